@@ -1,0 +1,4 @@
+//! A Kafka-compatible broker whose topics have contracts.
+
+pub mod types;
+pub mod wire;

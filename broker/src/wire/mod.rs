@@ -1,0 +1,3 @@
+//! Bytes in, values out: the Kafka protocol. No sockets, no tokio.
+
+pub mod batch;
