@@ -1,1 +1,9 @@
-//! Placeholder until the first commit of this crate.
+//! Avro for contracts: the schema model, its texts, the compatibility relation, the compiled
+//! validator and the framing that names a datum's schema.
+
+pub mod compatibility;
+pub mod framing;
+pub mod schema;
+pub mod validator;
+
+pub use schema::{Limits, ParseError, Schema};
