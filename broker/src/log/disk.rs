@@ -1,0 +1,178 @@
+//! The disk as the log sees it: files with positional reads and writes, and names that are durable
+//! only after their directory was synced.
+//!
+//! The second implementation is the tests' simulated disk, which loses whatever was not synced.
+//! Knows nothing of what is stored.
+
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For reading and writing; it must exist.
+    Existing,
+    /// For reading and writing; made when missing, kept when there.
+    Create,
+    /// For reading and writing; made when missing, emptied when there.
+    Truncate,
+}
+
+/// Directories and names.
+pub trait Disk: Debug + Send + Sync {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
+    /// Makes a directory and its parents; fine when it is there.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Gives a file another name, replacing what had it.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// Names in a directory, in no order; names that are not UTF-8 are left out.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// Makes the names in a directory durable.
+    ///
+    /// # Errors
+    /// As the system says; never retried.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Whether something has this name.
+    fn exists(&self, path: &Path) -> bool;
+}
+
+/// One open file.
+pub trait DiskFile: Debug + Send + Sync {
+    /// Writes all of `bytes` at `at`, growing the file as needed.
+    ///
+    /// # Errors
+    /// As the system says; how much was written is then unknown.
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+    /// Reads at `at` until `into` is full or the file ends; returns the bytes read.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize>;
+    /// Makes contents and length durable.
+    ///
+    /// # Errors
+    /// As the system says; what was written since the last success may then be lost even if a
+    /// later call succeeds, so it is never retried.
+    fn sync_data(&self) -> io::Result<()>;
+    /// Cuts or grows (with zeros) the file.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn set_len(&self, bytes: u64) -> io::Result<()>;
+    /// The length of the file.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn size_bytes(&self) -> io::Result<u64>;
+}
+
+/// The machine's own file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        match mode {
+            OpenMode::Existing => {}
+            OpenMode::Create => {
+                options.create(true).truncate(false);
+            }
+            OpenMode::Truncate => {
+                options.create(true).truncate(true);
+            }
+        }
+        Ok(Arc::new(options.open(path)?))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path)? {
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+}
+
+impl DiskFile for File {
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.write_all_at(bytes, at)
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = into.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match FileExt::read_at(self, rest, at + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Self::sync_data(self)
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        Self::set_len(self, bytes)
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}
