@@ -1,2 +1,64 @@
-//! Placeholder.
-fn main() {}
+//! The `avouch` binary: reads the command line, hands over to one file a command, and turns an
+//! error into one line on stderr and exit code 1. Decides nothing else.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line speaks through its standard streams"
+)]
+
+mod args;
+mod card;
+mod config;
+mod config_file;
+mod data_dir;
+mod http;
+mod ready_file;
+mod schema;
+mod serve;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use crate::args::{Cli, Command, SchemaCommand};
+use crate::config_file::ConfigFile;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("avouch: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let file = ConfigFile::load(cli.config.as_deref(), Path::new("avouch.toml"))?;
+    match cli.command {
+        Command::Serve(flags) => serve::run(config::resolve(flags, file.serve)?),
+        Command::Schema(SchemaCommand::Check { paths, options }) => {
+            let report = schema::check(&paths, options.or(file.schema).level())?;
+            print!("{report}");
+            Ok(if report.compatible() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+        Command::Schema(SchemaCommand::Register {
+            subject,
+            file: path,
+            options,
+        }) => {
+            let registry = options.or(file.client).registry();
+            let id = schema::register(&registry, &subject, &path)
+                .with_context(|| format!("{} as {subject}", path.display()))?;
+            println!("{id}");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

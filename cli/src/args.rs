@@ -1,0 +1,241 @@
+//! The command line as types. The option structs double as the tables of `avouch.toml`: one
+//! spelling for a flag, its `AVOUCH_*` twin and its key. Resolves no defaults.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use avouch_registry_api::vocabulary::CompatibilityLevel;
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+
+/// An event broker with a schema registry built in: records that break their topic's contract never
+/// reach the log.
+#[derive(Debug, Parser)]
+#[command(name = "avouch", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Configuration file; without it ./avouch.toml is read if there is one.
+    #[arg(long, global = true, value_name = "FILE", env = "AVOUCH_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run broker and registry.
+    Serve(RawServe),
+    /// Work with schemas.
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchemaCommand {
+    /// Check that every version is compatible with those before it.
+    ///
+    /// A path is a folder of subjects, a subject's folder, or a file in one:
+    /// schemas/<subject>/<version>.avsc. Exits 1 when a version is incompatible.
+    Check {
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        options: RawSchema,
+    },
+    /// Register a schema and print its id.
+    Register {
+        /// The subject to register under, such as payments-value.
+        #[arg(long)]
+        subject: String,
+        /// An .avsc file.
+        file: PathBuf,
+        #[command(flatten)]
+        options: RawClient,
+    },
+}
+
+/// What one source (flags with environment, or the file's `[serve]`) says about `serve`.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct RawServe {
+    /// Where everything is kept [default: ./avouch-data].
+    #[arg(long, value_name = "DIR", env = "AVOUCH_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Kafka listener; port 0 takes a free one [default: 127.0.0.1:9092].
+    #[arg(long, value_name = "IP:PORT", env = "AVOUCH_KAFKA_LISTEN")]
+    pub(crate) kafka_listen: Option<SocketAddr>,
+    /// Registry and metrics listener; port 0 takes a free one [default: 127.0.0.1:8081].
+    #[arg(long, value_name = "IP:PORT", env = "AVOUCH_HTTP_LISTEN")]
+    pub(crate) http_listen: Option<SocketAddr>,
+    /// Address given to Kafka clients [default: the one each client connected to].
+    #[arg(long, value_name = "HOST:PORT", env = "AVOUCH_ADVERTISE")]
+    pub(crate) advertise: Option<HostPort>,
+    /// Written as JSON when ready, removed at exit.
+    #[arg(long, value_name = "PATH", env = "AVOUCH_READY_FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+    /// What an acknowledgement means [default: fsync].
+    #[arg(long, value_enum, env = "AVOUCH_DURABILITY")]
+    pub(crate) durability: Option<Durability>,
+    /// Run the registry alone.
+    #[arg(long, env = "AVOUCH_REGISTRY_ONLY", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) registry_only: Option<bool>,
+    /// Run the broker alone, with the registry at --registry-url.
+    #[arg(long, env = "AVOUCH_BROKER_ONLY", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) broker_only: Option<bool>,
+    /// The registry of a --broker-only broker.
+    #[arg(long, value_name = "URL", env = "AVOUCH_REGISTRY_URL")]
+    pub(crate) registry_url: Option<String>,
+    /// Allow listeners that other machines can reach, although nobody has to log in.
+    #[arg(long, env = "AVOUCH_ALLOW_INSECURE_LISTEN", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) allow_insecure_listen: Option<bool>,
+}
+
+/// What one source says about talking to a running registry: the file's `[client]`.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct RawClient {
+    /// The registry [default: http://127.0.0.1:8081].
+    #[arg(long, value_name = "URL", env = "AVOUCH_REGISTRY")]
+    registry: Option<String>,
+}
+
+impl RawClient {
+    /// These options, and where one is missing, the other's.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            registry: self.registry.or(other.registry),
+        }
+    }
+
+    /// The registry's URL.
+    pub(crate) fn registry(self) -> String {
+        self.registry
+            .unwrap_or_else(|| "http://127.0.0.1:8081".to_owned())
+    }
+}
+
+/// What one source says about local schema checks: the file's `[schema]`.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct RawSchema {
+    /// NONE, or BACKWARD, FORWARD or FULL, each also as ..._TRANSITIVE [default: BACKWARD].
+    #[arg(long, value_name = "LEVEL", env = "AVOUCH_COMPATIBILITY")]
+    compatibility: Option<CompatibilityLevel>,
+}
+
+impl RawSchema {
+    /// These options, and where one is missing, the other's.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            compatibility: self.compatibility.or(other.compatibility),
+        }
+    }
+
+    /// The compatibility level to check.
+    pub(crate) fn level(self) -> CompatibilityLevel {
+        self.compatibility.unwrap_or(CompatibilityLevel::Backward)
+    }
+}
+
+/// When a produce request is acknowledged.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Durability {
+    /// Once the disk has confirmed the write: survives a power cut.
+    Fsync,
+    /// Once the operating system has it: survives a crash of avouch only.
+    Os,
+}
+
+/// A host name or IP address with a port, as clients are told it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(crate) struct HostPort {
+    /// A name, an IPv4 address, or an IPv6 address without brackets; never empty.
+    pub(crate) host: String,
+    /// 1 and up.
+    pub(crate) port: u16,
+}
+
+impl FromStr for HostPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("\"{text}\" is not HOST:PORT");
+        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let port = port
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or_else(wrong)?;
+        let bracketed = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let host = bracketed.unwrap_or(host);
+        if host.is_empty() || (bracketed.is_none() && host.contains(':')) {
+            return Err(wrong());
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+impl TryFrom<String> for HostPort {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn host_and_port_are_told_apart() {
+        let cases = [
+            ("kafka.example:9092", Some(("kafka.example", 9092))),
+            ("10.0.0.1:1", Some(("10.0.0.1", 1))),
+            ("[::1]:9092", Some(("::1", 9092))),
+            ("::1:9092", None),
+            ("kafka.example", None),
+            (":9092", None),
+            ("[]:9092", None),
+            ("kafka:0", None),
+            ("kafka:65536", None),
+        ];
+        for (text, expected) in cases {
+            let parsed = text.parse::<HostPort>().ok();
+            let parsed = parsed.as_ref().map(|at| (at.host.as_str(), at.port));
+            assert_eq!(parsed, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_switch_can_be_given_bare_or_with_a_value() {
+        let registry_only = |args: &[&str]| {
+            let cli = Cli::try_parse_from([&["avouch", "serve"], args].concat()).ok()?;
+            match cli.command {
+                Command::Serve(raw) => raw.registry_only,
+                Command::Schema(_) => None,
+            }
+        };
+        assert_eq!(registry_only(&[]), None);
+        assert_eq!(registry_only(&["--registry-only"]), Some(true));
+        assert_eq!(registry_only(&["--registry-only=no"]), Some(false));
+    }
+}

@@ -1,0 +1,106 @@
+//! The start card: where things are and what to try first. Text only; every command on it works as
+//! printed, from any directory.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::args::Durability;
+
+/// What the card shows.
+#[derive(Debug)]
+pub(crate) struct Card<'a> {
+    /// `None` for a registry alone.
+    pub(crate) kafka: Option<SocketAddr>,
+    pub(crate) http: SocketAddr,
+    /// Whether the HTTP address is a registry, not metrics alone.
+    pub(crate) has_registry: bool,
+    pub(crate) data_dir: &'a Path,
+    pub(crate) durability: Durability,
+}
+
+impl fmt::Display for Card<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let http = self.http;
+        writeln!(f, "avouch {}", env!("CARGO_PKG_VERSION"))?;
+        if let Some(kafka) = self.kafka {
+            writeln!(f, "  kafka       {kafka}")?;
+        }
+        let name = if self.has_registry {
+            "registry"
+        } else {
+            "metrics "
+        };
+        writeln!(f, "  {name}    http://{http}")?;
+        writeln!(f, "  data        {}", self.data_dir.display())?;
+        let durability = match self.durability {
+            Durability::Fsync => "fsync (acknowledged means on disk)",
+            Durability::Os => "os (acknowledged means handed to the operating system)",
+        };
+        writeln!(f, "  durability  {durability}")?;
+        writeln!(f, "try")?;
+        if let Some(kafka) = self.kafka {
+            writeln!(f, "  echo hello | kcat -P -b {kafka} -t greetings")?;
+            writeln!(f, "  kcat -C -e -b {kafka} -t greetings")?;
+        } else {
+            writeln!(f, "  curl http://{http}/subjects")?;
+            writeln!(f, "  curl http://{http}/config")?;
+        }
+        if self.has_registry {
+            let body = r#"{"schema": "\"string\""}"#;
+            let url = format!("http://{http}/subjects/names-value/versions");
+            writeln!(f, "  curl -d '{body}' {url}")
+        } else {
+            writeln!(f, "  curl http://{http}/metrics")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn card(kafka: bool, has_registry: bool) -> String {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let durability = Durability::Fsync;
+        let data_dir = Path::new("./avouch-data");
+        let kafka = kafka.then(|| address(9092));
+        Card {
+            kafka,
+            http: address(8081),
+            has_registry,
+            data_dir,
+            durability,
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn the_card_shows_addresses_data_durability_and_three_commands() {
+        let expected = r#"  kafka       127.0.0.1:9092
+  registry    http://127.0.0.1:8081
+  data        ./avouch-data
+  durability  fsync (acknowledged means on disk)
+try
+  echo hello | kcat -P -b 127.0.0.1:9092 -t greetings
+  kcat -C -e -b 127.0.0.1:9092 -t greetings
+  curl -d '{"schema": "\"string\""}' http://127.0.0.1:8081/subjects/names-value/versions
+"#;
+        let card = card(true, true);
+        let (_version, rest) = card.split_once('\n').unwrap();
+        assert_eq!(rest, expected);
+    }
+
+    #[test]
+    fn a_half_shows_only_what_it_serves() {
+        let broker = card(true, false);
+        assert!(
+            broker.contains("metrics     http://127.0.0.1:8081\n"),
+            "{broker}"
+        );
+        assert!(!broker.contains("/subjects"), "{broker}");
+        let registry = card(false, true);
+        assert!(!registry.contains("kafka"), "{registry}");
+        assert!(!registry.contains("kcat"), "{registry}");
+    }
+}

@@ -1,0 +1,300 @@
+//! What `serve` runs with: flags and environment over `avouch.toml` over defaults, checked as a
+//! whole. Pure; reads neither file nor environment.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::args::{Durability, HostPort, RawServe};
+
+/// Everything `serve` needs to know, with nothing left to decide.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ServeConfig {
+    /// Which halves run here.
+    pub(crate) role: Role,
+    /// Where everything is kept; made when missing.
+    pub(crate) data_dir: PathBuf,
+    /// The Kafka listener; unused by a registry alone.
+    pub(crate) kafka_listen: SocketAddr,
+    /// The HTTP listener: registry, metrics, health.
+    pub(crate) http_listen: SocketAddr,
+    /// What Kafka clients are told; `None` means the address each connected to.
+    pub(crate) advertise: Option<HostPort>,
+    /// Written when ready, removed at exit.
+    pub(crate) ready_file: Option<PathBuf>,
+    /// What an acknowledgement means.
+    pub(crate) durability: Durability,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            role: Role::Both,
+            data_dir: PathBuf::from("./avouch-data"),
+            kafka_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)),
+            http_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            advertise: None,
+            ready_file: None,
+            durability: Durability::Fsync,
+        }
+    }
+}
+
+/// Which halves of Avouch a process runs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// Broker and registry, joined without a network hop.
+    Both,
+    /// The registry alone.
+    RegistryOnly,
+    /// The broker alone.
+    BrokerOnly {
+        /// Where its registry answers.
+        registry_url: String,
+    },
+}
+
+impl Role {
+    /// Whether a Kafka listener is opened.
+    pub(crate) fn has_broker(&self) -> bool {
+        match self {
+            Self::Both | Self::BrokerOnly { .. } => true,
+            Self::RegistryOnly => false,
+        }
+    }
+}
+
+/// Options that do not go together.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub(crate) enum ConfigError {
+    #[error("registry-only and broker-only exclude each other")]
+    BothAlone,
+    #[error("broker-only needs a registry-url")]
+    RegistryUrlMissing,
+    #[error("registry-url is only for broker-only; this process runs its own registry")]
+    RegistryUrlUnused,
+    #[error(
+        "{key} {address} can be reached from other machines and nobody has to log in; \
+         say allow-insecure-listen if you mean it"
+    )]
+    OffLoopback {
+        /// The listener's key.
+        key: &'static str,
+        /// The address asked for.
+        address: SocketAddr,
+    },
+}
+
+/// The configuration that `flags` (with the environment folded in), then `file`, then the defaults
+/// amount to.
+///
+/// # Errors
+/// When options exclude each other, or a listener without authentication would be reachable from
+/// other machines and nothing says that this is meant.
+pub(crate) fn resolve(flags: RawServe, file: RawServe) -> Result<ServeConfig, ConfigError> {
+    let raw = layered(flags, file);
+    let default = ServeConfig::default();
+    let config = ServeConfig {
+        role: role(&raw)?,
+        data_dir: raw.data_dir.unwrap_or(default.data_dir),
+        kafka_listen: raw.kafka_listen.unwrap_or(default.kafka_listen),
+        http_listen: raw.http_listen.unwrap_or(default.http_listen),
+        advertise: raw.advertise,
+        ready_file: raw.ready_file,
+        durability: raw.durability.unwrap_or(default.durability),
+    };
+    if !raw.allow_insecure_listen.unwrap_or(false) {
+        stays_on_loopback("http-listen", config.http_listen)?;
+        if config.role.has_broker() {
+            stays_on_loopback("kafka-listen", config.kafka_listen)?;
+        }
+    }
+    Ok(config)
+}
+
+/// `upper`, and where it says nothing, `lower`.
+fn layered(upper: RawServe, lower: RawServe) -> RawServe {
+    RawServe {
+        data_dir: upper.data_dir.or(lower.data_dir),
+        kafka_listen: upper.kafka_listen.or(lower.kafka_listen),
+        http_listen: upper.http_listen.or(lower.http_listen),
+        advertise: upper.advertise.or(lower.advertise),
+        ready_file: upper.ready_file.or(lower.ready_file),
+        durability: upper.durability.or(lower.durability),
+        registry_only: upper.registry_only.or(lower.registry_only),
+        broker_only: upper.broker_only.or(lower.broker_only),
+        registry_url: upper.registry_url.or(lower.registry_url),
+        allow_insecure_listen: upper.allow_insecure_listen.or(lower.allow_insecure_listen),
+    }
+}
+
+fn role(raw: &RawServe) -> Result<Role, ConfigError> {
+    let alone = (
+        raw.registry_only.unwrap_or(false),
+        raw.broker_only.unwrap_or(false),
+    );
+    match (alone, raw.registry_url.clone()) {
+        ((true, true), _) => Err(ConfigError::BothAlone),
+        ((false, true), Some(registry_url)) => Ok(Role::BrokerOnly { registry_url }),
+        ((false, true), None) => Err(ConfigError::RegistryUrlMissing),
+        ((_, false), Some(_)) => Err(ConfigError::RegistryUrlUnused),
+        ((true, false), None) => Ok(Role::RegistryOnly),
+        ((false, false), None) => Ok(Role::Both),
+    }
+}
+
+fn stays_on_loopback(key: &'static str, address: SocketAddr) -> Result<(), ConfigError> {
+    if address.ip().to_canonical().is_loopback() {
+        Ok(())
+    } else {
+        Err(ConfigError::OffLoopback { key, address })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source that says what these lines of TOML say.
+    fn raw(toml: &str) -> RawServe {
+        toml::from_str(toml).unwrap()
+    }
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let default = ServeConfig::default;
+        let broker_only = Role::BrokerOnly {
+            registry_url: "http://r:8081".to_owned(),
+        };
+        let cases = [
+            ("", "", default()),
+            (
+                "data-dir = 'a'",
+                "",
+                ServeConfig {
+                    data_dir: "a".into(),
+                    ..default()
+                },
+            ),
+            (
+                "",
+                "data-dir = 'b'",
+                ServeConfig {
+                    data_dir: "b".into(),
+                    ..default()
+                },
+            ),
+            (
+                "data-dir = 'a'",
+                "data-dir = 'b'",
+                ServeConfig {
+                    data_dir: "a".into(),
+                    ..default()
+                },
+            ),
+            (
+                "kafka-listen = '127.0.0.2:0'",
+                "http-listen = '[::1]:80'",
+                ServeConfig {
+                    kafka_listen: address("127.0.0.2:0"),
+                    http_listen: address("[::1]:80"),
+                    ..default()
+                },
+            ),
+            (
+                "advertise = 'kafka.example:19092'",
+                "durability = 'os'\nready-file = 'r.json'",
+                ServeConfig {
+                    advertise: Some("kafka.example:19092".parse().unwrap()),
+                    durability: Durability::Os,
+                    ready_file: Some("r.json".into()),
+                    ..default()
+                },
+            ),
+            ("durability = 'fsync'", "durability = 'os'", default()),
+            (
+                "registry-only = true",
+                "",
+                ServeConfig {
+                    role: Role::RegistryOnly,
+                    ..default()
+                },
+            ),
+            ("registry-only = false", "registry-only = true", default()),
+            (
+                "broker-only = true",
+                "registry-url = 'http://r:8081'",
+                ServeConfig {
+                    role: broker_only,
+                    ..default()
+                },
+            ),
+        ];
+        for (flags, file, expected) in cases {
+            assert_eq!(
+                resolve(raw(flags), raw(file)),
+                Ok(expected),
+                "{flags} over {file}"
+            );
+        }
+    }
+
+    #[test]
+    fn options_that_exclude_each_other_are_refused() {
+        let cases = [
+            (
+                "registry-only = true\nbroker-only = true",
+                ConfigError::BothAlone,
+            ),
+            ("broker-only = true", ConfigError::RegistryUrlMissing),
+            ("registry-url = 'http://r'", ConfigError::RegistryUrlUnused),
+            (
+                "registry-only = true\nregistry-url = 'http://r'",
+                ConfigError::RegistryUrlUnused,
+            ),
+        ];
+        for (flags, expected) in cases {
+            assert_eq!(
+                resolve(raw(flags), RawServe::default()),
+                Err(expected),
+                "{flags}"
+            );
+        }
+    }
+
+    #[test]
+    fn leaving_loopback_needs_the_explicit_flag() {
+        let cases = [
+            ("kafka-listen = '0.0.0.0:9092'", Some("kafka-listen")),
+            ("http-listen = '192.168.0.1:8081'", Some("http-listen")),
+            ("kafka-listen = '[::]:9092'", Some("kafka-listen")),
+            (
+                "kafka-listen = '[::ffff:10.0.0.1]:9092'",
+                Some("kafka-listen"),
+            ),
+            ("kafka-listen = '[::ffff:127.0.0.1]:9092'", None),
+            (
+                "kafka-listen = '0.0.0.0:9092'\nallow-insecure-listen = true",
+                None,
+            ),
+            ("kafka-listen = '0.0.0.0:9092'\nregistry-only = true", None),
+            (
+                "http-listen = '0.0.0.0:8081'\nregistry-only = true",
+                Some("http-listen"),
+            ),
+        ];
+        for (flags, expected) in cases {
+            let refused = match resolve(raw(flags), RawServe::default()) {
+                Err(ConfigError::OffLoopback { key, .. }) => Some(key),
+                Ok(_) => None,
+                Err(other) => panic!("{flags}: {other}"),
+            };
+            assert_eq!(refused, expected, "{flags}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! `avouch.toml`: one file with a table for each kind of command. Every unknown key is an error
+//! that names the nearest known one; the known keys are the flags, so the two cannot drift apart.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Command};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use toml::{Table, Value};
+
+use crate::args::{RawClient, RawSchema, RawServe};
+
+/// What `avouch.toml` says, a table a field; a missing table says nothing.
+#[derive(Debug, Default)]
+pub(crate) struct ConfigFile {
+    /// `[serve]`
+    pub(crate) serve: RawServe,
+    /// `[client]`
+    pub(crate) client: RawClient,
+    /// `[schema]`
+    pub(crate) schema: RawSchema,
+}
+
+/// Why a configuration file was not taken.
+#[derive(Debug, Error)]
+#[error("{}: {fault}", path.display())]
+pub(crate) struct ConfigFileError {
+    path: PathBuf,
+    fault: Fault,
+}
+
+#[derive(Debug, Error)]
+enum Fault {
+    #[error("{0}")]
+    Unreadable(std::io::Error),
+    #[error("{0}")]
+    NotToml(String),
+    #[error("unknown key \"{key}\"{hint}")]
+    UnknownTopKey { key: String, hint: String },
+    #[error("unknown key \"{key}\" in [{table}]{hint}")]
+    UnknownKey {
+        table: &'static str,
+        key: String,
+        hint: String,
+    },
+    #[error("[{table}] {reason}")]
+    BadValue { table: &'static str, reason: String },
+}
+
+impl ConfigFile {
+    /// The file at `named`; without a name the one at `usual` if it exists, else an empty one.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not TOML, or holds an unknown key or a bad value.
+    pub(crate) fn load(named: Option<&Path>, usual: &Path) -> Result<Self, ConfigFileError> {
+        let path = named.unwrap_or(usual);
+        let fail = |fault| ConfigFileError {
+            path: path.to_owned(),
+            fault,
+        };
+        match fs::read_to_string(path) {
+            Ok(text) => parse(&text).map_err(fail),
+            Err(error) if named.is_none() && error.kind() == ErrorKind::NotFound => {
+                Ok(Self::default())
+            }
+            Err(error) => Err(fail(Fault::Unreadable(error))),
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<ConfigFile, Fault> {
+    let mut top: Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| {
+            text.bytes()
+                .take(span.start)
+                .filter(|byte| *byte == b'\n')
+                .count()
+                + 1
+        });
+        Fault::NotToml(format!("line {line}: {}", one_line(error.message())))
+    })?;
+    let file = ConfigFile {
+        serve: take_table(&mut top, "serve")?,
+        client: take_table(&mut top, "client")?,
+        schema: take_table(&mut top, "schema")?,
+    };
+    match top.keys().next() {
+        None => Ok(file),
+        Some(key) => Err(Fault::UnknownTopKey {
+            key: key.clone(),
+            hint: table_hint(key),
+        }),
+    }
+}
+
+/// The table `name` taken out of `top`, read as options.
+fn take_table<T: Args + DeserializeOwned + Default>(
+    top: &mut Table,
+    name: &'static str,
+) -> Result<T, Fault> {
+    let table = match top.remove(name) {
+        None => return Ok(T::default()),
+        Some(Value::Table(table)) => table,
+        Some(_) => {
+            return Err(Fault::BadValue {
+                table: name,
+                reason: "must be a table".to_owned(),
+            });
+        }
+    };
+    let known = keys::<T>();
+    if let Some(key) = table.keys().find(|key| !known.contains(key)) {
+        let hint = nearest_hint(key, known.iter().map(String::as_str));
+        return Err(Fault::UnknownKey {
+            table: name,
+            key: key.clone(),
+            hint,
+        });
+    }
+    table
+        .try_into()
+        .map_err(|error: toml::de::Error| Fault::BadValue {
+            table: name,
+            reason: one_line(&error.to_string()),
+        })
+}
+
+/// The keys of a table: the long flags of its options.
+fn keys<T: Args>() -> Vec<String> {
+    let command = T::augment_args(Command::new("keys"));
+    command
+        .get_arguments()
+        .filter_map(|arg| arg.get_long().map(str::to_owned))
+        .collect()
+}
+
+/// For a key above all tables: the table it belongs to, or the table it may mean.
+fn table_hint(key: &str) -> String {
+    let tables = [
+        ("serve", keys::<RawServe>()),
+        ("client", keys::<RawClient>()),
+        ("schema", keys::<RawSchema>()),
+    ];
+    match tables
+        .iter()
+        .find(|(_, keys)| keys.iter().any(|known| known == key))
+    {
+        Some((table, _)) => format!("; it belongs in [{table}]"),
+        None => nearest_hint(key, tables.iter().map(|(table, _)| *table)),
+    }
+}
+
+fn nearest_hint<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let spelled = key.replace('_', "-");
+    known
+        .map(|candidate| (strsim::jaro_winkler(&spelled, candidate), candidate))
+        .filter(|(similarity, _)| *similarity > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or_else(String::new, |(_, candidate)| {
+            format!("; did you mean \"{candidate}\"?")
+        })
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_one_line_and_name_the_way_out() {
+        let cases = [
+            (
+                "[serve]\ndata-dri = 'x'",
+                r#"unknown key "data-dri" in [serve]; did you mean "data-dir"?"#,
+            ),
+            (
+                "[serve]\ndata_dir = 'x'",
+                r#"unknown key "data_dir" in [serve]; did you mean "data-dir"?"#,
+            ),
+            ("[serve]\nzzz = 1", r#"unknown key "zzz" in [serve]"#),
+            (
+                "[client]\nregistri = 'x'",
+                r#"unknown key "registri" in [client]; did you mean "registry"?"#,
+            ),
+            (
+                "[schema]\ncompat = 'x'",
+                r#"unknown key "compat" in [schema]; did you mean "compatibility"?"#,
+            ),
+            (
+                "[server]\ndata-dir = 'x'",
+                r#"unknown key "server"; did you mean "serve"?"#,
+            ),
+            (
+                "kafka-listen = 'x'",
+                r#"unknown key "kafka-listen"; it belongs in [serve]"#,
+            ),
+            ("serve = 3", "[serve] must be a table"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse(text).unwrap_err().to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_values_and_bad_syntax_say_where() {
+        let cases = [
+            ("[serve]\nkafka-listen = 'nowhere'", "kafka-listen"),
+            ("[serve]\ndurability = 'maybe'", "durability"),
+            ("[serve]\nadvertise = 'kafka'", "\"kafka\" is not HOST:PORT"),
+            ("[serve]\n\ndata-dir = ", "line 3: "),
+        ];
+        for (text, expected) in cases {
+            let fault = parse(text).unwrap_err().to_string();
+            assert!(
+                fault.contains(expected) && !fault.contains('\n'),
+                "{text}: {fault}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_flag_is_a_key() {
+        for key in keys::<RawServe>() {
+            let fault = parse(&format!("[serve]\n{key} = []")).unwrap_err();
+            assert!(matches!(fault, Fault::BadValue { .. }), "{key}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_counts_only_when_it_was_named() {
+        let missing = tempfile::tempdir().unwrap().path().join("avouch.toml");
+        assert!(ConfigFile::load(None, &missing).is_ok());
+        assert!(ConfigFile::load(Some(&missing), Path::new("unused")).is_err());
+    }
+}

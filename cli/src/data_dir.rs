@@ -1,0 +1,210 @@
+//! The data directory's door: one process at a time, and never older software over newer data.
+//! A refusal leaves the disk as it was. Knows nothing of what is kept inside.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use thiserror::Error;
+
+/// Number of the newest layout that this build reads; a step of it means that older builds must
+/// keep their hands off.
+const FORMAT: u32 = 1;
+const FORMAT_FILE: &str = "FORMAT";
+const LOCK_FILE: &str = "LOCK";
+
+/// Why a data directory cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum DataDirError {
+    #[error("data directory {} is in use by another avouch{holder}", path.display())]
+    InUse { path: PathBuf, holder: String },
+    #[error(
+        "data directory {} was written by a newer avouch (format {found}, this one reads {FORMAT})",
+        path.display()
+    )]
+    Newer { path: PathBuf, found: u32 },
+    #[error("data directory {} has an unreadable {FORMAT_FILE} file: {content:?}", path.display())]
+    NotOurs { path: PathBuf, content: String },
+    #[error("data directory {} cannot be used: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// A data directory that was looked at and may be claimed; nothing is changed on disk yet.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    path: PathBuf,
+    lock: Option<File>,
+}
+
+/// A data directory that belongs to this process until this is dropped.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    _lock: File,
+}
+
+/// Looks at `path`, which need not exist, and takes its lock if there is one to take.
+///
+/// # Errors
+/// When another process holds the directory, or its data is of a newer version.
+pub(crate) fn inspect(path: &Path) -> Result<Candidate, DataDirError> {
+    let lock = match OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path.join(LOCK_FILE))
+    {
+        Ok(file) => Some(locked(path, file)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(source) => return Err(io_error(path, source)),
+    };
+    format(path)?;
+    Ok(Candidate {
+        path: path.to_owned(),
+        lock,
+    })
+}
+
+impl Candidate {
+    /// Makes the directory if it is missing, takes its lock, and marks its format.
+    ///
+    /// # Errors
+    /// As [`inspect`], and when the directory cannot be made or written.
+    pub(crate) fn claim(self) -> Result<DataDir, DataDirError> {
+        let Self { path, lock } = self;
+        let lock = match lock {
+            Some(lock) => lock,
+            None => locked(
+                &path,
+                make(&path).map_err(|source| io_error(&path, source))?,
+            )?,
+        };
+        let marked = format(&path)?;
+        write_holder(&lock).map_err(|source| io_error(&path, source))?;
+        if marked.is_none() {
+            mark(&path).map_err(|source| io_error(&path, source))?;
+        }
+        Ok(DataDir { _lock: lock })
+    }
+}
+
+/// The format that the directory is marked with, `None` if it is not marked yet.
+fn format(path: &Path) -> Result<Option<u32>, DataDirError> {
+    let content = match fs::read_to_string(path.join(FORMAT_FILE)) {
+        Ok(content) => content,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(io_error(path, source)),
+    };
+    match content.trim().parse::<u32>() {
+        Ok(found) if found > FORMAT => Err(DataDirError::Newer {
+            path: path.to_owned(),
+            found,
+        }),
+        Ok(found) => Ok(Some(found)),
+        Err(_) => Err(DataDirError::NotOurs {
+            path: path.to_owned(),
+            content,
+        }),
+    }
+}
+
+fn make(path: &Path) -> io::Result<File> {
+    fs::create_dir_all(path)?;
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path.join(LOCK_FILE))
+}
+
+fn locked(path: &Path, file: File) -> Result<File, DataDirError> {
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let pid = io::read_to_string(&file).unwrap_or_default();
+            let holder = match pid.trim() {
+                "" => String::new(),
+                pid => format!(" (pid {pid})"),
+            };
+            Err(DataDirError::InUse {
+                path: path.to_owned(),
+                holder,
+            })
+        }
+        Err(TryLockError::Error(source)) => Err(io_error(path, source)),
+    }
+}
+
+/// The lock file's content helps people only; the lock itself is the kernel's and ends with us.
+fn write_holder(mut lock: &File) -> io::Result<()> {
+    lock.set_len(0)?;
+    writeln!(lock, "{}", process::id())
+}
+
+/// Written beside and renamed, so that a crash leaves either no mark or a whole one.
+fn mark(path: &Path) -> io::Result<()> {
+    let draft = path.join(format!("{FORMAT_FILE}.draft"));
+    let mut file = File::create(&draft)?;
+    writeln!(file, "{FORMAT}")?;
+    file.sync_all()?;
+    fs::rename(&draft, path.join(FORMAT_FILE))?;
+    File::open(path)?.sync_all()
+}
+
+fn io_error(path: &Path, source: io::Error) -> DataDirError {
+    DataDirError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::tempdir;
+
+    use super::*;
+
+    #[test]
+    fn a_claimed_directory_refuses_a_second_claim_and_names_the_holder() {
+        let root = tempdir().unwrap();
+        let path = root.path().join("deep/data");
+        let held = inspect(&path).unwrap().claim().unwrap();
+
+        let refusal = inspect(&path).unwrap_err().to_string();
+        assert!(refusal.contains(&format!("in use by another avouch (pid {})", process::id())));
+
+        drop(held);
+        inspect(&path).unwrap().claim().unwrap();
+    }
+
+    #[test]
+    fn looking_changes_nothing_on_disk() {
+        let root = tempdir().unwrap();
+        let path = root.path().join("data");
+        inspect(&path).unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn newer_and_foreign_data_are_left_alone() {
+        for (content, expected) in [("2\n", "by a newer avouch (format 2"), ("x", "unreadable")] {
+            let root = tempdir().unwrap();
+            fs::write(root.path().join(FORMAT_FILE), content).unwrap();
+            let refusal = inspect(root.path()).unwrap_err().to_string();
+            assert!(refusal.contains(expected), "{refusal}");
+            assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_one_error() {
+        let root = tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, "").unwrap();
+        let refused = inspect(&file.join("data")).and_then(Candidate::claim);
+        assert!(
+            matches!(refused, Err(DataDirError::Io { .. })),
+            "{refused:?}"
+        );
+    }
+}

@@ -1,0 +1,249 @@
+//! `avouch schema`: the compatibility gate over a folder of versions, and registering one file. The
+//! relation itself is the Avro core's; here it is only applied along a subject's history.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use avouch_avro::Schema;
+use avouch_avro::compatibility::{self, Incompatibility};
+use avouch_registry_api::vocabulary::CompatibilityLevel;
+use serde_json::{Value, json};
+
+/// What a check found, in the order of subjects and versions.
+#[derive(Debug)]
+pub(crate) struct Report {
+    level: CompatibilityLevel,
+    subjects: Vec<SubjectReport>,
+}
+
+#[derive(Debug)]
+struct SubjectReport {
+    subject: String,
+    versions: usize,
+    breaks: Vec<Break>,
+}
+
+/// One version that cannot read another's data.
+#[derive(Debug)]
+struct Break {
+    reader: u32,
+    writer: u32,
+    findings: Vec<Incompatibility>,
+}
+
+impl Report {
+    /// Whether nothing was found.
+    pub(crate) fn compatible(&self) -> bool {
+        self.subjects
+            .iter()
+            .all(|subject| subject.breaks.is_empty())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for SubjectReport {
+            subject,
+            versions,
+            breaks,
+        } in &self.subjects
+        {
+            let verdict = if breaks.is_empty() {
+                "compatible"
+            } else {
+                "INCOMPATIBLE"
+            };
+            writeln!(
+                f,
+                "{subject}: {verdict} ({}, {versions} versions)",
+                self.level
+            )?;
+            for Break {
+                reader,
+                writer,
+                findings,
+            } in breaks
+            {
+                writeln!(f, "  version {reader} cannot read data of version {writer}")?;
+                for finding in findings {
+                    let kind = finding.kind.as_str();
+                    writeln!(f, "    {kind} at {}: {}", finding.path, finding.info)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the versions under `paths` keep `level` along each subject's history. A path is a folder
+/// of subjects, a subject's folder, or a file in one.
+///
+/// # Errors
+/// When a path holds no schema, a file is not named by its version, or a schema does not parse.
+pub(crate) fn check(paths: &[PathBuf], level: CompatibilityLevel) -> anyhow::Result<Report> {
+    let mut folders = BTreeSet::new();
+    for path in paths {
+        folders.extend(subject_folders(path).with_context(|| path.display().to_string())?);
+    }
+    let subjects = folders.iter().map(|folder| check_subject(folder, level));
+    Ok(Report {
+        level,
+        subjects: subjects.collect::<anyhow::Result<_>>()?,
+    })
+}
+
+fn subject_folders(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let path = path.canonicalize()?;
+    if path.is_file() {
+        let folder = path
+            .parent()
+            .context("a schema file stands in its subject's folder")?;
+        return Ok(vec![folder.to_owned()]);
+    }
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(&path)? {
+        let entry = entry?.path();
+        if entry.is_dir() {
+            folders.push(entry);
+        } else if is_schema(&entry) {
+            return Ok(vec![path]);
+        }
+    }
+    if folders.is_empty() {
+        bail!("there is no schema here");
+    }
+    Ok(folders)
+}
+
+fn check_subject(folder: &Path, level: CompatibilityLevel) -> anyhow::Result<SubjectReport> {
+    let versions = read_versions(folder)?;
+    let subject = folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let history: Vec<(u32, &Schema)> = versions.iter().map(|(at, schema)| (*at, schema)).collect();
+    let (reads_older, is_read_by_older) = directions(level);
+    let mut breaks = Vec::new();
+    for (count, newer) in history.iter().enumerate() {
+        let reach = if level.is_transitive() {
+            count
+        } else {
+            count.min(1)
+        };
+        for older in history.iter().take(count).rev().take(reach) {
+            if reads_older {
+                breaks.extend(compare(newer, older).with_context(|| subject.clone())?);
+            }
+            if is_read_by_older {
+                breaks.extend(compare(older, newer).with_context(|| subject.clone())?);
+            }
+        }
+    }
+    Ok(SubjectReport {
+        subject,
+        versions: versions.len(),
+        breaks,
+    })
+}
+
+/// Whether a version must read older data, and whether older versions must read its data.
+fn directions(level: CompatibilityLevel) -> (bool, bool) {
+    match level {
+        CompatibilityLevel::None => (false, false),
+        CompatibilityLevel::Backward | CompatibilityLevel::BackwardTransitive => (true, false),
+        CompatibilityLevel::Forward | CompatibilityLevel::ForwardTransitive => (false, true),
+        CompatibilityLevel::Full | CompatibilityLevel::FullTransitive => (true, true),
+    }
+}
+
+fn compare(
+    (reader_version, reader): &(u32, &Schema),
+    (writer_version, writer): &(u32, &Schema),
+) -> anyhow::Result<Option<Break>> {
+    let findings = compatibility::check(reader, writer)
+        .with_context(|| format!("version {reader_version} reading {writer_version}"))?;
+    let (reader, writer) = (*reader_version, *writer_version);
+    Ok((!findings.is_empty()).then_some(Break {
+        reader,
+        writer,
+        findings,
+    }))
+}
+
+fn read_versions(folder: &Path) -> anyhow::Result<BTreeMap<u32, Schema>> {
+    let mut versions = BTreeMap::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if !is_schema(&path) {
+            continue;
+        }
+        let stem = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
+        let version = stem
+            .parse()
+            .ok()
+            .filter(|version| *version > 0)
+            .ok_or_else(|| {
+                anyhow!(
+                    "{}: the name is not a version such as 1.avsc",
+                    path.display()
+                )
+            })?;
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let schema = Schema::parse(&text).with_context(|| path.display().to_string())?;
+        if versions.insert(version, schema).is_some() {
+            bail!("{}: version {version} is there twice", path.display());
+        }
+    }
+    if versions.is_empty() {
+        bail!("{}: there is no schema here", folder.display());
+    }
+    Ok(versions)
+}
+
+fn is_schema(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "avsc")
+}
+
+/// Registers the schema in the file at `path` under `subject`; the id it has there.
+///
+/// # Errors
+/// When the file cannot be read, the registry cannot be reached, or it refuses the schema.
+pub(crate) fn register(registry: &str, subject: &str, path: &Path) -> anyhow::Result<i64> {
+    let schema = fs::read_to_string(path)?;
+    let mut url = reqwest::Url::parse(registry).with_context(|| format!("registry {registry}"))?;
+    url.path_segments_mut()
+        .map_err(|()| anyhow!("registry {registry} is not an HTTP address"))?
+        .pop_if_empty()
+        .extend(["subjects", subject, "versions"]);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let request = reqwest::Client::new()
+            .post(url)
+            .json(&json!({"schema": schema}));
+        let response = request.send().await?;
+        let status = response.status();
+        let body: Value = response
+            .json()
+            .await
+            .with_context(|| format!("HTTP {status}"))?;
+        match body.get("id").and_then(Value::as_i64) {
+            Some(id) => Ok(id),
+            None => bail!(
+                "{}",
+                body.get("message")
+                    .and_then(Value::as_str)
+                    .unwrap_or("no id")
+            ),
+        }
+    })
+}

@@ -1,0 +1,249 @@
+//! `avouch serve`: opens what the configuration asks for in an order that leaves the disk alone
+//! until nothing obvious can go wrong, serves until a signal, drains, and ends. Decides nothing
+//! about records or schemas.
+
+use std::future::pending;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::ServiceConfig;
+use anyhow::{Context as _, anyhow, bail};
+use avouch_broker::{Broker, BrokerConfig, log};
+use avouch_registry::{Registry, RegistryConfig};
+use avouch_registry_api::client::Client;
+use avouch_registry_api::source::SchemaSource;
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Durability;
+use crate::card::Card;
+use crate::config::{Role, ServeConfig};
+use crate::data_dir;
+use crate::http::{self, Health};
+use crate::ready_file::ReadyFile;
+
+/// What is logged when `AVOUCH_LOG` says nothing: the HTTP server's life is ours to tell.
+const LOG_FILTER: &str = "info,actix_server=warn,sqlx=warn";
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When something cannot be opened, when the log fails, and when a second signal cuts the drain
+/// short.
+pub(crate) fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
+    log_to_stderr()?;
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(config));
+    // What still runs now was given its chance to drain, or must not hold up a failing process.
+    runtime.shutdown_background();
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(config: ServeConfig) -> anyhow::Result<()> {
+    let mut stop = StopSignals::listen()?;
+    let candidate = data_dir::inspect(&config.data_dir)?;
+    let http_listener = bind("http-listen", config.http_listen)?;
+    let has_broker = config.role.has_broker();
+    let kafka_listener = has_broker
+        .then(|| bind("kafka-listen", config.kafka_listen))
+        .transpose()?;
+    let _data_dir = candidate.claim()?;
+    raise_open_files();
+
+    let metrics = prometheus::Registry::new();
+    let node = Node::open(&config, kafka_listener, &metrics).await?;
+    let health = Health::new(metrics);
+    let http_address = http_listener.local_addr()?;
+    let http_server = http::server(http_listener, health.clone(), node.routes())?;
+    let http_handle = http_server.handle();
+    let mut http_task = tokio::spawn(http_server);
+
+    let kafka_address = node.broker.as_ref().map(Broker::kafka_address);
+    let _ready_file = config
+        .ready_file
+        .as_deref()
+        .map(|path| {
+            ReadyFile::write(path, kafka_address, http_address)
+                .with_context(|| format!("ready file {}", path.display()))
+        })
+        .transpose()?;
+    let card = card(&config, kafka_address, http_address).to_string();
+    if let Err(error) = io::stdout().write_all(card.as_bytes()) {
+        tracing::warn!(%error, "nobody reads the start card");
+    }
+
+    tokio::select! {
+        () = stop.next() => {}
+        reason = node.failed() => bail!("the log failed, nothing more is acknowledged: {reason}"),
+        ended = &mut http_task => bail!("the HTTP server ended: {ended:?}"),
+    }
+    tracing::info!("draining; a second signal stops at once");
+    health.drain();
+    tokio::select! {
+        () = node.drain(http_handle) => Ok(()),
+        () = stop.next() => bail!("stopped before everything was drained"),
+    }
+}
+
+/// The halves that run in this process.
+struct Node {
+    registry: Option<Registry>,
+    broker: Option<Broker>,
+}
+
+impl Node {
+    async fn open(
+        config: &ServeConfig,
+        kafka_listener: Option<TcpListener>,
+        metrics: &prometheus::Registry,
+    ) -> anyhow::Result<Self> {
+        let registry = match &config.role {
+            Role::Both | Role::RegistryOnly => Some(open_registry(config, metrics).await?),
+            Role::BrokerOnly { .. } => None,
+        };
+        let source: Option<Arc<dyn SchemaSource>> = match &config.role {
+            Role::Both => registry.as_ref().map(Registry::source),
+            Role::RegistryOnly => None,
+            Role::BrokerOnly { registry_url } => Some(Arc::new(
+                Client::new(registry_url)
+                    .with_context(|| format!("registry-url {registry_url}"))?,
+            )),
+        };
+        let broker = match kafka_listener.zip(source) {
+            None => None,
+            Some((listener, source)) => Some(
+                Broker::start(broker_config(config), listener, source, metrics)
+                    .await
+                    .context("the broker cannot start")?,
+            ),
+        };
+        Ok(Self { registry, broker })
+    }
+
+    fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
+        let registry = self.registry.as_ref().map(Registry::routes);
+        let broker = self.broker.as_ref().map(Broker::routes);
+        move |service| {
+            if let Some(routes) = broker {
+                routes(service);
+            }
+            if let Some(routes) = registry {
+                routes(service);
+            }
+        }
+    }
+
+    /// Resolves when this process must not go on.
+    async fn failed(&self) -> String {
+        match &self.broker {
+            Some(broker) => broker.failed().await,
+            None => pending().await,
+        }
+    }
+
+    /// The broker asks the registry until its end, so the registry closes last.
+    async fn drain(self, http: ServerHandle) {
+        http.stop(true).await;
+        if let Some(broker) = self.broker {
+            broker.shutdown().await;
+        }
+        if let Some(registry) = self.registry {
+            registry.close().await;
+        }
+    }
+}
+
+async fn open_registry(
+    config: &ServeConfig,
+    metrics: &prometheus::Registry,
+) -> anyhow::Result<Registry> {
+    let path = config.data_dir.join("registry.db");
+    let options = RegistryConfig {
+        metrics: metrics.clone(),
+        ..RegistryConfig::default()
+    };
+    let opened = Registry::open(&path, options).await;
+    opened.with_context(|| format!("the registry at {} cannot be opened", path.display()))
+}
+
+fn broker_config(config: &ServeConfig) -> BrokerConfig {
+    BrokerConfig {
+        advertise: config.advertise.clone().map(|at| (at.host, at.port)),
+        durability: match config.durability {
+            Durability::Fsync => log::Durability::Fsync,
+            Durability::Os => log::Durability::Os,
+        },
+        ..BrokerConfig::new(config.data_dir.clone())
+    }
+}
+
+fn card(config: &ServeConfig, kafka: Option<SocketAddr>, http: SocketAddr) -> Card<'_> {
+    Card {
+        kafka,
+        http,
+        has_registry: match config.role {
+            Role::Both | Role::RegistryOnly => true,
+            Role::BrokerOnly { .. } => false,
+        },
+        data_dir: &config.data_dir,
+        durability: config.durability,
+    }
+}
+
+fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            anyhow!("{key} {address} is in use; stop what listens there or choose another port")
+        }
+        _ => anyhow!("{key} {address}: {error}"),
+    })
+}
+
+/// Each partition and each connection holds file descriptors; the usual soft limit of 1024 is soon
+/// reached.
+fn raise_open_files() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
+}
+
+fn log_to_stderr() -> anyhow::Result<()> {
+    let filter = match std::env::var("AVOUCH_LOG") {
+        Ok(filter) => EnvFilter::try_new(filter).context("AVOUCH_LOG")?,
+        Err(_) => EnvFilter::new(LOG_FILTER),
+    };
+    let terminal = io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(terminal)
+        .with_env_filter(filter)
+        .init();
+    Ok(())
+}
+
+/// SIGINT and SIGTERM, caught from the moment of `listen`.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The binary as its user meets it: first run, restart, refusals, configuration, and the schema
+//! commands. Needs Rust only; the Kafka side of a running node is the business of `tests/`.
+
+mod node;
+mod refusals;
+mod schemas;
+
+use std::fs;
+
+use serde_json::Value;
+use tempfile::tempdir;
+
+use crate::node::{Node, avouch, http_status};
+
+#[test]
+fn the_card_and_the_ready_file_name_the_real_addresses() {
+    let root = tempdir().unwrap();
+    let node = Node::start(root.path(), &["--data-dir", "data"]);
+
+    let ready: Value = serde_json::from_slice(&fs::read(node.ready_file()).unwrap()).unwrap();
+    assert_eq!(ready["pid"], node.pid());
+    let (kafka, http) = (
+        ready["kafka"].as_str().unwrap(),
+        ready["http"].as_str().unwrap(),
+    );
+    assert!(!kafka.ends_with(":0") && !http.ends_with(":0"), "{ready}");
+    let card = node.card();
+    for part in [
+        &format!("kafka       {kafka}"),
+        &format!("registry    http://{http}"),
+        "fsync",
+    ] {
+        assert!(card.contains(part), "{part} in {card}");
+    }
+    let commands = card.split_once("try\n").unwrap().1.lines().count();
+    assert_eq!(commands, 3, "{card}");
+    assert!(std::net::TcpStream::connect(kafka).is_ok());
+
+    node.stop("-TERM");
+}
+
+#[test]
+fn a_stop_signal_drains_and_exits_0_and_the_next_start_takes_over() {
+    let root = tempdir().unwrap();
+    for signal in ["-TERM", "-INT"] {
+        let node = Node::start(root.path(), &["--data-dir", "data"]);
+        let ready_file = node.ready_file();
+        assert!(ready_file.exists());
+        let (code, stderr) = node.stop(signal);
+        assert_eq!(code, Some(0), "{signal}: {stderr}");
+        assert!(!ready_file.exists());
+    }
+}
+
+#[test]
+fn health_metrics_and_errors_are_served_over_http() {
+    let root = tempdir().unwrap();
+    let node = Node::start(root.path(), &["--data-dir", "data"]);
+    let cases = [
+        ("GET", "/livez", 200, "alive"),
+        ("GET", "/readyz", 200, "ready"),
+        ("GET", "/metrics", 200, ""),
+        ("GET", "/", 200, "{}"),
+        ("GET", "/nowhere", 404, "\"error_code\":404"),
+        ("POST", "/livez", 405, "\"error_code\":405"),
+        ("DELETE", "/schemas/types", 405, "\"error_code\":405"),
+    ];
+    for (method, path, status, part) in cases {
+        let (found, body) = http_status(&node.http(), method, path);
+        assert_eq!(found, status, "{method} {path}: {body}");
+        assert!(body.contains(part), "{method} {path}: {body}");
+    }
+    node.stop("-TERM");
+}
+
+#[test]
+fn flag_wins_over_environment_over_file_over_default() {
+    let root = tempdir().unwrap();
+    let cases: [(&str, Option<&str>, &[&str], &str); 4] = [
+        ("", None, &[], "avouch-data"),
+        ("[serve]\ndata-dir = 'filed'", None, &[], "filed"),
+        ("[serve]\ndata-dir = 'filed'", Some("env"), &[], "env"),
+        (
+            "[serve]\ndata-dir = 'filed'",
+            Some("env"),
+            &["--data-dir", "flag"],
+            "flag",
+        ),
+    ];
+    for (file, environment, flags, expected) in cases {
+        fs::write(root.path().join("avouch.toml"), file).unwrap();
+        let mut command = avouch(root.path());
+        command.envs(environment.map(|value| ("AVOUCH_DATA_DIR", value)));
+        let node = Node::start_with(command, root.path(), flags);
+        assert!(root.path().join(expected).is_dir(), "{expected}");
+        node.stop("-TERM");
+    }
+}
+
+#[test]
+fn registry_and_broker_run_apart() {
+    let root = tempdir().unwrap();
+    let registry = Node::start(root.path(), &["--registry-only", "--data-dir", "registry"]);
+    assert!(!registry.card().contains("kafka"), "{}", registry.card());
+    assert_eq!(
+        http_status(&registry.http(), "GET", "/subjects"),
+        (200, "[]".to_owned())
+    );
+
+    let url = format!("http://{}", registry.http());
+    let flags = [
+        "--broker-only",
+        "--registry-url",
+        &url,
+        "--data-dir",
+        "broker",
+    ];
+    let broker = Node::start(root.path(), &flags);
+    assert!(broker.card().contains("kafka"), "{}", broker.card());
+    assert_eq!(http_status(&broker.http(), "GET", "/subjects").0, 404);
+    assert_eq!(http_status(&broker.http(), "GET", "/readyz").0, 200);
+
+    assert_eq!(broker.stop("-TERM").0, Some(0));
+    assert_eq!(registry.stop("-TERM").0, Some(0));
+}

@@ -1,0 +1,129 @@
+//! `avouch schema` from the outside: what it prints and how it exits.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::tempdir;
+
+use crate::node::{Node, avouch};
+
+const V1: &str = r#"{"type": "record", "name": "P", "fields": [{"name": "id", "type": "long"}]}"#;
+/// Reads version 1, and is read by it.
+const ADDED_WITH_DEFAULT: &str = r#"{"type": "record", "name": "P", "fields": [
+    {"name": "id", "type": "long"}, {"name": "note", "type": "string", "default": ""}]}"#;
+/// Cannot read version 1, but is read by it.
+const ADDED_WITHOUT_DEFAULT: &str = r#"{"type": "record", "name": "P", "fields": [
+    {"name": "id", "type": "long"}, {"name": "note", "type": "string"}]}"#;
+
+fn write_versions(root: &Path, subject: &str, versions: &[&str]) {
+    let folder = root.join("schemas").join(subject);
+    fs::create_dir_all(&folder).unwrap();
+    for (number, text) in (1..).zip(versions) {
+        fs::write(folder.join(format!("{number}.avsc")), text).unwrap();
+    }
+}
+
+/// Exit code and both outputs of `avouch schema ARGS` in `root`.
+fn schema(root: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let output = avouch(root).arg("schema").args(args).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn a_history_is_checked_at_the_level_asked_for() {
+    let cases: [(&[&str], &str, Option<i32>); 7] = [
+        (&[V1], "BACKWARD", Some(0)),
+        (&[V1, ADDED_WITH_DEFAULT], "BACKWARD", Some(0)),
+        (&[V1, ADDED_WITH_DEFAULT], "FULL", Some(0)),
+        (&[V1, ADDED_WITHOUT_DEFAULT], "BACKWARD", Some(1)),
+        (&[V1, ADDED_WITHOUT_DEFAULT], "FORWARD", Some(0)),
+        (
+            &[V1, ADDED_WITH_DEFAULT, ADDED_WITHOUT_DEFAULT],
+            "BACKWARD",
+            Some(0),
+        ),
+        (
+            &[V1, ADDED_WITH_DEFAULT, ADDED_WITHOUT_DEFAULT],
+            "BACKWARD_TRANSITIVE",
+            Some(1),
+        ),
+    ];
+    for (versions, level, code) in cases {
+        let root = tempdir().unwrap();
+        write_versions(root.path(), "p-value", versions);
+        let (found, text) = schema(root.path(), &["check", "schemas", "--compatibility", level]);
+        assert_eq!(
+            found,
+            code,
+            "{} versions at {level}: {text}",
+            versions.len()
+        );
+    }
+}
+
+#[test]
+fn a_break_is_told_with_versions_kind_and_path() {
+    let root = tempdir().unwrap();
+    write_versions(root.path(), "fine-value", &[V1]);
+    write_versions(root.path(), "p-value", &[V1, ADDED_WITHOUT_DEFAULT]);
+    let (code, text) = schema(root.path(), &["check", "schemas"]);
+    assert_eq!(code, Some(1));
+    let expected = "fine-value: compatible (BACKWARD, 1 versions)\n\
+         p-value: INCOMPATIBLE (BACKWARD, 2 versions)\n  \
+         version 2 cannot read data of version 1\n    \
+         READER_FIELD_MISSING_DEFAULT_VALUE at /fields/1: note\n";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_check_over_nothing_or_nonsense_fails() {
+    let root = tempdir().unwrap();
+    fs::create_dir(root.path().join("empty")).unwrap();
+    write_versions(root.path(), "broken-value", &["{\"type\": \"recrod\"}"]);
+    write_versions(root.path(), "latest-value", &[]);
+    fs::write(root.path().join("schemas/latest-value/latest.avsc"), V1).unwrap();
+    let cases = [
+        ("missing", "missing"),
+        ("empty", "no schema"),
+        ("schemas/broken-value", "1.avsc"),
+        ("schemas/latest-value/latest.avsc", "not a version"),
+    ];
+    for (path, part) in cases {
+        let (code, text) = schema(root.path(), &["check", path]);
+        assert_eq!(code, Some(1), "{path}: {text}");
+        assert!(
+            text.contains(part) && text.lines().count() == 1,
+            "{path}: {text}"
+        );
+    }
+}
+
+#[test]
+fn registering_prints_the_id_and_a_refusal_its_reason() {
+    let root = tempdir().unwrap();
+    write_versions(root.path(), "p-value", &[V1, ADDED_WITHOUT_DEFAULT]);
+    let node = Node::start(root.path(), &["--registry-only", "--data-dir", "data"]);
+    let url = format!("http://{}", node.http());
+    let register = |file: &str| {
+        schema(
+            root.path(),
+            &["register", "--registry", &url, "--subject", "p-value", file],
+        )
+    };
+    assert_eq!(
+        register("schemas/p-value/1.avsc"),
+        (Some(0), "1\n".to_owned())
+    );
+    assert_eq!(
+        register("schemas/p-value/1.avsc"),
+        (Some(0), "1\n".to_owned())
+    );
+    let (code, text) = register("schemas/p-value/2.avsc");
+    assert_eq!(code, Some(1));
+    assert!(
+        text.contains("READER_FIELD_MISSING_DEFAULT_VALUE"),
+        "{text}"
+    );
+    node.stop("-TERM");
+}
