@@ -1,0 +1,43 @@
+//! Whole frames: four bytes of length, header, body.
+
+use bytes::Bytes;
+
+use super::WireError;
+use super::header::{RequestHeader, ResponseHeader};
+use super::message::Message;
+use super::writer::Writer;
+
+/// The frame of a request, as chunks to write one after the other. Key and version in `header`
+/// must be those of `body`.
+///
+/// # Errors
+/// When the version cannot carry the body.
+pub fn request<M: Message>(header: &RequestHeader, body: &M) -> Result<Vec<Bytes>, WireError> {
+    let mut writer = Writer::new();
+    header.encode(&mut writer)?;
+    body.encode(&mut writer, header.api_version)?;
+    with_length(writer)
+}
+
+/// The frame of a response to the request with this correlation id, as chunks to write one after
+/// the other.
+///
+/// # Errors
+/// When the version cannot carry the body.
+pub fn response<M: Message>(
+    correlation_id: i32,
+    version: i16,
+    body: &M,
+) -> Result<Vec<Bytes>, WireError> {
+    let mut writer = Writer::new();
+    ResponseHeader { correlation_id }.encode(&mut writer, M::API, version);
+    body.encode(&mut writer, version)?;
+    with_length(writer)
+}
+
+fn with_length(content: Writer) -> Result<Vec<Bytes>, WireError> {
+    let mut frame = Writer::new();
+    frame.length(false, Some(content.len()))?;
+    frame.append(content);
+    Ok(frame.finish())
+}

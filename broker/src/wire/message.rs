@@ -1,0 +1,345 @@
+//! What a message is, and the table it is written as.
+//!
+//! A message file is a [`message!`](crate::wire::message) table:
+//! ```text
+//! message! {
+//!     Fetch:                                        // the API
+//!     /// What it is for.
+//!     pub struct FetchRequest {                     // the first structure is the message
+//!         max_wait_ms: i32,                         // in every version, default 0
+//!         max_bytes: i32 = i32::MAX,                // another default
+//!         session_epoch: i32 [7.., ignorable] = -1, // from version 7 on
+//!         replica_id: i32 [..=14] = -1,             // up to version 14
+//!         cluster_id: Option<String> [12.., tag 0], // tagged field 0
+//!         name: Option<String> [.., null 10..],     // in every version, null only from 10 on
+//!     }
+//!     pub struct FetchTopic { .. }                  // further ones it is made of
+//! }
+//! ```
+//! Fields stand in the order of the wire. One that a version lacks reads as its default. Writing
+//! it in such a version drops it when it is `ignorable`, and is an error when it is not and its
+//! value is not the default. A tagged field at its default is not written. All of it as Kafka's
+//! message definitions have it.
+
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+
+use super::WireError;
+use super::api::ApiKey;
+use super::reader::Reader;
+use super::writer::Writer;
+
+/// How the structures of one message are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The message's version.
+    pub version: i16,
+    /// Whether this version has compact lengths and tagged fields.
+    pub flexible: bool,
+}
+
+/// A value that can be part of a message.
+pub trait Wire: Sized {
+    /// The fewest bytes that a value of this type has.
+    fn least_bytes(shape: Shape) -> usize;
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// When the bytes are no such value.
+    fn read(reader: &mut Reader, shape: Shape) -> Result<Self, WireError>;
+
+    /// Writes the value.
+    ///
+    /// # Errors
+    /// When the version cannot carry it.
+    fn write(&self, writer: &mut Writer, shape: Shape) -> Result<(), WireError>;
+
+    /// Whether the value is null.
+    fn is_null(&self) -> bool {
+        false
+    }
+}
+
+/// The body of a request or a response.
+pub trait Message: Wire {
+    /// Its API.
+    const API: ApiKey;
+    /// The versions we speak.
+    const VERSIONS: RangeInclusive<i16> = Self::API.versions();
+    /// The first flexible version.
+    const FLEXIBLE_FROM: i16 = Self::API.flexible_from();
+
+    /// Reads a body, which may be followed by other bytes.
+    ///
+    /// # Errors
+    /// When `version` is not served or the bytes are no such message.
+    fn decode(reader: &mut Reader, version: i16) -> Result<Self, WireError> {
+        Self::read(reader, Self::shape(version)?)
+    }
+
+    /// Writes the body.
+    ///
+    /// # Errors
+    /// When `version` is not served or cannot carry the message.
+    fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), WireError> {
+        self.write(writer, Self::shape(version)?)
+    }
+
+    /// Reads a body that is exactly `bytes`.
+    ///
+    /// # Errors
+    /// Those of [`Self::decode`], and [`WireError::TrailingBytes`].
+    fn from_bytes(bytes: Bytes, version: i16) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        let message = Self::decode(&mut reader, version)?;
+        reader.finish()?;
+        Ok(message)
+    }
+
+    /// The layout of a version.
+    ///
+    /// # Errors
+    /// [`WireError::UnsupportedVersion`].
+    fn shape(version: i16) -> Result<Shape, WireError> {
+        if !Self::VERSIONS.contains(&version) {
+            return Err(WireError::UnsupportedVersion {
+                api: Self::API,
+                version,
+            });
+        }
+        Ok(Shape {
+            version,
+            flexible: version >= Self::FLEXIBLE_FROM,
+        })
+    }
+}
+
+/// A message's table, see the module.
+macro_rules! message {
+    ($api:ident: $(#[$doc:meta])* pub struct $name:ident $fields:tt $($more:tt)*) => {
+        impl $crate::wire::message::Message for $name {
+            const API: $crate::wire::api::ApiKey = $crate::wire::api::ApiKey::$api;
+        }
+        $crate::wire::message::structures! {
+            $(#[$doc])* pub struct $name $fields $($more)*
+        }
+    };
+}
+
+macro_rules! structures {
+    ($($(#[$doc:meta])* pub struct $name:ident {
+        $($(#[$note:meta])* $field:ident: $type:ty
+            $([$($spec:tt)+])? $(= $default:expr)?),* $(,)?
+    })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name {
+            $(
+                $(#[$note])*
+                #[doc = $crate::wire::message::field_doc!($($($spec)+)?)]
+                pub $field: $type,
+            )*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $crate::wire::message::default!($type $(, $default)?)),* }
+            }
+        }
+
+        impl $crate::wire::message::Wire for $name {
+            fn least_bytes(shape: $crate::wire::message::Shape) -> usize {
+                let mut least = usize::from(shape.flexible);
+                $(
+                    let spec = $crate::wire::message::spec!($($($spec)+)?);
+                    if spec.tag.is_none() && spec.has(shape.version) {
+                        least += <$type>::least_bytes(shape);
+                    }
+                )*
+                least
+            }
+
+            fn read(
+                reader: &mut $crate::wire::reader::Reader,
+                shape: $crate::wire::message::Shape,
+            ) -> Result<Self, $crate::wire::WireError> {
+                let mut value = Self::default();
+                $(
+                    let spec = $crate::wire::message::spec!($($($spec)+)?);
+                    if spec.tag.is_none() && spec.has(shape.version) {
+                        value.$field = <$type>::read(reader, shape)?;
+                        spec.check_null(stringify!($field), &value.$field, shape)?;
+                    }
+                )*
+                if shape.flexible {
+                    reader.tagged_fields(|_reader, _tag| {
+                        $(
+                            let spec = $crate::wire::message::spec!($($($spec)+)?);
+                            if spec.tag == Some(_tag) && spec.has(shape.version) {
+                                value.$field = <$type>::read(_reader, shape)?;
+                                return Ok(true);
+                            }
+                        )*
+                        Ok(false)
+                    })?;
+                }
+                Ok(value)
+            }
+
+            fn write(
+                &self,
+                writer: &mut $crate::wire::writer::Writer,
+                shape: $crate::wire::message::Shape,
+            ) -> Result<(), $crate::wire::WireError> {
+                $(
+                    let spec = $crate::wire::message::spec!($($($spec)+)?);
+                    if !spec.has(shape.version) {
+                        let default: $type =
+                            $crate::wire::message::default!($type $(, $default)?);
+                        spec.check_droppable(stringify!($field), self.$field == default, shape)?;
+                    } else if spec.tag.is_none() {
+                        spec.check_null(stringify!($field), &self.$field, shape)?;
+                        self.$field.write(writer, shape)?;
+                    }
+                )*
+                if shape.flexible {
+                    let mut _tagged = Vec::new();
+                    $(
+                        let spec = $crate::wire::message::spec!($($($spec)+)?);
+                        if let Some(tag) = spec.tag.filter(|_| spec.has(shape.version)) {
+                            let default: $type =
+                                $crate::wire::message::default!($type $(, $default)?);
+                            if self.$field != default {
+                                let mut field = $crate::wire::writer::Writer::new();
+                                self.$field.write(&mut field, shape)?;
+                                _tagged.push((tag, field));
+                            }
+                        }
+                    )*
+                    writer.tagged_fields(_tagged)?;
+                }
+                Ok(())
+            }
+        }
+    )*};
+}
+
+macro_rules! default {
+    ($type:ty) => {
+        <$type>::default()
+    };
+    ($type:ty, $default:expr) => {
+        $default
+    };
+}
+
+macro_rules! field_doc {
+    () => {
+        "In every version."
+    };
+    ($($spec:tt)+) => {
+        concat!("Versions and kind: `", stringify!($($spec)+), "`.")
+    };
+}
+
+/// A field's bracket as a [`FieldSpec`].
+macro_rules! spec {
+    () => {
+        $crate::wire::message::FieldSpec::ALWAYS
+    };
+    (.. $(, $($rest:tt)*)?) => {
+        $crate::wire::message::spec!(@ (0, i16::MAX); $($($rest)*)?)
+    };
+    ($from:literal .. $(, $($rest:tt)*)?) => {
+        $crate::wire::message::spec!(@ ($from, i16::MAX); $($($rest)*)?)
+    };
+    (..= $to:literal $(, $($rest:tt)*)?) => {
+        $crate::wire::message::spec!(@ (0, $to); $($($rest)*)?)
+    };
+    ($from:literal ..= $to:literal $(, $($rest:tt)*)?) => {
+        $crate::wire::message::spec!(@ ($from, $to); $($($rest)*)?)
+    };
+    (@ ($from:expr, $to:expr); $(tag $tag:literal $(,)?)? $(null $null:literal .. $(,)?)?) => {
+        $crate::wire::message::FieldSpec {
+            from: $from,
+            to: $to,
+            $(tag: Some($tag),)?
+            $(null_from: $null,)?
+            ..$crate::wire::message::FieldSpec::ALWAYS
+        }
+    };
+    (@ ($from:expr, $to:expr); $(tag $tag:literal,)? $(null $null:literal ..,)? ignorable) => {
+        $crate::wire::message::FieldSpec {
+            from: $from,
+            to: $to,
+            $(tag: Some($tag),)?
+            $(null_from: $null,)?
+            ignorable: true,
+            ..$crate::wire::message::FieldSpec::ALWAYS
+        }
+    };
+}
+
+pub(super) use {default, field_doc, message, spec, structures};
+
+/// What a table says of one field. Built by the tables, folded away by the compiler.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FieldSpec {
+    /// The first version that has it.
+    pub(super) from: i16,
+    /// The last one.
+    pub(super) to: i16,
+    /// Its tag, when it is a tagged field.
+    pub(super) tag: Option<u32>,
+    /// The first version in which it may be null, if its type has a null.
+    pub(super) null_from: i16,
+    /// Whether it may be dropped in a version that lacks it.
+    pub(super) ignorable: bool,
+}
+
+impl FieldSpec {
+    /// An untagged field of every version.
+    pub(super) const ALWAYS: Self = Self {
+        from: 0,
+        to: i16::MAX,
+        tag: None,
+        null_from: 0,
+        ignorable: false,
+    };
+
+    pub(super) const fn has(&self, version: i16) -> bool {
+        self.from <= version && version <= self.to
+    }
+
+    pub(super) fn check_null(
+        &self,
+        field: &'static str,
+        value: &impl Wire,
+        shape: Shape,
+    ) -> Result<(), WireError> {
+        if shape.version < self.null_from && value.is_null() {
+            return Err(WireError::NullNotInVersion {
+                field,
+                version: shape.version,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_droppable(
+        &self,
+        field: &'static str,
+        is_default: bool,
+        shape: Shape,
+    ) -> Result<(), WireError> {
+        if self.ignorable || is_default {
+            return Ok(());
+        }
+        Err(WireError::FieldNotInVersion {
+            field,
+            version: shape.version,
+        })
+    }
+}

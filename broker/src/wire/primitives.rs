@@ -1,0 +1,233 @@
+//! The protocol's primitive types on the wire, and [`Records`].
+//!
+//! Strings, byte strings and arrays are compact in flexible versions (KIP-482): lengths are then
+//! unsigned variable-length integers, one more than the length, and null is 0.
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::WireError;
+use super::message::{Shape, Wire};
+use super::reader::Reader;
+use super::writer::Writer;
+
+/// Record batches of one partition as a rope: what was read, or segments of the log and parts of
+/// its tail one after the other, none of them copied.
+#[derive(Clone, Debug, Default)]
+pub struct Records(Vec<Bytes>);
+
+impl Records {
+    /// Bytes of all chunks.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Bytes::is_empty)
+    }
+
+    /// Adds a chunk at the end.
+    pub fn push(&mut self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            self.0.push(chunk);
+        }
+    }
+
+    /// The chunks in order.
+    #[must_use]
+    pub fn chunks(&self) -> &[Bytes] {
+        &self.0
+    }
+
+    /// All bytes in one piece; without a copy when there is one chunk, as after decoding.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Bytes {
+        match self.0.len() {
+            0 => Bytes::new(),
+            1 => self.0.swap_remove(0),
+            _ => self.0.concat().into(),
+        }
+    }
+}
+
+impl From<Bytes> for Records {
+    fn from(bytes: Bytes) -> Self {
+        let mut records = Self::default();
+        records.push(bytes);
+        records
+    }
+}
+
+/// Equal bytes, however they are cut into chunks.
+impl PartialEq for Records {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.0.iter().flatten().eq(other.0.iter().flatten())
+    }
+}
+
+macro_rules! fixed {
+    ($($type:ty: $bytes:literal bytes, $read:expr, $write:expr;)*) => {$(
+        impl Wire for $type {
+            fn least_bytes(_: Shape) -> usize {
+                $bytes
+            }
+
+            fn read(reader: &mut Reader, _: Shape) -> Result<Self, WireError> {
+                $read(reader)
+            }
+
+            fn write(&self, writer: &mut Writer, _: Shape) -> Result<(), WireError> {
+                $write(writer, *self);
+                Ok(())
+            }
+        }
+    )*};
+}
+
+fixed! {
+    bool: 1 bytes, |reader: &mut Reader| Ok(reader.u8()? != 0),
+        |writer: &mut Writer, value: bool| writer.u8(u8::from(value));
+    i8: 1 bytes, Reader::i8, Writer::i8;
+    i16: 2 bytes, Reader::i16, Writer::i16;
+    i32: 4 bytes, Reader::i32, Writer::i32;
+    i64: 8 bytes, Reader::i64, Writer::i64;
+    Uuid: 16 bytes, Reader::uuid, Writer::uuid;
+}
+
+/// Values with a length, which is also how null is written.
+macro_rules! nullable {
+    ($($type:ty: $read:expr, $write:expr, $prefix_bytes:expr;)*) => {$(
+        impl Wire for $type {
+            fn least_bytes(shape: Shape) -> usize {
+                if shape.flexible { 1 } else { $prefix_bytes }
+            }
+
+            fn read(reader: &mut Reader, shape: Shape) -> Result<Self, WireError> {
+                let at = reader.position();
+                $read(reader, shape)?.ok_or(WireError::NullNotAllowed { at })
+            }
+
+            fn write(&self, writer: &mut Writer, shape: Shape) -> Result<(), WireError> {
+                $write(writer, shape, Some(self))
+            }
+        }
+
+        impl Wire for Option<$type> {
+            fn least_bytes(shape: Shape) -> usize {
+                <$type>::least_bytes(shape)
+            }
+
+            fn read(reader: &mut Reader, shape: Shape) -> Result<Self, WireError> {
+                $read(reader, shape)
+            }
+
+            fn write(&self, writer: &mut Writer, shape: Shape) -> Result<(), WireError> {
+                $write(writer, shape, self.as_ref())
+            }
+
+            fn is_null(&self) -> bool {
+                self.is_none()
+            }
+        }
+    )*};
+}
+
+nullable! {
+    String: read_string, write_string, 2;
+    Bytes: read_bytes, write_bytes, 4;
+    Records: read_records, write_records, 4;
+}
+
+fn read_string(reader: &mut Reader, shape: Shape) -> Result<Option<String>, WireError> {
+    let length = reader.string_length(shape.flexible)?;
+    length.map(|length| reader.text(length)).transpose()
+}
+
+fn write_string(
+    writer: &mut Writer,
+    shape: Shape,
+    value: Option<&String>,
+) -> Result<(), WireError> {
+    writer.string_length(shape.flexible, value.map(String::len))?;
+    writer.put_slice(value.map_or(&[], |text| text.as_bytes()));
+    Ok(())
+}
+
+fn read_bytes(reader: &mut Reader, shape: Shape) -> Result<Option<Bytes>, WireError> {
+    let length = reader.length(shape.flexible)?;
+    length.map(|length| reader.take(length)).transpose()
+}
+
+fn write_bytes(writer: &mut Writer, shape: Shape, value: Option<&Bytes>) -> Result<(), WireError> {
+    writer.length(shape.flexible, value.map(Bytes::len))?;
+    writer.put_bytes(value.cloned().unwrap_or_default());
+    Ok(())
+}
+
+fn read_records(reader: &mut Reader, shape: Shape) -> Result<Option<Records>, WireError> {
+    Ok(read_bytes(reader, shape)?.map(Records::from))
+}
+
+fn write_records(
+    writer: &mut Writer,
+    shape: Shape,
+    value: Option<&Records>,
+) -> Result<(), WireError> {
+    writer.length(shape.flexible, value.map(Records::len))?;
+    for chunk in value.map_or(&[][..], Records::chunks) {
+        writer.put_bytes(chunk.clone());
+    }
+    Ok(())
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn least_bytes(shape: Shape) -> usize {
+        if shape.flexible { 1 } else { 4 }
+    }
+
+    fn read(reader: &mut Reader, shape: Shape) -> Result<Self, WireError> {
+        let at = reader.position();
+        read_array(reader, shape)?.ok_or(WireError::NullNotAllowed { at })
+    }
+
+    fn write(&self, writer: &mut Writer, shape: Shape) -> Result<(), WireError> {
+        writer.length(shape.flexible, Some(self.len()))?;
+        self.iter()
+            .try_for_each(|element| element.write(writer, shape))
+    }
+}
+
+impl<T: Wire> Wire for Option<Vec<T>> {
+    fn least_bytes(shape: Shape) -> usize {
+        Vec::<T>::least_bytes(shape)
+    }
+
+    fn read(reader: &mut Reader, shape: Shape) -> Result<Self, WireError> {
+        read_array(reader, shape)
+    }
+
+    fn write(&self, writer: &mut Writer, shape: Shape) -> Result<(), WireError> {
+        match self {
+            Some(elements) => elements.write(writer, shape),
+            None => writer.length(shape.flexible, None),
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        self.is_none()
+    }
+}
+
+fn read_array<T: Wire>(reader: &mut Reader, shape: Shape) -> Result<Option<Vec<T>>, WireError> {
+    let Some(count) = reader.count(shape.flexible, T::least_bytes(shape))? else {
+        return Ok(None);
+    };
+    let mut elements = Vec::with_capacity(count);
+    for _ in 0..count {
+        elements.push(T::read(reader, shape)?);
+    }
+    Ok(Some(elements))
+}
