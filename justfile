@@ -1,0 +1,33 @@
+# The one door for people. The commands themselves stand in .ci/run and tests/run, which CI calls.
+
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# Build and run a node with ./avouch-data.
+serve *flags:
+    cargo run --release -- serve {{ flags }}
+
+# Formatting, lints, documentation and our example contracts, each without a complaint.
+check:
+    .ci/run fmt clippy doc schemas
+
+# What needs Rust only.
+test:
+    cargo test
+
+# Everything, foreign clients and crashes included; installs what it needs.
+test-all:
+    tests/run
+
+# Some stages of it, such as `just stage clients`.
+stage *names:
+    tests/run {{ names }}
+
+# What CI runs.
+ci:
+    .ci/run
+
+# Bans, licences and sources of the dependency tree; needs `cargo install cargo-deny --locked`.
+deny:
+    cargo deny check bans licenses sources
