@@ -34,6 +34,20 @@ pub enum Codec {
     Zstd,
 }
 
+impl Codec {
+    /// Its bits in a batch's attributes.
+    #[must_use]
+    pub fn bits(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
+    }
+}
+
 /// What is wrong with a batch's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum HeaderError {

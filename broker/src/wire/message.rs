@@ -60,6 +60,30 @@ pub trait Wire: Sized {
     fn is_null(&self) -> bool {
         false
     }
+
+    /// A value with everything in it that the version has, see [`Message::example`].
+    fn example(examples: &mut Examples, shape: Shape) -> Self;
+}
+
+/// Where examples get their values from: small numbers that go up, so that two neighbours of one
+/// type never look the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Examples {
+    /// Whether what can be null is null, and arrays are empty.
+    pub bare: bool,
+    last: u8,
+}
+
+impl Examples {
+    /// A number from 3 to 120.
+    pub fn number(&mut self) -> u8 {
+        self.last = if (3..120).contains(&self.last) {
+            self.last + 1
+        } else {
+            3
+        };
+        self.last
+    }
 }
 
 /// The body of a request or a response.
@@ -96,6 +120,23 @@ pub trait Message: Wire {
         let message = Self::decode(&mut reader, version)?;
         reader.finish()?;
         Ok(message)
+    }
+
+    /// A message that sets every field of the version to something other than its default; or a
+    /// `bare` one, in which what can be null is null and arrays are empty. What round-trip tests
+    /// and fuzzers start from.
+    ///
+    /// # Errors
+    /// [`WireError::UnsupportedVersion`].
+    fn example(version: i16, bare: bool) -> Result<Self, WireError> {
+        let shape = Self::shape(version)?;
+        Ok(<Self as Wire>::example(
+            &mut Examples {
+                bare,
+                ..Examples::default()
+            },
+            shape,
+        ))
     }
 
     /// The layout of a version.
@@ -159,6 +200,20 @@ macro_rules! structures {
                     }
                 )*
                 least
+            }
+
+            fn example(
+                examples: &mut $crate::wire::message::Examples,
+                shape: $crate::wire::message::Shape,
+            ) -> Self {
+                let mut value = Self::default();
+                $(
+                    let spec = $crate::wire::message::spec!($($($spec)+)?);
+                    if spec.has(shape.version) {
+                        value.$field = spec.example(examples, shape, &value.$field);
+                    }
+                )*
+                value
             }
 
             fn read(
@@ -311,6 +366,23 @@ impl FieldSpec {
 
     pub(super) const fn has(&self, version: i16) -> bool {
         self.from <= version && version <= self.to
+    }
+
+    /// An example that is not the default; not null either where the version has no null.
+    pub(super) fn example<T: Wire + PartialEq>(
+        &self,
+        examples: &mut Examples,
+        shape: Shape,
+        default: &T,
+    ) -> T {
+        let bare = examples.bare;
+        examples.bare &= shape.version >= self.null_from;
+        let mut example = T::example(examples, shape);
+        if example == *default {
+            example = T::example(examples, shape);
+        }
+        examples.bare = bare;
+        example
     }
 
     pub(super) fn check_null(

@@ -9,6 +9,8 @@
 
 pub mod api;
 pub mod batch;
+pub mod builder;
+pub mod compress;
 mod error;
 pub mod error_code;
 pub mod frame;
@@ -17,6 +19,8 @@ pub mod message;
 pub mod messages;
 pub mod primitives;
 pub mod reader;
+pub mod records;
+mod varint;
 pub mod writer;
 
 pub use error::WireError;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::WireError;
-use super::message::{Shape, Wire};
+use super::message::{Examples, Shape, Wire};
 use super::reader::Reader;
 use super::writer::Writer;
 
@@ -69,7 +69,7 @@ impl PartialEq for Records {
 }
 
 macro_rules! fixed {
-    ($($type:ty: $bytes:literal bytes, $read:expr, $write:expr;)*) => {$(
+    ($($type:ty: $bytes:literal bytes, $read:expr, $write:expr, $example:expr;)*) => {$(
         impl Wire for $type {
             fn least_bytes(_: Shape) -> usize {
                 $bytes
@@ -83,23 +83,28 @@ macro_rules! fixed {
                 $write(writer, *self);
                 Ok(())
             }
+
+            fn example(examples: &mut Examples, _: Shape) -> Self {
+                $example(examples.number())
+            }
         }
     )*};
 }
 
 fixed! {
     bool: 1 bytes, |reader: &mut Reader| Ok(reader.u8()? != 0),
-        |writer: &mut Writer, value: bool| writer.u8(u8::from(value));
-    i8: 1 bytes, Reader::i8, Writer::i8;
-    i16: 2 bytes, Reader::i16, Writer::i16;
-    i32: 4 bytes, Reader::i32, Writer::i32;
-    i64: 8 bytes, Reader::i64, Writer::i64;
-    Uuid: 16 bytes, Reader::uuid, Writer::uuid;
+        |writer: &mut Writer, value: bool| writer.u8(u8::from(value)),
+        |number: u8| !number.is_multiple_of(2);
+    i8: 1 bytes, Reader::i8, Writer::i8, u8::cast_signed;
+    i16: 2 bytes, Reader::i16, Writer::i16, |number: u8| i16::from(number) << 8;
+    i32: 4 bytes, Reader::i32, Writer::i32, |number: u8| i32::from(number) << 16;
+    i64: 8 bytes, Reader::i64, Writer::i64, |number: u8| i64::from(number) << 40;
+    Uuid: 16 bytes, Reader::uuid, Writer::uuid, |number: u8| Uuid::from_bytes([number; 16]);
 }
 
 /// Values with a length, which is also how null is written.
 macro_rules! nullable {
-    ($($type:ty: $read:expr, $write:expr, $prefix_bytes:expr;)*) => {$(
+    ($($type:ty: $read:expr, $write:expr, $prefix_bytes:literal, $example:expr;)*) => {$(
         impl Wire for $type {
             fn least_bytes(shape: Shape) -> usize {
                 if shape.flexible { 1 } else { $prefix_bytes }
@@ -112,6 +117,10 @@ macro_rules! nullable {
 
             fn write(&self, writer: &mut Writer, shape: Shape) -> Result<(), WireError> {
                 $write(writer, shape, Some(self))
+            }
+
+            fn example(examples: &mut Examples, _: Shape) -> Self {
+                $example(examples.number())
             }
         }
 
@@ -131,14 +140,18 @@ macro_rules! nullable {
             fn is_null(&self) -> bool {
                 self.is_none()
             }
+
+            fn example(examples: &mut Examples, shape: Shape) -> Self {
+                (!examples.bare).then(|| Wire::example(examples, shape))
+            }
         }
     )*};
 }
 
 nullable! {
-    String: read_string, write_string, 2;
-    Bytes: read_bytes, write_bytes, 4;
-    Records: read_records, write_records, 4;
+    String: read_string, write_string, 2, |number: u8| format!("text {number}");
+    Bytes: read_bytes, write_bytes, 4, |number: u8| Bytes::from(vec![number; 5]);
+    Records: read_records, write_records, 4, |number: u8| Bytes::from(vec![number; 2000]).into();
 }
 
 fn read_string(reader: &mut Reader, shape: Shape) -> Result<Option<String>, WireError> {
@@ -218,6 +231,10 @@ impl<T: Wire> Wire for Option<Vec<T>> {
 
     fn is_null(&self) -> bool {
         self.is_none()
+    }
+
+    fn example(examples: &mut Examples, shape: Shape) -> Self {
+        (!examples.bare).then(|| Wire::example(examples, shape))
     }
 }
 

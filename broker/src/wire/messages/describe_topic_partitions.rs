@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::wire::WireError;
-use crate::wire::message::{Shape, Wire, message};
+use crate::wire::message::{Examples, Shape, Wire, message};
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
 
@@ -83,5 +83,9 @@ impl Wire for Option<Cursor> {
 
     fn is_null(&self) -> bool {
         self.is_none()
+    }
+
+    fn example(examples: &mut Examples, shape: Shape) -> Self {
+        (!examples.bare).then(|| Wire::example(examples, shape))
     }
 }

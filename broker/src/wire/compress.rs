@@ -1,0 +1,282 @@
+//! Compression of a batch's records, and decompression with a hard stop.
+//!
+//! Invariant: decompressing writes at most [`Limits`]' bytes, whatever the compressed bytes claim,
+//! and memory follows what was written, not what was claimed. The stored bytes are never changed;
+//! this buffer is only looked at.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+use flate2::bufread::MultiGzDecoder;
+use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+use thiserror::Error;
+use zstd::zstd_safe::{DCtx, ResetDirective};
+
+use super::batch::Codec;
+
+/// How much a batch may grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Decompressed bytes of one batch. Default 32 MiB; raising it lets every checking thread
+    /// grow its buffer that far.
+    pub max_bytes: usize,
+    /// Decompressed bytes for each compressed one. Default 200.
+    pub ratio: usize,
+    /// Decompressed bytes up to which any ratio passes. Default 4 MiB.
+    pub ratio_free_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 32 << 20,
+            ratio: 200,
+            ratio_free_bytes: 4 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// The most that `compressed_bytes` may become.
+    #[must_use]
+    pub fn cap(&self, compressed_bytes: usize) -> usize {
+        let by_ratio = compressed_bytes.saturating_mul(self.ratio);
+        self.max_bytes.min(by_ratio.max(self.ratio_free_bytes))
+    }
+}
+
+/// Why there are no decompressed bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum InflateError {
+    /// There would be more than the limits allow.
+    #[error("more than {cap} bytes from {compressed}")]
+    TooLarge {
+        /// The most allowed.
+        cap: usize,
+        /// Compressed bytes.
+        compressed: usize,
+    },
+    /// The bytes are not what their codec writes, or end too early.
+    #[error("corrupt or cut short")]
+    Corrupt,
+    /// A zstd window of more than [`ZSTD_WINDOW_LOG`] bits, or an error of the codec's own making.
+    #[error("the {0:?} codec refused")]
+    Refused(Codec),
+}
+
+/// Bits of the largest zstd window: 8 MiB, which is what level 19 uses.
+pub const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// A larger buffer is given back before the next batch.
+const KEPT_BUFFER_BYTES: usize = 4 << 20;
+
+/// A snappy element of two bytes or more stands for at most 64 bytes.
+const SNAPPY_RATIO: usize = 32;
+const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
+const XERIAL_HEADER_BYTES: usize = 16;
+const XERIAL_BLOCK_BYTES: usize = 32 << 10;
+
+/// A buffer for decompressed records, used again and again; one a thread.
+#[derive(Default)]
+pub struct Decompressor {
+    buffer: Vec<u8>,
+    zstd: Option<DCtx<'static>>,
+}
+
+impl fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decompressor")
+            .field("capacity", &self.buffer.capacity())
+            .finish()
+    }
+}
+
+impl Decompressor {
+    /// A decompressor without memory yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The records section that `compressed` stands for: itself without a codec, else a view of
+    /// the buffer.
+    ///
+    /// # Errors
+    /// When it would grow beyond `limits`, or is not what the codec writes to its last byte.
+    pub fn inflate<'a>(
+        &'a mut self,
+        codec: Codec,
+        compressed: &'a [u8],
+        limits: Limits,
+    ) -> Result<&'a [u8], InflateError> {
+        let cap = limits.cap(compressed.len());
+        if self.buffer.capacity() > KEPT_BUFFER_BYTES {
+            self.buffer = Vec::new();
+        }
+        self.buffer.clear();
+        match codec {
+            Codec::None if compressed.len() > limits.max_bytes => {
+                return Err(too_large(limits.max_bytes, compressed));
+            }
+            Codec::None => return Ok(compressed),
+            Codec::Gzip => self.drain(MultiGzDecoder::new(compressed), cap, compressed)?,
+            Codec::Snappy => self.snappy(compressed, cap)?,
+            Codec::Lz4 => {
+                check_lz4_frames(compressed).ok_or(InflateError::Corrupt)?;
+                self.drain(FrameDecoder::new(compressed), cap, compressed)?;
+            }
+            Codec::Zstd => self.zstd(compressed, cap)?,
+        }
+        Ok(&self.buffer)
+    }
+
+    fn drain(
+        &mut self,
+        decoder: impl Read,
+        cap: usize,
+        compressed: &[u8],
+    ) -> Result<(), InflateError> {
+        let read = decoder.take(cap as u64 + 1).read_to_end(&mut self.buffer);
+        if self.buffer.len() > cap {
+            return Err(too_large(cap, compressed));
+        }
+        read.map(|_| ()).map_err(|_| InflateError::Corrupt)
+    }
+
+    fn zstd(&mut self, compressed: &[u8], cap: usize) -> Result<(), InflateError> {
+        let refused = |_| InflateError::Refused(Codec::Zstd);
+        let mut context = match self.zstd.take() {
+            Some(context) => context,
+            None => DCtx::try_create().ok_or(InflateError::Refused(Codec::Zstd))?,
+        };
+        context
+            .reset(ResetDirective::SessionOnly)
+            .map_err(refused)?;
+        let mut decoder = zstd::stream::read::Decoder::with_context(compressed, &mut context);
+        decoder
+            .window_log_max(ZSTD_WINDOW_LOG)
+            .map_err(|_| InflateError::Refused(Codec::Zstd))?;
+        let drained = self.drain(decoder, cap, compressed);
+        self.zstd = Some(context);
+        drained
+    }
+
+    /// Raw snappy, or xerial's frames as Java clients write them: a header, then blocks of raw
+    /// snappy with their big-endian length before them; headers may come again between blocks.
+    fn snappy(&mut self, compressed: &[u8], cap: usize) -> Result<(), InflateError> {
+        if !compressed.starts_with(XERIAL_MAGIC) {
+            return self.snappy_block(compressed, cap, compressed);
+        }
+        let mut rest = compressed;
+        while !rest.is_empty() {
+            if rest.starts_with(XERIAL_MAGIC) {
+                rest = rest
+                    .get(XERIAL_HEADER_BYTES..)
+                    .ok_or(InflateError::Corrupt)?;
+                continue;
+            }
+            let (length, behind) = rest.split_first_chunk().ok_or(InflateError::Corrupt)?;
+            let length = usize::try_from(i32::from_be_bytes(*length));
+            let (block, behind) = length
+                .ok()
+                .and_then(|length| behind.split_at_checked(length))
+                .ok_or(InflateError::Corrupt)?;
+            self.snappy_block(block, cap, compressed)?;
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    fn snappy_block(
+        &mut self,
+        block: &[u8],
+        cap: usize,
+        compressed: &[u8],
+    ) -> Result<(), InflateError> {
+        let length = snap::raw::decompress_len(block).map_err(|_| InflateError::Corrupt)?;
+        let start = self.buffer.len();
+        if length > cap - start {
+            return Err(too_large(cap, compressed));
+        }
+        if length > block.len().saturating_mul(SNAPPY_RATIO) {
+            return Err(InflateError::Corrupt);
+        }
+        self.buffer.resize(start + length, 0);
+        snap::raw::Decoder::new()
+            .decompress(block, &mut self.buffer[start..])
+            .map(|_| ())
+            .map_err(|_| InflateError::Corrupt)
+    }
+}
+
+fn too_large(cap: usize, compressed: &[u8]) -> InflateError {
+    InflateError::TooLarge {
+        cap,
+        compressed: compressed.len(),
+    }
+}
+
+/// Whether `bytes` are whole LZ4 frames, each with its end mark: the frame decoder takes a stream
+/// that stops between two blocks for a complete one.
+fn check_lz4_frames(mut bytes: &[u8]) -> Option<()> {
+    const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
+    while !bytes.is_empty() {
+        let (&[flags, _], rest) = bytes.strip_prefix(&MAGIC)?.split_first_chunk()?;
+        let has = |bit: u8, size: usize| if flags & bit == 0 { 0 } else { size };
+        let content_size_and_dictionary = has(0x08, 8) + has(0x01, 4);
+        bytes = rest.get(content_size_and_dictionary + 1..)?;
+        loop {
+            let (length, rest) = bytes.split_first_chunk()?;
+            let length = u32::from_le_bytes(*length) & 0x7fff_ffff;
+            if length == 0 {
+                bytes = rest.get(has(0x04, 4)..)?;
+                break;
+            }
+            bytes = rest.get(length as usize + has(0x10, 4)..)?;
+        }
+    }
+    Some(())
+}
+
+/// `section` compressed so that every client reads it: snappy in xerial's frames, LZ4 in
+/// independent blocks (the Java client takes no others), zstd at its default level.
+#[must_use]
+pub fn compress(codec: Codec, section: &[u8]) -> Vec<u8> {
+    match codec {
+        Codec::None => section.to_vec(),
+        Codec::Gzip => gzip(section).expect("writing to memory does not fail"),
+        Codec::Snappy => snappy(section),
+        Codec::Lz4 => lz4(section).expect("writing to memory does not fail"),
+        Codec::Zstd => zstd::bulk::compress(section, zstd::DEFAULT_COMPRESSION_LEVEL)
+            .expect("the output buffer has zstd's own bound"),
+    }
+}
+
+fn gzip(section: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(section)?;
+    encoder.finish()
+}
+
+fn snappy(section: &[u8]) -> Vec<u8> {
+    let mut out = [XERIAL_MAGIC, &1_i32.to_be_bytes(), &1_i32.to_be_bytes()].concat();
+    let mut encoder = snap::raw::Encoder::new();
+    for part in section.chunks(XERIAL_BLOCK_BYTES) {
+        let block = encoder
+            .compress_vec(part)
+            .expect("32 KiB are below snappy's 4 GiB");
+        let length = u32::try_from(block.len()).expect("snappy grows 32 KiB by a sixth at most");
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(&block);
+    }
+    out
+}
+
+fn lz4(section: &[u8]) -> io::Result<Vec<u8>> {
+    let info = FrameInfo::new()
+        .block_size(BlockSize::Max64KB)
+        .block_mode(BlockMode::Independent);
+    let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+    encoder.write_all(section)?;
+    Ok(encoder.finish()?)
+}
