@@ -211,6 +211,11 @@ impl<T: Wire> Wire for Vec<T> {
         self.iter()
             .try_for_each(|element| element.write(writer, shape))
     }
+
+    fn example(examples: &mut Examples, shape: Shape) -> Self {
+        let count = if examples.bare { 0 } else { 2 };
+        (0..count).map(|_| T::example(examples, shape)).collect()
+    }
 }
 
 impl<T: Wire> Wire for Option<Vec<T>> {
