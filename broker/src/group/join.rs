@@ -67,7 +67,7 @@ impl Group {
             return Err(GroupError::InconsistentProtocol);
         }
         if let Some(holder) = holder {
-            return Ok(self.succeed(turn, ticket, join, &holder, fresh));
+            return Ok(self.succeed(turn, ticket, join, &holder, &fresh));
         }
         self.check_room(turn.config)?;
         if join.instance_id.is_none() && join.requires_known_member {
@@ -152,7 +152,7 @@ impl Group {
         ticket: Ticket,
         join: Join,
         holder: &MemberId,
-        id: MemberId,
+        id: &MemberId,
     ) -> Option<JoinReply> {
         let mut member = self.members.remove(holder)?;
         if let Some(parked) = member.park(Parked::No) {
@@ -175,12 +175,12 @@ impl Group {
         self.members.insert(id.clone(), member);
         let protocol_stays = self.select_protocol() == self.protocol;
         if !matches!(self.phase, Phase::Stable { .. }) || !protocol_stays || !topics_stay {
-            if let Some(member) = self.members.remove(&id) {
+            if let Some(member) = self.members.remove(id) {
                 self.wait_for_the_others(turn, ticket, member);
             }
             return None;
         }
-        let mut reply = self.joined(&id);
+        let mut reply = self.joined(id);
         reply.skip_assignment = led && skips_assignment;
         if led && !skips_assignment {
             // A client that cannot be told to keep the assignment must not take itself for the
@@ -188,7 +188,7 @@ impl Group {
             reply.leader = holder.clone();
             reply.members.clear();
         }
-        if let Some(member) = self.members.get_mut(&id) {
+        if let Some(member) = self.members.get_mut(id) {
             member.is_new = false;
         }
         let metadata = self.metadata(Member::assigned);

@@ -16,6 +16,7 @@ use super::ids::{
     Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType, Ticket, Token,
 };
 use super::offsets::Offsets;
+use super::record::{GroupMetadata, StoredMember};
 use super::reply::{JoinReply, JoinedMember, SyncReply};
 use super::request::Join;
 use crate::types::TimestampMs;
@@ -133,6 +134,37 @@ impl Group {
         }
     }
 
+    /// Becomes what its stored metadata says, whatever it was. Its members' sessions are not
+    /// started.
+    pub(super) fn load(&mut self, metadata: GroupMetadata) {
+        self.stored = true;
+        self.protocol_type = Some(metadata.protocol_type).filter(|kind| !kind.is_empty());
+        self.generation = metadata.generation;
+        self.phase_since = metadata.since;
+        self.members.clear();
+        self.statics.clear();
+        for stored in metadata.members {
+            if let Some(instance) = &stored.instance_id {
+                self.statics.insert(instance.clone(), stored.member_id.clone());
+            }
+            let member = Member::load(stored, metadata.protocol.as_ref());
+            self.members.insert(member.id.clone(), member);
+        }
+        let leader = metadata.leader.filter(|id| self.members.contains_key(id));
+        self.leader = leader.or_else(|| self.members.keys().next().cloned());
+        self.protocol = metadata.protocol;
+        self.phase =
+            if self.members.is_empty() { Phase::Empty } else { Phase::Stable { until: None } };
+    }
+
+    /// Its stored metadata is deleted. Members that have come since stay.
+    pub(super) fn unload(&mut self) {
+        self.stored = false;
+        if matches!(self.phase, Phase::Empty) {
+            self.protocol_type = None;
+        }
+    }
+
     pub(super) fn state(&self) -> GroupState {
         match self.phase {
             Phase::Empty => GroupState::Empty,
@@ -194,7 +226,7 @@ impl Group {
         let others = || self.members.values().filter(|member| Some(&member.id) != replaced);
         let shared = |name: &ProtocolName| others().all(|member| member.supports(name));
         let fits = self.protocol_type.as_ref() == Some(&join.protocol_type);
-        (fits || others().next().is_none()) && join.protocols.iter().any(|(name, _)| shared(name))
+        (fits || self.members.is_empty()) && join.protocols.iter().any(|(name, _)| shared(name))
     }
 
     /// The protocol that all members support and most prefer; of equals the first by name.
@@ -275,6 +307,24 @@ impl Member {
         };
         member.update(join);
         member
+    }
+
+    fn load(stored: StoredMember, protocol: Option<&ProtocolName>) -> Self {
+        let subscription = stored.subscription;
+        Self {
+            id: stored.member_id,
+            instance_id: stored.instance_id,
+            client_id: stored.client_id,
+            client_host: stored.client_host,
+            session_timeout_ms: stored.session_timeout_ms,
+            rebalance_timeout_ms: stored.rebalance_timeout_ms.max(1),
+            protocols: protocol.map(|name| (name.clone(), subscription)).into_iter().collect(),
+            assignment: stored.assignment,
+            parked: Parked::No,
+            is_new: false,
+            synced: true,
+            expires_at: TimestampMs(0),
+        }
     }
 
     /// Takes over what the member says about itself now.

@@ -34,12 +34,10 @@ mod subscription;
 mod turn;
 
 #[cfg(test)]
-mod laws;
-#[cfg(test)]
-mod script;
+mod scripts;
 
 pub use config::GroupConfig;
-pub use coordinator::{Clock, Coordinator, OffsetsLog, StoreDone};
+pub use coordinator::{Clock, Coordinator, KeyValue, OffsetsLog, StoreDone};
 pub use error::{GroupError, StoreFailed};
 pub use ids::{
     Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType, Ticket, Token, TopicName,

@@ -73,11 +73,10 @@ impl Group {
         turn: &mut Turn<'_>,
         leave: &Leave,
     ) -> Vec<Result<(), GroupError>> {
+        let members_before = self.members.len();
         let leaving = leave.members.iter().map(|member| self.leave_one(turn, member));
-        let outcomes: Vec<_> = leaving.collect();
-        if outcomes.iter().any(Result::is_ok) {
-            self.go_on_without_the_removed(turn);
-        }
+        let outcomes = leaving.collect();
+        self.go_on(turn, members_before);
         outcomes
     }
 
@@ -85,14 +84,12 @@ impl Group {
     pub(super) fn expire(&mut self, turn: &mut Turn<'_>) {
         let dead = self.members.values().filter(|m| m.deadline().is_some_and(|at| at <= turn.now));
         let dead: Vec<MemberId> = dead.map(|member| member.id.clone()).collect();
-        let ids_out = self.pending.len();
-        self.pending.retain(|_, until| *until > turn.now);
+        let members_before = self.members.len();
         for id in &dead {
             self.remove(turn, id);
         }
-        if !dead.is_empty() || self.pending.len() < ids_out {
-            self.expired(turn, &dead);
-        }
+        self.pending.retain(|_, until| *until > turn.now);
+        self.go_on(turn, members_before);
         let until = match self.phase {
             Phase::Empty => None,
             Phase::Preparing { until, .. } | Phase::Completing { until, .. } => Some(until),
@@ -110,13 +107,12 @@ impl Group {
         }
     }
 
-    fn expired(&mut self, turn: &mut Turn<'_>, dead: &[MemberId]) {
-        match self.phase {
-            Phase::Preparing { .. } => self.complete_if_all_joined(turn),
-            Phase::Empty | Phase::Completing { .. } | Phase::Stable { .. } if dead.is_empty() => {}
-            Phase::Empty | Phase::Completing { .. } | Phase::Stable { .. } => {
-                self.go_on_without_the_removed(turn);
-            }
+    /// Goes on after members, or only ids nobody came back for, are gone.
+    fn go_on(&mut self, turn: &mut Turn<'_>, members_before: usize) {
+        if self.members.len() < members_before {
+            self.go_on_without_the_removed(turn);
+        } else if matches!(self.phase, Phase::Preparing { .. }) {
+            self.complete_if_all_joined(turn);
         }
     }
 

@@ -1,0 +1,61 @@
+//! What tools ask: what groups look like, which there are, and to delete one.
+
+use bytes::Bytes;
+
+use super::error::GroupError;
+use super::ids::Ticket;
+use super::member::{Group, Phase};
+use super::record::GroupRecord;
+use super::reply::{DescribedMember, GroupDescription, GroupListing, GroupReply};
+use super::request::ListGroups;
+use super::turn::{Then, Turn};
+
+impl Group {
+    /// What the group looks like. Metadata and assignments are those of a stable generation.
+    pub(super) fn describe(&self) -> GroupDescription {
+        let is_stable = matches!(self.phase, Phase::Stable { .. });
+        let protocol = self.protocol.as_ref().filter(|_| is_stable);
+        let members = self.members.values().map(|member| DescribedMember {
+            member_id: member.id.clone(),
+            instance_id: member.instance_id.clone(),
+            client_id: member.client_id.clone(),
+            client_host: member.client_host.clone(),
+            metadata: member.metadata(protocol),
+            assignment: if is_stable { member.assigned() } else { Bytes::new() },
+        });
+        GroupDescription {
+            group: self.id.clone(),
+            state: self.state(),
+            protocol_type: self.protocol_type.clone(),
+            protocol: protocol.cloned(),
+            members: members.collect(),
+        }
+    }
+
+    /// The group's line in a list, `None` if the list is of other groups.
+    pub(super) fn list(&self, filter: &ListGroups) -> Option<GroupListing> {
+        let has = |names: &[String], name: &str| {
+            names.is_empty() || names.iter().any(|given| given.eq_ignore_ascii_case(name))
+        };
+        let state = self.state();
+        let listed = has(&filter.states, &state.to_string())
+            && has(&filter.types, GroupListing::TYPE);
+        listed.then(|| GroupListing {
+            group: self.id.clone(),
+            protocol_type: self.protocol_type.clone(),
+            state,
+        })
+    }
+
+    /// Deletes the group with all its offsets, those on their way to the log included. The answer
+    /// waits for the records.
+    pub(super) fn delete(&self, turn: &mut Turn<'_>, ticket: Ticket) -> Result<(), GroupError> {
+        if !matches!(self.phase, Phase::Empty) {
+            return Err(GroupError::NonEmptyGroup);
+        }
+        let mut records = self.tombstones(self.all_partitions(turn));
+        records.push(GroupRecord::Group { group: self.id.clone(), value: None });
+        turn.persist(&self.id, records, Then::Reply(ticket, GroupReply::DeleteGroup));
+        Ok(())
+    }
+}

@@ -1,0 +1,388 @@
+//! All groups of this broker as one pure machine: requests, time and outcomes of appends in,
+//! answers and records out.
+//!
+//! Invariants: every ticket is answered exactly once, at the latest by [`GroupMachine::close`];
+//! a group is in the map exactly as long as something would be lost with it; its timer is its
+//! earliest deadline. Time and randomness are arguments; disk, sockets and tasks are not known here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::config::GroupConfig;
+use super::error::{GroupError, StoreFailed};
+use super::ids::{GroupId, Ticket, Token, TopicName};
+use super::join;
+use super::member::{Group, Parked};
+use super::offsets;
+use super::record::GroupRecord;
+use super::reply::GroupReply;
+use super::request::{CommitOffsets, GroupRequest, Join, OffsetsQuery};
+use super::turn::{Effects, Then, Turn, Writes};
+use crate::types::TimestampMs;
+
+/// Bytes a group's name may have.
+const GROUP_ID_BYTES_MAX: usize = 1_024;
+
+/// The groups. Made empty, filled by [`replay`](Self::replay), serving from
+/// [`loaded`](Self::loaded) on.
+pub struct GroupMachine {
+    config: GroupConfig,
+    unique: Box<dyn FnMut() -> Uuid + Send>,
+    stage: Stage,
+    groups: BTreeMap<GroupId, Group>,
+    timers: BTreeSet<(TimestampMs, GroupId)>,
+    retention_check_at: TimestampMs,
+    writes: Writes,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Loading,
+    Serving,
+    Closed,
+}
+
+/// What a request comes to at once: an answer, none yet, or a refusal.
+type Answer = Result<Option<GroupReply>, GroupError>;
+
+impl GroupMachine {
+    /// A machine without groups. `unique` gives the random part of new members' ids.
+    pub fn new(config: GroupConfig, unique: impl FnMut() -> Uuid + Send + 'static) -> Self {
+        Self {
+            config,
+            unique: Box::new(unique),
+            stage: Stage::Loading,
+            groups: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            retention_check_at: TimestampMs(0),
+            writes: Writes::default(),
+        }
+    }
+
+    /// Takes in one record of `__consumer_offsets`, in the order of its partition: the only change
+    /// of what is durable.
+    pub fn replay(&mut self, record: GroupRecord) {
+        match record {
+            GroupRecord::Offset { group, topic, partition, value: Some(value) } => {
+                self.ensure(&group).offsets.set(topic, partition, value);
+            }
+            GroupRecord::Offset { group, topic, partition, value: None } => {
+                if let Some(known) = self.groups.get_mut(&group) {
+                    known.offsets.remove(&topic, partition);
+                    self.settle(&group);
+                }
+            }
+            GroupRecord::Group { group, value: Some(metadata) } => {
+                self.ensure(&group).load(metadata);
+            }
+            GroupRecord::Group { group, value: None } => {
+                if let Some(known) = self.groups.get_mut(&group) {
+                    known.unload();
+                    self.settle(&group);
+                }
+            }
+        }
+    }
+
+    /// Starts serving: all records are replayed. Members go on in their generation, their sessions
+    /// start now.
+    pub fn loaded(&mut self, now: TimestampMs) {
+        self.stage = Stage::Serving;
+        self.retention_check_at = after(now, self.config.retention_check_interval_ms);
+        for id in &self.ids() {
+            if let Some(group) = self.groups.get_mut(id) {
+                group.members.values_mut().for_each(|member| member.touch(now));
+            }
+            self.settle(id);
+        }
+    }
+
+    /// Handles one request; its answer is among the effects of this call or of a later one.
+    pub fn handle(
+        &mut self,
+        now: TimestampMs,
+        ticket: Ticket,
+        request: GroupRequest,
+        effects: &mut Effects,
+    ) {
+        let outcome = match self.stage {
+            Stage::Loading => Err(GroupError::CoordinatorLoading),
+            Stage::Closed => Err(GroupError::CoordinatorNotAvailable),
+            Stage::Serving => self.serve(now, ticket, request, effects),
+        };
+        if let Some(outcome) = outcome.transpose() {
+            effects.replies.push((ticket, outcome));
+        }
+    }
+
+    /// Does what is due: sessions and rebalances that time out, offsets past their retention.
+    pub fn expire(&mut self, now: TimestampMs, effects: &mut Effects) {
+        while let Some(id) = self.due(now) {
+            self.on_group(now, &id, effects, |group, turn| group.expire(turn));
+        }
+        if matches!(self.stage, Stage::Serving) && self.retention_check_at <= now {
+            self.retention_check_at = after(now, self.config.retention_check_interval_ms);
+            let busy: BTreeSet<GroupId> = self.writes.groups().cloned().collect();
+            for id in self.ids().iter().filter(|id| !busy.contains(*id)) {
+                self.on_group(now, id, effects, |group, turn| group.expire_offsets(turn));
+            }
+        }
+    }
+
+    /// When to call [`expire`](Self::expire) next, `None` for never.
+    #[must_use]
+    pub fn deadline(&self) -> Option<TimestampMs> {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let serves_groups = matches!(self.stage, Stage::Serving) && !self.groups.is_empty();
+        timer.into_iter().chain(serves_groups.then_some(self.retention_check_at)).min()
+    }
+
+    /// Takes the outcome of an append. Tokens of one partition of `__consumer_offsets` must come in
+    /// the order they were given out in; unknown ones are ignored.
+    pub fn persisted(
+        &mut self,
+        now: TimestampMs,
+        token: Token,
+        outcome: Result<(), StoreFailed>,
+        effects: &mut Effects,
+    ) {
+        let Some(write) = self.writes.take(token) else { return };
+        if outcome.is_ok() {
+            for record in write.records {
+                self.apply(record);
+            }
+        }
+        let outcome = outcome.map_err(GroupError::from);
+        match write.then {
+            Then::Nothing => {}
+            Then::Reply(ticket, reply) => {
+                effects.replies.push((ticket, outcome.map(|()| reply)));
+            }
+            Then::Assign(assignments) => {
+                let outcome = outcome.map(|()| assignments);
+                self.on_group(now, &write.group, effects, |group, turn| {
+                    group.assign(turn, token, outcome);
+                });
+            }
+        }
+        self.settle(&write.group);
+    }
+
+    /// Forgets all groups' offsets of a topic that was deleted.
+    pub fn topic_deleted(&mut self, now: TimestampMs, topic: &TopicName, effects: &mut Effects) {
+        for id in &self.ids() {
+            self.on_group(now, id, effects, |group, turn| group.forget_topic(turn, topic));
+        }
+    }
+
+    /// Ends the service: whoever is parked is told so, and whoever comes. Answers that wait for
+    /// records still come with them.
+    pub fn close(&mut self, effects: &mut Effects) {
+        self.stage = Stage::Closed;
+        self.timers.clear();
+        for member in self.groups.values_mut().flat_map(|group| group.members.values_mut()) {
+            if let Some(ticket) = member.park(Parked::No) {
+                effects.replies.push((ticket, Err(GroupError::CoordinatorNotAvailable)));
+            }
+        }
+    }
+
+    fn serve(
+        &mut self,
+        now: TimestampMs,
+        ticket: Ticket,
+        request: GroupRequest,
+        effects: &mut Effects,
+    ) -> Answer {
+        match request {
+            GroupRequest::Join(join) => self.join(now, ticket, join, effects),
+            GroupRequest::Sync(sync) => {
+                let id = sync.group.clone();
+                self.on_members(now, &id, effects, |group, turn| {
+                    Ok(group.sync(turn, ticket, sync)?.map(GroupReply::Sync))
+                })
+            }
+            GroupRequest::Heartbeat(beat) => {
+                self.on_members(now, &beat.group, effects, |group, turn| {
+                    group.heartbeat(turn, &beat).map(|()| Some(GroupReply::Heartbeat))
+                })
+            }
+            GroupRequest::Leave(leave) => {
+                self.on_members(now, &leave.group, effects, |group, turn| {
+                    Ok(Some(GroupReply::Leave(group.leave(turn, &leave))))
+                })
+            }
+            GroupRequest::CommitOffsets(commit) => self.commit(now, ticket, commit, effects),
+            GroupRequest::FetchOffsets(queries) => {
+                let fetch = |query: OffsetsQuery| {
+                    let group = self.groups.get(&query.group);
+                    offsets::fetch(group, query)
+                };
+                Ok(Some(GroupReply::FetchOffsets(queries.into_iter().map(fetch).collect())))
+            }
+            GroupRequest::Describe(ids) => {
+                let describe = |id: &GroupId| self.known(id).map(Group::describe);
+                Ok(Some(GroupReply::Describe(ids.iter().map(describe).collect())))
+            }
+            GroupRequest::List(filter) => {
+                let listed = self.groups.values().filter_map(|group| group.list(&filter));
+                Ok(Some(GroupReply::List(listed.collect())))
+            }
+            GroupRequest::DeleteGroup(id) => {
+                self.known(&id)?;
+                let deleted =
+                    self.on_group(now, &id, effects, |group, turn| group.delete(turn, ticket));
+                deleted.unwrap_or(Err(GroupError::GroupIdNotFound)).map(|()| None)
+            }
+            GroupRequest::DeleteOffsets(request) => {
+                let deleted = self.on_group(now, &request.group, effects, |group, turn| {
+                    group.delete_offsets(turn, ticket, &request)
+                });
+                let outcomes = deleted.unwrap_or(Err(GroupError::GroupIdNotFound))?;
+                Ok(outcomes.map(GroupReply::DeleteOffsets))
+            }
+        }
+    }
+
+    fn join(
+        &mut self,
+        now: TimestampMs,
+        ticket: Ticket,
+        join: Join,
+        effects: &mut Effects,
+    ) -> Answer {
+        check_group_id(&join.group)?;
+        join::check(&self.config, &join)?;
+        if !self.groups.contains_key(&join.group) {
+            if !join.member_id.is_empty() {
+                return Err(GroupError::UnknownMember);
+            }
+            self.check_room(&join.group)?;
+            self.ensure(&join.group);
+        }
+        let id = join.group.clone();
+        let fresh = join::member_id(&join.client_id, (self.unique)());
+        self.on_members(now, &id, effects, |group, turn| {
+            Ok(group.join(turn, ticket, join, fresh)?.map(GroupReply::Join))
+        })
+    }
+
+    fn commit(
+        &mut self,
+        now: TimestampMs,
+        ticket: Ticket,
+        commit: CommitOffsets,
+        effects: &mut Effects,
+    ) -> Answer {
+        check_group_id(&commit.group)?;
+        self.check_room(&commit.group)?;
+        let id = commit.group.clone();
+        let Self { config, writes, groups, .. } = self;
+        let mut turn = Turn { now, config, writes, effects };
+        let outcomes = offsets::commit(groups.get_mut(&id), &mut turn, ticket, commit)?;
+        self.settle(&id);
+        Ok(outcomes.map(GroupReply::CommitOffsets))
+    }
+
+    /// A durable record of our own: members are already what they are, all else is as replayed.
+    fn apply(&mut self, record: GroupRecord) {
+        match record {
+            GroupRecord::Group { group, value: Some(_) } => self.ensure(&group).stored = true,
+            GroupRecord::Group { value: None, .. } | GroupRecord::Offset { .. } => {
+                self.replay(record);
+            }
+        }
+    }
+
+    /// Lets `act` work on a group's members; a group that does not exist has none.
+    fn on_members(
+        &mut self,
+        now: TimestampMs,
+        id: &GroupId,
+        effects: &mut Effects,
+        act: impl FnOnce(&mut Group, &mut Turn<'_>) -> Answer,
+    ) -> Answer {
+        self.on_group(now, id, effects, act).unwrap_or(Err(GroupError::UnknownMember))
+    }
+
+    fn on_group<T>(
+        &mut self,
+        now: TimestampMs,
+        id: &GroupId,
+        effects: &mut Effects,
+        act: impl FnOnce(&mut Group, &mut Turn<'_>) -> T,
+    ) -> Option<T> {
+        let Self { config, writes, groups, .. } = self;
+        let outcome = act(groups.get_mut(id)?, &mut Turn { now, config, writes, effects });
+        self.settle(id);
+        Some(outcome)
+    }
+
+    /// After a group has changed: drops it if it is blank, else sets its timer.
+    fn settle(&mut self, id: &GroupId) {
+        let Some(group) = self.groups.get_mut(id) else { return };
+        let deadline = match self.stage {
+            Stage::Serving => group.deadline(),
+            Stage::Loading | Stage::Closed => None,
+        };
+        if group.timer != deadline {
+            if let Some(old) = group.timer {
+                self.timers.remove(&(old, id.clone()));
+            }
+            self.timers.extend(deadline.map(|at| (at, id.clone())));
+            group.timer = deadline;
+        }
+        if group.is_blank() {
+            self.groups.remove(id);
+        }
+    }
+
+    fn due(&self, now: TimestampMs) -> Option<GroupId> {
+        self.timers.first().filter(|(at, _)| *at <= now).map(|(_, id)| id.clone())
+    }
+
+    fn ids(&self) -> Vec<GroupId> {
+        self.groups.keys().cloned().collect()
+    }
+
+    fn ensure(&mut self, id: &GroupId) -> &mut Group {
+        self.groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone()))
+    }
+
+    fn known(&self, id: &GroupId) -> Result<&Group, GroupError> {
+        self.groups.get(id).ok_or(GroupError::GroupIdNotFound)
+    }
+
+    fn check_room(&self, id: &GroupId) -> Result<(), GroupError> {
+        if self.groups.len() < self.config.groups_max || self.groups.contains_key(id) {
+            Ok(())
+        } else {
+            Err(GroupError::TooManyGroups { limit: self.config.groups_max })
+        }
+    }
+}
+
+impl fmt::Debug for GroupMachine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stage, groups, .. } = self;
+        f.debug_struct("GroupMachine")
+            .field("stage", stage)
+            .field("groups", groups)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_group_id(id: &GroupId) -> Result<(), GroupError> {
+    let (bytes, limit) = (id.as_str().len(), GROUP_ID_BYTES_MAX);
+    if (1..=limit).contains(&bytes) {
+        Ok(())
+    } else {
+        Err(GroupError::InvalidGroupId { bytes, limit })
+    }
+}
+
+fn after(now: TimestampMs, delay_ms: i64) -> TimestampMs {
+    TimestampMs(now.0.saturating_add(delay_ms.max(1)))
+}

@@ -1,0 +1,254 @@
+//! Committed offsets: who may commit, what is kept, and when it is forgotten.
+//!
+//! Invariant: an offset changes only by a durable record (`set`, `remove` are called from replay),
+//! so nobody is told of an offset that a crash could take back. Which partitions exist is not known
+//! here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::config::GroupConfig;
+use super::error::GroupError;
+use super::ids::{Ticket, TopicName};
+use super::member::{Group, Phase};
+use super::record::GroupRecord;
+use super::reply::{FetchedOffset, FetchedOffsets, GroupReply};
+use super::request::{
+    CommitOffsets, CommittedOffset, DeleteOffsets, OffsetToCommit, OffsetsQuery,
+};
+use super::subscription;
+use super::turn::{Then, Turn};
+use crate::types::PartitionIndex;
+
+/// An outcome for each partition of a request, in its order.
+type Outcomes = Vec<Result<(), GroupError>>;
+
+/// A group's durable offsets.
+#[derive(Debug, Default)]
+pub(super) struct Offsets {
+    topics: BTreeMap<TopicName, BTreeMap<PartitionIndex, CommittedOffset>>,
+}
+
+impl Offsets {
+    pub(super) fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
+    pub(super) fn set(&mut self, topic: TopicName, at: PartitionIndex, value: CommittedOffset) {
+        self.topics.entry(topic).or_default().insert(at, value);
+    }
+
+    pub(super) fn remove(&mut self, topic: &TopicName, partition: PartitionIndex) {
+        if let Some(partitions) = self.topics.get_mut(topic) {
+            partitions.remove(&partition);
+            if partitions.is_empty() {
+                self.topics.remove(topic);
+            }
+        }
+    }
+
+    pub(super) fn get(&self, topic: &str, partition: PartitionIndex) -> Option<&CommittedOffset> {
+        self.topics.get(topic)?.get(&partition)
+    }
+
+    pub(super) fn iter(
+        &self,
+    ) -> impl Iterator<Item = (&TopicName, PartitionIndex, &CommittedOffset)> {
+        self.topics.iter().flat_map(|(topic, partitions)| {
+            partitions.iter().map(move |(partition, value)| (topic, *partition, value))
+        })
+    }
+}
+
+/// Stores offsets for a group, which need not exist for a client that is in none. `None` when the
+/// answer waits for the records.
+pub(super) fn commit(
+    group: Option<&mut Group>,
+    turn: &mut Turn<'_>,
+    ticket: Ticket,
+    commit: CommitOffsets,
+) -> Result<Option<Outcomes>, GroupError> {
+    match group {
+        Some(group) => group.check_commit(turn, &commit)?,
+        None if commit.generation < super::ids::Generation(0) => {}
+        None => {
+            let current = super::ids::Generation::NONE;
+            return Err(GroupError::IllegalGeneration { current });
+        }
+    }
+    let outcomes: Outcomes =
+        commit.offsets.iter().map(|offset| check_metadata(turn.config, offset)).collect();
+    let accepted = commit.offsets.into_iter().zip(&outcomes).filter(|(_, ok)| ok.is_ok());
+    let records: Vec<GroupRecord> = accepted
+        .map(|(offset, _)| GroupRecord::Offset {
+            group: commit.group.clone(),
+            topic: offset.topic,
+            partition: offset.partition,
+            value: Some(CommittedOffset {
+                offset: offset.offset,
+                leader_epoch: offset.leader_epoch,
+                metadata: offset.metadata,
+                committed_at: turn.now,
+            }),
+        })
+        .collect();
+    if records.is_empty() {
+        return Ok(Some(outcomes));
+    }
+    let then = Then::Reply(ticket, GroupReply::CommitOffsets(outcomes));
+    turn.persist(&commit.group, records, then);
+    Ok(None)
+}
+
+/// The durable offsets that a query asks for; a group that does not exist has none.
+pub(super) fn fetch(group: Option<&Group>, query: OffsetsQuery) -> FetchedOffsets {
+    let offsets = match (query.partitions, group) {
+        (Some(partitions), group) => partitions
+            .into_iter()
+            .map(|(topic, partition)| FetchedOffset {
+                committed: group.and_then(|g| g.offsets.get(topic.as_str(), partition)).cloned(),
+                topic,
+                partition,
+            })
+            .collect(),
+        (None, Some(group)) => group
+            .offsets
+            .iter()
+            .map(|(topic, partition, committed)| FetchedOffset {
+                topic: topic.clone(),
+                partition,
+                committed: Some(committed.clone()),
+            })
+            .collect(),
+        (None, None) => Vec::new(),
+    };
+    FetchedOffsets { group: query.group, offsets }
+}
+
+fn check_metadata(config: &GroupConfig, offset: &OffsetToCommit) -> Result<(), GroupError> {
+    let (bytes, limit) = (offset.metadata.len(), config.offset_metadata_bytes_max);
+    if bytes > limit { Err(GroupError::OffsetMetadataTooLarge { bytes, limit }) } else { Ok(()) }
+}
+
+impl Group {
+    /// Forgets some offsets on request. `None` when the answer waits for the records.
+    pub(super) fn delete_offsets(
+        &self,
+        turn: &mut Turn<'_>,
+        ticket: Ticket,
+        request: &DeleteOffsets,
+    ) -> Result<Option<Outcomes>, GroupError> {
+        let subscribed = match self.phase {
+            Phase::Empty => BTreeSet::new(),
+            Phase::Preparing { .. } | Phase::Completing { .. } | Phase::Stable { .. } => {
+                self.subscribed_topics().ok_or(GroupError::NonEmptyGroup)?
+            }
+        };
+        let mut outcomes = Vec::with_capacity(request.partitions.len());
+        let mut doomed = Vec::new();
+        for (topic, partition) in &request.partitions {
+            if subscribed.contains(topic.as_str()) {
+                outcomes.push(Err(GroupError::GroupSubscribedToTopic));
+            } else {
+                doomed.push((topic.clone(), *partition));
+                outcomes.push(Ok(()));
+            }
+        }
+        if doomed.is_empty() {
+            return Ok(Some(outcomes));
+        }
+        let then = Then::Reply(ticket, GroupReply::DeleteOffsets(outcomes));
+        turn.persist(&self.id, self.tombstones(doomed), then);
+        Ok(None)
+    }
+
+    /// Forgets the offsets of a topic that is gone, those on their way to the log included.
+    pub(super) fn forget_topic(&self, turn: &mut Turn<'_>, topic: &TopicName) {
+        let doomed = self.all_partitions(turn).into_iter().filter(|(of, _)| of == topic);
+        let doomed = doomed.collect::<Vec<_>>();
+        if !doomed.is_empty() {
+            turn.persist(&self.id, self.tombstones(doomed), Then::Nothing);
+        }
+    }
+
+    /// Forgets what has outlived its retention, and the group itself if it is empty and holds
+    /// nothing any more. Not to be called while a write of the group is in flight.
+    pub(super) fn expire_offsets(&self, turn: &mut Turn<'_>) {
+        let doomed = self.outlived(turn);
+        let all_go = self.offsets.iter().count() == doomed.len();
+        let mut records = self.tombstones(doomed);
+        if all_go && matches!(self.phase, Phase::Empty) && self.pending.is_empty() && self.stored {
+            records.push(GroupRecord::Group { group: self.id.clone(), value: None });
+        }
+        if !records.is_empty() {
+            turn.persist(&self.id, records, Then::Nothing);
+        }
+    }
+
+    /// Every partition with an offset, durable or on its way to the log.
+    pub(super) fn all_partitions(&self, turn: &Turn<'_>) -> BTreeSet<(TopicName, PartitionIndex)> {
+        let durable = self.offsets.iter().map(|(topic, partition, _)| (topic.clone(), partition));
+        let coming = turn.writes.commits(&self.id);
+        durable.chain(coming.map(|(topic, partition)| (topic.clone(), partition))).collect()
+    }
+
+    pub(super) fn tombstones(
+        &self,
+        partitions: impl IntoIterator<Item = (TopicName, PartitionIndex)>,
+    ) -> Vec<GroupRecord> {
+        let tombstones = partitions.into_iter().map(|(topic, partition)| GroupRecord::Offset {
+            group: self.id.clone(),
+            topic,
+            partition,
+            value: None,
+        });
+        tombstones.collect()
+    }
+
+    fn check_commit(&mut self, turn: &Turn<'_>, commit: &CommitOffsets) -> Result<(), GroupError> {
+        let of_no_generation = commit.generation < super::ids::Generation(0);
+        let is_empty = matches!(self.phase, Phase::Empty);
+        if of_no_generation && is_empty {
+            return Ok(());
+        }
+        if of_no_generation && commit.member_id.is_empty() && commit.instance_id.is_none() {
+            return Err(GroupError::UnknownMember);
+        }
+        self.check_member(&commit.member_id, commit.instance_id.as_ref())?;
+        self.check_generation(commit.generation)?;
+        if matches!(self.phase, Phase::Completing { .. }) {
+            return Err(GroupError::RebalanceInProgress);
+        }
+        self.touch(turn, &commit.member_id);
+        Ok(())
+    }
+
+    /// The partitions whose offsets are past their retention: in an empty group counted from when
+    /// it became empty, in a stable one for topics that nobody subscribes to, without a protocol
+    /// from the commit (KIP-211).
+    fn outlived(&self, turn: &Turn<'_>) -> Vec<(TopicName, PartitionIndex)> {
+        let subscribed = self.subscribed_topics();
+        let is_old = |since: i64| turn.now.0.saturating_sub(since) >= turn.config.offsets_retention_ms;
+        let outlived = self.offsets.iter().filter(|(topic, _, value)| match self.phase {
+            Phase::Empty => is_old(value.committed_at.0.max(self.phase_since.0)),
+            Phase::Stable { .. } => {
+                let read = subscribed.as_ref().is_none_or(|topics| topics.contains(topic.as_str()));
+                !read && is_old(value.committed_at.0)
+            }
+            Phase::Preparing { .. } | Phase::Completing { .. } => false,
+        });
+        outlived.map(|(topic, partition, _)| (topic.clone(), partition)).collect()
+    }
+
+    /// The topics that the members read, `None` if that cannot be told: the group is not one of
+    /// consumers, or a member's metadata is its own.
+    fn subscribed_topics(&self) -> Option<BTreeSet<String>> {
+        if self.protocol_type.as_ref().is_none_or(|kind| kind.as_str() != "consumer") {
+            return None;
+        }
+        let mut all = BTreeSet::new();
+        for (_, metadata) in self.members.values().flat_map(|member| &member.protocols) {
+            all.extend(subscription::topics(metadata)?.into_iter().map(str::to_owned));
+        }
+        Some(all)
+    }
+}
