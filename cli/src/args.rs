@@ -119,7 +119,7 @@ impl RawClient {
 }
 
 /// What one source says about local schema checks: the file's `[schema]`.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct RawSchema {
     /// NONE, or BACKWARD, FORWARD or FULL, each also as ..._TRANSITIVE [default: BACKWARD].

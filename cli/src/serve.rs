@@ -13,7 +13,7 @@ use actix_web::web::ServiceConfig;
 use anyhow::{Context as _, anyhow, bail};
 use avouch_broker::{Broker, BrokerConfig, log};
 use avouch_registry::{Registry, RegistryConfig};
-use avouch_registry_api::client::Client;
+use avouch_registry_api::client::RegistryClient;
 use avouch_registry_api::source::SchemaSource;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -108,10 +108,7 @@ impl Node {
         let source: Option<Arc<dyn SchemaSource>> = match &config.role {
             Role::Both => registry.as_ref().map(Registry::source),
             Role::RegistryOnly => None,
-            Role::BrokerOnly { registry_url } => Some(Arc::new(
-                Client::new(registry_url)
-                    .with_context(|| format!("registry-url {registry_url}"))?,
-            )),
+            Role::BrokerOnly { registry_url } => Some(remote_registry(registry_url)?),
         };
         let broker = match kafka_listener.zip(source) {
             None => None,
@@ -168,6 +165,14 @@ async fn open_registry(
     };
     let opened = Registry::open(&path, options).await;
     opened.with_context(|| format!("the registry at {} cannot be opened", path.display()))
+}
+
+/// A registry behind HTTP, whose changes are followed as long as the process runs.
+fn remote_registry(url: &str) -> anyhow::Result<Arc<RegistryClient>> {
+    let client = Arc::new(RegistryClient::new(url).context("registry-url")?);
+    let follower = Arc::clone(&client);
+    tokio::spawn(async move { follower.follow_changes(pending()).await });
+    Ok(client)
 }
 
 fn broker_config(config: &ServeConfig) -> BrokerConfig {

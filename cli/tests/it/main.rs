@@ -1,6 +1,11 @@
 //! The binary as its user meets it: first run, restart, refusals, configuration, and the schema
 //! commands. Needs Rust only; the Kafka side of a running node is the business of `tests/`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helper fails by panicking, as its test does"
+)]
+
 mod node;
 mod refusals;
 mod schemas;
