@@ -1,0 +1,64 @@
+//! DescribeGroups (key 15), versions 0 to 6.
+//!
+//! A group that does not exist is in state Dead; from version 6 that is an error with a message.
+
+use std::sync::Arc;
+
+use super::Call;
+use crate::error::group_error;
+use crate::group::{GroupDescription, GroupError};
+use crate::server::Node;
+use crate::wire::messages::describe_groups::{
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
+};
+
+pub(super) async fn handle(
+    node: Arc<Node>,
+    call: Call,
+    request: DescribeGroupsRequest,
+) -> DescribeGroupsResponse {
+    let ids = request.groups.iter().map(|id| id.as_str().into()).collect();
+    let described = node.groups.describe(ids).await;
+    let groups = request.groups.into_iter().enumerate().map(|(at, group_id)| {
+        let group = match &described {
+            Ok(groups) => groups.get(at).cloned().unwrap_or(Err(GroupError::GroupIdNotFound)),
+            Err(error) => Err(error.clone()),
+        };
+        match group {
+            Ok(group) => live(group_id, group),
+            Err(error) => dead(&call, group_id, &error),
+        }
+    });
+    DescribeGroupsResponse { groups: groups.collect(), ..Default::default() }
+}
+
+fn live(group_id: String, group: GroupDescription) -> DescribedGroup {
+    let members = group.members.into_iter().map(|member| DescribedGroupMember {
+        member_id: member.member_id.to_string(),
+        group_instance_id: member.instance_id.map(|id| id.to_string()),
+        client_id: member.client_id.to_string(),
+        client_host: member.client_host.to_string(),
+        member_metadata: member.metadata,
+        member_assignment: member.assignment,
+    });
+    DescribedGroup {
+        group_id,
+        group_state: group.state.to_string(),
+        protocol_type: group.protocol_type.map_or_else(String::new, |kind| kind.to_string()),
+        protocol_data: group.protocol.map_or_else(String::new, |protocol| protocol.to_string()),
+        members: members.collect(),
+        ..Default::default()
+    }
+}
+
+fn dead(call: &Call, group_id: String, error: &GroupError) -> DescribedGroup {
+    let unknown = *error == GroupError::GroupIdNotFound;
+    let told = !unknown || call.version() >= 6;
+    DescribedGroup {
+        error_code: if told { group_error(error).code() } else { 0 },
+        error_message: (call.version() >= 6).then(|| format!("Group {group_id}: {error}.")),
+        group_id,
+        group_state: "Dead".to_owned(),
+        ..Default::default()
+    }
+}

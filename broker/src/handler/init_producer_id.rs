@@ -1,0 +1,53 @@
+//! InitProducerId (key 22), versions 0 to 5, for idempotent producers.
+//!
+//! Ids are never handed out twice, not even after a crash. A producer that names its id and epoch
+//! gets the next epoch, or a new id when epochs have run out (KIP-360). Transactional ids are not
+//! served and refused clearly.
+
+use std::sync::Arc;
+
+use super::Call;
+use crate::server::Node;
+use crate::wire::error_code::ErrorCode;
+use crate::wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+
+pub(super) async fn handle(
+    node: Arc<Node>,
+    _call: Call,
+    request: InitProducerIdRequest,
+) -> InitProducerIdResponse {
+    let refused = |error: ErrorCode| InitProducerIdResponse {
+        error_code: error.code(),
+        producer_id: -1,
+        producer_epoch: -1,
+        ..Default::default()
+    };
+    match request.transactional_id.as_deref() {
+        None => {}
+        Some("") => return refused(ErrorCode::InvalidRequest),
+        Some(id) => {
+            tracing::warn!(transactional_id = id, "transactions are not served");
+            return refused(ErrorCode::TransactionalIdAuthorizationFailed);
+        }
+    }
+    // The last epoch is never handed out: a producer at it could not be fenced.
+    let has_next_epoch = (0..i16::MAX - 1).contains(&request.producer_epoch);
+    if request.producer_id >= 0 && has_next_epoch {
+        return InitProducerIdResponse {
+            producer_id: request.producer_id,
+            producer_epoch: request.producer_epoch + 1,
+            ..Default::default()
+        };
+    }
+    match node.metadata.next_producer_id().await {
+        Ok(id) => InitProducerIdResponse {
+            producer_id: id.0,
+            producer_epoch: 0,
+            ..Default::default()
+        },
+        Err(error) => {
+            tracing::error!(%error, "no producer id");
+            refused(ErrorCode::CoordinatorNotAvailable)
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! ListOffsets (key 2), versions 1 to 9.
+//!
+//! -1 is the end (the last stable offset for read_committed), -2 the start, -3 the record with the
+//! greatest timestamp, -4 the start again (there is no remote storage), -5 nothing, and any
+//! timestamp the first record at or after it, looked up inside compressed batches as well.
+
+use std::sync::Arc;
+
+use super::Call;
+use crate::error::read_error;
+use crate::log::{BatchAt, Bounds, Log, ReadError};
+use crate::server::Node;
+use crate::types::{Offset, PartitionIndex, TimestampMs, TopicPartition};
+use crate::wire::batch::{BatchHeader, HEADER_BYTES};
+use crate::wire::compress::{Decompressor, Limits};
+use crate::wire::error_code::ErrorCode;
+use crate::wire::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
+    ListOffsetsTopicResponse,
+};
+use crate::wire::records::RecordIter;
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const GREATEST_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+const READ_COMMITTED: i8 = 1;
+
+pub(super) async fn handle(
+    node: Arc<Node>,
+    _call: Call,
+    request: ListOffsetsRequest,
+) -> ListOffsetsResponse {
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for asked in topic.partitions {
+            let target = node
+                .metadata
+                .cluster()
+                .topic(&topic.name)
+                .and_then(|found| found.partition(PartitionIndex(asked.partition_index)));
+            let found = match target {
+                None => Err(ErrorCode::UnknownTopicOrPartition),
+                Some(target) => look_up(&node, target, &asked, request.isolation_level).await,
+            };
+            partitions.push(reply(&asked, found));
+        }
+        topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
+    }
+    ListOffsetsResponse { topics, ..Default::default() }
+}
+
+/// An offset, its record's timestamp where one was looked for, and the epoch to validate it by.
+struct Found {
+    offset: Option<Offset>,
+    timestamp: Option<TimestampMs>,
+    bounds: Bounds,
+}
+
+async fn look_up(
+    node: &Node,
+    target: TopicPartition,
+    asked: &ListOffsetsPartition,
+    isolation_level: i8,
+) -> Result<Found, ErrorCode> {
+    let bounds = node.log.bounds(target).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let epoch = asked.current_leader_epoch;
+    if epoch >= 0 && epoch < bounds.leader_epoch.0 {
+        return Err(ErrorCode::FencedLeaderEpoch);
+    }
+    if epoch > bounds.leader_epoch.0 {
+        return Err(ErrorCode::UnknownLeaderEpoch);
+    }
+    let edge = |offset| Ok(Found { offset: Some(offset), timestamp: None, bounds });
+    match asked.timestamp {
+        LATEST if isolation_level == READ_COMMITTED => edge(bounds.last_stable),
+        LATEST => edge(bounds.high_watermark),
+        EARLIEST | EARLIEST_LOCAL => edge(bounds.log_start),
+        LATEST_TIERED => Ok(Found { offset: None, timestamp: None, bounds }),
+        GREATEST_TIMESTAMP | 0.. => {
+            let (log, timestamp) = (node.log.clone(), asked.timestamp);
+            let limits = node.config.limits.inflation();
+            let found = tokio::task::spawn_blocking(move || {
+                by_timestamp(&log, target, timestamp, limits)
+            });
+            let found = found.await.map_err(|_| ErrorCode::UnknownServerError)?;
+            let record = found.map_err(|error| read_error(&error))?;
+            Ok(Found {
+                offset: record.map(|(offset, _)| offset),
+                timestamp: record.map(|(_, timestamp)| timestamp),
+                bounds,
+            })
+        }
+        _ => Err(ErrorCode::InvalidRequest),
+    }
+}
+
+/// The first record at or after `timestamp`, or the one with the greatest.
+fn by_timestamp(
+    log: &Log,
+    target: TopicPartition,
+    timestamp: i64,
+    limits: Limits,
+) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
+    let greatest = timestamp == GREATEST_TIMESTAMP;
+    let found = if greatest {
+        log.offset_of_max_timestamp(target)?
+    } else {
+        log.offset_for_time(target, TimestampMs(timestamp))?
+    };
+    let Some(BatchAt { batch, .. }) = found else { return Ok(None) };
+    let damaged = || ReadError::Io(std::io::ErrorKind::InvalidData.into());
+    let header = BatchHeader::parse(&batch).map_err(|_| damaged())?;
+    let target_time = if greatest { header.max_timestamp.0 } else { timestamp };
+    if header.is_log_append_time() {
+        return Ok(Some((header.base_offset, header.max_timestamp)));
+    }
+    let mut inflater = Decompressor::new();
+    let codec = header.codec().map_err(|_| damaged())?;
+    let section =
+        inflater.inflate(codec, &batch[HEADER_BYTES..], limits).map_err(|_| damaged())?;
+    for record in RecordIter::new(section, header.record_count) {
+        let record = record.map_err(|_| damaged())?;
+        let at = header.base_timestamp.0.saturating_add(record.timestamp_delta);
+        if at >= target_time {
+            let offset = header.base_offset.plus(i64::from(record.offset_delta));
+            return Ok(Some((offset, TimestampMs(at))));
+        }
+    }
+    Ok(None)
+}
+
+fn reply(
+    asked: &ListOffsetsPartition,
+    found: Result<Found, ErrorCode>,
+) -> ListOffsetsPartitionResponse {
+    let partition_index = asked.partition_index;
+    match found {
+        Ok(found) => ListOffsetsPartitionResponse {
+            partition_index,
+            timestamp: found.timestamp.map_or(-1, |timestamp| timestamp.0),
+            offset: found.offset.map_or(-1, |offset| offset.0),
+            leader_epoch: found.offset.map_or(-1, |_| found.bounds.leader_epoch.0),
+            ..Default::default()
+        },
+        Err(error) => ListOffsetsPartitionResponse {
+            partition_index,
+            error_code: error.code(),
+            timestamp: -1,
+            offset: -1,
+            leader_epoch: -1,
+        },
+    }
+}

@@ -1,0 +1,117 @@
+//! Metadata (key 3), versions 0 to 12.
+//!
+//! No topics named means all of them (version 0: an empty list, later: null). A topic that does
+//! not exist is created with the broker's default partition count when the request and the broker
+//! allow it, and answered at once. Every topic has its stable id from version 10.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::Call;
+use crate::error::metadata_error;
+use crate::metadata::{CreateError, MetadataError, Topic, TopicRequest};
+use crate::server::Node;
+use crate::types::TopicId;
+use crate::wire::error_code::ErrorCode;
+use crate::wire::messages::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
+    MetadataResponsePartition, MetadataResponseTopic,
+};
+
+pub(super) async fn handle(
+    node: Arc<Node>,
+    call: Call,
+    request: MetadataRequest,
+) -> MetadataResponse {
+    let may_create = request.allow_auto_topic_creation || call.version() < 4;
+    let topics = match request.topics {
+        Some(topics) if !(topics.is_empty() && call.version() == 0) => {
+            let mut answers = Vec::with_capacity(topics.len());
+            for topic in topics {
+                answers.push(named(&node, topic, may_create).await);
+            }
+            answers
+        }
+        _ => {
+            let cluster = node.metadata.cluster();
+            cluster.topics().map(|topic| described(&node, topic)).collect()
+        }
+    };
+    let address = node.advertised(&call.client);
+    MetadataResponse {
+        brokers: vec![MetadataResponseBroker {
+            node_id: node.config.node_id,
+            host: address.host,
+            port: address.port,
+            ..Default::default()
+        }],
+        cluster_id: Some(node.metadata.cluster_id().to_owned()),
+        controller_id: node.config.node_id,
+        topics,
+        ..Default::default()
+    }
+}
+
+async fn named(
+    node: &Node,
+    asked: MetadataRequestTopic,
+    may_create: bool,
+) -> MetadataResponseTopic {
+    let Some(name) = asked.name else {
+        let cluster = node.metadata.cluster();
+        return match cluster.topic_by_id(TopicId(asked.topic_id)) {
+            Some(topic) => described(node, topic),
+            None => refused(None, asked.topic_id, ErrorCode::UnknownTopicId),
+        };
+    };
+    if let Some(topic) = node.metadata.cluster().topic(&name) {
+        return described(node, topic);
+    }
+    if !(may_create && node.config.auto_create_topics) {
+        let valid = crate::metadata::create::check_name(&name).is_ok();
+        let error =
+            if valid { ErrorCode::UnknownTopicOrPartition } else { ErrorCode::InvalidTopicException };
+        return refused(Some(name), Uuid::nil(), error);
+    }
+    let request = TopicRequest {
+        name: name.clone(),
+        partition_count: -1,
+        replication_factor: -1,
+        ..TopicRequest::default()
+    };
+    match node.create_topic(&request, false).await {
+        Ok(topic) => described(node, &topic),
+        // Another request was faster.
+        Err(MetadataError::Create(CreateError::Exists(_))) => {
+            match node.metadata.cluster().topic(&name) {
+                Some(topic) => described(node, topic),
+                None => refused(Some(name), Uuid::nil(), ErrorCode::UnknownTopicOrPartition),
+            }
+        }
+        Err(error) => refused(Some(name), Uuid::nil(), metadata_error(&error)),
+    }
+}
+
+fn described(node: &Node, topic: &Topic) -> MetadataResponseTopic {
+    let this = node.config.node_id;
+    let partitions = topic.partitions().map(|partition| MetadataResponsePartition {
+        partition_index: partition.partition.0,
+        leader_id: this,
+        leader_epoch: node.log.bounds(partition).map_or(0, |bounds| bounds.leader_epoch.0),
+        replica_nodes: vec![this],
+        isr_nodes: vec![this],
+        ..Default::default()
+    });
+    MetadataResponseTopic {
+        name: Some(topic.name().to_owned()),
+        topic_id: topic.id().0,
+        is_internal: topic.is_internal(),
+        partitions: partitions.collect(),
+        ..Default::default()
+    }
+}
+
+fn refused(name: Option<String>, topic_id: Uuid, error: ErrorCode) -> MetadataResponseTopic {
+    MetadataResponseTopic { error_code: error.code(), name, topic_id, ..Default::default() }
+}

@@ -1,0 +1,285 @@
+//! Whether a batch may be appended: topic, size, structure, CRC, records, duplicate, contract, in
+//! that order. Nothing has changed anywhere until all of it passed.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::contract::{self, CheckRequest, Contracts, RecordError, Verdict};
+use crate::handler::Call;
+use crate::log::{AppendBatch, DuplicateCheck, Guard, Origin};
+use crate::metadata::Topic;
+use crate::server::Node;
+use crate::types::{PartitionIndex, TimestampMs, TopicPartition};
+use crate::wire::batch::{self, BatchHeader, HEADER_BYTES, HeaderError};
+use crate::wire::compress::InflateError;
+use crate::wire::error_code::ErrorCode;
+use crate::wire::messages::produce::ProduceRequest;
+use crate::wire::records::{self, ClientBatchError, RecordFault, RecordIter};
+
+/// Records whose fault is told in words; the rest are only numbered.
+const RECORD_ERRORS_IN_WORDS: usize = 16;
+
+/// A batch that passed.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) batch: AppendBatch,
+    pub(super) record_count: u64,
+}
+
+/// Why a batch is refused. Nothing of it reaches the log.
+#[derive(Clone, Debug, Error)]
+pub(super) enum Refusal {
+    #[error("acks must be 0, 1 or -1, not {0}")]
+    InvalidAcks(i16),
+    #[error("transactions are not served")]
+    Transactional,
+    #[error("There is no such topic or partition.")]
+    UnknownPartition,
+    #[error("Topic {0} is the broker's own.")]
+    InternalTopic(String),
+    #[error("Batch of {bytes} bytes is larger than max.message.bytes, {max}.")]
+    TooLarge { bytes: usize, max: usize },
+    #[error("{0}")]
+    Inflate(#[from] InflateError),
+    #[error("The batch's CRC does not match its bytes.")]
+    BadCrc,
+    #[error("{0}")]
+    Header(#[from] HeaderError),
+    #[error("{0}")]
+    Structure(#[from] ClientBatchError),
+    #[error("{message}")]
+    Records { error: ErrorCode, errors: Vec<RecordError>, message: String },
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("{0}")]
+    Storage(String),
+}
+
+impl Refusal {
+    /// Kafka's code for it. Structure faults are permanent, so that no client retries them for
+    /// ever; a CRC that does not match may be the network's doing and is worth another try.
+    pub(super) fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidAcks(_) => ErrorCode::InvalidRequiredAcks,
+            Self::Transactional => ErrorCode::InvalidTxnState,
+            Self::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+            Self::InternalTopic(_) => ErrorCode::InvalidTopicException,
+            Self::TooLarge { .. } | Self::Inflate(InflateError::TooLarge { .. }) => {
+                ErrorCode::MessageTooLarge
+            }
+            Self::BadCrc | Self::Header(HeaderError::Truncated { .. }) => ErrorCode::CorruptMessage,
+            Self::Header(HeaderError::UnknownCodec(_)) => ErrorCode::UnsupportedCompressionType,
+            Self::Inflate(_) | Self::Header(_) | Self::Structure(_) => ErrorCode::InvalidRecord,
+            Self::Records { error, .. } => *error,
+            Self::Unavailable(_) => ErrorCode::NotEnoughReplicas,
+            Self::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+/// What refuses every batch of a request at once.
+pub(super) fn request_refusal(request: &ProduceRequest) -> Option<Refusal> {
+    if !(-1..=1).contains(&request.acks) {
+        Some(Refusal::InvalidAcks(request.acks))
+    } else if request.transactional_id.is_some() {
+        Some(Refusal::Transactional)
+    } else {
+        None
+    }
+}
+
+/// Checks one partition's batch.
+pub(super) async fn admit(
+    node: &Node,
+    call: &Call,
+    topic_name: &str,
+    index: PartitionIndex,
+    records: Bytes,
+) -> Result<Admitted, Refusal> {
+    let cluster = node.metadata.cluster();
+    let topic = cluster.topic(topic_name).ok_or(Refusal::UnknownPartition)?;
+    let target = topic.partition(index).ok_or(Refusal::UnknownPartition)?;
+    if topic.is_internal() {
+        return Err(Refusal::InternalTopic(topic_name.to_owned()));
+    }
+    let header = structure(topic, &records)?;
+    let now = node.clock.now();
+    let section = &records[HEADER_BYTES..];
+    let mut inflater = node.inflaters.take();
+    let section = inflater.inflate(header.codec()?, section, node.config.limits.inflation())?;
+    let greatest_timestamp = walk(topic, &header, section, now)?;
+    let duplicate = header.has_producer()
+        && matches!(node.log.find_duplicate(target, &header), DuplicateCheck::Duplicate { .. });
+    // A duplicate is answered from the original, which was checked when it came.
+    let checked = if duplicate {
+        Checked { tag: 0, guard: None }
+    } else {
+        check(node, call, topic, target, &header, section).await?
+    };
+    Ok(Admitted {
+        batch: AppendBatch {
+            target,
+            batch: with_max_timestamp(&records, &header, greatest_timestamp),
+            tag: checked.tag,
+            append_time: topic.settings.log_append_time.then_some(now),
+            guard: checked.guard,
+            origin: Origin::Client,
+        },
+        record_count: u64::try_from(header.record_count).unwrap_or(0),
+    })
+}
+
+/// The header of exactly one sound batch.
+fn structure(topic: &Topic, records: &Bytes) -> Result<BatchHeader, Refusal> {
+    let max = topic.settings.max_message_bytes;
+    if records.len() > max {
+        return Err(Refusal::TooLarge { bytes: records.len(), max });
+    }
+    let header = BatchHeader::parse(records)?;
+    records::verify_client_header(&header, records.len())?;
+    if !batch::crc_matches(records) {
+        return Err(Refusal::BadCrc);
+    }
+    if header.is_transactional() {
+        return Err(Refusal::Transactional);
+    }
+    Ok(header)
+}
+
+/// Walks every record: all are sound, have a key where the topic is compacted, and a timestamp
+/// within the topic's bounds. Returns the greatest timestamp.
+fn walk(
+    topic: &Topic,
+    header: &BatchHeader,
+    section: &[u8],
+    now: TimestampMs,
+) -> Result<TimestampMs, Refusal> {
+    let settings = &topic.settings;
+    let earliest = now.0.saturating_sub(settings.timestamp_before_max_ms);
+    let latest = now.0.saturating_add(settings.timestamp_after_max_ms);
+    let mut faults = Faults::default();
+    let mut greatest = i64::MIN;
+    for record in RecordIter::new(section, header.record_count) {
+        let record = record.map_err(ClientBatchError::from)?;
+        if record.offset_delta != record.index {
+            let fault = RecordFault::BadOffsetDelta(record.offset_delta);
+            let (index, at) = (record.index, record.position);
+            return Err(ClientBatchError::from(records::RecordError { index, at, fault }).into());
+        }
+        let timestamp = header.base_timestamp.0.saturating_add(record.timestamp_delta);
+        greatest = greatest.max(timestamp);
+        if settings.compacted && record.key.is_none() {
+            faults.add(ErrorCode::InvalidRecord, record.index, || {
+                "Compacted topic cannot accept message without key.".to_owned()
+            });
+        } else if !settings.log_append_time && !(earliest..=latest).contains(&timestamp) {
+            faults.add(ErrorCode::InvalidTimestamp, record.index, || {
+                format!("Timestamp {timestamp} is outside {earliest} to {latest}.")
+            });
+        }
+    }
+    faults.into_result().map(|()| TimestampMs(greatest))
+}
+
+/// The batch with the greatest timestamp of its records in the header, where a client had it
+/// wrong: retention and look-ups by time rest on it.
+fn with_max_timestamp(records: &Bytes, header: &BatchHeader, greatest: TimestampMs) -> Bytes {
+    if header.max_timestamp == greatest {
+        return records.clone();
+    }
+    let mut corrected = records.to_vec();
+    batch::stamp_max_timestamp(&mut corrected, greatest);
+    corrected.into()
+}
+
+/// Faults found in a walk; the first gives the batch its code and message.
+#[derive(Default)]
+struct Faults {
+    first: Option<(ErrorCode, String)>,
+    errors: Vec<RecordError>,
+}
+
+impl Faults {
+    fn add(&mut self, error: ErrorCode, index: i32, message: impl FnOnce() -> String) {
+        let message = (self.errors.len() < RECORD_ERRORS_IN_WORDS).then(message);
+        if self.first.is_none() {
+            self.first = Some((error, message.clone().unwrap_or_default()));
+        }
+        self.errors.push(RecordError { index, message });
+    }
+
+    fn into_result(self) -> Result<(), Refusal> {
+        match self.first {
+            None => Ok(()),
+            Some((error, message)) => {
+                Err(Refusal::Records { error, errors: self.errors, message })
+            }
+        }
+    }
+}
+
+struct Checked {
+    tag: u32,
+    guard: Option<Guard>,
+}
+
+/// Checks the records against the topic's contract, which is decided now where `auto` is open.
+async fn check(
+    node: &Node,
+    call: &Call,
+    topic: &Topic,
+    target: TopicPartition,
+    header: &BatchHeader,
+    records: &[u8],
+) -> Result<Checked, Refusal> {
+    let (policy, revision) = contract_in_force(node, topic).await?;
+    let guard = Some(Guard { current: topic.revision.clone(), expected: revision });
+    if !Contracts::needs_check(&policy) {
+        return Ok(Checked { tag: 0, guard });
+    }
+    let request = CheckRequest {
+        topic: topic.name(),
+        partition: target.partition,
+        client_id: call.header.client_id.as_deref(),
+        principal: call.principal(),
+        header,
+        records,
+        policy: &policy,
+    };
+    match node.contracts.check(request).await {
+        Verdict::Accept { tag } => Ok(Checked { tag, guard }),
+        Verdict::Reject { record_errors, message } => Err(Refusal::Records {
+            error: ErrorCode::InvalidRecord,
+            errors: record_errors,
+            message,
+        }),
+        Verdict::Unavailable { reason } => Err(Refusal::Unavailable(reason)),
+    }
+}
+
+/// The topic's contract with `auto` decided as far as it can be now, and its revision.
+async fn contract_in_force(
+    node: &Node,
+    topic: &Topic,
+) -> Result<(std::sync::Arc<contract::EffectivePolicy>, u64), Refusal> {
+    if !topic.policy.is_undecided() {
+        return Ok((topic.policy.clone(), topic.policy.revision));
+    }
+    let is_empty = topic.partitions().all(|partition| {
+        node.log.bounds(partition).is_none_or(|bounds| bounds.high_watermark.0 == 0)
+    });
+    let (key, value) = node
+        .contracts
+        .decide_auto(&topic.policy, topic.name(), is_empty)
+        .await
+        .map_err(|error| Refusal::Unavailable(error.to_string()))?;
+    if key.is_undecided() && value.is_undecided() {
+        return Ok((topic.policy.clone(), topic.policy.revision));
+    }
+    let decided = node
+        .metadata
+        .decide(topic.id(), key, value)
+        .await
+        .map_err(|error| Refusal::Storage(error.to_string()))?;
+    Ok((decided.policy.clone(), decided.policy.revision))
+}

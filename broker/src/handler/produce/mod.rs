@@ -1,0 +1,186 @@
+//! Produce (key 0), versions 3 to 12; 0 to 2 are advertised and refused, see `api_versions`.
+//!
+//! The request's batches are admitted one after the other (`admit`) and appended as one frame
+//! before the connection reads its next request: that is the order of the log. The reply waits for
+//! durability. A refused batch leaves the others of its request alone. With acks=0 there is no
+//! reply; what would have been an error closes the connection.
+
+mod admit;
+mod reply;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+
+use super::{Call, CloseReason, Reply, decode, encode};
+use crate::log::{AppendBatch, AppendOutcome};
+use crate::server::Node;
+use crate::types::PartitionIndex;
+use crate::wire::messages::produce::{
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+};
+use crate::wire::reader::Reader;
+use admit::{Admitted, Refusal};
+
+/// How often a batch is checked again because its topic's contract changed under it.
+const CHECKS_MAX: usize = 5;
+
+/// Appends what the request may append; the reply's future waits for it to be durable.
+pub(super) async fn accept(
+    node: Arc<Node>,
+    call: Call,
+    reader: Reader,
+) -> Result<Reply, CloseReason> {
+    let request: ProduceRequest = decode(&call, reader)?;
+    let acks = request.acks;
+    let mut production = Production::admit(&node, &call, request).await;
+    let outcomes = production.append(&node);
+    if acks == 0 {
+        return match production.first_refusal() {
+            None => Ok(async { Ok(None) }.boxed()),
+            Some(refusal) => Err(CloseReason::RefusedUnacknowledged(refusal.to_string())),
+        };
+    }
+    Ok(async move {
+        production.settle(&node, &call, outcomes).await;
+        encode(&call, &production.response()).map(Some)
+    }
+    .boxed())
+}
+
+/// A produce request on its way: what became of each batch so far.
+struct Production {
+    topics: Vec<(String, Vec<Entry>)>,
+}
+
+struct Entry {
+    index: PartitionIndex,
+    state: State,
+}
+
+enum State {
+    /// To be appended. Boxed: most entries soon hold an outcome instead.
+    Admitted(Box<Admitted>),
+    /// In the log's hands; kept to be checked again should the contract have changed.
+    Appending(Bytes),
+    Done(AppendOutcome),
+    Refused(Refusal),
+}
+
+type Outcomes = oneshot::Receiver<Vec<AppendOutcome>>;
+
+impl Production {
+    async fn admit(node: &Node, call: &Call, request: ProduceRequest) -> Self {
+        let mut topics = Vec::with_capacity(request.topic_data.len());
+        let refused = admit::request_refusal(&request);
+        for topic in request.topic_data {
+            let mut entries = Vec::with_capacity(topic.partition_data.len());
+            for partition in topic.partition_data {
+                let index = PartitionIndex(partition.index);
+                let state = match &refused {
+                    Some(refusal) => State::Refused(refusal.clone()),
+                    None => {
+                        let records = partition.records.unwrap_or_default().into_bytes();
+                        State::admit(node, call, &topic.name, index, records).await
+                    }
+                };
+                entries.push(Entry { index, state });
+            }
+            topics.push((topic.name, entries));
+        }
+        Self { topics }
+    }
+
+    /// Hands every admitted batch to the log, as one frame.
+    fn append(&mut self, node: &Node) -> Option<Outcomes> {
+        let mut batches: Vec<AppendBatch> = Vec::new();
+        for entry in self.entries() {
+            if let State::Admitted(admitted) = &mut entry.state {
+                let records = admitted.batch.batch.clone();
+                node.metrics.produced_bytes.inc_by(records.len() as u64);
+                node.metrics.produced_records.inc_by(admitted.record_count);
+                let admitted = std::mem::replace(&mut entry.state, State::Appending(records));
+                if let State::Admitted(admitted) = admitted {
+                    batches.push(admitted.batch);
+                }
+            }
+        }
+        (!batches.is_empty()).then(|| node.append(batches))
+    }
+
+    /// Waits until every batch has its outcome; a batch whose contract changed in between is
+    /// checked and appended again.
+    async fn settle(&mut self, node: &Node, call: &Call, outcomes: Option<Outcomes>) {
+        let mut outcomes = outcomes;
+        for _ in 0..CHECKS_MAX {
+            let Some(pending) = outcomes.take() else { return };
+            // A dropped sender means that the log is gone.
+            let mut settled = pending.await.unwrap_or_default().into_iter();
+            for (topic, entries) in &mut self.topics {
+                for entry in entries {
+                    let State::Appending(records) = &entry.state else { continue };
+                    let outcome = settled.next().unwrap_or(AppendOutcome::StorageFailed);
+                    entry.state = if outcome == AppendOutcome::GuardChanged {
+                        State::admit(node, call, topic, entry.index, records.clone()).await
+                    } else {
+                        State::Done(outcome)
+                    };
+                }
+            }
+            outcomes = self.append(node);
+        }
+    }
+
+    fn first_refusal(&self) -> Option<&Refusal> {
+        self.topics.iter().flat_map(|(_, entries)| entries).find_map(|entry| match &entry.state {
+            State::Refused(refusal) => Some(refusal),
+            State::Admitted(_) | State::Appending(_) | State::Done(_) => None,
+        })
+    }
+
+    fn entries(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.topics.iter_mut().flat_map(|(_, entries)| entries)
+    }
+
+    fn response(self) -> ProduceResponse {
+        let topic = |(name, entries): (String, Vec<Entry>)| TopicProduceResponse {
+            name,
+            partition_responses: entries.into_iter().map(Entry::response).collect(),
+        };
+        ProduceResponse {
+            responses: self.topics.into_iter().map(topic).collect(),
+            ..Default::default()
+        }
+    }
+}
+
+impl State {
+    async fn admit(
+        node: &Node,
+        call: &Call,
+        topic: &str,
+        index: PartitionIndex,
+        records: Bytes,
+    ) -> Self {
+        match admit::admit(node, call, topic, index, records).await {
+            Ok(admitted) => Self::Admitted(Box::new(admitted)),
+            Err(refusal) => Self::Refused(refusal),
+        }
+    }
+}
+
+impl Entry {
+    fn response(self) -> PartitionProduceResponse {
+        let index = self.index;
+        match self.state {
+            State::Done(outcome) => reply::outcome(index, outcome),
+            State::Refused(refusal) => reply::refusal(index, refusal),
+            // The contract kept changing: the client may try again.
+            State::Admitted(_) | State::Appending(_) => {
+                reply::refusal(index, Refusal::Unavailable("the contract keeps changing".into()))
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! SyncGroup (key 14), versions 0 to 5. The reply waits for the leader's assignments.
+
+use std::sync::Arc;
+
+use super::Call;
+use crate::error::group_error;
+use crate::group::{Generation, Sync};
+use crate::server::Node;
+use crate::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
+
+pub(super) async fn handle(
+    node: Arc<Node>,
+    _call: Call,
+    request: SyncGroupRequest,
+) -> SyncGroupResponse {
+    let sync = Sync {
+        group: request.group_id.into(),
+        member_id: request.member_id.into(),
+        instance_id: request.group_instance_id.map(Into::into),
+        generation: Generation(request.generation_id),
+        protocol_type: request.protocol_type.map(Into::into),
+        protocol: request.protocol_name.map(Into::into),
+        assignments: request
+            .assignments
+            .into_iter()
+            .map(|assigned| (assigned.member_id.into(), assigned.assignment))
+            .collect(),
+    };
+    match node.groups.sync(sync).await {
+        Ok(reply) => SyncGroupResponse {
+            protocol_type: Some(reply.protocol_type.to_string()),
+            protocol_name: Some(reply.protocol.to_string()),
+            assignment: reply.assignment,
+            ..Default::default()
+        },
+        Err(error) => {
+            SyncGroupResponse { error_code: group_error(&error).code(), ..Default::default() }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The cluster as requests see it: an immutable snapshot of its topics, replaced whole on change.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use crate::contract::{EffectivePolicy, Policy};
+use crate::types::{PartitionIndex, TopicId, TopicPartition};
+
+use super::store::TopicRow;
+use super::topic_config::TopicSettings;
+
+/// Name of the topic that holds committed offsets and group metadata.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// Its partitions, as Kafka's default has it.
+pub const OFFSETS_PARTITIONS: i32 = 50;
+
+/// A topic with everything requests need, resolved once.
+#[derive(Debug)]
+pub struct Topic {
+    /// Its row: identity, name, configs, decisions.
+    pub row: TopicRow,
+    /// Its configs as the broker reads them.
+    pub settings: TopicSettings,
+    /// Its contract, `auto` resolved as far as it is decided.
+    pub policy: Arc<EffectivePolicy>,
+    /// The revision of the contract in force; append compares it with the one a verdict was
+    /// reached under. Shared by every snapshot of the topic.
+    pub revision: Arc<AtomicU64>,
+}
+
+impl Topic {
+    /// Resolves a row. Its configs were checked when they were set, so a policy that no longer
+    /// parses can only come from a newer version's data, which start-up refuses.
+    #[must_use]
+    pub fn new(row: TopicRow, revision: Arc<AtomicU64>) -> Self {
+        let policy = Policy::from_configs(|name| row.configs.get(name).map(String::as_str))
+            .unwrap_or_default();
+        let number = revision.load(std::sync::atomic::Ordering::Acquire);
+        let policy = Arc::new(EffectivePolicy::resolve(
+            policy,
+            &row.key_decision,
+            &row.value_decision,
+            number,
+        ));
+        let settings = TopicSettings::resolve(&row.configs);
+        Self { row, settings, policy, revision }
+    }
+
+    /// The topic's id.
+    #[must_use]
+    pub fn id(&self) -> TopicId {
+        self.row.id
+    }
+
+    /// The topic's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    /// Whether the broker alone writes to it.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        self.row.name == OFFSETS_TOPIC
+    }
+
+    /// The partition of this index, if the topic has it.
+    #[must_use]
+    pub fn partition(&self, index: PartitionIndex) -> Option<TopicPartition> {
+        (0..self.row.partition_count)
+            .contains(&index.0)
+            .then_some(TopicPartition { topic: self.row.id, partition: index })
+    }
+
+    /// Every partition, by index.
+    pub fn partitions(&self) -> impl Iterator<Item = TopicPartition> + use<> {
+        let topic = self.row.id;
+        (0..self.row.partition_count)
+            .map(move |index| TopicPartition { topic, partition: PartitionIndex(index) })
+    }
+}
+
+/// Every topic there is.
+#[derive(Clone, Debug, Default)]
+pub struct Cluster {
+    by_name: BTreeMap<String, Arc<Topic>>,
+    by_id: HashMap<TopicId, Arc<Topic>>,
+}
+
+impl Cluster {
+    /// The topic of this name.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.by_name.get(name)
+    }
+
+    /// The topic of this id.
+    #[must_use]
+    pub fn topic_by_id(&self, id: TopicId) -> Option<&Arc<Topic>> {
+        self.by_id.get(&id)
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.by_name.values()
+    }
+
+    /// A topic whose name differs from `name` only in `.` against `_`, which metric names fold.
+    #[must_use]
+    pub fn colliding_name(&self, name: &str) -> Option<&str> {
+        if !name.contains(['.', '_']) {
+            return None;
+        }
+        let folded = name.replace('.', "_");
+        self.by_name.keys().find(|other| other.replace('.', "_") == folded).map(String::as_str)
+    }
+
+    /// Adds a topic or replaces its earlier snapshot.
+    pub fn put(&mut self, topic: Arc<Topic>) {
+        self.by_name.insert(topic.name().to_owned(), Arc::clone(&topic));
+        self.by_id.insert(topic.id(), topic);
+    }
+
+    /// Takes a topic out.
+    pub fn remove(&mut self, topic: &Topic) {
+        self.by_name.remove(topic.name());
+        self.by_id.remove(&topic.id());
+    }
+}

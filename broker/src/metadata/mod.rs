@@ -1,0 +1,304 @@
+//! Topics, their configs and decisions, the cluster's identity and its producer ids.
+//!
+//! The database is the truth; requests read an immutable [`Cluster`] snapshot of it. A change is
+//! written first and becomes visible after. Knows nothing of the log: callers create and delete
+//! partitions there.
+
+pub mod cluster;
+pub mod create;
+mod store;
+pub mod topic_config;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use thiserror::Error;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::contract::Decision;
+use crate::types::{ProducerId, TimestampMs, TopicId};
+
+pub use cluster::{Cluster, Topic};
+pub use create::{CreateError, CreateRules, Creation, TopicRequest};
+pub use store::StoreError;
+use store::{Store, TopicRow};
+
+/// Producer ids taken from the database at a time. A crash loses the rest of a block: ids are
+/// never handed out twice.
+const PRODUCER_ID_BLOCK: i64 = 1_000;
+
+/// Why a change of the metadata failed.
+#[derive(Debug, Error)]
+pub enum MetadataError {
+    /// The request breaks a rule.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// There is no such topic.
+    #[error("there is no such topic")]
+    UnknownTopic,
+    /// The database failed; nothing changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The metadata of this cluster.
+#[derive(Debug)]
+pub struct Metadata {
+    store: Store,
+    cluster_id: String,
+    rules: CreateRules,
+    snapshot: RwLock<Arc<Cluster>>,
+    /// Held over every change, so that decide, write and publish are one step.
+    change: Mutex<()>,
+    producer_ids: Mutex<std::ops::Range<i64>>,
+}
+
+impl Metadata {
+    /// Opens the database at `path`, creating it with a new cluster id when there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be opened or read.
+    pub async fn open(path: &Path, rules: CreateRules) -> Result<Self, StoreError> {
+        let store = Store::open(path).await?;
+        let cluster_id = store.fact_or_insert("cluster_id", &new_cluster_id()).await?;
+        let mut cluster = Cluster::default();
+        for row in store.topics().await? {
+            cluster.put(Arc::new(Topic::new(row, Arc::new(AtomicU64::new(1)))));
+        }
+        Ok(Self {
+            store,
+            cluster_id,
+            rules,
+            snapshot: RwLock::new(Arc::new(cluster)),
+            change: Mutex::new(()),
+            producer_ids: Mutex::new(0..0),
+        })
+    }
+
+    /// The cluster's id: 22 characters, the same for the life of the data directory.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// The topics of this moment.
+    #[must_use]
+    pub fn cluster(&self) -> Arc<Cluster> {
+        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ids of deleted topics, whose data may still lie on disk after a crash.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn tombstones(&self) -> Result<Vec<TopicId>, StoreError> {
+        self.store.tombstones().await
+    }
+
+    /// Creates a topic; `validate_only` stops before anything is written. `prepare` runs between
+    /// the row's write and the topic's appearance: it makes the partitions.
+    ///
+    /// # Errors
+    /// When a rule is broken or the database fails.
+    pub async fn create(
+        &self,
+        request: &TopicRequest,
+        validate_only: bool,
+        now: TimestampMs,
+        prepare: impl FnOnce(&Topic),
+    ) -> Result<(Arc<Topic>, Creation), MetadataError> {
+        let _change = self.change.lock().await;
+        let creation = create::decide(request, &self.cluster(), self.rules)?;
+        let row = TopicRow {
+            id: TopicId(Uuid::new_v4()),
+            name: request.name.clone(),
+            partition_count: creation.partition_count,
+            configs: request.configs.clone(),
+            key_decision: String::new(),
+            value_decision: String::new(),
+        };
+        let topic = Arc::new(Topic::new(row, Arc::new(AtomicU64::new(1))));
+        if validate_only {
+            return Ok((topic, creation));
+        }
+        self.store.insert(&topic.row, now).await?;
+        prepare(&topic);
+        self.publish(|cluster| cluster.put(Arc::clone(&topic)));
+        Ok((topic, creation))
+    }
+
+    /// Deletes a topic: afterwards nobody finds it, and a tombstone says its data is garbage.
+    ///
+    /// # Errors
+    /// When there is no such topic or the database fails.
+    pub async fn delete(&self, id: TopicId, now: TimestampMs) -> Result<Arc<Topic>, MetadataError> {
+        let _change = self.change.lock().await;
+        let cluster = self.cluster();
+        let topic = cluster.topic_by_id(id).ok_or(MetadataError::UnknownTopic)?;
+        self.store.delete(&topic.row, now).await?;
+        self.publish(|cluster| cluster.remove(topic));
+        Ok(Arc::clone(topic))
+    }
+
+    /// Records what `auto` comes to for a topic's keys and values, for good, and raises the
+    /// contract's revision. Decisions already made stay.
+    ///
+    /// # Errors
+    /// When there is no such topic or the database fails.
+    pub async fn decide(
+        &self,
+        id: TopicId,
+        key: Decision,
+        value: Decision,
+    ) -> Result<Arc<Topic>, MetadataError> {
+        let _change = self.change.lock().await;
+        let cluster = self.cluster();
+        let topic = cluster.topic_by_id(id).ok_or(MetadataError::UnknownTopic)?;
+        let (key, value) = (key.to_string(), value.to_string());
+        self.store.decide(id, &key, &value).await?;
+        let mut row = topic.row.clone();
+        for (held, decided) in [(&mut row.key_decision, key), (&mut row.value_decision, value)] {
+            if held.is_empty() {
+                *held = decided;
+            }
+        }
+        topic.revision.fetch_add(1, Ordering::AcqRel);
+        let topic = Arc::new(Topic::new(row, Arc::clone(&topic.revision)));
+        self.publish(|cluster| cluster.put(Arc::clone(&topic)));
+        Ok(topic)
+    }
+
+    /// A producer id that was never handed out before, not even before a crash.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn next_producer_id(&self) -> Result<ProducerId, StoreError> {
+        const FACT: &str = "next_producer_id";
+        let mut block = self.producer_ids.lock().await;
+        if block.is_empty() {
+            let first = self.store.fact_or_insert(FACT, "1").await?;
+            let first: i64 = first
+                .parse()
+                .map_err(|_| StoreError::BadRow { what: FACT, value: first.clone() })?;
+            let next = first.saturating_add(PRODUCER_ID_BLOCK);
+            self.store.set_fact(FACT, &next.to_string()).await?;
+            *block = first..next;
+        }
+        let id = block.start;
+        block.start += 1;
+        Ok(ProducerId(id))
+    }
+
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut Cluster)) {
+        let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut snapshot));
+    }
+}
+
+/// A random cluster id in Kafka's form: 16 bytes as URL-safe Base64 without padding.
+fn new_cluster_id() -> String {
+    const ALPHABET: &[u8; 64] =
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits = Uuid::new_v4().as_u128();
+    // 22 digits of 6 bits hold 132 bits: the last digit is padded with four zero bits.
+    (0..22)
+        .map(|digit| {
+            let sextet = if digit < 21 { (bits >> (122 - 6 * digit)) & 63 } else { (bits & 3) << 4 };
+            char::from(ALPHABET[usize::try_from(sextet).unwrap_or(0) & 63])
+        })
+        .collect()
+}
+
+/// The configs of a request as a map; a null value means the default.
+#[must_use]
+pub fn config_map<'a>(
+    entries: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+) -> BTreeMap<String, String> {
+    entries
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: CreateRules =
+        CreateRules { default_partition_count: 1, strict_replication: false, node_id: 1 };
+
+    fn named(name: &str) -> TopicRequest {
+        TopicRequest {
+            name: name.to_owned(),
+            partition_count: 2,
+            replication_factor: 1,
+            ..TopicRequest::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn identity_topics_and_producer_ids_survive_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metadata.sqlite");
+        let first = Metadata::open(&path, RULES).await.unwrap();
+        let (topic, _) = first.create(&named("t"), false, TimestampMs(1), |_| ()).await.unwrap();
+        let (gone, _) = first.create(&named("gone"), false, TimestampMs(1), |_| ()).await.unwrap();
+        first.delete(gone.id(), TimestampMs(2)).await.unwrap();
+        let id = first.next_producer_id().await.unwrap();
+
+        // The first is not closed: a crash looks the same.
+        let second = Metadata::open(&path, RULES).await.unwrap();
+        assert_eq!(second.cluster_id(), first.cluster_id());
+        assert_eq!(second.cluster_id().len(), 22);
+        assert_eq!(second.cluster().topic("t").unwrap().id(), topic.id());
+        assert!(second.cluster().topic("gone").is_none());
+        assert_eq!(second.tombstones().await.unwrap(), [gone.id()]);
+        assert!(second.next_producer_id().await.unwrap().0 > id.0 + 900);
+    }
+
+    #[tokio::test]
+    async fn a_name_is_taken_once_and_comes_back_with_another_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES).await.unwrap();
+        let (topic, _) = metadata.create(&named("t"), false, TimestampMs(1), |_| ()).await.unwrap();
+        let again = metadata.create(&named("t"), false, TimestampMs(1), |_| ()).await;
+        assert!(matches!(again, Err(MetadataError::Create(CreateError::Exists(_)))));
+        metadata.delete(topic.id(), TimestampMs(2)).await.unwrap();
+        let (reborn, _) = metadata.create(&named("t"), false, TimestampMs(3), |_| ()).await.unwrap();
+        assert_ne!(reborn.id(), topic.id());
+    }
+
+    #[tokio::test]
+    async fn validate_only_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES).await.unwrap();
+        metadata.create(&named("t"), true, TimestampMs(1), |_| ()).await.unwrap();
+        assert!(metadata.cluster().topic("t").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_decision_of_auto_is_made_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.sqlite");
+        let metadata = Metadata::open(&path, RULES).await.unwrap();
+        let (topic, _) = metadata.create(&named("t"), false, TimestampMs(1), |_| ()).await.unwrap();
+        let before = topic.revision.load(Ordering::Acquire);
+        metadata.decide(topic.id(), Decision::Undecided, Decision::Payload).await.unwrap();
+        let later =
+            metadata.decide(topic.id(), Decision::Undecided, Decision::PayloadShadow).await.unwrap();
+        assert_eq!(later.row.value_decision, Decision::Payload.to_string());
+        assert!(later.revision.load(Ordering::Acquire) > before);
+        let reopened = Metadata::open(&path, RULES).await.unwrap();
+        let row = &reopened.cluster().topic("t").unwrap().row.clone();
+        assert_eq!(row.value_decision, Decision::Payload.to_string());
+        assert_eq!(row.key_decision, "");
+    }
+}

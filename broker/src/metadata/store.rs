@@ -1,0 +1,217 @@
+//! The SQL behind the metadata: topics with their configs, tombstones, facts of the cluster.
+//! Every statement is one transaction, durable on return. Decides nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row, SqlitePool};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::types::{TimestampMs, TopicId};
+
+/// Why the metadata could not be read or written.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The database refused.
+    #[error("metadata store: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Its tables are of another version.
+    #[error("metadata store: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A row holds what we never write.
+    #[error("metadata store: {what} is not valid: {value}")]
+    BadRow {
+        /// Which column.
+        what: &'static str,
+        /// What it holds.
+        value: String,
+    },
+}
+
+/// A topic as its row and config rows have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicRow {
+    /// Identity, never reused.
+    pub id: TopicId,
+    /// Unique among living topics.
+    pub name: String,
+    /// 1 and up.
+    pub partition_count: i32,
+    /// Configs set on the topic, defaults not among them.
+    pub configs: BTreeMap<String, String>,
+    /// The decision of `auto` for keys, empty while undecided.
+    pub key_decision: String,
+    /// The same for values.
+    pub value_decision: String,
+}
+
+/// The open database.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    pool: SqlitePool,
+}
+
+impl Store {
+    /// Opens, or creates, the database at `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or is of a newer version.
+    pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        // One connection: metadata changes are rare, and SQLite has one writer anyway.
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        sqlx::migrate!("./migrations").run(&pool).await?;
+        Ok(Self { pool })
+    }
+
+    /// The value of a fact of the cluster; `default` becomes it when there is none yet.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(super) async fn fact_or_insert(&self, name: &str, default: &str) -> Result<String, StoreError> {
+        let insert = "INSERT INTO cluster (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
+        sqlx::query(insert).bind(name).bind(default).execute(&self.pool).await?;
+        let select = "SELECT value FROM cluster WHERE name = ?";
+        Ok(sqlx::query_scalar(select).bind(name).fetch_one(&self.pool).await?)
+    }
+
+    /// Overwrites a fact of the cluster.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(super) async fn set_fact(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let upsert = "INSERT INTO cluster (name, value) VALUES (?, ?) \
+                      ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        sqlx::query(upsert).bind(name).bind(value).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Every living topic.
+    ///
+    /// # Errors
+    /// When the database refuses or a row is broken.
+    pub(super) async fn topics(&self) -> Result<Vec<TopicRow>, StoreError> {
+        let mut configs: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        for row in sqlx::query("SELECT topic_id, name, value FROM topic_configs")
+            .fetch_all(&self.pool)
+            .await?
+        {
+            configs.entry(row.try_get(0)?).or_default().insert(row.try_get(1)?, row.try_get(2)?);
+        }
+        let select = "SELECT id, name, partition_count, key_decision, value_decision FROM topics";
+        let mut topics = Vec::new();
+        for row in sqlx::query(select).fetch_all(&self.pool).await? {
+            let id: String = row.try_get(0)?;
+            let partition_count: i64 = row.try_get(2)?;
+            topics.push(TopicRow {
+                id: parse_id(&id)?,
+                name: row.try_get(1)?,
+                partition_count: i32::try_from(partition_count).map_err(|_| StoreError::BadRow {
+                    what: "partition_count",
+                    value: partition_count.to_string(),
+                })?,
+                configs: configs.remove(&id).unwrap_or_default(),
+                key_decision: row.try_get(3)?,
+                value_decision: row.try_get(4)?,
+            });
+        }
+        Ok(topics)
+    }
+
+    /// Ids of deleted topics.
+    ///
+    /// # Errors
+    /// When the database refuses or a row is broken.
+    pub(super) async fn tombstones(&self) -> Result<Vec<TopicId>, StoreError> {
+        let ids: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM topic_tombstones").fetch_all(&self.pool).await?;
+        ids.iter().map(|id| parse_id(id)).collect()
+    }
+
+    /// Writes a new topic.
+    ///
+    /// # Errors
+    /// When the database refuses, a name already taken included.
+    pub(super) async fn insert(&self, topic: &TopicRow, now: TimestampMs) -> Result<(), StoreError> {
+        let id = topic.id.to_string();
+        let mut transaction = self.pool.begin().await?;
+        let insert = "INSERT INTO topics (id, name, partition_count, created_ms, key_decision, \
+                      value_decision) VALUES (?, ?, ?, ?, ?, ?)";
+        sqlx::query(insert)
+            .bind(&id)
+            .bind(&topic.name)
+            .bind(i64::from(topic.partition_count))
+            .bind(now.0)
+            .bind(&topic.key_decision)
+            .bind(&topic.value_decision)
+            .execute(&mut *transaction)
+            .await?;
+        for (name, value) in &topic.configs {
+            sqlx::query("INSERT INTO topic_configs (topic_id, name, value) VALUES (?, ?, ?)")
+                .bind(&id)
+                .bind(name)
+                .bind(value)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Records what `auto` was decided to be. A decision already there stays.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(super) async fn decide(&self, id: TopicId, key: &str, value: &str) -> Result<(), StoreError> {
+        let update = "UPDATE topics SET \
+                      key_decision = CASE key_decision WHEN '' THEN ? ELSE key_decision END, \
+                      value_decision = CASE value_decision WHEN '' THEN ? ELSE value_decision END \
+                      WHERE id = ?";
+        sqlx::query(update)
+            .bind(key)
+            .bind(value)
+            .bind(id.to_string())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Turns a topic into a tombstone.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(super) async fn delete(&self, topic: &TopicRow, now: TimestampMs) -> Result<(), StoreError> {
+        let id = topic.id.to_string();
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("INSERT INTO topic_tombstones (id, name, deleted_ms) VALUES (?, ?, ?)")
+            .bind(&id)
+            .bind(&topic.name)
+            .bind(now.0)
+            .execute(&mut *transaction)
+            .await?;
+        for delete in
+            ["DELETE FROM topic_configs WHERE topic_id = ?", "DELETE FROM topics WHERE id = ?"]
+        {
+            sqlx::query(delete).bind(&id).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Closes the database; what was written is on disk already.
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+fn parse_id(text: &str) -> Result<TopicId, StoreError> {
+    Uuid::parse_str(text)
+        .map(TopicId)
+        .map_err(|_| StoreError::BadRow { what: "topic id", value: text.to_owned() })
+}

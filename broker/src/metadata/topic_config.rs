@@ -1,0 +1,273 @@
+//! Kafka's topic configs as one table: name, kind, default, what it means here. Contract configs
+//! (`avouch.*` and their aliases) are a table of their own in `contract::policy`.
+//!
+//! Source of names and defaults: Kafka 4.0 `TopicConfig` and `LogConfig`.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use crate::contract::policy;
+
+/// What values a config takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Boolean,
+    /// A 32-bit integer of at least this.
+    Int(i32),
+    /// A 64-bit integer of at least this.
+    Long(i64),
+    /// A number from 0 to 1.
+    Ratio,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A comma-separated list of these words.
+    ListOf(&'static [&'static str]),
+    /// Anything.
+    Text,
+}
+
+/// One config a topic can have.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigDef {
+    /// Kafka's name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Its value when nobody sets it.
+    pub default: &'static str,
+    /// What it does here.
+    pub doc: &'static str,
+}
+
+const fn def(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    doc: &'static str,
+) -> ConfigDef {
+    ConfigDef { name, kind, default, doc }
+}
+
+const FOREVER: &str = "9223372036854775807";
+const INERT: &str = "Accepted and shown for Kafka's tools; has no effect here.";
+
+/// Every Kafka topic config, sorted by name.
+pub const CONFIGS: &[ConfigDef] = &[
+    def("cleanup.policy", Kind::ListOf(&["delete", "compact"]), "delete", "How old data goes."),
+    def("compression.gzip.level", Kind::Int(-1), "-1", INERT),
+    def("compression.lz4.level", Kind::Int(1), "9", INERT),
+    def(
+        "compression.type",
+        Kind::OneOf(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
+        "producer",
+        "Batches are stored as they were produced, whatever this says.",
+    ),
+    def("compression.zstd.level", Kind::Int(-131_072), "3", INERT),
+    def("delete.retention.ms", Kind::Long(0), "86400000", "How long tombstones stay."),
+    def("file.delete.delay.ms", Kind::Long(0), "60000", INERT),
+    def("flush.messages", Kind::Long(1), FOREVER, "1 makes every append durable before its ack."),
+    def("flush.ms", Kind::Long(0), FOREVER, INERT),
+    def("follower.replication.throttled.replicas", Kind::Text, "", INERT),
+    def("index.interval.bytes", Kind::Int(0), "4096", INERT),
+    def("leader.replication.throttled.replicas", Kind::Text, "", INERT),
+    def("local.retention.bytes", Kind::Long(-2), "-2", INERT),
+    def("local.retention.ms", Kind::Long(-2), "-2", INERT),
+    def("max.compaction.lag.ms", Kind::Long(1), FOREVER, INERT),
+    def("max.message.bytes", Kind::Int(0), "1048588", "The largest batch, compressed, in bytes."),
+    def(
+        "message.timestamp.after.max.ms",
+        Kind::Long(0),
+        "3600000",
+        "How far a record's timestamp may lie ahead of the broker's clock.",
+    ),
+    def(
+        "message.timestamp.before.max.ms",
+        Kind::Long(0),
+        FOREVER,
+        "How far a record's timestamp may lie behind the broker's clock.",
+    ),
+    def(
+        "message.timestamp.type",
+        Kind::OneOf(&["CreateTime", "LogAppendTime"]),
+        "CreateTime",
+        "Whose clock a record's timestamp is.",
+    ),
+    def("min.cleanable.dirty.ratio", Kind::Ratio, "0.5", INERT),
+    def("min.compaction.lag.ms", Kind::Long(0), "0", INERT),
+    def("min.insync.replicas", Kind::Int(1), "1", "Clamped to 1: there is one broker."),
+    def("preallocate", Kind::Boolean, "false", INERT),
+    def("remote.log.copy.disable", Kind::Boolean, "false", INERT),
+    def("remote.log.delete.on.disable", Kind::Boolean, "false", INERT),
+    def("remote.storage.enable", Kind::Boolean, "false", INERT),
+    def("retention.bytes", Kind::Long(-1), "-1", "Closed segments beyond this size go; -1: none."),
+    def("retention.ms", Kind::Long(-1), "604800000", "Closed segments older than this go."),
+    def("segment.bytes", Kind::Int(14), "1073741824", INERT),
+    def("segment.index.bytes", Kind::Int(4), "10485760", INERT),
+    def("segment.jitter.ms", Kind::Long(0), "0", INERT),
+    def("segment.ms", Kind::Long(1), "604800000", INERT),
+    def("unclean.leader.election.enable", Kind::Boolean, "false", INERT),
+];
+
+/// Why a config was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{name}: {reason}")]
+pub struct ConfigError {
+    /// The config's name.
+    pub name: String,
+    /// What is wrong and what would be right.
+    pub reason: String,
+}
+
+/// What the broker itself reads of a topic's configs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicSettings {
+    /// The largest batch, in bytes as produced.
+    pub max_message_bytes: usize,
+    /// Whether keys are required, as in Kafka's compacted topics.
+    pub compacted: bool,
+    /// Whether old segments are deleted.
+    pub deletes: bool,
+    /// Whether the broker's clock overwrites record timestamps.
+    pub log_append_time: bool,
+    /// How far ahead of the clock a record may be, in milliseconds.
+    pub timestamp_after_max_ms: i64,
+    /// How far behind it, in milliseconds.
+    pub timestamp_before_max_ms: i64,
+    /// Age at which closed segments go, in milliseconds.
+    pub retention_ms: Option<i64>,
+    /// Size beyond which closed segments go, in bytes.
+    pub retention_bytes: Option<i64>,
+}
+
+/// Checks every config a topic is to have, contract configs included.
+///
+/// # Errors
+/// The first name that is unknown or value that does not fit.
+pub fn check(configs: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    for (name, value) in configs {
+        if policy::is_contract_key(name) {
+            continue;
+        }
+        let Some(def) = CONFIGS.iter().find(|def| def.name == name) else {
+            return Err(ConfigError {
+                name: name.clone(),
+                reason: format!("Unknown topic config name: {name}"),
+            });
+        };
+        fits(def.kind, value).map_err(|reason| ConfigError { name: name.clone(), reason })?;
+    }
+    policy::Policy::from_configs(|name| configs.get(name).map(String::as_str))
+        .map(|_| ())
+        .map_err(|error| ConfigError { name: error.key.clone(), reason: error.reason })
+}
+
+impl TopicSettings {
+    /// Reads the settings out of configs that [`check`] let pass.
+    #[must_use]
+    pub fn resolve(configs: &BTreeMap<String, String>) -> Self {
+        let text = |name: &str| {
+            configs.get(name).map(String::as_str).unwrap_or_else(|| default_of(name))
+        };
+        let long = |name: &str| text(name).parse::<i64>().unwrap_or(i64::MAX);
+        let unless_negative = |name: &str| Some(long(name)).filter(|&value| value >= 0);
+        let cleanup = text("cleanup.policy");
+        Self {
+            max_message_bytes: usize::try_from(long("max.message.bytes")).unwrap_or(0),
+            compacted: cleanup.split(',').any(|word| word.trim() == "compact"),
+            deletes: cleanup.split(',').any(|word| word.trim() == "delete"),
+            log_append_time: text("message.timestamp.type") == "LogAppendTime",
+            timestamp_after_max_ms: long("message.timestamp.after.max.ms"),
+            timestamp_before_max_ms: long("message.timestamp.before.max.ms"),
+            retention_ms: unless_negative("retention.ms"),
+            retention_bytes: unless_negative("retention.bytes"),
+        }
+    }
+}
+
+fn default_of(name: &str) -> &'static str {
+    CONFIGS.iter().find(|def| def.name == name).map_or("", |def| def.default)
+}
+
+fn fits(kind: Kind, value: &str) -> Result<(), String> {
+    let at_least = |parsed: Option<i64>, least: i64, what: &str| match parsed {
+        Some(number) if number >= least => Ok(()),
+        Some(_) => Err(format!("{value} is below the least value {least}")),
+        None => Err(format!("{value:?} is not {what}")),
+    };
+    match kind {
+        Kind::Boolean => match value {
+            "true" | "false" => Ok(()),
+            _ => Err(format!("{value:?} is not true or false")),
+        },
+        Kind::Int(least) => at_least(
+            value.parse::<i32>().ok().map(i64::from),
+            i64::from(least),
+            "a 32-bit integer",
+        ),
+        Kind::Long(least) => at_least(value.parse().ok(), least, "a 64-bit integer"),
+        Kind::Ratio => match value.parse::<f64>() {
+            Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(()),
+            _ => Err(format!("{value:?} is not a number from 0 to 1")),
+        },
+        Kind::OneOf(words) => one_of(words, value),
+        Kind::ListOf(words) => value.split(',').try_for_each(|word| one_of(words, word.trim())),
+        Kind::Text => Ok(()),
+    }
+}
+
+fn one_of(words: &[&str], value: &str) -> Result<(), String> {
+    if words.contains(&value) {
+        Ok(())
+    } else {
+        Err(format!("{value:?} is not one of {}", words.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn every_default_fits_its_own_kind_and_the_table_is_sorted() {
+        for def in CONFIGS {
+            assert_eq!(fits(def.kind, def.default), Ok(()), "{}", def.name);
+        }
+        assert!(CONFIGS.is_sorted_by_key(|def| def.name));
+    }
+
+    #[test]
+    fn bad_configs_are_refused_by_name() {
+        for (name, value) in [
+            ("retention.ms", "soon"),
+            ("retention.ms", "-2"),
+            ("max.message.bytes", "2147483648"),
+            ("cleanup.policy", "compact,burn"),
+            ("message.timestamp.type", "Never"),
+            ("min.cleanable.dirty.ratio", "1.5"),
+            ("preallocate", "yes"),
+            ("retention.mss", "1"),
+        ] {
+            let error = check(&configs(&[(name, value)])).unwrap_err();
+            assert_eq!(error.name, name, "{value}");
+        }
+        assert_eq!(check(&configs(&[("cleanup.policy", "compact,delete")])), Ok(()));
+    }
+
+    #[test]
+    fn settings_follow_the_configs() {
+        let settings = TopicSettings::resolve(&configs(&[
+            ("cleanup.policy", "compact"),
+            ("retention.ms", "-1"),
+            ("message.timestamp.type", "LogAppendTime"),
+        ]));
+        assert!(settings.compacted && !settings.deletes && settings.log_append_time);
+        assert_eq!(settings.retention_ms, None);
+        assert_eq!(settings.max_message_bytes, 1_048_588);
+    }
+}

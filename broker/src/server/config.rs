@@ -1,0 +1,94 @@
+//! What a broker is started with: resolved values, no files, no environment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::log::Durability;
+use crate::wire::compress;
+
+/// A broker's configuration.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// Directory of the log and the metadata; created when missing.
+    pub data_dir: PathBuf,
+    /// Host and port that clients are told, instead of the address each of them connected to.
+    pub advertise: Option<(String, u16)>,
+    /// What an ack promises.
+    pub durability: Durability,
+    /// This broker's id in metadata.
+    pub node_id: i32,
+    /// `num.partitions`: partitions of a topic that does not say how many.
+    pub default_partition_count: i32,
+    /// `auto.create.topics.enable`: whether asking for a topic's metadata may create it.
+    pub auto_create_topics: bool,
+    /// Refuses replication factors above 1 instead of clamping them to 1.
+    pub strict_replication: bool,
+    /// Topics that `auto` never puts under contract, as patterns with `*`.
+    pub auto_exclude: Vec<String>,
+    /// How often old segments are looked for.
+    pub retention_check: Duration,
+    /// Bounds on what clients can make the broker hold.
+    pub limits: Limits,
+}
+
+/// Bounds on what clients can make the broker hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// `socket.request.max.bytes`: the largest request. Default 100 MiB, as Kafka's.
+    pub request_bytes_max: usize,
+    /// `queued.max.request.bytes`: requests taken in and not yet answered, over all connections;
+    /// beyond it no more is read. Default 256 MiB.
+    pub in_flight_bytes_max: usize,
+    /// `max.connections`: connections beyond it are closed at once. Default 10,000.
+    pub connections_max: usize,
+    /// `connections.max.idle.ms`. Default 10 minutes, as Kafka's.
+    pub idle: Duration,
+    /// `fetch.max.bytes`: the largest fetch response. Default 55 MiB, as Kafka's.
+    pub fetch_bytes_max: usize,
+    /// `max.decompressed.message.bytes`: what one batch may inflate to. Default 32 MiB.
+    pub inflated_bytes_max: usize,
+}
+
+impl Limits {
+    /// The cap on decompression.
+    #[must_use]
+    pub fn inflation(&self) -> compress::Limits {
+        compress::Limits { max_bytes: self.inflated_bytes_max, ..compress::Limits::default() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            request_bytes_max: 100 * MIB,
+            in_flight_bytes_max: 256 * MIB,
+            connections_max: 10_000,
+            idle: Duration::from_secs(600),
+            fetch_bytes_max: 55 * MIB,
+            inflated_bytes_max: 32 * MIB,
+        }
+    }
+}
+
+impl BrokerConfig {
+    /// The defaults, with data in `data_dir`.
+    #[must_use]
+    pub fn new(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            advertise: None,
+            durability: Durability::Fsync,
+            node_id: 1,
+            default_partition_count: 1,
+            auto_create_topics: true,
+            strict_replication: false,
+            auto_exclude: crate::contract::AUTO_EXCLUDE_DEFAULT
+                .iter()
+                .map(|pattern| (*pattern).to_owned())
+                .collect(),
+            retention_check: Duration::from_secs(300),
+            limits: Limits::default(),
+        }
+    }
+}

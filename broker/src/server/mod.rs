@@ -1,0 +1,15 @@
+//! The shell: listener, connections, the only clock, and the order of start and stop.
+
+mod clock;
+mod config;
+mod connection;
+mod inflaters;
+mod metrics;
+mod node;
+mod offsets_log;
+mod start;
+mod waiters;
+
+pub use config::{BrokerConfig, Limits};
+pub(crate) use node::Node;
+pub use start::{Broker, StartError};

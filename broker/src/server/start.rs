@@ -1,0 +1,299 @@
+//! A broker's life: open, recover, listen, drain, close.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use actix_web::web::ServiceConfig;
+use avouch_registry_api::source::SchemaSource;
+use thiserror::Error;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::{error, info, warn};
+
+use super::clock::Clock;
+use super::config::BrokerConfig;
+use super::connection::{self, MEMORY_UNIT_BYTES};
+use super::inflaters::Inflaters;
+use super::metrics::Metrics;
+use super::node::Node;
+use super::offsets_log::{self, TopicOffsetsLog};
+use super::waiters::Waiters;
+use crate::contract::Contracts;
+use crate::group::Coordinator;
+use crate::log::{self, Listener, Log, LogConfig, RealDisk};
+use crate::metadata::{CreateRules, Metadata, StoreError};
+use crate::types::TopicPartition;
+
+/// Why a broker did not start. Nothing is listening afterwards.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The data directory cannot be made.
+    #[error("cannot use data directory {path}: {error}")]
+    DataDir {
+        /// The directory.
+        path: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The metadata cannot be opened.
+    #[error(transparent)]
+    Metadata(#[from] StoreError),
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] log::OpenError),
+    /// Committed offsets cannot be read back.
+    #[error("committed offsets: {0}")]
+    Offsets(String),
+    /// The socket cannot be used.
+    #[error("Kafka listener: {0}")]
+    Socket(#[from] std::io::Error),
+    /// A metric's name is taken.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// A running broker.
+#[derive(Debug)]
+pub struct Broker {
+    node: Arc<Node>,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+    retaining: JoinHandle<()>,
+    poisoned: watch::Receiver<Option<String>>,
+}
+
+impl Broker {
+    /// Opens the data directory, recovers the log and serves Kafka clients on `listener`, which is
+    /// bound already, so that a taken port is found before any file is touched.
+    ///
+    /// # Errors
+    /// When the data cannot be opened; nothing runs afterwards.
+    pub async fn start(
+        config: BrokerConfig,
+        listener: TcpListener,
+        source: Arc<dyn SchemaSource>,
+        metrics: &prometheus::Registry,
+    ) -> Result<Self, StartError> {
+        listener.set_nonblocking(true)?;
+        let kafka_address = listener.local_addr()?;
+        std::fs::create_dir_all(&config.data_dir).map_err(|error| StartError::DataDir {
+            path: config.data_dir.display().to_string(),
+            error,
+        })?;
+        let clock = Clock::start();
+        let rules = CreateRules {
+            default_partition_count: config.default_partition_count,
+            strict_replication: config.strict_replication,
+            node_id: config.node_id,
+        };
+        let metadata = Metadata::open(&config.data_dir.join("metadata.sqlite"), rules).await?;
+        let waiters = Arc::new(Waiters::default());
+        let (report_poison, poisoned) = watch::channel(None);
+        let events = Arc::new(LogEvents { waiters: Arc::clone(&waiters), report_poison });
+        let log = open_log(&config, events).await?;
+        reconcile(&metadata, &log).await?;
+        let offsets_log = Arc::new(TopicOffsetsLog::new(log.clone(), clock));
+        let loaded = offsets_log::load(&metadata, &log, &offsets_log, config.limits.inflation())
+            .await
+            .map_err(StartError::Offsets)?;
+        let groups = Coordinator::start(
+            crate::group::GroupConfig::default(),
+            offsets_log.clone(),
+            Arc::new(move || clock.steady()),
+            loaded,
+        );
+        let contracts = Contracts::new(
+            source,
+            crate::contract::ContractConfig {
+                auto_exclude: config.auto_exclude.clone(),
+                ..crate::contract::ContractConfig::default()
+            },
+            Arc::new(move || clock.monotonic_ms()),
+            metrics,
+        )?;
+        let permits = config.limits.in_flight_bytes_max / MEMORY_UNIT_BYTES;
+        let node = Arc::new(Node {
+            config,
+            kafka_address,
+            metadata,
+            log,
+            groups,
+            contracts,
+            waiters,
+            clock,
+            metrics: Metrics::register(metrics)?,
+            inflaters: Inflaters::default(),
+            memory: Arc::new(Semaphore::new(permits)),
+            offsets_log,
+        });
+        let (stop, stopping) = watch::channel(false);
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let accepting = tokio::spawn(accept(Arc::clone(&node), listener, stopping.clone()));
+        let retaining = tokio::spawn(retain(Arc::clone(&node), stopping));
+        Ok(Self { node, stop, accepting, retaining, poisoned })
+    }
+
+    /// Where Kafka clients connect.
+    #[must_use]
+    pub fn kafka_address(&self) -> SocketAddr {
+        self.node.kafka_address
+    }
+
+    /// The cluster's id.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        self.node.metadata.cluster_id()
+    }
+
+    /// The broker's own HTTP API, to be mounted beside the registry's.
+    pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
+        self.node.contracts.routes()
+    }
+
+    /// Returns when the log has failed for good, with the reason: the process should exit non-zero
+    /// and recover from the log at its next start.
+    pub async fn failed(&self) -> String {
+        let mut poisoned = self.poisoned.clone();
+        match poisoned.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            // The log is gone without having failed: there is nothing to report, ever.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Stops reading requests, answers those taken in, and closes the log.
+    pub async fn shutdown(self) {
+        self.stop.send_replace(true);
+        self.node.waiters.close();
+        self.node.groups.shutdown();
+        if let Err(error) = self.accepting.await {
+            error!(%error, "listener failed");
+        }
+        self.retaining.abort();
+        let log = self.node.log.clone();
+        match tokio::task::spawn_blocking(move || log.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(%error, "log not closed cleanly"),
+            Err(error) => error!(%error, "log not closed cleanly"),
+        }
+        self.node.metadata.close().await;
+    }
+}
+
+struct LogEvents {
+    waiters: Arc<Waiters>,
+    report_poison: watch::Sender<Option<String>>,
+}
+
+impl Listener for LogEvents {
+    fn advanced(&self, partitions: &[TopicPartition]) {
+        self.waiters.wake(partitions);
+    }
+
+    fn poisoned(&self, reason: &str) {
+        error!(reason, "the log failed and accepts nothing more");
+        self.report_poison.send_replace(Some(reason.to_owned()));
+    }
+}
+
+async fn open_log(config: &BrokerConfig, events: Arc<LogEvents>) -> Result<Log, StartError> {
+    let mut log_config = LogConfig::new(config.data_dir.join("log"));
+    log_config.durability = config.durability;
+    let opened =
+        tokio::task::spawn_blocking(move || Log::open(log_config, Arc::new(RealDisk), events))
+            .await
+            .map_err(std::io::Error::other)?;
+    let (log, report) = opened?;
+    info!(?report, "log recovered");
+    Ok(log)
+}
+
+/// Brings the log in line with the metadata: partitions of every topic exist, data of deleted
+/// topics goes, data that nobody knows is kept and reported.
+async fn reconcile(metadata: &Metadata, log: &Log) -> Result<(), StartError> {
+    let cluster = metadata.cluster();
+    for partition in cluster.topics().flat_map(|topic| topic.partitions()) {
+        if let Err(error) = log.create_partition(partition) {
+            error!(%partition, %error, "partition not opened");
+        }
+    }
+    let deleted = metadata.tombstones().await?;
+    for partition in log.known_partitions() {
+        if cluster.topic_by_id(partition.topic).is_some() {
+            continue;
+        }
+        if deleted.contains(&partition.topic) {
+            if let Err(error) = log.delete_topic(partition.topic) {
+                error!(topic = %partition.topic, %error, "data of a deleted topic not deleted");
+            }
+        } else {
+            warn!(%partition, "data of an unknown topic is kept aside");
+        }
+    }
+    Ok(())
+}
+
+async fn accept(
+    node: Arc<Node>,
+    listener: tokio::net::TcpListener,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((_, peer)) if connections.len() >= node.config.limits.connections_max => {
+                warn!(%peer, "connection refused: max.connections reached");
+            }
+            Ok((stream, peer)) => {
+                node.metrics.connections.inc();
+                let (node, stop) = (Arc::clone(&node), stop.clone());
+                connections.spawn(async move {
+                    let gauge = node.metrics.connections.clone();
+                    connection::serve(node, stream, peer, stop).await;
+                    gauge.dec();
+                });
+            }
+            // Out of file handles, most likely: accepting again at once would spin.
+            Err(error) => {
+                warn!(%error, "connection not accepted");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn retain(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(node.config.retention_check) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let (cluster, log, now) = (node.metadata.cluster(), node.log.clone(), node.clock.now());
+        let retained = tokio::task::spawn_blocking(move || {
+            for topic in cluster.topics().filter(|topic| topic.settings.deletes) {
+                let settings = &topic.settings;
+                for partition in topic.partitions() {
+                    let deleted = log.enforce_retention(
+                        partition,
+                        now,
+                        settings.retention_ms,
+                        settings.retention_bytes,
+                    );
+                    if let Err(error) = deleted {
+                        warn!(%partition, %error, "retention failed");
+                    }
+                }
+            }
+        });
+        if let Err(error) = retained.await {
+            error!(%error, "retention failed");
+        }
+    }
+}
