@@ -228,7 +228,13 @@ pub fn stamp(batch: &mut [u8], base_offset: Offset, leader_epoch: LeaderEpoch) {
 /// exactly one whole batch.
 pub fn stamp_append_time(batch: &mut [u8], now: TimestampMs) {
     batch[22] |= 0x08;
-    batch[35..43].copy_from_slice(&now.0.to_be_bytes());
+    stamp_max_timestamp(batch, now);
+}
+
+/// Writes the greatest timestamp into a batch and seals it with a new CRC. `batch` is exactly one
+/// whole batch.
+pub fn stamp_max_timestamp(batch: &mut [u8], greatest: TimestampMs) {
+    batch[35..43].copy_from_slice(&greatest.0.to_be_bytes());
     let crc = crc32c(&batch[CRC_FROM..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }

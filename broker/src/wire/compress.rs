@@ -56,12 +56,10 @@ pub enum InflateError {
         /// Compressed bytes.
         compressed: usize,
     },
-    /// The bytes are not what their codec writes, or end too early.
+    /// The bytes are not what their codec writes, end too early, or need a zstd window of more
+    /// than [`ZSTD_WINDOW_LOG`] bits.
     #[error("corrupt or cut short")]
     Corrupt,
-    /// A zstd window of more than [`ZSTD_WINDOW_LOG`] bits, or an error of the codec's own making.
-    #[error("the {0:?} codec refused")]
-    Refused(Codec),
 }
 
 /// Bits of the largest zstd window: 8 MiB, which is what level 19 uses.
@@ -98,6 +96,12 @@ impl Decompressor {
         Self::default()
     }
 
+    /// Bytes of memory that the buffer holds on to.
+    #[must_use]
+    pub fn buffer_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// The records section that `compressed` stands for: itself without a codec, else a view of
     /// the buffer.
     ///
@@ -122,7 +126,7 @@ impl Decompressor {
             Codec::Gzip => self.drain(MultiGzDecoder::new(compressed), cap, compressed)?,
             Codec::Snappy => self.snappy(compressed, cap)?,
             Codec::Lz4 => {
-                check_lz4_frames(compressed).ok_or(InflateError::Corrupt)?;
+                check_lz4_frame(compressed).ok_or(InflateError::Corrupt)?;
                 self.drain(FrameDecoder::new(compressed), cap, compressed)?;
             }
             Codec::Zstd => self.zstd(compressed, cap)?,
@@ -144,18 +148,14 @@ impl Decompressor {
     }
 
     fn zstd(&mut self, compressed: &[u8], cap: usize) -> Result<(), InflateError> {
-        let refused = |_| InflateError::Refused(Codec::Zstd);
-        let mut context = match self.zstd.take() {
-            Some(context) => context,
-            None => DCtx::try_create().ok_or(InflateError::Refused(Codec::Zstd))?,
-        };
+        let mut context = self.zstd.take().unwrap_or_else(DCtx::create);
         context
             .reset(ResetDirective::SessionOnly)
-            .map_err(refused)?;
+            .expect("a session can always be reset, whatever state the last batch left");
         let mut decoder = zstd::stream::read::Decoder::with_context(compressed, &mut context);
         decoder
             .window_log_max(ZSTD_WINDOW_LOG)
-            .map_err(|_| InflateError::Refused(Codec::Zstd))?;
+            .expect("the parameter is in range and no frame has begun");
         let drained = self.drain(decoder, cap, compressed);
         self.zstd = Some(context);
         drained
@@ -216,26 +216,23 @@ fn too_large(cap: usize, compressed: &[u8]) -> InflateError {
     }
 }
 
-/// Whether `bytes` are whole LZ4 frames, each with its end mark: the frame decoder takes a stream
-/// that stops between two blocks for a complete one.
-fn check_lz4_frames(mut bytes: &[u8]) -> Option<()> {
+/// Whether `bytes` are one LZ4 frame up to its end mark and nothing else. The frame decoder takes
+/// a frame that stops between two blocks for a complete one, and consumers read one frame only.
+fn check_lz4_frame(bytes: &[u8]) -> Option<()> {
     const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
-    while !bytes.is_empty() {
-        let (&[flags, _], rest) = bytes.strip_prefix(&MAGIC)?.split_first_chunk()?;
-        let has = |bit: u8, size: usize| if flags & bit == 0 { 0 } else { size };
-        let content_size_and_dictionary = has(0x08, 8) + has(0x01, 4);
-        bytes = rest.get(content_size_and_dictionary + 1..)?;
-        loop {
-            let (length, rest) = bytes.split_first_chunk()?;
-            let length = u32::from_le_bytes(*length) & 0x7fff_ffff;
-            if length == 0 {
-                bytes = rest.get(has(0x04, 4)..)?;
-                break;
-            }
-            bytes = rest.get(length as usize + has(0x10, 4)..)?;
+    let (&[flags, _], rest) = bytes.strip_prefix(&MAGIC)?.split_first_chunk()?;
+    let has = |bit: u8, size: usize| if flags & bit == 0 { 0 } else { size };
+    let content_size_and_dictionary = has(0x08, 8) + has(0x01, 4);
+    let mut rest = rest.get(content_size_and_dictionary + 1..)?;
+    loop {
+        let (length, behind) = rest.split_first_chunk()?;
+        let length = u32::from_le_bytes(*length) & 0x7fff_ffff;
+        if length == 0 {
+            let content_checksum = has(0x04, 4);
+            return (behind.len() == content_checksum).then_some(());
         }
+        rest = behind.get(length as usize + has(0x10, 4)..)?;
     }
-    Some(())
 }
 
 /// `section` compressed so that every client reads it: snappy in xerial's frames, LZ4 in

@@ -61,6 +61,17 @@ impl From<Bytes> for Records {
     }
 }
 
+impl FromIterator<Bytes> for Records {
+    fn from_iter<Chunks: IntoIterator<Item = Bytes>>(chunks: Chunks) -> Self {
+        Self(
+            chunks
+                .into_iter()
+                .filter(|chunk| !chunk.is_empty())
+                .collect(),
+        )
+    }
+}
+
 /// Equal bytes, however they are cut into chunks.
 impl PartialEq for Records {
     fn eq(&self, other: &Self) -> bool {
@@ -151,7 +162,7 @@ macro_rules! nullable {
 nullable! {
     String: read_string, write_string, 2, |number: u8| format!("text {number}");
     Bytes: read_bytes, write_bytes, 4, |number: u8| Bytes::from(vec![number; 5]);
-    Records: read_records, write_records, 4, |number: u8| Bytes::from(vec![number; 2000]).into();
+    Records: read_records, write_records, 4, |number: u8| Bytes::from(vec![number; 70]).into();
 }
 
 fn read_string(reader: &mut Reader, shape: Shape) -> Result<Option<String>, WireError> {

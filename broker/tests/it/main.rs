@@ -1,0 +1,3 @@
+//! The broker's integration tests, in one binary.
+
+mod wire_oracle;

@@ -1,0 +1,187 @@
+//! A broker on a free port with a directory of its own, and a client that speaks the wire's own
+//! messages: what a request gets, byte for byte, without a client library in between.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use avouch_broker::types::TimestampMs;
+use avouch_broker::wire::api::ApiKey;
+use avouch_broker::wire::batch::Codec;
+use avouch_broker::wire::builder::BatchBuilder;
+use avouch_broker::wire::frame;
+use avouch_broker::wire::header::{RequestHeader, ResponseHeader};
+use avouch_broker::wire::message::Message;
+use avouch_broker::wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use avouch_broker::wire::messages::produce::{
+    PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
+};
+use avouch_broker::wire::reader::Reader;
+use avouch_broker::{Broker, BrokerConfig};
+use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A registry with one schema for one subject, which appears when `register` is called.
+#[derive(Debug, Default)]
+pub(super) struct OneSubject {
+    changes: AtomicU64,
+}
+
+pub(super) const SUBJECT: &str = "checked-value";
+
+impl OneSubject {
+    pub(super) fn register(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl SchemaSource for OneSubject {
+    fn schema(&self, id: i32) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
+        let schema = (id == 1 && self.change_seq() > 0).then(|| RegisteredSchema {
+            id,
+            schema_type: "AVRO".to_owned(),
+            text: "\"string\"".to_owned(),
+            references: Vec::new(),
+            versions: vec![SubjectVersion {
+                subject: SUBJECT.to_owned(),
+                version: 1,
+                deleted: false,
+            }],
+        });
+        Box::pin(async move { Ok(schema) })
+    }
+
+    fn subject_exists<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<bool, SourceError>> {
+        Box::pin(async move { Ok(subject == SUBJECT && self.change_seq() > 0) })
+    }
+
+    fn change_seq(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+}
+
+/// Starts a broker over `dir` with an empty registry.
+pub(super) async fn broker(dir: &Path) -> Broker {
+    broker_with(dir, Arc::new(OneSubject::default())).await
+}
+
+pub(super) async fn broker_with(dir: &Path, source: Arc<OneSubject>) -> Broker {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = BrokerConfig::new(dir.to_owned());
+    let metrics = prometheus::Registry::new();
+    Broker::start(config, listener, source, &metrics).await.unwrap()
+}
+
+/// A connection to a broker.
+pub(super) struct Client {
+    stream: TcpStream,
+    sent: i32,
+}
+
+impl Client {
+    pub(super) async fn connect(address: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(address).await.unwrap(), sent: 0 }
+    }
+
+    /// Sends a request and reads its response.
+    pub(super) async fn ask<Request: Message, Response: Message>(
+        &mut self,
+        version: i16,
+        request: &Request,
+    ) -> Response {
+        let correlation = self.send(version, request).await;
+        self.receive(version, correlation).await
+    }
+
+    /// Sends a request; returns its correlation id.
+    pub(super) async fn send<Request: Message>(&mut self, version: i16, request: &Request) -> i32 {
+        self.sent += 1;
+        let header = RequestHeader {
+            api_key: Request::API.code(),
+            api_version: version,
+            correlation_id: self.sent,
+            client_id: Some("test".to_owned()),
+        };
+        let parts = frame::request(&header, request).unwrap();
+        self.send_raw(&parts.concat()).await;
+        self.sent
+    }
+
+    pub(super) async fn send_raw(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// Reads the next response, which must be the one of `correlation`.
+    pub(super) async fn receive<Response: Message>(
+        &mut self,
+        version: i16,
+        correlation: i32,
+    ) -> Response {
+        let mut reader = Reader::new(self.receive_raw().await.expect("the broker closed"));
+        let header = ResponseHeader::decode(&mut reader, Response::API, version).unwrap();
+        assert_eq!(header.correlation_id, correlation, "replies leave in order");
+        let response = Response::decode(&mut reader, version).unwrap();
+        reader.finish().unwrap();
+        response
+    }
+
+    /// The next frame, `None` when the broker closed the connection.
+    pub(super) async fn receive_raw(&mut self) -> Option<Bytes> {
+        let mut length = [0; 4];
+        self.stream.read_exact(&mut length).await.ok()?;
+        let mut frame = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
+        self.stream.read_exact(&mut frame).await.ok()?;
+        Some(frame.into())
+    }
+
+    /// Makes a topic.
+    pub(super) async fn create_topic(&mut self, name: &str, partitions: i32) {
+        let topic = CreatableTopic {
+            name: name.to_owned(),
+            num_partitions: partitions,
+            replication_factor: 1,
+            ..Default::default()
+        };
+        let request =
+            CreateTopicsRequest { topics: vec![topic], timeout_ms: 1_000, ..Default::default() };
+        let response: avouch_broker::wire::messages::create_topics::CreateTopicsResponse =
+            self.ask(*ApiKey::CreateTopics.versions().end(), &request).await;
+        assert_eq!(response.topics[0].error_code, 0, "{:?}", response.topics[0].error_message);
+    }
+
+    /// Produces one batch to partition 0 with acks=all.
+    pub(super) async fn produce(&mut self, topic: &str, batch: Bytes) -> ProduceResponse {
+        self.ask(9, &produce_request(topic, 0, -1, batch)).await
+    }
+}
+
+/// A request with one batch for one partition.
+pub(super) fn produce_request(
+    topic: &str,
+    index: i32,
+    acks: i16,
+    batch: Bytes,
+) -> ProduceRequest {
+    ProduceRequest {
+        acks,
+        timeout_ms: 10_000,
+        topic_data: vec![TopicProduceData {
+            name: topic.to_owned(),
+            partition_data: vec![PartitionProduceData { index, records: Some(batch.into()) }],
+        }],
+        ..Default::default()
+    }
+}
+
+/// A batch of these values under the current time, without keys.
+pub(super) fn batch_of(values: &[&[u8]]) -> Bytes {
+    let mut builder = BatchBuilder::new(Codec::None);
+    for value in values {
+        builder.push(Some(b"k"), Some(value), TimestampMs(1_700_000_000_000), &[]);
+    }
+    builder.finish()
+}

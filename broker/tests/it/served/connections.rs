@@ -1,0 +1,120 @@
+//! Frames and connections: what is answered, what is closed on.
+
+use avouch_broker::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
+
+use super::client::{Client, batch_of, broker, produce_request};
+
+fn named(software: &str) -> ApiVersionsRequest {
+    ApiVersionsRequest {
+        client_software_name: software.to_owned(),
+        client_software_version: "1".to_owned(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_version_of_api_versions_too_high_is_answered_in_version_zero() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    // Header: key 18, version 99, correlation 7, no client id; whatever follows is not looked at.
+    client.send_raw(&[0, 0, 0, 11, 0, 18, 0, 99, 0, 0, 0, 7, 255, 255, 0]).await;
+    let response: ApiVersionsResponse = client.receive(0, 7).await;
+    assert_eq!(response.error_code, 35);
+    let own = response.api_keys.iter().find(|key| key.api_key == 18).unwrap();
+    assert_eq!((own.min_version, own.max_version), (0, 4));
+}
+
+#[tokio::test]
+async fn an_unknown_key_or_version_or_a_hostile_length_closes_the_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    for bytes in [
+        // Key 4, LeaderAndIsr, which is between brokers.
+        &[0, 0, 0, 10, 0, 4, 0, 0, 0, 0, 0, 1, 255, 255][..],
+        // Metadata version 13, which is not served.
+        &[0, 0, 0, 10, 0, 3, 0, 13, 0, 0, 0, 1, 255, 255],
+        // Produce version 2: advertised, and refused.
+        &[0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 1, 255, 255],
+        // A TLS hello, which reads as a frame of 369 MB.
+        &[0x16, 0x03, 0x01, 0x00, 0xa5, 0x01, 0x00, 0x00],
+        // A negative length.
+        &[255, 255, 255, 255],
+        // Metadata with 2^31-1 topics in a few bytes.
+        &[0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 255, 255, 127, 255, 255, 255],
+    ] {
+        let mut client = Client::connect(broker.kafka_address()).await;
+        client.send_raw(bytes).await;
+        assert_eq!(client.receive_raw().await, None, "{bytes:?}");
+    }
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let response: ApiVersionsResponse = client.ask(3, &named("test")).await;
+    assert_eq!(response.error_code, 0, "others go on");
+}
+
+#[tokio::test]
+async fn a_client_software_name_with_spaces_is_an_invalid_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let response: ApiVersionsResponse = client.ask(3, &named("bad name")).await;
+    assert_eq!(response.error_code, 42);
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_their_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let mut expected = Vec::new();
+    for at in 0..20 {
+        let request = produce_request("t", 0, -1, batch_of(&[b"v"]));
+        expected.push((client.send(9, &request).await, at));
+    }
+    let last = client.send(9, &MetadataRequest::default()).await;
+    for (correlation, offset) in expected {
+        let response: avouch_broker::wire::messages::produce::ProduceResponse =
+            client.receive(9, correlation).await;
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!((partition.error_code, partition.base_offset), (0, offset));
+    }
+    let _: MetadataResponse = client.receive(9, last).await;
+}
+
+#[tokio::test]
+async fn shutting_down_answers_a_parked_fetch_and_closes() {
+    use avouch_broker::wire::messages::fetch::{
+        FetchPartition, FetchRequest, FetchResponse, FetchTopic,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let request = FetchRequest {
+        max_wait_ms: 600_000,
+        min_bytes: 1,
+        topics: vec![FetchTopic {
+            topic: "t".to_owned(),
+            partitions: vec![FetchPartition {
+                partition_max_bytes: 1_000,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let correlation = client.send(11, &request).await;
+    // A second request on its own connection proves that the broker has had time to read.
+    let mut other = Client::connect(broker.kafka_address()).await;
+    let _: ApiVersionsResponse = other.ask(3, &named("test")).await;
+    broker.shutdown().await;
+    if let Some(frame) = client.receive_raw().await {
+        assert_eq!(frame[..4], correlation.to_be_bytes());
+        let mut reader = avouch_broker::wire::reader::Reader::new(frame.slice(4..));
+        let _: FetchResponse =
+            avouch_broker::wire::message::Message::decode(&mut reader, 11).unwrap();
+    }
+    assert_eq!(client.receive_raw().await, None);
+}

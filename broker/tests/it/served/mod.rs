@@ -1,0 +1,8 @@
+//! A running broker, asked over a socket.
+
+mod client;
+mod connections;
+mod contract;
+mod reading;
+mod topics;
+mod writing;

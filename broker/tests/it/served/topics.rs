@@ -1,0 +1,157 @@
+//! Topics: made, found, described, deleted.
+
+use avouch_broker::wire::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
+};
+use avouch_broker::wire::messages::delete_topics::{
+    DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
+};
+use avouch_broker::wire::messages::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResponse,
+};
+use avouch_broker::wire::messages::init_producer_id::{
+    InitProducerIdRequest, InitProducerIdResponse,
+};
+use avouch_broker::wire::messages::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse,
+};
+
+use super::client::{Client, batch_of, broker};
+
+fn asking(name: &str, create: bool) -> MetadataRequest {
+    MetadataRequest {
+        topics: Some(vec![MetadataRequestTopic {
+            name: Some(name.to_owned()),
+            ..Default::default()
+        }]),
+        allow_auto_topic_creation: create,
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_topic_appears_on_first_use_with_one_partition_unless_forbidden() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let refused: MetadataResponse = client.ask(12, &asking("t", false)).await;
+    assert_eq!(refused.topics[0].error_code, 3);
+    let made: MetadataResponse = client.ask(12, &asking("t", true)).await;
+    assert_eq!((made.topics[0].error_code, made.topics[0].partitions.len()), (0, 1));
+    let bad: MetadataResponse = client.ask(12, &asking("a/b", true)).await;
+    assert_eq!(bad.topics[0].error_code, 17);
+}
+
+#[tokio::test]
+async fn identity_and_topic_ids_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = broker(dir.path()).await;
+    let mut client = Client::connect(first.kafka_address()).await;
+    let before: MetadataResponse = client.ask(12, &asking("t", true)).await;
+    let id: InitProducerIdResponse = client.ask(4, &InitProducerIdRequest::default()).await;
+    first.shutdown().await;
+
+    let second = broker(dir.path()).await;
+    let mut client = Client::connect(second.kafka_address()).await;
+    let after: MetadataResponse = client.ask(12, &asking("t", false)).await;
+    assert_eq!(before.cluster_id, after.cluster_id);
+    assert_eq!(before.topics[0].topic_id, after.topics[0].topic_id);
+    assert!(!after.topics[0].topic_id.is_nil());
+    let next: InitProducerIdResponse = client.ask(4, &InitProducerIdRequest::default()).await;
+    assert!(next.producer_id > id.producer_id);
+}
+
+#[tokio::test]
+async fn good_and_bad_topics_of_one_request_are_decided_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let topic = |name: &str, partitions: i32, replicas: i16, config: Option<(&str, &str)>| {
+        CreatableTopic {
+            name: name.to_owned(),
+            num_partitions: partitions,
+            replication_factor: replicas,
+            configs: config
+                .map(|(name, value)| CreatableTopicConfig {
+                    name: name.to_owned(),
+                    value: Some(value.to_owned()),
+                })
+                .into_iter()
+                .collect(),
+            ..Default::default()
+        }
+    };
+    client.create_topic("taken", 1).await;
+    let cases = [
+        (topic("good", 3, 3, None), 0),
+        (topic("bad name", 1, 1, None), 17),
+        (topic("none", 0, 1, None), 37),
+        (topic("replicas", 1, 0, None), 38),
+        (topic("taken", 1, 1, None), 36),
+        (topic("config", 1, 1, Some(("retention.ms", "soon"))), 40),
+        (topic("contract", 1, 1, Some(("avouch.value.validation", "perhaps"))), 40),
+        (topic("twice", 1, 1, None), 42),
+        (topic("twice", 1, 1, None), 42),
+    ];
+    let request = CreateTopicsRequest {
+        topics: cases.iter().map(|(topic, _)| topic.clone()).collect(),
+        timeout_ms: 1_000,
+        ..Default::default()
+    };
+    let response: CreateTopicsResponse = client.ask(7, &request).await;
+    for (result, (topic, code)) in response.topics.iter().zip(&cases) {
+        assert_eq!(result.error_code, *code, "{}: {:?}", topic.name, result.error_message);
+    }
+    let good = &response.topics[0];
+    assert_eq!((good.num_partitions, good.replication_factor), (3, 1), "replicas are clamped");
+    let configs = good.configs.as_ref().unwrap();
+    assert!(configs.iter().any(|config| config.name == "retention.ms"));
+}
+
+#[tokio::test]
+async fn a_deleted_topic_is_gone_and_comes_back_empty_under_another_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let before: MetadataResponse = client.ask(12, &asking("t", true)).await;
+    client.produce("t", batch_of(&[b"v"])).await;
+    let by_id = DeleteTopicsRequest {
+        topics: vec![DeleteTopicState { name: None, topic_id: before.topics[0].topic_id }],
+        ..Default::default()
+    };
+    let deleted: DeleteTopicsResponse = client.ask(6, &by_id).await;
+    assert_eq!(deleted.responses[0].error_code, 0);
+    let again: DeleteTopicsResponse = client.ask(6, &by_id).await;
+    assert_eq!(again.responses[0].error_code, 100, "UNKNOWN_TOPIC_ID");
+    let reborn: MetadataResponse = client.ask(12, &asking("t", true)).await;
+    assert_ne!(reborn.topics[0].topic_id, before.topics[0].topic_id);
+    let produced = client.produce("t", batch_of(&[b"v"])).await;
+    assert_eq!(produced.responses[0].partition_responses[0].base_offset, 0);
+}
+
+#[tokio::test]
+async fn configs_are_described_with_their_sources() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let resource = |kind: i8, name: &str| DescribeConfigsResource {
+        resource_type: kind,
+        resource_name: name.to_owned(),
+        configuration_keys: None,
+    };
+    let request = DescribeConfigsRequest {
+        resources: vec![resource(2, "t"), resource(4, "1"), resource(2, "none"), resource(4, "9")],
+        include_synonyms: true,
+        ..Default::default()
+    };
+    let response: DescribeConfigsResponse = client.ask(4, &request).await;
+    let codes: Vec<i16> = response.results.iter().map(|result| result.error_code).collect();
+    assert_eq!(codes, [0, 0, 3, 42]);
+    let topic = &response.results[0].configs;
+    let of = |name: &str| topic.iter().find(|config| config.name == name).unwrap();
+    assert_eq!(of("cleanup.policy").value.as_deref(), Some("delete"));
+    assert_eq!(of("cleanup.policy").config_source, 5);
+    assert_eq!(of("avouch.value.validation").value.as_deref(), Some("auto"));
+    assert!(topic.len() > 40);
+}
