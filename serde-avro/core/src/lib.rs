@@ -3,6 +3,7 @@
 
 pub mod compatibility;
 pub mod framing;
+pub mod json;
 pub mod schema;
 pub mod validator;
 

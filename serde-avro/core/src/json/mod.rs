@@ -1,0 +1,106 @@
+//! JSON as schema texts need it: bounded reading with source spans, writing byte for byte as Java
+//! writes it.
+//!
+//! Owns the value tree. Members keep their order, a repeated key keeps its first place and its
+//! last value, integers keep all their digits. It knows nothing of Avro.
+
+mod read;
+mod write;
+
+pub(crate) use read::{Mistake, Path, read};
+pub(crate) use write::{write_string, write_value};
+
+/// A range of bytes in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+/// A JSON value and where it stood.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// What it is.
+    pub json: Json,
+    /// Where it stood in its text.
+    pub span: Span,
+}
+
+/// What a JSON value is.
+#[derive(Clone, Debug)]
+pub enum Json {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number without fraction and exponent, as its digits, with a `-` if it is below zero.
+    Integer(Box<str>),
+    /// Any other number; infinite if it is too large for a double.
+    Float(f64),
+    /// A string, its escapes resolved.
+    String(Box<str>),
+    /// An array.
+    Array(Vec<Value>),
+    /// An object, each key once.
+    Object(Vec<Member>),
+}
+
+/// A key of an object and its value.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The key, its escapes resolved.
+    pub key: Box<str>,
+    /// The value.
+    pub value: Value,
+}
+
+impl Value {
+    /// The value of a key, if this is an object that has it.
+    #[must_use]
+    pub fn member(&self, key: &str) -> Option<&Self> {
+        self.members().iter().find(|member| &*member.key == key).map(|member| &member.value)
+    }
+
+    /// The members, none if this is no object.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        match &self.json {
+            Json::Object(members) => members,
+            Json::Null
+            | Json::Bool(_)
+            | Json::Integer(_)
+            | Json::Float(_)
+            | Json::String(_)
+            | Json::Array(_) => &[],
+        }
+    }
+
+    /// The string, if this is one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        if let Json::String(text) = &self.json { Some(text) } else { None }
+    }
+
+    /// The elements, if this is an array.
+    #[must_use]
+    pub fn elements(&self) -> Option<&[Self]> {
+        if let Json::Array(elements) = &self.json { Some(elements) } else { None }
+    }
+}
+
+impl Json {
+    /// What to call it in a message.
+    #[must_use]
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Integer(_) | Self::Float(_) => "a number",
+            Self::String(_) => "a string",
+            Self::Array(_) => "an array",
+            Self::Object(_) => "an object",
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! The JSON reader.
+//!
+//! Owns the grammar that Java's schema parser accepts: RFC 8259, and comments (`/* */`, `//`)
+//! before and between tokens but not after the value. Its recursion is bounded by the caller's
+//! depth, its memory by the text. A lone surrogate escape is refused: no UTF-8 text can hold it.
+
+use super::{Json, Member, Span, Value};
+use std::collections::HashMap;
+
+/// Digits of a number at most, as Java's reader has it.
+const NUMBER_DIGITS_MAX: usize = 1_000;
+/// Objects up to this size look their keys up one by one.
+const SMALL_OBJECT: usize = 16;
+
+/// What is wrong, and where.
+#[derive(Debug)]
+pub(crate) struct Mistake {
+    pub(crate) message: String,
+    pub(crate) offset: usize,
+    pub(crate) pointer: String,
+}
+
+/// The steps from the root to the value at hand, as a JSON pointer has them.
+#[derive(Debug, Default)]
+pub(crate) struct Path {
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Key(Box<str>),
+    Index(usize),
+}
+
+impl Path {
+    pub(crate) fn push_key(&mut self, key: &str) {
+        self.steps.push(Step::Key(key.into()));
+    }
+
+    pub(crate) fn push_index(&mut self, index: usize) {
+        self.steps.push(Step::Index(index));
+    }
+
+    pub(crate) fn pop(&mut self) {
+        self.steps.pop();
+    }
+
+    /// The JSON pointer, empty for the root.
+    pub(crate) fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        for step in &self.steps {
+            pointer.push('/');
+            match step {
+                Step::Key(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+                Step::Index(index) => pointer.push_str(&index.to_string()),
+            }
+        }
+        pointer
+    }
+}
+
+/// Reads a text that is one value nested at most `depth` deep.
+///
+/// # Errors
+/// The first offence against the grammar or the depth.
+pub(crate) fn read(text: &str, depth: usize) -> Result<Value, Mistake> {
+    let mut reader = Reader { text, at: 0, depth, path: Path::default() };
+    reader.skip_space()?;
+    let value = reader.value()?;
+    let rest = text.get(reader.at..).unwrap_or_default();
+    let junk = rest.trim_start_matches([' ', '\t', '\n', '\r']);
+    if junk.is_empty() {
+        return Ok(value);
+    }
+    reader.at = text.len() - junk.len();
+    Err(reader.mistake("unexpected content after the schema; a text holds one schema"))
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+    depth: usize,
+    path: Path,
+}
+
+impl Reader<'_> {
+    fn value(&mut self) -> Result<Value, Mistake> {
+        let start = self.at;
+        let json = match self.peek() {
+            Some(b'{') => self.nested(Self::object)?,
+            Some(b'[') => self.nested(Self::array)?,
+            Some(b'"') => Json::String(self.string()?),
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            Some(b't') => self.literal("true", Json::Bool(true))?,
+            Some(b'f') => self.literal("false", Json::Bool(false))?,
+            Some(b'n') => self.literal("null", Json::Null)?,
+            Some(_) => return Err(self.mistake("expected a JSON value")),
+            None => return Err(self.mistake("the text ends where a JSON value should start")),
+        };
+        Ok(Value { json, span: Span { start, end: self.at } })
+    }
+
+    fn nested(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<Json, Mistake>,
+    ) -> Result<Json, Mistake> {
+        if self.depth == 0 {
+            return Err(self.mistake("nested too deeply"));
+        }
+        self.depth -= 1;
+        self.at += 1;
+        self.skip_space()?;
+        let json = read(self)?;
+        self.depth += 1;
+        Ok(json)
+    }
+
+    fn object(&mut self) -> Result<Json, Mistake> {
+        let mut members = Members::default();
+        if self.eat(b'}') {
+            return Ok(Json::Object(members.list));
+        }
+        loop {
+            if self.peek() != Some(b'"') {
+                return Err(self.mistake("expected a quoted key"));
+            }
+            let key = self.string()?;
+            self.skip_space()?;
+            if !self.eat(b':') {
+                return Err(self.mistake("expected ':' after the key"));
+            }
+            self.skip_space()?;
+            self.path.push_key(&key);
+            let value = self.value()?;
+            self.path.pop();
+            members.put(key, value);
+            self.skip_space()?;
+            if self.eat(b'}') {
+                return Ok(Json::Object(members.list));
+            }
+            if !self.eat(b',') {
+                return Err(self.mistake("expected ',' or '}' after the value"));
+            }
+            self.skip_space()?;
+        }
+    }
+
+    fn array(&mut self) -> Result<Json, Mistake> {
+        let mut elements = Vec::new();
+        if self.eat(b']') {
+            return Ok(Json::Array(elements));
+        }
+        loop {
+            self.path.push_index(elements.len());
+            elements.push(self.value()?);
+            self.path.pop();
+            self.skip_space()?;
+            if self.eat(b']') {
+                return Ok(Json::Array(elements));
+            }
+            if !self.eat(b',') {
+                return Err(self.mistake("expected ',' or ']' after the element"));
+            }
+            self.skip_space()?;
+        }
+    }
+
+    fn literal(&mut self, word: &str, json: Json) -> Result<Json, Mistake> {
+        if !self.rest().starts_with(word) {
+            return Err(self.mistake("expected a JSON value; names need double quotes"));
+        }
+        self.at += word.len();
+        Ok(json)
+    }
+
+    fn number(&mut self) -> Result<Json, Mistake> {
+        let start = self.at;
+        self.eat(b'-');
+        if self.eat(b'0') {
+            if matches!(self.peek(), Some(b'0'..=b'9')) {
+                return Err(self.mistake("a number has no leading zeros"));
+            }
+        } else {
+            self.digits()?;
+        }
+        let mut whole = true;
+        if self.eat(b'.') {
+            whole = false;
+            self.digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            whole = false;
+            let _signed = self.eat(b'+') || self.eat(b'-');
+            self.digits()?;
+        }
+        let text = self.text.get(start..self.at).unwrap_or_default();
+        if text.bytes().filter(u8::is_ascii_digit).count() > NUMBER_DIGITS_MAX {
+            return Err(self.mistake("a number has at most 1000 digits"));
+        }
+        if whole {
+            return Ok(Json::Integer(if text == "-0" { "0".into() } else { text.into() }));
+        }
+        let float = text.parse().expect("the grammar of JSON numbers is within that of Rust's");
+        Ok(Json::Float(float))
+    }
+
+    fn digits(&mut self) -> Result<(), Mistake> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err(self.mistake("expected a digit")) } else { Ok(()) }
+    }
+
+    fn string(&mut self) -> Result<Box<str>, Mistake> {
+        self.at += 1;
+        let mut out = String::new();
+        loop {
+            let rest = self.rest();
+            let plain = rest.find(|c: char| c == '"' || c == '\\' || c < ' ').unwrap_or(rest.len());
+            out.push_str(rest.get(..plain).unwrap_or_default());
+            self.at += plain;
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(out.into());
+                }
+                Some(b'\\') => out.push(self.escape()?),
+                Some(_) => return Err(self.mistake("a control character needs an escape")),
+                None => return Err(self.mistake("the text ends inside a string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Mistake> {
+        let start = self.at;
+        self.at += 1;
+        let plain = match self.peek() {
+            Some(same @ (b'"' | b'\\' | b'/')) => char::from(same),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                self.at += 1;
+                return self.unicode_escape(start);
+            }
+            Some(_) | None => return Err(self.mistake("unknown escape in a string")),
+        };
+        self.at += 1;
+        Ok(plain)
+    }
+
+    fn unicode_escape(&mut self, start: usize) -> Result<char, Mistake> {
+        let high = self.hex()?;
+        let mut code = u32::from(high);
+        if (0xd800..0xdc00).contains(&high) && self.rest().starts_with("\\u") {
+            self.at += 2;
+            let low = self.hex()?;
+            if (0xdc00..0xe000).contains(&low) {
+                code = 0x1_0000 + ((code - 0xd800) << 10) + (u32::from(low) - 0xdc00);
+            }
+        }
+        char::from_u32(code).ok_or_else(|| {
+            self.at = start;
+            self.mistake("half a surrogate pair is no character")
+        })
+    }
+
+    fn hex(&mut self) -> Result<u16, Mistake> {
+        let digits = self.rest().get(..4).filter(|four| four.bytes().all(|b| b.is_ascii_hexdigit()));
+        let Some(code) = digits.and_then(|four| u16::from_str_radix(four, 16).ok()) else {
+            return Err(self.mistake("expected four hexadecimal digits"));
+        };
+        self.at += 4;
+        Ok(code)
+    }
+
+    fn skip_space(&mut self) -> Result<(), Mistake> {
+        loop {
+            while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+                self.at += 1;
+            }
+            if self.rest().starts_with("//") {
+                self.at += self.rest().find(['\n', '\r']).unwrap_or(self.rest().len());
+            } else if self.rest().starts_with("/*") {
+                let Some(end) = self.rest().get(2..).and_then(|inner| inner.find("*/")) else {
+                    return Err(self.mistake("the comment has no end"));
+                };
+                self.at += end + 4;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn rest(&self) -> &str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn mistake(&self, message: &str) -> Mistake {
+        Mistake { message: message.into(), offset: self.at, pointer: self.path.pointer() }
+    }
+}
+
+/// An object's members while they are read, in linear time however many there are.
+#[derive(Default)]
+struct Members {
+    list: Vec<Member>,
+    places: HashMap<Box<str>, usize>,
+}
+
+impl Members {
+    fn put(&mut self, key: Box<str>, value: Value) {
+        match self.place(&key).and_then(|place| self.list.get_mut(place)) {
+            Some(member) => member.value = value,
+            None => {
+                if self.list.len() >= SMALL_OBJECT {
+                    self.places.insert(key.clone(), self.list.len());
+                }
+                self.list.push(Member { key, value });
+            }
+        }
+    }
+
+    fn place(&self, key: &str) -> Option<usize> {
+        let mut small = self.list.iter().take(SMALL_OBJECT);
+        let place = small.position(|member| *member.key == *key);
+        place.or_else(|| self.places.get(key).copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::write_value;
+
+    #[test]
+    fn texts_come_out_as_java_prints_them() {
+        let table = [
+            (" [1 , -0, 1.10, 1e5, 1e400, -0.0] ", r#"[1,0,1.1,100000.0,"Infinity",-0.0]"#),
+            (r#"{"a":1,"b":2,"a":3}"#, r#"{"a":3,"b":2}"#),
+            ("/* c */ [1, // d\n 2/**/]", "[1,2]"),
+            (r#""\u00e9\/\ud83d\ude00\u001f""#, r#""é/😀\u001F""#),
+            ("18446744073709551616", "18446744073709551616"),
+        ];
+        for (text, expected) in table {
+            let mut out = String::new();
+            write_value(&read(text, 8).unwrap().json, &mut out);
+            assert_eq!(out, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_json_forbids_is_refused_at_its_place() {
+        let table = [
+            ("", 0, ""),
+            ("[1,]", 3, "/1"),
+            ("{\"a\":tru}", 5, "/a"),
+            ("{\"a\" 1}", 5, ""),
+            ("[01]", 2, "/0"),
+            ("[1.]", 3, "/0"),
+            ("\"a\tb\"", 2, ""),
+            ("\"\\x\"", 2, ""),
+            ("[\"\\ud800\"]", 2, "/0"),
+            ("\"\\u12\"", 3, ""),
+            ("1 /**/", 2, ""),
+            ("/* ", 0, ""),
+            ("[[[[[1]]]]]", 4, "/0/0/0/0"),
+            ("{\"a/b~\":[nul]}", 9, "/a~1b~0/0"),
+        ];
+        for (text, offset, pointer) in table {
+            let mistake = read(text, 4).unwrap_err();
+            assert_eq!((mistake.offset, &*mistake.pointer), (offset, pointer), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_large_object_keeps_first_places_and_last_values() {
+        let keys = |value: u32| (0..100).map(move |at| format!("\"k{at}\":{value}"));
+        let text = format!("{{{}}}", keys(1).chain(keys(2)).collect::<Vec<_>>().join(","));
+        let mut out = String::new();
+        write_value(&read(&text, 1).unwrap().json, &mut out);
+        assert_eq!(out, format!("{{{}}}", keys(2).collect::<Vec<_>>().join(",")));
+    }
+}

@@ -1,0 +1,292 @@
+//! The texts that a schema is known by: canonical text and Parsing Canonical Form.
+//!
+//! Both write a named type out where it comes first and by its name afterwards. Recursion is
+//! bounded, because the parser bounds how deep types nest with names followed.
+
+use super::{Enum, Fixed, Name, Node, NodeId, Order, Record, Schema, Type};
+use crate::json::{Member, write_string, write_value};
+use std::collections::HashSet;
+
+impl Schema {
+    /// The text that Java's `Schema.toString(references, false)` prints, which a Confluent
+    /// registry stores and compares: no spaces, attributes in a fixed order, custom attributes in
+    /// the order of the text. Types that are themselves references stay names; types defined
+    /// within a reference are written out.
+    #[must_use]
+    pub fn canonical_text(&self) -> String {
+        let known = self.model.outside.iter().copied().collect();
+        Writer::new(&self.model.nodes, Form::Full, known).write(self.root())
+    }
+
+    /// The canonical text of one node, as if it stood for itself.
+    pub(crate) fn canonical_text_of(&self, id: NodeId) -> String {
+        Writer::new(&self.model.nodes, Form::Full, HashSet::new()).write(id)
+    }
+
+    /// The specification's Parsing Canonical Form, references written out.
+    #[must_use]
+    pub fn parsing_canonical_form(&self) -> String {
+        let mut form = ParsingForm { nodes: &self.model.nodes, known: HashSet::new() };
+        let mut out = String::new();
+        form.node(self.root(), &mut out);
+        out
+    }
+}
+
+/// What makes two definitions of one name the same to Java: all but documentation, aliases, the
+/// default of enums, and whether a record is an error.
+pub(super) fn structure(nodes: &[Node], id: NodeId) -> String {
+    Writer::new(nodes, Form::Structure, HashSet::new()).write(id)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Full,
+    Structure,
+}
+
+struct Writer<'s> {
+    nodes: &'s [Node],
+    form: Form,
+    known: HashSet<NodeId>,
+    out: String,
+}
+
+impl<'s> Writer<'s> {
+    fn new(nodes: &'s [Node], form: Form, known: HashSet<NodeId>) -> Self {
+        Self { nodes, form, known, out: String::new() }
+    }
+
+    fn write(mut self, root: NodeId) -> String {
+        self.node(root, None);
+        self.out
+    }
+
+    fn node(&mut self, id: NodeId, space: Option<&str>) {
+        let nodes = self.nodes;
+        let node = &nodes[id.index()];
+        match &node.kind {
+            Type::Union(branches) => {
+                self.out.push('[');
+                self.list(branches, |writer, branch| writer.node(*branch, space));
+                self.out.push(']');
+            }
+            Type::Array(item) => self.holder("array", "items", *item, node, space),
+            Type::Map(item) => self.holder("map", "values", *item, node, space),
+            Type::Record(_) | Type::Enum(_) | Type::Fixed(_) => self.named(id, node, space),
+            Type::Null
+            | Type::Boolean
+            | Type::Int
+            | Type::Long
+            | Type::Float
+            | Type::Double
+            | Type::Bytes
+            | Type::String => self.primitive(node),
+        }
+    }
+
+    fn primitive(&mut self, node: &Node) {
+        if node.attributes.is_empty() {
+            return write_string(node.kind.word(), &mut self.out);
+        }
+        self.out.push_str("{\"type\":");
+        write_string(node.kind.word(), &mut self.out);
+        self.attributes(&node.attributes);
+        self.out.push('}');
+    }
+
+    fn holder(&mut self, word: &str, key: &str, item: NodeId, node: &Node, space: Option<&str>) {
+        self.out.push_str("{\"type\":");
+        write_string(word, &mut self.out);
+        self.key(key);
+        self.node(item, space);
+        self.attributes(&node.attributes);
+        self.out.push('}');
+    }
+
+    fn named(&mut self, id: NodeId, node: &'s Node, space: Option<&str>) {
+        let Some(name) = node.name() else {
+            return;
+        };
+        if !self.known.insert(id) {
+            return write_string(name.seen_from(space), &mut self.out);
+        }
+        let is_error = matches!(&node.kind, Type::Record(record) if record.is_error);
+        let word = if is_error && self.form == Form::Full { "error" } else { node.kind.word() };
+        self.out.push_str("{\"type\":");
+        write_string(word, &mut self.out);
+        self.key("name");
+        write_string(name.simple(), &mut self.out);
+        if name.space() != space {
+            self.key("namespace");
+            write_string(name.space().unwrap_or_default(), &mut self.out);
+        }
+        let aliases = match &node.kind {
+            Type::Record(record) => self.record(record),
+            Type::Enum(symbols) => self.enumeration(symbols),
+            Type::Fixed(fixed) => self.fixed(fixed),
+            _ => return,
+        };
+        self.attributes(&node.attributes);
+        if self.form == Form::Full && !aliases.is_empty() {
+            self.key("aliases");
+            self.out.push('[');
+            self.list(aliases, |writer, alias| {
+                write_string(alias.seen_from(name.space()), &mut writer.out);
+            });
+            self.out.push(']');
+        }
+        self.out.push('}');
+    }
+
+    fn record(&mut self, record: &'s Record) -> &'s [Name] {
+        self.doc(record.doc.as_deref());
+        self.key("fields");
+        self.out.push('[');
+        self.list(&record.fields, |writer, field| {
+            writer.out.push_str("{\"name\":");
+            write_string(&field.name, &mut writer.out);
+            writer.key("type");
+            writer.node(field.node, record.name.space());
+            writer.doc(field.doc.as_deref());
+            if let Some(default) = &field.default {
+                writer.key("default");
+                write_value(&default.json, &mut writer.out);
+            }
+            match field.order {
+                Order::Ascending => {}
+                Order::Descending => writer.out.push_str(",\"order\":\"descending\""),
+                Order::Ignore => writer.out.push_str(",\"order\":\"ignore\""),
+            }
+            if writer.form == Form::Full && !field.aliases.is_empty() {
+                writer.key("aliases");
+                writer.strings(&field.aliases);
+            }
+            writer.attributes(&field.attributes);
+            writer.out.push('}');
+        });
+        self.out.push(']');
+        &record.aliases
+    }
+
+    fn enumeration(&mut self, symbols: &'s Enum) -> &'s [Name] {
+        self.doc(symbols.doc.as_deref());
+        self.key("symbols");
+        self.strings(&symbols.symbols);
+        if let (Form::Full, Some(default)) = (self.form, &symbols.default) {
+            self.key("default");
+            write_string(default, &mut self.out);
+        }
+        &symbols.aliases
+    }
+
+    fn fixed(&mut self, fixed: &'s Fixed) -> &'s [Name] {
+        self.doc(fixed.doc.as_deref());
+        self.key("size");
+        self.out.push_str(&fixed.size.to_string());
+        &fixed.aliases
+    }
+
+    fn doc(&mut self, doc: Option<&str>) {
+        if let (Form::Full, Some(doc)) = (self.form, doc) {
+            self.key("doc");
+            write_string(doc, &mut self.out);
+        }
+    }
+
+    fn attributes(&mut self, attributes: &[Member]) {
+        for attribute in attributes {
+            self.key(&attribute.key);
+            write_value(&attribute.value.json, &mut self.out);
+        }
+    }
+
+    fn strings(&mut self, texts: &'s [Box<str>]) {
+        self.out.push('[');
+        self.list(texts, |writer, text| write_string(text, &mut writer.out));
+        self.out.push(']');
+    }
+
+    fn key(&mut self, key: &str) {
+        self.out.push(',');
+        write_string(key, &mut self.out);
+        self.out.push(':');
+    }
+
+    fn list<T>(&mut self, items: &'s [T], mut write: impl FnMut(&mut Self, &'s T)) {
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.out.push(',');
+            }
+            write(self, item);
+        }
+    }
+}
+
+struct ParsingForm<'s> {
+    nodes: &'s [Node],
+    known: HashSet<NodeId>,
+}
+
+impl ParsingForm<'_> {
+    fn node(&mut self, id: NodeId, out: &mut String) {
+        let nodes = self.nodes;
+        let node = &nodes[id.index()];
+        if let Some(name) = node.name() {
+            if !self.known.insert(id) {
+                return write_string(name.full(), out);
+            }
+            out.push_str("{\"name\":");
+            write_string(name.full(), out);
+            out.push_str(",\"type\":");
+            write_string(node.kind.word(), out);
+        }
+        match &node.kind {
+            Type::Union(branches) => self.parts(branches, "[", "]", out, |form, branch, out| {
+                form.node(*branch, out);
+            }),
+            Type::Array(item) => self.holder("array", "items", *item, out),
+            Type::Map(item) => self.holder("map", "values", *item, out),
+            Type::Record(record) => {
+                self.parts(&record.fields, ",\"fields\":[", "]}", out, |form, field, out| {
+                    out.push_str("{\"name\":");
+                    write_string(&field.name, out);
+                    out.push_str(",\"type\":");
+                    form.node(field.node, out);
+                    out.push('}');
+                });
+            }
+            Type::Enum(symbols) => {
+                self.parts(&symbols.symbols, ",\"symbols\":[", "]}", out, |_, symbol, out| {
+                    write_string(symbol, out);
+                });
+            }
+            Type::Fixed(fixed) => out.push_str(&format!(",\"size\":{}}}", fixed.size)),
+            primitive => write_string(primitive.word(), out),
+        }
+    }
+
+    fn holder(&mut self, word: &str, key: &str, item: NodeId, out: &mut String) {
+        out.push_str(&format!("{{\"type\":\"{word}\",\"{key}\":"));
+        self.node(item, out);
+        out.push('}');
+    }
+
+    fn parts<T>(
+        &mut self,
+        parts: &[T],
+        open: &str,
+        close: &str,
+        out: &mut String,
+        mut write: impl FnMut(&mut Self, &T, &mut String),
+    ) {
+        out.push_str(open);
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            write(self, part, out);
+        }
+        out.push_str(close);
+    }
+}

@@ -1,0 +1,82 @@
+//! Schema texts against what Java's strict parser makes of them.
+
+use avouch_avro::Schema;
+use serde_json::Value;
+
+/// Schema texts with the verdict and the canonical text of Java (Avro 1.13 line).
+const GIVEN: &str = include_str!("data/canonical.jsonl");
+/// Around the corners of the grammar, with Parsing Canonical Form and fingerprint (Avro 1.12.1).
+const CORNERS: &str = include_str!("data/canonical-corners.jsonl");
+
+/// What tells a row of the corners on which we differ, and why.
+const DIFFERENT: [(&str, &str); 4] = [
+    ("1e23", "doubles print as since JDK 19; JDK 17 made this one 9.999999999999999E22"),
+    ("\\ud800", "no UTF-8 text can hold half a surrogate pair"),
+    ("\\udc00x", "no UTF-8 text can hold half a surrogate pair"),
+    ("\"0x", "a hexadecimal default in a string is refused"),
+];
+
+struct Row {
+    input: String,
+    java: Value,
+}
+
+fn rows(text: &str) -> Vec<Row> {
+    let parse = |line| {
+        let java: Value = serde_json::from_str(line).unwrap();
+        Row { input: java["input"].as_str().unwrap().to_owned(), java }
+    };
+    text.lines().map(parse).collect()
+}
+
+/// The rows on which we do not differ on purpose.
+fn all_rows() -> Vec<Row> {
+    let different = |row: &Row| DIFFERENT.iter().any(|(mark, _)| row.input.contains(mark));
+    let corners = rows(CORNERS).into_iter().filter(|row| !different(row));
+    rows(GIVEN).into_iter().chain(corners).collect()
+}
+
+#[test]
+fn every_text_is_taken_or_refused_and_printed_as_java_does() {
+    let mut wrong = Vec::new();
+    for Row { input, java } in all_rows() {
+        let found = Schema::parse(&input).map(|schema| schema.canonical_text());
+        if found.as_deref().ok() != java["canonical"].as_str() {
+            wrong.push(format!("{input}\n  java {java}\n  found {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_difference_is_one() {
+    for (mark, why) in DIFFERENT {
+        let differs = rows(CORNERS).into_iter().any(|Row { input, java }| {
+            let found = Schema::parse(&input).map(|schema| schema.canonical_text());
+            input.contains(mark) && found.as_deref().ok() != java["canonical"].as_str()
+        });
+        assert!(differs, "{mark}: {why}");
+    }
+}
+
+#[test]
+fn canonical_text_is_its_own_canonical_text() {
+    for Row { input, .. } in all_rows() {
+        let Ok(schema) = Schema::parse(&input) else { continue };
+        let text = schema.canonical_text();
+        assert_eq!(Schema::parse(&text).unwrap().canonical_text(), text);
+    }
+}
+
+#[test]
+fn parsing_canonical_forms_and_fingerprints_equal_javas() {
+    let mut seen = 0;
+    for Row { input, java } in all_rows() {
+        let Some(form) = java["pcf"].as_str() else { continue };
+        let schema = Schema::parse(&input).unwrap();
+        assert_eq!(schema.parsing_canonical_form(), form, "{input}");
+        assert_eq!(format!("{:x}", schema.rabin_fingerprint()), java["rabin"].as_str().unwrap());
+        seen += 1;
+    }
+    assert!(seen > 200, "{seen}");
+}

@@ -1,0 +1,94 @@
+//! Pairs of schemas against the verdicts of Java's `SchemaCompatibility`.
+
+use avouch_avro::{
+    Schema,
+    compatibility::{CheckError, Incompatibility, check},
+};
+use serde_json::{Value, json};
+
+/// Pairs with verdict and findings of Java (Avro 1.13 line).
+const GIVEN: &str = include_str!("data/compatibility.jsonl");
+
+fn schema(value: &Value) -> Schema {
+    Schema::parse(&value.to_string()).unwrap()
+}
+
+fn as_java(outcome: Result<Vec<Incompatibility>, CheckError>) -> Value {
+    let finding = |found: Incompatibility| {
+        json!({"type": found.kind.as_str(), "path": found.path, "info": found.info})
+    };
+    match outcome {
+        Ok(found) if found.is_empty() => json!({"verdict": "compatible", "incompatibilities": []}),
+        Ok(found) => {
+            let found: Vec<_> = found.into_iter().map(finding).collect();
+            json!({"verdict": "incompatible", "incompatibilities": found})
+        }
+        Err(error) => json!({"verdict": "error", "message": error.to_string()}),
+    }
+}
+
+#[test]
+fn every_pair_has_javas_verdict_and_findings_in_javas_order() {
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    for line in GIVEN.lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let found = as_java(check(&schema(&row["reader"]), &schema(&row["writer"])));
+        let same = found.as_object().unwrap().iter().all(|(key, value)| row[key] == *value);
+        if !same {
+            wrong.push(format!("{row}\n  found {found}"));
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 722);
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_schema_reads_what_it_wrote() {
+    for line in GIVEN.lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        for side in ["reader", "writer"] {
+            let schema = schema(&row[side]);
+            let own = check(&schema, &schema);
+            let ambiguous = matches!(own, Err(CheckError::AmbiguousAlias { .. }));
+            assert!(ambiguous || own == Ok(Vec::new()), "{}: {own:?}", row[side]);
+        }
+    }
+}
+
+#[test]
+fn records_of_five_thousand_fields_are_within_the_budget() {
+    let record = |kind: &str| {
+        let fields: Vec<_> =
+            (0..5_000).map(|at| json!({"name": format!("f{at}"), "type": kind})).collect();
+        schema(&json!({"type": "record", "name": "R", "fields": fields}))
+    };
+    assert_eq!(check(&record("long"), &record("int")), Ok(Vec::new()));
+    assert_eq!(check(&record("int"), &record("long")).unwrap().len(), 5_000);
+}
+
+const PAYMENTS: [&str; 2] = [
+    include_str!("../../../schemas/payments-value/1.avsc"),
+    include_str!("../../../schemas/payments-value/2.avsc"),
+];
+const PAYMENTS_INCOMPATIBLE: &str =
+    include_str!("../../../tests/data/payments-incompatible.avsc");
+
+#[test]
+fn the_second_version_of_payments_reads_the_first_and_the_incompatible_one_does_not() {
+    let [first, second] = PAYMENTS.map(|text| Schema::parse(text).unwrap());
+    assert_eq!(check(&second, &first), Ok(Vec::new()));
+    let incompatible = Schema::parse(PAYMENTS_INCOMPATIBLE).unwrap();
+    for older in [first, second] {
+        let found = as_java(check(&incompatible, &older));
+        assert_eq!(
+            found["incompatibilities"],
+            json!([{
+                "type": "READER_FIELD_MISSING_DEFAULT_VALUE",
+                "path": "/fields/10",
+                "info": "merchantCategory"
+            }])
+        );
+    }
+}
