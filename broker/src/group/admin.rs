@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::error::GroupError;
 use super::ids::Ticket;
 use super::member::{Group, Phase};
+use super::offsets::{all_partitions, tombstones};
 use super::record::GroupRecord;
 use super::reply::{DescribedMember, GroupDescription, GroupListing, GroupReply};
 use super::request::ListGroups;
@@ -21,7 +22,11 @@ impl Group {
             client_id: member.client_id.clone(),
             client_host: member.client_host.clone(),
             metadata: member.metadata(protocol),
-            assignment: if is_stable { member.assigned() } else { Bytes::new() },
+            assignment: if is_stable {
+                member.assigned()
+            } else {
+                Bytes::new()
+            },
         });
         GroupDescription {
             group: self.id.clone(),
@@ -38,8 +43,8 @@ impl Group {
             names.is_empty() || names.iter().any(|given| given.eq_ignore_ascii_case(name))
         };
         let state = self.state();
-        let listed = has(&filter.states, &state.to_string())
-            && has(&filter.types, GroupListing::TYPE);
+        let listed =
+            has(&filter.states, &state.to_string()) && has(&filter.types, GroupListing::TYPE);
         listed.then(|| GroupListing {
             group: self.id.clone(),
             protocol_type: self.protocol_type.clone(),
@@ -53,9 +58,16 @@ impl Group {
         if !matches!(self.phase, Phase::Empty) {
             return Err(GroupError::NonEmptyGroup);
         }
-        let mut records = self.tombstones(self.all_partitions(turn));
-        records.push(GroupRecord::Group { group: self.id.clone(), value: None });
-        turn.persist(&self.id, records, Then::Reply(ticket, GroupReply::DeleteGroup));
+        let mut records = tombstones(&self.id, all_partitions(&self.id, Some(self), turn));
+        records.push(GroupRecord::Group {
+            group: self.id.clone(),
+            value: None,
+        });
+        turn.persist(
+            &self.id,
+            records,
+            Then::Reply(ticket, GroupReply::DeleteGroup),
+        );
         Ok(())
     }
 }

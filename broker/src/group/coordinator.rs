@@ -24,8 +24,8 @@ use super::reply::{
     FetchedOffsets, GroupDescription, GroupListing, GroupReply, JoinReply, SyncReply,
 };
 use super::request::{
-    CommitOffsets, DeleteOffsets, GroupRequest, Heartbeat, Join, Leave, ListGroups, OffsetsQuery,
-    Sync,
+    CommitOffsets, DeleteOffsets, GroupRequest, Heartbeat, JoinGroup, LeaveGroup, ListGroups,
+    OffsetsQuery, SyncGroup,
 };
 use super::turn::Effects;
 use crate::types::{PartitionIndex, TimestampMs};
@@ -39,10 +39,10 @@ pub type StoreDone = Box<dyn FnOnce(Result<(), StoreFailed>) + Send>;
 
 /// Milliseconds since the epoch that never step back, whatever the system's clock does: sessions are
 /// counted by them.
-pub type Clock = Arc<dyn Fn() -> TimestampMs + Send + std::marker::Sync>;
+pub type Clock = Arc<dyn Fn() -> TimestampMs + Send + Sync>;
 
 /// `__consumer_offsets` as the coordinator needs it.
-pub trait OffsetsLog: Send + std::marker::Sync {
+pub trait OffsetsLog: Send + Sync {
     /// Appends `records`, all or none, in the order of the calls, and calls `done` once they are
     /// durable or cannot become so; in one partition in the order of the calls too. Must not block:
     /// all groups wait meanwhile.
@@ -85,10 +85,19 @@ impl Coordinator {
         let mut machine = GroupMachine::new(config, Uuid::new_v4);
         replay(&mut machine, loaded);
         machine.loaded(clock());
-        let state = State { machine, waiting: HashMap::new(), next_ticket: 0, armed: None };
+        let state = State {
+            machine,
+            waiting: HashMap::new(),
+            next_ticket: 0,
+            armed: None,
+        };
         let outcomes = Arc::new(Outcomes::default());
-        let coordinator =
-            Arc::new(Self { log, clock, state: Mutex::new(state), outcomes: outcomes.clone() });
+        let coordinator = Arc::new(Self {
+            log,
+            clock,
+            state: Mutex::new(state),
+            outcomes: outcomes.clone(),
+        });
         tokio::spawn(drive(Arc::downgrade(&coordinator), outcomes));
         coordinator
     }
@@ -108,7 +117,9 @@ impl Coordinator {
                 machine.handle(now, ticket, request, effects);
             });
         }
-        answered.await.unwrap_or(Err(GroupError::CoordinatorNotAvailable))
+        answered
+            .await
+            .unwrap_or(Err(GroupError::CoordinatorNotAvailable))
     }
 
     /// Forgets all groups' offsets of a topic that was deleted.
@@ -121,7 +132,9 @@ impl Coordinator {
     /// Answers whoever is parked, and whoever comes, that the coordinator is gone. Commits under way
     /// are still answered when they are durable.
     pub fn shutdown(&self) {
-        self.with_effects(&mut self.state(), |machine, _, effects| machine.close(effects));
+        self.with_effects(&mut self.state(), |machine, _, effects| {
+            machine.close(effects);
+        });
     }
 
     /// Deletes empty groups with their offsets; an outcome for each, in order.
@@ -147,10 +160,14 @@ impl Coordinator {
         let mut effects = Effects::default();
         act(&mut state.machine, (self.clock)(), &mut effects);
         for (token, partition, records) in effects.persist {
-            let done = Done { token, outcomes: Some(self.outcomes.clone()) };
+            let done = Done {
+                token,
+                outcomes: Some(self.outcomes.clone()),
+            };
             match records.iter().map(GroupRecord::encode).collect() {
                 Ok(encoded) => {
-                    self.log.append(partition, encoded, Box::new(|outcome| done.tell(outcome)));
+                    self.log
+                        .append(partition, encoded, Box::new(|outcome| done.tell(outcome)));
                 }
                 Err(error) => {
                     let error: RecordError = error;
@@ -209,13 +226,13 @@ macro_rules! typed {
 
 typed! {
     /// Enters a group or takes part in its rebalance.
-    join(Join) -> JoinReply = Join(reply);
+    join(JoinGroup) -> JoinReply = Join(reply);
     /// Gives or fetches the assignments of a generation.
-    sync(Sync) -> SyncReply = Sync(reply);
+    sync(SyncGroup) -> SyncReply = Sync(reply);
     /// Says that a member is alive.
     heartbeat(Heartbeat) -> () = Heartbeat;
     /// Takes members out of a group; an outcome for each.
-    leave(Leave) -> Vec<Result<(), GroupError>> = Leave(outcomes);
+    leave(LeaveGroup) -> Vec<Result<(), GroupError>> = Leave(outcomes);
     /// Stores offsets; an outcome for each.
     commit_offsets(CommitOffsets) -> Vec<Result<(), GroupError>> = CommitOffsets(outcomes);
     /// The durable offsets of some groups.
@@ -303,3 +320,6 @@ fn replay(machine: &mut GroupMachine, loaded: Vec<KeyValue>) {
         tracing::warn!(unread, "records of __consumer_offsets could not be read");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,13 +73,17 @@ impl<'a> Reader<'a> {
         let claimed = self.i32()?;
         match usize::try_from(claimed) {
             Ok(count) if count <= self.rest.len() / item_bytes => Ok(count),
-            _ => Err(FieldError::BadLength { at, length: claimed.into() }),
+            _ => Err(FieldError::BadLength {
+                at,
+                length: claimed.into(),
+            }),
         }
     }
 
     pub(super) fn text(&mut self) -> Result<&'a str, FieldError> {
         let at = self.at;
-        self.nullable_text()?.ok_or(FieldError::BadLength { at, length: -1 })
+        self.nullable_text()?
+            .ok_or(FieldError::BadLength { at, length: -1 })
     }
 
     pub(super) fn nullable_text(&mut self) -> Result<Option<&'a str>, FieldError> {
@@ -89,7 +93,9 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let bytes = self.take(length.into(), at)?;
-        str::from_utf8(bytes).map(Some).map_err(|_| FieldError::BadUtf8 { at: at + 2 })
+        str::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| FieldError::BadUtf8 { at: at + 2 })
     }
 
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], FieldError> {
@@ -107,7 +113,10 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, length: i64, length_at: usize) -> Result<&'a [u8], FieldError> {
-        let bad = FieldError::BadLength { at: length_at, length };
+        let bad = FieldError::BadLength {
+            at: length_at,
+            length,
+        };
         let length = usize::try_from(length).map_err(|_| bad)?;
         let truncated = self.truncated(length);
         let (head, rest) = self.rest.split_at_checked(length).ok_or(truncated)?;
@@ -117,7 +126,11 @@ impl<'a> Reader<'a> {
     }
 
     fn truncated(&self, need: usize) -> FieldError {
-        FieldError::Truncated { at: self.at, need, have: self.rest.len() }
+        FieldError::Truncated {
+            at: self.at,
+            need,
+            have: self.rest.len(),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use super::error::GroupError;
 use super::ids::{MemberId, Ticket};
 use super::member::{Group, Member, Parked, Phase};
 use super::reply::{GroupReply, JoinReply};
-use super::request::Join;
+use super::request::JoinGroup;
 use super::subscription;
 use super::turn::{Then, Turn};
 
@@ -25,18 +25,28 @@ use super::turn::{Then, Turn};
 const CLIENT_ID_BYTES_MAX: usize = 200;
 
 /// Checks what can be said of a JoinGroup without its group.
-pub(super) fn check(config: &GroupConfig, join: &Join) -> Result<(), GroupError> {
+pub(super) fn check(config: &GroupConfig, join: &JoinGroup) -> Result<(), GroupError> {
     let (min_ms, max_ms) = (config.session_timeout_min_ms, config.session_timeout_max_ms);
     let asked_ms = join.session_timeout_ms;
     if !(min_ms..=max_ms).contains(&asked_ms) {
-        return Err(GroupError::InvalidSessionTimeout { asked_ms, min_ms, max_ms });
+        return Err(GroupError::InvalidSessionTimeout {
+            asked_ms,
+            min_ms,
+            max_ms,
+        });
     }
-    let protocols = join.protocols.iter().map(|(name, data)| name.as_str().len() + data.len());
+    let protocols = join
+        .protocols
+        .iter()
+        .map(|(name, data)| name.as_str().len() + data.len());
     let instance_bytes = join.instance_id.as_ref().map_or(0, |id| id.as_str().len());
     let names_bytes = join.protocol_type.as_str().len() + join.client_id.len() + instance_bytes;
     let bytes = protocols.sum::<usize>() + names_bytes;
     if bytes > config.metadata_bytes_max {
-        return Err(GroupError::MetadataTooLarge { bytes, limit: config.metadata_bytes_max });
+        return Err(GroupError::MetadataTooLarge {
+            bytes,
+            limit: config.metadata_bytes_max,
+        });
     }
     Ok(())
 }
@@ -50,19 +60,42 @@ pub(super) fn member_id(client_id: &str, unique: impl std::fmt::Display) -> Memb
     MemberId::from(format!("{}-{unique}", &client_id[..end]))
 }
 
+/// Answers a static member's successor, whose place is durable by now or not: it is in the
+/// generation it found, if both are still there.
+pub(super) fn succeeded(
+    group: Option<&Group>,
+    outcome: Result<JoinReply, GroupError>,
+) -> Result<GroupReply, GroupError> {
+    let reply = outcome?;
+    match group {
+        Some(group) if group.members.contains_key(&reply.member_id) => {
+            if group.generation == reply.generation {
+                Ok(GroupReply::Join(reply))
+            } else {
+                Err(GroupError::RebalanceInProgress)
+            }
+        }
+        Some(_) | None => Err(GroupError::FencedInstance),
+    }
+}
+
 impl Group {
     /// Answers a JoinGroup, or parks it and returns `None`. `fresh` is the id it gets if it is new.
     pub(super) fn join(
         &mut self,
         turn: &mut Turn<'_>,
         ticket: Ticket,
-        join: Join,
+        join: JoinGroup,
         fresh: MemberId,
     ) -> Result<Option<JoinReply>, GroupError> {
         if !join.member_id.is_empty() {
             return self.join_under_id(turn, ticket, join);
         }
-        let holder = join.instance_id.as_ref().and_then(|id| self.statics.get(id)).cloned();
+        let holder = join
+            .instance_id
+            .as_ref()
+            .and_then(|id| self.statics.get(id))
+            .cloned();
         if !self.accepts_protocols(&join, holder.as_ref()) {
             return Err(GroupError::InconsistentProtocol);
         }
@@ -83,7 +116,7 @@ impl Group {
         &mut self,
         turn: &mut Turn<'_>,
         ticket: Ticket,
-        join: Join,
+        join: JoinGroup,
     ) -> Result<Option<JoinReply>, GroupError> {
         let id = join.member_id.clone();
         let is_pending = self.pending.contains_key(&id) && join.instance_id.is_none();
@@ -98,8 +131,10 @@ impl Group {
             self.enter(turn, ticket, join, id);
             return Ok(None);
         }
-        let says_the_same =
-            self.members.get(&id).is_some_and(|member| member.protocols == join.protocols);
+        let says_the_same = self
+            .members
+            .get(&id)
+            .is_some_and(|member| member.protocols == join.protocols);
         let may_go_on = match self.phase {
             Phase::Empty | Phase::Preparing { .. } => false,
             Phase::Completing { .. } => says_the_same,
@@ -119,11 +154,15 @@ impl Group {
     }
 
     /// A new member: the generation to come has it.
-    fn enter(&mut self, turn: &mut Turn<'_>, ticket: Ticket, join: Join, id: MemberId) {
+    fn enter(&mut self, turn: &mut Turn<'_>, ticket: Ticket, join: JoinGroup, id: MemberId) {
         if self.members.is_empty() {
             self.protocol_type = Some(join.protocol_type.clone());
         }
-        if let Phase::Preparing { gathering: Some(gathering), .. } = &mut self.phase {
+        if let Phase::Preparing {
+            gathering: Some(gathering),
+            ..
+        } = &mut self.phase
+        {
             gathering.newcomer = true;
         }
         if let Some(instance) = &join.instance_id {
@@ -150,7 +189,7 @@ impl Group {
         &mut self,
         turn: &mut Turn<'_>,
         ticket: Ticket,
-        join: Join,
+        join: JoinGroup,
         holder: &MemberId,
         id: &MemberId,
     ) -> Option<JoinReply> {
@@ -192,14 +231,16 @@ impl Group {
             member.is_new = false;
         }
         let metadata = self.metadata(Member::assigned);
-        self.store(turn, metadata, Then::Reply(ticket, GroupReply::Join(reply)));
+        self.store(turn, metadata, Then::Succeed(ticket, reply));
         None
     }
 
     fn topics_of(&self, member: &Member) -> Option<Vec<String>> {
         let metadata = member.metadata(self.protocol.as_ref());
-        let mut topics: Vec<String> =
-            subscription::topics(&metadata)?.into_iter().map(str::to_owned).collect();
+        let mut topics: Vec<String> = subscription::topics(&metadata)?
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         topics.sort_unstable();
         Some(topics)
     }
@@ -208,7 +249,9 @@ impl Group {
         if self.members.len() + self.pending.len() < config.members_max {
             Ok(())
         } else {
-            Err(GroupError::GroupMaxSize { limit: config.members_max })
+            Err(GroupError::GroupMaxSize {
+                limit: config.members_max,
+            })
         }
     }
 }

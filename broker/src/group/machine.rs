@@ -18,7 +18,7 @@ use super::member::{Group, Parked};
 use super::offsets;
 use super::record::GroupRecord;
 use super::reply::GroupReply;
-use super::request::{CommitOffsets, GroupRequest, Join, OffsetsQuery};
+use super::request::{CommitOffsets, GroupRequest, JoinGroup, OffsetsQuery};
 use super::turn::{Effects, Then, Turn, Writes};
 use crate::types::TimestampMs;
 
@@ -65,16 +65,29 @@ impl GroupMachine {
     /// of what is durable.
     pub fn replay(&mut self, record: GroupRecord) {
         match record {
-            GroupRecord::Offset { group, topic, partition, value: Some(value) } => {
+            GroupRecord::Offset {
+                group,
+                topic,
+                partition,
+                value: Some(value),
+            } => {
                 self.ensure(&group).offsets.set(topic, partition, value);
             }
-            GroupRecord::Offset { group, topic, partition, value: None } => {
+            GroupRecord::Offset {
+                group,
+                topic,
+                partition,
+                value: None,
+            } => {
                 if let Some(known) = self.groups.get_mut(&group) {
                     known.offsets.remove(&topic, partition);
                     self.settle(&group);
                 }
             }
-            GroupRecord::Group { group, value: Some(metadata) } => {
+            GroupRecord::Group {
+                group,
+                value: Some(metadata),
+            } => {
                 self.ensure(&group).load(metadata);
             }
             GroupRecord::Group { group, value: None } => {
@@ -93,7 +106,10 @@ impl GroupMachine {
         self.retention_check_at = after(now, self.config.retention_check_interval_ms);
         for id in &self.ids() {
             if let Some(group) = self.groups.get_mut(id) {
-                group.members.values_mut().for_each(|member| member.touch(now));
+                group
+                    .members
+                    .values_mut()
+                    .for_each(|member| member.touch(now));
             }
             self.settle(id);
         }
@@ -136,7 +152,10 @@ impl GroupMachine {
     pub fn deadline(&self) -> Option<TimestampMs> {
         let timer = self.timers.first().map(|(at, _)| *at);
         let serves_groups = matches!(self.stage, Stage::Serving) && !self.groups.is_empty();
-        timer.into_iter().chain(serves_groups.then_some(self.retention_check_at)).min()
+        timer
+            .into_iter()
+            .chain(serves_groups.then_some(self.retention_check_at))
+            .min()
     }
 
     /// Takes the outcome of an append. Tokens of one partition of `__consumer_offsets` must come in
@@ -148,7 +167,9 @@ impl GroupMachine {
         outcome: Result<(), StoreFailed>,
         effects: &mut Effects,
     ) {
-        let Some(write) = self.writes.take(token) else { return };
+        let Some(write) = self.writes.take(token) else {
+            return;
+        };
         if outcome.is_ok() {
             for record in write.records {
                 self.apply(record);
@@ -159,6 +180,13 @@ impl GroupMachine {
             Then::Nothing => {}
             Then::Reply(ticket, reply) => {
                 effects.replies.push((ticket, outcome.map(|()| reply)));
+            }
+            Then::Succeed(ticket, reply) => {
+                let outcome = outcome.map(|()| reply);
+                let group = self.groups.get(&write.group);
+                effects
+                    .replies
+                    .push((ticket, join::succeeded(group, outcome)));
             }
             Then::Assign(assignments) => {
                 let outcome = outcome.map(|()| assignments);
@@ -172,8 +200,22 @@ impl GroupMachine {
 
     /// Forgets all groups' offsets of a topic that was deleted.
     pub fn topic_deleted(&mut self, now: TimestampMs, topic: &TopicName, effects: &mut Effects) {
-        for id in &self.ids() {
-            self.on_group(now, id, effects, |group, turn| group.forget_topic(turn, topic));
+        let coming = self.writes.groups().cloned();
+        let ids: BTreeSet<GroupId> = self.ids().into_iter().chain(coming).collect();
+        let Self {
+            config,
+            writes,
+            groups,
+            ..
+        } = self;
+        let mut turn = Turn {
+            now,
+            config,
+            writes,
+            effects,
+        };
+        for id in ids {
+            offsets::forget_topic(&id, groups.get(&id), &mut turn, topic);
         }
     }
 
@@ -182,9 +224,15 @@ impl GroupMachine {
     pub fn close(&mut self, effects: &mut Effects) {
         self.stage = Stage::Closed;
         self.timers.clear();
-        for member in self.groups.values_mut().flat_map(|group| group.members.values_mut()) {
+        for member in self
+            .groups
+            .values_mut()
+            .flat_map(|group| group.members.values_mut())
+        {
             if let Some(ticket) = member.park(Parked::No) {
-                effects.replies.push((ticket, Err(GroupError::CoordinatorNotAvailable)));
+                effects
+                    .replies
+                    .push((ticket, Err(GroupError::CoordinatorNotAvailable)));
             }
         }
     }
@@ -206,7 +254,9 @@ impl GroupMachine {
             }
             GroupRequest::Heartbeat(beat) => {
                 self.on_members(now, &beat.group, effects, |group, turn| {
-                    group.heartbeat(turn, &beat).map(|()| Some(GroupReply::Heartbeat))
+                    group
+                        .heartbeat(turn, &beat)
+                        .map(|()| Some(GroupReply::Heartbeat))
                 })
             }
             GroupRequest::Leave(leave) => {
@@ -220,11 +270,15 @@ impl GroupMachine {
                     let group = self.groups.get(&query.group);
                     offsets::fetch(group, query)
                 };
-                Ok(Some(GroupReply::FetchOffsets(queries.into_iter().map(fetch).collect())))
+                Ok(Some(GroupReply::FetchOffsets(
+                    queries.into_iter().map(fetch).collect(),
+                )))
             }
             GroupRequest::Describe(ids) => {
                 let describe = |id: &GroupId| self.known(id).map(Group::describe);
-                Ok(Some(GroupReply::Describe(ids.iter().map(describe).collect())))
+                Ok(Some(GroupReply::Describe(
+                    ids.iter().map(describe).collect(),
+                )))
             }
             GroupRequest::List(filter) => {
                 let listed = self.groups.values().filter_map(|group| group.list(&filter));
@@ -234,7 +288,9 @@ impl GroupMachine {
                 self.known(&id)?;
                 let deleted =
                     self.on_group(now, &id, effects, |group, turn| group.delete(turn, ticket));
-                deleted.unwrap_or(Err(GroupError::GroupIdNotFound)).map(|()| None)
+                deleted
+                    .unwrap_or(Err(GroupError::GroupIdNotFound))
+                    .map(|()| None)
             }
             GroupRequest::DeleteOffsets(request) => {
                 let deleted = self.on_group(now, &request.group, effects, |group, turn| {
@@ -250,7 +306,7 @@ impl GroupMachine {
         &mut self,
         now: TimestampMs,
         ticket: Ticket,
-        join: Join,
+        join: JoinGroup,
         effects: &mut Effects,
     ) -> Answer {
         check_group_id(&join.group)?;
@@ -279,8 +335,18 @@ impl GroupMachine {
         check_group_id(&commit.group)?;
         self.check_room(&commit.group)?;
         let id = commit.group.clone();
-        let Self { config, writes, groups, .. } = self;
-        let mut turn = Turn { now, config, writes, effects };
+        let Self {
+            config,
+            writes,
+            groups,
+            ..
+        } = self;
+        let mut turn = Turn {
+            now,
+            config,
+            writes,
+            effects,
+        };
         let outcomes = offsets::commit(groups.get_mut(&id), &mut turn, ticket, commit)?;
         self.settle(&id);
         Ok(outcomes.map(GroupReply::CommitOffsets))
@@ -289,7 +355,10 @@ impl GroupMachine {
     /// A durable record of our own: members are already what they are, all else is as replayed.
     fn apply(&mut self, record: GroupRecord) {
         match record {
-            GroupRecord::Group { group, value: Some(_) } => self.ensure(&group).stored = true,
+            GroupRecord::Group {
+                group,
+                value: Some(_),
+            } => self.ensure(&group).stored = true,
             GroupRecord::Group { value: None, .. } | GroupRecord::Offset { .. } => {
                 self.replay(record);
             }
@@ -304,7 +373,8 @@ impl GroupMachine {
         effects: &mut Effects,
         act: impl FnOnce(&mut Group, &mut Turn<'_>) -> Answer,
     ) -> Answer {
-        self.on_group(now, id, effects, act).unwrap_or(Err(GroupError::UnknownMember))
+        self.on_group(now, id, effects, act)
+            .unwrap_or(Err(GroupError::UnknownMember))
     }
 
     fn on_group<T>(
@@ -314,15 +384,30 @@ impl GroupMachine {
         effects: &mut Effects,
         act: impl FnOnce(&mut Group, &mut Turn<'_>) -> T,
     ) -> Option<T> {
-        let Self { config, writes, groups, .. } = self;
-        let outcome = act(groups.get_mut(id)?, &mut Turn { now, config, writes, effects });
+        let Self {
+            config,
+            writes,
+            groups,
+            ..
+        } = self;
+        let outcome = act(
+            groups.get_mut(id)?,
+            &mut Turn {
+                now,
+                config,
+                writes,
+                effects,
+            },
+        );
         self.settle(id);
         Some(outcome)
     }
 
     /// After a group has changed: drops it if it is blank, else sets its timer.
     fn settle(&mut self, id: &GroupId) {
-        let Some(group) = self.groups.get_mut(id) else { return };
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
+        };
         let deadline = match self.stage {
             Stage::Serving => group.deadline(),
             Stage::Loading | Stage::Closed => None,
@@ -340,7 +425,10 @@ impl GroupMachine {
     }
 
     fn due(&self, now: TimestampMs) -> Option<GroupId> {
-        self.timers.first().filter(|(at, _)| *at <= now).map(|(_, id)| id.clone())
+        self.timers
+            .first()
+            .filter(|(at, _)| *at <= now)
+            .map(|(_, id)| id.clone())
     }
 
     fn ids(&self) -> Vec<GroupId> {
@@ -348,7 +436,9 @@ impl GroupMachine {
     }
 
     fn ensure(&mut self, id: &GroupId) -> &mut Group {
-        self.groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone()))
+        self.groups
+            .entry(id.clone())
+            .or_insert_with(|| Group::new(id.clone()))
     }
 
     fn known(&self, id: &GroupId) -> Result<&Group, GroupError> {
@@ -359,7 +449,9 @@ impl GroupMachine {
         if self.groups.len() < self.config.groups_max || self.groups.contains_key(id) {
             Ok(())
         } else {
-            Err(GroupError::TooManyGroups { limit: self.config.groups_max })
+            Err(GroupError::TooManyGroups {
+                limit: self.config.groups_max,
+            })
         }
     }
 }
@@ -374,6 +466,16 @@ impl fmt::Debug for GroupMachine {
     }
 }
 
+#[cfg(test)]
+impl GroupMachine {
+    /// Asserts what holds between any two calls.
+    pub(super) fn assert_sound(&self) {
+        self.groups.values().for_each(Group::assert_sound);
+        let timers = self.groups.values().filter_map(|group| group.timer).count();
+        assert_eq!(timers, self.timers.len(), "a timer a group at most");
+    }
+}
+
 fn check_group_id(id: &GroupId) -> Result<(), GroupError> {
     let (bytes, limit) = (id.as_str().len(), GROUP_ID_BYTES_MAX);
     if (1..=limit).contains(&bytes) {
@@ -385,4 +487,22 @@ fn check_group_id(id: &GroupId) -> Result<(), GroupError> {
 
 fn after(now: TimestampMs, delay_ms: i64) -> TimestampMs {
     TimestampMs(now.0.saturating_add(delay_ms.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_it_is_loaded_it_asks_for_patience() {
+        let mut machine = GroupMachine::new(GroupConfig::default(), Uuid::new_v4);
+        let mut effects = Effects::default();
+        let request = GroupRequest::Describe(Vec::new());
+        machine.handle(TimestampMs(0), Ticket(1), request, &mut effects);
+        assert_eq!(
+            effects.replies,
+            [(Ticket(1), Err(GroupError::CoordinatorLoading))]
+        );
+        assert_eq!(machine.deadline(), None);
+    }
 }

@@ -18,7 +18,7 @@ use super::ids::{
 use super::offsets::Offsets;
 use super::record::{GroupMetadata, StoredMember};
 use super::reply::{JoinReply, JoinedMember, SyncReply};
-use super::request::Join;
+use super::request::JoinGroup;
 use crate::types::TimestampMs;
 
 /// A group's state as tools see it. A group that is gone is Kafka's `Dead`.
@@ -50,12 +50,20 @@ impl fmt::Display for GroupState {
 pub(super) enum Phase {
     Empty,
     /// Ends `until` at the latest, without those that have not joined.
-    Preparing { until: TimestampMs, gathering: Option<Gathering> },
+    Preparing {
+        until: TimestampMs,
+        gathering: Option<Gathering>,
+    },
     /// Members that have not synced `until` then are dropped. `storing` is the append of the
     /// leader's assignments.
-    Completing { until: TimestampMs, storing: Option<Token> },
+    Completing {
+        until: TimestampMs,
+        storing: Option<Token>,
+    },
     /// As long as some member has not fetched its assignment, `until` bounds it.
-    Stable { until: Option<TimestampMs> },
+    Stable {
+        until: Option<TimestampMs>,
+    },
 }
 
 /// An empty group's wait for its first members (`group.initial.rebalance.delay.ms`).
@@ -145,7 +153,8 @@ impl Group {
         self.statics.clear();
         for stored in metadata.members {
             if let Some(instance) = &stored.instance_id {
-                self.statics.insert(instance.clone(), stored.member_id.clone());
+                self.statics
+                    .insert(instance.clone(), stored.member_id.clone());
             }
             let member = Member::load(stored, metadata.protocol.as_ref());
             self.members.insert(member.id.clone(), member);
@@ -153,8 +162,11 @@ impl Group {
         let leader = metadata.leader.filter(|id| self.members.contains_key(id));
         self.leader = leader.or_else(|| self.members.keys().next().cloned());
         self.protocol = metadata.protocol;
-        self.phase =
-            if self.members.is_empty() { Phase::Empty } else { Phase::Stable { until: None } };
+        self.phase = if self.members.is_empty() {
+            Phase::Empty
+        } else {
+            Phase::Stable { until: None }
+        };
     }
 
     /// Its stored metadata is deleted. Members that have come since stay.
@@ -190,7 +202,10 @@ impl Group {
             Phase::Stable { until } => until,
         };
         let members = self.members.values().filter_map(Member::deadline);
-        members.chain(self.pending.values().copied()).chain(phase).min()
+        members
+            .chain(self.pending.values().copied())
+            .chain(phase)
+            .min()
     }
 
     /// Checks that the member is in the group under its static name, if it gives one.
@@ -206,24 +221,34 @@ impl Group {
                 Some(_) => {}
             }
         }
-        if self.members.contains_key(id) { Ok(()) } else { Err(GroupError::UnknownMember) }
+        if self.members.contains_key(id) {
+            Ok(())
+        } else {
+            Err(GroupError::UnknownMember)
+        }
     }
 
     pub(super) fn check_generation(&self, generation: Generation) -> Result<(), GroupError> {
         if generation == self.generation {
             Ok(())
         } else {
-            Err(GroupError::IllegalGeneration { current: self.generation })
+            Err(GroupError::IllegalGeneration {
+                current: self.generation,
+            })
         }
     }
 
     /// Whether a member with these protocols, in the place of `replaced` if that is one, still
     /// shares a protocol with all others.
-    pub(super) fn accepts_protocols(&self, join: &Join, replaced: Option<&MemberId>) -> bool {
+    pub(super) fn accepts_protocols(&self, join: &JoinGroup, replaced: Option<&MemberId>) -> bool {
         if join.protocol_type.is_empty() || join.protocols.is_empty() {
             return false;
         }
-        let others = || self.members.values().filter(|member| Some(&member.id) != replaced);
+        let others = || {
+            self.members
+                .values()
+                .filter(|member| Some(&member.id) != replaced)
+        };
         let shared = |name: &ProtocolName| others().all(|member| member.supports(name));
         let fits = self.protocol_type.as_ref() == Some(&join.protocol_type);
         (fits || self.members.is_empty()) && join.protocols.iter().any(|(name, _)| shared(name))
@@ -239,19 +264,30 @@ impl Group {
             }
         }
         let most = votes.values().max().copied();
-        votes.into_iter().find(|(_, count)| Some(*count) == most).map(|(name, _)| name.clone())
+        votes
+            .into_iter()
+            .find(|(_, count)| Some(*count) == most)
+            .map(|(name, _)| name.clone())
     }
 
     /// The longest that any member may take to join again.
     pub(super) fn rebalance_timeout_ms(&self) -> i32 {
-        self.members.values().map(|member| member.rebalance_timeout_ms).max().unwrap_or(1)
+        self.members
+            .values()
+            .map(|member| member.rebalance_timeout_ms)
+            .max()
+            .unwrap_or(1)
     }
 
     /// The answer that puts a member into the current generation.
     pub(super) fn joined(&self, id: &MemberId) -> JoinReply {
         let leader = self.leader.clone().unwrap_or_else(|| id.clone());
         let protocol = self.protocol_name();
-        let members = if leader == *id { self.joined_members() } else { Vec::new() };
+        let members = if leader == *id {
+            self.joined_members()
+        } else {
+            Vec::new()
+        };
         JoinReply {
             generation: self.generation,
             protocol_type: self.protocol_type_name(),
@@ -281,19 +317,23 @@ impl Group {
     }
 
     fn protocol_name(&self) -> ProtocolName {
-        self.protocol.clone().unwrap_or_else(|| ProtocolName::from(""))
+        self.protocol
+            .clone()
+            .unwrap_or_else(|| ProtocolName::from(""))
     }
 
     fn protocol_type_name(&self) -> ProtocolType {
-        self.protocol_type.clone().unwrap_or_else(|| ProtocolType::from(""))
+        self.protocol_type
+            .clone()
+            .unwrap_or_else(|| ProtocolType::from(""))
     }
 }
 
 impl Member {
-    pub(super) fn new(id: MemberId, join: Join) -> Self {
+    pub(super) fn new(id: MemberId, join: JoinGroup) -> Self {
         let mut member = Self {
             id,
-            instance_id: None,
+            instance_id: join.instance_id.clone(),
             client_id: Arc::from(""),
             client_host: Arc::from(""),
             session_timeout_ms: 0,
@@ -318,7 +358,10 @@ impl Member {
             client_host: stored.client_host,
             session_timeout_ms: stored.session_timeout_ms,
             rebalance_timeout_ms: stored.rebalance_timeout_ms.max(1),
-            protocols: protocol.map(|name| (name.clone(), subscription)).into_iter().collect(),
+            protocols: protocol
+                .map(|name| (name.clone(), subscription))
+                .into_iter()
+                .collect(),
             assignment: stored.assignment,
             parked: Parked::No,
             is_new: false,
@@ -327,9 +370,9 @@ impl Member {
         }
     }
 
-    /// Takes over what the member says about itself now.
-    pub(super) fn update(&mut self, join: Join) {
-        self.instance_id = join.instance_id;
+    /// Takes over what the member says about itself now. Whether it is static was said when it
+    /// entered.
+    pub(super) fn update(&mut self, join: JoinGroup) {
         self.client_id = join.client_id;
         self.client_host = join.client_host;
         self.session_timeout_ms = join.session_timeout_ms;
@@ -378,7 +421,47 @@ impl Member {
     }
 
     pub(super) fn metadata(&self, protocol: Option<&ProtocolName>) -> Bytes {
-        let found = self.protocols.iter().find(|(name, _)| Some(name) == protocol);
-        found.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
+        let found = self
+            .protocols
+            .iter()
+            .find(|(name, _)| Some(name) == protocol);
+        found
+            .map(|(_, metadata)| metadata.clone())
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+impl Group {
+    /// Asserts the invariants of the head of this file.
+    pub(super) fn assert_sound(&self) {
+        let members = &self.members;
+        let is_empty = matches!(self.phase, Phase::Empty);
+        assert!(
+            !is_empty || members.is_empty(),
+            "an empty group has no members: {self:?}"
+        );
+        assert!(
+            self.leader.iter().all(|id| members.contains_key(id)),
+            "who leads: {self:?}"
+        );
+        let held = self.statics.iter().all(|(name, id)| {
+            members
+                .get(id)
+                .is_some_and(|member| member.instance_id.as_ref() == Some(name))
+        });
+        let named = members
+            .values()
+            .filter(|member| member.instance_id.is_some())
+            .count();
+        assert!(
+            held && named == self.statics.len(),
+            "static names: {self:?}"
+        );
+        assert!(
+            members.is_empty() || self.select_protocol().is_some(),
+            "protocols: {self:?}"
+        );
+        assert!(!self.is_blank(), "a blank group is dropped: {self:?}");
     }
 }

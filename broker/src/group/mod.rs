@@ -34,6 +34,8 @@ mod subscription;
 mod turn;
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod scripts;
 
 pub use config::GroupConfig;
@@ -50,7 +52,7 @@ pub use reply::{
     JoinReply, JoinedMember, SyncReply,
 };
 pub use request::{
-    CommitOffsets, CommittedOffset, DeleteOffsets, GroupRequest, Heartbeat, Join, Leave, LeavingMember,
-    ListGroups, OffsetToCommit, OffsetsQuery, Sync,
+    CommitOffsets, CommittedOffset, DeleteOffsets, GroupRequest, Heartbeat, JoinGroup, LeaveGroup,
+    LeavingMember, ListGroups, OffsetToCommit, OffsetsQuery, SyncGroup,
 };
 pub use turn::Effects;

@@ -8,13 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::GroupConfig;
 use super::error::GroupError;
-use super::ids::{Ticket, TopicName};
+use super::ids::{Generation, GroupId, Ticket, TopicName};
 use super::member::{Group, Phase};
 use super::record::GroupRecord;
 use super::reply::{FetchedOffset, FetchedOffsets, GroupReply};
-use super::request::{
-    CommitOffsets, CommittedOffset, DeleteOffsets, OffsetToCommit, OffsetsQuery,
-};
+use super::request::{CommitOffsets, CommittedOffset, DeleteOffsets, OffsetToCommit, OffsetsQuery};
 use super::subscription;
 use super::turn::{Then, Turn};
 use crate::types::PartitionIndex;
@@ -54,7 +52,9 @@ impl Offsets {
         &self,
     ) -> impl Iterator<Item = (&TopicName, PartitionIndex, &CommittedOffset)> {
         self.topics.iter().flat_map(|(topic, partitions)| {
-            partitions.iter().map(move |(partition, value)| (topic, *partition, value))
+            partitions
+                .iter()
+                .map(move |(partition, value)| (topic, *partition, value))
         })
     }
 }
@@ -69,15 +69,22 @@ pub(super) fn commit(
 ) -> Result<Option<Outcomes>, GroupError> {
     match group {
         Some(group) => group.check_commit(turn, &commit)?,
-        None if commit.generation < super::ids::Generation(0) => {}
+        None if commit.generation < Generation(0) => {}
         None => {
-            let current = super::ids::Generation::NONE;
+            let current = Generation::NONE;
             return Err(GroupError::IllegalGeneration { current });
         }
     }
-    let outcomes: Outcomes =
-        commit.offsets.iter().map(|offset| check_metadata(turn.config, offset)).collect();
-    let accepted = commit.offsets.into_iter().zip(&outcomes).filter(|(_, ok)| ok.is_ok());
+    let outcomes: Outcomes = commit
+        .offsets
+        .iter()
+        .map(|offset| check_metadata(turn.config, offset))
+        .collect();
+    let accepted = commit
+        .offsets
+        .into_iter()
+        .zip(&outcomes)
+        .filter(|(_, ok)| ok.is_ok());
     let records: Vec<GroupRecord> = accepted
         .map(|(offset, _)| GroupRecord::Offset {
             group: commit.group.clone(),
@@ -105,7 +112,9 @@ pub(super) fn fetch(group: Option<&Group>, query: OffsetsQuery) -> FetchedOffset
         (Some(partitions), group) => partitions
             .into_iter()
             .map(|(topic, partition)| FetchedOffset {
-                committed: group.and_then(|g| g.offsets.get(topic.as_str(), partition)).cloned(),
+                committed: group
+                    .and_then(|g| g.offsets.get(topic.as_str(), partition))
+                    .cloned(),
                 topic,
                 partition,
             })
@@ -121,12 +130,63 @@ pub(super) fn fetch(group: Option<&Group>, query: OffsetsQuery) -> FetchedOffset
             .collect(),
         (None, None) => Vec::new(),
     };
-    FetchedOffsets { group: query.group, offsets }
+    FetchedOffsets {
+        group: query.group,
+        offsets,
+    }
+}
+
+/// Forgets the offsets of a topic that is gone, those on their way to the log included; they may be
+/// all there is of a group yet.
+pub(super) fn forget_topic(
+    id: &GroupId,
+    group: Option<&Group>,
+    turn: &mut Turn<'_>,
+    topic: &TopicName,
+) {
+    let mut doomed = all_partitions(id, group, turn);
+    doomed.retain(|(of, _)| of == topic);
+    if !doomed.is_empty() {
+        turn.persist(id, tombstones(id, doomed), Then::Nothing);
+    }
+}
+
+/// Every partition with an offset, durable or on its way to the log.
+pub(super) fn all_partitions(
+    id: &GroupId,
+    group: Option<&Group>,
+    turn: &Turn<'_>,
+) -> BTreeSet<(TopicName, PartitionIndex)> {
+    let durable = group.into_iter().flat_map(|group| group.offsets.iter());
+    let durable = durable.map(|(topic, partition, _)| (topic, partition));
+    let all = durable.chain(turn.writes.commits(id));
+    all.map(|(topic, partition)| (topic.clone(), partition))
+        .collect()
+}
+
+/// The records that forget the offsets of `partitions`.
+pub(super) fn tombstones(
+    group: &GroupId,
+    partitions: impl IntoIterator<Item = (TopicName, PartitionIndex)>,
+) -> Vec<GroupRecord> {
+    let tombstones = partitions
+        .into_iter()
+        .map(|(topic, partition)| GroupRecord::Offset {
+            group: group.clone(),
+            topic,
+            partition,
+            value: None,
+        });
+    tombstones.collect()
 }
 
 fn check_metadata(config: &GroupConfig, offset: &OffsetToCommit) -> Result<(), GroupError> {
     let (bytes, limit) = (offset.metadata.len(), config.offset_metadata_bytes_max);
-    if bytes > limit { Err(GroupError::OffsetMetadataTooLarge { bytes, limit }) } else { Ok(()) }
+    if bytes > limit {
+        Err(GroupError::OffsetMetadataTooLarge { bytes, limit })
+    } else {
+        Ok(())
+    }
 }
 
 impl Group {
@@ -157,17 +217,8 @@ impl Group {
             return Ok(Some(outcomes));
         }
         let then = Then::Reply(ticket, GroupReply::DeleteOffsets(outcomes));
-        turn.persist(&self.id, self.tombstones(doomed), then);
+        turn.persist(&self.id, tombstones(&self.id, doomed), then);
         Ok(None)
-    }
-
-    /// Forgets the offsets of a topic that is gone, those on their way to the log included.
-    pub(super) fn forget_topic(&self, turn: &mut Turn<'_>, topic: &TopicName) {
-        let doomed = self.all_partitions(turn).into_iter().filter(|(of, _)| of == topic);
-        let doomed = doomed.collect::<Vec<_>>();
-        if !doomed.is_empty() {
-            turn.persist(&self.id, self.tombstones(doomed), Then::Nothing);
-        }
     }
 
     /// Forgets what has outlived its retention, and the group itself if it is empty and holds
@@ -175,37 +226,20 @@ impl Group {
     pub(super) fn expire_offsets(&self, turn: &mut Turn<'_>) {
         let doomed = self.outlived(turn);
         let all_go = self.offsets.iter().count() == doomed.len();
-        let mut records = self.tombstones(doomed);
+        let mut records = tombstones(&self.id, doomed);
         if all_go && matches!(self.phase, Phase::Empty) && self.pending.is_empty() && self.stored {
-            records.push(GroupRecord::Group { group: self.id.clone(), value: None });
+            records.push(GroupRecord::Group {
+                group: self.id.clone(),
+                value: None,
+            });
         }
         if !records.is_empty() {
             turn.persist(&self.id, records, Then::Nothing);
         }
     }
 
-    /// Every partition with an offset, durable or on its way to the log.
-    pub(super) fn all_partitions(&self, turn: &Turn<'_>) -> BTreeSet<(TopicName, PartitionIndex)> {
-        let durable = self.offsets.iter().map(|(topic, partition, _)| (topic.clone(), partition));
-        let coming = turn.writes.commits(&self.id);
-        durable.chain(coming.map(|(topic, partition)| (topic.clone(), partition))).collect()
-    }
-
-    pub(super) fn tombstones(
-        &self,
-        partitions: impl IntoIterator<Item = (TopicName, PartitionIndex)>,
-    ) -> Vec<GroupRecord> {
-        let tombstones = partitions.into_iter().map(|(topic, partition)| GroupRecord::Offset {
-            group: self.id.clone(),
-            topic,
-            partition,
-            value: None,
-        });
-        tombstones.collect()
-    }
-
     fn check_commit(&mut self, turn: &Turn<'_>, commit: &CommitOffsets) -> Result<(), GroupError> {
-        let of_no_generation = commit.generation < super::ids::Generation(0);
+        let of_no_generation = commit.generation < Generation(0);
         let is_empty = matches!(self.phase, Phase::Empty);
         if of_no_generation && is_empty {
             return Ok(());
@@ -227,27 +261,43 @@ impl Group {
     /// from the commit (KIP-211).
     fn outlived(&self, turn: &Turn<'_>) -> Vec<(TopicName, PartitionIndex)> {
         let subscribed = self.subscribed_topics();
-        let is_old = |since: i64| turn.now.0.saturating_sub(since) >= turn.config.offsets_retention_ms;
-        let outlived = self.offsets.iter().filter(|(topic, _, value)| match self.phase {
-            Phase::Empty => is_old(value.committed_at.0.max(self.phase_since.0)),
-            Phase::Stable { .. } => {
-                let read = subscribed.as_ref().is_none_or(|topics| topics.contains(topic.as_str()));
-                !read && is_old(value.committed_at.0)
-            }
-            Phase::Preparing { .. } | Phase::Completing { .. } => false,
-        });
-        outlived.map(|(topic, partition, _)| (topic.clone(), partition)).collect()
+        let is_old =
+            |since: i64| turn.now.0.saturating_sub(since) >= turn.config.offsets_retention_ms;
+        let outlived = self
+            .offsets
+            .iter()
+            .filter(|(topic, _, value)| match self.phase {
+                Phase::Empty => is_old(value.committed_at.0.max(self.phase_since.0)),
+                Phase::Stable { .. } => {
+                    let read = subscribed
+                        .as_ref()
+                        .is_none_or(|topics| topics.contains(topic.as_str()));
+                    !read && is_old(value.committed_at.0)
+                }
+                Phase::Preparing { .. } | Phase::Completing { .. } => false,
+            });
+        outlived
+            .map(|(topic, partition, _)| (topic.clone(), partition))
+            .collect()
     }
 
     /// The topics that the members read, `None` if that cannot be told: the group is not one of
     /// consumers, or a member's metadata is its own.
     fn subscribed_topics(&self) -> Option<BTreeSet<String>> {
-        if self.protocol_type.as_ref().is_none_or(|kind| kind.as_str() != "consumer") {
+        if self
+            .protocol_type
+            .as_ref()
+            .is_none_or(|kind| kind.as_str() != "consumer")
+        {
             return None;
         }
         let mut all = BTreeSet::new();
         for (_, metadata) in self.members.values().flat_map(|member| &member.protocols) {
-            all.extend(subscription::topics(metadata)?.into_iter().map(str::to_owned));
+            all.extend(
+                subscription::topics(metadata)?
+                    .into_iter()
+                    .map(str::to_owned),
+            );
         }
         Some(all)
     }

@@ -43,7 +43,9 @@ impl Group {
 
     /// Removes a member and answers what it was parked on. The caller says how the group goes on.
     pub(super) fn remove(&mut self, turn: &mut Turn<'_>, id: &MemberId) {
-        let Some(mut member) = self.members.remove(id) else { return };
+        let Some(mut member) = self.members.remove(id) else {
+            return;
+        };
         if let Some(instance) = &member.instance_id {
             self.statics.remove(instance);
         }
@@ -57,7 +59,13 @@ impl Group {
 
     /// Ends the join phase if nobody is missing and no gathering is under way.
     pub(super) fn complete_if_all_joined(&mut self, turn: &mut Turn<'_>) {
-        let gathers = matches!(self.phase, Phase::Preparing { gathering: Some(_), .. });
+        let gathers = matches!(
+            self.phase,
+            Phase::Preparing {
+                gathering: Some(_),
+                ..
+            }
+        );
         let all_joined = self.pending.is_empty() && self.members.values().all(Member::is_joining);
         if !gathers && all_joined {
             self.complete_join_phase(turn);
@@ -68,9 +76,10 @@ impl Group {
     pub(super) fn end_phase(&mut self, turn: &mut Turn<'_>) {
         match self.phase {
             Phase::Empty => {}
-            Phase::Preparing { gathering: Some(gathering), .. }
-                if gathering.newcomer && gathering.remaining_ms > 0 =>
-            {
+            Phase::Preparing {
+                gathering: Some(gathering),
+                ..
+            } if gathering.newcomer && gathering.remaining_ms > 0 => {
                 self.gather_on(turn, gathering.remaining_ms);
             }
             Phase::Preparing { .. } => self.complete_join_phase(turn),
@@ -85,7 +94,9 @@ impl Group {
         token: Token,
         outcome: Result<BTreeMap<MemberId, Bytes>, GroupError>,
     ) {
-        let Phase::Completing { until, storing } = self.phase else { return };
+        let Phase::Completing { until, storing } = self.phase else {
+            return;
+        };
         if storing != Some(token) {
             return;
         }
@@ -95,11 +106,19 @@ impl Group {
                     member.assignment = assignments.remove(id).unwrap_or_default();
                 }
                 let all_synced = self.members.values().all(|member| member.synced);
-                self.enter_phase(turn, Phase::Stable { until: (!all_synced).then_some(until) });
+                self.enter_phase(
+                    turn,
+                    Phase::Stable {
+                        until: (!all_synced).then_some(until),
+                    },
+                );
                 Ok(())
             }
             Err(error) => {
-                self.phase = Phase::Completing { until, storing: None };
+                self.phase = Phase::Completing {
+                    until,
+                    storing: None,
+                };
                 Err(error)
             }
         };
@@ -119,7 +138,10 @@ impl Group {
             assignment: assignment_of(member),
         });
         GroupMetadata {
-            protocol_type: self.protocol_type.clone().unwrap_or_else(|| ProtocolType::from("")),
+            protocol_type: self
+                .protocol_type
+                .clone()
+                .unwrap_or_else(|| ProtocolType::from("")),
             generation: self.generation,
             protocol: self.protocol.clone(),
             leader: self.leader.clone(),
@@ -137,7 +159,10 @@ impl Group {
         then: Then,
     ) -> Token {
         self.stored = true;
-        let record = GroupRecord::Group { group: self.id.clone(), value: Some(metadata) };
+        let record = GroupRecord::Group {
+            group: self.id.clone(),
+            value: Some(metadata),
+        };
         turn.persist(&self.id, vec![record], then)
     }
 
@@ -148,20 +173,38 @@ impl Group {
         let delay_ms = turn.config.initial_rebalance_delay_ms;
         let starts_from_empty = matches!(self.phase, Phase::Empty);
         if starts_from_empty && delay_ms > 0 {
-            self.enter_phase(turn, Phase::Preparing { until: turn.now, gathering: None });
+            self.enter_phase(
+                turn,
+                Phase::Preparing {
+                    until: turn.now,
+                    gathering: None,
+                },
+            );
             self.gather_on(turn, self.rebalance_timeout_ms());
         } else {
             let until = turn.after_ms(self.rebalance_timeout_ms());
-            self.enter_phase(turn, Phase::Preparing { until, gathering: None });
+            self.enter_phase(
+                turn,
+                Phase::Preparing {
+                    until,
+                    gathering: None,
+                },
+            );
             self.complete_if_all_joined(turn);
         }
     }
 
     fn gather_on(&mut self, turn: &Turn<'_>, remaining_ms: i32) {
         let wait_ms = turn.config.initial_rebalance_delay_ms.min(remaining_ms);
-        let gathering = Gathering { newcomer: false, remaining_ms: remaining_ms - wait_ms };
+        let gathering = Gathering {
+            newcomer: false,
+            remaining_ms: remaining_ms - wait_ms,
+        };
         let until = turn.after_ms(wait_ms);
-        self.phase = Phase::Preparing { until, gathering: Some(gathering) };
+        self.phase = Phase::Preparing {
+            until,
+            gathering: Some(gathering),
+        };
     }
 
     fn complete_join_phase(&mut self, turn: &mut Turn<'_>) {
@@ -180,7 +223,10 @@ impl Group {
             let Some(joined) = joined.map(|member| member.id.clone()) else {
                 // Only static members are left, none of them back: their sessions decide.
                 let until = turn.after_ms(self.rebalance_timeout_ms());
-                self.phase = Phase::Preparing { until, gathering: None };
+                self.phase = Phase::Preparing {
+                    until,
+                    gathering: None,
+                };
                 return;
             };
             self.leader = Some(joined);
@@ -188,7 +234,13 @@ impl Group {
         self.generation = self.generation.next();
         self.protocol = self.select_protocol();
         let until = turn.after_ms(self.rebalance_timeout_ms());
-        self.enter_phase(turn, Phase::Completing { until, storing: None });
+        self.enter_phase(
+            turn,
+            Phase::Completing {
+                until,
+                storing: None,
+            },
+        );
         self.answer_joins(turn);
     }
 
@@ -208,7 +260,9 @@ impl Group {
         }
         for id in self.members.keys().cloned().collect::<Vec<_>>() {
             let reply = self.joined(&id);
-            let Some(member) = self.members.get_mut(&id) else { continue };
+            let Some(member) = self.members.get_mut(&id) else {
+                continue;
+            };
             if let Some(ticket) = member.park(Parked::No) {
                 member.touch(turn.now);
                 member.is_new = false;
@@ -221,7 +275,9 @@ impl Group {
         let mut answers = Vec::new();
         for member in self.members.values() {
             if let Parked::Sync(ticket) = member.parked {
-                let reply = outcome.clone().map(|()| GroupReply::Sync(self.synced(member)));
+                let reply = outcome
+                    .clone()
+                    .map(|()| GroupReply::Sync(self.synced(member)));
                 answers.push((member.id.clone(), ticket, reply));
             }
         }

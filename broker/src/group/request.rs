@@ -14,13 +14,13 @@ use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 #[derive(Clone, Debug)]
 pub enum GroupRequest {
     /// Enter a group or take part in its rebalance; waits for the others.
-    Join(Join),
+    Join(JoinGroup),
     /// Give (the leader) or fetch (the others) the assignments of a generation; waits for them.
-    Sync(Sync),
+    Sync(SyncGroup),
     /// Say that the member is alive.
     Heartbeat(Heartbeat),
     /// Take members out of a group.
-    Leave(Leave),
+    Leave(LeaveGroup),
     /// Store how far partitions have been read.
     CommitOffsets(CommitOffsets),
     /// Ask how far partitions have been read, for several groups at once.
@@ -37,7 +37,7 @@ pub enum GroupRequest {
 
 /// JoinGroup, API key 11.
 #[derive(Clone, Debug)]
-pub struct Join {
+pub struct JoinGroup {
     /// The group.
     pub group: GroupId,
     /// The member; empty on its first request.
@@ -64,7 +64,7 @@ pub struct Join {
 
 /// SyncGroup, API key 14.
 #[derive(Clone, Debug)]
-pub struct Sync {
+pub struct SyncGroup {
     /// The group.
     pub group: GroupId,
     /// The member.
@@ -96,7 +96,7 @@ pub struct Heartbeat {
 
 /// LeaveGroup, API key 13.
 #[derive(Clone, Debug)]
-pub struct Leave {
+pub struct LeaveGroup {
     /// The group.
     pub group: GroupId,
     /// Who leaves; before version 3 exactly one.

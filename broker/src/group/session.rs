@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::error::GroupError;
-use super::ids::{MemberId, Ticket};
+use super::ids::{MemberId, Ticket, Token};
 use super::member::{Group, Parked, Phase};
 use super::reply::SyncReply;
-use super::request::{Heartbeat, Leave, LeavingMember, Sync};
+use super::request::{Heartbeat, LeaveGroup, LeavingMember, SyncGroup};
 use super::turn::{Then, Turn};
 
 impl Group {
@@ -20,7 +20,7 @@ impl Group {
         &mut self,
         turn: &mut Turn<'_>,
         ticket: Ticket,
-        sync: Sync,
+        sync: SyncGroup,
     ) -> Result<Option<SyncReply>, GroupError> {
         self.check_sync(turn, &sync)?;
         let Some(member) = self.members.get_mut(&sync.member_id) else {
@@ -36,7 +36,10 @@ impl Group {
                 }
                 if self.leader.as_ref() == Some(&sync.member_id) && storing.is_none() {
                     let token = self.store_assignments(turn, sync.assignments);
-                    self.phase = Phase::Completing { until, storing: Some(token) };
+                    self.phase = Phase::Completing {
+                        until,
+                        storing: Some(token),
+                    };
                 }
                 Ok(None)
             }
@@ -44,8 +47,13 @@ impl Group {
                 member.synced = true;
                 member.touch(turn.now);
                 let all_synced = self.members.values().all(|member| member.synced);
-                self.phase = Phase::Stable { until: until.filter(|_| !all_synced) };
-                Ok(self.members.get(&sync.member_id).map(|member| self.synced(member)))
+                self.phase = Phase::Stable {
+                    until: until.filter(|_| !all_synced),
+                };
+                Ok(self
+                    .members
+                    .get(&sync.member_id)
+                    .map(|member| self.synced(member)))
             }
         }
     }
@@ -71,10 +79,13 @@ impl Group {
     pub(super) fn leave(
         &mut self,
         turn: &mut Turn<'_>,
-        leave: &Leave,
+        leave: &LeaveGroup,
     ) -> Vec<Result<(), GroupError>> {
         let members_before = self.members.len();
-        let leaving = leave.members.iter().map(|member| self.leave_one(turn, member));
+        let leaving = leave
+            .members
+            .iter()
+            .map(|member| self.leave_one(turn, member));
         let outcomes = leaving.collect();
         self.go_on(turn, members_before);
         outcomes
@@ -82,7 +93,10 @@ impl Group {
 
     /// Does what is due by now: removes dead members and ids nobody came back for, ends phases.
     pub(super) fn expire(&mut self, turn: &mut Turn<'_>) {
-        let dead = self.members.values().filter(|m| m.deadline().is_some_and(|at| at <= turn.now));
+        let dead = self
+            .members
+            .values()
+            .filter(|m| m.deadline().is_some_and(|at| at <= turn.now));
         let dead: Vec<MemberId> = dead.map(|member| member.id.clone()).collect();
         let members_before = self.members.len();
         for id in &dead {
@@ -116,7 +130,7 @@ impl Group {
         }
     }
 
-    fn check_sync(&self, turn: &Turn<'_>, sync: &Sync) -> Result<(), GroupError> {
+    fn check_sync(&self, turn: &Turn<'_>, sync: &SyncGroup) -> Result<(), GroupError> {
         self.check_member(&sync.member_id, sync.instance_id.as_ref())?;
         self.check_generation(sync.generation)?;
         let other_type = sync.protocol_type.is_some() && sync.protocol_type != self.protocol_type;
@@ -124,7 +138,11 @@ impl Group {
         if other_type || other_protocol {
             return Err(GroupError::InconsistentProtocol);
         }
-        let bytes = sync.assignments.iter().map(|(id, work)| id.as_str().len() + work.len()).sum();
+        let bytes = sync
+            .assignments
+            .iter()
+            .map(|(id, work)| id.as_str().len() + work.len())
+            .sum();
         let limit = turn.config.assignments_bytes_max;
         if bytes > limit {
             return Err(GroupError::MetadataTooLarge { bytes, limit });
@@ -136,7 +154,7 @@ impl Group {
         &mut self,
         turn: &mut Turn<'_>,
         assignments: Vec<(MemberId, Bytes)>,
-    ) -> super::ids::Token {
+    ) -> Token {
         let assignments: BTreeMap<MemberId, Bytes> = assignments.into_iter().collect();
         let metadata =
             self.metadata(|member| assignments.get(&member.id).cloned().unwrap_or_default());
@@ -148,7 +166,11 @@ impl Group {
         turn: &mut Turn<'_>,
         leaving: &LeavingMember,
     ) -> Result<(), GroupError> {
-        let by_name = leaving.instance_id.as_ref().and_then(|name| self.statics.get(name)).cloned();
+        let by_name = leaving
+            .instance_id
+            .as_ref()
+            .and_then(|name| self.statics.get(name))
+            .cloned();
         let id = match (&leaving.instance_id, by_name) {
             (Some(_), Some(holder)) if leaving.member_id.is_empty() => holder,
             _ => leaving.member_id.clone(),

@@ -20,7 +20,12 @@ mod tests {
     fn topics_are_read_and_nonsense_is_not() {
         let two = b"\0\x01\0\0\0\x02\0\x01a\0\x02bc\xff\xff\xff\xff";
         assert_eq!(topics(two), Some(vec!["a", "bc"]));
-        for nonsense in [&b""[..], b"\0\0\x7f\xff\xff\xff", b"\0\0\0\0\0\x01\0\x05ab", b"ma"] {
+        for nonsense in [
+            &b""[..],
+            b"\0\0\x7f\xff\xff\xff",
+            b"\0\0\0\0\0\x01\0\x05ab",
+            b"ma",
+        ] {
             assert_eq!(topics(nonsense), None, "{nonsense:?}");
         }
     }

@@ -9,7 +9,7 @@ use super::config::GroupConfig;
 use super::error::GroupError;
 use super::ids::{GroupId, MemberId, Ticket, Token, TopicName};
 use super::record::{GroupRecord, partition_of};
-use super::reply::GroupReply;
+use super::reply::{GroupReply, JoinReply};
 use crate::types::{PartitionIndex, TimestampMs};
 use bytes::Bytes;
 
@@ -42,12 +42,23 @@ impl Turn<'_> {
     }
 
     /// Appends `records`; `then` happens once they are durable.
-    pub(super) fn persist(&mut self, group: &GroupId, records: Vec<GroupRecord>, then: Then) -> Token {
+    pub(super) fn persist(
+        &mut self,
+        group: &GroupId,
+        records: Vec<GroupRecord>,
+        then: Then,
+    ) -> Token {
         let token = Token(self.writes.next_token);
         self.writes.next_token += 1;
         let partition = partition_of(group, self.config.offsets_partitions);
-        self.effects.persist.push((token, partition, records.clone()));
-        let write = Write { group: group.clone(), records, then };
+        self.effects
+            .persist
+            .push((token, partition, records.clone()));
+        let write = Write {
+            group: group.clone(),
+            records,
+            then,
+        };
         self.writes.in_flight.insert(token, write);
         token
     }
@@ -79,13 +90,21 @@ impl Writes {
         &'a self,
         group: &'a GroupId,
     ) -> impl Iterator<Item = (&'a TopicName, PartitionIndex)> {
-        let of_group = self.in_flight.values().filter(move |write| write.group == *group);
-        of_group.flat_map(|write| &write.records).filter_map(|record| match record {
-            GroupRecord::Offset { topic, partition, value: Some(_), .. } => {
-                Some((topic, *partition))
-            }
-            GroupRecord::Offset { value: None, .. } | GroupRecord::Group { .. } => None,
-        })
+        let of_group = self
+            .in_flight
+            .values()
+            .filter(move |write| write.group == *group);
+        of_group
+            .flat_map(|write| &write.records)
+            .filter_map(|record| match record {
+                GroupRecord::Offset {
+                    topic,
+                    partition,
+                    value: Some(_),
+                    ..
+                } => Some((topic, *partition)),
+                GroupRecord::Offset { value: None, .. } | GroupRecord::Group { .. } => None,
+            })
     }
 }
 
@@ -103,6 +122,8 @@ pub(super) enum Then {
     Nothing,
     /// The request is answered; if the append failed, with that.
     Reply(Ticket, GroupReply),
+    /// A static member's successor joins the generation it found, if both are still there.
+    Succeed(Ticket, JoinReply),
     /// The generation whose leader sent these gets its assignments.
     Assign(BTreeMap<MemberId, Bytes>),
 }

@@ -20,10 +20,10 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
-    CommitOffsets, Effects, Generation, GroupConfig, GroupId, GroupMachine, GroupRecord,
-    GroupRequest, Heartbeat, InstanceId, Join, KeyValue, Leave, LeavingMember, ListGroups, MemberId,
-    DeleteOffsets, OffsetToCommit, OffsetsQuery, ProtocolName, ProtocolType, StoreFailed, Sync,
-    Ticket, Token, TopicName,
+    CommitOffsets, DeleteOffsets, Effects, Generation, GroupConfig, GroupId, GroupMachine,
+    GroupRecord, GroupRequest, Heartbeat, InstanceId, JoinGroup, KeyValue, LeaveGroup,
+    LeavingMember, ListGroups, MemberId, OffsetToCommit, OffsetsQuery, ProtocolName, ProtocolType,
+    StoreFailed, SyncGroup, Ticket, Token, TopicName,
 };
 use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 
@@ -77,9 +77,17 @@ fn tell(name: &str, story: &str) {
             writeln!(told, "> {event}").unwrap();
         }
     }
-    assert!(world.asked.is_empty(), "{name}: unanswered at the end: {:?}", world.asked);
+    assert!(
+        world.asked.is_empty(),
+        "{name}: unanswered at the end: {:?}",
+        world.asked
+    );
     if let Some(directory) = std::env::var_os("UPDATE_STORIES") {
-        std::fs::write(std::path::Path::new(&directory).join(name.to_owned() + ".txt"), &told).unwrap();
+        std::fs::write(
+            std::path::Path::new(&directory).join(name.to_owned() + ".txt"),
+            &told,
+        )
+        .unwrap();
     } else {
         assert_eq!(told, story, "story {name} goes differently");
     }
@@ -204,7 +212,10 @@ impl World {
 
     fn take(&mut self, effects: Effects) {
         for (ticket, outcome) in effects.replies {
-            let who = self.asked.remove(&ticket).expect("each ticket is answered once");
+            let who = self
+                .asked
+                .remove(&ticket)
+                .expect("each ticket is answered once");
             let shown = self.show(&who, outcome);
             self.events.push(format!("{who} {shown}"));
         }
@@ -249,7 +260,8 @@ impl World {
         self.tickets += 1_000;
         self.machine = machine(self.config.clone(), self.tickets);
         for (key, value) in &self.log {
-            self.machine.replay(GroupRecord::decode(key, value.as_deref()).unwrap());
+            self.machine
+                .replay(GroupRecord::decode(key, value.as_deref()).unwrap());
         }
         self.machine.loaded(self.now);
     }
@@ -259,6 +271,8 @@ impl World {
             let value: i32 = value.parse().unwrap();
             let limit = usize::try_from(value).unwrap();
             match *name {
+                "retention_ms" => self.config.offsets_retention_ms = value.into(),
+                "check_ms" => self.config.retention_check_interval_ms = value.into(),
                 "delay_ms" => self.config.initial_rebalance_delay_ms = value,
                 "members_max" => self.config.members_max = limit,
                 "groups_max" => self.config.groups_max = limit,
@@ -276,7 +290,12 @@ impl World {
         let group = GroupId::from(words.take("group").unwrap_or("g"));
         let request = match first {
             "fetch" => {
-                let named = || words.plain[1..].iter().map(|name| partition(name)).collect();
+                let named = || {
+                    words.plain[1..]
+                        .iter()
+                        .map(|name| partition(name))
+                        .collect()
+                };
                 let partitions = (!words.flag("all")).then(named);
                 GroupRequest::FetchOffsets(vec![OffsetsQuery { group, partitions }])
             }
@@ -288,7 +307,10 @@ impl World {
             "delete" => GroupRequest::DeleteGroup(GroupId::from(words.plain[1])),
             "delete-offsets" => GroupRequest::DeleteOffsets(DeleteOffsets {
                 group,
-                partitions: words.plain[1..].iter().map(|name| partition(name)).collect(),
+                partitions: words.plain[1..]
+                    .iter()
+                    .map(|name| partition(name))
+                    .collect(),
             }),
             "leaves" => {
                 let labels = words.plain[1..].iter();
@@ -296,7 +318,10 @@ impl World {
                     member_id: self.labelled(label),
                     instance_id: None,
                 });
-                GroupRequest::Leave(Leave { group, members: members.collect() })
+                GroupRequest::Leave(LeaveGroup {
+                    group,
+                    members: members.collect(),
+                })
             }
             client => self.client_request(client, group, words),
         };
@@ -306,8 +331,12 @@ impl World {
     fn client_request(&self, client: &str, group: GroupId, mut words: Words<'_>) -> GroupRequest {
         let none = (MemberId::from(""), Generation::NONE);
         let (known_id, known_generation) = self.known.get(client).cloned().unwrap_or(none);
-        let member_id = words.take("as").map_or(known_id, |label| self.labelled(label));
-        let generation = words.take("generation").map(|n| Generation(n.parse().unwrap()));
+        let member_id = words
+            .take("as")
+            .map_or(known_id, |label| self.labelled(label));
+        let generation = words
+            .take("generation")
+            .map(|n| Generation(n.parse().unwrap()));
         let generation = generation.unwrap_or(known_generation);
         let instance_id = words.take("instance").map(InstanceId::from);
         match words.plain[1] {
@@ -315,10 +344,12 @@ impl World {
             "syncs" => {
                 let protocol_type = words.take("type").map(ProtocolType::from);
                 let protocol = words.take("protocol").map(ProtocolName::from);
-                let assignments =
-                    words.named.iter().map(|(label, work)| (self.labelled(label), text(work)));
+                let assignments = words
+                    .named
+                    .iter()
+                    .map(|(label, work)| (self.labelled(label), text(work)));
                 let assignments = assignments.collect();
-                GroupRequest::Sync(Sync {
+                GroupRequest::Sync(SyncGroup {
                     group,
                     member_id,
                     instance_id,
@@ -328,22 +359,40 @@ impl World {
                     assignments,
                 })
             }
-            "beats" => {
-                GroupRequest::Heartbeat(Heartbeat { group, member_id, instance_id, generation })
-            }
+            "beats" => GroupRequest::Heartbeat(Heartbeat {
+                group,
+                member_id,
+                instance_id,
+                generation,
+            }),
             "leaves" => {
-                let members = vec![LeavingMember { member_id, instance_id }];
-                GroupRequest::Leave(Leave { group, members })
+                let members = vec![LeavingMember {
+                    member_id,
+                    instance_id,
+                }];
+                GroupRequest::Leave(LeaveGroup { group, members })
             }
             "commits" => {
                 let offsets = offsets(&mut words);
-                let commit = CommitOffsets { group, member_id, instance_id, generation, offsets };
+                let commit = CommitOffsets {
+                    group,
+                    member_id,
+                    instance_id,
+                    generation,
+                    offsets,
+                };
                 GroupRequest::CommitOffsets(commit)
             }
             "commits-alone" => {
                 let (member_id, generation) = (MemberId::from(""), Generation::NONE);
                 let offsets = offsets(&mut words);
-                let commit = CommitOffsets { group, member_id, instance_id, generation, offsets };
+                let commit = CommitOffsets {
+                    group,
+                    member_id,
+                    instance_id,
+                    generation,
+                    offsets,
+                };
                 GroupRequest::CommitOffsets(commit)
             }
             other => panic!("{client} {other}?"),
@@ -360,7 +409,10 @@ impl World {
             return label.clone();
         }
         let client = id.as_str().split('-').next().unwrap_or_default().to_owned();
-        let earlier = self.labels.iter().filter(|(known, _)| known.as_str().starts_with(&client));
+        let earlier = self
+            .labels
+            .iter()
+            .filter(|(known, _)| known.as_str().starts_with(&client));
         let label = match earlier.count() {
             0 => client,
             before => format!("{client}{}", before + 1),
@@ -384,13 +436,17 @@ fn join(
     member_id: MemberId,
     instance_id: Option<InstanceId>,
     mut words: Words<'_>,
-) -> Join {
+) -> JoinGroup {
     let session_ms = duration_ms(words.take("session").unwrap_or("10s"));
     let rebalance_ms = duration_ms(words.take("rebalance").unwrap_or("60s"));
-    let says = words.take("says").map_or_else(|| format!("m{client}"), str::to_owned);
-    let metadata = words.take("topics").map_or_else(|| text(&says), subscription);
+    let says = words
+        .take("says")
+        .map_or_else(|| format!("m{client}"), str::to_owned);
+    let metadata = words
+        .take("topics")
+        .map_or_else(|| text(&says), subscription);
     let protocols = words.take("protocols").unwrap_or("range").split(',');
-    Join {
+    JoinGroup {
         group,
         member_id,
         instance_id,
@@ -399,7 +455,9 @@ fn join(
         session_timeout_ms: i32::try_from(session_ms).unwrap(),
         rebalance_timeout_ms: i32::try_from(rebalance_ms).unwrap(),
         protocol_type: words.take("type").unwrap_or("consumer").into(),
-        protocols: protocols.map(|name| (name.into(), metadata.clone())).collect(),
+        protocols: protocols
+            .map(|name| (name.into(), metadata.clone()))
+            .collect(),
         requires_known_member: words.flag("dance"),
         supports_skip_assignment: words.flag("skip"),
     }
@@ -455,5 +513,9 @@ fn duration_ms(text: &str) -> i64 {
 }
 
 fn shown_ms(ms: i64) -> String {
-    if ms % 1_000 == 0 { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
+    if ms % 1_000 == 0 {
+        format!("{}s", ms / 1_000)
+    } else {
+        format!("{ms}ms")
+    }
 }

@@ -14,22 +14,29 @@ impl World {
         match outcome {
             Err(GroupError::MemberIdRequired { member_id }) => {
                 let generation = super::Generation::NONE;
-                self.known.insert(who.to_owned(), (member_id.clone(), generation));
+                self.known
+                    .insert(who.to_owned(), (member_id.clone(), generation));
                 format!("must know its id: {}", self.label(&member_id))
             }
             Err(error) => format!("refused: {error}"),
             Ok(GroupReply::Join(reply)) => self.show_join(who, &reply),
             Ok(GroupReply::Sync(reply)) => {
-                format!("synced protocol={} assignment={}", reply.protocol, shown(&reply.assignment))
+                format!(
+                    "synced protocol={} assignment={}",
+                    reply.protocol,
+                    shown(&reply.assignment)
+                )
             }
             Ok(GroupReply::Heartbeat) => "lives".to_owned(),
             Ok(GroupReply::Leave(outcomes)) => format!("left: {}", show_outcomes(&outcomes)),
             Ok(GroupReply::CommitOffsets(outcomes)) => {
                 format!("committed: {}", show_outcomes(&outcomes))
             }
-            Ok(GroupReply::FetchOffsets(groups)) => {
-                groups.iter().map(show_offsets).collect::<Vec<_>>().join(" | ")
-            }
+            Ok(GroupReply::FetchOffsets(groups)) => groups
+                .iter()
+                .map(show_offsets)
+                .collect::<Vec<_>>()
+                .join(" | "),
             Ok(GroupReply::Describe(groups)) => {
                 let groups = groups.into_iter().map(|group| match group {
                     Ok(group) => self.show_description(&group),
@@ -37,9 +44,13 @@ impl World {
                 });
                 groups.collect::<Vec<_>>().join(" | ")
             }
-            Ok(GroupReply::List(groups)) => {
-                groups.iter().map(show_listing).collect::<Vec<_>>().join(", ")
-            }
+            Ok(GroupReply::List(groups)) => or_none(
+                groups
+                    .iter()
+                    .map(show_listing)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            ),
             Ok(GroupReply::DeleteGroup) => "done".to_owned(),
             Ok(GroupReply::DeleteOffsets(outcomes)) => show_outcomes(&outcomes),
         }
@@ -47,12 +58,20 @@ impl World {
 
     pub(super) fn show_record(&mut self, record: &GroupRecord) -> String {
         match record {
-            GroupRecord::Offset { group, topic, partition, value } => match value {
+            GroupRecord::Offset {
+                group,
+                topic,
+                partition,
+                value,
+            } => match value {
                 Some(value) => format!("{group} {topic}-{partition}={}", value.offset),
                 None => format!("{group} {topic}-{partition} forgotten"),
             },
             GroupRecord::Group { group, value: None } => format!("{group} deleted"),
-            GroupRecord::Group { group, value: Some(metadata) } => {
+            GroupRecord::Group {
+                group,
+                value: Some(metadata),
+            } => {
                 format!("{group} {}", self.show_metadata(metadata))
             }
         }
@@ -60,14 +79,19 @@ impl World {
 
     fn show_metadata(&mut self, metadata: &GroupMetadata) -> String {
         let members = metadata.members.iter().map(|member| {
-            format!("{}:{}", self.label(&member.member_id), shown(&member.assignment))
+            format!(
+                "{}:{}",
+                self.label(&member.member_id),
+                shown(&member.assignment)
+            )
         });
         let members = members.collect::<Vec<_>>().join(" ");
         format!("generation={} members=[{members}]", metadata.generation)
     }
 
     fn show_join(&mut self, who: &str, reply: &JoinReply) -> String {
-        self.known.insert(who.to_owned(), (reply.member_id.clone(), reply.generation));
+        self.known
+            .insert(who.to_owned(), (reply.member_id.clone(), reply.generation));
         let (id, leader) = (self.label(&reply.member_id), self.label(&reply.leader));
         let mut text = format!(
             "joined as {id} generation={} protocol={} leader={leader}",
@@ -75,7 +99,11 @@ impl World {
         );
         if !reply.members.is_empty() {
             let members = reply.members.iter().map(|member| {
-                format!("{}:{}", self.label(&member.member_id), shown(&member.metadata))
+                format!(
+                    "{}:{}",
+                    self.label(&member.member_id),
+                    shown(&member.metadata)
+                )
             });
             text += &format!(" members=[{}]", members.collect::<Vec<_>>().join(" "));
         }
@@ -90,32 +118,59 @@ impl World {
             let instance = member.instance_id.as_ref().map(|name| format!("({name})"));
             let label = self.label(&member.member_id);
             let (says, has) = (shown(&member.metadata), shown(&member.assignment));
-            format!("{label}{} says {says} has {has}", instance.unwrap_or_default())
+            format!(
+                "{label}{} says {says} has {has}",
+                instance.unwrap_or_default()
+            )
         });
         let members = members.collect::<Vec<_>>().join(", ");
-        let kind = group.protocol_type.as_ref().map_or("none", |kind| kind.as_str());
+        let kind = group
+            .protocol_type
+            .as_ref()
+            .map_or("none", |kind| kind.as_str());
         let protocol = group.protocol.as_ref().map_or("none", |name| name.as_str());
-        format!("{} {} type={kind} protocol={protocol} members=[{members}]", group.group, group.state)
+        format!(
+            "{} {} type={kind} protocol={protocol} members=[{members}]",
+            group.group, group.state
+        )
     }
 }
 
 fn show_listing(group: &GroupListing) -> String {
-    let kind = group.protocol_type.as_ref().map_or("none", |kind| kind.as_str());
+    let kind = group
+        .protocol_type
+        .as_ref()
+        .map_or("none", |kind| kind.as_str());
     format!("{} {} type={kind}", group.group, group.state)
 }
 
 fn show_offsets(fetched: &FetchedOffsets) -> String {
-    let offsets = fetched.offsets.iter().map(|fetched| match &fetched.committed {
-        None => format!("{}-{}=none", fetched.topic, fetched.partition),
-        Some(value) if value.metadata.is_empty() => {
-            format!("{}-{}={}", fetched.topic, fetched.partition, value.offset)
-        }
-        Some(value) => {
-            let (offset, note) = (value.offset, &value.metadata);
-            format!("{}-{}={offset} ({note})", fetched.topic, fetched.partition)
-        }
-    });
-    format!("{}: {}", fetched.group, offsets.collect::<Vec<_>>().join(" "))
+    let offsets = fetched
+        .offsets
+        .iter()
+        .map(|fetched| match &fetched.committed {
+            None => format!("{}-{}=none", fetched.topic, fetched.partition),
+            Some(value) if value.metadata.is_empty() => {
+                format!("{}-{}={}", fetched.topic, fetched.partition, value.offset)
+            }
+            Some(value) => {
+                let (offset, note) = (value.offset, &value.metadata);
+                format!("{}-{}={offset} ({note})", fetched.topic, fetched.partition)
+            }
+        });
+    format!(
+        "{}: {}",
+        fetched.group,
+        or_none(offsets.collect::<Vec<_>>().join(" "))
+    )
+}
+
+fn or_none(list: String) -> String {
+    if list.is_empty() {
+        "none".to_owned()
+    } else {
+        list
+    }
 }
 
 fn show_outcomes(outcomes: &[Result<(), GroupError>]) -> String {

@@ -1,0 +1,281 @@
+//! The shell over a log and a clock of the test's own.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::*;
+use crate::group::{Generation, GroupState, LeavingMember, OffsetToCommit};
+use crate::types::{LeaderEpoch, Offset};
+
+/// A log that says "durable" from another thread, or keeps what it is asked for a test to decide.
+#[derive(Default)]
+struct TestLog {
+    holds: bool,
+    records: Mutex<Vec<KeyValue>>,
+    held: Mutex<Vec<StoreDone>>,
+}
+
+impl OffsetsLog for TestLog {
+    fn append(&self, _: PartitionIndex, records: Vec<KeyValue>, done: StoreDone) {
+        self.records.lock().unwrap().extend(records);
+        if self.holds {
+            self.held.lock().unwrap().push(done);
+        } else {
+            std::thread::spawn(move || done(Ok(())));
+        }
+    }
+}
+
+struct World {
+    coordinator: Arc<Coordinator>,
+    log: Arc<TestLog>,
+    now_ms: Arc<AtomicI64>,
+}
+
+impl World {
+    fn new(log: TestLog, loaded: Vec<KeyValue>) -> Self {
+        let (log, now_ms) = (Arc::new(log), Arc::new(AtomicI64::new(0)));
+        let ticks = now_ms.clone();
+        let clock: Clock = Arc::new(move || TimestampMs(ticks.load(Ordering::SeqCst)));
+        let config = GroupConfig::default();
+        let coordinator = Coordinator::start(config, log.clone(), clock, loaded);
+        Self {
+            coordinator,
+            log,
+            now_ms,
+        }
+    }
+
+    fn pass(&self, ms: i64) {
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+        self.coordinator.outcomes.wake.notify_one();
+    }
+
+    async fn until(&self, holds: impl Fn(&GroupDescription) -> bool) {
+        loop {
+            let groups = self.coordinator.describe(vec!["g".into()]).await.unwrap();
+            if groups[0].as_ref().is_ok_and(&holds) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn settled_member(&self) -> JoinReply {
+        let joined = self.coordinator.join(join()).await.unwrap();
+        let assignments = vec![(joined.member_id.clone(), Bytes::from("p0"))];
+        let sync = sync(&joined, assignments);
+        assert_eq!(self.coordinator.sync(sync).await.unwrap().assignment, "p0");
+        joined
+    }
+}
+
+fn join() -> JoinGroup {
+    JoinGroup {
+        group: "g".into(),
+        member_id: "".into(),
+        instance_id: None,
+        client_id: "c".into(),
+        client_host: "/127.0.0.1".into(),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 60_000,
+        protocol_type: "consumer".into(),
+        protocols: vec![("range".into(), Bytes::from("says"))],
+        requires_known_member: false,
+        supports_skip_assignment: false,
+    }
+}
+
+fn sync(joined: &JoinReply, assignments: Vec<(crate::group::MemberId, Bytes)>) -> SyncGroup {
+    SyncGroup {
+        group: "g".into(),
+        member_id: joined.member_id.clone(),
+        instance_id: None,
+        generation: joined.generation,
+        protocol_type: None,
+        protocol: None,
+        assignments,
+    }
+}
+
+fn beat(joined: &JoinReply) -> Heartbeat {
+    Heartbeat {
+        group: "g".into(),
+        member_id: joined.member_id.clone(),
+        instance_id: None,
+        generation: joined.generation,
+    }
+}
+
+fn commit() -> CommitOffsets {
+    let offset = OffsetToCommit {
+        topic: "t".into(),
+        partition: PartitionIndex(0),
+        offset: Offset(4),
+        leader_epoch: LeaderEpoch(-1),
+        metadata: "".into(),
+    };
+    CommitOffsets {
+        group: "g".into(),
+        member_id: "".into(),
+        instance_id: None,
+        generation: Generation::NONE,
+        offsets: vec![offset],
+    }
+}
+
+#[tokio::test]
+async fn a_member_goes_on_with_another_coordinator_over_the_same_log() {
+    let world = World::new(TestLog::default(), Vec::new());
+    let joined = world.settled_member().await;
+    let loaded = world.log.records.lock().unwrap().clone();
+    let successor = World::new(TestLog::default(), loaded);
+    successor
+        .coordinator
+        .heartbeat(beat(&joined))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_is_answered_once_the_log_has_it() {
+    let world = World::new(
+        TestLog {
+            holds: true,
+            ..TestLog::default()
+        },
+        Vec::new(),
+    );
+    let coordinator = world.coordinator.clone();
+    let committed = tokio::spawn(async move { coordinator.commit_offsets(commit()).await });
+    while world.log.held.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!committed.is_finished());
+    let done = world.log.held.lock().unwrap().remove(0);
+    std::thread::spawn(move || done(Ok(())));
+    assert_eq!(committed.await.unwrap(), Ok(vec![Ok(())]));
+    let query = OffsetsQuery {
+        group: "g".into(),
+        partitions: None,
+    };
+    let fetched = world.coordinator.fetch_offsets(vec![query]).await.unwrap();
+    assert_eq!(
+        fetched[0].offsets[0].committed.as_ref().unwrap().offset,
+        Offset(4)
+    );
+}
+
+#[tokio::test]
+async fn an_append_that_the_log_forgets_has_failed() {
+    let world = World::new(
+        TestLog {
+            holds: true,
+            ..TestLog::default()
+        },
+        Vec::new(),
+    );
+    let coordinator = world.coordinator.clone();
+    let committed = tokio::spawn(async move { coordinator.commit_offsets(commit()).await });
+    while world.log.held.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    world.log.held.lock().unwrap().clear();
+    assert_eq!(committed.await.unwrap(), Err(StoreFailed.into()));
+}
+
+#[tokio::test]
+async fn silence_ends_a_session() {
+    let world = World::new(TestLog::default(), Vec::new());
+    let joined = world.settled_member().await;
+    world.pass(9_999);
+    world.coordinator.heartbeat(beat(&joined)).await.unwrap();
+    world.pass(10_000);
+    world.until(|group| group.state == GroupState::Empty).await;
+    let late = world.coordinator.heartbeat(beat(&joined)).await;
+    assert_eq!(late, Err(GroupError::UnknownMember));
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_harms_nobody() {
+    let world = World::new(TestLog::default(), Vec::new());
+    let joined = world.settled_member().await;
+    let coordinator = world.coordinator.clone();
+    let parked = tokio::spawn(async move { coordinator.join(join()).await });
+    world
+        .until(|group| group.state == GroupState::PreparingRebalance)
+        .await;
+    parked.abort();
+    assert!(parked.await.unwrap_err().is_cancelled());
+    let again = JoinGroup {
+        member_id: joined.member_id.clone(),
+        ..join()
+    };
+    let again = world.coordinator.join(again).await.unwrap();
+    assert_eq!((again.generation, again.members.len()), (Generation(2), 2));
+    // Nobody syncs for whoever gave up: its session ends like any other.
+    world
+        .coordinator
+        .sync(sync(&again, Vec::new()))
+        .await
+        .unwrap();
+    world.pass(9_000);
+    world.coordinator.heartbeat(beat(&again)).await.unwrap();
+    world.pass(1_000);
+    world.until(|group| group.members.len() == 1).await;
+}
+
+#[tokio::test]
+async fn shutdown_answers_whoever_waits_and_whoever_comes() {
+    let world = World::new(TestLog::default(), Vec::new());
+    world.settled_member().await;
+    let coordinator = world.coordinator.clone();
+    let parked = tokio::spawn(async move { coordinator.join(join()).await });
+    world
+        .until(|group| group.state == GroupState::PreparingRebalance)
+        .await;
+    world.coordinator.shutdown();
+    assert_eq!(
+        parked.await.unwrap(),
+        Err(GroupError::CoordinatorNotAvailable)
+    );
+    let late = world.coordinator.list(ListGroups::default()).await;
+    assert_eq!(late, Err(GroupError::CoordinatorNotAvailable));
+}
+
+#[tokio::test]
+async fn groups_are_left_deleted_and_forgotten_through_the_shell() {
+    let world = World::new(TestLog::default(), Vec::new());
+    let coordinator = &world.coordinator;
+    coordinator.commit_offsets(commit()).await.unwrap();
+    let joined = world.settled_member().await;
+    let deleted = coordinator
+        .delete_groups(vec!["g".into(), "x".into()])
+        .await;
+    assert_eq!(
+        deleted,
+        [
+            Err(GroupError::NonEmptyGroup),
+            Err(GroupError::GroupIdNotFound)
+        ]
+    );
+    let member = LeavingMember {
+        member_id: joined.member_id,
+        instance_id: None,
+    };
+    let leave = LeaveGroup {
+        group: "g".into(),
+        members: vec![member],
+    };
+    assert_eq!(coordinator.leave(leave).await, Ok(vec![Ok(())]));
+    coordinator.topic_deleted(&"t".into());
+    let listed = coordinator.list(ListGroups::default()).await.unwrap();
+    assert_eq!(listed[0].state, GroupState::Empty);
+    assert_eq!(coordinator.delete_groups(vec!["g".into()]).await, [Ok(())]);
+    let partitions = vec![("t".into(), PartitionIndex(0))];
+    let request = DeleteOffsets {
+        group: "g".into(),
+        partitions,
+    };
+    let gone = coordinator.delete_offsets(request).await;
+    assert_eq!(gone, Err(GroupError::GroupIdNotFound));
+}
