@@ -67,14 +67,20 @@ const GUID_PREFIX_BYTES: usize = 17;
 pub fn split(payload: &[u8]) -> Result<Framed<'_>, FramingFault> {
     let have = payload.len();
     match payload.split_first() {
-        None => Err(FramingFault::Short { have, need: ID_PREFIX_BYTES }),
+        None => Err(FramingFault::Short {
+            have,
+            need: ID_PREFIX_BYTES,
+        }),
         Some((&ID_MAGIC, rest)) => match rest.split_first_chunk() {
             Some((id, datum)) => Ok(Framed {
                 schema: SchemaRef::Id(i32::from_be_bytes(*id)),
                 datum,
                 prefix_bytes: ID_PREFIX_BYTES,
             }),
-            None => Err(FramingFault::Short { have, need: ID_PREFIX_BYTES }),
+            None => Err(FramingFault::Short {
+                have,
+                need: ID_PREFIX_BYTES,
+            }),
         },
         Some((&GUID_MAGIC, rest)) => match rest.split_first_chunk() {
             Some((guid, datum)) => Ok(Framed {
@@ -82,7 +88,10 @@ pub fn split(payload: &[u8]) -> Result<Framed<'_>, FramingFault> {
                 datum,
                 prefix_bytes: GUID_PREFIX_BYTES,
             }),
-            None => Err(FramingFault::Short { have, need: GUID_PREFIX_BYTES }),
+            None => Err(FramingFault::Short {
+                have,
+                need: GUID_PREFIX_BYTES,
+            }),
         },
         Some((&found, _)) => Err(FramingFault::NoMagic { found }),
     }
@@ -115,7 +124,10 @@ mod tests {
         let mut payload = vec![1];
         payload.extend(0..16);
         let framed = split(&payload).unwrap();
-        assert_eq!(framed.schema, SchemaRef::Guid(std::array::from_fn(|at| at as u8)));
+        assert_eq!(
+            framed.schema,
+            SchemaRef::Guid(std::array::from_fn(|at| at as u8))
+        );
         assert_eq!((framed.datum, framed.prefix_bytes), (&[][..], 17));
     }
 
@@ -124,10 +136,26 @@ mod tests {
         let table: [(&[u8], FramingFault, &str); 6] = [
             (&[], FramingFault::Short { have: 0, need: 5 }, "short"),
             (&[0], FramingFault::Short { have: 1, need: 5 }, "short"),
-            (&[0, 0, 0, 1], FramingFault::Short { have: 4, need: 5 }, "short"),
-            (&[1; 16], FramingFault::Short { have: 16, need: 17 }, "short"),
-            (b"Obj\x01rest", FramingFault::NoMagic { found: b'O' }, "no-magic"),
-            (&[2, 0, 0, 0, 1], FramingFault::NoMagic { found: 2 }, "no-magic"),
+            (
+                &[0, 0, 0, 1],
+                FramingFault::Short { have: 4, need: 5 },
+                "short",
+            ),
+            (
+                &[1; 16],
+                FramingFault::Short { have: 16, need: 17 },
+                "short",
+            ),
+            (
+                b"Obj\x01rest",
+                FramingFault::NoMagic { found: b'O' },
+                "no-magic",
+            ),
+            (
+                &[2, 0, 0, 0, 1],
+                FramingFault::NoMagic { found: 2 },
+                "no-magic",
+            ),
         ];
         for (payload, fault, code) in table {
             assert_eq!(split(payload), Err(fault), "{payload:02x?}");

@@ -1,5 +1,37 @@
 //! Avro for contracts: the schema model, its texts, the compatibility relation, the compiled
 //! validator and the framing that names a datum's schema.
+//!
+//! ```
+//! use avouch_avro::{Schema, compatibility, framing, validator::Validator};
+//!
+//! let first = Schema::parse(
+//!     r#"{"type": "record", "name": "Payment", "namespace": "com.example", "fields": [
+//!         {"name": "id", "type": "string"},
+//!         {"name": "amount", "type": "long"}]}"#,
+//! )?;
+//! let second = Schema::parse(
+//!     r#"{"type": "record", "name": "Payment", "namespace": "com.example", "fields": [
+//!         {"name": "id", "type": "string"},
+//!         {"name": "amount", "type": "long"},
+//!         {"name": "note", "type": ["null", "string"], "default": null}]}"#,
+//! )?;
+//! // The second version reads what the first one wrote.
+//! assert!(compatibility::check(&second, &first)?.is_empty());
+//!
+//! // What a serializer sends: the id of the writer's schema, then the datum.
+//! let payload = b"\0\0\0\0\x29\x04p1\x06";
+//! let framed = framing::split(payload)?;
+//! assert_eq!(framed.schema, framing::SchemaRef::Id(41));
+//! let validator = Validator::compile(&first)?;
+//! validator.validate(framed.datum)?;
+//!
+//! let fault = validator.validate(b"\x04p1").unwrap_err();
+//! assert_eq!(fault.to_string(), "/amount: truncated at byte 3 of 3, long needs 1");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Texts and data come from strangers: everything here is bounded by [`Limits`], by a budget or by
+//! the input, and nothing panics on it.
 
 pub mod compatibility;
 pub mod framing;

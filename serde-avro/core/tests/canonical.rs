@@ -10,7 +10,10 @@ const CORNERS: &str = include_str!("data/canonical-corners.jsonl");
 
 /// What tells a row of the corners on which we differ, and why.
 const DIFFERENT: [(&str, &str); 4] = [
-    ("1e23", "doubles print as since JDK 19; JDK 17 made this one 9.999999999999999E22"),
+    (
+        "1e23",
+        "doubles print as since JDK 19; JDK 17 made this one 9.999999999999999E22",
+    ),
     ("\\ud800", "no UTF-8 text can hold half a surrogate pair"),
     ("\\udc00x", "no UTF-8 text can hold half a surrogate pair"),
     ("\"0x", "a hexadecimal default in a string is refused"),
@@ -24,7 +27,10 @@ struct Row {
 fn rows(text: &str) -> Vec<Row> {
     let parse = |line| {
         let java: Value = serde_json::from_str(line).unwrap();
-        Row { input: java["input"].as_str().unwrap().to_owned(), java }
+        Row {
+            input: java["input"].as_str().unwrap().to_owned(),
+            java,
+        }
     };
     text.lines().map(parse).collect()
 }
@@ -45,7 +51,12 @@ fn every_text_is_taken_or_refused_and_printed_as_java_does() {
             wrong.push(format!("{input}\n  java {java}\n  found {found:?}"));
         }
     }
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -62,7 +73,9 @@ fn every_difference_is_one() {
 #[test]
 fn canonical_text_is_its_own_canonical_text() {
     for Row { input, .. } in all_rows() {
-        let Ok(schema) = Schema::parse(&input) else { continue };
+        let Ok(schema) = Schema::parse(&input) else {
+            continue;
+        };
         let text = schema.canonical_text();
         assert_eq!(Schema::parse(&text).unwrap().canonical_text(), text);
     }
@@ -72,10 +85,15 @@ fn canonical_text_is_its_own_canonical_text() {
 fn parsing_canonical_forms_and_fingerprints_equal_javas() {
     let mut seen = 0;
     for Row { input, java } in all_rows() {
-        let Some(form) = java["pcf"].as_str() else { continue };
+        let Some(form) = java["pcf"].as_str() else {
+            continue;
+        };
         let schema = Schema::parse(&input).unwrap();
         assert_eq!(schema.parsing_canonical_form(), form, "{input}");
-        assert_eq!(format!("{:x}", schema.rabin_fingerprint()), java["rabin"].as_str().unwrap());
+        assert_eq!(
+            format!("{:x}", schema.rabin_fingerprint()),
+            java["rabin"].as_str().unwrap()
+        );
         seen += 1;
     }
     assert!(seen > 200, "{seen}");

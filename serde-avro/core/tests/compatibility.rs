@@ -14,9 +14,7 @@ fn schema(value: &Value) -> Schema {
 }
 
 fn as_java(outcome: Result<Vec<Incompatibility>, CheckError>) -> Value {
-    let finding = |found: Incompatibility| {
-        json!({"type": found.kind.as_str(), "path": found.path, "info": found.info})
-    };
+    let finding = |found: Incompatibility| json!({"type": found.kind.as_str(), "path": found.path, "info": found.info});
     match outcome {
         Ok(found) if found.is_empty() => json!({"verdict": "compatible", "incompatibilities": []}),
         Ok(found) => {
@@ -34,14 +32,23 @@ fn every_pair_has_javas_verdict_and_findings_in_javas_order() {
     for line in GIVEN.lines() {
         let row: Value = serde_json::from_str(line).unwrap();
         let found = as_java(check(&schema(&row["reader"]), &schema(&row["writer"])));
-        let same = found.as_object().unwrap().iter().all(|(key, value)| row[key] == *value);
+        let same = found
+            .as_object()
+            .unwrap()
+            .iter()
+            .all(|(key, value)| row[key] == *value);
         if !same {
             wrong.push(format!("{row}\n  found {found}"));
         }
         seen += 1;
     }
     assert_eq!(seen, 722);
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -60,8 +67,9 @@ fn every_schema_reads_what_it_wrote() {
 #[test]
 fn records_of_five_thousand_fields_are_within_the_budget() {
     let record = |kind: &str| {
-        let fields: Vec<_> =
-            (0..5_000).map(|at| json!({"name": format!("f{at}"), "type": kind})).collect();
+        let fields: Vec<_> = (0..5_000)
+            .map(|at| json!({"name": format!("f{at}"), "type": kind}))
+            .collect();
         schema(&json!({"type": "record", "name": "R", "fields": fields}))
     };
     assert_eq!(check(&record("long"), &record("int")), Ok(Vec::new()));
@@ -72,8 +80,7 @@ const PAYMENTS: [&str; 2] = [
     include_str!("../../../schemas/payments-value/1.avsc"),
     include_str!("../../../schemas/payments-value/2.avsc"),
 ];
-const PAYMENTS_INCOMPATIBLE: &str =
-    include_str!("../../../tests/data/payments-incompatible.avsc");
+const PAYMENTS_INCOMPATIBLE: &str = include_str!("../../../tests/data/payments-incompatible.avsc");
 
 #[test]
 fn the_second_version_of_payments_reads_the_first_and_the_incompatible_one_does_not() {

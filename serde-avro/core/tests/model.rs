@@ -8,7 +8,10 @@ fn an_error_says_what_and_where() {
     let text = "{\n  \"type\": \"record\", \"name\": \"R\",\n  \"fields\": [\n    \
                 {\"name\": \"a\", \"type\": \"strng\"}\n  ]\n}";
     let error = Schema::parse(text).unwrap_err();
-    assert_eq!((error.line(), error.column(), error.pointer()), (4, 27, "/fields/0/type"));
+    assert_eq!(
+        (error.line(), error.column(), error.pointer()),
+        (4, 27, "/fields/0/type")
+    );
     assert_eq!(
         error.to_string(),
         "\"strng\" is not defined; expected null, boolean, int, long, float, double, bytes, \
@@ -28,17 +31,29 @@ fn places_point_at_the_offending_value() {
         (field("\"int\",\"default\":\"x\""), 74, "/fields/0/default"),
         (field("[\"null\",[\"int\"]]"), 66, "/fields/0/type/1"),
         (field("{\"type\":\"map\"}"), 58, "/fields/0/type"),
-        ("{\"type\":\"fixed\",\"name\":\"F\",\"size\":-1}".to_owned(), 1, ""),
+        (
+            "{\"type\":\"fixed\",\"name\":\"F\",\"size\":-1}".to_owned(),
+            1,
+            "",
+        ),
         ("\"int\" x".to_owned(), 7, ""),
     ];
     for (text, column, pointer) in table {
         let error = Schema::parse(&text).unwrap_err();
-        assert_eq!((error.line(), error.column(), error.pointer()), (1, column, pointer), "{text}");
+        assert_eq!(
+            (error.line(), error.column(), error.pointer()),
+            (1, column, pointer),
+            "{text}"
+        );
     }
 }
 
 fn array_of(depth: usize) -> String {
-    format!("{}\"int\"{}", "{\"type\":\"array\",\"items\":".repeat(depth), "}".repeat(depth))
+    format!(
+        "{}\"int\"{}",
+        "{\"type\":\"array\",\"items\":".repeat(depth),
+        "}".repeat(depth)
+    )
 }
 
 fn numbered(count: usize, part: impl Fn(usize) -> String) -> String {
@@ -61,7 +76,10 @@ fn union_of(branches: usize) -> String {
 }
 
 fn named(bytes: usize) -> String {
-    format!(r#"{{"type":"fixed","name":"{}","size":1}}"#, "n".repeat(bytes))
+    format!(
+        r#"{{"type":"fixed","name":"{}","size":1}}"#,
+        "n".repeat(bytes)
+    )
 }
 
 fn fixed_of(size: usize) -> String {
@@ -76,7 +94,10 @@ fn spaced(bytes: usize) -> String {
 /// the other way: text nests two deep, names nest as deep as there are records.
 fn chain_of(records: usize) -> String {
     let record = |at| {
-        let fields = format!(r#"[{{"name":"f","type":["null","R{}"]}}]"#, (at + 1) % records);
+        let fields = format!(
+            r#"[{{"name":"f","type":["null","R{}"]}}]"#,
+            (at + 1) % records
+        );
         format!(r#"{{"type":"record","name":"R{at}","fields":{fields}}}"#)
     };
     format!("[{}]", numbered(records, record))
@@ -97,9 +118,16 @@ fn every_limit_holds_at_its_edge() {
         (spaced, limits.text_bytes),
     ];
     for (row, (make, edge)) in table.into_iter().enumerate() {
-        assert!(Schema::parse(&make(edge)).is_ok(), "row {row}: {:?}", Schema::parse(&make(edge)));
+        assert!(
+            Schema::parse(&make(edge)).is_ok(),
+            "row {row}: {:?}",
+            Schema::parse(&make(edge))
+        );
         let error = Schema::parse(&make(edge + 1)).unwrap_err().to_string();
-        assert!(error.contains("at most") || error.contains("from 0 to"), "row {row}: {error}");
+        assert!(
+            error.contains("at most") || error.contains("from 0 to"),
+            "row {row}: {error}"
+        );
     }
     let few = Limits { nodes: 3, ..limits };
     assert!(Schema::parse_with(r#"["int","long"]"#, &[], &few).is_ok());
@@ -110,17 +138,30 @@ fn every_limit_holds_at_its_edge() {
 fn hostile_texts_end_in_an_error() {
     let defaults = r#"[{"type":"record","name":"A","fields":[{"name":"b","type":"B","default":{}}]},
         {"type":"record","name":"B","fields":[{"name":"a","type":"A","default":{}}]}]"#;
-    assert!(Schema::parse(defaults).unwrap_err().to_string().contains("costly"));
+    assert!(
+        Schema::parse(defaults)
+            .unwrap_err()
+            .to_string()
+            .contains("costly")
+    );
     let union = numbered(64, |at| {
         format!(r#"{{"type":"record","name":"R{at}","fields":[{{"name":"v","type":"U"}}]}}"#)
     });
     let nested = format!("{}\"x\"{}", "{\"v\":".repeat(40), "}".repeat(40));
-    let union = union.replace("\"U\"", &format!("[{}]", numbered(64, |at| format!("\"R{at}\""))));
+    let union = union.replace(
+        "\"U\"",
+        &format!("[{}]", numbered(64, |at| format!("\"R{at}\""))),
+    );
     let text = format!(
         r#"[{union},{{"type":"record","name":"Z","fields":[
             {{"name":"v","type":["R0","R1"],"default":{nested}}}]}}]"#
     );
-    assert!(Schema::parse(&text).unwrap_err().to_string().contains("costly"));
+    assert!(
+        Schema::parse(&text)
+            .unwrap_err()
+            .to_string()
+            .contains("costly")
+    );
     assert!(Schema::parse(&"[".repeat(100_000)).is_err());
     assert!(Schema::parse(&"{\"a\":".repeat(100_000)).is_err());
 }
@@ -129,7 +170,11 @@ fn hostile_texts_end_in_an_error() {
 fn records_that_use_each_other_twice_stay_as_small_as_their_text() {
     let record = |at: usize| {
         let part = |name| format!(r#"{{"name":"{name}","type":"R{}"}}"#, at - 1);
-        let fields = if at == 0 { String::new() } else { format!("{},{}", part("a"), part("b")) };
+        let fields = if at == 0 {
+            String::new()
+        } else {
+            format!("{},{}", part("a"), part("b"))
+        };
         format!(r#"{{"type":"record","name":"R{at}","fields":[{fields}]}}"#)
     };
     let text = format!("[{}]", numbered(60, record));
@@ -147,7 +192,10 @@ fn references_stay_names_and_what_they_define_is_written_out() {
     let inner = r#"{"type":"enum","name":"E","symbols":["X"]}"#;
     let table = [
         ("\"n.A\"".to_owned(), "\"n.A\"".to_owned()),
-        ("[\"null\",\"n.A\"]".to_owned(), "[\"null\",\"n.A\"]".to_owned()),
+        (
+            "[\"null\",\"n.A\"]".to_owned(),
+            "[\"null\",\"n.A\"]".to_owned(),
+        ),
         (ADDRESS.to_owned(), "\"n.A\"".to_owned()),
         (
             r#"{"type":"record","name":"n.B","fields":[{"name":"a","type":"A"},
@@ -177,11 +225,16 @@ fn references_stay_names_and_what_they_define_is_written_out() {
 fn a_long_chain_of_references_stays_small() {
     let mut known = Vec::new();
     for at in 0..40_usize {
-        let previous = at.checked_sub(1).map_or("int".to_owned(), |before| format!("R{before}"));
+        let previous = at
+            .checked_sub(1)
+            .map_or("int".to_owned(), |before| format!("R{before}"));
         let text = format!(
             r#"{{"type":"record","name":"R{at}","fields":[{{"name":"p","type":"{previous}"}}]}}"#
         );
-        let limits = Limits { nodes: 100, ..Limits::default() };
+        let limits = Limits {
+            nodes: 100,
+            ..Limits::default()
+        };
         known.push(Schema::parse_with(&text, &known, &limits).unwrap());
     }
 }
@@ -191,9 +244,14 @@ fn nodes_know_their_spans_and_attributes() {
     let text = r#"{"type":"array","items":{"type":"int","logicalType":"date","x":[1]},"y":2}"#;
     let schema = Schema::parse(text).unwrap();
     let array = schema.node(schema.root());
-    let Type::Array(item) = array.kind else { panic!("an array") };
+    let Type::Array(item) = array.kind else {
+        panic!("an array")
+    };
     let item = schema.node(item);
-    assert_eq!(&schema.text()[item.span.start..item.span.end], &text[24..67]);
+    assert_eq!(
+        &schema.text()[item.span.start..item.span.end],
+        &text[24..67]
+    );
     assert_eq!(item.logical_type(), Some("date"));
     assert_eq!(array.attributes.len(), 1);
 }

@@ -18,11 +18,17 @@ pub(super) fn check(
         writer,
         budget,
         spent: 0,
-        locations: vec![Location { parent: ROOT, step: Step::Root }],
+        locations: vec![Location {
+            parent: ROOT,
+            step: Step::Root,
+        }],
         verdicts: HashMap::new(),
     };
     let findings = checker.run((reader.root(), writer.root()))?;
-    Ok(findings.iter().map(|finding| Incompatibility::clone(finding)).collect())
+    Ok(findings
+        .iter()
+        .map(|finding| Incompatibility::clone(finding))
+        .collect())
 }
 
 /// A reader's node and a writer's.
@@ -118,12 +124,7 @@ impl<'s> Checker<'s> {
     }
 
     /// Ends a task whose part has been compared.
-    fn settle(
-        &mut self,
-        frame: &mut Frame,
-        task: Task,
-        part: &Findings,
-    ) -> Result<(), CheckError> {
+    fn settle(&mut self, frame: &mut Frame, task: Task, part: &Findings) -> Result<(), CheckError> {
         self.spend(1 + part.len())?;
         match task {
             Task::Part(..) => frame.findings.extend(part.iter().cloned()),
@@ -143,7 +144,11 @@ impl<'s> Checker<'s> {
         let mut tasks = self.tasks(pair, place)?;
         self.spend(tasks.len())?;
         tasks.reverse();
-        Ok(Frame { pair, tasks, findings: Vec::new() })
+        Ok(Frame {
+            pair,
+            tasks,
+            findings: Vec::new(),
+        })
     }
 
     fn tasks(&mut self, pair: Pair, place: Place) -> Result<Vec<Task>, CheckError> {
@@ -185,14 +190,23 @@ impl<'s> Checker<'s> {
                 branches.iter().enumerate().map(branch).collect()
             }
             (Type::Union(branches), _) => {
-                let candidates = branches.iter().map(|branch| Task::Candidate((*branch, pair.1)));
-                candidates.chain([Task::Found(self.lacking(pair.1, place))]).collect()
+                let candidates = branches
+                    .iter()
+                    .map(|branch| Task::Candidate((*branch, pair.1)));
+                candidates
+                    .chain([Task::Found(self.lacking(pair.1, place))])
+                    .collect()
             }
             (read, written) if takes(read, written) => Vec::new(),
             (read, written) => {
                 let (read, written) = (shout(read), shout(written));
-                let info = format!("reader type: {read} not compatible with writer type: {written}");
-                vec![Task::Found(Draft { kind: Kind::TypeMismatch, place, info })]
+                let info =
+                    format!("reader type: {read} not compatible with writer type: {written}");
+                vec![Task::Found(Draft {
+                    kind: Kind::TypeMismatch,
+                    place,
+                    info,
+                })]
             }
         })
     }
@@ -204,7 +218,11 @@ impl<'s> Checker<'s> {
         }
         let place = self.word(place, "name");
         let info = format!("expected: {written}");
-        vec![Task::Found(Draft { kind: Kind::NameMismatch, place, info })]
+        vec![Task::Found(Draft {
+            kind: Kind::NameMismatch,
+            place,
+            info,
+        })]
     }
 
     fn fields(
@@ -261,15 +279,23 @@ impl<'s> Checker<'s> {
 
     fn symbols(&mut self, read: &Enum, written: &Enum, place: Place) -> Option<Task> {
         let known: HashSet<_> = read.symbols.iter().collect();
-        let mut missing: Vec<_> =
-            written.symbols.iter().filter(|symbol| !known.contains(symbol)).cloned().collect();
+        let mut missing: Vec<_> = written
+            .symbols
+            .iter()
+            .filter(|symbol| !known.contains(symbol))
+            .cloned()
+            .collect();
         if missing.is_empty() || read.default.is_some() {
             return None;
         }
         missing.sort_unstable();
         let info = format!("[{}]", missing.join(", "));
         let place = self.word(place, "symbols");
-        Some(Task::Found(Draft { kind: Kind::MissingEnumSymbols, place, info }))
+        Some(Task::Found(Draft {
+            kind: Kind::MissingEnumSymbols,
+            place,
+            info,
+        }))
     }
 
     fn sizes(&mut self, read: &Fixed, written: &Fixed, place: Place) -> Option<Task> {
@@ -278,20 +304,30 @@ impl<'s> Checker<'s> {
         }
         let info = format!("expected: {}, found: {}", written.size, read.size);
         let place = self.word(place, "size");
-        Some(Task::Found(Draft { kind: Kind::FixedSizeMismatch, place, info }))
+        Some(Task::Found(Draft {
+            kind: Kind::FixedSizeMismatch,
+            place,
+            info,
+        }))
     }
 
     fn lacking(&self, written: NodeId, place: Place) -> Draft {
         let written = shout(&self.writer.node(written).kind);
         let info = format!("reader union lacking writer type: {written}");
-        Draft { kind: Kind::MissingUnionBranch, place, info }
+        Draft {
+            kind: Kind::MissingUnionBranch,
+            place,
+            info,
+        }
     }
 
     fn finding(&mut self, draft: Draft) -> Result<Rc<Incompatibility>, CheckError> {
         let mut steps = Vec::new();
         let mut place = draft.place;
-        while let Some(Location { parent, step: step @ (Step::Word(_) | Step::Index(_)) }) =
-            self.locations.get(place)
+        while let Some(Location {
+            parent,
+            step: step @ (Step::Word(_) | Step::Index(_)),
+        }) = self.locations.get(place)
         {
             steps.push(*step);
             place = *parent;
@@ -309,15 +345,25 @@ impl<'s> Checker<'s> {
         if path.is_empty() {
             path.push('/');
         }
-        Ok(Rc::new(Incompatibility { kind: draft.kind, path, info: draft.info }))
+        Ok(Rc::new(Incompatibility {
+            kind: draft.kind,
+            path,
+            info: draft.info,
+        }))
     }
 
     fn word(&mut self, parent: Place, word: &'static str) -> Place {
-        self.location(Location { parent, step: Step::Word(word) })
+        self.location(Location {
+            parent,
+            step: Step::Word(word),
+        })
     }
 
     fn index(&mut self, parent: Place, index: usize) -> Place {
-        self.location(Location { parent, step: Step::Index(index) })
+        self.location(Location {
+            parent,
+            step: Step::Index(index),
+        })
     }
 
     fn location(&mut self, location: Location) -> Place {
@@ -328,7 +374,11 @@ impl<'s> Checker<'s> {
     fn spend(&mut self, steps: usize) -> Result<(), CheckError> {
         self.spent = self.spent.saturating_add(steps);
         let budget = self.budget;
-        if self.spent > budget { Err(CheckError::TooEntangled { budget }) } else { Ok(()) }
+        if self.spent > budget {
+            Err(CheckError::TooEntangled { budget })
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -385,7 +435,11 @@ mod tests {
     fn findings_that_double_at_each_level_end_at_the_budget() {
         let chain = |leaf: &str| {
             let record = |at: usize| {
-                let part = if at == 0 { leaf.to_owned() } else { format!("\"R{}\"", at - 1) };
+                let part = if at == 0 {
+                    leaf.to_owned()
+                } else {
+                    format!("\"R{}\"", at - 1)
+                };
                 format!(
                     r#"{{"type":"record","name":"R{at}","fields":[
                         {{"name":"a","type":{part}}},{{"name":"b","type":{part}}}]}}"#

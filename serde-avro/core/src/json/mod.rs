@@ -60,7 +60,10 @@ impl Value {
     /// The value of a key, if this is an object that has it.
     #[must_use]
     pub fn member(&self, key: &str) -> Option<&Self> {
-        self.members().iter().find(|member| &*member.key == key).map(|member| &member.value)
+        self.members()
+            .iter()
+            .find(|member| &*member.key == key)
+            .map(|member| &member.value)
     }
 
     /// The members, none if this is no object.
@@ -80,13 +83,21 @@ impl Value {
     /// The string, if this is one.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
-        if let Json::String(text) = &self.json { Some(text) } else { None }
+        if let Json::String(text) = &self.json {
+            Some(text)
+        } else {
+            None
+        }
     }
 
     /// The elements, if this is an array.
     #[must_use]
     pub fn elements(&self) -> Option<&[Self]> {
-        if let Json::Array(elements) = &self.json { Some(elements) } else { None }
+        if let Json::Array(elements) = &self.json {
+            Some(elements)
+        } else {
+            None
+        }
     }
 }
 

@@ -64,7 +64,12 @@ impl Path {
 /// # Errors
 /// The first offence against the grammar or the depth.
 pub(crate) fn read(text: &str, depth: usize) -> Result<Value, Mistake> {
-    let mut reader = Reader { text, at: 0, depth, path: Path::default() };
+    let mut reader = Reader {
+        text,
+        at: 0,
+        depth,
+        path: Path::default(),
+    };
     reader.skip_space()?;
     let value = reader.value()?;
     let rest = text.get(reader.at..).unwrap_or_default();
@@ -97,7 +102,13 @@ impl Reader<'_> {
             Some(_) => return Err(self.mistake("expected a JSON value")),
             None => return Err(self.mistake("the text ends where a JSON value should start")),
         };
-        Ok(Value { json, span: Span { start, end: self.at } })
+        Ok(Value {
+            json,
+            span: Span {
+                start,
+                end: self.at,
+            },
+        })
     }
 
     fn nested(
@@ -198,9 +209,15 @@ impl Reader<'_> {
             return Err(self.mistake("a number has at most 1000 digits"));
         }
         if whole {
-            return Ok(Json::Integer(if text == "-0" { "0".into() } else { text.into() }));
+            return Ok(Json::Integer(if text == "-0" {
+                "0".into()
+            } else {
+                text.into()
+            }));
         }
-        let float = text.parse().expect("the grammar of JSON numbers is within that of Rust's");
+        let float = text
+            .parse()
+            .expect("the grammar of JSON numbers is within that of Rust's");
         Ok(Json::Float(float))
     }
 
@@ -209,7 +226,11 @@ impl Reader<'_> {
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
-        if self.at == start { Err(self.mistake("expected a digit")) } else { Ok(()) }
+        if self.at == start {
+            Err(self.mistake("expected a digit"))
+        } else {
+            Ok(())
+        }
     }
 
     fn string(&mut self) -> Result<Box<str>, Mistake> {
@@ -217,7 +238,9 @@ impl Reader<'_> {
         let mut out = String::new();
         loop {
             let rest = self.rest();
-            let plain = rest.find(|c: char| c == '"' || c == '\\' || c < ' ').unwrap_or(rest.len());
+            let plain = rest
+                .find(|c: char| c == '"' || c == '\\' || c < ' ')
+                .unwrap_or(rest.len());
             out.push_str(rest.get(..plain).unwrap_or_default());
             self.at += plain;
             match self.peek() {
@@ -269,7 +292,10 @@ impl Reader<'_> {
     }
 
     fn hex(&mut self) -> Result<u16, Mistake> {
-        let digits = self.rest().get(..4).filter(|four| four.bytes().all(|b| b.is_ascii_hexdigit()));
+        let digits = self
+            .rest()
+            .get(..4)
+            .filter(|four| four.bytes().all(|b| b.is_ascii_hexdigit()));
         let Some(code) = digits.and_then(|four| u16::from_str_radix(four, 16).ok()) else {
             return Err(self.mistake("expected four hexadecimal digits"));
         };
@@ -310,7 +336,11 @@ impl Reader<'_> {
     }
 
     fn mistake(&self, message: &str) -> Mistake {
-        Mistake { message: message.into(), offset: self.at, pointer: self.path.pointer() }
+        Mistake {
+            message: message.into(),
+            offset: self.at,
+            pointer: self.path.pointer(),
+        }
     }
 }
 
@@ -349,7 +379,10 @@ mod tests {
     #[test]
     fn texts_come_out_as_java_prints_them() {
         let table = [
-            (" [1 , -0, 1.10, 1e5, 1e400, -0.0] ", r#"[1,0,1.1,100000.0,"Infinity",-0.0]"#),
+            (
+                " [1 , -0, 1.10, 1e5, 1e400, -0.0] ",
+                r#"[1,0,1.1,100000.0,"Infinity",-0.0]"#,
+            ),
             (r#"{"a":1,"b":2,"a":3}"#, r#"{"a":3,"b":2}"#),
             ("/* c */ [1, // d\n 2/**/]", "[1,2]"),
             (r#""\u00e9\/\ud83d\ude00\u001f""#, r#""é/😀\u001F""#),
@@ -382,16 +415,26 @@ mod tests {
         ];
         for (text, offset, pointer) in table {
             let mistake = read(text, 4).unwrap_err();
-            assert_eq!((mistake.offset, &*mistake.pointer), (offset, pointer), "{text}");
+            assert_eq!(
+                (mistake.offset, &*mistake.pointer),
+                (offset, pointer),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_large_object_keeps_first_places_and_last_values() {
         let keys = |value: u32| (0..100).map(move |at| format!("\"k{at}\":{value}"));
-        let text = format!("{{{}}}", keys(1).chain(keys(2)).collect::<Vec<_>>().join(","));
+        let text = format!(
+            "{{{}}}",
+            keys(1).chain(keys(2)).collect::<Vec<_>>().join(",")
+        );
         let mut out = String::new();
         write_value(&read(&text, 1).unwrap().json, &mut out);
-        assert_eq!(out, format!("{{{}}}", keys(2).collect::<Vec<_>>().join(",")));
+        assert_eq!(
+            out,
+            format!("{{{}}}", keys(2).collect::<Vec<_>>().join(","))
+        );
     }
 }

@@ -103,11 +103,20 @@ fn shortest_digits(double: f64) -> (String, i32) {
     // Java wants two digits where one would do, and of those the closest: 4.9E-324, not 5E-324.
     let two = format!("{double:.1e}");
     let one_digit = shortest.find('e') == Some(1);
-    let chosen = if one_digit && two.parse() == Ok(double) { two } else { shortest };
-    let (mantissa, exponent) = chosen.split_once('e').expect("the {:e} format has an exponent");
+    let chosen = if one_digit && two.parse() == Ok(double) {
+        two
+    } else {
+        shortest
+    };
+    let (mantissa, exponent) = chosen
+        .split_once('e')
+        .expect("the {:e} format has an exponent");
     let digits = mantissa.replace('.', "");
     let kept = digits.trim_end_matches('0').len().max(1);
-    (digits[..kept].to_owned(), exponent.parse().expect("the exponent of a double is small"))
+    (
+        digits[..kept].to_owned(),
+        exponent.parse().expect("the exponent of a double is small"),
+    )
 }
 
 #[cfg(test)]

@@ -40,7 +40,11 @@ impl Check<'_> {
         if self.parser.pending.contains_key(&node) {
             // Java takes a type that it doesn't know yet for a record.
             let object = matches!(value.json, Json::Object(_));
-            return Ok(if object { Outcome::Depends } else { Outcome::Invalid });
+            return Ok(if object {
+                Outcome::Depends
+            } else {
+                Outcome::Invalid
+            });
         }
         let valid = match (&self.parser.node(node).kind, &value.json) {
             (Type::Null, Json::Null)
@@ -61,19 +65,29 @@ impl Check<'_> {
             (Type::Record(record), Json::Object(members)) => {
                 if self.parser.open.contains(&node) {
                     let name = &record.name;
-                    return Err(format!("the fields of {name} are not known yet at this default"));
+                    return Err(format!(
+                        "the fields of {name} are not known yet at this default"
+                    ));
                 }
                 self.steps += record.fields.len() * (1 + members.len() / 16);
                 return self.record(record, value);
             }
             _ => false,
         };
-        Ok(if valid { Outcome::Valid } else { Outcome::Invalid })
+        Ok(if valid {
+            Outcome::Valid
+        } else {
+            Outcome::Invalid
+        })
     }
 
     fn record(&mut self, record: &Record, value: &Value) -> Result<Outcome, String> {
         let given = |field: &Field| value.member(&field.name).is_some();
-        if record.fields.iter().any(|field| field.default.is_none() && !given(field)) {
+        if record
+            .fields
+            .iter()
+            .any(|field| field.default.is_none() && !given(field))
+        {
             return Ok(Outcome::Invalid);
         }
         self.all(record.fields.iter().filter_map(|field| {
@@ -151,7 +165,9 @@ mod tests {
             assert_eq!(java_double(text), Some(expected), "{text}");
         }
         assert!(java_double("+NaN").unwrap().is_nan());
-        for text in ["", "-", "1e", "1_0", "0x1", "\u{a0}1", "inf", "nan", "infinity", "--1", "."] {
+        for text in [
+            "", "-", "1e", "1_0", "0x1", "\u{a0}1", "inf", "nan", "infinity", "--1", ".",
+        ] {
             assert_eq!(java_double(text), None, "{text}");
         }
     }

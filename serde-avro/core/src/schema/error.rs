@@ -13,7 +13,11 @@ pub struct ParseError {
 }
 
 fn at(pointer: &str) -> String {
-    if pointer.is_empty() { String::new() } else { format!(", at {pointer}") }
+    if pointer.is_empty() {
+        String::new()
+    } else {
+        format!(", at {pointer}")
+    }
 }
 
 impl ParseError {

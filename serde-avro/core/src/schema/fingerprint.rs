@@ -35,7 +35,9 @@ fn rabin(bytes: &[u8]) -> u64 {
 }
 
 fn table_entry(index: u64) -> u64 {
-    (0..8).fold(index, |entry, _| (entry >> 1) ^ (EMPTY & (entry & 1).wrapping_neg()))
+    (0..8).fold(index, |entry, _| {
+        (entry >> 1) ^ (EMPTY & (entry & 1).wrapping_neg())
+    })
 }
 
 #[cfg(test)]
@@ -47,7 +49,10 @@ mod tests {
         let schema = Schema::parse(r#"{"type":"int"}"#).unwrap();
         assert_eq!(schema.rabin_fingerprint(), 0x7275_d51a_3f39_5c8f);
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        assert_eq!(hex(&schema.md5_fingerprint()), "ef524ea1b91e73173d938ade36c1db32");
+        assert_eq!(
+            hex(&schema.md5_fingerprint()),
+            "ef524ea1b91e73173d938ade36c1db32"
+        );
         assert_eq!(
             hex(&schema.sha256_fingerprint()),
             "3f2b87a9fe7cc9b13835598c3981cd45e3e355309e5090aa0933d7becb6fba45"

@@ -44,7 +44,10 @@ pub(super) fn import(
             map(&mut node.kind, &copies);
         }
     }
-    copies.get(&reference.root()).copied().expect("the root was in the queue")
+    copies
+        .get(&reference.root())
+        .copied()
+        .expect("the root was in the queue")
 }
 
 fn map(kind: &mut Type, copies: &HashMap<NodeId, NodeId>) {

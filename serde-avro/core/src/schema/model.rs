@@ -133,7 +133,11 @@ pub struct Fixed {
 
 impl Node {
     pub(crate) fn new(kind: Type, span: Span) -> Self {
-        Self { kind, attributes: Vec::new(), span }
+        Self {
+            kind,
+            attributes: Vec::new(),
+            span,
+        }
     }
 
     /// The name, if the type has one.
@@ -160,8 +164,15 @@ impl Node {
     /// The `logicalType` attribute, known or not.
     #[must_use]
     pub fn logical_type(&self) -> Option<&str> {
-        let attribute = self.attributes.iter().find(|member| &*member.key == "logicalType")?;
-        if let Json::String(name) = &attribute.value.json { Some(name) } else { None }
+        let attribute = self
+            .attributes
+            .iter()
+            .find(|member| &*member.key == "logicalType")?;
+        if let Json::String(name) = &attribute.value.json {
+            Some(name)
+        } else {
+            None
+        }
     }
 }
 
@@ -225,9 +236,14 @@ impl Type {
     pub(crate) fn map_children(&mut self, mut map: impl FnMut(NodeId) -> NodeId) {
         match self {
             Self::Array(item) | Self::Map(item) => *item = map(*item),
-            Self::Union(branches) => branches.iter_mut().for_each(|branch| *branch = map(*branch)),
+            Self::Union(branches) => branches
+                .iter_mut()
+                .for_each(|branch| *branch = map(*branch)),
             Self::Record(record) => {
-                record.fields.iter_mut().for_each(|field| field.node = map(field.node));
+                record
+                    .fields
+                    .iter_mut()
+                    .for_each(|field| field.node = map(field.node));
             }
             Self::Null
             | Self::Boolean

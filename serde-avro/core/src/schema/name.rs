@@ -33,10 +33,14 @@ impl Name {
                 .map_err(|why| format!("the namespace of \"{name}\" is wrong: {why}"))?;
         }
         Ok(match space {
-            Some(space) => {
-                Self { full: format!("{space}.{simple}").into(), space_bytes: space.len() + 1 }
-            }
-            None => Self { full: simple.into(), space_bytes: 0 },
+            Some(space) => Self {
+                full: format!("{space}.{simple}").into(),
+                space_bytes: space.len() + 1,
+            },
+            None => Self {
+                full: simple.into(),
+                space_bytes: 0,
+            },
         })
     }
 
@@ -84,9 +88,16 @@ pub(crate) fn check_simple_name(name: &str) -> Result<(), String> {
     match name.chars().next() {
         None => return Err(format!("empty name; {RIGHT}")),
         Some(first) if first.is_ascii_alphabetic() || first == '_' => {}
-        Some(_) => return Err(format!("\"{name}\" starts with a wrong character; {RIGHT}, no digit first")),
+        Some(_) => {
+            return Err(format!(
+                "\"{name}\" starts with a wrong character; {RIGHT}, no digit first"
+            ));
+        }
     }
-    match name.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_') {
+    match name
+        .chars()
+        .find(|c| !c.is_ascii_alphanumeric() && *c != '_')
+    {
         None => Ok(()),
         Some(wrong) => Err(format!("\"{name}\" contains {wrong:?}; {RIGHT}")),
     }
@@ -107,7 +118,10 @@ mod tests {
         ];
         for (name, space, full, full_space, simple) in table {
             let name = Name::new(name, space).unwrap();
-            assert_eq!((name.full(), name.space(), name.simple()), (full, full_space, simple));
+            assert_eq!(
+                (name.full(), name.space(), name.simple()),
+                (full, full_space, simple)
+            );
         }
     }
 

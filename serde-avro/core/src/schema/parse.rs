@@ -16,7 +16,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 const SCHEMA_WORDS: [&str; 10] = [
-    "doc", "fields", "items", "name", "namespace", "size", "symbols", "values", "type", "aliases",
+    "doc",
+    "fields",
+    "items",
+    "name",
+    "namespace",
+    "size",
+    "symbols",
+    "values",
+    "type",
+    "aliases",
 ];
 const FIELD_WORDS: [&str; 6] = ["default", "doc", "name", "order", "type", "aliases"];
 const TYPES: &str = "null, boolean, int, long, float, double, bytes, string, record, enum, array, \
@@ -78,7 +87,10 @@ impl<'a> Parser<'a> {
             return parser.fail(0, format!("a text has at most {} bytes", limits.text_bytes));
         }
         if text.trim_matches([' ', '\t', '\n', '\r']).is_empty() {
-            return parser.fail(0, format!("the text is empty; a schema is {TYPES}, or a union"));
+            return parser.fail(
+                0,
+                format!("the text is empty; a schema is {TYPES}, or a union"),
+            );
         }
         let value = json::read(text, limits.depth.saturating_mul(JSON_LEVELS))?;
         let mut outside = Vec::new();
@@ -91,8 +103,16 @@ impl<'a> Parser<'a> {
         let root = parser.schema(&value, None, 0)?;
         let root = parser.resolve(root)?;
         let Self { nodes, names, .. } = parser;
-        let model = Model { text: text.into(), nodes, root, names, outside };
-        Ok(Schema { model: Arc::new(model) })
+        let model = Model {
+            text: text.into(),
+            nodes,
+            root,
+            names,
+            outside,
+        };
+        Ok(Schema {
+            model: Arc::new(model),
+        })
     }
 
     fn schema(&mut self, value: &Value, space: Option<&str>, depth: usize) -> Parsed<NodeId> {
@@ -106,7 +126,10 @@ impl<'a> Parser<'a> {
             Json::Object(_) => self.complex(value, space, depth),
             other @ (Json::Null | Json::Bool(_) | Json::Integer(_) | Json::Float(_)) => {
                 let found = other.describe();
-                self.fail(value.span.start, format!("{found} is no schema; expected {TYPES}"))
+                self.fail(
+                    value.span.start,
+                    format!("{found} is no schema; expected {TYPES}"),
+                )
             }
         }
     }
@@ -124,7 +147,14 @@ impl<'a> Parser<'a> {
         }
         let id = self.push(Node::new(Type::Null, span))?;
         let pointer = self.path.pointer();
-        self.pending.insert(id, Pending { name: full.into(), offset: span.start, pointer });
+        self.pending.insert(
+            id,
+            Pending {
+                name: full.into(),
+                offset: span.start,
+                pointer,
+            },
+        );
         Ok(id)
     }
 
@@ -214,7 +244,11 @@ impl<'a> Parser<'a> {
 
     fn push_complex(&mut self, value: &Value, kind: Type) -> Parsed<NodeId> {
         let attributes = attributes(value, &SCHEMA_WORDS);
-        self.push(Node { kind, attributes, span: value.span })
+        self.push(Node {
+            kind,
+            attributes,
+            span: value.span,
+        })
     }
 
     fn record(
@@ -231,12 +265,27 @@ impl<'a> Parser<'a> {
         };
         if list.len() > self.limits.fields {
             let most = self.limits.fields;
-            return self.fail(value.span.start, format!("a record has at most {most} fields"));
+            return self.fail(
+                value.span.start,
+                format!("a record has at most {most} fields"),
+            );
         }
-        let Head { name, doc, aliases, first } = head;
+        let Head {
+            name,
+            doc,
+            aliases,
+            first,
+        } = head;
         let space = name.space().map(str::to_owned);
         let (fields, places) = (Vec::with_capacity(list.len()), HashMap::new());
-        let record = Record { name, aliases, doc, is_error, fields, places };
+        let record = Record {
+            name,
+            aliases,
+            doc,
+            is_error,
+            fields,
+            places,
+        };
         let id = self.define(value, Type::Record(record), first, &SCHEMA_WORDS)?;
         self.open.insert(id);
         self.path.push_key("fields");
@@ -272,8 +321,16 @@ impl<'a> Parser<'a> {
         let attributes = attributes(value, &FIELD_WORDS);
         let span = value.span;
         let name: Box<str> = name.into();
-        let field =
-            Field { name: name.clone(), node, doc, default, order, aliases, attributes, span };
+        let field = Field {
+            name: name.clone(),
+            node,
+            doc,
+            default,
+            order,
+            aliases,
+            attributes,
+            span,
+        };
         self.path.push_key("default");
         let pointer = self.path.pointer();
         let verdict = self.verdict(&field)?;
@@ -285,10 +342,17 @@ impl<'a> Parser<'a> {
         let twice = owner.places.insert(name, place).is_some();
         owner.fields.push(field);
         if twice {
-            return self.fail(start, "the record has this field name already; names are unique");
+            return self.fail(
+                start,
+                "the record has this field name already; names are unique",
+            );
         }
         if verdict == Outcome::Depends {
-            self.deferred.push(Deferred { record, field: place, pointer });
+            self.deferred.push(Deferred {
+                record,
+                field: place,
+                pointer,
+            });
         }
         Ok(())
     }
@@ -298,7 +362,11 @@ impl<'a> Parser<'a> {
         let Some(value) = &field.default else {
             return Ok(Outcome::Valid);
         };
-        let mut check = Check { parser: self, steps: self.default_steps, depth: 0 };
+        let mut check = Check {
+            parser: self,
+            steps: self.default_steps,
+            depth: 0,
+        };
         let outcome = check.value(field.node, value);
         self.default_steps = check.steps;
         match outcome {
@@ -309,7 +377,10 @@ impl<'a> Parser<'a> {
                 if self.pending.contains_key(&field.node) {
                     wanted = "type that is defined before this field";
                 }
-                let why = format!("invalid default for field {}: {given} is no {wanted}", field.name);
+                let why = format!(
+                    "invalid default for field {}: {given} is no {wanted}",
+                    field.name
+                );
                 self.fail(value.span.start, why)
             }
             Ok(outcome) => Ok(outcome),
@@ -326,7 +397,10 @@ impl<'a> Parser<'a> {
             return Ok(Some(value.clone()));
         };
         match default::java_double(text) {
-            Some(double) => Ok(Some(Value { json: Json::Float(double), span: value.span })),
+            Some(double) => Ok(Some(Value {
+                json: Json::Float(double),
+                span: value.span,
+            })),
             None => {
                 let why = format!("invalid default for field {name}: {text:?} is no number");
                 self.fail(value.span.start, why)
@@ -350,21 +424,32 @@ impl<'a> Parser<'a> {
     }
 
     fn enumeration(&mut self, value: &Value, space: Option<&str>) -> Parsed<NodeId> {
-        let Head { name, doc, aliases, first } = self.head(value, space)?;
+        let Head {
+            name,
+            doc,
+            aliases,
+            first,
+        } = self.head(value, space)?;
         let Some(list) = value.member("symbols").and_then(Value::elements) else {
             let why = format!("enum {name} needs \"symbols\", an array of names");
             return self.fail(value.span.start, why);
         };
         if list.len() > self.limits.symbols {
             let most = self.limits.symbols;
-            return self.fail(value.span.start, format!("an enum has at most {most} symbols"));
+            return self.fail(
+                value.span.start,
+                format!("an enum has at most {most} symbols"),
+            );
         }
         let mut symbols = Vec::with_capacity(list.len());
         let mut seen = HashSet::with_capacity(list.len());
         for symbol in list {
             let text = symbol.text().unwrap_or_default();
             if let Err(why) = self.check_name(text) {
-                return self.fail(symbol.span.start, format!("wrong symbol of enum {name}: {why}"));
+                return self.fail(
+                    symbol.span.start,
+                    format!("wrong symbol of enum {name}: {why}"),
+                );
             }
             if !seen.insert(text) {
                 let why = format!("enum {name} has the symbol {text} twice");
@@ -377,14 +462,25 @@ impl<'a> Parser<'a> {
             let why = format!("the default {missing:?} of enum {name} is none of its symbols");
             return self.fail(value.span.start, why);
         }
-        let kind = Enum { name, aliases, doc, symbols, default: default.map(Into::into) };
+        let kind = Enum {
+            name,
+            aliases,
+            doc,
+            symbols,
+            default: default.map(Into::into),
+        };
         let words: Vec<_> = SCHEMA_WORDS.into_iter().chain(["default"]).collect();
         let id = self.define(value, Type::Enum(kind), first, &words)?;
         self.same_as_first(id, first, value)
     }
 
     fn fixed(&mut self, value: &Value, space: Option<&str>) -> Parsed<NodeId> {
-        let Head { name, doc, aliases, first } = self.head(value, space)?;
+        let Head {
+            name,
+            doc,
+            aliases,
+            first,
+        } = self.head(value, space)?;
         let size = match value.member("size").map(|size| &size.json) {
             Some(Json::Integer(digits)) => digits.parse::<usize>().ok(),
             _ => None,
@@ -394,7 +490,12 @@ impl<'a> Parser<'a> {
             let why = format!("fixed {name} needs \"size\", a whole number from 0 to {most}");
             return self.fail(value.span.start, why);
         };
-        let fixed = Fixed { name, aliases, doc, size };
+        let fixed = Fixed {
+            name,
+            aliases,
+            doc,
+            size,
+        };
         let id = self.define(value, Type::Fixed(fixed), first, &SCHEMA_WORDS)?;
         self.same_as_first(id, first, value)
     }
@@ -402,7 +503,10 @@ impl<'a> Parser<'a> {
     fn head(&mut self, value: &Value, space: Option<&str>) -> Parsed<Head> {
         let start = value.span.start;
         let Some(text) = value.member("name").and_then(Value::text) else {
-            return self.fail(start, "a record, enum or fixed needs a \"name\" that is a string");
+            return self.fail(
+                start,
+                "a record, enum or fixed needs a \"name\" that is a string",
+            );
         };
         let space = value.member("namespace").and_then(Value::text).or(space);
         let name = match Name::new(text, space) {
@@ -424,7 +528,12 @@ impl<'a> Parser<'a> {
         }
         let doc = value.member("doc").and_then(Value::text).map(Into::into);
         let first = self.names.get(name.full()).copied();
-        Ok(Head { name, doc, aliases, first })
+        Ok(Head {
+            name,
+            doc,
+            aliases,
+            first,
+        })
     }
 
     fn alias_texts(&mut self, value: &Value) -> Parsed<Vec<Box<str>>> {
@@ -462,7 +571,11 @@ impl<'a> Parser<'a> {
         reserved: &[&str],
     ) -> Parsed<NodeId> {
         let attributes = attributes(value, reserved);
-        let id = self.push(Node { kind, attributes, span: value.span })?;
+        let id = self.push(Node {
+            kind,
+            attributes,
+            span: value.span,
+        })?;
         if let (None, Some(name)) = (first, self.nodes[id.index()].name()) {
             self.names.insert(name.full().into(), id);
         }
@@ -520,21 +633,38 @@ impl<'a> Parser<'a> {
                 None => {}
             }
         }
-        if let Some(Pending { name, offset, pointer }) = missing {
+        if let Some(Pending {
+            name,
+            offset,
+            pointer,
+        }) = missing
+        {
             let message = format!("\"{name}\" is not defined; expected {TYPES}");
-            return Err(Mistake { message, offset: *offset, pointer: pointer.clone() });
+            return Err(Mistake {
+                message,
+                offset: *offset,
+                pointer: pointer.clone(),
+            });
         }
         let target = |id: NodeId| targets.get(&id).copied().unwrap_or(id);
-        self.nodes.iter_mut().for_each(|node| node.kind.map_children(target));
+        self.nodes
+            .iter_mut()
+            .for_each(|node| node.kind.map_children(target));
         self.pending.clear();
-        for Deferred { record, field, pointer } in std::mem::take(&mut self.deferred) {
+        for Deferred {
+            record,
+            field,
+            pointer,
+        } in std::mem::take(&mut self.deferred)
+        {
             let Type::Record(owner) = &self.node(record).kind else {
                 continue;
             };
             let Some(field) = owner.fields.get(field).cloned() else {
                 continue;
             };
-            self.verdict(&field).map_err(|mistake| Mistake { pointer, ..mistake })?;
+            self.verdict(&field)
+                .map_err(|mistake| Mistake { pointer, ..mistake })?;
         }
         let root = target(root);
         self.check_depth(root)?;
@@ -551,7 +681,13 @@ impl<'a> Parser<'a> {
             }
             let node = self.node(id);
             if node.name().is_none() || seen.insert(id) {
-                queue.extend(node.kind.children().into_iter().rev().map(|id| (id, depth + 1)));
+                queue.extend(
+                    node.kind
+                        .children()
+                        .into_iter()
+                        .rev()
+                        .map(|id| (id, depth + 1)),
+                );
             }
         }
         Ok(())
@@ -566,11 +702,19 @@ impl<'a> Parser<'a> {
 
     fn check_nodes(&self, offset: usize) -> Parsed<()> {
         let most = self.limits.nodes;
-        if self.nodes.len() < most { Ok(()) } else { self.fail(offset, format!("a schema has at most {most} types")) }
+        if self.nodes.len() < most {
+            Ok(())
+        } else {
+            self.fail(offset, format!("a schema has at most {most} types"))
+        }
     }
 
     fn check_name(&self, name: &str) -> Result<(), String> {
-        if name.len() > self.limits.name_bytes { Err(self.name_too_long()) } else { check_simple_name(name) }
+        if name.len() > self.limits.name_bytes {
+            Err(self.name_too_long())
+        } else {
+            check_simple_name(name)
+        }
     }
 
     fn name_too_long(&self) -> String {
@@ -582,11 +726,18 @@ impl<'a> Parser<'a> {
     }
 
     fn fail<T>(&self, offset: usize, message: impl Into<String>) -> Parsed<T> {
-        Err(Mistake { message: message.into(), offset, pointer: self.path.pointer() })
+        Err(Mistake {
+            message: message.into(),
+            offset,
+            pointer: self.path.pointer(),
+        })
     }
 }
 
 fn attributes(value: &Value, reserved: &[&str]) -> Vec<Member> {
-    let kept = value.members().iter().filter(|member| !reserved.contains(&&*member.key));
+    let kept = value
+        .members()
+        .iter()
+        .filter(|member| !reserved.contains(&&*member.key));
     kept.cloned().collect()
 }

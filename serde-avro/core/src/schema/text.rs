@@ -26,7 +26,10 @@ impl Schema {
     /// The specification's Parsing Canonical Form, references written out.
     #[must_use]
     pub fn parsing_canonical_form(&self) -> String {
-        let mut form = ParsingForm { nodes: &self.model.nodes, known: HashSet::new() };
+        let mut form = ParsingForm {
+            nodes: &self.model.nodes,
+            known: HashSet::new(),
+        };
         let mut out = String::new();
         form.node(self.root(), &mut out);
         out
@@ -54,7 +57,12 @@ struct Writer<'s> {
 
 impl<'s> Writer<'s> {
     fn new(nodes: &'s [Node], form: Form, known: HashSet<NodeId>) -> Self {
-        Self { nodes, form, known, out: String::new() }
+        Self {
+            nodes,
+            form,
+            known,
+            out: String::new(),
+        }
     }
 
     fn write(mut self, root: NodeId) -> String {
@@ -112,7 +120,11 @@ impl<'s> Writer<'s> {
             return write_string(name.seen_from(space), &mut self.out);
         }
         let is_error = matches!(&node.kind, Type::Record(record) if record.is_error);
-        let word = if is_error && self.form == Form::Full { "error" } else { node.kind.word() };
+        let word = if is_error && self.form == Form::Full {
+            "error"
+        } else {
+            node.kind.word()
+        };
         self.out.push_str("{\"type\":");
         write_string(word, &mut self.out);
         self.key("name");
@@ -248,18 +260,30 @@ impl ParsingForm<'_> {
             Type::Array(item) => self.holder("array", "items", *item, out),
             Type::Map(item) => self.holder("map", "values", *item, out),
             Type::Record(record) => {
-                self.parts(&record.fields, ",\"fields\":[", "]}", out, |form, field, out| {
-                    out.push_str("{\"name\":");
-                    write_string(&field.name, out);
-                    out.push_str(",\"type\":");
-                    form.node(field.node, out);
-                    out.push('}');
-                });
+                self.parts(
+                    &record.fields,
+                    ",\"fields\":[",
+                    "]}",
+                    out,
+                    |form, field, out| {
+                        out.push_str("{\"name\":");
+                        write_string(&field.name, out);
+                        out.push_str(",\"type\":");
+                        form.node(field.node, out);
+                        out.push('}');
+                    },
+                );
             }
             Type::Enum(symbols) => {
-                self.parts(&symbols.symbols, ",\"symbols\":[", "]}", out, |_, symbol, out| {
-                    write_string(symbol, out);
-                });
+                self.parts(
+                    &symbols.symbols,
+                    ",\"symbols\":[",
+                    "]}",
+                    out,
+                    |_, symbol, out| {
+                        write_string(symbol, out);
+                    },
+                );
             }
             Type::Fixed(fixed) => out.push_str(&format!(",\"size\":{}}}", fixed.size)),
             primitive => write_string(primitive.word(), out),

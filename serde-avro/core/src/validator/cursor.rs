@@ -1,0 +1,292 @@
+//! Reading bytes of a datum, bounds checked.
+
+use super::{Need, Reason};
+
+/// Why reading stopped, before its path is known.
+#[derive(Debug)]
+pub(super) struct Stop {
+    pub(super) reason: Reason,
+    pub(super) offset: usize,
+    pub(super) need: Option<Need>,
+}
+
+impl Stop {
+    #[cold]
+    pub(super) fn new(reason: Reason, offset: usize) -> Self {
+        Self {
+            reason,
+            offset,
+            need: None,
+        }
+    }
+
+    #[cold]
+    pub(super) fn truncated(offset: usize, what: &'static str, bytes: u64) -> Self {
+        Self {
+            reason: Reason::Truncated,
+            offset,
+            need: Some(Need { what, bytes }),
+        }
+    }
+}
+
+/// A width of varints: bytes at most, and what the last of them may hold.
+#[derive(Clone, Copy)]
+struct Width {
+    bytes: usize,
+    last_byte_max: u8,
+}
+
+const INT: Width = Width {
+    bytes: 5,
+    last_byte_max: 0x0f,
+};
+const LONG: Width = Width {
+    bytes: 10,
+    last_byte_max: 0x01,
+};
+
+/// The continuation bits of eight bytes.
+const CONTINUES: u64 = 0x8080_8080_8080_8080;
+
+/// A datum and how far it has been read; never past its end.
+#[derive(Clone, Copy)]
+pub(super) struct Cursor<'d> {
+    data: &'d [u8],
+    at: usize,
+}
+
+impl<'d> Cursor<'d> {
+    pub(super) fn new(data: &'d [u8]) -> Self {
+        Self { data, at: 0 }
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    #[inline]
+    fn rest(&self) -> &'d [u8] {
+        self.data.get(self.at..).unwrap_or_default()
+    }
+
+    pub(super) fn remaining(&self) -> usize {
+        self.data.len() - self.at
+    }
+
+    /// The next bytes.
+    #[inline]
+    pub(super) fn take(&mut self, bytes: usize, what: &'static str) -> Result<&'d [u8], Stop> {
+        match self.rest().get(..bytes) {
+            Some(taken) => {
+                self.at += bytes;
+                Ok(taken)
+            }
+            None => Err(Stop::truncated(self.at, what, bytes as u64)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn boolean(&mut self) -> Result<(), Stop> {
+        match self.rest().first() {
+            Some(0 | 1) => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(_) => Err(Stop::new(Reason::BadBool, self.at)),
+            None => Err(Stop::truncated(self.at, "boolean", 1)),
+        }
+    }
+
+    /// An int, before its zigzag is undone.
+    #[inline]
+    pub(super) fn int(&mut self, what: &'static str) -> Result<u32, Stop> {
+        let wide = self.varint(INT, what)?;
+        Ok(u32::try_from(wide).expect("a varint of INT's width has 32 bits"))
+    }
+
+    /// A long, before its zigzag is undone.
+    #[inline]
+    pub(super) fn long(&mut self, what: &'static str) -> Result<u64, Stop> {
+        self.varint(LONG, what)
+    }
+
+    /// A long that is no length or count below zero.
+    #[inline]
+    pub(super) fn signed(&mut self, what: &'static str) -> Result<i64, Stop> {
+        let zigzag = self.long(what)?;
+        Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
+    }
+
+    /// A length and so many bytes.
+    #[inline]
+    pub(super) fn bytes(&mut self, what: &'static str) -> Result<&'d [u8], Stop> {
+        let start = self.at;
+        let length = self.signed("length")?;
+        let Ok(length) = u64::try_from(length) else {
+            return Err(Stop::new(Reason::BadVarint, start));
+        };
+        match usize::try_from(length)
+            .ok()
+            .and_then(|length| self.rest().get(..length))
+        {
+            Some(taken) => {
+                self.at += taken.len();
+                Ok(taken)
+            }
+            None => Err(Stop::truncated(self.at, what, length)),
+        }
+    }
+
+    /// A length and so many bytes of UTF-8.
+    #[inline]
+    pub(super) fn text(&mut self) -> Result<(), Stop> {
+        let text = self.bytes("string")?;
+        match str::from_utf8(text) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let start = self.at - text.len();
+                Err(Stop::new(Reason::BadUtf8, start + error.valid_up_to()))
+            }
+        }
+    }
+
+    #[inline]
+    fn varint(&mut self, width: Width, what: &'static str) -> Result<u64, Stop> {
+        let rest = self.rest();
+        if let Some(byte) = rest.first().filter(|byte| **byte < 0x80) {
+            self.at += 1;
+            return Ok(u64::from(*byte));
+        }
+        if let Some(eight) = rest.first_chunk() {
+            let word = u64::from_le_bytes(*eight);
+            let ends = !word & CONTINUES;
+            if ends != 0 {
+                let bits = ends.trailing_zeros() + 1;
+                let bytes = (bits / 8) as usize;
+                let value = squeeze(word & (u64::MAX >> (64 - bits)));
+                // Up to eight bytes are 56 bits, which a long takes whatever they are.
+                if bytes < width.bytes || (value >> 32 == 0 && bytes == width.bytes) {
+                    self.at += bytes;
+                    return Ok(value);
+                }
+            }
+        }
+        self.varint_by_bytes(width, what)
+    }
+
+    /// The same, for what the eight bytes don't tell: ends of data, nine and ten bytes, faults.
+    #[cold]
+    fn varint_by_bytes(&mut self, width: Width, what: &'static str) -> Result<u64, Stop> {
+        let mut value = 0;
+        for (index, byte) in self.rest().iter().take(width.bytes).enumerate() {
+            if index + 1 == width.bytes && *byte > width.last_byte_max {
+                return Err(Stop::new(Reason::BadVarint, self.at));
+            }
+            value |= u64::from(*byte & 0x7f) << (7 * index);
+            if *byte < 0x80 {
+                self.at += index + 1;
+                return Ok(value);
+            }
+        }
+        Err(Stop::truncated(self.at, what, self.remaining() as u64 + 1))
+    }
+}
+
+/// Moves eight groups of seven bits together.
+#[inline]
+fn squeeze(word: u64) -> u64 {
+    let pairs = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | ((pairs & 0x3fff_0000_3fff_0000) >> 2);
+    (fours & 0x0fff_ffff) | ((fours & 0x0fff_ffff_0000_0000) >> 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(bytes: &[u8], read: impl FnOnce(&mut Cursor<'_>) -> Result<u64, Stop>) -> String {
+        let mut cursor = Cursor::new(bytes);
+        match read(&mut cursor) {
+            Ok(value) => format!("{value} in {}", cursor.at()),
+            Err(stop) => stop.reason.code().to_owned(),
+        }
+    }
+
+    #[test]
+    fn varints_hold_their_width_and_over_long_forms_within_it() {
+        let table: [(&[u8], &str, &str); 14] = [
+            (&[0], "0 in 1", "0 in 1"),
+            (&[0x80, 0x01], "128 in 2", "128 in 2"),
+            (&[0x80, 0x80, 0], "0 in 3", "0 in 3"),
+            (
+                &[0xff, 0xff, 0xff, 0xff, 0x0f],
+                "4294967295 in 5",
+                "4294967295 in 5",
+            ),
+            (
+                &[0xff, 0xff, 0xff, 0xff, 0x1f],
+                "bad-varint",
+                "8589934591 in 5",
+            ),
+            (&[0x80, 0x80, 0x80, 0x80, 0x80, 0], "bad-varint", "0 in 6"),
+            (
+                &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f],
+                "bad-varint",
+                "72057594037927935 in 8",
+            ),
+            (
+                &[0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],
+                "bad-varint",
+                "72057594037927937 in 9",
+            ),
+            (
+                &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+                "bad-varint",
+                "18446744073709551615 in 10",
+            ),
+            (
+                &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02],
+                "bad-varint",
+                "bad-varint",
+            ),
+            (
+                &[
+                    0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0,
+                ],
+                "bad-varint",
+                "bad-varint",
+            ),
+            (&[], "truncated", "truncated"),
+            (&[0x80, 0x80], "truncated", "truncated"),
+            (&[0x80, 0x80, 0x80, 0x80, 0x80], "bad-varint", "truncated"),
+        ];
+        for (bytes, int, long) in table {
+            for padding in [0, 16] {
+                let complete = !int.contains("trunc") && !long.contains("trunc");
+                let mut padded = bytes.to_vec();
+                padded.resize(bytes.len() + if complete { padding } else { 0 }, 0);
+                assert_eq!(
+                    outcome(&padded, |c| c.int("int").map(u64::from)),
+                    int,
+                    "{bytes:x?}"
+                );
+                assert_eq!(outcome(&padded, |c| c.long("long")), long, "{bytes:x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn zigzag_reaches_both_ends() {
+        let mut ends = [0xff; 10];
+        ends[9] = 1;
+        assert_eq!(Cursor::new(&ends).signed("long").unwrap(), i64::MIN);
+        ends[0] = 0xfe;
+        assert_eq!(Cursor::new(&ends).signed("long").unwrap(), i64::MAX);
+        assert_eq!(Cursor::new(&[3]).signed("long").unwrap(), -2);
+    }
+}
