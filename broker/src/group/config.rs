@@ -21,7 +21,8 @@ pub struct GroupConfig {
     pub groups_max: usize,
     /// Bytes of what one member sends about itself in JoinGroup, names included, 64 KiB.
     pub metadata_bytes_max: usize,
-    /// Bytes of all assignments that a leader sends in one SyncGroup, 4 MiB. They become one record.
+    /// Bytes of all assignments that a leader sends in one SyncGroup, 4 MiB. They become one
+    /// record.
     pub assignments_bytes_max: usize,
     /// `offset.metadata.max.bytes`, 4,096: the text beside a committed offset.
     pub offset_metadata_bytes_max: usize,

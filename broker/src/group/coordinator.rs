@@ -1,9 +1,9 @@
 //! The shell around the machine: tickets, the timer, the log. Decides nothing.
 //!
 //! One lock holds the machine and the tickets, never across an await; appends are handed to the log
-//! under it, so that they stand there in the machine's order. Outcomes of appends come from the log's
-//! own thread into a queue, and one task feeds them, and the time, to the machine. A caller that
-//! gives up drops its future; its ticket is answered into the void.
+//! under it, so that they stand there in the machine's order. Outcomes of appends come from the
+//! log's own thread into a queue, and one task feeds them, and the time, to the machine. A caller
+//! that gives up drops its future; its ticket is answered into the void.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -33,12 +33,12 @@ use crate::types::{PartitionIndex, TimestampMs};
 /// A record as it stands in the log: its key, and its value or `None` for a tombstone.
 pub type KeyValue = (Bytes, Option<Bytes>);
 
-/// What the log calls, from any thread, once it knows what became of an append. Dropping it uncalled
-/// counts as a failure.
+/// What the log calls, from any thread, once it knows what became of an append. Dropping it
+/// uncalled counts as a failure.
 pub type StoreDone = Box<dyn FnOnce(Result<(), StoreFailed>) + Send>;
 
-/// Milliseconds since the epoch that never step back, whatever the system's clock does: sessions are
-/// counted by them.
+/// Milliseconds since the epoch that never step back, whatever the system's clock does: sessions
+/// are counted by them.
 pub type Clock = Arc<dyn Fn() -> TimestampMs + Send + Sync>;
 
 /// `__consumer_offsets` as the coordinator needs it.
@@ -65,7 +65,8 @@ struct State {
     armed: Option<TimestampMs>,
 }
 
-/// What became of appends, on its way to the machine. Holds no more than there are appends in flight.
+/// What became of appends, on its way to the machine. Holds no more than there are appends in
+/// flight.
 #[derive(Default)]
 struct Outcomes {
     queue: Mutex<Vec<(Token, Result<(), StoreFailed>)>>,
@@ -129,8 +130,8 @@ impl Coordinator {
         });
     }
 
-    /// Answers whoever is parked, and whoever comes, that the coordinator is gone. Commits under way
-    /// are still answered when they are durable.
+    /// Answers whoever is parked, and whoever comes, that the coordinator is gone. Commits under
+    /// way are still answered when they are durable.
     pub fn shutdown(&self) {
         self.with_effects(&mut self.state(), |machine, _, effects| {
             machine.close(effects);
@@ -206,7 +207,10 @@ impl Coordinator {
 
 /// Defines the typed forms of [`Coordinator::ask`].
 macro_rules! typed {
-    ($($(#[$doc:meta])* $name:ident($request:ty) -> $reply:ty = $variant:ident $(($value:ident))?;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($request:ty) -> $reply:ty = $variant:ident $(($value:ident))?;
+    )*) => {
         impl Coordinator {$(
             $(#[$doc])*
             ///

@@ -4,7 +4,8 @@
 //! text   length i16, that many bytes of UTF-8; length -1 is null where null is allowed
 //! bytes  length i32, that many bytes
 //! ```
-//! Invariant: the reader never reads past its input and never allocates what a length merely claims.
+//! Invariant: the reader never reads past its input and never allocates what a length merely
+//! claims.
 
 use thiserror::Error;
 

@@ -4,11 +4,11 @@
 //! |---|---|---|
 //! | has no id, must know one | any | it gets an id and comes back (KIP-394) |
 //! | is new | any | enters; rebalance |
-//! | holds its id | PreparingRebalance | joins the generation to come |
-//! | holds its id, says the same | CompletingRebalance, or Stable as follower | current generation |
-//! | holds its id, says something else or leads | CompletingRebalance, Stable | rebalance |
-//! | is a static member's successor | Stable, same protocol and topics | current generation (KIP-345) |
-//! | is a static member's successor | otherwise | rebalance |
+//! | holds its id | Preparing | joins the generation to come |
+//! | holds its id, says the same | Completing, or Stable and a follower | current generation |
+//! | holds its id, else | Completing, Stable | rebalance |
+//! | succeeds a static member | Stable, same protocol, topics | current generation (KIP-345) |
+//! | succeeds a static member | otherwise | rebalance |
 //!
 //! Invariant: whoever is refused changes nothing.
 
@@ -183,8 +183,8 @@ impl Group {
         self.rebalance_or_complete(turn);
     }
 
-    /// A static member comes back as a new process: it takes the place, and where nothing changes for
-    /// the others also the assignment, of `holder`, which is fenced from now on.
+    /// A static member comes back as a new process: it takes the place, and where nothing changes
+    /// for the others also the assignment, of `holder`, which is fenced from now on.
     fn succeed(
         &mut self,
         turn: &mut Turn<'_>,

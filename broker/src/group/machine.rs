@@ -1,9 +1,10 @@
 //! All groups of this broker as one pure machine: requests, time and outcomes of appends in,
 //! answers and records out.
 //!
-//! Invariants: every ticket is answered exactly once, at the latest by [`GroupMachine::close`];
-//! a group is in the map exactly as long as something would be lost with it; its timer is its
-//! earliest deadline. Time and randomness are arguments; disk, sockets and tasks are not known here.
+//! Invariants: every ticket is answered exactly once, at the latest by [`GroupMachine::close`]; a
+//! group is in the map exactly as long as something would be lost with it; its timer is its
+//! earliest deadline. Time and randomness are arguments; disk, sockets and tasks are not known
+//! here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

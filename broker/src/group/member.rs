@@ -1,9 +1,9 @@
 //! A group and its members as data: the states, who is parked, which protocols they share.
 //!
-//! Invariants: a group in state Empty has no members; every member in `statics` is in `members`; the
-//! leader, if there is one, is a member; a member is parked on at most one request; any two members
-//! share a protocol with all the others. Knows no transition: those are in `join`, `session` and
-//! `rebalance`.
+//! Invariants: a group in state Empty has no members; every member in `statics` is in `members`;
+//! the leader, if there is one, is a member; a member is parked on at most one request; any two
+//! members share a protocol with all the others. Knows no transition: those are in `join`,
+//! `session` and `rebalance`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -73,6 +73,17 @@ pub(super) struct Gathering {
     pub(super) newcomer: bool,
     /// How far the wait may still be extended.
     pub(super) remaining_ms: i32,
+}
+
+impl Phase {
+    /// When the phase ends by itself.
+    pub(super) fn until(&self) -> Option<TimestampMs> {
+        match *self {
+            Self::Empty => None,
+            Self::Preparing { until, .. } | Self::Completing { until, .. } => Some(until),
+            Self::Stable { until } => until,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -196,15 +207,10 @@ impl Group {
 
     /// When something happens to the group by itself.
     pub(super) fn deadline(&self) -> Option<TimestampMs> {
-        let phase = match self.phase {
-            Phase::Empty => None,
-            Phase::Preparing { until, .. } | Phase::Completing { until, .. } => Some(until),
-            Phase::Stable { until } => until,
-        };
         let members = self.members.values().filter_map(Member::deadline);
         members
             .chain(self.pending.values().copied())
-            .chain(phase)
+            .chain(self.phase.until())
             .min()
     }
 

@@ -11,9 +11,9 @@
 //!                             +---- persisted(token) ------------------ durable
 //! ```
 //! The classic protocol of Kafka's groups, static members (KIP-345) included. Subscriptions and
-//! assignments are opaque bytes; only the topics of a consumer's subscription are read, by the rules
-//! that protect or expire offsets. Which topics exist, and how errors are numbered on the wire, is
-//! not known here.
+//! assignments are opaque bytes; only the topics of a consumer's subscription are read, by the
+//! rules that protect or expire offsets. Which topics exist, and how errors are numbered on the
+//! wire, is not known here.
 
 mod admin;
 mod config;
@@ -41,6 +41,7 @@ mod scripts;
 pub use config::GroupConfig;
 pub use coordinator::{Clock, Coordinator, KeyValue, OffsetsLog, StoreDone};
 pub use error::{GroupError, StoreFailed};
+pub use field::FieldError;
 pub use ids::{
     Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType, Ticket, Token, TopicName,
 };

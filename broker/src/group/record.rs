@@ -10,9 +10,9 @@
 //!            | rebalance timeout i32 | session timeout i32 | subscription bytes | assignment bytes
 //! ```
 //! A record without a value is a tombstone. Offsets are written under key version 1; values are
-//! written in version 3 and read from 0 on, where `leader epoch` (3), an expiry behind `committed at`
-//! (1 only; read over, retention decides), `since` (2), `instance id` (3) and `rebalance timeout` (1)
-//! come and go. Source: Kafka's `OffsetCommitValue.json`, `GroupMetadataValue.json`.
+//! written in version 3 and read from 0 on, where `leader epoch` (3), an expiry behind `committed
+//! at` (1 only; read over, retention decides), `since` (2), `instance id` (3) and `rebalance
+//! timeout` (1) come and go. Source: Kafka's `OffsetCommitValue.json`, `GroupMetadataValue.json`.
 //! Nothing of what a disk holds can panic here.
 
 use std::sync::Arc;
@@ -288,7 +288,10 @@ mod tests {
     }
 
     fn unhex(digits: &str) -> Vec<u8> {
-        let digits: Vec<char> = digits.chars().filter(|digit| *digit != ' ').collect();
+        let digits: Vec<char> = digits
+            .chars()
+            .filter(|digit| !digit.is_whitespace())
+            .collect();
         let byte = |pair: &[char]| u8::from_str_radix(&String::from_iter(pair), 16).unwrap();
         digits.chunks(2).map(byte).collect()
     }
@@ -400,7 +403,8 @@ mod tests {
             format!("0000 {head} 00000001 000161 000163 00022f68 00002710 {tail}"),
             format!("0001 {head} 00000001 000161 000163 00022f68 0000ea60 00002710 {tail}"),
             format!(
-                "0002 {head} 00000000000003e8 00000001 000161 000163 00022f68 0000ea60 00002710 {tail}"
+                "0002 {head} 00000000000003e8 00000001 000161 000163 00022f68 0000ea60 00002710
+                 {tail}"
             ),
         ];
         for (version, value) in groups.iter().enumerate() {
@@ -483,6 +487,13 @@ mod tests {
         assert_eq!(partition_of(&"\u{1f600}".into(), 50), PartitionIndex(49));
     }
 
+    fn without_files() -> ProptestConfig {
+        ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        }
+    }
+
     fn text() -> impl Strategy<Value = String> {
         "[a-zé.-]{0,12}"
     }
@@ -515,7 +526,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(without_files())]
 
         #[test]
         fn groups_come_back_as_written(

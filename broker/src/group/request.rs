@@ -58,7 +58,8 @@ pub struct JoinGroup {
     pub protocols: Vec<(ProtocolName, Bytes)>,
     /// Whether a new member must come back under the id it is given (version 4 and up).
     pub requires_known_member: bool,
-    /// Whether a static leader that comes back can be told to keep the assignment (version 9 and up).
+    /// Whether a static leader that comes back can be told to keep the assignment (version 9 and
+    /// up).
     pub supports_skip_assignment: bool,
 }
 

@@ -104,12 +104,7 @@ impl Group {
         }
         self.pending.retain(|_, until| *until > turn.now);
         self.go_on(turn, members_before);
-        let until = match self.phase {
-            Phase::Empty => None,
-            Phase::Preparing { until, .. } | Phase::Completing { until, .. } => Some(until),
-            Phase::Stable { until } => until,
-        };
-        if until.is_some_and(|until| until <= turn.now) {
+        if self.phase.until().is_some_and(|until| until <= turn.now) {
             self.end_phase(turn);
         }
     }

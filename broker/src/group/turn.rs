@@ -14,7 +14,8 @@ use crate::types::{PartitionIndex, TimestampMs};
 use bytes::Bytes;
 
 /// What the machine wants done. The shell appends first and then sends the replies: replies that
-/// rest on the records come later, from [`GroupMachine::persisted`](super::GroupMachine::persisted).
+/// rest on the records come later, from
+/// [`GroupMachine::persisted`](super::GroupMachine::persisted).
 #[derive(Debug, Default)]
 pub struct Effects {
     /// Answers, each ticket's only one.

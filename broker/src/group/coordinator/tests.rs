@@ -1,26 +1,45 @@
 //! The shell over a log and a clock of the test's own.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc;
 
 use super::*;
 use crate::group::{Generation, GroupState, LeavingMember, OffsetToCommit};
 use crate::types::{LeaderEpoch, Offset};
 
-/// A log that says "durable" from another thread, or keeps what it is asked for a test to decide.
-#[derive(Default)]
+/// A log that says "durable" from a thread of its own, or keeps what it is asked for a test to
+/// decide.
 struct TestLog {
-    holds: bool,
+    writer: Option<mpsc::Sender<StoreDone>>,
     records: Mutex<Vec<KeyValue>>,
     held: Mutex<Vec<StoreDone>>,
+}
+
+impl TestLog {
+    fn that_works() -> Self {
+        let (writer, appended) = mpsc::channel::<StoreDone>();
+        std::thread::spawn(move || appended.into_iter().for_each(|done| done(Ok(()))));
+        Self {
+            writer: Some(writer),
+            ..Self::that_holds()
+        }
+    }
+
+    fn that_holds() -> Self {
+        Self {
+            writer: None,
+            records: Mutex::default(),
+            held: Mutex::default(),
+        }
+    }
 }
 
 impl OffsetsLog for TestLog {
     fn append(&self, _: PartitionIndex, records: Vec<KeyValue>, done: StoreDone) {
         self.records.lock().unwrap().extend(records);
-        if self.holds {
-            self.held.lock().unwrap().push(done);
-        } else {
-            std::thread::spawn(move || done(Ok(())));
+        match &self.writer {
+            Some(writer) => writer.send(done).map_err(|_| "the thread is gone").unwrap(),
+            None => self.held.lock().unwrap().push(done),
         }
     }
 }
@@ -125,10 +144,10 @@ fn commit() -> CommitOffsets {
 
 #[tokio::test]
 async fn a_member_goes_on_with_another_coordinator_over_the_same_log() {
-    let world = World::new(TestLog::default(), Vec::new());
+    let world = World::new(TestLog::that_works(), Vec::new());
     let joined = world.settled_member().await;
     let loaded = world.log.records.lock().unwrap().clone();
-    let successor = World::new(TestLog::default(), loaded);
+    let successor = World::new(TestLog::that_works(), loaded);
     successor
         .coordinator
         .heartbeat(beat(&joined))
@@ -138,13 +157,7 @@ async fn a_member_goes_on_with_another_coordinator_over_the_same_log() {
 
 #[tokio::test]
 async fn a_commit_is_answered_once_the_log_has_it() {
-    let world = World::new(
-        TestLog {
-            holds: true,
-            ..TestLog::default()
-        },
-        Vec::new(),
-    );
+    let world = World::new(TestLog::that_holds(), Vec::new());
     let coordinator = world.coordinator.clone();
     let committed = tokio::spawn(async move { coordinator.commit_offsets(commit()).await });
     while world.log.held.lock().unwrap().is_empty() {
@@ -167,13 +180,7 @@ async fn a_commit_is_answered_once_the_log_has_it() {
 
 #[tokio::test]
 async fn an_append_that_the_log_forgets_has_failed() {
-    let world = World::new(
-        TestLog {
-            holds: true,
-            ..TestLog::default()
-        },
-        Vec::new(),
-    );
+    let world = World::new(TestLog::that_holds(), Vec::new());
     let coordinator = world.coordinator.clone();
     let committed = tokio::spawn(async move { coordinator.commit_offsets(commit()).await });
     while world.log.held.lock().unwrap().is_empty() {
@@ -185,7 +192,7 @@ async fn an_append_that_the_log_forgets_has_failed() {
 
 #[tokio::test]
 async fn silence_ends_a_session() {
-    let world = World::new(TestLog::default(), Vec::new());
+    let world = World::new(TestLog::that_works(), Vec::new());
     let joined = world.settled_member().await;
     world.pass(9_999);
     world.coordinator.heartbeat(beat(&joined)).await.unwrap();
@@ -197,7 +204,7 @@ async fn silence_ends_a_session() {
 
 #[tokio::test]
 async fn a_caller_that_gives_up_harms_nobody() {
-    let world = World::new(TestLog::default(), Vec::new());
+    let world = World::new(TestLog::that_works(), Vec::new());
     let joined = world.settled_member().await;
     let coordinator = world.coordinator.clone();
     let parked = tokio::spawn(async move { coordinator.join(join()).await });
@@ -226,7 +233,7 @@ async fn a_caller_that_gives_up_harms_nobody() {
 
 #[tokio::test]
 async fn shutdown_answers_whoever_waits_and_whoever_comes() {
-    let world = World::new(TestLog::default(), Vec::new());
+    let world = World::new(TestLog::that_works(), Vec::new());
     world.settled_member().await;
     let coordinator = world.coordinator.clone();
     let parked = tokio::spawn(async move { coordinator.join(join()).await });
@@ -244,7 +251,7 @@ async fn shutdown_answers_whoever_waits_and_whoever_comes() {
 
 #[tokio::test]
 async fn groups_are_left_deleted_and_forgotten_through_the_shell() {
-    let world = World::new(TestLog::default(), Vec::new());
+    let world = World::new(TestLog::that_works(), Vec::new());
     let coordinator = &world.coordinator;
     coordinator.commit_offsets(commit()).await.unwrap();
     let joined = world.settled_member().await;
@@ -278,4 +285,69 @@ async fn groups_are_left_deleted_and_forgotten_through_the_shell() {
     };
     let gone = coordinator.delete_offsets(request).await;
     assert_eq!(gone, Err(GroupError::GroupIdNotFound));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_members_at_once_all_get_their_work_done() {
+    let world = World::new(TestLog::that_works(), Vec::new());
+    let members = (0..16).map(|_| tokio::spawn(work_and_leave(world.coordinator.clone())));
+    let ends = futures_util::future::join_all(members).await;
+    assert!(ends.iter().all(Result::is_ok), "{ends:?}");
+    world.until(|group| group.state == GroupState::Empty).await;
+}
+
+/// A member's life as clients live it: joins until it has an assignment, commits three times,
+/// leaves.
+async fn work_and_leave(coordinator: Arc<Coordinator>) {
+    let mut member_id = crate::group::MemberId::from("");
+    let mut commits = 0;
+    while commits < 3 {
+        let asked = JoinGroup {
+            member_id: member_id.clone(),
+            requires_known_member: true,
+            ..join()
+        };
+        let joined = match coordinator.join(asked).await {
+            Ok(joined) => joined,
+            Err(GroupError::MemberIdRequired { member_id: given }) => {
+                member_id = given;
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let everyone = joined.members.iter();
+        let work = everyone
+            .map(|member| (member.member_id.clone(), Bytes::from("work")))
+            .collect();
+        match coordinator.sync(sync(&joined, work)).await {
+            Ok(synced) => assert_eq!(synced.assignment, "work"),
+            Err(GroupError::RebalanceInProgress | GroupError::IllegalGeneration { .. }) => continue,
+            Err(error) => panic!("{error}"),
+        }
+        while commits < 3 && coordinator.heartbeat(beat(&joined)).await.is_ok() {
+            let (member_id, generation) = (joined.member_id.clone(), joined.generation);
+            let asked = CommitOffsets {
+                member_id,
+                generation,
+                ..commit()
+            };
+            match coordinator.commit_offsets(asked).await {
+                Ok(outcomes) => assert_eq!(outcomes, [Ok(())]),
+                Err(GroupError::RebalanceInProgress | GroupError::IllegalGeneration { .. }) => {
+                    break;
+                }
+                Err(error) => panic!("{error}"),
+            }
+            commits += 1;
+        }
+    }
+    let members = vec![LeavingMember {
+        member_id,
+        instance_id: None,
+    }];
+    let leave = LeaveGroup {
+        group: "g".into(),
+        members,
+    };
+    assert_eq!(coordinator.leave(leave).await, Ok(vec![Ok(())]));
 }
