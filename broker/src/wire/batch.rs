@@ -3,7 +3,8 @@
 //! ```text
 //! 0 base offset i64 | 8 batch length i32 | 12 leader epoch i32 | 16 magic i8 | 17 crc u32
 //! 21 attributes i16 | 23 last offset delta i32 | 27 base timestamp i64 | 35 max timestamp i64
-//! 43 producer id i64 | 51 producer epoch i16 | 53 base sequence i32 | 57 record count i32 | 61 records
+//! 43 producer id i64 | 51 producer epoch i16 | 53 base sequence i32 | 57 record count i32
+//! 61 records
 //! ```
 //! The batch length counts from byte 12. The CRC-32C covers byte 21 to the end, so base offset and
 //! leader epoch are stamped without touching it. Source: KIP-98, Kafka's `DefaultRecordBatch`.

@@ -1,3 +1,4 @@
 //! The broker's integration tests, in one binary.
 
+#[cfg(test)]
 mod wire_oracle;

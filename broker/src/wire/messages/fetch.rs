@@ -1,5 +1,5 @@
-//! Fetch: read record batches, waiting for them if need be. From version 7 on in sessions (KIP-227),
-//! from 13 on by topic id.
+//! Fetch: read record batches, waiting for them if need be. From version 7 on in sessions
+//! (KIP-227), from 13 on by topic id.
 
 use uuid::Uuid;
 

@@ -217,7 +217,7 @@ fn a_frame_is_its_length_header_and_body() {
     let body = <FetchResponse as Message>::example(16, false).unwrap();
     let frame = Bytes::from(frame::response(7, 16, &body).unwrap().concat());
     let mut reader = Reader::new(frame.clone());
-    assert_eq!(reader.i32().map(i64::from), Ok(frame.len() as i64 - 4));
+    assert_eq!(reader.i32().map(usize::try_from), Ok(Ok(frame.len() - 4)));
     let header = ResponseHeader::decode(&mut reader, ApiKey::Fetch, 16);
     assert_eq!(header, Ok(ResponseHeader { correlation_id: 7 }));
     assert_eq!(FetchResponse::decode(&mut reader, 16), Ok(body));
@@ -232,8 +232,8 @@ fn a_frame_is_its_length_header_and_body() {
     let body = <ProduceRequest as Message>::example(9, false).unwrap();
     let mut reader = Reader::new(frame::request(&header, &body).unwrap().concat().into());
     assert_eq!(
-        reader.i32().map(|length| length as usize),
-        Ok(reader.remaining())
+        reader.i32().map(usize::try_from),
+        Ok(Ok(reader.remaining()))
     );
     assert_eq!(RequestHeader::decode(&mut reader), Ok(header));
     assert_eq!(ProduceRequest::decode(&mut reader, 9), Ok(body));

@@ -112,7 +112,7 @@ fn batches_we_build_are_read_by_the_other_implementation() {
         )
         .unwrap();
         assert_eq!(set.records.len(), samples.len());
-        for (index, (record, sample)) in set.records.iter().zip(&samples).enumerate() {
+        for (index, (record, sample)) in (0..).zip(set.records.iter().zip(&samples)) {
             let headers: Vec<_> = record
                 .headers
                 .iter()
@@ -125,9 +125,9 @@ fn batches_we_build_are_read_by_the_other_implementation() {
                 *sample,
                 "{codec:?} {index}"
             );
-            assert_eq!(record.offset, index as i64);
+            assert_eq!(record.offset, i64::from(index));
             assert_eq!((record.producer_id, record.producer_epoch), (7, 2));
-            assert_eq!(record.sequence, 40 + index as i32);
+            assert_eq!(record.sequence, 40 + index);
         }
     }
 }
@@ -206,7 +206,8 @@ fn one_shot_inflate(bytes: &[u8], codec: theirs::Compression) -> Bytes {
             assert_eq!(&bytes[..16], b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01");
             let mut rest = &bytes[16..];
             while let Some((length, behind)) = rest.split_first_chunk() {
-                let (block, behind) = behind.split_at(u32::from_be_bytes(*length) as usize);
+                let (block, behind) =
+                    behind.split_at(usize::try_from(u32::from_be_bytes(*length)).unwrap());
                 out.extend(snap::raw::Decoder::new().decompress_vec(block).unwrap());
                 rest = behind;
             }
@@ -272,117 +273,62 @@ fn record(fields: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// What is wrong with a section that should hold two records: record, byte of the section, fault.
+#[track_caller]
+fn assert_fault(section: &[u8], expected: (i32, usize, RecordFault)) {
+    let mut records = RecordIter::new(section, 2);
+    let error = records.by_ref().find_map(Result::err).unwrap();
+    assert_eq!((error.index, error.at, error.fault), expected);
+    assert!(records.next().is_none(), "the walk ends after an error");
+}
+
+/// A record of nulls: attributes, timestamp delta, offset delta, key, value, header count.
+const NULLS: [u8; 6] = [0, 0, 0, 1, 1, 0];
+
 #[test]
-fn broken_sections_are_faults_with_their_place() {
-    // Attributes, timestamp delta, offset delta, key, value, header count.
-    let whole = record(&[0, 0, 0, 1, 1, 0]);
-    let too_many = [&[0, 0, 0, 1, 1][..], &[0xd2, 0x0f]].concat();
-    let cases: Vec<(&str, Vec<u8>, i32, usize, RecordFault)> = vec![
-        ("no record", vec![], 0, 0, RecordFault::Truncated),
-        (
-            "no second record",
-            whole.clone(),
-            1,
-            7,
-            RecordFault::Truncated,
-        ),
-        (
-            "a third record",
-            whole.repeat(3),
-            2,
-            14,
-            RecordFault::LongSection(7),
-        ),
-        (
-            "length beyond the section",
-            vec![14, 0],
-            0,
-            1,
-            RecordFault::Truncated,
-        ),
-        ("negative length", vec![1], 0, 0, RecordFault::BadLength(-1)),
-        (
-            "length of six bytes",
-            vec![0x80; 6],
-            0,
-            0,
-            RecordFault::BadVarint,
-        ),
-        (
-            "no header count",
-            record(&[0, 0, 0, 1, 1]),
-            0,
-            6,
-            RecordFault::Truncated,
-        ),
-        (
-            "key beyond the record",
-            record(&[0, 0, 0, 20, 1, 0]),
-            0,
-            5,
-            RecordFault::Truncated,
-        ),
-        (
-            "key length -2",
-            record(&[0, 0, 0, 3, 1, 0]),
-            0,
-            4,
-            RecordFault::BadLength(-2),
-        ),
-        (
-            "bytes behind the headers",
-            record(&[0, 0, 0, 1, 1, 0, 9]),
-            0,
-            7,
-            RecordFault::LongRecord(1),
-        ),
-        (
-            "header count -1",
-            record(&[0, 0, 0, 1, 1, 1]),
-            0,
-            6,
-            RecordFault::BadHeaderCount(-1),
-        ),
-        (
-            "1001 headers",
-            record(&too_many),
-            0,
-            6,
-            RecordFault::BadHeaderCount(1001),
-        ),
-        (
-            "null header key",
-            record(&[0, 0, 0, 1, 1, 2, 1, 1]),
-            0,
-            7,
-            RecordFault::BadLength(-1),
-        ),
-        (
-            "headers missing",
-            record(&[0, 0, 0, 1, 1, 4, 0, 1]),
-            0,
-            9,
-            RecordFault::Truncated,
-        ),
-    ];
-    for (name, section, index, at, fault) in cases {
-        let mut records = RecordIter::new(&section, 2);
-        let error = records.by_ref().find_map(Result::err).expect(name);
-        assert_eq!(
-            (error.index, error.at, error.fault),
-            (index, at, fault),
-            "{name}"
-        );
-        assert!(
-            records.next().is_none(),
-            "{name}: the walk ends after an error"
-        );
-    }
+fn a_section_holds_exactly_the_records_counted() {
+    let whole = record(&NULLS);
+    assert_fault(&[], (0, 0, RecordFault::Truncated));
+    assert_fault(&whole, (1, 7, RecordFault::Truncated));
+    assert_fault(&whole.repeat(3), (2, 14, RecordFault::LongSection(7)));
+}
+
+#[test]
+fn a_record_holds_exactly_its_fields() {
+    assert_fault(&[14, 0], (0, 1, RecordFault::Truncated));
+    assert_fault(&[1], (0, 0, RecordFault::BadLength(-1)));
+    assert_fault(&[0x80; 6], (0, 0, RecordFault::BadVarint));
+    assert_fault(&record(&NULLS[..5]), (0, 6, RecordFault::Truncated));
+    assert_fault(
+        &record(&[0, 0, 0, 20, 1, 0]),
+        (0, 5, RecordFault::Truncated),
+    );
+    assert_fault(
+        &record(&[0, 0, 0, 3, 1, 0]),
+        (0, 4, RecordFault::BadLength(-2)),
+    );
+    assert_fault(
+        &record(&[0, 0, 0, 1, 1, 0, 9]),
+        (0, 7, RecordFault::LongRecord(1)),
+    );
+}
+
+#[test]
+fn headers_are_counted_and_have_keys() {
+    let nulls_and = |headers: &[u8]| record(&[&NULLS[..5], headers].concat());
+    assert_fault(&nulls_and(&[1]), (0, 6, RecordFault::BadHeaderCount(-1)));
+    assert_fault(
+        &nulls_and(&[0xd2, 0x0f]),
+        (0, 6, RecordFault::BadHeaderCount(1001)),
+    );
+    assert_fault(&nulls_and(&[2, 1, 1]), (0, 7, RecordFault::BadLength(-1)));
+    assert_fault(&nulls_and(&[4, 0, 1]), (0, 9, RecordFault::Truncated));
 }
 
 #[test]
 fn as_many_headers_as_the_limit_pass() {
-    let headers = vec![(&b""[..], None); MAX_HEADERS as usize];
+    let count = usize::try_from(MAX_HEADERS).unwrap();
+    let headers = vec![(&b""[..], None); count];
     let batch = BatchBuilder::new(Codec::None)
         .push(None, None, TimestampMs(0), &headers)
         .finish();
@@ -390,7 +336,7 @@ fn as_many_headers_as_the_limit_pass() {
         .next()
         .unwrap()
         .unwrap();
-    assert_eq!(record.headers.count(), MAX_HEADERS as usize);
+    assert_eq!(record.headers.count(), count);
 }
 
 #[test]
@@ -430,7 +376,8 @@ fn what_a_client_must_not_send_is_named() {
         record_count,
         last_offset_delta,
     };
-    let cases: [(&str, fn(&mut BatchHeader), usize, ClientBatchError); 8] = [
+    type Change = fn(&mut BatchHeader);
+    let cases: [(&str, Change, usize, ClientBatchError); 8] = [
         (
             "two batches",
             |_| (),

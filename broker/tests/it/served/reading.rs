@@ -1,0 +1,153 @@
+//! Fetch and ListOffsets: whole batches, edges, long polls, times.
+
+use avouch_broker::types::TimestampMs;
+use avouch_broker::wire::batch::{BatchHeader, Codec};
+use avouch_broker::wire::builder::BatchBuilder;
+use avouch_broker::wire::messages::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
+};
+use avouch_broker::wire::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+};
+use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
+
+use super::client::{Client, batch_of, broker};
+
+fn fetching(topic: &str, offset: i64, bytes_max: i32, wait_ms: i32) -> FetchRequest {
+    FetchRequest {
+        max_wait_ms: wait_ms,
+        min_bytes: 1,
+        topics: vec![FetchTopic {
+            topic: topic.to_owned(),
+            partitions: vec![FetchPartition {
+                fetch_offset: offset,
+                partition_max_bytes: bytes_max,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+fn only(response: FetchResponse) -> PartitionData {
+    response.responses.into_iter().next().unwrap().partitions.into_iter().next().unwrap()
+}
+
+/// Base offsets of the batches in a fetched partition.
+fn bases(partition: PartitionData) -> Vec<i64> {
+    let bytes = partition.records.into_bytes();
+    let mut rest = bytes.as_ref();
+    let mut bases = Vec::new();
+    while !rest.is_empty() {
+        let header = BatchHeader::parse(rest).unwrap();
+        bases.push(header.base_offset.0);
+        rest = &rest[header.size_bytes..];
+    }
+    bases
+}
+
+#[tokio::test]
+async fn a_fetch_from_within_a_batch_gets_it_whole_and_limits_are_soft() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    client.produce("t", batch_of(&[b"a", b"b", b"c"])).await;
+    client.produce("t", batch_of(&[b"d"])).await;
+    let all: FetchResponse = client.ask(11, &fetching("t", 1, 1 << 20, 0)).await;
+    assert_eq!(bases(only(all)), [0, 3]);
+    let one: FetchResponse = client.ask(11, &fetching("t", 1, 1, 0)).await;
+    assert_eq!(bases(only(one)), [0], "one batch whatever the limit");
+    let end: FetchResponse = client.ask(11, &fetching("t", 4, 1 << 20, 0)).await;
+    let end = only(end);
+    assert_eq!((end.error_code, end.high_watermark, end.records.len()), (0, 4, 0));
+    let beyond: FetchResponse = client.ask(11, &fetching("t", 5, 1 << 20, 0)).await;
+    assert_eq!(only(beyond).error_code, 1, "OFFSET_OUT_OF_RANGE");
+}
+
+#[tokio::test]
+async fn an_append_wakes_a_parked_fetch() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut consumer = Client::connect(broker.kafka_address()).await;
+    let mut producer = Client::connect(broker.kafka_address()).await;
+    producer.create_topic("t", 1).await;
+    // Ten minutes: only the append can end this within the test's patience.
+    let correlation = consumer.send(11, &fetching("t", 0, 1 << 20, 600_000)).await;
+    producer.produce("t", batch_of(&[b"v"])).await;
+    let response: FetchResponse = consumer.receive(11, correlation).await;
+    assert_eq!(bases(only(response)), [0]);
+}
+
+#[tokio::test]
+async fn topics_are_fetched_by_id_and_unknown_ids_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    client.produce("t", batch_of(&[b"v"])).await;
+    let request = MetadataRequest { topics: None, ..Default::default() };
+    let metadata: MetadataResponse = client.ask(12, &request).await;
+    let mut by_id = fetching("t", 0, 1 << 20, 0);
+    by_id.topics[0].topic_id = metadata.topics[0].topic_id;
+    let response: FetchResponse = client.ask(16, &by_id).await;
+    assert_eq!(bases(only(response)), [0]);
+    by_id.topics[0].topic_id = uuid::Uuid::from_u128(1);
+    let response: FetchResponse = client.ask(16, &by_id).await;
+    assert_eq!(only(response).error_code, 100);
+}
+
+#[tokio::test]
+async fn a_session_we_never_gave_is_not_found_and_epochs_are_fenced() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let mut request = fetching("t", 0, 1_000, 0);
+    request.session_id = 7;
+    let response: FetchResponse = client.ask(11, &request).await;
+    assert_eq!(response.error_code, 70);
+    let mut request = fetching("t", 0, 1_000, 0);
+    request.topics[0].partitions[0].current_leader_epoch = 9;
+    let response: FetchResponse = client.ask(11, &request).await;
+    assert_eq!(only(response).error_code, 75, "UNKNOWN_LEADER_EPOCH");
+}
+
+#[tokio::test]
+async fn offsets_are_found_by_time_inside_compressed_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let mut builder = BatchBuilder::new(Codec::Zstd);
+    for time in [100, 300, 200] {
+        builder.push(None, Some(b"v"), TimestampMs(time), &[]);
+    }
+    client.produce("t", builder.finish()).await;
+    client.produce("t", batch_of(&[b"v"])).await;
+    for (timestamp, offset, at) in [
+        (-2, 0, -1),
+        (-1, 4, -1),
+        (-3, 3, 1_700_000_000_000),
+        (-4, 0, -1),
+        (-5, -1, -1),
+        (0, 0, 100),
+        (101, 1, 300),
+        (300, 1, 300),
+        (301, 3, 1_700_000_000_000),
+        (i64::MAX, -1, -1),
+    ] {
+        let request = ListOffsetsRequest {
+            topics: vec![ListOffsetsTopic {
+                name: "t".to_owned(),
+                partitions: vec![ListOffsetsPartition { timestamp, ..Default::default() }],
+            }],
+            ..Default::default()
+        };
+        let response: ListOffsetsResponse = client.ask(9, &request).await;
+        let found = &response.topics[0].partitions[0];
+        assert_eq!(found.error_code, 0, "{timestamp}");
+        assert_eq!((found.offset, found.timestamp), (offset, at), "{timestamp}");
+    }
+}

@@ -1,0 +1,209 @@
+//! Produce: what is appended, what is refused, and what the producer hears.
+
+use avouch_broker::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use avouch_broker::wire::batch::Codec;
+use avouch_broker::wire::builder::BatchBuilder;
+use avouch_broker::wire::messages::produce::{
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    TopicProduceData,
+};
+use bytes::Bytes;
+
+use super::client::{Client, batch_of, broker, produce_request};
+
+const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
+
+fn only(response: &ProduceResponse) -> &PartitionProduceResponse {
+    &response.responses[0].partition_responses[0]
+}
+
+fn sequenced(producer: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> Bytes {
+    let mut builder = BatchBuilder::new(Codec::None).producer(
+        ProducerId(producer),
+        ProducerEpoch(epoch),
+        Sequence(sequence),
+    );
+    for value in values {
+        builder.push(Some(b"k"), Some(value), NOW, &[]);
+    }
+    builder.finish()
+}
+
+fn patched(batch: &Bytes, at: usize, byte: u8) -> Bytes {
+    let mut bytes = batch.to_vec();
+    bytes[at] = byte;
+    bytes.into()
+}
+
+#[tokio::test]
+async fn offsets_count_records_and_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = broker(dir.path()).await;
+    let mut client = Client::connect(first.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    assert_eq!(only(&client.produce("t", batch_of(&[b"a", b"b"])).await).base_offset, 0);
+    assert_eq!(only(&client.produce("t", batch_of(&[b"c"])).await).base_offset, 2);
+    first.shutdown().await;
+    let second = broker(dir.path()).await;
+    let mut client = Client::connect(second.kafka_address()).await;
+    assert_eq!(only(&client.produce("t", batch_of(&[b"d"])).await).base_offset, 3);
+}
+
+#[tokio::test]
+async fn what_is_not_one_sound_batch_is_refused_and_not_appended() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let good = batch_of(&[b"v"]);
+    let two = Bytes::from([good.as_ref(), good.as_ref()].concat());
+    let future = {
+        let mut builder = BatchBuilder::new(Codec::None);
+        builder.push(None, Some(b"v"), TimestampMs(i64::MAX / 2), &[]);
+        builder.finish()
+    };
+    let big = batch_of(&[&vec![b'x'; 1_100_000]]);
+    for (what, batch, code) in [
+        ("a flipped bit", patched(&good, good.len() - 1, 0xff), 2),
+        ("a truncated batch", good.slice(..good.len() - 1), 2),
+        ("an old magic", patched(&good, 16, 1), 87),
+        ("two batches", two, 87),
+        ("a base offset", patched(&good, 7, 5), 87),
+        ("a timestamp far ahead", future, 32),
+        ("a batch above max.message.bytes", big, 10),
+        ("nothing", Bytes::new(), 2),
+    ] {
+        let response = client.produce("t", batch).await;
+        let partition = only(&response);
+        assert_eq!(partition.error_code, code, "{what}: {:?}", partition.error_message);
+        assert_eq!(partition.base_offset, -1, "{what}");
+    }
+    assert_eq!(only(&client.produce("t", good).await).base_offset, 0, "nothing was appended");
+}
+
+#[tokio::test]
+async fn a_bad_partition_leaves_the_others_of_its_request_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 2).await;
+    let good = batch_of(&[b"v"]);
+    let part = |index, batch: &Bytes| PartitionProduceData {
+        index,
+        records: Some(batch.clone().into()),
+    };
+    let topic = |name: &str, parts: Vec<PartitionProduceData>| TopicProduceData {
+        name: name.to_owned(),
+        partition_data: parts,
+    };
+    let request = ProduceRequest {
+        acks: -1,
+        topic_data: vec![
+            topic(
+                "t",
+                vec![part(0, &patched(&good, 70, 0)), part(1, &good), part(2, &good)],
+            ),
+            topic("unknown", vec![part(0, &good)]),
+            topic("__consumer_offsets", vec![part(0, &good)]),
+        ],
+        ..Default::default()
+    };
+    let response: ProduceResponse = client.ask(9, &request).await;
+    let codes: Vec<i16> = response
+        .responses
+        .iter()
+        .flat_map(|topic| &topic.partition_responses)
+        .map(|partition| partition.error_code)
+        .collect();
+    assert_eq!(codes, [2, 0, 3, 3, 3]);
+}
+
+#[tokio::test]
+async fn retried_batches_are_answered_with_their_first_offset_even_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = broker(dir.path()).await;
+    let mut client = Client::connect(first.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    for (sequence, offset) in [(0, 0), (1, 1), (2, 2), (1, 1), (0, 0)] {
+        let response = client.produce("t", sequenced(7, 0, sequence, &[b"v"])).await;
+        assert_eq!((only(&response).error_code, only(&response).base_offset), (0, offset));
+    }
+    let gap = client.produce("t", sequenced(7, 0, 5, &[b"v"])).await;
+    assert_eq!(only(&gap).error_code, 45, "OUT_OF_ORDER_SEQUENCE_NUMBER");
+    let newer = client.produce("t", sequenced(7, 1, 0, &[b"v"])).await;
+    assert_eq!(only(&newer).base_offset, 3);
+    let fenced = client.produce("t", sequenced(7, 0, 3, &[b"v"])).await;
+    assert_eq!(only(&fenced).error_code, 47, "INVALID_PRODUCER_EPOCH");
+    first.shutdown().await;
+
+    let second = broker(dir.path()).await;
+    let mut client = Client::connect(second.kafka_address()).await;
+    let retried = client.produce("t", sequenced(7, 1, 0, &[b"v"])).await;
+    assert_eq!((only(&retried).error_code, only(&retried).base_offset), (0, 3));
+}
+
+#[tokio::test]
+async fn acks_zero_gets_no_reply_and_a_refusal_closes_the_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    client.send(9, &produce_request("t", 0, 0, batch_of(&[b"v"]))).await;
+    let acked = client.produce("t", batch_of(&[b"v"])).await;
+    assert_eq!(only(&acked).base_offset, 1, "the first reply is the second request's");
+    client.send(9, &produce_request("unknown", 0, 0, batch_of(&[b"v"]))).await;
+    assert_eq!(client.receive_raw().await, None);
+}
+
+#[tokio::test]
+async fn acks_other_than_those_three_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let request = produce_request("t", 0, 2, batch_of(&[b"v"]));
+    let response: ProduceResponse = client.ask(9, &request).await;
+    assert_eq!(only(&response).error_code, 21);
+}
+
+#[tokio::test]
+async fn every_codec_is_taken_and_a_bomb_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        let mut builder = BatchBuilder::new(codec);
+        builder.push(Some(b"k"), Some(&[b'v'; 1_000]), NOW, &[]);
+        let response = client.produce("t", builder.finish()).await;
+        assert_eq!(only(&response).error_code, 0, "{codec:?}");
+    }
+    let mut bomb = BatchBuilder::new(Codec::Zstd);
+    bomb.push(None, Some(&vec![0; 40 << 20]), NOW, &[]);
+    let response = client.produce("t", bomb.finish()).await;
+    assert_eq!(only(&response).error_code, 10, "{:?}", only(&response).error_message);
+}
+
+#[tokio::test]
+async fn a_wrong_greatest_timestamp_is_corrected_in_the_log() {
+    use avouch_broker::wire::messages::list_offsets::{
+        ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let mut batch = batch_of(&[b"v"]).to_vec();
+    avouch_broker::wire::batch::stamp_max_timestamp(&mut batch, TimestampMs(i64::MAX / 2));
+    assert_eq!(only(&client.produce("t", batch.into()).await).error_code, 0);
+    let request = ListOffsetsRequest {
+        topics: vec![ListOffsetsTopic {
+            name: "t".to_owned(),
+            partitions: vec![ListOffsetsPartition { timestamp: -3, ..Default::default() }],
+        }],
+        ..Default::default()
+    };
+    let response: ListOffsetsResponse = client.ask(7, &request).await;
+    let found = &response.topics[0].partitions[0];
+    assert_eq!((found.offset, found.timestamp), (0, NOW.0));
+}
