@@ -5,7 +5,32 @@
 //! every byte. Knows no schema, no topic name, no Kafka error code, no clock.
 
 mod api;
+mod checkpoint;
+mod codec;
 mod disk;
+mod flusher;
+mod frame;
+mod handles;
+mod index;
+mod opening;
+mod partition;
+mod producers;
+mod queue;
+mod reading;
+mod replay;
+mod retention;
+mod scan;
+mod segment;
+mod shared;
+mod signal;
+mod storage;
+mod sync;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod threads;
+mod wal;
+mod writer;
 
 pub use api::{
     AppendBatch, AppendDone, AppendOutcome, BatchAt, Bounds, Damage, DuplicateCheck, Durability,
@@ -15,13 +40,22 @@ pub use api::{
 pub use disk::{Disk, DiskFile, OpenMode, RealDisk};
 
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use crate::types::{Offset, TimestampMs, TopicId, TopicPartition};
 use crate::wire::batch::BatchHeader;
+use queue::{DeleteDone, Job};
+use retention::{RetentionLimits, new_log_start};
+use shared::Shared;
+use signal::Wish;
+use threads::Threads;
 
 /// A log over one data directory. Cheap to clone; all clones are the same log.
 #[derive(Clone, Debug)]
-pub struct Log {}
+pub struct Log {
+    shared: Arc<Shared>,
+    threads: Arc<Threads>,
+}
 
 impl Log {
     /// Opens, and recovers, the log in `config.dir`.
@@ -30,11 +64,15 @@ impl Log {
     /// When the directory was written by a newer version, is damaged beyond what can be told
     /// apart, or the disk fails.
     pub fn open(
-        _config: LogConfig,
-        _disk: Arc<dyn Disk>,
-        _listener: Arc<dyn Listener>,
+        config: LogConfig,
+        disk: Arc<dyn Disk>,
+        listener: Arc<dyn Listener>,
     ) -> Result<(Self, RecoveryReport), OpenError> {
-        unreachable!("being written")
+        let opened = opening::open(config, disk, listener)?;
+        let shared = Arc::clone(&opened.shared);
+        let report = opened.report.clone();
+        let threads = Arc::new(Threads::start(opened));
+        Ok((Self { shared, threads }, report))
     }
 
     /// Makes a partition known; does nothing when it is. Its existence is not durable until data
@@ -42,39 +80,49 @@ impl Log {
     ///
     /// # Errors
     /// [`LogError::StorageFailed`] once poisoned.
-    pub fn create_partition(&self, _tp: TopicPartition) -> Result<(), LogError> {
-        unreachable!("being written")
+    pub fn create_partition(&self, tp: TopicPartition) -> Result<(), LogError> {
+        self.still_open()?;
+        self.shared.partition_or_new(tp);
+        Ok(())
     }
 
     /// All partitions, also those only found on disk, sorted.
     #[must_use]
     pub fn known_partitions(&self) -> Vec<TopicPartition> {
-        unreachable!("being written")
+        self.shared
+            .partitions()
+            .iter()
+            .map(|partition| partition.tp)
+            .collect()
     }
 
     /// Deletes a topic's partitions: gone for readers at once, for good when this returns. Blocks.
     ///
     /// # Errors
     /// [`LogError::StorageFailed`] when that could not be made durable.
-    pub fn delete_topic(&self, _topic: TopicId) -> Result<(), LogError> {
-        unreachable!("being written")
+    pub fn delete_topic(&self, topic: TopicId) -> Result<(), LogError> {
+        let (done, result) = sync_channel(1);
+        self.start_deletion(topic, Box::new(move |deleted| answer(&done, deleted)));
+        result.recv().unwrap_or_else(|_| Err(closed()))
     }
 
     /// Appends batches in one atomic WAL frame. Never blocks; watch [`Log::queued_bytes`].
-    pub fn append(&self, _batches: Vec<AppendBatch>, _done: AppendDone) {
-        unreachable!("being written")
+    pub fn append(&self, batches: Vec<AppendBatch>, done: AppendDone) {
+        self.submit(Job::Append { batches, done });
     }
 
     /// Bytes of batches that wait for the writer.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
-        unreachable!("being written")
+        self.shared.queue.bytes()
     }
 
     /// The partition's edges, `None` when it is unknown.
     #[must_use]
-    pub fn bounds(&self, _tp: TopicPartition) -> Option<Bounds> {
-        unreachable!("being written")
+    pub fn bounds(&self, tp: TopicPartition) -> Option<Bounds> {
+        self.shared
+            .partition(tp)
+            .map(|partition| partition.state().bounds())
     }
 
     /// Whole batches from the one that contains `from`, up to `max_bytes`, but always at least
@@ -84,17 +132,19 @@ impl Log {
     /// See [`ReadError`].
     pub fn read(
         &self,
-        _tp: TopicPartition,
-        _from: Offset,
-        _max_bytes: usize,
+        tp: TopicPartition,
+        from: Offset,
+        max_bytes: usize,
     ) -> Result<ReadResult, ReadError> {
-        unreachable!("being written")
+        reading::read(&self.shared, tp, from, max_bytes)
     }
 
     /// Whether [`Log::read`] would answer from memory, so may run on a reactor thread.
     #[must_use]
-    pub fn is_resident(&self, _tp: TopicPartition, _from: Offset) -> bool {
-        unreachable!("being written")
+    pub fn is_resident(&self, tp: TopicPartition, from: Offset) -> bool {
+        self.shared
+            .partition(tp)
+            .is_none_or(|partition| partition.state().is_resident(from))
     }
 
     /// The first batch whose greatest timestamp is at or above `ts`. May read files.
@@ -103,10 +153,10 @@ impl Log {
     /// See [`ReadError`].
     pub fn offset_for_time(
         &self,
-        _tp: TopicPartition,
-        _ts: TimestampMs,
+        tp: TopicPartition,
+        ts: TimestampMs,
     ) -> Result<Option<BatchAt>, ReadError> {
-        unreachable!("being written")
+        reading::first_at_time(&self.shared, tp, ts)
     }
 
     /// The batch with the greatest timestamp, the first of several. May read files.
@@ -115,20 +165,31 @@ impl Log {
     /// See [`ReadError`].
     pub fn offset_of_max_timestamp(
         &self,
-        _tp: TopicPartition,
+        tp: TopicPartition,
     ) -> Result<Option<BatchAt>, ReadError> {
-        unreachable!("being written")
+        reading::max_timestamp(&self.shared, tp)
     }
 
     /// Whether `header` is that of one of its producer's last five batches.
     #[must_use]
-    pub fn find_duplicate(&self, _tp: TopicPartition, _header: &BatchHeader) -> DuplicateCheck {
-        unreachable!("being written")
+    pub fn find_duplicate(&self, tp: TopicPartition, header: &BatchHeader) -> DuplicateCheck {
+        let partition = self.shared.partition(tp);
+        match partition.and_then(|partition| partition.state().producers.find_duplicate(header)) {
+            Some((base_offset, durable)) => DuplicateCheck::Duplicate {
+                base_offset,
+                durable,
+            },
+            None => DuplicateCheck::None,
+        }
     }
 
     /// Raises the log start offset to `offset` (`DeleteRecords`); a lower one changes nothing.
-    pub fn set_log_start(&self, _tp: TopicPartition, _offset: Offset, _done: LogStartDone) {
-        unreachable!("being written")
+    pub fn set_log_start(&self, tp: TopicPartition, offset: Offset, done: LogStartDone) {
+        self.submit(Job::LogStart {
+            target: tp,
+            offset,
+            done,
+        });
     }
 
     /// Gives up whole closed segments that are too old or too many. Blocks until durable.
@@ -137,18 +198,64 @@ impl Log {
     /// [`LogError::UnknownPartition`], [`LogError::StorageFailed`].
     pub fn enforce_retention(
         &self,
-        _tp: TopicPartition,
-        _now: TimestampMs,
-        _retention_ms: Option<i64>,
-        _retention_bytes: Option<i64>,
+        tp: TopicPartition,
+        now: TimestampMs,
+        retention_ms: Option<i64>,
+        retention_bytes: Option<i64>,
     ) -> Result<Retired, LogError> {
-        unreachable!("being written")
+        let partition = self
+            .shared
+            .partition(tp)
+            .ok_or(LogError::UnknownPartition)?;
+        let limits = RetentionLimits {
+            retention_ms,
+            retention_bytes,
+        };
+        let (planned, before) = {
+            let state = partition.state();
+            let unflushed = state
+                .unflushed()
+                .map(|batch| batch.bytes.len() as u64)
+                .sum();
+            let planned = new_log_start(&state.segments, unflushed, now, limits);
+            (planned, state.segments.clone())
+        };
+        let Some(offset) = planned else {
+            let log_start = partition.state().log_start;
+            return Ok(Retired {
+                segments: 0,
+                bytes: 0,
+                log_start,
+            });
+        };
+        let (done, result) = sync_channel(1);
+        self.set_log_start(tp, offset, Box::new(move |raised| answer(&done, raised)));
+        let log_start = result.recv().unwrap_or_else(|_| Err(closed()))?;
+        self.shared.wake_flusher.raise(Wish::Checkpoint);
+        let gone = before
+            .iter()
+            .take_while(|segment| segment.next_offset <= log_start);
+        let (segments, bytes) = gone.fold((0, 0), |(count, sum), segment| {
+            (count + 1, sum + segment.bytes)
+        });
+        Ok(Retired {
+            segments,
+            bytes,
+            log_start,
+        })
     }
 
     /// Whether some batch of the partition may carry `tag`; never wrong when it says no.
     #[must_use]
-    pub fn may_hold_tag(&self, _tp: TopicPartition, _tag: u32) -> bool {
-        unreachable!("being written")
+    pub fn may_hold_tag(&self, tp: TopicPartition, tag: u32) -> bool {
+        self.shared.partition(tp).is_some_and(|partition| {
+            let state = partition.state();
+            state
+                .segments
+                .iter()
+                .any(|segment| segment.tags.may_hold(tag))
+                || state.unflushed().any(|batch| batch.tag == tag)
+        })
     }
 
     /// Drains the queue, syncs, takes a last checkpoint and ends the threads. Later appends get
@@ -157,6 +264,33 @@ impl Log {
     /// # Errors
     /// [`LogError::StorageFailed`] when the last checkpoint failed; nothing acknowledged is lost.
     pub fn close(&self) -> Result<(), LogError> {
-        unreachable!("being written")
+        self.threads.close(&self.shared)
     }
+
+    fn start_deletion(&self, topic: TopicId, done: DeleteDone) {
+        self.submit(Job::DeleteTopic { topic, done });
+    }
+
+    fn submit(&self, job: Job) {
+        if let Err(refused) = self.shared.queue.push(job) {
+            refused.fail("the log is closed");
+        }
+    }
+
+    fn still_open(&self) -> Result<(), LogError> {
+        match self.shared.poison() {
+            Some(reason) => Err(LogError::StorageFailed(reason.to_owned())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Hands a result to whoever waits for it.
+fn answer<T>(to: &SyncSender<T>, result: T) {
+    // Nobody waits any more: the caller's thread is gone, and its answer with it.
+    drop(to.send(result));
+}
+
+fn closed() -> LogError {
+    LogError::StorageFailed("the log is closed".to_owned())
 }

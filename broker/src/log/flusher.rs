@@ -1,0 +1,385 @@
+//! The flusher: writes what is durable in the WAL behind it into segments, and takes checkpoints.
+//!
+//! Invariants: only what is visible is written; a checkpoint names a WAL frame only after all up
+//! to it is synced in segments; WAL slots are recycled, and files removed, only after the
+//! checkpoint that no longer needs them is durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::api::Durability;
+use super::checkpoint::Checkpoint;
+use super::disk::OpenMode;
+use super::frame::{FrameSeq, Incarnation};
+use super::partition::{Partition, TailBatch};
+use super::segment::{SegmentFile, SegmentMeta, index_path};
+use super::shared::{Garbage, Shared};
+use super::storage::StorageError;
+use super::sync::lock;
+use crate::types::Offset;
+
+/// Bytes that one write to a segment takes at most, unless one batch has more.
+const WRITE_BYTES: usize = 1 << 20;
+
+#[derive(Debug)]
+pub(super) struct Flusher {
+    shared: Arc<Shared>,
+    incarnation: Incarnation,
+    /// Segments written since they were last synced; held open, so that no error is missed.
+    dirty: BTreeMap<PathBuf, Arc<SegmentFile>>,
+    /// Directories with names that are not durable.
+    dirty_dirs: BTreeSet<PathBuf>,
+}
+
+impl Flusher {
+    pub(super) fn new(shared: Arc<Shared>, incarnation: Incarnation) -> Self {
+        Self {
+            shared,
+            incarnation,
+            dirty: BTreeMap::new(),
+            dirty_dirs: BTreeSet::new(),
+        }
+    }
+
+    /// Writes all that is visible and in no segment into segments, without syncing them.
+    pub(super) fn flush(&mut self) -> Result<(), StorageError> {
+        let flushed = self.flush_all();
+        self.shared.memory.trim();
+        self.noted(flushed)
+    }
+
+    /// Makes all that is visible now durable in segments and lets the WAL go.
+    pub(super) fn checkpoint(&mut self) -> Result<(), StorageError> {
+        let open_os = self.shared.config.durability == Durability::Os;
+        let taken = self.take_checkpoint(open_os);
+        self.noted(taken)
+    }
+
+    /// The last checkpoint of a log that is being closed.
+    pub(super) fn final_checkpoint(&mut self) -> Result<(), StorageError> {
+        let taken = self.take_checkpoint(false);
+        self.noted(taken)
+    }
+
+    fn noted(&self, result: Result<(), StorageError>) -> Result<(), StorageError> {
+        if let Err(error) = &result {
+            self.shared.note_failure(error);
+        }
+        result
+    }
+
+    fn take_checkpoint(&mut self, open_os: bool) -> Result<(), StorageError> {
+        let seq = self.shared.published();
+        let wal_bytes = self.shared.wal_bytes();
+        self.flush_all()?;
+        self.shared.memory.trim();
+        for (_, file) in std::mem::take(&mut self.dirty) {
+            file.sync()?;
+        }
+        for dir in std::mem::take(&mut self.dirty_dirs) {
+            self.sync_dir(&dir)?;
+        }
+        let (checkpoint, garbage) = self.snapshot(seq, open_os);
+        self.write(&checkpoint)?;
+        lock(&self.shared.slots).retire(seq);
+        self.shared.note_checkpoint(wal_bytes);
+        self.remove(&garbage);
+        Ok(())
+    }
+
+    /// Partitions first, tombstones after: see the writer.
+    fn snapshot(&self, seq: FrameSeq, open_os: bool) -> (Checkpoint, Garbage) {
+        let all = self.shared.partitions();
+        let partitions = all
+            .iter()
+            .map(|partition| partition.state().checkpoint(partition.tp))
+            .collect();
+        let garbage = lock(&self.shared.garbage).clone();
+        let checkpoint = Checkpoint {
+            open_os,
+            seq,
+            incarnation: self.incarnation,
+            epoch_floor: self.shared.epoch_floor,
+            deleted: garbage.topics.iter().copied().collect(),
+            partitions,
+        };
+        (checkpoint, garbage)
+    }
+
+    fn write(&self, checkpoint: &Checkpoint) -> Result<(), StorageError> {
+        let dir = &self.shared.config.dir;
+        let (temporary, path) = (dir.join("checkpoint.tmp"), dir.join("checkpoint"));
+        let disk = &self.shared.disk;
+        let fill = || {
+            let file = disk.open(&temporary, OpenMode::Truncate)?;
+            file.write_at(&checkpoint.encode(), 0)?;
+            io::Result::Ok(file)
+        };
+        let file = fill().map_err(|error| StorageError::of(&temporary, &error))?;
+        let settle = || {
+            file.sync_data()?;
+            disk.rename(&temporary, &path)?;
+            disk.sync_dir(dir)
+        };
+        settle().map_err(|error| StorageError::failed(&path, &error))
+    }
+
+    /// Removes what the durable checkpoint no longer names. A file that will not go is left: it
+    /// takes space, but nothing refers to it.
+    fn remove(&mut self, garbage: &Garbage) {
+        for path in &garbage.segments {
+            self.shared.handles.forget(path);
+            self.remove_file(path);
+            self.remove_file(&index_path(path));
+        }
+        if !garbage.topics.is_empty() {
+            self.remove_topics(garbage);
+        }
+        let mut current = lock(&self.shared.garbage);
+        current
+            .segments
+            .retain(|path| !garbage.segments.contains(path));
+        current
+            .topics
+            .retain(|topic| !garbage.topics.contains(topic));
+    }
+
+    fn remove_topics(&mut self, garbage: &Garbage) {
+        let data_dir = self.shared.data_dir();
+        let names = self.shared.disk.list(&data_dir).unwrap_or_default();
+        for name in names {
+            let topic = name.rsplit_once('-').map(|(topic, _)| topic);
+            if !garbage
+                .topics
+                .iter()
+                .any(|gone| topic == Some(gone.to_string().as_str()))
+            {
+                continue;
+            }
+            let dir = data_dir.join(name);
+            for file in self.shared.disk.list(&dir).unwrap_or_default() {
+                self.shared.handles.forget(&dir.join(&file));
+                self.remove_file(&dir.join(file));
+            }
+            if let Err(error) = self.shared.disk.remove_dir(&dir) {
+                tracing::warn!(dir = %dir.display(), %error, "a deleted partition's directory stays");
+            }
+        }
+        self.dirty_dirs.insert(data_dir);
+    }
+
+    fn remove_file(&self, path: &Path) {
+        match self.shared.disk.remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "an unneeded file stays");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    fn flush_all(&mut self) -> Result<(), StorageError> {
+        for partition in self.shared.partitions() {
+            self.flush_partition(&partition)?;
+        }
+        Ok(())
+    }
+
+    fn flush_partition(&mut self, partition: &Partition) -> Result<(), StorageError> {
+        let (batches, leftovers) = {
+            let mut state = partition.state();
+            let batches: Vec<TailBatch> = state.unflushed().cloned().collect();
+            if batches.is_empty() {
+                // Nothing in memory and nothing to come: what is missing up to here is damage.
+                state.flushed_to = state.high_watermark;
+            }
+            if batches.is_empty() || state.deleted {
+                return Ok(());
+            }
+            (batches, state.leftovers)
+        };
+        if leftovers {
+            self.clear_leftovers(partition)?;
+        }
+        let mut rest = batches.as_slice();
+        while let Some(first) = rest.first() {
+            let segment = self.segment_for(partition, first)?;
+            let room = self
+                .shared
+                .config
+                .segment_bytes
+                .saturating_sub(segment.bytes);
+            let count = how_many(rest, &segment, room);
+            let (now, later) = rest.split_at(count);
+            self.append(partition, &segment, now)?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// The segment that takes `batch`: the last one, or a new one if that is full.
+    fn segment_for(
+        &mut self,
+        partition: &Partition,
+        batch: &TailBatch,
+    ) -> Result<SegmentMeta, StorageError> {
+        let last = partition.state().segments.last().cloned();
+        if let Some(last) = last {
+            let fits = last.bytes + batch.bytes.len() as u64 <= self.shared.config.segment_bytes;
+            if last.bytes == 0 || (fits && is_near(&last, batch)) {
+                return Ok(last);
+            }
+            self.close_index(partition, &last)?;
+        }
+        let segment = SegmentMeta::new(batch.base_offset);
+        let path = segment.path(&partition.dir);
+        let failed = |error| StorageError::of(&path, &error);
+        let shared = &self.shared;
+        shared.handles.forget(&path);
+        shared
+            .handles
+            .segment(&*shared.disk, &partition.dir, &segment, OpenMode::Truncate)
+            .map_err(failed)?;
+        self.dirty_dirs.insert(partition.dir.clone());
+        partition.state().segments.push(segment.clone());
+        Ok(segment)
+    }
+
+    /// The index of a closed segment is synced once, so that a power cut does not cost a scan.
+    fn close_index(
+        &self,
+        partition: &Partition,
+        segment: &SegmentMeta,
+    ) -> Result<(), StorageError> {
+        let path = index_path(&segment.path(&partition.dir));
+        match self.shared.disk.open(&path, OpenMode::Existing) {
+            Ok(file) => file
+                .sync_data()
+                .map_err(|error| StorageError::failed(&path, &error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(StorageError::of(&path, &error)),
+        }
+    }
+
+    fn append(
+        &mut self,
+        partition: &Partition,
+        segment: &SegmentMeta,
+        batches: &[TailBatch],
+    ) -> Result<(), StorageError> {
+        let path = segment.path(&partition.dir);
+        let shared = &self.shared;
+        let file = shared
+            .handles
+            .segment(&*shared.disk, &partition.dir, segment, OpenMode::Existing)
+            .map_err(|error| StorageError::of(&path, &error))?;
+        let bytes = joined(batches);
+        file.append(&*shared.disk, segment.bytes, &bytes)?;
+        note_appended(shared, partition, batches);
+        self.keep_dirty(path, file)
+    }
+
+    fn keep_dirty(&mut self, path: PathBuf, file: Arc<SegmentFile>) -> Result<(), StorageError> {
+        self.dirty.insert(path, file);
+        if self.dirty.len() > self.shared.config.open_files_max
+            && let Some((_, file)) = self.dirty.pop_first()
+        {
+            file.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Brings a partition's directory to what the checkpoint says, before it is written to for
+    /// the first time.
+    fn clear_leftovers(&mut self, partition: &Partition) -> Result<(), StorageError> {
+        let shared = Arc::clone(&self.shared);
+        let failed = |error| StorageError::of(&partition.dir, &error);
+        if !shared.disk.exists(&partition.dir) {
+            shared.disk.create_dir(&partition.dir).map_err(failed)?;
+            self.dirty_dirs.insert(shared.data_dir());
+        }
+        let segments = partition.state().segments.clone();
+        let known: BTreeSet<PathBuf> = segments
+            .iter()
+            .map(|segment| segment.path(&partition.dir))
+            .flat_map(|path| [index_path(&path), path])
+            .collect();
+        for name in shared.disk.list(&partition.dir).map_err(failed)? {
+            let path = partition.dir.join(name);
+            if !known.contains(&path) {
+                shared.disk.remove_file(&path).map_err(failed)?;
+            }
+        }
+        if let Some(last) = segments.last() {
+            let path = last.path(&partition.dir);
+            let failed = |error| StorageError::of(&path, &error);
+            shared
+                .handles
+                .segment(&*shared.disk, &partition.dir, last, OpenMode::Existing)
+                .and_then(|file| file.cut(&*shared.disk, last.bytes))
+                .map_err(failed)?;
+        }
+        partition.state().leftovers = false;
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<(), StorageError> {
+        match self.shared.disk.sync_dir(dir) {
+            // The directory of a topic that was deleted meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(StorageError::failed(dir, &error)),
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// How many of `batches` one write to `segment` takes: at least one.
+fn how_many(batches: &[TailBatch], segment: &SegmentMeta, room: u64) -> usize {
+    let most = usize::try_from(room).unwrap_or(usize::MAX).min(WRITE_BYTES);
+    let mut bytes = 0;
+    let fits = |batch: &&TailBatch| {
+        bytes += batch.bytes.len();
+        bytes <= most && is_near(segment, batch)
+    };
+    batches.iter().take_while(fits).count().max(1)
+}
+
+/// Whether the segment's index can express the batch's offset.
+fn is_near(segment: &SegmentMeta, batch: &TailBatch) -> bool {
+    batch.next_offset.0.saturating_sub(segment.base_offset.0) < i64::from(i32::MAX)
+}
+
+fn joined(batches: &[TailBatch]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(batches.iter().map(|batch| batch.bytes.len()).sum());
+    batches
+        .iter()
+        .for_each(|batch| bytes.extend_from_slice(&batch.bytes));
+    bytes
+}
+
+/// The batches are in the partition's last segment now.
+fn note_appended(shared: &Shared, partition: &Partition, batches: &[TailBatch]) {
+    let mut state = partition.state();
+    if state.deleted {
+        return;
+    }
+    let mut flushed = 0;
+    let mut flushed_to = Offset(0);
+    if let Some(segment) = state.segments.last_mut() {
+        for batch in batches {
+            flushed += batch.bytes.len();
+            flushed_to = batch.next_offset;
+            segment.bytes += batch.bytes.len() as u64;
+            segment.next_offset = batch.next_offset;
+            segment.tags.insert(batch.tag);
+            if batch.max_timestamp > segment.max_timestamp {
+                segment.max_timestamp = batch.max_timestamp;
+                segment.max_timestamp_at = batch.base_offset;
+            }
+        }
+    }
+    state.flushed_to = flushed_to;
+    drop(state);
+    shared.memory.flushed(flushed);
+}

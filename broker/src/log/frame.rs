@@ -1,0 +1,312 @@
+//! The bytes of the write-ahead log: slot headers, frames and the entries in them, as
+//! docs/log-format.md draws them.
+//!
+//! Pure: bytes in, values out. A frame decodes only if every byte of it is as it was written.
+//! Knows no file and no order of frames.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::codec::Reader;
+use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
+use crate::wire::batch::{crc32c, stamp, stamp_append_time};
+
+/// Bytes of a slot before its first frame.
+pub(super) const SLOT_HEADER_BYTES: usize = 512;
+/// Bytes of a frame before its body.
+pub(super) const FRAME_HEADER_BYTES: usize = 44;
+/// Frames begin at multiples of this.
+pub(super) const FRAME_ALIGN: usize = 8;
+/// First bytes of a frame.
+pub(super) const FRAME_MAGIC: [u8; 4] = *b"AVFR";
+/// Largest body of a frame.
+pub(super) const FRAME_BODY_BYTES_MAX: usize = 1 << 30;
+/// Bytes of an entry before its body.
+pub(super) const ENTRY_HEADER_BYTES: usize = 32;
+/// The format version of all files.
+pub(super) const FORMAT_VERSION: u32 = 1;
+
+const SLOT_MAGIC: [u8; 8] = *b"AVOUCHWL";
+const SLOT_CRC_AT: usize = 28;
+const FRAME_CRC_AT: usize = 40;
+const FRAME_TYPE_DATA: u8 = 1;
+const KIND_BATCH: u8 = 1;
+const KIND_LOG_START: u8 = 2;
+const KIND_TOPIC_DELETED: u8 = 3;
+const FLAG_COORDINATOR: u8 = 1;
+
+/// Number of a frame over the life of the data directory, 1 and up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FrameSeq(pub(super) u64);
+
+impl FrameSeq {
+    pub(super) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// Number of an opening of the data directory, 1 and up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Incarnation(pub(super) u64);
+
+/// The head of a slot that is, or was, in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SlotHeader {
+    pub(super) incarnation: Incarnation,
+    pub(super) first_seq: FrameSeq,
+}
+
+/// What a slot's first bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SlotState {
+    Used(SlotHeader),
+    /// Never used, or its header never became whole: it holds nothing.
+    Free,
+    /// Written by a version with this newer format.
+    Newer(u32),
+}
+
+impl SlotHeader {
+    pub(super) fn encode(self) -> [u8; SLOT_HEADER_BYTES] {
+        let mut sector = [0; SLOT_HEADER_BYTES];
+        let mut at = &mut sector[..];
+        at.put_slice(&SLOT_MAGIC);
+        at.put_u32(FORMAT_VERSION);
+        at.put_u64(self.incarnation.0);
+        at.put_u64(self.first_seq.0);
+        let crc = crc32c(&sector[..SLOT_CRC_AT]);
+        sector[SLOT_CRC_AT..SLOT_CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
+        sector
+    }
+
+    pub(super) fn decode(sector: &[u8]) -> SlotState {
+        let parse = || {
+            let mut reader = Reader::new(sector);
+            let magic = reader.take::<8>()?;
+            let version = reader.u32()?;
+            let incarnation = Incarnation(reader.u64()?);
+            let first_seq = FrameSeq(reader.u64()?);
+            let crc = reader.u32()?;
+            let covered = sector.get(..SLOT_CRC_AT)?;
+            if magic != SLOT_MAGIC || crc != crc32c(covered) {
+                return None;
+            }
+            if version > FORMAT_VERSION {
+                return Some(SlotState::Newer(version));
+            }
+            Some(SlotState::Used(Self {
+                incarnation,
+                first_seq,
+            }))
+        };
+        parse().unwrap_or(SlotState::Free)
+    }
+}
+
+/// The head of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FrameHeader {
+    pub(super) incarnation: Incarnation,
+    pub(super) seq: FrameSeq,
+    /// Frames up to this one were durable when this one was written.
+    pub(super) synced_seq: FrameSeq,
+    pub(super) body_bytes: usize,
+    pub(super) body_crc: u32,
+}
+
+impl FrameHeader {
+    /// The header at the start of `bytes`, if it is whole.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let magic = reader.take::<4>()?;
+        let [kind, ..] = reader.take::<4>()?;
+        let header = Self {
+            incarnation: Incarnation(reader.u64()?),
+            seq: FrameSeq(reader.u64()?),
+            synced_seq: FrameSeq(reader.u64()?),
+            body_bytes: usize::try_from(reader.u32()?).ok()?,
+            body_crc: reader.u32()?,
+        };
+        let crc = reader.u32()?;
+        let whole = magic == FRAME_MAGIC
+            && kind == FRAME_TYPE_DATA
+            && header.body_bytes <= FRAME_BODY_BYTES_MAX
+            && crc == crc32c(bytes.get(..FRAME_CRC_AT)?);
+        whole.then_some(header)
+    }
+
+    /// Bytes from this frame to the next.
+    pub(super) fn frame_bytes(&self) -> usize {
+        (FRAME_HEADER_BYTES + self.body_bytes).next_multiple_of(FRAME_ALIGN)
+    }
+
+    /// Whether `body` is what was written.
+    pub(super) fn covers(&self, body: &[u8]) -> bool {
+        body.len() == self.body_bytes && crc32c(body) == self.body_crc
+    }
+
+    fn encode(&self, frame: &mut [u8]) {
+        let body_bytes = u32::try_from(self.body_bytes).expect("bodies are below 1 GiB");
+        let mut at = &mut frame[..FRAME_HEADER_BYTES];
+        at.put_slice(&FRAME_MAGIC);
+        at.put_slice(&[FRAME_TYPE_DATA, 0, 0, 0]);
+        at.put_u64(self.incarnation.0);
+        at.put_u64(self.seq.0);
+        at.put_u64(self.synced_seq.0);
+        at.put_u32(body_bytes);
+        at.put_u32(self.body_crc);
+        let crc = crc32c(&frame[..FRAME_CRC_AT]);
+        frame[FRAME_CRC_AT..FRAME_HEADER_BYTES].copy_from_slice(&crc.to_be_bytes());
+    }
+}
+
+/// One thing a frame says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// A batch with its final offsets; a slice of the frame's body.
+    Batch {
+        target: TopicPartition,
+        tag: u32,
+        from_coordinator: bool,
+        batch: Bytes,
+    },
+    /// A partition's log start offset was raised.
+    LogStart {
+        target: TopicPartition,
+        offset: Offset,
+    },
+    /// A topic is gone.
+    TopicDeleted { topic: TopicId },
+}
+
+/// The entries of a frame's body, `None` if they make no sense although the body's CRC is right.
+pub(super) fn decode_entries(body: &Bytes) -> Option<Vec<Entry>> {
+    let mut entries = Vec::new();
+    let mut at = 0;
+    while at < body.len() {
+        let mut reader = Reader::new(body.get(at..)?);
+        let [kind, flags, ..] = reader.take::<4>()?;
+        let entry_bytes = usize::try_from(reader.u32()?).ok()?;
+        let target = reader.topic_partition()?;
+        let tag = reader.u32()?;
+        let content = at.checked_add(ENTRY_HEADER_BYTES)?;
+        let end = at.checked_add(entry_bytes)?;
+        if end < content || end > body.len() {
+            return None;
+        }
+        entries.push(match kind {
+            KIND_BATCH => Entry::Batch {
+                target,
+                tag,
+                from_coordinator: flags & FLAG_COORDINATOR != 0,
+                batch: body.slice(content..end),
+            },
+            KIND_LOG_START => Entry::LogStart {
+                target,
+                offset: reader.offset()?,
+            },
+            KIND_TOPIC_DELETED => Entry::TopicDeleted {
+                topic: target.topic,
+            },
+            _ => return None,
+        });
+        at = end;
+    }
+    Some(entries)
+}
+
+/// What a batch gets when it is copied into a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    pub(super) base_offset: Offset,
+    pub(super) leader_epoch: LeaderEpoch,
+    pub(super) append_time: Option<TimestampMs>,
+}
+
+/// Fills one frame. The buffer it ends as is also what readers of the tail share.
+#[derive(Debug)]
+pub(super) struct FrameBuilder {
+    frame: BytesMut,
+}
+
+impl FrameBuilder {
+    /// A builder with room for `bytes` of entries.
+    pub(super) fn new(bytes: usize) -> Self {
+        let mut frame = BytesMut::with_capacity(FRAME_HEADER_BYTES + bytes + FRAME_ALIGN);
+        frame.put_bytes(0, FRAME_HEADER_BYTES);
+        Self { frame }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.frame.len() == FRAME_HEADER_BYTES
+    }
+
+    /// Copies a batch in and stamps it; returns where it stands in the frame. `batch` is at least
+    /// a batch header.
+    pub(super) fn batch(
+        &mut self,
+        target: TopicPartition,
+        tag: u32,
+        from_coordinator: bool,
+        batch: &[u8],
+        with: Stamp,
+    ) -> std::ops::Range<usize> {
+        let flags = if from_coordinator {
+            FLAG_COORDINATOR
+        } else {
+            0
+        };
+        self.entry(KIND_BATCH, flags, target, tag, batch);
+        let range = self.frame.len() - batch.len()..self.frame.len();
+        let copy = &mut self.frame[range.clone()];
+        if let Some(now) = with.append_time {
+            stamp_append_time(copy, now);
+        }
+        stamp(copy, with.base_offset, with.leader_epoch);
+        range
+    }
+
+    pub(super) fn log_start(&mut self, target: TopicPartition, offset: Offset) {
+        self.entry(KIND_LOG_START, 0, target, 0, &offset.0.to_be_bytes());
+    }
+
+    pub(super) fn topic_deleted(&mut self, topic: TopicId) {
+        let target = TopicPartition {
+            topic,
+            partition: PartitionIndex(0),
+        };
+        self.entry(KIND_TOPIC_DELETED, 0, target, 0, &[]);
+    }
+
+    /// The finished frame, padded to where the next one begins.
+    pub(super) fn seal(
+        mut self,
+        incarnation: Incarnation,
+        seq: FrameSeq,
+        synced_seq: FrameSeq,
+    ) -> Bytes {
+        let body = &self.frame[FRAME_HEADER_BYTES..];
+        let (body_bytes, body_crc) = (body.len(), crc32c(body));
+        let header = FrameHeader {
+            incarnation,
+            seq,
+            synced_seq,
+            body_bytes,
+            body_crc,
+        };
+        header.encode(&mut self.frame);
+        self.frame
+            .put_bytes(0, header.frame_bytes() - self.frame.len());
+        self.frame.freeze()
+    }
+
+    fn entry(&mut self, kind: u8, flags: u8, target: TopicPartition, tag: u32, body: &[u8]) {
+        let entry_bytes = u32::try_from(ENTRY_HEADER_BYTES + body.len())
+            .expect("a frame's body is below 1 GiB, so is each entry");
+        self.frame.put_slice(&[kind, flags, 0, 0]);
+        self.frame.put_u32(entry_bytes);
+        self.frame.put_slice(target.topic.0.as_bytes());
+        self.frame.put_i32(target.partition.0);
+        self.frame.put_u32(tag);
+        self.frame.put_slice(body);
+    }
+}

@@ -1,0 +1,78 @@
+//! Open segment files, the least recently used closed first.
+//!
+//! Invariant: at most `limit` are kept here; one in use elsewhere stays open until it is let go.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::disk::{Disk, OpenMode};
+use super::segment::{SegmentFile, SegmentMeta};
+use super::sync::lock;
+
+#[derive(Debug)]
+pub(super) struct Handles {
+    limit: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    files: HashMap<PathBuf, (u64, Arc<SegmentFile>)>,
+    uses: u64,
+}
+
+impl Handles {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit: limit.max(1),
+            open: Mutex::default(),
+        }
+    }
+
+    /// The segment's file, opened in `mode` if it is not open.
+    pub(super) fn segment(
+        &self,
+        disk: &dyn Disk,
+        dir: &Path,
+        meta: &SegmentMeta,
+        mode: OpenMode,
+    ) -> io::Result<Arc<SegmentFile>> {
+        let path = meta.path(dir);
+        if let Some(file) = lock(&self.open).find(&path) {
+            return Ok(file);
+        }
+        let opened = SegmentFile::open(disk, path.clone(), meta.base_offset, meta.bytes, mode)?;
+        Ok(lock(&self.open).keep(path, Arc::new(opened), self.limit))
+    }
+
+    /// Closes a file that is to be removed, or to be opened afresh.
+    pub(super) fn forget(&self, path: &Path) {
+        lock(&self.open).files.remove(path);
+    }
+}
+
+impl Open {
+    fn find(&mut self, path: &Path) -> Option<Arc<SegmentFile>> {
+        self.uses += 1;
+        let (used, file) = self.files.get_mut(path)?;
+        *used = self.uses;
+        Some(Arc::clone(file))
+    }
+
+    /// Keeps `file`, unless another thread was faster: then that one's.
+    fn keep(&mut self, path: PathBuf, file: Arc<SegmentFile>, limit: usize) -> Arc<SegmentFile> {
+        if let Some(faster) = self.find(&path) {
+            return faster;
+        }
+        if self.files.len() >= limit {
+            let oldest = self.files.iter().min_by_key(|(_, (used, _))| *used);
+            if let Some(oldest) = oldest.map(|(path, _)| path.clone()) {
+                self.files.remove(&oldest);
+            }
+        }
+        self.files.insert(path, (self.uses, Arc::clone(&file)));
+        file
+    }
+}

@@ -1,0 +1,192 @@
+//! One partition in memory: its edges, the tail that readers share with the WAL's buffers, the
+//! list of its segments, its producers.
+//!
+//! Invariants: `log_start <= high_watermark <= next_offset`; batches below `flushed_to` are in
+//! segments, those from it up to the high watermark are in the tail; what lies between the high
+//! watermark and `next_offset` is not durable and nobody sees it. Knows no file.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+
+use bytes::Bytes;
+
+use super::api::{Bounds, Damage};
+use super::checkpoint::PartitionCheckpoint;
+use super::producers::Producers;
+use super::segment::SegmentMeta;
+use super::sync::lock;
+use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
+
+/// A partition that threads share.
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) tp: TopicPartition,
+    /// Where its segments are.
+    pub(super) dir: PathBuf,
+    state: Mutex<State>,
+}
+
+impl Partition {
+    pub(super) fn new(tp: TopicPartition, dir: PathBuf, state: State) -> Self {
+        Self {
+            tp,
+            dir,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// A durable batch in memory.
+#[derive(Clone, Debug)]
+pub(super) struct TailBatch {
+    pub(super) base_offset: Offset,
+    pub(super) next_offset: Offset,
+    pub(super) max_timestamp: TimestampMs,
+    pub(super) tag: u32,
+    pub(super) bytes: Bytes,
+}
+
+/// What a partition consists of.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) log_start: Offset,
+    pub(super) high_watermark: Offset,
+    /// The next batch's base offset.
+    pub(super) next_offset: Offset,
+    pub(super) leader_epoch: LeaderEpoch,
+    /// Contiguous, up to the high watermark; its beginning may be in segments too.
+    pub(super) tail: VecDeque<TailBatch>,
+    pub(super) flushed_to: Offset,
+    /// Oldest first; the last one is written to.
+    pub(super) segments: Vec<SegmentMeta>,
+    pub(super) damage: Vec<Damage>,
+    pub(super) producers: Producers,
+    pub(super) deleted: bool,
+    /// The directory may hold what a crash left; cleared before the first segment write.
+    pub(super) leftovers: bool,
+}
+
+impl State {
+    /// A partition without data.
+    pub(super) fn empty(leader_epoch: LeaderEpoch) -> Self {
+        Self {
+            leader_epoch,
+            leftovers: true,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn restore(checkpoint: PartitionCheckpoint) -> Self {
+        Self {
+            log_start: checkpoint.log_start,
+            high_watermark: checkpoint.next_offset,
+            next_offset: checkpoint.next_offset,
+            leader_epoch: checkpoint.leader_epoch,
+            tail: VecDeque::new(),
+            flushed_to: checkpoint.next_offset,
+            segments: checkpoint.segments,
+            damage: checkpoint.damage,
+            producers: Producers::restore(checkpoint.producers),
+            deleted: false,
+            leftovers: true,
+        }
+    }
+
+    pub(super) fn checkpoint(&self, tp: TopicPartition) -> PartitionCheckpoint {
+        PartitionCheckpoint {
+            tp,
+            leader_epoch: self.leader_epoch,
+            log_start: self.log_start.min(self.flushed_to),
+            next_offset: self.flushed_to,
+            damage: self.damage.clone(),
+            segments: self.segments.clone(),
+            producers: self.producers.snapshot(self.flushed_to),
+        }
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds {
+            log_start: self.log_start,
+            high_watermark: self.high_watermark,
+            last_stable: self.high_watermark,
+            leader_epoch: self.leader_epoch,
+        }
+    }
+
+    /// Makes a durable batch visible.
+    pub(super) fn publish(&mut self, batch: TailBatch) {
+        self.high_watermark = batch.next_offset;
+        self.tail.push_back(batch);
+        self.producers.commit();
+    }
+
+    /// Whether a read at `from` needs no file.
+    pub(super) fn is_resident(&self, from: Offset) -> bool {
+        let oldest = self
+            .tail
+            .front()
+            .map_or(self.high_watermark, |batch| batch.base_offset);
+        from >= oldest || from < self.log_start
+    }
+
+    /// Index of the first batch of the tail that ends behind `from`.
+    pub(super) fn tail_index(&self, from: Offset) -> usize {
+        self.tail.partition_point(|batch| batch.next_offset <= from)
+    }
+
+    /// The part of the tail that no segment holds.
+    pub(super) fn unflushed(&self) -> impl Iterator<Item = &TailBatch> {
+        self.tail.range(self.tail_index(self.flushed_to)..)
+    }
+
+    /// Drops the oldest batch of the tail if a segment holds it; says whether it did.
+    pub(super) fn trim_oldest(&mut self) -> bool {
+        match self.tail.front() {
+            Some(oldest) if oldest.next_offset > self.flushed_to => false,
+            Some(_) => self.tail.pop_front().is_some(),
+            None => true,
+        }
+    }
+
+    /// The segment that holds, or would hold, `from`.
+    pub(super) fn segment_of(&self, from: Offset) -> Option<&SegmentMeta> {
+        let at = self
+            .segments
+            .partition_point(|segment| segment.next_offset <= from);
+        self.segments.get(at)
+    }
+
+    /// The damage that covers `from`.
+    pub(super) fn damage_at(&self, from: Offset) -> Option<Damage> {
+        self.damage
+            .iter()
+            .copied()
+            .find(|damage| damage.from <= from && from < damage.to)
+    }
+
+    /// Where a read that starts at `from` has to end: before damage, at most at the high
+    /// watermark.
+    pub(super) fn read_limit(&self, from: Offset) -> Offset {
+        let starts = self.damage.iter().map(|damage| damage.from);
+        let next = starts.filter(|start| *start > from).min();
+        next.map_or(self.high_watermark, |start| start.min(self.high_watermark))
+    }
+
+    /// Raises the log start offset and returns the segments nobody can read any more. The one
+    /// being written always stays.
+    pub(super) fn raise_log_start(&mut self, offset: Offset) -> Vec<SegmentMeta> {
+        self.log_start = self.log_start.max(offset);
+        let log_start = self.log_start;
+        self.damage.retain(|damage| damage.to > log_start);
+        let closed = self.segments.len().saturating_sub(1);
+        let gone = self
+            .segments
+            .partition_point(|segment| segment.next_offset <= log_start);
+        self.segments.drain(..gone.min(closed)).collect()
+    }
+}

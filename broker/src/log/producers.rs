@@ -1,0 +1,319 @@
+//! What idempotent producers sent to one partition: epoch and last five batches of each.
+//!
+//! Invariant: what was staged but is not yet durable is kept apart, so that a snapshot holds only
+//! what a restart would find. Pure; knows no offsets but those it is told. Source: KIP-98, KIP-679.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence};
+use crate::wire::batch::BatchHeader;
+
+/// Batches remembered per producer: the most that a client keeps in flight.
+pub(super) const BATCHES_KEPT: usize = 5;
+
+/// One batch that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) base_sequence: Sequence,
+    pub(super) last_sequence: Sequence,
+    pub(super) base_offset: Offset,
+}
+
+/// What one producer sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Producer {
+    pub(super) epoch: ProducerEpoch,
+    /// Oldest first, at most [`BATCHES_KEPT`].
+    pub(super) batches: VecDeque<Seen>,
+}
+
+/// What may be done with a producer's batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SequenceVerdict {
+    Append,
+    Duplicate {
+        base_offset: Offset,
+    },
+    /// Older than what is remembered.
+    DuplicateSequence,
+    OutOfOrder,
+    OldEpoch,
+}
+
+/// All producers of one partition.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Producers {
+    durable: HashMap<ProducerId, Producer>,
+    staged: HashMap<ProducerId, Producer>,
+}
+
+impl Producers {
+    /// What may be done with a batch, given everything staged before it. A producer that is not
+    /// known may begin anywhere: its state may have been given up with its records.
+    pub(super) fn check(&self, header: &BatchHeader) -> SequenceVerdict {
+        if !takes_part(header) {
+            return SequenceVerdict::Append;
+        }
+        let id = header.producer_id;
+        match self.staged.get(&id).or_else(|| self.durable.get(&id)) {
+            Some(producer) => producer.check(header),
+            None => SequenceVerdict::Append,
+        }
+    }
+
+    /// Remembers a batch that gets `base_offset` but is not durable yet.
+    pub(super) fn stage(&mut self, header: &BatchHeader, base_offset: Offset) {
+        if !takes_part(header) {
+            return;
+        }
+        let id = header.producer_id;
+        let durable = &self.durable;
+        let producer = self.staged.entry(id).or_insert_with(|| {
+            durable
+                .get(&id)
+                .cloned()
+                .unwrap_or_else(|| Producer::new(header.producer_epoch))
+        });
+        producer.record(header, base_offset);
+    }
+
+    /// Everything staged is durable now.
+    pub(super) fn commit(&mut self) {
+        self.durable.extend(self.staged.drain());
+    }
+
+    /// Where the original of a batch stands and whether it is durable.
+    pub(super) fn find_duplicate(&self, header: &BatchHeader) -> Option<(Offset, bool)> {
+        if !takes_part(header) {
+            return None;
+        }
+        let find = |producers: &HashMap<ProducerId, Producer>| {
+            producers
+                .get(&header.producer_id)
+                .and_then(|producer| producer.duplicate_of(header))
+        };
+        match find(&self.durable) {
+            Some(offset) => Some((offset, true)),
+            None => find(&self.staged).map(|offset| (offset, false)),
+        }
+    }
+
+    /// Producers with what they sent below `end`, by id. What stands at or above it is left to
+    /// replay, which gives back the very same state.
+    pub(super) fn snapshot(&self, end: Offset) -> Vec<(ProducerId, Producer)> {
+        let below = |producer: &Producer| {
+            let batches: VecDeque<Seen> = producer
+                .batches
+                .iter()
+                .copied()
+                .filter(|seen| seen.base_offset < end)
+                .collect();
+            (!batches.is_empty()).then_some(Producer {
+                epoch: producer.epoch,
+                batches,
+            })
+        };
+        let mut snapshot: Vec<_> = self
+            .durable
+            .iter()
+            .filter_map(|(id, producer)| below(producer).map(|producer| (*id, producer)))
+            .collect();
+        snapshot.sort_unstable_by_key(|(id, _)| *id);
+        snapshot
+    }
+
+    /// The state a snapshot holds.
+    pub(super) fn restore(snapshot: Vec<(ProducerId, Producer)>) -> Self {
+        Self {
+            durable: snapshot.into_iter().collect(),
+            staged: HashMap::new(),
+        }
+    }
+}
+
+impl Producer {
+    fn new(epoch: ProducerEpoch) -> Self {
+        Self {
+            epoch,
+            batches: VecDeque::new(),
+        }
+    }
+
+    fn check(&self, header: &BatchHeader) -> SequenceVerdict {
+        if header.producer_epoch < self.epoch {
+            return SequenceVerdict::OldEpoch;
+        }
+        if header.producer_epoch > self.epoch {
+            return if header.base_sequence == Sequence(0) {
+                SequenceVerdict::Append
+            } else {
+                SequenceVerdict::OutOfOrder
+            };
+        }
+        if let Some(base_offset) = self.duplicate_of(header) {
+            return SequenceVerdict::Duplicate { base_offset };
+        }
+        let Some(last) = self.batches.back() else {
+            return SequenceVerdict::Append;
+        };
+        let expected = last.last_sequence.0.wrapping_add(1) & i32::MAX;
+        // Sequences are a circle of 2^31: what lies less than half of it back is old.
+        let behind = expected.wrapping_sub(header.base_sequence.0) & i32::MAX;
+        match behind {
+            0 => SequenceVerdict::Append,
+            1..=0x3fff_ffff => SequenceVerdict::DuplicateSequence,
+            _ => SequenceVerdict::OutOfOrder,
+        }
+    }
+
+    fn duplicate_of(&self, header: &BatchHeader) -> Option<Offset> {
+        if header.producer_epoch != self.epoch {
+            return None;
+        }
+        let same = |seen: &&Seen| {
+            seen.base_sequence == header.base_sequence
+                && seen.last_sequence == header.last_sequence()
+        };
+        self.batches.iter().find(same).map(|seen| seen.base_offset)
+    }
+
+    fn record(&mut self, header: &BatchHeader, base_offset: Offset) {
+        if header.producer_epoch != self.epoch {
+            *self = Self::new(header.producer_epoch);
+        }
+        if self.batches.len() == BATCHES_KEPT {
+            self.batches.pop_front();
+        }
+        self.batches.push_back(Seen {
+            base_sequence: header.base_sequence,
+            last_sequence: header.last_sequence(),
+            base_offset,
+        });
+    }
+}
+
+/// Control batches carry a producer but no sequence.
+fn takes_part(header: &BatchHeader) -> bool {
+    header.has_producer() && header.base_sequence.0 >= 0 && !header.is_control()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{LeaderEpoch, TimestampMs};
+
+    fn header(epoch: i16, base_sequence: i32, records: i32) -> BatchHeader {
+        BatchHeader {
+            base_offset: Offset(0),
+            size_bytes: 61,
+            leader_epoch: LeaderEpoch(0),
+            crc: 0,
+            attributes: 0,
+            last_offset_delta: records - 1,
+            base_timestamp: TimestampMs(0),
+            max_timestamp: TimestampMs(0),
+            producer_id: ProducerId(7),
+            producer_epoch: ProducerEpoch(epoch),
+            base_sequence: Sequence(base_sequence),
+            record_count: records,
+        }
+    }
+
+    fn after(batches: &[(i16, i32, i32)]) -> Producers {
+        let mut producers = Producers::default();
+        for (at, (epoch, base, records)) in batches.iter().enumerate() {
+            producers.stage(&header(*epoch, *base, *records), Offset(at as i64 * 100));
+            producers.commit();
+        }
+        producers
+    }
+
+    #[test]
+    fn sequences_are_judged_by_epoch_and_last_five_batches() {
+        use SequenceVerdict::{Append, Duplicate, DuplicateSequence, OldEpoch, OutOfOrder};
+        let six = [
+            (1, 0, 2),
+            (1, 2, 2),
+            (1, 4, 2),
+            (1, 6, 2),
+            (1, 8, 2),
+            (1, 10, 2),
+        ];
+        let wrap = [(0, i32::MAX - 1, 2)];
+        let wrap_inside = [(0, i32::MAX, 3)];
+        let cases: &[(&[(i16, i32, i32)], (i16, i32, i32), SequenceVerdict)] = &[
+            (&[], (3, 77, 1), Append),
+            (&six, (1, 12, 1), Append),
+            (&six, (1, 13, 1), OutOfOrder),
+            (
+                &six,
+                (1, 10, 2),
+                Duplicate {
+                    base_offset: Offset(500),
+                },
+            ),
+            (
+                &six,
+                (1, 2, 2),
+                Duplicate {
+                    base_offset: Offset(100),
+                },
+            ),
+            (&six, (1, 0, 2), DuplicateSequence),
+            (&six, (1, 10, 1), DuplicateSequence),
+            (&six, (0, 12, 1), OldEpoch),
+            (&six, (2, 12, 1), OutOfOrder),
+            (&six, (2, 0, 1), Append),
+            (&wrap, (0, 0, 1), Append),
+            (&wrap, (0, 1, 1), OutOfOrder),
+            (&wrap_inside, (0, 2, 1), Append),
+        ];
+        for (before, (epoch, base, records), expected) in cases {
+            let verdict = after(before).check(&header(*epoch, *base, *records));
+            assert_eq!(
+                verdict, *expected,
+                "{before:?} then {epoch}/{base}x{records}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_staged_is_seen_by_checks_but_not_by_snapshots() {
+        let mut producers = after(&[(0, 0, 1)]);
+        producers.stage(&header(0, 1, 1), Offset(100));
+        assert_eq!(producers.check(&header(0, 2, 1)), SequenceVerdict::Append);
+        assert_eq!(
+            producers.find_duplicate(&header(0, 1, 1)),
+            Some((Offset(100), false))
+        );
+        assert_eq!(producers.snapshot(Offset(1000))[0].1.batches.len(), 1);
+        producers.commit();
+        assert_eq!(
+            producers.find_duplicate(&header(0, 1, 1)),
+            Some((Offset(100), true))
+        );
+        assert_eq!(producers.snapshot(Offset(1000))[0].1.batches.len(), 2);
+        assert_eq!(producers.snapshot(Offset(100))[0].1.batches.len(), 1);
+    }
+
+    #[test]
+    fn a_snapshot_below_some_batches_and_their_replay_give_the_same_state() {
+        let sent: Vec<_> = (0..9).map(|at| (0, at * 3, 3)).collect();
+        let whole = after(&sent);
+        for cut in 0..=9 {
+            let end = Offset(cut * 100);
+            let mut restored = Producers::restore(whole.snapshot(end));
+            for (at, (epoch, base, records)) in sent.iter().enumerate() {
+                let offset = Offset(at as i64 * 100);
+                if offset >= end {
+                    restored.stage(&header(*epoch, *base, *records), offset);
+                    restored.commit();
+                }
+            }
+            assert_eq!(
+                restored.snapshot(Offset(1000)),
+                whole.snapshot(Offset(1000))
+            );
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Reads: the tail from memory, the rest from segments, as if it were one sequence of batches.
+//!
+//! Invariant: nothing at or above the high watermark, and nothing that is damaged, is handed out.
+//! Files are read without holding a partition's lock.
+
+use std::io;
+
+use bytes::Bytes;
+
+use super::api::{BatchAt, Bounds, Damage, ReadError, ReadResult};
+use super::disk::OpenMode;
+use super::partition::{Partition, State};
+use super::segment::SegmentMeta;
+use super::shared::Shared;
+use crate::types::{Offset, TimestampMs, TopicPartition};
+
+/// See [`super::Log::read`].
+pub(super) fn read(
+    shared: &Shared,
+    tp: TopicPartition,
+    from: Offset,
+    max_bytes: usize,
+) -> Result<ReadResult, ReadError> {
+    let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
+    let bounds = partition.state().bounds();
+    if from < bounds.log_start || from > bounds.high_watermark {
+        return Err(ReadError::OutOfRange { bounds });
+    }
+    let mut result = ReadResult {
+        batches: Vec::new(),
+        bounds,
+    };
+    let mut next = from;
+    let mut left = max_bytes;
+    loop {
+        let more = match locate(&partition, next, left, result.batches.is_empty()) {
+            Located::Nothing => Vec::new(),
+            Located::Memory(batches) => batches,
+            Located::Damaged(_) if !result.batches.is_empty() => Vec::new(),
+            Located::Damaged(damage) => return Err(ReadError::Corrupt { damage }),
+            Located::Segment { meta, limit } => {
+                match read_segment(shared, &partition, &meta, next, limit, left) {
+                    Ok(batches) => batches,
+                    // What was read before is good; the next read will name what is wrong.
+                    Err(_) if !result.batches.is_empty() => Vec::new(),
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let bytes: usize = more.iter().map(Bytes::len).sum();
+        let is_end = more.is_empty() || (bytes > left && !result.batches.is_empty());
+        if is_end {
+            return Ok(result);
+        }
+        next = more.last().and_then(|batch| end_of(batch)).unwrap_or(next);
+        left = left.saturating_sub(bytes);
+        result.batches.extend(more);
+        if left == 0 {
+            return Ok(result);
+        }
+    }
+}
+
+/// See [`super::Log::offset_for_time`].
+pub(super) fn first_at_time(
+    shared: &Shared,
+    tp: TopicPartition,
+    ts: TimestampMs,
+) -> Result<Option<BatchAt>, ReadError> {
+    let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
+    let (segments, in_memory, log_start) = {
+        let state = partition.state();
+        let log_start = state.log_start;
+        let fits =
+            |segment: &&SegmentMeta| segment.max_timestamp >= ts && segment.next_offset > log_start;
+        let segments: Vec<_> = state.segments.iter().filter(fits).cloned().collect();
+        let mut unflushed = state.unflushed();
+        let in_memory = unflushed
+            .find(|batch| batch.max_timestamp >= ts && batch.next_offset > log_start)
+            .map(|batch| BatchAt {
+                base_offset: batch.base_offset,
+                batch: batch.bytes.clone(),
+            });
+        (segments, in_memory, log_start)
+    };
+    for meta in &segments {
+        let file = open(shared, &partition, meta)?;
+        if let Some(found) = file.first_at_time(meta, log_start, ts)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(in_memory)
+}
+
+/// See [`super::Log::offset_of_max_timestamp`].
+pub(super) fn max_timestamp(
+    shared: &Shared,
+    tp: TopicPartition,
+) -> Result<Option<BatchAt>, ReadError> {
+    let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
+    let (segments, in_memory, log_start) = {
+        let state = partition.state();
+        (
+            state.segments.clone(),
+            newest_in_memory(&state),
+            state.log_start,
+        )
+    };
+    let mut best: Option<(TimestampMs, BatchAt)> = None;
+    let mut of_segments: Option<(TimestampMs, Offset, &SegmentMeta)> = None;
+    for meta in segments.iter().filter(|meta| meta.next_offset > log_start) {
+        // Only the first segment can be partly given up.
+        let max = if meta.max_timestamp_at >= log_start {
+            Some((meta.max_timestamp, meta.max_timestamp_at))
+        } else {
+            open(shared, &partition, meta)?.max_timestamp(meta, log_start)?
+        };
+        if let Some((ts, offset)) = max
+            && of_segments.is_none_or(|(greatest, ..)| ts > greatest)
+        {
+            of_segments = Some((ts, offset, meta));
+        }
+    }
+    if let Some((ts, offset, meta)) = of_segments {
+        best = Some((ts, open(shared, &partition, meta)?.batch_at(meta, offset)?));
+    }
+    let newer = in_memory.filter(|(ts, _)| best.as_ref().is_none_or(|(best, _)| ts > best));
+    Ok(newer.or(best).map(|(_, batch)| batch))
+}
+
+fn newest_in_memory(state: &State) -> Option<(TimestampMs, BatchAt)> {
+    let mut best: Option<(TimestampMs, BatchAt)> = None;
+    for batch in state
+        .unflushed()
+        .filter(|batch| batch.next_offset > state.log_start)
+    {
+        if best
+            .as_ref()
+            .is_none_or(|(ts, _)| batch.max_timestamp > *ts)
+        {
+            let found = BatchAt {
+                base_offset: batch.base_offset,
+                batch: batch.bytes.clone(),
+            };
+            best = Some((batch.max_timestamp, found));
+        }
+    }
+    best
+}
+
+/// Where the batch that contains an offset is.
+enum Located {
+    Memory(Vec<Bytes>),
+    Segment {
+        meta: SegmentMeta,
+        limit: Offset,
+    },
+    Damaged(Damage),
+    /// At the high watermark.
+    Nothing,
+}
+
+fn locate(partition: &Partition, from: Offset, max_bytes: usize, must: bool) -> Located {
+    let state = partition.state();
+    if from >= state.high_watermark {
+        return Located::Nothing;
+    }
+    if let Some(damage) = state.damage_at(from) {
+        return Located::Damaged(damage);
+    }
+    let limit = state.read_limit(from);
+    let in_memory = state
+        .tail
+        .front()
+        .is_some_and(|oldest| oldest.base_offset <= from);
+    let holder = if in_memory {
+        None
+    } else {
+        state.segment_of(from)
+    };
+    match holder {
+        Some(meta) if meta.base_offset < limit => Located::Segment {
+            meta: meta.clone(),
+            limit,
+        },
+        Some(_) | None => Located::Memory(from_tail(&state, from, limit, max_bytes, must)),
+    }
+}
+
+fn from_tail(
+    state: &State,
+    from: Offset,
+    limit: Offset,
+    max_bytes: usize,
+    must: bool,
+) -> Vec<Bytes> {
+    let mut batches: Vec<Bytes> = Vec::new();
+    let mut bytes = 0;
+    for batch in state.tail.range(state.tail_index(from)..) {
+        bytes += batch.bytes.len();
+        let fits = bytes <= max_bytes || (must && batches.is_empty());
+        if batch.next_offset > limit || !fits {
+            break;
+        }
+        batches.push(batch.bytes.clone());
+    }
+    batches
+}
+
+fn read_segment(
+    shared: &Shared,
+    partition: &Partition,
+    meta: &SegmentMeta,
+    from: Offset,
+    limit: Offset,
+    max_bytes: usize,
+) -> Result<Vec<Bytes>, ReadError> {
+    let batches = open(shared, partition, meta)
+        .and_then(|file| file.read(meta, from, limit.min(meta.next_offset), max_bytes));
+    batches.map_err(|error| gone_meanwhile(partition, from).unwrap_or(error))
+}
+
+fn open(
+    shared: &Shared,
+    partition: &Partition,
+    meta: &SegmentMeta,
+) -> Result<std::sync::Arc<super::segment::SegmentFile>, ReadError> {
+    let disk = &*shared.disk;
+    shared
+        .handles
+        .segment(disk, &partition.dir, meta, OpenMode::Existing)
+        .map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                let damage = Damage {
+                    from: meta.base_offset,
+                    to: meta.next_offset,
+                };
+                return ReadError::Corrupt { damage };
+            }
+            ReadError::Io(error)
+        })
+}
+
+/// A file may fail to be read because what it held was given up after it was located.
+fn gone_meanwhile(partition: &Partition, from: Offset) -> Option<ReadError> {
+    let state = partition.state();
+    if state.deleted {
+        return Some(ReadError::UnknownPartition);
+    }
+    let bounds: Bounds = state.bounds();
+    (from < bounds.log_start).then_some(ReadError::OutOfRange { bounds })
+}
+
+/// The offset after a batch that was checked before.
+fn end_of(batch: &[u8]) -> Option<Offset> {
+    let header = crate::wire::batch::BatchHeader::parse(batch).ok()?;
+    Some(header.next_offset())
+}

@@ -1,0 +1,245 @@
+//! Which WAL frames a start replays: finds whole frames in the slots, then decides where the log
+//! ends and whether something in its middle is damaged.
+//!
+//! Invariant: a frame that was durable is either replayed or reported, never silently dropped; a
+//! frame is replayed only behind all that came before it or behind reported damage. Knows no
+//! entries.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::disk::DiskFile;
+use super::frame::{
+    FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, FrameSeq, Incarnation,
+    SLOT_HEADER_BYTES, SlotHeader,
+};
+
+const WINDOW_BYTES: usize = 1 << 20;
+
+/// A slot to be scanned.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) header: SlotHeader,
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) bytes: u64,
+}
+
+/// A whole frame and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Index of its slot.
+    pub(super) slot: usize,
+    pub(super) at: u64,
+    pub(super) header: FrameHeader,
+}
+
+/// What is to be replayed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// In order of sequence.
+    pub(super) frames: Vec<Found>,
+    /// Sequences that were durable and are gone: `[from, to)`.
+    pub(super) damaged: Vec<(FrameSeq, FrameSeq)>,
+    /// Sequence of the next frame to be written.
+    pub(super) next: FrameSeq,
+    /// Whether an incomplete frame stands at the end.
+    pub(super) torn: bool,
+}
+
+/// Everything found in the slots, which must be sorted by incarnation, then first sequence.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    frames: Vec<Found>,
+    /// First sequence and incarnation of each slot, where a log may end and another begin.
+    begins: Vec<SlotHeader>,
+    /// A frame's header was there without its body.
+    incomplete: bool,
+}
+
+/// Finds all whole frames above `covered`.
+///
+/// # Errors
+/// When a slot cannot be read.
+pub(super) fn find_frames(slots: &[&Slot], covered: FrameSeq) -> io::Result<Findings> {
+    let mut findings = Findings::default();
+    for (index, slot) in slots.iter().enumerate() {
+        findings.begins.push(slot.header);
+        let end = end_of(slots, slot.header.incarnation);
+        let next = slots.get(index + 1).map(|slot| slot.header);
+        let is_covered = next.is_some_and(|next| {
+            next.incarnation == slot.header.incarnation && next.first_seq <= covered.next()
+        });
+        if !is_covered && end > covered.next() {
+            scan_slot(index, slot, end, covered, &mut findings)?;
+        }
+    }
+    Ok(findings)
+}
+
+/// Reads the body of a found frame again.
+///
+/// # Errors
+/// When it cannot be read or is not what it was.
+pub(super) fn read_body(slots: &[&Slot], found: &Found) -> io::Result<Bytes> {
+    let body = match slots.get(found.slot) {
+        Some(slot) => read_frame_body(slot, found.at, &found.header)?,
+        None => None,
+    };
+    body.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a WAL frame changed"))
+}
+
+/// Decides what is replayed on top of `covered`. Pure.
+pub(super) fn plan(findings: &Findings, covered: FrameSeq) -> Plan {
+    let mut plan = Plan {
+        next: covered.next(),
+        ..Plan::default()
+    };
+    for (at, found) in findings.frames.iter().enumerate() {
+        let seq = found.header.seq;
+        if seq > plan.next {
+            let later = findings.frames.get(at..).unwrap_or_default();
+            if !was_durable(plan.next, later, &findings.begins) {
+                plan.torn = true;
+                return plan;
+            }
+            plan.damaged.push((plan.next, seq));
+        }
+        plan.frames.push(*found);
+        plan.next = seq.next();
+    }
+    // A slot is begun only when all before it is durable.
+    let newest = findings
+        .begins
+        .last()
+        .map_or(plan.next, |slot| slot.first_seq);
+    if newest > plan.next {
+        plan.damaged.push((plan.next, newest));
+        plan.next = newest;
+    }
+    plan.torn = findings.incomplete && plan.damaged.is_empty();
+    plan
+}
+
+/// Whether frame `missing` was durable, judged by the frames and slots behind it.
+fn was_durable(missing: FrameSeq, later: &[Found], begins: &[SlotHeader]) -> bool {
+    let Some(first) = later.first() else {
+        return false;
+    };
+    let since = first.header.incarnation;
+    later.iter().any(|found| found.header.synced_seq >= missing)
+        || begins
+            .iter()
+            .any(|slot| slot.incarnation >= since && slot.first_seq > missing)
+}
+
+/// Where the slots of `incarnation` end: a later one began there.
+pub(super) fn end_of(slots: &[&Slot], incarnation: Incarnation) -> FrameSeq {
+    let later = slots
+        .iter()
+        .filter(|slot| slot.header.incarnation > incarnation);
+    later
+        .map(|slot| slot.header.first_seq)
+        .min()
+        .unwrap_or(FrameSeq(u64::MAX))
+}
+
+fn scan_slot(
+    index: usize,
+    slot: &Slot,
+    end: FrameSeq,
+    covered: FrameSeq,
+    findings: &mut Findings,
+) -> io::Result<()> {
+    let mut least = slot.header.first_seq;
+    let mut from = SLOT_HEADER_BYTES as u64;
+    let mut window = Window::new(slot);
+    while let Some(at) = window.next_magic(from)? {
+        from = at + FRAME_ALIGN as u64;
+        let Some(header) = FrameHeader::decode(window.at(at, FRAME_HEADER_BYTES)?) else {
+            continue;
+        };
+        let is_ours = header.incarnation == slot.header.incarnation;
+        if !is_ours || header.seq < least || header.seq >= end {
+            continue;
+        }
+        from = at + header.frame_bytes() as u64;
+        if header.seq > covered {
+            if read_frame_body(slot, at, &header)?.is_none() {
+                // Its body may hold anything, also what looks like a frame: it was passed over.
+                findings.incomplete = true;
+                continue;
+            }
+            findings.frames.push(Found {
+                slot: index,
+                at,
+                header,
+            });
+        }
+        least = header.seq.next();
+    }
+    Ok(())
+}
+
+/// A part of a slot in memory, so that a search over it reads each byte once.
+struct Window<'a> {
+    slot: &'a Slot,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Window<'a> {
+    fn new(slot: &'a Slot) -> Self {
+        Self {
+            slot,
+            start: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Up to `count` bytes at `at`, fewer at the slot's end.
+    fn at(&mut self, at: u64, count: usize) -> io::Result<&[u8]> {
+        let end = at.saturating_add(count as u64).min(self.slot.bytes);
+        if at < self.start || end > self.start + self.bytes.len() as u64 {
+            let rest = usize::try_from(self.slot.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
+            self.bytes.resize(rest.min(WINDOW_BYTES), 0);
+            let filled = self.slot.file.read_at(&mut self.bytes, at)?;
+            self.bytes.truncate(filled);
+            self.start = at;
+        }
+        let skip = usize::try_from(at - self.start).unwrap_or(usize::MAX);
+        let have = self.bytes.get(skip..).unwrap_or_default();
+        Ok(have.get(..count).unwrap_or(have))
+    }
+
+    /// The first aligned position at or behind `from` that holds a frame's magic.
+    fn next_magic(&mut self, mut from: u64) -> io::Result<Option<u64>> {
+        while from < self.slot.bytes {
+            self.at(from, FRAME_ALIGN)?;
+            let skip = usize::try_from(from - self.start).unwrap_or(usize::MAX);
+            let ahead = self.bytes.get(skip..).unwrap_or_default();
+            if ahead.is_empty() {
+                break;
+            }
+            let hit = ahead
+                .chunks(FRAME_ALIGN)
+                .position(|chunk| chunk.starts_with(&FRAME_MAGIC));
+            if let Some(hit) = hit {
+                return Ok(Some(from + (hit * FRAME_ALIGN) as u64));
+            }
+            from += ahead.len().next_multiple_of(FRAME_ALIGN) as u64;
+        }
+        Ok(None)
+    }
+}
+
+fn read_frame_body(slot: &Slot, at: u64, header: &FrameHeader) -> io::Result<Option<Bytes>> {
+    let body_at = at + FRAME_HEADER_BYTES as u64;
+    if body_at + header.body_bytes as u64 > slot.bytes {
+        return Ok(None);
+    }
+    let mut body = vec![0; header.body_bytes];
+    slot.file.read_at(&mut body, body_at)?;
+    Ok(header.covers(&body).then(|| Bytes::from(body)))
+}

@@ -1,0 +1,242 @@
+//! What all threads of the log share: partitions, the memory the tail takes, and whether storage
+//! has failed for good.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+
+use super::api::{Listener, LogConfig};
+use super::disk::Disk;
+use super::frame::FrameSeq;
+use super::handles::Handles;
+use super::partition::{Partition, State};
+use super::queue::Queue;
+use super::signal::Signal;
+use super::storage::StorageError;
+use super::sync::{lock, read, write};
+use super::wal::Slots;
+use crate::types::{LeaderEpoch, TopicId, TopicPartition};
+
+pub(super) struct Shared {
+    pub(super) config: LogConfig,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) listener: Arc<dyn Listener>,
+    pub(super) queue: Queue,
+    pub(super) slots: Arc<Mutex<Slots>>,
+    pub(super) handles: Handles,
+    pub(super) memory: TailMemory,
+    pub(super) garbage: Mutex<Garbage>,
+    pub(super) wake_flusher: Signal,
+    /// Leader epoch of partitions made from now on.
+    pub(super) epoch_floor: LeaderEpoch,
+    partitions: RwLock<HashMap<TopicPartition, Arc<Partition>>>,
+    published: AtomicU64,
+    wal_bytes: AtomicU64,
+    checkpointed_wal_bytes: AtomicU64,
+    poison: OnceLock<String>,
+}
+
+/// Files to be removed once a checkpoint no longer needs them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Garbage {
+    pub(super) topics: BTreeSet<TopicId>,
+    pub(super) segments: Vec<PathBuf>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        config: LogConfig,
+        disk: Arc<dyn Disk>,
+        listener: Arc<dyn Listener>,
+        slots: Slots,
+        epoch_floor: LeaderEpoch,
+    ) -> Self {
+        Self {
+            queue: Queue::default(),
+            slots: Arc::new(Mutex::new(slots)),
+            handles: Handles::new(config.open_files_max),
+            memory: TailMemory::new(config.tail_bytes_max),
+            garbage: Mutex::default(),
+            wake_flusher: Signal::default(),
+            epoch_floor,
+            partitions: RwLock::default(),
+            published: AtomicU64::new(0),
+            wal_bytes: AtomicU64::new(0),
+            checkpointed_wal_bytes: AtomicU64::new(0),
+            poison: OnceLock::new(),
+            config,
+            disk,
+            listener,
+        }
+    }
+
+    pub(super) fn partition(&self, tp: TopicPartition) -> Option<Arc<Partition>> {
+        read(&self.partitions).get(&tp).cloned()
+    }
+
+    /// All partitions, sorted, so that whatever is done to each is done in the same order always.
+    pub(super) fn partitions(&self) -> Vec<Arc<Partition>> {
+        let mut all: Vec<_> = read(&self.partitions).values().cloned().collect();
+        all.sort_unstable_by_key(|partition| partition.tp);
+        all
+    }
+
+    pub(super) fn partitions_of(&self, topic: TopicId) -> Vec<Arc<Partition>> {
+        let all = read(&self.partitions);
+        all.values()
+            .filter(|partition| partition.tp.topic == topic)
+            .cloned()
+            .collect()
+    }
+
+    /// The partition, made without data if it is not known.
+    pub(super) fn partition_or_new(&self, tp: TopicPartition) -> Arc<Partition> {
+        if let Some(partition) = self.partition(tp) {
+            return partition;
+        }
+        let state = || State::empty(self.epoch_floor);
+        let new = || Arc::new(Partition::new(tp, self.partition_dir(tp), state()));
+        Arc::clone(write(&self.partitions).entry(tp).or_insert_with(new))
+    }
+
+    pub(super) fn adopt(&self, tp: TopicPartition, state: State) {
+        let partition = Arc::new(Partition::new(tp, self.partition_dir(tp), state));
+        write(&self.partitions).insert(tp, partition);
+    }
+
+    /// Takes a deleted topic's partition from readers, and its memory.
+    pub(super) fn drop_partition(&self, partition: &Partition) {
+        write(&self.partitions).remove(&partition.tp);
+        let mut state = partition.state();
+        state.deleted = true;
+        let unflushed = state.unflushed().map(|batch| batch.bytes.len()).sum();
+        self.memory.flushed(unflushed);
+        state.tail.clear();
+    }
+
+    /// Frames up to this one are visible.
+    pub(super) fn published(&self) -> FrameSeq {
+        FrameSeq(self.published.load(Ordering::Acquire))
+    }
+
+    /// Frames up to `seq` are visible; the last of them took `bytes`.
+    pub(super) fn publish(&self, seq: FrameSeq, bytes: usize) {
+        self.wal_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.published.store(seq.0, Ordering::Release);
+    }
+
+    /// Bytes of frames written since opening.
+    pub(super) fn wal_bytes(&self) -> u64 {
+        self.wal_bytes.load(Ordering::Relaxed)
+    }
+
+    /// A checkpoint covers the frames of the first `bytes` written since opening.
+    pub(super) fn note_checkpoint(&self, bytes: u64) {
+        self.checkpointed_wal_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of frames that a restart would replay.
+    pub(super) fn wal_bytes_since_checkpoint(&self) -> u64 {
+        let checkpointed = self.checkpointed_wal_bytes.load(Ordering::Relaxed);
+        self.wal_bytes().saturating_sub(checkpointed)
+    }
+
+    /// Ends all writing for good if `error` is one that does not pass.
+    pub(super) fn note_failure(&self, error: &StorageError) {
+        match error {
+            StorageError::Full | StorageError::WalFull => {}
+            StorageError::Failed(reason) => {
+                if self.poison.set(reason.clone()).is_ok() {
+                    tracing::error!(reason, "storage failed, no more appends are taken");
+                    self.listener.poisoned(reason);
+                }
+            }
+        }
+    }
+
+    /// Why storage failed for good, if it did.
+    pub(super) fn poison(&self) -> Option<&str> {
+        self.poison.get().map(String::as_str)
+    }
+
+    pub(super) fn wal_dir(&self) -> PathBuf {
+        self.config.dir.join("wal")
+    }
+
+    pub(super) fn data_dir(&self) -> PathBuf {
+        self.config.dir.join("data")
+    }
+
+    fn partition_dir(&self, tp: TopicPartition) -> PathBuf {
+        self.data_dir().join(tp.to_string())
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How much memory the tails of all partitions take.
+///
+/// Batches leave in the order in which they came, over all partitions, so that the buffers that
+/// they share with their WAL frames go whole.
+#[derive(Debug)]
+pub(super) struct TailMemory {
+    bytes_max: usize,
+    kept: Mutex<Kept>,
+    unflushed: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    oldest_first: VecDeque<(Arc<Partition>, usize)>,
+    bytes: usize,
+}
+
+impl TailMemory {
+    fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            kept: Mutex::default(),
+            unflushed: AtomicUsize::new(0),
+        }
+    }
+
+    /// Batches were put into tails.
+    pub(super) fn added(&self, batches: impl Iterator<Item = (Arc<Partition>, usize)>) {
+        let mut kept = lock(&self.kept);
+        for (partition, bytes) in batches {
+            kept.bytes += bytes;
+            self.unflushed.fetch_add(bytes, Ordering::Relaxed);
+            kept.oldest_first.push_back((partition, bytes));
+        }
+    }
+
+    /// Bytes of tails are in segments now.
+    pub(super) fn flushed(&self, bytes: usize) {
+        self.unflushed.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that are in no segment.
+    pub(super) fn unflushed(&self) -> usize {
+        self.unflushed.load(Ordering::Relaxed)
+    }
+
+    /// Drops the oldest batches that are in segments while there is too much.
+    pub(super) fn trim(&self) {
+        let mut kept = lock(&self.kept);
+        while kept.bytes > self.bytes_max
+            && let Some((partition, bytes)) = kept.oldest_first.front()
+            && partition.state().trim_oldest()
+        {
+            let bytes = *bytes;
+            kept.bytes -= bytes;
+            kept.oldest_first.pop_front();
+        }
+    }
+}

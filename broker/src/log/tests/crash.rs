@@ -1,0 +1,140 @@
+//! Every crash point of every script: the machine stops at each write, sync, rename and removal,
+//! and what each kind of crash leaves is opened and held against the promises.
+
+use std::sync::Arc;
+
+use super::driven::Driven;
+use super::model::{Model, Send, TOPICS};
+use super::scripts::{Run, SCRIPTS, config};
+use super::sim::{Crash, Faults, SimDisk};
+use crate::log::Durability;
+
+/// What crashes leave: for each point all of these are tried.
+fn crashes(point: u64) -> [Crash; 5] {
+    [
+        Crash::Killed,
+        Crash::Nothing,
+        Crash::Torn {
+            block: 512,
+            seed: point,
+        },
+        Crash::Torn {
+            block: 512,
+            seed: point + 1_000_000,
+        },
+        Crash::Torn {
+            block: 4096,
+            seed: point + 2_000_000,
+        },
+    ]
+}
+
+/// Steps that a script takes when nothing goes wrong; it must also keep all promises then.
+fn steps(script: &str, durability: Durability) -> u64 {
+    let disk = SimDisk::new(Faults::default());
+    let mut run = Run::new(durability, disk);
+    run.play(script).unwrap();
+    run.model
+        .check(run.driven.as_ref().unwrap(), false)
+        .unwrap();
+    run.disk.steps()
+}
+
+/// Opens what is left, checks it, writes on, cuts the power, and checks again.
+fn outlive(
+    model: &Model,
+    disk: &SimDisk,
+    durability: Durability,
+    may_lose_tail: bool,
+) -> Result<(), String> {
+    let open = |disk: &SimDisk| {
+        let opened = Driven::open(config(durability), Arc::new(disk.clone()));
+        opened
+            .map(|(driven, _)| driven)
+            .map_err(|error| format!("does not open: {error}"))
+    };
+    let mut driven = open(disk)?;
+    model.check(&driven, may_lose_tail)?;
+    model.create_partitions(&driven)?;
+    for topic in 1..=TOPICS {
+        model.send(
+            &driven,
+            &[Send {
+                topic,
+                idempotent: false,
+                bytes: 700,
+            }],
+        );
+        driven.commit();
+    }
+    model.look(&driven);
+    if disk.steps() % 2 == 0 {
+        driven.checkpoint().map_err(|error| error.to_string())?;
+    }
+    model.check(&driven, may_lose_tail)?;
+    let second = match durability {
+        Durability::Fsync => Crash::Nothing,
+        Durability::Os => Crash::Killed,
+    };
+    model.check(&open(&disk.after(second))?, may_lose_tail)
+}
+
+fn enumerate(script: &str, durability: Durability, faults: Faults) -> Result<u64, String> {
+    let mut tried = 0;
+    for point in 1..=steps(script, durability) {
+        let disk = SimDisk::new(Faults {
+            crash_at: Some(point),
+            ..faults
+        });
+        let mut run = Run::new(durability, disk);
+        // It ends in an error wherever the machine stopped; what counts is what is left.
+        drop(run.play(script));
+        if let Some(driven) = &run.driven {
+            run.model.look(driven);
+        }
+        for crash in crashes(point) {
+            let is_power_cut = !matches!(crash, Crash::Killed);
+            let may_lose_tail = durability == Durability::Os && is_power_cut;
+            let left = run.disk.after(crash);
+            outlive(&run.model.fork(), &left, durability, may_lose_tail)
+                .map_err(|wrong| format!("{script:?} stopped at {point}, {crash:?}: {wrong}"))?;
+            tried += 1;
+        }
+    }
+    Ok(tried)
+}
+
+#[test]
+fn every_crash_point_keeps_what_was_acknowledged() {
+    let mut tried = 0;
+    for (name, script) in SCRIPTS {
+        tried += enumerate(script, Durability::Fsync, Faults::default())
+            .unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
+    }
+    assert!(tried > 5_000, "only {tried} crashes were tried");
+}
+
+#[test]
+fn in_mode_os_a_kill_loses_nothing_and_a_power_cut_only_the_end() {
+    for (name, script) in SCRIPTS {
+        enumerate(script, Durability::Os, Faults::default())
+            .unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
+    }
+}
+
+#[test]
+fn a_disk_that_lies_about_syncs_is_noticed() {
+    let lying = Faults {
+        syncs_lie: true,
+        ..Faults::default()
+    };
+    let noticed =
+        |(_, script): &&(&str, &str)| enumerate(script, Durability::Fsync, lying).is_err();
+    let count = SCRIPTS.iter().filter(noticed).count();
+    // Scripts that append nothing have nothing to lose.
+    assert!(
+        count >= SCRIPTS.len() - 1,
+        "only {count} of {} scripts noticed",
+        SCRIPTS.len()
+    );
+}

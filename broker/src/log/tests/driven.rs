@@ -1,0 +1,112 @@
+//! A log without threads: each test decides when a round is committed and when segments are
+//! written, so the order of disk operations is the same in every run.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use crate::log::flusher::Flusher;
+use crate::log::storage::StorageError;
+use crate::log::sync::lock;
+use crate::log::threads::Threads;
+use crate::log::writer::Writer;
+use crate::log::{
+    AppendBatch, AppendOutcome, Disk, Listener, Log, LogConfig, OpenError, RecoveryReport, opening,
+};
+use crate::types::TopicPartition;
+
+/// Remembers what it heard.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    pub(super) poisoned: Mutex<Vec<String>>,
+    pub(super) advanced: Mutex<Vec<TopicPartition>>,
+}
+
+impl Listener for Heard {
+    fn advanced(&self, partitions: &[TopicPartition]) {
+        lock(&self.advanced).extend(partitions);
+    }
+
+    fn poisoned(&self, reason: &str) {
+        lock(&self.poisoned).push(reason.to_owned());
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Driven {
+    pub(super) log: Log,
+    pub(super) heard: Arc<Heard>,
+    writer: Writer,
+    flusher: Arc<Mutex<Flusher>>,
+}
+
+/// Sizes so small that a few appends fill every file.
+pub(super) fn small(dir: impl Into<PathBuf>) -> LogConfig {
+    LogConfig {
+        wal_file_bytes: 8 << 10,
+        wal_bytes_max: 32 << 10,
+        checkpoint_bytes: 16 << 10,
+        segment_bytes: 4 << 10,
+        tail_bytes_max: 8 << 10,
+        round_bytes_max: 4 << 10,
+        open_files_max: 4,
+        ..LogConfig::new(dir)
+    }
+}
+
+impl Driven {
+    pub(super) fn open(
+        config: LogConfig,
+        disk: Arc<dyn Disk>,
+    ) -> Result<(Self, RecoveryReport), OpenError> {
+        let heard = Arc::new(Heard::default());
+        let listener: Arc<dyn Listener> = Arc::<Heard>::clone(&heard);
+        let opened = opening::open(config, disk, listener)?;
+        let threads = Threads::none(Arc::clone(&opened.shared), Arc::clone(&opened.flusher));
+        let log = Log {
+            shared: Arc::clone(&opened.shared),
+            threads: Arc::new(threads),
+        };
+        let driven = Self {
+            log,
+            heard,
+            writer: opened.writer,
+            flusher: opened.flusher,
+        };
+        Ok((driven, opened.report))
+    }
+
+    /// Commits one round.
+    pub(super) fn round(&mut self) -> bool {
+        let shared = &self.log.shared;
+        let round = shared.queue.round(shared.config.round_bytes_max);
+        round.map(|jobs| self.writer.commit(jobs)).is_some()
+    }
+
+    /// Commits all that is queued.
+    pub(super) fn commit(&mut self) {
+        while self.round() {}
+    }
+
+    pub(super) fn flush(&self) -> Result<(), StorageError> {
+        lock(&self.flusher).flush()
+    }
+
+    pub(super) fn checkpoint(&self) -> Result<(), StorageError> {
+        lock(&self.flusher).checkpoint()
+    }
+
+    pub(super) fn close(mut self) -> Result<(), StorageError> {
+        self.commit();
+        lock(&self.flusher).final_checkpoint()
+    }
+
+    /// Appends and commits in one go.
+    pub(super) fn append(&mut self, batches: Vec<AppendBatch>) -> Vec<AppendOutcome> {
+        let outcomes = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&outcomes);
+        self.log
+            .append(batches, Box::new(move |got| *lock(&sink) = got));
+        self.commit();
+        std::mem::take(&mut lock(&outcomes))
+    }
+}

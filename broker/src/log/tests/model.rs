@@ -1,0 +1,386 @@
+//! What a log must hold, kept beside it while a script runs, and the check of a recovered log
+//! against it.
+//!
+//! The promises: what was acknowledged is at its offset; what was sent and not acknowledged is
+//! there whole or not at all, together with all else of its frame; nothing else is there; order is
+//! kept; nothing that was visible vanishes; duplicates are known exactly where the batch is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use super::batches::{Spec, id_of, tp};
+use super::driven::Driven;
+use crate::log::queue::Job;
+use crate::log::sync::lock;
+use crate::log::{AppendOutcome, DuplicateCheck, ReadError};
+use crate::types::{Offset, TopicPartition};
+use crate::wire::batch::{BatchHeader, crc_matches};
+
+/// Partitions that scripts use: partition 0 of topics 1 to this.
+pub(super) const TOPICS: u128 = 4;
+
+/// What was asked for and what was answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Model(Arc<Mutex<Facts>>);
+
+#[derive(Clone, Debug, Default)]
+struct Facts {
+    sent: BTreeMap<u64, Sent>,
+    acked: BTreeMap<u64, Offset>,
+    /// Batches answered with anything but success or a storage failure: they must not be there.
+    refused: BTreeSet<u64>,
+    frames: Vec<Vec<u64>>,
+    next_sequence: BTreeMap<u128, i32>,
+    deletions: BTreeMap<u128, bool>,
+    log_starts: BTreeMap<u128, Vec<(Offset, bool)>>,
+    seen: BTreeMap<u128, Offset>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    topic: u128,
+    spec: Spec,
+}
+
+/// A batch that a script sends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Send {
+    pub(super) topic: u128,
+    pub(super) idempotent: bool,
+    pub(super) bytes: usize,
+}
+
+impl Model {
+    /// A copy that goes its own way.
+    pub(super) fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(lock(&self.0).clone())))
+    }
+
+    /// Makes the topics known that nobody asked to delete.
+    pub(super) fn create_partitions(&self, driven: &Driven) -> Result<(), String> {
+        let facts = lock(&self.0);
+        for topic in (1..=TOPICS).filter(|topic| !facts.deletions.contains_key(topic)) {
+            driven
+                .log
+                .create_partition(tp(topic))
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Queues one job of batches.
+    pub(super) fn send(&self, driven: &Driven, sends: &[Send]) {
+        let mut facts = lock(&self.0);
+        let mut ids = Vec::new();
+        let mut batches = Vec::new();
+        for send in sends {
+            let id = facts.sent.len() as u64 + 1;
+            let producer = send.idempotent.then(|| {
+                let sequence = facts.next_sequence.entry(send.topic).or_default();
+                *sequence += 2;
+                (100 + send.topic as i64, 0, *sequence - 2)
+            });
+            let spec = Spec {
+                records: 2,
+                bytes: send.bytes,
+                producer,
+                ..Spec::new(id)
+            };
+            facts.sent.insert(
+                id,
+                Sent {
+                    topic: send.topic,
+                    spec,
+                },
+            );
+            ids.push(id);
+            batches.push(spec.append_to(tp(send.topic)));
+        }
+        facts.frames.push(ids.clone());
+        drop(facts);
+        let facts = Arc::clone(&self.0);
+        driven.log.append(
+            batches,
+            Box::new(move |outcomes| {
+                let mut facts = lock(&facts);
+                for (id, outcome) in ids.iter().zip(outcomes) {
+                    facts.answer(*id, outcome);
+                }
+            }),
+        );
+    }
+
+    pub(super) fn delete(&self, driven: &Driven, topic: u128) {
+        lock(&self.0).deletions.insert(topic, false);
+        let facts = Arc::clone(&self.0);
+        driven.log.start_deletion(
+            tp(topic).topic,
+            Box::new(move |result| {
+                if result.is_ok() {
+                    lock(&facts).deletions.insert(topic, true);
+                }
+            }),
+        );
+    }
+
+    /// Asks for a log start `back` offsets below the high watermark.
+    pub(super) fn raise_log_start(&self, driven: &Driven, topic: u128, back: i64) {
+        let Some(bounds) = driven.log.bounds(tp(topic)) else {
+            return;
+        };
+        let offset = Offset((bounds.high_watermark.0 - back).max(0));
+        let mut facts = lock(&self.0);
+        let wishes = facts.log_starts.entry(topic).or_default();
+        let at = wishes.len();
+        wishes.push((offset, false));
+        drop(facts);
+        let facts = Arc::clone(&self.0);
+        let done = move |result: Result<Offset, _>| {
+            if result.is_ok() {
+                lock(&facts).log_starts.entry(topic).or_default()[at].1 = true;
+            }
+        };
+        let job = Job::LogStart {
+            target: tp(topic),
+            offset,
+            done: Box::new(done),
+        };
+        driven.log.submit(job);
+    }
+
+    /// Takes note of what consumers could have seen.
+    pub(super) fn look(&self, driven: &Driven) {
+        let mut facts = lock(&self.0);
+        for topic in 1..=TOPICS {
+            if let Some(bounds) = driven.log.bounds(tp(topic)) {
+                facts.seen.insert(topic, bounds.high_watermark);
+            }
+        }
+    }
+
+    /// Acknowledged batches so far.
+    pub(super) fn acked(&self) -> usize {
+        lock(&self.0).acked.len()
+    }
+
+    /// Holds a recovered log against all promises. With `may_lose_tail` (mode `os` and a power
+    /// cut) what was acknowledged may be gone from the end, and only from there.
+    pub(super) fn check(&self, driven: &Driven, may_lose_tail: bool) -> Result<(), String> {
+        let facts = lock(&self.0);
+        let mut found = BTreeMap::new();
+        for topic in 1..=TOPICS {
+            facts.check_topic(driven, topic, may_lose_tail, &mut found)?;
+        }
+        let gone = |id: &u64| {
+            let topic = facts.sent[id].topic;
+            facts.deletions.contains_key(&topic) || facts.log_starts.contains_key(&topic)
+        };
+        for frame in &facts.frames {
+            let there = |id: &&u64| found.contains_key(*id);
+            let judged = frame
+                .iter()
+                .filter(|id| !gone(id) && !facts.refused.contains(id));
+            let judged: Vec<_> = judged.collect();
+            let count = judged.iter().copied().filter(there).count();
+            if count != 0 && count != judged.len() {
+                return Err(format!("of the frame {frame:?} only a part is there"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Facts {
+    fn answer(&mut self, id: u64, outcome: AppendOutcome) {
+        match outcome {
+            AppendOutcome::Appended { base_offset, .. } => {
+                self.acked.insert(id, base_offset);
+            }
+            AppendOutcome::StorageFailed => {}
+            AppendOutcome::Duplicate { .. }
+            | AppendOutcome::OutOfOrderSequence
+            | AppendOutcome::DuplicateSequence
+            | AppendOutcome::InvalidProducerEpoch
+            | AppendOutcome::UnknownPartition
+            | AppendOutcome::GuardChanged
+            | AppendOutcome::Malformed => {
+                self.refused.insert(id);
+            }
+        }
+    }
+
+    fn check_topic(
+        &self,
+        driven: &Driven,
+        topic: u128,
+        may_lose_tail: bool,
+        found: &mut BTreeMap<u64, Offset>,
+    ) -> Result<(), String> {
+        let Some(bounds) = driven.log.bounds(tp(topic)) else {
+            let expected = self.deletions.contains_key(&topic)
+                || may_lose_tail
+                || !self.acked.keys().any(|id| self.sent[id].topic == topic);
+            return expected
+                .then_some(())
+                .ok_or(format!("topic {topic} is gone"));
+        };
+        if self.deletions.get(&topic) == Some(&true) && !may_lose_tail {
+            return Err(format!("deleted topic {topic} is back"));
+        }
+        self.check_log_start(topic, bounds.log_start, may_lose_tail)?;
+        if self
+            .seen
+            .get(&topic)
+            .is_some_and(|seen| bounds.high_watermark < *seen && !may_lose_tail)
+        {
+            return Err(format!(
+                "topic {topic} went back to {}",
+                bounds.high_watermark
+            ));
+        }
+        let there = read_all(driven, tp(topic))?;
+        let mut last_id = 0;
+        for (offset, id, batch) in &there {
+            let Some(sent) = self.sent.get(id).filter(|sent| sent.topic == topic) else {
+                return Err(format!(
+                    "topic {topic}: batch {id} at {offset} was never sent there"
+                ));
+            };
+            let same = sent.spec.build();
+            let is_same = batch.len() == same.len() && batch[16..] == same[16..];
+            if *id <= last_id || self.refused.contains(id) || !is_same {
+                return Err(format!(
+                    "topic {topic}: batch {id} at {offset} is wrong there"
+                ));
+            }
+            last_id = *id;
+            found.insert(*id, *offset);
+        }
+        for (id, offset) in self
+            .acked
+            .iter()
+            .filter(|(id, _)| self.sent[id].topic == topic)
+        {
+            let is_lost = *offset >= bounds.log_start && found.get(id) != Some(offset);
+            let may_be_lost = may_lose_tail && *offset >= bounds.high_watermark;
+            let was_moved = found.get(id).is_some_and(|at| at != offset);
+            if was_moved || (is_lost && !may_be_lost && !(may_lose_tail && !found.contains_key(id)))
+            {
+                return Err(format!(
+                    "topic {topic}: acknowledged batch {id} is not at {offset} but at {:?}",
+                    found.get(id)
+                ));
+            }
+        }
+        self.check_producer(driven, topic, &there)
+    }
+
+    fn check_log_start(
+        &self,
+        topic: u128,
+        log_start: Offset,
+        may_lose_tail: bool,
+    ) -> Result<(), String> {
+        let none = Vec::new();
+        let wishes = self.log_starts.get(&topic).unwrap_or(&none);
+        let acked = wishes
+            .iter()
+            .filter(|(_, acked)| *acked)
+            .map(|(offset, _)| *offset);
+        let least = acked.max().unwrap_or_default();
+        let most = wishes
+            .iter()
+            .map(|(offset, _)| *offset)
+            .max()
+            .unwrap_or_default();
+        let is_lower = log_start < least && !may_lose_tail;
+        if is_lower || log_start > most {
+            return Err(format!(
+                "topic {topic} starts at {log_start}, not {least} to {most}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The producer's last five batches are known exactly if they are there.
+    fn check_producer(
+        &self,
+        driven: &Driven,
+        topic: u128,
+        there: &[(Offset, u64, Vec<u8>)],
+    ) -> Result<(), String> {
+        let idempotent = self
+            .sent
+            .iter()
+            .filter(|(_, sent)| sent.topic == topic && sent.spec.producer.is_some());
+        let present: BTreeMap<u64, Offset> =
+            there.iter().map(|(offset, id, _)| (*id, *offset)).collect();
+        let recent: Vec<u64> = idempotent
+            .clone()
+            .map(|(id, _)| *id)
+            .filter(|id| present.contains_key(id))
+            .collect();
+        let recent = &recent[recent.len().saturating_sub(5)..];
+        let newest = recent.last().copied();
+        for (id, sent) in idempotent {
+            let header = BatchHeader::parse(&sent.spec.build()).unwrap();
+            let check = driven.log.find_duplicate(tp(topic), &header);
+            let expected = match present.get(id) {
+                Some(offset) if recent.contains(id) => DuplicateCheck::Duplicate {
+                    base_offset: *offset,
+                    durable: true,
+                },
+                // Below the log start a batch may still be known.
+                _ if newest.is_none_or(|newest| *id < newest) => continue,
+                _ => DuplicateCheck::None,
+            };
+            if check != expected && !self.log_starts.contains_key(&topic) {
+                return Err(format!(
+                    "topic {topic}: batch {id}: {check:?}, not {expected:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All batches of a partition with their offsets, read one by one and then in one go.
+pub(super) fn read_all(
+    driven: &Driven,
+    tp: TopicPartition,
+) -> Result<Vec<(Offset, u64, Vec<u8>)>, String> {
+    let single = read_with(driven, tp, 1)?;
+    let large = read_with(driven, tp, 1 << 20)?;
+    if single != large {
+        return Err(format!("{tp}: small and large reads differ"));
+    }
+    Ok(single)
+}
+
+fn read_with(
+    driven: &Driven,
+    tp: TopicPartition,
+    max_bytes: usize,
+) -> Result<Vec<(Offset, u64, Vec<u8>)>, String> {
+    let bounds = driven.log.bounds(tp).ok_or("no such partition")?;
+    let mut all = Vec::new();
+    let mut next = bounds.log_start;
+    while next < bounds.high_watermark {
+        let read = driven.log.read(tp, next, max_bytes);
+        let read = read.map_err(|error: ReadError| format!("{tp} at {next}: {error}"))?;
+        if read.batches.is_empty() {
+            return Err(format!("{tp}: nothing at {next}, below the high watermark"));
+        }
+        for batch in read.batches {
+            let header = BatchHeader::parse(&batch).map_err(|error| error.to_string())?;
+            let is_first = all.is_empty();
+            let follows = header.base_offset == next || (is_first && header.base_offset < next);
+            if !follows || !crc_matches(&batch) {
+                return Err(format!("{tp}: {} follows {next}", header.base_offset));
+            }
+            next = header.next_offset();
+            all.push((header.base_offset, id_of(&batch), batch.to_vec()));
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,1 @@
+//! Appending and reading, without crashes.

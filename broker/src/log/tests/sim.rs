@@ -1,0 +1,448 @@
+//! A disk that keeps two images: what running programs see and what a power cut leaves.
+//!
+//! Writes, lengths and names are durable only once synced; at a crash each 512-byte (or 4 KiB)
+//! block of an unsynced write, and each unsynced name, is lost or kept by the toss of a seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use crate::log::sync::lock;
+use crate::log::{Disk, DiskFile, OpenMode};
+
+/// What of the unsynced writes a crash leaves.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Crash {
+    /// The process is killed: all of it.
+    Killed,
+    /// The power is cut: nothing.
+    Nothing,
+    /// The power is cut: some blocks of this size, by seed.
+    Torn { block: usize, seed: u64 },
+}
+
+/// How the disk misbehaves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Faults {
+    /// The step (write, sync, rename ...) at which the machine stops, 1 and up.
+    pub(super) crash_at: Option<u64>,
+    /// Syncs succeed and do nothing.
+    pub(super) syncs_lie: bool,
+    /// The sync that fails, 1 and up; what it should have synced is lost at a crash.
+    pub(super) failing_sync: Option<u64>,
+    /// Bytes that all files may have together.
+    pub(super) capacity: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SimDisk(Arc<Mutex<World>>);
+
+#[derive(Debug, Default)]
+struct World {
+    files: Vec<Content>,
+    live: BTreeMap<PathBuf, Node>,
+    durable: BTreeMap<PathBuf, Node>,
+    faults: Faults,
+    steps: u64,
+    syncs: u64,
+    dead: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    Dir,
+    File(usize),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Content {
+    live: Vec<u8>,
+    durable: Vec<u8>,
+    unsynced: Vec<Change>,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write { at: usize, bytes: Vec<u8> },
+    Length(usize),
+}
+
+#[derive(Debug)]
+struct SimFile {
+    world: Arc<Mutex<World>>,
+    file: usize,
+}
+
+impl SimDisk {
+    pub(super) fn new(faults: Faults) -> Self {
+        let root = BTreeMap::from([(PathBuf::from("/"), Node::Dir)]);
+        let world = World {
+            live: root.clone(),
+            durable: root,
+            faults,
+            ..World::default()
+        };
+        Self(Arc::new(Mutex::new(world)))
+    }
+
+    pub(super) fn set_faults(&self, faults: Faults) {
+        lock(&self.0).faults = faults;
+    }
+
+    /// Steps taken so far.
+    pub(super) fn steps(&self) -> u64 {
+        lock(&self.0).steps
+    }
+
+    /// Syncs of files asked for so far.
+    pub(super) fn syncs(&self) -> u64 {
+        lock(&self.0).syncs
+    }
+
+    pub(super) fn used_bytes(&self) -> u64 {
+        lock(&self.0).used_bytes()
+    }
+
+    /// The disk that the next start finds.
+    pub(super) fn after(&self, crash: Crash) -> Self {
+        let mut toss = Toss::of(crash);
+        let world = lock(&self.0);
+        let mut next = World::default();
+        let names: BTreeSet<&PathBuf> = world.live.keys().chain(world.durable.keys()).collect();
+        for name in names {
+            let (live, durable) = (world.live.get(name), world.durable.get(name));
+            let node = if live == durable || toss.keeps() {
+                live
+            } else {
+                durable
+            };
+            let parent_stays = name
+                .parent()
+                .is_none_or(|parent| next.live.contains_key(parent));
+            let Some(node) = node.filter(|_| parent_stays) else {
+                continue;
+            };
+            let kept = match node {
+                Node::Dir => Node::Dir,
+                Node::File(file) => {
+                    let bytes = world.files[*file].after(&mut toss);
+                    next.files.push(Content {
+                        live: bytes.clone(),
+                        durable: bytes,
+                        unsynced: Vec::new(),
+                    });
+                    Node::File(next.files.len() - 1)
+                }
+            };
+            next.live.insert(name.clone(), kept);
+        }
+        next.durable = next.live.clone();
+        Self(Arc::new(Mutex::new(next)))
+    }
+
+    /// Changes bytes of a file in place, as a failing disk would.
+    pub(super) fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut world = lock(&self.0);
+        let Some(Node::File(file)) = world.live.get(path).copied() else {
+            panic!("{} is no file", path.display());
+        };
+        let content = &mut world.files[file];
+        change(&mut content.live);
+        content.durable = content.live.clone();
+        content.unsynced.clear();
+    }
+
+    /// All files, with their contents.
+    pub(super) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let world = lock(&self.0);
+        let content = |(path, node): (&PathBuf, &Node)| match node {
+            Node::Dir => None,
+            Node::File(file) => Some((path.clone(), world.files[*file].live.clone())),
+        };
+        world.live.iter().filter_map(content).collect()
+    }
+}
+
+impl World {
+    fn step(&mut self) -> io::Result<()> {
+        self.steps += 1;
+        if self.faults.crash_at == Some(self.steps) {
+            self.dead = true;
+        }
+        self.alive()
+    }
+
+    fn alive(&self) -> io::Result<()> {
+        if self.dead {
+            Err(io::Error::other("the machine stopped"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn used_bytes(&self) -> u64 {
+        let bytes = |node: &Node| match node {
+            Node::Dir => 0,
+            Node::File(file) => self.files[*file].live.len() as u64,
+        };
+        self.live.values().map(bytes).sum()
+    }
+}
+
+impl Disk for SimDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        let mut world = lock(&self.0);
+        world.alive()?;
+        let file = match (world.live.get(path).copied(), mode) {
+            (Some(Node::File(file)), OpenMode::Truncate) => {
+                world.step()?;
+                world.files[file].live.clear();
+                world.files[file].unsynced.push(Change::Length(0));
+                file
+            }
+            (Some(Node::File(file)), OpenMode::Existing | OpenMode::Create) => file,
+            (Some(Node::Dir), _) => return Err(io::ErrorKind::IsADirectory.into()),
+            (None, OpenMode::Existing) => return Err(io::ErrorKind::NotFound.into()),
+            (None, OpenMode::Create | OpenMode::Truncate) => {
+                world.step()?;
+                if path
+                    .parent()
+                    .is_none_or(|parent| !world.live.contains_key(parent))
+                {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
+                world.files.push(Content::default());
+                let file = world.files.len() - 1;
+                world.live.insert(path.to_owned(), Node::File(file));
+                file
+            }
+        };
+        Ok(Arc::new(SimFile {
+            world: Arc::clone(&self.0),
+            file,
+        }))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        let mut world = lock(&self.0);
+        world.step()?;
+        for ancestor in path.ancestors() {
+            world.live.entry(ancestor.to_owned()).or_insert(Node::Dir);
+        }
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut world = lock(&self.0);
+        world.step()?;
+        let node = world.live.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        world.live.insert(to.to_owned(), node);
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let mut world = lock(&self.0);
+        world.step()?;
+        world
+            .live
+            .remove(path)
+            .map(drop)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let mut world = lock(&self.0);
+        world.step()?;
+        if world.live.keys().any(|name| name.parent() == Some(path)) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        world
+            .live
+            .remove(path)
+            .map(drop)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let world = lock(&self.0);
+        world.alive()?;
+        if world.live.get(path) != Some(&Node::Dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let children = world.live.keys().filter(|name| name.parent() == Some(path));
+        Ok(children
+            .filter_map(|name| name.file_name()?.to_str())
+            .map(str::to_owned)
+            .collect())
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let mut world = lock(&self.0);
+        world.step()?;
+        if world.live.get(path) != Some(&Node::Dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let is_child = |name: &PathBuf| name.parent() == Some(path);
+        world.durable.retain(|name, _| !is_child(name));
+        let children: Vec<_> = world
+            .live
+            .iter()
+            .filter(|(name, _)| is_child(name))
+            .map(|(name, node)| (name.clone(), *node))
+            .collect();
+        world.durable.extend(children);
+        Ok(())
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        lock(&self.0).live.contains_key(path)
+    }
+}
+
+impl DiskFile for SimFile {
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        let mut world = lock(&self.world);
+        world.alive()?;
+        let at = usize::try_from(at).unwrap();
+        let end = at + bytes.len();
+        let growth = end.saturating_sub(world.files[self.file].live.len()) as u64;
+        let used = world.used_bytes();
+        if growth > 0
+            && world
+                .faults
+                .capacity
+                .is_some_and(|most| used + growth > most)
+        {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        // A write in flight when the machine stops may be there in part.
+        let stepped = world.step();
+        let content = &mut world.files[self.file];
+        content.live.resize(content.live.len().max(end), 0);
+        content.live[at..end].copy_from_slice(bytes);
+        content.unsynced.push(Change::Write {
+            at,
+            bytes: bytes.to_vec(),
+        });
+        stepped
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        let world = lock(&self.world);
+        world.alive()?;
+        let rest = world.files[self.file]
+            .live
+            .get(usize::try_from(at).unwrap()..);
+        let rest = rest.unwrap_or_default();
+        let count = rest.len().min(into.len());
+        into[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut world = lock(&self.world);
+        world.step()?;
+        world.syncs += 1;
+        if world.faults.failing_sync == Some(world.syncs) {
+            world.files[self.file].unsynced.clear();
+            return Err(io::Error::other("input/output error"));
+        }
+        if !world.faults.syncs_lie {
+            let content = &mut world.files[self.file];
+            content.durable = content.after(&mut Toss::of(Crash::Killed));
+            content.unsynced.clear();
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        let mut world = lock(&self.world);
+        world.step()?;
+        let bytes = usize::try_from(bytes).unwrap();
+        let content = &mut world.files[self.file];
+        content.live.resize(bytes, 0);
+        content.unsynced.push(Change::Length(bytes));
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        let world = lock(&self.world);
+        world.alive()?;
+        Ok(world.files[self.file].live.len() as u64)
+    }
+}
+
+impl Content {
+    fn after(&self, toss: &mut Toss) -> Vec<u8> {
+        let mut bytes = self.durable.clone();
+        for change in &self.unsynced {
+            match change {
+                Change::Length(length) => {
+                    if toss.keeps() {
+                        bytes.resize(*length, 0);
+                    }
+                }
+                Change::Write { at, bytes: written } => {
+                    let mut from = *at;
+                    for block in toss.blocks(*at, written) {
+                        let end = from + block.len();
+                        if toss.keeps() {
+                            bytes.resize(bytes.len().max(end), 0);
+                            bytes[from..end].copy_from_slice(block);
+                        }
+                        from = end;
+                    }
+                }
+            }
+        }
+        bytes
+    }
+}
+
+/// Decides what an unsynced change comes to.
+struct Toss {
+    crash: Crash,
+    state: u64,
+}
+
+impl Toss {
+    fn of(crash: Crash) -> Self {
+        let state = match crash {
+            Crash::Torn { seed, .. } => seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+            Crash::Killed | Crash::Nothing => 1,
+        };
+        Self { crash, state }
+    }
+
+    fn keeps(&mut self) -> bool {
+        match self.crash {
+            Crash::Killed => true,
+            Crash::Nothing => false,
+            Crash::Torn { .. } => {
+                // Xorshift, good enough to toss a coin.
+                self.state ^= self.state << 13;
+                self.state ^= self.state >> 7;
+                self.state ^= self.state << 17;
+                self.state & 0x10 != 0
+            }
+        }
+    }
+
+    /// A write cut at the disk's block edges.
+    fn blocks<'a>(&self, at: usize, bytes: &'a [u8]) -> Vec<&'a [u8]> {
+        let block = match self.crash {
+            Crash::Torn { block, .. } => block,
+            Crash::Killed | Crash::Nothing => usize::MAX / 2,
+        };
+        let mut blocks = Vec::new();
+        let (mut at, mut rest) = (at, bytes);
+        while !rest.is_empty() {
+            let (first, later) = rest.split_at(rest.len().min(block - at % block));
+            blocks.push(first);
+            at += first.len();
+            rest = later;
+        }
+        blocks
+    }
+}

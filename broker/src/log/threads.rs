@@ -1,0 +1,127 @@
+//! The two threads of a log: the writer, which commits rounds, and the flusher, which follows it
+//! with segments and checkpoints. They decide nothing themselves.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use super::api::LogError;
+use super::flusher::Flusher;
+use super::opening::Opened;
+use super::shared::Shared;
+use super::signal::Wish;
+use super::storage::StorageError;
+use super::sync::lock;
+use super::writer::Writer;
+
+/// Ends the threads when the last clone of the log is dropped. That is no close: what is queued is
+/// still written, but no checkpoint is taken.
+#[derive(Debug)]
+pub(super) struct Threads {
+    shared: Arc<Shared>,
+    flusher: Arc<Mutex<Flusher>>,
+    running: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Threads {
+    pub(super) fn start(opened: Opened) -> Self {
+        let Opened {
+            shared,
+            writer,
+            flusher,
+            report: _,
+        } = opened;
+        let for_writer = Arc::clone(&shared);
+        let for_flusher = (Arc::clone(&shared), Arc::clone(&flusher));
+        let running = vec![
+            spawn("log-writer", move || write(writer, &for_writer)),
+            spawn("log-flusher", move || {
+                follow(&for_flusher.0, &for_flusher.1)
+            }),
+        ];
+        Self {
+            shared,
+            flusher,
+            running: Mutex::new(running),
+        }
+    }
+
+    /// No threads: tests drive the log themselves.
+    #[cfg(test)]
+    pub(super) fn none(shared: Arc<Shared>, flusher: Arc<Mutex<Flusher>>) -> Self {
+        Self {
+            shared,
+            flusher,
+            running: Mutex::default(),
+        }
+    }
+
+    /// Drains the queue, ends both threads and takes the last checkpoint. A second call does
+    /// nothing.
+    pub(super) fn close(&self, shared: &Shared) -> Result<(), LogError> {
+        self.stop();
+        let mut running = lock(&self.running);
+        let was_running = !running.is_empty();
+        for thread in running.drain(..) {
+            if thread.join().is_err() {
+                shared.note_failure(&StorageError::Failed(
+                    "the log's flusher panicked".to_owned(),
+                ));
+            }
+        }
+        drop(running);
+        if let Some(reason) = shared.poison() {
+            return Err(LogError::StorageFailed(reason.to_owned()));
+        }
+        if was_running {
+            let taken = lock(&self.flusher).final_checkpoint();
+            taken.map_err(|error| LogError::StorageFailed(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn stop(&self) {
+        self.shared.queue.close();
+        self.shared.wake_flusher.raise(Wish::Stop);
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .expect("a process that cannot start two threads cannot serve")
+}
+
+fn write(mut writer: Writer, shared: &Shared) {
+    while let Some(jobs) = shared.queue.wait_for_round(shared.config.round_bytes_max) {
+        let commit = AssertUnwindSafe(|| writer.commit(jobs));
+        if panic::catch_unwind(commit).is_err() {
+            // What was decided may not be written: nothing may be decided on top of it.
+            shared.note_failure(&StorageError::Failed(
+                "the log's writer panicked".to_owned(),
+            ));
+        }
+    }
+}
+
+fn follow(shared: &Shared, flusher: &Mutex<Flusher>) {
+    loop {
+        let result = match shared.wake_flusher.wait() {
+            Wish::Flush => lock(flusher).flush(),
+            Wish::Checkpoint => lock(flusher).checkpoint(),
+            Wish::Stop => return,
+        };
+        match result {
+            Ok(()) => {}
+            Err(StorageError::Failed(_)) => return,
+            Err(error) => tracing::warn!(%error, "segments fall behind; it is tried again"),
+        }
+    }
+}

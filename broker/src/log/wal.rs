@@ -1,0 +1,257 @@
+//! The write-ahead log's slots: which are in use, which are free, and the one being written.
+//!
+//! Invariant: a frame is only written over bytes that are durable already, behind a header that is
+//! durable already; so syncing it never depends on file growth or on a name. Knows no entries.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::disk::{Disk, DiskFile, OpenMode};
+use super::frame::{FrameSeq, Incarnation, SLOT_HEADER_BYTES, SlotHeader};
+use super::storage::StorageError;
+use super::sync::lock;
+
+/// Slots grow by at least this and at most [`GROWTH_BYTES_MAX`], twofold in between.
+const GROWTH_BYTES_MIN: u64 = 256 << 10;
+const GROWTH_BYTES_MAX: u64 = 8 << 20;
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// Number of a slot, which is its file's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SlotId(pub(super) u32);
+
+impl SlotId {
+    pub(super) fn path(self, dir: &Path) -> PathBuf {
+        dir.join(format!("{:08}.wal", self.0))
+    }
+
+    /// The slot that has this file name.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        let id = name.strip_suffix(".wal")?.parse().ok().map(Self)?;
+        (format!("{:08}.wal", id.0) == name).then_some(id)
+    }
+}
+
+/// A slot that holds frames which may still be needed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LiveSlot {
+    pub(super) id: SlotId,
+    pub(super) first_seq: FrameSeq,
+    pub(super) bytes: u64,
+}
+
+/// All slots, oldest live one first; the last live one is being written.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    pub(super) live: VecDeque<LiveSlot>,
+    /// Slots to use again, with their sizes.
+    pub(super) free: Vec<(SlotId, u64)>,
+}
+
+impl Slots {
+    /// Frees the slots that hold nothing above `seq`, except the one being written.
+    pub(super) fn retire(&mut self, seq: FrameSeq) {
+        while let (Some(oldest), Some(second)) = (self.live.front(), self.live.get(1)) {
+            if second.first_seq > seq.next() {
+                break;
+            }
+            self.free.push((oldest.id, oldest.bytes));
+            self.live.pop_front();
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let live = self.live.iter().map(|slot| slot.bytes);
+        live.chain(self.free.iter().map(|(_, bytes)| *bytes)).sum()
+    }
+
+    fn unused_id(&self) -> SlotId {
+        let live = self.live.iter().map(|slot| slot.id.0);
+        let highest = live.chain(self.free.iter().map(|(id, _)| id.0)).max();
+        SlotId(highest.map_or(0, |id| id.saturating_add(1)))
+    }
+}
+
+/// Sizes of the write-ahead log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WalLimits {
+    pub(super) file_bytes: u64,
+    pub(super) bytes_max: u64,
+}
+
+/// The writing end.
+#[derive(Debug)]
+pub(super) struct Wal {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    limits: WalLimits,
+    incarnation: Incarnation,
+    slots: Arc<Mutex<Slots>>,
+    current: Option<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    path: PathBuf,
+    file: Arc<dyn DiskFile>,
+    /// Where the next frame goes.
+    at: u64,
+    /// Bytes that are durably there.
+    grown: u64,
+}
+
+impl Wal {
+    /// A writing end that will begin a slot of its own.
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        limits: WalLimits,
+        incarnation: Incarnation,
+        slots: Arc<Mutex<Slots>>,
+    ) -> Self {
+        Self {
+            disk,
+            dir,
+            limits,
+            incarnation,
+            slots,
+            current: None,
+        }
+    }
+
+    pub(super) fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// Makes sure that a frame `seq` of `bytes` can be written next.
+    ///
+    /// # Errors
+    /// `Full` and `WalFull` leave everything as it was.
+    pub(super) fn reserve(&mut self, seq: FrameSeq, bytes: u64) -> Result<(), StorageError> {
+        let fits =
+            |current: &Current| current.at + bytes <= self.limits.file_bytes.max(current.grown);
+        if !self.current.as_ref().is_some_and(fits) {
+            self.begin_slot(seq, bytes)?;
+        }
+        let file_bytes = self.limits.file_bytes;
+        let current = self
+            .current
+            .as_mut()
+            .expect("a slot was begun where there was none");
+        let need = current.at + bytes;
+        if need > current.grown {
+            let step = current.grown.clamp(GROWTH_BYTES_MIN, GROWTH_BYTES_MAX);
+            let target = need.max((current.grown + step).min(file_bytes));
+            grow(current, target)?;
+            if let Some(slot) = lock(&self.slots).live.back_mut() {
+                slot.bytes = target;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a frame where [`Wal::reserve`] made room for it.
+    ///
+    /// # Errors
+    /// Always `Failed`: the slot's contents are unknown then.
+    pub(super) fn write(&mut self, frame: &[u8]) -> Result<(), StorageError> {
+        let current = self.current.as_mut().expect("reserve came first");
+        current
+            .file
+            .write_at(frame, current.at)
+            .map_err(|error| StorageError::failed(&current.path, &error))?;
+        current.at += frame.len() as u64;
+        Ok(())
+    }
+
+    /// Makes the frames written so far durable.
+    ///
+    /// # Errors
+    /// Always `Failed`, and never to be retried.
+    pub(super) fn sync(&self) -> Result<(), StorageError> {
+        match &self.current {
+            Some(current) => sync(&current.path, &current.file),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts writing a slot whose first frame is `seq` and has `bytes`. The new slot becomes
+    /// current only once its header and growth are durable.
+    fn begin_slot(&mut self, seq: FrameSeq, bytes: u64) -> Result<(), StorageError> {
+        // A slot that has begun is proof that all frames before it were durable.
+        self.sync()?;
+        let id = self.pick_slot(bytes)?;
+        let path = id.path(&self.dir);
+        let failed = |error| StorageError::of(&path, &error);
+        let is_new = !self.disk.exists(&path);
+        let file = self.disk.open(&path, OpenMode::Create).map_err(failed)?;
+        let kept = file.size_bytes().map_err(failed)?;
+        let header = SlotHeader {
+            incarnation: self.incarnation,
+            first_seq: seq,
+        };
+        file.write_at(&header.encode(), 0).map_err(failed)?;
+        let at = SLOT_HEADER_BYTES as u64;
+        let mut begun = Current {
+            path: path.clone(),
+            file,
+            at,
+            grown: kept.max(at),
+        };
+        let first = (at + bytes).max(GROWTH_BYTES_MIN.min(self.limits.file_bytes));
+        if begun.grown < first {
+            grow(&mut begun, first)?;
+        } else {
+            sync(&begun.path, &begun.file)?;
+        }
+        if is_new {
+            self.disk
+                .sync_dir(&self.dir)
+                .map_err(|error| StorageError::failed(&self.dir, &error))?;
+        }
+        let mut slots = lock(&self.slots);
+        slots.free.retain(|(free, _)| *free != id);
+        slots.live.push_back(LiveSlot {
+            id,
+            first_seq: seq,
+            bytes: begun.grown,
+        });
+        self.current = Some(begun);
+        Ok(())
+    }
+
+    fn pick_slot(&self, bytes: u64) -> Result<SlotId, StorageError> {
+        let slots = lock(&self.slots);
+        if let Some((id, _)) = slots.free.iter().max_by_key(|(_, bytes)| *bytes) {
+            return Ok(*id);
+        }
+        let size = self.limits.file_bytes.max(SLOT_HEADER_BYTES as u64 + bytes);
+        // One slot above the limit is better than none: a frame may be larger than the limit.
+        if !slots.live.is_empty() && slots.bytes() + size > self.limits.bytes_max.max(2 * size) {
+            return Err(StorageError::WalFull);
+        }
+        Ok(slots.unused_id())
+    }
+}
+
+fn grow(current: &mut Current, target: u64) -> Result<(), StorageError> {
+    let mut at = current.grown;
+    while at < target {
+        let step = (target - at).min(ZEROS.len() as u64);
+        let zeros = usize::try_from(step).map_or(&ZEROS[..], |step| &ZEROS[..step]);
+        current
+            .file
+            .write_at(zeros, at)
+            .map_err(|error| StorageError::of(&current.path, &error))?;
+        at += step;
+    }
+    sync(&current.path, &current.file)?;
+    current.grown = target;
+    Ok(())
+}
+
+fn sync(path: &Path, file: &Arc<dyn DiskFile>) -> Result<(), StorageError> {
+    file.sync_data()
+        .map_err(|error| StorageError::failed(path, &error))
+}

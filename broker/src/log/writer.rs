@@ -1,0 +1,420 @@
+//! The writer: turns a round of jobs into one durable WAL frame, then makes it visible, then
+//! answers. The only one who assigns offsets.
+//!
+//! Invariants: room is reserved before anything is decided, so a full disk changes nothing; after
+//! a decision the frame is durable or the log is poisoned; nothing is visible, and no job is
+//! answered, before that.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+
+use super::api::{
+    AppendBatch, AppendDone, AppendOutcome, Durability, LogError, LogStartDone, Origin,
+};
+use super::flusher::Flusher;
+use super::frame::{FRAME_ALIGN, FRAME_HEADER_BYTES, FrameBuilder, FrameSeq, Stamp};
+use super::partition::{Partition, TailBatch};
+use super::producers::SequenceVerdict;
+use super::queue::{DeleteDone, Job};
+use super::shared::Shared;
+use super::signal::Wish;
+use super::storage::StorageError;
+use super::sync::lock;
+use super::wal::Wal;
+use crate::types::{Offset, TopicId, TopicPartition};
+use crate::wire::batch::BatchHeader;
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    flusher: Arc<Mutex<Flusher>>,
+    wal: Wal,
+    next_seq: FrameSeq,
+    synced_seq: FrameSeq,
+}
+
+impl Writer {
+    /// A writer whose first frame is `next_seq`; all before it is durable.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        flusher: Arc<Mutex<Flusher>>,
+        wal: Wal,
+        next_seq: FrameSeq,
+    ) -> Self {
+        let synced_seq = shared.published();
+        Self {
+            shared,
+            flusher,
+            wal,
+            next_seq,
+            synced_seq,
+        }
+    }
+
+    /// Begins the WAL slot, so that the first append finds it ready.
+    pub(super) fn prepare(&mut self) -> Result<(), StorageError> {
+        self.make_room(0)
+    }
+
+    /// Makes one round durable, visible and answered.
+    pub(super) fn commit(&mut self, jobs: Vec<Job>) {
+        let bytes: usize = jobs.iter().map(Job::bytes).sum();
+        match self.ready_for(bytes) {
+            Ok(()) => self.commit_ready(jobs, bytes),
+            Err(reason) => jobs.into_iter().for_each(|job| job.fail(&reason)),
+        }
+        self.shared.queue.answered(bytes);
+    }
+
+    fn commit_ready(&mut self, jobs: Vec<Job>, bytes: usize) {
+        let mut round = Round::new(bytes);
+        for job in jobs {
+            round.decide(&self.shared, job);
+        }
+        let Round {
+            frame,
+            staged,
+            replies,
+        } = round;
+        if frame.is_empty() {
+            replies.into_iter().for_each(Reply::give);
+            return;
+        }
+        let frame = frame.seal(self.wal.incarnation(), self.next_seq, self.synced_seq);
+        if let Err(error) = self.persist(&frame) {
+            self.shared.note_failure(&error);
+            let reason = error.to_string();
+            replies.into_iter().for_each(|reply| reply.fail(&reason));
+            return;
+        }
+        let moved = self.publish(&frame, staged);
+        self.shared.listener.advanced(&moved);
+        replies.into_iter().for_each(Reply::give);
+        self.wake_flusher();
+    }
+
+    /// Reserves room for a round, or says why there is none.
+    fn ready_for(&mut self, bytes: usize) -> Result<(), String> {
+        if let Some(reason) = self.shared.poison() {
+            return Err(reason.to_owned());
+        }
+        self.make_room(bytes).map_err(|error| {
+            self.shared.note_failure(&error);
+            error.to_string()
+        })
+    }
+
+    /// Makes room in the WAL and in memory, by writing segments here and now where the flusher
+    /// lags behind: that is what slows producers down to what the disk can take.
+    fn make_room(&mut self, bytes: usize) -> Result<(), StorageError> {
+        let frame_bytes = (FRAME_HEADER_BYTES + bytes + FRAME_ALIGN) as u64;
+        if let Err(error) = self.wal.reserve(self.next_seq, frame_bytes) {
+            if error != StorageError::WalFull {
+                return Err(error);
+            }
+            lock(&self.flusher).checkpoint()?;
+            self.wal.reserve(self.next_seq, frame_bytes)?;
+        }
+        let unflushed = self.shared.memory.unflushed();
+        if unflushed > 0 && unflushed + bytes > self.shared.config.tail_bytes_max {
+            lock(&self.flusher).flush()?;
+        }
+        Ok(())
+    }
+
+    fn persist(&mut self, frame: &[u8]) -> Result<(), StorageError> {
+        self.wal.write(frame)?;
+        match self.shared.config.durability {
+            Durability::Fsync => {
+                self.wal.sync()?;
+                self.synced_seq = self.next_seq;
+            }
+            Durability::Os => {}
+        }
+        Ok(())
+    }
+
+    /// Makes a durable frame visible; returns the partitions whose high watermark moved.
+    fn publish(&mut self, frame: &Bytes, staged: Vec<Staged>) -> Vec<TopicPartition> {
+        let mut moved = Vec::new();
+        let mut added = Vec::new();
+        for change in staged {
+            match change {
+                Staged::Batch {
+                    partition,
+                    at,
+                    batch,
+                } => {
+                    added.push((Arc::clone(&partition), at.len()));
+                    moved.push(partition.tp);
+                    partition.state().publish(TailBatch {
+                        bytes: frame.slice(at),
+                        ..batch
+                    });
+                }
+                Staged::LogStart { partition, offset } => {
+                    let gone = partition.state().raise_log_start(offset);
+                    let paths = gone.iter().map(|segment| segment.path(&partition.dir));
+                    lock(&self.shared.garbage).segments.extend(paths);
+                }
+                Staged::Deleted { topic, partitions } => {
+                    // First the tombstone: a checkpoint that misses the partitions must have it.
+                    lock(&self.shared.garbage).topics.insert(topic);
+                    partitions
+                        .iter()
+                        .for_each(|gone| self.shared.drop_partition(gone));
+                }
+            }
+        }
+        self.shared.memory.added(added.into_iter());
+        self.shared.publish(self.next_seq, frame.len());
+        self.next_seq = self.next_seq.next();
+        moved.sort_unstable();
+        moved.dedup();
+        moved
+    }
+
+    fn wake_flusher(&self) {
+        let config = &self.shared.config;
+        if self.shared.wal_bytes_since_checkpoint() > config.checkpoint_bytes {
+            self.shared.wake_flusher.raise(Wish::Checkpoint);
+        } else if self.shared.memory.unflushed() > config.tail_bytes_max / 2 {
+            self.shared.wake_flusher.raise(Wish::Flush);
+        }
+        self.shared.memory.trim();
+    }
+}
+
+/// A change that is decided but not durable.
+enum Staged {
+    Batch {
+        partition: Arc<Partition>,
+        /// Where it stands in the frame.
+        at: Range<usize>,
+        /// Without its bytes, which are not final before the frame is.
+        batch: TailBatch,
+    },
+    LogStart {
+        partition: Arc<Partition>,
+        offset: Offset,
+    },
+    Deleted {
+        topic: TopicId,
+        partitions: Vec<Arc<Partition>>,
+    },
+}
+
+/// An answer that waits for durability.
+enum Reply {
+    Append {
+        outcomes: Vec<AppendOutcome>,
+        done: AppendDone,
+    },
+    LogStart {
+        result: Result<Offset, LogError>,
+        done: LogStartDone,
+    },
+    Deleted {
+        done: DeleteDone,
+    },
+}
+
+impl Reply {
+    fn give(self) {
+        match self {
+            Self::Append { outcomes, done } => done(outcomes),
+            Self::LogStart { result, done } => done(result),
+            Self::Deleted { done } => done(Ok(())),
+        }
+    }
+
+    fn fail(self, reason: &str) {
+        let error = || LogError::StorageFailed(reason.to_owned());
+        match self {
+            Self::Append { outcomes, done } => {
+                done(vec![AppendOutcome::StorageFailed; outcomes.len()]);
+            }
+            Self::LogStart { done, .. } => done(Err(error())),
+            Self::Deleted { done } => done(Err(error())),
+        }
+    }
+}
+
+/// One round while it is decided.
+struct Round {
+    frame: FrameBuilder,
+    staged: Vec<Staged>,
+    replies: Vec<Reply>,
+}
+
+impl Round {
+    fn new(bytes: usize) -> Self {
+        Self {
+            frame: FrameBuilder::new(bytes),
+            staged: Vec::new(),
+            replies: Vec::new(),
+        }
+    }
+
+    fn decide(&mut self, shared: &Shared, job: Job) {
+        match job {
+            Job::Append { batches, done } => {
+                let outcomes = batches
+                    .iter()
+                    .map(|batch| self.append(shared, batch))
+                    .collect();
+                self.replies.push(Reply::Append { outcomes, done });
+            }
+            Job::LogStart {
+                target,
+                offset,
+                done,
+            } => {
+                let result = self.log_start(shared, target, offset);
+                self.replies.push(Reply::LogStart { result, done });
+            }
+            Job::DeleteTopic { topic, done } => {
+                self.delete(shared, topic);
+                self.replies.push(Reply::Deleted { done });
+            }
+        }
+    }
+
+    fn append(&mut self, shared: &Shared, append: &AppendBatch) -> AppendOutcome {
+        let header = match BatchHeader::parse(&append.batch) {
+            Ok(header) if is_appendable(&header, append.batch.len()) => header,
+            Ok(_) | Err(_) => return AppendOutcome::Malformed,
+        };
+        let Some(partition) = shared.partition(append.target) else {
+            return AppendOutcome::UnknownPartition;
+        };
+        let (placed, log_start) = match place(&partition, append, &header) {
+            Ok(placed) => placed,
+            Err(refused) => return refused,
+        };
+        let from_coordinator = append.origin == Origin::Coordinator;
+        let at = self.frame.batch(
+            append.target,
+            append.tag,
+            from_coordinator,
+            &append.batch,
+            placed,
+        );
+        let batch = TailBatch {
+            base_offset: placed.base_offset,
+            next_offset: next_offset(placed.base_offset, &header),
+            max_timestamp: placed.append_time.unwrap_or(header.max_timestamp),
+            tag: append.tag,
+            bytes: Bytes::new(),
+        };
+        self.staged.push(Staged::Batch {
+            partition,
+            at,
+            batch,
+        });
+        let Stamp {
+            base_offset,
+            append_time,
+            ..
+        } = placed;
+        AppendOutcome::Appended {
+            base_offset,
+            log_start,
+            append_time,
+        }
+    }
+
+    fn log_start(
+        &mut self,
+        shared: &Shared,
+        target: TopicPartition,
+        offset: Offset,
+    ) -> Result<Offset, LogError> {
+        let partition = shared.partition(target).ok_or(LogError::UnknownPartition)?;
+        let (bounds, deleted) = {
+            let state = partition.state();
+            (state.bounds(), state.deleted)
+        };
+        if deleted {
+            return Err(LogError::UnknownPartition);
+        }
+        if offset > bounds.high_watermark {
+            return Err(LogError::OutOfRange { bounds });
+        }
+        if offset <= bounds.log_start {
+            return Ok(bounds.log_start);
+        }
+        self.frame.log_start(target, offset);
+        self.staged.push(Staged::LogStart { partition, offset });
+        Ok(offset)
+    }
+
+    fn delete(&mut self, shared: &Shared, topic: TopicId) {
+        let partitions = shared.partitions_of(topic);
+        if partitions.is_empty() {
+            return;
+        }
+        for partition in &partitions {
+            partition.state().deleted = true;
+        }
+        self.frame.topic_deleted(topic);
+        self.staged.push(Staged::Deleted { topic, partitions });
+    }
+}
+
+/// Gives a batch its offset, or says why it gets none. All of it under the partition's lock.
+fn place(
+    partition: &Partition,
+    append: &AppendBatch,
+    header: &BatchHeader,
+) -> Result<(Stamp, Offset), AppendOutcome> {
+    let mut state = partition.state();
+    if state.deleted {
+        return Err(AppendOutcome::UnknownPartition);
+    }
+    let log_start = state.log_start;
+    match append.origin {
+        Origin::Client => match state.producers.check(header) {
+            SequenceVerdict::Append => {}
+            SequenceVerdict::Duplicate { base_offset } => {
+                return Err(AppendOutcome::Duplicate {
+                    base_offset,
+                    log_start,
+                });
+            }
+            SequenceVerdict::DuplicateSequence => return Err(AppendOutcome::DuplicateSequence),
+            SequenceVerdict::OutOfOrder => return Err(AppendOutcome::OutOfOrderSequence),
+            SequenceVerdict::OldEpoch => return Err(AppendOutcome::InvalidProducerEpoch),
+        },
+        Origin::Coordinator => {}
+    }
+    if append.guard.as_ref().is_some_and(|guard| !guard.holds()) {
+        return Err(AppendOutcome::GuardChanged);
+    }
+    let base_offset = state.next_offset;
+    state.next_offset = next_offset(base_offset, header);
+    if append.origin == Origin::Client {
+        state.producers.stage(header, base_offset);
+    }
+    let leader_epoch = state.leader_epoch;
+    Ok((
+        Stamp {
+            base_offset,
+            leader_epoch,
+            append_time: append.append_time,
+        },
+        log_start,
+    ))
+}
+
+fn next_offset(base_offset: Offset, header: &BatchHeader) -> Offset {
+    base_offset
+        .plus(i64::from(header.last_offset_delta))
+        .plus(1)
+}
+
+fn is_appendable(header: &BatchHeader, bytes: usize) -> bool {
+    header.size_bytes == bytes && header.last_offset_delta >= 0
+}
