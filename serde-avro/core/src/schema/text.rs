@@ -37,15 +37,15 @@ impl Schema {
 }
 
 /// What makes two definitions of one name the same to Java: all but documentation, aliases, the
-/// default of enums, and whether a record is an error.
+/// default of enums, and whether a record is an error. Other named types stay names.
 pub(super) fn structure(nodes: &[Node], id: NodeId) -> String {
-    Writer::new(nodes, Form::Structure, HashSet::new()).write(id)
+    Writer::new(nodes, Form::Structure(id), HashSet::new()).write(id)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Full,
-    Structure,
+    Structure(NodeId),
 }
 
 struct Writer<'s> {
@@ -116,7 +116,8 @@ impl<'s> Writer<'s> {
         let Some(name) = node.name() else {
             return;
         };
-        if !self.known.insert(id) {
+        let elsewhere = matches!(self.form, Form::Structure(root) if root != id);
+        if elsewhere || !self.known.insert(id) {
             return write_string(name.seen_from(space), &mut self.out);
         }
         let is_error = matches!(&node.kind, Type::Record(record) if record.is_error);

@@ -171,10 +171,10 @@ impl<'s> Compiler<'s> {
         if !self.program.counts_depth && uses <= 1 {
             return self.fields(record, place);
         }
-        if !self.apart.contains_key(&id) {
-            self.apart.insert(id, None);
+        self.apart.entry(id).or_insert_with(|| {
             self.queue.push((id, record));
-        }
+            None
+        });
         self.calls.push((self.program.ops.len(), id));
         self.emit(Op::Call(0), place)
     }

@@ -103,18 +103,10 @@ impl Machine<'_, '_> {
         while let Some(op) = self.program.ops.get(self.op as usize) {
             match *op {
                 Op::Boolean => self.cursor.boolean()?,
-                Op::Int => {
-                    self.cursor.int("int")?;
-                }
-                Op::Long => {
-                    self.cursor.long("long")?;
-                }
-                Op::Skip(bytes) => {
-                    self.cursor.take(bytes as usize, "fixed")?;
-                }
-                Op::Bytes => {
-                    self.cursor.bytes("bytes")?;
-                }
+                Op::Int => self.cursor.int("int").map(|_| ())?,
+                Op::Long => self.cursor.long("long").map(|_| ())?,
+                Op::Skip(bytes) => self.cursor.take(bytes as usize, "fixed").map(|_| ())?,
+                Op::Bytes => self.cursor.bytes("bytes").map(|_| ())?,
                 Op::String => self.cursor.text()?,
                 Op::Enum(symbols) => {
                     self.index("enum", symbols, Reason::BadEnum)?;
@@ -158,18 +150,12 @@ impl Machine<'_, '_> {
                 }
                 Op::EmptyBlocks => self.empty_blocks()?,
                 Op::Call(target) => {
-                    self.check_depth()?;
-                    self.stack.push(Frame {
-                        resume: self.op + 1,
-                        ..Frame::default()
-                    });
+                    self.call()?;
                     self.op = target;
                     continue;
                 }
                 Op::Return => {
-                    let frame = self.stack.top().expect("a return stands behind a call");
-                    self.op = frame.resume;
-                    self.stack.pop();
+                    self.op = self.leave();
                     continue;
                 }
                 Op::End => break,
@@ -180,6 +166,28 @@ impl Machine<'_, '_> {
             0 => Ok(()),
             _ => Err(Stop::new(Reason::TrailingBytes, self.cursor.at())),
         }
+    }
+
+    #[inline]
+    fn call(&mut self) -> Result<(), Stop> {
+        self.check_depth()?;
+        self.stack.push(Frame {
+            resume: self.op + 1,
+            ..Frame::default()
+        });
+        Ok(())
+    }
+
+    /// Ends a record that was called. Answers where it was called from.
+    #[inline]
+    fn leave(&mut self) -> u32 {
+        let resume = self
+            .stack
+            .top()
+            .expect("a return stands behind a call")
+            .resume;
+        self.stack.pop();
+        resume
     }
 
     /// A place in a list of so many.

@@ -7,7 +7,7 @@ use avouch_avro::{
 use serde_json::{Value, json};
 
 /// Pairs with verdict and findings of Java (Avro 1.13 line).
-const GIVEN: &str = include_str!("data/compatibility.jsonl");
+const GIVEN: &str = include_str!("../data/compatibility.jsonl");
 
 fn schema(value: &Value) -> Schema {
     Schema::parse(&value.to_string()).unwrap()
@@ -77,10 +77,11 @@ fn records_of_five_thousand_fields_are_within_the_budget() {
 }
 
 const PAYMENTS: [&str; 2] = [
-    include_str!("../../../schemas/payments-value/1.avsc"),
-    include_str!("../../../schemas/payments-value/2.avsc"),
+    include_str!("../../../../schemas/payments-value/1.avsc"),
+    include_str!("../../../../schemas/payments-value/2.avsc"),
 ];
-const PAYMENTS_INCOMPATIBLE: &str = include_str!("../../../tests/data/payments-incompatible.avsc");
+const PAYMENTS_INCOMPATIBLE: &str =
+    include_str!("../../../../tests/data/payments-incompatible.avsc");
 
 #[test]
 fn the_second_version_of_payments_reads_the_first_and_the_incompatible_one_does_not() {

@@ -4,9 +4,9 @@ use avouch_avro::Schema;
 use serde_json::Value;
 
 /// Schema texts with the verdict and the canonical text of Java (Avro 1.13 line).
-const GIVEN: &str = include_str!("data/canonical.jsonl");
+const GIVEN: &str = include_str!("../data/canonical.jsonl");
 /// Around the corners of the grammar, with Parsing Canonical Form and fingerprint (Avro 1.12.1).
-const CORNERS: &str = include_str!("data/canonical-corners.jsonl");
+const CORNERS: &str = include_str!("../data/canonical-corners.jsonl");
 
 /// What tells a row of the corners on which we differ, and why.
 const DIFFERENT: [(&str, &str); 4] = [

@@ -1,0 +1,289 @@
+//! The parser: a JSON value in, nodes out.
+//!
+//! Owns names in scope, the order of definition and the limits. Types that are referred to before
+//! they are defined get a placeholder, replaced when the text is through. Recursion is bounded by
+//! `Limits::depth`; nothing is looked at more often than the text has it.
+
+mod named;
+mod record;
+mod resolve;
+
+use super::{Limits, Model, Node, NodeId, Schema, Type, import::import, name::check_simple_name};
+use crate::json::{self, Json, Member, Mistake, Path, Span, Value};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+const SCHEMA_WORDS: [&str; 10] = [
+    "doc",
+    "fields",
+    "items",
+    "name",
+    "namespace",
+    "size",
+    "symbols",
+    "values",
+    "type",
+    "aliases",
+];
+const TYPES: &str = "null, boolean, int, long, float, double, bytes, string, record, enum, array, \
+                     map, fixed or the name of a type";
+/// JSON levels that one level of types takes at most: type, list of fields, field.
+const JSON_LEVELS: usize = 4;
+
+pub(super) struct Parser<'a> {
+    limits: &'a Limits,
+    pub(super) nodes: Vec<Node>,
+    names: HashMap<Box<str>, NodeId>,
+    path: Path,
+    /// Records whose fields are not all read.
+    pub(super) open: HashSet<NodeId>,
+    /// Placeholders of names that are not defined yet.
+    pub(super) pending: HashMap<NodeId, Pending>,
+    /// Defaults to look at again when the placeholders are replaced.
+    deferred: Vec<Deferred>,
+    default_steps: usize,
+}
+
+/// A name that was used before its definition.
+pub(super) struct Pending {
+    name: Box<str>,
+    offset: usize,
+    pointer: String,
+}
+
+struct Deferred {
+    record: NodeId,
+    field: usize,
+    pointer: String,
+}
+
+type Parsed<T> = Result<T, Mistake>;
+
+impl<'a> Parser<'a> {
+    pub(super) fn parse(text: &str, references: &[Schema], limits: &'a Limits) -> Parsed<Schema> {
+        let mut parser = Self {
+            limits,
+            nodes: Vec::new(),
+            names: HashMap::new(),
+            path: Path::default(),
+            open: HashSet::new(),
+            pending: HashMap::new(),
+            deferred: Vec::new(),
+            default_steps: 0,
+        };
+        if text.len() > limits.text_bytes {
+            return parser.fail(0, format!("a text has at most {} bytes", limits.text_bytes));
+        }
+        if text.trim_matches([' ', '\t', '\n', '\r']).is_empty() {
+            return parser.fail(
+                0,
+                format!("the text is empty; a schema is {TYPES}, or a union"),
+            );
+        }
+        let value = json::read(text, limits.depth.saturating_mul(JSON_LEVELS))?;
+        let mut outside = Vec::new();
+        for reference in references {
+            let root = import(reference, &mut parser.nodes, &mut parser.names);
+            let named = parser.node(root).name().is_some();
+            outside.extend(named.then_some(root));
+        }
+        parser.check_nodes(0)?;
+        let root = parser.schema(&value, None, 0)?;
+        let root = parser.resolve(root)?;
+        let Self { nodes, names, .. } = parser;
+        let model = Model {
+            text: text.into(),
+            nodes,
+            root,
+            names,
+            outside,
+        };
+        Ok(Schema {
+            model: Arc::new(model),
+        })
+    }
+
+    fn schema(&mut self, value: &Value, space: Option<&str>, depth: usize) -> Parsed<NodeId> {
+        if depth > self.limits.depth {
+            let most = self.limits.depth;
+            return self.fail(value.span.start, format!("types nest at most {most} deep"));
+        }
+        match &value.json {
+            Json::String(word) => self.reference(word, space, value.span),
+            Json::Array(branches) => self.union(branches, space, depth, value.span),
+            Json::Object(_) => self.complex(value, space, depth),
+            other @ (Json::Null | Json::Bool(_) | Json::Integer(_) | Json::Float(_)) => {
+                let found = other.describe();
+                self.fail(
+                    value.span.start,
+                    format!("{found} is no schema; expected {TYPES}"),
+                )
+            }
+        }
+    }
+
+    fn reference(&mut self, word: &str, space: Option<&str>, span: Span) -> Parsed<NodeId> {
+        if let Some(kind) = Type::primitive(word) {
+            return self.push(Node::new(kind, span));
+        }
+        let full = match space {
+            Some(space) if !word.contains('.') => format!("{space}.{word}"),
+            Some(_) | None => word.to_owned(),
+        };
+        if let Some(id) = self.names.get(full.as_str()) {
+            return Ok(*id);
+        }
+        let id = self.push(Node::new(Type::Null, span))?;
+        let pointer = self.path.pointer();
+        self.pending.insert(
+            id,
+            Pending {
+                name: full.into(),
+                offset: span.start,
+                pointer,
+            },
+        );
+        Ok(id)
+    }
+
+    fn union(
+        &mut self,
+        values: &[Value],
+        space: Option<&str>,
+        depth: usize,
+        span: Span,
+    ) -> Parsed<NodeId> {
+        if values.len() > self.limits.branches {
+            let most = self.limits.branches;
+            return self.fail(span.start, format!("a union has at most {most} branches"));
+        }
+        let id = self.push(Node::new(Type::Union(Vec::new()), span))?;
+        let mut branches = Vec::with_capacity(values.len());
+        let mut seen = HashSet::new();
+        for (index, value) in values.iter().enumerate() {
+            self.path.push_index(index);
+            let branch = self.schema(value, space, depth + 1)?;
+            if matches!(self.node(branch).kind, Type::Union(_)) {
+                let why = "a union holds no union; list its branches in the outer one";
+                return self.fail(value.span.start, why);
+            }
+            let key = self.branch_key(branch);
+            if !seen.insert(key.clone()) {
+                let why = format!("the union has {key} twice; unnamed types and names count once");
+                return self.fail(value.span.start, why);
+            }
+            self.path.pop();
+            branches.push(branch);
+        }
+        self.nodes[id.index()].kind = Type::Union(branches);
+        Ok(id)
+    }
+
+    /// What tells branches of a union apart.
+    fn branch_key(&self, branch: NodeId) -> String {
+        let node = self.node(branch);
+        match (self.pending.get(&branch), node.name()) {
+            (Some(pending), _) => pending.name.to_string(),
+            (None, Some(name)) => name.full().to_owned(),
+            (None, None) => node.kind.word().to_owned(),
+        }
+    }
+
+    fn complex(&mut self, value: &Value, space: Option<&str>, depth: usize) -> Parsed<NodeId> {
+        let Some(word) = value.member("type").and_then(Value::text) else {
+            let why = format!("a schema object needs a \"type\" that is a string: {TYPES}");
+            return self.fail(value.span.start, why);
+        };
+        match word {
+            "record" | "error" => self.record(value, space, depth, word == "error"),
+            "enum" => self.enumeration(value, space),
+            "fixed" => self.fixed(value, space),
+            "array" => {
+                let item = self.part(value, "items", space, depth)?;
+                self.push_complex(value, Type::Array(item))
+            }
+            "map" => {
+                let item = self.part(value, "values", space, depth)?;
+                self.push_complex(value, Type::Map(item))
+            }
+            _ => match Type::primitive(word) {
+                Some(kind) => self.push_complex(value, kind),
+                None => self.reference(word, space, value.span),
+            },
+        }
+    }
+
+    fn part(
+        &mut self,
+        value: &Value,
+        key: &str,
+        space: Option<&str>,
+        depth: usize,
+    ) -> Parsed<NodeId> {
+        let Some(part) = value.member(key) else {
+            let why = format!("expected \"{key}\", the schema of what it holds");
+            return self.fail(value.span.start, why);
+        };
+        self.path.push_key(key);
+        let id = self.schema(part, space, depth + 1)?;
+        self.path.pop();
+        Ok(id)
+    }
+
+    fn push_complex(&mut self, value: &Value, kind: Type) -> Parsed<NodeId> {
+        let attributes = attributes(value, &SCHEMA_WORDS);
+        self.push(Node {
+            kind,
+            attributes,
+            span: value.span,
+        })
+    }
+
+    fn push(&mut self, node: Node) -> Parsed<NodeId> {
+        self.check_nodes(node.span.start)?;
+        let id = NodeId(u32::try_from(self.nodes.len()).expect("nodes are limited"));
+        self.nodes.push(node);
+        Ok(id)
+    }
+
+    fn check_nodes(&self, offset: usize) -> Parsed<()> {
+        let most = self.limits.nodes;
+        if self.nodes.len() < most {
+            Ok(())
+        } else {
+            self.fail(offset, format!("a schema has at most {most} types"))
+        }
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), String> {
+        if name.len() > self.limits.name_bytes {
+            Err(self.name_too_long())
+        } else {
+            check_simple_name(name)
+        }
+    }
+
+    fn name_too_long(&self) -> String {
+        format!("a name has at most {} bytes", self.limits.name_bytes)
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    fn fail<T>(&self, offset: usize, message: impl Into<String>) -> Parsed<T> {
+        Err(Mistake {
+            message: message.into(),
+            offset,
+            pointer: self.path.pointer(),
+        })
+    }
+}
+
+fn attributes(value: &Value, reserved: &[&str]) -> Vec<Member> {
+    let kept = value
+        .members()
+        .iter()
+        .filter(|member| !reserved.contains(&&*member.key));
+    kept.cloned().collect()
+}

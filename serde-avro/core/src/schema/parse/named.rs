@@ -1,0 +1,212 @@
+//! What named types have in common, enums and fixed.
+
+use super::super::{Enum, Fixed, Name, Node, NodeId, Type, text};
+use super::{Parsed, Parser, SCHEMA_WORDS, attributes};
+use crate::json::{Json, Value};
+use std::collections::HashSet;
+
+/// What a named type's definition starts with.
+pub(super) struct Head {
+    pub(super) name: Name,
+    pub(super) doc: Option<Box<str>>,
+    pub(super) aliases: Vec<Name>,
+    /// The definition that has the name already, if this is a second one.
+    pub(super) first: Option<NodeId>,
+}
+
+impl Parser<'_> {
+    pub(super) fn enumeration(&mut self, value: &Value, space: Option<&str>) -> Parsed<NodeId> {
+        let Head {
+            name,
+            doc,
+            aliases,
+            first,
+        } = self.head(value, space)?;
+        let Some(list) = value.member("symbols").and_then(Value::elements) else {
+            let why = format!("enum {name} needs \"symbols\", an array of names");
+            return self.fail(value.span.start, why);
+        };
+        if list.len() > self.limits.symbols {
+            let most = self.limits.symbols;
+            return self.fail(
+                value.span.start,
+                format!("an enum has at most {most} symbols"),
+            );
+        }
+        let mut symbols = Vec::with_capacity(list.len());
+        let mut seen = HashSet::with_capacity(list.len());
+        for symbol in list {
+            let text = symbol.text().unwrap_or_default();
+            if let Err(why) = self.check_name(text) {
+                return self.fail(
+                    symbol.span.start,
+                    format!("wrong symbol of enum {name}: {why}"),
+                );
+            }
+            if !seen.insert(text) {
+                let why = format!("enum {name} has the symbol {text} twice");
+                return self.fail(symbol.span.start, why);
+            }
+            symbols.push(text.into());
+        }
+        let default = value.member("default").and_then(Value::text);
+        if let Some(missing) = default.filter(|default| !seen.contains(default)) {
+            let why = format!("the default {missing:?} of enum {name} is none of its symbols");
+            return self.fail(value.span.start, why);
+        }
+        let kind = Enum {
+            name,
+            aliases,
+            doc,
+            symbols,
+            default: default.map(Into::into),
+        };
+        let words: Vec<_> = SCHEMA_WORDS.into_iter().chain(["default"]).collect();
+        let id = self.define(value, Type::Enum(kind), first, &words)?;
+        self.same_as_first(id, first, value)
+    }
+
+    pub(super) fn fixed(&mut self, value: &Value, space: Option<&str>) -> Parsed<NodeId> {
+        let Head {
+            name,
+            doc,
+            aliases,
+            first,
+        } = self.head(value, space)?;
+        let size = match value.member("size").map(|size| &size.json) {
+            Some(Json::Integer(digits)) => digits.parse::<usize>().ok(),
+            _ => None,
+        };
+        let most = self.limits.fixed_bytes;
+        let Some(size) = size.filter(|size| *size <= most) else {
+            let why = format!("fixed {name} needs \"size\", a whole number from 0 to {most}");
+            return self.fail(value.span.start, why);
+        };
+        let fixed = Fixed {
+            name,
+            aliases,
+            doc,
+            size,
+        };
+        let id = self.define(value, Type::Fixed(fixed), first, &SCHEMA_WORDS)?;
+        self.same_as_first(id, first, value)
+    }
+
+    pub(super) fn head(&self, value: &Value, space: Option<&str>) -> Parsed<Head> {
+        let start = value.span.start;
+        let Some(text) = value.member("name").and_then(Value::text) else {
+            return self.fail(
+                start,
+                "a record, enum or fixed needs a \"name\" that is a string",
+            );
+        };
+        let space = value.member("namespace").and_then(Value::text).or(space);
+        let name = match Name::new(text, space) {
+            Ok(name) if name.full().len() <= self.limits.name_bytes => name,
+            Ok(_) => return self.fail(start, self.name_too_long()),
+            Err(why) => return self.fail(start, format!("wrong name: {why}")),
+        };
+        if name.space().is_none() && Type::primitive(name.full()).is_some() {
+            let why = format!("{name} is a primitive type; choose another name or a namespace");
+            return self.fail(start, why);
+        }
+        let mut aliases = Vec::new();
+        for alias in self.alias_texts(value)? {
+            match Name::new(&alias, name.space()) {
+                Ok(alias) if !aliases.contains(&alias) => aliases.push(alias),
+                Ok(_) => {}
+                Err(why) => return self.fail(start, format!("wrong alias: {why}")),
+            }
+        }
+        let doc = value.member("doc").and_then(Value::text).map(Into::into);
+        let first = self.names.get(name.full()).copied();
+        Ok(Head {
+            name,
+            doc,
+            aliases,
+            first,
+        })
+    }
+
+    pub(super) fn alias_texts(&self, value: &Value) -> Parsed<Vec<Box<str>>> {
+        const WHY: &str = "\"aliases\" is an array of strings";
+        let Some(list) = value.member("aliases") else {
+            return Ok(Vec::new());
+        };
+        let Some(elements) = list.elements() else {
+            return self.fail(list.span.start, WHY);
+        };
+        if elements.len() > self.limits.branches {
+            let most = self.limits.branches;
+            return self.fail(list.span.start, format!("at most {most} aliases"));
+        }
+        let mut aliases: Vec<Box<str>> = Vec::new();
+        for element in elements {
+            match element.text() {
+                Some(text) if text.len() > self.limits.name_bytes => {
+                    return self.fail(element.span.start, self.name_too_long());
+                }
+                Some(text) if aliases.iter().any(|known| **known == *text) => {}
+                Some(text) => aliases.push(text.into()),
+                None => return self.fail(element.span.start, WHY),
+            }
+        }
+        Ok(aliases)
+    }
+
+    /// Adds a named type, and its name unless a first definition has it.
+    pub(super) fn define(
+        &mut self,
+        value: &Value,
+        kind: Type,
+        first: Option<NodeId>,
+        reserved: &[&str],
+    ) -> Parsed<NodeId> {
+        let attributes = attributes(value, reserved);
+        let id = self.push(Node {
+            kind,
+            attributes,
+            span: value.span,
+        })?;
+        if let (None, Some(name)) = (first, self.nodes[id.index()].name()) {
+            self.names.insert(name.full().into(), id);
+        }
+        Ok(id)
+    }
+
+    /// A second definition counts as a reference to the first if it means the same.
+    pub(super) fn same_as_first(
+        &self,
+        id: NodeId,
+        first: Option<NodeId>,
+        value: &Value,
+    ) -> Parsed<NodeId> {
+        let Some(first) = first else {
+            return Ok(id);
+        };
+        let same = !self.open.contains(&first)
+            && !self.mentions(id, first)
+            && text::structure(&self.nodes, id) == text::structure(&self.nodes, first);
+        if same {
+            return Ok(first);
+        }
+        let name = self.branch_key(id);
+        let why = format!("{name} is defined twice; refer to the first definition by its name");
+        self.fail(value.span.start, why)
+    }
+
+    /// Whether a definition refers to `wanted`, not counting what the types it refers to do.
+    fn mentions(&self, definition: NodeId, wanted: NodeId) -> bool {
+        let mut queue = self.node(definition).kind.children();
+        while let Some(id) = queue.pop() {
+            if id == wanted {
+                return true;
+            }
+            let node = self.node(id);
+            if node.name().is_none() {
+                queue.extend(node.kind.children());
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,184 @@
+//! Records and their fields.
+
+use super::super::default::{self, Check, Outcome};
+use super::super::{Field, NodeId, Order, Record, Type};
+use super::named::Head;
+use super::{Deferred, Parsed, Parser, SCHEMA_WORDS, attributes};
+use crate::json::{self, Json, Value};
+use std::collections::HashMap;
+
+const FIELD_WORDS: [&str; 6] = ["default", "doc", "name", "order", "type", "aliases"];
+
+impl Parser<'_> {
+    pub(super) fn record(
+        &mut self,
+        value: &Value,
+        space: Option<&str>,
+        depth: usize,
+        is_error: bool,
+    ) -> Parsed<NodeId> {
+        let head = self.head(value, space)?;
+        let Some(list) = value.member("fields").and_then(Value::elements) else {
+            let why = format!("record {} needs \"fields\", an array of fields", head.name);
+            return self.fail(value.span.start, why);
+        };
+        if list.len() > self.limits.fields {
+            let most = self.limits.fields;
+            return self.fail(
+                value.span.start,
+                format!("a record has at most {most} fields"),
+            );
+        }
+        let Head {
+            name,
+            doc,
+            aliases,
+            first,
+        } = head;
+        let space = name.space().map(str::to_owned);
+        let (fields, places) = (Vec::with_capacity(list.len()), HashMap::new());
+        let record = Record {
+            name,
+            aliases,
+            doc,
+            is_error,
+            fields,
+            places,
+        };
+        let id = self.define(value, Type::Record(record), first, &SCHEMA_WORDS)?;
+        self.open.insert(id);
+        self.path.push_key("fields");
+        for (index, field) in list.iter().enumerate() {
+            self.path.push_index(index);
+            self.field(id, field, space.as_deref(), depth)?;
+            self.path.pop();
+        }
+        self.path.pop();
+        self.open.remove(&id);
+        self.same_as_first(id, first, value)
+    }
+
+    fn field(
+        &mut self,
+        record: NodeId,
+        value: &Value,
+        space: Option<&str>,
+        depth: usize,
+    ) -> Parsed<()> {
+        let start = value.span.start;
+        let Some(name) = value.member("name").and_then(Value::text) else {
+            return self.fail(start, "a field is an object with a \"name\" and a \"type\"");
+        };
+        if let Err(why) = self.check_name(name) {
+            return self.fail(start, format!("wrong field name: {why}"));
+        }
+        let node = self.part(value, "type", space, depth)?;
+        let aliases = self.alias_texts(value)?;
+        let order = self.order(value)?;
+        let default = self.default(value, name, node)?;
+        let doc = value.member("doc").and_then(Value::text).map(Into::into);
+        let attributes = attributes(value, &FIELD_WORDS);
+        let span = value.span;
+        let name: Box<str> = name.into();
+        let field = Field {
+            name: name.clone(),
+            node,
+            doc,
+            default,
+            order,
+            aliases,
+            attributes,
+            span,
+        };
+        self.path.push_key("default");
+        let pointer = self.path.pointer();
+        let verdict = self.verdict(&field)?;
+        self.path.pop();
+        let Type::Record(owner) = &mut self.nodes[record.index()].kind else {
+            return Ok(());
+        };
+        let place = owner.fields.len();
+        let twice = owner.places.insert(name, place).is_some();
+        owner.fields.push(field);
+        if twice {
+            return self.fail(
+                start,
+                "the record has this field name already; names are unique",
+            );
+        }
+        if verdict == Outcome::Depends {
+            self.deferred.push(Deferred {
+                record,
+                field: place,
+                pointer,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether the field's default is one of its type, as far as that is known by now.
+    pub(super) fn verdict(&mut self, field: &Field) -> Parsed<Outcome> {
+        let Some(value) = &field.default else {
+            return Ok(Outcome::Valid);
+        };
+        let mut check = Check {
+            parser: self,
+            steps: self.default_steps,
+            depth: 0,
+        };
+        let outcome = check.value(field.node, value);
+        self.default_steps = check.steps;
+        match outcome {
+            Ok(Outcome::Invalid) => {
+                let mut given = String::new();
+                json::write_value(&value.json, &mut given);
+                let mut wanted = self.node(field.node).kind.word();
+                if self.pending.contains_key(&field.node) {
+                    wanted = "type that is defined before this field";
+                }
+                let why = format!(
+                    "invalid default for field {}: {given} is no {wanted}",
+                    field.name
+                );
+                self.fail(value.span.start, why)
+            }
+            Ok(outcome) => Ok(outcome),
+            Err(why) => self.fail(value.span.start, why),
+        }
+    }
+
+    fn default(&self, field: &Value, name: &str, node: NodeId) -> Parsed<Option<Value>> {
+        let Some(value) = field.member("default") else {
+            return Ok(None);
+        };
+        let floating = matches!(self.node(node).kind, Type::Float | Type::Double);
+        let Some(text) = value.text().filter(|_| floating) else {
+            return Ok(Some(value.clone()));
+        };
+        match default::java_double(text) {
+            Some(double) => Ok(Some(Value {
+                json: Json::Float(double),
+                span: value.span,
+            })),
+            None => {
+                let why = format!("invalid default for field {name}: {text:?} is no number");
+                self.fail(value.span.start, why)
+            }
+        }
+    }
+
+    fn order(&self, field: &Value) -> Parsed<Order> {
+        let Some(value) = field.member("order") else {
+            return Ok(Order::Ascending);
+        };
+        match value.text().map(str::to_ascii_lowercase).as_deref() {
+            Some("ascending") => Ok(Order::Ascending),
+            Some("descending") => Ok(Order::Descending),
+            Some("ignore") => Ok(Order::Ignore),
+            Some(_) | None => {
+                let why = "\"order\" is \"ascending\", \"descending\" or \"ignore\"";
+                self.fail(value.span.start, why)
+            }
+        }
+    }
+}

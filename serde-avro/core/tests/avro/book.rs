@@ -1,0 +1,250 @@
+//! A decoder as the specification tells it, with the strictness of contracts: no program, no
+//! stack of its own, no fast path. What the compiled validator must agree with.
+
+use avouch_avro::Schema;
+use avouch_avro::schema::{NodeId, Record, Type};
+use avouch_avro::validator::{Budget, Fault, Need, Reason};
+
+/// Checks that `datum` is one value of `schema`.
+pub(crate) fn check(schema: &Schema, budget: Budget, datum: &[u8]) -> Result<(), Fault> {
+    let mut book = Book {
+        schema,
+        data: datum,
+        at: 0,
+        items_left: budget.items,
+        depth_left: budget.depth,
+    };
+    book.value(schema.root(), "")?;
+    if book.at == datum.len() {
+        Ok(())
+    } else {
+        Err(book.fault(Reason::TrailingBytes, "", book.at))
+    }
+}
+
+struct Book<'a> {
+    schema: &'a Schema,
+    data: &'a [u8],
+    at: usize,
+    items_left: u64,
+    depth_left: u32,
+}
+
+impl Book<'_> {
+    fn value(&mut self, id: NodeId, path: &str) -> Result<(), Fault> {
+        let schema = self.schema;
+        if takes_no_bytes(schema, id, &mut Vec::new()) {
+            return Ok(());
+        }
+        match &schema.node(id).kind {
+            Type::Null => Ok(()),
+            Type::Boolean => match self.take(1, "boolean", path)?[..] {
+                [0 | 1] => Ok(()),
+                _ => Err(self.fault(Reason::BadBool, path, self.at - 1)),
+            },
+            Type::Int => self.varint(5, 0x0f, "int", path).map(drop),
+            Type::Long => self.varint(10, 0x01, "long", path).map(drop),
+            Type::Float => self.take(4, "float", path).map(drop),
+            Type::Double => self.take(8, "double", path).map(drop),
+            Type::Fixed(fixed) => self.take(fixed.size as u64, "fixed", path).map(drop),
+            Type::Bytes => self.bytes("bytes", path).map(drop),
+            Type::String => self.text(path),
+            Type::Enum(symbols) => self
+                .index(symbols.symbols.len(), "enum", Reason::BadEnum, path)
+                .map(drop),
+            Type::Union(branches) => {
+                let index = self.index(branches.len(), "union index", Reason::BadUnion, path)?;
+                let branch = schema.node(branches[index]);
+                let name = branch.name().map_or(branch.kind.word(), |name| name.full());
+                self.value(branches[index], &format!("{path}({name})"))
+            }
+            Type::Record(record) => self.within(path, |book| book.record(record, path)),
+            Type::Array(item) => self.within(path, |book| book.blocks(*item, false, path)),
+            Type::Map(item) => self.within(path, |book| book.blocks(*item, true, path)),
+        }
+    }
+
+    fn within(
+        &mut self,
+        path: &str,
+        read: impl FnOnce(&mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        if self.depth_left == 0 {
+            return Err(self.fault(Reason::TooDeep, path, self.at));
+        }
+        self.depth_left -= 1;
+        read(self)?;
+        self.depth_left += 1;
+        Ok(())
+    }
+
+    fn record(&mut self, record: &Record, path: &str) -> Result<(), Fault> {
+        for field in &record.fields {
+            self.value(field.node, &format!("{path}/{}", field.name))?;
+        }
+        Ok(())
+    }
+
+    fn blocks(&mut self, item: NodeId, is_map: bool, path: &str) -> Result<(), Fault> {
+        let walks = is_map || !takes_no_bytes(self.schema, item, &mut Vec::new());
+        let mut index = 0;
+        loop {
+            let start = self.at;
+            let count = self.long("block count", path)?;
+            if count == 0 {
+                return Ok(());
+            }
+            let items = count.unsigned_abs();
+            if items > self.items_left {
+                return Err(self.fault(Reason::TooComplex, path, start));
+            }
+            self.items_left -= items;
+            let mut end = None;
+            if count < 0 {
+                let start = self.at;
+                let size = self.long("block size", path)?;
+                if size < 0 {
+                    return Err(self.fault(Reason::BadBlock, path, start));
+                }
+                if size.unsigned_abs() > (self.data.len() - self.at) as u64 {
+                    return Err(self.truncated("block", size.unsigned_abs(), path));
+                }
+                end = Some(self.at + usize::try_from(size).unwrap());
+            }
+            for _ in 0..if walks { items } else { 0 } {
+                if is_map {
+                    self.text(&format!("{path}{{{index}}}.key"))?;
+                    self.value(item, &format!("{path}{{{index}}}"))?;
+                } else {
+                    self.value(item, &format!("{path}[{index}]"))?;
+                }
+                index += 1;
+            }
+            if end.is_some_and(|end| end != self.at) {
+                return Err(self.fault(Reason::BadBlock, path, self.at));
+            }
+        }
+    }
+
+    fn index(
+        &mut self,
+        count: usize,
+        what: &'static str,
+        reason: Reason,
+        path: &str,
+    ) -> Result<usize, Fault> {
+        let start = self.at;
+        let index = unzigzag(self.varint(5, 0x0f, what, path)?);
+        let index = usize::try_from(index).ok().filter(|index| *index < count);
+        index.ok_or_else(|| self.fault(reason, path, start))
+    }
+
+    fn text(&mut self, path: &str) -> Result<(), Fault> {
+        let text = self.bytes("string", path)?;
+        let start = self.at - text.len();
+        match std::str::from_utf8(&text) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.fault(Reason::BadUtf8, path, start + error.valid_up_to())),
+        }
+    }
+
+    fn bytes(&mut self, what: &'static str, path: &str) -> Result<Vec<u8>, Fault> {
+        let start = self.at;
+        let length = self.long("length", path)?;
+        match u64::try_from(length) {
+            Ok(length) => self.take(length, what, path),
+            Err(_) => Err(self.fault(Reason::BadVarint, path, start)),
+        }
+    }
+
+    fn long(&mut self, what: &'static str, path: &str) -> Result<i64, Fault> {
+        self.varint(10, 0x01, what, path).map(unzigzag)
+    }
+
+    fn varint(
+        &mut self,
+        bytes_max: usize,
+        last_byte_max: u8,
+        what: &'static str,
+        path: &str,
+    ) -> Result<u64, Fault> {
+        let start = self.at;
+        let mut value = 0;
+        for index in 0..bytes_max {
+            let Some(byte) = self.data.get(start + index) else {
+                return Err(self.truncated(what, index as u64 + 1, path));
+            };
+            if index == bytes_max - 1 && *byte > last_byte_max {
+                return Err(self.fault(Reason::BadVarint, path, start));
+            }
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if byte & 0x80 == 0 {
+                self.at += index + 1;
+                break;
+            }
+        }
+        Ok(value)
+    }
+
+    fn take(&mut self, bytes: u64, what: &'static str, path: &str) -> Result<Vec<u8>, Fault> {
+        let rest = &self.data[self.at..];
+        match usize::try_from(bytes)
+            .ok()
+            .and_then(|bytes| rest.get(..bytes))
+        {
+            Some(taken) => {
+                self.at += taken.len();
+                Ok(taken.to_vec())
+            }
+            None => Err(self.truncated(what, bytes, path)),
+        }
+    }
+
+    fn truncated(&self, what: &'static str, bytes: u64, path: &str) -> Fault {
+        let fault = self.fault(Reason::Truncated, path, self.at);
+        Fault {
+            need: Some(Need { what, bytes }),
+            ..fault
+        }
+    }
+
+    fn fault(&self, reason: Reason, path: &str, offset: usize) -> Fault {
+        let path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("/{path}")
+        };
+        Fault {
+            reason,
+            path,
+            offset,
+            len: self.data.len(),
+            need: None,
+        }
+    }
+}
+
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
+}
+
+/// Whether every value of a type takes no bytes; a record within itself is taken to need some.
+fn takes_no_bytes(schema: &Schema, id: NodeId, around: &mut Vec<NodeId>) -> bool {
+    match &schema.node(id).kind {
+        Type::Null => true,
+        Type::Fixed(fixed) => fixed.size == 0,
+        Type::Record(record) => {
+            if around.contains(&id) {
+                return false;
+            }
+            around.push(id);
+            let empty = record
+                .fields
+                .iter()
+                .all(|field| takes_no_bytes(schema, field.node, around));
+            around.pop();
+            empty
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,14 @@
+//! The crate against Java, fastavro and a decoder written by the book.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails where it finds nothing to unwrap"
+)]
+
+mod book;
+mod canonical;
+mod compatibility;
+mod faults;
+mod model;
+mod random;
+mod validator;
+mod verdicts;

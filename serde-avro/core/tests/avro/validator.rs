@@ -1,0 +1,103 @@
+//! The law of the validator: it agrees with a decoder by the book on every datum.
+
+use crate::book;
+use crate::random::{self, Random};
+use avouch_avro::Schema;
+use avouch_avro::validator::{Budget, Reason, Validator};
+use std::collections::BTreeMap;
+
+#[test]
+fn the_validator_and_the_book_agree_on_every_datum_and_fault() {
+    let budgets = [
+        Budget::default(),
+        Budget {
+            depth: 3,
+            items: 1_000_000,
+        },
+        Budget {
+            depth: 64,
+            items: 4,
+        },
+    ];
+    let mut outcomes = BTreeMap::<Option<Reason>, u32>::new();
+    for seed in 0..1_000 {
+        let random = &mut Random::new(seed);
+        let schema = random::schema(random);
+        let budget = random.pick(&budgets);
+        let validator = Validator::compile_with(&schema, budget).unwrap();
+        for _ in 0..6 {
+            let valid = random::datum(random, &schema);
+            for round in 0..8 {
+                let datum = if round == 0 {
+                    valid.clone()
+                } else {
+                    random::mutate(random, &valid)
+                };
+                let found = validator.validate(&datum);
+                let expected = book::check(&schema, budget, &datum);
+                assert_eq!(
+                    found,
+                    expected,
+                    "seed {seed}: {} {datum:02x?}",
+                    schema.text()
+                );
+                *outcomes
+                    .entry(found.err().map(|fault| fault.reason))
+                    .or_default() += 1;
+            }
+        }
+    }
+    assert_eq!(outcomes.len(), 11, "every outcome comes up: {outcomes:?}");
+    assert!(outcomes.values().all(|count| *count > 20), "{outcomes:?}");
+}
+
+#[test]
+fn a_schema_of_many_shared_records_compiles_small() {
+    let record = |at: usize| {
+        let part = if at == 0 {
+            "\"int\"".to_owned()
+        } else {
+            format!("\"R{}\"", at - 1)
+        };
+        format!(
+            r#"{{"type":"record","name":"R{at}","fields":[
+                {{"name":"a","type":{part}}},{{"name":"b","type":{part}}}]}}"#
+        )
+    };
+    let all = (0..60).map(record).collect::<Vec<_>>().join(",");
+    let schema = Schema::parse(&format!("[{all}]")).unwrap();
+    let validator = Validator::compile(&schema).unwrap();
+    assert!(
+        validator.memory_bytes() < 64 * 1024,
+        "{}",
+        validator.memory_bytes()
+    );
+    // Branch 59 holds 2^59 ints: the datum ends long before.
+    let fault = validator.validate(&[118, 0, 0, 0]).unwrap_err();
+    assert_eq!((fault.reason, fault.offset), (Reason::Truncated, 4));
+}
+
+#[test]
+fn records_that_take_no_bytes_take_no_time() {
+    let record = |at: usize| {
+        let part = if at == 0 {
+            "\"null\"".to_owned()
+        } else {
+            format!("\"R{}\"", at - 1)
+        };
+        format!(
+            r#"{{"type":"record","name":"R{at}","fields":[
+                {{"name":"a","type":{part}}},{{"name":"b","type":{part}}}]}}"#
+        )
+    };
+    let all = (0..60).map(record).collect::<Vec<_>>().join(",");
+    let schema = Schema::parse(&format!(r#"[{all},{{"type":"array","items":"R59"}}]"#)).unwrap();
+    let validator = Validator::compile(&schema).unwrap();
+    assert_eq!(validator.validate(&[118]), Ok(()));
+    assert_eq!(validator.validate(&[120, 0x80, 0x89, 0x7a, 0]), Ok(()));
+    let million_and_one = [120, 0x82, 0x89, 0x7a, 0];
+    assert_eq!(
+        validator.validate(&million_and_one).unwrap_err().reason,
+        Reason::TooComplex
+    );
+}
