@@ -1,4 +1,9 @@
-//! The registry as its callers see it: the REST contract as types, and the traits between a broker
-//! and a registry. Knows neither store nor server.
+//! The registry as its callers see it: the REST contract as types, how subjects are named, a client
+//! over HTTP, and the trait between a broker and a registry. Knows neither store nor server.
 
+pub mod client;
+pub mod error;
+pub mod rest;
 pub mod source;
+pub mod subject;
+pub mod vocabulary;

@@ -1,1 +1,102 @@
-//! Placeholder until the first commit of this crate.
+//! A Confluent-compatible Avro schema registry over SQL: decisions (pure), a store, the operations
+//! that join them, and their REST surface. Knows nothing of Kafka; a broker in the same process asks
+//! it through [`Registry::source`].
+
+mod config;
+mod decide;
+mod error;
+mod metrics;
+mod rest;
+mod service;
+mod source;
+mod store;
+
+use std::fmt;
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use actix_web::web::ServiceConfig;
+use avouch_registry_api::source::SchemaSource;
+use thiserror::Error;
+use tokio::runtime::Handle;
+
+pub use crate::config::{Clock, RegistryConfig};
+pub use crate::error::RegistryError;
+pub use crate::rest::not_found;
+
+use crate::metrics::Metrics;
+use crate::service::Service;
+use crate::source::StoreSource;
+use crate::store::{Store, counters};
+
+/// Why a registry did not open.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The file cannot be opened, is no database, or was written by a newer version.
+    #[error("the registry's database: {0}")]
+    Store(#[from] sqlx::Error),
+    /// The metrics were added before.
+    #[error("the registry's metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// An open registry; clones share it.
+#[derive(Clone)]
+pub struct Registry {
+    service: Arc<Service>,
+    source: Arc<StoreSource>,
+    runtime: Handle,
+}
+
+impl Registry {
+    /// Opens the SQLite file at `path`, creating it if need be. Must be called on the tokio runtime
+    /// that is to carry out writes.
+    ///
+    /// # Errors
+    /// When the database cannot be opened or brought to this version, or metrics clash.
+    pub async fn open(path: &Path, config: RegistryConfig) -> Result<Self, OpenError> {
+        let store = Store::open(path, config.readers).await?;
+        let change_seq = counters::last_change(&mut *store.read().await?).await?;
+        let metrics = Metrics::register(&config.metrics)?;
+        let service = Arc::new(Service::new(store, config, metrics, change_seq));
+        let source = Arc::new(StoreSource::new(Arc::clone(&service)));
+        Ok(Self { service, source, runtime: Handle::current() })
+    }
+
+    /// How a broker in this process asks for schemas and hears of changes.
+    #[must_use]
+    pub fn source(&self) -> Arc<dyn SchemaSource> {
+        Arc::clone(&self.source) as Arc<dyn SchemaSource>
+    }
+
+    /// Adds all routes of the registry. An unknown route is the application's: give it
+    /// [`not_found`] as its default service.
+    #[must_use]
+    pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static + use<> {
+        let registry = self.clone();
+        move |application| rest::configure(registry, application)
+    }
+
+    /// Waits for running statements and closes the database. Requests that come later fail.
+    pub async fn close(&self) {
+        self.service.store.close().await;
+    }
+
+    /// Runs a write to its end on the registry's runtime, even if the client that asked for it goes
+    /// away: a commit and what follows it are never torn apart.
+    async fn write<T, F>(&self, write: impl FnOnce(Arc<Service>) -> F) -> Result<T, RegistryError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, RegistryError>> + Send + 'static,
+    {
+        let write = write(Arc::clone(&self.service));
+        self.runtime.spawn(write).await.map_err(|_panicked| RegistryError::Internal)?
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("service", &self.service).finish_non_exhaustive()
+    }
+}

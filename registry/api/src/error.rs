@@ -1,0 +1,130 @@
+//! The registry's error codes as numbers on the wire. The first three digits of a code are its HTTP
+//! status, with no exception. The messages belong to the server, which knows what they speak of.
+
+use serde::{Deserialize, Serialize};
+
+/// The body of every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// An [`ErrorCode`] as a number, or a bare HTTP status.
+    pub error_code: u32,
+    /// For a person.
+    pub message: String,
+}
+
+impl ErrorBody {
+    /// The HTTP status that goes with the code: its first three digits.
+    #[must_use]
+    pub fn http_status(&self) -> u16 {
+        http_status(self.error_code)
+    }
+}
+
+/// The HTTP status that goes with an error code: its first three digits.
+#[must_use]
+pub fn http_status(error_code: u32) -> u16 {
+    let digits = if error_code > 999 {
+        error_code / 100
+    } else {
+        error_code
+    };
+    u16::try_from(digits).unwrap_or(500)
+}
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        /// Every code this registry answers with (Confluent Schema Registry's numbers).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum ErrorCode {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl ErrorCode {
+            /// All of them, ascending within a status.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The number on the wire.
+            #[must_use]
+            pub fn number(self) -> u32 {
+                match self {
+                    $(Self::$name => $number,)*
+                }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// The body is not JSON of the expected shape.
+    BadRequest = 400,
+    /// No such route.
+    RouteNotFound = 404,
+    /// The route exists, but not for this method.
+    MethodNotAllowed = 405,
+    /// The body is larger than the limit.
+    BodyTooLarge = 413,
+    /// A body is required, or asks for what this registry does not do.
+    Unprocessable = 422,
+    /// The registry is at fault.
+    Internal = 500,
+    /// The subject has no version that the call may see.
+    SubjectNotFound = 40401,
+    /// The subject has no such version.
+    VersionNotFound = 40402,
+    /// No such schema: by id, or by content under the subject.
+    SchemaNotFound = 40403,
+    /// A second soft delete of a subject.
+    SubjectSoftDeleted = 40404,
+    /// A permanent delete of a subject that was not soft-deleted first.
+    SubjectNotSoftDeleted = 40405,
+    /// A second soft delete of a version.
+    VersionSoftDeleted = 40406,
+    /// A permanent delete of a version that was not soft-deleted first.
+    VersionNotSoftDeleted = 40407,
+    /// The subject has no compatibility level of its own.
+    SubjectConfigNotFound = 40408,
+    /// The subject has no mode of its own.
+    SubjectModeNotFound = 40409,
+    /// No such association.
+    AssociationNotFound = 40410,
+    /// The schema breaks the compatibility level; some versions of Confluent's say plain 409.
+    Incompatible = 40901,
+    /// The schema or one of its references is invalid.
+    InvalidSchema = 42201,
+    /// The version is neither a positive 31-bit number nor `latest`.
+    InvalidVersion = 42202,
+    /// No such compatibility level.
+    InvalidCompatibilityLevel = 42203,
+    /// No such mode.
+    InvalidMode = 42204,
+    /// The mode in force forbids it.
+    NotPermitted = 42205,
+    /// Another schema refers to what is to be deleted.
+    ReferenceExists = 42206,
+    /// An imported id differs from the one the schema already has.
+    IdDoesNotMatch = 42207,
+    /// The subject's name is not allowed.
+    InvalidSubject = 42208,
+    /// The store failed.
+    Store = 50001,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_three_digits_are_an_http_status() {
+        for code in ErrorCode::ALL {
+            let status = http_status(code.number());
+            assert!((400..=500).contains(&status), "{code:?} gives {status}");
+            assert!(code.number().to_string().starts_with(&status.to_string()));
+        }
+        assert_eq!(
+            http_status(409),
+            409,
+            "the older incompatibility code is its own status"
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! How a topic's keys and values find their subject: the three subject name strategies.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::vocabulary::UnknownWord;
+
+/// Which half of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+}
+
+impl Part {
+    /// `key` or `value`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Value => "value",
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The rule that names a subject, as serializers configure it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SubjectNameStrategy {
+    /// `<topic>-key` or `<topic>-value`.
+    #[default]
+    TopicName,
+    /// The record's full name.
+    RecordName,
+    /// `<topic>-<record's full name>`.
+    TopicRecordName,
+}
+
+impl SubjectNameStrategy {
+    /// The subject for one half of a topic's records, or `None` when the strategy needs the name of
+    /// a record and the schema is not a named type.
+    #[must_use]
+    pub fn subject(self, topic: &str, part: Part, record_name: Option<&str>) -> Option<String> {
+        match self {
+            Self::TopicName => Some(format!("{topic}-{part}")),
+            Self::RecordName => record_name.map(str::to_owned),
+            Self::TopicRecordName => record_name.map(|name| format!("{topic}-{name}")),
+        }
+    }
+
+    /// The short name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TopicName => "TopicNameStrategy",
+            Self::RecordName => "RecordNameStrategy",
+            Self::TopicRecordName => "TopicRecordNameStrategy",
+        }
+    }
+}
+
+impl fmt::Display for SubjectNameStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for SubjectNameStrategy {
+    type Err = UnknownWord;
+
+    /// Takes the short name, or Confluent's class name.
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        const PACKAGE: &str = "io.confluent.kafka.serializers.subject.";
+        let short = word.strip_prefix(PACKAGE).unwrap_or(word);
+        [Self::TopicName, Self::RecordName, Self::TopicRecordName]
+            .into_iter()
+            .find(|strategy| strategy.as_str() == short)
+            .ok_or_else(|| UnknownWord(word.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_strategy_names_its_subject() {
+        let table = [
+            ("TopicNameStrategy", Part::Key, None, Some("pay-key")),
+            (
+                "TopicNameStrategy",
+                Part::Value,
+                Some("n.Payment"),
+                Some("pay-value"),
+            ),
+            (
+                "RecordNameStrategy",
+                Part::Value,
+                Some("n.Payment"),
+                Some("n.Payment"),
+            ),
+            ("RecordNameStrategy", Part::Value, None, None),
+            (
+                "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy",
+                Part::Value,
+                Some("n.Payment"),
+                Some("pay-n.Payment"),
+            ),
+        ];
+        for (word, part, record, subject) in table {
+            let strategy: SubjectNameStrategy = word.parse().unwrap();
+            assert_eq!(
+                strategy.subject("pay", part, record).as_deref(),
+                subject,
+                "{word}"
+            );
+        }
+        assert!(
+            "com.example.MyStrategy"
+                .parse::<SubjectNameStrategy>()
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! The registry's decisions: values in, values out. Nothing here knows SQL, HTTP, tasks or clocks;
+//! whoever calls has read what the decision needs and writes what it says, in one transaction.
+
+pub(crate) mod compatibility;
+pub(crate) mod content;
+pub(crate) mod delete;
+pub(crate) mod draft;
+pub(crate) mod register;
+pub(crate) mod settings;
+pub(crate) mod subject;

@@ -1,0 +1,169 @@
+//! Everything the registry refuses, and the one place where a refusal becomes a REST code. The
+//! texts are Confluent Schema Registry's, to the letter: clients and people match on them.
+
+use avouch_registry_api::error::{ErrorBody, ErrorCode};
+use thiserror::Error;
+
+/// Why a request was not carried out.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// The subject has no version that the call may see.
+    #[error("Subject '{0}' not found.")]
+    SubjectNotFound(String),
+    /// The subject has no such version; -1 stands for the latest.
+    #[error("Version {0} not found.")]
+    VersionNotFound(i32),
+    /// The content is not registered under the subject.
+    #[error("Schema not found")]
+    SchemaNotFound,
+    /// Nothing is registered with the id.
+    #[error("Schema {0} not found")]
+    IdNotFound(i32),
+    /// All versions are soft-deleted already.
+    #[error(
+        "Subject '{0}' was soft deleted.Set permanent=true to delete permanently"
+    )]
+    SubjectSoftDeleted(String),
+    /// Some version is not soft-deleted yet.
+    #[error("Subject '{0}' was not deleted first before being permanently deleted")]
+    SubjectNotSoftDeleted(String),
+    /// The version is soft-deleted already.
+    #[error(
+        "Subject '{subject}' Version {version} was soft deleted.\
+         Set permanent=true to delete permanently"
+    )]
+    VersionSoftDeleted {
+        /// The subject.
+        subject: String,
+        /// The version as requested, -1 for the latest.
+        version: i32,
+    },
+    /// The version is not soft-deleted yet.
+    #[error(
+        "Subject '{subject}' Version {version} was not deleted first before being permanently \
+         deleted"
+    )]
+    VersionNotSoftDeleted {
+        /// The subject.
+        subject: String,
+        /// The version.
+        version: i32,
+    },
+    /// The subject has no configuration of its own.
+    #[error("Subject '{0}' does not have subject-level compatibility configured")]
+    SubjectConfigNotFound(String),
+    /// The subject has no mode of its own.
+    #[error("Subject '{0}' does not have subject-level mode configured")]
+    SubjectModeNotFound(String),
+    /// Nothing is associated with the resource.
+    #[error("Association for '{0}' not found.")]
+    AssociationNotFound(String),
+    /// The schema breaks the compatibility level in force.
+    #[error(
+        "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", \
+         details: [{}]",
+        details.join(", ")
+    )]
+    Incompatible {
+        /// The subject.
+        subject: String,
+        /// One finding each, then what was compared.
+        details: Vec<String>,
+        /// 40901, or 409 as older servers answered.
+        error_code: u32,
+    },
+    /// The schema, one of its references, or its place is invalid.
+    #[error("{0}")]
+    InvalidSchema(String),
+    /// Not a version.
+    #[error(
+        "The specified version '{0}' is not a valid version id. Allowed values are between \
+         [1, 2^31-1] and the string \"latest\""
+    )]
+    InvalidVersion(String),
+    /// Not a compatibility level.
+    #[error(
+        "Invalid compatibility level. Valid values are none, backward, forward, full, \
+         backward_transitive, forward_transitive, and full_transitive"
+    )]
+    InvalidCompatibilityLevel,
+    /// Not a mode that this registry has.
+    #[error("Invalid mode. Valid values are READWRITE, READONLY, IMPORT and FORWARD.")]
+    InvalidMode,
+    /// The mode in force forbids it.
+    #[error("{0}")]
+    NotPermitted(String),
+    /// Another schema refers to it.
+    #[error(
+        "One or more references exist to the schema \
+         {{magic=1,keytype=SCHEMA,subject={subject},version={version}}}."
+    )]
+    ReferenceExists {
+        /// The subject of what was to be deleted.
+        subject: String,
+        /// Its version.
+        version: i32,
+    },
+    /// The content already has another id under the subject.
+    #[error("The ID of an imported schema does not match the existing ID")]
+    IdDoesNotMatch,
+    /// A name no subject may have.
+    #[error("The specified subject '{0}' is not a valid.")]
+    InvalidSubject(String),
+    /// Asks for what this version does not do.
+    #[error("{0} is not supported")]
+    Unsupported(String),
+    /// The body is not JSON, or not of the expected shape.
+    #[error("{0}")]
+    BadRequest(String),
+    /// There is no body, or it is `null`.
+    #[error("The request body must not be null")]
+    BodyMissing,
+    /// The database failed, or holds what it cannot hold.
+    #[error("Error while accessing the registry's store: {0}")]
+    Store(String),
+    /// A task of ours died.
+    #[error("Internal Server Error")]
+    Internal,
+}
+
+impl RegistryError {
+    /// The REST answer: code and text.
+    #[must_use]
+    pub fn body(&self) -> ErrorBody {
+        let code = match self {
+            Self::SubjectNotFound(_) => ErrorCode::SubjectNotFound,
+            Self::VersionNotFound(_) => ErrorCode::VersionNotFound,
+            Self::SchemaNotFound | Self::IdNotFound(_) => ErrorCode::SchemaNotFound,
+            Self::SubjectSoftDeleted(_) => ErrorCode::SubjectSoftDeleted,
+            Self::SubjectNotSoftDeleted(_) => ErrorCode::SubjectNotSoftDeleted,
+            Self::VersionSoftDeleted { .. } => ErrorCode::VersionSoftDeleted,
+            Self::VersionNotSoftDeleted { .. } => ErrorCode::VersionNotSoftDeleted,
+            Self::SubjectConfigNotFound(_) => ErrorCode::SubjectConfigNotFound,
+            Self::SubjectModeNotFound(_) => ErrorCode::SubjectModeNotFound,
+            Self::AssociationNotFound(_) => ErrorCode::AssociationNotFound,
+            Self::Incompatible { error_code, .. } => {
+                return ErrorBody { error_code: *error_code, message: self.to_string() };
+            }
+            Self::InvalidSchema(_) => ErrorCode::InvalidSchema,
+            Self::InvalidVersion(_) => ErrorCode::InvalidVersion,
+            Self::InvalidCompatibilityLevel => ErrorCode::InvalidCompatibilityLevel,
+            Self::InvalidMode => ErrorCode::InvalidMode,
+            Self::NotPermitted(_) => ErrorCode::NotPermitted,
+            Self::ReferenceExists { .. } => ErrorCode::ReferenceExists,
+            Self::IdDoesNotMatch => ErrorCode::IdDoesNotMatch,
+            Self::InvalidSubject(_) => ErrorCode::InvalidSubject,
+            Self::Unsupported(_) | Self::BodyMissing => ErrorCode::Unprocessable,
+            Self::BadRequest(_) => ErrorCode::BadRequest,
+            Self::Store(_) => ErrorCode::Store,
+            Self::Internal => ErrorCode::Internal,
+        };
+        ErrorBody { error_code: code.number(), message: self.to_string() }
+    }
+}
+
+impl From<sqlx::Error> for RegistryError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.to_string())
+    }
+}

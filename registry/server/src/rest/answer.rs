@@ -1,0 +1,153 @@
+//! How answers look: content type, request id, and error bodies for everything that fails before or
+//! beside a handler.
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpResponse, HttpResponseBuilder, ResponseError};
+use avouch_registry_api::error::{ErrorBody, ErrorCode, http_status};
+use avouch_registry_api::rest;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::Registry;
+use crate::error::RegistryError;
+
+/// What a handler returns.
+pub(crate) type Answer = Result<HttpResponse, RegistryError>;
+
+/// The content types an answer can have, the preferred one first.
+const CONTENT_TYPES: [&str; 3] =
+    [rest::CONTENT_TYPE, "application/vnd.schemaregistry+json", "application/json"];
+
+/// A success with a JSON body.
+pub(crate) fn json<T: Serialize>(body: &T) -> HttpResponse {
+    HttpResponse::Ok().json(body)
+}
+
+/// A success with a schema's bare text.
+pub(crate) fn text(schema: String) -> HttpResponse {
+    HttpResponse::Ok().content_type(rest::CONTENT_TYPE).body(schema)
+}
+
+/// The body for a bare HTTP status.
+pub(crate) fn status_body(code: ErrorCode) -> HttpResponse {
+    let number = code.number();
+    let status = status_of(number);
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let message = format!("HTTP {number} {reason}");
+    HttpResponse::build(status).json(ErrorBody { error_code: number, message })
+}
+
+impl ResponseError for RegistryError {
+    fn status_code(&self) -> StatusCode {
+        status_of(self.body().error_code)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponseBuilder::new(self.status_code()).json(self.body())
+    }
+}
+
+/// Wraps every resource: counts the answer, gives it content type and request id, and an error body
+/// if whoever refused the request did not.
+pub(crate) async fn dress(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<BoxBody>>, Error> {
+    let asked = request.headers().clone();
+    let method = request.method().clone();
+    let route = request.match_pattern().unwrap_or_default();
+    let registry = request.app_data::<Data<Registry>>().cloned();
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    if response.status().is_client_error() && !is_json(response.headers()) {
+        let code = plain_code(response.status());
+        response = response.into_response(status_body(code));
+    }
+    if let Some(registry) = registry {
+        let status = response.status().as_u16();
+        registry.service.metrics.answered(&route, method.as_str(), status);
+    }
+    dress_answer(&asked, response.headers_mut());
+    Ok(response.map_into_left_body())
+}
+
+/// Sets the headers that every answer has.
+pub(crate) fn dress_answer(asked: &HeaderMap, answered: &mut HeaderMap) {
+    let request_id = HeaderName::from_static("x-request-id");
+    let id = asked.get(&request_id).cloned().or_else(new_request_id);
+    if let Some(id) = id {
+        answered.insert(request_id, id);
+    }
+    if answered.contains_key(CONTENT_TYPE) {
+        answered.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(asked)));
+    }
+}
+
+fn new_request_id() -> Option<HeaderValue> {
+    HeaderValue::from_str(&Uuid::new_v4().to_string()).ok()
+}
+
+/// The first of our content types that the client names; the registry's own if it names none.
+fn content_type(asked: &HeaderMap) -> &'static str {
+    let accepted: Vec<&str> = asked
+        .get_all(ACCEPT)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|range| range.split(';').next().unwrap_or_default().trim())
+        .collect();
+    if accepted.contains(&"*/*") {
+        return rest::CONTENT_TYPE;
+    }
+    CONTENT_TYPES.into_iter().find(|ours| accepted.contains(ours)).unwrap_or(rest::CONTENT_TYPE)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|content_type| content_type.contains("json"))
+}
+
+/// The code for a refusal by the framework itself.
+fn plain_code(status: StatusCode) -> ErrorCode {
+    match status {
+        StatusCode::NOT_FOUND => ErrorCode::RouteNotFound,
+        StatusCode::METHOD_NOT_ALLOWED => ErrorCode::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::BodyTooLarge,
+        _ => ErrorCode::BadRequest,
+    }
+}
+
+fn status_of(error_code: u32) -> StatusCode {
+    let status = StatusCode::from_u16(http_status(error_code));
+    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_content_type_is_the_most_specific_one_the_client_names() {
+        let table = [
+            (None, rest::CONTENT_TYPE),
+            (Some("*/*"), rest::CONTENT_TYPE),
+            (Some("application/json"), "application/json"),
+            (
+                Some("application/json, application/vnd.schemaregistry.v1+json;q=0.9"),
+                rest::CONTENT_TYPE,
+            ),
+            (Some("text/html, */*;q=0.8"), rest::CONTENT_TYPE),
+            (Some("text/html"), rest::CONTENT_TYPE),
+        ];
+        for (accept, expected) in table {
+            let mut asked = HeaderMap::new();
+            if let Some(accept) = accept {
+                asked.insert(ACCEPT, HeaderValue::from_static(accept));
+            }
+            assert_eq!(content_type(&asked), expected, "{accept:?}");
+        }
+    }
+}

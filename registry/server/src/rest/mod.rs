@@ -1,0 +1,53 @@
+//! The REST surface: thin handlers over the operations, one table of endpoints that both the router
+//! and the OpenAPI document are made from. Every answer, whatever happened, is JSON of the registry's
+//! content type and carries the request's id.
+
+mod answer;
+mod checks;
+mod endpoints;
+mod openapi;
+mod request;
+mod schemas;
+mod server;
+mod settings;
+mod subjects;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use avouch_registry_api::error::ErrorCode;
+
+use crate::Registry;
+use crate::rest::answer::{dress, dress_answer, status_body};
+use crate::rest::endpoints::{Endpoint, endpoints};
+
+/// Adds one resource a path, each with an answer for the methods it does not have.
+pub(crate) fn configure(registry: Registry, application: &mut ServiceConfig) {
+    let body_bytes = registry.service.config.body_bytes;
+    let registry = Data::new(registry);
+    let mut rest = endpoints();
+    while let Some(path) = rest.first().map(|endpoint| endpoint.path) {
+        let (here, others): (Vec<Endpoint>, _) =
+            rest.into_iter().partition(|endpoint| endpoint.path == path);
+        let resource = web::resource(path)
+            .app_data(registry.clone())
+            .app_data(PayloadConfig::new(body_bytes))
+            .default_service(web::to(method_not_allowed));
+        let resource =
+            here.into_iter().fold(resource, |resource, endpoint| resource.route(endpoint.route));
+        application.service(resource.wrap(from_fn(dress)));
+        rest = others;
+    }
+}
+
+/// The answer to every unknown route, whatever its method. Serializers probe routes that a registry
+/// may lack, and take it only from a 404 of this shape that there is nothing.
+pub async fn not_found(request: HttpRequest) -> HttpResponse {
+    let mut response = status_body(ErrorCode::RouteNotFound);
+    dress_answer(request.headers(), response.headers_mut());
+    response
+}
+
+async fn method_not_allowed() -> HttpResponse {
+    status_body(ErrorCode::MethodNotAllowed)
+}

@@ -1,0 +1,83 @@
+//! What requests bring: query parameters and bodies, read leniently where clients are sloppy.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::web::Query;
+use actix_web::{FromRequest, HttpRequest};
+use serde::de::DeserializeOwned;
+use std::convert::Infallible;
+
+use crate::decide::subject::{Subject, Visibility};
+use crate::error::RegistryError;
+use crate::store::Page;
+
+/// The query string. Unknown parameters are ignored, as Confluent's clients expect; of one given
+/// twice the first counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl Params {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        let given = self.0.iter().find(|(given, _)| given == name);
+        given.map(|(_, value)| value.as_str())
+    }
+
+    /// `true` in any case; everything else, and nothing, is false. Python clients send `True`.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// `offset` and `limit`; a limit below 1 is none.
+    pub(crate) fn page(&self) -> Page {
+        let number = |name| self.text(name).and_then(|value| value.parse::<i64>().ok());
+        Page {
+            offset: number("offset").unwrap_or(0).max(0),
+            limit: number("limit").filter(|&limit| limit > 0).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// `deleted` and `deletedOnly`.
+    pub(crate) fn visibility(&self) -> Visibility {
+        Visibility::of(self.flag("deleted"), self.flag("deletedOnly"))
+    }
+
+    /// `subject`, when it names one.
+    pub(crate) fn subject(&self) -> Result<Option<Subject>, RegistryError> {
+        let name = self.text("subject").filter(|name| !name.is_empty());
+        name.map(Subject::existing).transpose()
+    }
+
+    /// Refuses what would silently change the answer's text.
+    pub(crate) fn only_canonical(&self) -> Result<(), RegistryError> {
+        if self.flag("normalize") {
+            return Err(RegistryError::Unsupported("normalize=true".to_owned()));
+        }
+        if self.text("format") == Some("resolved") {
+            return Err(RegistryError::Unsupported("format=resolved".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl FromRequest for Params {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let parsed = Query::<Vec<(String, String)>>::from_query(request.query_string());
+        ready(Ok(parsed.map(|Query(pairs)| Self(pairs)).unwrap_or_default()))
+    }
+}
+
+/// Reads a JSON body.
+///
+/// # Errors
+/// Nothing or `null` is [`RegistryError::BodyMissing`]; what is no JSON of this shape is
+/// [`RegistryError::BadRequest`].
+pub(crate) fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RegistryError> {
+    if matches!(bytes.trim_ascii(), b"" | b"null") {
+        return Err(RegistryError::BodyMissing);
+    }
+    serde_json::from_slice(bytes).map_err(|error| RegistryError::BadRequest(error.to_string()))
+}

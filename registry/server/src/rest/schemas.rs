@@ -1,0 +1,56 @@
+//! `/schemas`: schemas by id, the listing, the types.
+
+use std::collections::BTreeSet;
+
+use actix_web::web::{Data, Path};
+use avouch_registry_api::vocabulary::SchemaType;
+
+use crate::Registry;
+use crate::rest::answer::{Answer, json, text};
+use crate::rest::request::Params;
+use crate::rest::subjects::prefix;
+use crate::service::Listing;
+
+pub(crate) async fn list(registry: Data<Registry>, params: Params) -> Answer {
+    let listing = Listing {
+        prefix: prefix(&params)?,
+        with_deleted: params.flag("deleted"),
+        latest_only: params.flag("latestOnly"),
+        page: params.page(),
+    };
+    Ok(json(&registry.service.schemas(listing).await?))
+}
+
+pub(crate) async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
+    params.only_canonical()?;
+    let subject = params.subject()?;
+    let schema =
+        registry.service.schema(id.into_inner(), subject.as_ref(), params.flag("fetchMaxId"));
+    Ok(json(&schema.await?))
+}
+
+pub(crate) async fn text_by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
+    params.only_canonical()?;
+    let schema = registry.service.schema(id.into_inner(), None, false);
+    Ok(text(schema.await?.schema))
+}
+
+pub(crate) async fn subjects(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
+    let subject = params.subject()?;
+    let holders =
+        registry.service.holders(id.into_inner(), subject.as_ref(), params.flag("deleted"));
+    let subjects: BTreeSet<String> =
+        holders.await?.into_iter().map(|holder| holder.subject).collect();
+    Ok(json(&params.page().of(subjects.into_iter().collect())))
+}
+
+pub(crate) async fn versions(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
+    let subject = params.subject()?;
+    let holders =
+        registry.service.holders(id.into_inner(), subject.as_ref(), params.flag("deleted"));
+    Ok(json(&params.page().of(holders.await?)))
+}
+
+pub(crate) async fn types() -> Answer {
+    Ok(json(&[SchemaType::Json, SchemaType::Protobuf, SchemaType::Avro]))
+}

@@ -1,0 +1,105 @@
+//! Compatibility, asked for by registration or on its own.
+
+use avouch_registry_api::rest::{ConfigBody, RegisterRequest};
+
+use crate::decide::compatibility::{Earlier, findings, relevant, versions_to_read};
+use crate::decide::content::Resolved;
+use crate::decide::draft::Draft;
+use crate::decide::subject::{Subject, VersionSpec};
+use crate::error::RegistryError;
+use crate::service::{Prepared, Service, compute};
+use crate::store::edges::{self, FollowError};
+use crate::store::versions::{self, Entry};
+use crate::store::Connection;
+
+impl Service {
+    /// Why the schema could not be registered under the subject, as far as earlier versions go.
+    pub(crate) async fn check_subject(
+        &self,
+        subject: &Subject,
+        request: RegisterRequest,
+    ) -> Result<Vec<String>, RegistryError> {
+        let draft = Draft::of(request)?;
+        let mut snapshot = self.store.read().await?;
+        let prepared = self.prepare(&mut snapshot, subject, draft).await?;
+        self.objections(&mut snapshot, subject, &prepared).await
+    }
+
+    /// Why the schema does not agree with one version, at the level in force. The latest version of
+    /// a subject that has none agrees with everything.
+    pub(crate) async fn check_version(
+        &self,
+        subject: &Subject,
+        spec: VersionSpec,
+        request: RegisterRequest,
+    ) -> Result<Vec<String>, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let Subject { context, name } = subject;
+        let entry = match spec {
+            VersionSpec::Latest => versions::newest(&mut snapshot, context, name, 1).await?.pop(),
+            VersionSpec::Number(number) => {
+                let entry = versions::entry(&mut snapshot, context, name, number).await?;
+                let live = entry.filter(|entry| !entry.row.deleted);
+                Some(live.ok_or(RegistryError::VersionNotFound(number))?)
+            }
+        };
+        let prepared = self.prepare(&mut snapshot, subject, Draft::of(request)?).await?;
+        let config = self.config_in_force(&mut snapshot, subject).await?;
+        let entries = entry.into_iter().collect();
+        self.compare(&mut snapshot, subject, &prepared, &config, entries).await
+    }
+
+    /// What a registration of the schema now would be refused for.
+    pub(super) async fn objections(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+        prepared: &Prepared,
+    ) -> Result<Vec<String>, RegistryError> {
+        let config = self.config_in_force(connection, subject).await?;
+        let limit = versions_to_read(&config);
+        let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        let Subject { context, name } = subject;
+        let entries = versions::newest(connection, context, name, limit).await?;
+        self.compare(connection, subject, prepared, &config, entries).await
+    }
+
+    async fn compare(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+        prepared: &Prepared,
+        config: &ConfigBody,
+        entries: Vec<Entry>,
+    ) -> Result<Vec<String>, RegistryError> {
+        let mut earlier = Vec::with_capacity(entries.len());
+        for entry in entries {
+            earlier.push(resolve(connection, subject, entry).await?);
+        }
+        let content = prepared.resolved.content.clone();
+        let earlier = relevant(config, &content, earlier);
+        let old_bytes = earlier.iter().map(|earlier| earlier.resolved.text_bytes());
+        let text_bytes = prepared.resolved.text_bytes() + old_bytes.sum::<usize>();
+        let level = config.compatibility_level;
+        let parsed = prepared.parsed.clone();
+        compute(text_bytes, move || findings(level, &parsed, &content, &earlier)).await
+    }
+}
+
+async fn resolve(
+    connection: &mut Connection,
+    subject: &Subject,
+    entry: Entry,
+) -> Result<Earlier, RegistryError> {
+    let references = &entry.content.references;
+    let dependencies = edges::dependencies(connection, &subject.context, references)
+        .await
+        .map_err(|error| match error {
+            FollowError::Store(error) => error.into(),
+            FollowError::Missing { .. } | FollowError::TooMany | FollowError::TooLarge => {
+                RegistryError::Store(error.to_string())
+            }
+        })?;
+    let resolved = Resolved { content: entry.content, dependencies };
+    Ok(Earlier { version: entry.row.version, resolved })
+}

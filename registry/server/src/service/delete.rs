@@ -1,0 +1,114 @@
+//! Soft and permanent deletes of versions and subjects.
+
+use crate::decide::delete::{
+    Depth, find_subject, find_version, permit_subject, permit_version,
+};
+use crate::decide::register::VersionRow;
+use crate::decide::settings::permit_change;
+use crate::decide::subject::{Subject, VersionSpec};
+use crate::error::RegistryError;
+use crate::service::Service;
+use crate::store::{Connection, edges, schemas, settings, versions};
+
+impl Service {
+    /// Deletes one version and returns its number.
+    pub(crate) async fn delete_version(
+        &self,
+        subject: &Subject,
+        spec: VersionSpec,
+        depth: Depth,
+    ) -> Result<i32, RegistryError> {
+        let mut transaction = self.store.write().await?;
+        let Subject { context, name } = subject;
+        let rows = versions::rows(&mut transaction, context, name).await?;
+        let row = find_version(name, spec, &rows, depth)?;
+        self.permit_delete(&mut transaction, subject).await?;
+        let with_deleted = depth == Depth::Permanent;
+        let version = row.version;
+        let referrers =
+            edges::referrers(&mut transaction, context, name, version, with_deleted).await?;
+        if !referrers.is_empty() {
+            return Err(RegistryError::ReferenceExists { subject: name.clone(), version });
+        }
+        permit_version(name, row, depth)?;
+        delete(&mut transaction, subject, &[row], depth).await?;
+        if depth == Depth::Permanent && rows.len() == 1 {
+            forget_settings(&mut transaction, subject).await?;
+        }
+        self.commit(transaction).await?;
+        Ok(version)
+    }
+
+    /// Deletes all versions of a subject and returns their numbers, ascending.
+    pub(crate) async fn delete_subject(
+        &self,
+        subject: &Subject,
+        depth: Depth,
+    ) -> Result<Vec<i32>, RegistryError> {
+        let mut transaction = self.store.write().await?;
+        let Subject { context, name } = subject;
+        let rows = versions::rows(&mut transaction, context, name).await?;
+        let doomed = find_subject(name, &rows, depth)?;
+        self.permit_delete(&mut transaction, subject).await?;
+        let with_deleted = depth == Depth::Permanent;
+        for row in &doomed {
+            let version = row.version;
+            let referred_to = edges::referred_to_from_elsewhere(
+                &mut transaction,
+                context,
+                name,
+                version,
+                with_deleted,
+            );
+            if referred_to.await? {
+                return Err(RegistryError::ReferenceExists { subject: name.clone(), version });
+            }
+        }
+        permit_subject(name, &doomed, depth)?;
+        delete(&mut transaction, subject, &doomed, depth).await?;
+        if depth == Depth::Permanent {
+            forget_settings(&mut transaction, subject).await?;
+        }
+        self.commit(transaction).await?;
+        Ok(doomed.iter().map(|row| row.version).collect())
+    }
+
+    async fn permit_delete(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+    ) -> Result<(), RegistryError> {
+        let mode = self.mode_in_force(connection, subject).await?;
+        permit_change(mode, Some(&subject.name))
+    }
+}
+
+/// Takes versions away, after everything that could refuse it.
+pub(super) async fn delete(
+    connection: &mut Connection,
+    subject: &Subject,
+    rows: &[VersionRow],
+    depth: Depth,
+) -> Result<(), RegistryError> {
+    let Subject { context, name } = subject;
+    for row in rows {
+        match depth {
+            Depth::Soft => versions::soft_delete(connection, context, name, row.version).await?,
+            Depth::Permanent => {
+                versions::remove(connection, context, name, row.version).await?;
+                schemas::remove_unused(connection, context, row.id).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A subject without versions keeps no settings.
+async fn forget_settings(
+    connection: &mut Connection,
+    subject: &Subject,
+) -> Result<(), RegistryError> {
+    settings::remove_config(connection, &subject.context, &subject.name).await?;
+    settings::remove_mode(connection, &subject.context, &subject.name).await?;
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! The registry's operations, one file a kind: read what a decision needs, decide, write what it
+//! says, in one transaction. Knows no HTTP. Invariant: the change sequence in memory never runs
+//! ahead of the store, and has caught up before an operation is answered.
+
+mod check;
+mod delete;
+mod read;
+mod register;
+mod settings;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use avouch_registry_api::rest::{SchemaBody, SchemaReference};
+use sqlx::{Sqlite, Transaction};
+
+use crate::config::RegistryConfig;
+use crate::decide::content::{Content, Parsed, Resolved};
+use crate::decide::draft::{Draft, invalid_schema};
+use crate::decide::subject::Subject;
+use crate::error::RegistryError;
+use crate::metrics::Metrics;
+use crate::store::edges::{self, FollowError};
+use crate::store::versions::{self, Entry};
+use crate::store::{Connection, Store};
+
+pub(crate) use self::register::Checks;
+
+/// Texts up to this size are parsed and compared where the request runs.
+const INLINE_BYTES: usize = 64 << 10;
+
+/// The registry behind its REST surface.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) store: Store,
+    pub(crate) config: RegistryConfig,
+    pub(crate) metrics: Metrics,
+    change_seq: AtomicU64,
+}
+
+/// A schema that was understood; its text is canonical.
+#[derive(Clone, Debug)]
+struct Prepared {
+    resolved: Resolved,
+    parsed: Parsed,
+}
+
+impl Service {
+    pub(crate) fn new(
+        store: Store,
+        config: RegistryConfig,
+        metrics: Metrics,
+        change_seq: u64,
+    ) -> Self {
+        Self { store, config, metrics, change_seq: AtomicU64::new(change_seq) }
+    }
+
+    /// Grows with every committed change.
+    pub(crate) fn change_seq(&self) -> u64 {
+        self.change_seq.load(Ordering::Acquire)
+    }
+
+    async fn commit(&self, transaction: Transaction<'static, Sqlite>) -> Result<(), RegistryError> {
+        let seq = Store::commit(transaction).await?;
+        self.change_seq.fetch_max(seq, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Resolves the draft's references, parses it and makes its text canonical.
+    async fn prepare(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+        draft: Draft,
+    ) -> Result<Prepared, RegistryError> {
+        let pinned = pin_references(connection, subject, &draft.references).await;
+        let requested = draft.references.clone();
+        let drafted = draft.content(requested)?;
+        let describe = |reason: &str| invalid_schema(&subject.name, &drafted, reason);
+        let references = pinned.map_err(|error| refused(error, describe))?;
+        let dependencies = edges::dependencies(connection, &subject.context, &references)
+            .await
+            .map_err(|error| refused(error, describe))?;
+        let content = Content { references, ..drafted.clone() };
+        let resolved = Resolved { content, dependencies };
+        let parsed = compute(resolved.text_bytes(), move || understand(resolved)).await?;
+        parsed.map_err(|reason| describe(&reason))
+    }
+}
+
+fn understand(mut resolved: Resolved) -> Result<Prepared, String> {
+    let parsed = resolved.parse()?;
+    match &parsed {
+        Parsed::Avro(schema) => resolved.content.text = schema.canonical_text(),
+        Parsed::Text => {}
+    }
+    Ok(Prepared { resolved, parsed })
+}
+
+/// Puts the latest version where a reference asks for it. A new schema may refer to live versions
+/// only.
+async fn pin_references(
+    connection: &mut Connection,
+    subject: &Subject,
+    references: &[SchemaReference],
+) -> Result<Vec<SchemaReference>, FollowError> {
+    let mut pinned = Vec::with_capacity(references.len());
+    for reference in references {
+        let rows = versions::rows(connection, &subject.context, &reference.subject).await?;
+        let mut live = rows.iter().rev().filter(|row| !row.deleted);
+        let target = match reference.version {
+            -1 => live.next(),
+            version => live.find(|row| row.version == version),
+        };
+        let missing = || FollowError::Missing {
+            subject: reference.subject.clone(),
+            version: reference.version,
+        };
+        let version = target.ok_or_else(missing)?.version;
+        pinned.push(SchemaReference { version, ..reference.clone() });
+    }
+    Ok(pinned)
+}
+
+fn refused(error: FollowError, describe: impl Fn(&str) -> RegistryError) -> RegistryError {
+    match error {
+        FollowError::Store(error) => error.into(),
+        FollowError::Missing { .. } | FollowError::TooMany | FollowError::TooLarge => {
+            describe(&error.to_string())
+        }
+    }
+}
+
+/// Runs work over `text_bytes` of schema text: here when it is short, else on a blocking thread, so
+/// that no other request waits for it.
+async fn compute<T: Send + 'static>(
+    text_bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, RegistryError> {
+    if text_bytes <= INLINE_BYTES {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|_panicked| RegistryError::Internal)
+}
+
+/// A version with everything about it, as an answer.
+fn body_of(entry: Entry) -> SchemaBody {
+    SchemaBody {
+        subject: Some(entry.subject),
+        version: Some(entry.row.version),
+        id: Some(entry.row.id),
+        ts: Some(entry.created_at_ms),
+        deleted: Some(entry.row.deleted),
+        ..content_body(entry.content)
+    }
+}
+
+/// A content alone, as an answer.
+fn content_body(content: Content) -> SchemaBody {
+    SchemaBody {
+        guid: Some(content.guid().to_string()),
+        schema_type: Some(content.schema_type),
+        references: content.references,
+        metadata: content.metadata,
+        rule_set: content.rule_set,
+        schema: content.text,
+        ..SchemaBody::default()
+    }
+}

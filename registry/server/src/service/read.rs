@@ -1,0 +1,172 @@
+//! What can be read: subjects, versions, schemas by id. Each answer is one snapshot.
+
+use avouch_registry_api::rest::{SchemaBody, SubjectVersionBody};
+
+use crate::decide::register::VersionRow;
+use crate::decide::subject::{DEFAULT_CONTEXT, Subject, VersionSpec, Visibility};
+use crate::error::RegistryError;
+use crate::service::{Service, body_of, content_body};
+use crate::store::{Connection, Page, counters, edges, schemas, versions};
+
+/// Schemas in one answer of the listing, whatever the request asks for.
+const MAX_LISTED: i64 = 1_000;
+
+/// What `GET /schemas` selects.
+#[derive(Clone, Debug)]
+pub(crate) struct Listing {
+    pub(crate) prefix: String,
+    pub(crate) with_deleted: bool,
+    pub(crate) latest_only: bool,
+    pub(crate) page: Page,
+}
+
+impl Service {
+    pub(crate) async fn subjects(
+        &self,
+        prefix: &str,
+        visibility: Visibility,
+        page: Page,
+    ) -> Result<Vec<String>, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let subjects =
+            versions::subjects(&mut snapshot, DEFAULT_CONTEXT, prefix, visibility, page).await?;
+        Ok(subjects)
+    }
+
+    /// All versions of a subject that the call may see, ascending.
+    pub(crate) async fn versions(
+        &self,
+        subject: &Subject,
+        visibility: Visibility,
+    ) -> Result<Vec<VersionRow>, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let mut rows = versions::rows(&mut snapshot, &subject.context, &subject.name).await?;
+        rows.retain(|row| visibility.shows(row.deleted));
+        if rows.is_empty() {
+            return Err(RegistryError::SubjectNotFound(subject.name.clone()));
+        }
+        Ok(rows)
+    }
+
+    pub(crate) async fn version(
+        &self,
+        subject: &Subject,
+        spec: VersionSpec,
+        with_deleted: bool,
+    ) -> Result<SchemaBody, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let row = find(&mut snapshot, subject, spec, with_deleted).await?;
+        let Subject { context, name } = subject;
+        let entry = versions::entry(&mut snapshot, context, name, row.version).await?;
+        entry.map(body_of).ok_or(RegistryError::VersionNotFound(row.version))
+    }
+
+    /// Ids of the schemas that refer to a version, ascending.
+    pub(crate) async fn referrers(
+        &self,
+        subject: &Subject,
+        spec: VersionSpec,
+        with_deleted: bool,
+    ) -> Result<Vec<i32>, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let row = find(&mut snapshot, subject, spec, true).await?;
+        let Subject { context, name } = subject;
+        let referrers =
+            edges::referrers(&mut snapshot, context, name, row.version, with_deleted).await?;
+        Ok(referrers)
+    }
+
+    pub(crate) async fn schemas(
+        &self,
+        listing: Listing,
+    ) -> Result<Vec<SchemaBody>, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let Listing { prefix, with_deleted, latest_only, page } = listing;
+        let page = Page { limit: page.limit.min(MAX_LISTED), ..page };
+        let entries = versions::list(
+            &mut snapshot,
+            DEFAULT_CONTEXT,
+            &prefix,
+            with_deleted,
+            latest_only,
+            page,
+        );
+        Ok(entries.await?.into_iter().map(body_of).collect())
+    }
+
+    /// What an id stands for. Subject and version are told when the request named a subject that
+    /// holds the id; one that does not is as good as none.
+    pub(crate) async fn schema(
+        &self,
+        id: i32,
+        subject: Option<&Subject>,
+        with_max_id: bool,
+    ) -> Result<SchemaBody, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let content = schemas::content(&mut snapshot, DEFAULT_CONTEXT, id).await?;
+        let content = content.ok_or(RegistryError::IdNotFound(id))?;
+        let holders = versions::holders(&mut snapshot, DEFAULT_CONTEXT, id).await?;
+        let named = subject.and_then(|subject| {
+            holders.iter().rfind(|(holder, ..)| *holder == subject.name)
+        });
+        let first_live = || holders.iter().find(|(_, row, _)| !row.deleted);
+        let shown = named.or_else(first_live).or(holders.first());
+        let max_id = if with_max_id {
+            Some(counters::highest_id(&mut snapshot, DEFAULT_CONTEXT).await?)
+        } else {
+            None
+        };
+        Ok(SchemaBody {
+            subject: named.map(|(subject, ..)| subject.clone()),
+            version: named.map(|(_, row, _)| row.version),
+            max_id,
+            ts: shown.map(|&(_, _, created_at_ms)| created_at_ms),
+            deleted: shown.map(|(_, row, _)| row.deleted),
+            ..content_body(content)
+        })
+    }
+
+    /// Where an id is registered, by subject and version.
+    pub(crate) async fn holders(
+        &self,
+        id: i32,
+        subject: Option<&Subject>,
+        with_deleted: bool,
+    ) -> Result<Vec<SubjectVersionBody>, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let holders = versions::holders(&mut snapshot, DEFAULT_CONTEXT, id).await?;
+        if holders.is_empty() {
+            return Err(RegistryError::SchemaNotFound);
+        }
+        let places = holders
+            .into_iter()
+            .filter(|(_, row, _)| with_deleted || !row.deleted)
+            .filter(|(holder, ..)| subject.is_none_or(|subject| *holder == subject.name))
+            .map(|(subject, row, _)| SubjectVersionBody { subject, version: row.version });
+        Ok(places.collect())
+    }
+}
+
+/// The row a request means. `Latest` is the highest live one even when deleted ones are included.
+async fn find(
+    connection: &mut Connection,
+    subject: &Subject,
+    spec: VersionSpec,
+    with_deleted: bool,
+) -> Result<VersionRow, RegistryError> {
+    let rows = versions::rows(connection, &subject.context, &subject.name).await?;
+    let visible = |row: &&VersionRow| with_deleted || !row.deleted;
+    let found = match spec {
+        VersionSpec::Latest => rows.iter().rfind(|row| !row.deleted),
+        VersionSpec::Number(number) => {
+            rows.iter().filter(visible).find(|row| row.version == number)
+        }
+    };
+    found.copied().ok_or_else(|| {
+        if rows.iter().any(|row| visible(&row)) {
+            RegistryError::VersionNotFound(spec.number())
+        } else {
+            RegistryError::SubjectNotFound(subject.name.clone())
+        }
+    })
+}

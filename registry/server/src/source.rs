@@ -1,0 +1,107 @@
+//! The registry as a broker in the same process asks it: straight from the store, remembering each
+//! answer for as long as nothing changes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
+use futures_util::future::BoxFuture;
+
+use crate::decide::subject::{DEFAULT_CONTEXT, Subject};
+use crate::error::RegistryError;
+use crate::service::Service;
+use crate::store::{edges, schemas, versions};
+
+/// Schemas remembered at once; at this many, all are forgotten.
+const MAX_REMEMBERED: usize = 10_000;
+
+/// A [`SchemaSource`] over the store.
+#[derive(Debug)]
+pub(crate) struct StoreSource {
+    service: Arc<Service>,
+    /// Each answer with the change sequence before it was read: it holds while that stands.
+    remembered: RwLock<HashMap<i32, (u64, RegisteredSchema)>>,
+}
+
+impl StoreSource {
+    pub(crate) fn new(service: Arc<Service>) -> Self {
+        Self { service, remembered: RwLock::default() }
+    }
+
+    async fn look_up(&self, id: i32) -> Result<Option<RegisteredSchema>, SourceError> {
+        let seq = self.service.change_seq();
+        if let Some(schema) = self.remembered(id, seq) {
+            return Ok(Some(schema));
+        }
+        let schema = self.read(id).await.map_err(|error| failure(&error))?;
+        if let Some(schema) = &schema {
+            self.remember(seq, schema.clone());
+        }
+        Ok(schema)
+    }
+
+    fn remembered(&self, id: i32, seq: u64) -> Option<RegisteredSchema> {
+        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
+        let (read_at, schema) = remembered.get(&id)?;
+        (*read_at == seq).then(|| schema.clone())
+    }
+
+    fn remember(&self, seq: u64, schema: RegisteredSchema) {
+        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= MAX_REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(schema.id, (seq, schema));
+    }
+
+    async fn read(&self, id: i32) -> Result<Option<RegisteredSchema>, RegistryError> {
+        let mut snapshot = self.service.store.read().await?;
+        let Some(content) = schemas::content(&mut snapshot, DEFAULT_CONTEXT, id).await? else {
+            return Ok(None);
+        };
+        let holders = versions::holders(&mut snapshot, DEFAULT_CONTEXT, id).await?;
+        let references =
+            edges::dependencies(&mut snapshot, DEFAULT_CONTEXT, &content.references)
+                .await
+                .map_err(|error| RegistryError::Store(error.to_string()))?;
+        let versions = holders.into_iter().map(|(subject, row, _)| SubjectVersion {
+            subject,
+            version: row.version,
+            deleted: row.deleted,
+        });
+        Ok(Some(RegisteredSchema {
+            id,
+            schema_type: content.schema_type.to_string(),
+            text: content.text,
+            references,
+            versions: versions.collect(),
+        }))
+    }
+
+    async fn has_subject(&self, subject: &str) -> Result<bool, RegistryError> {
+        let Ok(subject) = Subject::existing(subject) else {
+            return Ok(false);
+        };
+        let mut snapshot = self.service.store.read().await?;
+        let rows = versions::rows(&mut snapshot, &subject.context, &subject.name).await?;
+        Ok(rows.iter().any(|row| !row.deleted))
+    }
+}
+
+impl SchemaSource for StoreSource {
+    fn schema(&self, id: i32) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
+        Box::pin(self.look_up(id))
+    }
+
+    fn subject_exists<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<bool, SourceError>> {
+        Box::pin(async move { self.has_subject(subject).await.map_err(|error| failure(&error)) })
+    }
+
+    fn change_seq(&self) -> u64 {
+        self.service.change_seq()
+    }
+}
+
+fn failure(error: &RegistryError) -> SourceError {
+    SourceError { reason: error.to_string() }
+}

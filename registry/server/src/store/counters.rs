@@ -1,0 +1,67 @@
+//! Table `counters`: high-water marks that survive whatever is deleted. Ids come from here and from
+//! nowhere else, so none is ever given out twice.
+
+use crate::store::Connection;
+
+const CHANGES: &str = "changes";
+
+/// The next id of the context, taken.
+pub(crate) async fn next_id(
+    connection: &mut Connection,
+    context: &str,
+) -> Result<i32, sqlx::Error> {
+    let id = increment(connection, &ids(context)).await?;
+    i32::try_from(id).map_err(|_full| sqlx::Error::Protocol("schema ids are exhausted".to_owned()))
+}
+
+/// Makes sure that no id up to this one is given out; for imported ids.
+pub(crate) async fn raise_ids(
+    connection: &mut Connection,
+    context: &str,
+    id: i32,
+) -> Result<(), sqlx::Error> {
+    let statement = "INSERT INTO counters (name, value) VALUES ($1, $2) \
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value \
+         WHERE counters.value < excluded.value";
+    sqlx::query(statement)
+        .bind(ids(context))
+        .bind(i64::from(id))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The highest id ever given out in the context; 0 before the first.
+pub(crate) async fn highest_id(
+    connection: &mut Connection,
+    context: &str,
+) -> Result<i32, sqlx::Error> {
+    let id = current(connection, &ids(context)).await?;
+    Ok(i32::try_from(id).unwrap_or(i32::MAX))
+}
+
+/// The next change sequence, taken.
+pub(crate) async fn next_change(connection: &mut Connection) -> Result<u64, sqlx::Error> {
+    increment(connection, CHANGES).await.map(i64::unsigned_abs)
+}
+
+/// The change sequence that was last taken; 0 before the first.
+pub(crate) async fn last_change(connection: &mut Connection) -> Result<u64, sqlx::Error> {
+    current(connection, CHANGES).await.map(i64::unsigned_abs)
+}
+
+fn ids(context: &str) -> String {
+    format!("ids:{context}")
+}
+
+async fn increment(connection: &mut Connection, name: &str) -> Result<i64, sqlx::Error> {
+    let statement = "INSERT INTO counters (name, value) VALUES ($1, 1) \
+         ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value";
+    sqlx::query_scalar(statement).bind(name).fetch_one(connection).await
+}
+
+async fn current(connection: &mut Connection, name: &str) -> Result<i64, sqlx::Error> {
+    let statement = "SELECT value FROM counters WHERE name = $1";
+    let value = sqlx::query_scalar(statement).bind(name).fetch_optional(connection).await?;
+    Ok(value.unwrap_or(0))
+}

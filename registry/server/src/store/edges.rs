@@ -1,0 +1,132 @@
+//! Table `edges`: which schema refers to which subject version.
+
+use std::collections::BTreeSet;
+
+use avouch_registry_api::rest::SchemaReference;
+use thiserror::Error;
+
+use crate::store::{Connection, versions};
+
+/// Schemas that one schema may need, transitively.
+const MAX_DEPENDENCIES: usize = 1_000;
+/// Their texts together.
+const MAX_DEPENDENCY_BYTES: usize = 4 << 20;
+
+/// Why references could not be followed.
+#[derive(Debug, Error)]
+pub(crate) enum FollowError {
+    #[error("No schema reference found for subject \"{subject}\" and version {version}")]
+    Missing { subject: String, version: i32 },
+    #[error("references lead to more than {MAX_DEPENDENCIES} schemas")]
+    TooMany,
+    #[error("references lead to more than {MAX_DEPENDENCY_BYTES} bytes of schemas")]
+    TooLarge,
+    #[error(transparent)]
+    Store(#[from] sqlx::Error),
+}
+
+/// The texts that the references need, transitively, dependencies first, each once. Soft-deleted
+/// versions still count: what was registered over them must stay readable.
+pub(crate) async fn dependencies(
+    connection: &mut Connection,
+    context: &str,
+    references: &[SchemaReference],
+) -> Result<Vec<String>, FollowError> {
+    enum Step {
+        Read(SchemaReference),
+        Emit(String),
+    }
+    let mut texts = Vec::new();
+    let mut bytes = 0_usize;
+    let mut seen = BTreeSet::new();
+    let mut stack: Vec<Step> = references.iter().rev().cloned().map(Step::Read).collect();
+    while let Some(step) = stack.pop() {
+        let SchemaReference { subject, version, .. } = match step {
+            Step::Emit(text) => {
+                texts.push(text);
+                continue;
+            }
+            Step::Read(reference) => reference,
+        };
+        if !seen.insert((subject.clone(), version)) {
+            continue;
+        }
+        if seen.len() > MAX_DEPENDENCIES {
+            return Err(FollowError::TooMany);
+        }
+        let entry = versions::entry(&mut *connection, context, &subject, version).await?;
+        let content = entry.ok_or(FollowError::Missing { subject, version })?.content;
+        bytes = bytes.saturating_add(content.text.len());
+        if bytes > MAX_DEPENDENCY_BYTES {
+            return Err(FollowError::TooLarge);
+        }
+        stack.push(Step::Emit(content.text));
+        stack.extend(content.references.into_iter().rev().map(Step::Read));
+    }
+    Ok(texts)
+}
+
+/// Notes what a new id refers to.
+pub(crate) async fn insert(
+    connection: &mut Connection,
+    context: &str,
+    id: i32,
+    references: &[SchemaReference],
+) -> Result<(), sqlx::Error> {
+    let statement = "INSERT INTO edges (context, id, subject, version) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT DO NOTHING";
+    for reference in references {
+        sqlx::query(statement)
+            .bind(context)
+            .bind(id)
+            .bind(&reference.subject)
+            .bind(reference.version)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Ids of the schemas that refer to a subject version, ascending. Unless `with_deleted`, an id counts
+/// only while a version that is not soft-deleted holds it.
+pub(crate) async fn referrers(
+    connection: &mut Connection,
+    context: &str,
+    subject: &str,
+    version: i32,
+    with_deleted: bool,
+) -> Result<Vec<i32>, sqlx::Error> {
+    let statement = "SELECT DISTINCT e.id FROM edges e \
+         JOIN versions v ON v.context = e.context AND v.id = e.id \
+         WHERE e.context = $1 AND e.subject = $2 AND e.version = $3 AND ($4 OR NOT v.deleted) \
+         ORDER BY e.id";
+    sqlx::query_scalar(statement)
+        .bind(context)
+        .bind(subject)
+        .bind(version)
+        .bind(with_deleted)
+        .fetch_all(connection)
+        .await
+}
+
+/// Whether a subject other than `subject` itself holds a schema that refers to one of its versions.
+pub(crate) async fn referred_to_from_elsewhere(
+    connection: &mut Connection,
+    context: &str,
+    subject: &str,
+    version: i32,
+    with_deleted: bool,
+) -> Result<bool, sqlx::Error> {
+    let statement = "SELECT COUNT(*) FROM edges e \
+         JOIN versions v ON v.context = e.context AND v.id = e.id \
+         WHERE e.context = $1 AND e.subject = $2 AND e.version = $3 AND v.subject <> $2 \
+         AND ($4 OR NOT v.deleted)";
+    let count: i64 = sqlx::query_scalar(statement)
+        .bind(context)
+        .bind(subject)
+        .bind(version)
+        .bind(with_deleted)
+        .fetch_one(connection)
+        .await?;
+    Ok(count > 0)
+}

@@ -1,0 +1,44 @@
+//! The OpenAPI document against the running router.
+
+use reqwest::Method;
+
+use crate::server::TestServer;
+
+/// Every documented operation is routed; a path without one of the four methods says 405.
+#[tokio::test]
+async fn the_document_and_the_router_know_the_same_routes() {
+    let server = TestServer::start().await;
+    let document = server.get("/openapi.json").await;
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
+    let mut operations = 0;
+    for (path, documented) in document["paths"].as_object().unwrap() {
+        let path = path.replace("{id}", "1").replace("{version}", "1");
+        let path: String = path.replace(['{', '}'], "");
+        for method in &methods {
+            let (status, answer) = server.call(method.clone(), &path, None).await;
+            let name = method.as_str().to_ascii_lowercase();
+            let routed = status != 405 && answer["message"] != "HTTP 404 Not Found";
+            assert_eq!(routed, documented.get(&name).is_some(), "{method} {path}: {answer}");
+            operations += usize::from(routed);
+        }
+    }
+    assert!(operations > 30, "{operations}");
+}
+
+/// Answers that came up are among the documented ones.
+#[tokio::test]
+async fn refusals_are_documented() {
+    let server = TestServer::start().await;
+    let document = server.get("/openapi.json").await;
+    for (path, documented) in document["paths"].as_object().unwrap() {
+        let concrete = path.replace("{id}", "1").replace("{version}", "0").replace(['{', '}'], "");
+        for (name, operation) in documented.as_object().unwrap() {
+            let method = Method::from_bytes(name.to_ascii_uppercase().as_bytes()).unwrap();
+            let (status, answer) = server.call(method, &concrete, None).await;
+            let description = &operation["responses"][status.to_string()]["description"];
+            let code = answer["error_code"].to_string();
+            let told = status == 200 || description.as_str().is_some_and(|all| all.contains(&code));
+            assert!(told, "{name} {path}: {status} {answer} not in {description}");
+        }
+    }
+}

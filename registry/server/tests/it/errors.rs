@@ -1,0 +1,176 @@
+//! Error bodies on every route, known or not, and the headers of every answer.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::server::TestServer;
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+
+#[tokio::test]
+async fn unknown_routes_answer_as_clients_expect_whatever_the_method() {
+    let server = TestServer::start().await;
+    let expected = json!({ "error_code": 404, "message": "HTTP 404 Not Found" });
+    let methods = [GET, POST, PUT, Method::DELETE, Method::PATCH, Method::OPTIONS];
+    for method in methods {
+        for path in ["/nothing", "/associations", "/associations:batchGet", "/dek-registry/v1/keks"] {
+            let answer = server.call(method.clone(), path, None).await;
+            assert_eq!(answer, (404, expected.clone()), "{method} {path}");
+        }
+    }
+    for path in ["/schemas/ids/abc", "/schemas/ids/99999999999", "/subjects/a/b/c"] {
+        assert_eq!(server.call(GET, path, None).await, (404, expected.clone()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn probes_for_associations_find_nothing_in_a_way_clients_understand() {
+    let server = TestServer::start().await;
+    let paths = [
+        "/associations/subjects/s",
+        "/associations/resources/default/topic?resourceType=topic",
+        "/associations/resources/some-id",
+    ];
+    for path in paths {
+        let (code, message) = server.refused(GET, path, None).await;
+        assert_eq!(code, 40410, "{path}");
+        assert!(message.starts_with("Association for '") && message.ends_with("' not found."));
+    }
+}
+
+#[tokio::test]
+async fn known_routes_refuse_other_methods() {
+    let server = TestServer::start().await;
+    let expected = json!({ "error_code": 405, "message": "HTTP 405 Method Not Allowed" });
+    for (method, path) in [(PUT, "/subjects"), (POST, "/config"), (Method::PATCH, "/mode/s")] {
+        let answer = server.call(method.clone(), path, None).await;
+        assert_eq!(answer, (405, expected.clone()), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_missing_broken_or_huge_are_told_apart() {
+    let server = TestServer::start_with(|config| config.body_bytes = 1_000).await;
+    let huge = format!(r#"{{"schema":"{}"}}"#, "x".repeat(1_000));
+    let routes = [
+        (POST, "/subjects/s/versions"),
+        (POST, "/subjects/s"),
+        (POST, "/compatibility/subjects/s/versions/latest"),
+        (PUT, "/config"),
+        (PUT, "/mode/s"),
+    ];
+    let bodies =
+        [("", 422), ("null", 422), ("{\"schema\":", 400), ("[]", 400), (huge.as_str(), 413)];
+    for (method, path) in routes {
+        for (body, expected) in bodies {
+            let answer = server.send(method.clone(), path, Some(body.to_owned())).await;
+            let status = answer.status().as_u16();
+            let answer: serde_json::Value = answer.json().await.unwrap();
+            assert_eq!(u64::from(status), expected, "{path} {body:.20}: {answer}");
+            assert_eq!(answer["error_code"], expected, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_has_its_code() {
+    let server = TestServer::start().await;
+    server.register("s", "\"int\"").await;
+    let schema = |text: &str| Some(json!({ "schema": text }));
+    let table = [
+        (GET, "/subjects/none/versions", None, 40401, "Subject 'none' not found."),
+        (GET, "/subjects/none/versions/1", None, 40401, "Subject 'none' not found."),
+        (GET, "/subjects/s/versions/2", None, 40402, "Version 2 not found."),
+        (GET, "/subjects/s/versions/2/schema", None, 40402, "Version 2 not found."),
+        (GET, "/subjects/s/versions/2/referencedby", None, 40402, "Version 2 not found."),
+        (GET, "/schemas/ids/99", None, 40403, "Schema 99 not found"),
+        (GET, "/schemas/ids/99/schema", None, 40403, "Schema 99 not found"),
+        (GET, "/schemas/ids/99/subjects", None, 40403, "Schema not found"),
+        (GET, "/schemas/ids/99/versions", None, 40403, "Schema not found"),
+        (POST, "/subjects/none", schema("\"int\""), 40401, "Subject 'none' not found."),
+        (POST, "/subjects/s", schema("\"long\""), 40403, "Schema not found"),
+        (POST, "/subjects/s/versions", Some(json!({})), 409, ""),
+        (POST, "/subjects/new/versions", Some(json!({})), 42201, "Empty schema"),
+        (POST, "/subjects/__GLOBAL/versions", schema("\"int\""), 42208, ""),
+        (POST, "/subjects/a%0Ab/versions", schema("\"int\""), 42208, ""),
+        (PUT, "/config/__EMPTY", Some(json!({ "compatibility": "NONE" })), 42208, ""),
+        (PUT, "/config", Some(json!({ "compatibility": "SOME" })), 42203, ""),
+        (PUT, "/config", Some(json!({ "alias": "other" })), 422, ""),
+        (GET, "/subjects/:.other:s/versions", None, 422, ""),
+        (POST, "/subjects/s/versions?normalize=True", schema("\"int\""), 422, ""),
+        (
+            GET,
+            "/subjects/s/versions/0",
+            None,
+            42202,
+            "The specified version '0' is not a valid version id. Allowed values are between \
+             [1, 2^31-1] and the string \"latest\"",
+        ),
+    ];
+    for (method, path, body, code, message) in table {
+        if code == 409 {
+            // A registration without a schema repeats the latest one.
+            assert_eq!(server.ok(method, path, body).await["version"], 1);
+            continue;
+        }
+        let refused = server.refused(method, path, body).await;
+        assert_eq!(refused.0, code, "{path}: {}", refused.1);
+        assert!(message.is_empty() || refused.1 == message, "{path}: {}", refused.1);
+    }
+}
+
+#[tokio::test]
+async fn invalid_schemas_carry_the_parsers_words() {
+    let server = TestServer::start().await;
+    let texts = [
+        "",
+        "nonsense",
+        r#"{"type":"record","name":"R"}"#,
+        r#"{"type":"record","name":"R-x","fields":[]}"#,
+        r#"["int","int"]"#,
+        r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"x"}]}"#,
+        r#""unknown.Type""#,
+    ];
+    for text in texts {
+        let body = Some(json!({ "schema": text }));
+        let (code, message) = server.refused(POST, "/subjects/s/versions", body).await;
+        assert_eq!(code, 42201, "{text}: {message}");
+        let told = message == "Empty schema"
+            || (message.starts_with("Invalid schema {subject=s,version=0,id=-1,guid=")
+                && message.contains(" of type AVRO, details: "));
+        assert!(told, "{text}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_request_id_and_content_type() {
+    let server = TestServer::start().await;
+    let http = reqwest::Client::new();
+    for path in ["/subjects", "/schemas/ids/99", "/nothing", "/schemas/ids/abc", "/"] {
+        let url = format!("{}{path}", server.url);
+        let asked = http.get(&url).header("X-Request-ID", "abc-1").send().await.unwrap();
+        assert_eq!(asked.headers()["x-request-id"], "abc-1", "{path}");
+        let content_type = &asked.headers()["content-type"];
+        assert_eq!(content_type, "application/vnd.schemaregistry.v1+json", "{path}");
+
+        let other = http.get(&url).header("Accept", "application/json").send().await.unwrap();
+        assert_eq!(other.headers()["content-type"], "application/json", "{path}");
+        let id = other.headers()["x-request-id"].to_str().unwrap();
+        assert_eq!(id.len(), 36, "{path}: a fresh id, {id}");
+    }
+}
+
+#[tokio::test]
+async fn the_registry_says_who_it_is() {
+    let server = TestServer::start_with(|config| config.cluster_id = "c1".to_owned()).await;
+    assert_eq!(server.get("/").await, json!({}));
+    assert_eq!(server.ok(POST, "/", None).await, json!({}));
+    assert_eq!(server.get("/contexts").await, json!(["."]));
+    let id = server.get("/v1/metadata/id").await;
+    assert_eq!(id["scope"]["clusters"]["kafka-cluster"], "c1");
+    assert_eq!(id["scope"]["path"], json!([]));
+    let version = server.get("/v1/metadata/version").await;
+    assert!(version["version"].is_string() && version["commitId"].is_string());
+}

@@ -1,0 +1,13 @@
+//! The registry as its clients meet it: the true application on a port of its own, over a database
+//! in a directory that vanishes, driven by HTTP alone.
+
+mod compatibility;
+mod concurrency;
+mod deletes;
+mod document;
+mod errors;
+mod identity;
+mod references;
+mod remote;
+mod server;
+mod settings;
