@@ -1,0 +1,291 @@
+use super::*;
+use crate::contract::fake::{FakeRegistry, tokio_clock};
+
+const TEXT: &str = r#"{"type": "string"}"#;
+
+fn schemas(registry: &Arc<FakeRegistry>) -> Schemas {
+    schemas_with(registry, CacheConfig::default())
+}
+
+fn schemas_with(registry: &Arc<FakeRegistry>, config: CacheConfig) -> Schemas {
+    Schemas::new(
+        Arc::clone(registry) as Arc<dyn SchemaSource>,
+        config,
+        tokio_clock(),
+    )
+}
+
+/// Registers types that need no compiling.
+fn register(registry: &FakeRegistry, id: i32) {
+    registry.register_as("JSON", id, "s", 1, TEXT, &[]);
+}
+
+async fn is_known(schemas: &Schemas, id: i32) -> Result<bool, String> {
+    let answer = schemas.look_up(id, schemas.change_seq()).await?;
+    Ok(matches!(answer, Answer::Known(_)))
+}
+
+/// Lets every task run until it waits.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_registered_just_now_is_known() {
+    let registry = FakeRegistry::new();
+    let schemas = schemas(&registry);
+    assert_eq!(is_known(&schemas, 1).await, Ok(false));
+    register(&registry, 1);
+    assert_eq!(is_known(&schemas, 1).await, Ok(true));
+    assert_eq!(registry.asked_ids(), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_no_that_was_asked_for_before_a_registration_does_not_count_after_it() {
+    let registry = FakeRegistry::new();
+    let schemas = schemas(&registry);
+    registry.hold(true);
+    let before = tokio::spawn({
+        let schemas = schemas.clone();
+        async move { is_known(&schemas, 1).await }
+    });
+    settle().await;
+    register(&registry, 1);
+    let after = tokio::spawn({
+        let schemas = schemas.clone();
+        async move { is_known(&schemas, 1).await }
+    });
+    settle().await;
+    registry.hold(false);
+    assert_eq!(
+        before.await.unwrap(),
+        Ok(false),
+        "it asked before the registration"
+    );
+    assert_eq!(after.await.unwrap(), Ok(true));
+    // The old "no" came in, in whatever order, without hiding the newer answer.
+    assert!(matches!(
+        schemas.remembered(1).unwrap().answer,
+        Answer::Known(_)
+    ));
+    assert_eq!(registry.asked_ids(), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_no_holds_while_nothing_changes() {
+    let registry = FakeRegistry::new();
+    let schemas = schemas(&registry);
+    for _ in 0..1_000 {
+        assert_eq!(is_known(&schemas, 1).await, Ok(false));
+    }
+    assert_eq!(registry.asked_ids(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_concurrent_askers_share_one_look_up_and_one_program() {
+    let registry = FakeRegistry::new();
+    registry.register(1, "s", 1, TEXT);
+    let schemas = schemas(&registry);
+    registry.hold(true);
+    let askers: Vec<_> = (0..100)
+        .map(|_| {
+            let schemas = schemas.clone();
+            tokio::spawn(async move { schemas.look_up(1, schemas.change_seq()).await })
+        })
+        .collect();
+    settle().await;
+    registry.hold(false);
+    let mut bodies = Vec::new();
+    for asker in askers {
+        match asker.await.unwrap().unwrap() {
+            Answer::Known(schema) => bodies.push(Arc::clone(&schema.body)),
+            Answer::Unknown => panic!("it is registered"),
+        }
+    }
+    assert_eq!(registry.asked_ids(), [1]);
+    assert!(bodies.iter().all(|body| Arc::ptr_eq(body, &bodies[0])));
+    assert!(matches!(*bodies[0], Body::Avro { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_for_new_versions_keeps_the_program() {
+    let registry = FakeRegistry::new();
+    registry.register(1, "s", 1, TEXT);
+    let schemas = schemas(&registry);
+    let known = |answer| match answer {
+        Answer::Known(schema) => schema,
+        Answer::Unknown => panic!("it is registered"),
+    };
+    let first = known(schemas.look_up(1, schemas.change_seq()).await.unwrap());
+    registry.register(1, "other", 7, TEXT);
+    let second = known(schemas.look_up(1, schemas.change_seq()).await.unwrap());
+    assert_eq!((first.versions.len(), second.versions.len()), (1, 2));
+    assert!(Arc::ptr_eq(&first.body, &second.body));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_is_looked_up_ten_times_a_second_at_most() {
+    let registry = FakeRegistry::new();
+    let schemas = schemas(&registry);
+    for turn in 0..25 {
+        registry.changed();
+        assert_eq!(is_known(&schemas, 1).await.is_ok(), turn < 10, "{turn}");
+    }
+    assert_eq!(registry.asked_ids().len(), 10);
+    tokio::time::advance(Duration::from_millis(999)).await;
+    assert!(is_known(&schemas, 1).await.is_err());
+    tokio::time::advance(Duration::from_millis(1)).await;
+    register(&registry, 1);
+    assert_eq!(is_known(&schemas, 1).await, Ok(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_ids_are_looked_up_a_hundred_times_a_second_at_most() {
+    let registry = FakeRegistry::new();
+    let schemas = schemas(&registry);
+    for id in 1..=250 {
+        assert_eq!(is_known(&schemas, id).await.is_ok(), id <= 100, "{id}");
+    }
+    assert_eq!(registry.asked_ids().len(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_no_answer_and_hides_nothing_known() {
+    let registry = FakeRegistry::new();
+    register(&registry, 1);
+    let schemas = schemas(&registry);
+    assert_eq!(is_known(&schemas, 1).await, Ok(true));
+    registry.fail(true);
+    registry.changed();
+    assert_eq!(
+        is_known(&schemas, 2).await,
+        Err("connection refused".to_owned())
+    );
+    assert!(is_known(&schemas, 1).await.is_err());
+    assert!(matches!(
+        schemas.remembered(1).unwrap().answer,
+        Answer::Known(_)
+    ));
+    assert!(schemas.remembered(2).is_none(), "an outage is not a no");
+    registry.fail(false);
+    register(&registry, 2);
+    assert_eq!(is_known(&schemas, 2).await, Ok(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_hangs_is_waited_for_two_seconds() {
+    let registry = FakeRegistry::new();
+    let schemas = schemas(&registry);
+    registry.hold(true);
+    let start = tokio::time::Instant::now();
+    let error = is_known(&schemas, 1).await.unwrap_err();
+    assert_eq!(error, "no answer within 2000 ms");
+    assert_eq!(start.elapsed(), Duration::from_secs(2));
+    let error = schemas.subject_exists("s").await.unwrap_err();
+    assert_eq!(error.reason, "no answer within 2000 ms");
+    registry.hold(false);
+    assert_eq!(is_known(&schemas, 1).await, Ok(false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_goes_on_when_its_asker_goes_away() {
+    let registry = FakeRegistry::new();
+    register(&registry, 1);
+    let schemas = schemas(&registry);
+    registry.hold(true);
+    let asker = tokio::spawn({
+        let schemas = schemas.clone();
+        async move { is_known(&schemas, 1).await }
+    });
+    settle().await;
+    asker.abort();
+    settle().await;
+    registry.hold(false);
+    while schemas.remembered(1).is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(is_known(&schemas, 1).await, Ok(true));
+    assert_eq!(registry.asked_ids(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_unused_schemas_go_when_the_cache_is_full() {
+    let registry = FakeRegistry::new();
+    let one = {
+        register(&registry, 1);
+        let schemas = schemas(&registry);
+        assert_eq!(is_known(&schemas, 1).await, Ok(true));
+        schemas.memory_bytes()
+    };
+    for id in 2..=4 {
+        register(&registry, id);
+    }
+    let config = CacheConfig {
+        bytes_max: 3 * one,
+        ..CacheConfig::default()
+    };
+    let schemas = schemas_with(&registry, config);
+    for id in [1, 2, 3] {
+        assert_eq!(is_known(&schemas, id).await, Ok(true));
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    assert!(schemas.remembered(1).is_some(), "used again");
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(is_known(&schemas, 4).await, Ok(true));
+    let kept: Vec<bool> = (1..=4).map(|id| schemas.remembered(id).is_some()).collect();
+    assert_eq!(kept, [true, false, true, true]);
+    assert_eq!(schemas.memory_bytes(), 3 * one);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subject_that_does_not_exist_is_asked_for_once_a_change() {
+    let registry = FakeRegistry::new();
+    let schemas = schemas(&registry);
+    for _ in 0..100 {
+        assert_eq!(schemas.subject_exists("s").await, Ok(false));
+    }
+    assert_eq!(registry.asked_subjects(), ["s"]);
+    register(&registry, 1);
+    assert_eq!(schemas.subject_exists("s").await, Ok(true));
+    assert_eq!(registry.asked_subjects().len(), 2);
+    registry.soft_delete("s");
+    assert_eq!(schemas.subject_exists("s").await, Ok(false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn concurrent_askers_for_a_subject_share_one_look_up() {
+    let registry = FakeRegistry::new();
+    let schemas = schemas(&registry);
+    registry.hold(true);
+    let ask = || {
+        let schemas = schemas.clone();
+        tokio::spawn(async move { schemas.subject_exists("s").await })
+    };
+    let before: Vec<_> = (0..100).map(|_| ask()).collect();
+    settle().await;
+    register(&registry, 1);
+    let after = ask();
+    settle().await;
+    registry.hold(false);
+    for asker in before {
+        assert_eq!(asker.await.unwrap(), Ok(false));
+    }
+    assert_eq!(
+        after.await.unwrap(),
+        Ok(true),
+        "it came after the registration"
+    );
+    assert_eq!(registry.asked_subjects().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_absent_is_remembered_within_bounds() {
+    let mut absent = HashMap::new();
+    for id in 0..25_000 {
+        insert_bounded(&mut absent, id, 1);
+        assert!(absent.len() <= ABSENT_MAX);
+    }
+    assert!(absent.contains_key(&24_999));
+}

@@ -1,0 +1,153 @@
+//! A registry for tests: holds what it is told to, answers, holds answers back or fails on command.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::cache::ClockMs;
+
+#[derive(Debug)]
+pub(super) struct FakeRegistry {
+    schemas: Mutex<Vec<RegisteredSchema>>,
+    seq: AtomicU64,
+    asked_ids: Mutex<Vec<i32>>,
+    asked_subjects: Mutex<Vec<String>>,
+    held: watch::Sender<bool>,
+    failing: watch::Sender<bool>,
+}
+
+impl FakeRegistry {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            schemas: Mutex::default(),
+            seq: AtomicU64::new(1),
+            asked_ids: Mutex::default(),
+            asked_subjects: Mutex::default(),
+            held: watch::channel(false).0,
+            failing: watch::channel(false).0,
+        })
+    }
+
+    /// Adds a version of an Avro schema to a subject.
+    pub(super) fn register(&self, id: i32, subject: &str, version: i32, text: &str) {
+        self.register_as("AVRO", id, subject, version, text, &[]);
+    }
+
+    pub(super) fn register_as(
+        &self,
+        schema_type: &str,
+        id: i32,
+        subject: &str,
+        version: i32,
+        text: &str,
+        references: &[&str],
+    ) {
+        let place = SubjectVersion {
+            subject: subject.to_owned(),
+            version,
+            deleted: false,
+        };
+        let mut schemas = self.schemas.lock().unwrap();
+        match schemas.iter_mut().find(|schema| schema.id == id) {
+            Some(schema) => schema.versions.push(place),
+            None => schemas.push(RegisteredSchema {
+                id,
+                schema_type: schema_type.to_owned(),
+                text: text.to_owned(),
+                references: references.iter().map(|&text| text.to_owned()).collect(),
+                versions: vec![place],
+            }),
+        }
+        self.changed();
+    }
+
+    /// Marks every version of a subject as deleted.
+    pub(super) fn soft_delete(&self, subject: &str) {
+        for schema in self.schemas.lock().unwrap().iter_mut() {
+            for version in schema.versions.iter_mut().filter(|v| v.subject == subject) {
+                version.deleted = true;
+            }
+        }
+        self.changed();
+    }
+
+    /// A change that concerns none of the schemas.
+    pub(super) fn changed(&self) {
+        self.seq.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Answers are found at once and kept back while `held`.
+    pub(super) fn hold(&self, held: bool) {
+        self.held.send_replace(held);
+    }
+
+    pub(super) fn fail(&self, failing: bool) {
+        self.failing.send_replace(failing);
+    }
+
+    /// The ids looked up so far.
+    pub(super) fn asked_ids(&self) -> Vec<i32> {
+        self.asked_ids.lock().unwrap().clone()
+    }
+
+    /// The subjects looked up so far.
+    pub(super) fn asked_subjects(&self) -> Vec<String> {
+        self.asked_subjects.lock().unwrap().clone()
+    }
+
+    fn answer<A: Send + 'static>(&self, answer: A) -> BoxFuture<'_, Result<A, SourceError>> {
+        let failed = *self.failing.borrow();
+        let mut held = self.held.subscribe();
+        async move {
+            held.wait_for(|held| !held)
+                .await
+                .expect("the sender lives in self");
+            if failed {
+                Err(SourceError {
+                    reason: "connection refused".into(),
+                })
+            } else {
+                Ok(answer)
+            }
+        }
+        .boxed()
+    }
+}
+
+impl SchemaSource for FakeRegistry {
+    fn schema(&self, id: i32) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
+        self.asked_ids.lock().unwrap().push(id);
+        let found = self
+            .schemas
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|schema| schema.id == id)
+            .cloned();
+        self.answer(found)
+    }
+
+    fn subject_exists<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<bool, SourceError>> {
+        self.asked_subjects.lock().unwrap().push(subject.to_owned());
+        let schemas = self.schemas.lock().unwrap();
+        let mut versions = schemas.iter().flat_map(|schema| &schema.versions);
+        let exists = versions.any(|version| version.subject == subject && !version.deleted);
+        drop(schemas);
+        self.answer(exists)
+    }
+
+    fn change_seq(&self) -> u64 {
+        self.seq.load(Ordering::SeqCst)
+    }
+}
+
+/// Tokio's clock, which stands still in a paused test but for what it sleeps.
+pub(super) fn tokio_clock() -> ClockMs {
+    let start = Instant::now();
+    Arc::new(move || u64::try_from(start.elapsed().as_millis()).unwrap())
+}

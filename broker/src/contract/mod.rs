@@ -1,0 +1,396 @@
+//! Contracts: a record that doesn't satisfy its topic's contract never reaches the log, and the
+//! producer is told which record, which field and why.
+//!
+//! The way of a batch: `policy` (what the topic's configs ask for), `effective` (with `auto`
+//! decided), `check` (the ids its records name), `cache` (the schemas behind them, from memory as a
+//! rule), `judge` (what each schema comes to), `check` (every record), `report`. Pure but for `cache`
+//! (asks the registry), `report` and `http`.
+//!
+//! Invariant: what cannot be checked is refused, never let through. Knows no file and no socket.
+
+pub mod auto;
+pub mod cache;
+pub mod check;
+mod configs;
+pub mod effective;
+pub mod fault;
+pub mod feed;
+mod http;
+pub mod judge;
+mod look_up;
+mod parse;
+pub mod policy;
+pub mod report;
+pub mod schema;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use actix_web::web::ServiceConfig;
+use avouch_registry_api::source::{SchemaSource, SourceError};
+use avouch_registry_api::subject::Part;
+use futures_util::future::join_all;
+
+pub use auto::{AUTO_EXCLUDE_DEFAULT, Decision, parse_exclude};
+pub use cache::{CacheConfig, ClockMs};
+pub use effective::{EffectivePolicy, Mode};
+pub use policy::{ConfigError, Policy};
+
+use cache::Schemas;
+use check::{Batch, Findings, Judgements, PerPart};
+use effective::Rule;
+use judge::{Answer, Judgement};
+use report::Report;
+
+use crate::types::PartitionIndex;
+use crate::wire::batch::BatchHeader;
+
+/// What contracts are started with.
+#[derive(Clone, Debug)]
+pub struct ContractConfig {
+    /// `avouch.auto.exclude`: topics that `auto` skips, as patterns with `*`.
+    pub auto_exclude: Vec<String>,
+    /// Bounds of the schema cache.
+    pub cache: CacheConfig,
+    /// Violations kept for the HTTP API. Default 10,000, about 1 KiB each.
+    pub feed_entries: usize,
+}
+
+impl Default for ContractConfig {
+    fn default() -> Self {
+        Self {
+            auto_exclude: AUTO_EXCLUDE_DEFAULT
+                .iter()
+                .map(|&word| word.to_owned())
+                .collect(),
+            cache: CacheConfig::default(),
+            feed_entries: 10_000,
+        }
+    }
+}
+
+/// A batch to be checked. It is sound, and its records are decompressed.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckRequest<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: PartitionIndex,
+    /// What the producer calls itself.
+    pub client_id: Option<&'a str>,
+    /// Who the producer is, such as `User:ANONYMOUS`.
+    pub principal: &'a str,
+    /// The batch's header.
+    pub header: &'a BatchHeader,
+    /// What stands behind the header, decompressed.
+    pub records: &'a [u8],
+    /// The topic's contract.
+    pub policy: &'a EffectivePolicy,
+}
+
+/// A record that violates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordError {
+    /// Which record of the batch, from 0.
+    pub index: i32,
+    /// What is wrong with it; the first [`check::TOLD_MAX`] of a batch have text.
+    pub message: Option<String>,
+}
+
+/// What a check comes to. It is good for the policy's revision only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The batch may be appended.
+    Accept {
+        /// The one schema id that all checked keys and values name, 0 when they name none or
+        /// several, or some violate in shadow.
+        tag: u32,
+    },
+    /// The batch must not be appended: INVALID_RECORD.
+    Reject {
+        /// The records that violate, by index, at most [`check::LISTED_MAX`].
+        record_errors: Vec<RecordError>,
+        /// The first fault and how many records violate.
+        message: String,
+    },
+    /// The registry is behind or away: NOT_ENOUGH_REPLICAS, which clients retry.
+    Unavailable {
+        /// Why, for the producer.
+        reason: String,
+    },
+    /// The validator itself failed: KAFKA_STORAGE_ERROR.
+    Failed {
+        /// Why, for the producer.
+        reason: String,
+    },
+}
+
+/// The contracts of all topics.
+#[derive(Clone)]
+pub struct Contracts {
+    schemas: Schemas,
+    report: Arc<Report>,
+    auto_exclude: Arc<[String]>,
+    clock: ClockMs,
+}
+
+impl Contracts {
+    /// Contracts over `source`; `clock` is monotonic, in ms; the metric is registered in `metrics`.
+    ///
+    /// # Errors
+    /// When the metric's name is taken.
+    pub fn new(
+        source: Arc<dyn SchemaSource>,
+        config: ContractConfig,
+        clock: ClockMs,
+        metrics: &prometheus::Registry,
+    ) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            schemas: Schemas::new(source, config.cache, Arc::clone(&clock)),
+            report: Arc::new(Report::register(metrics, config.feed_entries)?),
+            auto_exclude: config.auto_exclude.into(),
+            clock,
+        })
+    }
+
+    /// Whether batches of a topic need [`Self::check`] at all.
+    #[must_use]
+    pub fn needs_check(policy: &EffectivePolicy) -> bool {
+        policy.checks_anything()
+    }
+
+    /// Checks a batch, and reports what violates. Ready at once when all schemas are remembered.
+    pub async fn check(&self, request: CheckRequest<'_>) -> Verdict {
+        let policy = request.policy;
+        if !policy.checks_anything()
+            || request.header.is_control()
+            || policy.bypasses(request.principal)
+        {
+            return Verdict::Accept { tag: 0 };
+        }
+        let batch = Batch {
+            section: request.records,
+            record_count: request.header.record_count,
+        };
+        let ids = match check::schema_ids(batch, policy) {
+            Ok(ids) => ids,
+            Err(error) => return unsound(&error),
+        };
+        let judgements = self.judgements(&request, &ids).await;
+        if let Some(verdict) = undecidable(policy, &judgements) {
+            return verdict;
+        }
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            check::check_batch(batch, policy, &judgements)
+        }));
+        match checked {
+            Ok(Ok(findings)) => {
+                self.report.findings(&request, &findings, (self.clock)());
+                verdict(&request, findings)
+            }
+            Ok(Err(error)) => unsound(&error),
+            Err(_) => {
+                tracing::error!(
+                    topic = request.topic,
+                    "the validator panicked, batch refused"
+                );
+                Verdict::Failed {
+                    reason: "the validator failed".to_owned(),
+                }
+            }
+        }
+    }
+
+    /// What `auto` comes to for keys and for values, as far as it can be told now. Each is
+    /// undecided when it is decided already or there is nothing to decide.
+    ///
+    /// # Errors
+    /// When the registry doesn't answer in time: nothing may be appended then, because the subject
+    /// may exist.
+    pub async fn decide_auto(
+        &self,
+        policy: &EffectivePolicy,
+        topic: &str,
+        topic_is_empty: bool,
+    ) -> Result<(Decision, Decision), SourceError> {
+        let mut decisions = PerPart::<Decision>::default();
+        for part in [Part::Key, Part::Value] {
+            if policy.is_part_undecided(part) {
+                let part_policy = policy.policy.part(part);
+                // Whether the subject exists is asked only where it matters.
+                let exists = !auto::is_excluded(topic, &self.auto_exclude)
+                    && self
+                        .any_exists(&part_policy.fixed_subjects(topic, part))
+                        .await?;
+                *decisions.part_mut(part) = auto::decide_auto(
+                    part_policy,
+                    topic,
+                    &self.auto_exclude,
+                    exists,
+                    topic_is_empty,
+                );
+            }
+        }
+        Ok((decisions.key, decisions.value))
+    }
+
+    /// Whether a subject has a version that is not soft-deleted.
+    ///
+    /// # Errors
+    /// When the registry doesn't answer in time.
+    pub async fn subject_exists(&self, subject: &str) -> Result<bool, SourceError> {
+        self.schemas.subject_exists(subject).await
+    }
+
+    /// The HTTP API of contracts, to be mounted on a server.
+    pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
+        http::routes(Arc::clone(&self.report), Arc::clone(&self.clock))
+    }
+
+    async fn any_exists(&self, subjects: &[String]) -> Result<bool, SourceError> {
+        for subject in subjects {
+            if self.subject_exists(subject).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What the ids of a batch come to: from memory where that may be used, else by asking.
+    async fn judgements(&self, request: &CheckRequest<'_>, ids: &PerPart<Vec<i32>>) -> Judgements {
+        let seq = self.schemas.change_seq();
+        let mut judgements = Judgements::default();
+        let mut asked: Vec<(Rule<'_>, usize, i32)> = Vec::new();
+        for rule in check::rules(request.policy).into_iter().flatten() {
+            let judged = judgements.part_mut(rule.part);
+            for (at, &id) in ids.part(rule.part).iter().enumerate() {
+                let judgement = match self.schemas.remembered(id) {
+                    Some(remembered) => {
+                        let judgement = judge::judge(rule, request.topic, id, &remembered.answer);
+                        if remembered.seq < seq && may_change(rule, &judgement) {
+                            asked.push((rule, at, id));
+                        }
+                        judgement
+                    }
+                    None => {
+                        asked.push((rule, at, id));
+                        Judgement::Unavailable(String::new())
+                    }
+                };
+                judged.push((id, judgement));
+            }
+        }
+        if !asked.is_empty() {
+            let answers = join_all(
+                asked
+                    .iter()
+                    .map(|&(_, _, id)| self.schemas.look_up(id, seq)),
+            );
+            for (&(rule, at, id), answer) in asked.iter().zip(answers.await) {
+                let judged = &mut judgements.part_mut(rule.part)[at].1;
+                judge_again(judged, rule, request.topic, id, answer);
+            }
+        }
+        judgements
+    }
+}
+
+impl fmt::Debug for Contracts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contracts")
+            .field("schemas", &self.schemas)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a change in the registry may have changed a judgement. A version that lets a schema pass
+/// can only be taken away by deletion.
+fn may_change(rule: Rule<'_>, judgement: &Judgement) -> bool {
+    match judgement {
+        Judgement::Passes(_) => !rule.policy.deleted_allowed,
+        Judgement::Fails(_) | Judgement::Unavailable(_) => true,
+        Judgement::Broken(_) => false,
+    }
+}
+
+/// Puts in the registry's answer. While it is away, what passed goes on passing.
+fn judge_again(
+    judged: &mut Judgement,
+    rule: Rule<'_>,
+    topic: &str,
+    id: i32,
+    answer: Result<Answer, String>,
+) {
+    match (answer, &judged) {
+        (Ok(answer), _) => *judged = judge::judge(rule, topic, id, &answer),
+        (Err(_), Judgement::Passes(_)) => {}
+        (Err(reason), _) => {
+            *judged = Judgement::Unavailable(format!("schema id {id} not visible yet: {reason}"));
+        }
+    }
+}
+
+/// The verdict when an enforced rule meets a schema of which nothing can be told.
+fn undecidable(policy: &EffectivePolicy, judgements: &Judgements) -> Option<Verdict> {
+    let mut rules = check::rules(policy).into_iter().flatten();
+    rules.find_map(|rule| {
+        let mut judged = judgements.part(rule.part).iter();
+        let verdict = judged.find_map(|(_, judgement)| match judgement {
+            Judgement::Passes(_) | Judgement::Fails(_) => None,
+            Judgement::Unavailable(reason) => Some(Verdict::Unavailable {
+                reason: reason.clone(),
+            }),
+            Judgement::Broken(reason) => Some(Verdict::Failed {
+                reason: reason.clone(),
+            }),
+        })?;
+        match rule.mode {
+            Mode::Enforce => Some(verdict),
+            Mode::Shadow => {
+                tracing::debug!(
+                    part = rule.part.as_str(),
+                    ?verdict,
+                    "not checked, in shadow"
+                );
+                None
+            }
+        }
+    })
+}
+
+fn verdict(request: &CheckRequest<'_>, findings: Findings) -> Verdict {
+    if findings.refused == 0 {
+        let tag = findings
+            .only_id
+            .and_then(|id| u32::try_from(id).ok())
+            .unwrap_or(0);
+        return Verdict::Accept { tag };
+    }
+    let first = match findings.listed.first() {
+        Some((index, Some(fault))) => format!("; record {index}: {fault}"),
+        Some((_, None)) | None => String::new(),
+    };
+    let message = format!(
+        "{} of {} records violate the contract of topic {}{first}",
+        findings.refused, request.header.record_count, request.topic
+    );
+    let error = |(index, message)| RecordError { index, message };
+    Verdict::Reject {
+        record_errors: findings.listed.into_iter().map(error).collect(),
+        message,
+    }
+}
+
+/// The records were walked before; should they not be whole now, nothing may be appended.
+fn unsound(error: &crate::wire::records::RecordError) -> Verdict {
+    Verdict::Reject {
+        record_errors: Vec::new(),
+        message: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,561 @@
+//! From a topic's configs to its [`Policy`].
+//!
+//! Owns what each config's value means and how layers combine: the topic's own settings over the
+//! broker's of the same names over the built-in defaults. Invariant: two names for one thing never
+//! disagree within a layer; such configs are refused whole, naming both.
+
+use avouch_registry_api::subject::{Part, SubjectNameStrategy};
+
+use super::configs::{CONFIGS, ConfigError};
+use super::policy::{Enforcement, Framing, Level, PartPolicy, Policy};
+
+/// The most subjects one config lists, and the most principals.
+const LIST_MAX: usize = 64;
+/// The longest subject or principal, in bytes.
+const WORD_BYTES_MAX: usize = 512;
+
+impl Policy {
+    /// Reads the policy out of a topic's configs.
+    ///
+    /// # Errors
+    /// The first config whose value is bad, contradicts another, or asks for what is not served.
+    pub fn from_configs<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Self, ConfigError> {
+        Self::from_layers(get, |_| None)
+    }
+
+    /// Reads the policy out of a topic's configs over the broker's configs of the same names. The
+    /// broker's `avouch.compat.level` says what `true` of an alias means: `payload` (default), `id`.
+    ///
+    /// # Errors
+    /// As [`Self::from_configs`], for either layer.
+    pub fn from_layers<'a>(
+        topic: impl Fn(&str) -> Option<&'a str>,
+        broker: impl Fn(&str) -> Option<&'a str>,
+    ) -> Result<Self, ConfigError> {
+        let alias_level = match broker("avouch.compat.level") {
+            None | Some("payload") => Level::Payload,
+            Some("id") => Level::Id,
+            Some(other) => {
+                return Err(ConfigError::new(
+                    "avouch.compat.level",
+                    not(other, "id or payload"),
+                ));
+            }
+        };
+        let layers = Layers {
+            topic: &topic,
+            broker: &broker,
+        };
+        layers.one(&[("avouch.on.violation", &reject_only)])?;
+        layers.one(&[("avouch.quarantine.topic", &no_quarantine_topic)])?;
+        let enforcement = layers.one(&[
+            ("avouch.enforcement", &enforcement),
+            ("warpstream.schema.validation.warning.only", &warning_only),
+        ])?;
+        let bypass = layers.one(&[("avouch.bypass.principals", &principals)])?;
+        let deleted_allowed = layers
+            .one(&[("avouch.version.deleted", &allowed)])?
+            .unwrap_or(true);
+        let default = Self::default();
+        let part = |part, default| layers.part(part, default, alias_level, deleted_allowed);
+        Ok(Self {
+            enforcement: enforcement.unwrap_or(default.enforcement),
+            bypass_principals: bypass.unwrap_or_default(),
+            key: part(Part::Key, default.key)?,
+            value: part(Part::Value, default.value)?,
+        })
+    }
+}
+
+type Parse<'p, T> = &'p dyn Fn(&str) -> Result<T, String>;
+
+struct Layers<'l, 'a> {
+    topic: &'l dyn Fn(&str) -> Option<&'a str>,
+    broker: &'l dyn Fn(&str) -> Option<&'a str>,
+}
+
+impl Layers<'_, '_> {
+    fn part(
+        &self,
+        part: Part,
+        default: PartPolicy,
+        alias_level: Level,
+        deleted_allowed: bool,
+    ) -> Result<PartPolicy, ConfigError> {
+        let ours = |name: &str| format!("avouch.{part}.{name}");
+        let alias = |value: &str| {
+            boolean(value).map(|checked| if checked { alias_level } else { Level::None })
+        };
+        let level = self.one(&[
+            (&ours("validation"), &level),
+            (&format!("redpanda.{part}.schema.id.validation"), &alias),
+            (&format!("confluent.{part}.schema.validation"), &alias),
+        ])?;
+        let strategy = self.one(&[
+            (&ours("subject.name.strategy"), &strategy),
+            (&format!("redpanda.{part}.subject.name.strategy"), &strategy),
+            (
+                &format!("confluent.{part}.subject.name.strategy"),
+                &strategy,
+            ),
+        ])?;
+        let version_min = self.one(&[(&ours("version.min"), &version)])?;
+        let version_max = self.one(&[(&ours("version.max"), &version)])?;
+        if let (Some(min), Some(max)) = (version_min, version_max)
+            && min > max
+        {
+            let reason = format!("{min} is above {}, which is {max}", ours("version.max"));
+            return Err(ConfigError::new(ours("version.min"), reason));
+        }
+        Ok(PartPolicy {
+            level: level.unwrap_or(default.level),
+            strategy: strategy.unwrap_or(default.strategy),
+            subjects: self
+                .one(&[(&ours("subjects"), &subjects)])?
+                .unwrap_or_default(),
+            framing: self
+                .one(&[(&ours("framing"), &framing)])?
+                .unwrap_or(default.framing),
+            null_allowed: self
+                .one(&[(&ours("null"), &allowed)])?
+                .unwrap_or(default.null_allowed),
+            version_min,
+            version_max,
+            deleted_allowed,
+        })
+    }
+
+    /// One thing under all its names: the topic's value, else the broker's.
+    fn one<T: PartialEq>(&self, names: &[(&str, Parse<'_, T>)]) -> Result<Option<T>, ConfigError> {
+        for layer in [self.topic, self.broker] {
+            let mut found: Option<(&str, T)> = None;
+            for &(name, parse) in names {
+                let Some(text) = layer(name).map(str::trim) else {
+                    continue;
+                };
+                if text.is_empty() && may_be_empty(name) {
+                    continue;
+                }
+                let value = parse(text).map_err(|reason| ConfigError::new(name, reason))?;
+                match &found {
+                    Some((other, earlier)) if *earlier != value => {
+                        let reason = format!("{text:?} contradicts {other}");
+                        return Err(ConfigError::new(name, reason));
+                    }
+                    Some(_) => {}
+                    None => found = Some((name, value)),
+                }
+            }
+            if let Some((_, value)) = found {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Where the default is the empty text, the empty text means "not set".
+fn may_be_empty(name: &str) -> bool {
+    CONFIGS
+        .iter()
+        .any(|def| def.name == name && def.default.is_empty())
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    match text {
+        "auto" => Ok(Level::Auto),
+        "none" => Ok(Level::None),
+        "id" => Ok(Level::Id),
+        "payload" => Ok(Level::Payload),
+        other => Err(not(other, "auto, none, id or payload")),
+    }
+}
+
+fn enforcement(text: &str) -> Result<Enforcement, String> {
+    match text {
+        "enforce" => Ok(Enforcement::Enforce),
+        "shadow" => Ok(Enforcement::Shadow),
+        "off" => Ok(Enforcement::Off),
+        other => Err(not(other, "enforce, shadow or off")),
+    }
+}
+
+fn warning_only(text: &str) -> Result<Enforcement, String> {
+    boolean(text).map(|warn| {
+        if warn {
+            Enforcement::Shadow
+        } else {
+            Enforcement::Enforce
+        }
+    })
+}
+
+fn framing(text: &str) -> Result<Framing, String> {
+    match text {
+        "prefix" => Ok(Framing::Prefix),
+        "header" => Ok(Framing::Header),
+        "any" => Ok(Framing::Any),
+        other => Err(not(other, "prefix, header or any")),
+    }
+}
+
+fn strategy(text: &str) -> Result<SubjectNameStrategy, String> {
+    text.parse().map_err(|_| {
+        not(
+            text,
+            "TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy",
+        )
+    })
+}
+
+fn allowed(text: &str) -> Result<bool, String> {
+    match text {
+        "allow" => Ok(true),
+        "reject" => Ok(false),
+        other => Err(not(other, "allow or reject")),
+    }
+}
+
+/// Booleans in any case, as Kafka takes them.
+fn boolean(text: &str) -> Result<bool, String> {
+    if text.eq_ignore_ascii_case("true") {
+        Ok(true)
+    } else if text.eq_ignore_ascii_case("false") {
+        Ok(false)
+    } else {
+        Err(not(text, "true or false"))
+    }
+}
+
+fn version(text: &str) -> Result<i32, String> {
+    text.parse::<i32>()
+        .ok()
+        .filter(|&version| version >= 1)
+        .ok_or_else(|| not(text, "a subject version, 1 and up"))
+}
+
+fn subjects(text: &str) -> Result<Vec<String>, String> {
+    words(text, ',')
+}
+
+/// Principals are separated as Kafka's `super.users` has it, because their names hold commas.
+fn principals(text: &str) -> Result<Vec<String>, String> {
+    let principals = words(text, ';')?;
+    for principal in &principals {
+        match principal.split_once(':') {
+            Some((kind, name)) if !kind.is_empty() && !name.is_empty() => {}
+            Some(_) | None => return Err(not(principal, "a principal, Type:name")),
+        }
+    }
+    Ok(principals)
+}
+
+fn words(text: &str, separator: char) -> Result<Vec<String>, String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(separator).map(str::trim) {
+        if word.is_empty() {
+            return Err("an item of the list is empty".to_owned());
+        }
+        if word.len() > WORD_BYTES_MAX {
+            return Err(format!("an item is longer than {WORD_BYTES_MAX} bytes"));
+        }
+        if !words.iter().any(|earlier| earlier == word) {
+            words.push(word.to_owned());
+        }
+    }
+    if words.len() > LIST_MAX {
+        return Err(format!(
+            "{} items, at most {LIST_MAX} are possible",
+            words.len()
+        ));
+    }
+    Ok(words)
+}
+
+fn reject_only(text: &str) -> Result<(), String> {
+    match text {
+        "reject" => Ok(()),
+        "quarantine" => Err("quarantine is not served yet, only reject".to_owned()),
+        other => Err(not(other, "reject")),
+    }
+}
+
+fn no_quarantine_topic(_: &str) -> Result<(), String> {
+    Err("quarantine is not served yet".to_owned())
+}
+
+fn not(text: &str, what: &str) -> String {
+    format!("{text:?} is not {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Configs<'c> = &'c [(&'c str, &'static str)];
+
+    fn get(configs: Configs<'_>) -> impl Fn(&str) -> Option<&'static str> {
+        |name| {
+            configs
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|&(_, value)| value)
+        }
+    }
+
+    fn policy(configs: Configs<'_>) -> Policy {
+        Policy::from_configs(get(configs)).unwrap_or_else(|error| panic!("{configs:?}: {error}"))
+    }
+
+    fn refusal(configs: Configs<'_>) -> (String, String) {
+        match Policy::from_configs(get(configs)) {
+            Ok(policy) => panic!("{configs:?} passed as {policy:?}"),
+            Err(ConfigError { key, reason }) => (key, reason),
+        }
+    }
+
+    #[test]
+    fn writing_every_default_back_changes_nothing() {
+        let all = |name: &str| {
+            CONFIGS
+                .iter()
+                .find(|def| def.name == name)
+                .map(|def| def.default)
+        };
+        assert_eq!(Policy::from_configs(all).unwrap(), Policy::default());
+        assert_eq!(policy(&[]), Policy::default());
+    }
+
+    #[test]
+    fn every_name_in_the_table_is_read() {
+        for def in CONFIGS {
+            let bad = [(def.name, "no such value!")];
+            // Any text is a list of subjects.
+            if def.name.ends_with(".subjects") {
+                assert_ne!(policy(&bad), Policy::default(), "{}", def.name);
+            } else {
+                assert_eq!(refusal(&bad).0, def.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_value_means_what_it_says() {
+        type Is = fn(&Policy) -> bool;
+        let table: [(&str, &'static str, Is); 31] = [
+            ("avouch.key.validation", "auto", |p| {
+                p.key.level == Level::Auto
+            }),
+            ("avouch.key.validation", "id", |p| p.key.level == Level::Id),
+            ("avouch.value.validation", "none", |p| {
+                p.value.level == Level::None
+            }),
+            ("avouch.value.validation", " payload ", |p| {
+                p.value.level == Level::Payload
+            }),
+            ("avouch.enforcement", "enforce", |p| {
+                p.enforcement == Enforcement::Enforce
+            }),
+            ("avouch.enforcement", "shadow", |p| {
+                p.enforcement == Enforcement::Shadow
+            }),
+            ("avouch.enforcement", "off", |p| {
+                p.enforcement == Enforcement::Off
+            }),
+            ("avouch.on.violation", "reject", |p| *p == Policy::default()),
+            (
+                "avouch.key.subject.name.strategy",
+                "RecordNameStrategy",
+                |p| p.key.strategy == SubjectNameStrategy::RecordName,
+            ),
+            (
+                "avouch.value.subject.name.strategy",
+                "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy",
+                |p| p.value.strategy == SubjectNameStrategy::TopicRecordName,
+            ),
+            ("avouch.key.subjects", "a", |p| p.key.subjects == ["a"]),
+            ("avouch.value.subjects", " a , b,a", |p| {
+                p.value.subjects == ["a", "b"]
+            }),
+            ("avouch.key.framing", "header", |p| {
+                p.key.framing == Framing::Header
+            }),
+            ("avouch.value.framing", "prefix", |p| {
+                p.value.framing == Framing::Prefix
+            }),
+            ("avouch.value.framing", "any", |p| {
+                p.value.framing == Framing::Any
+            }),
+            ("avouch.key.null", "reject", |p| {
+                !p.key.null_allowed && p.value.null_allowed
+            }),
+            ("avouch.value.null", "reject", |p| {
+                p.key.null_allowed && !p.value.null_allowed
+            }),
+            ("avouch.key.version.min", "3", |p| {
+                p.key.version_min == Some(3)
+            }),
+            ("avouch.key.version.max", "1", |p| {
+                p.key.version_max == Some(1)
+            }),
+            ("avouch.value.version.min", "2147483647", |p| {
+                p.value.version_min == Some(i32::MAX)
+            }),
+            ("avouch.value.version.max", "2", |p| {
+                p.value.version_max == Some(2)
+            }),
+            ("avouch.version.deleted", "reject", |p| {
+                !p.key.deleted_allowed && !p.value.deleted_allowed
+            }),
+            ("avouch.bypass.principals", "User:CN=a,O=b; User:c", |p| {
+                p.bypass_principals == ["User:CN=a,O=b", "User:c"]
+            }),
+            ("confluent.key.schema.validation", "true", |p| {
+                p.key.level == Level::Payload
+            }),
+            ("confluent.value.schema.validation", "false", |p| {
+                p.value.level == Level::None
+            }),
+            ("redpanda.key.schema.id.validation", "TRUE", |p| {
+                p.key.level == Level::Payload
+            }),
+            ("redpanda.value.schema.id.validation", "true", |p| {
+                p.value.level == Level::Payload
+            }),
+            (
+                "confluent.value.subject.name.strategy",
+                "io.confluent.kafka.serializers.subject.RecordNameStrategy",
+                |p| p.value.strategy == SubjectNameStrategy::RecordName,
+            ),
+            (
+                "redpanda.key.subject.name.strategy",
+                "TopicRecordNameStrategy",
+                |p| p.key.strategy == SubjectNameStrategy::TopicRecordName,
+            ),
+            ("warpstream.schema.validation.warning.only", "true", |p| {
+                p.enforcement == Enforcement::Shadow
+            }),
+            ("warpstream.schema.validation.warning.only", "false", |p| {
+                p.enforcement == Enforcement::Enforce
+            }),
+        ];
+        for (name, value, is) in table {
+            assert!(is(&policy(&[(name, value)])), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_name() {
+        let table = [
+            ("avouch.value.validation", ""),
+            ("avouch.value.validation", "Payload"),
+            ("avouch.value.validation", "true"),
+            ("avouch.enforcement", "on"),
+            ("avouch.enforcement", ""),
+            (
+                "avouch.value.subject.name.strategy",
+                "com.example.MyStrategy",
+            ),
+            ("avouch.value.subjects", "a,,b"),
+            ("avouch.value.framing", "both"),
+            ("avouch.key.null", "true"),
+            ("avouch.value.version.min", "0"),
+            ("avouch.value.version.min", "-1"),
+            ("avouch.value.version.max", "2147483648"),
+            ("avouch.value.version.max", "latest"),
+            ("avouch.version.deleted", "warn"),
+            ("avouch.bypass.principals", "mirror"),
+            ("avouch.bypass.principals", "User:"),
+            ("confluent.value.schema.validation", "yes"),
+            ("warpstream.schema.validation.warning.only", "1"),
+        ];
+        for (name, value) in table {
+            assert_eq!(refusal(&[(name, value)]).0, name, "{value:?}");
+        }
+        let many: String = vec!["s"; 3 * LIST_MAX]
+            .iter()
+            .enumerate()
+            .map(|(at, s)| format!("{s}{at},"))
+            .collect();
+        assert!(subjects(many.trim_end_matches(',')).is_err());
+        assert!(subjects(&"s".repeat(WORD_BYTES_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn quarantine_is_refused_until_it_is_served() {
+        for configs in [
+            [("avouch.on.violation", "quarantine")],
+            [("avouch.quarantine.topic", "dlq.payments")],
+        ] {
+            let (key, reason) = refusal(&configs);
+            assert_eq!(key, configs[0].0);
+            assert!(reason.contains("not served yet"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn two_names_that_disagree_are_refused_naming_both() {
+        const OURS: &str = "avouch.value.validation";
+        const CONFLUENT: &str = "confluent.value.schema.validation";
+        const REDPANDA: &str = "redpanda.value.schema.id.validation";
+        const STRATEGY: &str = "avouch.value.subject.name.strategy";
+        const WARN: &str = "warpstream.schema.validation.warning.only";
+        let table = [
+            ((OURS, "none"), (CONFLUENT, "true")),
+            ((OURS, "auto"), (CONFLUENT, "true")),
+            ((OURS, "id"), (REDPANDA, "true")),
+            ((OURS, "payload"), (REDPANDA, "false")),
+            ((REDPANDA, "true"), (CONFLUENT, "false")),
+            (
+                (STRATEGY, "TopicNameStrategy"),
+                ("redpanda.value.subject.name.strategy", "RecordNameStrategy"),
+            ),
+            (("avouch.enforcement", "enforce"), (WARN, "true")),
+            (("avouch.enforcement", "off"), (WARN, "false")),
+        ];
+        for (first, second) in table {
+            let (key, reason) = refusal(&[first, second]);
+            assert_eq!(
+                (key.as_str(), reason.contains(first.0)),
+                (second.0, true),
+                "{reason}"
+            );
+        }
+        let agree = policy(&[(OURS, "payload"), (CONFLUENT, "true"), (REDPANDA, "true")]);
+        assert_eq!(agree.value.level, Level::Payload);
+        let keys_apart = policy(&[
+            (OURS, "payload"),
+            ("confluent.key.schema.validation", "false"),
+        ]);
+        assert_eq!(keys_apart.key.level, Level::None);
+        let (key, reason) = refusal(&[
+            ("avouch.key.version.min", "4"),
+            ("avouch.key.version.max", "3"),
+        ]);
+        assert_eq!(key, "avouch.key.version.min");
+        assert!(reason.contains("avouch.key.version.max"), "{reason}");
+    }
+
+    #[test]
+    fn the_topic_overrides_the_broker_which_overrides_the_default() {
+        const OURS: &str = "avouch.value.validation";
+        const ALIAS: &str = "confluent.value.schema.validation";
+        let level = |topic: Configs<'_>, broker: Configs<'_>| {
+            Policy::from_layers(get(topic), get(broker)).map(|policy| policy.value.level)
+        };
+        assert_eq!(level(&[], &[(OURS, "id")]), Ok(Level::Id));
+        assert_eq!(level(&[(OURS, "none")], &[(OURS, "id")]), Ok(Level::None));
+        // Layers may differ: only names within one contradict each other.
+        assert_eq!(
+            level(&[(ALIAS, "true")], &[(OURS, "none")]),
+            Ok(Level::Payload)
+        );
+        assert_eq!(
+            level(&[(ALIAS, "true")], &[("avouch.compat.level", "id")]),
+            Ok(Level::Id)
+        );
+        let bad = level(&[], &[("avouch.compat.level", "none")]).unwrap_err();
+        assert_eq!(bad.key, "avouch.compat.level");
+        assert!(level(&[], &[("avouch.on.violation", "quarantine")]).is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! A registered schema made ready to judge data by: compiled once, shared by id.
+//!
+//! Invariant: whatever a registry holds, compiling ends with a [`Body`]; a text that doesn't parse
+//! is kept as broken and refuses, it never lets data through. Knows no topic.
+
+use std::sync::Arc;
+
+use avouch_avro::validator::Validator;
+use avouch_avro::{Limits, Schema};
+use avouch_registry_api::source::{RegisteredSchema, SubjectVersion};
+
+/// A schema as the check uses it.
+#[derive(Clone, Debug)]
+pub struct CompiledSchema {
+    /// The schema id.
+    pub id: i32,
+    /// What data must be; the same for as long as the id lives.
+    pub body: Arc<Body>,
+    /// Every subject version that holds the id, soft-deleted ones included.
+    pub versions: Vec<SubjectVersion>,
+}
+
+/// What data of a schema must be.
+#[derive(Debug)]
+pub enum Body {
+    /// Avro.
+    Avro {
+        /// Walks data.
+        validator: Validator,
+        /// The name that record strategies go by: the full name, or the type's word when it has
+        /// none, as Confluent's serializers have it.
+        record_name: String,
+    },
+    /// A type whose data are not decoded here: `payload` checks as `id`.
+    Foreign {
+        /// `JSON`, `PROTOBUF`.
+        schema_type: String,
+    },
+    /// A schema that the registry took and that doesn't compile here.
+    Broken {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl CompiledSchema {
+    /// Compiles what the registry holds. Work and memory are bounded by the limits of schemas.
+    #[must_use]
+    pub fn compile(registered: RegisteredSchema) -> Self {
+        let body = if registered.schema_type == "AVRO" {
+            compile_avro(&registered).unwrap_or_else(|reason| Body::Broken { reason })
+        } else {
+            Body::Foreign {
+                schema_type: registered.schema_type,
+            }
+        };
+        Self {
+            id: registered.id,
+            body: Arc::new(body),
+            versions: registered.versions,
+        }
+    }
+
+    /// About how many bytes it takes in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        /// Maps, counters and the like around each.
+        const OVERHEAD_BYTES: usize = 256;
+        let body = match &*self.body {
+            Body::Avro {
+                validator,
+                record_name,
+            } => validator.memory_bytes() + record_name.len(),
+            Body::Foreign { schema_type } => schema_type.len(),
+            Body::Broken { reason } => reason.len(),
+        };
+        let version = |version: &SubjectVersion| version.subject.len() + size_of_val(version);
+        OVERHEAD_BYTES + body + self.versions.iter().map(version).sum::<usize>()
+    }
+}
+
+fn compile_avro(registered: &RegisteredSchema) -> Result<Body, String> {
+    let limits = Limits::default();
+    let mut references: Vec<Schema> = Vec::with_capacity(registered.references.len());
+    for (at, text) in registered.references.iter().enumerate() {
+        let parsed = Schema::parse_with(text, &references, &limits)
+            .map_err(|error| format!("reference {at}: {error}"))?;
+        references.push(parsed);
+    }
+    let schema = Schema::parse_with(&registered.text, &references, &limits)
+        .map_err(|error| error.to_string())?;
+    let validator = Validator::compile(&schema).map_err(|error| error.to_string())?;
+    let record_name = match schema.name() {
+        Some(name) => name.full().to_owned(),
+        None => schema.node(schema.root()).kind.word().to_owned(),
+    };
+    Ok(Body::Avro {
+        validator,
+        record_name,
+    })
+}

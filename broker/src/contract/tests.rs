@@ -1,0 +1,210 @@
+//! Whole checks against a fake registry: batch in, verdict, feed and metric out.
+
+mod cases;
+mod http;
+mod registry;
+
+use std::sync::Arc;
+
+use avouch_avro::framing;
+
+use super::fake::{FakeRegistry, tokio_clock};
+use super::*;
+use crate::types::{PartitionIndex, TimestampMs};
+use crate::wire::batch::{Codec, HEADER_BYTES};
+use crate::wire::builder::BatchBuilder;
+
+const PAYMENT: &str = r#"{"type": "record", "name": "Payment", "namespace": "pay", "fields": [
+    {"name": "id", "type": "string"},
+    {"name": "items", "type": {"type": "array", "items": {
+        "type": "record", "name": "Item", "fields": [{"name": "price", "type": "double"}]}}}]}"#;
+const KEY: &str = r#""string""#;
+const ORDER: &str =
+    r#"{"type": "record", "name": "Order", "fields": [{"name": "n", "type": "long"}]}"#;
+const NULLS: &str = r#"{"type": "array", "items": "null"}"#;
+const LIST: &str = r#"{"type": "record", "name": "List", "fields": [
+    {"name": "next", "type": ["null", "List"]}]}"#;
+
+/// What `payments` and the topics beside it have in the registry.
+const PAYMENT_ID: i32 = 41;
+const KEY_ID: i32 = 5;
+const ORDER_ID: i32 = 7;
+const DELETED_ID: i32 = 8;
+const NULLS_ID: i32 = 9;
+const LIST_ID: i32 = 10;
+const JSON_ID: i32 = 11;
+const NULL_ID: i32 = 12;
+const BROKEN_ID: i32 = 13;
+
+const VALUE: (&str, &str) = ("avouch.value.validation", "payload");
+const BOTH: [(&str, &str); 2] = [VALUE, ("avouch.key.validation", "payload")];
+
+struct World {
+    registry: Arc<FakeRegistry>,
+    contracts: Contracts,
+    metrics: prometheus::Registry,
+}
+
+impl World {
+    fn new() -> Self {
+        let registry = FakeRegistry::new();
+        registry.register(PAYMENT_ID, "payments-value", 3, PAYMENT);
+        registry.register(KEY_ID, "payments-key", 1, KEY);
+        registry.register(ORDER_ID, "orders-value", 2, ORDER);
+        registry.register(DELETED_ID, "retired-value", 1, KEY);
+        registry.soft_delete("retired-value");
+        registry.register(DELETED_ID, "payments-value", 9, KEY);
+        registry.soft_delete("payments-value");
+        registry.register(PAYMENT_ID, "payments-value", 3, PAYMENT);
+        registry.register(NULLS_ID, "payments-value", 4, NULLS);
+        registry.register(LIST_ID, "payments-value", 5, LIST);
+        registry.register_as("JSON", JSON_ID, "payments-value", 6, "{}", &[]);
+        registry.register(NULL_ID, "payments-value", 7, r#""null""#);
+        registry.register(BROKEN_ID, "payments-value", 8, r#"{"type": "recrod"}"#);
+        let metrics = prometheus::Registry::new();
+        let contracts = Contracts::new(
+            Arc::clone(&registry) as Arc<dyn SchemaSource>,
+            ContractConfig::default(),
+            tokio_clock(),
+            &metrics,
+        )
+        .unwrap();
+        Self {
+            registry,
+            contracts,
+            metrics,
+        }
+    }
+
+    async fn check(&self, policy: &EffectivePolicy, records: &[Rec]) -> Verdict {
+        self.check_as("User:ANONYMOUS", policy, records).await
+    }
+
+    async fn check_as(
+        &self,
+        principal: &str,
+        policy: &EffectivePolicy,
+        records: &[Rec],
+    ) -> Verdict {
+        let batch = batch(records);
+        let header = BatchHeader::parse(&batch).unwrap();
+        let request = CheckRequest {
+            topic: "payments",
+            partition: PartitionIndex(2),
+            client_id: Some("till-1"),
+            principal,
+            header: &header,
+            records: &batch[HEADER_BYTES..],
+            policy,
+        };
+        self.contracts.check(request).await
+    }
+
+    /// Every violation reported so far: record index, part, reason.
+    fn reported(&self) -> Vec<(i32, &'static str, &'static str)> {
+        let page = self.contracts.report.feed.since(0, None);
+        page.entries
+            .iter()
+            .map(|entry| (entry.index, entry.part, entry.reason))
+            .collect()
+    }
+
+    fn messages(&self) -> Vec<String> {
+        let page = self.contracts.report.feed.since(0, None);
+        page.entries
+            .iter()
+            .map(|entry| entry.message.clone())
+            .collect()
+    }
+}
+
+#[derive(Clone, Default)]
+struct Rec {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(&'static str, Option<Vec<u8>>)>,
+}
+
+impl Rec {
+    fn key(mut self, key: Vec<u8>) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    fn header(mut self, key: &'static str, value: Option<Vec<u8>>) -> Self {
+        self.headers.push((key, value));
+        self
+    }
+}
+
+fn value(value: Vec<u8>) -> Rec {
+    Rec {
+        value: Some(value),
+        ..Rec::default()
+    }
+}
+
+fn good() -> Rec {
+    value(framed(PAYMENT_ID, &payment("p1", 2)))
+}
+
+fn bad() -> Rec {
+    let mut cut = framed(PAYMENT_ID, &payment("p1", 2));
+    cut.truncate(cut.len() - 3);
+    value(cut)
+}
+
+fn framed(id: i32, datum: &[u8]) -> Vec<u8> {
+    [&framing::prefix(id), datum].concat()
+}
+
+/// A payment with a short id and fewer than 64 items, by the specification's encoding.
+fn payment(id: &str, items: u8) -> Vec<u8> {
+    let mut datum = string(id);
+    if items > 0 {
+        datum.push(2 * items);
+        datum.extend((0..items).flat_map(|n| f64::from(n).to_le_bytes()));
+    }
+    datum.push(0);
+    datum
+}
+
+/// A string of fewer than 64 bytes.
+fn string(text: &str) -> Vec<u8> {
+    let mut datum = vec![u8::try_from(2 * text.len()).unwrap()];
+    datum.extend(text.as_bytes());
+    datum
+}
+
+fn batch(records: &[Rec]) -> bytes::Bytes {
+    let mut builder = BatchBuilder::new(Codec::None);
+    for record in records {
+        let headers: Vec<(&[u8], Option<&[u8]>)> = record
+            .headers
+            .iter()
+            .map(|(key, value)| (key.as_bytes(), value.as_deref()))
+            .collect();
+        builder.push(
+            record.key.as_deref(),
+            record.value.as_deref(),
+            TimestampMs(1_000),
+            &headers,
+        );
+    }
+    builder.finish()
+}
+
+fn policy(configs: &[(&str, &'static str)]) -> EffectivePolicy {
+    decided(configs, Decision::Undecided)
+}
+
+fn decided(configs: &[(&str, &'static str)], value: Decision) -> EffectivePolicy {
+    let get = |name: &str| {
+        configs
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|&(_, value)| value)
+    };
+    let policy = Policy::from_configs(get).unwrap();
+    EffectivePolicy::resolve(policy, "", value.as_str(), 1)
+}
