@@ -1,0 +1,126 @@
+"""confluent-kafka (librdkafka) as a producer, a lone consumer, a member of a group, an admin."""
+
+import uuid
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from wire import arguments, payloads, say
+
+
+def main():
+    args = arguments()
+    commands = {"produce": produce, "consume": consume, "group": group, "create": create}
+    commands[args.command](args)
+    say("done")
+
+
+def produce(args):
+    for codec in args.codecs.split(","):
+        producer = Producer(
+            {
+                "bootstrap.servers": args.bootstrap,
+                "compression.type": codec,
+                "enable.idempotence": args.idempotent,
+                "message.timeout.ms": args.timeout_ms,
+                "linger.ms": 20,
+            }
+        )
+        where = {} if args.partition is None else {"partition": args.partition}
+        for name, value in payloads(args, codec):
+            producer.produce(
+                args.topic, value, key=args.key, on_delivery=delivered(name), **where
+            )
+        producer.flush()
+
+
+def delivered(name):
+    """The callback of the notes: what became of a record, with its partition and offset."""
+
+    def report(error, message):
+        if error is None:
+            say("acked", value=name, partition=message.partition(), offset=message.offset())
+        else:
+            say("failed", value=name, code=error.code(), text=error.str())
+
+    return report
+
+
+def consume(args):
+    consumer = Consumer({**reader(args), "group.id": f"alone-{uuid.uuid4()}"})
+    if args.partition is None:
+        topic = consumer.list_topics(args.topic, timeout=10).topics[args.topic]
+        partitions = list(topic.partitions)
+    else:
+        partitions = [args.partition]
+    start = args.start or OFFSET_BEGINNING
+    consumer.assign([TopicPartition(args.topic, p, start) for p in partitions])
+    seen, ended = 0, set()
+    while seen != args.count and (args.count is not None or len(ended) < len(partitions)):
+        message = consumer.poll(1.0)
+        if message is None:
+            continue
+        if message.error() is None:
+            say_record(message)
+            seen += 1
+        elif message.error().code() == KafkaError._PARTITION_EOF:
+            ended.add(message.partition())
+        else:
+            raise SystemExit(message.error().str())
+    consumer.close()
+
+
+def group(args):
+    consumer = Consumer({**reader(args), "group.id": args.group})
+
+    def assigned(_, partitions):
+        say("assigned", partitions=sorted(p.partition for p in partitions))
+
+    consumer.subscribe([args.topic], on_assign=assigned)
+    seen = 0
+    while seen != args.count:
+        message = consumer.poll(1.0)
+        if message is None:
+            continue
+        if message.error() is None:
+            say_record(message)
+            consumer.commit(message, asynchronous=False)
+            seen += 1
+        elif message.error().code() not in (
+            KafkaError._PARTITION_EOF,
+            KafkaError.UNKNOWN_TOPIC_OR_PART,
+        ):
+            raise SystemExit(message.error().str())
+    consumer.close()
+
+
+def create(args):
+    admin = AdminClient({"bootstrap.servers": args.bootstrap})
+    topic = NewTopic(args.topic, args.partitions, args.replication)
+    admin.create_topics([topic])[args.topic].result(timeout=30)
+    say("created")
+
+
+def reader(args):
+    return {
+        "bootstrap.servers": args.bootstrap,
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "session.timeout.ms": 6000,
+        "heartbeat.interval.ms": 500,
+    }
+
+
+def say_record(message):
+    key = message.key()
+    say(
+        "record",
+        partition=message.partition(),
+        offset=message.offset(),
+        key=None if key is None else key.decode(),
+        value=message.value().decode(errors="backslashreplace"),
+    )
+
+
+main()

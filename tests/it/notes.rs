@@ -1,0 +1,270 @@
+//! The notes that the project began from, each notion as a test with the client that they name or
+//! the nearest of its family.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+use avouch_tests::deadline::{Deadline, PROGRAM_LIMIT};
+use avouch_tests::family::{Family, Produce};
+use avouch_tests::node::Node;
+use avouch_tests::program::{Event, Record, Running, acked, records};
+use avouch_tests::protocol::Connection;
+
+#[test]
+fn the_example_producer_and_consumer_meet_in_partition_1_of_2() -> Result<()> {
+    let node = Node::start()?;
+    let (broker, topic) = (node.bootstrap(), "your_topic");
+    let java = Family::Java;
+    java.run(broker, "create", topic, &["--partitions", "2"])?;
+    java.run(broker, "example-producer", topic, &[])?;
+
+    // The example names no reset policy and reads what comes later; here it is asked to begin.
+    let args = ["--reset", "earliest"];
+    let mut consumer = java.start(broker, "example-consumer", topic, &args)?;
+    let read = consumer.wait_for("a record", |event| match event {
+        Event::Record(record) => Some(record.clone()),
+        _ => None,
+    })?;
+
+    let expected = Record {
+        partition: 1,
+        offset: 0,
+        key: Some("your_key".to_owned()),
+        value: "your_value".to_owned(),
+    };
+    assert_eq!(read, expected);
+    Ok(())
+}
+
+#[test]
+fn the_callback_tells_partition_and_offset() -> Result<()> {
+    let node = Node::start()?;
+    let (broker, topic) = (node.bootstrap(), "topicname1");
+    Family::Java.run(broker, "create", topic, &["--partitions", "2"])?;
+    for (family, first) in [(Family::Java, 0), (Family::Python, 3), (Family::Node, 6)] {
+        let what = Produce {
+            partition: Some(1),
+            ..three(topic)
+        };
+        let places: Vec<_> = acked(&family.produce(broker, &what)?)
+            .iter()
+            .map(|record| (record.partition, record.offset))
+            .collect();
+        let expected = [(1, first), (1, first + 1), (1, first + 2)];
+        assert_eq!(places, expected, "{family:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_topic_is_created_on_first_use_with_one_partition() -> Result<()> {
+    let node = Node::start()?;
+    for family in [Family::Java, Family::Python, Family::Node, Family::Kcat] {
+        let topic = format!("first-use-{family:?}");
+        family.produce(node.bootstrap(), &three(&topic))?;
+        assert_eq!(partitions(&node, &topic)?, 1, "{family:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn asking_a_one_partition_topic_for_partition_1_times_out_in_the_client() -> Result<()> {
+    let node = Node::start()?;
+    let (broker, topic) = (node.bootstrap(), "created-by-send");
+    let args = ["--partition", "1", "--count", "1", "--timeout-ms", "3000"];
+    let events = Family::Java.run(broker, "produce", topic, &args)?;
+
+    let Some(Event::Failed { text, .. }) = events.first() else {
+        panic!("{events:?}");
+    };
+    let text = text.as_deref().unwrap_or_default();
+    assert!(
+        text.contains("is not present in metadata after 3000 ms"),
+        "{text}"
+    );
+    assert_eq!(partitions(&node, topic)?, 1);
+    Ok(())
+}
+
+#[test]
+fn a_new_topic_has_the_partitions_that_were_asked_for_whatever_the_replication_factor() -> Result<()>
+{
+    let node = Node::start()?;
+    for (family, replication) in [
+        (Family::Java, "3"),
+        (Family::Python, "1"),
+        (Family::Node, "3"),
+    ] {
+        let topic = format!("ourtopicname-{family:?}");
+        let args = ["--partitions", "5", "--replication", replication];
+        family.run(node.bootstrap(), "create", &topic, &args)?;
+        assert_eq!(partitions(&node, &topic)?, 5, "{family:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_assigned_consumer_polls_its_partition_only() -> Result<()> {
+    let node = Node::start()?;
+    let (broker, topic) = (node.bootstrap(), "assigned");
+    Family::Java.run(broker, "create", topic, &["--partitions", "3"])?;
+    for partition in 0..3 {
+        let what = Produce {
+            partition: Some(partition),
+            ..three(topic)
+        };
+        Family::Python.produce(broker, &what)?;
+    }
+    for family in [Family::Java, Family::Python] {
+        let args = ["--partition", "1"];
+        let read = records(&family.run(broker, "consume", topic, &args)?);
+        let places: Vec<_> = read.iter().map(|at| (at.partition, at.offset)).collect();
+        assert_eq!(places, [(1, 0), (1, 1), (1, 2)], "{family:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_consumer_that_stops_after_offset_3_is_succeeded_at_offset_4() -> Result<()> {
+    let node = Node::start()?;
+    let (broker, topic) = (node.bootstrap(), "seven");
+    let what = Produce {
+        count: 7,
+        ..three(topic)
+    };
+    Family::Java.produce(broker, &what)?;
+    for family in [Family::Java, Family::Python, Family::Node, Family::Rust] {
+        let group = format!("stops-{family:?}");
+        let offsets = |count| -> Result<Vec<i64>> {
+            let read = records(&family.group(broker, topic, &group, count)?);
+            Ok(read.iter().map(|record| record.offset).collect())
+        };
+        assert_eq!(offsets(4)?, [0, 1, 2, 3], "{family:?}");
+        assert_eq!(offsets(3)?, [4, 5, 6], "{family:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn of_four_members_on_three_partitions_the_idle_one_takes_over_java() -> Result<()> {
+    the_idle_member_takes_over(Family::Java)
+}
+
+#[test]
+fn of_four_members_on_three_partitions_the_idle_one_takes_over_python() -> Result<()> {
+    the_idle_member_takes_over(Family::Python)
+}
+
+#[test]
+fn of_four_members_on_three_partitions_the_idle_one_takes_over_kafkajs() -> Result<()> {
+    the_idle_member_takes_over(Family::Node)
+}
+
+#[test]
+fn two_groups_get_everything_each() -> Result<()> {
+    let node = Node::start()?;
+    let (broker, topic) = (node.bootstrap(), "for-both");
+    let what = Produce {
+        count: 10,
+        ..three(topic)
+    };
+    Family::Java.produce(broker, &what)?;
+    for (family, group) in [(Family::Java, "billing"), (Family::Python, "shipping")] {
+        let read = records(&family.group(broker, topic, group, 10)?);
+        let offsets: Vec<_> = read.iter().map(|record| record.offset).collect();
+        assert_eq!(offsets, (0..10).collect::<Vec<_>>(), "{group}");
+    }
+    Ok(())
+}
+
+/// A member of a group, and the partitions that it was last told to read.
+struct Member {
+    running: Running,
+    assigned: Option<Vec<i32>>,
+    read: Vec<Record>,
+}
+
+impl Member {
+    fn listen(&mut self) {
+        for event in self.running.news() {
+            match event {
+                Event::Assigned { partitions } => self.assigned = Some(partitions),
+                Event::Record(record) => self.read.push(record),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn the_idle_member_takes_over(family: Family) -> Result<()> {
+    let node = Node::start()?;
+    let (broker, topic) = (node.bootstrap(), format!("three-for-four-{family:?}"));
+    let group = format!("four-{family:?}");
+    family.run(broker, "create", &topic, &["--partitions", "3"])?;
+    let mut members = Vec::new();
+    for _ in 0..4 {
+        members.push(Member {
+            running: family.join(broker, &topic, &group)?,
+            assigned: None,
+            read: Vec::new(),
+        });
+    }
+    let assigned = settled(&mut members, &[vec![], vec![0], vec![1], vec![2]])?;
+    let idle = assigned.iter().position(|partitions| partitions.is_empty());
+    let idle = idle.context("an idle member")?;
+
+    let victim = (idle + 1) % members.len();
+    members.remove(victim).running.kill_9()?;
+    settled(&mut members, &[vec![0], vec![1], vec![2]])?;
+
+    for partition in 0..3 {
+        let what = Produce {
+            partition: Some(partition),
+            ..three(&topic)
+        };
+        Family::Python.produce(broker, &what)?;
+    }
+    let read: Vec<_> = Deadline::after(PROGRAM_LIMIT).wait("nine records", || {
+        members.iter_mut().for_each(Member::listen);
+        let read: BTreeSet<_> = members.iter().flat_map(|member| &member.read).collect();
+        Ok((read.len() == 9).then(|| members.iter().map(|member| member.read.len()).collect()))
+    })?;
+    assert_eq!(read, [3, 3, 3]);
+    Ok(())
+}
+
+/// Waits until the members' assignments, in any order, are `expected`; in the members' order.
+fn settled(members: &mut [Member], expected: &[Vec<i32>]) -> Result<Vec<Vec<i32>>> {
+    Deadline::after(PROGRAM_LIMIT).wait("the assignment", || {
+        members.iter_mut().for_each(Member::listen);
+        let assigned: Option<Vec<_>> = members.iter().map(|m| m.assigned.clone()).collect();
+        let mut sorted = assigned.clone();
+        if let Some(sorted) = &mut sorted {
+            sorted.sort();
+        }
+        Ok(assigned.filter(|_| sorted.as_deref() == Some(expected)))
+    })
+}
+
+/// Three values to a topic, wherever there.
+fn three(topic: &str) -> Produce<'_> {
+    Produce {
+        topic,
+        partition: None,
+        codecs: &["none"],
+        idempotent: false,
+        count: 3,
+        prefix: "value",
+    }
+}
+
+/// How many partitions the broker says that `topic` has.
+fn partitions(node: &Node, topic: &str) -> Result<usize> {
+    let metadata = Connection::open(node.bootstrap())?.metadata()?;
+    let mut topics = metadata.topics.iter();
+    let found = topics.find(|found| found.name.as_ref().is_some_and(|name| name.0 == *topic));
+    Ok(found
+        .context("the topic is not in the metadata")?
+        .partitions
+        .len())
+}

@@ -1,0 +1,241 @@
+//! The five families of clients behind one set of commands. Each runs its own library: only the
+//! command line is ours.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::checkout;
+use crate::program::{Event, Running};
+use crate::rust_client;
+
+/// Every codec of the protocol, by Kafka's names.
+pub const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
+/// How a consumed record is printed by kcat: as the event that the other programs print.
+const KCAT_FORMAT: &str =
+    r#"{"event":"record","partition":%p,"offset":%o,"key":"%k","value":"%s"}\n"#;
+
+/// A client library that others wrote.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Family {
+    /// Debian's kcat, with librdkafka 2.0.2.
+    Kcat,
+    /// confluent-kafka, with a current librdkafka.
+    Python,
+    /// kafkajs.
+    Node,
+    /// Apache Kafka's own client.
+    Java,
+    /// rdkafka, in this process.
+    Rust,
+}
+
+/// All of them.
+pub const FAMILIES: [Family; 5] = [
+    Family::Kcat,
+    Family::Python,
+    Family::Node,
+    Family::Java,
+    Family::Rust,
+];
+
+/// What to produce: `count` numbered values with each codec, in one batch if the client can.
+#[derive(Clone, Copy, Debug)]
+pub struct Produce<'a> {
+    /// Where to.
+    pub topic: &'a str,
+    /// Where there; the client's choice if `None` (kafkajs: 0).
+    pub partition: Option<i32>,
+    /// Kafka's names of them.
+    pub codecs: &'a [&'a str],
+    /// Whether the producer asks for a producer id.
+    pub idempotent: bool,
+    /// Values with each codec.
+    pub count: usize,
+    /// What the values begin with.
+    pub prefix: &'a str,
+}
+
+impl Family {
+    /// Produces as asked. kcat does not tell where a value went: its list is empty, and its exit
+    /// status says that all were acknowledged.
+    ///
+    /// # Errors
+    /// When the program fails; a refused value is an event, not an error.
+    pub fn produce(self, bootstrap: &str, what: &Produce<'_>) -> Result<Vec<Event>> {
+        match self {
+            Self::Kcat => kcat_produce(bootstrap, what),
+            Self::Rust => rust_client::produce(bootstrap, what),
+            Self::Python | Self::Node | Self::Java => {
+                let (codecs, count) = (what.codecs.join(","), what.count.to_string());
+                let partition = what.partition.map(|partition| partition.to_string());
+                let mut args = vec!["--codecs", &codecs, "--count", &count];
+                args.extend(["--prefix", what.prefix]);
+                args.extend(what.idempotent.then_some("--idempotent"));
+                if let Some(partition) = &partition {
+                    args.extend(["--partition", partition]);
+                }
+                self.run(bootstrap, "produce", what.topic, &args)
+            }
+        }
+    }
+
+    /// Reads the whole of a topic as it is now, alone.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub fn consume(self, bootstrap: &str, topic: &str) -> Result<Vec<Event>> {
+        match self {
+            Self::Kcat => Running::start(kcat(bootstrap).args([
+                "-C",
+                "-q",
+                "-e",
+                "-f",
+                KCAT_FORMAT,
+                "-t",
+                topic,
+            ]))?
+            .finish(),
+            Self::Rust => rust_client::consume(bootstrap, topic),
+            Self::Python | Self::Node | Self::Java => self.run(bootstrap, "consume", topic, &[]),
+        }
+    }
+
+    /// Reads `count` records as a member of a group, commits each, and leaves.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub fn group(
+        self,
+        bootstrap: &str,
+        topic: &str,
+        group: &str,
+        count: usize,
+    ) -> Result<Vec<Event>> {
+        let limit = count.to_string();
+        match self {
+            Self::Kcat => Running::start(
+                kcat(bootstrap)
+                    .args(["-q", "-u", "-c", &limit, "-f", KCAT_FORMAT])
+                    .args(["-X", "auto.offset.reset=earliest"])
+                    .args(["-G", group, topic]),
+            )?
+            .finish(),
+            Self::Rust => rust_client::group(bootstrap, topic, group, count),
+            Self::Python | Self::Node | Self::Java => {
+                let args = ["--group", group, "--count", &limit];
+                self.run(bootstrap, "group", topic, &args)
+            }
+        }
+    }
+
+    /// Joins a group and reads until it is killed.
+    ///
+    /// # Errors
+    /// When the program does not start, or the family has none.
+    pub fn join(self, bootstrap: &str, topic: &str, group: &str) -> Result<Running> {
+        self.start(bootstrap, "group", topic, &["--group", group])
+    }
+
+    /// Runs a command of the family's program to its end.
+    ///
+    /// # Errors
+    /// When the program fails, or the family has none.
+    pub fn run(
+        self,
+        bootstrap: &str,
+        command: &str,
+        topic: &str,
+        args: &[&str],
+    ) -> Result<Vec<Event>> {
+        self.start(bootstrap, command, topic, args)?.finish()
+    }
+
+    /// Starts a command of the family's program.
+    ///
+    /// # Errors
+    /// When the program does not start, or the family has none.
+    pub fn start(
+        self,
+        bootstrap: &str,
+        command: &str,
+        topic: &str,
+        args: &[&str],
+    ) -> Result<Running> {
+        let mut program = match self {
+            Self::Python => python("client.py"),
+            Self::Node => node(),
+            Self::Java => java(),
+            Self::Kcat | Self::Rust => bail!("{self:?} has no program of ours"),
+        };
+        program
+            .arg(command)
+            .args(["--bootstrap", bootstrap, "--topic", topic])
+            .args(args);
+        Running::start(&mut program)
+    }
+}
+
+/// A Python program of ours, by the packages that `tests/run` installed.
+pub fn python(script: &str) -> Command {
+    let mut command = Command::new(checkout().join("tests/.tools/venv/bin/python"));
+    command.arg(clients().join("python").join(script));
+    command
+}
+
+/// kcat, connected to `bootstrap`.
+pub fn kcat(bootstrap: &str) -> Command {
+    let mut command = Command::new("kcat");
+    command.args(["-b", bootstrap]);
+    command
+}
+
+fn node() -> Command {
+    let mut command = Command::new("node");
+    command.arg(clients().join("node/client.js"));
+    command
+}
+
+fn java() -> Command {
+    let target = clients().join("java/target");
+    let path = format!("{0}/clients.jar:{0}/lib/*", target.display());
+    let mut command = Command::new("java");
+    // Short-lived programs: quick to start, small.
+    command
+        .args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", &path])
+        .arg("avouch.clients.Main");
+    command
+}
+
+fn clients() -> PathBuf {
+    checkout().join("tests/clients")
+}
+
+/// kcat has one codec a process and reads its values, a line each, from stdin.
+fn kcat_produce(bootstrap: &str, what: &Produce<'_>) -> Result<Vec<Event>> {
+    for codec in what.codecs {
+        let mut command = kcat(bootstrap);
+        command.args(["-P", "-z", codec, "-t", what.topic]);
+        command.args(["-X", "linger.ms=20"]);
+        if let Some(partition) = what.partition {
+            command.args(["-p", &partition.to_string()]);
+        }
+        if what.idempotent {
+            command.args(["-X", "enable.idempotence=true"]);
+        }
+        let mut running = Running::start(&mut command)?;
+        running.feed((values(what, codec).join("\n") + "\n").as_bytes())?;
+        running.finish()?;
+    }
+    Ok(Vec::new())
+}
+
+/// The values that every family sends for `what` and one of its codecs. Their tail repeats, so
+/// that a codec has something to do.
+pub fn values(what: &Produce<'_>, codec: &str) -> Vec<String> {
+    let (prefix, tail) = (what.prefix, " and so on".repeat(12));
+    (0..what.count)
+        .map(|i| format!("{prefix}-{codec}-{i}{tail}"))
+        .collect()
+}

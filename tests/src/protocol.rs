@@ -1,0 +1,308 @@
+//! A raw connection, for what client libraries hide: the codec of a stored batch, every field of a
+//! produce answer, two partitions in one request. Messages are coded by `kafka-protocol`, not by us.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::indexmap::IndexMap;
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::PartitionProduceResponse;
+use kafka_protocol::messages::{
+    BrokerId, CreateTopicsRequest, FetchRequest, InitProducerIdRequest, InitProducerIdResponse,
+    MetadataRequest, MetadataResponse, ProduceRequest, ProducerId, RequestHeader, ResponseHeader,
+    TopicName,
+};
+use kafka_protocol::protocol::{
+    Decodable as _, HeaderVersion as _, Request, StrBytes, encode_request_header_into_buffer,
+};
+use kafka_protocol::records::{
+    BatchDecodeInfo, Compression, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID,
+    NO_SEQUENCE, Record, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions,
+    TimestampType,
+};
+
+use crate::deadline::PROGRAM_LIMIT;
+
+/// The client id of this connection.
+pub const CLIENT_ID: &str = "raw-test";
+/// An arbitrary moment, 2026-11-22.
+const TIMESTAMP_MS: i64 = 1_795_305_600_000;
+const FETCH_BYTES: i32 = 16 << 20;
+const ACKS_ALL: i16 = -1;
+
+/// A connection that asks one thing after the other.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    correlation_id: i32,
+}
+
+/// A key and a value, either of them absent if `None`.
+pub type KeyValue<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
+impl Connection {
+    /// A connection to `bootstrap`, `HOST:PORT`.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub fn open(bootstrap: &str) -> Result<Self> {
+        let stream = TcpStream::connect(bootstrap)?;
+        stream.set_read_timeout(Some(PROGRAM_LIMIT))?;
+        Ok(Self {
+            stream,
+            correlation_id: 0,
+        })
+    }
+
+    /// Sends `request` and reads its answer.
+    ///
+    /// # Errors
+    /// When the connection ends, or the answer is not one to this request.
+    pub fn call<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {
+        self.send(version, request)?;
+        let mut size = [0; 4];
+        self.stream.read_exact(&mut size)?;
+        let mut answer = vec![0; usize::try_from(i32::from_be_bytes(size))?];
+        self.stream.read_exact(&mut answer)?;
+        let mut answer = Bytes::from(answer);
+        let header_version = R::Response::header_version(version);
+        let header = ResponseHeader::decode(&mut answer, header_version)?;
+        ensure!(header.correlation_id == self.correlation_id, "{header:?}");
+        let response = R::Response::decode(&mut answer, version)?;
+        ensure!(
+            answer.is_empty(),
+            "{} bytes behind the answer",
+            answer.len()
+        );
+        Ok(response)
+    }
+
+    /// Sends `request` and leaves its answer unread.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub fn send<R: Request>(&mut self, version: i16, request: &R) -> Result<()> {
+        self.correlation_id += 1;
+        let header = RequestHeader::default()
+            .with_request_api_key(R::KEY)
+            .with_request_api_version(version)
+            .with_correlation_id(self.correlation_id)
+            .with_client_id(Some(StrBytes::from_static_str(CLIENT_ID)));
+        let mut body = BytesMut::new();
+        encode_request_header_into_buffer(&mut body, &header)?;
+        request.encode(&mut body, version)?;
+        let size = i32::try_from(body.len())?;
+        self.stream.write_all(&size.to_be_bytes())?;
+        self.stream.write_all(&body)?;
+        Ok(())
+    }
+
+    /// Whether the broker closes the connection without a further byte.
+    ///
+    /// # Errors
+    /// When it neither closes it nor sends anything.
+    pub fn is_closed_by_the_broker(&mut self) -> Result<bool> {
+        match self.stream.read(&mut [0]) {
+            Ok(count) => Ok(count == 0),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Produces one uncompressed batch for each partition of `topic` in one request, acks=all.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn produce(
+        &mut self,
+        topic: &str,
+        partitions: &[(i32, Vec<KeyValue<'_>>)],
+    ) -> Result<Vec<PartitionProduceResponse>> {
+        let request = produce_request(topic, ACKS_ALL, partitions)?;
+        let response = self.call(10, &request)?;
+        let topic = response.responses.into_iter().next();
+        Ok(topic.context("no topic in the answer")?.partition_responses)
+    }
+
+    /// Produces one batch of values to partition 0.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn produce_values(
+        &mut self,
+        topic: &str,
+        values: &[Option<&[u8]>],
+    ) -> Result<PartitionProduceResponse> {
+        let records = values.iter().map(|value| (None, *value)).collect();
+        let answers = self.produce(topic, &[(0, records)])?;
+        answers
+            .into_iter()
+            .next()
+            .context("no partition in the answer")
+    }
+
+    /// The batches of a partition, from its beginning, as they are stored.
+    ///
+    /// # Errors
+    /// When the partition cannot be fetched, or a batch is damaged.
+    pub fn batches(&mut self, topic: &str, partition: i32) -> Result<Vec<BatchDecodeInfo>> {
+        let mut batches: Vec<BatchDecodeInfo> = Vec::new();
+        let mut offset = 0;
+        loop {
+            let (mut records, high_watermark) = self.fetch(topic, partition, offset)?;
+            batches.append(&mut RecordBatchDecoder::decode_batch_info(&mut records)?);
+            let Some(last) = batches.last() else {
+                return Ok(batches);
+            };
+            offset = last.min_offset + i64::from(last.record_count);
+            if offset >= high_watermark {
+                return Ok(batches);
+            }
+        }
+    }
+
+    /// The offset that the next record of a partition gets.
+    ///
+    /// # Errors
+    /// When the partition cannot be fetched.
+    pub fn high_watermark(&mut self, topic: &str, partition: i32) -> Result<i64> {
+        Ok(self.fetch(topic, partition, 0)?.1)
+    }
+
+    fn fetch(&mut self, topic: &str, partition: i32, offset: i64) -> Result<(Bytes, i64)> {
+        let wanted = FetchPartition::default()
+            .with_partition(partition)
+            .with_fetch_offset(offset)
+            .with_partition_max_bytes(FETCH_BYTES);
+        let wanted = FetchTopic::default()
+            .with_topic(topic_name(topic))
+            .with_partitions(vec![wanted]);
+        let request = FetchRequest::default()
+            .with_replica_id(BrokerId(-1))
+            .with_max_bytes(FETCH_BYTES)
+            .with_session_epoch(-1)
+            .with_topics(vec![wanted]);
+        let response = self.call(11, &request)?;
+        let topic = response.responses.into_iter().next();
+        let found = topic.and_then(|topic| topic.partitions.into_iter().next());
+        let found = found.context("no partition in the answer")?;
+        ensure!(found.error_code == 0, "fetch: error {}", found.error_code);
+        Ok((found.records.unwrap_or_default(), found.high_watermark))
+    }
+
+    /// Asks for a topic; the answer says whether there is one now.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn create_topic(
+        &mut self,
+        topic: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> Result<CreatableTopicResult> {
+        let text = |text: &str| StrBytes::from_string(text.to_owned());
+        let configs = configs.iter().map(|(name, value)| {
+            CreatableTopicConfig::default()
+                .with_name(text(name))
+                .with_value(Some(text(value)))
+        });
+        let wanted = CreatableTopic::default()
+            .with_name(topic_name(topic))
+            .with_num_partitions(partitions)
+            .with_replication_factor(1)
+            .with_configs(configs.collect());
+        let request = CreateTopicsRequest::default()
+            .with_topics(vec![wanted])
+            .with_timeout_ms(30_000);
+        let response = self.call(5, &request)?;
+        response
+            .topics
+            .into_iter()
+            .next()
+            .context("no topic in the answer")
+    }
+
+    /// A producer id that nobody else has or had.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn init_producer_id(&mut self) -> Result<InitProducerIdResponse> {
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
+            .with_producer_id(ProducerId(NO_PRODUCER_ID))
+            .with_producer_epoch(NO_PRODUCER_EPOCH);
+        self.call(4, &request)
+    }
+
+    /// What the broker tells about itself and all topics.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn metadata(&mut self) -> Result<MetadataResponse> {
+        self.call(12, &MetadataRequest::default().with_topics(None))
+    }
+}
+
+/// A request with one uncompressed batch for each partition of `topic`.
+///
+/// # Errors
+/// When a record cannot be encoded.
+pub fn produce_request(
+    topic: &str,
+    acks: i16,
+    partitions: &[(i32, Vec<KeyValue<'_>>)],
+) -> Result<ProduceRequest> {
+    let mut data = Vec::new();
+    for (index, records) in partitions {
+        data.push(
+            PartitionProduceData::default()
+                .with_index(*index)
+                .with_records(Some(batch(records)?)),
+        );
+    }
+    let topic = TopicProduceData::default()
+        .with_name(topic_name(topic))
+        .with_partition_data(data);
+    Ok(ProduceRequest::default()
+        .with_acks(acks)
+        .with_timeout_ms(30_000)
+        .with_topic_data(vec![topic]))
+}
+
+fn batch(records: &[KeyValue<'_>]) -> Result<Bytes> {
+    let records: Vec<Record> = (0_i32..)
+        .zip(records)
+        .map(|(offset, (key, value))| Record {
+            transactional: false,
+            control: false,
+            delete_horizon: false,
+            partition_leader_epoch: NO_PARTITION_LEADER_EPOCH,
+            producer_id: NO_PRODUCER_ID,
+            producer_epoch: NO_PRODUCER_EPOCH,
+            timestamp_type: TimestampType::Creation,
+            offset: i64::from(offset),
+            // The encoder wants sequences in step with offsets, or it begins another batch.
+            sequence: NO_SEQUENCE + offset,
+            timestamp: TIMESTAMP_MS,
+            key: key.map(Bytes::copy_from_slice),
+            value: value.map(Bytes::copy_from_slice),
+            headers: IndexMap::new(),
+        })
+        .collect();
+    let options = RecordEncodeOptions {
+        version: 2,
+        compression: Compression::None,
+    };
+    let mut buffer = BytesMut::new();
+    RecordBatchEncoder::encode(&mut buffer, &records, &options)?;
+    Ok(buffer.freeze())
+}
+
+fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}
