@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Call;
 use crate::error::group_error;
-use crate::group::{GroupError, Join, JoinReply};
+use crate::group::{GroupError, JoinGroup, JoinReply};
 use crate::server::Node;
 use crate::wire::messages::join_group::{
     JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember,
@@ -18,7 +18,7 @@ pub(super) async fn handle(
     request: JoinGroupRequest,
 ) -> JoinGroupResponse {
     let member_id = request.member_id.clone();
-    let join = Join {
+    let join = JoinGroup {
         group: request.group_id.into(),
         member_id: request.member_id.into(),
         instance_id: request.group_instance_id.map(Into::into),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Call;
 use crate::error::group_error;
-use crate::group::{Leave, LeavingMember};
+use crate::group::{LeaveGroup, LeavingMember};
 use crate::server::Node;
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::leave_group::{
@@ -25,7 +25,7 @@ pub(super) async fn handle(
         member_id: member.member_id.as_str().into(),
         instance_id: member.group_instance_id.as_deref().map(Into::into),
     });
-    let leave = Leave { group: request.group_id.into(), members: leaving.collect() };
+    let leave = LeaveGroup { group: request.group_id.into(), members: leaving.collect() };
     let outcomes = match node.groups.leave(leave).await {
         Ok(outcomes) => outcomes,
         Err(error) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Call;
 use crate::error::group_error;
-use crate::group::{Generation, Sync};
+use crate::group::{Generation, SyncGroup};
 use crate::server::Node;
 use crate::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
@@ -13,7 +13,7 @@ pub(super) async fn handle(
     _call: Call,
     request: SyncGroupRequest,
 ) -> SyncGroupResponse {
-    let sync = Sync {
+    let sync = SyncGroup {
         group: request.group_id.into(),
         member_id: request.member_id.into(),
         instance_id: request.group_instance_id.map(Into::into),

@@ -1,4 +1,4 @@
 //! The broker's integration tests, in one binary.
 
-#[cfg(test)]
+mod served;
 mod wire_oracle;

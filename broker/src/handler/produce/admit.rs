@@ -254,6 +254,7 @@ async fn check(
             message,
         }),
         Verdict::Unavailable { reason } => Err(Refusal::Unavailable(reason)),
+        Verdict::Failed { reason } => Err(Refusal::Storage(reason)),
     }
 }
 

@@ -101,7 +101,7 @@ async fn a_bad_partition_leaves_the_others_of_its_request_alone() {
         topic_data: vec![
             topic(
                 "t",
-                vec![part(0, &patched(&good, 70, 0)), part(1, &good), part(2, &good)],
+                vec![part(0, &patched(&good, 66, 0xff)), part(1, &good), part(2, &good)],
             ),
             topic("unknown", vec![part(0, &good)]),
             topic("__consumer_offsets", vec![part(0, &good)]),
