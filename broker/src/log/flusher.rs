@@ -45,25 +45,33 @@ impl Flusher {
 
     /// Writes all that is visible and in no segment into segments, without syncing them.
     pub(super) fn flush(&mut self) -> Result<(), StorageError> {
-        let flushed = self.flush_all();
-        self.shared.memory.trim();
-        self.noted(flushed)
+        self.unless_poisoned(|flusher| {
+            let flushed = flusher.flush_all();
+            flusher.shared.memory.trim();
+            flushed
+        })
     }
 
     /// Makes all that is visible now durable in segments and lets the WAL go.
     pub(super) fn checkpoint(&mut self) -> Result<(), StorageError> {
         let open_os = self.shared.config.durability == Durability::Os;
-        let taken = self.take_checkpoint(open_os);
-        self.noted(taken)
+        self.unless_poisoned(|flusher| flusher.take_checkpoint(open_os))
     }
 
     /// The last checkpoint of a log that is being closed.
     pub(super) fn final_checkpoint(&mut self) -> Result<(), StorageError> {
-        let taken = self.take_checkpoint(false);
-        self.noted(taken)
+        self.unless_poisoned(|flusher| flusher.take_checkpoint(false))
     }
 
-    fn noted(&self, result: Result<(), StorageError>) -> Result<(), StorageError> {
+    /// After a failed sync it is unknown what the segments hold: no checkpoint may name them.
+    fn unless_poisoned(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        if let Some(reason) = self.shared.poison() {
+            return Err(StorageError::Failed(reason.to_owned()));
+        }
+        let result = work(self);
         if let Err(error) = &result {
             self.shared.note_failure(error);
         }
@@ -297,8 +305,10 @@ impl Flusher {
         let failed = |error| StorageError::of(&partition.dir, &error);
         if !shared.disk.exists(&partition.dir) {
             shared.disk.create_dir(&partition.dir).map_err(failed)?;
-            self.dirty_dirs.insert(shared.data_dir());
         }
+        // What is there may have been made by a process that was killed before it was durable.
+        self.dirty_dirs.insert(shared.data_dir());
+        self.dirty_dirs.insert(partition.dir.clone());
         let segments = partition.state().segments.clone();
         let known: BTreeSet<PathBuf> = segments
             .iter()

@@ -114,10 +114,10 @@ fn validate(config: &LogConfig) -> Result<(), OpenError> {
 
 fn make_directories(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
     let make = |path: &Path| {
-        if disk.exists(path) {
-            return Ok(());
+        if !disk.exists(path) {
+            disk.create_dir(path)?;
         }
-        disk.create_dir(path)?;
+        // A process that was killed may have made the name, but not made it durable.
         let parent = path
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty());
@@ -126,7 +126,8 @@ fn make_directories(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
     for path in [dir.to_owned(), dir.join("wal"), dir.join("data")] {
         make(&path).map_err(|source| io_at(&path, source))?;
     }
-    Ok(())
+    let wal = dir.join("wal");
+    disk.sync_dir(&wal).map_err(|source| io_at(&wal, source))
 }
 
 /// The checkpoint; none only if there is no data either.

@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes};
 use uuid::Uuid;
 
 use crate::log::{AppendBatch, Origin};
-use crate::types::{PartitionIndex, TimestampMs, TopicId, TopicPartition};
+use crate::types::{PartitionIndex, TopicId, TopicPartition};
 use crate::wire::batch::{HEADER_BYTES, crc32c};
 
 /// What a batch is to look like.
@@ -77,8 +77,4 @@ pub(super) fn tp(topic: u128) -> TopicPartition {
         topic: TopicId(Uuid::from_u128(topic)),
         partition: PartitionIndex(0),
     }
-}
-
-pub(super) fn timestamp(ms: i64) -> TimestampMs {
-    TimestampMs(ms)
 }

@@ -158,11 +158,6 @@ impl Model {
         }
     }
 
-    /// Acknowledged batches so far.
-    pub(super) fn acked(&self) -> usize {
-        lock(&self.0).acked.len()
-    }
-
     /// Holds a recovered log against all promises. With `may_lose_tail` (mode `os` and a power
     /// cut) what was acknowledged may be gone from the end, and only from there.
     pub(super) fn check(&self, driven: &Driven, may_lose_tail: bool) -> Result<(), String> {

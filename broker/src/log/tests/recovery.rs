@@ -1,1 +1,262 @@
-//! Appending and reading, without crashes.
+//! Starts on directories with torn, damaged, missing and foreign files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::batches::{Spec, tp};
+use super::driven::{Driven, small};
+use super::model::read_all;
+use super::sim::{Faults, SimDisk};
+use crate::log::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
+use crate::log::{Damage, OpenError, ReadError, RecoveryReport};
+use crate::types::{LeaderEpoch, Offset};
+
+const BATCH_BYTES: usize = 120;
+/// A frame of one such batch, already a multiple of eight.
+const FRAME_BYTES: usize = (FRAME_HEADER_BYTES + 32 + BATCH_BYTES).next_multiple_of(8);
+
+fn open(disk: &SimDisk) -> Result<(Driven, RecoveryReport), OpenError> {
+    Driven::open(small("/data"), Arc::new(disk.clone()))
+}
+
+fn append(driven: &mut Driven, ids: std::ops::RangeInclusive<u64>) {
+    driven.log.create_partition(tp(1)).unwrap();
+    for id in ids {
+        driven.append(vec![
+            Spec {
+                bytes: BATCH_BYTES,
+                ..Spec::new(id)
+            }
+            .append_to(tp(1)),
+        ]);
+    }
+}
+
+fn offsets(driven: &Driven) -> Vec<i64> {
+    read_all(driven, tp(1))
+        .unwrap()
+        .iter()
+        .map(|(offset, ..)| offset.0)
+        .collect()
+}
+
+/// A directory with three frames in its first slot and nothing in segments.
+fn three_frames() -> SimDisk {
+    let disk = SimDisk::new(Faults::default());
+    let (mut driven, _) = open(&disk).unwrap();
+    append(&mut driven, 1..=3);
+    disk
+}
+
+fn slot(number: u32) -> PathBuf {
+    PathBuf::from(format!("/data/wal/{number:08}.wal"))
+}
+
+#[test]
+fn a_last_frame_torn_at_any_byte_is_cut_and_the_rest_stays() {
+    for torn_from in 0..FRAME_BYTES {
+        let disk = three_frames();
+        let at = SLOT_HEADER_BYTES + 2 * FRAME_BYTES + torn_from;
+        disk.damage(&slot(0), |bytes| bytes[at..].fill(0));
+        let (mut driven, report) = open(&disk).unwrap();
+        // The last four bytes of the frame are padding.
+        let is_whole = torn_from >= FRAME_HEADER_BYTES + 32 + BATCH_BYTES;
+        let expected: &[i64] = if is_whole { &[0, 1, 2] } else { &[0, 1] };
+        assert_eq!(offsets(&driven), expected, "torn from byte {torn_from}");
+        assert!(report.damaged_frames.is_empty() && !report.epochs_bumped);
+        let shows = torn_from >= FRAME_HEADER_BYTES && !is_whole;
+        assert_eq!(report.torn_tail, shows, "torn from byte {torn_from}");
+        append(&mut driven, 4..=4);
+        let (driven, _) = open(&disk).unwrap();
+        assert_eq!(
+            offsets(&driven).len(),
+            expected.len() + 1,
+            "torn from byte {torn_from}"
+        );
+    }
+}
+
+#[test]
+fn every_flipped_byte_in_the_middle_of_the_wal_is_reported_and_nothing_behind_it_is_lost() {
+    for at in 0..FRAME_HEADER_BYTES + 32 + BATCH_BYTES {
+        let disk = three_frames();
+        disk.damage(&slot(0), |bytes| {
+            bytes[SLOT_HEADER_BYTES + FRAME_BYTES + at] ^= 0x20
+        });
+        for opening in 0..3 {
+            let (driven, report) = open(&disk).unwrap();
+            let damage = Damage {
+                from: Offset(1),
+                to: Offset(2),
+            };
+            assert_eq!(report.damaged_partitions, [(tp(1), damage)], "byte {at}");
+            if opening == 0 {
+                assert_eq!(report.damaged_frames, [(2, 3)], "byte {at}");
+                assert!(report.epochs_bumped && !report.torn_tail);
+            }
+            let bounds = driven.log.bounds(tp(1)).unwrap();
+            assert_eq!(
+                (bounds.high_watermark, bounds.leader_epoch),
+                (Offset(3), LeaderEpoch(2))
+            );
+            let before = driven.log.read(tp(1), Offset(0), 1 << 20).unwrap();
+            assert_eq!(before.batches.len(), 1, "it ends before the damage");
+            let error = driven.log.read(tp(1), Offset(1), 1 << 20).unwrap_err();
+            assert!(matches!(error, ReadError::Corrupt { damage: found } if found == damage));
+            assert_eq!(
+                driven
+                    .log
+                    .read(tp(1), Offset(2), 1 << 20)
+                    .unwrap()
+                    .batches
+                    .len(),
+                1
+            );
+            driven.checkpoint().unwrap();
+        }
+    }
+}
+
+#[test]
+fn damage_in_a_segment_hides_only_the_batch_it_is_in() {
+    let disk = SimDisk::new(Faults::default());
+    let (mut driven, _) = open(&disk).unwrap();
+    append(&mut driven, 1..=20);
+    driven.close().unwrap();
+    let segment = Path::new("/data/data")
+        .join(tp(1).to_string())
+        .join("00000000000000000000.log");
+    for at in (0..BATCH_BYTES).filter(|at| !(12..16).contains(at)) {
+        disk.damage(&segment, |bytes| bytes[5 * BATCH_BYTES + at] ^= 0x41);
+        let (driven, _) = open(&disk).unwrap();
+        let before = driven.log.read(tp(1), Offset(0), 1 << 20).unwrap();
+        assert_eq!(before.batches.len(), 5, "byte {at}");
+        let Err(ReadError::Corrupt { damage }) = driven.log.read(tp(1), Offset(5), 1 << 20) else {
+            panic!("byte {at}: damage is served");
+        };
+        assert_eq!(damage.from, Offset(5));
+        // A header that cannot be believed hides all up to the next place the index knows.
+        let is_in_header = (0..27).contains(&at) && !(17..23).contains(&at);
+        assert!(
+            damage.to == Offset(6) || (is_in_header && damage.to == Offset(20)),
+            "byte {at}"
+        );
+        drop(driven);
+        disk.damage(&segment, |bytes| bytes[5 * BATCH_BYTES + at] ^= 0x41);
+    }
+}
+
+#[test]
+fn an_index_that_is_lost_or_damaged_is_rebuilt() {
+    let disk = SimDisk::new(Faults::default());
+    let config = crate::log::LogConfig {
+        segment_bytes: 1 << 20,
+        ..small("/data")
+    };
+    let open = || {
+        Driven::open(config.clone(), Arc::new(disk.clone()))
+            .unwrap()
+            .0
+    };
+    let mut driven = open();
+    driven.log.create_partition(tp(1)).unwrap();
+    for id in 1..=60 {
+        driven.append(vec![
+            Spec {
+                bytes: 1000,
+                ..Spec::new(id)
+            }
+            .append_to(tp(1)),
+        ]);
+    }
+    driven.close().unwrap();
+    let whole = read_all(&open(), tp(1)).unwrap();
+    let index = Path::new("/data/data")
+        .join(tp(1).to_string())
+        .join("00000000000000000000.index");
+    for change in [
+        |bytes: &mut Vec<u8>| bytes.clear(),
+        |bytes: &mut Vec<u8>| bytes[25] ^= 1,
+    ] {
+        disk.damage(&index, change);
+        let mut driven = open();
+        assert_eq!(read_all(&driven, tp(1)).unwrap(), whole);
+        driven.append(vec![Spec::new(61).append_to(tp(1))]);
+        driven.close().unwrap();
+        let restored = disk
+            .files()
+            .into_iter()
+            .find(|(path, _)| *path == index)
+            .unwrap()
+            .1;
+        assert_eq!(restored.len(), 60, "three entries, one each 16 KiB");
+        let mut driven = open();
+        assert_eq!(read_all(&driven, tp(1)).unwrap().len(), whole.len() + 1);
+        let (sink, end) = (driven.log.clone(), Offset(60));
+        assert!(sink.read(tp(1), end, 1).is_ok());
+        driven.commit();
+        return;
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_understood_is_refused_and_left_alone() {
+    type Change = fn(&SimDisk);
+    type Expected = fn(&OpenError) -> bool;
+    let checkpoint = || PathBuf::from("/data/checkpoint");
+    let cases: [(&str, Change, Expected); 4] = [
+        (
+            "no checkpoint",
+            |disk| crate::log::Disk::remove_file(disk, Path::new("/data/checkpoint")).unwrap(),
+            |error| matches!(error, OpenError::MissingCheckpoint { .. }),
+        ),
+        (
+            "damaged checkpoint",
+            |disk| disk.damage(Path::new("/data/checkpoint"), |bytes| bytes[30] ^= 1),
+            |error| matches!(error, OpenError::DamagedCheckpoint { .. }),
+        ),
+        (
+            "newer checkpoint",
+            |disk| disk.damage(Path::new("/data/checkpoint"), |bytes| bytes[11] = 9),
+            |error| {
+                matches!(
+                    error,
+                    OpenError::NewerFormat {
+                        found: 9,
+                        known: 1,
+                        ..
+                    }
+                )
+            },
+        ),
+        (
+            "newer WAL",
+            |disk| {
+                disk.damage(&slot(0), |bytes| {
+                    bytes[11] = 9;
+                    let crc = crate::wire::batch::crc32c(&bytes[..28]);
+                    bytes[28..32].copy_from_slice(&crc.to_be_bytes());
+                });
+            },
+            |error| {
+                matches!(
+                    error,
+                    OpenError::NewerFormat {
+                        found: 9,
+                        known: 1,
+                        ..
+                    }
+                )
+            },
+        ),
+    ];
+    for (name, change, expected) in cases {
+        let disk = three_frames();
+        assert!(disk.files().iter().any(|(path, _)| *path == checkpoint()));
+        change(&disk);
+        let before = disk.files();
+        let error = open(&disk).map(drop).unwrap_err();
+        assert!(expected(&error), "{name}: {error}");
+        assert!(disk.files() == before, "{name}: something was changed");
+    }
+}
