@@ -59,6 +59,8 @@ impl fmt::Debug for RegistryConfig {
 
 #[expect(clippy::disallowed_methods, reason = "the registry's only clock")]
 fn system_time_ms() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }

@@ -20,9 +20,7 @@ pub enum RegistryError {
     #[error("Schema {0} not found")]
     IdNotFound(i32),
     /// All versions are soft-deleted already.
-    #[error(
-        "Subject '{0}' was soft deleted.Set permanent=true to delete permanently"
-    )]
+    #[error("Subject '{0}' was soft deleted.Set permanent=true to delete permanently")]
     SubjectSoftDeleted(String),
     /// Some version is not soft-deleted yet.
     #[error("Subject '{0}' was not deleted first before being permanently deleted")]
@@ -143,7 +141,10 @@ impl RegistryError {
             Self::SubjectModeNotFound(_) => ErrorCode::SubjectModeNotFound,
             Self::AssociationNotFound(_) => ErrorCode::AssociationNotFound,
             Self::Incompatible { error_code, .. } => {
-                return ErrorBody { error_code: *error_code, message: self.to_string() };
+                return ErrorBody {
+                    error_code: *error_code,
+                    message: self.to_string(),
+                };
             }
             Self::InvalidSchema(_) => ErrorCode::InvalidSchema,
             Self::InvalidVersion(_) => ErrorCode::InvalidVersion,
@@ -158,7 +159,10 @@ impl RegistryError {
             Self::Store(_) => ErrorCode::Store,
             Self::Internal => ErrorCode::Internal,
         };
-        ErrorBody { error_code: code.number(), message: self.to_string() }
+        ErrorBody {
+            error_code: code.number(),
+            message: self.to_string(),
+        }
     }
 }
 

@@ -61,7 +61,11 @@ impl Registry {
         let metrics = Metrics::register(&config.metrics)?;
         let service = Arc::new(Service::new(store, config, metrics, change_seq));
         let source = Arc::new(StoreSource::new(Arc::clone(&service)));
-        Ok(Self { service, source, runtime: Handle::current() })
+        Ok(Self {
+            service,
+            source,
+            runtime: Handle::current(),
+        })
     }
 
     /// How a broker in this process asks for schemas and hears of changes.
@@ -91,12 +95,17 @@ impl Registry {
         F: Future<Output = Result<T, RegistryError>> + Send + 'static,
     {
         let write = write(Arc::clone(&self.service));
-        self.runtime.spawn(write).await.map_err(|_panicked| RegistryError::Internal)?
+        self.runtime
+            .spawn(write)
+            .await
+            .map_err(|_panicked| RegistryError::Internal)?
     }
 }
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry").field("service", &self.service).finish_non_exhaustive()
+        f.debug_struct("Registry")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
     }
 }

@@ -55,6 +55,8 @@ impl Metrics {
             "GET" | "POST" | "PUT" | "DELETE" => method,
             _ => "other",
         };
-        self.requests.with_label_values(&[route, method, &status.to_string()]).inc();
+        self.requests
+            .with_label_values(&[route, method, &status.to_string()])
+            .inc();
     }
 }

@@ -25,7 +25,10 @@ pub(crate) struct StoreSource {
 
 impl StoreSource {
     pub(crate) fn new(service: Arc<Service>) -> Self {
-        Self { service, remembered: RwLock::default() }
+        Self {
+            service,
+            remembered: RwLock::default(),
+        }
     }
 
     async fn look_up(&self, id: i32) -> Result<Option<RegisteredSchema>, SourceError> {
@@ -41,13 +44,19 @@ impl StoreSource {
     }
 
     fn remembered(&self, id: i32, seq: u64) -> Option<RegisteredSchema> {
-        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
+        let remembered = self
+            .remembered
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let (read_at, schema) = remembered.get(&id)?;
         (*read_at == seq).then(|| schema.clone())
     }
 
     fn remember(&self, seq: u64, schema: RegisteredSchema) {
-        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self
+            .remembered
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MAX_REMEMBERED {
             remembered.clear();
         }
@@ -60,10 +69,9 @@ impl StoreSource {
             return Ok(None);
         };
         let holders = versions::holders(&mut snapshot, DEFAULT_CONTEXT, id).await?;
-        let references =
-            edges::dependencies(&mut snapshot, DEFAULT_CONTEXT, &content.references)
-                .await
-                .map_err(|error| RegistryError::Store(error.to_string()))?;
+        let references = edges::dependencies(&mut snapshot, DEFAULT_CONTEXT, &content.references)
+            .await
+            .map_err(|error| RegistryError::Store(error.to_string()))?;
         let versions = holders.into_iter().map(|(subject, row, _)| SubjectVersion {
             subject,
             version: row.version,
@@ -94,7 +102,11 @@ impl SchemaSource for StoreSource {
     }
 
     fn subject_exists<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<bool, SourceError>> {
-        Box::pin(async move { self.has_subject(subject).await.map_err(|error| failure(&error)) })
+        Box::pin(async move {
+            self.has_subject(subject)
+                .await
+                .map_err(|error| failure(&error))
+        })
     }
 
     fn change_seq(&self) -> u64 {
@@ -103,5 +115,7 @@ impl SchemaSource for StoreSource {
 }
 
 fn failure(error: &RegistryError) -> SourceError {
-    SourceError { reason: error.to_string() }
+    SourceError {
+        reason: error.to_string(),
+    }
 }

@@ -62,7 +62,9 @@ pub(crate) fn findings(
         .find(|messages| !messages.is_empty());
     let mut messages = objection.unwrap_or_default();
     if !messages.is_empty() {
-        messages.push(format!("{{validateFields: 'false', compatibility: '{level}'}}"));
+        messages.push(format!(
+            "{{validateFields: 'false', compatibility: '{level}'}}"
+        ));
     }
     messages
 }
@@ -80,7 +82,10 @@ fn compare(
     let old = match earlier.resolved.parse() {
         Ok(old) => old,
         Err(reason) => {
-            return vec![format!("version {} cannot be parsed: {reason}", earlier.version)];
+            return vec![format!(
+                "version {} cannot be parsed: {reason}",
+                earlier.version
+            )];
         }
     };
     match (new, &old) {
@@ -125,10 +130,13 @@ fn compare_avro(
 /// Every reason why `reader` cannot read what `writer` wrote, each called by its age.
 fn messages(reader: &Schema, writer: &Schema, reader_age: &str, writer_age: &str) -> Vec<String> {
     match check(reader, writer) {
-        Ok(findings) => {
-            findings.iter().map(|finding| message(finding, reader_age, writer_age)).collect()
-        }
-        Err(error) => vec![format!("Unexpected exception during compatibility check: {error}")],
+        Ok(findings) => findings
+            .iter()
+            .map(|finding| message(finding, reader_age, writer_age))
+            .collect(),
+        Err(error) => vec![format!(
+            "Unexpected exception during compatibility check: {error}"
+        )],
     }
 }
 

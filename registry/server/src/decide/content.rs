@@ -57,25 +57,52 @@ fn digest_metadata(md5: &mut Md5, metadata: &Metadata) {
         md5.update(key);
         md5.update(value);
     }
-    metadata.sensitive.iter().flatten().for_each(|key| md5.update(key));
+    metadata
+        .sensitive
+        .iter()
+        .flatten()
+        .for_each(|key| md5.update(key));
 }
 
 fn digest_rules(md5: &mut Md5, rule_set: &RuleSet) {
-    let lists = [&rule_set.migration_rules, &rule_set.domain_rules, &rule_set.encoding_rules];
-    lists.into_iter().flatten().flatten().for_each(|rule| digest_rule(md5, rule));
-    rule_set.enable_at.iter().for_each(|phase| md5.update(phase));
+    let lists = [
+        &rule_set.migration_rules,
+        &rule_set.domain_rules,
+        &rule_set.encoding_rules,
+    ];
+    lists
+        .into_iter()
+        .flatten()
+        .flatten()
+        .for_each(|rule| digest_rule(md5, rule));
+    rule_set
+        .enable_at
+        .iter()
+        .for_each(|phase| md5.update(phase));
 }
 
 fn digest_rule(md5: &mut Md5, rule: &Rule) {
-    let before = [&rule.name, &rule.doc, &rule.kind, &rule.mode, &rule.rule_type];
-    before.into_iter().flatten().for_each(|text| md5.update(text));
+    let before = [
+        &rule.name,
+        &rule.doc,
+        &rule.kind,
+        &rule.mode,
+        &rule.rule_type,
+    ];
+    before
+        .into_iter()
+        .flatten()
+        .for_each(|text| md5.update(text));
     rule.tags.iter().flatten().for_each(|tag| md5.update(tag));
     for (key, value) in rule.params.iter().flatten() {
         md5.update(key);
         md5.update(value);
     }
     let after = [&rule.expr, &rule.on_success, &rule.on_failure];
-    after.into_iter().flatten().for_each(|text| md5.update(text));
+    after
+        .into_iter()
+        .flatten()
+        .for_each(|text| md5.update(text));
     if rule.disabled {
         md5.update([1]);
     }
@@ -120,7 +147,9 @@ impl Resolved {
             scope.push(schema.map_err(|error| format!("in a reference: {error}"))?);
         }
         let schema = Schema::parse_with(&self.content.text, &scope, &limits);
-        schema.map(|schema| Parsed::Avro(Box::new(schema))).map_err(|error| error.to_string())
+        schema
+            .map(|schema| Parsed::Avro(Box::new(schema)))
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -142,19 +171,35 @@ mod tests {
     fn the_guid_is_the_md5_of_the_text_when_there_is_nothing_else() {
         // md5sum of the eight bytes of "string", quotes included.
         let guid = content("\"string\"").guid();
-        assert_eq!(guid.simple().to_string(), "095d71cf12556b9d5e330ad575b3df5d");
+        assert_eq!(
+            guid.simple().to_string(),
+            "095d71cf12556b9d5e330ad575b3df5d"
+        );
     }
 
     #[test]
     fn every_part_of_the_content_changes_the_guid() {
         let plain = content("\"string\"");
-        let reference =
-            SchemaReference { name: "n".into(), subject: "s".into(), version: 1 };
+        let reference = SchemaReference {
+            name: "n".into(),
+            subject: "s".into(),
+            version: 1,
+        };
         let variants = [
             plain.clone(),
-            Content { references: vec![reference], ..plain.clone() },
-            Content { metadata: Some(Metadata::default()), ..plain.clone() },
-            Content { rule_set: Some(RuleSet::default()), text: "\"int\"".into(), ..plain.clone() },
+            Content {
+                references: vec![reference],
+                ..plain.clone()
+            },
+            Content {
+                metadata: Some(Metadata::default()),
+                ..plain.clone()
+            },
+            Content {
+                rule_set: Some(RuleSet::default()),
+                text: "\"int\"".into(),
+                ..plain.clone()
+            },
             content("\"int\""),
         ];
         for (index, one) in variants.iter().enumerate() {

@@ -34,7 +34,10 @@ pub(crate) fn find_version(
     .ok_or_else(missing)?;
     if depth == Depth::Soft && row.deleted {
         let version = row.version;
-        return Err(RegistryError::VersionSoftDeleted { subject: subject.to_owned(), version });
+        return Err(RegistryError::VersionSoftDeleted {
+            subject: subject.to_owned(),
+            version,
+        });
     }
     Ok(row)
 }
@@ -50,7 +53,10 @@ pub(crate) fn permit_version(
 ) -> Result<(), RegistryError> {
     if depth == Depth::Permanent && !row.deleted {
         let subject = subject.to_owned();
-        return Err(RegistryError::VersionNotSoftDeleted { subject, version: row.version });
+        return Err(RegistryError::VersionNotSoftDeleted {
+            subject,
+            version: row.version,
+        });
     }
     Ok(())
 }
@@ -70,7 +76,11 @@ pub(crate) fn find_subject(
     match depth {
         Depth::Permanent => Ok(versions.to_vec()),
         Depth::Soft => {
-            let live: Vec<_> = versions.iter().filter(|row| !row.deleted).copied().collect();
+            let live: Vec<_> = versions
+                .iter()
+                .filter(|row| !row.deleted)
+                .copied()
+                .collect();
             if live.is_empty() {
                 return Err(RegistryError::SubjectSoftDeleted(subject.to_owned()));
             }
@@ -100,9 +110,21 @@ mod tests {
     use VersionSpec::{Latest, Number};
 
     const ROWS: [VersionRow; 3] = [
-        VersionRow { version: 1, id: 1, deleted: true },
-        VersionRow { version: 2, id: 2, deleted: false },
-        VersionRow { version: 3, id: 3, deleted: true },
+        VersionRow {
+            version: 1,
+            id: 1,
+            deleted: true,
+        },
+        VersionRow {
+            version: 2,
+            id: 2,
+            deleted: false,
+        },
+        VersionRow {
+            version: 3,
+            id: 3,
+            deleted: true,
+        },
     ];
 
     #[test]
@@ -116,7 +138,9 @@ mod tests {
         ];
         for (spec, depth, expected) in table {
             let found = find_version("s", spec, &ROWS, depth);
-            let found = found.map(|row| row.version).map_err(|error| error.body().error_code);
+            let found = found
+                .map(|row| row.version)
+                .map_err(|error| error.body().error_code);
             assert_eq!(found, expected, "{spec:?} {depth:?}");
         }
         let nothing = find_version("s", Latest, &[], Depth::Soft).unwrap_err();

@@ -40,7 +40,9 @@ impl Draft {
             None | Some(0) => None,
             Some(version) if version > 0 => Some(version),
             Some(version) => {
-                return Err(RegistryError::InvalidSchema(format!("Invalid version {version}")));
+                return Err(RegistryError::InvalidSchema(format!(
+                    "Invalid version {version}"
+                )));
             }
         };
         Ok(Self {
@@ -100,7 +102,11 @@ fn references(
             let message = "A reference needs name, subject and version".to_owned();
             return Err(RegistryError::InvalidSchema(message));
         };
-        Ok(SchemaReference { name, subject, version })
+        Ok(SchemaReference {
+            name,
+            subject,
+            version,
+        })
     };
     requested.into_iter().map(complete).collect()
 }
@@ -112,9 +118,15 @@ pub(crate) fn invalid_schema(subject: &str, content: &Content, reason: &str) -> 
     let references: Vec<String> = content
         .references
         .iter()
-        .map(|SchemaReference { name, subject, version }| {
-            format!("{{name='{name}', subject='{subject}', version={version}}}")
-        })
+        .map(
+            |SchemaReference {
+                 name,
+                 subject,
+                 version,
+             }| {
+                format!("{{name='{name}', subject='{subject}', version={version}}}")
+            },
+        )
         .collect();
     let references = references.join(", ");
     let schema_type = content.schema_type;
@@ -143,7 +155,10 @@ mod tests {
     #[test]
     fn a_request_of_the_wrong_shape_is_an_invalid_schema() {
         let table = [
-            (r#"{"schema":"x","schemaType":"THRIFT"}"#, "Invalid schema type THRIFT"),
+            (
+                r#"{"schema":"x","schemaType":"THRIFT"}"#,
+                "Invalid schema type THRIFT",
+            ),
             (
                 r#"{"schema":"x","references":[{"name":"n","subject":"s"}]}"#,
                 "A reference needs name, subject and version",

@@ -53,12 +53,19 @@ pub(crate) fn plan(
         let message = "Version is not one more than previous version".to_owned();
         return Err(RegistryError::InvalidSchema(message));
     }
-    Ok(Plan::Add { version, id: wanted.id.or(same_content.first().copied()) })
+    Ok(Plan::Add {
+        version,
+        id: wanted.id.or(same_content.first().copied()),
+    })
 }
 
 /// The newest live version that stands for one of the ids.
 pub(crate) fn registered(versions: &[VersionRow], ids: &[i32]) -> Option<VersionRow> {
-    versions.iter().rev().find(|row| !row.deleted && ids.contains(&row.id)).copied()
+    versions
+        .iter()
+        .rev()
+        .find(|row| !row.deleted && ids.contains(&row.id))
+        .copied()
 }
 
 /// The soft-deleted versions that a new version with the same id replaces.
@@ -83,11 +90,19 @@ mod tests {
     use super::*;
 
     const fn live(version: i32, id: i32) -> VersionRow {
-        VersionRow { version, id, deleted: false }
+        VersionRow {
+            version,
+            id,
+            deleted: false,
+        }
     }
 
     const fn deleted(version: i32, id: i32) -> VersionRow {
-        VersionRow { version, id, deleted: true }
+        VersionRow {
+            version,
+            id,
+            deleted: true,
+        }
     }
 
     fn ask(versions: &[VersionRow], same_content: &[i32]) -> Plan {
@@ -96,41 +111,92 @@ mod tests {
 
     #[test]
     fn new_content_gets_the_next_version_and_a_new_id() {
-        assert_eq!(ask(&[], &[]), Plan::Add { version: 1, id: None });
-        assert_eq!(ask(&[live(1, 7)], &[]), Plan::Add { version: 2, id: None });
-        assert_eq!(ask(&[live(1, 7), deleted(5, 9)], &[]), Plan::Add { version: 6, id: None });
+        assert_eq!(
+            ask(&[], &[]),
+            Plan::Add {
+                version: 1,
+                id: None
+            }
+        );
+        assert_eq!(
+            ask(&[live(1, 7)], &[]),
+            Plan::Add {
+                version: 2,
+                id: None
+            }
+        );
+        assert_eq!(
+            ask(&[live(1, 7), deleted(5, 9)], &[]),
+            Plan::Add {
+                version: 6,
+                id: None
+            }
+        );
     }
 
     #[test]
     fn content_of_another_subject_keeps_its_id() {
-        assert_eq!(ask(&[live(1, 7)], &[3]), Plan::Add { version: 2, id: Some(3) });
+        assert_eq!(
+            ask(&[live(1, 7)], &[3]),
+            Plan::Add {
+                version: 2,
+                id: Some(3)
+            }
+        );
     }
 
     #[test]
     fn registered_content_is_found_even_when_it_is_not_the_latest() {
-        assert_eq!(ask(&[live(1, 7), live(2, 8)], &[7]), Plan::Registered(live(1, 7)));
+        assert_eq!(
+            ask(&[live(1, 7), live(2, 8)], &[7]),
+            Plan::Registered(live(1, 7))
+        );
     }
 
     #[test]
     fn soft_deleted_content_comes_back_as_a_new_version_with_its_old_id() {
         let versions = [deleted(1, 7), live(2, 8)];
-        assert_eq!(ask(&versions, &[7]), Plan::Add { version: 3, id: Some(7) });
+        assert_eq!(
+            ask(&versions, &[7]),
+            Plan::Add {
+                version: 3,
+                id: Some(7)
+            }
+        );
         assert_eq!(replaced(&versions, 3, 7).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
     fn a_version_asked_for_must_be_the_next_one_unless_imported() {
-        let wanted = Wanted { version: Some(5), id: None };
+        let wanted = Wanted {
+            version: Some(5),
+            id: None,
+        };
         let error = plan(&[live(1, 7)], &[], wanted, false).unwrap_err();
-        assert_eq!(error.to_string(), "Version is not one more than previous version");
-        let imported = Wanted { version: Some(5), id: Some(40) };
+        assert_eq!(
+            error.to_string(),
+            "Version is not one more than previous version"
+        );
+        let imported = Wanted {
+            version: Some(5),
+            id: Some(40),
+        };
         let plan_of = plan(&[live(1, 7)], &[], imported, true).unwrap();
-        assert_eq!(plan_of, Plan::Add { version: 5, id: Some(40) });
+        assert_eq!(
+            plan_of,
+            Plan::Add {
+                version: 5,
+                id: Some(40)
+            }
+        );
     }
 
     #[test]
     fn an_import_cannot_give_registered_content_another_id() {
-        let wanted = Wanted { version: None, id: Some(8) };
+        let wanted = Wanted {
+            version: None,
+            id: Some(8),
+        };
         let error = plan(&[live(1, 7)], &[7], wanted, true).unwrap_err();
         assert!(matches!(error, RegistryError::IdDoesNotMatch));
     }

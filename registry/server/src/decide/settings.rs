@@ -30,8 +30,13 @@ pub(crate) fn update(
     request: &Map<String, Value>,
 ) -> Result<StoredConfigBody, RegistryError> {
     for (name, as_is) in &UNSERVED {
-        if request.get(*name).is_some_and(|value| !value.is_null() && value != as_is) {
-            return Err(RegistryError::Unsupported(format!("configuration property {name}")));
+        if request
+            .get(*name)
+            .is_some_and(|value| !value.is_null() && value != as_is)
+        {
+            return Err(RegistryError::Unsupported(format!(
+                "configuration property {name}"
+            )));
         }
     }
     match request.get("compatibilityPolicy").map(Value::as_str) {
@@ -80,7 +85,10 @@ pub(crate) fn in_force(
         Some(own) => {
             let own = shown(own, default);
             let compatibility_group = own.compatibility_group.or(global.compatibility_group);
-            ConfigBody { compatibility_group, ..own }
+            ConfigBody {
+                compatibility_group,
+                ..own
+            }
         }
     }
 }
@@ -95,7 +103,11 @@ pub(crate) fn mode_in_force(subject: Option<Mode>, global: Option<Mode>) -> Mode
 /// # Errors
 /// [`RegistryError::NotPermitted`] when it is read-only.
 pub(crate) fn permit_change(mode: Mode, subject: Option<&str>) -> Result<(), RegistryError> {
-    if mode.is_read_only() { Err(refused(subject, "read-only", "in")) } else { Ok(()) }
+    if mode.is_read_only() {
+        Err(refused(subject, "read-only", "in"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether the mode lets a schema be registered, with or without an id of its own.
@@ -142,7 +154,10 @@ mod tests {
         let changed = update_of(stored.clone(), r#"{"compatibility":"none"}"#).unwrap();
         assert_eq!(changed.compatibility, Some(Unchecked));
         assert_eq!(changed.compatibility_group.as_deref(), Some("major"));
-        let cleared = update_of(stored, r#"{"compatibility":null,"compatibilityGroup":null}"#);
+        let cleared = update_of(
+            stored,
+            r#"{"compatibility":null,"compatibilityGroup":null}"#,
+        );
         assert_eq!(cleared, Ok(StoredConfigBody::default()));
     }
 
@@ -156,7 +171,11 @@ mod tests {
             (r#"{"compatibilityPolicy":"LENIENT"}"#, 422),
         ];
         for (json, code) in table {
-            assert_eq!(update_of(StoredConfigBody::default(), json), Err(code), "{json}");
+            assert_eq!(
+                update_of(StoredConfigBody::default(), json),
+                Err(code),
+                "{json}"
+            );
         }
         let harmless = r#"{"normalize":false,"alias":null,"compatibilityPolicy":"STRICT"}"#;
         assert!(update_of(StoredConfigBody::default(), harmless).is_ok());
@@ -164,7 +183,12 @@ mod tests {
 
     #[test]
     fn the_level_in_force_comes_from_subject_then_global_then_default() {
-        let with = |level| Some(StoredConfigBody { compatibility: level, ..Default::default() });
+        let with = |level| {
+            Some(StoredConfigBody {
+                compatibility: level,
+                ..Default::default()
+            })
+        };
         let table = [
             (None, None, Backward),
             (None, with(Some(Full)), Full),
@@ -172,7 +196,10 @@ mod tests {
             (with(None), with(Some(Full)), Backward),
         ];
         for (subject, global, level) in table {
-            assert_eq!(in_force(subject, global, Backward).compatibility_level, level);
+            assert_eq!(
+                in_force(subject, global, Backward).compatibility_level,
+                level
+            );
         }
     }
 
@@ -180,18 +207,41 @@ mod tests {
     fn modes_say_who_may_register() {
         let table = [
             (Mode::Readwrite, false, None),
-            (Mode::Readwrite, true, Some("Subject s in context . is not in import mode")),
+            (
+                Mode::Readwrite,
+                true,
+                Some("Subject s in context . is not in import mode"),
+            ),
             (Mode::Import, true, None),
-            (Mode::Import, false, Some("Subject s in context . is not in read-write mode")),
-            (Mode::Readonly, false, Some("Subject s in context . is in read-only mode")),
-            (Mode::ReadonlyOverride, true, Some("Subject s in context . is in read-only mode")),
+            (
+                Mode::Import,
+                false,
+                Some("Subject s in context . is not in read-write mode"),
+            ),
+            (
+                Mode::Readonly,
+                false,
+                Some("Subject s in context . is in read-only mode"),
+            ),
+            (
+                Mode::ReadonlyOverride,
+                true,
+                Some("Subject s in context . is in read-only mode"),
+            ),
         ];
         for (mode, brings_id, message) in table {
             let refusal = permit_registration(mode, "s", brings_id).err();
-            assert_eq!(refusal.map(|error| error.to_string()).as_deref(), message, "{mode}");
+            assert_eq!(
+                refusal.map(|error| error.to_string()).as_deref(),
+                message,
+                "{mode}"
+            );
         }
         assert_eq!(mode_in_force(None, Some(Mode::Readonly)), Mode::Readonly);
-        assert_eq!(mode_in_force(Some(Mode::Import), Some(Mode::Readonly)), Mode::Import);
+        assert_eq!(
+            mode_in_force(Some(Mode::Import), Some(Mode::Readonly)),
+            Mode::Import
+        );
         assert_eq!(mode_in_force(None, None), Mode::Readwrite);
     }
 }

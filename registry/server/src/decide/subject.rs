@@ -18,9 +18,14 @@ impl Subject {
     pub(crate) fn existing(name: &str) -> Result<Self, RegistryError> {
         let unqualified = name.strip_prefix(":.:").unwrap_or(name);
         if unqualified.starts_with(":.") {
-            return Err(RegistryError::Unsupported(format!("the context of subject '{name}'")));
+            return Err(RegistryError::Unsupported(format!(
+                "the context of subject '{name}'"
+            )));
         }
-        Ok(Self { context: DEFAULT_CONTEXT.to_owned(), name: unqualified.to_owned() })
+        Ok(Self {
+            context: DEFAULT_CONTEXT.to_owned(),
+            name: unqualified.to_owned(),
+        })
     }
 
     /// Parses a name that something is about to be stored under.
@@ -119,9 +124,15 @@ mod tests {
             assert!(Subject::writable(good).is_ok(), "{good}");
         }
         for bad in ["", "__GLOBAL", "__EMPTY", "a\nb", "\u{7f}"] {
-            assert!(matches!(Subject::writable(bad), Err(RegistryError::InvalidSubject(_))));
+            assert!(matches!(
+                Subject::writable(bad),
+                Err(RegistryError::InvalidSubject(_))
+            ));
         }
-        assert!(matches!(Subject::existing(":.ctx:s"), Err(RegistryError::Unsupported(_))));
+        assert!(matches!(
+            Subject::existing(":.ctx:s"),
+            Err(RegistryError::Unsupported(_))
+        ));
         assert_eq!(Subject::existing(":.:plain").unwrap().name, "plain");
     }
 }

@@ -20,8 +20,11 @@ use crate::error::RegistryError;
 pub(crate) type Answer = Result<HttpResponse, RegistryError>;
 
 /// The content types an answer can have, the preferred one first.
-const CONTENT_TYPES: [&str; 3] =
-    [rest::CONTENT_TYPE, "application/vnd.schemaregistry+json", "application/json"];
+const CONTENT_TYPES: [&str; 3] = [
+    rest::CONTENT_TYPE,
+    "application/vnd.schemaregistry+json",
+    "application/json",
+];
 
 /// A success with a JSON body.
 pub(crate) fn json<T: Serialize>(body: &T) -> HttpResponse {
@@ -30,7 +33,9 @@ pub(crate) fn json<T: Serialize>(body: &T) -> HttpResponse {
 
 /// A success with a schema's bare text.
 pub(crate) fn text(schema: String) -> HttpResponse {
-    HttpResponse::Ok().content_type(rest::CONTENT_TYPE).body(schema)
+    HttpResponse::Ok()
+        .content_type(rest::CONTENT_TYPE)
+        .body(schema)
 }
 
 /// The body for a bare HTTP status.
@@ -39,7 +44,10 @@ pub(crate) fn status_body(code: ErrorCode) -> HttpResponse {
     let status = status_of(number);
     let reason = status.canonical_reason().unwrap_or("Error");
     let message = format!("HTTP {number} {reason}");
-    HttpResponse::build(status).json(ErrorBody { error_code: number, message })
+    HttpResponse::build(status).json(ErrorBody {
+        error_code: number,
+        message,
+    })
 }
 
 impl ResponseError for RegistryError {
@@ -69,7 +77,10 @@ pub(crate) async fn dress(
     }
     if let Some(registry) = registry {
         let status = response.status().as_u16();
-        registry.service.metrics.answered(&route, method.as_str(), status);
+        registry
+            .service
+            .metrics
+            .answered(&route, method.as_str(), status);
     }
     dress_answer(&asked, response.headers_mut());
     Ok(response.map_into_left_body())
@@ -102,11 +113,16 @@ fn content_type(asked: &HeaderMap) -> &'static str {
     if accepted.contains(&"*/*") {
         return rest::CONTENT_TYPE;
     }
-    CONTENT_TYPES.into_iter().find(|ours| accepted.contains(ours)).unwrap_or(rest::CONTENT_TYPE)
+    CONTENT_TYPES
+        .into_iter()
+        .find(|ours| accepted.contains(ours))
+        .unwrap_or(rest::CONTENT_TYPE)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     content_type.is_some_and(|content_type| content_type.contains("json"))
 }
 

@@ -18,7 +18,10 @@ pub(crate) async fn with_subject(
 ) -> Answer {
     params.only_canonical()?;
     let subject = Subject::existing(&path)?;
-    let findings = registry.service.check_subject(&subject, body(&bytes)?).await;
+    let findings = registry
+        .service
+        .check_subject(&subject, body(&bytes)?)
+        .await;
     verdict(findings, params.flag("verbose"))
 }
 
@@ -30,7 +33,10 @@ pub(crate) async fn with_version(
 ) -> Answer {
     params.only_canonical()?;
     let (subject, spec) = place(&path)?;
-    let findings = registry.service.check_version(&subject, spec, body(&bytes)?).await;
+    let findings = registry
+        .service
+        .check_version(&subject, spec, body(&bytes)?)
+        .await;
     verdict(findings, params.flag("verbose"))
 }
 

@@ -40,82 +40,162 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
 const SUBJECT: &str = "/subjects/{subject}";
 const VERSIONS: &str = "/subjects/{subject}/versions";
 const VERSION: &str = "/subjects/{subject}/versions/{version}";
-const NO_VERSION: &[Code] =
-    &[Code::SubjectNotFound, Code::VersionNotFound, Code::InvalidVersion, Code::Unprocessable];
+const NO_VERSION: &[Code] = &[
+    Code::SubjectNotFound,
+    Code::VersionNotFound,
+    Code::InvalidVersion,
+    Code::Unprocessable,
+];
 
 fn of_server() -> Vec<Endpoint> {
     vec![
-        get("/", "Whether the registry answers", "Empty", web::get().to(server::root)),
-        post("/", "Whether the registry answers", "Empty", web::post().to(server::root)),
-        get("/contexts", "The contexts", "Names", web::get().to(server::contexts)),
-        get("/v1/metadata/id", "The cluster's identity", "Any", web::get().to(server::id)),
-        get("/v1/metadata/version", "The version", "Any", web::get().to(server::version)),
-        get("/v1/changes", "How far changes went", "Changes", web::get().to(server::changes))
-            .query(&["since"]),
-        get("/openapi.json", "This document", "Any", web::get().to(server::document)),
+        get(
+            "/",
+            "Whether the registry answers",
+            "Empty",
+            web::get().to(server::root),
+        ),
+        post(
+            "/",
+            "Whether the registry answers",
+            "Empty",
+            web::post().to(server::root),
+        ),
+        get(
+            "/contexts",
+            "The contexts",
+            "Names",
+            web::get().to(server::contexts),
+        ),
+        get(
+            "/v1/metadata/id",
+            "The cluster's identity",
+            "Any",
+            web::get().to(server::id),
+        ),
+        get(
+            "/v1/metadata/version",
+            "The version",
+            "Any",
+            web::get().to(server::version),
+        ),
+        get(
+            "/v1/changes",
+            "How far changes went",
+            "Changes",
+            web::get().to(server::changes),
+        )
+        .query(&["since"]),
+        get(
+            "/openapi.json",
+            "This document",
+            "Any",
+            web::get().to(server::document),
+        ),
     ]
 }
 
 fn of_subjects() -> Vec<Endpoint> {
     vec![
-        get("/subjects", "Names of the subjects", "Names", web::get().to(subjects::list))
-            .query(&["subjectPrefix", "deleted", "deletedOnly", "offset", "limit"])
-            .errors(&[Code::Unprocessable]),
-        post(SUBJECT, "Find a schema by its content", "Schema", web::post().to(subjects::look_up))
-            .query(&["normalize", "deleted", "format"])
-            .body("SchemaRequest")
-            .errors(&[
-                Code::BadRequest,
-                Code::SubjectNotFound,
-                Code::SchemaNotFound,
-                Code::Unprocessable,
-                Code::InvalidSchema,
-            ]),
-        delete(SUBJECT, "Delete a subject", "Numbers", web::delete().to(subjects::delete))
-            .query(&["permanent"])
-            .errors(&[
-                Code::SubjectNotFound,
-                Code::SubjectSoftDeleted,
-                Code::SubjectNotSoftDeleted,
-                Code::Unprocessable,
-                Code::NotPermitted,
-                Code::ReferenceExists,
-            ]),
+        get(
+            "/subjects",
+            "Names of the subjects",
+            "Names",
+            web::get().to(subjects::list),
+        )
+        .query(&["subjectPrefix", "deleted", "deletedOnly", "offset", "limit"])
+        .errors(&[Code::Unprocessable]),
+        post(
+            SUBJECT,
+            "Find a schema by its content",
+            "Schema",
+            web::post().to(subjects::look_up),
+        )
+        .query(&["normalize", "deleted", "format"])
+        .body("SchemaRequest")
+        .errors(&[
+            Code::BadRequest,
+            Code::SubjectNotFound,
+            Code::SchemaNotFound,
+            Code::Unprocessable,
+            Code::InvalidSchema,
+        ]),
+        delete(
+            SUBJECT,
+            "Delete a subject",
+            "Numbers",
+            web::delete().to(subjects::delete),
+        )
+        .query(&["permanent"])
+        .errors(&[
+            Code::SubjectNotFound,
+            Code::SubjectSoftDeleted,
+            Code::SubjectNotSoftDeleted,
+            Code::Unprocessable,
+            Code::NotPermitted,
+            Code::ReferenceExists,
+        ]),
     ]
 }
 
 fn of_versions() -> Vec<Endpoint> {
     vec![
-        get(VERSIONS, "A subject's versions", "Numbers", web::get().to(subjects::versions))
-            .query(&["deleted", "deletedOnly", "deletedAsNegative", "offset", "limit"])
-            .errors(&[Code::SubjectNotFound, Code::Unprocessable]),
-        post(VERSIONS, "Register a schema", "Schema", web::post().to(subjects::register))
-            .query(&["normalize", "format", "force"])
-            .body("SchemaRequest")
-            .errors(&[
-                Code::BadRequest,
-                Code::Incompatible,
-                Code::Unprocessable,
-                Code::InvalidSchema,
-                Code::NotPermitted,
-                Code::IdDoesNotMatch,
-                Code::InvalidSubject,
-            ]),
-        get(VERSION, "One version", "Schema", web::get().to(subjects::version))
-            .query(&["deleted", "format"])
-            .errors(NO_VERSION),
-        delete(VERSION, "Delete a version", "Number", web::delete().to(subjects::delete_version))
-            .query(&["permanent"])
-            .errors(&[
-                Code::SubjectNotFound,
-                Code::VersionNotFound,
-                Code::VersionSoftDeleted,
-                Code::VersionNotSoftDeleted,
-                Code::InvalidVersion,
-                Code::NotPermitted,
-                Code::ReferenceExists,
-                Code::Unprocessable,
-            ]),
+        get(
+            VERSIONS,
+            "A subject's versions",
+            "Numbers",
+            web::get().to(subjects::versions),
+        )
+        .query(&[
+            "deleted",
+            "deletedOnly",
+            "deletedAsNegative",
+            "offset",
+            "limit",
+        ])
+        .errors(&[Code::SubjectNotFound, Code::Unprocessable]),
+        post(
+            VERSIONS,
+            "Register a schema",
+            "Schema",
+            web::post().to(subjects::register),
+        )
+        .query(&["normalize", "format", "force"])
+        .body("SchemaRequest")
+        .errors(&[
+            Code::BadRequest,
+            Code::Incompatible,
+            Code::Unprocessable,
+            Code::InvalidSchema,
+            Code::NotPermitted,
+            Code::IdDoesNotMatch,
+            Code::InvalidSubject,
+        ]),
+        get(
+            VERSION,
+            "One version",
+            "Schema",
+            web::get().to(subjects::version),
+        )
+        .query(&["deleted", "format"])
+        .errors(NO_VERSION),
+        delete(
+            VERSION,
+            "Delete a version",
+            "Number",
+            web::delete().to(subjects::delete_version),
+        )
+        .query(&["permanent"])
+        .errors(&[
+            Code::SubjectNotFound,
+            Code::VersionNotFound,
+            Code::VersionSoftDeleted,
+            Code::VersionNotSoftDeleted,
+            Code::InvalidVersion,
+            Code::NotPermitted,
+            Code::ReferenceExists,
+            Code::Unprocessable,
+        ]),
         get(
             "/subjects/{subject}/versions/{version}/schema",
             "The text of one version",
@@ -138,13 +218,28 @@ fn of_versions() -> Vec<Endpoint> {
 fn of_schemas() -> Vec<Endpoint> {
     const ERRORS: &[Code] = &[Code::SchemaNotFound, Code::Unprocessable];
     vec![
-        get("/schemas", "Versions of all subjects", "Schemas", web::get().to(schemas::list))
-            .query(&["subjectPrefix", "deleted", "latestOnly", "offset", "limit"])
-            .errors(&[Code::Unprocessable]),
-        get("/schemas/types", "The schema types", "Names", web::get().to(schemas::types)),
-        get("/schemas/ids/{id}", "A schema by its id", "Schema", web::get().to(schemas::by_id))
-            .query(&["subject", "format", "fetchMaxId"])
-            .errors(ERRORS),
+        get(
+            "/schemas",
+            "Versions of all subjects",
+            "Schemas",
+            web::get().to(schemas::list),
+        )
+        .query(&["subjectPrefix", "deleted", "latestOnly", "offset", "limit"])
+        .errors(&[Code::Unprocessable]),
+        get(
+            "/schemas/types",
+            "The schema types",
+            "Names",
+            web::get().to(schemas::types),
+        ),
+        get(
+            "/schemas/ids/{id}",
+            "A schema by its id",
+            "Schema",
+            web::get().to(schemas::by_id),
+        )
+        .query(&["subject", "format", "fetchMaxId"])
+        .errors(ERRORS),
         get(
             "/schemas/ids/{id}/schema",
             "The text of a schema by its id",
@@ -212,21 +307,55 @@ fn of_config() -> Vec<Endpoint> {
         Code::InvalidSubject,
     ];
     vec![
-        get(GLOBAL, "The configuration", "Config", web::get().to(settings::config))
-            .query(&["defaultToGlobal"]),
-        put(GLOBAL, "Change it", "StoredConfig", web::put().to(settings::put_config))
-            .body("ConfigRequest")
-            .errors(PUT),
-        delete(GLOBAL, "Forget it", "Config", web::delete().to(settings::delete_config))
-            .errors(&[Code::NotPermitted]),
-        get(OWN, "A subject's configuration", "Config", web::get().to(settings::config))
-            .query(&["defaultToGlobal"])
-            .errors(&[Code::SubjectConfigNotFound, Code::Unprocessable]),
-        put(OWN, "Change it", "StoredConfig", web::put().to(settings::put_config))
-            .body("ConfigRequest")
-            .errors(PUT),
-        delete(OWN, "Forget it", "Config", web::delete().to(settings::delete_config))
-            .errors(&[Code::SubjectNotFound, Code::NotPermitted, Code::Unprocessable]),
+        get(
+            GLOBAL,
+            "The configuration",
+            "Config",
+            web::get().to(settings::config),
+        )
+        .query(&["defaultToGlobal"]),
+        put(
+            GLOBAL,
+            "Change it",
+            "StoredConfig",
+            web::put().to(settings::put_config),
+        )
+        .body("ConfigRequest")
+        .errors(PUT),
+        delete(
+            GLOBAL,
+            "Forget it",
+            "Config",
+            web::delete().to(settings::delete_config),
+        )
+        .errors(&[Code::NotPermitted]),
+        get(
+            OWN,
+            "A subject's configuration",
+            "Config",
+            web::get().to(settings::config),
+        )
+        .query(&["defaultToGlobal"])
+        .errors(&[Code::SubjectConfigNotFound, Code::Unprocessable]),
+        put(
+            OWN,
+            "Change it",
+            "StoredConfig",
+            web::put().to(settings::put_config),
+        )
+        .body("ConfigRequest")
+        .errors(PUT),
+        delete(
+            OWN,
+            "Forget it",
+            "Config",
+            web::delete().to(settings::delete_config),
+        )
+        .errors(&[
+            Code::SubjectNotFound,
+            Code::NotPermitted,
+            Code::Unprocessable,
+        ]),
     ]
 }
 
@@ -243,22 +372,42 @@ fn of_mode() -> Vec<Endpoint> {
     ];
     vec![
         get(GLOBAL, "The mode", "Mode", web::get().to(settings::mode)).query(&["defaultToGlobal"]),
-        put(GLOBAL, "Change it", "Mode", web::put().to(settings::put_mode))
-            .query(&["force"])
-            .body("Mode")
-            .errors(PUT),
-        delete(GLOBAL, "Forget it", "Mode", web::delete().to(settings::delete_mode))
-            .query(&["recursive"]),
-        get(OWN, "A subject's mode", "Mode", web::get().to(settings::mode))
-            .query(&["defaultToGlobal"])
-            .errors(&[Code::SubjectModeNotFound, Code::Unprocessable]),
+        put(
+            GLOBAL,
+            "Change it",
+            "Mode",
+            web::put().to(settings::put_mode),
+        )
+        .query(&["force"])
+        .body("Mode")
+        .errors(PUT),
+        delete(
+            GLOBAL,
+            "Forget it",
+            "Mode",
+            web::delete().to(settings::delete_mode),
+        )
+        .query(&["recursive"]),
+        get(
+            OWN,
+            "A subject's mode",
+            "Mode",
+            web::get().to(settings::mode),
+        )
+        .query(&["defaultToGlobal"])
+        .errors(&[Code::SubjectModeNotFound, Code::Unprocessable]),
         put(OWN, "Change it", "Mode", web::put().to(settings::put_mode))
             .query(&["force"])
             .body("Mode")
             .errors(PUT),
-        delete(OWN, "Forget it", "Mode", web::delete().to(settings::delete_mode))
-            .query(&["recursive"])
-            .errors(&[Code::SubjectNotFound, Code::Unprocessable]),
+        delete(
+            OWN,
+            "Forget it",
+            "Mode",
+            web::delete().to(settings::delete_mode),
+        )
+        .query(&["recursive"])
+        .errors(&[Code::SubjectNotFound, Code::Unprocessable]),
     ]
 }
 
@@ -270,9 +419,20 @@ fn of_associations() -> Vec<Endpoint> {
         "/associations/resources/{namespace}/{name}",
     ];
     let probe = |path| {
-        get(path, "Associations", "Any", web::get().to(server::associations))
-            .query(&["resourceType", "associationType", "lifecycle", "offset", "limit"])
-            .errors(&[Code::AssociationNotFound])
+        get(
+            path,
+            "Associations",
+            "Any",
+            web::get().to(server::associations),
+        )
+        .query(&[
+            "resourceType",
+            "associationType",
+            "lifecycle",
+            "offset",
+            "limit",
+        ])
+        .errors(&[Code::AssociationNotFound])
     };
     PATHS.map(probe).into()
 }
@@ -306,7 +466,16 @@ impl Endpoint {
         answer: &'static str,
         route: Route,
     ) -> Self {
-        Self { method, path, summary, query: &[], body: None, answer, errors: &[], route }
+        Self {
+            method,
+            path,
+            summary,
+            query: &[],
+            body: None,
+            answer,
+            errors: &[],
+            route,
+        }
     }
 
     fn query(self, query: &'static [&'static str]) -> Self {
@@ -314,7 +483,10 @@ impl Endpoint {
     }
 
     fn body(self, body: &'static str) -> Self {
-        Self { body: Some(body), ..self }
+        Self {
+            body: Some(body),
+            ..self
+        }
     }
 
     fn errors(self, errors: &'static [Code]) -> Self {

@@ -33,8 +33,9 @@ pub(crate) fn configure(registry: Registry, application: &mut ServiceConfig) {
             .app_data(registry.clone())
             .app_data(PayloadConfig::new(body_bytes))
             .default_service(web::to(method_not_allowed));
-        let resource =
-            here.into_iter().fold(resource, |resource, endpoint| resource.route(endpoint.route));
+        let resource = here.into_iter().fold(resource, |resource, endpoint| {
+            resource.route(endpoint.route)
+        });
         application.service(resource.wrap(from_fn(dress)));
         rest = others;
     }

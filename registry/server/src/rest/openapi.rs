@@ -9,14 +9,21 @@ use serde_json::{Map, Value, json};
 use crate::rest::endpoints::{Endpoint, endpoints};
 
 /// Codes that any request can get.
-const ANY_REQUEST: [ErrorCode; 3] = [ErrorCode::BodyTooLarge, ErrorCode::Store, ErrorCode::Internal];
+const ANY_REQUEST: [ErrorCode; 3] = [
+    ErrorCode::BodyTooLarge,
+    ErrorCode::Store,
+    ErrorCode::Internal,
+];
 
 /// The document, OpenAPI 3.1.
 pub(crate) fn document() -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for endpoint in endpoints() {
         let method = endpoint.method.as_str().to_ascii_lowercase();
-        paths.entry(endpoint.path).or_default().insert(method, operation(&endpoint));
+        paths
+            .entry(endpoint.path)
+            .or_default()
+            .insert(method, operation(&endpoint));
     }
     json!({
         "openapi": "3.1.0",
@@ -35,9 +42,10 @@ fn operation(endpoint: &Endpoint) -> Value {
         let kind = if name == "id" { "integer" } else { "string" };
         json!({ "name": name, "in": "path", "required": true, "schema": { "type": kind } })
     });
-    let in_query = endpoint.query.iter().map(|name| {
-        json!({ "name": name, "in": "query", "schema": { "type": query_type(name) } })
-    });
+    let in_query = endpoint
+        .query
+        .iter()
+        .map(|name| json!({ "name": name, "in": "query", "schema": { "type": query_type(name) } }));
     let mut operation = json!({
         "summary": endpoint.summary,
         "parameters": in_path.chain(in_query).collect::<Vec<_>>(),
@@ -75,7 +83,8 @@ fn content(component: &str) -> Value {
 
 /// The parameters between the braces of a path.
 fn names_in(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    path.split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }
 
 fn query_type(name: &str) -> &'static str {
@@ -159,7 +168,11 @@ mod tests {
         let endpoints = endpoints();
         let operations = document["paths"].as_object().unwrap().values();
         let documented: usize = operations.map(|path| path.as_object().unwrap().len()).sum();
-        assert_eq!(documented, endpoints.len(), "two endpoints share method and path");
+        assert_eq!(
+            documented,
+            endpoints.len(),
+            "two endpoints share method and path"
+        );
         for endpoint in endpoints {
             for component in endpoint.body.into_iter().chain([endpoint.answer]) {
                 let known = &document["components"]["schemas"][component];

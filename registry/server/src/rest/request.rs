@@ -25,7 +25,8 @@ impl Params {
 
     /// `true` in any case; everything else, and nothing, is false. Python clients send `True`.
     pub(crate) fn flag(&self, name: &str) -> bool {
-        self.text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        self.text(name)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// `offset` and `limit`; a limit below 1 is none.
@@ -33,7 +34,9 @@ impl Params {
         let number = |name| self.text(name).and_then(|value| value.parse::<i64>().ok());
         Page {
             offset: number("offset").unwrap_or(0).max(0),
-            limit: number("limit").filter(|&limit| limit > 0).unwrap_or(i64::MAX),
+            limit: number("limit")
+                .filter(|&limit| limit > 0)
+                .unwrap_or(i64::MAX),
         }
     }
 
@@ -66,7 +69,9 @@ impl FromRequest for Params {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let parsed = Query::<Vec<(String, String)>>::from_query(request.query_string());
-        ready(Ok(parsed.map(|Query(pairs)| Self(pairs)).unwrap_or_default()))
+        ready(Ok(parsed
+            .map(|Query(pairs)| Self(pairs))
+            .unwrap_or_default()))
     }
 }
 

@@ -25,7 +25,9 @@ pub(crate) async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Param
     params.only_canonical()?;
     let subject = params.subject()?;
     let schema =
-        registry.service.schema(id.into_inner(), subject.as_ref(), params.flag("fetchMaxId"));
+        registry
+            .service
+            .schema(id.into_inner(), subject.as_ref(), params.flag("fetchMaxId"));
     Ok(json(&schema.await?))
 }
 
@@ -38,19 +40,30 @@ pub(crate) async fn text_by_id(registry: Data<Registry>, id: Path<i32>, params: 
 pub(crate) async fn subjects(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
     let subject = params.subject()?;
     let holders =
-        registry.service.holders(id.into_inner(), subject.as_ref(), params.flag("deleted"));
-    let subjects: BTreeSet<String> =
-        holders.await?.into_iter().map(|holder| holder.subject).collect();
+        registry
+            .service
+            .holders(id.into_inner(), subject.as_ref(), params.flag("deleted"));
+    let subjects: BTreeSet<String> = holders
+        .await?
+        .into_iter()
+        .map(|holder| holder.subject)
+        .collect();
     Ok(json(&params.page().of(subjects.into_iter().collect())))
 }
 
 pub(crate) async fn versions(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
     let subject = params.subject()?;
     let holders =
-        registry.service.holders(id.into_inner(), subject.as_ref(), params.flag("deleted"));
+        registry
+            .service
+            .holders(id.into_inner(), subject.as_ref(), params.flag("deleted"));
     Ok(json(&params.page().of(holders.await?)))
 }
 
 pub(crate) async fn types() -> Answer {
-    Ok(json(&[SchemaType::Json, SchemaType::Protobuf, SchemaType::Avro]))
+    Ok(json(&[
+        SchemaType::Json,
+        SchemaType::Protobuf,
+        SchemaType::Avro,
+    ]))
 }

@@ -23,17 +23,23 @@ pub(crate) async fn id(registry: Data<Registry>) -> Answer {
         "kafka-cluster": cluster_id,
         "schema-registry-cluster": "schema-registry",
     });
-    Ok(json(&value!({ "scope": { "path": [], "clusters": clusters } })))
+    Ok(json(
+        &value!({ "scope": { "path": [], "clusters": clusters } }),
+    ))
 }
 
 pub(crate) async fn version() -> Answer {
     let commit = option_env!("AVOUCH_COMMIT").unwrap_or("unknown");
-    Ok(json(&value!({ "version": env!("CARGO_PKG_VERSION"), "commitId": commit })))
+    Ok(json(
+        &value!({ "version": env!("CARGO_PKG_VERSION"), "commitId": commit }),
+    ))
 }
 
 /// `since` is the caller's last number. It changes nothing yet: the answer never waits.
 pub(crate) async fn changes(registry: Data<Registry>) -> Answer {
-    Ok(json(&ChangesBody { seq: registry.service.change_seq() }))
+    Ok(json(&ChangesBody {
+        seq: registry.service.change_seq(),
+    }))
 }
 
 pub(crate) async fn document() -> Answer {

@@ -17,7 +17,9 @@ type Scope = Option<Path<String>>;
 pub(crate) async fn config(registry: Data<Registry>, scope: Scope, params: Params) -> Answer {
     let subject = existing(scope)?;
     let inherited = params.flag("defaultToGlobal");
-    Ok(json(&registry.service.config(subject.as_ref(), inherited).await?))
+    Ok(json(
+        &registry.service.config(subject.as_ref(), inherited).await?,
+    ))
 }
 
 pub(crate) async fn put_config(registry: Data<Registry>, scope: Scope, bytes: Bytes) -> Answer {
@@ -68,7 +70,9 @@ pub(crate) async fn delete_mode(registry: Data<Registry>, scope: Scope, params: 
     let recursive = params.flag("recursive");
     let deleted = registry
         .write(|service| async move { service.delete_mode(subject.as_ref(), recursive).await });
-    Ok(json(&ModeBody { mode: deleted.await? }))
+    Ok(json(&ModeBody {
+        mode: deleted.await?,
+    }))
 }
 
 fn existing(scope: Scope) -> Result<Option<Subject>, RegistryError> {

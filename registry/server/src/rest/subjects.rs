@@ -16,7 +16,9 @@ const ALL_CONTEXTS: &str = ":*:";
 
 pub(crate) async fn list(registry: Data<Registry>, params: Params) -> Answer {
     let prefix = prefix(&params)?;
-    let subjects = registry.service.subjects(&prefix, params.visibility(), params.page());
+    let subjects = registry
+        .service
+        .subjects(&prefix, params.visibility(), params.page());
     Ok(json(&subjects.await?))
 }
 
@@ -37,15 +39,13 @@ pub(crate) async fn look_up(
     params.only_canonical()?;
     let subject = Subject::existing(&path)?;
     let request: RegisterRequest = body(&bytes)?;
-    let found = registry.service.look_up(&subject, request, params.flag("deleted"));
+    let found = registry
+        .service
+        .look_up(&subject, request, params.flag("deleted"));
     Ok(json(&found.await?))
 }
 
-pub(crate) async fn delete(
-    registry: Data<Registry>,
-    path: Path<String>,
-    params: Params,
-) -> Answer {
+pub(crate) async fn delete(registry: Data<Registry>, path: Path<String>, params: Params) -> Answer {
     let subject = Subject::existing(&path)?;
     let depth = depth(&params);
     let deleted =
@@ -60,10 +60,18 @@ pub(crate) async fn versions(
 ) -> Answer {
     let subject = Subject::existing(&path)?;
     let negative = params.flag("deletedAsNegative");
-    let visibility = if negative { Visibility::WithDeleted } else { params.visibility() };
+    let visibility = if negative {
+        Visibility::WithDeleted
+    } else {
+        params.visibility()
+    };
     let rows = registry.service.versions(&subject, visibility).await?;
     let number = |row: &crate::decide::register::VersionRow| {
-        if negative && row.deleted { -row.version } else { row.version }
+        if negative && row.deleted {
+            -row.version
+        } else {
+            row.version
+        }
     };
     Ok(json(&params.page().of(rows.iter().map(number).collect())))
 }
@@ -77,9 +85,13 @@ pub(crate) async fn register(
     params.only_canonical()?;
     let subject = Subject::writable(&path)?;
     let request: RegisterRequest = body(&bytes)?;
-    let checks = if params.flag("force") { Checks::Skipped } else { Checks::Compatibility };
-    let registered = registry
-        .write(|service| async move { service.register(&subject, request, checks).await });
+    let checks = if params.flag("force") {
+        Checks::Skipped
+    } else {
+        Checks::Compatibility
+    };
+    let registered =
+        registry.write(|service| async move { service.register(&subject, request, checks).await });
     Ok(json(&registered.await?))
 }
 
@@ -90,7 +102,9 @@ pub(crate) async fn version(
 ) -> Answer {
     params.only_canonical()?;
     let (subject, spec) = place(&path)?;
-    let found = registry.service.version(&subject, spec, params.flag("deleted"));
+    let found = registry
+        .service
+        .version(&subject, spec, params.flag("deleted"));
     Ok(json(&found.await?))
 }
 
@@ -101,7 +115,9 @@ pub(crate) async fn version_text(
 ) -> Answer {
     params.only_canonical()?;
     let (subject, spec) = place(&path)?;
-    let found = registry.service.version(&subject, spec, params.flag("deleted"));
+    let found = registry
+        .service
+        .version(&subject, spec, params.flag("deleted"));
     Ok(text(found.await?.schema))
 }
 
@@ -111,7 +127,9 @@ pub(crate) async fn referrers(
     params: Params,
 ) -> Answer {
     let (subject, spec) = place(&path)?;
-    let referrers = registry.service.referrers(&subject, spec, params.flag("deleted"));
+    let referrers = registry
+        .service
+        .referrers(&subject, spec, params.flag("deleted"));
     Ok(json(&params.page().of(referrers.await?)))
 }
 
@@ -134,5 +152,9 @@ pub(crate) fn place(path: &(String, String)) -> Result<(Subject, VersionSpec), R
 }
 
 fn depth(params: &Params) -> Depth {
-    if params.flag("permanent") { Depth::Permanent } else { Depth::Soft }
+    if params.flag("permanent") {
+        Depth::Permanent
+    } else {
+        Depth::Soft
+    }
 }

@@ -8,9 +8,9 @@ use crate::decide::draft::Draft;
 use crate::decide::subject::{Subject, VersionSpec};
 use crate::error::RegistryError;
 use crate::service::{Prepared, Service, compute};
+use crate::store::Connection;
 use crate::store::edges::{self, FollowError};
 use crate::store::versions::{self, Entry};
-use crate::store::Connection;
 
 impl Service {
     /// Why the schema could not be registered under the subject, as far as earlier versions go.
@@ -36,17 +36,22 @@ impl Service {
         let mut snapshot = self.store.read().await?;
         let Subject { context, name } = subject;
         let entry = match spec {
-            VersionSpec::Latest => versions::newest(&mut snapshot, context, name, 1).await?.pop(),
+            VersionSpec::Latest => versions::newest(&mut snapshot, context, name, 1)
+                .await?
+                .pop(),
             VersionSpec::Number(number) => {
                 let entry = versions::entry(&mut snapshot, context, name, number).await?;
                 let live = entry.filter(|entry| !entry.row.deleted);
                 Some(live.ok_or(RegistryError::VersionNotFound(number))?)
             }
         };
-        let prepared = self.prepare(&mut snapshot, subject, Draft::of(request)?).await?;
+        let prepared = self
+            .prepare(&mut snapshot, subject, Draft::of(request)?)
+            .await?;
         let config = self.config_in_force(&mut snapshot, subject).await?;
         let entries = entry.into_iter().collect();
-        self.compare(&mut snapshot, subject, &prepared, &config, entries).await
+        self.compare(&mut snapshot, subject, &prepared, &config, entries)
+            .await
     }
 
     /// What a registration of the schema now would be refused for.
@@ -61,7 +66,8 @@ impl Service {
         let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
         let Subject { context, name } = subject;
         let entries = versions::newest(connection, context, name, limit).await?;
-        self.compare(connection, subject, prepared, &config, entries).await
+        self.compare(connection, subject, prepared, &config, entries)
+            .await
     }
 
     async fn compare(
@@ -82,7 +88,10 @@ impl Service {
         let text_bytes = prepared.resolved.text_bytes() + old_bytes.sum::<usize>();
         let level = config.compatibility_level;
         let parsed = prepared.parsed.clone();
-        compute(text_bytes, move || findings(level, &parsed, &content, &earlier)).await
+        compute(text_bytes, move || {
+            findings(level, &parsed, &content, &earlier)
+        })
+        .await
     }
 }
 
@@ -100,6 +109,12 @@ async fn resolve(
                 RegistryError::Store(error.to_string())
             }
         })?;
-    let resolved = Resolved { content: entry.content, dependencies };
-    Ok(Earlier { version: entry.row.version, resolved })
+    let resolved = Resolved {
+        content: entry.content,
+        dependencies,
+    };
+    Ok(Earlier {
+        version: entry.row.version,
+        resolved,
+    })
 }

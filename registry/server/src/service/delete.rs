@@ -1,8 +1,6 @@
 //! Soft and permanent deletes of versions and subjects.
 
-use crate::decide::delete::{
-    Depth, find_subject, find_version, permit_subject, permit_version,
-};
+use crate::decide::delete::{Depth, find_subject, find_version, permit_subject, permit_version};
 use crate::decide::register::VersionRow;
 use crate::decide::settings::permit_change;
 use crate::decide::subject::{Subject, VersionSpec};
@@ -28,7 +26,10 @@ impl Service {
         let referrers =
             edges::referrers(&mut transaction, context, name, version, with_deleted).await?;
         if !referrers.is_empty() {
-            return Err(RegistryError::ReferenceExists { subject: name.clone(), version });
+            return Err(RegistryError::ReferenceExists {
+                subject: name.clone(),
+                version,
+            });
         }
         permit_version(name, row, depth)?;
         delete(&mut transaction, subject, &[row], depth).await?;
@@ -61,7 +62,10 @@ impl Service {
                 with_deleted,
             );
             if referred_to.await? {
-                return Err(RegistryError::ReferenceExists { subject: name.clone(), version });
+                return Err(RegistryError::ReferenceExists {
+                    subject: name.clone(),
+                    version,
+                });
             }
         }
         permit_subject(name, &doomed, depth)?;

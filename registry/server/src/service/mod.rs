@@ -23,6 +23,7 @@ use crate::store::edges::{self, FollowError};
 use crate::store::versions::{self, Entry};
 use crate::store::{Connection, Store};
 
+pub(crate) use self::read::Listing;
 pub(crate) use self::register::Checks;
 
 /// Texts up to this size are parsed and compared where the request runs.
@@ -51,7 +52,12 @@ impl Service {
         metrics: Metrics,
         change_seq: u64,
     ) -> Self {
-        Self { store, config, metrics, change_seq: AtomicU64::new(change_seq) }
+        Self {
+            store,
+            config,
+            metrics,
+            change_seq: AtomicU64::new(change_seq),
+        }
     }
 
     /// Grows with every committed change.
@@ -80,8 +86,14 @@ impl Service {
         let dependencies = edges::dependencies(connection, &subject.context, &references)
             .await
             .map_err(|error| refused(error, describe))?;
-        let content = Content { references, ..drafted.clone() };
-        let resolved = Resolved { content, dependencies };
+        let content = Content {
+            references,
+            ..drafted.clone()
+        };
+        let resolved = Resolved {
+            content,
+            dependencies,
+        };
         let parsed = compute(resolved.text_bytes(), move || understand(resolved)).await?;
         parsed.map_err(|reason| describe(&reason))
     }
@@ -116,7 +128,10 @@ async fn pin_references(
             version: reference.version,
         };
         let version = target.ok_or_else(missing)?.version;
-        pinned.push(SchemaReference { version, ..reference.clone() });
+        pinned.push(SchemaReference {
+            version,
+            ..reference.clone()
+        });
     }
     Ok(pinned)
 }
@@ -139,7 +154,9 @@ async fn compute<T: Send + 'static>(
     if text_bytes <= INLINE_BYTES {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work).await.map_err(|_panicked| RegistryError::Internal)
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_panicked| RegistryError::Internal)
 }
 
 /// A version with everything about it, as an answer.

@@ -58,7 +58,9 @@ impl Service {
         let row = find(&mut snapshot, subject, spec, with_deleted).await?;
         let Subject { context, name } = subject;
         let entry = versions::entry(&mut snapshot, context, name, row.version).await?;
-        entry.map(body_of).ok_or(RegistryError::VersionNotFound(row.version))
+        entry
+            .map(body_of)
+            .ok_or(RegistryError::VersionNotFound(row.version))
     }
 
     /// Ids of the schemas that refer to a version, ascending.
@@ -76,13 +78,18 @@ impl Service {
         Ok(referrers)
     }
 
-    pub(crate) async fn schemas(
-        &self,
-        listing: Listing,
-    ) -> Result<Vec<SchemaBody>, RegistryError> {
+    pub(crate) async fn schemas(&self, listing: Listing) -> Result<Vec<SchemaBody>, RegistryError> {
         let mut snapshot = self.store.read().await?;
-        let Listing { prefix, with_deleted, latest_only, page } = listing;
-        let page = Page { limit: page.limit.min(MAX_LISTED), ..page };
+        let Listing {
+            prefix,
+            with_deleted,
+            latest_only,
+            page,
+        } = listing;
+        let page = Page {
+            limit: page.limit.min(MAX_LISTED),
+            ..page
+        };
         let entries = versions::list(
             &mut snapshot,
             DEFAULT_CONTEXT,
@@ -106,9 +113,8 @@ impl Service {
         let content = schemas::content(&mut snapshot, DEFAULT_CONTEXT, id).await?;
         let content = content.ok_or(RegistryError::IdNotFound(id))?;
         let holders = versions::holders(&mut snapshot, DEFAULT_CONTEXT, id).await?;
-        let named = subject.and_then(|subject| {
-            holders.iter().rfind(|(holder, ..)| *holder == subject.name)
-        });
+        let named = subject
+            .and_then(|subject| holders.iter().rfind(|(holder, ..)| *holder == subject.name));
         let first_live = || holders.iter().find(|(_, row, _)| !row.deleted);
         let shown = named.or_else(first_live).or(holders.first());
         let max_id = if with_max_id {
@@ -142,7 +148,10 @@ impl Service {
             .into_iter()
             .filter(|(_, row, _)| with_deleted || !row.deleted)
             .filter(|(holder, ..)| subject.is_none_or(|subject| *holder == subject.name))
-            .map(|(subject, row, _)| SubjectVersionBody { subject, version: row.version });
+            .map(|(subject, row, _)| SubjectVersionBody {
+                subject,
+                version: row.version,
+            });
         Ok(places.collect())
     }
 }
@@ -158,9 +167,10 @@ async fn find(
     let visible = |row: &&VersionRow| with_deleted || !row.deleted;
     let found = match spec {
         VersionSpec::Latest => rows.iter().rfind(|row| !row.deleted),
-        VersionSpec::Number(number) => {
-            rows.iter().filter(visible).find(|row| row.version == number)
-        }
+        VersionSpec::Number(number) => rows
+            .iter()
+            .filter(visible)
+            .find(|row| row.version == number),
     };
     found.copied().ok_or_else(|| {
         if rows.iter().any(|row| visible(&row)) {

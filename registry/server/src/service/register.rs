@@ -56,9 +56,11 @@ impl Service {
             }
             Plan::Add { version, id } => {
                 if checks == Checks::Compatibility && proposal.mode != Mode::Import {
-                    self.require_agreement(&mut transaction, subject, &proposal.prepared).await?;
+                    self.require_agreement(&mut transaction, subject, &proposal.prepared)
+                        .await?;
                 }
-                self.add(&mut transaction, subject, &proposal, version, id).await?;
+                self.add(&mut transaction, subject, &proposal, version, id)
+                    .await?;
                 version
             }
         };
@@ -85,7 +87,11 @@ impl Service {
         if !rows.iter().any(|row| with_deleted || !row.deleted) {
             return Err(RegistryError::SubjectNotFound(subject.name.clone()));
         }
-        let deleted = || rows.iter().rev().find(|row| ids.contains(&row.id) && with_deleted);
+        let deleted = || {
+            rows.iter()
+                .rev()
+                .find(|row| ids.contains(&row.id) && with_deleted)
+        };
         let row = registered(&rows, &ids).or_else(|| deleted().copied());
         let version = row.ok_or(RegistryError::SchemaNotFound)?.version;
         let entry = versions::entry(&mut snapshot, context, &subject.name, version).await?;
@@ -100,7 +106,10 @@ impl Service {
     ) -> Result<Proposal, RegistryError> {
         let mode = self.mode_in_force(connection, subject).await?;
         permit_registration(mode, &subject.name, draft.id.is_some())?;
-        let wanted = Wanted { version: draft.version, id: draft.id };
+        let wanted = Wanted {
+            version: draft.version,
+            id: draft.id,
+        };
         let importing = mode == Mode::Import;
         if !importing {
             let latest = versions::newest(connection, &subject.context, &subject.name, 1).await?;
@@ -113,7 +122,12 @@ impl Service {
         let same_content = schemas::ids_of(connection, &subject.context, content).await?;
         let rows = versions::rows(connection, &subject.context, &subject.name).await?;
         let plan = plan(&rows, &same_content, wanted, importing)?;
-        Ok(Proposal { prepared, rows, plan, mode })
+        Ok(Proposal {
+            prepared,
+            rows,
+            plan,
+            mode,
+        })
     }
 
     async fn require_agreement(
@@ -128,7 +142,11 @@ impl Service {
         }
         self.metrics.registered(Outcome::Incompatible);
         let error_code = self.config.incompatible_code;
-        Err(RegistryError::Incompatible { subject: subject.name.clone(), details, error_code })
+        Err(RegistryError::Incompatible {
+            subject: subject.name.clone(),
+            details,
+            error_code,
+        })
     }
 
     /// Writes the new version, its content if the id is new, and takes away what it replaces.
@@ -148,7 +166,11 @@ impl Service {
                 versions::remove(connection, context, name, replaced).await?;
             }
         }
-        let row = VersionRow { version, id, deleted: false };
+        let row = VersionRow {
+            version,
+            id,
+            deleted: false,
+        };
         versions::put(connection, context, name, row, (self.config.clock)()).await?;
         let overwritten = proposal.rows.iter().find(|row| row.version == version);
         if let Some(overwritten) = overwritten {
@@ -196,5 +218,8 @@ async fn registration(
 ) -> Result<SchemaBody, RegistryError> {
     let entry = versions::entry(connection, &subject.context, &subject.name, version).await?;
     let entry = entry.ok_or(RegistryError::VersionNotFound(version))?;
-    Ok(SchemaBody { subject: None, ..body_of(entry) })
+    Ok(SchemaBody {
+        subject: None,
+        ..body_of(entry)
+    })
 }

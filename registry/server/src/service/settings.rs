@@ -62,7 +62,10 @@ impl Service {
         self.permit_settings(&mut transaction, subject).await?;
         settings::remove_config(&mut transaction, context, scope).await?;
         self.commit(transaction).await?;
-        Ok(shown(stored.unwrap_or_default(), self.config.compatibility_default))
+        Ok(shown(
+            stored.unwrap_or_default(),
+            self.config.compatibility_default,
+        ))
     }
 
     /// A scope's mode; with `inherited`, what is in force where it has none of its own.
@@ -186,9 +189,11 @@ async fn clear_for_import(
         Some(subject) => vec![subject.clone()],
         None => {
             let all = Visibility::WithDeleted;
-            let names =
-                versions::subjects(connection, DEFAULT_CONTEXT, "", all, Page::ALL).await?;
-            let in_context = |name| Subject { context: DEFAULT_CONTEXT.to_owned(), name };
+            let names = versions::subjects(connection, DEFAULT_CONTEXT, "", all, Page::ALL).await?;
+            let in_context = |name| Subject {
+                context: DEFAULT_CONTEXT.to_owned(),
+                name,
+            };
             names.into_iter().map(in_context).collect()
         }
     };
@@ -205,8 +210,14 @@ async fn clear_for_import(
         for row in rows {
             let Subject { context, name } = subject;
             let version = row.version;
-            if !edges::referrers(connection, context, name, version, true).await?.is_empty() {
-                return Err(RegistryError::ReferenceExists { subject: name.clone(), version });
+            if !edges::referrers(connection, context, name, version, true)
+                .await?
+                .is_empty()
+            {
+                return Err(RegistryError::ReferenceExists {
+                    subject: name.clone(),
+                    version,
+                });
             }
         }
     }

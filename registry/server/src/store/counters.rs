@@ -57,11 +57,17 @@ fn ids(context: &str) -> String {
 async fn increment(connection: &mut Connection, name: &str) -> Result<i64, sqlx::Error> {
     let statement = "INSERT INTO counters (name, value) VALUES ($1, 1) \
          ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value";
-    sqlx::query_scalar(statement).bind(name).fetch_one(connection).await
+    sqlx::query_scalar(statement)
+        .bind(name)
+        .fetch_one(connection)
+        .await
 }
 
 async fn current(connection: &mut Connection, name: &str) -> Result<i64, sqlx::Error> {
     let statement = "SELECT value FROM counters WHERE name = $1";
-    let value = sqlx::query_scalar(statement).bind(name).fetch_optional(connection).await?;
+    let value = sqlx::query_scalar(statement)
+        .bind(name)
+        .fetch_optional(connection)
+        .await?;
     Ok(value.unwrap_or(0))
 }

@@ -41,7 +41,9 @@ pub(crate) async fn dependencies(
     let mut seen = BTreeSet::new();
     let mut stack: Vec<Step> = references.iter().rev().cloned().map(Step::Read).collect();
     while let Some(step) = stack.pop() {
-        let SchemaReference { subject, version, .. } = match step {
+        let SchemaReference {
+            subject, version, ..
+        } = match step {
             Step::Emit(text) => {
                 texts.push(text);
                 continue;
@@ -55,7 +57,9 @@ pub(crate) async fn dependencies(
             return Err(FollowError::TooMany);
         }
         let entry = versions::entry(&mut *connection, context, &subject, version).await?;
-        let content = entry.ok_or(FollowError::Missing { subject, version })?.content;
+        let content = entry
+            .ok_or(FollowError::Missing { subject, version })?
+            .content;
         bytes = bytes.saturating_add(content.text.len());
         if bytes > MAX_DEPENDENCY_BYTES {
             return Err(FollowError::TooLarge);

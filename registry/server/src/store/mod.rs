@@ -42,8 +42,10 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let writer =
-            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await?;
         Migrator::new(Embedded).await?.run(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(readers.max(1))
@@ -106,7 +108,10 @@ pub(crate) struct Page {
 
 impl Page {
     /// Everything.
-    pub(crate) const ALL: Self = Self { offset: 0, limit: i64::MAX };
+    pub(crate) const ALL: Self = Self {
+        offset: 0,
+        limit: i64::MAX,
+    };
 
     /// The page of rows that are already at hand.
     pub(crate) fn of<T>(self, rows: Vec<T>) -> Vec<T> {

@@ -20,7 +20,11 @@ pub(crate) async fn content(
 ) -> Result<Option<Content>, sqlx::Error> {
     let statement =
         format!("SELECT {CONTENT_COLUMNS} FROM schemas s WHERE s.context = $1 AND s.id = $2");
-    let row = sqlx::query(&statement).bind(context).bind(id).fetch_optional(connection).await?;
+    let row = sqlx::query(&statement)
+        .bind(context)
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
     row.as_ref().map(content_of).transpose()
 }
 
@@ -35,7 +39,11 @@ pub(crate) async fn ids_of(
          WHERE s.context = $1 AND s.guid = $2 ORDER BY s.id"
     );
     let guid = content.guid().to_string();
-    let rows = sqlx::query(&statement).bind(context).bind(guid).fetch_all(connection).await?;
+    let rows = sqlx::query(&statement)
+        .bind(context)
+        .bind(guid)
+        .fetch_all(connection)
+        .await?;
     let mut ids = Vec::with_capacity(rows.len());
     for row in &rows {
         if content_of(row)? == *content {
@@ -78,7 +86,11 @@ pub(crate) async fn remove_unused(
     let unused = "NOT EXISTS (SELECT 1 FROM versions v WHERE v.context = $1 AND v.id = $2)";
     for table in ["edges", "schemas"] {
         let statement = format!("DELETE FROM {table} WHERE context = $1 AND id = $2 AND {unused}");
-        sqlx::query(&statement).bind(context).bind(id).execute(&mut *connection).await?;
+        sqlx::query(&statement)
+            .bind(context)
+            .bind(id)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
@@ -89,7 +101,9 @@ pub(crate) fn content_of(row: &SqliteRow) -> Result<Content, sqlx::Error> {
     let metadata: Option<&str> = row.try_get("metadata")?;
     let rule_set: Option<&str> = row.try_get("rule_set")?;
     Ok(Content {
-        schema_type: schema_type.parse::<SchemaType>().map_err(|error| corrupt(error.into()))?,
+        schema_type: schema_type
+            .parse::<SchemaType>()
+            .map_err(|error| corrupt(error.into()))?,
         text: row.try_get("text")?,
         references: decode(row.try_get("refs")?)?,
         metadata: metadata.map(decode).transpose()?,

@@ -31,7 +31,10 @@ pub(crate) async fn put_config(
 ) -> Result<(), sqlx::Error> {
     let statement = "INSERT INTO configs (context, scope, body) VALUES ($1, $2, $3) \
          ON CONFLICT (context, scope) DO UPDATE SET body = excluded.body";
-    let query = sqlx::query(statement).bind(context).bind(scope).bind(encode(config)?);
+    let query = sqlx::query(statement)
+        .bind(context)
+        .bind(scope)
+        .bind(encode(config)?);
     query.execute(connection).await?;
     Ok(())
 }
@@ -43,7 +46,11 @@ pub(crate) async fn remove_config(
     scope: &str,
 ) -> Result<(), sqlx::Error> {
     let statement = "DELETE FROM configs WHERE context = $1 AND scope = $2";
-    sqlx::query(statement).bind(context).bind(scope).execute(connection).await?;
+    sqlx::query(statement)
+        .bind(context)
+        .bind(scope)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -56,9 +63,9 @@ pub(crate) async fn mode(
     let statement = "SELECT mode FROM modes WHERE context = $1 AND scope = $2";
     let query = sqlx::query_scalar(statement).bind(context).bind(scope);
     let mode: Option<String> = query.fetch_optional(connection).await?;
-    mode.map(|word| word.parse()).transpose().map_err(
-        |error: avouch_registry_api::vocabulary::UnknownWord| corrupt(error.into()),
-    )
+    mode.map(|word| word.parse())
+        .transpose()
+        .map_err(|error: avouch_registry_api::vocabulary::UnknownWord| corrupt(error.into()))
 }
 
 /// Stores a scope's mode.
@@ -70,7 +77,12 @@ pub(crate) async fn put_mode(
 ) -> Result<(), sqlx::Error> {
     let statement = "INSERT INTO modes (context, scope, mode) VALUES ($1, $2, $3) \
          ON CONFLICT (context, scope) DO UPDATE SET mode = excluded.mode";
-    sqlx::query(statement).bind(context).bind(scope).bind(mode.as_str()).execute(connection).await?;
+    sqlx::query(statement)
+        .bind(context)
+        .bind(scope)
+        .bind(mode.as_str())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -81,7 +93,11 @@ pub(crate) async fn remove_mode(
     scope: &str,
 ) -> Result<(), sqlx::Error> {
     let statement = "DELETE FROM modes WHERE context = $1 AND scope = $2";
-    sqlx::query(statement).bind(context).bind(scope).execute(connection).await?;
+    sqlx::query(statement)
+        .bind(context)
+        .bind(scope)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -90,6 +106,9 @@ pub(crate) async fn remove_modes(
     connection: &mut Connection,
     context: &str,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM modes WHERE context = $1").bind(context).execute(connection).await?;
+    sqlx::query("DELETE FROM modes WHERE context = $1")
+        .bind(context)
+        .execute(connection)
+        .await?;
     Ok(())
 }

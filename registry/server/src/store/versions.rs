@@ -26,7 +26,11 @@ pub(crate) async fn rows(
 ) -> Result<Vec<VersionRow>, sqlx::Error> {
     let statement = "SELECT version, id, deleted FROM versions \
          WHERE context = $1 AND subject = $2 ORDER BY version";
-    let rows = sqlx::query(statement).bind(context).bind(subject).fetch_all(connection).await?;
+    let rows = sqlx::query(statement)
+        .bind(context)
+        .bind(subject)
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(row_of).collect()
 }
 
@@ -41,8 +45,16 @@ pub(crate) async fn entry(
         "{} WHERE v.context = $1 AND v.subject = $2 AND v.version = $3",
         select_entries()
     );
-    let query = sqlx::query(&statement).bind(context).bind(subject).bind(version);
-    query.fetch_optional(connection).await?.as_ref().map(entry_of).transpose()
+    let query = sqlx::query(&statement)
+        .bind(context)
+        .bind(subject)
+        .bind(version);
+    query
+        .fetch_optional(connection)
+        .await?
+        .as_ref()
+        .map(entry_of)
+        .transpose()
 }
 
 /// A subject's live versions with their contents, newest first.
@@ -57,8 +69,16 @@ pub(crate) async fn newest(
          ORDER BY v.version DESC LIMIT $3",
         select_entries()
     );
-    let query = sqlx::query(&statement).bind(context).bind(subject).bind(limit);
-    query.fetch_all(connection).await?.iter().map(entry_of).collect()
+    let query = sqlx::query(&statement)
+        .bind(context)
+        .bind(subject)
+        .bind(limit);
+    query
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(entry_of)
+        .collect()
 }
 
 /// Versions of all subjects that start with `prefix`, by subject and version.
@@ -85,7 +105,12 @@ pub(crate) async fn list(
         .bind(latest_only)
         .bind(page.limit)
         .bind(page.offset);
-    query.fetch_all(connection).await?.iter().map(entry_of).collect()
+    query
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(entry_of)
+        .collect()
 }
 
 /// Names of the subjects that start with `prefix` and have a version to show, sorted.
@@ -124,9 +149,17 @@ pub(crate) async fn holders(
 ) -> Result<Vec<(String, VersionRow, i64)>, sqlx::Error> {
     let statement = "SELECT subject, version, id, deleted, created_at_ms FROM versions \
          WHERE context = $1 AND id = $2 ORDER BY subject, version";
-    let rows = sqlx::query(statement).bind(context).bind(id).fetch_all(connection).await?;
+    let rows = sqlx::query(statement)
+        .bind(context)
+        .bind(id)
+        .fetch_all(connection)
+        .await?;
     let place = |row: &SqliteRow| {
-        Ok((row.try_get("subject")?, row_of(row)?, row.try_get("created_at_ms")?))
+        Ok((
+            row.try_get("subject")?,
+            row_of(row)?,
+            row.try_get("created_at_ms")?,
+        ))
     };
     rows.iter().map(place).collect()
 }
@@ -164,7 +197,12 @@ pub(crate) async fn soft_delete(
 ) -> Result<(), sqlx::Error> {
     let statement = "UPDATE versions SET deleted = TRUE \
          WHERE context = $1 AND subject = $2 AND version = $3";
-    sqlx::query(statement).bind(context).bind(subject).bind(version).execute(connection).await?;
+    sqlx::query(statement)
+        .bind(context)
+        .bind(subject)
+        .bind(version)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -175,9 +213,13 @@ pub(crate) async fn remove(
     subject: &str,
     version: i32,
 ) -> Result<(), sqlx::Error> {
-    let statement =
-        "DELETE FROM versions WHERE context = $1 AND subject = $2 AND version = $3";
-    sqlx::query(statement).bind(context).bind(subject).bind(version).execute(connection).await?;
+    let statement = "DELETE FROM versions WHERE context = $1 AND subject = $2 AND version = $3";
+    sqlx::query(statement)
+        .bind(context)
+        .bind(subject)
+        .bind(version)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -17,7 +17,9 @@ async fn an_incompatible_registration_says_why() {
     let old = record(&[INT_A]);
     server.register("s", &old).await;
     let new = record(&[STRING_A]);
-    let refused = server.refused(POST, "/subjects/s/versions", schema(&new)).await;
+    let refused = server
+        .refused(POST, "/subjects/s/versions", schema(&new))
+        .await;
     let expected = format!(
         "Schema being registered is incompatible with an earlier schema for subject \"s\", \
          details: [{{errorType:'TYPE_MISMATCH', description:'The type (path '/fields/0/type') of a \
@@ -27,7 +29,9 @@ async fn an_incompatible_registration_says_why() {
     );
     assert_eq!(refused, (40901, expected));
     assert_eq!(server.get("/subjects/s/versions").await, json!([1]));
-    let forced = server.ok(POST, "/subjects/s/versions?force=true", schema(&new)).await;
+    let forced = server
+        .ok(POST, "/subjects/s/versions?force=true", schema(&new))
+        .await;
     assert_eq!(forced["version"], 2);
 }
 
@@ -35,7 +39,9 @@ async fn an_incompatible_registration_says_why() {
 async fn the_incompatibility_code_is_a_setting() {
     let server = TestServer::start_with(|config| config.incompatible_code = 409).await;
     server.register("s", "\"int\"").await;
-    let (code, _) = server.refused(POST, "/subjects/s/versions", schema("\"string\"")).await;
+    let (code, _) = server
+        .refused(POST, "/subjects/s/versions", schema("\"string\""))
+        .await;
     assert_eq!(code, 409);
 }
 
@@ -51,19 +57,43 @@ async fn each_level_asks_the_right_versions_in_the_right_direction() {
         (
             &[&a],
             &a_b,
-            &["NONE", "BACKWARD", "FORWARD", "FULL", "BACKWARD_TRANSITIVE", "FULL_TRANSITIVE"],
+            &[
+                "NONE",
+                "BACKWARD",
+                "FORWARD",
+                "FULL",
+                "BACKWARD_TRANSITIVE",
+                "FULL_TRANSITIVE",
+            ],
         ),
         // A required field comes: new readers cannot read old data.
-        (&[&a], &a_b_required, &["NONE", "FORWARD", "FORWARD_TRANSITIVE"]),
+        (
+            &[&a],
+            &a_b_required,
+            &["NONE", "FORWARD", "FORWARD_TRANSITIVE"],
+        ),
         // A required field goes: old readers cannot read new data.
         (&[&a], &none, &["NONE", "BACKWARD", "BACKWARD_TRANSITIVE"]),
         // Version 2 can be read, version 1 cannot.
-        (&[&a, &a_b], &a_b_required, &["NONE", "BACKWARD", "FORWARD", "FULL", "FORWARD_TRANSITIVE"]),
+        (
+            &[&a, &a_b],
+            &a_b_required,
+            &["NONE", "BACKWARD", "FORWARD", "FULL", "FORWARD_TRANSITIVE"],
+        ),
         // Nothing to agree with.
-        (&[], &a, &["NONE", "BACKWARD", "FORWARD", "FULL", "FULL_TRANSITIVE"]),
+        (
+            &[],
+            &a,
+            &["NONE", "BACKWARD", "FORWARD", "FULL", "FULL_TRANSITIVE"],
+        ),
     ];
     let levels = [
-        "NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL",
+        "NONE",
+        "BACKWARD",
+        "BACKWARD_TRANSITIVE",
+        "FORWARD",
+        "FORWARD_TRANSITIVE",
+        "FULL",
         "FULL_TRANSITIVE",
     ];
     let server = TestServer::start().await;
@@ -75,15 +105,22 @@ async fn each_level_asks_the_right_versions_in_the_right_direction() {
         let check = format!("/compatibility/subjects/{subject}/versions");
         for level in levels {
             let relevant = accepted_at.iter().any(|word| *word == level)
-                || !["BACKWARD_TRANSITIVE", "FORWARD_TRANSITIVE", "FULL_TRANSITIVE"]
-                    .contains(&level);
+                || ![
+                    "BACKWARD_TRANSITIVE",
+                    "FORWARD_TRANSITIVE",
+                    "FULL_TRANSITIVE",
+                ]
+                .contains(&level);
             if !relevant && index != 3 {
                 continue;
             }
             server.set_level(&subject, level).await;
             let verdict = server.ok(POST, &check, schema(new)).await;
             let expected = accepted_at.contains(&level);
-            assert_eq!(verdict["is_compatible"], expected, "history {index} at {level}");
+            assert_eq!(
+                verdict["is_compatible"], expected,
+                "history {index} at {level}"
+            );
         }
     }
 }
@@ -96,9 +133,15 @@ async fn soft_deleted_versions_do_not_count() {
     server.register("s", "\"string\"").await;
     server.set_level("s", "BACKWARD").await;
     let check = "/compatibility/subjects/s/versions";
-    assert_eq!(server.ok(POST, check, schema("\"long\"")).await["is_compatible"], false);
+    assert_eq!(
+        server.ok(POST, check, schema("\"long\"")).await["is_compatible"],
+        false
+    );
     server.delete("/subjects/s/versions/2").await;
-    assert_eq!(server.ok(POST, check, schema("\"long\"")).await["is_compatible"], true);
+    assert_eq!(
+        server.ok(POST, check, schema("\"long\"")).await["is_compatible"],
+        true
+    );
 }
 
 #[tokio::test]
@@ -106,14 +149,14 @@ async fn groups_are_compared_among_themselves() {
     let server = TestServer::start().await;
     let group = json!({ "compatibilityGroup": "major" });
     server.ok(Method::PUT, "/config/s", Some(group)).await;
-    let of_major = |schema: &str, major: &str| {
-        json!({ "schema": schema, "metadata": { "properties": { "major": major } } })
-    };
+    let of_major = |schema: &str, major: &str| json!({ "schema": schema, "metadata": { "properties": { "major": major } } });
     server.register_body("s", of_major("\"int\"", "1")).await;
     let (_, version) = server.register_body("s", of_major("\"string\"", "2")).await;
     assert_eq!(version, 2, "another group");
     let path = "/subjects/s/versions";
-    let refused = server.refused(POST, path, Some(of_major("\"boolean\"", "1"))).await;
+    let refused = server
+        .refused(POST, path, Some(of_major("\"boolean\"", "1")))
+        .await;
     assert_eq!(refused.0, 40901);
     server.register_body("s", of_major("\"long\"", "1")).await;
 }
@@ -124,17 +167,30 @@ async fn checks_answer_for_versions_that_are_not_there() {
     let check = |version: &str| format!("/compatibility/subjects/none/versions/{version}");
     let verdict = server.ok(POST, &check("latest"), schema("\"int\"")).await;
     assert_eq!(verdict, json!({ "is_compatible": true }));
-    let verdict = server.ok(POST, &check("latest?verbose=True"), schema("\"int\"")).await;
+    let verdict = server
+        .ok(POST, &check("latest?verbose=True"), schema("\"int\""))
+        .await;
     assert_eq!(verdict, json!({ "is_compatible": true, "messages": [] }));
     for (version, code) in [("1", 40402), ("0", 42202), ("abc", 42202)] {
-        let refused = server.refused(POST, &check(version), schema("\"int\"")).await;
+        let refused = server
+            .refused(POST, &check(version), schema("\"int\""))
+            .await;
         assert_eq!(refused.0, code, "{version}");
     }
-    let refused = server.refused(POST, &check("latest"), schema("nonsense")).await;
+    let refused = server
+        .refused(POST, &check("latest"), schema("nonsense"))
+        .await;
     assert_eq!(refused.0, 42201);
-    let verdict = server.ok(POST, &check("latest?verbose=true"), schema("nonsense")).await;
+    let verdict = server
+        .ok(POST, &check("latest?verbose=true"), schema("nonsense"))
+        .await;
     assert_eq!(verdict["is_compatible"], false);
-    assert!(verdict["messages"][0].as_str().unwrap().starts_with("Invalid schema {subject=none,"));
+    assert!(
+        verdict["messages"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("Invalid schema {subject=none,")
+    );
 }
 
 #[tokio::test]
@@ -145,8 +201,14 @@ async fn a_named_version_is_the_only_one_compared_even_at_a_transitive_level() {
     server.register("s", "\"int\"").await;
     server.set_level("s", "BACKWARD_TRANSITIVE").await;
     let check = |version: i32| format!("/compatibility/subjects/s/versions/{version}");
-    assert_eq!(server.ok(POST, &check(2), schema("\"long\"")).await["is_compatible"], true);
-    assert_eq!(server.ok(POST, &check(1), schema("\"long\"")).await["is_compatible"], false);
+    assert_eq!(
+        server.ok(POST, &check(2), schema("\"long\"")).await["is_compatible"],
+        true
+    );
+    assert_eq!(
+        server.ok(POST, &check(1), schema("\"long\"")).await["is_compatible"],
+        false
+    );
 }
 
 #[tokio::test]

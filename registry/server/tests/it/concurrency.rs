@@ -22,7 +22,10 @@ async fn ids_of_racing_writers_are_dense_and_unique_by_content() {
             for step in 0..SCHEMAS {
                 let shared = (step * 5 + writer) % SCHEMAS;
                 ids.push((format!("shared{shared}"), fixed(&format!("Shared{shared}"))));
-                ids.push((format!("own{writer}-{step}"), fixed(&format!("Own{writer}x{step}"))));
+                ids.push((
+                    format!("own{writer}-{step}"),
+                    fixed(&format!("Own{writer}x{step}")),
+                ));
             }
             let mut registered = Vec::new();
             for (subject, schema) in ids {
@@ -54,7 +57,10 @@ async fn versions_of_racing_writers_are_dense_and_never_break_the_level() {
             // Each promotion is fine after int; string and bytes are only fine after each other.
             let schema = ["\"long\"", "\"float\"", "\"double\"", "\"string\""][writer % 4];
             let body = Some(json!({ "schema": schema }));
-            server.call(reqwest::Method::POST, "/subjects/s/versions", body).await.0
+            server
+                .call(reqwest::Method::POST, "/subjects/s/versions", body)
+                .await
+                .0
         })
     });
     let statuses = join_all(writers).await.into_iter().map(Result::unwrap);
@@ -68,8 +74,14 @@ async fn versions_of_racing_writers_are_dense_and_never_break_the_level() {
     for version in 1..=count {
         let stored = server.get(&format!("/subjects/s/versions/{version}")).await;
         let order = ["\"int\"", "\"long\"", "\"float\"", "\"double\""];
-        let width = order.iter().position(|text| stored["schema"] == *text).unwrap();
-        assert!(version == 1 || width > widest, "each version reads the one before");
+        let width = order
+            .iter()
+            .position(|text| stored["schema"] == *text)
+            .unwrap();
+        assert!(
+            version == 1 || width > widest,
+            "each version reads the one before"
+        );
         widest = width;
     }
 }

@@ -17,27 +17,54 @@ async fn a_soft_deleted_version_is_hidden_but_readable_by_id() {
     let server = two_versions().await;
     assert_eq!(server.delete("/subjects/s/versions/1").await, json!(1));
     assert_eq!(server.get("/subjects/s/versions").await, json!([2]));
-    assert_eq!(server.get("/subjects/s/versions?deleted=TRUE").await, json!([1, 2]));
-    assert_eq!(server.get("/subjects/s/versions?deletedOnly=true").await, json!([1]));
-    assert_eq!(server.get("/subjects/s/versions?deletedAsNegative=true").await, json!([-1, 2]));
-    let (code, message) = server.refused(Method::GET, "/subjects/s/versions/1", None).await;
+    assert_eq!(
+        server.get("/subjects/s/versions?deleted=TRUE").await,
+        json!([1, 2])
+    );
+    assert_eq!(
+        server.get("/subjects/s/versions?deletedOnly=true").await,
+        json!([1])
+    );
+    assert_eq!(
+        server
+            .get("/subjects/s/versions?deletedAsNegative=true")
+            .await,
+        json!([-1, 2])
+    );
+    let (code, message) = server
+        .refused(Method::GET, "/subjects/s/versions/1", None)
+        .await;
     assert_eq!((code, message.as_str()), (40402, "Version 1 not found."));
-    assert_eq!(server.get("/subjects/s/versions/1?deleted=true").await["deleted"], true);
-    assert_eq!(server.get("/schemas/ids/1").await["schema"], record(&[INT_A]));
+    assert_eq!(
+        server.get("/subjects/s/versions/1?deleted=true").await["deleted"],
+        true
+    );
+    assert_eq!(
+        server.get("/schemas/ids/1").await["schema"],
+        record(&[INT_A])
+    );
     assert_eq!(server.get("/schemas/ids/1/subjects").await, json!([]));
-    assert_eq!(server.get("/schemas/ids/1/subjects?deleted=true").await, json!(["s"]));
+    assert_eq!(
+        server.get("/schemas/ids/1/subjects?deleted=true").await,
+        json!(["s"])
+    );
 }
 
 #[tokio::test]
 async fn latest_is_the_highest_live_version_even_when_deleted_ones_are_included() {
     let server = two_versions().await;
     assert_eq!(server.delete("/subjects/s/versions/latest").await, json!(2));
-    assert_eq!(server.get("/subjects/s/versions/latest?deleted=true").await["version"], 1);
+    assert_eq!(
+        server.get("/subjects/s/versions/latest?deleted=true").await["version"],
+        1
+    );
     server.delete("/subjects/s/versions/latest").await;
     let path = "/subjects/s/versions/latest?deleted=true";
     let (code, message) = server.refused(Method::GET, path, None).await;
     assert_eq!((code, message.as_str()), (40402, "Version -1 not found."));
-    let (code, _) = server.refused(Method::GET, "/subjects/s/versions/latest", None).await;
+    let (code, _) = server
+        .refused(Method::GET, "/subjects/s/versions/latest", None)
+        .await;
     assert_eq!(code, 40401);
 }
 
@@ -55,14 +82,24 @@ async fn numbering_goes_on_while_any_version_is_left_and_restarts_when_none_is()
     let server = two_versions().await;
     server.delete("/subjects/s/versions/2").await;
     server.delete("/subjects/s/versions/2?permanent=true").await;
-    assert_eq!(server.register("s", &record(&[INT_A, OPTIONAL_B])).await, (3, 2));
+    assert_eq!(
+        server.register("s", &record(&[INT_A, OPTIONAL_B])).await,
+        (3, 2)
+    );
     assert_eq!(server.delete("/subjects/s").await, json!([1, 2]));
     assert_eq!(server.get("/subjects").await, json!([]));
     assert_eq!(server.get("/subjects?deleted=true").await, json!(["s"]));
     assert_eq!(server.get("/subjects?deletedOnly=true").await, json!(["s"]));
-    assert_eq!(server.register("s", "\"int\"").await, (4, 3), "nothing live to agree with");
+    assert_eq!(
+        server.register("s", "\"int\"").await,
+        (4, 3),
+        "nothing live to agree with"
+    );
     server.delete("/subjects/s").await;
-    assert_eq!(server.delete("/subjects/s?permanent=True").await, json!([1, 2, 3]));
+    assert_eq!(
+        server.delete("/subjects/s?permanent=True").await,
+        json!([1, 2, 3])
+    );
     assert_eq!(server.get("/subjects?deleted=true").await, json!([]));
     assert_eq!(server.register("s", "\"int\"").await, (5, 1));
 }
@@ -100,7 +137,11 @@ async fn a_subject_that_is_gone_leaves_no_settings() {
     let server = two_versions().await;
     server.set_level("s", "FULL").await;
     server.delete("/subjects/s").await;
-    assert_eq!(server.get("/config/s").await["compatibilityLevel"], "FULL", "a soft delete keeps");
+    assert_eq!(
+        server.get("/config/s").await["compatibilityLevel"],
+        "FULL",
+        "a soft delete keeps"
+    );
     server.delete("/subjects/s?permanent=true").await;
     let (code, _) = server.refused(Method::GET, "/config/s", None).await;
     assert_eq!(code, 40408);

@@ -18,7 +18,11 @@ async fn the_document_and_the_router_know_the_same_routes() {
             let (status, answer) = server.call(method.clone(), &path, None).await;
             let name = method.as_str().to_ascii_lowercase();
             let routed = status != 405 && answer["message"] != "HTTP 404 Not Found";
-            assert_eq!(routed, documented.get(&name).is_some(), "{method} {path}: {answer}");
+            assert_eq!(
+                routed,
+                documented.get(&name).is_some(),
+                "{method} {path}: {answer}"
+            );
             operations += usize::from(routed);
         }
     }
@@ -31,14 +35,20 @@ async fn refusals_are_documented() {
     let server = TestServer::start().await;
     let document = server.get("/openapi.json").await;
     for (path, documented) in document["paths"].as_object().unwrap() {
-        let concrete = path.replace("{id}", "1").replace("{version}", "0").replace(['{', '}'], "");
+        let concrete = path
+            .replace("{id}", "1")
+            .replace("{version}", "0")
+            .replace(['{', '}'], "");
         for (name, operation) in documented.as_object().unwrap() {
             let method = Method::from_bytes(name.to_ascii_uppercase().as_bytes()).unwrap();
             let (status, answer) = server.call(method, &concrete, None).await;
             let description = &operation["responses"][status.to_string()]["description"];
             let code = answer["error_code"].to_string();
             let told = status == 200 || description.as_str().is_some_and(|all| all.contains(&code));
-            assert!(told, "{name} {path}: {status} {answer} not in {description}");
+            assert!(
+                told,
+                "{name} {path}: {status} {answer} not in {description}"
+            );
         }
     }
 }

@@ -13,15 +13,35 @@ const PUT: Method = Method::PUT;
 async fn unknown_routes_answer_as_clients_expect_whatever_the_method() {
     let server = TestServer::start().await;
     let expected = json!({ "error_code": 404, "message": "HTTP 404 Not Found" });
-    let methods = [GET, POST, PUT, Method::DELETE, Method::PATCH, Method::OPTIONS];
+    let methods = [
+        GET,
+        POST,
+        PUT,
+        Method::DELETE,
+        Method::PATCH,
+        Method::OPTIONS,
+    ];
     for method in methods {
-        for path in ["/nothing", "/associations", "/associations:batchGet", "/dek-registry/v1/keks"] {
+        for path in [
+            "/nothing",
+            "/associations",
+            "/associations:batchGet",
+            "/dek-registry/v1/keks",
+        ] {
             let answer = server.call(method.clone(), path, None).await;
             assert_eq!(answer, (404, expected.clone()), "{method} {path}");
         }
     }
-    for path in ["/schemas/ids/abc", "/schemas/ids/99999999999", "/subjects/a/b/c"] {
-        assert_eq!(server.call(GET, path, None).await, (404, expected.clone()), "{path}");
+    for path in [
+        "/schemas/ids/abc",
+        "/schemas/ids/99999999999",
+        "/subjects/a/b/c",
+    ] {
+        assert_eq!(
+            server.call(GET, path, None).await,
+            (404, expected.clone()),
+            "{path}"
+        );
     }
 }
 
@@ -44,7 +64,11 @@ async fn probes_for_associations_find_nothing_in_a_way_clients_understand() {
 async fn known_routes_refuse_other_methods() {
     let server = TestServer::start().await;
     let expected = json!({ "error_code": 405, "message": "HTTP 405 Method Not Allowed" });
-    for (method, path) in [(PUT, "/subjects"), (POST, "/config"), (Method::PATCH, "/mode/s")] {
+    for (method, path) in [
+        (PUT, "/subjects"),
+        (POST, "/config"),
+        (Method::PATCH, "/mode/s"),
+    ] {
         let answer = server.call(method.clone(), path, None).await;
         assert_eq!(answer, (405, expected.clone()), "{method} {path}");
     }
@@ -61,11 +85,18 @@ async fn bodies_that_are_missing_broken_or_huge_are_told_apart() {
         (PUT, "/config"),
         (PUT, "/mode/s"),
     ];
-    let bodies =
-        [("", 422), ("null", 422), ("{\"schema\":", 400), ("[]", 400), (huge.as_str(), 413)];
+    let bodies = [
+        ("", 422),
+        ("null", 422),
+        ("{\"schema\":", 400),
+        ("[]", 400),
+        (huge.as_str(), 413),
+    ];
     for (method, path) in routes {
         for (body, expected) in bodies {
-            let answer = server.send(method.clone(), path, Some(body.to_owned())).await;
+            let answer = server
+                .send(method.clone(), path, Some(body.to_owned()))
+                .await;
             let status = answer.status().as_u16();
             let answer: serde_json::Value = answer.json().await.unwrap();
             assert_eq!(u64::from(status), expected, "{path} {body:.20}: {answer}");
@@ -80,26 +111,122 @@ async fn every_refusal_has_its_code() {
     server.register("s", "\"int\"").await;
     let schema = |text: &str| Some(json!({ "schema": text }));
     let table = [
-        (GET, "/subjects/none/versions", None, 40401, "Subject 'none' not found."),
-        (GET, "/subjects/none/versions/1", None, 40401, "Subject 'none' not found."),
-        (GET, "/subjects/s/versions/2", None, 40402, "Version 2 not found."),
-        (GET, "/subjects/s/versions/2/schema", None, 40402, "Version 2 not found."),
-        (GET, "/subjects/s/versions/2/referencedby", None, 40402, "Version 2 not found."),
+        (
+            GET,
+            "/subjects/none/versions",
+            None,
+            40401,
+            "Subject 'none' not found.",
+        ),
+        (
+            GET,
+            "/subjects/none/versions/1",
+            None,
+            40401,
+            "Subject 'none' not found.",
+        ),
+        (
+            GET,
+            "/subjects/s/versions/2",
+            None,
+            40402,
+            "Version 2 not found.",
+        ),
+        (
+            GET,
+            "/subjects/s/versions/2/schema",
+            None,
+            40402,
+            "Version 2 not found.",
+        ),
+        (
+            GET,
+            "/subjects/s/versions/2/referencedby",
+            None,
+            40402,
+            "Version 2 not found.",
+        ),
         (GET, "/schemas/ids/99", None, 40403, "Schema 99 not found"),
-        (GET, "/schemas/ids/99/schema", None, 40403, "Schema 99 not found"),
-        (GET, "/schemas/ids/99/subjects", None, 40403, "Schema not found"),
-        (GET, "/schemas/ids/99/versions", None, 40403, "Schema not found"),
-        (POST, "/subjects/none", schema("\"int\""), 40401, "Subject 'none' not found."),
-        (POST, "/subjects/s", schema("\"long\""), 40403, "Schema not found"),
+        (
+            GET,
+            "/schemas/ids/99/schema",
+            None,
+            40403,
+            "Schema 99 not found",
+        ),
+        (
+            GET,
+            "/schemas/ids/99/subjects",
+            None,
+            40403,
+            "Schema not found",
+        ),
+        (
+            GET,
+            "/schemas/ids/99/versions",
+            None,
+            40403,
+            "Schema not found",
+        ),
+        (
+            POST,
+            "/subjects/none",
+            schema("\"int\""),
+            40401,
+            "Subject 'none' not found.",
+        ),
+        (
+            POST,
+            "/subjects/s",
+            schema("\"long\""),
+            40403,
+            "Schema not found",
+        ),
         (POST, "/subjects/s/versions", Some(json!({})), 409, ""),
-        (POST, "/subjects/new/versions", Some(json!({})), 42201, "Empty schema"),
-        (POST, "/subjects/__GLOBAL/versions", schema("\"int\""), 42208, ""),
-        (POST, "/subjects/a%0Ab/versions", schema("\"int\""), 42208, ""),
-        (PUT, "/config/__EMPTY", Some(json!({ "compatibility": "NONE" })), 42208, ""),
-        (PUT, "/config", Some(json!({ "compatibility": "SOME" })), 42203, ""),
+        (
+            POST,
+            "/subjects/new/versions",
+            Some(json!({})),
+            42201,
+            "Empty schema",
+        ),
+        (
+            POST,
+            "/subjects/__GLOBAL/versions",
+            schema("\"int\""),
+            42208,
+            "",
+        ),
+        (
+            POST,
+            "/subjects/a%0Ab/versions",
+            schema("\"int\""),
+            42208,
+            "",
+        ),
+        (
+            PUT,
+            "/config/__EMPTY",
+            Some(json!({ "compatibility": "NONE" })),
+            42208,
+            "",
+        ),
+        (
+            PUT,
+            "/config",
+            Some(json!({ "compatibility": "SOME" })),
+            42203,
+            "",
+        ),
         (PUT, "/config", Some(json!({ "alias": "other" })), 422, ""),
         (GET, "/subjects/:.other:s/versions", None, 422, ""),
-        (POST, "/subjects/s/versions?normalize=True", schema("\"int\""), 422, ""),
+        (
+            POST,
+            "/subjects/s/versions?normalize=True",
+            schema("\"int\""),
+            422,
+            "",
+        ),
         (
             GET,
             "/subjects/s/versions/0",
@@ -117,7 +244,11 @@ async fn every_refusal_has_its_code() {
         }
         let refused = server.refused(method, path, body).await;
         assert_eq!(refused.0, code, "{path}: {}", refused.1);
-        assert!(message.is_empty() || refused.1 == message, "{path}: {}", refused.1);
+        assert!(
+            message.is_empty() || refused.1 == message,
+            "{path}: {}",
+            refused.1
+        );
     }
 }
 
@@ -148,15 +279,38 @@ async fn invalid_schemas_carry_the_parsers_words() {
 async fn every_answer_carries_request_id_and_content_type() {
     let server = TestServer::start().await;
     let http = reqwest::Client::new();
-    for path in ["/subjects", "/schemas/ids/99", "/nothing", "/schemas/ids/abc", "/"] {
+    for path in [
+        "/subjects",
+        "/schemas/ids/99",
+        "/nothing",
+        "/schemas/ids/abc",
+        "/",
+    ] {
         let url = format!("{}{path}", server.url);
-        let asked = http.get(&url).header("X-Request-ID", "abc-1").send().await.unwrap();
+        let asked = http
+            .get(&url)
+            .header("X-Request-ID", "abc-1")
+            .send()
+            .await
+            .unwrap();
         assert_eq!(asked.headers()["x-request-id"], "abc-1", "{path}");
         let content_type = &asked.headers()["content-type"];
-        assert_eq!(content_type, "application/vnd.schemaregistry.v1+json", "{path}");
+        assert_eq!(
+            content_type, "application/vnd.schemaregistry.v1+json",
+            "{path}"
+        );
 
-        let other = http.get(&url).header("Accept", "application/json").send().await.unwrap();
-        assert_eq!(other.headers()["content-type"], "application/json", "{path}");
+        let other = http
+            .get(&url)
+            .header("Accept", "application/json")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            other.headers()["content-type"],
+            "application/json",
+            "{path}"
+        );
         let id = other.headers()["x-request-id"].to_str().unwrap();
         assert_eq!(id.len(), 36, "{path}: a fresh id, {id}");
     }

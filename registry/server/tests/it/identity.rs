@@ -13,7 +13,9 @@ async fn a_registered_schema_is_found_in_every_way() {
     let text = record(&[INT_A]);
     let spaced = text.replace(':', " : ");
     let body = json!({ "schema": spaced });
-    let registered = server.ok(POST, "/subjects/pay-value/versions", Some(body.clone())).await;
+    let registered = server
+        .ok(POST, "/subjects/pay-value/versions", Some(body.clone()))
+        .await;
     let guid = registered["guid"].as_str().unwrap().to_owned();
     let expected = json!({
         "version": 1, "id": 1, "guid": guid, "schemaType": "AVRO", "schema": text,
@@ -22,26 +24,40 @@ async fn a_registered_schema_is_found_in_every_way() {
     assert_eq!(registered, expected);
 
     let mut whole = json!({ "subject": "pay-value" });
-    whole.as_object_mut().unwrap().extend(expected.as_object().unwrap().clone());
+    whole
+        .as_object_mut()
+        .unwrap()
+        .extend(expected.as_object().unwrap().clone());
     for version in ["1", "latest", "LATEST", "-1"] {
         let path = format!("/subjects/pay-value/versions/{version}");
         assert_eq!(server.get(&path).await, whole, "{version}");
     }
-    assert_eq!(server.ok(POST, "/subjects/pay-value", Some(body)).await, whole);
+    assert_eq!(
+        server.ok(POST, "/subjects/pay-value", Some(body)).await,
+        whole
+    );
     assert_eq!(server.get("/schemas").await, json!([whole]));
 
     let by_id = server.get("/schemas/ids/1").await;
     assert_eq!(by_id["schema"], text);
     assert_eq!(by_id.get("subject"), None);
     assert_eq!(by_id.get("maxId"), None);
-    let by_id = server.get("/schemas/ids/1?subject=pay-value&fetchMaxId=True").await;
+    let by_id = server
+        .get("/schemas/ids/1?subject=pay-value&fetchMaxId=True")
+        .await;
     let told = ["subject", "version", "maxId"].map(|name| by_id[name].clone());
     assert_eq!(told, [json!("pay-value"), json!(1), json!(1)]);
-    assert_eq!(server.get("/schemas/ids/1?subject=unknown").await["schema"], text);
+    assert_eq!(
+        server.get("/schemas/ids/1?subject=unknown").await["schema"],
+        text
+    );
 
     assert_eq!(server.get("/subjects").await, json!(["pay-value"]));
     assert_eq!(server.get("/subjects/pay-value/versions").await, json!([1]));
-    assert_eq!(server.get("/schemas/ids/1/subjects").await, json!(["pay-value"]));
+    assert_eq!(
+        server.get("/schemas/ids/1/subjects").await,
+        json!(["pay-value"])
+    );
     let places = json!([{ "subject": "pay-value", "version": 1 }]);
     assert_eq!(server.get("/schemas/ids/1/versions").await, places);
 }
@@ -50,7 +66,10 @@ async fn a_registered_schema_is_found_in_every_way() {
 async fn raw_texts_are_not_wrapped() {
     let server = TestServer::start().await;
     server.register("s", r#"{"type":"string"}"#).await;
-    for path in ["/schemas/ids/1/schema", "/subjects/s/versions/latest/schema"] {
+    for path in [
+        "/schemas/ids/1/schema",
+        "/subjects/s/versions/latest/schema",
+    ] {
         let answer = server.send(Method::GET, path, None).await;
         assert_eq!(answer.text().await.unwrap(), "\"string\"", "{path}");
     }
@@ -62,20 +81,49 @@ async fn equal_content_shares_an_id_and_other_content_never_does() {
     let plain = record(&[INT_A]);
     assert_eq!(server.register("a", &plain).await, (1, 1));
     assert_eq!(server.register("b", &plain).await, (1, 1));
-    assert_eq!(server.register("a", &plain).await, (1, 1), "again under the same subject");
-    assert_eq!(server.register("a", &record(&[INT_A, OPTIONAL_B])).await, (2, 2));
-    assert_eq!(server.register("a", &plain).await, (1, 1), "not the latest any more");
+    assert_eq!(
+        server.register("a", &plain).await,
+        (1, 1),
+        "again under the same subject"
+    );
+    assert_eq!(
+        server.register("a", &record(&[INT_A, OPTIONAL_B])).await,
+        (2, 2)
+    );
+    assert_eq!(
+        server.register("a", &plain).await,
+        (1, 1),
+        "not the latest any more"
+    );
 
     let noted = json!({ "schema": plain, "metadata": { "properties": { "owner": "pay" } } });
-    assert_eq!(server.register_body("c", noted.clone()).await, (3, 1), "metadata is identity");
-    assert_eq!(server.register("c", &plain).await, (3, 1), "metadata is inherited");
-    assert_eq!(server.get("/schemas/ids/3").await["metadata"], noted["metadata"]);
+    assert_eq!(
+        server.register_body("c", noted.clone()).await,
+        (3, 1),
+        "metadata is identity"
+    );
+    assert_eq!(
+        server.register("c", &plain).await,
+        (3, 1),
+        "metadata is inherited"
+    );
+    assert_eq!(
+        server.get("/schemas/ids/3").await["metadata"],
+        noted["metadata"]
+    );
     let ruled = json!({
         "schema": plain,
         "ruleSet": { "domainRules": [{ "name": "r", "kind": "CONDITION", "type": "CEL" }] },
     });
-    assert_eq!(server.register_body("d", ruled.clone()).await, (4, 1), "rules are identity");
-    assert_eq!(server.get("/schemas/ids/4").await["ruleSet"], ruled["ruleSet"]);
+    assert_eq!(
+        server.register_body("d", ruled.clone()).await,
+        (4, 1),
+        "rules are identity"
+    );
+    assert_eq!(
+        server.get("/schemas/ids/4").await["ruleSet"],
+        ruled["ruleSet"]
+    );
 }
 
 #[tokio::test]
@@ -108,8 +156,15 @@ async fn an_id_is_never_given_out_twice() {
     let (code, message) = server.refused(Method::GET, "/schemas/ids/2", None).await;
     assert_eq!((code, message.as_str()), (40403, "Schema 2 not found"));
     let server = server.restart().await;
-    assert_eq!(server.get("/schemas/ids/1").await["schema"], "\"int\"", "ids survive");
-    assert_eq!(server.get("/schemas/ids/1?fetchMaxId=true").await["maxId"], 2);
+    assert_eq!(
+        server.get("/schemas/ids/1").await["schema"],
+        "\"int\"",
+        "ids survive"
+    );
+    assert_eq!(
+        server.get("/schemas/ids/1?fetchMaxId=true").await["maxId"],
+        2
+    );
     assert_eq!(server.register("b", "\"string\"").await, (3, 1));
 }
 
@@ -147,8 +202,14 @@ async fn subjects_may_hold_slashes_spaces_and_percent_signs() {
     let mut listed: Vec<&str> = names.iter().map(|(_, name)| *name).collect();
     listed.sort_unstable();
     assert_eq!(server.get("/subjects").await, json!(listed));
-    assert_eq!(server.get("/subjects?subjectPrefix=a").await, json!(["a b", "a+b", "a:b"]));
-    assert_eq!(server.get("/subjects?offset=1&limit=2").await, json!(listed[1..3]));
+    assert_eq!(
+        server.get("/subjects?subjectPrefix=a").await,
+        json!(["a b", "a+b", "a:b"])
+    );
+    assert_eq!(
+        server.get("/subjects?offset=1&limit=2").await,
+        json!(listed[1..3])
+    );
     let all = server.get("/subjects?subjectPrefix=:*:").await;
     assert_eq!(all.as_array().map(Vec::len), Some(names.len()));
 }
@@ -165,14 +226,23 @@ async fn a_schema_that_is_not_avro_is_kept_as_its_text() {
     assert_eq!(again["id"], first["id"]);
     let (code, message) = server.refused(POST, path, body("{}")).await;
     assert_eq!(code, 40901);
-    assert!(message.contains("Only Avro schemas are compared"), "{message}");
+    assert!(
+        message.contains("Only Avro schemas are compared"),
+        "{message}"
+    );
     let avro = Some(json!({ "schema": "\"int\"" }));
     let (code, message) = server.refused(POST, path, avro).await;
     assert_eq!(code, 40901);
-    assert!(message.contains("Incompatible because of different schema type"), "{message}");
+    assert!(
+        message.contains("Incompatible because of different schema type"),
+        "{message}"
+    );
     server.set_level("j", "NONE").await;
     assert_eq!(server.ok(POST, path, body("{}")).await["version"], 2);
-    assert_eq!(server.get("/schemas/types").await, json!(["JSON", "PROTOBUF", "AVRO"]));
+    assert_eq!(
+        server.get("/schemas/types").await,
+        json!(["JSON", "PROTOBUF", "AVRO"])
+    );
 }
 
 #[tokio::test]
@@ -195,8 +265,10 @@ async fn the_listing_selects_by_prefix_and_version() {
         ("/schemas?offset=1&limit=1", &[("a", 2)]),
     ];
     for (path, expected) in table {
-        let expected: Vec<_> =
-            expected.iter().map(|&(subject, version)| (subject.to_owned(), version)).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|&(subject, version)| (subject.to_owned(), version))
+            .collect();
         assert_eq!(places(server.get(path).await), expected, "{path}");
     }
 }

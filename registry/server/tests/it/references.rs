@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::server::TestServer;
 
-const MONEY: &str = r#"{"type":"record","name":"Money","namespace":"n","fields":[{"name":"cents","type":"long"}]}"#;
+const MONEY: &str =
+    r#"{"type":"record","name":"Money","namespace":"n","fields":[{"name":"cents","type":"long"}]}"#;
 const PAYMENT: &str = r#"{"type":"record","name":"Payment","namespace":"n","fields":[{"name":"amount","type":"Money"}]}"#;
 const ORDER: &str = r#"{"type":"record","name":"Order","namespace":"n","fields":[{"name":"payment","type":"Payment"}]}"#;
 
@@ -17,8 +18,12 @@ fn with_reference(schema: &str, name: &str, subject: &str, version: i32) -> Valu
 async fn chain() -> TestServer {
     let server = TestServer::start().await;
     server.register("money", MONEY).await;
-    server.register_body("payment", with_reference(PAYMENT, "n.Money", "money", -1)).await;
-    server.register_body("order", with_reference(ORDER, "n.Payment", "payment", 1)).await;
+    server
+        .register_body("payment", with_reference(PAYMENT, "n.Money", "money", -1))
+        .await;
+    server
+        .register_body("order", with_reference(ORDER, "n.Payment", "payment", 1))
+        .await;
     server
 }
 
@@ -27,14 +32,25 @@ async fn references_are_pinned_resolved_transitively_and_returned() {
     let server = chain().await;
     let stored = server.get("/subjects/payment/versions/1").await;
     let reference = json!([{ "name": "n.Money", "subject": "money", "version": 1 }]);
-    assert_eq!(stored["references"], reference, "-1 is stored as the latest version");
+    assert_eq!(
+        stored["references"], reference,
+        "-1 is stored as the latest version"
+    );
     assert_eq!(stored["schema"], PAYMENT);
     assert_eq!(server.get("/schemas/ids/3").await["schema"], ORDER);
     let same = with_reference(PAYMENT, "n.Money", "money", 1);
-    let found = server.ok(Method::POST, "/subjects/payment", Some(same)).await;
+    let found = server
+        .ok(Method::POST, "/subjects/payment", Some(same))
+        .await;
     assert_eq!(found["id"], 2);
-    assert_eq!(server.get("/subjects/money/versions/1/referencedby").await, json!([2]));
-    assert_eq!(server.get("/subjects/order/versions/1/referencedby").await, json!([]));
+    assert_eq!(
+        server.get("/subjects/money/versions/1/referencedby").await,
+        json!([2])
+    );
+    assert_eq!(
+        server.get("/subjects/order/versions/1/referencedby").await,
+        json!([])
+    );
 }
 
 #[tokio::test]
@@ -48,17 +64,25 @@ async fn what_is_referred_to_cannot_be_deleted() {
     }
     server.delete("/subjects/order").await;
     server.delete("/subjects/payment").await;
-    assert_eq!(server.get("/subjects/money/versions/1/referencedby").await, json!([]));
+    assert_eq!(
+        server.get("/subjects/money/versions/1/referencedby").await,
+        json!([])
+    );
     let all = "/subjects/money/versions/1/referencedby?deleted=true";
     assert_eq!(server.get(all).await, json!([2]));
 
     server.delete("/subjects/money").await;
     let path = "/subjects/money?permanent=true";
     let (code, _) = server.refused(Method::DELETE, path, None).await;
-    assert_eq!(code, 42206, "a soft-deleted referrer protects what it needs to stay readable");
+    assert_eq!(
+        code, 42206,
+        "a soft-deleted referrer protects what it needs to stay readable"
+    );
     assert_eq!(server.get("/schemas/ids/3").await["schema"], ORDER);
     for subject in ["order", "payment", "money"] {
-        server.delete(&format!("/subjects/{subject}?permanent=true")).await;
+        server
+            .delete(&format!("/subjects/{subject}?permanent=true"))
+            .await;
     }
 }
 
@@ -68,9 +92,18 @@ async fn references_that_lead_nowhere_are_refused() {
     server.register("gone", "\"int\"").await;
     server.delete("/subjects/gone").await;
     let table = [
-        (with_reference(PAYMENT, "n.Money", "none", 1), "subject \"none\" and version 1"),
-        (with_reference(PAYMENT, "n.Money", "money", 7), "subject \"money\" and version 7"),
-        (with_reference(PAYMENT, "n.Money", "gone", 1), "subject \"gone\" and version 1"),
+        (
+            with_reference(PAYMENT, "n.Money", "none", 1),
+            "subject \"none\" and version 1",
+        ),
+        (
+            with_reference(PAYMENT, "n.Money", "money", 7),
+            "subject \"money\" and version 7",
+        ),
+        (
+            with_reference(PAYMENT, "n.Money", "gone", 1),
+            "subject \"gone\" and version 1",
+        ),
         (json!({ "schema": PAYMENT }), "details: "),
         (
             json!({ "schema": PAYMENT, "references": [{ "name": "n.Money" }] }),
@@ -78,7 +111,9 @@ async fn references_that_lead_nowhere_are_refused() {
         ),
     ];
     for (body, part) in table {
-        let refused = server.refused(Method::POST, "/subjects/x/versions", Some(body)).await;
+        let refused = server
+            .refused(Method::POST, "/subjects/x/versions", Some(body))
+            .await;
         assert_eq!(refused.0, 42201);
         assert!(refused.1.contains(part), "{}", refused.1);
     }

@@ -16,7 +16,9 @@ async fn filled() -> TestServer {
     server.register("money", MONEY).await;
     let reference = json!({ "name": "n.Money", "subject": "money", "version": 1 });
     let payment = json!({ "schema": PAYMENT, "references": [reference] });
-    server.register_body("pay/ments-value", payment.clone()).await;
+    server
+        .register_body("pay/ments-value", payment.clone())
+        .await;
     server.register_body("a", payment).await;
     server.delete("/subjects/a").await;
     server
@@ -36,7 +38,10 @@ async fn both_sources_tell_the_same() {
         version: 1,
         deleted,
     };
-    assert_eq!(schema.versions, [place("a", true), place("pay/ments-value", false)]);
+    assert_eq!(
+        schema.versions,
+        [place("a", true), place("pay/ments-value", false)]
+    );
     assert_eq!(remote.schema(2).await.unwrap().unwrap(), schema);
     for source in [local.as_ref(), &remote as &dyn SchemaSource] {
         assert_eq!(source.schema(99).await.unwrap(), None);
@@ -52,12 +57,17 @@ async fn a_remembered_answer_holds_only_while_nothing_changes() {
     let source = server.registry.source();
     assert_eq!(source.schema(2).await.unwrap().unwrap().versions.len(), 2);
     let before = source.change_seq();
-    assert_eq!(server.get("/v1/changes?since=0").await, json!({ "seq": before }));
+    assert_eq!(
+        server.get("/v1/changes?since=0").await,
+        json!({ "seq": before })
+    );
     server.delete("/subjects/a?permanent=true").await;
     assert!(source.change_seq() > before);
     assert_eq!(source.schema(2).await.unwrap().unwrap().versions.len(), 1);
     server.delete("/subjects/pay%2Fments-value").await;
-    server.delete("/subjects/pay%2Fments-value?permanent=true").await;
+    server
+        .delete("/subjects/pay%2Fments-value?permanent=true")
+        .await;
     assert_eq!(source.schema(2).await.unwrap(), None);
 }
 
@@ -66,7 +76,11 @@ async fn the_change_sequence_survives_a_restart_and_grows_only_with_changes() {
     let server = filled().await;
     let seq = server.registry.source().change_seq();
     server.register("money", MONEY).await;
-    assert_eq!(server.registry.source().change_seq(), seq, "registered before");
+    assert_eq!(
+        server.registry.source().change_seq(),
+        seq,
+        "registered before"
+    );
     let server = server.restart().await;
     assert_eq!(server.registry.source().change_seq(), seq);
     server.set_level("money", "NONE").await;

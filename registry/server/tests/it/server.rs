@@ -11,35 +11,40 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// When every version of these tests is created.
-pub const NOW_MS: i64 = 1_790_000_000_000;
+pub(crate) const NOW_MS: i64 = 1_790_000_000_000;
 
 /// A running registry; its directory goes with it.
-pub struct TestServer {
-    pub registry: Registry,
-    pub url: String,
+pub(crate) struct TestServer {
+    pub(crate) registry: Registry,
+    pub(crate) url: String,
     http: reqwest::Client,
     handle: ServerHandle,
     directory: TempDir,
 }
 
 impl TestServer {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    pub async fn start_with(change: impl FnOnce(&mut RegistryConfig)) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut RegistryConfig)) -> Self {
         let mut config = RegistryConfig::default();
         change(&mut config);
         Self::start_in(TempDir::new().unwrap(), config).await
     }
 
     async fn start_in(directory: TempDir, config: RegistryConfig) -> Self {
-        let config = RegistryConfig { clock: Arc::new(|| NOW_MS), ..config };
+        let config = RegistryConfig {
+            clock: Arc::new(|| NOW_MS),
+            ..config
+        };
         let path = directory.path().join("registry.db");
         let registry = Registry::open(&path, config).await.unwrap();
         let routes = registry.routes();
         let application = move || {
-            App::new().configure(routes.clone()).default_service(web::to(not_found))
+            App::new()
+                .configure(routes.clone())
+                .default_service(web::to(not_found))
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -47,42 +52,57 @@ impl TestServer {
         let server = server.listen(listener).unwrap().run();
         let handle = server.handle();
         tokio::spawn(server);
-        Self { registry, url, http: reqwest::Client::new(), handle, directory }
+        Self {
+            registry,
+            url,
+            http: reqwest::Client::new(),
+            handle,
+            directory,
+        }
     }
 
     /// Stops the registry and opens another one over the same file.
-    pub async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         self.handle.stop(true).await;
         self.registry.close().await;
         Self::start_in(self.directory, RegistryConfig::default()).await
     }
 
-    pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> Response {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<String>) -> Response {
         let url = format!("{}{path}", self.url);
         let request = self.http.request(method, url);
         let request = match body {
-            Some(body) => request.header("content-type", "application/json").body(body),
+            Some(body) => request
+                .header("content-type", "application/json")
+                .body(body),
             None => request,
         };
         request.send().await.unwrap()
     }
 
     /// Status and JSON body of an answer.
-    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
-        let answer = self.send(method, path, body.map(|body| body.to_string())).await;
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (u16, Value) {
+        let answer = self
+            .send(method, path, body.map(|body| body.to_string()))
+            .await;
         let status = answer.status().as_u16();
         (status, answer.json().await.unwrap())
     }
 
     /// A call that must succeed.
-    pub async fn ok(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+    pub(crate) async fn ok(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let (status, answer) = self.call(method.clone(), path, body).await;
         assert_eq!(status, 200, "{method} {path}: {answer}");
         answer
     }
 
     /// A call that must fail; returns error code and message.
-    pub async fn refused(
+    pub(crate) async fn refused(
         &self,
         method: Method,
         path: &str,
@@ -96,38 +116,43 @@ impl TestServer {
         (code, answer["message"].as_str().unwrap().to_owned())
     }
 
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         self.ok(Method::GET, path, None).await
     }
 
-    pub async fn delete(&self, path: &str) -> Value {
+    pub(crate) async fn delete(&self, path: &str) -> Value {
         self.ok(Method::DELETE, path, None).await
     }
 
     /// Registers an Avro text; returns id and version.
-    pub async fn register(&self, subject: &str, schema: &str) -> (i64, i64) {
-        self.register_body(subject, json!({ "schema": schema })).await
+    pub(crate) async fn register(&self, subject: &str, schema: &str) -> (i64, i64) {
+        self.register_body(subject, json!({ "schema": schema }))
+            .await
     }
 
-    pub async fn register_body(&self, subject: &str, body: Value) -> (i64, i64) {
+    pub(crate) async fn register_body(&self, subject: &str, body: Value) -> (i64, i64) {
         let path = format!("/subjects/{subject}/versions");
         let answer = self.ok(Method::POST, &path, Some(body)).await;
-        (answer["id"].as_i64().unwrap(), answer["version"].as_i64().unwrap())
+        (
+            answer["id"].as_i64().unwrap(),
+            answer["version"].as_i64().unwrap(),
+        )
     }
 
-    pub async fn set_level(&self, subject: &str, level: &str) {
+    pub(crate) async fn set_level(&self, subject: &str, level: &str) {
         let body = json!({ "compatibility": level });
-        self.ok(Method::PUT, &format!("/config/{subject}"), Some(body)).await;
+        self.ok(Method::PUT, &format!("/config/{subject}"), Some(body))
+            .await;
     }
 }
 
 /// A record `n.R` with the given fields, as canonical text.
-pub fn record(fields: &[&str]) -> String {
+pub(crate) fn record(fields: &[&str]) -> String {
     let fields = fields.join(",");
     format!(r#"{{"type":"record","name":"R","namespace":"n","fields":[{fields}]}}"#)
 }
 
-pub const INT_A: &str = r#"{"name":"a","type":"int"}"#;
-pub const STRING_A: &str = r#"{"name":"a","type":"string"}"#;
-pub const OPTIONAL_B: &str = r#"{"name":"b","type":"int","default":0}"#;
-pub const REQUIRED_B: &str = r#"{"name":"b","type":"int"}"#;
+pub(crate) const INT_A: &str = r#"{"name":"a","type":"int"}"#;
+pub(crate) const STRING_A: &str = r#"{"name":"a","type":"string"}"#;
+pub(crate) const OPTIONAL_B: &str = r#"{"name":"b","type":"int","default":0}"#;
+pub(crate) const REQUIRED_B: &str = r#"{"name":"b","type":"int"}"#;

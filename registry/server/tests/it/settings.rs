@@ -21,16 +21,32 @@ async fn levels_are_read_changed_inherited_and_forgotten() {
     assert_eq!(server.get("/config").await, level("BACKWARD"));
     let (code, message) = server.refused(GET, "/config/s", None).await;
     assert_eq!(code, 40408);
-    assert_eq!(message, "Subject 's' does not have subject-level compatibility configured");
-    assert_eq!(server.get("/config/s?defaultToGlobal=True").await, level("BACKWARD"));
+    assert_eq!(
+        message,
+        "Subject 's' does not have subject-level compatibility configured"
+    );
+    assert_eq!(
+        server.get("/config/s?defaultToGlobal=True").await,
+        level("BACKWARD")
+    );
 
     let full = Some(json!({ "compatibility": "full" }));
-    assert_eq!(server.ok(PUT, "/config", full).await, json!({ "compatibility": "FULL" }));
-    assert_eq!(server.get("/config/s?defaultToGlobal=true").await, level("FULL"));
+    assert_eq!(
+        server.ok(PUT, "/config", full).await,
+        json!({ "compatibility": "FULL" })
+    );
+    assert_eq!(
+        server.get("/config/s?defaultToGlobal=true").await,
+        level("FULL")
+    );
     server.set_level("s", "NONE").await;
     assert_eq!(server.get("/config/s").await, level("NONE"));
     let server = server.restart().await;
-    assert_eq!(server.get("/config").await, level("FULL"), "settings survive");
+    assert_eq!(
+        server.get("/config").await,
+        level("FULL"),
+        "settings survive"
+    );
 
     assert_eq!(server.delete("/config/s").await, level("NONE"));
     let (code, _) = server.refused(DELETE, "/config/s", None).await;
@@ -42,14 +58,22 @@ async fn levels_are_read_changed_inherited_and_forgotten() {
 #[tokio::test]
 async fn a_subject_configured_without_a_level_has_the_servers_default() {
     let server = TestServer::start().await;
-    server.ok(PUT, "/config", Some(json!({ "compatibility": "NONE" }))).await;
+    server
+        .ok(PUT, "/config", Some(json!({ "compatibility": "NONE" })))
+        .await;
     let group = json!({ "compatibilityGroup": "major" });
-    assert_eq!(server.ok(PUT, "/config/s", Some(group.clone())).await, group);
+    assert_eq!(
+        server.ok(PUT, "/config/s", Some(group.clone())).await,
+        group
+    );
     let shown = json!({ "compatibilityLevel": "BACKWARD", "compatibilityGroup": "major" });
     assert_eq!(server.get("/config/s").await, shown);
     server.register("s", "\"int\"").await;
     let body = Some(json!({ "schema": "\"string\"" }));
-    assert_eq!(server.refused(POST, "/subjects/s/versions", body).await.0, 40901);
+    assert_eq!(
+        server.refused(POST, "/subjects/s/versions", body).await.0,
+        40901
+    );
 }
 
 #[tokio::test]
@@ -58,20 +82,47 @@ async fn modes_are_read_changed_inherited_and_forgotten() {
     assert_eq!(server.get("/mode").await, json!({ "mode": "READWRITE" }));
     let (code, message) = server.refused(GET, "/mode/s", None).await;
     assert_eq!(code, 40409);
-    assert_eq!(message, "Subject 's' does not have subject-level mode configured");
-    let set = server.ok(PUT, "/mode/s?force=False", mode("readonly")).await;
+    assert_eq!(
+        message,
+        "Subject 's' does not have subject-level mode configured"
+    );
+    let set = server
+        .ok(PUT, "/mode/s?force=False", mode("readonly"))
+        .await;
     assert_eq!(set, json!({ "mode": "READONLY" }));
     assert_eq!(server.get("/mode/s").await, json!({ "mode": "READONLY" }));
-    assert_eq!(server.get("/mode/t?defaultToGlobal=true").await, json!({ "mode": "READWRITE" }));
-    assert_eq!(server.delete("/mode/s").await, json!({ "mode": "READONLY" }));
+    assert_eq!(
+        server.get("/mode/t?defaultToGlobal=true").await,
+        json!({ "mode": "READWRITE" })
+    );
+    assert_eq!(
+        server.delete("/mode/s").await,
+        json!({ "mode": "READONLY" })
+    );
     assert_eq!(server.refused(DELETE, "/mode/s", None).await.0, 40401);
     server.ok(PUT, "/mode/s", mode("READONLY")).await;
-    assert_eq!(server.ok(PUT, "/mode/s", Some(json!({ "mode": null }))).await, json!({}));
-    assert_eq!(server.refused(GET, "/mode/s", None).await.0, 40409, "null clears");
+    assert_eq!(
+        server
+            .ok(PUT, "/mode/s", Some(json!({ "mode": null })))
+            .await,
+        json!({})
+    );
+    assert_eq!(
+        server.refused(GET, "/mode/s", None).await.0,
+        40409,
+        "null clears"
+    );
     server.ok(PUT, "/mode/s", mode("READONLY")).await;
     server.delete("/mode?recursive=true").await;
-    assert_eq!(server.refused(GET, "/mode/s", None).await.0, 40409, "recursive clears");
-    assert_eq!(server.refused(PUT, "/mode", mode("SOMETIMES")).await.0, 42204);
+    assert_eq!(
+        server.refused(GET, "/mode/s", None).await.0,
+        40409,
+        "recursive clears"
+    );
+    assert_eq!(
+        server.refused(PUT, "/mode", mode("SOMETIMES")).await.0,
+        42204
+    );
 }
 
 #[tokio::test]
@@ -92,7 +143,11 @@ async fn read_only_refuses_every_change() {
         let message = "Subject s in context . is in read-only mode".to_owned();
         assert_eq!(refused, (42205, message), "{path}");
     }
-    assert_eq!(server.get("/subjects/s/versions").await, json!([1]), "reading goes on");
+    assert_eq!(
+        server.get("/subjects/s/versions").await,
+        json!([1]),
+        "reading goes on"
+    );
     server.ok(POST, "/subjects/other/versions", schema).await;
     server.ok(PUT, "/mode", mode("READONLY")).await;
     assert_eq!(server.refused(PUT, "/config", level).await.0, 42205);
@@ -111,12 +166,18 @@ async fn import_takes_ids_and_versions_as_they_come() {
 
     server.ok(PUT, "/mode", mode("IMPORT")).await;
     let imported = server.ok(POST, path, import("\"int\"", 40, 7)).await;
-    assert_eq!((imported["id"].as_i64(), imported["version"].as_i64()), (Some(40), Some(7)));
+    assert_eq!(
+        (imported["id"].as_i64(), imported["version"].as_i64()),
+        (Some(40), Some(7))
+    );
     server.ok(POST, path, import("\"string\"", 12, 3)).await;
     assert_eq!(server.get(path).await, json!([3, 7]), "nothing is compared");
     let (code, message) = server.refused(POST, path, import("\"long\"", 40, 8)).await;
     assert_eq!(code, 42205);
-    assert_eq!(message, "Overwrite new schema with id 40 in context . is not permitted.");
+    assert_eq!(
+        message,
+        "Overwrite new schema with id 40 in context . is not permitted."
+    );
     let other_id = Some(json!({ "schema": "\"int\"", "id": 41 }));
     assert_eq!(server.refused(POST, path, other_id).await.0, 42207);
     let no_id = Some(json!({ "schema": "\"long\"" }));
@@ -134,13 +195,24 @@ async fn import_needs_an_empty_scope_unless_forced() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
     let (code, message) = server.refused(PUT, "/mode", mode("IMPORT")).await;
-    assert_eq!((code, message.as_str()), (42205, "Cannot import since found existing subjects"));
+    assert_eq!(
+        (code, message.as_str()),
+        (42205, "Cannot import since found existing subjects")
+    );
     server.ok(PUT, "/mode/empty", mode("IMPORT")).await;
     server.ok(PUT, "/mode?force=true", mode("IMPORT")).await;
-    assert_eq!(server.get("/subjects").await, json!(["s"]), "forced, everything stays");
+    assert_eq!(
+        server.get("/subjects").await,
+        json!(["s"]),
+        "forced, everything stays"
+    );
 
     server.ok(PUT, "/mode", mode("READWRITE")).await;
     server.delete("/subjects/s").await;
     server.ok(PUT, "/mode", mode("IMPORT")).await;
-    assert_eq!(server.get("/subjects?deleted=true").await, json!([]), "soft-deleted ones go");
+    assert_eq!(
+        server.get("/subjects?deleted=true").await,
+        json!([]),
+        "soft-deleted ones go"
+    );
 }
