@@ -254,10 +254,11 @@ impl Machine<'_, '_> {
         let Ok(size) = u64::try_from(self.cursor.signed("block size")?) else {
             return Err(Stop::new(Reason::BadBlock, start));
         };
-        match usize::try_from(size) {
-            Ok(size) if size <= self.cursor.remaining() => Ok(self.cursor.at() + size),
-            Ok(_) | Err(_) => Err(Stop::truncated(self.cursor.at(), "block", size)),
-        }
+        // A size beyond the datum is told when its items have been walked, or have run out.
+        Ok(self
+            .cursor
+            .at()
+            .saturating_add(usize::try_from(size).unwrap_or(usize::MAX)))
     }
 
     fn empty_blocks(&mut self) -> Result<(), Stop> {

@@ -106,10 +106,7 @@ impl Book<'_> {
                 if size < 0 {
                     return Err(self.fault(Reason::BadBlock, path, start));
                 }
-                if size.unsigned_abs() > (self.data.len() - self.at) as u64 {
-                    return Err(self.truncated("block", size.unsigned_abs(), path));
-                }
-                end = Some(self.at + usize::try_from(size).unwrap());
+                end = Some(self.at as u64 + size.unsigned_abs());
             }
             for _ in 0..if walks { items } else { 0 } {
                 if is_map {
@@ -120,7 +117,7 @@ impl Book<'_> {
                 }
                 index += 1;
             }
-            if end.is_some_and(|end| end != self.at) {
+            if end.is_some_and(|end| end != self.at as u64) {
                 return Err(self.fault(Reason::BadBlock, path, self.at));
             }
         }

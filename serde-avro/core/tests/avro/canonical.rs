@@ -1,6 +1,9 @@
 //! Schema texts against what Java's strict parser makes of them.
 
+use crate::random::{self, Random};
 use avouch_avro::Schema;
+use avouch_avro::compatibility::check;
+use avouch_avro::validator::Validator;
 use serde_json::Value;
 
 /// Schema texts with the verdict and the canonical text of Java (Avro 1.13 line).
@@ -97,4 +100,29 @@ fn parsing_canonical_forms_and_fingerprints_equal_javas() {
         seen += 1;
     }
     assert!(seen > 200, "{seen}");
+}
+
+#[test]
+fn texts_with_something_changed_end_in_an_error_or_in_a_schema_that_prints_as_one() {
+    let mut taken = 0;
+    for (seed, Row { input, .. }) in (0..).zip(all_rows()) {
+        let random = &mut Random::new(seed);
+        for _ in 0..6 {
+            let bytes = random::mutate(random, input.as_bytes());
+            let text = String::from_utf8_lossy(&bytes);
+            let Ok(schema) = Schema::parse(&text) else {
+                continue;
+            };
+            let canonical = schema.canonical_text();
+            assert_eq!(
+                Schema::parse(&canonical).unwrap().canonical_text(),
+                canonical,
+                "{text}"
+            );
+            assert!(Validator::compile(&schema).is_ok());
+            assert_eq!(check(&schema, &schema).unwrap_or_default(), [], "{text}");
+            taken += 1;
+        }
+    }
+    assert!(taken > 150, "{taken}");
 }

@@ -35,7 +35,7 @@ const FAULTS: &str = "
     00 00 06 ITEM ITEM 02 0000: /items[2]/weight: truncated at byte 30 of 32, float needs 4
     00 00 02 ITEM 02 ffffffff1f: /items[1]/count: bad-varint at byte 17 of 22
     00 00 01 18 ITEM: /items: bad-block at byte 17 of 17
-    00 00 01 50 ITEM: /items: truncated at byte 4 of 17, block needs 40
+    00 00 01 50 ITEM: /items: bad-block at byte 17 of 17
     00 00 01 01 ITEM: /items: bad-block at byte 3 of 17
     00 00 82897a: /items: too-complex at byte 2 of 5
     00 00 00 02 02ff 00: /tags{0}.key: bad-utf8 at byte 5 of 7
