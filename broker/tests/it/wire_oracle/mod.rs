@@ -1,5 +1,7 @@
 //! The wire protocol against another implementation of it, and against hostile bytes.
 
+#![cfg(test)]
+
 mod compression;
 mod hostile;
 mod messages;
