@@ -1,12 +1,12 @@
 //! What requests bring: query parameters and bodies, read leniently where clients are sloppy.
 
+use std::convert::Infallible;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::web::Query;
 use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
-use std::convert::Infallible;
 
 use crate::decide::subject::{Subject, Visibility};
 use crate::error::RegistryError;
@@ -75,14 +75,20 @@ impl FromRequest for Params {
     }
 }
 
-/// Reads a JSON body.
+/// Reads a JSON object.
 ///
 /// # Errors
-/// Nothing or `null` is [`RegistryError::BodyMissing`]; what is no JSON of this shape is
+/// Nothing or `null` is [`RegistryError::BodyMissing`]; what is no object of this shape is
 /// [`RegistryError::BadRequest`].
 pub(crate) fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RegistryError> {
-    if matches!(bytes.trim_ascii(), b"" | b"null") {
+    let text = bytes.trim_ascii();
+    if matches!(text, b"" | b"null") {
         return Err(RegistryError::BodyMissing);
     }
-    serde_json::from_slice(bytes).map_err(|error| RegistryError::BadRequest(error.to_string()))
+    if !text.starts_with(b"{") {
+        return Err(RegistryError::BadRequest(
+            "The request body must be an object".to_owned(),
+        ));
+    }
+    serde_json::from_slice(text).map_err(|error| RegistryError::BadRequest(error.to_string()))
 }

@@ -17,7 +17,7 @@ async fn filled() -> TestServer {
     let reference = json!({ "name": "n.Money", "subject": "money", "version": 1 });
     let payment = json!({ "schema": PAYMENT, "references": [reference] });
     server
-        .register_body("pay/ments-value", payment.clone())
+        .register_body("pay%2Fments-value", payment.clone())
         .await;
     server.register_body("a", payment).await;
     server.delete("/subjects/a").await;
