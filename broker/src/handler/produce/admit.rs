@@ -67,6 +67,7 @@ impl Refusal {
             Self::TooLarge { .. } | Self::Inflate(InflateError::TooLarge { .. }) => {
                 ErrorCode::MessageTooLarge
             }
+            Self::Structure(ClientBatchError::AppendTime) => ErrorCode::InvalidTimestamp,
             Self::BadCrc | Self::Header(HeaderError::Truncated { .. }) => ErrorCode::CorruptMessage,
             Self::Header(HeaderError::UnknownCodec(_)) => ErrorCode::UnsupportedCompressionType,
             Self::Inflate(_) | Self::Header(_) | Self::Structure(_) => ErrorCode::InvalidRecord,
