@@ -158,7 +158,7 @@ async fn open_registry(
     config: &ServeConfig,
     metrics: &prometheus::Registry,
 ) -> anyhow::Result<Registry> {
-    let path = config.data_dir.join("registry.db");
+    let path = config.data_dir.join("registry.sqlite");
     let options = RegistryConfig {
         metrics: metrics.clone(),
         ..RegistryConfig::default()
