@@ -29,7 +29,7 @@ const READ_COMMITTED: i8 = 1;
 
 pub(super) async fn handle(
     node: Arc<Node>,
-    _call: Call,
+    call: Call,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
     let mut topics = Vec::with_capacity(request.topics.len());
@@ -45,7 +45,11 @@ pub(super) async fn handle(
                 None => Err(ErrorCode::UnknownTopicOrPartition),
                 Some(target) => look_up(&node, target, &asked, request.isolation_level).await,
             };
-            partitions.push(reply(&asked, found));
+            let mut answer = reply(&asked, found);
+            if call.version() < 4 {
+                answer.leader_epoch = -1; // Not in these versions' replies.
+            }
+            partitions.push(answer);
         }
         topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
     }
