@@ -33,9 +33,18 @@ use crate::store::{Store, counters};
 /// Why a registry did not open.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// The file cannot be opened, is no database, or was written by a newer version.
+    /// The file cannot be opened, or is no database.
     #[error("the registry's database: {0}")]
     Store(#[from] sqlx::Error),
+    /// The tables could not be brought to this version.
+    #[error("the registry's tables: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The file was written by a newer version; nothing was changed.
+    #[error("the registry's database is of a newer version (migration {version} is unknown here)")]
+    Newer {
+        /// The first migration that is unknown here.
+        version: i64,
+    },
     /// The metrics were added before.
     #[error("the registry's metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -76,7 +85,6 @@ impl Registry {
 
     /// Adds all routes of the registry. An unknown route is the application's: give it
     /// [`not_found`] as its default service.
-    #[must_use]
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static + use<> {
         let registry = self.clone();
         move |application| rest::configure(registry, application)

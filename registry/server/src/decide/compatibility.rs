@@ -181,3 +181,115 @@ fn with_old_schema(mut messages: Vec<String>, earlier: &Earlier) -> Vec<String> 
     });
     messages
 }
+
+#[cfg(test)]
+mod tests {
+    use avouch_registry_api::vocabulary::SchemaType;
+
+    use super::*;
+
+    fn resolved(text: &str) -> Resolved {
+        let content = Content {
+            schema_type: SchemaType::Avro,
+            text: text.to_owned(),
+            references: Vec::new(),
+            metadata: None,
+            rule_set: None,
+        };
+        Resolved {
+            content,
+            dependencies: Vec::new(),
+        }
+    }
+
+    fn messages_of(level: CompatibilityLevel, new: &str, old: &str) -> Vec<String> {
+        let new = resolved(new);
+        let earlier = Earlier {
+            version: 1,
+            resolved: resolved(old),
+        };
+        findings(level, &new.parse().unwrap(), &new.content, &[earlier])
+    }
+
+    fn record(fields: &str) -> String {
+        format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#)
+    }
+
+    #[test]
+    fn each_kind_has_its_words() {
+        let fixed =
+            |name: &str, size: u32| format!(r#"{{"type":"fixed","name":"{name}","size":{size}}}"#);
+        let enumeration =
+            |symbols: &str| format!(r#"{{"type":"enum","name":"E","symbols":[{symbols}]}}"#);
+        let table = [
+            (
+                fixed("F", 4),
+                fixed("F", 8),
+                "{errorType:'FIXED_SIZE_MISMATCH', description:'The size of FIXED type field at \
+                 path '/size' in the new schema does not match with the old schema', \
+                 additionalInfo:'expected: 8, found: 4'}",
+            ),
+            (
+                fixed("G", 4),
+                fixed("F", 4),
+                "{errorType:'NAME_MISMATCH', description:'The name of the schema has changed \
+                 (path '/name')', additionalInfo:'expected: F'}",
+            ),
+            (
+                enumeration(r#""A""#),
+                enumeration(r#""A","B","C""#),
+                "{errorType:'MISSING_ENUM_SYMBOLS', description:'The new schema is missing enum \
+                 symbols '[B, C]' at path '/symbols' in the old schema', additionalInfo:'[B, C]'}",
+            ),
+            (
+                r#"["null","string"]"#.to_owned(),
+                r#"["null","string","int"]"#.to_owned(),
+                "{errorType:'MISSING_UNION_BRANCH', description:'The new schema is missing a type \
+                 inside a union field at path '/2' in the old schema', additionalInfo:'reader \
+                 union lacking writer type: INT'}",
+            ),
+            (
+                record(r#"{"name":"b","type":"int"}"#),
+                record(""),
+                "{errorType:'READER_FIELD_MISSING_DEFAULT_VALUE', description:'The field 'b' at \
+                 path '/fields/0' in the new schema has no default value and is missing in the \
+                 old schema', additionalInfo:'b'}",
+            ),
+        ];
+        for (new, old, expected) in table {
+            let messages = messages_of(CompatibilityLevel::Backward, &new, &old);
+            assert_eq!(messages[0], expected);
+        }
+    }
+
+    #[test]
+    fn a_long_old_schema_is_cut() {
+        let doc = "x".repeat(SHOWN_CHARS);
+        let old = format!(r#"{{"type":"enum","name":"E","doc":"{doc}","symbols":["A"]}}"#);
+        let messages = messages_of(CompatibilityLevel::Forward, "\"int\"", &old);
+        let shown = &messages[2];
+        assert!(shown.starts_with("{oldSchema: <truncated> '{") && shown.ends_with("...'}"));
+        assert!(shown.len() < SHOWN_CHARS + 100, "{}", shown.len());
+    }
+
+    #[test]
+    fn the_first_objecting_version_ends_the_comparison() {
+        let new = resolved("\"int\"");
+        let earlier = ["\"int\"", "\"string\"", "\"boolean\""]
+            .into_iter()
+            .zip([3, 2, 1]);
+        let earlier: Vec<_> = earlier
+            .map(|(text, version)| Earlier {
+                version,
+                resolved: resolved(text),
+            })
+            .collect();
+        let level = CompatibilityLevel::BackwardTransitive;
+        let messages = findings(level, &new.parse().unwrap(), &new.content, &earlier);
+        assert!(
+            messages.contains(&"{oldSchemaVersion: 2}".to_owned()),
+            "{messages:?}"
+        );
+        assert_eq!(messages.len(), 4);
+    }
+}

@@ -197,8 +197,7 @@ mod tests {
             },
             Content {
                 rule_set: Some(RuleSet::default()),
-                text: "\"int\"".into(),
-                ..plain.clone()
+                ..content("\"int\"")
             },
             content("\"int\""),
         ];

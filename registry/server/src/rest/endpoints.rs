@@ -29,6 +29,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = of_server();
     endpoints.extend(of_subjects());
     endpoints.extend(of_versions());
+    endpoints.extend(of_version());
     endpoints.extend(of_schemas());
     endpoints.extend(of_compatibility());
     endpoints.extend(of_config());
@@ -171,6 +172,23 @@ fn of_versions() -> Vec<Endpoint> {
             Code::IdDoesNotMatch,
             Code::InvalidSubject,
         ]),
+        get(
+            "/subjects/{subject}/metadata",
+            "The latest version with the given metadata",
+            "Schema",
+            web::get().to(subjects::by_metadata),
+        )
+        .query(&["key", "value", "deleted", "format"])
+        .errors(&[
+            Code::SubjectNotFound,
+            Code::SchemaNotFound,
+            Code::Unprocessable,
+        ]),
+    ]
+}
+
+fn of_version() -> Vec<Endpoint> {
+    vec![
         get(
             VERSION,
             "One version",

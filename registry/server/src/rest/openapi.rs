@@ -90,8 +90,8 @@ fn names_in(path: &str) -> impl Iterator<Item = &str> {
 fn query_type(name: &str) -> &'static str {
     match name {
         "offset" | "limit" | "since" => "integer",
-        "subject" | "subjectPrefix" | "format" | "resourceType" | "associationType"
-        | "lifecycle" => "string",
+        "subject" | "subjectPrefix" | "format" | "key" | "value" | "resourceType"
+        | "associationType" | "lifecycle" => "string",
         _ => "boolean",
     }
 }
@@ -105,7 +105,7 @@ fn components() -> Value {
     let content = json!({
         "schema": { "type": "string" },
         "schemaType": { "enum": ["AVRO", "JSON", "PROTOBUF"] },
-        "references": { "type": "array", "items": object(reference) },
+        "references": { "type": "array", "items": object(&reference) },
         "metadata": { "type": "object" },
         "ruleSet": { "type": "object" },
         "version": { "type": "integer" },
@@ -130,31 +130,31 @@ fn components() -> Value {
     let modes = json!(["READWRITE", "READONLY", "READONLY_OVERRIDE", "IMPORT", null]);
     json!({
         "Any": {},
-        "Empty": object(json!({})),
+        "Empty": object(&json!({})),
         "Number": { "type": "integer" },
         "Numbers": { "type": "array", "items": { "type": "integer" } },
         "Names": { "type": "array", "items": { "type": "string" } },
-        "SchemaRequest": object(content),
-        "Schema": object(answer),
+        "SchemaRequest": object(&content),
+        "Schema": object(&answer),
         "Schemas": { "type": "array", "items": { "$ref": "#/components/schemas/Schema" } },
-        "SubjectVersions": { "type": "array", "items": object(subject_version) },
-        "Compatibility": object(json!({
+        "SubjectVersions": { "type": "array", "items": object(&subject_version) },
+        "Compatibility": object(&json!({
             "is_compatible": { "type": "boolean" },
             "messages": { "type": "array", "items": { "type": "string" } },
         })),
-        "Config": object(json!({ "compatibilityLevel": level, "compatibilityGroup": group })),
-        "ConfigRequest": object(stored.clone()),
-        "StoredConfig": object(stored),
-        "Mode": object(json!({ "mode": { "enum": modes } })),
-        "Changes": object(json!({ "seq": { "type": "integer" } })),
-        "Error": object(json!({
+        "Config": object(&json!({ "compatibilityLevel": level, "compatibilityGroup": group })),
+        "ConfigRequest": object(&stored),
+        "StoredConfig": object(&stored),
+        "Mode": object(&json!({ "mode": { "enum": modes } })),
+        "Changes": object(&json!({ "seq": { "type": "integer" } })),
+        "Error": object(&json!({
             "error_code": { "type": "integer" },
             "message": { "type": "string" },
         })),
     })
 }
 
-fn object(properties: Value) -> Value {
+fn object(properties: &Value) -> Value {
     json!({ "type": "object", "properties": properties })
 }
 

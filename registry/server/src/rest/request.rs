@@ -19,7 +19,12 @@ pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        let given = self.0.iter().find(|(given, _)| given == name);
+        self.texts(name).next()
+    }
+
+    /// The values of a parameter that may be given many times.
+    pub(crate) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        let given = self.0.iter().filter(move |(given, _)| given == name);
         given.map(|(_, value)| value.as_str())
     }
 

@@ -5,6 +5,7 @@ use avouch_registry_api::rest::RegisterRequest;
 
 use crate::Registry;
 use crate::decide::delete::Depth;
+use crate::decide::register::VersionRow;
 use crate::decide::subject::{Subject, VersionSpec, Visibility};
 use crate::error::RegistryError;
 use crate::rest::answer::{Answer, json, text};
@@ -66,7 +67,7 @@ pub(crate) async fn versions(
         params.visibility()
     };
     let rows = registry.service.versions(&subject, visibility).await?;
-    let number = |row: &crate::decide::register::VersionRow| {
+    let number = |row: &VersionRow| {
         if negative && row.deleted {
             -row.version
         } else {
@@ -93,6 +94,20 @@ pub(crate) async fn register(
     let registered =
         registry.write(|service| async move { service.register(&subject, request, checks).await });
     Ok(json(&registered.await?))
+}
+
+pub(crate) async fn by_metadata(
+    registry: Data<Registry>,
+    path: Path<String>,
+    params: Params,
+) -> Answer {
+    params.only_canonical()?;
+    let subject = Subject::existing(&path)?;
+    let wanted: Vec<_> = params.texts("key").zip(params.texts("value")).collect();
+    let found = registry
+        .service
+        .with_properties(&subject, &wanted, params.flag("deleted"));
+    Ok(json(&found.await?))
 }
 
 pub(crate) async fn version(

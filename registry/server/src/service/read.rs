@@ -63,6 +63,33 @@ impl Service {
             .ok_or(RegistryError::VersionNotFound(row.version))
     }
 
+    /// The latest version whose metadata has all the wanted properties.
+    pub(crate) async fn with_properties(
+        &self,
+        subject: &Subject,
+        wanted: &[(&str, &str)],
+        with_deleted: bool,
+    ) -> Result<SchemaBody, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let Subject { context, name } = subject;
+        let mut rows = versions::rows(&mut snapshot, context, name).await?;
+        rows.retain(|row| with_deleted || !row.deleted);
+        if rows.is_empty() {
+            return Err(RegistryError::SubjectNotFound(name.clone()));
+        }
+        for row in rows.iter().rev() {
+            let entry = versions::entry(&mut snapshot, context, name, row.version).await?;
+            let Some(entry) = entry else { continue };
+            if wanted
+                .iter()
+                .all(|&(key, value)| entry.content.property(key) == Some(value))
+            {
+                return Ok(body_of(entry));
+            }
+        }
+        Err(RegistryError::SchemaNotFound)
+    }
+
     /// Ids of the schemas that refer to a version, ascending.
     pub(crate) async fn referrers(
         &self,

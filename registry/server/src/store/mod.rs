@@ -13,11 +13,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::error::BoxDynError;
-use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Sqlite, Transaction};
+
+use crate::OpenError;
 
 /// The connection every statement runs on.
 pub(crate) type Connection = sqlx::SqliteConnection;
@@ -34,7 +36,7 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the file, creating it if need be, and brings it to this version's tables.
-    pub(crate) async fn open(path: &Path, readers: u32) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn open(path: &Path, readers: u32) -> Result<Self, OpenError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -46,7 +48,11 @@ impl Store {
             .max_connections(1)
             .connect_with(options.clone())
             .await?;
-        Migrator::new(Embedded).await?.run(&writer).await?;
+        let migrated = Migrator::new(Embedded).await?.run(&writer).await;
+        migrated.map_err(|error| match error {
+            MigrateError::VersionMissing(version) => OpenError::Newer { version },
+            error => error.into(),
+        })?;
         let readers = SqlitePoolOptions::new()
             .max_connections(readers.max(1))
             .connect_with(options.read_only(true))
@@ -118,5 +124,59 @@ impl Page {
         let offset = usize::try_from(self.offset).unwrap_or(0);
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         rows.into_iter().skip(offset).take(limit).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_version_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("registry.db");
+        let store = Store::open(&path, 1).await.unwrap();
+        let from_the_future = "INSERT INTO _sqlx_migrations \
+             (version, description, success, checksum, execution_time) \
+             VALUES (99, 'later', TRUE, x'00', 1)";
+        sqlx::query(from_the_future)
+            .execute(&store.writer)
+            .await
+            .unwrap();
+        store.close().await;
+        let error = Store::open(&path, 1).await.unwrap_err();
+        assert!(matches!(error, OpenError::Newer { version: 99 }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn commits_survive_in_wal_mode_with_full_synchronisation() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("registry.db"), 1)
+            .await
+            .unwrap();
+        for (pragma, expected) in [("journal_mode", "wal"), ("synchronous", "2")] {
+            let statement = format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}");
+            let value: String = sqlx::query_scalar(&statement)
+                .fetch_one(&store.writer)
+                .await
+                .unwrap();
+            assert_eq!(value, expected, "{pragma}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_that_is_not_committed_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("registry.db"), 1)
+            .await
+            .unwrap();
+        let mut transaction = store.write().await.unwrap();
+        assert_eq!(counters::next_id(&mut transaction, ".").await.unwrap(), 1);
+        drop(transaction);
+        let mut transaction = store.write().await.unwrap();
+        assert_eq!(counters::next_id(&mut transaction, ".").await.unwrap(), 1);
+        assert_eq!(Store::commit(transaction).await.unwrap(), 1);
+        let mut snapshot = store.read().await.unwrap();
+        assert_eq!(counters::highest_id(&mut snapshot, ".").await.unwrap(), 1);
     }
 }

@@ -111,6 +111,10 @@ async fn equal_content_shares_an_id_and_other_content_never_does() {
         server.get("/schemas/ids/3").await["metadata"],
         noted["metadata"]
     );
+    let found = server.get("/subjects/c/metadata?key=owner&value=pay").await;
+    assert_eq!(found["id"], 3);
+    let path = "/subjects/c/metadata?key=owner&value=other";
+    assert_eq!(server.refused(Method::GET, path, None).await.0, 40403);
     let ruled = json!({
         "schema": plain,
         "ruleSet": { "domainRules": [{ "name": "r", "kind": "CONDITION", "type": "CEL" }] },
