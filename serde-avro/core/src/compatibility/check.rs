@@ -168,6 +168,7 @@ impl<'s> Checker<'s> {
             }
             (Type::Enum(read), Type::Enum(written)) => {
                 let mut tasks = self.names(&read.name, &read.aliases, &written.name, place);
+                self.spend(read.symbols.len() + written.symbols.len())?;
                 tasks.extend(self.symbols(read, written, place));
                 tasks
             }
@@ -235,6 +236,7 @@ impl<'s> Checker<'s> {
         let fields = self.word(place, "fields");
         for (index, field) in read.fields.iter().enumerate() {
             let place = self.index(fields, index);
+            self.spend(field.aliases.len())?;
             let node = match self.writer_field(field, index, writer_node, written)? {
                 Some(writer_field) => writer_field.node,
                 None if field.default.is_some() => continue,

@@ -234,6 +234,9 @@ impl<'s> Compiler<'s> {
             self.emit(Op::String, key)?;
         }
         self.node(item, 0)?;
+        if let [.., Op::Blocks { .. }, only] = self.program.ops.as_mut_slice() {
+            *only = all_items(*only);
+        }
         self.emit(Op::Next, 0)?;
         self.program.ops[blocks] = Op::Blocks { end: self.here()? };
         Ok(())
@@ -308,6 +311,16 @@ impl<'s> Compiler<'s> {
         let ops = ops.iter().map(settled).collect();
         self.program.targets = targets;
         self.program.ops = ops;
+    }
+}
+
+/// The operation that does all items of a block at once, if there is one.
+fn all_items(op: Op) -> Op {
+    match op {
+        Op::Int => Op::Ints,
+        Op::Long => Op::Longs,
+        Op::String => Op::Strings,
+        other => other,
     }
 }
 

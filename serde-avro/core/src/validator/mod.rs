@@ -28,7 +28,7 @@ pub struct Validator {
     budget: Budget,
 }
 
-/// Why a schema cannot be compiled: it has more than 2^31 types, fields and branches.
+/// Why a schema cannot be compiled: it has 2^31 types, fields and branches, or a fixed as large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the schema is too large to compile")]
 pub struct CompileError;

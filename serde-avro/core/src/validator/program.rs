@@ -23,6 +23,12 @@ pub(super) enum Op {
     Jump(u32),
     /// Blocks of what follows, up to `Next`; if there are none, on at `end`, behind it.
     Blocks { end: u32 },
+    /// All items of a block, each an `Int`.
+    Ints,
+    /// All items of a block, each a `Long`.
+    Longs,
+    /// All items of a block, each a `String`.
+    Strings,
     /// The end of an item.
     Next,
     /// Blocks of items that take no bytes.

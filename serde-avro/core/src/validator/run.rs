@@ -98,7 +98,7 @@ struct Block {
     end: Option<usize>,
 }
 
-impl Machine<'_, '_> {
+impl<'d> Machine<'_, 'd> {
     fn run(&mut self) -> Result<(), Stop> {
         while let Some(op) = self.program.ops.get(self.op as usize) {
             match *op {
@@ -108,6 +108,9 @@ impl Machine<'_, '_> {
                 Op::Skip(bytes) => self.cursor.take(bytes as usize, "fixed").map(|_| ())?,
                 Op::Bytes => self.cursor.bytes("bytes").map(|_| ())?,
                 Op::String => self.cursor.text()?,
+                Op::Ints => self.each(|cursor, _| cursor.int("int").map(|_| ()))?,
+                Op::Longs => self.longs()?,
+                Op::Strings => self.each(|cursor, _| cursor.text())?,
                 Op::Enum(symbols) => {
                     self.index("enum", symbols, Reason::BadEnum)?;
                 }
@@ -188,6 +191,34 @@ impl Machine<'_, '_> {
             .resume;
         self.stack.pop();
         resume
+    }
+
+    fn longs(&mut self) -> Result<(), Stop> {
+        self.each(|cursor, left| {
+            cursor.pass_longs(left);
+            cursor.long("long").map(|_| ())
+        })
+    }
+
+    /// Reads all items of a block, and leaves the last one to be ended. `read` takes one off the
+    /// items left for each that it reads beyond the first.
+    fn each(
+        &mut self,
+        read: impl Fn(&mut Cursor<'d>, &mut u64) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let frame = self.stack.top().expect("an item stands in blocks");
+        let mut cursor = self.cursor;
+        let mut left = frame.left;
+        let outcome = loop {
+            let outcome = read(&mut cursor, &mut left);
+            if outcome.is_err() || left <= 1 {
+                break outcome;
+            }
+            left -= 1;
+        };
+        frame.left = left;
+        self.cursor = cursor;
+        outcome
     }
 
     /// A place in a list of so many.

@@ -14,7 +14,8 @@ fn schema(value: &Value) -> Schema {
 }
 
 fn as_java(outcome: Result<Vec<Incompatibility>, CheckError>) -> Value {
-    let finding = |found: Incompatibility| json!({"type": found.kind.as_str(), "path": found.path, "info": found.info});
+    let finding = |found: Incompatibility| let Incompatibility { kind, path, info } = found;
+        json!({"type": kind.as_str(), "path": path, "info": info});
     match outcome {
         Ok(found) if found.is_empty() => json!({"verdict": "compatible", "incompatibilities": []}),
         Ok(found) => {

@@ -56,6 +56,15 @@ fn array_of(depth: usize) -> String {
     )
 }
 
+fn records_within(depth: usize) -> String {
+    let open = |at| format!(r#"{{"type":"record","name":"R{at}","fields":[{{"name":"f","type":"#);
+    format!(
+        "{}\"int\"{}",
+        (0..depth).map(open).collect::<String>(),
+        "}]}".repeat(depth)
+    )
+}
+
 fn numbered(count: usize, part: impl Fn(usize) -> String) -> String {
     (0..count).map(part).collect::<Vec<_>>().join(",")
 }
@@ -107,7 +116,8 @@ fn chain_of(records: usize) -> String {
 fn every_limit_holds_at_its_edge() {
     let limits = Limits::default();
     type Make = fn(usize) -> String;
-    let table: [(Make, usize); 8] = [
+    let table: [(Make, usize); 9] = [
+        (records_within, limits.depth),
         (array_of, limits.depth),
         (chain_of, limits.depth.div_ceil(2) - 1),
         (record_of, limits.fields),
@@ -256,4 +266,11 @@ fn nodes_know_their_spans_and_attributes() {
     );
     assert_eq!(item.logical_type(), Some("date"));
     assert_eq!(array.attributes.len(), 1);
+}
+
+#[test]
+fn what_is_shared_between_threads_may_be() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Schema>();
+    shared::<avouch_avro::validator::Validator>();
 }

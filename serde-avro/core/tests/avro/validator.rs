@@ -52,6 +52,31 @@ fn the_validator_and_the_book_agree_on_every_datum_and_fault() {
 }
 
 #[test]
+fn the_validator_and_the_book_agree_on_blocks_of_many_items() {
+    for (seed, item) in (0..).zip(["int", "long", "string", "double", "boolean"].repeat(40)) {
+        let random = &mut Random::new(seed);
+        let text = format!(r#"{{"type":"array","items":"{item}"}}"#);
+        let schema = Schema::parse(&text).unwrap();
+        let one = Schema::parse(&format!("\"{item}\"")).unwrap();
+        let validator = Validator::compile(&schema).unwrap();
+        let items = 1 + random.below(60);
+        let mut valid = vec![u8::try_from(items * 2).unwrap()];
+        (0..items).for_each(|_| valid.extend(random::datum(random, &one)));
+        valid.push(0);
+        assert_eq!(validator.validate(&valid), Ok(()));
+        for _ in 0..40 {
+            let datum = random::mutate(random, &valid);
+            let expected = book::check(&schema, Budget::default(), &datum);
+            assert_eq!(
+                validator.validate(&datum),
+                expected,
+                "seed {seed}: {datum:02x?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_schema_of_many_shared_records_compiles_small() {
     let record = |at: usize| {
         let part = if at == 0 {
@@ -100,4 +125,14 @@ fn records_that_take_no_bytes_take_no_time() {
         validator.validate(&million_and_one).unwrap_err().reason,
         Reason::TooComplex
     );
+}
+
+#[test]
+fn records_at_the_limit_of_depth_are_within_the_budget() {
+    let open = |at| format!(r#"{{"type":"record","name":"R{at}","fields":[{{"name":"f","type":"#);
+    let text = (0..64).map(open).collect::<String>() + "\"int\"" + &"}]}".repeat(64);
+    let validator = Validator::compile(&Schema::parse(&text).unwrap()).unwrap();
+    assert_eq!(validator.validate(&[2]), Ok(()));
+    let fault = validator.validate(&[]).unwrap_err();
+    assert_eq!(fault.path, "/f".repeat(64));
 }
