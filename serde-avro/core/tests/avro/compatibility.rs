@@ -14,8 +14,10 @@ fn schema(value: &Value) -> Schema {
 }
 
 fn as_java(outcome: Result<Vec<Incompatibility>, CheckError>) -> Value {
-    let finding = |found: Incompatibility| let Incompatibility { kind, path, info } = found;
-        json!({"type": kind.as_str(), "path": path, "info": info});
+    let finding = |found: Incompatibility| {
+        let Incompatibility { kind, path, info } = found;
+        json!({"type": kind.as_str(), "path": path, "info": info})
+    };
     match outcome {
         Ok(found) if found.is_empty() => json!({"verdict": "compatible", "incompatibilities": []}),
         Ok(found) => {
