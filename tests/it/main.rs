@@ -1,5 +1,13 @@
 //! Whole-system tests: the real binary, and clients that others wrote. `tests/run` installs what
 //! they need and builds the binary first.
 
+mod checkout_files;
 mod clients;
+mod conformance;
+mod contract_cases;
+mod crash;
 mod notes;
+mod registry_clients;
+mod startup;
+mod story;
+mod tidy;

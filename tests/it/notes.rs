@@ -87,8 +87,7 @@ fn asking_a_one_partition_topic_for_partition_1_times_out_in_the_client() -> Res
 }
 
 #[test]
-fn a_new_topic_has_the_partitions_that_were_asked_for_whatever_the_replication_factor() -> Result<()>
-{
+fn a_new_topic_has_the_partitions_asked_for_whatever_the_replication_factor() -> Result<()> {
     let node = Node::start()?;
     for (family, replication) in [
         (Family::Java, "3"),

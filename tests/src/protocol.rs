@@ -1,5 +1,5 @@
 //! A raw connection, for what client libraries hide: the codec of a stored batch, every field of a
-//! produce answer, two partitions in one request. Messages are coded by `kafka-protocol`, not by us.
+//! produce answer, two partitions in one request. The bytes are `kafka-protocol`'s work, not ours.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;

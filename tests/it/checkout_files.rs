@@ -1,0 +1,43 @@
+//! The checkout's Rust files, for the tests that read code instead of running it.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use avouch_tests::checkout;
+
+/// Folders that hold no code of ours.
+const SKIPPED: [&str; 4] = ["target", "node_modules", ".tools", ".git"];
+
+/// A file of the checkout.
+pub(crate) struct Source {
+    /// Its path from the checkout's root, with slashes.
+    pub(crate) path: String,
+    /// What is in it.
+    pub(crate) text: String,
+}
+
+/// Every `.rs` file, by path.
+pub(crate) fn rust_files() -> Result<Vec<Source>> {
+    let mut files = Vec::new();
+    gather(&checkout(), "", &mut files)?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+fn gather(folder: &Path, prefix: &str, files: &mut Vec<Source>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = format!("{prefix}{name}");
+        if entry.file_type()?.is_dir() {
+            if !SKIPPED.contains(&name.as_str()) {
+                gather(&entry.path(), &format!("{path}/"), files)?;
+            }
+        } else if name.ends_with(".rs") {
+            let text = fs::read_to_string(entry.path())?;
+            files.push(Source { path, text });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! The registry with the clients that others wrote, and the shape of its answers where clients are
+//! touchy.
+
+use anyhow::Result;
+use avouch_tests::checkout;
+use avouch_tests::family::python;
+use avouch_tests::node::Node;
+use avouch_tests::program::{Event, Running};
+use avouch_tests::registry::{register, request};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+#[test]
+fn confluent_kafkas_registry_client_gets_every_answer_it_expects() -> Result<()> {
+    answers_are_as_expected("sync")
+}
+
+#[test]
+fn confluent_kafkas_async_registry_client_gets_every_answer_it_expects() -> Result<()> {
+    answers_are_as_expected("async")
+}
+
+#[test]
+fn every_route_answers_errors_in_confluents_shape() -> Result<()> {
+    let node = Node::start()?;
+    register(&node.url(), "greetings-value", r#""string""#)?;
+    let cases = [
+        (Method::GET, "/nowhere", 404, 404),
+        (Method::POST, "/nowhere/at/all", 404, 404),
+        (Method::GET, "/associations/resources/-/payments", 404, 404),
+        (
+            Method::GET,
+            "/associations/subjects/payments-value",
+            404,
+            404,
+        ),
+        (Method::POST, "/associations", 404, 404),
+        (Method::GET, "/v1/nothing", 404, 404),
+        (Method::DELETE, "/schemas/types", 405, 405),
+        (Method::GET, "/schemas/ids/99", 404, 40403),
+        (Method::GET, "/subjects/nobody/versions", 404, 40401),
+        (Method::GET, "/subjects/nobody/versions/1", 404, 40401),
+        (
+            Method::GET,
+            "/subjects/greetings-value/versions/9",
+            404,
+            40402,
+        ),
+        (
+            Method::GET,
+            "/subjects/greetings-value/versions/0",
+            422,
+            42202,
+        ),
+        (Method::GET, "/config/nobody", 404, 40408),
+        (Method::DELETE, "/subjects/nobody", 404, 40401),
+    ];
+    for (method, path, status, code) in cases {
+        let (found, body) = request(&node.url(), method.clone(), path, None)?;
+        let message = body["message"].as_str().unwrap_or_default();
+        let shape = (found, &body["error_code"], message.is_empty());
+        assert_eq!(
+            shape,
+            (status, &json!(code), false),
+            "{method} {path}: {body}"
+        );
+    }
+    let refused = [
+        (
+            "/subjects/s/versions",
+            json!({"schema": "{\"type\": \"recrod\"}"}),
+            422,
+            42201,
+        ),
+        (
+            "/subjects/s/versions",
+            json!({"schema": "\"string\"", "schemaType": "XML"}),
+            422,
+            42201,
+        ),
+        ("/subjects/s", json!({"schema": "\"string\""}), 404, 40401),
+        (
+            "/subjects/greetings-value",
+            json!({"schema": "\"int\""}),
+            404,
+            40403,
+        ),
+    ];
+    for (path, body, status, code) in refused {
+        let (found, answer) = request(&node.url(), Method::POST, path, Some(&body))?;
+        let shape = (found, &answer["error_code"]);
+        assert_eq!(shape, (status, &json!(code)), "{path} {body}: {answer}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_root_answers_an_empty_object() -> Result<()> {
+    let node = Node::start()?;
+    let (status, body) = request(&node.url(), Method::GET, "/", None)?;
+    assert_eq!((status, body), (200, json!({})));
+    Ok(())
+}
+
+fn answers_are_as_expected(kind: &str) -> Result<()> {
+    let node = Node::start()?;
+    let root = checkout();
+    let mut command = python("registry.py");
+    command
+        .args([kind, &node.url()])
+        .arg(root.join("schemas/payments-value"))
+        .arg(root.join("tests/data/payments-incompatible.avsc"));
+    let subject = "payments-value";
+    let expected = [
+        ("get_schema_types", json!(["AVRO", "JSON", "PROTOBUF"])),
+        ("get_subjects", json!([])),
+        ("get_global_mode", json!("READWRITE")),
+        ("get_compatibility", json!("BACKWARD")),
+        ("register_schema", json!(1)),
+        ("register_schema", json!(1)),
+        ("get_schema", json!(true)),
+        ("lookup_schema", json!([subject, 1, 1])),
+        ("lookup_schema", json!("404 40403")),
+        ("test_compatibility", json!(true)),
+        ("test_compatibility", json!(false)),
+        ("register_schema", json!("409 40901")),
+        ("register_schema", json!(2)),
+        ("get_latest_version", json!([subject, 2, 2])),
+        ("get_version", json!([subject, 1, 1])),
+        ("get_versions", json!([1, 2])),
+        ("get_subjects_by_schema_id", json!([subject])),
+        ("set_compatibility", json!("FULL")),
+        ("get_compatibility", json!("FULL")),
+        ("get_subjects", json!([subject])),
+        ("get_schema", json!("404 40403")),
+        ("get_versions", json!("404 40401")),
+        ("get_version", json!("404 40402")),
+        ("register_schema", json!("422 42201")),
+        ("get_associations_by_resource_name", json!("404 404")),
+    ];
+    let events = Running::start(&mut command)?.finish()?;
+    let told: Vec<Value> = events.iter().filter_map(told).collect();
+    for (number, (call, result)) in expected.iter().enumerate() {
+        let expected = json!({"call": call, "result": result});
+        assert_eq!(told.get(number), Some(&expected), "call {number}");
+    }
+    assert_eq!(told.len(), expected.len());
+    Ok(())
+}
+
+fn told(event: &Event) -> Option<Value> {
+    match event {
+        Event::Told(value) => Some(value.clone()),
+        _ => None,
+    }
+}
