@@ -151,9 +151,10 @@ pub fn check(configs: &BTreeMap<String, String>) -> Result<(), ConfigError> {
             continue;
         }
         let Some(def) = CONFIGS.iter().find(|def| def.name == name) else {
+            let unknown = policy::unknown_key(name);
             return Err(ConfigError {
-                name: name.clone(),
-                reason: format!("Unknown topic config name: {name}"),
+                name: unknown.key,
+                reason: unknown.reason,
             });
         };
         fits(def.kind, value).map_err(|reason| ConfigError { name: name.clone(), reason })?;
