@@ -66,8 +66,9 @@ impl RegistryClient {
         })
     }
 
-    /// Asks the change feed until `shutdown` completes, so that [`SchemaSource::change_seq`] follows
-    /// the registry within about half a second. A registry that does not answer is asked again.
+    /// Asks the change feed until `shutdown` completes, so that [`SchemaSource::change_seq`]
+    /// follows the registry within about half a second. A registry that does not answer is asked
+    /// again.
     pub async fn follow_changes(&self, shutdown: impl Future<Output = ()>) {
         let follow = async {
             loop {

@@ -1,6 +1,6 @@
 //! A Confluent-compatible Avro schema registry over SQL: decisions (pure), a store, the operations
-//! that join them, and their REST surface. Knows nothing of Kafka; a broker in the same process asks
-//! it through [`Registry::source`].
+//! that join them, and their REST surface. Knows nothing of Kafka; a broker in the same process
+//! asks it through [`Registry::source`].
 
 mod config;
 mod decide;

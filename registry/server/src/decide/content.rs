@@ -193,7 +193,7 @@ mod tests {
             },
             Content {
                 metadata: Some(Metadata::default()),
-                ..plain.clone()
+                ..plain
             },
             Content {
                 rule_set: Some(RuleSet::default()),

@@ -27,8 +27,8 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// # Errors
-    /// [`RegistryError::InvalidSchema`] for an unknown type, an incomplete reference, a version that
-    /// is none.
+    /// [`RegistryError::InvalidSchema`] for an unknown type, an incomplete reference, a version
+    /// that is none.
     pub(crate) fn of(request: RegisterRequest) -> Result<Self, RegistryError> {
         let schema_type = match request.schema_type.as_deref() {
             None | Some("") => SchemaType::Avro,
@@ -135,8 +135,8 @@ pub(crate) fn invalid_schema(subject: &str, content: &Content, reason: &str) -> 
     let rule_set = or_null(content.rule_set.as_ref());
     RegistryError::InvalidSchema(format!(
         "Invalid schema {{subject={subject},version=0,id=-1,guid={guid},schemaType={schema_type},\
-         references=[{references}],metadata={metadata},ruleSet={rule_set},schema={text}}} with refs \
-         [{references}] of type {schema_type}, details: {reason}"
+         references=[{references}],metadata={metadata},ruleSet={rule_set},schema={text}}} with \
+         refs [{references}] of type {schema_type}, details: {reason}"
     ))
 }
 

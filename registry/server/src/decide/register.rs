@@ -30,9 +30,9 @@ pub(crate) enum Plan {
 /// the ids in the context that stand for exactly this content, ascending.
 ///
 /// # Errors
-/// [`RegistryError::IdDoesNotMatch`] when an import brings another id than the subject's own for the
-/// same content; [`RegistryError::InvalidSchema`] when the version asked for is not the next one
-/// (`any_version` lifts that, for imports).
+/// [`RegistryError::IdDoesNotMatch`] when an import brings another id than the subject's own for
+/// the same content; [`RegistryError::InvalidSchema`] when the version asked for is not the next
+/// one (`any_version` lifts that, for imports).
 pub(crate) fn plan(
     versions: &[VersionRow],
     same_content: &[i32],

@@ -1,6 +1,6 @@
 //! The REST surface: thin handlers over the operations, one table of endpoints that both the router
-//! and the OpenAPI document are made from. Every answer, whatever happened, is JSON of the registry's
-//! content type and carries the request's id.
+//! and the OpenAPI document are made from. Every answer, whatever happened, is JSON of the
+//! registry's content type and carries the request's id.
 
 mod answer;
 mod checks;

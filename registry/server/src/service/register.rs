@@ -30,8 +30,8 @@ struct Proposal {
 }
 
 impl Service {
-    /// Registers a schema, or finds it registered. Answered from a snapshot when there is nothing to
-    /// write, so that serializers starting up do not queue for the write lock.
+    /// Registers a schema, or finds it registered. Answered from a snapshot when there is nothing
+    /// to write, so that serializers starting up do not queue for the write lock.
     pub(crate) async fn register(
         &self,
         subject: &Subject,
@@ -180,8 +180,8 @@ impl Service {
     }
 }
 
-/// The id that stands for the proposal's content: the given one, or a new one. An id that stands for
-/// other content cannot be claimed.
+/// The id that stands for the proposal's content: the given one, or a new one. An id that stands
+/// for other content cannot be claimed.
 async fn claim_id(
     connection: &mut Connection,
     subject: &Subject,

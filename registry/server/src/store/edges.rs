@@ -91,8 +91,8 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Ids of the schemas that refer to a subject version, ascending. Unless `with_deleted`, an id counts
-/// only while a version that is not soft-deleted holds it.
+/// Ids of the schemas that refer to a subject version, ascending. Unless `with_deleted`, an id
+/// counts only while a version that is not soft-deleted holds it.
 pub(crate) async fn referrers(
     connection: &mut Connection,
     context: &str,

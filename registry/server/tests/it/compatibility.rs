@@ -122,7 +122,10 @@ async fn groups_are_compared_among_themselves() {
     let server = TestServer::start().await;
     let group = json!({ "compatibilityGroup": "major" });
     server.ok(Method::PUT, "/config/s", Some(group)).await;
-    let of_major = |schema: &str, major: &str| json!({ "schema": schema, "metadata": { "properties": { "major": major } } });
+    let of_major = |schema: &str, major: &str| {
+        let properties = json!({ "major": major });
+        json!({ "schema": schema, "metadata": { "properties": properties } })
+    };
     server.register_body("s", of_major("\"int\"", "1")).await;
     let (_, version) = server.register_body("s", of_major("\"string\"", "2")).await;
     assert_eq!(version, 2, "another group");
@@ -205,4 +208,28 @@ async fn full_tells_both_directions_and_the_old_schema_once() {
     for (message, start) in messages.iter().zip(starts) {
         assert!(message.as_str().unwrap().starts_with(start), "{message}");
     }
+}
+
+/// Texts over 64 KiB are parsed and compared on another thread; the verdict is the same.
+#[tokio::test]
+async fn large_schemas_are_judged_like_small_ones() {
+    let server = TestServer::start().await;
+    let enumeration = |count: usize| {
+        let symbols: Vec<String> = (0..count)
+            .map(|n| format!("\"SYMBOL_NUMBER_{n:05}\""))
+            .collect();
+        format!(
+            r#"{{"type":"enum","name":"E","symbols":[{}]}}"#,
+            symbols.join(",")
+        )
+    };
+    let old = enumeration(4_000);
+    assert!(old.len() > 64 << 10);
+    server.register("s", &old).await;
+    assert_eq!(server.register("s", &enumeration(4_001)).await, (2, 2));
+    let fewer = schema(&enumeration(3_999));
+    let (code, message) = server.refused(POST, "/subjects/s/versions", fewer).await;
+    assert_eq!(code, 40901);
+    assert!(message.contains("[SYMBOL_NUMBER_03999, SYMBOL_NUMBER_04000]"));
+    assert!(message.contains("{oldSchema: <truncated> '"));
 }

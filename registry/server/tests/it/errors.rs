@@ -105,142 +105,27 @@ async fn bodies_that_are_missing_broken_or_huge_are_told_apart() {
     }
 }
 
+/// One refusal a line, after the lines that explain the columns.
+const REFUSALS: &str = include_str!("refusals.txt");
+
 #[tokio::test]
-async fn every_refusal_has_its_code() {
+async fn every_refusal_has_its_code_and_words() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
-    let schema = |text: &str| Some(json!({ "schema": text }));
-    let table = [
-        (
-            GET,
-            "/subjects/none/versions",
-            None,
-            40401,
-            "Subject 'none' not found.",
-        ),
-        (
-            GET,
-            "/subjects/none/versions/1",
-            None,
-            40401,
-            "Subject 'none' not found.",
-        ),
-        (
-            GET,
-            "/subjects/s/versions/2",
-            None,
-            40402,
-            "Version 2 not found.",
-        ),
-        (
-            GET,
-            "/subjects/s/versions/2/schema",
-            None,
-            40402,
-            "Version 2 not found.",
-        ),
-        (
-            GET,
-            "/subjects/s/versions/2/referencedby",
-            None,
-            40402,
-            "Version 2 not found.",
-        ),
-        (GET, "/schemas/ids/99", None, 40403, "Schema 99 not found"),
-        (
-            GET,
-            "/schemas/ids/99/schema",
-            None,
-            40403,
-            "Schema 99 not found",
-        ),
-        (
-            GET,
-            "/schemas/ids/99/subjects",
-            None,
-            40403,
-            "Schema not found",
-        ),
-        (
-            GET,
-            "/schemas/ids/99/versions",
-            None,
-            40403,
-            "Schema not found",
-        ),
-        (
-            POST,
-            "/subjects/none",
-            schema("\"int\""),
-            40401,
-            "Subject 'none' not found.",
-        ),
-        (
-            POST,
-            "/subjects/s",
-            schema("\"long\""),
-            40403,
-            "Schema not found",
-        ),
-        (
-            POST,
-            "/subjects/new/versions",
-            Some(json!({})),
-            42201,
-            "Empty schema",
-        ),
-        (
-            POST,
-            "/subjects/__GLOBAL/versions",
-            schema("\"int\""),
-            42208,
-            "",
-        ),
-        (
-            POST,
-            "/subjects/a%0Ab/versions",
-            schema("\"int\""),
-            42208,
-            "",
-        ),
-        (
-            PUT,
-            "/config/__EMPTY",
-            Some(json!({ "compatibility": "NONE" })),
-            42208,
-            "",
-        ),
-        (
-            PUT,
-            "/config",
-            Some(json!({ "compatibility": "SOME" })),
-            42203,
-            "",
-        ),
-        (PUT, "/config", Some(json!({ "alias": "other" })), 422, ""),
-        (GET, "/subjects/:.other:s/versions", None, 422, ""),
-        (
-            POST,
-            "/subjects/s/versions?normalize=True",
-            schema("\"int\""),
-            422,
-            "",
-        ),
-        (
-            GET,
-            "/subjects/s/versions/0",
-            None,
-            42202,
-            "The specified version '0' is not a valid version id. Allowed values are between \
-             [1, 2^31-1] and the string \"latest\"",
-        ),
-    ];
-    for (method, path, body, code, message) in table {
-        let refused = server.refused(method, path, body).await;
-        assert_eq!(refused.0, code, "{path}: {}", refused.1);
+    let rows = REFUSALS.lines().skip_while(|line| !line.is_empty()).skip(1);
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [call, body, code, message] = cells[..] else {
+            panic!("{row}")
+        };
+        let (method, path) = call.split_once(' ').unwrap();
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let body = (!body.is_empty()).then(|| serde_json::from_str(body).unwrap());
+        let refused = server.refused(method, path.trim(), body).await;
+        assert_eq!(refused.0.to_string(), code, "{row}: {}", refused.1);
         assert!(
             message.is_empty() || refused.1 == message,
-            "{path}: {}",
+            "{row}: {}",
             refused.1
         );
     }

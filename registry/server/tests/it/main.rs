@@ -1,6 +1,8 @@
 //! The registry as its clients meet it: the true application on a port of its own, over a database
 //! in a directory that vanishes, driven by HTTP alone.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod compatibility;
 mod concurrency;
 mod deletes;

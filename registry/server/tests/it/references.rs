@@ -7,8 +7,14 @@ use crate::server::TestServer;
 
 const MONEY: &str =
     r#"{"type":"record","name":"Money","namespace":"n","fields":[{"name":"cents","type":"long"}]}"#;
-const PAYMENT: &str = r#"{"type":"record","name":"Payment","namespace":"n","fields":[{"name":"amount","type":"Money"}]}"#;
-const ORDER: &str = r#"{"type":"record","name":"Order","namespace":"n","fields":[{"name":"payment","type":"Payment"}]}"#;
+const PAYMENT: &str = concat!(
+    r#"{"type":"record","name":"Payment","namespace":"n","#,
+    r#""fields":[{"name":"amount","type":"Money"}]}"#
+);
+const ORDER: &str = concat!(
+    r#"{"type":"record","name":"Order","namespace":"n","#,
+    r#""fields":[{"name":"payment","type":"Payment"}]}"#
+);
 
 fn with_reference(schema: &str, name: &str, subject: &str, version: i32) -> Value {
     let reference = json!({ "name": name, "subject": subject, "version": version });

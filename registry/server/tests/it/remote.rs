@@ -9,7 +9,10 @@ use serde_json::json;
 use crate::server::TestServer;
 
 const MONEY: &str = r#"{"type":"fixed","name":"Money","namespace":"n","size":8}"#;
-const PAYMENT: &str = r#"{"type":"record","name":"Payment","namespace":"n","fields":[{"name":"amount","type":"Money"}]}"#;
+const PAYMENT: &str = concat!(
+    r#"{"type":"record","name":"Payment","namespace":"n","#,
+    r#""fields":[{"name":"amount","type":"Money"}]}"#
+);
 
 async fn filled() -> TestServer {
     let server = TestServer::start().await;
