@@ -12,8 +12,8 @@ use thiserror::Error;
 use super::configs::ConfigError;
 use super::policy::{Level, PartPolicy};
 
-/// `avouch.auto.exclude` when nobody sets it: topics that hold what is broken, or what Kafka Streams
-/// wraps in bytes of its own.
+/// `avouch.auto.exclude` when nobody sets it: topics that hold what is broken, or what Kafka
+/// Streams wraps in bytes of its own.
 pub const AUTO_EXCLUDE_DEFAULT: &[&str] = &[
     "__*",
     "*-changelog",
@@ -133,8 +133,8 @@ pub fn is_excluded(topic: &str, exclude: &[String]) -> bool {
     exclude.iter().any(|pattern| matches(pattern, topic))
 }
 
-/// Reads the broker config `avouch.auto.exclude`: patterns separated by commas, `*` standing for any
-/// run of characters, even none. The empty text excludes nothing.
+/// Reads the broker config `avouch.auto.exclude`: patterns separated by commas, `*` standing for
+/// any run of characters, even none. The empty text excludes nothing.
 ///
 /// # Errors
 /// When a pattern is empty, too long or could match no topic's name, or there are too many.

@@ -1,9 +1,9 @@
 //! Schemas by id, remembered and compiled once; and which subjects are known not to exist.
 //!
-//! Owns what is remembered of the registry and when that may be used. Invariants: a "no" counts only
-//! for requests that arrived before anything changed behind it (see `look_up`); a schema once known
-//! stays usable while the registry is away; what is remembered is bounded, schemas in bytes, the
-//! rest in entries. Knows no topic and no record.
+//! Owns what is remembered of the registry and when that may be used. Invariants: a "no" counts
+//! only for requests that arrived before anything changed behind it (see `look_up`); a schema once
+//! known stays usable while the registry is away; what is remembered is bounded, schemas in bytes,
+//! the rest in entries. Knows no topic and no record.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -4,9 +4,9 @@
 //! name; the caller learns what they come to; [`check_batch`] judges every record by that. Nothing
 //! is fetched within a pass, and a record that passes costs no allocation.
 //!
-//! A schema is named by the last header `__key_schema_id` or `__value_schema_id`, and then the whole
-//! key or value is the datum; else by a prefix. That is the consumer's precedence, so that nothing
-//! is checked by one schema and read by another.
+//! A schema is named by the last header `__key_schema_id` or `__value_schema_id`, and then the
+//! whole key or value is the datum; else by a prefix. That is the consumer's precedence, so that
+//! nothing is checked by one schema and read by another.
 
 use std::borrow::Cow;
 
@@ -191,6 +191,7 @@ fn check_part<'j>(
                     fault,
                 })),
             },
+            // `judge` lets no broken schema pass where data are decoded.
             (Depth::Payload, Body::Foreign { .. } | Body::Broken { .. })
             | (Depth::Id, Body::Avro { .. } | Body::Foreign { .. } | Body::Broken { .. }) => {
                 Ok(Some(id))

@@ -270,16 +270,18 @@ mod tests {
         }
     }
 
+    fn told(table: &[(Fault, &str, &str)]) {
+        for (fault, code, words) in table {
+            assert_eq!(fault.code(), *code);
+            assert_eq!(fault.message(Part::Value), format!("value: {words}"));
+        }
+    }
+
     #[test]
-    fn every_fault_has_its_code_and_words() {
+    fn faults_of_framing_have_their_codes_and_words() {
         let header = "__value_schema_id";
         let framing = |fault| Fault::Framing(fault);
-        let window = |min, max| Fault::OutOfWindow {
-            schema: label(),
-            min,
-            max,
-        };
-        let table = [
+        told(&[
             (
                 Fault::NoMagic,
                 "no-magic",
@@ -311,6 +313,17 @@ mod tests {
                 "a GUID names the schema, only schema ids are served",
             ),
             (Fault::Null, "null", "null is not allowed"),
+        ]);
+    }
+
+    #[test]
+    fn faults_of_schemas_have_their_codes_and_words() {
+        let window = |min, max| Fault::OutOfWindow {
+            schema: label(),
+            min,
+            max,
+        };
+        told(&[
             (
                 Fault::UnknownId(99_999),
                 "unknown-id",
@@ -356,11 +369,7 @@ mod tests {
                 "too-complex",
                 "the batch names more than 256 schemas",
             ),
-        ];
-        for (fault, code, words) in table {
-            assert_eq!(fault.code(), code);
-            assert_eq!(fault.message(Part::Value), format!("value: {words}"));
-        }
+        ]);
     }
 
     #[test]

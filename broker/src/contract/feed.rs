@@ -1,7 +1,8 @@
 //! The newest violations, numbered, for those who ask over HTTP.
 //!
-//! Invariant: numbers grow by one from 1 and are never reused; at most a fixed number of entries is
-//! kept, the oldest go first. What was lost shows as a gap between `since` and the oldest number.
+//! Invariant: numbers grow by one, from 1 at each start of the broker; at most a fixed number of
+//! entries is kept, the oldest go first. What was lost shows as a gap between `since` and the
+//! oldest number.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,11 +95,13 @@ impl Feed {
         ring.entries.push_back(Arc::new(entry));
     }
 
-    /// The entries after number `since`, of one topic or of all.
+    /// The entries after number `since`, of one topic or of all. A number that was not given yet
+    /// is from before a restart and counts as 0.
     #[must_use]
     pub fn since(&self, since: u64, topic: Option<&str>) -> Page {
         let ring = self.lock();
         let oldest = ring.next_seq - ring.entries.len() as u64;
+        let since = if since < ring.next_seq { since } else { 0 };
         let mut page = Page {
             entries: Vec::new(),
             next: since,
@@ -160,9 +163,10 @@ mod tests {
             (0, None, &[1, 2, 3, 4, 5], 5),
             (3, None, &[4, 5], 5),
             (5, None, &[], 5),
-            (9, None, &[], 9),
             (0, Some("odd"), &[2, 4], 5),
-            (u64::MAX, None, &[], u64::MAX),
+            // Numbers of an earlier run.
+            (6, None, &[1, 2, 3, 4, 5], 5),
+            (u64::MAX, None, &[1, 2, 3, 4, 5], 5),
         ];
         for (since, topic, expected, next) in table {
             let page = feed.since(since, topic);

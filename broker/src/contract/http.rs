@@ -1,8 +1,9 @@
 //! `GET /v1/contracts/violations?topic=&since=`: the feed of violations over HTTP.
 //!
-//! The answer is `{"violations": [..], "next": n, "oldest": n}`. `since` is the `next` of the answer
-//! before, 0 or absent for everything kept; an `oldest` above `since + 1` tells that entries were
-//! missed. A page holds at most [`super::feed::PAGE_MAX`] entries. Every answer is JSON.
+//! The answer is `{"violations": [..], "next": n, "oldest": n}`. `since` is the `next` of the
+//! answer before, 0 or absent for everything kept; an `oldest` above `since + 1` tells that entries
+//! were missed, a `next` below `since` that the broker was restarted. A page holds at most
+//! [`super::feed::PAGE_MAX`] entries. Every answer is JSON.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Look-ups under way: shared by everyone who may use their answer, and kept at a pace.
 //!
 //! The registry's change number is the clock. A look-up is stamped with the number read before it
-//! was sent, a request with the number at its arrival; an answer counts for a request when its stamp
-//! is not the lower one. So a "no" never counts for a request that arrived after a change that the
-//! "no" may not have seen.
+//! was sent, a request with the number at its arrival; an answer counts for a request when its
+//! stamp is not the lower one. So a "no" never counts for a request that arrived after a change
+//! that the "no" may not have seen.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;

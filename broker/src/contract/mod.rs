@@ -2,9 +2,9 @@
 //! producer is told which record, which field and why.
 //!
 //! The way of a batch: `policy` (what the topic's configs ask for), `effective` (with `auto`
-//! decided), `check` (the ids its records name), `cache` (the schemas behind them, from memory as a
-//! rule), `judge` (what each schema comes to), `check` (every record), `report`. Pure but for `cache`
-//! (asks the registry), `report` and `http`.
+//! decided), `check` (the ids its records name), `cache` (the schemas behind them, from memory as
+//! a rule), `judge` (what each schema comes to), `check` (every record), `report`. Pure but for
+//! `cache` (asks the registry), `report` and `http`.
 //!
 //! Invariant: what cannot be checked is refused, never let through. Knows no file and no socket.
 

@@ -24,7 +24,8 @@ impl Policy {
     }
 
     /// Reads the policy out of a topic's configs over the broker's configs of the same names. The
-    /// broker's `avouch.compat.level` says what `true` of an alias means: `payload` (default), `id`.
+    /// broker's `avouch.compat.level` says what `true` of an alias means: `payload` (default) or
+    /// `id`.
     ///
     /// # Errors
     /// As [`Self::from_configs`], for either layer.
@@ -61,8 +62,8 @@ impl Policy {
         Ok(Self {
             enforcement: enforcement.unwrap_or(default.enforcement),
             bypass_principals: bypass.unwrap_or_default(),
-            key: part(Part::Key, default.key)?,
-            value: part(Part::Value, default.value)?,
+            key: part(Part::Key, &default.key)?,
+            value: part(Part::Value, &default.value)?,
         })
     }
 }
@@ -78,7 +79,7 @@ impl Layers<'_, '_> {
     fn part(
         &self,
         part: Part,
-        default: PartPolicy,
+        default: &PartPolicy,
         alias_level: Level,
         deleted_allowed: bool,
     ) -> Result<PartPolicy, ConfigError> {
@@ -339,107 +340,109 @@ mod tests {
         }
     }
 
+    type Is = fn(&Policy) -> bool;
+
+    const MEANINGS: &[(&str, &str, Is)] = &[
+        ("avouch.key.validation", "auto", |p| {
+            p.key.level == Level::Auto
+        }),
+        ("avouch.key.validation", "id", |p| p.key.level == Level::Id),
+        ("avouch.value.validation", "none", |p| {
+            p.value.level == Level::None
+        }),
+        ("avouch.value.validation", " payload ", |p| {
+            p.value.level == Level::Payload
+        }),
+        ("avouch.enforcement", "enforce", |p| {
+            p.enforcement == Enforcement::Enforce
+        }),
+        ("avouch.enforcement", "shadow", |p| {
+            p.enforcement == Enforcement::Shadow
+        }),
+        ("avouch.enforcement", "off", |p| {
+            p.enforcement == Enforcement::Off
+        }),
+        ("avouch.on.violation", "reject", |p| *p == Policy::default()),
+        (
+            "avouch.key.subject.name.strategy",
+            "RecordNameStrategy",
+            |p| p.key.strategy == SubjectNameStrategy::RecordName,
+        ),
+        (
+            "avouch.value.subject.name.strategy",
+            "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy",
+            |p| p.value.strategy == SubjectNameStrategy::TopicRecordName,
+        ),
+        ("avouch.key.subjects", "a", |p| p.key.subjects == ["a"]),
+        ("avouch.value.subjects", " a , b,a", |p| {
+            p.value.subjects == ["a", "b"]
+        }),
+        ("avouch.key.framing", "header", |p| {
+            p.key.framing == Framing::Header
+        }),
+        ("avouch.value.framing", "prefix", |p| {
+            p.value.framing == Framing::Prefix
+        }),
+        ("avouch.value.framing", "any", |p| {
+            p.value.framing == Framing::Any
+        }),
+        ("avouch.key.null", "reject", |p| {
+            !p.key.null_allowed && p.value.null_allowed
+        }),
+        ("avouch.value.null", "reject", |p| {
+            p.key.null_allowed && !p.value.null_allowed
+        }),
+        ("avouch.key.version.min", "3", |p| {
+            p.key.version_min == Some(3)
+        }),
+        ("avouch.key.version.max", "1", |p| {
+            p.key.version_max == Some(1)
+        }),
+        ("avouch.value.version.min", "2147483647", |p| {
+            p.value.version_min == Some(i32::MAX)
+        }),
+        ("avouch.value.version.max", "2", |p| {
+            p.value.version_max == Some(2)
+        }),
+        ("avouch.version.deleted", "reject", |p| {
+            !p.key.deleted_allowed && !p.value.deleted_allowed
+        }),
+        ("avouch.bypass.principals", "User:CN=a,O=b; User:c", |p| {
+            p.bypass_principals == ["User:CN=a,O=b", "User:c"]
+        }),
+        ("confluent.key.schema.validation", "true", |p| {
+            p.key.level == Level::Payload
+        }),
+        ("confluent.value.schema.validation", "false", |p| {
+            p.value.level == Level::None
+        }),
+        ("redpanda.key.schema.id.validation", "TRUE", |p| {
+            p.key.level == Level::Payload
+        }),
+        ("redpanda.value.schema.id.validation", "true", |p| {
+            p.value.level == Level::Payload
+        }),
+        (
+            "confluent.value.subject.name.strategy",
+            "io.confluent.kafka.serializers.subject.RecordNameStrategy",
+            |p| p.value.strategy == SubjectNameStrategy::RecordName,
+        ),
+        (
+            "redpanda.key.subject.name.strategy",
+            "TopicRecordNameStrategy",
+            |p| p.key.strategy == SubjectNameStrategy::TopicRecordName,
+        ),
+        ("warpstream.schema.validation.warning.only", "true", |p| {
+            p.enforcement == Enforcement::Shadow
+        }),
+        ("warpstream.schema.validation.warning.only", "false", |p| {
+            p.enforcement == Enforcement::Enforce
+        }),
+    ];
+
     #[test]
     fn every_value_means_what_it_says() {
-        type Is = fn(&Policy) -> bool;
-        let table: [(&str, &'static str, Is); 31] = [
-            ("avouch.key.validation", "auto", |p| {
-                p.key.level == Level::Auto
-            }),
-            ("avouch.key.validation", "id", |p| p.key.level == Level::Id),
-            ("avouch.value.validation", "none", |p| {
-                p.value.level == Level::None
-            }),
-            ("avouch.value.validation", " payload ", |p| {
-                p.value.level == Level::Payload
-            }),
-            ("avouch.enforcement", "enforce", |p| {
-                p.enforcement == Enforcement::Enforce
-            }),
-            ("avouch.enforcement", "shadow", |p| {
-                p.enforcement == Enforcement::Shadow
-            }),
-            ("avouch.enforcement", "off", |p| {
-                p.enforcement == Enforcement::Off
-            }),
-            ("avouch.on.violation", "reject", |p| *p == Policy::default()),
-            (
-                "avouch.key.subject.name.strategy",
-                "RecordNameStrategy",
-                |p| p.key.strategy == SubjectNameStrategy::RecordName,
-            ),
-            (
-                "avouch.value.subject.name.strategy",
-                "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy",
-                |p| p.value.strategy == SubjectNameStrategy::TopicRecordName,
-            ),
-            ("avouch.key.subjects", "a", |p| p.key.subjects == ["a"]),
-            ("avouch.value.subjects", " a , b,a", |p| {
-                p.value.subjects == ["a", "b"]
-            }),
-            ("avouch.key.framing", "header", |p| {
-                p.key.framing == Framing::Header
-            }),
-            ("avouch.value.framing", "prefix", |p| {
-                p.value.framing == Framing::Prefix
-            }),
-            ("avouch.value.framing", "any", |p| {
-                p.value.framing == Framing::Any
-            }),
-            ("avouch.key.null", "reject", |p| {
-                !p.key.null_allowed && p.value.null_allowed
-            }),
-            ("avouch.value.null", "reject", |p| {
-                p.key.null_allowed && !p.value.null_allowed
-            }),
-            ("avouch.key.version.min", "3", |p| {
-                p.key.version_min == Some(3)
-            }),
-            ("avouch.key.version.max", "1", |p| {
-                p.key.version_max == Some(1)
-            }),
-            ("avouch.value.version.min", "2147483647", |p| {
-                p.value.version_min == Some(i32::MAX)
-            }),
-            ("avouch.value.version.max", "2", |p| {
-                p.value.version_max == Some(2)
-            }),
-            ("avouch.version.deleted", "reject", |p| {
-                !p.key.deleted_allowed && !p.value.deleted_allowed
-            }),
-            ("avouch.bypass.principals", "User:CN=a,O=b; User:c", |p| {
-                p.bypass_principals == ["User:CN=a,O=b", "User:c"]
-            }),
-            ("confluent.key.schema.validation", "true", |p| {
-                p.key.level == Level::Payload
-            }),
-            ("confluent.value.schema.validation", "false", |p| {
-                p.value.level == Level::None
-            }),
-            ("redpanda.key.schema.id.validation", "TRUE", |p| {
-                p.key.level == Level::Payload
-            }),
-            ("redpanda.value.schema.id.validation", "true", |p| {
-                p.value.level == Level::Payload
-            }),
-            (
-                "confluent.value.subject.name.strategy",
-                "io.confluent.kafka.serializers.subject.RecordNameStrategy",
-                |p| p.value.strategy == SubjectNameStrategy::RecordName,
-            ),
-            (
-                "redpanda.key.subject.name.strategy",
-                "TopicRecordNameStrategy",
-                |p| p.key.strategy == SubjectNameStrategy::TopicRecordName,
-            ),
-            ("warpstream.schema.validation.warning.only", "true", |p| {
-                p.enforcement == Enforcement::Shadow
-            }),
-            ("warpstream.schema.validation.warning.only", "false", |p| {
-                p.enforcement == Enforcement::Enforce
-            }),
-        ];
-        for (name, value, is) in table {
+        for &(name, value, is) in MEANINGS {
             assert!(is(&policy(&[(name, value)])), "{name}={value}");
         }
     }

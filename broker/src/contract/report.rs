@@ -152,3 +152,19 @@ fn log_rest(request: &CheckRequest<'_>, findings: &Findings, mode: Mode) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_beyond_the_bound_share_a_label() {
+        let report = Report::register(&Registry::new(), 10).unwrap();
+        for n in 0..LABELLED_TOPICS_MAX {
+            let topic = format!("t{n}");
+            assert_eq!(report.topic_label(&topic), topic);
+        }
+        assert_eq!(report.topic_label("one more"), OTHER_TOPICS);
+        assert_eq!(report.topic_label("t0"), "t0");
+    }
+}

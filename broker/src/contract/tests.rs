@@ -1,7 +1,9 @@
 //! Whole checks against a fake registry: batch in, verdict, feed and metric out.
 
+mod answers;
 mod cases;
 mod http;
+mod log;
 mod registry;
 
 use std::sync::Arc;

@@ -125,8 +125,6 @@ async fn a_value_is_exactly_one_datum_behind_one_prefix() {
     let whole = payment("p1", 1);
     let one = |bytes: Vec<u8>| vec![value(bytes)];
     let fault = |code| [(0, "value", code)];
-    let container = [b"Obj\x01".as_slice(), &framed(PAYMENT_ID, &whole)].concat();
-    let guid = [&[1_u8; 17], whole.as_slice()].concat();
     hold(&[
         ("zero-length value", &[VALUE], one(vec![]), &fault("short")),
         (
@@ -159,6 +157,18 @@ async fn a_value_is_exactly_one_datum_behind_one_prefix() {
             one(framed(PAYMENT_ID, &[whole.clone(), whole.clone()].concat())),
             &fault("trailing-bytes"),
         ),
+    ])
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_begins_with_the_id_of_a_schema() {
+    let whole = payment("p1", 1);
+    let one = |bytes: Vec<u8>| vec![value(bytes)];
+    let fault = |code| [(0, "value", code)];
+    let container = [b"Obj\x01".as_slice(), &framed(PAYMENT_ID, &whole)].concat();
+    let guid = [&[1_u8; 17], whole.as_slice()].concat();
+    hold(&[
         (
             "object container file",
             &[VALUE],
@@ -373,11 +383,8 @@ async fn record_strategies_go_by_the_schemas_name() {
 #[tokio::test(start_paused = true)]
 async fn headers_come_first_as_consumers_read_them() {
     const HEADER: &str = "__value_schema_id";
-    const FRAMING: &str = "avouch.value.framing";
     let id = |id: i32| Some(framing::prefix(id).to_vec());
     let bare = || value(payment("p1", 1));
-    let trailing = Some([framing::prefix(PAYMENT_ID).as_slice(), &[0]].concat());
-    let framing = [(0, "value", "framing")];
     hold(&[
         (
             "header",
@@ -417,6 +424,19 @@ async fn headers_come_first_as_consumers_read_them() {
             vec![bare().header("__key_schema_id", id(PAYMENT_ID))],
             &[(0, "value", "no-magic")],
         ),
+    ])
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_contract_may_want_headers_or_prefixes() {
+    const HEADER: &str = "__value_schema_id";
+    const FRAMING: &str = "avouch.value.framing";
+    let id = |id: i32| Some(framing::prefix(id).to_vec());
+    let bare = || value(payment("p1", 1));
+    let trailing = Some([framing::prefix(PAYMENT_ID).as_slice(), &[0]].concat());
+    let framing = [(0, "value", "framing")];
+    hold(&[
         (
             "null header",
             &[VALUE],
@@ -461,215 +481,4 @@ async fn headers_come_first_as_consumers_read_them() {
         ),
     ])
     .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_producer_is_told_which_record_which_field_and_why() {
-    let world = World::new();
-    // 31 letters and their length, a count, three prices: the fourth would begin at byte 57.
-    let mut cut = payment(&"x".repeat(31), 4);
-    cut.truncate(57);
-    let records = [
-        good(),
-        value(framed(PAYMENT_ID, &cut)),
-        value(framed(ORDER_ID, &[2])),
-    ];
-    let fault = "value: payments-value v3 (id 41): /items[3]/price: truncated at byte 57 of 57, \
-                 double needs 8";
-    let wrong = "value: id 7 is registered as orders-value v2, not under payments-value";
-    let told = |index, message: &str| RecordError {
-        index,
-        message: Some(message.to_owned()),
-    };
-    assert_eq!(
-        world.check(&policy(&[VALUE]), &records).await,
-        Verdict::Reject {
-            record_errors: vec![told(1, fault), told(2, wrong)],
-            message: format!(
-                "2 of 3 records violate the contract of topic payments; record 1: {fault}"
-            ),
-        }
-    );
-    let page = world.contracts.report.feed.since(0, Some("payments"));
-    let entry = &page.entries[0];
-    assert_eq!(
-        (entry.partition, entry.client_id.as_deref()),
-        (2, Some("till-1"))
-    );
-    assert_eq!(
-        (entry.subject.as_deref(), entry.version),
-        (Some("payments-value"), Some(3))
-    );
-    assert_eq!((entry.schema_id, entry.mode), (Some(41), "enforce"));
-    assert!(
-        world
-            .contracts
-            .report
-            .feed
-            .since(0, Some("orders"))
-            .entries
-            .is_empty()
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn all_bad_records_are_listed_and_the_first_sixteen_told() {
-    let world = World::new();
-    let Verdict::Reject {
-        record_errors,
-        message,
-    } = world.check(&policy(&[VALUE]), &vec![bad(); 40]).await
-    else {
-        panic!("every record is bad");
-    };
-    let indexes: Vec<i32> = record_errors.iter().map(|error| error.index).collect();
-    assert_eq!(indexes, (0..40).collect::<Vec<_>>());
-    let told: Vec<bool> = record_errors
-        .iter()
-        .map(|error| error.message.is_some())
-        .collect();
-    assert_eq!(told, [vec![true; 16], vec![false; 24]].concat());
-    assert!(message.starts_with("40 of 40 records"), "{message}");
-    assert_eq!(world.messages().len(), 16);
-    let counted = counted(&world);
-    assert_eq!(
-        counted,
-        [("enforce".to_owned(), "truncated".to_owned(), 40)]
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_batch_names_256_schemas_at_most() {
-    let world = World::new();
-    let policy = policy(&[VALUE]);
-    let records: Vec<Rec> = (1_000..1_300)
-        .map(|id| value(framed(id, &string("x"))))
-        .collect();
-    for (at, id) in (1_000..1_300).enumerate() {
-        world
-            .registry
-            .register(id, "payments-value", i32::try_from(at).unwrap() + 100, KEY);
-    }
-    // The pace of look-ups lets a hundred in each second.
-    let mut verdict = world.check(&policy, &records).await;
-    for _ in 0..2 {
-        assert!(
-            matches!(verdict, Verdict::Unavailable { .. }),
-            "{verdict:?}"
-        );
-        tokio::time::advance(std::time::Duration::from_secs(1)).await;
-        verdict = world.check(&policy, &records).await;
-    }
-    let Verdict::Reject { record_errors, .. } = verdict else {
-        panic!("{verdict:?}")
-    };
-    assert_eq!(record_errors.len(), 300 - check::SCHEMAS_MAX);
-    assert_eq!(record_errors[0].index, 256);
-    assert!(
-        world
-            .reported()
-            .iter()
-            .all(|(.., code)| *code == "too-complex")
-    );
-}
-
-/// The metric's samples: mode, reason, value.
-fn counted(world: &World) -> Vec<(String, String, u64)> {
-    let families = world.metrics.gather();
-    let family = families
-        .iter()
-        .find(|f| f.name() == "avouch_contract_violations_total");
-    let mut samples = Vec::new();
-    for metric in family.map_or(&[][..], |family| family.get_metric()) {
-        let label = |name| {
-            let found = metric.get_label().iter().find(|label| label.name() == name);
-            found
-                .map(|label| label.value().to_owned())
-                .unwrap_or_default()
-        };
-        assert_eq!(
-            (label("topic").as_str(), label("part").as_str()),
-            ("payments", "value")
-        );
-        samples.push((
-            label("mode"),
-            label("reason"),
-            metric.get_counter().value() as u64,
-        ));
-    }
-    samples
-}
-
-#[tokio::test(start_paused = true)]
-async fn shadow_reports_and_lets_pass() {
-    let shadow = ("avouch.enforcement", "shadow");
-    for policy in [
-        policy(&[VALUE, shadow]),
-        decided(&[], Decision::PayloadShadow),
-    ] {
-        let world = World::new();
-        let verdict = world.check(&policy, &[good(), bad()]).await;
-        assert_eq!(verdict, Verdict::Accept { tag: 0 });
-        assert_eq!(world.reported(), [(1, "value", "truncated")]);
-        assert_eq!(
-            counted(&world),
-            [("shadow".to_owned(), "truncated".to_owned(), 1)]
-        );
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_not_under_contract_is_not_checked() {
-    let off = ("avouch.enforcement", "off");
-    let table = [
-        ("undecided", decided(&[], Decision::Undecided), false),
-        ("excluded", decided(&[], Decision::None), false),
-        ("off", policy(&[VALUE, off]), false),
-        (
-            "none",
-            policy(&[("avouch.value.validation", "none")]),
-            false,
-        ),
-        ("decided", decided(&[], Decision::Payload), true),
-        ("level set", policy(&[VALUE]), true),
-        (
-            "level set over a decision",
-            decided(&[VALUE], Decision::PayloadShadow),
-            true,
-        ),
-        (
-            "an unreadable decision",
-            EffectivePolicy::resolve(Policy::default(), "", "?", 1),
-            true,
-        ),
-    ];
-    for (name, policy, checked) in table {
-        let world = World::new();
-        assert_eq!(Contracts::needs_check(&policy), checked, "{name}");
-        let accepted = world.check(&policy, &[bad()]).await == Verdict::Accept { tag: 0 };
-        assert_eq!(accepted, !checked, "{name}");
-    }
-    let world = World::new();
-    let bypass = policy(&[VALUE, ("avouch.bypass.principals", "User:mirror")]);
-    let verdict = world.check_as("User:mirror", &bypass, &[bad()]).await;
-    assert_eq!(verdict, Verdict::Accept { tag: 0 });
-    let verdict = world.check_as("User:mirror2", &bypass, &[bad()]).await;
-    assert!(matches!(verdict, Verdict::Reject { .. }));
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_tag_is_the_one_id_of_a_batch() {
-    let key = || framed(KEY_ID, &string("k"));
-    let table = [
-        (vec![good(), good()], 41),
-        (vec![good(), Rec::default()], 41),
-        (vec![good(), value(framed(NULL_ID, &[]))], 0),
-        (vec![good().key(key())], 0),
-        (vec![Rec::default().key(key())], 5),
-        (vec![Rec::default()], 0),
-    ];
-    for (records, tag) in table {
-        let verdict = World::new().check(&policy(&BOTH), &records).await;
-        assert_eq!(verdict, Verdict::Accept { tag });
-    }
 }
