@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::api::Durability;
 use super::checkpoint::Checkpoint;
@@ -22,74 +22,99 @@ use crate::types::Offset;
 
 /// Bytes that one write to a segment takes at most, unless one batch has more.
 const WRITE_BYTES: usize = 1 << 20;
+/// Segments written between two checkpoints are held open up to this times `open_files_max`; then
+/// some are synced early, which is slow.
+const UNSYNCED_FILES_FACTOR: usize = 16;
 
+/// Two locks, so that the writer can empty its memory into segments while a checkpoint waits for
+/// thousands of them to be synced.
 #[derive(Debug)]
 pub(super) struct Flusher {
     shared: Arc<Shared>,
     incarnation: Incarnation,
-    /// Segments written since they were last synced; held open, so that no error is missed.
-    dirty: BTreeMap<PathBuf, Arc<SegmentFile>>,
+    /// Held over a whole checkpoint; taken before `unsynced`.
+    checkpointing: Mutex<()>,
+    unsynced: Mutex<Unsynced>,
+}
+
+/// What was written since it was last synced.
+#[derive(Debug, Default)]
+struct Unsynced {
+    /// Held open, so that no error is missed.
+    files: BTreeMap<PathBuf, Arc<SegmentFile>>,
     /// Directories with names that are not durable.
-    dirty_dirs: BTreeSet<PathBuf>,
+    dirs: BTreeSet<PathBuf>,
 }
 
 impl Flusher {
     pub(super) fn new(shared: Arc<Shared>, incarnation: Incarnation) -> Self {
+        let (checkpointing, unsynced) = (Mutex::default(), Mutex::default());
         Self {
             shared,
             incarnation,
-            dirty: BTreeMap::new(),
-            dirty_dirs: BTreeSet::new(),
+            checkpointing,
+            unsynced,
         }
     }
 
     /// Writes all that is visible and in no segment into segments, without syncing them.
-    pub(super) fn flush(&mut self) -> Result<(), StorageError> {
-        self.unless_poisoned(|flusher| {
-            let flushed = flusher.flush_all();
-            flusher.shared.memory.trim();
+    pub(super) fn flush(&self) -> Result<(), StorageError> {
+        self.unless_poisoned(|| {
+            let flushed = self.flush_all(&mut lock(&self.unsynced));
+            self.shared.memory.trim();
             flushed
         })
     }
 
     /// Makes all that is visible now durable in segments and lets the WAL go.
-    pub(super) fn checkpoint(&mut self) -> Result<(), StorageError> {
+    pub(super) fn checkpoint(&self) -> Result<(), StorageError> {
         let open_os = self.shared.config.durability == Durability::Os;
-        self.unless_poisoned(|flusher| flusher.take_checkpoint(open_os))
+        self.unless_poisoned(|| self.take_checkpoint(open_os))
     }
 
     /// The last checkpoint of a log that is being closed.
-    pub(super) fn final_checkpoint(&mut self) -> Result<(), StorageError> {
-        self.unless_poisoned(|flusher| flusher.take_checkpoint(false))
+    pub(super) fn final_checkpoint(&self) -> Result<(), StorageError> {
+        self.unless_poisoned(|| self.take_checkpoint(false))
+    }
+
+    /// Waits until the checkpoint that is being taken, if one is, is done.
+    pub(super) fn wait_for_checkpoint(&self) {
+        drop(lock(&self.checkpointing));
     }
 
     /// After a failed sync it is unknown what the segments hold: no checkpoint may name them.
     fn unless_poisoned(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<(), StorageError>,
+        &self,
+        work: impl FnOnce() -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         if let Some(reason) = self.shared.poison() {
             return Err(StorageError::Failed(reason.to_owned()));
         }
-        let result = work(self);
+        let result = work();
         if let Err(error) = &result {
             self.shared.note_failure(error);
         }
         result
     }
 
-    fn take_checkpoint(&mut self, open_os: bool) -> Result<(), StorageError> {
+    fn take_checkpoint(&self, open_os: bool) -> Result<(), StorageError> {
+        let _one_at_a_time = lock(&self.checkpointing);
         let seq = self.shared.published();
         let wal_bytes = self.shared.wal_bytes();
-        self.flush_all()?;
+        // What the checkpoint will say and what has to be synced for it, as of one moment.
+        let (unsynced, checkpoint, garbage) = {
+            let mut unsynced = lock(&self.unsynced);
+            self.flush_all(&mut unsynced)?;
+            let (checkpoint, garbage) = self.snapshot(seq, open_os);
+            (std::mem::take(&mut *unsynced), checkpoint, garbage)
+        };
         self.shared.memory.trim();
-        for (_, file) in std::mem::take(&mut self.dirty) {
+        for file in unsynced.files.values() {
             file.sync()?;
         }
-        for dir in std::mem::take(&mut self.dirty_dirs) {
-            self.sync_dir(&dir)?;
+        for dir in &unsynced.dirs {
+            self.sync_dir(dir)?;
         }
-        let (checkpoint, garbage) = self.snapshot(seq, open_os);
         self.write(&checkpoint)?;
         lock(&self.shared.slots).retire(seq);
         self.shared.note_checkpoint(wal_bytes);
@@ -97,14 +122,19 @@ impl Flusher {
         Ok(())
     }
 
-    /// Partitions first, tombstones after: see the writer.
+    /// Retired segments first, partitions then, tombstones last: what a partition's part does
+    /// not name any more is removed, and a partition that is missing has its tombstone.
     fn snapshot(&self, seq: FrameSeq, open_os: bool) -> (Checkpoint, Garbage) {
+        let segments = lock(&self.shared.garbage).segments.clone();
         let all = self.shared.partitions();
         let partitions = all
             .iter()
             .map(|partition| partition.state().checkpoint(partition.tp))
             .collect();
-        let garbage = lock(&self.shared.garbage).clone();
+        let garbage = Garbage {
+            topics: lock(&self.shared.garbage).topics.clone(),
+            segments,
+        };
         let checkpoint = Checkpoint {
             open_os,
             seq,
@@ -136,7 +166,7 @@ impl Flusher {
 
     /// Removes what the durable checkpoint no longer names. A file that will not go is left: it
     /// takes space, but nothing refers to it.
-    fn remove(&mut self, garbage: &Garbage) {
+    fn remove(&self, garbage: &Garbage) {
         for path in &garbage.segments {
             self.shared.handles.forget(path);
             self.remove_file(path);
@@ -154,7 +184,7 @@ impl Flusher {
             .retain(|topic| !garbage.topics.contains(topic));
     }
 
-    fn remove_topics(&mut self, garbage: &Garbage) {
+    fn remove_topics(&self, garbage: &Garbage) {
         let data_dir = self.shared.data_dir();
         let names = self.shared.disk.list(&data_dir).unwrap_or_default();
         for name in names {
@@ -172,10 +202,11 @@ impl Flusher {
                 self.remove_file(&dir.join(file));
             }
             if let Err(error) = self.shared.disk.remove_dir(&dir) {
-                tracing::warn!(dir = %dir.display(), %error, "a deleted partition's directory stays");
+                let dir = dir.display();
+                tracing::warn!(%dir, %error, "a deleted partition's directory stays");
             }
         }
-        self.dirty_dirs.insert(data_dir);
+        lock(&self.unsynced).dirs.insert(data_dir);
     }
 
     fn remove_file(&self, path: &Path) {
@@ -187,14 +218,18 @@ impl Flusher {
         }
     }
 
-    fn flush_all(&mut self) -> Result<(), StorageError> {
+    fn flush_all(&self, unsynced: &mut Unsynced) -> Result<(), StorageError> {
         for partition in self.shared.partitions() {
-            self.flush_partition(&partition)?;
+            self.flush_partition(unsynced, &partition)?;
         }
         Ok(())
     }
 
-    fn flush_partition(&mut self, partition: &Partition) -> Result<(), StorageError> {
+    fn flush_partition(
+        &self,
+        unsynced: &mut Unsynced,
+        partition: &Partition,
+    ) -> Result<(), StorageError> {
         let (batches, leftovers) = {
             let mut state = partition.state();
             let batches: Vec<TailBatch> = state.unflushed().cloned().collect();
@@ -208,11 +243,11 @@ impl Flusher {
             (batches, state.leftovers)
         };
         if leftovers {
-            self.clear_leftovers(partition)?;
+            self.clear_leftovers(unsynced, partition)?;
         }
         let mut rest = batches.as_slice();
         while let Some(first) = rest.first() {
-            let segment = self.segment_for(partition, first)?;
+            let segment = self.segment_for(unsynced, partition, first)?;
             let room = self
                 .shared
                 .config
@@ -220,7 +255,7 @@ impl Flusher {
                 .saturating_sub(segment.bytes);
             let count = how_many(rest, &segment, room);
             let (now, later) = rest.split_at(count);
-            self.append(partition, &segment, now)?;
+            self.append(unsynced, partition, &segment, now)?;
             rest = later;
         }
         Ok(())
@@ -228,7 +263,8 @@ impl Flusher {
 
     /// The segment that takes `batch`: the last one, or a new one if that is full.
     fn segment_for(
-        &mut self,
+        &self,
+        unsynced: &mut Unsynced,
         partition: &Partition,
         batch: &TailBatch,
     ) -> Result<SegmentMeta, StorageError> {
@@ -249,7 +285,7 @@ impl Flusher {
             .handles
             .segment(&*shared.disk, &partition.dir, &segment, OpenMode::Truncate)
             .map_err(failed)?;
-        self.dirty_dirs.insert(partition.dir.clone());
+        unsynced.dirs.insert(partition.dir.clone());
         partition.state().segments.push(segment.clone());
         Ok(segment)
     }
@@ -271,7 +307,8 @@ impl Flusher {
     }
 
     fn append(
-        &mut self,
+        &self,
+        unsynced: &mut Unsynced,
         partition: &Partition,
         segment: &SegmentMeta,
         batches: &[TailBatch],
@@ -285,13 +322,9 @@ impl Flusher {
         let bytes = joined(batches);
         file.append(&*shared.disk, segment.bytes, &bytes)?;
         note_appended(shared, partition, batches);
-        self.keep_dirty(path, file)
-    }
-
-    fn keep_dirty(&mut self, path: PathBuf, file: Arc<SegmentFile>) -> Result<(), StorageError> {
-        self.dirty.insert(path, file);
-        if self.dirty.len() > self.shared.config.open_files_max
-            && let Some((_, file)) = self.dirty.pop_first()
+        unsynced.files.insert(path, file);
+        if unsynced.files.len() > shared.config.open_files_max * UNSYNCED_FILES_FACTOR
+            && let Some((_, file)) = unsynced.files.pop_first()
         {
             file.sync()?;
         }
@@ -300,15 +333,19 @@ impl Flusher {
 
     /// Brings a partition's directory to what the checkpoint says, before it is written to for
     /// the first time.
-    fn clear_leftovers(&mut self, partition: &Partition) -> Result<(), StorageError> {
+    fn clear_leftovers(
+        &self,
+        unsynced: &mut Unsynced,
+        partition: &Partition,
+    ) -> Result<(), StorageError> {
         let shared = Arc::clone(&self.shared);
         let failed = |error| StorageError::of(&partition.dir, &error);
         if !shared.disk.exists(&partition.dir) {
             shared.disk.create_dir(&partition.dir).map_err(failed)?;
         }
         // What is there may have been made by a process that was killed before it was durable.
-        self.dirty_dirs.insert(shared.data_dir());
-        self.dirty_dirs.insert(partition.dir.clone());
+        unsynced.dirs.insert(shared.data_dir());
+        unsynced.dirs.insert(partition.dir.clone());
         let segments = partition.state().segments.clone();
         let known: BTreeSet<PathBuf> = segments
             .iter()

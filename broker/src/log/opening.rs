@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::api::{Durability, Listener, LogConfig, OpenError, RecoveryReport};
 use super::checkpoint::{BadCheckpoint, Checkpoint};
@@ -31,7 +31,7 @@ use crate::types::LeaderEpoch;
 pub(super) struct Opened {
     pub(super) shared: Arc<Shared>,
     pub(super) writer: Writer,
-    pub(super) flusher: Arc<Mutex<Flusher>>,
+    pub(super) flusher: Arc<Flusher>,
     pub(super) report: RecoveryReport,
 }
 
@@ -66,7 +66,7 @@ pub(super) fn open(
     };
 
     let shared = Arc::new(Shared::new(config, disk, listener, slots, epoch_floor));
-    let flusher = Arc::new(Mutex::new(Flusher::new(Arc::clone(&shared), incarnation)));
+    let flusher = Arc::new(Flusher::new(Arc::clone(&shared), incarnation));
     restore(&shared, checkpoint);
     let report = replay(&shared, &flusher, &found, &plan)?;
     let report = RecoveryReport {
@@ -78,7 +78,7 @@ pub(super) fn open(
     }
     let failed = |error: StorageError| io_at(&shared.config.dir, io::Error::other(error));
     if is_new || was_unclean || os_mode {
-        lock(&flusher).checkpoint().map_err(failed)?;
+        flusher.checkpoint().map_err(failed)?;
     }
     let slots = Arc::clone(&shared.slots);
     let wal = Wal::new(
@@ -112,22 +112,23 @@ fn validate(config: &LogConfig) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Makes the directories, and their names durable: a process that was killed may have made names
+/// without that. Where there is no checkpoint yet, writing the first one syncs the rest.
 fn make_directories(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
-    let make = |path: &Path| {
-        if !disk.exists(path) {
-            disk.create_dir(path)?;
-        }
-        // A process that was killed may have made the name, but not made it durable.
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        disk.sync_dir(parent.unwrap_or(Path::new(".")))
-    };
+    let has_checkpoint = disk.exists(&dir.join("checkpoint"));
+    let sync = |dir: &Path| disk.sync_dir(dir).map_err(|source| io_at(dir, source));
     for path in [dir.to_owned(), dir.join("wal"), dir.join("data")] {
-        make(&path).map_err(|source| io_at(&path, source))?;
+        if !disk.exists(&path) {
+            disk.create_dir(&path)
+                .map_err(|source| io_at(&path, source))?;
+        }
     }
-    let wal = dir.join("wal");
-    disk.sync_dir(&wal).map_err(|source| io_at(&wal, source))
+    if has_checkpoint {
+        sync(dir)?;
+        return sync(&dir.join("wal"));
+    }
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync(parent.unwrap_or(Path::new(".")))
 }
 
 /// The checkpoint; none only if there is no data either.
@@ -254,7 +255,7 @@ fn restore(shared: &Shared, checkpoint: Checkpoint) {
 
 fn replay(
     shared: &Arc<Shared>,
-    flusher: &Mutex<Flusher>,
+    flusher: &Flusher,
     found: &FoundSlots,
     plan: &Plan,
 ) -> Result<RecoveryReport, OpenError> {
@@ -272,7 +273,7 @@ fn replay(
             .frame(frame.header.seq, &body)
             .map_err(|source| io_at(&path(), source))?;
         if shared.memory.unflushed() > shared.config.tail_bytes_max {
-            lock(flusher)
+            flusher
                 .flush()
                 .map_err(|error| io_at(&shared.config.dir, io::Error::other(error)))?;
         }

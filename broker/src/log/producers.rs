@@ -219,10 +219,13 @@ mod tests {
         }
     }
 
-    fn after(batches: &[(i16, i32, i32)]) -> Producers {
+    /// Epoch, base sequence, records.
+    type Sent = (i16, i32, i32);
+
+    fn after(batches: &[Sent]) -> Producers {
         let mut producers = Producers::default();
-        for (at, (epoch, base, records)) in batches.iter().enumerate() {
-            producers.stage(&header(*epoch, *base, *records), Offset(at as i64 * 100));
+        for ((epoch, base, records), at) in batches.iter().zip(0..) {
+            producers.stage(&header(*epoch, *base, *records), Offset(at * 100));
             producers.commit();
         }
         producers
@@ -241,7 +244,7 @@ mod tests {
         ];
         let wrap = [(0, i32::MAX - 1, 2)];
         let wrap_inside = [(0, i32::MAX, 3)];
-        let cases: &[(&[(i16, i32, i32)], (i16, i32, i32), SequenceVerdict)] = &[
+        let cases: &[(&[Sent], Sent, SequenceVerdict)] = &[
             (&[], (3, 77, 1), Append),
             (&six, (1, 12, 1), Append),
             (&six, (1, 13, 1), OutOfOrder),
@@ -303,8 +306,8 @@ mod tests {
         for cut in 0..=9 {
             let end = Offset(cut * 100);
             let mut restored = Producers::restore(whole.snapshot(end));
-            for (at, (epoch, base, records)) in sent.iter().enumerate() {
-                let offset = Offset(at as i64 * 100);
+            for ((epoch, base, records), at) in sent.iter().zip(0..) {
+                let offset = Offset(at * 100);
                 if offset >= end {
                     restored.stage(&header(*epoch, *base, *records), offset);
                     restored.commit();

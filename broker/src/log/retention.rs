@@ -58,7 +58,8 @@ mod tests {
         // Four segments of 100 bytes and ten offsets each; the last is being written.
         let ages = [10, 20, 30, 40];
         let pinned = [10, 9_000, 30, 40];
-        let cases: &[([i64; 4], Option<i64>, Option<i64>, Option<i64>)] = &[
+        type Case = ([i64; 4], Option<i64>, Option<i64>, Option<i64>);
+        let cases: &[Case] = &[
             (ages, None, None, None),
             (ages, Some(-1), Some(-1), None),
             (ages, Some(980), None, Some(10)),

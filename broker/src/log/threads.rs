@@ -19,7 +19,7 @@ use super::writer::Writer;
 #[derive(Debug)]
 pub(super) struct Threads {
     shared: Arc<Shared>,
-    flusher: Arc<Mutex<Flusher>>,
+    flusher: Arc<Flusher>,
     running: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -36,7 +36,7 @@ impl Threads {
         let running = vec![
             spawn("log-writer", move || write(writer, &for_writer)),
             spawn("log-flusher", move || {
-                follow(&for_flusher.0, &for_flusher.1)
+                follow(&for_flusher.0, &for_flusher.1);
             }),
         ];
         Self {
@@ -48,7 +48,7 @@ impl Threads {
 
     /// No threads: tests drive the log themselves.
     #[cfg(test)]
-    pub(super) fn none(shared: Arc<Shared>, flusher: Arc<Mutex<Flusher>>) -> Self {
+    pub(super) fn none(shared: Arc<Shared>, flusher: Arc<Flusher>) -> Self {
         Self {
             shared,
             flusher,
@@ -74,7 +74,7 @@ impl Threads {
             return Err(LogError::StorageFailed(reason.to_owned()));
         }
         if was_running {
-            let taken = lock(&self.flusher).final_checkpoint();
+            let taken = self.flusher.final_checkpoint();
             taken.map_err(|error| LogError::StorageFailed(error.to_string()))?;
         }
         Ok(())
@@ -111,11 +111,11 @@ fn write(mut writer: Writer, shared: &Shared) {
     }
 }
 
-fn follow(shared: &Shared, flusher: &Mutex<Flusher>) {
+fn follow(shared: &Shared, flusher: &Flusher) {
     loop {
         let result = match shared.wake_flusher.wait() {
-            Wish::Flush => lock(flusher).flush(),
-            Wish::Checkpoint => lock(flusher).checkpoint(),
+            Wish::Flush => flusher.flush(),
+            Wish::Checkpoint => flusher.checkpoint(),
             Wish::Stop => return,
         };
         match result {

@@ -6,7 +6,7 @@
 //! answered, before that.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -29,7 +29,7 @@ use crate::wire::batch::BatchHeader;
 #[derive(Debug)]
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    flusher: Arc<Mutex<Flusher>>,
+    flusher: Arc<Flusher>,
     wal: Wal,
     next_seq: FrameSeq,
     synced_seq: FrameSeq,
@@ -39,7 +39,7 @@ impl Writer {
     /// A writer whose first frame is `next_seq`; all before it is durable.
     pub(super) fn new(
         shared: Arc<Shared>,
-        flusher: Arc<Mutex<Flusher>>,
+        flusher: Arc<Flusher>,
         wal: Wal,
         next_seq: FrameSeq,
     ) -> Self {
@@ -110,16 +110,19 @@ impl Writer {
     /// lags behind: that is what slows producers down to what the disk can take.
     fn make_room(&mut self, bytes: usize) -> Result<(), StorageError> {
         let frame_bytes = (FRAME_HEADER_BYTES + bytes + FRAME_ALIGN) as u64;
-        if let Err(error) = self.wal.reserve(self.next_seq, frame_bytes) {
-            if error != StorageError::WalFull {
-                return Err(error);
-            }
-            lock(&self.flusher).checkpoint()?;
-            self.wal.reserve(self.next_seq, frame_bytes)?;
+        let mut reserved = self.wal.reserve(self.next_seq, frame_bytes);
+        if reserved == Err(StorageError::WalFull) {
+            self.flusher.wait_for_checkpoint();
+            reserved = self.wal.reserve(self.next_seq, frame_bytes);
         }
+        if reserved == Err(StorageError::WalFull) {
+            self.flusher.checkpoint()?;
+            reserved = self.wal.reserve(self.next_seq, frame_bytes);
+        }
+        reserved?;
         let unflushed = self.shared.memory.unflushed();
         if unflushed > 0 && unflushed + bytes > self.shared.config.tail_bytes_max {
-            lock(&self.flusher).flush()?;
+            self.flusher.flush()?;
         }
         Ok(())
     }

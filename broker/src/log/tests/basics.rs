@@ -142,9 +142,9 @@ fn each_batch_of_a_request_gets_its_own_outcome() {
 #[test]
 fn a_duplicate_is_known_after_a_restart_from_the_wal_and_from_a_checkpoint() {
     let disk = SimDisk::new(Faults::default());
-    let spec = |sequence| Spec {
+    let spec = |sequence: i32| Spec {
         producer: Some((9, 0, sequence)),
-        ..Spec::new(sequence as u64)
+        ..Spec::new(sequence.unsigned_abs().into())
     };
     let mut driven = open(&disk);
     for sequence in 0..7 {

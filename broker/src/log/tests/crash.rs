@@ -68,7 +68,7 @@ fn outlive(
         driven.commit();
     }
     model.look(&driven);
-    if disk.steps() % 2 == 0 {
+    if disk.steps().is_multiple_of(2) {
         driven.checkpoint().map_err(|error| error.to_string())?;
     }
     model.check(&driven, may_lose_tail)?;

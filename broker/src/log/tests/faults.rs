@@ -26,6 +26,10 @@ fn append(driven: &mut Driven, id: u64) -> AppendOutcome {
     ])[0]
 }
 
+fn count(driven: &Driven) -> i64 {
+    i64::try_from(read_all(driven, tp(1)).unwrap().len()).unwrap()
+}
+
 #[test]
 fn a_failed_sync_ends_all_appends_and_loses_nothing_acknowledged() {
     for (name, script) in SCRIPTS {
@@ -116,7 +120,7 @@ fn a_full_disk_refuses_appends_until_there_is_space_again() {
             AppendOutcome::StorageFailed => refused += 1,
             other => panic!("{other:?}"),
         }
-        assert_eq!(read_all(&driven, tp(1)).unwrap().len() as i64, acked);
+        assert_eq!(count(&driven), acked);
     }
     assert!(
         refused > 20 && acked > 5,
@@ -125,7 +129,7 @@ fn a_full_disk_refuses_appends_until_there_is_space_again() {
     assert!(driven.heard.poisoned.lock().unwrap().is_empty());
     for crash in [Crash::Nothing, Crash::Killed] {
         let recovered = open(&disk.after(crash));
-        assert_eq!(read_all(&recovered, tp(1)).unwrap().len() as i64, acked);
+        assert_eq!(count(&recovered), acked);
     }
     disk.set_faults(Faults::default());
     assert!(matches!(
@@ -133,8 +137,5 @@ fn a_full_disk_refuses_appends_until_there_is_space_again() {
         AppendOutcome::Appended { .. }
     ));
     driven.close().unwrap();
-    assert_eq!(
-        read_all(&open(&disk), tp(1)).unwrap().len() as i64,
-        acked + 1
-    );
+    assert_eq!(count(&open(&disk)), acked + 1);
 }

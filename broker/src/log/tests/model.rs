@@ -78,7 +78,7 @@ impl Model {
             let producer = send.idempotent.then(|| {
                 let sequence = facts.next_sequence.entry(send.topic).or_default();
                 *sequence += 2;
-                (100 + send.topic as i64, 0, *sequence - 2)
+                (100 + i64::try_from(send.topic).unwrap(), 0, *sequence - 2)
             });
             let spec = Spec {
                 records: 2,
@@ -256,14 +256,11 @@ impl Facts {
             .iter()
             .filter(|(id, _)| self.sent[id].topic == topic)
         {
-            let is_lost = *offset >= bounds.log_start && found.get(id) != Some(offset);
-            let may_be_lost = may_lose_tail && *offset >= bounds.high_watermark;
-            let was_moved = found.get(id).is_some_and(|at| at != offset);
-            if was_moved || (is_lost && !may_be_lost && !(may_lose_tail && !found.contains_key(id)))
-            {
+            let at = found.get(id);
+            let is_lost = at.is_none() && *offset >= bounds.log_start && !may_lose_tail;
+            if is_lost || at.is_some_and(|at| at != offset) {
                 return Err(format!(
-                    "topic {topic}: acknowledged batch {id} is not at {offset} but at {:?}",
-                    found.get(id)
+                    "topic {topic}: acknowledged batch {id} is not at {offset} but at {at:?}"
                 ));
             }
         }

@@ -26,7 +26,7 @@ fn ids(log: &Log, topic: u128) -> Vec<u64> {
     while next < bounds.high_watermark {
         let read = log.read(tp(topic), next, 3000).unwrap();
         all.extend(read.batches.iter().map(|batch| id_of(batch)));
-        next = next.plus(read.batches.len() as i64);
+        next = next.plus(i64::try_from(read.batches.len()).unwrap());
     }
     all
 }
@@ -43,12 +43,12 @@ fn many_producers_append_and_a_restart_finds_it_all_in_order() {
             log.create_partition(tp(topic)).unwrap();
             scope.spawn(move || {
                 for sequence in 0..200 {
-                    let producer = Some((topic as i64, 0, sequence));
-                    let bytes = 80 + (sequence as usize * 37) % 1500;
+                    let producer = Some((i64::try_from(topic).unwrap(), 0, sequence));
+                    let bytes = 80 + (usize::try_from(sequence).unwrap() * 37) % 1500;
                     let spec = Spec {
                         producer,
                         bytes,
-                        ..Spec::new(sequence as u64)
+                        ..Spec::new(u64::try_from(sequence).unwrap())
                     };
                     let outcome = append(&log, spec, topic);
                     let base_offset = Offset(sequence.into());

@@ -81,7 +81,7 @@ fn every_flipped_byte_in_the_middle_of_the_wal_is_reported_and_nothing_behind_it
     for at in 0..FRAME_HEADER_BYTES + 32 + BATCH_BYTES {
         let disk = three_frames();
         disk.damage(&slot(0), |bytes| {
-            bytes[SLOT_HEADER_BYTES + FRAME_BYTES + at] ^= 0x20
+            bytes[SLOT_HEADER_BYTES + FRAME_BYTES + at] ^= 0x20;
         });
         for opening in 0..3 {
             let (driven, report) = open(&disk).unwrap();
@@ -170,17 +170,14 @@ fn an_index_that_is_lost_or_damaged_is_rebuilt() {
         ]);
     }
     driven.close().unwrap();
-    let whole = read_all(&open(), tp(1)).unwrap();
     let index = Path::new("/data/data")
         .join(tp(1).to_string())
         .join("00000000000000000000.index");
-    for change in [
-        |bytes: &mut Vec<u8>| bytes.clear(),
-        |bytes: &mut Vec<u8>| bytes[25] ^= 1,
-    ] {
+    let changes: [fn(&mut Vec<u8>); 2] = [Vec::clear, |bytes| bytes[25] ^= 1];
+    for (change, batches) in changes.into_iter().zip(60..) {
         disk.damage(&index, change);
         let mut driven = open();
-        assert_eq!(read_all(&driven, tp(1)).unwrap(), whole);
+        assert_eq!(read_all(&driven, tp(1)).unwrap().len(), batches);
         driven.append(vec![Spec::new(61).append_to(tp(1))]);
         driven.close().unwrap();
         let restored = disk
@@ -190,12 +187,7 @@ fn an_index_that_is_lost_or_damaged_is_rebuilt() {
             .unwrap()
             .1;
         assert_eq!(restored.len(), 60, "three entries, one each 16 KiB");
-        let mut driven = open();
-        assert_eq!(read_all(&driven, tp(1)).unwrap().len(), whole.len() + 1);
-        let (sink, end) = (driven.log.clone(), Offset(60));
-        assert!(sink.read(tp(1), end, 1).is_ok());
-        driven.commit();
-        return;
+        assert_eq!(read_all(&open(), tp(1)).unwrap().len(), batches + 1);
     }
 }
 
