@@ -4,8 +4,9 @@
 //! (Avro 1.12 and 1.13, ASCII names, defaults validated) takes is taken and what it refuses is
 //! refused, within [`Limits`]. It knows nothing of subjects, versions and ids.
 //!
-//! Beyond the specification, as Java: a name may be referred to before it is defined, a type may
-//! be defined twice if both definitions mean the same, and comments may stand between tokens.
+//! Beyond the specification, as Java: a name may be referred to before it is defined, and from
+//! within a namespace by its simple name if it has none itself; a type may be defined twice if both
+//! definitions mean the same; and comments may stand between tokens.
 //! Not as Java: half a surrogate pair in a string is refused, and so is a string default of a
 //! float or double that is written in hexadecimal.
 

@@ -130,7 +130,9 @@ impl<'a> Parser<'a> {
             Some(space) if !word.contains('.') => format!("{space}.{word}"),
             Some(_) | None => word.to_owned(),
         };
-        if let Some(id) = self.names.get(full.as_str()) {
+        // Java falls back to a name without namespace, if its definition is complete.
+        let bare = self.names.get(word).filter(|id| !self.open.contains(id));
+        if let Some(id) = self.names.get(full.as_str()).or(bare) {
             return Ok(*id);
         }
         let id = self.push(Node::new(Type::Null, span))?;

@@ -1,5 +1,6 @@
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -28,11 +29,16 @@ public final class Texts {
       parser.setValidateDefaults(true);
       Schema schema = parser.parse(input);
       return row.put("valid", true)
-          .put("canonical", schema.toString())
+          .put("canonical", encodable(schema.toString()))
           .put("pcf", SchemaNormalization.toParsingForm(schema))
           .put("rabin", Long.toHexString(SchemaNormalization.parsingFingerprint64(schema)));
     } catch (RuntimeException refused) {
       return row.put("valid", false);
     }
+  }
+
+  /** The text with what UTF-8 cannot hold replaced, as on its way over the wire. */
+  private static String encodable(String text) {
+    return new String(text.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8);
   }
 }
