@@ -310,3 +310,127 @@ impl FrameBuilder {
         self.frame.put_slice(body);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn target() -> TopicPartition {
+        TopicPartition {
+            topic: TopicId(Uuid::from_u128(5)),
+            partition: PartitionIndex(3),
+        }
+    }
+
+    fn frame() -> Bytes {
+        let mut builder = FrameBuilder::new(300);
+        let with = Stamp {
+            base_offset: Offset(70),
+            leader_epoch: LeaderEpoch(2),
+            append_time: None,
+        };
+        let at = builder.batch(target(), 9, true, &[1; 61], with);
+        assert_eq!(at, FRAME_HEADER_BYTES + ENTRY_HEADER_BYTES..137);
+        builder.log_start(target(), Offset(60));
+        builder.topic_deleted(target().topic);
+        builder.seal(Incarnation(1), FrameSeq(2), FrameSeq(1))
+    }
+
+    fn body(frame: &Bytes) -> Bytes {
+        let header = FrameHeader::decode(frame).unwrap();
+        frame.slice(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + header.body_bytes)
+    }
+
+    #[test]
+    fn a_frame_reads_back_as_it_was_written() {
+        let frame = frame();
+        let header = FrameHeader::decode(&frame).unwrap();
+        assert_eq!(header.incarnation, Incarnation(1));
+        assert_eq!((header.seq, header.synced_seq), (FrameSeq(2), FrameSeq(1)));
+        assert_eq!(header.frame_bytes(), frame.len());
+        let entries = decode_entries(&body(&frame)).unwrap();
+        let Entry::Batch {
+            target: at,
+            tag: 9,
+            from_coordinator: true,
+            batch,
+        } = &entries[0]
+        else {
+            panic!("{entries:?}");
+        };
+        assert_eq!((*at, &batch[..8]), (target(), &70_i64.to_be_bytes()[..]));
+        assert_eq!(
+            entries[1],
+            Entry::LogStart {
+                target: target(),
+                offset: Offset(60)
+            }
+        );
+        assert_eq!(
+            entries[2],
+            Entry::TopicDeleted {
+                topic: target().topic
+            }
+        );
+        assert_eq!(entries.len(), 3);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_of_a_frame_is_noticed() {
+        let frame = frame();
+        let is_whole = |bytes: &[u8]| {
+            FrameHeader::decode(bytes).is_some_and(|header| {
+                let end = FRAME_HEADER_BYTES + header.body_bytes;
+                bytes
+                    .get(FRAME_HEADER_BYTES..end)
+                    .is_some_and(|body| header.covers(body))
+            })
+        };
+        let end = FRAME_HEADER_BYTES + body(&frame).len();
+        for at in 0..end {
+            assert!(!is_whole(&frame[..at]), "cut at {at}");
+            for bit in 0..8 {
+                let mut bytes = frame.to_vec();
+                bytes[at] ^= 1 << bit;
+                assert!(!is_whole(&bytes), "bit {bit} of byte {at}");
+            }
+        }
+        assert!(is_whole(&frame));
+    }
+
+    #[test]
+    fn entries_that_make_no_sense_are_refused_wherever_they_are_cut() {
+        let body = body(&frame());
+        let ends = [0, 93, 133, 165];
+        for at in 0..=body.len() {
+            assert_eq!(
+                decode_entries(&body.slice(..at)).is_some(),
+                ends.contains(&at),
+                "{at}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_slot_header_is_whole_or_free_or_of_a_newer_format() {
+        let header = SlotHeader {
+            incarnation: Incarnation(3),
+            first_seq: FrameSeq(9),
+        };
+        let sector = header.encode();
+        assert_eq!(SlotHeader::decode(&sector), SlotState::Used(header));
+        assert_eq!(SlotHeader::decode(&[0; SLOT_HEADER_BYTES]), SlotState::Free);
+        assert_eq!(SlotHeader::decode(&[]), SlotState::Free);
+        for at in 0..32 {
+            let mut damaged = sector;
+            damaged[at] ^= 1;
+            assert_eq!(SlotHeader::decode(&damaged), SlotState::Free, "byte {at}");
+        }
+        let mut newer = sector;
+        newer[11] = 2;
+        let crc = crc32c(&newer[..SLOT_CRC_AT]);
+        newer[SLOT_CRC_AT..SLOT_CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
+        assert_eq!(SlotHeader::decode(&newer), SlotState::Newer(2));
+    }
+}

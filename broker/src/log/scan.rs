@@ -243,3 +243,109 @@ fn read_frame_body(slot: &Slot, at: u64, header: &FrameHeader) -> io::Result<Opt
     slot.file.read_at(&mut body, body_at)?;
     Ok(header.covers(&body).then(|| Bytes::from(body)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Incarnation, sequence, synced sequence.
+    type Frame = (u64, u64, u64);
+
+    fn findings(frames: &[Frame], begins: &[(u64, u64)]) -> Findings {
+        let found = |(incarnation, seq, synced): &Frame| Found {
+            slot: 0,
+            at: 0,
+            header: FrameHeader {
+                incarnation: Incarnation(*incarnation),
+                seq: FrameSeq(*seq),
+                synced_seq: FrameSeq(*synced),
+                body_bytes: 0,
+                body_crc: 0,
+            },
+        };
+        let begun = |(incarnation, seq): &(u64, u64)| SlotHeader {
+            incarnation: Incarnation(*incarnation),
+            first_seq: FrameSeq(*seq),
+        };
+        Findings {
+            frames: frames.iter().map(found).collect(),
+            begins: begins.iter().map(begun).collect(),
+            incomplete: false,
+        }
+    }
+
+    #[test]
+    fn a_missing_frame_ends_the_log_unless_something_shows_that_it_was_durable() {
+        // Frames, slots, covered; then replayed, damaged, torn, next.
+        type Case<'a> = (
+            &'a str,
+            &'a [Frame],
+            &'a [(u64, u64)],
+            u64,
+            (&'a [u64], &'a [(u64, u64)], bool, u64),
+        );
+        let cases: &[Case<'_>] = &[
+            ("nothing", &[], &[], 0, (&[], &[], false, 1)),
+            (
+                "in order",
+                &[(1, 1, 0), (1, 2, 1)],
+                &[(1, 1)],
+                0,
+                (&[1, 2], &[], false, 3),
+            ),
+            (
+                "unsynced gap",
+                &[(1, 1, 0), (1, 3, 0)],
+                &[(1, 1)],
+                0,
+                (&[1], &[], true, 2),
+            ),
+            (
+                "synced gap",
+                &[(1, 1, 0), (1, 3, 2)],
+                &[(1, 1)],
+                0,
+                (&[1, 3], &[(2, 3)], false, 4),
+            ),
+            (
+                "a later frame shows it",
+                &[(1, 1, 0), (1, 3, 0), (1, 4, 2)],
+                &[(1, 1)],
+                0,
+                (&[1, 3, 4], &[(2, 3)], false, 5),
+            ),
+            (
+                "a slot of a later opening shows it",
+                &[(1, 1, 0), (2, 3, 0)],
+                &[(1, 1), (2, 3)],
+                0,
+                (&[1, 3], &[(2, 3)], false, 4),
+            ),
+            (
+                "an empty slot shows it",
+                &[(1, 1, 0)],
+                &[(1, 1), (1, 3)],
+                0,
+                (&[1], &[(2, 3)], false, 3),
+            ),
+            (
+                "an earlier opening's slot shows nothing",
+                &[(2, 2, 0), (2, 4, 0)],
+                &[(1, 1), (1, 9), (2, 2)],
+                1,
+                (&[2], &[], true, 3),
+            ),
+        ];
+        for (name, frames, begins, covered, (replayed, damaged, torn, next)) in cases {
+            let plan = plan(&findings(frames, begins), FrameSeq(*covered));
+            let seqs: Vec<u64> = plan.frames.iter().map(|found| found.header.seq.0).collect();
+            let lost: Vec<_> = plan
+                .damaged
+                .iter()
+                .map(|(from, to)| (from.0, to.0))
+                .collect();
+            assert_eq!((&seqs[..], &lost[..]), (*replayed, *damaged), "{name}");
+            assert_eq!((plan.torn, plan.next.0), (*torn, *next), "{name}");
+        }
+    }
+}
