@@ -183,6 +183,15 @@ pub struct SubjectVersionBody {
     pub version: i32,
 }
 
+/// One id that stands for a schema's content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContextIdBody {
+    /// The context whose id it is, `.` for the default one.
+    pub context: String,
+    /// 1 and up.
+    pub id: i32,
+}
+
 /// The verdict of a compatibility check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompatibilityBody {

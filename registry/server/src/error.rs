@@ -19,6 +19,9 @@ pub enum RegistryError {
     /// Nothing is registered with the id.
     #[error("Schema {0} not found")]
     IdNotFound(i32),
+    /// Nothing is registered with the GUID.
+    #[error("Schema {0} not found")]
+    GuidNotFound(String),
     /// All versions are soft-deleted already.
     #[error("Subject '{0}' was soft deleted.Set permanent=true to delete permanently")]
     SubjectSoftDeleted(String),
@@ -132,7 +135,9 @@ impl RegistryError {
         let code = match self {
             Self::SubjectNotFound(_) => ErrorCode::SubjectNotFound,
             Self::VersionNotFound(_) => ErrorCode::VersionNotFound,
-            Self::SchemaNotFound | Self::IdNotFound(_) => ErrorCode::SchemaNotFound,
+            Self::SchemaNotFound | Self::IdNotFound(_) | Self::GuidNotFound(_) => {
+                ErrorCode::SchemaNotFound
+            }
             Self::SubjectSoftDeleted(_) => ErrorCode::SubjectSoftDeleted,
             Self::SubjectNotSoftDeleted(_) => ErrorCode::SubjectNotSoftDeleted,
             Self::VersionSoftDeleted { .. } => ErrorCode::VersionSoftDeleted,

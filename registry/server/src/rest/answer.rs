@@ -60,8 +60,8 @@ impl ResponseError for RegistryError {
     }
 }
 
-/// Wraps every resource: counts the answer, gives it content type and request id, and an error body
-/// if whoever refused the request did not.
+/// Wraps every resource: counts the answer, logs it if it is our fault, gives it content type and
+/// request id, and an error body if whoever refused the request did not.
 pub(crate) async fn dress(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -74,6 +74,10 @@ pub(crate) async fn dress(
     if response.status().is_client_error() && !is_json(response.headers()) {
         let code = plain_code(response.status());
         response = response.into_response(status_body(code));
+    }
+    if response.status().is_server_error() {
+        let reason = response.response().error().map(ToString::to_string);
+        tracing::error!(route, %method, reason, "the registry failed");
     }
     if let Some(registry) = registry {
         let status = response.status().as_u16();

@@ -31,6 +31,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     endpoints.extend(of_versions());
     endpoints.extend(of_version());
     endpoints.extend(of_schemas());
+    endpoints.extend(of_guids());
     endpoints.extend(of_compatibility());
     endpoints.extend(of_config());
     endpoints.extend(of_mode());
@@ -281,6 +282,27 @@ fn of_schemas() -> Vec<Endpoint> {
             web::get().to(schemas::versions),
         )
         .query(&["subject", "deleted", "offset", "limit"])
+        .errors(ERRORS),
+    ]
+}
+
+fn of_guids() -> Vec<Endpoint> {
+    const ERRORS: &[Code] = &[Code::SchemaNotFound, Code::Unprocessable];
+    vec![
+        get(
+            "/schemas/guids/{guid}",
+            "A schema by its GUID",
+            "Schema",
+            web::get().to(schemas::by_guid),
+        )
+        .query(&["format"])
+        .errors(ERRORS),
+        get(
+            "/schemas/guids/{guid}/ids",
+            "Ids that stand for a GUID",
+            "ContextIds",
+            web::get().to(schemas::ids_by_guid),
+        )
         .errors(ERRORS),
     ]
 }

@@ -127,6 +127,7 @@ fn components() -> Value {
         "subject": { "type": "string" },
         "version": { "type": "integer" },
     });
+    let context_id = json!({ "context": { "type": "string" }, "id": { "type": "integer" } });
     let modes = json!(["READWRITE", "READONLY", "READONLY_OVERRIDE", "IMPORT", null]);
     json!({
         "Any": {},
@@ -137,6 +138,7 @@ fn components() -> Value {
         "SchemaRequest": object(&content),
         "Schema": object(&answer),
         "Schemas": { "type": "array", "items": { "$ref": "#/components/schemas/Schema" } },
+        "ContextIds": { "type": "array", "items": object(&context_id) },
         "SubjectVersions": { "type": "array", "items": object(&subject_version) },
         "Compatibility": object(&json!({
             "is_compatible": { "type": "boolean" },

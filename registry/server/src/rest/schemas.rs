@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use actix_web::web::{Data, Path};
+use avouch_registry_api::rest::ContextIdBody;
 use avouch_registry_api::vocabulary::SchemaType;
 
 use crate::Registry;
+use crate::decide::subject::DEFAULT_CONTEXT;
 use crate::rest::answer::{Answer, json, text};
 use crate::rest::request::Params;
 use crate::rest::subjects::prefix;
@@ -58,6 +60,26 @@ pub(crate) async fn versions(registry: Data<Registry>, id: Path<i32>, params: Pa
             .service
             .holders(id.into_inner(), subject.as_ref(), params.flag("deleted"));
     Ok(json(&params.page().of(holders.await?)))
+}
+
+pub(crate) async fn by_guid(
+    registry: Data<Registry>,
+    guid: Path<String>,
+    params: Params,
+) -> Answer {
+    params.only_canonical()?;
+    let (schema, _) = registry.service.schema_with_guid(&guid).await?;
+    Ok(json(&schema))
+}
+
+pub(crate) async fn ids_by_guid(registry: Data<Registry>, guid: Path<String>) -> Answer {
+    let (_, ids) = registry.service.schema_with_guid(&guid).await?;
+    let context = DEFAULT_CONTEXT.to_owned();
+    let places = ids.into_iter().map(|id| ContextIdBody {
+        context: context.clone(),
+        id,
+    });
+    Ok(json(&places.collect::<Vec<_>>()))
 }
 
 pub(crate) async fn types() -> Answer {

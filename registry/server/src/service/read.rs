@@ -159,6 +159,20 @@ impl Service {
         })
     }
 
+    /// The schemas with a GUID: one content, and the ids that stand for it.
+    pub(crate) async fn schema_with_guid(
+        &self,
+        guid: &str,
+    ) -> Result<(SchemaBody, Vec<i32>), RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let guid = guid.to_ascii_lowercase();
+        let found = schemas::with_guid(&mut snapshot, DEFAULT_CONTEXT, &guid).await?;
+        let ids = found.iter().map(|(id, _)| *id).collect();
+        let first = found.into_iter().next();
+        let (_, content) = first.ok_or(RegistryError::GuidNotFound(guid))?;
+        Ok((content_body(content), ids))
+    }
+
     /// Where an id is registered, by subject and version.
     pub(crate) async fn holders(
         &self,

@@ -34,23 +34,28 @@ pub(crate) async fn ids_of(
     context: &str,
     content: &Content,
 ) -> Result<Vec<i32>, sqlx::Error> {
+    let candidates = with_guid(connection, context, &content.guid().to_string()).await?;
+    let same = candidates
+        .into_iter()
+        .filter(|(_, candidate)| candidate == content);
+    Ok(same.map(|(id, _)| id).collect())
+}
+
+/// The ids and contents with a GUID, by id.
+pub(crate) async fn with_guid(
+    connection: &mut Connection,
+    context: &str,
+    guid: &str,
+) -> Result<Vec<(i32, Content)>, sqlx::Error> {
     let statement = format!(
         "SELECT s.id, {CONTENT_COLUMNS} FROM schemas s \
          WHERE s.context = $1 AND s.guid = $2 ORDER BY s.id"
     );
-    let guid = content.guid().to_string();
-    let rows = sqlx::query(&statement)
-        .bind(context)
-        .bind(guid)
-        .fetch_all(connection)
-        .await?;
-    let mut ids = Vec::with_capacity(rows.len());
-    for row in &rows {
-        if content_of(row)? == *content {
-            ids.push(row.try_get("id")?);
-        }
-    }
-    Ok(ids)
+    let query = sqlx::query(&statement).bind(context).bind(guid);
+    let rows = query.fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("id")?, content_of(row)?)))
+        .collect()
 }
 
 /// Stores the content of a new id.

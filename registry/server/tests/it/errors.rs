@@ -207,3 +207,22 @@ async fn the_registry_says_who_it_is() {
     let version = server.get("/v1/metadata/version").await;
     assert!(version["version"].is_string() && version["commitId"].is_string());
 }
+
+#[tokio::test]
+async fn a_store_that_is_gone_is_told_as_such() {
+    let server = TestServer::start().await;
+    server.registry.close().await;
+    let body = Some(json!({ "schema": "\"int\"" }));
+    for (method, path, body) in [
+        (GET, "/subjects", None),
+        (POST, "/subjects/s/versions", body),
+    ] {
+        let (code, message) = server.refused(method, path, body).await;
+        assert_eq!(code, 50001, "{path}");
+        assert!(
+            message.starts_with("Error while accessing the registry's store"),
+            "{message}"
+        );
+    }
+    assert_eq!(server.get("/").await, json!({}), "the process is alive");
+}

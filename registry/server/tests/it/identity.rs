@@ -52,6 +52,10 @@ async fn a_registered_schema_is_found_in_every_way() {
         text
     );
 
+    let by_guid = server.get(&format!("/schemas/guids/{guid}")).await;
+    assert_eq!(by_guid["schema"], text);
+    let ids = server.get(&format!("/schemas/guids/{guid}/ids")).await;
+    assert_eq!(ids, json!([{ "context": ".", "id": 1 }]));
     assert_eq!(server.get("/subjects").await, json!(["pay-value"]));
     assert_eq!(server.get("/subjects/pay-value/versions").await, json!([1]));
     assert_eq!(
