@@ -289,3 +289,21 @@ async fn what_is_absent_is_remembered_within_bounds() {
     }
     assert!(absent.contains_key(&24_999));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_older_answer_that_comes_late_does_not_replace_a_newer_one() {
+    let registry = FakeRegistry::new();
+    register(&registry, 1);
+    let schemas = schemas(&registry);
+    let known = schemas.look_up(1, schemas.change_seq()).await.unwrap();
+    let inner = &schemas.inner;
+    let remember = |answer, seq| inner.remember(&mut inner.lock_ids(), 1, answer, seq);
+    let is_known = || matches!(schemas.remembered(1).unwrap().answer, Answer::Known(_));
+    let now = schemas.change_seq();
+    remember(&Answer::Unknown, now - 1);
+    assert!(is_known());
+    remember(&Answer::Unknown, now + 2);
+    assert!(!is_known());
+    remember(&known, now + 1);
+    assert!(!is_known());
+}
