@@ -11,7 +11,7 @@ mod error;
 pub mod group;
 mod handler;
 pub mod log;
-mod metadata;
+pub mod metadata;
 mod server;
 pub mod types;
 pub mod wire;

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 use avouch_registry_api::source::SchemaSource;
@@ -23,6 +24,9 @@ use crate::group::Coordinator;
 use crate::log::{self, Listener, Log, LogConfig, RealDisk};
 use crate::metadata::{CreateRules, Metadata, StoreError};
 use crate::types::TopicPartition;
+
+/// How long a stopping broker waits for clients to take their replies.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// Why a broker did not start. Nothing is listening afterwards.
 #[derive(Debug, Error)]
@@ -161,13 +165,18 @@ impl Broker {
         }
     }
 
-    /// Stops reading requests, answers those taken in, and closes the log.
-    pub async fn shutdown(self) {
+    /// Stops reading requests, answers those taken in for at most [`DRAIN`], and closes the log.
+    pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         self.node.waiters.close();
         self.node.groups.shutdown();
-        if let Err(error) = self.accepting.await {
-            error!(%error, "listener failed");
+        match tokio::time::timeout(DRAIN, &mut self.accepting).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(%error, "listener failed"),
+            Err(_) => {
+                warn!("clients do not read their replies: their connections are cut");
+                self.accepting.abort();
+            }
         }
         self.retaining.abort();
         let log = self.node.log.clone();
@@ -261,7 +270,7 @@ async fn accept(
             // Out of file handles, most likely: accepting again at once would spin.
             Err(error) => {
                 warn!(%error, "connection not accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }

@@ -5,4 +5,5 @@ mod connections;
 mod contract;
 mod reading;
 mod topics;
+mod versions;
 mod writing;

@@ -1,0 +1,295 @@
+//! Every served version of every served API is answered: a reply that its version cannot carry
+//! would close the connection instead.
+
+use avouch_broker::wire::api::ApiKey;
+use avouch_broker::wire::message::Message;
+use avouch_broker::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use avouch_broker::wire::messages::create_topics::CreateTopicsRequest;
+use avouch_broker::wire::messages::delete_topics::DeleteTopicsRequest;
+use avouch_broker::wire::messages::describe_cluster::DescribeClusterRequest;
+use avouch_broker::wire::messages::describe_configs::DescribeConfigsRequest;
+use avouch_broker::wire::messages::describe_groups::{
+    DescribeGroupsRequest, DescribeGroupsResponse,
+};
+use avouch_broker::wire::messages::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchTopic,
+};
+use avouch_broker::wire::messages::find_coordinator::FindCoordinatorRequest;
+use avouch_broker::wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
+use avouch_broker::wire::messages::init_producer_id::InitProducerIdRequest;
+use avouch_broker::wire::messages::join_group::{
+    JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse,
+};
+use avouch_broker::wire::messages::leave_group::{
+    LeaveGroupRequest, LeaveGroupResponse, MemberIdentity,
+};
+use avouch_broker::wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
+use avouch_broker::wire::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+};
+use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
+use avouch_broker::wire::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+};
+use avouch_broker::wire::messages::offset_fetch::{
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse,
+};
+use avouch_broker::wire::messages::produce::{ProduceRequest, ProduceResponse};
+use avouch_broker::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
+
+use super::client::{Client, batch_of, broker, produce_request};
+
+/// Sends full and bare examples of a request in each of its versions.
+async fn each_version_is_answered<Request: Message>(client: &mut Client) {
+    for version in Request::VERSIONS {
+        for bare in [false, true] {
+            let request = <Request as Message>::example(version, bare).unwrap();
+            let correlation = client.send(version, &request).await;
+            let frame = client.receive_raw().await;
+            let frame = frame.unwrap_or_else(|| panic!("{:?} {version} closed", Request::API));
+            assert_eq!(frame[..4], correlation.to_be_bytes());
+        }
+    }
+}
+
+macro_rules! answered {
+    ($client:expr, $($request:ty),* $(,)?) => {{
+        $(each_version_is_answered::<$request>($client).await;)*
+        vec![$(<$request as Message>::API),*]
+    }};
+}
+
+#[tokio::test]
+async fn odd_requests_of_every_version_are_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let asked = answered!(
+        &mut client,
+        ProduceRequest,
+        FetchRequest,
+        ListOffsetsRequest,
+        MetadataRequest,
+        OffsetCommitRequest,
+        OffsetFetchRequest,
+        FindCoordinatorRequest,
+        JoinGroupRequest,
+        HeartbeatRequest,
+        LeaveGroupRequest,
+        SyncGroupRequest,
+        DescribeGroupsRequest,
+        ListGroupsRequest,
+        ApiVersionsRequest,
+        CreateTopicsRequest,
+        DeleteTopicsRequest,
+        InitProducerIdRequest,
+        DescribeConfigsRequest,
+        DescribeClusterRequest,
+    );
+    let versions: ApiVersionsResponse = client.ask(0, &ApiVersionsRequest::default()).await;
+    let served: Vec<i16> = versions.api_keys.iter().map(|key| key.api_key).collect();
+    assert_eq!(served, asked.into_iter().map(ApiKey::code).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn records_go_in_and_out_at_every_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let metadata = MetadataRequest { topics: None, ..Default::default() };
+    let metadata: MetadataResponse = client.ask(12, &metadata).await;
+    let mut expected = 0;
+    for version in ProduceRequest::VERSIONS {
+        let request = produce_request("t", 0, -1, batch_of(&[b"v"]));
+        let response: ProduceResponse = client.ask(version, &request).await;
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!((partition.error_code, partition.base_offset), (0, expected), "{version}");
+        expected += 1;
+    }
+    for version in FetchRequest::VERSIONS {
+        let partition =
+            FetchPartition { partition_max_bytes: 1_000_000, ..Default::default() };
+        let request = FetchRequest {
+            max_bytes: 1_000_000,
+            topics: vec![FetchTopic {
+                topic: "t".to_owned(),
+                topic_id: metadata.topics[0].topic_id,
+                partitions: vec![partition],
+            }],
+            ..Default::default()
+        };
+        let response: FetchResponse = client.ask(version, &request).await;
+        let partition = &response.responses[0].partitions[0];
+        assert_eq!((partition.error_code, partition.high_watermark), (0, expected), "{version}");
+        assert!(!partition.records.is_empty(), "{version}");
+    }
+    for version in ListOffsetsRequest::VERSIONS {
+        let request = ListOffsetsRequest {
+            topics: vec![ListOffsetsTopic {
+                name: "t".to_owned(),
+                partitions: vec![ListOffsetsPartition { timestamp: -1, ..Default::default() }],
+            }],
+            ..Default::default()
+        };
+        let response: ListOffsetsResponse = client.ask(version, &request).await;
+        assert_eq!(response.topics[0].partitions[0].offset, expected, "{version}");
+    }
+}
+
+/// The newest version of an API that is not above `version`.
+fn at_most<Request: Message>(version: i16) -> i16 {
+    version.clamp(*Request::VERSIONS.start(), *Request::VERSIONS.end())
+}
+
+async fn joined(client: &mut Client, version: i16, group: &str) -> JoinGroupResponse {
+    let mut request = JoinGroupRequest {
+        group_id: group.to_owned(),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: if version >= 1 { 10_000 } else { -1 },
+        protocol_type: "consumer".to_owned(),
+        protocols: vec![JoinGroupRequestProtocol {
+            name: "range".to_owned(),
+            metadata: vec![0, 1].into(),
+        }],
+        ..Default::default()
+    };
+    let mut response: JoinGroupResponse = client.ask(version, &request).await;
+    if response.error_code == 79 {
+        request.member_id = response.member_id;
+        response = client.ask(version, &request).await;
+    }
+    assert_eq!(response.error_code, 0, "join {version}");
+    response
+}
+
+#[tokio::test]
+async fn a_group_lives_and_dies_at_every_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let coordinator = FindCoordinatorRequest { key: "g".to_owned(), ..Default::default() };
+    let _: avouch_broker::wire::messages::find_coordinator::FindCoordinatorResponse =
+        client.ask(1, &coordinator).await;
+    for version in 0..=9 {
+        let group = format!("g{version}");
+        let member = joined(&mut client, version, &group).await;
+        synced(&mut client, version, &group, &member).await;
+        offsets_round_trip(&mut client, version, &group, &member).await;
+        described(&mut client, version, &group).await;
+        left(&mut client, version, &group, &member).await;
+    }
+}
+
+async fn synced(client: &mut Client, version: i16, group: &str, member: &JoinGroupResponse) {
+    let at = at_most::<SyncGroupRequest>(version);
+    let request = SyncGroupRequest {
+        group_id: group.to_owned(),
+        generation_id: member.generation_id,
+        member_id: member.member_id.clone(),
+        assignments: vec![avouch_broker::wire::messages::sync_group::SyncGroupRequestAssignment {
+            member_id: member.member_id.clone(),
+            assignment: vec![7].into(),
+        }],
+        ..Default::default()
+    };
+    let response: SyncGroupResponse = client.ask(at, &request).await;
+    assert_eq!((response.error_code, &response.assignment[..]), (0, &[7][..]), "sync {at}");
+    let at = at_most::<HeartbeatRequest>(version);
+    let request = HeartbeatRequest {
+        group_id: group.to_owned(),
+        generation_id: member.generation_id,
+        member_id: member.member_id.clone(),
+        ..Default::default()
+    };
+    let response: HeartbeatResponse = client.ask(at, &request).await;
+    assert_eq!(response.error_code, 0, "heartbeat {at}");
+}
+
+async fn offsets_round_trip(
+    client: &mut Client,
+    version: i16,
+    group: &str,
+    member: &JoinGroupResponse,
+) {
+    let at = at_most::<OffsetCommitRequest>(version);
+    let partition = OffsetCommitRequestPartition {
+        committed_offset: 4,
+        committed_metadata: Some("note".to_owned()),
+        ..Default::default()
+    };
+    let missing = OffsetCommitRequestPartition { partition_index: 9, ..partition.clone() };
+    let request = OffsetCommitRequest {
+        group_id: group.to_owned(),
+        generation_id_or_member_epoch: member.generation_id,
+        member_id: member.member_id.clone(),
+        topics: vec![OffsetCommitRequestTopic {
+            name: "t".to_owned(),
+            partitions: vec![missing, partition],
+        }],
+        ..Default::default()
+    };
+    let response: OffsetCommitResponse = client.ask(at, &request).await;
+    let codes: Vec<i16> =
+        response.topics[0].partitions.iter().map(|partition| partition.error_code).collect();
+    assert_eq!(codes, [3, 0], "commit {at}");
+
+    let at = at_most::<OffsetFetchRequest>(version);
+    let request = if at >= 8 {
+        let group = OffsetFetchRequestGroup {
+            group_id: group.to_owned(),
+            topics: None,
+            ..Default::default()
+        };
+        OffsetFetchRequest { groups: vec![group], ..Default::default() }
+    } else {
+        let topics = (at < 2).then(|| {
+            vec![avouch_broker::wire::messages::offset_fetch::OffsetFetchRequestTopic {
+                name: "t".to_owned(),
+                partition_indexes: vec![0],
+            }]
+        });
+        OffsetFetchRequest { group_id: group.to_owned(), topics, ..Default::default() }
+    };
+    let response: OffsetFetchResponse = client.ask(at, &request).await;
+    let (offset, note) = if at >= 8 {
+        let partition = &response.groups[0].topics[0].partitions[0];
+        (partition.committed_offset, partition.metadata.clone())
+    } else {
+        let partition = &response.topics[0].partitions[0];
+        (partition.committed_offset, partition.metadata.clone())
+    };
+    assert_eq!((offset, note.as_deref()), (4, Some("note")), "offset fetch {at}");
+}
+
+async fn described(client: &mut Client, version: i16, group: &str) {
+    let at = at_most::<DescribeGroupsRequest>(version);
+    let request = DescribeGroupsRequest {
+        groups: vec![group.to_owned(), "nobody".to_owned()],
+        ..Default::default()
+    };
+    let response: DescribeGroupsResponse = client.ask(at, &request).await;
+    assert_eq!(response.groups[0].group_state, "Stable", "describe {at}");
+    assert_eq!(response.groups[0].members.len(), 1, "describe {at}");
+    assert_eq!(response.groups[1].group_state, "Dead", "describe {at}");
+    let told = if at >= 6 { 69 } else { 0 };
+    assert_eq!(response.groups[1].error_code, told, "describe {at}");
+    let at = at_most::<ListGroupsRequest>(version);
+    let response: ListGroupsResponse = client.ask(at, &ListGroupsRequest::default()).await;
+    assert!(response.groups.iter().any(|listed| listed.group_id == group), "list {at}");
+}
+
+async fn left(client: &mut Client, version: i16, group: &str, member: &JoinGroupResponse) {
+    let at = at_most::<LeaveGroupRequest>(version);
+    let mut request = LeaveGroupRequest { group_id: group.to_owned(), ..Default::default() };
+    if at >= 3 {
+        request.members =
+            vec![MemberIdentity { member_id: member.member_id.clone(), ..Default::default() }];
+    } else {
+        request.member_id = member.member_id.clone();
+    }
+    let response: LeaveGroupResponse = client.ask(at, &request).await;
+    assert_eq!(response.error_code, 0, "leave {at}");
+}
