@@ -43,7 +43,8 @@ pub struct LogConfig {
     pub tail_bytes_max: usize,
     /// Bytes of batches that are committed by one write and sync. Default 8 MiB.
     pub round_bytes_max: usize,
-    /// Segment files held open. Default 512.
+    /// Segment files held open for reading. Default 512; sixteen times as many may be open because
+    /// they were written to since the last checkpoint, so raise RLIMIT_NOFILE with it.
     pub open_files_max: usize,
 }
 

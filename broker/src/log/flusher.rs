@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use super::api::Durability;
 use super::checkpoint::Checkpoint;
@@ -25,6 +26,10 @@ const WRITE_BYTES: usize = 1 << 20;
 /// Segments written between two checkpoints are held open up to this times `open_files_max`; then
 /// some are synced early, which is slow.
 const UNSYNCED_FILES_FACTOR: usize = 16;
+/// Threads that sync a checkpoint's files if there are many.
+const SYNC_THREADS: usize = 8;
+/// From how many files on.
+const SIDE_BY_SIDE_MIN: usize = 64;
 
 /// Two locks, so that the writer can empty its memory into segments while a checkpoint waits for
 /// thousands of them to be synced.
@@ -109,12 +114,10 @@ impl Flusher {
             (std::mem::take(&mut *unsynced), checkpoint, garbage)
         };
         self.shared.memory.trim();
-        for file in unsynced.files.values() {
-            file.sync()?;
-        }
-        for dir in &unsynced.dirs {
-            self.sync_dir(dir)?;
-        }
+        let files: Vec<_> = unsynced.files.values().collect();
+        side_by_side(&files, |file| file.sync())?;
+        let dirs: Vec<_> = unsynced.dirs.iter().collect();
+        side_by_side(&dirs, |dir| self.sync_dir(dir))?;
         self.write(&checkpoint)?;
         lock(&self.shared.slots).retire(seq);
         self.shared.note_checkpoint(wal_bytes);
@@ -379,6 +382,26 @@ impl Flusher {
             Ok(()) => Ok(()),
         }
     }
+}
+
+/// Syncs many files by several threads, since file systems commit concurrent syncs together.
+fn side_by_side<T: Sync>(
+    items: &[T],
+    sync: impl Fn(&T) -> Result<(), StorageError> + Sync,
+) -> Result<(), StorageError> {
+    if items.len() < SIDE_BY_SIDE_MIN {
+        return items.iter().try_for_each(sync);
+    }
+    let sync = &sync;
+    thread::scope(|scope| {
+        let parts = items.chunks(items.len().div_ceil(SYNC_THREADS));
+        let threads: Vec<_> = parts
+            .map(|part| scope.spawn(move || part.iter().try_for_each(sync)))
+            .collect();
+        let panicked = || StorageError::Failed("a sync panicked".to_owned());
+        let mut results = threads.into_iter().map(thread::ScopedJoinHandle::join);
+        results.try_for_each(|result| result.unwrap_or_else(|_| Err(panicked())))
+    })
 }
 
 /// How many of `batches` one write to `segment` takes: at least one.
