@@ -9,7 +9,6 @@ fn named(software: &str) -> ApiVersionsRequest {
     ApiVersionsRequest {
         client_software_name: software.to_owned(),
         client_software_version: "1".to_owned(),
-        ..Default::default()
     }
 }
 

@@ -1,4 +1,5 @@
 //! A running broker, asked over a socket.
+#![cfg(test)]
 
 mod client;
 mod connections;
