@@ -20,9 +20,17 @@ test:
 test-all:
     tests/run
 
-# Some stages of it, such as `just stage clients`.
-stage *names:
-    tests/run {{ names }}
+# The real binary with kcat, confluent-kafka, kafkajs, Java and rdkafka.
+clients:
+    tests/run clients
+
+# Producers with many requests in flight, and a broker that is killed again and again.
+crash:
+    tests/run crash
+
+# Records per second and p99 of produce with acks=all.
+bench-produce seconds="10":
+    tests/bench-produce {{ seconds }}
 
 # What CI runs.
 ci:
