@@ -20,15 +20,16 @@ pub(super) async fn handle(
     if named(&request.client_software_name) && named(&request.client_software_version) {
         served(ErrorCode::None)
     } else {
-        ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() }
+        ApiVersionsResponse {
+            error_code: ErrorCode::InvalidRequest.code(),
+            ..Default::default()
+        }
     }
 }
 
 /// The answer to a version that is not served.
 pub(super) fn unsupported(call: Call) -> Reply {
-    Box::pin(async move {
-        encode_at(&call, &served(ErrorCode::UnsupportedVersion), 0).map(Some)
-    })
+    Box::pin(async move { encode_at(&call, &served(ErrorCode::UnsupportedVersion), 0).map(Some) })
 }
 
 fn served(error: ErrorCode) -> ApiVersionsResponse {

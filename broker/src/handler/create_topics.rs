@@ -28,13 +28,25 @@ pub(super) async fn handle(
     }
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
-        topics.push(if named.get(topic.name.as_str()).is_some_and(|&times| times > 1) {
-            refused(topic, ErrorCode::InvalidRequest, "Topic is named twice in the request.")
-        } else {
-            create(&node, topic, request.validate_only).await
-        });
+        topics.push(
+            if named
+                .get(topic.name.as_str())
+                .is_some_and(|&times| times > 1)
+            {
+                refused(
+                    topic,
+                    ErrorCode::InvalidRequest,
+                    "Topic is named twice in the request.",
+                )
+            } else {
+                create(&node, topic, request.validate_only).await
+            },
+        );
     }
-    CreateTopicsResponse { topics, ..Default::default() }
+    CreateTopicsResponse {
+        topics,
+        ..Default::default()
+    }
 }
 
 async fn create(node: &Node, topic: &CreatableTopic, validate_only: bool) -> CreatableTopicResult {
@@ -48,7 +60,10 @@ async fn create(node: &Node, topic: &CreatableTopic, validate_only: bool) -> Cre
             .map(|assigned| (assigned.partition_index, assigned.broker_ids.clone()))
             .collect(),
         configs: config_map(
-            topic.configs.iter().map(|config| (config.name.as_str(), config.value.as_deref())),
+            topic
+                .configs
+                .iter()
+                .map(|config| (config.name.as_str(), config.value.as_deref())),
         ),
     };
     match node.create_topic(&request, validate_only).await {

@@ -24,14 +24,20 @@ pub(super) async fn handle(
     let states = if call.version() >= 6 {
         request.topics
     } else {
-        let by_name = |name| DeleteTopicState { name: Some(name), topic_id: Uuid::nil() };
+        let by_name = |name| DeleteTopicState {
+            name: Some(name),
+            topic_id: Uuid::nil(),
+        };
         request.topic_names.into_iter().map(by_name).collect()
     };
     let mut responses = Vec::with_capacity(states.len());
     for state in states {
         responses.push(delete(&node, state).await);
     }
-    DeleteTopicsResponse { responses, ..Default::default() }
+    DeleteTopicsResponse {
+        responses,
+        ..Default::default()
+    }
 }
 
 async fn delete(node: &Node, state: DeleteTopicState) -> DeletableTopicResult {

@@ -46,12 +46,18 @@ pub(super) async fn handle(
                 .cluster()
                 .topic(&resource.resource_name)
                 .map(|topic| topic_entries(topic))
-                .ok_or((ErrorCode::UnknownTopicOrPartition, "There is no such topic.")),
+                .ok_or((
+                    ErrorCode::UnknownTopicOrPartition,
+                    "There is no such topic.",
+                )),
             BROKER if is_this_broker(&node, &resource.resource_name) => {
                 Ok(broker_entries(&node.config))
             }
             BROKER => Err((ErrorCode::InvalidRequest, "There is no such broker.")),
-            _ => Err((ErrorCode::InvalidRequest, "Only topics and brokers have configs.")),
+            _ => Err((
+                ErrorCode::InvalidRequest,
+                "Only topics and brokers have configs.",
+            )),
         };
         match entries {
             Ok(entries) => described(&request, resource, entries),
@@ -64,7 +70,10 @@ pub(super) async fn handle(
             },
         }
     });
-    DescribeConfigsResponse { results: results.collect(), ..Default::default() }
+    DescribeConfigsResponse {
+        results: results.collect(),
+        ..Default::default()
+    }
 }
 
 /// Every config of a topic: Kafka's, then the contract's.
@@ -81,16 +90,20 @@ pub(super) fn topic_entries(topic: &Topic) -> Vec<Entry> {
     kafka.chain(contract).collect()
 }
 
-fn entry(
-    configs: &BTreeMap<String, String>,
-    name: &'static str,
-    default: &'static str,
-) -> Entry {
+fn entry(configs: &BTreeMap<String, String>, name: &'static str, default: &'static str) -> Entry {
     let (value, source) = match configs.get(name) {
         Some(value) => (value.clone(), SOURCE_TOPIC),
         None => (default.to_owned(), SOURCE_DEFAULT),
     };
-    Entry { name, value, source, kind: KIND_STRING, doc: "", default, read_only: false }
+    Entry {
+        name,
+        value,
+        source,
+        kind: KIND_STRING,
+        doc: "",
+        default,
+        read_only: false,
+    }
 }
 
 fn broker_entries(config: &BrokerConfig) -> Vec<Entry> {
@@ -116,9 +129,21 @@ fn broker_entries(config: &BrokerConfig) -> Vec<Entry> {
             limits.idle.as_millis().to_string(),
             "Idle connections are closed after this.",
         ),
-        of("default.replication.factor", "1".to_owned(), "There is one broker."),
-        of("fetch.max.bytes", limits.fetch_bytes_max.to_string(), "The largest fetch response."),
-        of("log.dirs", config.data_dir.display().to_string(), "Where the data is."),
+        of(
+            "default.replication.factor",
+            "1".to_owned(),
+            "There is one broker.",
+        ),
+        of(
+            "fetch.max.bytes",
+            limits.fetch_bytes_max.to_string(),
+            "The largest fetch response.",
+        ),
+        of(
+            "log.dirs",
+            config.data_dir.display().to_string(),
+            "Where the data is.",
+        ),
         of(
             "max.connections",
             limits.connections_max.to_string(),

@@ -19,33 +19,50 @@ pub(super) async fn handle(
 ) -> DescribeGroupsResponse {
     let ids = request.groups.iter().map(|id| id.as_str().into()).collect();
     let described = node.groups.describe(ids).await;
-    let groups = request.groups.into_iter().enumerate().map(|(at, group_id)| {
-        let group = match &described {
-            Ok(groups) => groups.get(at).cloned().unwrap_or(Err(GroupError::GroupIdNotFound)),
-            Err(error) => Err(error.clone()),
-        };
-        match group {
-            Ok(group) => live(group_id, group),
-            Err(error) => dead(&call, group_id, &error),
-        }
-    });
-    DescribeGroupsResponse { groups: groups.collect(), ..Default::default() }
+    let groups = request
+        .groups
+        .into_iter()
+        .enumerate()
+        .map(|(at, group_id)| {
+            let group = match &described {
+                Ok(groups) => groups
+                    .get(at)
+                    .cloned()
+                    .unwrap_or(Err(GroupError::GroupIdNotFound)),
+                Err(error) => Err(error.clone()),
+            };
+            match group {
+                Ok(group) => live(group_id, group),
+                Err(error) => dead(&call, group_id, &error),
+            }
+        });
+    DescribeGroupsResponse {
+        groups: groups.collect(),
+        ..Default::default()
+    }
 }
 
 fn live(group_id: String, group: GroupDescription) -> DescribedGroup {
-    let members = group.members.into_iter().map(|member| DescribedGroupMember {
-        member_id: member.member_id.to_string(),
-        group_instance_id: member.instance_id.map(|id| id.to_string()),
-        client_id: member.client_id.to_string(),
-        client_host: member.client_host.to_string(),
-        member_metadata: member.metadata,
-        member_assignment: member.assignment,
-    });
+    let members = group
+        .members
+        .into_iter()
+        .map(|member| DescribedGroupMember {
+            member_id: member.member_id.to_string(),
+            group_instance_id: member.instance_id.map(|id| id.to_string()),
+            client_id: member.client_id.to_string(),
+            client_host: member.client_host.to_string(),
+            member_metadata: member.metadata,
+            member_assignment: member.assignment,
+        });
     DescribedGroup {
         group_id,
         group_state: group.state.to_string(),
-        protocol_type: group.protocol_type.map_or_else(String::new, |kind| kind.to_string()),
-        protocol_data: group.protocol.map_or_else(String::new, |protocol| protocol.to_string()),
+        protocol_type: group
+            .protocol_type
+            .map_or_else(String::new, |kind| kind.to_string()),
+        protocol_data: group
+            .protocol
+            .map_or_else(String::new, |protocol| protocol.to_string()),
         members: members.collect(),
         ..Default::default()
     }

@@ -83,9 +83,13 @@ impl Wanted {
         let by_id = call.version() >= 13;
         let topics = request.topics.into_iter().map(|asked| {
             let topic = if by_id {
-                cluster.topic_by_id(TopicId(asked.topic_id)).ok_or(ErrorCode::UnknownTopicId)
+                cluster
+                    .topic_by_id(TopicId(asked.topic_id))
+                    .ok_or(ErrorCode::UnknownTopicId)
             } else {
-                cluster.topic(&asked.topic).ok_or(ErrorCode::UnknownTopicOrPartition)
+                cluster
+                    .topic(&asked.topic)
+                    .ok_or(ErrorCode::UnknownTopicOrPartition)
             };
             let find = |partition: &FetchPartition| {
                 topic?
@@ -96,7 +100,11 @@ impl Wanted {
                 let target = find(&partition);
                 (partition, target)
             });
-            WantedTopic { name: asked.topic, id: asked.topic_id, partitions: found.collect() }
+            WantedTopic {
+                name: asked.topic,
+                id: asked.topic_id,
+                partitions: found.collect(),
+            }
         });
         Self {
             topics: topics.collect(),
@@ -116,7 +124,10 @@ impl Wanted {
     }
 
     async fn read(&self, node: &Node) -> Answers {
-        let mut answers = Answers { partitions: Vec::new(), bytes: 0 };
+        let mut answers = Answers {
+            partitions: Vec::new(),
+            bytes: 0,
+        };
         for (partition, target) in self.topics.iter().flat_map(|topic| &topic.partitions) {
             let answer = match target {
                 Err(error) => Answer::refused(*error, None),
@@ -143,13 +154,19 @@ impl Wanted {
                 .map(|((asked, _), answer)| answer.into_wire(asked.partition))
                 .collect(),
         });
-        FetchResponse { responses: topics.collect(), ..Default::default() }
+        FetchResponse {
+            responses: topics.collect(),
+            ..Default::default()
+        }
     }
 }
 
 impl Answers {
     fn must_wait(&self, wanted: &Wanted) -> bool {
-        let failed = self.partitions.iter().any(|answer| answer.error != ErrorCode::None);
+        let failed = self
+            .partitions
+            .iter()
+            .any(|answer| answer.error != ErrorCode::None);
         !failed
             && self.bytes < wanted.bytes_min
             && self.bytes < wanted.bytes_max.max(1)
@@ -160,7 +177,11 @@ impl Answers {
 
 impl Answer {
     fn refused(error: ErrorCode, bounds: Option<Bounds>) -> Self {
-        Self { error, bounds, batches: Vec::new() }
+        Self {
+            error,
+            bounds,
+            batches: Vec::new(),
+        }
     }
 
     fn into_wire(self, partition_index: i32) -> PartitionData {
@@ -191,21 +212,34 @@ async fn read_partition(
     let epoch = asked.current_leader_epoch;
     if epoch >= 0 && epoch != bounds.leader_epoch.0 {
         let fenced = epoch < bounds.leader_epoch.0;
-        let error =
-            if fenced { ErrorCode::FencedLeaderEpoch } else { ErrorCode::UnknownLeaderEpoch };
+        let error = if fenced {
+            ErrorCode::FencedLeaderEpoch
+        } else {
+            ErrorCode::UnknownLeaderEpoch
+        };
         return Answer::refused(error, None);
     }
     let from = Offset(asked.fetch_offset);
-    let limit = usize::try_from(asked.partition_max_bytes).unwrap_or(0).min(room);
+    let limit = usize::try_from(asked.partition_max_bytes)
+        .unwrap_or(0)
+        .min(room);
     if limit == 0 && !first {
-        return Answer { error: ErrorCode::None, bounds: Some(bounds), batches: Vec::new() };
+        return Answer {
+            error: ErrorCode::None,
+            bounds: Some(bounds),
+            batches: Vec::new(),
+        };
     }
     match read_log(node, target, from, limit).await {
         Ok(read) => {
             let bytes: usize = read.batches.iter().map(Bytes::len).sum();
             let fits = first || bytes <= limit;
             let batches = if fits { read.batches } else { Vec::new() };
-            Answer { error: ErrorCode::None, bounds: Some(read.bounds), batches }
+            Answer {
+                error: ErrorCode::None,
+                bounds: Some(read.bounds),
+                batches,
+            }
         }
         Err(error) => {
             if matches!(error, ReadError::Corrupt { .. } | ReadError::Io(_)) {

@@ -42,7 +42,11 @@ pub(super) async fn handle(
     };
     if call.version() >= 4 {
         return FindCoordinatorResponse {
-            coordinators: request.coordinator_keys.into_iter().map(coordinator).collect(),
+            coordinators: request
+                .coordinator_keys
+                .into_iter()
+                .map(coordinator)
+                .collect(),
             ..Default::default()
         };
     }

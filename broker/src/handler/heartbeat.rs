@@ -22,5 +22,8 @@ pub(super) async fn handle(
     };
     let answered = node.groups.heartbeat(heartbeat).await;
     let error = answered.map_or_else(|error| group_error(&error), |()| ErrorCode::None);
-    HeartbeatResponse { error_code: error.code(), ..Default::default() }
+    HeartbeatResponse {
+        error_code: error.code(),
+        ..Default::default()
+    }
 }

@@ -42,11 +42,14 @@ pub(super) async fn handle(
 }
 
 fn joined(reply: JoinReply) -> JoinGroupResponse {
-    let members = reply.members.into_iter().map(|member| JoinGroupResponseMember {
-        member_id: member.member_id.to_string(),
-        group_instance_id: member.instance_id.map(|id| id.to_string()),
-        metadata: member.metadata,
-    });
+    let members = reply
+        .members
+        .into_iter()
+        .map(|member| JoinGroupResponseMember {
+            member_id: member.member_id.to_string(),
+            group_instance_id: member.instance_id.map(|id| id.to_string()),
+            metadata: member.metadata,
+        });
     JoinGroupResponse {
         generation_id: reply.generation.0,
         protocol_type: Some(reply.protocol_type.to_string()),

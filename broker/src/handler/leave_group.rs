@@ -19,31 +19,52 @@ pub(super) async fn handle(
     let members = if call.version() >= 3 {
         request.members
     } else {
-        vec![MemberIdentity { member_id: request.member_id, ..Default::default() }]
+        vec![MemberIdentity {
+            member_id: request.member_id,
+            ..Default::default()
+        }]
     };
     let leaving = members.iter().map(|member| LeavingMember {
         member_id: member.member_id.as_str().into(),
         instance_id: member.group_instance_id.as_deref().map(Into::into),
     });
-    let leave = LeaveGroup { group: request.group_id.into(), members: leaving.collect() };
+    let leave = LeaveGroup {
+        group: request.group_id.into(),
+        members: leaving.collect(),
+    };
     let outcomes = match node.groups.leave(leave).await {
         Ok(outcomes) => outcomes,
         Err(error) => {
             let error_code = group_error(&error).code();
-            return LeaveGroupResponse { error_code, ..Default::default() };
+            return LeaveGroupResponse {
+                error_code,
+                ..Default::default()
+            };
         }
     };
-    let codes = outcomes
-        .iter()
-        .map(|outcome| outcome.as_ref().map_or_else(group_error, |()| ErrorCode::None).code());
+    let codes = outcomes.iter().map(|outcome| {
+        outcome
+            .as_ref()
+            .map_or_else(group_error, |()| ErrorCode::None)
+            .code()
+    });
     if call.version() < 3 {
         let error_code = codes.into_iter().next().unwrap_or_default();
-        return LeaveGroupResponse { error_code, ..Default::default() };
+        return LeaveGroupResponse {
+            error_code,
+            ..Default::default()
+        };
     }
-    let members = members.into_iter().zip(codes).map(|(member, error_code)| MemberResponse {
-        member_id: member.member_id,
-        group_instance_id: member.group_instance_id,
-        error_code,
-    });
-    LeaveGroupResponse { members: members.collect(), ..Default::default() }
+    let members = members
+        .into_iter()
+        .zip(codes)
+        .map(|(member, error_code)| MemberResponse {
+            member_id: member.member_id,
+            group_instance_id: member.group_instance_id,
+            error_code,
+        });
+    LeaveGroupResponse {
+        members: members.collect(),
+        ..Default::default()
+    }
 }

@@ -13,22 +13,28 @@ pub(super) async fn handle(
     _call: Call,
     request: ListGroupsRequest,
 ) -> ListGroupsResponse {
-    let filter = ListGroups { states: request.states_filter, types: request.types_filter };
+    let filter = ListGroups {
+        states: request.states_filter,
+        types: request.types_filter,
+    };
     match node.groups.list(filter).await {
         Ok(groups) => ListGroupsResponse {
             groups: groups.into_iter().map(listed).collect(),
             ..Default::default()
         },
-        Err(error) => {
-            ListGroupsResponse { error_code: group_error(&error).code(), ..Default::default() }
-        }
+        Err(error) => ListGroupsResponse {
+            error_code: group_error(&error).code(),
+            ..Default::default()
+        },
     }
 }
 
 fn listed(group: GroupListing) -> ListedGroup {
     ListedGroup {
         group_id: group.group.to_string(),
-        protocol_type: group.protocol_type.map_or_else(String::new, |kind| kind.to_string()),
+        protocol_type: group
+            .protocol_type
+            .map_or_else(String::new, |kind| kind.to_string()),
         group_state: group.state.to_string(),
         group_type: GroupListing::TYPE.to_owned(),
     }

@@ -51,9 +51,15 @@ pub(super) async fn handle(
             }
             partitions.push(answer);
         }
-        topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
+        topics.push(ListOffsetsTopicResponse {
+            name: topic.name,
+            partitions,
+        });
     }
-    ListOffsetsResponse { topics, ..Default::default() }
+    ListOffsetsResponse {
+        topics,
+        ..Default::default()
+    }
 }
 
 /// An offset, its record's timestamp where one was looked for, and the epoch to validate it by.
@@ -69,7 +75,10 @@ async fn look_up(
     asked: &ListOffsetsPartition,
     isolation_level: i8,
 ) -> Result<Found, ErrorCode> {
-    let bounds = node.log.bounds(target).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let bounds = node
+        .log
+        .bounds(target)
+        .ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let epoch = asked.current_leader_epoch;
     if epoch >= 0 && epoch < bounds.leader_epoch.0 {
         return Err(ErrorCode::FencedLeaderEpoch);
@@ -77,18 +86,27 @@ async fn look_up(
     if epoch > bounds.leader_epoch.0 {
         return Err(ErrorCode::UnknownLeaderEpoch);
     }
-    let edge = |offset| Ok(Found { offset: Some(offset), timestamp: None, bounds });
+    let edge = |offset| {
+        Ok(Found {
+            offset: Some(offset),
+            timestamp: None,
+            bounds,
+        })
+    };
     match asked.timestamp {
         LATEST if isolation_level == READ_COMMITTED => edge(bounds.last_stable),
         LATEST => edge(bounds.high_watermark),
         EARLIEST | EARLIEST_LOCAL => edge(bounds.log_start),
-        LATEST_TIERED => Ok(Found { offset: None, timestamp: None, bounds }),
+        LATEST_TIERED => Ok(Found {
+            offset: None,
+            timestamp: None,
+            bounds,
+        }),
         GREATEST_TIMESTAMP | 0.. => {
             let (log, timestamp) = (node.log.clone(), asked.timestamp);
             let limits = node.config.limits.inflation();
-            let found = tokio::task::spawn_blocking(move || {
-                by_timestamp(&log, target, timestamp, limits)
-            });
+            let found =
+                tokio::task::spawn_blocking(move || by_timestamp(&log, target, timestamp, limits));
             let found = found.await.map_err(|_| ErrorCode::UnknownServerError)?;
             let record = found.map_err(|error| read_error(&error))?;
             Ok(Found {
@@ -114,20 +132,30 @@ fn by_timestamp(
     } else {
         log.offset_for_time(target, TimestampMs(timestamp))?
     };
-    let Some(BatchAt { batch, .. }) = found else { return Ok(None) };
+    let Some(BatchAt { batch, .. }) = found else {
+        return Ok(None);
+    };
     let damaged = || ReadError::Io(std::io::ErrorKind::InvalidData.into());
     let header = BatchHeader::parse(&batch).map_err(|_| damaged())?;
-    let target_time = if greatest { header.max_timestamp.0 } else { timestamp };
+    let target_time = if greatest {
+        header.max_timestamp.0
+    } else {
+        timestamp
+    };
     if header.is_log_append_time() {
         return Ok(Some((header.base_offset, header.max_timestamp)));
     }
     let mut inflater = Decompressor::new();
     let codec = header.codec().map_err(|_| damaged())?;
-    let section =
-        inflater.inflate(codec, &batch[HEADER_BYTES..], limits).map_err(|_| damaged())?;
+    let section = inflater
+        .inflate(codec, &batch[HEADER_BYTES..], limits)
+        .map_err(|_| damaged())?;
     for record in RecordIter::new(section, header.record_count) {
         let record = record.map_err(|_| damaged())?;
-        let at = header.base_timestamp.0.saturating_add(record.timestamp_delta);
+        let at = header
+            .base_timestamp
+            .0
+            .saturating_add(record.timestamp_delta);
         if at >= target_time {
             let offset = header.base_offset.plus(i64::from(record.offset_delta));
             return Ok(Some((offset, TimestampMs(at))));

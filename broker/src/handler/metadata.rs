@@ -35,7 +35,10 @@ pub(super) async fn handle(
         }
         _ => {
             let cluster = node.metadata.cluster();
-            cluster.topics().map(|topic| described(&node, topic)).collect()
+            cluster
+                .topics()
+                .map(|topic| described(&node, topic))
+                .collect()
         }
     };
     let address = node.advertised(&call.client);
@@ -70,8 +73,11 @@ async fn named(
     }
     if !(may_create && node.config.auto_create_topics) {
         let valid = crate::metadata::create::check_name(&name).is_ok();
-        let error =
-            if valid { ErrorCode::UnknownTopicOrPartition } else { ErrorCode::InvalidTopicException };
+        let error = if valid {
+            ErrorCode::UnknownTopicOrPartition
+        } else {
+            ErrorCode::InvalidTopicException
+        };
         return refused(Some(name), Uuid::nil(), error);
     }
     let request = TopicRequest {
@@ -95,14 +101,19 @@ async fn named(
 
 fn described(node: &Node, topic: &Topic) -> MetadataResponseTopic {
     let this = node.config.node_id;
-    let partitions = topic.partitions().map(|partition| MetadataResponsePartition {
-        partition_index: partition.partition.0,
-        leader_id: this,
-        leader_epoch: node.log.bounds(partition).map_or(0, |bounds| bounds.leader_epoch.0),
-        replica_nodes: vec![this],
-        isr_nodes: vec![this],
-        ..Default::default()
-    });
+    let partitions = topic
+        .partitions()
+        .map(|partition| MetadataResponsePartition {
+            partition_index: partition.partition.0,
+            leader_id: this,
+            leader_epoch: node
+                .log
+                .bounds(partition)
+                .map_or(0, |bounds| bounds.leader_epoch.0),
+            replica_nodes: vec![this],
+            isr_nodes: vec![this],
+            ..Default::default()
+        });
     MetadataResponseTopic {
         name: Some(topic.name().to_owned()),
         topic_id: topic.id().0,
@@ -113,5 +124,10 @@ fn described(node: &Node, topic: &Topic) -> MetadataResponseTopic {
 }
 
 fn refused(name: Option<String>, topic_id: Uuid, error: ErrorCode) -> MetadataResponseTopic {
-    MetadataResponseTopic { error_code: error.code(), name, topic_id, ..Default::default() }
+    MetadataResponseTopic {
+        error_code: error.code(),
+        name,
+        topic_id,
+        ..Default::default()
+    }
 }

@@ -113,7 +113,11 @@ pub(crate) enum CloseReason {
     #[error("malformed request: {0}")]
     Malformed(#[from] WireError),
     #[error("{api:?} reply of version {version} cannot be encoded: {error}")]
-    Unencodable { api: ApiKey, version: i16, error: WireError },
+    Unencodable {
+        api: ApiKey,
+        version: i16,
+        error: WireError,
+    },
     #[error("a produce request with acks=0 was refused: {0}")]
     RefusedUnacknowledged(String),
 }
@@ -135,7 +139,11 @@ pub(crate) async fn dispatch(
         .ok_or(CloseReason::UnknownApi(header.api_key))?;
     node.metrics.requests.with_label_values(&[api.name()]).inc();
     let version = header.api_version;
-    let call = Call { client: Arc::clone(client), header, api };
+    let call = Call {
+        client: Arc::clone(client),
+        header,
+        api,
+    };
     if !api.versions().contains(&version) {
         return match api {
             ApiKey::ApiVersions => Ok(api_versions::unsupported(call)),
@@ -205,6 +213,11 @@ fn encode_at<Response: Message>(
     response: &Response,
     version: i16,
 ) -> Result<Vec<Bytes>, CloseReason> {
-    frame::response(call.header.correlation_id, version, response)
-        .map_err(|error| CloseReason::Unencodable { api: call.api, version, error })
+    frame::response(call.header.correlation_id, version, response).map_err(|error| {
+        CloseReason::Unencodable {
+            api: call.api,
+            version,
+            error,
+        }
+    })
 }

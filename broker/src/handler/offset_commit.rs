@@ -39,12 +39,21 @@ pub(super) async fn handle(
                     metadata: asked.committed_metadata.unwrap_or_default().into(),
                 });
             }
-            let error_code =
-                if exists { ErrorCode::None } else { ErrorCode::UnknownTopicOrPartition }.code();
-            partitions
-                .push(OffsetCommitResponsePartition { partition_index: index.0, error_code });
+            let error_code = if exists {
+                ErrorCode::None
+            } else {
+                ErrorCode::UnknownTopicOrPartition
+            }
+            .code();
+            partitions.push(OffsetCommitResponsePartition {
+                partition_index: index.0,
+                error_code,
+            });
         }
-        topics.push(OffsetCommitResponseTopic { name: topic.name, partitions });
+        topics.push(OffsetCommitResponseTopic {
+            name: topic.name,
+            partitions,
+        });
     }
     let committed = node.groups.commit_offsets(CommitOffsets {
         group: request.group_id.into(),
@@ -66,5 +75,8 @@ pub(super) async fn handle(
         };
         partition.error_code = error.code();
     }
-    OffsetCommitResponse { topics, ..Default::default() }
+    OffsetCommitResponse {
+        topics,
+        ..Default::default()
+    }
 }

@@ -26,7 +26,10 @@ pub(super) async fn handle(
         for group in request.groups {
             groups.push(fetch(&node, group).await);
         }
-        return OffsetFetchResponse { groups, ..Default::default() };
+        return OffsetFetchResponse {
+            groups,
+            ..Default::default()
+        };
     }
     let topics = request.topics.map(|topics| {
         topics
@@ -37,8 +40,11 @@ pub(super) async fn handle(
             })
             .collect()
     });
-    let group =
-        OffsetFetchRequestGroup { group_id: request.group_id, topics, ..Default::default() };
+    let group = OffsetFetchRequestGroup {
+        group_id: request.group_id,
+        topics,
+        ..Default::default()
+    };
     single(fetch(&node, group).await)
 }
 
@@ -52,7 +58,10 @@ async fn fetch(node: &Node, asked: OffsetFetchRequestGroup) -> OffsetFetchRespon
             })
             .collect()
     });
-    let query = OffsetsQuery { group: asked.group_id.as_str().into(), partitions };
+    let query = OffsetsQuery {
+        group: asked.group_id.as_str().into(),
+        partitions,
+    };
     match node.groups.fetch_offsets(vec![query]).await {
         Ok(fetched) => OffsetFetchResponseGroup {
             group_id: asked.group_id,
@@ -66,7 +75,10 @@ async fn fetch(node: &Node, asked: OffsetFetchRequestGroup) -> OffsetFetchRespon
 fn by_topic(offsets: impl Iterator<Item = FetchedOffset>) -> Vec<OffsetFetchResponseTopics> {
     let mut topics: Vec<OffsetFetchResponseTopics> = Vec::new();
     for offset in offsets {
-        if topics.last().is_none_or(|topic| topic.name != offset.topic.as_str()) {
+        if topics
+            .last()
+            .is_none_or(|topic| topic.name != offset.topic.as_str())
+        {
             topics.push(OffsetFetchResponseTopics {
                 name: offset.topic.to_string(),
                 ..Default::default()
@@ -131,10 +143,13 @@ fn single(group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
         metadata: partition.metadata,
         error_code: partition.error_code,
     };
-    let topics = group.topics.into_iter().map(|topic| OffsetFetchResponseTopic {
-        name: topic.name,
-        partitions: topic.partitions.into_iter().map(partition).collect(),
-    });
+    let topics = group
+        .topics
+        .into_iter()
+        .map(|topic| OffsetFetchResponseTopic {
+            name: topic.name,
+            partitions: topic.partitions.into_iter().map(partition).collect(),
+        });
     OffsetFetchResponse {
         topics: topics.collect(),
         error_code: group.error_code,

@@ -33,8 +33,9 @@ pub(super) async fn handle(
             assignment: reply.assignment,
             ..Default::default()
         },
-        Err(error) => {
-            SyncGroupResponse { error_code: group_error(&error).code(), ..Default::default() }
-        }
+        Err(error) => SyncGroupResponse {
+            error_code: group_error(&error).code(),
+            ..Default::default()
+        },
     }
 }

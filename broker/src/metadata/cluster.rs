@@ -44,7 +44,12 @@ impl Topic {
             number,
         ));
         let settings = TopicSettings::resolve(&row.configs);
-        Self { row, settings, policy, revision }
+        Self {
+            row,
+            settings,
+            policy,
+            revision,
+        }
     }
 
     /// The topic's id.
@@ -70,14 +75,19 @@ impl Topic {
     pub fn partition(&self, index: PartitionIndex) -> Option<TopicPartition> {
         (0..self.row.partition_count)
             .contains(&index.0)
-            .then_some(TopicPartition { topic: self.row.id, partition: index })
+            .then_some(TopicPartition {
+                topic: self.row.id,
+                partition: index,
+            })
     }
 
     /// Every partition, by index.
     pub fn partitions(&self) -> impl Iterator<Item = TopicPartition> + use<> {
         let topic = self.row.id;
-        (0..self.row.partition_count)
-            .map(move |index| TopicPartition { topic, partition: PartitionIndex(index) })
+        (0..self.row.partition_count).map(move |index| TopicPartition {
+            topic,
+            partition: PartitionIndex(index),
+        })
     }
 }
 
@@ -113,12 +123,16 @@ impl Cluster {
             return None;
         }
         let folded = name.replace('.', "_");
-        self.by_name.keys().find(|other| other.replace('.', "_") == folded).map(String::as_str)
+        self.by_name
+            .keys()
+            .find(|other| other.replace('.', "_") == folded)
+            .map(String::as_str)
     }
 
     /// Adds a topic or replaces its earlier snapshot.
     pub fn put(&mut self, topic: Arc<Topic>) {
-        self.by_name.insert(topic.name().to_owned(), Arc::clone(&topic));
+        self.by_name
+            .insert(topic.name().to_owned(), Arc::clone(&topic));
         self.by_id.insert(topic.id(), topic);
     }
 

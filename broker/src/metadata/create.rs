@@ -111,9 +111,13 @@ pub fn check_name(name: &str) -> Result<(), CreateError> {
     } else if name == "." || name == ".." {
         format!("Topic name cannot be '{name}'.")
     } else if name.len() > NAME_BYTES_MAX {
-        format!("Topic name has {} characters, more than {NAME_BYTES_MAX}.", name.len())
-    } else if let Some(bad) =
-        name.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')))
+        format!(
+            "Topic name has {} characters, more than {NAME_BYTES_MAX}.",
+            name.len()
+        )
+    } else if let Some(bad) = name
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')))
     {
         format!("Topic name has {bad:?}; only ASCII letters, digits, '.', '_' and '-' may stand.")
     } else {
@@ -151,9 +155,13 @@ fn assigned(request: &TopicRequest, rules: CreateRules) -> Result<Creation, Crea
             "Give replica assignments or counts, not both.".to_owned(),
         ));
     }
-    let wrong = request.assignments.iter().zip(0..).find(|((index, replicas), expected)| {
-        *index != expected || replicas.as_slice() != [rules.node_id]
-    });
+    let wrong = request
+        .assignments
+        .iter()
+        .zip(0..)
+        .find(|((index, replicas), expected)| {
+            *index != expected || replicas.as_slice() != [rules.node_id]
+        });
     if let Some(((index, replicas), _)) = wrong {
         return Err(CreateError::InvalidAssignment(format!(
             "Partition {index} is assigned to {replicas:?}; partitions count from 0 without gaps \
@@ -167,15 +175,21 @@ fn assigned(request: &TopicRequest, rules: CreateRules) -> Result<Creation, Crea
             "Number of partitions was {count}; it must be 1 to {PARTITIONS_MAX}."
         )));
     }
-    Ok(Creation { partition_count: count, replication_clamped: false })
+    Ok(Creation {
+        partition_count: count,
+        replication_clamped: false,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const RULES: CreateRules =
-        CreateRules { default_partition_count: 1, strict_replication: false, node_id: 1 };
+    const RULES: CreateRules = CreateRules {
+        default_partition_count: 1,
+        strict_replication: false,
+        node_id: 1,
+    };
 
     fn request(name: &str, partition_count: i32, replication_factor: i16) -> TopicRequest {
         TopicRequest {
@@ -192,12 +206,18 @@ mod tests {
         let decided = |request| decide(&request, &cluster, RULES).unwrap();
         assert_eq!(decided(request("t", -1, -1)).partition_count, 1);
         let three = decided(request("t", 3, 3));
-        assert_eq!((three.partition_count, three.replication_clamped), (3, true));
+        assert_eq!(
+            (three.partition_count, three.replication_clamped),
+            (3, true)
+        );
     }
 
     #[test]
     fn strict_replication_refuses_what_one_broker_cannot_hold() {
-        let strict = CreateRules { strict_replication: true, ..RULES };
+        let strict = CreateRules {
+            strict_replication: true,
+            ..RULES
+        };
         let error = decide(&request("t", 1, 3), &Cluster::default(), strict).unwrap_err();
         assert!(matches!(error, CreateError::InvalidReplicationFactor(_)));
     }
@@ -223,12 +243,17 @@ mod tests {
     #[test]
     fn assignments_must_name_this_broker_without_gaps() {
         let with = |pairs: &[(i32, &[i32])]| TopicRequest {
-            assignments: pairs.iter().map(|(index, ids)| (*index, ids.to_vec())).collect(),
+            assignments: pairs
+                .iter()
+                .map(|(index, ids)| (*index, ids.to_vec()))
+                .collect(),
             ..request("t", -1, -1)
         };
         let cluster = Cluster::default();
         assert_eq!(
-            decide(&with(&[(0, &[1]), (1, &[1])]), &cluster, RULES).unwrap().partition_count,
+            decide(&with(&[(0, &[1]), (1, &[1])]), &cluster, RULES)
+                .unwrap()
+                .partition_count,
             2
         );
         assert!(decide(&with(&[(0, &[1]), (2, &[1])]), &cluster, RULES).is_err());

@@ -63,7 +63,9 @@ impl Metadata {
     /// When the database cannot be opened or read.
     pub async fn open(path: &Path, rules: CreateRules) -> Result<Self, StoreError> {
         let store = Store::open(path).await?;
-        let cluster_id = store.fact_or_insert("cluster_id", &new_cluster_id()).await?;
+        let cluster_id = store
+            .fact_or_insert("cluster_id", &new_cluster_id())
+            .await?;
         let mut cluster = Cluster::default();
         for row in store.topics().await? {
             cluster.put(Arc::new(Topic::new(row, Arc::new(AtomicU64::new(1)))));
@@ -160,7 +162,10 @@ impl Metadata {
         let (key, value) = (key.to_string(), value.to_string());
         self.store.decide(id, &key, &value).await?;
         let mut row = topic.row.clone();
-        for (held, decided) in [(&mut row.key_decision, key), (&mut row.value_decision, value)] {
+        for (held, decided) in [
+            (&mut row.key_decision, key),
+            (&mut row.value_decision, value),
+        ] {
             if held.is_empty() {
                 *held = decided;
             }
@@ -180,9 +185,10 @@ impl Metadata {
         let mut block = self.producer_ids.lock().await;
         if block.is_empty() {
             let first = self.store.fact_or_insert(FACT, "1").await?;
-            let first: i64 = first
-                .parse()
-                .map_err(|_| StoreError::BadRow { what: FACT, value: first.clone() })?;
+            let first: i64 = first.parse().map_err(|_| StoreError::BadRow {
+                what: FACT,
+                value: first.clone(),
+            })?;
             let next = first.saturating_add(PRODUCER_ID_BLOCK);
             self.store.set_fact(FACT, &next.to_string()).await?;
             *block = first..next;
@@ -198,20 +204,26 @@ impl Metadata {
     }
 
     fn publish(&self, change: impl FnOnce(&mut Cluster)) {
-        let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshot = self
+            .snapshot
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut snapshot));
     }
 }
 
 /// A random cluster id in Kafka's form: 16 bytes as URL-safe Base64 without padding.
 fn new_cluster_id() -> String {
-    const ALPHABET: &[u8; 64] =
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let bits = Uuid::new_v4().as_u128();
     // 22 digits of 6 bits hold 132 bits: the last digit is padded with four zero bits.
     (0..22)
         .map(|digit| {
-            let sextet = if digit < 21 { (bits >> (122 - 6 * digit)) & 63 } else { (bits & 3) << 4 };
+            let sextet = if digit < 21 {
+                (bits >> (122 - 6 * digit)) & 63
+            } else {
+                (bits & 3) << 4
+            };
             char::from(ALPHABET[usize::try_from(sextet).unwrap_or(0) & 63])
         })
         .collect()
@@ -232,8 +244,11 @@ pub fn config_map<'a>(
 mod tests {
     use super::*;
 
-    const RULES: CreateRules =
-        CreateRules { default_partition_count: 1, strict_replication: false, node_id: 1 };
+    const RULES: CreateRules = CreateRules {
+        default_partition_count: 1,
+        strict_replication: false,
+        node_id: 1,
+    };
 
     fn named(name: &str) -> TopicRequest {
         TopicRequest {
@@ -249,8 +264,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metadata.sqlite");
         let first = Metadata::open(&path, RULES).await.unwrap();
-        let (topic, _) = first.create(&named("t"), false, TimestampMs(1), |_| ()).await.unwrap();
-        let (gone, _) = first.create(&named("gone"), false, TimestampMs(1), |_| ()).await.unwrap();
+        let (topic, _) = first
+            .create(&named("t"), false, TimestampMs(1), |_| ())
+            .await
+            .unwrap();
+        let (gone, _) = first
+            .create(&named("gone"), false, TimestampMs(1), |_| ())
+            .await
+            .unwrap();
         first.delete(gone.id(), TimestampMs(2)).await.unwrap();
         let id = first.next_producer_id().await.unwrap();
 
@@ -267,20 +288,38 @@ mod tests {
     #[tokio::test]
     async fn a_name_is_taken_once_and_comes_back_with_another_id() {
         let dir = tempfile::tempdir().unwrap();
-        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES).await.unwrap();
-        let (topic, _) = metadata.create(&named("t"), false, TimestampMs(1), |_| ()).await.unwrap();
-        let again = metadata.create(&named("t"), false, TimestampMs(1), |_| ()).await;
-        assert!(matches!(again, Err(MetadataError::Create(CreateError::Exists(_)))));
+        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES)
+            .await
+            .unwrap();
+        let (topic, _) = metadata
+            .create(&named("t"), false, TimestampMs(1), |_| ())
+            .await
+            .unwrap();
+        let again = metadata
+            .create(&named("t"), false, TimestampMs(1), |_| ())
+            .await;
+        assert!(matches!(
+            again,
+            Err(MetadataError::Create(CreateError::Exists(_)))
+        ));
         metadata.delete(topic.id(), TimestampMs(2)).await.unwrap();
-        let (reborn, _) = metadata.create(&named("t"), false, TimestampMs(3), |_| ()).await.unwrap();
+        let (reborn, _) = metadata
+            .create(&named("t"), false, TimestampMs(3), |_| ())
+            .await
+            .unwrap();
         assert_ne!(reborn.id(), topic.id());
     }
 
     #[tokio::test]
     async fn validate_only_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES).await.unwrap();
-        metadata.create(&named("t"), true, TimestampMs(1), |_| ()).await.unwrap();
+        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES)
+            .await
+            .unwrap();
+        metadata
+            .create(&named("t"), true, TimestampMs(1), |_| ())
+            .await
+            .unwrap();
         assert!(metadata.cluster().topic("t").is_none());
     }
 
@@ -289,11 +328,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.sqlite");
         let metadata = Metadata::open(&path, RULES).await.unwrap();
-        let (topic, _) = metadata.create(&named("t"), false, TimestampMs(1), |_| ()).await.unwrap();
+        let (topic, _) = metadata
+            .create(&named("t"), false, TimestampMs(1), |_| ())
+            .await
+            .unwrap();
         let before = topic.revision.load(Ordering::Acquire);
-        metadata.decide(topic.id(), Decision::Undecided, Decision::Payload).await.unwrap();
-        let later =
-            metadata.decide(topic.id(), Decision::Undecided, Decision::PayloadShadow).await.unwrap();
+        metadata
+            .decide(topic.id(), Decision::Undecided, Decision::Payload)
+            .await
+            .unwrap();
+        let later = metadata
+            .decide(topic.id(), Decision::Undecided, Decision::PayloadShadow)
+            .await
+            .unwrap();
         assert_eq!(later.row.value_decision, Decision::Payload.to_string());
         assert!(later.revision.load(Ordering::Acquire) > before);
         let reopened = Metadata::open(&path, RULES).await.unwrap();

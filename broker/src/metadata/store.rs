@@ -65,7 +65,10 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
         // One connection: metadata changes are rare, and SQLite has one writer anyway.
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
         Ok(Self { pool })
     }
@@ -74,11 +77,23 @@ impl Store {
     ///
     /// # Errors
     /// When the database refuses.
-    pub(super) async fn fact_or_insert(&self, name: &str, default: &str) -> Result<String, StoreError> {
-        let insert = "INSERT INTO cluster (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
-        sqlx::query(insert).bind(name).bind(default).execute(&self.pool).await?;
+    pub(super) async fn fact_or_insert(
+        &self,
+        name: &str,
+        default: &str,
+    ) -> Result<String, StoreError> {
+        let insert =
+            "INSERT INTO cluster (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
+        sqlx::query(insert)
+            .bind(name)
+            .bind(default)
+            .execute(&self.pool)
+            .await?;
         let select = "SELECT value FROM cluster WHERE name = ?";
-        Ok(sqlx::query_scalar(select).bind(name).fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar(select)
+            .bind(name)
+            .fetch_one(&self.pool)
+            .await?)
     }
 
     /// Overwrites a fact of the cluster.
@@ -88,7 +103,11 @@ impl Store {
     pub(super) async fn set_fact(&self, name: &str, value: &str) -> Result<(), StoreError> {
         let upsert = "INSERT INTO cluster (name, value) VALUES (?, ?) \
                       ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-        sqlx::query(upsert).bind(name).bind(value).execute(&self.pool).await?;
+        sqlx::query(upsert)
+            .bind(name)
+            .bind(value)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -102,7 +121,10 @@ impl Store {
             .fetch_all(&self.pool)
             .await?
         {
-            configs.entry(row.try_get(0)?).or_default().insert(row.try_get(1)?, row.try_get(2)?);
+            configs
+                .entry(row.try_get(0)?)
+                .or_default()
+                .insert(row.try_get(1)?, row.try_get(2)?);
         }
         let select = "SELECT id, name, partition_count, key_decision, value_decision FROM topics";
         let mut topics = Vec::new();
@@ -112,9 +134,11 @@ impl Store {
             topics.push(TopicRow {
                 id: parse_id(&id)?,
                 name: row.try_get(1)?,
-                partition_count: i32::try_from(partition_count).map_err(|_| StoreError::BadRow {
-                    what: "partition_count",
-                    value: partition_count.to_string(),
+                partition_count: i32::try_from(partition_count).map_err(|_| {
+                    StoreError::BadRow {
+                        what: "partition_count",
+                        value: partition_count.to_string(),
+                    }
                 })?,
                 configs: configs.remove(&id).unwrap_or_default(),
                 key_decision: row.try_get(3)?,
@@ -129,8 +153,9 @@ impl Store {
     /// # Errors
     /// When the database refuses or a row is broken.
     pub(super) async fn tombstones(&self) -> Result<Vec<TopicId>, StoreError> {
-        let ids: Vec<String> =
-            sqlx::query_scalar("SELECT id FROM topic_tombstones").fetch_all(&self.pool).await?;
+        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM topic_tombstones")
+            .fetch_all(&self.pool)
+            .await?;
         ids.iter().map(|id| parse_id(id)).collect()
     }
 
@@ -138,7 +163,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database refuses, a name already taken included.
-    pub(super) async fn insert(&self, topic: &TopicRow, now: TimestampMs) -> Result<(), StoreError> {
+    pub(super) async fn insert(
+        &self,
+        topic: &TopicRow,
+        now: TimestampMs,
+    ) -> Result<(), StoreError> {
         let id = topic.id.to_string();
         let mut transaction = self.pool.begin().await?;
         let insert = "INSERT INTO topics (id, name, partition_count, created_ms, key_decision, \
@@ -168,7 +197,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database refuses.
-    pub(super) async fn decide(&self, id: TopicId, key: &str, value: &str) -> Result<(), StoreError> {
+    pub(super) async fn decide(
+        &self,
+        id: TopicId,
+        key: &str,
+        value: &str,
+    ) -> Result<(), StoreError> {
         let update = "UPDATE topics SET \
                       key_decision = CASE key_decision WHEN '' THEN ? ELSE key_decision END, \
                       value_decision = CASE value_decision WHEN '' THEN ? ELSE value_decision END \
@@ -186,7 +220,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database refuses.
-    pub(super) async fn delete(&self, topic: &TopicRow, now: TimestampMs) -> Result<(), StoreError> {
+    pub(super) async fn delete(
+        &self,
+        topic: &TopicRow,
+        now: TimestampMs,
+    ) -> Result<(), StoreError> {
         let id = topic.id.to_string();
         let mut transaction = self.pool.begin().await?;
         sqlx::query("INSERT INTO topic_tombstones (id, name, deleted_ms) VALUES (?, ?, ?)")
@@ -195,10 +233,14 @@ impl Store {
             .bind(now.0)
             .execute(&mut *transaction)
             .await?;
-        for delete in
-            ["DELETE FROM topic_configs WHERE topic_id = ?", "DELETE FROM topics WHERE id = ?"]
-        {
-            sqlx::query(delete).bind(&id).execute(&mut *transaction).await?;
+        for delete in [
+            "DELETE FROM topic_configs WHERE topic_id = ?",
+            "DELETE FROM topics WHERE id = ?",
+        ] {
+            sqlx::query(delete)
+                .bind(&id)
+                .execute(&mut *transaction)
+                .await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -213,5 +255,8 @@ impl Store {
 fn parse_id(text: &str) -> Result<TopicId, StoreError> {
     Uuid::parse_str(text)
         .map(TopicId)
-        .map_err(|_| StoreError::BadRow { what: "topic id", value: text.to_owned() })
+        .map_err(|_| StoreError::BadRow {
+            what: "topic id",
+            value: text.to_owned(),
+        })
 }

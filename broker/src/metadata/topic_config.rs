@@ -47,7 +47,12 @@ const fn def(
     default: &'static str,
     doc: &'static str,
 ) -> ConfigDef {
-    ConfigDef { name, kind, default, doc }
+    ConfigDef {
+        name,
+        kind,
+        default,
+        doc,
+    }
 }
 
 const FOREVER: &str = "9223372036854775807";
@@ -55,7 +60,12 @@ const INERT: &str = "Accepted and shown for Kafka's tools; has no effect here.";
 
 /// Every Kafka topic config, sorted by name.
 pub const CONFIGS: &[ConfigDef] = &[
-    def("cleanup.policy", Kind::ListOf(&["delete", "compact"]), "delete", "How old data goes."),
+    def(
+        "cleanup.policy",
+        Kind::ListOf(&["delete", "compact"]),
+        "delete",
+        "How old data goes.",
+    ),
     def("compression.gzip.level", Kind::Int(-1), "-1", INERT),
     def("compression.lz4.level", Kind::Int(1), "9", INERT),
     def(
@@ -65,17 +75,42 @@ pub const CONFIGS: &[ConfigDef] = &[
         "Batches are stored as they were produced, whatever this says.",
     ),
     def("compression.zstd.level", Kind::Int(-131_072), "3", INERT),
-    def("delete.retention.ms", Kind::Long(0), "86400000", "How long tombstones stay."),
+    def(
+        "delete.retention.ms",
+        Kind::Long(0),
+        "86400000",
+        "How long tombstones stay.",
+    ),
     def("file.delete.delay.ms", Kind::Long(0), "60000", INERT),
-    def("flush.messages", Kind::Long(1), FOREVER, "1 makes every append durable before its ack."),
+    def(
+        "flush.messages",
+        Kind::Long(1),
+        FOREVER,
+        "1 makes every append durable before its ack.",
+    ),
     def("flush.ms", Kind::Long(0), FOREVER, INERT),
-    def("follower.replication.throttled.replicas", Kind::Text, "", INERT),
+    def(
+        "follower.replication.throttled.replicas",
+        Kind::Text,
+        "",
+        INERT,
+    ),
     def("index.interval.bytes", Kind::Int(0), "4096", INERT),
-    def("leader.replication.throttled.replicas", Kind::Text, "", INERT),
+    def(
+        "leader.replication.throttled.replicas",
+        Kind::Text,
+        "",
+        INERT,
+    ),
     def("local.retention.bytes", Kind::Long(-2), "-2", INERT),
     def("local.retention.ms", Kind::Long(-2), "-2", INERT),
     def("max.compaction.lag.ms", Kind::Long(1), FOREVER, INERT),
-    def("max.message.bytes", Kind::Int(0), "1048588", "The largest batch, compressed, in bytes."),
+    def(
+        "max.message.bytes",
+        Kind::Int(0),
+        "1048588",
+        "The largest batch, compressed, in bytes.",
+    ),
     def(
         "message.timestamp.after.max.ms",
         Kind::Long(0),
@@ -96,18 +131,43 @@ pub const CONFIGS: &[ConfigDef] = &[
     ),
     def("min.cleanable.dirty.ratio", Kind::Ratio, "0.5", INERT),
     def("min.compaction.lag.ms", Kind::Long(0), "0", INERT),
-    def("min.insync.replicas", Kind::Int(1), "1", "Clamped to 1: there is one broker."),
+    def(
+        "min.insync.replicas",
+        Kind::Int(1),
+        "1",
+        "Clamped to 1: there is one broker.",
+    ),
     def("preallocate", Kind::Boolean, "false", INERT),
     def("remote.log.copy.disable", Kind::Boolean, "false", INERT),
-    def("remote.log.delete.on.disable", Kind::Boolean, "false", INERT),
+    def(
+        "remote.log.delete.on.disable",
+        Kind::Boolean,
+        "false",
+        INERT,
+    ),
     def("remote.storage.enable", Kind::Boolean, "false", INERT),
-    def("retention.bytes", Kind::Long(-1), "-1", "Closed segments beyond this size go; -1: none."),
-    def("retention.ms", Kind::Long(-1), "604800000", "Closed segments older than this go."),
+    def(
+        "retention.bytes",
+        Kind::Long(-1),
+        "-1",
+        "Closed segments beyond this size go; -1: none.",
+    ),
+    def(
+        "retention.ms",
+        Kind::Long(-1),
+        "604800000",
+        "Closed segments older than this go.",
+    ),
     def("segment.bytes", Kind::Int(14), "1073741824", INERT),
     def("segment.index.bytes", Kind::Int(4), "10485760", INERT),
     def("segment.jitter.ms", Kind::Long(0), "0", INERT),
     def("segment.ms", Kind::Long(1), "604800000", INERT),
-    def("unclean.leader.election.enable", Kind::Boolean, "false", INERT),
+    def(
+        "unclean.leader.election.enable",
+        Kind::Boolean,
+        "false",
+        INERT,
+    ),
 ];
 
 /// Why a config was refused.
@@ -157,11 +217,17 @@ pub fn check(configs: &BTreeMap<String, String>) -> Result<(), ConfigError> {
                 reason: unknown.reason,
             });
         };
-        fits(def.kind, value).map_err(|reason| ConfigError { name: name.clone(), reason })?;
+        fits(def.kind, value).map_err(|reason| ConfigError {
+            name: name.clone(),
+            reason,
+        })?;
     }
     policy::Policy::from_configs(|name| configs.get(name).map(String::as_str))
         .map(|_| ())
-        .map_err(|error| ConfigError { name: error.key.clone(), reason: error.reason })
+        .map_err(|error| ConfigError {
+            name: error.key.clone(),
+            reason: error.reason,
+        })
 }
 
 impl TopicSettings {
@@ -169,7 +235,10 @@ impl TopicSettings {
     #[must_use]
     pub fn resolve(configs: &BTreeMap<String, String>) -> Self {
         let text = |name: &str| {
-            configs.get(name).map(String::as_str).unwrap_or_else(|| default_of(name))
+            configs
+                .get(name)
+                .map(String::as_str)
+                .unwrap_or_else(|| default_of(name))
         };
         let long = |name: &str| text(name).parse::<i64>().unwrap_or(i64::MAX);
         let unless_negative = |name: &str| Some(long(name)).filter(|&value| value >= 0);
@@ -188,7 +257,10 @@ impl TopicSettings {
 }
 
 fn default_of(name: &str) -> &'static str {
-    CONFIGS.iter().find(|def| def.name == name).map_or("", |def| def.default)
+    CONFIGS
+        .iter()
+        .find(|def| def.name == name)
+        .map_or("", |def| def.default)
 }
 
 fn fits(kind: Kind, value: &str) -> Result<(), String> {
@@ -213,7 +285,9 @@ fn fits(kind: Kind, value: &str) -> Result<(), String> {
             _ => Err(format!("{value:?} is not a number from 0 to 1")),
         },
         Kind::OneOf(words) => one_of(words, value),
-        Kind::ListOf(words) => value.split(',').try_for_each(|word| one_of(words, word.trim())),
+        Kind::ListOf(words) => value
+            .split(',')
+            .try_for_each(|word| one_of(words, word.trim())),
         Kind::Text => Ok(()),
     }
 }
@@ -231,7 +305,10 @@ mod tests {
     use super::*;
 
     fn configs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -257,7 +334,10 @@ mod tests {
             let error = check(&configs(&[(name, value)])).unwrap_err();
             assert_eq!(error.name, name, "{value}");
         }
-        assert_eq!(check(&configs(&[("cleanup.policy", "compact,delete")])), Ok(()));
+        assert_eq!(
+            check(&configs(&[("cleanup.policy", "compact,delete")])),
+            Ok(())
+        );
     }
 
     #[test]

@@ -16,7 +16,10 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the shell's clock")]
     pub(crate) fn start() -> Self {
-        Self { started: Instant::now(), started_at: system_time() }
+        Self {
+            started: Instant::now(),
+            started_at: system_time(),
+        }
     }
 
     /// Milliseconds since the Unix epoch.
@@ -42,6 +45,8 @@ impl Clock {
 
 #[expect(clippy::disallowed_methods, reason = "this is the shell's clock")]
 fn system_time() -> TimestampMs {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     TimestampMs(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

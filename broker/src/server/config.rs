@@ -53,7 +53,10 @@ impl Limits {
     /// The cap on decompression.
     #[must_use]
     pub fn inflation(&self) -> compress::Limits {
-        compress::Limits { max_bytes: self.inflated_bytes_max, ..compress::Limits::default() }
+        compress::Limits {
+            max_bytes: self.inflated_bytes_max,
+            ..compress::Limits::default()
+        }
     }
 }
 

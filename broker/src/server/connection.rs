@@ -103,7 +103,9 @@ async fn read_requests(
             frame = read_frame(&mut reader, &mut buffer, limits.request_bytes_max, limits.idle) => frame?,
             _ = stop.wait_for(|stop| *stop) => return Ok(Ended::Stopping),
         };
-        let Some(frame) = frame else { return Ok(Ended::PeerClosed) };
+        let Some(frame) = frame else {
+            return Ok(Ended::PeerClosed);
+        };
         let memory = node.in_flight(frame.len()).await;
         let reply = handler::dispatch(node, client, frame).await?;
         if queue.send(Pending { reply, memory }).await.is_err() {
@@ -146,7 +148,11 @@ async fn read_frame(
         buffer.reserve(missing.clamp(READ_BYTES, READ_BYTES.max(buffer.len())));
         let read = tokio::time::timeout(idle, reader.read_buf(buffer)).await;
         if read.map_err(|_| Closed::Idle(idle))?? == 0 {
-            return if buffer.is_empty() { Ok(None) } else { Err(Closed::TornFrame) };
+            return if buffer.is_empty() {
+                Ok(None)
+            } else {
+                Err(Closed::TornFrame)
+            };
         }
     }
 }
@@ -168,7 +174,10 @@ fn frame_state(buffer: &[u8], bytes_max: usize) -> Result<FrameState, Closed> {
             None | Some(0) => Ok(FrameState::Whole(bytes)),
             Some(missing) => Ok(FrameState::Missing(missing)),
         },
-        _ => Err(Closed::FrameTooLarge { claimed: i64::from(claimed), max: bytes_max }),
+        _ => Err(Closed::FrameTooLarge {
+            claimed: i64::from(claimed),
+            max: bytes_max,
+        }),
     }
 }
 
@@ -178,8 +187,11 @@ async fn write_all(writer: &mut OwnedWriteHalf, mut parts: Vec<Bytes>) -> io::Re
     parts.retain(|part| !part.is_empty());
     let mut first = 0;
     while first < parts.len() {
-        let slices: Vec<IoSlice<'_>> =
-            parts[first..].iter().take(SLICES_MAX).map(|part| IoSlice::new(part)).collect();
+        let slices: Vec<IoSlice<'_>> = parts[first..]
+            .iter()
+            .take(SLICES_MAX)
+            .map(|part| IoSlice::new(part))
+            .collect();
         let mut written = writer.write_vectored(&slices).await?;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
@@ -222,7 +234,10 @@ mod tests {
     fn hostile_lengths_are_refused_before_anything_is_allocated() {
         for length in [101, i32::MAX, -1, i32::MIN, 0x1603_0100] {
             let error = frame_state(&length.to_be_bytes(), 100).err();
-            assert!(matches!(error, Some(Closed::FrameTooLarge { .. })), "{length}");
+            assert!(
+                matches!(error, Some(Closed::FrameTooLarge { .. })),
+                "{length}"
+            );
         }
     }
 }

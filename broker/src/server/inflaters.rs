@@ -25,8 +25,15 @@ pub(crate) struct Inflater<'a> {
 impl Inflaters {
     /// Lends a decompressor until the loan is dropped.
     pub(crate) fn take(&self) -> Inflater<'_> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Inflater { pool: self, inner: Some(idle.unwrap_or_default()) }
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        Inflater {
+            pool: self,
+            inner: Some(idle.unwrap_or_default()),
+        }
     }
 }
 
@@ -46,7 +53,11 @@ impl DerefMut for Inflater<'_> {
 
 impl Drop for Inflater<'_> {
     fn drop(&mut self) {
-        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self
+            .pool
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(inner) = self.inner.take().filter(|_| idle.len() < KEPT_MAX) {
             idle.push(inner);
         }

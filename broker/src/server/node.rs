@@ -8,14 +8,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::clock::Clock;
 use super::config::BrokerConfig;
 use super::connection::MEMORY_UNIT_BYTES;
-use super::metrics::Metrics;
 use super::inflaters::Inflaters;
+use super::metrics::Metrics;
 use super::offsets_log::TopicOffsetsLog;
 use super::waiters::Waiters;
 use crate::contract::Contracts;
 use crate::group::Coordinator;
-use crate::log::{AppendBatch, AppendOutcome, Log};
 use crate::handler::Client;
+use crate::log::{AppendBatch, AppendOutcome, Log};
 use crate::metadata::{
     CreateError, Metadata, MetadataError, Topic, TopicRequest, cluster, config_map,
 };
@@ -49,7 +49,10 @@ impl Node {
     /// in a response comes from here.
     pub(crate) fn advertised(&self, client: &Client) -> Address {
         match &self.config.advertise {
-            Some((host, port)) => Address { host: host.clone(), port: i32::from(*port) },
+            Some((host, port)) => Address {
+                host: host.clone(),
+                port: i32::from(*port),
+            },
             None => Address {
                 host: client.local.ip().to_string(),
                 port: i32::from(client.local.port()),
@@ -69,7 +72,10 @@ impl Node {
 
     /// Puts batches into the log as one frame; the receiver hears their outcomes once durable. The
     /// place in the log is taken before this returns.
-    pub(crate) fn append(&self, batches: Vec<AppendBatch>) -> oneshot::Receiver<Vec<AppendOutcome>> {
+    pub(crate) fn append(
+        &self,
+        batches: Vec<AppendBatch>,
+    ) -> oneshot::Receiver<Vec<AppendOutcome>> {
         let (done, outcomes) = oneshot::channel();
         self.log.append(
             batches,
@@ -94,8 +100,10 @@ impl Node {
                 }
             }
         };
-        let (topic, creation) =
-            self.metadata.create(request, validate_only, self.clock.now(), prepare).await?;
+        let (topic, creation) = self
+            .metadata
+            .create(request, validate_only, self.clock.now(), prepare)
+            .await?;
         if !validate_only {
             tracing::info!(
                 topic = topic.name(),
@@ -116,7 +124,12 @@ impl Node {
 
     /// The topic of committed offsets, created on first need.
     pub(crate) async fn offsets_topic(&self) -> Result<Arc<Topic>, MetadataError> {
-        let existing = || self.metadata.cluster().topic(cluster::OFFSETS_TOPIC).cloned();
+        let existing = || {
+            self.metadata
+                .cluster()
+                .topic(cluster::OFFSETS_TOPIC)
+                .cloned()
+        };
         if let Some(topic) = existing() {
             return Ok(topic);
         }

@@ -30,7 +30,11 @@ pub(super) struct TopicOffsetsLog {
 
 impl TopicOffsetsLog {
     pub(super) fn new(log: Log, clock: Clock) -> Self {
-        Self { log, clock, topic: OnceLock::new() }
+        Self {
+            log,
+            clock,
+            topic: OnceLock::new(),
+        }
     }
 
     /// Says which topic to append to, once and for all: it cannot be deleted.
@@ -41,14 +45,19 @@ impl TopicOffsetsLog {
 
 impl OffsetsLog for TopicOffsetsLog {
     fn append(&self, partition: PartitionIndex, records: Vec<OffsetsRecord>, done: StoreDone) {
-        let Some(topic) = self.topic.get() else { return done(Err(StoreFailed)) };
+        let Some(topic) = self.topic.get() else {
+            return done(Err(StoreFailed));
+        };
         let now = self.clock.now();
         let mut builder = BatchBuilder::new(Codec::None);
         for (key, value) in &records {
             builder.push(Some(key), value.as_deref(), now, &[]);
         }
         let batch = AppendBatch {
-            target: TopicPartition { topic: *topic, partition },
+            target: TopicPartition {
+                topic: *topic,
+                partition,
+            },
             batch: builder.finish(),
             tag: 0,
             append_time: None,
@@ -74,7 +83,9 @@ pub(super) async fn load(
     limits: Limits,
 ) -> Result<Vec<OffsetsRecord>, String> {
     let cluster = metadata.cluster();
-    let Some(topic) = cluster.topic(cluster::OFFSETS_TOPIC) else { return Ok(Vec::new()) };
+    let Some(topic) = cluster.topic(cluster::OFFSETS_TOPIC) else {
+        return Ok(Vec::new());
+    };
     offsets_log.open(topic.id());
     let (log, partitions) = (log.clone(), topic.partitions());
     let reading = tokio::task::spawn_blocking(move || {
@@ -94,7 +105,9 @@ fn read_partition(
     limits: Limits,
     records: &mut Vec<OffsetsRecord>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let Some(bounds) = log.bounds(partition) else { return Ok(()) };
+    let Some(bounds) = log.bounds(partition) else {
+        return Ok(());
+    };
     let mut inflater = Decompressor::new();
     let mut next = bounds.log_start;
     while next < bounds.high_watermark {

@@ -93,7 +93,10 @@ impl Broker {
         let metadata = Metadata::open(&config.data_dir.join("metadata.sqlite"), rules).await?;
         let waiters = Arc::new(Waiters::default());
         let (report_poison, poisoned) = watch::channel(None);
-        let events = Arc::new(LogEvents { waiters: Arc::clone(&waiters), report_poison });
+        let events = Arc::new(LogEvents {
+            waiters: Arc::clone(&waiters),
+            report_poison,
+        });
         let log = open_log(&config, events).await?;
         reconcile(&metadata, &log).await?;
         let offsets_log = Arc::new(TopicOffsetsLog::new(log.clone(), clock));
@@ -134,7 +137,13 @@ impl Broker {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let accepting = tokio::spawn(accept(Arc::clone(&node), listener, stopping.clone()));
         let retaining = tokio::spawn(retain(Arc::clone(&node), stopping));
-        Ok(Self { node, stop, accepting, retaining, poisoned })
+        Ok(Self {
+            node,
+            stop,
+            accepting,
+            retaining,
+            poisoned,
+        })
     }
 
     /// Where Kafka clients connect.

@@ -34,9 +34,17 @@ impl Waiters {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let wake = Arc::new(Notify::new());
         for partition in &partitions {
-            self.partitions.entry(*partition).or_default().insert(id, Arc::clone(&wake));
+            self.partitions
+                .entry(*partition)
+                .or_default()
+                .insert(id, Arc::clone(&wake));
         }
-        Registration { waiters: Arc::clone(self), partitions, id, wake }
+        Registration {
+            waiters: Arc::clone(self),
+            partitions,
+            id,
+            wake,
+        }
     }
 
     /// Wakes whoever waits for one of `partitions`.
@@ -71,10 +79,12 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         for partition in &self.partitions {
-            self.waiters.partitions.remove_if_mut(partition, |_, waiting| {
-                waiting.remove(&self.id);
-                waiting.is_empty()
-            });
+            self.waiters
+                .partitions
+                .remove_if_mut(partition, |_, waiting| {
+                    waiting.remove(&self.id);
+                    waiting.is_empty()
+                });
         }
     }
 }
@@ -87,7 +97,10 @@ mod tests {
     use crate::types::{PartitionIndex, TopicId};
 
     fn partition(index: i32) -> TopicPartition {
-        TopicPartition { topic: TopicId(Uuid::nil()), partition: PartitionIndex(index) }
+        TopicPartition {
+            topic: TopicId(Uuid::nil()),
+            partition: PartitionIndex(index),
+        }
     }
 
     #[tokio::test]

@@ -48,7 +48,11 @@ pub(super) enum Refusal {
     #[error("{0}")]
     Structure(#[from] ClientBatchError),
     #[error("{message}")]
-    Records { error: ErrorCode, errors: Vec<RecordError>, message: String },
+    Records {
+        error: ErrorCode,
+        errors: Vec<RecordError>,
+        message: String,
+    },
     #[error("{0}")]
     Unavailable(String),
     #[error("{0}")]
@@ -110,10 +114,16 @@ pub(super) async fn admit(
     let section = inflater.inflate(header.codec()?, section, node.config.limits.inflation())?;
     let greatest_timestamp = walk(topic, &header, section, now)?;
     let duplicate = header.has_producer()
-        && matches!(node.log.find_duplicate(target, &header), DuplicateCheck::Duplicate { .. });
+        && matches!(
+            node.log.find_duplicate(target, &header),
+            DuplicateCheck::Duplicate { .. }
+        );
     // A duplicate is answered from the original, which was checked when it came.
     let checked = if duplicate {
-        Checked { tag: 0, guard: None }
+        Checked {
+            tag: 0,
+            guard: None,
+        }
     } else {
         check(node, call, topic, target, &header, section).await?
     };
@@ -134,7 +144,10 @@ pub(super) async fn admit(
 fn structure(topic: &Topic, records: &Bytes) -> Result<BatchHeader, Refusal> {
     let max = topic.settings.max_message_bytes;
     if records.len() > max {
-        return Err(Refusal::TooLarge { bytes: records.len(), max });
+        return Err(Refusal::TooLarge {
+            bytes: records.len(),
+            max,
+        });
     }
     let header = BatchHeader::parse(records)?;
     records::verify_client_header(&header, records.len())?;
@@ -167,7 +180,10 @@ fn walk(
             let (index, at) = (record.index, record.position);
             return Err(ClientBatchError::from(records::RecordError { index, at, fault }).into());
         }
-        let timestamp = header.base_timestamp.0.saturating_add(record.timestamp_delta);
+        let timestamp = header
+            .base_timestamp
+            .0
+            .saturating_add(record.timestamp_delta);
         greatest = greatest.max(timestamp);
         if settings.compacted && record.key.is_none() {
             faults.add(ErrorCode::InvalidRecord, record.index, || {
@@ -212,9 +228,11 @@ impl Faults {
     fn into_result(self) -> Result<(), Refusal> {
         match self.first {
             None => Ok(()),
-            Some((error, message)) => {
-                Err(Refusal::Records { error, errors: self.errors, message })
-            }
+            Some((error, message)) => Err(Refusal::Records {
+                error,
+                errors: self.errors,
+                message,
+            }),
         }
     }
 }
@@ -234,7 +252,10 @@ async fn check(
     records: &[u8],
 ) -> Result<Checked, Refusal> {
     let (policy, revision) = contract_in_force(node, topic).await?;
-    let guard = Some(Guard { current: topic.revision.clone(), expected: revision });
+    let guard = Some(Guard {
+        current: topic.revision.clone(),
+        expected: revision,
+    });
     if !Contracts::needs_check(&policy) {
         return Ok(Checked { tag: 0, guard });
     }
@@ -249,7 +270,10 @@ async fn check(
     };
     match node.contracts.check(request).await {
         Verdict::Accept { tag } => Ok(Checked { tag, guard }),
-        Verdict::Reject { record_errors, message } => Err(Refusal::Records {
+        Verdict::Reject {
+            record_errors,
+            message,
+        } => Err(Refusal::Records {
             error: ErrorCode::InvalidRecord,
             errors: record_errors,
             message,
@@ -268,7 +292,9 @@ async fn contract_in_force(
         return Ok((topic.policy.clone(), topic.policy.revision));
     }
     let is_empty = topic.partitions().all(|partition| {
-        node.log.bounds(partition).is_none_or(|bounds| bounds.high_watermark.0 == 0)
+        node.log
+            .bounds(partition)
+            .is_none_or(|bounds| bounds.high_watermark.0 == 0)
     });
     let (key, value) = node
         .contracts

@@ -39,7 +39,14 @@ pub(super) async fn accept(
     let outcomes = production.append(&node);
     if acks == 0 {
         return match production.first_refusal() {
-            None => Ok(async { Ok(None) }.boxed()),
+            // Waiting counts the request as in flight until the log is done with it.
+            None => Ok(async move {
+                if let Some(outcomes) = outcomes {
+                    drop(outcomes.await);
+                }
+                Ok(None)
+            }
+            .boxed()),
             Some(refusal) => Err(CloseReason::RefusedUnacknowledged(refusal.to_string())),
         };
     }
@@ -115,12 +122,16 @@ impl Production {
     async fn settle(&mut self, node: &Node, call: &Call, outcomes: Option<Outcomes>) {
         let mut outcomes = outcomes;
         for _ in 0..CHECKS_MAX {
-            let Some(pending) = outcomes.take() else { return };
+            let Some(pending) = outcomes.take() else {
+                return;
+            };
             // A dropped sender means that the log is gone.
             let mut settled = pending.await.unwrap_or_default().into_iter();
             for (topic, entries) in &mut self.topics {
                 for entry in entries {
-                    let State::Appending(records) = &entry.state else { continue };
+                    let State::Appending(records) = &entry.state else {
+                        continue;
+                    };
                     let outcome = settled.next().unwrap_or(AppendOutcome::StorageFailed);
                     entry.state = if outcome == AppendOutcome::GuardChanged {
                         State::admit(node, call, topic, entry.index, records.clone()).await
@@ -134,10 +145,13 @@ impl Production {
     }
 
     fn first_refusal(&self) -> Option<&Refusal> {
-        self.topics.iter().flat_map(|(_, entries)| entries).find_map(|entry| match &entry.state {
-            State::Refused(refusal) => Some(refusal),
-            State::Admitted(_) | State::Appending(_) | State::Done(_) => None,
-        })
+        self.topics
+            .iter()
+            .flat_map(|(_, entries)| entries)
+            .find_map(|entry| match &entry.state {
+                State::Refused(refusal) => Some(refusal),
+                State::Admitted(_) | State::Appending(_) | State::Done(_) => None,
+            })
     }
 
     fn entries(&mut self) -> impl Iterator<Item = &mut Entry> {
@@ -178,9 +192,10 @@ impl Entry {
             State::Done(outcome) => reply::outcome(index, outcome),
             State::Refused(refusal) => reply::refusal(index, refusal),
             // The contract kept changing: the client may try again.
-            State::Admitted(_) | State::Appending(_) => {
-                reply::refusal(index, Refusal::Unavailable("the contract keeps changing".into()))
-            }
+            State::Admitted(_) | State::Appending(_) => reply::refusal(
+                index,
+                Refusal::Unavailable("the contract keeps changing".into()),
+            ),
         }
     }
 }

@@ -9,22 +9,24 @@ use crate::wire::messages::produce::{BatchIndexAndErrorMessage, PartitionProduce
 
 /// The reply for a batch that the log has decided on.
 pub(super) fn outcome(index: PartitionIndex, outcome: AppendOutcome) -> PartitionProduceResponse {
-    let appended = |base: Offset, log_start: Offset, time: Option<TimestampMs>| {
-        PartitionProduceResponse {
+    let appended =
+        |base: Offset, log_start: Offset, time: Option<TimestampMs>| PartitionProduceResponse {
             index: index.0,
             base_offset: base.0,
             log_append_time_ms: time.map_or(-1, |time| time.0),
             log_start_offset: log_start.0,
             ..Default::default()
-        }
-    };
+        };
     match outcome {
-        AppendOutcome::Appended { base_offset, log_start, append_time } => {
-            appended(base_offset, log_start, append_time)
-        }
-        AppendOutcome::Duplicate { base_offset, log_start } => {
-            appended(base_offset, log_start, None)
-        }
+        AppendOutcome::Appended {
+            base_offset,
+            log_start,
+            append_time,
+        } => appended(base_offset, log_start, append_time),
+        AppendOutcome::Duplicate {
+            base_offset,
+            log_start,
+        } => appended(base_offset, log_start, None),
         AppendOutcome::OutOfOrderSequence
         | AppendOutcome::DuplicateSequence
         | AppendOutcome::InvalidProducerEpoch

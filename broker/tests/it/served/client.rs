@@ -73,7 +73,9 @@ pub(super) async fn broker_with(dir: &Path, source: Arc<OneSubject>) -> Broker {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = BrokerConfig::new(dir.to_owned());
     let metrics = prometheus::Registry::new();
-    Broker::start(config, listener, source, &metrics).await.unwrap()
+    Broker::start(config, listener, source, &metrics)
+        .await
+        .unwrap()
 }
 
 /// A connection to a broker.
@@ -84,7 +86,10 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) async fn connect(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap(), sent: 0 }
+        Self {
+            stream: TcpStream::connect(address).await.unwrap(),
+            sent: 0,
+        }
     }
 
     /// Sends a request and reads its response.
@@ -146,11 +151,19 @@ impl Client {
             replication_factor: 1,
             ..Default::default()
         };
-        let request =
-            CreateTopicsRequest { topics: vec![topic], timeout_ms: 1_000, ..Default::default() };
-        let response: avouch_broker::wire::messages::create_topics::CreateTopicsResponse =
-            self.ask(*ApiKey::CreateTopics.versions().end(), &request).await;
-        assert_eq!(response.topics[0].error_code, 0, "{:?}", response.topics[0].error_message);
+        let request = CreateTopicsRequest {
+            topics: vec![topic],
+            timeout_ms: 1_000,
+            ..Default::default()
+        };
+        let response: avouch_broker::wire::messages::create_topics::CreateTopicsResponse = self
+            .ask(*ApiKey::CreateTopics.versions().end(), &request)
+            .await;
+        assert_eq!(
+            response.topics[0].error_code, 0,
+            "{:?}",
+            response.topics[0].error_message
+        );
     }
 
     /// Produces one batch to partition 0 with acks=all.
@@ -160,18 +173,16 @@ impl Client {
 }
 
 /// A request with one batch for one partition.
-pub(super) fn produce_request(
-    topic: &str,
-    index: i32,
-    acks: i16,
-    batch: Bytes,
-) -> ProduceRequest {
+pub(super) fn produce_request(topic: &str, index: i32, acks: i16, batch: Bytes) -> ProduceRequest {
     ProduceRequest {
         acks,
         timeout_ms: 10_000,
         topic_data: vec![TopicProduceData {
             name: topic.to_owned(),
-            partition_data: vec![PartitionProduceData { index, records: Some(batch.into()) }],
+            partition_data: vec![PartitionProduceData {
+                index,
+                records: Some(batch.into()),
+            }],
         }],
         ..Default::default()
     }

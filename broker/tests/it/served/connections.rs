@@ -18,10 +18,16 @@ async fn a_version_of_api_versions_too_high_is_answered_in_version_zero() {
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     // Header: key 18, version 99, correlation 7, no client id; whatever follows is not looked at.
-    client.send_raw(&[0, 0, 0, 11, 0, 18, 0, 99, 0, 0, 0, 7, 255, 255, 0]).await;
+    client
+        .send_raw(&[0, 0, 0, 11, 0, 18, 0, 99, 0, 0, 0, 7, 255, 255, 0])
+        .await;
     let response: ApiVersionsResponse = client.receive(0, 7).await;
     assert_eq!(response.error_code, 35);
-    let own = response.api_keys.iter().find(|key| key.api_key == 18).unwrap();
+    let own = response
+        .api_keys
+        .iter()
+        .find(|key| key.api_key == 18)
+        .unwrap();
     assert_eq!((own.min_version, own.max_version), (0, 4));
 }
 
@@ -41,7 +47,9 @@ async fn an_unknown_key_or_version_or_a_hostile_length_closes_the_connection() {
         // A negative length.
         &[255, 255, 255, 255],
         // Metadata with 2^31-1 topics in a few bytes.
-        &[0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 255, 255, 127, 255, 255, 255],
+        &[
+            0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 255, 255, 127, 255, 255, 255,
+        ],
     ] {
         let mut client = Client::connect(broker.kafka_address()).await;
         client.send_raw(bytes).await;

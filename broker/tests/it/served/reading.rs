@@ -31,7 +31,15 @@ fn fetching(topic: &str, offset: i64, bytes_max: i32, wait_ms: i32) -> FetchRequ
 }
 
 fn only(response: FetchResponse) -> PartitionData {
-    response.responses.into_iter().next().unwrap().partitions.into_iter().next().unwrap()
+    response
+        .responses
+        .into_iter()
+        .next()
+        .unwrap()
+        .partitions
+        .into_iter()
+        .next()
+        .unwrap()
 }
 
 /// Base offsets of the batches in a fetched partition.
@@ -61,7 +69,10 @@ async fn a_fetch_from_within_a_batch_gets_it_whole_and_limits_are_soft() {
     assert_eq!(bases(only(one)), [0], "one batch whatever the limit");
     let end: FetchResponse = client.ask(11, &fetching("t", 4, 1 << 20, 0)).await;
     let end = only(end);
-    assert_eq!((end.error_code, end.high_watermark, end.records.len()), (0, 4, 0));
+    assert_eq!(
+        (end.error_code, end.high_watermark, end.records.len()),
+        (0, 4, 0)
+    );
     let beyond: FetchResponse = client.ask(11, &fetching("t", 5, 1 << 20, 0)).await;
     assert_eq!(only(beyond).error_code, 1, "OFFSET_OUT_OF_RANGE");
 }
@@ -87,7 +98,10 @@ async fn topics_are_fetched_by_id_and_unknown_ids_are_told() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     client.produce("t", batch_of(&[b"v"])).await;
-    let request = MetadataRequest { topics: None, ..Default::default() };
+    let request = MetadataRequest {
+        topics: None,
+        ..Default::default()
+    };
     let metadata: MetadataResponse = client.ask(12, &request).await;
     let mut by_id = fetching("t", 0, 1 << 20, 0);
     by_id.topics[0].topic_id = metadata.topics[0].topic_id;
@@ -141,7 +155,10 @@ async fn offsets_are_found_by_time_inside_compressed_batches() {
         let request = ListOffsetsRequest {
             topics: vec![ListOffsetsTopic {
                 name: "t".to_owned(),
-                partitions: vec![ListOffsetsPartition { timestamp, ..Default::default() }],
+                partitions: vec![ListOffsetsPartition {
+                    timestamp,
+                    ..Default::default()
+                }],
             }],
             ..Default::default()
         };

@@ -37,7 +37,10 @@ async fn a_topic_appears_on_first_use_with_one_partition_unless_forbidden() {
     let refused: MetadataResponse = client.ask(12, &asking("t", false)).await;
     assert_eq!(refused.topics[0].error_code, 3);
     let made: MetadataResponse = client.ask(12, &asking("t", true)).await;
-    assert_eq!((made.topics[0].error_code, made.topics[0].partitions.len()), (0, 1));
+    assert_eq!(
+        (made.topics[0].error_code, made.topics[0].partitions.len()),
+        (0, 1)
+    );
     let bad: MetadataResponse = client.ask(12, &asking("a/b", true)).await;
     assert_eq!(bad.topics[0].error_code, 17);
 }
@@ -66,8 +69,8 @@ async fn good_and_bad_topics_of_one_request_are_decided_one_by_one() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
-    let topic = |name: &str, partitions: i32, replicas: i16, config: Option<(&str, &str)>| {
-        CreatableTopic {
+    let topic =
+        |name: &str, partitions: i32, replicas: i16, config: Option<(&str, &str)>| CreatableTopic {
             name: name.to_owned(),
             num_partitions: partitions,
             replication_factor: replicas,
@@ -79,8 +82,7 @@ async fn good_and_bad_topics_of_one_request_are_decided_one_by_one() {
                 .into_iter()
                 .collect(),
             ..Default::default()
-        }
-    };
+        };
     client.create_topic("taken", 1).await;
     let cases = [
         (topic("good", 3, 3, None), 0),
@@ -89,7 +91,15 @@ async fn good_and_bad_topics_of_one_request_are_decided_one_by_one() {
         (topic("replicas", 1, 0, None), 38),
         (topic("taken", 1, 1, None), 36),
         (topic("config", 1, 1, Some(("retention.ms", "soon"))), 40),
-        (topic("contract", 1, 1, Some(("avouch.value.validation", "perhaps"))), 40),
+        (
+            topic(
+                "contract",
+                1,
+                1,
+                Some(("avouch.value.validation", "perhaps")),
+            ),
+            40,
+        ),
         (topic("twice", 1, 1, None), 42),
         (topic("twice", 1, 1, None), 42),
     ];
@@ -100,10 +110,18 @@ async fn good_and_bad_topics_of_one_request_are_decided_one_by_one() {
     };
     let response: CreateTopicsResponse = client.ask(7, &request).await;
     for (result, (topic, code)) in response.topics.iter().zip(&cases) {
-        assert_eq!(result.error_code, *code, "{}: {:?}", topic.name, result.error_message);
+        assert_eq!(
+            result.error_code, *code,
+            "{}: {:?}",
+            topic.name, result.error_message
+        );
     }
     let good = &response.topics[0];
-    assert_eq!((good.num_partitions, good.replication_factor), (3, 1), "replicas are clamped");
+    assert_eq!(
+        (good.num_partitions, good.replication_factor),
+        (3, 1),
+        "replicas are clamped"
+    );
     let configs = good.configs.as_ref().unwrap();
     assert!(configs.iter().any(|config| config.name == "retention.ms"));
 }
@@ -116,7 +134,10 @@ async fn a_deleted_topic_is_gone_and_comes_back_empty_under_another_id() {
     let before: MetadataResponse = client.ask(12, &asking("t", true)).await;
     client.produce("t", batch_of(&[b"v"])).await;
     let by_id = DeleteTopicsRequest {
-        topics: vec![DeleteTopicState { name: None, topic_id: before.topics[0].topic_id }],
+        topics: vec![DeleteTopicState {
+            name: None,
+            topic_id: before.topics[0].topic_id,
+        }],
         ..Default::default()
     };
     let deleted: DeleteTopicsResponse = client.ask(6, &by_id).await;
@@ -141,12 +162,21 @@ async fn configs_are_described_with_their_sources() {
         configuration_keys: None,
     };
     let request = DescribeConfigsRequest {
-        resources: vec![resource(2, "t"), resource(4, "1"), resource(2, "none"), resource(4, "9")],
+        resources: vec![
+            resource(2, "t"),
+            resource(4, "1"),
+            resource(2, "none"),
+            resource(4, "9"),
+        ],
         include_synonyms: true,
         ..Default::default()
     };
     let response: DescribeConfigsResponse = client.ask(4, &request).await;
-    let codes: Vec<i16> = response.results.iter().map(|result| result.error_code).collect();
+    let codes: Vec<i16> = response
+        .results
+        .iter()
+        .map(|result| result.error_code)
+        .collect();
     assert_eq!(codes, [0, 0, 3, 42]);
     let topic = &response.results[0].configs;
     let of = |name: &str| topic.iter().find(|config| config.name == name).unwrap();

@@ -89,7 +89,10 @@ async fn odd_requests_of_every_version_are_answered() {
     );
     let versions: ApiVersionsResponse = client.ask(0, &ApiVersionsRequest::default()).await;
     let served: Vec<i16> = versions.api_keys.iter().map(|key| key.api_key).collect();
-    assert_eq!(served, asked.into_iter().map(ApiKey::code).collect::<Vec<_>>());
+    assert_eq!(
+        served,
+        asked.into_iter().map(ApiKey::code).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]
@@ -98,19 +101,28 @@ async fn records_go_in_and_out_at_every_version() {
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
-    let metadata = MetadataRequest { topics: None, ..Default::default() };
+    let metadata = MetadataRequest {
+        topics: None,
+        ..Default::default()
+    };
     let metadata: MetadataResponse = client.ask(12, &metadata).await;
     let mut expected = 0;
     for version in ProduceRequest::VERSIONS {
         let request = produce_request("t", 0, -1, batch_of(&[b"v"]));
         let response: ProduceResponse = client.ask(version, &request).await;
         let partition = &response.responses[0].partition_responses[0];
-        assert_eq!((partition.error_code, partition.base_offset), (0, expected), "{version}");
+        assert_eq!(
+            (partition.error_code, partition.base_offset),
+            (0, expected),
+            "{version}"
+        );
         expected += 1;
     }
     for version in FetchRequest::VERSIONS {
-        let partition =
-            FetchPartition { partition_max_bytes: 1_000_000, ..Default::default() };
+        let partition = FetchPartition {
+            partition_max_bytes: 1_000_000,
+            ..Default::default()
+        };
         let request = FetchRequest {
             max_bytes: 1_000_000,
             topics: vec![FetchTopic {
@@ -122,19 +134,29 @@ async fn records_go_in_and_out_at_every_version() {
         };
         let response: FetchResponse = client.ask(version, &request).await;
         let partition = &response.responses[0].partitions[0];
-        assert_eq!((partition.error_code, partition.high_watermark), (0, expected), "{version}");
+        assert_eq!(
+            (partition.error_code, partition.high_watermark),
+            (0, expected),
+            "{version}"
+        );
         assert!(!partition.records.is_empty(), "{version}");
     }
     for version in ListOffsetsRequest::VERSIONS {
         let request = ListOffsetsRequest {
             topics: vec![ListOffsetsTopic {
                 name: "t".to_owned(),
-                partitions: vec![ListOffsetsPartition { timestamp: -1, ..Default::default() }],
+                partitions: vec![ListOffsetsPartition {
+                    timestamp: -1,
+                    ..Default::default()
+                }],
             }],
             ..Default::default()
         };
         let response: ListOffsetsResponse = client.ask(version, &request).await;
-        assert_eq!(response.topics[0].partitions[0].offset, expected, "{version}");
+        assert_eq!(
+            response.topics[0].partitions[0].offset, expected,
+            "{version}"
+        );
     }
 }
 
@@ -170,7 +192,10 @@ async fn a_group_lives_and_dies_at_every_version() {
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
-    let coordinator = FindCoordinatorRequest { key: "g".to_owned(), ..Default::default() };
+    let coordinator = FindCoordinatorRequest {
+        key: "g".to_owned(),
+        ..Default::default()
+    };
     let _: avouch_broker::wire::messages::find_coordinator::FindCoordinatorResponse =
         client.ask(1, &coordinator).await;
     for version in 0..=9 {
@@ -189,14 +214,20 @@ async fn synced(client: &mut Client, version: i16, group: &str, member: &JoinGro
         group_id: group.to_owned(),
         generation_id: member.generation_id,
         member_id: member.member_id.clone(),
-        assignments: vec![avouch_broker::wire::messages::sync_group::SyncGroupRequestAssignment {
-            member_id: member.member_id.clone(),
-            assignment: vec![7].into(),
-        }],
+        assignments: vec![
+            avouch_broker::wire::messages::sync_group::SyncGroupRequestAssignment {
+                member_id: member.member_id.clone(),
+                assignment: vec![7].into(),
+            },
+        ],
         ..Default::default()
     };
     let response: SyncGroupResponse = client.ask(at, &request).await;
-    assert_eq!((response.error_code, &response.assignment[..]), (0, &[7][..]), "sync {at}");
+    assert_eq!(
+        (response.error_code, &response.assignment[..]),
+        (0, &[7][..]),
+        "sync {at}"
+    );
     let at = at_most::<HeartbeatRequest>(version);
     let request = HeartbeatRequest {
         group_id: group.to_owned(),
@@ -220,7 +251,10 @@ async fn offsets_round_trip(
         committed_metadata: Some("note".to_owned()),
         ..Default::default()
     };
-    let missing = OffsetCommitRequestPartition { partition_index: 9, ..partition.clone() };
+    let missing = OffsetCommitRequestPartition {
+        partition_index: 9,
+        ..partition.clone()
+    };
     let request = OffsetCommitRequest {
         group_id: group.to_owned(),
         generation_id_or_member_epoch: member.generation_id,
@@ -232,8 +266,11 @@ async fn offsets_round_trip(
         ..Default::default()
     };
     let response: OffsetCommitResponse = client.ask(at, &request).await;
-    let codes: Vec<i16> =
-        response.topics[0].partitions.iter().map(|partition| partition.error_code).collect();
+    let codes: Vec<i16> = response.topics[0]
+        .partitions
+        .iter()
+        .map(|partition| partition.error_code)
+        .collect();
     assert_eq!(codes, [3, 0], "commit {at}");
 
     let at = at_most::<OffsetFetchRequest>(version);
@@ -243,15 +280,24 @@ async fn offsets_round_trip(
             topics: None,
             ..Default::default()
         };
-        OffsetFetchRequest { groups: vec![group], ..Default::default() }
+        OffsetFetchRequest {
+            groups: vec![group],
+            ..Default::default()
+        }
     } else {
         let topics = (at < 2).then(|| {
-            vec![avouch_broker::wire::messages::offset_fetch::OffsetFetchRequestTopic {
-                name: "t".to_owned(),
-                partition_indexes: vec![0],
-            }]
+            vec![
+                avouch_broker::wire::messages::offset_fetch::OffsetFetchRequestTopic {
+                    name: "t".to_owned(),
+                    partition_indexes: vec![0],
+                },
+            ]
         });
-        OffsetFetchRequest { group_id: group.to_owned(), topics, ..Default::default() }
+        OffsetFetchRequest {
+            group_id: group.to_owned(),
+            topics,
+            ..Default::default()
+        }
     };
     let response: OffsetFetchResponse = client.ask(at, &request).await;
     let (offset, note) = if at >= 8 {
@@ -261,7 +307,11 @@ async fn offsets_round_trip(
         let partition = &response.topics[0].partitions[0];
         (partition.committed_offset, partition.metadata.clone())
     };
-    assert_eq!((offset, note.as_deref()), (4, Some("note")), "offset fetch {at}");
+    assert_eq!(
+        (offset, note.as_deref()),
+        (4, Some("note")),
+        "offset fetch {at}"
+    );
 }
 
 async fn described(client: &mut Client, version: i16, group: &str) {
@@ -278,15 +328,26 @@ async fn described(client: &mut Client, version: i16, group: &str) {
     assert_eq!(response.groups[1].error_code, told, "describe {at}");
     let at = at_most::<ListGroupsRequest>(version);
     let response: ListGroupsResponse = client.ask(at, &ListGroupsRequest::default()).await;
-    assert!(response.groups.iter().any(|listed| listed.group_id == group), "list {at}");
+    assert!(
+        response
+            .groups
+            .iter()
+            .any(|listed| listed.group_id == group),
+        "list {at}"
+    );
 }
 
 async fn left(client: &mut Client, version: i16, group: &str, member: &JoinGroupResponse) {
     let at = at_most::<LeaveGroupRequest>(version);
-    let mut request = LeaveGroupRequest { group_id: group.to_owned(), ..Default::default() };
+    let mut request = LeaveGroupRequest {
+        group_id: group.to_owned(),
+        ..Default::default()
+    };
     if at >= 3 {
-        request.members =
-            vec![MemberIdentity { member_id: member.member_id.clone(), ..Default::default() }];
+        request.members = vec![MemberIdentity {
+            member_id: member.member_id.clone(),
+            ..Default::default()
+        }];
     } else {
         request.member_id = member.member_id.clone();
     }

@@ -41,12 +41,21 @@ async fn offsets_count_records_and_survive_a_restart() {
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
     client.create_topic("t", 1).await;
-    assert_eq!(only(&client.produce("t", batch_of(&[b"a", b"b"])).await).base_offset, 0);
-    assert_eq!(only(&client.produce("t", batch_of(&[b"c"])).await).base_offset, 2);
+    assert_eq!(
+        only(&client.produce("t", batch_of(&[b"a", b"b"])).await).base_offset,
+        0
+    );
+    assert_eq!(
+        only(&client.produce("t", batch_of(&[b"c"])).await).base_offset,
+        2
+    );
     first.shutdown().await;
     let second = broker(dir.path()).await;
     let mut client = Client::connect(second.kafka_address()).await;
-    assert_eq!(only(&client.produce("t", batch_of(&[b"d"])).await).base_offset, 3);
+    assert_eq!(
+        only(&client.produce("t", batch_of(&[b"d"])).await).base_offset,
+        3
+    );
 }
 
 #[tokio::test]
@@ -75,10 +84,18 @@ async fn what_is_not_one_sound_batch_is_refused_and_not_appended() {
     ] {
         let response = client.produce("t", batch).await;
         let partition = only(&response);
-        assert_eq!(partition.error_code, code, "{what}: {:?}", partition.error_message);
+        assert_eq!(
+            partition.error_code, code,
+            "{what}: {:?}",
+            partition.error_message
+        );
         assert_eq!(partition.base_offset, -1, "{what}");
     }
-    assert_eq!(only(&client.produce("t", good).await).base_offset, 0, "nothing was appended");
+    assert_eq!(
+        only(&client.produce("t", good).await).base_offset,
+        0,
+        "nothing was appended"
+    );
 }
 
 #[tokio::test]
@@ -101,7 +118,11 @@ async fn a_bad_partition_leaves_the_others_of_its_request_alone() {
         topic_data: vec![
             topic(
                 "t",
-                vec![part(0, &patched(&good, 66, 0xff)), part(1, &good), part(2, &good)],
+                vec![
+                    part(0, &patched(&good, 66, 0xff)),
+                    part(1, &good),
+                    part(2, &good),
+                ],
             ),
             topic("unknown", vec![part(0, &good)]),
             topic("__consumer_offsets", vec![part(0, &good)]),
@@ -125,8 +146,13 @@ async fn retried_batches_are_answered_with_their_first_offset_even_after_a_resta
     let mut client = Client::connect(first.kafka_address()).await;
     client.create_topic("t", 1).await;
     for (sequence, offset) in [(0, 0), (1, 1), (2, 2), (1, 1), (0, 0)] {
-        let response = client.produce("t", sequenced(7, 0, sequence, &[b"v"])).await;
-        assert_eq!((only(&response).error_code, only(&response).base_offset), (0, offset));
+        let response = client
+            .produce("t", sequenced(7, 0, sequence, &[b"v"]))
+            .await;
+        assert_eq!(
+            (only(&response).error_code, only(&response).base_offset),
+            (0, offset)
+        );
     }
     let gap = client.produce("t", sequenced(7, 0, 5, &[b"v"])).await;
     assert_eq!(only(&gap).error_code, 45, "OUT_OF_ORDER_SEQUENCE_NUMBER");
@@ -139,7 +165,10 @@ async fn retried_batches_are_answered_with_their_first_offset_even_after_a_resta
     let second = broker(dir.path()).await;
     let mut client = Client::connect(second.kafka_address()).await;
     let retried = client.produce("t", sequenced(7, 1, 0, &[b"v"])).await;
-    assert_eq!((only(&retried).error_code, only(&retried).base_offset), (0, 3));
+    assert_eq!(
+        (only(&retried).error_code, only(&retried).base_offset),
+        (0, 3)
+    );
 }
 
 #[tokio::test]
@@ -148,10 +177,18 @@ async fn acks_zero_gets_no_reply_and_a_refusal_closes_the_connection() {
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
-    client.send(9, &produce_request("t", 0, 0, batch_of(&[b"v"]))).await;
+    client
+        .send(9, &produce_request("t", 0, 0, batch_of(&[b"v"])))
+        .await;
     let acked = client.produce("t", batch_of(&[b"v"])).await;
-    assert_eq!(only(&acked).base_offset, 1, "the first reply is the second request's");
-    client.send(9, &produce_request("unknown", 0, 0, batch_of(&[b"v"]))).await;
+    assert_eq!(
+        only(&acked).base_offset,
+        1,
+        "the first reply is the second request's"
+    );
+    client
+        .send(9, &produce_request("unknown", 0, 0, batch_of(&[b"v"])))
+        .await;
     assert_eq!(client.receive_raw().await, None);
 }
 
@@ -172,7 +209,13 @@ async fn every_codec_is_taken_and_a_bomb_is_not() {
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
-    for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+    for codec in [
+        Codec::None,
+        Codec::Gzip,
+        Codec::Snappy,
+        Codec::Lz4,
+        Codec::Zstd,
+    ] {
         let mut builder = BatchBuilder::new(codec);
         builder.push(Some(b"k"), Some(&[b'v'; 1_000]), NOW, &[]);
         let response = client.produce("t", builder.finish()).await;
@@ -181,7 +224,12 @@ async fn every_codec_is_taken_and_a_bomb_is_not() {
     let mut bomb = BatchBuilder::new(Codec::Zstd);
     bomb.push(None, Some(&vec![0; 40 << 20]), NOW, &[]);
     let response = client.produce("t", bomb.finish()).await;
-    assert_eq!(only(&response).error_code, 10, "{:?}", only(&response).error_message);
+    assert_eq!(
+        only(&response).error_code,
+        10,
+        "{:?}",
+        only(&response).error_message
+    );
 }
 
 #[tokio::test]
@@ -199,7 +247,10 @@ async fn a_wrong_greatest_timestamp_is_corrected_in_the_log() {
     let request = ListOffsetsRequest {
         topics: vec![ListOffsetsTopic {
             name: "t".to_owned(),
-            partitions: vec![ListOffsetsPartition { timestamp: -3, ..Default::default() }],
+            partitions: vec![ListOffsetsPartition {
+                timestamp: -3,
+                ..Default::default()
+            }],
         }],
         ..Default::default()
     };
