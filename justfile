@@ -36,6 +36,6 @@ bench-produce seconds="10":
 ci:
     .ci/run
 
-# Bans, licences and sources of the dependency tree; needs `cargo install cargo-deny --locked`.
+# Bans, licences and sources of the dependency tree.
 deny:
-    cargo deny check bans licenses sources
+    .ci/run deny

@@ -36,7 +36,7 @@ pub(crate) enum SchemaCommand {
     /// Check that every version is compatible with those before it.
     ///
     /// A path is a folder of subjects, a subject's folder, or a file in one:
-    /// schemas/<subject>/<version>.avsc. Exits 1 when a version is incompatible.
+    /// schemas/SUBJECT/VERSION.avsc. Exits 1 when a version is incompatible.
     Check {
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,

@@ -55,7 +55,11 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     raise_open_files();
 
     let metrics = prometheus::Registry::new();
-    let node = Node::open(&config, kafka_listener, &metrics).await?;
+    // Recovery may take a while. Stopping in its midst is like a crash, which it is made for.
+    let node = tokio::select! {
+        opened = Node::open(&config, kafka_listener, &metrics) => opened?,
+        () = stop.next() => return Ok(()),
+    };
     let health = Health::new(metrics);
     let http_address = http_listener.local_addr()?;
     let http_server = http::server(http_listener, health.clone(), node.routes())?;
