@@ -12,6 +12,7 @@ pub(crate) fn metadata_error(error: &MetadataError) -> ErrorCode {
         MetadataError::Create(CreateError::InvalidName(_)) => ErrorCode::InvalidTopicException,
         MetadataError::Create(CreateError::Exists(_)) => ErrorCode::TopicAlreadyExists,
         MetadataError::Create(CreateError::InvalidPartitions(_)) => ErrorCode::InvalidPartitions,
+        MetadataError::Create(CreateError::TooManyPartitions { .. }) => ErrorCode::PolicyViolation,
         MetadataError::Create(CreateError::InvalidReplicationFactor(_)) => {
             ErrorCode::InvalidReplicationFactor
         }
@@ -20,7 +21,7 @@ pub(crate) fn metadata_error(error: &MetadataError) -> ErrorCode {
         }
         MetadataError::Create(CreateError::InvalidConfig(_)) => ErrorCode::InvalidConfig,
         MetadataError::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
-        MetadataError::Store(_) => ErrorCode::KafkaStorageError,
+        MetadataError::Store(_) | MetadataError::Interrupted(_) => ErrorCode::KafkaStorageError,
     }
 }
 

@@ -49,7 +49,11 @@ pub(super) async fn handle(
     }
 }
 
-async fn create(node: &Node, topic: &CreatableTopic, validate_only: bool) -> CreatableTopicResult {
+async fn create(
+    node: &Arc<Node>,
+    topic: &CreatableTopic,
+    validate_only: bool,
+) -> CreatableTopicResult {
     let request = TopicRequest {
         name: topic.name.clone(),
         partition_count: topic.num_partitions,
@@ -66,7 +70,7 @@ async fn create(node: &Node, topic: &CreatableTopic, validate_only: bool) -> Cre
                 .map(|config| (config.name.as_str(), config.value.as_deref())),
         ),
     };
-    match node.create_topic(&request, validate_only).await {
+    match node.create_topic(request, validate_only).await {
         Ok(created) => result(&created),
         Err(error) => refused(topic, metadata_error(&error), &error.to_string()),
     }

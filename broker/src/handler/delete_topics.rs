@@ -40,7 +40,7 @@ pub(super) async fn handle(
     }
 }
 
-async fn delete(node: &Node, state: DeleteTopicState) -> DeletableTopicResult {
+async fn delete(node: &Arc<Node>, state: DeleteTopicState) -> DeletableTopicResult {
     let result = |error: ErrorCode, message: Option<String>| DeletableTopicResult {
         name: state.name.clone(),
         topic_id: state.topic_id,
@@ -58,7 +58,7 @@ async fn delete(node: &Node, state: DeleteTopicState) -> DeletableTopicResult {
         let message = "The broker's own topic cannot be deleted.".to_owned();
         return result(ErrorCode::InvalidRequest, Some(message));
     }
-    match node.delete_topic(&topic).await {
+    match node.delete_topic(topic.id()).await {
         Ok(()) => DeletableTopicResult {
             name: Some(topic.name().to_owned()),
             topic_id: topic.id().0,

@@ -61,7 +61,7 @@ pub(super) async fn handle(
     }
 }
 
-async fn refusal(node: &Node, key_type: i8) -> Option<(ErrorCode, String)> {
+async fn refusal(node: &Arc<Node>, key_type: i8) -> Option<(ErrorCode, String)> {
     if key_type != GROUP {
         let message = "Only consumer groups have a coordinator here.".to_owned();
         return Some((ErrorCode::InvalidRequest, message));

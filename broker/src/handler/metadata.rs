@@ -57,7 +57,7 @@ pub(super) async fn handle(
 }
 
 async fn named(
-    node: &Node,
+    node: &Arc<Node>,
     asked: MetadataRequestTopic,
     may_create: bool,
 ) -> MetadataResponseTopic {
@@ -86,7 +86,7 @@ async fn named(
         replication_factor: -1,
         ..TopicRequest::default()
     };
-    match node.create_topic(&request, false).await {
+    match node.create_topic(request, false).await {
         Ok(topic) => described(node, &topic),
         // Another request was faster.
         Err(MetadataError::Create(CreateError::Exists(_))) => {

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use thiserror::Error;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::server::Node;
 use crate::wire::api::ApiKey;
@@ -39,6 +40,7 @@ use crate::wire::header::RequestHeader;
 use crate::wire::message::Message;
 use crate::wire::reader::Reader;
 use crate::wire::{WireError, frame};
+use produce::AppendOrder;
 
 /// A reply in parts, without its length; `None` when the request wants none. An error closes the
 /// connection.
@@ -74,12 +76,18 @@ pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
     /// The address it connected to: what it is told unless another is advertised.
     pub(crate) local: SocketAddr,
+    /// Keeps what it produces in order.
+    append_order: AppendOrder,
 }
 
 impl Client {
     /// A client that connected from `peer` to `local`.
     pub(crate) fn new(peer: SocketAddr, local: SocketAddr) -> Self {
-        Self { peer, local }
+        Self {
+            peer,
+            local,
+            append_order: AppendOrder::default(),
+        }
     }
 }
 
@@ -122,7 +130,8 @@ pub(crate) enum CloseReason {
     RefusedUnacknowledged(String),
 }
 
-/// Takes one request in. The future of its reply is awaited when its turn comes.
+/// Takes one request in. The future of its reply is awaited when its turn comes. `memory` counts
+/// the request as in flight until it works, a produce request until the log is done with it.
 ///
 /// # Errors
 /// When the frame is not a request that is served here: the connection closes, as with Kafka.
@@ -130,6 +139,7 @@ pub(crate) async fn dispatch(
     node: &Arc<Node>,
     client: &Arc<Client>,
     frame: Bytes,
+    memory: OwnedSemaphorePermit,
 ) -> Result<Reply, CloseReason> {
     let mut reader = Reader::new(frame);
     let header = RequestHeader::decode(&mut reader)?;
@@ -152,25 +162,25 @@ pub(crate) async fn dispatch(
     }
     let node = Arc::clone(node);
     match api {
-        ApiKey::Produce => produce::accept(node, call, reader).await,
-        ApiKey::Fetch => in_turn(node, call, reader, fetch::handle),
-        ApiKey::ListOffsets => in_turn(node, call, reader, list_offsets::handle),
-        ApiKey::Metadata => in_turn(node, call, reader, metadata::handle),
-        ApiKey::OffsetCommit => in_turn(node, call, reader, offset_commit::handle),
-        ApiKey::OffsetFetch => in_turn(node, call, reader, offset_fetch::handle),
-        ApiKey::FindCoordinator => in_turn(node, call, reader, find_coordinator::handle),
-        ApiKey::JoinGroup => in_turn(node, call, reader, join_group::handle),
-        ApiKey::Heartbeat => in_turn(node, call, reader, heartbeat::handle),
-        ApiKey::LeaveGroup => in_turn(node, call, reader, leave_group::handle),
-        ApiKey::SyncGroup => in_turn(node, call, reader, sync_group::handle),
-        ApiKey::DescribeGroups => in_turn(node, call, reader, describe_groups::handle),
-        ApiKey::ListGroups => in_turn(node, call, reader, list_groups::handle),
-        ApiKey::ApiVersions => in_turn(node, call, reader, api_versions::handle),
-        ApiKey::CreateTopics => in_turn(node, call, reader, create_topics::handle),
-        ApiKey::DeleteTopics => in_turn(node, call, reader, delete_topics::handle),
-        ApiKey::InitProducerId => in_turn(node, call, reader, init_producer_id::handle),
-        ApiKey::DescribeConfigs => in_turn(node, call, reader, describe_configs::handle),
-        ApiKey::DescribeCluster => in_turn(node, call, reader, describe_cluster::handle),
+        ApiKey::Produce => produce::accept(node, call, reader, memory).await,
+        ApiKey::Fetch => in_turn(node, call, reader, memory, fetch::handle),
+        ApiKey::ListOffsets => in_turn(node, call, reader, memory, list_offsets::handle),
+        ApiKey::Metadata => in_turn(node, call, reader, memory, metadata::handle),
+        ApiKey::OffsetCommit => in_turn(node, call, reader, memory, offset_commit::handle),
+        ApiKey::OffsetFetch => in_turn(node, call, reader, memory, offset_fetch::handle),
+        ApiKey::FindCoordinator => in_turn(node, call, reader, memory, find_coordinator::handle),
+        ApiKey::JoinGroup => in_turn(node, call, reader, memory, join_group::handle),
+        ApiKey::Heartbeat => in_turn(node, call, reader, memory, heartbeat::handle),
+        ApiKey::LeaveGroup => in_turn(node, call, reader, memory, leave_group::handle),
+        ApiKey::SyncGroup => in_turn(node, call, reader, memory, sync_group::handle),
+        ApiKey::DescribeGroups => in_turn(node, call, reader, memory, describe_groups::handle),
+        ApiKey::ListGroups => in_turn(node, call, reader, memory, list_groups::handle),
+        ApiKey::ApiVersions => in_turn(node, call, reader, memory, api_versions::handle),
+        ApiKey::CreateTopics => in_turn(node, call, reader, memory, create_topics::handle),
+        ApiKey::DeleteTopics => in_turn(node, call, reader, memory, delete_topics::handle),
+        ApiKey::InitProducerId => in_turn(node, call, reader, memory, init_producer_id::handle),
+        ApiKey::DescribeConfigs => in_turn(node, call, reader, memory, describe_configs::handle),
+        ApiKey::DescribeCluster => in_turn(node, call, reader, memory, describe_cluster::handle),
         other => Err(CloseReason::UnknownApi(other.code())),
     }
 }
@@ -180,6 +190,7 @@ fn in_turn<Request, Response, Handle, Working>(
     node: Arc<Node>,
     call: Call,
     reader: Reader,
+    memory: OwnedSemaphorePermit,
     handle: Handle,
 ) -> Result<Reply, CloseReason>
 where
@@ -190,6 +201,8 @@ where
 {
     let request = decode(&call, reader)?;
     Ok(Box::pin(async move {
+        // Whoever waits for records or members must not keep producers waiting.
+        drop(memory);
         let response = handle(node, call.clone(), request).await;
         encode(&call, &response).map(Some)
     }))

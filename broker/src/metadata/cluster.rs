@@ -116,6 +116,13 @@ impl Cluster {
         self.by_name.values()
     }
 
+    /// Partitions of all topics together.
+    #[must_use]
+    pub fn partition_count(&self) -> usize {
+        let counts = self.topics().map(|topic| topic.row.partition_count);
+        counts.filter_map(|count| usize::try_from(count).ok()).sum()
+    }
+
     /// A topic whose name differs from `name` only in `.` against `_`, which metric names fold.
     #[must_use]
     pub fn colliding_name(&self, name: &str) -> Option<&str> {

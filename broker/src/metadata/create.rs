@@ -32,6 +32,8 @@ pub struct TopicRequest {
 pub struct CreateRules {
     /// Partitions of a topic that does not say how many.
     pub default_partition_count: i32,
+    /// The most partitions of all topics together.
+    pub partitions_max: usize,
     /// Refuses replication factors above 1, as a one-broker Kafka would, instead of clamping them.
     pub strict_replication: bool,
     /// This broker, the only place for a replica.
@@ -50,6 +52,16 @@ pub enum CreateError {
     /// Too few or too many partitions.
     #[error("{0}")]
     InvalidPartitions(String),
+    /// The cluster would have more partitions than it may.
+    #[error("The cluster has {have} partitions and may have {max}: no room for {wanted} more.")]
+    TooManyPartitions {
+        /// Partitions of all topics.
+        have: usize,
+        /// Partitions of the new one.
+        wanted: i32,
+        /// The limit.
+        max: usize,
+    },
     /// More copies than brokers, under strict replication, or fewer than one.
     #[error("{0}")]
     InvalidReplicationFactor(String),
@@ -98,6 +110,7 @@ pub fn decide(
         assigned(request, rules)?
     };
     topic_config::check(&request.configs)?;
+    check_room(&creation, cluster, rules)?;
     Ok(creation)
 }
 
@@ -124,6 +137,16 @@ pub fn check_name(name: &str) -> Result<(), CreateError> {
         return Ok(());
     };
     Err(CreateError::InvalidName(reason))
+}
+
+fn check_room(creation: &Creation, cluster: &Cluster, rules: CreateRules) -> Result<(), CreateError> {
+    let have = cluster.partition_count();
+    let wanted = creation.partition_count;
+    let max = rules.partitions_max;
+    if have.saturating_add(usize::try_from(wanted).unwrap_or(0)) > max {
+        return Err(CreateError::TooManyPartitions { have, wanted, max });
+    }
+    Ok(())
 }
 
 fn partition_count(request: &TopicRequest, rules: CreateRules) -> Result<i32, CreateError> {
@@ -187,6 +210,7 @@ mod tests {
 
     const RULES: CreateRules = CreateRules {
         default_partition_count: 1,
+        partitions_max: 2_000,
         strict_replication: false,
         node_id: 1,
     };

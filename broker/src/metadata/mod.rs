@@ -1,8 +1,9 @@
 //! Topics, their configs and decisions, the cluster's identity and its producer ids.
 //!
 //! The database is the truth; requests read an immutable [`Cluster`] snapshot of it. A change is
-//! written first and becomes visible after. Knows nothing of the log: callers create and delete
-//! partitions there.
+//! written first and becomes visible after; once begun it goes to its end, though whoever asked for
+//! it may be gone, so that the two never differ. Knows nothing of the log: callers create and
+//! delete partitions there.
 
 pub mod cluster;
 pub mod create;
@@ -42,11 +43,19 @@ pub enum MetadataError {
     /// The database failed; nothing changed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The change was cut short: the process stops.
+    #[error("the change was interrupted: {0}")]
+    Interrupted(String),
 }
 
-/// The metadata of this cluster.
-#[derive(Debug)]
+/// The metadata of this cluster. Clones are the same metadata.
+#[derive(Clone, Debug)]
 pub struct Metadata {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     store: Store,
     cluster_id: String,
     rules: CreateRules,
@@ -70,26 +79,27 @@ impl Metadata {
         for row in store.topics().await? {
             cluster.put(Arc::new(Topic::new(row, Arc::new(AtomicU64::new(1)))));
         }
-        Ok(Self {
+        let inner = Arc::new(Inner {
             store,
             cluster_id,
             rules,
             snapshot: RwLock::new(Arc::new(cluster)),
             change: Mutex::new(()),
             producer_ids: Mutex::new(0..0),
-        })
+        });
+        Ok(Self { inner })
     }
 
     /// The cluster's id: 22 characters, the same for the life of the data directory.
     #[must_use]
     pub fn cluster_id(&self) -> &str {
-        &self.cluster_id
+        &self.inner.cluster_id
     }
 
     /// The topics of this moment.
     #[must_use]
     pub fn cluster(&self) -> Arc<Cluster> {
-        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+        self.inner.cluster()
     }
 
     /// Ids of deleted topics, whose data may still lie on disk after a crash.
@@ -97,7 +107,7 @@ impl Metadata {
     /// # Errors
     /// When the database fails.
     pub async fn tombstones(&self) -> Result<Vec<TopicId>, StoreError> {
-        self.store.tombstones().await
+        self.inner.store.tombstones().await
     }
 
     /// Creates a topic; `validate_only` stops before anything is written. `prepare` runs between
@@ -107,29 +117,13 @@ impl Metadata {
     /// When a rule is broken or the database fails.
     pub async fn create(
         &self,
-        request: &TopicRequest,
+        request: TopicRequest,
         validate_only: bool,
         now: TimestampMs,
-        prepare: impl FnOnce(&Topic),
+        prepare: impl FnOnce(&Topic) + Send + 'static,
     ) -> Result<(Arc<Topic>, Creation), MetadataError> {
-        let _change = self.change.lock().await;
-        let creation = create::decide(request, &self.cluster(), self.rules)?;
-        let row = TopicRow {
-            id: TopicId(Uuid::new_v4()),
-            name: request.name.clone(),
-            partition_count: creation.partition_count,
-            configs: request.configs.clone(),
-            key_decision: String::new(),
-            value_decision: String::new(),
-        };
-        let topic = Arc::new(Topic::new(row, Arc::new(AtomicU64::new(1))));
-        if validate_only {
-            return Ok((topic, creation));
-        }
-        self.store.insert(&topic.row, now).await?;
-        prepare(&topic);
-        self.publish(|cluster| cluster.put(Arc::clone(&topic)));
-        Ok((topic, creation))
+        let inner = Arc::clone(&self.inner);
+        to_its_end(async move { inner.create(request, validate_only, now, prepare).await }).await
     }
 
     /// Deletes a topic: afterwards nobody finds it, and a tombstone says its data is garbage.
@@ -137,12 +131,8 @@ impl Metadata {
     /// # Errors
     /// When there is no such topic or the database fails.
     pub async fn delete(&self, id: TopicId, now: TimestampMs) -> Result<Arc<Topic>, MetadataError> {
-        let _change = self.change.lock().await;
-        let cluster = self.cluster();
-        let topic = cluster.topic_by_id(id).ok_or(MetadataError::UnknownTopic)?;
-        self.store.delete(&topic.row, now).await?;
-        self.publish(|cluster| cluster.remove(topic));
-        Ok(Arc::clone(topic))
+        let inner = Arc::clone(&self.inner);
+        to_its_end(async move { inner.delete(id, now).await }).await
     }
 
     /// Records what `auto` comes to for a topic's keys and values, for good, and raises the
@@ -156,24 +146,8 @@ impl Metadata {
         key: Decision,
         value: Decision,
     ) -> Result<Arc<Topic>, MetadataError> {
-        let _change = self.change.lock().await;
-        let cluster = self.cluster();
-        let topic = cluster.topic_by_id(id).ok_or(MetadataError::UnknownTopic)?;
-        let (key, value) = (key.to_string(), value.to_string());
-        self.store.decide(id, &key, &value).await?;
-        let mut row = topic.row.clone();
-        for (held, decided) in [
-            (&mut row.key_decision, key),
-            (&mut row.value_decision, value),
-        ] {
-            if held.is_empty() {
-                *held = decided;
-            }
-        }
-        topic.revision.fetch_add(1, Ordering::AcqRel);
-        let topic = Arc::new(Topic::new(row, Arc::clone(&topic.revision)));
-        self.publish(|cluster| cluster.put(Arc::clone(&topic)));
-        Ok(topic)
+        let inner = Arc::clone(&self.inner);
+        to_its_end(async move { inner.decide(id, key, value).await }).await
     }
 
     /// A producer id that was never handed out before, not even before a crash.
@@ -182,15 +156,15 @@ impl Metadata {
     /// When the database fails.
     pub async fn next_producer_id(&self) -> Result<ProducerId, StoreError> {
         const FACT: &str = "next_producer_id";
-        let mut block = self.producer_ids.lock().await;
+        let mut block = self.inner.producer_ids.lock().await;
         if block.is_empty() {
-            let first = self.store.fact_or_insert(FACT, "1").await?;
+            let first = self.inner.store.fact_or_insert(FACT, "1").await?;
             let first: i64 = first.parse().map_err(|_| StoreError::BadRow {
                 what: FACT,
                 value: first.clone(),
             })?;
             let next = first.saturating_add(PRODUCER_ID_BLOCK);
-            self.store.set_fact(FACT, &next.to_string()).await?;
+            self.inner.store.set_fact(FACT, &next.to_string()).await?;
             *block = first..next;
         }
         let id = block.start;
@@ -200,7 +174,88 @@ impl Metadata {
 
     /// Closes the database.
     pub async fn close(&self) {
-        self.store.close().await;
+        self.inner.store.close().await;
+    }
+}
+
+/// Carries a change out even if its caller's future is dropped.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, MetadataError>> + Send + 'static,
+) -> Result<T, MetadataError> {
+    tokio::spawn(change)
+        .await
+        .unwrap_or_else(|error| Err(MetadataError::Interrupted(error.to_string())))
+}
+
+impl Inner {
+    fn cluster(&self) -> Arc<Cluster> {
+        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn create(
+        &self,
+        request: TopicRequest,
+        validate_only: bool,
+        now: TimestampMs,
+        prepare: impl FnOnce(&Topic),
+    ) -> Result<(Arc<Topic>, Creation), MetadataError> {
+        let _change = self.change.lock().await;
+        let creation = create::decide(&request, &self.cluster(), self.rules)?;
+        let row = TopicRow {
+            id: TopicId(Uuid::new_v4()),
+            name: request.name,
+            partition_count: creation.partition_count,
+            configs: request.configs,
+            key_decision: String::new(),
+            value_decision: String::new(),
+        };
+        let topic = Arc::new(Topic::new(row, Arc::new(AtomicU64::new(1))));
+        if validate_only {
+            return Ok((topic, creation));
+        }
+        self.store.insert(&topic.row, now).await?;
+        prepare(&topic);
+        self.publish(|cluster| cluster.put(Arc::clone(&topic)));
+        Ok((topic, creation))
+    }
+
+    async fn delete(&self, id: TopicId, now: TimestampMs) -> Result<Arc<Topic>, MetadataError> {
+        let _change = self.change.lock().await;
+        let cluster = self.cluster();
+        let topic = cluster.topic_by_id(id).ok_or(MetadataError::UnknownTopic)?;
+        self.store.delete(&topic.row, now).await?;
+        self.publish(|cluster| cluster.remove(topic));
+        Ok(Arc::clone(topic))
+    }
+
+    async fn decide(
+        &self,
+        id: TopicId,
+        key: Decision,
+        value: Decision,
+    ) -> Result<Arc<Topic>, MetadataError> {
+        let _change = self.change.lock().await;
+        let cluster = self.cluster();
+        let topic = cluster.topic_by_id(id).ok_or(MetadataError::UnknownTopic)?;
+        let (key, value) = (key.to_string(), value.to_string());
+        let mut row = topic.row.clone();
+        for (held, decided) in [
+            (&mut row.key_decision, &key),
+            (&mut row.value_decision, &value),
+        ] {
+            if held.is_empty() {
+                held.clone_from(decided);
+            }
+        }
+        if row == topic.row {
+            // Another request was faster.
+            return Ok(Arc::clone(topic));
+        }
+        self.store.decide(id, &key, &value).await?;
+        topic.revision.fetch_add(1, Ordering::AcqRel);
+        let topic = Arc::new(Topic::new(row, Arc::clone(&topic.revision)));
+        self.publish(|cluster| cluster.put(Arc::clone(&topic)));
+        Ok(topic)
     }
 
     fn publish(&self, change: impl FnOnce(&mut Cluster)) {
@@ -242,10 +297,13 @@ pub fn config_map<'a>(
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     const RULES: CreateRules = CreateRules {
         default_partition_count: 1,
+        partitions_max: 100,
         strict_replication: false,
         node_id: 1,
     };
@@ -265,11 +323,11 @@ mod tests {
         let path = dir.path().join("metadata.sqlite");
         let first = Metadata::open(&path, RULES).await.unwrap();
         let (topic, _) = first
-            .create(&named("t"), false, TimestampMs(1), |_| ())
+            .create(named("t"), false, TimestampMs(1), |_| ())
             .await
             .unwrap();
         let (gone, _) = first
-            .create(&named("gone"), false, TimestampMs(1), |_| ())
+            .create(named("gone"), false, TimestampMs(1), |_| ())
             .await
             .unwrap();
         first.delete(gone.id(), TimestampMs(2)).await.unwrap();
@@ -292,11 +350,11 @@ mod tests {
             .await
             .unwrap();
         let (topic, _) = metadata
-            .create(&named("t"), false, TimestampMs(1), |_| ())
+            .create(named("t"), false, TimestampMs(1), |_| ())
             .await
             .unwrap();
         let again = metadata
-            .create(&named("t"), false, TimestampMs(1), |_| ())
+            .create(named("t"), false, TimestampMs(1), |_| ())
             .await;
         assert!(matches!(
             again,
@@ -304,10 +362,29 @@ mod tests {
         ));
         metadata.delete(topic.id(), TimestampMs(2)).await.unwrap();
         let (reborn, _) = metadata
-            .create(&named("t"), false, TimestampMs(3), |_| ())
+            .create(named("t"), false, TimestampMs(3), |_| ())
             .await
             .unwrap();
         assert_ne!(reborn.id(), topic.id());
+    }
+
+    #[tokio::test]
+    async fn a_change_goes_to_its_end_though_nobody_waits_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES)
+            .await
+            .unwrap();
+        let abandoned = metadata.create(named("t"), false, TimestampMs(1), |_| ());
+        assert!(abandoned.now_or_never().is_none());
+        // Let the change begin; from then on it holds the lock that the second one needs.
+        tokio::task::yield_now().await;
+        let again = metadata
+            .create(named("t"), false, TimestampMs(1), |_| ())
+            .await;
+        assert!(matches!(
+            again,
+            Err(MetadataError::Create(CreateError::Exists(_)))
+        ));
     }
 
     #[tokio::test]
@@ -317,7 +394,7 @@ mod tests {
             .await
             .unwrap();
         metadata
-            .create(&named("t"), true, TimestampMs(1), |_| ())
+            .create(named("t"), true, TimestampMs(1), |_| ())
             .await
             .unwrap();
         assert!(metadata.cluster().topic("t").is_none());
@@ -329,7 +406,7 @@ mod tests {
         let path = dir.path().join("m.sqlite");
         let metadata = Metadata::open(&path, RULES).await.unwrap();
         let (topic, _) = metadata
-            .create(&named("t"), false, TimestampMs(1), |_| ())
+            .create(named("t"), false, TimestampMs(1), |_| ())
             .await
             .unwrap();
         let before = topic.revision.load(Ordering::Acquire);
@@ -341,8 +418,9 @@ mod tests {
             .decide(topic.id(), Decision::Undecided, Decision::PayloadShadow)
             .await
             .unwrap();
+        let decided = topic.revision.load(Ordering::Acquire);
         assert_eq!(later.row.value_decision, Decision::Payload.to_string());
-        assert!(later.revision.load(Ordering::Acquire) > before);
+        assert_eq!(decided, before + 1, "what was decided already changes nothing");
         let reopened = Metadata::open(&path, RULES).await.unwrap();
         let row = &reopened.cluster().topic("t").unwrap().row.clone();
         assert_eq!(row.value_decision, Decision::Payload.to_string());

@@ -36,13 +36,19 @@ pub struct BrokerConfig {
 pub struct Limits {
     /// `socket.request.max.bytes`: the largest request. Default 100 MiB, as Kafka's.
     pub request_bytes_max: usize,
-    /// `queued.max.request.bytes`: requests taken in and not yet answered, over all connections;
-    /// beyond it no more is read. Default 256 MiB.
+    /// `queued.max.request.bytes`: requests that are read, wait for their turn or for the log, over
+    /// all connections; beyond it no more is read. Default 256 MiB.
     pub in_flight_bytes_max: usize,
     /// `max.connections`: connections beyond it are closed at once. Default 10,000.
     pub connections_max: usize,
     /// `connections.max.idle.ms`. Default 10 minutes, as Kafka's.
     pub idle: Duration,
+    /// How long a frame that was begun may take to be whole, or to grow by 64 KiB. Default 30 s.
+    pub frame: Duration,
+    /// How long a client may take nothing of a reply before its connection is cut. Default 60 s.
+    pub write_stall: Duration,
+    /// Partitions of all topics together; more cost memory and time at start. Default 10,000.
+    pub partitions_max: usize,
     /// `fetch.max.bytes`: the largest fetch response. Default 55 MiB, as Kafka's.
     pub fetch_bytes_max: usize,
     /// `max.decompressed.message.bytes`: what one batch may inflate to. Default 32 MiB.
@@ -68,6 +74,9 @@ impl Default for Limits {
             in_flight_bytes_max: 256 * MIB,
             connections_max: 10_000,
             idle: Duration::from_secs(600),
+            frame: Duration::from_secs(30),
+            write_stall: Duration::from_secs(60),
+            partitions_max: 10_000,
             fetch_bytes_max: 55 * MIB,
             inflated_bytes_max: 32 * MIB,
         }

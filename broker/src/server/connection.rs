@@ -2,7 +2,8 @@
 //!
 //! A request is taken in as soon as it arrives (a produce request gets its place in the log there
 //! and then); its reply leaves when its turn comes. Between the two stands a bounded queue, so a
-//! client that sends without reading stops being read.
+//! client that sends without reading stops being read. What was taken in is carried out even if
+//! the client hangs up: many send a last wish and do not wait for the answer.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -15,6 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::node::Node;
@@ -22,10 +25,12 @@ use crate::handler::{self, Client, Reply};
 
 /// Requests of one connection that may be taken in before the first of them is answered.
 const IN_FLIGHT_MAX: usize = 256;
-/// Least room made in the read buffer, in bytes.
+/// Least room made in the read buffer, and what an unfinished frame grows by in time, in bytes.
 const READ_BYTES: usize = 64 * 1024;
 /// In-flight memory is counted in units of this many bytes.
 pub(crate) const MEMORY_UNIT_BYTES: usize = 1024;
+/// How long requests already taken in may go on once nothing more is read.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Why a connection ends before its peer closes it.
 #[derive(Debug, Error)]
@@ -34,22 +39,20 @@ pub(crate) enum Closed {
     FrameTooLarge { claimed: i64, max: usize },
     #[error("the peer closed in the middle of a frame")]
     TornFrame,
-    #[error("idle for {0:?}")]
+    #[error("no request for {0:?}")]
     Idle(Duration),
+    #[error("a frame that was begun did not arrive within {0:?}")]
+    SlowFrame(Duration),
+    #[error("the peer took nothing of a reply for {0:?}")]
+    Stalled(Duration),
     #[error(transparent)]
     Socket(#[from] io::Error),
     #[error(transparent)]
     Request(#[from] handler::CloseReason),
 }
 
-struct Pending {
-    reply: Reply,
-    /// Counts the request's bytes as in flight until its reply is written.
-    memory: OwnedSemaphorePermit,
-}
-
 /// Serves one connection until the peer closes, breaks the protocol, or `stop` turns true; then
-/// requests already taken in are still answered.
+/// requests already taken in are still carried out and answered.
 pub(crate) async fn serve(
     node: Arc<Node>,
     stream: TcpStream,
@@ -63,25 +66,43 @@ pub(crate) async fn serve(
     let client = Arc::new(Client::new(peer, local));
     let (reader, writer) = stream.into_split();
     let (queue, replies) = mpsc::channel(IN_FLIGHT_MAX);
-    let mut writing = tokio::spawn(write_replies(writer, replies));
-    let read = read_requests(&node, &client, reader, queue, stop);
+    // A set of one, because it ends its task when it is dropped.
+    let mut writing = JoinSet::new();
+    writing.spawn(write_replies(
+        writer,
+        replies,
+        node.config.limits.write_stall,
+    ));
+    let reading = read_requests(&node, &client, reader, queue, stop);
     let ended = tokio::select! {
-        read = read => match read {
-            // Only a stopping broker ends the reading without an error: finish what was begun.
-            Ok(Ended::Stopping) => writing.await.unwrap_or(Ok(())),
-            Ok(Ended::PeerClosed) => { writing.abort(); Ok(()) }
-            Err(error) => { writing.abort(); Err(error) }
+        read = reading => match read {
+            Ok(Ended::Stopping) => outcome(writing.join_next().await),
+            Ok(Ended::PeerClosed) => {
+                drop(timeout(CLOSING, writing.join_next()).await);
+                Ok(())
+            }
+            Err(error) => {
+                drop(timeout(CLOSING, writing.join_next()).await);
+                Err(error)
+            }
         },
-        written = &mut writing => written.unwrap_or(Ok(())),
+        written = writing.join_next() => outcome(written),
     };
     if let Err(error) = ended {
         match error {
             Closed::Socket(_) | Closed::Idle(_) => debug!(%peer, %error, "connection closed"),
-            Closed::FrameTooLarge { .. } | Closed::TornFrame | Closed::Request(_) => {
-                warn!(%peer, %error, "connection closed");
-            }
+            Closed::FrameTooLarge { .. }
+            | Closed::TornFrame
+            | Closed::SlowFrame(_)
+            | Closed::Stalled(_)
+            | Closed::Request(_) => warn!(%peer, %error, "connection closed"),
         }
     }
+}
+
+/// What the writing task ended with.
+fn outcome(joined: Option<Result<Result<(), Closed>, JoinError>>) -> Result<(), Closed> {
+    joined.and_then(Result::ok).unwrap_or(Ok(()))
 }
 
 enum Ended {
@@ -93,22 +114,20 @@ async fn read_requests(
     node: &Arc<Node>,
     client: &Arc<Client>,
     mut reader: OwnedReadHalf,
-    queue: mpsc::Sender<Pending>,
+    queue: mpsc::Sender<Reply>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Ended, Closed> {
-    let limits = node.config.limits;
     let mut buffer = BytesMut::new();
     loop {
         let frame = tokio::select! {
-            frame = read_frame(&mut reader, &mut buffer, limits.request_bytes_max, limits.idle) => frame?,
+            frame = read_frame(node, &mut reader, &mut buffer) => frame?,
             _ = stop.wait_for(|stop| *stop) => return Ok(Ended::Stopping),
         };
-        let Some(frame) = frame else {
+        let Some((frame, memory)) = frame else {
             return Ok(Ended::PeerClosed);
         };
-        let memory = node.in_flight(frame.len()).await;
-        let reply = handler::dispatch(node, client, frame).await?;
-        if queue.send(Pending { reply, memory }).await.is_err() {
+        let reply = handler::dispatch(node, client, frame, memory).await?;
+        if queue.send(reply).await.is_err() {
             // The writer ended first and its error is the one to report.
             return Ok(Ended::Stopping);
         }
@@ -117,72 +136,111 @@ async fn read_requests(
 
 async fn write_replies(
     mut writer: OwnedWriteHalf,
-    mut replies: mpsc::Receiver<Pending>,
+    mut replies: mpsc::Receiver<Reply>,
+    stall: Duration,
 ) -> Result<(), Closed> {
-    while let Some(Pending { reply, memory }) = replies.recv().await {
+    let written = write_in_turn(&mut writer, &mut replies, stall).await;
+    if written.is_err() {
+        replies.close();
+        let carry_out = async {
+            while let Some(reply) = replies.recv().await {
+                drop(reply.await);
+            }
+        };
+        drop(timeout(CLOSING, carry_out).await);
+    }
+    written
+}
+
+async fn write_in_turn(
+    writer: &mut OwnedWriteHalf,
+    replies: &mut mpsc::Receiver<Reply>,
+    stall: Duration,
+) -> Result<(), Closed> {
+    while let Some(reply) = replies.recv().await {
         if let Some(frame) = reply.await? {
-            write_all(&mut writer, frame).await?;
+            write_all(writer, frame, stall).await?;
         }
-        drop(memory);
     }
     writer.shutdown().await?;
     Ok(())
 }
 
-/// The next frame without its length, or `None` when the peer closed between two frames. The
-/// buffer grows with the bytes that arrive, never with the length that is claimed.
+/// The next frame without its length, counted as in flight, or `None` when the peer closed between
+/// two frames. A frame gets its share of the memory before its body is read; the buffer grows with
+/// the bytes that arrive, never with the length that is claimed.
 async fn read_frame(
+    node: &Node,
     reader: &mut OwnedReadHalf,
     buffer: &mut BytesMut,
-    bytes_max: usize,
-    idle: Duration,
-) -> Result<Option<Bytes>, Closed> {
-    loop {
-        let missing = match frame_state(buffer, bytes_max)? {
-            FrameState::Whole(bytes) => {
-                buffer.advance(4);
-                return Ok(Some(buffer.split_to(bytes).freeze()));
-            }
-            FrameState::Missing(bytes) => bytes,
-        };
-        buffer.reserve(missing.clamp(READ_BYTES, READ_BYTES.max(buffer.len())));
-        let read = tokio::time::timeout(idle, reader.read_buf(buffer)).await;
-        if read.map_err(|_| Closed::Idle(idle))?? == 0 {
-            return if buffer.is_empty() {
-                Ok(None)
-            } else {
-                Err(Closed::TornFrame)
-            };
+) -> Result<Option<(Bytes, OwnedSemaphorePermit)>, Closed> {
+    const LENGTH_BYTES: usize = 4;
+    let limits = &node.config.limits;
+    if buffer.is_empty() {
+        let first = timeout(limits.idle, read_until(reader, buffer, 1, LENGTH_BYTES)).await;
+        if !first.map_err(|_| Closed::Idle(limits.idle))?? {
+            return Ok(None);
         }
     }
+    let mut whole = LENGTH_BYTES;
+    let mut memory = None;
+    loop {
+        while buffer.len() < whole {
+            // Whoever sends byte by byte does not keep a connection for long.
+            let goal = whole.min(buffer.len() + READ_BYTES);
+            let more = timeout(limits.frame, read_until(reader, buffer, goal, whole)).await;
+            if !more.map_err(|_| Closed::SlowFrame(limits.frame))?? {
+                return Err(Closed::TornFrame);
+            }
+        }
+        if let Some(memory) = memory {
+            buffer.advance(LENGTH_BYTES);
+            let frame = buffer.split_to(whole - LENGTH_BYTES).freeze();
+            return Ok(Some((frame, memory)));
+        }
+        let bytes = frame_bytes(buffer, limits.request_bytes_max)?;
+        memory = Some(node.in_flight(bytes).await);
+        whole = LENGTH_BYTES + bytes;
+    }
 }
 
-enum FrameState {
-    /// A frame of this many bytes stands behind its length.
-    Whole(usize),
-    /// At least this many bytes are still to come.
-    Missing(usize),
+/// Reads until the buffer holds `goal` bytes, making room for up to `whole`. False when the peer
+/// closed before.
+async fn read_until(
+    reader: &mut OwnedReadHalf,
+    buffer: &mut BytesMut,
+    goal: usize,
+    whole: usize,
+) -> io::Result<bool> {
+    while buffer.len() < goal {
+        let missing = whole.saturating_sub(buffer.len());
+        buffer.reserve(missing.clamp(READ_BYTES, READ_BYTES.max(buffer.len())));
+        if reader.read_buf(buffer).await? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
-fn frame_state(buffer: &[u8], bytes_max: usize) -> Result<FrameState, Closed> {
-    let Some(length) = buffer.first_chunk::<4>() else {
-        return Ok(FrameState::Missing(4 - buffer.len()));
-    };
-    let claimed = i32::from_be_bytes(*length);
-    match usize::try_from(claimed) {
-        Ok(bytes) if bytes <= bytes_max => match (bytes + 4).checked_sub(buffer.len()) {
-            None | Some(0) => Ok(FrameState::Whole(bytes)),
-            Some(missing) => Ok(FrameState::Missing(missing)),
-        },
-        _ => Err(Closed::FrameTooLarge {
+/// The bytes of the frame behind the length at the buffer's start.
+fn frame_bytes(buffer: &[u8], bytes_max: usize) -> Result<usize, Closed> {
+    let length = buffer.first_chunk().copied().unwrap_or_default();
+    let claimed = i32::from_be_bytes(length);
+    usize::try_from(claimed)
+        .ok()
+        .filter(|bytes| *bytes <= bytes_max)
+        .ok_or(Closed::FrameTooLarge {
             claimed: i64::from(claimed),
             max: bytes_max,
-        }),
-    }
+        })
 }
 
 /// Writes a reply's parts, head and records, without joining them first.
-async fn write_all(writer: &mut OwnedWriteHalf, mut parts: Vec<Bytes>) -> io::Result<()> {
+async fn write_all(
+    writer: &mut OwnedWriteHalf,
+    mut parts: Vec<Bytes>,
+    stall: Duration,
+) -> Result<(), Closed> {
     const SLICES_MAX: usize = 64;
     parts.retain(|part| !part.is_empty());
     let mut first = 0;
@@ -192,9 +250,10 @@ async fn write_all(writer: &mut OwnedWriteHalf, mut parts: Vec<Bytes>) -> io::Re
             .take(SLICES_MAX)
             .map(|part| IoSlice::new(part))
             .collect();
-        let mut written = writer.write_vectored(&slices).await?;
+        let written = timeout(stall, writer.write_vectored(&slices)).await;
+        let mut written = written.map_err(|_| Closed::Stalled(stall))??;
         if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+            return Err(io::Error::from(io::ErrorKind::WriteZero).into());
         }
         while written > 0 {
             let step = written.min(parts[first].len());
@@ -215,25 +274,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_whole_once_its_bytes_are_there() {
-        let state = |bytes: &[u8]| match frame_state(bytes, 100) {
-            Ok(FrameState::Whole(bytes)) => (true, bytes),
-            Ok(FrameState::Missing(bytes)) => (false, bytes),
-            Err(error) => panic!("{error}"),
-        };
-        assert_eq!(state(&[]), (false, 4));
-        assert_eq!(state(&[0, 0]), (false, 2));
-        assert_eq!(state(&[0, 0, 0, 2]), (false, 2));
-        assert_eq!(state(&[0, 0, 0, 2, 9]), (false, 1));
-        assert_eq!(state(&[0, 0, 0, 2, 9, 9]), (true, 2));
-        assert_eq!(state(&[0, 0, 0, 2, 9, 9, 0]), (true, 2));
-        assert_eq!(state(&[0, 0, 0, 0]), (true, 0));
+    fn lengths_within_the_limit_are_taken() {
+        for (length, bytes) in [([0, 0, 0, 0], 0), ([0, 0, 0, 2], 2), ([0, 0, 0, 100], 100)] {
+            assert_eq!(frame_bytes(&length, 100).ok(), Some(bytes));
+        }
     }
 
     #[test]
     fn hostile_lengths_are_refused_before_anything_is_allocated() {
         for length in [101, i32::MAX, -1, i32::MIN, 0x1603_0100] {
-            let error = frame_state(&length.to_be_bytes(), 100).err();
+            let error = frame_bytes(&length.to_be_bytes(), 100).err();
             assert!(
                 matches!(error, Some(Closed::FrameTooLarge { .. })),
                 "{length}"

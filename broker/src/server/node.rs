@@ -16,9 +16,7 @@ use crate::contract::Contracts;
 use crate::group::Coordinator;
 use crate::handler::Client;
 use crate::log::{AppendBatch, AppendOutcome, Log};
-use crate::metadata::{
-    CreateError, Metadata, MetadataError, Topic, TopicRequest, cluster, config_map,
-};
+use crate::metadata::Metadata;
 
 /// One running broker, shared by its connections.
 #[derive(Debug)]
@@ -85,86 +83,5 @@ impl Node {
             }),
         );
         outcomes
-    }
-
-    /// Creates a topic with its partitions and logs a clamped replication factor once.
-    pub(crate) async fn create_topic(
-        &self,
-        request: &TopicRequest,
-        validate_only: bool,
-    ) -> Result<Arc<Topic>, MetadataError> {
-        let prepare = |topic: &Topic| {
-            for partition in topic.partitions() {
-                if let Err(error) = self.log.create_partition(partition) {
-                    tracing::error!(%partition, %error, "partition not created");
-                }
-            }
-        };
-        let (topic, creation) = self
-            .metadata
-            .create(request, validate_only, self.clock.now(), prepare)
-            .await?;
-        if !validate_only {
-            tracing::info!(
-                topic = topic.name(),
-                partitions = topic.row.partition_count,
-                id = %topic.id(),
-                "topic created"
-            );
-            if creation.replication_clamped {
-                tracing::warn!(
-                    topic = topic.name(),
-                    asked = request.replication_factor,
-                    "replication factor clamped to 1: there is one broker"
-                );
-            }
-        }
-        Ok(topic)
-    }
-
-    /// The topic of committed offsets, created on first need.
-    pub(crate) async fn offsets_topic(&self) -> Result<Arc<Topic>, MetadataError> {
-        let existing = || {
-            self.metadata
-                .cluster()
-                .topic(cluster::OFFSETS_TOPIC)
-                .cloned()
-        };
-        if let Some(topic) = existing() {
-            return Ok(topic);
-        }
-        let request = TopicRequest {
-            name: cluster::OFFSETS_TOPIC.to_owned(),
-            partition_count: cluster::OFFSETS_PARTITIONS,
-            replication_factor: 1,
-            configs: config_map([
-                ("cleanup.policy", Some("compact")),
-                ("segment.bytes", Some("104857600")),
-            ]),
-            ..TopicRequest::default()
-        };
-        let topic = match self.create_topic(&request, false).await {
-            Ok(topic) => topic,
-            // Another request was faster.
-            Err(MetadataError::Create(CreateError::Exists(_))) => {
-                existing().ok_or(MetadataError::UnknownTopic)?
-            }
-            Err(error) => return Err(error),
-        };
-        self.offsets_log.open(topic.id());
-        Ok(topic)
-    }
-
-    /// Deletes a topic for clients at once, then its data, then what groups committed for it.
-    pub(crate) async fn delete_topic(&self, topic: &Topic) -> Result<(), MetadataError> {
-        let topic = self.metadata.delete(topic.id(), self.clock.now()).await?;
-        if let Err(error) = self.log.delete_topic(topic.id()) {
-            // The tombstone is written: the next start deletes the data.
-            tracing::error!(topic = topic.name(), %error, "data not deleted");
-        }
-        self.waiters.wake(&topic.partitions().collect::<Vec<_>>());
-        self.groups.topic_deleted(&topic.name().into());
-        tracing::info!(topic = topic.name(), id = %topic.id(), "topic deleted");
-        Ok(())
     }
 }

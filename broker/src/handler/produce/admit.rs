@@ -1,16 +1,19 @@
 //! Whether a batch may be appended: topic, size, structure, CRC, records, duplicate, contract, in
 //! that order. Nothing has changed anywhere until all of it passed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::contract::check::LISTED_MAX;
 use crate::contract::{self, CheckRequest, Contracts, RecordError, Verdict};
 use crate::handler::Call;
 use crate::log::{AppendBatch, DuplicateCheck, Guard, Origin};
 use crate::metadata::Topic;
 use crate::server::Node;
 use crate::types::{PartitionIndex, TimestampMs, TopicPartition};
-use crate::wire::batch::{self, BatchHeader, HEADER_BYTES, HeaderError};
+use crate::wire::batch::{self, BatchHeader, Codec, HEADER_BYTES, HeaderError};
 use crate::wire::compress::InflateError;
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::produce::ProduceRequest;
@@ -18,6 +21,10 @@ use crate::wire::records::{self, ClientBatchError, RecordFault, RecordIter};
 
 /// Records whose fault is told in words; the rest are only numbered.
 const RECORD_ERRORS_IN_WORDS: usize = 16;
+/// The first version of Produce that carries zstd (KIP-110).
+const ZSTD_SINCE: i16 = 7;
+/// What a record without a timestamp has in its place.
+const NO_TIMESTAMP: i64 = -1;
 
 /// A batch that passed.
 #[derive(Debug)]
@@ -37,6 +44,10 @@ pub(super) enum Refusal {
     UnknownPartition,
     #[error("Topic {0} is the broker's own.")]
     InternalTopic(String),
+    #[error("There is no record batch.")]
+    NoBatch,
+    #[error("zstd needs Produce version {ZSTD_SINCE} or newer.")]
+    ZstdTooEarly,
     #[error("Batch of {bytes} bytes is larger than max.message.bytes, {max}.")]
     TooLarge { bytes: usize, max: usize },
     #[error("{0}")]
@@ -73,8 +84,12 @@ impl Refusal {
             }
             Self::Structure(ClientBatchError::AppendTime) => ErrorCode::InvalidTimestamp,
             Self::BadCrc | Self::Header(HeaderError::Truncated { .. }) => ErrorCode::CorruptMessage,
-            Self::Header(HeaderError::UnknownCodec(_)) => ErrorCode::UnsupportedCompressionType,
-            Self::Inflate(_) | Self::Header(_) | Self::Structure(_) => ErrorCode::InvalidRecord,
+            Self::ZstdTooEarly | Self::Header(HeaderError::UnknownCodec(_)) => {
+                ErrorCode::UnsupportedCompressionType
+            }
+            Self::NoBatch | Self::Inflate(_) | Self::Header(_) | Self::Structure(_) => {
+                ErrorCode::InvalidRecord
+            }
             Self::Records { error, .. } => *error,
             Self::Unavailable(_) => ErrorCode::NotEnoughReplicas,
             Self::Storage(_) => ErrorCode::KafkaStorageError,
@@ -95,7 +110,7 @@ pub(super) fn request_refusal(request: &ProduceRequest) -> Option<Refusal> {
 
 /// Checks one partition's batch.
 pub(super) async fn admit(
-    node: &Node,
+    node: &Arc<Node>,
     call: &Call,
     topic_name: &str,
     index: PartitionIndex,
@@ -108,10 +123,14 @@ pub(super) async fn admit(
         return Err(Refusal::InternalTopic(topic_name.to_owned()));
     }
     let header = structure(topic, &records)?;
+    let codec = header.codec()?;
+    if codec == Codec::Zstd && call.version() < ZSTD_SINCE {
+        return Err(Refusal::ZstdTooEarly);
+    }
     let now = node.clock.now();
     let section = &records[HEADER_BYTES..];
     let mut inflater = node.inflaters.take();
-    let section = inflater.inflate(header.codec()?, section, node.config.limits.inflation())?;
+    let section = inflater.inflate(codec, section, node.config.limits.inflation())?;
     let greatest_timestamp = walk(topic, &header, section, now)?;
     let duplicate = header.has_producer()
         && matches!(
@@ -142,6 +161,9 @@ pub(super) async fn admit(
 
 /// The header of exactly one sound batch.
 fn structure(topic: &Topic, records: &Bytes) -> Result<BatchHeader, Refusal> {
+    if records.is_empty() {
+        return Err(Refusal::NoBatch);
+    }
     let max = topic.settings.max_message_bytes;
     if records.len() > max {
         return Err(Refusal::TooLarge {
@@ -169,10 +191,15 @@ fn walk(
     now: TimestampMs,
 ) -> Result<TimestampMs, Refusal> {
     let settings = &topic.settings;
-    let earliest = now.0.saturating_sub(settings.timestamp_before_max_ms);
-    let latest = now.0.saturating_add(settings.timestamp_after_max_ms);
     let mut faults = Faults::default();
     let mut greatest = i64::MIN;
+    let earliest = now.0.saturating_sub(settings.timestamp_before_max_ms);
+    let latest = now.0.saturating_add(settings.timestamp_after_max_ms);
+    let in_bounds = |timestamp| {
+        settings.log_append_time
+            || timestamp == NO_TIMESTAMP
+            || (earliest..=latest).contains(&timestamp)
+    };
     for record in RecordIter::new(section, header.record_count) {
         let record = record.map_err(ClientBatchError::from)?;
         if record.offset_delta != record.index {
@@ -189,7 +216,7 @@ fn walk(
             faults.add(ErrorCode::InvalidRecord, record.index, || {
                 "Compacted topic cannot accept message without key.".to_owned()
             });
-        } else if !settings.log_append_time && !(earliest..=latest).contains(&timestamp) {
+        } else if !in_bounds(timestamp) {
             faults.add(ErrorCode::InvalidTimestamp, record.index, || {
                 format!("Timestamp {timestamp} is outside {earliest} to {latest}.")
             });
@@ -222,7 +249,9 @@ impl Faults {
         if self.first.is_none() {
             self.first = Some((error, message.clone().unwrap_or_default()));
         }
-        self.errors.push(RecordError { index, message });
+        if self.errors.len() < LISTED_MAX {
+            self.errors.push(RecordError { index, message });
+        }
     }
 
     fn into_result(self) -> Result<(), Refusal> {
@@ -244,7 +273,7 @@ struct Checked {
 
 /// Checks the records against the topic's contract, which is decided now where `auto` is open.
 async fn check(
-    node: &Node,
+    node: &Arc<Node>,
     call: &Call,
     topic: &Topic,
     target: TopicPartition,
@@ -285,9 +314,9 @@ async fn check(
 
 /// The topic's contract with `auto` decided as far as it can be now, and its revision.
 async fn contract_in_force(
-    node: &Node,
+    node: &Arc<Node>,
     topic: &Topic,
-) -> Result<(std::sync::Arc<contract::EffectivePolicy>, u64), Refusal> {
+) -> Result<(Arc<contract::EffectivePolicy>, u64), Refusal> {
     if !topic.policy.is_undecided() {
         return Ok((topic.policy.clone(), topic.policy.revision));
     }
@@ -305,7 +334,6 @@ async fn contract_in_force(
         return Ok((topic.policy.clone(), topic.policy.revision));
     }
     let decided = node
-        .metadata
         .decide(topic.id(), key, value)
         .await
         .map_err(|error| Refusal::Storage(error.to_string()))?;

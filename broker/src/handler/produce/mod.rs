@@ -1,21 +1,22 @@
 //! Produce (key 0), versions 3 to 12; 0 to 2 are advertised and refused, see `api_versions`.
 //!
 //! The request's batches are admitted one after the other (`admit`) and appended as one frame
-//! before the connection reads its next request: that is the order of the log. The reply waits for
-//! durability. A refused batch leaves the others of its request alone. With acks=0 there is no
-//! reply; what would have been an error closes the connection.
+//! before the connection reads its next request: that is the order of the log (`order`). The reply
+//! waits for durability. A refused batch leaves the others of its request alone. With acks=0 there
+//! is no reply; what would have been an error closes the connection.
 
 mod admit;
+mod order;
 mod reply;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{Call, CloseReason, Reply, decode, encode};
-use crate::log::{AppendBatch, AppendOutcome};
+use crate::log::{AppendBatch, AppendOutcome, Guard};
 use crate::server::Node;
 use crate::types::PartitionIndex;
 use crate::wire::messages::produce::{
@@ -23,6 +24,7 @@ use crate::wire::messages::produce::{
 };
 use crate::wire::reader::Reader;
 use admit::{Admitted, Refusal};
+pub(super) use order::AppendOrder;
 
 /// How often a batch is checked again because its topic's contract changed under it.
 const CHECKS_MAX: usize = 5;
@@ -32,29 +34,44 @@ pub(super) async fn accept(
     node: Arc<Node>,
     call: Call,
     reader: Reader,
+    memory: OwnedSemaphorePermit,
 ) -> Result<Reply, CloseReason> {
     let request: ProduceRequest = decode(&call, reader)?;
     let acks = request.acks;
     let mut production = Production::admit(&node, &call, request).await;
+    call.client.append_order.wait().await;
+    call.client.append_order.begin(production.guards());
     let outcomes = production.append(&node);
-    if acks == 0 {
-        return match production.first_refusal() {
-            // Waiting counts the request as in flight until the log is done with it.
-            None => Ok(async move {
-                if let Some(outcomes) = outcomes {
-                    drop(outcomes.await);
-                }
-                Ok(None)
-            }
-            .boxed()),
-            Some(refusal) => Err(CloseReason::RefusedUnacknowledged(refusal.to_string())),
-        };
+    if acks == 0
+        && let Some(refusal) = production.first_refusal()
+    {
+        return Err(CloseReason::RefusedUnacknowledged(refusal.to_string()));
     }
     Ok(async move {
         production.settle(&node, &call, outcomes).await;
-        encode(&call, &production.response()).map(Some)
+        call.client.append_order.settle();
+        drop(memory);
+        let response = production.response();
+        if acks != 0 {
+            return encode(&call, &response).map(Some);
+        }
+        match first_error(&response) {
+            None => Ok(None),
+            Some(error) => Err(CloseReason::RefusedUnacknowledged(error)),
+        }
     }
     .boxed())
+}
+
+/// What became of the first batch that was not appended.
+fn first_error(response: &ProduceResponse) -> Option<String> {
+    let mut partitions = response
+        .responses
+        .iter()
+        .flat_map(|topic| &topic.partition_responses);
+    let failed = partitions.find(|partition| partition.error_code != 0)?;
+    let code = || format!("error code {}", failed.error_code);
+    Some(failed.error_message.clone().unwrap_or_else(code))
 }
 
 /// A produce request on its way: what became of each batch so far.
@@ -71,7 +88,10 @@ enum State {
     /// To be appended. Boxed: most entries soon hold an outcome instead.
     Admitted(Box<Admitted>),
     /// In the log's hands; kept to be checked again should the contract have changed.
-    Appending(Bytes),
+    Appending {
+        records: Bytes,
+        record_count: u64,
+    },
     Done(AppendOutcome),
     Refused(Refusal),
 }
@@ -79,7 +99,7 @@ enum State {
 type Outcomes = oneshot::Receiver<Vec<AppendOutcome>>;
 
 impl Production {
-    async fn admit(node: &Node, call: &Call, request: ProduceRequest) -> Self {
+    async fn admit(node: &Arc<Node>, call: &Call, request: ProduceRequest) -> Self {
         let mut topics = Vec::with_capacity(request.topic_data.len());
         let refused = admit::request_refusal(&request);
         for topic in request.topic_data {
@@ -100,16 +120,28 @@ impl Production {
         Self { topics }
     }
 
+    /// What must still hold when the log gives the admitted batches their offsets.
+    fn guards(&self) -> Vec<Guard> {
+        self.topics
+            .iter()
+            .flat_map(|(_, entries)| entries)
+            .filter_map(|entry| match &entry.state {
+                State::Admitted(admitted) => admitted.batch.guard.clone(),
+                State::Appending { .. } | State::Done(_) | State::Refused(_) => None,
+            })
+            .collect()
+    }
+
     /// Hands every admitted batch to the log, as one frame.
     fn append(&mut self, node: &Node) -> Option<Outcomes> {
         let mut batches: Vec<AppendBatch> = Vec::new();
-        for entry in self.entries() {
-            if let State::Admitted(admitted) = &mut entry.state {
-                let records = admitted.batch.batch.clone();
-                node.metrics.produced_bytes.inc_by(records.len() as u64);
-                node.metrics.produced_records.inc_by(admitted.record_count);
-                let admitted = std::mem::replace(&mut entry.state, State::Appending(records));
-                if let State::Admitted(admitted) = admitted {
+        for entry in self.topics.iter_mut().flat_map(|(_, entries)| entries) {
+            if let State::Admitted(admitted) = &entry.state {
+                let appending = State::Appending {
+                    records: admitted.batch.batch.clone(),
+                    record_count: admitted.record_count,
+                };
+                if let State::Admitted(admitted) = std::mem::replace(&mut entry.state, appending) {
                     batches.push(admitted.batch);
                 }
             }
@@ -119,7 +151,7 @@ impl Production {
 
     /// Waits until every batch has its outcome; a batch whose contract changed in between is
     /// checked and appended again.
-    async fn settle(&mut self, node: &Node, call: &Call, outcomes: Option<Outcomes>) {
+    async fn settle(&mut self, node: &Arc<Node>, call: &Call, outcomes: Option<Outcomes>) {
         let mut outcomes = outcomes;
         for _ in 0..CHECKS_MAX {
             let Some(pending) = outcomes.take() else {
@@ -129,10 +161,18 @@ impl Production {
             let mut settled = pending.await.unwrap_or_default().into_iter();
             for (topic, entries) in &mut self.topics {
                 for entry in entries {
-                    let State::Appending(records) = &entry.state else {
+                    let State::Appending {
+                        records,
+                        record_count,
+                    } = &entry.state
+                    else {
                         continue;
                     };
                     let outcome = settled.next().unwrap_or(AppendOutcome::StorageFailed);
+                    if matches!(outcome, AppendOutcome::Appended { .. }) {
+                        node.metrics.produced_bytes.inc_by(records.len() as u64);
+                        node.metrics.produced_records.inc_by(*record_count);
+                    }
                     entry.state = if outcome == AppendOutcome::GuardChanged {
                         State::admit(node, call, topic, entry.index, records.clone()).await
                     } else {
@@ -150,12 +190,8 @@ impl Production {
             .flat_map(|(_, entries)| entries)
             .find_map(|entry| match &entry.state {
                 State::Refused(refusal) => Some(refusal),
-                State::Admitted(_) | State::Appending(_) | State::Done(_) => None,
+                State::Admitted(_) | State::Appending { .. } | State::Done(_) => None,
             })
-    }
-
-    fn entries(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.topics.iter_mut().flat_map(|(_, entries)| entries)
     }
 
     fn response(self) -> ProduceResponse {
@@ -172,7 +208,7 @@ impl Production {
 
 impl State {
     async fn admit(
-        node: &Node,
+        node: &Arc<Node>,
         call: &Call,
         topic: &str,
         index: PartitionIndex,
@@ -192,7 +228,7 @@ impl Entry {
             State::Done(outcome) => reply::outcome(index, outcome),
             State::Refused(refusal) => reply::refusal(index, refusal),
             // The contract kept changing: the client may try again.
-            State::Admitted(_) | State::Appending(_) => reply::refusal(
+            State::Admitted(_) | State::Appending { .. } => reply::refusal(
                 index,
                 Refusal::Unavailable("the contract keeps changing".into()),
             ),

@@ -185,3 +185,19 @@ async fn configs_are_described_with_their_sources() {
     assert_eq!(of("avouch.value.validation").value.as_deref(), Some("auto"));
     assert!(topic.len() > 40);
 }
+
+#[tokio::test]
+async fn a_topic_half_made_when_its_client_leaves_is_made_to_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        let mut leaving = Client::connect(broker.kafka_address()).await;
+        leaving.send(12, &asking(name, true)).await;
+        drop(leaving);
+    }
+    let mut client = Client::connect(broker.kafka_address()).await;
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        let found: MetadataResponse = client.ask(12, &asking(name, true)).await;
+        assert_eq!(found.topics[0].error_code, 0, "{name}");
+    }
+}

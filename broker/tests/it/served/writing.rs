@@ -80,7 +80,7 @@ async fn what_is_not_one_sound_batch_is_refused_and_not_appended() {
         ("a base offset", patched(&good, 7, 5), 87),
         ("a timestamp far ahead", future, 32),
         ("a batch above max.message.bytes", big, 10),
-        ("nothing", Bytes::new(), 2),
+        ("nothing", Bytes::new(), 87),
     ] {
         let response = client.produce("t", batch).await;
         let partition = only(&response);

@@ -1,0 +1,144 @@
+//! The life of topics: made, decided about, deleted, each across metadata, log and groups.
+//!
+//! Invariant: a change that has begun runs to its end, whatever becomes of the connection that asked
+//! for it. Half of one would leave database, snapshot and log at odds until the next start.
+
+use std::sync::Arc;
+
+use super::node::Node;
+use crate::contract::Decision;
+use crate::metadata::{
+    CreateError, Creation, MetadataError, Topic, TopicRequest, cluster, config_map,
+};
+use crate::types::TopicId;
+
+impl Node {
+    /// Creates a topic with its partitions; `validate_only` decides and changes nothing.
+    pub(crate) async fn create_topic(
+        self: &Arc<Self>,
+        request: TopicRequest,
+        validate_only: bool,
+    ) -> Result<Arc<Topic>, MetadataError> {
+        let node = Arc::clone(self);
+        to_its_end(async move { node.create(&request, validate_only).await }).await
+    }
+
+    /// The topic of committed offsets, created on first need.
+    pub(crate) async fn offsets_topic(self: &Arc<Self>) -> Result<Arc<Topic>, MetadataError> {
+        if let Some(topic) = self.existing_offsets_topic() {
+            return Ok(topic);
+        }
+        let request = TopicRequest {
+            name: cluster::OFFSETS_TOPIC.to_owned(),
+            partition_count: cluster::OFFSETS_PARTITIONS,
+            replication_factor: 1,
+            configs: config_map([
+                ("cleanup.policy", Some("compact")),
+                ("segment.bytes", Some("104857600")),
+            ]),
+            ..TopicRequest::default()
+        };
+        match self.create_topic(request, false).await {
+            // Another request was faster.
+            Err(MetadataError::Create(CreateError::Exists(_))) => self
+                .existing_offsets_topic()
+                .ok_or(MetadataError::UnknownTopic),
+            created => created,
+        }
+    }
+
+    /// Deletes a topic for clients at once, then its data, then what groups committed for it.
+    pub(crate) async fn delete_topic(self: &Arc<Self>, id: TopicId) -> Result<(), MetadataError> {
+        let node = Arc::clone(self);
+        to_its_end(async move { node.delete(id).await }).await
+    }
+
+    /// Makes what `auto` comes to for a topic's keys and values final.
+    pub(crate) async fn decide(
+        self: &Arc<Self>,
+        id: TopicId,
+        key: Decision,
+        value: Decision,
+    ) -> Result<Arc<Topic>, MetadataError> {
+        let node = Arc::clone(self);
+        to_its_end(async move { node.metadata.decide(id, key, value).await }).await
+    }
+
+    async fn create(
+        &self,
+        request: &TopicRequest,
+        validate_only: bool,
+    ) -> Result<Arc<Topic>, MetadataError> {
+        let prepare = |topic: &Topic| {
+            for partition in topic.partitions() {
+                if let Err(error) = self.log.create_partition(partition) {
+                    tracing::error!(%partition, %error, "partition not created");
+                }
+            }
+            if topic.name() == cluster::OFFSETS_TOPIC {
+                self.offsets_log.open(topic.id());
+            }
+        };
+        let now = self.clock.now();
+        let (topic, creation) = self
+            .metadata
+            .create(request, validate_only, now, prepare)
+            .await?;
+        if !validate_only {
+            tell_of_creation(&topic, &creation, request);
+        }
+        Ok(topic)
+    }
+
+    async fn delete(&self, id: TopicId) -> Result<(), MetadataError> {
+        let topic = self.metadata.delete(id, self.clock.now()).await?;
+        let log = self.log.clone();
+        let deleted = tokio::task::spawn_blocking(move || log.delete_topic(id)).await;
+        let failed = match deleted {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = failed {
+            // The tombstone is written: the next start deletes the data.
+            tracing::error!(topic = topic.name(), %error, "data not deleted");
+        }
+        self.waiters.wake(&topic.partitions().collect::<Vec<_>>());
+        self.groups.topic_deleted(&topic.name().into());
+        tracing::info!(topic = topic.name(), %id, "topic deleted");
+        Ok(())
+    }
+
+    fn existing_offsets_topic(&self) -> Option<Arc<Topic>> {
+        self.metadata
+            .cluster()
+            .topic(cluster::OFFSETS_TOPIC)
+            .cloned()
+    }
+}
+
+fn tell_of_creation(topic: &Topic, creation: &Creation, request: &TopicRequest) {
+    tracing::info!(
+        topic = topic.name(),
+        partitions = topic.row.partition_count,
+        id = %topic.id(),
+        "topic created"
+    );
+    if creation.replication_clamped {
+        tracing::warn!(
+            topic = topic.name(),
+            asked = request.replication_factor,
+            "replication factor clamped to 1: there is one broker"
+        );
+    }
+}
+
+/// Runs `change` on a task of its own, so that dropping the caller does not stop it half-way.
+async fn to_its_end<Outcome: Send + 'static>(
+    change: impl Future<Output = Outcome> + Send + 'static,
+) -> Outcome {
+    match tokio::spawn(change).await {
+        Ok(outcome) => outcome,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
