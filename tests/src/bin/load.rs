@@ -1,7 +1,9 @@
 //! Produces with acks=all through rdkafka for some seconds and prints one line of figures: records
 //! a second, and how long a record waits from `send` to its delivery report.
 //!
-//!   load BOOTSTRAP SIZE PARTITIONS SECONDS [CODEC]
+//! ```text
+//! load BOOTSTRAP SIZE PARTITIONS SECONDS [CODEC]
+//! ```
 //!
 //! Payloads are half random, so that a codec finds something, and every record has its own. Figures
 //! are told, never asserted.
