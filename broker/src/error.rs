@@ -21,7 +21,7 @@ pub(crate) fn metadata_error(error: &MetadataError) -> ErrorCode {
         }
         MetadataError::Create(CreateError::InvalidConfig(_)) => ErrorCode::InvalidConfig,
         MetadataError::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
-        MetadataError::Store(_) | MetadataError::Interrupted(_) => ErrorCode::KafkaStorageError,
+        MetadataError::Store(_) => ErrorCode::KafkaStorageError,
     }
 }
 

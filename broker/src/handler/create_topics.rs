@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Call, describe_configs};
 use crate::error::metadata_error;
-use crate::metadata::{Topic, TopicRequest, config_map};
+use crate::metadata::{Topic, TopicRequest, cluster, config_map};
 use crate::server::Node;
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::create_topics::{
@@ -54,6 +54,10 @@ async fn create(
     topic: &CreatableTopic,
     validate_only: bool,
 ) -> CreatableTopicResult {
+    if topic.name == cluster::OFFSETS_TOPIC {
+        let message = "The topic is the broker's own, made on first need.";
+        return refused(topic, ErrorCode::InvalidTopicException, message);
+    }
     let request = TopicRequest {
         name: topic.name.clone(),
         partition_count: topic.num_partitions,

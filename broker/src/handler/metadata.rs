@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Call;
 use crate::error::metadata_error;
-use crate::metadata::{CreateError, MetadataError, Topic, TopicRequest};
+use crate::metadata::Topic;
 use crate::server::Node;
 use crate::types::TopicId;
 use crate::wire::error_code::ErrorCode;
@@ -80,21 +80,8 @@ async fn named(
         };
         return refused(Some(name), Uuid::nil(), error);
     }
-    let request = TopicRequest {
-        name: name.clone(),
-        partition_count: -1,
-        replication_factor: -1,
-        ..TopicRequest::default()
-    };
-    match node.create_topic(request, false).await {
+    match node.topic_or_new(&name).await {
         Ok(topic) => described(node, &topic),
-        // Another request was faster.
-        Err(MetadataError::Create(CreateError::Exists(_))) => {
-            match node.metadata.cluster().topic(&name) {
-                Some(topic) => described(node, topic),
-                None => refused(Some(name), Uuid::nil(), ErrorCode::UnknownTopicOrPartition),
-            }
-        }
         Err(error) => refused(Some(name), Uuid::nil(), metadata_error(&error)),
     }
 }

@@ -139,7 +139,11 @@ pub fn check_name(name: &str) -> Result<(), CreateError> {
     Err(CreateError::InvalidName(reason))
 }
 
-fn check_room(creation: &Creation, cluster: &Cluster, rules: CreateRules) -> Result<(), CreateError> {
+fn check_room(
+    creation: &Creation,
+    cluster: &Cluster,
+    rules: CreateRules,
+) -> Result<(), CreateError> {
     let have = cluster.partition_count();
     let wanted = creation.partition_count;
     let max = rules.partitions_max;

@@ -1,9 +1,8 @@
 //! Topics, their configs and decisions, the cluster's identity and its producer ids.
 //!
 //! The database is the truth; requests read an immutable [`Cluster`] snapshot of it. A change is
-//! written first and becomes visible after; once begun it goes to its end, though whoever asked for
-//! it may be gone, so that the two never differ. Knows nothing of the log: callers create and
-//! delete partitions there.
+//! written first and becomes visible after. Knows nothing of the log: callers create and delete
+//! partitions there.
 
 pub mod cluster;
 pub mod create;
@@ -43,19 +42,11 @@ pub enum MetadataError {
     /// The database failed; nothing changed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The change was cut short: the process stops.
-    #[error("the change was interrupted: {0}")]
-    Interrupted(String),
 }
 
-/// The metadata of this cluster. Clones are the same metadata.
-#[derive(Clone, Debug)]
-pub struct Metadata {
-    inner: Arc<Inner>,
-}
-
+/// The metadata of this cluster.
 #[derive(Debug)]
-struct Inner {
+pub struct Metadata {
     store: Store,
     cluster_id: String,
     rules: CreateRules,
@@ -79,27 +70,26 @@ impl Metadata {
         for row in store.topics().await? {
             cluster.put(Arc::new(Topic::new(row, Arc::new(AtomicU64::new(1)))));
         }
-        let inner = Arc::new(Inner {
+        Ok(Self {
             store,
             cluster_id,
             rules,
             snapshot: RwLock::new(Arc::new(cluster)),
             change: Mutex::new(()),
             producer_ids: Mutex::new(0..0),
-        });
-        Ok(Self { inner })
+        })
     }
 
     /// The cluster's id: 22 characters, the same for the life of the data directory.
     #[must_use]
     pub fn cluster_id(&self) -> &str {
-        &self.inner.cluster_id
+        &self.cluster_id
     }
 
     /// The topics of this moment.
     #[must_use]
     pub fn cluster(&self) -> Arc<Cluster> {
-        self.inner.cluster()
+        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Ids of deleted topics, whose data may still lie on disk after a crash.
@@ -107,7 +97,7 @@ impl Metadata {
     /// # Errors
     /// When the database fails.
     pub async fn tombstones(&self) -> Result<Vec<TopicId>, StoreError> {
-        self.inner.store.tombstones().await
+        self.store.tombstones().await
     }
 
     /// Creates a topic; `validate_only` stops before anything is written. `prepare` runs between
@@ -117,95 +107,18 @@ impl Metadata {
     /// When a rule is broken or the database fails.
     pub async fn create(
         &self,
-        request: TopicRequest,
-        validate_only: bool,
-        now: TimestampMs,
-        prepare: impl FnOnce(&Topic) + Send + 'static,
-    ) -> Result<(Arc<Topic>, Creation), MetadataError> {
-        let inner = Arc::clone(&self.inner);
-        to_its_end(async move { inner.create(request, validate_only, now, prepare).await }).await
-    }
-
-    /// Deletes a topic: afterwards nobody finds it, and a tombstone says its data is garbage.
-    ///
-    /// # Errors
-    /// When there is no such topic or the database fails.
-    pub async fn delete(&self, id: TopicId, now: TimestampMs) -> Result<Arc<Topic>, MetadataError> {
-        let inner = Arc::clone(&self.inner);
-        to_its_end(async move { inner.delete(id, now).await }).await
-    }
-
-    /// Records what `auto` comes to for a topic's keys and values, for good, and raises the
-    /// contract's revision. Decisions already made stay.
-    ///
-    /// # Errors
-    /// When there is no such topic or the database fails.
-    pub async fn decide(
-        &self,
-        id: TopicId,
-        key: Decision,
-        value: Decision,
-    ) -> Result<Arc<Topic>, MetadataError> {
-        let inner = Arc::clone(&self.inner);
-        to_its_end(async move { inner.decide(id, key, value).await }).await
-    }
-
-    /// A producer id that was never handed out before, not even before a crash.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn next_producer_id(&self) -> Result<ProducerId, StoreError> {
-        const FACT: &str = "next_producer_id";
-        let mut block = self.inner.producer_ids.lock().await;
-        if block.is_empty() {
-            let first = self.inner.store.fact_or_insert(FACT, "1").await?;
-            let first: i64 = first.parse().map_err(|_| StoreError::BadRow {
-                what: FACT,
-                value: first.clone(),
-            })?;
-            let next = first.saturating_add(PRODUCER_ID_BLOCK);
-            self.inner.store.set_fact(FACT, &next.to_string()).await?;
-            *block = first..next;
-        }
-        let id = block.start;
-        block.start += 1;
-        Ok(ProducerId(id))
-    }
-
-    /// Closes the database.
-    pub async fn close(&self) {
-        self.inner.store.close().await;
-    }
-}
-
-/// Carries a change out even if its caller's future is dropped.
-async fn to_its_end<T: Send + 'static>(
-    change: impl Future<Output = Result<T, MetadataError>> + Send + 'static,
-) -> Result<T, MetadataError> {
-    tokio::spawn(change)
-        .await
-        .unwrap_or_else(|error| Err(MetadataError::Interrupted(error.to_string())))
-}
-
-impl Inner {
-    fn cluster(&self) -> Arc<Cluster> {
-        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    async fn create(
-        &self,
-        request: TopicRequest,
+        request: &TopicRequest,
         validate_only: bool,
         now: TimestampMs,
         prepare: impl FnOnce(&Topic),
     ) -> Result<(Arc<Topic>, Creation), MetadataError> {
         let _change = self.change.lock().await;
-        let creation = create::decide(&request, &self.cluster(), self.rules)?;
+        let creation = create::decide(request, &self.cluster(), self.rules)?;
         let row = TopicRow {
             id: TopicId(Uuid::new_v4()),
-            name: request.name,
+            name: request.name.clone(),
             partition_count: creation.partition_count,
-            configs: request.configs,
+            configs: request.configs.clone(),
             key_decision: String::new(),
             value_decision: String::new(),
         };
@@ -219,7 +132,11 @@ impl Inner {
         Ok((topic, creation))
     }
 
-    async fn delete(&self, id: TopicId, now: TimestampMs) -> Result<Arc<Topic>, MetadataError> {
+    /// Deletes a topic: afterwards nobody finds it, and a tombstone says its data is garbage.
+    ///
+    /// # Errors
+    /// When there is no such topic or the database fails.
+    pub async fn delete(&self, id: TopicId, now: TimestampMs) -> Result<Arc<Topic>, MetadataError> {
         let _change = self.change.lock().await;
         let cluster = self.cluster();
         let topic = cluster.topic_by_id(id).ok_or(MetadataError::UnknownTopic)?;
@@ -228,7 +145,12 @@ impl Inner {
         Ok(Arc::clone(topic))
     }
 
-    async fn decide(
+    /// Records what `auto` comes to for a topic's keys and values, for good, and raises the
+    /// contract's revision. Decisions already made stay.
+    ///
+    /// # Errors
+    /// When there is no such topic or the database fails.
+    pub async fn decide(
         &self,
         id: TopicId,
         key: Decision,
@@ -256,6 +178,33 @@ impl Inner {
         let topic = Arc::new(Topic::new(row, Arc::clone(&topic.revision)));
         self.publish(|cluster| cluster.put(Arc::clone(&topic)));
         Ok(topic)
+    }
+
+    /// A producer id that was never handed out before, not even before a crash.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn next_producer_id(&self) -> Result<ProducerId, StoreError> {
+        const FACT: &str = "next_producer_id";
+        let mut block = self.producer_ids.lock().await;
+        if block.is_empty() {
+            let first = self.store.fact_or_insert(FACT, "1").await?;
+            let first: i64 = first.parse().map_err(|_| StoreError::BadRow {
+                what: FACT,
+                value: first.clone(),
+            })?;
+            let next = first.saturating_add(PRODUCER_ID_BLOCK);
+            self.store.set_fact(FACT, &next.to_string()).await?;
+            *block = first..next;
+        }
+        let id = block.start;
+        block.start += 1;
+        Ok(ProducerId(id))
+    }
+
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.store.close().await;
     }
 
     fn publish(&self, change: impl FnOnce(&mut Cluster)) {
@@ -297,8 +246,6 @@ pub fn config_map<'a>(
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-
     use super::*;
 
     const RULES: CreateRules = CreateRules {
@@ -323,11 +270,11 @@ mod tests {
         let path = dir.path().join("metadata.sqlite");
         let first = Metadata::open(&path, RULES).await.unwrap();
         let (topic, _) = first
-            .create(named("t"), false, TimestampMs(1), |_| ())
+            .create(&named("t"), false, TimestampMs(1), |_| ())
             .await
             .unwrap();
         let (gone, _) = first
-            .create(named("gone"), false, TimestampMs(1), |_| ())
+            .create(&named("gone"), false, TimestampMs(1), |_| ())
             .await
             .unwrap();
         first.delete(gone.id(), TimestampMs(2)).await.unwrap();
@@ -350,11 +297,11 @@ mod tests {
             .await
             .unwrap();
         let (topic, _) = metadata
-            .create(named("t"), false, TimestampMs(1), |_| ())
+            .create(&named("t"), false, TimestampMs(1), |_| ())
             .await
             .unwrap();
         let again = metadata
-            .create(named("t"), false, TimestampMs(1), |_| ())
+            .create(&named("t"), false, TimestampMs(1), |_| ())
             .await;
         assert!(matches!(
             again,
@@ -362,29 +309,10 @@ mod tests {
         ));
         metadata.delete(topic.id(), TimestampMs(2)).await.unwrap();
         let (reborn, _) = metadata
-            .create(named("t"), false, TimestampMs(3), |_| ())
+            .create(&named("t"), false, TimestampMs(3), |_| ())
             .await
             .unwrap();
         assert_ne!(reborn.id(), topic.id());
-    }
-
-    #[tokio::test]
-    async fn a_change_goes_to_its_end_though_nobody_waits_for_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES)
-            .await
-            .unwrap();
-        let abandoned = metadata.create(named("t"), false, TimestampMs(1), |_| ());
-        assert!(abandoned.now_or_never().is_none());
-        // Let the change begin; from then on it holds the lock that the second one needs.
-        tokio::task::yield_now().await;
-        let again = metadata
-            .create(named("t"), false, TimestampMs(1), |_| ())
-            .await;
-        assert!(matches!(
-            again,
-            Err(MetadataError::Create(CreateError::Exists(_)))
-        ));
     }
 
     #[tokio::test]
@@ -394,7 +322,7 @@ mod tests {
             .await
             .unwrap();
         metadata
-            .create(named("t"), true, TimestampMs(1), |_| ())
+            .create(&named("t"), true, TimestampMs(1), |_| ())
             .await
             .unwrap();
         assert!(metadata.cluster().topic("t").is_none());
@@ -406,7 +334,7 @@ mod tests {
         let path = dir.path().join("m.sqlite");
         let metadata = Metadata::open(&path, RULES).await.unwrap();
         let (topic, _) = metadata
-            .create(named("t"), false, TimestampMs(1), |_| ())
+            .create(&named("t"), false, TimestampMs(1), |_| ())
             .await
             .unwrap();
         let before = topic.revision.load(Ordering::Acquire);
@@ -414,13 +342,18 @@ mod tests {
             .decide(topic.id(), Decision::Undecided, Decision::Payload)
             .await
             .unwrap();
+        let decided = topic.revision.load(Ordering::Acquire);
         let later = metadata
             .decide(topic.id(), Decision::Undecided, Decision::PayloadShadow)
             .await
             .unwrap();
-        let decided = topic.revision.load(Ordering::Acquire);
         assert_eq!(later.row.value_decision, Decision::Payload.to_string());
-        assert_eq!(decided, before + 1, "what was decided already changes nothing");
+        assert_eq!(decided, before + 1);
+        let again = later.revision.load(Ordering::Acquire);
+        assert_eq!(
+            again, decided,
+            "verdicts under the decided contract stay good"
+        );
         let reopened = Metadata::open(&path, RULES).await.unwrap();
         let row = &reopened.cluster().topic("t").unwrap().row.clone();
         assert_eq!(row.value_decision, Decision::Payload.to_string());

@@ -1,5 +1,6 @@
 //! A broker's life: open, recover, listen, drain, close.
 
+use std::collections::{BTreeSet, HashSet};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::contract::Contracts;
 use crate::group::Coordinator;
 use crate::log::{self, Listener, Log, LogConfig, RealDisk};
 use crate::metadata::{CreateRules, Metadata, StoreError};
-use crate::types::TopicPartition;
+use crate::types::{TopicId, TopicPartition};
 
 /// How long a stopping broker waits for clients to take their replies.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -87,6 +88,7 @@ impl Broker {
         let clock = Clock::start();
         let rules = CreateRules {
             default_partition_count: config.default_partition_count,
+            partitions_max: config.limits.partitions_max,
             strict_replication: config.strict_replication,
             node_id: config.node_id,
         };
@@ -235,20 +237,27 @@ async fn reconcile(metadata: &Metadata, log: &Log) -> Result<(), StartError> {
             error!(%partition, %error, "partition not opened");
         }
     }
-    let deleted = metadata.tombstones().await?;
+    let tombstones: HashSet<TopicId> = metadata.tombstones().await?.into_iter().collect();
+    let mut garbage = BTreeSet::new();
     for partition in log.known_partitions() {
         if cluster.topic_by_id(partition.topic).is_some() {
             continue;
         }
-        if deleted.contains(&partition.topic) {
-            if let Err(error) = log.delete_topic(partition.topic) {
-                error!(topic = %partition.topic, %error, "data of a deleted topic not deleted");
-            }
+        if tombstones.contains(&partition.topic) {
+            garbage.insert(partition.topic);
         } else {
             warn!(%partition, "data of an unknown topic is kept aside");
         }
     }
-    Ok(())
+    let log = log.clone();
+    let deletion = tokio::task::spawn_blocking(move || {
+        for topic in garbage {
+            if let Err(error) = log.delete_topic(topic) {
+                error!(%topic, %error, "data of a deleted topic not deleted");
+            }
+        }
+    });
+    Ok(deletion.await.map_err(std::io::Error::other)?)
 }
 
 async fn accept(

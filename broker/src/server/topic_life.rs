@@ -23,12 +23,26 @@ impl Node {
         to_its_end(async move { node.create(&request, validate_only).await }).await
     }
 
+    /// The topic of this name, made with the broker's defaults when there is none.
+    pub(crate) async fn topic_or_new(
+        self: &Arc<Self>,
+        name: &str,
+    ) -> Result<Arc<Topic>, MetadataError> {
+        if name == cluster::OFFSETS_TOPIC {
+            return self.offsets_topic().await;
+        }
+        self.find_or_create(TopicRequest {
+            name: name.to_owned(),
+            partition_count: -1,
+            replication_factor: -1,
+            ..TopicRequest::default()
+        })
+        .await
+    }
+
     /// The topic of committed offsets, created on first need.
     pub(crate) async fn offsets_topic(self: &Arc<Self>) -> Result<Arc<Topic>, MetadataError> {
-        if let Some(topic) = self.existing_offsets_topic() {
-            return Ok(topic);
-        }
-        let request = TopicRequest {
+        self.find_or_create(TopicRequest {
             name: cluster::OFFSETS_TOPIC.to_owned(),
             partition_count: cluster::OFFSETS_PARTITIONS,
             replication_factor: 1,
@@ -37,14 +51,8 @@ impl Node {
                 ("segment.bytes", Some("104857600")),
             ]),
             ..TopicRequest::default()
-        };
-        match self.create_topic(request, false).await {
-            // Another request was faster.
-            Err(MetadataError::Create(CreateError::Exists(_))) => self
-                .existing_offsets_topic()
-                .ok_or(MetadataError::UnknownTopic),
-            created => created,
-        }
+        })
+        .await
     }
 
     /// Deletes a topic for clients at once, then its data, then what groups committed for it.
@@ -109,11 +117,22 @@ impl Node {
         Ok(())
     }
 
-    fn existing_offsets_topic(&self) -> Option<Arc<Topic>> {
-        self.metadata
-            .cluster()
-            .topic(cluster::OFFSETS_TOPIC)
-            .cloned()
+    async fn find_or_create(
+        self: &Arc<Self>,
+        request: TopicRequest,
+    ) -> Result<Arc<Topic>, MetadataError> {
+        let name = request.name.clone();
+        let existing = || self.metadata.cluster().topic(&name).cloned();
+        if let Some(topic) = existing() {
+            return Ok(topic);
+        }
+        match self.create_topic(request, false).await {
+            // Another request was faster.
+            Err(MetadataError::Create(CreateError::Exists(_))) => {
+                existing().ok_or(MetadataError::UnknownTopic)
+            }
+            created => created,
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use avouch_broker::wire::messages::produce::{
     PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
 };
 use avouch_broker::wire::reader::Reader;
-use avouch_broker::{Broker, BrokerConfig};
+use avouch_broker::{Broker, BrokerConfig, Limits};
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -70,8 +70,18 @@ pub(super) async fn broker(dir: &Path) -> Broker {
 }
 
 pub(super) async fn broker_with(dir: &Path, source: Arc<OneSubject>) -> Broker {
+    start(BrokerConfig::new(dir.to_owned()), source).await
+}
+
+/// Starts a broker over `dir` with an empty registry and other limits than the default ones.
+pub(super) async fn broker_limited(dir: &Path, limit: impl FnOnce(&mut Limits)) -> Broker {
+    let mut config = BrokerConfig::new(dir.to_owned());
+    limit(&mut config.limits);
+    start(config, Arc::default()).await
+}
+
+async fn start(config: BrokerConfig, source: Arc<OneSubject>) -> Broker {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let config = BrokerConfig::new(dir.to_owned());
     let metrics = prometheus::Registry::new();
     Broker::start(config, listener, source, &metrics)
         .await
@@ -141,6 +151,13 @@ impl Client {
         let mut frame = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
         self.stream.read_exact(&mut frame).await.ok()?;
         Some(frame.into())
+    }
+
+    /// Whether the broker takes this connection's requests at all.
+    pub(super) async fn is_answered(&mut self) -> bool {
+        // ApiVersions version 0, correlation 1, no client id.
+        let asked = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255];
+        self.stream.write_all(&asked).await.is_ok() && self.receive_raw().await.is_some()
     }
 
     /// Makes a topic.

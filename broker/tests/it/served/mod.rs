@@ -4,6 +4,7 @@
 mod client;
 mod connections;
 mod contract;
+mod limits;
 mod reading;
 mod topics;
 mod versions;

@@ -1,0 +1,179 @@
+//! What a client can make the broker hold: memory, connections, partitions. And what becomes of
+//! requests whose client is slow, gone, or refused.
+
+use std::time::Duration;
+
+use avouch_broker::wire::messages::create_topics::{
+    CreatableTopic, CreateTopicsRequest, CreateTopicsResponse,
+};
+use avouch_broker::wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use avouch_broker::wire::messages::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse,
+};
+use avouch_broker::wire::messages::produce::ProduceResponse;
+
+use super::client::{Client, batch_of, broker, broker_limited, produce_request};
+
+fn waiting_fetch(max_wait_ms: i32, rack_id: String) -> FetchRequest {
+    FetchRequest {
+        max_wait_ms,
+        min_bytes: 1,
+        rack_id,
+        topics: vec![FetchTopic {
+            topic: "t".to_owned(),
+            partitions: vec![FetchPartition {
+                partition_max_bytes: 1 << 20,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+fn creation(names: &[(&str, i32)]) -> CreateTopicsRequest {
+    let topic = |(name, num_partitions): &(&str, i32)| CreatableTopic {
+        name: (*name).to_owned(),
+        num_partitions: *num_partitions,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    CreateTopicsRequest {
+        topics: names.iter().map(topic).collect(),
+        timeout_ms: 1_000,
+        ..Default::default()
+    }
+}
+
+fn about(name: &str) -> MetadataRequest {
+    let topic = MetadataRequestTopic {
+        name: Some(name.to_owned()),
+        ..Default::default()
+    };
+    MetadataRequest {
+        topics: Some(vec![topic]),
+        allow_auto_topic_creation: false,
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn fetches_that_wait_take_no_memory_from_producers() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| limits.in_flight_bytes_max = 64 << 10).await;
+    let mut setup = Client::connect(broker.kafka_address()).await;
+    setup.create_topic("t", 1).await;
+    setup.create_topic("other", 1).await;
+    let mut parked = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::connect(broker.kafka_address()).await;
+        let fetch = waiting_fetch(600_000, "r".repeat(30_000));
+        client.send(11, &fetch).await;
+        parked.push(client);
+    }
+    let response = setup
+        .produce("other", batch_of(&[&vec![b'x'; 50_000]]))
+        .await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+}
+
+#[tokio::test]
+async fn a_request_is_carried_out_though_its_client_hung_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    client.send(11, &waiting_fetch(20, String::new())).await;
+    client.send(5, &creation(&[("wish", 1)])).await;
+    drop(client);
+    let mut other = Client::connect(broker.kafka_address()).await;
+    loop {
+        let found: MetadataResponse = other.ask(9, &about("wish")).await;
+        if found.topics[0].error_code == 0 {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_came_before_a_refused_request_is_answered_before_the_connection_closes() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    for bad in [
+        // Key 4, LeaderAndIsr, which is between brokers.
+        vec![0, 0, 0, 10, 0, 4, 0, 0, 0, 0, 0, 1, 255, 255],
+        // A hostile length.
+        vec![127, 255, 255, 255],
+    ] {
+        let mut client = Client::connect(broker.kafka_address()).await;
+        let asked = client.send(9, &about("t")).await;
+        client.send_raw(&bad).await;
+        let _: MetadataResponse = client.receive(9, asked).await;
+        assert_eq!(client.receive_raw().await, None);
+    }
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let acked = produce_request("t", 0, -1, batch_of(&[b"v"]));
+    let refused = produce_request("unknown", 0, 0, batch_of(&[b"v"]));
+    let first = client.send(9, &acked).await;
+    client.send(9, &refused).await;
+    let response: ProduceResponse = client.receive(9, first).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    assert_eq!(client.receive_raw().await, None);
+}
+
+#[tokio::test]
+async fn a_frame_that_does_not_get_on_closes_the_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let frame = Duration::from_millis(20);
+    let broker = broker_limited(dir.path(), |limits| limits.frame = frame).await;
+    for begun in [&[0][..], &[0, 0, 0, 100], &[0, 0, 0, 100, 0, 18]] {
+        let mut client = Client::connect(broker.kafka_address()).await;
+        client.send_raw(begun).await;
+        assert_eq!(client.receive_raw().await, None, "{begun:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_replies_loses_its_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| {
+        limits.write_stall = Duration::from_millis(20);
+        limits.connections_max = 2;
+    })
+    .await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    for _ in 0..16 {
+        client
+            .produce("t", batch_of(&[&vec![b'x'; 1_000_000]]))
+            .await;
+    }
+    let mut deaf = Client::connect(broker.kafka_address()).await;
+    let mut fetch = waiting_fetch(0, String::new());
+    fetch.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+    for _ in 0..8 {
+        deaf.send(11, &fetch).await;
+    }
+    loop {
+        let mut third = Client::connect(broker.kafka_address()).await;
+        if third.is_answered().await {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn partitions_are_limited_over_all_topics() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| limits.partitions_max = 5).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let request = creation(&[("three", 3), ("more", 3), ("two", 2)]);
+    let response: CreateTopicsResponse = client.ask(5, &request).await;
+    let codes: Vec<i16> = response
+        .topics
+        .iter()
+        .map(|topic| topic.error_code)
+        .collect();
+    assert_eq!(codes, [0, 44, 0], "POLICY_VIOLATION for the second");
+}
