@@ -24,10 +24,13 @@ use rdkafka::statistics::Statistics;
 const TOPIC: &str = "killed";
 const PARTITIONS: i32 = 6;
 const KILLS: usize = 20;
+/// Fewer acknowledged records than this would prove nothing.
+const ACKED_MIN: i64 = 2_000;
 /// An idempotent producer has at most five requests in flight, so many are needed.
-const PRODUCERS: usize = 24;
-/// Requests that must be unanswered at a kill.
-const UNANSWERED_MIN: i64 = 50;
+const PRODUCERS: usize = 32;
+/// Requests that must be unanswered when a kill is decided, by statistics that are up to 50 ms old:
+/// more than the 50 that are asked for.
+const UNANSWERED_MIN: i64 = 80;
 /// Records of a producer that wait for their report: enough to keep its five requests busy.
 const WAITING_MAX: usize = 30;
 /// Producers that give up at each kill, so that what they sent is never asked for again.
@@ -134,15 +137,14 @@ struct Watch {
     ledger: Ledger,
     /// Records sent and not reported.
     waiting: Arc<AtomicUsize>,
-    /// Requests on the wire, by librdkafka's own statistics: a request is one record here.
+    /// Requests sent and not answered, by librdkafka's own statistics. A request holds one record.
     in_flight: Arc<AtomicI64>,
 }
 
 impl ClientContext for Watch {
     fn stats(&self, statistics: Statistics) {
-        let topics = statistics.topics.values();
-        let partitions = topics.flat_map(|topic| topic.partitions.values());
-        let in_flight = partitions.map(|partition| partition.msgs_inflight).sum();
+        let brokers = statistics.brokers.values();
+        let in_flight = brokers.map(|broker| broker.waitresp_cnt).sum();
         self.in_flight.store(in_flight, Ordering::Relaxed);
     }
 }
@@ -266,4 +268,47 @@ impl Fleet {
         }
         Ok(self.ledger)
     }
+}
+
+#[test]
+fn the_ledger_notices_loss_repetition_moves_and_inventions() {
+    let record = |offset, value: &str| Record {
+        partition: 0,
+        offset,
+        key: None,
+        value: value.to_owned(),
+    };
+    let all: Vec<_> = (0..ACKED_MIN)
+        .map(|n| record(n, &format!("sent {n}")))
+        .collect();
+    let ledger = Ledger::default();
+    ledger
+        .sent()
+        .extend(all.iter().map(|record| record.value.clone()));
+    ledger.sent().insert("given up".to_owned());
+    ledger.acked().extend(all.iter().cloned());
+    let but = |change: fn(&mut Vec<Record>)| {
+        let mut read = all.clone();
+        change(&mut read);
+        ledger.verify(&read)
+    };
+    let given_up = record(ACKED_MIN, "given up");
+    assert!(
+        ledger
+            .verify(&[all.as_slice(), &[given_up]].concat())
+            .is_ok()
+    );
+    assert!(but(|_| {}).is_ok());
+    assert!(but(|read| drop(read.pop())).is_err(), "lost");
+    assert!(
+        but(|read| read.push(read[0].clone())).is_err(),
+        "read twice"
+    );
+    assert!(but(|read| read[0].value.push('!')).is_err(), "invented");
+    assert!(but(|read| read[0].offset = ACKED_MIN).is_err(), "moved");
+    let again = record(ACKED_MIN, "sent 0");
+    assert!(
+        ledger.verify(&[all.as_slice(), &[again]].concat()).is_err(),
+        "stored twice"
+    );
 }

@@ -27,12 +27,17 @@ fn every_route_answers_errors_in_confluents_shape() -> Result<()> {
     let cases = [
         (Method::GET, "/nowhere", 404, 404),
         (Method::POST, "/nowhere/at/all", 404, 404),
-        (Method::GET, "/associations/resources/-/payments", 404, 404),
+        (
+            Method::GET,
+            "/associations/resources/-/payments",
+            404,
+            40410,
+        ),
         (
             Method::GET,
             "/associations/subjects/payments-value",
             404,
-            404,
+            40410,
         ),
         (Method::POST, "/associations", 404, 404),
         (Method::GET, "/v1/nothing", 404, 404),
@@ -65,7 +70,14 @@ fn every_route_answers_errors_in_confluents_shape() -> Result<()> {
             "{method} {path}: {body}"
         );
     }
-    let refused = [
+    Ok(())
+}
+
+#[test]
+fn refused_schemas_are_told_apart_by_their_codes() -> Result<()> {
+    let node = Node::start()?;
+    register(&node.url(), "greetings-value", r#""string""#)?;
+    let cases = [
         (
             "/subjects/s/versions",
             json!({"schema": "{\"type\": \"recrod\"}"}),
@@ -86,7 +98,7 @@ fn every_route_answers_errors_in_confluents_shape() -> Result<()> {
             40403,
         ),
     ];
-    for (path, body, status, code) in refused {
+    for (path, body, status, code) in cases {
         let (found, answer) = request(&node.url(), Method::POST, path, Some(&body))?;
         let shape = (found, &answer["error_code"]);
         assert_eq!(shape, (status, &json!(code)), "{path} {body}: {answer}");
@@ -112,7 +124,7 @@ fn answers_are_as_expected(kind: &str) -> Result<()> {
         .arg(root.join("tests/data/payments-incompatible.avsc"));
     let subject = "payments-value";
     let expected = [
-        ("get_schema_types", json!(["AVRO", "JSON", "PROTOBUF"])),
+        ("get_schema_types", json!(["JSON", "PROTOBUF", "AVRO"])),
         ("get_subjects", json!([])),
         ("get_global_mode", json!("READWRITE")),
         ("get_compatibility", json!("BACKWARD")),
@@ -136,7 +148,7 @@ fn answers_are_as_expected(kind: &str) -> Result<()> {
         ("get_versions", json!("404 40401")),
         ("get_version", json!("404 40402")),
         ("register_schema", json!("422 42201")),
-        ("get_associations_by_resource_name", json!("404 404")),
+        ("get_associations_by_resource_name", json!("404 40410")),
     ];
     let events = Running::start(&mut command)?.finish()?;
     let told: Vec<Value> = events.iter().filter_map(told).collect();

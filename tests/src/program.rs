@@ -1,11 +1,12 @@
 //! A client program that speaks JSON lines: started, listened to, waited for or killed.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::deadline::{Deadline, PROGRAM_LIMIT};
@@ -200,6 +201,38 @@ impl Drop for Running {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Runs a program that speaks plain text to its end: what it printed.
+///
+/// # Errors
+/// When it fails or takes too long.
+pub fn printed(command: &mut Command) -> Result<String> {
+    let name = format!("{command:?}");
+    let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(stdout.try_clone()?)
+        .stderr(stderr.try_clone()?)
+        .spawn()
+        .with_context(|| name.clone())?;
+    let status = Deadline::after(PROGRAM_LIMIT).wait(&name, || Ok(child.try_wait()?));
+    if status.is_err() {
+        drop(child.kill());
+        drop(child.wait());
+    }
+    let text = |file: &mut File| -> Result<String> {
+        let mut text = String::new();
+        file.rewind()?;
+        file.read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let stderr = text(&mut stderr)?;
+    ensure!(
+        status.with_context(|| stderr.clone())?.success(),
+        "{name}: {stderr}"
+    );
+    text(&mut stdout)
 }
 
 /// The consumed records among `events`.

@@ -6,6 +6,7 @@ Prints what it sees; the README shows this output.
 """
 
 import sys
+import textwrap
 from decimal import Decimal
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def main(bootstrap, registry_url, schemas, incompatible):
 
     status, body = register(registry_url, Path(incompatible).read_text())
     print(f"register an incompatible version: {status}")
-    print(f"  {body['message'][:200]}")
+    print(textwrap.indent(textwrap.fill(body["message"], 100), "  "))
     status, body = register(registry_url, second)
     print(f"register a compatible version: {status}, schema id {body['id']}")
 
