@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::Call;
@@ -250,7 +251,8 @@ async fn read_partition(
     }
 }
 
-/// Reads from memory here, from files on a thread that may block.
+/// Reads from memory here, from files on a thread that may block. What comes from files is counted
+/// until it is sent; when there is too much of it, a read gives one batch only.
 async fn read_log(
     node: &Node,
     target: TopicPartition,
@@ -260,8 +262,38 @@ async fn read_log(
     if node.log.is_resident(target, from) {
         return node.log.read(target, from, bytes_max);
     }
+    let permit = node.cold_read(bytes_max);
+    let bytes_max = permit.as_ref().map_or(0, |_| bytes_max);
     let log = node.log.clone();
-    tokio::task::spawn_blocking(move || log.read(target, from, bytes_max))
+    let mut read = tokio::task::spawn_blocking(move || log.read(target, from, bytes_max))
         .await
-        .map_err(|error| ReadError::Io(std::io::Error::other(error)))?
+        .map_err(|error| ReadError::Io(std::io::Error::other(error)))??;
+    if let Some(permit) = permit {
+        read.batches = counted(read.batches, permit);
+    }
+    Ok(read)
+}
+
+/// The batches, which hold their share of `permit` until the last of them is dropped.
+fn counted(batches: Vec<Bytes>, mut permit: OwnedSemaphorePermit) -> Vec<Bytes> {
+    struct Counted {
+        batch: Bytes,
+        _permit: Arc<OwnedSemaphorePermit>,
+    }
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            &self.batch
+        }
+    }
+    let used = Node::memory_units(batches.iter().map(Bytes::len).sum());
+    let permit = Arc::new(permit.split(used).unwrap_or(permit));
+    batches
+        .into_iter()
+        .map(|batch| {
+            Bytes::from_owner(Counted {
+                batch,
+                _permit: Arc::clone(&permit),
+            })
+        })
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! InitProducerId (key 22), versions 0 to 5, for idempotent producers.
 //!
-//! Ids are never handed out twice, not even after a crash. A producer that names its id and epoch
-//! gets the next epoch, or a new id when epochs have run out (KIP-360). Transactional ids are not
+//! Ids are never handed out twice, not even after a crash. A producer gets a new one whatever it had
+//! before, as with Kafka: only transactional ones keep theirs (KIP-360). Transactional ids are not
 //! served and refused clearly.
 
 use std::sync::Arc;
@@ -29,15 +29,6 @@ pub(super) async fn handle(
             tracing::warn!(transactional_id = id, "transactions are not served");
             return refused(ErrorCode::TransactionalIdAuthorizationFailed);
         }
-    }
-    // The last epoch is never handed out: a producer at it could not be fenced.
-    let has_next_epoch = (0..i16::MAX - 1).contains(&request.producer_epoch);
-    if request.producer_id >= 0 && has_next_epoch {
-        return InitProducerIdResponse {
-            producer_id: request.producer_id,
-            producer_epoch: request.producer_epoch + 1,
-            ..Default::default()
-        };
     }
     match node.metadata.next_producer_id().await {
         Ok(id) => InitProducerIdResponse {

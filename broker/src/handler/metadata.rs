@@ -29,7 +29,7 @@ pub(super) async fn handle(
         Some(topics) if !(topics.is_empty() && call.version() == 0) => {
             let mut answers = Vec::with_capacity(topics.len());
             for topic in topics {
-                answers.push(named(&node, topic, may_create).await);
+                answers.push(named(&node, &call, topic, may_create).await);
             }
             answers
         }
@@ -58,6 +58,7 @@ pub(super) async fn handle(
 
 async fn named(
     node: &Arc<Node>,
+    call: &Call,
     asked: MetadataRequestTopic,
     may_create: bool,
 ) -> MetadataResponseTopic {
@@ -65,7 +66,11 @@ async fn named(
         let cluster = node.metadata.cluster();
         return match cluster.topic_by_id(TopicId(asked.topic_id)) {
             Some(topic) => described(node, topic),
-            None => refused(None, asked.topic_id, ErrorCode::UnknownTopicId),
+            None => {
+                // Null only exists from version 12 on.
+                let name = (call.version() < 12).then(String::new);
+                refused(name, asked.topic_id, ErrorCode::UnknownTopicId)
+            }
         };
     };
     if let Some(topic) = node.metadata.cluster().topic(&name) {

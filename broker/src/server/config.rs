@@ -51,6 +51,9 @@ pub struct Limits {
     pub partitions_max: usize,
     /// `fetch.max.bytes`: the largest fetch response. Default 55 MiB, as Kafka's.
     pub fetch_bytes_max: usize,
+    /// Read from files for consumers and not yet sent, over all connections; beyond it a fetch gets
+    /// a batch at a time. Default 256 MiB.
+    pub cold_read_bytes_max: usize,
     /// `max.decompressed.message.bytes`: what one batch may inflate to. Default 32 MiB.
     pub inflated_bytes_max: usize,
 }
@@ -78,6 +81,7 @@ impl Default for Limits {
             write_stall: Duration::from_secs(60),
             partitions_max: 10_000,
             fetch_bytes_max: 55 * MIB,
+            cold_read_bytes_max: 256 * MIB,
             inflated_bytes_max: 32 * MIB,
         }
     }

@@ -7,6 +7,8 @@ use crate::wire::compress::Decompressor;
 
 /// Buffers kept for reuse; more are made when needed and dropped afterwards.
 const KEPT_MAX: usize = 8;
+/// A buffer that grew beyond this is not kept, in bytes.
+const KEPT_BYTES_MAX: usize = 4 << 20;
 
 /// A pool of decompressors.
 #[derive(Debug, Default)]
@@ -58,8 +60,8 @@ impl Drop for Inflater<'_> {
             .idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(inner) = self.inner.take().filter(|_| idle.len() < KEPT_MAX) {
-            idle.push(inner);
-        }
+        let has_room = idle.len() < KEPT_MAX;
+        let inner = self.inner.take();
+        idle.extend(inner.filter(|inner| has_room && inner.buffer_bytes() <= KEPT_BYTES_MAX));
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct Node {
     pub(crate) metrics: Metrics,
     pub(crate) inflaters: Inflaters,
     pub(super) memory: Arc<Semaphore>,
+    pub(super) cold_reads: Arc<Semaphore>,
     pub(super) offsets_log: Arc<TopicOffsetsLog>,
 }
 
@@ -61,11 +62,25 @@ impl Node {
     /// Counts `bytes` as in flight until the permit is dropped; waits while too much is.
     pub(crate) async fn in_flight(&self, bytes: usize) -> OwnedSemaphorePermit {
         let all = self.config.limits.in_flight_bytes_max / MEMORY_UNIT_BYTES;
-        let units = (bytes / MEMORY_UNIT_BYTES + 1).min(all);
+        let units = Self::memory_units(bytes).min(all);
         Arc::clone(&self.memory)
             .acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX))
             .await
             .expect("the semaphore is never closed")
+    }
+
+    /// Counts `bytes` as read from files for a consumer until the permit is dropped, if there is
+    /// room for them. Never waits: a slow consumer must not hold up the others.
+    pub(crate) fn cold_read(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let units = u32::try_from(Self::memory_units(bytes)).ok()?;
+        Arc::clone(&self.cold_reads)
+            .try_acquire_many_owned(units)
+            .ok()
+    }
+
+    /// How many units of counted memory these bytes take.
+    pub(crate) fn memory_units(bytes: usize) -> usize {
+        bytes / MEMORY_UNIT_BYTES + 1
     }
 
     /// Puts batches into the log as one frame; the receiver hears their outcomes once durable. The

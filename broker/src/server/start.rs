@@ -120,7 +120,7 @@ impl Broker {
             Arc::new(move || clock.monotonic_ms()),
             metrics,
         )?;
-        let permits = config.limits.in_flight_bytes_max / MEMORY_UNIT_BYTES;
+        let limits = config.limits;
         let node = Arc::new(Node {
             config,
             kafka_address,
@@ -132,7 +132,8 @@ impl Broker {
             clock,
             metrics: Metrics::register(metrics)?,
             inflaters: Inflaters::default(),
-            memory: Arc::new(Semaphore::new(permits)),
+            memory: counting(limits.in_flight_bytes_max),
+            cold_reads: counting(limits.cold_read_bytes_max),
             offsets_log,
         });
         let (stop, stopping) = watch::channel(false);
@@ -198,6 +199,11 @@ impl Broker {
         }
         self.node.metadata.close().await;
     }
+}
+
+/// Counts memory of up to `bytes`.
+fn counting(bytes: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(bytes / MEMORY_UNIT_BYTES))
 }
 
 struct LogEvents {

@@ -11,7 +11,7 @@ use avouch_broker::wire::messages::list_offsets::{
 };
 use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
 
-use super::client::{Client, batch_of, broker};
+use super::client::{Client, batch_of, broker, broker_limited};
 
 fn fetching(topic: &str, offset: i64, bytes_max: i32, wait_ms: i32) -> FetchRequest {
     FetchRequest {
@@ -166,5 +166,30 @@ async fn offsets_are_found_by_time_inside_compressed_batches() {
         let found = &response.topics[0].partitions[0];
         assert_eq!(found.error_code, 0, "{timestamp}");
         assert_eq!((found.offset, found.timestamp), (offset, at), "{timestamp}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_of_old_data_gets_a_batch_at_a_time_when_memory_is_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = broker(dir.path()).await;
+    let mut client = Client::connect(first.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    for _ in 0..3 {
+        client.produce("t", batch_of(&[b"v"])).await;
+    }
+    first.shutdown().await;
+    for (bytes_max, expected) in [(0, vec![1]), (1 << 20, vec![1, 2])] {
+        let broker = broker_limited(dir.path(), |limits| {
+            limits.cold_read_bytes_max = bytes_max;
+        })
+        .await;
+        let mut client = Client::connect(broker.kafka_address()).await;
+        // Twice, because what was sent is no longer counted.
+        for _ in 0..2 {
+            let read: FetchResponse = client.ask(11, &fetching("t", 1, 1_000_000, 0)).await;
+            assert_eq!(bases(only(read)), expected);
+        }
+        broker.shutdown().await;
     }
 }

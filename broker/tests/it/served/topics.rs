@@ -201,3 +201,61 @@ async fn a_topic_half_made_when_its_client_leaves_is_made_to_the_end() {
         assert_eq!(found.topics[0].error_code, 0, "{name}");
     }
 }
+
+#[tokio::test]
+async fn the_offsets_topic_is_made_by_the_broker_alone_and_with_its_own_partitions() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let request = CreateTopicsRequest {
+        topics: vec![CreatableTopic {
+            name: "__consumer_offsets".to_owned(),
+            num_partitions: 1,
+            replication_factor: 1,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let refused: CreateTopicsResponse = client.ask(5, &request).await;
+    assert_eq!(refused.topics[0].error_code, 17);
+    let made: MetadataResponse = client.ask(12, &asking("__consumer_offsets", true)).await;
+    let topic = &made.topics[0];
+    assert_eq!((topic.error_code, topic.partitions.len()), (0, 50));
+    assert!(topic.is_internal);
+}
+
+#[tokio::test]
+async fn a_producer_id_is_never_handed_out_twice_not_even_to_who_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let named = InitProducerIdRequest {
+        producer_id: 3,
+        producer_epoch: 4,
+        ..Default::default()
+    };
+    let mut ids = std::collections::BTreeSet::new();
+    for request in [&named, &named, &InitProducerIdRequest::default()] {
+        let given: InitProducerIdResponse = client.ask(4, request).await;
+        assert_eq!((given.error_code, given.producer_epoch), (0, 0));
+        assert!(ids.insert(given.producer_id));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_topic_id_is_told_at_every_version_that_has_ids() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let by_id = MetadataRequest {
+        topics: Some(vec![MetadataRequestTopic {
+            topic_id: uuid::Uuid::from_u128(7),
+            name: None,
+        }]),
+        ..Default::default()
+    };
+    for version in 10..=12 {
+        let found: MetadataResponse = client.ask(version, &by_id).await;
+        assert_eq!(found.topics[0].error_code, 100, "version {version}");
+    }
+}

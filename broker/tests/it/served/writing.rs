@@ -193,6 +193,34 @@ async fn acks_zero_gets_no_reply_and_a_refusal_closes_the_connection() {
 }
 
 #[tokio::test]
+async fn with_acks_zero_what_the_log_refuses_closes_the_connection_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    for sequence in [0, 5] {
+        let batch = sequenced(7, 0, sequence, &[b"v"]);
+        client.send(9, &produce_request("t", 0, 0, batch)).await;
+    }
+    assert_eq!(client.receive_raw().await, None, "a sequence was skipped");
+}
+
+#[tokio::test]
+async fn zstd_needs_a_version_that_carries_it_and_a_timestamp_may_be_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let mut builder = BatchBuilder::new(Codec::Zstd);
+    builder.push(None, Some(b"v"), TimestampMs(-1), &[]);
+    let request = produce_request("t", 0, -1, builder.finish());
+    for (version, code) in [(6, 76), (7, 0)] {
+        let response: ProduceResponse = client.ask(version, &request).await;
+        assert_eq!(only(&response).error_code, code, "version {version}");
+    }
+}
+
+#[tokio::test]
 async fn acks_other_than_those_three_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
