@@ -1,8 +1,8 @@
 //! InitProducerId (key 22), versions 0 to 5, for idempotent producers.
 //!
-//! Ids are never handed out twice, not even after a crash. A producer gets a new one whatever it had
-//! before, as with Kafka: only transactional ones keep theirs (KIP-360). Transactional ids are not
-//! served and refused clearly.
+//! Ids are never handed out twice, not even after a crash. A producer gets a new one whatever it
+//! had before, as with Kafka: only transactional ones keep theirs (KIP-360). Transactional ids are
+//! not served and refused clearly.
 
 use std::sync::Arc;
 

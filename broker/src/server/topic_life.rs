@@ -1,7 +1,7 @@
 //! The life of topics: made, decided about, deleted, each across metadata, log and groups.
 //!
-//! Invariant: a change that has begun runs to its end, whatever becomes of the connection that asked
-//! for it. Half of one would leave database, snapshot and log at odds until the next start.
+//! Invariant: a change that has begun runs to its end, whatever becomes of the connection that
+//! asked for it. Half of one would leave database, snapshot and log at odds until the next start.
 
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The cache against a registry whose answers, delays and outages a test decides.
+
 use super::*;
 use crate::contract::fake::{FakeRegistry, tokio_clock};
 
