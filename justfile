@@ -28,7 +28,7 @@ clients:
 crash:
     tests/run crash
 
-# Records per second and p99 of produce with acks=all.
+# Records per second and p99 of produce with acks=all; from ack to a waiting consumer.
 bench-produce seconds="10":
     tests/bench-produce {{ seconds }}
 

@@ -177,7 +177,7 @@ impl Broker {
         }
     }
 
-    /// Stops reading requests, answers those taken in for at most [`DRAIN`], and closes the log.
+    /// Stops reading requests, answers those taken in for ten seconds at most, closes the log.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         self.node.waiters.close();
