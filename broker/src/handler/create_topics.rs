@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Call, describe_configs};
+use super::Call;
 use crate::error::metadata_error;
-use crate::metadata::{Topic, TopicRequest, cluster, config_map};
+use crate::metadata::{Topic, TopicRequest, cluster, config_map, effective_config};
 use crate::server::Node;
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::create_topics::{
@@ -87,12 +87,12 @@ fn result(topic: &Topic) -> CreatableTopicResult {
         num_partitions: topic.row.partition_count,
         replication_factor: 1,
         configs: Some(
-            describe_configs::topic_entries(topic)
+            effective_config::of_topic(topic)
                 .into_iter()
-                .map(|entry| CreatableTopicConfigs {
-                    name: entry.name.to_owned(),
-                    value: Some(entry.value),
-                    config_source: entry.source,
+                .map(|config| CreatableTopicConfigs {
+                    name: config.name.to_owned(),
+                    value: Some(config.value),
+                    config_source: config.source.code(),
                     ..Default::default()
                 })
                 .collect(),

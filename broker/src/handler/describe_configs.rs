@@ -3,13 +3,11 @@
 //! Every config is listed with its value and source, defaults included: tools that read, change and
 //! write back the whole list depend on it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Call;
-use crate::contract::policy;
-use crate::metadata::Topic;
-use crate::metadata::topic_config::{self, Kind};
+use crate::metadata::effective_config::{self, EffectiveConfig, Source};
+use crate::metadata::topic_config::Kind;
 use crate::server::{BrokerConfig, Node};
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::describe_configs::{
@@ -19,20 +17,6 @@ use crate::wire::messages::describe_configs::{
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
-const SOURCE_TOPIC: i8 = 1;
-const SOURCE_STATIC_BROKER: i8 = 4;
-const SOURCE_DEFAULT: i8 = 5;
-
-/// One config as it stands.
-pub(super) struct Entry {
-    pub(super) name: &'static str,
-    pub(super) value: String,
-    pub(super) source: i8,
-    kind: i8,
-    doc: &'static str,
-    default: &'static str,
-    read_only: bool,
-}
 
 pub(super) async fn handle(
     node: Arc<Node>,
@@ -40,18 +24,18 @@ pub(super) async fn handle(
     request: DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
     let results = request.resources.iter().map(|resource| {
-        let entries = match resource.resource_type {
+        let configs = match resource.resource_type {
             TOPIC => node
                 .metadata
                 .cluster()
                 .topic(&resource.resource_name)
-                .map(|topic| topic_entries(topic))
+                .map(|topic| effective_config::of_topic(topic))
                 .ok_or((
                     ErrorCode::UnknownTopicOrPartition,
                     "There is no such topic.",
                 )),
             BROKER if is_this_broker(&node, &resource.resource_name) => {
-                Ok(broker_entries(&node.config))
+                Ok(broker_configs(&node.config))
             }
             BROKER => Err((ErrorCode::InvalidRequest, "There is no such broker.")),
             _ => Err((
@@ -59,8 +43,8 @@ pub(super) async fn handle(
                 "Only topics and brokers have configs.",
             )),
         };
-        match entries {
-            Ok(entries) => described(&request, resource, entries),
+        match configs {
+            Ok(configs) => described(&request, resource, configs),
             Err((error, message)) => DescribeConfigsResult {
                 error_code: error.code(),
                 error_message: Some(message.to_owned()),
@@ -76,46 +60,15 @@ pub(super) async fn handle(
     }
 }
 
-/// Every config of a topic: Kafka's, then the contract's.
-pub(super) fn topic_entries(topic: &Topic) -> Vec<Entry> {
-    let kafka = topic_config::CONFIGS.iter().map(|def| Entry {
-        kind: kind_code(def.kind),
-        doc: def.doc,
-        ..entry(&topic.row.configs, def.name, def.default)
-    });
-    let contract = policy::CONFIGS.iter().map(|def| Entry {
-        doc: def.doc,
-        ..entry(&topic.row.configs, def.name, def.default)
-    });
-    kafka.chain(contract).collect()
-}
-
-fn entry(configs: &BTreeMap<String, String>, name: &'static str, default: &'static str) -> Entry {
-    let (value, source) = match configs.get(name) {
-        Some(value) => (value.clone(), SOURCE_TOPIC),
-        None => (default.to_owned(), SOURCE_DEFAULT),
-    };
-    Entry {
-        name,
-        value,
-        source,
-        kind: KIND_STRING,
-        doc: "",
-        default,
-        read_only: false,
-    }
-}
-
-fn broker_entries(config: &BrokerConfig) -> Vec<Entry> {
+fn broker_configs(config: &BrokerConfig) -> Vec<EffectiveConfig> {
     let limits = &config.limits;
-    let of = |name, value: String, doc| Entry {
+    let of = |name, value: String, doc| EffectiveConfig {
         name,
         value,
-        source: SOURCE_STATIC_BROKER,
-        kind: KIND_STRING,
-        doc,
+        source: Source::Broker,
+        kind: Kind::Text,
         default: "",
-        read_only: true,
+        doc,
     };
     vec![
         of(
@@ -185,58 +138,58 @@ fn is_this_broker(node: &Node, name: &str) -> bool {
 fn described(
     request: &DescribeConfigsRequest,
     resource: &DescribeConfigsResource,
-    entries: Vec<Entry>,
+    configs: Vec<EffectiveConfig>,
 ) -> DescribeConfigsResult {
-    let wanted = |entry: &Entry| match &resource.configuration_keys {
-        Some(keys) => keys.iter().any(|key| key == entry.name),
+    let wanted = |config: &EffectiveConfig| match &resource.configuration_keys {
+        Some(keys) => keys.iter().any(|key| key == config.name),
         None => true,
     };
     DescribeConfigsResult {
         resource_type: resource.resource_type,
         resource_name: resource.resource_name.clone(),
-        configs: entries
+        configs: configs
             .into_iter()
             .filter(wanted)
-            .map(|entry| entry.into_wire(request))
+            .map(|config| into_wire(config, request))
             .collect(),
         ..Default::default()
     }
 }
 
-impl Entry {
-    fn into_wire(self, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {
-        let synonym = |value: &str, source| DescribeConfigsSynonym {
-            name: self.name.to_owned(),
-            value: Some(value.to_owned()),
-            source,
-        };
-        let mut synonyms = Vec::new();
-        if request.include_synonyms {
-            synonyms.push(synonym(&self.value, self.source));
-            if self.source == SOURCE_TOPIC {
-                synonyms.push(synonym(self.default, SOURCE_DEFAULT));
-            }
-        }
-        DescribeConfigsResourceResult {
-            name: self.name.to_owned(),
-            value: Some(self.value),
-            read_only: self.read_only,
-            config_source: self.source,
-            is_sensitive: false,
-            synonyms,
-            config_type: self.kind,
-            documentation: request.include_documentation.then(|| self.doc.to_owned()),
+fn into_wire(
+    config: EffectiveConfig,
+    request: &DescribeConfigsRequest,
+) -> DescribeConfigsResourceResult {
+    let synonym = |value: &str, source: Source| DescribeConfigsSynonym {
+        name: config.name.to_owned(),
+        value: Some(value.to_owned()),
+        source: source.code(),
+    };
+    let mut synonyms = Vec::new();
+    if request.include_synonyms {
+        synonyms.push(synonym(&config.value, config.source));
+        if config.source == Source::Topic {
+            synonyms.push(synonym(config.default, Source::Default));
         }
     }
+    DescribeConfigsResourceResult {
+        name: config.name.to_owned(),
+        value: Some(config.value),
+        // Nothing changes a running broker's own configs.
+        read_only: config.source == Source::Broker,
+        config_source: config.source.code(),
+        is_sensitive: false,
+        synonyms,
+        config_type: kind_code(config.kind),
+        documentation: request.include_documentation.then(|| config.doc.to_owned()),
+    }
 }
-
-const KIND_STRING: i8 = 2;
 
 /// Kafka's numbers for config types.
 fn kind_code(kind: Kind) -> i8 {
     match kind {
         Kind::Boolean => 1,
-        Kind::Text | Kind::OneOf(_) => KIND_STRING,
+        Kind::Text | Kind::OneOf(_) => 2,
         Kind::Int(_) => 3,
         Kind::Long(_) => 5,
         Kind::Ratio => 6,

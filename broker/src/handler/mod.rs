@@ -1,5 +1,5 @@
 //! One file an API key: the folder listing is the support table. A handler resolves, asks a core,
-//! and replies; it never reads a clock, a file or another handler.
+//! and replies; it opens no file, and it knows no other handler.
 //!
 //! A request is decoded and taken in when it arrives; its reply is a future that the connection
 //! awaits when its turn comes. Only Produce does its work on arrival, because that fixes the order

@@ -6,6 +6,7 @@
 
 pub mod cluster;
 pub mod create;
+pub mod effective_config;
 mod store;
 pub mod topic_config;
 
