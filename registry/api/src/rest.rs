@@ -211,6 +211,9 @@ pub struct ConfigBody {
     /// Name of the metadata property whose value separates versions into groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compatibility_group: Option<String>,
+    /// Whether schemas are normalized whether or not a request asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<bool>,
 }
 
 /// A configuration as it was stored by an update.
@@ -223,6 +226,9 @@ pub struct StoredConfigBody {
     /// See [`ConfigBody::compatibility_group`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compatibility_group: Option<String>,
+    /// See [`ConfigBody::normalize`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<bool>,
 }
 
 /// A mode in an answer; absent after one was cleared.

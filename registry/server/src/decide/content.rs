@@ -12,7 +12,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) schema_type: SchemaType,
-    /// For Avro the canonical text; otherwise as registered.
+    /// For Avro the canonical text, normalized if that was asked for; otherwise as registered.
     pub(crate) text: String,
     pub(crate) references: Vec<SchemaReference>,
     pub(crate) metadata: Option<Metadata>,
@@ -39,6 +39,19 @@ impl Content {
             digest_rules(&mut md5, rule_set);
         }
         Uuid::from_bytes(md5.finalize().into())
+    }
+
+    /// Brings the references into the order that normalizing gives them, each once.
+    pub(crate) fn sort_references(&mut self) {
+        let mut sorted = std::mem::take(&mut self.references);
+        sorted.sort_by(|one, other| {
+            (&one.subject, one.version).cmp(&(&other.subject, other.version))
+        });
+        for reference in sorted {
+            if !self.references.contains(&reference) {
+                self.references.push(reference);
+            }
+        }
     }
 
     /// The value of a metadata property.
@@ -153,6 +166,15 @@ impl Resolved {
     }
 }
 
+/// How an Avro schema's text is written in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// As it is kept.
+    Kept,
+    /// With the types of its references written out.
+    Resolved,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +196,27 @@ mod tests {
         assert_eq!(
             guid.simple().to_string(),
             "095d71cf12556b9d5e330ad575b3df5d"
+        );
+    }
+
+    #[test]
+    fn the_guid_runs_over_text_references_and_metadata_in_this_order() {
+        let metadata =
+            r#"{"tags":{"R.a":["PII"]},"properties":{"owner":"pay"},"sensitive":["key"]}"#;
+        let whole = Content {
+            references: vec![SchemaReference {
+                name: "n.Id".into(),
+                subject: "ids".into(),
+                version: 3,
+            }],
+            metadata: Some(serde_json::from_str(metadata).unwrap()),
+            ..content("\"string\"")
+        };
+        // md5sum of: "string" (quotes included), n.Id, ids, 00 00 00 03, 01, R.a, PII, owner, pay,
+        // key.
+        assert_eq!(
+            whole.guid().simple().to_string(),
+            "0d6e214dfaeeb51a120facfe8f12207a"
         );
     }
 

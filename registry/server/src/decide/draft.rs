@@ -23,13 +23,15 @@ pub(crate) struct Draft {
     pub(crate) version: Option<i32>,
     /// The id it must get.
     pub(crate) id: Option<i32>,
+    /// Whether the request asks for the normalized text.
+    pub(crate) normalize: bool,
 }
 
 impl Draft {
     /// # Errors
     /// [`RegistryError::InvalidSchema`] for an unknown type, an incomplete reference, a version
     /// that is none.
-    pub(crate) fn of(request: RegisterRequest) -> Result<Self, RegistryError> {
+    pub(crate) fn of(request: RegisterRequest, normalize: bool) -> Result<Self, RegistryError> {
         let schema_type = match request.schema_type.as_deref() {
             None | Some("") => SchemaType::Avro,
             Some(word) => word.parse().map_err(|_unknown| {
@@ -53,6 +55,7 @@ impl Draft {
             rule_set: request.rule_set,
             version,
             id: request.id.filter(|&id| id >= 0),
+            normalize,
         })
     }
 
@@ -149,7 +152,7 @@ mod tests {
     use super::*;
 
     fn draft(json: &str) -> Result<Draft, RegistryError> {
-        Draft::of(serde_json::from_str(json).unwrap())
+        Draft::of(serde_json::from_str(json).unwrap(), false)
     }
 
     #[test]

@@ -8,10 +8,9 @@ use crate::error::RegistryError;
 
 /// Properties of Confluent's configuration that are not served, each with the value that asks for
 /// what happens anyway.
-const UNSERVED: [(&str, Value); 10] = [
+const UNSERVED: [(&str, Value); 9] = [
     ("alias", Value::Null),
     ("aliasForDeks", Value::Bool(false)),
-    ("normalize", Value::Bool(false)),
     ("validateFields", Value::Bool(false)),
     ("validateNewSchemas", Value::Bool(true)),
     ("validateRules", Value::Bool(false)),
@@ -56,6 +55,15 @@ pub(crate) fn update(
             None => stored.compatibility_group,
             Some(value) => value.as_str().map(str::to_owned),
         },
+        normalize: match request.get("normalize") {
+            None => stored.normalize,
+            Some(Value::Null) => None,
+            Some(Value::Bool(normalize)) => Some(*normalize),
+            Some(_) => {
+                let message = "normalize must be true or false".to_owned();
+                return Err(RegistryError::BadRequest(message));
+            }
+        },
     })
 }
 
@@ -69,11 +77,12 @@ pub(crate) fn shown(stored: StoredConfigBody, default: CompatibilityLevel) -> Co
     ConfigBody {
         compatibility_level: stored.compatibility.unwrap_or(default),
         compatibility_group: stored.compatibility_group,
+        normalize: stored.normalize,
     }
 }
 
 /// The configuration in force for a subject. A subject with a configuration but no level has the
-/// server's default level, not the global one; its group falls back to the global one.
+/// server's default level, not the global one; the rest falls back to the global configuration.
 pub(crate) fn in_force(
     subject: Option<StoredConfigBody>,
     global: Option<StoredConfigBody>,
@@ -87,6 +96,7 @@ pub(crate) fn in_force(
             let compatibility_group = own.compatibility_group.or(global.compatibility_group);
             ConfigBody {
                 compatibility_group,
+                normalize: own.normalize.or(global.normalize),
                 ..own
             }
         }
@@ -149,14 +159,16 @@ mod tests {
         let stored = StoredConfigBody {
             compatibility: Some(Full),
             compatibility_group: Some("major".into()),
+            normalize: Some(true),
         };
         assert_eq!(update_of(stored.clone(), "{}"), Ok(stored.clone()));
         let changed = update_of(stored.clone(), r#"{"compatibility":"none"}"#).unwrap();
         assert_eq!(changed.compatibility, Some(Unchecked));
         assert_eq!(changed.compatibility_group.as_deref(), Some("major"));
+        assert_eq!(changed.normalize, Some(true));
         let cleared = update_of(
             stored,
-            r#"{"compatibility":null,"compatibilityGroup":null}"#,
+            r#"{"compatibility":null,"compatibilityGroup":null,"normalize":null}"#,
         );
         assert_eq!(cleared, Ok(StoredConfigBody::default()));
     }
@@ -167,7 +179,7 @@ mod tests {
             (r#"{"compatibility":"WRONG"}"#, 42203),
             (r#"{"compatibility":7}"#, 42203),
             (r#"{"alias":"other"}"#, 422),
-            (r#"{"normalize":true}"#, 422),
+            (r#"{"normalize":"yes"}"#, 400),
             (r#"{"compatibilityPolicy":"LENIENT"}"#, 422),
         ];
         for (json, code) in table {
@@ -200,6 +212,25 @@ mod tests {
                 in_force(subject, global, Backward).compatibility_level,
                 level
             );
+        }
+    }
+
+    #[test]
+    fn whether_to_normalize_comes_from_subject_then_global() {
+        let with = |normalize| {
+            Some(StoredConfigBody {
+                normalize,
+                ..Default::default()
+            })
+        };
+        let table = [
+            (None, None, None),
+            (None, with(Some(true)), Some(true)),
+            (with(None), with(Some(true)), Some(true)),
+            (with(Some(false)), with(Some(true)), Some(false)),
+        ];
+        for (subject, global, normalize) in table {
+            assert_eq!(in_force(subject, global, Backward).normalize, normalize);
         }
     }
 

@@ -16,11 +16,10 @@ pub(crate) async fn with_subject(
     params: Params,
     bytes: Bytes,
 ) -> Answer {
-    params.only_canonical()?;
     let subject = Subject::existing(&path)?;
     let findings = registry
         .service
-        .check_subject(&subject, body(&bytes)?)
+        .check_subject(&subject, body(&bytes)?, params.flag("normalize"))
         .await;
     verdict(findings, params.flag("verbose"))
 }
@@ -31,11 +30,10 @@ pub(crate) async fn with_version(
     params: Params,
     bytes: Bytes,
 ) -> Answer {
-    params.only_canonical()?;
     let (subject, spec) = place(&path)?;
     let findings = registry
         .service
-        .check_version(&subject, spec, body(&bytes)?)
+        .check_version(&subject, spec, body(&bytes)?, params.flag("normalize"))
         .await;
     verdict(findings, params.flag("verbose"))
 }

@@ -122,7 +122,10 @@ fn components() -> Value {
         "FULL_TRANSITIVE", null,
     ] });
     let group = json!({ "type": ["string", "null"] });
-    let stored = json!({ "compatibility": level, "compatibilityGroup": group });
+    let normalize = json!({ "type": "boolean" });
+    let stored = json!({
+        "compatibility": level, "compatibilityGroup": group, "normalize": normalize,
+    });
     let subject_version = json!({
         "subject": { "type": "string" },
         "version": { "type": "integer" },
@@ -144,7 +147,9 @@ fn components() -> Value {
             "is_compatible": { "type": "boolean" },
             "messages": { "type": "array", "items": { "type": "string" } },
         })),
-        "Config": object(&json!({ "compatibilityLevel": level, "compatibilityGroup": group })),
+        "Config": object(&json!({
+            "compatibilityLevel": level, "compatibilityGroup": group, "normalize": normalize,
+        })),
         "ConfigRequest": object(&stored),
         "StoredConfig": object(&stored),
         "Mode": object(&json!({ "mode": { "enum": modes } })),

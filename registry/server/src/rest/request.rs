@@ -8,6 +8,7 @@ use actix_web::web::Query;
 use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 
+use crate::decide::content::Format;
 use crate::decide::subject::{Subject, Visibility};
 use crate::error::RegistryError;
 use crate::store::Page;
@@ -56,15 +57,12 @@ impl Params {
         name.map(Subject::existing).transpose()
     }
 
-    /// Refuses what would silently change the answer's text.
-    pub(crate) fn only_canonical(&self) -> Result<(), RegistryError> {
-        if self.flag("normalize") {
-            return Err(RegistryError::Unsupported("normalize=true".to_owned()));
+    /// `format`; one that is not known is the default, as Confluent has it.
+    pub(crate) fn format(&self) -> Format {
+        match self.text("format") {
+            Some("resolved") => Format::Resolved,
+            Some(_) | None => Format::Kept,
         }
-        if self.text("format") == Some("resolved") {
-            return Err(RegistryError::Unsupported("format=resolved".to_owned()));
-        }
-        Ok(())
     }
 }
 

@@ -24,18 +24,18 @@ pub(crate) async fn list(registry: Data<Registry>, params: Params) -> Answer {
 }
 
 pub(crate) async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
-    params.only_canonical()?;
     let subject = params.subject()?;
     let schema =
         registry
             .service
             .schema(id.into_inner(), subject.as_ref(), params.flag("fetchMaxId"));
+    let schema = registry.service.in_format(schema.await?, params.format());
     Ok(json(&schema.await?))
 }
 
 pub(crate) async fn text_by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
-    params.only_canonical()?;
     let schema = registry.service.schema(id.into_inner(), None, false);
+    let schema = registry.service.in_format(schema.await?, params.format());
     Ok(text(schema.await?.schema))
 }
 
@@ -67,9 +67,9 @@ pub(crate) async fn by_guid(
     guid: Path<String>,
     params: Params,
 ) -> Answer {
-    params.only_canonical()?;
     let (schema, _) = registry.service.schema_with_guid(&guid).await?;
-    Ok(json(&schema))
+    let schema = registry.service.in_format(schema, params.format());
+    Ok(json(&schema.await?))
 }
 
 pub(crate) async fn ids_by_guid(registry: Data<Registry>, guid: Path<String>) -> Answer {

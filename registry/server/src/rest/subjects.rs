@@ -37,12 +37,13 @@ pub(crate) async fn look_up(
     params: Params,
     bytes: Bytes,
 ) -> Answer {
-    params.only_canonical()?;
     let subject = Subject::existing(&path)?;
     let request: RegisterRequest = body(&bytes)?;
+    let normalize = params.flag("normalize");
     let found = registry
         .service
-        .look_up(&subject, request, params.flag("deleted"));
+        .look_up(&subject, request, normalize, params.flag("deleted"));
+    let found = registry.service.in_format(found.await?, params.format());
     Ok(json(&found.await?))
 }
 
@@ -83,16 +84,20 @@ pub(crate) async fn register(
     params: Params,
     bytes: Bytes,
 ) -> Answer {
-    params.only_canonical()?;
     let subject = Subject::writable(&path)?;
     let request: RegisterRequest = body(&bytes)?;
+    let normalize = params.flag("normalize");
     let checks = if params.flag("force") {
         Checks::Skipped
     } else {
         Checks::Compatibility
     };
-    let registered =
-        registry.write(|service| async move { service.register(&subject, request, checks).await });
+    let registered = registry.write(|service| async move {
+        service.register(&subject, request, normalize, checks).await
+    });
+    let registered = registry
+        .service
+        .in_format(registered.await?, params.format());
     Ok(json(&registered.await?))
 }
 
@@ -101,12 +106,12 @@ pub(crate) async fn by_metadata(
     path: Path<String>,
     params: Params,
 ) -> Answer {
-    params.only_canonical()?;
     let subject = Subject::existing(&path)?;
     let wanted: Vec<_> = params.texts("key").zip(params.texts("value")).collect();
     let found = registry
         .service
         .with_properties(&subject, &wanted, params.flag("deleted"));
+    let found = registry.service.in_format(found.await?, params.format());
     Ok(json(&found.await?))
 }
 
@@ -115,11 +120,11 @@ pub(crate) async fn version(
     path: Path<(String, String)>,
     params: Params,
 ) -> Answer {
-    params.only_canonical()?;
     let (subject, spec) = place(&path)?;
     let found = registry
         .service
         .version(&subject, spec, params.flag("deleted"));
+    let found = registry.service.in_format(found.await?, params.format());
     Ok(json(&found.await?))
 }
 
@@ -128,11 +133,11 @@ pub(crate) async fn version_text(
     path: Path<(String, String)>,
     params: Params,
 ) -> Answer {
-    params.only_canonical()?;
     let (subject, spec) = place(&path)?;
     let found = registry
         .service
         .version(&subject, spec, params.flag("deleted"));
+    let found = registry.service.in_format(found.await?, params.format());
     Ok(text(found.await?.schema))
 }
 

@@ -18,8 +18,9 @@ impl Service {
         &self,
         subject: &Subject,
         request: RegisterRequest,
+        normalize: bool,
     ) -> Result<Vec<String>, RegistryError> {
-        let draft = Draft::of(request)?;
+        let draft = Draft::of(request, normalize)?;
         let mut snapshot = self.store.read().await?;
         let prepared = self.prepare(&mut snapshot, subject, draft).await?;
         self.objections(&mut snapshot, subject, &prepared).await
@@ -32,6 +33,7 @@ impl Service {
         subject: &Subject,
         spec: VersionSpec,
         request: RegisterRequest,
+        normalize: bool,
     ) -> Result<Vec<String>, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let Subject { context, name } = subject;
@@ -46,7 +48,7 @@ impl Service {
             }
         };
         let prepared = self
-            .prepare(&mut snapshot, subject, Draft::of(request)?)
+            .prepare(&mut snapshot, subject, Draft::of(request, normalize)?)
             .await?;
         let config = self.config_in_force(&mut snapshot, subject).await?;
         let entries = entry.into_iter().collect();

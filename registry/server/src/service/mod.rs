@@ -11,6 +11,7 @@ mod settings;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use avouch_registry_api::rest::{SchemaBody, SchemaReference};
+use avouch_registry_api::vocabulary::{Mode, SchemaType};
 use sqlx::{Sqlite, Transaction};
 
 use crate::config::RegistryConfig;
@@ -71,13 +72,19 @@ impl Service {
         Ok(())
     }
 
-    /// Resolves the draft's references, parses it and makes its text canonical.
+    /// Resolves the draft's references, parses it and makes its text canonical, or normalized if
+    /// the request or the configuration in force says so.
+    ///
+    /// # Errors
+    /// [`RegistryError::InvalidSchema`] when it cannot be understood;
+    /// [`RegistryError::Unsupported`] when another schema than Avro is to be normalized.
     async fn prepare(
         &self,
         connection: &mut Connection,
         subject: &Subject,
         draft: Draft,
     ) -> Result<Prepared, RegistryError> {
+        let normalize = self.is_normalizing(connection, subject, &draft).await?;
         let pinned = pin_references(connection, subject, &draft.references).await;
         let requested = draft.references.clone();
         let drafted = draft.content(requested)?;
@@ -94,14 +101,40 @@ impl Service {
             content,
             dependencies,
         };
-        let parsed = compute(resolved.text_bytes(), move || understand(resolved)).await?;
+        let text_bytes = resolved.text_bytes();
+        if normalize && resolved.content.schema_type != SchemaType::Avro {
+            let schema_type = resolved.content.schema_type;
+            return Err(RegistryError::Unsupported(format!(
+                "normalizing {schema_type} schemas"
+            )));
+        }
+        let work = move || understand(resolved, normalize);
+        let parsed = compute(text_bytes, work).await?;
         parsed.map_err(|reason| describe(&reason))
+    }
+
+    /// What is imported stays as it was, whoever asks.
+    async fn is_normalizing(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+        draft: &Draft,
+    ) -> Result<bool, RegistryError> {
+        let config = self.config_in_force(connection, subject).await?;
+        if !draft.normalize && config.normalize != Some(true) {
+            return Ok(false);
+        }
+        Ok(self.mode_in_force(connection, subject).await? != Mode::Import)
     }
 }
 
-fn understand(mut resolved: Resolved) -> Result<Prepared, String> {
+fn understand(mut resolved: Resolved, normalize: bool) -> Result<Prepared, String> {
     let parsed = resolved.parse()?;
     match &parsed {
+        Parsed::Avro(schema) if normalize => {
+            resolved.content.text = schema.normalized_text();
+            resolved.content.sort_references();
+        }
         Parsed::Avro(schema) => resolved.content.text = schema.canonical_text(),
         Parsed::Text => {}
     }

@@ -1,11 +1,13 @@
 //! What can be read: subjects, versions, schemas by id. Each answer is one snapshot.
 
 use avouch_registry_api::rest::{SchemaBody, SubjectVersionBody};
+use avouch_registry_api::vocabulary::SchemaType;
 
+use crate::decide::content::{Content, Format, Parsed, Resolved};
 use crate::decide::register::VersionRow;
 use crate::decide::subject::{DEFAULT_CONTEXT, Subject, VersionSpec, Visibility};
 use crate::error::RegistryError;
-use crate::service::{Service, body_of, content_body};
+use crate::service::{Service, body_of, compute, content_body};
 use crate::store::{Connection, Page, counters, edges, schemas, versions};
 
 /// Schemas in one answer of the listing, whatever the request asks for.
@@ -156,6 +158,44 @@ impl Service {
             ts: shown.map(|&(_, _, created_at_ms)| created_at_ms),
             deleted: shown.map(|(_, row, _)| row.deleted),
             ..content_body(content)
+        })
+    }
+
+    /// An answer with its text in the format that was asked for. Other schemas than Avro have one
+    /// format.
+    ///
+    /// # Errors
+    /// When the store fails, or what a reference leads to is not there.
+    pub(crate) async fn in_format(
+        &self,
+        body: SchemaBody,
+        format: Format,
+    ) -> Result<SchemaBody, RegistryError> {
+        if format == Format::Kept || body.references.is_empty() {
+            return Ok(body);
+        }
+        let mut snapshot = self.store.read().await?;
+        let dependencies = edges::dependencies(&mut snapshot, DEFAULT_CONTEXT, &body.references)
+            .await
+            .map_err(|error| RegistryError::Store(error.to_string()))?;
+        let content = Content {
+            schema_type: body.schema_type.unwrap_or(SchemaType::Avro),
+            text: body.schema.clone(),
+            references: body.references.clone(),
+            metadata: None,
+            rule_set: None,
+        };
+        let resolved = Resolved {
+            content,
+            dependencies,
+        };
+        let parsed = compute(resolved.text_bytes(), move || resolved.parse()).await?;
+        Ok(match parsed.map_err(RegistryError::Store)? {
+            Parsed::Avro(schema) => SchemaBody {
+                schema: schema.resolved_text(),
+                ..body
+            },
+            Parsed::Text => body,
         })
     }
 

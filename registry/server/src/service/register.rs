@@ -36,9 +36,10 @@ impl Service {
         &self,
         subject: &Subject,
         request: RegisterRequest,
+        normalize: bool,
         checks: Checks,
     ) -> Result<SchemaBody, RegistryError> {
-        let draft = Draft::of(request)?;
+        let draft = Draft::of(request, normalize)?;
         let mut snapshot = self.store.read().await?;
         let seen = self.propose(&mut snapshot, subject, draft.clone()).await?;
         if let Plan::Registered(row) = seen.plan {
@@ -75,9 +76,10 @@ impl Service {
         &self,
         subject: &Subject,
         request: RegisterRequest,
+        normalize: bool,
         with_deleted: bool,
     ) -> Result<SchemaBody, RegistryError> {
-        let draft = Draft::of(request)?;
+        let draft = Draft::of(request, normalize)?;
         let mut snapshot = self.store.read().await?;
         let prepared = self.prepare(&mut snapshot, subject, draft).await?;
         let context = &subject.context;

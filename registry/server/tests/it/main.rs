@@ -9,6 +9,7 @@ mod deletes;
 mod document;
 mod errors;
 mod identity;
+mod normalize;
 mod references;
 mod remote;
 mod server;

@@ -16,6 +16,7 @@ mod fingerprint;
 mod import;
 mod model;
 mod name;
+mod normal;
 mod parse;
 mod text;
 

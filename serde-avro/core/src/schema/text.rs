@@ -1,8 +1,10 @@
-//! The texts that a schema is known by: canonical text and Parsing Canonical Form.
+//! The texts that a schema is known by: canonical text, as it is, normalized and with references
+//! written out, and Parsing Canonical Form.
 //!
-//! Both write a named type out where it comes first and by its name afterwards. Recursion is
+//! All write a named type out where it comes first and by its name afterwards. Recursion is
 //! bounded, because the parser bounds how deep types nest with names followed.
 
+use super::normal::normalized;
 use super::{Enum, Fixed, Name, Node, NodeId, Order, Record, Schema, Type};
 use crate::json::{Member, write_string, write_value};
 use std::collections::HashSet;
@@ -16,6 +18,24 @@ impl Schema {
     pub fn canonical_text(&self) -> String {
         let known = self.model.outside.iter().copied().collect();
         Writer::new(&self.model.nodes, Form::Full, known).write(self.root())
+    }
+
+    /// The text that a Confluent registry keeps when it is asked to `normalize`: the canonical text
+    /// with aliases and custom attributes sorted, a logical type's attributes first, and the
+    /// defaults of floats and doubles with a point. Fields, symbols and branches keep their order,
+    /// documentation stays: this is not the Parsing Canonical Form.
+    #[must_use]
+    pub fn normalized_text(&self) -> String {
+        let nodes = normalized(&self.model.nodes);
+        let known = self.model.outside.iter().copied().collect();
+        Writer::new(&nodes, Form::Full, known).write(self.root())
+    }
+
+    /// The canonical text with references written out, which stands for itself: what a Confluent
+    /// registry answers to `format=resolved`.
+    #[must_use]
+    pub fn resolved_text(&self) -> String {
+        self.canonical_text_of(self.root())
     }
 
     /// The canonical text of one node, as if it stood for itself.

@@ -9,6 +9,7 @@ mod canonical;
 mod compatibility;
 mod faults;
 mod model;
+mod normalized;
 mod random;
 mod validator;
 mod verdicts;

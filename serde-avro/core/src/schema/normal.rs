@@ -1,0 +1,257 @@
+//! Confluent's `normalize`: the model in which everything that may be written in several ways is
+//! written in one.
+//!
+//! Owns the order of attributes and aliases and the spelling of defaults, as `toNormalizedString`
+//! of Confluent Schema Registry 8 has them. A registry parses that text again and keeps the
+//! canonical text of the result, so what `toNormalizedString` itself looks like never shows.
+//!
+//! Where Confluent's text would mean something else than the schema, the schema's meaning stays: a
+//! default for a later branch of a union (dropped there), a whole number beyond 64 bits (dropped,
+//! or an error), characters beyond U+00FF in a default of bytes (replaced there), a name without
+//! namespace within a namespace (moved into it there).
+
+use super::{Field, Node, NodeId, Record, Type};
+use crate::json::{Json, Member, Value};
+use std::cmp::Ordering;
+
+/// The logical types of Avro 1.12 that need nothing but the right type, with that type's word.
+const PLAIN_LOGICAL_TYPES: [(&str, &str); 13] = [
+    ("date", "int"),
+    ("time-millis", "int"),
+    ("time-micros", "long"),
+    ("timestamp-millis", "long"),
+    ("timestamp-micros", "long"),
+    ("timestamp-nanos", "long"),
+    ("local-timestamp-millis", "long"),
+    ("local-timestamp-micros", "long"),
+    ("local-timestamp-nanos", "long"),
+    ("uuid", "string"),
+    ("big-decimal", "bytes"),
+    ("decimal", "bytes"),
+    ("decimal", "fixed"),
+];
+
+/// The nodes in normal form, at the same places.
+pub(super) fn normalized(nodes: &[Node]) -> Vec<Node> {
+    nodes.iter().map(|node| normal_node(nodes, node)).collect()
+}
+
+fn normal_node(nodes: &[Node], node: &Node) -> Node {
+    let mut normal = node.clone();
+    normal.attributes = node_attributes(node);
+    match &mut normal.kind {
+        Type::Record(record) => {
+            record.aliases.sort_unstable();
+            drop_empty(&mut record.doc);
+            record.is_error = false;
+            for field in &mut record.fields {
+                normalize_field(nodes, field);
+            }
+        }
+        Type::Enum(symbols) => {
+            symbols.aliases.sort_unstable();
+            drop_empty(&mut symbols.doc);
+        }
+        Type::Fixed(fixed) => {
+            fixed.aliases.sort_unstable();
+            drop_empty(&mut fixed.doc);
+        }
+        Type::Null
+        | Type::Boolean
+        | Type::Int
+        | Type::Long
+        | Type::Float
+        | Type::Double
+        | Type::Bytes
+        | Type::String
+        | Type::Array(_)
+        | Type::Map(_)
+        | Type::Union(_) => {}
+    }
+    normal
+}
+
+/// The documentation of named types; an empty one of a field stays.
+fn drop_empty(doc: &mut Option<Box<str>>) {
+    if doc.as_deref() == Some("") {
+        *doc = None;
+    }
+}
+
+fn normalize_field(nodes: &[Node], field: &mut Field) {
+    field.aliases.sort_unstable();
+    field.attributes = sorted(&field.attributes);
+    if let Some(value) = &mut field.default {
+        *value = default_of(nodes, field.node, value).unwrap_or_else(|| sorted_value(value));
+    }
+}
+
+/// A logical type that is in force comes first, with what it needs; the rest is sorted by key.
+fn node_attributes(node: &Node) -> Vec<Member> {
+    let mut attributes = sorted(&node.attributes);
+    if let Some(name) = logical_type_in_force(node) {
+        let decimal = name == "decimal";
+        attributes.sort_by_key(|member| match &*member.key {
+            "logicalType" => 0,
+            "precision" if decimal => 1,
+            "scale" if decimal && integer(&member.value) != Some(0) => 2,
+            _ => 3,
+        });
+    }
+    attributes
+}
+
+/// The logical type that Java takes the node for: a known one, on the right type, with the right
+/// attributes.
+fn logical_type_in_force(node: &Node) -> Option<&str> {
+    let name = node.logical_type()?;
+    let size = match &node.kind {
+        Type::Fixed(fixed) => Some(fixed.size),
+        _ => None,
+    };
+    let valid = match (name, size) {
+        ("uuid", Some(size)) => size == 16,
+        ("duration", Some(size)) => size == 12,
+        _ => {
+            PLAIN_LOGICAL_TYPES.contains(&(name, node.kind.word()))
+                && (name != "decimal" || is_decimal(node, size))
+        }
+    };
+    valid.then_some(name)
+}
+
+fn is_decimal(node: &Node, size: Option<usize>) -> bool {
+    let attribute = |key| node.attributes.iter().find(|member| &*member.key == key);
+    let precision = attribute("precision").and_then(|member| integer(&member.value));
+    let scale = match attribute("scale") {
+        None => Some(0),
+        Some(member) => integer(&member.value),
+    };
+    let (Some(precision), Some(scale)) = (precision, scale) else {
+        return false;
+    };
+    let fits = size.is_none_or(|size| f64::from(precision) <= decimal_digits(size));
+    precision > 0 && (0..=precision).contains(&scale) && fits
+}
+
+/// The decimal digits that a two's complement number of `size` bytes holds in any case.
+fn decimal_digits(size: usize) -> f64 {
+    let bits = u32::try_from(size).unwrap_or(u32::MAX).saturating_mul(8);
+    (std::f64::consts::LOG10_2 * f64::from(bits.saturating_sub(1))).floor()
+}
+
+fn integer(value: &Value) -> Option<i32> {
+    match &value.json {
+        Json::Integer(digits) => digits.parse().ok(),
+        _ => None,
+    }
+}
+
+fn sorted(members: &[Member]) -> Vec<Member> {
+    let mut sorted: Vec<_> = members
+        .iter()
+        .map(|member| Member {
+            key: member.key.clone(),
+            value: sorted_value(&member.value),
+        })
+        .collect();
+    sorted.sort_by(|one, other| as_java(&one.key, &other.key));
+    sorted
+}
+
+/// Java's order of strings: by UTF-16 units.
+fn as_java(one: &str, other: &str) -> Ordering {
+    one.encode_utf16().cmp(other.encode_utf16())
+}
+
+fn sorted_value(value: &Value) -> Value {
+    let json = match &value.json {
+        Json::Array(elements) => Json::Array(elements.iter().map(sorted_value).collect()),
+        Json::Object(members) => Json::Object(sorted(members)),
+        plain => plain.clone(),
+    };
+    Value {
+        json,
+        span: value.span,
+    }
+}
+
+/// The value as a default of the type has it in one spelling: numbers of floats and doubles with a
+/// point, keys sorted. Nothing if it is none of the type; the work is bounded by what the parser
+/// spent on the same question.
+fn default_of(nodes: &[Node], id: NodeId, value: &Value) -> Option<Value> {
+    let json = match (&nodes[id.index()].kind, &value.json) {
+        (Type::Union(branches), _) => {
+            return branches
+                .iter()
+                .find_map(|branch| default_of(nodes, *branch, value));
+        }
+        (Type::Float, Json::Integer(_) | Json::Float(_)) => Json::Float(single(number(value)?)),
+        (Type::Double, Json::Integer(_) | Json::Float(_)) => Json::Float(number(value)?),
+        (Type::Int, Json::Integer(digits)) if digits.parse::<i32>().is_err() => return None,
+        (Type::Long, Json::Integer(digits)) if digits.parse::<i64>().is_err() => return None,
+        (Type::Null, Json::Null)
+        | (Type::Boolean, Json::Bool(_))
+        | (Type::Int | Type::Long, Json::Integer(_))
+        | (Type::Bytes | Type::String | Type::Enum(_) | Type::Fixed(_), Json::String(_)) => {
+            value.json.clone()
+        }
+        (Type::Array(item), Json::Array(elements)) => {
+            let elements = elements
+                .iter()
+                .map(|element| default_of(nodes, *item, element));
+            Json::Array(elements.collect::<Option<_>>()?)
+        }
+        (Type::Map(item), Json::Object(members)) => {
+            object(members, |_, value| default_of(nodes, *item, value))?
+        }
+        (Type::Record(record), Json::Object(members)) if is_complete(record, value) => {
+            object(members, |key, value| match record.position(key) {
+                Some(place) => default_of(nodes, record.fields[place].node, value),
+                None => Some(sorted_value(value)),
+            })?
+        }
+        _ => return None,
+    };
+    Some(Value {
+        json,
+        span: value.span,
+    })
+}
+
+fn object(
+    members: &[Member],
+    mut normal: impl FnMut(&str, &Value) -> Option<Value>,
+) -> Option<Json> {
+    let mut list = Vec::with_capacity(members.len());
+    for Member { key, value } in members {
+        let value = normal(key, value)?;
+        let key = key.clone();
+        list.push(Member { key, value });
+    }
+    list.sort_by(|one, other| as_java(&one.key, &other.key));
+    Some(Json::Object(list))
+}
+
+/// Whether each field is given or has a default.
+fn is_complete(record: &Record, value: &Value) -> bool {
+    record
+        .fields
+        .iter()
+        .all(|field| field.default.is_some() || value.member(&field.name).is_some())
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match &value.json {
+        Json::Integer(digits) => digits.parse().ok(),
+        Json::Float(double) => Some(*double),
+        _ => None,
+    }
+}
+
+/// The double with the digits of the closest float.
+#[expect(clippy::cast_possible_truncation, reason = "a float is what is wanted")]
+fn single(double: f64) -> f64 {
+    let float = double as f32;
+    float.to_string().parse().unwrap_or(double)
+}
