@@ -141,7 +141,9 @@ fn messages(reader: &Schema, writer: &Schema, reader_age: &str, writer_age: &str
 }
 
 fn message(finding: &Incompatibility, reader: &str, writer: &str) -> String {
-    let Incompatibility { kind, path, info } = finding;
+    let Incompatibility {
+        kind, path, info, ..
+    } = finding;
     let description = match kind {
         Kind::FixedSizeMismatch => format!(
             "The size of FIXED type field at path '{path}' in the {reader} schema does not match \

@@ -3,10 +3,15 @@
 //! Owns the walk: each pair of a reader's and a writer's node is compared once, and taken for
 //! compatible while it is being compared. The stack is explicit, so schemas cannot overflow it.
 
-use super::{CheckError, Incompatibility, Kind};
+use super::suggestion::{Sides, suggestion};
+use super::{CheckError, Detail, Incompatibility, Kind};
 use crate::schema::{Enum, Field, Fixed, Name, NodeId, Record, Schema, Type};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 use std::rc::Rc;
+use std::sync::Arc;
+
+/// Bytes of a path that count as one step against the budget.
+const PATH_BYTES_A_STEP: usize = 16;
 
 pub(super) fn check(
     reader: &Schema,
@@ -22,19 +27,30 @@ pub(super) fn check(
             parent: ROOT,
             step: Step::Root,
         }],
+        trails: vec![Trail {
+            parent: ROOT,
+            reader: None,
+            writer: None,
+        }],
         verdicts: HashMap::new(),
     };
-    let findings = checker.run((reader.root(), writer.root()))?;
-    Ok(findings
-        .iter()
-        .map(|finding| Incompatibility::clone(finding))
-        .collect())
+    let drafts = checker.run((reader.root(), writer.root()))?;
+    let mut told: HashMap<*const Draft, Incompatibility> = HashMap::new();
+    let mut findings = Vec::with_capacity(drafts.len());
+    for draft in drafts.iter() {
+        let finding = match told.entry(Rc::as_ptr(draft)) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(new) => new.insert(checker.finding(draft)?).clone(),
+        };
+        findings.push(finding);
+    }
+    Ok(findings)
 }
 
 /// A reader's node and a writer's.
 type Pair = (NodeId, NodeId);
 
-type Findings = Rc<[Rc<Incompatibility>]>;
+type Findings = Rc<[Rc<Draft>]>;
 
 struct Checker<'s> {
     reader: &'s Schema,
@@ -42,18 +58,33 @@ struct Checker<'s> {
     budget: usize,
     spent: usize,
     locations: Vec<Location>,
+    trails: Vec<Trail>,
     /// Findings of each pair; none while it is being compared.
     verdicts: HashMap<Pair, Option<Findings>>,
 }
 
-/// Where a comparison is, as an index into the checker's locations.
-type Place = usize;
+/// Where a comparison is: as Java tells it, and in both schemas.
+#[derive(Clone, Copy)]
+struct Place {
+    /// An index into the checker's locations.
+    location: usize,
+    /// An index into the checker's trails.
+    trail: usize,
+}
 
-/// The place of a whole schema, and of each branch of a union, which starts afresh.
-const ROOT: Place = 0;
+/// A step from a comparison to one of its parts: the number of the part on the sides that take it.
+struct Trail {
+    parent: usize,
+    reader: Option<usize>,
+    writer: Option<usize>,
+}
+
+/// Both the location of a whole schema, where Java starts afresh at each branch of a union, and the
+/// trail of the whole comparison.
+const ROOT: usize = 0;
 
 struct Location {
-    parent: Place,
+    parent: usize,
     step: Step,
 }
 
@@ -69,7 +100,7 @@ struct Frame {
     pair: Pair,
     /// What is left to do, the next task last.
     tasks: Vec<Task>,
-    findings: Vec<Rc<Incompatibility>>,
+    findings: Vec<Rc<Draft>>,
 }
 
 /// What comparing a pair consists of.
@@ -79,21 +110,27 @@ enum Task {
     /// The findings of a part are findings of the whole.
     Part(Pair, Place),
     /// This was found unless a part is compatible.
-    Unless(Pair, Draft),
+    Unless(Pair, Place, Draft),
     /// Nothing was found if a part is compatible; the remaining tasks say what else.
-    Candidate(Pair),
+    Candidate(Pair, Place),
 }
 
-/// A finding whose path is not written yet.
+/// A finding whose path is not written yet. Most are dropped: a branch of a union may fail.
 struct Draft {
     kind: Kind,
+    /// What does not fit; see [`suggestion`].
+    pair: Pair,
     place: Place,
     info: String,
 }
 
 impl<'s> Checker<'s> {
     fn run(&mut self, root: Pair) -> Result<Findings, CheckError> {
-        let mut stack = vec![self.open(root, ROOT)?];
+        let whole = Place {
+            location: ROOT,
+            trail: ROOT,
+        };
+        let mut stack = vec![self.open(root, whole)?];
         let mut last = Findings::default();
         while let Some(frame) = stack.last_mut() {
             let Some(task) = frame.tasks.pop() else {
@@ -104,12 +141,12 @@ impl<'s> Checker<'s> {
             };
             let (pair, place) = match task {
                 Task::Found(draft) => {
-                    let finding = self.finding(draft)?;
-                    frame.findings.push(finding);
+                    frame.findings.push(Rc::new(draft));
                     continue;
                 }
-                Task::Part(pair, place) => (pair, place),
-                Task::Unless(pair, _) | Task::Candidate(pair) => (pair, ROOT),
+                Task::Part(pair, place)
+                | Task::Unless(pair, place, _)
+                | Task::Candidate(pair, place) => (pair, place),
             };
             match self.verdicts.get(&pair).cloned() {
                 Some(verdict) => self.settle(frame, task, &verdict.unwrap_or_default())?,
@@ -128,12 +165,11 @@ impl<'s> Checker<'s> {
         self.spend(1 + part.len())?;
         match task {
             Task::Part(..) => frame.findings.extend(part.iter().cloned()),
-            Task::Candidate(_) if part.is_empty() => frame.tasks.clear(),
-            Task::Unless(_, draft) | Task::Found(draft) if !part.is_empty() => {
-                let finding = self.finding(draft)?;
-                frame.findings.push(finding);
+            Task::Candidate(..) if part.is_empty() => frame.tasks.clear(),
+            Task::Unless(_, _, draft) | Task::Found(draft) if !part.is_empty() => {
+                frame.findings.push(Rc::new(draft));
             }
-            Task::Found(_) | Task::Unless(..) | Task::Candidate(_) => {}
+            Task::Found(_) | Task::Unless(..) | Task::Candidate(..) => {}
         }
         Ok(())
     }
@@ -156,47 +192,56 @@ impl<'s> Checker<'s> {
         let (read, written) = (&reader.node(pair.0).kind, &writer.node(pair.1).kind);
         Ok(match (read, written) {
             (Type::Array(item), Type::Array(written)) => {
-                vec![Task::Part((*item, *written), self.word(place, "items"))]
+                let place = self.word(place, "items");
+                let place = self.parts(place, Some(0), Some(0));
+                vec![Task::Part((*item, *written), place)]
             }
             (Type::Map(item), Type::Map(written)) => {
-                vec![Task::Part((*item, *written), self.word(place, "values"))]
+                let place = self.word(place, "values");
+                let place = self.parts(place, Some(0), Some(0));
+                vec![Task::Part((*item, *written), place)]
             }
             (Type::Record(read), Type::Record(written)) => {
-                let mut tasks = self.names(&read.name, &read.aliases, &written.name, place);
-                self.fields(read, (pair.1, written), place, &mut tasks)?;
+                let mut tasks = self.names(pair, (&read.name, &read.aliases), &written.name, place);
+                self.fields(pair, (read, written), place, &mut tasks)?;
                 tasks
             }
             (Type::Enum(read), Type::Enum(written)) => {
-                let mut tasks = self.names(&read.name, &read.aliases, &written.name, place);
+                let mut tasks = self.names(pair, (&read.name, &read.aliases), &written.name, place);
                 self.spend(read.symbols.len() + written.symbols.len())?;
-                tasks.extend(self.symbols(read, written, place));
+                tasks.extend(self.symbols(pair, (read, written), place));
                 tasks
             }
             (Type::Fixed(read), Type::Fixed(written)) => {
-                let mut tasks = self.names(&read.name, &read.aliases, &written.name, place);
-                tasks.extend(self.sizes(read, written, place));
+                let mut tasks = self.names(pair, (&read.name, &read.aliases), &written.name, place);
+                tasks.extend(self.sizes(pair, (read, written), place));
                 tasks
             }
             (Type::Union(_), Type::Union(branches)) => {
                 let branch = |(index, branch): (usize, &NodeId)| {
+                    let pair = (pair.0, *branch);
                     let place = self.index(place, index);
-                    Task::Unless((pair.0, *branch), self.lacking(*branch, place))
+                    let place = self.parts(place, None, Some(index));
+                    Task::Unless(pair, afresh(place), self.lacking(pair, place))
                 };
                 branches.iter().enumerate().map(branch).collect()
             }
             (_, Type::Union(branches)) => {
                 let branch = |(index, branch): (usize, &NodeId)| {
-                    Task::Part((pair.0, *branch), self.index(place, index))
+                    let place = self.index(place, index);
+                    let place = self.parts(place, None, Some(index));
+                    Task::Part((pair.0, *branch), place)
                 };
                 branches.iter().enumerate().map(branch).collect()
             }
             (Type::Union(branches), _) => {
-                let candidates = branches
-                    .iter()
-                    .map(|branch| Task::Candidate((*branch, pair.1)));
-                candidates
-                    .chain([Task::Found(self.lacking(pair.1, place))])
-                    .collect()
+                let mut tasks = Vec::with_capacity(branches.len() + 1);
+                for (index, branch) in branches.iter().enumerate() {
+                    let place = afresh(self.parts(place, Some(index), None));
+                    tasks.push(Task::Candidate((*branch, pair.1), place));
+                }
+                tasks.push(Task::Found(self.lacking(pair, place)));
+                tasks
             }
             (read, written) if takes(read, written) => Vec::new(),
             (read, written) => {
@@ -205,6 +250,7 @@ impl<'s> Checker<'s> {
                     format!("reader type: {read} not compatible with writer type: {written}");
                 vec![Task::Found(Draft {
                     kind: Kind::TypeMismatch,
+                    pair,
                     place,
                     info,
                 })]
@@ -213,7 +259,13 @@ impl<'s> Checker<'s> {
     }
 
     /// Names match without their namespaces, or by an alias with it.
-    fn names(&mut self, read: &Name, aliases: &[Name], written: &Name, place: Place) -> Vec<Task> {
+    fn names(
+        &mut self,
+        pair: Pair,
+        (read, aliases): (&Name, &[Name]),
+        written: &Name,
+        place: Place,
+    ) -> Vec<Task> {
         if read.simple() == written.simple() || aliases.contains(written) {
             return Vec::new();
         }
@@ -221,6 +273,7 @@ impl<'s> Checker<'s> {
         let info = format!("expected: {written}");
         vec![Task::Found(Draft {
             kind: Kind::NameMismatch,
+            pair,
             place,
             info,
         })]
@@ -228,8 +281,8 @@ impl<'s> Checker<'s> {
 
     fn fields(
         &mut self,
-        read: &Record,
-        (writer_node, written): (NodeId, &Record),
+        pair: Pair,
+        (read, written): (&Record, &Record),
         place: Place,
         tasks: &mut Vec<Task>,
     ) -> Result<(), CheckError> {
@@ -237,32 +290,38 @@ impl<'s> Checker<'s> {
         for (index, field) in read.fields.iter().enumerate() {
             let place = self.index(fields, index);
             self.spend(field.aliases.len())?;
-            let node = match self.writer_field(field, index, writer_node, written)? {
-                Some(writer_field) => writer_field.node,
+            let (node, part) = match self.writer_field(field, index, pair.1, written)? {
+                Some(part) => (written.fields[part].node, Some(part)),
                 None if field.default.is_some() => continue,
                 // Java compares the enum with the whole record of the writer, and tells just that.
-                None if self.is_enum_with_default(field.node) => writer_node,
+                None if self.is_enum_with_default(field.node) => (pair.1, None),
                 None => {
-                    let (kind, info) =
-                        (Kind::ReaderFieldMissingDefaultValue, field.name.to_string());
-                    tasks.push(Task::Found(Draft { kind, place, info }));
+                    tasks.push(Task::Found(Draft {
+                        kind: Kind::ReaderFieldMissingDefaultValue,
+                        pair,
+                        place: self.parts(place, Some(index), None),
+                        info: field.name.to_string(),
+                    }));
                     continue;
                 }
             };
-            tasks.push(Task::Part((field.node, node), self.word(place, "type")));
+            let place = self.word(place, "type");
+            let place = self.parts(place, Some(index), part);
+            tasks.push(Task::Part((field.node, node), place));
         }
         Ok(())
     }
 
-    fn writer_field<'r>(
+    /// The place of the writer's field that a reader's field reads.
+    fn writer_field(
         &self,
         field: &Field,
         place: usize,
         writer_node: NodeId,
-        written: &'r Record,
-    ) -> Result<Option<&'r Field>, CheckError> {
+        written: &Record,
+    ) -> Result<Option<usize>, CheckError> {
         let names = [&field.name].into_iter().chain(&field.aliases);
-        let mut found = names.filter_map(|name| written.fields.get(written.position(name)?));
+        let mut found = names.filter_map(|name| written.position(name));
         let first = found.next();
         if found.next().is_none() {
             return Ok(first);
@@ -279,7 +338,12 @@ impl<'s> Checker<'s> {
         matches!(&self.reader.node(node).kind, Type::Enum(symbols) if symbols.default.is_some())
     }
 
-    fn symbols(&mut self, read: &Enum, written: &Enum, place: Place) -> Option<Task> {
+    fn symbols(
+        &mut self,
+        pair: Pair,
+        (read, written): (&Enum, &Enum),
+        place: Place,
+    ) -> Option<Task> {
         let known: HashSet<_> = read.symbols.iter().collect();
         let mut missing: Vec<_> = written
             .symbols
@@ -295,12 +359,18 @@ impl<'s> Checker<'s> {
         let place = self.word(place, "symbols");
         Some(Task::Found(Draft {
             kind: Kind::MissingEnumSymbols,
+            pair,
             place,
             info,
         }))
     }
 
-    fn sizes(&mut self, read: &Fixed, written: &Fixed, place: Place) -> Option<Task> {
+    fn sizes(
+        &mut self,
+        pair: Pair,
+        (read, written): (&Fixed, &Fixed),
+        place: Place,
+    ) -> Option<Task> {
         if read.size == written.size {
             return None;
         }
@@ -308,24 +378,27 @@ impl<'s> Checker<'s> {
         let place = self.word(place, "size");
         Some(Task::Found(Draft {
             kind: Kind::FixedSizeMismatch,
+            pair,
             place,
             info,
         }))
     }
 
-    fn lacking(&self, written: NodeId, place: Place) -> Draft {
-        let written = shout(&self.writer.node(written).kind);
+    fn lacking(&self, pair: Pair, place: Place) -> Draft {
+        let written = shout(&self.writer.node(pair.1).kind);
         let info = format!("reader union lacking writer type: {written}");
         Draft {
             kind: Kind::MissingUnionBranch,
+            pair,
             place,
             info,
         }
     }
 
-    fn finding(&mut self, draft: Draft) -> Result<Rc<Incompatibility>, CheckError> {
+    fn finding(&mut self, draft: &Draft) -> Result<Incompatibility, CheckError> {
+        let detail = self.detail(draft)?;
         let mut steps = Vec::new();
-        let mut place = draft.place;
+        let mut place = draft.place.location;
         while let Some(Location {
             parent,
             step: step @ (Step::Word(_) | Step::Index(_)),
@@ -347,30 +420,76 @@ impl<'s> Checker<'s> {
         if path.is_empty() {
             path.push('/');
         }
-        Ok(Rc::new(Incompatibility {
+        Ok(Incompatibility {
             kind: draft.kind,
             path,
-            info: draft.info,
-        }))
+            info: draft.info.clone(),
+            detail: Arc::new(detail),
+        })
+    }
+
+    fn detail(&mut self, draft: &Draft) -> Result<Detail, CheckError> {
+        let (mut read, mut written) = (Vec::new(), Vec::new());
+        let mut at = draft.place.trail;
+        while let Some(trail) = self.trails.get(at).filter(|_| at != ROOT) {
+            read.extend(trail.reader);
+            written.extend(trail.writer);
+            at = trail.parent;
+        }
+        read.reverse();
+        written.reverse();
+        self.spend(read.len() + written.len())?;
+        let sides = Sides {
+            reader: self.reader,
+            writer: self.writer,
+        };
+        let reader = match draft.kind {
+            Kind::ReaderFieldMissingDefaultValue => self.reader.field_site(&read),
+            Kind::FixedSizeMismatch
+            | Kind::TypeMismatch
+            | Kind::NameMismatch
+            | Kind::MissingEnumSymbols
+            | Kind::MissingUnionBranch => self.reader.site(&read),
+        };
+        let writer = self.writer.site(&written);
+        self.spend((reader.path.len() + writer.path.len()) / PATH_BYTES_A_STEP)?;
+        Ok(Detail {
+            reader,
+            writer,
+            suggestion: suggestion(sides, draft.kind, draft.pair, &draft.info),
+        })
     }
 
     fn word(&mut self, parent: Place, word: &'static str) -> Place {
-        self.location(Location {
-            parent,
-            step: Step::Word(word),
-        })
+        self.location(parent, Step::Word(word))
     }
 
     fn index(&mut self, parent: Place, index: usize) -> Place {
-        self.location(Location {
-            parent,
-            step: Step::Index(index),
-        })
+        self.location(parent, Step::Index(index))
     }
 
-    fn location(&mut self, location: Location) -> Place {
-        self.locations.push(location);
-        self.locations.len() - 1
+    fn location(&mut self, parent: Place, step: Step) -> Place {
+        self.locations.push(Location {
+            parent: parent.location,
+            step,
+        });
+        Place {
+            location: self.locations.len() - 1,
+            ..parent
+        }
+    }
+
+    /// The place with these parts of the reader's and the writer's type taken.
+    fn parts(&mut self, place: Place, reader: Option<usize>, writer: Option<usize>) -> Place {
+        self.trails.push(Trail {
+            parent: place.trail,
+            reader,
+            writer,
+        });
+        Place {
+            trail: self.trails.len() - 1,
+            ..place
+        }
     }
 
     fn spend(&mut self, steps: usize) -> Result<(), CheckError> {
@@ -384,8 +503,16 @@ impl<'s> Checker<'s> {
     }
 }
 
+/// The place as the start of what Java tells.
+fn afresh(place: Place) -> Place {
+    Place {
+        location: ROOT,
+        ..place
+    }
+}
+
 /// Equal primitive types, and the promotions of the specification.
-fn takes(read: &Type, written: &Type) -> bool {
+pub(super) fn takes(read: &Type, written: &Type) -> bool {
     match read {
         Type::Null => matches!(written, Type::Null),
         Type::Boolean => matches!(written, Type::Boolean),

@@ -9,9 +9,12 @@
 //! that is reached twice brings its findings twice, with the paths of the first time.
 
 mod check;
+mod suggestion;
 
 use crate::Schema;
+use crate::schema::Site;
 use std::fmt;
+use std::sync::Arc;
 
 /// The kinds of incompatibility.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +65,36 @@ pub struct Incompatibility {
     /// Java's additional information, such as `reader type: INT not compatible with writer type:
     /// STRING`, `[B, C]` or the name of a field.
     pub info: String,
+    detail: Arc<Detail>,
+}
+
+/// What Java doesn't tell. Shared, because a finding can come up many times.
+#[derive(Debug, PartialEq, Eq)]
+struct Detail {
+    reader: Site,
+    writer: Site,
+    suggestion: String,
+}
+
+impl Incompatibility {
+    /// The place in the reader's schema, also within branches of unions.
+    #[must_use]
+    pub fn reader(&self) -> &Site {
+        &self.detail.reader
+    }
+
+    /// The place in the writer's schema.
+    #[must_use]
+    pub fn writer(&self) -> &Site {
+        &self.detail.writer
+    }
+
+    /// A change that would remove the finding, such as `add "default": 0 to field amount in the
+    /// reader's schema`.
+    #[must_use]
+    pub fn suggestion(&self) -> &str {
+        &self.detail.suggestion
+    }
 }
 
 /// Why a pair of schemas has no verdict.

@@ -32,7 +32,10 @@ pub(super) fn import(
             if let Some(name) = node.name() {
                 names.insert(name.full().into(), copy);
             }
-            nodes.push(node.clone());
+            nodes.push(Node {
+                imported: true,
+                ..node.clone()
+            });
             fresh.push(copy);
             queue.extend(node.kind.children());
             copy

@@ -18,12 +18,15 @@ mod model;
 mod name;
 mod normal;
 mod parse;
+mod site;
 mod text;
 
 pub use error::ParseError;
 pub use model::{Enum, Field, Fixed, Node, NodeId, Order, Record, Type};
 pub use name::Name;
+pub use site::Site;
 
+use crate::json::Span;
 use parse::Parser;
 use std::{collections::HashMap, sync::Arc};
 
@@ -38,6 +41,7 @@ struct Model {
     text: Box<str>,
     nodes: Vec<Node>,
     root: NodeId,
+    root_span: Span,
     names: HashMap<Box<str>, NodeId>,
     /// Named types that are the root of a reference: canonical text refers to them.
     outside: Vec<NodeId>,

@@ -27,6 +27,11 @@ pub struct Node {
     pub attributes: Vec<Member>,
     /// Where its JSON value stood, in the text that defined it.
     pub span: Span,
+    /// Where each type that it is made of stood, in the same text: items, values, branches or the
+    /// types of fields, whether they are defined there or only named.
+    pub parts: Vec<Span>,
+    /// Whether it came with a referenced schema, so that its spans are of another text.
+    pub imported: bool,
 }
 
 /// The types of the specification.
@@ -137,6 +142,8 @@ impl Node {
             kind,
             attributes: Vec::new(),
             span,
+            parts: Vec::new(),
+            imported: false,
         }
     }
 
@@ -229,6 +236,25 @@ impl Type {
             | Self::String
             | Self::Enum(_)
             | Self::Fixed(_) => Vec::new(),
+        }
+    }
+
+    /// The node with this number among those it is made of, from 0.
+    pub(crate) fn child(&self, part: usize) -> Option<NodeId> {
+        match self {
+            Self::Array(item) | Self::Map(item) => (part == 0).then_some(*item),
+            Self::Union(branches) => branches.get(part).copied(),
+            Self::Record(record) => record.fields.get(part).map(|field| field.node),
+            Self::Null
+            | Self::Boolean
+            | Self::Int
+            | Self::Long
+            | Self::Float
+            | Self::Double
+            | Self::Bytes
+            | Self::String
+            | Self::Enum(_)
+            | Self::Fixed(_) => None,
         }
     }
 

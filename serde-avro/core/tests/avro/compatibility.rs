@@ -17,7 +17,9 @@ fn schema(value: &Value) -> Schema {
 
 fn as_java(outcome: Result<Vec<Incompatibility>, CheckError>) -> Value {
     let finding = |found: Incompatibility| {
-        let Incompatibility { kind, path, info } = found;
+        let Incompatibility {
+            kind, path, info, ..
+        } = found;
         json!({"type": kind.as_str(), "path": path, "info": info})
     };
     match outcome {

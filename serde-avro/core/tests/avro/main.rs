@@ -7,6 +7,7 @@
 mod book;
 mod canonical;
 mod compatibility;
+mod explained;
 mod faults;
 mod model;
 mod normalized;

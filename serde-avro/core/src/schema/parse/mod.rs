@@ -95,6 +95,7 @@ impl<'a> Parser<'a> {
             text: text.into(),
             nodes,
             root,
+            root_span: value.span,
             names,
             outside,
         };
@@ -177,6 +178,7 @@ impl<'a> Parser<'a> {
             self.path.pop();
             branches.push(branch);
         }
+        self.nodes[id.index()].parts = values.iter().map(|value| value.span).collect();
         self.nodes[id.index()].kind = Type::Union(branches);
         Ok(id)
     }
@@ -202,14 +204,14 @@ impl<'a> Parser<'a> {
             "fixed" => self.fixed(value, space),
             "array" => {
                 let item = self.part(value, "items", space, depth)?;
-                self.push_complex(value, Type::Array(item))
+                self.push_complex(value, Type::Array(item), value.member("items"))
             }
             "map" => {
                 let item = self.part(value, "values", space, depth)?;
-                self.push_complex(value, Type::Map(item))
+                self.push_complex(value, Type::Map(item), value.member("values"))
             }
             _ => match Type::primitive(word) {
-                Some(kind) => self.push_complex(value, kind),
+                Some(kind) => self.push_complex(value, kind, None),
                 None => self.reference(word, space, value.span),
             },
         }
@@ -232,12 +234,12 @@ impl<'a> Parser<'a> {
         Ok(id)
     }
 
-    fn push_complex(&mut self, value: &Value, kind: Type) -> Parsed<NodeId> {
-        let attributes = attributes(value, &SCHEMA_WORDS);
+    /// A type that may have attributes, and the JSON value of what it is made of.
+    fn push_complex(&mut self, value: &Value, kind: Type, part: Option<&Value>) -> Parsed<NodeId> {
         self.push(Node {
-            kind,
-            attributes,
-            span: value.span,
+            attributes: attributes(value, &SCHEMA_WORDS),
+            parts: part.map(|part| part.span).into_iter().collect(),
+            ..Node::new(kind, value.span)
         })
     }
 

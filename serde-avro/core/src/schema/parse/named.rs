@@ -164,9 +164,8 @@ impl Parser<'_> {
     ) -> Parsed<NodeId> {
         let attributes = attributes(value, reserved);
         let id = self.push(Node {
-            kind,
             attributes,
-            span: value.span,
+            ..Node::new(kind, value.span)
         })?;
         if let (None, Some(name)) = (first, self.nodes[id.index()].name()) {
             self.names.insert(name.full().into(), id);

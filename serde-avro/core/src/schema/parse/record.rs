@@ -94,7 +94,10 @@ impl Parser<'_> {
         let pointer = self.path.pointer();
         let verdict = self.verdict(&field)?;
         self.path.pop();
-        let Type::Record(owner) = &mut self.nodes[record.index()].kind else {
+        let owner = &mut self.nodes[record.index()];
+        let part = value.member("type").map_or(span, |part| part.span);
+        owner.parts.push(part);
+        let Type::Record(owner) = &mut owner.kind else {
             return Ok(());
         };
         let place = owner.fields.len();

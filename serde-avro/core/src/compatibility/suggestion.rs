@@ -1,0 +1,133 @@
+//! What would make a pair of schemas compatible, in a sentence.
+//!
+//! Owns the words. A suggestion names one change, mostly to the reader's schema, that removes the
+//! finding; whether it is the right one for the data is for people to say.
+
+use super::Kind;
+use crate::schema::{Field, NodeId, Record, Schema, Type};
+
+/// Fields of a writer's record among which a renamed one is looked for.
+const FIELDS_LOOKED_AT: usize = 64;
+/// How alike two names must be to be taken for one, from 0 to 1.
+const LIKENESS: f64 = 0.75;
+
+/// The two schemas of a finding.
+#[derive(Clone, Copy)]
+pub(super) struct Sides<'s> {
+    pub(super) reader: &'s Schema,
+    pub(super) writer: &'s Schema,
+}
+
+/// The change that would remove a finding. `pair` is what does not fit: for a missing default the
+/// two records, for a missing branch the reader's union and the branch.
+pub(super) fn suggestion(
+    sides: Sides<'_>,
+    kind: Kind,
+    pair: (NodeId, NodeId),
+    info: &str,
+) -> String {
+    let Sides { reader, writer } = sides;
+    let (read, written) = (reader.label(pair.0), writer.label(pair.1));
+    match kind {
+        Kind::FixedSizeMismatch => {
+            let size = match &writer.node(pair.1).kind {
+                Type::Fixed(fixed) => fixed.size.to_string(),
+                _ => "its former size".to_owned(),
+            };
+            format!("keep the size of {read} at {size}, or add a field of a new type beside it")
+        }
+        Kind::NameMismatch => {
+            format!("add \"aliases\": [\"{written}\"] to {read} in the reader's schema")
+        }
+        Kind::MissingEnumSymbols => {
+            let symbols = info.trim_matches(['[', ']']);
+            format!("keep the symbols {symbols} in {read}, or give {read} a \"default\" symbol")
+        }
+        Kind::MissingUnionBranch => missing_branch(sides, pair, written),
+        Kind::ReaderFieldMissingDefaultValue => missing_default(sides, pair, info),
+        Kind::TypeMismatch if widens(&reader.node(pair.0).kind, &writer.node(pair.1).kind) => {
+            format!("read it as {written}: {read} can become {written}, but not the other way")
+        }
+        Kind::TypeMismatch => format!(
+            "keep the type {written}, or leave the field and add one of type {read} with a \
+             \"default\""
+        ),
+    }
+}
+
+fn missing_branch(sides: Sides<'_>, pair: (NodeId, NodeId), written: &str) -> String {
+    let Type::Union(branches) = &sides.reader.node(pair.0).kind else {
+        return format!("add {written} to the union in the reader's schema");
+    };
+    let alike = branches.iter().any(|branch| {
+        let (read, wrote) = (sides.reader.node(*branch), sides.writer.node(pair.1));
+        read.kind.word() == wrote.kind.word()
+    });
+    if alike {
+        format!(
+            "the union's branch of this kind reads {written} only in part: compare the two alone"
+        )
+    } else {
+        format!("add {written} to the union in the reader's schema")
+    }
+}
+
+fn missing_default(sides: Sides<'_>, pair: (NodeId, NodeId), name: &str) -> String {
+    let Type::Record(read) = &sides.reader.node(pair.0).kind else {
+        return format!("add a \"default\" to field {name} in the reader's schema");
+    };
+    let place = read.position(name);
+    let field = place.and_then(|place| read.fields.get(place));
+    let add = match field.and_then(|field| sample(sides.reader, field.node)) {
+        Some(sample) => {
+            format!("add \"default\": {sample} to field {name} in the reader's schema")
+        }
+        None => format!(
+            "make field {name} a union that starts with \"null\", with \"default\": null, in the \
+             reader's schema"
+        ),
+    };
+    match field.and_then(|field| renamed(sides, read, field, pair.1)) {
+        Some(old) => format!("{add}, or \"aliases\": [\"{old}\"] if {old} was renamed"),
+        None => add,
+    }
+}
+
+/// A default of the type as JSON, if there is a plain one.
+fn sample(schema: &Schema, id: NodeId) -> Option<String> {
+    Some(match &schema.node(id).kind {
+        Type::Null => "null".to_owned(),
+        Type::Boolean => "false".to_owned(),
+        Type::Int | Type::Long => "0".to_owned(),
+        Type::Float | Type::Double => "0.0".to_owned(),
+        Type::Bytes | Type::String => "\"\"".to_owned(),
+        Type::Array(_) => "[]".to_owned(),
+        Type::Map(_) => "{}".to_owned(),
+        Type::Enum(symbols) => format!("\"{}\"", symbols.symbols.first()?),
+        Type::Record(record) if record.fields.iter().all(|field| field.default.is_some()) => {
+            "{}".to_owned()
+        }
+        // A union holds no union, so this goes one deep.
+        Type::Union(branches) => return sample(schema, *branches.first()?),
+        Type::Record(_) | Type::Fixed(_) => return None,
+    })
+}
+
+/// A field of the writer's record that the reader's lacks and whose name and type are alike.
+fn renamed<'s>(sides: Sides<'s>, read: &Record, field: &Field, written: NodeId) -> Option<&'s str> {
+    let Type::Record(written) = &sides.writer.node(written).kind else {
+        return None;
+    };
+    let word = sides.reader.node(field.node).kind.word();
+    let renamed = written.fields.iter().take(FIELDS_LOOKED_AT).find(|old| {
+        read.position(&old.name).is_none()
+            && sides.writer.node(old.node).kind.word() == word
+            && strsim::jaro_winkler(&old.name, &field.name) >= LIKENESS
+    });
+    renamed.map(|old| &*old.name)
+}
+
+/// Whether the reader's type would be promoted to the writer's.
+fn widens(read: &Type, written: &Type) -> bool {
+    super::check::takes(written, read)
+}
