@@ -81,6 +81,18 @@ pub(crate) fn read(text: &str, depth: usize) -> Result<Value, Mistake> {
     Err(reader.mistake("unexpected content after the schema; a text holds one schema"))
 }
 
+/// Why no value starts with this byte.
+fn no_value(byte: u8) -> &'static str {
+    match byte {
+        b']' | b'}' => "expected a JSON value; no ',' before a closing bracket",
+        b',' => "expected a JSON value; one ',' between two is enough",
+        b'\'' => "a string needs double quotes",
+        b'T' | b'F' | b'N' => "expected a JSON value; true, false and null are in lower case",
+        b'A'..=b'Z' | b'a'..=b'z' | b'_' => "expected a JSON value; names need double quotes",
+        _ => "expected a JSON value",
+    }
+}
+
 struct Reader<'t> {
     text: &'t str,
     at: usize,
@@ -99,7 +111,7 @@ impl Reader<'_> {
             Some(b't') => self.literal("true", Json::Bool(true))?,
             Some(b'f') => self.literal("false", Json::Bool(false))?,
             Some(b'n') => self.literal("null", Json::Null)?,
-            Some(_) => return Err(self.mistake("expected a JSON value")),
+            Some(other) => return Err(self.mistake(no_value(other))),
             None => return Err(self.mistake("the text ends where a JSON value should start")),
         };
         Ok(Value {
@@ -133,7 +145,11 @@ impl Reader<'_> {
         }
         loop {
             if self.peek() != Some(b'"') {
-                return Err(self.mistake("expected a quoted key"));
+                return Err(self.mistake(match self.peek() {
+                    Some(b'}') => "no ',' before '}'; a key must follow it",
+                    Some(_) => "a key needs double quotes",
+                    None => "the text ends where a key should start; a '}' is missing",
+                }));
             }
             let key = self.string()?;
             self.skip_space()?;
@@ -150,7 +166,11 @@ impl Reader<'_> {
                 return Ok(Json::Object(members.list));
             }
             if !self.eat(b',') {
-                return Err(self.mistake("expected ',' or '}' after the value"));
+                return Err(self.mistake(match self.peek() {
+                    Some(b'"') => "a ',' is missing before this key",
+                    Some(_) => "expected ',' or '}' after the value",
+                    None => "the text ends within an object; a '}' is missing",
+                }));
             }
             self.skip_space()?;
         }
@@ -170,7 +190,11 @@ impl Reader<'_> {
                 return Ok(Json::Array(elements));
             }
             if !self.eat(b',') {
-                return Err(self.mistake("expected ',' or ']' after the element"));
+                return Err(self.mistake(match self.peek() {
+                    Some(b'"' | b'{' | b'[') => "a ',' is missing before this element",
+                    Some(_) => "expected ',' or ']' after the element",
+                    None => "the text ends within an array; a ']' is missing",
+                }));
             }
             self.skip_space()?;
         }

@@ -10,6 +10,7 @@
 //! Not as Java: half a surrogate pair in a string is refused, and so is a string default of a
 //! float or double that is written in hexadecimal.
 
+mod advice;
 mod default;
 mod error;
 mod fingerprint;

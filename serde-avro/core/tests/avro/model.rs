@@ -14,10 +14,25 @@ fn an_error_says_what_and_where() {
     );
     assert_eq!(
         error.to_string(),
-        "\"strng\" is not defined; expected null, boolean, int, long, float, double, bytes, \
-         string, record, enum, array, map, fixed or the name of a type \
+        "\"strng\" is not defined; did you mean \"string\"? \
          (line 4, column 27, at /fields/0/type)"
     );
+}
+
+/// Mistakes that people make, each with what they are told.
+const MISTAKES: &str = include_str!("../data/mistakes.txt");
+
+#[test]
+fn a_mistake_is_told_with_what_would_be_right() {
+    let rows: Vec<_> = MISTAKES.lines().skip(1).collect();
+    for row in rows.chunks(2) {
+        let [text, told] = row else {
+            panic!("{row:?} is not a mistake and what is said of it");
+        };
+        let error = Schema::parse(text).unwrap_err();
+        assert_eq!(error.to_string(), told.trim_start(), "{text}");
+    }
+    assert!(rows.len() >= 60);
 }
 
 #[test]
@@ -33,8 +48,8 @@ fn places_point_at_the_offending_value() {
         (field("{\"type\":\"map\"}"), 58, "/fields/0/type"),
         (
             "{\"type\":\"fixed\",\"name\":\"F\",\"size\":-1}".to_owned(),
-            1,
-            "",
+            35,
+            "/size",
         ),
         ("\"int\" x".to_owned(), 7, ""),
     ];

@@ -8,6 +8,7 @@ mod named;
 mod record;
 mod resolve;
 
+use super::advice;
 use super::{Limits, Model, Node, NodeId, Schema, Type, import::import, name::check_simple_name};
 use crate::json::{self, Json, Member, Mistake, Path, Span, Value};
 use std::collections::{HashMap, HashSet};
@@ -25,8 +26,6 @@ const SCHEMA_WORDS: [&str; 10] = [
     "type",
     "aliases",
 ];
-const TYPES: &str = "null, boolean, int, long, float, double, bytes, string, record, enum, array, \
-                     map, fixed or the name of a type";
 /// JSON levels that one level of types takes at most: type, list of fields, field.
 const JSON_LEVELS: usize = 4;
 
@@ -47,6 +46,8 @@ pub(super) struct Parser<'a> {
 /// A name that was used before its definition.
 pub(super) struct Pending {
     name: Box<str>,
+    /// The name as the text has it.
+    word: Box<str>,
     offset: usize,
     pointer: String,
 }
@@ -75,10 +76,7 @@ impl<'a> Parser<'a> {
             return parser.fail(0, format!("a text has at most {} bytes", limits.text_bytes));
         }
         if text.trim_matches([' ', '\t', '\n', '\r']).is_empty() {
-            return parser.fail(
-                0,
-                format!("the text is empty; a schema is {TYPES}, or a union"),
-            );
+            return parser.fail(0, advice::empty());
         }
         let value = json::read(text, limits.depth.saturating_mul(JSON_LEVELS))?;
         let mut outside = Vec::new();
@@ -114,11 +112,8 @@ impl<'a> Parser<'a> {
             Json::Array(branches) => self.union(branches, space, depth, value.span),
             Json::Object(_) => self.complex(value, space, depth),
             other @ (Json::Null | Json::Bool(_) | Json::Integer(_) | Json::Float(_)) => {
-                let found = other.describe();
-                self.fail(
-                    value.span.start,
-                    format!("{found} is no schema; expected {TYPES}"),
-                )
+                let why = advice::no_schema(other.describe());
+                self.fail(value.span.start, why)
             }
         }
     }
@@ -142,6 +137,7 @@ impl<'a> Parser<'a> {
             id,
             Pending {
                 name: full.into(),
+                word: word.into(),
                 offset: span.start,
                 pointer,
             },
@@ -195,8 +191,7 @@ impl<'a> Parser<'a> {
 
     fn complex(&mut self, value: &Value, space: Option<&str>, depth: usize) -> Parsed<NodeId> {
         let Some(word) = value.member("type").and_then(Value::text) else {
-            let why = format!("a schema object needs a \"type\" that is a string: {TYPES}");
-            return self.fail(value.span.start, why);
+            return self.fail(value.span.start, advice::untyped(value));
         };
         match word {
             "record" | "error" => self.record(value, space, depth, word == "error"),
@@ -225,7 +220,8 @@ impl<'a> Parser<'a> {
         depth: usize,
     ) -> Parsed<NodeId> {
         let Some(part) = value.member(key) else {
-            let why = format!("expected \"{key}\", the schema of what it holds");
+            let instead = advice::instead(value, key);
+            let why = format!("expected \"{key}\", the schema of what it holds{instead}");
             return self.fail(value.span.start, why);
         };
         self.path.push_key(key);
@@ -273,6 +269,18 @@ impl<'a> Parser<'a> {
 
     pub(super) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
+    }
+
+    /// Fails at the value of a key, or at the object that lacks it.
+    fn fail_at<T>(&self, object: &Value, key: &str, message: impl Into<String>) -> Parsed<T> {
+        let Some(value) = object.member(key) else {
+            return self.fail(object.span.start, message);
+        };
+        Err(Mistake {
+            message: message.into(),
+            offset: value.span.start,
+            pointer: format!("{}/{key}", self.path.pointer()),
+        })
     }
 
     fn fail<T>(&self, offset: usize, message: impl Into<String>) -> Parsed<T> {

@@ -1,6 +1,6 @@
 //! What named types have in common, enums and fixed.
 
-use super::super::{Enum, Fixed, Name, Node, NodeId, Type, text};
+use super::super::{Enum, Fixed, Name, Node, NodeId, Type, advice, text};
 use super::{Parsed, Parser, SCHEMA_WORDS, attributes};
 use crate::json::{Json, Value};
 use std::collections::HashSet;
@@ -23,8 +23,9 @@ impl Parser<'_> {
             first,
         } = self.head(value, space)?;
         let Some(list) = value.member("symbols").and_then(Value::elements) else {
-            let why = format!("enum {name} needs \"symbols\", an array of names");
-            return self.fail(value.span.start, why);
+            let instead = advice::instead(value, "symbols");
+            let why = format!("enum {name} needs \"symbols\", an array of names{instead}");
+            return self.fail_at(value, "symbols", why);
         };
         if list.len() > self.limits.symbols {
             let most = self.limits.symbols;
@@ -51,8 +52,10 @@ impl Parser<'_> {
         }
         let default = value.member("default").and_then(Value::text);
         if let Some(missing) = default.filter(|default| !seen.contains(default)) {
-            let why = format!("the default {missing:?} of enum {name} is none of its symbols");
-            return self.fail(value.span.start, why);
+            let meant = advice::meant(missing, seen.iter().copied());
+            let why =
+                format!("the default {missing:?} of enum {name} is none of its symbols{meant}");
+            return self.fail_at(value, "default", why);
         }
         let kind = Enum {
             name,
@@ -79,8 +82,10 @@ impl Parser<'_> {
         };
         let most = self.limits.fixed_bytes;
         let Some(size) = size.filter(|size| *size <= most) else {
-            let why = format!("fixed {name} needs \"size\", a whole number from 0 to {most}");
-            return self.fail(value.span.start, why);
+            let instead = advice::instead(value, "size");
+            let why =
+                format!("fixed {name} needs \"size\", a whole number from 0 to {most}{instead}");
+            return self.fail_at(value, "size", why);
         };
         let fixed = Fixed {
             name,
@@ -93,29 +98,27 @@ impl Parser<'_> {
     }
 
     pub(super) fn head(&self, value: &Value, space: Option<&str>) -> Parsed<Head> {
-        let start = value.span.start;
         let Some(text) = value.member("name").and_then(Value::text) else {
-            return self.fail(
-                start,
-                "a record, enum or fixed needs a \"name\" that is a string",
-            );
+            let instead = advice::instead(value, "name");
+            let why = format!("a record, enum or fixed needs a \"name\" that is a string{instead}");
+            return self.fail_at(value, "name", why);
         };
         let space = value.member("namespace").and_then(Value::text).or(space);
         let name = match Name::new(text, space) {
             Ok(name) if name.full().len() <= self.limits.name_bytes => name,
-            Ok(_) => return self.fail(start, self.name_too_long()),
-            Err(why) => return self.fail(start, format!("wrong name: {why}")),
+            Ok(_) => return self.fail_at(value, "name", self.name_too_long()),
+            Err(why) => return self.fail_at(value, "name", format!("wrong name: {why}")),
         };
         if name.space().is_none() && Type::primitive(name.full()).is_some() {
             let why = format!("{name} is a primitive type; choose another name or a namespace");
-            return self.fail(start, why);
+            return self.fail_at(value, "name", why);
         }
         let mut aliases = Vec::new();
         for alias in self.alias_texts(value)? {
             match Name::new(&alias, name.space()) {
                 Ok(alias) if !aliases.contains(&alias) => aliases.push(alias),
                 Ok(_) => {}
-                Err(why) => return self.fail(start, format!("wrong alias: {why}")),
+                Err(why) => return self.fail_at(value, "aliases", format!("wrong alias: {why}")),
             }
         }
         let doc = value.member("doc").and_then(Value::text).map(Into::into);

@@ -1,7 +1,7 @@
 //! Records and their fields.
 
 use super::super::default::{self, Check, Outcome};
-use super::super::{Field, NodeId, Order, Record, Type};
+use super::super::{Field, NodeId, Order, Record, Type, advice};
 use super::named::Head;
 use super::{Deferred, Parsed, Parser, SCHEMA_WORDS, attributes};
 use crate::json::{self, Json, Value};
@@ -19,8 +19,10 @@ impl Parser<'_> {
     ) -> Parsed<NodeId> {
         let head = self.head(value, space)?;
         let Some(list) = value.member("fields").and_then(Value::elements) else {
-            let why = format!("record {} needs \"fields\", an array of fields", head.name);
-            return self.fail(value.span.start, why);
+            let instead = advice::instead(value, "fields");
+            let name = head.name;
+            let why = format!("record {name} needs \"fields\", an array of fields{instead}");
+            return self.fail_at(value, "fields", why);
         };
         if list.len() > self.limits.fields {
             let most = self.limits.fields;
@@ -65,12 +67,13 @@ impl Parser<'_> {
         space: Option<&str>,
         depth: usize,
     ) -> Parsed<()> {
-        let start = value.span.start;
         let Some(name) = value.member("name").and_then(Value::text) else {
-            return self.fail(start, "a field is an object with a \"name\" and a \"type\"");
+            let instead = advice::instead(value, "name");
+            let why = format!("a field is an object with a \"name\" and a \"type\"{instead}");
+            return self.fail_at(value, "name", why);
         };
         if let Err(why) = self.check_name(name) {
-            return self.fail(start, format!("wrong field name: {why}"));
+            return self.fail_at(value, "name", format!("wrong field name: {why}"));
         }
         let node = self.part(value, "type", space, depth)?;
         let aliases = self.alias_texts(value)?;
@@ -101,13 +104,11 @@ impl Parser<'_> {
             return Ok(());
         };
         let place = owner.fields.len();
-        let twice = owner.places.insert(name, place).is_some();
+        let twice = owner.places.insert(name, place).map(|_| field.name.clone());
         owner.fields.push(field);
-        if twice {
-            return self.fail(
-                start,
-                "the record has this field name already; names are unique",
-            );
+        if let Some(twice) = twice {
+            let why = format!("the record has a field {twice} already; names are unique");
+            return self.fail_at(value, "name", why);
         }
         if verdict == Outcome::Depends {
             self.deferred.push(Deferred {
@@ -139,8 +140,9 @@ impl Parser<'_> {
                 if self.pending.contains_key(&field.node) {
                     wanted = "type that is defined before this field";
                 }
+                let advice = advice::default(&self.node(field.node).kind, &value.json);
                 let why = format!(
-                    "invalid default for field {}: {given} is no {wanted}",
+                    "invalid default for field {}: {given} is no {wanted}{advice}",
                     field.name
                 );
                 self.fail(value.span.start, why)

@@ -1,7 +1,7 @@
 //! The end of a text: names that were used before their definition find it.
 
-use super::super::{NodeId, Type};
-use super::{Deferred, Parsed, Parser, Pending, TYPES};
+use super::super::{NodeId, Type, advice};
+use super::{Deferred, Parsed, Parser, Pending};
 use crate::json::Mistake;
 use std::collections::{HashMap, HashSet};
 
@@ -23,12 +23,13 @@ impl Parser<'_> {
             }
         }
         if let Some(Pending {
-            name,
+            word,
             offset,
             pointer,
+            ..
         }) = missing
         {
-            let message = format!("\"{name}\" is not defined; expected {TYPES}");
+            let message = advice::undefined(word, self.names.keys().map(|name| &**name));
             return Err(Mistake {
                 message,
                 offset: *offset,
