@@ -34,6 +34,7 @@
 //! the input, and nothing panics on it.
 
 pub mod compatibility;
+pub mod diff;
 pub mod framing;
 pub mod json;
 pub mod schema;

@@ -18,22 +18,7 @@ pub(super) fn check(
     writer: &Schema,
     budget: usize,
 ) -> Result<Vec<Incompatibility>, CheckError> {
-    let mut checker = Checker {
-        reader,
-        writer,
-        budget,
-        spent: 0,
-        locations: vec![Location {
-            parent: ROOT,
-            step: Step::Root,
-        }],
-        trails: vec![Trail {
-            parent: ROOT,
-            reader: None,
-            writer: None,
-        }],
-        verdicts: HashMap::new(),
-    };
+    let mut checker = Checker::new(reader, writer, budget);
     let drafts = checker.run((reader.root(), writer.root()))?;
     let mut told: HashMap<*const Draft, Incompatibility> = HashMap::new();
     let mut findings = Vec::with_capacity(drafts.len());
@@ -52,7 +37,7 @@ type Pair = (NodeId, NodeId);
 
 type Findings = Rc<[Rc<Draft>]>;
 
-struct Checker<'s> {
+pub(super) struct Checker<'s> {
     reader: &'s Schema,
     writer: &'s Schema,
     budget: usize,
@@ -125,6 +110,33 @@ struct Draft {
 }
 
 impl<'s> Checker<'s> {
+    pub(super) fn new(reader: &'s Schema, writer: &'s Schema, budget: usize) -> Self {
+        Self {
+            reader,
+            writer,
+            budget,
+            spent: 0,
+            locations: vec![Location {
+                parent: ROOT,
+                step: Step::Root,
+            }],
+            trails: vec![Trail {
+                parent: ROOT,
+                reader: None,
+                writer: None,
+            }],
+            verdicts: HashMap::new(),
+        }
+    }
+
+    /// Whether a pair has no findings, as known from an earlier comparison or else compared now.
+    pub(super) fn reads(&mut self, pair: Pair) -> Result<bool, CheckError> {
+        if let Some(Some(verdict)) = self.verdicts.get(&pair) {
+            return Ok(verdict.is_empty());
+        }
+        Ok(self.run(pair)?.is_empty())
+    }
+
     fn run(&mut self, root: Pair) -> Result<Findings, CheckError> {
         let whole = Place {
             location: ROOT,

@@ -12,7 +12,7 @@ mod check;
 mod suggestion;
 
 use crate::Schema;
-use crate::schema::Site;
+use crate::schema::{NodeId, Site};
 use std::fmt;
 use std::sync::Arc;
 
@@ -126,12 +126,30 @@ pub enum CheckError {
 /// Comparisons of two types, and findings, symbols and aliases looked at, that one check may ask
 /// for. Two records of 5,000 fields take some 20,000. Raising it costs about 300 bytes and a
 /// microsecond each.
-const BUDGET: usize = 1_000_000;
+pub(crate) const STEPS_MAX: usize = 1_000_000;
 
 /// What keeps `reader` from reading everything that `writer` wrote; empty if nothing does.
 ///
 /// # Errors
 /// [`CheckError`], when there is no telling.
 pub fn check(reader: &Schema, writer: &Schema) -> Result<Vec<Incompatibility>, CheckError> {
-    check::check(reader, writer, BUDGET)
+    check::check(reader, writer, STEPS_MAX)
+}
+
+/// The relation of two schemas, to be asked about parts of them. What was found once is kept, so
+/// that asking for all parts costs as much as asking for the whole.
+pub(crate) struct Relation<'s>(check::Checker<'s>);
+
+impl<'s> Relation<'s> {
+    pub(crate) fn new(reader: &'s Schema, writer: &'s Schema) -> Self {
+        Self(check::Checker::new(reader, writer, STEPS_MAX))
+    }
+
+    /// Whether one type of the reader's reads all of one of the writer's.
+    ///
+    /// # Errors
+    /// [`CheckError`], when there is no telling.
+    pub(crate) fn reads(&mut self, reader: NodeId, writer: NodeId) -> Result<bool, CheckError> {
+        self.0.reads((reader, writer))
+    }
 }

@@ -10,8 +10,8 @@
 //! or an error), characters beyond U+00FF in a default of bytes (replaced there), a name without
 //! namespace within a namespace (moved into it there).
 
-use super::{Field, Node, NodeId, Record, Type};
-use crate::json::{Json, Member, Value};
+use super::{Field, Node, NodeId, Record, Schema, Type};
+use crate::json::{Json, Member, Value, write_value};
 use std::cmp::Ordering;
 
 /// The logical types of Avro 1.12 that need nothing but the right type, with that type's word.
@@ -34,6 +34,17 @@ const PLAIN_LOGICAL_TYPES: [(&str, &str); 13] = [
 /// The nodes in normal form, at the same places.
 pub(super) fn normalized(nodes: &[Node]) -> Vec<Node> {
     nodes.iter().map(|node| normal_node(nodes, node)).collect()
+}
+
+impl Schema {
+    /// A field's default as JSON in its one spelling.
+    pub(crate) fn default_text(&self, field: &Field) -> Option<String> {
+        let given = field.default.as_ref()?;
+        let normal = default_of(&self.model.nodes, field.node, given);
+        let mut text = String::new();
+        write_value(&normal.as_ref().unwrap_or(given).json, &mut text);
+        Some(text)
+    }
 }
 
 fn normal_node(nodes: &[Node], node: &Node) -> Node {

@@ -7,10 +7,13 @@
 mod book;
 mod canonical;
 mod compatibility;
+mod diff;
 mod explained;
 mod faults;
+mod laws;
 mod model;
 mod normalized;
 mod random;
+mod resolve;
 mod validator;
 mod verdicts;

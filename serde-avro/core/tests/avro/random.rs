@@ -1,4 +1,8 @@
-//! Random schemas, data and mutations, from seeds.
+//! Random schemas, data, mutations and evolutions, from seeds.
+
+mod evolution;
+
+pub(crate) use evolution::evolve;
 
 use avouch_avro::Schema;
 use avouch_avro::schema::{NodeId, Type};
