@@ -10,6 +10,7 @@ mod compatibility;
 mod diff;
 mod explained;
 mod faults;
+mod fresh;
 mod laws;
 mod model;
 mod normalized;

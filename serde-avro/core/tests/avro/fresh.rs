@@ -1,0 +1,72 @@
+//! Pairs of schemas from a fresh seed, with our answers, for other implementations to confirm.
+
+use crate::book;
+use crate::random::{self, Random};
+use avouch_avro::Schema;
+use avouch_avro::compatibility::check;
+use avouch_avro::validator::Budget;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::io::{BufWriter, Write as _};
+
+const DATA_A_PAIR: usize = 3;
+
+/// Writes `FRESH_COUNT` pairs from the seed `FRESH_SEED` to the file `FRESH_PAIRS`. Called by
+/// `tests/oracle/run`.
+#[test]
+#[ignore = "an input of tests/oracle/run"]
+fn write_fresh_pairs() {
+    let variable = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
+    let seed: u64 = variable("FRESH_SEED").parse().unwrap();
+    let count: u64 = variable("FRESH_COUNT").parse().unwrap();
+    let file = std::fs::File::create(variable("FRESH_PAIRS")).unwrap();
+    let mut out = BufWriter::new(file);
+    for index in 0..count {
+        let random = &mut Random::new(seed.wrapping_add(index));
+        let old = random::schema(random);
+        let new = random::evolve(random, &old);
+        let (reader, writer) = if index % 2 == 0 {
+            (new, old)
+        } else {
+            (old, new)
+        };
+        let mut row = answers(&reader, &writer);
+        row["data"] = data(random, &writer);
+        writeln!(out, "{row}").unwrap();
+    }
+    out.flush().unwrap();
+}
+
+fn answers(reader: &Schema, writer: &Schema) -> Value {
+    let findings: Value = match check(reader, writer) {
+        Ok(findings) => findings
+            .iter()
+            .map(|one| json!({"type": one.kind.as_str(), "path": one.path, "info": one.info}))
+            .collect(),
+        Err(error) => json!(error.to_string()),
+    };
+    json!({
+        "reader": reader.text(),
+        "writer": writer.text(),
+        "canonical": reader.canonical_text(),
+        "pcf": reader.parsing_canonical_form(),
+        "rabin": format!("{:x}", reader.rabin_fingerprint()),
+        "findings": findings,
+    })
+}
+
+/// Valid data of a schema, hexadecimal.
+fn data(random: &mut Random, schema: &Schema) -> Value {
+    let mut data = Vec::new();
+    for _ in 0..DATA_A_PAIR {
+        let datum = random::datum(random, schema);
+        if book::check(schema, Budget::default(), &datum).is_ok() {
+            let hex = datum.iter().fold(String::new(), |mut hex, byte| {
+                write!(hex, "{byte:02x}").unwrap();
+                hex
+            });
+            data.push(hex);
+        }
+    }
+    json!(data)
+}
