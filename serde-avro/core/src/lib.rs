@@ -30,6 +30,40 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What doesn't fit is told with its place in both texts and with what would help, and what changed
+//! with whom it breaks:
+//!
+//! ```
+//! use avouch_avro::{Schema, compatibility, diff};
+//!
+//! let old = r#"{"type":"record","name":"R","fields":[]}"#;
+//! let new = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
+//! let (old, new) = (Schema::parse(old)?, Schema::parse(new)?);
+//! let findings = compatibility::check(&new, &old)?;
+//! assert_eq!(
+//!     findings[0].suggestion(),
+//!     "add \"default\": 0 to field a in the reader's schema"
+//! );
+//! let changes = diff::between(&old, &new)?;
+//! assert_eq!(
+//!     changes[0].to_string(),
+//!     "/a: field a was added without a default; breaks new readers"
+//! );
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Where the specification's rules are:
+//!
+//! | specification | here |
+//! |---|---|
+//! | Schema Declaration, Names, Aliases | [`Schema::parse`], [`schema::Type`], [`schema::Name`] |
+//! | Transforming into Parsing Canonical Form | [`Schema::parsing_canonical_form`] |
+//! | Schema Fingerprints | [`Schema::rabin_fingerprint`] and its neighbours |
+//! | Schema Resolution | [`compatibility`]: whether it works; [`diff`]: what changed |
+//! | Data Serialization, Binary Encoding | [`validator`] |
+//! | Java's `Schema.toString`, Confluent's `normalize` | [`Schema::canonical_text`], [`Schema::normalized_text`] |
+//! | Confluent's wire format | [`framing`] |
+//!
 //! Texts and data come from strangers: everything here is bounded by [`Limits`], by a budget or by
 //! the input, and nothing panics on it.
 

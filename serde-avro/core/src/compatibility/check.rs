@@ -3,6 +3,7 @@
 //! Owns the walk: each pair of a reader's and a writer's node is compared once, and taken for
 //! compatible while it is being compared. The stack is explicit, so schemas cannot overflow it.
 
+use super::info::Info;
 use super::suggestion::{Sides, suggestion};
 use super::{CheckError, Detail, Incompatibility, Kind};
 use crate::schema::{Enum, Field, Fixed, Name, NodeId, Record, Schema, Type};
@@ -106,7 +107,7 @@ struct Draft {
     /// What does not fit; see [`suggestion`].
     pair: Pair,
     place: Place,
-    info: String,
+    info: Info,
 }
 
 impl<'s> Checker<'s> {
@@ -257,9 +258,7 @@ impl<'s> Checker<'s> {
             }
             (read, written) if takes(read, written) => Vec::new(),
             (read, written) => {
-                let (read, written) = (shout(read), shout(written));
-                let info =
-                    format!("reader type: {read} not compatible with writer type: {written}");
+                let info = Info::Mismatch(read.word(), written.word());
                 vec![Task::Found(Draft {
                     kind: Kind::TypeMismatch,
                     pair,
@@ -282,7 +281,7 @@ impl<'s> Checker<'s> {
             return Vec::new();
         }
         let place = self.word(place, "name");
-        let info = format!("expected: {written}");
+        let info = Info::Text(format!("expected: {written}"));
         vec![Task::Found(Draft {
             kind: Kind::NameMismatch,
             pair,
@@ -312,7 +311,7 @@ impl<'s> Checker<'s> {
                         kind: Kind::ReaderFieldMissingDefaultValue,
                         pair,
                         place: self.parts(place, Some(index), None),
-                        info: field.name.to_string(),
+                        info: Info::Text(field.name.to_string()),
                     }));
                     continue;
                 }
@@ -367,7 +366,7 @@ impl<'s> Checker<'s> {
             return None;
         }
         missing.sort_unstable();
-        let info = format!("[{}]", missing.join(", "));
+        let info = Info::Text(format!("[{}]", missing.join(", ")));
         let place = self.word(place, "symbols");
         Some(Task::Found(Draft {
             kind: Kind::MissingEnumSymbols,
@@ -386,7 +385,7 @@ impl<'s> Checker<'s> {
         if read.size == written.size {
             return None;
         }
-        let info = format!("expected: {}, found: {}", written.size, read.size);
+        let info = Info::Text(format!("expected: {}, found: {}", written.size, read.size));
         let place = self.word(place, "size");
         Some(Task::Found(Draft {
             kind: Kind::FixedSizeMismatch,
@@ -397,8 +396,7 @@ impl<'s> Checker<'s> {
     }
 
     fn lacking(&self, pair: Pair, place: Place) -> Draft {
-        let written = shout(&self.writer.node(pair.1).kind);
-        let info = format!("reader union lacking writer type: {written}");
+        let info = Info::Lacking(self.writer.node(pair.1).kind.word());
         Draft {
             kind: Kind::MissingUnionBranch,
             pair,
@@ -435,7 +433,7 @@ impl<'s> Checker<'s> {
         Ok(Incompatibility {
             kind: draft.kind,
             path,
-            info: draft.info.clone(),
+            info: draft.info.text(),
             detail: Arc::new(detail),
         })
     }
@@ -468,7 +466,7 @@ impl<'s> Checker<'s> {
         Ok(Detail {
             reader,
             writer,
-            suggestion: suggestion(sides, draft.kind, draft.pair, &draft.info),
+            suggestion: suggestion(sides, draft.kind, draft.pair, &draft.info.text()),
         })
     }
 

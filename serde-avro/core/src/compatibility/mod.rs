@@ -9,6 +9,7 @@
 //! that is reached twice brings its findings twice, with the paths of the first time.
 
 mod check;
+mod info;
 mod suggestion;
 
 use crate::Schema;

@@ -11,6 +11,7 @@ mod diff;
 mod explained;
 mod faults;
 mod fresh;
+mod fuzz;
 mod laws;
 mod model;
 mod normalized;

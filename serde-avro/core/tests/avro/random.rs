@@ -74,9 +74,11 @@ fn schema_text(random: &mut Random, names: &mut Names, depth: usize) -> Value {
         0 => json!({"type": "array", "items": part_text(random, names, depth - 1)}),
         1 => json!({"type": "map", "values": part_text(random, names, depth - 1)}),
         2 => {
+            let defined = names.defined.len();
             let mut branches = vec![json!("null"), part_text(random, names, depth - 1)];
             if !is_branch(&branches[1]) {
                 branches.pop();
+                names.defined.truncate(defined);
             }
             branches.push(json!("boolean"));
             branches.dedup();

@@ -94,7 +94,10 @@ impl Parser<'_> {
             span,
         };
         self.path.push_key("default");
-        let pointer = self.path.pointer();
+        let pointer = match &field.default {
+            Some(_) => self.path.pointer(),
+            None => String::new(),
+        };
         let verdict = self.verdict(&field)?;
         self.path.pop();
         let owner = &mut self.nodes[record.index()];
