@@ -7,24 +7,34 @@
 //! nothing follows the value. Logical types are not checked. It builds no values, and knows
 //! nothing of framing, topics and records.
 //!
+//! There are two forms of a program: the plain one is safe code and finds the first fault, the fused
+//! one runs on the kernel's fast loops and only accepts. What it does not accept is judged again by
+//! the plain form.
+//!
 //! Work is bounded by the datum and a [`Budget`]: values that take no bytes are not walked, and
 //! schemas that contain themselves are followed with an explicit stack.
 
 mod compile;
 mod cursor;
 mod fault;
+mod fused;
 mod program;
 mod run;
+mod stack;
 
+pub use avouch_avro_kernel::{Level, Padded, SLACK};
 pub use fault::{Fault, Need, Reason};
 
 use crate::Schema;
+use fused::Fused;
 use program::Program;
 
 /// A schema compiled to a flat program, to be shared between threads.
 #[derive(Debug)]
 pub struct Validator {
     program: Program,
+    fused: Fused,
+    level: Level,
     budget: Budget,
 }
 
@@ -67,23 +77,66 @@ impl Validator {
     /// # Errors
     /// When the schema is too large.
     pub fn compile_with(schema: &Schema, budget: Budget) -> Result<Self, CompileError> {
+        let program = compile::compile(schema, budget.depth)?;
         Ok(Self {
-            program: compile::compile(schema, budget.depth)?,
+            fused: Fused::of(&program),
+            program,
+            level: Level::best(),
             budget,
         })
     }
 
-    /// Checks that `datum` is one value of the schema, whole, to its last byte.
+    /// Checks that `datum` is one value of the schema, whole, to its last byte. Copies it first;
+    /// where bytes can be read behind it, [`Self::validate_padded`] saves that.
     ///
     /// # Errors
     /// The first fault.
     pub fn validate(&self, datum: &[u8]) -> Result<(), Fault> {
+        Padded::copied(datum, |datum| self.validate_padded(datum))
+    }
+
+    /// Checks a datum that stands in a larger buffer: without a copy, unless it stands less than
+    /// [`SLACK`] bytes before the buffer's end, or elsewhere.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn validate_within(&self, buffer: &[u8], datum: &[u8]) -> Result<(), Fault> {
+        match Padded::within(buffer, datum) {
+            Some(datum) => self.validate_padded(datum),
+            None => self.validate(datum),
+        }
+    }
+
+    /// The same as [`Self::validate`], without a copy.
+    ///
+    /// # Errors
+    /// The first fault.
+    #[inline]
+    pub fn validate_padded(&self, datum: Padded<'_>) -> Result<(), Fault> {
+        if self.accepts(self.level, datum) {
+            return Ok(());
+        }
+        self.validate_plainly(datum.datum())
+    }
+
+    /// The verdict of the plain form alone, which is slower and the judge of what is refused.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn validate_plainly(&self, datum: &[u8]) -> Result<(), Fault> {
         run::run(&self.program, self.budget, datum)
+    }
+
+    /// The verdict of the fused form alone, with the instructions of a level.
+    #[inline]
+    #[must_use]
+    pub fn accepts(&self, level: Level, datum: Padded<'_>) -> bool {
+        self.fused.accepts(self.budget, level, datum)
     }
 
     /// Memory that this validator holds, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.program.memory_bytes()
+        size_of::<Self>() + self.program.memory_bytes() + self.fused.memory_bytes()
     }
 }

@@ -1,17 +1,18 @@
-//! The interpreter.
+//! The plain interpreter: safe code that tells the first fault, and the judge of the fused one.
 //!
 //! Invariant: an operation either reads bytes or moves on to one that does, so the work is bounded
 //! by the datum; the stack holds the records, arrays and maps that are open.
 
 use super::cursor::{Cursor, Stop};
 use super::program::{Op, Program};
+use super::stack::Stack;
 use super::{Budget, Fault, Need, Reason};
 
 pub(super) fn run(program: &Program, budget: Budget, datum: &[u8]) -> Result<(), Fault> {
     let mut machine = Machine {
         program,
         cursor: Cursor::new(datum),
-        stack: Stack::default(),
+        stack: Stack::new(),
         depth_max: if program.counts_depth {
             budget.depth as usize
         } else {
@@ -39,53 +40,13 @@ struct Frame {
     block_end: Option<usize>,
 }
 
-/// Frames within the stack's own memory, which costs less than a heap allocation.
+/// Levels without a heap allocation.
 const NEAR_FRAMES: usize = 8;
-
-#[derive(Debug, Default)]
-struct Stack {
-    near: [Frame; NEAR_FRAMES],
-    far: Vec<Frame>,
-    len: usize,
-}
-
-impl Stack {
-    #[inline]
-    fn push(&mut self, frame: Frame) {
-        match self.near.get_mut(self.len) {
-            Some(slot) => *slot = frame,
-            None => self.far.push(frame),
-        }
-        self.len += 1;
-    }
-
-    #[inline]
-    fn pop(&mut self) {
-        if self.len > NEAR_FRAMES {
-            self.far.pop();
-        }
-        self.len = self.len.saturating_sub(1);
-    }
-
-    #[inline]
-    fn top(&mut self) -> Option<&mut Frame> {
-        let top = self.len.checked_sub(1)?;
-        if top < NEAR_FRAMES {
-            self.near.get_mut(top)
-        } else {
-            self.far.last_mut()
-        }
-    }
-
-    fn frames(&self) -> impl Iterator<Item = &Frame> {
-        self.near.iter().take(self.len).chain(&self.far)
-    }
-}
 
 struct Machine<'p, 'd> {
     program: &'p Program,
     cursor: Cursor<'d>,
-    stack: Stack,
+    stack: Stack<Frame, NEAR_FRAMES>,
     depth_max: usize,
     items_left: u64,
     /// The operation at hand.
@@ -304,7 +265,7 @@ impl<'d> Machine<'_, 'd> {
 
     #[inline]
     fn check_depth(&self) -> Result<(), Stop> {
-        if self.stack.len < self.depth_max {
+        if self.stack.len() < self.depth_max {
             return Ok(());
         }
         Err(Stop::new(Reason::TooDeep, self.cursor.at()))

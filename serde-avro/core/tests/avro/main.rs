@@ -10,6 +10,7 @@ mod compatibility;
 mod diff;
 mod explained;
 mod faults;
+mod forms;
 mod fresh;
 mod fuzz;
 mod laws;

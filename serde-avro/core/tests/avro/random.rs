@@ -242,7 +242,7 @@ fn write_text(random: &mut Random, out: &mut Vec<u8>) {
     out.extend(text.as_bytes());
 }
 
-fn write_long(random: &mut Random, value: i64, out: &mut Vec<u8>) {
+pub(crate) fn write_long(random: &mut Random, value: i64, out: &mut Vec<u8>) {
     let zigzag = (value << 1) ^ (value >> 63);
     write_varint(random, zigzag.cast_unsigned(), 5, out);
 }

@@ -81,14 +81,14 @@ const CARELESS: [(Oracle, Reason, &str); 12] = [
 /// Why an oracle refuses what we accept.
 const LOGICAL: &str = "makes dates, times, decimals and UUIDs of logical types, and fails at some";
 
-struct Row {
-    schema: usize,
-    datum: Vec<u8>,
+pub(crate) struct Row {
+    pub(crate) schema: usize,
+    pub(crate) datum: Vec<u8>,
     java: String,
     fastavro: String,
 }
 
-fn schemas() -> Vec<(Schema, Vec<Vec<u8>>)> {
+pub(crate) fn schemas() -> Vec<(Schema, Vec<Vec<u8>>)> {
     let parse = |line| {
         let row: Value = serde_json::from_str(line).unwrap();
         let extra = row["extra"].as_array().unwrap().iter();
@@ -100,7 +100,7 @@ fn schemas() -> Vec<(Schema, Vec<Vec<u8>>)> {
     SCHEMAS.lines().map(parse).collect()
 }
 
-fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let parse = |line: &str| {
         let row: Value = serde_json::from_str(line).unwrap();
         Row {

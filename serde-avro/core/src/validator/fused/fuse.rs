@@ -1,0 +1,260 @@
+//! From plain operations to fused ones.
+//!
+//! Two passes: the first finds where jumps lead, the second writes steps and joins what nothing
+//! leads into the middle of.
+
+use super::{Fused, Op, Step};
+use crate::validator::program::{Op as Plain, Program};
+
+pub(super) fn fuse(program: &Program) -> Fused {
+    let mut fuser = Fuser {
+        ops: &program.ops,
+        targets: &program.targets,
+        is_target: vec![false; program.ops.len() + 1],
+        starts: vec![0; program.ops.len() + 1],
+        steps: Vec::with_capacity(program.ops.len()),
+    };
+    fuser.find_targets();
+    fuser.write();
+    let Fuser { starts, steps, .. } = fuser;
+    let moved = |target: u32| starts[target as usize];
+    let mut steps: Vec<_> = steps
+        .into_iter()
+        .map(|step| Step {
+            op: with_targets(step.op, moved),
+            ..step
+        })
+        .collect();
+    steps.shrink_to_fit();
+    let nests = |step: &Step| matches!(step.op, Op::Blocks { .. } | Op::Call(_));
+    Fused {
+        nests: steps.iter().any(nests),
+        targets: program.targets.iter().copied().map(moved).collect(),
+        counts_depth: program.counts_depth,
+        steps,
+    }
+}
+
+struct Fuser<'p> {
+    ops: &'p [Plain],
+    targets: &'p [u32],
+    /// Which plain operations something leads to, besides the one before.
+    is_target: Vec<bool>,
+    /// The step at which each plain operation starts.
+    starts: Vec<u32>,
+    /// The steps so far; they lead to plain operations still.
+    steps: Vec<Step>,
+}
+
+impl Fuser<'_> {
+    fn find_targets(&mut self) {
+        let mut at = 0;
+        while at < self.ops.len() {
+            let (op, count) = self.shape(at);
+            match op {
+                Op::Union {
+                    first_target,
+                    branches,
+                } => {
+                    let targets = self.targets[first_target as usize..].iter();
+                    for target in targets.take(branches as usize) {
+                        self.is_target[*target as usize] = true;
+                    }
+                }
+                Op::Optional { end, .. } => self.is_target[end as usize] = true,
+                Op::Jump(_) if self.is_idle(at) => {}
+                Op::Jump(target) | Op::Call(target) => self.is_target[target as usize] = true,
+                Op::Blocks { end } => {
+                    self.is_target[at + 1] = true;
+                    self.is_target[end as usize] = true;
+                }
+                Op::Nothing
+                | Op::Boolean
+                | Op::Ints(_)
+                | Op::Longs(_)
+                | Op::Bytes
+                | Op::Texts(_)
+                | Op::Enum(_)
+                | Op::OptionalText { .. }
+                | Op::Next
+                | Op::IntBlocks
+                | Op::LongBlocks
+                | Op::TextBlocks(_)
+                | Op::SkipBlocks(_)
+                | Op::Return
+                | Op::End => {}
+            }
+            at += count;
+        }
+    }
+
+    fn write(&mut self) {
+        let mut at = 0;
+        while at < self.ops.len() {
+            let (op, count) = self.shape(at);
+            let skip = match self.ops[at] {
+                Plain::Skip(bytes) => bytes,
+                _ => 0,
+            };
+            self.starts[at] = index(self.steps.len());
+            if !self.is_idle(at) && (self.is_target[at] || !self.join(op, skip)) {
+                self.steps.push(Step { op, skip });
+            }
+            at += count;
+        }
+    }
+
+    /// Makes an operation part of the last step, if that is possible.
+    fn join(&mut self, op: Op, skip: u32) -> bool {
+        let Some(last) = self.steps.last_mut() else {
+            return false;
+        };
+        if op == Op::Nothing && is_followed(last.op) {
+            let sum = last.skip.checked_add(skip);
+            last.skip = sum.unwrap_or(last.skip);
+            return sum.is_some();
+        }
+        let joined = match (last.op, op) {
+            _ if last.skip > 0 => return false,
+            (Op::Texts(some), Op::Texts(more)) => Op::Texts(some + more),
+            (Op::Longs(some), Op::Longs(more)) => Op::Longs(some + more),
+            (Op::Ints(some), Op::Ints(more)) => Op::Ints(some + more),
+            _ => return false,
+        };
+        last.op = joined;
+        true
+    }
+
+    /// The fused operation that begins with a plain one, and how many that does.
+    fn shape(&self, at: usize) -> (Op, usize) {
+        let op = match self.ops[at] {
+            Plain::Boolean => Op::Boolean,
+            Plain::Int | Plain::Ints => Op::Ints(1),
+            Plain::Long | Plain::Longs => Op::Longs(1),
+            Plain::Skip(_) => Op::Nothing,
+            Plain::Bytes => Op::Bytes,
+            Plain::String | Plain::Strings => Op::Texts(1),
+            Plain::Enum(symbols) => Op::Enum(symbols),
+            Plain::Union {
+                first_target,
+                branches,
+            } => return self.union(at, first_target, branches),
+            Plain::Jump(target) => Op::Jump(target),
+            Plain::Blocks { end } => return self.blocks(at, end),
+            Plain::Next => Op::Next,
+            Plain::EmptyBlocks => Op::SkipBlocks(0),
+            Plain::Call(target) => Op::Call(target),
+            Plain::Return => Op::Return,
+            Plain::End => Op::End,
+        };
+        (op, 1)
+    }
+
+    fn blocks(&self, at: usize, end: u32) -> (Op, usize) {
+        match self.ops[at + 1..] {
+            [Plain::Ints, Plain::Next, ..] => (Op::IntBlocks, 3),
+            [Plain::Longs, Plain::Next, ..] => (Op::LongBlocks, 3),
+            [Plain::Strings, Plain::Next, ..] => (Op::TextBlocks(1), 3),
+            [Plain::String, Plain::String, Plain::Next, ..] => (Op::TextBlocks(2), 4),
+            [Plain::Skip(bytes), Plain::Next, ..] => (Op::SkipBlocks(bytes), 3),
+            _ => (Op::Blocks { end }, 1),
+        }
+    }
+
+    /// A union of two, one of which takes no bytes: its branch leads to the union's end.
+    fn union(&self, at: usize, first_target: u32, branches: u32) -> (Op, usize) {
+        let plain = Op::Union {
+            first_target,
+            branches,
+        };
+        let [first, second, ..] = self.targets[first_target as usize..] else {
+            return (plain, 1);
+        };
+        if branches != 2 {
+            return (plain, 1);
+        }
+        match self.ops[at + 1..] {
+            // The empty branch first: it is a jump to the end.
+            [Plain::Jump(end), Plain::String, ..]
+                if first == end && self.settled(at + 3) == end =>
+            {
+                (Op::OptionalText { absent: 0 }, 3)
+            }
+            [Plain::Jump(end), ..] if first == end => (Op::Optional { absent: 0, end }, 2),
+            // The empty branch last: the other one ends with a jump to the end.
+            [Plain::String, Plain::Jump(end), ..] if second == end => {
+                (Op::OptionalText { absent: 2 }, 2)
+            }
+            _ if self.jumps_to(second) => (
+                Op::Optional {
+                    absent: 2,
+                    end: second,
+                },
+                1,
+            ),
+            _ => (plain, 1),
+        }
+    }
+
+    /// Whether this is a jump to what follows it anyway.
+    fn is_idle(&self, at: usize) -> bool {
+        matches!(self.ops[at], Plain::Jump(target) if target as usize == at + 1)
+    }
+
+    /// Where one is that comes to `at`, once jumps are followed.
+    fn settled(&self, at: usize) -> u32 {
+        match self.ops.get(at) {
+            Some(Plain::Jump(target)) => *target,
+            _ => index(at),
+        }
+    }
+
+    /// Whether what stands before `target` is a jump to it.
+    fn jumps_to(&self, target: u32) -> bool {
+        let before = (target as usize).checked_sub(1);
+        before.is_some_and(|before| self.is_idle(before))
+    }
+}
+
+/// Whether the next operation in line always comes after this one.
+fn is_followed(op: Op) -> bool {
+    match op {
+        Op::Nothing
+        | Op::Boolean
+        | Op::Ints(_)
+        | Op::Longs(_)
+        | Op::Bytes
+        | Op::Texts(_)
+        | Op::Enum(_)
+        | Op::OptionalText { .. }
+        | Op::IntBlocks
+        | Op::LongBlocks
+        | Op::TextBlocks(_)
+        | Op::SkipBlocks(_) => true,
+        Op::Optional { .. }
+        | Op::Union { .. }
+        | Op::Jump(_)
+        | Op::Blocks { .. }
+        | Op::Next
+        | Op::Call(_)
+        | Op::Return
+        | Op::End => false,
+    }
+}
+
+fn with_targets(op: Op, moved: impl Fn(u32) -> u32) -> Op {
+    match op {
+        Op::Optional { absent, end } => Op::Optional {
+            absent,
+            end: moved(end),
+        },
+        Op::Blocks { end } => Op::Blocks { end: moved(end) },
+        Op::Jump(target) => Op::Jump(moved(target)),
+        Op::Call(target) => Op::Call(moved(target)),
+        other => other,
+    }
+}
+
+fn index(steps: usize) -> u32 {
+    u32::try_from(steps).expect("there are no more steps than plain operations, and those are u32")
+}
