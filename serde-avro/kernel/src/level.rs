@@ -1,6 +1,6 @@
 //! Which instructions a loop may use.
 
-use crate::lanes::{Lanes, plain::Plain};
+use crate::lanes::{Lanes, Loads, plain::Plain};
 
 /// A set of instructions that this machine has. There is no value for a set that it hasn't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +55,11 @@ impl Level {
     #[inline]
     pub fn run<J: Job>(self, job: J) -> J::Output {
         match self.0 {
-            Kind::Plain => job.run(Plain),
+            Kind::Plain => Plain.apart(job),
             #[cfg(target_arch = "x86_64")]
-            Kind::Sse2(lanes) => job.run(lanes),
+            Kind::Sse2(lanes) => lanes.apart(job),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the lanes are the proof that the machine has the instructions.
-            Kind::Avx2(lanes) => unsafe { x86::with_avx2(lanes, job) },
+            Kind::Avx2(lanes) => lanes.apart(job),
         }
     }
 }

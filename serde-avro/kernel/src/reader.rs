@@ -3,6 +3,7 @@
 //! Invariant: `at <= end`, and the buffer has [`SLACK`] bytes behind `end`; so at every place that
 //! a reader can stand, 64 bytes can be loaded. Every method keeps it, whatever the bytes are.
 
+use crate::Job;
 use crate::lanes::Lanes;
 use crate::padded::{Padded, SLACK};
 use crate::varint::{self, INT, LONG, Width};
@@ -77,17 +78,15 @@ impl<'b, L: Lanes> Reader<'b, L> {
     /// Passes over varints of 32 bits.
     #[inline(always)]
     pub fn ints(&mut self, items: u64) -> Option<()> {
-        self.varints(items, INT, |high, before| four(high, before).0)
+        *self = self.lanes.apart(Ints(*self, items))?;
+        Some(())
     }
 
     /// Passes over varints of 64 bits.
     #[inline(always)]
     pub fn longs(&mut self, items: u64) -> Option<()> {
-        self.varints(items, LONG, |high, before| {
-            let (fours, fours_before) = four(high, before);
-            let eights = fours & shifted(fours, fours_before, 4);
-            eights & shifted(high, before, 8)
-        })
+        *self = self.lanes.apart(Longs(*self, items))?;
+        Some(())
     }
 
     /// A place in a list of so many: a varint of 32 bits, its zigzag undone.
@@ -143,6 +142,38 @@ impl<'b, L: Lanes> Reader<'b, L> {
             return is_utf8(&self.buffer[start..self.at]);
         }
         self.long_text(start)
+    }
+
+    /// Passes over a union of a text and what takes no bytes, whose index is the byte `absent`: 0 or
+    /// 2. Which of them it is decides no jump, since nothing predicts that.
+    #[inline(always)]
+    pub fn optional_text(&mut self, absent: u8) -> Option<()> {
+        let word = self.word();
+        let zigzag = word & 0xff;
+        let is_text = (zigzag ^ u64::from(absent)) >> 1;
+        // Ones if it is a text.
+        let all = is_text.wrapping_neg();
+        let length_byte = (word >> 8) & all & 0xff;
+        let length = length_byte >> 1;
+        if zigzag & !2 != 0 || length_byte & 1 != 0 || length > 32 {
+            return self.optional_text_by_branches(absent);
+        }
+        let bytes = usize::try_from(1 + is_text + length).ok()?;
+        // SAFETY: two bytes from `at` on, where 64 can be loaded, and 32 of the 62 behind them.
+        let high = u64::from(unsafe { self.lanes.high_bits_32(self.buffer, self.at + 2) });
+        if high & !(u64::MAX << length) != 0 {
+            return self.optional_text_by_branches(absent);
+        }
+        self.skip(bytes)
+    }
+
+    /// The same for long texts, other characters, indexes longer than they must be, and faults.
+    #[inline(always)]
+    fn optional_text_by_branches(&mut self, absent: u8) -> Option<()> {
+        match self.index(2)? == u32::from(absent >> 1) {
+            true => Some(()),
+            false => self.text(),
+        }
     }
 
     /// The rest of a text from `start` on, 64 bytes after the other.
@@ -214,27 +245,30 @@ impl<'b, L: Lanes> Reader<'b, L> {
 
     /// Passes over varints, 64 bytes after the other, wherever they start and end in them.
     ///
-    /// `full` says which bytes are the last of as many continuing ones as a varint may have; what
-    /// follows them must end the varint. It is given which bytes continue, and that of the 64
-    /// bytes before.
+    /// A varint may have so many continuing bytes, and where it has them, a small one must follow.
+    /// `full` tells the last of so many: it is given which bytes continue, and which of the 64
+    /// before did.
     #[inline(always)]
     fn varints(&mut self, items: u64, width: Width, full: impl Fn(u64, u64) -> u64) -> Option<()> {
+        let continuing_max = u32::try_from(width.bytes - 1).ok()?;
         let mut left = items;
         let mut at = self.at;
-        let (mut high_before, mut full_before) = (0, 0);
+        let mut before = 0_u64;
         while at <= self.end {
             // SAFETY: `at` is at most `end`, and behind that is the slack.
             let high = unsafe { self.lanes.high_bits(self.buffer, at) };
-            let full = full(high, high_before);
-            let last = shifted(full, full_before, 1);
             let ends = !high;
             let count = u64::from(ends.count_ones());
             let is_done = count >= left;
             let own_bytes = if is_done { nth(ends, left) + 1 } else { 64 };
-            if last != 0 {
+            let carried = before.leading_ones();
+            // Looking at both halves apart spares shifts across them, which some processors are
+            // slow at.
+            if full(high, 0) != 0 || carried + high.trailing_ones() >= continuing_max {
+                let last = full(high, before) << 1 | u64::from(carried >= continuing_max);
                 // SAFETY: as above.
-                let bad = unsafe { self.lanes.above(self.buffer, at, width.last_byte_max) };
-                if last & bad & (u64::MAX >> (64 - own_bytes)) != 0 {
+                let above = unsafe { self.lanes.above(self.buffer, at, width.last_byte_max) };
+                if last & above & (u64::MAX >> (64 - own_bytes)) != 0 {
                     return None;
                 }
             }
@@ -243,19 +277,50 @@ impl<'b, L: Lanes> Reader<'b, L> {
             }
             left -= count;
             at += 64;
-            (high_before, full_before) = (high, full);
+            before = high;
         }
         None
     }
 }
 
-/// Which bytes are the last of four that continue, here and in the bytes before.
+/// So many ints at a reader's place; the reader behind them.
+struct Ints<'b, L>(Reader<'b, L>, u64);
+
+/// So many longs at a reader's place; the reader behind them.
+struct Longs<'b, L>(Reader<'b, L>, u64);
+
+impl<'b, L: Lanes> Job for Ints<'b, L> {
+    type Output = Option<Reader<'b, L>>;
+
+    #[inline(always)]
+    fn run<Same: Lanes>(self, _: Same) -> Self::Output {
+        let Self(mut reader, items) = self;
+        reader.varints(items, INT, fours)?;
+        Some(reader)
+    }
+}
+
+impl<'b, L: Lanes> Job for Longs<'b, L> {
+    type Output = Option<Reader<'b, L>>;
+
+    #[inline(always)]
+    fn run<Same: Lanes>(self, _: Same) -> Self::Output {
+        let Self(mut reader, items) = self;
+        reader.varints(items, LONG, |high, before| {
+            let fours_here = fours(high, before);
+            let eights = fours_here & shifted(fours_here, fours(before, 0), 4);
+            eights & shifted(high, before, 8)
+        })?;
+        Some(reader)
+    }
+}
+
+/// Which bytes are the last of four that continue, some of them maybe in the bytes before.
 #[inline(always)]
-fn four(high: u64, before: u64) -> (u64, u64) {
+fn fours(high: u64, before: u64) -> u64 {
     let pairs = high & shifted(high, before, 1);
     let pairs_before = before & before << 1;
-    let fours = pairs & shifted(pairs, pairs_before, 2);
-    (fours, pairs_before & pairs_before << 2)
+    pairs & shifted(pairs, pairs_before, 2)
 }
 
 /// The bits moved up by `by`, those before moved in.

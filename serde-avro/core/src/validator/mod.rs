@@ -79,7 +79,7 @@ impl Validator {
     pub fn compile_with(schema: &Schema, budget: Budget) -> Result<Self, CompileError> {
         let program = compile::compile(schema, budget.depth)?;
         Ok(Self {
-            fused: Fused::of(&program),
+            fused: Fused::of(&program, budget),
             program,
             level: Level::best(),
             budget,
@@ -100,6 +100,7 @@ impl Validator {
     ///
     /// # Errors
     /// The first fault.
+    #[inline]
     pub fn validate_within(&self, buffer: &[u8], datum: &[u8]) -> Result<(), Fault> {
         match Padded::within(buffer, datum) {
             Some(datum) => self.validate_padded(datum),
@@ -123,6 +124,7 @@ impl Validator {
     ///
     /// # Errors
     /// The first fault.
+    #[cold]
     pub fn validate_plainly(&self, datum: &[u8]) -> Result<(), Fault> {
         run::run(&self.program, self.budget, datum)
     }
@@ -131,7 +133,7 @@ impl Validator {
     #[inline]
     #[must_use]
     pub fn accepts(&self, level: Level, datum: Padded<'_>) -> bool {
-        self.fused.accepts(self.budget, level, datum)
+        self.fused.accepts(level, datum)
     }
 
     /// Memory that this validator holds, in bytes.

@@ -12,8 +12,13 @@ impl<L: Loads + Copy> Lanes for L {}
 pub(crate) use sealed::Loads;
 
 mod sealed {
+    use crate::Job;
+
     /// Loads from a buffer, of which 64 bytes must be there.
     pub trait Loads {
+        /// Runs a job in a function of its own, with the instructions of these lanes.
+        fn apart<J: Job>(self, job: J) -> J::Output;
+
         /// Eight bytes, the first lowest.
         ///
         /// # Safety

@@ -1,6 +1,7 @@
 //! The safe twin: checked loads, words of eight bytes for lanes.
 
 use super::Loads;
+use crate::Job;
 
 /// Safe code, on every machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,11 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 const LOW: u64 = 0x0101_0101_0101_0101;
 
 impl Loads for Plain {
+    #[inline(never)]
+    fn apart<J: Job>(self, job: J) -> J::Output {
+        job.run(self)
+    }
+
     #[inline(always)]
     unsafe fn word(self, buffer: &[u8], at: usize) -> u64 {
         let eight = buffer[at..].first_chunk();

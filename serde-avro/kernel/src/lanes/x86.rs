@@ -34,11 +34,17 @@ impl Avx2 {
 
 /// Runs a job compiled for AVX2: what is inlined into it is compiled for AVX2, too.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-pub(crate) fn with_avx2<J: Job>(lanes: Avx2, job: J) -> J::Output {
+#[inline(never)]
+fn with_avx2<J: Job>(lanes: Avx2, job: J) -> J::Output {
     job.run(lanes)
 }
 
 impl Loads for Sse2 {
+    #[inline(never)]
+    fn apart<J: Job>(self, job: J) -> J::Output {
+        job.run(self)
+    }
+
     #[inline(always)]
     unsafe fn word(self, buffer: &[u8], at: usize) -> u64 {
         // SAFETY: the caller holds that 64 bytes follow.
@@ -68,6 +74,12 @@ impl Loads for Sse2 {
 }
 
 impl Loads for Avx2 {
+    #[inline(always)]
+    fn apart<J: Job>(self, job: J) -> J::Output {
+        // SAFETY: the lanes are the proof that the machine has the instructions.
+        unsafe { with_avx2(self, job) }
+    }
+
     #[inline(always)]
     unsafe fn word(self, buffer: &[u8], at: usize) -> u64 {
         // SAFETY: the caller holds that 64 bytes follow.

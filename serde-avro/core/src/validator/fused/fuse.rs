@@ -4,9 +4,10 @@
 //! leads into the middle of.
 
 use super::{Fused, Op, Step};
+use crate::validator::Budget;
 use crate::validator::program::{Op as Plain, Program};
 
-pub(super) fn fuse(program: &Program) -> Fused {
+pub(super) fn fuse(program: &Program, budget: Budget) -> Fused {
     let mut fuser = Fuser {
         ops: &program.ops,
         targets: &program.targets,
@@ -30,7 +31,12 @@ pub(super) fn fuse(program: &Program) -> Fused {
     Fused {
         nests: steps.iter().any(nests),
         targets: program.targets.iter().copied().map(moved).collect(),
-        counts_depth: program.counts_depth,
+        depth_max: if program.counts_depth {
+            budget.depth as usize
+        } else {
+            usize::MAX
+        },
+        items_max: budget.items,
         steps,
     }
 }

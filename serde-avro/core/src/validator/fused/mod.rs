@@ -15,7 +15,10 @@ use avouch_avro_kernel::{Level, Padded};
 pub(super) struct Fused {
     steps: Vec<Step>,
     targets: Vec<u32>,
-    counts_depth: bool,
+    /// Frames that may be open.
+    depth_max: usize,
+    /// Items of all blocks.
+    items_max: u64,
     /// Whether there are operations that open frames.
     nests: bool,
 }
@@ -74,14 +77,14 @@ enum Op {
 }
 
 impl Fused {
-    pub(super) fn of(program: &Program) -> Self {
-        fuse::fuse(program)
+    pub(super) fn of(program: &Program, budget: Budget) -> Self {
+        fuse::fuse(program, budget)
     }
 
     /// Whether the datum is one value of the schema, whole.
-    #[inline]
-    pub(super) fn accepts(&self, budget: Budget, level: Level, datum: Padded<'_>) -> bool {
-        run::run(self, budget, level, datum).is_some()
+    #[inline(always)]
+    pub(super) fn accepts(&self, level: Level, datum: Padded<'_>) -> bool {
+        run::run(self, level, datum).is_some()
     }
 
     pub(super) fn memory_bytes(&self) -> usize {

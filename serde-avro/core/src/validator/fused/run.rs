@@ -1,39 +1,106 @@
 //! The interpreter of fused operations.
 
 use super::{Fused, Op};
-use crate::validator::Budget;
 use crate::validator::stack::Stack;
 use avouch_avro_kernel::{Job, Lanes, Level, Padded, Reader};
 
-#[inline]
-pub(super) fn run(fused: &Fused, budget: Budget, level: Level, datum: Padded<'_>) -> Option<()> {
+/// Whether the datum is one value of the program's schema, whole.
+#[inline(always)]
+pub(super) fn run(fused: &Fused, level: Level, datum: Padded<'_>) -> Option<()> {
     if fused.nests {
-        level.run(Check::<8> {
-            fused,
-            budget,
-            datum,
-        })
+        level.run(Nested { fused, datum })
     } else {
-        level.run(Check::<0> {
-            fused,
-            budget,
-            datum,
-        })
+        level.run(Flat { fused, datum })
     }
 }
 
-/// A datum to check, with a stack of so many near frames.
-struct Check<'a, const NEAR: usize> {
+/// A datum to check by a program that opens frames.
+struct Nested<'a> {
     fused: &'a Fused,
-    budget: Budget,
     datum: Padded<'a>,
+}
+
+/// A datum to check by a program that doesn't.
+struct Flat<'a> {
+    fused: &'a Fused,
+    datum: Padded<'a>,
+}
+
+impl Job for Nested<'_> {
+    type Output = Option<()>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Option<()> {
+        let stack = &mut Stack::<Frame, 8>::new();
+        Machine::new(self.fused, Reader::new(lanes, self.datum), stack).run()
+    }
+}
+
+impl Job for Flat<'_> {
+    type Output = Option<()>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Option<()> {
+        Machine::new(self.fused, Reader::new(lanes, self.datum), &mut NoFrames).run()
+    }
+}
+
+/// Where open records, arrays and maps are kept.
+trait Frames {
+    fn len(&self) -> usize;
+    fn push(&mut self, frame: Frame);
+    fn pop(&mut self);
+    fn top(&mut self) -> Option<&mut Frame>;
+}
+
+impl<const NEAR: usize> Frames for Stack<Frame, NEAR> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    #[inline(always)]
+    fn push(&mut self, frame: Frame) {
+        self.push(frame);
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) {
+        self.pop();
+    }
+
+    #[inline(always)]
+    fn top(&mut self) -> Option<&mut Frame> {
+        self.top()
+    }
+}
+
+/// For programs that open none, so that nothing is made ready for them.
+struct NoFrames;
+
+impl Frames for NoFrames {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    fn push(&mut self, _: Frame) {}
+
+    #[inline(always)]
+    fn pop(&mut self) {}
+
+    #[inline(always)]
+    fn top(&mut self) -> Option<&mut Frame> {
+        None
+    }
 }
 
 /// A record, array or map that is open.
 #[derive(Clone, Copy, Debug, Default)]
 struct Frame {
     /// The step behind the call, or the first of an item.
-    resume: u32,
+    resume: usize,
     /// Items left in the block, the one at hand included.
     left: u64,
     /// Where the block ends, if it says so.
@@ -46,41 +113,32 @@ struct Block {
     end: Option<usize>,
 }
 
-impl<const NEAR: usize> Job for Check<'_, NEAR> {
-    type Output = Option<()>;
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> Option<()> {
-        let mut machine = Machine::<_, NEAR> {
-            fused: self.fused,
-            reader: Reader::new(lanes, self.datum),
-            stack: Stack::new(),
-            depth_max: if self.fused.counts_depth {
-                self.budget.depth as usize
-            } else {
-                usize::MAX
-            },
-            items_left: self.budget.items,
-        };
-        machine.run()
-    }
-}
-
-struct Machine<'a, L, const NEAR: usize> {
+/// The stack stands apart, since its heap is no matter of registers, and the rest is.
+struct Machine<'a, 's, L, F> {
     fused: &'a Fused,
     reader: Reader<'a, L>,
-    stack: Stack<Frame, NEAR>,
-    depth_max: usize,
+    stack: &'s mut F,
     items_left: u64,
 }
 
-impl<L: Lanes, const NEAR: usize> Machine<'_, L, NEAR> {
+impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
     #[inline(always)]
-    fn run(&mut self) -> Option<()> {
-        let mut at = 0;
+    fn new(fused: &'a Fused, reader: Reader<'a, L>, stack: &'s mut F) -> Self {
+        Self {
+            fused,
+            reader,
+            stack,
+            items_left: fused.items_max,
+        }
+    }
+
+    #[inline(always)]
+    fn run(mut self) -> Option<()> {
+        let steps = self.fused.steps.as_slice();
+        let mut rest = steps;
         loop {
-            let step = self.fused.steps.get(at as usize)?;
-            at += 1;
+            let (step, behind) = rest.split_first()?;
+            rest = behind;
             match step.op {
                 Op::Nothing => {}
                 Op::Boolean => self.reader.boolean()?,
@@ -89,14 +147,10 @@ impl<L: Lanes, const NEAR: usize> Machine<'_, L, NEAR> {
                 Op::Bytes => self.reader.bytes()?,
                 Op::Texts(count) => (0..count).try_for_each(|_| self.reader.text())?,
                 Op::Enum(symbols) => self.reader.index(symbols).map(|_| ())?,
-                Op::OptionalText { absent } => {
-                    if !self.reader.byte_is(absent) && !self.is_empty_branch(absent)? {
-                        self.reader.text()?;
-                    }
-                }
+                Op::OptionalText { absent } => self.reader.optional_text(absent)?,
                 Op::Optional { absent, end } => {
                     if self.reader.byte_is(absent) || self.is_empty_branch(absent)? {
-                        at = end;
+                        rest = steps.get(end as usize..)?;
                     }
                 }
                 Op::Union {
@@ -104,11 +158,20 @@ impl<L: Lanes, const NEAR: usize> Machine<'_, L, NEAR> {
                     branches,
                 } => {
                     let branch = self.reader.index(branches)?;
-                    at = *self.fused.targets.get((first_target + branch) as usize)?;
+                    let target = self.fused.targets.get((first_target + branch) as usize)?;
+                    rest = steps.get(*target as usize..)?;
                 }
-                Op::Jump(target) => at = target,
-                Op::Blocks { end } => at = self.open_blocks(at, end)?,
-                Op::Next => at = self.next(at)?,
+                Op::Jump(target) => rest = steps.get(target as usize..)?,
+                Op::Blocks { end } => {
+                    if !self.open_blocks(steps.len() - rest.len())? {
+                        rest = steps.get(end as usize..)?;
+                    }
+                }
+                Op::Next => {
+                    if let Some(first) = self.next()? {
+                        rest = steps.get(first..)?;
+                    }
+                }
                 Op::IntBlocks => self.blocks(|reader, items| reader.ints(items))?,
                 Op::LongBlocks => self.blocks(|reader, items| reader.longs(items))?,
                 Op::TextBlocks(each) => self.blocks(|reader, items| {
@@ -118,9 +181,12 @@ impl<L: Lanes, const NEAR: usize> Machine<'_, L, NEAR> {
                 Op::SkipBlocks(each) => self.blocks(|reader, items| {
                     reader.skip(usize::try_from(items.checked_mul(each.into())?).ok()?)
                 })?,
-                Op::Call(target) => at = self.call(at, target)?,
+                Op::Call(target) => {
+                    self.call(steps.len() - rest.len())?;
+                    rest = steps.get(target as usize..)?;
+                }
                 Op::Return => {
-                    at = self.stack.top()?.resume;
+                    rest = steps.get(self.stack.top()?.resume..)?;
                     self.stack.pop();
                 }
                 Op::End => return self.reader.is_at_end().then_some(()),
@@ -144,57 +210,49 @@ impl<L: Lanes, const NEAR: usize> Machine<'_, L, NEAR> {
     }
 
     #[inline(always)]
-    fn call(&mut self, resume: u32, target: u32) -> Option<u32> {
+    fn call(&mut self, resume: usize) -> Option<()> {
         self.check_depth()?;
         self.stack.push(Frame {
             resume,
             ..Frame::default()
         });
-        Some(target)
+        Some(())
     }
 
-    /// Opens an array or map whose items start at `first`; on at `end` if it has none.
+    /// Opens an array or map whose items start at `first`, if it has any.
     #[inline(always)]
-    fn open_blocks(&mut self, first: u32, end: u32) -> Option<u32> {
+    fn open_blocks(&mut self, first: usize) -> Option<bool> {
         self.check_depth()?;
-        let Some(Block {
-            items: left,
-            end: block_end,
-        }) = self.block()?
-        else {
-            return Some(end);
+        let Some(block) = self.block()? else {
+            return Some(false);
         };
         self.stack.push(Frame {
             resume: first,
-            left,
-            block_end,
+            left: block.items,
+            block_end: block.end,
         });
-        Some(first)
+        Some(true)
     }
 
-    /// Ends an item; on at the next one, or `behind` the last.
+    /// Ends an item. Answers where the next one starts, if there is one.
     #[inline(always)]
-    fn next(&mut self, behind: u32) -> Option<u32> {
+    fn next(&mut self) -> Option<Option<usize>> {
         let frame = self.stack.top()?;
         frame.left -= 1;
-        let resume = frame.resume;
+        let first = frame.resume;
         if frame.left > 0 {
-            return Some(resume);
+            return Some(Some(first));
         }
         let block_end = frame.block_end;
         self.check_end(block_end)?;
-        match self.block()? {
-            Some(Block { items, end }) => {
-                let frame = self.stack.top()?;
-                frame.left = items;
-                frame.block_end = end;
-                Some(resume)
-            }
-            None => {
-                self.stack.pop();
-                Some(behind)
-            }
-        }
+        let Some(block) = self.block()? else {
+            self.stack.pop();
+            return Some(None);
+        };
+        let frame = self.stack.top()?;
+        frame.left = block.items;
+        frame.block_end = block.end;
+        Some(Some(first))
     }
 
     /// All blocks of an array or map, of which `read` reads so many items.
@@ -235,6 +293,6 @@ impl<L: Lanes, const NEAR: usize> Machine<'_, L, NEAR> {
 
     #[inline(always)]
     fn check_depth(&self) -> Option<()> {
-        (self.stack.len() < self.depth_max).then_some(())
+        (self.stack.len() < self.fused.depth_max).then_some(())
     }
 }
