@@ -32,6 +32,22 @@ crash:
 bench-produce seconds="10":
     tests/bench-produce {{ seconds }}
 
+# The Avro validator against its peers; writes docs/benchmarks/avro.json and renders it.
+bench-avro:
+    cargo run --release -p avouch-bench-avro
+
+# docs/benchmarks.md from the committed figures.
+render-avro:
+    cargo run -p avouch-bench-avro -- render
+
+# The validator's fast loops against safe code; 1,000 rounds take about an hour.
+fuzz-avro rounds="1000":
+    AVOUCH_FUZZ_ROUNDS={{ rounds }} cargo test --release -p avouch-avro --test avro forms
+
+# The Avro tests under valgrind, which sees every read beyond a buffer.
+valgrind-avro:
+    tests/valgrind-avro
+
 # What CI runs.
 ci:
     .ci/run
