@@ -84,9 +84,8 @@ fn report(shape: &str, operation: &str, implementation: &str, mut run: impl FnMu
 /// A record of optional, documented fields of one type.
 fn record(fields: usize, kind: &str) -> String {
     let field = |at| {
-        format!(
-            r#"{{"name":"field{at}","type":["null","{kind}"],"default":null,"doc":"The field {at}."}}"#
-        )
+        let head = format!(r#""name":"field{at}","type":["null","{kind}"]"#);
+        format!(r#"{{{head},"default":null,"doc":"The field {at}."}}"#)
     };
     let fields: Vec<_> = (0..fields).map(field).collect();
     let fields = fields.join(",");
@@ -98,7 +97,8 @@ fn deep(levels: usize, kind: &str) -> String {
     let mut text = format!("\"{kind}\"");
     for at in 0..levels {
         text = format!(
-            r#"{{"type":"record","name":"R{at}","fields":[{{"name":"id","type":"string"}},{{"name":"inner","type":{text}}}]}}"#
+            r#"{{"type":"record","name":"R{at}","fields":[
+                {{"name":"id","type":"string"}},{{"name":"inner","type":{text}}}]}}"#
         );
     }
     text

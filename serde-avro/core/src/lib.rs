@@ -61,7 +61,8 @@
 //! | Schema Fingerprints | [`Schema::rabin_fingerprint`] and its neighbours |
 //! | Schema Resolution | [`compatibility`]: whether it works; [`diff`]: what changed |
 //! | Data Serialization, Binary Encoding | [`validator`] |
-//! | Java's `Schema.toString`, Confluent's `normalize` | [`Schema::canonical_text`], [`Schema::normalized_text`] |
+//! | Java's `Schema.toString` | [`Schema::canonical_text`] |
+//! | Confluent's `normalize` | [`Schema::normalized_text`] |
 //! | Confluent's wire format | [`framing`] |
 //!
 //! Texts and data come from strangers: everything here is bounded by [`Limits`], by a budget or by
