@@ -26,7 +26,7 @@ pub enum Body {
     /// Avro.
     Avro {
         /// Walks data.
-        validator: Validator,
+        validator: Box<Validator>,
         /// The name that record strategies go by: the full name, or the type's word when it has
         /// none, as Confluent's serializers have it.
         record_name: String,
@@ -95,7 +95,7 @@ fn compile_avro(registered: &RegisteredSchema) -> Result<Body, String> {
         None => schema.node(schema.root()).kind.word().to_owned(),
     };
     Ok(Body::Avro {
-        validator,
+        validator: Box::new(validator),
         record_name,
     })
 }
