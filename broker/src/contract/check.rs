@@ -140,7 +140,7 @@ pub fn check_batch(
         let record = record?;
         let mut refusal: Option<Option<String>> = None;
         for &rule in rules.iter().flatten() {
-            match check_part(rule, &record, judgements.part(rule.part)) {
+            match check_part(rule, batch.section, &record, judgements.part(rule.part)) {
                 Ok(id) => ids.add(id),
                 Err(fault) => {
                     let message = findings.add(record.index, rule, &fault);
@@ -163,9 +163,11 @@ pub(super) fn rules(policy: &EffectivePolicy) -> [Option<Rule<'_>>; 2] {
     [policy.rule(Part::Key), policy.rule(Part::Value)]
 }
 
-/// Checks one key or value; returns the id it names, if any.
+/// Checks one key or value; returns the id it names, if any. What follows it in the section is the
+/// slack that the validator reads into, so that only the last records of a batch are copied.
 fn check_part<'j>(
     rule: Rule<'_>,
+    section: &[u8],
     record: &Record<'_>,
     judgements: &'j [(i32, Judgement)],
 ) -> Result<Option<i32>, Cow<'j, Fault>> {
@@ -184,13 +186,15 @@ fn check_part<'j>(
         // The caller refuses the whole batch for these where the rule is enforced.
         Judgement::Unavailable(_) | Judgement::Broken(_) => Ok(Some(id)),
         Judgement::Passes(passed) => match (rule.depth, &*passed.schema.body) {
-            (Depth::Payload, Body::Avro { validator, .. }) => match validator.validate(datum) {
-                Ok(()) => Ok(Some(id)),
-                Err(fault) => Err(Cow::Owned(Fault::Datum {
-                    schema: passed.label(),
-                    fault,
-                })),
-            },
+            (Depth::Payload, Body::Avro { validator, .. }) => {
+                match validator.validate_within(section, datum) {
+                    Ok(()) => Ok(Some(id)),
+                    Err(fault) => Err(Cow::Owned(Fault::Datum {
+                        schema: passed.label(),
+                        fault,
+                    })),
+                }
+            }
             // `judge` lets no broken schema pass where data are decoded.
             (Depth::Payload, Body::Foreign { .. } | Body::Broken { .. })
             | (Depth::Id, Body::Avro { .. } | Body::Foreign { .. } | Body::Broken { .. }) => {
