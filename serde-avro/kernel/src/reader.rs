@@ -144,8 +144,8 @@ impl<'b, L: Lanes> Reader<'b, L> {
         self.long_text(start)
     }
 
-    /// Passes over a union of a text and what takes no bytes, whose index is the byte `absent`: 0 or
-    /// 2. Which of them it is decides no jump, since nothing predicts that.
+    /// Passes over a union of a text and what takes no bytes, whose index is the byte `absent`, 0
+    /// or 2. Which of them it is decides no jump, since nothing predicts that.
     #[inline(always)]
     pub fn optional_text(&mut self, absent: u8) -> Option<()> {
         let word = self.word();

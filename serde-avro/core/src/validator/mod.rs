@@ -7,9 +7,9 @@
 //! nothing follows the value. Logical types are not checked. It builds no values, and knows
 //! nothing of framing, topics and records.
 //!
-//! There are two forms of a program: the plain one is safe code and finds the first fault, the fused
-//! one runs on the kernel's fast loops and only accepts. What it does not accept is judged again by
-//! the plain form.
+//! There are two forms of a program: the plain one is safe code and finds the first fault, the
+//! fused one runs on the kernel's fast loops and only accepts. What it does not accept is judged
+//! again by the plain form.
 //!
 //! Work is bounded by the datum and a [`Budget`]: values that take no bytes are not walked, and
 //! schemas that contain themselves are followed with an explicit stack.
