@@ -44,8 +44,8 @@ impl Subscriber for Lines {
 async fn a_violation_is_a_log_line_and_a_flood_of_them_is_not() {
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
-    // With a single dispatcher, whichever thread reaches a callsite first decides for all by its own
-    // default, which in other tests is none; with two, every callsite asks both.
+    // With a single dispatcher, whichever thread reaches a callsite first decides for all by its
+    // own default, which in other tests is none; with two, every callsite asks both.
     let _second = tracing::Dispatch::new(lines.clone());
     let world = World::new();
     let policy = policy(&[VALUE]);
