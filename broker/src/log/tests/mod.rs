@@ -5,6 +5,7 @@ mod batches;
 mod crash;
 mod driven;
 mod faults;
+mod kept;
 mod model;
 mod real;
 mod recovery;
