@@ -15,6 +15,8 @@ use actix_web::{App, HttpResponse, HttpServer};
 use prometheus::TextEncoder;
 use serde_json::json;
 
+use crate::request_id;
+
 /// How long answers under way may take once the process stops.
 const SHUTDOWN_TIMEOUT_S: u64 = 3;
 
@@ -52,6 +54,7 @@ where
         App::new()
             .app_data(Data::new(health.clone()))
             .wrap(from_fn(json_errors))
+            .wrap(from_fn(request_id::name))
             .service(web::resource("/metrics").get(metrics))
             .service(web::resource("/livez").get(livez))
             .service(web::resource("/readyz").get(readyz))

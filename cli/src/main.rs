@@ -13,7 +13,9 @@ mod config;
 mod config_file;
 mod data_dir;
 mod http;
+mod logging;
 mod ready_file;
+mod request_id;
 mod schema;
 mod serve;
 

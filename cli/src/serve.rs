@@ -3,7 +3,7 @@
 //! about records or schemas.
 
 use std::future::pending;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,17 +17,14 @@ use avouch_registry_api::client::RegistryClient;
 use avouch_registry_api::source::SchemaSource;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use crate::args::Durability;
 use crate::card::Card;
 use crate::config::{Role, ServeConfig};
 use crate::data_dir;
 use crate::http::{self, Health};
+use crate::logging;
 use crate::ready_file::ReadyFile;
-
-/// What is logged when `AVOUCH_LOG` says nothing: the HTTP server's life is ours to tell.
-const LOG_FILTER: &str = "info,actix_server=warn,sqlx=warn";
 
 /// Serves until SIGINT or SIGTERM.
 ///
@@ -35,9 +32,12 @@ const LOG_FILTER: &str = "info,actix_server=warn,sqlx=warn";
 /// When something cannot be opened, when the log fails, and when a second signal cuts the drain
 /// short.
 pub(crate) fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
-    log_to_stderr()?;
+    let suppressed = logging::to_stderr()?;
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(config));
+    let served = runtime.block_on(async {
+        tokio::spawn(suppressed.report());
+        serve(config).await
+    });
     // What still runs now was given its chance to drain, or must not hold up a failing process.
     runtime.shutdown_background();
     served.map(|()| ExitCode::SUCCESS)
@@ -219,20 +219,6 @@ fn raise_open_files() {
         Ok(limit) => tracing::debug!(limit, "open files"),
         Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
     }
-}
-
-fn log_to_stderr() -> anyhow::Result<()> {
-    let filter = match std::env::var("AVOUCH_LOG") {
-        Ok(filter) => EnvFilter::try_new(filter).context("AVOUCH_LOG")?,
-        Err(_) => EnvFilter::new(LOG_FILTER),
-    };
-    let terminal = io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(terminal)
-        .with_env_filter(filter)
-        .init();
-    Ok(())
 }
 
 /// SIGINT and SIGTERM, caught from the moment of `listen`.

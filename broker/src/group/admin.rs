@@ -7,7 +7,7 @@ use super::ids::Ticket;
 use super::member::{Group, Phase};
 use super::offsets::{all_partitions, tombstones};
 use super::record::GroupRecord;
-use super::reply::{DescribedMember, GroupDescription, GroupListing, GroupReply};
+use super::reply::{DescribedMember, GroupDescription, GroupListing, GroupReply, GroupSurvey};
 use super::request::ListGroups;
 use super::turn::{Then, Turn};
 
@@ -50,6 +50,18 @@ impl Group {
             protocol_type: self.protocol_type.clone(),
             state,
         })
+    }
+
+    /// What the group has and reads, with the first `offsets_max` of its offsets.
+    pub(super) fn survey(&self, offsets_max: usize) -> GroupSurvey {
+        let offsets = self.offsets.iter().take(offsets_max);
+        GroupSurvey {
+            group: self.id.clone(),
+            members: self.members.len(),
+            offsets: offsets
+                .map(|(topic, partition, committed)| (topic.clone(), partition, committed.offset))
+                .collect(),
+        }
     }
 
     /// Deletes the group with all its offsets, those on their way to the log included. The answer

@@ -21,7 +21,7 @@ use super::ids::{GroupId, Ticket, Token, TopicName};
 use super::machine::GroupMachine;
 use super::record::{GroupRecord, RecordError};
 use super::reply::{
-    FetchedOffsets, GroupDescription, GroupListing, GroupReply, JoinReply, SyncReply,
+    FetchedOffsets, GroupDescription, GroupListing, GroupReply, GroupSurvey, JoinReply, SyncReply,
 };
 use super::request::{
     CommitOffsets, DeleteOffsets, GroupRequest, Heartbeat, JoinGroup, LeaveGroup, ListGroups,
@@ -136,6 +136,11 @@ impl Coordinator {
         self.with_effects(&mut self.state(), |machine, _, effects| {
             machine.close(effects);
         });
+    }
+
+    /// All groups, by name, with `offsets_max` committed offsets between them.
+    pub fn survey(&self, offsets_max: usize) -> Vec<GroupSurvey> {
+        self.state().machine.survey(offsets_max)
     }
 
     /// Deletes empty groups with their offsets; an outcome for each, in order.

@@ -18,7 +18,7 @@ use super::join;
 use super::member::{Group, Parked};
 use super::offsets;
 use super::record::GroupRecord;
-use super::reply::GroupReply;
+use super::reply::{GroupReply, GroupSurvey};
 use super::request::{CommitOffsets, GroupRequest, JoinGroup, OffsetsQuery};
 use super::turn::{Effects, Then, Turn, Writes};
 use crate::types::TimestampMs;
@@ -114,6 +114,17 @@ impl GroupMachine {
             }
             self.settle(id);
         }
+    }
+
+    /// All groups, by name, with `offsets_max` committed offsets between them.
+    pub fn survey(&self, offsets_max: usize) -> Vec<GroupSurvey> {
+        let mut left = offsets_max;
+        let surveyed = self.groups.values().map(|group| {
+            let survey = group.survey(left);
+            left -= survey.offsets.len();
+            survey
+        });
+        surveyed.collect()
     }
 
     /// Handles one request; its answer is among the effects of this call or of a later one.

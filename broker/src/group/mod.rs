@@ -50,7 +50,7 @@ pub use member::GroupState;
 pub use record::{GroupMetadata, GroupRecord, RecordError, StoredMember, partition_of};
 pub use reply::{
     DescribedMember, FetchedOffset, FetchedOffsets, GroupDescription, GroupListing, GroupReply,
-    JoinReply, JoinedMember, SyncReply,
+    GroupSurvey, JoinReply, JoinedMember, SyncReply,
 };
 pub use request::{
     CommitOffsets, CommittedOffset, DeleteOffsets, GroupRequest, Heartbeat, JoinGroup, LeaveGroup,

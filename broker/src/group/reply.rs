@@ -10,7 +10,7 @@ use super::ids::{
 };
 use super::member::GroupState;
 use super::request::CommittedOffset;
-use crate::types::PartitionIndex;
+use crate::types::{Offset, PartitionIndex};
 
 /// The answer to the [`GroupRequest`](super::GroupRequest) of the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +139,17 @@ pub struct GroupListing {
     pub protocol_type: Option<ProtocolType>,
     /// Its state.
     pub state: GroupState,
+}
+
+/// What a group has and reads, for those who watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSurvey {
+    /// The group.
+    pub group: GroupId,
+    /// Its members.
+    pub members: usize,
+    /// Its durable offsets.
+    pub offsets: Vec<(TopicName, PartitionIndex, Offset)>,
 }
 
 impl GroupListing {

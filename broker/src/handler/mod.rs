@@ -33,6 +33,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::{Instrument as _, Span, error_span};
 
 use crate::server::Node;
 use crate::wire::api::ApiKey;
@@ -105,6 +106,13 @@ impl Call {
         self.header.api_version
     }
 
+    /// What the client calls itself, cut to what a log line may hold.
+    pub(crate) fn client_id(&self) -> Option<&str> {
+        const BYTES_MAX: usize = 128;
+        let id = self.header.client_id.as_deref()?;
+        Some(&id[..id.floor_char_boundary(BYTES_MAX)])
+    }
+
     /// Who asks, as Kafka names principals.
     pub(crate) fn principal(&self) -> &'static str {
         "User:ANONYMOUS"
@@ -118,8 +126,14 @@ pub(crate) enum CloseReason {
     UnknownApi(i16),
     #[error("{api:?} request of version {version}, which is not served")]
     UnsupportedVersion { api: ApiKey, version: i16 },
-    #[error("malformed request: {0}")]
-    Malformed(#[from] WireError),
+    #[error("malformed request header: {0}")]
+    MalformedHeader(WireError),
+    #[error("malformed {api:?} request of version {version}: {error}")]
+    Malformed {
+        api: ApiKey,
+        version: i16,
+        error: WireError,
+    },
     #[error("{api:?} reply of version {version} cannot be encoded: {error}")]
     Unencodable {
         api: ApiKey,
@@ -129,6 +143,25 @@ pub(crate) enum CloseReason {
     #[error("a produce request with acks=0 was refused: {0}")]
     RefusedUnacknowledged(String),
 }
+
+/// A request that ended its connection.
+#[derive(Debug, Error)]
+#[error("{reason}")]
+pub(crate) struct Refused {
+    reason: CloseReason,
+    /// The request, for the line that tells of it.
+    pub(crate) request: Span,
+}
+
+impl From<CloseReason> for Refused {
+    fn from(reason: CloseReason) -> Self {
+        let request = Span::none();
+        Self { reason, request }
+    }
+}
+
+/// A [`Reply`] that names its request when it ends the connection.
+pub(crate) type NamedReply = BoxFuture<'static, Result<Option<Vec<Bytes>>, Refused>>;
 
 /// Takes one request in. The future of its reply is awaited when its turn comes. `memory` counts
 /// the request as in flight until it works, a produce request until the log is done with it.
@@ -140,27 +173,57 @@ pub(crate) async fn dispatch(
     client: &Arc<Client>,
     frame: Bytes,
     memory: OwnedSemaphorePermit,
-) -> Result<Reply, CloseReason> {
+) -> Result<NamedReply, Refused> {
     let mut reader = Reader::new(frame);
-    let header = RequestHeader::decode(&mut reader)?;
+    let header = RequestHeader::decode(&mut reader).map_err(CloseReason::MalformedHeader)?;
     let api = ApiKey::try_from(header.api_key)
         .ok()
         .filter(|api| SERVED.contains(api))
         .ok_or(CloseReason::UnknownApi(header.api_key))?;
-    node.metrics.requests.with_label_values(&[api.name()]).inc();
-    let version = header.api_version;
+    let timer = node.metrics.taken_in(api);
+    let (clock, taken_in) = (node.clock, node.clock.elapsed());
     let call = Call {
         client: Arc::clone(client),
         header,
         api,
     };
+    // Of the highest level, so that it is there whenever a line is.
+    let span = error_span!(
+        "request",
+        api = api.name(),
+        version = call.version(),
+        corr = call.header.correlation_id,
+        client_id = call.client_id(),
+    );
+    let request = span.clone();
+    let refused = move |reason| Refused { reason, request };
+    let routed = route(Arc::clone(node), call, reader, memory);
+    let reply = routed
+        .instrument(span.clone())
+        .await
+        .map_err(refused.clone())?;
+    let timed = async move {
+        let reply = reply.await.map_err(refused);
+        timer.observe((clock.elapsed() - taken_in).as_secs_f64());
+        reply
+    };
+    Ok(Box::pin(timed.instrument(span)))
+}
+
+/// Gives a request to the handler of its API.
+async fn route(
+    node: Arc<Node>,
+    call: Call,
+    reader: Reader,
+    memory: OwnedSemaphorePermit,
+) -> Result<Reply, CloseReason> {
+    let (api, version) = (call.api, call.version());
     if !api.versions().contains(&version) {
         return match api {
             ApiKey::ApiVersions => Ok(api_versions::unsupported(call)),
             _ => Err(CloseReason::UnsupportedVersion { api, version }),
         };
     }
-    let node = Arc::clone(node);
     match api {
         ApiKey::Produce => produce::accept(node, call, reader, memory).await,
         ApiKey::Fetch => in_turn(node, call, reader, memory, fetch::handle),
@@ -210,9 +273,13 @@ where
 
 /// The body of a request, to its last byte.
 fn decode<Request: Message>(call: &Call, mut reader: Reader) -> Result<Request, CloseReason> {
-    let request = Request::decode(&mut reader, call.version())?;
-    reader.finish()?;
-    Ok(request)
+    Request::decode(&mut reader, call.version())
+        .and_then(|request| reader.finish().map(|()| request))
+        .map_err(|error| CloseReason::Malformed {
+            api: call.api,
+            version: call.version(),
+            error,
+        })
 }
 
 /// A reply with length and header.

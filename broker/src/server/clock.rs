@@ -1,6 +1,6 @@
 //! The broker's only clock. Everything else takes the time as an argument.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::types::TimestampMs;
 
@@ -28,18 +28,24 @@ impl Clock {
         system_time()
     }
 
+    /// Time since the clock started; never goes back.
+    #[must_use]
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Milliseconds since the Unix epoch that never step back, whatever is done to the system's
     /// clock: the time of start plus what has passed since.
     #[must_use]
     pub(crate) fn steady(&self) -> TimestampMs {
-        let passed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let passed = i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX);
         TimestampMs(self.started_at.0.saturating_add(passed))
     }
 
     /// Milliseconds since the clock started; never goes back.
     #[must_use]
     pub(crate) fn monotonic_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::node::Node;
-use crate::handler::{self, Client, Reply};
+use crate::handler::{self, Client, NamedReply};
 
 /// Requests of one connection that may be taken in before the first of them is answered.
 const IN_FLIGHT_MAX: usize = 256;
@@ -48,7 +48,7 @@ pub(crate) enum Closed {
     #[error(transparent)]
     Socket(#[from] io::Error),
     #[error(transparent)]
-    Request(#[from] handler::CloseReason),
+    Request(#[from] handler::Refused),
 }
 
 /// Serves one connection until the peer closes, breaks the protocol, or `stop` turns true; then
@@ -60,7 +60,7 @@ pub(crate) async fn serve(
     stop: watch::Receiver<bool>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
-        debug!(%peer, %error, "TCP_NODELAY refused");
+        debug!(%error, "TCP_NODELAY refused");
     }
     let local = stream.local_addr().unwrap_or(node.kafka_address);
     let client = Arc::new(Client::new(peer, local));
@@ -89,13 +89,17 @@ pub(crate) async fn serve(
         written = writing.join_next() => outcome(written),
     };
     if let Err(error) = ended {
-        match error {
-            Closed::Socket(_) | Closed::Idle(_) => debug!(%peer, %error, "connection closed"),
+        match &error {
+            Closed::Socket(_) | Closed::Idle(_) => debug!(%error, "connection closed"),
             Closed::FrameTooLarge { .. }
             | Closed::TornFrame
             | Closed::SlowFrame(_)
-            | Closed::Stalled(_)
-            | Closed::Request(_) => warn!(%peer, %error, "connection closed"),
+            | Closed::Stalled(_) => warn!(%error, "connection closed"),
+            Closed::Request(refused) => {
+                refused
+                    .request
+                    .in_scope(|| warn!(error = %refused, "connection closed"));
+            }
         }
     }
 }
@@ -114,7 +118,7 @@ async fn read_requests(
     node: &Arc<Node>,
     client: &Arc<Client>,
     mut reader: OwnedReadHalf,
-    queue: mpsc::Sender<Reply>,
+    queue: mpsc::Sender<NamedReply>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Ended, Closed> {
     let mut buffer = BytesMut::new();
@@ -136,7 +140,7 @@ async fn read_requests(
 
 async fn write_replies(
     mut writer: OwnedWriteHalf,
-    mut replies: mpsc::Receiver<Reply>,
+    mut replies: mpsc::Receiver<NamedReply>,
     stall: Duration,
 ) -> Result<(), Closed> {
     let written = write_in_turn(&mut writer, &mut replies, stall).await;
@@ -154,7 +158,7 @@ async fn write_replies(
 
 async fn write_in_turn(
     writer: &mut OwnedWriteHalf,
-    replies: &mut mpsc::Receiver<Reply>,
+    replies: &mut mpsc::Receiver<NamedReply>,
     stall: Duration,
 ) -> Result<(), Closed> {
     while let Some(reply) = replies.recv().await {

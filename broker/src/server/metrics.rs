@@ -1,12 +1,24 @@
 //! The broker's own metrics. Contract violations are counted in `contract::report`.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
+
+use crate::wire::api::ApiKey;
+
+/// Upper bounds of the answer times told apart, in seconds: from a read out of memory to a fetch
+/// that waited as long as it may.
+const ANSWER_SECONDS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
+];
 
 /// Counters and gauges, registered once.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     /// Requests by API name.
-    pub(crate) requests: IntCounterVec,
+    requests: IntCounterVec,
+    /// Seconds from taking a request in to its reply, by API name.
+    answer_seconds: HistogramVec,
     /// Open client connections.
     pub(crate) connections: IntGauge,
     /// Bytes of record batches appended.
@@ -28,6 +40,14 @@ impl Metrics {
                 Opts::new("avouch_requests_total", "Kafka requests taken in, by API."),
                 &["api"],
             )?,
+            answer_seconds: HistogramVec::new(
+                HistogramOpts::new(
+                    "avouch_request_seconds",
+                    "Seconds from taking a Kafka request in to its reply, waiting included, by API.",
+                )
+                .buckets(ANSWER_SECONDS.to_vec()),
+                &["api"],
+            )?,
             connections: IntGauge::new("avouch_connections", "Open Kafka connections.")?,
             produced_bytes: IntCounter::new(
                 "avouch_produced_bytes_total",
@@ -43,10 +63,17 @@ impl Metrics {
             )?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.answer_seconds.clone()))?;
         registry.register(Box::new(metrics.connections.clone()))?;
         registry.register(Box::new(metrics.produced_bytes.clone()))?;
         registry.register(Box::new(metrics.produced_records.clone()))?;
         registry.register(Box::new(metrics.fetched_bytes.clone()))?;
         Ok(metrics)
+    }
+
+    /// Counts a request; what is returned takes the seconds until its reply.
+    pub(crate) fn taken_in(&self, api: ApiKey) -> Histogram {
+        self.requests.with_label_values(&[api.name()]).inc();
+        self.answer_seconds.with_label_values(&[api.name()])
     }
 }

@@ -8,6 +8,7 @@ mod metrics;
 mod node;
 mod offsets_log;
 mod start;
+mod survey;
 mod topic_life;
 mod waiters;
 

@@ -10,7 +10,7 @@ use avouch_registry_api::source::SchemaSource;
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, error, error_span, info, warn};
 
 use super::clock::Clock;
 use super::config::BrokerConfig;
@@ -19,6 +19,7 @@ use super::inflaters::Inflaters;
 use super::metrics::Metrics;
 use super::node::Node;
 use super::offsets_log::{self, TopicOffsetsLog};
+use super::survey::Survey;
 use super::waiters::Waiters;
 use crate::contract::Contracts;
 use crate::group::Coordinator;
@@ -136,6 +137,7 @@ impl Broker {
             cold_reads: counting(limits.cold_read_bytes_max),
             offsets_log,
         });
+        metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;
         let (stop, stopping) = watch::channel(false);
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let accepting = tokio::spawn(accept(Arc::clone(&node), listener, stopping.clone()));
@@ -272,6 +274,7 @@ async fn accept(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
+    let mut accepted_count = 0_u64;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -285,11 +288,15 @@ async fn accept(
             Ok((stream, peer)) => {
                 node.metrics.connections.inc();
                 let (node, stop) = (Arc::clone(&node), stop.clone());
-                connections.spawn(async move {
+                accepted_count += 1;
+                // Of the highest level, so that it is there whenever a line is.
+                let span = error_span!("kafka", conn = accepted_count, %peer);
+                let serving = async move {
                     let gauge = node.metrics.connections.clone();
                     connection::serve(node, stream, peer, stop).await;
                     gauge.dec();
-                });
+                };
+                connections.spawn(serving.instrument(span));
             }
             // Out of file handles, most likely: accepting again at once would spin.
             Err(error) => {

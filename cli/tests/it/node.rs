@@ -73,9 +73,18 @@ impl Node {
 
     /// Its HTTP address, `HOST:PORT`.
     pub(crate) fn http(&self) -> String {
+        self.address("http")
+    }
+
+    /// Its Kafka address, `HOST:PORT`.
+    pub(crate) fn kafka(&self) -> String {
+        self.address("kafka")
+    }
+
+    fn address(&self, listener: &str) -> String {
         let ready = std::fs::read(&self.ready_file).unwrap();
         let ready: Value = serde_json::from_slice(&ready).unwrap();
-        ready["http"].as_str().unwrap().to_owned()
+        ready[listener].as_str().unwrap().to_owned()
     }
 
     /// Sends `signal` (as `kill` spells it) and waits: the exit code, and what it logged.

@@ -80,6 +80,15 @@ pub(super) async fn broker_limited(dir: &Path, limit: impl FnOnce(&mut Limits)) 
     start(config, Arc::default()).await
 }
 
+/// Starts a broker over `dir` that registers its metrics in `metrics`.
+pub(super) async fn broker_measured(dir: &Path, metrics: &prometheus::Registry) -> Broker {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = BrokerConfig::new(dir.to_owned());
+    Broker::start(config, listener, Arc::<OneSubject>::default(), metrics)
+        .await
+        .unwrap()
+}
+
 async fn start(config: BrokerConfig, source: Arc<OneSubject>) -> Broker {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let metrics = prometheus::Registry::new();

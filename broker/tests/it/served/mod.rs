@@ -5,6 +5,7 @@ mod client;
 mod connections;
 mod contract;
 mod limits;
+mod measured;
 mod reading;
 mod topics;
 mod versions;

@@ -1,0 +1,69 @@
+//! What a running broker tells of itself: the numbers that dashboards for Kafka ask for.
+
+use avouch_broker::wire::messages::find_coordinator::{
+    FindCoordinatorRequest, FindCoordinatorResponse,
+};
+use avouch_broker::wire::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+};
+use prometheus::{Registry, TextEncoder};
+
+use super::client::{Client, batch_of, broker_measured};
+
+#[tokio::test]
+async fn topics_groups_and_lag_are_told_under_the_names_of_kafka_exporter() {
+    let (dir, metrics) = (tempfile::tempdir().unwrap(), Registry::new());
+    let broker = broker_measured(dir.path(), &metrics).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("orders", 2).await;
+    client
+        .produce("orders", batch_of(&[b"a", b"b", b"c"]))
+        .await;
+    commit(&mut client, "billing", "orders", 1).await;
+
+    let text = TextEncoder::new()
+        .encode_to_string(&metrics.gather())
+        .unwrap();
+    for line in [
+        "kafka_brokers 1",
+        r#"kafka_topic_partitions{topic="orders"} 2"#,
+        r#"kafka_topic_partition_current_offset{partition="0",topic="orders"} 3"#,
+        r#"kafka_topic_partition_oldest_offset{partition="0",topic="orders"} 0"#,
+        r#"kafka_topic_partition_current_offset{partition="1",topic="orders"} 0"#,
+        r#"kafka_consumergroup_members{consumergroup="billing"} 0"#,
+        r#"kafka_consumergroup_current_offset{consumergroup="billing",partition="0",topic="orders"} 1"#,
+        r#"kafka_consumergroup_lag{consumergroup="billing",partition="0",topic="orders"} 2"#,
+        r#"avouch_requests_total{api="Produce"} 1"#,
+        r#"avouch_request_seconds_count{api="Produce"} 1"#,
+        "avouch_produced_records_total 3",
+        "avouch_connections 1",
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line} in\n{text}");
+    }
+    broker.shutdown().await;
+}
+
+/// Commits an offset of partition 0 for a group without members.
+async fn commit(client: &mut Client, group: &str, topic: &str, offset: i64) {
+    let coordinator = FindCoordinatorRequest {
+        key: group.to_owned(),
+        ..Default::default()
+    };
+    let _: FindCoordinatorResponse = client.ask(1, &coordinator).await;
+    let partition = OffsetCommitRequestPartition {
+        committed_offset: offset,
+        ..Default::default()
+    };
+    let request = OffsetCommitRequest {
+        group_id: group.to_owned(),
+        generation_id_or_member_epoch: -1,
+        topics: vec![OffsetCommitRequestTopic {
+            name: topic.to_owned(),
+            partitions: vec![partition],
+        }],
+        ..Default::default()
+    };
+    let response: OffsetCommitResponse = client.ask(8, &request).await;
+    assert_eq!(response.topics[0].partitions[0].error_code, 0);
+}
