@@ -32,6 +32,10 @@ clients:
 crash:
     tests/run crash
 
+# The log on simulated disks that fail: 100,000 workloads, each made from a seed that a failure names.
+fuzz-log seeds="0..100000":
+    AVOUCH_LOG_SEEDS={{ seeds }} cargo test --release -p avouch-broker --lib log::tests::seeds
+
 # Records per second and p99 of produce with acks=all; from ack to a waiting consumer.
 bench-produce seconds="10":
     tests/bench-produce {{ seconds }}

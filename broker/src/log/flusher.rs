@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::api::Durability;
+use super::bugs::{self, Bug};
 use super::checkpoint::Checkpoint;
 use super::disk::OpenMode;
 use super::frame::{FrameSeq, Incarnation};
@@ -115,7 +116,9 @@ impl Flusher {
         };
         self.shared.memory.trim();
         let files: Vec<_> = unsynced.files.values().collect();
-        side_by_side(&files, |file| file.sync())?;
+        if !bugs::is_on(Bug::SegmentsNotSynced) {
+            side_by_side(&files, |file| file.sync())?;
+        }
         let dirs: Vec<_> = unsynced.dirs.iter().collect();
         side_by_side(&dirs, |dir| self.sync_dir(dir))?;
         self.write(&checkpoint)?;
@@ -160,6 +163,9 @@ impl Flusher {
         };
         let file = fill().map_err(|error| StorageError::of(&temporary, &error))?;
         let settle = || {
+            if bugs::is_on(Bug::CheckpointNotSynced) {
+                return disk.rename(&temporary, &path);
+            }
             file.sync_data()?;
             disk.rename(&temporary, &path)?;
             disk.sync_dir(dir)
@@ -375,6 +381,9 @@ impl Flusher {
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<(), StorageError> {
+        if bugs::is_on(Bug::NamesNotSynced) {
+            return Ok(());
+        }
         match self.shared.disk.sync_dir(dir) {
             // The directory of a topic that was deleted meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

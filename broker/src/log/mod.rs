@@ -5,6 +5,7 @@
 //! every byte. Knows no schema, no topic name, no Kafka error code, no clock.
 
 mod api;
+mod bugs;
 mod checkpoint;
 mod codec;
 mod disk;

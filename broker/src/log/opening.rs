@@ -10,15 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::api::{Durability, Listener, LogConfig, OpenError, RecoveryReport};
+use super::bugs::{self, Bug};
 use super::checkpoint::{BadCheckpoint, Checkpoint};
 use super::disk::{Disk, DiskFile, OpenMode};
 use super::flusher::Flusher;
 use super::frame::{
-    FORMAT_VERSION, FrameSeq, Incarnation, SLOT_HEADER_BYTES, SlotHeader, SlotState,
+    FORMAT_VERSION, FRAME_HEADER_BYTES, FrameHeader, FrameSeq, Incarnation, SLOT_HEADER_BYTES,
+    SlotHeader, SlotState,
 };
 use super::partition::State;
 use super::replay::Replay;
-use super::scan::{Plan, Slot, end_of, find_frames, plan, read_body};
+use super::scan::{Plan, Slot, end_of, find_frames, plan, read_body, rewrite};
 use super::shared::Shared;
 use super::storage::StorageError;
 use super::sync::lock;
@@ -213,9 +215,25 @@ fn read_slot(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn DiskFile>, u64
     let file = disk.open(path, OpenMode::Existing)?;
     let mut sector = [0; SLOT_HEADER_BYTES];
     let filled = file.read_at(&mut sector, 0)?;
-    let state = SlotHeader::decode(sector.get(..filled).unwrap_or_default());
+    let state = match SlotHeader::decode(sector.get(..filled).unwrap_or_default()) {
+        SlotState::Free => header_by_first_frame(&*file)?,
+        state @ (SlotState::Used(_) | SlotState::Newer(_)) => state,
+    };
     let bytes = file.size_bytes()?;
     Ok((file, bytes, state))
+}
+
+/// A slot's header is in one sector, so it is old or new after a crash but never torn. Where it
+/// is damaged, the first frame behind it tells the same; an older life's frame there does no harm.
+fn header_by_first_frame(file: &dyn DiskFile) -> io::Result<SlotState> {
+    let mut head = [0; FRAME_HEADER_BYTES];
+    file.read_at(&mut head, SLOT_HEADER_BYTES as u64)?;
+    let inferred = |frame: FrameHeader| SlotHeader {
+        incarnation: frame.incarnation,
+        first_seq: frame.seq,
+    };
+    let header = FrameHeader::decode(&head).map(inferred);
+    Ok(header.map_or(SlotState::Free, SlotState::Used))
 }
 
 /// What to replay, and which slots still hold something.
@@ -279,8 +297,18 @@ fn replay(
         }
     }
     // A killed process leaves frames in the page cache only; what is served must be durable.
+    let unproven = plan
+        .frames
+        .iter()
+        .filter(|frame| frame.header.seq > plan.proven);
+    for frame in unproven {
+        rewrite(&slots, frame).map_err(|source| io_at(&shared.wal_dir(), source))?;
+    }
     let replayed: BTreeSet<usize> = plan.frames.iter().map(|frame| frame.slot).collect();
     for (id, slot) in replayed.iter().filter_map(|at| found.used.get(*at)) {
+        if bugs::is_on(Bug::ReplayNotSynced) {
+            break;
+        }
         slot.file
             .sync_data()
             .map_err(|source| io_at(&id.path(&shared.wal_dir()), source))?;

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard};
 use bytes::Bytes;
 
 use super::api::{Bounds, Damage};
+use super::bugs::{self, Bug};
 use super::checkpoint::PartitionCheckpoint;
 use super::producers::Producers;
 use super::segment::SegmentMeta;
@@ -105,7 +106,10 @@ impl State {
             next_offset: self.flushed_to,
             damage: self.damage.clone(),
             segments: self.segments.clone(),
-            producers: self.producers.snapshot(self.flushed_to),
+            producers: match bugs::is_on(Bug::ProducersForgotten) {
+                true => Vec::new(),
+                false => self.producers.snapshot(self.flushed_to),
+            },
         }
     }
 

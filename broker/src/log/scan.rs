@@ -44,6 +44,8 @@ pub(super) struct Plan {
     pub(super) damaged: Vec<(FrameSeq, FrameSeq)>,
     /// Sequence of the next frame to be written.
     pub(super) next: FrameSeq,
+    /// Frames up to this one were synced, as later ones and slots tell.
+    pub(super) proven: FrameSeq,
     /// Whether an incomplete frame stands at the end.
     pub(super) torn: bool,
 }
@@ -69,7 +71,9 @@ pub(super) fn find_frames(slots: &[&Slot], covered: FrameSeq) -> io::Result<Find
         let end = end_of(slots, slot.header.incarnation);
         let next = slots.get(index + 1).map(|slot| slot.header);
         let is_covered = next.is_some_and(|next| {
-            next.incarnation == slot.header.incarnation && next.first_seq <= covered.next()
+            next.incarnation == slot.header.incarnation
+                && next.first_seq <= covered.next()
+                && next.first_seq > slot.header.first_seq
         });
         if !is_covered && end > covered.next() {
             scan_slot(index, slot, end, covered, &mut findings)?;
@@ -90,10 +94,31 @@ pub(super) fn read_body(slots: &[&Slot], found: &Found) -> io::Result<Bytes> {
     body.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a WAL frame changed"))
 }
 
+/// Writes a found frame once more where it stands, so that the next sync covers it. After a sync
+/// that failed the system takes its pages for clean, though the disk never got them.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub(super) fn rewrite(slots: &[&Slot], found: &Found) -> io::Result<()> {
+    let Some(slot) = slots.get(found.slot) else {
+        return Ok(());
+    };
+    let mut frame = vec![0; FRAME_HEADER_BYTES + found.header.body_bytes];
+    slot.file.read_at(&mut frame, found.at)?;
+    slot.file.write_at(&frame, found.at)
+}
+
 /// Decides what is replayed on top of `covered`. Pure.
 pub(super) fn plan(findings: &Findings, covered: FrameSeq) -> Plan {
+    let begun = findings.begins.iter().map(|slot| slot.first_seq.0);
+    let synced = findings
+        .frames
+        .iter()
+        .map(|found| found.header.synced_seq.0);
+    let proven = begun.map(|seq| seq.saturating_sub(1)).chain(synced).max();
     let mut plan = Plan {
         next: covered.next(),
+        proven: FrameSeq(proven.unwrap_or(0)),
         ..Plan::default()
     };
     for (at, found) in findings.frames.iter().enumerate() {

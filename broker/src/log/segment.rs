@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 
 use super::api::{BatchAt, Damage, ReadError};
+use super::bugs::{self, Bug};
 use super::codec::Reader;
 use super::disk::{Disk, DiskFile, OpenMode};
 use super::index::{INDEX_ENTRY_BYTES, INDEX_INTERVAL_BYTES, Index};
@@ -401,6 +402,7 @@ impl LoadedIndex {
 fn next_batch(chunk: &Bytes, at: usize) -> Option<Bytes> {
     let peek = Peek::of(chunk.get(at..)?)?;
     let end = at.checked_add(usize::try_from(peek.bytes).ok()?)?;
-    let is_whole = end <= chunk.len() && crc_matches(chunk.get(at..end)?);
+    let is_right = crc_matches(chunk.get(at..end)?) || bugs::is_on(Bug::ChecksumIgnored);
+    let is_whole = end <= chunk.len() && is_right;
     is_whole.then(|| chunk.slice(at..end))
 }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::bugs::{self, Bug};
 use super::disk::{Disk, DiskFile, OpenMode};
 use super::frame::{FrameSeq, Incarnation, SLOT_HEADER_BYTES, SlotHeader};
 use super::storage::StorageError;
@@ -53,7 +54,9 @@ impl Slots {
     /// Frees the slots that hold nothing above `seq`, except the one being written.
     pub(super) fn retire(&mut self, seq: FrameSeq) {
         while let (Some(oldest), Some(second)) = (self.live.front(), self.live.get(1)) {
-            if second.first_seq > seq.next() {
+            // Of two that begin at one frame either may hold it.
+            let begin_alike = second.first_seq == oldest.first_seq;
+            if second.first_seq > seq.next() || (begin_alike && second.first_seq > seq) {
                 break;
             }
             self.free.push((oldest.id, oldest.bytes));
@@ -129,8 +132,11 @@ impl Wal {
     /// # Errors
     /// `Full` and `WalFull` leave everything as it was.
     pub(super) fn reserve(&mut self, seq: FrameSeq, bytes: u64) -> Result<(), StorageError> {
-        let fits =
-            |current: &Current| current.at + bytes <= self.limits.file_bytes.max(current.grown);
+        // No two slots begin at one frame: one that is still empty grows to what is asked.
+        let fits = |current: &Current| {
+            current.at + bytes <= self.limits.file_bytes.max(current.grown)
+                || current.at == SLOT_HEADER_BYTES as u64
+        };
         if !self.current.as_ref().is_some_and(fits) {
             self.begin_slot(seq, bytes)?;
         }
@@ -205,7 +211,7 @@ impl Wal {
         } else {
             sync(&begun.path, &begun.file)?;
         }
-        if is_new {
+        if is_new && !bugs::is_on(Bug::NamesNotSynced) {
             self.disk
                 .sync_dir(&self.dir)
                 .map_err(|error| StorageError::failed(&self.dir, &error))?;
@@ -227,8 +233,10 @@ impl Wal {
             return Ok(*id);
         }
         let size = self.limits.file_bytes.max(SLOT_HEADER_BYTES as u64 + bytes);
-        // One slot above the limit is better than none: a frame may be larger than the limit.
-        if !slots.live.is_empty() && slots.bytes() + size > self.limits.bytes_max.max(2 * size) {
+        // A slot above the limit is better than none: a frame may be larger than the limit, and
+        // the last live slot is never let go.
+        let has_others = slots.live.len() > 1;
+        if has_others && slots.bytes() + size > self.limits.bytes_max.max(2 * size) {
             return Err(StorageError::WalFull);
         }
         Ok(slots.unused_id())
@@ -252,6 +260,9 @@ fn grow(current: &mut Current, target: u64) -> Result<(), StorageError> {
 }
 
 fn sync(path: &Path, file: &Arc<dyn DiskFile>) -> Result<(), StorageError> {
-    file.sync_data()
-        .map_err(|error| StorageError::failed(path, &error))
+    let synced = match file.sync_data() {
+        Err(_) if bugs::is_on(Bug::FailedSyncRetried) => file.sync_data(),
+        synced => synced,
+    };
+    synced.map_err(|error| StorageError::failed(path, &error))
 }

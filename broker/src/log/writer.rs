@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::api::{
     AppendBatch, AppendDone, AppendOutcome, Durability, LogError, LogStartDone, Origin,
 };
+use super::bugs::{self, Bug};
 use super::flusher::Flusher;
 use super::frame::{FRAME_ALIGN, FRAME_HEADER_BYTES, FrameBuilder, FrameSeq, Stamp};
 use super::partition::{Partition, TailBatch};
@@ -92,6 +93,9 @@ impl Writer {
         let moved = self.publish(&frame, staged);
         self.shared.listener.advanced(&moved);
         replies.into_iter().for_each(Reply::give);
+        if bugs::is_on(Bug::AckBeforeSync) {
+            drop(self.wal.sync());
+        }
         self.wake_flusher();
     }
 
@@ -130,6 +134,7 @@ impl Writer {
     fn persist(&mut self, frame: &[u8]) -> Result<(), StorageError> {
         self.wal.write(frame)?;
         match self.shared.config.durability {
+            Durability::Fsync if bugs::is_on(Bug::AckBeforeSync) => {}
             Durability::Fsync => {
                 self.wal.sync()?;
                 self.synced_seq = self.next_seq;

@@ -7,7 +7,7 @@ use super::driven::Driven;
 use super::model::{Model, Send, TOPICS};
 use super::scripts::{Run, SCRIPTS, config};
 use super::sim::{Crash, Faults, SimDisk};
-use crate::log::Durability;
+use crate::log::{Durability, LogConfig};
 
 /// What crashes leave: for each point all of these are tried.
 fn crashes(point: u64) -> [Crash; 5] {
@@ -30,25 +30,23 @@ fn crashes(point: u64) -> [Crash; 5] {
 }
 
 /// Steps that a script takes when nothing goes wrong; it must also keep all promises then.
-fn steps(script: &str, durability: Durability) -> u64 {
+fn steps(script: &str, durability: Durability) -> Result<u64, String> {
     let disk = SimDisk::new(Faults::default());
     let mut run = Run::new(durability, disk);
-    run.play(script).unwrap();
-    run.model
-        .check(run.driven.as_ref().unwrap(), false)
-        .unwrap();
-    run.disk.steps()
+    run.play(script)?;
+    run.model.check(run.driven.as_ref().unwrap(), false)?;
+    Ok(run.disk.steps())
 }
 
 /// Opens what is left, checks it, writes on, cuts the power, and checks again.
-fn outlive(
+pub(super) fn outlive(
     model: &Model,
     disk: &SimDisk,
-    durability: Durability,
+    config: &LogConfig,
     may_lose_tail: bool,
 ) -> Result<(), String> {
     let open = |disk: &SimDisk| {
-        let opened = Driven::open(config(durability), Arc::new(disk.clone()));
+        let opened = Driven::open(config.clone(), Arc::new(disk.clone()));
         opened
             .map(|(driven, _)| driven)
             .map_err(|error| format!("does not open: {error}"))
@@ -72,16 +70,21 @@ fn outlive(
         driven.checkpoint().map_err(|error| error.to_string())?;
     }
     model.check(&driven, may_lose_tail)?;
-    let second = match durability {
+    let second = match config.durability {
         Durability::Fsync => Crash::Nothing,
         Durability::Os => Crash::Killed,
     };
     model.check(&open(&disk.after(second))?, may_lose_tail)
 }
 
-fn enumerate(script: &str, durability: Durability, faults: Faults) -> Result<u64, String> {
+/// Tries every crash at every point of a script; how many.
+pub(super) fn enumerate(
+    script: &str,
+    durability: Durability,
+    faults: Faults,
+) -> Result<u64, String> {
     let mut tried = 0;
-    for point in 1..=steps(script, durability) {
+    for point in 1..=steps(script, durability)? {
         let disk = SimDisk::new(Faults {
             crash_at: Some(point),
             ..faults
@@ -96,7 +99,7 @@ fn enumerate(script: &str, durability: Durability, faults: Faults) -> Result<u64
             let is_power_cut = !matches!(crash, Crash::Killed);
             let may_lose_tail = durability == Durability::Os && is_power_cut;
             let left = run.disk.after(crash);
-            outlive(&run.model.fork(), &left, durability, may_lose_tail)
+            outlive(&run.model.fork(), &left, &config(durability), may_lose_tail)
                 .map_err(|wrong| format!("{script:?} stopped at {point}, {crash:?}: {wrong}"))?;
             tried += 1;
         }

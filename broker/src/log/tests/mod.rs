@@ -2,12 +2,15 @@
 
 mod basics;
 mod batches;
+mod bugs;
 mod crash;
 mod driven;
 mod faults;
 mod kept;
+mod flips;
 mod model;
 mod real;
 mod recovery;
 mod scripts;
+mod seeds;
 mod sim;

@@ -12,7 +12,7 @@ use super::batches::{Spec, id_of, tp};
 use super::driven::Driven;
 use crate::log::queue::Job;
 use crate::log::sync::lock;
-use crate::log::{AppendOutcome, DuplicateCheck, ReadError};
+use crate::log::{AppendOutcome, Damage, DuplicateCheck, ReadError};
 use crate::types::{Offset, TopicPartition};
 use crate::wire::batch::{BatchHeader, crc_matches};
 
@@ -185,7 +185,73 @@ impl Model {
     }
 }
 
+impl Model {
+    /// Holds a log with a damaged file against what must still be true: what is read was sent
+    /// there and stands where it was acknowledged; what was acknowledged is read or refused as
+    /// damaged; with `told` that frames are lost, it may also be missing behind all else. `sent`
+    /// knows what else was sent.
+    pub(super) fn check_damaged(
+        &self,
+        driven: &Driven,
+        sent: &Self,
+        told: bool,
+    ) -> Result<(), String> {
+        let (facts, sent) = (lock(&self.0), lock(&sent.0));
+        for topic in 1..=TOPICS {
+            facts.check_damaged_topic(driven, topic, &sent, told)?;
+        }
+        Ok(())
+    }
+}
+
 impl Facts {
+    fn check_damaged_topic(
+        &self,
+        driven: &Driven,
+        topic: u128,
+        everything: &Self,
+        told: bool,
+    ) -> Result<(), String> {
+        let Some(bounds) = driven.log.bounds(tp(topic)) else {
+            let expected = self.deletions.contains_key(&topic)
+                || !self.acked.keys().any(|id| self.sent[id].topic == topic);
+            return expected
+                .then_some(())
+                .ok_or(format!("topic {topic} is gone"));
+        };
+        let (there, refused) = read_around(driven, tp(topic))?;
+        for (offset, id, batch) in &there {
+            let sent = everything.sent.get(id).filter(|sent| sent.topic == topic);
+            let is_same = sent.is_some_and(|sent| {
+                let same = sent.spec.build();
+                batch.len() == same.len() && batch[16..] == same[16..]
+            });
+            let acked = self.acked.get(id);
+            if !is_same || acked.is_some_and(|acked| acked != offset) {
+                return Err(format!("topic {topic}: batch {id} at {offset} is wrong"));
+            }
+        }
+        for (id, offset) in &self.acked {
+            let of_topic = self.sent[id].topic == topic && *offset >= bounds.log_start;
+            let is_read = there.iter().any(|(at, ..)| at == offset);
+            let is_told = told && *offset >= bounds.high_watermark;
+            let is_refused = refused
+                .iter()
+                .any(|damage| damage.from <= *offset && *offset < damage.to);
+            if of_topic
+                && !is_read
+                && !is_refused
+                && !is_told
+                && !self.deletions.contains_key(&topic)
+            {
+                return Err(format!(
+                    "topic {topic}: acknowledged batch {id} at {offset} is gone without a word"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn answer(&mut self, id: u64, outcome: AppendOutcome) {
         match outcome {
             AppendOutcome::Appended { base_offset, .. } => {
@@ -375,4 +441,29 @@ fn read_with(
         }
     }
     Ok(all)
+}
+
+/// Batches with their offsets, and what was refused as damaged between them.
+type Around = (Vec<(Offset, u64, Vec<u8>)>, Vec<Damage>);
+
+fn read_around(driven: &Driven, tp: TopicPartition) -> Result<Around, String> {
+    let bounds = driven.log.bounds(tp).ok_or("no such partition")?;
+    let (mut there, mut refused) = (Vec::new(), Vec::new());
+    let mut next = bounds.log_start;
+    while next < bounds.high_watermark {
+        match driven.log.read(tp, next, 1) {
+            Ok(read) => {
+                let batch = read.batches.first().ok_or(format!("nothing at {next}"))?;
+                let header = BatchHeader::parse(batch).map_err(|error| error.to_string())?;
+                there.push((header.base_offset, id_of(batch), batch.to_vec()));
+                next = header.next_offset();
+            }
+            Err(ReadError::Corrupt { damage }) if damage.to > next => {
+                refused.push(damage);
+                next = damage.to;
+            }
+            Err(error) => return Err(format!("{tp} at {next}: {error}")),
+        }
+    }
+    Ok((there, refused))
 }

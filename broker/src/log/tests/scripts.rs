@@ -98,11 +98,16 @@ pub(super) fn config(durability: Durability) -> LogConfig {
 
 impl Run {
     pub(super) fn new(durability: Durability, disk: SimDisk) -> Self {
+        Self::on(config(durability), disk, Model::default())
+    }
+
+    /// A run on a disk that `model` knows.
+    pub(super) fn on(config: LogConfig, disk: SimDisk, model: Model) -> Self {
         Self {
             driven: None,
             disk,
-            model: Model::default(),
-            config: config(durability),
+            model,
+            config,
         }
     }
 

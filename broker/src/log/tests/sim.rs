@@ -29,7 +29,8 @@ pub(super) struct Faults {
     pub(super) crash_at: Option<u64>,
     /// Syncs succeed and do nothing.
     pub(super) syncs_lie: bool,
-    /// The sync that fails, 1 and up; what it should have synced is lost at a crash.
+    /// The sync, of a file or of a directory, that fails, 1 and up; what it should have synced is
+    /// lost at a crash.
     pub(super) failing_sync: Option<u64>,
     /// Bytes that all files may have together.
     pub(super) capacity: Option<u64>,
@@ -95,7 +96,7 @@ impl SimDisk {
         lock(&self.0).steps
     }
 
-    /// Syncs of files asked for so far.
+    /// Syncs asked for so far.
     pub(super) fn syncs(&self) -> u64 {
         lock(&self.0).syncs
     }
@@ -171,6 +172,14 @@ impl World {
             self.dead = true;
         }
         self.alive()
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.syncs += 1;
+        if self.faults.failing_sync == Some(self.syncs) {
+            return Err(io::Error::other("input/output error"));
+        }
+        Ok(())
     }
 
     fn alive(&self) -> io::Result<()> {
@@ -283,6 +292,10 @@ impl Disk for SimDisk {
         if world.live.get(path) != Some(&Node::Dir) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        world.sync()?;
+        if world.faults.syncs_lie {
+            return Ok(());
+        }
         let is_child = |name: &PathBuf| name.parent() == Some(path);
         world.durable.retain(|name, _| !is_child(name));
         let children: Vec<_> = world
@@ -308,23 +321,20 @@ impl DiskFile for SimFile {
         let end = at + bytes.len();
         let growth = end.saturating_sub(world.files[self.file].live.len()) as u64;
         let used = world.used_bytes();
-        if growth > 0
-            && world
-                .faults
-                .capacity
-                .is_some_and(|most| used + growth > most)
-        {
+        let over = world
+            .faults
+            .capacity
+            .map_or(0, |most| (used + growth).saturating_sub(most));
+        let over = usize::try_from(over).unwrap();
+        if growth > 0 && over > 0 {
+            // What fits is written, as far as a block goes.
+            let fits = bytes.len().saturating_sub(over) / 512 * 512;
+            world.files[self.file].write(at, &bytes[..fits]);
             return Err(io::ErrorKind::StorageFull.into());
         }
         // A write in flight when the machine stops may be there in part.
         let stepped = world.step();
-        let content = &mut world.files[self.file];
-        content.live.resize(content.live.len().max(end), 0);
-        content.live[at..end].copy_from_slice(bytes);
-        content.unsynced.push(Change::Write {
-            at,
-            bytes: bytes.to_vec(),
-        });
+        world.files[self.file].write(at, bytes);
         stepped
     }
 
@@ -343,10 +353,9 @@ impl DiskFile for SimFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut world = lock(&self.world);
         world.step()?;
-        world.syncs += 1;
-        if world.faults.failing_sync == Some(world.syncs) {
+        if let Err(error) = world.sync() {
             world.files[self.file].unsynced.clear();
-            return Err(io::Error::other("input/output error"));
+            return Err(error);
         }
         if !world.faults.syncs_lie {
             let content = &mut world.files[self.file];
@@ -374,6 +383,19 @@ impl DiskFile for SimFile {
 }
 
 impl Content {
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let end = at + bytes.len();
+        self.live.resize(self.live.len().max(end), 0);
+        self.live[at..end].copy_from_slice(bytes);
+        self.unsynced.push(Change::Write {
+            at,
+            bytes: bytes.to_vec(),
+        });
+    }
+
     fn after(&self, toss: &mut Toss) -> Vec<u8> {
         let mut bytes = self.durable.clone();
         for change in &self.unsynced {
