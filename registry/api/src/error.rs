@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rest::{ClosestBody, FindingBody};
+
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
@@ -10,9 +12,26 @@ pub struct ErrorBody {
     pub error_code: u32,
     /// For a person.
     pub message: String,
+    /// What an incompatible schema breaks, in parts; only when the request asked for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<FindingBody>,
+    /// What almost matched a look-up; only when the request asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closest: Option<ClosestBody>,
 }
 
 impl ErrorBody {
+    /// A body with a code and words, and nothing more.
+    #[must_use]
+    pub fn new(error_code: u32, message: String) -> Self {
+        Self {
+            error_code,
+            message,
+            findings: Vec::new(),
+            closest: None,
+        }
+    }
+
     /// The HTTP status that goes with the code: its first three digits.
     #[must_use]
     pub fn http_status(&self) -> u16 {
@@ -62,8 +81,12 @@ error_codes! {
     RouteNotFound = 404,
     /// The route exists, but not for this method.
     MethodNotAllowed = 405,
+    /// None of the content types that the client accepts can be served.
+    NotAcceptable = 406,
     /// The body is larger than the limit.
     BodyTooLarge = 413,
+    /// The body is of a content type that is not read.
+    UnsupportedMediaType = 415,
     /// A body is required, or asks for what this registry does not do.
     Unprocessable = 422,
     /// The registry is at fault.
@@ -106,6 +129,10 @@ error_codes! {
     IdDoesNotMatch = 42207,
     /// The subject's name is not allowed.
     InvalidSubject = 42208,
+    /// The schema is larger than the limit.
+    SchemaTooLarge = 42209,
+    /// A rule set has a shape that no client could apply.
+    InvalidRuleSet = 42210,
     /// The store failed.
     Store = 50001,
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::{CompatibilityLevel, Mode, SchemaType};
+use crate::vocabulary::{CompatibilityLevel, CompatibilityPolicy, Mode, SchemaType};
 
 /// The content type of every answer, unless the client accepts only a broader one.
 pub const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
@@ -124,12 +124,81 @@ pub struct RegisterRequest {
     /// See [`RuleSet`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_set: Option<RuleSet>,
-    /// The version it must get; 0 and absent leave that to the registry.
+    /// The version it must get; 0 and absent leave that to the registry, and -1 asks for the next
+    /// one with its number noted in the metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<i32>,
     /// The id it must get, in mode `IMPORT` only; negative and absent leave that to the registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<i32>,
+    /// Tags to write into the text before it is registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_tags_to_add: Option<Vec<SchemaTags>>,
+    /// Tags to take out of the text before it is registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_tags_to_remove: Option<Vec<SchemaTags>>,
+    /// Whether the tags of the subject's latest version are written into the text too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propagate_schema_tags: Option<bool>,
+}
+
+/// Tags of one place in a schema's text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SchemaTags {
+    /// The place.
+    pub schema_entity: SchemaEntity,
+    /// The tags, in the order of the text.
+    pub tags: Vec<String>,
+}
+
+/// A record of a schema, or a field of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SchemaEntity {
+    /// The record's full name; for a field, a dot and its name follow.
+    pub entity_path: String,
+    /// What the path leads to.
+    pub entity_type: EntityType,
+}
+
+/// What can be tagged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EntityType {
+    /// A record.
+    #[default]
+    #[serde(rename = "sr_record")]
+    Record,
+    /// A field of a record.
+    #[serde(rename = "sr_field")]
+    Field,
+}
+
+/// The body of a change of tags, metadata and rules, which registers a new version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TagRequest {
+    /// The version it must get: one more than the latest; absent leaves that to the registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_version: Option<i32>,
+    /// Tags to write into the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags_to_add: Option<Vec<SchemaTags>>,
+    /// Tags to take out of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags_to_remove: Option<Vec<SchemaTags>>,
+    /// Replaces the version's metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+    /// Replaces the version's rules; not together with the next two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule_set: Option<RuleSet>,
+    /// Rules to add to those of the version before, or to replace by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules_to_merge: Option<RuleSet>,
+    /// Names of rules to drop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules_to_remove: Option<Vec<String>>,
 }
 
 /// A schema in an answer. Registration leaves out the subject; the look-up by id leaves out the id,
@@ -163,6 +232,9 @@ pub struct SchemaBody {
     pub rule_set: Option<RuleSet>,
     /// The stored text.
     pub schema: String,
+    /// The tags in the text that were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schema_tags: Vec<SchemaTags>,
     /// The highest id given out so far, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_id: Option<i32>,
@@ -200,6 +272,56 @@ pub struct CompatibilityBody {
     /// Why not; only when the request was verbose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<String>>,
+    /// Why not, in parts; only when the request asked for an explanation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Vec<FindingBody>>,
+}
+
+/// One reason why a schema does not agree with an earlier version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FindingBody {
+    /// The kind in Confluent's words, such as `READER_FIELD_MISSING_DEFAULT_VALUE`.
+    pub kind: String,
+    /// The earlier version that objects.
+    pub version: i32,
+    /// Whose data reading fails: `BACKWARD` when the new schema cannot read the earlier version's
+    /// data, `FORWARD` when the earlier version cannot read the new schema's.
+    pub direction: CompatibilityLevel,
+    /// The particulars, such as the field's name.
+    pub info: String,
+    /// A change that would remove the finding.
+    pub suggestion: String,
+    /// The place in the schema of the request.
+    pub new: PlaceBody,
+    /// The place in the earlier version.
+    pub old: PlaceBody,
+}
+
+/// A place in a schema's text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlaceBody {
+    /// By names, such as `/items[]/price`.
+    pub path: String,
+    /// First byte; of the request's schema as it was sent, of an earlier version as it is stored.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+/// The version that a look-up almost found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClosestBody {
+    /// Its subject.
+    pub subject: String,
+    /// 1 and up.
+    pub version: i32,
+    /// Its schema id.
+    pub id: i32,
+    /// What keeps it from being the schema that was looked up, a sentence each.
+    pub differences: Vec<String>,
 }
 
 /// A configuration as it is read.
@@ -208,27 +330,63 @@ pub struct CompatibilityBody {
 pub struct ConfigBody {
     /// The level in force.
     pub compatibility_level: CompatibilityLevel,
-    /// Name of the metadata property whose value separates versions into groups.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compatibility_group: Option<String>,
-    /// Whether schemas are normalized whether or not a request asks for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub normalize: Option<bool>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub properties: ConfigProperties,
 }
 
 /// A configuration as it was stored by an update.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default)]
 pub struct StoredConfigBody {
     /// The level.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compatibility: Option<CompatibilityLevel>,
-    /// See [`ConfigBody::compatibility_group`].
+    /// Everything else.
+    #[serde(flatten)]
+    pub properties: ConfigProperties,
+}
+
+/// What a configuration holds besides its level.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ConfigProperties {
+    /// The subject that requests for this one act on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub compatibility_group: Option<String>,
-    /// See [`ConfigBody::normalize`].
+    pub alias: Option<String>,
+    /// The same for a registry of encryption keys; kept and returned only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias_for_deks: Option<String>,
+    /// Whether schemas are normalized whether or not a request asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalize: Option<bool>,
+    /// Whether reserved fields of the metadata are checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validate_fields: Option<bool>,
+    /// Kept and returned only: names and defaults of new schemas are always validated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validate_new_schemas: Option<bool>,
+    /// Kept and returned only: clients run the rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validate_rules: Option<bool>,
+    /// How findings are weighed; kept and returned, Avro schemas are always compared strictly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compatibility_policy: Option<CompatibilityPolicy>,
+    /// Name of the metadata property whose value separates versions into groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compatibility_group: Option<String>,
+    /// Metadata of new versions where a registration says nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_metadata: Option<Metadata>,
+    /// Metadata of new versions whatever a registration says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub override_metadata: Option<Metadata>,
+    /// Rules of new versions where a registration says nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_rule_set: Option<RuleSet>,
+    /// Rules of new versions whatever a registration says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub override_rule_set: Option<RuleSet>,
 }
 
 /// A mode in an answer; absent after one was cleared.

@@ -80,6 +80,42 @@ impl FromStr for CompatibilityLevel {
     }
 }
 
+/// How a comparison weighs what it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CompatibilityPolicy {
+    /// By the specification's rules.
+    Strict,
+    /// With exceptions that Confluent makes for JSON Schema.
+    Lenient,
+    /// By logical types.
+    Logical,
+}
+
+impl CompatibilityPolicy {
+    /// The policy's name in upper case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "STRICT",
+            Self::Lenient => "LENIENT",
+            Self::Logical => "LOGICAL",
+        }
+    }
+}
+
+impl FromStr for CompatibilityPolicy {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        find(
+            &[Self::Strict, Self::Lenient, Self::Logical],
+            Self::as_str,
+            word,
+        )
+    }
+}
+
 /// What a subject, or the whole registry, lets its callers change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -92,6 +128,8 @@ pub enum Mode {
     ReadonlyOverride,
     /// Registrations that bring their own id, unchecked.
     Import,
+    /// Like [`Mode::Import`], for a registry that another one copies everything to; global only.
+    Forward,
 }
 
 impl Mode {
@@ -103,6 +141,7 @@ impl Mode {
             Self::Readonly => "READONLY",
             Self::ReadonlyOverride => "READONLY_OVERRIDE",
             Self::Import => "IMPORT",
+            Self::Forward => "FORWARD",
         }
     }
 
@@ -111,7 +150,16 @@ impl Mode {
     pub fn is_read_only(self) -> bool {
         match self {
             Self::Readonly | Self::ReadonlyOverride => true,
-            Self::Readwrite | Self::Import => false,
+            Self::Readwrite | Self::Import | Self::Forward => false,
+        }
+    }
+
+    /// Whether registrations bring their own ids, and are stored as they come.
+    #[must_use]
+    pub fn is_import(self) -> bool {
+        match self {
+            Self::Import | Self::Forward => true,
+            Self::Readwrite | Self::Readonly | Self::ReadonlyOverride => false,
         }
     }
 }
@@ -126,11 +174,12 @@ impl FromStr for Mode {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        const ALL: [Mode; 4] = [
+        const ALL: [Mode; 5] = [
             Mode::Readwrite,
             Mode::Readonly,
             Mode::ReadonlyOverride,
             Mode::Import,
+            Mode::Forward,
         ];
         find(&ALL, Self::as_str, word)
     }
@@ -200,7 +249,13 @@ mod tests {
                 word.to_ascii_uppercase()
             );
         }
-        for word in ["readwrite", "READONLY", "Readonly_Override", "import"] {
+        for word in [
+            "readwrite",
+            "READONLY",
+            "Readonly_Override",
+            "import",
+            "Forward",
+        ] {
             let mode: Mode = word.parse().unwrap();
             assert_eq!(
                 serde_json::to_value(mode).unwrap(),

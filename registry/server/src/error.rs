@@ -2,6 +2,7 @@
 //! texts are Confluent Schema Registry's, to the letter: clients and people match on them.
 
 use avouch_registry_api::error::{ErrorBody, ErrorCode};
+use avouch_registry_api::rest::{ClosestBody, FindingBody};
 use thiserror::Error;
 
 /// Why a request was not carried out.
@@ -15,7 +16,10 @@ pub enum RegistryError {
     VersionNotFound(i32),
     /// The content is not registered under the subject.
     #[error("Schema not found")]
-    SchemaNotFound,
+    SchemaNotFound {
+        /// What almost matched.
+        closest: Option<Box<ClosestBody>>,
+    },
     /// Nothing is registered with the id.
     #[error("Schema {0} not found")]
     IdNotFound(i32),
@@ -70,6 +74,8 @@ pub enum RegistryError {
         subject: String,
         /// One finding each, then what was compared.
         details: Vec<String>,
+        /// The same in parts.
+        findings: Vec<FindingBody>,
         /// 40901, or 409 as older servers answered.
         error_code: u32,
     },
@@ -91,6 +97,9 @@ pub enum RegistryError {
     /// Not a mode that this registry has.
     #[error("Invalid mode. Valid values are READWRITE, READONLY, IMPORT and FORWARD.")]
     InvalidMode,
+    /// A mode that only the whole registry can have.
+    #[error("Forward mode only supported on global level")]
+    ForwardIsGlobal,
     /// The mode in force forbids it.
     #[error("{0}")]
     NotPermitted(String),
@@ -108,6 +117,9 @@ pub enum RegistryError {
     /// The content already has another id under the subject.
     #[error("The ID of an imported schema does not match the existing ID")]
     IdDoesNotMatch,
+    /// A rule set that no client could apply.
+    #[error("{0}")]
+    InvalidRuleSet(String),
     /// A name no subject may have.
     #[error("The specified subject '{0}' is not a valid.")]
     InvalidSubject(String),
@@ -135,7 +147,7 @@ impl RegistryError {
         let code = match self {
             Self::SubjectNotFound(_) => ErrorCode::SubjectNotFound,
             Self::VersionNotFound(_) => ErrorCode::VersionNotFound,
-            Self::SchemaNotFound | Self::IdNotFound(_) | Self::GuidNotFound(_) => {
+            Self::SchemaNotFound { .. } | Self::IdNotFound(_) | Self::GuidNotFound(_) => {
                 ErrorCode::SchemaNotFound
             }
             Self::SubjectSoftDeleted(_) => ErrorCode::SubjectSoftDeleted,
@@ -146,28 +158,36 @@ impl RegistryError {
             Self::SubjectModeNotFound(_) => ErrorCode::SubjectModeNotFound,
             Self::AssociationNotFound(_) => ErrorCode::AssociationNotFound,
             Self::Incompatible { error_code, .. } => {
-                return ErrorBody {
-                    error_code: *error_code,
-                    message: self.to_string(),
-                };
+                return ErrorBody::new(*error_code, self.to_string());
             }
             Self::InvalidSchema(_) => ErrorCode::InvalidSchema,
             Self::InvalidVersion(_) => ErrorCode::InvalidVersion,
             Self::InvalidCompatibilityLevel => ErrorCode::InvalidCompatibilityLevel,
-            Self::InvalidMode => ErrorCode::InvalidMode,
+            Self::InvalidMode | Self::ForwardIsGlobal => ErrorCode::InvalidMode,
             Self::NotPermitted(_) => ErrorCode::NotPermitted,
             Self::ReferenceExists { .. } => ErrorCode::ReferenceExists,
             Self::IdDoesNotMatch => ErrorCode::IdDoesNotMatch,
+            Self::InvalidRuleSet(_) => ErrorCode::InvalidRuleSet,
             Self::InvalidSubject(_) => ErrorCode::InvalidSubject,
             Self::Unsupported(_) | Self::BodyMissing => ErrorCode::Unprocessable,
             Self::BadRequest(_) => ErrorCode::BadRequest,
             Self::Store(_) => ErrorCode::Store,
             Self::Internal => ErrorCode::Internal,
         };
-        ErrorBody {
-            error_code: code.number(),
-            message: self.to_string(),
+        ErrorBody::new(code.number(), self.to_string())
+    }
+
+    /// The REST answer with everything that is known about the refusal.
+    #[must_use]
+    pub fn explained(&self) -> ErrorBody {
+        let mut body = self.body();
+        if let Self::Incompatible { findings, .. } = self {
+            body.findings.clone_from(findings);
         }
+        if let Self::SchemaNotFound { closest } = self {
+            body.closest = closest.as_deref().cloned();
+        }
+        body
     }
 }
 

@@ -3,10 +3,12 @@
 
 use avouch_avro::Schema;
 use avouch_avro::compatibility::{Incompatibility, Kind, check};
-use avouch_registry_api::rest::ConfigBody;
+use avouch_avro::schema::{Site, Type};
+use avouch_registry_api::rest::{ConfigBody, FindingBody, PlaceBody};
 use avouch_registry_api::vocabulary::CompatibilityLevel;
 
 use crate::decide::content::{Content, Parsed, Resolved};
+use crate::decide::metadata::reserved_fields;
 
 /// Characters of an earlier schema that a message shows.
 const SHOWN_CHARS: usize = 10 * 1024;
@@ -18,25 +20,63 @@ pub(crate) struct Earlier {
     pub(crate) resolved: Resolved,
 }
 
+/// Why a schema may not follow earlier versions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Objections {
+    /// In Confluent's words and order; empty when there is nothing to object.
+    pub(crate) messages: Vec<String>,
+    /// The same in parts, as far as Avro goes.
+    pub(crate) findings: Vec<FindingBody>,
+}
+
 /// How many of a subject's versions, newest first, need to be read before [`relevant`] can choose;
 /// `None` means all of them.
 pub(crate) fn versions_to_read(config: &ConfigBody) -> Option<usize> {
+    let grouped = config.properties.compatibility_group.is_some();
     if config.compatibility_level == CompatibilityLevel::None {
-        Some(0)
-    } else if config.compatibility_level.is_transitive() || config.compatibility_group.is_some() {
+        Some(usize::from(validates_fields(config)))
+    } else if config.compatibility_level.is_transitive() || grouped {
         None
     } else {
         Some(1)
     }
 }
 
-/// Those of `earlier` (newest first) that the configuration compares `content` with, newest first.
-pub(crate) fn relevant(
+/// Why the schema may not follow the earlier versions (newest first) under the configuration.
+/// Stops at the first version that objects.
+pub(crate) fn objections(
     config: &ConfigBody,
-    content: &Content,
-    mut earlier: Vec<Earlier>,
-) -> Vec<Earlier> {
-    if let Some(group) = &config.compatibility_group {
+    new: &Parsed,
+    new_content: &Content,
+    earlier: Vec<Earlier>,
+) -> Objections {
+    let level = config.compatibility_level;
+    let mut objections = Objections::default();
+    if validates_fields(config) {
+        let latest = earlier.first().map(|version| &version.resolved.content);
+        objections.messages = reserved(new, new_content, latest);
+    }
+    let compared = relevant(config, new_content, earlier);
+    let objecting = compared
+        .iter()
+        .map(|version| compare(level, new, new_content, version))
+        .find(|objections| !objections.messages.is_empty());
+    if let Some(found) = objecting {
+        objections.messages.extend(found.messages);
+        objections.findings = found.findings;
+    }
+    if !objections.messages.is_empty() {
+        let validates = validates_fields(config);
+        objections.messages.push(format!(
+            "{{validateFields: '{validates}', compatibility: '{level}'}}"
+        ));
+    }
+    objections
+}
+
+/// Those of `earlier` (newest first) that the configuration compares `content` with, newest first.
+fn relevant(config: &ConfigBody, content: &Content, mut earlier: Vec<Earlier>) -> Vec<Earlier> {
+    if let Some(group) = &config.properties.compatibility_group {
         let own = content.property(group);
         earlier.retain(|version| version.resolved.content.property(group) == own);
     }
@@ -48,25 +88,38 @@ pub(crate) fn relevant(
     earlier
 }
 
-/// Why the schema may not follow the earlier versions (newest first); empty when it may. Stops at
-/// the first version that objects.
-pub(crate) fn findings(
-    level: CompatibilityLevel,
-    new: &Parsed,
-    new_content: &Content,
-    earlier: &[Earlier],
-) -> Vec<String> {
-    let objection = earlier
-        .iter()
-        .map(|version| compare(level, new, new_content, version))
-        .find(|messages| !messages.is_empty());
-    let mut messages = objection.unwrap_or_default();
-    if !messages.is_empty() {
-        messages.push(format!(
-            "{{validateFields: 'false', compatibility: '{level}'}}"
-        ));
-    }
+fn validates_fields(config: &ConfigBody) -> bool {
+    config.properties.validate_fields == Some(true)
+}
+
+/// Reserved fields that the schema has, or that it does not reserve any more.
+fn reserved(new: &Parsed, content: &Content, latest: Option<&Content>) -> Vec<String> {
+    let own = reserved_fields(content.metadata.as_ref());
+    let before = reserved_fields(latest.and_then(|content| content.metadata.as_ref()));
+    let released = before.into_iter().filter(|field| !own.contains(field));
+    let mut messages: Vec<String> = released
+        .map(|field| {
+            format!(
+                "The new schema has reserved field {field} removed from its metadata which is \
+                 present in the old schema's metadata."
+            )
+        })
+        .collect();
+    let used = own.iter().filter(|field| has_field(new, field));
+    messages.extend(used.map(|field| {
+        format!("The new schema has field that conflicts with the reserved field {field}.")
+    }));
     messages
+}
+
+fn has_field(schema: &Parsed, field: &str) -> bool {
+    let Parsed::Avro(schema) = schema else {
+        return false;
+    };
+    match &schema.node(schema.root()).kind {
+        Type::Record(record) => record.position(field).is_some(),
+        _ => false,
+    }
 }
 
 fn compare(
@@ -74,32 +127,37 @@ fn compare(
     new: &Parsed,
     new_content: &Content,
     earlier: &Earlier,
-) -> Vec<String> {
+) -> Objections {
     let old_content = &earlier.resolved.content;
     if new_content.schema_type != old_content.schema_type {
-        return vec!["Incompatible because of different schema type".to_owned()];
+        return in_words("Incompatible because of different schema type".to_owned());
     }
     let old = match earlier.resolved.parse() {
         Ok(old) => old,
         Err(reason) => {
-            return vec![format!(
-                "version {} cannot be parsed: {reason}",
-                earlier.version
-            )];
+            let version = earlier.version;
+            return in_words(format!("version {version} cannot be parsed: {reason}"));
         }
     };
     match (new, &old) {
         (Parsed::Avro(new), Parsed::Avro(old)) => compare_avro(level, new, old, earlier),
         (Parsed::Text, _) | (_, Parsed::Text) => {
             if new_content.text == old_content.text {
-                return Vec::new();
+                return Objections::default();
             }
             let schema_type = new_content.schema_type;
-            vec![format!(
+            in_words(format!(
                 "Only Avro schemas are compared: a {schema_type} schema whose text differs needs \
                  compatibility level NONE"
-            )]
+            ))
         }
+    }
+}
+
+fn in_words(message: String) -> Objections {
+    Objections {
+        messages: vec![message],
+        findings: Vec::new(),
     }
 }
 
@@ -108,11 +166,11 @@ fn compare_avro(
     new: &Schema,
     old: &Schema,
     earlier: &Earlier,
-) -> Vec<String> {
-    let new_reads_old = || messages(new, old, "new", "old");
-    let old_reads_new = || messages(old, new, "old", "new");
+) -> Objections {
+    let new_reads_old = || one_way(CompatibilityLevel::Backward, new, old, earlier.version);
+    let old_reads_new = || one_way(CompatibilityLevel::Forward, new, old, earlier.version);
     match level {
-        CompatibilityLevel::None => Vec::new(),
+        CompatibilityLevel::None => Objections::default(),
         CompatibilityLevel::Backward | CompatibilityLevel::BackwardTransitive => {
             with_old_schema(new_reads_old(), earlier)
         }
@@ -121,22 +179,62 @@ fn compare_avro(
         }
         CompatibilityLevel::Full | CompatibilityLevel::FullTransitive => {
             let mut both = old_reads_new();
-            both.extend(with_old_schema(new_reads_old(), earlier));
+            let other = with_old_schema(new_reads_old(), earlier);
+            both.messages.extend(other.messages);
+            both.findings.extend(other.findings);
             both
         }
     }
 }
 
-/// Every reason why `reader` cannot read what `writer` wrote, each called by its age.
-fn messages(reader: &Schema, writer: &Schema, reader_age: &str, writer_age: &str) -> Vec<String> {
-    match check(reader, writer) {
-        Ok(findings) => findings
+/// Every reason why one of the two cannot read the other's data: the new one at `Backward`, the
+/// old one at `Forward`.
+fn one_way(direction: CompatibilityLevel, new: &Schema, old: &Schema, version: i32) -> Objections {
+    let backward = direction == CompatibilityLevel::Backward;
+    let (reader, writer) = if backward { (new, old) } else { (old, new) };
+    let (reader_age, writer_age) = if backward {
+        ("new", "old")
+    } else {
+        ("old", "new")
+    };
+    let found = match check(reader, writer) {
+        Ok(found) => found,
+        Err(error) => {
+            return in_words(format!(
+                "Unexpected exception during compatibility check: {error}"
+            ));
+        }
+    };
+    let finding = |finding: &Incompatibility| {
+        let (new, old) = if backward {
+            (finding.reader(), finding.writer())
+        } else {
+            (finding.writer(), finding.reader())
+        };
+        FindingBody {
+            kind: finding.kind.as_str().to_owned(),
+            version,
+            direction,
+            info: finding.info.clone(),
+            suggestion: finding.suggestion().to_owned(),
+            new: place(new),
+            old: place(old),
+        }
+    };
+    Objections {
+        messages: found
             .iter()
             .map(|finding| message(finding, reader_age, writer_age))
             .collect(),
-        Err(error) => vec![format!(
-            "Unexpected exception during compatibility check: {error}"
-        )],
+        findings: found.iter().map(finding).collect(),
+    }
+}
+
+fn place(site: &Site) -> PlaceBody {
+    PlaceBody {
+        path: site.path.clone(),
+        start: site.span.start,
+        end: site.span.end,
     }
 }
 
@@ -171,21 +269,27 @@ fn message(finding: &Incompatibility, reader: &str, writer: &str) -> String {
     format!("{{errorType:'{kind}', description:'{description}', additionalInfo:'{info}'}}")
 }
 
-fn with_old_schema(mut messages: Vec<String>, earlier: &Earlier) -> Vec<String> {
-    if messages.is_empty() {
-        return messages;
+fn with_old_schema(mut objections: Objections, earlier: &Earlier) -> Objections {
+    if objections.messages.is_empty() {
+        return objections;
     }
-    messages.push(format!("{{oldSchemaVersion: {}}}", earlier.version));
+    let version = earlier.version;
+    objections
+        .messages
+        .push(format!("{{oldSchemaVersion: {version}}}"));
     let text = &earlier.resolved.content.text;
-    messages.push(match text.char_indices().nth(SHOWN_CHARS) {
-        None => format!("{{oldSchema: '{text}'}}"),
-        Some((end, _)) => format!("{{oldSchema: <truncated> '{}...'}}", &text[..end]),
-    });
-    messages
+    objections
+        .messages
+        .push(match text.char_indices().nth(SHOWN_CHARS) {
+            None => format!("{{oldSchema: '{text}'}}"),
+            Some((end, _)) => format!("{{oldSchema: <truncated> '{}...'}}", &text[..end]),
+        });
+    objections
 }
 
 #[cfg(test)]
 mod tests {
+    use avouch_registry_api::rest::ConfigProperties;
     use avouch_registry_api::vocabulary::SchemaType;
 
     use super::*;
@@ -210,7 +314,20 @@ mod tests {
             version: 1,
             resolved: resolved(old),
         };
-        findings(level, &new.parse().unwrap(), &new.content, &[earlier])
+        objections(
+            &at(level),
+            &new.parse().unwrap(),
+            &new.content,
+            vec![earlier],
+        )
+        .messages
+    }
+
+    fn at(level: CompatibilityLevel) -> ConfigBody {
+        ConfigBody {
+            compatibility_level: level,
+            properties: ConfigProperties::default(),
+        }
     }
 
     fn record(fields: &str) -> String {
@@ -287,11 +404,79 @@ mod tests {
             })
             .collect();
         let level = CompatibilityLevel::BackwardTransitive;
-        let messages = findings(level, &new.parse().unwrap(), &new.content, &earlier);
+        let parsed = new.parse().unwrap();
+        let messages = objections(&at(level), &parsed, &new.content, earlier).messages;
         assert!(
             messages.contains(&"{oldSchemaVersion: 2}".to_owned()),
             "{messages:?}"
         );
         assert_eq!(messages.len(), 4);
+    }
+
+    #[test]
+    fn findings_in_parts_tell_both_places_and_a_way_out() {
+        let new = resolved(&record(
+            r#"{"name":"a","type":"int"},{"name":"b","type":"int"}"#,
+        ));
+        let old = resolved(&record(r#"{"name":"a","type":"string"}"#));
+        let earlier = Earlier {
+            version: 4,
+            resolved: old.clone(),
+        };
+        let config = at(CompatibilityLevel::Full);
+        let parsed = new.parse().unwrap();
+        let found = objections(&config, &parsed, &new.content, vec![earlier]).findings;
+        let told: Vec<_> = found
+            .iter()
+            .map(|finding| {
+                let new = &new.content.text[finding.new.start..finding.new.end];
+                let old = &old.content.text[finding.old.start..finding.old.end];
+                (finding.direction.as_str(), finding.kind.as_str(), new, old)
+            })
+            .collect();
+        let whole = old.content.text.as_str();
+        let expected = [
+            ("FORWARD", "TYPE_MISMATCH", r#""int""#, r#""string""#),
+            ("BACKWARD", "TYPE_MISMATCH", r#""int""#, r#""string""#),
+            (
+                "BACKWARD",
+                "READER_FIELD_MISSING_DEFAULT_VALUE",
+                r#"{"name":"b","type":"int"}"#,
+                whole,
+            ),
+        ];
+        assert_eq!(told, expected);
+        assert!(
+            found[2].suggestion.contains("default"),
+            "{}",
+            found[2].suggestion
+        );
+    }
+
+    #[test]
+    fn reserved_fields_may_neither_be_used_nor_released() {
+        let mut config = at(CompatibilityLevel::None);
+        config.properties.validate_fields = Some(true);
+        let reserving = |text: &str, names: &str| {
+            let mut resolved = resolved(text);
+            let json = format!(r#"{{"properties":{{"confluent:reserved":"{names}"}}}}"#);
+            resolved.content.metadata = serde_json::from_str(&json).unwrap();
+            resolved
+        };
+        let new = reserving(&record(r#"{"name":"a","type":"int"}"#), "a");
+        let earlier = Earlier {
+            version: 1,
+            resolved: reserving(&record(""), "a, b"),
+        };
+        let parsed = new.parse().unwrap();
+        let messages = objections(&config, &parsed, &new.content, vec![earlier]).messages;
+        let expected = [
+            "The new schema has reserved field b removed from its metadata which is present in \
+             the old schema's metadata.",
+            "The new schema has field that conflicts with the reserved field a.",
+            "{validateFields: 'true', compatibility: 'NONE'}",
+        ];
+        assert_eq!(messages, expected);
+        assert_eq!(versions_to_read(&config), Some(1));
     }
 }

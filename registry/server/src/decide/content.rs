@@ -8,6 +8,8 @@ use avouch_registry_api::vocabulary::SchemaType;
 use md5::{Digest as _, Md5};
 use uuid::Uuid;
 
+use crate::decide::metadata;
+
 /// Everything that makes a schema what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
@@ -56,8 +58,7 @@ impl Content {
 
     /// The value of a metadata property.
     pub(crate) fn property(&self, name: &str) -> Option<&str> {
-        let properties = self.metadata.as_ref()?.properties.as_ref()?;
-        properties.get(name).map(String::as_str)
+        metadata::property(self.metadata.as_ref(), name)
     }
 }
 

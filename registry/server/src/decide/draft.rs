@@ -1,10 +1,15 @@
 //! A request's schema before it is understood: checked for shape, completed from the subject's
 //! latest version where the request leaves something out.
 
-use avouch_registry_api::rest::{Metadata, RegisterRequest, RuleSet, SchemaReference};
+use avouch_registry_api::rest::{
+    ConfigProperties, Metadata, ReferenceRequest, RegisterRequest, RuleSet, SchemaReference,
+    SchemaTags, TagRequest,
+};
 use avouch_registry_api::vocabulary::SchemaType;
 
 use crate::decide::content::Content;
+use crate::decide::register::WantedVersion;
+use crate::decide::{metadata, rules, tags};
 use crate::error::RegistryError;
 
 /// The references one schema may name directly.
@@ -20,17 +25,22 @@ pub(crate) struct Draft {
     metadata: Option<Metadata>,
     rule_set: Option<RuleSet>,
     /// The version it must get.
-    pub(crate) version: Option<i32>,
+    pub(crate) version: WantedVersion,
     /// The id it must get.
     pub(crate) id: Option<i32>,
     /// Whether the request asks for the normalized text.
     pub(crate) normalize: bool,
+    /// Tags to write into the canonical text.
+    pub(crate) tags_to_add: Vec<SchemaTags>,
+    /// Tags to take out of it, after those were added.
+    pub(crate) tags_to_remove: Vec<SchemaTags>,
+    propagate_tags: bool,
 }
 
 impl Draft {
     /// # Errors
     /// [`RegistryError::InvalidSchema`] for an unknown type, an incomplete reference, a version
-    /// that is none.
+    /// that is none; [`RegistryError::InvalidRuleSet`] for rules that no client could apply.
     pub(crate) fn of(request: RegisterRequest, normalize: bool) -> Result<Self, RegistryError> {
         let schema_type = match request.schema_type.as_deref() {
             None | Some("") => SchemaType::Avro,
@@ -38,41 +48,119 @@ impl Draft {
                 RegistryError::InvalidSchema(format!("Invalid schema type {word}"))
             })?,
         };
-        let version = match request.version {
-            None | Some(0) => None,
-            Some(version) if version > 0 => Some(version),
-            Some(version) => {
-                return Err(RegistryError::InvalidSchema(format!(
-                    "Invalid version {version}"
-                )));
-            }
+        let tags_to_add = request.schema_tags_to_add.unwrap_or_default();
+        let tags_to_remove = request.schema_tags_to_remove.unwrap_or_default();
+        let tagged = !tags_to_add.is_empty() || !tags_to_remove.is_empty();
+        let version = match WantedVersion::of(request.version)? {
+            // A tagged text is a new one, which notes the version it became.
+            WantedVersion::Any if tagged => WantedVersion::Next,
+            version => version,
         };
         Ok(Self {
             schema_type,
-            text: request.schema.filter(|text| !text.is_empty()),
+            text: request.schema.filter(|text| !text.trim().is_empty()),
             references: references(request.references.unwrap_or_default())?,
             metadata: request.metadata,
-            rule_set: request.rule_set,
+            rule_set: request.rule_set.map(rules::checked).transpose()?,
             version,
             id: request.id.filter(|&id| id >= 0),
             normalize,
+            tags_to_add,
+            tags_to_remove,
+            propagate_tags: request.propagate_schema_tags == Some(true),
         })
     }
 
-    /// Fills what a registration leaves out from the subject's latest version: the text, and the
-    /// notes and rules, which stay in force until they are replaced.
-    pub(crate) fn inherit(&mut self, latest: &Content) {
-        if self.text.is_none() {
+    /// The next version of a subject after a change of tags, metadata and rules of `base`; `before`
+    /// are the rules that some are merged into or removed from.
+    ///
+    /// # Errors
+    /// [`RegistryError::InvalidRuleSet`] for rules that no client could apply, or that are both
+    /// replaced and changed.
+    pub(crate) fn retagged(
+        base: Content,
+        request: TagRequest,
+        before: Option<RuleSet>,
+    ) -> Result<Self, RegistryError> {
+        let changes_rules = request.rules_to_merge.is_some() || request.rules_to_remove.is_some();
+        if changes_rules && request.rule_set.is_some() {
+            let message = "ruleSet should be omitted if specifying rulesToMerge or rulesToRemove";
+            return Err(RegistryError::InvalidRuleSet(message.to_owned()));
+        }
+        let rule_set = request.rule_set.map(rules::checked).transpose()?;
+        let added = request.rules_to_merge.map(rules::checked).transpose()?;
+        let rule_set = if changes_rules {
+            let removed = request.rules_to_remove.unwrap_or_default();
+            rules::merged(before, added).map(|rules| rules::without(rules, &removed))
+        } else {
+            rule_set
+        };
+        let version = match WantedVersion::of(request.new_version)? {
+            WantedVersion::Any => WantedVersion::Next,
+            version => version,
+        };
+        Ok(Self {
+            schema_type: base.schema_type,
+            text: Some(base.text),
+            references: base.references,
+            metadata: request.metadata.or(base.metadata),
+            rule_set,
+            version,
+            id: None,
+            normalize: false,
+            tags_to_add: request.tags_to_add.unwrap_or_default(),
+            tags_to_remove: request.tags_to_remove.unwrap_or_default(),
+            propagate_tags: false,
+        })
+    }
+
+    /// Whether there is a text to look at before the subject's latest version fills it in.
+    pub(crate) fn has_text(&self) -> bool {
+        self.text.is_some()
+    }
+
+    /// Whether the text is to be registered as it was sent.
+    pub(crate) fn is_untagged(&self) -> bool {
+        self.tags_to_add.is_empty() && self.tags_to_remove.is_empty() && !self.propagate_tags
+    }
+
+    /// Fills what a registration leaves out: text, metadata and rules from the subject's latest
+    /// version, metadata and rules from the configuration, which may also overrule the request.
+    /// `next` is the version that it becomes if it is new; a look-up has none. Returns whether
+    /// anything changed.
+    pub(crate) fn complete(
+        &mut self,
+        latest: Option<&Content>,
+        config: &ConfigProperties,
+        next: Option<i32>,
+    ) -> bool {
+        let sent = self.clone();
+        if let (None, Some(latest)) = (&self.text, latest) {
             self.schema_type = latest.schema_type;
             self.text = Some(latest.text.clone());
             self.references.clone_from(&latest.references);
         }
-        if self.metadata.is_none() {
-            self.metadata.clone_from(&latest.metadata);
+        if let (true, Some(latest)) = (self.propagate_tags, latest) {
+            self.tags_to_add.splice(..0, tags::found(&latest.text));
         }
-        if self.rule_set.is_none() {
-            self.rule_set.clone_from(&latest.rule_set);
+        let inherited = latest.and_then(|latest| latest.metadata.clone());
+        let own = self.metadata.take().or(inherited);
+        let own = metadata::merged(config.default_metadata.clone(), own);
+        self.metadata = metadata::merged(own, config.override_metadata.clone());
+        let inherited = latest.and_then(|latest| latest.rule_set.clone());
+        let own = self.rule_set.take().or(inherited);
+        let own = rules::merged(config.default_rule_set.clone(), own);
+        self.rule_set = rules::merged(own, config.override_rule_set.clone());
+        let notes_version = metadata::noted_version(self.metadata.as_ref()).is_some();
+        if let Some(next) = next
+            && (self.version != WantedVersion::Any || notes_version)
+        {
+            self.metadata = Some(metadata::with_version(self.metadata.take(), next));
         }
+        self.text != sent.text
+            || self.metadata != sent.metadata
+            || self.rule_set != sent.rule_set
+            || self.tags_to_add != sent.tags_to_add
     }
 
     /// The content as drafted; its text is not canonical yet. `references` are the draft's, with
@@ -92,14 +180,12 @@ impl Draft {
     }
 }
 
-fn references(
-    requested: Vec<avouch_registry_api::rest::ReferenceRequest>,
-) -> Result<Vec<SchemaReference>, RegistryError> {
+fn references(requested: Vec<ReferenceRequest>) -> Result<Vec<SchemaReference>, RegistryError> {
     if requested.len() > MAX_REFERENCES {
         let message = format!("More than {MAX_REFERENCES} references");
         return Err(RegistryError::InvalidSchema(message));
     }
-    let complete = |reference: avouch_registry_api::rest::ReferenceRequest| {
+    let complete = |reference: ReferenceRequest| {
         let whole = (reference.name, reference.subject, reference.version);
         let (Some(name), Some(subject), Some(version)) = whole else {
             let message = "A reference needs name, subject and version".to_owned();
@@ -177,16 +263,74 @@ mod tests {
 
     #[test]
     fn what_a_request_leaves_out_comes_from_the_latest_version() {
+        let none = ConfigProperties::default();
         let json = r#"{"schema":"\"int\"","metadata":{"properties":{"owner":"pay"}}}"#;
         let latest = draft(json).unwrap().content(Vec::new()).unwrap();
         let mut text_only = draft(r#"{"schema":"\"long\""}"#).unwrap();
-        text_only.inherit(&latest);
+        assert!(text_only.complete(Some(&latest), &none, Some(2)));
         let content = text_only.content(Vec::new()).unwrap();
         assert_eq!(content.text, "\"long\"");
         assert_eq!(content.metadata, latest.metadata);
 
         let mut nothing = draft("{}").unwrap();
-        nothing.inherit(&latest);
+        assert!(nothing.complete(Some(&latest), &none, Some(2)));
         assert_eq!(nothing.content(Vec::new()).unwrap(), latest);
+
+        let mut first = draft(json).unwrap();
+        assert!(!first.complete(None, &none, Some(1)), "nothing to add");
+    }
+
+    #[test]
+    fn the_configuration_goes_below_and_above_the_request() {
+        let config = serde_json::from_str::<ConfigProperties>(
+            r#"{"defaultMetadata":{"properties":{"a":"default","b":"default","c":"default"}},
+                "overrideMetadata":{"properties":{"c":"override"}},
+                "defaultRuleSet":{"domainRules":[{"name":"x","type":"CEL"}]},
+                "overrideRuleSet":{"domainRules":[{"name":"y","type":"CEL"}]}}"#,
+        );
+        let mut whole = draft(
+            r#"{"schema":"\"int\"","metadata":{"properties":{"b":"own","c":"own"}},
+                "ruleSet":{"domainRules":[{"name":"x","type":"JSONATA"},{"name":"y","type":"J"}]}}"#,
+        )
+        .unwrap();
+        assert!(whole.complete(None, &config.unwrap(), Some(1)));
+        let content = whole.content(Vec::new()).unwrap();
+        let told = ["a", "b", "c"].map(|name| content.property(name).unwrap());
+        assert_eq!(told, ["default", "own", "override"]);
+        let rules = content.rule_set.unwrap().domain_rules.unwrap();
+        let told: Vec<_> = rules
+            .iter()
+            .map(|rule| {
+                (
+                    rule.name.as_deref().unwrap(),
+                    rule.rule_type.as_deref().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(told, [("x", "JSONATA"), ("y", "CEL")]);
+    }
+
+    /// Requested version, metadata, and the version noted in the completed metadata.
+    #[test]
+    fn a_version_is_noted_when_the_request_names_one_or_one_was_noted_before() {
+        let table = [
+            (r#"{"schema":"x"}"#, None),
+            (r#"{"schema":"x","version":0}"#, None),
+            (r#"{"schema":"x","version":-1}"#, Some("4")),
+            (r#"{"schema":"x","version":4}"#, Some("4")),
+            (
+                r#"{"schema":"x","metadata":{"properties":{"confluent:version":"3"}}}"#,
+                Some("4"),
+            ),
+        ];
+        for (json, noted) in table {
+            let mut draft = draft(json).unwrap();
+            draft.complete(None, &ConfigProperties::default(), Some(4));
+            assert_eq!(
+                metadata::noted_version(draft.metadata.as_ref()),
+                noted,
+                "{json}"
+            );
+        }
     }
 }

@@ -13,8 +13,38 @@ pub(crate) struct VersionRow {
 /// What the request asks for beyond the content.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted {
-    pub(crate) version: Option<i32>,
+    pub(crate) version: WantedVersion,
     pub(crate) id: Option<i32>,
+}
+
+/// The version a registration asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum WantedVersion {
+    /// Whichever has the content, else the next one.
+    #[default]
+    Any,
+    /// The latest if it has the content, else the next one.
+    Next,
+    /// This one, 1 and up.
+    Exactly(i32),
+}
+
+impl WantedVersion {
+    /// A version as requests write it: absent and 0 are any, -1 is the next.
+    ///
+    /// # Errors
+    /// [`RegistryError::InvalidSchema`] for any other number below 1.
+    pub(crate) fn of(number: Option<i32>) -> Result<Self, RegistryError> {
+        match number {
+            None | Some(0) => Ok(Self::Any),
+            Some(-1) => Ok(Self::Next),
+            Some(number) if number > 0 => Ok(Self::Exactly(number)),
+            Some(number) => {
+                let message = format!("Invalid version {number}");
+                Err(RegistryError::InvalidSchema(message))
+            }
+        }
+    }
 }
 
 /// What is to be done.
@@ -39,7 +69,7 @@ pub(crate) fn plan(
     wanted: Wanted,
     any_version: bool,
 ) -> Result<Plan, RegistryError> {
-    if wanted.version.is_none()
+    if wanted.version == WantedVersion::Any
         && let Some(row) = registered(versions, same_content)
     {
         return match wanted.id {
@@ -48,7 +78,10 @@ pub(crate) fn plan(
         };
     }
     let next = next_version(versions)?;
-    let version = wanted.version.unwrap_or(next);
+    let version = match wanted.version {
+        WantedVersion::Any | WantedVersion::Next => next,
+        WantedVersion::Exactly(version) => version,
+    };
     if version != next && !any_version {
         let message = "Version is not one more than previous version".to_owned();
         return Err(RegistryError::InvalidSchema(message));
@@ -57,6 +90,14 @@ pub(crate) fn plan(
         version,
         id: wanted.id.or(same_content.first().copied()),
     })
+}
+
+/// Whether a registration may answer with a version that has its content already.
+pub(crate) fn answers(row: VersionRow, wanted: Wanted) -> bool {
+    match wanted.version {
+        WantedVersion::Any | WantedVersion::Next => wanted.id.is_none_or(|id| id == row.id),
+        WantedVersion::Exactly(version) => wanted.id == Some(row.id) && version == row.version,
+    }
 }
 
 /// The newest live version that stands for one of the ids.
@@ -79,7 +120,10 @@ pub(crate) fn replaced(
 }
 
 /// One more than the highest version there is, soft-deleted ones included.
-fn next_version(versions: &[VersionRow]) -> Result<i32, RegistryError> {
+///
+/// # Errors
+/// [`RegistryError::InvalidSchema`] when there is no such number.
+pub(crate) fn next_version(versions: &[VersionRow]) -> Result<i32, RegistryError> {
     let highest = versions.iter().map(|row| row.version).max().unwrap_or(0);
     let exhausted = || RegistryError::InvalidSchema("The subject has no version left".to_owned());
     highest.checked_add(1).ok_or_else(exhausted)
@@ -169,7 +213,7 @@ mod tests {
     #[test]
     fn a_version_asked_for_must_be_the_next_one_unless_imported() {
         let wanted = Wanted {
-            version: Some(5),
+            version: WantedVersion::Exactly(5),
             id: None,
         };
         let error = plan(&[live(1, 7)], &[], wanted, false).unwrap_err();
@@ -178,7 +222,7 @@ mod tests {
             "Version is not one more than previous version"
         );
         let imported = Wanted {
-            version: Some(5),
+            version: WantedVersion::Exactly(5),
             id: Some(40),
         };
         let plan_of = plan(&[live(1, 7)], &[], imported, true).unwrap();
@@ -194,7 +238,7 @@ mod tests {
     #[test]
     fn an_import_cannot_give_registered_content_another_id() {
         let wanted = Wanted {
-            version: None,
+            version: WantedVersion::Any,
             id: Some(8),
         };
         let error = plan(&[live(1, 7)], &[7], wanted, true).unwrap_err();

@@ -1,106 +1,154 @@
 //! Configurations and modes: what a request may set, and which setting is in force for a subject.
 
-use avouch_registry_api::rest::{ConfigBody, StoredConfigBody};
+use std::fmt::Display;
+
+use avouch_registry_api::rest::{ConfigBody, ConfigProperties, RuleSet, StoredConfigBody};
 use avouch_registry_api::vocabulary::{CompatibilityLevel, Mode};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::decide::rules;
 use crate::error::RegistryError;
-
-/// Properties of Confluent's configuration that are not served, each with the value that asks for
-/// what happens anyway.
-const UNSERVED: [(&str, Value); 9] = [
-    ("alias", Value::Null),
-    ("aliasForDeks", Value::Bool(false)),
-    ("validateFields", Value::Bool(false)),
-    ("validateNewSchemas", Value::Bool(true)),
-    ("validateRules", Value::Bool(false)),
-    ("defaultMetadata", Value::Null),
-    ("overrideMetadata", Value::Null),
-    ("defaultRuleSet", Value::Null),
-    ("overrideRuleSet", Value::Null),
-];
 
 /// The stored configuration after an update: an absent property stays, `null` clears it.
 ///
 /// # Errors
-/// A level that is none; a property that is not served.
+/// A level or a policy that is none, a rule set that no client could apply, a value of the wrong
+/// type.
 pub(crate) fn update(
     stored: StoredConfigBody,
     request: &Map<String, Value>,
 ) -> Result<StoredConfigBody, RegistryError> {
-    for (name, as_is) in &UNSERVED {
-        if request
-            .get(*name)
-            .is_some_and(|value| !value.is_null() && value != as_is)
-        {
-            return Err(RegistryError::Unsupported(format!(
-                "configuration property {name}"
-            )));
-        }
+    let StoredConfigBody {
+        mut compatibility,
+        properties: mut own,
+    } = stored;
+    if let Some(value) = request.get("compatibility") {
+        compatibility = level(value)?;
     }
-    match request.get("compatibilityPolicy").map(Value::as_str) {
-        None | Some(Some("STRICT")) => {}
-        Some(_) => {
-            let property = "compatibilityPolicy other than STRICT".to_owned();
-            return Err(RegistryError::Unsupported(property));
-        }
+    if let Some(value) = request.get("compatibilityPolicy") {
+        own.compatibility_policy = policy(value)?;
     }
+    take(request, "alias", &mut own.alias)?;
+    take(request, "aliasForDeks", &mut own.alias_for_deks)?;
+    take(request, "normalize", &mut own.normalize)?;
+    take(request, "validateFields", &mut own.validate_fields)?;
+    take(request, "validateNewSchemas", &mut own.validate_new_schemas)?;
+    take(request, "validateRules", &mut own.validate_rules)?;
+    take(request, "compatibilityGroup", &mut own.compatibility_group)?;
+    take(request, "defaultMetadata", &mut own.default_metadata)?;
+    take(request, "overrideMetadata", &mut own.override_metadata)?;
+    take_rules(request, "defaultRuleSet", &mut own.default_rule_set)?;
+    take_rules(request, "overrideRuleSet", &mut own.override_rule_set)?;
+    own.alias = own.alias.filter(|alias| !alias.is_empty());
     Ok(StoredConfigBody {
-        compatibility: match request.get("compatibility") {
-            None => stored.compatibility,
-            Some(Value::Null) => None,
-            Some(value) => Some(level(value)?),
-        },
-        compatibility_group: match request.get("compatibilityGroup") {
-            None => stored.compatibility_group,
-            Some(value) => value.as_str().map(str::to_owned),
-        },
-        normalize: match request.get("normalize") {
-            None => stored.normalize,
-            Some(Value::Null) => None,
-            Some(Value::Bool(normalize)) => Some(*normalize),
-            Some(_) => {
-                let message = "normalize must be true or false".to_owned();
-                return Err(RegistryError::BadRequest(message));
-            }
-        },
+        compatibility,
+        properties: own,
     })
 }
 
-fn level(value: &Value) -> Result<CompatibilityLevel, RegistryError> {
+fn level(value: &Value) -> Result<Option<CompatibilityLevel>, RegistryError> {
+    if value.is_null() {
+        return Ok(None);
+    }
     let parsed = value.as_str().and_then(|word| word.parse().ok());
-    parsed.ok_or(RegistryError::InvalidCompatibilityLevel)
+    parsed
+        .map(Some)
+        .ok_or(RegistryError::InvalidCompatibilityLevel)
+}
+
+fn policy<T: std::str::FromStr>(value: &Value) -> Result<Option<T>, RegistryError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let parsed = value.as_str().and_then(|word| word.parse().ok());
+    let unknown = || {
+        wrong(
+            "compatibilityPolicy",
+            "STRICT, LENIENT or LOGICAL is expected",
+        )
+    };
+    parsed.map(Some).ok_or_else(unknown)
+}
+
+fn take<T: DeserializeOwned>(
+    request: &Map<String, Value>,
+    name: &str,
+    kept: &mut Option<T>,
+) -> Result<(), RegistryError> {
+    if let Some(value) = request.get(name) {
+        *kept = serde_json::from_value(value.clone()).map_err(|error| wrong(name, error))?;
+    }
+    Ok(())
+}
+
+fn take_rules(
+    request: &Map<String, Value>,
+    name: &str,
+    kept: &mut Option<RuleSet>,
+) -> Result<(), RegistryError> {
+    take(request, name, kept)?;
+    *kept = kept.take().map(rules::checked).transpose()?;
+    Ok(())
+}
+
+fn wrong(name: &str, reason: impl Display) -> RegistryError {
+    RegistryError::BadRequest(format!("{name}: {reason}"))
 }
 
 /// A stored configuration as its own scope shows it: a level it leaves out is the server's default.
 pub(crate) fn shown(stored: StoredConfigBody, default: CompatibilityLevel) -> ConfigBody {
     ConfigBody {
         compatibility_level: stored.compatibility.unwrap_or(default),
-        compatibility_group: stored.compatibility_group,
-        normalize: stored.normalize,
+        properties: stored.properties,
     }
 }
 
 /// The configuration in force for a subject. A subject with a configuration but no level has the
-/// server's default level, not the global one; the rest falls back to the global configuration.
+/// server's default level, not the global one. How schemas are treated falls back to the global
+/// configuration; aliases, metadata and rules are a scope's own.
 pub(crate) fn in_force(
     subject: Option<StoredConfigBody>,
     global: Option<StoredConfigBody>,
     default: CompatibilityLevel,
 ) -> ConfigBody {
-    let global = shown(global.unwrap_or_default(), default);
+    let ConfigBody {
+        compatibility_level,
+        properties: global,
+    } = shown(global.unwrap_or_default(), default);
     match subject {
-        None => global,
+        None => ConfigBody {
+            compatibility_level,
+            properties: global,
+        },
         Some(own) => {
-            let own = shown(own, default);
-            let compatibility_group = own.compatibility_group.or(global.compatibility_group);
-            ConfigBody {
-                compatibility_group,
+            let ConfigBody {
+                compatibility_level,
+                properties: own,
+            } = shown(own, default);
+            let properties = ConfigProperties {
                 normalize: own.normalize.or(global.normalize),
+                validate_fields: own.validate_fields.or(global.validate_fields),
+                validate_new_schemas: own.validate_new_schemas.or(global.validate_new_schemas),
+                validate_rules: own.validate_rules.or(global.validate_rules),
+                compatibility_policy: own.compatibility_policy.or(global.compatibility_policy),
+                compatibility_group: own.compatibility_group.or(global.compatibility_group),
                 ..own
+            };
+            ConfigBody {
+                compatibility_level,
+                properties,
             }
         }
     }
+}
+
+/// Whether the configuration adds to what is registered.
+pub(crate) fn adds_to_content(config: &ConfigProperties) -> bool {
+    config.default_metadata.is_some()
+        || config.override_metadata.is_some()
+        || config.default_rule_set.is_some()
+        || config.override_rule_set.is_some()
 }
 
 /// The mode in force for a subject.
@@ -131,7 +179,7 @@ pub(crate) fn permit_registration(
 ) -> Result<(), RegistryError> {
     permit_change(mode, Some(subject))?;
     match (mode, brings_id) {
-        (Mode::Import, true) | (Mode::Readwrite, false) => Ok(()),
+        (Mode::Import | Mode::Forward, true) | (Mode::Readwrite, false) => Ok(()),
         (_, true) => Err(refused(Some(subject), "import", "not in")),
         (_, false) => Err(refused(Some(subject), "read-write", "not in")),
     }
@@ -154,33 +202,49 @@ mod tests {
             .map_err(|error| error.body().error_code)
     }
 
+    const EVERYTHING: &str = r#"{
+        "compatibility": "FULL", "alias": "other", "aliasForDeks": "deks", "normalize": true,
+        "validateFields": true, "validateNewSchemas": false, "validateRules": true,
+        "compatibilityPolicy": "LENIENT", "compatibilityGroup": "major",
+        "defaultMetadata": {"properties": {"a": "1"}}, "overrideMetadata": {"sensitive": ["a"]},
+        "defaultRuleSet": {"domainRules": [
+            {"name": "r", "kind": "CONDITION", "mode": "WRITE", "type": "CEL"}
+        ]},
+        "overrideRuleSet": {"enableAt": "X"}
+    }"#;
+
     #[test]
     fn an_update_keeps_what_is_absent_and_clears_what_is_null() {
-        let stored = StoredConfigBody {
-            compatibility: Some(Full),
-            compatibility_group: Some("major".into()),
-            normalize: Some(true),
-        };
+        let stored = update_of(StoredConfigBody::default(), EVERYTHING).unwrap();
+        let told: Value = serde_json::to_value(&stored).unwrap();
+        assert_eq!(told, serde_json::from_str::<Value>(EVERYTHING).unwrap());
         assert_eq!(update_of(stored.clone(), "{}"), Ok(stored.clone()));
         let changed = update_of(stored.clone(), r#"{"compatibility":"none"}"#).unwrap();
         assert_eq!(changed.compatibility, Some(Unchecked));
-        assert_eq!(changed.compatibility_group.as_deref(), Some("major"));
-        assert_eq!(changed.normalize, Some(true));
-        let cleared = update_of(
-            stored,
-            r#"{"compatibility":null,"compatibilityGroup":null,"normalize":null}"#,
-        );
-        assert_eq!(cleared, Ok(StoredConfigBody::default()));
+        assert_eq!(changed.properties, stored.properties);
+        let names = told.as_object().unwrap().keys();
+        let cleared = names.map(|name| (name.clone(), Value::Null)).collect();
+        let cleared = update(stored, &cleared).unwrap();
+        assert_eq!(cleared, StoredConfigBody::default());
     }
 
     #[test]
-    fn what_is_not_served_is_refused_unless_it_changes_nothing() {
+    fn a_value_that_no_property_can_have_is_refused() {
         let table = [
             (r#"{"compatibility":"WRONG"}"#, 42203),
             (r#"{"compatibility":7}"#, 42203),
-            (r#"{"alias":"other"}"#, 422),
+            (r#"{"alias":7}"#, 400),
             (r#"{"normalize":"yes"}"#, 400),
-            (r#"{"compatibilityPolicy":"LENIENT"}"#, 422),
+            (r#"{"compatibilityPolicy":"KIND"}"#, 400),
+            (r#"{"defaultMetadata":{"properties":[]}}"#, 400),
+            (
+                r#"{"defaultRuleSet":{"domainRules":[{"name":"r"}]}}"#,
+                42210,
+            ),
+            (
+                r#"{"overrideRuleSet":{"domainRules":[{"type":"CEL"}]}}"#,
+                42210,
+            ),
         ];
         for (json, code) in table {
             assert_eq!(
@@ -189,8 +253,6 @@ mod tests {
                 "{json}"
             );
         }
-        let harmless = r#"{"normalize":false,"alias":null,"compatibilityPolicy":"STRICT"}"#;
-        assert!(update_of(StoredConfigBody::default(), harmless).is_ok());
     }
 
     #[test]
@@ -216,22 +278,25 @@ mod tests {
     }
 
     #[test]
-    fn whether_to_normalize_comes_from_subject_then_global() {
-        let with = |normalize| {
-            Some(StoredConfigBody {
-                normalize,
-                ..Default::default()
-            })
-        };
-        let table = [
-            (None, None, None),
-            (None, with(Some(true)), Some(true)),
-            (with(None), with(Some(true)), Some(true)),
-            (with(Some(false)), with(Some(true)), Some(false)),
+    fn how_schemas_are_treated_is_inherited_and_what_is_added_to_them_is_not() {
+        let everything = update_of(StoredConfigBody::default(), EVERYTHING).unwrap();
+        let none = StoredConfigBody::default();
+        let inherited = in_force(Some(none), Some(everything.clone()), Backward);
+        assert_eq!(inherited.compatibility_level, Backward);
+        let told = serde_json::to_value(&inherited.properties).unwrap();
+        let names: Vec<&String> = told.as_object().unwrap().keys().collect();
+        let expected = [
+            "normalize",
+            "validateFields",
+            "validateNewSchemas",
+            "validateRules",
+            "compatibilityPolicy",
+            "compatibilityGroup",
         ];
-        for (subject, global, normalize) in table {
-            assert_eq!(in_force(subject, global, Backward).normalize, normalize);
-        }
+        assert_eq!(names, expected);
+        let global = in_force(None, Some(everything.clone()), Backward);
+        assert_eq!(global.properties, everything.properties);
+        assert!(adds_to_content(&global.properties) && !adds_to_content(&inherited.properties));
     }
 
     #[test]
@@ -244,6 +309,7 @@ mod tests {
                 Some("Subject s in context . is not in import mode"),
             ),
             (Mode::Import, true, None),
+            (Mode::Forward, true, None),
             (
                 Mode::Import,
                 false,

@@ -44,10 +44,12 @@ pub(crate) fn status_body(code: ErrorCode) -> HttpResponse {
     let status = status_of(number);
     let reason = status.canonical_reason().unwrap_or("Error");
     let message = format!("HTTP {number} {reason}");
-    HttpResponse::build(status).json(ErrorBody {
-        error_code: number,
-        message,
-    })
+    HttpResponse::build(status).json(ErrorBody::new(number, message))
+}
+
+/// A refusal with everything that is known about it.
+pub(crate) fn explained(error: &RegistryError) -> HttpResponse {
+    HttpResponseBuilder::new(error.status_code()).json(error.explained())
 }
 
 impl ResponseError for RegistryError {

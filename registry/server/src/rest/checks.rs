@@ -4,11 +4,11 @@ use actix_web::web::{Bytes, Data, Path};
 use avouch_registry_api::rest::CompatibilityBody;
 
 use crate::Registry;
-use crate::decide::subject::Subject;
+use crate::decide::compatibility::Objections;
 use crate::error::RegistryError;
 use crate::rest::answer::{Answer, json};
 use crate::rest::request::{Params, body};
-use crate::rest::subjects::place;
+use crate::rest::subjects::{place, subject};
 
 pub(crate) async fn with_subject(
     registry: Data<Registry>,
@@ -16,12 +16,12 @@ pub(crate) async fn with_subject(
     params: Params,
     bytes: Bytes,
 ) -> Answer {
-    let subject = Subject::existing(&path)?;
-    let findings = registry
+    let subject = subject(&registry, &path).await?;
+    let objections = registry
         .service
         .check_subject(&subject, body(&bytes)?, params.flag("normalize"))
         .await;
-    verdict(findings, params.flag("verbose"))
+    verdict(objections, &params)
 }
 
 pub(crate) async fn with_version(
@@ -30,22 +30,27 @@ pub(crate) async fn with_version(
     params: Params,
     bytes: Bytes,
 ) -> Answer {
-    let (subject, spec) = place(&path)?;
-    let findings = registry
+    let (subject, spec) = place(&registry, &path).await?;
+    let objections = registry
         .service
         .check_version(&subject, spec, body(&bytes)?, params.flag("normalize"))
         .await;
-    verdict(findings, params.flag("verbose"))
+    verdict(objections, &params)
 }
 
 /// A verbose check explains a schema that cannot be parsed; a terse one refuses it.
-fn verdict(findings: Result<Vec<String>, RegistryError>, verbose: bool) -> Answer {
-    let findings = match findings {
-        Err(RegistryError::InvalidSchema(message)) if verbose => vec![message],
-        findings => findings?,
+fn verdict(objections: Result<Objections, RegistryError>, params: &Params) -> Answer {
+    let verbose = params.flag("verbose");
+    let objections = match objections {
+        Err(RegistryError::InvalidSchema(message)) if verbose => Objections {
+            messages: vec![message],
+            findings: Vec::new(),
+        },
+        objections => objections?,
     };
     Ok(json(&CompatibilityBody {
-        is_compatible: findings.is_empty(),
-        messages: verbose.then_some(findings),
+        is_compatible: objections.messages.is_empty(),
+        messages: verbose.then_some(objections.messages),
+        findings: params.flag("explain").then_some(objections.findings),
     }))
 }

@@ -113,7 +113,7 @@ fn of_subjects() -> Vec<Endpoint> {
             "Schema",
             web::post().to(subjects::look_up),
         )
-        .query(&["normalize", "deleted", "format"])
+        .query(&["normalize", "deleted", "format", "explain"])
         .body("SchemaRequest")
         .errors(&[
             Code::BadRequest,
@@ -121,6 +121,7 @@ fn of_subjects() -> Vec<Endpoint> {
             Code::SchemaNotFound,
             Code::Unprocessable,
             Code::InvalidSchema,
+            Code::InvalidRuleSet,
         ]),
         delete(
             SUBJECT,
@@ -162,7 +163,7 @@ fn of_versions() -> Vec<Endpoint> {
             "Schema",
             web::post().to(subjects::register),
         )
-        .query(&["normalize", "format", "force"])
+        .query(&["normalize", "format", "force", "explain"])
         .body("SchemaRequest")
         .errors(&[
             Code::BadRequest,
@@ -172,6 +173,7 @@ fn of_versions() -> Vec<Endpoint> {
             Code::NotPermitted,
             Code::IdDoesNotMatch,
             Code::InvalidSubject,
+            Code::InvalidRuleSet,
         ]),
         get(
             "/subjects/{subject}/metadata",
@@ -196,7 +198,7 @@ fn of_version() -> Vec<Endpoint> {
             "Schema",
             web::get().to(subjects::version),
         )
-        .query(&["deleted", "format"])
+        .query(&["deleted", "format", "referenceFormat", "findTags"])
         .errors(NO_VERSION),
         delete(
             VERSION,
@@ -223,6 +225,25 @@ fn of_version() -> Vec<Endpoint> {
         )
         .query(&["deleted", "format"])
         .errors(NO_VERSION),
+        post(
+            "/subjects/{subject}/versions/{version}/tags",
+            "Register a version again with other tags, metadata or rules",
+            "Schema",
+            web::post().to(subjects::retag),
+        )
+        .query(&["explain"])
+        .body("TagRequest")
+        .errors(&[
+            Code::BadRequest,
+            Code::SubjectNotFound,
+            Code::VersionNotFound,
+            Code::Incompatible,
+            Code::Unprocessable,
+            Code::InvalidSchema,
+            Code::InvalidVersion,
+            Code::NotPermitted,
+            Code::InvalidRuleSet,
+        ]),
         get(
             "/subjects/{subject}/versions/{version}/referencedby",
             "Ids of the schemas that refer to a version",
@@ -257,7 +278,13 @@ fn of_schemas() -> Vec<Endpoint> {
             "Schema",
             web::get().to(schemas::by_id),
         )
-        .query(&["subject", "format", "fetchMaxId"])
+        .query(&[
+            "subject",
+            "format",
+            "referenceFormat",
+            "findTags",
+            "fetchMaxId",
+        ])
         .errors(ERRORS),
         get(
             "/schemas/ids/{id}/schema",
@@ -315,7 +342,7 @@ fn of_compatibility() -> Vec<Endpoint> {
             "Compatibility",
             web::post().to(checks::with_version),
         )
-        .query(&["normalize", "verbose"])
+        .query(&["normalize", "verbose", "explain"])
         .body("SchemaRequest")
         .errors(&[
             Code::BadRequest,
@@ -330,7 +357,7 @@ fn of_compatibility() -> Vec<Endpoint> {
             "Compatibility",
             web::post().to(checks::with_subject),
         )
-        .query(&["normalize", "verbose"])
+        .query(&["normalize", "verbose", "explain"])
         .body("SchemaRequest")
         .errors(&[Code::BadRequest, Code::Unprocessable, Code::InvalidSchema]),
     ]
@@ -345,6 +372,7 @@ fn of_config() -> Vec<Endpoint> {
         Code::InvalidCompatibilityLevel,
         Code::NotPermitted,
         Code::InvalidSubject,
+        Code::InvalidRuleSet,
     ];
     vec![
         get(

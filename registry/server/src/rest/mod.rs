@@ -4,6 +4,7 @@
 
 mod answer;
 mod checks;
+mod components;
 mod endpoints;
 mod openapi;
 mod request;

@@ -6,6 +6,7 @@ use avouch_registry_api::error::{ErrorCode, http_status};
 use avouch_registry_api::rest::CONTENT_TYPE;
 use serde_json::{Map, Value, json};
 
+use crate::rest::components::components;
 use crate::rest::endpoints::{Endpoint, endpoints};
 
 /// Codes that any request can get.
@@ -90,79 +91,10 @@ fn names_in(path: &str) -> impl Iterator<Item = &str> {
 fn query_type(name: &str) -> &'static str {
     match name {
         "offset" | "limit" | "since" => "integer",
-        "subject" | "subjectPrefix" | "format" | "key" | "value" | "resourceType"
-        | "associationType" | "lifecycle" => "string",
+        "subject" | "subjectPrefix" | "format" | "referenceFormat" | "findTags" | "key"
+        | "value" | "resourceType" | "associationType" | "lifecycle" => "string",
         _ => "boolean",
     }
-}
-
-fn components() -> Value {
-    let reference = json!({
-        "name": { "type": "string" },
-        "subject": { "type": "string" },
-        "version": { "type": "integer" },
-    });
-    let content = json!({
-        "schema": { "type": "string" },
-        "schemaType": { "enum": ["AVRO", "JSON", "PROTOBUF"] },
-        "references": { "type": "array", "items": object(&reference) },
-        "metadata": { "type": "object" },
-        "ruleSet": { "type": "object" },
-        "version": { "type": "integer" },
-        "id": { "type": "integer" },
-    });
-    let mut answer = content.clone();
-    answer["subject"] = json!({ "type": "string" });
-    answer["guid"] = json!({ "type": "string", "format": "uuid" });
-    answer["maxId"] = json!({ "type": "integer" });
-    answer["ts"] = json!({ "type": "integer", "description": "milliseconds since 1970" });
-    answer["deleted"] = json!({ "type": "boolean" });
-    let level = json!({ "enum": [
-        "NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL",
-        "FULL_TRANSITIVE", null,
-    ] });
-    let group = json!({ "type": ["string", "null"] });
-    let normalize = json!({ "type": "boolean" });
-    let stored = json!({
-        "compatibility": level, "compatibilityGroup": group, "normalize": normalize,
-    });
-    let subject_version = json!({
-        "subject": { "type": "string" },
-        "version": { "type": "integer" },
-    });
-    let context_id = json!({ "context": { "type": "string" }, "id": { "type": "integer" } });
-    let modes = json!(["READWRITE", "READONLY", "READONLY_OVERRIDE", "IMPORT", null]);
-    json!({
-        "Any": {},
-        "Empty": object(&json!({})),
-        "Number": { "type": "integer" },
-        "Numbers": { "type": "array", "items": { "type": "integer" } },
-        "Names": { "type": "array", "items": { "type": "string" } },
-        "SchemaRequest": object(&content),
-        "Schema": object(&answer),
-        "Schemas": { "type": "array", "items": { "$ref": "#/components/schemas/Schema" } },
-        "ContextIds": { "type": "array", "items": object(&context_id) },
-        "SubjectVersions": { "type": "array", "items": object(&subject_version) },
-        "Compatibility": object(&json!({
-            "is_compatible": { "type": "boolean" },
-            "messages": { "type": "array", "items": { "type": "string" } },
-        })),
-        "Config": object(&json!({
-            "compatibilityLevel": level, "compatibilityGroup": group, "normalize": normalize,
-        })),
-        "ConfigRequest": object(&stored),
-        "StoredConfig": object(&stored),
-        "Mode": object(&json!({ "mode": { "enum": modes } })),
-        "Changes": object(&json!({ "seq": { "type": "integer" } })),
-        "Error": object(&json!({
-            "error_code": { "type": "integer" },
-            "message": { "type": "string" },
-        })),
-    })
-}
-
-fn object(properties: &Value) -> Value {
-    json!({ "type": "object", "properties": properties })
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::web::Query;
 use actix_web::{FromRequest, HttpRequest};
+use avouch_registry_api::rest::SchemaBody;
 use serde::de::DeserializeOwned;
 
 use crate::decide::content::Format;
 use crate::decide::subject::{Subject, Visibility};
+use crate::decide::tags;
 use crate::error::RegistryError;
 use crate::store::Page;
 
@@ -55,6 +57,23 @@ impl Params {
     pub(crate) fn subject(&self) -> Result<Option<Subject>, RegistryError> {
         let name = self.text("subject").filter(|name| !name.is_empty());
         name.map(Subject::existing).transpose()
+    }
+
+    /// Tells the tags in the text that `findTags` asks for; `*` is all of them.
+    pub(crate) fn with_tags(&self, body: SchemaBody) -> SchemaBody {
+        let wanted: Vec<&str> = self.texts("findTags").collect();
+        if wanted.is_empty() {
+            return body;
+        }
+        let mut schema_tags = tags::found(&body.schema);
+        if !wanted.contains(&"*") {
+            let asked_for = |tag: &String| wanted.contains(&tag.as_str());
+            schema_tags.retain(|place| place.tags.iter().any(asked_for));
+        }
+        SchemaBody {
+            schema_tags,
+            ..body
+        }
     }
 
     /// `format`; one that is not known is the default, as Confluent has it.

@@ -7,7 +7,8 @@ use avouch_registry_api::rest::ContextIdBody;
 use avouch_registry_api::vocabulary::SchemaType;
 
 use crate::Registry;
-use crate::decide::subject::DEFAULT_CONTEXT;
+use crate::decide::subject::{DEFAULT_CONTEXT, Subject};
+use crate::error::RegistryError;
 use crate::rest::answer::{Answer, json, text};
 use crate::rest::request::Params;
 use crate::rest::subjects::prefix;
@@ -24,12 +25,13 @@ pub(crate) async fn list(registry: Data<Registry>, params: Params) -> Answer {
 }
 
 pub(crate) async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
-    let subject = params.subject()?;
+    let subject = named_subject(&registry, &params).await?;
     let schema =
         registry
             .service
             .schema(id.into_inner(), subject.as_ref(), params.flag("fetchMaxId"));
-    let schema = registry.service.in_format(schema.await?, params.format());
+    let schema = params.with_tags(schema.await?);
+    let schema = registry.service.in_format(schema, params.format());
     Ok(json(&schema.await?))
 }
 
@@ -40,7 +42,7 @@ pub(crate) async fn text_by_id(registry: Data<Registry>, id: Path<i32>, params: 
 }
 
 pub(crate) async fn subjects(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
-    let subject = params.subject()?;
+    let subject = named_subject(&registry, &params).await?;
     let holders =
         registry
             .service
@@ -54,7 +56,7 @@ pub(crate) async fn subjects(registry: Data<Registry>, id: Path<i32>, params: Pa
 }
 
 pub(crate) async fn versions(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
-    let subject = params.subject()?;
+    let subject = named_subject(&registry, &params).await?;
     let holders =
         registry
             .service
@@ -80,6 +82,17 @@ pub(crate) async fn ids_by_guid(registry: Data<Registry>, guid: Path<String>) ->
         id,
     });
     Ok(json(&places.collect::<Vec<_>>()))
+}
+
+/// The subject that the query means, if it names one.
+async fn named_subject(
+    registry: &Data<Registry>,
+    params: &Params,
+) -> Result<Option<Subject>, RegistryError> {
+    match params.subject()? {
+        None => Ok(None),
+        Some(subject) => registry.service.behind_alias(subject).await.map(Some),
+    }
 }
 
 pub(crate) async fn types() -> Answer {

@@ -1,14 +1,14 @@
 //! `/subjects`: names, versions, registration, look-up, deletes.
 
 use actix_web::web::{Bytes, Data, Path};
-use avouch_registry_api::rest::RegisterRequest;
+use avouch_registry_api::rest::{RegisterRequest, TagRequest};
 
 use crate::Registry;
 use crate::decide::delete::Depth;
 use crate::decide::register::VersionRow;
 use crate::decide::subject::{Subject, VersionSpec, Visibility};
 use crate::error::RegistryError;
-use crate::rest::answer::{Answer, json, text};
+use crate::rest::answer::{Answer, explained, json, text};
 use crate::rest::request::{Params, body};
 use crate::service::Checks;
 
@@ -37,18 +37,22 @@ pub(crate) async fn look_up(
     params: Params,
     bytes: Bytes,
 ) -> Answer {
-    let subject = Subject::existing(&path)?;
+    let subject = subject(&registry, &path).await?;
     let request: RegisterRequest = body(&bytes)?;
     let normalize = params.flag("normalize");
     let found = registry
         .service
         .look_up(&subject, request, normalize, params.flag("deleted"));
-    let found = registry.service.in_format(found.await?, params.format());
+    let found = match found.await {
+        Err(error) if params.flag("explain") => return Ok(explained(&error)),
+        found => found?,
+    };
+    let found = registry.service.in_format(found, params.format());
     Ok(json(&found.await?))
 }
 
 pub(crate) async fn delete(registry: Data<Registry>, path: Path<String>, params: Params) -> Answer {
-    let subject = Subject::existing(&path)?;
+    let subject = subject(&registry, &path).await?;
     let depth = depth(&params);
     let deleted =
         registry.write(|service| async move { service.delete_subject(&subject, depth).await });
@@ -60,7 +64,7 @@ pub(crate) async fn versions(
     path: Path<String>,
     params: Params,
 ) -> Answer {
-    let subject = Subject::existing(&path)?;
+    let subject = subject(&registry, &path).await?;
     let negative = params.flag("deletedAsNegative");
     let visibility = if negative {
         Visibility::WithDeleted
@@ -84,7 +88,10 @@ pub(crate) async fn register(
     params: Params,
     bytes: Bytes,
 ) -> Answer {
-    let subject = Subject::writable(&path)?;
+    let subject = registry
+        .service
+        .behind_alias(Subject::writable(&path)?)
+        .await?;
     let request: RegisterRequest = body(&bytes)?;
     let normalize = params.flag("normalize");
     let checks = if params.flag("force") {
@@ -95,9 +102,11 @@ pub(crate) async fn register(
     let registered = registry.write(|service| async move {
         service.register(&subject, request, normalize, checks).await
     });
-    let registered = registry
-        .service
-        .in_format(registered.await?, params.format());
+    let registered = match registered.await {
+        Err(error) if params.flag("explain") => return Ok(explained(&error)),
+        registered => registered?,
+    };
+    let registered = registry.service.in_format(registered, params.format());
     Ok(json(&registered.await?))
 }
 
@@ -106,7 +115,7 @@ pub(crate) async fn by_metadata(
     path: Path<String>,
     params: Params,
 ) -> Answer {
-    let subject = Subject::existing(&path)?;
+    let subject = subject(&registry, &path).await?;
     let wanted: Vec<_> = params.texts("key").zip(params.texts("value")).collect();
     let found = registry
         .service
@@ -120,11 +129,12 @@ pub(crate) async fn version(
     path: Path<(String, String)>,
     params: Params,
 ) -> Answer {
-    let (subject, spec) = place(&path)?;
+    let (subject, spec) = place(&registry, &path).await?;
     let found = registry
         .service
         .version(&subject, spec, params.flag("deleted"));
-    let found = registry.service.in_format(found.await?, params.format());
+    let found = params.with_tags(found.await?);
+    let found = registry.service.in_format(found, params.format());
     Ok(json(&found.await?))
 }
 
@@ -133,7 +143,7 @@ pub(crate) async fn version_text(
     path: Path<(String, String)>,
     params: Params,
 ) -> Answer {
-    let (subject, spec) = place(&path)?;
+    let (subject, spec) = place(&registry, &path).await?;
     let found = registry
         .service
         .version(&subject, spec, params.flag("deleted"));
@@ -146,7 +156,7 @@ pub(crate) async fn referrers(
     path: Path<(String, String)>,
     params: Params,
 ) -> Answer {
-    let (subject, spec) = place(&path)?;
+    let (subject, spec) = place(&registry, &path).await?;
     let referrers = registry
         .service
         .referrers(&subject, spec, params.flag("deleted"));
@@ -158,17 +168,46 @@ pub(crate) async fn delete_version(
     path: Path<(String, String)>,
     params: Params,
 ) -> Answer {
-    let (subject, spec) = place(&path)?;
+    let (subject, spec) = place(&registry, &path).await?;
     let depth = depth(&params);
     let deleted = registry
         .write(|service| async move { service.delete_version(&subject, spec, depth).await });
     Ok(json(&deleted.await?))
 }
 
-/// Subject and version of a path.
-pub(crate) fn place(path: &(String, String)) -> Result<(Subject, VersionSpec), RegistryError> {
+/// Registers the version again with other tags, metadata or rules.
+pub(crate) async fn retag(
+    registry: Data<Registry>,
+    path: Path<(String, String)>,
+    params: Params,
+    bytes: Bytes,
+) -> Answer {
+    let (subject, spec) = place(&registry, &path).await?;
+    let request: TagRequest = body(&bytes)?;
+    let registered =
+        registry.write(|service| async move { service.retag(&subject, spec, request).await });
+    match registered.await {
+        Err(error) if params.flag("explain") => Ok(explained(&error)),
+        registered => Ok(json(&registered?)),
+    }
+}
+
+/// The subject that a path means: the one it names, or the one behind that alias.
+pub(crate) async fn subject(
+    registry: &Data<Registry>,
+    name: &str,
+) -> Result<Subject, RegistryError> {
+    let subject = Subject::existing(name)?;
+    registry.service.behind_alias(subject).await
+}
+
+/// Subject and version that a path means.
+pub(crate) async fn place(
+    registry: &Data<Registry>,
+    path: &(String, String),
+) -> Result<(Subject, VersionSpec), RegistryError> {
     let spec = VersionSpec::parse(&path.1)?;
-    Ok((Subject::existing(&path.0)?, spec))
+    Ok((subject(registry, &path.0).await?, spec))
 }
 
 fn depth(params: &Params) -> Depth {

@@ -2,9 +2,10 @@
 
 use avouch_registry_api::rest::{ConfigBody, RegisterRequest};
 
-use crate::decide::compatibility::{Earlier, findings, relevant, versions_to_read};
+use crate::decide::compatibility::{Earlier, Objections, objections, versions_to_read};
 use crate::decide::content::Resolved;
 use crate::decide::draft::Draft;
+use crate::decide::register::next_version;
 use crate::decide::subject::{Subject, VersionSpec};
 use crate::error::RegistryError;
 use crate::service::{Prepared, Service, compute};
@@ -19,10 +20,10 @@ impl Service {
         subject: &Subject,
         request: RegisterRequest,
         normalize: bool,
-    ) -> Result<Vec<String>, RegistryError> {
+    ) -> Result<Objections, RegistryError> {
         let draft = Draft::of(request, normalize)?;
         let mut snapshot = self.store.read().await?;
-        let prepared = self.prepare(&mut snapshot, subject, draft).await?;
+        let prepared = self.complete(&mut snapshot, subject, draft).await?;
         self.objections(&mut snapshot, subject, &prepared).await
     }
 
@@ -34,7 +35,7 @@ impl Service {
         spec: VersionSpec,
         request: RegisterRequest,
         normalize: bool,
-    ) -> Result<Vec<String>, RegistryError> {
+    ) -> Result<Objections, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let Subject { context, name } = subject;
         let entry = match spec {
@@ -48,12 +49,29 @@ impl Service {
             }
         };
         let prepared = self
-            .prepare(&mut snapshot, subject, Draft::of(request, normalize)?)
+            .complete(&mut snapshot, subject, Draft::of(request, normalize)?)
             .await?;
         let config = self.config_in_force(&mut snapshot, subject).await?;
         let entries = entry.into_iter().collect();
         self.compare(&mut snapshot, subject, &prepared, &config, entries)
             .await
+    }
+
+    /// The schema as a registration would see it.
+    async fn complete(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+        mut draft: Draft,
+    ) -> Result<Prepared, RegistryError> {
+        let config = self.config_in_force(connection, subject).await?;
+        let Subject { context, name } = subject;
+        let rows = versions::rows(connection, context, name).await?;
+        let latest = versions::newest(connection, context, name, 1).await?.pop();
+        let latest = latest.map(|entry| entry.content);
+        let next = next_version(&rows)?;
+        draft.complete(latest.as_ref(), &config.properties, Some(next));
+        self.prepare(connection, subject, draft).await
     }
 
     /// What a registration of the schema now would be refused for.
@@ -62,7 +80,7 @@ impl Service {
         connection: &mut Connection,
         subject: &Subject,
         prepared: &Prepared,
-    ) -> Result<Vec<String>, RegistryError> {
+    ) -> Result<Objections, RegistryError> {
         let config = self.config_in_force(connection, subject).await?;
         let limit = versions_to_read(&config);
         let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
@@ -79,25 +97,25 @@ impl Service {
         prepared: &Prepared,
         config: &ConfigBody,
         entries: Vec<Entry>,
-    ) -> Result<Vec<String>, RegistryError> {
+    ) -> Result<Objections, RegistryError> {
         let mut earlier = Vec::with_capacity(entries.len());
         for entry in entries {
             earlier.push(resolve(connection, subject, entry).await?);
         }
         let content = prepared.resolved.content.clone();
-        let earlier = relevant(config, &content, earlier);
         let old_bytes = earlier.iter().map(|earlier| earlier.resolved.text_bytes());
         let text_bytes = prepared.resolved.text_bytes() + old_bytes.sum::<usize>();
-        let level = config.compatibility_level;
+        let config = config.clone();
         let parsed = prepared.parsed.clone();
         compute(text_bytes, move || {
-            findings(level, &parsed, &content, &earlier)
+            objections(&config, &parsed, &content, earlier)
         })
         .await
     }
 }
 
-async fn resolve(
+/// A version with everything that is needed to read its text.
+pub(super) async fn resolve(
     connection: &mut Connection,
     subject: &Subject,
     entry: Entry,

@@ -4,20 +4,22 @@
 
 mod check;
 mod delete;
+mod identity;
 mod read;
 mod register;
 mod settings;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use avouch_registry_api::rest::{SchemaBody, SchemaReference};
-use avouch_registry_api::vocabulary::{Mode, SchemaType};
+use avouch_registry_api::rest::{SchemaBody, SchemaReference, SchemaTags};
+use avouch_registry_api::vocabulary::SchemaType;
 use sqlx::{Sqlite, Transaction};
 
 use crate::config::RegistryConfig;
 use crate::decide::content::{Content, Parsed, Resolved};
 use crate::decide::draft::{Draft, invalid_schema};
 use crate::decide::subject::Subject;
+use crate::decide::tags;
 use crate::error::RegistryError;
 use crate::metrics::Metrics;
 use crate::store::edges::{self, FollowError};
@@ -87,6 +89,11 @@ impl Service {
         let normalize = self.is_normalizing(connection, subject, &draft).await?;
         let pinned = pin_references(connection, subject, &draft.references).await;
         let requested = draft.references.clone();
+        let changes = Changes {
+            normalize,
+            tags_to_add: draft.tags_to_add.clone(),
+            tags_to_remove: draft.tags_to_remove.clone(),
+        };
         let drafted = draft.content(requested)?;
         let describe = |reason: &str| invalid_schema(&subject.name, &drafted, reason);
         let references = pinned.map_err(|error| refused(error, describe))?;
@@ -108,7 +115,7 @@ impl Service {
                 "normalizing {schema_type} schemas"
             )));
         }
-        let work = move || understand(resolved, normalize);
+        let work = move || understand(resolved, &changes);
         let parsed = compute(text_bytes, work).await?;
         parsed.map_err(|reason| describe(&reason))
     }
@@ -121,17 +128,33 @@ impl Service {
         draft: &Draft,
     ) -> Result<bool, RegistryError> {
         let config = self.config_in_force(connection, subject).await?;
-        if !draft.normalize && config.normalize != Some(true) {
+        if !draft.normalize && config.properties.normalize != Some(true) {
             return Ok(false);
         }
-        Ok(self.mode_in_force(connection, subject).await? != Mode::Import)
+        Ok(!self.mode_in_force(connection, subject).await?.is_import())
     }
 }
 
-fn understand(mut resolved: Resolved, normalize: bool) -> Result<Prepared, String> {
-    let parsed = resolved.parse()?;
+/// What becomes of a text once it is canonical.
+struct Changes {
+    normalize: bool,
+    tags_to_add: Vec<SchemaTags>,
+    tags_to_remove: Vec<SchemaTags>,
+}
+
+fn understand(mut resolved: Resolved, changes: &Changes) -> Result<Prepared, String> {
+    let mut parsed = resolved.parse()?;
+    if !changes.tags_to_add.is_empty() || !changes.tags_to_remove.is_empty() {
+        let Parsed::Avro(schema) = &parsed else {
+            return Err("only Avro schemas have tags".to_owned());
+        };
+        let text = schema.canonical_text();
+        resolved.content.text =
+            tags::changed(&text, &changes.tags_to_add, &changes.tags_to_remove)?;
+        parsed = resolved.parse()?;
+    }
     match &parsed {
-        Parsed::Avro(schema) if normalize => {
+        Parsed::Avro(schema) if changes.normalize => {
             resolved.content.text = schema.normalized_text();
             resolved.content.sort_references();
         }

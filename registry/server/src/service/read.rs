@@ -8,6 +8,7 @@ use crate::decide::register::VersionRow;
 use crate::decide::subject::{DEFAULT_CONTEXT, Subject, VersionSpec, Visibility};
 use crate::error::RegistryError;
 use crate::service::{Service, body_of, compute, content_body};
+use crate::store::versions::Entry;
 use crate::store::{Connection, Page, counters, edges, schemas, versions};
 
 /// Schemas in one answer of the listing, whatever the request asks for.
@@ -65,6 +66,19 @@ impl Service {
             .ok_or(RegistryError::VersionNotFound(row.version))
     }
 
+    /// A live version with everything about it.
+    pub(super) async fn find_entry(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+        spec: VersionSpec,
+    ) -> Result<Entry, RegistryError> {
+        let row = find(connection, subject, spec, false).await?;
+        let Subject { context, name } = subject;
+        let entry = versions::entry(connection, context, name, row.version).await?;
+        entry.ok_or(RegistryError::VersionNotFound(row.version))
+    }
+
     /// The latest version whose metadata has all the wanted properties.
     pub(crate) async fn with_properties(
         &self,
@@ -89,7 +103,7 @@ impl Service {
                 return Ok(body_of(entry));
             }
         }
-        Err(RegistryError::SchemaNotFound)
+        Err(RegistryError::SchemaNotFound { closest: None })
     }
 
     /// Ids of the schemas that refer to a version, ascending.
@@ -223,7 +237,7 @@ impl Service {
         let mut snapshot = self.store.read().await?;
         let holders = versions::holders(&mut snapshot, DEFAULT_CONTEXT, id).await?;
         if holders.is_empty() {
-            return Err(RegistryError::SchemaNotFound);
+            return Err(RegistryError::SchemaNotFound { closest: None });
         }
         let places = holders
             .into_iter()

@@ -1,14 +1,17 @@
 //! Registration and look-up by content.
 
-use avouch_registry_api::rest::{RegisterRequest, SchemaBody};
+use avouch_registry_api::rest::{RegisterRequest, SchemaBody, TagRequest};
 use avouch_registry_api::vocabulary::Mode;
 
 use crate::decide::draft::Draft;
-use crate::decide::register::{Plan, VersionRow, Wanted, plan, registered, replaced};
-use crate::decide::settings::permit_registration;
-use crate::decide::subject::Subject;
+use crate::decide::register::{
+    Plan, VersionRow, Wanted, WantedVersion, answers, next_version, plan, registered, replaced,
+};
+use crate::decide::settings::{adds_to_content, permit_registration};
+use crate::decide::subject::{Subject, VersionSpec};
 use crate::error::RegistryError;
 use crate::metrics::Outcome;
+use crate::service::identity::{closest, lookalike};
 use crate::service::{Prepared, Service, body_of};
 use crate::store::{Connection, counters, edges, schemas, versions};
 
@@ -22,10 +25,19 @@ pub(crate) enum Checks {
 }
 
 /// A registration, judged as far as reading goes.
-struct Proposal {
+enum Proposal {
+    /// It is registered already.
+    Registered(VersionRow),
+    /// It is to be added.
+    New(Box<Addition>),
+}
+
+/// A version to add.
+struct Addition {
     prepared: Prepared,
     rows: Vec<VersionRow>,
-    plan: Plan,
+    version: i32,
+    id: Option<i32>,
     mode: Mode,
 }
 
@@ -42,36 +54,45 @@ impl Service {
         let draft = Draft::of(request, normalize)?;
         let mut snapshot = self.store.read().await?;
         let seen = self.propose(&mut snapshot, subject, draft.clone()).await?;
-        if let Plan::Registered(row) = seen.plan {
+        if let Proposal::Registered(row) = seen {
             self.metrics.registered(Outcome::Existing);
             return registration(&mut snapshot, subject, row.version).await;
         }
         drop(snapshot);
 
         let mut transaction = self.store.write().await?;
-        let proposal = self.propose(&mut transaction, subject, draft).await?;
-        let version = match proposal.plan {
-            Plan::Registered(row) => {
-                self.metrics.registered(Outcome::Existing);
-                return registration(&mut transaction, subject, row.version).await;
-            }
-            Plan::Add { version, id } => {
-                if checks == Checks::Compatibility && proposal.mode != Mode::Import {
-                    self.require_agreement(&mut transaction, subject, &proposal.prepared)
-                        .await?;
-                }
-                self.add(&mut transaction, subject, &proposal, version, id)
-                    .await?;
-                version
-            }
-        };
-        let body = registration(&mut transaction, subject, version).await?;
+        let body = self
+            .register_within(&mut transaction, subject, draft, checks)
+            .await?;
         self.commit(transaction).await?;
-        self.metrics.registered(Outcome::Added);
         Ok(body)
     }
 
-    /// The version of the subject that has exactly this content.
+    /// Registers a new version of a subject: the given one with other tags, metadata or rules.
+    pub(crate) async fn retag(
+        &self,
+        subject: &Subject,
+        spec: VersionSpec,
+        request: TagRequest,
+    ) -> Result<SchemaBody, RegistryError> {
+        let mut transaction = self.store.write().await?;
+        let base = self.find_entry(&mut transaction, subject, spec).await?;
+        let before = match request.new_version {
+            Some(version) if version > 1 => VersionSpec::Number(version - 1),
+            Some(_) | None => VersionSpec::Latest,
+        };
+        let before = self.find_entry(&mut transaction, subject, before).await?;
+        let draft = Draft::retagged(base.content, request, before.content.rule_set)?;
+        let checks = Checks::Compatibility;
+        let body = self
+            .register_within(&mut transaction, subject, draft, checks)
+            .await?;
+        self.commit(transaction).await?;
+        Ok(body)
+    }
+
+    /// The version of the subject that has this content: as it was sent, or completed as a
+    /// registration would complete it.
     pub(crate) async fn look_up(
         &self,
         subject: &Subject,
@@ -79,57 +100,135 @@ impl Service {
         normalize: bool,
         with_deleted: bool,
     ) -> Result<SchemaBody, RegistryError> {
-        let draft = Draft::of(request, normalize)?;
+        let mut draft = Draft::of(request, normalize)?;
         let mut snapshot = self.store.read().await?;
-        let prepared = self.prepare(&mut snapshot, subject, draft).await?;
-        let context = &subject.context;
-        let content = &prepared.resolved.content;
-        let ids = schemas::ids_of(&mut snapshot, context, content).await?;
-        let rows = versions::rows(&mut snapshot, context, &subject.name).await?;
+        let Subject { context, name } = subject;
+        let sent = self.prepare(&mut snapshot, subject, draft.clone()).await?;
+        let rows = versions::rows(&mut snapshot, context, name).await?;
         if !rows.iter().any(|row| with_deleted || !row.deleted) {
-            return Err(RegistryError::SubjectNotFound(subject.name.clone()));
+            return Err(RegistryError::SubjectNotFound(name.clone()));
         }
-        let deleted = || {
-            rows.iter()
-                .rev()
-                .find(|row| ids.contains(&row.id) && with_deleted)
+        let mut found = same_content(&mut snapshot, subject, &sent, &rows, with_deleted).await?;
+        if found.is_none() {
+            let config = self.config_in_force(&mut snapshot, subject).await?;
+            let latest = versions::newest(&mut snapshot, context, name, 1)
+                .await?
+                .pop();
+            let latest = latest.map(|entry| entry.content);
+            if latest.is_some() && draft.complete(latest.as_ref(), &config.properties, None) {
+                let completed = self.prepare(&mut snapshot, subject, draft).await?;
+                let again = same_content(&mut snapshot, subject, &completed, &rows, with_deleted);
+                found = again.await?;
+            }
+        }
+        let Some(row) = found else {
+            let closest = closest(&mut snapshot, subject, &sent, with_deleted).await?;
+            return Err(RegistryError::SchemaNotFound { closest });
         };
-        let row = registered(&rows, &ids).or_else(|| deleted().copied());
-        let version = row.ok_or(RegistryError::SchemaNotFound)?.version;
-        let entry = versions::entry(&mut snapshot, context, &subject.name, version).await?;
-        entry.map(body_of).ok_or(RegistryError::SchemaNotFound)
+        let entry = versions::entry(&mut snapshot, context, name, row.version).await?;
+        entry
+            .map(body_of)
+            .ok_or(RegistryError::VersionNotFound(row.version))
     }
 
+    /// Registers within a transaction that the caller commits. Nothing is committed on error.
+    pub(super) async fn register_within(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+        draft: Draft,
+        checks: Checks,
+    ) -> Result<SchemaBody, RegistryError> {
+        let version = match self.propose(connection, subject, draft).await? {
+            Proposal::Registered(row) => {
+                self.metrics.registered(Outcome::Existing);
+                row.version
+            }
+            Proposal::New(addition) => {
+                if checks == Checks::Compatibility && !addition.mode.is_import() {
+                    self.require_agreement(connection, subject, &addition.prepared)
+                        .await?;
+                }
+                self.add(connection, subject, &addition).await?;
+                self.metrics.registered(Outcome::Added);
+                addition.version
+            }
+        };
+        registration(connection, subject, version).await
+    }
+
+    /// Looks for the draft as it was sent, then for what it becomes when it is completed.
     async fn propose(
         &self,
         connection: &mut Connection,
         subject: &Subject,
         mut draft: Draft,
     ) -> Result<Proposal, RegistryError> {
-        let mode = self.mode_in_force(connection, subject).await?;
-        permit_registration(mode, &subject.name, draft.id.is_some())?;
+        let Subject { context, name } = subject;
+        let config = self.config_in_force(connection, subject).await?;
+        let rows = versions::rows(connection, context, name).await?;
         let wanted = Wanted {
             version: draft.version,
             id: draft.id,
         };
-        let importing = mode == Mode::Import;
-        if !importing {
-            let latest = versions::newest(connection, &subject.context, &subject.name, 1).await?;
-            if let Some(latest) = latest.first() {
-                draft.inherit(&latest.content);
+        let mut sent = None;
+        if draft.has_text() && draft.is_untagged() {
+            let prepared = self.prepare(connection, subject, draft.clone()).await?;
+            if !adds_to_content(&config.properties) {
+                let live = latest_only(&rows, wanted.version);
+                let found = same_content(connection, subject, &prepared, live, false).await?;
+                if let Some(row) = found.filter(|&row| answers(row, wanted)) {
+                    return Ok(Proposal::Registered(row));
+                }
             }
+            sent = Some(prepared);
         }
-        let prepared = self.prepare(connection, subject, draft).await?;
+        let mode = self.mode_in_force(connection, subject).await?;
+        permit_registration(mode, name, draft.id.is_some())?;
+        let mut changed = false;
+        if !mode.is_import() {
+            let latest = versions::newest(connection, context, name, 1).await?.pop();
+            let latest = latest.map(|entry| entry.content);
+            let next = next_version(&rows)?;
+            changed = draft.complete(latest.as_ref(), &config.properties, Some(next));
+        }
+        let prepared = match sent {
+            Some(prepared) if !changed => prepared,
+            _ => self.prepare(connection, subject, draft).await?,
+        };
+        self.plan(connection, subject, prepared, rows, wanted, mode)
+            .await
+    }
+
+    async fn plan(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+        prepared: Prepared,
+        rows: Vec<VersionRow>,
+        wanted: Wanted,
+        mode: Mode,
+    ) -> Result<Proposal, RegistryError> {
         let content = &prepared.resolved.content;
-        let same_content = schemas::ids_of(connection, &subject.context, content).await?;
-        let rows = versions::rows(connection, &subject.context, &subject.name).await?;
-        let plan = plan(&rows, &same_content, wanted, importing)?;
-        Ok(Proposal {
+        let ids = schemas::ids_of(connection, &subject.context, content).await?;
+        let plan = plan(&rows, &ids, wanted, mode.is_import())?;
+        let (version, id) = match plan {
+            Plan::Registered(row) => return Ok(Proposal::Registered(row)),
+            Plan::Add { version, id } => (version, id),
+        };
+        if wanted.version == WantedVersion::Any
+            && let Some(row) = lookalike(connection, subject, &prepared, &rows, false).await?
+            && answers(row, wanted)
+        {
+            return Ok(Proposal::Registered(row));
+        }
+        Ok(Proposal::New(Box::new(Addition {
             prepared,
             rows,
-            plan,
+            version,
+            id,
             mode,
-        })
+        })))
     }
 
     async fn require_agreement(
@@ -138,15 +237,16 @@ impl Service {
         subject: &Subject,
         prepared: &Prepared,
     ) -> Result<(), RegistryError> {
-        let details = self.objections(connection, subject, prepared).await?;
-        if details.is_empty() {
+        let objections = self.objections(connection, subject, prepared).await?;
+        if objections.messages.is_empty() {
             return Ok(());
         }
         self.metrics.registered(Outcome::Incompatible);
         let error_code = self.config.incompatible_code;
         Err(RegistryError::Incompatible {
             subject: subject.name.clone(),
-            details,
+            details: objections.messages,
+            findings: objections.findings,
             error_code,
         })
     }
@@ -156,13 +256,12 @@ impl Service {
         &self,
         connection: &mut Connection,
         subject: &Subject,
-        proposal: &Proposal,
-        version: i32,
-        id: Option<i32>,
+        addition: &Addition,
     ) -> Result<(), RegistryError> {
-        let id = claim_id(connection, subject, proposal, id).await?;
+        let id = claim_id(connection, subject, addition).await?;
+        let version = addition.version;
         let Subject { context, name } = subject;
-        for replaced in replaced(&proposal.rows, version, id) {
+        for replaced in replaced(&addition.rows, version, id) {
             let referrers = edges::referrers(connection, context, name, replaced, true).await?;
             if referrers.is_empty() {
                 versions::remove(connection, context, name, replaced).await?;
@@ -174,7 +273,7 @@ impl Service {
             deleted: false,
         };
         versions::put(connection, context, name, row, (self.config.clock)()).await?;
-        let overwritten = proposal.rows.iter().find(|row| row.version == version);
+        let overwritten = addition.rows.iter().find(|row| row.version == version);
         if let Some(overwritten) = overwritten {
             schemas::remove_unused(connection, context, overwritten.id).await?;
         }
@@ -182,17 +281,47 @@ impl Service {
     }
 }
 
-/// The id that stands for the proposal's content: the given one, or a new one. An id that stands
+/// The versions among which a registration looks for its content.
+fn latest_only(rows: &[VersionRow], wanted: WantedVersion) -> &[VersionRow] {
+    match wanted {
+        WantedVersion::Any | WantedVersion::Exactly(_) => rows,
+        WantedVersion::Next => {
+            let latest = rows.iter().rposition(|row| !row.deleted);
+            latest.map_or(&[], |latest| &rows[latest..=latest])
+        }
+    }
+}
+
+/// The version among `rows` that has the content, live ones first.
+async fn same_content(
+    connection: &mut Connection,
+    subject: &Subject,
+    prepared: &Prepared,
+    rows: &[VersionRow],
+    with_deleted: bool,
+) -> Result<Option<VersionRow>, RegistryError> {
+    let content = &prepared.resolved.content;
+    let ids = schemas::ids_of(connection, &subject.context, content).await?;
+    let deleted = || {
+        let mut newest_first = rows.iter().rev();
+        newest_first.find(|row| with_deleted && ids.contains(&row.id))
+    };
+    if let Some(row) = registered(rows, &ids).or_else(|| deleted().copied()) {
+        return Ok(Some(row));
+    }
+    lookalike(connection, subject, prepared, rows, with_deleted).await
+}
+
+/// The id that stands for the addition's content: the given one, or a new one. An id that stands
 /// for other content cannot be claimed.
 async fn claim_id(
     connection: &mut Connection,
     subject: &Subject,
-    proposal: &Proposal,
-    id: Option<i32>,
+    addition: &Addition,
 ) -> Result<i32, RegistryError> {
-    let content = &proposal.prepared.resolved.content;
+    let content = &addition.prepared.resolved.content;
     let context = &subject.context;
-    let id = match id {
+    let id = match addition.id {
         None => counters::next_id(connection, context).await?,
         Some(id) => {
             match schemas::content(connection, context, id).await? {

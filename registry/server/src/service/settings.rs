@@ -93,6 +93,9 @@ impl Service {
         mode: Option<Mode>,
         force: bool,
     ) -> Result<(), RegistryError> {
+        if mode == Some(Mode::Forward) && subject.is_some() {
+            return Err(RegistryError::ForwardIsGlobal);
+        }
         let mut transaction = self.store.write().await?;
         let (context, scope) = place(subject);
         let before = match subject {
@@ -135,6 +138,17 @@ impl Service {
         settings::remove_mode(&mut transaction, context, scope).await?;
         self.commit(transaction).await?;
         Ok(shown)
+    }
+
+    /// The subject that requests for this one act on: itself, or the one its configuration names.
+    pub(crate) async fn behind_alias(&self, subject: Subject) -> Result<Subject, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let Subject { context, name } = &subject;
+        let config = settings::config(&mut snapshot, context, name).await?;
+        match config.and_then(|config| config.properties.alias) {
+            None => Ok(subject),
+            Some(alias) => Subject::existing(&alias),
+        }
     }
 
     pub(super) async fn config_in_force(

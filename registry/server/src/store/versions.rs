@@ -81,6 +81,33 @@ pub(crate) async fn newest(
         .collect()
 }
 
+/// Versions of a subject whose text has as many characters, newest first; `with_references` adds
+/// those that refer to others, whatever their length.
+pub(crate) async fn lookalikes(
+    connection: &mut Connection,
+    context: &str,
+    subject: &str,
+    chars: i64,
+    with_references: bool,
+) -> Result<Vec<Entry>, sqlx::Error> {
+    let statement = format!(
+        "{} WHERE v.context = $1 AND v.subject = $2 \
+         AND (length(s.text) = $3 OR ($4 AND s.refs <> '[]')) ORDER BY v.version DESC",
+        select_entries()
+    );
+    let query = sqlx::query(&statement)
+        .bind(context)
+        .bind(subject)
+        .bind(chars)
+        .bind(with_references);
+    query
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(entry_of)
+        .collect()
+}
+
 /// Versions of all subjects that start with `prefix`, by subject and version.
 pub(crate) async fn list(
     connection: &mut Connection,

@@ -121,7 +121,9 @@ async fn equal_content_shares_an_id_and_other_content_never_does() {
     assert_eq!(server.refused(Method::GET, path, None).await.0, 40403);
     let ruled = json!({
         "schema": plain,
-        "ruleSet": { "domainRules": [{ "name": "r", "kind": "CONDITION", "type": "CEL" }] },
+        "ruleSet": { "domainRules": [
+            { "name": "r", "kind": "CONDITION", "mode": "WRITE", "type": "CEL" },
+        ] },
     });
     assert_eq!(
         server.register_body("d", ruled.clone()).await,

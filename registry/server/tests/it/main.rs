@@ -5,9 +5,11 @@
 
 mod compatibility;
 mod concurrency;
+mod content;
 mod deletes;
 mod document;
 mod errors;
+mod explanations;
 mod identity;
 mod normalize;
 mod references;

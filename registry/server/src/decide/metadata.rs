@@ -1,0 +1,162 @@
+//! Metadata of a schema: how two become one, and the property in which a schema notes the version
+//! it was registered as.
+
+use std::collections::BTreeMap;
+
+use avouch_registry_api::rest::Metadata;
+
+/// The property that tells a schema's own version.
+const VERSION: &str = "confluent:version";
+/// The property that lists fields which no version may have.
+const RESERVED: &str = "confluent:reserved";
+
+/// Both metadata as one: of two tags or properties with one key, `newer`'s; sensitive keys of both.
+pub(crate) fn merged(older: Option<Metadata>, newer: Option<Metadata>) -> Option<Metadata> {
+    match (older, newer) {
+        (None, metadata) | (metadata, None) => metadata,
+        (Some(older), Some(newer)) => Some(Metadata {
+            tags: merged_maps(older.tags, newer.tags),
+            properties: merged_maps(older.properties, newer.properties),
+            sensitive: match (older.sensitive, newer.sensitive) {
+                (None, keys) | (keys, None) => keys,
+                (Some(older), Some(newer)) => Some(older.into_iter().chain(newer).collect()),
+            },
+        }),
+    }
+}
+
+/// The metadata with the version noted in it.
+pub(crate) fn with_version(metadata: Option<Metadata>, version: i32) -> Metadata {
+    let mut metadata = metadata.unwrap_or_default();
+    metadata
+        .properties
+        .get_or_insert_default()
+        .insert(VERSION.to_owned(), version.to_string());
+    metadata
+}
+
+/// The version that the metadata note, as written.
+pub(crate) fn noted_version(metadata: Option<&Metadata>) -> Option<&str> {
+    property(metadata, VERSION)
+}
+
+/// The fields that the metadata reserve.
+pub(crate) fn reserved_fields(metadata: Option<&Metadata>) -> Vec<&str> {
+    let names = property(metadata, RESERVED).unwrap_or_default().split(',');
+    names
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// The value of a property.
+pub(crate) fn property<'a>(metadata: Option<&'a Metadata>, name: &str) -> Option<&'a str> {
+    let properties = metadata?.properties.as_ref()?;
+    properties.get(name).map(String::as_str)
+}
+
+/// Whether a schema with `new` metadata may be taken for version `old_version` with `old` metadata:
+/// they are equal, or only one of them notes a version, and that fits.
+pub(crate) fn equal_but_for_version(
+    new: Option<&Metadata>,
+    old: Option<&Metadata>,
+    old_version: i32,
+) -> bool {
+    let noted = |metadata| noted_version(metadata).and_then(|text| text.parse::<i32>().ok());
+    match (noted(new), noted(old)) {
+        (None, None) | (Some(_), Some(_)) => new == old,
+        (Some(version), None) => version == old_version && without_version(new) == plain(old),
+        (None, Some(_)) => plain(new) == without_version(old),
+    }
+}
+
+/// Absent and empty are the same here.
+fn plain(metadata: Option<&Metadata>) -> Metadata {
+    let metadata = metadata.cloned().unwrap_or_default();
+    Metadata {
+        tags: metadata.tags.filter(|tags| !tags.is_empty()),
+        properties: metadata.properties.filter(|all| !all.is_empty()),
+        sensitive: metadata.sensitive.filter(|keys| !keys.is_empty()),
+    }
+}
+
+fn without_version(metadata: Option<&Metadata>) -> Metadata {
+    let mut metadata = metadata.cloned().unwrap_or_default();
+    if let Some(properties) = &mut metadata.properties {
+        properties.remove(VERSION);
+    }
+    plain(Some(&metadata))
+}
+
+fn merged_maps<T>(
+    older: Option<BTreeMap<String, T>>,
+    newer: Option<BTreeMap<String, T>>,
+) -> Option<BTreeMap<String, T>> {
+    match (older, newer) {
+        (None, map) | (map, None) => map,
+        (Some(older), Some(newer)) => Some(older.into_iter().chain(newer).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata(json: &str) -> Option<Metadata> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn merging_lets_the_newer_win_key_by_key() {
+        let older = metadata(
+            r#"{"properties":{"a":"1","b":"1"},"tags":{"R.f":["PII"]},"sensitive":["a"]}"#,
+        );
+        let newer = metadata(r#"{"properties":{"a":"2"},"tags":{"R.g":["X"]},"sensitive":["b"]}"#);
+        let both = metadata(
+            r#"{"properties":{"a":"2","b":"1"},"tags":{"R.f":["PII"],"R.g":["X"]},
+                "sensitive":["a","b"]}"#,
+        );
+        assert_eq!(merged(older.clone(), newer.clone()), both);
+        assert_eq!(merged(older.clone(), None), older);
+        assert_eq!(merged(None, newer.clone()), newer);
+    }
+
+    /// New, old and its version, whether the one may be taken for the other.
+    #[test]
+    fn a_version_noted_on_one_side_only_makes_no_difference_if_it_fits() {
+        let table = [
+            ("null", "null", true),
+            (r#"{"properties":{"a":"1"}}"#, "null", false),
+            ("null", r#"{"properties":{"confluent:version":"3"}}"#, true),
+            (
+                r#"{"properties":{"a":"1"}}"#,
+                r#"{"properties":{"confluent:version":"3"}}"#,
+                false,
+            ),
+            (
+                r#"{"properties":{"a":"1"}}"#,
+                r#"{"properties":{"a":"1","confluent:version":"9"}}"#,
+                true,
+            ),
+            (r#"{"properties":{"confluent:version":"3"}}"#, "null", true),
+            (r#"{"properties":{"confluent:version":"4"}}"#, "null", false),
+            (
+                r#"{"properties":{"confluent:version":"3"}}"#,
+                r#"{"properties":{"confluent:version":"4"}}"#,
+                false,
+            ),
+        ];
+        for (new, old, expected) in table {
+            let (new_metadata, old_metadata) = (metadata(new), metadata(old));
+            let equal = equal_but_for_version(new_metadata.as_ref(), old_metadata.as_ref(), 3);
+            assert_eq!(equal, expected, "{new} {old}");
+        }
+    }
+
+    #[test]
+    fn reserved_fields_are_a_list_in_a_property() {
+        let reserving = metadata(r#"{"properties":{"confluent:reserved":" a, b ,,c"}}"#);
+        assert_eq!(reserved_fields(reserving.as_ref()), ["a", "b", "c"]);
+        assert!(reserved_fields(None).is_empty());
+    }
+}

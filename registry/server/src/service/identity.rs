@@ -1,0 +1,95 @@
+//! When two schemas are one although their contents differ, and which version comes closest when
+//! none is.
+
+use avouch_registry_api::rest::ClosestBody;
+
+use crate::decide::closest::{distance, same_meaning};
+use crate::decide::metadata::equal_but_for_version;
+use crate::decide::register::VersionRow;
+use crate::decide::subject::Subject;
+use crate::error::RegistryError;
+use crate::service::check::resolve;
+use crate::service::{Prepared, compute};
+use crate::store::Connection;
+use crate::store::versions::{self, Entry};
+
+/// Versions that are compared, newest first, to find the closest one. More costs time on every
+/// look-up that fails.
+const MAX_COMPARED: i64 = 20;
+
+/// The newest version among `rows` that means the same as the schema: another order of aliases or
+/// properties, references written out, a version noted in the metadata of one of the two.
+pub(super) async fn lookalike(
+    connection: &mut Connection,
+    subject: &Subject,
+    prepared: &Prepared,
+    rows: &[VersionRow],
+    with_deleted: bool,
+) -> Result<Option<VersionRow>, RegistryError> {
+    let Subject { context, name } = subject;
+    let content = &prepared.resolved.content;
+    let chars = i64::try_from(content.text.chars().count()).unwrap_or(i64::MAX);
+    let inlined = content.references.is_empty();
+    let candidates = versions::lookalikes(connection, context, name, chars, inlined).await?;
+    for entry in candidates {
+        let old = &entry.content;
+        let metadata = (content.metadata.as_ref(), old.metadata.as_ref());
+        let candidate = rows.contains(&entry.row)
+            && (with_deleted || !entry.row.deleted)
+            && old.rule_set == content.rule_set
+            && equal_but_for_version(metadata.0, metadata.1, entry.row.version);
+        if candidate && is_same(connection, subject, prepared, &entry).await? {
+            return Ok(Some(entry.row));
+        }
+    }
+    Ok(None)
+}
+
+async fn is_same(
+    connection: &mut Connection,
+    subject: &Subject,
+    prepared: &Prepared,
+    entry: &Entry,
+) -> Result<bool, RegistryError> {
+    let old = resolve(connection, subject, entry.clone()).await?.resolved;
+    let new = prepared.resolved.content.clone();
+    let parsed = prepared.parsed.clone();
+    let text_bytes = prepared.resolved.text_bytes() + old.text_bytes();
+    compute(text_bytes, move || same_meaning(&new, &parsed, &old)).await
+}
+
+/// The version that takes the fewest changes to become the schema.
+pub(super) async fn closest(
+    connection: &mut Connection,
+    subject: &Subject,
+    prepared: &Prepared,
+    with_deleted: bool,
+) -> Result<Option<Box<ClosestBody>>, RegistryError> {
+    let Subject { context, name } = subject;
+    let mut entries = versions::newest(connection, context, name, MAX_COMPARED).await?;
+    if entries.is_empty() && with_deleted {
+        let rows = versions::rows(connection, context, name).await?;
+        if let Some(row) = rows.last() {
+            entries.extend(versions::entry(connection, context, name, row.version).await?);
+        }
+    }
+    let mut closest: Option<ClosestBody> = None;
+    for entry in entries {
+        let row = entry.row;
+        let old = resolve(connection, subject, entry).await?.resolved;
+        let new = prepared.resolved.content.clone();
+        let parsed = prepared.parsed.clone();
+        let text_bytes = prepared.resolved.text_bytes() + old.text_bytes();
+        let differences = compute(text_bytes, move || distance(&new, &parsed, &old)).await?;
+        let best = closest.as_ref().map(|best| best.differences.len());
+        if best.is_none_or(|best| differences.len() < best) {
+            closest = Some(ClosestBody {
+                subject: name.clone(),
+                version: row.version,
+                id: row.id,
+                differences,
+            });
+        }
+    }
+    Ok(closest.map(Box::new))
+}

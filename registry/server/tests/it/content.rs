@@ -1,0 +1,263 @@
+//! What becomes part of a schema beside its text: metadata, rules, tags, from the request, the
+//! version before and the configuration.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::server::{INT_A, OPTIONAL_B, TestServer, record};
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+
+fn owner(name: &str) -> Value {
+    json!({ "properties": { "owner": name } })
+}
+
+#[tokio::test]
+async fn a_configuration_keeps_every_property_and_returns_it() {
+    let server = TestServer::start().await;
+    let rules = json!({ "domainRules": [
+        { "name": "r", "kind": "CONDITION", "mode": "WRITE", "type": "CEL", "expr": "true" },
+    ] });
+    let everything = json!({
+        "alias": "other", "aliasForDeks": "deks", "normalize": true, "validateFields": true,
+        "validateNewSchemas": false, "validateRules": true, "compatibilityPolicy": "LENIENT",
+        "compatibilityGroup": "major", "defaultMetadata": owner("a"),
+        "overrideMetadata": owner("b"), "defaultRuleSet": rules, "overrideRuleSet": rules,
+        "compatibility": "FULL",
+    });
+    let stored = server.ok(PUT, "/config/s", Some(everything.clone())).await;
+    assert_eq!(stored, everything);
+    let server = server.restart().await;
+    let mut shown = everything;
+    let level = shown
+        .as_object_mut()
+        .unwrap()
+        .remove("compatibility")
+        .unwrap();
+    shown["compatibilityLevel"] = level;
+    assert_eq!(server.get("/config/s").await, shown);
+    let cleared = json!({ "alias": null, "overrideRuleSet": null, "compatibility": "NONE" });
+    let left = server.ok(PUT, "/config/s", Some(cleared)).await;
+    assert_eq!(left["compatibility"], "NONE");
+    assert_eq!(
+        (left.get("alias"), left.get("overrideRuleSet")),
+        (None, None)
+    );
+    assert_eq!(left["compatibilityGroup"], "major");
+    shown = server.delete("/config/s").await;
+    assert_eq!(shown["compatibilityLevel"], "NONE");
+    assert_eq!(server.refused(GET, "/config/s", None).await.0, 40408);
+}
+
+#[tokio::test]
+async fn an_alias_stands_for_the_subject_it_names() {
+    let server = TestServer::start().await;
+    server.register("real", "\"int\"").await;
+    let alias = Some(json!({ "alias": "real" }));
+    server.ok(PUT, "/config/nick", alias).await;
+    let found = server.get("/subjects/nick/versions/latest").await;
+    assert_eq!(found["subject"], "real");
+    assert_eq!(server.get("/subjects/nick/versions").await, json!([1]));
+    assert_eq!(server.register("nick", "\"long\"").await, (2, 2));
+    let by_id = server.get("/schemas/ids/1?subject=nick").await;
+    assert_eq!(by_id["subject"], "real");
+    let body = Some(json!({ "schema": "\"string\"" }));
+    let path = "/compatibility/subjects/nick/versions/latest";
+    let verdict = server.ok(POST, path, body).await;
+    assert_eq!(
+        verdict["is_compatible"], false,
+        "the check goes to the real subject too"
+    );
+    assert_eq!(server.get("/subjects").await, json!(["real"]));
+    assert_eq!(
+        server.get("/config/nick").await["alias"],
+        "real",
+        "settings are the alias's own"
+    );
+    assert_eq!(server.delete("/subjects/nick").await, json!([1, 2]));
+}
+
+#[tokio::test]
+async fn metadata_and_rules_are_inherited_merged_and_overridden() {
+    let server = TestServer::start().await;
+    let text = record(&[INT_A]);
+    let first = json!({
+        "schema": text, "metadata": owner("pay"),
+        "ruleSet": { "domainRules": [{ "name": "a", "type": "CEL" }] },
+    });
+    server.register_body("s", first).await;
+    let next = json!({ "schema": record(&[INT_A, OPTIONAL_B]) });
+    let next = server.ok(POST, "/subjects/s/versions", Some(next)).await;
+    assert_eq!(next["metadata"], owner("pay"), "from the version before");
+    let read_in = json!({ "domainRules": [
+        { "name": "a", "kind": "TRANSFORM", "mode": "WRITEREAD", "type": "CEL" },
+    ] });
+    assert_eq!(next["ruleSet"], read_in);
+
+    let config = json!({
+        "defaultMetadata": { "properties": { "owner": "nobody", "tier": "2" } },
+        "overrideMetadata": { "properties": { "region": "eu" } },
+        "overrideRuleSet": { "domainRules": [{ "name": "b", "type": "CEL" }] },
+    });
+    server.ok(PUT, "/config/s", Some(config)).await;
+    let merged = json!({ "schema": text });
+    let merged = server.ok(POST, "/subjects/s/versions", Some(merged)).await;
+    let properties = json!({ "owner": "pay", "tier": "2", "region": "eu" });
+    assert_eq!(merged["metadata"]["properties"], properties);
+    assert_eq!(
+        merged["ruleSet"]["domainRules"].as_array().map(Vec::len),
+        Some(2)
+    );
+    let found = Some(json!({ "schema": text, "metadata": owner("pay") }));
+    let found = server.ok(POST, "/subjects/s", found).await;
+    assert_eq!(found["version"], 3, "completed as a registration would be");
+    let path = "/subjects/s/metadata?key=region&value=eu&key=owner&value=pay";
+    assert_eq!(server.get(path).await["version"], merged["version"]);
+}
+
+#[tokio::test]
+async fn rule_sets_that_no_client_could_run_are_refused_everywhere() {
+    let server = TestServer::start().await;
+    server.register("s", "\"int\"").await;
+    let bad = json!({ "domainRules": [{ "name": "r", "type": "CEL", "mode": "UPGRADE" }] });
+    let message = "Domain rules can only be WRITE, READ, WRITEREAD".to_owned();
+    let calls = [
+        (
+            POST,
+            "/subjects/s/versions",
+            json!({ "schema": "\"int\"", "ruleSet": bad }),
+        ),
+        (
+            POST,
+            "/subjects/s/versions/1/tags",
+            json!({ "ruleSet": bad }),
+        ),
+        (
+            POST,
+            "/subjects/s/versions/1/tags",
+            json!({ "rulesToMerge": bad }),
+        ),
+        (PUT, "/config", json!({ "defaultRuleSet": bad })),
+        (PUT, "/config/s", json!({ "overrideRuleSet": bad })),
+    ];
+    for (method, path, body) in calls {
+        let refused = server.refused(method, path, Some(body)).await;
+        assert_eq!(refused, (42210, message.clone()), "{path}");
+    }
+    let both = json!({ "ruleSet": {}, "rulesToRemove": ["r"] });
+    let refused = server
+        .refused(POST, "/subjects/s/versions/1/tags", Some(both))
+        .await;
+    assert_eq!(refused.0, 42210);
+}
+
+#[tokio::test]
+async fn a_version_of_minus_one_notes_the_version_it_became() {
+    let server = TestServer::start().await;
+    let text = record(&[INT_A]);
+    let body = json!({ "schema": text, "version": -1 });
+    let path = "/subjects/s/versions";
+    let first = server.ok(POST, path, Some(body.clone())).await;
+    assert_eq!(first["metadata"]["properties"]["confluent:version"], "1");
+    let again = server.ok(POST, path, Some(body)).await;
+    assert_eq!(
+        (&again["version"], &again["id"]),
+        (&first["version"], &first["id"])
+    );
+    let plain = server
+        .ok(POST, "/subjects/s", Some(json!({ "schema": text })))
+        .await;
+    assert_eq!(plain["version"], 1, "found without the note");
+    assert_eq!(
+        server.register("s", &text).await,
+        (1, 1),
+        "and registered without it"
+    );
+    let next = server
+        .register_body("s", json!({ "schema": record(&[INT_A, OPTIONAL_B]) }))
+        .await;
+    let next = server
+        .get(&format!("/subjects/s/versions/{}", next.1))
+        .await;
+    assert_eq!(
+        next["metadata"]["properties"]["confluent:version"], "2",
+        "kept up from then on"
+    );
+}
+
+#[tokio::test]
+async fn tags_go_into_the_text_with_a_registration_or_on_their_own() {
+    let server = TestServer::start().await;
+    let text = record(&[INT_A]);
+    let tag = |path: &str, kind: &str, tag: &str| json!([{ "schemaEntity": { "entityPath": path, "entityType": kind }, "tags": [tag] }]);
+    let body = json!({ "schema": text, "schemaTagsToAdd": tag("n.R.a", "sr_field", "PII") });
+    let first = server.ok(POST, "/subjects/s/versions", Some(body)).await;
+    let tagged = first["schema"].as_str().unwrap();
+    assert!(tagged.contains(r#""confluent:tags":["PII"]"#), "{tagged}");
+
+    let change = json!({
+        "tagsToAdd": tag("n.R", "sr_record", "TABLE"),
+        "tagsToRemove": tag("n.R.a", "sr_field", "PII"),
+        "metadata": owner("pay"),
+        "rulesToMerge": { "domainRules": [{ "name": "a", "type": "CEL" }] },
+    });
+    let path = "/subjects/s/versions/latest/tags";
+    let second = server.ok(POST, path, Some(change)).await;
+    assert_eq!(second["version"], 2);
+    assert_eq!(second["metadata"]["properties"]["owner"], "pay");
+    assert_eq!(second["metadata"]["properties"]["confluent:version"], "2");
+    assert_eq!(second["ruleSet"]["domainRules"][0]["name"], "a");
+    let shown = server.get("/subjects/s/versions/2?findTags=*").await;
+    assert_eq!(shown["schemaTags"], tag("n.R", "sr_record", "TABLE"));
+
+    let propagated = json!({ "schema": record(&[INT_A, OPTIONAL_B]), "propagateSchemaTags": true });
+    let third = server
+        .ok(POST, "/subjects/s/versions", Some(propagated))
+        .await;
+    let id = &third["id"];
+    let shown = server
+        .get(&format!("/schemas/ids/{id}?findTags=TABLE&findTags=X"))
+        .await;
+    assert_eq!(shown["schemaTags"], tag("n.R", "sr_record", "TABLE"));
+    let shown = server.get(&format!("/schemas/ids/{id}?findTags=X")).await;
+    assert_eq!(shown.get("schemaTags"), None);
+
+    let nowhere = json!({ "schema": text, "schemaTagsToAdd": tag("n.Q", "sr_record", "X") });
+    let (code, message) = server
+        .refused(POST, "/subjects/s/versions", Some(nowhere))
+        .await;
+    assert_eq!(code, 42201);
+    assert!(
+        message.ends_with("details: No matching path 'n.Q' found in the schema"),
+        "{message}"
+    );
+    let dropped = json!({ "rulesToRemove": ["a"] });
+    let fourth = server.ok(POST, path, Some(dropped)).await;
+    assert_eq!(fourth["ruleSet"]["domainRules"], json!([]));
+}
+
+#[tokio::test]
+async fn references_written_out_are_the_schema_that_refers() {
+    let server = TestServer::start().await;
+    let money = r#"{"type":"record","name":"n.Money","fields":[{"name":"cents","type":"long"}]}"#;
+    server.register("money", money).await;
+    let order =
+        r#"{"type":"record","name":"n.Order","fields":[{"name":"price","type":"n.Money"}]}"#;
+    let body = json!({
+        "schema": order,
+        "references": [{ "name": "n.Money", "subject": "money", "version": -1 }],
+    });
+    server.register_body("order", body).await;
+    let written_out = order.replace("\"n.Money\"", money);
+    let found = server
+        .ok(
+            POST,
+            "/subjects/order",
+            Some(json!({ "schema": written_out })),
+        )
+        .await;
+    assert_eq!(found["id"], 2);
+    assert_eq!(server.register("order", &written_out).await, (2, 1));
+}
