@@ -87,13 +87,8 @@ impl Broker {
             error,
         })?;
         let clock = Clock::start();
-        let rules = CreateRules {
-            default_partition_count: config.default_partition_count,
-            partitions_max: config.limits.partitions_max,
-            strict_replication: config.strict_replication,
-            node_id: config.node_id,
-        };
-        let metadata = Metadata::open(&config.data_dir.join("metadata.sqlite"), rules).await?;
+        let database = config.data_dir.join("metadata.sqlite");
+        let metadata = Metadata::open(&database, create_rules(&config)).await?;
         let waiters = Arc::new(Waiters::default());
         let (report_poison, poisoned) = watch::channel(None);
         let events = Arc::new(LogEvents {
@@ -200,6 +195,15 @@ impl Broker {
             Err(error) => error!(%error, "log not closed cleanly"),
         }
         self.node.metadata.close().await;
+    }
+}
+
+fn create_rules(config: &BrokerConfig) -> CreateRules {
+    CreateRules {
+        default_partition_count: config.default_partition_count,
+        partitions_max: config.limits.partitions_max,
+        strict_replication: config.strict_replication,
+        node_id: config.node_id,
     }
 }
 

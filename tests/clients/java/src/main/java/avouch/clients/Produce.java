@@ -59,7 +59,8 @@ final class Produce {
         properties.put(ProducerConfig.COMPRESSION_TYPE_CONFIG, codec);
         properties.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, args.has("idempotent"));
         properties.put(ProducerConfig.BATCH_SIZE_CONFIG, args.number("batch-size", 16_384));
-        properties.put(ProducerConfig.LINGER_MS_CONFIG, 20);
+        // A batch ends when it is full or at the flush, never by the clock of a busy machine.
+        properties.put(ProducerConfig.LINGER_MS_CONFIG, timeoutMs / 4);
         properties.put(ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG, requestMs);
         properties.put(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, timeoutMs);
         properties.put(ProducerConfig.MAX_BLOCK_MS_CONFIG, timeoutMs);
