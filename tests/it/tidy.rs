@@ -10,7 +10,7 @@ const FILE_LINES_MAX: usize = 600;
 const LINE_COLUMNS_MAX: usize = 100;
 
 /// A crate's folder, and those of ours that it may import.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("serde-avro/kernel", &[]),
     ("serde-avro/core", &["avouch-avro-kernel"]),
     ("registry/api", &[]),
@@ -27,6 +27,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ),
     ("tests", &["avouch-tests"]),
     ("benches/avro", &["avouch-avro"]),
+    ("fuzz", &["avouch-avro"]),
 ];
 
 /// A folder, and words that its code must not contain: the invariants of ARCHITECTURE.md that are
@@ -142,7 +143,7 @@ fn files_say_what_they_are_and_fit_a_screen_or_a_few() -> Result<()> {
 }
 
 /// What a crate's own binaries and integration tests call it.
-const OWN_NAMES: [(&str, &str); 8] = [
+const OWN_NAMES: [(&str, &str); 9] = [
     ("serde-avro/kernel", "avouch-avro-kernel"),
     ("serde-avro/core", "avouch-avro"),
     ("registry/api", "avouch-registry-api"),
@@ -151,6 +152,7 @@ const OWN_NAMES: [(&str, &str); 8] = [
     ("cli", "avouch"),
     ("tests", "avouch-tests"),
     ("benches/avro", "avouch-bench-avro"),
+    ("fuzz", "avouch-fuzz"),
 ];
 
 /// Crates of ours that a file's paths begin with, as packages are named.

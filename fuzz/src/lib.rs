@@ -1,0 +1,16 @@
+//! What the fuzz targets check: each of `targets/` hands its bytes to one function of here.
+//!
+//! Owns how a fuzzer's bytes are read as schemas, data and batches, and the laws that they are held
+//! to. Knows nothing of libFuzzer.
+
+pub mod datum;
+pub mod inflate;
+pub mod records;
+mod schema;
+pub mod wire;
+
+/// A decoder by the specification, which the validator must agree with.
+#[path = "../../serde-avro/core/tests/avro/book.rs"]
+mod book;
+#[path = "../../broker/src/types.rs"]
+pub mod types;
