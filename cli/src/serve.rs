@@ -122,6 +122,9 @@ impl Node {
                     .context("the broker cannot start")?,
             ),
         };
+        if let (Some(registry), Some(broker)) = (&registry, &broker) {
+            registry.serve_cluster(broker.cluster_id());
+        }
         Ok(Self { registry, broker })
     }
 

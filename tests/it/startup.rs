@@ -62,6 +62,9 @@ fn a_stop_exits_0_and_the_next_start_continues_where_it_was() -> Result<()> {
     assert_eq!(offsets, [4, 5, 6, 7, 8, 9, 10, 11]);
     assert_eq!(self::topic_ids(&broker)?, topic_ids);
     assert_eq!(Connection::open(&broker)?.metadata()?.cluster_id, cluster);
+    let (_, registry) = get(&node.url(), "/v1/metadata/id")?;
+    let named = registry["scope"]["clusters"]["kafka-cluster"].as_str();
+    assert_eq!(named, cluster.as_deref(), "{registry}");
     let (status, body) = get(&node.url(), &format!("/schemas/ids/{id}"))?;
     assert_eq!(status, 200, "{body}");
     Ok(())

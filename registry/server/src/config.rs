@@ -18,8 +18,6 @@ pub struct RegistryConfig {
     /// The error code for an incompatible schema: 40901, or 409 for clients that compare with what
     /// older servers answered. The HTTP status is 409 either way.
     pub incompatible_code: u32,
-    /// The cluster's identity, for `GET /v1/metadata/id`.
-    pub cluster_id: String,
     /// Bytes of a request body at most; larger ones are refused with 413. More costs that much
     /// memory a request.
     pub body_bytes: usize,
@@ -36,7 +34,6 @@ impl Default for RegistryConfig {
         Self {
             compatibility_default: CompatibilityLevel::Backward,
             incompatible_code: ErrorCode::Incompatible.number(),
-            cluster_id: "avouch".to_owned(),
             body_bytes: 2 << 20,
             readers: 4,
             metrics: prometheus::Registry::new(),
@@ -50,7 +47,6 @@ impl fmt::Debug for RegistryConfig {
         f.debug_struct("RegistryConfig")
             .field("compatibility_default", &self.compatibility_default)
             .field("incompatible_code", &self.incompatible_code)
-            .field("cluster_id", &self.cluster_id)
             .field("body_bytes", &self.body_bytes)
             .field("readers", &self.readers)
             .finish_non_exhaustive()

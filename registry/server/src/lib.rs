@@ -14,7 +14,7 @@ mod store;
 use std::fmt;
 use std::future::Future;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::web::ServiceConfig;
 use avouch_registry_api::source::SchemaSource;
@@ -56,6 +56,7 @@ pub struct Registry {
     service: Arc<Service>,
     source: Arc<StoreSource>,
     runtime: Handle,
+    cluster_id: Arc<OnceLock<String>>,
 }
 
 impl Registry {
@@ -74,6 +75,7 @@ impl Registry {
             service,
             source,
             runtime: Handle::current(),
+            cluster_id: Arc::default(),
         })
     }
 
@@ -81,6 +83,16 @@ impl Registry {
     #[must_use]
     pub fn source(&self) -> Arc<dyn SchemaSource> {
         Arc::clone(&self.source) as Arc<dyn SchemaSource>
+    }
+
+    /// Says which Kafka cluster this registry serves, once: what `GET /v1/metadata/id` answers. A
+    /// registry that is never told serves none in particular and calls it `avouch`.
+    pub fn serve_cluster(&self, id: &str) {
+        self.cluster_id.get_or_init(|| id.to_owned());
+    }
+
+    fn cluster_id(&self) -> &str {
+        self.cluster_id.get().map_or("avouch", String::as_str)
     }
 
     /// Adds all routes of the registry. An unknown route is the application's: give it

@@ -18,9 +18,8 @@ pub(crate) async fn contexts() -> Answer {
 }
 
 pub(crate) async fn id(registry: Data<Registry>) -> Answer {
-    let cluster_id = &registry.service.config.cluster_id;
     let clusters = value!({
-        "kafka-cluster": cluster_id,
+        "kafka-cluster": registry.cluster_id(),
         "schema-registry-cluster": "schema-registry",
     });
     Ok(json(

@@ -197,7 +197,10 @@ async fn every_answer_carries_request_id_and_content_type() {
 
 #[tokio::test]
 async fn the_registry_says_who_it_is() {
-    let server = TestServer::start_with(|config| config.cluster_id = "c1".to_owned()).await;
+    let server = TestServer::start().await;
+    let alone = server.get("/v1/metadata/id").await;
+    assert_eq!(alone["scope"]["clusters"]["kafka-cluster"], "avouch");
+    server.registry.serve_cluster("c1");
     assert_eq!(server.get("/").await, json!({}));
     assert_eq!(server.ok(POST, "/", None).await, json!({}));
     assert_eq!(server.get("/contexts").await, json!(["."]));
