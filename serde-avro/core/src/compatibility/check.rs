@@ -2,325 +2,353 @@
 //!
 //! Owns the walk: each pair of a reader's and a writer's node is compared once, and taken for
 //! compatible while it is being compared. The stack is explicit, so schemas cannot overflow it.
+//! What fits leaves nothing behind: no note, no place, no path.
 
-use super::info::Info;
-use super::suggestion::{Sides, suggestion};
-use super::{CheckError, Detail, Incompatibility, Kind};
-use crate::schema::{Enum, Field, Fixed, Name, NodeId, Record, Schema, Type};
+use super::finding::{CAUSES_MAX, Draft, DraftId, Info};
+use super::place::{PlaceId, Places, Step};
+use super::{CheckError, Incompatibility, Kind};
+use crate::schema::{Enum, Field, Fixed, Name, Node, NodeId, Record, Schema, Type};
 use std::collections::{HashMap, HashSet, hash_map::Entry};
-use std::rc::Rc;
-use std::sync::Arc;
-
-/// Bytes of a path that count as one step against the budget.
-const PATH_BYTES_A_STEP: usize = 16;
+use std::mem::discriminant;
 
 pub(super) fn check(
     reader: &Schema,
     writer: &Schema,
     budget: usize,
 ) -> Result<Vec<Incompatibility>, CheckError> {
-    let mut checker = Checker::new(reader, writer, budget);
-    let drafts = checker.run((reader.root(), writer.root()))?;
-    let mut told: HashMap<*const Draft, Incompatibility> = HashMap::new();
-    let mut findings = Vec::with_capacity(drafts.len());
-    for draft in drafts.iter() {
-        let finding = match told.entry(Rc::as_ptr(draft)) {
-            Entry::Occupied(known) => known.get().clone(),
-            Entry::Vacant(new) => new.insert(checker.finding(draft)?).clone(),
-        };
-        findings.push(finding);
-    }
-    Ok(findings)
+    let mut checker = Checker::new(reader, writer, budget, Memory::NamedPairs);
+    let found = checker.run((reader.root(), writer.root()))?;
+    checker.tell(&found)
 }
 
 /// A reader's node and a writer's.
-type Pair = (NodeId, NodeId);
+pub(super) type Pair = (NodeId, NodeId);
 
-type Findings = Rc<[Rc<Draft>]>;
+/// The pairs whose findings are kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// Those with a named type. A walk reaches no other pair twice: an unnamed type stands within
+    /// one other type, so it is reached with its parent's pair, and so on up to a named one.
+    NamedPairs,
+    /// All, because they may be asked for.
+    AllPairs,
+}
 
 pub(super) struct Checker<'s> {
-    reader: &'s Schema,
-    writer: &'s Schema,
+    pub(super) reader: &'s Schema,
+    pub(super) writer: &'s Schema,
+    pub(super) places: Places,
     budget: usize,
     spent: usize,
-    locations: Vec<Location>,
-    trails: Vec<Trail>,
-    /// Findings of each pair; none while it is being compared.
-    verdicts: HashMap<Pair, Option<Findings>>,
-}
-
-/// Where a comparison is: as Java tells it, and in both schemas.
-#[derive(Clone, Copy)]
-struct Place {
-    /// An index into the checker's locations.
-    location: usize,
-    /// An index into the checker's trails.
-    trail: usize,
-}
-
-/// A step from a comparison to one of its parts: the number of the part on the sides that take it.
-struct Trail {
-    parent: usize,
-    reader: Option<usize>,
-    writer: Option<usize>,
-}
-
-/// Both the location of a whole schema, where Java starts afresh at each branch of a union, and the
-/// trail of the whole comparison.
-const ROOT: usize = 0;
-
-struct Location {
-    parent: usize,
-    step: Step,
-}
-
-#[derive(Clone, Copy)]
-enum Step {
-    Root,
-    Word(&'static str),
-    Index(usize),
+    memory: Memory,
+    drafts: Vec<Draft>,
+    /// What was found of each pair; nothing while it is being compared.
+    verdicts: HashMap<Pair, Vec<DraftId>>,
 }
 
 /// A pair being compared.
 struct Frame {
     pair: Pair,
-    /// What is left to do, the next task last.
-    tasks: Vec<Task>,
-    findings: Vec<Rc<Draft>>,
+    place: PlaceId,
+    /// How the pair around it came to this one, and what it makes of the findings.
+    step: Step,
+    /// The number of the part to compare next.
+    next: usize,
+    /// Whether the other parts don't matter any more.
+    is_settled: bool,
+    findings: Vec<DraftId>,
+    /// Why the branch of a reader's union that is meant for the writer's type doesn't take it.
+    causes: Vec<DraftId>,
 }
 
-/// What comparing a pair consists of.
-enum Task {
-    /// This was found.
-    Found(Draft),
-    /// The findings of a part are findings of the whole.
-    Part(Pair, Place),
-    /// This was found unless a part is compatible.
-    Unless(Pair, Place, Draft),
-    /// Nothing was found if a part is compatible; the remaining tasks say what else.
-    Candidate(Pair, Place),
-}
-
-/// A finding whose path is not written yet. Most are dropped: a branch of a union may fail.
-struct Draft {
-    kind: Kind,
-    /// What does not fit; see [`suggestion`].
-    pair: Pair,
-    place: Place,
-    info: Info,
-}
+/// A part to be compared, and how to come to it.
+type Part = (Pair, Step);
 
 impl<'s> Checker<'s> {
-    pub(super) fn new(reader: &'s Schema, writer: &'s Schema, budget: usize) -> Self {
+    pub(super) fn new(
+        reader: &'s Schema,
+        writer: &'s Schema,
+        budget: usize,
+        memory: Memory,
+    ) -> Self {
         Self {
             reader,
             writer,
+            places: Places::new(),
             budget,
             spent: 0,
-            locations: vec![Location {
-                parent: ROOT,
-                step: Step::Root,
-            }],
-            trails: vec![Trail {
-                parent: ROOT,
-                reader: None,
-                writer: None,
-            }],
+            memory,
+            drafts: Vec::new(),
             verdicts: HashMap::new(),
         }
     }
 
     /// Whether a pair has no findings, as known from an earlier comparison or else compared now.
     pub(super) fn reads(&mut self, pair: Pair) -> Result<bool, CheckError> {
-        if let Some(Some(verdict)) = self.verdicts.get(&pair) {
-            return Ok(verdict.is_empty());
+        if let Some(findings) = self.verdicts.get(&pair) {
+            return Ok(findings.is_empty());
         }
         Ok(self.run(pair)?.is_empty())
     }
 
-    fn run(&mut self, root: Pair) -> Result<Findings, CheckError> {
-        let whole = Place {
-            location: ROOT,
-            trail: ROOT,
-        };
-        let mut stack = vec![self.open(root, whole)?];
-        let mut last = Findings::default();
+    fn run(&mut self, root: Pair) -> Result<Vec<DraftId>, CheckError> {
+        if self.remembers(root) {
+            self.verdicts.insert(root, Vec::new());
+        }
+        let mut stack = vec![self.open(root, Places::ROOT, Step::Root)?];
         while let Some(frame) = stack.last_mut() {
-            let Some(task) = frame.tasks.pop() else {
-                last = std::mem::take(&mut frame.findings).into();
-                self.verdicts.insert(frame.pair, Some(Rc::clone(&last)));
-                stack.pop();
+            if let Some((pair, step)) = self.next_part(frame)? {
+                match self.known(pair) {
+                    Some(findings) => self.conclude(frame, (pair, step), findings)?,
+                    None => {
+                        let place = self.places.step(frame.place, step);
+                        stack.push(self.open(pair, place, step)?);
+                    }
+                }
                 continue;
+            }
+            let Some(done) = stack.pop() else {
+                break;
             };
-            let (pair, place) = match task {
-                Task::Found(draft) => {
-                    frame.findings.push(Rc::new(draft));
-                    continue;
-                }
-                Task::Part(pair, place)
-                | Task::Unless(pair, place, _)
-                | Task::Candidate(pair, place) => (pair, place),
-            };
-            match self.verdicts.get(&pair).cloned() {
-                Some(verdict) => self.settle(frame, task, &verdict.unwrap_or_default())?,
-                None => {
-                    frame.tasks.push(task);
-                    let part = self.open(pair, place)?;
-                    stack.push(part);
-                }
+            if !done.findings.is_empty() && self.remembers(done.pair) {
+                self.verdicts.insert(done.pair, done.findings.clone());
+            }
+            match stack.last_mut() {
+                Some(around) => self.conclude(around, (done.pair, done.step), done.findings)?,
+                None => return Ok(done.findings),
             }
         }
-        Ok(last)
+        Ok(Vec::new())
     }
 
-    /// Ends a task whose part has been compared.
-    fn settle(&mut self, frame: &mut Frame, task: Task, part: &Findings) -> Result<(), CheckError> {
-        self.spend(1 + part.len())?;
-        match task {
-            Task::Part(..) => frame.findings.extend(part.iter().cloned()),
-            Task::Candidate(..) if part.is_empty() => frame.tasks.clear(),
-            Task::Unless(_, _, draft) | Task::Found(draft) if !part.is_empty() => {
-                frame.findings.push(Rc::new(draft));
+    /// What is known of a pair without comparing its parts. From the first time that nothing is,
+    /// it is taken for compatible.
+    fn known(&mut self, pair: Pair) -> Option<Vec<DraftId>> {
+        let (read, written) = (self.reader.node(pair.0), self.writer.node(pair.1));
+        if takes(&read.kind, &written.kind) {
+            return Some(Vec::new());
+        }
+        if !self.remembers(pair) {
+            return None;
+        }
+        match self.verdicts.entry(pair) {
+            Entry::Occupied(known) => Some(known.get().clone()),
+            Entry::Vacant(new) => {
+                new.insert(Vec::new());
+                None
             }
-            Task::Found(_) | Task::Unless(..) | Task::Candidate(..) => {}
+        }
+    }
+
+    fn remembers(&self, pair: Pair) -> bool {
+        let is_named = |node: &Node| node.name().is_some();
+        self.memory == Memory::AllPairs
+            || is_named(self.reader.node(pair.0))
+            || is_named(self.writer.node(pair.1))
+    }
+
+    /// Starts comparing a pair with what the two differ in by themselves.
+    fn open(&mut self, pair: Pair, place: PlaceId, step: Step) -> Result<Frame, CheckError> {
+        let mut frame = Frame {
+            pair,
+            place,
+            step,
+            next: 0,
+            is_settled: false,
+            findings: Vec::new(),
+            causes: Vec::new(),
+        };
+        let (reader, writer) = (self.reader, self.writer);
+        match (&reader.node(pair.0).kind, &writer.node(pair.1).kind) {
+            (Type::Record(read), Type::Record(written)) => {
+                self.names(&mut frame, (&read.name, &read.aliases), &written.name);
+            }
+            (Type::Enum(read), Type::Enum(written)) => {
+                self.names(&mut frame, (&read.name, &read.aliases), &written.name);
+                self.symbols(&mut frame, read, written)?;
+            }
+            (Type::Fixed(read), Type::Fixed(written)) => {
+                self.names(&mut frame, (&read.name, &read.aliases), &written.name);
+                self.sizes(&mut frame, read, written);
+            }
+            (Type::Array(_), Type::Array(_))
+            | (Type::Map(_), Type::Map(_))
+            | (Type::Union(_), _)
+            | (_, Type::Union(_)) => {}
+            (read, written) if takes(read, written) => {}
+            (read, written) => {
+                let info = Info::Mismatch(read.word(), written.word());
+                self.find(&mut frame, Kind::TypeMismatch, None, info);
+            }
+        }
+        self.spend(1)?;
+        Ok(frame)
+    }
+
+    /// The next part of a pair; none when there is nothing left to compare.
+    fn next_part(&mut self, frame: &mut Frame) -> Result<Option<Part>, CheckError> {
+        let (reader, writer) = (self.reader, self.writer);
+        let (id, index) = (frame.pair.0, frame.next);
+        match (&reader.node(id).kind, &writer.node(frame.pair.1).kind) {
+            (Type::Record(read), Type::Record(written)) => self.next_field(frame, read, written),
+            (Type::Union(branches), written) if !matches!(written, Type::Union(_)) => {
+                self.next_candidate(frame, branches, written)
+            }
+            (read, written) => {
+                frame.next += 1;
+                let part = match (read, written) {
+                    (Type::Array(item), Type::Array(written)) if index == 0 => {
+                        Some(((*item, *written), Step::Items))
+                    }
+                    (Type::Map(item), Type::Map(written)) if index == 0 => {
+                        Some(((*item, *written), Step::Values))
+                    }
+                    (Type::Union(_), Type::Union(branches)) => branches
+                        .get(index)
+                        .map(|branch| ((id, *branch), Step::WriterBranchAlone(index))),
+                    (_, Type::Union(branches)) => branches
+                        .get(index)
+                        .map(|branch| ((id, *branch), Step::WriterBranch(index))),
+                    _ => None,
+                };
+                Ok(part)
+            }
+        }
+    }
+
+    /// The next field of a reader's record that has something to read. Fields that have nothing are
+    /// judged on the way.
+    fn next_field(
+        &mut self,
+        frame: &mut Frame,
+        read: &Record,
+        written: &Record,
+    ) -> Result<Option<Part>, CheckError> {
+        let pair = frame.pair;
+        while let Some(field) = read.fields.get(frame.next) {
+            let reader = frame.next;
+            frame.next += 1;
+            self.spend(1 + field.aliases.len())?;
+            let writer = self.writer_field(field, reader, pair.1, written)?;
+            if let Some(writer) = writer {
+                let part = (field.node, written.fields[writer].node);
+                let writer = Some(writer);
+                return Ok(Some((part, Step::Field { reader, writer })));
+            }
+            if field.default.is_some() {
+                continue;
+            }
+            // Java compares the enum with the whole record of the writer, and tells just that.
+            if self.is_enum_with_default(field.node) {
+                return Ok(Some(((field.node, pair.1), Step::Field { reader, writer })));
+            }
+            let info = Info::Text(field.name.to_string());
+            let step = Step::LackedField(reader);
+            self.find(
+                frame,
+                Kind::ReaderFieldMissingDefaultValue,
+                Some(step),
+                info,
+            );
+        }
+        Ok(None)
+    }
+
+    /// The next branch of a reader's union that might take the writer's type. None is found when
+    /// none does.
+    fn next_candidate(
+        &mut self,
+        frame: &mut Frame,
+        branches: &[NodeId],
+        written: &Type,
+    ) -> Result<Option<Part>, CheckError> {
+        if frame.is_settled {
+            return Ok(None);
+        }
+        while let Some(branch) = branches.get(frame.next) {
+            let index = frame.next;
+            frame.next += 1;
+            self.spend(1)?;
+            let node = self.reader.node(*branch);
+            let read = &node.kind;
+            let is_same_kind = discriminant(read) == discriminant(written);
+            // Named types are compared even so: their findings may come up again elsewhere.
+            if is_same_kind || takes(read, written) || node.name().is_some() {
+                return Ok(Some(((*branch, frame.pair.1), Step::ReaderBranch(index))));
+            }
+        }
+        frame.is_settled = true;
+        let causes = std::mem::take(&mut frame.causes);
+        let draft = self.lacking(frame.pair, frame.place, causes);
+        frame.findings.push(draft);
+        Ok(None)
+    }
+
+    /// What the findings of a part are to the pair around it.
+    fn conclude(
+        &mut self,
+        frame: &mut Frame,
+        (pair, step): Part,
+        findings: Vec<DraftId>,
+    ) -> Result<(), CheckError> {
+        self.spend(1 + findings.len())?;
+        match step {
+            Step::Root
+            | Step::Items
+            | Step::Values
+            | Step::Field { .. }
+            | Step::LackedField(_)
+            | Step::WriterBranch(_)
+            | Step::Attribute(_) => frame.findings.extend(findings),
+            Step::ReaderBranch(_) if findings.is_empty() => frame.is_settled = true,
+            Step::ReaderBranch(_) => {
+                if frame.causes.is_empty() && self.is_meant_for(pair) {
+                    frame.causes = self.innermost(&findings);
+                }
+            }
+            Step::WriterBranchAlone(index) => {
+                // There is one finding at most: that the reader's union lacks this branch.
+                if let Some(found) = findings.first() {
+                    let causes = self.draft(*found).causes.clone();
+                    let place = self.places.step(frame.place, Step::WriterBranch(index));
+                    frame.findings.push(self.lacking(pair, place, causes));
+                }
+            }
         }
         Ok(())
     }
 
-    fn open(&mut self, pair: Pair, place: Place) -> Result<Frame, CheckError> {
-        self.spend(1)?;
-        self.verdicts.insert(pair, None);
-        let mut tasks = self.tasks(pair, place)?;
-        self.spend(tasks.len())?;
-        tasks.reverse();
-        Ok(Frame {
-            pair,
-            tasks,
-            findings: Vec::new(),
-        })
+    /// Whether a branch of the reader's union is of the writer's kind and name.
+    fn is_meant_for(&self, pair: Pair) -> bool {
+        let (read, written) = (self.reader.node(pair.0), self.writer.node(pair.1));
+        let names_match = match (read.name(), written.name()) {
+            (Some(name), Some(other)) => is_name_of((name, read.kind.aliases()), other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        names_match && discriminant(&read.kind) == discriminant(&written.kind)
     }
 
-    fn tasks(&mut self, pair: Pair, place: Place) -> Result<Vec<Task>, CheckError> {
-        let (reader, writer) = (self.reader, self.writer);
-        let (read, written) = (&reader.node(pair.0).kind, &writer.node(pair.1).kind);
-        Ok(match (read, written) {
-            (Type::Array(item), Type::Array(written)) => {
-                let place = self.word(place, "items");
-                let place = self.parts(place, Some(0), Some(0));
-                vec![Task::Part((*item, *written), place)]
+    /// The findings, each that has causes replaced by them.
+    fn innermost(&self, findings: &[DraftId]) -> Vec<DraftId> {
+        let causes = findings.iter().flat_map(|found| {
+            let causes = &self.draft(*found).causes;
+            if causes.is_empty() {
+                std::slice::from_ref(found)
+            } else {
+                causes
             }
-            (Type::Map(item), Type::Map(written)) => {
-                let place = self.word(place, "values");
-                let place = self.parts(place, Some(0), Some(0));
-                vec![Task::Part((*item, *written), place)]
-            }
-            (Type::Record(read), Type::Record(written)) => {
-                let mut tasks = self.names(pair, (&read.name, &read.aliases), &written.name, place);
-                self.fields(pair, (read, written), place, &mut tasks)?;
-                tasks
-            }
-            (Type::Enum(read), Type::Enum(written)) => {
-                let mut tasks = self.names(pair, (&read.name, &read.aliases), &written.name, place);
-                self.spend(read.symbols.len() + written.symbols.len())?;
-                tasks.extend(self.symbols(pair, (read, written), place));
-                tasks
-            }
-            (Type::Fixed(read), Type::Fixed(written)) => {
-                let mut tasks = self.names(pair, (&read.name, &read.aliases), &written.name, place);
-                tasks.extend(self.sizes(pair, (read, written), place));
-                tasks
-            }
-            (Type::Union(_), Type::Union(branches)) => {
-                let branch = |(index, branch): (usize, &NodeId)| {
-                    let pair = (pair.0, *branch);
-                    let place = self.index(place, index);
-                    let place = self.parts(place, None, Some(index));
-                    Task::Unless(pair, afresh(place), self.lacking(pair, place))
-                };
-                branches.iter().enumerate().map(branch).collect()
-            }
-            (_, Type::Union(branches)) => {
-                let branch = |(index, branch): (usize, &NodeId)| {
-                    let place = self.index(place, index);
-                    let place = self.parts(place, None, Some(index));
-                    Task::Part((pair.0, *branch), place)
-                };
-                branches.iter().enumerate().map(branch).collect()
-            }
-            (Type::Union(branches), _) => {
-                let mut tasks = Vec::with_capacity(branches.len() + 1);
-                for (index, branch) in branches.iter().enumerate() {
-                    let place = afresh(self.parts(place, Some(index), None));
-                    tasks.push(Task::Candidate((*branch, pair.1), place));
-                }
-                tasks.push(Task::Found(self.lacking(pair, place)));
-                tasks
-            }
-            (read, written) if takes(read, written) => Vec::new(),
-            (read, written) => {
-                let info = Info::Mismatch(read.word(), written.word());
-                vec![Task::Found(Draft {
-                    kind: Kind::TypeMismatch,
-                    pair,
-                    place,
-                    info,
-                })]
-            }
-        })
+        });
+        causes.take(CAUSES_MAX).copied().collect()
     }
 
     /// Names match without their namespaces, or by an alias with it.
-    fn names(
-        &mut self,
-        pair: Pair,
-        (read, aliases): (&Name, &[Name]),
-        written: &Name,
-        place: Place,
-    ) -> Vec<Task> {
-        if read.simple() == written.simple() || aliases.contains(written) {
-            return Vec::new();
+    fn names(&mut self, frame: &mut Frame, read: (&Name, &[Name]), written: &Name) {
+        if !is_name_of(read, written) {
+            let info = Info::Text(format!("expected: {written}"));
+            let step = Step::Attribute("name");
+            self.find(frame, Kind::NameMismatch, Some(step), info);
         }
-        let place = self.word(place, "name");
-        let info = Info::Text(format!("expected: {written}"));
-        vec![Task::Found(Draft {
-            kind: Kind::NameMismatch,
-            pair,
-            place,
-            info,
-        })]
-    }
-
-    fn fields(
-        &mut self,
-        pair: Pair,
-        (read, written): (&Record, &Record),
-        place: Place,
-        tasks: &mut Vec<Task>,
-    ) -> Result<(), CheckError> {
-        let fields = self.word(place, "fields");
-        for (index, field) in read.fields.iter().enumerate() {
-            let place = self.index(fields, index);
-            self.spend(field.aliases.len())?;
-            let (node, part) = match self.writer_field(field, index, pair.1, written)? {
-                Some(part) => (written.fields[part].node, Some(part)),
-                None if field.default.is_some() => continue,
-                // Java compares the enum with the whole record of the writer, and tells just that.
-                None if self.is_enum_with_default(field.node) => (pair.1, None),
-                None => {
-                    tasks.push(Task::Found(Draft {
-                        kind: Kind::ReaderFieldMissingDefaultValue,
-                        pair,
-                        place: self.parts(place, Some(index), None),
-                        info: Info::Text(field.name.to_string()),
-                    }));
-                    continue;
-                }
-            };
-            let place = self.word(place, "type");
-            let place = self.parts(place, Some(index), part);
-            tasks.push(Task::Part((field.node, node), place));
-        }
-        Ok(())
     }
 
     /// The place of the writer's field that a reader's field reads.
@@ -339,7 +367,12 @@ impl<'s> Checker<'s> {
         }
         Err(CheckError::AmbiguousAlias {
             field: field.name.to_string(),
-            type_word: shout(&self.reader.node(field.node).kind),
+            type_word: self
+                .reader
+                .node(field.node)
+                .kind
+                .word()
+                .to_ascii_uppercase(),
             place,
             writer: self.writer.canonical_text_of(writer_node),
         })
@@ -351,158 +384,74 @@ impl<'s> Checker<'s> {
 
     fn symbols(
         &mut self,
-        pair: Pair,
-        (read, written): (&Enum, &Enum),
-        place: Place,
-    ) -> Option<Task> {
+        frame: &mut Frame,
+        read: &Enum,
+        written: &Enum,
+    ) -> Result<(), CheckError> {
+        self.spend(read.symbols.len() + written.symbols.len())?;
+        if read.default.is_some() || read.symbols == written.symbols {
+            return Ok(());
+        }
         let known: HashSet<_> = read.symbols.iter().collect();
-        let mut missing: Vec<_> = written
-            .symbols
-            .iter()
-            .filter(|symbol| !known.contains(symbol))
-            .cloned()
-            .collect();
-        if missing.is_empty() || read.default.is_some() {
-            return None;
+        let symbols = written.symbols.iter();
+        let mut missing: Vec<_> = symbols.filter(|symbol| !known.contains(symbol)).collect();
+        if missing.is_empty() {
+            return Ok(());
         }
         missing.sort_unstable();
+        let missing: Vec<_> = missing.into_iter().map(|symbol| &**symbol).collect();
         let info = Info::Text(format!("[{}]", missing.join(", ")));
-        let place = self.word(place, "symbols");
-        Some(Task::Found(Draft {
-            kind: Kind::MissingEnumSymbols,
-            pair,
-            place,
-            info,
-        }))
+        let step = Step::Attribute("symbols");
+        self.find(frame, Kind::MissingEnumSymbols, Some(step), info);
+        Ok(())
     }
 
-    fn sizes(
-        &mut self,
-        pair: Pair,
-        (read, written): (&Fixed, &Fixed),
-        place: Place,
-    ) -> Option<Task> {
-        if read.size == written.size {
-            return None;
+    fn sizes(&mut self, frame: &mut Frame, read: &Fixed, written: &Fixed) {
+        if read.size != written.size {
+            let info = Info::Text(format!("expected: {}, found: {}", written.size, read.size));
+            let step = Step::Attribute("size");
+            self.find(frame, Kind::FixedSizeMismatch, Some(step), info);
         }
-        let info = Info::Text(format!("expected: {}, found: {}", written.size, read.size));
-        let place = self.word(place, "size");
-        Some(Task::Found(Draft {
-            kind: Kind::FixedSizeMismatch,
-            pair,
-            place,
-            info,
-        }))
     }
 
-    fn lacking(&self, pair: Pair, place: Place) -> Draft {
+    /// Notes a finding of a pair, a step from it or there.
+    fn find(&mut self, frame: &mut Frame, kind: Kind, step: Option<Step>, info: Info) {
+        let place = match step {
+            Some(step) => self.places.step(frame.place, step),
+            None => frame.place,
+        };
+        let draft = Draft {
+            kind,
+            pair: frame.pair,
+            place,
+            info,
+            causes: Vec::new(),
+        };
+        frame.findings.push(self.note(draft));
+    }
+
+    /// Notes that no branch of the reader's union takes the writer's type.
+    fn lacking(&mut self, pair: Pair, place: PlaceId, causes: Vec<DraftId>) -> DraftId {
         let info = Info::Lacking(self.writer.node(pair.1).kind.word());
-        Draft {
+        self.note(Draft {
             kind: Kind::MissingUnionBranch,
             pair,
             place,
             info,
-        }
-    }
-
-    fn finding(&mut self, draft: &Draft) -> Result<Incompatibility, CheckError> {
-        let detail = self.detail(draft)?;
-        let mut steps = Vec::new();
-        let mut place = draft.place.location;
-        while let Some(Location {
-            parent,
-            step: step @ (Step::Word(_) | Step::Index(_)),
-        }) = self.locations.get(place)
-        {
-            steps.push(*step);
-            place = *parent;
-        }
-        self.spend(steps.len())?;
-        let mut path = String::new();
-        for step in steps.iter().rev() {
-            path.push('/');
-            match step {
-                Step::Root => {}
-                Step::Word(word) => path.push_str(word),
-                Step::Index(index) => path.push_str(&index.to_string()),
-            }
-        }
-        if path.is_empty() {
-            path.push('/');
-        }
-        Ok(Incompatibility {
-            kind: draft.kind,
-            path,
-            info: draft.info.text(),
-            detail: Arc::new(detail),
+            causes,
         })
     }
 
-    fn detail(&mut self, draft: &Draft) -> Result<Detail, CheckError> {
-        let (mut read, mut written) = (Vec::new(), Vec::new());
-        let mut at = draft.place.trail;
-        while let Some(trail) = self.trails.get(at).filter(|_| at != ROOT) {
-            read.extend(trail.reader);
-            written.extend(trail.writer);
-            at = trail.parent;
-        }
-        read.reverse();
-        written.reverse();
-        self.spend(read.len() + written.len())?;
-        let sides = Sides {
-            reader: self.reader,
-            writer: self.writer,
-        };
-        let reader = match draft.kind {
-            Kind::ReaderFieldMissingDefaultValue => self.reader.field_site(&read),
-            Kind::FixedSizeMismatch
-            | Kind::TypeMismatch
-            | Kind::NameMismatch
-            | Kind::MissingEnumSymbols
-            | Kind::MissingUnionBranch => self.reader.site(&read),
-        };
-        let writer = self.writer.site(&written);
-        self.spend((reader.path.len() + writer.path.len()) / PATH_BYTES_A_STEP)?;
-        Ok(Detail {
-            reader,
-            writer,
-            suggestion: suggestion(sides, draft.kind, draft.pair, &draft.info.text()),
-        })
+    fn note(&mut self, draft: Draft) -> DraftId {
+        self.drafts.push(draft);
+        DraftId(self.drafts.len() - 1)
     }
 
-    fn word(&mut self, parent: Place, word: &'static str) -> Place {
-        self.location(parent, Step::Word(word))
+    pub(super) fn draft(&self, id: DraftId) -> &Draft {
+        &self.drafts[id.0]
     }
 
-    fn index(&mut self, parent: Place, index: usize) -> Place {
-        self.location(parent, Step::Index(index))
-    }
-
-    fn location(&mut self, parent: Place, step: Step) -> Place {
-        self.locations.push(Location {
-            parent: parent.location,
-            step,
-        });
-        Place {
-            location: self.locations.len() - 1,
-            ..parent
-        }
-    }
-
-    /// The place with these parts of the reader's and the writer's type taken.
-    fn parts(&mut self, place: Place, reader: Option<usize>, writer: Option<usize>) -> Place {
-        self.trails.push(Trail {
-            parent: place.trail,
-            reader,
-            writer,
-        });
-        Place {
-            trail: self.trails.len() - 1,
-            ..place
-        }
-    }
-
-    fn spend(&mut self, steps: usize) -> Result<(), CheckError> {
+    pub(super) fn spend(&mut self, steps: usize) -> Result<(), CheckError> {
         self.spent = self.spent.saturating_add(steps);
         let budget = self.budget;
         if self.spent > budget {
@@ -511,14 +460,15 @@ impl<'s> Checker<'s> {
             Ok(())
         }
     }
+
+    pub(super) fn is_half_spent(&self) -> bool {
+        self.spent > self.budget / 2
+    }
 }
 
-/// The place as the start of what Java tells.
-fn afresh(place: Place) -> Place {
-    Place {
-        location: ROOT,
-        ..place
-    }
+/// Whether a reader's type has the name of a writer's: without namespaces, or as an alias with it.
+fn is_name_of((name, aliases): (&Name, &[Name]), written: &Name) -> bool {
+    name.simple() == written.simple() || aliases.contains(written)
 }
 
 /// Equal primitive types, and the promotions of the specification.
@@ -540,10 +490,6 @@ pub(super) fn takes(read: &Type, written: &Type) -> bool {
     }
 }
 
-fn shout(kind: &Type) -> String {
-    kind.word().to_ascii_uppercase()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -559,6 +505,42 @@ mod tests {
         };
         let all = (0..length).map(record).collect::<Vec<_>>().join(",");
         Schema::parse(&format!("[{all}]")).unwrap()
+    }
+
+    /// The steps that comparing takes, and the findings.
+    fn steps(reader: &Schema, writer: &Schema) -> (usize, usize) {
+        let mut checker = Checker::new(reader, writer, usize::MAX, Memory::NamedPairs);
+        let found = checker.run((reader.root(), writer.root())).unwrap();
+        let told = checker.tell(&found).unwrap();
+        (checker.spent, told.len())
+    }
+
+    /// A record of optional fields.
+    fn wide(fields: usize, kind: &str) -> Schema {
+        let field = |at| format!(r#"{{"name":"f{at}","type":["null","{kind}"]}}"#);
+        let fields = (0..fields).map(field).collect::<Vec<_>>().join(",");
+        Schema::parse(&format!(
+            r#"{{"type":"record","name":"R","fields":[{fields}]}}"#
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn steps_grow_with_the_fields_and_five_thousand_take_a_tenth_of_the_budget() {
+        for (read, written, findings) in [("long", "int", 0), ("int", "long", 1)] {
+            let of = |fields| steps(&wide(fields, read), &wide(fields, written));
+            let (few, many) = (of(500), of(5_000));
+            assert_eq!((few.1, many.1), (500 * findings, 5_000 * findings));
+            assert!(many.0 <= 11 * few.0, "{few:?} {many:?}");
+            assert!(many.0 <= super::super::STEPS_MAX / 10, "{many:?}");
+        }
+    }
+
+    #[test]
+    fn records_that_come_back_to_themselves_take_steps_for_each_pair_once() {
+        let (taken, findings) = steps(&circle(29), &circle(31));
+        assert_eq!(findings, 0);
+        assert!(taken <= 29 * 31 * 16, "{taken}");
     }
 
     #[test]

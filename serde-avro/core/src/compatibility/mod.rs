@@ -5,11 +5,13 @@
 //! versions and of the messages a registry makes of findings.
 //!
 //! What is Java's and may surprise: names match without their namespace; logical types don't
-//! count; what is wrong inside a branch of a union shows as that branch missing; a pair of types
-//! that is reached twice brings its findings twice, with the paths of the first time.
+//! count; what is wrong inside a branch of a union shows as that branch missing, what it is
+//! stands in [`Incompatibility::causes`]; a pair of types that is reached twice
+//! brings its findings twice, with the paths of the first time.
 
 mod check;
-mod info;
+mod finding;
+mod place;
 mod suggestion;
 
 use crate::Schema;
@@ -75,6 +77,7 @@ struct Detail {
     reader: Site,
     writer: Site,
     suggestion: String,
+    causes: Vec<Incompatibility>,
 }
 
 impl Incompatibility {
@@ -95,6 +98,15 @@ impl Incompatibility {
     #[must_use]
     pub fn suggestion(&self) -> &str {
         &self.detail.suggestion
+    }
+
+    /// What Java doesn't list: why the branch of the reader's union that is meant for the writer's
+    /// type, by its kind and name, doesn't take it. Of unions within unions the innermost causes,
+    /// eight at most; empty if there is no such branch, and if telling the findings alone takes half
+    /// the budget. Their `path` starts at the branch; their sites, as all, at the whole schema.
+    #[must_use]
+    pub fn causes(&self) -> &[Self] {
+        &self.detail.causes
     }
 }
 
@@ -143,7 +155,8 @@ pub(crate) struct Relation<'s>(check::Checker<'s>);
 
 impl<'s> Relation<'s> {
     pub(crate) fn new(reader: &'s Schema, writer: &'s Schema) -> Self {
-        Self(check::Checker::new(reader, writer, STEPS_MAX))
+        let memory = check::Memory::AllPairs;
+        Self(check::Checker::new(reader, writer, STEPS_MAX, memory))
     }
 
     /// Whether one type of the reader's reads all of one of the writer's.

@@ -3,7 +3,7 @@
 //! Owns the words. A suggestion names one change, mostly to the reader's schema, that removes the
 //! finding; whether it is the right one for the data is for people to say.
 
-use super::Kind;
+use super::{Incompatibility, Kind};
 use crate::schema::{Field, NodeId, Record, Schema, Type};
 
 /// Fields of a writer's record among which a renamed one is looked for.
@@ -25,6 +25,7 @@ pub(super) fn suggestion(
     kind: Kind,
     pair: (NodeId, NodeId),
     info: &str,
+    causes: &[Incompatibility],
 ) -> String {
     let Sides { reader, writer } = sides;
     let (read, written) = (reader.label(pair.0), writer.label(pair.1));
@@ -43,7 +44,7 @@ pub(super) fn suggestion(
             let symbols = info.trim_matches(['[', ']']);
             format!("keep the symbols {symbols} in {read}, or give {read} a \"default\" symbol")
         }
-        Kind::MissingUnionBranch => missing_branch(sides, pair, written),
+        Kind::MissingUnionBranch => missing_branch(written, causes),
         Kind::ReaderFieldMissingDefaultValue => missing_default(sides, pair, info),
         Kind::TypeMismatch if widens(&reader.node(pair.0).kind, &writer.node(pair.1).kind) => {
             format!("read it as {written}: {read} can become {written}, but not the other way")
@@ -55,20 +56,13 @@ pub(super) fn suggestion(
     }
 }
 
-fn missing_branch(sides: Sides<'_>, pair: (NodeId, NodeId), written: &str) -> String {
-    let Type::Union(branches) = &sides.reader.node(pair.0).kind else {
-        return format!("add {written} to the union in the reader's schema");
-    };
-    let alike = branches.iter().any(|branch| {
-        let (read, wrote) = (sides.reader.node(*branch), sides.writer.node(pair.1));
-        read.kind.word() == wrote.kind.word()
-    });
-    if alike {
-        format!(
-            "the union's branch of this kind reads {written} only in part: compare the two alone"
-        )
-    } else {
-        format!("add {written} to the union in the reader's schema")
+fn missing_branch(written: &str, causes: &[Incompatibility]) -> String {
+    match causes.first() {
+        None => format!("add {written} to the union in the reader's schema"),
+        Some(cause) => {
+            let (place, what) = (&cause.reader().path, cause.suggestion());
+            format!("the union reads {written} only in part; at {place}: {what}")
+        }
     }
 }
 

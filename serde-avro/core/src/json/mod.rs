@@ -4,10 +4,12 @@
 //! Owns the value tree. Members keep their order, a repeated key keeps its first place and its
 //! last value, integers keep all their digits. It knows nothing of Avro.
 
+mod pointer;
 mod read;
 mod write;
 
-pub(crate) use read::{Mistake, Path, read};
+pub(crate) use pointer::Path;
+pub(crate) use read::{Mistake, read};
 pub(crate) use write::{write_string, write_value};
 
 /// A range of bytes in a text.

@@ -4,7 +4,7 @@
 //! before and between tokens but not after the value. Its recursion is bounded by the caller's
 //! depth, its memory by the text. A lone surrogate escape is refused: no UTF-8 text can hold it.
 
-use super::{Json, Member, Span, Value};
+use super::{Json, Member, Path, Span, Value};
 use std::collections::HashMap;
 
 /// Digits of a number at most, as Java's reader has it.
@@ -20,42 +20,33 @@ pub(crate) struct Mistake {
     pub(crate) pointer: String,
 }
 
-/// The steps from the root to the value at hand, as a JSON pointer has them.
-#[derive(Debug, Default)]
-pub(crate) struct Path {
-    steps: Vec<Step>,
+/// A mistake on its way out, which learns its path as it goes: a text without one pays for none.
+struct Stop {
+    message: &'static str,
+    offset: usize,
+    /// From the value outwards.
+    path: Path,
 }
 
-#[derive(Debug)]
-enum Step {
-    Key(Box<str>),
-    Index(usize),
+impl Stop {
+    fn below_key(mut self, key: &str) -> Self {
+        self.path.push_key(key.to_owned());
+        self
+    }
+
+    fn below_index(mut self, index: usize) -> Self {
+        self.path.push_index(index);
+        self
+    }
 }
 
-impl Path {
-    pub(crate) fn push_key(&mut self, key: &str) {
-        self.steps.push(Step::Key(key.into()));
-    }
-
-    pub(crate) fn push_index(&mut self, index: usize) {
-        self.steps.push(Step::Index(index));
-    }
-
-    pub(crate) fn pop(&mut self) {
-        self.steps.pop();
-    }
-
-    /// The JSON pointer, empty for the root.
-    pub(crate) fn pointer(&self) -> String {
-        let mut pointer = String::new();
-        for step in &self.steps {
-            pointer.push('/');
-            match step {
-                Step::Key(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
-                Step::Index(index) => pointer.push_str(&index.to_string()),
-            }
+impl From<Stop> for Mistake {
+    fn from(stop: Stop) -> Self {
+        Self {
+            message: stop.message.into(),
+            offset: stop.offset,
+            pointer: stop.path.pointer_backwards(),
         }
-        pointer
     }
 }
 
@@ -64,12 +55,7 @@ impl Path {
 /// # Errors
 /// The first offence against the grammar or the depth.
 pub(crate) fn read(text: &str, depth: usize) -> Result<Value, Mistake> {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        depth,
-        path: Path::default(),
-    };
+    let mut reader = Reader { text, at: 0, depth };
     reader.skip_space()?;
     let value = reader.value()?;
     let rest = text.get(reader.at..).unwrap_or_default();
@@ -78,7 +64,8 @@ pub(crate) fn read(text: &str, depth: usize) -> Result<Value, Mistake> {
         return Ok(value);
     }
     reader.at = text.len() - junk.len();
-    Err(reader.mistake("unexpected content after the schema; a text holds one schema"))
+    let stop = reader.stop("unexpected content after the schema; a text holds one schema");
+    Err(stop.into())
 }
 
 /// Why no value starts with this byte.
@@ -97,11 +84,10 @@ struct Reader<'t> {
     text: &'t str,
     at: usize,
     depth: usize,
-    path: Path,
 }
 
-impl Reader<'_> {
-    fn value(&mut self) -> Result<Value, Mistake> {
+impl<'t> Reader<'t> {
+    fn value(&mut self) -> Result<Value, Stop> {
         let start = self.at;
         let json = match self.peek() {
             Some(b'{') => self.nested(Self::object)?,
@@ -111,8 +97,8 @@ impl Reader<'_> {
             Some(b't') => self.literal("true", Json::Bool(true))?,
             Some(b'f') => self.literal("false", Json::Bool(false))?,
             Some(b'n') => self.literal("null", Json::Null)?,
-            Some(other) => return Err(self.mistake(no_value(other))),
-            None => return Err(self.mistake("the text ends where a JSON value should start")),
+            Some(other) => return Err(self.stop(no_value(other))),
+            None => return Err(self.stop("the text ends where a JSON value should start")),
         };
         Ok(Value {
             json,
@@ -123,12 +109,9 @@ impl Reader<'_> {
         })
     }
 
-    fn nested(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<Json, Mistake>,
-    ) -> Result<Json, Mistake> {
+    fn nested(&mut self, read: impl FnOnce(&mut Self) -> Result<Json, Stop>) -> Result<Json, Stop> {
         if self.depth == 0 {
-            return Err(self.mistake("nested too deeply"));
+            return Err(self.stop("nested too deeply"));
         }
         self.depth -= 1;
         self.at += 1;
@@ -138,14 +121,14 @@ impl Reader<'_> {
         Ok(json)
     }
 
-    fn object(&mut self) -> Result<Json, Mistake> {
+    fn object(&mut self) -> Result<Json, Stop> {
         let mut members = Members::default();
         if self.eat(b'}') {
             return Ok(Json::Object(members.list));
         }
         loop {
             if self.peek() != Some(b'"') {
-                return Err(self.mistake(match self.peek() {
+                return Err(self.stop(match self.peek() {
                     Some(b'}') => "no ',' before '}'; a key must follow it",
                     Some(_) => "a key needs double quotes",
                     None => "the text ends where a key should start; a '}' is missing",
@@ -154,19 +137,19 @@ impl Reader<'_> {
             let key = self.string()?;
             self.skip_space()?;
             if !self.eat(b':') {
-                return Err(self.mistake("expected ':' after the key"));
+                return Err(self.stop("expected ':' after the key"));
             }
             self.skip_space()?;
-            self.path.push_key(&key);
-            let value = self.value()?;
-            self.path.pop();
-            members.put(key, value);
+            match self.value() {
+                Ok(value) => members.put(key, value),
+                Err(stop) => return Err(stop.below_key(&key)),
+            }
             self.skip_space()?;
             if self.eat(b'}') {
                 return Ok(Json::Object(members.list));
             }
             if !self.eat(b',') {
-                return Err(self.mistake(match self.peek() {
+                return Err(self.stop(match self.peek() {
                     Some(b'"') => "a ',' is missing before this key",
                     Some(_) => "expected ',' or '}' after the value",
                     None => "the text ends within an object; a '}' is missing",
@@ -176,21 +159,22 @@ impl Reader<'_> {
         }
     }
 
-    fn array(&mut self) -> Result<Json, Mistake> {
+    fn array(&mut self) -> Result<Json, Stop> {
         let mut elements = Vec::new();
         if self.eat(b']') {
             return Ok(Json::Array(elements));
         }
         loop {
-            self.path.push_index(elements.len());
-            elements.push(self.value()?);
-            self.path.pop();
+            match self.value() {
+                Ok(value) => elements.push(value),
+                Err(stop) => return Err(stop.below_index(elements.len())),
+            }
             self.skip_space()?;
             if self.eat(b']') {
                 return Ok(Json::Array(elements));
             }
             if !self.eat(b',') {
-                return Err(self.mistake(match self.peek() {
+                return Err(self.stop(match self.peek() {
                     Some(b'"' | b'{' | b'[') => "a ',' is missing before this element",
                     Some(_) => "expected ',' or ']' after the element",
                     None => "the text ends within an array; a ']' is missing",
@@ -200,20 +184,20 @@ impl Reader<'_> {
         }
     }
 
-    fn literal(&mut self, word: &str, json: Json) -> Result<Json, Mistake> {
+    fn literal(&mut self, word: &str, json: Json) -> Result<Json, Stop> {
         if !self.rest().starts_with(word) {
-            return Err(self.mistake("expected a JSON value; names need double quotes"));
+            return Err(self.stop("expected a JSON value; names need double quotes"));
         }
         self.at += word.len();
         Ok(json)
     }
 
-    fn number(&mut self) -> Result<Json, Mistake> {
+    fn number(&mut self) -> Result<Json, Stop> {
         let start = self.at;
         self.eat(b'-');
         if self.eat(b'0') {
             if matches!(self.peek(), Some(b'0'..=b'9')) {
-                return Err(self.mistake("a number has no leading zeros"));
+                return Err(self.stop("a number has no leading zeros"));
             }
         } else {
             self.digits()?;
@@ -230,7 +214,7 @@ impl Reader<'_> {
         }
         let text = self.text.get(start..self.at).unwrap_or_default();
         if text.bytes().filter(u8::is_ascii_digit).count() > NUMBER_DIGITS_MAX {
-            return Err(self.mistake("a number has at most 1000 digits"));
+            return Err(self.stop("a number has at most 1000 digits"));
         }
         if whole {
             return Ok(Json::Integer(if text == "-0" {
@@ -245,41 +229,52 @@ impl Reader<'_> {
         Ok(Json::Float(float))
     }
 
-    fn digits(&mut self) -> Result<(), Mistake> {
+    fn digits(&mut self) -> Result<(), Stop> {
         let start = self.at;
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
         if self.at == start {
-            Err(self.mistake("expected a digit"))
+            Err(self.stop("expected a digit"))
         } else {
             Ok(())
         }
     }
 
-    fn string(&mut self) -> Result<Box<str>, Mistake> {
+    fn string(&mut self) -> Result<Box<str>, Stop> {
         self.at += 1;
         let mut out = String::new();
         loop {
-            let rest = self.rest();
-            let plain = rest
-                .find(|c: char| c == '"' || c == '\\' || c < ' ')
-                .unwrap_or(rest.len());
-            out.push_str(rest.get(..plain).unwrap_or_default());
-            self.at += plain;
+            let plain = self.plain();
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
+                    if out.is_empty() {
+                        return Ok(plain.into());
+                    }
+                    out.push_str(plain);
                     return Ok(out.into());
                 }
-                Some(b'\\') => out.push(self.escape()?),
-                Some(_) => return Err(self.mistake("a control character needs an escape")),
-                None => return Err(self.mistake("the text ends inside a string")),
+                Some(b'\\') => {
+                    out.push_str(plain);
+                    out.push(self.escape()?);
+                }
+                Some(_) => return Err(self.stop("a control character needs an escape")),
+                None => return Err(self.stop("the text ends inside a string")),
             }
         }
     }
 
-    fn escape(&mut self) -> Result<char, Mistake> {
+    /// What stands before the next byte that means something within a string.
+    fn plain(&mut self) -> &'t str {
+        let rest = self.rest();
+        let telling = |byte: u8| matches!(byte, b'"' | b'\\' | 0..b' ');
+        let bytes = rest.bytes().position(telling).unwrap_or(rest.len());
+        self.at += bytes;
+        rest.get(..bytes).unwrap_or_default()
+    }
+
+    fn escape(&mut self) -> Result<char, Stop> {
         let start = self.at;
         self.at += 1;
         let plain = match self.peek() {
@@ -293,13 +288,13 @@ impl Reader<'_> {
                 self.at += 1;
                 return self.unicode_escape(start);
             }
-            Some(_) | None => return Err(self.mistake("unknown escape in a string")),
+            Some(_) | None => return Err(self.stop("unknown escape in a string")),
         };
         self.at += 1;
         Ok(plain)
     }
 
-    fn unicode_escape(&mut self, start: usize) -> Result<char, Mistake> {
+    fn unicode_escape(&mut self, start: usize) -> Result<char, Stop> {
         let high = self.hex()?;
         let mut code = u32::from(high);
         if (0xd800..0xdc00).contains(&high) && self.rest().starts_with("\\u") {
@@ -311,32 +306,35 @@ impl Reader<'_> {
         }
         char::from_u32(code).ok_or_else(|| {
             self.at = start;
-            self.mistake("half a surrogate pair is no character")
+            self.stop("half a surrogate pair is no character")
         })
     }
 
-    fn hex(&mut self) -> Result<u16, Mistake> {
+    fn hex(&mut self) -> Result<u16, Stop> {
         let digits = self
             .rest()
             .get(..4)
             .filter(|four| four.bytes().all(|b| b.is_ascii_hexdigit()));
         let Some(code) = digits.and_then(|four| u16::from_str_radix(four, 16).ok()) else {
-            return Err(self.mistake("expected four hexadecimal digits"));
+            return Err(self.stop("expected four hexadecimal digits"));
         };
         self.at += 4;
         Ok(code)
     }
 
-    fn skip_space(&mut self) -> Result<(), Mistake> {
+    fn skip_space(&mut self) -> Result<(), Stop> {
         loop {
             while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
                 self.at += 1;
+            }
+            if self.peek() != Some(b'/') {
+                return Ok(());
             }
             if self.rest().starts_with("//") {
                 self.at += self.rest().find(['\n', '\r']).unwrap_or(self.rest().len());
             } else if self.rest().starts_with("/*") {
                 let Some(end) = self.rest().get(2..).and_then(|inner| inner.find("*/")) else {
-                    return Err(self.mistake("the comment has no end"));
+                    return Err(self.stop("the comment has no end"));
                 };
                 self.at += end + 4;
             } else {
@@ -345,7 +343,7 @@ impl Reader<'_> {
         }
     }
 
-    fn rest(&self) -> &str {
+    fn rest(&self) -> &'t str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
@@ -359,11 +357,11 @@ impl Reader<'_> {
         found
     }
 
-    fn mistake(&self, message: &str) -> Mistake {
-        Mistake {
-            message: message.into(),
+    fn stop(&self, message: &'static str) -> Stop {
+        Stop {
+            message,
             offset: self.at,
-            pointer: self.path.pointer(),
+            path: Path::default(),
         }
     }
 }

@@ -49,9 +49,9 @@ pub enum Type {
     Array(NodeId),
     Map(NodeId),
     Union(Vec<NodeId>),
-    Record(Record),
-    Enum(Enum),
-    Fixed(Fixed),
+    Record(Box<Record>),
+    Enum(Box<Enum>),
+    Fixed(Box<Fixed>),
 }
 
 /// A record.
@@ -205,6 +205,26 @@ impl Type {
         }
     }
 
+    /// The other names, none if the type has no name.
+    pub(crate) fn aliases(&self) -> &[Name] {
+        match self {
+            Self::Record(record) => &record.aliases,
+            Self::Enum(symbols) => &symbols.aliases,
+            Self::Fixed(fixed) => &fixed.aliases,
+            Self::Null
+            | Self::Boolean
+            | Self::Int
+            | Self::Long
+            | Self::Float
+            | Self::Double
+            | Self::Bytes
+            | Self::String
+            | Self::Array(_)
+            | Self::Map(_)
+            | Self::Union(_) => &[],
+        }
+    }
+
     /// The primitive type of a word.
     pub(crate) fn primitive(word: &str) -> Option<Self> {
         Some(match word {
@@ -221,11 +241,11 @@ impl Type {
     }
 
     /// The nodes it is made of, in order.
-    pub(crate) fn children(&self) -> Vec<NodeId> {
-        match self {
-            Self::Array(item) | Self::Map(item) => vec![*item],
-            Self::Union(branches) => branches.clone(),
-            Self::Record(record) => record.fields.iter().map(|field| field.node).collect(),
+    pub(crate) fn children(&self) -> impl DoubleEndedIterator<Item = NodeId> {
+        let parts = match self {
+            Self::Array(_) | Self::Map(_) => 1,
+            Self::Union(branches) => branches.len(),
+            Self::Record(record) => record.fields.len(),
             Self::Null
             | Self::Boolean
             | Self::Int
@@ -235,8 +255,9 @@ impl Type {
             | Self::Bytes
             | Self::String
             | Self::Enum(_)
-            | Self::Fixed(_) => Vec::new(),
-        }
+            | Self::Fixed(_) => 0,
+        };
+        (0..parts).filter_map(|part| self.child(part))
     }
 
     /// The node with this number among those it is made of, from 0.

@@ -114,15 +114,7 @@ fn postorder(schema: &Schema) -> Vec<NodeId> {
             order.push(id);
         } else if !std::mem::replace(&mut seen[id.index()], true) {
             stack.push((id, true));
-            stack.extend(
-                schema
-                    .node(id)
-                    .kind
-                    .children()
-                    .into_iter()
-                    .rev()
-                    .map(|id| (id, false)),
-            );
+            stack.extend(schema.node(id).kind.children().rev().map(|id| (id, false)));
         }
     }
     order

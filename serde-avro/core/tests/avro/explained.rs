@@ -143,9 +143,62 @@ fn a_branch_that_reads_in_part_is_not_called_missing() {
     let findings = check(&reader, &writer).unwrap();
     assert_eq!(
         findings[0].suggestion(),
-        "the union's branch of this kind reads n.S only in part: compare the two alone"
+        "the union reads n.S only in part; at /a<n.S>/x: add \"default\": 0 to field x in the \
+         reader's schema"
     );
     assert_eq!(findings[0].writer().path, "/a<n.S>");
+}
+
+/// What Java hides behind a missing branch, by writer's branch: the path in the reader's schema and
+/// what is wrong there.
+#[test]
+fn causes_are_the_innermost_findings_of_the_branch_that_is_meant() {
+    let inner = |fields: &str| format!(r#"{{"type":"record","name":"In","fields":[{fields}]}}"#);
+    let outer = |inner: &str| {
+        let field = format!(r#"{{"name":"in","type":["null",{inner}]}}"#);
+        format!(r#"{{"type":"record","name":"Out","fields":[{field}]}}"#)
+    };
+    let more = r#"{"name":"x","type":"int"},{"name":"y","type":"int"}"#;
+    let field = |branches: &str| record(&[&format!(r#""name":"a","type":["null",{branches}]"#)]);
+    let ints = r#"{"type":"array","items":"int"}"#;
+    let longs = r#"{"type":"array","items":"long"}"#;
+    let enums = |symbols| format!(r#"{{"type":"enum","name":"E","symbols":{symbols}}}"#);
+    let missing = Kind::ReaderFieldMissingDefaultValue;
+    let table = [
+        (
+            outer(&inner(more)),
+            outer(&inner("")),
+            vec![
+                ("/a<n.Out>/in<n.In>/x", missing),
+                ("/a<n.Out>/in<n.In>/y", missing),
+            ],
+        ),
+        (
+            ints.to_owned(),
+            longs.to_owned(),
+            vec![("/a<array>[]", Kind::TypeMismatch)],
+        ),
+        (
+            enums(r#"["A"]"#),
+            enums(r#"["A","B"]"#),
+            vec![("/a<n.E>", Kind::MissingEnumSymbols)],
+        ),
+        ("\"int\"".to_owned(), "\"string\"".to_owned(), vec![]),
+        (inner(""), outer(&inner("")), vec![]),
+    ];
+    for (read, written, expected) in table {
+        let findings = check(&field(&read), &field(&written)).unwrap();
+        let [found] = &findings[..] else {
+            panic!("{findings:?}");
+        };
+        assert_eq!(found.kind, Kind::MissingUnionBranch);
+        let causes = found.causes().iter();
+        let told: Vec<_> = causes
+            .map(|cause| (&*cause.reader().path, cause.kind))
+            .collect();
+        assert_eq!(told, expected, "{read} {written}");
+        assert!(found.causes().iter().all(|cause| cause.causes().is_empty()));
+    }
 }
 
 #[test]

@@ -11,21 +11,10 @@ mod resolve;
 use super::advice;
 use super::{Limits, Model, Node, NodeId, Schema, Type, import::import, name::check_simple_name};
 use crate::json::{self, Json, Member, Mistake, Path, Span, Value};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-const SCHEMA_WORDS: [&str; 10] = [
-    "doc",
-    "fields",
-    "items",
-    "name",
-    "namespace",
-    "size",
-    "symbols",
-    "values",
-    "type",
-    "aliases",
-];
 /// JSON levels that one level of types takes at most: type, list of fields, field.
 const JSON_LEVELS: usize = 4;
 
@@ -158,7 +147,7 @@ impl<'a> Parser<'a> {
         }
         let id = self.push(Node::new(Type::Union(Vec::new()), span))?;
         let mut branches = Vec::with_capacity(values.len());
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
             self.path.push_index(index);
             let branch = self.schema(value, space, depth + 1)?;
@@ -167,10 +156,11 @@ impl<'a> Parser<'a> {
                 return self.fail(value.span.start, why);
             }
             let key = self.branch_key(branch);
-            if !seen.insert(key.clone()) {
+            if seen.contains(&key) {
                 let why = format!("the union has {key} twice; unnamed types and names count once");
                 return self.fail(value.span.start, why);
             }
+            seen.insert(key);
             self.path.pop();
             branches.push(branch);
         }
@@ -180,12 +170,12 @@ impl<'a> Parser<'a> {
     }
 
     /// What tells branches of a union apart.
-    fn branch_key(&self, branch: NodeId) -> String {
+    fn branch_key(&self, branch: NodeId) -> Cow<'static, str> {
         let node = self.node(branch);
         match (self.pending.get(&branch), node.name()) {
-            (Some(pending), _) => pending.name.to_string(),
-            (None, Some(name)) => name.full().to_owned(),
-            (None, None) => node.kind.word().to_owned(),
+            (Some(pending), _) => pending.name.to_string().into(),
+            (None, Some(name)) => name.full().to_owned().into(),
+            (None, None) => node.kind.word().into(),
         }
     }
 
@@ -215,7 +205,7 @@ impl<'a> Parser<'a> {
     fn part(
         &mut self,
         value: &Value,
-        key: &str,
+        key: &'static str,
         space: Option<&str>,
         depth: usize,
     ) -> Parsed<NodeId> {
@@ -233,7 +223,7 @@ impl<'a> Parser<'a> {
     /// A type that may have attributes, and the JSON value of what it is made of.
     fn push_complex(&mut self, value: &Value, kind: Type, part: Option<&Value>) -> Parsed<NodeId> {
         self.push(Node {
-            attributes: attributes(value, &SCHEMA_WORDS),
+            attributes: attributes(value, is_schema_word),
             parts: part.map(|part| part.span).into_iter().collect(),
             ..Node::new(kind, value.span)
         })
@@ -292,10 +282,27 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn attributes(value: &Value, reserved: &[&str]) -> Vec<Member> {
-    let kept = value
-        .members()
-        .iter()
-        .filter(|member| !reserved.contains(&&*member.key));
-    kept.cloned().collect()
+/// Attributes of types to which the specification gives a meaning.
+fn is_schema_word(key: &str) -> bool {
+    matches!(
+        key,
+        "doc"
+            | "fields"
+            | "items"
+            | "name"
+            | "namespace"
+            | "size"
+            | "symbols"
+            | "values"
+            | "type"
+            | "aliases"
+    )
+}
+
+fn attributes(value: &Value, is_reserved: impl Fn(&str) -> bool) -> Vec<Member> {
+    let members = value.members().iter();
+    members
+        .filter(|member| !is_reserved(&member.key))
+        .cloned()
+        .collect()
 }

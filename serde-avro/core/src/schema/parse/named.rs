@@ -1,7 +1,7 @@
 //! What named types have in common, enums and fixed.
 
 use super::super::{Enum, Fixed, Name, Node, NodeId, Type, advice, text};
-use super::{Parsed, Parser, SCHEMA_WORDS, attributes};
+use super::{Parsed, Parser, attributes, is_schema_word};
 use crate::json::{Json, Value};
 use std::collections::HashSet;
 
@@ -64,8 +64,8 @@ impl Parser<'_> {
             symbols,
             default: default.map(Into::into),
         };
-        let words: Vec<_> = SCHEMA_WORDS.into_iter().chain(["default"]).collect();
-        let id = self.define(value, Type::Enum(kind), first, &words)?;
+        let is_reserved = |key: &str| is_schema_word(key) || key == "default";
+        let id = self.define(value, Type::Enum(Box::new(kind)), first, is_reserved)?;
         self.same_as_first(id, first, value)
     }
 
@@ -93,7 +93,7 @@ impl Parser<'_> {
             doc,
             size,
         };
-        let id = self.define(value, Type::Fixed(fixed), first, &SCHEMA_WORDS)?;
+        let id = self.define(value, Type::Fixed(Box::new(fixed)), first, is_schema_word)?;
         self.same_as_first(id, first, value)
     }
 
@@ -163,9 +163,9 @@ impl Parser<'_> {
         value: &Value,
         kind: Type,
         first: Option<NodeId>,
-        reserved: &[&str],
+        is_reserved: impl Fn(&str) -> bool,
     ) -> Parsed<NodeId> {
-        let attributes = attributes(value, reserved);
+        let attributes = attributes(value, is_reserved);
         let id = self.push(Node {
             attributes,
             ..Node::new(kind, value.span)
@@ -199,7 +199,7 @@ impl Parser<'_> {
 
     /// Whether a definition refers to `wanted`, not counting what the types it refers to do.
     fn mentions(&self, definition: NodeId, wanted: NodeId) -> bool {
-        let mut queue = self.node(definition).kind.children();
+        let mut queue: Vec<_> = self.node(definition).kind.children().collect();
         while let Some(id) = queue.pop() {
             if id == wanted {
                 return true;

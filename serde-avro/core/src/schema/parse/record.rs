@@ -3,11 +3,17 @@
 use super::super::default::{self, Check, Outcome};
 use super::super::{Field, NodeId, Order, Record, Type, advice};
 use super::named::Head;
-use super::{Deferred, Parsed, Parser, SCHEMA_WORDS, attributes};
+use super::{Deferred, Parsed, Parser, attributes, is_schema_word};
 use crate::json::{self, Json, Value};
 use std::collections::HashMap;
 
-const FIELD_WORDS: [&str; 6] = ["default", "doc", "name", "order", "type", "aliases"];
+/// Attributes of fields to which the specification gives a meaning.
+fn is_field_word(key: &str) -> bool {
+    matches!(
+        key,
+        "default" | "doc" | "name" | "order" | "type" | "aliases"
+    )
+}
 
 impl Parser<'_> {
     pub(super) fn record(
@@ -38,7 +44,10 @@ impl Parser<'_> {
             first,
         } = head;
         let space = name.space().map(str::to_owned);
-        let (fields, places) = (Vec::with_capacity(list.len()), HashMap::new());
+        let (fields, places) = (
+            Vec::with_capacity(list.len()),
+            HashMap::with_capacity(list.len()),
+        );
         let record = Record {
             name,
             aliases,
@@ -47,7 +56,7 @@ impl Parser<'_> {
             fields,
             places,
         };
-        let id = self.define(value, Type::Record(record), first, &SCHEMA_WORDS)?;
+        let id = self.define(value, Type::Record(Box::new(record)), first, is_schema_word)?;
         self.open.insert(id);
         self.path.push_key("fields");
         for (index, field) in list.iter().enumerate() {
@@ -80,7 +89,7 @@ impl Parser<'_> {
         let order = self.order(value)?;
         let default = self.default(value, name, node)?;
         let doc = value.member("doc").and_then(Value::text).map(Into::into);
-        let attributes = attributes(value, &FIELD_WORDS);
+        let attributes = attributes(value, is_field_word);
         let span = value.span;
         let name: Box<str> = name.into();
         let field = Field {
@@ -94,11 +103,8 @@ impl Parser<'_> {
             span,
         };
         self.path.push_key("default");
-        let pointer = match &field.default {
-            Some(_) => self.path.pointer(),
-            None => String::new(),
-        };
         let verdict = self.verdict(&field)?;
+        let pointer = (verdict == Outcome::Depends).then(|| self.path.pointer());
         self.path.pop();
         let owner = &mut self.nodes[record.index()];
         let part = value.member("type").map_or(span, |part| part.span);
@@ -113,7 +119,7 @@ impl Parser<'_> {
             let why = format!("the record has a field {twice} already; names are unique");
             return self.fail_at(value, "name", why);
         }
-        if verdict == Outcome::Depends {
+        if let Some(pointer) = pointer {
             self.deferred.push(Deferred {
                 record,
                 field: place,

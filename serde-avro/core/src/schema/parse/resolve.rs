@@ -3,7 +3,7 @@
 use super::super::{NodeId, Type, advice};
 use super::{Deferred, Parsed, Parser, Pending};
 use crate::json::Mistake;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 impl Parser<'_> {
     /// Replaces the placeholders, looks again at what depended on them, and checks that
@@ -37,9 +37,10 @@ impl Parser<'_> {
             });
         }
         let target = |id: NodeId| targets.get(&id).copied().unwrap_or(id);
-        self.nodes
-            .iter_mut()
-            .for_each(|node| node.kind.map_children(target));
+        if !targets.is_empty() {
+            let nodes = self.nodes.iter_mut();
+            nodes.for_each(|node| node.kind.map_children(target));
+        }
         self.pending.clear();
         for Deferred {
             record,
@@ -63,21 +64,16 @@ impl Parser<'_> {
 
     fn check_depth(&self, root: NodeId) -> Parsed<()> {
         let mut queue = vec![(root, 0)];
-        let mut seen = HashSet::new();
+        let mut seen = vec![false; self.nodes.len()];
         while let Some((id, depth)) = queue.pop() {
             if depth > self.limits.depth {
                 let most = self.limits.depth;
                 return self.fail(0, format!("types nest at most {most} deep, names followed"));
             }
             let node = self.node(id);
-            if node.name().is_none() || seen.insert(id) {
-                queue.extend(
-                    node.kind
-                        .children()
-                        .into_iter()
-                        .rev()
-                        .map(|id| (id, depth + 1)),
-                );
+            let was_seen = std::mem::replace(&mut seen[id.index()], true);
+            if node.name().is_none() || !was_seen {
+                queue.extend(node.kind.children().rev().map(|id| (id, depth + 1)));
             }
         }
         Ok(())
