@@ -24,7 +24,7 @@ test-all:
 oracle seed="":
     ORACLE_SEED={{ seed }} tests/run oracle
 
-# The real binary with kcat, confluent-kafka, kafkajs, Java and rdkafka.
+# The real binary with kcat, confluent-kafka, aiokafka, kafkajs, Java, Kafka's tools, rdkafka, krafka.
 clients:
     tests/run clients
 

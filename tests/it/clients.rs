@@ -21,6 +21,11 @@ fn confluent_kafka_writes_and_reads_every_codec_alone_and_in_a_group() -> Result
 }
 
 #[test]
+fn aiokafka_writes_and_reads_every_codec_alone_and_in_a_group() -> Result<()> {
+    writes_and_reads_every_codec(Family::Aiokafka)
+}
+
+#[test]
 fn kafkajs_writes_and_reads_every_codec_alone_and_in_a_group() -> Result<()> {
     writes_and_reads_every_codec(Family::Node)
 }
@@ -33,6 +38,11 @@ fn java_writes_and_reads_every_codec_alone_and_in_a_group() -> Result<()> {
 #[test]
 fn rdkafka_writes_and_reads_every_codec_alone_and_in_a_group() -> Result<()> {
     writes_and_reads_every_codec(Family::Rust)
+}
+
+#[test]
+fn krafka_writes_and_reads_every_codec_alone_and_in_a_group() -> Result<()> {
+    writes_and_reads_every_codec(Family::Krafka)
 }
 
 #[test]

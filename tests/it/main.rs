@@ -6,6 +6,7 @@ mod clients;
 mod conformance;
 mod contract_cases;
 mod crash;
+mod kafka_tools;
 mod notes;
 mod registry_clients;
 mod startup;

@@ -1,4 +1,4 @@
-//! The five families of clients behind one set of commands. Each runs its own library: only the
+//! The families of clients behind one set of commands. Each runs its own library: only the
 //! command line is ours.
 
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::checkout;
+use crate::krafka_client;
 use crate::program::{Event, Running};
 use crate::rust_client;
 
@@ -23,21 +24,27 @@ pub enum Family {
     Kcat,
     /// confluent-kafka, with a current librdkafka.
     Python,
+    /// aiokafka, the protocol in Python.
+    Aiokafka,
     /// kafkajs.
     Node,
     /// Apache Kafka's own client.
     Java,
     /// rdkafka, in this process.
     Rust,
+    /// krafka, the protocol in Rust, in this process.
+    Krafka,
 }
 
 /// All of them.
-pub const FAMILIES: [Family; 5] = [
+pub const FAMILIES: [Family; 7] = [
     Family::Kcat,
     Family::Python,
+    Family::Aiokafka,
     Family::Node,
     Family::Java,
     Family::Rust,
+    Family::Krafka,
 ];
 
 /// What to produce: `count` numbered values with each codec, in one batch if the client can.
@@ -67,7 +74,8 @@ impl Family {
         match self {
             Self::Kcat => kcat_produce(bootstrap, what),
             Self::Rust => rust_client::produce(bootstrap, what),
-            Self::Python | Self::Node | Self::Java => {
+            Self::Krafka => krafka_client::produce(bootstrap, what),
+            Self::Python | Self::Aiokafka | Self::Node | Self::Java => {
                 let (codecs, count) = (what.codecs.join(","), what.count.to_string());
                 let partition = what.partition.map(|partition| partition.to_string());
                 let mut args = vec!["--codecs", &codecs, "--count", &count];
@@ -98,7 +106,10 @@ impl Family {
             ]))?
             .finish(),
             Self::Rust => rust_client::consume(bootstrap, topic),
-            Self::Python | Self::Node | Self::Java => self.run(bootstrap, "consume", topic, &[]),
+            Self::Krafka => krafka_client::consume(bootstrap, topic),
+            Self::Python | Self::Aiokafka | Self::Node | Self::Java => {
+                self.run(bootstrap, "consume", topic, &[])
+            }
         }
     }
 
@@ -123,7 +134,8 @@ impl Family {
             )?
             .finish(),
             Self::Rust => rust_client::group(bootstrap, topic, group, count),
-            Self::Python | Self::Node | Self::Java => {
+            Self::Krafka => krafka_client::group(bootstrap, topic, group, count),
+            Self::Python | Self::Aiokafka | Self::Node | Self::Java => {
                 let args = ["--group", group, "--count", &limit];
                 self.run(bootstrap, "group", topic, &args)
             }
@@ -165,9 +177,10 @@ impl Family {
     ) -> Result<Running> {
         let mut program = match self {
             Self::Python => python("client.py"),
+            Self::Aiokafka => python("aio.py"),
             Self::Node => node(),
             Self::Java => java(),
-            Self::Kcat | Self::Rust => bail!("{self:?} has no program of ours"),
+            Self::Kcat | Self::Rust | Self::Krafka => bail!("{self:?} has no program of ours"),
         };
         program
             .arg(command)

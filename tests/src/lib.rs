@@ -3,6 +3,8 @@
 
 pub mod deadline;
 pub mod family;
+pub mod kafka_tools;
+pub mod krafka_client;
 pub mod node;
 pub mod program;
 pub mod protocol;

@@ -1,0 +1,196 @@
+//! Apache Kafka's own tools against a running node: its verifiable clients, its latency probe, and
+//! the commands that people type.
+
+use anyhow::{Context as _, Result, ensure};
+use avouch_tests::kafka_tools::{Outcome, program, run};
+use avouch_tests::node::Node;
+use avouch_tests::program::printed;
+use serde_json::Value;
+
+const RECORDS: usize = 2_000;
+
+#[test]
+fn the_verifiable_consumer_gets_what_the_verifiable_producer_had_acknowledged() -> Result<()> {
+    let node = Node::start()?;
+    let create = "TopicCommand --bootstrap-server BROKER --create --topic verified --partitions 3";
+    run(node.bootstrap(), &[create])?[0].text()?;
+    let producer = told(
+        &node,
+        "VerifiableProducer --bootstrap-server BROKER --topic verified --throughput -1 \
+         --repeating-keys 10 --max-messages 2000",
+    )?;
+    let consumer = told(
+        &node,
+        "VerifiableConsumer --bootstrap-server BROKER --topic verified --group-id verifiers \
+         --reset-policy earliest --verbose --max-messages 2000",
+    )?;
+    let summary = named(&producer, "tool_data").next().context("no summary")?;
+    assert_eq!([&summary["sent"], &summary["acked"]], [RECORDS, RECORDS]);
+    assert_eq!(named(&producer, "producer_send_error").count(), 0);
+
+    let places = |events: &[Value], name| {
+        let place = |event: &Value| {
+            let number = |field: &str| event[field].as_i64();
+            (
+                number("partition"),
+                number("offset"),
+                event["value"].to_string(),
+            )
+        };
+        let mut places: Vec<_> = named(events, name).map(place).collect();
+        places.sort();
+        places
+    };
+    let written = places(&producer, "producer_send_success");
+    assert_eq!(places(&consumer, "record_data"), written);
+    assert_eq!(written.len(), RECORDS);
+    let commits: Vec<_> = named(&consumer, "offsets_committed").collect();
+    assert!(!commits.is_empty());
+    assert!(commits.iter().all(|commit| commit["success"] == true));
+    Ok(())
+}
+
+#[test]
+fn the_latency_probe_gets_every_record_back() -> Result<()> {
+    let node = Node::start()?;
+    let outcomes = run(
+        node.bootstrap(),
+        &["EndToEndLatency BROKER probed 200 all 100"],
+    )?;
+    let text = outcomes[0].text()?;
+    assert!(text.contains("Percentiles: 50th = "), "{text}");
+    Ok(())
+}
+
+#[test]
+fn topics_are_made_described_and_deleted_by_command() -> Result<()> {
+    let node = Node::start()?;
+    let outcomes = run(
+        node.bootstrap(),
+        &[
+            "TopicCommand --bootstrap-server BROKER --create --topic t --partitions 2 \
+             --replication-factor 1 --config retention.ms=60000",
+            "TopicCommand --bootstrap-server BROKER --create --topic t --partitions 2",
+            "TopicCommand --bootstrap-server BROKER --create --if-not-exists --topic t",
+            "TopicCommand --bootstrap-server BROKER --list",
+            "TopicCommand --bootstrap-server BROKER --describe --topic t",
+            "GetOffsetShell --bootstrap-server BROKER --topic t",
+            "ConfigCommand --bootstrap-server BROKER --describe --entity-type topics \
+             --entity-name t",
+            "ConfigCommand --bootstrap-server BROKER --describe --entity-type brokers \
+             --entity-name 1 --all",
+            "TopicCommand --bootstrap-server BROKER --delete --topic t",
+            "TopicCommand --bootstrap-server BROKER --list",
+        ],
+    )?;
+    let [
+        created,
+        again,
+        unless,
+        list,
+        described,
+        ends,
+        configs,
+        broker,
+        deleted,
+        gone,
+    ] = outcomes.as_slice()
+    else {
+        anyhow::bail!("{outcomes:?}");
+    };
+    assert_eq!(created.rows()?, [["Created", "topic", "t."]]);
+    assert_eq!(again.status, 1);
+    assert!(again.printed.contains("already exists"), "{again:?}");
+    unless.text()?;
+    assert_eq!(list.rows()?, [["t"]]);
+    let rows = described.rows()?;
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows[0].contains(&"retention.ms=60000"), "{rows:?}");
+    assert_eq!(
+        rows[2][..6],
+        ["Topic:", "t", "Partition:", "1", "Leader:", "1"]
+    );
+    assert_eq!(ends.rows()?, [["t:0:0"], ["t:1:0"]]);
+    assert!(configs.text()?.contains("retention.ms=60000"));
+    assert!(
+        broker
+            .text()?
+            .contains("socket.request.max.bytes=104857600")
+    );
+    deleted.text()?;
+    assert!(gone.rows()?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn groups_are_listed_described_and_moved_by_command() -> Result<()> {
+    let node = Node::start()?;
+    let create = "TopicCommand --bootstrap-server BROKER --create --topic t --partitions 1";
+    run(node.bootstrap(), &[create])?[0].text()?;
+    let produce = "VerifiableProducer --bootstrap-server BROKER --topic t --max-messages 40";
+    told(&node, produce)?;
+    let consume = "VerifiableConsumer --bootstrap-server BROKER --topic t --group-id g \
+                   --reset-policy earliest --max-messages 40";
+    told(&node, consume)?;
+    let describe = "ConsumerGroupCommand --bootstrap-server BROKER --describe --group g";
+    let outcomes = run(
+        node.bootstrap(),
+        &[
+            "ConsumerGroupCommand --bootstrap-server BROKER --list",
+            "GroupsCommand --bootstrap-server BROKER --list",
+            describe,
+            "ConsumerGroupCommand --bootstrap-server BROKER --describe --group g --state",
+            "ConsumerGroupCommand --bootstrap-server BROKER --describe --group g --members",
+            "ConsumerGroupCommand --bootstrap-server BROKER --group g --topic t \
+             --reset-offsets --to-offset 10 --execute",
+            describe,
+        ],
+    )?;
+    let [list, groups, before, state, members, moved, after] = outcomes.as_slice() else {
+        anyhow::bail!("{outcomes:?}");
+    };
+    assert_eq!(list.rows()?, [["g"]]);
+    assert_eq!(last(groups)?, ["g", "Classic", "consumer"]);
+    assert_eq!(last(before)?[..6], ["g", "t", "0", "40", "40", "0"]);
+    assert!(last(state)?.ends_with(&["Empty", "0"]), "{state:?}");
+    assert!(members.text()?.contains("no active members"), "{members:?}");
+    assert_eq!(last(moved)?, ["g", "t", "0", "10"]);
+    assert_eq!(last(after)?[..6], ["g", "t", "0", "10", "40", "30"]);
+    Ok(())
+}
+
+#[test]
+fn the_cluster_is_described_by_command() -> Result<()> {
+    let node = Node::start()?;
+    let outcomes = run(
+        node.bootstrap(),
+        &[
+            "BrokerApiVersionsCommand --bootstrap-server BROKER",
+            "ClusterTool cluster-id --bootstrap-server BROKER",
+        ],
+    )?;
+    let versions = outcomes[0].text()?;
+    assert!(versions.contains("Produce(0): 0 to "), "{versions}");
+    assert!(!versions.contains("UNKNOWN"), "{versions}");
+    let id = last(&outcomes[1])?;
+    assert_eq!(id[..2], ["Cluster", "ID:"]);
+    assert_eq!(id[2].len(), 22, "a UUID as Kafka writes it");
+    Ok(())
+}
+
+/// The events, a JSON object a line, that a program of Kafka's printed until its end.
+fn told(node: &Node, command: &str) -> Result<Vec<Value>> {
+    let printed = printed(&mut program(node.bootstrap(), command)?)?;
+    let event = |line: &str| serde_json::from_str(line).with_context(|| line.to_owned());
+    printed.lines().map(event).collect()
+}
+
+fn named<'a>(events: &'a [Value], name: &'a str) -> impl Iterator<Item = &'a Value> {
+    events.iter().filter(move |event| event["name"] == name)
+}
+
+fn last(outcome: &Outcome) -> Result<Vec<&str>> {
+    let last = outcome.rows()?.pop();
+    ensure!(!outcome.printed.contains("Error:"), "{}", outcome.printed);
+    last.context("nothing was printed")
+}

@@ -1,0 +1,169 @@
+//! krafka, a Kafka client without any C, as a producer, a lone consumer and a member of a group,
+//! telling the same events as the programs of the other families.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use krafka::consumer::{
+    AutoOffsetReset, Consumer, ConsumerBuilder, ConsumerRecord, OffsetAndMetadata, TopicPartition,
+};
+use krafka::{Compression, Kafka, Record as Sent};
+use tokio::runtime::Runtime;
+
+use crate::deadline::{Deadline, PROGRAM_LIMIT};
+use crate::family::{Produce, values};
+use crate::program::{Event, Record};
+
+const POLL: Duration = Duration::from_millis(100);
+const LINGER: Duration = Duration::from_millis(20);
+
+/// Produces as asked.
+///
+/// # Errors
+/// When the broker cannot be reached, or a value cannot even be queued.
+pub fn produce(bootstrap: &str, what: &Produce<'_>) -> Result<Vec<Event>> {
+    Runtime::new()?.block_on(async {
+        let mut events = Vec::new();
+        for codec in what.codecs {
+            events.extend(produce_with(codec, bootstrap, what).await?);
+        }
+        Ok(events)
+    })
+}
+
+/// Reads the whole of a topic as it is now, alone.
+///
+/// # Errors
+/// When the broker cannot be asked, or does not answer.
+pub fn consume(bootstrap: &str, topic: &str) -> Result<Vec<Event>> {
+    Runtime::new()?.block_on(async {
+        let kafka = connect(bootstrap).await?;
+        let partitions = kafka
+            .producer()
+            .build()
+            .await?
+            .partitions_for(topic)
+            .await?;
+        let partitions: Vec<_> = partitions.iter().map(|found| found.partition).collect();
+        let consumer = reading(kafka.consumer_without_group()).build().await?;
+        let mut ends = HashMap::new();
+        for partition in &partitions {
+            let (low, high) = consumer.fetch_watermarks(topic, *partition).await?;
+            if high > low {
+                ends.insert(*partition, high);
+            }
+        }
+        consumer.assign(topic, partitions).await?;
+        let mut events = Vec::new();
+        let deadline = Deadline::after(PROGRAM_LIMIT);
+        while !ends.is_empty() {
+            for record in poll(&consumer, deadline).await? {
+                if ends.get(&record.partition) == Some(&(record.offset + 1)) {
+                    ends.remove(&record.partition);
+                }
+                events.push(told(&record)?);
+            }
+        }
+        consumer.close().await?;
+        Ok(events)
+    })
+}
+
+/// Reads `count` records as a member of a group, commits each, and leaves.
+///
+/// # Errors
+/// When the broker refuses something or does not answer.
+pub fn group(bootstrap: &str, topic: &str, group: &str, count: usize) -> Result<Vec<Event>> {
+    Runtime::new()?.block_on(async {
+        let kafka = connect(bootstrap).await?;
+        let consumer = reading(kafka.consumer(group)).build().await?;
+        consumer.subscribe([topic]).await?;
+        let mut events = Vec::new();
+        let deadline = Deadline::after(PROGRAM_LIMIT);
+        while events.len() < count {
+            for record in poll(&consumer, deadline).await? {
+                events.push(told(&record)?);
+                let at = TopicPartition::new(topic, record.partition);
+                let next = OffsetAndMetadata::new(record.offset + 1);
+                consumer.commit_offsets([(at, next)]).await?;
+            }
+        }
+        consumer.close().await?;
+        Ok(events)
+    })
+}
+
+async fn connect(bootstrap: &str) -> Result<Kafka> {
+    let builder = Kafka::builder(bootstrap).allow_auto_create_topics(true);
+    Ok(builder.connect().await?)
+}
+
+fn reading(builder: ConsumerBuilder) -> ConsumerBuilder {
+    builder
+        .auto_offset_reset(AutoOffsetReset::Earliest)
+        .enable_auto_commit(false)
+}
+
+async fn produce_with(codec: &str, bootstrap: &str, what: &Produce<'_>) -> Result<Vec<Event>> {
+    let producer = connect(bootstrap)
+        .await?
+        .producer()
+        .compression(compression(codec)?)
+        .idempotent(what.idempotent)
+        .linger(LINGER)
+        .build()
+        .await?;
+    let mut sent = Vec::new();
+    for value in values(what, codec) {
+        let mut record = Sent::new(what.topic, value.clone());
+        if let Some(partition) = what.partition {
+            record = record.partition(partition);
+        }
+        sent.push((value, producer.enqueue(record).await?));
+    }
+    let mut events = Vec::new();
+    for (value, delivery) in sent {
+        events.push(match delivery.await {
+            Ok(stored) => Event::Acked {
+                value,
+                partition: stored.partition,
+                offset: stored.offset,
+            },
+            Err(error) => Event::Failed {
+                value,
+                code: None,
+                text: Some(error.to_string()),
+            },
+        });
+    }
+    producer.close().await?;
+    Ok(events)
+}
+
+fn compression(codec: &str) -> Result<Compression> {
+    Ok(match codec {
+        "none" => Compression::None,
+        "gzip" => Compression::Gzip,
+        "snappy" => Compression::Snappy,
+        "lz4" => Compression::Lz4,
+        "zstd" => Compression::Zstd,
+        other => bail!("no codec {other}"),
+    })
+}
+
+async fn poll(consumer: &Consumer, deadline: Deadline) -> Result<Vec<ConsumerRecord>> {
+    if deadline.left().is_zero() {
+        bail!("a consumer waited in vain");
+    }
+    Ok(consumer.poll(POLL).await?)
+}
+
+fn told(record: &ConsumerRecord) -> Result<Event> {
+    Ok(Event::Record(Record {
+        partition: record.partition,
+        offset: record.offset,
+        key: record.key_str().map(str::to_owned),
+        value: record.value_str().context("a value of text")?.to_owned(),
+    }))
+}
