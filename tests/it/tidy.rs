@@ -10,7 +10,7 @@ const FILE_LINES_MAX: usize = 600;
 const LINE_COLUMNS_MAX: usize = 100;
 
 /// A crate's folder, and those of ours that it may import.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("serde-avro/kernel", &[]),
     ("serde-avro/core", &["avouch-avro-kernel"]),
     ("registry/api", &[]),
@@ -25,7 +25,8 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "avouch-broker",
         ],
     ),
-    ("tests", &["avouch-tests"]),
+    ("tests", &["avouch-tests", "avouch-history"]),
+    ("tests/history", &[]),
     ("benches/avro", &["avouch-avro"]),
     ("fuzz", &["avouch-avro"]),
 ];
@@ -143,7 +144,7 @@ fn files_say_what_they_are_and_fit_a_screen_or_a_few() -> Result<()> {
 }
 
 /// What a crate's own binaries and integration tests call it.
-const OWN_NAMES: [(&str, &str); 9] = [
+const OWN_NAMES: [(&str, &str); 10] = [
     ("serde-avro/kernel", "avouch-avro-kernel"),
     ("serde-avro/core", "avouch-avro"),
     ("registry/api", "avouch-registry-api"),
@@ -151,6 +152,7 @@ const OWN_NAMES: [(&str, &str); 9] = [
     ("broker", "avouch-broker"),
     ("cli", "avouch"),
     ("tests", "avouch-tests"),
+    ("tests/history", "avouch-history"),
     ("benches/avro", "avouch-bench-avro"),
     ("fuzz", "avouch-fuzz"),
 ];

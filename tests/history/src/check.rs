@@ -1,0 +1,289 @@
+//! The judgement: all that is wrong with a history.
+//!
+//! One mistake is told once, by the invariant that names it best: an ack that names a wrong place
+//! is no second value there, and a place with two values says nothing more about either.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::{Event, GroupName, History, Observer, Place, Producer, Reader, Watermarks};
+use crate::polls::check_polls;
+use crate::violation::Violation;
+
+/// Everything that is wrong; nothing if every invariant holds.
+#[must_use]
+pub fn check(history: &History) -> Vec<Violation> {
+    let facts = Facts::of(history);
+    let mut wrong = Vec::new();
+    let misplaced = check_acks(&facts, &mut wrong);
+    let contested = check_values(&facts, &misplaced, &mut wrong);
+    check_places(&facts, &contested, &mut wrong);
+    check_lost(&facts, &misplaced, &mut wrong);
+    check_sends(&facts, &misplaced, &mut wrong);
+    check_polls(history, &mut wrong);
+    check_commits(history, &mut wrong);
+    check_watermarks(history, &mut wrong);
+    wrong
+}
+
+/// A history by value and by place.
+#[derive(Debug, Default)]
+struct Facts<'a> {
+    sent: BTreeSet<&'a str>,
+    refused: BTreeSet<&'a str>,
+    acked: BTreeMap<&'a str, Place>,
+    /// Values in the order in which they were sent.
+    sends: BTreeMap<(Producer, i32), Vec<&'a str>>,
+    /// Every value that was read at a place, in the order of first sight.
+    read_at: BTreeMap<Place, Vec<&'a str>>,
+    /// Every place at which a value was read.
+    places: BTreeMap<&'a str, BTreeSet<Place>>,
+    /// Who read what.
+    read_by: BTreeMap<Reader, BTreeSet<Place>>,
+    /// The last reader that read everything.
+    last: Option<Reader>,
+    log_start: BTreeMap<i32, i64>,
+}
+
+impl<'a> Facts<'a> {
+    fn of(history: &'a History) -> Self {
+        let mut facts = Self::default();
+        for event in &history.events {
+            facts.note(event);
+        }
+        facts
+    }
+
+    fn note(&mut self, event: &'a Event) {
+        match event {
+            Event::Sent {
+                producer,
+                partition,
+                value,
+            } => {
+                self.sent.insert(value);
+                let key = (*producer, *partition);
+                self.sends.entry(key).or_default().push(value);
+            }
+            Event::Acked { value, at } => {
+                self.acked.insert(value, *at);
+            }
+            Event::Refused { value } => {
+                self.refused.insert(value);
+            }
+            Event::Polled {
+                reader,
+                partition,
+                records,
+            } => {
+                for (offset, value) in records {
+                    self.note_read(*reader, Place::new(*partition, *offset), value);
+                }
+            }
+            Event::ReadAll { reader } => self.last = Some(*reader),
+            Event::Observed {
+                partition,
+                watermarks,
+                ..
+            } => {
+                let log_start = self.log_start.entry(*partition).or_default();
+                *log_start = (*log_start).max(watermarks.log_start);
+            }
+            Event::Committed { .. } | Event::Fetched { .. } => {}
+        }
+    }
+
+    fn note_read(&mut self, reader: Reader, at: Place, value: &'a str) {
+        let values = self.read_at.entry(at).or_default();
+        if !values.contains(&value) {
+            values.push(value);
+        }
+        self.places.entry(value).or_default().insert(at);
+        self.read_by.entry(reader).or_default().insert(at);
+    }
+}
+
+/// Acks whose value is read, and only elsewhere.
+fn check_acks<'a>(facts: &Facts<'a>, wrong: &mut Vec<Violation>) -> BTreeSet<&'a str> {
+    let mut misplaced = BTreeSet::new();
+    for (value, acked) in &facts.acked {
+        let Some(places) = facts.places.get(value).filter(|at| !at.contains(acked)) else {
+            continue;
+        };
+        // Where something else is read as well, it is the reads that contradict each other.
+        let alone = |at: &&Place| {
+            facts
+                .read_at
+                .get(at)
+                .is_some_and(|values| values.len() == 1)
+        };
+        if let Some(read) = places.iter().find(alone) {
+            misplaced.insert(*value);
+            wrong.push(Violation::AckedElsewhere {
+                value: (*value).to_owned(),
+                acked: *acked,
+                read: *read,
+            });
+        }
+    }
+    misplaced
+}
+
+/// Places with two values, by reads and by acks.
+fn check_values(
+    facts: &Facts<'_>,
+    misplaced: &BTreeSet<&str>,
+    wrong: &mut Vec<Violation>,
+) -> BTreeSet<Place> {
+    let mut values = facts.read_at.clone();
+    for (value, at) in facts
+        .acked
+        .iter()
+        .filter(|(value, _)| !misplaced.contains(*value))
+    {
+        let there = values.entry(*at).or_default();
+        if !there.contains(value) {
+            there.push(value);
+        }
+    }
+    let mut contested = BTreeSet::new();
+    for (at, values) in values {
+        if let [first, second, ..] = values.as_slice() {
+            contested.insert(at);
+            wrong.push(Violation::TwoValues {
+                at,
+                first: (*first).to_owned(),
+                second: (*second).to_owned(),
+            });
+        }
+    }
+    contested
+}
+
+/// Values that are at two places, or at one without having been sent, or though they were refused.
+fn check_places(facts: &Facts<'_>, contested: &BTreeSet<Place>, wrong: &mut Vec<Violation>) {
+    for (value, places) in &facts.places {
+        let mut places = places.iter().filter(|at| !contested.contains(at));
+        let Some(first) = places.next() else {
+            continue;
+        };
+        let (value, at) = ((*value).to_owned(), *first);
+        if let Some(second) = places.next() {
+            let second = *second;
+            let value = value.clone();
+            wrong.push(Violation::TwoPlaces {
+                value,
+                first: at,
+                second,
+            });
+        }
+        if facts.refused.contains(value.as_str()) {
+            wrong.push(Violation::RefusedRead { value, at });
+        } else if !facts.sent.contains(value.as_str()) {
+            wrong.push(Violation::Invented { value, at });
+        }
+    }
+}
+
+/// Places that were acknowledged, or seen by anyone, and that the last reader did not see.
+fn check_lost(facts: &Facts<'_>, misplaced: &BTreeSet<&str>, wrong: &mut Vec<Violation>) {
+    let Some(last) = facts.last else {
+        wrong.push(Violation::Unread);
+        return;
+    };
+    let none = BTreeSet::new();
+    let read = facts.read_by.get(&last).unwrap_or(&none);
+    let mut expected = BTreeMap::new();
+    for (at, values) in &facts.read_at {
+        expected.extend(values.first().map(|value| (*at, *value)));
+    }
+    let acked = facts
+        .acked
+        .iter()
+        .filter(|(value, _)| !misplaced.contains(*value));
+    expected.extend(acked.map(|(value, at)| (*at, *value)));
+    for (at, value) in expected {
+        let starts = facts.log_start.get(&at.partition).copied().unwrap_or(0);
+        if at.offset >= starts && !read.contains(&at) {
+            let value = value.to_owned();
+            wrong.push(Violation::Lost { value, at });
+        }
+    }
+}
+
+fn check_sends(facts: &Facts<'_>, misplaced: &BTreeSet<&str>, wrong: &mut Vec<Violation>) {
+    for ((producer, _), values) in &facts.sends {
+        let rightly = values.iter().filter(|value| !misplaced.contains(*value));
+        let places = rightly.filter_map(|value| facts.acked.get(value));
+        let mut highest: Option<&Place> = None;
+        for at in places {
+            match highest {
+                Some(later) if at.offset <= later.offset => wrong.push(Violation::SentBack {
+                    producer: *producer,
+                    later: *later,
+                    earlier: *at,
+                }),
+                Some(_) | None => highest = Some(at),
+            }
+        }
+    }
+}
+
+fn check_commits(history: &History, wrong: &mut Vec<Violation>) {
+    let mut highest: BTreeMap<(&GroupName, i32), i64> = BTreeMap::new();
+    for event in &history.events {
+        match event {
+            Event::Committed { group, at } => {
+                let offset = highest.entry((group, at.partition)).or_default();
+                *offset = (*offset).max(at.offset);
+            }
+            Event::Fetched {
+                group,
+                partition,
+                offset,
+            } => match highest.get(&(group, *partition)) {
+                Some(committed) if offset.is_none_or(|found| found < *committed) => {
+                    wrong.push(Violation::CommitLost {
+                        group: group.clone(),
+                        committed: Place::new(*partition, *committed),
+                        found: *offset,
+                    });
+                }
+                Some(_) | None => {}
+            },
+            Event::Sent { .. }
+            | Event::Acked { .. }
+            | Event::Refused { .. }
+            | Event::Polled { .. }
+            | Event::ReadAll { .. }
+            | Event::Observed { .. } => {}
+        }
+    }
+}
+
+fn check_watermarks(history: &History, wrong: &mut Vec<Violation>) {
+    let mut newest: BTreeMap<(Observer, i32), Watermarks> = BTreeMap::new();
+    for event in &history.events {
+        let Event::Observed {
+            observer,
+            partition,
+            watermarks,
+        } = event
+        else {
+            continue;
+        };
+        let now = *watermarks;
+        let before = newest.insert((*observer, *partition), now).unwrap_or(now);
+        let in_order = now.log_start <= now.last_stable && now.last_stable <= now.high_watermark;
+        let grew = before.log_start <= now.log_start
+            && before.last_stable <= now.last_stable
+            && before.high_watermark <= now.high_watermark;
+        if !in_order || !grew {
+            wrong.push(Violation::WatermarksBack {
+                observer: *observer,
+                partition: *partition,
+                before,
+                now,
+            });
+        }
+    }
+}
