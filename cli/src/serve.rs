@@ -12,7 +12,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::ServiceConfig;
 use anyhow::{Context as _, anyhow, bail};
 use avouch_broker::{Broker, BrokerConfig, log};
-use avouch_registry::{Registry, RegistryConfig};
+use avouch_registry::{Database, Registry, RegistryConfig};
 use avouch_registry_api::client::RegistryClient;
 use avouch_registry_api::source::SchemaSource;
 use tokio::runtime;
@@ -170,7 +170,7 @@ async fn open_registry(
         metrics: metrics.clone(),
         ..RegistryConfig::default()
     };
-    let opened = Registry::open(&path, options).await;
+    let opened = Registry::open(&Database::Sqlite(path.clone()), options).await;
     opened.with_context(|| format!("the registry at {} cannot be opened", path.display()))
 }
 

@@ -8,14 +8,14 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 
 use actix_web::{App, HttpServer, web};
-use avouch_registry::{Registry, RegistryConfig, not_found};
+use avouch_registry::{Database, Registry, RegistryConfig, not_found};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os()
         .nth(1)
         .map_or_else(|| PathBuf::from("registry.db"), Into::into);
-    let registry = Registry::open(&path, RegistryConfig::default()).await?;
+    let registry = Registry::open(&Database::Sqlite(path), RegistryConfig::default()).await?;
     let routes = registry.routes();
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("http://{}", listener.local_addr()?);

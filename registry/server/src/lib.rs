@@ -3,9 +3,12 @@
 //! asks it through [`Registry::source`].
 
 mod config;
+mod database;
 mod decide;
 mod error;
+mod follow;
 mod metrics;
+mod remembered;
 mod rest;
 mod service;
 mod source;
@@ -13,15 +16,16 @@ mod store;
 
 use std::fmt;
 use std::future::Future;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use actix_web::web::ServiceConfig;
 use avouch_registry_api::source::SchemaSource;
 use thiserror::Error;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 pub use crate::config::{Clock, RegistryConfig};
+pub use crate::database::{Database, PostgresUrl};
 pub use crate::error::RegistryError;
 pub use crate::rest::not_found;
 
@@ -33,13 +37,29 @@ use crate::store::{Store, counters};
 /// Why a registry did not open.
 #[derive(Debug, Error)]
 pub enum OpenError {
+    /// Nothing answers at the address, or what answers is no PostgreSQL.
+    #[error("the registry's database at {url} cannot be reached: {reason}")]
+    Unreachable {
+        /// The address, without its password.
+        url: PostgresUrl,
+        /// Why.
+        reason: String,
+    },
+    /// PostgreSQL answered and said no: a wrong password, no such database, too many connections.
+    #[error("the registry's database at {url} refuses: {reason}")]
+    Refused {
+        /// The address, without its password.
+        url: PostgresUrl,
+        /// In PostgreSQL's words.
+        reason: String,
+    },
     /// The file cannot be opened, or is no database.
     #[error("the registry's database: {0}")]
     Store(#[from] sqlx::Error),
     /// The tables could not be brought to this version.
     #[error("the registry's tables: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// The file was written by a newer version; nothing was changed.
+    /// The tables were made by a newer version; nothing was changed.
     #[error("the registry's database is of a newer version (migration {version} is unknown here)")]
     Newer {
         /// The first migration that is unknown here.
@@ -57,26 +77,36 @@ pub struct Registry {
     source: Arc<StoreSource>,
     runtime: Handle,
     cluster_id: Arc<OnceLock<String>>,
+    follower: AbortHandle,
 }
 
 impl Registry {
-    /// Opens the SQLite file at `path`, creating it if need be. Must be called on the tokio runtime
+    /// Opens the database and follows what others change in it. Must be called on the tokio runtime
     /// that is to carry out writes.
     ///
     /// # Errors
     /// When the database cannot be opened or brought to this version, or metrics clash.
-    pub async fn open(path: &Path, config: RegistryConfig) -> Result<Self, OpenError> {
-        let store = Store::open(path, config.readers).await?;
+    pub async fn open(database: &Database, config: RegistryConfig) -> Result<Self, OpenError> {
+        let store = Store::open(database, config.readers).await?;
         let change_seq = counters::last_change(&mut *store.read().await?).await?;
         let metrics = Metrics::register(&config.metrics)?;
         let service = Arc::new(Service::new(store, config, metrics, change_seq));
         let source = Arc::new(StoreSource::new(Arc::clone(&service)));
+        let follower = tokio::spawn(follow::follow(Arc::clone(&service)));
         Ok(Self {
             service,
             source,
             runtime: Handle::current(),
             cluster_id: Arc::default(),
+            follower: follower.abort_handle(),
         })
+    }
+
+    /// Whether the database answered when it was last asked. While it does not, schemas whose id
+    /// was asked for before are served and everything else is refused.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.service.store.engine.is_reachable()
     }
 
     /// How a broker in this process asks for schemas and hears of changes.
@@ -104,6 +134,7 @@ impl Registry {
 
     /// Waits for running statements and closes the database. Requests that come later fail.
     pub async fn close(&self) {
+        self.follower.abort();
         self.service.store.close().await;
     }
 

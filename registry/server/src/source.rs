@@ -1,66 +1,45 @@
 //! The registry as a broker in the same process asks it: straight from the store, remembering each
 //! answer for as long as nothing changes.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
 use futures_util::future::BoxFuture;
 
 use crate::decide::subject::{DEFAULT_CONTEXT, Subject};
 use crate::error::RegistryError;
+use crate::remembered::Remembered;
 use crate::service::Service;
 use crate::store::{edges, schemas, versions};
-
-/// Schemas remembered at once; at this many, all are forgotten.
-const MAX_REMEMBERED: usize = 10_000;
 
 /// A [`SchemaSource`] over the store.
 #[derive(Debug)]
 pub(crate) struct StoreSource {
     service: Arc<Service>,
-    /// Each answer with the change sequence before it was read: it holds while that stands.
-    remembered: RwLock<HashMap<i32, (u64, RegisteredSchema)>>,
+    remembered: Remembered<i32, Arc<RegisteredSchema>>,
 }
 
 impl StoreSource {
     pub(crate) fn new(service: Arc<Service>) -> Self {
         Self {
             service,
-            remembered: RwLock::default(),
+            remembered: Remembered::default(),
         }
     }
 
     async fn look_up(&self, id: i32) -> Result<Option<RegisteredSchema>, SourceError> {
         let seq = self.service.change_seq();
-        if let Some(schema) = self.remembered(id, seq) {
-            return Ok(Some(schema));
+        if let Some(schema) = self.remembered.fresh(&id, seq) {
+            return Ok(Some(schema.as_ref().clone()));
         }
         let schema = self.read(id).await.map_err(|error| failure(&error))?;
         if let Some(schema) = &schema {
-            self.remember(seq, schema.clone());
+            let texts = schema.references.iter().map(String::len);
+            let bytes = schema.text.len() + texts.sum::<usize>();
+            self.remembered
+                .put(id, seq, bytes, Arc::new(schema.clone()));
         }
         Ok(schema)
-    }
-
-    fn remembered(&self, id: i32, seq: u64) -> Option<RegisteredSchema> {
-        let remembered = self
-            .remembered
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (read_at, schema) = remembered.get(&id)?;
-        (*read_at == seq).then(|| schema.clone())
-    }
-
-    fn remember(&self, seq: u64, schema: RegisteredSchema) {
-        let mut remembered = self
-            .remembered
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() >= MAX_REMEMBERED {
-            remembered.clear();
-        }
-        remembered.insert(schema.id, (seq, schema));
     }
 
     async fn read(&self, id: i32) -> Result<Option<RegisteredSchema>, RegistryError> {

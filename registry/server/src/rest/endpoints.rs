@@ -87,7 +87,7 @@ fn of_server() -> Vec<Endpoint> {
             "Changes",
             web::get().to(server::changes),
         )
-        .query(&["since"]),
+        .query(&["since", "wait_ms"]),
         get(
             "/openapi.json",
             "This document",

@@ -1,5 +1,7 @@
 //! What the registry says about itself, and the routes that clients probe.
 
+use std::time::Duration;
+
 use actix_web::web::{Data, Path};
 use avouch_registry_api::rest::ChangesBody;
 use serde_json::json as value;
@@ -8,6 +10,7 @@ use crate::Registry;
 use crate::error::RegistryError;
 use crate::rest::answer::{Answer, json};
 use crate::rest::openapi;
+use crate::rest::request::Params;
 
 pub(crate) async fn root() -> Answer {
     Ok(json(&value!({})))
@@ -34,11 +37,17 @@ pub(crate) async fn version() -> Answer {
     ))
 }
 
-/// `since` is the caller's last number. It changes nothing yet: the answer never waits.
-pub(crate) async fn changes(registry: Data<Registry>) -> Answer {
-    Ok(json(&ChangesBody {
-        seq: registry.service.change_seq(),
-    }))
+/// The longest time that an answer about changes waits.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// Waits until there are changes after `since`, but at most `wait_ms`: not at all unless it is
+/// given.
+pub(crate) async fn changes(registry: Data<Registry>, params: Params) -> Answer {
+    let number = |name| params.text(name).and_then(|value| value.parse().ok());
+    let since = number("since").unwrap_or(0);
+    let patience = Duration::from_millis(number("wait_ms").unwrap_or(0)).min(MAX_WAIT);
+    let seq = registry.service.change_beyond(since, patience).await;
+    Ok(json(&ChangesBody { seq }))
 }
 
 pub(crate) async fn document() -> Answer {

@@ -5,15 +5,17 @@
 mod check;
 mod delete;
 mod identity;
+mod known;
 mod read;
 mod register;
 mod settings;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
 
 use avouch_registry_api::rest::{SchemaBody, SchemaReference, SchemaTags};
 use avouch_registry_api::vocabulary::SchemaType;
-use sqlx::{Sqlite, Transaction};
+use tokio::sync::watch;
 
 use crate::config::RegistryConfig;
 use crate::decide::content::{Content, Parsed, Resolved};
@@ -22,10 +24,13 @@ use crate::decide::subject::Subject;
 use crate::decide::tags;
 use crate::error::RegistryError;
 use crate::metrics::Metrics;
+use crate::remembered::Remembered;
+use crate::store::counters;
 use crate::store::edges::{self, FollowError};
 use crate::store::versions::{self, Entry};
-use crate::store::{Connection, Store};
+use crate::store::{Connection, Store, Write};
 
+use self::known::{Known, KnownKey};
 pub(crate) use self::read::Listing;
 pub(crate) use self::register::Checks;
 
@@ -38,7 +43,8 @@ pub(crate) struct Service {
     pub(crate) store: Store,
     pub(crate) config: RegistryConfig,
     pub(crate) metrics: Metrics,
-    change_seq: AtomicU64,
+    change_seq: watch::Sender<u64>,
+    known: Remembered<KnownKey, Arc<Known>>,
 }
 
 /// A schema that was understood; its text is canonical.
@@ -59,19 +65,45 @@ impl Service {
             store,
             config,
             metrics,
-            change_seq: AtomicU64::new(change_seq),
+            change_seq: watch::Sender::new(change_seq),
+            known: Remembered::default(),
         }
     }
 
     /// Grows with every committed change.
     pub(crate) fn change_seq(&self) -> u64 {
-        self.change_seq.load(Ordering::Acquire)
+        *self.change_seq.borrow()
     }
 
-    async fn commit(&self, transaction: Transaction<'static, Sqlite>) -> Result<(), RegistryError> {
-        let seq = Store::commit(transaction).await?;
-        self.change_seq.fetch_max(seq, Ordering::AcqRel);
+    /// The change sequence once it is beyond `since`, or as it is when `patience` ends.
+    pub(crate) async fn change_beyond(&self, since: u64, patience: Duration) -> u64 {
+        let mut changes = self.change_seq.subscribe();
+        let beyond = changes.wait_for(|&seq| seq > since);
+        // What ended it does not matter: patience, or a change.
+        let _ended = tokio::time::timeout(patience, beyond).await;
+        self.change_seq()
+    }
+
+    /// Reads how far changes went, by whomever.
+    pub(crate) async fn catch_up(&self) -> Result<(), RegistryError> {
+        let mut transaction = self.store.engine.begin_probe().await?;
+        let seq = counters::last_change(&mut transaction).await?;
+        self.hear(seq);
         Ok(())
+    }
+
+    async fn commit(&self, transaction: Write) -> Result<(), RegistryError> {
+        let seq = transaction.commit().await?;
+        self.hear(seq);
+        Ok(())
+    }
+
+    fn hear(&self, seq: u64) {
+        self.change_seq.send_if_modified(|known| {
+            let is_news = seq > *known;
+            *known = seq.max(*known);
+            is_news
+        });
     }
 
     /// Resolves the draft's references, parses it and makes its text canonical, or normalized if

@@ -152,15 +152,15 @@ impl Service {
         subject: Option<&Subject>,
         with_max_id: bool,
     ) -> Result<SchemaBody, RegistryError> {
-        let mut snapshot = self.store.read().await?;
-        let content = schemas::content(&mut snapshot, DEFAULT_CONTEXT, id).await?;
-        let content = content.ok_or(RegistryError::IdNotFound(id))?;
-        let holders = versions::holders(&mut snapshot, DEFAULT_CONTEXT, id).await?;
+        let known = self.known(DEFAULT_CONTEXT, id).await?;
+        let known = known.ok_or(RegistryError::IdNotFound(id))?;
+        let holders = &known.holders;
         let named = subject
             .and_then(|subject| holders.iter().rfind(|(holder, ..)| *holder == subject.name));
         let first_live = || holders.iter().find(|(_, row, _)| !row.deleted);
         let shown = named.or_else(first_live).or(holders.first());
         let max_id = if with_max_id {
+            let mut snapshot = self.store.read().await?;
             Some(counters::highest_id(&mut snapshot, DEFAULT_CONTEXT).await?)
         } else {
             None
@@ -171,7 +171,7 @@ impl Service {
             max_id,
             ts: shown.map(|&(_, _, created_at_ms)| created_at_ms),
             deleted: shown.map(|(_, row, _)| row.deleted),
-            ..content_body(content)
+            ..known.body.clone()
         })
     }
 

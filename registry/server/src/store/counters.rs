@@ -2,6 +2,7 @@
 //! nowhere else, so none is ever given out twice.
 
 use crate::store::Connection;
+use crate::store::statements::{INCREMENT_COUNTER, RAISE_COUNTER, READ_COUNTER};
 
 const CHANGES: &str = "changes";
 
@@ -20,15 +21,9 @@ pub(crate) async fn raise_ids(
     context: &str,
     id: i32,
 ) -> Result<(), sqlx::Error> {
-    let statement = "INSERT INTO counters (name, value) VALUES ($1, $2) \
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value \
-         WHERE counters.value < excluded.value";
-    sqlx::query(statement)
-        .bind(ids(context))
-        .bind(i64::from(id))
-        .execute(connection)
-        .await?;
-    Ok(())
+    let name = ids(context);
+    let values = [(&name).into(), i64::from(id).into()];
+    connection.execute(RAISE_COUNTER, &values).await
 }
 
 /// The highest id ever given out in the context; 0 before the first.
@@ -55,19 +50,11 @@ fn ids(context: &str) -> String {
 }
 
 async fn increment(connection: &mut Connection, name: &str) -> Result<i64, sqlx::Error> {
-    let statement = "INSERT INTO counters (name, value) VALUES ($1, 1) \
-         ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value";
-    sqlx::query_scalar(statement)
-        .bind(name)
-        .fetch_one(connection)
-        .await
+    let row = connection.row(INCREMENT_COUNTER, &[name.into()]).await?;
+    row.ok_or(sqlx::Error::RowNotFound)?.get("value")
 }
 
 async fn current(connection: &mut Connection, name: &str) -> Result<i64, sqlx::Error> {
-    let statement = "SELECT value FROM counters WHERE name = $1";
-    let value = sqlx::query_scalar(statement)
-        .bind(name)
-        .fetch_optional(connection)
-        .await?;
-    Ok(value.unwrap_or(0))
+    let row = connection.row(READ_COUNTER, &[name.into()]).await?;
+    row.map_or(Ok(0), |row| row.get("value"))
 }

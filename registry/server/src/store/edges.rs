@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use avouch_registry_api::rest::SchemaReference;
 use thiserror::Error;
 
+use crate::store::statements::{
+    COUNT_OTHER_REFERRERS, INSERT_EDGE, REFERRERS, REMOVE_UNUSED_EDGES,
+};
 use crate::store::{Connection, versions};
 
 /// Schemas that one schema may need, transitively.
@@ -77,18 +80,26 @@ pub(crate) async fn insert(
     id: i32,
     references: &[SchemaReference],
 ) -> Result<(), sqlx::Error> {
-    let statement = "INSERT INTO edges (context, id, subject, version) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT DO NOTHING";
     for reference in references {
-        sqlx::query(statement)
-            .bind(context)
-            .bind(id)
-            .bind(&reference.subject)
-            .bind(reference.version)
-            .execute(&mut *connection)
-            .await?;
+        let values = [
+            context.into(),
+            id.into(),
+            (&reference.subject).into(),
+            reference.version.into(),
+        ];
+        connection.execute(INSERT_EDGE, &values).await?;
     }
     Ok(())
+}
+
+/// Releases what an id refers to, if no version holds the id any more.
+pub(crate) async fn remove_unused(
+    connection: &mut Connection,
+    context: &str,
+    id: i32,
+) -> Result<(), sqlx::Error> {
+    let values = [context.into(), id.into()];
+    connection.execute(REMOVE_UNUSED_EDGES, &values).await
 }
 
 /// Ids of the schemas that refer to a subject version, ascending. Unless `with_deleted`, an id
@@ -100,17 +111,14 @@ pub(crate) async fn referrers(
     version: i32,
     with_deleted: bool,
 ) -> Result<Vec<i32>, sqlx::Error> {
-    let statement = "SELECT DISTINCT e.id FROM edges e \
-         JOIN versions v ON v.context = e.context AND v.id = e.id \
-         WHERE e.context = $1 AND e.subject = $2 AND e.version = $3 AND ($4 OR NOT v.deleted) \
-         ORDER BY e.id";
-    sqlx::query_scalar(statement)
-        .bind(context)
-        .bind(subject)
-        .bind(version)
-        .bind(with_deleted)
-        .fetch_all(connection)
-        .await
+    let values = [
+        context.into(),
+        subject.into(),
+        version.into(),
+        with_deleted.into(),
+    ];
+    let rows = connection.rows(REFERRERS, &values).await?;
+    rows.iter().map(|row| row.get("id")).collect()
 }
 
 /// Whether a subject other than `subject` itself holds a schema that refers to one of its versions.
@@ -121,16 +129,13 @@ pub(crate) async fn referred_to_from_elsewhere(
     version: i32,
     with_deleted: bool,
 ) -> Result<bool, sqlx::Error> {
-    let statement = "SELECT COUNT(*) FROM edges e \
-         JOIN versions v ON v.context = e.context AND v.id = e.id \
-         WHERE e.context = $1 AND e.subject = $2 AND e.version = $3 AND v.subject <> $2 \
-         AND ($4 OR NOT v.deleted)";
-    let count: i64 = sqlx::query_scalar(statement)
-        .bind(context)
-        .bind(subject)
-        .bind(version)
-        .bind(with_deleted)
-        .fetch_one(connection)
-        .await?;
+    let values = [
+        context.into(),
+        subject.into(),
+        version.into(),
+        with_deleted.into(),
+    ];
+    let row = connection.row(COUNT_OTHER_REFERRERS, &values).await?;
+    let count: i64 = row.ok_or(sqlx::Error::RowNotFound)?.get("value")?;
     Ok(count > 0)
 }

@@ -1,105 +1,78 @@
-//! What the registry remembers, in SQL. Each file below owns the statements of one table; all of
-//! them run unchanged on SQLite and PostgreSQL, and all take the connection of whoever holds the
-//! transaction. Invariant: content under an id never changes, and counters only grow.
+//! What the registry remembers, in SQL. Each file of a table owns what its rows mean; all statements
+//! stand in one file and run unchanged on SQLite and PostgreSQL, each on the connection of whoever
+//! holds the transaction. Invariant: content under an id never changes, and counters only grow.
 
+mod connection;
 pub(crate) mod counters;
 pub(crate) mod edges;
+mod engine;
 pub(crate) mod schemas;
 pub(crate) mod settings;
+mod statements;
 pub(crate) mod versions;
+mod writer;
 
-use std::path::Path;
-use std::time::Duration;
-
-use futures_util::future::BoxFuture;
-use sqlx::error::BoxDynError;
-use sqlx::migrate::{MigrateError, Migration, MigrationSource, MigrationType, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{Sqlite, Transaction};
+use std::ops::{Deref, DerefMut};
 
 use crate::OpenError;
+use crate::database::Database;
 
-/// The connection every statement runs on.
-pub(crate) type Connection = sqlx::SqliteConnection;
+pub(crate) use self::connection::Connection;
+pub(crate) use self::engine::Engine;
+pub(crate) use self::writer::Write;
+use self::writer::Writer;
 
-/// How long a statement waits for another process's lock before it fails.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Where PostgreSQL tells other nodes of a commit.
+pub(crate) const CHANGES_CHANNEL: &str = "avouch_registry";
 
-/// An open database: one writer, so that decisions never race, and a few readers.
+/// An open database.
 #[derive(Debug)]
 pub(crate) struct Store {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    pub(crate) engine: Engine,
+    writer: Writer,
 }
 
 impl Store {
-    /// Opens the file, creating it if need be, and brings it to this version's tables.
-    pub(crate) async fn open(path: &Path, readers: u32) -> Result<Self, OpenError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await?;
-        let migrated = Migrator::new(Embedded).await?.run(&writer).await;
-        migrated.map_err(|error| match error {
-            MigrateError::VersionMissing(version) => OpenError::Newer { version },
-            error => error.into(),
-        })?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(readers.max(1))
-            .connect_with(options.read_only(true))
-            .await?;
-        Ok(Self { writer, readers })
+    /// Opens the database, creating a file if need be, and brings it to this version's tables.
+    pub(crate) async fn open(database: &Database, readers: u32) -> Result<Self, OpenError> {
+        Ok(Self {
+            engine: Engine::open(database, readers).await?,
+            writer: Writer::default(),
+        })
     }
 
     /// A snapshot: everything committed before this call, and nothing after.
-    pub(crate) async fn read(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.readers.begin().await
+    pub(crate) async fn read(&self) -> Result<Snapshot, sqlx::Error> {
+        self.engine.begin_read().await.map(Snapshot)
     }
 
-    /// The write lock with the newest state under it. Dropped without a commit, nothing happened.
-    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+    /// The turn to write, with the newest state under it. Dropped without a commit, nothing
+    /// happened.
+    pub(crate) async fn write(&self) -> Result<Write, sqlx::Error> {
+        self.writer.turn(&self.engine).await
     }
 
-    /// Commits, and returns the change sequence that the commit reached.
-    pub(crate) async fn commit(
-        mut transaction: Transaction<'static, Sqlite>,
-    ) -> Result<u64, sqlx::Error> {
-        let seq = counters::next_change(&mut transaction).await?;
-        transaction.commit().await?;
-        Ok(seq)
-    }
-
-    /// Waits for running statements and closes the file.
+    /// Waits for running statements and closes the database.
     pub(crate) async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        self.engine.close().await;
     }
 }
 
-/// The migrations that this binary carries.
+/// One state of the database, to read from.
 #[derive(Debug)]
-struct Embedded;
+pub(crate) struct Snapshot(Connection);
 
-impl MigrationSource<'static> for Embedded {
-    fn resolve(self) -> BoxFuture<'static, Result<Vec<Migration>, BoxDynError>> {
-        let first = Migration::new(
-            1,
-            "registry".into(),
-            MigrationType::Simple,
-            include_str!("../../migrations/0001_registry.sql").into(),
-            false,
-        );
-        Box::pin(async move { Ok(vec![first]) })
+impl Deref for Snapshot {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl DerefMut for Snapshot {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
     }
 }
 
@@ -128,55 +101,4 @@ impl Page {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_database_of_a_newer_version_is_left_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("registry.db");
-        let store = Store::open(&path, 1).await.unwrap();
-        let from_the_future = "INSERT INTO _sqlx_migrations \
-             (version, description, success, checksum, execution_time) \
-             VALUES (99, 'later', TRUE, x'00', 1)";
-        sqlx::query(from_the_future)
-            .execute(&store.writer)
-            .await
-            .unwrap();
-        store.close().await;
-        let error = Store::open(&path, 1).await.unwrap_err();
-        assert!(matches!(error, OpenError::Newer { version: 99 }), "{error}");
-    }
-
-    #[tokio::test]
-    async fn commits_survive_in_wal_mode_with_full_synchronisation() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("registry.db"), 1)
-            .await
-            .unwrap();
-        for (pragma, expected) in [("journal_mode", "wal"), ("synchronous", "2")] {
-            let statement = format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}");
-            let value: String = sqlx::query_scalar(&statement)
-                .fetch_one(&store.writer)
-                .await
-                .unwrap();
-            assert_eq!(value, expected, "{pragma}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_write_that_is_not_committed_leaves_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("registry.db"), 1)
-            .await
-            .unwrap();
-        let mut transaction = store.write().await.unwrap();
-        assert_eq!(counters::next_id(&mut transaction, ".").await.unwrap(), 1);
-        drop(transaction);
-        let mut transaction = store.write().await.unwrap();
-        assert_eq!(counters::next_id(&mut transaction, ".").await.unwrap(), 1);
-        assert_eq!(Store::commit(transaction).await.unwrap(), 1);
-        let mut snapshot = store.read().await.unwrap();
-        assert_eq!(counters::highest_id(&mut snapshot, ".").await.unwrap(), 1);
-    }
-}
+mod tests;

@@ -1,16 +1,14 @@
 //! Table `schemas`: what each id stands for.
 
+use crate::decide::content::Content;
+use crate::store::connection::Row;
+use crate::store::statements::{
+    CONTENT, CONTENTS_WITH_GUID, INSERT_CONTENT, REMOVE_UNUSED_CONTENT,
+};
+use crate::store::{Connection, edges};
 use avouch_registry_api::vocabulary::SchemaType;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
-
-use crate::decide::content::Content;
-use crate::store::Connection;
-
-/// The columns that [`content_of`] reads; statements that join call the table `s`.
-pub(crate) const CONTENT_COLUMNS: &str = "s.schema_type, s.text, s.refs, s.metadata, s.rule_set";
 
 /// The content of an id.
 pub(crate) async fn content(
@@ -18,12 +16,8 @@ pub(crate) async fn content(
     context: &str,
     id: i32,
 ) -> Result<Option<Content>, sqlx::Error> {
-    let statement =
-        format!("SELECT {CONTENT_COLUMNS} FROM schemas s WHERE s.context = $1 AND s.id = $2");
-    let row = sqlx::query(&statement)
-        .bind(context)
-        .bind(id)
-        .fetch_optional(connection)
+    let row = connection
+        .row(CONTENT, &[context.into(), id.into()])
         .await?;
     row.as_ref().map(content_of).transpose()
 }
@@ -47,14 +41,10 @@ pub(crate) async fn with_guid(
     context: &str,
     guid: &str,
 ) -> Result<Vec<(i32, Content)>, sqlx::Error> {
-    let statement = format!(
-        "SELECT s.id, {CONTENT_COLUMNS} FROM schemas s \
-         WHERE s.context = $1 AND s.guid = $2 ORDER BY s.id"
-    );
-    let query = sqlx::query(&statement).bind(context).bind(guid);
-    let rows = query.fetch_all(connection).await?;
+    let values = [context.into(), guid.into()];
+    let rows = connection.rows(CONTENTS_WITH_GUID, &values).await?;
     rows.iter()
-        .map(|row| Ok((row.try_get("id")?, content_of(row)?)))
+        .map(|row| Ok((row.get("id")?, content_of(row)?)))
         .collect()
 }
 
@@ -65,21 +55,21 @@ pub(crate) async fn insert(
     id: i32,
     content: &Content,
 ) -> Result<(), sqlx::Error> {
-    let statement = "INSERT INTO schemas \
-         (context, id, guid, schema_type, text, refs, metadata, rule_set) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    sqlx::query(statement)
-        .bind(context)
-        .bind(id)
-        .bind(content.guid().to_string())
-        .bind(content.schema_type.as_str())
-        .bind(&content.text)
-        .bind(encode(&content.references)?)
-        .bind(content.metadata.as_ref().map(encode).transpose()?)
-        .bind(content.rule_set.as_ref().map(encode).transpose()?)
-        .execute(connection)
-        .await?;
-    Ok(())
+    let guid = content.guid().to_string();
+    let references = encode(&content.references)?;
+    let metadata = content.metadata.as_ref().map(encode).transpose()?;
+    let rule_set = content.rule_set.as_ref().map(encode).transpose()?;
+    let values = [
+        context.into(),
+        id.into(),
+        (&guid).into(),
+        content.schema_type.as_str().into(),
+        (&content.text).into(),
+        (&references).into(),
+        metadata.as_deref().into(),
+        rule_set.as_deref().into(),
+    ];
+    connection.execute(INSERT_CONTENT, &values).await
 }
 
 /// Forgets an id that no version holds any more; what it referred to is released.
@@ -88,31 +78,25 @@ pub(crate) async fn remove_unused(
     context: &str,
     id: i32,
 ) -> Result<(), sqlx::Error> {
-    let unused = "NOT EXISTS (SELECT 1 FROM versions v WHERE v.context = $1 AND v.id = $2)";
-    for table in ["edges", "schemas"] {
-        let statement = format!("DELETE FROM {table} WHERE context = $1 AND id = $2 AND {unused}");
-        sqlx::query(&statement)
-            .bind(context)
-            .bind(id)
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
+    edges::remove_unused(connection, context, id).await?;
+    let values = [context.into(), id.into()];
+    connection.execute(REMOVE_UNUSED_CONTENT, &values).await
 }
 
-/// Reads [`CONTENT_COLUMNS`].
-pub(crate) fn content_of(row: &SqliteRow) -> Result<Content, sqlx::Error> {
-    let schema_type: &str = row.try_get("schema_type")?;
-    let metadata: Option<&str> = row.try_get("metadata")?;
-    let rule_set: Option<&str> = row.try_get("rule_set")?;
+/// The content in a row that has its columns.
+pub(crate) fn content_of(row: &Row) -> Result<Content, sqlx::Error> {
+    let schema_type: String = row.get("schema_type")?;
+    let references: String = row.get("refs")?;
+    let metadata: Option<String> = row.get("metadata")?;
+    let rule_set: Option<String> = row.get("rule_set")?;
     Ok(Content {
         schema_type: schema_type
             .parse::<SchemaType>()
             .map_err(|error| corrupt(error.into()))?,
-        text: row.try_get("text")?,
-        references: decode(row.try_get("refs")?)?,
-        metadata: metadata.map(decode).transpose()?,
-        rule_set: rule_set.map(decode).transpose()?,
+        text: row.get("text")?,
+        references: decode(&references)?,
+        metadata: metadata.as_deref().map(decode).transpose()?,
+        rule_set: rule_set.as_deref().map(decode).transpose()?,
     })
 }
 

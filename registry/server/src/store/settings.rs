@@ -6,6 +6,9 @@ use avouch_registry_api::vocabulary::Mode;
 
 use crate::store::Connection;
 use crate::store::schemas::{corrupt, decode, encode};
+use crate::store::statements::{
+    CONFIG, MODE, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG, REMOVE_MODE, REMOVE_MODES,
+};
 
 /// The scope of settings that hold for the whole context.
 pub(crate) const GLOBAL: &str = "";
@@ -16,10 +19,12 @@ pub(crate) async fn config(
     context: &str,
     scope: &str,
 ) -> Result<Option<StoredConfigBody>, sqlx::Error> {
-    let statement = "SELECT body FROM configs WHERE context = $1 AND scope = $2";
-    let query = sqlx::query_scalar(statement).bind(context).bind(scope);
-    let body: Option<String> = query.fetch_optional(connection).await?;
-    body.as_deref().map(decode).transpose()
+    let values = [context.into(), scope.into()];
+    let Some(row) = connection.row(CONFIG, &values).await? else {
+        return Ok(None);
+    };
+    let body: String = row.get("body")?;
+    decode(&body).map(Some)
 }
 
 /// Stores a scope's configuration.
@@ -29,14 +34,9 @@ pub(crate) async fn put_config(
     scope: &str,
     config: &StoredConfigBody,
 ) -> Result<(), sqlx::Error> {
-    let statement = "INSERT INTO configs (context, scope, body) VALUES ($1, $2, $3) \
-         ON CONFLICT (context, scope) DO UPDATE SET body = excluded.body";
-    let query = sqlx::query(statement)
-        .bind(context)
-        .bind(scope)
-        .bind(encode(config)?);
-    query.execute(connection).await?;
-    Ok(())
+    let body = encode(config)?;
+    let values = [context.into(), scope.into(), (&body).into()];
+    connection.execute(PUT_CONFIG, &values).await
 }
 
 /// Forgets a scope's configuration.
@@ -45,13 +45,8 @@ pub(crate) async fn remove_config(
     context: &str,
     scope: &str,
 ) -> Result<(), sqlx::Error> {
-    let statement = "DELETE FROM configs WHERE context = $1 AND scope = $2";
-    sqlx::query(statement)
-        .bind(context)
-        .bind(scope)
-        .execute(connection)
-        .await?;
-    Ok(())
+    let values = [context.into(), scope.into()];
+    connection.execute(REMOVE_CONFIG, &values).await
 }
 
 /// The mode stored for a scope.
@@ -60,12 +55,13 @@ pub(crate) async fn mode(
     context: &str,
     scope: &str,
 ) -> Result<Option<Mode>, sqlx::Error> {
-    let statement = "SELECT mode FROM modes WHERE context = $1 AND scope = $2";
-    let query = sqlx::query_scalar(statement).bind(context).bind(scope);
-    let mode: Option<String> = query.fetch_optional(connection).await?;
-    mode.map(|word| word.parse())
-        .transpose()
-        .map_err(|error: avouch_registry_api::vocabulary::UnknownWord| corrupt(error.into()))
+    let values = [context.into(), scope.into()];
+    let Some(row) = connection.row(MODE, &values).await? else {
+        return Ok(None);
+    };
+    let word: String = row.get("mode")?;
+    let mode = word.parse::<Mode>();
+    mode.map(Some).map_err(|error| corrupt(error.into()))
 }
 
 /// Stores a scope's mode.
@@ -75,15 +71,8 @@ pub(crate) async fn put_mode(
     scope: &str,
     mode: Mode,
 ) -> Result<(), sqlx::Error> {
-    let statement = "INSERT INTO modes (context, scope, mode) VALUES ($1, $2, $3) \
-         ON CONFLICT (context, scope) DO UPDATE SET mode = excluded.mode";
-    sqlx::query(statement)
-        .bind(context)
-        .bind(scope)
-        .bind(mode.as_str())
-        .execute(connection)
-        .await?;
-    Ok(())
+    let values = [context.into(), scope.into(), mode.as_str().into()];
+    connection.execute(PUT_MODE, &values).await
 }
 
 /// Forgets a scope's mode.
@@ -92,13 +81,8 @@ pub(crate) async fn remove_mode(
     context: &str,
     scope: &str,
 ) -> Result<(), sqlx::Error> {
-    let statement = "DELETE FROM modes WHERE context = $1 AND scope = $2";
-    sqlx::query(statement)
-        .bind(context)
-        .bind(scope)
-        .execute(connection)
-        .await?;
-    Ok(())
+    let values = [context.into(), scope.into()];
+    connection.execute(REMOVE_MODE, &values).await
 }
 
 /// Forgets every mode of the context.
@@ -106,9 +90,5 @@ pub(crate) async fn remove_modes(
     connection: &mut Connection,
     context: &str,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM modes WHERE context = $1")
-        .bind(context)
-        .execute(connection)
-        .await?;
-    Ok(())
+    connection.execute(REMOVE_MODES, &[context.into()]).await
 }

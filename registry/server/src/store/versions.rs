@@ -1,12 +1,14 @@
 //! Table `versions`: where each id is registered.
 
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
-
 use crate::decide::content::Content;
 use crate::decide::register::VersionRow;
 use crate::decide::subject::Visibility;
-use crate::store::schemas::{CONTENT_COLUMNS, content_of};
+use crate::store::connection::{Row, Value};
+use crate::store::schemas::content_of;
+use crate::store::statements::{
+    ALL_SUBJECTS, DELETED_SUBJECTS, ENTRY, HOLDERS, LIST_ENTRIES, LIVE_SUBJECTS, LOOKALIKES,
+    NEWEST_ENTRIES, PUT_VERSION, REMOVE_VERSION, SOFT_DELETE_VERSION, VERSIONS,
+};
 use crate::store::{Connection, Page};
 
 /// A version with everything about it.
@@ -24,13 +26,8 @@ pub(crate) async fn rows(
     context: &str,
     subject: &str,
 ) -> Result<Vec<VersionRow>, sqlx::Error> {
-    let statement = "SELECT version, id, deleted FROM versions \
-         WHERE context = $1 AND subject = $2 ORDER BY version";
-    let rows = sqlx::query(statement)
-        .bind(context)
-        .bind(subject)
-        .fetch_all(connection)
-        .await?;
+    let values = [context.into(), subject.into()];
+    let rows = connection.rows(VERSIONS, &values).await?;
     rows.iter().map(row_of).collect()
 }
 
@@ -41,20 +38,9 @@ pub(crate) async fn entry(
     subject: &str,
     version: i32,
 ) -> Result<Option<Entry>, sqlx::Error> {
-    let statement = format!(
-        "{} WHERE v.context = $1 AND v.subject = $2 AND v.version = $3",
-        select_entries()
-    );
-    let query = sqlx::query(&statement)
-        .bind(context)
-        .bind(subject)
-        .bind(version);
-    query
-        .fetch_optional(connection)
-        .await?
-        .as_ref()
-        .map(entry_of)
-        .transpose()
+    let values = [context.into(), subject.into(), version.into()];
+    let row = connection.row(ENTRY, &values).await?;
+    row.as_ref().map(entry_of).transpose()
 }
 
 /// A subject's live versions with their contents, newest first.
@@ -64,21 +50,9 @@ pub(crate) async fn newest(
     subject: &str,
     limit: i64,
 ) -> Result<Vec<Entry>, sqlx::Error> {
-    let statement = format!(
-        "{} WHERE v.context = $1 AND v.subject = $2 AND NOT v.deleted \
-         ORDER BY v.version DESC LIMIT $3",
-        select_entries()
-    );
-    let query = sqlx::query(&statement)
-        .bind(context)
-        .bind(subject)
-        .bind(limit);
-    query
-        .fetch_all(connection)
-        .await?
-        .iter()
-        .map(entry_of)
-        .collect()
+    let values = [context.into(), subject.into(), limit.into()];
+    let rows = connection.rows(NEWEST_ENTRIES, &values).await?;
+    rows.iter().map(entry_of).collect()
 }
 
 /// Versions of a subject whose text has as many characters, newest first; `with_references` adds
@@ -90,22 +64,14 @@ pub(crate) async fn lookalikes(
     chars: i64,
     with_references: bool,
 ) -> Result<Vec<Entry>, sqlx::Error> {
-    let statement = format!(
-        "{} WHERE v.context = $1 AND v.subject = $2 \
-         AND (length(s.text) = $3 OR ($4 AND s.refs <> '[]')) ORDER BY v.version DESC",
-        select_entries()
-    );
-    let query = sqlx::query(&statement)
-        .bind(context)
-        .bind(subject)
-        .bind(chars)
-        .bind(with_references);
-    query
-        .fetch_all(connection)
-        .await?
-        .iter()
-        .map(entry_of)
-        .collect()
+    let values = [
+        context.into(),
+        subject.into(),
+        chars.into(),
+        with_references.into(),
+    ];
+    let rows = connection.rows(LOOKALIKES, &values).await?;
+    rows.iter().map(entry_of).collect()
 }
 
 /// Versions of all subjects that start with `prefix`, by subject and version.
@@ -117,27 +83,16 @@ pub(crate) async fn list(
     latest_only: bool,
     page: Page,
 ) -> Result<Vec<Entry>, sqlx::Error> {
-    let statement = format!(
-        "{} WHERE v.context = $1 AND substr(v.subject, 1, length($2)) = $2 \
-         AND ($3 OR NOT v.deleted) AND (NOT $4 OR v.version = (\
-         SELECT MAX(w.version) FROM versions w WHERE w.context = v.context \
-         AND w.subject = v.subject AND ($3 OR NOT w.deleted))) \
-         ORDER BY v.subject, v.version LIMIT $5 OFFSET $6",
-        select_entries()
-    );
-    let query = sqlx::query(&statement)
-        .bind(context)
-        .bind(prefix)
-        .bind(with_deleted)
-        .bind(latest_only)
-        .bind(page.limit)
-        .bind(page.offset);
-    query
-        .fetch_all(connection)
-        .await?
-        .iter()
-        .map(entry_of)
-        .collect()
+    let values = [
+        context.into(),
+        prefix.into(),
+        with_deleted.into(),
+        latest_only.into(),
+        page.limit.into(),
+        page.offset.into(),
+    ];
+    let rows = connection.rows(LIST_ENTRIES, &values).await?;
+    rows.iter().map(entry_of).collect()
 }
 
 /// Names of the subjects that start with `prefix` and have a version to show, sorted.
@@ -148,24 +103,19 @@ pub(crate) async fn subjects(
     visibility: Visibility,
     page: Page,
 ) -> Result<Vec<String>, sqlx::Error> {
-    // "Deleted only" means subjects without any live version.
-    let having = match visibility {
-        Visibility::Live => "HAVING MIN(CASE WHEN deleted THEN 1 ELSE 0 END) = 0",
-        Visibility::WithDeleted => "",
-        Visibility::DeletedOnly => "HAVING MIN(CASE WHEN deleted THEN 1 ELSE 0 END) = 1",
+    let statement = match visibility {
+        Visibility::Live => LIVE_SUBJECTS,
+        Visibility::WithDeleted => ALL_SUBJECTS,
+        Visibility::DeletedOnly => DELETED_SUBJECTS,
     };
-    let statement = format!(
-        "SELECT subject FROM versions \
-         WHERE context = $1 AND substr(subject, 1, length($2)) = $2 \
-         GROUP BY subject {having} ORDER BY subject LIMIT $3 OFFSET $4"
-    );
-    sqlx::query_scalar(&statement)
-        .bind(context)
-        .bind(prefix)
-        .bind(page.limit)
-        .bind(page.offset)
-        .fetch_all(connection)
-        .await
+    let values: [Value<'_>; 4] = [
+        context.into(),
+        prefix.into(),
+        page.limit.into(),
+        page.offset.into(),
+    ];
+    let rows = connection.rows(statement, &values).await?;
+    rows.iter().map(|row| row.get("subject")).collect()
 }
 
 /// Every place where an id is registered, by subject and version.
@@ -174,20 +124,9 @@ pub(crate) async fn holders(
     context: &str,
     id: i32,
 ) -> Result<Vec<(String, VersionRow, i64)>, sqlx::Error> {
-    let statement = "SELECT subject, version, id, deleted, created_at_ms FROM versions \
-         WHERE context = $1 AND id = $2 ORDER BY subject, version";
-    let rows = sqlx::query(statement)
-        .bind(context)
-        .bind(id)
-        .fetch_all(connection)
-        .await?;
-    let place = |row: &SqliteRow| {
-        Ok((
-            row.try_get("subject")?,
-            row_of(row)?,
-            row.try_get("created_at_ms")?,
-        ))
-    };
+    let values = [context.into(), id.into()];
+    let rows = connection.rows(HOLDERS, &values).await?;
+    let place = |row: &Row| Ok((row.get("subject")?, row_of(row)?, row.get("created_at_ms")?));
     rows.iter().map(place).collect()
 }
 
@@ -199,20 +138,15 @@ pub(crate) async fn put(
     row: VersionRow,
     created_at_ms: i64,
 ) -> Result<(), sqlx::Error> {
-    let statement = "INSERT INTO versions \
-         (context, subject, version, id, deleted, created_at_ms) VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT (context, subject, version) DO UPDATE SET \
-         id = excluded.id, deleted = excluded.deleted, created_at_ms = excluded.created_at_ms";
-    sqlx::query(statement)
-        .bind(context)
-        .bind(subject)
-        .bind(row.version)
-        .bind(row.id)
-        .bind(row.deleted)
-        .bind(created_at_ms)
-        .execute(connection)
-        .await?;
-    Ok(())
+    let values = [
+        context.into(),
+        subject.into(),
+        row.version.into(),
+        row.id.into(),
+        row.deleted.into(),
+        created_at_ms.into(),
+    ];
+    connection.execute(PUT_VERSION, &values).await
 }
 
 /// Hides a version.
@@ -222,15 +156,8 @@ pub(crate) async fn soft_delete(
     subject: &str,
     version: i32,
 ) -> Result<(), sqlx::Error> {
-    let statement = "UPDATE versions SET deleted = TRUE \
-         WHERE context = $1 AND subject = $2 AND version = $3";
-    sqlx::query(statement)
-        .bind(context)
-        .bind(subject)
-        .bind(version)
-        .execute(connection)
-        .await?;
-    Ok(())
+    let values = [context.into(), subject.into(), version.into()];
+    connection.execute(SOFT_DELETE_VERSION, &values).await
 }
 
 /// Removes a version; its id may be left without any.
@@ -240,36 +167,23 @@ pub(crate) async fn remove(
     subject: &str,
     version: i32,
 ) -> Result<(), sqlx::Error> {
-    let statement = "DELETE FROM versions WHERE context = $1 AND subject = $2 AND version = $3";
-    sqlx::query(statement)
-        .bind(context)
-        .bind(subject)
-        .bind(version)
-        .execute(connection)
-        .await?;
-    Ok(())
+    let values = [context.into(), subject.into(), version.into()];
+    connection.execute(REMOVE_VERSION, &values).await
 }
 
-fn select_entries() -> String {
-    format!(
-        "SELECT v.subject, v.version, v.id, v.deleted, v.created_at_ms, {CONTENT_COLUMNS} \
-         FROM versions v JOIN schemas s ON s.context = v.context AND s.id = v.id"
-    )
-}
-
-fn entry_of(row: &SqliteRow) -> Result<Entry, sqlx::Error> {
+fn entry_of(row: &Row) -> Result<Entry, sqlx::Error> {
     Ok(Entry {
-        subject: row.try_get("subject")?,
+        subject: row.get("subject")?,
         row: row_of(row)?,
-        created_at_ms: row.try_get("created_at_ms")?,
+        created_at_ms: row.get("created_at_ms")?,
         content: content_of(row)?,
     })
 }
 
-fn row_of(row: &SqliteRow) -> Result<VersionRow, sqlx::Error> {
+fn row_of(row: &Row) -> Result<VersionRow, sqlx::Error> {
     Ok(VersionRow {
-        version: row.try_get("version")?,
-        id: row.try_get("id")?,
-        deleted: row.try_get("deleted")?,
+        version: row.get("version")?,
+        id: row.get("id")?,
+        deleted: row.get("deleted")?,
     })
 }

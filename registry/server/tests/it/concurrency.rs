@@ -1,9 +1,10 @@
-//! Many writers at once.
+//! Many writers at once, on one node or several. What holds is the same on every engine.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::json;
 
 use crate::server::TestServer;
@@ -11,24 +12,35 @@ use crate::server::TestServer;
 const WRITERS: usize = 8;
 const SCHEMAS: usize = 12;
 
-/// Every writer registers the same schemas in an order of its own, and some that are its alone.
+/// Nodes on one database.
+pub(crate) type Nodes = Vec<Arc<TestServer>>;
+
+async fn one_file() -> Nodes {
+    vec![Arc::new(TestServer::start().await)]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_of_racing_writers_are_dense_and_unique_by_content() {
-    let server = Arc::new(TestServer::start().await);
+    ids_are_dense_and_unique_by_content(one_file().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_of_racing_writers_are_dense_and_never_break_the_level() {
+    versions_are_dense_and_never_break_the_level(one_file().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_can_be_read_at_once() {
+    what_is_acknowledged_is_read_everywhere(one_file().await).await;
+}
+
+/// Every writer registers the same schemas in an order of its own, and some that are its alone.
+pub(crate) async fn ids_are_dense_and_unique_by_content(nodes: Nodes) {
     let writers = (0..WRITERS).map(|writer| {
-        let server = Arc::clone(&server);
+        let server = Arc::clone(&nodes[writer % nodes.len()]);
         tokio::spawn(async move {
-            let mut ids = Vec::new();
-            for step in 0..SCHEMAS {
-                let shared = (step * 5 + writer) % SCHEMAS;
-                ids.push((format!("shared{shared}"), fixed(&format!("Shared{shared}"))));
-                ids.push((
-                    format!("own{writer}-{step}"),
-                    fixed(&format!("Own{writer}x{step}")),
-                ));
-            }
             let mut registered = Vec::new();
-            for (subject, schema) in ids {
+            for (subject, schema) in wanted(writer) {
                 let (id, version) = server.register(&subject, &schema).await;
                 assert_eq!(version, 1, "{subject}");
                 registered.push((schema, id));
@@ -47,45 +59,75 @@ async fn ids_of_racing_writers_are_dense_and_unique_by_content() {
     assert_eq!(ids, dense);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn versions_of_racing_writers_are_dense_and_never_break_the_level() {
-    let server = Arc::new(TestServer::start().await);
-    server.register("s", "\"int\"").await;
+fn wanted(writer: usize) -> Vec<(String, String)> {
+    let both = |step: usize| {
+        let shared = (step * 5 + writer) % SCHEMAS;
+        let own = format!("Own{writer}x{step}");
+        [
+            (format!("shared{shared}"), fixed(&format!("Shared{shared}"))),
+            (format!("own{writer}-{step}"), fixed(&own)),
+        ]
+    };
+    (0..SCHEMAS).flat_map(both).collect()
+}
+
+/// Each promotion is fine after int; string is only fine after bytes.
+pub(crate) async fn versions_are_dense_and_never_break_the_level(nodes: Nodes) {
+    nodes[0].register("s", "\"int\"").await;
     let writers = (0..WRITERS).map(|writer| {
-        let server = Arc::clone(&server);
+        let server = Arc::clone(&nodes[writer % nodes.len()]);
         tokio::spawn(async move {
-            // Each promotion is fine after int; string and bytes are only fine after each other.
-            let schema = ["\"long\"", "\"float\"", "\"double\"", "\"string\""][writer % 4];
+            let schema = ["\"long\"", "\"float\"", "\"double\"", "\"string\""][writer / 2];
             let body = Some(json!({ "schema": schema }));
-            server
-                .call(reqwest::Method::POST, "/subjects/s/versions", body)
-                .await
-                .0
+            let answer = server.call(Method::POST, "/subjects/s/versions", body);
+            answer.await.0
         })
     });
     let statuses = join_all(writers).await.into_iter().map(Result::unwrap);
     for status in statuses {
         assert!([200, 409].contains(&status), "{status}");
     }
-    let versions = server.get("/subjects/s/versions").await;
-    let count = versions.as_array().unwrap().len();
-    assert_eq!(versions, json!((1..=count).collect::<Vec<_>>()));
-    let mut widest = 0;
-    for version in 1..=count {
-        let stored = server.get(&format!("/subjects/s/versions/{version}")).await;
-        let order = ["\"int\"", "\"long\"", "\"float\"", "\"double\""];
-        let width = order
-            .iter()
-            .position(|text| stored["schema"] == *text)
-            .unwrap();
-        assert!(
-            version == 1 || width > widest,
-            "each version reads the one before"
-        );
-        widest = width;
+    for server in &nodes {
+        let versions = server.get("/subjects/s/versions").await;
+        let count = versions.as_array().unwrap().len();
+        assert_eq!(versions, json!((1..=count).collect::<Vec<_>>()));
+        let mut widest = None;
+        for version in 1..=count {
+            let stored = server.get(&format!("/subjects/s/versions/{version}")).await;
+            let order = ["\"int\"", "\"long\"", "\"float\"", "\"double\""];
+            let width = order.iter().position(|text| stored["schema"] == *text);
+            assert!(width > widest, "each version reads the one before");
+            widest = width;
+        }
     }
 }
 
-fn fixed(name: &str) -> String {
+/// Writers register on one node and read on all, by every way that leads to a schema.
+pub(crate) async fn what_is_acknowledged_is_read_everywhere(nodes: Nodes) {
+    let writers = (0..WRITERS).map(|writer| {
+        let nodes = nodes.clone();
+        tokio::spawn(async move {
+            for step in 0..SCHEMAS {
+                let subject = format!("own{writer}-{step}");
+                let schema = fixed(&format!("Own{writer}x{step}"));
+                let here = &nodes[(writer + step) % nodes.len()];
+                let (id, _) = here.register(&subject, &schema).await;
+                for node in &nodes {
+                    let found = node.get(&format!("/schemas/ids/{id}")).await;
+                    assert_eq!(found["schema"], *schema);
+                    let latest = format!("/subjects/{subject}/versions/latest");
+                    assert_eq!(node.get(&latest).await["id"], id);
+                    let (again, version) = node.register(&subject, &schema).await;
+                    assert_eq!((again, version), (id, 1));
+                }
+            }
+        })
+    });
+    for writer in join_all(writers).await {
+        writer.unwrap();
+    }
+}
+
+pub(crate) fn fixed(name: &str) -> String {
     format!(r#"{{"type":"fixed","name":"{name}","size":4}}"#)
 }

@@ -12,7 +12,10 @@ mod errors;
 mod explanations;
 mod identity;
 mod normalize;
+mod postgres;
 mod references;
 mod remote;
 mod server;
 mod settings;
+#[path = "../support/postgres.rs"]
+mod test_postgres;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
-use avouch_registry::{Registry, RegistryConfig, not_found};
+use avouch_registry::{Database, Registry, RegistryConfig, not_found};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -19,7 +19,8 @@ pub(crate) struct TestServer {
     pub(crate) url: String,
     http: reqwest::Client,
     handle: ServerHandle,
-    directory: TempDir,
+    database: Database,
+    directory: Option<TempDir>,
 }
 
 impl TestServer {
@@ -30,16 +31,22 @@ impl TestServer {
     pub(crate) async fn start_with(change: impl FnOnce(&mut RegistryConfig)) -> Self {
         let mut config = RegistryConfig::default();
         change(&mut config);
-        Self::start_in(TempDir::new().unwrap(), config).await
+        let directory = TempDir::new().unwrap();
+        let database = Database::Sqlite(directory.path().join("registry.db"));
+        Self::serve(database, Some(directory), config).await
     }
 
-    async fn start_in(directory: TempDir, config: RegistryConfig) -> Self {
+    /// One more node on a database that outlives it.
+    pub(crate) async fn start_on(database: Database) -> Self {
+        Self::serve(database, None, RegistryConfig::default()).await
+    }
+
+    async fn serve(database: Database, directory: Option<TempDir>, config: RegistryConfig) -> Self {
         let config = RegistryConfig {
             clock: Arc::new(|| NOW_MS),
             ..config
         };
-        let path = directory.path().join("registry.db");
-        let registry = Registry::open(&path, config).await.unwrap();
+        let registry = Registry::open(&database, config).await.unwrap();
         let routes = registry.routes();
         let application = move || {
             App::new()
@@ -57,15 +64,16 @@ impl TestServer {
             url,
             http: reqwest::Client::new(),
             handle,
+            database,
             directory,
         }
     }
 
-    /// Stops the registry and opens another one over the same file.
+    /// Stops the registry and opens another one over the same database.
     pub(crate) async fn restart(self) -> Self {
         self.handle.stop(true).await;
         self.registry.close().await;
-        Self::start_in(self.directory, RegistryConfig::default()).await
+        Self::serve(self.database, self.directory, RegistryConfig::default()).await
     }
 
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<String>) -> Response {

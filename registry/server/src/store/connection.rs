@@ -1,0 +1,180 @@
+//! A transaction on either engine, and the values that go in and come out. The one place that knows
+//! that there are two engines once a statement runs; knows no statement.
+
+use sqlx::postgres::PgRow;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Database, Decode, Encode, Postgres, Row as _, Sqlite, Transaction, Type};
+
+use crate::store::statements::Statement;
+
+/// A transaction of one engine; dropped without a commit, nothing happened.
+#[derive(Debug)]
+pub(crate) enum Connection {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Connection {
+    /// All rows that a statement finds.
+    pub(crate) async fn rows(
+        &mut self,
+        statement: Statement,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, sqlx::Error> {
+        let text = statement.text();
+        Ok(match self {
+            Self::Sqlite(transaction) => {
+                let rows = bound::<Sqlite>(text, values).fetch_all(&mut **transaction);
+                rows.await?.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(transaction) => {
+                let rows = bound::<Postgres>(text, values).fetch_all(&mut **transaction);
+                rows.await?.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    /// The first row that a statement finds.
+    pub(crate) async fn row(
+        &mut self,
+        statement: Statement,
+        values: &[Value<'_>],
+    ) -> Result<Option<Row>, sqlx::Error> {
+        let text = statement.text();
+        Ok(match self {
+            Self::Sqlite(transaction) => {
+                let row = bound::<Sqlite>(text, values).fetch_optional(&mut **transaction);
+                row.await?.map(Row::Sqlite)
+            }
+            Self::Postgres(transaction) => {
+                let row = bound::<Postgres>(text, values).fetch_optional(&mut **transaction);
+                row.await?.map(Row::Postgres)
+            }
+        })
+    }
+
+    /// Runs a statement for what it does.
+    pub(crate) async fn execute(
+        &mut self,
+        statement: Statement,
+        values: &[Value<'_>],
+    ) -> Result<(), sqlx::Error> {
+        let text = statement.text();
+        match self {
+            Self::Sqlite(transaction) => {
+                let done = bound::<Sqlite>(text, values).execute(&mut **transaction);
+                done.await?;
+            }
+            Self::Postgres(transaction) => {
+                let done = bound::<Postgres>(text, values).execute(&mut **transaction);
+                done.await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => transaction.commit().await,
+        }
+    }
+}
+
+/// A value for a statement's placeholder.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'a> {
+    Text(&'a str),
+    OptionalText(Option<&'a str>),
+    Int(i32),
+    Long(i64),
+    Flag(bool),
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        Self::OptionalText(text)
+    }
+}
+
+impl From<i32> for Value<'_> {
+    fn from(number: i32) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self::Long(number)
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+/// A row of either engine.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl Row {
+    /// The value of a column.
+    ///
+    /// # Errors
+    /// When there is no such column, or it holds something else.
+    pub(crate) fn get<T: Column>(&self, column: &str) -> Result<T, sqlx::Error> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+    }
+}
+
+/// What a column of either engine can be read as.
+pub(crate) trait Column:
+    for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
+{
+}
+
+impl<T> Column for T where
+    T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
+{
+}
+
+fn bound<'q, E: Database>(
+    text: &'static str,
+    values: &[Value<'q>],
+) -> Query<'q, E, E::Arguments<'q>>
+where
+    &'q str: Encode<'q, E> + Type<E>,
+    Option<&'q str>: Encode<'q, E> + Type<E>,
+    i32: Encode<'q, E> + Type<E>,
+    i64: Encode<'q, E> + Type<E>,
+    bool: Encode<'q, E> + Type<E>,
+{
+    let query = sqlx::query::<E>(text);
+    values.iter().fold(query, |query, value| match *value {
+        Value::Text(text) => query.bind(text),
+        Value::OptionalText(text) => query.bind(text),
+        Value::Int(number) => query.bind(number),
+        Value::Long(number) => query.bind(number),
+        Value::Flag(flag) => query.bind(flag),
+    })
+}

@@ -1,0 +1,162 @@
+//! Every statement the registry runs, so that one test can put them all before both engines. They
+//! keep to what SQLite and PostgreSQL agree on. Knows nothing of what the rows mean.
+
+/// SQL text; only this file can make one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Statement(&'static str);
+
+impl Statement {
+    pub(crate) fn text(self) -> &'static str {
+        self.0
+    }
+}
+
+macro_rules! statements {
+    ($($name:ident = [$($part:expr),+ $(,)?];)*) => {
+        $(pub(crate) const $name: Statement = Statement(concat!($($part),+));)*
+
+        /// All of them, by name.
+        #[cfg(test)]
+        pub(crate) const ALL: &[(&str, Statement)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+/// What a content is read from.
+macro_rules! content_columns {
+    () => {
+        "s.schema_type, s.text, s.refs, s.metadata, s.rule_set"
+    };
+}
+
+/// Versions with their contents.
+macro_rules! entries {
+    () => {
+        concat!(
+            "SELECT v.subject, v.version, v.id, v.deleted, v.created_at_ms, ",
+            content_columns!(),
+            " FROM versions v JOIN schemas s ON s.context = v.context AND s.id = v.id "
+        )
+    };
+}
+
+/// Names of subjects that have a version to show; "deleted only" means without any live one.
+macro_rules! subjects {
+    ($having:literal) => {
+        concat!(
+            "SELECT subject FROM versions ",
+            "WHERE context = $1 AND substr(subject, 1, length($2)) = $2 GROUP BY subject ",
+            $having,
+            " ORDER BY subject LIMIT $3 OFFSET $4"
+        )
+    };
+}
+
+// Several writes share a transaction; each can be taken back alone.
+statements! {
+    BEGIN_MEMBER = ["SAVEPOINT member"];
+    UNDO_MEMBER = ["ROLLBACK TO SAVEPOINT member"];
+    READ_COUNTER = ["SELECT value FROM counters WHERE name = $1"];
+    INCREMENT_COUNTER = [
+        "INSERT INTO counters (name, value) VALUES ($1, 1) ",
+        "ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value",
+    ];
+    RAISE_COUNTER = [
+        "INSERT INTO counters (name, value) VALUES ($1, $2) ",
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value ",
+        "WHERE counters.value < excluded.value",
+    ];
+
+    CONTENT = [
+        "SELECT ", content_columns!(), " FROM schemas s WHERE s.context = $1 AND s.id = $2",
+    ];
+    CONTENTS_WITH_GUID = [
+        "SELECT s.id, ", content_columns!(), " FROM schemas s ",
+        "WHERE s.context = $1 AND s.guid = $2 ORDER BY s.id",
+    ];
+    INSERT_CONTENT = [
+        "INSERT INTO schemas (context, id, guid, schema_type, text, refs, metadata, rule_set) ",
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    ];
+    REMOVE_UNUSED_CONTENT = [
+        "DELETE FROM schemas WHERE context = $1 AND id = $2 AND NOT EXISTS ",
+        "(SELECT 1 FROM versions v WHERE v.context = $1 AND v.id = $2)",
+    ];
+
+    INSERT_EDGE = [
+        "INSERT INTO edges (context, id, subject, version) VALUES ($1, $2, $3, $4) ",
+        "ON CONFLICT DO NOTHING",
+    ];
+    REFERRERS = [
+        "SELECT DISTINCT e.id FROM edges e ",
+        "JOIN versions v ON v.context = e.context AND v.id = e.id ",
+        "WHERE e.context = $1 AND e.subject = $2 AND e.version = $3 AND ($4 OR NOT v.deleted) ",
+        "ORDER BY e.id",
+    ];
+    COUNT_OTHER_REFERRERS = [
+        "SELECT COUNT(*) AS value FROM edges e ",
+        "JOIN versions v ON v.context = e.context AND v.id = e.id ",
+        "WHERE e.context = $1 AND e.subject = $2 AND e.version = $3 AND v.subject <> $2 ",
+        "AND ($4 OR NOT v.deleted)",
+    ];
+    REMOVE_UNUSED_EDGES = [
+        "DELETE FROM edges WHERE context = $1 AND id = $2 AND NOT EXISTS ",
+        "(SELECT 1 FROM versions v WHERE v.context = $1 AND v.id = $2)",
+    ];
+
+    VERSIONS = [
+        "SELECT version, id, deleted FROM versions ",
+        "WHERE context = $1 AND subject = $2 ORDER BY version",
+    ];
+    ENTRY = [entries!(), "WHERE v.context = $1 AND v.subject = $2 AND v.version = $3"];
+    NEWEST_ENTRIES = [
+        entries!(), "WHERE v.context = $1 AND v.subject = $2 AND NOT v.deleted ",
+        "ORDER BY v.version DESC LIMIT $3",
+    ];
+    LIST_ENTRIES = [
+        entries!(), "WHERE v.context = $1 AND substr(v.subject, 1, length($2)) = $2 ",
+        "AND ($3 OR NOT v.deleted) AND (NOT $4 OR v.version = (",
+        "SELECT MAX(w.version) FROM versions w WHERE w.context = v.context ",
+        "AND w.subject = v.subject AND ($3 OR NOT w.deleted))) ",
+        "ORDER BY v.subject, v.version LIMIT $5 OFFSET $6",
+    ];
+    LOOKALIKES = [
+        entries!(), "WHERE v.context = $1 AND v.subject = $2 ",
+        "AND (length(s.text) = $3 OR ($4 AND s.refs <> '[]')) ORDER BY v.version DESC",
+    ];
+    LIVE_SUBJECTS = [subjects!("HAVING MIN(CASE WHEN deleted THEN 1 ELSE 0 END) = 0")];
+    ALL_SUBJECTS = [subjects!("")];
+    DELETED_SUBJECTS = [subjects!("HAVING MIN(CASE WHEN deleted THEN 1 ELSE 0 END) = 1")];
+    HOLDERS = [
+        "SELECT subject, version, id, deleted, created_at_ms FROM versions ",
+        "WHERE context = $1 AND id = $2 ORDER BY subject, version",
+    ];
+    PUT_VERSION = [
+        "INSERT INTO versions (context, subject, version, id, deleted, created_at_ms) ",
+        "VALUES ($1, $2, $3, $4, $5, $6) ",
+        "ON CONFLICT (context, subject, version) DO UPDATE SET ",
+        "id = excluded.id, deleted = excluded.deleted, created_at_ms = excluded.created_at_ms",
+    ];
+    SOFT_DELETE_VERSION = [
+        "UPDATE versions SET deleted = TRUE WHERE context = $1 AND subject = $2 AND version = $3",
+    ];
+    REMOVE_VERSION = [
+        "DELETE FROM versions WHERE context = $1 AND subject = $2 AND version = $3",
+    ];
+
+    CONFIG = ["SELECT body FROM configs WHERE context = $1 AND scope = $2"];
+    PUT_CONFIG = [
+        "INSERT INTO configs (context, scope, body) VALUES ($1, $2, $3) ",
+        "ON CONFLICT (context, scope) DO UPDATE SET body = excluded.body",
+    ];
+    REMOVE_CONFIG = ["DELETE FROM configs WHERE context = $1 AND scope = $2"];
+    MODE = ["SELECT mode FROM modes WHERE context = $1 AND scope = $2"];
+    PUT_MODE = [
+        "INSERT INTO modes (context, scope, mode) VALUES ($1, $2, $3) ",
+        "ON CONFLICT (context, scope) DO UPDATE SET mode = excluded.mode",
+    ];
+    REMOVE_MODE = ["DELETE FROM modes WHERE context = $1 AND scope = $2"];
+    REMOVE_MODES = ["DELETE FROM modes WHERE context = $1"];
+}
+
+/// Tells other nodes of a commit; in PostgreSQL alone, where there are others.
+pub(crate) const NOTIFY: Statement = Statement("SELECT pg_notify($1, '')");

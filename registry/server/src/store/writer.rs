@@ -1,0 +1,181 @@
+//! Writes, one after the other, committed together: whoever waits for a turn while a write runs
+//! joins its transaction, and one sync of the disk confirms them all. A write that fails takes back
+//! what it did and nothing else. Invariant: no write is answered before its commit.
+
+use std::mem;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
+
+use crate::store::CHANGES_CHANNEL;
+use crate::store::connection::Connection;
+use crate::store::counters;
+use crate::store::engine::Engine;
+use crate::store::statements::{BEGIN_MEMBER, NOTIFY, UNDO_MEMBER};
+
+/// Who may write next.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    group: Arc<Mutex<Group>>,
+}
+
+/// The writes that share the open transaction.
+#[derive(Debug, Default)]
+struct Group {
+    open: Option<Connection>,
+    /// The change sequence that the commit will reach.
+    seq: u64,
+    /// Writes that are done but for the commit.
+    members: Vec<oneshot::Sender<Outcome>>,
+    /// The last write gave up: what it did must be undone before anything else.
+    is_abandoned: bool,
+}
+
+/// The change sequence that a commit reached, or why it failed.
+type Outcome = Result<u64, String>;
+
+impl Writer {
+    /// Waits for the turn to write. The newest state is under it, of this process and of others.
+    pub(super) async fn turn(&self, engine: &Engine) -> Result<Write, sqlx::Error> {
+        let mut group = Arc::clone(&self.group).lock_owned().await;
+        if let Err(error) = group.join(engine).await {
+            group.fail(&error.to_string());
+            return Err(error);
+        }
+        Ok(Write {
+            group,
+            writer: Arc::clone(&self.group),
+            is_done: false,
+        })
+    }
+}
+
+/// The turn to write. Dropped without [`Write::commit`], it did nothing.
+#[derive(Debug)]
+pub(crate) struct Write {
+    group: OwnedMutexGuard<Group>,
+    writer: Arc<Mutex<Group>>,
+    is_done: bool,
+}
+
+impl Write {
+    /// Makes the write durable and visible, and returns the change sequence that it reached.
+    ///
+    /// Queues once more for the turn: those who wait already come before and join the transaction.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing happened.
+    pub(crate) async fn commit(mut self) -> Result<u64, sqlx::Error> {
+        let (sender, mut outcome) = oneshot::channel();
+        self.group.members.push(sender);
+        self.is_done = true;
+        let writer = Arc::clone(&self.writer);
+        drop(self);
+        tokio::select! {
+            biased;
+            outcome = &mut outcome => return outcome_of(outcome),
+            mut group = writer.lock_owned() => {
+                if outcome.is_empty() {
+                    group.commit().await;
+                }
+            }
+        }
+        outcome_of(outcome.await)
+    }
+}
+
+impl Deref for Write {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        let open = self.group.open.as_ref();
+        open.expect("a turn is given with an open transaction, which stays until the turn ends")
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut Connection {
+        let open = self.group.open.as_mut();
+        open.expect("a turn is given with an open transaction, which stays until the turn ends")
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        if self.group.members.is_empty() {
+            self.group.open = None;
+        } else {
+            // Each member is in the queue for the turn, so somebody comes and undoes it.
+            self.group.is_abandoned = true;
+        }
+    }
+}
+
+impl Group {
+    async fn join(&mut self, engine: &Engine) -> Result<(), sqlx::Error> {
+        self.undo_abandoned().await?;
+        match &mut self.open {
+            Some(open) => open.execute(BEGIN_MEMBER, &[]).await,
+            None => {
+                let mut open = engine.begin_write().await?;
+                // Comes first, since it locks out the writers of other processes.
+                self.seq = counters::next_change(&mut open).await?;
+                self.open = Some(open);
+                Ok(())
+            }
+        }
+    }
+
+    async fn commit(&mut self) {
+        let undone = self.undo_abandoned().await;
+        let committed = match (undone, self.open.take()) {
+            (Err(error), _) => Err(error.to_string()),
+            (Ok(()), Some(open)) => announce_and_commit(open)
+                .await
+                .map_err(|error| error.to_string()),
+            (Ok(()), None) => Err("the transaction is gone".to_owned()),
+        };
+        match committed {
+            Ok(()) => self.tell(&Ok(self.seq)),
+            Err(reason) => self.fail(&reason),
+        }
+    }
+
+    async fn undo_abandoned(&mut self) -> Result<(), sqlx::Error> {
+        let is_abandoned = mem::take(&mut self.is_abandoned);
+        match &mut self.open {
+            Some(open) if is_abandoned => open.execute(UNDO_MEMBER, &[]).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Gives the transaction up, for all who share it.
+    fn fail(&mut self, reason: &str) {
+        self.open = None;
+        self.tell(&Err(reason.to_owned()));
+    }
+
+    fn tell(&mut self, outcome: &Outcome) {
+        for member in self.members.drain(..) {
+            // One that went away needs no answer.
+            let _gone = member.send(outcome.clone());
+        }
+    }
+}
+
+async fn announce_and_commit(mut open: Connection) -> Result<(), sqlx::Error> {
+    match &open {
+        Connection::Sqlite(_) => {}
+        Connection::Postgres(_) => open.execute(NOTIFY, &[CHANGES_CHANNEL.into()]).await?,
+    }
+    open.commit().await
+}
+
+fn outcome_of(received: Result<Outcome, oneshot::error::RecvError>) -> Result<u64, sqlx::Error> {
+    let outcome = received.unwrap_or_else(|_dropped| Err("the transaction is gone".to_owned()));
+    outcome.map_err(sqlx::Error::Protocol)
+}

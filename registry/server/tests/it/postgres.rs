@@ -1,0 +1,157 @@
+//! Registry nodes on one PostgreSQL. Ignored by plain `cargo test`, which needs only Rust; run by
+//! `tests/run postgres`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use avouch_registry::{Database, OpenError, Registry, RegistryConfig};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::concurrency::{
+    Nodes, fixed, ids_are_dense_and_unique_by_content,
+    versions_are_dense_and_never_break_the_level, what_is_acknowledged_is_read_everywhere,
+};
+use crate::server::TestServer;
+use crate::test_postgres::TestPostgres;
+
+fn database(url: &str) -> Database {
+    Database::Postgres(url.parse().unwrap())
+}
+
+async fn two_nodes(postgres: &TestPostgres) -> Nodes {
+    let first = TestServer::start_on(database(&postgres.url())).await;
+    let second = TestServer::start_on(database(&postgres.url())).await;
+    vec![Arc::new(first), Arc::new(second)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn ids_of_two_nodes_are_dense_and_unique_by_content() {
+    let postgres = TestPostgres::start();
+    ids_are_dense_and_unique_by_content(two_nodes(&postgres).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn versions_of_two_nodes_are_dense_and_never_break_the_level() {
+    let postgres = TestPostgres::start();
+    versions_are_dense_and_never_break_the_level(two_nodes(&postgres).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn what_one_node_acknowledges_the_other_reads_at_once() {
+    let postgres = TestPostgres::start();
+    what_is_acknowledged_is_read_everywhere(two_nodes(&postgres).await).await;
+}
+
+/// The feed on one node ends its wait when the other node commits; a cached answer follows.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn a_node_hears_of_what_another_changes() {
+    let postgres = TestPostgres::start();
+    let nodes = two_nodes(&postgres).await;
+    let (id, _) = nodes[0].register("s", &fixed("F")).await;
+    let path = format!("/schemas/ids/{id}");
+    assert_eq!(nodes[1].get(&path).await["deleted"], false);
+    let since = nodes[0].registry.source().change_seq();
+    let feed = format!("/v1/changes?since={since}&wait_ms=30000");
+    let (heard, _) = tokio::join!(nodes[1].get(&feed), nodes[0].delete("/subjects/s"));
+    assert_eq!(heard["seq"], since + 1);
+    assert_eq!(nodes[1].get(&path).await["deleted"], true);
+    let source = nodes[1].registry.source();
+    let id = i32::try_from(id).unwrap();
+    assert!(source.schema(id).await.unwrap().unwrap().versions[0].deleted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn ids_are_never_given_out_again_after_deletes_and_restarts() {
+    let postgres = TestPostgres::start();
+    let server = TestServer::start_on(database(&postgres.url())).await;
+    assert_eq!(server.register("s", &fixed("A")).await.0, 1);
+    assert_eq!(server.register("t", &fixed("B")).await.0, 2);
+    server.delete("/subjects/t").await;
+    server.delete("/subjects/t?permanent=true").await;
+    let server = server.restart().await;
+    assert_eq!(server.register("t", &fixed("C")).await.0, 3);
+}
+
+/// English would put them the other way round.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn subjects_are_sorted_by_their_bytes() {
+    let postgres = TestPostgres::start();
+    let server = TestServer::start_on(database(&postgres.url())).await;
+    for subject in ["a", "B", "_x", "b%2Fc", "b-d"] {
+        server.register(subject, "\"int\"").await;
+    }
+    let sorted = json!(["B", "_x", "a", "b-d", "b/c"]);
+    assert_eq!(server.get("/subjects").await, sorted);
+    assert_eq!(
+        server.get("/subjects?subjectPrefix=b").await,
+        json!(["b-d", "b/c"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn without_its_database_a_node_serves_the_ids_it_knows_and_recovers_by_itself() {
+    let postgres = TestPostgres::start();
+    let server = TestServer::start_on(database(&postgres.url())).await;
+    let (known, _) = server.register("s", &fixed("Known")).await;
+    let (unknown, _) = server.register("t", &fixed("Unknown")).await;
+    let known = format!("/schemas/ids/{known}");
+    let before = server.get(&known).await;
+    postgres.stop();
+
+    until(|| !server.registry.is_ready()).await;
+    assert_eq!(server.get(&known).await, before);
+    let body = Some(json!({ "schema": "\"int\"" }));
+    let refused = [
+        (Method::GET, format!("/schemas/ids/{unknown}"), None),
+        (Method::GET, "/subjects".to_owned(), None),
+        (Method::POST, "/subjects/s/versions".to_owned(), body),
+    ];
+    for (method, path, body) in refused {
+        let (code, message) = server.refused(method, &path, body).await;
+        assert_eq!(code, 50001, "{path}: {message}");
+    }
+
+    postgres.resume();
+    until(|| server.registry.is_ready()).await;
+    assert_eq!(server.register("u", &fixed("New")).await, (3, 1));
+    assert_eq!(server.get("/subjects").await, json!(["s", "t", "u"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn what_is_wrong_with_a_database_is_said_in_a_line() {
+    let postgres = TestPostgres::start();
+    let open = async |url: &str| {
+        let opened = Registry::open(&database(url), RegistryConfig::default()).await;
+        opened.unwrap_err()
+    };
+    let wrong = open(&postgres.url_with("s3cret")).await;
+    assert!(matches!(wrong, OpenError::Refused { .. }), "{wrong}");
+    assert!(wrong.to_string().contains("password"), "{wrong}");
+    assert!(!wrong.to_string().contains("s3cret"), "{wrong}");
+
+    let server = TestServer::start_on(database(&postgres.url())).await;
+    server.register("s", "\"int\"").await;
+    postgres.stop();
+    let away = open(&postgres.url()).await;
+    assert!(matches!(away, OpenError::Unreachable { .. }), "{away}");
+}
+
+/// Waits for what must come true soon; the bound only ends a failing run.
+async fn until(condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+    waited.expect("it comes true");
+}
