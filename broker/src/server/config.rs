@@ -56,6 +56,15 @@ pub struct Limits {
     pub cold_read_bytes_max: usize,
     /// `max.decompressed.message.bytes`: what one batch may inflate to. Default 32 MiB.
     pub inflated_bytes_max: usize,
+    /// Inflated batches that wait for their verdict, over all connections; beyond it no more is
+    /// inflated. Default 128 MiB.
+    pub inflated_in_flight_bytes_max: usize,
+    /// `max.connections.per.ip`: connections from one address that is not this machine's own;
+    /// those beyond it are closed at once. Default 1,000.
+    pub connections_per_ip_max: usize,
+    /// `max.connection.creation.rate`: new connections from one such address within a second.
+    /// Default 200.
+    pub connections_per_ip_and_second_max: usize,
 }
 
 impl Limits {
@@ -83,6 +92,9 @@ impl Default for Limits {
             fetch_bytes_max: 55 * MIB,
             cold_read_bytes_max: 256 * MIB,
             inflated_bytes_max: 32 * MIB,
+            inflated_in_flight_bytes_max: 128 * MIB,
+            connections_per_ip_max: 1_000,
+            connections_per_ip_and_second_max: 200,
         }
     }
 }

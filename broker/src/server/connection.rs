@@ -37,6 +37,8 @@ const CLOSING: Duration = Duration::from_secs(5);
 pub(crate) enum Closed {
     #[error("frame of {claimed} bytes; socket.request.max.bytes is {max}")]
     FrameTooLarge { claimed: i64, max: usize },
+    #[error("the peer speaks TLS, and this listener is plaintext")]
+    Tls,
     #[error("the peer closed in the middle of a frame")]
     TornFrame,
     #[error("no request for {0:?}")]
@@ -92,6 +94,7 @@ pub(crate) async fn serve(
         match &error {
             Closed::Socket(_) | Closed::Idle(_) => debug!(%error, "connection closed"),
             Closed::FrameTooLarge { .. }
+            | Closed::Tls
             | Closed::TornFrame
             | Closed::SlowFrame(_)
             | Closed::Stalled(_) => warn!(%error, "connection closed"),
@@ -228,15 +231,19 @@ async fn read_until(
 
 /// The bytes of the frame behind the length at the buffer's start.
 fn frame_bytes(buffer: &[u8], bytes_max: usize) -> Result<usize, Closed> {
+    /// How every TLS connection begins: a handshake record of version 3.x. As a length it would be
+    /// 369 MB (KIP-498).
+    const TLS_HELLO: [u8; 2] = [0x16, 0x03];
     let length = buffer.first_chunk().copied().unwrap_or_default();
     let claimed = i32::from_be_bytes(length);
-    usize::try_from(claimed)
-        .ok()
-        .filter(|bytes| *bytes <= bytes_max)
-        .ok_or(Closed::FrameTooLarge {
+    match usize::try_from(claimed) {
+        Ok(bytes) if bytes <= bytes_max => Ok(bytes),
+        _ if length.starts_with(&TLS_HELLO) => Err(Closed::Tls),
+        _ => Err(Closed::FrameTooLarge {
             claimed: i64::from(claimed),
             max: bytes_max,
-        })
+        }),
+    }
 }
 
 /// Writes a reply's parts, head and records, without joining them first.
@@ -286,12 +293,20 @@ mod tests {
 
     #[test]
     fn hostile_lengths_are_refused_before_anything_is_allocated() {
-        for length in [101, i32::MAX, -1, i32::MIN, 0x1603_0100] {
+        for length in [101, i32::MAX, -1, i32::MIN] {
             let error = frame_bytes(&length.to_be_bytes(), 100).err();
             assert!(
                 matches!(error, Some(Closed::FrameTooLarge { .. })),
                 "{length}"
             );
+        }
+    }
+
+    #[test]
+    fn a_tls_hello_is_told_from_a_length() {
+        for length in [0x1603_0100, 0x1603_0304] {
+            let error = frame_bytes(&i32::to_be_bytes(length), 100 << 20).err();
+            assert!(matches!(error, Some(Closed::Tls)), "{length:x}");
         }
     }
 }

@@ -1,9 +1,17 @@
-//! Reused decompression buffers: as many as batches were ever inflated at the same time.
+//! Decompression for checks: reused buffers, a few decoders at a time, a bound on what they hold.
+//!
+//! Invariant: inflated batches that wait for their verdict hold at most the bytes they were given,
+//! plus one batch a decoder. A batch may wait for the registry while it is inflated, and there may
+//! be as many such batches as there are connections.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
-use crate::wire::compress::Decompressor;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::connection::MEMORY_UNIT_BYTES;
+use crate::wire::batch::Codec;
+use crate::wire::compress::{Decompressor, InflateError, Limits};
 
 /// Buffers kept for reuse; more are made when needed and dropped afterwards.
 const KEPT_MAX: usize = 8;
@@ -11,57 +19,149 @@ const KEPT_MAX: usize = 8;
 const KEPT_BYTES_MAX: usize = 4 << 20;
 
 /// A pool of decompressors.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Inflaters {
     idle: Mutex<Vec<Decompressor>>,
+    decoders: Semaphore,
+    held: Semaphore,
+    held_units_max: usize,
 }
 
-/// A decompressor on loan.
+/// The records section of a batch as it is behind its codec.
 #[derive(Debug)]
-pub(crate) struct Inflater<'a> {
+pub(crate) enum Section<'a> {
+    /// There is no codec: the batch's own bytes.
+    Stored(&'a [u8]),
+    /// In a buffer on loan.
+    Inflated(Inflated<'a>),
+}
+
+/// A buffer on loan, counted until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Inflated<'a> {
     pool: &'a Inflaters,
     /// Present until the loan ends.
-    inner: Option<Decompressor>,
+    buffer: Option<Decompressor>,
+    _held: SemaphorePermit<'a>,
 }
 
 impl Inflaters {
-    /// Lends a decompressor until the loan is dropped.
-    pub(crate) fn take(&self) -> Inflater<'_> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        Inflater {
+    /// A pool in which `decoders` batches inflate at a time, and inflated ones hold up to
+    /// `held_bytes_max`.
+    pub(crate) fn new(decoders: usize, held_bytes_max: usize) -> Self {
+        let held_units_max = held_bytes_max / MEMORY_UNIT_BYTES;
+        Self {
+            idle: Mutex::default(),
+            decoders: Semaphore::new(decoders),
+            held: Semaphore::new(held_units_max),
+            held_units_max,
+        }
+    }
+
+    /// The section that `compressed` stands for, counted until it is dropped. Waits for a decoder
+    /// and for room.
+    ///
+    /// # Errors
+    /// As [`Decompressor::inflate`].
+    pub(crate) async fn inflate<'a>(
+        &'a self,
+        codec: Codec,
+        compressed: &'a [u8],
+        limits: Limits,
+    ) -> Result<Section<'a>, InflateError> {
+        if codec == Codec::None {
+            return Decompressor::new()
+                .inflate(codec, compressed, limits)
+                .map(|_| Section::Stored(compressed));
+        }
+        let _decoder = acquire(&self.decoders, 1).await;
+        let mut buffer = self.idle().pop().unwrap_or_default();
+        buffer.inflate(codec, compressed, limits)?;
+        let units = buffer.buffer_bytes() / MEMORY_UNIT_BYTES + 1;
+        let held = acquire(&self.held, units.min(self.held_units_max)).await;
+        Ok(Section::Inflated(Inflated {
             pool: self,
-            inner: Some(idle.unwrap_or_default()),
+            buffer: Some(buffer),
+            _held: held,
+        }))
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Decompressor>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Section<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Stored(bytes) => bytes,
+            Self::Inflated(inflated) => inflated
+                .buffer
+                .as_ref()
+                .expect("present until dropped")
+                .inflated(),
         }
     }
 }
 
-impl Deref for Inflater<'_> {
-    type Target = Decompressor;
-
-    fn deref(&self) -> &Decompressor {
-        self.inner.as_ref().expect("present until dropped")
-    }
-}
-
-impl DerefMut for Inflater<'_> {
-    fn deref_mut(&mut self) -> &mut Decompressor {
-        self.inner.as_mut().expect("present until dropped")
-    }
-}
-
-impl Drop for Inflater<'_> {
+impl Drop for Inflated<'_> {
     fn drop(&mut self) {
-        let mut idle = self
-            .pool
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let buffer = self.buffer.take();
+        let mut idle = self.pool.idle();
         let has_room = idle.len() < KEPT_MAX;
-        let inner = self.inner.take();
-        idle.extend(inner.filter(|inner| has_room && inner.buffer_bytes() <= KEPT_BYTES_MAX));
+        idle.extend(buffer.filter(|buffer| has_room && buffer.buffer_bytes() <= KEPT_BYTES_MAX));
+    }
+}
+
+async fn acquire(semaphore: &Semaphore, units: usize) -> SemaphorePermit<'_> {
+    semaphore
+        .acquire_many(u32::try_from(units).unwrap_or(u32::MAX))
+        .await
+        .expect("the semaphore is never closed")
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::types::TimestampMs;
+    use crate::wire::batch::HEADER_BYTES;
+    use crate::wire::builder::BatchBuilder;
+
+    fn compressed(bytes: usize) -> bytes::Bytes {
+        let mut batch = BatchBuilder::new(Codec::Lz4);
+        batch.push(None, Some(&vec![b'x'; bytes]), TimestampMs(0), &[]);
+        batch.finish().slice(HEADER_BYTES..)
+    }
+
+    #[test]
+    fn inflated_batches_wait_for_room() {
+        let pool = Inflaters::new(2, 1 << 20);
+        let section = compressed(700_000);
+        let inflate = || pool.inflate(Codec::Lz4, &section, Limits::default());
+        let first = inflate().now_or_never().expect("there is room").unwrap();
+        assert!(first.len() > 700_000);
+        assert!(inflate().now_or_never().is_none(), "one more is too many");
+        drop(first);
+        assert!(inflate().now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_batch_larger_than_all_room_passes_alone() {
+        let pool = Inflaters::new(1, 1 << 10);
+        let section = compressed(700_000);
+        let inflated = pool.inflate(Codec::Lz4, &section, Limits::default());
+        assert!(inflated.now_or_never().expect("it is alone").is_ok());
+    }
+
+    #[test]
+    fn what_has_no_codec_takes_no_room() {
+        let pool = Inflaters::new(0, 0);
+        let section = pool.inflate(Codec::None, b"as it is", Limits::default());
+        let section = section.now_or_never().expect("nothing to wait for");
+        assert_eq!(&*section.unwrap(), b"as it is");
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Metrics {
     answer_seconds: HistogramVec,
     /// Open client connections.
     pub(crate) connections: IntGauge,
+    /// Connections closed at once, by the limit they would have exceeded.
+    refused_connections: IntCounterVec,
     /// Bytes of record batches appended.
     pub(crate) produced_bytes: IntCounter,
     /// Records appended.
@@ -49,6 +51,13 @@ impl Metrics {
                 &["api"],
             )?,
             connections: IntGauge::new("avouch_connections", "Open Kafka connections.")?,
+            refused_connections: IntCounterVec::new(
+                Opts::new(
+                    "avouch_connections_refused_total",
+                    "Kafka connections closed at once, by the limit exceeded.",
+                ),
+                &["limit"],
+            )?,
             produced_bytes: IntCounter::new(
                 "avouch_produced_bytes_total",
                 "Bytes of record batches appended.",
@@ -65,10 +74,16 @@ impl Metrics {
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.answer_seconds.clone()))?;
         registry.register(Box::new(metrics.connections.clone()))?;
+        registry.register(Box::new(metrics.refused_connections.clone()))?;
         registry.register(Box::new(metrics.produced_bytes.clone()))?;
         registry.register(Box::new(metrics.produced_records.clone()))?;
         registry.register(Box::new(metrics.fetched_bytes.clone()))?;
         Ok(metrics)
+    }
+
+    /// Counts a connection closed at once because of `limit`.
+    pub(crate) fn connection_refused(&self, limit: &str) {
+        self.refused_connections.with_label_values(&[limit]).inc();
     }
 
     /// Counts a request; what is returned takes the seconds until its reply.

@@ -1,5 +1,7 @@
 //! The shell: listener, connections, the only clock, and the order of start and stop.
 
+mod accept;
+mod admission;
 mod clock;
 mod config;
 mod connection;

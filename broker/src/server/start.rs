@@ -9,12 +9,13 @@ use actix_web::web::ServiceConfig;
 use avouch_registry_api::source::SchemaSource;
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use tracing::{Instrument as _, error, error_span, info, warn};
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
 
+use super::accept::accept;
 use super::clock::Clock;
 use super::config::BrokerConfig;
-use super::connection::{self, MEMORY_UNIT_BYTES};
+use super::connection::MEMORY_UNIT_BYTES;
 use super::inflaters::Inflaters;
 use super::metrics::Metrics;
 use super::node::Node;
@@ -127,7 +128,7 @@ impl Broker {
             waiters,
             clock,
             metrics: Metrics::register(metrics)?,
-            inflaters: Inflaters::default(),
+            inflaters: Inflaters::new(decoders(), limits.inflated_in_flight_bytes_max),
             memory: counting(limits.in_flight_bytes_max),
             cold_reads: counting(limits.cold_read_bytes_max),
             offsets_log,
@@ -207,6 +208,11 @@ fn create_rules(config: &BrokerConfig) -> CreateRules {
     }
 }
 
+/// How many batches inflate at a time: no more than there are cores to do it.
+fn decoders() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Counts memory of up to `bytes`.
 fn counting(bytes: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(bytes / MEMORY_UNIT_BYTES))
@@ -270,47 +276,6 @@ async fn reconcile(metadata: &Metadata, log: &Log) -> Result<(), StartError> {
         }
     });
     Ok(deletion.await.map_err(std::io::Error::other)?)
-}
-
-async fn accept(
-    node: Arc<Node>,
-    listener: tokio::net::TcpListener,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut connections = JoinSet::new();
-    let mut accepted_count = 0_u64;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
-            _ = stop.wait_for(|stop| *stop) => break,
-        };
-        match accepted {
-            Ok((_, peer)) if connections.len() >= node.config.limits.connections_max => {
-                warn!(%peer, "connection refused: max.connections reached");
-            }
-            Ok((stream, peer)) => {
-                node.metrics.connections.inc();
-                let (node, stop) = (Arc::clone(&node), stop.clone());
-                accepted_count += 1;
-                // Of the highest level, so that it is there whenever a line is.
-                let span = error_span!("kafka", conn = accepted_count, %peer);
-                let serving = async move {
-                    let gauge = node.metrics.connections.clone();
-                    connection::serve(node, stream, peer, stop).await;
-                    gauge.dec();
-                };
-                connections.spawn(serving.instrument(span));
-            }
-            // Out of file handles, most likely: accepting again at once would spin.
-            Err(error) => {
-                warn!(%error, "connection not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
 }
 
 async fn retain(node: Arc<Node>, mut stop: watch::Receiver<bool>) {

@@ -102,6 +102,12 @@ impl Decompressor {
         self.buffer.capacity()
     }
 
+    /// What the last successful [`Decompressor::inflate`] of a compressed section gave.
+    #[must_use]
+    pub fn inflated(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// The records section that `compressed` stands for: itself without a codec, else a view of
     /// the buffer.
     ///

@@ -128,10 +128,10 @@ pub(super) async fn admit(
         return Err(Refusal::ZstdTooEarly);
     }
     let now = node.clock.now();
+    let inflation = node.config.limits.inflation();
     let section = &records[HEADER_BYTES..];
-    let mut inflater = node.inflaters.take();
-    let section = inflater.inflate(codec, section, node.config.limits.inflation())?;
-    let greatest_timestamp = walk(topic, &header, section, now)?;
+    let section = node.inflaters.inflate(codec, section, inflation).await?;
+    let greatest_timestamp = walk(topic, &header, &section, now)?;
     let duplicate = header.has_producer()
         && matches!(
             node.log.find_duplicate(target, &header),
@@ -144,7 +144,7 @@ pub(super) async fn admit(
             guard: None,
         }
     } else {
-        check(node, call, topic, target, &header, section).await?
+        check(node, call, topic, target, &header, &section).await?
     };
     Ok(Admitted {
         batch: AppendBatch {

@@ -135,6 +135,32 @@ async fn a_frame_that_does_not_get_on_closes_the_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_without_a_request_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let idle = Duration::from_millis(20);
+    let broker = broker_limited(dir.path(), |limits| limits.idle = idle).await;
+    let mut silent = Client::connect(broker.kafka_address()).await;
+    assert_eq!(silent.receive_raw().await, None);
+}
+
+#[tokio::test]
+async fn a_connection_beyond_the_limit_is_closed_and_a_place_that_is_free_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| limits.connections_max = 1).await;
+    let mut first = Client::connect(broker.kafka_address()).await;
+    assert!(first.is_answered().await);
+    let mut second = Client::connect(broker.kafka_address()).await;
+    assert!(!second.is_answered().await);
+    drop(first);
+    loop {
+        let mut third = Client::connect(broker.kafka_address()).await;
+        if third.is_answered().await {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_takes_no_replies_loses_its_connection() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_limited(dir.path(), |limits| {
