@@ -2,8 +2,8 @@
 //! produced batch is mapped beside its definition, in `handler::produce`.)
 
 use crate::group::GroupError;
-use crate::log::{AppendOutcome, ReadError};
-use crate::metadata::{CreateError, MetadataError};
+use crate::log::{AppendOutcome, LogError, ReadError};
+use crate::metadata::{AlterError, CreateError, MetadataError};
 use crate::wire::error_code::ErrorCode;
 
 /// The code for a change of the metadata that failed.
@@ -20,6 +20,10 @@ pub(crate) fn metadata_error(error: &MetadataError) -> ErrorCode {
             ErrorCode::InvalidReplicaAssignment
         }
         MetadataError::Create(CreateError::InvalidConfig(_)) => ErrorCode::InvalidConfig,
+        MetadataError::Alter(AlterError::Malformed(_) | AlterError::ReadOnly(_)) => {
+            ErrorCode::InvalidRequest
+        }
+        MetadataError::Alter(AlterError::Config(_)) => ErrorCode::InvalidConfig,
         MetadataError::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
         MetadataError::Store(_) => ErrorCode::KafkaStorageError,
     }
@@ -46,6 +50,15 @@ pub(crate) fn read_error(error: &ReadError) -> ErrorCode {
         ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         ReadError::Corrupt { .. } => ErrorCode::CorruptMessage,
         ReadError::Io(_) => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// The code for a change of the log that failed.
+pub(crate) fn log_error(error: &LogError) -> ErrorCode {
+    match error {
+        LogError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+        LogError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        LogError::StorageFailed(_) => ErrorCode::KafkaStorageError,
     }
 }
 

@@ -1,15 +1,49 @@
 //! ApiVersions (key 18), versions 0 to 4.
 //!
-//! Answers the served APIs with their versions. A version too high is answered, not closed on: body
+//! Answers every API of `wire::api` with its versions, for each is served, and the features of the
+//! cluster. A version too high is answered, not closed on: body
 //! version 0, error 35 and the versions we do speak (KIP-511). Produce is advertised from 0, though
 //! 0 to 2 are refused: librdkafka before 2.11 otherwise stops compressing (KAFKA-18659).
 
 use std::sync::Arc;
 
-use super::{Call, Reply, SERVED, encode_at};
+use super::{Call, Reply, encode_at};
 use crate::server::Node;
+use crate::wire::api::ApiKey;
 use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
+use crate::wire::messages::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+};
+
+/// A feature in Kafka's sense (KIP-584) with the levels it may have here.
+struct Feature {
+    name: &'static str,
+    min: i16,
+    max: i16,
+}
+
+/// `metadata.version` 25 is Kafka 4.0's. Without `transaction.version` 2, clients do transactions the
+/// older way; without `group.version` 1 there are classic groups only.
+const FEATURES: &[Feature] = &[
+    Feature {
+        name: "group.version",
+        min: 0,
+        max: 0,
+    },
+    Feature {
+        name: "metadata.version",
+        min: 25,
+        max: 25,
+    },
+    Feature {
+        name: "transaction.version",
+        min: 0,
+        max: 0,
+    },
+];
+
+/// Features never change while a broker runs.
+const FEATURES_EPOCH: i64 = 0;
 
 pub(super) async fn handle(
     _node: Arc<Node>,
@@ -18,7 +52,12 @@ pub(super) async fn handle(
 ) -> ApiVersionsResponse {
     let named = |text: &str| call.version() < 3 || is_software_word(text);
     if named(&request.client_software_name) && named(&request.client_software_version) {
-        served(ErrorCode::None)
+        ApiVersionsResponse {
+            supported_features: supported(call.version()),
+            finalized_features: finalized(),
+            finalized_features_epoch: FEATURES_EPOCH,
+            ..served(ErrorCode::None)
+        }
     } else {
         ApiVersionsResponse {
             error_code: ErrorCode::InvalidRequest.code(),
@@ -33,7 +72,7 @@ pub(super) fn unsupported(call: Call) -> Reply {
 }
 
 fn served(error: ErrorCode) -> ApiVersionsResponse {
-    let api_keys = SERVED.iter().map(|api| {
+    let api_keys = ApiKey::ALL.iter().map(|api| {
         let versions = api.advertised_versions();
         ApiVersion {
             api_key: api.code(),
@@ -46,6 +85,33 @@ fn served(error: ErrorCode) -> ApiVersionsResponse {
         api_keys: api_keys.collect(),
         ..Default::default()
     }
+}
+
+/// The features that the broker could have. Version 3 cannot carry one that starts at 0: its clients
+/// refuse it (KIP-1022).
+fn supported(version: i16) -> Vec<SupportedFeatureKey> {
+    let features = FEATURES
+        .iter()
+        .filter(|feature| version >= 4 || feature.min > 0);
+    features
+        .map(|feature| SupportedFeatureKey {
+            name: feature.name.to_owned(),
+            min_version: feature.min,
+            max_version: feature.max,
+        })
+        .collect()
+}
+
+/// The features that the cluster has. One at level 0 is not had.
+fn finalized() -> Vec<FinalizedFeatureKey> {
+    let features = FEATURES.iter().filter(|feature| feature.max > 0);
+    features
+        .map(|feature| FinalizedFeatureKey {
+            name: feature.name.to_owned(),
+            max_version_level: feature.max,
+            min_version_level: feature.max,
+        })
+        .collect()
 }
 
 /// KIP-511: letters and digits, with dots and dashes between them.
@@ -66,6 +132,18 @@ mod tests {
         let produce = keys.iter().find(|key| key.api_key == 0).unwrap();
         assert_eq!((produce.min_version, produce.max_version), (0, 12));
         assert!(keys.is_sorted_by(|a, b| a.api_key < b.api_key));
+    }
+
+    #[test]
+    fn features_that_start_at_zero_are_told_from_version_4_on() {
+        let names = |version| supported(version).into_iter().map(|feature| feature.name);
+        assert_eq!(names(3).collect::<Vec<_>>(), ["metadata.version"]);
+        assert_eq!(names(4).len(), 3);
+        assert_eq!(
+            finalized().len(),
+            1,
+            "neither transactions v2 nor new groups"
+        );
     }
 
     #[test]

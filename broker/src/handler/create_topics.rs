@@ -1,13 +1,14 @@
 //! CreateTopics (key 19), versions 2 to 7.
 //!
-//! Each topic is decided alone; a name twice in one request fails both times. Replication factors
+//! Each topic is decided alone; one named twice is refused. Replication factors
 //! above 1 are clamped unless `strict.replication` is set. Version 5 and up answer the effective
 //! configs, 7 the topic id.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Call;
+use uuid::Uuid;
+
+use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::{Topic, TopicRequest, cluster, config_map, effective_config};
 use crate::server::Node;
@@ -22,26 +23,19 @@ pub(super) async fn handle(
     _call: Call,
     request: CreateTopicsRequest,
 ) -> CreateTopicsResponse {
-    let mut named: HashMap<&str, u32> = HashMap::new();
-    for topic in &request.topics {
-        *named.entry(&topic.name).or_default() += 1;
-    }
+    let twice = named_twice(request.topics.iter().map(|topic| topic.name.clone()));
     let mut topics = Vec::with_capacity(request.topics.len());
+    for name in &twice {
+        topics.push(refused(
+            name,
+            ErrorCode::InvalidRequest,
+            "Duplicate topic name.",
+        ));
+    }
     for topic in &request.topics {
-        topics.push(
-            if named
-                .get(topic.name.as_str())
-                .is_some_and(|&times| times > 1)
-            {
-                refused(
-                    topic,
-                    ErrorCode::InvalidRequest,
-                    "Topic is named twice in the request.",
-                )
-            } else {
-                create(&node, topic, request.validate_only).await
-            },
-        );
+        if !twice.contains(&topic.name) {
+            topics.push(create(&node, topic, request.validate_only).await);
+        }
     }
     CreateTopicsResponse {
         topics,
@@ -56,7 +50,7 @@ async fn create(
 ) -> CreatableTopicResult {
     if topic.name == cluster::OFFSETS_TOPIC {
         let message = "The topic is the broker's own, made on first need.";
-        return refused(topic, ErrorCode::InvalidTopicException, message);
+        return refused(&topic.name, ErrorCode::InvalidTopicException, message);
     }
     let request = TopicRequest {
         name: topic.name.clone(),
@@ -75,24 +69,29 @@ async fn create(
         ),
     };
     match node.create_topic(request, validate_only).await {
-        Ok(created) => result(&created),
-        Err(error) => refused(topic, metadata_error(&error), &error.to_string()),
+        Ok(created) => result(node, &created, validate_only),
+        Err(error) => refused(&topic.name, metadata_error(&error), &error.to_string()),
     }
 }
 
-fn result(topic: &Topic) -> CreatableTopicResult {
+fn result(node: &Node, topic: &Topic, validate_only: bool) -> CreatableTopicResult {
     CreatableTopicResult {
         name: topic.name().to_owned(),
-        topic_id: topic.id().0,
+        // A topic that was only thought of has no identity yet.
+        topic_id: if validate_only {
+            Uuid::nil()
+        } else {
+            topic.id().0
+        },
         num_partitions: topic.row.partition_count,
         replication_factor: 1,
         configs: Some(
-            effective_config::of_topic(topic)
+            effective_config::of_topic(topic, &node.metadata.cluster())
                 .into_iter()
                 .map(|config| CreatableTopicConfigs {
                     name: config.name.to_owned(),
-                    value: Some(config.value),
-                    config_source: config.source.code(),
+                    value: config.value().map(str::to_owned),
+                    config_source: config.source().code(),
                     ..Default::default()
                 })
                 .collect(),
@@ -101,9 +100,9 @@ fn result(topic: &Topic) -> CreatableTopicResult {
     }
 }
 
-fn refused(topic: &CreatableTopic, error: ErrorCode, message: &str) -> CreatableTopicResult {
+fn refused(name: &str, error: ErrorCode, message: &str) -> CreatableTopicResult {
     CreatableTopicResult {
-        name: topic.name.clone(),
+        name: name.to_owned(),
         error_code: error.code(),
         error_message: Some(message.to_owned()),
         num_partitions: -1,

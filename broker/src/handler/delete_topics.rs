@@ -1,12 +1,14 @@
 //! DeleteTopics (key 20), versions 1 to 6. Version 6 names topics by id, too.
 //!
-//! A deleted topic is gone for clients when the reply leaves; its data follows.
+//! A deleted topic is gone for clients when the reply leaves; its data follows. What is named twice
+//! is refused, even once by name and once by id.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Call;
+use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::Topic;
 use crate::server::Node;
@@ -16,23 +18,32 @@ use crate::wire::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
 };
 
+/// A topic as the request names it.
+type Named = (Option<String>, Uuid);
+
+/// Topics that exist, each with how often the request names it.
+type Found = BTreeMap<TopicId, (Arc<Topic>, usize)>;
+
 pub(super) async fn handle(
     node: Arc<Node>,
     call: Call,
     request: DeleteTopicsRequest,
 ) -> DeleteTopicsResponse {
-    let states = if call.version() >= 6 {
-        request.topics
+    let named: Vec<Named> = if call.version() >= 6 {
+        let named = |state: DeleteTopicState| (state.name, state.topic_id);
+        request.topics.into_iter().map(named).collect()
     } else {
-        let by_name = |name| DeleteTopicState {
-            name: Some(name),
-            topic_id: Uuid::nil(),
-        };
-        request.topic_names.into_iter().map(by_name).collect()
+        let named = |name| (Some(name), Uuid::nil());
+        request.topic_names.into_iter().map(named).collect()
     };
-    let mut responses = Vec::with_capacity(states.len());
-    for state in states {
-        responses.push(delete(&node, state).await);
+    let (found, mut responses) = resolve(&node, named);
+    for (topic, mentions) in found.into_values() {
+        responses.push(if mentions == 1 {
+            delete(&node, &topic).await
+        } else {
+            let message = "The provided topic name maps to an ID that was already supplied.";
+            refused(this(&topic), ErrorCode::InvalidRequest, message)
+        });
     }
     DeleteTopicsResponse {
         responses,
@@ -40,23 +51,54 @@ pub(super) async fn handle(
     }
 }
 
-async fn delete(node: &Arc<Node>, state: DeleteTopicState) -> DeletableTopicResult {
-    let result = |error: ErrorCode, message: Option<String>| DeletableTopicResult {
-        name: state.name.clone(),
-        topic_id: state.topic_id,
-        error_code: error.code(),
-        error_message: message,
-    };
-    let Some(topic) = find(node, &state) else {
-        let error = match state.name {
-            Some(_) => ErrorCode::UnknownTopicOrPartition,
-            None => ErrorCode::UnknownTopicId,
+/// The topics there are, with how often each was named, and the answers for the rest.
+fn resolve(node: &Node, named: Vec<Named>) -> (Found, Vec<DeletableTopicResult>) {
+    let twice = named_twice(named.iter().cloned());
+    let again = |named: &Named| {
+        let message = match named.0 {
+            Some(_) => "Duplicate topic name.",
+            None => "Duplicate topic id.",
         };
-        return result(error, Some("There is no such topic.".to_owned()));
+        refused(named.clone(), ErrorCode::InvalidRequest, message)
     };
+    let mut responses: Vec<DeletableTopicResult> = twice.iter().map(again).collect();
+    let mut found = Found::new();
+    for named in named.into_iter().filter(|named| !twice.contains(named)) {
+        match find(node, &named) {
+            Ok(topic) => found.entry(topic.id()).or_insert((topic, 0)).1 += 1,
+            Err((error, message)) => responses.push(refused(named, error, message)),
+        }
+    }
+    (found, responses)
+}
+
+fn find(node: &Node, (name, id): &Named) -> Result<Arc<Topic>, (ErrorCode, &'static str)> {
+    let cluster = node.metadata.cluster();
+    let unknown = "There is no such topic.";
+    match (name, id.is_nil()) {
+        (Some(name), true) => cluster
+            .topic(name)
+            .cloned()
+            .ok_or((ErrorCode::UnknownTopicOrPartition, unknown)),
+        (None, false) => cluster
+            .topic_by_id(TopicId(*id))
+            .cloned()
+            .ok_or((ErrorCode::UnknownTopicId, unknown)),
+        (Some(_), false) => Err((
+            ErrorCode::InvalidRequest,
+            "You may not specify both topic name and topic id.",
+        )),
+        (None, true) => Err((
+            ErrorCode::InvalidRequest,
+            "Neither topic name nor id were specified.",
+        )),
+    }
+}
+
+async fn delete(node: &Arc<Node>, topic: &Topic) -> DeletableTopicResult {
     if topic.is_internal() {
-        let message = "The broker's own topic cannot be deleted.".to_owned();
-        return result(ErrorCode::InvalidRequest, Some(message));
+        let message = "The broker's own topic cannot be deleted.";
+        return refused(this(topic), ErrorCode::InvalidRequest, message);
     }
     match node.delete_topic(topic.id()).await {
         Ok(()) => DeletableTopicResult {
@@ -64,14 +106,19 @@ async fn delete(node: &Arc<Node>, state: DeleteTopicState) -> DeletableTopicResu
             topic_id: topic.id().0,
             ..Default::default()
         },
-        Err(error) => result(metadata_error(&error), Some(error.to_string())),
+        Err(error) => refused(this(topic), metadata_error(&error), &error.to_string()),
     }
 }
 
-fn find(node: &Node, state: &DeleteTopicState) -> Option<Arc<Topic>> {
-    let cluster = node.metadata.cluster();
-    match &state.name {
-        Some(name) => cluster.topic(name).cloned(),
-        None => cluster.topic_by_id(TopicId(state.topic_id)).cloned(),
+fn this(topic: &Topic) -> Named {
+    (Some(topic.name().to_owned()), topic.id().0)
+}
+
+fn refused((name, topic_id): Named, error: ErrorCode, message: &str) -> DeletableTopicResult {
+    DeletableTopicResult {
+        name,
+        topic_id,
+        error_code: error.code(),
+        error_message: Some(message.to_owned()),
     }
 }

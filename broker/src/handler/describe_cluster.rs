@@ -1,20 +1,43 @@
 //! DescribeCluster (key 60), versions 0 and 1: the one broker, which is the controller as well.
+//!
+//! Who asks for controllers (from version 1) is told that this listener is the brokers' (KIP-919).
 
 use std::sync::Arc;
 
-use super::Call;
+use super::{CLUSTER_OPERATIONS, Call};
 use crate::server::Node;
+use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
 };
 
+const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
+
 pub(super) async fn handle(
     node: Arc<Node>,
     call: Call,
-    _request: DescribeClusterRequest,
+    request: DescribeClusterRequest,
 ) -> DescribeClusterResponse {
+    let refused = |error: ErrorCode, message: &str| DescribeClusterResponse {
+        error_code: error.code(),
+        error_message: Some(message.to_owned()),
+        endpoint_type: request.endpoint_type,
+        ..Default::default()
+    };
+    match request.endpoint_type {
+        BROKERS => {}
+        CONTROLLERS => {
+            let message = "The request was sent to an endpoint of the wrong type.";
+            return refused(ErrorCode::MismatchedEndpointType, message);
+        }
+        _ => {
+            let message = "This endpoint type is not supported yet.";
+            return refused(ErrorCode::UnsupportedEndpointType, message);
+        }
+    }
     let address = node.advertised(&call.client);
-    DescribeClusterResponse {
+    let mut response = DescribeClusterResponse {
         cluster_id: node.metadata.cluster_id().to_owned(),
         controller_id: node.config.node_id,
         brokers: vec![DescribeClusterBroker {
@@ -24,5 +47,9 @@ pub(super) async fn handle(
             ..Default::default()
         }],
         ..Default::default()
+    };
+    if request.include_cluster_authorized_operations {
+        response.cluster_authorized_operations = CLUSTER_OPERATIONS;
     }
+    response
 }

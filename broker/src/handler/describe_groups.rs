@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::Call;
+use super::{Call, GROUP_OPERATIONS};
 use crate::error::group_error;
 use crate::group::{GroupDescription, GroupError};
 use crate::server::Node;
@@ -32,7 +32,7 @@ pub(super) async fn handle(
                 Err(error) => Err(error.clone()),
             };
             match group {
-                Ok(group) => live(group_id, group),
+                Ok(group) => live(group_id, group, request.include_authorized_operations),
                 Err(error) => dead(&call, group_id, &error),
             }
         });
@@ -42,7 +42,7 @@ pub(super) async fn handle(
     }
 }
 
-fn live(group_id: String, group: GroupDescription) -> DescribedGroup {
+fn live(group_id: String, group: GroupDescription, with_operations: bool) -> DescribedGroup {
     let members = group
         .members
         .into_iter()
@@ -54,7 +54,7 @@ fn live(group_id: String, group: GroupDescription) -> DescribedGroup {
             member_metadata: member.metadata,
             member_assignment: member.assignment,
         });
-    DescribedGroup {
+    let mut described = DescribedGroup {
         group_id,
         group_state: group.state.to_string(),
         protocol_type: group
@@ -65,7 +65,11 @@ fn live(group_id: String, group: GroupDescription) -> DescribedGroup {
             .map_or_else(String::new, |protocol| protocol.to_string()),
         members: members.collect(),
         ..Default::default()
+    };
+    if with_operations {
+        described.authorized_operations = GROUP_OPERATIONS;
     }
+    described
 }
 
 fn dead(call: &Call, group_id: String, error: &GroupError) -> DescribedGroup {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use super::Call;
+use super::{Call, check_leader_epoch};
 use crate::error::read_error;
 use crate::log::{Bounds, ReadError, ReadResult};
 use crate::server::Node;
@@ -210,14 +210,7 @@ async fn read_partition(
     let Some(bounds) = node.log.bounds(target) else {
         return Answer::refused(ErrorCode::UnknownTopicOrPartition, None);
     };
-    let epoch = asked.current_leader_epoch;
-    if epoch >= 0 && epoch != bounds.leader_epoch.0 {
-        let fenced = epoch < bounds.leader_epoch.0;
-        let error = if fenced {
-            ErrorCode::FencedLeaderEpoch
-        } else {
-            ErrorCode::UnknownLeaderEpoch
-        };
+    if let Err(error) = check_leader_epoch(asked.current_leader_epoch, &bounds) {
         return Answer::refused(error, None);
     }
     let from = Offset(asked.fetch_offset);

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::Call;
+use super::{Call, check_leader_epoch, named_twice};
 use crate::error::read_error;
 use crate::log::{BatchAt, Bounds, Log, ReadError};
 use crate::server::Node;
@@ -32,18 +32,29 @@ pub(super) async fn handle(
     call: Call,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
+    let cluster = node.metadata.cluster();
+    let named = request.topics.iter().flat_map(|topic| {
+        let indexes = topic.partitions.iter();
+        indexes.map(|asked| (topic.name.clone(), asked.partition_index))
+    });
+    let repeated = named_twice(named);
+    // Of a partition that is named twice, the first mention is answered for all.
+    let mut twice = repeated.clone();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
+        let found = cluster.topic(&topic.name);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in topic.partitions {
-            let target = node
-                .metadata
-                .cluster()
-                .topic(&topic.name)
-                .and_then(|found| found.partition(PartitionIndex(asked.partition_index)));
-            let found = match target {
-                None => Err(ErrorCode::UnknownTopicOrPartition),
-                Some(target) => look_up(&node, target, &asked, request.isolation_level).await,
+            let target =
+                found.and_then(|found| found.partition(PartitionIndex(asked.partition_index)));
+            let this = (topic.name.clone(), asked.partition_index);
+            let found = match (repeated.contains(&this), target) {
+                (true, _) if !twice.remove(&this) => continue,
+                (true, _) => Err(ErrorCode::InvalidRequest),
+                (false, None) => Err(ErrorCode::UnknownTopicOrPartition),
+                (false, Some(target)) => {
+                    look_up(&node, target, &asked, request.isolation_level).await
+                }
             };
             let mut answer = reply(&asked, found);
             if call.version() < 4 {
@@ -79,13 +90,7 @@ async fn look_up(
         .log
         .bounds(target)
         .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let epoch = asked.current_leader_epoch;
-    if epoch >= 0 && epoch < bounds.leader_epoch.0 {
-        return Err(ErrorCode::FencedLeaderEpoch);
-    }
-    if epoch > bounds.leader_epoch.0 {
-        return Err(ErrorCode::UnknownLeaderEpoch);
-    }
+    check_leader_epoch(asked.current_leader_epoch, &bounds)?;
     let edge = |offset| {
         Ok(Found {
             offset: Some(offset),

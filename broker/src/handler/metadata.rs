@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Call;
+use super::{CLUSTER_OPERATIONS, Call, TOPIC_OPERATIONS};
 use crate::error::metadata_error;
 use crate::metadata::Topic;
 use crate::server::Node;
@@ -24,8 +24,12 @@ pub(super) async fn handle(
     call: Call,
     request: MetadataRequest,
 ) -> MetadataResponse {
+    let (cluster_operations, topic_operations) = (
+        request.include_cluster_authorized_operations,
+        request.include_topic_authorized_operations,
+    );
     let may_create = request.allow_auto_topic_creation || call.version() < 4;
-    let topics = match request.topics {
+    let mut topics: Vec<_> = match request.topics {
         Some(topics) if !(topics.is_empty() && call.version() == 0) => {
             let mut answers = Vec::with_capacity(topics.len());
             for topic in topics {
@@ -41,8 +45,13 @@ pub(super) async fn handle(
                 .collect()
         }
     };
+    if topic_operations {
+        for topic in topics.iter_mut().filter(|topic| topic.error_code == 0) {
+            topic.topic_authorized_operations = TOPIC_OPERATIONS;
+        }
+    }
     let address = node.advertised(&call.client);
-    MetadataResponse {
+    let mut response = MetadataResponse {
         brokers: vec![MetadataResponseBroker {
             node_id: node.config.node_id,
             host: address.host,
@@ -53,7 +62,11 @@ pub(super) async fn handle(
         controller_id: node.config.node_id,
         topics,
         ..Default::default()
+    };
+    if cluster_operations {
+        response.cluster_authorized_operations = CLUSTER_OPERATIONS;
     }
+    response
 }
 
 async fn named(

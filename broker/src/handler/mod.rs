@@ -6,26 +6,42 @@
 //! of appends; every other API works when the reply is awaited, as Kafka's one-at-a-time
 //! connections have it.
 
+mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
+mod create_acls;
+mod create_partitions;
 mod create_topics;
+mod delete_acls;
+mod delete_groups;
+mod delete_records;
 mod delete_topics;
+mod describe_acls;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_topic_partitions;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -35,8 +51,10 @@ use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument as _, Span, error_span};
 
+use crate::log::Bounds;
 use crate::server::Node;
 use crate::wire::api::ApiKey;
+use crate::wire::error_code::ErrorCode;
 use crate::wire::header::RequestHeader;
 use crate::wire::message::Message;
 use crate::wire::reader::Reader;
@@ -47,28 +65,14 @@ use produce::AppendOrder;
 /// connection.
 pub(crate) type Reply = BoxFuture<'static, Result<Option<Vec<Bytes>>, CloseReason>>;
 
-/// The APIs served. What ApiVersions answers is derived from this list.
-pub(crate) const SERVED: &[ApiKey] = &[
-    ApiKey::Produce,
-    ApiKey::Fetch,
-    ApiKey::ListOffsets,
-    ApiKey::Metadata,
-    ApiKey::OffsetCommit,
-    ApiKey::OffsetFetch,
-    ApiKey::FindCoordinator,
-    ApiKey::JoinGroup,
-    ApiKey::Heartbeat,
-    ApiKey::LeaveGroup,
-    ApiKey::SyncGroup,
-    ApiKey::DescribeGroups,
-    ApiKey::ListGroups,
-    ApiKey::ApiVersions,
-    ApiKey::CreateTopics,
-    ApiKey::DeleteTopics,
-    ApiKey::InitProducerId,
-    ApiKey::DescribeConfigs,
-    ApiKey::DescribeCluster,
-];
+/// What a Kafka without an authorizer says of its access rules.
+const NO_AUTHORIZER: &str = "No Authorizer is configured on the broker.";
+
+/// What everybody may do with a topic, the cluster and a group, a bit an operation (`AclOperation`):
+/// everything, as long as nobody is kept from anything.
+const TOPIC_OPERATIONS: i32 = operations(&[3, 4, 5, 6, 7, 8, 10, 11]);
+const CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12]);
+const GROUP_OPERATIONS: i32 = operations(&[3, 6, 8, 10, 11]);
 
 /// The peer of a connection.
 #[derive(Debug)]
@@ -176,10 +180,8 @@ pub(crate) async fn dispatch(
 ) -> Result<NamedReply, Refused> {
     let mut reader = Reader::new(frame);
     let header = RequestHeader::decode(&mut reader).map_err(CloseReason::MalformedHeader)?;
-    let api = ApiKey::try_from(header.api_key)
-        .ok()
-        .filter(|api| SERVED.contains(api))
-        .ok_or(CloseReason::UnknownApi(header.api_key))?;
+    let api =
+        ApiKey::try_from(header.api_key).map_err(|_| CloseReason::UnknownApi(header.api_key))?;
     let timer = node.metrics.taken_in(api);
     let (clock, taken_in) = (node.clock, node.clock.elapsed());
     let call = Call {
@@ -197,8 +199,13 @@ pub(crate) async fn dispatch(
     );
     let request = span.clone();
     let refused = move |reason| Refused { reason, request };
-    let routed = route(Arc::clone(node), call, reader, memory);
-    let reply = routed
+    let taken = Taken {
+        node: Arc::clone(node),
+        call,
+        reader,
+        memory,
+    };
+    let reply = route(taken)
         .instrument(span.clone())
         .await
         .map_err(refused.clone())?;
@@ -211,64 +218,114 @@ pub(crate) async fn dispatch(
 }
 
 /// Gives a request to the handler of its API.
-async fn route(
-    node: Arc<Node>,
-    call: Call,
-    reader: Reader,
-    memory: OwnedSemaphorePermit,
-) -> Result<Reply, CloseReason> {
-    let (api, version) = (call.api, call.version());
+async fn route(taken: Taken) -> Result<Reply, CloseReason> {
+    let (api, version) = (taken.call.api, taken.call.version());
     if !api.versions().contains(&version) {
         return match api {
-            ApiKey::ApiVersions => Ok(api_versions::unsupported(call)),
+            ApiKey::ApiVersions => Ok(api_versions::unsupported(taken.call)),
             _ => Err(CloseReason::UnsupportedVersion { api, version }),
         };
     }
     match api {
-        ApiKey::Produce => produce::accept(node, call, reader, memory).await,
-        ApiKey::Fetch => in_turn(node, call, reader, memory, fetch::handle),
-        ApiKey::ListOffsets => in_turn(node, call, reader, memory, list_offsets::handle),
-        ApiKey::Metadata => in_turn(node, call, reader, memory, metadata::handle),
-        ApiKey::OffsetCommit => in_turn(node, call, reader, memory, offset_commit::handle),
-        ApiKey::OffsetFetch => in_turn(node, call, reader, memory, offset_fetch::handle),
-        ApiKey::FindCoordinator => in_turn(node, call, reader, memory, find_coordinator::handle),
-        ApiKey::JoinGroup => in_turn(node, call, reader, memory, join_group::handle),
-        ApiKey::Heartbeat => in_turn(node, call, reader, memory, heartbeat::handle),
-        ApiKey::LeaveGroup => in_turn(node, call, reader, memory, leave_group::handle),
-        ApiKey::SyncGroup => in_turn(node, call, reader, memory, sync_group::handle),
-        ApiKey::DescribeGroups => in_turn(node, call, reader, memory, describe_groups::handle),
-        ApiKey::ListGroups => in_turn(node, call, reader, memory, list_groups::handle),
-        ApiKey::ApiVersions => in_turn(node, call, reader, memory, api_versions::handle),
-        ApiKey::CreateTopics => in_turn(node, call, reader, memory, create_topics::handle),
-        ApiKey::DeleteTopics => in_turn(node, call, reader, memory, delete_topics::handle),
-        ApiKey::InitProducerId => in_turn(node, call, reader, memory, init_producer_id::handle),
-        ApiKey::DescribeConfigs => in_turn(node, call, reader, memory, describe_configs::handle),
-        ApiKey::DescribeCluster => in_turn(node, call, reader, memory, describe_cluster::handle),
-        other => Err(CloseReason::UnknownApi(other.code())),
+        ApiKey::Produce => produce::accept(taken).await,
+        ApiKey::Fetch => taken.in_turn(fetch::handle),
+        ApiKey::ListOffsets => taken.in_turn(list_offsets::handle),
+        ApiKey::Metadata => taken.in_turn(metadata::handle),
+        ApiKey::OffsetCommit => taken.in_turn(offset_commit::handle),
+        ApiKey::OffsetFetch => taken.in_turn(offset_fetch::handle),
+        ApiKey::FindCoordinator => taken.in_turn(find_coordinator::handle),
+        ApiKey::JoinGroup => taken.in_turn(join_group::handle),
+        ApiKey::Heartbeat => taken.in_turn(heartbeat::handle),
+        ApiKey::LeaveGroup => taken.in_turn(leave_group::handle),
+        ApiKey::SyncGroup => taken.in_turn(sync_group::handle),
+        ApiKey::DescribeGroups => taken.in_turn(describe_groups::handle),
+        ApiKey::ListGroups => taken.in_turn(list_groups::handle),
+        ApiKey::ApiVersions => taken.in_turn(api_versions::handle),
+        ApiKey::CreateTopics => taken.in_turn(create_topics::handle),
+        ApiKey::DeleteTopics => taken.in_turn(delete_topics::handle),
+        ApiKey::DeleteRecords => taken.in_turn(delete_records::handle),
+        ApiKey::InitProducerId => taken.in_turn(init_producer_id::handle),
+        ApiKey::OffsetForLeaderEpoch => taken.in_turn(offset_for_leader_epoch::handle),
+        ApiKey::DescribeAcls => taken.in_turn(describe_acls::handle),
+        ApiKey::CreateAcls => taken.in_turn(create_acls::handle),
+        ApiKey::DeleteAcls => taken.in_turn(delete_acls::handle),
+        ApiKey::DescribeConfigs => taken.in_turn(describe_configs::handle),
+        ApiKey::AlterConfigs => taken.in_turn(alter_configs::handle),
+        ApiKey::DescribeLogDirs => taken.in_turn(describe_log_dirs::handle),
+        ApiKey::CreatePartitions => taken.in_turn(create_partitions::handle),
+        ApiKey::DeleteGroups => taken.in_turn(delete_groups::handle),
+        ApiKey::ElectLeaders => taken.in_turn(elect_leaders::handle),
+        ApiKey::IncrementalAlterConfigs => taken.in_turn(incremental_alter_configs::handle),
+        ApiKey::AlterPartitionReassignments => taken.in_turn(alter_partition_reassignments::handle),
+        ApiKey::ListPartitionReassignments => taken.in_turn(list_partition_reassignments::handle),
+        ApiKey::OffsetDelete => taken.in_turn(offset_delete::handle),
+        ApiKey::DescribeCluster => taken.in_turn(describe_cluster::handle),
+        ApiKey::DescribeTopicPartitions => taken.in_turn(describe_topic_partitions::handle),
     }
 }
 
-/// Decodes now, works and encodes when the reply's turn comes.
-fn in_turn<Request, Response, Handle, Working>(
+/// A request taken in, its body not yet read.
+struct Taken {
     node: Arc<Node>,
     call: Call,
     reader: Reader,
     memory: OwnedSemaphorePermit,
-    handle: Handle,
-) -> Result<Reply, CloseReason>
-where
-    Request: Message + Send + 'static,
-    Response: Message + Send,
-    Handle: FnOnce(Arc<Node>, Call, Request) -> Working + Send + 'static,
-    Working: Future<Output = Response> + Send,
-{
-    let request = decode(&call, reader)?;
-    Ok(Box::pin(async move {
-        // Whoever waits for records or members must not keep producers waiting.
-        drop(memory);
-        let response = handle(node, call.clone(), request).await;
-        encode(&call, &response).map(Some)
-    }))
+}
+
+impl Taken {
+    /// Decodes now, works and encodes when the reply's turn comes.
+    fn in_turn<Request, Response, Handle, Working>(
+        self,
+        handle: Handle,
+    ) -> Result<Reply, CloseReason>
+    where
+        Request: Message + Send + 'static,
+        Response: Message + Send,
+        Handle: FnOnce(Arc<Node>, Call, Request) -> Working + Send + 'static,
+        Working: Future<Output = Response> + Send,
+    {
+        let request = decode(&self.call, self.reader)?;
+        let (node, call, memory) = (self.node, self.call, self.memory);
+        Ok(Box::pin(async move {
+            // Whoever waits for records or members must not keep producers waiting.
+            drop(memory);
+            let response = handle(node, call.clone(), request).await;
+            encode(&call, &response).map(Some)
+        }))
+    }
+}
+
+/// Whether a client knows the leader epoch; one that does not say, -1, does.
+fn check_leader_epoch(known: i32, bounds: &Bounds) -> Result<(), ErrorCode> {
+    match known {
+        ..0 => Ok(()),
+        _ if known < bounds.leader_epoch.0 => Err(ErrorCode::FencedLeaderEpoch),
+        _ if known > bounds.leader_epoch.0 => Err(ErrorCode::UnknownLeaderEpoch),
+        _ => Ok(()),
+    }
+}
+
+/// Operations as the bits in which Kafka tells them.
+const fn operations(codes: &[u8]) -> i32 {
+    let mut bits = 0;
+    let mut at = 0;
+    while at < codes.len() {
+        bits |= 1 << codes[at];
+        at += 1;
+    }
+    bits
+}
+
+/// What a request names more than once. Kafka refuses that, in one answer for all its mentions.
+fn named_twice<Name: Ord>(names: impl IntoIterator<Item = Name>) -> BTreeSet<Name> {
+    let mut once = BTreeSet::new();
+    let mut twice = BTreeSet::new();
+    for name in names {
+        if let Some(name) = once.replace(name) {
+            twice.insert(name);
+        }
+    }
+    twice
 }
 
 /// The body of a request, to its last byte.

@@ -126,6 +126,16 @@ impl Log {
             .map(|partition| partition.state().bounds())
     }
 
+    /// Bytes of the partition's readable batches, as they were produced; `None` when it is unknown.
+    #[must_use]
+    pub fn stored_bytes(&self, tp: TopicPartition) -> Option<u64> {
+        let partition = self.shared.partition(tp)?;
+        let state = partition.state();
+        let flushed: u64 = state.segments.iter().map(|segment| segment.bytes).sum();
+        let unflushed = state.unflushed().map(|batch| batch.bytes.len() as u64);
+        Some(flushed + unflushed.sum::<u64>())
+    }
+
     /// Whole batches from the one that contains `from`, up to `max_bytes`, but always at least
     /// one; none when `from` is the high watermark. May read files, see [`Log::is_resident`].
     ///

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::contract::{EffectivePolicy, Policy};
+use crate::contract::EffectivePolicy;
 use crate::types::{PartitionIndex, TopicId, TopicPartition};
 
+use super::broker_config::BrokerConfigs;
 use super::store::TopicRow;
-use super::topic_config::TopicSettings;
+use super::topic_config::{self, TopicSettings};
 
 /// Name of the topic that holds committed offsets and group metadata.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -30,26 +31,40 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// Resolves a row. Its configs were checked when they were set, so a policy that no longer
-    /// parses can only come from a newer version's data, which start-up refuses.
+    /// Resolves a row over the broker's defaults. Its configs were checked when they were set, so a
+    /// policy that no longer parses can only come from a newer version's data, which start-up
+    /// refuses.
     #[must_use]
-    pub fn new(row: TopicRow, revision: Arc<AtomicU64>) -> Self {
-        let policy = Policy::from_configs(|name| row.configs.get(name).map(String::as_str))
-            .unwrap_or_default();
-        let number = revision.load(std::sync::atomic::Ordering::Acquire);
+    pub fn new(row: TopicRow, revision: Arc<AtomicU64>, defaults: &BrokerConfigs) -> Self {
+        let policy = topic_config::contract(&row.configs, defaults).unwrap_or_default();
+        let number = revision.load(Ordering::Acquire);
         let policy = Arc::new(EffectivePolicy::resolve(
             policy,
             &row.key_decision,
             &row.value_decision,
             number,
         ));
-        let settings = TopicSettings::resolve(&row.configs);
+        let settings = TopicSettings::resolve(&row.configs, defaults);
         Self {
             row,
             settings,
             policy,
             revision,
         }
+    }
+
+    /// The topic with another row or other defaults. The contract's revision grows when that makes
+    /// it another contract, so that verdicts reached under the old one no longer count.
+    #[must_use]
+    pub fn successor(&self, row: TopicRow, defaults: &BrokerConfigs) -> Self {
+        let policy = topic_config::contract(&row.configs, defaults).unwrap_or_default();
+        let decided = (&row.key_decision, &row.value_decision);
+        if policy != self.policy.policy
+            || decided != (&self.row.key_decision, &self.row.value_decision)
+        {
+            self.revision.fetch_add(1, Ordering::AcqRel);
+        }
+        Self::new(row, Arc::clone(&self.revision), defaults)
     }
 
     /// The topic's id.
@@ -91,14 +106,39 @@ impl Topic {
     }
 }
 
-/// Every topic there is.
+/// Every topic there is, and the broker configs that topics fall back to.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     by_name: BTreeMap<String, Arc<Topic>>,
     by_id: HashMap<TopicId, Arc<Topic>>,
+    broker_configs: Arc<BrokerConfigs>,
 }
 
 impl Cluster {
+    /// No topics yet, under these broker configs.
+    #[must_use]
+    pub fn new(broker_configs: BrokerConfigs) -> Self {
+        Self {
+            broker_configs: Arc::new(broker_configs),
+            ..Self::default()
+        }
+    }
+
+    /// What was changed of the broker's configs while it ran.
+    #[must_use]
+    pub fn broker_configs(&self) -> &BrokerConfigs {
+        &self.broker_configs
+    }
+
+    /// Puts other broker configs in force, for every topic at once.
+    pub fn set_broker_configs(&mut self, configs: BrokerConfigs) {
+        let topics: Vec<Arc<Topic>> = self.topics().cloned().collect();
+        for topic in topics {
+            self.put(Arc::new(topic.successor(topic.row.clone(), &configs)));
+        }
+        self.broker_configs = Arc::new(configs);
+    }
+
     /// The topic of this name.
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {

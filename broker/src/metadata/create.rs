@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Topic};
 use super::topic_config::{self, ConfigError};
 
 /// The longest topic name, in bytes.
@@ -109,8 +109,8 @@ pub fn decide(
     } else {
         assigned(request, rules)?
     };
-    topic_config::check(&request.configs)?;
-    check_room(&creation, cluster, rules)?;
+    topic_config::check(&request.configs, cluster.broker_configs())?;
+    check_room(creation.partition_count, cluster, rules)?;
     Ok(creation)
 }
 
@@ -139,13 +139,62 @@ pub fn check_name(name: &str) -> Result<(), CreateError> {
     Err(CreateError::InvalidName(reason))
 }
 
-fn check_room(
-    creation: &Creation,
+/// Decides how many partitions a topic that has `have` of them may grow to.
+///
+/// # Errors
+/// When that would not be more, or too many.
+pub fn grown(
+    topic: &Topic,
+    count: i32,
     cluster: &Cluster,
     rules: CreateRules,
+) -> Result<i32, CreateError> {
+    let have = topic.row.partition_count;
+    let refused = |reason: String| Err(CreateError::InvalidPartitions(reason));
+    if count == have {
+        return refused(format!("Topic already has {have} partition(s)."));
+    }
+    if count < have {
+        return refused(format!(
+            "The topic {} currently has {have} partition(s); {count} would not be an increase.",
+            topic.name()
+        ));
+    }
+    if count > PARTITIONS_MAX {
+        return refused(format!(
+            "Number of partitions was {count}; it must be 1 to {PARTITIONS_MAX}."
+        ));
+    }
+    check_room(count - have, cluster, rules)?;
+    Ok(count)
+}
+
+/// Checks that every new partition is assigned to the one broker there is.
+///
+/// # Errors
+/// [`CreateError::InvalidAssignment`].
+pub fn check_new_assignments(
+    assignments: &[Vec<i32>],
+    new_partitions: i32,
+    node_id: i32,
 ) -> Result<(), CreateError> {
+    let refused = |reason: String| Err(CreateError::InvalidAssignment(reason));
+    if i32::try_from(assignments.len()) != Ok(new_partitions) {
+        return refused(format!(
+            "Increasing the number of partitions by {new_partitions} but {} assignments provided.",
+            assignments.len()
+        ));
+    }
+    match assignments.iter().find(|ids| ids.as_slice() != [node_id]) {
+        Some(ids) => refused(format!(
+            "A partition is assigned to {ids:?}; the only broker is {node_id}."
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_room(wanted: i32, cluster: &Cluster, rules: CreateRules) -> Result<(), CreateError> {
     let have = cluster.partition_count();
-    let wanted = creation.partition_count;
     let max = rules.partitions_max;
     if have.saturating_add(usize::try_from(wanted).unwrap_or(0)) > max {
         return Err(CreateError::TooManyPartitions { have, wanted, max });

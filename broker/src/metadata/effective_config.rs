@@ -1,7 +1,11 @@
-//! Configs as they stand: each with its value and where that comes from, defaults included.
+//! Configs as they stand: each with its value, where that comes from and what it would be without,
+//! defaults included.
 
-use super::cluster::Topic;
-use super::topic_config::{self, Kind};
+use std::collections::BTreeMap;
+
+use super::broker_config::{self, BrokerConfigDef, BrokerConfigs, Meaning, Scope};
+use super::cluster::{Cluster, Topic};
+use super::topic_config::{self, ValueType};
 use crate::contract::policy;
 
 /// Where a config's value comes from.
@@ -9,8 +13,12 @@ use crate::contract::policy;
 pub enum Source {
     /// Set on the topic.
     Topic,
-    /// Given to the broker when it was started.
+    /// Changed for this broker while it ran.
     Broker,
+    /// Changed for all brokers while they ran.
+    Cluster,
+    /// Given to the broker when it was started.
+    Start,
     /// Nobody set it.
     Default,
 }
@@ -21,52 +29,190 @@ impl Source {
     pub fn code(self) -> i8 {
         match self {
             Self::Topic => 1,
-            Self::Broker => 4,
+            Self::Broker => 2,
+            Self::Cluster => 3,
+            Self::Start => 4,
             Self::Default => 5,
         }
     }
 }
 
+/// A value that a config has, or would have if those before it were not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Synonym {
+    /// The name under which the value was set.
+    pub name: &'static str,
+    /// The value.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub source: Source,
+}
+
 /// One config as it stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EffectiveConfig {
     /// Its name.
     pub name: &'static str,
-    /// Its value.
-    pub value: String,
-    /// Where the value comes from.
-    pub source: Source,
     /// What it takes.
-    pub kind: Kind,
-    /// Its value when nobody sets it.
-    pub default: &'static str,
+    pub value_type: ValueType,
+    /// Its value and those that it would fall back to, never empty.
+    pub synonyms: Vec<Synonym>,
+    /// Whether it stays as it is while the broker runs.
+    pub read_only: bool,
     /// What it does.
     pub doc: &'static str,
 }
 
+impl EffectiveConfig {
+    /// The value in force; `None` for none, or for one that is not to be shown.
+    #[must_use]
+    pub fn value(&self) -> Option<&str> {
+        self.synonyms.first()?.value.as_deref()
+    }
+
+    /// Where the value comes from.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.synonyms
+            .first()
+            .map_or(Source::Default, |first| first.source)
+    }
+
+    /// Whether its value is never shown.
+    #[must_use]
+    pub fn is_sensitive(&self) -> bool {
+        self.value_type == ValueType::Password
+    }
+}
+
 /// Every config of a topic: Kafka's, then the contract's.
 #[must_use]
-pub fn of_topic(topic: &Topic) -> Vec<EffectiveConfig> {
-    let config = |name: &'static str, kind, default: &'static str, doc| {
-        let set = topic.row.configs.get(name);
+pub fn of_topic(topic: &Topic, cluster: &Cluster) -> Vec<EffectiveConfig> {
+    let config = |name: &'static str, value_type, default: &str, doc| {
+        let broker_name = broker_config::default_of(name);
+        let mut synonyms = Vec::new();
+        if let Some(value) = topic.row.configs.get(name) {
+            synonyms.push(synonym(name, Some(value), Source::Topic));
+        }
+        if let Some(broker_name) = broker_name {
+            synonyms.extend(changed(broker_name, cluster.broker_configs()));
+        }
+        synonyms.push(synonym(
+            broker_name.unwrap_or(name),
+            Some(default),
+            Source::Default,
+        ));
         EffectiveConfig {
             name,
-            value: set.cloned().unwrap_or_else(|| default.to_owned()),
-            source: if set.is_some() {
-                Source::Topic
-            } else {
-                Source::Default
-            },
-            kind,
-            default,
+            value_type,
+            synonyms,
+            read_only: false,
             doc,
         }
     };
     let kafka = topic_config::CONFIGS
         .iter()
-        .map(|def| config(def.name, def.kind, def.default, def.doc));
-    let contract = policy::CONFIGS
-        .iter()
-        .map(|def| config(def.name, Kind::Text, def.default, def.doc));
+        .map(|def| config(def.name, def.kind.value_type(), def.default, def.doc));
+    let contract = policy::CONFIGS.iter().map(|def| {
+        let value_type = topic_config::contract_kind(def.name).value_type();
+        config(def.name, value_type, def.default, def.doc)
+    });
     kafka.chain(contract).collect()
+}
+
+/// Every config of this broker, which was started with `started`.
+#[must_use]
+pub fn of_broker(
+    started: &BTreeMap<&'static str, String>,
+    cluster: &Cluster,
+) -> Vec<EffectiveConfig> {
+    let configs = cluster.broker_configs();
+    let kafka = broker_config::all()
+        .iter()
+        .map(|def| of_this_broker(def, started, configs));
+    let contract = policy::CONFIGS.iter().map(|def| {
+        let mut synonyms: Vec<Synonym> = changed(def.name, configs).collect();
+        synonyms.push(synonym(def.name, Some(def.default), Source::Default));
+        EffectiveConfig {
+            name: def.name,
+            value_type: topic_config::contract_kind(def.name).value_type(),
+            synonyms,
+            read_only: false,
+            doc: def.doc,
+        }
+    });
+    let mut compat: Vec<Synonym> = changed(broker_config::COMPAT_LEVEL, configs).collect();
+    compat.push(synonym(
+        broker_config::COMPAT_LEVEL,
+        Some("payload"),
+        Source::Default,
+    ));
+    let compat = EffectiveConfig {
+        name: broker_config::COMPAT_LEVEL,
+        value_type: ValueType::Text,
+        synonyms: compat,
+        read_only: false,
+        doc: "What `true` of another system's validation config means: payload or id.",
+    };
+    kafka.chain(contract).chain([compat]).collect()
+}
+
+/// What was changed for all brokers, and nothing else, as Kafka answers for the unnamed broker.
+#[must_use]
+pub fn of_all_brokers(cluster: &Cluster) -> Vec<EffectiveConfig> {
+    let changed = cluster.broker_configs().scope(Scope::Cluster);
+    let mut configs = of_broker(&BTreeMap::new(), cluster);
+    configs.retain(|config| changed.contains_key(config.name));
+    for config in &mut configs {
+        config
+            .synonyms
+            .retain(|synonym| synonym.source != Source::Broker);
+    }
+    configs
+}
+
+fn of_this_broker(
+    def: &BrokerConfigDef,
+    started: &BTreeMap<&'static str, String>,
+    configs: &BrokerConfigs,
+) -> EffectiveConfig {
+    let mut synonyms: Vec<Synonym> = changed(def.name, configs).collect();
+    if let Some(value) = started.get(def.name)
+        && Some(value.as_str()) != def.default
+    {
+        synonyms.push(synonym(def.name, Some(value), Source::Start));
+    }
+    synonyms.push(synonym(def.name, def.default, Source::Default));
+    let doc = match def.meaning {
+        Meaning::DefaultOf(_) => "The default of topics that do not set it themselves.",
+        Meaning::Start => "Given when the broker is started.",
+        Meaning::Inert => "Shown for Kafka's tools; has no effect here.",
+    };
+    EffectiveConfig {
+        name: def.name,
+        value_type: def.value_type,
+        synonyms,
+        read_only: !matches!(def.meaning, Meaning::DefaultOf(_)),
+        doc,
+    }
+}
+
+/// What a broker config was changed to, the one in force first.
+fn changed(name: &'static str, configs: &BrokerConfigs) -> impl Iterator<Item = Synonym> {
+    let scopes = [
+        (Scope::Broker, Source::Broker),
+        (Scope::Cluster, Source::Cluster),
+    ];
+    scopes.into_iter().filter_map(move |(scope, source)| {
+        let value = configs.scope(scope).get(name)?;
+        Some(synonym(name, Some(value), source))
+    })
+}
+
+fn synonym(name: &'static str, value: Option<&str>, source: Source) -> Synonym {
+    Synonym {
+        name,
+        value: value.map(str::to_owned),
+        source,
+    }
 }

@@ -4,6 +4,8 @@
 //! written first and becomes visible after. Knows nothing of the log: callers create and delete
 //! partitions there.
 
+pub mod alter;
+pub mod broker_config;
 pub mod cluster;
 pub mod create;
 pub mod effective_config;
@@ -12,7 +14,7 @@ pub mod topic_config;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use thiserror::Error;
@@ -22,6 +24,8 @@ use uuid::Uuid;
 use crate::contract::Decision;
 use crate::types::{ProducerId, TimestampMs, TopicId};
 
+pub use alter::{AlterError, Alteration};
+pub use broker_config::{BrokerConfigs, Scope};
 pub use cluster::{Cluster, Topic};
 pub use create::{CreateError, CreateRules, Creation, TopicRequest};
 pub use store::StoreError;
@@ -31,12 +35,18 @@ use store::{Store, TopicRow};
 /// never handed out twice.
 const PRODUCER_ID_BLOCK: i64 = 1_000;
 
+/// Under which the configs of all brokers are kept.
+const CLUSTER_SCOPE: &str = "cluster";
+
 /// Why a change of the metadata failed.
 #[derive(Debug, Error)]
 pub enum MetadataError {
     /// The request breaks a rule.
     #[error(transparent)]
     Create(#[from] CreateError),
+    /// The configs cannot be changed like that.
+    #[error(transparent)]
+    Alter(#[from] AlterError),
     /// There is no such topic.
     #[error("there is no such topic")]
     UnknownTopic,
@@ -67,9 +77,14 @@ impl Metadata {
         let cluster_id = store
             .fact_or_insert("cluster_id", &new_cluster_id())
             .await?;
-        let mut cluster = Cluster::default();
+        let configs = BrokerConfigs {
+            cluster: store.broker_configs(CLUSTER_SCOPE).await?,
+            broker: store.broker_configs(&rules.node_id.to_string()).await?,
+        };
+        let mut cluster = Cluster::new(configs.clone());
         for row in store.topics().await? {
-            cluster.put(Arc::new(Topic::new(row, Arc::new(AtomicU64::new(1)))));
+            let revision = Arc::new(AtomicU64::new(1));
+            cluster.put(Arc::new(Topic::new(row, revision, &configs)));
         }
         Ok(Self {
             store,
@@ -114,7 +129,8 @@ impl Metadata {
         prepare: impl FnOnce(&Topic),
     ) -> Result<(Arc<Topic>, Creation), MetadataError> {
         let _change = self.change.lock().await;
-        let creation = create::decide(request, &self.cluster(), self.rules)?;
+        let cluster = self.cluster();
+        let creation = create::decide(request, &cluster, self.rules)?;
         let row = TopicRow {
             id: TopicId(Uuid::new_v4()),
             name: request.name.clone(),
@@ -123,7 +139,8 @@ impl Metadata {
             key_decision: String::new(),
             value_decision: String::new(),
         };
-        let topic = Arc::new(Topic::new(row, Arc::new(AtomicU64::new(1))));
+        let revision = Arc::new(AtomicU64::new(1));
+        let topic = Arc::new(Topic::new(row, revision, cluster.broker_configs()));
         if validate_only {
             return Ok((topic, creation));
         }
@@ -175,10 +192,94 @@ impl Metadata {
             return Ok(Arc::clone(topic));
         }
         self.store.decide(id, &key, &value).await?;
-        topic.revision.fetch_add(1, Ordering::AcqRel);
-        let topic = Arc::new(Topic::new(row, Arc::clone(&topic.revision)));
-        self.publish(|cluster| cluster.put(Arc::clone(&topic)));
-        Ok(topic)
+        Ok(self.put_successor(topic, row))
+    }
+
+    /// Changes a topic's configs; `validate_only` stops before anything is written.
+    ///
+    /// # Errors
+    /// When there is no such topic, the configs cannot be changed like that, or the database fails.
+    pub async fn alter_topic(
+        &self,
+        name: &str,
+        alteration: &Alteration,
+        validate_only: bool,
+    ) -> Result<(), MetadataError> {
+        let _change = self.change.lock().await;
+        let cluster = self.cluster();
+        let topic = cluster.topic(name).ok_or(MetadataError::UnknownTopic)?;
+        let configs = alteration.apply(&topic.row.configs, topic_config::kind_and_default)?;
+        topic_config::check(&configs, cluster.broker_configs()).map_err(AlterError::from)?;
+        if validate_only || configs == topic.row.configs {
+            return Ok(());
+        }
+        self.store.set_topic_configs(topic.id(), &configs).await?;
+        let mut row = topic.row.clone();
+        row.configs = configs;
+        self.put_successor(topic, row);
+        Ok(())
+    }
+
+    /// Changes broker configs, and with them what topics fall back to; `validate_only` stops before
+    /// anything is written.
+    ///
+    /// # Errors
+    /// When the configs cannot be changed like that, would contradict a topic's, or the database
+    /// fails.
+    pub async fn alter_broker(
+        &self,
+        scope: Scope,
+        alteration: &Alteration,
+        validate_only: bool,
+    ) -> Result<(), MetadataError> {
+        let _change = self.change.lock().await;
+        let cluster = self.cluster();
+        let configs = decide_broker_configs(&cluster, scope, alteration)?;
+        if validate_only || configs == *cluster.broker_configs() {
+            return Ok(());
+        }
+        let scope_name = match scope {
+            Scope::Cluster => CLUSTER_SCOPE.to_owned(),
+            Scope::Broker => self.rules.node_id.to_string(),
+        };
+        self.store
+            .set_broker_configs(&scope_name, configs.scope(scope))
+            .await?;
+        self.publish(|cluster| cluster.set_broker_configs(configs));
+        Ok(())
+    }
+
+    /// Gives a topic more partitions, `count` in all; `validate_only` stops before anything is
+    /// written. `assignments` names the replicas of each new one. `prepare` runs between the row's
+    /// write and the partitions' appearance: it makes them.
+    ///
+    /// # Errors
+    /// When there is no such topic, a rule is broken or the database fails.
+    pub async fn grow(
+        &self,
+        name: &str,
+        count: i32,
+        assignments: Option<&[Vec<i32>]>,
+        validate_only: bool,
+        prepare: impl FnOnce(&Topic),
+    ) -> Result<(), MetadataError> {
+        let _change = self.change.lock().await;
+        let cluster = self.cluster();
+        let topic = cluster.topic(name).ok_or(MetadataError::UnknownTopic)?;
+        let mut row = topic.row.clone();
+        row.partition_count = create::grown(topic, count, &cluster, self.rules)?;
+        if let Some(assignments) = assignments {
+            let new = row.partition_count - topic.row.partition_count;
+            create::check_new_assignments(assignments, new, self.rules.node_id)?;
+        }
+        if validate_only {
+            return Ok(());
+        }
+        self.store.set_partition_count(topic.id(), count).await?;
+        let grown = Arc::new(topic.successor(row, cluster.broker_configs()));
+        prepare(&grown);
+        self.publish(|cluster| cluster.put(grown));
+        Ok(())
     }
 
     /// A producer id that was never handed out before, not even before a crash.
@@ -208,6 +309,14 @@ impl Metadata {
         self.store.close().await;
     }
 
+    /// Replaces a topic's snapshot by that of its new row.
+    fn put_successor(&self, topic: &Topic, row: TopicRow) -> Arc<Topic> {
+        let successor = topic.successor(row, self.cluster().broker_configs());
+        let successor = Arc::new(successor);
+        self.publish(|cluster| cluster.put(Arc::clone(&successor)));
+        successor
+    }
+
     fn publish(&self, change: impl FnOnce(&mut Cluster)) {
         let mut snapshot = self
             .snapshot
@@ -215,6 +324,38 @@ impl Metadata {
             .unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut snapshot));
     }
+}
+
+/// What the broker configs become, after everything that rests on them was checked.
+fn decide_broker_configs(
+    cluster: &Cluster,
+    scope: Scope,
+    alteration: &Alteration,
+) -> Result<BrokerConfigs, AlterError> {
+    for name in alteration.names() {
+        if broker_config::changeable(name).is_some() {
+            continue;
+        }
+        return Err(if broker_config::exists(name) {
+            AlterError::ReadOnly(name.to_owned())
+        } else {
+            let reason = "there is no such broker config".to_owned();
+            let name = name.to_owned();
+            AlterError::Config(topic_config::ConfigError { name, reason })
+        });
+    }
+    let before = cluster.broker_configs();
+    let changed = alteration.apply(before.scope(scope), broker_config::changeable)?;
+    let configs = before.with(scope, changed);
+    configs.check()?;
+    for topic in cluster.topics() {
+        let contract = topic_config::contract(&topic.row.configs, &configs);
+        if let Err(mut error) = contract {
+            error.reason = format!("topic {}: {}", topic.name(), error.reason);
+            return Err(error.into());
+        }
+    }
+    Ok(configs)
 }
 
 /// A random cluster id in Kafka's form: 16 bytes as URL-safe Base64 without padding.
@@ -247,6 +388,8 @@ pub fn config_map<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
 
     const RULES: CreateRules = CreateRules {

@@ -193,6 +193,93 @@ impl Store {
         Ok(())
     }
 
+    /// Replaces all configs of a topic.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(super) async fn set_topic_configs(
+        &self,
+        id: TopicId,
+        configs: &BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("DELETE FROM topic_configs WHERE topic_id = ?")
+            .bind(id.to_string())
+            .execute(&mut *transaction)
+            .await?;
+        for (name, value) in configs {
+            sqlx::query("INSERT INTO topic_configs (topic_id, name, value) VALUES (?, ?, ?)")
+                .bind(id.to_string())
+                .bind(name)
+                .bind(value)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The broker configs that were changed under `scope`.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(super) async fn broker_configs(
+        &self,
+        scope: &str,
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        let rows = sqlx::query("SELECT name, value FROM broker_configs WHERE scope = ?")
+            .bind(scope)
+            .fetch_all(&self.pool)
+            .await?;
+        let pairs = rows
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        pairs.collect()
+    }
+
+    /// Replaces all broker configs of `scope`.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(super) async fn set_broker_configs(
+        &self,
+        scope: &str,
+        configs: &BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("DELETE FROM broker_configs WHERE scope = ?")
+            .bind(scope)
+            .execute(&mut *transaction)
+            .await?;
+        for (name, value) in configs {
+            sqlx::query("INSERT INTO broker_configs (scope, name, value) VALUES (?, ?, ?)")
+                .bind(scope)
+                .bind(name)
+                .bind(value)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Gives a topic another number of partitions.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(super) async fn set_partition_count(
+        &self,
+        id: TopicId,
+        count: i32,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE topics SET partition_count = ? WHERE id = ?")
+            .bind(i64::from(count))
+            .bind(id.to_string())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// Records what `auto` was decided to be. A decision already there stays.
     ///
     /// # Errors

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::contract::policy;
+use super::broker_config::BrokerConfigs;
+use crate::contract::{Policy, policy};
 
 /// What values a config takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +25,89 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// A comma-separated list of these words.
     ListOf(&'static [&'static str]),
+    /// A list of anything, separated by this.
+    List(char),
     /// Anything.
     Text,
+}
+
+/// What a config's values are, as Kafka tells clients (`DescribeConfigsResponse.ConfigType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    /// `true` or `false`.
+    Boolean,
+    /// Any text.
+    Text,
+    /// A 32-bit integer.
+    Int,
+    /// A 16-bit integer.
+    Short,
+    /// A 64-bit integer.
+    Long,
+    /// A floating-point number.
+    Double,
+    /// A list of texts.
+    List,
+    /// The name of a Java class.
+    Class,
+    /// A text that is never shown.
+    Password,
+}
+
+impl ValueType {
+    /// Kafka's number for it.
+    #[must_use]
+    pub fn code(self) -> i8 {
+        match self {
+            Self::Boolean => 1,
+            Self::Text => 2,
+            Self::Int => 3,
+            Self::Short => 4,
+            Self::Long => 5,
+            Self::Double => 6,
+            Self::List => 7,
+            Self::Class => 8,
+            Self::Password => 9,
+        }
+    }
+}
+
+impl Kind {
+    /// What its values are.
+    #[must_use]
+    pub fn value_type(self) -> ValueType {
+        match self {
+            Self::Boolean => ValueType::Boolean,
+            Self::Int(_) => ValueType::Int,
+            Self::Long(_) => ValueType::Long,
+            Self::Ratio => ValueType::Double,
+            Self::OneOf(_) | Self::Text => ValueType::Text,
+            Self::ListOf(_) | Self::List(_) => ValueType::List,
+        }
+    }
+
+    /// What stands between the words of a list; `None` when it is no list.
+    #[must_use]
+    pub fn separator(self) -> Option<char> {
+        match self {
+            Self::ListOf(_) => Some(','),
+            Self::List(separator) => Some(separator),
+            Self::Boolean
+            | Self::Int(_)
+            | Self::Long(_)
+            | Self::Ratio
+            | Self::OneOf(_)
+            | Self::Text => None,
+        }
+    }
+
+    /// Checks a value.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(self, value: &str) -> Result<(), String> {
+        fits(self, value)
+    }
 }
 
 /// One config a topic can have.
@@ -180,6 +262,35 @@ pub struct ConfigError {
     pub reason: String,
 }
 
+impl From<policy::ConfigError> for ConfigError {
+    fn from(error: policy::ConfigError) -> Self {
+        Self {
+            name: error.key,
+            reason: error.reason,
+        }
+    }
+}
+
+/// What a topic config, a contract's included, takes, and its value when nobody sets it.
+#[must_use]
+pub fn kind_and_default(name: &str) -> Option<(Kind, &'static str)> {
+    if let Some(def) = CONFIGS.iter().find(|def| def.name == name) {
+        return Some((def.kind, def.default));
+    }
+    let def = policy::CONFIGS.iter().find(|def| def.name == name)?;
+    Some((contract_kind(def.name), def.default))
+}
+
+/// What a contract config takes; whether the text fits is for the contract to say.
+#[must_use]
+pub fn contract_kind(name: &str) -> Kind {
+    match name {
+        "avouch.key.subjects" | "avouch.value.subjects" => Kind::List(','),
+        "avouch.bypass.principals" => Kind::List(';'),
+        _ => Kind::Text,
+    }
+}
+
 /// What the broker itself reads of a topic's configs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSettings {
@@ -201,43 +312,48 @@ pub struct TopicSettings {
     pub retention_bytes: Option<i64>,
 }
 
-/// Checks every config a topic is to have, contract configs included.
+/// Checks every config a topic is to have, contract configs included, over the broker's defaults.
 ///
 /// # Errors
 /// The first name that is unknown or value that does not fit.
-pub fn check(configs: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+pub fn check(
+    configs: &BTreeMap<String, String>,
+    defaults: &BrokerConfigs,
+) -> Result<(), ConfigError> {
     for (name, value) in configs {
         if policy::is_contract_key(name) {
             continue;
         }
         let Some(def) = CONFIGS.iter().find(|def| def.name == name) else {
-            let unknown = policy::unknown_key(name);
-            return Err(ConfigError {
-                name: unknown.key,
-                reason: unknown.reason,
-            });
+            return Err(policy::unknown_key(name).into());
         };
         fits(def.kind, value).map_err(|reason| ConfigError {
             name: name.clone(),
             reason,
         })?;
     }
-    policy::Policy::from_configs(|name| configs.get(name).map(String::as_str))
-        .map(|_| ())
-        .map_err(|error| ConfigError {
-            name: error.key.clone(),
-            reason: error.reason,
-        })
+    contract(configs, defaults).map(|_| ())
+}
+
+/// The contract that a topic's configs ask for, over the broker's defaults.
+///
+/// # Errors
+/// When they contradict each other or a value does not fit.
+pub fn contract(
+    configs: &BTreeMap<String, String>,
+    defaults: &BrokerConfigs,
+) -> Result<Policy, ConfigError> {
+    let set = |name: &str| configs.get(name).map(String::as_str);
+    Policy::from_layers(set, |name| defaults.value(name)).map_err(ConfigError::from)
 }
 
 impl TopicSettings {
-    /// Reads the settings out of configs that [`check`] let pass.
+    /// Reads the settings out of configs that [`check`] let pass, over the broker's defaults.
     #[must_use]
-    pub fn resolve(configs: &BTreeMap<String, String>) -> Self {
+    pub fn resolve(configs: &BTreeMap<String, String>, defaults: &BrokerConfigs) -> Self {
         let text = |name: &str| {
-            configs
-                .get(name)
-                .map(String::as_str)
+            let set = configs.get(name).map(String::as_str);
+            set.or_else(|| defaults.topic_default(name))
                 .unwrap_or_else(|| default_of(name))
         };
         let long = |name: &str| text(name).parse::<i64>().unwrap_or(i64::MAX);
@@ -285,11 +401,17 @@ fn fits(kind: Kind, value: &str) -> Result<(), String> {
             _ => Err(format!("{value:?} is not a number from 0 to 1")),
         },
         Kind::OneOf(words) => one_of(words, value),
-        Kind::ListOf(words) => value
-            .split(',')
-            .try_for_each(|word| one_of(words, word.trim())),
-        Kind::Text => Ok(()),
+        Kind::ListOf(words) => words_of(value, ',').try_for_each(|word| one_of(words, word)),
+        Kind::List(_) | Kind::Text => Ok(()),
     }
+}
+
+/// The words of a list; none in an empty text.
+pub(super) fn words_of(value: &str, separator: char) -> impl Iterator<Item = &str> {
+    value
+        .split(separator)
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
 }
 
 fn one_of(words: &[&str], value: &str) -> Result<(), String> {
@@ -331,22 +453,28 @@ mod tests {
             ("preallocate", "yes"),
             ("retention.mss", "1"),
         ] {
-            let error = check(&configs(&[(name, value)])).unwrap_err();
+            let error = check(&configs(&[(name, value)]), &BrokerConfigs::default()).unwrap_err();
             assert_eq!(error.name, name, "{value}");
         }
         assert_eq!(
-            check(&configs(&[("cleanup.policy", "compact,delete")])),
+            check(
+                &configs(&[("cleanup.policy", "compact,delete")]),
+                &BrokerConfigs::default()
+            ),
             Ok(())
         );
     }
 
     #[test]
     fn settings_follow_the_configs() {
-        let settings = TopicSettings::resolve(&configs(&[
-            ("cleanup.policy", "compact"),
-            ("retention.ms", "-1"),
-            ("message.timestamp.type", "LogAppendTime"),
-        ]));
+        let settings = TopicSettings::resolve(
+            &configs(&[
+                ("cleanup.policy", "compact"),
+                ("retention.ms", "-1"),
+                ("message.timestamp.type", "LogAppendTime"),
+            ]),
+            &BrokerConfigs::default(),
+        );
         assert!(settings.compacted && !settings.deletes && settings.log_append_time);
         assert_eq!(settings.retention_ms, None);
         assert_eq!(settings.max_message_bytes, 1_048_588);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::group::GroupConfig;
 use crate::log::Durability;
 use crate::wire::compress;
 
@@ -27,6 +28,8 @@ pub struct BrokerConfig {
     pub auto_exclude: Vec<String>,
     /// How often old segments are looked for.
     pub retention_check: Duration,
+    /// Limits and delays of consumer groups.
+    pub groups: GroupConfig,
     /// Bounds on what clients can make the broker hold.
     pub limits: Limits,
 }
@@ -116,6 +119,7 @@ impl BrokerConfig {
                 .map(|pattern| (*pattern).to_owned())
                 .collect(),
             retention_check: Duration::from_secs(300),
+            groups: GroupConfig::default(),
             limits: Limits::default(),
         }
     }

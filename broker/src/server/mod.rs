@@ -4,7 +4,9 @@ mod accept;
 mod admission;
 mod clock;
 mod config;
+mod config_life;
 mod connection;
+pub(crate) mod disk_space;
 mod inflaters;
 mod metrics;
 mod node;
@@ -15,5 +17,6 @@ mod topic_life;
 mod waiters;
 
 pub use config::{BrokerConfig, Limits};
+pub(crate) use config_life::ConfigResource;
 pub(crate) use node::Node;
 pub use start::{Broker, StartError};

@@ -103,7 +103,7 @@ impl Broker {
             .await
             .map_err(StartError::Offsets)?;
         let groups = Coordinator::start(
-            crate::group::GroupConfig::default(),
+            config.groups.clone(),
             offsets_log.clone(),
             Arc::new(move || clock.steady()),
             loaded,

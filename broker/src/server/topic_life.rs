@@ -61,6 +61,25 @@ impl Node {
         to_its_end(async move { node.delete(id).await }).await
     }
 
+    /// Gives a topic more partitions, `count` in all; `validate_only` decides and changes nothing.
+    pub(crate) async fn grow_topic(
+        self: &Arc<Self>,
+        name: String,
+        count: i32,
+        assignments: Option<Vec<Vec<i32>>>,
+        validate_only: bool,
+    ) -> Result<(), MetadataError> {
+        let node = Arc::clone(self);
+        to_its_end(async move {
+            let prepare = |topic: &Topic| node.make_partitions(topic);
+            let assignments = assignments.as_deref();
+            node.metadata
+                .grow(&name, count, assignments, validate_only, prepare)
+                .await
+        })
+        .await
+    }
+
     /// Makes what `auto` comes to for a topic's keys and values final.
     pub(crate) async fn decide(
         self: &Arc<Self>,
@@ -78,11 +97,7 @@ impl Node {
         validate_only: bool,
     ) -> Result<Arc<Topic>, MetadataError> {
         let prepare = |topic: &Topic| {
-            for partition in topic.partitions() {
-                if let Err(error) = self.log.create_partition(partition) {
-                    tracing::error!(%partition, %error, "partition not created");
-                }
-            }
+            self.make_partitions(topic);
             if topic.name() == cluster::OFFSETS_TOPIC {
                 self.offsets_log.open(topic.id());
             }
@@ -96,6 +111,14 @@ impl Node {
             tell_of_creation(&topic, &creation, request);
         }
         Ok(topic)
+    }
+
+    fn make_partitions(&self, topic: &Topic) {
+        for partition in topic.partitions() {
+            if let Err(error) = self.log.create_partition(partition) {
+                tracing::error!(%partition, %error, "partition not created");
+            }
+        }
     }
 
     async fn delete(&self, id: TopicId) -> Result<(), MetadataError> {
@@ -153,7 +176,7 @@ fn tell_of_creation(topic: &Topic, creation: &Creation, request: &TopicRequest) 
 }
 
 /// Runs `change` on a task of its own, so that dropping the caller does not stop it half-way.
-async fn to_its_end<Outcome: Send + 'static>(
+pub(super) async fn to_its_end<Outcome: Send + 'static>(
     change: impl Future<Output = Outcome> + Send + 'static,
 ) -> Outcome {
     match tokio::spawn(change).await {

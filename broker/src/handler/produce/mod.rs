@@ -13,16 +13,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
-use super::{Call, CloseReason, Reply, decode, encode};
+use super::{Call, CloseReason, Reply, Taken, decode, encode};
 use crate::log::{AppendBatch, AppendOutcome, Guard};
 use crate::server::Node;
 use crate::types::PartitionIndex;
 use crate::wire::messages::produce::{
     PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
-use crate::wire::reader::Reader;
 use admit::{Admitted, Refusal};
 pub(super) use order::AppendOrder;
 
@@ -30,12 +29,13 @@ pub(super) use order::AppendOrder;
 const CHECKS_MAX: usize = 5;
 
 /// Appends what the request may append; the reply's future waits for it to be durable.
-pub(super) async fn accept(
-    node: Arc<Node>,
-    call: Call,
-    reader: Reader,
-    memory: OwnedSemaphorePermit,
-) -> Result<Reply, CloseReason> {
+pub(super) async fn accept(taken: Taken) -> Result<Reply, CloseReason> {
+    let Taken {
+        node,
+        call,
+        reader,
+        memory,
+    } = taken;
     let request: ProduceRequest = decode(&call, reader)?;
     let acks = request.acks;
     let mut production = Production::admit(&node, &call, request).await;

@@ -1,11 +1,15 @@
 //! A running broker, asked over a socket.
 #![cfg(test)]
 
+mod brokers;
 mod client;
+mod configs;
 mod connections;
 mod contract;
+mod groups;
 mod limits;
 mod measured;
+mod partitions;
 mod reading;
 mod topics;
 mod versions;

@@ -3,19 +3,31 @@
 
 use avouch_broker::wire::api::ApiKey;
 use avouch_broker::wire::message::Message;
+use avouch_broker::wire::messages::alter_configs::AlterConfigsRequest;
+use avouch_broker::wire::messages::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
 use avouch_broker::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use avouch_broker::wire::messages::create_acls::CreateAclsRequest;
+use avouch_broker::wire::messages::create_partitions::CreatePartitionsRequest;
 use avouch_broker::wire::messages::create_topics::CreateTopicsRequest;
+use avouch_broker::wire::messages::delete_acls::DeleteAclsRequest;
+use avouch_broker::wire::messages::delete_groups::DeleteGroupsRequest;
+use avouch_broker::wire::messages::delete_records::DeleteRecordsRequest;
 use avouch_broker::wire::messages::delete_topics::DeleteTopicsRequest;
+use avouch_broker::wire::messages::describe_acls::DescribeAclsRequest;
 use avouch_broker::wire::messages::describe_cluster::DescribeClusterRequest;
 use avouch_broker::wire::messages::describe_configs::DescribeConfigsRequest;
 use avouch_broker::wire::messages::describe_groups::{
     DescribeGroupsRequest, DescribeGroupsResponse,
 };
+use avouch_broker::wire::messages::describe_log_dirs::DescribeLogDirsRequest;
+use avouch_broker::wire::messages::describe_topic_partitions::DescribeTopicPartitionsRequest;
+use avouch_broker::wire::messages::elect_leaders::ElectLeadersRequest;
 use avouch_broker::wire::messages::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic,
 };
 use avouch_broker::wire::messages::find_coordinator::FindCoordinatorRequest;
 use avouch_broker::wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
+use avouch_broker::wire::messages::incremental_alter_configs::IncrementalAlterConfigsRequest;
 use avouch_broker::wire::messages::init_producer_id::InitProducerIdRequest;
 use avouch_broker::wire::messages::join_group::{
     JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse,
@@ -27,14 +39,17 @@ use avouch_broker::wire::messages::list_groups::{ListGroupsRequest, ListGroupsRe
 use avouch_broker::wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
 };
+use avouch_broker::wire::messages::list_partition_reassignments::ListPartitionReassignmentsRequest;
 use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
 use avouch_broker::wire::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
     OffsetCommitResponse,
 };
+use avouch_broker::wire::messages::offset_delete::OffsetDeleteRequest;
 use avouch_broker::wire::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse,
 };
+use avouch_broker::wire::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use avouch_broker::wire::messages::produce::{ProduceRequest, ProduceResponse};
 use avouch_broker::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
@@ -83,9 +98,24 @@ async fn odd_requests_of_every_version_are_answered() {
         ApiVersionsRequest,
         CreateTopicsRequest,
         DeleteTopicsRequest,
+        DeleteRecordsRequest,
         InitProducerIdRequest,
+        OffsetForLeaderEpochRequest,
+        DescribeAclsRequest,
+        CreateAclsRequest,
+        DeleteAclsRequest,
         DescribeConfigsRequest,
+        AlterConfigsRequest,
+        DescribeLogDirsRequest,
+        CreatePartitionsRequest,
+        DeleteGroupsRequest,
+        ElectLeadersRequest,
+        IncrementalAlterConfigsRequest,
+        AlterPartitionReassignmentsRequest,
+        ListPartitionReassignmentsRequest,
+        OffsetDeleteRequest,
         DescribeClusterRequest,
+        DescribeTopicPartitionsRequest,
     );
     let versions: ApiVersionsResponse = client.ask(0, &ApiVersionsRequest::default()).await;
     let served: Vec<i16> = versions.api_keys.iter().map(|key| key.api_key).collect();

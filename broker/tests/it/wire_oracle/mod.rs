@@ -55,12 +55,21 @@ messages! {
     delete_records: DeleteRecordsRequest, DeleteRecordsResponse;
     init_producer_id: InitProducerIdRequest, InitProducerIdResponse;
     offset_for_leader_epoch: OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse;
+    describe_acls: DescribeAclsRequest, DescribeAclsResponse;
+    create_acls: CreateAclsRequest, CreateAclsResponse;
+    delete_acls: DeleteAclsRequest, DeleteAclsResponse;
     describe_configs: DescribeConfigsRequest, DescribeConfigsResponse;
     alter_configs: AlterConfigsRequest, AlterConfigsResponse;
     describe_log_dirs: DescribeLogDirsRequest, DescribeLogDirsResponse;
     create_partitions: CreatePartitionsRequest, CreatePartitionsResponse;
     delete_groups: DeleteGroupsRequest, DeleteGroupsResponse;
     incremental_alter_configs: IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
+    elect_leaders: ElectLeadersRequest, ElectLeadersResponse;
+    alter_partition_reassignments: AlterPartitionReassignmentsRequest,
+        AlterPartitionReassignmentsResponse;
+    list_partition_reassignments: ListPartitionReassignmentsRequest,
+        ListPartitionReassignmentsResponse;
+    offset_delete: OffsetDeleteRequest, OffsetDeleteResponse;
     describe_cluster: DescribeClusterRequest, DescribeClusterResponse;
     describe_topic_partitions: DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
 }

@@ -1,0 +1,25 @@
+//! CreateAcls (key 30), versions 1 to 3: refused, rule by rule; see `describe_acls`.
+
+use std::sync::Arc;
+
+use super::{Call, NO_AUTHORIZER};
+use crate::server::Node;
+use crate::wire::error_code::ErrorCode;
+use crate::wire::messages::create_acls::{
+    AclCreationResult, CreateAclsRequest, CreateAclsResponse,
+};
+
+pub(super) async fn handle(
+    _node: Arc<Node>,
+    _call: Call,
+    request: CreateAclsRequest,
+) -> CreateAclsResponse {
+    let refused = |_| AclCreationResult {
+        error_code: ErrorCode::SecurityDisabled.code(),
+        error_message: Some(NO_AUTHORIZER.to_owned()),
+    };
+    CreateAclsResponse {
+        results: request.creations.iter().map(refused).collect(),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,26 @@
+//! DeleteAcls (key 31), versions 1 to 3: refused, filter by filter; see `describe_acls`.
+
+use std::sync::Arc;
+
+use super::{Call, NO_AUTHORIZER};
+use crate::server::Node;
+use crate::wire::error_code::ErrorCode;
+use crate::wire::messages::delete_acls::{
+    DeleteAclsFilterResult, DeleteAclsRequest, DeleteAclsResponse,
+};
+
+pub(super) async fn handle(
+    _node: Arc<Node>,
+    _call: Call,
+    request: DeleteAclsRequest,
+) -> DeleteAclsResponse {
+    let refused = |_| DeleteAclsFilterResult {
+        error_code: ErrorCode::SecurityDisabled.code(),
+        error_message: Some(NO_AUTHORIZER.to_owned()),
+        ..Default::default()
+    };
+    DeleteAclsResponse {
+        filter_results: request.filters.iter().map(refused).collect(),
+        ..Default::default()
+    }
+}

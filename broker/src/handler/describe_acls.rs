@@ -1,0 +1,21 @@
+//! DescribeAcls (key 29), versions 1 to 3: there are no access rules, and that is said as a Kafka
+//! without an authorizer says it.
+
+use std::sync::Arc;
+
+use super::{Call, NO_AUTHORIZER};
+use crate::server::Node;
+use crate::wire::error_code::ErrorCode;
+use crate::wire::messages::describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
+
+pub(super) async fn handle(
+    _node: Arc<Node>,
+    _call: Call,
+    _request: DescribeAclsRequest,
+) -> DescribeAclsResponse {
+    DescribeAclsResponse {
+        error_code: ErrorCode::SecurityDisabled.code(),
+        error_message: Some(NO_AUTHORIZER.to_owned()),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,17 @@
+//! ListPartitionReassignments (key 46), version 0: nothing ever moves, there is one broker.
+
+use std::sync::Arc;
+
+use super::Call;
+use crate::server::Node;
+use crate::wire::messages::list_partition_reassignments::{
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
+};
+
+pub(super) async fn handle(
+    _node: Arc<Node>,
+    _call: Call,
+    _request: ListPartitionReassignmentsRequest,
+) -> ListPartitionReassignmentsResponse {
+    ListPartitionReassignmentsResponse::default()
+}

@@ -1,0 +1,158 @@
+//! What tools ask about the cluster itself: brokers, features, access rules, moves, elections.
+
+use avouch_broker::wire::messages::alter_partition_reassignments::{
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
+    ReassignableTopic,
+};
+use avouch_broker::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use avouch_broker::wire::messages::create_acls::{
+    AclCreation, CreateAclsRequest, CreateAclsResponse,
+};
+use avouch_broker::wire::messages::delete_acls::{
+    DeleteAclsFilter, DeleteAclsRequest, DeleteAclsResponse,
+};
+use avouch_broker::wire::messages::describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
+use avouch_broker::wire::messages::describe_cluster::{
+    DescribeClusterRequest, DescribeClusterResponse,
+};
+use avouch_broker::wire::messages::elect_leaders::{
+    ElectLeadersRequest, ElectLeadersResponse, TopicPartitions,
+};
+use avouch_broker::wire::messages::list_partition_reassignments::{
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
+};
+use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
+
+use super::client::{Client, broker};
+
+#[tokio::test]
+async fn the_cluster_is_described_to_who_asks_for_brokers() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    for (endpoint_type, code, brokers) in [(1, 0, 1), (2, 114, 0), (3, 115, 0)] {
+        let request = DescribeClusterRequest {
+            include_cluster_authorized_operations: true,
+            endpoint_type,
+        };
+        let response: DescribeClusterResponse = client.ask(1, &request).await;
+        assert_eq!(
+            (response.error_code, response.brokers.len()),
+            (code, brokers)
+        );
+        if code == 0 {
+            assert_eq!(response.cluster_id, broker.cluster_id());
+            assert!(response.cluster_authorized_operations > 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_asks_what_everybody_may_do_is_told_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let mut request = MetadataRequest {
+        topics: None,
+        ..Default::default()
+    };
+    let unasked: MetadataResponse = client.ask(8, &request).await;
+    assert_eq!(unasked.topics[0].topic_authorized_operations, i32::MIN);
+    request.include_topic_authorized_operations = true;
+    request.include_cluster_authorized_operations = true;
+    let asked: MetadataResponse = client.ask(8, &request).await;
+    // READ is 3, WRITE 4, CREATE 5 of Kafka's operations.
+    assert_eq!(
+        asked.topics[0].topic_authorized_operations & 0b11_1000,
+        0b11_1000
+    );
+    assert_eq!(asked.cluster_authorized_operations & 0b10_0000, 0b10_0000);
+}
+
+#[tokio::test]
+async fn the_features_of_the_cluster_are_those_of_kafka_4_0_without_new_transactions() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let request = ApiVersionsRequest {
+        client_software_name: "test".to_owned(),
+        client_software_version: "1".to_owned(),
+    };
+    for (version, supported) in [(3, 1), (4, 3)] {
+        let response: ApiVersionsResponse = client.ask(version, &request).await;
+        assert_eq!(
+            response.supported_features.len(),
+            supported,
+            "version {version}"
+        );
+        let finalized = &response.finalized_features;
+        assert_eq!(finalized.len(), 1);
+        assert_eq!(
+            (finalized[0].name.as_str(), finalized[0].max_version_level),
+            ("metadata.version", 25)
+        );
+        assert_eq!(response.finalized_features_epoch, 0);
+    }
+}
+
+#[tokio::test]
+async fn access_rules_are_disabled_and_that_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    for version in 1..=3 {
+        let described: DescribeAclsResponse =
+            client.ask(version, &DescribeAclsRequest::default()).await;
+        assert_eq!(described.error_code, 54);
+        let creations = vec![AclCreation::default(), AclCreation::default()];
+        let created: CreateAclsResponse =
+            client.ask(version, &CreateAclsRequest { creations }).await;
+        assert!(created.results.len() == 2 && created.results.iter().all(|r| r.error_code == 54));
+        let filters = vec![DeleteAclsFilter::default()];
+        let deleted: DeleteAclsResponse = client.ask(version, &DeleteAclsRequest { filters }).await;
+        assert_eq!(deleted.filter_results[0].error_code, 54);
+    }
+}
+
+#[tokio::test]
+async fn nothing_moves_and_no_leader_is_elected_on_one_broker() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 2).await;
+    let listed: ListPartitionReassignmentsResponse = client
+        .ask(0, &ListPartitionReassignmentsRequest::default())
+        .await;
+    assert_eq!((listed.error_code, listed.topics.len()), (0, 0));
+    let places = [
+        (0, Some(vec![1]), 0),
+        (1, Some(vec![2]), 39),
+        (0, None, 85),
+        (7, None, 3),
+    ];
+    for (partition_index, replicas, code) in places {
+        let request = AlterPartitionReassignmentsRequest {
+            topics: vec![ReassignableTopic {
+                name: "t".to_owned(),
+                partitions: vec![ReassignablePartition {
+                    partition_index,
+                    replicas,
+                }],
+            }],
+            ..Default::default()
+        };
+        let response: AlterPartitionReassignmentsResponse = client.ask(0, &request).await;
+        assert_eq!(response.responses[0].partitions[0].error_code, code);
+    }
+    let request = ElectLeadersRequest {
+        topic_partitions: Some(vec![TopicPartitions {
+            topic: "t".to_owned(),
+            partitions: vec![0, 9],
+        }]),
+        ..Default::default()
+    };
+    let response: ElectLeadersResponse = client.ask(2, &request).await;
+    let results = &response.replica_election_results[0].partition_result;
+    assert_eq!((results[0].error_code, results[1].error_code), (84, 3));
+}

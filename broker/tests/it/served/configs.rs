@@ -1,0 +1,417 @@
+//! Configs over the wire: described whole, changed in Kafka's two ways, live at once, of topics and
+//! of brokers.
+
+use std::sync::Arc;
+
+use avouch_broker::wire::messages::alter_configs::{
+    AlterConfigsRequest, AlterConfigsResource as ReplacedResource, AlterConfigsResponse,
+    AlterableConfig as ReplacedConfig,
+};
+use avouch_broker::wire::messages::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
+    DescribeConfigsResponse,
+};
+use avouch_broker::wire::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+};
+use avouch_broker::wire::messages::produce::ProduceResponse;
+
+use super::client::{Client, OneSubject, batch_of, broker, broker_with};
+
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+/// Names a schema that it does not fit.
+const CUT: &[u8] = &[0, 0, 0, 0, 1, 4, b'a'];
+
+/// What is done to a config.
+type Change<'a> = (&'a str, i8, Option<&'a str>);
+
+fn resource(kind: i8, name: &str, changes: &[Change<'_>]) -> AlterConfigsResource {
+    let configs = changes
+        .iter()
+        .map(|(name, operation, value)| AlterableConfig {
+            name: (*name).to_owned(),
+            config_operation: *operation,
+            value: value.map(str::to_owned),
+        });
+    AlterConfigsResource {
+        resource_type: kind,
+        resource_name: name.to_owned(),
+        configs: configs.collect(),
+    }
+}
+
+/// Changes one resource; returns the error code.
+async fn alter(client: &mut Client, kind: i8, name: &str, changes: &[Change<'_>]) -> i16 {
+    let request = IncrementalAlterConfigsRequest {
+        resources: vec![resource(kind, name, changes)],
+        validate_only: false,
+    };
+    let response: IncrementalAlterConfigsResponse = client.ask(1, &request).await;
+    response.responses[0].error_code
+}
+
+async fn described(
+    client: &mut Client,
+    kind: i8,
+    name: &str,
+) -> Vec<DescribeConfigsResourceResult> {
+    let request = DescribeConfigsRequest {
+        resources: vec![DescribeConfigsResource {
+            resource_type: kind,
+            resource_name: name.to_owned(),
+            configuration_keys: None,
+        }],
+        include_synonyms: true,
+        include_documentation: true,
+    };
+    let response: DescribeConfigsResponse = client.ask(4, &request).await;
+    let result = response.results.into_iter().next().unwrap();
+    assert_eq!(result.error_code, 0, "{:?}", result.error_message);
+    result.configs
+}
+
+/// A config's value and the code of its source.
+async fn value(client: &mut Client, kind: i8, name: &str, config: &str) -> (String, i8) {
+    let configs = described(client, kind, name).await;
+    let found = configs.into_iter().find(|found| found.name == config);
+    let found = found.unwrap();
+    (found.value.unwrap_or_default(), found.config_source)
+}
+
+fn produced(response: &ProduceResponse) -> i16 {
+    response.responses[0].partition_responses[0].error_code
+}
+
+#[tokio::test]
+async fn every_config_of_kafka_is_described_with_type_default_and_documentation() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let topic = described(&mut client, TOPIC, "t").await;
+    let kafkas = topic
+        .iter()
+        .filter(|config| !config.name.contains('.') || is_kafkas(config));
+    assert_eq!(kafkas.count(), 33, "the topic configs of Kafka 4.1");
+    let of_broker = described(&mut client, BROKER, "1").await;
+    assert!(of_broker.len() > 300, "{}", of_broker.len());
+    for config in topic.iter().chain(&of_broker) {
+        assert!(
+            config
+                .documentation
+                .as_ref()
+                .is_some_and(|doc| !doc.is_empty()),
+            "{config:?}"
+        );
+        assert!((1..=9).contains(&config.config_type), "{config:?}");
+    }
+    let of = |name: &str| of_broker.iter().find(|config| config.name == name).unwrap();
+    assert!(of("num.partitions").read_only && !of("log.retention.ms").read_only);
+    assert!(of("ssl.keystore.password").is_sensitive);
+    assert_eq!(
+        (
+            of("node.id").config_source,
+            of("message.max.bytes").config_source
+        ),
+        (4, 5)
+    );
+    let retention = topic
+        .iter()
+        .find(|config| config.name == "retention.ms")
+        .unwrap();
+    assert_eq!((retention.config_type, retention.read_only), (5, false));
+    assert_eq!(retention.synonyms[0].name, "log.retention.ms");
+}
+
+fn is_kafkas(config: &DescribeConfigsResourceResult) -> bool {
+    !["avouch.", "confluent.", "redpanda.", "warpstream."]
+        .iter()
+        .any(|prefix| config.name.starts_with(prefix))
+}
+
+#[tokio::test]
+async fn a_topics_configs_are_set_deleted_added_to_and_subtracted_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    for (name, operation, given, expected) in [
+        ("retention.ms", SET, Some("5"), ("5", 1)),
+        ("retention.ms", DELETE, None, ("604800000", 5)),
+        (
+            "cleanup.policy",
+            APPEND,
+            Some("compact"),
+            ("delete,compact", 1),
+        ),
+        ("cleanup.policy", SUBTRACT, Some("delete"), ("compact", 1)),
+    ] {
+        let code = alter(&mut client, TOPIC, "t", &[(name, operation, given)]).await;
+        assert_eq!(code, 0, "{name} {operation}");
+        let now = value(&mut client, TOPIC, "t", name).await;
+        assert_eq!((now.0.as_str(), now.1), expected, "{name} {operation}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_changed_is_refused_by_its_code_and_nothing_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let good = ("retention.bytes", SET, Some("7"));
+    for (kind, name, change, code) in [
+        (TOPIC, "t", ("retention.ms", SET, Some("soon")), 40),
+        (TOPIC, "t", ("retention.mss", SET, Some("1")), 40),
+        (TOPIC, "t", ("retention.ms", APPEND, Some("1")), 40),
+        (TOPIC, "t", ("avouch.enforcement", SET, Some("perhaps")), 40),
+        (TOPIC, "t", ("retention.ms", SET, None), 42),
+        (TOPIC, "t", ("retention.ms", 9, Some("1")), 42),
+        (TOPIC, "t", ("retention.bytes", DELETE, None), 42),
+        (TOPIC, "none", ("retention.ms", SET, Some("1")), 3),
+        (BROKER, "1", ("num.partitions", SET, Some("3")), 42),
+        (BROKER, "9", ("log.retention.ms", SET, Some("1")), 42),
+        (BROKER, "one", ("log.retention.ms", SET, Some("1")), 42),
+        (BROKER, "", ("log.retention.ms", SET, Some("soon")), 40),
+        (BROKER, "", ("no.such.config", SET, Some("1")), 40),
+        (8, "1", ("root", SET, Some("DEBUG")), 42),
+    ] {
+        let changes = if kind == TOPIC {
+            vec![good, change]
+        } else {
+            vec![change]
+        };
+        let got = alter(&mut client, kind, name, &changes).await;
+        assert_eq!(got, code, "{kind} {name} {change:?}");
+    }
+    assert_eq!(
+        value(&mut client, TOPIC, "t", "retention.bytes").await,
+        ("-1".to_owned(), 5)
+    );
+    let twice = IncrementalAlterConfigsRequest {
+        resources: vec![resource(TOPIC, "t", &[good]), resource(TOPIC, "t", &[good])],
+        validate_only: false,
+    };
+    let response: IncrementalAlterConfigsResponse = client.ask(1, &twice).await;
+    assert_eq!(
+        (response.responses.len(), response.responses[0].error_code),
+        (1, 42)
+    );
+    let only_checked = IncrementalAlterConfigsRequest {
+        resources: vec![resource(TOPIC, "t", &[good])],
+        validate_only: true,
+    };
+    let response: IncrementalAlterConfigsResponse = client.ask(1, &only_checked).await;
+    assert_eq!(response.responses[0].error_code, 0);
+    assert_eq!(
+        value(&mut client, TOPIC, "t", "retention.bytes").await,
+        ("-1".to_owned(), 5)
+    );
+}
+
+#[tokio::test]
+async fn alter_configs_replaces_them_all_and_what_was_described_can_be_written_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let replacing = |configs: Vec<ReplacedConfig>| AlterConfigsRequest {
+        resources: vec![ReplacedResource {
+            resource_type: TOPIC,
+            resource_name: "t".to_owned(),
+            configs,
+        }],
+        validate_only: false,
+    };
+    let config = |name: &str, value: &str| ReplacedConfig {
+        name: name.to_owned(),
+        value: Some(value.to_owned()),
+    };
+    let both = vec![
+        config("retention.ms", "5"),
+        config("segment.bytes", "1048576"),
+    ];
+    for (configs, retention, segment) in [
+        (both, ("5", 1), ("1048576", 1)),
+        (
+            vec![config("retention.ms", "6")],
+            ("6", 1),
+            ("1073741824", 5),
+        ),
+    ] {
+        let response: AlterConfigsResponse = client.ask(2, &replacing(configs)).await;
+        assert_eq!(response.responses[0].error_code, 0);
+        for (name, expected) in [("retention.ms", retention), ("segment.bytes", segment)] {
+            let now = value(&mut client, TOPIC, "t", name).await;
+            assert_eq!((now.0.as_str(), now.1), expected, "{name}");
+        }
+    }
+    let all = described(&mut client, TOPIC, "t").await;
+    let written_back = all
+        .iter()
+        .map(|found| config(&found.name, found.value.as_deref().unwrap()));
+    let request = replacing(written_back.collect());
+    let response: AlterConfigsResponse = client.ask(2, &request).await;
+    assert_eq!(
+        response.responses[0].error_code, 0,
+        "{:?}",
+        response.responses[0]
+    );
+    let after = described(&mut client, TOPIC, "t").await;
+    let values = |configs: &[DescribeConfigsResourceResult]| -> Vec<Option<String>> {
+        configs.iter().map(|config| config.value.clone()).collect()
+    };
+    assert_eq!(values(&all), values(&after));
+}
+
+#[tokio::test]
+async fn a_changed_contract_counts_from_the_next_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Arc::new(OneSubject::default());
+    registry.register();
+    let broker = broker_with(dir.path(), registry).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("checked", 1).await;
+    assert_eq!(
+        produced(&client.produce("checked", batch_of(&[CUT])).await),
+        87
+    );
+    for (change, code) in [
+        (("avouch.value.validation", SET, Some("id")), 0),
+        (("avouch.value.validation", DELETE, None), 87),
+        (("avouch.enforcement", SET, Some("shadow")), 0),
+        (("avouch.enforcement", DELETE, None), 87),
+        (("confluent.value.schema.validation", SET, Some("false")), 0),
+        (("confluent.value.schema.validation", SET, Some("true")), 87),
+        (
+            (
+                "warpstream.schema.validation.warning.only",
+                SET,
+                Some("true"),
+            ),
+            0,
+        ),
+    ] {
+        assert_eq!(
+            alter(&mut client, TOPIC, "checked", &[change]).await,
+            0,
+            "{change:?}"
+        );
+        let response = client.produce("checked", batch_of(&[CUT])).await;
+        assert_eq!(produced(&response), code, "{change:?}");
+    }
+    let contradiction = [("redpanda.value.schema.id.validation", SET, Some("false"))];
+    assert_eq!(
+        alter(&mut client, TOPIC, "checked", &contradiction).await,
+        40
+    );
+}
+
+#[tokio::test]
+async fn topics_fall_back_to_the_brokers_configs_and_those_to_the_clusters() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = broker(dir.path()).await;
+    let mut client = Client::connect(first.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    client.create_topic("own", 1).await;
+    alter(
+        &mut client,
+        TOPIC,
+        "own",
+        &[("retention.ms", SET, Some("1"))],
+    )
+    .await;
+    for (name, given) in [("", "3"), ("1", "2")] {
+        let change = [("log.retention.ms", SET, Some(given))];
+        assert_eq!(alter(&mut client, BROKER, name, &change).await, 0);
+    }
+    let configs = described(&mut client, TOPIC, "own").await;
+    let retention = configs
+        .iter()
+        .find(|config| config.name == "retention.ms")
+        .unwrap();
+    let synonyms: Vec<_> = retention
+        .synonyms
+        .iter()
+        .map(|synonym| {
+            (
+                synonym.name.as_str(),
+                synonym.value.as_deref().unwrap(),
+                synonym.source,
+            )
+        })
+        .collect();
+    let expected = [
+        ("retention.ms", "1", 1),
+        ("log.retention.ms", "2", 2),
+        ("log.retention.ms", "3", 3),
+        ("log.retention.ms", "604800000", 5),
+    ];
+    assert_eq!(synonyms, expected);
+    assert_eq!(
+        value(&mut client, TOPIC, "t", "retention.ms").await,
+        ("2".to_owned(), 2)
+    );
+    let all_brokers = described(&mut client, BROKER, "").await;
+    let names: Vec<&str> = all_brokers
+        .iter()
+        .map(|config| config.name.as_str())
+        .collect();
+    assert_eq!(names, ["log.retention.ms"], "only what was changed for all");
+    first.shutdown().await;
+
+    let second = broker(dir.path()).await;
+    let mut client = Client::connect(second.kafka_address()).await;
+    assert_eq!(
+        value(&mut client, TOPIC, "t", "retention.ms").await,
+        ("2".to_owned(), 2)
+    );
+    alter(
+        &mut client,
+        BROKER,
+        "1",
+        &[("log.retention.ms", DELETE, None)],
+    )
+    .await;
+    assert_eq!(
+        value(&mut client, TOPIC, "t", "retention.ms").await,
+        ("3".to_owned(), 3)
+    );
+}
+
+#[tokio::test]
+async fn defaults_of_the_broker_work_at_once_contracts_and_limits_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Arc::new(OneSubject::default());
+    registry.register();
+    let broker = broker_with(dir.path(), registry).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("checked", 1).await;
+    for (change, code) in [
+        (("message.max.bytes", SET, Some("60")), 10),
+        (("message.max.bytes", DELETE, None), 87),
+        (("avouch.enforcement", SET, Some("shadow")), 0),
+        (("avouch.enforcement", SET, Some("enforce")), 87),
+        (("confluent.value.schema.validation", SET, Some("true")), 87),
+        (("avouch.compat.level", SET, Some("id")), 0),
+    ] {
+        assert_eq!(
+            alter(&mut client, BROKER, "", &[change]).await,
+            0,
+            "{change:?}"
+        );
+        let response = client.produce("checked", batch_of(&[CUT])).await;
+        assert_eq!(produced(&response), code, "{change:?}");
+    }
+    // A topic's own window must not fall apart under a default of the broker.
+    let window = [("avouch.value.version.min", SET, Some("5"))];
+    assert_eq!(alter(&mut client, TOPIC, "checked", &window).await, 0);
+    let below = [("avouch.value.version.max", SET, Some("4"))];
+    assert_eq!(alter(&mut client, BROKER, "", &below).await, 40);
+}

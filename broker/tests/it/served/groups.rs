@@ -1,0 +1,142 @@
+//! Groups as administrators see them: their offsets deleted, themselves deleted.
+
+use avouch_broker::wire::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
+use avouch_broker::wire::messages::join_group::{
+    JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse,
+};
+use avouch_broker::wire::messages::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse,
+};
+use avouch_broker::wire::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+};
+use avouch_broker::wire::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+    OffsetDeleteResponse,
+};
+use avouch_broker::wire::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
+
+use super::client::{Client, broker};
+
+/// Makes the topic of committed offsets, without which groups are not served.
+async fn offsets_topic(client: &mut Client) {
+    let request = MetadataRequest {
+        topics: Some(vec![MetadataRequestTopic {
+            name: Some("__consumer_offsets".to_owned()),
+            ..Default::default()
+        }]),
+        ..Default::default()
+    };
+    let _: MetadataResponse = client.ask(12, &request).await;
+}
+
+/// Commits offset 4 of both partitions of topic `t` without being a member.
+async fn commit(client: &mut Client, group: &str) {
+    let partition = |partition_index| OffsetCommitRequestPartition {
+        partition_index,
+        committed_offset: 4,
+        ..Default::default()
+    };
+    let request = OffsetCommitRequest {
+        group_id: group.to_owned(),
+        topics: vec![OffsetCommitRequestTopic {
+            name: "t".to_owned(),
+            partitions: vec![partition(0), partition(1)],
+        }],
+        ..Default::default()
+    };
+    let response: OffsetCommitResponse = client.ask(7, &request).await;
+    assert_eq!(response.topics[0].partitions[0].error_code, 0);
+}
+
+/// The partitions of a group that have an offset.
+async fn committed(client: &mut Client, group: &str) -> Vec<i32> {
+    let request = OffsetFetchRequest {
+        group_id: group.to_owned(),
+        topics: None,
+        ..Default::default()
+    };
+    let response: OffsetFetchResponse = client.ask(7, &request).await;
+    let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+    partitions
+        .map(|partition| partition.partition_index)
+        .collect()
+}
+
+async fn joined(client: &mut Client, group: &str, protocol_type: &str) {
+    let request = JoinGroupRequest {
+        group_id: group.to_owned(),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 10_000,
+        protocol_type: protocol_type.to_owned(),
+        protocols: vec![JoinGroupRequestProtocol {
+            name: "range".to_owned(),
+            metadata: vec![0, 1].into(),
+        }],
+        ..Default::default()
+    };
+    let response: JoinGroupResponse = client.ask(3, &request).await;
+    assert_eq!(response.error_code, 0);
+}
+
+fn forgetting(group: &str, indexes: &[i32]) -> OffsetDeleteRequest {
+    let partitions = indexes
+        .iter()
+        .map(|&partition_index| OffsetDeleteRequestPartition { partition_index });
+    OffsetDeleteRequest {
+        group_id: group.to_owned(),
+        topics: vec![OffsetDeleteRequestTopic {
+            name: "t".to_owned(),
+            partitions: partitions.collect(),
+        }],
+    }
+}
+
+#[tokio::test]
+async fn a_group_forgets_single_offsets() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = broker(dir.path()).await;
+    let mut client = Client::connect(first.kafka_address()).await;
+    client.create_topic("t", 2).await;
+    offsets_topic(&mut client).await;
+    commit(&mut client, "g").await;
+    let response: OffsetDeleteResponse = client.ask(0, &forgetting("g", &[9, 1])).await;
+    let codes: Vec<i16> = response.topics[0]
+        .partitions
+        .iter()
+        .map(|partition| partition.error_code)
+        .collect();
+    assert_eq!((response.error_code, codes), (0, vec![3, 0]));
+    let unknown: OffsetDeleteResponse = client.ask(0, &forgetting("nobody", &[0])).await;
+    assert_eq!(unknown.error_code, 69);
+    joined(&mut client, "busy", "connect").await;
+    let busy: OffsetDeleteResponse = client.ask(0, &forgetting("busy", &[0])).await;
+    assert_eq!(busy.error_code, 68, "not a consumer group, and not empty");
+    first.shutdown().await;
+    let second = broker(dir.path()).await;
+    let mut client = Client::connect(second.kafka_address()).await;
+    assert_eq!(committed(&mut client, "g").await, [0]);
+}
+
+#[tokio::test]
+async fn groups_are_deleted_with_their_offsets_unless_they_have_members() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 2).await;
+    offsets_topic(&mut client).await;
+    commit(&mut client, "old").await;
+    joined(&mut client, "busy", "consumer").await;
+    let request = DeleteGroupsRequest {
+        groups_names: ["old", "busy", "nobody", "old"].map(str::to_owned).into(),
+    };
+    let response: DeleteGroupsResponse = client.ask(2, &request).await;
+    let codes: Vec<(&str, i16)> = response
+        .results
+        .iter()
+        .map(|result| (result.group_id.as_str(), result.error_code))
+        .collect();
+    assert_eq!(codes, [("busy", 68), ("nobody", 69), ("old", 0)]);
+    assert!(committed(&mut client, "old").await.is_empty());
+}
