@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use avouch_registry::PostgresUrl;
 use avouch_registry_api::vocabulary::CompatibilityLevel;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -88,6 +89,15 @@ pub(crate) struct RawServe {
     /// The registry of a --broker-only broker.
     #[arg(long, value_name = "URL", env = "AVOUCH_REGISTRY_URL")]
     pub(crate) registry_url: Option<String>,
+    /// The PostgreSQL database that registry nodes share, as postgres://USER@HOST:PORT/DATABASE
+    /// [default: a file in the data directory].
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "AVOUCH_REGISTRY_DB",
+        hide_env_values = true
+    )]
+    pub(crate) registry_db: Option<PostgresUrl>,
     /// Allow listeners that other machines can reach, although nobody has to log in.
     #[arg(long, env = "AVOUCH_ALLOW_INSECURE_LISTEN", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]

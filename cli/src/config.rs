@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use avouch_registry::PostgresUrl;
+
 use crate::args::{Durability, HostPort, RawServe};
 
 /// Everything `serve` needs to know, with nothing left to decide.
@@ -15,6 +17,8 @@ pub(crate) struct ServeConfig {
     pub(crate) role: Role,
     /// Where everything is kept; made when missing.
     pub(crate) data_dir: PathBuf,
+    /// The database that registry nodes share; `None` means a file in the data directory.
+    pub(crate) registry_db: Option<PostgresUrl>,
     /// The Kafka listener; unused by a registry alone.
     pub(crate) kafka_listen: SocketAddr,
     /// The HTTP listener: registry, metrics, health.
@@ -32,6 +36,7 @@ impl Default for ServeConfig {
         Self {
             role: Role::Both,
             data_dir: PathBuf::from("./avouch-data"),
+            registry_db: None,
             kafka_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)),
             http_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             advertise: None,
@@ -74,6 +79,8 @@ pub(crate) enum ConfigError {
     RegistryUrlMissing,
     #[error("registry-url is only for broker-only; this process runs its own registry")]
     RegistryUrlUnused,
+    #[error("registry-db is the registry's; a broker-only process has none")]
+    RegistryDbUnused,
     #[error(
         "{key} {address} can be reached from other machines and nobody has to log in; \
          say allow-insecure-listen if you mean it"
@@ -95,9 +102,14 @@ pub(crate) enum ConfigError {
 pub(crate) fn resolve(flags: RawServe, file: RawServe) -> Result<ServeConfig, ConfigError> {
     let raw = layered(flags, file);
     let default = ServeConfig::default();
+    let role = role(&raw)?;
+    if let (Role::BrokerOnly { .. }, Some(_)) = (&role, &raw.registry_db) {
+        return Err(ConfigError::RegistryDbUnused);
+    }
     let config = ServeConfig {
-        role: role(&raw)?,
+        role,
         data_dir: raw.data_dir.unwrap_or(default.data_dir),
+        registry_db: raw.registry_db,
         kafka_listen: raw.kafka_listen.unwrap_or(default.kafka_listen),
         http_listen: raw.http_listen.unwrap_or(default.http_listen),
         advertise: raw.advertise,
@@ -125,6 +137,7 @@ fn layered(upper: RawServe, lower: RawServe) -> RawServe {
         registry_only: upper.registry_only.or(lower.registry_only),
         broker_only: upper.broker_only.or(lower.broker_only),
         registry_url: upper.registry_url.or(lower.registry_url),
+        registry_db: upper.registry_db.or(lower.registry_db),
         allow_insecure_listen: upper.allow_insecure_listen.or(lower.allow_insecure_listen),
     }
 }
@@ -166,7 +179,7 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let cases: [(&str, &str, Change); 10] = [
+        let cases: [(&str, &str, Change); 11] = [
             ("", "", |_| {}),
             ("data-dir = 'a'", "", |c| c.data_dir = "a".into()),
             ("", "data-dir = 'b'", |c| c.data_dir = "b".into()),
@@ -193,6 +206,11 @@ mod tests {
             ("durability = 'fsync'", "durability = 'os'", |_| {}),
             ("registry-only = true", "", |c| c.role = Role::RegistryOnly),
             ("registry-only = false", "registry-only = true", |_| {}),
+            (
+                "registry-db = 'postgres://a/b'",
+                "registry-db = 'postgres://c/d'",
+                |c| c.registry_db = "postgres://a/b".parse().ok(),
+            ),
             ("broker-only = true", "registry-url = 'http://r'", |c| {
                 c.role = Role::BrokerOnly {
                     registry_url: "http://r".to_owned(),
@@ -222,6 +240,10 @@ mod tests {
             (
                 "registry-only = true\nregistry-url = 'http://r'",
                 ConfigError::RegistryUrlUnused,
+            ),
+            (
+                "broker-only = true\nregistry-url = 'http://r'\nregistry-db = 'postgres://r'",
+                ConfigError::RegistryDbUnused,
             ),
         ];
         for (flags, expected) in cases {

@@ -12,6 +12,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
+use avouch_registry::Registry;
 use prometheus::TextEncoder;
 use serde_json::json;
 
@@ -25,14 +26,17 @@ const SHUTDOWN_TIMEOUT_S: u64 = 3;
 pub(crate) struct Health {
     metrics: prometheus::Registry,
     ready: Arc<AtomicBool>,
+    registry: Option<Registry>,
 }
 
 impl Health {
-    /// Health of a process that is ready, over the metrics registered in `metrics`.
-    pub(crate) fn new(metrics: prometheus::Registry) -> Self {
+    /// Health of a process that is ready as long as its registry is, over the metrics registered in
+    /// `metrics`.
+    pub(crate) fn new(metrics: prometheus::Registry, registry: Option<Registry>) -> Self {
         Self {
             metrics,
             ready: Arc::new(AtomicBool::new(true)),
+            registry,
         }
     }
 
@@ -86,11 +90,18 @@ async fn livez() -> HttpResponse {
 }
 
 async fn readyz(health: Data<Health>) -> HttpResponse {
-    if health.ready.load(Ordering::Relaxed) {
-        HttpResponse::Ok().json(json!({"status": "ready"}))
-    } else {
-        HttpResponse::ServiceUnavailable().json(json!({"status": "draining"}))
+    if !health.ready.load(Ordering::Relaxed) {
+        return HttpResponse::ServiceUnavailable().json(json!({"status": "draining"}));
     }
+    if health
+        .registry
+        .as_ref()
+        .is_some_and(|registry| !registry.is_ready())
+    {
+        let status = "the registry's database does not answer";
+        return HttpResponse::ServiceUnavailable().json(json!({ "status": status }));
+    }
+    HttpResponse::Ok().json(json!({"status": "ready"}))
 }
 
 /// Gives the framework's own errors (a wrong method, a body that is no JSON, a bad path) the error

@@ -60,7 +60,7 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         opened = Node::open(&config, kafka_listener, &metrics) => opened?,
         () = stop.next() => return Ok(()),
     };
-    let health = Health::new(metrics);
+    let health = Health::new(metrics, node.registry.clone());
     let http_address = http_listener.local_addr()?;
     let http_server = http::server(http_listener, health.clone(), node.routes())?;
     let http_handle = http_server.handle();
@@ -165,13 +165,19 @@ async fn open_registry(
     config: &ServeConfig,
     metrics: &prometheus::Registry,
 ) -> anyhow::Result<Registry> {
-    let path = config.data_dir.join("registry.sqlite");
+    let database = match &config.registry_db {
+        Some(url) => Database::Postgres(url.clone()),
+        None => Database::Sqlite(config.data_dir.join("registry.sqlite")),
+    };
     let options = RegistryConfig {
         metrics: metrics.clone(),
         ..RegistryConfig::default()
     };
-    let opened = Registry::open(&Database::Sqlite(path.clone()), options).await;
-    opened.with_context(|| format!("the registry at {} cannot be opened", path.display()))
+    let opened = Registry::open(&database, options).await;
+    opened.with_context(|| match database {
+        Database::Sqlite(path) => format!("the registry at {} cannot be opened", path.display()),
+        Database::Postgres(_) => "the registry cannot be opened".to_owned(),
+    })
 }
 
 /// A registry behind HTTP, whose changes are followed as long as the process runs.

@@ -8,8 +8,11 @@
 
 mod log_lines;
 mod node;
+mod postgres;
 mod refusals;
 mod schemas;
+#[path = "../../../registry/server/tests/support/postgres.rs"]
+mod test_postgres;
 
 use std::fs;
 

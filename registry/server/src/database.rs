@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use serde::Deserialize;
 use sqlx::postgres::PgConnectOptions;
 
 /// The database of a registry.
@@ -19,7 +20,8 @@ pub enum Database {
 /// The address of a PostgreSQL database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. What it
 /// leaves out comes from the environment as with every client of PostgreSQL (`PGPASSWORD`,
 /// `PGPASSFILE`, ...).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Deserialize, PartialEq, Eq)]
+#[serde(try_from = "String")]
 pub struct PostgresUrl(String);
 
 impl PostgresUrl {
