@@ -32,6 +32,10 @@ clients:
 crash:
     tests/run crash
 
+# The same over 500 kills, a good ten minutes.
+crash-long kills="500":
+    AVOUCH_KILLS={{ kills }} tests/run crash
+
 # The log on simulated disks that fail: 100,000 workloads, each made from a seed that a failure names.
 fuzz-log seeds="0..100000":
     AVOUCH_LOG_SEEDS={{ seeds }} cargo test --release -p avouch-broker --lib log::tests::seeds

@@ -146,6 +146,11 @@ impl Running {
         self.events.try_iter().collect()
     }
 
+    /// Lets the program take the whole limit once more from now on.
+    pub fn extend(&mut self) {
+        self.deadline = Deadline::after(PROGRAM_LIMIT);
+    }
+
     /// The next event for which `pick` gives a value; those before it are dropped.
     ///
     /// # Errors

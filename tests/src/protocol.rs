@@ -5,11 +5,13 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 
 use anyhow::{Context as _, Result, ensure};
+use avouch_history::Watermarks;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::indexmap::IndexMap;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{
@@ -171,10 +173,33 @@ impl Connection {
     /// # Errors
     /// When the partition cannot be fetched.
     pub fn high_watermark(&mut self, topic: &str, partition: i32) -> Result<i64> {
-        Ok(self.fetch(topic, partition, 0)?.1)
+        Ok(self.watermarks(topic, partition)?.high_watermark)
+    }
+
+    /// The edges of a partition, as a fetch tells them.
+    ///
+    /// # Errors
+    /// When the partition cannot be fetched.
+    pub fn watermarks(&mut self, topic: &str, partition: i32) -> Result<Watermarks> {
+        let found = self.fetch_partition(topic, partition, 0)?;
+        Ok(Watermarks {
+            log_start: found.log_start_offset,
+            last_stable: found.last_stable_offset,
+            high_watermark: found.high_watermark,
+        })
     }
 
     fn fetch(&mut self, topic: &str, partition: i32, offset: i64) -> Result<(Bytes, i64)> {
+        let found = self.fetch_partition(topic, partition, offset)?;
+        Ok((found.records.unwrap_or_default(), found.high_watermark))
+    }
+
+    fn fetch_partition(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<PartitionData> {
         let wanted = FetchPartition::default()
             .with_partition(partition)
             .with_fetch_offset(offset)
@@ -192,7 +217,7 @@ impl Connection {
         let found = topic.and_then(|topic| topic.partitions.into_iter().next());
         let found = found.context("no partition in the answer")?;
         ensure!(found.error_code == 0, "fetch: error {}", found.error_code);
-        Ok((found.records.unwrap_or_default(), found.high_watermark))
+        Ok(found)
     }
 
     /// Asks for a topic; the answer says whether there is one now.

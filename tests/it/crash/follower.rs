@@ -1,0 +1,109 @@
+//! A reader that follows the log over all kills and commits how far it came.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use avouch_history::{Event, GroupName, Place, Reader};
+use avouch_tests::deadline::{Deadline, PROGRAM_LIMIT};
+use avouch_tests::rust_client::config;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::message::Message as _;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::notes::Notes;
+use super::{PARTITIONS, TOPIC};
+
+const GROUP: &str = "followers";
+/// Records that one turn takes at most.
+const TURN_MAX: usize = 500;
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+
+pub(super) struct Follower {
+    consumer: BaseConsumer,
+    notes: Notes,
+    /// By partition: the next offset to read.
+    positions: Vec<i64>,
+}
+
+impl Follower {
+    pub(super) fn new(broker: &str, notes: &Notes) -> Result<Self> {
+        let consumer: BaseConsumer = config(broker)
+            .set("group.id", GROUP)
+            .set("enable.auto.commit", "false")
+            .set("reconnect.backoff.ms", "20")
+            .set("reconnect.backoff.max.ms", "200")
+            .create()?;
+        let mut from = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            from.add_partition_offset(TOPIC, partition, Offset::Offset(0))?;
+        }
+        consumer.assign(&from)?;
+        Ok(Self {
+            consumer,
+            notes: notes.clone(),
+            positions: vec![0; usize::try_from(PARTITIONS)?],
+        })
+    }
+
+    /// Reads what is there now.
+    pub(super) fn read(&mut self) -> Result<()> {
+        for _ in 0..TURN_MAX {
+            let message = match self.consumer.poll(Duration::ZERO) {
+                None => return Ok(()),
+                // The broker is down, or not yet known to be up again.
+                Some(Err(_)) => continue,
+                Some(Ok(message)) => message,
+            };
+            let (partition, offset) = (message.partition(), message.offset());
+            let value = message.payload().context("every record has a value")?;
+            self.positions[usize::try_from(partition)?] = offset + 1;
+            self.notes.note(Event::Polled {
+                reader: Reader(0),
+                partition,
+                records: vec![(offset, String::from_utf8(value.to_vec())?)],
+            });
+        }
+        Ok(())
+    }
+
+    /// Commits how far it came.
+    pub(super) fn commit(&self) -> Result<()> {
+        let mut places = TopicPartitionList::new();
+        for (partition, offset) in (0..).zip(&self.positions) {
+            places.add_partition_offset(TOPIC, partition, Offset::Offset(*offset))?;
+        }
+        retried("a commit", || {
+            self.consumer.commit(&places, CommitMode::Sync)
+        })?;
+        for (partition, offset) in (0..).zip(&self.positions) {
+            self.notes.note(Event::Committed {
+                group: GroupName(GROUP.to_owned()),
+                at: Place::new(partition, *offset),
+            });
+        }
+        Ok(())
+    }
+
+    /// Notes what is committed.
+    pub(super) fn fetch_committed(&self) -> Result<()> {
+        let found = retried("committed offsets", || {
+            self.consumer.committed(REQUEST_LIMIT)
+        })?;
+        for place in found.elements() {
+            self.notes.note(Event::Fetched {
+                group: GroupName(GROUP.to_owned()),
+                partition: place.partition(),
+                offset: match place.offset() {
+                    Offset::Offset(offset) => Some(offset),
+                    _ => None,
+                },
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A broker that was just started may not be reached at the first try.
+fn retried<T, E>(what: &str, mut ask: impl FnMut() -> Result<T, E>) -> Result<T> {
+    Deadline::after(PROGRAM_LIMIT).wait(what, || Ok(ask().ok()))
+}

@@ -1,0 +1,29 @@
+//! The history, written by many threads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use avouch_history::{Event, History};
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notes {
+    history: Arc<Mutex<History>>,
+    acked: Arc<AtomicUsize>,
+}
+
+impl Notes {
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note(&self, event: Event) {
+        let is_ack = matches!(event, Event::Acked { .. });
+        self.history().note(event);
+        self.acked.fetch_add(usize::from(is_ack), Ordering::Relaxed);
+    }
+
+    /// Records acknowledged so far.
+    pub(super) fn acked(&self) -> usize {
+        self.acked.load(Ordering::Relaxed)
+    }
+}
