@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::compaction::Compacted;
 use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
 /// When an append counts as done.
@@ -46,6 +47,15 @@ pub struct LogConfig {
     /// Segment files held open for reading. Default 512; sixteen times as many may be open because
     /// they were written to since the last checkpoint, so raise RLIMIT_NOFILE with it.
     pub open_files_max: usize,
+    /// Keys that one compaction compares, in bytes of memory. Default 64 MiB; with more, fewer
+    /// passes are needed over partitions with many keys.
+    pub compaction_bytes_max: usize,
+    /// `producer.id.expiration.ms`: how long a producer that sends nothing is remembered. Default a
+    /// day, as Kafka's.
+    pub producer_expiration_ms: i64,
+    /// Space that the disk must have left for producers to be served. Default 512 MiB; 0 lets them
+    /// fill it. What is left keeps deletion, retention, offset commits and checkpoints going.
+    pub low_space_bytes: u64,
 }
 
 impl LogConfig {
@@ -62,6 +72,9 @@ impl LogConfig {
             tail_bytes_max: 32 << 20,
             round_bytes_max: 8 << 20,
             open_files_max: 512,
+            compaction_bytes_max: 64 << 20,
+            producer_expiration_ms: 24 * 3_600_000,
+            low_space_bytes: 512 << 20,
         }
     }
 }
@@ -75,6 +88,10 @@ pub trait Listener: Send + Sync {
     /// Storage failed for good: every waiting and later append gets `StorageFailed`. The process
     /// should exit non-zero; the next start recovers.
     fn poisoned(&self, reason: &str);
+    /// The space left on the disk fell below what is kept in reserve, or is back.
+    fn low_space(&self, is_low: bool);
+    /// A reader met damage that none has met before since opening.
+    fn damaged(&self, tp: TopicPartition, damage: Damage);
 }
 
 /// Who wrote a batch.
@@ -219,6 +236,15 @@ pub struct Retired {
     pub bytes: u64,
     /// The log start offset now.
     pub log_start: Offset,
+}
+
+/// What looking after a partition did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maintained {
+    /// What was too old or too much.
+    pub retired: Retired,
+    /// What compaction did, if it was due.
+    pub compacted: Option<Compacted>,
 }
 
 /// Offsets that a damaged file took away. Reading them answers [`ReadError::Corrupt`].

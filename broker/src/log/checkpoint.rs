@@ -11,7 +11,7 @@ use super::api::Damage;
 use super::codec::Reader;
 use super::frame::{FORMAT_VERSION, FrameSeq, Incarnation};
 use super::producers::{BATCHES_KEPT, Producer, Seen};
-use super::segment::SegmentMeta;
+use super::segment::{Generation, SegmentMeta};
 use super::tags::{TAGS_MAX, TagSet};
 use crate::types::{
     LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicId, TopicPartition,
@@ -22,6 +22,8 @@ const MAGIC: [u8; 8] = *b"AVOUCHCP";
 const HEADER_BYTES: usize = 20;
 const FLAG_OPEN_OS: u8 = 1;
 const TAGS_ANY: u32 = 65536;
+/// The format without what compaction, expiry and skipped damage need.
+const FIRST_FORMAT: u32 = 1;
 
 /// The whole checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub(super) struct PartitionCheckpoint {
     pub(super) log_start: Offset,
     pub(super) next_offset: Offset,
     pub(super) damage: Vec<Damage>,
+    pub(super) skipped: Vec<Damage>,
+    pub(super) cleaned_to: Offset,
     pub(super) segments: Vec<SegmentMeta>,
     pub(super) producers: Vec<(ProducerId, Producer)>,
 }
@@ -98,18 +102,19 @@ impl Checkpoint {
         if format == 0 || body.len() != body_bytes || crc32c(body) != crc {
             return Err(BadCheckpoint::Damaged { at: HEADER_BYTES });
         }
-        let parsed = Self::decode_body(&mut reader).filter(|_| reader.left() == 0);
+        let parsed = Self::decode_body(&mut reader, format).filter(|_| reader.left() == 0);
         parsed.ok_or(BadCheckpoint::Damaged { at: reader.at() })
     }
 
-    fn decode_body(reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode_body(reader: &mut Reader<'_>, format: u32) -> Option<Self> {
+        let partition = |reader: &mut Reader<'_>| PartitionCheckpoint::decode(reader, format);
         Some(Self {
             open_os: reader.u8()? & FLAG_OPEN_OS != 0,
             seq: FrameSeq(reader.u64()?),
             incarnation: Incarnation(reader.u64()?),
             epoch_floor: LeaderEpoch(reader.i32()?),
             deleted: list(reader, 16, |reader| reader.topic())?,
-            partitions: list(reader, 52, PartitionCheckpoint::decode)?,
+            partitions: list(reader, 52, partition)?,
         })
     }
 }
@@ -121,11 +126,9 @@ impl PartitionCheckpoint {
         into.put_i32(self.leader_epoch.0);
         into.put_i64(self.log_start.0);
         into.put_i64(self.next_offset.0);
-        put_count(into, self.damage.len());
-        for damage in &self.damage {
-            into.put_i64(damage.from.0);
-            into.put_i64(damage.to.0);
-        }
+        encode_damage(&self.damage, into);
+        encode_damage(&self.skipped, into);
+        into.put_i64(self.cleaned_to.0);
         put_count(into, self.segments.len());
         for segment in &self.segments {
             encode_segment(segment, into);
@@ -136,22 +139,43 @@ impl PartitionCheckpoint {
         }
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(reader: &mut Reader<'_>, format: u32) -> Option<Self> {
+        let is_first = format == FIRST_FORMAT;
         Some(Self {
             tp: reader.topic_partition()?,
             leader_epoch: LeaderEpoch(reader.i32()?),
             log_start: reader.offset()?,
             next_offset: reader.offset()?,
-            damage: list(reader, 16, |reader| {
-                Some(Damage {
-                    from: reader.offset()?,
-                    to: reader.offset()?,
-                })
-            })?,
-            segments: list(reader, 44, decode_segment)?,
-            producers: list(reader, 11, decode_producer)?,
+            damage: list(reader, 16, decode_damage)?,
+            skipped: if is_first {
+                Vec::new()
+            } else {
+                list(reader, 16, decode_damage)?
+            },
+            cleaned_to: if is_first {
+                Offset(0)
+            } else {
+                reader.offset()?
+            },
+            segments: list(reader, 44, |reader| decode_segment(reader, is_first))?,
+            producers: list(reader, 11, |reader| decode_producer(reader, is_first))?,
         })
     }
+}
+
+fn encode_damage(damages: &[Damage], into: &mut Vec<u8>) {
+    put_count(into, damages.len());
+    for damage in damages {
+        into.put_i64(damage.from.0);
+        into.put_i64(damage.to.0);
+    }
+}
+
+fn decode_damage(reader: &mut Reader<'_>) -> Option<Damage> {
+    Some(Damage {
+        from: reader.offset()?,
+        to: reader.offset()?,
+    })
 }
 
 fn encode_segment(segment: &SegmentMeta, into: &mut Vec<u8>) {
@@ -160,6 +184,9 @@ fn encode_segment(segment: &SegmentMeta, into: &mut Vec<u8>) {
     into.put_u64(segment.bytes);
     into.put_i64(segment.max_timestamp.0);
     into.put_i64(segment.max_timestamp_at.0);
+    into.put_u32(segment.generation.0);
+    into.put_i64(segment.first_timestamp.0);
+    into.put_i64(segment.delete_horizon.map_or(-1, |horizon| horizon.0));
     match &segment.tags {
         TagSet::Any => into.put_u32(TAGS_ANY),
         TagSet::Few(tags) => {
@@ -169,13 +196,29 @@ fn encode_segment(segment: &SegmentMeta, into: &mut Vec<u8>) {
     }
 }
 
-fn decode_segment(reader: &mut Reader<'_>) -> Option<SegmentMeta> {
+fn decode_segment(reader: &mut Reader<'_>, is_first: bool) -> Option<SegmentMeta> {
+    let base_offset = reader.offset()?;
+    let next_offset = reader.offset()?;
+    let bytes = reader.u64()?;
+    let max_timestamp = TimestampMs(reader.i64()?);
+    let max_timestamp_at = reader.offset()?;
+    let (generation, first_timestamp, delete_horizon) = if is_first {
+        (Generation(0), max_timestamp, None)
+    } else {
+        let generation = Generation(reader.u32()?);
+        let first_timestamp = TimestampMs(reader.i64()?);
+        let horizon = Some(TimestampMs(reader.i64()?)).filter(|horizon| horizon.0 >= 0);
+        (generation, first_timestamp, horizon)
+    };
     Some(SegmentMeta {
-        base_offset: reader.offset()?,
-        next_offset: reader.offset()?,
-        bytes: reader.u64()?,
-        max_timestamp: TimestampMs(reader.i64()?),
-        max_timestamp_at: reader.offset()?,
+        base_offset,
+        generation,
+        next_offset,
+        bytes,
+        first_timestamp,
+        max_timestamp,
+        max_timestamp_at,
+        delete_horizon,
         tags: match reader.u32()? {
             TAGS_ANY => TagSet::Any,
             count => {
@@ -191,6 +234,7 @@ fn decode_segment(reader: &mut Reader<'_>) -> Option<SegmentMeta> {
 fn encode_producer(id: ProducerId, producer: &Producer, into: &mut Vec<u8>) {
     into.put_i64(id.0);
     into.put_i16(producer.epoch.0);
+    into.put_i64(producer.idle_since.map_or(-1, |since| since.0));
     into.put_u8(u8::try_from(producer.batches.len()).expect("five batches at most are kept"));
     for seen in &producer.batches {
         into.put_i32(seen.base_sequence.0);
@@ -199,9 +243,14 @@ fn encode_producer(id: ProducerId, producer: &Producer, into: &mut Vec<u8>) {
     }
 }
 
-fn decode_producer(reader: &mut Reader<'_>) -> Option<(ProducerId, Producer)> {
+fn decode_producer(reader: &mut Reader<'_>, is_first: bool) -> Option<(ProducerId, Producer)> {
     let id = ProducerId(reader.i64()?);
     let epoch = ProducerEpoch(reader.i16()?);
+    let idle_since = if is_first {
+        None
+    } else {
+        Some(TimestampMs(reader.i64()?)).filter(|since| since.0 >= 0)
+    };
     let count = usize::from(reader.u8()?);
     let seen = |_| {
         Some(Seen {
@@ -211,7 +260,12 @@ fn decode_producer(reader: &mut Reader<'_>) -> Option<(ProducerId, Producer)> {
         })
     };
     let batches = (0..count).map(seen).collect::<Option<VecDeque<_>>>()?;
-    (count <= BATCHES_KEPT).then_some((id, Producer { epoch, batches }))
+    let producer = Producer {
+        epoch,
+        batches,
+        idle_since,
+    };
+    (count <= BATCHES_KEPT).then_some((id, producer))
 }
 
 fn put_count(into: &mut Vec<u8>, count: usize) {
@@ -238,6 +292,8 @@ mod tests {
         let mut segment = SegmentMeta::new(Offset(40));
         segment.next_offset = Offset(90);
         segment.bytes = 4711;
+        segment.generation = Generation(3);
+        segment.delete_horizon = Some(TimestampMs(77));
         segment.tags.insert(3);
         let mut any = SegmentMeta::new(Offset(90));
         any.tags = TagSet::Any;
@@ -249,6 +305,7 @@ mod tests {
         let producer = Producer {
             epoch: ProducerEpoch(2),
             batches: VecDeque::from([seen; 5]),
+            idle_since: Some(TimestampMs(5)),
         };
         Checkpoint {
             open_os: true,
@@ -268,6 +325,11 @@ mod tests {
                     from: Offset(50),
                     to: Offset(60),
                 }],
+                skipped: vec![Damage {
+                    from: Offset(70),
+                    to: Offset(71),
+                }],
+                cleaned_to: Offset(45),
                 segments: vec![segment, any],
                 producers: vec![(ProducerId(9), producer)],
             }],
@@ -300,10 +362,10 @@ mod tests {
     #[test]
     fn a_newer_format_is_named() {
         let mut bytes = full().encode();
-        bytes[11] = 2;
+        bytes[11] = 3;
         assert_eq!(
             Checkpoint::decode(&bytes),
-            Err(BadCheckpoint::Newer { format: 2 })
+            Err(BadCheckpoint::Newer { format: 3 })
         );
     }
 }

@@ -14,6 +14,8 @@ use std::sync::Arc;
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
+    /// For reading; it must exist.
+    ReadOnly,
     /// For reading and writing; it must exist.
     Existing,
     /// For reading and writing; made when missing, kept when there.
@@ -59,6 +61,11 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// As the system says; never retried.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Bytes that files may still grow by on the file system that holds `path`.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
     /// Whether something has this name.
     fn exists(&self, path: &Path) -> bool;
 }
@@ -100,9 +107,9 @@ pub struct RealDisk;
 impl Disk for RealDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true);
+        options.read(true).write(mode != OpenMode::ReadOnly);
         match mode {
-            OpenMode::Existing => {}
+            OpenMode::ReadOnly | OpenMode::Existing => {}
             OpenMode::Create => {
                 options.create(true).truncate(false);
             }
@@ -139,6 +146,11 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        let space = rustix::fs::statvfs(path)?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
 
     fn exists(&self, path: &Path) -> bool {

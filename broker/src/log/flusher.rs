@@ -16,7 +16,9 @@ use super::checkpoint::Checkpoint;
 use super::disk::OpenMode;
 use super::frame::{FrameSeq, Incarnation};
 use super::partition::{Partition, TailBatch};
+use super::roll::{self, Next};
 use super::segment::{SegmentFile, SegmentMeta, index_path};
+use super::settings::PartitionSettings;
 use super::shared::{Garbage, Shared};
 use super::storage::StorageError;
 use super::sync::lock;
@@ -69,6 +71,36 @@ impl Flusher {
             let flushed = self.flush_all(&mut lock(&self.unsynced));
             self.shared.memory.trim();
             flushed
+        })
+    }
+
+    /// Closes a partition's active segment: what is written from now on goes into another one.
+    pub(super) fn roll(&self, partition: &Partition) -> Result<(), StorageError> {
+        self.unless_poisoned(|| {
+            let mut unsynced = lock(&self.unsynced);
+            self.flush_partition(&mut unsynced, partition)?;
+            let (active, base_offset) = {
+                let state = partition.state();
+                let active = state.segments.last().filter(|_| !state.deleted);
+                (active.cloned(), state.flushed_to)
+            };
+            let Some(active) = active.filter(|active| active.bytes > 0) else {
+                return Ok(());
+            };
+            self.close_index(partition, &active)?;
+            self.begin_segment(&mut unsynced, partition, base_offset)
+                .map(drop)
+        })
+    }
+
+    /// Makes sure that a partition's directory is there and holds nothing that a crash left.
+    pub(super) fn prepare(&self, partition: &Partition) -> Result<(), StorageError> {
+        self.unless_poisoned(|| {
+            let mut unsynced = lock(&self.unsynced);
+            if partition.state().leftovers {
+                self.clear_leftovers(&mut unsynced, partition)?;
+            }
+            Ok(())
         })
     }
 
@@ -254,15 +286,13 @@ impl Flusher {
         if leftovers {
             self.clear_leftovers(unsynced, partition)?;
         }
+        let settings = partition
+            .state()
+            .settings_or(self.shared.config.segment_bytes);
         let mut rest = batches.as_slice();
         while let Some(first) = rest.first() {
-            let segment = self.segment_for(unsynced, partition, first)?;
-            let room = self
-                .shared
-                .config
-                .segment_bytes
-                .saturating_sub(segment.bytes);
-            let count = how_many(rest, &segment, room);
+            let segment = self.segment_for(unsynced, partition, first, &settings)?;
+            let count = how_many(rest, &segment, &settings);
             let (now, later) = rest.split_at(count);
             self.append(unsynced, partition, &segment, now)?;
             rest = later;
@@ -270,22 +300,32 @@ impl Flusher {
         Ok(())
     }
 
-    /// The segment that takes `batch`: the last one, or a new one if that is full.
+    /// The segment that takes `batch`: the last one, or a new one if that is to be closed.
     fn segment_for(
         &self,
         unsynced: &mut Unsynced,
         partition: &Partition,
         batch: &TailBatch,
+        settings: &PartitionSettings,
     ) -> Result<SegmentMeta, StorageError> {
         let last = partition.state().segments.last().cloned();
-        if let Some(last) = last {
-            let fits = last.bytes + batch.bytes.len() as u64 <= self.shared.config.segment_bytes;
-            if last.bytes == 0 || (fits && is_near(&last, batch)) {
-                return Ok(last);
+        match last {
+            Some(last) if !roll::closes(&last, next_of(batch), settings) => Ok(last),
+            Some(last) => {
+                self.close_index(partition, &last)?;
+                self.begin_segment(unsynced, partition, batch.base_offset)
             }
-            self.close_index(partition, &last)?;
+            None => self.begin_segment(unsynced, partition, batch.base_offset),
         }
-        let segment = SegmentMeta::new(batch.base_offset);
+    }
+
+    fn begin_segment(
+        &self,
+        unsynced: &mut Unsynced,
+        partition: &Partition,
+        base_offset: Offset,
+    ) -> Result<SegmentMeta, StorageError> {
+        let segment = SegmentMeta::new(base_offset);
         let path = segment.path(&partition.dir);
         let failed = |error| StorageError::of(&path, &error);
         let shared = &self.shared;
@@ -413,20 +453,31 @@ fn side_by_side<T: Sync>(
     })
 }
 
-/// How many of `batches` one write to `segment` takes: at least one.
-fn how_many(batches: &[TailBatch], segment: &SegmentMeta, room: u64) -> usize {
-    let most = usize::try_from(room).unwrap_or(usize::MAX).min(WRITE_BYTES);
+/// How many of `batches` one write to `segment` takes: at least one, and none that closes it.
+fn how_many(batches: &[TailBatch], segment: &SegmentMeta, settings: &PartitionSettings) -> usize {
+    let mut grown = segment.clone();
     let mut bytes = 0;
     let fits = |batch: &&TailBatch| {
         bytes += batch.bytes.len();
-        bytes <= most && is_near(segment, batch)
+        let next = next_of(batch);
+        let fits = bytes <= WRITE_BYTES && !roll::closes(&grown, next, settings);
+        grown.note(
+            batch.base_offset,
+            next.next_offset,
+            next.bytes,
+            next.max_timestamp,
+        );
+        fits
     };
     batches.iter().take_while(fits).count().max(1)
 }
 
-/// Whether the segment's index can express the batch's offset.
-fn is_near(segment: &SegmentMeta, batch: &TailBatch) -> bool {
-    batch.next_offset.0.saturating_sub(segment.base_offset.0) < i64::from(i32::MAX)
+fn next_of(batch: &TailBatch) -> Next {
+    Next {
+        next_offset: batch.next_offset,
+        bytes: batch.bytes.len() as u64,
+        max_timestamp: batch.max_timestamp,
+    }
 }
 
 fn joined(batches: &[TailBatch]) -> Vec<u8> {
@@ -449,13 +500,14 @@ fn note_appended(shared: &Shared, partition: &Partition, batches: &[TailBatch]) 
         for batch in batches {
             flushed += batch.bytes.len();
             flushed_to = batch.next_offset;
-            segment.bytes += batch.bytes.len() as u64;
-            segment.next_offset = batch.next_offset;
+            let next = next_of(batch);
+            segment.note(
+                batch.base_offset,
+                next.next_offset,
+                next.bytes,
+                next.max_timestamp,
+            );
             segment.tags.insert(batch.tag);
-            if batch.max_timestamp > segment.max_timestamp {
-                segment.max_timestamp = batch.max_timestamp;
-                segment.max_timestamp_at = batch.base_offset;
-            }
         }
     }
     state.flushed_to = flushed_to;

@@ -6,6 +6,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::api::Damage;
 use super::bugs::{self, Bug};
 use super::codec::Reader;
 use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
@@ -23,8 +24,8 @@ pub(super) const FRAME_MAGIC: [u8; 4] = *b"AVFR";
 pub(super) const FRAME_BODY_BYTES_MAX: usize = 1 << 30;
 /// Bytes of an entry before its body.
 pub(super) const ENTRY_HEADER_BYTES: usize = 32;
-/// The format version of all files.
-pub(super) const FORMAT_VERSION: u32 = 1;
+/// The format version of all files; earlier ones are read.
+pub(super) const FORMAT_VERSION: u32 = 2;
 
 const SLOT_MAGIC: [u8; 8] = *b"AVOUCHWL";
 const SLOT_CRC_AT: usize = 28;
@@ -33,6 +34,7 @@ const FRAME_TYPE_DATA: u8 = 1;
 const KIND_BATCH: u8 = 1;
 const KIND_LOG_START: u8 = 2;
 const KIND_TOPIC_DELETED: u8 = 3;
+const KIND_DAMAGE_SKIPPED: u8 = 4;
 const FLAG_COORDINATOR: u8 = 1;
 
 /// Number of a frame over the life of the data directory, 1 and up.
@@ -178,6 +180,11 @@ pub(super) enum Entry {
     },
     /// A topic is gone.
     TopicDeleted { topic: TopicId },
+    /// Readers pass over these lost offsets.
+    DamageSkipped {
+        target: TopicPartition,
+        damage: Damage,
+    },
 }
 
 /// The entries of a frame's body, `None` if they make no sense although the body's CRC is right.
@@ -208,6 +215,13 @@ pub(super) fn decode_entries(body: &Bytes) -> Option<Vec<Entry>> {
             },
             KIND_TOPIC_DELETED => Entry::TopicDeleted {
                 topic: target.topic,
+            },
+            KIND_DAMAGE_SKIPPED => Entry::DamageSkipped {
+                target,
+                damage: Damage {
+                    from: reader.offset()?,
+                    to: reader.offset()?,
+                },
             },
             _ => return None,
         });
@@ -279,6 +293,13 @@ impl FrameBuilder {
         self.entry(KIND_TOPIC_DELETED, 0, target, 0, &[]);
     }
 
+    pub(super) fn damage_skipped(&mut self, target: TopicPartition, damage: Damage) {
+        let mut body = [0; 16];
+        body[..8].copy_from_slice(&damage.from.0.to_be_bytes());
+        body[8..].copy_from_slice(&damage.to.0.to_be_bytes());
+        self.entry(KIND_DAMAGE_SKIPPED, 0, target, 0, &body);
+    }
+
     /// The finished frame, padded to where the next one begins.
     pub(super) fn seal(
         mut self,
@@ -325,6 +346,13 @@ mod tests {
         }
     }
 
+    fn damage() -> Damage {
+        Damage {
+            from: Offset(61),
+            to: Offset(63),
+        }
+    }
+
     fn frame() -> Bytes {
         let mut builder = FrameBuilder::new(300);
         let with = Stamp {
@@ -336,6 +364,7 @@ mod tests {
         assert_eq!(at, FRAME_HEADER_BYTES + ENTRY_HEADER_BYTES..137);
         builder.log_start(target(), Offset(60));
         builder.topic_deleted(target().topic);
+        builder.damage_skipped(target(), damage());
         builder.seal(Incarnation(1), FrameSeq(2), FrameSeq(1))
     }
 
@@ -375,7 +404,14 @@ mod tests {
                 topic: target().topic
             }
         );
-        assert_eq!(entries.len(), 3);
+        assert_eq!(
+            entries[3],
+            Entry::DamageSkipped {
+                target: target(),
+                damage: damage()
+            }
+        );
+        assert_eq!(entries.len(), 4);
     }
 
     #[test]
@@ -404,7 +440,7 @@ mod tests {
     #[test]
     fn entries_that_make_no_sense_are_refused_wherever_they_are_cut() {
         let body = body(&frame());
-        let ends = [0, 93, 133, 165];
+        let ends = [0, 93, 133, 165, 213];
         for at in 0..=body.len() {
             assert_eq!(
                 decode_entries(&body.slice(..at)).is_some(),
@@ -430,9 +466,9 @@ mod tests {
             assert_eq!(SlotHeader::decode(&damaged), SlotState::Free, "byte {at}");
         }
         let mut newer = sector;
-        newer[11] = 2;
+        newer[11] = 3;
         let crc = crc32c(&newer[..SLOT_CRC_AT]);
         newer[SLOT_CRC_AT..SLOT_CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
-        assert_eq!(SlotHeader::decode(&newer), SlotState::Newer(2));
+        assert_eq!(SlotHeader::decode(&newer), SlotState::Newer(3));
     }
 }

@@ -8,6 +8,7 @@ mod api;
 mod bugs;
 mod checkpoint;
 mod codec;
+mod compaction;
 mod disk;
 mod flusher;
 mod frame;
@@ -20,8 +21,10 @@ mod queue;
 mod reading;
 mod replay;
 mod retention;
+mod roll;
 mod scan;
 mod segment;
+mod settings;
 mod shared;
 mod signal;
 mod storage;
@@ -35,20 +38,23 @@ mod writer;
 
 pub use api::{
     AppendBatch, AppendDone, AppendOutcome, BatchAt, Bounds, Damage, DuplicateCheck, Durability,
-    Guard, Listener, LogConfig, LogError, LogStartDone, OpenError, Origin, ReadError, ReadResult,
-    RecoveryReport, Retired,
+    Guard, Listener, LogConfig, LogError, LogStartDone, Maintained, OpenError, Origin, ReadError,
+    ReadResult, RecoveryReport, Retired,
 };
+pub use compaction::Compacted;
 pub use disk::{Disk, DiskFile, OpenMode, RealDisk};
+pub use settings::{CompactionSettings, PartitionSettings};
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use crate::types::{Offset, TimestampMs, TopicId, TopicPartition};
 use crate::wire::batch::BatchHeader;
-use queue::{DeleteDone, Job};
+use queue::{ChangeDone, Job};
 use retention::{RetentionLimits, new_log_start};
 use shared::Shared;
 use signal::Wish;
+use storage::StorageError;
 use threads::Threads;
 
 /// A log over one data directory. Cheap to clone; all clones are the same log.
@@ -194,6 +200,38 @@ impl Log {
         }
     }
 
+    /// The offset that the next batch gets: the high watermark, or above it while something that was
+    /// decided is not durable yet. `None` when the partition is unknown.
+    #[must_use]
+    pub fn next_offset(&self, tp: TopicPartition) -> Option<Offset> {
+        self.shared
+            .partition(tp)
+            .map(|partition| partition.state().next_offset)
+    }
+
+    /// Makes durable what mode `os` has only given to the operating system. Does not wait.
+    pub fn sync(&self) {
+        // Should it fail, the log is poisoned, which its listener hears of.
+        self.submit(Job::Sync {
+            done: Box::new(drop),
+        });
+    }
+
+    /// Makes readers pass over lost offsets, for good, instead of telling them of the damage.
+    /// Blocks until that is durable.
+    ///
+    /// # Errors
+    /// [`LogError::UnknownPartition`], [`LogError::StorageFailed`].
+    pub fn skip_damage(&self, tp: TopicPartition, damage: Damage) -> Result<(), LogError> {
+        let (done, result) = sync_channel(1);
+        self.submit(Job::SkipDamage {
+            target: tp,
+            damage,
+            done: Box::new(move |skipped| answer(&done, skipped)),
+        });
+        result.recv().unwrap_or_else(|_| Err(closed()))
+    }
+
     /// Raises the log start offset to `offset` (`DeleteRecords`); a lower one changes nothing.
     pub fn set_log_start(&self, tp: TopicPartition, offset: Offset, done: LogStartDone) {
         self.submit(Job::LogStart {
@@ -201,6 +239,46 @@ impl Log {
             offset,
             done,
         });
+    }
+
+    /// Says what the partition's topic says about its data; nothing happens to an unknown one.
+    pub fn configure(&self, tp: TopicPartition, settings: PartitionSettings) {
+        if let Some(partition) = self.shared.partition(tp) {
+            partition.state().settings = Some(settings);
+        }
+    }
+
+    /// Does what is due: forgets idle producers, gives up what is too old or too much, compacts.
+    /// To be called every few seconds. Blocks; a compaction may take minutes.
+    ///
+    /// # Errors
+    /// [`LogError::UnknownPartition`], [`LogError::StorageFailed`].
+    pub fn maintain(&self, tp: TopicPartition, now: TimestampMs) -> Result<Maintained, LogError> {
+        let partition = self
+            .shared
+            .partition(tp)
+            .ok_or(LogError::UnknownPartition)?;
+        let (settings, is_expired) = {
+            let mut state = partition.state();
+            let expiration_ms = self.shared.config.producer_expiration_ms;
+            state.producers.expire(now, expiration_ms);
+            let settings = state.settings_or(self.shared.config.segment_bytes);
+            let newest = state.unflushed().map(|batch| batch.max_timestamp).max();
+            let ms = settings.retention_ms;
+            (settings, roll::is_expired(&state.segments, newest, now, ms))
+        };
+        let failed = |error: StorageError| LogError::StorageFailed(error.to_string());
+        let flusher = &self.threads.flusher;
+        if is_expired {
+            flusher.roll(&partition).map_err(failed)?;
+        }
+        let (ms, bytes) = (settings.retention_ms, settings.retention_bytes);
+        let retired = self.enforce_retention(tp, now, ms, bytes)?;
+        let compacted = compaction::compact(&self.shared, flusher, &partition, now);
+        Ok(Maintained {
+            retired,
+            compacted: compacted.map_err(failed)?,
+        })
     }
 
     /// Gives up whole closed segments that are too old or too many. Blocks until durable.
@@ -278,7 +356,7 @@ impl Log {
         self.threads.close(&self.shared)
     }
 
-    fn start_deletion(&self, topic: TopicId, done: DeleteDone) {
+    fn start_deletion(&self, topic: TopicId, done: ChangeDone) {
         self.submit(Job::DeleteTopic { topic, done });
     }
 

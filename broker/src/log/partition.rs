@@ -14,8 +14,10 @@ use bytes::Bytes;
 use super::api::{Bounds, Damage};
 use super::bugs::{self, Bug};
 use super::checkpoint::PartitionCheckpoint;
+use super::frame::FrameSeq;
 use super::producers::Producers;
 use super::segment::SegmentMeta;
+use super::settings::PartitionSettings;
 use super::sync::lock;
 use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
@@ -66,6 +68,18 @@ pub(super) struct State {
     /// Oldest first; the last one is written to.
     pub(super) segments: Vec<SegmentMeta>,
     pub(super) damage: Vec<Damage>,
+    /// Damage that readers pass over, because an operator said so.
+    pub(super) skipped: Vec<Damage>,
+    /// Records below this offset were compared with each other by compaction.
+    pub(super) cleaned_to: Offset,
+    /// How often compaction replaced segments since opening: a reader that failed tries again when
+    /// this moved under it.
+    pub(super) replacements: u64,
+    /// Compaction met damage when the active segment began here; it waits for the next segment.
+    pub(super) compaction_held_at: Option<Offset>,
+    pub(super) settings: Option<PartitionSettings>,
+    /// Records in frames up to this one of which none was synced.
+    unsynced: (FrameSeq, i64),
     pub(super) producers: Producers,
     pub(super) deleted: bool,
     /// The directory may hold what a crash left; cleared before the first segment write.
@@ -92,9 +106,11 @@ impl State {
             flushed_to: checkpoint.next_offset,
             segments: checkpoint.segments,
             damage: checkpoint.damage,
+            skipped: checkpoint.skipped,
+            cleaned_to: checkpoint.cleaned_to,
             producers: Producers::restore(checkpoint.producers),
-            deleted: false,
             leftovers: true,
+            ..Self::default()
         }
     }
 
@@ -105,6 +121,8 @@ impl State {
             log_start: self.log_start.min(self.flushed_to),
             next_offset: self.flushed_to,
             damage: self.damage.clone(),
+            skipped: self.skipped.clone(),
+            cleaned_to: self.cleaned_to,
             segments: self.segments.clone(),
             producers: match bugs::is_on(Bug::ProducersForgotten) {
                 true => Vec::new(),
@@ -120,6 +138,25 @@ impl State {
             last_stable: self.high_watermark,
             leader_epoch: self.leader_epoch,
         }
+    }
+
+    /// What the topic says, or the log's own defaults.
+    pub(super) fn settings_or(&self, segment_bytes: u64) -> PartitionSettings {
+        self.settings.unwrap_or(PartitionSettings {
+            segment_bytes,
+            ..PartitionSettings::default()
+        })
+    }
+
+    /// Counts records that go into frame `seq` while frames up to `synced` are; says whether there
+    /// are now so many that the topic wants them synced.
+    pub(super) fn count_unsynced(&mut self, seq: FrameSeq, synced: FrameSeq, records: i32) -> bool {
+        let (newest, before) = self.unsynced;
+        let before = if newest > synced { before } else { 0 };
+        let count = before.saturating_add(records.into());
+        self.unsynced = (seq, count);
+        self.settings
+            .is_some_and(|settings| count >= settings.flush_messages)
     }
 
     /// Makes a durable batch visible.
@@ -173,10 +210,33 @@ impl State {
             .find(|damage| damage.from <= from && from < damage.to)
     }
 
+    /// `from`, or where reading goes on if damage that is to be passed over covers it.
+    pub(super) fn past_skipped(&self, from: Offset) -> Offset {
+        let covering = |from: Offset| {
+            let mut skipped = self.skipped.iter();
+            skipped.find(|damage| damage.from <= from && from < damage.to)
+        };
+        let mut at = from;
+        while let Some(damage) = covering(at) {
+            at = damage.to;
+        }
+        at
+    }
+
+    /// From now on readers pass over `damage`.
+    pub(super) fn skip(&mut self, damage: Damage) {
+        self.damage.retain(|known| *known != damage);
+        if !self.skipped.contains(&damage) {
+            self.skipped.push(damage);
+        }
+        self.compaction_held_at = None;
+    }
+
     /// Where a read that starts at `from` has to end: before damage, at most at the high
     /// watermark.
     pub(super) fn read_limit(&self, from: Offset) -> Offset {
-        let starts = self.damage.iter().map(|damage| damage.from);
+        let starts = self.damage.iter().chain(&self.skipped);
+        let starts = starts.map(|damage| damage.from);
         let next = starts.filter(|start| *start > from).min();
         next.map_or(self.high_watermark, |start| start.min(self.high_watermark))
     }
@@ -187,6 +247,7 @@ impl State {
         self.log_start = self.log_start.max(offset);
         let log_start = self.log_start;
         self.damage.retain(|damage| damage.to > log_start);
+        self.skipped.retain(|damage| damage.to > log_start);
         let closed = self.segments.len().saturating_sub(1);
         let gone = self
             .segments

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence};
+use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use crate::wire::batch::BatchHeader;
 
 /// Batches remembered per producer: the most that a client keeps in flight.
@@ -25,6 +25,8 @@ pub(super) struct Producer {
     pub(super) epoch: ProducerEpoch,
     /// Oldest first, at most [`BATCHES_KEPT`].
     pub(super) batches: VecDeque<Seen>,
+    /// When it was first found to have sent nothing since the look before.
+    pub(super) idle_since: Option<TimestampMs>,
 }
 
 /// What may be done with a producer's batch.
@@ -111,6 +113,7 @@ impl Producers {
             (!batches.is_empty()).then_some(Producer {
                 epoch: producer.epoch,
                 batches,
+                idle_since: producer.idle_since,
             })
         };
         let mut snapshot: Vec<_> = self
@@ -120,6 +123,24 @@ impl Producers {
             .collect();
         snapshot.sort_unstable_by_key(|(id, _)| *id);
         snapshot
+    }
+
+    /// Forgets who sent nothing for `expiration_ms` (`producer.id.expiration.ms`). A producer is
+    /// idle from the first call that finds it so; whatever it sends begins that anew.
+    pub(super) fn expire(&mut self, now: TimestampMs, expiration_ms: i64) {
+        let staged = &self.staged;
+        self.durable.retain(|id, producer| {
+            let since = *producer.idle_since.get_or_insert(now);
+            staged.contains_key(id) || now.0.saturating_sub(since.0) < expiration_ms
+        });
+    }
+
+    /// Base offset of each producer's last batch.
+    pub(super) fn last_offsets(&self) -> HashMap<ProducerId, Offset> {
+        let last = |(id, producer): (&ProducerId, &Producer)| {
+            producer.batches.back().map(|seen| (*id, seen.base_offset))
+        };
+        self.durable.iter().filter_map(last).collect()
     }
 
     /// The state a snapshot holds.
@@ -136,6 +157,7 @@ impl Producer {
         Self {
             epoch,
             batches: VecDeque::new(),
+            idle_since: None,
         }
     }
 
@@ -181,6 +203,7 @@ impl Producer {
         if header.producer_epoch != self.epoch {
             *self = Self::new(header.producer_epoch);
         }
+        self.idle_since = None;
         if self.batches.len() == BATCHES_KEPT {
             self.batches.pop_front();
         }
@@ -200,7 +223,7 @@ fn takes_part(header: &BatchHeader) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{LeaderEpoch, TimestampMs};
+    use crate::types::LeaderEpoch;
 
     fn header(epoch: i16, base_sequence: i32, records: i32) -> BatchHeader {
         BatchHeader {
@@ -297,6 +320,26 @@ mod tests {
         );
         assert_eq!(producers.snapshot(Offset(1000))[0].1.batches.len(), 2);
         assert_eq!(producers.snapshot(Offset(100))[0].1.batches.len(), 1);
+    }
+
+    #[test]
+    fn a_producer_is_forgotten_once_it_was_idle_long_enough() {
+        let mut producers = after(&[(0, 0, 1)]);
+        let known = |producers: &Producers| !producers.snapshot(Offset(1000)).is_empty();
+        producers.expire(TimestampMs(1_000), 500);
+        producers.expire(TimestampMs(1_499), 500);
+        assert!(known(&producers));
+        producers.stage(&header(0, 1, 1), Offset(100));
+        producers.expire(TimestampMs(1_600), 500);
+        producers.commit();
+        assert!(known(&producers), "what it sent meanwhile counts");
+        producers.expire(TimestampMs(1_700), 500);
+        producers = Producers::restore(producers.snapshot(Offset(1000)));
+        producers.expire(TimestampMs(2_199), 500);
+        assert!(known(&producers));
+        producers.expire(TimestampMs(2_200), 500);
+        assert!(!known(&producers));
+        assert_eq!(producers.check(&header(0, 77, 1)), SequenceVerdict::Append);
     }
 
     #[test]

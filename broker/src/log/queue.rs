@@ -6,13 +6,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use super::api::{AppendBatch, AppendDone, AppendOutcome, LogError, LogStartDone};
+use super::api::{AppendBatch, AppendDone, AppendOutcome, Damage, LogError, LogStartDone, Origin};
 use super::frame::ENTRY_HEADER_BYTES;
 use super::sync::lock;
 use crate::types::{Offset, TopicId, TopicPartition};
 
-/// Hears of a topic's deletion.
-pub(super) type DeleteDone = Box<dyn FnOnce(Result<(), LogError>) + Send>;
+/// Hears that a change without a result is durable.
+pub(super) type ChangeDone = Box<dyn FnOnce(Result<(), LogError>) + Send>;
 
 /// One thing for the writer to make durable.
 pub(super) enum Job {
@@ -27,7 +27,16 @@ pub(super) enum Job {
     },
     DeleteTopic {
         topic: TopicId,
-        done: DeleteDone,
+        done: ChangeDone,
+    },
+    SkipDamage {
+        target: TopicPartition,
+        damage: Damage,
+        done: ChangeDone,
+    },
+    /// Syncs what mode `os` has not.
+    Sync {
+        done: ChangeDone,
     },
 }
 
@@ -41,6 +50,23 @@ impl Job {
                 .sum(),
             Self::LogStart { .. } => ENTRY_HEADER_BYTES + size_of::<i64>(),
             Self::DeleteTopic { .. } => ENTRY_HEADER_BYTES,
+            Self::SkipDamage { .. } => ENTRY_HEADER_BYTES + 2 * size_of::<i64>(),
+            Self::Sync { .. } => 0,
+        }
+    }
+
+    /// Whether it takes space for what others want to keep: all but what the broker itself needs
+    /// to go on and what gives space back.
+    pub(super) fn takes_space(&self) -> bool {
+        match self {
+            Self::Append { batches, .. } => {
+                let is_client = |batch: &AppendBatch| batch.origin == Origin::Client;
+                batches.iter().any(is_client)
+            }
+            Self::LogStart { .. }
+            | Self::DeleteTopic { .. }
+            | Self::SkipDamage { .. }
+            | Self::Sync { .. } => false,
         }
     }
 
@@ -52,7 +78,9 @@ impl Job {
                 done(vec![AppendOutcome::StorageFailed; batches.len()]);
             }
             Self::LogStart { done, .. } => done(Err(error())),
-            Self::DeleteTopic { done, .. } => done(Err(error())),
+            Self::DeleteTopic { done, .. }
+            | Self::SkipDamage { done, .. }
+            | Self::Sync { done } => done(Err(error())),
         }
     }
 }
@@ -67,6 +95,12 @@ impl fmt::Debug for Job {
                 .field(offset)
                 .finish(),
             Self::DeleteTopic { topic, .. } => f.debug_tuple("DeleteTopic").field(topic).finish(),
+            Self::SkipDamage { target, damage, .. } => f
+                .debug_tuple("SkipDamage")
+                .field(target)
+                .field(damage)
+                .finish(),
+            Self::Sync { .. } => f.write_str("Sync"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Reads: the tail from memory, the rest from segments, as if it were one sequence of batches.
 //!
+//! Offsets that compaction took are passed over, as is damage that an operator gave up.
+//!
 //! Invariant: nothing at or above the high watermark, and nothing that is damaged, is handed out.
 //! Files are read without holding a partition's lock.
 
@@ -22,6 +24,19 @@ pub(super) fn read(
     max_bytes: usize,
 ) -> Result<ReadResult, ReadError> {
     let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
+    let result = read_partition(shared, &partition, from, max_bytes);
+    if let Err(ReadError::Corrupt { damage }) = &result {
+        shared.note_damage(tp, *damage);
+    }
+    result
+}
+
+fn read_partition(
+    shared: &Shared,
+    partition: &Partition,
+    from: Offset,
+    max_bytes: usize,
+) -> Result<ReadResult, ReadError> {
     let bounds = partition.state().bounds();
     if from < bounds.log_start || from > bounds.high_watermark {
         return Err(ReadError::OutOfRange { bounds });
@@ -33,14 +48,25 @@ pub(super) fn read(
     let mut next = from;
     let mut left = max_bytes;
     loop {
-        let more = match locate(&partition, next, left, result.batches.is_empty()) {
+        let replacements = {
+            let state = partition.state();
+            next = state.past_skipped(next);
+            state.replacements
+        };
+        let more = match locate(partition, next, left, result.batches.is_empty()) {
             Located::Nothing => Vec::new(),
             Located::Memory(batches) => batches,
             Located::Damaged(_) if !result.batches.is_empty() => Vec::new(),
             Located::Damaged(damage) => return Err(ReadError::Corrupt { damage }),
             Located::Segment { meta, limit } => {
-                match read_segment(shared, &partition, &meta, next, limit, left) {
+                match read_segment(shared, partition, &meta, next, limit, left) {
+                    // Compaction took all up to where something else begins.
+                    Ok(batches) if batches.is_empty() && limit > next => {
+                        next = limit;
+                        continue;
+                    }
                     Ok(batches) => batches,
+                    Err(_) if partition.state().replacements != replacements => continue,
                     // What was read before is good; the next read will name what is wrong.
                     Err(_) if !result.batches.is_empty() => Vec::new(),
                     Err(error) => return Err(error),
@@ -68,6 +94,14 @@ pub(super) fn first_at_time(
     ts: TimestampMs,
 ) -> Result<Option<BatchAt>, ReadError> {
     let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
+    unless_replaced(&partition, || find_time(shared, &partition, ts))
+}
+
+fn find_time(
+    shared: &Shared,
+    partition: &Partition,
+    ts: TimestampMs,
+) -> Result<Option<BatchAt>, ReadError> {
     let (segments, in_memory, log_start) = {
         let state = partition.state();
         let log_start = state.log_start;
@@ -84,7 +118,7 @@ pub(super) fn first_at_time(
         (segments, in_memory, log_start)
     };
     for meta in &segments {
-        let file = open(shared, &partition, meta)?;
+        let file = open(shared, partition, meta)?;
         if let Some(found) = file.first_at_time(meta, log_start, ts)? {
             return Ok(Some(found));
         }
@@ -98,6 +132,10 @@ pub(super) fn max_timestamp(
     tp: TopicPartition,
 ) -> Result<Option<BatchAt>, ReadError> {
     let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
+    unless_replaced(&partition, || find_newest(shared, &partition))
+}
+
+fn find_newest(shared: &Shared, partition: &Partition) -> Result<Option<BatchAt>, ReadError> {
     let (segments, in_memory, log_start) = {
         let state = partition.state();
         (
@@ -106,14 +144,15 @@ pub(super) fn max_timestamp(
             state.log_start,
         )
     };
+    let readable = |meta: &&SegmentMeta| meta.next_offset > log_start && meta.bytes > 0;
     let mut best: Option<(TimestampMs, BatchAt)> = None;
     let mut of_segments: Option<(TimestampMs, Offset, &SegmentMeta)> = None;
-    for meta in segments.iter().filter(|meta| meta.next_offset > log_start) {
+    for meta in segments.iter().filter(readable) {
         // Only the first segment can be partly given up.
         let max = if meta.max_timestamp_at >= log_start {
             Some((meta.max_timestamp, meta.max_timestamp_at))
         } else {
-            open(shared, &partition, meta)?.max_timestamp(meta, log_start)?
+            open(shared, partition, meta)?.max_timestamp(meta, log_start)?
         };
         if let Some((ts, offset)) = max
             && of_segments.is_none_or(|(greatest, ..)| ts > greatest)
@@ -122,10 +161,24 @@ pub(super) fn max_timestamp(
         }
     }
     if let Some((ts, offset, meta)) = of_segments {
-        best = Some((ts, open(shared, &partition, meta)?.batch_at(meta, offset)?));
+        best = Some((ts, open(shared, partition, meta)?.batch_at(meta, offset)?));
     }
     let newer = in_memory.filter(|(ts, _)| best.as_ref().is_none_or(|(best, _)| ts > best));
     Ok(newer.or(best).map(|(_, batch)| batch))
+}
+
+/// What `find` finds, tried again while compaction replaces the files it reads.
+fn unless_replaced<T>(
+    partition: &Partition,
+    find: impl Fn() -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    loop {
+        let replacements = partition.state().replacements;
+        match find() {
+            Err(_) if partition.state().replacements != replacements => {}
+            found => return found,
+        }
+    }
 }
 
 fn newest_in_memory(state: &State) -> Option<(TimestampMs, BatchAt)> {

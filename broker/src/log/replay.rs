@@ -55,6 +55,11 @@ impl<'a> Replay<'a> {
                 }
                 Entry::LogStart { target, offset } => self.log_start(target, offset),
                 Entry::TopicDeleted { topic } => self.topic_deleted(topic),
+                Entry::DamageSkipped { target, damage } => {
+                    if let Some(partition) = self.shared.partition(target) {
+                        partition.state().skip(damage);
+                    }
+                }
             }
         }
         self.frames += 1;

@@ -23,16 +23,25 @@ use crate::wire::batch::{HEADER_BYTES, LENGTH_PREFIX_BYTES, crc_matches};
 
 const WALK_BYTES: usize = 8 << 10;
 
+/// How often compaction wrote a segment's batches anew; 0 is as they were appended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Generation(pub(super) u32);
+
 /// What is known of a segment without opening it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SegmentMeta {
     pub(super) base_offset: Offset,
+    pub(super) generation: Generation,
     /// The offset after its last batch.
     pub(super) next_offset: Offset,
     pub(super) bytes: u64,
+    /// Greatest timestamp of its first batch; -1 when empty.
+    pub(super) first_timestamp: TimestampMs,
     pub(super) max_timestamp: TimestampMs,
     /// Base offset of the first batch that has it.
     pub(super) max_timestamp_at: Offset,
+    /// From when on some of its tombstones may go.
+    pub(super) delete_horizon: Option<TimestampMs>,
     pub(super) tags: TagSet,
 }
 
@@ -40,22 +49,43 @@ impl SegmentMeta {
     pub(super) fn new(base_offset: Offset) -> Self {
         Self {
             base_offset,
+            generation: Generation(0),
             next_offset: base_offset,
             bytes: 0,
+            first_timestamp: TimestampMs(-1),
             max_timestamp: TimestampMs(-1),
             max_timestamp_at: base_offset,
+            delete_horizon: None,
             tags: TagSet::default(),
         }
     }
 
+    /// Where it is kept.
     pub(super) fn path(&self, dir: &Path) -> PathBuf {
-        segment_path(dir, self.base_offset)
+        let base = self.base_offset.0;
+        dir.join(match self.generation {
+            Generation(0) => format!("{base:020}.log"),
+            Generation(number) => format!("{base:020}.{number}.log"),
+        })
     }
-}
 
-/// Where the segment that begins at `base` is kept.
-pub(super) fn segment_path(dir: &Path, base: Offset) -> PathBuf {
-    dir.join(format!("{:020}.log", base.0))
+    /// Takes note of a batch that was written behind those it has.
+    pub(super) fn note(&mut self, base: Offset, next: Offset, bytes: u64, newest: TimestampMs) {
+        if self.bytes == 0 {
+            self.first_timestamp = newest;
+        }
+        self.bytes += bytes;
+        self.next_offset = next;
+        if newest > self.max_timestamp {
+            self.max_timestamp = newest;
+            self.max_timestamp_at = base;
+        }
+    }
+
+    /// Whether it is the same file.
+    pub(super) fn is_file(&self, other: &Self) -> bool {
+        (self.base_offset, self.generation) == (other.base_offset, other.generation)
+    }
 }
 
 /// Where its index is kept.
@@ -177,8 +207,8 @@ impl SegmentFile {
             .map_err(|error| StorageError::failed(&self.path, &error))
     }
 
-    /// Whole batches from the one that contains `from`, below `limit`: at least one, more while
-    /// they fit `max_bytes`.
+    /// Whole batches from the one that contains `from`, or the next where compaction took it, below
+    /// `limit`: at least one if there is one, more while they fit `max_bytes`.
     pub(super) fn read(
         &self,
         meta: &SegmentMeta,
@@ -190,6 +220,14 @@ impl SegmentFile {
         let Some((at, first)) = self.find(meta, start, |batch| batch.next_offset > from)? else {
             return Err(self.damaged(meta, from, start));
         };
+        // The CRC does not cover offsets, but only compaction leaves holes between batches.
+        let has_holes = meta.generation != Generation(0);
+        if !has_holes && first.base_offset > from {
+            return Err(self.damaged(meta, from, start));
+        }
+        if first.base_offset >= limit && first.next_offset <= meta.next_offset {
+            return Ok(Vec::new());
+        }
         let room = (max_bytes as u64)
             .max(first.bytes)
             .min(meta.bytes.saturating_sub(at));
@@ -199,10 +237,15 @@ impl SegmentFile {
         let chunk = Bytes::from(chunk);
         let mut batches = Vec::new();
         let mut done = 0;
+        let mut next = from;
         while let Some(batch) = next_batch(&chunk, done) {
-            if Peek::of(&batch).is_none_or(|peek| peek.next_offset > limit) {
+            let follows = |peek: &Peek| has_holes || peek.base_offset <= next;
+            let Some(peek) =
+                Peek::of(&batch).filter(|peek| follows(peek) && peek.next_offset <= limit)
+            else {
                 break;
-            }
+            };
+            next = peek.next_offset;
             done += batch.len();
             batches.push(batch);
         }
@@ -349,7 +392,7 @@ impl SegmentFile {
         let filled = self.file.read_at(&mut head, end)?;
         let next = head.get(..filled).and_then(Peek::of);
         let is_last = end == meta.bytes && batch.next_offset == meta.next_offset;
-        if is_last || next.is_some_and(|next| next.base_offset == batch.next_offset) {
+        if is_last || next.is_some_and(|next| next.base_offset >= batch.next_offset) {
             return Ok(ReadError::Corrupt {
                 damage: Damage {
                     from,

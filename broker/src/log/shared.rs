@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
-use super::api::{Listener, LogConfig};
+use super::api::{Damage, Listener, LogConfig};
 use super::disk::Disk;
 use super::frame::FrameSeq;
 use super::handles::Handles;
@@ -16,7 +16,10 @@ use super::signal::Signal;
 use super::storage::StorageError;
 use super::sync::{lock, read, write};
 use super::wal::Slots;
-use crate::types::{LeaderEpoch, TopicId, TopicPartition};
+use crate::types::{LeaderEpoch, Offset, TopicId, TopicPartition};
+
+/// Places of damage that are remembered as told.
+const DAMAGED_MAX: usize = 10_000;
 
 pub(super) struct Shared {
     pub(super) config: LogConfig,
@@ -28,6 +31,10 @@ pub(super) struct Shared {
     pub(super) memory: TailMemory,
     pub(super) garbage: Mutex<Garbage>,
     pub(super) wake_flusher: Signal,
+    /// Damage that readers met, so that each is told once.
+    damaged: Mutex<BTreeSet<(TopicPartition, Offset)>>,
+    /// Held over a whole compaction.
+    pub(super) compacting: Mutex<()>,
     /// Leader epoch of partitions made from now on.
     pub(super) epoch_floor: LeaderEpoch,
     partitions: RwLock<HashMap<TopicPartition, Arc<Partition>>>,
@@ -59,6 +66,8 @@ impl Shared {
             memory: TailMemory::new(config.tail_bytes_max),
             garbage: Mutex::default(),
             wake_flusher: Signal::default(),
+            damaged: Mutex::default(),
+            compacting: Mutex::default(),
             epoch_floor,
             partitions: RwLock::default(),
             published: AtomicU64::new(0),
@@ -148,10 +157,19 @@ impl Shared {
             StorageError::Full | StorageError::WalFull => {}
             StorageError::Failed(reason) => {
                 if self.poison.set(reason.clone()).is_ok() {
-                    tracing::error!(reason, "storage failed, no more appends are taken");
                     self.listener.poisoned(reason);
                 }
             }
+        }
+    }
+
+    /// A reader met damage. Told once for each place, up to [`DAMAGED_MAX`] places.
+    pub(super) fn note_damage(&self, tp: TopicPartition, damage: Damage) {
+        let mut known = lock(&self.damaged);
+        let is_new = known.len() < DAMAGED_MAX && known.insert((tp, damage.from));
+        drop(known);
+        if is_new {
+            self.listener.damaged(tp, damage);
         }
     }
 

@@ -31,6 +31,14 @@ impl TagSet {
         }
     }
 
+    /// Puts in all that `other` may hold.
+    pub(super) fn extend(&mut self, other: &Self) {
+        match other {
+            Self::Few(tags) => tags.iter().for_each(|tag| self.insert(*tag)),
+            Self::Any => *self = Self::Any,
+        }
+    }
+
     pub(super) fn may_hold(&self, tag: u32) -> bool {
         match self {
             Self::Few(tags) => tags.binary_search(&tag).is_ok(),

@@ -19,7 +19,7 @@ use super::writer::Writer;
 #[derive(Debug)]
 pub(super) struct Threads {
     shared: Arc<Shared>,
-    flusher: Arc<Flusher>,
+    pub(super) flusher: Arc<Flusher>,
     running: Mutex<Vec<JoinHandle<()>>>,
 }
 

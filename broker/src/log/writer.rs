@@ -11,14 +11,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::api::{
-    AppendBatch, AppendDone, AppendOutcome, Durability, LogError, LogStartDone, Origin,
+    AppendBatch, AppendDone, AppendOutcome, Damage, Durability, LogError, LogStartDone, Origin,
 };
 use super::bugs::{self, Bug};
 use super::flusher::Flusher;
 use super::frame::{FRAME_ALIGN, FRAME_HEADER_BYTES, FrameBuilder, FrameSeq, Stamp};
 use super::partition::{Partition, TailBatch};
 use super::producers::SequenceVerdict;
-use super::queue::{DeleteDone, Job};
+use super::queue::{ChangeDone, Job};
 use super::shared::Shared;
 use super::signal::Wish;
 use super::storage::StorageError;
@@ -34,6 +34,8 @@ pub(super) struct Writer {
     wal: Wal,
     next_seq: FrameSeq,
     synced_seq: FrameSeq,
+    /// The disk had less space left than is kept in reserve when it was last looked at.
+    is_low: bool,
 }
 
 impl Writer {
@@ -51,6 +53,7 @@ impl Writer {
             wal,
             next_seq,
             synced_seq,
+            is_low: false,
         }
     }
 
@@ -62,15 +65,35 @@ impl Writer {
     /// Makes one round durable, visible and answered.
     pub(super) fn commit(&mut self, jobs: Vec<Job>) {
         let bytes: usize = jobs.iter().map(Job::bytes).sum();
+        self.look_at_space();
+        let (refused, jobs) = jobs
+            .into_iter()
+            .partition(|job| self.is_low && job.takes_space());
+        fail(refused, "the disk has too little space left");
         match self.ready_for(bytes) {
             Ok(()) => self.commit_ready(jobs, bytes),
-            Err(reason) => jobs.into_iter().for_each(|job| job.fail(&reason)),
+            Err(reason) => fail(jobs, &reason),
         }
         self.shared.queue.answered(bytes);
     }
 
+    /// Tells, once each time, when the space left falls below the reserve and when it is back.
+    fn look_at_space(&mut self) {
+        let config = &self.shared.config;
+        if config.low_space_bytes == 0 {
+            return;
+        }
+        // A file system that does not say is taken to have enough; a full one is noticed anyway.
+        let free = self.shared.disk.free_bytes(&config.dir);
+        let is_low = free.is_ok_and(|free| free < config.low_space_bytes);
+        if is_low != self.is_low {
+            self.is_low = is_low;
+            self.shared.listener.low_space(is_low);
+        }
+    }
+
     fn commit_ready(&mut self, jobs: Vec<Job>, bytes: usize) {
-        let mut round = Round::new(bytes);
+        let mut round = Round::new(bytes, self.next_seq, self.synced_seq);
         for job in jobs {
             round.decide(&self.shared, job);
         }
@@ -78,16 +101,24 @@ impl Writer {
             frame,
             staged,
             replies,
+            wants_sync,
+            ..
         } = round;
-        if frame.is_empty() {
-            replies.into_iter().for_each(Reply::give);
-            return;
-        }
+        let is_empty = frame.is_empty();
         let frame = frame.seal(self.wal.incarnation(), self.next_seq, self.synced_seq);
-        if let Err(error) = self.persist(&frame) {
+        let persisted = if is_empty {
+            self.sync_rest(wants_sync)
+        } else {
+            self.persist(&frame, wants_sync)
+        };
+        if let Err(error) = persisted {
             self.shared.note_failure(&error);
             let reason = error.to_string();
             replies.into_iter().for_each(|reply| reply.fail(&reason));
+            return;
+        }
+        if is_empty {
+            replies.into_iter().for_each(Reply::give);
             return;
         }
         let moved = self.publish(&frame, staged);
@@ -131,15 +162,25 @@ impl Writer {
         Ok(())
     }
 
-    fn persist(&mut self, frame: &[u8]) -> Result<(), StorageError> {
+    fn persist(&mut self, frame: &[u8], wants_sync: bool) -> Result<(), StorageError> {
         self.wal.write(frame)?;
-        match self.shared.config.durability {
-            Durability::Fsync if bugs::is_on(Bug::AckBeforeSync) => {}
-            Durability::Fsync => {
-                self.wal.sync()?;
-                self.synced_seq = self.next_seq;
-            }
-            Durability::Os => {}
+        let syncs = match self.shared.config.durability {
+            Durability::Fsync => !bugs::is_on(Bug::AckBeforeSync),
+            Durability::Os => wants_sync,
+        };
+        if syncs {
+            self.wal.sync()?;
+            self.synced_seq = self.next_seq;
+        }
+        Ok(())
+    }
+
+    /// Syncs the frames before this round, if somebody wants that and some are not.
+    fn sync_rest(&mut self, wants_sync: bool) -> Result<(), StorageError> {
+        let published = self.shared.published();
+        if wants_sync && self.synced_seq < published {
+            self.wal.sync()?;
+            self.synced_seq = published;
         }
         Ok(())
     }
@@ -174,6 +215,7 @@ impl Writer {
                         .iter()
                         .for_each(|gone| self.shared.drop_partition(gone));
                 }
+                Staged::Skipped { partition, damage } => partition.state().skip(damage),
             }
         }
         self.shared.memory.added(added.into_iter());
@@ -195,6 +237,10 @@ impl Writer {
     }
 }
 
+fn fail(jobs: Vec<Job>, reason: &str) {
+    jobs.into_iter().for_each(|job| job.fail(reason));
+}
+
 /// A change that is decided but not durable.
 enum Staged {
     Batch {
@@ -212,6 +258,10 @@ enum Staged {
         topic: TopicId,
         partitions: Vec<Arc<Partition>>,
     },
+    Skipped {
+        partition: Arc<Partition>,
+        damage: Damage,
+    },
 }
 
 /// An answer that waits for durability.
@@ -224,8 +274,9 @@ enum Reply {
         result: Result<Offset, LogError>,
         done: LogStartDone,
     },
-    Deleted {
-        done: DeleteDone,
+    Changed {
+        result: Result<(), LogError>,
+        done: ChangeDone,
     },
 }
 
@@ -234,7 +285,7 @@ impl Reply {
         match self {
             Self::Append { outcomes, done } => done(outcomes),
             Self::LogStart { result, done } => done(result),
-            Self::Deleted { done } => done(Ok(())),
+            Self::Changed { result, done } => done(result),
         }
     }
 
@@ -245,24 +296,31 @@ impl Reply {
                 done(vec![AppendOutcome::StorageFailed; outcomes.len()]);
             }
             Self::LogStart { done, .. } => done(Err(error())),
-            Self::Deleted { done } => done(Err(error())),
+            Self::Changed { done, .. } => done(Err(error())),
         }
     }
 }
 
 /// One round while it is decided.
 struct Round {
+    seq: FrameSeq,
+    synced_seq: FrameSeq,
     frame: FrameBuilder,
     staged: Vec<Staged>,
     replies: Vec<Reply>,
+    /// A topic, or somebody, asks for a sync that mode `os` would not do.
+    wants_sync: bool,
 }
 
 impl Round {
-    fn new(bytes: usize) -> Self {
+    fn new(bytes: usize, seq: FrameSeq, synced_seq: FrameSeq) -> Self {
         Self {
+            seq,
+            synced_seq,
             frame: FrameBuilder::new(bytes),
             staged: Vec::new(),
             replies: Vec::new(),
+            wants_sync: false,
         }
     }
 
@@ -285,7 +343,21 @@ impl Round {
             }
             Job::DeleteTopic { topic, done } => {
                 self.delete(shared, topic);
-                self.replies.push(Reply::Deleted { done });
+                let result = Ok(());
+                self.replies.push(Reply::Changed { result, done });
+            }
+            Job::SkipDamage {
+                target,
+                damage,
+                done,
+            } => {
+                let result = self.skip(shared, target, damage);
+                self.replies.push(Reply::Changed { result, done });
+            }
+            Job::Sync { done } => {
+                self.wants_sync = true;
+                let result = Ok(());
+                self.replies.push(Reply::Changed { result, done });
             }
         }
     }
@@ -302,6 +374,10 @@ impl Round {
             Ok(placed) => placed,
             Err(refused) => return refused,
         };
+        self.wants_sync |=
+            partition
+                .state()
+                .count_unsynced(self.seq, self.synced_seq, header.record_count);
         let from_coordinator = append.origin == Origin::Coordinator;
         let at = self.frame.batch(
             append.target,
@@ -357,6 +433,18 @@ impl Round {
         self.frame.log_start(target, offset);
         self.staged.push(Staged::LogStart { partition, offset });
         Ok(offset)
+    }
+
+    fn skip(
+        &mut self,
+        shared: &Shared,
+        target: TopicPartition,
+        damage: Damage,
+    ) -> Result<(), LogError> {
+        let partition = shared.partition(target).ok_or(LogError::UnknownPartition)?;
+        self.frame.damage_skipped(target, damage);
+        self.staged.push(Staged::Skipped { partition, damage });
+        Ok(())
     }
 
     fn delete(&mut self, shared: &Shared, topic: TopicId) {

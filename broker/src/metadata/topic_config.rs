@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::broker_config::BrokerConfigs;
 use crate::contract::{Policy, policy};
+use crate::log::{CompactionSettings, PartitionSettings};
 
 /// What values a config takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,9 +169,14 @@ pub const CONFIGS: &[ConfigDef] = &[
         "flush.messages",
         Kind::Long(1),
         FOREVER,
-        "1 makes every append durable before its ack.",
+        "With --durability os: this many records are acknowledged without a sync at most; 1: none.",
     ),
-    def("flush.ms", Kind::Long(0), FOREVER, INERT),
+    def(
+        "flush.ms",
+        Kind::Long(0),
+        FOREVER,
+        "With --durability os: appends are synced at most this long after their ack.",
+    ),
     def(
         "follower.replication.throttled.replicas",
         Kind::Text,
@@ -186,7 +192,12 @@ pub const CONFIGS: &[ConfigDef] = &[
     ),
     def("local.retention.bytes", Kind::Long(-2), "-2", INERT),
     def("local.retention.ms", Kind::Long(-2), "-2", INERT),
-    def("max.compaction.lag.ms", Kind::Long(1), FOREVER, INERT),
+    def(
+        "max.compaction.lag.ms",
+        Kind::Long(1),
+        FOREVER,
+        "A record older than this is compacted without waiting for the dirty ratio.",
+    ),
     def(
         "max.message.bytes",
         Kind::Int(0),
@@ -211,8 +222,18 @@ pub const CONFIGS: &[ConfigDef] = &[
         "CreateTime",
         "Whose clock a record's timestamp is.",
     ),
-    def("min.cleanable.dirty.ratio", Kind::Ratio, "0.5", INERT),
-    def("min.compaction.lag.ms", Kind::Long(0), "0", INERT),
+    def(
+        "min.cleanable.dirty.ratio",
+        Kind::Ratio,
+        "0.5",
+        "Compaction waits until more than this share of the closed segments is new.",
+    ),
+    def(
+        "min.compaction.lag.ms",
+        Kind::Long(0),
+        "0",
+        "Closed segments with records younger than this are not compacted.",
+    ),
     def(
         "min.insync.replicas",
         Kind::Int(1),
@@ -240,10 +261,25 @@ pub const CONFIGS: &[ConfigDef] = &[
         "604800000",
         "Closed segments older than this go.",
     ),
-    def("segment.bytes", Kind::Int(14), "1073741824", INERT),
+    def(
+        "segment.bytes",
+        Kind::Int(14),
+        "1073741824",
+        "A segment is closed before it grows beyond this.",
+    ),
     def("segment.index.bytes", Kind::Int(4), "10485760", INERT),
-    def("segment.jitter.ms", Kind::Long(0), "0", INERT),
-    def("segment.ms", Kind::Long(1), "604800000", INERT),
+    def(
+        "segment.jitter.ms",
+        Kind::Long(0),
+        "0",
+        "Up to this much is taken off segment.ms, another part for each segment.",
+    ),
+    def(
+        "segment.ms",
+        Kind::Long(1),
+        "604800000",
+        "A segment is closed before a batch this much newer than its first.",
+    ),
     def(
         "unclean.leader.election.enable",
         Kind::Boolean,
@@ -292,7 +328,7 @@ pub fn contract_kind(name: &str) -> Kind {
 }
 
 /// What the broker itself reads of a topic's configs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TopicSettings {
     /// The largest batch, in bytes as produced.
     pub max_message_bytes: usize,
@@ -306,10 +342,10 @@ pub struct TopicSettings {
     pub timestamp_after_max_ms: i64,
     /// How far behind it, in milliseconds.
     pub timestamp_before_max_ms: i64,
-    /// Age at which closed segments go, in milliseconds.
-    pub retention_ms: Option<i64>,
-    /// Size beyond which closed segments go, in bytes.
-    pub retention_bytes: Option<i64>,
+    /// How long an append may stay unsynced in mode `os`, in milliseconds.
+    pub flush_ms: i64,
+    /// What the log does with each partition's data.
+    pub log: PartitionSettings,
 }
 
 /// Checks every config a topic is to have, contract configs included, over the broker's defaults.
@@ -357,17 +393,38 @@ impl TopicSettings {
                 .unwrap_or_else(|| default_of(name))
         };
         let long = |name: &str| text(name).parse::<i64>().unwrap_or(i64::MAX);
-        let unless_negative = |name: &str| Some(long(name)).filter(|&value| value >= 0);
         let cleanup = text("cleanup.policy");
+        let has = |policy| cleanup.split(',').any(|word| word.trim() == policy);
+        let (deletes, compacted) = (has("delete"), has("compact"));
+        let limit = |name: &str| Some(long(name)).filter(|&value| deletes && value >= 0);
+        let flush_ms = long("flush.ms");
+        let log = PartitionSettings {
+            segment_bytes: u64::try_from(long("segment.bytes")).unwrap_or(0),
+            segment_ms: long("segment.ms"),
+            segment_jitter_ms: long("segment.jitter.ms"),
+            flush_messages: if flush_ms == 0 {
+                1
+            } else {
+                long("flush.messages")
+            },
+            retention_ms: limit("retention.ms"),
+            retention_bytes: limit("retention.bytes"),
+            compaction: compacted.then(|| CompactionSettings {
+                min_dirty_ratio: text("min.cleanable.dirty.ratio").parse().unwrap_or(0.5),
+                min_lag_ms: long("min.compaction.lag.ms"),
+                max_lag_ms: long("max.compaction.lag.ms"),
+                delete_retention_ms: long("delete.retention.ms"),
+            }),
+        };
         Self {
             max_message_bytes: usize::try_from(long("max.message.bytes")).unwrap_or(0),
-            compacted: cleanup.split(',').any(|word| word.trim() == "compact"),
-            deletes: cleanup.split(',').any(|word| word.trim() == "delete"),
+            compacted,
+            deletes,
             log_append_time: text("message.timestamp.type") == "LogAppendTime",
             timestamp_after_max_ms: long("message.timestamp.after.max.ms"),
             timestamp_before_max_ms: long("message.timestamp.before.max.ms"),
-            retention_ms: unless_negative("retention.ms"),
-            retention_bytes: unless_negative("retention.bytes"),
+            flush_ms,
+            log,
         }
     }
 }
@@ -475,8 +532,45 @@ mod tests {
             ]),
             &BrokerConfigs::default(),
         );
-        assert!(settings.compacted && !settings.deletes && settings.log_append_time);
-        assert_eq!(settings.retention_ms, None);
+        assert!(settings.compacted && settings.log_append_time);
+        assert_eq!(settings.log.retention_ms, None);
+        assert_eq!(settings.log.compaction, Some(CompactionSettings::default()));
         assert_eq!(settings.max_message_bytes, 1_048_588);
+    }
+
+    #[test]
+    fn the_log_hears_of_what_the_cleanup_policy_asks_for() {
+        let resolved =
+            |pairs: &[_]| TopicSettings::resolve(&configs(pairs), &BrokerConfigs::default());
+        // Policy; whether it is compacted; retention.ms, retention.bytes.
+        let cases = [
+            ("delete", false, Some(5), Some(6)),
+            ("compact", true, None, None),
+            ("compact, delete", true, Some(5), Some(6)),
+        ];
+        for (policy, compacted, ms, bytes) in cases {
+            let log = resolved(&[
+                ("cleanup.policy", policy),
+                ("retention.ms", "5"),
+                ("retention.bytes", "6"),
+            ])
+            .log;
+            let found = (
+                log.compaction.is_some(),
+                log.retention_ms,
+                log.retention_bytes,
+            );
+            assert_eq!(found, (compacted, ms, bytes), "{policy}");
+        }
+        assert_eq!(
+            resolved(&[]).log,
+            PartitionSettings {
+                retention_ms: Some(604_800_000),
+                ..PartitionSettings::default()
+            },
+            "Kafka's defaults are the log's"
+        );
+        let flushed = resolved(&[("flush.ms", "0")]);
+        assert_eq!(flushed.log.flush_messages, 1);
     }
 }

@@ -26,8 +26,11 @@ pub struct BrokerConfig {
     pub strict_replication: bool,
     /// Topics that `auto` never puts under contract, as patterns with `*`.
     pub auto_exclude: Vec<String>,
-    /// How often old segments are looked for.
+    /// How often it is looked what retention and compaction have to do. Default 15 s, as often as
+    /// Kafka's cleaner does.
     pub retention_check: Duration,
+    /// Space that the disk must have left for producers to be served. Default 512 MiB.
+    pub low_space_bytes: u64,
     /// Limits and delays of consumer groups.
     pub groups: GroupConfig,
     /// Bounds on what clients can make the broker hold.
@@ -118,7 +121,8 @@ impl BrokerConfig {
                 .iter()
                 .map(|pattern| (*pattern).to_owned())
                 .collect(),
-            retention_check: Duration::from_secs(300),
+            retention_check: Duration::from_secs(15),
+            low_space_bytes: 512 << 20,
             groups: GroupConfig::default(),
             limits: Limits::default(),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::config::Limits;
+use super::maintenance;
 use super::node::Node;
 use super::topic_life::to_its_end;
 use crate::error::metadata_error;
@@ -80,6 +81,7 @@ impl Node {
                 }
             };
             if altered.is_ok() && !validate_only {
+                maintenance::configure_all(&node);
                 tracing::info!(?resource, ?alteration, "configs changed");
             }
             altered

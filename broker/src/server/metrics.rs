@@ -29,6 +29,14 @@ pub(crate) struct Metrics {
     pub(crate) produced_records: IntCounter,
     /// Bytes of record batches sent to consumers.
     pub(crate) fetched_bytes: IntCounter,
+    /// Bytes given up by retention.
+    pub(crate) retired_bytes: IntCounter,
+    /// Bytes that compaction saved.
+    pub(crate) compacted_bytes: IntCounter,
+    /// 1 while producers are refused for want of space.
+    pub(crate) low_space: IntGauge,
+    /// Damaged ranges that readers met.
+    pub(crate) damaged_ranges: IntCounter,
 }
 
 impl Metrics {
@@ -70,6 +78,22 @@ impl Metrics {
                 "avouch_fetched_bytes_total",
                 "Bytes of record batches sent to consumers.",
             )?,
+            retired_bytes: IntCounter::new(
+                "avouch_log_retired_bytes_total",
+                "Bytes of record batches given up by retention.",
+            )?,
+            compacted_bytes: IntCounter::new(
+                "avouch_log_compacted_bytes_total",
+                "Bytes that compaction saved.",
+            )?,
+            low_space: IntGauge::new(
+                "avouch_log_low_space",
+                "1 while producers are refused because the disk has too little space left.",
+            )?,
+            damaged_ranges: IntCounter::new(
+                "avouch_log_damaged_ranges_total",
+                "Damaged ranges of offsets that readers met since the start.",
+            )?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.answer_seconds.clone()))?;
@@ -78,6 +102,10 @@ impl Metrics {
         registry.register(Box::new(metrics.produced_bytes.clone()))?;
         registry.register(Box::new(metrics.produced_records.clone()))?;
         registry.register(Box::new(metrics.fetched_bytes.clone()))?;
+        registry.register(Box::new(metrics.retired_bytes.clone()))?;
+        registry.register(Box::new(metrics.compacted_bytes.clone()))?;
+        registry.register(Box::new(metrics.low_space.clone()))?;
+        registry.register(Box::new(metrics.damaged_ranges.clone()))?;
         Ok(metrics)
     }
 

@@ -17,6 +17,7 @@ use super::clock::Clock;
 use super::config::BrokerConfig;
 use super::connection::MEMORY_UNIT_BYTES;
 use super::inflaters::Inflaters;
+use super::maintenance;
 use super::metrics::Metrics;
 use super::node::Node;
 use super::offsets_log::{self, TopicOffsetsLog};
@@ -65,7 +66,7 @@ pub struct Broker {
     node: Arc<Node>,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
-    retaining: JoinHandle<()>,
+    background: [JoinHandle<()>; 2],
     poisoned: watch::Receiver<Option<String>>,
 }
 
@@ -92,7 +93,9 @@ impl Broker {
         let metadata = Metadata::open(&database, create_rules(&config)).await?;
         let waiters = Arc::new(Waiters::default());
         let (report_poison, poisoned) = watch::channel(None);
+        let own_metrics = Metrics::register(metrics)?;
         let events = Arc::new(LogEvents {
+            metrics: own_metrics.clone(),
             waiters: Arc::clone(&waiters),
             report_poison,
         });
@@ -127,7 +130,7 @@ impl Broker {
             contracts,
             waiters,
             clock,
-            metrics: Metrics::register(metrics)?,
+            metrics: own_metrics,
             inflaters: Inflaters::new(decoders(), limits.inflated_in_flight_bytes_max),
             memory: counting(limits.in_flight_bytes_max),
             cold_reads: counting(limits.cold_read_bytes_max),
@@ -137,12 +140,12 @@ impl Broker {
         let (stop, stopping) = watch::channel(false);
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let accepting = tokio::spawn(accept(Arc::clone(&node), listener, stopping.clone()));
-        let retaining = tokio::spawn(retain(Arc::clone(&node), stopping));
+        let background = maintenance::start(&node, &stopping);
         Ok(Self {
             node,
             stop,
             accepting,
-            retaining,
+            background,
             poisoned,
         })
     }
@@ -188,7 +191,7 @@ impl Broker {
                 self.accepting.abort();
             }
         }
-        self.retaining.abort();
+        self.background.iter().for_each(JoinHandle::abort);
         let log = self.node.log.clone();
         match tokio::task::spawn_blocking(move || log.close()).await {
             Ok(Ok(())) => {}
@@ -219,6 +222,7 @@ fn counting(bytes: usize) -> Arc<Semaphore> {
 }
 
 struct LogEvents {
+    metrics: Metrics,
     waiters: Arc<Waiters>,
     report_poison: watch::Sender<Option<String>>,
 }
@@ -229,14 +233,30 @@ impl Listener for LogEvents {
     }
 
     fn poisoned(&self, reason: &str) {
-        error!(reason, "the log failed and accepts nothing more");
+        // Told once, by whoever ends the process because of it.
         self.report_poison.send_replace(Some(reason.to_owned()));
+    }
+
+    fn low_space(&self, is_low: bool) {
+        self.metrics.low_space.set(i64::from(is_low));
+        if is_low {
+            error!("too little space left on the disk: producers are refused until there is more");
+        } else {
+            info!("there is space on the disk again: producers are served");
+        }
+    }
+
+    fn damaged(&self, partition: TopicPartition, damage: log::Damage) {
+        self.metrics.damaged_ranges.inc();
+        let (from, to) = (damage.from.0, damage.to.0);
+        error!(%partition, from, to, "offsets are damaged; the rest of the partition is served");
     }
 }
 
 async fn open_log(config: &BrokerConfig, events: Arc<LogEvents>) -> Result<Log, StartError> {
     let mut log_config = LogConfig::new(config.data_dir.join("log"));
     log_config.durability = config.durability;
+    log_config.low_space_bytes = config.low_space_bytes;
     let opened =
         tokio::task::spawn_blocking(move || Log::open(log_config, Arc::new(RealDisk), events))
             .await
@@ -250,10 +270,13 @@ async fn open_log(config: &BrokerConfig, events: Arc<LogEvents>) -> Result<Log, 
 /// topics goes, data that nobody knows is kept and reported.
 async fn reconcile(metadata: &Metadata, log: &Log) -> Result<(), StartError> {
     let cluster = metadata.cluster();
-    for partition in cluster.topics().flat_map(|topic| topic.partitions()) {
-        if let Err(error) = log.create_partition(partition) {
-            error!(%partition, %error, "partition not opened");
+    for topic in cluster.topics() {
+        for partition in topic.partitions() {
+            if let Err(error) = log.create_partition(partition) {
+                error!(%partition, %error, "partition not opened");
+            }
         }
+        maintenance::configure(log, topic);
     }
     let tombstones: HashSet<TopicId> = metadata.tombstones().await?.into_iter().collect();
     let mut garbage = BTreeSet::new();
@@ -276,33 +299,4 @@ async fn reconcile(metadata: &Metadata, log: &Log) -> Result<(), StartError> {
         }
     });
     Ok(deletion.await.map_err(std::io::Error::other)?)
-}
-
-async fn retain(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(node.config.retention_check) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-        let (cluster, log, now) = (node.metadata.cluster(), node.log.clone(), node.clock.now());
-        let retained = tokio::task::spawn_blocking(move || {
-            for topic in cluster.topics().filter(|topic| topic.settings.deletes) {
-                let settings = &topic.settings;
-                for partition in topic.partitions() {
-                    let deleted = log.enforce_retention(
-                        partition,
-                        now,
-                        settings.retention_ms,
-                        settings.retention_bytes,
-                    );
-                    if let Err(error) = deleted {
-                        warn!(%partition, %error, "retention failed");
-                    }
-                }
-            }
-        });
-        if let Err(error) = retained.await {
-            error!(%error, "retention failed");
-        }
-    }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::maintenance;
 use super::node::Node;
 use crate::contract::Decision;
 use crate::metadata::{
@@ -119,6 +120,7 @@ impl Node {
                 tracing::error!(%partition, %error, "partition not created");
             }
         }
+        maintenance::configure(&self.log, topic);
     }
 
     async fn delete(&self, id: TopicId) -> Result<(), MetadataError> {

@@ -20,7 +20,7 @@ pub mod messages;
 pub mod primitives;
 pub mod reader;
 pub mod records;
-mod varint;
+pub(crate) mod varint;
 pub mod writer;
 
 pub use error::WireError;

@@ -30,7 +30,7 @@ pub(super) fn read_i64(bytes: &[u8]) -> Result<(i64, usize), VarintFault> {
 }
 
 /// Appends an integer in as few bytes as it needs.
-pub(super) fn write(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn write(out: &mut Vec<u8>, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
     loop {
         let [.., seven_bits] = (rest & 0x7f).to_be_bytes();

@@ -5,20 +5,25 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::log::flusher::Flusher;
+use crate::log::partition::Partition;
+use crate::log::queue::Job;
 use crate::log::storage::StorageError;
 use crate::log::sync::lock;
 use crate::log::threads::Threads;
 use crate::log::writer::Writer;
 use crate::log::{
-    AppendBatch, AppendOutcome, Disk, Listener, Log, LogConfig, OpenError, RecoveryReport, opening,
+    AppendBatch, AppendOutcome, Compacted, Damage, Disk, Listener, Log, LogConfig, OpenError,
+    RecoveryReport, compaction, opening,
 };
-use crate::types::TopicPartition;
+use crate::types::{TimestampMs, TopicPartition};
 
 /// Remembers what it heard.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) poisoned: Mutex<Vec<String>>,
     pub(super) advanced: Mutex<Vec<TopicPartition>>,
+    pub(super) low_space: Mutex<Vec<bool>>,
+    pub(super) damaged: Mutex<Vec<(TopicPartition, Damage)>>,
 }
 
 impl Listener for Heard {
@@ -28,6 +33,14 @@ impl Listener for Heard {
 
     fn poisoned(&self, reason: &str) {
         lock(&self.poisoned).push(reason.to_owned());
+    }
+
+    fn low_space(&self, is_low: bool) {
+        lock(&self.low_space).push(is_low);
+    }
+
+    fn damaged(&self, tp: TopicPartition, damage: Damage) {
+        lock(&self.damaged).push((tp, damage));
     }
 }
 
@@ -49,6 +62,7 @@ pub(super) fn small(dir: impl Into<PathBuf>) -> LogConfig {
         tail_bytes_max: 8 << 10,
         round_bytes_max: 4 << 10,
         open_files_max: 1,
+        low_space_bytes: 0,
         ..LogConfig::new(dir)
     }
 }
@@ -93,6 +107,35 @@ impl Driven {
 
     pub(super) fn checkpoint(&self) -> Result<(), StorageError> {
         self.flusher.checkpoint()
+    }
+
+    /// Gives damage up, and commits that.
+    pub(super) fn skip_damage(&mut self, target: TopicPartition, damage: Damage) {
+        let done = Box::new(|skipped: Result<(), _>| assert!(skipped.is_ok()));
+        self.log.submit(Job::SkipDamage {
+            target,
+            damage,
+            done,
+        });
+        self.commit();
+    }
+
+    /// Closes a partition's active segment.
+    pub(super) fn roll(&self, tp: TopicPartition) -> Result<(), StorageError> {
+        self.flusher.roll(&self.partition(tp))
+    }
+
+    /// Compacts a partition if that is due.
+    pub(super) fn compact(
+        &self,
+        tp: TopicPartition,
+        now: TimestampMs,
+    ) -> Result<Option<Compacted>, StorageError> {
+        compaction::compact(&self.log.shared, &self.flusher, &self.partition(tp), now)
+    }
+
+    fn partition(&self, tp: TopicPartition) -> Arc<Partition> {
+        self.log.shared.partition(tp).unwrap()
     }
 
     pub(super) fn close(mut self) -> Result<(), StorageError> {

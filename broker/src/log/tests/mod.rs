@@ -3,6 +3,7 @@
 mod basics;
 mod batches;
 mod bugs;
+mod compaction;
 mod crash;
 mod driven;
 mod faults;

@@ -210,9 +210,14 @@ impl Disk for SimDisk {
                 world.files[file].unsynced.push(Change::Length(0));
                 file
             }
-            (Some(Node::File(file)), OpenMode::Existing | OpenMode::Create) => file,
+            (
+                Some(Node::File(file)),
+                OpenMode::ReadOnly | OpenMode::Existing | OpenMode::Create,
+            ) => file,
             (Some(Node::Dir), _) => return Err(io::ErrorKind::IsADirectory.into()),
-            (None, OpenMode::Existing) => return Err(io::ErrorKind::NotFound.into()),
+            (None, OpenMode::ReadOnly | OpenMode::Existing) => {
+                return Err(io::ErrorKind::NotFound.into());
+            }
             (None, OpenMode::Create | OpenMode::Truncate) => {
                 world.step()?;
                 if path
@@ -306,6 +311,13 @@ impl Disk for SimDisk {
             .collect();
         world.durable.extend(children);
         Ok(())
+    }
+
+    fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
+        let world = lock(&self.0);
+        world.alive()?;
+        let capacity = world.faults.capacity.unwrap_or(u64::MAX);
+        Ok(capacity.saturating_sub(world.used_bytes()))
     }
 
     fn exists(&self, path: &Path) -> bool {

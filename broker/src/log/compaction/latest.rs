@@ -1,0 +1,62 @@
+//! The newest record of each key among those that a compaction compares.
+//!
+//! Invariant: keys are compared whole, never by a hash alone; what does not fit in memory is left
+//! for the next compaction.
+
+use std::collections::HashMap;
+
+use crate::types::Offset;
+
+/// What a key costs beside its bytes, about.
+const ENTRY_BYTES: usize = 64;
+
+/// Where the newest record of each key stands.
+#[derive(Debug)]
+pub(super) struct Latest {
+    offsets: HashMap<Box<[u8]>, Offset>,
+    bytes: usize,
+    bytes_max: usize,
+    end: Offset,
+}
+
+impl Latest {
+    /// Nothing yet, with room for keys of about `bytes_max`.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self {
+            offsets: HashMap::new(),
+            bytes: 0,
+            bytes_max,
+            end: Offset(0),
+        }
+    }
+
+    /// Whether another batch may be noted. The first always may.
+    pub(super) fn has_room(&self) -> bool {
+        self.bytes < self.bytes_max
+    }
+
+    /// A record with this key stands at `offset`, behind all noted before.
+    pub(super) fn note(&mut self, key: &[u8], offset: Offset) {
+        if let Some(newest) = self.offsets.get_mut(key) {
+            *newest = offset;
+        } else {
+            self.bytes += key.len() + ENTRY_BYTES;
+            self.offsets.insert(key.into(), offset);
+        }
+    }
+
+    /// All records below `end` are noted.
+    pub(super) fn noted_to(&mut self, end: Offset) {
+        self.end = self.end.max(end);
+    }
+
+    /// Records from here on were not compared.
+    pub(super) fn end(&self) -> Offset {
+        self.end
+    }
+
+    /// Whether a record with this key stands behind `offset`.
+    pub(super) fn is_superseded(&self, key: &[u8], offset: Offset) -> bool {
+        self.offsets.get(key).is_some_and(|newest| *newest > offset)
+    }
+}

@@ -1,0 +1,236 @@
+//! What compaction makes of one batch. Pure: a batch in, the same, another or none out.
+//!
+//! Invariant: a record that is kept keeps offset, timestamp, key, value and headers; a batch that
+//! is kept keeps base offset, last offset delta, leader epoch, producer and codec. Source: KIP-98
+//! for empty batches, KIP-534 for delete horizons, Kafka's `Cleaner` for what goes.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::latest::Latest;
+use crate::types::TimestampMs;
+use crate::wire::batch::{
+    BatchHeader, Codec, HEADER_BYTES, HeaderError, LENGTH_PREFIX_BYTES, crc32c,
+};
+use crate::wire::compress::{Decompressor, InflateError, Limits, compress};
+use crate::wire::records::{Record, RecordError, RecordIter};
+use crate::wire::varint;
+
+/// Attribute bit of a batch whose base timestamp is its delete horizon.
+const DELETE_HORIZON_BIT: i16 = 0x40;
+const CODEC_BITS: i16 = 0x07;
+
+/// What a batch comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Rewritten {
+    Same,
+    Other(Bytes),
+    Gone,
+}
+
+/// What decides about a batch's records.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    pub(super) latest: &'a Latest,
+    pub(super) now: TimestampMs,
+    pub(super) delete_retention_ms: i64,
+    /// Whether the batch stays as a header when no record of it does.
+    pub(super) keep_empty: bool,
+    pub(super) limits: Limits,
+}
+
+/// Why a batch cannot be rewritten, although its CRC is right.
+#[derive(Debug, Error)]
+pub(super) enum BadBatch {
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    #[error(transparent)]
+    Inflate(#[from] InflateError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// From when on a batch's tombstones may go, where that is settled.
+pub(super) fn delete_horizon(header: &BatchHeader) -> Option<TimestampMs> {
+    (header.attributes & DELETE_HORIZON_BIT != 0).then_some(header.base_timestamp)
+}
+
+/// Whether compaction looks into a batch: control batches and transactions are left as they are.
+pub(super) fn is_open(header: &BatchHeader) -> bool {
+    !header.is_control() && !header.is_transactional()
+}
+
+/// Decides about every record of `batch`, which is exactly one batch with a right CRC.
+pub(super) fn rewrite(
+    batch: &[u8],
+    inflater: &mut Decompressor,
+    rules: Rules<'_>,
+) -> Result<Rewritten, BadBatch> {
+    let header = BatchHeader::parse(batch)?;
+    if !is_open(&header) {
+        return Ok(Rewritten::Same);
+    }
+    let compressed = batch.get(HEADER_BYTES..).unwrap_or_default();
+    let section = inflater.inflate(header.codec()?, compressed, rules.limits)?;
+    let kept = keep(&header, section, rules)?;
+    if kept.records.is_empty() {
+        let is_empty_already = header.record_count == 0;
+        return Ok(match (rules.keep_empty, is_empty_already) {
+            (false, _) => Rewritten::Gone,
+            (true, true) => Rewritten::Same,
+            (true, false) => Rewritten::Other(empty(batch, &header)),
+        });
+    }
+    let settled = delete_horizon(&header);
+    let horizon = match settled {
+        None if kept.has_tombstone => Some(TimestampMs(
+            rules.now.0.saturating_add(rules.delete_retention_ms).max(0),
+        )),
+        settled => settled,
+    };
+    if kept.all && horizon == settled {
+        return Ok(Rewritten::Same);
+    }
+    Ok(Rewritten::Other(build(batch, &header, &kept, horizon)))
+}
+
+struct Kept<'a> {
+    records: Vec<Record<'a>>,
+    all: bool,
+    has_tombstone: bool,
+}
+
+fn keep<'a>(
+    header: &BatchHeader,
+    section: &'a [u8],
+    rules: Rules<'_>,
+) -> Result<Kept<'a>, RecordError> {
+    let horizon = delete_horizon(header);
+    let may_forget = horizon.is_some_and(|horizon| horizon <= rules.now);
+    let mut kept = Kept {
+        records: Vec::new(),
+        all: true,
+        has_tombstone: false,
+    };
+    for record in RecordIter::new(section, header.record_count) {
+        let record = record?;
+        let offset = header.base_offset.plus(i64::from(record.offset_delta));
+        let was_compared = offset < rules.latest.end();
+        let is_tombstone = was_compared && record.value.is_none();
+        let goes = match record.key {
+            _ if !was_compared => false,
+            // Keys are required from the day the topic is compacted; older records have no place.
+            None => true,
+            Some(key) => rules.latest.is_superseded(key, offset) || (is_tombstone && may_forget),
+        };
+        if goes {
+            kept.all = false;
+        } else {
+            kept.has_tombstone |= is_tombstone;
+            kept.records.push(record);
+        }
+    }
+    Ok(kept)
+}
+
+/// The batch with the records that are kept, timed from its delete horizon if it has one.
+fn build(
+    batch: &[u8],
+    header: &BatchHeader,
+    kept: &Kept<'_>,
+    horizon: Option<TimestampMs>,
+) -> Bytes {
+    let base = horizon.unwrap_or(header.base_timestamp);
+    let timestamp = |record: &Record<'_>| {
+        header
+            .base_timestamp
+            .0
+            .saturating_add(record.timestamp_delta)
+    };
+    let mut section = Vec::new();
+    for record in &kept.records {
+        put_record(
+            &mut section,
+            record,
+            timestamp(record).saturating_sub(base.0),
+        );
+    }
+    let newest = kept.records.iter().map(timestamp).max();
+    let attributes = match horizon {
+        Some(_) => header.attributes | DELETE_HORIZON_BIT,
+        None => header.attributes,
+    };
+    let fields = Fields {
+        attributes,
+        base_timestamp: base,
+        max_timestamp: match newest {
+            Some(newest) if !header.is_log_append_time() => TimestampMs(newest),
+            Some(_) | None => header.max_timestamp,
+        },
+        record_count: i32::try_from(kept.records.len()).unwrap_or(header.record_count),
+    };
+    let codec = header.codec().unwrap_or(Codec::None);
+    seal(batch, fields, &compress(codec, &section))
+}
+
+/// The batch without any record: what is known of its producer stays.
+fn empty(batch: &[u8], header: &BatchHeader) -> Bytes {
+    let fields = Fields {
+        attributes: header.attributes & !(CODEC_BITS | DELETE_HORIZON_BIT),
+        base_timestamp: header.max_timestamp,
+        max_timestamp: header.max_timestamp,
+        record_count: 0,
+    };
+    seal(batch, fields, &[])
+}
+
+/// The header's fields that a rewritten batch has of its own.
+#[derive(Clone, Copy)]
+struct Fields {
+    attributes: i16,
+    base_timestamp: TimestampMs,
+    max_timestamp: TimestampMs,
+    record_count: i32,
+}
+
+/// A batch with the header of `batch` but for `fields`, in front of `section`.
+fn seal(batch: &[u8], fields: Fields, section: &[u8]) -> Bytes {
+    let length = HEADER_BYTES - LENGTH_PREFIX_BYTES + section.len();
+    let length = i32::try_from(length)
+        .expect("a batch that was decompressed within its limit is below 2 GiB");
+    let mut sealed = Vec::with_capacity(HEADER_BYTES + section.len());
+    sealed.extend_from_slice(&batch[..HEADER_BYTES]);
+    sealed.extend_from_slice(section);
+    sealed[8..12].copy_from_slice(&length.to_be_bytes());
+    sealed[21..23].copy_from_slice(&fields.attributes.to_be_bytes());
+    sealed[27..35].copy_from_slice(&fields.base_timestamp.0.to_be_bytes());
+    sealed[35..43].copy_from_slice(&fields.max_timestamp.0.to_be_bytes());
+    sealed[57..61].copy_from_slice(&fields.record_count.to_be_bytes());
+    let crc = crc32c(&sealed[21..]);
+    sealed[17..21].copy_from_slice(&crc.to_be_bytes());
+    sealed.into()
+}
+
+fn put_record(section: &mut Vec<u8>, record: &Record<'_>, timestamp_delta: i64) {
+    let mut fields = vec![0];
+    varint::write(&mut fields, timestamp_delta);
+    varint::write(&mut fields, i64::from(record.offset_delta));
+    put_bytes(&mut fields, record.key);
+    put_bytes(&mut fields, record.value);
+    varint::write(&mut fields, wide(record.headers.count()));
+    for header in record.headers {
+        put_bytes(&mut fields, Some(header.key));
+        put_bytes(&mut fields, header.value);
+    }
+    varint::write(section, wide(fields.len()));
+    section.extend_from_slice(&fields);
+}
+
+fn put_bytes(fields: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    varint::write(fields, bytes.map_or(-1, |bytes| wide(bytes.len())));
+    fields.extend_from_slice(bytes.unwrap_or_default());
+}
+
+fn wide(length: usize) -> i64 {
+    i64::try_from(length).expect("no slice has more than 2^63-1 bytes")
+}

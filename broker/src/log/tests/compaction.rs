@@ -1,0 +1,356 @@
+//! Compaction over a disk that crashes at every step, and beside everything else.
+//!
+//! The law: a record is missing only if a newer one with its key is there, or it is a tombstone
+//! that has stood long enough; all that is there is as it was sent, where it was.
+
+use std::sync::Arc;
+
+use super::batches::tp;
+use super::driven::{Driven, small};
+use super::sim::{Crash, Faults, SimDisk};
+use crate::log::{
+    AppendBatch, AppendOutcome, CompactionSettings, Origin, PartitionSettings, ReadError,
+};
+use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use crate::wire::batch::{BatchHeader, Codec, HEADER_BYTES, crc_matches};
+use crate::wire::builder::BatchBuilder;
+use crate::wire::compress::{Decompressor, Limits};
+use crate::wire::records::RecordIter;
+
+const DELETE_RETENTION_MS: i64 = 100;
+
+/// A letter a step: `a` to `e` write that key, `A` to `E` delete it, `Z` writes all keys in one
+/// batch; `r` begins a segment, `m` compacts, `w` waits until tombstones may go, `!` takes a
+/// checkpoint, `f` writes segments, `k` kills, `s` raises the log start by two.
+const SCRIPTS: &[&str] = &[
+    "aba r m",
+    "aabbab r ab r m ab r m !",
+    "abc r ! abc r ! m ! abc r m ! k m a",
+    "aA bB r m w m r a r m !",
+    "A r m ! w m ! a k",
+    "Z a b ! r m ! Z r m k Z",
+    "ab r m k m ! k ab r m !",
+    "abab r f s m ! abab r s m !",
+    "aaaa r aaaa r m ! aaaa r m ! aaaa",
+    "abcde ABCDE r m ! w r m ! m k abc r m",
+];
+
+struct Run {
+    disk: SimDisk,
+    driven: Option<Driven>,
+    now: i64,
+    /// Key and value by offset, acknowledged or on its way.
+    sent: Vec<(u8, Option<i64>)>,
+    acked: usize,
+    log_start: i64,
+    sequence: i32,
+}
+
+fn settings() -> PartitionSettings {
+    PartitionSettings {
+        segment_bytes: 2_000,
+        compaction: Some(CompactionSettings {
+            min_dirty_ratio: 0.0,
+            delete_retention_ms: DELETE_RETENTION_MS,
+            ..CompactionSettings::default()
+        }),
+        ..PartitionSettings::default()
+    }
+}
+
+fn open(disk: &SimDisk) -> Result<Driven, String> {
+    let opened = Driven::open(small("/data"), Arc::new(disk.clone()));
+    let (driven, _) = opened.map_err(|error| error.to_string())?;
+    let created = driven.log.create_partition(tp(1));
+    created.map_err(|error| error.to_string())?;
+    driven.log.configure(tp(1), settings());
+    Ok(driven)
+}
+
+impl Run {
+    fn new(disk: SimDisk) -> Self {
+        Self {
+            disk,
+            driven: None,
+            now: 1_000,
+            sent: Vec::new(),
+            acked: 0,
+            log_start: 0,
+            sequence: 0,
+        }
+    }
+
+    fn play(&mut self, script: &str) -> Result<(), String> {
+        self.driven = Some(open(&self.disk)?);
+        for step in script.bytes().filter(|step| *step != b' ') {
+            self.step(step)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: u8) -> Result<(), String> {
+        self.now += 1;
+        let now = TimestampMs(self.now);
+        let mut driven = self.driven.take().unwrap();
+        let text = |error| Err(format!("{error}"));
+        let result = match step {
+            b'a'..=b'e' => self.append(&mut driven, &[(step, Some(self.now))]),
+            b'A'..=b'E' => self.append(&mut driven, &[(step.to_ascii_lowercase(), None)]),
+            b'Z' => {
+                let all: Vec<_> = (b'a'..=b'e').map(|key| (key, Some(self.now))).collect();
+                self.append(&mut driven, &all)
+            }
+            b'r' => driven.roll(tp(1)).or_else(text),
+            b'f' => driven.flush().or_else(text),
+            b'!' => driven.checkpoint().or_else(text),
+            b'm' => driven.compact(tp(1), now).map(drop).or_else(text),
+            b's' => {
+                self.log_start = (self.log_start + 2).min(self.acked.try_into().unwrap());
+                let offset = Offset(self.log_start);
+                driven.log.set_log_start(tp(1), offset, Box::new(drop));
+                driven.commit();
+                Ok(())
+            }
+            b'w' => {
+                self.now += DELETE_RETENTION_MS;
+                Ok(())
+            }
+            b'k' => {
+                drop(driven);
+                driven = open(&self.disk)?;
+                Ok(())
+            }
+            other => panic!("no step {other}"),
+        };
+        self.driven = Some(driven);
+        result
+    }
+
+    fn append(&mut self, driven: &mut Driven, records: &[(u8, Option<i64>)]) -> Result<(), String> {
+        let mut builder = BatchBuilder::new(Codec::Lz4).producer(
+            ProducerId(7),
+            ProducerEpoch(0),
+            Sequence(self.sequence),
+        );
+        self.sequence += i32::try_from(records.len()).unwrap();
+        for (key, value) in records {
+            let value = value.map(i64::to_be_bytes);
+            let value = value.as_ref().map(|value| &value[..]);
+            builder.push(Some(&[*key; 30]), value, TimestampMs(self.now), &[]);
+        }
+        let base = Offset(self.sent.len().try_into().unwrap());
+        self.sent.extend(records);
+        let outcome = driven.append(vec![AppendBatch {
+            target: tp(1),
+            batch: builder.finish(),
+            tag: 0,
+            append_time: None,
+            guard: None,
+            origin: Origin::Client,
+        }]);
+        match outcome.as_slice() {
+            [AppendOutcome::Appended { base_offset, .. }] if *base_offset == base => {
+                self.acked = self.sent.len();
+                Ok(())
+            }
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    /// Holds what is there against the law.
+    fn check(&self, driven: &Driven) -> Result<Vec<i64>, String> {
+        let bounds = driven.log.bounds(tp(1)).ok_or("the partition is gone")?;
+        let end = usize::try_from(bounds.high_watermark.0).unwrap();
+        if end < self.acked || end > self.sent.len() {
+            return Err(format!(
+                "it ends at {end}, {} were acknowledged",
+                self.acked
+            ));
+        }
+        let found = read(driven, bounds.log_start, bounds.high_watermark)?;
+        for (offset, key, value) in &found {
+            let sent = self.sent.get(usize::try_from(*offset).unwrap());
+            if sent != Some(&(*key, *value)) {
+                return Err(format!("{offset} holds {key} {value:?}, not {sent:?}"));
+            }
+        }
+        let there: Vec<i64> = found.iter().map(|(offset, ..)| *offset).collect();
+        for (offset, (key, value)) in self.sent[..end].iter().enumerate() {
+            let at = i64::try_from(offset).unwrap();
+            let is_newer = |newer: &&i64| {
+                **newer > at && self.sent[usize::try_from(**newer).unwrap()].0 == *key
+            };
+            let is_newer_deleted = || {
+                let mut newer = self.sent[offset + 1..end].iter();
+                newer.any(|(newer, value)| newer == key && value.is_none())
+            };
+            let may_miss = at < bounds.log_start.0
+                || value.is_none()
+                || there.iter().any(|newer| is_newer(&newer))
+                || is_newer_deleted();
+            if !there.contains(&at) && !may_miss {
+                return Err(format!("{at} is lost, of {there:?}"));
+            }
+        }
+        Ok(there)
+    }
+}
+
+/// Every record from `from` on: offset, key, value. Each batch follows the one before.
+fn read(driven: &Driven, from: Offset, end: Offset) -> Result<Vec<(i64, u8, Option<i64>)>, String> {
+    let mut found = Vec::new();
+    let mut next = from;
+    while next < end {
+        let read = driven.log.read(tp(1), next, 300);
+        let read = read.map_err(|error: ReadError| format!("at {next}: {error}"))?;
+        if read.batches.is_empty() {
+            return Err(format!("nothing at {next}, below {end}"));
+        }
+        for batch in read.batches {
+            let header = BatchHeader::parse(&batch).map_err(|error| error.to_string())?;
+            if header.next_offset() <= next || !crc_matches(&batch) {
+                return Err(format!("{} follows {next}", header.base_offset));
+            }
+            let mut inflater = Decompressor::new();
+            let codec = header.codec().unwrap();
+            let section = inflater.inflate(codec, &batch[HEADER_BYTES..], Limits::default());
+            for record in RecordIter::new(section.unwrap(), header.record_count) {
+                let record = record.map_err(|error| error.to_string())?;
+                let offset = header.base_offset.0 + i64::from(record.offset_delta);
+                let value = record
+                    .value
+                    .map(|value| i64::from_be_bytes(value.try_into().unwrap()));
+                if offset >= from.0 {
+                    found.push((offset, record.key.unwrap()[0], value));
+                }
+            }
+            next = header.next_offset();
+        }
+    }
+    Ok(found)
+}
+
+fn outlive(run: &Run, left: &SimDisk) -> Result<(), String> {
+    let driven = open(left)?;
+    run.check(&driven)?;
+    driven.roll(tp(1)).map_err(|error| error.to_string())?;
+    let later = TimestampMs(run.now + 1);
+    driven
+        .compact(tp(1), later)
+        .map_err(|error| error.to_string())?;
+    run.check(&driven)?;
+    driven.checkpoint().map_err(|error| error.to_string())?;
+    run.check(&open(&left.after(Crash::Nothing))?)?;
+    Ok(())
+}
+
+#[test]
+fn compaction_outlives_a_crash_at_every_step() {
+    let mut tried = 0;
+    for script in SCRIPTS {
+        let mut whole = Run::new(SimDisk::new(Faults::default()));
+        whole.play(script).unwrap();
+        whole.check(whole.driven.as_ref().unwrap()).unwrap();
+        for point in 1..=whole.disk.steps() {
+            let mut run = Run::new(SimDisk::new(Faults {
+                crash_at: Some(point),
+                ..Faults::default()
+            }));
+            // It ends in an error wherever the machine stopped; what counts is what is left.
+            drop(run.play(script));
+            let torn = Crash::Torn {
+                block: 512,
+                seed: point,
+            };
+            for crash in [Crash::Killed, Crash::Nothing, torn] {
+                outlive(&run, &run.disk.after(crash))
+                    .unwrap_or_else(|wrong| panic!("{script} at {point}, {crash:?}: {wrong}"));
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 1_000, "only {tried} crashes were tried");
+}
+
+#[test]
+fn only_the_newest_record_of_each_key_and_the_active_segment_stay() {
+    let mut run = Run::new(SimDisk::new(Faults::default()));
+    run.play("abcabcabab r cde m ! k").unwrap();
+    let driven = run.driven.as_ref().unwrap();
+    assert_eq!(run.check(driven).unwrap(), [5, 8, 9, 10, 11, 12]);
+    run.play_on("r m ! k");
+    assert_eq!(
+        run.check(run.driven.as_ref().unwrap()).unwrap(),
+        [8, 9, 10, 11, 12]
+    );
+    let segments = |run: &Run| -> Vec<String> {
+        let files = run.disk.files().into_iter();
+        let names = files.filter_map(|(path, _)| path.file_name()?.to_str().map(str::to_owned));
+        names.filter(|name| name.ends_with(".log")).collect()
+    };
+    let expected = ["00000000000000000000.2.log", "00000000000000000013.log"];
+    assert_eq!(segments(&run), expected, "what was read is gone");
+}
+
+#[test]
+fn tombstones_stand_as_long_as_they_must_and_offsets_stay() {
+    let mut run = Run::new(SimDisk::new(Faults::default()));
+    run.play("aBc r a r m ! k").unwrap();
+    let there = |run: &Run| run.check(run.driven.as_ref().unwrap()).unwrap();
+    assert_eq!(there(&run), [1, 2, 3]);
+    run.play_on("m ! k");
+    assert_eq!(there(&run), [1, 2, 3], "its time is not over");
+    run.play_on("w m ! k");
+    assert_eq!(there(&run), [2, 3]);
+    let bounds = run.driven.as_ref().unwrap().log.bounds(tp(1)).unwrap();
+    assert_eq!(
+        (bounds.log_start, bounds.high_watermark),
+        (Offset(0), Offset(4))
+    );
+}
+
+#[test]
+fn damage_is_never_compacted_away_and_what_is_behind_it_is_once_it_is_skipped() {
+    let mut run = Run::new(SimDisk::new(Faults::default()));
+    run.play("aaa r aaa r !").unwrap();
+    let dir = std::path::Path::new("/data/data").join(tp(1).to_string());
+    let first = dir.join("00000000000000000000.log");
+    run.disk.damage(&first, |bytes| {
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+    });
+    run.play_on("k m ! k");
+    let driven = run.driven.as_ref().unwrap();
+    let Err(ReadError::Corrupt { damage }) = driven.log.read(tp(1), Offset(2), 1) else {
+        panic!("the damage is hidden");
+    };
+    assert_eq!((damage.from, damage.to), (Offset(2), Offset(3)));
+    assert_eq!(*driven.heard.damaged.lock().unwrap(), [(tp(1), damage)]);
+    drop(driven.log.read(tp(1), Offset(2), 1));
+    assert_eq!(driven.heard.damaged.lock().unwrap().len(), 1, "told once");
+    let mut driven = run.driven.take().unwrap();
+    driven.skip_damage(tp(1), damage);
+    run.driven = Some(driven);
+    run.play_on("k");
+    let driven = run.driven.as_ref().unwrap();
+    let next = driven
+        .log
+        .read(tp(1), Offset(2), 1)
+        .unwrap()
+        .batches
+        .remove(0);
+    assert_eq!(BatchHeader::parse(&next).unwrap().base_offset, Offset(3));
+    run.play_on("m ! k");
+    let driven = run.driven.as_ref().unwrap();
+    let found = read(driven, Offset(0), Offset(6)).unwrap();
+    assert_eq!(found.len(), 1, "only the newest is left: {found:?}");
+}
+
+impl Run {
+    /// Plays on where the last script ended.
+    fn play_on(&mut self, script: &str) {
+        for step in script.bytes().filter(|step| *step != b' ') {
+            self.step(step).unwrap();
+        }
+    }
+}
