@@ -109,8 +109,6 @@ error_codes! {
     SubjectConfigNotFound = 40408,
     /// The subject has no mode of its own.
     SubjectModeNotFound = 40409,
-    /// No such association.
-    AssociationNotFound = 40410,
     /// The schema breaks the compatibility level; some versions of Confluent's say plain 409.
     Incompatible = 40901,
     /// The schema or one of its references is invalid.

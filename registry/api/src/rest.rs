@@ -235,6 +235,9 @@ pub struct SchemaBody {
     /// The tags in the text that were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schema_tags: Vec<SchemaTags>,
+    /// Other names of the subject, when asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
     /// The highest id given out so far, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_id: Option<i32>,

@@ -18,6 +18,8 @@ pub struct RegistryConfig {
     /// The error code for an incompatible schema: 40901, or 409 for clients that compare with what
     /// older servers answered. The HTTP status is 409 either way.
     pub incompatible_code: u32,
+    /// Whether modes can be changed.
+    pub mode_mutable: bool,
     /// Bytes of a request body at most; larger ones are refused with 413. More costs that much
     /// memory a request.
     pub body_bytes: usize,
@@ -34,6 +36,7 @@ impl Default for RegistryConfig {
         Self {
             compatibility_default: CompatibilityLevel::Backward,
             incompatible_code: ErrorCode::Incompatible.number(),
+            mode_mutable: true,
             body_bytes: 2 << 20,
             readers: 4,
             metrics: prometheus::Registry::new(),
@@ -47,6 +50,7 @@ impl fmt::Debug for RegistryConfig {
         f.debug_struct("RegistryConfig")
             .field("compatibility_default", &self.compatibility_default)
             .field("incompatible_code", &self.incompatible_code)
+            .field("mode_mutable", &self.mode_mutable)
             .field("body_bytes", &self.body_bytes)
             .field("readers", &self.readers)
             .finish_non_exhaustive()

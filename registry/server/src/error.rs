@@ -60,9 +60,6 @@ pub enum RegistryError {
     /// The subject has no mode of its own.
     #[error("Subject '{0}' does not have subject-level mode configured")]
     SubjectModeNotFound(String),
-    /// Nothing is associated with the resource.
-    #[error("Association for '{0}' not found.")]
-    AssociationNotFound(String),
     /// The schema breaks the compatibility level in force.
     #[error(
         "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", \
@@ -117,6 +114,9 @@ pub enum RegistryError {
     /// The content already has another id under the subject.
     #[error("The ID of an imported schema does not match the existing ID")]
     IdDoesNotMatch,
+    /// The schema's text is longer than a schema may be.
+    #[error("Register operation failed because schema is too large")]
+    SchemaTooLarge,
     /// A rule set that no client could apply.
     #[error("{0}")]
     InvalidRuleSet(String),
@@ -156,7 +156,6 @@ impl RegistryError {
             Self::VersionNotSoftDeleted { .. } => ErrorCode::VersionNotSoftDeleted,
             Self::SubjectConfigNotFound(_) => ErrorCode::SubjectConfigNotFound,
             Self::SubjectModeNotFound(_) => ErrorCode::SubjectModeNotFound,
-            Self::AssociationNotFound(_) => ErrorCode::AssociationNotFound,
             Self::Incompatible { error_code, .. } => {
                 return ErrorBody::new(*error_code, self.to_string());
             }
@@ -167,6 +166,7 @@ impl RegistryError {
             Self::NotPermitted(_) => ErrorCode::NotPermitted,
             Self::ReferenceExists { .. } => ErrorCode::ReferenceExists,
             Self::IdDoesNotMatch => ErrorCode::IdDoesNotMatch,
+            Self::SchemaTooLarge => ErrorCode::SchemaTooLarge,
             Self::InvalidRuleSet(_) => ErrorCode::InvalidRuleSet,
             Self::InvalidSubject(_) => ErrorCode::InvalidSubject,
             Self::Unsupported(_) | Self::BodyMissing => ErrorCode::Unprocessable,

@@ -116,10 +116,8 @@ fn has_field(schema: &Parsed, field: &str) -> bool {
     let Parsed::Avro(schema) = schema else {
         return false;
     };
-    match &schema.node(schema.root()).kind {
-        Type::Record(record) => record.position(field).is_some(),
-        _ => false,
-    }
+    let root = &schema.node(schema.root()).kind;
+    matches!(root, Type::Record(record) if record.position(field).is_some())
 }
 
 fn compare(

@@ -56,6 +56,20 @@ impl Content {
         }
     }
 
+    /// Whether one of the rules is run by this executor.
+    pub(crate) fn has_rule_of_type(&self, rule_type: &str) -> bool {
+        let rules = self.rule_set.iter().flat_map(|rules| {
+            let lists = [
+                &rules.migration_rules,
+                &rules.domain_rules,
+                &rules.encoding_rules,
+            ];
+            lists.into_iter().flatten().flatten()
+        });
+        let mut types = rules.filter_map(|rule| rule.rule_type.as_deref());
+        types.any(|own| own == rule_type)
+    }
+
     /// The value of a metadata property.
     pub(crate) fn property(&self, name: &str) -> Option<&str> {
         metadata::property(self.metadata.as_ref(), name)

@@ -1,6 +1,7 @@
 //! A request's schema before it is understood: checked for shape, completed from the subject's
 //! latest version where the request leaves something out.
 
+use avouch_avro::Limits;
 use avouch_registry_api::rest::{
     ConfigProperties, Metadata, ReferenceRequest, RegisterRequest, RuleSet, SchemaReference,
     SchemaTags, TagRequest,
@@ -112,6 +113,18 @@ impl Draft {
             tags_to_remove: request.tags_to_remove.unwrap_or_default(),
             propagate_tags: false,
         })
+    }
+
+    /// Refuses a text that is longer than any schema may be.
+    ///
+    /// # Errors
+    /// [`RegistryError::SchemaTooLarge`].
+    pub(crate) fn check_size(&self) -> Result<(), RegistryError> {
+        let limit = Limits::default().text_bytes;
+        if self.text.as_ref().is_some_and(|text| text.len() > limit) {
+            return Err(RegistryError::SchemaTooLarge);
+        }
+        Ok(())
     }
 
     /// Whether there is a text to look at before the subject's latest version fills it in.

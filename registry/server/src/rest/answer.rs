@@ -3,8 +3,8 @@
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpResponse, HttpResponseBuilder, ResponseError};
@@ -69,6 +69,11 @@ pub(crate) async fn dress(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<BoxBody>>, Error> {
     let asked = request.headers().clone();
+    if let Some(code) = refused_type(&request) {
+        let mut response = request.into_response(status_body(code));
+        dress_answer(&asked, response.headers_mut());
+        return Ok(response.map_into_left_body());
+    }
     let method = request.method().clone();
     let route = request.match_pattern().unwrap_or_default();
     let registry = request.app_data::<Data<Registry>>().cloned();
@@ -92,6 +97,36 @@ pub(crate) async fn dress(
     Ok(response.map_into_left_body())
 }
 
+/// Why a request is refused for its content types alone. Without a body there is none to read;
+/// without a type a body is read as if it had ours.
+fn refused_type(request: &ServiceRequest) -> Option<ErrorCode> {
+    let headers = request.headers();
+    let read = ["application/octet-stream"].iter().chain(&CONTENT_TYPES);
+    if let Some(sent) = headers.get(CONTENT_TYPE) {
+        let sent = sent.to_str().unwrap_or_default();
+        let essence = sent.split(';').next().unwrap_or_default().trim();
+        let has_body = matches!(*request.method(), Method::POST | Method::PUT);
+        if has_body && !read.clone().any(|ours| ours.eq_ignore_ascii_case(essence)) {
+            return Some(ErrorCode::UnsupportedMediaType);
+        }
+    }
+    let mut accepted = accepted(headers).peekable();
+    let accepts_any = accepted.peek().is_none();
+    let fits =
+        |range: &str| ["*/*", "application/*"].contains(&range) || CONTENT_TYPES.contains(&range);
+    (!accepts_any && !accepted.any(fits)).then_some(ErrorCode::NotAcceptable)
+}
+
+/// The media ranges that the client accepts, without their parameters.
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(ACCEPT)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|range| range.split(';').next().unwrap_or_default().trim())
+        .filter(|range| !range.is_empty())
+}
+
 /// Sets the headers that every answer has.
 pub(crate) fn dress_answer(asked: &HeaderMap, answered: &mut HeaderMap) {
     let request_id = HeaderName::from_static("x-request-id");
@@ -110,13 +145,8 @@ fn new_request_id() -> Option<HeaderValue> {
 
 /// The first of our content types that the client names; the registry's own if it names none.
 fn content_type(asked: &HeaderMap) -> &'static str {
-    let accepted: Vec<&str> = asked
-        .get_all(ACCEPT)
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|range| range.split(';').next().unwrap_or_default().trim())
-        .collect();
-    if accepted.contains(&"*/*") {
+    let accepted: Vec<&str> = accepted(asked).collect();
+    if accepted.contains(&"*/*") || accepted.contains(&"application/*") {
         return rest::CONTENT_TYPE;
     }
     CONTENT_TYPES
@@ -162,7 +192,7 @@ mod tests {
                 rest::CONTENT_TYPE,
             ),
             (Some("text/html, */*;q=0.8"), rest::CONTENT_TYPE),
-            (Some("text/html"), rest::CONTENT_TYPE),
+            (Some("application/*"), rest::CONTENT_TYPE),
         ];
         for (accept, expected) in table {
             let mut asked = HeaderMap::new();

@@ -76,6 +76,7 @@ fn of_answers() -> Value {
     schema["subject"] = text();
     schema["guid"] = json!({ "type": "string", "format": "uuid" });
     schema["schemaTags"] = list(&component("SchemaTags"));
+    schema["aliases"] = list(&text());
     schema["maxId"] = number();
     schema["ts"] = json!({ "type": "integer", "description": "milliseconds since 1970" });
     schema["deleted"] = json!({ "type": "boolean" });

@@ -32,8 +32,13 @@ pub(crate) fn configure(registry: Registry, application: &mut ServiceConfig) {
             rest.into_iter().partition(|endpoint| endpoint.path == path);
         let resource = web::resource(path)
             .app_data(registry.clone())
-            .app_data(PayloadConfig::new(body_bytes))
-            .default_service(web::to(method_not_allowed));
+            .app_data(PayloadConfig::new(body_bytes));
+        // Nothing can be associated: as far as writes go, there is no such route.
+        let resource = if path.starts_with("/associations") {
+            resource.default_service(web::to(not_found))
+        } else {
+            resource.default_service(web::to(method_not_allowed))
+        };
         let resource = here.into_iter().fold(resource, |resource, endpoint| {
             resource.route(endpoint.route)
         });

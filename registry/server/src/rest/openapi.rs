@@ -10,7 +10,8 @@ use crate::rest::components::components;
 use crate::rest::endpoints::{Endpoint, endpoints};
 
 /// Codes that any request can get.
-const ANY_REQUEST: [ErrorCode; 3] = [
+const ANY_REQUEST: [ErrorCode; 4] = [
+    ErrorCode::NotAcceptable,
     ErrorCode::BodyTooLarge,
     ErrorCode::Store,
     ErrorCode::Internal,
@@ -54,6 +55,9 @@ fn operation(endpoint: &Endpoint) -> Value {
     });
     if let Some(body) = endpoint.body {
         operation["requestBody"] = json!({ "required": true, "content": content(body) });
+        operation["responses"]["415"] = json!({
+            "description": "error_code 415", "content": content("Error"),
+        });
     }
     operation
 }
@@ -92,7 +96,7 @@ fn query_type(name: &str) -> &'static str {
     match name {
         "offset" | "limit" | "since" => "integer",
         "subject" | "subjectPrefix" | "format" | "referenceFormat" | "findTags" | "key"
-        | "value" | "resourceType" | "associationType" | "lifecycle" => "string",
+        | "value" | "ruleType" | "resourceType" | "associationType" | "lifecycle" => "string",
         _ => "boolean",
     }
 }

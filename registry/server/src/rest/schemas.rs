@@ -19,6 +19,8 @@ pub(crate) async fn list(registry: Data<Registry>, params: Params) -> Answer {
         prefix: prefix(&params)?,
         with_deleted: params.flag("deleted"),
         latest_only: params.flag("latestOnly"),
+        with_aliases: params.flag("aliases"),
+        rule_type: params.text("ruleType").map(str::to_owned),
         page: params.page(),
     };
     Ok(json(&registry.service.schemas(listing).await?))
@@ -36,7 +38,10 @@ pub(crate) async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Param
 }
 
 pub(crate) async fn text_by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
-    let schema = registry.service.schema(id.into_inner(), None, false);
+    let subject = named_subject(&registry, &params).await?;
+    let schema = registry
+        .service
+        .schema(id.into_inner(), subject.as_ref(), false);
     let schema = registry.service.in_format(schema.await?, params.format());
     Ok(text(schema.await?.schema))
 }

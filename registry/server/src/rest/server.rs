@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use actix_web::web::{Data, Path};
+use actix_web::web::Data;
 use avouch_registry_api::rest::ChangesBody;
 use serde_json::json as value;
 
 use crate::Registry;
-use crate::error::RegistryError;
 use crate::rest::answer::{Answer, json};
 use crate::rest::openapi;
 use crate::rest::request::Params;
@@ -37,6 +36,10 @@ pub(crate) async fn version() -> Answer {
     ))
 }
 
+pub(crate) async fn deployment() -> Answer {
+    Ok(json(&value!({ "attributes": [] })))
+}
+
 /// The longest time that an answer about changes waits.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
@@ -54,7 +57,8 @@ pub(crate) async fn document() -> Answer {
     Ok(json(&openapi::document()))
 }
 
-/// Nothing is associated with anything: a topic finds its subject by the naming strategies.
-pub(crate) async fn associations(path: Path<Vec<String>>) -> Answer {
-    Err(RegistryError::AssociationNotFound(path.join("/")))
+/// Nothing is associated with anything: a topic finds its subject by the naming strategies. Clients
+/// that ask take an empty list for that.
+pub(crate) async fn associations() -> Answer {
+    Ok(json(&value!([])))
 }

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use avouch_registry_api::rest::{SchemaBody, SchemaReference, SchemaTags};
-use avouch_registry_api::vocabulary::SchemaType;
 use tokio::sync::watch;
 
 use crate::config::RegistryConfig;
@@ -107,11 +106,10 @@ impl Service {
     }
 
     /// Resolves the draft's references, parses it and makes its text canonical, or normalized if
-    /// the request or the configuration in force says so.
+    /// the request or the configuration in force says so. Other texts than Avro stay as they are.
     ///
     /// # Errors
-    /// [`RegistryError::InvalidSchema`] when it cannot be understood;
-    /// [`RegistryError::Unsupported`] when another schema than Avro is to be normalized.
+    /// [`RegistryError::InvalidSchema`] when it cannot be understood.
     async fn prepare(
         &self,
         connection: &mut Connection,
@@ -141,12 +139,6 @@ impl Service {
             dependencies,
         };
         let text_bytes = resolved.text_bytes();
-        if normalize && resolved.content.schema_type != SchemaType::Avro {
-            let schema_type = resolved.content.schema_type;
-            return Err(RegistryError::Unsupported(format!(
-                "normalizing {schema_type} schemas"
-            )));
-        }
         let work = move || understand(resolved, &changes);
         let parsed = compute(text_bytes, work).await?;
         parsed.map_err(|reason| describe(&reason))

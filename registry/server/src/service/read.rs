@@ -9,7 +9,7 @@ use crate::decide::subject::{DEFAULT_CONTEXT, Subject, VersionSpec, Visibility};
 use crate::error::RegistryError;
 use crate::service::{Service, body_of, compute, content_body};
 use crate::store::versions::Entry;
-use crate::store::{Connection, Page, counters, edges, schemas, versions};
+use crate::store::{Connection, Page, counters, edges, schemas, settings, versions};
 
 /// Schemas in one answer of the listing, whatever the request asks for.
 const MAX_LISTED: i64 = 1_000;
@@ -20,6 +20,10 @@ pub(crate) struct Listing {
     pub(crate) prefix: String,
     pub(crate) with_deleted: bool,
     pub(crate) latest_only: bool,
+    /// Whether aliases are told, and a prefix also means aliases that start with it.
+    pub(crate) with_aliases: bool,
+    /// Only versions with a rule of this type.
+    pub(crate) rule_type: Option<String>,
     pub(crate) page: Page,
 }
 
@@ -123,25 +127,47 @@ impl Service {
 
     pub(crate) async fn schemas(&self, listing: Listing) -> Result<Vec<SchemaBody>, RegistryError> {
         let mut snapshot = self.store.read().await?;
-        let Listing {
-            prefix,
-            with_deleted,
-            latest_only,
-            page,
-        } = listing;
-        let page = Page {
-            limit: page.limit.min(MAX_LISTED),
-            ..page
+        let limit = listing.page.limit.min(MAX_LISTED);
+        if !listing.with_aliases && listing.rule_type.is_none() {
+            let page = Page {
+                limit,
+                ..listing.page
+            };
+            let entries = listed(&mut snapshot, &listing.prefix, &listing, page).await?;
+            return Ok(entries.into_iter().map(body_of).collect());
+        }
+        let aliases = if listing.with_aliases {
+            settings::aliases(&mut snapshot, DEFAULT_CONTEXT).await?
+        } else {
+            Vec::new()
         };
-        let entries = versions::list(
-            &mut snapshot,
-            DEFAULT_CONTEXT,
-            &prefix,
-            with_deleted,
-            latest_only,
-            page,
-        );
-        Ok(entries.await?.into_iter().map(body_of).collect())
+        let mut skip = listing.page.offset;
+        let mut found = Vec::new();
+        let mut page = Page {
+            offset: 0,
+            limit: MAX_LISTED,
+        };
+        loop {
+            let entries = listed(&mut snapshot, "", &listing, page).await?;
+            let read = i64::try_from(entries.len()).unwrap_or(i64::MAX);
+            for entry in entries {
+                let Some(body) = selected(entry, &listing, &aliases) else {
+                    continue;
+                };
+                if skip > 0 {
+                    skip -= 1;
+                    continue;
+                }
+                found.push(body);
+                if i64::try_from(found.len()).unwrap_or(i64::MAX) >= limit {
+                    return Ok(found);
+                }
+            }
+            if read < MAX_LISTED {
+                return Ok(found);
+            }
+            page.offset += MAX_LISTED;
+        }
     }
 
     /// What an id stands for. Subject and version are told when the request named a subject that
@@ -249,6 +275,40 @@ impl Service {
             });
         Ok(places.collect())
     }
+}
+
+async fn listed(
+    connection: &mut Connection,
+    prefix: &str,
+    listing: &Listing,
+    page: Page,
+) -> Result<Vec<Entry>, sqlx::Error> {
+    let (with_deleted, latest_only) = (listing.with_deleted, listing.latest_only);
+    versions::list(
+        connection,
+        DEFAULT_CONTEXT,
+        prefix,
+        with_deleted,
+        latest_only,
+        page,
+    )
+    .await
+}
+
+/// The entry as an answer of the listing, if it belongs there. `aliases` are pairs of an alias and
+/// the subject behind it.
+fn selected(entry: Entry, listing: &Listing, aliases: &[(String, String)]) -> Option<SchemaBody> {
+    let own: Vec<String> = aliases
+        .iter()
+        .filter(|(alias, subject)| *subject == entry.subject && alias.starts_with(&listing.prefix))
+        .map(|(alias, _)| alias.clone())
+        .collect();
+    let has_type = |wanted: &String| entry.content.has_rule_of_type(wanted);
+    let meant = entry.subject.starts_with(&listing.prefix) || !own.is_empty();
+    (meant && listing.rule_type.as_ref().is_none_or(has_type)).then(|| SchemaBody {
+        aliases: own,
+        ..body_of(entry)
+    })
 }
 
 /// The row a request means. `Latest` is the highest live one even when deleted ones are included.

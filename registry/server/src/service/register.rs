@@ -52,6 +52,7 @@ impl Service {
         checks: Checks,
     ) -> Result<SchemaBody, RegistryError> {
         let draft = Draft::of(request, normalize)?;
+        draft.check_size()?;
         let mut snapshot = self.store.read().await?;
         let seen = self.propose(&mut snapshot, subject, draft.clone()).await?;
         if let Proposal::Registered(row) = seen {

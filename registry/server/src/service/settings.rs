@@ -93,6 +93,7 @@ impl Service {
         mode: Option<Mode>,
         force: bool,
     ) -> Result<(), RegistryError> {
+        self.permit_mode_change()?;
         if mode == Some(Mode::Forward) && subject.is_some() {
             return Err(RegistryError::ForwardIsGlobal);
         }
@@ -122,6 +123,7 @@ impl Service {
         subject: Option<&Subject>,
         recursive: bool,
     ) -> Result<Option<Mode>, RegistryError> {
+        self.permit_mode_change()?;
         let mut transaction = self.store.write().await?;
         let (context, scope) = place(subject);
         let stored = settings::mode(&mut transaction, context, scope).await?;
@@ -169,6 +171,14 @@ impl Service {
         let own = settings::mode(connection, &subject.context, &subject.name).await?;
         let global = settings::mode(connection, &subject.context, GLOBAL).await?;
         Ok(mode_in_force(own, global))
+    }
+
+    fn permit_mode_change(&self) -> Result<(), RegistryError> {
+        if self.config.mode_mutable {
+            return Ok(());
+        }
+        let message = "Mode changes are not allowed".to_owned();
+        Err(RegistryError::NotPermitted(message))
     }
 
     async fn permit_settings(

@@ -7,7 +7,7 @@ use avouch_registry_api::vocabulary::Mode;
 use crate::store::Connection;
 use crate::store::schemas::{corrupt, decode, encode};
 use crate::store::statements::{
-    CONFIG, MODE, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG, REMOVE_MODE, REMOVE_MODES,
+    CONFIG, CONFIGS, MODE, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG, REMOVE_MODE, REMOVE_MODES,
 };
 
 /// The scope of settings that hold for the whole context.
@@ -25,6 +25,22 @@ pub(crate) async fn config(
     };
     let body: String = row.get("body")?;
     decode(&body).map(Some)
+}
+
+/// Every alias of the context with the subject behind it, by alias.
+pub(crate) async fn aliases(
+    connection: &mut Connection,
+    context: &str,
+) -> Result<Vec<(String, String)>, sqlx::Error> {
+    let rows = connection.rows(CONFIGS, &[context.into()]).await?;
+    let mut aliases = Vec::new();
+    for row in rows {
+        let body: String = row.get("body")?;
+        let scope: String = row.get("scope")?;
+        let config: StoredConfigBody = decode(&body)?;
+        aliases.extend(config.properties.alias.map(|subject| (scope, subject)));
+    }
+    Ok(aliases)
 }
 
 /// Stores a scope's configuration.

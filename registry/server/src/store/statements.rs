@@ -143,6 +143,7 @@ statements! {
         "DELETE FROM versions WHERE context = $1 AND subject = $2 AND version = $3",
     ];
 
+    CONFIGS = ["SELECT scope, body FROM configs WHERE context = $1 ORDER BY scope"];
     CONFIG = ["SELECT body FROM configs WHERE context = $1 AND scope = $2"];
     PUT_CONFIG = [
         "INSERT INTO configs (context, scope, body) VALUES ($1, $2, $3) ",

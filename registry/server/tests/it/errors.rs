@@ -53,10 +53,54 @@ async fn probes_for_associations_find_nothing_in_a_way_clients_understand() {
         "/associations/resources/default/topic?resourceType=topic",
         "/associations/resources/some-id",
     ];
+    let nothing = json!({ "error_code": 404, "message": "HTTP 404 Not Found" });
     for path in paths {
-        let (code, message) = server.refused(GET, path, None).await;
-        assert_eq!(code, 40410, "{path}");
-        assert!(message.starts_with("Association for '") && message.ends_with("' not found."));
+        assert_eq!(server.get(path).await, json!([]), "{path}");
+        for method in [POST, PUT, Method::DELETE] {
+            let body = Some(json!({}));
+            let answer = server.call(method.clone(), path, body).await;
+            assert_eq!(answer, (404, nothing.clone()), "{method} {path}");
+        }
+    }
+}
+
+/// Content type sent, content types accepted, status.
+#[tokio::test]
+async fn content_types_that_nobody_reads_or_writes_are_refused() {
+    let server = TestServer::start().await;
+    let ours = "application/vnd.schemaregistry.v1+json";
+    let table = [
+        (ours, ours, 200),
+        (
+            "application/vnd.schemaregistry+json",
+            "application/vnd.schemaregistry+json",
+            200,
+        ),
+        ("application/json; charset=utf-8", "application/json", 200),
+        ("application/octet-stream", "*/*", 200),
+        ("", "", 200),
+        ("text/plain", "*/*", 415),
+        ("application/xml", ours, 415),
+        (ours, "text/html", 406),
+        (ours, "text/html, application/*;q=0.1", 200),
+    ];
+    for (sent, accepted, expected) in table {
+        let url = format!("{}/subjects/s/versions", server.url);
+        let mut request = reqwest::Client::new()
+            .post(url)
+            .body(r#"{"schema":"\"int\""}"#);
+        if !sent.is_empty() {
+            request = request.header("Content-Type", sent);
+        }
+        if !accepted.is_empty() {
+            request = request.header("Accept", accepted);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), expected, "{sent} {accepted}");
+        let body: serde_json::Value = answer.json().await.unwrap();
+        if expected != 200 {
+            assert_eq!(body["error_code"], expected, "{sent} {accepted}");
+        }
     }
 }
 

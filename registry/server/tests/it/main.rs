@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod checklist;
 mod compatibility;
 mod concurrency;
 mod content;
