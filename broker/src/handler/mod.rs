@@ -59,6 +59,7 @@ use crate::wire::header::RequestHeader;
 use crate::wire::message::Message;
 use crate::wire::reader::Reader;
 use crate::wire::{WireError, frame};
+use fetch::FetchTurn;
 use produce::AppendOrder;
 
 /// A reply in parts, without its length; `None` when the request wants none. An error closes the
@@ -83,6 +84,8 @@ pub(crate) struct Client {
     pub(crate) local: SocketAddr,
     /// Keeps what it produces in order.
     append_order: AppendOrder,
+    /// Keeps any of its partitions from being starved by the others.
+    fetch_turn: FetchTurn,
 }
 
 impl Client {
@@ -92,6 +95,7 @@ impl Client {
             peer,
             local,
             append_order: AppendOrder::default(),
+            fetch_turn: FetchTurn::default(),
         }
     }
 }
@@ -357,4 +361,32 @@ fn encode_at<Response: Message>(
             error,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::LeaderEpoch;
+
+    #[test]
+    fn an_epoch_behind_is_fenced_one_ahead_is_unknown_and_none_passes() {
+        let bounds = Bounds {
+            leader_epoch: LeaderEpoch(3),
+            ..Bounds::default()
+        };
+        for (known, expected) in [
+            (-1, Ok(())),
+            (3, Ok(())),
+            (2, Err(ErrorCode::FencedLeaderEpoch)),
+            (4, Err(ErrorCode::UnknownLeaderEpoch)),
+        ] {
+            assert_eq!(check_leader_epoch(known, &bounds), expected, "{known}");
+        }
+    }
+
+    #[test]
+    fn what_is_named_three_times_is_told_once() {
+        let twice: Vec<i32> = named_twice([3, 1, 3, 2, 1, 3]).into_iter().collect();
+        assert_eq!(twice, [1, 3]);
+    }
 }

@@ -13,7 +13,9 @@ use avouch_broker::wire::builder::BatchBuilder;
 use avouch_broker::wire::frame;
 use avouch_broker::wire::header::{RequestHeader, ResponseHeader};
 use avouch_broker::wire::message::Message;
-use avouch_broker::wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use avouch_broker::wire::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
 use avouch_broker::wire::messages::produce::{
     PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
 };
@@ -171,10 +173,25 @@ impl Client {
 
     /// Makes a topic.
     pub(super) async fn create_topic(&mut self, name: &str, partitions: i32) {
+        self.create_topic_with(name, partitions, &[]).await;
+    }
+
+    /// Makes a topic with configs.
+    pub(super) async fn create_topic_with(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) {
+        let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
+            name: (*name).to_owned(),
+            value: Some((*value).to_owned()),
+        });
         let topic = CreatableTopic {
             name: name.to_owned(),
             num_partitions: partitions,
             replication_factor: 1,
+            configs: configs.collect(),
             ..Default::default()
         };
         let request = CreateTopicsRequest {

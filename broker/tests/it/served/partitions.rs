@@ -227,22 +227,8 @@ async fn records_are_deleted_up_to_an_offset_for_good() {
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
     client.create_topic("t", 1).await;
-    let compacted = CreateTopicsRequest {
-        topics: vec![CreatableTopic {
-            name: "compacted".to_owned(),
-            num_partitions: 1,
-            replication_factor: 1,
-            configs: vec![
-                avouch_broker::wire::messages::create_topics::CreatableTopicConfig {
-                    name: "cleanup.policy".to_owned(),
-                    value: Some("compact".to_owned()),
-                },
-            ],
-            ..Default::default()
-        }],
-        ..Default::default()
-    };
-    let _: CreateTopicsResponse = client.ask(7, &compacted).await;
+    let compacted = [("cleanup.policy", "compact")];
+    client.create_topic_with("compacted", 1, &compacted).await;
     client.produce("t", batch_of(&[b"a", b"b", b"c"])).await;
     for (topic, index, offset, expected) in [
         ("t", 0, 2, (0, 2)),

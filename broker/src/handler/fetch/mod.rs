@@ -1,0 +1,155 @@
+//! Fetch (key 1), versions 4 to 16. Topics are named by id from version 13.
+//!
+//! Answers once `min_bytes` are there or `max_wait_ms` have passed, woken by appends. Batches are
+//! answered whole, the one around the asked offset first; the first partition with data gets at
+//! least one batch, however small the limits. A partition that got nothing for want of room comes
+//! first in its connection's next request, so that none starves. Fetch sessions are declined:
+//! session id 0 makes every client send full requests.
+
+mod gather;
+
+use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::Call;
+use crate::server::Node;
+use crate::types::{PartitionIndex, TopicId, TopicPartition};
+use crate::wire::error_code::ErrorCode;
+use crate::wire::messages::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse,
+};
+use gather::Gathered;
+
+const READ_COMMITTED: i8 = 1;
+
+pub(super) async fn handle(node: Arc<Node>, call: Call, request: FetchRequest) -> FetchResponse {
+    if request.session_id != 0 {
+        return FetchResponse {
+            error_code: ErrorCode::FetchSessionIdNotFound.code(),
+            ..Default::default()
+        };
+    }
+    let wanted = Wanted::resolve(&node, &call, request);
+    let mut gathered = Gathered::begin(&wanted, call.client.fetch_turn.next());
+    gathered.read(&node).await;
+    if gathered.must_wait() {
+        let waiting = node.waiters.register(wanted.targets().collect());
+        let wait = async {
+            loop {
+                // An append may have come between the first read and the registration.
+                gathered.read(&node).await;
+                if !gathered.must_wait() || !waiting.wait().await {
+                    return;
+                }
+            }
+        };
+        // Either there is enough now, or what there is must do.
+        drop(tokio::time::timeout(wanted.max_wait, wait).await);
+    }
+    call.client.fetch_turn.set(gathered.left_out());
+    node.metrics.fetched_bytes.inc_by(gathered.bytes() as u64);
+    response(&wanted, gathered)
+}
+
+/// Which partition a connection's next fetch begins with: one that was left out of the last.
+#[derive(Debug, Default)]
+pub(super) struct FetchTurn(Mutex<Option<TopicPartition>>);
+
+impl FetchTurn {
+    fn next(&self) -> Option<TopicPartition> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, left_out: Option<TopicPartition>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = left_out;
+    }
+}
+
+/// A request with its partitions found, or not.
+struct Wanted {
+    topics: Vec<WantedTopic>,
+    /// Those of all topics, in the request's order.
+    partitions: Vec<WantedPartition>,
+    max_wait: Duration,
+    bytes_min: usize,
+    bytes_max: usize,
+    read_committed: bool,
+}
+
+struct WantedTopic {
+    name: String,
+    id: Uuid,
+    partition_count: usize,
+}
+
+struct WantedPartition {
+    asked: FetchPartition,
+    target: Result<TopicPartition, ErrorCode>,
+}
+
+impl Wanted {
+    fn resolve(node: &Node, call: &Call, request: FetchRequest) -> Self {
+        let cluster = node.metadata.cluster();
+        let by_id = call.version() >= 13;
+        let mut topics = Vec::with_capacity(request.topics.len());
+        let mut partitions = Vec::new();
+        for asked in request.topics {
+            let topic = if by_id {
+                cluster
+                    .topic_by_id(TopicId(asked.topic_id))
+                    .ok_or(ErrorCode::UnknownTopicId)
+            } else {
+                cluster
+                    .topic(&asked.topic)
+                    .ok_or(ErrorCode::UnknownTopicOrPartition)
+            };
+            topics.push(WantedTopic {
+                name: asked.topic,
+                id: asked.topic_id,
+                partition_count: asked.partitions.len(),
+            });
+            partitions.extend(asked.partitions.into_iter().map(|asked| {
+                let index = PartitionIndex(asked.partition);
+                let target = topic.and_then(|topic| {
+                    topic
+                        .partition(index)
+                        .ok_or(ErrorCode::UnknownTopicOrPartition)
+                });
+                WantedPartition { asked, target }
+            }));
+        }
+        Self {
+            topics,
+            partitions,
+            max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
+            bytes_min: usize::try_from(request.min_bytes).unwrap_or(0),
+            bytes_max: usize::try_from(request.max_bytes)
+                .unwrap_or(0)
+                .min(node.config.limits.fetch_bytes_max),
+            read_committed: request.isolation_level == READ_COMMITTED,
+        }
+    }
+
+    /// The partitions that exist.
+    fn targets(&self) -> impl Iterator<Item = TopicPartition> {
+        self.partitions
+            .iter()
+            .filter_map(|partition| partition.target.ok())
+    }
+}
+
+fn response(wanted: &Wanted, gathered: Gathered<'_>) -> FetchResponse {
+    let mut answers = gathered.into_wire();
+    let topics = wanted.topics.iter().map(|topic| FetchableTopicResponse {
+        topic: topic.name.clone(),
+        topic_id: topic.id,
+        partitions: answers.by_ref().take(topic.partition_count).collect(),
+    });
+    FetchResponse {
+        responses: topics.collect(),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,277 @@
+//! Fetch, ListOffsets and Metadata, rule by rule: limits, waiting, turns, isolation, duplicates.
+
+use avouch_broker::wire::batch::BatchHeader;
+use avouch_broker::wire::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
+};
+use avouch_broker::wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
+use avouch_broker::wire::messages::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
+};
+use avouch_broker::wire::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+};
+use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
+use avouch_broker::wire::messages::produce::ProduceResponse;
+
+use super::client::{Client, batch_of, broker, produce_request};
+
+/// Asks for partitions of topic `t` from their starts.
+fn fetching(partitions: &[i32]) -> FetchRequest {
+    let partitions = partitions.iter().map(|&partition| FetchPartition {
+        partition,
+        partition_max_bytes: 1 << 20,
+        ..Default::default()
+    });
+    FetchRequest {
+        min_bytes: 1,
+        topics: vec![FetchTopic {
+            topic: "t".to_owned(),
+            partitions: partitions.collect(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+fn partitions(response: FetchResponse) -> Vec<PartitionData> {
+    let topics = response.responses.into_iter();
+    topics.flat_map(|topic| topic.partitions).collect()
+}
+
+/// Which partitions gave batches.
+fn given(response: FetchResponse) -> Vec<i32> {
+    let given = partitions(response).into_iter();
+    given
+        .filter(|partition| !partition.records.is_empty())
+        .map(|partition| partition.partition_index)
+        .collect()
+}
+
+async fn produce(client: &mut Client, index: i32) {
+    let request = produce_request("t", index, -1, batch_of(&[&[b'v'; 1_000]]));
+    let response: ProduceResponse = client.ask(9, &request).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+}
+
+/// Bytes of one batch of `produce`.
+fn batch_bytes() -> i32 {
+    i32::try_from(batch_of(&[&[b'v'; 1_000]]).len()).unwrap()
+}
+
+#[tokio::test]
+async fn the_first_partition_with_data_gives_a_batch_whatever_the_limit_and_turns_go_round() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 4).await;
+    for index in [1, 2, 3] {
+        produce(&mut client, index).await;
+    }
+    let mut request = fetching(&[0, 1, 2, 3]);
+    request.max_bytes = 1;
+    // Partition 0 is empty. Who was left out comes first in the next request.
+    for expected in [1, 2, 3, 1, 2] {
+        let response: FetchResponse = client.ask(11, &request).await;
+        assert_eq!(given(response), [expected]);
+    }
+    request.max_bytes = 2 * batch_bytes();
+    let response: FetchResponse = client.ask(11, &request).await;
+    assert_eq!(given(response).len(), 2, "as many whole batches as fit");
+}
+
+#[tokio::test]
+async fn a_waiting_fetch_gathers_until_it_has_enough() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut consumer = Client::connect(broker.kafka_address()).await;
+    let mut producer = Client::connect(broker.kafka_address()).await;
+    producer.create_topic("t", 2).await;
+    let mut request = fetching(&[0, 1]);
+    request.min_bytes = 4 * batch_bytes();
+    request.max_wait_ms = 600_000;
+    let correlation = consumer.send(11, &request).await;
+    for index in [0, 1, 0, 1] {
+        produce(&mut producer, index).await;
+    }
+    let response: FetchResponse = consumer.receive(11, correlation).await;
+    for partition in partitions(response) {
+        let records = partition.records.into_bytes();
+        let first = BatchHeader::parse(&records).unwrap();
+        let second = BatchHeader::parse(&records[first.size_bytes..]).unwrap();
+        assert_eq!((first.base_offset.0, second.base_offset.0), (0, 1));
+        assert_eq!(
+            records.len(),
+            first.size_bytes + second.size_bytes,
+            "nothing twice"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_fetch_is_answered_with_what_there_is_when_its_time_is_up_or_a_partition_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 2).await;
+    let mut request = fetching(&[0, 1]);
+    request.max_wait_ms = 20;
+    let empty: FetchResponse = client.ask(11, &request).await;
+    assert_eq!(given(empty), Vec::<i32>::new());
+    produce(&mut client, 1).await;
+    request.min_bytes = 1 << 20;
+    let little: FetchResponse = client.ask(11, &request).await;
+    assert_eq!(given(little), [1]);
+    // Ten minutes: only the failed partition can end this within the test's patience.
+    let mut failing = fetching(&[0, 9]);
+    failing.max_wait_ms = 600_000;
+    let failed: FetchResponse = client.ask(11, &failing).await;
+    let codes: Vec<i16> = partitions(failed)
+        .iter()
+        .map(|found| found.error_code)
+        .collect();
+    assert_eq!(codes, [0, 3]);
+}
+
+#[tokio::test]
+async fn a_fetch_that_waits_hears_of_its_topics_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut consumer = Client::connect(broker.kafka_address()).await;
+    let mut admin = Client::connect(broker.kafka_address()).await;
+    admin.create_topic("t", 1).await;
+    let mut request = fetching(&[0]);
+    request.max_wait_ms = 600_000;
+    let correlation = consumer.send(11, &request).await;
+    let deletion = DeleteTopicsRequest {
+        topic_names: vec!["t".to_owned()],
+        ..Default::default()
+    };
+    let _: DeleteTopicsResponse = admin.ask(5, &deletion).await;
+    let response: FetchResponse = consumer.receive(11, correlation).await;
+    assert_eq!(partitions(response)[0].error_code, 3);
+}
+
+#[tokio::test]
+async fn edges_are_told_and_committed_readers_get_a_list_of_aborted_transactions() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    produce(&mut client, 0).await;
+    for (isolation_level, aborted) in [(0, None), (1, Some(0))] {
+        let mut request = fetching(&[0]);
+        request.isolation_level = isolation_level;
+        let response: FetchResponse = client.ask(11, &request).await;
+        let found = partitions(response).remove(0);
+        assert_eq!(found.aborted_transactions.map(|list| list.len()), aborted);
+        let edges = (
+            found.log_start_offset,
+            found.last_stable_offset,
+            found.high_watermark,
+        );
+        assert_eq!(edges, (0, 1, 1));
+    }
+}
+
+#[tokio::test]
+async fn below_the_start_nothing_is_read_and_a_start_within_a_batch_gets_it_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    client.produce("t", batch_of(&[b"a", b"b", b"c"])).await;
+    let cut = DeleteRecordsRequest {
+        topics: vec![DeleteRecordsTopic {
+            name: "t".to_owned(),
+            partitions: vec![DeleteRecordsPartition {
+                partition_index: 0,
+                offset: 2,
+            }],
+        }],
+        ..Default::default()
+    };
+    let _: DeleteRecordsResponse = client.ask(2, &cut).await;
+    for (offset, code, batches) in [(1, 1, 0), (2, 0, 1), (3, 0, 0), (4, 1, 0)] {
+        let mut request = fetching(&[0]);
+        request.topics[0].partitions[0].fetch_offset = offset;
+        let response: FetchResponse = client.ask(11, &request).await;
+        let found = partitions(response).remove(0);
+        assert_eq!(found.error_code, code, "{offset}");
+        assert_eq!(usize::from(!found.records.is_empty()), batches, "{offset}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_declined_and_the_fetch_answered_in_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    produce(&mut client, 0).await;
+    for session_epoch in [0, -1] {
+        let mut request = fetching(&[0]);
+        request.session_epoch = session_epoch;
+        let response: FetchResponse = client.ask(11, &request).await;
+        assert_eq!((response.error_code, response.session_id), (0, 0));
+        assert_eq!(given(response), [0]);
+    }
+}
+
+#[tokio::test]
+async fn a_partition_named_twice_in_list_offsets_is_refused_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 2).await;
+    let partition = |partition_index| ListOffsetsPartition {
+        partition_index,
+        timestamp: -1,
+        ..Default::default()
+    };
+    let request = ListOffsetsRequest {
+        topics: vec![ListOffsetsTopic {
+            name: "t".to_owned(),
+            partitions: [0, 1, 0, 0].map(partition).into(),
+        }],
+        ..Default::default()
+    };
+    let response: ListOffsetsResponse = client.ask(7, &request).await;
+    let found: Vec<(i32, i16)> = response.topics[0]
+        .partitions
+        .iter()
+        .map(|partition| (partition.partition_index, partition.error_code))
+        .collect();
+    assert_eq!(found, [(0, 42), (1, 0)]);
+}
+
+#[tokio::test]
+async fn no_topics_means_all_or_none_by_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    for (version, topics, told) in [
+        (0, Some(Vec::new()), 1),
+        (1, Some(Vec::new()), 0),
+        (1, None, 1),
+    ] {
+        let request = MetadataRequest {
+            topics,
+            ..Default::default()
+        };
+        let response: MetadataResponse = client.ask(version, &request).await;
+        assert_eq!(response.topics.len(), told, "version {version}");
+        assert_eq!(
+            response.brokers[0].port,
+            i32::from(broker.kafka_address().port())
+        );
+    }
+    let request = MetadataRequest {
+        topics: Some(Vec::new()),
+        ..Default::default()
+    };
+    let response: MetadataResponse = client.ask(12, &request).await;
+    assert_eq!(response.cluster_id.as_deref(), Some(broker.cluster_id()));
+    assert_eq!(response.controller_id, response.brokers[0].node_id);
+}
