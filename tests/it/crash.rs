@@ -14,7 +14,7 @@ use avouch_history::{Event, Observer, Reader};
 use avouch_tests::deadline::{Deadline, PROGRAM_LIMIT};
 use avouch_tests::family::{Family, Produce};
 use avouch_tests::node::Node;
-use avouch_tests::program::records;
+use avouch_tests::program::{self, records};
 use avouch_tests::protocol::Connection;
 
 use follower::Follower;
@@ -78,6 +78,19 @@ fn committed_offsets_survive_a_kill() -> Result<()> {
         node.restart()?;
     }
     Ok(())
+}
+
+/// Reads everything with kafkajs, however long it takes, as long as it gets on.
+fn read_patiently(broker: &str) -> Result<Vec<program::Event>> {
+    let mut reader = Family::Node.start(broker, "consume", TOPIC, &[])?;
+    let mut events = Vec::new();
+    while let Some(event) = reader.next_event()? {
+        events.push(event);
+        reader.extend();
+    }
+    let is_whole = events.last() == Some(&program::Event::Done);
+    ensure!(is_whole, "kafkajs stopped after {} records", events.len());
+    Ok(events)
 }
 
 fn kills() -> Result<usize> {
@@ -151,7 +164,7 @@ impl Clients {
     fn finish(self) -> Result<Notes> {
         self.java.finish()?;
         self.fleet.finish()?;
-        let read = records(&Family::Node.consume(&self.broker, TOPIC)?);
+        let read = records(&read_patiently(&self.broker)?);
         writeln!(stderr(), "{} records read back by kafkajs", read.len())?;
         let reader = Reader(1);
         for partition in 0..PARTITIONS {
