@@ -48,6 +48,10 @@ bench-produce seconds="10":
 bench-avro:
     cargo run --release -p avouch-bench-avro
 
+# Parsing and comparing schemas against apache-avro and Java; writes docs/benchmarks/model.json.
+bench-model:
+    cargo run --release -p avouch-bench-avro -- model
+
 # docs/benchmarks.md from the committed figures.
 render-avro:
     cargo run -p avouch-bench-avro -- render

@@ -5,6 +5,7 @@
 
 pub mod datum;
 pub mod inflate;
+pub mod model;
 pub mod records;
 mod schema;
 pub mod wire;
@@ -12,5 +13,11 @@ pub mod wire;
 /// A decoder by the specification, which the validator must agree with.
 #[path = "../../serde-avro/core/tests/avro/book.rs"]
 mod book;
+/// What texts and pairs of schemas must keep to.
+#[path = "../../serde-avro/core/tests/avro/promises.rs"]
+mod promises;
+/// Schema resolution by the specification, which what is compatible must get through.
+#[path = "../../serde-avro/core/tests/avro/resolve.rs"]
+mod resolve;
 #[path = "../../broker/src/types.rs"]
 pub mod types;

@@ -1,10 +1,14 @@
-//! Figures of the Avro validator against its peers: `just bench-avro`.
+//! Figures of the Avro core against its peers: `just bench-avro`, `just bench-model`.
 //!
-//! Measures, writes `docs/benchmarks/avro.json`, and renders that into `docs/benchmarks.md`. With
-//! the argument `look` it only prints, with `render` it only renders what is committed.
+//! Measures the validator, or with the argument `model` parsing and comparing schemas, writes
+//! `docs/benchmarks/avro.json` or `model.json`, and renders both into `docs/benchmarks.md`. With
+//! `look` or `look-model` it only prints, with `render` it only renders what is committed.
 
 mod data;
 mod measure;
+mod model;
+mod model_report;
+mod page;
 mod report;
 mod visit;
 
@@ -14,6 +18,7 @@ use avouch_avro::Schema;
 use avouch_avro::validator::Validator;
 use data::Set;
 use measure::Case;
+use page::Run;
 use report::{CompileRow, Report, SetRow};
 use std::collections::BTreeMap;
 use visit::Visited;
@@ -24,16 +29,23 @@ fn main() -> Result<()> {
     let argument = std::env::args().nth(1);
     match argument.as_deref() {
         None => {
-            let report = measured()?;
-            report.write()?;
-            report::render()
+            page::commit_figures("avro", &measured()?)?;
+            page::render()
+        }
+        Some("model") => {
+            page::commit_figures("model", &model::measured()?)?;
+            page::render()
         }
         Some("look") => {
-            report::print(&measured()?.markdown());
+            page::print(&measured()?.markdown());
             Ok(())
         }
-        Some("render") => report::render(),
-        Some(other) => bail!("unknown argument {other}; there are: look render"),
+        Some("look-model") => {
+            page::print(&model::measured()?.markdown());
+            Ok(())
+        }
+        Some("render") => page::render(),
+        Some(other) => bail!("unknown argument {other}; there are: model look look-model render"),
     }
 }
 
@@ -42,7 +54,7 @@ fn measured() -> Result<Report> {
     let rows = sets.iter().map(measured_set).collect::<Result<_>>()?;
     let order = compiled("order", &sets[1].schema)?;
     let wide = compiled("5,000 fields", &data::wide_schema(5_000))?;
-    Report::new(ROUNDS, rows, vec![order, wide])
+    Ok(Report::new(Run::new(ROUNDS)?, rows, vec![order, wide]))
 }
 
 fn measured_set(set: &Set) -> Result<SetRow> {

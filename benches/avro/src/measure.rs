@@ -29,18 +29,23 @@ pub(crate) fn medians(cases: &mut [Case<'_>], rounds: usize) -> Vec<f64> {
     let mut times = vec![Vec::with_capacity(rounds); cases.len()];
     for _ in 0..rounds {
         for ((case, runs), times) in cases.iter_mut().zip(&runs).zip(&mut times) {
-            let start = thread_ns();
-            for _ in 0..*runs {
-                black_box((case.work)());
-            }
-            times.push((thread_ns() - start) as f64 / *runs as f64);
+            times.push(round_ns(case, *runs));
         }
     }
     times.into_iter().map(median).collect()
 }
 
+/// The CPU time of one run of a case's work in a round of so many, in ns.
+pub(crate) fn round_ns(case: &mut Case<'_>, runs: u64) -> f64 {
+    let start = thread_ns();
+    for _ in 0..runs {
+        black_box((case.work)());
+    }
+    (thread_ns() - start) as f64 / runs as f64
+}
+
 /// How often a case's work is done in a round; warms it up, too.
-fn runs_a_round(case: &mut Case<'_>) -> u64 {
+pub(crate) fn runs_a_round(case: &mut Case<'_>) -> u64 {
     let mut runs = 1;
     loop {
         let start = thread_ns();
@@ -54,7 +59,7 @@ fn runs_a_round(case: &mut Case<'_>) -> u64 {
     }
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
+pub(crate) fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
 }

@@ -360,7 +360,7 @@ impl<'s> Checker<'s> {
         written: &Record,
     ) -> Result<Option<usize>, CheckError> {
         let names = [&field.name].into_iter().chain(&field.aliases);
-        let mut found = names.filter_map(|name| written.position(name));
+        let mut found = names.filter_map(|name| written.position_near(place, name));
         let first = found.next();
         if found.next().is_none() {
             return Ok(first);

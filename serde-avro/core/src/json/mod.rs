@@ -12,6 +12,9 @@ pub(crate) use pointer::Path;
 pub(crate) use read::{Mistake, read};
 pub(crate) use write::{write_string, write_value};
 
+use std::borrow::Cow;
+use std::ops::Deref;
+
 /// A range of bytes in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -21,56 +24,59 @@ pub struct Span {
     pub end: usize,
 }
 
-/// A JSON value and where it stood.
+/// A JSON value and where it stood. `S` is what its strings are.
 #[derive(Clone, Debug)]
-pub struct Value {
+pub struct Value<S = Box<str>> {
     /// What it is.
-    pub json: Json,
+    pub json: Json<S>,
     /// Where it stood in its text.
     pub span: Span,
 }
 
 /// What a JSON value is.
 #[derive(Clone, Debug)]
-pub enum Json {
+pub enum Json<S = Box<str>> {
     /// `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
     /// A number without fraction and exponent, as its digits, with a `-` if it is below zero.
-    Integer(Box<str>),
+    Integer(S),
     /// Any other number; infinite if it is too large for a double.
     Float(f64),
     /// A string, its escapes resolved.
-    String(Box<str>),
+    String(S),
     /// An array.
-    Array(Vec<Value>),
+    Array(Vec<Value<S>>),
     /// An object, each key once.
-    Object(Vec<Member>),
+    Object(Vec<Member<S>>),
 }
 
 /// A key of an object and its value.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub struct Member<S = Box<str>> {
     /// The key, its escapes resolved.
-    pub key: Box<str>,
+    pub key: S,
     /// The value.
-    pub value: Value,
+    pub value: Value<S>,
 }
 
-impl Value {
+/// A value whose strings stand in the text it was read from, but for those with escapes.
+pub(crate) type Read<'t> = Value<Cow<'t, str>>;
+
+impl<S: Deref<Target = str>> Value<S> {
     /// The value of a key, if this is an object that has it.
     #[must_use]
     pub fn member(&self, key: &str) -> Option<&Self> {
         self.members()
             .iter()
-            .find(|member| &*member.key == key)
+            .find(|member| *member.key == *key)
             .map(|member| &member.value)
     }
 
     /// The members, none if this is no object.
     #[must_use]
-    pub fn members(&self) -> &[Member] {
+    pub fn members(&self) -> &[Member<S>] {
         match &self.json {
             Json::Object(members) => members,
             Json::Null
@@ -101,9 +107,37 @@ impl Value {
             None
         }
     }
+
+    /// The value with strings of its own.
+    pub(crate) fn kept(&self) -> Value {
+        let own = |text: &S| Box::from(&**text);
+        let json = match &self.json {
+            Json::Null => Json::Null,
+            Json::Bool(bool) => Json::Bool(*bool),
+            Json::Integer(digits) => Json::Integer(own(digits)),
+            Json::Float(float) => Json::Float(*float),
+            Json::String(text) => Json::String(own(text)),
+            Json::Array(elements) => Json::Array(elements.iter().map(Self::kept).collect()),
+            Json::Object(members) => Json::Object(members.iter().map(Member::kept).collect()),
+        };
+        Value {
+            json,
+            span: self.span,
+        }
+    }
 }
 
-impl Json {
+impl<S: Deref<Target = str>> Member<S> {
+    /// The member with strings of its own.
+    pub(crate) fn kept(&self) -> Member {
+        Member {
+            key: Box::from(&*self.key),
+            value: self.value.kept(),
+        }
+    }
+}
+
+impl<S> Json<S> {
     /// What to call it in a message.
     #[must_use]
     pub fn describe(&self) -> &'static str {

@@ -4,8 +4,11 @@
 //! before and between tokens but not after the value. Its recursion is bounded by the caller's
 //! depth, its memory by the text. A lone surrogate escape is refused: no UTF-8 text can hold it.
 
-use super::{Json, Member, Path, Span, Value};
+use super::{Member, Path, Read, Span};
+use std::borrow::Cow;
 use std::collections::HashMap;
+
+type Json<'t> = super::Json<Cow<'t, str>>;
 
 /// Digits of a number at most, as Java's reader has it.
 const NUMBER_DIGITS_MAX: usize = 1_000;
@@ -54,7 +57,7 @@ impl From<Stop> for Mistake {
 ///
 /// # Errors
 /// The first offence against the grammar or the depth.
-pub(crate) fn read(text: &str, depth: usize) -> Result<Value, Mistake> {
+pub(crate) fn read(text: &str, depth: usize) -> Result<Read<'_>, Mistake> {
     let mut reader = Reader { text, at: 0, depth };
     reader.skip_space()?;
     let value = reader.value()?;
@@ -87,7 +90,7 @@ struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    fn value(&mut self) -> Result<Value, Stop> {
+    fn value(&mut self) -> Result<Read<'t>, Stop> {
         let start = self.at;
         let json = match self.peek() {
             Some(b'{') => self.nested(Self::object)?,
@@ -100,7 +103,7 @@ impl<'t> Reader<'t> {
             Some(other) => return Err(self.stop(no_value(other))),
             None => return Err(self.stop("the text ends where a JSON value should start")),
         };
-        Ok(Value {
+        Ok(Read {
             json,
             span: Span {
                 start,
@@ -109,7 +112,10 @@ impl<'t> Reader<'t> {
         })
     }
 
-    fn nested(&mut self, read: impl FnOnce(&mut Self) -> Result<Json, Stop>) -> Result<Json, Stop> {
+    fn nested(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<Json<'t>, Stop>,
+    ) -> Result<Json<'t>, Stop> {
         if self.depth == 0 {
             return Err(self.stop("nested too deeply"));
         }
@@ -121,7 +127,7 @@ impl<'t> Reader<'t> {
         Ok(json)
     }
 
-    fn object(&mut self) -> Result<Json, Stop> {
+    fn object(&mut self) -> Result<Json<'t>, Stop> {
         let mut members = Members::default();
         if self.eat(b'}') {
             return Ok(Json::Object(members.list));
@@ -159,7 +165,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn array(&mut self) -> Result<Json, Stop> {
+    fn array(&mut self) -> Result<Json<'t>, Stop> {
         let mut elements = Vec::new();
         if self.eat(b']') {
             return Ok(Json::Array(elements));
@@ -184,7 +190,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn literal(&mut self, word: &str, json: Json) -> Result<Json, Stop> {
+    fn literal(&mut self, word: &str, json: Json<'t>) -> Result<Json<'t>, Stop> {
         if !self.rest().starts_with(word) {
             return Err(self.stop("expected a JSON value; names need double quotes"));
         }
@@ -192,7 +198,7 @@ impl<'t> Reader<'t> {
         Ok(json)
     }
 
-    fn number(&mut self) -> Result<Json, Stop> {
+    fn number(&mut self) -> Result<Json<'t>, Stop> {
         let start = self.at;
         self.eat(b'-');
         if self.eat(b'0') {
@@ -241,7 +247,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn string(&mut self) -> Result<Box<str>, Stop> {
+    fn string(&mut self) -> Result<Cow<'t, str>, Stop> {
         self.at += 1;
         let mut out = String::new();
         loop {
@@ -368,13 +374,13 @@ impl<'t> Reader<'t> {
 
 /// An object's members while they are read, in linear time however many there are.
 #[derive(Default)]
-struct Members {
-    list: Vec<Member>,
-    places: HashMap<Box<str>, usize>,
+struct Members<'t> {
+    list: Vec<Member<Cow<'t, str>>>,
+    places: HashMap<Cow<'t, str>, usize>,
 }
 
-impl Members {
-    fn put(&mut self, key: Box<str>, value: Value) {
+impl<'t> Members<'t> {
+    fn put(&mut self, key: Cow<'t, str>, value: Read<'t>) {
         match self.place(&key).and_then(|place| self.list.get_mut(place)) {
             Some(member) => member.value = value,
             None => {

@@ -5,8 +5,9 @@
 
 use super::Json;
 use std::fmt::Write as _;
+use std::ops::Deref;
 
-pub(crate) fn write_value(json: &Json, out: &mut String) {
+pub(crate) fn write_value<S: Deref<Target = str>>(json: &Json<S>, out: &mut String) {
     match json {
         Json::Null => out.push_str("null"),
         Json::Bool(true) => out.push_str("true"),

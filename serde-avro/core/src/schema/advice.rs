@@ -4,7 +4,7 @@
 //! limits that the text had to keep.
 
 use super::Type;
-use crate::json::{Json, Value};
+use crate::json::{Json, Read};
 
 const TYPES: &str = "null, boolean, int, long, float, double, bytes, string, record, enum, array, \
                      map, fixed or the name of a type";
@@ -91,7 +91,7 @@ pub(super) fn no_schema(found: &str) -> String {
 }
 
 /// The message for a schema object without a type.
-pub(super) fn untyped(object: &Value) -> String {
+pub(super) fn untyped(object: &Read<'_>) -> String {
     let what = format!("a schema object needs a \"type\" that is a string: {TYPES}");
     format!("{what}{}", instead(object, "type"))
 }
@@ -102,7 +102,7 @@ pub(super) fn empty() -> String {
 }
 
 /// What to add to a message about a missing attribute: a key that may be meant for it.
-pub(super) fn instead(object: &Value, wanted: &str) -> String {
+pub(super) fn instead(object: &Read<'_>, wanted: &str) -> String {
     let keys = object.members().iter().map(|member| &*member.key);
     let candidates = keys.filter(|key| *key != wanted && !TELLING.contains(key));
     let best = candidates

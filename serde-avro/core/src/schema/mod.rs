@@ -147,3 +147,38 @@ impl Schema {
         self.model.nodes.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records of which each is made of the one before twice, by its name.
+    fn doubling(records: usize) -> String {
+        let record = |at: usize| {
+            let part = |name| format!(r#"{{"name":"{name}","type":"R{}"}}"#, at - 1);
+            let fields = if at == 0 {
+                String::new()
+            } else {
+                format!("{},{}", part("a"), part("b"))
+            };
+            format!(r#"{{"type":"record","name":"R{at}","fields":[{fields}]}}"#)
+        };
+        let records: Vec<_> = (0..records).map(record).collect();
+        format!("[{}]", records.join(","))
+    }
+
+    #[test]
+    fn a_schema_has_a_node_for_each_type_of_its_text_and_none_for_a_name_used_again() {
+        for records in [1, 10, 60] {
+            let schema = Schema::parse(&doubling(records)).unwrap();
+            assert_eq!(schema.node_count(), 1 + records);
+        }
+        let field = |at| format!(r#"{{"name":"f{at}","type":["null","int"],"default":null}}"#);
+        for fields in [1, 100, 5_000] {
+            let list: Vec<_> = (0..fields).map(field).collect();
+            let list = list.join(",");
+            let text = format!(r#"{{"type":"record","name":"R","fields":[{list}]}}"#);
+            assert_eq!(Schema::parse(&text).unwrap().node_count(), 1 + 3 * fields);
+        }
+    }
+}

@@ -76,6 +76,15 @@ impl Record {
     pub fn position(&self, field: &str) -> Option<usize> {
         self.places.get(field).copied()
     }
+
+    /// As [`Record::position`], but quicker if it is the place where the other record has it.
+    pub(crate) fn position_near(&self, place: usize, field: &str) -> Option<usize> {
+        let near = self.fields.get(place);
+        match near.filter(|near| *near.name == *field) {
+            Some(_) => Some(place),
+            None => self.position(field),
+        }
+    }
 }
 
 /// A field of a record.

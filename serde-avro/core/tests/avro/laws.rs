@@ -3,9 +3,11 @@
 use crate::random::{self, Random};
 use crate::{book, resolve::resolve};
 use avouch_avro::compatibility::check;
-use avouch_avro::schema::Site;
+use avouch_avro::schema::{NodeId, Site, Type};
 use avouch_avro::validator::Budget;
 use avouch_avro::{Schema, diff};
+use serde_json::Value;
+use std::collections::HashSet;
 
 /// Schemas, each with what it evolved into.
 fn evolutions(count: u64) -> impl Iterator<Item = (u64, Schema, Schema)> {
@@ -72,6 +74,25 @@ fn changes_break_exactly_whom_the_relation_says() {
 }
 
 #[test]
+fn every_text_round_trips_and_every_form_is_its_own_form() {
+    for (seed, old, new) in evolutions(3_000) {
+        for schema in [old, new] {
+            let again = |text: &str| {
+                Schema::parse(text).unwrap_or_else(|error| panic!("{seed}: {text}: {error}"))
+            };
+            let canonical = schema.canonical_text();
+            assert_eq!(again(schema.text()).canonical_text(), canonical, "{seed}");
+            assert_eq!(again(&canonical).canonical_text(), canonical, "{seed}");
+            let form = schema.parsing_canonical_form();
+            assert_eq!(again(&canonical).parsing_canonical_form(), form, "{seed}");
+            assert_eq!(again(&form).parsing_canonical_form(), form, "{seed}");
+            let normalized = schema.normalized_text();
+            assert_eq!(again(&normalized).normalized_text(), normalized, "{seed}");
+        }
+    }
+}
+
+#[test]
 fn nothing_changes_between_a_schema_and_itself_however_it_is_written() {
     for (seed, old, new) in evolutions(2_000) {
         for schema in [old, new] {
@@ -90,6 +111,43 @@ fn findings_stand_within_their_texts() {
             assert_within(&old, finding.writer());
             assert_ne!(finding.suggestion(), "");
         }
+    }
+}
+
+#[test]
+fn every_type_knows_where_it_stands() {
+    for (seed, old, new) in evolutions(1_000) {
+        for schema in [old, new] {
+            assert_spans(&schema, schema.root(), &mut HashSet::new(), seed);
+        }
+    }
+}
+
+/// The bytes of a type are a schema by themselves, but for the names they use, and hold those of
+/// its parts.
+fn assert_spans(schema: &Schema, id: NodeId, seen: &mut HashSet<NodeId>, seed: u64) {
+    if !seen.insert(id) {
+        return;
+    }
+    let node = schema.node(id);
+    let text = &schema.text()[node.span.start..node.span.end];
+    let json: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{seed}: {error}"));
+    let word = match &json {
+        Value::String(word) => word,
+        Value::Array(_) => "union",
+        other => other["type"].as_str().unwrap(),
+    };
+    assert_eq!(word, node.kind.word(), "{seed}: {text}");
+    let parts = match &node.kind {
+        Type::Array(part) | Type::Map(part) => vec![*part],
+        Type::Union(branches) => branches.clone(),
+        Type::Record(record) => record.fields.iter().map(|field| field.node).collect(),
+        _ => Vec::new(),
+    };
+    assert_eq!(parts.len(), node.parts.len(), "{seed}: {text}");
+    for (part, span) in parts.into_iter().zip(&node.parts) {
+        assert!(node.span.start < span.start && span.end < node.span.end);
+        assert_spans(schema, part, seen, seed);
     }
 }
 

@@ -14,9 +14,12 @@ mod forms;
 mod fresh;
 mod fuzz;
 mod laws;
+mod limits;
 mod model;
 mod normalized;
-mod random;
+mod promises;
 mod resolve;
 mod validator;
 mod verdicts;
+
+use avouch_avro_random as random;

@@ -10,7 +10,7 @@ mod resolve;
 
 use super::advice;
 use super::{Limits, Model, Node, NodeId, Schema, Type, import::import, name::check_simple_name};
-use crate::json::{self, Json, Member, Mistake, Path, Span, Value};
+use crate::json::{self, Json, Member, Mistake, Path, Read, Span};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -62,7 +62,9 @@ impl<'a> Parser<'a> {
             default_steps: 0,
         };
         if text.len() > limits.text_bytes {
-            return parser.fail(0, format!("a text has at most {} bytes", limits.text_bytes));
+            let (most, bytes) = (limits.text_bytes, text.len());
+            let why = format!("a text has at most {most} bytes; this one has {bytes}");
+            return parser.fail(0, why);
         }
         if text.trim_matches([' ', '\t', '\n', '\r']).is_empty() {
             return parser.fail(0, advice::empty());
@@ -91,7 +93,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn schema(&mut self, value: &Value, space: Option<&str>, depth: usize) -> Parsed<NodeId> {
+    fn schema(&mut self, value: &Read<'_>, space: Option<&str>, depth: usize) -> Parsed<NodeId> {
         if depth > self.limits.depth {
             let most = self.limits.depth;
             return self.fail(value.span.start, format!("types nest at most {most} deep"));
@@ -136,14 +138,15 @@ impl<'a> Parser<'a> {
 
     fn union(
         &mut self,
-        values: &[Value],
+        values: &[Read<'_>],
         space: Option<&str>,
         depth: usize,
         span: Span,
     ) -> Parsed<NodeId> {
         if values.len() > self.limits.branches {
-            let most = self.limits.branches;
-            return self.fail(span.start, format!("a union has at most {most} branches"));
+            let (most, count) = (self.limits.branches, values.len());
+            let why = format!("a union has at most {most} branches; this one has {count}");
+            return self.fail(span.start, why);
         }
         let id = self.push(Node::new(Type::Union(Vec::new()), span))?;
         let mut branches = Vec::with_capacity(values.len());
@@ -179,8 +182,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn complex(&mut self, value: &Value, space: Option<&str>, depth: usize) -> Parsed<NodeId> {
-        let Some(word) = value.member("type").and_then(Value::text) else {
+    fn complex(&mut self, value: &Read<'_>, space: Option<&str>, depth: usize) -> Parsed<NodeId> {
+        let Some(word) = value.member("type").and_then(Read::text) else {
             return self.fail(value.span.start, advice::untyped(value));
         };
         match word {
@@ -204,7 +207,7 @@ impl<'a> Parser<'a> {
 
     fn part(
         &mut self,
-        value: &Value,
+        value: &Read<'_>,
         key: &'static str,
         space: Option<&str>,
         depth: usize,
@@ -221,7 +224,12 @@ impl<'a> Parser<'a> {
     }
 
     /// A type that may have attributes, and the JSON value of what it is made of.
-    fn push_complex(&mut self, value: &Value, kind: Type, part: Option<&Value>) -> Parsed<NodeId> {
+    fn push_complex(
+        &mut self,
+        value: &Read<'_>,
+        kind: Type,
+        part: Option<&Read<'_>>,
+    ) -> Parsed<NodeId> {
         self.push(Node {
             attributes: attributes(value, is_schema_word),
             parts: part.map(|part| part.span).into_iter().collect(),
@@ -262,7 +270,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Fails at the value of a key, or at the object that lacks it.
-    fn fail_at<T>(&self, object: &Value, key: &str, message: impl Into<String>) -> Parsed<T> {
+    fn fail_at<T>(&self, object: &Read<'_>, key: &str, message: impl Into<String>) -> Parsed<T> {
         let Some(value) = object.member(key) else {
             return self.fail(object.span.start, message);
         };
@@ -299,10 +307,10 @@ fn is_schema_word(key: &str) -> bool {
     )
 }
 
-fn attributes(value: &Value, is_reserved: impl Fn(&str) -> bool) -> Vec<Member> {
+fn attributes(value: &Read<'_>, is_reserved: impl Fn(&str) -> bool) -> Vec<Member> {
     let members = value.members().iter();
     members
         .filter(|member| !is_reserved(&member.key))
-        .cloned()
+        .map(Member::kept)
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use super::super::{Enum, Fixed, Name, Node, NodeId, Type, advice, text};
 use super::{Parsed, Parser, attributes, is_schema_word};
-use crate::json::{Json, Value};
+use crate::json::{Json, Read};
 use std::collections::HashSet;
 
 /// What a named type's definition starts with.
@@ -15,28 +15,28 @@ pub(super) struct Head {
 }
 
 impl Parser<'_> {
-    pub(super) fn enumeration(&mut self, value: &Value, space: Option<&str>) -> Parsed<NodeId> {
+    pub(super) fn enumeration(&mut self, value: &Read<'_>, space: Option<&str>) -> Parsed<NodeId> {
         let Head {
             name,
             doc,
             aliases,
             first,
         } = self.head(value, space)?;
-        let Some(list) = value.member("symbols").and_then(Value::elements) else {
+        let Some(list) = value.member("symbols").and_then(Read::elements) else {
             let instead = advice::instead(value, "symbols");
             let why = format!("enum {name} needs \"symbols\", an array of names{instead}");
             return self.fail_at(value, "symbols", why);
         };
         if list.len() > self.limits.symbols {
-            let most = self.limits.symbols;
-            return self.fail(
-                value.span.start,
-                format!("an enum has at most {most} symbols"),
-            );
+            let (most, count) = (self.limits.symbols, list.len());
+            let why = format!("an enum has at most {most} symbols; this one has {count}");
+            return self.fail_at(value, "symbols", why);
         }
         let mut symbols = Vec::with_capacity(list.len());
         let mut seen = HashSet::with_capacity(list.len());
-        for symbol in list {
+        self.path.push_key("symbols");
+        for (index, symbol) in list.iter().enumerate() {
+            self.path.push_index(index);
             let text = symbol.text().unwrap_or_default();
             if let Err(why) = self.check_name(text) {
                 return self.fail(
@@ -48,9 +48,11 @@ impl Parser<'_> {
                 let why = format!("enum {name} has the symbol {text} twice");
                 return self.fail(symbol.span.start, why);
             }
+            self.path.pop();
             symbols.push(text.into());
         }
-        let default = value.member("default").and_then(Value::text);
+        self.path.pop();
+        let default = value.member("default").and_then(Read::text);
         if let Some(missing) = default.filter(|default| !seen.contains(default)) {
             let meant = advice::meant(missing, seen.iter().copied());
             let why =
@@ -69,7 +71,7 @@ impl Parser<'_> {
         self.same_as_first(id, first, value)
     }
 
-    pub(super) fn fixed(&mut self, value: &Value, space: Option<&str>) -> Parsed<NodeId> {
+    pub(super) fn fixed(&mut self, value: &Read<'_>, space: Option<&str>) -> Parsed<NodeId> {
         let Head {
             name,
             doc,
@@ -97,13 +99,13 @@ impl Parser<'_> {
         self.same_as_first(id, first, value)
     }
 
-    pub(super) fn head(&self, value: &Value, space: Option<&str>) -> Parsed<Head> {
-        let Some(text) = value.member("name").and_then(Value::text) else {
+    pub(super) fn head(&mut self, value: &Read<'_>, space: Option<&str>) -> Parsed<Head> {
+        let Some(text) = value.member("name").and_then(Read::text) else {
             let instead = advice::instead(value, "name");
             let why = format!("a record, enum or fixed needs a \"name\" that is a string{instead}");
             return self.fail_at(value, "name", why);
         };
-        let space = value.member("namespace").and_then(Value::text).or(space);
+        let space = value.member("namespace").and_then(Read::text).or(space);
         let name = match Name::new(text, space) {
             Ok(name) if name.full().len() <= self.limits.name_bytes => name,
             Ok(_) => return self.fail_at(value, "name", self.name_too_long()),
@@ -121,7 +123,7 @@ impl Parser<'_> {
                 Err(why) => return self.fail_at(value, "aliases", format!("wrong alias: {why}")),
             }
         }
-        let doc = value.member("doc").and_then(Value::text).map(Into::into);
+        let doc = value.member("doc").and_then(Read::text).map(Into::into);
         let first = self.names.get(name.full()).copied();
         Ok(Head {
             name,
@@ -131,20 +133,23 @@ impl Parser<'_> {
         })
     }
 
-    pub(super) fn alias_texts(&self, value: &Value) -> Parsed<Vec<Box<str>>> {
+    pub(super) fn alias_texts(&mut self, value: &Read<'_>) -> Parsed<Vec<Box<str>>> {
         const WHY: &str = "\"aliases\" is an array of strings";
         let Some(list) = value.member("aliases") else {
             return Ok(Vec::new());
         };
         let Some(elements) = list.elements() else {
-            return self.fail(list.span.start, WHY);
+            return self.fail_at(value, "aliases", WHY);
         };
         if elements.len() > self.limits.branches {
-            let most = self.limits.branches;
-            return self.fail(list.span.start, format!("at most {most} aliases"));
+            let (most, count) = (self.limits.branches, elements.len());
+            let why = format!("a name has at most {most} aliases; this one has {count}");
+            return self.fail_at(value, "aliases", why);
         }
         let mut aliases: Vec<Box<str>> = Vec::new();
-        for element in elements {
+        self.path.push_key("aliases");
+        for (index, element) in elements.iter().enumerate() {
+            self.path.push_index(index);
             match element.text() {
                 Some(text) if text.len() > self.limits.name_bytes => {
                     return self.fail(element.span.start, self.name_too_long());
@@ -153,14 +158,16 @@ impl Parser<'_> {
                 Some(text) => aliases.push(text.into()),
                 None => return self.fail(element.span.start, WHY),
             }
+            self.path.pop();
         }
+        self.path.pop();
         Ok(aliases)
     }
 
     /// Adds a named type, and its name unless a first definition has it.
     pub(super) fn define(
         &mut self,
-        value: &Value,
+        value: &Read<'_>,
         kind: Type,
         first: Option<NodeId>,
         is_reserved: impl Fn(&str) -> bool,
@@ -181,7 +188,7 @@ impl Parser<'_> {
         &self,
         id: NodeId,
         first: Option<NodeId>,
-        value: &Value,
+        value: &Read<'_>,
     ) -> Parsed<NodeId> {
         let Some(first) = first else {
             return Ok(id);

@@ -4,7 +4,7 @@ use super::super::default::{self, Check, Outcome};
 use super::super::{Field, NodeId, Order, Record, Type, advice};
 use super::named::Head;
 use super::{Deferred, Parsed, Parser, attributes, is_schema_word};
-use crate::json::{self, Json, Value};
+use crate::json::{self, Json, Read, Value};
 use std::collections::HashMap;
 
 /// Attributes of fields to which the specification gives a meaning.
@@ -18,24 +18,22 @@ fn is_field_word(key: &str) -> bool {
 impl Parser<'_> {
     pub(super) fn record(
         &mut self,
-        value: &Value,
+        value: &Read<'_>,
         space: Option<&str>,
         depth: usize,
         is_error: bool,
     ) -> Parsed<NodeId> {
         let head = self.head(value, space)?;
-        let Some(list) = value.member("fields").and_then(Value::elements) else {
+        let Some(list) = value.member("fields").and_then(Read::elements) else {
             let instead = advice::instead(value, "fields");
             let name = head.name;
             let why = format!("record {name} needs \"fields\", an array of fields{instead}");
             return self.fail_at(value, "fields", why);
         };
         if list.len() > self.limits.fields {
-            let most = self.limits.fields;
-            return self.fail(
-                value.span.start,
-                format!("a record has at most {most} fields"),
-            );
+            let (most, count) = (self.limits.fields, list.len());
+            let why = format!("a record has at most {most} fields; this one has {count}");
+            return self.fail_at(value, "fields", why);
         }
         let Head {
             name,
@@ -72,11 +70,11 @@ impl Parser<'_> {
     fn field(
         &mut self,
         record: NodeId,
-        value: &Value,
+        value: &Read<'_>,
         space: Option<&str>,
         depth: usize,
     ) -> Parsed<()> {
-        let Some(name) = value.member("name").and_then(Value::text) else {
+        let Some(name) = value.member("name").and_then(Read::text) else {
             let instead = advice::instead(value, "name");
             let why = format!("a field is an object with a \"name\" and a \"type\"{instead}");
             return self.fail_at(value, "name", why);
@@ -88,7 +86,7 @@ impl Parser<'_> {
         let aliases = self.alias_texts(value)?;
         let order = self.order(value)?;
         let default = self.default(value, name, node)?;
-        let doc = value.member("doc").and_then(Value::text).map(Into::into);
+        let doc = value.member("doc").and_then(Read::text).map(Into::into);
         let attributes = attributes(value, is_field_word);
         let span = value.span;
         let name: Box<str> = name.into();
@@ -161,13 +159,13 @@ impl Parser<'_> {
         }
     }
 
-    fn default(&self, field: &Value, name: &str, node: NodeId) -> Parsed<Option<Value>> {
+    fn default(&self, field: &Read<'_>, name: &str, node: NodeId) -> Parsed<Option<Value>> {
         let Some(value) = field.member("default") else {
             return Ok(None);
         };
         let floating = matches!(self.node(node).kind, Type::Float | Type::Double);
         let Some(text) = value.text().filter(|_| floating) else {
-            return Ok(Some(value.clone()));
+            return Ok(Some(value.kept()));
         };
         match default::java_double(text) {
             Some(double) => Ok(Some(Value {
@@ -181,7 +179,7 @@ impl Parser<'_> {
         }
     }
 
-    fn order(&self, field: &Value) -> Parsed<Order> {
+    fn order(&self, field: &Read<'_>) -> Parsed<Order> {
         let Some(value) = field.member("order") else {
             return Ok(Order::Ascending);
         };

@@ -1,51 +1,63 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import org.apache.avro.Schema;
 import org.apache.avro.SchemaCompatibility;
 
-/** How long Java takes to parse and compare the shapes of benches/model.rs: medians, warmed up. */
+/**
+ * How long Java takes to parse and compare the shapes of a folder. Asked on standard input, as in
+ * {@code parse 0}, it answers with the CPU time of its thread for one run, in ns, over a round.
+ */
 public final class Bench {
-  private static final String[] SHAPES = {
-    "record of 100 fields", "record of 5,000 fields", "30 records deep"
-  };
-  private static final int RUNS_MAX = 2001;
-  private static final long TIME_MAX_NS = 3_000_000_000L;
+  private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+  private static final long WARM_NS = 3_000_000_000L;
+  private static final long ROUND_NS = 50_000_000L;
+  /** Runs between two looks at the clock, which takes a microsecond. */
+  private static final int RUNS_A_LOOK = 16;
 
   public static void main(String[] arguments) throws Exception {
-    for (int shape = 0; shape < SHAPES.length; shape++) {
-      String oldText = read(shape, "old");
-      String newText = read(shape, "new");
-      report(SHAPES[shape], "parse", () -> new Schema.Parser().parse(oldText));
-      Schema writer = new Schema.Parser().parse(oldText);
-      Schema reader = new Schema.Parser().parse(newText);
-      report(
-          SHAPES[shape],
-          "compare",
-          () -> SchemaCompatibility.checkReaderWriterCompatibility(reader, writer));
+    Path folder = Path.of(arguments[0]);
+    Map<String, Runnable> warm = new HashMap<>();
+    BufferedReader requests = new BufferedReader(new InputStreamReader(System.in));
+    for (String request; (request = requests.readLine()) != null; ) {
+      Runnable run = warm.get(request);
+      if (run == null) {
+        run = work(folder, request);
+        round(run, WARM_NS);
+        warm.put(request, run);
+      }
+      System.out.println(round(run, ROUND_NS));
     }
   }
 
-  private static String read(int shape, String side) throws Exception {
-    return Files.readString(Path.of(System.getenv("BENCH_SHAPES"), shape + "-" + side + ".avsc"));
+  private static Runnable work(Path folder, String request) throws Exception {
+    String[] words = request.split(" ");
+    String oldText = Files.readString(folder.resolve(words[1] + "-old.avsc"));
+    String newText = Files.readString(folder.resolve(words[1] + "-new.avsc"));
+    if (words[0].equals("parse")) {
+      return () -> new Schema.Parser().parse(oldText);
+    }
+    Schema writer = new Schema.Parser().parse(oldText);
+    Schema reader = new Schema.Parser().parse(newText);
+    return () -> SchemaCompatibility.checkReaderWriterCompatibility(reader, writer);
   }
 
-  private static void report(String shape, String operation, Runnable run) {
-    long warm = System.nanoTime();
-    while (System.nanoTime() - warm < TIME_MAX_NS) {
-      run.run();
+  private static double round(Runnable run, long leastNs) {
+    long start = THREADS.getCurrentThreadCpuTime();
+    long runs = 0;
+    long spent = 0;
+    while (spent < leastNs) {
+      for (int index = 0; index < RUNS_A_LOOK; index++) {
+        run.run();
+      }
+      runs += RUNS_A_LOOK;
+      spent = THREADS.getCurrentThreadCpuTime() - start;
     }
-    long[] times = new long[RUNS_MAX];
-    int runs = 0;
-    long start = System.nanoTime();
-    while (runs < RUNS_MAX && System.nanoTime() - start < TIME_MAX_NS) {
-      long before = System.nanoTime();
-      run.run();
-      times[runs++] = System.nanoTime() - before;
-    }
-    Arrays.sort(times, 0, runs);
-    System.out.printf(
-        "{\"shape\":\"%s\",\"operation\":\"%s\",\"implementation\":\"Java\",\"median_us\":%.1f,\"runs\":%d}%n",
-        shape, operation, times[runs / 2] / 1e3, runs);
+    return (double) spent / runs;
   }
 }

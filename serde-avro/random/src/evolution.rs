@@ -4,16 +4,24 @@ use super::{PRIMITIVES, Random};
 use avouch_avro::Schema;
 use serde_json::{Value, json};
 
-/// Another schema that grew out of this one by one to three changes.
-pub(crate) fn evolve(random: &mut Random, schema: &Schema) -> Schema {
-    let mut text: Value = serde_json::from_str(&schema.canonical_text()).unwrap();
+/// A schema that grew out of this one by up to four changes, as people make them: fields added,
+/// removed, renamed and reordered, types promoted and changed, branches, symbols, sizes, names,
+/// aliases, defaults and documentation. Some make the two incompatible. A change that leaves no
+/// schema is dropped.
+///
+/// # Panics
+/// If canonical text is no JSON, which is a fault of the model.
+pub fn evolve(random: &mut Random, schema: &Schema) -> Schema {
+    let mut text: Value =
+        serde_json::from_str(&schema.canonical_text()).expect("canonical text is JSON");
     let mut evolved = schema.clone();
     for _ in 0..=random.below(3) {
         let mut changed = text.clone();
         let mut places = Vec::new();
         find(&changed, &mut String::new(), &mut places);
         let place = &places[random.below(places.len())];
-        change(random, changed.pointer_mut(place).unwrap());
+        let found = changed.pointer_mut(place);
+        change(random, found.expect("the pointers were just made"));
         // What is no schema, such as a name that lost its definition, is no evolution.
         if let Ok(schema) = Schema::parse(&changed.to_string()) {
             text = changed;
@@ -88,7 +96,8 @@ fn change_record(random: &mut Random, place: &mut Value) {
     if random.one_in(8) {
         return rename(random, place);
     }
-    let fields = place["fields"].as_array_mut().unwrap();
+    let fields = place["fields"].as_array_mut();
+    let fields = fields.expect("a record has fields");
     let count = fields.len();
     match random.below(8) {
         0 => fields.push(json!({"name": fresh, "type": "long", "default": 7})),
@@ -113,7 +122,8 @@ fn change_record(random: &mut Random, place: &mut Value) {
 }
 
 fn change_enum(random: &mut Random, place: &mut Value) {
-    let symbols = place["symbols"].as_array_mut().unwrap();
+    let symbols = place["symbols"].as_array_mut();
+    let symbols = symbols.expect("an enum has symbols");
     let first = symbols.first().cloned();
     match (random.below(5), first) {
         (0, _) => symbols.push(json!(format!("T{}", random.below(100)))),

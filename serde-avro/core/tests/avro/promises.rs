@@ -1,0 +1,72 @@
+//! What every text and every pair of schemas must keep to, however odd. Each panics where one does
+//! not, and shows it.
+
+use crate::resolve::resolve;
+use avouch_avro::compatibility::check;
+use avouch_avro::validator::Validator;
+use avouch_avro::{Schema, diff};
+
+/// A text is refused at a place within it, or its schema round-trips in every form and compiles.
+pub(crate) fn of_text(text: &str) -> Option<Schema> {
+    let schema = match Schema::parse(text) {
+        Ok(schema) => schema,
+        Err(error) => {
+            assert!(error.line() <= text.split('\n').count(), "{text}");
+            assert!(!error.message().is_empty(), "{text}");
+            return None;
+        }
+    };
+    let again =
+        |form: &str| Schema::parse(form).unwrap_or_else(|error| panic!("{text}\n{form}: {error}"));
+    let canonical = again(&schema.canonical_text());
+    assert_eq!(canonical.canonical_text(), schema.canonical_text());
+    assert_eq!(canonical.rabin_fingerprint(), schema.rabin_fingerprint());
+    let normalized = again(&schema.normalized_text());
+    assert_eq!(normalized.normalized_text(), schema.normalized_text());
+    assert!(Validator::compile(&schema).is_ok(), "{text}");
+    Some(schema)
+}
+
+/// Changes break exactly whom the relation says, and findings point into their texts. Answers
+/// whether there was a verdict.
+pub(crate) fn of_pair(old: &Schema, new: &Schema) -> bool {
+    let (Ok(backward), Ok(forward)) = (check(new, old), check(old, new)) else {
+        return false;
+    };
+    let show = || format!("{}\n{}", old.text(), new.text());
+    let changes = diff::between(old, new).unwrap_or_else(|error| panic!("{error}: {}", show()));
+    let breaks = (
+        changes.iter().any(|change| change.breaks.new_readers),
+        changes.iter().any(|change| change.breaks.old_readers),
+    );
+    assert_eq!(
+        breaks,
+        (!backward.is_empty(), !forward.is_empty()),
+        "{}",
+        show()
+    );
+    for finding in backward {
+        assert!(
+            new.text()
+                .get(finding.reader().span.start..finding.reader().span.end)
+                .is_some()
+        );
+        assert!(
+            old.text()
+                .get(finding.writer().span.start..finding.writer().span.end)
+                .is_some()
+        );
+        assert!(!finding.suggestion().is_empty(), "{}", show());
+    }
+    true
+}
+
+/// What is compatible decodes: a datum of the writer's schema, if it is one, is read by a reader's
+/// that may.
+pub(crate) fn of_datum(reader: &Schema, writer: &Schema, datum: &[u8]) {
+    let is_valid = |validator: Validator| validator.validate(datum).is_ok();
+    if check(reader, writer) == Ok(Vec::new()) && Validator::compile(writer).is_ok_and(is_valid) {
+        let outcome = resolve(reader, writer, datum);
+        assert_eq!(outcome, Ok(()), "{}\n{}", reader.text(), writer.text());
+    }
+}
