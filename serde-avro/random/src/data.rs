@@ -6,8 +6,8 @@ use crate::Random;
 use avouch_avro::Schema;
 use avouch_avro::schema::{NodeId, Type};
 
-/// A random datum of a schema. It is valid but for two things: it may nest deeper or have more items
-/// than a validator's budget allows, and a few blocks give a wrong size.
+/// A random datum of a schema. It is valid but for two things: it may nest deeper or have more
+/// items than a validator's budget allows, and a few blocks give a wrong size.
 pub fn datum(random: &mut Random, schema: &Schema) -> Vec<u8> {
     let mut out = Vec::new();
     write(random, schema, schema.root(), 24, &mut out);

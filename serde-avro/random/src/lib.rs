@@ -1,4 +1,4 @@
-//! Random schemas, data of a schema, and what a schema may evolve into: the inputs of property tests.
+//! Random schemas, data of a schema, and what a schema may evolve into: for property tests.
 //!
 //! Owns the generators. The same seed makes the same schema on every machine, so that a test that
 //! fails names its seed and can be run again. It judges nothing: what must hold for the outcome is

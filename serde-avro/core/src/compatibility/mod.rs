@@ -102,8 +102,9 @@ impl Incompatibility {
 
     /// What Java doesn't list: why the branch of the reader's union that is meant for the writer's
     /// type, by its kind and name, doesn't take it. Of unions within unions the innermost causes,
-    /// eight at most; empty if there is no such branch, and if telling the findings alone takes half
-    /// the budget. Their `path` starts at the branch; their sites, as all, at the whole schema.
+    /// eight at most; empty if there is no such branch, and if telling the findings alone takes
+    /// half the budget. Their `path` starts at the branch; their sites, as all, at the whole
+    /// schema.
     #[must_use]
     pub fn causes(&self) -> &[Self] {
         &self.detail.causes
