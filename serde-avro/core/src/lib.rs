@@ -56,17 +56,31 @@
 //!
 //! | specification | here |
 //! |---|---|
-//! | Schema Declaration, Names, Aliases | [`Schema::parse`], [`schema::Type`], [`schema::Name`] |
+//! | Schema Declaration | [`Schema::parse`] |
+//! | Primitive Types; Complex Types: Records, Enums, Arrays, Maps, Unions, Fixed | [`schema::Type`] |
+//! | Names, namespaces, full names | [`schema::Name`] |
+//! | Aliases | [`schema::Record::aliases`], [`schema::Field::aliases`] |
+//! | default values | [`schema::Field::default`], [`schema::Enum::default`] |
+//! | Sort Order | [`schema::Order`] |
+//! | Logical Types | [`schema::Node::logical_type`] |
+//! | other attributes as metadata | [`schema::Node::attributes`] |
 //! | Transforming into Parsing Canonical Form | [`Schema::parsing_canonical_form`] |
 //! | Schema Fingerprints | [`Schema::rabin_fingerprint`] and its neighbours |
 //! | Schema Resolution | [`compatibility`]: whether it works; [`diff`]: what changed |
-//! | Data Serialization, Binary Encoding | [`validator`] |
+//! | Binary Encoding | [`validator`] |
+//!
+//! And what is not the specification's:
+//!
+//! | whose | here |
+//! |---|---|
 //! | Java's `Schema.toString` | [`Schema::canonical_text`] |
+//! | Java's `SchemaCompatibility` | [`compatibility::check`] |
 //! | Confluent's `normalize` | [`Schema::normalized_text`] |
 //! | Confluent's wire format | [`framing`] |
 //!
 //! Texts and data come from strangers: everything here is bounded by [`Limits`], by a budget or by
-//! the input, and nothing panics on it.
+//! the input, and nothing panics on it. Random schemas, data and evolutions to try it with are in
+//! the crate `avouch-avro-random`.
 
 pub mod compatibility;
 pub mod diff;

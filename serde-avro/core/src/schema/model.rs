@@ -34,23 +34,37 @@ pub struct Node {
     pub imported: bool,
 }
 
-/// The types of the specification.
+/// The types of the specification ("Primitive Types", "Complex Types").
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the names are the specification's")]
 pub enum Type {
+    /// No value; takes no bytes.
     Null,
+    /// True or false.
     Boolean,
+    /// A whole number of 32 bits, with sign.
     Int,
+    /// A whole number of 64 bits, with sign.
     Long,
+    /// An IEEE 754 number of 32 bits.
     Float,
+    /// An IEEE 754 number of 64 bits.
     Double,
+    /// Any bytes.
     Bytes,
+    /// Unicode text.
     String,
+    /// Any number of items of one type.
     Array(NodeId),
+    /// Any number of values of one type, each with a string as its key.
     Map(NodeId),
+    /// A value of one of the branches, of which none is a union and no two are alike: each unnamed
+    /// type comes once, each name once.
     Union(Vec<NodeId>),
+    /// A value of each field, in order.
     Record(Box<Record>),
+    /// One of some symbols.
     Enum(Box<Enum>),
+    /// So many bytes.
     Fixed(Box<Fixed>),
 }
 
@@ -108,12 +122,14 @@ pub struct Field {
     pub span: Span,
 }
 
-/// How a field sorts.
+/// How a field sorts ("Sort Order").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the specification's")]
 pub enum Order {
+    /// As its type does; the default.
     Ascending,
+    /// The other way.
     Descending,
+    /// It does not count.
     Ignore,
 }
 
