@@ -1,6 +1,7 @@
 //! Whole-system tests: the real binary, and clients that others wrote. `tests/run` installs what
 //! they need and builds the binary first.
 
+mod bad_input;
 mod checkout_files;
 mod clients;
 mod conformance;

@@ -6,6 +6,8 @@ pub mod family;
 pub mod kafka_tools;
 pub mod krafka_client;
 pub mod node;
+pub mod payload;
+pub mod peer;
 pub mod program;
 pub mod protocol;
 pub mod registry;

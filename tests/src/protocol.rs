@@ -90,17 +90,8 @@ impl Connection {
     /// When the connection has ended.
     pub fn send<R: Request>(&mut self, version: i16, request: &R) -> Result<()> {
         self.correlation_id += 1;
-        let header = RequestHeader::default()
-            .with_request_api_key(R::KEY)
-            .with_request_api_version(version)
-            .with_correlation_id(self.correlation_id)
-            .with_client_id(Some(StrBytes::from_static_str(CLIENT_ID)));
-        let mut body = BytesMut::new();
-        encode_request_header_into_buffer(&mut body, &header)?;
-        request.encode(&mut body, version)?;
-        let size = i32::try_from(body.len())?;
-        self.stream.write_all(&size.to_be_bytes())?;
-        self.stream.write_all(&body)?;
+        let frame = frame(version, self.correlation_id, request)?;
+        self.stream.write_all(&frame)?;
         Ok(())
     }
 
@@ -271,6 +262,40 @@ impl Connection {
     pub fn metadata(&mut self) -> Result<MetadataResponse> {
         self.call(12, &MetadataRequest::default().with_topics(None))
     }
+}
+
+/// A whole frame that asks for partition 0 of `topic` from its beginning and waits for records.
+///
+/// # Errors
+/// When the name is too long.
+pub fn fetch_frame(topic: &str, wait_ms: i32) -> Result<Vec<u8>> {
+    const VERSION: i16 = 11;
+    let wanted = FetchPartition::default().with_partition_max_bytes(FETCH_BYTES);
+    let wanted = FetchTopic::default()
+        .with_topic(topic_name(topic))
+        .with_partitions(vec![wanted]);
+    let request = FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(wait_ms)
+        .with_min_bytes(1)
+        .with_max_bytes(FETCH_BYTES)
+        .with_session_epoch(-1)
+        .with_topics(vec![wanted]);
+    frame(VERSION, 1, &request)
+}
+
+/// A request with its length and header.
+fn frame<R: Request>(version: i16, correlation_id: i32, request: &R) -> Result<Vec<u8>> {
+    let header = RequestHeader::default()
+        .with_request_api_key(R::KEY)
+        .with_request_api_version(version)
+        .with_correlation_id(correlation_id)
+        .with_client_id(Some(StrBytes::from_static_str(CLIENT_ID)));
+    let mut body = BytesMut::new();
+    encode_request_header_into_buffer(&mut body, &header)?;
+    request.encode(&mut body, version)?;
+    let size = i32::try_from(body.len())?;
+    Ok([&size.to_be_bytes(), &body[..]].concat())
 }
 
 /// A request with one uncompressed batch for each partition of `topic`.

@@ -58,7 +58,7 @@ pub struct Limits {
     /// `fetch.max.bytes`: the largest fetch response. Default 55 MiB, as Kafka's.
     pub fetch_bytes_max: usize,
     /// Read from files for consumers and not yet sent, over all connections; beyond it a fetch gets
-    /// a batch at a time. Default 256 MiB.
+    /// a batch at a time. Default 128 MiB.
     pub cold_read_bytes_max: usize,
     /// `max.decompressed.message.bytes`: what one batch may inflate to. Default 32 MiB.
     pub inflated_bytes_max: usize,
@@ -96,7 +96,7 @@ impl Default for Limits {
             write_stall: Duration::from_secs(60),
             partitions_max: 10_000,
             fetch_bytes_max: 55 * MIB,
-            cold_read_bytes_max: 256 * MIB,
+            cold_read_bytes_max: 128 * MIB,
             inflated_bytes_max: 32 * MIB,
             inflated_in_flight_bytes_max: 128 * MIB,
             connections_per_ip_max: 1_000,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use avouch_tests::deadline::now;
+use avouch_tests::payload::Payload;
 use avouch_tests::protocol::Connection;
 use avouch_tests::rust_client::config;
 use rdkafka::client::ClientContext;
@@ -120,7 +121,7 @@ impl Load {
     fn send_one(&mut self) -> Result<bool> {
         let record = BaseRecord::<(), [u8], _>::with_opaque_to(&self.topic, Box::new(now()))
             .partition(self.sent % self.partitions)
-            .payload(self.payload.next());
+            .payload(self.payload.next_value());
         match self.producer.send(record) {
             Ok(()) => {
                 self.sent = self.sent.wrapping_add(1) & i32::MAX;
@@ -129,32 +130,6 @@ impl Load {
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(false),
             Err((error, _)) => Err(error.into()),
         }
-    }
-}
-
-/// A payload whose first half changes at random (xorshift, a fixed seed) and whose rest stays.
-struct Payload {
-    bytes: Vec<u8>,
-    state: u64,
-}
-
-impl Payload {
-    fn new(size: usize) -> Self {
-        Self {
-            bytes: vec![b'a'; size],
-            state: 0x9e37_79b9_7f4a_7c15,
-        }
-    }
-
-    fn next(&mut self) -> &[u8] {
-        let half = self.bytes.len() / 2;
-        for chunk in self.bytes[..half].chunks_mut(size_of::<u64>()) {
-            self.state ^= self.state << 13;
-            self.state ^= self.state >> 7;
-            self.state ^= self.state << 17;
-            chunk.copy_from_slice(&self.state.to_be_bytes()[..chunk.len()]);
-        }
-        &self.bytes
     }
 }
 
