@@ -123,6 +123,97 @@ fn topics_are_made_described_and_deleted_by_command() -> Result<()> {
 }
 
 #[test]
+fn topics_are_changed_by_command() -> Result<()> {
+    let node = Node::start()?;
+    let configs = "ConfigCommand --bootstrap-server BROKER --describe --entity-type topics \
+                   --entity-name t";
+    let outcomes = run(
+        node.bootstrap(),
+        &[
+            "TopicCommand --bootstrap-server BROKER --create --topic t --partitions 1",
+            "TopicCommand --bootstrap-server BROKER --alter --topic t --partitions 3",
+            "TopicCommand --bootstrap-server BROKER --alter --topic t --partitions 2",
+            "GetOffsetShell --bootstrap-server BROKER --topic t",
+            "ConfigCommand --bootstrap-server BROKER --alter --entity-type topics \
+             --entity-name t --add-config retention.ms=1000,cleanup.policy=compact",
+            configs,
+            "ConfigCommand --bootstrap-server BROKER --alter --entity-type topics \
+             --entity-name t --delete-config retention.ms",
+            configs,
+            "ConfigCommand --bootstrap-server BROKER --alter --entity-type topics \
+             --entity-name t --add-config no.such.config=1",
+            "LogDirsCommand --bootstrap-server BROKER --describe --topic-list t",
+        ],
+    )?;
+    let [
+        created,
+        grown,
+        shrunk,
+        ends,
+        set,
+        two,
+        unset,
+        one,
+        unknown,
+        dirs,
+    ] = outcomes.as_slice()
+    else {
+        anyhow::bail!("{outcomes:?}");
+    };
+    for outcome in [created, grown, set, unset] {
+        outcome.text()?;
+    }
+    assert_eq!(ends.rows()?, [["t:0:0"], ["t:1:0"], ["t:2:0"]]);
+    assert_eq!(
+        (shrunk.status, unknown.status),
+        (1, 1),
+        "{shrunk:?} {unknown:?}"
+    );
+    assert!(two.text()?.contains("  cleanup.policy=compact"), "{two:?}");
+    assert!(two.text()?.contains("  retention.ms=1000"), "{two:?}");
+    assert!(one.text()?.contains("  cleanup.policy=compact"), "{one:?}");
+    assert!(!one.text()?.contains("  retention.ms="), "{one:?}");
+    let json = dirs.text()?.lines().find(|line| line.starts_with('{'));
+    let dirs: Value = serde_json::from_str(json.context("no JSON")?)?;
+    let partitions = &dirs["brokers"][0]["logDirs"][0]["partitions"];
+    assert_eq!(partitions.as_array().map(Vec::len), Some(3), "{dirs}");
+    Ok(())
+}
+
+#[test]
+fn groups_and_their_offsets_are_deleted_by_command() -> Result<()> {
+    let node = Node::start()?;
+    let describe = "ConsumerGroupCommand --bootstrap-server BROKER --describe --group g";
+    let outcomes = run(
+        node.bootstrap(),
+        &[
+            "TopicCommand --bootstrap-server BROKER --create --topic t --partitions 1",
+            "TopicCommand --bootstrap-server BROKER --create --topic u --partitions 1",
+            "ConsumerGroupCommand --bootstrap-server BROKER --group g --topic t --topic u \
+             --reset-offsets --to-earliest --execute",
+            "ConsumerGroupCommand --bootstrap-server BROKER --delete-offsets --group g --topic t",
+            describe,
+            "ConsumerGroupCommand --bootstrap-server BROKER --delete --group g",
+            "ConsumerGroupCommand --bootstrap-server BROKER --list",
+        ],
+    )?;
+    let [t, u, reset, forgotten, rest, deleted, list] = outcomes.as_slice() else {
+        anyhow::bail!("{outcomes:?}");
+    };
+    for outcome in [t, u, reset] {
+        outcome.text()?;
+    }
+    assert_eq!(last(forgotten)?, ["t", "0", "Successful"]);
+    let rows = rest.rows()?;
+    let topics: Vec<_> = rows.iter().filter(|row| row[0] == "g").collect();
+    assert_eq!(topics.len(), 1, "{rows:?}");
+    assert_eq!(topics[0][..4], ["g", "u", "0", "0"]);
+    assert!(deleted.text()?.contains("was successful"), "{deleted:?}");
+    assert!(list.rows()?.is_empty(), "{list:?}");
+    Ok(())
+}
+
+#[test]
 fn groups_are_listed_described_and_moved_by_command() -> Result<()> {
     let node = Node::start()?;
     let create = "TopicCommand --bootstrap-server BROKER --create --topic t --partitions 1";

@@ -1,0 +1,95 @@
+//! Laws of request frames. A fuzzer's bytes are a frame without its length: header, then body.
+
+use bytes::Bytes;
+
+use crate::wire::api::ApiKey;
+use crate::wire::frame;
+use crate::wire::header::RequestHeader;
+use crate::wire::message::Message;
+use crate::wire::messages::*;
+use crate::wire::reader::Reader;
+
+/// A frame is refused, or it is a request that can be written again and is then read as the same.
+///
+/// # Panics
+/// When it is neither.
+pub fn are_read_as_they_are_written(bytes: &[u8]) {
+    let mut reader = Reader::new(Bytes::copy_from_slice(bytes));
+    let Ok(header) = RequestHeader::decode(&mut reader) else {
+        return;
+    };
+    let Ok(api) = ApiKey::try_from(header.api_key) else {
+        return;
+    };
+    if api.versions().contains(&header.api_version) {
+        body(api, &header, &mut reader);
+    }
+}
+
+macro_rules! bodies {
+    ($($api:ident: $message:ty;)*) => {
+        fn body(api: ApiKey, header: &RequestHeader, reader: &mut Reader) {
+            match api {
+                $(ApiKey::$api => comes_back::<$message>(header, reader),)*
+            }
+        }
+    };
+}
+
+bodies! {
+    Produce: produce::ProduceRequest;
+    Fetch: fetch::FetchRequest;
+    ListOffsets: list_offsets::ListOffsetsRequest;
+    Metadata: metadata::MetadataRequest;
+    OffsetCommit: offset_commit::OffsetCommitRequest;
+    OffsetFetch: offset_fetch::OffsetFetchRequest;
+    FindCoordinator: find_coordinator::FindCoordinatorRequest;
+    JoinGroup: join_group::JoinGroupRequest;
+    Heartbeat: heartbeat::HeartbeatRequest;
+    LeaveGroup: leave_group::LeaveGroupRequest;
+    SyncGroup: sync_group::SyncGroupRequest;
+    DescribeGroups: describe_groups::DescribeGroupsRequest;
+    ListGroups: list_groups::ListGroupsRequest;
+    ApiVersions: api_versions::ApiVersionsRequest;
+    CreateTopics: create_topics::CreateTopicsRequest;
+    DeleteTopics: delete_topics::DeleteTopicsRequest;
+    DeleteRecords: delete_records::DeleteRecordsRequest;
+    InitProducerId: init_producer_id::InitProducerIdRequest;
+    OffsetForLeaderEpoch: offset_for_leader_epoch::OffsetForLeaderEpochRequest;
+    DescribeAcls: describe_acls::DescribeAclsRequest;
+    CreateAcls: create_acls::CreateAclsRequest;
+    DeleteAcls: delete_acls::DeleteAclsRequest;
+    DescribeConfigs: describe_configs::DescribeConfigsRequest;
+    AlterConfigs: alter_configs::AlterConfigsRequest;
+    DescribeLogDirs: describe_log_dirs::DescribeLogDirsRequest;
+    CreatePartitions: create_partitions::CreatePartitionsRequest;
+    DeleteGroups: delete_groups::DeleteGroupsRequest;
+    IncrementalAlterConfigs: incremental_alter_configs::IncrementalAlterConfigsRequest;
+    ElectLeaders: elect_leaders::ElectLeadersRequest;
+    AlterPartitionReassignments:
+        alter_partition_reassignments::AlterPartitionReassignmentsRequest;
+    ListPartitionReassignments: list_partition_reassignments::ListPartitionReassignmentsRequest;
+    OffsetDelete: offset_delete::OffsetDeleteRequest;
+    DescribeCluster: describe_cluster::DescribeClusterRequest;
+    DescribeTopicPartitions: describe_topic_partitions::DescribeTopicPartitionsRequest;
+}
+
+fn comes_back<M: Message + PartialEq + std::fmt::Debug>(
+    header: &RequestHeader,
+    reader: &mut Reader,
+) {
+    let version = header.api_version;
+    let Ok(message) = M::decode(reader, version) else {
+        return;
+    };
+    if reader.finish().is_err() {
+        return;
+    }
+    let written = frame::request(header, &message).expect("what was read can be written");
+    let mut again = Reader::new(Bytes::from(written.concat()).slice(4..));
+    let again_header = RequestHeader::decode(&mut again).expect("a header was written");
+    assert_eq!(again_header.correlation_id, header.correlation_id);
+    let again_message = M::decode(&mut again, version).expect("a message was written");
+    again.finish().expect("nothing was written behind it");
+    assert_eq!(again_message, message);
+}

@@ -1,0 +1,7 @@
+//! Request frames of every API and version.
+#![no_main]
+
+use avouch_fuzz::frames;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| frames::are_read_as_they_are_written(bytes));
