@@ -1,7 +1,9 @@
 //! The broker's vocabulary as types: parsed once at the edge, never bare integers inside.
 
 use std::fmt;
+use std::str::FromStr;
 
+use thiserror::Error;
 use uuid::Uuid;
 
 macro_rules! number {
@@ -73,6 +75,27 @@ pub struct TopicPartition {
     pub topic: TopicId,
     /// Which of its partitions.
     pub partition: PartitionIndex,
+}
+
+/// A text that names no partition.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is not a topic id, a hyphen and a partition's index")]
+pub struct BadTopicPartition(pub String);
+
+impl FromStr for TopicPartition {
+    type Err = BadTopicPartition;
+
+    /// The partition that has this text.
+    fn from_str(text: &str) -> Result<Self, BadTopicPartition> {
+        let parse = || {
+            let (topic, index) = text.rsplit_once('-')?;
+            Some(Self {
+                topic: TopicId(topic.parse().ok()?),
+                partition: PartitionIndex(index.parse().ok()?),
+            })
+        };
+        parse().ok_or_else(|| BadTopicPartition(text.to_owned()))
+    }
 }
 
 impl fmt::Display for TopicPartition {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use avouch_broker::types::TopicPartition;
 use avouch_registry::PostgresUrl;
 use avouch_registry_api::vocabulary::CompatibilityLevel;
 use clap::builder::BoolishValueParser;
@@ -30,6 +31,50 @@ pub(crate) enum Command {
     /// Work with schemas.
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// Look into a data directory's log.
+    #[command(subcommand)]
+    Log(LogCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Print everything that stands in the log: partitions, segments, batches, the write-ahead log.
+    ///
+    /// Changes nothing, and works beside a running broker. Exits 1 when something is damaged.
+    Dump {
+        #[command(flatten)]
+        at: LogPlace,
+    },
+    /// Read everything in the log and print what is not as it was written.
+    ///
+    /// Changes nothing, and works beside a running broker. Exits 1 when something is damaged.
+    Verify {
+        #[command(flatten)]
+        at: LogPlace,
+    },
+    /// Have consumers pass over damaged offsets instead of being told CORRUPT_MESSAGE.
+    ///
+    /// Needs a broker that is stopped. What was lost stays lost.
+    Skip {
+        /// Where everything is kept [default: ./avouch-data].
+        #[arg(long, value_name = "DIR", env = "AVOUCH_DATA_DIR")]
+        data_dir: Option<PathBuf>,
+        /// The partition as the broker's log line names it: TOPIC-ID-INDEX.
+        partition: TopicPartition,
+        /// The first damaged offset, as the broker's log line names it.
+        offset: i64,
+    },
+}
+
+/// Which log to look into, and in which form to tell.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LogPlace {
+    /// Where everything is kept [default: ./avouch-data].
+    #[arg(long, value_name = "DIR", env = "AVOUCH_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print JSON, an object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,6 +123,9 @@ pub(crate) struct RawServe {
     /// What an acknowledgement means [default: fsync].
     #[arg(long, value_enum, env = "AVOUCH_DURABILITY")]
     pub(crate) durability: Option<Durability>,
+    /// Producers are refused while the disk has less than this left [default: 536870912].
+    #[arg(long, value_name = "BYTES", env = "AVOUCH_LOW_SPACE_BYTES")]
+    pub(crate) low_space_bytes: Option<u64>,
     /// Run the registry alone.
     #[arg(long, env = "AVOUCH_REGISTRY_ONLY", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -241,7 +289,7 @@ mod tests {
             let cli = Cli::try_parse_from([&["avouch", "serve"], args].concat()).ok()?;
             match cli.command {
                 Command::Serve(raw) => raw.registry_only,
-                Command::Schema(_) => None,
+                Command::Schema(_) | Command::Log(_) => None,
             }
         };
         assert_eq!(registry_only(&[]), None);

@@ -29,6 +29,8 @@ pub(crate) struct ServeConfig {
     pub(crate) ready_file: Option<PathBuf>,
     /// What an acknowledgement means.
     pub(crate) durability: Durability,
+    /// Space that the disk must have left for producers to be served, in bytes.
+    pub(crate) low_space_bytes: u64,
 }
 
 impl Default for ServeConfig {
@@ -42,6 +44,7 @@ impl Default for ServeConfig {
             advertise: None,
             ready_file: None,
             durability: Durability::Fsync,
+            low_space_bytes: 512 << 20,
         }
     }
 }
@@ -115,6 +118,7 @@ pub(crate) fn resolve(flags: RawServe, file: RawServe) -> Result<ServeConfig, Co
         advertise: raw.advertise,
         ready_file: raw.ready_file,
         durability: raw.durability.unwrap_or(default.durability),
+        low_space_bytes: raw.low_space_bytes.unwrap_or(default.low_space_bytes),
     };
     if !raw.allow_insecure_listen.unwrap_or(false) {
         stays_on_loopback("http-listen", config.http_listen)?;
@@ -134,6 +138,7 @@ fn layered(upper: RawServe, lower: RawServe) -> RawServe {
         advertise: upper.advertise.or(lower.advertise),
         ready_file: upper.ready_file.or(lower.ready_file),
         durability: upper.durability.or(lower.durability),
+        low_space_bytes: upper.low_space_bytes.or(lower.low_space_bytes),
         registry_only: upper.registry_only.or(lower.registry_only),
         broker_only: upper.broker_only.or(lower.broker_only),
         registry_url: upper.registry_url.or(lower.registry_url),
@@ -179,7 +184,7 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let cases: [(&str, &str, Change); 11] = [
+        let cases: [(&str, &str, Change); 12] = [
             ("", "", |_| {}),
             ("data-dir = 'a'", "", |c| c.data_dir = "a".into()),
             ("", "data-dir = 'b'", |c| c.data_dir = "b".into()),
@@ -204,6 +209,7 @@ mod tests {
                 },
             ),
             ("durability = 'fsync'", "durability = 'os'", |_| {}),
+            ("", "low-space-bytes = 7", |c| c.low_space_bytes = 7),
             ("registry-only = true", "", |c| c.role = Role::RegistryOnly),
             ("registry-only = false", "registry-only = true", |_| {}),
             (

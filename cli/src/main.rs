@@ -13,6 +13,7 @@ mod config;
 mod config_file;
 mod data_dir;
 mod http;
+mod log;
 mod logging;
 mod ready_file;
 mod request_id;
@@ -42,6 +43,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let file = ConfigFile::load(cli.config.as_deref(), Path::new("avouch.toml"))?;
     match cli.command {
         Command::Serve(flags) => serve::run(config::resolve(flags, file.serve)?),
+        Command::Log(command) => log::run(command, file.serve.data_dir),
         Command::Schema(SchemaCommand::Check { paths, options }) => {
             let report = schema::check(&paths, options.or(file.schema).level())?;
             print!("{report}");

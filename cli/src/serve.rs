@@ -195,6 +195,7 @@ fn broker_config(config: &ServeConfig) -> BrokerConfig {
             Durability::Fsync => log::Durability::Fsync,
             Durability::Os => log::Durability::Os,
         },
+        low_space_bytes: config.low_space_bytes,
         ..BrokerConfig::new(config.data_dir.clone())
     }
 }

@@ -74,6 +74,11 @@ impl Flusher {
         })
     }
 
+    /// Writes what is visible of one partition and in no segment into segments.
+    pub(super) fn flush_one(&self, partition: &Partition) -> Result<(), StorageError> {
+        self.unless_poisoned(|| self.flush_partition(&mut lock(&self.unsynced), partition))
+    }
+
     /// Closes a partition's active segment: what is written from now on goes into another one.
     pub(super) fn roll(&self, partition: &Partition) -> Result<(), StorageError> {
         self.unless_poisoned(|| {

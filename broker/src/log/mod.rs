@@ -14,6 +14,7 @@ mod flusher;
 mod frame;
 mod handles;
 mod index;
+pub mod inspect;
 mod opening;
 mod partition;
 mod producers;
@@ -258,6 +259,10 @@ impl Log {
             .shared
             .partition(tp)
             .ok_or(LogError::UnknownPartition)?;
+        let failed = |error: StorageError| LogError::StorageFailed(error.to_string());
+        let flusher = &self.threads.flusher;
+        // What few write to would else stay in memory, out of reach for what follows.
+        flusher.flush_one(&partition).map_err(failed)?;
         let (settings, is_expired) = {
             let mut state = partition.state();
             let expiration_ms = self.shared.config.producer_expiration_ms;
@@ -267,8 +272,6 @@ impl Log {
             let ms = settings.retention_ms;
             (settings, roll::is_expired(&state.segments, newest, now, ms))
         };
-        let failed = |error: StorageError| LogError::StorageFailed(error.to_string());
-        let flusher = &self.threads.flusher;
         if is_expired {
             flusher.roll(&partition).map_err(failed)?;
         }

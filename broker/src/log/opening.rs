@@ -49,7 +49,7 @@ pub(super) fn open(
         Some(checkpoint) => (checkpoint, false),
         None => (Checkpoint::default(), true),
     };
-    let found = find_slots(&*disk, &config.dir.join("wal"))?;
+    let found = find_slots(&*disk, &config.dir.join("wal"), OpenMode::Existing)?;
     let wal_dir = config.dir.join("wal");
     let (plan, slots) =
         plan_replay(&found, &checkpoint).map_err(|source| io_at(&wal_dir, source))?;
@@ -134,7 +134,10 @@ fn make_directories(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
 }
 
 /// The checkpoint; none only if there is no data either.
-fn read_checkpoint(disk: &dyn Disk, dir: &Path) -> Result<Option<Checkpoint>, OpenError> {
+pub(super) fn read_checkpoint(
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<Option<Checkpoint>, OpenError> {
     let path = dir.join("checkpoint");
     if !disk.exists(&path) {
         let is_empty = |name: &str| {
@@ -151,7 +154,7 @@ fn read_checkpoint(disk: &dyn Disk, dir: &Path) -> Result<Option<Checkpoint>, Op
         });
     }
     let read = || {
-        let file = disk.open(&path, OpenMode::Existing)?;
+        let file = disk.open(&path, OpenMode::ReadOnly)?;
         let bytes = usize::try_from(file.size_bytes()?).unwrap_or(usize::MAX);
         let mut content = vec![0; bytes];
         let filled = file.read_at(&mut content, 0)?;
@@ -171,13 +174,17 @@ fn read_checkpoint(disk: &dyn Disk, dir: &Path) -> Result<Option<Checkpoint>, Op
 }
 
 /// All WAL slots.
-struct FoundSlots {
+pub(super) struct FoundSlots {
     /// By incarnation, then first sequence.
-    used: Vec<(SlotId, Slot)>,
+    pub(super) used: Vec<(SlotId, Slot)>,
     free: Vec<(SlotId, u64)>,
 }
 
-fn find_slots(disk: &dyn Disk, dir: &Path) -> Result<FoundSlots, OpenError> {
+pub(super) fn find_slots(
+    disk: &dyn Disk,
+    dir: &Path,
+    mode: OpenMode,
+) -> Result<FoundSlots, OpenError> {
     let mut found = FoundSlots {
         used: Vec::new(),
         free: Vec::new(),
@@ -185,7 +192,8 @@ fn find_slots(disk: &dyn Disk, dir: &Path) -> Result<FoundSlots, OpenError> {
     let names = disk.list(dir).map_err(|source| io_at(dir, source))?;
     for id in names.iter().filter_map(|name| SlotId::of_name(name)) {
         let path = id.path(dir);
-        let (file, bytes, state) = read_slot(disk, &path).map_err(|source| io_at(&path, source))?;
+        let (file, bytes, state) =
+            read_slot(disk, &path, mode).map_err(|source| io_at(&path, source))?;
         match state {
             SlotState::Used(header) => found.used.push((
                 id,
@@ -211,8 +219,12 @@ fn find_slots(disk: &dyn Disk, dir: &Path) -> Result<FoundSlots, OpenError> {
     Ok(found)
 }
 
-fn read_slot(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn DiskFile>, u64, SlotState)> {
-    let file = disk.open(path, OpenMode::Existing)?;
+fn read_slot(
+    disk: &dyn Disk,
+    path: &Path,
+    mode: OpenMode,
+) -> io::Result<(Arc<dyn DiskFile>, u64, SlotState)> {
+    let file = disk.open(path, mode)?;
     let mut sector = [0; SLOT_HEADER_BYTES];
     let filled = file.read_at(&mut sector, 0)?;
     let state = match SlotHeader::decode(sector.get(..filled).unwrap_or_default()) {
@@ -325,7 +337,7 @@ fn bump_epochs(shared: &Shared) {
     }
 }
 
-fn io_at(path: &Path, source: io::Error) -> OpenError {
+pub(super) fn io_at(path: &Path, source: io::Error) -> OpenError {
     OpenError::Io {
         path: path.to_owned(),
         source,

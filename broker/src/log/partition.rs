@@ -64,6 +64,8 @@ pub(super) struct State {
     pub(super) leader_epoch: LeaderEpoch,
     /// Contiguous, up to the high watermark; its beginning may be in segments too.
     pub(super) tail: VecDeque<TailBatch>,
+    /// Batches that left the tail before their turn came to give memory back.
+    left_early: usize,
     pub(super) flushed_to: Offset,
     /// Oldest first; the last one is written to.
     pub(super) segments: Vec<SegmentMeta>,
@@ -187,11 +189,23 @@ impl State {
 
     /// Drops the oldest batch of the tail if a segment holds it; says whether it did.
     pub(super) fn trim_oldest(&mut self) -> bool {
+        if self.left_early > 0 {
+            self.left_early -= 1;
+            return true;
+        }
         match self.tail.front() {
             Some(oldest) if oldest.next_offset > self.flushed_to => false,
             Some(_) => self.tail.pop_front().is_some(),
             None => true,
         }
+    }
+
+    /// Has reads below `end` come from segments, where compaction has been; all of it is there.
+    pub(super) fn read_from_segments(&mut self, end: Offset) {
+        let end = end.min(self.flushed_to);
+        let count = self.tail.partition_point(|batch| batch.next_offset <= end);
+        self.tail.drain(..count);
+        self.left_early += count;
     }
 
     /// The segment that holds, or would hold, `from`.

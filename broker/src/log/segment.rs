@@ -104,7 +104,7 @@ pub(super) struct Peek {
 
 impl Peek {
     /// The header at the start of `bytes`, which need not hold the whole batch.
-    fn of(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes.get(..HEADER_BYTES)?);
         let base_offset = reader.offset()?;
         let length = u64::from(reader.u32()?);
@@ -425,7 +425,7 @@ impl LoadedIndex {
     /// The index file's valid part; nothing when it cannot be read, since it is only a cache.
     fn load(disk: &dyn Disk, segment: &Path, segment_bytes: u64) -> Self {
         let read = || {
-            let file = disk.open(&index_path(segment), OpenMode::Existing)?;
+            let file = disk.open(&index_path(segment), OpenMode::ReadOnly)?;
             let most = segment_bytes / INDEX_INTERVAL_BYTES * INDEX_ENTRY_BYTES as u64;
             let bytes = file.size_bytes()?.min(most);
             let mut entries = vec![0; usize::try_from(bytes).unwrap_or(0)];

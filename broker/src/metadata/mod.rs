@@ -14,7 +14,7 @@ pub mod topic_config;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use thiserror::Error;
@@ -166,33 +166,36 @@ impl Metadata {
     /// Records what `auto` comes to for a topic's keys and values, for good, and raises the
     /// contract's revision. Decisions already made stay.
     ///
+    /// `decision` is asked a last time when the revision is raised already: whatever the log holds
+    /// then is all that was placed in it under an earlier contract.
+    ///
     /// # Errors
     /// When there is no such topic or the database fails.
     pub async fn decide(
         &self,
         id: TopicId,
-        key: Decision,
-        value: Decision,
+        decision: impl Fn() -> (Decision, Decision),
     ) -> Result<Arc<Topic>, MetadataError> {
         let _change = self.change.lock().await;
         let cluster = self.cluster();
         let topic = cluster.topic_by_id(id).ok_or(MetadataError::UnknownTopic)?;
-        let (key, value) = (key.to_string(), value.to_string());
-        let mut row = topic.row.clone();
-        for (held, decided) in [
-            (&mut row.key_decision, &key),
-            (&mut row.value_decision, &value),
-        ] {
-            if held.is_empty() {
-                held.clone_from(decided);
-            }
-        }
-        if row == topic.row {
+        if with_decision(&topic.row, decision()) == topic.row {
             // Another request was faster.
             return Ok(Arc::clone(topic));
         }
-        self.store.decide(id, &key, &value).await?;
-        Ok(self.put_successor(topic, row))
+        topic.revision.fetch_add(1, Ordering::AcqRel);
+        let row = with_decision(&topic.row, decision());
+        let (key, value) = (&row.key_decision, &row.value_decision);
+        let stored = self.store.decide(id, key, value).await;
+        let row = if stored.is_ok() {
+            row
+        } else {
+            topic.row.clone()
+        };
+        // Even if nothing was decided: verdicts have to be reached under the raised revision.
+        let decided = self.put_successor(topic, row);
+        stored?;
+        Ok(decided)
     }
 
     /// Changes a topic's configs; `validate_only` stops before anything is written.
@@ -358,6 +361,19 @@ fn decide_broker_configs(
     Ok(configs)
 }
 
+/// The row with what is open in it decided.
+fn with_decision(row: &TopicRow, (key, value): (Decision, Decision)) -> TopicRow {
+    let decided = |held: &String, decision: Decision| match held.as_str() {
+        "" => decision.to_string(),
+        held => held.to_owned(),
+    };
+    TopicRow {
+        key_decision: decided(&row.key_decision, key),
+        value_decision: decided(&row.value_decision, value),
+        ..row.clone()
+    }
+}
+
 /// A random cluster id in Kafka's form: 16 bytes as URL-safe Base64 without padding.
 fn new_cluster_id() -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -388,7 +404,6 @@ pub fn config_map<'a>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
 
     use super::*;
 
@@ -473,6 +488,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn auto_is_decided_by_what_the_log_holds_once_no_earlier_verdict_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES)
+            .await
+            .unwrap();
+        let (topic, _) = metadata
+            .create(&named("t"), false, TimestampMs(1), |_| ())
+            .await
+            .unwrap();
+        let before = topic.revision.load(Ordering::Acquire);
+        // A batch gets its offset just before the revision is raised.
+        let decision = || match topic.revision.load(Ordering::Acquire) == before {
+            true => (Decision::Undecided, Decision::Payload),
+            false => (Decision::Undecided, Decision::PayloadShadow),
+        };
+        let decided = metadata.decide(topic.id(), decision).await.unwrap();
+        let shadow = Decision::PayloadShadow.to_string();
+        assert_eq!(decided.row.value_decision, shadow);
+        let revision = topic.revision.load(Ordering::Acquire);
+        assert_eq!(decided.policy.revision, revision, "verdicts under it count");
+    }
+
+    #[tokio::test]
     async fn a_decision_of_auto_is_made_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.sqlite");
@@ -483,16 +521,18 @@ mod tests {
             .unwrap();
         let before = topic.revision.load(Ordering::Acquire);
         metadata
-            .decide(topic.id(), Decision::Undecided, Decision::Payload)
+            .decide(topic.id(), || (Decision::Undecided, Decision::Payload))
             .await
             .unwrap();
         let decided = topic.revision.load(Ordering::Acquire);
         let later = metadata
-            .decide(topic.id(), Decision::Undecided, Decision::PayloadShadow)
+            .decide(topic.id(), || {
+                (Decision::Undecided, Decision::PayloadShadow)
+            })
             .await
             .unwrap();
         assert_eq!(later.row.value_decision, Decision::Payload.to_string());
-        assert_eq!(decided, before + 1);
+        assert!(decided > before);
         let again = later.revision.load(Ordering::Acquire);
         assert_eq!(
             again, decided,

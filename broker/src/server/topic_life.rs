@@ -11,7 +11,7 @@ use crate::contract::Decision;
 use crate::metadata::{
     CreateError, Creation, MetadataError, Topic, TopicRequest, cluster, config_map,
 };
-use crate::types::TopicId;
+use crate::types::{Offset, TopicId};
 
 impl Node {
     /// Creates a topic with its partitions; `validate_only` decides and changes nothing.
@@ -81,15 +81,35 @@ impl Node {
         .await
     }
 
-    /// Makes what `auto` comes to for a topic's keys and values final.
+    /// Makes what `auto` comes to for a topic's keys and values final: `if_empty` when nothing was
+    /// ever appended to it, not even what is not durable yet, else `if_used`.
     pub(crate) async fn decide(
         self: &Arc<Self>,
         id: TopicId,
-        key: Decision,
-        value: Decision,
+        if_empty: (Decision, Decision),
+        if_used: (Decision, Decision),
     ) -> Result<Arc<Topic>, MetadataError> {
         let node = Arc::clone(self);
-        to_its_end(async move { node.metadata.decide(id, key, value).await }).await
+        to_its_end(async move {
+            let decision = || {
+                if node.is_empty(id) { if_empty } else { if_used }
+            };
+            node.metadata.decide(id, decision).await
+        })
+        .await
+    }
+
+    /// Whether no batch ever got an offset in the topic.
+    fn is_empty(&self, id: TopicId) -> bool {
+        let cluster = self.metadata.cluster();
+        let mut partitions = cluster
+            .topic_by_id(id)
+            .into_iter()
+            .flat_map(|topic| topic.partitions());
+        partitions.all(|partition| {
+            let next = self.log.next_offset(partition);
+            next.is_none_or(|next| next == Offset(0))
+        })
     }
 
     async fn create(

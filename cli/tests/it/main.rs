@@ -6,6 +6,7 @@
     reason = "a test's helper fails by panicking, as its test does"
 )]
 
+mod log;
 mod log_lines;
 mod node;
 mod postgres;

@@ -320,21 +320,20 @@ async fn contract_in_force(
     if !topic.policy.is_undecided() {
         return Ok((topic.policy.clone(), topic.policy.revision));
     }
-    let is_empty = topic.partitions().all(|partition| {
-        node.log
-            .bounds(partition)
-            .is_none_or(|bounds| bounds.high_watermark.0 == 0)
-    });
-    let (key, value) = node
-        .contracts
-        .decide_auto(&topic.policy, topic.name(), is_empty)
-        .await
-        .map_err(|error| Refusal::Unavailable(error.to_string()))?;
-    if key.is_undecided() && value.is_undecided() {
+    let decide = async |is_empty| {
+        let contracts = &node.contracts;
+        let decided = contracts.decide_auto(&topic.policy, topic.name(), is_empty);
+        decided
+            .await
+            .map_err(|error| Refusal::Unavailable(error.to_string()))
+    };
+    let if_empty = decide(true).await?;
+    if if_empty.0.is_undecided() && if_empty.1.is_undecided() {
         return Ok((topic.policy.clone(), topic.policy.revision));
     }
+    let if_used = decide(false).await?;
     let decided = node
-        .decide(topic.id(), key, value)
+        .decide(topic.id(), if_empty, if_used)
         .await
         .map_err(|error| Refusal::Storage(error.to_string()))?;
     Ok((decided.policy.clone(), decided.policy.revision))

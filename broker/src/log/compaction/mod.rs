@@ -254,6 +254,8 @@ impl<'a> Run<'a> {
         state.segments.splice(..sources.len(), written.to_vec());
         state.cleaned_to = end;
         state.replacements += 1;
+        let compacted_to = sources.last().map(|last| last.next_offset);
+        state.read_from_segments(compacted_to.unwrap_or_default());
         drop(state);
         let paths = sources
             .iter()

@@ -91,7 +91,8 @@ pub(super) async fn broker_measured(dir: &Path, metrics: &prometheus::Registry) 
         .unwrap()
 }
 
-async fn start(config: BrokerConfig, source: Arc<OneSubject>) -> Broker {
+/// Starts a broker with this configuration.
+pub(super) async fn start(config: BrokerConfig, source: Arc<OneSubject>) -> Broker {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let metrics = prometheus::Registry::new();
     Broker::start(config, listener, source, &metrics)

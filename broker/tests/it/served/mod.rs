@@ -8,6 +8,7 @@ mod connections;
 mod contract;
 mod fetching;
 mod groups;
+mod life;
 mod limits;
 mod measured;
 mod partitions;

@@ -1,0 +1,119 @@
+//! `avouch log`: what stands in a data directory's log, whether it is as it was written, and giving
+//! damage up. Looking changes nothing and works beside a running broker; giving up needs the
+//! directory for itself.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use avouch_broker::log::inspect::{self, Item, Totals};
+use avouch_broker::log::{Damage, Listener, Log, LogConfig, OpenError, ReadError, RealDisk};
+use avouch_broker::types::{Offset, TopicPartition};
+
+use crate::args::LogCommand;
+use crate::data_dir;
+
+/// Runs one of the commands on the data directory that it, or else the configuration, names.
+///
+/// # Errors
+/// When there is no log that can be read, or nothing to give up.
+pub(crate) fn run(command: LogCommand, configured: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let usual = || PathBuf::from("avouch-data");
+    let place = |flag: Option<PathBuf>| flag.or(configured).unwrap_or_else(usual);
+    match command {
+        LogCommand::Dump { at } => {
+            let dir = place(at.data_dir).join("log");
+            show(at.json, |see| inspect::dump(&dir, &RealDisk, see))
+        }
+        LogCommand::Verify { at } => {
+            let dir = place(at.data_dir).join("log");
+            show(at.json, |see| inspect::verify(&dir, &RealDisk, see))
+        }
+        LogCommand::Skip {
+            data_dir,
+            partition,
+            offset,
+        } => skip(&place(data_dir), partition, Offset(offset)),
+    }
+}
+
+/// Prints items as they come, then the totals; fails if one of them is a fault.
+fn show(
+    json: bool,
+    look: impl FnOnce(&mut dyn FnMut(Item)) -> Result<Totals, OpenError>,
+) -> anyhow::Result<ExitCode> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut written = Ok(());
+    let totals = look(&mut |item| {
+        if written.is_ok() {
+            written = if json {
+                serde_json::to_writer(&mut out, &item)
+                    .map_err(io::Error::from)
+                    .and_then(|()| writeln!(out))
+            } else {
+                writeln!(out, "{item}")
+            };
+        }
+    })?;
+    if json {
+        serde_json::to_writer(
+            &mut out,
+            &serde_json::json!({"kind": "totals", "totals": totals}),
+        )?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{totals}")?;
+    }
+    written
+        .and_then(|()| out.flush())
+        .context("standard output")?;
+    Ok(if totals.faults == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Has readers pass over the damage that begins at `offset`.
+fn skip(data_dir: &Path, partition: TopicPartition, offset: Offset) -> anyhow::Result<ExitCode> {
+    let _data_dir = data_dir::inspect(data_dir)?.claim()?;
+    let config = LogConfig::new(data_dir.join("log"));
+    let (log, _) = Log::open(config, Arc::new(RealDisk), Arc::new(Silent))?;
+    let result = give_up(&log, partition, offset);
+    log.close()?;
+    let damage = result?;
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "{partition}: offsets {} to {} are passed over from now on",
+        damage.from,
+        damage.to.plus(-1)
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn give_up(log: &Log, partition: TopicPartition, offset: Offset) -> anyhow::Result<Damage> {
+    match log.read(partition, offset, 1) {
+        Err(ReadError::Corrupt { damage }) => {
+            log.skip_damage(partition, damage)?;
+            Ok(damage)
+        }
+        Ok(_) => bail!("{partition}: offset {offset} is not damaged"),
+        Err(error) => Err(error).with_context(|| partition.to_string()),
+    }
+}
+
+/// Nobody waits for what the log does here.
+struct Silent;
+
+impl Listener for Silent {
+    fn advanced(&self, _partitions: &[TopicPartition]) {}
+
+    fn poisoned(&self, _reason: &str) {}
+
+    fn low_space(&self, _is_low: bool) {}
+
+    fn damaged(&self, _tp: TopicPartition, _damage: Damage) {}
+}
