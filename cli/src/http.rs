@@ -57,6 +57,7 @@ where
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::new(health.clone()))
+            .wrap(from_fn(avouch_registry::in_context))
             .wrap(from_fn(json_errors))
             .wrap(from_fn(request_id::name))
             .service(web::resource("/metrics").get(metrics))

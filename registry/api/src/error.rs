@@ -127,6 +127,8 @@ error_codes! {
     IdDoesNotMatch = 42207,
     /// The subject's name is not allowed.
     InvalidSubject = 42208,
+    /// A context that is to be deleted has versions.
+    ContextNotEmpty = 42211,
     /// The schema is larger than the limit.
     SchemaTooLarge = 42209,
     /// A rule set has a shape that no client could apply.

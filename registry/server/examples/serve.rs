@@ -7,8 +7,9 @@ use std::error::Error;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
-use avouch_registry::{Database, Registry, RegistryConfig, not_found};
+use avouch_registry::{Database, Registry, RegistryConfig, in_context, not_found};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -21,6 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("http://{}", listener.local_addr()?);
     let application = move || {
         App::new()
+            .wrap(from_fn(in_context))
             .configure(routes.clone())
             .default_service(web::to(not_found))
     };

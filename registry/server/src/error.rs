@@ -120,6 +120,9 @@ pub enum RegistryError {
     /// A rule set that no client could apply.
     #[error("{0}")]
     InvalidRuleSet(String),
+    /// A context that has versions cannot be deleted.
+    #[error("The specified context '{0}' is not empty.")]
+    ContextNotEmpty(String),
     /// A name no subject may have.
     #[error("The specified subject '{0}' is not a valid.")]
     InvalidSubject(String),
@@ -168,6 +171,7 @@ impl RegistryError {
             Self::IdDoesNotMatch => ErrorCode::IdDoesNotMatch,
             Self::SchemaTooLarge => ErrorCode::SchemaTooLarge,
             Self::InvalidRuleSet(_) => ErrorCode::InvalidRuleSet,
+            Self::ContextNotEmpty(_) => ErrorCode::ContextNotEmpty,
             Self::InvalidSubject(_) => ErrorCode::InvalidSubject,
             Self::Unsupported(_) | Self::BodyMissing => ErrorCode::Unprocessable,
             Self::BadRequest(_) => ErrorCode::BadRequest,

@@ -27,7 +27,7 @@ use tokio::task::AbortHandle;
 pub use crate::config::{Clock, RegistryConfig};
 pub use crate::database::{Database, PostgresUrl};
 pub use crate::error::RegistryError;
-pub use crate::rest::not_found;
+pub use crate::rest::{in_context, not_found};
 
 use crate::metrics::Metrics;
 use crate::service::Service;
@@ -126,7 +126,8 @@ impl Registry {
     }
 
     /// Adds all routes of the registry. An unknown route is the application's: give it
-    /// [`not_found`] as its default service.
+    /// [`not_found`] as its default service, and wrap it in [`in_context`], so that every path
+    /// works under `/contexts/{context}` too.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static + use<> {
         let registry = self.clone();
         move |application| rest::configure(registry, application)

@@ -66,9 +66,7 @@ impl StoreSource {
     }
 
     async fn has_subject(&self, subject: &str) -> Result<bool, RegistryError> {
-        let Ok(subject) = Subject::existing(subject) else {
-            return Ok(false);
-        };
+        let subject = Subject::existing(subject);
         let mut snapshot = self.service.store.read().await?;
         let rows = versions::rows(&mut snapshot, &subject.context, &subject.name).await?;
         Ok(rows.iter().any(|row| !row.deleted))

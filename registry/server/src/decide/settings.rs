@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::decide::rules;
+use crate::decide::subject::{DEFAULT_CONTEXT, Subject};
 use crate::error::RegistryError;
 
 /// The stored configuration after an update: an absent property stays, `null` clears it.
@@ -186,9 +187,13 @@ pub(crate) fn permit_registration(
 }
 
 fn refused(subject: Option<&str>, mode: &str, relation: &str) -> RegistryError {
+    let context = subject.map_or_else(
+        || DEFAULT_CONTEXT.to_owned(),
+        |name| Subject::existing(name).context,
+    );
     let subject = subject.unwrap_or("null");
     RegistryError::NotPermitted(format!(
-        "Subject {subject} in context . is {relation} {mode} mode"
+        "Subject {subject} in context {context} is {relation} {mode} mode"
     ))
 }
 

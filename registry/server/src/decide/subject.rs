@@ -5,37 +5,104 @@ use crate::error::RegistryError;
 /// The context of every subject that names none.
 pub(crate) const DEFAULT_CONTEXT: &str = ".";
 
-/// A subject in its context. The name is the one clients see.
+/// A subject in its context, or the context itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subject {
+    /// `.` or `.NAME`.
     pub(crate) context: String,
+    /// As clients see it: `:.CONTEXT:NAME`, or the plain name in the default context.
     pub(crate) name: String,
 }
 
 impl Subject {
     /// Parses a name for a call that only reads or deletes: any name will do, since one that could
     /// not be registered is simply not found.
-    pub(crate) fn existing(name: &str) -> Result<Self, RegistryError> {
-        let unqualified = name.strip_prefix(":.:").unwrap_or(name);
-        if unqualified.starts_with(":.") {
-            return Err(RegistryError::Unsupported(format!(
-                "the context of subject '{name}'"
-            )));
+    pub(crate) fn existing(name: &str) -> Self {
+        Self::within(DEFAULT_CONTEXT, name)
+    }
+
+    /// What a name means where names without a context belong to `context`.
+    pub(crate) fn within(context: &str, name: &str) -> Self {
+        let (context, plain) = match name.strip_prefix(':') {
+            Some(qualified) if qualified.starts_with('.') => {
+                qualified.split_once(':').unwrap_or((qualified, ""))
+            }
+            Some(_) | None => (context, name),
+        };
+        let name = if context == DEFAULT_CONTEXT {
+            plain.to_owned()
+        } else {
+            format!(":{context}:{plain}")
+        };
+        Self {
+            context: context.to_owned(),
+            name,
         }
-        Ok(Self {
-            context: DEFAULT_CONTEXT.to_owned(),
-            name: unqualified.to_owned(),
-        })
     }
 
     /// Parses a name that something is about to be stored under.
+    ///
+    /// # Errors
+    /// [`RegistryError::InvalidSubject`] when no subject may have the name.
     pub(crate) fn writable(name: &str) -> Result<Self, RegistryError> {
-        let subject = Self::existing(name)?;
-        let reserved = ["__GLOBAL", "__EMPTY"].contains(&subject.name.as_str());
-        if reserved || subject.name.is_empty() || subject.name.chars().any(char::is_control) {
+        let subject = Self::existing(name);
+        if subject.plain().is_empty() {
+            return Err(RegistryError::InvalidSubject(name.to_owned()));
+        }
+        Self::writable_scope(name)
+    }
+
+    /// Parses the name of a subject, or of a whole context, that settings are about to be stored
+    /// for.
+    ///
+    /// # Errors
+    /// [`RegistryError::InvalidSubject`] when nothing may have the name.
+    pub(crate) fn writable_scope(name: &str) -> Result<Self, RegistryError> {
+        let subject = Self::existing(name);
+        let is_nothing = subject.name.is_empty() && !name.starts_with(":.");
+        let is_reserved = ["__GLOBAL", "__EMPTY"].contains(&subject.plain());
+        if is_nothing || is_reserved || subject.name.chars().any(char::is_control) {
             return Err(RegistryError::InvalidSubject(name.to_owned()));
         }
         Ok(subject)
+    }
+
+    /// The name within the context; empty for the context itself.
+    pub(crate) fn plain(&self) -> &str {
+        plain_name(&self.name)
+    }
+}
+
+/// The name without its context.
+pub(crate) fn plain_name(name: &str) -> &str {
+    let qualified = name.strip_prefix(":.");
+    let parts = qualified.and_then(|qualified| qualified.split_once(':'));
+    parts.map_or(name, |(_, plain)| plain)
+}
+
+/// Which subjects a listing shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Prefix {
+    /// `None` for those of all contexts.
+    pub(crate) context: Option<String>,
+    /// What their names start with, without the context.
+    pub(crate) plain: String,
+}
+
+impl Prefix {
+    /// Parses `subjectPrefix`: `:*:` stands for every context.
+    pub(crate) fn parse(text: &str) -> Self {
+        if let Some(plain) = text.strip_prefix(":*:") {
+            return Self {
+                context: None,
+                plain: plain.to_owned(),
+            };
+        }
+        let subject = Subject::existing(text);
+        Self {
+            plain: subject.plain().to_owned(),
+            context: Some(subject.context),
+        }
     }
 }
 
@@ -129,10 +196,50 @@ mod tests {
                 Err(RegistryError::InvalidSubject(_))
             ));
         }
-        assert!(matches!(
-            Subject::existing(":.ctx:s"),
-            Err(RegistryError::Unsupported(_))
-        ));
-        assert_eq!(Subject::existing(":.:plain").unwrap().name, "plain");
+    }
+
+    #[test]
+    fn a_name_says_its_context_or_takes_the_one_around() {
+        let table = [
+            (".", "s", ".", "s"),
+            (".", ":.:s", ".", "s"),
+            (".", ":.ctx:s", ".ctx", ":.ctx:s"),
+            (".", ":.ctx:", ".ctx", ":.ctx:"),
+            (".", ":.ctx", ".ctx", ":.ctx:"),
+            (".", ":.ctx:a:b", ".ctx", ":.ctx:a:b"),
+            (".", ":x:s", ".", ":x:s"),
+            (".ctx", "s", ".ctx", ":.ctx:s"),
+            (".ctx", ":.:s", ".", "s"),
+            (".ctx", ":.other:s", ".other", ":.other:s"),
+        ];
+        for (around, text, context, name) in table {
+            let subject = Subject::within(around, text);
+            assert_eq!(
+                (&*subject.context, &*subject.name),
+                (context, name),
+                "{text}"
+            );
+        }
+        assert_eq!(Subject::existing(":.ctx:a:b").plain(), "a:b");
+        assert!(Subject::writable(":.ctx:").is_err());
+        assert!(Subject::writable(":.ctx:__GLOBAL").is_err());
+        assert!(Subject::writable_scope(":.ctx:").is_ok());
+    }
+
+    #[test]
+    fn a_prefix_is_of_one_context_or_of_all() {
+        let table = [
+            ("", Some("."), ""),
+            ("pay", Some("."), "pay"),
+            (":.ctx:", Some(".ctx"), ""),
+            (":.ctx:pay", Some(".ctx"), "pay"),
+            (":*:", None, ""),
+            (":*:pay", None, "pay"),
+        ];
+        for (text, context, plain) in table {
+            let prefix = Prefix::parse(text);
+            assert_eq!(prefix.context.as_deref(), context, "{text}");
+            assert_eq!(prefix.plain, plain, "{text}");
+        }
     }
 }

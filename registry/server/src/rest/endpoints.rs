@@ -9,7 +9,7 @@ use actix_web::http::Method;
 use actix_web::{Route, web};
 use avouch_registry_api::error::ErrorCode as Code;
 
-use crate::rest::server;
+use crate::rest::{openapi, server};
 
 /// One method of one path.
 pub(crate) struct Endpoint {
@@ -57,7 +57,15 @@ fn of_server() -> Vec<Endpoint> {
             "The contexts",
             "Names",
             web::get().to(server::contexts),
-        ),
+        )
+        .query(&["contextPrefix", "offset", "limit"]),
+        delete(
+            "/contexts/{context}",
+            "Delete a context without versions",
+            openapi::NOTHING,
+            web::delete().to(server::delete_context),
+        )
+        .errors(&[Code::ContextNotEmpty]),
         get(
             "/v1/metadata/id",
             "The cluster's identity",

@@ -5,6 +5,7 @@
 mod answer;
 mod checks;
 mod components;
+mod contexts;
 mod endpoints;
 mod openapi;
 mod request;
@@ -17,6 +18,8 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use avouch_registry_api::error::ErrorCode;
+
+pub use self::contexts::in_context;
 
 use crate::Registry;
 use crate::rest::answer::{dress, dress_answer, status_body};

@@ -17,6 +17,9 @@ const ANY_REQUEST: [ErrorCode; 4] = [
     ErrorCode::Internal,
 ];
 
+/// The answer of an endpoint that answers without a body.
+pub(crate) const NOTHING: &str = "Nothing";
+
 /// The document, OpenAPI 3.1.
 pub(crate) fn document() -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
@@ -70,8 +73,16 @@ fn responses(endpoint: &Endpoint) -> Map<String, Value> {
         codes.entry(http_status(number)).or_default().insert(number);
     }
     let mut responses = Map::new();
-    let success = json!({ "description": "Success", "content": content(endpoint.answer) });
-    responses.insert("200".to_owned(), success);
+    let success = if endpoint.answer == NOTHING {
+        ("204", json!({ "description": "Success" }))
+    } else {
+        let content = content(endpoint.answer);
+        (
+            "200",
+            json!({ "description": "Success", "content": content }),
+        )
+    };
+    responses.insert(success.0.to_owned(), success.1);
     for (status, numbers) in codes {
         let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
         let description = format!("error_code {}", numbers.join(", "));
@@ -94,9 +105,10 @@ fn names_in(path: &str) -> impl Iterator<Item = &str> {
 
 fn query_type(name: &str) -> &'static str {
     match name {
-        "offset" | "limit" | "since" => "integer",
-        "subject" | "subjectPrefix" | "format" | "referenceFormat" | "findTags" | "key"
-        | "value" | "ruleType" | "resourceType" | "associationType" | "lifecycle" => "string",
+        "offset" | "limit" | "since" | "wait_ms" => "integer",
+        "subject" | "subjectPrefix" | "contextPrefix" | "format" | "referenceFormat"
+        | "findTags" | "key" | "value" | "ruleType" | "resourceType" | "associationType"
+        | "lifecycle" => "string",
         _ => "boolean",
     }
 }
@@ -117,7 +129,8 @@ mod tests {
             "two endpoints share method and path"
         );
         for endpoint in endpoints {
-            for component in endpoint.body.into_iter().chain([endpoint.answer]) {
+            let answer = Some(endpoint.answer).filter(|&answer| answer != NOTHING);
+            for component in endpoint.body.into_iter().chain(answer) {
                 let known = &document["components"]["schemas"][component];
                 assert!(!known.is_null(), "{} names {component}", endpoint.path);
             }

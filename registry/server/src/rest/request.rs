@@ -54,9 +54,9 @@ impl Params {
     }
 
     /// `subject`, when it names one.
-    pub(crate) fn subject(&self) -> Result<Option<Subject>, RegistryError> {
+    pub(crate) fn subject(&self) -> Option<Subject> {
         let name = self.text("subject").filter(|name| !name.is_empty());
-        name.map(Subject::existing).transpose()
+        name.map(Subject::existing)
     }
 
     /// Tells the tags in the text that `findTags` asks for; `*` is all of them.

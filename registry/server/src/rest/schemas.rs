@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use actix_web::web::{Data, Path};
-use avouch_registry_api::rest::ContextIdBody;
 use avouch_registry_api::vocabulary::SchemaType;
 
 use crate::Registry;
-use crate::decide::subject::{DEFAULT_CONTEXT, Subject};
+use crate::decide::subject::Subject;
 use crate::error::RegistryError;
 use crate::rest::answer::{Answer, json, text};
 use crate::rest::request::Params;
@@ -16,7 +15,7 @@ use crate::service::Listing;
 
 pub(crate) async fn list(registry: Data<Registry>, params: Params) -> Answer {
     let listing = Listing {
-        prefix: prefix(&params)?,
+        prefix: prefix(&params),
         with_deleted: params.flag("deleted"),
         latest_only: params.flag("latestOnly"),
         with_aliases: params.flag("aliases"),
@@ -28,21 +27,20 @@ pub(crate) async fn list(registry: Data<Registry>, params: Params) -> Answer {
 
 pub(crate) async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
     let subject = named_subject(&registry, &params).await?;
-    let schema =
-        registry
-            .service
-            .schema(id.into_inner(), subject.as_ref(), params.flag("fetchMaxId"));
+    let service = &registry.service;
+    let place = service.place_of(*id, subject.as_ref()).await?;
+    let schema = service.schema(*id, &place, params.flag("fetchMaxId"));
     let schema = params.with_tags(schema.await?);
-    let schema = registry.service.in_format(schema, params.format());
+    let schema = service.in_format_within(&place.context, schema, params.format());
     Ok(json(&schema.await?))
 }
 
 pub(crate) async fn text_by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
     let subject = named_subject(&registry, &params).await?;
-    let schema = registry
-        .service
-        .schema(id.into_inner(), subject.as_ref(), false);
-    let schema = registry.service.in_format(schema.await?, params.format());
+    let service = &registry.service;
+    let place = service.place_of(*id, subject.as_ref()).await?;
+    let schema = service.schema(*id, &place, false).await?;
+    let schema = service.in_format_within(&place.context, schema, params.format());
     Ok(text(schema.await?.schema))
 }
 
@@ -80,13 +78,8 @@ pub(crate) async fn by_guid(
 }
 
 pub(crate) async fn ids_by_guid(registry: Data<Registry>, guid: Path<String>) -> Answer {
-    let (_, ids) = registry.service.schema_with_guid(&guid).await?;
-    let context = DEFAULT_CONTEXT.to_owned();
-    let places = ids.into_iter().map(|id| ContextIdBody {
-        context: context.clone(),
-        id,
-    });
-    Ok(json(&places.collect::<Vec<_>>()))
+    let (_, places) = registry.service.schema_with_guid(&guid).await?;
+    Ok(json(&places))
 }
 
 /// The subject that the query means, if it names one.
@@ -94,7 +87,7 @@ async fn named_subject(
     registry: &Data<Registry>,
     params: &Params,
 ) -> Result<Option<Subject>, RegistryError> {
-    match params.subject()? {
+    match params.subject() {
         None => Ok(None),
         Some(subject) => registry.service.behind_alias(subject).await.map(Some),
     }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use actix_web::web::Data;
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
 use avouch_registry_api::rest::ChangesBody;
 use serde_json::json as value;
 
 use crate::Registry;
 use crate::rest::answer::{Answer, json};
+use crate::rest::contexts::context_named;
 use crate::rest::openapi;
 use crate::rest::request::Params;
 
@@ -15,8 +17,19 @@ pub(crate) async fn root() -> Answer {
     Ok(json(&value!({})))
 }
 
-pub(crate) async fn contexts() -> Answer {
-    Ok(json(&value!(["."])))
+pub(crate) async fn contexts(registry: Data<Registry>, params: Params) -> Answer {
+    let mut contexts = registry.service.contexts().await?;
+    let prefix = params.text("contextPrefix").unwrap_or_default();
+    contexts.retain(|context| context.starts_with(prefix));
+    Ok(json(&params.page().of(contexts)))
+}
+
+pub(crate) async fn delete_context(registry: Data<Registry>, context: Path<String>) -> Answer {
+    let context = context_named(&context);
+    registry
+        .write(|service| async move { service.delete_context(&context).await })
+        .await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 pub(crate) async fn id(registry: Data<Registry>) -> Answer {

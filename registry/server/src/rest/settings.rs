@@ -15,7 +15,7 @@ use crate::rest::request::{Params, body};
 type Scope = Option<Path<String>>;
 
 pub(crate) async fn config(registry: Data<Registry>, scope: Scope, params: Params) -> Answer {
-    let subject = existing(scope)?;
+    let subject = existing(scope);
     let inherited = params.flag("defaultToGlobal");
     Ok(json(
         &registry.service.config(subject.as_ref(), inherited).await?,
@@ -31,14 +31,14 @@ pub(crate) async fn put_config(registry: Data<Registry>, scope: Scope, bytes: By
 }
 
 pub(crate) async fn delete_config(registry: Data<Registry>, scope: Scope) -> Answer {
-    let subject = existing(scope)?;
+    let subject = existing(scope);
     let deleted =
         registry.write(|service| async move { service.delete_config(subject.as_ref()).await });
     Ok(json(&deleted.await?))
 }
 
 pub(crate) async fn mode(registry: Data<Registry>, scope: Scope, params: Params) -> Answer {
-    let subject = existing(scope)?;
+    let subject = existing(scope);
     let inherited = params.flag("defaultToGlobal");
     let mode = registry.service.mode(subject.as_ref(), inherited).await?;
     Ok(json(&ModeBody { mode: Some(mode) }))
@@ -66,7 +66,7 @@ pub(crate) async fn put_mode(
 }
 
 pub(crate) async fn delete_mode(registry: Data<Registry>, scope: Scope, params: Params) -> Answer {
-    let subject = existing(scope)?;
+    let subject = existing(scope);
     let recursive = params.flag("recursive");
     let deleted = registry
         .write(|service| async move { service.delete_mode(subject.as_ref(), recursive).await });
@@ -75,10 +75,10 @@ pub(crate) async fn delete_mode(registry: Data<Registry>, scope: Scope, params: 
     }))
 }
 
-fn existing(scope: Scope) -> Result<Option<Subject>, RegistryError> {
-    scope.map(|name| Subject::existing(&name)).transpose()
+fn existing(scope: Scope) -> Option<Subject> {
+    scope.map(|name| Subject::existing(&name))
 }
 
 fn writable(scope: Scope) -> Result<Option<Subject>, RegistryError> {
-    scope.map(|name| Subject::writable(&name)).transpose()
+    scope.map(|name| Subject::writable_scope(&name)).transpose()
 }

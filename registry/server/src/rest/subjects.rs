@@ -6,29 +6,23 @@ use avouch_registry_api::rest::{RegisterRequest, TagRequest};
 use crate::Registry;
 use crate::decide::delete::Depth;
 use crate::decide::register::VersionRow;
-use crate::decide::subject::{Subject, VersionSpec, Visibility};
+use crate::decide::subject::{Prefix, Subject, VersionSpec, Visibility};
 use crate::error::RegistryError;
 use crate::rest::answer::{Answer, explained, json, text};
 use crate::rest::request::{Params, body};
 use crate::service::Checks;
 
-/// The prefix that stands for every subject of every context.
-const ALL_CONTEXTS: &str = ":*:";
-
 pub(crate) async fn list(registry: Data<Registry>, params: Params) -> Answer {
-    let prefix = prefix(&params)?;
+    let prefix = prefix(&params);
     let subjects = registry
         .service
         .subjects(&prefix, params.visibility(), params.page());
     Ok(json(&subjects.await?))
 }
 
-/// `subjectPrefix`, without the default context's qualification.
-pub(crate) fn prefix(params: &Params) -> Result<String, RegistryError> {
-    match params.text("subjectPrefix") {
-        None | Some(ALL_CONTEXTS) => Ok(String::new()),
-        Some(prefix) => Subject::existing(prefix).map(|subject| subject.name),
-    }
+/// `subjectPrefix`, by which listings are of one context or of all.
+pub(crate) fn prefix(params: &Params) -> Prefix {
+    Prefix::parse(params.text("subjectPrefix").unwrap_or_default())
 }
 
 pub(crate) async fn look_up(
@@ -99,6 +93,7 @@ pub(crate) async fn register(
     } else {
         Checks::Compatibility
     };
+    let context = subject.context.clone();
     let registered = registry.write(|service| async move {
         service.register(&subject, request, normalize, checks).await
     });
@@ -106,7 +101,9 @@ pub(crate) async fn register(
         Err(error) if params.flag("explain") => return Ok(explained(&error)),
         registered => registered?,
     };
-    let registered = registry.service.in_format(registered, params.format());
+    let registered = registry
+        .service
+        .in_format_within(&context, registered, params.format());
     Ok(json(&registered.await?))
 }
 
@@ -197,8 +194,7 @@ pub(crate) async fn subject(
     registry: &Data<Registry>,
     name: &str,
 ) -> Result<Subject, RegistryError> {
-    let subject = Subject::existing(name)?;
-    registry.service.behind_alias(subject).await
+    registry.service.behind_alias(Subject::existing(name)).await
 }
 
 /// Subject and version that a path means.

@@ -6,7 +6,7 @@ use crate::decide::settings::permit_change;
 use crate::decide::subject::{Subject, VersionSpec};
 use crate::error::RegistryError;
 use crate::service::Service;
-use crate::store::{Connection, edges, schemas, settings, versions};
+use crate::store::{Connection, counters, edges, schemas, settings, versions};
 
 impl Service {
     /// Deletes one version and returns its number.
@@ -23,8 +23,7 @@ impl Service {
         self.permit_delete(&mut transaction, subject).await?;
         let with_deleted = depth == Depth::Permanent;
         let version = row.version;
-        let referrers =
-            edges::referrers(&mut transaction, context, name, version, with_deleted).await?;
+        let referrers = edges::referrers(&mut transaction, name, version, with_deleted).await?;
         if !referrers.is_empty() {
             return Err(RegistryError::ReferenceExists {
                 subject: name.clone(),
@@ -54,13 +53,8 @@ impl Service {
         let with_deleted = depth == Depth::Permanent;
         for row in &doomed {
             let version = row.version;
-            let referred_to = edges::referred_to_from_elsewhere(
-                &mut transaction,
-                context,
-                name,
-                version,
-                with_deleted,
-            );
+            let referred_to =
+                edges::referred_to_from_elsewhere(&mut transaction, name, version, with_deleted);
             if referred_to.await? {
                 return Err(RegistryError::ReferenceExists {
                     subject: name.clone(),
@@ -75,6 +69,21 @@ impl Service {
         }
         self.commit(transaction).await?;
         Ok(doomed.iter().map(|row| row.version).collect())
+    }
+
+    /// Forgets the settings of a context that has no version. What ids it gave out is remembered.
+    pub(crate) async fn delete_context(&self, context: &str) -> Result<(), RegistryError> {
+        let mut transaction = self.store.write().await?;
+        if counters::contexts(&mut transaction)
+            .await?
+            .iter()
+            .any(|known| known == context)
+        {
+            return Err(RegistryError::ContextNotEmpty(context.to_owned()));
+        }
+        settings::remove_configs(&mut transaction, context).await?;
+        settings::remove_modes(&mut transaction, context).await?;
+        self.commit(transaction).await
     }
 
     async fn permit_delete(

@@ -197,7 +197,8 @@ async fn pin_references(
 ) -> Result<Vec<SchemaReference>, FollowError> {
     let mut pinned = Vec::with_capacity(references.len());
     for reference in references {
-        let rows = versions::rows(connection, &subject.context, &reference.subject).await?;
+        let target = Subject::within(&subject.context, &reference.subject);
+        let rows = versions::rows(connection, &target.context, &target.name).await?;
         let mut live = rows.iter().rev().filter(|row| !row.deleted);
         let target = match reference.version {
             -1 => live.next(),

@@ -1,11 +1,13 @@
 //! What can be read: subjects, versions, schemas by id. Each answer is one snapshot.
 
-use avouch_registry_api::rest::{SchemaBody, SubjectVersionBody};
+use avouch_registry_api::rest::{ContextIdBody, SchemaBody, SubjectVersionBody};
 use avouch_registry_api::vocabulary::SchemaType;
 
 use crate::decide::content::{Content, Format, Parsed, Resolved};
 use crate::decide::register::VersionRow;
-use crate::decide::subject::{DEFAULT_CONTEXT, Subject, VersionSpec, Visibility};
+use crate::decide::subject::{
+    DEFAULT_CONTEXT, Prefix, Subject, VersionSpec, Visibility, plain_name,
+};
 use crate::error::RegistryError;
 use crate::service::{Service, body_of, compute, content_body};
 use crate::store::versions::Entry;
@@ -17,7 +19,7 @@ const MAX_LISTED: i64 = 1_000;
 /// What `GET /schemas` selects.
 #[derive(Clone, Debug)]
 pub(crate) struct Listing {
-    pub(crate) prefix: String,
+    pub(crate) prefix: Prefix,
     pub(crate) with_deleted: bool,
     pub(crate) latest_only: bool,
     /// Whether aliases are told, and a prefix also means aliases that start with it.
@@ -30,13 +32,12 @@ pub(crate) struct Listing {
 impl Service {
     pub(crate) async fn subjects(
         &self,
-        prefix: &str,
+        prefix: &Prefix,
         visibility: Visibility,
         page: Page,
     ) -> Result<Vec<String>, RegistryError> {
         let mut snapshot = self.store.read().await?;
-        let subjects =
-            versions::subjects(&mut snapshot, DEFAULT_CONTEXT, prefix, visibility, page).await?;
+        let subjects = versions::subjects(&mut snapshot, prefix, visibility, page).await?;
         Ok(subjects)
     }
 
@@ -47,6 +48,7 @@ impl Service {
         visibility: Visibility,
     ) -> Result<Vec<VersionRow>, RegistryError> {
         let mut snapshot = self.store.read().await?;
+        let subject = &locate(&mut snapshot, subject).await?;
         let mut rows = versions::rows(&mut snapshot, &subject.context, &subject.name).await?;
         rows.retain(|row| visibility.shows(row.deleted));
         if rows.is_empty() {
@@ -62,6 +64,7 @@ impl Service {
         with_deleted: bool,
     ) -> Result<SchemaBody, RegistryError> {
         let mut snapshot = self.store.read().await?;
+        let subject = &locate(&mut snapshot, subject).await?;
         let row = find(&mut snapshot, subject, spec, with_deleted).await?;
         let Subject { context, name } = subject;
         let entry = versions::entry(&mut snapshot, context, name, row.version).await?;
@@ -91,7 +94,7 @@ impl Service {
         with_deleted: bool,
     ) -> Result<SchemaBody, RegistryError> {
         let mut snapshot = self.store.read().await?;
-        let Subject { context, name } = subject;
+        let Subject { context, name } = &locate(&mut snapshot, subject).await?;
         let mut rows = versions::rows(&mut snapshot, context, name).await?;
         rows.retain(|row| with_deleted || !row.deleted);
         if rows.is_empty() {
@@ -118,10 +121,10 @@ impl Service {
         with_deleted: bool,
     ) -> Result<Vec<i32>, RegistryError> {
         let mut snapshot = self.store.read().await?;
+        let subject = &locate(&mut snapshot, subject).await?;
         let row = find(&mut snapshot, subject, spec, true).await?;
-        let Subject { context, name } = subject;
-        let referrers =
-            edges::referrers(&mut snapshot, context, name, row.version, with_deleted).await?;
+        let name = &subject.name;
+        let referrers = edges::referrers(&mut snapshot, name, row.version, with_deleted).await?;
         Ok(referrers)
     }
 
@@ -137,9 +140,14 @@ impl Service {
             return Ok(entries.into_iter().map(body_of).collect());
         }
         let aliases = if listing.with_aliases {
-            settings::aliases(&mut snapshot, DEFAULT_CONTEXT).await?
+            let context = listing.prefix.context.as_deref();
+            settings::aliases(&mut snapshot, context.unwrap_or(DEFAULT_CONTEXT)).await?
         } else {
             Vec::new()
+        };
+        let everything = Prefix {
+            plain: String::new(),
+            ..listing.prefix.clone()
         };
         let mut skip = listing.page.offset;
         let mut found = Vec::new();
@@ -148,7 +156,7 @@ impl Service {
             limit: MAX_LISTED,
         };
         loop {
-            let entries = listed(&mut snapshot, "", &listing, page).await?;
+            let entries = listed(&mut snapshot, &everything, &listing, page).await?;
             let read = i64::try_from(entries.len()).unwrap_or(i64::MAX);
             for entry in entries {
                 let Some(body) = selected(entry, &listing, &aliases) else {
@@ -170,24 +178,23 @@ impl Service {
         }
     }
 
-    /// What an id stands for. Subject and version are told when the request named a subject that
+    /// What an id stands for in the subject's context. Subject and version are told when the subject
     /// holds the id; one that does not is as good as none.
     pub(crate) async fn schema(
         &self,
         id: i32,
-        subject: Option<&Subject>,
+        subject: &Subject,
         with_max_id: bool,
     ) -> Result<SchemaBody, RegistryError> {
-        let known = self.known(DEFAULT_CONTEXT, id).await?;
+        let known = self.known(&subject.context, id).await?;
         let known = known.ok_or(RegistryError::IdNotFound(id))?;
         let holders = &known.holders;
-        let named = subject
-            .and_then(|subject| holders.iter().rfind(|(holder, ..)| *holder == subject.name));
+        let named = holders.iter().rfind(|(holder, ..)| *holder == subject.name);
         let first_live = || holders.iter().find(|(_, row, _)| !row.deleted);
         let shown = named.or_else(first_live).or(holders.first());
         let max_id = if with_max_id {
             let mut snapshot = self.store.read().await?;
-            Some(counters::highest_id(&mut snapshot, DEFAULT_CONTEXT).await?)
+            Some(counters::highest_id(&mut snapshot, &subject.context).await?)
         } else {
             None
         };
@@ -201,6 +208,46 @@ impl Service {
         })
     }
 
+    /// The subject that a look-up of an id means, in the context that it is looked up in: the one
+    /// that the request names, the default one if the subject holds the id there, or whichever does.
+    pub(crate) async fn place_of(
+        &self,
+        id: i32,
+        subject: Option<&Subject>,
+    ) -> Result<Subject, RegistryError> {
+        let Some(subject) = subject else {
+            return Ok(Subject::existing(""));
+        };
+        if subject.context != DEFAULT_CONTEXT || self.holds(subject, id).await? {
+            return Ok(subject.clone());
+        }
+        for context in self.contexts().await.unwrap_or_default() {
+            let elsewhere = Subject::within(&context, &subject.name);
+            if self.holds(&elsewhere, id).await? {
+                return Ok(elsewhere);
+            }
+        }
+        Ok(subject.clone())
+    }
+
+    async fn holds(&self, subject: &Subject, id: i32) -> Result<bool, RegistryError> {
+        let known = self.known(&subject.context, id).await?;
+        Ok(known.is_some_and(|known| {
+            let mut holders = known.holders.iter();
+            holders.any(|(holder, ..)| *holder == subject.name)
+        }))
+    }
+
+    /// The contexts that have a version, and the default one, which is always there.
+    pub(crate) async fn contexts(&self) -> Result<Vec<String>, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let mut contexts = counters::contexts(&mut snapshot).await?;
+        if !contexts.iter().any(|context| context == DEFAULT_CONTEXT) {
+            contexts.insert(0, DEFAULT_CONTEXT.to_owned());
+        }
+        Ok(contexts)
+    }
+
     /// An answer with its text in the format that was asked for. Other schemas than Avro have one
     /// format.
     ///
@@ -211,11 +258,22 @@ impl Service {
         body: SchemaBody,
         format: Format,
     ) -> Result<SchemaBody, RegistryError> {
+        let subject = Subject::existing(body.subject.as_deref().unwrap_or_default());
+        self.in_format_within(&subject.context, body, format).await
+    }
+
+    /// The same for an answer that does not say where its references lead from.
+    pub(crate) async fn in_format_within(
+        &self,
+        context: &str,
+        body: SchemaBody,
+        format: Format,
+    ) -> Result<SchemaBody, RegistryError> {
         if format == Format::Kept || body.references.is_empty() {
             return Ok(body);
         }
         let mut snapshot = self.store.read().await?;
-        let dependencies = edges::dependencies(&mut snapshot, DEFAULT_CONTEXT, &body.references)
+        let dependencies = edges::dependencies(&mut snapshot, context, &body.references)
             .await
             .map_err(|error| RegistryError::Store(error.to_string()))?;
         let content = Content {
@@ -239,18 +297,22 @@ impl Service {
         })
     }
 
-    /// The schemas with a GUID: one content, and the ids that stand for it.
+    /// The schemas with a GUID: one content, and the contexts and ids that stand for it.
     pub(crate) async fn schema_with_guid(
         &self,
         guid: &str,
-    ) -> Result<(SchemaBody, Vec<i32>), RegistryError> {
+    ) -> Result<(SchemaBody, Vec<ContextIdBody>), RegistryError> {
         let mut snapshot = self.store.read().await?;
         let guid = guid.to_ascii_lowercase();
-        let found = schemas::with_guid(&mut snapshot, DEFAULT_CONTEXT, &guid).await?;
-        let ids = found.iter().map(|(id, _)| *id).collect();
+        let found = schemas::with_guid_anywhere(&mut snapshot, &guid).await?;
+        let places = found.iter().map(|(context, id, _)| ContextIdBody {
+            context: context.clone(),
+            id: *id,
+        });
+        let places = places.collect();
         let first = found.into_iter().next();
-        let (_, content) = first.ok_or(RegistryError::GuidNotFound(guid))?;
-        Ok((content_body(content), ids))
+        let (_, _, content) = first.ok_or(RegistryError::GuidNotFound(guid))?;
+        Ok((content_body(content), places))
     }
 
     /// Where an id is registered, by subject and version.
@@ -260,8 +322,12 @@ impl Service {
         subject: Option<&Subject>,
         with_deleted: bool,
     ) -> Result<Vec<SubjectVersionBody>, RegistryError> {
+        let place = self.place_of(id, subject).await?;
+        let subject = subject
+            .map(|_| &place)
+            .filter(|place| !place.plain().is_empty());
         let mut snapshot = self.store.read().await?;
-        let holders = versions::holders(&mut snapshot, DEFAULT_CONTEXT, id).await?;
+        let holders = versions::holders(&mut snapshot, &place.context, id).await?;
         if holders.is_empty() {
             return Err(RegistryError::SchemaNotFound { closest: None });
         }
@@ -279,36 +345,50 @@ impl Service {
 
 async fn listed(
     connection: &mut Connection,
-    prefix: &str,
+    prefix: &Prefix,
     listing: &Listing,
     page: Page,
 ) -> Result<Vec<Entry>, sqlx::Error> {
     let (with_deleted, latest_only) = (listing.with_deleted, listing.latest_only);
-    versions::list(
-        connection,
-        DEFAULT_CONTEXT,
-        prefix,
-        with_deleted,
-        latest_only,
-        page,
-    )
-    .await
+    versions::list(connection, prefix, with_deleted, latest_only, page).await
 }
 
 /// The entry as an answer of the listing, if it belongs there. `aliases` are pairs of an alias and
 /// the subject behind it.
 fn selected(entry: Entry, listing: &Listing, aliases: &[(String, String)]) -> Option<SchemaBody> {
+    let starts = |name: &str| plain_name(name).starts_with(&listing.prefix.plain);
     let own: Vec<String> = aliases
         .iter()
-        .filter(|(alias, subject)| *subject == entry.subject && alias.starts_with(&listing.prefix))
+        .filter(|(alias, subject)| *subject == entry.subject && starts(alias))
         .map(|(alias, _)| alias.clone())
         .collect();
     let has_type = |wanted: &String| entry.content.has_rule_of_type(wanted);
-    let meant = entry.subject.starts_with(&listing.prefix) || !own.is_empty();
+    let meant = starts(&entry.subject) || !own.is_empty();
     (meant && listing.rule_type.as_ref().is_none_or(has_type)).then(|| SchemaBody {
         aliases: own,
         ..body_of(entry)
     })
+}
+
+/// The subject that a reader means: the one named, or, if it names no context and the default one
+/// has no such subject, the first of that name in another.
+pub(super) async fn locate(
+    connection: &mut Connection,
+    subject: &Subject,
+) -> Result<Subject, RegistryError> {
+    let rows = async |connection: &mut Connection, subject: &Subject| {
+        versions::rows(connection, &subject.context, &subject.name).await
+    };
+    if subject.context != DEFAULT_CONTEXT || !rows(connection, subject).await?.is_empty() {
+        return Ok(subject.clone());
+    }
+    for context in counters::contexts(connection).await? {
+        let elsewhere = Subject::within(&context, &subject.name);
+        if !rows(connection, &elsewhere).await?.is_empty() {
+            return Ok(elsewhere);
+        }
+    }
+    Ok(subject.clone())
 }
 
 /// The row a request means. `Latest` is the highest live one even when deleted ones are included.

@@ -12,6 +12,7 @@ use crate::decide::subject::{Subject, VersionSpec};
 use crate::error::RegistryError;
 use crate::metrics::Outcome;
 use crate::service::identity::{closest, lookalike};
+use crate::service::read::locate;
 use crate::service::{Prepared, Service, body_of};
 use crate::store::{Connection, counters, edges, schemas, versions};
 
@@ -103,6 +104,7 @@ impl Service {
     ) -> Result<SchemaBody, RegistryError> {
         let mut draft = Draft::of(request, normalize)?;
         let mut snapshot = self.store.read().await?;
+        let subject = &locate(&mut snapshot, subject).await?;
         let Subject { context, name } = subject;
         let sent = self.prepare(&mut snapshot, subject, draft.clone()).await?;
         let rows = versions::rows(&mut snapshot, context, name).await?;
@@ -263,7 +265,7 @@ impl Service {
         let version = addition.version;
         let Subject { context, name } = subject;
         for replaced in replaced(&addition.rows, version, id) {
-            let referrers = edges::referrers(connection, context, name, replaced, true).await?;
+            let referrers = edges::referrers(connection, name, replaced, true).await?;
             if referrers.is_empty() {
                 versions::remove(connection, context, name, replaced).await?;
             }

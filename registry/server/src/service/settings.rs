@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::decide::delete::Depth;
 use crate::decide::settings::{in_force, mode_in_force, permit_change, shown, update};
-use crate::decide::subject::{DEFAULT_CONTEXT, Subject, Visibility};
+use crate::decide::subject::{DEFAULT_CONTEXT, Prefix, Subject, Visibility};
 use crate::error::RegistryError;
 use crate::service::Service;
 use crate::service::delete::delete;
@@ -147,10 +147,10 @@ impl Service {
         let mut snapshot = self.store.read().await?;
         let Subject { context, name } = &subject;
         let config = settings::config(&mut snapshot, context, name).await?;
-        match config.and_then(|config| config.properties.alias) {
-            None => Ok(subject),
-            Some(alias) => Subject::existing(&alias),
-        }
+        Ok(match config.and_then(|config| config.properties.alias) {
+            None => subject,
+            Some(alias) => Subject::within(&subject.context, &alias),
+        })
     }
 
     pub(super) async fn config_in_force(
@@ -158,9 +158,13 @@ impl Service {
         connection: &mut Connection,
         subject: &Subject,
     ) -> Result<ConfigBody, RegistryError> {
-        let own = settings::config(connection, &subject.context, &subject.name).await?;
-        let global = settings::config(connection, &subject.context, GLOBAL).await?;
-        Ok(in_force(own, global, self.config.compatibility_default))
+        let (context, scope) = place(Some(subject));
+        let own = settings::config(connection, context, scope).await?;
+        let mut around = settings::config(connection, context, GLOBAL).await?;
+        if around.is_none() && context != DEFAULT_CONTEXT {
+            around = settings::config(connection, DEFAULT_CONTEXT, GLOBAL).await?;
+        }
+        Ok(in_force(own, around, self.config.compatibility_default))
     }
 
     pub(super) async fn mode_in_force(
@@ -168,9 +172,13 @@ impl Service {
         connection: &mut Connection,
         subject: &Subject,
     ) -> Result<Mode, RegistryError> {
-        let own = settings::mode(connection, &subject.context, &subject.name).await?;
-        let global = settings::mode(connection, &subject.context, GLOBAL).await?;
-        Ok(mode_in_force(own, global))
+        let (context, scope) = place(Some(subject));
+        let own = settings::mode(connection, context, scope).await?;
+        let mut around = settings::mode(connection, context, GLOBAL).await?;
+        if around.is_none() && context != DEFAULT_CONTEXT {
+            around = settings::mode(connection, DEFAULT_CONTEXT, GLOBAL).await?;
+        }
+        Ok(mode_in_force(own, around))
     }
 
     fn permit_mode_change(&self) -> Result<(), RegistryError> {
@@ -197,9 +205,11 @@ impl Service {
     }
 }
 
-/// Context and scope of a subject's settings, or of the global ones.
+/// Context and scope of a subject's settings, of a context's, or of the global ones: those of the
+/// default context.
 fn place(subject: Option<&Subject>) -> (&str, &str) {
     match subject {
+        Some(subject) if subject.plain().is_empty() => (&subject.context, GLOBAL),
         Some(subject) => (&subject.context, &subject.name),
         None => (DEFAULT_CONTEXT, GLOBAL),
     }
@@ -210,15 +220,16 @@ async fn clear_for_import(
     subject: Option<&Subject>,
 ) -> Result<(), RegistryError> {
     let subjects = match subject {
-        Some(subject) => vec![subject.clone()],
-        None => {
-            let all = Visibility::WithDeleted;
-            let names = versions::subjects(connection, DEFAULT_CONTEXT, "", all, Page::ALL).await?;
-            let in_context = |name| Subject {
-                context: DEFAULT_CONTEXT.to_owned(),
-                name,
+        Some(subject) if !subject.plain().is_empty() => vec![subject.clone()],
+        Some(_) | None => {
+            let (context, _) = place(subject);
+            let prefix = Prefix {
+                context: Some(context.to_owned()),
+                plain: String::new(),
             };
-            names.into_iter().map(in_context).collect()
+            let all = Visibility::WithDeleted;
+            let names = versions::subjects(connection, &prefix, all, Page::ALL).await?;
+            names.iter().map(|name| Subject::existing(name)).collect()
         }
     };
     let mut doomed = Vec::with_capacity(subjects.len());
@@ -232,9 +243,9 @@ async fn clear_for_import(
     }
     for (subject, rows) in &doomed {
         for row in rows {
-            let Subject { context, name } = subject;
+            let name = &subject.name;
             let version = row.version;
-            if !edges::referrers(connection, context, name, version, true)
+            if !edges::referrers(connection, name, version, true)
                 .await?
                 .is_empty()
             {

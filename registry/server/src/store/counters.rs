@@ -2,7 +2,7 @@
 //! nowhere else, so none is ever given out twice.
 
 use crate::store::Connection;
-use crate::store::statements::{INCREMENT_COUNTER, RAISE_COUNTER, READ_COUNTER};
+use crate::store::statements::{CONTEXTS, INCREMENT_COUNTER, RAISE_COUNTER, READ_COUNTER};
 
 const CHANGES: &str = "changes";
 
@@ -33,6 +33,12 @@ pub(crate) async fn highest_id(
 ) -> Result<i32, sqlx::Error> {
     let id = current(connection, &ids(context)).await?;
     Ok(i32::try_from(id).unwrap_or(i32::MAX))
+}
+
+/// The contexts that have a version, sorted.
+pub(crate) async fn contexts(connection: &mut Connection) -> Result<Vec<String>, sqlx::Error> {
+    let rows = connection.rows(CONTEXTS, &[]).await?;
+    rows.iter().map(|row| row.get("context")).collect()
 }
 
 /// The next change sequence, taken.

@@ -1,10 +1,12 @@
-//! Table `edges`: which schema refers to which subject version.
+//! Table `edges`: which schema refers to which subject version, by the name that clients see, so
+//! that references lead from one context to another.
 
 use std::collections::BTreeSet;
 
 use avouch_registry_api::rest::SchemaReference;
 use thiserror::Error;
 
+use crate::decide::subject::Subject;
 use crate::store::statements::{
     COUNT_OTHER_REFERRERS, INSERT_EDGE, REFERRERS, REMOVE_UNUSED_EDGES,
 };
@@ -29,46 +31,54 @@ pub(crate) enum FollowError {
 }
 
 /// The texts that the references need, transitively, dependencies first, each once. Soft-deleted
-/// versions still count: what was registered over them must stay readable.
+/// versions still count: what was registered over them must stay readable. A name without a context
+/// belongs to that of the schema that refers to it; the first ones' is `context`.
 pub(crate) async fn dependencies(
     connection: &mut Connection,
     context: &str,
     references: &[SchemaReference],
 ) -> Result<Vec<String>, FollowError> {
     enum Step {
-        Read(SchemaReference),
+        Read(Subject, i32),
         Emit(String),
     }
     let mut texts = Vec::new();
     let mut bytes = 0_usize;
     let mut seen = BTreeSet::new();
-    let mut stack: Vec<Step> = references.iter().rev().cloned().map(Step::Read).collect();
+    let read = |context: &str, reference: SchemaReference| {
+        let subject = Subject::within(context, &reference.subject);
+        Step::Read(subject, reference.version)
+    };
+    let first = references.iter().rev().cloned();
+    let mut stack: Vec<Step> = first.map(|reference| read(context, reference)).collect();
     while let Some(step) = stack.pop() {
-        let SchemaReference {
-            subject, version, ..
-        } = match step {
+        let (subject, version) = match step {
             Step::Emit(text) => {
                 texts.push(text);
                 continue;
             }
-            Step::Read(reference) => reference,
+            Step::Read(subject, version) => (subject, version),
         };
-        if !seen.insert((subject.clone(), version)) {
+        let Subject { context, name } = subject;
+        if !seen.insert((name.clone(), version)) {
             continue;
         }
         if seen.len() > MAX_DEPENDENCIES {
             return Err(FollowError::TooMany);
         }
-        let entry = versions::entry(&mut *connection, context, &subject, version).await?;
-        let content = entry
-            .ok_or(FollowError::Missing { subject, version })?
-            .content;
+        let entry = versions::entry(&mut *connection, &context, &name, version).await?;
+        let missing = FollowError::Missing {
+            subject: name,
+            version,
+        };
+        let content = entry.ok_or(missing)?.content;
         bytes = bytes.saturating_add(content.text.len());
         if bytes > MAX_DEPENDENCY_BYTES {
             return Err(FollowError::TooLarge);
         }
         stack.push(Step::Emit(content.text));
-        stack.extend(content.references.into_iter().rev().map(Step::Read));
+        let next = content.references.into_iter().rev();
+        stack.extend(next.map(|reference| read(&context, reference)));
     }
     Ok(texts)
 }
@@ -81,10 +91,11 @@ pub(crate) async fn insert(
     references: &[SchemaReference],
 ) -> Result<(), sqlx::Error> {
     for reference in references {
+        let target = Subject::within(context, &reference.subject);
         let values = [
             context.into(),
             id.into(),
-            (&reference.subject).into(),
+            (&target.name).into(),
             reference.version.into(),
         ];
         connection.execute(INSERT_EDGE, &values).await?;
@@ -106,17 +117,11 @@ pub(crate) async fn remove_unused(
 /// counts only while a version that is not soft-deleted holds it.
 pub(crate) async fn referrers(
     connection: &mut Connection,
-    context: &str,
     subject: &str,
     version: i32,
     with_deleted: bool,
 ) -> Result<Vec<i32>, sqlx::Error> {
-    let values = [
-        context.into(),
-        subject.into(),
-        version.into(),
-        with_deleted.into(),
-    ];
+    let values = [subject.into(), version.into(), with_deleted.into()];
     let rows = connection.rows(REFERRERS, &values).await?;
     rows.iter().map(|row| row.get("id")).collect()
 }
@@ -124,17 +129,11 @@ pub(crate) async fn referrers(
 /// Whether a subject other than `subject` itself holds a schema that refers to one of its versions.
 pub(crate) async fn referred_to_from_elsewhere(
     connection: &mut Connection,
-    context: &str,
     subject: &str,
     version: i32,
     with_deleted: bool,
 ) -> Result<bool, sqlx::Error> {
-    let values = [
-        context.into(),
-        subject.into(),
-        version.into(),
-        with_deleted.into(),
-    ];
+    let values = [subject.into(), version.into(), with_deleted.into()];
     let row = connection.row(COUNT_OTHER_REFERRERS, &values).await?;
     let count: i64 = row.ok_or(sqlx::Error::RowNotFound)?.get("value")?;
     Ok(count > 0)

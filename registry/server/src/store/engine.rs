@@ -217,11 +217,18 @@ enum Embedded {
     ForPostgres,
 }
 
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "registry",
-    include_str!("../../migrations/0001_registry.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "registry",
+        include_str!("../../migrations/0001_registry.sql"),
+    ),
+    (
+        2,
+        "contexts",
+        include_str!("../../migrations/0002_contexts.sql"),
+    ),
+];
 
 impl MigrationSource<'static> for Embedded {
     fn resolve(self) -> BoxFuture<'static, Result<Vec<Migration>, BoxDynError>> {

@@ -3,7 +3,7 @@
 use crate::decide::content::Content;
 use crate::store::connection::Row;
 use crate::store::statements::{
-    CONTENT, CONTENTS_WITH_GUID, INSERT_CONTENT, REMOVE_UNUSED_CONTENT,
+    CONTENT, CONTENTS_WITH_GUID, CONTENTS_WITH_GUID_ANYWHERE, INSERT_CONTENT, REMOVE_UNUSED_CONTENT,
 };
 use crate::store::{Connection, edges};
 use avouch_registry_api::vocabulary::SchemaType;
@@ -45,6 +45,19 @@ pub(crate) async fn with_guid(
     let rows = connection.rows(CONTENTS_WITH_GUID, &values).await?;
     rows.iter()
         .map(|row| Ok((row.get("id")?, content_of(row)?)))
+        .collect()
+}
+
+/// Context, id and content of all schemas with a GUID, by context and id.
+pub(crate) async fn with_guid_anywhere(
+    connection: &mut Connection,
+    guid: &str,
+) -> Result<Vec<(String, i32, Content)>, sqlx::Error> {
+    let values = [guid.into()];
+    let rows = connection.rows(CONTENTS_WITH_GUID_ANYWHERE, &values);
+    rows.await?
+        .iter()
+        .map(|row| Ok((row.get("context")?, row.get("id")?, content_of(row)?)))
         .collect()
 }
 

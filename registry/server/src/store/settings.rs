@@ -7,7 +7,8 @@ use avouch_registry_api::vocabulary::Mode;
 use crate::store::Connection;
 use crate::store::schemas::{corrupt, decode, encode};
 use crate::store::statements::{
-    CONFIG, CONFIGS, MODE, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG, REMOVE_MODE, REMOVE_MODES,
+    CONFIG, CONFIGS, MODE, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG, REMOVE_CONFIGS, REMOVE_MODE,
+    REMOVE_MODES,
 };
 
 /// The scope of settings that hold for the whole context.
@@ -63,6 +64,14 @@ pub(crate) async fn remove_config(
 ) -> Result<(), sqlx::Error> {
     let values = [context.into(), scope.into()];
     connection.execute(REMOVE_CONFIG, &values).await
+}
+
+/// Forgets every configuration of the context.
+pub(crate) async fn remove_configs(
+    connection: &mut Connection,
+    context: &str,
+) -> Result<(), sqlx::Error> {
+    connection.execute(REMOVE_CONFIGS, &[context.into()]).await
 }
 
 /// The mode stored for a scope.

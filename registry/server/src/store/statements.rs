@@ -39,12 +39,31 @@ macro_rules! entries {
     };
 }
 
+/// Whether the name without its context starts with `$2`. The name is `:CONTEXT:PLAIN`, or plain in
+/// the default context.
+macro_rules! starts_with {
+    ($subject:literal, $context:literal) => {
+        concat!(
+            "substr(",
+            $subject,
+            ", CASE WHEN ",
+            $context,
+            " = '.' THEN 1 ",
+            "ELSE length(",
+            $context,
+            ") + 3 END, length($2)) = $2"
+        )
+    };
+}
+
 /// Names of subjects that have a version to show; "deleted only" means without any live one.
 macro_rules! subjects {
     ($having:literal) => {
         concat!(
             "SELECT subject FROM versions ",
-            "WHERE context = $1 AND substr(subject, 1, length($2)) = $2 GROUP BY subject ",
+            "WHERE ($1 = '' OR context = $1) AND ",
+            starts_with!("subject", "context"),
+            " GROUP BY subject ",
             $having,
             " ORDER BY subject LIMIT $3 OFFSET $4"
         )
@@ -60,6 +79,11 @@ statements! {
         "INSERT INTO counters (name, value) VALUES ($1, 1) ",
         "ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value",
     ];
+    CONTEXTS = [
+        "SELECT substr(c.name, 5) AS context FROM counters c WHERE c.name LIKE 'ids:%' ",
+        "AND EXISTS (SELECT 1 FROM versions v WHERE v.context = substr(c.name, 5)) ",
+        "ORDER BY c.name",
+    ];
     RAISE_COUNTER = [
         "INSERT INTO counters (name, value) VALUES ($1, $2) ",
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value ",
@@ -72,6 +96,10 @@ statements! {
     CONTENTS_WITH_GUID = [
         "SELECT s.id, ", content_columns!(), " FROM schemas s ",
         "WHERE s.context = $1 AND s.guid = $2 ORDER BY s.id",
+    ];
+    CONTENTS_WITH_GUID_ANYWHERE = [
+        "SELECT s.context, s.id, ", content_columns!(), " FROM schemas s ",
+        "WHERE s.guid = $1 ORDER BY s.context, s.id",
     ];
     INSERT_CONTENT = [
         "INSERT INTO schemas (context, id, guid, schema_type, text, refs, metadata, rule_set) ",
@@ -89,14 +117,12 @@ statements! {
     REFERRERS = [
         "SELECT DISTINCT e.id FROM edges e ",
         "JOIN versions v ON v.context = e.context AND v.id = e.id ",
-        "WHERE e.context = $1 AND e.subject = $2 AND e.version = $3 AND ($4 OR NOT v.deleted) ",
-        "ORDER BY e.id",
+        "WHERE e.subject = $1 AND e.version = $2 AND ($3 OR NOT v.deleted) ORDER BY e.id",
     ];
     COUNT_OTHER_REFERRERS = [
         "SELECT COUNT(*) AS value FROM edges e ",
         "JOIN versions v ON v.context = e.context AND v.id = e.id ",
-        "WHERE e.context = $1 AND e.subject = $2 AND e.version = $3 AND v.subject <> $2 ",
-        "AND ($4 OR NOT v.deleted)",
+        "WHERE e.subject = $1 AND e.version = $2 AND v.subject <> $1 AND ($3 OR NOT v.deleted)",
     ];
     REMOVE_UNUSED_EDGES = [
         "DELETE FROM edges WHERE context = $1 AND id = $2 AND NOT EXISTS ",
@@ -113,8 +139,8 @@ statements! {
         "ORDER BY v.version DESC LIMIT $3",
     ];
     LIST_ENTRIES = [
-        entries!(), "WHERE v.context = $1 AND substr(v.subject, 1, length($2)) = $2 ",
-        "AND ($3 OR NOT v.deleted) AND (NOT $4 OR v.version = (",
+        entries!(), "WHERE ($1 = '' OR v.context = $1) AND ",
+        starts_with!("v.subject", "v.context"), " AND ($3 OR NOT v.deleted) AND (NOT $4 OR v.version = (",
         "SELECT MAX(w.version) FROM versions w WHERE w.context = v.context ",
         "AND w.subject = v.subject AND ($3 OR NOT w.deleted))) ",
         "ORDER BY v.subject, v.version LIMIT $5 OFFSET $6",
@@ -149,6 +175,7 @@ statements! {
         "INSERT INTO configs (context, scope, body) VALUES ($1, $2, $3) ",
         "ON CONFLICT (context, scope) DO UPDATE SET body = excluded.body",
     ];
+    REMOVE_CONFIGS = ["DELETE FROM configs WHERE context = $1"];
     REMOVE_CONFIG = ["DELETE FROM configs WHERE context = $1 AND scope = $2"];
     MODE = ["SELECT mode FROM modes WHERE context = $1 AND scope = $2"];
     PUT_MODE = [

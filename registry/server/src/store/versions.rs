@@ -2,7 +2,7 @@
 
 use crate::decide::content::Content;
 use crate::decide::register::VersionRow;
-use crate::decide::subject::Visibility;
+use crate::decide::subject::{Prefix, Visibility};
 use crate::store::connection::{Row, Value};
 use crate::store::schemas::content_of;
 use crate::store::statements::{
@@ -77,15 +77,14 @@ pub(crate) async fn lookalikes(
 /// Versions of all subjects that start with `prefix`, by subject and version.
 pub(crate) async fn list(
     connection: &mut Connection,
-    context: &str,
-    prefix: &str,
+    prefix: &Prefix,
     with_deleted: bool,
     latest_only: bool,
     page: Page,
 ) -> Result<Vec<Entry>, sqlx::Error> {
     let values = [
-        context.into(),
-        prefix.into(),
+        prefix.context.as_deref().unwrap_or_default().into(),
+        (&prefix.plain).into(),
         with_deleted.into(),
         latest_only.into(),
         page.limit.into(),
@@ -98,8 +97,7 @@ pub(crate) async fn list(
 /// Names of the subjects that start with `prefix` and have a version to show, sorted.
 pub(crate) async fn subjects(
     connection: &mut Connection,
-    context: &str,
-    prefix: &str,
+    prefix: &Prefix,
     visibility: Visibility,
     page: Page,
 ) -> Result<Vec<String>, sqlx::Error> {
@@ -109,8 +107,8 @@ pub(crate) async fn subjects(
         Visibility::DeletedOnly => DELETED_SUBJECTS,
     };
     let values: [Value<'_>; 4] = [
-        context.into(),
-        prefix.into(),
+        prefix.context.as_deref().unwrap_or_default().into(),
+        (&prefix.plain).into(),
         page.limit.into(),
         page.offset.into(),
     ];

@@ -7,6 +7,7 @@ mod checklist;
 mod compatibility;
 mod concurrency;
 mod content;
+mod contexts;
 mod deletes;
 mod document;
 mod errors;

@@ -4,8 +4,9 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
-use avouch_registry::{Database, Registry, RegistryConfig, not_found};
+use avouch_registry::{Database, Registry, RegistryConfig, in_context, not_found};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -50,6 +51,7 @@ impl TestServer {
         let routes = registry.routes();
         let application = move || {
             App::new()
+                .wrap(from_fn(in_context))
                 .configure(routes.clone())
                 .default_service(web::to(not_found))
         };
@@ -88,7 +90,7 @@ impl TestServer {
         request.send().await.unwrap()
     }
 
-    /// Status and JSON body of an answer.
+    /// Status and JSON body of an answer; null if there is none.
     pub(crate) async fn call(
         &self,
         method: Method,
@@ -99,7 +101,9 @@ impl TestServer {
             .send(method, path, body.map(|body| body.to_string()))
             .await;
         let status = answer.status().as_u16();
-        (status, answer.json().await.unwrap())
+        let body = answer.text().await.unwrap();
+        let body = if body.is_empty() { "null" } else { &body };
+        (status, serde_json::from_str(body).unwrap())
     }
 
     /// A call that must succeed.

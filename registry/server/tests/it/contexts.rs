@@ -1,0 +1,191 @@
+//! Contexts: registries within the registry, each with ids of its own.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::server::{INT_A, OPTIONAL_B, REQUIRED_B, TestServer, record};
+
+async fn register(server: &TestServer, path: &str, schema: &str) -> (i64, i64) {
+    let body = Some(json!({ "schema": schema }));
+    let answer = server.ok(Method::POST, path, body).await;
+    (
+        answer["id"].as_i64().unwrap(),
+        answer["version"].as_i64().unwrap(),
+    )
+}
+
+/// Default context: `s` with ids 1 and 2. `.c`: `s` with id 1 and `only` with id 2.
+async fn filled() -> TestServer {
+    let server = TestServer::start().await;
+    assert_eq!(server.register("s", "\"int\"").await, (1, 1));
+    assert_eq!(server.register("s", "\"long\"").await, (2, 2));
+    assert_eq!(server.register(":.c:s", "\"string\"").await, (1, 1));
+    let versions = "/contexts/.c/subjects/only/versions";
+    assert_eq!(register(&server, versions, "\"bytes\"").await, (2, 1));
+    server
+}
+
+#[tokio::test]
+async fn each_context_counts_its_own_ids_and_lists_its_own_subjects() {
+    let server = filled().await;
+    assert_eq!(server.get("/contexts").await, json!([".", ".c"]));
+    assert_eq!(
+        server.get("/contexts?contextPrefix=.c").await,
+        json!([".c"])
+    );
+    let table = [
+        ("/subjects", json!(["s"])),
+        ("/subjects?subjectPrefix=:.c:", json!([":.c:only", ":.c:s"])),
+        ("/subjects?subjectPrefix=:.c:o", json!([":.c:only"])),
+        (
+            "/subjects?subjectPrefix=:*:",
+            json!([":.c:only", ":.c:s", "s"]),
+        ),
+        ("/subjects?subjectPrefix=:*:s", json!([":.c:s", "s"])),
+        ("/contexts/.c/subjects", json!([":.c:only", ":.c:s"])),
+        ("/contexts/:.c:/subjects", json!([":.c:only", ":.c:s"])),
+        ("/contexts/.c/subjects/s/versions", json!([1])),
+        ("/subjects/:.c:s/versions", json!([1])),
+        ("/subjects/:.:s/versions", json!([1, 2])),
+    ];
+    for (path, expected) in table {
+        assert_eq!(server.get(path).await, expected, "{path}");
+    }
+    let listed = server.get("/contexts/.c/schemas").await;
+    let subjects = listed.as_array().unwrap().iter();
+    let subjects: Vec<&Value> = subjects.map(|schema| &schema["subject"]).collect();
+    assert_eq!(subjects, [":.c:only", ":.c:s"]);
+}
+
+#[tokio::test]
+async fn an_id_is_looked_up_in_the_context_that_the_request_means() {
+    let server = filled().await;
+    let table = [
+        ("/schemas/ids/1", "\"int\""),
+        ("/schemas/ids/1?subject=:.c:", "\"string\""),
+        ("/schemas/ids/1?subject=:.c:s", "\"string\""),
+        ("/contexts/.c/schemas/ids/1", "\"string\""),
+        ("/contexts/.c/schemas/ids/1?subject=s", "\"string\""),
+        ("/schemas/ids/2?subject=s", "\"long\""),
+        // No such subject in the default context, but in another.
+        ("/schemas/ids/2?subject=only", "\"bytes\""),
+        // Nowhere: the default context's.
+        ("/schemas/ids/2?subject=nobody", "\"long\""),
+    ];
+    for (path, expected) in table {
+        assert_eq!(server.get(path).await["schema"], expected, "{path}");
+    }
+    let holders = server.get("/contexts/.c/schemas/ids/2/versions").await;
+    assert_eq!(holders, json!([{ "subject": ":.c:only", "version": 1 }]));
+    let (code, _) = server
+        .refused(Method::GET, "/contexts/.c/schemas/ids/3", None)
+        .await;
+    assert_eq!(code, 40403);
+}
+
+#[tokio::test]
+async fn one_content_has_one_guid_in_every_context() {
+    let server = filled().await;
+    register(&server, "/contexts/.d/subjects/x/versions", "\"long\"").await;
+    let guid = server.get("/schemas/ids/2").await["guid"].clone();
+    let guid = guid.as_str().unwrap();
+    let places = server.get(&format!("/schemas/guids/{guid}/ids")).await;
+    let expected = json!([{ "context": ".", "id": 2 }, { "context": ".d", "id": 1 }]);
+    assert_eq!(places, expected);
+}
+
+#[tokio::test]
+async fn an_unqualified_reader_finds_a_subject_of_another_context() {
+    let server = filled().await;
+    let latest = server.get("/subjects/only/versions/latest").await;
+    assert_eq!(latest["subject"], ":.c:only");
+    assert_eq!(server.get("/subjects/only/versions").await, json!([1]));
+    let body = Some(json!({ "schema": "\"bytes\"" }));
+    let found = server.ok(Method::POST, "/subjects/only", body).await;
+    assert_eq!(found["id"], 2);
+    let (code, _) = server.refused(Method::DELETE, "/subjects/only", None).await;
+    assert_eq!(code, 40401, "writers say what they mean");
+}
+
+#[tokio::test]
+async fn settings_are_a_subjects_then_its_contexts_then_everyones() {
+    let server = TestServer::start().await;
+    let level = |level: &str| Some(json!({ "compatibility": level }));
+    let versions = "/subjects/:.c:s/versions";
+    register(&server, versions, &record(&[INT_A])).await;
+    let incompatible = Some(json!({ "schema": record(&[INT_A, REQUIRED_B]) }));
+    let (code, _) = server
+        .refused(Method::POST, versions, incompatible.clone())
+        .await;
+    assert_eq!(code, 40901);
+    server
+        .ok(Method::PUT, "/contexts/.c/config", level("NONE"))
+        .await;
+    let shown = server.get("/config/:.c:s?defaultToGlobal=true").await;
+    assert_eq!(shown["compatibilityLevel"], "NONE");
+    let global = server.get("/config").await;
+    assert_eq!(global["compatibilityLevel"], "BACKWARD");
+    server.ok(Method::POST, versions, incompatible).await;
+
+    let mode = Some(json!({ "mode": "READONLY" }));
+    server.ok(Method::PUT, "/contexts/.c/mode", mode).await;
+    let body = Some(json!({ "schema": record(&[INT_A, OPTIONAL_B]) }));
+    let (code, message) = server.refused(Method::POST, versions, body).await;
+    assert_eq!(code, 42205);
+    assert_eq!(message, "Subject :.c:s in context .c is in read-only mode");
+    server.register("s", "\"int\"").await;
+}
+
+#[tokio::test]
+async fn references_lead_within_the_context_and_by_full_names_out_of_it() {
+    let server = TestServer::start().await;
+    let money = r#"{"type":"fixed","name":"Money","size":8}"#;
+    let cents = r#"{"type":"fixed","name":"Cents","size":8}"#;
+    server.register(":.c:money", money).await;
+    server.register("cents", cents).await;
+    let reference =
+        |name: &str, subject: &str| json!({ "name": name, "subject": subject, "version": 1 });
+    let schema = record(&[
+        r#"{"name":"m","type":"Money"}"#,
+        r#"{"name":"c","type":"Cents"}"#,
+    ])
+    .replace(",\"namespace\":\"n\"", "");
+    let references = json!([reference("Money", "money"), reference("Cents", ":.:cents")]);
+    let body = json!({ "schema": schema, "references": references });
+    server.register_body(":.c:both", body.clone()).await;
+    let resolved = server
+        .get("/contexts/.c/schemas/ids/2?format=resolved")
+        .await;
+    let text = resolved["schema"].as_str().unwrap();
+    assert!(text.contains(r#""size":8"#), "{text}");
+    assert_eq!(
+        server.get("/subjects/cents/versions/1/referencedby").await,
+        json!([2])
+    );
+    let (code, _) = server
+        .refused(Method::DELETE, "/subjects/cents", None)
+        .await;
+    assert_eq!(code, 42206);
+    let (code, _) = server
+        .refused(Method::POST, "/subjects/both/versions", Some(body))
+        .await;
+    assert_eq!(code, 42201, "the default context has no money");
+}
+
+#[tokio::test]
+async fn a_context_ends_with_its_last_version_and_never_gives_an_id_out_again() {
+    let server = filled().await;
+    let (code, message) = server.refused(Method::DELETE, "/contexts/.c", None).await;
+    assert_eq!(code, 42211);
+    assert_eq!(message, "The specified context '.c' is not empty.");
+    for subject in ["s", "only"] {
+        let path = format!("/contexts/.c/subjects/{subject}");
+        server.delete(&path).await;
+        server.delete(&format!("{path}?permanent=true")).await;
+    }
+    let answer = server.send(Method::DELETE, "/contexts/.c", None).await;
+    assert_eq!(answer.status().as_u16(), 204);
+    assert_eq!(server.get("/contexts").await, json!(["."]));
+    let server = server.restart().await;
+    assert_eq!(server.register(":.c:new", "\"int\"").await, (3, 1));
+}
