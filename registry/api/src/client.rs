@@ -18,8 +18,12 @@ use crate::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion}
 
 /// No answer of the registry takes longer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often the change feed is asked.
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// How long the registry may wait for a change before it answers; less than [`REQUEST_TIMEOUT`].
+const CHANGE_WAIT_MS: u64 = 1_000;
+/// The pause between two questions to the change feed; a registry that does not wait bears it.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The pause after the change feed did not answer.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// Schemas that one schema may refer to, transitively.
 const MAX_REFERENCES: usize = 1_000;
 
@@ -67,14 +71,17 @@ impl RegistryClient {
     }
 
     /// Asks the change feed until `shutdown` completes, so that [`SchemaSource::change_seq`]
-    /// follows the registry within about half a second. A registry that does not answer is asked
-    /// again.
+    /// follows the registry at once: each question waits there for news. A registry that does not
+    /// answer is asked again.
     pub async fn follow_changes(&self, shutdown: impl Future<Output = ()>) {
         let follow = async {
             loop {
                 // A failed poll changes nothing: what was heard stays true until more is heard.
-                let _heard = self.poll_changes().await;
-                tokio::time::sleep(POLL_INTERVAL).await;
+                let pause = match self.changes_within(CHANGE_WAIT_MS).await {
+                    Ok(_heard) => POLL_INTERVAL,
+                    Err(_away) => RETRY_INTERVAL,
+                };
+                tokio::time::sleep(pause).await;
             }
         };
         tokio::select! {
@@ -88,8 +95,13 @@ impl RegistryClient {
     /// # Errors
     /// When the registry does not answer, or has no change feed.
     pub async fn poll_changes(&self) -> Result<u64, SourceError> {
+        self.changes_within(0).await
+    }
+
+    async fn changes_within(&self, wait_ms: u64) -> Result<u64, SourceError> {
         let mut url = self.url(&["v1", "changes"]);
-        url.set_query(Some(&format!("since={}", self.change_seq())));
+        let since = self.change_seq();
+        url.set_query(Some(&format!("since={since}&wait_ms={wait_ms}")));
         let changes: Option<ChangesBody> = self.get(url, &[]).await?;
         let seq = changes.map_or(0, |changes| changes.seq);
         Ok(self.change_seq.fetch_max(seq, Ordering::AcqRel).max(seq))

@@ -87,9 +87,13 @@ async fn named_subject(
     registry: &Data<Registry>,
     params: &Params,
 ) -> Result<Option<Subject>, RegistryError> {
-    match params.subject() {
-        None => Ok(None),
-        Some(subject) => registry.service.behind_alias(subject).await.map(Some),
+    let Some(subject) = params.subject() else {
+        return Ok(None);
+    };
+    match registry.service.behind_alias(subject.clone()).await {
+        // Without its database the registry knows no alias, but still the ids it was asked for.
+        Err(RegistryError::Store(_)) => Ok(Some(subject)),
+        subject => subject.map(Some),
     }
 }
 

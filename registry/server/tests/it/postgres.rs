@@ -104,10 +104,13 @@ async fn without_its_database_a_node_serves_the_ids_it_knows_and_recovers_by_its
     let (unknown, _) = server.register("t", &fixed("Unknown")).await;
     let known = format!("/schemas/ids/{known}");
     let before = server.get(&known).await;
+    let as_clients_ask = format!("{known}?subject=s");
+    let named = server.get(&as_clients_ask).await;
     postgres.stop();
 
     until(|| !server.registry.is_ready()).await;
     assert_eq!(server.get(&known).await, before);
+    assert_eq!(server.get(&as_clients_ask).await, named);
     let body = Some(json!({ "schema": "\"int\"" }));
     let refused = [
         (Method::GET, format!("/schemas/ids/{unknown}"), None),

@@ -99,6 +99,20 @@ async fn a_remote_source_hears_of_changes_and_of_a_registry_that_is_gone() {
     assert_eq!(remote.change_seq(), server.registry.source().change_seq());
     remote.follow_changes(ready(())).await;
 
+    // Followed, a change is heard without asking.
+    let before = remote.change_seq();
+    let heard = async {
+        while remote.change_seq() == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    let change = async {
+        server.set_level("money", "NONE").await;
+        heard.await;
+    };
+    remote.follow_changes(change).await;
+    assert_eq!(remote.change_seq(), before + 1);
+
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);
