@@ -56,6 +56,18 @@ bench-model:
 render-avro:
     cargo run -p avouch-bench-avro -- render
 
+# The log alone against the bare disk; writes docs/benchmarks/log.json and renders it.
+bench-log:
+    cargo run --release -p avouch-bench-log
+
+# Start after kill -9 over so many GB, twice that much disk for a while; adds to the same JSON.
+bench-restart +gb="1 10":
+    cargo run --release -p avouch-bench-log -- restart {{ gb }}
+
+# docs/benchmarks.md from the committed figures of the log.
+render-log:
+    cargo run -p avouch-bench-log -- render
+
 # The validator's fast loops against safe code; 16,000 rounds take about an hour on two cores.
 fuzz-avro rounds="16000":
     AVOUCH_FUZZ_ROUNDS={{ rounds }} cargo test --release -p avouch-avro --test avro forms

@@ -30,6 +30,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("tests", &["avouch-tests", "avouch-history"]),
     ("tests/history", &[]),
     ("benches/avro", &["avouch-avro"]),
+    ("benches/log", &["avouch-broker"]),
     ("fuzz", &["avouch-avro"]),
 ];
 
@@ -157,6 +158,7 @@ const OWN_NAMES: [(&str, &str); 11] = [
     ("tests", "avouch-tests"),
     ("tests/history", "avouch-history"),
     ("benches/avro", "avouch-bench-avro"),
+    ("benches/log", "avouch-bench-log"),
     ("fuzz", "avouch-fuzz"),
 ];
 

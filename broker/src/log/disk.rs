@@ -68,6 +68,25 @@ pub trait Disk: Debug + Send + Sync {
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
     /// Whether something has this name.
     fn exists(&self, path: &Path) -> bool;
+    /// All of the file system that `dir` is on, to be synced at one go; `None` where the system
+    /// cannot do that. Failures of writes from now on are told by it.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn file_system(&self, dir: &Path) -> io::Result<Option<Box<dyn FileSystem>>> {
+        let _without = dir;
+        Ok(None)
+    }
+}
+
+/// A whole file system.
+pub trait FileSystem: Debug + Send + Sync {
+    /// Makes everything on it durable: contents, lengths and names. For thousands of files this
+    /// takes a fraction of the time that as many syncs take.
+    ///
+    /// # Errors
+    /// As the system says; never retried.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// One open file.
@@ -155,6 +174,24 @@ impl Disk for RealDisk {
 
     fn exists(&self, path: &Path) -> bool {
         path.exists()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn file_system(&self, dir: &Path) -> io::Result<Option<Box<dyn FileSystem>>> {
+        Ok(Some(Box::new(Mounted(File::open(dir)?))))
+    }
+}
+
+/// A directory held open: since Linux 5.8 its `syncfs` tells every failed write of its file system
+/// since it was opened.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Mounted(File);
+
+#[cfg(target_os = "linux")]
+impl FileSystem for Mounted {
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.0)?)
     }
 }
 

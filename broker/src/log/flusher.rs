@@ -13,7 +13,7 @@ use std::thread;
 use super::api::Durability;
 use super::bugs::{self, Bug};
 use super::checkpoint::Checkpoint;
-use super::disk::OpenMode;
+use super::disk::{FileSystem, OpenMode};
 use super::frame::{FrameSeq, Incarnation};
 use super::partition::{Partition, TailBatch};
 use super::roll::{self, Next};
@@ -33,6 +33,8 @@ const UNSYNCED_FILES_FACTOR: usize = 16;
 const SYNC_THREADS: usize = 8;
 /// From how many files on.
 const SIDE_BY_SIDE_MIN: usize = 64;
+/// From how many files and directories on a checkpoint syncs the file system at one go.
+const AT_ONE_GO_MIN: usize = 512;
 
 /// Two locks, so that the writer can empty its memory into segments while a checkpoint waits for
 /// thousands of them to be synced.
@@ -43,6 +45,8 @@ pub(super) struct Flusher {
     /// Held over a whole checkpoint; taken before `unsynced`.
     checkpointing: Mutex<()>,
     unsynced: Mutex<Unsynced>,
+    /// To sync a checkpoint of very many files.
+    file_system: Option<Box<dyn FileSystem>>,
 }
 
 /// What was written since it was last synced.
@@ -57,11 +61,14 @@ struct Unsynced {
 impl Flusher {
     pub(super) fn new(shared: Arc<Shared>, incarnation: Incarnation) -> Self {
         let (checkpointing, unsynced) = (Mutex::default(), Mutex::default());
+        // Without one each file is synced by itself.
+        let file_system = shared.disk.file_system(&shared.config.dir);
         Self {
             shared,
             incarnation,
             checkpointing,
             unsynced,
+            file_system: file_system.ok().flatten(),
         }
     }
 
@@ -152,17 +159,27 @@ impl Flusher {
             (std::mem::take(&mut *unsynced), checkpoint, garbage)
         };
         self.shared.memory.trim();
-        let files: Vec<_> = unsynced.files.values().collect();
-        if !bugs::is_on(Bug::SegmentsNotSynced) {
-            side_by_side(&files, |file| file.sync())?;
-        }
-        let dirs: Vec<_> = unsynced.dirs.iter().collect();
-        side_by_side(&dirs, |dir| self.sync_dir(dir))?;
+        self.sync(&unsynced)?;
         self.write(&checkpoint)?;
         lock(&self.shared.slots).retire(seq);
         self.shared.note_checkpoint(wal_bytes);
         self.remove(&garbage);
         Ok(())
+    }
+
+    fn sync(&self, unsynced: &Unsynced) -> Result<(), StorageError> {
+        let many = unsynced.files.len() + unsynced.dirs.len() >= AT_ONE_GO_MIN;
+        if let Some(file_system) = self.file_system.as_ref().filter(|_| many) {
+            let dir = &self.shared.config.dir;
+            let synced = file_system.sync();
+            return synced.map_err(|error| StorageError::failed(dir, &error));
+        }
+        let files: Vec<_> = unsynced.files.values().collect();
+        if !bugs::is_on(Bug::SegmentsNotSynced) {
+            side_by_side(&files, |file| file.sync())?;
+        }
+        let dirs: Vec<_> = unsynced.dirs.iter().collect();
+        side_by_side(&dirs, |dir| self.sync_dir(dir))
     }
 
     /// Retired segments first, partitions then, tombstones last: what a partition's part does

@@ -76,3 +76,32 @@ impl Open {
         file
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::RealDisk;
+    use crate::types::Offset;
+
+    #[test]
+    fn of_very_many_segments_only_the_last_used_stay_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let handles = Handles::new(8);
+        let open = |offset: i64, mode| {
+            let meta = SegmentMeta::new(Offset(offset));
+            handles.segment(&RealDisk, dir.path(), &meta, mode).unwrap()
+        };
+        let all: Vec<_> = (0..4_000)
+            .map(|offset| Arc::downgrade(&open(offset, OpenMode::Create)))
+            .collect();
+        let is_open = |offset: &usize| all[*offset].upgrade().is_some();
+        assert_eq!((0..4_000).filter(is_open).count(), 8);
+        // One that is used again and again outlives those that are used once.
+        for offset in 0..100 {
+            open(3_992, OpenMode::Existing);
+            open(offset, OpenMode::Existing);
+        }
+        assert!(is_open(&3_992));
+        assert!(!is_open(&3_999));
+    }
+}

@@ -43,7 +43,7 @@ pub use api::{
     ReadResult, RecoveryReport, Retired,
 };
 pub use compaction::Compacted;
-pub use disk::{Disk, DiskFile, OpenMode, RealDisk};
+pub use disk::{Disk, DiskFile, FileSystem, OpenMode, RealDisk};
 pub use settings::{CompactionSettings, PartitionSettings};
 
 use std::sync::Arc;

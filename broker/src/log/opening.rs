@@ -62,10 +62,7 @@ pub(super) fn open(
         .max();
     let incarnation = Incarnation(newest.unwrap_or(0).max(checkpoint.incarnation.0) + 1);
     let os_mode = config.durability == Durability::Os;
-    let limits = WalLimits {
-        file_bytes: config.wal_file_bytes,
-        bytes_max: config.wal_bytes_max,
-    };
+    let limits = WalLimits::of(&config);
 
     let shared = Arc::new(Shared::new(config, disk, listener, slots, epoch_floor));
     let flusher = Arc::new(Flusher::new(Arc::clone(&shared), incarnation));

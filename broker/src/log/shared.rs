@@ -35,6 +35,8 @@ pub(super) struct Shared {
     damaged: Mutex<BTreeSet<(TopicPartition, Offset)>>,
     /// Held over a whole compaction.
     pub(super) compacting: Mutex<()>,
+    /// Any wish but the last asks for a spare slot.
+    pub(super) wake_spare: Signal,
     /// Leader epoch of partitions made from now on.
     pub(super) epoch_floor: LeaderEpoch,
     partitions: RwLock<HashMap<TopicPartition, Arc<Partition>>>,
@@ -68,6 +70,7 @@ impl Shared {
             wake_flusher: Signal::default(),
             damaged: Mutex::default(),
             compacting: Mutex::default(),
+            wake_spare: Signal::default(),
             epoch_floor,
             partitions: RwLock::default(),
             published: AtomicU64::new(0),

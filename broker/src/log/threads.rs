@@ -1,5 +1,6 @@
-//! The two threads of a log: the writer, which commits rounds, and the flusher, which follows it
-//! with segments and checkpoints. They decide nothing themselves.
+//! The threads of a log: the writer, which commits rounds, the flusher, which follows it with
+//! segments and checkpoints, and one that has the next WAL slot ready. They decide nothing
+//! themselves.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
@@ -12,6 +13,7 @@ use super::shared::Shared;
 use super::signal::Wish;
 use super::storage::StorageError;
 use super::sync::lock;
+use super::wal::{WalLimits, prepare_spare};
 use super::writer::Writer;
 
 /// Ends the threads when the last clone of the log is dropped. That is no close: what is queued is
@@ -33,7 +35,9 @@ impl Threads {
         } = opened;
         let for_writer = Arc::clone(&shared);
         let for_flusher = (Arc::clone(&shared), Arc::clone(&flusher));
+        let for_spare = Arc::clone(&shared);
         let running = vec![
+            spawn("log-spare", move || prepare_spares(&for_spare)),
             spawn("log-writer", move || write(writer, &for_writer)),
             spawn("log-flusher", move || {
                 follow(&for_flusher.0, &for_flusher.1);
@@ -56,7 +60,7 @@ impl Threads {
         }
     }
 
-    /// Drains the queue, ends both threads and takes the last checkpoint. A second call does
+    /// Drains the queue, ends the threads and takes the last checkpoint. A second call does
     /// nothing.
     pub(super) fn close(&self, shared: &Shared) -> Result<(), LogError> {
         self.stop();
@@ -83,6 +87,7 @@ impl Threads {
     fn stop(&self) {
         self.shared.queue.close();
         self.shared.wake_flusher.raise(Wish::Stop);
+        self.shared.wake_spare.raise(Wish::Stop);
     }
 }
 
@@ -96,7 +101,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)
-        .expect("a process that cannot start two threads cannot serve")
+        .expect("a process that cannot start three threads cannot serve")
 }
 
 fn write(mut writer: Writer, shared: &Shared) {
@@ -107,6 +112,20 @@ fn write(mut writer: Writer, shared: &Shared) {
             shared.note_failure(&StorageError::Failed(
                 "the log's writer panicked".to_owned(),
             ));
+        }
+    }
+}
+
+/// A spare slot that cannot be made costs speed only, unless a sync failed.
+fn prepare_spares(shared: &Shared) {
+    let (dir, limits) = (shared.wal_dir(), WalLimits::of(&shared.config));
+    loop {
+        match shared.wake_spare.wait() {
+            Wish::Stop => return,
+            Wish::Flush | Wish::Checkpoint => {}
+        }
+        if let Err(error) = prepare_spare(&*shared.disk, &dir, limits, &shared.slots) {
+            shared.note_failure(&error);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::api::LogConfig;
 use super::bugs::{self, Bug};
 use super::disk::{Disk, DiskFile, OpenMode};
 use super::frame::{FrameSeq, Incarnation, SLOT_HEADER_BYTES, SlotHeader};
@@ -16,6 +17,9 @@ use super::sync::lock;
 /// Slots grow by at least this and at most [`GROWTH_BYTES_MAX`], twofold in between.
 const GROWTH_BYTES_MIN: u64 = 256 << 10;
 const GROWTH_BYTES_MAX: u64 = 8 << 20;
+const SPARE_STEP_BYTES: u64 = 2 << 20;
+/// A slot of which less was written does not ask for the next one: an idle node stays small.
+const SPARE_FROM_BYTES: u64 = 1 << 20;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Number of a slot, which is its file's name.
@@ -46,8 +50,10 @@ pub(super) struct LiveSlot {
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     pub(super) live: VecDeque<LiveSlot>,
-    /// Slots to use again, with their sizes.
+    /// Slots to use, or to use again, with their sizes.
     pub(super) free: Vec<(SlotId, u64)>,
+    /// A slot that is being written with zeros, with the size that it gets.
+    pub(super) making: Option<(SlotId, u64)>,
 }
 
 impl Slots {
@@ -66,12 +72,19 @@ impl Slots {
 
     fn bytes(&self) -> u64 {
         let live = self.live.iter().map(|slot| slot.bytes);
-        live.chain(self.free.iter().map(|(_, bytes)| *bytes)).sum()
+        let others = self.free.iter().chain(&self.making);
+        live.chain(others.map(|(_, bytes)| *bytes)).sum()
+    }
+
+    /// Whether a slot of this size is ready.
+    fn has_spare(&self, bytes: u64) -> bool {
+        self.free.iter().any(|(_, free)| *free >= bytes)
     }
 
     fn unused_id(&self) -> SlotId {
         let live = self.live.iter().map(|slot| slot.id.0);
-        let highest = live.chain(self.free.iter().map(|(id, _)| id.0)).max();
+        let others = self.free.iter().chain(&self.making);
+        let highest = live.chain(others.map(|(id, _)| id.0)).max();
         SlotId(highest.map_or(0, |id| id.saturating_add(1)))
     }
 }
@@ -81,6 +94,72 @@ impl Slots {
 pub(super) struct WalLimits {
     pub(super) file_bytes: u64,
     pub(super) bytes_max: u64,
+}
+
+impl WalLimits {
+    pub(super) fn of(config: &LogConfig) -> Self {
+        Self {
+            file_bytes: config.wal_file_bytes,
+            bytes_max: config.wal_bytes_max,
+        }
+    }
+}
+
+/// Writes a whole slot of zeros, unless one is ready or there is no room for it: so that the
+/// writer finds it and need not grow a slot while producers wait. Runs beside the writer.
+///
+/// # Errors
+/// `Full` leaves nothing behind.
+pub(super) fn prepare_spare(
+    disk: &dyn Disk,
+    dir: &Path,
+    limits: WalLimits,
+    slots: &Mutex<Slots>,
+) -> Result<(), StorageError> {
+    let bytes = limits.file_bytes;
+    // On a disk that is nearly full the space has better uses.
+    if disk.free_bytes(dir).is_ok_and(|free| free < 2 * bytes) {
+        return Ok(());
+    }
+    let id = {
+        let mut slots = lock(slots);
+        let is_enough = slots.has_spare(bytes) || slots.making.is_some();
+        if is_enough || slots.bytes() + bytes > limits.bytes_max {
+            return Ok(());
+        }
+        let id = slots.unused_id();
+        slots.making = Some((id, bytes));
+        id
+    };
+    let path = id.path(dir);
+    let made = fill_spare(disk, dir, &path, bytes);
+    if made.is_err() {
+        // It has no header, so one that stays is a free slot at the next start.
+        drop(disk.remove_file(&path));
+    }
+    let mut slots = lock(slots);
+    slots.making = None;
+    made?;
+    slots.free.push((id, bytes));
+    Ok(())
+}
+
+fn fill_spare(disk: &dyn Disk, dir: &Path, path: &Path, bytes: u64) -> Result<(), StorageError> {
+    let opened = disk.open(path, OpenMode::Truncate);
+    let file = opened.map_err(|error| StorageError::of(path, &error))?;
+    let mut spare = Current {
+        path: path.to_owned(),
+        file,
+        at: 0,
+        grown: 0,
+    };
+    // In steps, so that the disk is never busy with all of it while a frame waits to be synced.
+    while spare.grown < bytes {
+        let step = (spare.grown + SPARE_STEP_BYTES).min(bytes);
+        grow(&mut spare, step)?;
+    }
+    disk.sync_dir(dir)
+        .map_err(|error| StorageError::failed(dir, &error))
 }
 
 /// The writing end.
@@ -137,7 +216,14 @@ impl Wal {
             current.at + bytes <= self.limits.file_bytes.max(current.grown)
                 || current.at == SLOT_HEADER_BYTES as u64
         };
-        if !self.current.as_ref().is_some_and(fits) {
+        // One that is ready is better than growing on.
+        let has_spare = lock(&self.slots).has_spare(self.limits.file_bytes);
+        let stays = |current: &Current| {
+            let would_grow = current.at + bytes > current.grown;
+            let is_empty = current.at == SLOT_HEADER_BYTES as u64;
+            fits(current) && (is_empty || !would_grow || !has_spare)
+        };
+        if !self.current.as_ref().is_some_and(stays) {
             self.begin_slot(seq, bytes)?;
         }
         let file_bytes = self.limits.file_bytes;
@@ -155,6 +241,16 @@ impl Wal {
             }
         }
         Ok(())
+    }
+
+    /// Whether [`prepare_spare`] has something to do soon.
+    pub(super) fn wants_spare(&self) -> bool {
+        let from = SPARE_FROM_BYTES.min(self.limits.file_bytes / 4);
+        let is_used = self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.at > from);
+        is_used && !lock(&self.slots).has_spare(self.limits.file_bytes)
     }
 
     /// Writes a frame where [`Wal::reserve`] made room for it.

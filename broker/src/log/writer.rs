@@ -227,6 +227,9 @@ impl Writer {
     }
 
     fn wake_flusher(&self) {
+        if self.wal.wants_spare() {
+            self.shared.wake_spare.raise(Wish::Flush);
+        }
         let config = &self.shared.config;
         if self.shared.wal_bytes_since_checkpoint() > config.checkpoint_bytes {
             self.shared.wake_flusher.raise(Wish::Checkpoint);

@@ -10,6 +10,7 @@ use crate::log::queue::Job;
 use crate::log::storage::StorageError;
 use crate::log::sync::lock;
 use crate::log::threads::Threads;
+use crate::log::wal::{WalLimits, prepare_spare};
 use crate::log::writer::Writer;
 use crate::log::{
     AppendBatch, AppendOutcome, Compacted, Damage, Disk, Listener, Log, LogConfig, OpenError,
@@ -103,6 +104,13 @@ impl Driven {
 
     pub(super) fn flush(&self) -> Result<(), StorageError> {
         self.flusher.flush()
+    }
+
+    /// Has the next WAL slot ready.
+    pub(super) fn spare(&self) -> Result<(), StorageError> {
+        let shared = &self.log.shared;
+        let limits = WalLimits::of(&shared.config);
+        prepare_spare(&*shared.disk, &shared.wal_dir(), limits, &shared.slots)
     }
 
     pub(super) fn checkpoint(&self) -> Result<(), StorageError> {

@@ -2,9 +2,9 @@
 //!
 //! `a1` appends to topic 1, `i1` does so with an idempotent producer, `A1` and `I1` with a large
 //! batch; `a1+i2` sends both in one request. `p` commits all that waits, `o` commits one round,
-//! `f` writes segments, `c` takes a checkpoint, `d1` deletes topic 1, `s1` and `S1` raise its log
-//! start, close to or up to the high watermark. `k` kills the process and starts it again, `x`
-//! closes and opens. `*3` behind a word repeats it.
+//! `f` writes segments, `g` prepares a WAL slot, `c` takes a checkpoint, `d1` deletes topic 1, `s1`
+//! and `S1` raise its log start, close to or up to the high watermark. `k` kills the process and
+//! starts it again, `x` closes and opens. `*3` behind a word repeats it.
 
 use std::sync::Arc;
 
@@ -75,6 +75,10 @@ pub(super) const SCRIPTS: &[(&str, &str)] = &[
         "I1*5 p c S1 i1 p k i1 p s1 p c k i1 p",
     ),
     (
+        "spare slots",
+        "g A1*6 p g i2 p g A2*4 p c A1*3 g p k g A1*3 p x g i1 p",
+    ),
+    (
         "all of it",
         "i1+i2 A3*2 p f I1*3 p c d3 p s1 p k i1 i2*3 p c x I2*4 p c i1 p",
     ),
@@ -142,6 +146,7 @@ impl Run {
         match word {
             "p" => driven.commit(),
             "o" => drop(driven.round()),
+            "g" => driven.spare().map_err(|error| error.to_string())?,
             "f" => driven.flush().map_err(|error| error.to_string())?,
             "c" => driven.checkpoint().map_err(|error| error.to_string())?,
             "x" => {

@@ -1,0 +1,71 @@
+//! The bare disk: what the same bytes cost without a log.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::load::{BATCH_BYTES, now};
+
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A file whose bytes are all there, so that writing it again changes no metadata.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    file: File,
+    bytes: usize,
+    chunk: Vec<u8>,
+}
+
+impl Raw {
+    pub(crate) fn new(dir: &Path, bytes: usize) -> Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(dir.join("raw"))?;
+        let raw = Self {
+            file,
+            bytes,
+            chunk: vec![0x5a; CHUNK_BYTES],
+        };
+        raw.write_whole()?;
+        Ok(raw)
+    }
+
+    /// Writes it from start to end, and syncs once.
+    pub(crate) fn write_whole(&self) -> Result<Duration> {
+        let start = now();
+        for at in (0..self.bytes).step_by(CHUNK_BYTES) {
+            self.file.write_all_at(&self.chunk, at as u64)?;
+        }
+        self.file.sync_data()?;
+        Ok(start.elapsed())
+    }
+
+    /// Writes it from start to end, and syncs each megabyte.
+    pub(crate) fn write_synced(&self) -> Result<Duration> {
+        let start = now();
+        for at in (0..self.bytes).step_by(CHUNK_BYTES) {
+            self.file.write_all_at(&self.chunk, at as u64)?;
+            self.file.sync_data()?;
+        }
+        Ok(start.elapsed())
+    }
+
+    /// Writes one batch's bytes after the other, each synced: how long each took.
+    pub(crate) fn commits(&self, count: usize) -> Result<Vec<Duration>> {
+        let mut all = Vec::with_capacity(count);
+        for at in (0..self.bytes).step_by(BATCH_BYTES).take(count) {
+            let start = now();
+            self.file
+                .write_all_at(&self.chunk[..BATCH_BYTES], at as u64)?;
+            self.file.sync_data()?;
+            all.push(start.elapsed());
+        }
+        Ok(all)
+    }
+}
