@@ -131,42 +131,61 @@ fn by_timestamp(
     timestamp: i64,
     limits: Limits,
 ) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
-    let greatest = timestamp == GREATEST_TIMESTAMP;
-    let found = if greatest {
-        log.offset_of_max_timestamp(target)?
-    } else {
-        log.offset_for_time(target, TimestampMs(timestamp))?
-    };
-    let Some(BatchAt { batch, .. }) = found else {
-        return Ok(None);
-    };
-    let damaged = || ReadError::Io(std::io::ErrorKind::InvalidData.into());
-    let header = BatchHeader::parse(&batch).map_err(|_| damaged())?;
-    let target_time = if greatest {
-        header.max_timestamp.0
-    } else {
-        timestamp
-    };
-    if header.is_log_append_time() {
-        return Ok(Some((header.base_offset, header.max_timestamp)));
+    let log_start = log.bounds(target).unwrap_or_default().log_start;
+    if timestamp == GREATEST_TIMESTAMP {
+        let newest = log.offset_of_max_timestamp(target)?;
+        return match newest {
+            Some(BatchAt { batch, .. }) => first_at(&batch, log_start, None, limits),
+            None => Ok(None),
+        };
     }
+    let timestamp = TimestampMs(timestamp);
+    let mut from = log_start;
+    // The first batch that is new enough may have been cut in half by the log start.
+    while let Some(BatchAt { batch, .. }) = log.offset_for_time(target, from, timestamp)? {
+        let found = first_at(&batch, log_start, Some(timestamp), limits)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        from = BatchHeader::parse(&batch).map_err(damaged)?.next_offset();
+    }
+    Ok(None)
+}
+
+/// The first record of a batch, from `log_start` on, that is at or after `timestamp`, or without
+/// one has the batch's greatest.
+fn first_at(
+    batch: &[u8],
+    log_start: Offset,
+    timestamp: Option<TimestampMs>,
+    limits: Limits,
+) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
+    let header = BatchHeader::parse(batch).map_err(damaged)?;
+    let least = timestamp.unwrap_or(header.max_timestamp);
     let mut inflater = Decompressor::new();
-    let codec = header.codec().map_err(|_| damaged())?;
+    let codec = header.codec().map_err(damaged)?;
     let section = inflater
         .inflate(codec, &batch[HEADER_BYTES..], limits)
-        .map_err(|_| damaged())?;
+        .map_err(damaged)?;
     for record in RecordIter::new(section, header.record_count) {
-        let record = record.map_err(|_| damaged())?;
-        let at = header
-            .base_timestamp
-            .0
-            .saturating_add(record.timestamp_delta);
-        if at >= target_time {
-            let offset = header.base_offset.plus(i64::from(record.offset_delta));
-            return Ok(Some((offset, TimestampMs(at))));
+        let record = record.map_err(damaged)?;
+        let offset = header.base_offset.plus(i64::from(record.offset_delta));
+        let delta = record.timestamp_delta;
+        let at = if header.is_log_append_time() {
+            header.max_timestamp
+        } else {
+            TimestampMs(header.base_timestamp.0.saturating_add(delta))
+        };
+        if at >= least && offset >= log_start {
+            return Ok(Some((offset, at)));
         }
     }
     Ok(None)
+}
+
+/// What was checked when it was appended cannot be read any more.
+fn damaged<E>(_: E) -> ReadError {
+    ReadError::Io(std::io::ErrorKind::InvalidData.into())
 }
 
 fn reply(

@@ -165,16 +165,18 @@ impl Log {
             .is_none_or(|partition| partition.state().is_resident(from))
     }
 
-    /// The first batch whose greatest timestamp is at or above `ts`. May read files.
+    /// The first batch that ends behind `from` and whose greatest timestamp is at or above `ts`. May
+    /// read files.
     ///
     /// # Errors
     /// See [`ReadError`].
     pub fn offset_for_time(
         &self,
         tp: TopicPartition,
+        from: Offset,
         ts: TimestampMs,
     ) -> Result<Option<BatchAt>, ReadError> {
-        reading::first_at_time(&self.shared, tp, ts)
+        reading::first_at_time(&self.shared, tp, from, ts)
     }
 
     /// The batch with the greatest timestamp, the first of several. May read files.

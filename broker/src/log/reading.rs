@@ -91,35 +91,37 @@ fn read_partition(
 pub(super) fn first_at_time(
     shared: &Shared,
     tp: TopicPartition,
+    from: Offset,
     ts: TimestampMs,
 ) -> Result<Option<BatchAt>, ReadError> {
     let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
-    unless_replaced(&partition, || find_time(shared, &partition, ts))
+    unless_replaced(&partition, || find_time(shared, &partition, from, ts))
 }
 
 fn find_time(
     shared: &Shared,
     partition: &Partition,
+    from: Offset,
     ts: TimestampMs,
 ) -> Result<Option<BatchAt>, ReadError> {
-    let (segments, in_memory, log_start) = {
+    let (segments, in_memory, from) = {
         let state = partition.state();
-        let log_start = state.log_start;
+        let from = state.log_start.max(from);
         let fits =
-            |segment: &&SegmentMeta| segment.max_timestamp >= ts && segment.next_offset > log_start;
+            |segment: &&SegmentMeta| segment.max_timestamp >= ts && segment.next_offset > from;
         let segments: Vec<_> = state.segments.iter().filter(fits).cloned().collect();
         let mut unflushed = state.unflushed();
         let in_memory = unflushed
-            .find(|batch| batch.max_timestamp >= ts && batch.next_offset > log_start)
+            .find(|batch| batch.max_timestamp >= ts && batch.next_offset > from)
             .map(|batch| BatchAt {
                 base_offset: batch.base_offset,
                 batch: batch.bytes.clone(),
             });
-        (segments, in_memory, log_start)
+        (segments, in_memory, from)
     };
     for meta in &segments {
         let file = open(shared, partition, meta)?;
-        if let Some(found) = file.first_at_time(meta, log_start, ts)? {
+        if let Some(found) = file.first_at_time(meta, from, ts)? {
             return Ok(Some(found));
         }
     }

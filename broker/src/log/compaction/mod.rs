@@ -57,10 +57,10 @@ pub(super) fn compact(
     now: TimestampMs,
 ) -> Result<Option<Compacted>, StorageError> {
     let _one_at_a_time = lock(&shared.compacting);
-    flusher.prepare(partition)?;
     let Some(mut run) = Run::plan(shared, partition, now) else {
         return Ok(None);
     };
+    flusher.prepare(partition)?;
     let result = run.write_all();
     let replaced = match result {
         Ok((written, end)) => run.replace(&written, end),

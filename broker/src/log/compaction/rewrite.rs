@@ -19,6 +19,7 @@ use crate::wire::varint;
 /// Attribute bit of a batch whose base timestamp is its delete horizon.
 const DELETE_HORIZON_BIT: i16 = 0x40;
 const CODEC_BITS: i16 = 0x07;
+const NO_TIMESTAMP: TimestampMs = TimestampMs(-1);
 
 /// What a batch comes to.
 #[derive(Debug, PartialEq, Eq)]
@@ -173,12 +174,13 @@ fn build(
     seal(batch, fields, &compress(codec, &section))
 }
 
-/// The batch without any record: what is known of its producer stays.
+/// The batch without any record: what is known of its producer stays. It has no timestamp, so that
+/// no look-up by time ends in it.
 fn empty(batch: &[u8], header: &BatchHeader) -> Bytes {
     let fields = Fields {
         attributes: header.attributes & !(CODEC_BITS | DELETE_HORIZON_BIT),
-        base_timestamp: header.max_timestamp,
-        max_timestamp: header.max_timestamp,
+        base_timestamp: NO_TIMESTAMP,
+        max_timestamp: NO_TIMESTAMP,
         record_count: 0,
     };
     seal(batch, fields, &[])

@@ -260,7 +260,7 @@ fn a_time_is_found_in_segments_and_in_memory() {
         for (ts, expected) in [(0, 1), (10, 1), (11, 2), (50, 5), (99, 10), (100, 10)] {
             let found = driven
                 .log
-                .offset_for_time(tp(1), TimestampMs(ts))
+                .offset_for_time(tp(1), Offset(0), TimestampMs(ts))
                 .unwrap()
                 .unwrap();
             let expected = expected.max(first_id);
@@ -268,7 +268,10 @@ fn a_time_is_found_in_segments_and_in_memory() {
             assert_eq!(found.base_offset.0.unsigned_abs(), (expected - 1) * 3);
         }
         assert_eq!(
-            driven.log.offset_for_time(tp(1), TimestampMs(101)).unwrap(),
+            driven
+                .log
+                .offset_for_time(tp(1), Offset(0), TimestampMs(101))
+                .unwrap(),
             None
         );
         let newest = driven.log.offset_of_max_timestamp(tp(1)).unwrap().unwrap();

@@ -16,7 +16,7 @@ use crate::log::{AppendOutcome, Bounds, DuplicateCheck, RealDisk, RecoveryReport
 use crate::types::Offset;
 use crate::wire::batch::BatchHeader;
 
-const FORMATS: &[u32] = &[1];
+const FORMATS: &[u32] = &[1, 2];
 const SEQUENCES: i32 = 9;
 
 fn kept(format: u32) -> PathBuf {

@@ -6,6 +6,9 @@ use std::time::Duration;
 use avouch_broker::types::TimestampMs;
 use avouch_broker::wire::batch::{BatchHeader, Codec};
 use avouch_broker::wire::builder::BatchBuilder;
+use avouch_broker::wire::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
+};
 use avouch_broker::wire::messages::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic,
 };
@@ -63,18 +66,23 @@ async fn fetched(client: &mut Client, topic: &str) -> Vec<i64> {
 }
 
 async fn log_start(client: &mut Client, topic: &str) -> i64 {
+    look_up(client, topic, -2).await
+}
+
+/// The offset at a time, or what Kafka's negative times stand for; -1 for none.
+async fn look_up(client: &mut Client, topic: &str, timestamp: i64) -> i64 {
     let request = ListOffsetsRequest {
         topics: vec![ListOffsetsTopic {
             name: topic.to_owned(),
             partitions: vec![ListOffsetsPartition {
                 current_leader_epoch: -1,
-                timestamp: -2,
+                timestamp,
                 ..Default::default()
             }],
         }],
         ..Default::default()
     };
-    let response: ListOffsetsResponse = client.ask(5, &request).await;
+    let response: ListOffsetsResponse = client.ask(7, &request).await;
     response.topics[0].partitions[0].offset
 }
 
@@ -116,6 +124,41 @@ async fn a_topic_that_nobody_writes_to_is_emptied_by_age() {
     client.produce("t", keyed("a", Some("1"), 1_000)).await;
     while log_start(&mut client, "t").await != 1 {
         tokio::task::yield_now().await;
+    }
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_time_is_looked_for_from_the_log_start_on_to_the_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = busy_broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let forever = [("retention.ms", "-1")];
+    client.create_topic_with("t", 1, &forever).await;
+    let mut builder = BatchBuilder::new(Codec::Zstd);
+    for timestamp in [100, 200, 300] {
+        builder.push(None, Some(b"v"), TimestampMs(timestamp), &[]);
+    }
+    client.produce("t", builder.finish()).await;
+    client.produce("t", keyed("a", Some("1"), 150)).await;
+    // Log start; then offsets at times 150 and 200, and of the greatest timestamp.
+    for (start, at_150, at_200, greatest) in [(0, 1, 1, 2), (2, 2, 2, 2), (3, 3, -1, 3)] {
+        let request = DeleteRecordsRequest {
+            topics: vec![DeleteRecordsTopic {
+                name: "t".to_owned(),
+                partitions: vec![DeleteRecordsPartition {
+                    offset: start,
+                    ..Default::default()
+                }],
+            }],
+            timeout_ms: 1_000,
+        };
+        let _cut: DeleteRecordsResponse = client.ask(2, &request).await;
+        assert_eq!(log_start(&mut client, "t").await, start);
+        for (timestamp, offset) in [(150, at_150), (200, at_200), (-3, greatest)] {
+            let found = look_up(&mut client, "t", timestamp).await;
+            assert_eq!(found, offset, "time {timestamp} from {start} on");
+        }
     }
     broker.shutdown().await;
 }
