@@ -44,6 +44,21 @@ fuzz-log seeds="0..100000":
 bench-produce seconds="10":
     tests/bench-produce {{ seconds }}
 
+# Avouch beside Apache Kafka in alternating rounds; writes docs/benchmarks/broker.json and renders it.
+bench-broker rounds="5" seconds="5":
+    tests/run install
+    cargo build --release
+    AVOUCH_BIN=target/release/avouch \
+        cargo run --release -p avouch-tests --bin versus {{ rounds }} {{ seconds }}
+    cargo run -p avouch-bench-avro -- render
+
+# docs/compatibility.md from what the tests show of each client.
+compatibility:
+    tests/run install build
+    rm -f target/shown.tsv
+    AVOUCH_SHOWN=$PWD/target/shown.tsv cargo test -p avouch-tests --test it -- clients notes kafka_tools
+    cargo run -p avouch-tests --bin matrix target/shown.tsv
+
 # The Avro validator against its peers; writes docs/benchmarks/avro.json and renders it.
 bench-avro:
     cargo run --release -p avouch-bench-avro

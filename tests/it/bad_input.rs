@@ -22,10 +22,12 @@ const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A produce request's header, version 9, correlation id 1, no client id.
 const PRODUCE: [u8; 10] = [0, 0, 0, 9, 0, 0, 0, 1, 255, 255];
 
+type Attack = fn(&Node) -> Result<()>;
+
 #[test]
 fn bad_input_of_every_kind_leaves_the_node_up_and_within_512_mib() -> Result<()> {
     let node = Node::start()?;
-    let attacks: [(&str, fn(&Node) -> Result<()>); 8] = [
+    let attacks: [(&str, Attack); 8] = [
         ("lengths that lie", lengths_that_lie),
         ("many frames begun", many_frames_begun),
         ("large frames of nothing", large_frames_of_nothing),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 use avouch_tests::family::{CODECS, FAMILIES, Family, Produce, values};
+use avouch_tests::matrix::shown;
 use avouch_tests::node::Node;
 use avouch_tests::program::{Event, Record, acked, records};
 use avouch_tests::protocol::Connection;
@@ -73,6 +74,7 @@ fn every_family_reads_what_all_families_wrote() -> Result<()> {
     }
     for (family, reading) in FAMILIES.iter().zip(&readings) {
         assert_eq!(Some(reading), readings.first(), "{family:?}");
+        shown(*family, "reads what every other client wrote")?;
     }
     Ok(())
 }
@@ -127,6 +129,14 @@ fn writes_and_reads_every_codec(family: Family) -> Result<()> {
         .flat_map(|code| [((code, false), each), ((code, true), each)])
         .collect();
     assert_eq!(stored, expected);
+    for feature in [
+        "writes none, gzip, snappy, lz4, zstd",
+        "writes idempotently",
+        "reads alone",
+        "reads in a group and commits",
+    ] {
+        shown(family, feature)?;
+    }
     Ok(())
 }
 

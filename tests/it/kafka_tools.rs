@@ -3,10 +3,13 @@
 
 use anyhow::{Context as _, Result, ensure};
 use avouch_tests::kafka_tools::{Outcome, program, run};
+use avouch_tests::matrix::shown_of;
 use avouch_tests::node::Node;
 use avouch_tests::program::printed;
 use serde_json::Value;
 
+/// What the page of clients calls them.
+const CLIENT: &str = "Kafka's tools";
 const RECORDS: usize = 2_000;
 
 #[test]
@@ -47,7 +50,7 @@ fn the_verifiable_consumer_gets_what_the_verifiable_producer_had_acknowledged() 
     let commits: Vec<_> = named(&consumer, "offsets_committed").collect();
     assert!(!commits.is_empty());
     assert!(commits.iter().all(|commit| commit["success"] == true));
-    Ok(())
+    shown_of(CLIENT, "verifiable producer and consumer agree")
 }
 
 #[test]
@@ -59,7 +62,7 @@ fn the_latency_probe_gets_every_record_back() -> Result<()> {
     )?;
     let text = outcomes[0].text()?;
     assert!(text.contains("Percentiles: 50th = "), "{text}");
-    Ok(())
+    shown_of(CLIENT, "latency probe")
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn topics_are_made_described_and_deleted_by_command() -> Result<()> {
     );
     deleted.text()?;
     assert!(gone.rows()?.is_empty());
-    Ok(())
+    shown_of(CLIENT, "commands make, list, describe and delete topics")
 }
 
 #[test]
@@ -177,7 +180,7 @@ fn topics_are_changed_by_command() -> Result<()> {
     let dirs: Value = serde_json::from_str(json.context("no JSON")?)?;
     let partitions = &dirs["brokers"][0]["logDirs"][0]["partitions"];
     assert_eq!(partitions.as_array().map(Vec::len), Some(3), "{dirs}");
-    Ok(())
+    shown_of(CLIENT, "commands change topics and configs, tell log dirs")
 }
 
 #[test]
@@ -210,7 +213,7 @@ fn groups_and_their_offsets_are_deleted_by_command() -> Result<()> {
     assert_eq!(topics[0][..4], ["g", "u", "0", "0"]);
     assert!(deleted.text()?.contains("was successful"), "{deleted:?}");
     assert!(list.rows()?.is_empty(), "{list:?}");
-    Ok(())
+    shown_of(CLIENT, "commands delete groups and offsets")
 }
 
 #[test]
@@ -247,7 +250,7 @@ fn groups_are_listed_described_and_moved_by_command() -> Result<()> {
     assert!(members.text()?.contains("no active members"), "{members:?}");
     assert_eq!(last(moved)?, ["g", "t", "0", "10"]);
     assert_eq!(last(after)?[..6], ["g", "t", "0", "10", "40", "30"]);
-    Ok(())
+    shown_of(CLIENT, "commands list, describe and reset groups")
 }
 
 #[test]
@@ -266,7 +269,7 @@ fn the_cluster_is_described_by_command() -> Result<()> {
     let id = last(&outcomes[1])?;
     assert_eq!(id[..2], ["Cluster", "ID:"]);
     assert_eq!(id[2].len(), 22, "a UUID as Kafka writes it");
-    Ok(())
+    shown_of(CLIENT, "commands describe the cluster")
 }
 
 /// The events, a JSON object a line, that a program of Kafka's printed until its end.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use avouch_tests::deadline::{Deadline, PROGRAM_LIMIT};
-use avouch_tests::family::{Family, Produce};
+use avouch_tests::family::{FAMILIES, Family, Produce};
+use avouch_tests::matrix::shown;
 use avouch_tests::node::Node;
 use avouch_tests::program::{Event, Record, Running, acked, records};
 use avouch_tests::protocol::Connection;
@@ -52,6 +53,7 @@ fn the_callback_tells_partition_and_offset() -> Result<()> {
             .collect();
         let expected = [(1, first), (1, first + 1), (1, first + 2)];
         assert_eq!(places, expected, "{family:?}");
+        shown(family, "is told partition and offset of each record")?;
     }
     Ok(())
 }
@@ -59,10 +61,11 @@ fn the_callback_tells_partition_and_offset() -> Result<()> {
 #[test]
 fn a_topic_is_created_on_first_use_with_one_partition() -> Result<()> {
     let node = Node::start()?;
-    for family in [Family::Java, Family::Python, Family::Node, Family::Kcat] {
+    for family in FAMILIES {
         let topic = format!("first-use-{family:?}");
         family.produce(node.bootstrap(), &three(&topic))?;
         assert_eq!(partitions(&node, &topic)?, 1, "{family:?}");
+        shown(family, "makes a topic by its first use")?;
     }
     Ok(())
 }
@@ -98,6 +101,7 @@ fn a_new_topic_has_the_partitions_asked_for_whatever_the_replication_factor() ->
         let args = ["--partitions", "5", "--replication", replication];
         family.run(node.bootstrap(), "create", &topic, &args)?;
         assert_eq!(partitions(&node, &topic)?, 5, "{family:?}");
+        shown(family, "makes a topic with so many partitions")?;
     }
     Ok(())
 }
@@ -132,7 +136,10 @@ fn a_consumer_that_stops_after_offset_3_is_succeeded_at_offset_4() -> Result<()>
         ..three(topic)
     };
     Family::Java.produce(broker, &what)?;
-    for family in [Family::Java, Family::Python, Family::Node, Family::Rust] {
+    for family in FAMILIES
+        .into_iter()
+        .filter(|family| *family != Family::Kcat)
+    {
         let group = format!("stops-{family:?}");
         let offsets = |count| -> Result<Vec<i64>> {
             let read = records(&family.group(broker, topic, &group, count)?);
@@ -140,6 +147,7 @@ fn a_consumer_that_stops_after_offset_3_is_succeeded_at_offset_4() -> Result<()>
         };
         assert_eq!(offsets(4)?, [0, 1, 2, 3], "{family:?}");
         assert_eq!(offsets(3)?, [4, 5, 6], "{family:?}");
+        shown(family, "goes on where its group stopped")?;
     }
     Ok(())
 }
@@ -157,6 +165,11 @@ fn of_four_members_on_three_partitions_the_idle_one_takes_over_python() -> Resul
 #[test]
 fn of_four_members_on_three_partitions_the_idle_one_takes_over_kafkajs() -> Result<()> {
     the_idle_member_takes_over(Family::Node)
+}
+
+#[test]
+fn of_four_members_on_three_partitions_the_idle_one_takes_over_aiokafka() -> Result<()> {
+    the_idle_member_takes_over(Family::Aiokafka)
 }
 
 #[test]
@@ -199,7 +212,7 @@ fn the_idle_member_takes_over(family: Family) -> Result<()> {
     let node = Node::start()?;
     let (broker, topic) = (node.bootstrap(), format!("three-for-four-{family:?}"));
     let group = format!("four-{family:?}");
-    family.run(broker, "create", &topic, &["--partitions", "3"])?;
+    Family::Java.run(broker, "create", &topic, &["--partitions", "3"])?;
     let mut members = Vec::new();
     for _ in 0..4 {
         members.push(Member {
@@ -229,7 +242,7 @@ fn the_idle_member_takes_over(family: Family) -> Result<()> {
         Ok((read.len() == 9).then(|| members.iter().map(|member| member.read.len()).collect()))
     })?;
     assert_eq!(read, [3, 3, 3]);
-    Ok(())
+    shown(family, "takes over from a member that died")
 }
 
 /// Waits until the members' assignments, in any order, are `expected`; in the members' order.

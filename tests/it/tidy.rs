@@ -13,7 +13,10 @@ const LINE_COLUMNS_MAX: usize = 100;
 const ARROWS: [(&str, &[&str]); 11] = [
     ("serde-avro/kernel", &[]),
     // Only the tests of the core import the generators, which import the core.
-    ("serde-avro/core", &["avouch-avro-kernel", "avouch-avro-random"]),
+    (
+        "serde-avro/core",
+        &["avouch-avro-kernel", "avouch-avro-random"],
+    ),
     ("serde-avro/random", &["avouch-avro"]),
     ("registry/api", &[]),
     ("registry/server", &["avouch-avro", "avouch-registry-api"]),

@@ -65,6 +65,19 @@ pub struct Produce<'a> {
 }
 
 impl Family {
+    /// The library's name.
+    pub fn client(self) -> &'static str {
+        match self {
+            Self::Kcat => "kcat",
+            Self::Python => "confluent-kafka",
+            Self::Aiokafka => "aiokafka",
+            Self::Node => "kafkajs",
+            Self::Java => "Java",
+            Self::Rust => "rdkafka",
+            Self::Krafka => "krafka",
+        }
+    }
+
     /// Produces as asked. kcat does not tell where a value went: its list is empty, and its exit
     /// status says that all were acknowledged.
     ///

@@ -5,6 +5,7 @@ pub mod deadline;
 pub mod family;
 pub mod kafka_tools;
 pub mod krafka_client;
+pub mod matrix;
 pub mod node;
 pub mod payload;
 pub mod peer;

@@ -4,6 +4,7 @@
 //! `docs/benchmarks/avro.json` or `model.json`, and renders both into `docs/benchmarks.md`. With
 //! `look` or `look-model` it only prints, with `render` it only renders what is committed.
 
+mod broker_report;
 mod data;
 mod measure;
 mod model;

@@ -3,7 +3,7 @@
 //! Owns the page's head, the marks around its sections, and what every run tells of itself: commit,
 //! machine, load, rounds.
 
-use crate::{model_report, report};
+use crate::{broker_report, model_report, report};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ struct Section {
 }
 
 /// The committed figures as the page shows them.
-fn sections() -> Result<[Section; 2]> {
+fn sections() -> Result<[Section; 3]> {
     Ok([
         Section {
             name: "avro",
@@ -68,6 +68,11 @@ fn sections() -> Result<[Section; 2]> {
             name: "model",
             recipe: "bench-model",
             text: committed::<model_report::Report>("model")?.markdown(),
+        },
+        Section {
+            name: "broker",
+            recipe: "bench-broker",
+            text: committed::<broker_report::Report>("broker")?.markdown(),
         },
     ])
 }

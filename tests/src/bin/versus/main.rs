@@ -217,6 +217,11 @@ fn write(figures: &Figures, rounds: u64, span: Duration) -> Result<()> {
         "load": fs::read_to_string("/proc/loadavg")?.split(' ').next(),
         "rounds": rounds,
         "seconds": span.as_secs(),
+        "client": if cfg!(debug_assertions) {
+            "one librdkafka client for all, built for tests, which is slower"
+        } else {
+            "one librdkafka client for all"
+        },
         "kafka": "4.1.1, KRaft, heap 1 GiB, defaults: not synced before it acknowledges",
         "avouch": "durability fsync: synced before it acknowledges",
         "avouch_os": "durability os: not synced before it acknowledges",
