@@ -98,6 +98,9 @@ def create(args):
     admin = AdminClient({"bootstrap.servers": args.bootstrap})
     topic = NewTopic(args.topic, args.partitions, args.replication)
     admin.create_topics([topic])[args.topic].result(timeout=30)
+    # Of all topics, which librdkafka asks for in its own way.
+    if args.topic not in admin.list_topics(timeout=30).topics:
+        raise SystemExit(f"{args.topic} is not listed")
     say("created")
 
 

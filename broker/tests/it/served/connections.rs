@@ -61,6 +61,28 @@ async fn an_unknown_key_or_version_or_a_hostile_length_closes_the_connection() {
 }
 
 #[tokio::test]
+async fn bytes_behind_a_request_are_not_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    // Metadata version 12 of all topics as librdkafka writes it: null in four bytes instead of
+    // one, then its two flags and no tagged fields. Correlation 7, no client id.
+    let header = [0, 3, 0, 12, 0, 0, 0, 7, 255, 255, 0];
+    let body = [0, 0, 0, 0, 1, 0, 0];
+    client
+        .send_raw(&[&[0, 0, 0, 18][..], &header, &body].concat())
+        .await;
+    let response: MetadataResponse = client.receive(12, 7).await;
+    assert!(
+        response
+            .topics
+            .iter()
+            .any(|topic| topic.name.as_deref() == Some("t"))
+    );
+}
+
+#[tokio::test]
 async fn a_client_software_name_with_spaces_is_an_invalid_request() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
