@@ -40,7 +40,7 @@ crash-long kills="500":
 fuzz-log seeds="0..100000":
     AVOUCH_LOG_SEEDS={{ seeds }} cargo test --release -p avouch-broker --lib log::tests::seeds
 
-# Records per second and p99 of produce with acks=all; from ack to a waiting consumer.
+# Produce with acks=all: records per second, p99; from ack to a waiting consumer; from subscribing to partitions.
 bench-produce seconds="10":
     tests/bench-produce {{ seconds }}
 

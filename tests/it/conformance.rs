@@ -56,9 +56,16 @@ fn shown_by(row: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// The names of all tests of the checkout.
+/// The names of all tests of the checkout; a story about groups is a test of its file's name.
 fn tests() -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
+    for story in fs::read_dir(checkout().join("broker/src/group/scripts"))? {
+        let path = story?.path();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            let name = path.file_stem().context("a story has a name")?;
+            names.insert(name.to_string_lossy().into_owned());
+        }
+    }
     for source in rust_files()? {
         let mut is_test = false;
         for line in source.text.lines().map(str::trim_start) {

@@ -7,6 +7,7 @@ mod clients;
 mod conformance;
 mod contract_cases;
 mod crash;
+mod group_kills;
 mod kafka_tools;
 mod notes;
 mod registry_clients;

@@ -51,6 +51,7 @@ stories! {
     gathering
     follower_and_leader_rejoin
     protocols
+    cooperative
     stale_requests
     commits
     standalone_commits
@@ -61,6 +62,7 @@ stories! {
     topic_deletion
     describe_and_list
     limits
+    session_bounds
     closing
 }
 

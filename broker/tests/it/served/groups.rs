@@ -1,6 +1,8 @@
-//! Groups as administrators see them: their offsets deleted, themselves deleted.
+//! Groups over the wire: deleted, their offsets deleted, and going on after a restart.
 
+use avouch_broker::group::GroupConfig;
 use avouch_broker::wire::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
+use avouch_broker::wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use avouch_broker::wire::messages::join_group::{
     JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse,
 };
@@ -16,6 +18,10 @@ use avouch_broker::wire::messages::offset_delete::{
     OffsetDeleteResponse,
 };
 use avouch_broker::wire::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
+
+use avouch_broker::wire::messages::sync_group::{
+    SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
+};
 
 use super::client::{Client, broker};
 
@@ -64,7 +70,8 @@ async fn committed(client: &mut Client, group: &str) -> Vec<i32> {
         .collect()
 }
 
-async fn joined(client: &mut Client, group: &str, protocol_type: &str) {
+/// Joins a group alone; the answer says as whom and in which generation.
+async fn joined(client: &mut Client, group: &str, protocol_type: &str) -> JoinGroupResponse {
     let request = JoinGroupRequest {
         group_id: group.to_owned(),
         session_timeout_ms: 10_000,
@@ -78,6 +85,7 @@ async fn joined(client: &mut Client, group: &str, protocol_type: &str) {
     };
     let response: JoinGroupResponse = client.ask(3, &request).await;
     assert_eq!(response.error_code, 0);
+    response
 }
 
 fn forgetting(group: &str, indexes: &[i32]) -> OffsetDeleteRequest {
@@ -139,4 +147,67 @@ async fn groups_are_deleted_with_their_offsets_unless_they_have_members() {
         .collect();
     assert_eq!(codes, [("busy", 68), ("nobody", 69), ("old", 0)]);
     assert!(committed(&mut client, "old").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_member_goes_on_in_its_generation_after_a_restart_of_the_broker() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = broker(dir.path()).await;
+    let mut client = Client::connect(first.kafka_address()).await;
+    client.create_topic("t", 2).await;
+    offsets_topic(&mut client).await;
+    let member = joined(&mut client, "g", "consumer").await;
+    let mut sync = SyncGroupRequest {
+        group_id: "g".to_owned(),
+        generation_id: member.generation_id,
+        member_id: member.member_id.clone(),
+        assignments: vec![SyncGroupRequestAssignment {
+            member_id: member.member_id.clone(),
+            assignment: vec![7].into(),
+        }],
+        ..Default::default()
+    };
+    let synced: SyncGroupResponse = client.ask(3, &sync).await;
+    assert_eq!(synced.error_code, 0);
+    first.shutdown().await;
+
+    let second = broker(dir.path()).await;
+    let mut client = Client::connect(second.kafka_address()).await;
+    let beat = HeartbeatRequest {
+        group_id: "g".to_owned(),
+        generation_id: member.generation_id,
+        member_id: member.member_id.clone(),
+        ..Default::default()
+    };
+    let beaten: HeartbeatResponse = client.ask(3, &beat).await;
+    assert_eq!(beaten.error_code, 0);
+    sync.assignments.clear();
+    let synced: SyncGroupResponse = client.ask(3, &sync).await;
+    assert_eq!((synced.error_code, &synced.assignment[..]), (0, &[7][..]));
+    let mut commit = OffsetCommitRequest {
+        group_id: "g".to_owned(),
+        generation_id_or_member_epoch: member.generation_id,
+        member_id: member.member_id,
+        topics: vec![OffsetCommitRequestTopic {
+            name: "t".to_owned(),
+            partitions: vec![OffsetCommitRequestPartition {
+                committed_offset: 4,
+                committed_metadata: Some("x".repeat(4_096)),
+                ..Default::default()
+            }],
+        }],
+        ..Default::default()
+    };
+    for (more, code) in [("", 0), ("x", 12)] {
+        let metadata = &mut commit.topics[0].partitions[0].committed_metadata;
+        metadata.as_mut().unwrap().push_str(more);
+        let committed: OffsetCommitResponse = client.ask(7, &commit).await;
+        assert_eq!(committed.topics[0].partitions[0].error_code, code);
+    }
+}
+
+#[test]
+fn an_empty_group_does_not_wait_for_more_members_by_default() {
+    // Kafka's default is three seconds, which a lone member waits in vain.
+    assert_eq!(GroupConfig::default().initial_rebalance_delay_ms, 0);
 }
