@@ -1,4 +1,5 @@
-//! AlterConfigs (key 33), versions 0 to 2: the configs named are all that a resource has from now on.
+//! AlterConfigs (key 33), versions 0 to 2: the configs named are all that a resource has from now
+//! on.
 //!
 //! Each resource is decided alone, and changes whole or not at all; one named twice is refused. A
 //! changed contract counts from the next batch.

@@ -22,8 +22,8 @@ struct Feature {
     max: i16,
 }
 
-/// `metadata.version` 25 is Kafka 4.0's. Without `transaction.version` 2, clients do transactions the
-/// older way; without `group.version` 1 there are classic groups only.
+/// `metadata.version` 25 is Kafka 4.0's. Without `transaction.version` 2, clients do transactions
+/// the older way; without `group.version` 1 there are classic groups only.
 const FEATURES: &[Feature] = &[
     Feature {
         name: "group.version",
@@ -87,8 +87,8 @@ fn served(error: ErrorCode) -> ApiVersionsResponse {
     }
 }
 
-/// The features that the broker could have. Version 3 cannot carry one that starts at 0: its clients
-/// refuse it (KIP-1022).
+/// The features that the broker could have. Version 3 cannot carry one that starts at 0: its
+/// clients refuse it (KIP-1022).
 fn supported(version: i16) -> Vec<SupportedFeatureKey> {
     let features = FEATURES
         .iter()

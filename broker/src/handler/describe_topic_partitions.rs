@@ -1,4 +1,4 @@
-//! DescribeTopicPartitions (key 75), version 0: partitions of topics by name, page by page (KIP-966).
+//! DescribeTopicPartitions (key 75), version 0: partitions of topics by name, in pages (KIP-966).
 //!
 //! A page holds as many partitions as the request wants, at most 2,000; the cursor says where the
 //! next one begins. No topics named means all of them.

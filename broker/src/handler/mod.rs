@@ -69,8 +69,8 @@ pub(crate) type Reply = BoxFuture<'static, Result<Option<Vec<Bytes>>, CloseReaso
 /// What a Kafka without an authorizer says of its access rules.
 const NO_AUTHORIZER: &str = "No Authorizer is configured on the broker.";
 
-/// What everybody may do with a topic, the cluster and a group, a bit an operation (`AclOperation`):
-/// everything, as long as nobody is kept from anything.
+/// What everybody may do with a topic, the cluster and a group, a bit an operation
+/// (`AclOperation`): everything, as long as nobody is kept from anything.
 const TOPIC_OPERATIONS: i32 = operations(&[3, 4, 5, 6, 7, 8, 10, 11]);
 const CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12]);
 const GROUP_OPERATIONS: i32 = operations(&[3, 6, 8, 10, 11]);
