@@ -1,5 +1,5 @@
-//! Registry processes on one PostgreSQL. Ignored by plain `cargo test`, which needs only Rust; run by
-//! `tests/run postgres`.
+//! Registry processes on one PostgreSQL. Ignored by plain `cargo test`, which needs only Rust; run
+//! by `tests/run postgres`.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! `/contexts/{context}/...`: every path also within a context. The request is rewritten to name the
-//! context where the plain path can: in the subject, in the prefix of a listing, or beside an id.
+//! `/contexts/{context}/...`: every path also within a context. The request is rewritten to name
+//! the context where the plain path can: in the subject, in a listing's prefix, or beside an id.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;

@@ -178,8 +178,8 @@ impl Service {
         }
     }
 
-    /// What an id stands for in the subject's context. Subject and version are told when the subject
-    /// holds the id; one that does not is as good as none.
+    /// What an id stands for in the subject's context. Subject and version are told when the
+    /// subject holds the id; one that does not is as good as none.
     pub(crate) async fn schema(
         &self,
         id: i32,
@@ -209,7 +209,8 @@ impl Service {
     }
 
     /// The subject that a look-up of an id means, in the context that it is looked up in: the one
-    /// that the request names, the default one if the subject holds the id there, or whichever does.
+    /// that the request names, the default one if the subject holds the id there, or the first
+    /// where it does.
     pub(crate) async fn place_of(
         &self,
         id: i32,

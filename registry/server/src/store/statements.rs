@@ -140,7 +140,8 @@ statements! {
     ];
     LIST_ENTRIES = [
         entries!(), "WHERE ($1 = '' OR v.context = $1) AND ",
-        starts_with!("v.subject", "v.context"), " AND ($3 OR NOT v.deleted) AND (NOT $4 OR v.version = (",
+        starts_with!("v.subject", "v.context"),
+        " AND ($3 OR NOT v.deleted) AND (NOT $4 OR v.version = (",
         "SELECT MAX(w.version) FROM versions w WHERE w.context = v.context ",
         "AND w.subject = v.subject AND ($3 OR NOT w.deleted))) ",
         "ORDER BY v.subject, v.version LIMIT $5 OFFSET $6",
