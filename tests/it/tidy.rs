@@ -150,7 +150,7 @@ fn files_say_what_they_are_and_fit_a_screen_or_a_few() -> Result<()> {
 }
 
 /// What a crate's own binaries and integration tests call it.
-const OWN_NAMES: [(&str, &str); 11] = [
+const OWN_NAMES: [(&str, &str); 12] = [
     ("serde-avro/kernel", "avouch-avro-kernel"),
     ("serde-avro/core", "avouch-avro"),
     ("serde-avro/random", "avouch-avro-random"),

@@ -1,3 +1,5 @@
+//! The store alone: both engines take its statements, commits hold, what fails takes back its own.
+
 #[path = "../../tests/support/postgres.rs"]
 mod test_postgres;
 
