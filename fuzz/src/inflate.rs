@@ -5,6 +5,7 @@ use std::cell::RefCell;
 
 use crate::wire::batch::Codec;
 use crate::wire::compress::{Decompressor, InflateError, Limits, compress};
+use crate::wire::section::SLACK_BYTES;
 
 /// Small, so that a fuzzer reaches them.
 const LIMITS: Limits = Limits {
@@ -41,6 +42,7 @@ fn inflated(
     compressed: &[u8],
     limits: Limits,
 ) -> Result<Vec<u8>, InflateError> {
-    let section = decompressor.inflate(codec, compressed, limits);
-    section.map(<[u8]>::to_vec)
+    let section = decompressor.inflate(codec, compressed, limits)?;
+    assert_eq!(section.memory()[section.len()..], [0; SLACK_BYTES]);
+    Ok(section.to_vec())
 }

@@ -19,6 +19,7 @@ use super::judge::Judgement;
 use super::policy::Framing;
 use super::schema::Body;
 use crate::wire::records::{Record, RecordError as WalkError, RecordIter};
+use crate::wire::section::Section;
 
 /// The most schemas that keys, and again values, of one batch may name.
 pub const SCHEMAS_MAX: usize = 256;
@@ -40,7 +41,7 @@ pub struct PerPart<T> {
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
     /// What stands behind the header, decompressed.
-    pub section: &'a [u8],
+    pub section: Section<'a>,
     /// How many records the header counts.
     pub record_count: i32,
 }
@@ -140,7 +141,12 @@ pub fn check_batch(
         let record = record?;
         let mut refusal: Option<Option<String>> = None;
         for &rule in rules.iter().flatten() {
-            match check_part(rule, batch.section, &record, judgements.part(rule.part)) {
+            match check_part(
+                rule,
+                batch.section.memory(),
+                &record,
+                judgements.part(rule.part),
+            ) {
                 Ok(id) => ids.add(id),
                 Err(fault) => {
                     let message = findings.add(record.index, rule, &fault);
@@ -163,11 +169,11 @@ pub(super) fn rules(policy: &EffectivePolicy) -> [Option<Rule<'_>>; 2] {
     [policy.rule(Part::Key), policy.rule(Part::Value)]
 }
 
-/// Checks one key or value; returns the id it names, if any. What follows it in the section is the
-/// slack that the validator reads into, so that only the last records of a batch are copied.
+/// Checks one key or value; returns the id it names, if any. What follows it in the section's memory
+/// is the slack that the validator reads into, so that it copies nothing.
 fn check_part<'j>(
     rule: Rule<'_>,
-    section: &[u8],
+    memory: &[u8],
     record: &Record<'_>,
     judgements: &'j [(i32, Judgement)],
 ) -> Result<Option<i32>, Cow<'j, Fault>> {
@@ -187,7 +193,7 @@ fn check_part<'j>(
         Judgement::Unavailable(_) | Judgement::Broken(_) => Ok(Some(id)),
         Judgement::Passes(passed) => match (rule.depth, &*passed.schema.body) {
             (Depth::Payload, Body::Avro { validator, .. }) => {
-                match validator.validate_within(section, datum) {
+                match validator.validate_within(memory, datum) {
                     Ok(()) => Ok(Some(id)),
                     Err(fault) => Err(Cow::Owned(Fault::Datum {
                         schema: passed.label(),

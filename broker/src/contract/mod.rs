@@ -45,6 +45,7 @@ use report::Report;
 
 use crate::types::PartitionIndex;
 use crate::wire::batch::BatchHeader;
+use crate::wire::section::Section;
 
 /// What contracts are started with.
 #[derive(Clone, Debug)]
@@ -84,7 +85,7 @@ pub struct CheckRequest<'a> {
     /// The batch's header.
     pub header: &'a BatchHeader,
     /// What stands behind the header, decompressed.
-    pub records: &'a [u8],
+    pub records: Section<'a>,
     /// The topic's contract.
     pub policy: &'a EffectivePolicy,
 }

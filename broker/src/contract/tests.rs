@@ -96,7 +96,7 @@ impl World {
             client_id: Some("till-1"),
             principal,
             header: &header,
-            records: &batch[HEADER_BYTES..],
+            records: batch[HEADER_BYTES..].into(),
             policy,
         };
         self.contracts.check(request).await

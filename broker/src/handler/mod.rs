@@ -179,10 +179,9 @@ pub(crate) type NamedReply = BoxFuture<'static, Result<Option<Vec<Bytes>>, Refus
 pub(crate) async fn dispatch(
     node: &Arc<Node>,
     client: &Arc<Client>,
-    frame: Bytes,
+    mut reader: Reader,
     memory: OwnedSemaphorePermit,
 ) -> Result<NamedReply, Refused> {
-    let mut reader = Reader::new(frame);
     let header = RequestHeader::decode(&mut reader).map_err(CloseReason::MalformedHeader)?;
     let api =
         ApiKey::try_from(header.api_key).map_err(|_| CloseReason::UnknownApi(header.api_key))?;

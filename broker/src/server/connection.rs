@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -22,6 +22,8 @@ use tracing::{debug, warn};
 
 use super::node::Node;
 use crate::handler::{self, Client, NamedReply};
+use crate::wire::reader::Reader;
+use crate::wire::section::SLACK_BYTES;
 
 /// Requests of one connection that may be taken in before the first of them is answered.
 const IN_FLIGHT_MAX: usize = 256;
@@ -180,7 +182,7 @@ async fn read_frame(
     node: &Node,
     reader: &mut OwnedReadHalf,
     buffer: &mut BytesMut,
-) -> Result<Option<(Bytes, OwnedSemaphorePermit)>, Closed> {
+) -> Result<Option<(Reader, OwnedSemaphorePermit)>, Closed> {
     const LENGTH_BYTES: usize = 4;
     let limits = &node.config.limits;
     if buffer.is_empty() {
@@ -202,8 +204,7 @@ async fn read_frame(
         }
         if let Some(memory) = memory {
             buffer.advance(LENGTH_BYTES);
-            let frame = buffer.split_to(whole - LENGTH_BYTES).freeze();
-            return Ok(Some((frame, memory)));
+            return Ok(Some((take_frame(buffer, whole - LENGTH_BYTES), memory)));
         }
         let bytes = frame_bytes(buffer, limits.request_bytes_max)?;
         memory = Some(node.in_flight(bytes).await);
@@ -211,8 +212,18 @@ async fn read_frame(
     }
 }
 
-/// Reads until the buffer holds `goal` bytes, making room for up to `whole`. False when the peer
-/// closed before.
+/// Cuts a frame off the buffer's start. Slack is put behind it unless the next frame stands there
+/// already, as it may behind small ones.
+fn take_frame(buffer: &mut BytesMut, bytes: usize) -> Reader {
+    if buffer.len() == bytes {
+        buffer.resize(bytes + SLACK_BYTES, 0);
+        return Reader::within(buffer.split().freeze(), bytes);
+    }
+    Reader::new(buffer.split_to(bytes).freeze())
+}
+
+/// Reads until the buffer holds `goal` bytes, making room for up to `whole`. Only the first read of
+/// a frame goes beyond its end, into the frames behind it. False when the peer closed before.
 async fn read_until(
     reader: &mut OwnedReadHalf,
     buffer: &mut BytesMut,
@@ -221,8 +232,10 @@ async fn read_until(
 ) -> io::Result<bool> {
     while buffer.len() < goal {
         let missing = whole.saturating_sub(buffer.len());
-        buffer.reserve(missing.clamp(READ_BYTES, READ_BYTES.max(buffer.len())));
-        if reader.read_buf(buffer).await? == 0 {
+        let room = missing.clamp(READ_BYTES, READ_BYTES.max(buffer.len()));
+        buffer.reserve(room + SLACK_BYTES);
+        let most = if buffer.is_empty() { room } else { missing };
+        if reader.read_buf(&mut buffer.limit(most)).await? == 0 {
             return Ok(false);
         }
     }
@@ -289,6 +302,19 @@ mod tests {
         for (length, bytes) in [([0, 0, 0, 0], 0), ([0, 0, 0, 2], 2), ([0, 0, 0, 100], 100)] {
             assert_eq!(frame_bytes(&length, 100).ok(), Some(bytes));
         }
+    }
+
+    #[test]
+    fn slack_follows_a_frame_unless_the_next_one_does() {
+        let mut buffer = BytesMut::from(&b"onetwo"[..]);
+        let frame = take_frame(&mut buffer, 3);
+        assert_eq!((frame.remaining(), &frame.memory()[..]), (3, &b"one"[..]));
+        assert_eq!(&buffer[..], b"two");
+        let mut frame = take_frame(&mut buffer, 3);
+        assert_eq!(frame.memory()[3..], [0; SLACK_BYTES]);
+        assert_eq!(frame.take(3).unwrap(), "two");
+        assert!(frame.finish().is_ok(), "slack is no part of the frame");
+        assert!(buffer.is_empty());
     }
 
     #[test]

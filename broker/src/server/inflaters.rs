@@ -4,7 +4,6 @@
 //! plus one batch a decoder. A batch may wait for the registry while it is inflated, and there may
 //! be as many such batches as there are connections.
 
-use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -12,6 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::connection::MEMORY_UNIT_BYTES;
 use crate::wire::batch::Codec;
 use crate::wire::compress::{Decompressor, InflateError, Limits};
+use crate::wire::section::Section;
 
 /// Buffers kept for reuse; more are made when needed and dropped afterwards.
 const KEPT_MAX: usize = 8;
@@ -29,16 +29,16 @@ pub(crate) struct Inflaters {
 
 /// The records section of a batch as it is behind its codec.
 #[derive(Debug)]
-pub(crate) enum Section<'a> {
+pub(crate) enum Inflated<'a> {
     /// There is no codec: the batch's own bytes.
-    Stored(&'a [u8]),
+    Stored(Section<'a>),
     /// In a buffer on loan.
-    Inflated(Inflated<'a>),
+    Lent(Loan<'a>),
 }
 
 /// A buffer on loan, counted until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Inflated<'a> {
+pub(crate) struct Loan<'a> {
     pool: &'a Inflaters,
     /// Present until the loan ends.
     buffer: Option<Decompressor>,
@@ -66,20 +66,20 @@ impl Inflaters {
     pub(crate) async fn inflate<'a>(
         &'a self,
         codec: Codec,
-        compressed: &'a [u8],
+        compressed: Section<'a>,
         limits: Limits,
-    ) -> Result<Section<'a>, InflateError> {
+    ) -> Result<Inflated<'a>, InflateError> {
         if codec == Codec::None {
             return Decompressor::new()
                 .inflate(codec, compressed, limits)
-                .map(|_| Section::Stored(compressed));
+                .map(|_| Inflated::Stored(compressed));
         }
         let _decoder = acquire(&self.decoders, 1).await;
         let mut buffer = self.idle().pop().unwrap_or_default();
         buffer.inflate(codec, compressed, limits)?;
         let units = buffer.buffer_bytes() / MEMORY_UNIT_BYTES + 1;
         let held = acquire(&self.held, units.min(self.held_units_max)).await;
-        Ok(Section::Inflated(Inflated {
+        Ok(Inflated::Lent(Loan {
             pool: self,
             buffer: Some(buffer),
             _held: held,
@@ -91,22 +91,20 @@ impl Inflaters {
     }
 }
 
-impl Deref for Section<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
+impl Inflated<'_> {
+    /// The records.
+    pub(crate) fn section(&self) -> Section<'_> {
         match self {
-            Self::Stored(bytes) => bytes,
-            Self::Inflated(inflated) => inflated
-                .buffer
-                .as_ref()
-                .expect("present until dropped")
-                .inflated(),
+            Self::Stored(section) => *section,
+            Self::Lent(loan) => {
+                let buffer = loan.buffer.as_ref().expect("present until dropped");
+                buffer.inflated()
+            }
         }
     }
 }
 
-impl Drop for Inflated<'_> {
+impl Drop for Loan<'_> {
     fn drop(&mut self) {
         let buffer = self.buffer.take();
         let mut idle = self.pool.idle();
@@ -141,9 +139,9 @@ mod tests {
     fn inflated_batches_wait_for_room() {
         let pool = Inflaters::new(2, 1 << 20);
         let section = compressed(700_000);
-        let inflate = || pool.inflate(Codec::Lz4, &section, Limits::default());
+        let inflate = || pool.inflate(Codec::Lz4, Section::from(&section), Limits::default());
         let first = inflate().now_or_never().expect("there is room").unwrap();
-        assert!(first.len() > 700_000);
+        assert!(first.section().len() > 700_000);
         assert!(inflate().now_or_never().is_none(), "one more is too many");
         drop(first);
         assert!(inflate().now_or_never().is_some());
@@ -153,15 +151,43 @@ mod tests {
     fn a_batch_larger_than_all_room_passes_alone() {
         let pool = Inflaters::new(1, 1 << 10);
         let section = compressed(700_000);
-        let inflated = pool.inflate(Codec::Lz4, &section, Limits::default());
+        let inflated = pool.inflate(Codec::Lz4, Section::from(&section), Limits::default());
         assert!(inflated.now_or_never().expect("it is alone").is_ok());
     }
 
     #[test]
     fn what_has_no_codec_takes_no_room() {
         let pool = Inflaters::new(0, 0);
-        let section = pool.inflate(Codec::None, b"as it is", Limits::default());
+        let section = pool.inflate(Codec::None, Section::from(b"as it is"), Limits::default());
         let section = section.now_or_never().expect("nothing to wait for");
-        assert_eq!(&*section.unwrap(), b"as it is");
+        assert_eq!(section.unwrap().section().bytes(), b"as it is");
+    }
+
+    #[test]
+    fn a_buffer_that_came_back_is_lent_again() {
+        let pool = Inflaters::new(1, 1 << 30);
+        let place = |bytes| {
+            let section = compressed(bytes);
+            let inflated = pool.inflate(Codec::Lz4, Section::from(&section), Limits::default());
+            let inflated = inflated.now_or_never().expect("there is room").unwrap();
+            inflated.section().as_ptr()
+        };
+        assert_eq!(place(100_000), place(90_000), "no new buffer was made");
+    }
+
+    #[test]
+    fn idle_buffers_are_few_and_none_is_large() {
+        let pool = Inflaters::new(1, 1 << 30);
+        let section = compressed(1_000);
+        let inflate = |section| {
+            let inflated = pool.inflate(Codec::Lz4, section, Limits::default());
+            inflated.now_or_never().expect("there is room").unwrap()
+        };
+        let all = || (0..2 * KEPT_MAX).map(|_| inflate(Section::from(&section)));
+        drop(all().collect::<Vec<_>>());
+        assert_eq!(pool.idle().len(), KEPT_MAX);
+        pool.idle().clear();
+        drop(inflate(Section::from(&compressed(2 * KEPT_BYTES_MAX))));
+        assert!(pool.idle().is_empty());
     }
 }

@@ -13,6 +13,7 @@ use thiserror::Error;
 use zstd::zstd_safe::{DCtx, ResetDirective};
 
 use super::batch::Codec;
+use super::section::{SLACK_BYTES, Section};
 
 /// How much a batch may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,21 +105,24 @@ impl Decompressor {
 
     /// What the last successful [`Decompressor::inflate`] of a compressed section gave.
     #[must_use]
-    pub fn inflated(&self) -> &[u8] {
-        &self.buffer
+    pub fn inflated(&self) -> Section<'_> {
+        let end = self.buffer.len().saturating_sub(SLACK_BYTES);
+        Section::within(&self.buffer, &self.buffer[..end])
     }
 
     /// The records section that `compressed` stands for: itself without a codec, else a view of
-    /// the buffer.
+    /// the buffer, which has [`SLACK_BYTES`] behind it.
     ///
     /// # Errors
     /// When it would grow beyond `limits`, or is not what the codec writes to its last byte.
     pub fn inflate<'a>(
         &'a mut self,
         codec: Codec,
-        compressed: &'a [u8],
+        compressed: impl Into<Section<'a>>,
         limits: Limits,
-    ) -> Result<&'a [u8], InflateError> {
+    ) -> Result<Section<'a>, InflateError> {
+        let section = compressed.into();
+        let compressed = section.bytes();
         let cap = limits.cap(compressed.len());
         if self.buffer.capacity() > KEPT_BUFFER_BYTES {
             self.buffer = Vec::new();
@@ -128,7 +132,7 @@ impl Decompressor {
             Codec::None if compressed.len() > limits.max_bytes => {
                 return Err(too_large(limits.max_bytes, compressed));
             }
-            Codec::None => return Ok(compressed),
+            Codec::None => return Ok(section),
             Codec::Gzip => self.drain(MultiGzDecoder::new(compressed), cap, compressed)?,
             Codec::Snappy => self.snappy(compressed, cap)?,
             Codec::Lz4 => {
@@ -137,7 +141,8 @@ impl Decompressor {
             }
             Codec::Zstd => self.zstd(compressed, cap)?,
         }
-        Ok(&self.buffer)
+        self.buffer.resize(self.buffer.len() + SLACK_BYTES, 0);
+        Ok(self.inflated())
     }
 
     fn drain(

@@ -32,14 +32,28 @@ impl Reader {
     /// A cursor at the start of `bytes`.
     #[must_use]
     pub fn new(bytes: Bytes) -> Self {
+        let end = bytes.len();
+        Self::within(bytes, end)
+    }
+
+    /// A cursor over the first `end` bytes of `memory`; what follows them is never read, and may
+    /// serve as slack (see `section`).
+    #[must_use]
+    pub fn within(memory: Bytes, end: usize) -> Self {
         Self {
             at: 0,
-            end: bytes.len(),
-            bytes,
+            end: end.min(memory.len()),
+            bytes: memory,
             elements_left: MAX_ELEMENTS,
             unknown_tags_left: MAX_UNKNOWN_TAGS,
             unknown_tag_bytes_left: MAX_UNKNOWN_TAG_BYTES,
         }
+    }
+
+    /// The frame, and what stands behind it in the same memory.
+    #[must_use]
+    pub fn memory(&self) -> Bytes {
+        self.bytes.clone()
     }
 
     /// Bytes read so far.

@@ -14,6 +14,7 @@
 use thiserror::Error;
 
 use super::batch::BatchHeader;
+use super::section::Section;
 use super::varint::{self, VarintFault};
 use crate::types::TimestampMs;
 
@@ -204,9 +205,9 @@ pub struct RecordIter<'a> {
 impl<'a> RecordIter<'a> {
     /// A walk over `section`, which should hold `record_count` records.
     #[must_use]
-    pub fn new(section: &'a [u8], record_count: i32) -> Self {
+    pub fn new(section: impl Into<Section<'a>>, record_count: i32) -> Self {
         let rest = Cursor {
-            bytes: section,
+            bytes: section.into().bytes(),
             at: 0,
         };
         Self {

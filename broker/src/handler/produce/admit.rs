@@ -18,6 +18,7 @@ use crate::wire::compress::InflateError;
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::produce::ProduceRequest;
 use crate::wire::records::{self, ClientBatchError, RecordFault, RecordIter};
+use crate::wire::section::Section;
 
 /// Records whose fault is told in words; the rest are only numbered.
 const RECORD_ERRORS_IN_WORDS: usize = 16;
@@ -108,13 +109,14 @@ pub(super) fn request_refusal(request: &ProduceRequest) -> Option<Refusal> {
     }
 }
 
-/// Checks one partition's batch.
+/// Checks one partition's batch. `memory` is what it stands in: the request's frame.
 pub(super) async fn admit(
     node: &Arc<Node>,
     call: &Call,
     topic_name: &str,
     index: PartitionIndex,
     records: Bytes,
+    memory: &[u8],
 ) -> Result<Admitted, Refusal> {
     let cluster = node.metadata.cluster();
     let topic = cluster.topic(topic_name).ok_or(Refusal::UnknownPartition)?;
@@ -129,9 +131,10 @@ pub(super) async fn admit(
     }
     let now = node.clock.now();
     let inflation = node.config.limits.inflation();
-    let section = &records[HEADER_BYTES..];
-    let section = node.inflaters.inflate(codec, section, inflation).await?;
-    let greatest_timestamp = walk(topic, &header, &section, now)?;
+    let section = Section::within(memory, &records[HEADER_BYTES..]);
+    let inflated = node.inflaters.inflate(codec, section, inflation).await?;
+    let section = inflated.section();
+    let greatest_timestamp = walk(topic, &header, section, now)?;
     let duplicate = header.has_producer()
         && matches!(
             node.log.find_duplicate(target, &header),
@@ -144,7 +147,7 @@ pub(super) async fn admit(
             guard: None,
         }
     } else {
-        check(node, call, topic, target, &header, &section).await?
+        check(node, call, topic, target, &header, section).await?
     };
     Ok(Admitted {
         batch: AppendBatch {
@@ -187,7 +190,7 @@ fn structure(topic: &Topic, records: &Bytes) -> Result<BatchHeader, Refusal> {
 fn walk(
     topic: &Topic,
     header: &BatchHeader,
-    section: &[u8],
+    section: Section<'_>,
     now: TimestampMs,
 ) -> Result<TimestampMs, Refusal> {
     let settings = &topic.settings;
@@ -278,7 +281,7 @@ async fn check(
     topic: &Topic,
     target: TopicPartition,
     header: &BatchHeader,
-    records: &[u8],
+    records: Section<'_>,
 ) -> Result<Checked, Refusal> {
     let (policy, revision) = contract_in_force(node, topic).await?;
     let guard = Some(Guard {

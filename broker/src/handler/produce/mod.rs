@@ -36,9 +36,10 @@ pub(super) async fn accept(taken: Taken) -> Result<Reply, CloseReason> {
         reader,
         memory,
     } = taken;
+    let frame = reader.memory();
     let request: ProduceRequest = decode(&call, reader)?;
     let acks = request.acks;
-    let mut production = Production::admit(&node, &call, request).await;
+    let mut production = Production::admit(&node, &call, request, &frame).await;
     call.client.append_order.wait().await;
     call.client.append_order.begin(production.guards());
     let outcomes = production.append(&node);
@@ -99,7 +100,7 @@ enum State {
 type Outcomes = oneshot::Receiver<Vec<AppendOutcome>>;
 
 impl Production {
-    async fn admit(node: &Arc<Node>, call: &Call, request: ProduceRequest) -> Self {
+    async fn admit(node: &Arc<Node>, call: &Call, request: ProduceRequest, frame: &[u8]) -> Self {
         let mut topics = Vec::with_capacity(request.topic_data.len());
         let refused = admit::request_refusal(&request);
         for topic in request.topic_data {
@@ -110,7 +111,7 @@ impl Production {
                     Some(refusal) => State::Refused(refusal.clone()),
                     None => {
                         let records = partition.records.unwrap_or_default().into_bytes();
-                        State::admit(node, call, &topic.name, index, records).await
+                        State::admit(node, call, &topic.name, index, records, frame).await
                     }
                 };
                 entries.push(Entry { index, state });
@@ -174,7 +175,8 @@ impl Production {
                         node.metrics.produced_records.inc_by(*record_count);
                     }
                     entry.state = if outcome == AppendOutcome::GuardChanged {
-                        State::admit(node, call, topic, entry.index, records.clone()).await
+                        let batch = records.clone();
+                        State::admit(node, call, topic, entry.index, batch, records).await
                     } else {
                         State::Done(outcome)
                     };
@@ -213,8 +215,9 @@ impl State {
         topic: &str,
         index: PartitionIndex,
         records: Bytes,
+        memory: &[u8],
     ) -> Self {
-        match admit::admit(node, call, topic, index, records).await {
+        match admit::admit(node, call, topic, index, records, memory).await {
             Ok(admitted) => Self::Admitted(Box::new(admitted)),
             Err(refusal) => Self::Refused(refusal),
         }

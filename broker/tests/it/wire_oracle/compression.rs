@@ -2,8 +2,13 @@
 
 use std::io::Write;
 
-use avouch_broker::wire::batch::Codec;
+use avouch_avro::validator::{Padded, SLACK};
+use avouch_broker::types::TimestampMs;
+use avouch_broker::wire::batch::{Codec, HEADER_BYTES};
+use avouch_broker::wire::builder::BatchBuilder;
 use avouch_broker::wire::compress::{Decompressor, InflateError, Limits, compress};
+use avouch_broker::wire::records::RecordIter;
+use avouch_broker::wire::section::{SLACK_BYTES, Section};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
 /// Bytes that repeat only after a while, over several blocks of every codec.
@@ -16,7 +21,7 @@ fn sample() -> Vec<u8> {
 fn inflate(codec: Codec, compressed: &[u8]) -> Result<Vec<u8>, InflateError> {
     Decompressor::new()
         .inflate(codec, compressed, Limits::default())
-        .map(<[u8]>::to_vec)
+        .map(|section| section.to_vec())
 }
 
 fn lz4(info: FrameInfo, section: &[u8]) -> Vec<u8> {
@@ -129,6 +134,53 @@ fn a_zstd_window_beyond_eight_mebibytes_is_refused() {
 }
 
 #[test]
+fn records_are_checked_where_they_stand_whatever_the_codec() {
+    assert_eq!(SLACK_BYTES, SLACK);
+    let values: Vec<_> = (0..100_u8).map(|at| vec![at; at.into()]).collect();
+    for codec in [
+        Codec::None,
+        Codec::Gzip,
+        Codec::Snappy,
+        Codec::Lz4,
+        Codec::Zstd,
+    ] {
+        let mut builder = BatchBuilder::new(codec);
+        for value in &values {
+            builder.push(None, Some(value), TimestampMs(0), &[]);
+        }
+        let batch = builder.finish();
+        let frame = [&batch[..], &[0; SLACK]].concat();
+        let compressed = Section::within(&frame, &frame[HEADER_BYTES..batch.len()]);
+        let mut decompressor = Decompressor::new();
+        let section = decompressor
+            .inflate(codec, compressed, Limits::default())
+            .unwrap();
+        for (record, value) in RecordIter::new(section, 100).zip(&values) {
+            let found = record.unwrap().value.unwrap();
+            assert_eq!(found, value, "{codec:?}");
+            let padded = Padded::within(section.memory(), found);
+            assert!(padded.is_some(), "{codec:?}: it would be copied: {value:?}");
+        }
+    }
+}
+
+#[test]
+fn a_buffer_is_used_again_whatever_the_codec() {
+    let mut decompressor = Decompressor::new();
+    let mut first = None;
+    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        for _ in 0..3 {
+            let packed = compress(codec, &sample());
+            let section = decompressor
+                .inflate(codec, &packed, Limits::default())
+                .unwrap();
+            let place = section.as_ptr();
+            assert_eq!(*first.get_or_insert(place), place, "{codec:?} moved it");
+        }
+    }
+}
+
+#[test]
 fn bombs_stop_at_the_cap() {
     let zeros = vec![0; 64 << 20];
     let mut decompressor = Decompressor::new();
@@ -137,8 +189,8 @@ fn bombs_stop_at_the_cap() {
         let cap = Limits::default().cap(bomb.len());
         let stopped = decompressor.inflate(codec, &bomb, Limits::default());
         assert_eq!(
-            stopped,
-            Err(InflateError::TooLarge {
+            stopped.err(),
+            Some(InflateError::TooLarge {
                 cap,
                 compressed: bomb.len()
             })
@@ -146,7 +198,7 @@ fn bombs_stop_at_the_cap() {
         assert!(decompressor.buffer_bytes() <= 2 * cap, "{codec:?}");
         let next = compress(codec, b"next");
         let next = decompressor.inflate(codec, &next, Limits::default());
-        assert_eq!(next, Ok(&b"next"[..]), "{codec:?} after a bomb");
+        assert_eq!(next.unwrap().bytes(), b"next", "{codec:?} after a bomb");
         assert!(
             decompressor.buffer_bytes() <= 4 << 20,
             "the large buffer is given back"
@@ -210,6 +262,6 @@ fn a_snappy_length_that_its_bytes_cannot_reach_allocates_nothing() {
     };
     let mut decompressor = Decompressor::new();
     let refused = decompressor.inflate(Codec::Snappy, &claims_16_mebibytes, limits);
-    assert_eq!(refused, Err(InflateError::Corrupt));
+    assert_eq!(refused.err(), Some(InflateError::Corrupt));
     assert_eq!(decompressor.buffer_bytes(), 0);
 }
