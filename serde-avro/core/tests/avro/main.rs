@@ -19,6 +19,7 @@ mod model;
 mod normalized;
 mod promises;
 mod resolve;
+mod strictness;
 mod validator;
 mod verdicts;
 

@@ -84,8 +84,8 @@ const LOGICAL: &str = "makes dates, times, decimals and UUIDs of logical types, 
 pub(crate) struct Row {
     pub(crate) schema: usize,
     pub(crate) datum: Vec<u8>,
-    java: String,
-    fastavro: String,
+    pub(crate) java: String,
+    pub(crate) fastavro: String,
 }
 
 pub(crate) fn schemas() -> Vec<(Schema, Vec<Vec<u8>>)> {
@@ -215,7 +215,7 @@ fn write_inputs() {
     std::fs::write(path, out).unwrap();
 }
 
-fn from_hex(text: &str) -> Vec<u8> {
+pub(crate) fn from_hex(text: &str) -> Vec<u8> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
     text.as_bytes().chunks(2).map(byte).collect()
 }
