@@ -67,6 +67,11 @@ bench-avro:
 bench-model:
     cargo run --release -p avouch-bench-avro -- model
 
+# What a contract costs the broker; writes docs/benchmarks/contract.json and renders it.
+bench-contract:
+    cargo build --release
+    cargo run --release -p avouch-bench-contract
+
 # docs/benchmarks.md from the committed figures.
 render-avro:
     cargo run -p avouch-bench-avro -- render

@@ -10,7 +10,7 @@ const FILE_LINES_MAX: usize = 600;
 const LINE_COLUMNS_MAX: usize = 100;
 
 /// A crate's folder, and those of ours that it may import.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("serde-avro/kernel", &[]),
     // Only the tests of the core import the generators, which import the core.
     (
@@ -34,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("tests/history", &[]),
     ("benches/avro", &["avouch-avro"]),
     ("benches/log", &["avouch-broker"]),
+    ("benches/contract", &["avouch-bench-avro", "avouch-broker"]),
     ("fuzz", &["avouch-avro"]),
 ];
 
@@ -162,6 +163,7 @@ const OWN_NAMES: [(&str, &str); 12] = [
     ("tests/history", "avouch-history"),
     ("benches/avro", "avouch-bench-avro"),
     ("benches/log", "avouch-bench-log"),
+    ("benches/contract", "avouch-bench-contract"),
     ("fuzz", "avouch-fuzz"),
 ];
 

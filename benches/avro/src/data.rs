@@ -4,18 +4,22 @@
 use serde_json::json;
 
 /// Records of one schema, one behind the other, with slack behind the last.
-pub(crate) struct Set {
-    pub(crate) name: &'static str,
-    pub(crate) schema: String,
+#[derive(Debug)]
+pub struct Set {
+    /// Its name.
+    pub name: &'static str,
+    /// The records' schema.
+    pub schema: String,
     /// All records, then 64 bytes.
-    pub(crate) buffer: Vec<u8>,
+    pub buffer: Vec<u8>,
     /// Where the records end in the buffer.
-    pub(crate) ends: Vec<usize>,
+    pub ends: Vec<usize>,
 }
 
 impl Set {
     /// The records.
-    pub(crate) fn records(&self) -> Vec<&[u8]> {
+    #[must_use]
+    pub fn records(&self) -> Vec<&[u8]> {
         let starts = std::iter::once(&0).chain(&self.ends);
         let places = starts.zip(&self.ends);
         places
@@ -24,7 +28,8 @@ impl Set {
     }
 
     /// All records without the slack.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
         &self.buffer[..self.ends.last().copied().unwrap_or_default()]
     }
 
@@ -56,7 +61,8 @@ impl Set {
 }
 
 /// `payment`, `order`, `longs` and `strings`.
-pub(crate) fn sets() -> [Set; 4] {
+#[must_use]
+pub fn sets() -> [Set; 4] {
     [
         Set::new("payment", payment_schema(), 1, 8_192, payment),
         Set::new("order", order_schema(), 2, 1_024, order),
@@ -78,7 +84,8 @@ pub(crate) fn sets() -> [Set; 4] {
 }
 
 /// A record of so many fields, to compile.
-pub(crate) fn wide_schema(fields: usize) -> String {
+#[must_use]
+pub fn wide_schema(fields: usize) -> String {
     let types = [
         json!("string"),
         json!(["null", "string"]),
@@ -169,7 +176,7 @@ fn order(writer: &mut Writer) {
     if writer.optional() {
         writer.id("", 2);
     }
-    writer.block(7 + writer.peek(9), |writer| {
+    writer.block(8 + writer.peek(11), |writer| {
         writer.id("sku-", 12);
         writer.long(1 + writer.peek_i64(20));
         writer.raw(8);

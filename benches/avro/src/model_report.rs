@@ -47,7 +47,7 @@ impl Report {
              not counted. The fields are unions of null\nand a number, with a default and \
              documentation; the reader's numbers are longs, the writer's ints.\n\n\
              | schema | operation | us | {} |\n|{}\n",
-            self.run.sentence(),
+            self.run.sentence("thread"),
             PEERS.join(" | "),
             "---|".repeat(3 + PEERS.len()),
         );

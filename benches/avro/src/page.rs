@@ -3,7 +3,7 @@
 //! Owns the page's head, the marks around its sections, and what every run tells of itself: commit,
 //! machine, load, rounds.
 
-use crate::{broker_report, model_report, report};
+use crate::{broker_report, contract, model_report, report};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ const HEAD: &str = "# Benchmarks\n\nRatios count; absolute times are context. Ea
 
 /// Under what a bench ran.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Run {
+pub struct Run {
     commit: String,
     machine: String,
     /// Runnable tasks in the last minute at the end, this one included.
@@ -24,7 +24,10 @@ pub(crate) struct Run {
 
 impl Run {
     /// The run that ends now.
-    pub(crate) fn new(rounds: usize) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Without git or `/proc`.
+    pub fn new(rounds: usize) -> Result<Self> {
         let load = std::fs::read_to_string("/proc/loadavg").context("/proc/loadavg")?;
         Ok(Self {
             commit: commit()?,
@@ -34,8 +37,8 @@ impl Run {
         })
     }
 
-    /// A sentence for the section.
-    pub(crate) fn sentence(&self) -> String {
+    /// A sentence for the section; the figures are CPU time of `whose`.
+    pub(crate) fn sentence(&self, whose: &str) -> String {
         let Self {
             commit,
             machine,
@@ -44,7 +47,7 @@ impl Run {
         } = self;
         format!(
             "Commit {commit}; {machine}; load {load}; medians of {rounds} alternating rounds of \
-             thread CPU time."
+             {whose} CPU time."
         )
     }
 }
@@ -57,8 +60,8 @@ struct Section {
 }
 
 /// The committed figures as the page shows them.
-fn sections() -> Result<[Section; 3]> {
-    Ok([
+fn sections() -> Result<Vec<Section>> {
+    let mut sections = vec![
         Section {
             name: "avro",
             recipe: "bench-avro",
@@ -74,11 +77,22 @@ fn sections() -> Result<[Section; 3]> {
             recipe: "bench-broker",
             text: committed::<broker_report::Report>("broker")?.markdown(),
         },
-    ])
+    ];
+    if json_path(contract::NAME).exists() {
+        sections.push(Section {
+            name: contract::NAME,
+            recipe: "bench-contract",
+            text: committed::<contract::Report>(contract::NAME)?.markdown(),
+        });
+    }
+    Ok(sections)
 }
 
 /// Puts the committed figures into the page.
-pub(crate) fn render() -> Result<()> {
+///
+/// # Errors
+/// When a file can't be read or written.
+pub fn render() -> Result<()> {
     let path = page_path();
     let page = std::fs::read_to_string(&path).unwrap_or_else(|_| HEAD.to_owned());
     std::fs::write(&path, rendered(page)?)?;
@@ -108,7 +122,10 @@ impl Section {
 }
 
 /// Writes figures for the page to show.
-pub(crate) fn commit_figures(name: &str, report: &impl Serialize) -> Result<()> {
+///
+/// # Errors
+/// When the file can't be written.
+pub fn commit_figures(name: &str, report: &impl Serialize) -> Result<()> {
     let path = json_path(name);
     std::fs::create_dir_all(path.parent().context("a file stands in a folder")?)?;
     let json = serde_json::to_string_pretty(report)? + "\n";
@@ -126,7 +143,9 @@ pub(crate) fn print(text: &str) {
     println!("{text}");
 }
 
-pub(crate) fn checkout() -> PathBuf {
+/// The folder of the checkout that the bench was built in.
+#[must_use]
+pub fn checkout() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 

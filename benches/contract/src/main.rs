@@ -1,0 +1,171 @@
+//! What a contract costs the broker: `just bench-contract`.
+//!
+//! Produces the same batches to topics that differ in `avouch.value.validation` alone, and takes
+//! the CPU time of the broker's process. Levels take turns in every round. Writes
+//! `docs/benchmarks/contract.json` and renders `docs/benchmarks.md`; with the argument `look` it
+//! only prints, and a further argument names the only codec to look at.
+
+mod client;
+mod node;
+
+use anyhow::Result;
+use avouch_bench_avro::contract::{NAME, Report, Row};
+use avouch_bench_avro::data::{self, Set};
+use avouch_bench_avro::page::{self, Run};
+use avouch_broker::types::TimestampMs;
+use avouch_broker::wire::batch::Codec;
+use avouch_broker::wire::builder::BatchBuilder;
+use bytes::Bytes;
+use client::Client;
+use node::Node;
+use std::io::{Write, stdout};
+
+const ROUNDS: usize = 9;
+const BATCH_RECORDS: usize = 1_000;
+/// Different batches of a case, sent in turn.
+const BATCHES: usize = 8;
+/// Bytes of values produced in one measurement.
+const SLICE_BYTES: usize = 48 << 20;
+const LEVELS: [&str; 3] = ["none", "id", "payload"];
+const CODECS: [(&str, Codec); 3] = [
+    ("none", Codec::None),
+    ("lz4", Codec::Lz4),
+    ("zstd", Codec::Zstd),
+];
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        None => {
+            page::commit_figures(NAME, &measured(None)?)?;
+            page::render()
+        }
+        Some("look") => {
+            let shown = measured(arguments.next().as_deref())?.markdown();
+            Ok(stdout().write_all(shown.as_bytes())?)
+        }
+        Some(other) => anyhow::bail!("unknown argument {other}; there is: look [CODEC]"),
+    }
+}
+
+fn measured(only: Option<&str>) -> Result<Report> {
+    let node = Node::start()?;
+    let mut client = Client::connect(&node.kafka)?;
+    let mut cases = Vec::new();
+    for set in &data::sets()[..2] {
+        for codec in CODECS {
+            if only.is_none_or(|only| only == codec.0) {
+                cases.push(Case::new(&node, &mut client, set, codec)?);
+            }
+        }
+    }
+    for round in 0..ROUNDS {
+        for case in &mut cases {
+            case.measure(&node, &mut client, round)?;
+        }
+    }
+    Ok(Report {
+        run: Run::new(ROUNDS)?,
+        rows: cases.into_iter().map(Case::row).collect(),
+    })
+}
+
+/// One data set in batches of one codec.
+struct Case {
+    set: &'static str,
+    codec: &'static str,
+    value_bytes: f64,
+    batch_bytes: f64,
+    /// Batches of one measurement.
+    count: usize,
+    /// By level: the requests, and the CPU time of each measurement, in ns a record.
+    levels: Vec<(Vec<Vec<u8>>, Vec<f64>)>,
+}
+
+impl Case {
+    /// Makes a topic for each level, with the set's schema as its contract.
+    fn new(
+        node: &Node,
+        client: &mut Client,
+        set: &Set,
+        (codec_name, codec): (&'static str, Codec),
+    ) -> Result<Self> {
+        let mut case = Self {
+            set: set.name,
+            codec: codec_name,
+            value_bytes: 0.0,
+            batch_bytes: 0.0,
+            count: SLICE_BYTES * set.ends.len() / set.bytes().len() / BATCH_RECORDS,
+            levels: Vec::new(),
+        };
+        for level in LEVELS {
+            let topic = format!("{}-{codec_name}-{level}", set.name);
+            let id = node.register(&format!("{topic}-value"), &set.schema)?;
+            client.create_topic(&topic, ("avouch.value.validation", level))?;
+            let values = values(set, id);
+            let all: usize = values.iter().map(Vec::len).sum();
+            case.value_bytes = all as f64 / values.len() as f64;
+            let mut requests = Vec::new();
+            let mut bytes = 0;
+            for at in 0..BATCHES {
+                let batch = batch(codec, &values, at * BATCH_RECORDS, node.ready_at);
+                bytes += batch.len();
+                requests.push(client::produce_request(&topic, batch)?);
+            }
+            case.batch_bytes = bytes as f64 / BATCHES as f64;
+            case.levels.push((requests, Vec::new()));
+        }
+        Ok(case)
+    }
+
+    /// Measures every level, another one first in every round.
+    fn measure(&mut self, node: &Node, client: &mut Client, round: usize) -> Result<()> {
+        let records = self.count * BATCH_RECORDS;
+        for at in 0..LEVELS.len() {
+            let (requests, times) = &mut self.levels[(round + at) % LEVELS.len()];
+            // So that the work behind the last level's acknowledgements is not this one's.
+            client.produce(requests, BATCHES)?;
+            let before = node.cpu_ns()?;
+            client.produce(requests, self.count)?;
+            times.push((node.cpu_ns()? - before) as f64 / records as f64);
+        }
+        Ok(())
+    }
+
+    fn row(self) -> Row {
+        let medians: Vec<f64> = self
+            .levels
+            .into_iter()
+            .map(|(_, times)| median(times))
+            .collect();
+        Row {
+            set: self.set.to_owned(),
+            codec: self.codec.to_owned(),
+            batch_records: BATCH_RECORDS,
+            value_bytes: self.value_bytes,
+            batch_bytes: self.batch_bytes,
+            none_ns: medians[0],
+            id_ns: medians[1],
+            payload_ns: medians[2],
+        }
+    }
+}
+
+/// Values as a serializer writes them: magic byte, schema id, datum.
+fn values(set: &Set, id: u32) -> Vec<Vec<u8>> {
+    let framed = |datum: &&[u8]| [&[0], &id.to_be_bytes()[..], datum].concat();
+    set.records().iter().map(framed).collect()
+}
+
+fn batch(codec: Codec, values: &[Vec<u8>], start: usize, now: TimestampMs) -> Bytes {
+    let mut builder = BatchBuilder::new(codec);
+    for value in values.iter().cycle().skip(start).take(BATCH_RECORDS) {
+        builder.push(None, Some(value), now, &[]);
+    }
+    builder.finish()
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
