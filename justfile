@@ -92,6 +92,10 @@ render-log:
 fuzz-avro rounds="16000":
     AVOUCH_FUZZ_ROUNDS={{ rounds }} cargo test --release -p avouch-avro --test avro forms
 
+# All Avro tests under AddressSanitizer, which sees every access beyond a buffer.
+asan-avro:
+    tests/asan-avro
+
 # The Avro tests under valgrind, which sees every read beyond a buffer.
 valgrind-avro:
     tests/valgrind-avro

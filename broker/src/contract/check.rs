@@ -15,7 +15,7 @@ use avouch_registry_api::subject::Part;
 
 use super::effective::{Depth, EffectivePolicy, Mode, Rule};
 use super::fault::{Fault, FramingFault, Label};
-use super::judge::Judgement;
+use super::judge::{Judgement, Passed};
 use super::policy::Framing;
 use super::schema::Body;
 use crate::wire::records::{Record, RecordError as WalkError, RecordIter};
@@ -147,7 +147,8 @@ pub fn check_batch(
                 &record,
                 judgements.part(rule.part),
             ) {
-                Ok(id) => ids.add(id),
+                Ok(Some(id)) => ids.add(id),
+                Ok(None) => {}
                 Err(fault) => {
                     let message = findings.add(record.index, rule, &fault);
                     if rule.mode == Mode::Enforce && refusal.is_none() {
@@ -191,32 +192,45 @@ fn check_part<'j>(
         Judgement::Fails(fault) => Err(Cow::Borrowed(fault)),
         // The caller refuses the whole batch for these where the rule is enforced.
         Judgement::Unavailable(_) | Judgement::Broken(_) => Ok(Some(id)),
-        Judgement::Passes(passed) => match (rule.depth, &*passed.schema.body) {
-            (Depth::Payload, Body::Avro { validator, .. }) => {
-                match validator.validate_within(memory, datum) {
-                    Ok(()) => Ok(Some(id)),
-                    Err(fault) => Err(Cow::Owned(Fault::Datum {
-                        schema: passed.label(),
-                        fault,
-                    })),
-                }
-            }
-            // `judge` lets no broken schema pass where data are decoded.
-            (Depth::Payload, Body::Foreign { .. } | Body::Broken { .. })
-            | (Depth::Id, Body::Avro { .. } | Body::Foreign { .. } | Body::Broken { .. }) => {
-                Ok(Some(id))
-            }
+        Judgement::Passes(passed) => match datum_fits(rule, memory, datum, passed) {
+            Ok(()) => Ok(Some(id)),
+            Err(fault) => Err(Cow::Owned(fault)),
         },
     }
 }
 
-struct Located<'a> {
-    id: i32,
-    datum: &'a [u8],
+/// Checks a datum, which stands in `memory`, by a schema that passes.
+#[inline]
+pub(super) fn datum_fits(
+    rule: Rule<'_>,
+    memory: &[u8],
+    datum: &[u8],
+    passed: &Passed,
+) -> Result<(), Fault> {
+    match (rule.depth, &*passed.schema.body) {
+        (Depth::Payload, Body::Avro { validator, .. }) => validator
+            .validate_within(memory, datum)
+            .map_err(|fault| Fault::Datum {
+                schema: passed.label(),
+                fault,
+            }),
+        // `judge` lets no broken schema pass where data are decoded.
+        (Depth::Payload, Body::Foreign { .. } | Body::Broken { .. })
+        | (Depth::Id, Body::Avro { .. } | Body::Foreign { .. } | Body::Broken { .. }) => Ok(()),
+    }
+}
+
+/// A schema id, and the datum that it is for.
+pub(super) struct Located<'a> {
+    pub(super) id: i32,
+    pub(super) datum: &'a [u8],
 }
 
 /// The id that a key or value names and the datum behind it; `None` for a null that is allowed.
-fn locate<'a>(rule: Rule<'_>, record: &Record<'a>) -> Result<Option<Located<'a>>, Fault> {
+pub(super) fn locate<'a>(
+    rule: Rule<'_>,
+    record: &Record<'a>,
+) -> Result<Option<Located<'a>>, Fault> {
     let (payload, header) = match rule.part {
         Part::Key => (record.key, "__key_schema_id"),
         Part::Value => (record.value, "__value_schema_id"),
@@ -327,17 +341,22 @@ impl Findings {
 }
 
 /// Whether all ids seen are one.
-#[derive(Default)]
-struct OnlyId {
+#[derive(Debug, Default)]
+pub(super) struct OnlyId {
     first: Option<i32>,
     many: bool,
 }
 
 impl OnlyId {
-    fn add(&mut self, id: Option<i32>) {
-        if let Some(id) = id {
-            self.many |= *self.first.get_or_insert(id) != id;
-        }
+    pub(super) fn add(&mut self, id: i32) {
+        self.many |= *self.first.get_or_insert(id) != id;
+    }
+
+    /// The id as a tag, 0 when there are none or several.
+    pub(super) fn tag(&self) -> u32 {
+        self.one()
+            .and_then(|id| u32::try_from(id).ok())
+            .unwrap_or(0)
     }
 
     fn one(&self) -> Option<i32> {

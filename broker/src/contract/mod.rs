@@ -8,6 +8,7 @@
 //!
 //! Invariant: what cannot be checked is refused, never let through. Knows no file and no socket.
 
+pub mod alongside;
 pub mod auto;
 pub mod cache;
 pub mod check;
@@ -37,6 +38,7 @@ pub use cache::{CacheConfig, ClockMs};
 pub use effective::{EffectivePolicy, Mode};
 pub use policy::{ConfigError, Policy};
 
+use alongside::Alongside;
 use cache::Schemas;
 use check::{Batch, Findings, Judgements, PerPart};
 use effective::Rule;
@@ -159,6 +161,19 @@ impl Contracts {
     #[must_use]
     pub fn needs_check(policy: &EffectivePolicy) -> bool {
         policy.checks_anything()
+    }
+
+    /// A check to go along with the first walk over a batch's records; `None` when nothing of the
+    /// batch is to be checked. Where it doesn't come to a tag, [`Self::check`] must be asked.
+    #[must_use]
+    pub fn alongside<'a>(
+        &'a self,
+        topic: &'a str,
+        principal: &str,
+        policy: &'a EffectivePolicy,
+    ) -> Option<Alongside<'a>> {
+        (policy.checks_anything() && !policy.bypasses(principal))
+            .then(|| Alongside::new(&self.schemas, topic, policy))
     }
 
     /// Checks a batch, and reports what violates. Ready at once when all schemas are remembered.

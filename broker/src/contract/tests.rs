@@ -15,6 +15,7 @@ use super::*;
 use crate::types::{PartitionIndex, TimestampMs};
 use crate::wire::batch::{Codec, HEADER_BYTES};
 use crate::wire::builder::BatchBuilder;
+use crate::wire::records::RecordIter;
 
 const PAYMENT: &str = r#"{"type": "record", "name": "Payment", "namespace": "pay", "fields": [
     {"name": "id", "type": "string"},
@@ -99,7 +100,25 @@ impl World {
             records: batch[HEADER_BYTES..].into(),
             policy,
         };
-        self.contracts.check(request).await
+        let early = self.alongside(principal, policy, records);
+        let verdict = self.contracts.check(request).await;
+        let late = self.alongside(principal, policy, records);
+        for tag in [early, late].into_iter().flatten() {
+            assert_eq!(verdict, Verdict::Accept { tag }, "both ways say the same");
+        }
+        verdict
+    }
+
+    /// The tag that a check alongside the walk comes to, if any.
+    fn alongside(&self, principal: &str, policy: &EffectivePolicy, records: &[Rec]) -> Option<u32> {
+        let batch = batch(records);
+        let section = Section::from(&batch[HEADER_BYTES..]);
+        let count = BatchHeader::parse(&batch).unwrap().record_count;
+        let mut alongside = self.contracts.alongside("payments", principal, policy)?;
+        for record in RecordIter::new(section, count) {
+            alongside.record(section, &record.ok()?);
+        }
+        alongside.tag()
     }
 
     /// Every violation reported so far: record index, part, reason.

@@ -179,8 +179,12 @@ mod tests {
     fn idle_buffers_are_few_and_none_is_large() {
         let pool = Inflaters::new(1, 1 << 30);
         let section = compressed(1_000);
+        let limits = Limits {
+            ratio: 1_000,
+            ..Limits::default()
+        };
         let inflate = |section| {
-            let inflated = pool.inflate(Codec::Lz4, section, Limits::default());
+            let inflated = pool.inflate(Codec::Lz4, section, limits);
             inflated.now_or_never().expect("there is room").unwrap()
         };
         let all = || (0..2 * KEPT_MAX).map(|_| inflate(Section::from(&section)));

@@ -33,6 +33,19 @@ async fn hold(cases: &[(&str, Configs<'_>, Vec<Rec>, Expected<'_>)]) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_is_checked_while_it_is_walked_once_its_schemas_are_remembered() {
+    let world = World::new();
+    let policy = policy(&[VALUE]);
+    let alongside = |records: &[Rec]| world.alongside("User:ANONYMOUS", &policy, records);
+    assert_eq!(alongside(&[good()]), None, "not remembered");
+    let verdict = world.check(&policy, &[good(), good()]).await;
+    let tag = PAYMENT_ID.unsigned_abs();
+    assert_eq!(verdict, Verdict::Accept { tag });
+    assert_eq!(alongside(&[good(), good()]), Some(tag));
+    assert_eq!(alongside(&[good(), bad()]), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_record_of_a_batch_counts() {
     const CUT: &str = "truncated";
     hold(&[

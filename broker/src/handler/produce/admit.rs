@@ -1,11 +1,13 @@
 //! Whether a batch may be appended: topic, size, structure, CRC, records, duplicate, contract, in
 //! that order. Nothing has changed anywhere until all of it passed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::contract::alongside::Alongside;
 use crate::contract::check::LISTED_MAX;
 use crate::contract::{self, CheckRequest, Contracts, RecordError, Verdict};
 use crate::handler::Call;
@@ -134,20 +136,30 @@ pub(super) async fn admit(
     let section = Section::within(memory, &records[HEADER_BYTES..]);
     let inflated = node.inflaters.inflate(codec, section, inflation).await?;
     let section = inflated.section();
-    let greatest_timestamp = walk(topic, &header, section, now)?;
     let duplicate = header.has_producer()
         && matches!(
             node.log.find_duplicate(target, &header),
             DuplicateCheck::Duplicate { .. }
         );
     // A duplicate is answered from the original, which was checked when it came.
-    let checked = if duplicate {
-        Checked {
+    let alongside = (!duplicate && !topic.policy.is_undecided()).then(|| {
+        node.contracts
+            .alongside(topic.name(), call.principal(), &topic.policy)
+    });
+    let Walked {
+        greatest_timestamp,
+        tag,
+    } = walk_safely(topic, &header, section, now, alongside.flatten())?;
+    let checked = match tag {
+        Some(tag) => Checked {
+            tag,
+            guard: Some(guard(topic, topic.policy.revision)),
+        },
+        None if duplicate => Checked {
             tag: 0,
             guard: None,
-        }
-    } else {
-        check(node, call, topic, target, &header, section).await?
+        },
+        None => check(node, call, topic, target, &header, section).await?,
     };
     Ok(Admitted {
         batch: AppendBatch {
@@ -185,14 +197,40 @@ fn structure(topic: &Topic, records: &Bytes) -> Result<BatchHeader, Refusal> {
     Ok(header)
 }
 
+/// What a walk over all records found.
+struct Walked {
+    greatest_timestamp: TimestampMs,
+    /// The batch's tag if it is known already that the contract accepts it.
+    tag: Option<u32>,
+}
+
+/// Walks every record; a validator that panics refuses the batch.
+fn walk_safely(
+    topic: &Topic,
+    header: &BatchHeader,
+    section: Section<'_>,
+    now: TimestampMs,
+    alongside: Option<Alongside<'_>>,
+) -> Result<Walked, Refusal> {
+    let walk = || walk(topic, header, section, now, alongside);
+    catch_unwind(AssertUnwindSafe(walk)).unwrap_or_else(|_| {
+        tracing::error!(
+            topic = topic.name(),
+            "the validator panicked, batch refused"
+        );
+        Err(Refusal::Storage("the validator failed".to_owned()))
+    })
+}
+
 /// Walks every record: all are sound, have a key where the topic is compacted, and a timestamp
-/// within the topic's bounds. Returns the greatest timestamp.
+/// within the topic's bounds. Takes the contract's check along.
 fn walk(
     topic: &Topic,
     header: &BatchHeader,
     section: Section<'_>,
     now: TimestampMs,
-) -> Result<TimestampMs, Refusal> {
+    mut alongside: Option<Alongside<'_>>,
+) -> Result<Walked, Refusal> {
     let settings = &topic.settings;
     let mut faults = Faults::default();
     let mut greatest = i64::MIN;
@@ -215,6 +253,9 @@ fn walk(
             .0
             .saturating_add(record.timestamp_delta);
         greatest = greatest.max(timestamp);
+        if let Some(alongside) = &mut alongside {
+            alongside.record(section, &record);
+        }
         if settings.compacted && record.key.is_none() {
             faults.add(ErrorCode::InvalidRecord, record.index, || {
                 "Compacted topic cannot accept message without key.".to_owned()
@@ -225,7 +266,10 @@ fn walk(
             });
         }
     }
-    faults.into_result().map(|()| TimestampMs(greatest))
+    faults.into_result().map(|()| Walked {
+        greatest_timestamp: TimestampMs(greatest),
+        tag: alongside.and_then(Alongside::tag),
+    })
 }
 
 /// The batch with the greatest timestamp of its records in the header, where a client had it
@@ -269,6 +313,14 @@ impl Faults {
     }
 }
 
+/// Holds while the topic's contract has this revision.
+fn guard(topic: &Topic, revision: u64) -> Guard {
+    Guard {
+        current: topic.revision.clone(),
+        expected: revision,
+    }
+}
+
 struct Checked {
     tag: u32,
     guard: Option<Guard>,
@@ -284,10 +336,7 @@ async fn check(
     records: Section<'_>,
 ) -> Result<Checked, Refusal> {
     let (policy, revision) = contract_in_force(node, topic).await?;
-    let guard = Some(Guard {
-        current: topic.revision.clone(),
-        expected: revision,
-    });
+    let guard = Some(guard(topic, revision));
     if !Contracts::needs_check(&policy) {
         return Ok(Checked { tag: 0, guard });
     }

@@ -73,7 +73,7 @@ pub(super) fn rewrite(
     }
     let compressed = batch.get(HEADER_BYTES..).unwrap_or_default();
     let section = inflater.inflate(header.codec()?, compressed, rules.limits)?;
-    let kept = keep(&header, section, rules)?;
+    let kept = keep(&header, section.bytes(), rules)?;
     if kept.records.is_empty() {
         let is_empty_already = header.record_count == 0;
         return Ok(match (rules.keep_empty, is_empty_already) {

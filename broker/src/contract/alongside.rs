@@ -1,0 +1,97 @@
+//! The check of a batch while its records are walked for the first time: the way of nearly every
+//! batch, because its schemas are remembered and all its records pass.
+//!
+//! It can only say that every record passes. At the first thing that is not as usual (a schema to
+//! be asked for, an answer that may have changed, a fault) it says nothing more, and the batch goes
+//! the long way through `check`, which asks, judges and tells. It judges by the same functions, so
+//! that what passes here passes there.
+
+use super::cache::Schemas;
+use super::check::{self, OnlyId, PerPart, rules};
+use super::effective::{EffectivePolicy, Rule};
+use super::judge::{self, Judgement, Passed};
+use super::may_change;
+use crate::wire::records::Record;
+use crate::wire::section::Section;
+
+/// A check under way.
+#[derive(Debug)]
+pub struct Alongside<'a> {
+    rules: [Option<Rule<'a>>; 2],
+    topic: &'a str,
+    schemas: &'a Schemas,
+    /// The registry's change number when the check began.
+    seq: u64,
+    /// The schemas met last.
+    last: PerPart<Option<(i32, Passed)>>,
+    ids: OnlyId,
+    all_pass: bool,
+}
+
+impl<'a> Alongside<'a> {
+    pub(super) fn new(schemas: &'a Schemas, topic: &'a str, policy: &'a EffectivePolicy) -> Self {
+        Self {
+            rules: rules(policy),
+            topic,
+            schemas,
+            seq: schemas.change_seq(),
+            last: PerPart::default(),
+            ids: OnlyId::default(),
+            all_pass: true,
+        }
+    }
+
+    /// Looks at the next record of `section`.
+    #[inline]
+    pub fn record(&mut self, section: Section<'_>, record: &Record<'_>) {
+        self.all_pass = self.all_pass && self.passes(section, record);
+    }
+
+    /// The batch's tag, as in [`super::Verdict::Accept`], if every record passes.
+    #[must_use]
+    pub fn tag(self) -> Option<u32> {
+        self.all_pass.then(|| self.ids.tag())
+    }
+
+    fn passes(&mut self, section: Section<'_>, record: &Record<'_>) -> bool {
+        for rule in self.rules.into_iter().flatten() {
+            let located = match check::locate(rule, record) {
+                Ok(Some(located)) => located,
+                Ok(None) => continue,
+                Err(_) => return false,
+            };
+            let last = self.last.part_mut(rule.part);
+            if !matches!(last, Some((id, _)) if *id == located.id) {
+                *last = remembered(self.schemas, self.seq, rule, self.topic, located.id);
+            }
+            let Some((id, passed)) = last else {
+                return false;
+            };
+            if check::datum_fits(rule, section.memory(), located.datum, passed).is_err() {
+                return false;
+            }
+            self.ids.add(*id);
+        }
+        true
+    }
+}
+
+/// A schema that passes, if memory alone can say so.
+fn remembered(
+    schemas: &Schemas,
+    seq: u64,
+    rule: Rule<'_>,
+    topic: &str,
+    id: i32,
+) -> Option<(i32, Passed)> {
+    let remembered = schemas.remembered(id)?;
+    let judgement = judge::judge(rule, topic, id, &remembered.answer);
+    let is_certain = remembered.seq >= seq || !may_change(rule, &judgement);
+    match judgement {
+        Judgement::Passes(passed) if is_certain => Some((id, passed)),
+        Judgement::Passes(_)
+        | Judgement::Fails(_)
+        | Judgement::Unavailable(_)
+        | Judgement::Broken(_) => None,
+    }
+}
