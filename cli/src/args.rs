@@ -99,6 +99,28 @@ pub(crate) enum SchemaCommand {
         #[command(flatten)]
         options: RawClient,
     },
+    /// Write everything in a registry to a file: ids, versions, deleted ones, settings.
+    ///
+    /// A line is a record of Confluent's topic _schemas: {"key": ..., "value": ...}.
+    Export {
+        /// The file to write.
+        file: PathBuf,
+        #[command(flatten)]
+        options: RawClient,
+    },
+    /// Store the records of a file in a registry, ids and versions as they are.
+    ///
+    /// Reads what export writes and what Kafka's tools print of the topic _schemas: kcat -J, or keys
+    /// and values apart by a tab. The registry is in mode IMPORT meanwhile.
+    Import {
+        /// Import although the registry has subjects.
+        #[arg(long)]
+        force: bool,
+        /// The file to read.
+        file: PathBuf,
+        #[command(flatten)]
+        options: RawClient,
+    },
 }
 
 /// What one source (flags with environment, or the file's `[serve]`) says about `serve`.

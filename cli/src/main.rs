@@ -18,6 +18,7 @@ mod logging;
 mod ready_file;
 mod request_id;
 mod schema;
+mod schema_transfer;
 mod serve;
 
 use std::path::Path;
@@ -62,6 +63,27 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let id = schema::register(&registry, &subject, &path)
                 .with_context(|| format!("{} as {subject}", path.display()))?;
             println!("{id}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Schema(SchemaCommand::Export {
+            file: path,
+            options,
+        }) => {
+            let registry = options.or(file.client).registry();
+            let records = schema_transfer::export(&registry, &path)
+                .with_context(|| path.display().to_string())?;
+            println!("{records} records");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Schema(SchemaCommand::Import {
+            force,
+            file: path,
+            options,
+        }) => {
+            let registry = options.or(file.client).registry();
+            let imported = schema_transfer::import(&registry, &path, force)
+                .with_context(|| path.display().to_string())?;
+            println!("{} records, {} skipped", imported.records, imported.skipped);
             Ok(ExitCode::SUCCESS)
         }
     }

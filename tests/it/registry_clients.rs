@@ -1,6 +1,8 @@
 //! The registry with the clients that others wrote, and the shape of its answers where clients are
 //! touchy.
 
+use std::process::Command;
+
 use anyhow::Result;
 use avouch_tests::checkout;
 use avouch_tests::family::python;
@@ -18,6 +20,57 @@ fn confluent_kafkas_registry_client_gets_every_answer_it_expects() -> Result<()>
 #[test]
 fn confluent_kafkas_async_registry_client_gets_every_answer_it_expects() -> Result<()> {
     answers_are_as_expected("async")
+}
+
+#[test]
+fn confluents_javascript_registry_client_gets_every_answer_it_expects() -> Result<()> {
+    let subject = "payments-value";
+    let expected = [
+        ("getAllSubjects", json!([])),
+        ("getDefaultCompatibility", json!("BACKWARD")),
+        ("register", json!(1)),
+        ("register", json!(1)),
+        ("getId", json!(1)),
+        ("getBySubjectAndId", json!(true)),
+        ("testCompatibility", json!(true)),
+        ("testSubjectCompatibility", json!(false)),
+        ("register", json!("409 40901")),
+        ("register", json!(2)),
+        ("getAllVersions", json!([1, 2])),
+        ("getLatestSchemaMetadata", json!([subject, 2, 2])),
+        ("getSchemaMetadata", json!([subject, 1, 1])),
+        ("getVersion", json!(2)),
+        ("updateCompatibility", json!("FULL")),
+        ("updateConfig", json!(["FULL", "major"])),
+        ("getConfig", json!("FULL")),
+        ("getAllVersions", json!("404 40401")),
+        ("register", json!("422 42201")),
+        ("getAssociationsByResourceName", json!([])),
+        ("serialize", json!("hi")),
+        ("deleteSubjectVersion", json!(1)),
+        ("deleteSubject", json!([2])),
+        ("deleteSubject", json!([1, 2])),
+        ("deleteSubject", json!("404 40401")),
+    ];
+    javascript_answers_are("confluent", &expected)
+}
+
+#[test]
+fn kafkajs_registry_client_gets_every_answer_it_expects() -> Result<()> {
+    // This client tells the status of a refusal, but not its code.
+    let expected = [
+        ("register", json!(1)),
+        ("register", json!(1)),
+        ("register", json!(2)),
+        ("register", json!("409 undefined")),
+        ("getLatestSchemaId", json!(2)),
+        ("getRegistryId", json!(1)),
+        ("getRegistryIdBySchema", json!(1)),
+        ("getLatestSchemaId", json!("404 undefined")),
+        ("encode", json!("hi")),
+        ("getSchema", json!("404 undefined")),
+    ];
+    javascript_answers_are("kafkajs", &expected)
 }
 
 #[test]
@@ -104,13 +157,6 @@ fn the_root_answers_an_empty_object() -> Result<()> {
 }
 
 fn answers_are_as_expected(kind: &str) -> Result<()> {
-    let node = Node::start()?;
-    let root = checkout();
-    let mut command = python("registry.py");
-    command
-        .args([kind, &node.url()])
-        .arg(root.join("schemas/payments-value"))
-        .arg(root.join("tests/data/payments-incompatible.avsc"));
     let subject = "payments-value";
     let expected = [
         ("get_schema_types", json!(["JSON", "PROTOBUF", "AVRO"])),
@@ -139,6 +185,23 @@ fn answers_are_as_expected(kind: &str) -> Result<()> {
         ("register_schema", json!("422 42201")),
         ("get_associations_by_resource_name", json!([])),
     ];
+    answers_are(python("registry.py"), kind, &expected)
+}
+
+fn javascript_answers_are(kind: &str, expected: &[(&str, Value)]) -> Result<()> {
+    let mut command = Command::new("node");
+    command.arg(checkout().join("tests/clients/node/registry.js"));
+    answers_are(command, kind, expected)
+}
+
+/// Runs a program that drives a client of this kind, and compares what each call came to.
+fn answers_are(mut command: Command, kind: &str, expected: &[(&str, Value)]) -> Result<()> {
+    let node = Node::start()?;
+    let root = checkout();
+    command
+        .args([kind, &node.url()])
+        .arg(root.join("schemas/payments-value"))
+        .arg(root.join("tests/data/payments-incompatible.avsc"));
     let events = Running::start(&mut command)?.finish()?;
     let told: Vec<Value> = events.iter().filter_map(told).collect();
     for (number, (call, result)) in expected.iter().enumerate() {

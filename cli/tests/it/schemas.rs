@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::tempdir;
 
-use crate::node::{Node, avouch};
+use crate::node::{Node, avouch, http_status};
 
 const V1: &str = r#"{"type": "record", "name": "P", "fields": [{"name": "id", "type": "long"}]}"#;
 /// Reads version 1, and is read by it.
@@ -126,4 +126,53 @@ fn registering_prints_the_id_and_a_refusal_its_reason() {
         "{text}"
     );
     node.stop("-TERM");
+}
+
+/// As Confluent writes them: a deleted version, a deleted subject, settings, a tombstone, noise.
+const RECORDS: &str = r#"
+{"key":{"keytype":"NOOP","magic":0},"value":null}
+{"key":{"keytype":"CONFIG","subject":null,"magic":0},"value":{"compatibilityLevel":"FULL"}}
+{"key":{"keytype":"MODE","subject":null,"magic":0},"value":{"mode":"READONLY"}}
+{"key":{"keytype":"SCHEMA","subject":"a","version":3,"magic":1},"value":{"subject":"a","version":3,"id":7,"schema":"\"int\"","deleted":false,"ts":1}}
+{"key":{"keytype":"SCHEMA","subject":"a","version":4,"magic":1},"value":{"subject":"a","version":4,"id":9,"schema":"\"long\"","deleted":true}}
+"#;
+
+#[test]
+fn a_registry_moves_through_a_file_with_ids_versions_deletes_and_settings() {
+    let root = tempdir().unwrap();
+    fs::write(root.path().join("in.jsonl"), RECORDS).unwrap();
+    let import = |name: &str, file: &str| {
+        let flags = ["--registry-only", "--data-dir", name];
+        let node = Node::start(root.path(), &flags);
+        let url = format!("http://{}", node.http());
+        let imported = schema(root.path(), &["import", "--registry", &url, file]);
+        assert_eq!(imported.0, Some(0), "{}", imported.1);
+        (node, url)
+    };
+    let (first, url) = import("first", "in.jsonl");
+    let get = |node: &Node, path: &str| http_status(&node.http(), "GET", path).1;
+    assert_eq!(get(&first, "/mode"), r#"{"mode":"READONLY"}"#);
+    assert_eq!(get(&first, "/config"), r#"{"compatibilityLevel":"FULL"}"#);
+    assert_eq!(
+        get(&first, "/subjects/a/versions?deletedAsNegative=true"),
+        "[3,-4]"
+    );
+    let exported = schema(root.path(), &["export", "--registry", &url, "out.jsonl"]);
+    assert_eq!(exported, (Some(0), "4 records\n".to_owned()));
+
+    let (second, url) = import("second", "out.jsonl");
+    for path in [
+        "/schemas?deleted=true",
+        "/config",
+        "/mode",
+        "/schemas/ids/9/versions?deleted=true",
+    ] {
+        assert_eq!(get(&first, path), get(&second, path), "{path}");
+    }
+    let again = schema(root.path(), &["export", "--registry", &url, "again.jsonl"]);
+    assert_eq!(again.0, Some(0));
+    let file = |name: &str| fs::read_to_string(root.path().join(name)).unwrap();
+    assert_eq!(file("out.jsonl"), file("again.jsonl"));
+    first.stop("-TERM");
+    second.stop("-TERM");
 }

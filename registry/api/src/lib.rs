@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod error;
+pub mod records;
 pub mod rest;
 pub mod source;
 pub mod subject;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::ErrorBody;
 use crate::vocabulary::{CompatibilityLevel, CompatibilityPolicy, Mode, SchemaType};
 
 /// The content type of every answer, unless the client accepts only a broader one.
@@ -398,6 +399,95 @@ pub struct ModeBody {
     /// The mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+}
+
+/// Schemas to check or to register together (`POST /v1/plan`, `POST /v1/apply`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRequest {
+    /// In order: a schema may refer to those before it.
+    pub subjects: Vec<PlanStepRequest>,
+}
+
+/// One schema of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanStepRequest {
+    /// Where it is to be registered.
+    pub subject: String,
+    /// Whether its text is normalized.
+    #[serde(default)]
+    pub normalize: bool,
+    /// The schema, as a registration has it.
+    #[serde(flatten)]
+    pub schema: RegisterRequest,
+}
+
+/// What becomes of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanBody {
+    /// Whether no step is refused.
+    pub applicable: bool,
+    /// Whether everything was registered; otherwise nothing was.
+    pub applied: bool,
+    /// One a schema, in the order of the request.
+    pub steps: Vec<PlanStepBody>,
+}
+
+/// What becomes of one schema of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanStepBody {
+    /// The subject as requested.
+    pub subject: String,
+    /// What registering it does.
+    pub action: PlanAction,
+    /// The version that it has or gets; unless it was applied, the id of a new one may differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaBody>,
+    /// Why it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorBody>,
+}
+
+/// What registering a schema does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PlanAction {
+    /// A new version.
+    Register,
+    /// Nothing: it is registered already.
+    Existing,
+    /// It cannot be registered.
+    Refused,
+}
+
+/// A plan that was not applied, as a refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedPlanBody {
+    /// The first refusal.
+    #[serde(flatten)]
+    pub error: ErrorBody,
+    /// All steps.
+    #[serde(flatten)]
+    pub plan: PlanBody,
+}
+
+/// One version without its text (`GET /v1/subjects/{subject}/versions`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionBody {
+    /// The subject.
+    pub subject: String,
+    /// 1 and up.
+    pub version: i32,
+    /// 1 and up.
+    pub id: i32,
+    /// See [`SchemaBody::guid`].
+    pub guid: String,
+    /// The language.
+    pub schema_type: SchemaType,
+    /// Whether it is soft-deleted.
+    pub deleted: bool,
+    /// When it was registered, in milliseconds since 1970.
+    pub created_at_ms: i64,
 }
 
 /// How far the registry's content has moved (`GET /v1/changes`).

@@ -172,7 +172,8 @@ fn plain_code(status: StatusCode) -> ErrorCode {
     }
 }
 
-fn status_of(error_code: u32) -> StatusCode {
+/// The HTTP status of an error code.
+pub(crate) fn status_of(error_code: u32) -> StatusCode {
     let status = StatusCode::from_u16(http_status(error_code));
     status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

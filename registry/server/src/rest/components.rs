@@ -6,7 +6,13 @@ use serde_json::{Map, Value, json};
 /// All of them.
 pub(crate) fn components() -> Value {
     let mut all = Map::new();
-    let parts = [plain(), of_schemas(), of_answers(), of_settings()];
+    let parts = [
+        plain(),
+        of_schemas(),
+        of_answers(),
+        of_settings(),
+        of_ours(),
+    ];
     for part in parts {
         let Value::Object(part) = part else { continue };
         all.extend(part);
@@ -147,6 +153,51 @@ fn of_settings() -> Value {
         "StoredConfig": object(&stored),
         "Mode": object(&json!({ "mode": or_none(&modes) })),
     })
+}
+
+fn of_ours() -> Value {
+    let mut step = content();
+    step["subject"] = text();
+    step["normalize"] = json!({ "type": "boolean" });
+    let mut planned = object(&json!({ "subjects": list(&required(&step, &["subject"])) }));
+    planned["required"] = json!(["subjects"]);
+    let keys = [
+        "SCHEMA",
+        "CONFIG",
+        "MODE",
+        "DELETE_SUBJECT",
+        "CLEAR_SUBJECT",
+        "CONTEXT",
+        "NOOP",
+    ];
+    let key = json!({ "keytype": { "enum": keys } });
+    let record = json!({ "key": required(&key, &["keytype"]), "value": {} });
+    json!({
+        "PlanRequest": planned,
+        "Plan": object(&json!({
+            "applicable": { "type": "boolean" },
+            "applied": { "type": "boolean" },
+            "steps": list(&object(&json!({
+                "subject": text(), "action": { "enum": ["REGISTER", "EXISTING", "REFUSED"] },
+                "schema": component("Schema"), "error": component("Error"),
+            }))),
+        })),
+        "Versions": list(&object(&json!({
+            "subject": text(), "version": number(), "id": number(), "guid": text(),
+            "schemaType": text(), "deleted": { "type": "boolean" },
+            "createdAtMs": { "type": "integer", "description": "milliseconds since 1970" },
+        }))),
+        "Record": required(&record, &["key"]),
+        "Records": list(&component("Record")),
+        "ImportRequest": required(&json!({ "records": list(&component("Record")) }), &["records"]),
+        "Imported": object(&json!({ "imported": number() })),
+    })
+}
+
+fn required(properties: &Value, names: &[&str]) -> Value {
+    let mut object = object(properties);
+    object["required"] = json!(names);
+    object
 }
 
 /// What requests and answers say about a schema.

@@ -1,6 +1,7 @@
 //! The table of endpoints. The router and the OpenAPI document are both made from it, so that
 //! neither can know a route that the other does not.
 
+mod ours;
 mod schemas;
 mod settings;
 mod subjects;
@@ -35,6 +36,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     endpoints.extend(schemas::of_schemas());
     endpoints.extend(settings::of_settings());
     endpoints.extend(of_associations());
+    endpoints.extend(ours::of_ours());
     endpoints
 }
 

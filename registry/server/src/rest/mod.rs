@@ -8,6 +8,7 @@ mod components;
 mod contexts;
 mod endpoints;
 mod openapi;
+mod ours;
 mod request;
 mod schemas;
 mod server;

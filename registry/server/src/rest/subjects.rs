@@ -88,14 +88,15 @@ pub(crate) async fn register(
         .await?;
     let request: RegisterRequest = body(&bytes)?;
     let normalize = params.flag("normalize");
-    let checks = if params.flag("force") {
-        Checks::Skipped
-    } else {
-        Checks::Compatibility
-    };
+    let checks = checks(&params);
+    let is_trial = params.flag("dryRun");
     let context = subject.context.clone();
     let registered = registry.write(|service| async move {
-        service.register(&subject, request, normalize, checks).await
+        if is_trial {
+            service.try_out(&subject, request, normalize, checks).await
+        } else {
+            service.register(&subject, request, normalize, checks).await
+        }
     });
     let registered = match registered.await {
         Err(error) if params.flag("explain") => return Ok(explained(&error)),
@@ -186,6 +187,15 @@ pub(crate) async fn retag(
     match registered.await {
         Err(error) if params.flag("explain") => Ok(explained(&error)),
         registered => Ok(json(&registered?)),
+    }
+}
+
+/// `force` skips the comparison with earlier versions.
+pub(crate) fn checks(params: &Params) -> Checks {
+    if params.flag("force") {
+        Checks::Skipped
+    } else {
+        Checks::Compatibility
     }
 }
 

@@ -1,11 +1,15 @@
 //! Soft and permanent deletes of versions and subjects.
 
+use avouch_registry_api::rest::SchemaBody;
+
 use crate::decide::delete::{Depth, find_subject, find_version, permit_subject, permit_version};
 use crate::decide::register::VersionRow;
 use crate::decide::settings::permit_change;
 use crate::decide::subject::{Subject, VersionSpec};
 use crate::error::RegistryError;
-use crate::service::Service;
+use crate::service::check::resolve;
+use crate::service::{Checks, Prepared, Service, body_of};
+use crate::store::versions::Entry;
 use crate::store::{Connection, counters, edges, schemas, settings, versions};
 
 impl Service {
@@ -37,6 +41,44 @@ impl Service {
         }
         self.commit(transaction).await?;
         Ok(version)
+    }
+
+    /// Brings a soft-deleted version back under its old number, if it agrees with the live ones; one
+    /// that is live stays so.
+    pub(crate) async fn undelete_version(
+        &self,
+        subject: &Subject,
+        version: i32,
+        checks: Checks,
+    ) -> Result<SchemaBody, RegistryError> {
+        let mut transaction = self.store.write().await?;
+        let Subject { context, name } = subject;
+        let rows = versions::rows(&mut transaction, context, name).await?;
+        if rows.is_empty() {
+            return Err(RegistryError::SubjectNotFound(name.clone()));
+        }
+        let entry = versions::entry(&mut transaction, context, name, version).await?;
+        let entry = entry.ok_or(RegistryError::VersionNotFound(version))?;
+        if !entry.row.deleted {
+            return Ok(body_of(entry));
+        }
+        self.permit_delete(&mut transaction, subject).await?;
+        if checks == Checks::Compatibility {
+            let resolved = resolve(&mut transaction, subject, entry.clone())
+                .await?
+                .resolved;
+            let parsed = resolved.parse().map_err(RegistryError::Store)?;
+            let prepared = Prepared { resolved, parsed };
+            self.require_agreement(&mut transaction, subject, &prepared)
+                .await?;
+        }
+        let row = VersionRow {
+            deleted: false,
+            ..entry.row
+        };
+        versions::put(&mut transaction, context, name, row, entry.created_at_ms).await?;
+        self.commit(transaction).await?;
+        Ok(body_of(Entry { row, ..entry }))
     }
 
     /// Deletes all versions of a subject and returns their numbers, ascending.

@@ -6,9 +6,11 @@ mod check;
 mod delete;
 mod identity;
 mod known;
+mod plan;
 mod read;
 mod register;
 mod settings;
+mod transfer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +32,7 @@ use crate::store::versions::{self, Entry};
 use crate::store::{Connection, Store, Write};
 
 use self::known::{Known, KnownKey};
+pub(crate) use self::plan::{Intent, refusal};
 pub(crate) use self::read::Listing;
 pub(crate) use self::register::Checks;
 

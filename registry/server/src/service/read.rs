@@ -1,6 +1,6 @@
 //! What can be read: subjects, versions, schemas by id. Each answer is one snapshot.
 
-use avouch_registry_api::rest::{ContextIdBody, SchemaBody, SubjectVersionBody};
+use avouch_registry_api::rest::{ContextIdBody, SchemaBody, SubjectVersionBody, VersionBody};
 use avouch_registry_api::vocabulary::SchemaType;
 
 use crate::decide::content::{Content, Format, Parsed, Resolved};
@@ -71,6 +71,35 @@ impl Service {
         entry
             .map(body_of)
             .ok_or(RegistryError::VersionNotFound(row.version))
+    }
+
+    /// A page of a subject's versions, soft-deleted ones included, ascending, without their texts.
+    pub(crate) async fn history(
+        &self,
+        subject: &Subject,
+        page: Page,
+    ) -> Result<Vec<VersionBody>, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let Subject { context, name } = subject;
+        let rows = versions::rows(&mut snapshot, context, name).await?;
+        if rows.is_empty() {
+            return Err(RegistryError::SubjectNotFound(name.clone()));
+        }
+        let limit = page.limit.min(MAX_LISTED);
+        let mut history = Vec::new();
+        for row in (Page { limit, ..page }).of(rows) {
+            let entry = versions::entry(&mut snapshot, context, name, row.version).await?;
+            history.extend(entry.map(|entry| VersionBody {
+                guid: entry.content.guid().to_string(),
+                schema_type: entry.content.schema_type,
+                subject: entry.subject,
+                version: row.version,
+                id: row.id,
+                deleted: row.deleted,
+                created_at_ms: entry.created_at_ms,
+            }));
+        }
+        Ok(history)
     }
 
     /// A live version with everything about it.

@@ -3,6 +3,7 @@
 use avouch_registry_api::rest::{RegisterRequest, SchemaBody, TagRequest};
 use avouch_registry_api::vocabulary::Mode;
 
+use crate::decide::content::Content;
 use crate::decide::draft::Draft;
 use crate::decide::register::{
     Plan, VersionRow, Wanted, WantedVersion, answers, next_version, plan, registered, replaced,
@@ -23,6 +24,13 @@ pub(crate) enum Checks {
     Compatibility,
     /// With nothing: the caller forces it.
     Skipped,
+}
+
+/// How a registration ended.
+#[derive(Debug)]
+pub(super) struct Registered {
+    pub(super) body: SchemaBody,
+    pub(super) outcome: Outcome,
 }
 
 /// A registration, judged as far as reading goes.
@@ -63,11 +71,29 @@ impl Service {
         drop(snapshot);
 
         let mut transaction = self.store.write().await?;
-        let body = self
+        let registered = self
             .register_within(&mut transaction, subject, draft, checks)
-            .await?;
-        self.commit(transaction).await?;
+            .await;
+        let Registered { body, outcome } = self.counted(registered)?;
+        if outcome == Outcome::Added {
+            self.commit(transaction).await?;
+        }
         Ok(body)
+    }
+
+    /// What a registration would answer now; nothing is written.
+    pub(crate) async fn try_out(
+        &self,
+        subject: &Subject,
+        request: RegisterRequest,
+        normalize: bool,
+        checks: Checks,
+    ) -> Result<SchemaBody, RegistryError> {
+        let draft = Draft::of(request, normalize)?;
+        draft.check_size()?;
+        let mut undone = self.store.write().await?;
+        let registered = self.register_within(&mut undone, subject, draft, checks);
+        Ok(registered.await?.body)
     }
 
     /// Registers a new version of a subject: the given one with other tags, metadata or rules.
@@ -86,10 +112,13 @@ impl Service {
         let before = self.find_entry(&mut transaction, subject, before).await?;
         let draft = Draft::retagged(base.content, request, before.content.rule_set)?;
         let checks = Checks::Compatibility;
-        let body = self
+        let registered = self
             .register_within(&mut transaction, subject, draft, checks)
-            .await?;
-        self.commit(transaction).await?;
+            .await;
+        let Registered { body, outcome } = self.counted(registered)?;
+        if outcome == Outcome::Added {
+            self.commit(transaction).await?;
+        }
         Ok(body)
     }
 
@@ -134,30 +163,42 @@ impl Service {
             .ok_or(RegistryError::VersionNotFound(row.version))
     }
 
-    /// Registers within a transaction that the caller commits. Nothing is committed on error.
+    /// Registers within a transaction that the caller commits. A refusal wrote nothing.
     pub(super) async fn register_within(
         &self,
         connection: &mut Connection,
         subject: &Subject,
         draft: Draft,
         checks: Checks,
-    ) -> Result<SchemaBody, RegistryError> {
-        let version = match self.propose(connection, subject, draft).await? {
-            Proposal::Registered(row) => {
-                self.metrics.registered(Outcome::Existing);
-                row.version
-            }
+    ) -> Result<Registered, RegistryError> {
+        let (version, outcome) = match self.propose(connection, subject, draft).await? {
+            Proposal::Registered(row) => (row.version, Outcome::Existing),
             Proposal::New(addition) => {
                 if checks == Checks::Compatibility && !addition.mode.is_import() {
                     self.require_agreement(connection, subject, &addition.prepared)
                         .await?;
                 }
                 self.add(connection, subject, &addition).await?;
-                self.metrics.registered(Outcome::Added);
-                addition.version
+                (addition.version, Outcome::Added)
             }
         };
-        registration(connection, subject, version).await
+        let body = registration(connection, subject, version).await?;
+        Ok(Registered { body, outcome })
+    }
+
+    /// Counts how a registration ended.
+    pub(super) fn counted(
+        &self,
+        registered: Result<Registered, RegistryError>,
+    ) -> Result<Registered, RegistryError> {
+        match &registered {
+            Ok(registered) => self.metrics.registered(registered.outcome),
+            Err(RegistryError::Incompatible { .. }) => {
+                self.metrics.registered(Outcome::Incompatible);
+            }
+            Err(_) => {}
+        }
+        registered
     }
 
     /// Looks for the draft as it was sent, then for what it becomes when it is completed.
@@ -234,7 +275,8 @@ impl Service {
         })))
     }
 
-    async fn require_agreement(
+    /// Refuses a schema that does not agree with the live versions.
+    pub(super) async fn require_agreement(
         &self,
         connection: &mut Connection,
         subject: &Subject,
@@ -244,7 +286,6 @@ impl Service {
         if objections.messages.is_empty() {
             return Ok(());
         }
-        self.metrics.registered(Outcome::Incompatible);
         let error_code = self.config.incompatible_code;
         Err(RegistryError::Incompatible {
             subject: subject.name.clone(),
@@ -261,7 +302,8 @@ impl Service {
         subject: &Subject,
         addition: &Addition,
     ) -> Result<(), RegistryError> {
-        let id = claim_id(connection, subject, addition).await?;
+        let content = &addition.prepared.resolved.content;
+        let id = store_content(connection, subject, addition.id, content).await?;
         let version = addition.version;
         let Subject { context, name } = subject;
         for replaced in replaced(&addition.rows, version, id) {
@@ -315,16 +357,16 @@ async fn same_content(
     lookalike(connection, subject, prepared, rows, with_deleted).await
 }
 
-/// The id that stands for the addition's content: the given one, or a new one. An id that stands
-/// for other content cannot be claimed.
-async fn claim_id(
+/// Stores content under the given id, or under a new one, and returns the id. An id that stands for
+/// other content cannot be given.
+pub(super) async fn store_content(
     connection: &mut Connection,
     subject: &Subject,
-    addition: &Addition,
+    id: Option<i32>,
+    content: &Content,
 ) -> Result<i32, RegistryError> {
-    let content = &addition.prepared.resolved.content;
     let context = &subject.context;
-    let id = match addition.id {
+    let id = match id {
         None => counters::next_id(connection, context).await?,
         Some(id) => {
             match schemas::content(connection, context, id).await? {

@@ -2,12 +2,13 @@
 //! subject has an empty name.
 
 use avouch_registry_api::rest::StoredConfigBody;
-use avouch_registry_api::vocabulary::Mode;
+use avouch_registry_api::vocabulary::{Mode, UnknownWord};
 
 use crate::store::Connection;
+use crate::store::connection::Row;
 use crate::store::schemas::{corrupt, decode, encode};
 use crate::store::statements::{
-    CONFIG, CONFIGS, MODE, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG, REMOVE_CONFIGS, REMOVE_MODE,
+    CONFIG, CONFIGS, MODE, MODES, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG, REMOVE_CONFIGS, REMOVE_MODE,
     REMOVE_MODES,
 };
 
@@ -28,20 +29,44 @@ pub(crate) async fn config(
     decode(&body).map(Some)
 }
 
+/// Every scope of the context that has a configuration, with it, by scope.
+pub(crate) async fn configs(
+    connection: &mut Connection,
+    context: &str,
+) -> Result<Vec<(String, StoredConfigBody)>, sqlx::Error> {
+    let rows = connection.rows(CONFIGS, &[context.into()]).await?;
+    let config = |row: &Row| {
+        let body: String = row.get("body")?;
+        Ok((row.get("scope")?, decode(&body)?))
+    };
+    rows.iter().map(config).collect()
+}
+
+/// Every scope of the context that has a mode, with it, by scope.
+pub(crate) async fn modes(
+    connection: &mut Connection,
+    context: &str,
+) -> Result<Vec<(String, Mode)>, sqlx::Error> {
+    let rows = connection.rows(MODES, &[context.into()]).await?;
+    let mode = |row: &Row| {
+        let word: String = row.get("mode")?;
+        let mode = word
+            .parse()
+            .map_err(|error: UnknownWord| corrupt(error.into()))?;
+        Ok((row.get("scope")?, mode))
+    };
+    rows.iter().map(mode).collect()
+}
+
 /// Every alias of the context with the subject behind it, by alias.
 pub(crate) async fn aliases(
     connection: &mut Connection,
     context: &str,
 ) -> Result<Vec<(String, String)>, sqlx::Error> {
-    let rows = connection.rows(CONFIGS, &[context.into()]).await?;
-    let mut aliases = Vec::new();
-    for row in rows {
-        let body: String = row.get("body")?;
-        let scope: String = row.get("scope")?;
-        let config: StoredConfigBody = decode(&body)?;
-        aliases.extend(config.properties.alias.map(|subject| (scope, subject)));
-    }
-    Ok(aliases)
+    let configs = configs(connection, context).await?;
+    let alias =
+        |(scope, config): (String, StoredConfigBody)| Some((scope, config.properties.alias?));
+    Ok(configs.into_iter().filter_map(alias).collect())
 }
 
 /// Stores a scope's configuration.

@@ -170,6 +170,7 @@ statements! {
         "DELETE FROM versions WHERE context = $1 AND subject = $2 AND version = $3",
     ];
 
+    MODES = ["SELECT scope, mode FROM modes WHERE context = $1 ORDER BY scope"];
     CONFIGS = ["SELECT scope, body FROM configs WHERE context = $1 ORDER BY scope"];
     CONFIG = ["SELECT body FROM configs WHERE context = $1 AND scope = $2"];
     PUT_CONFIG = [

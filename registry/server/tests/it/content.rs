@@ -261,3 +261,31 @@ async fn references_written_out_are_the_schema_that_refers() {
     assert_eq!(found["id"], 2);
     assert_eq!(server.register("order", &written_out).await, (2, 1));
 }
+
+#[tokio::test]
+async fn aliases_and_rule_types_select_in_the_listing() {
+    let server = TestServer::start().await;
+    server.register("a", "\"int\"").await;
+    let ruled = json!({
+        "schema": "\"long\"", "ruleSet": { "domainRules": [{ "name": "r", "type": "CEL" }] },
+    });
+    server.register_body("b", ruled).await;
+    let alias = Some(json!({ "alias": "a" }));
+    server.ok(PUT, "/config/nick", alias).await;
+    let subjects = |listed: Value| -> Vec<String> {
+        let subject = |schema: &Value| schema["subject"].as_str().unwrap().to_owned();
+        listed.as_array().unwrap().iter().map(subject).collect()
+    };
+    let table: [(&str, &[&str]); 5] = [
+        ("/schemas?ruleType=CEL", &["b"]),
+        ("/schemas?ruleType=CEL&offset=1", &[]),
+        ("/schemas?aliases=true", &["a", "b"]),
+        ("/schemas?aliases=true&subjectPrefix=nick", &["a"]),
+        ("/schemas?subjectPrefix=nick", &[]),
+    ];
+    for (path, expected) in table {
+        assert_eq!(subjects(server.get(path).await), expected, "{path}");
+    }
+    let told = server.get("/schemas?aliases=true&limit=1").await;
+    assert_eq!(told[0]["aliases"], json!(["nick"]));
+}

@@ -273,3 +273,14 @@ async fn a_store_that_is_gone_is_told_as_such() {
     }
     assert_eq!(server.get("/").await, json!({}), "the process is alive");
 }
+
+#[tokio::test]
+async fn a_text_longer_than_a_schema_may_be_is_told_as_such() {
+    let server = TestServer::start().await;
+    let doc = "x".repeat(1 << 20);
+    let text = format!(r#"{{"type":"record","name":"R","doc":"{doc}","fields":[]}}"#);
+    let body = Some(json!({ "schema": text }));
+    let refused = server.refused(POST, "/subjects/s/versions", body).await;
+    let message = "Register operation failed because schema is too large".to_owned();
+    assert_eq!(refused, (42209, message));
+}

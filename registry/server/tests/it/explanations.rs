@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::server::{INT_A, REQUIRED_B, TestServer, record};
+use crate::server::{INT_A, NOW_MS, REQUIRED_B, TestServer, record};
 
 const POST: Method = Method::POST;
 
@@ -63,4 +63,139 @@ async fn a_look_up_that_almost_matched_says_what_differs() {
         terse.1,
         json!({ "error_code": 40403, "message": "Schema not found" })
     );
+}
+
+#[tokio::test]
+async fn a_dry_run_answers_like_a_registration_and_writes_nothing() {
+    let server = TestServer::start().await;
+    let body = Some(json!({ "schema": record(&[INT_A]) }));
+    let path = "/subjects/s/versions";
+    let trial = server
+        .ok(POST, "/subjects/s/versions?dryRun=true", body.clone())
+        .await;
+    assert_eq!((&trial["id"], &trial["version"]), (&json!(1), &json!(1)));
+    assert_eq!(server.get("/subjects").await, json!([]));
+    assert_eq!(server.ok(POST, path, body).await, trial);
+    let bad = Some(json!({ "schema": record(&[INT_A, REQUIRED_B]) }));
+    let refused = server
+        .refused(POST, "/subjects/s/versions?dryRun=true", bad)
+        .await;
+    assert_eq!(refused.0, 40901);
+}
+
+#[tokio::test]
+async fn a_plan_is_told_step_by_step_and_applied_whole_or_not_at_all() {
+    let server = TestServer::start().await;
+    server.register("old", "\"int\"").await;
+    let money = r#"{"type":"record","name":"n.Money","fields":[]}"#;
+    let good = json!([
+        { "subject": "money", "schema": money },
+        { "subject": "order", "schema": r#"["null","n.Money"]"#,
+          "references": [{ "name": "n.Money", "subject": "money", "version": 1 }] },
+        { "subject": "old", "schema": "\"int\"" },
+    ]);
+    let actions = |plan: &serde_json::Value| -> Vec<String> {
+        let steps = plan["steps"].as_array().unwrap();
+        let action = |step: &serde_json::Value| step["action"].as_str().unwrap().to_owned();
+        steps.iter().map(action).collect()
+    };
+    let mut bad = good.clone();
+    bad[2]["schema"] = json!("\"string\"");
+    let plan = server
+        .ok(POST, "/v1/plan", Some(json!({ "subjects": bad })))
+        .await;
+    assert_eq!(actions(&plan), ["REGISTER", "REGISTER", "REFUSED"]);
+    assert_eq!(
+        (&plan["applicable"], &plan["applied"]),
+        (&json!(false), &json!(false))
+    );
+    let error = &plan["steps"][2]["error"];
+    assert_eq!(error["error_code"], 40901);
+    assert_eq!(error["findings"][0]["kind"], "TYPE_MISMATCH");
+    let (status, refused) = server
+        .call(POST, "/v1/apply", Some(json!({ "subjects": bad })))
+        .await;
+    assert_eq!((status, &refused["error_code"]), (409, &json!(40901)));
+    let message = refused["message"].as_str().unwrap();
+    let told = "nothing was registered: schema 3 of 3, subject old: Schema being registered";
+    assert!(message.starts_with(told), "{message}");
+    assert_eq!(server.get("/subjects").await, json!(["old"]), "nothing was");
+
+    let plan = server
+        .ok(POST, "/v1/plan", Some(json!({ "subjects": good })))
+        .await;
+    assert_eq!(actions(&plan), ["REGISTER", "REGISTER", "EXISTING"]);
+    assert_eq!(
+        server.get("/subjects").await,
+        json!(["old"]),
+        "only planned"
+    );
+    let applied = server
+        .ok(POST, "/v1/apply", Some(json!({ "subjects": good })))
+        .await;
+    assert_eq!(
+        (&applied["applied"], actions(&applied)),
+        (&json!(true), actions(&plan))
+    );
+    assert_eq!(
+        server.get("/subjects").await,
+        json!(["money", "old", "order"])
+    );
+    let empty = server.refused(POST, "/v1/apply", Some(json!({}))).await;
+    assert_eq!(empty.0, 400);
+}
+
+#[tokio::test]
+async fn a_soft_deleted_version_comes_back_under_its_number() {
+    let server = TestServer::start().await;
+    server.register("s", &record(&[INT_A])).await;
+    server.delete("/subjects/s/versions/1").await;
+    let path = "/v1/subjects/s/versions/1/undelete";
+    let back = server.ok(POST, path, None).await;
+    assert_eq!(
+        (&back["version"], &back["deleted"]),
+        (&json!(1), &json!(false))
+    );
+    assert_eq!(server.get("/subjects/s/versions").await, json!([1]));
+    assert_eq!(
+        server.ok(POST, path, None).await,
+        back,
+        "again changes nothing"
+    );
+
+    server.delete("/subjects/s/versions/1").await;
+    server.register("s", "\"string\"").await;
+    assert_eq!(
+        server.refused(POST, path, None).await.0,
+        40901,
+        "it breaks what came since"
+    );
+    server.ok(POST, &format!("{path}?force=true"), None).await;
+    assert_eq!(server.get("/subjects/s/versions").await, json!([1, 2]));
+    let table = [
+        ("/v1/subjects/s/versions/9/undelete", 40402),
+        ("/v1/subjects/s/versions/latest/undelete", 42202),
+        ("/v1/subjects/x/versions/1/undelete", 40401),
+    ];
+    for (path, code) in table {
+        assert_eq!(server.refused(POST, path, None).await.0, code, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_history_tells_when_each_version_was_created() {
+    let server = TestServer::start().await;
+    let (id, _) = server.register("s", "\"int\"").await;
+    server.delete("/subjects/s/versions/1").await;
+    let history = server.get("/v1/subjects/s/versions").await;
+    let guid = server.get(&format!("/schemas/ids/{id}")).await["guid"].clone();
+    let expected = json!([{
+        "subject": "s", "version": 1, "id": id, "guid": guid, "schemaType": "AVRO",
+        "deleted": true, "createdAtMs": NOW_MS,
+    }]);
+    assert_eq!(history, expected);
+    let unknown = server
+        .refused(Method::GET, "/v1/subjects/x/versions", None)
+        .await;
+    assert_eq!(unknown.0, 40401);
 }

@@ -21,3 +21,4 @@ mod server;
 mod settings;
 #[path = "../support/postgres.rs"]
 mod test_postgres;
+mod transfer;

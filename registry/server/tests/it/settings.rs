@@ -216,3 +216,17 @@ async fn import_needs_an_empty_scope_unless_forced() {
         "soft-deleted ones go"
     );
 }
+
+#[tokio::test]
+async fn modes_can_be_frozen() {
+    let server = TestServer::start_with(|config| config.mode_mutable = false).await;
+    let calls = [
+        (PUT, "/mode", mode("READONLY")),
+        (PUT, "/mode/s", mode("READONLY")),
+        (DELETE, "/mode", None),
+    ];
+    for (method, path, body) in calls {
+        let refused = server.refused(method, path, body).await;
+        assert_eq!(refused, (42205, "Mode changes are not allowed".to_owned()));
+    }
+}

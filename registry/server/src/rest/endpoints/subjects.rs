@@ -91,7 +91,7 @@ fn of_versions() -> Vec<Endpoint> {
             "Schema",
             web::post().to(subjects::register),
         )
-        .query(&["normalize", "format", "force", "explain"])
+        .query(&["normalize", "format", "force", "dryRun", "explain"])
         .body("SchemaRequest")
         .errors(&[
             Code::BadRequest,

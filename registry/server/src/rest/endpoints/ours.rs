@@ -1,0 +1,78 @@
+//! Endpoints that Confluent's registry does not have, under `/v1/`.
+
+use actix_web::web;
+use avouch_registry_api::error::ErrorCode as Code;
+
+use super::{Endpoint, get, post};
+use crate::rest::ours;
+
+/// All of them.
+pub(super) fn of_ours() -> Vec<Endpoint> {
+    const STEP: &[Code] = &[
+        Code::BadRequest,
+        Code::Incompatible,
+        Code::Unprocessable,
+        Code::InvalidSchema,
+        Code::NotPermitted,
+        Code::IdDoesNotMatch,
+        Code::InvalidSubject,
+        Code::SchemaTooLarge,
+        Code::InvalidRuleSet,
+    ];
+    vec![
+        post(
+            "/v1/plan",
+            "What registering several schemas would do; nothing is written",
+            "Plan",
+            web::post().to(ours::plan),
+        )
+        .body("PlanRequest")
+        .errors(&[Code::BadRequest, Code::Unprocessable]),
+        post(
+            "/v1/apply",
+            "Register several schemas, all of them or none",
+            "Plan",
+            web::post().to(ours::apply),
+        )
+        .body("PlanRequest")
+        .errors(STEP),
+        get(
+            "/v1/subjects/{subject}/versions",
+            "A subject's versions with when they were created",
+            "Versions",
+            web::get().to(ours::history),
+        )
+        .query(&["offset", "limit"])
+        .errors(&[Code::SubjectNotFound, Code::Unprocessable]),
+        post(
+            "/v1/subjects/{subject}/versions/{version}/undelete",
+            "Bring a soft-deleted version back",
+            "Schema",
+            web::post().to(ours::undelete),
+        )
+        .query(&["force", "explain"])
+        .errors(&[
+            Code::SubjectNotFound,
+            Code::VersionNotFound,
+            Code::Incompatible,
+            Code::InvalidVersion,
+            Code::NotPermitted,
+            Code::Unprocessable,
+        ]),
+        get(
+            "/v1/export",
+            "The content as records of the topic _schemas, from the offset-th version on",
+            "Records",
+            web::get().to(ours::export),
+        )
+        .query(&["offset", "limit"]),
+        post(
+            "/v1/import",
+            "Store records of the topic _schemas as they come, in mode IMPORT",
+            "Imported",
+            web::post().to(ours::import),
+        )
+        .body("ImportRequest")
+        .errors(&[Code::BadRequest, Code::Unprocessable, Code::NotPermitted]),
+    ]
+}

@@ -1,0 +1,121 @@
+//! Several schemas at once: what registering them would do, and registering all of them or none.
+
+use avouch_registry_api::rest::{
+    PlanAction, PlanBody, PlanStepBody, PlanStepRequest, RefusedPlanBody, SchemaBody,
+};
+
+use crate::decide::draft::Draft;
+use crate::decide::subject::Subject;
+use crate::error::RegistryError;
+use crate::metrics::Outcome;
+use crate::service::{Checks, Service};
+use crate::store::Connection;
+
+/// Schemas of one plan. More holds up other writers for longer.
+const MAX_STEPS: usize = 500;
+
+/// Whether a plan is to be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// Only told.
+    Plan,
+    /// Carried out, if no step is refused.
+    Apply,
+}
+
+impl Service {
+    /// Plans the steps in order, each over those before it. Unless all of them are to be carried
+    /// out and none is refused, nothing is written.
+    pub(crate) async fn plan_all(
+        &self,
+        requests: Vec<PlanStepRequest>,
+        intent: Intent,
+    ) -> Result<PlanBody, RegistryError> {
+        if requests.len() > MAX_STEPS {
+            let message = format!("more than {MAX_STEPS} schemas in one plan");
+            return Err(RegistryError::BadRequest(message));
+        }
+        let mut wanted = Vec::with_capacity(requests.len());
+        for request in requests {
+            let subject = match Subject::writable(&request.subject) {
+                Ok(subject) => self.behind_alias(subject).await,
+                Err(error) => Err(error),
+            };
+            wanted.push((subject, request));
+        }
+        let mut transaction = self.store.write().await?;
+        let mut steps = Vec::with_capacity(wanted.len());
+        for (subject, request) in wanted {
+            let name = request.subject.clone();
+            let step = match subject {
+                Ok(subject) => self.step(&mut transaction, &subject, request).await,
+                Err(error) => Err(error),
+            };
+            steps.push(match step {
+                Err(error @ (RegistryError::Store(_) | RegistryError::Internal)) => {
+                    return Err(error);
+                }
+                step => told(name, step),
+            });
+        }
+        let refused = |step: &PlanStepBody| step.action == PlanAction::Refused;
+        let applicable = !steps.iter().any(refused);
+        let applied = applicable && intent == Intent::Apply;
+        if applied {
+            self.commit(transaction).await?;
+        }
+        Ok(PlanBody {
+            applicable,
+            applied,
+            steps,
+        })
+    }
+
+    async fn step(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+        request: PlanStepRequest,
+    ) -> Result<(PlanAction, SchemaBody), RegistryError> {
+        let draft = Draft::of(request.schema, request.normalize)?;
+        draft.check_size()?;
+        let registered = self.register_within(connection, subject, draft, Checks::Compatibility);
+        let registered = registered.await?;
+        let action = match registered.outcome {
+            Outcome::Added => PlanAction::Register,
+            Outcome::Existing | Outcome::Incompatible => PlanAction::Existing,
+        };
+        Ok((action, registered.body))
+    }
+}
+
+/// The plan as a refusal, when a step of it was refused.
+pub(crate) fn refusal(plan: &PlanBody) -> Option<RefusedPlanBody> {
+    let position = plan.steps.iter().position(|step| step.error.is_some())?;
+    let step = &plan.steps[position];
+    let mut error = step.error.clone()?;
+    let (number, count) = (position + 1, plan.steps.len());
+    error.message = format!(
+        "nothing was registered: schema {number} of {count}, subject {}: {}",
+        step.subject, error.message
+    );
+    let plan = plan.clone();
+    Some(RefusedPlanBody { error, plan })
+}
+
+fn told(subject: String, step: Result<(PlanAction, SchemaBody), RegistryError>) -> PlanStepBody {
+    match step {
+        Ok((action, schema)) => PlanStepBody {
+            subject,
+            action,
+            schema: Some(schema),
+            error: None,
+        },
+        Err(error) => PlanStepBody {
+            subject,
+            action: PlanAction::Refused,
+            schema: None,
+            error: Some(error.explained()),
+        },
+    }
+}
