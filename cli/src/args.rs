@@ -110,8 +110,8 @@ pub(crate) enum SchemaCommand {
     },
     /// Store the records of a file in a registry, ids and versions as they are.
     ///
-    /// Reads what export writes and what Kafka's tools print of the topic _schemas: kcat -J, or keys
-    /// and values apart by a tab. The registry is in mode IMPORT meanwhile.
+    /// Reads what export writes and what Kafka's tools print of the topic _schemas: kcat -J, or
+    /// keys and values apart by a tab. The registry is in mode IMPORT meanwhile.
     Import {
         /// Import although the registry has subjects.
         #[arg(long)]

@@ -1,6 +1,6 @@
 //! `avouch schema export` and `import`: a registry's content as a file of records, a line each, as
-//! they stand in Confluent's topic `_schemas`. Ids, versions, deleted ones, configurations and modes
-//! stay what they are. Owns the file's spelling; what a record does is the registry's business.
+//! they stand in Confluent's topic `_schemas`. Ids, versions, deleted ones, configurations and
+//! modes stay what they are. Owns the file's spelling; what a record does is the registry's.
 
 use std::fs;
 use std::io::Write as _;

@@ -129,18 +129,27 @@ fn registering_prints_the_id_and_a_refusal_its_reason() {
 }
 
 /// As Confluent writes them: a deleted version, a deleted subject, settings, a tombstone, noise.
-const RECORDS: &str = r#"
-{"key":{"keytype":"NOOP","magic":0},"value":null}
-{"key":{"keytype":"CONFIG","subject":null,"magic":0},"value":{"compatibilityLevel":"FULL"}}
-{"key":{"keytype":"MODE","subject":null,"magic":0},"value":{"mode":"READONLY"}}
-{"key":{"keytype":"SCHEMA","subject":"a","version":3,"magic":1},"value":{"subject":"a","version":3,"id":7,"schema":"\"int\"","deleted":false,"ts":1}}
-{"key":{"keytype":"SCHEMA","subject":"a","version":4,"magic":1},"value":{"subject":"a","version":4,"id":9,"schema":"\"long\"","deleted":true}}
-"#;
+const RECORDS: [&str; 5] = [
+    r#"{"key":{"keytype":"NOOP","magic":0},"value":null}"#,
+    concat!(
+        r#"{"key":{"keytype":"CONFIG","subject":null,"magic":0},"#,
+        r#""value":{"compatibilityLevel":"FULL"}}"#,
+    ),
+    r#"{"key":{"keytype":"MODE","subject":null,"magic":0},"value":{"mode":"READONLY"}}"#,
+    concat!(
+        r#"{"key":{"keytype":"SCHEMA","subject":"a","version":3,"magic":1},"value":"#,
+        r#"{"subject":"a","version":3,"id":7,"schema":"\"int\"","deleted":false,"ts":1}}"#,
+    ),
+    concat!(
+        r#"{"key":{"keytype":"SCHEMA","subject":"a","version":4,"magic":1},"value":"#,
+        r#"{"subject":"a","version":4,"id":9,"schema":"\"long\"","deleted":true}}"#,
+    ),
+];
 
 #[test]
 fn a_registry_moves_through_a_file_with_ids_versions_deletes_and_settings() {
     let root = tempdir().unwrap();
-    fs::write(root.path().join("in.jsonl"), RECORDS).unwrap();
+    fs::write(root.path().join("in.jsonl"), RECORDS.join("\n")).unwrap();
     let import = |name: &str, file: &str| {
         let flags = ["--registry-only", "--data-dir", name];
         let node = Node::start(root.path(), &flags);

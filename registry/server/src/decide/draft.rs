@@ -303,7 +303,9 @@ mod tests {
         );
         let mut whole = draft(
             r#"{"schema":"\"int\"","metadata":{"properties":{"b":"own","c":"own"}},
-                "ruleSet":{"domainRules":[{"name":"x","type":"JSONATA"},{"name":"y","type":"J"}]}}"#,
+                "ruleSet":{"domainRules":[
+                    {"name":"x","type":"JSONATA"},{"name":"y","type":"J"}
+                ]}}"#,
         )
         .unwrap();
         assert!(whole.complete(None, &config.unwrap(), Some(1)));

@@ -177,7 +177,9 @@ mod tests {
                 "Migration rules can only be UPGRADE, DOWNGRADE, UPDOWN",
             ),
             (
-                r#"{"domainRules":[{"name":"a","type":"CEL","mode":"READ","onFailure":"DLQ,NONE"}]}"#,
+                r#"{"domainRules":[
+                    {"name":"a","type":"CEL","mode":"READ","onFailure":"DLQ,NONE"}
+                ]}"#,
                 "Multiple actions only valid with WRITEREAD and UPDOWN",
             ),
             (

@@ -174,7 +174,11 @@ fn entity(path: &str, entity_type: EntityType) -> SchemaEntity {
 mod tests {
     use super::*;
 
-    const TEXT: &str = r#"{"type":"record","name":"R","namespace":"n","fields":[{"name":"a","type":"int"},{"name":"b","type":["null",{"type":"array","items":{"type":"record","name":"S","fields":[{"name":"c","type":"int"}]}}]}]}"#;
+    const TEXT: &str = concat!(
+        r#"{"type":"record","name":"R","namespace":"n","fields":[{"name":"a","type":"int"},"#,
+        r#"{"name":"b","type":["null",{"type":"array","items":{"type":"record","name":"S","#,
+        r#""fields":[{"name":"c","type":"int"}]}}]}]}"#,
+    );
 
     fn tags(path: &str, entity_type: EntityType, tags: &[&str]) -> SchemaTags {
         SchemaTags {

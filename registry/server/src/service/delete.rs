@@ -43,8 +43,8 @@ impl Service {
         Ok(version)
     }
 
-    /// Brings a soft-deleted version back under its old number, if it agrees with the live ones; one
-    /// that is live stays so.
+    /// Brings a soft-deleted version back under its old number, if it agrees with the live ones.
+    /// One that is live stays so.
     pub(crate) async fn undelete_version(
         &self,
         subject: &Subject,

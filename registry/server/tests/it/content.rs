@@ -191,7 +191,10 @@ async fn a_version_of_minus_one_notes_the_version_it_became() {
 async fn tags_go_into_the_text_with_a_registration_or_on_their_own() {
     let server = TestServer::start().await;
     let text = record(&[INT_A]);
-    let tag = |path: &str, kind: &str, tag: &str| json!([{ "schemaEntity": { "entityPath": path, "entityType": kind }, "tags": [tag] }]);
+    let tag = |path: &str, kind: &str, tag: &str| {
+        let entity = json!({ "entityPath": path, "entityType": kind });
+        json!([{ "schemaEntity": entity, "tags": [tag] }])
+    };
     let body = json!({ "schema": text, "schemaTagsToAdd": tag("n.R.a", "sr_field", "PII") });
     let first = server.ok(POST, "/subjects/s/versions", Some(body)).await;
     let tagged = first["schema"].as_str().unwrap();
