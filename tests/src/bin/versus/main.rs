@@ -18,6 +18,7 @@
 mod cells;
 #[expect(
     dead_code,
+    unreachable_pub,
     reason = "the data sets are the Avro bench's, which asks more of them"
 )]
 #[path = "../../../../benches/avro/src/data.rs"]
