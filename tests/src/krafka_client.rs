@@ -82,7 +82,8 @@ pub fn group(bootstrap: &str, topic: &str, group: &str, count: usize) -> Result<
         let mut events = Vec::new();
         let deadline = Deadline::after(PROGRAM_LIMIT);
         while events.len() < count {
-            for record in poll(&consumer, deadline).await? {
+            let left = count - events.len();
+            for record in poll(&consumer, deadline).await?.into_iter().take(left) {
                 events.push(told(&record)?);
                 let at = TopicPartition::new(topic, record.partition);
                 let next = OffsetAndMetadata::new(record.offset + 1);
