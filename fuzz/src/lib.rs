@@ -9,8 +9,8 @@ pub mod inflate;
 pub mod model;
 pub mod records;
 mod schema;
-/// The broker's protocol, compiled from its own files: without the runtime and database of the broker
-/// a target is built in seconds.
+/// The broker's protocol, compiled from its own files: without the runtime and database of the
+/// broker a target is built in seconds.
 #[path = "../../broker/src/wire/mod.rs"]
 pub mod wire;
 

@@ -1,5 +1,5 @@
-//! Brokers side by side, for benches: Avouch and Apache Kafka as processes whose CPU time and memory
-//! can be read.
+//! Brokers side by side, for benches: Avouch and Apache Kafka as processes whose CPU time and
+//! memory can be read.
 
 use std::fs;
 use std::net::TcpListener;

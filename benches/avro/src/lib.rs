@@ -1,5 +1,5 @@
-//! Figures of the Avro core against its peers, and what other benches share with them: data sets and
-//! the page that shows all figures.
+//! Figures of the Avro core against its peers, and what other benches share with them: data sets
+//! and the page that shows all figures.
 
 mod broker_report;
 pub mod contract;

@@ -85,9 +85,9 @@ impl Report {
         self.write_cases(&mut out);
         let _ = write!(
             out,
-            "\nFetches of one partition from its segments: {:.0} MB/s. {} partitions with {:.0} MB: \
-             closed in {:.0} ms with all of them\ndirty, opened in {:.0} ms, {:.0} MiB resident \
-             after a read of each.\n",
+            "\nFetches of one partition from its segments: {:.0} MB/s. {} partitions with \
+             {:.0} MB: closed in {:.0} ms with all of them\ndirty, opened in {:.0} ms, \
+             {:.0} MiB resident after a read of each.\n",
             measured.fetch_mb_per_s,
             many.partitions,
             many.data_mb,
@@ -111,8 +111,9 @@ impl Report {
 
     fn write_cases(&self, out: &mut String) {
         out.push_str(
-            "| durability | partitions | MB/s | to 1 partition | lone p50 | lone p99 | p99 | p99 in \
-             a checkpoint | checkpoints | written per byte |\n|---|---|---|---|---|---|---|---|---|---|\n",
+            "| durability | partitions | MB/s | to 1 partition | lone p50 | lone p99 | p99 | \
+             p99 in a checkpoint | checkpoints | written per byte |\n\
+             |---|---|---|---|---|---|---|---|---|---|\n",
         );
         for case in &self.measured.cases {
             let is_first = |other: &&CaseRow| other.durability == case.durability;
@@ -120,7 +121,8 @@ impl Report {
             let ratio = first.map_or(f64::NAN, |first| case.mb_per_s / first.mb_per_s);
             let _ = writeln!(
                 out,
-                "| {} | {} | {:.0} | {ratio:.2}x | {:.0} µs | {:.0} µs | {:.1} ms | {:.2}x | {} | {:.2} |",
+                "| {} | {} | {:.0} | {ratio:.2}x | {:.0} µs | {:.0} µs | {:.1} ms | {:.2}x | {} | \
+                 {:.2} |",
                 case.durability,
                 case.partitions,
                 case.mb_per_s,

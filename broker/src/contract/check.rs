@@ -170,8 +170,8 @@ pub(super) fn rules(policy: &EffectivePolicy) -> [Option<Rule<'_>>; 2] {
     [policy.rule(Part::Key), policy.rule(Part::Value)]
 }
 
-/// Checks one key or value; returns the id it names, if any. What follows it in the section's memory
-/// is the slack that the validator reads into, so that it copies nothing.
+/// Checks one key or value; returns the id it names, if any. What follows it in the section's
+/// memory is the slack that the validator reads into, so that it copies nothing.
 fn check_part<'j>(
     rule: Rule<'_>,
     memory: &[u8],

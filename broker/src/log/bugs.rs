@@ -1,6 +1,7 @@
 //! Bugs that tests switch on, to see that the proof of the log notices each of them.
 //!
-//! Invariant: outside the tests of this crate no bug can be on, and the compiler drops the question.
+//! Invariant: outside the tests of this crate no bug can be on, and the compiler drops the
+//! question.
 
 /// A mistake that an implementation of the log could make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

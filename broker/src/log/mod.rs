@@ -165,8 +165,8 @@ impl Log {
             .is_none_or(|partition| partition.state().is_resident(from))
     }
 
-    /// The first batch that ends behind `from` and whose greatest timestamp is at or above `ts`. May
-    /// read files.
+    /// The first batch that ends behind `from` and whose greatest timestamp is at or above `ts`.
+    /// May read files.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -203,8 +203,8 @@ impl Log {
         }
     }
 
-    /// The offset that the next batch gets: the high watermark, or above it while something that was
-    /// decided is not durable yet. `None` when the partition is unknown.
+    /// The offset that the next batch gets: the high watermark, or above it while something that
+    /// was decided is not durable yet. `None` when the partition is unknown.
     #[must_use]
     pub fn next_offset(&self, tp: TopicPartition) -> Option<Offset> {
         self.shared

@@ -1,5 +1,5 @@
-//! What the broker does for its data without being asked: retention, compaction, expiry of producers,
-//! and the syncs that topics ask for in mode `os`. Decides nothing; the log does.
+//! What the broker does for its data without being asked: retention, compaction, expiry of
+//! producers, and the syncs that topics ask for in mode `os`. Decides nothing; the log does.
 
 use std::sync::Arc;
 use std::time::Duration;

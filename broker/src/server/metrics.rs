@@ -53,7 +53,7 @@ impl Metrics {
             answer_seconds: HistogramVec::new(
                 HistogramOpts::new(
                     "avouch_request_seconds",
-                    "Seconds from taking a Kafka request in to its reply, waiting included, by API.",
+                    "Seconds from taking a Kafka request in to its reply, waits included, by API.",
                 )
                 .buckets(ANSWER_SECONDS.to_vec()),
                 &["api"],

@@ -2,7 +2,8 @@
 //!
 //! Messages are tables of fields and versions (`messages`, one file an API), read by a bounded
 //! [`reader::Reader`] and written as a rope by [`writer::Writer`]. Record batches have their own
-//! modules: `batch` (header), `section` (their records), `records` (walking), `compress`, `builder` (writing).
+//! modules: `batch` (header), `section` (their records), `records` (walking), `compress`, `builder`
+//! (writing).
 //!
 //! Invariant: whatever the bytes, decoding ends with a value or a [`WireError`], and what it
 //! allocates is bounded by the bytes that are there, not by what they claim.

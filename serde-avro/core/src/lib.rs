@@ -57,7 +57,7 @@
 //! | specification | here |
 //! |---|---|
 //! | Schema Declaration | [`Schema::parse`] |
-//! | Primitive Types; Complex Types: Records, Enums, Arrays, Maps, Unions, Fixed | [`schema::Type`] |
+//! | Primitive Types; Records, Enums, Arrays, Maps, Unions, Fixed | [`schema::Type`] |
 //! | Names, namespaces, full names | [`schema::Name`] |
 //! | Aliases | [`schema::Record::aliases`], [`schema::Field::aliases`] |
 //! | default values | [`schema::Field::default`], [`schema::Enum::default`] |

@@ -20,7 +20,7 @@ async fn topics_groups_and_lag_are_told_under_the_names_of_kafka_exporter() {
     client
         .produce("orders", batch_of(&[b"a", b"b", b"c"]))
         .await;
-    commit(&mut client, "billing", "orders", 1).await;
+    commit(&mut client, "b", "orders", 1).await;
 
     let text = TextEncoder::new()
         .encode_to_string(&metrics.gather())
@@ -31,9 +31,9 @@ async fn topics_groups_and_lag_are_told_under_the_names_of_kafka_exporter() {
         r#"kafka_topic_partition_current_offset{partition="0",topic="orders"} 3"#,
         r#"kafka_topic_partition_oldest_offset{partition="0",topic="orders"} 0"#,
         r#"kafka_topic_partition_current_offset{partition="1",topic="orders"} 0"#,
-        r#"kafka_consumergroup_members{consumergroup="billing"} 0"#,
-        r#"kafka_consumergroup_current_offset{consumergroup="billing",partition="0",topic="orders"} 1"#,
-        r#"kafka_consumergroup_lag{consumergroup="billing",partition="0",topic="orders"} 2"#,
+        r#"kafka_consumergroup_members{consumergroup="b"} 0"#,
+        r#"kafka_consumergroup_current_offset{consumergroup="b",partition="0",topic="orders"} 1"#,
+        r#"kafka_consumergroup_lag{consumergroup="b",partition="0",topic="orders"} 2"#,
         r#"avouch_requests_total{api="Produce"} 1"#,
         r#"avouch_request_seconds_count{api="Produce"} 1"#,
         "avouch_produced_records_total 3",

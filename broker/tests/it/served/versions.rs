@@ -4,7 +4,7 @@
 use avouch_broker::wire::api::ApiKey;
 use avouch_broker::wire::message::Message;
 use avouch_broker::wire::messages::alter_configs::AlterConfigsRequest;
-use avouch_broker::wire::messages::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
+use avouch_broker::wire::messages::alter_partition_reassignments as reassignments;
 use avouch_broker::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use avouch_broker::wire::messages::create_acls::CreateAclsRequest;
 use avouch_broker::wire::messages::create_partitions::CreatePartitionsRequest;
@@ -111,7 +111,7 @@ async fn odd_requests_of_every_version_are_answered() {
         DeleteGroupsRequest,
         ElectLeadersRequest,
         IncrementalAlterConfigsRequest,
-        AlterPartitionReassignmentsRequest,
+        reassignments::AlterPartitionReassignmentsRequest,
         ListPartitionReassignmentsRequest,
         OffsetDeleteRequest,
         DescribeClusterRequest,
