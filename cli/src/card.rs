@@ -49,7 +49,7 @@ impl fmt::Display for Card<'_> {
         if self.has_registry {
             let body = r#"{"schema": "\"string\""}"#;
             let url = format!("http://{http}/subjects/names-value/versions");
-            writeln!(f, "  curl -d '{body}' {url}")
+            writeln!(f, "  curl --json '{body}' {url}")
         } else {
             writeln!(f, "  curl http://{http}/metrics")
         }
@@ -84,7 +84,7 @@ mod tests {
 try
   echo hello | kcat -P -b 127.0.0.1:9092 -t greetings
   kcat -C -e -b 127.0.0.1:9092 -t greetings
-  curl -d '{"schema": "\"string\""}' http://127.0.0.1:8081/subjects/names-value/versions
+  curl --json '{"schema": "\"string\""}' http://127.0.0.1:8081/subjects/names-value/versions
 "#;
         let card = card(true, true);
         let (_version, rest) = card.split_once('\n').unwrap();
