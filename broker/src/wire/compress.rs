@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use flate2::bufread::MultiGzDecoder;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 use thiserror::Error;
-use zstd::zstd_safe::{DCtx, ResetDirective};
+use zstd::zstd_safe::{self, DCtx, ResetDirective};
 
 use super::batch::Codec;
 use super::section::{SLACK_BYTES, Section};
@@ -63,11 +63,16 @@ pub enum InflateError {
     Corrupt,
 }
 
-/// Bits of the largest zstd window: 8 MiB, which is what level 19 uses.
+/// Bits of the largest zstd window: 8 MiB, which is what level 19 uses. It bounds the memory of
+/// frames that do not say their size; the others are written straight into the buffer.
 pub const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// A larger buffer is given back before the next batch.
 const KEPT_BUFFER_BYTES: usize = 4 << 20;
+
+/// A zstd block, of this header at least, stands for at most so many bytes (RFC 8878, 3.1.1.2).
+const ZSTD_BLOCK_HEADER_BYTES: usize = 3;
+const ZSTD_BLOCK_BYTES: usize = 128 << 10;
 
 /// A snappy element of two bytes or more stands for at most 64 bytes.
 const SNAPPY_RATIO: usize = 32;
@@ -145,13 +150,15 @@ impl Decompressor {
         Ok(self.inflated())
     }
 
+    /// What `decoder` gives, behind what is there already.
     fn drain(
         &mut self,
         decoder: impl Read,
         cap: usize,
         compressed: &[u8],
     ) -> Result<(), InflateError> {
-        let read = decoder.take(cap as u64 + 1).read_to_end(&mut self.buffer);
+        let room = cap - self.buffer.len();
+        let read = decoder.take(room as u64 + 1).read_to_end(&mut self.buffer);
         if self.buffer.len() > cap {
             return Err(too_large(cap, compressed));
         }
@@ -160,16 +167,56 @@ impl Decompressor {
 
     fn zstd(&mut self, compressed: &[u8], cap: usize) -> Result<(), InflateError> {
         let mut context = self.zstd.take().unwrap_or_else(DCtx::create);
+        let mut rest = compressed;
+        let mut frames = || {
+            while !rest.is_empty() {
+                let (frame, behind) = split_zstd_frame(rest).ok_or(InflateError::Corrupt)?;
+                self.zstd_frame(&mut context, frame, cap, compressed)?;
+                rest = behind;
+            }
+            Ok(())
+        };
+        let inflated = frames();
+        self.zstd = Some(context);
+        inflated
+    }
+
+    /// One frame: at one go if it says its size, else as a stream with a bounded window. The library
+    /// would choose by the room that happens to be in the buffer, and compares a declared size with
+    /// what came out on one of its ways only.
+    fn zstd_frame(
+        &mut self,
+        context: &mut DCtx<'static>,
+        frame: &[u8],
+        cap: usize,
+        compressed: &[u8],
+    ) -> Result<(), InflateError> {
         context
             .reset(ResetDirective::SessionOnly)
-            .expect("a session can always be reset, whatever state the last batch left");
-        let mut decoder = zstd::stream::read::Decoder::with_context(compressed, &mut context);
-        decoder
-            .window_log_max(ZSTD_WINDOW_LOG)
-            .expect("the parameter is in range and no frame has begun");
-        let drained = self.drain(decoder, cap, compressed);
-        self.zstd = Some(context);
-        drained
+            .expect("a session can always be reset, whatever state the last frame left");
+        let declared =
+            zstd_safe::get_frame_content_size(frame).map_err(|_| InflateError::Corrupt)?;
+        let Some(size) = declared else {
+            let mut decoder =
+                zstd::stream::read::Decoder::with_context(frame, context).single_frame();
+            decoder
+                .window_log_max(ZSTD_WINDOW_LOG)
+                .expect("the parameter is in range and no frame has begun");
+            return self.drain(decoder, cap, compressed);
+        };
+        let start = self.buffer.len();
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        if size > cap - start {
+            return Err(too_large(cap, compressed));
+        }
+        if size > frame.len() / ZSTD_BLOCK_HEADER_BYTES * ZSTD_BLOCK_BYTES {
+            return Err(InflateError::Corrupt);
+        }
+        self.buffer.resize(start + size, 0);
+        match context.decompress(&mut self.buffer[start..], frame) {
+            Ok(written) if written == size => Ok(()),
+            _ => Err(InflateError::Corrupt),
+        }
     }
 
     /// Raw snappy, or xerial's frames as Java clients write them: a header, then blocks of raw
@@ -225,6 +272,12 @@ fn too_large(cap: usize, compressed: &[u8]) -> InflateError {
         cap,
         compressed: compressed.len(),
     }
+}
+
+/// The first zstd frame of `bytes`, complete, and what stands behind it.
+fn split_zstd_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let size = zstd_safe::find_frame_compressed_size(bytes).ok()?;
+    bytes.split_at_checked(size)
 }
 
 /// Whether `bytes` are one LZ4 frame up to its end mark and nothing else. The frame decoder takes

@@ -134,6 +134,25 @@ fn a_zstd_window_beyond_eight_mebibytes_is_refused() {
 }
 
 #[test]
+fn a_zstd_frame_of_another_size_than_it_says_is_corrupt_whatever_the_buffer() {
+    // One frame that says 34 bytes, with one empty block and the checksum of no bytes.
+    let empty = b"\x28\xb5\x2f\xfd\x24\x22\x01\x00\x00\x99\xe9\xd8\x51";
+    let mut longer = compress(Codec::Zstd, &[7; 200]);
+    assert_eq!(longer[4..6], [0x20, 200], "a size in one byte");
+    longer[5] = 100;
+    let mut used = Decompressor::new();
+    let packed = compress(Codec::Zstd, &sample());
+    used.inflate(Codec::Zstd, &packed, Limits::default())
+        .unwrap();
+    for lying in [empty.as_slice(), &longer] {
+        for decompressor in [&mut Decompressor::new(), &mut used] {
+            let found = decompressor.inflate(Codec::Zstd, lying, Limits::default());
+            assert_eq!(found.err(), Some(InflateError::Corrupt), "{lying:02x?}");
+        }
+    }
+}
+
+#[test]
 fn records_are_checked_where_they_stand_whatever_the_codec() {
     assert_eq!(SLACK_BYTES, SLACK);
     let values: Vec<_> = (0..100_u8).map(|at| vec![at; at.into()]).collect();
