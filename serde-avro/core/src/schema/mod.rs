@@ -28,7 +28,7 @@ pub use name::Name;
 pub use site::Site;
 
 use crate::json::Span;
-use parse::Parser;
+use parse::{Checks, Parser};
 use std::{collections::HashMap, sync::Arc};
 
 /// A parsed schema: immutable, cheap to clone, to be shared between threads.
@@ -106,7 +106,24 @@ impl Schema {
         references: &[Self],
         limits: &Limits,
     ) -> Result<Self, ParseError> {
-        Parser::parse(text, references, limits).map_err(|mistake| ParseError::new(text, mistake))
+        let checks = Checks::All;
+        Parser::parse(text, references, limits, checks)
+            .map_err(|mistake| ParseError::new(text, mistake))
+    }
+
+    /// Parses a text that older parsers took: names may hold any characters, and a field's default
+    /// may be any value. Everything else is as for [`Schema::parse_with`].
+    ///
+    /// # Errors
+    /// As [`Schema::parse`].
+    pub fn parse_legacy(
+        text: &str,
+        references: &[Self],
+        limits: &Limits,
+    ) -> Result<Self, ParseError> {
+        let checks = Checks::AllButNamesAndDefaults;
+        Parser::parse(text, references, limits, checks)
+            .map_err(|mistake| ParseError::new(text, mistake))
     }
 
     /// The text it was parsed from.
@@ -165,6 +182,46 @@ mod tests {
         };
         let records: Vec<_> = (0..records).map(record).collect();
         format!("[{}]", records.join(","))
+    }
+
+    /// Texts that are refused today, and what they are as canonical text.
+    #[test]
+    fn a_legacy_text_may_have_any_names_and_defaults_and_nothing_else_that_is_wrong() {
+        let record = |name: &str, field: &str| {
+            format!(r#"{{"type":"record","name":"{name}","fields":[{field}]}}"#)
+        };
+        let taken = [
+            record("R-x", ""),
+            record("R", r#"{"name":"a-b","type":"int"}"#),
+            record("R", r#"{"name":"a","type":"int","default":"one"}"#),
+            record("R", r#"{"name":"a","type":"double","default":"one"}"#),
+            record("R", r#"{"name":"a","type":["null","int"],"default":{}}"#),
+            record(
+                "R",
+                r#"{"name":"a","type":{"type":"enum","name":"E","symbols":["x y"]}}"#,
+            ),
+            r#"{"type":"fixed","name":"F","namespace":"a-b.1","size":4,"aliases":["G!"]}"#.into(),
+        ];
+        for text in taken {
+            assert!(Schema::parse(&text).is_err(), "{text}");
+            let legacy = Schema::parse_legacy(&text, &[], &Limits::default()).unwrap();
+            let again = legacy.canonical_text();
+            assert_eq!(again, text);
+            let parsed = Schema::parse_legacy(&again, &[], &Limits::default());
+            assert_eq!(parsed.unwrap().canonical_text(), again);
+        }
+        let refused = [
+            "",
+            "{}",
+            r#"["int","int"]"#,
+            r#"{"type":"record","name":"R"}"#,
+            r#"{"type":"record","name":"int","fields":[]}"#,
+            r#"{"type":"enum","name":"E","symbols":["a"],"default":"b"}"#,
+        ];
+        for text in refused {
+            let parsed = Schema::parse_legacy(text, &[], &Limits::default());
+            assert!(parsed.is_err(), "{text}");
+        }
     }
 
     #[test]

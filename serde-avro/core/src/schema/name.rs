@@ -22,26 +22,27 @@ impl Name {
     /// # Errors
     /// What is wrong with it.
     pub(crate) fn new(name: &str, space: Option<&str>) -> Result<Self, String> {
-        let (space, simple) = match name.rsplit_once('.') {
-            Some((space, simple)) => (Some(space), simple),
-            None => (space, name),
-        };
-        let space = space.filter(|space| !space.is_empty());
+        let (space, simple) = parts(name, space);
         check_simple_name(simple)?;
         for part in space.into_iter().flat_map(|space| space.split('.')) {
             check_simple_name(part)
                 .map_err(|why| format!("the namespace of \"{name}\" is wrong: {why}"))?;
         }
-        Ok(match space {
-            Some(space) => Self {
+        Ok(Self::unchecked(name, space))
+    }
+
+    /// The same name, whatever characters it has.
+    pub(crate) fn unchecked(name: &str, space: Option<&str>) -> Self {
+        match parts(name, space) {
+            (Some(space), simple) => Self {
                 full: format!("{space}.{simple}").into(),
                 space_bytes: space.len() + 1,
             },
-            None => Self {
+            (None, simple) => Self {
                 full: simple.into(),
                 space_bytes: 0,
             },
-        })
+        }
     }
 
     /// Namespace and simple name, such as `com.example.Payment`.
@@ -71,6 +72,15 @@ impl Name {
             self.full()
         }
     }
+}
+
+/// Namespace and simple name of a name that stands in `space`.
+fn parts<'a>(name: &'a str, space: Option<&'a str>) -> (Option<&'a str>, &'a str) {
+    let (space, simple) = match name.rsplit_once('.') {
+        Some((space, simple)) => (Some(space), simple),
+        None => (space, name),
+    };
+    (space.filter(|space| !space.is_empty()), simple)
 }
 
 impl fmt::Display for Name {

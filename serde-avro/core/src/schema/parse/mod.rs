@@ -9,7 +9,9 @@ mod record;
 mod resolve;
 
 use super::advice;
-use super::{Limits, Model, Node, NodeId, Schema, Type, import::import, name::check_simple_name};
+use super::{
+    Limits, Model, Name, Node, NodeId, Schema, Type, import::import, name::check_simple_name,
+};
 use crate::json::{self, Json, Member, Mistake, Path, Read, Span};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -18,8 +20,17 @@ use std::sync::Arc;
 /// JSON levels that one level of types takes at most: type, list of fields, field.
 const JSON_LEVELS: usize = 4;
 
+/// What of a text is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checks {
+    All,
+    /// What parsers took that looked at neither the characters of names nor the values of defaults.
+    AllButNamesAndDefaults,
+}
+
 pub(super) struct Parser<'a> {
     limits: &'a Limits,
+    checks: Checks,
     pub(super) nodes: Vec<Node>,
     names: HashMap<Box<str>, NodeId>,
     path: Path,
@@ -50,9 +61,15 @@ struct Deferred {
 type Parsed<T> = Result<T, Mistake>;
 
 impl<'a> Parser<'a> {
-    pub(super) fn parse(text: &str, references: &[Schema], limits: &'a Limits) -> Parsed<Schema> {
+    pub(super) fn parse(
+        text: &str,
+        references: &[Schema],
+        limits: &'a Limits,
+        checks: Checks,
+    ) -> Parsed<Schema> {
         let mut parser = Self {
             limits,
+            checks,
             nodes: Vec::new(),
             names: HashMap::new(),
             path: Path::default(),
@@ -255,9 +272,18 @@ impl<'a> Parser<'a> {
 
     fn check_name(&self, name: &str) -> Result<(), String> {
         if name.len() > self.limits.name_bytes {
-            Err(self.name_too_long())
-        } else {
-            check_simple_name(name)
+            return Err(self.name_too_long());
+        }
+        match self.checks {
+            Checks::All => check_simple_name(name),
+            Checks::AllButNamesAndDefaults => Ok(()),
+        }
+    }
+
+    fn name(&self, name: &str, space: Option<&str>) -> Result<Name, String> {
+        match self.checks {
+            Checks::All => Name::new(name, space),
+            Checks::AllButNamesAndDefaults => Ok(Name::unchecked(name, space)),
         }
     }
 

@@ -106,7 +106,7 @@ impl Parser<'_> {
             return self.fail_at(value, "name", why);
         };
         let space = value.member("namespace").and_then(Read::text).or(space);
-        let name = match Name::new(text, space) {
+        let name = match self.name(text, space) {
             Ok(name) if name.full().len() <= self.limits.name_bytes => name,
             Ok(_) => return self.fail_at(value, "name", self.name_too_long()),
             Err(why) => return self.fail_at(value, "name", format!("wrong name: {why}")),
@@ -117,7 +117,7 @@ impl Parser<'_> {
         }
         let mut aliases = Vec::new();
         for alias in self.alias_texts(value)? {
-            match Name::new(&alias, name.space()) {
+            match self.name(&alias, name.space()) {
                 Ok(alias) if !aliases.contains(&alias) => aliases.push(alias),
                 Ok(_) => {}
                 Err(why) => return self.fail_at(value, "aliases", format!("wrong alias: {why}")),

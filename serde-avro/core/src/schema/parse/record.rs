@@ -3,7 +3,7 @@
 use super::super::default::{self, Check, Outcome};
 use super::super::{Field, NodeId, Order, Record, Type, advice};
 use super::named::Head;
-use super::{Deferred, Parsed, Parser, attributes, is_schema_word};
+use super::{Checks, Deferred, Parsed, Parser, attributes, is_schema_word};
 use crate::json::{self, Json, Read, Value};
 use std::collections::HashMap;
 
@@ -129,7 +129,7 @@ impl Parser<'_> {
 
     /// Whether the field's default is one of its type, as far as that is known by now.
     pub(super) fn verdict(&mut self, field: &Field) -> Parsed<Outcome> {
-        let Some(value) = &field.default else {
+        let (Some(value), Checks::All) = (&field.default, self.checks) else {
             return Ok(Outcome::Valid);
         };
         let mut check = Check {
@@ -172,6 +172,7 @@ impl Parser<'_> {
                 json: Json::Float(double),
                 span: value.span,
             })),
+            None if self.checks == Checks::AllButNamesAndDefaults => Ok(Some(value.kept())),
             None => {
                 let why = format!("invalid default for field {name}: {text:?} is no number");
                 self.fail(value.span.start, why)
