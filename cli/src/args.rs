@@ -168,6 +168,21 @@ pub(crate) struct RawServe {
         hide_env_values = true
     )]
     pub(crate) registry_db: Option<PostgresUrl>,
+    /// The error code for an incompatible schema: 40901, or 409 as older registries answered
+    /// [default: 40901].
+    #[arg(long, value_name = "CODE", env = "AVOUCH_REGISTRY_INCOMPATIBLE_CODE")]
+    pub(crate) registry_incompatible_code: Option<u32>,
+    /// The compatibility level where nothing sets one: NONE, or BACKWARD, FORWARD or FULL, each
+    /// also as ..._TRANSITIVE [default: BACKWARD].
+    #[arg(long, value_name = "LEVEL", env = "AVOUCH_REGISTRY_COMPATIBILITY")]
+    pub(crate) registry_compatibility: Option<CompatibilityLevel>,
+    /// Whether modes such as READONLY and IMPORT can be set [default: true].
+    #[arg(long, env = "AVOUCH_REGISTRY_MODE_MUTABLE", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) registry_mode_mutable: Option<bool>,
+    /// The largest request body; more costs that much memory a request [default: 2097152].
+    #[arg(long, value_name = "BYTES", env = "AVOUCH_REGISTRY_BODY_BYTES")]
+    pub(crate) registry_body_bytes: Option<usize>,
     /// Allow listeners that other machines can reach, although nobody has to log in.
     #[arg(long, env = "AVOUCH_ALLOW_INSECURE_LISTEN", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]

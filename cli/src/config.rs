@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use avouch_registry::PostgresUrl;
+use avouch_registry::{PostgresUrl, RegistryConfig};
+use avouch_registry_api::vocabulary::CompatibilityLevel;
 
 use crate::args::{Durability, HostPort, RawServe};
 
@@ -19,6 +20,8 @@ pub(crate) struct ServeConfig {
     pub(crate) data_dir: PathBuf,
     /// The database that registry nodes share; `None` means a file in the data directory.
     pub(crate) registry_db: Option<PostgresUrl>,
+    /// What the registry here lets be set about it; unused by a broker alone.
+    pub(crate) registry: RegistrySettings,
     /// The Kafka listener; unused by a registry alone.
     pub(crate) kafka_listen: SocketAddr,
     /// The HTTP listener: registry, metrics, health.
@@ -39,12 +42,38 @@ impl Default for ServeConfig {
             role: Role::Both,
             data_dir: PathBuf::from("./avouch-data"),
             registry_db: None,
+            registry: RegistrySettings::default(),
             kafka_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)),
             http_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             advertise: None,
             ready_file: None,
             durability: Durability::Fsync,
             low_space_bytes: 512 << 20,
+        }
+    }
+}
+
+/// What can be set about a registry.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct RegistrySettings {
+    /// The error code for an incompatible schema.
+    pub(crate) incompatible_code: u32,
+    /// The level where nothing sets one.
+    pub(crate) compatibility: CompatibilityLevel,
+    /// Whether modes can be set.
+    pub(crate) mode_mutable: bool,
+    /// Bytes of a request body at most.
+    pub(crate) body_bytes: usize,
+}
+
+impl Default for RegistrySettings {
+    fn default() -> Self {
+        let default = RegistryConfig::default();
+        Self {
+            incompatible_code: default.incompatible_code,
+            compatibility: default.compatibility_default,
+            mode_mutable: default.mode_mutable,
+            body_bytes: default.body_bytes,
         }
     }
 }
@@ -82,8 +111,10 @@ pub(crate) enum ConfigError {
     RegistryUrlMissing,
     #[error("registry-url is only for broker-only; this process runs its own registry")]
     RegistryUrlUnused,
-    #[error("registry-db is the registry's; a broker-only process has none")]
-    RegistryDbUnused,
+    #[error("{0} is the registry's; a broker-only process has none")]
+    RegistryUnused(&'static str),
+    #[error("registry-incompatible-code is 40901 or 409, not {0}")]
+    IncompatibleCode(u32),
     #[error(
         "{key} {address} can be reached from other machines and nobody has to log in; \
          say allow-insecure-listen if you mean it"
@@ -106,13 +137,12 @@ pub(crate) fn resolve(flags: RawServe, file: RawServe) -> Result<ServeConfig, Co
     let raw = layered(flags, file);
     let default = ServeConfig::default();
     let role = role(&raw)?;
-    if let (Role::BrokerOnly { .. }, Some(_)) = (&role, &raw.registry_db) {
-        return Err(ConfigError::RegistryDbUnused);
-    }
+    let registry = registry_settings(&raw, &role)?;
     let config = ServeConfig {
         role,
         data_dir: raw.data_dir.unwrap_or(default.data_dir),
         registry_db: raw.registry_db,
+        registry,
         kafka_listen: raw.kafka_listen.unwrap_or(default.kafka_listen),
         http_listen: raw.http_listen.unwrap_or(default.http_listen),
         advertise: raw.advertise,
@@ -143,6 +173,14 @@ fn layered(upper: RawServe, lower: RawServe) -> RawServe {
         broker_only: upper.broker_only.or(lower.broker_only),
         registry_url: upper.registry_url.or(lower.registry_url),
         registry_db: upper.registry_db.or(lower.registry_db),
+        registry_incompatible_code: upper
+            .registry_incompatible_code
+            .or(lower.registry_incompatible_code),
+        registry_compatibility: upper
+            .registry_compatibility
+            .or(lower.registry_compatibility),
+        registry_mode_mutable: upper.registry_mode_mutable.or(lower.registry_mode_mutable),
+        registry_body_bytes: upper.registry_body_bytes.or(lower.registry_body_bytes),
         allow_insecure_listen: upper.allow_insecure_listen.or(lower.allow_insecure_listen),
     }
 }
@@ -160,6 +198,42 @@ fn role(raw: &RawServe) -> Result<Role, ConfigError> {
         ((true, false), None) => Ok(Role::RegistryOnly),
         ((false, false), None) => Ok(Role::Both),
     }
+}
+
+fn registry_settings(raw: &RawServe, role: &Role) -> Result<RegistrySettings, ConfigError> {
+    let default = RegistrySettings::default();
+    let given = [
+        ("registry-db", raw.registry_db.is_some()),
+        (
+            "registry-incompatible-code",
+            raw.registry_incompatible_code.is_some(),
+        ),
+        (
+            "registry-compatibility",
+            raw.registry_compatibility.is_some(),
+        ),
+        ("registry-mode-mutable", raw.registry_mode_mutable.is_some()),
+        ("registry-body-bytes", raw.registry_body_bytes.is_some()),
+    ];
+    let has_registry = match role {
+        Role::Both | Role::RegistryOnly => true,
+        Role::BrokerOnly { .. } => false,
+    };
+    if let Some((key, _)) = given.iter().find(|(_, given)| *given && !has_registry) {
+        return Err(ConfigError::RegistryUnused(key));
+    }
+    let incompatible_code = raw
+        .registry_incompatible_code
+        .unwrap_or(default.incompatible_code);
+    if ![409, 40901].contains(&incompatible_code) {
+        return Err(ConfigError::IncompatibleCode(incompatible_code));
+    }
+    Ok(RegistrySettings {
+        incompatible_code,
+        compatibility: raw.registry_compatibility.unwrap_or(default.compatibility),
+        mode_mutable: raw.registry_mode_mutable.unwrap_or(default.mode_mutable),
+        body_bytes: raw.registry_body_bytes.unwrap_or(default.body_bytes),
+    })
 }
 
 fn stays_on_loopback(key: &'static str, address: SocketAddr) -> Result<(), ConfigError> {
@@ -184,7 +258,7 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let cases: [(&str, &str, Change); 12] = [
+        let cases: [(&str, &str, Change); 14] = [
             ("", "", |_| {}),
             ("data-dir = 'a'", "", |c| c.data_dir = "a".into()),
             ("", "data-dir = 'b'", |c| c.data_dir = "b".into()),
@@ -217,6 +291,16 @@ mod tests {
                 "registry-db = 'postgres://c/d'",
                 |c| c.registry_db = "postgres://a/b".parse().ok(),
             ),
+            (
+                "registry-incompatible-code = 409\nregistry-compatibility = 'FULL'",
+                "registry-mode-mutable = false\nregistry-compatibility = 'NONE'",
+                |c| {
+                    c.registry.incompatible_code = 409;
+                    c.registry.compatibility = CompatibilityLevel::Full;
+                    c.registry.mode_mutable = false;
+                },
+            ),
+            ("registry-body-bytes = 7", "", |c| c.registry.body_bytes = 7),
             ("broker-only = true", "registry-url = 'http://r'", |c| {
                 c.role = Role::BrokerOnly {
                     registry_url: "http://r".to_owned(),
@@ -249,7 +333,15 @@ mod tests {
             ),
             (
                 "broker-only = true\nregistry-url = 'http://r'\nregistry-db = 'postgres://r'",
-                ConfigError::RegistryDbUnused,
+                ConfigError::RegistryUnused("registry-db"),
+            ),
+            (
+                "broker-only = true\nregistry-url = 'http://r'\nregistry-mode-mutable = true",
+                ConfigError::RegistryUnused("registry-mode-mutable"),
+            ),
+            (
+                "registry-incompatible-code = 400",
+                ConfigError::IncompatibleCode(400),
             ),
         ];
         for (flags, expected) in cases {

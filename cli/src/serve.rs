@@ -169,7 +169,12 @@ async fn open_registry(
         Some(url) => Database::Postgres(url.clone()),
         None => Database::Sqlite(config.data_dir.join("registry.sqlite")),
     };
+    let settings = &config.registry;
     let options = RegistryConfig {
+        incompatible_code: settings.incompatible_code,
+        compatibility_default: settings.compatibility,
+        mode_mutable: settings.mode_mutable,
+        body_bytes: settings.body_bytes,
         metrics: metrics.clone(),
         ..RegistryConfig::default()
     };

@@ -108,6 +108,42 @@ fn flag_wins_over_environment_over_file_over_default() {
 }
 
 #[test]
+fn the_registry_is_what_flags_environment_and_file_make_it() {
+    let root = tempdir().unwrap();
+    let file = "[serve]\nregistry-only = true\nregistry-incompatible-code = 409\n";
+    fs::write(root.path().join("avouch.toml"), file).unwrap();
+    let mut command = avouch(root.path());
+    command.env("AVOUCH_REGISTRY_COMPATIBILITY", "FULL");
+    let flags = ["--registry-mode-mutable=false", "--registry-body-bytes=100"];
+    let node = Node::start_with(command, root.path(), &flags);
+    let level = r#"{"compatibilityLevel":"FULL"}"#.to_owned();
+    assert_eq!(http_status(&node.http(), "GET", "/config"), (200, level));
+    let (status, body) = http_status(&node.http(), "DELETE", "/mode");
+    assert_eq!(status, 422);
+    assert!(body.contains("Mode changes are not allowed"), "{body}");
+
+    let url = format!("http://{}", node.http());
+    let register = |schema: &str| {
+        let path = root.path().join("s.avsc");
+        fs::write(path, schema).unwrap();
+        let arguments = ["--registry", &url, "--subject", "s", "s.avsc"];
+        let mut command = avouch(root.path());
+        let output = command.args(["schema", "register"]).args(arguments);
+        let output = output.output().unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert_eq!(register("\"int\""), "");
+    let refused = register("\"string\"");
+    assert!(
+        refused.contains("409") && !refused.contains("40901"),
+        "{refused}"
+    );
+    let refused = register(&format!("\"int\"{}", " ".repeat(100)));
+    assert!(refused.contains("413"), "{refused}");
+    node.stop("-TERM");
+}
+
+#[test]
 fn registry_and_broker_run_apart() {
     let root = tempdir().unwrap();
     let registry = Node::start(root.path(), &["--registry-only", "--data-dir", "registry"]);
