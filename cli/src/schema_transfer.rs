@@ -3,7 +3,7 @@
 //! modes stay what they are. Owns the file's spelling; what a record does is the registry's.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -25,28 +25,60 @@ pub(crate) struct Imported {
     pub(crate) skipped: usize,
 }
 
-/// Writes the content of the registry at `url` to `path` and returns the number of records.
+/// Writes the content of the registry at `url` to `path` and returns the number of records. They are
+/// of one moment, whatever is written to the registry meanwhile.
 ///
 /// # Errors
-/// When the registry does not answer, or the file cannot be written.
+/// When the registry does not answer, or not to the end, or the file cannot be written.
 pub(crate) fn export(url: &str, path: &Path) -> anyhow::Result<usize> {
     let registry = Registry::at(url)?;
-    let mut file = fs::File::create(path)?;
-    let (mut offset, mut count) = (0, 0);
-    loop {
-        let path = format!("v1/export?offset={offset}");
-        let records: Vec<Record> = serde_json::from_value(registry.get(&path)?)?;
-        let versions = records.iter().filter(|record| is_version(record)).count();
-        for record in &records {
-            serde_json::to_writer(&mut file, record)?;
-            file.write_all(b"\n")?;
+    let mut file = BufWriter::new(fs::File::create(path)?);
+    let mut array = Array::default();
+    registry.read("v1/export", |bytes| {
+        array.read(bytes, |record| {
+            serde_json::from_slice::<Record>(record)?;
+            file.write_all(record)?;
+            Ok(file.write_all(b"\n")?)
+        })
+    })?;
+    if !array.is_closed {
+        bail!("the registry stopped in the midst of its content");
+    }
+    file.into_inner()?.sync_all()?;
+    Ok(array.records)
+}
+
+/// A JSON array with an element a line, read as it comes.
+#[derive(Debug, Default)]
+struct Array {
+    /// A line without its end.
+    rest: Vec<u8>,
+    records: usize,
+    is_closed: bool,
+}
+
+impl Array {
+    fn read(
+        &mut self,
+        bytes: &[u8],
+        mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.rest.extend_from_slice(bytes);
+        let mut start = 0;
+        while let Some(length) = self.rest[start..].iter().position(|byte| *byte == b'\n') {
+            let line = &self.rest[start..start + length];
+            start += length + 1;
+            match line.strip_suffix(b",").unwrap_or(line) {
+                b"" | b"[" => {}
+                b"]" => self.is_closed = true,
+                element => {
+                    take(element)?;
+                    self.records += 1;
+                }
+            }
         }
-        count += records.len();
-        offset += versions;
-        if versions == 0 {
-            file.sync_all()?;
-            return Ok(count);
-        }
+        self.rest.drain(..start);
+        Ok(())
     }
 }
 
@@ -151,10 +183,6 @@ fn is_known(key: &Value) -> bool {
     kind.is_none_or(|kind| KINDS.contains(&kind))
 }
 
-fn is_version(record: &Record) -> bool {
-    matches!(record.key, RecordKey::Schema { .. })
-}
-
 fn chunks(records: Vec<Record>) -> Vec<Vec<Record>> {
     let mut chunks: Vec<Vec<Record>> = Vec::new();
     let mut bytes = 0;
@@ -198,6 +226,24 @@ impl Registry {
 
     fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.ask(Method::GET, path, None)
+    }
+
+    /// Reads an answer as it comes.
+    fn read(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.runtime.block_on(async {
+            let mut response = self.http.get(self.base.join(path)?).send().await?;
+            if !response.status().is_success() {
+                bail!("{path}: {}", response.text().await?);
+            }
+            while let Some(bytes) = response.chunk().await? {
+                take(&bytes)?;
+            }
+            Ok(())
+        })
     }
 
     fn send(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
@@ -252,6 +298,28 @@ mod tests {
         let gone = format!("{key}\tnull\n\n{key}\t\n{{\"key\":{key}}}");
         let gone = super::read(&gone).unwrap().records;
         assert!(gone.iter().all(|record| record.value.is_null()) && gone.len() == 3);
+    }
+
+    #[test]
+    fn an_array_is_read_line_by_line_wherever_it_is_cut() {
+        let text = b"[\n{\"a\":1},\n{\"b\":2}\n]\n";
+        for cut in 0..text.len() {
+            let mut array = Array::default();
+            let mut lines = Vec::new();
+            for part in [&text[..cut], &text[cut..]] {
+                assert!(!array.is_closed, "before its end");
+                let take = |line: &[u8]| {
+                    lines.push(String::from_utf8(line.to_vec())?);
+                    Ok(())
+                };
+                array.read(part, take).unwrap();
+            }
+            assert!(array.is_closed);
+            assert_eq!(lines, [r#"{"a":1}"#, r#"{"b":2}"#]);
+        }
+        let mut cut_off = Array::default();
+        cut_off.read(b"[\n{},\n", |_| Ok(())).unwrap();
+        assert!(!cut_off.is_closed);
     }
 
     #[test]

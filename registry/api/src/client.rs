@@ -145,7 +145,8 @@ impl RegistryClient {
     }
 
     /// Walks references depth first with an explicit stack, so that dependencies come out first
-    /// and a hostile registry can neither recurse nor loop.
+    /// and a hostile registry can neither recurse nor loop. A name that leads to two versions
+    /// stands for the one that is come to first.
     async fn reference_texts(
         &self,
         references: Vec<SchemaReference>,
@@ -155,7 +156,7 @@ impl RegistryClient {
             Emit(String),
         }
         let mut texts = Vec::new();
-        let mut seen = BTreeSet::new();
+        let (mut names, mut seen) = (BTreeSet::new(), BTreeSet::new());
         let mut stack: Vec<Step> = references.into_iter().rev().map(Step::Fetch).collect();
         while let Some(step) = stack.pop() {
             let reference = match step {
@@ -165,7 +166,8 @@ impl RegistryClient {
                 }
                 Step::Fetch(reference) => reference,
             };
-            if !seen.insert((reference.subject.clone(), reference.version)) {
+            let place = (reference.subject.clone(), reference.version);
+            if !names.insert(reference.name.clone()) || !seen.insert(place) {
                 continue;
             }
             if seen.len() > MAX_REFERENCES {

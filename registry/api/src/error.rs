@@ -135,6 +135,8 @@ error_codes! {
     InvalidRuleSet = 42210,
     /// The store failed.
     Store = 50001,
+    /// The store did not answer in time.
+    StoreTimeout = 50002,
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub enum RecordKey {
         /// Always 0.
         magic: i32,
     },
-    /// A context exists; it also exists by its subjects.
+    /// A context exists; it also exists by its subjects. The value is a [`ContextValue`].
     Context {
         /// The tenant.
         tenant: Option<String>,
@@ -130,6 +130,22 @@ pub struct ModeValue {
     pub subject: Option<String>,
     /// The mode.
     pub mode: Mode,
+}
+
+/// A context.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ContextValue {
+    /// Its tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The highest id that it gave out, whatever became of it. Only Avouch notes it; Confluent's
+    /// registry reads past it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_id: Option<i32>,
 }
 
 /// How far a subject's soft delete goes.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::ErrorBody;
 use crate::vocabulary::{CompatibilityLevel, CompatibilityPolicy, Mode, SchemaType};
@@ -39,13 +39,13 @@ pub struct ReferenceRequest {
 #[serde(default)]
 pub struct Metadata {
     /// Path into the schema to its tags.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub tags: Option<BTreeMap<String, BTreeSet<String>>>,
     /// Free key and value pairs.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub properties: Option<BTreeMap<String, String>>,
     /// Keys of the properties that must not be logged.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub sensitive: Option<BTreeSet<String>>,
 }
 
@@ -54,16 +54,16 @@ pub struct Metadata {
 #[serde(default, rename_all = "camelCase")]
 pub struct RuleSet {
     /// Rules between versions.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub migration_rules: Option<Vec<Rule>>,
     /// Rules on values.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub domain_rules: Option<Vec<Rule>>,
     /// Rules on bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub encoding_rules: Option<Vec<Rule>>,
     /// When they come into force.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub enable_at: Option<String>,
 }
 
@@ -75,7 +75,7 @@ pub struct Rule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What it is for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub doc: Option<String>,
     /// `TRANSFORM` or `CONDITION`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,19 +87,19 @@ pub struct Rule {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub rule_type: Option<String>,
     /// The tags it applies to.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub tags: Option<BTreeSet<String>>,
     /// The executor's parameters.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub params: Option<BTreeMap<String, String>>,
     /// The executor's expression.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub expr: Option<String>,
     /// Action on success.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub on_success: Option<String>,
     /// Action on failure.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "filled", skip_serializing_if = "is_blank")]
     pub on_failure: Option<String>,
     /// Whether it is switched off.
     #[serde(skip_serializing_if = "is_false")]
@@ -367,7 +367,7 @@ pub struct ConfigProperties {
     /// Whether reserved fields of the metadata are checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate_fields: Option<bool>,
-    /// Kept and returned only: names and defaults of new schemas are always validated.
+    /// Whether names and defaults of new schemas are checked; they are unless this is false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate_new_schemas: Option<bool>,
     /// Kept and returned only: clients run the rules.
@@ -501,6 +501,50 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+/// What can be empty, which stands for absent.
+trait Blank {
+    fn is_blank(&self) -> bool;
+}
+
+impl Blank for String {
+    fn is_blank(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<T> Blank for Vec<T> {
+    fn is_blank(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<T> Blank for BTreeSet<T> {
+    fn is_blank(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<K, V> Blank for BTreeMap<K, V> {
+    fn is_blank(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+fn is_blank<T: Blank>(value: &Option<T>) -> bool {
+    value.as_ref().is_none_or(Blank::is_blank)
+}
+
+/// Reads a property of which an empty value says no more than an absent one, so that both are the
+/// same content.
+fn filled<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Blank + Deserialize<'de>,
+{
+    let value = Option::<T>::deserialize(deserializer)?;
+    Ok(value.filter(|value| !value.is_blank()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -516,6 +560,32 @@ mod tests {
             serde_json::to_string(&body).unwrap(),
             r#"{"id":1,"schema":"\"int\""}"#
         );
+    }
+
+    #[test]
+    fn what_is_empty_inside_metadata_and_rules_is_as_good_as_absent() {
+        let text = r#"{"tags":{},"properties":{"a":""},"sensitive":[]}"#;
+        let metadata: Metadata = serde_json::from_str(text).unwrap();
+        assert_eq!(metadata.tags, None);
+        assert_eq!(
+            serde_json::to_string(&metadata).unwrap(),
+            r#"{"properties":{"a":""}}"#
+        );
+        let text = r#"{"migrationRules":[],"domainRules":[{"name":"r","type":"CEL","doc":"",
+            "tags":[],"params":{},"expr":null}],"enableAt":""}"#;
+        let rules: RuleSet = serde_json::from_str(text).unwrap();
+        let written = r#"{"domainRules":[{"name":"r","type":"CEL"}]}"#;
+        assert_eq!(serde_json::to_string(&rules).unwrap(), written);
+        assert_eq!(
+            serde_json::from_str::<RuleSet>(written).unwrap(),
+            rules,
+            "the same content"
+        );
+        let emptied = RuleSet {
+            domain_rules: Some(Vec::new()),
+            ..RuleSet::default()
+        };
+        assert_eq!(serde_json::to_string(&emptied).unwrap(), "{}");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Everything the registry refuses, and the one place where a refusal becomes a REST code. The
 //! texts are Confluent Schema Registry's, to the letter: clients and people match on them.
 
+use std::io;
+
 use avouch_registry_api::error::{ErrorBody, ErrorCode};
 use avouch_registry_api::rest::{ClosestBody, FindingBody};
 use thiserror::Error;
@@ -138,6 +140,9 @@ pub enum RegistryError {
     /// The database failed, or holds what it cannot hold.
     #[error("Error while accessing the registry's store: {0}")]
     Store(String),
+    /// The database did not answer within its time limits.
+    #[error("The registry's store did not answer in time: {0}")]
+    StoreTimeout(String),
     /// A task of ours died.
     #[error("Internal Server Error")]
     Internal,
@@ -176,6 +181,7 @@ impl RegistryError {
             Self::Unsupported(_) | Self::BodyMissing => ErrorCode::Unprocessable,
             Self::BadRequest(_) => ErrorCode::BadRequest,
             Self::Store(_) => ErrorCode::Store,
+            Self::StoreTimeout(_) => ErrorCode::StoreTimeout,
             Self::Internal => ErrorCode::Internal,
         };
         ErrorBody::new(code.number(), self.to_string())
@@ -197,6 +203,46 @@ impl RegistryError {
 
 impl From<sqlx::Error> for RegistryError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.to_string())
+        if is_timeout(&error) {
+            Self::StoreTimeout(error.to_string())
+        } else {
+            Self::Store(error.to_string())
+        }
+    }
+}
+
+/// Whether an answer did not come in time, for a lock or a statement. A database to which there is no
+/// connection is away, not slow.
+pub(crate) fn is_timeout(error: &sqlx::Error) -> bool {
+    /// PostgreSQL's `query_canceled`, `lock_not_available` and
+    /// `idle_in_transaction_session_timeout`, and SQLite's `SQLITE_BUSY`.
+    const CODES: [&str; 4] = ["57014", "55P03", "25P03", "5"];
+    match error {
+        sqlx::Error::Io(error) => error.kind() == io::ErrorKind::TimedOut,
+        sqlx::Error::Database(error) => {
+            let code = error.code();
+            code.is_some_and(|code| CODES.contains(&code.as_ref()))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_slow_is_told_apart_from_one_that_is_away() {
+        let slow = io::Error::new(io::ErrorKind::TimedOut, "statement timeout");
+        let table = [
+            (sqlx::Error::Io(slow), 50002),
+            (sqlx::Error::PoolTimedOut, 50001),
+            (sqlx::Error::PoolClosed, 50001),
+        ];
+        for (error, code) in table {
+            let text = error.to_string();
+            let error = RegistryError::from(error);
+            assert_eq!(error.body().error_code, code, "{text}");
+        }
     }
 }

@@ -1,68 +1,31 @@
 //! The registry as a broker in the same process asks it: straight from the store, remembering each
-//! answer for as long as nothing changes.
+//! answer until something of the id changes.
 
 use std::sync::Arc;
 
-use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
+use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError};
 use futures_util::future::BoxFuture;
 
 use crate::decide::subject::{DEFAULT_CONTEXT, Subject};
 use crate::error::RegistryError;
-use crate::remembered::Remembered;
 use crate::service::Service;
-use crate::store::{edges, schemas, versions};
+use crate::store::versions;
 
 /// A [`SchemaSource`] over the store.
 #[derive(Debug)]
 pub(crate) struct StoreSource {
     service: Arc<Service>,
-    remembered: Remembered<i32, Arc<RegisteredSchema>>,
 }
 
 impl StoreSource {
     pub(crate) fn new(service: Arc<Service>) -> Self {
-        Self {
-            service,
-            remembered: Remembered::default(),
-        }
+        Self { service }
     }
 
     async fn look_up(&self, id: i32) -> Result<Option<RegisteredSchema>, SourceError> {
-        let seq = self.service.change_seq();
-        if let Some(schema) = self.remembered.fresh(&id, seq) {
-            return Ok(Some(schema.as_ref().clone()));
-        }
-        let schema = self.read(id).await.map_err(|error| failure(&error))?;
-        if let Some(schema) = &schema {
-            let texts = schema.references.iter().map(String::len);
-            let bytes = schema.text.len() + texts.sum::<usize>();
-            self.remembered
-                .put(id, seq, bytes, Arc::new(schema.clone()));
-        }
-        Ok(schema)
-    }
-
-    async fn read(&self, id: i32) -> Result<Option<RegisteredSchema>, RegistryError> {
-        let mut snapshot = self.service.store.read().await?;
-        let Some(content) = schemas::content(&mut snapshot, DEFAULT_CONTEXT, id).await? else {
-            return Ok(None);
-        };
-        let holders = versions::holders(&mut snapshot, DEFAULT_CONTEXT, id).await?;
-        let references = edges::dependencies(&mut snapshot, DEFAULT_CONTEXT, &content.references)
-            .await
-            .map_err(|error| RegistryError::Store(error.to_string()))?;
-        let versions = holders.into_iter().map(|(subject, row, _)| SubjectVersion {
-            subject,
-            version: row.version,
-            deleted: row.deleted,
-        });
-        Ok(Some(RegisteredSchema {
-            id,
-            schema_type: content.schema_type.to_string(),
-            text: content.text,
-            references,
-            versions: versions.collect(),
-        }))
+        let schema = self.service.registered(DEFAULT_CONTEXT, id).await;
+        let schema = schema.map_err(|error| failure(&error))?;
+        Ok(schema.map(|schema| schema.as_ref().clone()))
     }
 
     async fn has_subject(&self, subject: &str) -> Result<bool, RegistryError> {

@@ -29,6 +29,16 @@ pub(crate) struct Objections {
     pub(crate) findings: Vec<FindingBody>,
 }
 
+/// An earlier version that cannot be read, so that nobody knows whether it would object: an import
+/// may bring one.
+#[derive(Clone, Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) version: i32,
+    pub(crate) content: Content,
+    /// In the parser's words.
+    pub(crate) reason: String,
+}
+
 /// How many of a subject's versions, newest first, need to be read before [`relevant`] can choose;
 /// `None` means all of them.
 pub(crate) fn versions_to_read(config: &ConfigBody) -> Option<usize> {
@@ -44,26 +54,28 @@ pub(crate) fn versions_to_read(config: &ConfigBody) -> Option<usize> {
 
 /// Why the schema may not follow the earlier versions (newest first) under the configuration.
 /// Stops at the first version that objects.
+///
+/// # Errors
+/// When a version that is asked cannot be read.
 pub(crate) fn objections(
     config: &ConfigBody,
     new: &Parsed,
     new_content: &Content,
     earlier: Vec<Earlier>,
-) -> Objections {
+) -> Result<Objections, Box<Unreadable>> {
     let level = config.compatibility_level;
     let mut objections = Objections::default();
     if validates_fields(config) {
         let latest = earlier.first().map(|version| &version.resolved.content);
         objections.messages = reserved(new, new_content, latest);
     }
-    let compared = relevant(config, new_content, earlier);
-    let objecting = compared
-        .iter()
-        .map(|version| compare(level, new, new_content, version))
-        .find(|objections| !objections.messages.is_empty());
-    if let Some(found) = objecting {
-        objections.messages.extend(found.messages);
-        objections.findings = found.findings;
+    for version in relevant(config, new_content, earlier) {
+        let found = compare(level, new, new_content, &version)?;
+        if !found.messages.is_empty() {
+            objections.messages.extend(found.messages);
+            objections.findings = found.findings;
+            break;
+        }
     }
     if !objections.messages.is_empty() {
         let validates = validates_fields(config);
@@ -71,7 +83,7 @@ pub(crate) fn objections(
             "{{validateFields: '{validates}', compatibility: '{level}'}}"
         ));
     }
-    objections
+    Ok(objections)
 }
 
 /// Those of `earlier` (newest first) that the configuration compares `content` with, newest first.
@@ -125,23 +137,22 @@ fn compare(
     new: &Parsed,
     new_content: &Content,
     earlier: &Earlier,
-) -> Objections {
+) -> Result<Objections, Box<Unreadable>> {
     let old_content = &earlier.resolved.content;
     if new_content.schema_type != old_content.schema_type {
-        return in_words("Incompatible because of different schema type".to_owned());
+        let message = "Incompatible because of different schema type".to_owned();
+        return Ok(in_words(message));
     }
-    let old = match earlier.resolved.parse() {
-        Ok(old) => old,
-        Err(reason) => {
-            let version = earlier.version;
-            return in_words(format!("version {version} cannot be parsed: {reason}"));
-        }
-    };
-    match (new, &old) {
+    let old = earlier.resolved.parse().map_err(|reason| Unreadable {
+        version: earlier.version,
+        content: old_content.clone(),
+        reason,
+    })?;
+    Ok(match (new, &old) {
         (Parsed::Avro(new), Parsed::Avro(old)) => compare_avro(level, new, old, earlier),
         (Parsed::Text, _) | (_, Parsed::Text) => {
             if new_content.text == old_content.text {
-                return Objections::default();
+                return Ok(Objections::default());
             }
             let schema_type = new_content.schema_type;
             in_words(format!(
@@ -149,7 +160,7 @@ fn compare(
                  compatibility level NONE"
             ))
         }
-    }
+    })
 }
 
 fn in_words(message: String) -> Objections {
@@ -318,6 +329,7 @@ mod tests {
             &new.content,
             vec![earlier],
         )
+        .unwrap()
         .messages
     }
 
@@ -403,7 +415,9 @@ mod tests {
             .collect();
         let level = CompatibilityLevel::BackwardTransitive;
         let parsed = new.parse().unwrap();
-        let messages = objections(&at(level), &parsed, &new.content, earlier).messages;
+        let messages = objections(&at(level), &parsed, &new.content, earlier)
+            .unwrap()
+            .messages;
         assert!(
             messages.contains(&"{oldSchemaVersion: 2}".to_owned()),
             "{messages:?}"
@@ -423,7 +437,9 @@ mod tests {
         };
         let config = at(CompatibilityLevel::Full);
         let parsed = new.parse().unwrap();
-        let found = objections(&config, &parsed, &new.content, vec![earlier]).findings;
+        let found = objections(&config, &parsed, &new.content, vec![earlier])
+            .unwrap()
+            .findings;
         let told: Vec<_> = found
             .iter()
             .map(|finding| {
@@ -467,7 +483,9 @@ mod tests {
             resolved: reserving(&record(""), "a, b"),
         };
         let parsed = new.parse().unwrap();
-        let messages = objections(&config, &parsed, &new.content, vec![earlier]).messages;
+        let messages = objections(&config, &parsed, &new.content, vec![earlier])
+            .unwrap()
+            .messages;
         let expected = [
             "The new schema has reserved field b removed from its metadata which is present in \
              the old schema's metadata.",

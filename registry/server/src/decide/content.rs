@@ -136,6 +136,15 @@ fn digest_rule(md5: &mut Md5, rule: &Rule) {
     }
 }
 
+/// How an Avro text is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    /// Names and defaults are checked, as for every new schema.
+    New,
+    /// They are not: the text was taken by a registry that did not check them, or is imported.
+    Legacy,
+}
+
 /// A content with the texts it needs to be understood: its references, transitively, dependencies
 /// first.
 #[derive(Clone, Debug)]
@@ -159,22 +168,34 @@ impl Resolved {
         self.content.text.len() + self.dependencies.iter().map(String::len).sum::<usize>()
     }
 
-    /// Parses the dependencies in order, each with those before it in scope, then the text itself.
+    /// Parses what is stored already, as [`Resolved::parse_as`].
     ///
     /// # Errors
     /// The parser's message.
     pub(crate) fn parse(&self) -> Result<Parsed, String> {
+        self.parse_as(Strictness::Legacy)
+    }
+
+    /// Parses the dependencies in order, each with those before it in scope, then the text itself.
+    ///
+    /// # Errors
+    /// The parser's message.
+    pub(crate) fn parse_as(&self, strictness: Strictness) -> Result<Parsed, String> {
         match self.content.schema_type {
             SchemaType::Json | SchemaType::Protobuf => return Ok(Parsed::Text),
             SchemaType::Avro => {}
         }
         let limits = Limits::default();
+        let parse = |text: &str, scope: &[Schema]| match strictness {
+            Strictness::New => Schema::parse_with(text, scope, &limits),
+            Strictness::Legacy => Schema::parse_legacy(text, scope, &limits),
+        };
         let mut scope: Vec<Schema> = Vec::with_capacity(self.dependencies.len());
         for text in &self.dependencies {
-            let schema = Schema::parse_with(text, &scope, &limits);
+            let schema = parse(text, &scope);
             scope.push(schema.map_err(|error| format!("in a reference: {error}"))?);
         }
-        let schema = Schema::parse_with(&self.content.text, &scope, &limits);
+        let schema = parse(&self.content.text, &scope);
         schema
             .map(|schema| Parsed::Avro(Box::new(schema)))
             .map_err(|error| error.to_string())

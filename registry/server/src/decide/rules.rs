@@ -66,8 +66,11 @@ pub(crate) fn without(mut rules: RuleSet, names: &[String]) -> RuleSet {
         &mut rules.domain_rules,
         &mut rules.encoding_rules,
     ];
-    for list in lists.into_iter().flatten() {
-        list.retain(|rule| rule.name.as_ref().is_none_or(|name| !names.contains(name)));
+    for rules in lists {
+        if let Some(list) = rules {
+            list.retain(|rule| rule.name.as_ref().is_none_or(|name| !names.contains(name)));
+        }
+        *rules = rules.take().filter(|list| !list.is_empty());
     }
     rules
 }
@@ -226,6 +229,6 @@ mod tests {
             .map(|rule| &rule.name)
             .collect();
         assert_eq!(names, [&Some("b".to_owned())]);
-        assert_eq!(left.migration_rules, Some(Vec::new()));
+        assert_eq!(left.migration_rules, None);
     }
 }

@@ -7,6 +7,7 @@ use avouch_registry_api::vocabulary::{CompatibilityLevel, Mode};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::decide::content::Strictness;
 use crate::decide::rules;
 use crate::decide::subject::{DEFAULT_CONTEXT, Subject};
 use crate::error::RegistryError;
@@ -152,9 +153,14 @@ pub(crate) fn adds_to_content(config: &ConfigProperties) -> bool {
         || config.override_rule_set.is_some()
 }
 
-/// The mode in force for a subject.
-pub(crate) fn mode_in_force(subject: Option<Mode>, global: Option<Mode>) -> Mode {
-    subject.or(global).unwrap_or(Mode::Readwrite)
+/// How strictly a text that is to be registered is read: what is imported comes as it is, and a
+/// configuration can take everything for that.
+pub(crate) fn strictness(config: &ConfigProperties, mode: Mode) -> Strictness {
+    if mode.is_import() || config.validate_new_schemas == Some(false) {
+        Strictness::Legacy
+    } else {
+        Strictness::New
+    }
 }
 
 /// Whether the mode lets anything under the subject change.
@@ -339,11 +345,5 @@ mod tests {
                 "{mode}"
             );
         }
-        assert_eq!(mode_in_force(None, Some(Mode::Readonly)), Mode::Readonly);
-        assert_eq!(
-            mode_in_force(Some(Mode::Import), Some(Mode::Readonly)),
-            Mode::Import
-        );
-        assert_eq!(mode_in_force(None, None), Mode::Readwrite);
     }
 }

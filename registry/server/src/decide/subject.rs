@@ -5,6 +5,12 @@ use crate::error::RegistryError;
 /// The context of every subject that names none.
 pub(crate) const DEFAULT_CONTEXT: &str = ".";
 
+/// The context whose settings hold where neither a subject nor its context has any. It has no
+/// subjects.
+pub(crate) const GLOBAL_CONTEXT: &str = ".__GLOBAL";
+/// The prefix of every subject of every context.
+pub(crate) const ALL_CONTEXTS: &str = ":*:";
+
 /// A subject in its context, or the context itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subject {
@@ -46,7 +52,7 @@ impl Subject {
     /// [`RegistryError::InvalidSubject`] when no subject may have the name.
     pub(crate) fn writable(name: &str) -> Result<Self, RegistryError> {
         let subject = Self::existing(name);
-        if subject.plain().is_empty() {
+        if subject.plain().is_empty() || subject.context == GLOBAL_CONTEXT {
             return Err(RegistryError::InvalidSubject(name.to_owned()));
         }
         Self::writable_scope(name)
@@ -65,6 +71,11 @@ impl Subject {
             return Err(RegistryError::InvalidSubject(name.to_owned()));
         }
         Ok(subject)
+    }
+
+    /// Whether it is the scope that everything falls back to.
+    pub(crate) fn is_global(&self) -> bool {
+        self.context == GLOBAL_CONTEXT && self.plain().is_empty()
     }
 
     /// The name within the context; empty for the context itself.
@@ -92,7 +103,7 @@ pub(crate) struct Prefix {
 impl Prefix {
     /// Parses `subjectPrefix`: `:*:` stands for every context.
     pub(crate) fn parse(text: &str) -> Self {
-        if let Some(plain) = text.strip_prefix(":*:") {
+        if let Some(plain) = text.strip_prefix(ALL_CONTEXTS) {
             return Self {
                 context: None,
                 plain: plain.to_owned(),

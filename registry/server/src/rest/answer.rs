@@ -3,7 +3,9 @@
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{
+    ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -101,6 +103,14 @@ pub(crate) async fn dress(
 /// without a type a body is read as if it had ours.
 fn refused_type(request: &ServiceRequest) -> Option<ErrorCode> {
     let headers = request.headers();
+    let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|coding| !is_plain(coding))
+    {
+        // What is packed small can be large: bodies are read as they are, or not at all.
+        return Some(ErrorCode::UnsupportedMediaType);
+    }
     let read = ["application/octet-stream"].iter().chain(&CONTENT_TYPES);
     if let Some(sent) = headers.get(CONTENT_TYPE) {
         let sent = sent.to_str().unwrap_or_default();

@@ -1,10 +1,14 @@
 //! What the registry does beyond Confluent's: several schemas at once, undelete, histories with
 //! times, the whole content out and in.
 
-use actix_web::HttpResponseBuilder;
+use std::sync::Arc;
+
 use actix_web::web::{Bytes, Data, Path};
-use avouch_registry_api::records::{ImportBody, ImportRequest};
-use avouch_registry_api::rest::PlanRequest;
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use avouch_registry_api::records::{ImportBody, ImportRequest, Record};
+use avouch_registry_api::rest::{CONTENT_TYPE, PlanRequest};
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::mpsc;
 
 use crate::Registry;
 use crate::decide::subject::VersionSpec;
@@ -13,6 +17,9 @@ use crate::rest::answer::{Answer, explained, json, status_of};
 use crate::rest::request::{Params, body};
 use crate::rest::subjects::{checks, place, subject};
 use crate::service::{Intent, refusal};
+
+/// Parts of an export that are read ahead of being sent.
+const PARTS_AHEAD: usize = 2;
 
 pub(crate) async fn plan(registry: Data<Registry>, bytes: Bytes) -> Answer {
     let request: PlanRequest = body(&bytes)?;
@@ -64,8 +71,52 @@ pub(crate) async fn undelete(
     }
 }
 
-pub(crate) async fn export(registry: Data<Registry>, params: Params) -> Answer {
-    Ok(json(&registry.service.export(params.page()).await?))
+/// One JSON array, a record a line, so that it can be read as it comes. It is closed only when
+/// everything was sent.
+pub(crate) async fn export(registry: Data<Registry>) -> Answer {
+    let (sender, mut parts) = mpsc::channel(PARTS_AHEAD);
+    let service = Arc::clone(&registry.service);
+    registry
+        .runtime
+        .spawn(async move { service.export(sender).await });
+    // A database that is not there is told as everywhere.
+    let first = parts.recv().await.unwrap_or(Err(RegistryError::Internal))?;
+    let begin = stream::iter([Ok(first)]);
+    let rest = stream::unfold(parts, async |mut parts| {
+        parts.recv().await.map(|part| (part, parts))
+    });
+    let mut is_first = true;
+    let lines = begin.chain(rest).map(move |part| {
+        let lines = lines_of(part?, is_first)?;
+        is_first = false;
+        Ok::<_, RegistryError>(lines)
+    });
+    Ok(HttpResponse::Ok()
+        .content_type(CONTENT_TYPE)
+        .streaming(lines))
+}
+
+/// The records as lines of the array; none at all are its end.
+fn lines_of(records: Vec<Record>, is_first: bool) -> Result<Bytes, RegistryError> {
+    let is_last = records.is_empty();
+    let mut text = Vec::new();
+    if is_first {
+        text.push(b'[');
+    }
+    for (index, record) in records.iter().enumerate() {
+        let between: &[u8] = if is_first && index == 0 {
+            b"\n"
+        } else {
+            b",\n"
+        };
+        text.extend_from_slice(between);
+        serde_json::to_writer(&mut text, record)
+            .map_err(|error| RegistryError::Store(error.to_string()))?;
+    }
+    if is_last {
+        text.extend_from_slice(b"\n]\n");
+    }
+    Ok(text.into())
 }
 
 pub(crate) async fn import(registry: Data<Registry>, bytes: Bytes) -> Answer {

@@ -10,10 +10,13 @@ use avouch_registry_api::rest::SchemaBody;
 use serde::de::DeserializeOwned;
 
 use crate::decide::content::Format;
-use crate::decide::subject::{Subject, Visibility};
+use crate::decide::subject::{DEFAULT_CONTEXT, Subject, Visibility};
 use crate::decide::tags;
 use crate::error::RegistryError;
 use crate::store::Page;
+
+/// Characters of a parameter's value that a log line shows.
+const SHOWN_CHARS: usize = 32;
 
 /// The query string. Unknown parameters are ignored, as Confluent's clients expect; of one given
 /// twice the first counts.
@@ -23,6 +26,11 @@ pub(crate) struct Params(Vec<(String, String)>);
 impl Params {
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.texts(name).next()
+    }
+
+    /// The value of a parameter that has one; an empty one is none.
+    pub(crate) fn filled(&self, name: &str) -> Option<&str> {
+        self.text(name).filter(|value| !value.is_empty())
     }
 
     /// The values of a parameter that may be given many times.
@@ -55,8 +63,7 @@ impl Params {
 
     /// `subject`, when it names one.
     pub(crate) fn subject(&self) -> Option<Subject> {
-        let name = self.text("subject").filter(|name| !name.is_empty());
-        name.map(Subject::existing)
+        self.filled("subject").map(Subject::existing)
     }
 
     /// Tells the tags in the text that `findTags` asks for; `*` is all of them.
@@ -76,11 +83,31 @@ impl Params {
         }
     }
 
+    /// `referenceFormat`: when it is `qualified`, the references of a schema outside the default
+    /// context name theirs.
+    pub(crate) fn with_references(&self, context: &str, mut body: SchemaBody) -> SchemaBody {
+        let is_qualified = self.text("referenceFormat") == Some("qualified");
+        if is_qualified && context != DEFAULT_CONTEXT {
+            for reference in &mut body.references {
+                reference.subject = Subject::within(context, &reference.subject).name;
+            }
+        }
+        body
+    }
+
     /// `format`; one that is not known is the default, as Confluent has it.
     pub(crate) fn format(&self) -> Format {
-        match self.text("format") {
+        match self.filled("format").map(str::trim) {
             Some("resolved") => Format::Resolved,
-            Some(_) | None => Format::Kept,
+            Some("" | "default") | None => Format::Kept,
+            Some(format) => {
+                let format: String = format.chars().take(SHOWN_CHARS).collect();
+                tracing::warn!(
+                    format,
+                    "an unknown format; the schema is told as it is kept"
+                );
+                Format::Kept
+            }
         }
     }
 }

@@ -6,23 +6,33 @@ use actix_web::web::{Data, Path};
 use avouch_registry_api::vocabulary::SchemaType;
 
 use crate::Registry;
-use crate::decide::subject::Subject;
+use crate::decide::subject::{DEFAULT_CONTEXT, Prefix, Subject};
 use crate::error::RegistryError;
 use crate::rest::answer::{Answer, json, text};
 use crate::rest::request::Params;
-use crate::rest::subjects::prefix;
 use crate::service::Listing;
 
 pub(crate) async fn list(registry: Data<Registry>, params: Params) -> Answer {
+    if asks_for_associated(&params) {
+        return Ok(json::<[(); 0]>(&[]));
+    }
     let listing = Listing {
-        prefix: prefix(&params),
+        prefix: Prefix::parse(params.text("subjectPrefix").unwrap_or_default()),
         with_deleted: params.flag("deleted"),
         latest_only: params.flag("latestOnly"),
         with_aliases: params.flag("aliases"),
-        rule_type: params.text("ruleType").map(str::to_owned),
+        rule_type: params.filled("ruleType").map(str::to_owned),
         page: params.page(),
     };
     Ok(json(&registry.service.schemas(listing).await?))
+}
+
+/// Whether only versions with an association are wanted. There are none, and lifecycle `NONE` asks
+/// for those without.
+fn asks_for_associated(params: &Params) -> bool {
+    let names = ["resourceType", "associationType", "lifecycle"];
+    let is_filtered = names.iter().any(|name| params.text(name).is_some());
+    is_filtered && !params.texts("lifecycle").any(|value| value == "NONE")
 }
 
 pub(crate) async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
@@ -31,6 +41,7 @@ pub(crate) async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Param
     let place = service.place_of(*id, subject.as_ref()).await?;
     let schema = service.schema(*id, &place, params.flag("fetchMaxId"));
     let schema = params.with_tags(schema.await?);
+    let schema = params.with_references(&place.context, schema);
     let schema = service.in_format_within(&place.context, schema, params.format());
     Ok(json(&schema.await?))
 }
@@ -72,8 +83,13 @@ pub(crate) async fn by_guid(
     guid: Path<String>,
     params: Params,
 ) -> Answer {
-    let (schema, _) = registry.service.schema_with_guid(&guid).await?;
-    let schema = registry.service.in_format(schema, params.format());
+    let (schema, places) = registry.service.schema_with_guid(&guid).await?;
+    let context = places
+        .first()
+        .map_or(DEFAULT_CONTEXT, |place| &place.context);
+    let schema = registry
+        .service
+        .in_format_within(context, schema, params.format());
     Ok(json(&schema.await?))
 }
 
@@ -92,7 +108,7 @@ async fn named_subject(
     };
     match registry.service.behind_alias(subject.clone()).await {
         // Without its database the registry knows no alias, but still the ids it was asked for.
-        Err(RegistryError::Store(_)) => Ok(Some(subject)),
+        Err(RegistryError::Store(_) | RegistryError::StoreTimeout(_)) => Ok(Some(subject)),
         subject => subject.map(Some),
     }
 }

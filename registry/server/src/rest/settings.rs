@@ -75,10 +75,15 @@ pub(crate) async fn delete_mode(registry: Data<Registry>, scope: Scope, params: 
     }))
 }
 
+/// The default context is the whole registry by another name.
 fn existing(scope: Scope) -> Option<Subject> {
-    scope.map(|name| Subject::existing(&name))
+    let subject = scope.map(|name| Subject::existing(&name));
+    subject.filter(|subject| !subject.name.is_empty())
 }
 
 fn writable(scope: Scope) -> Result<Option<Subject>, RegistryError> {
-    scope.map(|name| Subject::writable_scope(&name)).transpose()
+    let subject = scope
+        .map(|name| Subject::writable_scope(&name))
+        .transpose()?;
+    Ok(subject.filter(|subject| !subject.name.is_empty()))
 }

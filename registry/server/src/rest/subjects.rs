@@ -6,23 +6,18 @@ use avouch_registry_api::rest::{RegisterRequest, TagRequest};
 use crate::Registry;
 use crate::decide::delete::Depth;
 use crate::decide::register::VersionRow;
-use crate::decide::subject::{Prefix, Subject, VersionSpec, Visibility};
+use crate::decide::subject::{ALL_CONTEXTS, Prefix, Subject, VersionSpec, Visibility};
 use crate::error::RegistryError;
 use crate::rest::answer::{Answer, explained, json, text};
 use crate::rest::request::{Params, body};
 use crate::service::Checks;
 
 pub(crate) async fn list(registry: Data<Registry>, params: Params) -> Answer {
-    let prefix = prefix(&params);
+    let prefix = Prefix::parse(params.text("subjectPrefix").unwrap_or(ALL_CONTEXTS));
     let subjects = registry
         .service
         .subjects(&prefix, params.visibility(), params.page());
     Ok(json(&subjects.await?))
-}
-
-/// `subjectPrefix`, by which listings are of one context or of all.
-pub(crate) fn prefix(params: &Params) -> Prefix {
-    Prefix::parse(params.text("subjectPrefix").unwrap_or_default())
 }
 
 pub(crate) async fn look_up(
@@ -65,7 +60,10 @@ pub(crate) async fn versions(
     } else {
         params.visibility()
     };
-    let rows = registry.service.versions(&subject, visibility).await?;
+    // What must be there for the subject to be found is not what is shown of it.
+    let is_there = Visibility::of(params.flag("deleted") || params.flag("deletedOnly"), false);
+    let rows = registry.service.versions(&subject, is_there, visibility);
+    let rows = rows.await?;
     let number = |row: &VersionRow| {
         if negative && row.deleted {
             -row.version
@@ -132,6 +130,8 @@ pub(crate) async fn version(
         .service
         .version(&subject, spec, params.flag("deleted"));
     let found = params.with_tags(found.await?);
+    let context = Subject::existing(found.subject.as_deref().unwrap_or_default()).context;
+    let found = params.with_references(&context, found);
     let found = registry.service.in_format(found, params.format());
     Ok(json(&found.await?))
 }

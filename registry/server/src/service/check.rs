@@ -4,13 +4,14 @@ use avouch_registry_api::rest::{ConfigBody, RegisterRequest};
 
 use crate::decide::compatibility::{Earlier, Objections, objections, versions_to_read};
 use crate::decide::content::Resolved;
-use crate::decide::draft::Draft;
+use crate::decide::draft::{Draft, invalid_schema};
 use crate::decide::register::next_version;
+use crate::decide::settings::strictness;
 use crate::decide::subject::{Subject, VersionSpec};
 use crate::error::RegistryError;
-use crate::service::{Prepared, Service, compute};
+use crate::service::{Prepared, Service, compute, refused};
 use crate::store::Connection;
-use crate::store::edges::{self, FollowError};
+use crate::store::edges;
 use crate::store::versions::{self, Entry};
 
 impl Service {
@@ -71,7 +72,9 @@ impl Service {
         let latest = latest.map(|entry| entry.content);
         let next = next_version(&rows)?;
         draft.complete(latest.as_ref(), &config.properties, Some(next));
-        self.prepare(connection, subject, draft).await
+        let mode = self.mode_in_force(connection, subject).await?;
+        let strictness = strictness(&config.properties, mode);
+        self.prepare(connection, subject, draft, strictness).await
     }
 
     /// What a registration of the schema now would be refused for.
@@ -107,14 +110,20 @@ impl Service {
         let text_bytes = prepared.resolved.text_bytes() + old_bytes.sum::<usize>();
         let config = config.clone();
         let parsed = prepared.parsed.clone();
-        compute(text_bytes, move || {
+        let found = compute(text_bytes, move || {
             objections(&config, &parsed, &content, earlier)
+        });
+        found.await?.map_err(|unreadable| {
+            let reason = format!("in version {}: {}", unreadable.version, unreadable.reason);
+            invalid_schema(&subject.name, &unreadable.content, &reason)
         })
-        .await
     }
 }
 
 /// A version with everything that is needed to read its text.
+///
+/// # Errors
+/// [`RegistryError::InvalidSchema`] when it refers to what is not there: an import may leave that.
 pub(super) async fn resolve(
     connection: &mut Connection,
     subject: &Subject,
@@ -123,12 +132,7 @@ pub(super) async fn resolve(
     let references = &entry.content.references;
     let dependencies = edges::dependencies(connection, &subject.context, references)
         .await
-        .map_err(|error| match error {
-            FollowError::Store(error) => error.into(),
-            FollowError::Missing { .. } | FollowError::TooMany | FollowError::TooLarge => {
-                RegistryError::Store(error.to_string())
-            }
-        })?;
+        .map_err(|error| refused(error, |reason| unreadable(&entry, reason)))?;
     let resolved = Resolved {
         content: entry.content,
         dependencies,
@@ -137,4 +141,10 @@ pub(super) async fn resolve(
         version: entry.row.version,
         resolved,
     })
+}
+
+/// The refusal of a call that needs a stored version which nobody can read.
+pub(super) fn unreadable(entry: &Entry, reason: &str) -> RegistryError {
+    let reason = format!("in version {}: {reason}", entry.row.version);
+    invalid_schema(&entry.subject, &entry.content, &reason)
 }

@@ -7,7 +7,7 @@ use crate::decide::register::VersionRow;
 use crate::decide::settings::permit_change;
 use crate::decide::subject::{Subject, VersionSpec};
 use crate::error::RegistryError;
-use crate::service::check::resolve;
+use crate::service::check::{resolve, unreadable};
 use crate::service::{Checks, Prepared, Service, body_of};
 use crate::store::versions::Entry;
 use crate::store::{Connection, counters, edges, schemas, settings, versions};
@@ -67,7 +67,8 @@ impl Service {
             let resolved = resolve(&mut transaction, subject, entry.clone())
                 .await?
                 .resolved;
-            let parsed = resolved.parse().map_err(RegistryError::Store)?;
+            let parsed = resolved.parse();
+            let parsed = parsed.map_err(|reason| unreadable(&entry, &reason))?;
             let prepared = Prepared { resolved, parsed };
             self.require_agreement(&mut transaction, subject, &prepared)
                 .await?;

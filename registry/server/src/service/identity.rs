@@ -4,6 +4,7 @@
 use avouch_registry_api::rest::ClosestBody;
 
 use crate::decide::closest::{distance, same_meaning};
+use crate::decide::content::Resolved;
 use crate::decide::metadata::equal_but_for_version;
 use crate::decide::register::VersionRow;
 use crate::decide::subject::Subject;
@@ -51,11 +52,26 @@ async fn is_same(
     prepared: &Prepared,
     entry: &Entry,
 ) -> Result<bool, RegistryError> {
-    let old = resolve(connection, subject, entry.clone()).await?.resolved;
+    let Some(old) = readable(connection, subject, entry.clone()).await? else {
+        return Ok(false);
+    };
     let new = prepared.resolved.content.clone();
     let parsed = prepared.parsed.clone();
     let text_bytes = prepared.resolved.text_bytes() + old.text_bytes();
     compute(text_bytes, move || same_meaning(&new, &parsed, &old)).await
+}
+
+/// The version with what it needs to be read, unless that is not there.
+async fn readable(
+    connection: &mut Connection,
+    subject: &Subject,
+    entry: Entry,
+) -> Result<Option<Resolved>, RegistryError> {
+    match resolve(connection, subject, entry).await {
+        Ok(earlier) => Ok(Some(earlier.resolved)),
+        Err(RegistryError::InvalidSchema(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The version that takes the fewest changes to become the schema.
@@ -76,7 +92,9 @@ pub(super) async fn closest(
     let mut closest: Option<ClosestBody> = None;
     for entry in entries {
         let row = entry.row;
-        let old = resolve(connection, subject, entry).await?.resolved;
+        let Some(old) = readable(connection, subject, entry).await? else {
+            continue;
+        };
         let new = prepared.resolved.content.clone();
         let parsed = prepared.parsed.clone();
         let text_bytes = prepared.resolved.text_bytes() + old.text_bytes();

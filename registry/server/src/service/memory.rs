@@ -1,18 +1,37 @@
-//! Schemas by id, the registry's most frequent question, from memory. What an id stands for never
-//! changes, so an answer outlives the database; where the id is registered does, so while the
-//! database answers it is read again after every change.
+//! What the registry is asked most often, from memory: schemas by id, and which subject an alias
+//! means. What an id stands for never changes while it is registered, so an answer outlives the
+//! database; where it is registered does, so an id is read again once a version of it changed, here
+//! or on another node.
 
 use std::sync::Arc;
 
 use avouch_registry_api::rest::SchemaBody;
+use avouch_registry_api::source::{RegisteredSchema, SubjectVersion};
+use tokio::sync::Mutex;
 
 use crate::decide::register::VersionRow;
+use crate::decide::subject::Subject;
 use crate::error::RegistryError;
+use crate::remembered::{Changed, Remembered};
 use crate::service::{Service, content_body};
-use crate::store::{schemas, versions};
+use crate::store::changes::{self, News};
+use crate::store::edges::{self, FollowError};
+use crate::store::{schemas, settings, versions};
 
 /// Context and id.
-pub(super) type KnownKey = (String, i32);
+type IdKey = (String, i32);
+/// Context and subject.
+type SubjectKey = (String, String);
+
+/// Everything that is remembered.
+#[derive(Debug)]
+pub(super) struct Memory {
+    known: Remembered<IdKey, Arc<Known>>,
+    registered: Remembered<IdKey, Arc<RegisteredSchema>>,
+    aliases: Remembered<SubjectKey, Option<Subject>>,
+    /// How far changes were taken in.
+    seq: Mutex<u64>,
+}
 
 /// An id, its content as an answer, and where it is registered.
 #[derive(Debug)]
@@ -22,7 +41,66 @@ pub(super) struct Known {
     pub(super) holders: Vec<(String, VersionRow, i64)>,
 }
 
+impl Memory {
+    /// Nothing yet, with changes taken in up to `seq`.
+    pub(super) fn new(seq: u64) -> Self {
+        Self {
+            known: Remembered::new(seq),
+            registered: Remembered::new(seq),
+            aliases: Remembered::new(seq),
+            seq: Mutex::new(seq),
+        }
+    }
+
+    fn take_in(&self, news: &News) {
+        let ids = || news.ids.as_deref().map_or(Changed::Any, Changed::These);
+        self.known.change(news.seq, ids());
+        self.registered.change(news.seq, ids());
+        let aliases = if news.configs {
+            Changed::Any
+        } else {
+            Changed::These(&[])
+        };
+        self.aliases.change(news.seq, aliases);
+    }
+}
+
 impl Service {
+    /// Takes in what changed up to `seq` at least, which was committed.
+    pub(super) async fn take_in(&self, seq: u64) {
+        let mut taken_in = self.memory.seq.lock().await;
+        if *taken_in >= seq {
+            return;
+        }
+        let news = self.news_since(*taken_in).await;
+        // When that cannot be told, any answer may be another by now.
+        let news = news.unwrap_or(News {
+            seq,
+            ids: None,
+            configs: true,
+        });
+        self.memory.take_in(&news);
+        *taken_in = news.seq.max(seq);
+        self.hear(*taken_in);
+    }
+
+    /// Reads how far changes went, by whomever, and takes them in.
+    pub(crate) async fn catch_up(&self) -> Result<(), RegistryError> {
+        let mut taken_in = self.memory.seq.lock().await;
+        let news = self.news_since(*taken_in).await?;
+        if news.seq > *taken_in {
+            self.memory.take_in(&news);
+            *taken_in = news.seq;
+            self.hear(news.seq);
+        }
+        Ok(())
+    }
+
+    async fn news_since(&self, seq: u64) -> Result<News, RegistryError> {
+        let mut snapshot = self.store.engine.begin_probe().await?;
+        Ok(changes::since(&mut snapshot, seq).await?)
+    }
+
     /// What an id stands for.
     ///
     /// # Errors
@@ -33,22 +111,22 @@ impl Service {
         id: i32,
     ) -> Result<Option<Arc<Known>>, RegistryError> {
         let key = (context.to_owned(), id);
-        let seq = self.change_seq();
-        if let Some(known) = self.known.fresh(&key, seq) {
+        if let Some(known) = self.memory.known.fresh(&key) {
             return Ok(Some(known));
         }
+        let seq = self.memory.known.seq();
         match self.read_known(context, id).await {
             Ok(Some(known)) => {
                 let known = Arc::new(known);
                 let bytes = known.bytes();
-                self.known.put(key, seq, bytes, Arc::clone(&known));
+                self.memory.known.put(key, seq, bytes, Arc::clone(&known));
                 Ok(Some(known))
             }
             Ok(None) => {
-                self.known.remove(&key);
+                self.memory.known.remove(&key);
                 Ok(None)
             }
-            Err(error) => self.known.stale(&key).map(Some).ok_or(error),
+            Err(error) => self.memory.known.stale(&key).map(Some).ok_or(error),
         }
     }
 
@@ -62,6 +140,93 @@ impl Service {
             holders: versions::holders(&mut snapshot, context, id).await?,
         }))
     }
+
+    /// What an id stands for, as a broker has it: with the texts it needs.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn registered(
+        &self,
+        context: &str,
+        id: i32,
+    ) -> Result<Option<Arc<RegisteredSchema>>, RegistryError> {
+        let key = (context.to_owned(), id);
+        if let Some(schema) = self.memory.registered.fresh(&key) {
+            return Ok(Some(schema));
+        }
+        let seq = self.memory.registered.seq();
+        let schema = self.read_registered(context, id).await?.map(Arc::new);
+        if let Some(schema) = &schema {
+            let texts = schema.references.iter().map(String::len);
+            let bytes = schema.text.len() + texts.sum::<usize>();
+            let schema = Arc::clone(schema);
+            self.memory.registered.put(key, seq, bytes, schema);
+        }
+        Ok(schema)
+    }
+
+    async fn read_registered(
+        &self,
+        context: &str,
+        id: i32,
+    ) -> Result<Option<RegisteredSchema>, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let Some(content) = schemas::content(&mut snapshot, context, id).await? else {
+            return Ok(None);
+        };
+        let holders = versions::holders(&mut snapshot, context, id).await?;
+        let references = edges::dependencies(&mut snapshot, context, &content.references).await;
+        // What an import left without its references cannot be understood, however often it is
+        // asked for: that is for the broker to find.
+        let references = match references {
+            Err(FollowError::Store(error)) => return Err(error.into()),
+            references => references.unwrap_or_default(),
+        };
+        let versions = holders.into_iter().map(|(subject, row, _)| SubjectVersion {
+            subject,
+            version: row.version,
+            deleted: row.deleted,
+        });
+        Ok(Some(RegisteredSchema {
+            id,
+            schema_type: content.schema_type.to_string(),
+            text: content.text,
+            references,
+            versions: versions.collect(),
+        }))
+    }
+
+    /// The subject that requests for this one act on: itself, or the one its configuration names.
+    ///
+    /// # Errors
+    /// When the database fails and the subject was never asked for before.
+    pub(crate) async fn behind_alias(&self, subject: Subject) -> Result<Subject, RegistryError> {
+        let key = (subject.context.clone(), subject.name.clone());
+        let aliases = &self.memory.aliases;
+        if let Some(alias) = aliases.fresh(&key) {
+            return Ok(alias.unwrap_or(subject));
+        }
+        let seq = aliases.seq();
+        match self.read_alias(&subject).await {
+            Ok(alias) => {
+                let bytes = 2 * (key.0.len() + key.1.len()) + 128;
+                aliases.put(key, seq, bytes, alias.clone());
+                Ok(alias.unwrap_or(subject))
+            }
+            Err(error) => {
+                let alias = aliases.stale(&key).ok_or(error)?;
+                Ok(alias.unwrap_or(subject))
+            }
+        }
+    }
+
+    async fn read_alias(&self, subject: &Subject) -> Result<Option<Subject>, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let Subject { context, name } = subject;
+        let config = settings::config(&mut snapshot, context, name).await?;
+        let alias = config.and_then(|config| config.properties.alias);
+        Ok(alias.map(|alias| Subject::within(context, &alias)))
+    }
 }
 
 impl Known {
@@ -69,5 +234,88 @@ impl Known {
     fn bytes(&self) -> usize {
         let holders = self.holders.iter().map(|(subject, ..)| subject.len() + 64);
         self.body.schema.len() + holders.sum::<usize>() + 512
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::decide::delete::Depth;
+    use crate::service::Checks;
+    use crate::store::Engine;
+    use crate::{Database, Registry, RegistryConfig};
+
+    async fn register(service: &Service, subject: &str, schema: &str) -> i32 {
+        let request = serde_json::from_value(json!({ "schema": schema })).unwrap();
+        let subject = Subject::existing(subject);
+        let registered = service.register(&subject, request, false, Checks::Compatibility);
+        registered.await.unwrap().id.unwrap()
+    }
+
+    async fn configure(service: &Service, subject: &str, alias: &str) {
+        let request = Map::from_iter([("alias".to_owned(), json!(alias))]);
+        let subject = Subject::existing(subject);
+        service.put_config(Some(&subject), &request).await.unwrap();
+    }
+
+    fn is_fresh(service: &Service, id: i32) -> bool {
+        service.memory.known.fresh(&(".".to_owned(), id)).is_some()
+    }
+
+    #[tokio::test]
+    async fn an_id_is_read_again_only_after_a_version_of_it_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(directory.path().join("registry.db"));
+        let registry = Registry::open(&database, RegistryConfig::default());
+        let service = registry.await.unwrap().service;
+        let id = register(&service, "s", "\"int\"").await;
+        service.known(".", id).await.unwrap();
+        assert!(is_fresh(&service, id));
+        let other = register(&service, "other", "\"long\"").await;
+        configure(&service, "nick", "s").await;
+        assert!(is_fresh(&service, id), "nothing of it changed");
+
+        register(&service, "t", "\"int\"").await;
+        assert!(!is_fresh(&service, id), "it has one more version");
+        let known = service.known(".", id).await.unwrap().unwrap();
+        assert_eq!(known.holders.len(), 2);
+        let deletes = [(Depth::Soft, true), (Depth::Permanent, false)];
+        for (depth, is_there) in deletes {
+            service.known(".", other).await.unwrap();
+            let subject = Subject::existing("other");
+            service.delete_subject(&subject, depth).await.unwrap();
+            assert!(!is_fresh(&service, other), "{depth:?}");
+            let known = service.known(".", other).await.unwrap();
+            assert_eq!(known.is_some(), is_there, "{depth:?}");
+        }
+    }
+
+    /// The question that serializers ask, over a database that is not there any more.
+    #[tokio::test]
+    async fn an_id_with_its_subject_is_answered_without_the_database() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(directory.path().join("registry.db"));
+        let registry = Registry::open(&database, RegistryConfig::default());
+        let service = registry.await.unwrap().service;
+        let id = register(&service, "s", "\"int\"").await;
+        configure(&service, "nick", "s").await;
+        let ask = async || {
+            let subject = service.behind_alias(Subject::existing("nick")).await?;
+            let place = service.place_of(id, Some(&subject)).await?;
+            service.schema(id, &place, false).await
+        };
+        let before = ask().await.unwrap();
+        assert_eq!(before.subject.as_deref(), Some("s"));
+        register(&service, "other", "\"long\"").await;
+        let Engine::Sqlite { readers, .. } = &service.store.engine else {
+            unreachable!("this test opens a file");
+        };
+        readers.close().await;
+        assert_eq!(ask().await.unwrap(), before);
+        assert!(is_fresh(&service, id), "as good as asking");
+        let nick = (".".to_owned(), "nick".to_owned());
+        assert!(service.memory.aliases.fresh(&nick).is_some());
     }
 }

@@ -4,34 +4,34 @@
 
 mod check;
 mod delete;
+mod export;
 mod identity;
-mod known;
+mod memory;
 mod plan;
 mod read;
 mod register;
 mod settings;
 mod transfer;
 
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use avouch_registry_api::rest::{SchemaBody, SchemaReference, SchemaTags};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::RegistryConfig;
-use crate::decide::content::{Content, Parsed, Resolved};
+use crate::decide::content::{Content, Parsed, Resolved, Strictness};
 use crate::decide::draft::{Draft, invalid_schema};
 use crate::decide::subject::Subject;
 use crate::decide::tags;
 use crate::error::RegistryError;
 use crate::metrics::Metrics;
-use crate::remembered::Remembered;
-use crate::store::counters;
 use crate::store::edges::{self, FollowError};
 use crate::store::versions::{self, Entry};
 use crate::store::{Connection, Store, Write};
 
-use self::known::{Known, KnownKey};
+use self::memory::Memory;
 pub(crate) use self::plan::{Intent, refusal};
 pub(crate) use self::read::Listing;
 pub(crate) use self::register::Checks;
@@ -46,7 +46,7 @@ pub(crate) struct Service {
     pub(crate) config: RegistryConfig,
     pub(crate) metrics: Metrics,
     change_seq: watch::Sender<u64>,
-    known: Remembered<KnownKey, Arc<Known>>,
+    memory: Memory,
 }
 
 /// A schema that was understood; its text is canonical.
@@ -68,7 +68,7 @@ impl Service {
             config,
             metrics,
             change_seq: watch::Sender::new(change_seq),
-            known: Remembered::default(),
+            memory: Memory::new(change_seq),
         }
     }
 
@@ -86,17 +86,9 @@ impl Service {
         self.change_seq()
     }
 
-    /// Reads how far changes went, by whomever.
-    pub(crate) async fn catch_up(&self) -> Result<(), RegistryError> {
-        let mut transaction = self.store.engine.begin_probe().await?;
-        let seq = counters::last_change(&mut transaction).await?;
-        self.hear(seq);
-        Ok(())
-    }
-
     async fn commit(&self, transaction: Write) -> Result<(), RegistryError> {
         let seq = transaction.commit().await?;
-        self.hear(seq);
+        self.take_in(seq).await;
         Ok(())
     }
 
@@ -118,11 +110,13 @@ impl Service {
         connection: &mut Connection,
         subject: &Subject,
         draft: Draft,
+        strictness: Strictness,
     ) -> Result<Prepared, RegistryError> {
         let normalize = self.is_normalizing(connection, subject, &draft).await?;
-        let pinned = pin_references(connection, subject, &draft.references).await;
+        let pinned = pin_references(connection, subject, &draft.references, strictness).await;
         let requested = draft.references.clone();
         let changes = Changes {
+            strictness,
             normalize,
             tags_to_add: draft.tags_to_add.clone(),
             tags_to_remove: draft.tags_to_remove.clone(),
@@ -164,13 +158,14 @@ impl Service {
 
 /// What becomes of a text once it is canonical.
 struct Changes {
+    strictness: Strictness,
     normalize: bool,
     tags_to_add: Vec<SchemaTags>,
     tags_to_remove: Vec<SchemaTags>,
 }
 
 fn understand(mut resolved: Resolved, changes: &Changes) -> Result<Prepared, String> {
-    let mut parsed = resolved.parse()?;
+    let mut parsed = resolved.parse_as(changes.strictness)?;
     if !changes.tags_to_add.is_empty() || !changes.tags_to_remove.is_empty() {
         let Parsed::Avro(schema) = &parsed else {
             return Err("only Avro schemas have tags".to_owned());
@@ -178,7 +173,7 @@ fn understand(mut resolved: Resolved, changes: &Changes) -> Result<Prepared, Str
         let text = schema.canonical_text();
         resolved.content.text =
             tags::changed(&text, &changes.tags_to_add, &changes.tags_to_remove)?;
-        parsed = resolved.parse()?;
+        parsed = resolved.parse_as(changes.strictness)?;
     }
     match &parsed {
         Parsed::Avro(schema) if changes.normalize => {
@@ -197,15 +192,17 @@ async fn pin_references(
     connection: &mut Connection,
     subject: &Subject,
     references: &[SchemaReference],
+    strictness: Strictness,
 ) -> Result<Vec<SchemaReference>, FollowError> {
     let mut pinned = Vec::with_capacity(references.len());
     for reference in references {
         let target = Subject::within(&subject.context, &reference.subject);
         let rows = versions::rows(connection, &target.context, &target.name).await?;
-        let mut live = rows.iter().rev().filter(|row| !row.deleted);
+        let is_new = strictness == Strictness::New;
+        let mut newest_first = rows.iter().rev();
         let target = match reference.version {
-            -1 => live.next(),
-            version => live.find(|row| row.version == version),
+            -1 => newest_first.find(|row| !row.deleted),
+            version => newest_first.find(|row| row.version == version && !(is_new && row.deleted)),
         };
         let missing = || FollowError::Missing {
             subject: reference.subject.clone(),
@@ -223,24 +220,43 @@ async fn pin_references(
 fn refused(error: FollowError, describe: impl Fn(&str) -> RegistryError) -> RegistryError {
     match error {
         FollowError::Store(error) => error.into(),
-        FollowError::Missing { .. } | FollowError::TooMany | FollowError::TooLarge => {
-            describe(&error.to_string())
-        }
+        FollowError::Missing { .. }
+        | FollowError::TooDeep
+        | FollowError::TooMany
+        | FollowError::TooLarge => describe(&error.to_string()),
     }
 }
 
 /// Runs work over `text_bytes` of schema text: here when it is short, else on a blocking thread, so
-/// that no other request waits for it.
+/// that no other request waits for it. As many run at once as there are cores; the others queue,
+/// without a thread.
 async fn compute<T: Send + 'static>(
     text_bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, RegistryError> {
+    static POOL: LazyLock<Semaphore> = LazyLock::new(|| {
+        let cores = std::thread::available_parallelism();
+        Semaphore::new(cores.map_or(1, NonZero::get))
+    });
     if text_bytes <= INLINE_BYTES {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_panicked| RegistryError::Internal)
+    compute_within(&POOL, work).await
+}
+
+async fn compute_within<T: Send + 'static>(
+    pool: &'static Semaphore,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, RegistryError> {
+    let turn = pool.acquire().await;
+    let turn = turn.map_err(|_closed| RegistryError::Internal)?;
+    // The turn ends with the work, even when nobody waits for it any more.
+    let worked = tokio::task::spawn_blocking(move || {
+        let worked = work();
+        drop(turn);
+        worked
+    });
+    worked.await.map_err(|_panicked| RegistryError::Internal)
 }
 
 /// A version with everything about it, as an answer.
@@ -265,5 +281,37 @@ fn content_body(content: Content) -> SchemaBody {
         rule_set: content.rule_set,
         schema: content.text,
         ..SchemaBody::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_work_runs_at_once_than_the_pool_has_turns() {
+        static POOL: Semaphore = Semaphore::const_new(2);
+        let running = Arc::new(AtomicUsize::new(0));
+        let most = Arc::new(AtomicUsize::new(0));
+        let tasks = (0..32).map(|at| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            tokio::spawn(compute_within(&POOL, move || {
+                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                std::thread::yield_now();
+                running.fetch_sub(1, Ordering::SeqCst);
+                at
+            }))
+        });
+        for (at, task) in tasks.collect::<Vec<_>>().into_iter().enumerate() {
+            assert_eq!(task.await.unwrap().unwrap(), at);
+        }
+        assert!(most.load(Ordering::SeqCst) <= 2);
+        let panicked = compute_within(&POOL, || panic!("broken")).await;
+        assert!(matches!(panicked, Err::<(), _>(RegistryError::Internal)));
+        assert_eq!(POOL.available_permits(), 2, "a turn ends with its work");
     }
 }

@@ -52,7 +52,11 @@ impl Service {
                 Err(error) => Err(error),
             };
             steps.push(match step {
-                Err(error @ (RegistryError::Store(_) | RegistryError::Internal)) => {
+                Err(
+                    error @ (RegistryError::Store(_)
+                    | RegistryError::StoreTimeout(_)
+                    | RegistryError::Internal),
+                ) => {
                     return Err(error);
                 }
                 step => told(name, step),

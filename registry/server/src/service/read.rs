@@ -4,12 +4,13 @@ use avouch_registry_api::rest::{ContextIdBody, SchemaBody, SubjectVersionBody, V
 use avouch_registry_api::vocabulary::SchemaType;
 
 use crate::decide::content::{Content, Format, Parsed, Resolved};
+use crate::decide::draft::invalid_schema;
 use crate::decide::register::VersionRow;
 use crate::decide::subject::{
     DEFAULT_CONTEXT, Prefix, Subject, VersionSpec, Visibility, plain_name,
 };
 use crate::error::RegistryError;
-use crate::service::{Service, body_of, compute, content_body};
+use crate::service::{Service, body_of, compute, content_body, refused};
 use crate::store::versions::Entry;
 use crate::store::{Connection, Page, counters, edges, schemas, settings, versions};
 
@@ -41,19 +42,21 @@ impl Service {
         Ok(subjects)
     }
 
-    /// All versions of a subject that the call may see, ascending.
+    /// The versions of a subject that are `shown`, ascending. The subject is found by those that
+    /// count.
     pub(crate) async fn versions(
         &self,
         subject: &Subject,
-        visibility: Visibility,
+        counted: Visibility,
+        shown: Visibility,
     ) -> Result<Vec<VersionRow>, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let subject = &locate(&mut snapshot, subject).await?;
         let mut rows = versions::rows(&mut snapshot, &subject.context, &subject.name).await?;
-        rows.retain(|row| visibility.shows(row.deleted));
-        if rows.is_empty() {
+        if !rows.iter().any(|row| counted.shows(row.deleted)) {
             return Err(RegistryError::SubjectNotFound(subject.name.clone()));
         }
+        rows.retain(|row| shown.shows(row.deleted));
         Ok(rows)
     }
 
@@ -282,7 +285,8 @@ impl Service {
     /// format.
     ///
     /// # Errors
-    /// When the store fails, or what a reference leads to is not there.
+    /// When the store fails; [`RegistryError::InvalidSchema`] when what a reference leads to is not
+    /// there, or cannot be read.
     pub(crate) async fn in_format(
         &self,
         body: SchemaBody,
@@ -302,10 +306,6 @@ impl Service {
         if format == Format::Kept || body.references.is_empty() {
             return Ok(body);
         }
-        let mut snapshot = self.store.read().await?;
-        let dependencies = edges::dependencies(&mut snapshot, context, &body.references)
-            .await
-            .map_err(|error| RegistryError::Store(error.to_string()))?;
         let content = Content {
             schema_type: body.schema_type.unwrap_or(SchemaType::Avro),
             text: body.schema.clone(),
@@ -313,12 +313,18 @@ impl Service {
             metadata: None,
             rule_set: None,
         };
+        let name = body.subject.as_deref().unwrap_or_default();
+        let unreadable = |reason: &str| invalid_schema(name, &content, reason);
+        let mut snapshot = self.store.read().await?;
+        let dependencies = edges::dependencies(&mut snapshot, context, &body.references)
+            .await
+            .map_err(|error| refused(error, unreadable))?;
         let resolved = Resolved {
-            content,
+            content: content.clone(),
             dependencies,
         };
         let parsed = compute(resolved.text_bytes(), move || resolved.parse()).await?;
-        Ok(match parsed.map_err(RegistryError::Store)? {
+        Ok(match parsed.map_err(|reason| unreadable(&reason))? {
             Parsed::Avro(schema) => SchemaBody {
                 schema: schema.resolved_text(),
                 ..body

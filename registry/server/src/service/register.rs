@@ -3,12 +3,12 @@
 use avouch_registry_api::rest::{RegisterRequest, SchemaBody, TagRequest};
 use avouch_registry_api::vocabulary::Mode;
 
-use crate::decide::content::Content;
+use crate::decide::content::{Content, Strictness};
 use crate::decide::draft::Draft;
 use crate::decide::register::{
     Plan, VersionRow, Wanted, WantedVersion, answers, next_version, plan, registered, replaced,
 };
-use crate::decide::settings::{adds_to_content, permit_registration};
+use crate::decide::settings::{adds_to_content, permit_registration, strictness};
 use crate::decide::subject::{Subject, VersionSpec};
 use crate::error::RegistryError;
 use crate::metrics::Outcome;
@@ -135,7 +135,9 @@ impl Service {
         let mut snapshot = self.store.read().await?;
         let subject = &locate(&mut snapshot, subject).await?;
         let Subject { context, name } = subject;
-        let sent = self.prepare(&mut snapshot, subject, draft.clone()).await?;
+        let sent = self
+            .prepare(&mut snapshot, subject, draft.clone(), Strictness::Legacy)
+            .await?;
         let rows = versions::rows(&mut snapshot, context, name).await?;
         if !rows.iter().any(|row| with_deleted || !row.deleted) {
             return Err(RegistryError::SubjectNotFound(name.clone()));
@@ -148,7 +150,9 @@ impl Service {
                 .pop();
             let latest = latest.map(|entry| entry.content);
             if latest.is_some() && draft.complete(latest.as_ref(), &config.properties, None) {
-                let completed = self.prepare(&mut snapshot, subject, draft).await?;
+                let legacy = Strictness::Legacy;
+                let completed = self.prepare(&mut snapshot, subject, draft, legacy);
+                let completed = completed.await?;
                 let again = same_content(&mut snapshot, subject, &completed, &rows, with_deleted);
                 found = again.await?;
             }
@@ -215,9 +219,12 @@ impl Service {
             version: draft.version,
             id: draft.id,
         };
+        let mode = self.mode_in_force(connection, subject).await?;
+        let strictness = strictness(&config.properties, mode);
         let mut sent = None;
         if draft.has_text() && draft.is_untagged() {
-            let prepared = self.prepare(connection, subject, draft.clone()).await?;
+            let prepared = self.prepare(connection, subject, draft.clone(), strictness);
+            let prepared = prepared.await?;
             if !adds_to_content(&config.properties) {
                 let live = latest_only(&rows, wanted.version);
                 let found = same_content(connection, subject, &prepared, live, false).await?;
@@ -227,7 +234,6 @@ impl Service {
             }
             sent = Some(prepared);
         }
-        let mode = self.mode_in_force(connection, subject).await?;
         permit_registration(mode, name, draft.id.is_some())?;
         let mut changed = false;
         if !mode.is_import() {
@@ -238,7 +244,7 @@ impl Service {
         }
         let prepared = match sent {
             Some(prepared) if !changed => prepared,
-            _ => self.prepare(connection, subject, draft).await?,
+            _ => self.prepare(connection, subject, draft, strictness).await?,
         };
         self.plan(connection, subject, prepared, rows, wanted, mode)
             .await

@@ -1,17 +1,21 @@
-//! Configurations and modes, global (no subject) or a subject's own.
+//! Configurations and modes: a subject's own, a context's, or everyone's. A subject without one has
+//! its context's, then that of `:.__GLOBAL:`. No subject stands for the default context.
 
 use avouch_registry_api::rest::{ConfigBody, StoredConfigBody};
 use avouch_registry_api::vocabulary::Mode;
 use serde_json::{Map, Value};
 
 use crate::decide::delete::Depth;
-use crate::decide::settings::{in_force, mode_in_force, permit_change, shown, update};
-use crate::decide::subject::{DEFAULT_CONTEXT, Prefix, Subject, Visibility};
+use crate::decide::settings::{in_force, permit_change, shown, update};
+use crate::decide::subject::{DEFAULT_CONTEXT, GLOBAL_CONTEXT, Prefix, Subject, Visibility};
 use crate::error::RegistryError;
 use crate::service::Service;
 use crate::service::delete::delete;
 use crate::store::settings::{self, GLOBAL};
 use crate::store::{Connection, Page, edges, versions};
+
+/// The contexts that others inherit from.
+const AROUND: [&str; 2] = [DEFAULT_CONTEXT, GLOBAL_CONTEXT];
 
 impl Service {
     /// A scope's configuration; with `inherited`, what is in force where it has none of its own.
@@ -23,12 +27,18 @@ impl Service {
         let mut snapshot = self.store.read().await?;
         let default = self.config.compatibility_default;
         let (context, scope) = place(subject);
+        if inherited {
+            let everyone = Subject::existing("");
+            let subject = subject.unwrap_or(&everyone);
+            return self.config_in_force(&mut snapshot, subject).await;
+        }
         let own = settings::config(&mut snapshot, context, scope).await?;
         match (subject, own) {
-            (None, own) => Ok(shown(own.unwrap_or_default(), default)),
-            (Some(_), Some(own)) if !inherited => Ok(shown(own, default)),
-            (Some(subject), _) if inherited => self.config_in_force(&mut snapshot, subject).await,
-            (Some(subject), _) => Err(RegistryError::SubjectConfigNotFound(subject.name.clone())),
+            (_, Some(own)) => Ok(shown(own, default)),
+            (Some(subject), None) if subject.context != GLOBAL_CONTEXT => {
+                Err(RegistryError::SubjectConfigNotFound(subject.name.clone()))
+            }
+            (_, None) => Ok(shown(StoredConfigBody::default(), default)),
         }
     }
 
@@ -56,7 +66,9 @@ impl Service {
         let mut transaction = self.store.write().await?;
         let (context, scope) = place(subject);
         let stored = settings::config(&mut transaction, context, scope).await?;
-        if let (Some(subject), None) = (subject, &stored) {
+        if let (Some(subject), None) = (subject, &stored)
+            && subject.context != GLOBAL_CONTEXT
+        {
             return Err(RegistryError::SubjectNotFound(subject.name.clone()));
         }
         self.permit_settings(&mut transaction, subject).await?;
@@ -76,12 +88,18 @@ impl Service {
     ) -> Result<Mode, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let (context, scope) = place(subject);
+        if inherited {
+            let everyone = Subject::existing("");
+            let subject = subject.unwrap_or(&everyone);
+            return self.mode_in_force(&mut snapshot, subject).await;
+        }
         let own = settings::mode(&mut snapshot, context, scope).await?;
         match (subject, own) {
             (_, Some(mode)) => Ok(mode),
-            (None, None) => Ok(Mode::Readwrite),
-            (Some(subject), None) if inherited => self.mode_in_force(&mut snapshot, subject).await,
-            (Some(subject), None) => Err(RegistryError::SubjectModeNotFound(subject.name.clone())),
+            (Some(subject), None) if subject.context != GLOBAL_CONTEXT => {
+                Err(RegistryError::SubjectModeNotFound(subject.name.clone()))
+            }
+            (_, None) => Ok(Mode::Readwrite),
         }
     }
 
@@ -94,18 +112,15 @@ impl Service {
         force: bool,
     ) -> Result<(), RegistryError> {
         self.permit_mode_change()?;
-        if mode == Some(Mode::Forward) && subject.is_some() {
+        let is_global = subject.is_some_and(Subject::is_global);
+        if mode == Some(Mode::Forward) && !is_global {
             return Err(RegistryError::ForwardIsGlobal);
         }
         let mut transaction = self.store.write().await?;
         let (context, scope) = place(subject);
-        let before = match subject {
-            Some(subject) => self.mode_in_force(&mut transaction, subject).await?,
-            None => {
-                let stored = settings::mode(&mut transaction, context, scope).await?;
-                mode_in_force(None, stored)
-            }
-        };
+        let everyone = Subject::existing("");
+        let before = subject.unwrap_or(&everyone);
+        let before = self.mode_in_force(&mut transaction, before).await?;
         if mode == Some(Mode::Import) && before != Mode::Import && !force {
             clear_for_import(&mut transaction, subject).await?;
         }
@@ -116,8 +131,8 @@ impl Service {
         self.commit(transaction).await
     }
 
-    /// Forgets a scope's mode and returns it. With `recursive`, the global scope takes the modes of
-    /// all subjects with it, and a scope without a mode is no error.
+    /// Forgets a scope's mode and returns it. With `recursive`, a context takes the modes of all its
+    /// subjects with it, and a scope without a mode is no error.
     pub(crate) async fn delete_mode(
         &self,
         subject: Option<&Subject>,
@@ -128,29 +143,20 @@ impl Service {
         let (context, scope) = place(subject);
         let stored = settings::mode(&mut transaction, context, scope).await?;
         let shown = match (subject, stored) {
-            (Some(subject), None) if !recursive => {
-                return Err(RegistryError::SubjectNotFound(subject.name.clone()));
+            (Some(subject), stored) if subject.context != GLOBAL_CONTEXT => {
+                if stored.is_none() && !recursive {
+                    return Err(RegistryError::SubjectNotFound(subject.name.clone()));
+                }
+                stored
             }
-            (Some(_), stored) => stored,
-            (None, stored) => Some(mode_in_force(None, stored)),
+            (_, stored) => Some(stored.unwrap_or(Mode::Readwrite)),
         };
-        if subject.is_none() && recursive {
+        if scope == GLOBAL && recursive {
             settings::remove_modes(&mut transaction, context).await?;
         }
         settings::remove_mode(&mut transaction, context, scope).await?;
         self.commit(transaction).await?;
         Ok(shown)
-    }
-
-    /// The subject that requests for this one act on: itself, or the one its configuration names.
-    pub(crate) async fn behind_alias(&self, subject: Subject) -> Result<Subject, RegistryError> {
-        let mut snapshot = self.store.read().await?;
-        let Subject { context, name } = &subject;
-        let config = settings::config(&mut snapshot, context, name).await?;
-        Ok(match config.and_then(|config| config.properties.alias) {
-            None => subject,
-            Some(alias) => Subject::within(&subject.context, &alias),
-        })
     }
 
     pub(super) async fn config_in_force(
@@ -159,12 +165,19 @@ impl Service {
         subject: &Subject,
     ) -> Result<ConfigBody, RegistryError> {
         let (context, scope) = place(Some(subject));
-        let own = settings::config(connection, context, scope).await?;
-        let mut around = settings::config(connection, context, GLOBAL).await?;
-        if around.is_none() && context != DEFAULT_CONTEXT {
-            around = settings::config(connection, DEFAULT_CONTEXT, GLOBAL).await?;
-        }
-        Ok(in_force(own, around, self.config.compatibility_default))
+        let default = self.config.compatibility_default;
+        let around = settings::configs_around(connection, (context, scope), AROUND).await?;
+        let of = |context: &str, scope: &str| {
+            let key = (context.to_owned(), scope.to_owned());
+            around.get(&key).cloned()
+        };
+        Ok(match of(context, scope) {
+            Some(own) => in_force(Some(own), of(DEFAULT_CONTEXT, GLOBAL), default),
+            None => {
+                let inherited = of(context, GLOBAL).or_else(|| of(GLOBAL_CONTEXT, GLOBAL));
+                in_force(None, inherited, default)
+            }
+        })
     }
 
     pub(super) async fn mode_in_force(
@@ -173,12 +186,21 @@ impl Service {
         subject: &Subject,
     ) -> Result<Mode, RegistryError> {
         let (context, scope) = place(Some(subject));
-        let own = settings::mode(connection, context, scope).await?;
-        let mut around = settings::mode(connection, context, GLOBAL).await?;
-        if around.is_none() && context != DEFAULT_CONTEXT {
-            around = settings::mode(connection, DEFAULT_CONTEXT, GLOBAL).await?;
-        }
-        Ok(mode_in_force(own, around))
+        let around = settings::modes_around(connection, (context, scope), AROUND).await?;
+        let places = [
+            (context, scope),
+            (context, GLOBAL),
+            (GLOBAL_CONTEXT, GLOBAL),
+        ];
+        let modes = places.map(|(context, scope)| {
+            let key = (context.to_owned(), scope.to_owned());
+            around.get(&key).copied()
+        });
+        Ok(modes
+            .into_iter()
+            .flatten()
+            .next()
+            .unwrap_or(Mode::Readwrite))
     }
 
     fn permit_mode_change(&self) -> Result<(), RegistryError> {
@@ -194,13 +216,9 @@ impl Service {
         connection: &mut Connection,
         subject: Option<&Subject>,
     ) -> Result<(), RegistryError> {
-        let mode = match subject {
-            Some(subject) => self.mode_in_force(connection, subject).await?,
-            None => {
-                let global = settings::mode(connection, DEFAULT_CONTEXT, GLOBAL).await?;
-                mode_in_force(None, global)
-            }
-        };
+        let everyone = Subject::existing("");
+        let mode = self.mode_in_force(connection, subject.unwrap_or(&everyone));
+        let mode = mode.await?;
         permit_change(mode, subject.map(|subject| subject.name.as_str()))
     }
 }
@@ -224,7 +242,7 @@ async fn clear_for_import(
         Some(_) | None => {
             let (context, _) = place(subject);
             let prefix = Prefix {
-                context: Some(context.to_owned()),
+                context: (context != GLOBAL_CONTEXT).then(|| context.to_owned()),
                 plain: String::new(),
             };
             let all = Visibility::WithDeleted;

@@ -1,58 +1,30 @@
-//! The registry's whole content as records, out and in. What comes in is stored as it comes: ids,
-//! versions, deleted ones, times, texts.
+//! A registry's content as records, in. What comes is stored as it comes: ids, versions, deleted
+//! ones, times, texts.
 
 use avouch_registry_api::records::{
-    ConfigValue, DeleteSubjectValue, ModeValue, Record, RecordKey, SchemaValue,
+    ConfigValue, ContextValue, DeleteSubjectValue, ModeValue, Record, RecordKey, SchemaValue,
 };
 use avouch_registry_api::rest::StoredConfigBody;
 use avouch_registry_api::vocabulary::SchemaType;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::decide::content::Content;
 use crate::decide::register::VersionRow;
-use crate::decide::subject::{DEFAULT_CONTEXT, Prefix, Subject};
+use crate::decide::subject::Subject;
 use crate::error::RegistryError;
 use crate::service::Service;
 use crate::service::register::store_content;
 use crate::store::settings::GLOBAL;
-use crate::store::versions::Entry;
-use crate::store::{Connection, Page, counters, schemas, settings, versions};
-
-/// The prefix of every subject of every context.
-const ALL_CONTEXTS: &str = ":*:";
-/// Versions in one answer of an export.
-const MAX_EXPORTED: i64 = 1_000;
+use crate::store::{Connection, counters, schemas, settings, versions};
 
 impl Service {
-    /// A page of the content as records: versions, soft-deleted ones included, by subject and
-    /// version, and before the first of them all configurations and modes.
-    pub(crate) async fn export(&self, page: Page) -> Result<Vec<Record>, RegistryError> {
-        let mut snapshot = self.store.read().await?;
-        let mut records = Vec::new();
-        if page.offset == 0 {
-            for context in contexts_with_settings(&mut snapshot).await? {
-                settings_of(&mut snapshot, &context, &mut records).await?;
-            }
-        }
-        let page = Page {
-            limit: page.limit.min(MAX_EXPORTED),
-            ..page
-        };
-        let everything = Prefix::parse(ALL_CONTEXTS);
-        let entries = versions::list(&mut snapshot, &everything, true, false, page).await?;
-        for entry in entries {
-            records.push(schema_record(entry)?);
-        }
-        Ok(records)
-    }
-
     /// Stores records in their order, all of them or none. The registry must be in mode `IMPORT`.
     pub(crate) async fn import(&self, records: Vec<Record>) -> Result<usize, RegistryError> {
         let mut transaction = self.store.write().await?;
-        let mode = settings::mode(&mut transaction, DEFAULT_CONTEXT, GLOBAL).await?;
-        if !mode.is_some_and(|mode| mode.is_import()) {
+        let everyone = Subject::existing("");
+        let mode = self.mode_in_force(&mut transaction, &everyone).await?;
+        if !mode.is_import() {
             let message = "The registry is not in import mode".to_owned();
             return Err(RegistryError::NotPermitted(message));
         }
@@ -95,6 +67,10 @@ impl Service {
                 let value: DeleteSubjectValue = parsed(value)?;
                 delete_up_to(connection, &subject, value.version).await
             }
+            RecordKey::Context { context, .. } if !value.is_null() => {
+                let value: ContextValue = parsed(value)?;
+                keep_ids(connection, context, value.max_id).await
+            }
             RecordKey::DeleteSubject { .. }
             | RecordKey::ClearSubject { .. }
             | RecordKey::Context { .. }
@@ -134,6 +110,28 @@ impl Service {
             schemas::remove_unused(connection, context, before.row.id).await?;
         }
         Ok(())
+    }
+}
+
+/// Sees to it that the ids which a context gave out are given out to nobody else.
+async fn keep_ids(
+    connection: &mut Connection,
+    context: Option<String>,
+    max_id: Option<i32>,
+) -> Result<(), RegistryError> {
+    let Some(max_id) = max_id else {
+        return Ok(());
+    };
+    let context = context.filter(|context| context.starts_with('.') && !context.contains(':'));
+    match context {
+        Some(context) if max_id > 0 => {
+            counters::raise_ids(connection, &context, max_id).await?;
+            Ok(())
+        }
+        _ => {
+            let reason = format!("no context has the highest id {max_id}");
+            Err(RegistryError::BadRequest(reason))
+        }
     }
 }
 
@@ -208,93 +206,6 @@ fn place(subject: Option<String>) -> (String, String) {
     } else {
         (subject.context, subject.name)
     }
-}
-
-/// The default context first, since it is what the others fall back to.
-async fn contexts_with_settings(connection: &mut Connection) -> Result<Vec<String>, RegistryError> {
-    let mut contexts = counters::contexts(connection).await?;
-    contexts.retain(|context| context != DEFAULT_CONTEXT);
-    contexts.insert(0, DEFAULT_CONTEXT.to_owned());
-    Ok(contexts)
-}
-
-/// The configurations and modes of a context.
-async fn settings_of(
-    connection: &mut Connection,
-    context: &str,
-    records: &mut Vec<Record>,
-) -> Result<(), RegistryError> {
-    for (scope, config) in settings::configs(connection, context).await? {
-        records.push(config_record(context, scope, config)?);
-    }
-    for (scope, mode) in settings::modes(connection, context).await? {
-        let subject = subject_of(context, scope);
-        let value = ModeValue {
-            subject: subject.clone(),
-            mode,
-        };
-        let key = RecordKey::Mode { subject, magic: 0 };
-        records.push(record(key, &value)?);
-    }
-    Ok(())
-}
-
-fn schema_record(entry: Entry) -> Result<Record, RegistryError> {
-    let Entry {
-        subject,
-        row,
-        created_at_ms,
-        content,
-    } = entry;
-    let key = RecordKey::Schema {
-        subject: subject.clone(),
-        version: row.version,
-        magic: 1,
-    };
-    let is_avro = content.schema_type == SchemaType::Avro;
-    let value = SchemaValue {
-        subject,
-        version: row.version,
-        id: row.id,
-        schema_type: (!is_avro).then_some(content.schema_type),
-        references: (!content.references.is_empty()).then_some(content.references),
-        metadata: content.metadata,
-        rule_set: content.rule_set,
-        schema: content.text,
-        deleted: row.deleted,
-        ts: Some(created_at_ms),
-    };
-    record(key, &value)
-}
-
-fn config_record(
-    context: &str,
-    scope: String,
-    config: StoredConfigBody,
-) -> Result<Record, RegistryError> {
-    let subject = subject_of(context, scope);
-    let value = ConfigValue {
-        subject: subject.clone(),
-        compatibility_level: config.compatibility,
-        properties: config.properties,
-    };
-    record(RecordKey::Config { subject, magic: 0 }, &value)
-}
-
-fn subject_of(context: &str, scope: String) -> Option<String> {
-    if scope != GLOBAL {
-        Some(scope)
-    } else if context == DEFAULT_CONTEXT {
-        None
-    } else {
-        Some(format!(":{context}:"))
-    }
-}
-
-fn record<T: Serialize>(key: RecordKey, value: &T) -> Result<Record, RegistryError> {
-    let value = serde_json::to_value(value);
-    let value = value.map_err(|error| RegistryError::Store(error.to_string()))?;
-    Ok(Record { key, value })
 }
 
 fn parsed<T: DeserializeOwned>(value: Value) -> Result<T, RegistryError> {

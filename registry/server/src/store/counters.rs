@@ -2,9 +2,11 @@
 //! nowhere else, so none is ever given out twice.
 
 use crate::store::Connection;
-use crate::store::statements::{CONTEXTS, INCREMENT_COUNTER, RAISE_COUNTER, READ_COUNTER};
+use crate::store::statements::{
+    CONTEXTS, CONTEXTS_OF_ANYTHING, INCREMENT_COUNTER, RAISE_COUNTER, READ_COUNTER,
+};
 
-const CHANGES: &str = "changes";
+pub(super) const CHANGES: &str = "changes";
 
 /// The next id of the context, taken.
 pub(crate) async fn next_id(
@@ -38,6 +40,14 @@ pub(crate) async fn highest_id(
 /// The contexts that have a version, sorted.
 pub(crate) async fn contexts(connection: &mut Connection) -> Result<Vec<String>, sqlx::Error> {
     let rows = connection.rows(CONTEXTS, &[]).await?;
+    rows.iter().map(|row| row.get("context")).collect()
+}
+
+/// The contexts that have a version, ever gave out an id, or have settings, sorted.
+pub(crate) async fn contexts_of_anything(
+    connection: &mut Connection,
+) -> Result<Vec<String>, sqlx::Error> {
+    let rows = connection.rows(CONTEXTS_OF_ANYTHING, &[]).await?;
     rows.iter().map(|row| row.get("context")).collect()
 }
 

@@ -14,6 +14,8 @@ use crate::store::{Connection, versions};
 
 /// Schemas that one schema may need, transitively.
 const MAX_DEPENDENCIES: usize = 1_000;
+/// References of references of ... that one schema may need.
+const MAX_DEPTH: usize = 16;
 /// Their texts together.
 const MAX_DEPENDENCY_BYTES: usize = 4 << 20;
 
@@ -24,6 +26,8 @@ pub(crate) enum FollowError {
     Missing { subject: String, version: i32 },
     #[error("references lead to more than {MAX_DEPENDENCIES} schemas")]
     TooMany,
+    #[error("references nest more than {MAX_DEPTH} deep")]
+    TooDeep,
     #[error("references lead to more than {MAX_DEPENDENCY_BYTES} bytes of schemas")]
     TooLarge,
     #[error(transparent)]
@@ -32,36 +36,48 @@ pub(crate) enum FollowError {
 
 /// The texts that the references need, transitively, dependencies first, each once. Soft-deleted
 /// versions still count: what was registered over them must stay readable. A name without a context
-/// belongs to that of the schema that refers to it; the first ones' is `context`.
+/// belongs to that of the schema that refers to it; the first ones' is `context`. A name that leads
+/// to two versions stands for the one that is come to first, as Confluent has it.
 pub(crate) async fn dependencies(
     connection: &mut Connection,
     context: &str,
     references: &[SchemaReference],
 ) -> Result<Vec<String>, FollowError> {
     enum Step {
-        Read(Subject, i32),
+        Read(Subject, SchemaReference, usize),
         Emit(String),
     }
     let mut texts = Vec::new();
     let mut bytes = 0_usize;
-    let mut seen = BTreeSet::new();
-    let read = |context: &str, reference: SchemaReference| {
-        let subject = Subject::within(context, &reference.subject);
-        Step::Read(subject, reference.version)
+    let (mut names, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let read = |context: &str, reference: SchemaReference, depth: usize| {
+        Step::Read(
+            Subject::within(context, &reference.subject),
+            reference,
+            depth,
+        )
     };
     let first = references.iter().rev().cloned();
-    let mut stack: Vec<Step> = first.map(|reference| read(context, reference)).collect();
+    let mut stack: Vec<Step> = first.map(|reference| read(context, reference, 1)).collect();
     while let Some(step) = stack.pop() {
-        let (subject, version) = match step {
+        let (subject, reference, depth) = match step {
             Step::Emit(text) => {
                 texts.push(text);
                 continue;
             }
-            Step::Read(subject, version) => (subject, version),
+            Step::Read(subject, reference, depth) => (subject, reference, depth),
         };
+        let SchemaReference {
+            name: known_as,
+            version,
+            ..
+        } = reference;
         let Subject { context, name } = subject;
-        if !seen.insert((name.clone(), version)) {
+        if !names.insert(known_as) || !seen.insert((name.clone(), version)) {
             continue;
+        }
+        if depth > MAX_DEPTH {
+            return Err(FollowError::TooDeep);
         }
         if seen.len() > MAX_DEPENDENCIES {
             return Err(FollowError::TooMany);
@@ -78,7 +94,7 @@ pub(crate) async fn dependencies(
         }
         stack.push(Step::Emit(content.text));
         let next = content.references.into_iter().rev();
-        stack.extend(next.map(|reference| read(&context, reference)));
+        stack.extend(next.map(|reference| read(&context, reference, depth + 1)));
     }
     Ok(texts)
 }

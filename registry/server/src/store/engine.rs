@@ -217,7 +217,7 @@ enum Embedded {
     ForPostgres,
 }
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (
         1,
         "registry",
@@ -227,6 +227,11 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
         2,
         "contexts",
         include_str!("../../migrations/0002_contexts.sql"),
+    ),
+    (
+        3,
+        "changes",
+        include_str!("../../migrations/0003_changes.sql"),
     ),
 ];
 

@@ -3,6 +3,7 @@
 //! of whoever holds the transaction. Invariant: content under an id never changes, and counters
 //! only grow.
 
+pub(crate) mod changes;
 mod connection;
 pub(crate) mod counters;
 pub(crate) mod edges;

@@ -1,6 +1,7 @@
 //! Table `schemas`: what each id stands for.
 
 use crate::decide::content::Content;
+use crate::store::changes::{self, Mark};
 use crate::store::connection::Row;
 use crate::store::statements::{
     CONTENT, CONTENTS_WITH_GUID, CONTENTS_WITH_GUID_ANYWHERE, INSERT_CONTENT, REMOVE_UNUSED_CONTENT,
@@ -85,12 +86,13 @@ pub(crate) async fn insert(
     connection.execute(INSERT_CONTENT, &values).await
 }
 
-/// Forgets an id that no version holds any more; what it referred to is released.
+/// After an id lost a version: forgets it if no version holds it any more, and what it referred to.
 pub(crate) async fn remove_unused(
     connection: &mut Connection,
     context: &str,
     id: i32,
 ) -> Result<(), sqlx::Error> {
+    changes::note(connection, Mark::Ids).await?;
     edges::remove_unused(connection, context, id).await?;
     let values = [context.into(), id.into()];
     connection.execute(REMOVE_UNUSED_CONTENT, &values).await

@@ -1,15 +1,18 @@
 //! Tables `configs` and `modes`. The scope is a subject's name, or empty for the whole context: no
 //! subject has an empty name.
 
+use std::collections::HashMap;
+
 use avouch_registry_api::rest::StoredConfigBody;
 use avouch_registry_api::vocabulary::{Mode, UnknownWord};
 
 use crate::store::Connection;
+use crate::store::changes::{self, Mark};
 use crate::store::connection::Row;
 use crate::store::schemas::{corrupt, decode, encode};
 use crate::store::statements::{
-    CONFIG, CONFIGS, MODE, MODES, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG, REMOVE_CONFIGS, REMOVE_MODE,
-    REMOVE_MODES,
+    CONFIG, CONFIGS, CONFIGS_AROUND, MODE, MODES, MODES_AROUND, PUT_CONFIG, PUT_MODE,
+    REMOVE_CONFIG, REMOVE_CONFIGS, REMOVE_MODE, REMOVE_MODES,
 };
 
 /// The scope of settings that hold for the whole context.
@@ -27,6 +30,50 @@ pub(crate) async fn config(
     };
     let body: String = row.get("body")?;
     decode(&body).map(Some)
+}
+
+/// The configurations that have to do with one in force: the scope's own, its context's, those of the
+/// other two contexts, by context and scope.
+pub(crate) async fn configs_around(
+    connection: &mut Connection,
+    (context, scope): (&str, &str),
+    others: [&str; 2],
+) -> Result<HashMap<(String, String), StoredConfigBody>, sqlx::Error> {
+    let values = [
+        context.into(),
+        others[0].into(),
+        others[1].into(),
+        scope.into(),
+    ];
+    let rows = connection.rows(CONFIGS_AROUND, &values).await?;
+    let config = |row: &Row| {
+        let body: String = row.get("body")?;
+        Ok(((row.get("context")?, row.get("scope")?), decode(&body)?))
+    };
+    rows.iter().map(config).collect()
+}
+
+/// The same for modes.
+pub(crate) async fn modes_around(
+    connection: &mut Connection,
+    (context, scope): (&str, &str),
+    others: [&str; 2],
+) -> Result<HashMap<(String, String), Mode>, sqlx::Error> {
+    let values = [
+        context.into(),
+        others[0].into(),
+        others[1].into(),
+        scope.into(),
+    ];
+    let rows = connection.rows(MODES_AROUND, &values).await?;
+    let mode = |row: &Row| Ok(((row.get("context")?, row.get("scope")?), mode_of(row)?));
+    rows.iter().map(mode).collect()
+}
+
+fn mode_of(row: &Row) -> Result<Mode, sqlx::Error> {
+    let word: String = row.get("mode")?;
+    word.parse()
+        .map_err(|error: UnknownWord| corrupt(error.into()))
 }
 
 /// Every scope of the context that has a configuration, with it, by scope.
@@ -48,13 +95,7 @@ pub(crate) async fn modes(
     context: &str,
 ) -> Result<Vec<(String, Mode)>, sqlx::Error> {
     let rows = connection.rows(MODES, &[context.into()]).await?;
-    let mode = |row: &Row| {
-        let word: String = row.get("mode")?;
-        let mode = word
-            .parse()
-            .map_err(|error: UnknownWord| corrupt(error.into()))?;
-        Ok((row.get("scope")?, mode))
-    };
+    let mode = |row: &Row| Ok((row.get("scope")?, mode_of(row)?));
     rows.iter().map(mode).collect()
 }
 
@@ -76,6 +117,7 @@ pub(crate) async fn put_config(
     scope: &str,
     config: &StoredConfigBody,
 ) -> Result<(), sqlx::Error> {
+    changes::note(connection, Mark::Configs).await?;
     let body = encode(config)?;
     let values = [context.into(), scope.into(), (&body).into()];
     connection.execute(PUT_CONFIG, &values).await
@@ -87,6 +129,7 @@ pub(crate) async fn remove_config(
     context: &str,
     scope: &str,
 ) -> Result<(), sqlx::Error> {
+    changes::note(connection, Mark::Configs).await?;
     let values = [context.into(), scope.into()];
     connection.execute(REMOVE_CONFIG, &values).await
 }
@@ -96,6 +139,7 @@ pub(crate) async fn remove_configs(
     connection: &mut Connection,
     context: &str,
 ) -> Result<(), sqlx::Error> {
+    changes::note(connection, Mark::Configs).await?;
     connection.execute(REMOVE_CONFIGS, &[context.into()]).await
 }
 
@@ -106,12 +150,8 @@ pub(crate) async fn mode(
     scope: &str,
 ) -> Result<Option<Mode>, sqlx::Error> {
     let values = [context.into(), scope.into()];
-    let Some(row) = connection.row(MODE, &values).await? else {
-        return Ok(None);
-    };
-    let word: String = row.get("mode")?;
-    let mode = word.parse::<Mode>();
-    mode.map(Some).map_err(|error| corrupt(error.into()))
+    let row = connection.row(MODE, &values).await?;
+    row.as_ref().map(mode_of).transpose()
 }
 
 /// Stores a scope's mode.

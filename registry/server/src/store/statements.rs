@@ -56,6 +56,13 @@ macro_rules! starts_with {
     };
 }
 
+/// The change sequence of the transaction, which it took before everything else.
+macro_rules! change {
+    () => {
+        "(SELECT c.value FROM counters c WHERE c.name = 'changes')"
+    };
+}
+
 /// Names of subjects that have a version to show; "deleted only" means without any live one.
 macro_rules! subjects {
     ($having:literal) => {
@@ -83,6 +90,19 @@ statements! {
         "SELECT substr(c.name, 5) AS context FROM counters c WHERE c.name LIKE 'ids:%' ",
         "AND EXISTS (SELECT 1 FROM versions v WHERE v.context = substr(c.name, 5)) ",
         "ORDER BY c.name",
+    ];
+    MARKS = [
+        "SELECT name, value FROM counters ",
+        "WHERE name IN ('changes', 'changes:ids', 'changes:configs')",
+    ];
+    MOVE_MARK = [
+        "INSERT INTO counters (name, value) VALUES ($1, ", change!(), ") ",
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    ];
+    CHANGED_IDS = ["SELECT DISTINCT context, id FROM versions WHERE changed_seq > $1 LIMIT $2"];
+    CONTEXTS_OF_ANYTHING = [
+        "SELECT substr(name, 5) AS context FROM counters WHERE name LIKE 'ids:%' ",
+        "UNION SELECT context FROM configs UNION SELECT context FROM modes ORDER BY context",
     ];
     RAISE_COUNTER = [
         "INSERT INTO counters (name, value) VALUES ($1, $2) ",
@@ -146,6 +166,17 @@ statements! {
         "AND w.subject = v.subject AND ($3 OR NOT w.deleted))) ",
         "ORDER BY v.subject, v.version LIMIT $5 OFFSET $6",
     ];
+    EXPORT_SIZES = [
+        "SELECT CAST(length(s.text) + length(s.refs) + length(coalesce(s.metadata, '')) ",
+        "+ length(coalesce(s.rule_set, '')) AS BIGINT) AS size ",
+        "FROM versions v JOIN schemas s ON s.context = v.context AND s.id = v.id ",
+        "WHERE (v.context, v.subject, v.version) > ($1, $2, $3) ",
+        "ORDER BY v.context, v.subject, v.version LIMIT $4",
+    ];
+    EXPORT_ENTRIES = [
+        entries!(), "WHERE (v.context, v.subject, v.version) > ($1, $2, $3) ",
+        "ORDER BY v.context, v.subject, v.version LIMIT $4",
+    ];
     LOOKALIKES = [
         entries!(), "WHERE v.context = $1 AND v.subject = $2 ",
         "AND (length(s.text) = $3 OR ($4 AND s.refs <> '[]')) ORDER BY v.version DESC",
@@ -158,13 +189,16 @@ statements! {
         "WHERE context = $1 AND id = $2 ORDER BY subject, version",
     ];
     PUT_VERSION = [
-        "INSERT INTO versions (context, subject, version, id, deleted, created_at_ms) ",
-        "VALUES ($1, $2, $3, $4, $5, $6) ",
+        "INSERT INTO versions ",
+        "(context, subject, version, id, deleted, created_at_ms, changed_seq) ",
+        "VALUES ($1, $2, $3, $4, $5, $6, ", change!(), ") ",
         "ON CONFLICT (context, subject, version) DO UPDATE SET ",
-        "id = excluded.id, deleted = excluded.deleted, created_at_ms = excluded.created_at_ms",
+        "id = excluded.id, deleted = excluded.deleted, created_at_ms = excluded.created_at_ms, ",
+        "changed_seq = excluded.changed_seq",
     ];
     SOFT_DELETE_VERSION = [
-        "UPDATE versions SET deleted = TRUE WHERE context = $1 AND subject = $2 AND version = $3",
+        "UPDATE versions SET deleted = TRUE, changed_seq = ", change!(),
+        " WHERE context = $1 AND subject = $2 AND version = $3",
     ];
     REMOVE_VERSION = [
         "DELETE FROM versions WHERE context = $1 AND subject = $2 AND version = $3",
@@ -172,6 +206,14 @@ statements! {
 
     MODES = ["SELECT scope, mode FROM modes WHERE context = $1 ORDER BY scope"];
     CONFIGS = ["SELECT scope, body FROM configs WHERE context = $1 ORDER BY scope"];
+    CONFIGS_AROUND = [
+        "SELECT context, scope, body FROM configs ",
+        "WHERE context IN ($1, $2, $3) AND scope IN ($4, '')",
+    ];
+    MODES_AROUND = [
+        "SELECT context, scope, mode FROM modes ",
+        "WHERE context IN ($1, $2, $3) AND scope IN ($4, '')",
+    ];
     CONFIG = ["SELECT body FROM configs WHERE context = $1 AND scope = $2"];
     PUT_CONFIG = [
         "INSERT INTO configs (context, scope, body) VALUES ($1, $2, $3) ",

@@ -6,8 +6,9 @@ use crate::decide::subject::{Prefix, Visibility};
 use crate::store::connection::{Row, Value};
 use crate::store::schemas::content_of;
 use crate::store::statements::{
-    ALL_SUBJECTS, DELETED_SUBJECTS, ENTRY, HOLDERS, LIST_ENTRIES, LIVE_SUBJECTS, LOOKALIKES,
-    NEWEST_ENTRIES, PUT_VERSION, REMOVE_VERSION, SOFT_DELETE_VERSION, VERSIONS,
+    ALL_SUBJECTS, DELETED_SUBJECTS, ENTRY, EXPORT_ENTRIES, EXPORT_SIZES, HOLDERS, LIST_ENTRIES,
+    LIVE_SUBJECTS, LOOKALIKES, NEWEST_ENTRIES, PUT_VERSION, REMOVE_VERSION, SOFT_DELETE_VERSION,
+    VERSIONS,
 };
 use crate::store::{Connection, Page};
 
@@ -18,6 +19,14 @@ pub(crate) struct Entry {
     pub(crate) row: VersionRow,
     pub(crate) created_at_ms: i64,
     pub(crate) content: Content,
+}
+
+/// Where a version stands among all of all contexts. The default is before the first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) context: String,
+    pub(crate) subject: String,
+    pub(crate) version: i32,
 }
 
 /// All versions of a subject, ascending, soft-deleted ones included.
@@ -92,6 +101,42 @@ pub(crate) async fn list(
     ];
     let rows = connection.rows(LIST_ENTRIES, &values).await?;
     rows.iter().map(entry_of).collect()
+}
+
+/// The versions of all contexts that come after a place, by context, subject and version.
+pub(crate) async fn after(
+    connection: &mut Connection,
+    place: &Place,
+    limit: i64,
+) -> Result<Vec<Entry>, sqlx::Error> {
+    let values = beyond(place, limit);
+    let rows = connection.rows(EXPORT_ENTRIES, &values).await?;
+    rows.iter().map(entry_of).collect()
+}
+
+/// How many characters the contents of the same versions have.
+pub(crate) async fn sizes_after(
+    connection: &mut Connection,
+    place: &Place,
+    limit: i64,
+) -> Result<Vec<i64>, sqlx::Error> {
+    let values = beyond(place, limit);
+    let rows = connection.rows(EXPORT_SIZES, &values).await?;
+    rows.iter().map(|row| row.get("size")).collect()
+}
+
+fn beyond(place: &Place, limit: i64) -> [Value<'_>; 4] {
+    let Place {
+        context,
+        subject,
+        version,
+    } = place;
+    [
+        context.into(),
+        subject.into(),
+        (*version).into(),
+        limit.into(),
+    ]
 }
 
 /// Names of the subjects that start with `prefix` and have a version to show, sorted.

@@ -2,12 +2,14 @@
 //! joins its transaction, and one sync of the disk confirms them all. A write that fails takes back
 //! what it did and nothing else. Invariant: no write is answered before its commit.
 
+use std::io;
 use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
+use crate::error::is_timeout;
 use crate::store::CHANGES_CHANNEL;
 use crate::store::connection::Connection;
 use crate::store::counters;
@@ -33,14 +35,39 @@ struct Group {
 }
 
 /// The change sequence that a commit reached, or why it failed.
-type Outcome = Result<u64, String>;
+type Outcome = Result<u64, Failure>;
+
+/// Why a transaction failed, for each of those who shared it.
+#[derive(Clone, Debug)]
+struct Failure {
+    reason: String,
+    is_timeout: bool,
+}
+
+impl From<&sqlx::Error> for Failure {
+    fn from(error: &sqlx::Error) -> Self {
+        Self {
+            reason: error.to_string(),
+            is_timeout: is_timeout(error),
+        }
+    }
+}
+
+impl Failure {
+    fn gone() -> Self {
+        Self {
+            reason: "the transaction is gone".to_owned(),
+            is_timeout: false,
+        }
+    }
+}
 
 impl Writer {
     /// Waits for the turn to write. The newest state is under it, of this process and of others.
     pub(super) async fn turn(&self, engine: &Engine) -> Result<Write, sqlx::Error> {
         let mut group = Arc::clone(&self.group).lock_owned().await;
         if let Err(error) = group.join(engine).await {
-            group.fail(&error.to_string());
+            group.fail((&error).into());
             return Err(error);
         }
         Ok(Write {
@@ -133,15 +160,16 @@ impl Group {
     async fn commit(&mut self) {
         let undone = self.undo_abandoned().await;
         let committed = match (undone, self.open.take()) {
-            (Err(error), _) => Err(error.to_string()),
-            (Ok(()), Some(open)) => announce_and_commit(open)
-                .await
-                .map_err(|error| error.to_string()),
-            (Ok(()), None) => Err("the transaction is gone".to_owned()),
+            (Err(error), _) => Err((&error).into()),
+            (Ok(()), Some(open)) => {
+                let committed = announce_and_commit(open).await;
+                committed.map_err(|error| (&error).into())
+            }
+            (Ok(()), None) => Err(Failure::gone()),
         };
         match committed {
             Ok(()) => self.tell(&Ok(self.seq)),
-            Err(reason) => self.fail(&reason),
+            Err(failure) => self.fail(failure),
         }
     }
 
@@ -154,9 +182,9 @@ impl Group {
     }
 
     /// Gives the transaction up, for all who share it.
-    fn fail(&mut self, reason: &str) {
+    fn fail(&mut self, failure: Failure) {
         self.open = None;
-        self.tell(&Err(reason.to_owned()));
+        self.tell(&Err(failure));
     }
 
     fn tell(&mut self, outcome: &Outcome) {
@@ -176,6 +204,12 @@ async fn announce_and_commit(mut open: Connection) -> Result<(), sqlx::Error> {
 }
 
 fn outcome_of(received: Result<Outcome, oneshot::error::RecvError>) -> Result<u64, sqlx::Error> {
-    let outcome = received.unwrap_or_else(|_dropped| Err("the transaction is gone".to_owned()));
-    outcome.map_err(sqlx::Error::Protocol)
+    let outcome = received.unwrap_or_else(|_dropped| Err(Failure::gone()));
+    outcome.map_err(|failure| {
+        if failure.is_timeout {
+            sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, failure.reason))
+        } else {
+            sqlx::Error::Protocol(failure.reason)
+        }
+    })
 }

@@ -34,7 +34,8 @@ async fn each_context_counts_its_own_ids_and_lists_its_own_subjects() {
         json!([".c"])
     );
     let table = [
-        ("/subjects", json!(["s"])),
+        ("/subjects", json!([":.c:only", ":.c:s", "s"])),
+        ("/subjects?subjectPrefix=:.:", json!(["s"])),
         ("/subjects?subjectPrefix=:.c:", json!([":.c:only", ":.c:s"])),
         ("/subjects?subjectPrefix=:.c:o", json!([":.c:only"])),
         (
@@ -92,6 +93,21 @@ async fn one_content_has_one_guid_in_every_context() {
     let places = server.get(&format!("/schemas/guids/{guid}/ids")).await;
     let expected = json!([{ "context": ".", "id": 2 }, { "context": ".d", "id": 1 }]);
     assert_eq!(places, expected);
+}
+
+#[tokio::test]
+async fn a_guid_is_written_out_with_the_types_of_the_context_that_has_it() {
+    let server = TestServer::start().await;
+    let money = r#"{"type":"fixed","name":"Money","size":8}"#;
+    server.register(":.c:money", money).await;
+    let reference = json!({ "name": "Money", "subject": "money", "version": 1 });
+    let body = json!({ "schema": r#"["null","Money"]"#, "references": [reference] });
+    server.register_body(":.c:price", body).await;
+    let guid = server.get("/contexts/.c/schemas/ids/2").await["guid"].clone();
+    let guid = guid.as_str().unwrap();
+    let path = format!("/schemas/guids/{guid}?format=resolved");
+    let text = server.get(&path).await["schema"].clone();
+    assert_eq!(text, format!(r#"["null",{money}]"#));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod document;
 mod errors;
 mod explanations;
 mod identity;
+mod limits;
 mod normalize;
 mod postgres;
 mod references;

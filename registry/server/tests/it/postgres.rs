@@ -128,6 +128,55 @@ async fn without_its_database_a_node_serves_the_ids_it_knows_and_recovers_by_its
     assert_eq!(server.get("/subjects").await, json!(["s", "t", "u"]));
 }
 
+/// Another client of the database holds what every write needs, for longer than it is waited for.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn a_database_that_does_not_answer_in_time_is_50002() {
+    let postgres = TestPostgres::start();
+    let server = TestServer::start_on(database(&postgres.url())).await;
+    server.register("s", &fixed("A")).await;
+    let other = sqlx::PgPool::connect(&postgres.url()).await.unwrap();
+    let mut holder = other.begin().await.unwrap();
+    sqlx::query("UPDATE counters SET value = value WHERE name = 'changes'")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let body = Some(json!({ "schema": fixed("B") }));
+    let path = "/subjects/s/versions";
+    let (code, message) = server.refused(Method::POST, path, body).await;
+    assert_eq!(code, 50002, "{message}");
+    holder.rollback().await.unwrap();
+    assert_eq!(server.register("t", &fixed("B")).await, (2, 1));
+}
+
+/// An id that nothing happened to stays in memory; one that something happened to does not.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn a_node_forgets_what_another_changes_and_an_alias_it_sets() {
+    let postgres = TestPostgres::start();
+    let nodes = [
+        TestServer::start_on(database(&postgres.url())).await,
+        TestServer::start_on(database(&postgres.url())).await,
+    ];
+    let (id, _) = nodes[0].register("s", &fixed("A")).await;
+    let path = format!("/schemas/ids/{id}?subject=nick");
+    assert_eq!(nodes[1].get(&path).await.get("subject"), None);
+    let since = nodes[1].get("/v1/changes").await["seq"].as_u64().unwrap();
+    let alias = Some(json!({ "alias": "s" }));
+    nodes[0].ok(Method::PUT, "/config/nick", alias).await;
+    let feed = format!("/v1/changes?since={since}&wait_ms=5000");
+    nodes[1].get(&feed).await;
+    assert_eq!(nodes[1].get(&path).await["subject"], "s");
+    let deletes = ["/subjects/s", "/subjects/s?permanent=true"];
+    for (step, delete) in (1..).zip(deletes) {
+        nodes[0].delete(delete).await;
+        let feed = format!("/v1/changes?since={}&wait_ms=5000", since + step);
+        nodes[1].get(&feed).await;
+        let (status, body) = nodes[1].call(Method::GET, &path, None).await;
+        assert!(body["deleted"] == true || status == 404, "{body}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn what_is_wrong_with_a_database_is_said_in_a_line() {

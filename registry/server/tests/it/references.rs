@@ -1,5 +1,7 @@
 //! Schemas that use types of other subjects.
 
+use avouch_registry_api::client::RegistryClient;
+use avouch_registry_api::source::SchemaSource;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -136,4 +138,42 @@ async fn compatibility_sees_through_references() {
     let same = with_reference(PAYMENT, "n.Money", "money", 1);
     let verdict = server.ok(Method::POST, path, Some(same)).await;
     assert_eq!(verdict["is_compatible"], true, "{verdict}");
+}
+
+/// Two ways to one name, each with a version of its own.
+#[tokio::test]
+async fn a_name_that_leads_to_two_versions_stands_for_the_first() {
+    let server = TestServer::start().await;
+    let money = |size: i32| format!(r#"{{"type":"fixed","name":"M","size":{size}}}"#);
+    server.set_level("m", "NONE").await;
+    server.register("m", &money(1)).await;
+    server.register("m", &money(2)).await;
+    let holder = |name: &str| {
+        let field = r#"{"name":"m","type":"M"}"#;
+        format!(r#"{{"type":"record","name":"{name}","fields":[{field}]}}"#)
+    };
+    for (subject, version) in [("A", 1), ("B", 2)] {
+        let body = with_reference(&holder(subject), "M", "m", version);
+        server.register_body(subject, body).await;
+    }
+    let refer =
+        |name: &str| json!({ "name": name, "subject": name, "version": 1, "ignored": true });
+    let remote = RegistryClient::new(&server.url).unwrap();
+    for (first, second, size) in [("A", "B", 1), ("B", "A", 2)] {
+        let references = json!([refer(first), refer(second)]);
+        let body = json!({ "schema": r#"["A","B"]"#, "references": references });
+        let (id, version) = server.register_body(&format!("{first}first"), body).await;
+        let path = format!("/subjects/{first}first/versions/{version}?format=resolved");
+        let text = server.get(&path).await["schema"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(text.contains(&money(size)), "{text}");
+        assert_eq!(text.matches("fixed").count(), 1, "{text}");
+        let id = i32::try_from(id).unwrap();
+        let local = server.registry.source().schema(id).await.unwrap().unwrap();
+        let texts = [money(size), holder(first), holder(second)];
+        assert_eq!(local.references, texts);
+        assert_eq!(remote.schema(id).await.unwrap().unwrap(), local);
+    }
 }

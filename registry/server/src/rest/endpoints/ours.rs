@@ -61,11 +61,10 @@ pub(super) fn of_ours() -> Vec<Endpoint> {
         ]),
         get(
             "/v1/export",
-            "The content as records of the topic _schemas, from the offset-th version on",
+            "The content as records of the topic _schemas, in one state",
             "Records",
             web::get().to(ours::export),
-        )
-        .query(&["offset", "limit"]),
+        ),
         post(
             "/v1/import",
             "Store records of the topic _schemas as they come, in mode IMPORT",

@@ -1,0 +1,246 @@
+//! What a peer can make grow, and where it ends.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::server::TestServer;
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+
+fn named(name: &str) -> String {
+    format!(r#"{{"type":"fixed","name":"{name}","size":4}}"#)
+}
+
+fn reference(name: &str, subject: &str) -> Value {
+    json!({ "name": name, "subject": subject, "version": 1 })
+}
+
+fn record_of(name: &str, part: &str) -> String {
+    let field = format!(r#"{{"name":"part","type":"{part}"}}"#);
+    format!(r#"{{"type":"record","name":"{name}","fields":[{field}]}}"#)
+}
+
+async fn refusal(server: &TestServer, subject: &str, body: Value) -> String {
+    let path = format!("/subjects/{subject}/versions");
+    let (code, message) = server.refused(POST, &path, Some(body)).await;
+    assert_eq!(code, 42201, "{message}");
+    message
+}
+
+/// Stores versions as they are.
+async fn import(server: &TestServer, records: Vec<Value>) {
+    let mode = |word: &str| Some(json!({ "mode": word }));
+    server.ok(PUT, "/mode?force=true", mode("IMPORT")).await;
+    for records in records.chunks(200) {
+        let body = json!({ "records": records });
+        server.ok(POST, "/v1/import", Some(body)).await;
+    }
+    server.ok(PUT, "/mode", mode("READWRITE")).await;
+}
+
+fn version(subject: &str, version: usize, id: usize, schema: &str, references: Value) -> Value {
+    json!({
+        "key": { "keytype": "SCHEMA", "subject": subject, "version": version, "magic": 1 },
+        "value": {
+            "subject": subject, "version": version, "id": id, "schema": schema,
+            "references": references,
+        },
+    })
+}
+
+#[tokio::test]
+async fn a_schema_refers_to_a_hundred_others_at_most() {
+    let server = TestServer::start().await;
+    server.register("m", &named("M")).await;
+    let body = |count: usize| {
+        let references = vec![reference("M", "m"); count];
+        json!({ "schema": r#"["null","M"]"#, "references": references })
+    };
+    server.register_body("s", body(100)).await;
+    let message = refusal(&server, "t", body(101)).await;
+    assert_eq!(message, "More than 100 references");
+}
+
+#[tokio::test]
+async fn references_lead_sixteen_deep_at_most() {
+    let server = TestServer::start().await;
+    server.register("R0", &named("R0")).await;
+    for depth in 1..=16 {
+        let (name, part) = (format!("R{depth}"), format!("R{}", depth - 1));
+        let references = json!([reference(&part, &part)]);
+        let body = json!({ "schema": record_of(&name, &part), "references": references });
+        server.register_body(&name, body).await;
+    }
+    let references = json!([reference("R16", "R16")]);
+    let body = json!({ "schema": record_of("R17", "R16"), "references": references });
+    let message = refusal(&server, "R17", body).await;
+    assert!(
+        message.ends_with("references nest more than 16 deep"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn references_lead_to_four_mebibytes_of_text_at_most() {
+    let server = TestServer::start().await;
+    let doc = "x".repeat(1_000_000);
+    let mut references = Vec::new();
+    for at in 0..5 {
+        let name = format!("M{at}");
+        let text = json!({ "type": "record", "name": name, "doc": doc, "fields": [] });
+        server.register(&name, &text.to_string()).await;
+        references.push(reference(&name, &name));
+    }
+    let body = |count: usize| json!({ "schema": "\"M0\"", "references": references[..count] });
+    server.register_body("four", body(4)).await;
+    let message = refusal(&server, "five", body(5)).await;
+    let expected = "references lead to more than 4194304 bytes of schemas";
+    assert!(message.ends_with(expected), "{message:.200}");
+}
+
+/// Nobody can register a cycle, but an import may bring one.
+#[tokio::test]
+async fn references_in_a_circle_come_to_an_end() {
+    let server = TestServer::start().await;
+    let records = vec![
+        version(
+            "a",
+            1,
+            1,
+            &record_of("A", "B"),
+            json!([reference("B", "b")]),
+        ),
+        version(
+            "b",
+            1,
+            2,
+            &record_of("B", "A"),
+            json!([reference("A", "a")]),
+        ),
+    ];
+    import(&server, records).await;
+    let resolved = "/subjects/a/versions/1?format=resolved";
+    let (code, message) = server.refused(GET, resolved, None).await;
+    assert_eq!(code, 42201, "{message}");
+    let body = json!({ "schema": record_of("C", "A"), "references": [reference("A", "a")] });
+    refusal(&server, "c", body).await;
+    let told = server.registry.source().schema(1).await.unwrap().unwrap();
+    assert!(told.references.len() <= 2, "{:?}", told.references);
+}
+
+#[tokio::test]
+async fn a_listing_tells_a_thousand_schemas_at_most() {
+    let server = TestServer::start().await;
+    let records = (1..=1_001).map(|at| version("s", at, at, &named(&format!("F{at}")), json!([])));
+    import(&server, records.collect()).await;
+    let table = [
+        ("/schemas", 1_000),
+        ("/schemas?limit=5000", 1_000),
+        ("/schemas?offset=1000", 1),
+        ("/schemas?aliases=true", 1_000),
+        ("/schemas?aliases=true&offset=1000", 1),
+        ("/v1/subjects/s/versions", 1_000),
+        ("/v1/subjects/s/versions?offset=1000", 1),
+        ("/subjects/s/versions", 1_001),
+    ];
+    for (path, expected) in table {
+        let listed = server.get(path).await;
+        assert_eq!(listed.as_array().map(Vec::len), Some(expected), "{path}");
+    }
+    let records = server.get("/v1/export").await;
+    let is_version = |record: &&Value| record["key"]["keytype"] == "SCHEMA";
+    let versions = records.as_array().unwrap().iter().filter(is_version);
+    assert_eq!(versions.count(), 1_001, "an export is whole");
+}
+
+#[tokio::test]
+async fn a_body_that_is_packed_is_not_unpacked() {
+    let server = TestServer::start().await;
+    let post = |coding: &str, body: &'static [u8]| {
+        let url = format!("{}/subjects/s/versions", server.url);
+        let request = reqwest::Client::new().post(url);
+        let request = request.header("Content-Type", "application/json");
+        request.header("Content-Encoding", coding).body(body)
+    };
+    // The start of a gzip stream.
+    for coding in ["gzip", "deflate", "br", "zstd"] {
+        let answer = post(coding, b"\x1f\x8b\x08").send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 415, "{coding}");
+        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(answer["error_code"], 415, "{coding}");
+    }
+    let plain = post("identity", b"{\"schema\":\"\\\"int\\\"\"}");
+    assert_eq!(plain.send().await.unwrap().status().as_u16(), 200);
+    assert_eq!(server.get("/subjects").await, json!(["s"]));
+}
+
+#[tokio::test]
+async fn json_nests_no_deeper_than_it_is_read() {
+    let server = TestServer::start().await;
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let body = |levels: usize| format!(r#"{{"schema":"\"int\"","ignored":{}}}"#, deep(levels));
+    let register = "/subjects/s/versions";
+    let table = [
+        (PUT, "/config", 100, 200),
+        (PUT, "/config", 200, 400),
+        (PUT, "/config", 100_000, 400),
+        // What nobody looks at is passed over, at no cost.
+        (POST, register, 100_000, 200),
+    ];
+    for (method, path, levels, expected) in table {
+        let answer = server.send(method, path, Some(body(levels))).await;
+        assert_eq!(answer.status().as_u16(), expected, "{path} {levels}");
+    }
+    for levels in [300, 100_000] {
+        let schema = format!(r#"{{"type":"int","ignored":{}}}"#, deep(levels));
+        refusal(&server, "t", json!({ "schema": schema })).await;
+    }
+}
+
+/// Each is one more than a schema may have.
+#[tokio::test]
+async fn a_schema_with_too_much_of_something_is_invalid() {
+    let server = TestServer::start().await;
+    let nested = |levels: usize| {
+        let open = r#"{"type":"array","items":"#.repeat(levels);
+        format!("{open}\"int\"{}", "}".repeat(levels))
+    };
+    server.register("deep", &nested(64)).await;
+    let names = |count: usize, text: &dyn Fn(usize) -> String| {
+        let names: Vec<String> = (0..count).map(text).collect();
+        names.join(",")
+    };
+    let field = |at: usize| format!(r#"{{"name":"f{at}","type":"int"}}"#);
+    let fields = names(5_001, &field);
+    let symbols = names(10_001, &|at| format!("\"S{at}\""));
+    let branches = names(257, &|at| named(&format!("F{at}")));
+    let many = |at: usize| {
+        let types = names(249, &|branch| named(&format!("T{at}x{branch}")));
+        format!(r#"{{"name":"f{at}","type":[{types}]}}"#)
+    };
+    let many = names(81, &many);
+    let record = |fields: &str| format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#);
+    let table = [
+        (nested(65), "nest at most 64 deep"),
+        (nested(5_000), ""),
+        (record(&fields), "at most 5000 fields"),
+        (
+            format!(r#"{{"type":"enum","name":"E","symbols":[{symbols}]}}"#),
+            "at most 10000 symbols",
+        ),
+        (format!("[{branches}]"), "at most 256 branches"),
+        (record(&many), "at most 20000 types"),
+    ];
+    for (schema, part) in table {
+        let message = refusal(&server, "s", json!({ "schema": schema })).await;
+        assert!(
+            message.contains(part),
+            "{part}: {}",
+            &message[message.len() - 200..]
+        );
+    }
+    let listed = server.call(GET, "/subjects", None).await;
+    assert_eq!(listed, (200, json!(["deep"])));
+}
