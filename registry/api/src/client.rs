@@ -146,7 +146,8 @@ impl RegistryClient {
 
     /// Walks references depth first with an explicit stack, so that dependencies come out first
     /// and a hostile registry can neither recurse nor loop. A name that leads to two versions
-    /// stands for the one that is come to first.
+    /// stands for the one that is come to first. One that leads nowhere, as imports may leave them,
+    /// leaves nothing: the schema cannot be understood, however often it is asked for.
     async fn reference_texts(
         &self,
         references: Vec<SchemaReference>,
@@ -171,28 +172,27 @@ impl RegistryClient {
                 continue;
             }
             if seen.len() > MAX_REFERENCES {
-                return Err(failure(format!(
-                    "more than {MAX_REFERENCES} schemas referred to"
-                )));
+                return Ok(Vec::new());
             }
-            let body = self.version(&reference).await?;
+            let Some(body) = self.version(&reference).await? else {
+                return Ok(Vec::new());
+            };
             stack.push(Step::Emit(body.schema));
             stack.extend(body.references.into_iter().rev().map(Step::Fetch));
         }
         Ok(texts)
     }
 
-    async fn version(&self, reference: &SchemaReference) -> Result<SchemaBody, SourceError> {
+    /// Names in its references belong to its context, which the answer spells out.
+    async fn version(
+        &self,
+        reference: &SchemaReference,
+    ) -> Result<Option<SchemaBody>, SourceError> {
         let version = reference.version.to_string();
         let mut url = self.url(&["subjects", &reference.subject, "versions", &version]);
-        url.set_query(Some("deleted=true"));
-        let missing = || {
-            failure(format!(
-                "reference {} version {version} is missing",
-                reference.subject
-            ))
-        };
-        self.get(url, &[]).await?.ok_or_else(missing)
+        url.set_query(Some("deleted=true&referenceFormat=qualified"));
+        let absent = [ErrorCode::SubjectNotFound, ErrorCode::VersionNotFound];
+        self.get(url, &absent).await
     }
 
     async fn has_subject(&self, subject: &str) -> Result<bool, SourceError> {

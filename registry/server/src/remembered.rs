@@ -102,12 +102,12 @@ impl<K: Eq + Hash, V: Clone> Remembered<K, V> {
     }
 
     /// Hears of changes up to `seq`.
-    pub(crate) fn change(&self, seq: u64, changed: Changed<'_, K>) {
+    pub(crate) fn change(&self, seq: u64, changed: &Changed<'_, K>) {
         let mut answers = self.write();
         answers.seq = seq;
         match changed {
             Changed::These(keys) => {
-                for key in keys {
+                for key in *keys {
                     if let Some(answer) = answers.by_key.get_mut(key) {
                         answer.is_fresh = false;
                     }
@@ -151,11 +151,11 @@ mod tests {
         let remembered = Remembered::new(7);
         remembered.put(1, 7, 10, "one");
         remembered.put(2, 7, 10, "two");
-        remembered.change(8, Changed::These(&[2, 3]));
+        remembered.change(8, &Changed::These(&[2, 3]));
         assert_eq!(remembered.fresh(&1), Some("one"));
         assert_eq!(remembered.fresh(&2), None);
         assert_eq!(remembered.stale(&2), Some("two"));
-        remembered.change(9, Changed::Any);
+        remembered.change(9, &Changed::Any);
         assert_eq!(remembered.fresh(&1), None);
         assert_eq!(remembered.stale(&1), Some("one"));
         remembered.remove(&1);
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn an_answer_that_a_change_overtook_is_not_taken_for_fresh() {
         let remembered = Remembered::new(7);
-        remembered.change(8, Changed::These(&[1]));
+        remembered.change(8, &Changed::These(&[1]));
         remembered.put(1, 7, 10, "old");
         assert_eq!(remembered.fresh(&1), None);
         assert_eq!(remembered.stale(&1), Some("old"));

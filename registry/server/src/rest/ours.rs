@@ -87,7 +87,7 @@ pub(crate) async fn export(registry: Data<Registry>) -> Answer {
     });
     let mut is_first = true;
     let lines = begin.chain(rest).map(move |part| {
-        let lines = lines_of(part?, is_first)?;
+        let lines = lines_of(&part?, is_first)?;
         is_first = false;
         Ok::<_, RegistryError>(lines)
     });
@@ -97,7 +97,7 @@ pub(crate) async fn export(registry: Data<Registry>) -> Answer {
 }
 
 /// The records as lines of the array; none at all are its end.
-fn lines_of(records: Vec<Record>, is_first: bool) -> Result<Bytes, RegistryError> {
+fn lines_of(records: &[Record], is_first: bool) -> Result<Bytes, RegistryError> {
     let is_last = records.is_empty();
     let mut text = Vec::new();
     if is_first {

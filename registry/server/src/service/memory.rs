@@ -53,15 +53,15 @@ impl Memory {
     }
 
     fn take_in(&self, news: &News) {
-        let ids = || news.ids.as_deref().map_or(Changed::Any, Changed::These);
-        self.known.change(news.seq, ids());
-        self.registered.change(news.seq, ids());
+        let ids = news.ids.as_deref().map_or(Changed::Any, Changed::These);
+        self.known.change(news.seq, &ids);
+        self.registered.change(news.seq, &ids);
         let aliases = if news.configs {
             Changed::Any
         } else {
             Changed::These(&[])
         };
-        self.aliases.change(news.seq, aliases);
+        self.aliases.change(news.seq, &aliases);
     }
 }
 

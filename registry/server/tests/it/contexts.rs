@@ -1,5 +1,7 @@
 //! Contexts: registries within the registry, each with ids of its own.
 
+use avouch_registry_api::client::RegistryClient;
+use avouch_registry_api::source::SchemaSource;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -178,6 +180,14 @@ async fn references_lead_within_the_context_and_by_full_names_out_of_it() {
         server.get("/subjects/cents/versions/1/referencedby").await,
         json!([2])
     );
+    let outside =
+        json!({ "schema": r#"["null","R"]"#, "references": [reference("R", ":.c:both")] });
+    let (id, _) = server.register_body("outside", outside).await;
+    let id = i32::try_from(id).unwrap();
+    let told = server.registry.source().schema(id).await.unwrap().unwrap();
+    assert_eq!(told.references, [money, cents, &schema]);
+    let remote = RegistryClient::new(&server.url).unwrap();
+    assert_eq!(remote.schema(id).await.unwrap().unwrap(), told);
     let (code, _) = server
         .refused(Method::DELETE, "/subjects/cents", None)
         .await;

@@ -40,7 +40,7 @@ async fn import(server: &TestServer, records: Vec<Value>) {
     server.ok(PUT, "/mode", mode("READWRITE")).await;
 }
 
-fn version(subject: &str, version: usize, id: usize, schema: &str, references: Value) -> Value {
+fn version(subject: &str, version: usize, id: usize, schema: &str, references: &[Value]) -> Value {
     json!({
         "key": { "keytype": "SCHEMA", "subject": subject, "version": version, "magic": 1 },
         "value": {
@@ -105,20 +105,8 @@ async fn references_lead_to_four_mebibytes_of_text_at_most() {
 async fn references_in_a_circle_come_to_an_end() {
     let server = TestServer::start().await;
     let records = vec![
-        version(
-            "a",
-            1,
-            1,
-            &record_of("A", "B"),
-            json!([reference("B", "b")]),
-        ),
-        version(
-            "b",
-            1,
-            2,
-            &record_of("B", "A"),
-            json!([reference("A", "a")]),
-        ),
+        version("a", 1, 1, &record_of("A", "B"), &[reference("B", "b")]),
+        version("b", 1, 2, &record_of("B", "A"), &[reference("A", "a")]),
     ];
     import(&server, records).await;
     let resolved = "/subjects/a/versions/1?format=resolved";
@@ -133,7 +121,7 @@ async fn references_in_a_circle_come_to_an_end() {
 #[tokio::test]
 async fn a_listing_tells_a_thousand_schemas_at_most() {
     let server = TestServer::start().await;
-    let records = (1..=1_001).map(|at| version("s", at, at, &named(&format!("F{at}")), json!([])));
+    let records = (1..=1_001).map(|at| version("s", at, at, &named(&format!("F{at}")), &[]));
     import(&server, records.collect()).await;
     let table = [
         ("/schemas", 1_000),
