@@ -44,12 +44,13 @@ fuzz-log seeds="0..100000":
 bench-produce seconds="10":
     tests/bench-produce {{ seconds }}
 
-# Avouch beside Apache Kafka in alternating rounds; writes docs/benchmarks/broker.json and renders it.
-bench-broker rounds="5" seconds="5":
+# Avouch beside Apache Kafka in alternating rounds, about a quarter of an hour; writes
+# docs/benchmarks/broker.json and renders it. `only` measures rows again whose names hold it.
+bench-broker rounds="5" seconds="3" only="":
     tests/run install
     cargo build --release
-    AVOUCH_BIN=target/release/avouch \
-        cargo run --release -p avouch-tests --bin versus {{ rounds }} {{ seconds }}
+    AVOUCH_BIN=target/release/avouch cargo run --release -p avouch-tests --bin versus -- \
+        {{ if only == "" { "" } else { "--only " + quote(only) } }} {{ rounds }} {{ seconds }}
     cargo run -p avouch-bench-avro -- render
 
 # docs/compatibility.md from what the tests show of each client.
@@ -73,20 +74,18 @@ bench-contract:
     cargo run --release -p avouch-bench-contract
 
 # docs/benchmarks.md from the committed figures.
-render-avro:
+render:
     cargo run -p avouch-bench-avro -- render
 
-# The log alone against the bare disk; writes docs/benchmarks/log.json and renders it.
+# The log alone against the bare disk, some minutes; writes docs/benchmarks/log.json and renders it.
 bench-log:
+    cargo build --release
     cargo run --release -p avouch-bench-log
 
-# Start after kill -9 over so many GB, twice that much disk for a while; adds to the same JSON.
-bench-restart +gb="1 10":
+# Start after kill -9 over so many GB, one after the other, 33 GB of disk; adds to the same JSON.
+bench-restart +gb="1 10 30":
+    cargo build --release
     cargo run --release -p avouch-bench-log -- restart {{ gb }}
-
-# docs/benchmarks.md from the committed figures of the log.
-render-log:
-    cargo run -p avouch-bench-log -- render
 
 # The validator's fast loops against safe code; 16,000 rounds take about an hour on two cores.
 fuzz-avro rounds="16000":

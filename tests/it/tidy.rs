@@ -33,7 +33,14 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("tests", &["avouch-tests", "avouch-history"]),
     ("tests/history", &[]),
     ("benches/avro", &["avouch-avro"]),
-    ("benches/log", &["avouch-broker"]),
+    (
+        "benches/log",
+        &[
+            "avouch-bench-avro",
+            "avouch-bench-contract",
+            "avouch-broker",
+        ],
+    ),
     ("benches/contract", &["avouch-bench-avro", "avouch-broker"]),
     ("fuzz", &["avouch-avro"]),
 ];

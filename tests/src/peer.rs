@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -53,21 +53,59 @@ pub struct Peer {
     _data: TempDir,
 }
 
+/// A broker that only needs to be started: its data directory is what it wants it to be.
+#[derive(Debug)]
+pub struct Prepared {
+    kind: Kind,
+    data: TempDir,
+    /// Of Kafka, its configuration and where it will listen.
+    kafka: Option<(PathBuf, String)>,
+}
+
+impl Prepared {
+    /// Starts the broker and waits until it has taken a record.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn start(self) -> Result<Peer> {
+        let Self { kind, data, kafka } = self;
+        let peer = match kafka {
+            None => avouch(kind, data)?,
+            Some((config, bootstrap)) => Peer {
+                kind,
+                child: launched_kafka(&config, data.path())?,
+                bootstrap,
+                registry: None,
+                _data: data,
+            },
+        };
+        Deadline::after(START_LIMIT).wait("a first record", || Ok(peer.takes_a_record().ok()))?;
+        Ok(peer)
+    }
+}
+
 impl Peer {
     /// Starts a broker on free ports and waits until it has taken a record.
     ///
     /// # Errors
     /// When it does not.
     pub fn start(kind: Kind) -> Result<Self> {
+        Self::prepare(kind)?.start()
+    }
+
+    /// Does what comes before a first start: Kafka's storage has to be formatted, by a Java machine
+    /// of its own.
+    ///
+    /// # Errors
+    /// When it can't be.
+    pub fn prepare(kind: Kind) -> Result<Prepared> {
         // Beside the build, not in /tmp, which may be memory.
         let data = tempfile::tempdir_in(checkout().join("target"))?;
-        let peer = match kind {
-            Kind::Avouch => avouch(kind, data, "fsync")?,
-            Kind::AvouchOs => avouch(kind, data, "os")?,
-            Kind::Kafka => kafka(data)?,
+        let kafka = match kind {
+            Kind::Avouch | Kind::AvouchOs => None,
+            Kind::Kafka => Some(formatted_kafka(data.path())?),
         };
-        Deadline::after(START_LIMIT).wait("a first record", || Ok(peer.takes_a_record().ok()))?;
-        Ok(peer)
+        Ok(Prepared { kind, data, kafka })
     }
 
     /// Which it is.
@@ -106,6 +144,16 @@ impl Peer {
         memory_bytes(self.child.id())
     }
 
+    /// Has the highest resident memory count from now on.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn forget_highest_memory(&self) -> Result<()> {
+        // 5 resets the high-water mark (Linux, proc(5)).
+        let path = format!("/proc/{}/clear_refs", self.child.id());
+        Ok(fs::write(path, "5")?)
+    }
+
     fn takes_a_record(&self) -> Result<()> {
         let mut connection = Connection::open(&self.bootstrap)?;
         // It may exist from the last attempt.
@@ -137,7 +185,11 @@ pub fn memory_bytes(pid: u32) -> Result<(u64, u64)> {
     Ok((field("VmRSS:")?, field("VmHWM:")?))
 }
 
-fn avouch(kind: Kind, data: TempDir, durability: &str) -> Result<Peer> {
+fn avouch(kind: Kind, data: TempDir) -> Result<Peer> {
+    let durability = match kind {
+        Kind::AvouchOs => "os",
+        Kind::Avouch | Kind::Kafka => "fsync",
+    };
     let ready = data.path().join("ready");
     let flags = ["--durability", durability];
     let child = serve(&data.path().join("data"), &flags)
@@ -169,11 +221,12 @@ fn avouch(kind: Kind, data: TempDir, durability: &str) -> Result<Peer> {
     })
 }
 
-/// One node that is broker and controller, with the replication factors of one node.
-fn kafka(data: TempDir) -> Result<Peer> {
+/// One node that is broker and controller, with the replication factors of one node: its
+/// configuration and where it will listen.
+fn formatted_kafka(data: &Path) -> Result<(PathBuf, String)> {
     let (client, controller) = (free_port()?, free_port()?);
-    let config = data.path().join("server.properties");
-    let logs = data.path().join("data");
+    let config = data.join("server.properties");
+    let logs = data.join("data");
     fs::write(
         &config,
         format!(
@@ -190,7 +243,11 @@ fn kafka(data: TempDir) -> Result<Peer> {
         ),
     )?;
     format(&config)?;
-    let log = fs::File::create(data.path().join("log"))?;
+    Ok((config, format!("127.0.0.1:{client}")))
+}
+
+fn launched_kafka(config: &Path, data: &Path) -> Result<Child> {
+    let log = fs::File::create(data.join("log"))?;
     // The options of Kafka's own start script.
     let child = kafka_java(&[
         "-Xmx1G",
@@ -202,18 +259,12 @@ fn kafka(data: TempDir) -> Result<Peer> {
         "-XX:+ExplicitGCInvokesConcurrent",
     ])
     .arg("kafka.Kafka")
-    .arg(&config)
+    .arg(config)
     .stdin(Stdio::null())
     .stdout(log.try_clone()?)
     .stderr(log)
     .spawn()?;
-    Ok(Peer {
-        kind: Kind::Kafka,
-        child,
-        bootstrap: format!("127.0.0.1:{client}"),
-        registry: None,
-        _data: data,
-    })
+    Ok(child)
 }
 
 fn format(config: &Path) -> Result<()> {

@@ -15,9 +15,9 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{
-    BrokerId, CreateTopicsRequest, FetchRequest, InitProducerIdRequest, InitProducerIdResponse,
-    MetadataRequest, MetadataResponse, ProduceRequest, ProducerId, RequestHeader, ResponseHeader,
-    TopicName,
+    BrokerId, CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, InitProducerIdRequest,
+    InitProducerIdResponse, MetadataRequest, MetadataResponse, ProduceRequest, ProducerId,
+    RequestHeader, ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{
     Decodable as _, HeaderVersion as _, Request, StrBytes, encode_request_header_into_buffer,
@@ -241,6 +241,19 @@ impl Connection {
             .into_iter()
             .next()
             .context("no topic in the answer")
+    }
+
+    /// Deletes a topic; the error code of the answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn delete_topic(&mut self, topic: &str) -> Result<i16> {
+        let request = DeleteTopicsRequest::default()
+            .with_topic_names(vec![topic_name(topic)])
+            .with_timeout_ms(30_000);
+        let response = self.call(4, &request)?;
+        let deleted = response.responses.first();
+        Ok(deleted.context("no topic in the answer")?.error_code)
     }
 
     /// A producer id that nobody else has or had.

@@ -1,6 +1,7 @@
 //! Figures of `just bench-contract`: what a contract costs the broker.
 
 use crate::page::Run;
+use crate::targets::{self, Must};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -49,14 +50,14 @@ impl Report {
              and fsync, batches encoded beforehand and five of them in flight, by level of\n\
              `avouch.value.validation`. GB are of values before compression.\n\n\
              | values of | codec | bytes | batch | none, ns a record | id | payload | none, CPU-s \
-             per GB | payload |\n|---|---|---|---|---|---|---|---|---|\n",
+             per GB | payload | must |\n|---|---|---|---|---|---|---|---|---|---|\n",
             self.run.sentence("the broker's")
         );
         for row in &self.rows {
-            let over = |ns: f64| format!("{:+.0} %", (ns / row.none_ns - 1.0) * 100.0);
+            let over = |ns: f64| format!("{:+.0} %", row.percent_over(ns));
             let _ = writeln!(
                 out,
-                "| {} | {} | {:.0} | {} x, {:.0} KiB | {:.0} | {} | {} | {:.2} | {:.2} |",
+                "| {} | {} | {:.0} | {} x, {:.0} KiB | {:.0} | {} | {} | {:.2} | {:.2} | {} |",
                 row.set,
                 row.codec,
                 row.value_bytes,
@@ -67,8 +68,24 @@ impl Report {
                 over(row.payload_ns),
                 row.none_ns / row.value_bytes,
                 row.payload_ns / row.value_bytes,
+                row.must(),
             );
         }
         out
+    }
+}
+
+impl Row {
+    fn percent_over(&self, ns: f64) -> f64 {
+        (ns / self.none_ns - 1.0) * 100.0
+    }
+
+    /// What is asked of validating whole records.
+    fn must(&self) -> String {
+        let (set, codec, percent) = targets::CONTRACT_PERCENT;
+        if (set, codec) != (self.set.as_str(), self.codec.as_str()) {
+            return String::new();
+        }
+        Must::AtMost(percent).cell(self.percent_over(self.payload_ns), " % over none")
     }
 }

@@ -4,11 +4,13 @@
 mod broker_report;
 pub mod contract;
 pub mod data;
+pub mod log;
 mod measure;
 mod model;
 mod model_report;
 pub mod page;
 mod report;
+mod targets;
 mod validation;
 mod visit;
 

@@ -3,14 +3,14 @@
 //! Owns the page's head, the marks around its sections, and what every run tells of itself: commit,
 //! machine, load, rounds.
 
-use crate::{broker_report, contract, model_report, report};
+use crate::{broker_report, contract, log, model_report, report};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
 use std::process::Command;
 
 const HEAD: &str = "# Benchmarks\n\nRatios count; absolute times are context. Each section is made \
-    from the JSON under `benchmarks/`.\n\n";
+    from the JSON under `benchmarks/`. `must` is what we ask of a\nfigure, and whether it is met.\n\n";
 
 /// Under what a bench ran.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,16 +39,24 @@ impl Run {
 
     /// A sentence for the section; the figures are CPU time of `whose`.
     pub(crate) fn sentence(&self, whose: &str) -> String {
+        format!("{} of {whose} CPU time.", self.rounds())
+    }
+
+    /// The beginning of a sentence for the section, up to the rounds.
+    pub(crate) fn rounds(&self) -> String {
+        let place = self.place();
+        format!("{place}; medians of {} alternating rounds", self.rounds)
+    }
+
+    /// The same without the rounds.
+    pub(crate) fn place(&self) -> String {
         let Self {
             commit,
             machine,
             load,
-            rounds,
+            rounds: _,
         } = self;
-        format!(
-            "Commit {commit}; {machine}; load {load}; medians of {rounds} alternating rounds of \
-             {whose} CPU time."
-        )
+        format!("Commit {commit}; {machine}; load {load}")
     }
 }
 
@@ -78,6 +86,13 @@ fn sections() -> Result<Vec<Section>> {
             text: committed::<broker_report::Report>("broker")?.markdown(),
         },
     ];
+    if json_path(log::NAME).exists() {
+        sections.push(Section {
+            name: log::NAME,
+            recipe: "bench-log",
+            text: log::Report::committed()?.markdown(),
+        });
+    }
     if json_path(contract::NAME).exists() {
         sections.push(Section {
             name: contract::NAME,
@@ -94,16 +109,19 @@ fn sections() -> Result<Vec<Section>> {
 /// When a file can't be read or written.
 pub fn render() -> Result<()> {
     let path = page_path();
-    let page = std::fs::read_to_string(&path).unwrap_or_else(|_| HEAD.to_owned());
-    std::fs::write(&path, rendered(page)?)?;
+    let page = std::fs::read_to_string(&path).unwrap_or_default();
+    std::fs::write(&path, rendered(&page)?)?;
     Ok(())
 }
 
-fn rendered(page: String) -> Result<String> {
+fn rendered(page: &str) -> Result<String> {
+    let old = page.find("<!-- ").map_or("", |at| &page[at..]);
     let sections = sections()?;
     Ok(sections
         .iter()
-        .fold(page, |page, section| section.within(&page)))
+        .fold(format!("{HEAD}{old}"), |page, section| {
+            section.within(&page)
+        }))
 }
 
 impl Section {
@@ -132,14 +150,15 @@ pub fn commit_figures(name: &str, report: &impl Serialize) -> Result<()> {
     std::fs::write(&path, json).with_context(|| path.display().to_string())
 }
 
-fn committed<T: DeserializeOwned>(name: &str) -> Result<T> {
+pub(crate) fn committed<T: DeserializeOwned>(name: &str) -> Result<T> {
     let path = json_path(name);
     let json = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     Ok(serde_json::from_str(&json)?)
 }
 
+/// Shows figures instead of committing them.
 #[expect(clippy::print_stdout, reason = "printing is what it was asked for")]
-pub(crate) fn print(text: &str) {
+pub fn print(text: &str) {
     println!("{text}");
 }
 
@@ -153,7 +172,7 @@ fn page_path() -> PathBuf {
     checkout().join("docs/benchmarks.md")
 }
 
-fn json_path(name: &str) -> PathBuf {
+pub(crate) fn json_path(name: &str) -> PathBuf {
     checkout().join(format!("docs/benchmarks/{name}.json"))
 }
 
@@ -194,11 +213,7 @@ mod tests {
     #[test]
     fn the_page_shows_the_committed_figures() {
         let page = std::fs::read_to_string(page_path()).unwrap();
-        assert_eq!(
-            rendered(page.clone()).unwrap(),
-            page,
-            "run `just render-avro`"
-        );
+        assert_eq!(rendered(&page).unwrap(), page, "run `just render`");
     }
 
     #[test]

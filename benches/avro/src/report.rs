@@ -1,6 +1,7 @@
 //! What was measured, as JSON to commit and as a section of `docs/benchmarks.md`.
 
 use crate::page::Run;
+use crate::targets::{self, Must};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -46,14 +47,15 @@ impl Report {
         self.write_sets(&mut out);
         let _ = write!(
             out,
-            "\n| compile | time | memory |\n|---|---|---|\n{}",
+            "\n| compile | time | memory | must |\n|---|---|---|---|\n{}",
             self.compile
                 .iter()
                 .map(|row| format!(
-                    "| {} | {:.3} ms | {} KiB |\n",
+                    "| {} | {:.3} ms | {} KiB | {} |\n",
                     row.name,
                     row.ns / 1e6,
-                    row.memory_bytes.div_ceil(1_024)
+                    row.memory_bytes.div_ceil(1_024),
+                    row.must(),
                 ))
                 .collect::<String>()
         );
@@ -73,12 +75,12 @@ impl Report {
         ];
         let _ = writeln!(
             out,
-            "| records of | bytes | ns | GB/s | {} |",
+            "| records of | bytes | ns | GB/s | {} | must |",
             OTHERS.join(" | ")
         );
-        let _ = writeln!(out, "|{}", "---|".repeat(4 + OTHERS.len()));
+        let _ = writeln!(out, "|{}", "---|".repeat(5 + OTHERS.len()));
         for set in &self.sets {
-            let time = |name: &str| set.ns_per_record.get(name).copied();
+            let time = |name: &str| set.time(name);
             let bytes = set.bytes as f64 / set.records as f64;
             let ours = time("validate").unwrap_or(f64::NAN);
             let _ = write!(
@@ -91,7 +93,40 @@ impl Report {
                 let ratio = time(other).map(|time| format!("{:.2}x", time / ours));
                 let _ = write!(out, " {} |", ratio.unwrap_or_default());
             }
-            out.push('\n');
+            let _ = writeln!(out, " {} |", set.must());
         }
+    }
+}
+
+impl SetRow {
+    fn time(&self, name: &str) -> Option<f64> {
+        self.ns_per_record.get(name).copied()
+    }
+
+    /// What is asked of the validator over this set.
+    fn must(&self) -> String {
+        let ours = self.time("validate").unwrap_or(f64::NAN);
+        let mut cells = Vec::new();
+        for (set, peer, factor) in targets::VALIDATION {
+            if let Some(theirs) = self.time(peer).filter(|_| set == self.name) {
+                let cell = Must::AtLeast(factor).cell(theirs / ours, "x");
+                cells.push(format!("{peer} {cell}"));
+            }
+        }
+        let (set, factor) = targets::VALIDATION_BY_CRC;
+        if let Some(crc) = self.time("crc32c").filter(|_| set == self.name) {
+            cells.push(Must::AtMost(factor).cell(ours / crc, "x the time of crc32c"));
+        }
+        cells.join("; ")
+    }
+}
+
+impl CompileRow {
+    fn must(&self) -> String {
+        let mut all = targets::COMPILE_MS.iter();
+        let found = all.find(|(name, _)| *name == self.name);
+        found.map_or(String::new(), |(_, ms)| {
+            Must::AtMost(*ms).cell(self.ns / 1e6, " ms")
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! A producer that costs next to nothing: its requests are encoded before anything is measured.
+//! Other benches of whole brokers use it, too.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use avouch_broker::wire::api::ApiKey;
 use avouch_broker::wire::frame;
 use avouch_broker::wire::header::{RequestHeader, ResponseHeader};
@@ -23,29 +24,41 @@ const CREATE_TOPICS_VERSION: i16 = 5;
 
 /// A connection.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     stream: TcpStream,
 }
 
 impl Client {
-    pub(crate) fn connect(address: &str) -> Result<Self> {
+    /// Connects to a broker.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub fn connect(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream })
     }
 
-    /// Makes a topic of one partition.
-    pub(crate) fn create_topic(&mut self, name: &str, config: (&str, &str)) -> Result<()> {
-        let config = CreatableTopicConfig {
-            name: config.0.to_owned(),
-            value: Some(config.1.to_owned()),
+    /// Makes a topic.
+    ///
+    /// # Errors
+    /// When the broker refuses it.
+    pub fn create_topic(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> Result<()> {
+        let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
+            name: (*name).to_owned(),
+            value: Some((*value).to_owned()),
         };
         let request = CreateTopicsRequest {
             topics: vec![CreatableTopic {
                 name: name.to_owned(),
-                num_partitions: 1,
+                num_partitions: partitions,
                 replication_factor: 1,
-                configs: vec![config],
+                configs: configs.iter().map(config).collect(),
                 ..Default::default()
             }],
             ..Default::default()
@@ -58,23 +71,34 @@ impl Client {
         Ok(())
     }
 
-    /// Sends `count` of the requests, in turn and again, and waits until all are acknowledged.
-    pub(crate) fn produce(&mut self, requests: &[Vec<u8>], count: usize) -> Result<()> {
+    /// Sends `count` of the requests, in turn and again, and waits until all are acknowledged; the
+    /// base offset of the last one's first batch.
+    ///
+    /// # Errors
+    /// When one is refused, or the connection ends.
+    pub fn produce(&mut self, requests: &[Vec<u8>], count: usize) -> Result<i64> {
+        let mut base_offset = -1;
         for (sent, request) in requests.iter().cycle().take(count).enumerate() {
             if sent >= IN_FLIGHT {
                 self.acknowledged()?;
             }
             self.stream.write_all(request)?;
         }
-        (0..count.min(IN_FLIGHT)).try_for_each(|_| self.acknowledged())
+        for _ in 0..count.min(IN_FLIGHT) {
+            base_offset = self.acknowledged()?;
+        }
+        Ok(base_offset)
     }
 
-    fn acknowledged(&mut self) -> Result<()> {
+    fn acknowledged(&mut self) -> Result<i64> {
         let reply: ProduceResponse = self.reply(ApiKey::Produce, PRODUCE_VERSION)?;
         let topics = reply.responses.iter();
-        let mut partitions = topics.flat_map(|topic| &topic.partition_responses);
-        ensure!(partitions.all(|p| p.error_code == 0), "{reply:?}");
-        Ok(())
+        let partitions: Vec<_> = topics
+            .flat_map(|topic| &topic.partition_responses)
+            .collect();
+        ensure!(partitions.iter().all(|p| p.error_code == 0), "{reply:?}");
+        let first = partitions.first().context("no partition in the reply")?;
+        Ok(first.base_offset)
     }
 
     fn reply<R: Message>(&mut self, api: ApiKey, version: i16) -> Result<R> {
@@ -88,15 +112,18 @@ impl Client {
     }
 }
 
-/// The frame of a request that produces one batch with acks=all.
-pub(crate) fn produce_request(topic: &str, batch: Bytes) -> Result<Vec<u8>> {
+/// The frame of a request that produces one batch to a partition with acks=all.
+///
+/// # Errors
+/// When it is too large for a frame.
+pub fn produce_request((topic, index): (&str, i32), batch: Bytes) -> Result<Vec<u8>> {
     let request = ProduceRequest {
         acks: -1,
         timeout_ms: 30_000,
         topic_data: vec![TopicProduceData {
             name: topic.to_owned(),
             partition_data: vec![PartitionProduceData {
-                index: 0,
+                index,
                 records: Some(batch.into()),
             }],
         }],

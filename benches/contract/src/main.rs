@@ -5,19 +5,16 @@
 //! `docs/benchmarks/contract.json` and renders `docs/benchmarks.md`; with the argument `look` it
 //! only prints, and a further argument names the only codec to look at.
 
-mod client;
-mod node;
-
 use anyhow::Result;
 use avouch_bench_avro::contract::{NAME, Report, Row};
 use avouch_bench_avro::data::{self, Set};
 use avouch_bench_avro::page::{self, Run};
+use avouch_bench_contract::client::{Client, produce_request};
+use avouch_bench_contract::node::Node;
 use avouch_broker::types::TimestampMs;
 use avouch_broker::wire::batch::Codec;
 use avouch_broker::wire::builder::BatchBuilder;
 use bytes::Bytes;
-use client::Client;
-use node::Node;
 use std::io::{Write, stdout};
 
 const ROUNDS: usize = 9;
@@ -101,7 +98,7 @@ impl Case {
         for level in LEVELS {
             let topic = format!("{}-{codec_name}-{level}", set.name);
             let id = node.register(&format!("{topic}-value"), &set.schema)?;
-            client.create_topic(&topic, ("avouch.value.validation", level))?;
+            client.create_topic(&topic, 1, &[("avouch.value.validation", level)])?;
             let values = values(set, id);
             let all: usize = values.iter().map(Vec::len).sum();
             case.value_bytes = all as f64 / values.len() as f64;
@@ -110,7 +107,7 @@ impl Case {
             for at in 0..BATCHES {
                 let batch = batch(codec, &values, at * BATCH_RECORDS, node.ready_at);
                 bytes += batch.len();
-                requests.push(client::produce_request(&topic, batch)?);
+                requests.push(produce_request((&topic, 0), batch)?);
             }
             case.batch_bytes = bytes as f64 / BATCHES as f64;
             case.levels.push((requests, Vec::new()));

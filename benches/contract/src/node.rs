@@ -1,4 +1,5 @@
-//! A broker of the checkout's release binary, as a process of its own, with data that vanish.
+//! A broker of the checkout's release binary, as a process of its own, with data that vanish. Other
+//! benches of whole brokers use it, too.
 
 use anyhow::{Context, Result, ensure};
 use avouch_bench_avro::page::checkout;
@@ -7,72 +8,107 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, UNIX_EPOCH};
 use tempfile::TempDir;
 
 const BINARY: &str = "target/release/avouch";
-const STEP: Duration = Duration::from_millis(20);
+/// Between two looks for the ready file: what a start may seem longer than it was.
+const STEP: Duration = Duration::from_millis(1);
 /// Steps until it must be ready.
-const STEPS_MAX: usize = 1_000;
+const STEPS_MAX: usize = 60_000;
 
 /// A running broker; killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Node {
+pub struct Node {
     process: Child,
-    _folder: TempDir,
+    folder: TempDir,
     /// Where it speaks Kafka.
-    pub(crate) kafka: String,
+    pub kafka: String,
     http: String,
     /// When it was ready: a time for records that retention leaves alone.
-    pub(crate) ready_at: TimestampMs,
+    pub ready_at: TimestampMs,
 }
 
 impl Node {
     /// Starts it, and waits until it is ready. Its data stand under `target/`, on a real disk.
-    pub(crate) fn start() -> Result<Self> {
-        let folder = TempDir::with_prefix_in("bench-contract-", checkout().join("target"))?;
-        let ready = folder.path().join("ready");
-        let process = Command::new(checkout().join(BINARY))
-            .args(["serve", "--kafka-listen", "127.0.0.1:0"])
-            .args(["--http-listen", "127.0.0.1:0", "--data-dir"])
-            .arg(folder.path().join("data"))
-            .arg("--ready-file")
-            .arg(&ready)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.path().join("log"))?)
-            .spawn()
-            .with_context(|| format!("{BINARY}: build it first"))?;
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn start() -> Result<Self> {
+        let folder = TempDir::with_prefix_in("bench-node-", checkout().join("target"))?;
         let mut node = Self {
-            process,
-            _folder: folder,
+            process: launched(folder.path())?,
+            folder,
             kafka: String::new(),
             http: String::new(),
             ready_at: TimestampMs(-1),
         };
+        node.wait_until_ready()?;
+        Ok(node)
+    }
+
+    /// Kills it as a power cut would, as far as a process can tell.
+    ///
+    /// # Errors
+    /// When that can't be done.
+    pub fn kill_9(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(fs::remove_file(self.folder.path().join("ready"))?)
+    }
+
+    /// Starts one that was killed on what it left behind, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.process = launched(self.folder.path())?;
+        self.wait_until_ready()
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let ready = self.folder.path().join("ready");
         for _ in 0..STEPS_MAX {
             if let Ok(text) = fs::read_to_string(&ready) {
                 let addresses: Value = serde_json::from_str(&text)?;
                 let address = |key: &str| addresses[key].as_str().map(str::to_owned);
-                node.kafka = address("kafka").context("no Kafka address")?;
-                node.http = address("http").context("no HTTP address")?;
+                self.kafka = address("kafka").context("no Kafka address")?;
+                self.http = address("http").context("no HTTP address")?;
                 let written = fs::metadata(&ready)?
                     .modified()?
                     .duration_since(UNIX_EPOCH)?;
-                node.ready_at = TimestampMs(i64::try_from(written.as_millis())?);
-                return Ok(node);
+                self.ready_at = TimestampMs(i64::try_from(written.as_millis())?);
+                return Ok(());
             }
-            let ended = node.process.try_wait()?;
+            let ended = self.process.try_wait()?;
             ensure!(ended.is_none(), "the broker ended: {ended:?}");
             sleep(STEP);
         }
         anyhow::bail!("the broker is not ready")
     }
 
+    /// Process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it has logged since it was started last.
+    ///
+    /// # Errors
+    /// When that can't be read.
+    pub fn log(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.folder.path().join("log"))?)
+    }
+
     /// Registers a schema; its id.
-    pub(crate) fn register(&self, subject: &str, schema: &str) -> Result<u32> {
+    ///
+    /// # Errors
+    /// When the registry refuses it.
+    pub fn register(&self, subject: &str, schema: &str) -> Result<u32> {
         let body = json!({ "schema": schema }).to_string();
         let mut stream = TcpStream::connect(&self.http)?;
         write!(
@@ -91,7 +127,10 @@ impl Node {
     }
 
     /// CPU time of all its threads so far, in ns: finer than the clock ticks of `/proc/PID/stat`.
-    pub(crate) fn cpu_ns(&self) -> Result<u64> {
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn cpu_ns(&self) -> Result<u64> {
         let tasks = format!("/proc/{}/task", self.process.id());
         let mut sum = 0;
         for task in fs::read_dir(tasks)? {
@@ -102,6 +141,20 @@ impl Node {
         }
         Ok(sum)
     }
+}
+
+fn launched(folder: &Path) -> Result<Child> {
+    Command::new(checkout().join(BINARY))
+        .args(["serve", "--kafka-listen", "127.0.0.1:0"])
+        .args(["--http-listen", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.join("data"))
+        .arg("--ready-file")
+        .arg(folder.join("ready"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(folder.join("log"))?)
+        .spawn()
+        .with_context(|| format!("{BINARY}: build it first"))
 }
 
 impl Drop for Node {

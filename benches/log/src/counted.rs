@@ -2,17 +2,70 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use avouch_broker::log::{Disk, DiskFile, FileSystem, OpenMode, RealDisk};
+
+use crate::load::now;
+
+/// Work on segments that this much parts from what was done before begins anew. Longer than a
+/// checkpoint takes to look at thousands of partitions, shorter than the time between two of the
+/// writes that follow the write-ahead log.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     written: AtomicU64,
-    checkpoints: AtomicU64,
-    in_checkpoint: AtomicBool,
+    work: Mutex<Work>,
+}
+
+/// Work on everything but the write-ahead log: segments are written and synced, then a checkpoint
+/// is.
+#[derive(Debug, Default)]
+struct Work {
+    under_way: usize,
+    /// Of what no pause parts from now.
+    begun: Option<Instant>,
+    ended: Option<Instant>,
+    checkpoints: Vec<Span>,
+}
+
+/// From the first write to segments for a checkpoint until it had its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    from: Instant,
+    to: Instant,
+}
+
+impl Span {
+    pub(crate) fn meets(self, from: Instant, to: Instant) -> bool {
+        self.from <= to && from <= self.to
+    }
+}
+
+impl Work {
+    fn begins(&mut self, at: Instant) {
+        let is_parted = self.ended.is_none_or(|ended| at - ended > PAUSE);
+        if self.under_way == 0 && is_parted {
+            self.begun = Some(at);
+        }
+        self.under_way += 1;
+    }
+
+    fn ends(&mut self, at: Instant) {
+        self.under_way -= 1;
+        self.ended = Some(at);
+    }
+
+    fn checkpoint_ends(&mut self, at: Instant) {
+        let from = self.begun.unwrap_or(at);
+        self.checkpoints.push(Span { from, to: at });
+        // What follows is not of this one, however soon it comes.
+        self.begun = Some(at);
+    }
 }
 
 impl Seen {
@@ -21,22 +74,20 @@ impl Seen {
         self.written.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn checkpoints(&self) -> u64 {
-        self.checkpoints.load(Ordering::Relaxed)
+    pub(crate) fn checkpoints(&self) -> Vec<Span> {
+        self.work().checkpoints.clone()
     }
 
-    /// Between the first sync of a segment and the checkpoint's new name.
-    pub(crate) fn in_checkpoint(&self) -> bool {
-        self.in_checkpoint.load(Ordering::Relaxed)
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn checkpoint_begins(&self) {
-        self.in_checkpoint.store(true, Ordering::Relaxed);
-    }
-
-    fn checkpoint_ends(&self) {
-        self.in_checkpoint.store(false, Ordering::Relaxed);
-        self.checkpoints.fetch_add(1, Ordering::Relaxed);
+    /// Does something that is a part of moving data to segments.
+    fn working<T>(&self, does: impl FnOnce() -> T) -> T {
+        self.work().begins(now());
+        let done = does();
+        self.work().ends(now());
+        done
     }
 }
 
@@ -48,8 +99,17 @@ pub(crate) struct Counted {
 #[derive(Debug)]
 struct CountedFile {
     file: Arc<dyn DiskFile>,
-    is_segment: bool,
+    is_wal: bool,
     seen: Arc<Seen>,
+}
+
+impl CountedFile {
+    fn changed(&self, change: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        if self.is_wal {
+            return change();
+        }
+        self.seen.working(change)
+    }
 }
 
 #[derive(Debug)]
@@ -60,26 +120,30 @@ struct CountedSystem {
 
 impl FileSystem for CountedSystem {
     fn sync(&self) -> io::Result<()> {
-        self.seen.checkpoint_begins();
-        self.whole.sync()
+        self.seen.working(|| self.whole.sync())
     }
 }
 
 impl Disk for Counted {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        let is_wal = path.extension().is_some_and(|name| name == "wal");
+        let open = || RealDisk.open(path, mode);
+        let file = match is_wal || mode == OpenMode::ReadOnly {
+            true => open()?,
+            false => self.seen.working(open)?,
+        };
         Ok(Arc::new(CountedFile {
-            file: RealDisk.open(path, mode)?,
-            is_segment: path.extension().is_some_and(|name| name == "log"),
+            file,
+            is_wal,
             seen: Arc::clone(&self.seen),
         }))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        RealDisk.create_dir(path)
+        self.seen.working(|| RealDisk.create_dir(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.seen.checkpoint_ends();
         RealDisk.rename(from, to)
     }
 
@@ -96,7 +160,15 @@ impl Disk for Counted {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        RealDisk.sync_dir(path)
+        if path.ends_with("wal") {
+            return RealDisk.sync_dir(path);
+        }
+        self.seen.working(|| RealDisk.sync_dir(path))?;
+        // A checkpoint ends with the names of the data directory itself.
+        if path.join("checkpoint").exists() {
+            self.seen.work().checkpoint_ends(now());
+        }
+        Ok(())
     }
 
     fn exists(&self, path: &Path) -> bool {
@@ -119,7 +191,7 @@ impl DiskFile for CountedFile {
         self.seen
             .written
             .fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.file.write_at(bytes, at)
+        self.changed(|| self.file.write_at(bytes, at))
     }
 
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
@@ -127,10 +199,7 @@ impl DiskFile for CountedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.is_segment {
-            self.seen.checkpoint_begins();
-        }
-        self.file.sync_data()
+        self.changed(|| self.file.sync_data())
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
@@ -139,5 +208,41 @@ impl DiskFile for CountedFile {
 
     fn size_bytes(&self) -> io::Result<u64> {
         self.file.size_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_begins_with_the_flush_that_it_begins_with() {
+        let start = now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut work = Work::default();
+        for (from, to) in [(0, 5), (100, 130), (135, 180)] {
+            work.begins(at(from));
+            work.ends(at(to));
+        }
+        work.checkpoint_ends(at(181));
+        let [checkpoint] = work.checkpoints.as_slice() else {
+            panic!("{work:?}");
+        };
+        let met = |from, to| checkpoint.meets(at(from), at(to));
+        assert!(!met(6, 99) && met(6, 100) && met(170, 190) && !met(182, 190));
+    }
+
+    #[test]
+    fn work_side_by_side_is_one_piece() {
+        let start = now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut work = Work::default();
+        work.begins(at(0));
+        work.begins(at(1));
+        work.ends(at(2));
+        work.begins(at(50));
+        work.ends(at(51));
+        work.ends(at(60));
+        assert_eq!(work.begun, Some(at(0)));
     }
 }

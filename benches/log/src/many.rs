@@ -1,64 +1,67 @@
-//! What 4,000 partitions with data cost: memory, closing with all of them dirty, opening again.
+//! What 4,000 partitions with data cost a log: memory, closing with all of them dirty, opening
+//! again. In a process of its own, so that the memory is that of this log.
 
-use anyhow::{Context as _, Result};
+use std::io::{Write as _, stdout};
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use avouch_bench_avro::log::Many;
 use avouch_broker::log::{Durability, LogConfig};
 use avouch_broker::types::Offset;
-use serde::{Deserialize, Serialize};
 
 use crate::directory;
-use crate::load::{BATCH_BYTES, Load, now};
+use crate::load::{BATCH_BYTES, Load, Shape, now};
+use crate::process::memory_mib;
+use crate::rounds::Scale;
 
 const PARTITIONS: i32 = 4_000;
+/// At full scale.
 const BATCHES_EACH: usize = 8;
 
-/// Times in ms.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Many {
-    pub(crate) partitions: i32,
-    pub(crate) data_mb: f64,
-    pub(crate) close_dirty_ms: f64,
-    pub(crate) open_ms: f64,
-    /// Resident after opening and after one read of each partition from disk.
-    pub(crate) resident_mib: f64,
+pub(crate) fn measured(scale: Scale) -> Result<Many> {
+    let batches = (BATCHES_EACH * scale.round_bytes / Scale::FULL.round_bytes).max(2);
+    let mut other = Command::new(std::env::current_exe()?);
+    let output = other.args(["many", &batches.to_string()]).output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{error}");
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-pub(crate) fn measured() -> Result<Many> {
+/// Does it in this process, for [`measured`] to read.
+pub(crate) fn measure_and_print(batches_each: usize) -> Result<()> {
+    let json = serde_json::to_vec(&measured_here(batches_each)?)?;
+    Ok(stdout().write_all(&json)?)
+}
+
+fn measured_here(batches_each: usize) -> Result<Many> {
     let dir = directory()?;
     let config = LogConfig {
         durability: Durability::Fsync,
         ..LogConfig::new(dir.path())
     };
-    let (mut load, _) = Load::open(config.clone(), PARTITIONS, 256)?;
-    let bytes = usize::try_from(PARTITIONS)? * BATCHES_EACH * BATCH_BYTES;
-    load.append(bytes / 2)?;
-    load.append(bytes / 2)?;
+    let mut load = Load::open(config.clone(), Shape::of(PARTITIONS))?;
+    let bytes = usize::try_from(PARTITIONS)? * batches_each * BATCH_BYTES;
+    load.append(bytes)?;
     let start = now();
     load.log.close()?;
     let close_dirty_ms = start.elapsed().as_secs_f64() * 1e3;
+    let (_, loaded_mib) = memory_mib(std::process::id())?;
     drop(load);
-    let before = resident_mib()?;
     let start = now();
-    let (load, _) = Load::open(config, PARTITIONS, 1)?;
+    let load = Load::open(config, Shape::of(PARTITIONS))?;
     let open_ms = start.elapsed().as_secs_f64() * 1e3;
     for partition in &load.partitions {
         load.log.read(*partition, Offset(0), 1)?;
     }
-    let after = resident_mib()?;
+    // What the allocator kept of the first log counts too: it is an upper bound.
+    let (opened_mib, _) = memory_mib(std::process::id())?;
     load.log.close()?;
     Ok(Many {
-        partitions: PARTITIONS,
+        partitions: load.partitions.len(),
         data_mb: bytes as f64 / 1e6,
         close_dirty_ms,
         open_ms,
-        // What the allocator kept of the first log counts too: it is an upper bound.
-        resident_mib: after.max(before),
+        loaded_mib,
+        opened_mib,
     })
-}
-
-fn resident_mib() -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next());
-    let kib: f64 = kib.context("VmRSS in /proc/self/status")?.parse()?;
-    Ok(kib / 1024.0)
 }

@@ -1,11 +1,12 @@
 //! The bare disk: what the same bytes cost without a log.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use rustix::fs::{Advice, fadvise};
 
 use crate::load::{BATCH_BYTES, now};
 
@@ -56,6 +57,16 @@ impl Raw {
         Ok(start.elapsed())
     }
 
+    /// Reads it from start to end.
+    pub(crate) fn read(&self) -> Result<Duration> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let start = now();
+        for at in (0..self.bytes).step_by(CHUNK_BYTES) {
+            self.file.read_exact_at(&mut chunk, at as u64)?;
+        }
+        Ok(start.elapsed())
+    }
+
     /// Writes one batch's bytes after the other, each synced: how long each took.
     pub(crate) fn commits(&self, count: usize) -> Result<Vec<Duration>> {
         let mut all = Vec::with_capacity(count);
@@ -68,4 +79,17 @@ impl Raw {
         }
         Ok(all)
     }
+}
+
+/// Has the page cache let go of all files below a directory, as far as they are synced.
+pub(crate) fn uncache(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            uncache(&path)?;
+        } else {
+            fadvise(File::open(&path)?, 0, None, Advice::DontNeed)?;
+        }
+    }
+    Ok(())
 }

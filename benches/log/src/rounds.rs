@@ -4,23 +4,16 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use avouch_bench_avro::log::{AppendRow, FetchRow, Raw as RawFigures};
 use avouch_broker::log::Durability;
-use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::directory;
-use crate::load::{Commit, Load, config};
-use crate::raw::Raw;
+use crate::fetches::Fetches;
+use crate::load::{BATCH_BYTES, Commit, Load, Shape, config};
+use crate::raw::{Raw, uncache};
+use crate::statistics::{mb_per_s, median, percentiles};
 
-pub(crate) const ROUNDS: usize = 5;
-/// Of a log a round.
-const ROUND_BYTES: usize = 128 << 20;
-/// Before the first round: the write-ahead log has gone round once.
-const WARM_UP_BYTES: usize = 256 << 20;
-/// Commits one after the other, each alone, a round.
-const LONE_COMMITS: usize = 200;
-/// Batches unanswered at a time.
-const WINDOW: usize = 256;
 const CASES: [(Durability, i32); 6] = [
     (Durability::Fsync, 1),
     (Durability::Fsync, 100),
@@ -29,84 +22,143 @@ const CASES: [(Durability, i32); 6] = [
     (Durability::Os, 100),
     (Durability::Os, 4_000),
 ];
+const FETCHED: [i32; 3] = [1, 100, 4_000];
+
+/// How much is done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    pub(crate) rounds: usize,
+    /// Of a log a round.
+    pub(crate) round_bytes: usize,
+    /// Before the first round: the write-ahead log has gone round once.
+    pub(crate) warm_up_bytes: usize,
+    /// Commits one after the other, each alone, a round.
+    pub(crate) lone_commits: usize,
+}
+
+impl Scale {
+    pub(crate) const FULL: Self = Self {
+        rounds: 5,
+        round_bytes: 128 << 20,
+        warm_up_bytes: 256 << 20,
+        lone_commits: 200,
+    };
+    /// Enough to see that it works.
+    pub(crate) const LOOK: Self = Self {
+        rounds: 1,
+        round_bytes: 72 << 20,
+        warm_up_bytes: 8 << 20,
+        lone_commits: 20,
+    };
+}
 
 /// What the rounds gave.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Rounds {
-    pub(crate) raw_mb_per_s: f64,
-    pub(crate) raw_synced_mb_per_s: f64,
-    pub(crate) raw_commit_p50_us: f64,
-    pub(crate) raw_commit_p99_us: f64,
-    pub(crate) cases: Vec<CaseRow>,
-    pub(crate) fetch_mb_per_s: f64,
+    pub(crate) raw: RawFigures,
+    pub(crate) appends: Vec<AppendRow>,
+    pub(crate) fetches: Vec<FetchRow>,
 }
 
-/// One log's figures; times in µs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct CaseRow {
-    pub(crate) durability: String,
-    pub(crate) partitions: i32,
-    pub(crate) mb_per_s: f64,
-    /// A commit that is alone.
-    pub(crate) lone_p50_us: f64,
-    pub(crate) lone_p99_us: f64,
-    /// A commit among as many as the window takes.
-    pub(crate) p99_outside_us: f64,
-    pub(crate) p99_in_checkpoint_us: f64,
-    pub(crate) checkpoints: u64,
-    pub(crate) written_per_byte: f64,
+pub(crate) fn measured(scale: Scale) -> Result<Rounds> {
+    let mut bare = Bare::new(scale)?;
+    let cases = CASES.iter();
+    let mut cases = cases
+        .map(|(durability, partitions)| Case::new(scale, *durability, *partitions))
+        .collect::<Result<Vec<_>>>()?;
+    let fetched = FETCHED.iter();
+    let mut fetched = fetched
+        .map(|partitions| Fetches::new(scale, *partitions))
+        .collect::<Result<Vec<_>>>()?;
+    for round in 1..=scale.rounds {
+        crate::tell(&format!("round {round} of {}", scale.rounds));
+        bare.round(scale)?;
+        for case in &mut cases {
+            case.round(scale)?;
+        }
+        for fetches in &mut fetched {
+            fetches.round()?;
+        }
+    }
+    Ok(Rounds {
+        raw: bare.figures(),
+        appends: cases.into_iter().map(Case::row).collect::<Result<_>>()?,
+        fetches: fetched
+            .into_iter()
+            .map(Fetches::row)
+            .collect::<Result<_>>()?,
+    })
 }
 
+/// The bare disk's rounds.
+struct Bare {
+    raw: Raw,
+    whole: Vec<f64>,
+    synced: Vec<f64>,
+    commits: Vec<Duration>,
+    cached: Vec<f64>,
+    disk: Vec<f64>,
+    dir: TempDir,
+}
+
+impl Bare {
+    fn new(scale: Scale) -> Result<Self> {
+        let dir = directory()?;
+        Ok(Self {
+            raw: Raw::new(dir.path(), scale.round_bytes)?,
+            whole: Vec::new(),
+            synced: Vec::new(),
+            commits: Vec::new(),
+            cached: Vec::new(),
+            disk: Vec::new(),
+            dir,
+        })
+    }
+
+    fn round(&mut self, scale: Scale) -> Result<()> {
+        let speed = |took| mb_per_s(scale.round_bytes, took);
+        self.whole.push(speed(self.raw.write_whole()?));
+        self.synced.push(speed(self.raw.write_synced()?));
+        self.commits.extend(self.raw.commits(scale.lone_commits)?);
+        self.cached.push(speed(self.raw.read()?));
+        uncache(self.dir.path())?;
+        self.disk.push(speed(self.raw.read()?));
+        Ok(())
+    }
+
+    fn figures(self) -> RawFigures {
+        let (commit_p50_us, commit_p99_us) = percentiles(self.commits);
+        RawFigures {
+            write_mb_per_s: median(self.whole),
+            synced_mb_per_s: median(self.synced),
+            commit_p50_us,
+            commit_p99_us,
+            cached_mb_per_s: median(self.cached),
+            disk_mb_per_s: median(self.disk),
+        }
+    }
+}
+
+/// The rounds of a log that is appended to.
 struct Case {
     durability: Durability,
     load: Load,
     speeds: Vec<f64>,
     lone: Vec<Duration>,
     commits: Vec<Commit>,
-    written_before: u64,
-    checkpoints_before: u64,
+    checkpoints_before: usize,
     _dir: TempDir,
 }
 
-pub(crate) fn measured() -> Result<Rounds> {
-    let raw_dir = directory()?;
-    let raw = Raw::new(raw_dir.path(), ROUND_BYTES)?;
-    let mut cases = Vec::new();
-    for (durability, partitions) in CASES {
-        cases.push(Case::new(durability, partitions)?);
-    }
-    let (mut whole, mut synced, mut bare, mut fetches) = (vec![], vec![], vec![], vec![]);
-    for _ in 0..ROUNDS {
-        whole.push(mb_per_s(ROUND_BYTES, raw.write_whole()?));
-        synced.push(mb_per_s(ROUND_BYTES, raw.write_synced()?));
-        bare.extend(raw.commits(LONE_COMMITS)?);
-        for case in &mut cases {
-            case.round()?;
-        }
-        let (bytes, took) = cases[0].load.fetch()?;
-        fetches.push(mb_per_s(bytes, took));
-    }
-    let (raw_commit_p50_us, raw_commit_p99_us) = percentiles(bare);
-    Ok(Rounds {
-        raw_mb_per_s: median(whole),
-        raw_synced_mb_per_s: median(synced),
-        raw_commit_p50_us,
-        raw_commit_p99_us,
-        cases: cases.into_iter().map(Case::row).collect::<Result<_>>()?,
-        fetch_mb_per_s: median(fetches),
-    })
-}
-
 impl Case {
-    fn new(durability: Durability, partitions: i32) -> Result<Self> {
+    fn new(scale: Scale, durability: Durability, partitions: i32) -> Result<Self> {
         let dir = directory()?;
-        let (mut load, _) = Load::open(config(dir.path(), durability), partitions, WINDOW)?;
-        load.append(WARM_UP_BYTES)?;
+        let mut load = Load::open(config(dir.path(), durability), Shape::of(partitions))?;
+        load.append(scale.warm_up_bytes)?;
         load.commits();
         Ok(Self {
             durability,
-            written_before: load.seen.written(),
-            checkpoints_before: load.seen.checkpoints(),
+            checkpoints_before: load.seen.checkpoints().len(),
             load,
             speeds: Vec::new(),
             lone: Vec::new(),
@@ -115,64 +167,47 @@ impl Case {
         })
     }
 
-    fn round(&mut self) -> Result<()> {
-        let took = self.load.append(ROUND_BYTES)?;
-        self.speeds.push(mb_per_s(ROUND_BYTES, took));
+    fn round(&mut self, scale: Scale) -> Result<()> {
+        let took = self.load.append(scale.round_bytes)?;
+        self.speeds.push(mb_per_s(scale.round_bytes, took));
         self.commits.extend(self.load.commits());
-        for _ in 0..LONE_COMMITS {
-            self.load.append(crate::load::BATCH_BYTES)?;
+        for _ in 0..scale.lone_commits {
+            self.load.append(BATCH_BYTES)?;
         }
         let lone = self.load.commits();
-        self.lone.extend(lone.iter().map(|commit| commit.took));
+        self.lone.extend(lone.iter().map(Commit::took));
         Ok(())
     }
 
-    fn row(self) -> Result<CaseRow> {
+    fn row(self) -> Result<AppendRow> {
         self.load.log.close()?;
-        let produced = ROUNDS * (ROUND_BYTES + LONE_COMMITS * crate::load::BATCH_BYTES);
-        let written = self.load.seen.written() - self.written_before;
-        let took = |wanted: bool| {
-            let commits = self.commits.iter();
-            let some = commits.filter(|commit| commit.in_checkpoint == wanted);
-            percentiles(some.map(|commit| commit.took).collect())
+        let checkpoints = self.load.seen.checkpoints();
+        let meets = |commit: &Commit| {
+            let mut all = checkpoints.iter();
+            all.any(|checkpoint| checkpoint.meets(commit.from, commit.to))
         };
-        let (_, p99_outside_us) = took(false);
-        let (_, p99_in_checkpoint_us) = took(true);
-        let checkpoints = self.load.seen.checkpoints() - self.checkpoints_before;
+        let (inside, outside): (Vec<_>, Vec<_>) = self.commits.iter().copied().partition(meets);
+        let took = |commits: &[Commit]| percentiles(commits.iter().map(Commit::took));
+        let (p50_us, p99_us) = took(&self.commits);
         let (lone_p50_us, lone_p99_us) = percentiles(self.lone);
-        Ok(CaseRow {
+        Ok(AppendRow {
             durability: match self.durability {
                 Durability::Fsync => "fsync",
                 Durability::Os => "os",
             }
             .to_owned(),
-            partitions: i32::try_from(self.load.partitions.len())?,
+            partitions: self.load.partitions.len(),
             mb_per_s: median(self.speeds),
             lone_p50_us,
             lone_p99_us,
-            p99_outside_us,
-            p99_in_checkpoint_us,
-            checkpoints,
-            written_per_byte: written as f64 / produced as f64,
+            p50_us,
+            p99_us,
+            p99_outside_us: took(&outside).1,
+            p99_in_checkpoint_us: took(&inside).1,
+            // The last was that of closing.
+            checkpoints: checkpoints
+                .len()
+                .saturating_sub(self.checkpoints_before + 1),
         })
     }
-}
-
-fn mb_per_s(bytes: usize, took: Duration) -> f64 {
-    bytes as f64 / 1e6 / took.as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
-}
-
-/// p50 and p99 in µs; zero of nothing.
-fn percentiles(mut all: Vec<Duration>) -> (f64, f64) {
-    all.sort_unstable();
-    let at = |percent: usize| {
-        let found = all.get(all.len() * percent / 100);
-        found.map_or(0.0, |took| took.as_secs_f64() * 1e6)
-    };
-    (at(50), at(99))
 }

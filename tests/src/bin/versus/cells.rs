@@ -18,6 +18,37 @@ pub(crate) struct Cell {
     pub(crate) partitions: i32,
 }
 
+impl Cell {
+    /// What its rows are called, the unit behind it left out.
+    pub(crate) fn produced(&self) -> String {
+        format!("produce, {}", self.name)
+    }
+
+    pub(crate) fn cached(&self) -> String {
+        format!("consume from cache, {}", self.name)
+    }
+
+    pub(crate) fn read(&self) -> String {
+        format!("consume from disk, {}", self.name)
+    }
+}
+
+/// How often a record is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rate {
+    PerSecond(f64),
+    /// A share of what the slower broker takes at most.
+    ShareOfPeak,
+}
+
+/// Single records whose way is followed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) name: &'static str,
+    pub(crate) cell: Cell,
+    pub(crate) rate: Rate,
+}
+
 const PAYMENT: usize = 0;
 const ORDER: usize = 1;
 
@@ -50,6 +81,25 @@ pub(crate) const CELLS: [Cell; 7] = [
         "none",
         6,
     ),
+];
+
+/// The ways.
+pub(crate) const WAYS: [Way; 3] = [
+    Way {
+        name: "end to end, 1 KiB, none, 1000/s",
+        cell: CELLS[1],
+        rate: Rate::PerSecond(1_000.0),
+    },
+    Way {
+        name: "end to end, 1 KiB, none, 30 % of the lower peak",
+        cell: CELLS[1],
+        rate: Rate::ShareOfPeak,
+    },
+    Way {
+        name: "end to end, payment, lz4, 6 partitions, contract, 1000/s",
+        cell: CELLS[4],
+        rate: Rate::PerSecond(1_000.0),
+    },
 ];
 
 const fn cell(name: &'static str, values: Values, codec: &'static str, partitions: i32) -> Cell {

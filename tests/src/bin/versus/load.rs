@@ -1,12 +1,11 @@
-//! One load after the other on one broker: produce as fast as it takes records, read them back,
-//! and the way of single records at a fixed rate.
+//! One load after the other on one broker: produce as fast as it takes records, and read them back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use avouch_tests::deadline::{Deadline, now};
 use avouch_tests::payload::Payload;
 use avouch_tests::peer::Peer;
@@ -16,14 +15,14 @@ use avouch_tests::rust_client::config;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::cells::{Cell, Values};
 
-const DRAIN_LIMIT: Duration = Duration::from_secs(60);
-const WARM_UP: Duration = Duration::from_secs(1);
+pub(crate) const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 
 /// What a load came to.
 #[derive(Clone, Copy, Debug)]
@@ -89,10 +88,12 @@ pub(crate) fn produce(peer: &Peer, cell: &Cell, topic: &str, span: Duration) -> 
 
 /// Reads a topic of one partition from its beginning to its end.
 pub(crate) fn consume(peer: &Peer, filled: &Filled) -> Result<Loaded> {
-    let consumer = reader(peer, &filled.topic)?;
+    let consumer = reader(peer)?;
     let deadline = Deadline::after(DRAIN_LIMIT);
     let (mut records, mut bytes) = (0, 0);
+    // It is connected and has asked for nothing yet: what it fetches ahead counts.
     let (cpu, started) = (peer.cpu_seconds()?, now());
+    consumer.assign(&beginning(&filled.topic, 1)?)?;
     while records < filled.records {
         ensure!(!deadline.left().is_zero(), "{records} records came");
         if let Some(message) = consumer.poll(Duration::from_secs(1)).transpose()? {
@@ -104,64 +105,6 @@ pub(crate) fn consume(peer: &Peer, filled: &Filled) -> Result<Loaded> {
     Ok(loaded(records, bytes, peer.cpu_seconds()? - cpu, elapsed))
 }
 
-/// p50 and p99 in µs from `send` to the consumer, at `rate` records a second of `size` bytes,
-/// nothing gathered at the client.
-pub(crate) fn latency(
-    peer: &Peer,
-    topic: &str,
-    (rate, size): (f64, usize),
-    span: Duration,
-) -> Result<(f64, f64)> {
-    create(peer, topic, 1)?;
-    let started = now();
-    let consumer = reader(peer, topic)?;
-    let wanted = (rate * (WARM_UP + span).as_secs_f64()) as u64;
-    let reading = thread::spawn(move || arrivals(&consumer, started, wanted));
-    let producer: ThreadedProducer<Acked> = config(peer.bootstrap())
-        .set("acks", "all")
-        .set("linger.ms", "0")
-        .create_with_context(Acked::default())?;
-    let mut payload = vec![b'a'; size];
-    let begun = now();
-    for sent in 0..wanted {
-        let due = Duration::from_secs_f64(sent as f64 / rate);
-        // Records that are due within a millisecond leave together: a sleep is no finer.
-        if let Some(ahead) = due.checked_sub(begun.elapsed()) {
-            thread::sleep(ahead);
-        }
-        payload[..8].copy_from_slice(&nanos(started).to_be_bytes());
-        let record = BaseRecord::<(), [u8], _>::with_opaque_to(topic, ()).payload(&payload);
-        producer.send(record).map_err(|(error, _)| error)?;
-    }
-    producer.flush(DRAIN_LIMIT)?;
-    let mut waits = reading.join().ok().context("the reader panicked")??;
-    let warm = (rate * WARM_UP.as_secs_f64()) as usize;
-    waits.drain(..warm.min(waits.len()));
-    waits.sort_unstable();
-    let at = |per_mille: usize| waits.get(waits.len() * per_mille / 1_000);
-    let (p50, p99) = at(500).zip(at(990)).context("nothing arrived")?;
-    Ok((*p50 as f64 / 1e3, *p99 as f64 / 1e3))
-}
-
-/// How long each record was under way, in ns.
-fn arrivals(consumer: &BaseConsumer, started: Instant, wanted: u64) -> Result<Vec<u64>> {
-    let mut waits = Vec::new();
-    let deadline = Deadline::after(DRAIN_LIMIT);
-    while (waits.len() as u64) < wanted {
-        ensure!(!deadline.left().is_zero(), "{} records came", waits.len());
-        if let Some(message) = consumer.poll(Duration::from_secs(1)).transpose()? {
-            let sent = message.payload().and_then(<[u8]>::first_chunk);
-            let sent = u64::from_be_bytes(*sent.context("a record of ours")?);
-            waits.push(nanos(started).saturating_sub(sent));
-        }
-    }
-    Ok(waits)
-}
-
-fn nanos(started: Instant) -> u64 {
-    u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
-}
-
 fn loaded(records: u64, bytes: u64, cpu_seconds: f64, elapsed: Duration) -> Loaded {
     Loaded {
         records_per_second: records as f64 / elapsed.as_secs_f64(),
@@ -169,27 +112,43 @@ fn loaded(records: u64, bytes: u64, cpu_seconds: f64, elapsed: Duration) -> Load
     }
 }
 
-/// A consumer at the beginning of partition 0.
-fn reader(peer: &Peer, topic: &str) -> Result<BaseConsumer> {
+/// A consumer that is connected and reads nothing yet.
+pub(crate) fn reader(peer: &Peer) -> Result<BaseConsumer> {
     let consumer: BaseConsumer = config(peer.bootstrap())
         .set("group.id", "bench")
         .set("enable.auto.commit", "false")
         .create()?;
-    let mut partitions = TopicPartitionList::new();
-    partitions.add_partition_offset(topic, 0, Offset::Beginning)?;
-    consumer.assign(&partitions)?;
+    consumer.fetch_metadata(None, DRAIN_LIMIT)?;
     Ok(consumer)
 }
 
-fn create(peer: &Peer, topic: &str, partitions: i32) -> Result<()> {
+/// So many partitions, from their beginnings.
+pub(crate) fn beginning(topic: &str, count: i32) -> Result<TopicPartitionList> {
+    let mut partitions = TopicPartitionList::new();
+    for partition in 0..count {
+        partitions.add_partition_offset(topic, partition, Offset::Beginning)?;
+    }
+    Ok(partitions)
+}
+
+pub(crate) fn create(peer: &Peer, topic: &str, partitions: i32) -> Result<()> {
     let created = Connection::open(peer.bootstrap())?.create_topic(topic, partitions, &[])?;
     ensure!(created.error_code == 0, "{created:?}");
     Ok(())
 }
 
+pub(crate) fn delete(peer: &Peer, topic: &str) -> Result<()> {
+    let error_code = Connection::open(peer.bootstrap())?.delete_topic(topic)?;
+    ensure!(
+        error_code == 0,
+        "{topic} is not deleted: error {error_code}"
+    );
+    Ok(())
+}
+
 /// Makes the topic, under a contract where the cell asks for one and the broker knows what that
 /// is, and the values to send there.
-fn prepared(peer: &Peer, cell: &Cell, topic: &str) -> Result<Source> {
+pub(crate) fn prepared(peer: &Peer, cell: &Cell, topic: &str) -> Result<Source> {
     let source = match cell.values {
         Values::Bytes(size) => Source::Made(Payload::new(size)),
         Values::Data(index) => {
@@ -207,13 +166,13 @@ fn prepared(peer: &Peer, cell: &Cell, topic: &str) -> Result<Source> {
 }
 
 /// Values, made or taken in turn.
-enum Source {
+pub(crate) enum Source {
     Made(Payload),
     Kept(Vec<Vec<u8>>, usize),
 }
 
 impl Source {
-    fn next_value(&mut self) -> &[u8] {
+    pub(crate) fn next_value(&mut self) -> &[u8] {
         match self {
             Self::Made(payload) => payload.next_value(),
             Self::Kept(values, next) => {
@@ -226,7 +185,7 @@ impl Source {
 
 /// Counts what was acknowledged.
 #[derive(Clone, Debug, Default)]
-struct Acked(Arc<(AtomicU64, AtomicU64)>);
+pub(crate) struct Acked(Arc<(AtomicU64, AtomicU64)>);
 
 impl Acked {
     fn records(&self) -> u64 {

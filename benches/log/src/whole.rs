@@ -1,0 +1,50 @@
+//! What 4,000 partitions with data cost the whole broker: the released binary, loaded by its own
+//! protocol.
+
+use anyhow::Result;
+use avouch_bench_avro::log::Node as NodeFigures;
+use avouch_bench_contract::client::{Client, produce_request};
+use avouch_bench_contract::node::Node;
+use avouch_broker::types::TimestampMs;
+use avouch_broker::wire::batch::Codec;
+use avouch_broker::wire::builder::BatchBuilder;
+use bytes::Bytes;
+
+use crate::process::memory_mib;
+use crate::rounds::Scale;
+
+const TOPIC: &str = "many";
+const PARTITIONS: i32 = 4_000;
+const RECORDS: usize = 16;
+const RECORD_BYTES: usize = 1_000;
+const BATCHES_EACH: usize = 8;
+
+pub(crate) fn measured(scale: Scale) -> Result<NodeFigures> {
+    let node = Node::start()?;
+    let mut client = Client::connect(&node.kafka)?;
+    client.create_topic(TOPIC, PARTITIONS, &[])?;
+    let batch = batch(node.ready_at, RECORDS);
+    let bytes = batch.len();
+    let requests = (0..PARTITIONS)
+        .map(|partition| produce_request((TOPIC, partition), batch.clone()))
+        .collect::<Result<Vec<_>>>()?;
+    let batches = (BATCHES_EACH * scale.round_bytes / Scale::FULL.round_bytes).max(2);
+    client.produce(&requests, batches * requests.len())?;
+    let (resident_mib, highest_mib) = memory_mib(node.pid())?;
+    Ok(NodeFigures {
+        partitions: requests.len(),
+        data_mb: (batches * requests.len() * bytes) as f64 / 1e6,
+        resident_mib,
+        highest_mib,
+    })
+}
+
+/// A batch of so many records of a kilobyte.
+pub(crate) fn batch(now: TimestampMs, records: usize) -> Bytes {
+    let mut builder = BatchBuilder::new(Codec::None);
+    let value = vec![0x5a; RECORD_BYTES];
+    for _ in 0..records {
+        builder.push(None, Some(&value), now, &[]);
+    }
+    builder.finish()
+}
