@@ -73,9 +73,9 @@ pub(crate) fn group_error(error: &GroupError) -> ErrorCode {
         GroupError::GroupIdNotFound => ErrorCode::GroupIdNotFound,
         GroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
         GroupError::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
-        GroupError::TooManyGroups { .. } | GroupError::GroupMaxSize { .. } => {
-            ErrorCode::GroupMaxSizeReached
-        }
+        GroupError::TooManyGroups { .. }
+        | GroupError::GroupMaxSize { .. }
+        | GroupError::MembersTooLarge { .. } => ErrorCode::GroupMaxSizeReached,
         GroupError::MetadataTooLarge { .. } => ErrorCode::InvalidRequest,
         GroupError::OffsetMetadataTooLarge { .. } => ErrorCode::OffsetMetadataTooLarge,
         GroupError::InvalidSessionTimeout { .. } => ErrorCode::InvalidSessionTimeout,
