@@ -25,6 +25,8 @@ pub(crate) fn metadata_error(error: &MetadataError) -> ErrorCode {
         }
         MetadataError::Alter(AlterError::Config(_)) => ErrorCode::InvalidConfig,
         MetadataError::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
+        MetadataError::Throttled { .. } => ErrorCode::ThrottlingQuotaExceeded,
+        MetadataError::NotInTime { .. } => ErrorCode::RequestTimedOut,
         MetadataError::Store(_) => ErrorCode::KafkaStorageError,
     }
 }

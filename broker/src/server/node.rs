@@ -7,9 +7,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::clock::Clock;
 use super::config::BrokerConfig;
-use super::connection::MEMORY_UNIT_BYTES;
 use super::inflaters::Inflaters;
+use super::intake::{Intake, memory_units};
 use super::metrics::Metrics;
+use super::mutations::Mutations;
 use super::offsets_log::TopicOffsetsLog;
 use super::waiters::Waiters;
 use crate::contract::Contracts;
@@ -31,8 +32,11 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) inflaters: Inflaters,
-    pub(super) memory: Arc<Semaphore>,
+    pub(crate) intake: Intake,
+    pub(super) mutations: Mutations,
     pub(super) cold_reads: Arc<Semaphore>,
+    pub(super) hot_reads: Arc<Semaphore>,
+    pub(super) parked: Arc<Semaphore>,
     pub(super) offsets_log: Arc<TopicOffsetsLog>,
 }
 
@@ -59,28 +63,20 @@ impl Node {
         }
     }
 
-    /// Counts `bytes` as in flight until the permit is dropped; waits while too much is.
-    pub(crate) async fn in_flight(&self, bytes: usize) -> OwnedSemaphorePermit {
-        let all = self.config.limits.in_flight_bytes_max / MEMORY_UNIT_BYTES;
-        let units = Self::memory_units(bytes).min(all);
-        Arc::clone(&self.memory)
-            .acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX))
-            .await
-            .expect("the semaphore is never closed")
-    }
-
     /// Counts `bytes` as read from files for a consumer until the permit is dropped, if there is
     /// room for them. Never waits: a slow consumer must not hold up the others.
     pub(crate) fn cold_read(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(Self::memory_units(bytes)).ok()?;
-        Arc::clone(&self.cold_reads)
-            .try_acquire_many_owned(units)
-            .ok()
+        count(&self.cold_reads, bytes)
     }
 
-    /// How many units of counted memory these bytes take.
-    pub(crate) fn memory_units(bytes: usize) -> usize {
-        bytes / MEMORY_UNIT_BYTES + 1
+    /// The same for what is read from memory, which is kept for as long as a reply holds it.
+    pub(crate) fn hot_read(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        count(&self.hot_reads, bytes)
+    }
+
+    /// The same for what a request holds that waits for records.
+    pub(crate) fn parked(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        count(&self.parked, bytes)
     }
 
     /// Puts batches into the log as one frame; the receiver hears their outcomes once durable. The
@@ -99,4 +95,9 @@ impl Node {
         );
         outcomes
     }
+}
+
+fn count(free: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    let units = u32::try_from(memory_units(bytes)).ok()?;
+    Arc::clone(free).try_acquire_many_owned(units).ok()
 }

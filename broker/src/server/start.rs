@@ -15,10 +15,11 @@ use tracing::{error, info, warn};
 use super::accept::accept;
 use super::clock::Clock;
 use super::config::BrokerConfig;
-use super::connection::MEMORY_UNIT_BYTES;
 use super::inflaters::Inflaters;
+use super::intake::{Intake, MEMORY_UNIT_BYTES};
 use super::maintenance;
 use super::metrics::Metrics;
+use super::mutations::Mutations;
 use super::node::Node;
 use super::offsets_log::{self, TopicOffsetsLog};
 use super::survey::Survey;
@@ -132,8 +133,11 @@ impl Broker {
             clock,
             metrics: own_metrics,
             inflaters: Inflaters::new(decoders(), limits.inflated_in_flight_bytes_max),
-            memory: counting(limits.in_flight_bytes_max),
+            intake: Intake::new(limits.in_flight_bytes_max),
+            mutations: Mutations::new(limits.mutations_per_second, limits.mutations_burst),
             cold_reads: counting(limits.cold_read_bytes_max),
+            hot_reads: counting(limits.hot_read_bytes_max),
+            parked: counting(limits.parked_bytes_max),
             offsets_log,
         });
         metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;
@@ -257,6 +261,7 @@ async fn open_log(config: &BrokerConfig, events: Arc<LogEvents>) -> Result<Log, 
     let mut log_config = LogConfig::new(config.data_dir.join("log"));
     log_config.durability = config.durability;
     log_config.low_space_bytes = config.low_space_bytes;
+    log_config.producers_max = config.limits.producers_max;
     let opened =
         tokio::task::spawn_blocking(move || Log::open(log_config, Arc::new(RealDisk), events))
             .await
