@@ -142,7 +142,7 @@ async fn read_requests(
     queue: mpsc::Sender<NamedReply>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Ended, Closed> {
-    let mut frames = Frames::new(reader);
+    let mut frames = Frames::new(reader, node.config.limits.request_bytes_max);
     loop {
         let frame = tokio::select! {
             frame = frames.next(node) => frame?,

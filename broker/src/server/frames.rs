@@ -4,22 +4,24 @@
 //! and only by what is counted; a frame that was begun has one deadline, which only bytes move; a
 //! connection between two requests has no buffer. Knows no request.
 
-use std::io;
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
+use futures_util::FutureExt as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::timeout;
 
 use super::connection::Closed;
-use super::intake::{InFlight, memory_units};
+use super::intake::{InFlight, MEMORY_UNIT_BYTES, OwnMemory, memory_units};
 use super::node::Node;
 use crate::wire::reader::Reader;
 use crate::wire::section::SLACK_BYTES;
 
 /// The most that is read at a time while a frame's length is not known, in bytes.
 const READ_BYTES: usize = 64 * 1024;
+/// The most that a frame's buffer grows by at a time, in bytes.
+const STEP_BYTES_MAX: usize = 1024 * 1024;
 const LENGTH_BYTES: usize = 4;
 
 /// The frames of one connection.
@@ -29,12 +31,16 @@ pub(super) struct Frames {
     buffer: BytesMut,
     /// Counts the buffer.
     memory: InFlight,
+    /// Counts what was read before and is under way.
+    own: OwnMemory,
 }
 
 impl Frames {
-    pub(super) fn new(reader: OwnedReadHalf) -> Self {
+    /// Frames of up to `bytes_max`, of which as much again may be under way.
+    pub(super) fn new(reader: OwnedReadHalf, bytes_max: usize) -> Self {
         Self {
             reader,
+            own: OwnMemory::new(bytes_max),
             buffer: BytesMut::new(),
             memory: InFlight::default(),
         }
@@ -62,7 +68,7 @@ impl Frames {
             let allowed = allowed(limits.frame, limits.frame_bytes_per_second_min, arrived);
             let left = || allowed.saturating_sub(node.clock.elapsed() - begun);
             let missing = whole - arrived;
-            let room = missing.min(READ_BYTES.max(arrived));
+            let room = missing.min(arrived.clamp(READ_BYTES, STEP_BYTES_MAX));
             let growing = node.intake.grow(&mut self.memory, arrived + room, whole);
             let grown = timeout(left(), growing).await;
             grown.map_err(|_| Closed::NoMemory(allowed))?;
@@ -91,17 +97,16 @@ impl Frames {
             readable.map_err(|_| Closed::Idle(idle))??;
             node.intake.grow(&mut self.memory, READ_BYTES, 0).await;
             self.buffer.reserve(READ_BYTES + SLACK_BYTES);
-            match self
-                .reader
-                .try_read_buf(&mut (&mut self.buffer).limit(READ_BYTES))
-            {
-                Ok(0) => return Ok(false),
-                Ok(count) => {
+            let mut limited = (&mut self.buffer).limit(READ_BYTES);
+            // Not `try_read_buf`, after which a socket that is empty counts as readable.
+            match self.reader.read_buf(&mut limited).now_or_never() {
+                None => {}
+                Some(Ok(0)) => return Ok(false),
+                Some(Ok(count)) => {
                     self.memory.shrink(count);
                     return Ok(true);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error.into()),
+                Some(Err(error)) => return Err(error.into()),
             }
         }
     }
@@ -111,13 +116,15 @@ impl Frames {
         let bytes = whole - LENGTH_BYTES;
         // Rounded up one by one, several small frames are more than all of them together.
         let units = memory_units(whole) + memory_units(self.buffer.len() - whole);
-        let counted = units * super::intake::MEMORY_UNIT_BYTES;
+        let counted = units * MEMORY_UNIT_BYTES;
         node.intake.grow(&mut self.memory, counted, 0).await;
         self.buffer.advance(LENGTH_BYTES);
-        (
+        let (frame, mut memory) = (
             take_frame(&mut self.buffer, bytes),
             self.memory.split(whole),
-        )
+        );
+        self.own.count(&mut memory, bytes).await;
+        (frame, memory)
     }
 }
 

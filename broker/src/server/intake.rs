@@ -39,6 +39,27 @@ pub(crate) struct InFlight {
     shares: [Option<OwnedSemaphorePermit>; UNFINISHED.len()],
     /// Held by the one that goes on uncounted.
     uncounted: Option<OwnedSemaphorePermit>,
+    /// Of what its connection may have under way.
+    own: Option<OwnedSemaphorePermit>,
+}
+
+/// What one connection may have under way: as much as its largest request, and one request more.
+#[derive(Debug)]
+pub(crate) struct OwnMemory(Pool);
+
+impl OwnMemory {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Pool::new(bytes))
+    }
+
+    /// Counts a request of `bytes`, when there is room for it.
+    pub(crate) async fn count(&self, held: &mut InFlight, bytes: usize) {
+        let units = self.0.missing(None, memory_units(bytes));
+        held.own = match self.0.try_take(units) {
+            None => Some(self.0.take(units).await),
+            taken => taken,
+        };
+    }
 }
 
 #[derive(Debug)]

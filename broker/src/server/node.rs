@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::clock::Clock;
-use super::config::BrokerConfig;
+use super::config::{BrokerConfig, Limits};
 use super::inflaters::Inflaters;
-use super::intake::{Intake, memory_units};
+use super::intake::{Intake, MEMORY_UNIT_BYTES, memory_units};
 use super::metrics::Metrics;
 use super::mutations::Mutations;
 use super::offsets_log::TopicOffsetsLog;
@@ -34,10 +34,27 @@ pub(crate) struct Node {
     pub(crate) inflaters: Inflaters,
     pub(crate) intake: Intake,
     pub(super) mutations: Mutations,
-    pub(super) cold_reads: Arc<Semaphore>,
-    pub(super) hot_reads: Arc<Semaphore>,
-    pub(super) parked: Arc<Semaphore>,
+    pub(super) answers: AnswerMemory,
     pub(super) offsets_log: Arc<TopicOffsetsLog>,
+}
+
+/// Memory of answers that are under way.
+#[derive(Debug)]
+pub(super) struct AnswerMemory {
+    cold_reads: Arc<Semaphore>,
+    hot_reads: Arc<Semaphore>,
+    parked: Arc<Semaphore>,
+}
+
+impl AnswerMemory {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let counting = |bytes| Arc::new(Semaphore::new(bytes / MEMORY_UNIT_BYTES));
+        Self {
+            cold_reads: counting(limits.cold_read_bytes_max),
+            hot_reads: counting(limits.hot_read_bytes_max),
+            parked: counting(limits.parked_bytes_max),
+        }
+    }
 }
 
 /// Where clients are told to connect.
@@ -66,17 +83,17 @@ impl Node {
     /// Counts `bytes` as read from files for a consumer until the permit is dropped, if there is
     /// room for them. Never waits: a slow consumer must not hold up the others.
     pub(crate) fn cold_read(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        count(&self.cold_reads, bytes)
+        count(&self.answers.cold_reads, bytes)
     }
 
     /// The same for what is read from memory, which is kept for as long as a reply holds it.
     pub(crate) fn hot_read(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        count(&self.hot_reads, bytes)
+        count(&self.answers.hot_reads, bytes)
     }
 
     /// The same for what a request holds that waits for records.
     pub(crate) fn parked(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        count(&self.parked, bytes)
+        count(&self.answers.parked, bytes)
     }
 
     /// Puts batches into the log as one frame; the receiver hears their outcomes once durable. The

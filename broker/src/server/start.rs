@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::web::ServiceConfig;
 use avouch_registry_api::source::SchemaSource;
 use thiserror::Error;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
@@ -16,11 +16,11 @@ use super::accept::accept;
 use super::clock::Clock;
 use super::config::BrokerConfig;
 use super::inflaters::Inflaters;
-use super::intake::{Intake, MEMORY_UNIT_BYTES};
+use super::intake::Intake;
 use super::maintenance;
 use super::metrics::Metrics;
 use super::mutations::Mutations;
-use super::node::Node;
+use super::node::{AnswerMemory, Node};
 use super::offsets_log::{self, TopicOffsetsLog};
 use super::survey::Survey;
 use super::waiters::Waiters;
@@ -135,9 +135,7 @@ impl Broker {
             inflaters: Inflaters::new(decoders(), limits.inflated_in_flight_bytes_max),
             intake: Intake::new(limits.in_flight_bytes_max),
             mutations: Mutations::new(limits.mutations_per_second, limits.mutations_burst),
-            cold_reads: counting(limits.cold_read_bytes_max),
-            hot_reads: counting(limits.hot_read_bytes_max),
-            parked: counting(limits.parked_bytes_max),
+            answers: AnswerMemory::new(&limits),
             offsets_log,
         });
         metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;
@@ -218,11 +216,6 @@ fn create_rules(config: &BrokerConfig) -> CreateRules {
 /// How many batches inflate at a time: no more than there are cores to do it.
 fn decoders() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// Counts memory of up to `bytes`.
-fn counting(bytes: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(bytes / MEMORY_UNIT_BYTES))
 }
 
 struct LogEvents {

@@ -84,6 +84,28 @@ async fn fetches_that_wait_take_no_memory_from_producers() {
 }
 
 #[tokio::test]
+async fn one_connection_has_no_more_under_way_than_its_largest_request_and_one_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| {
+        limits.in_flight_bytes_max = 400 << 10;
+        limits.request_bytes_max = 100 << 10;
+    })
+    .await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    client.create_topic("other", 1).await;
+    let mut greedy = Client::connect(broker.kafka_address()).await;
+    // Whatever stands behind the first waits with it.
+    for _ in 0..40 {
+        let fetch = waiting_fetch(600_000, "r".repeat(30_000));
+        greedy.send(11, &fetch).await;
+    }
+    let batch = batch_of(&[&vec![b'x'; 90_000]]);
+    let response = client.produce("other", batch).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+}
+
+#[tokio::test]
 async fn a_request_is_carried_out_though_its_client_hung_up() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
