@@ -1,7 +1,8 @@
 //! CreatePartitions (key 37), versions 0 to 3: gives topics more partitions.
 //!
 //! Each topic is decided alone; one named twice is refused. Records stay where they are: what a key
-//! hashes to changes, as with Kafka. Version 3 is told when partitions come too fast; older ones wait.
+//! hashes to changes, as with Kafka. Version 3 is told when partitions come too fast; older ones
+//! wait.
 
 use std::sync::Arc;
 

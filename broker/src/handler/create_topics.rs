@@ -2,7 +2,8 @@
 //!
 //! Each topic is decided alone; one named twice is refused. Replication factors
 //! above 1 are clamped unless `strict.replication` is set. Version 5 and up answer the effective
-//! configs, 7 the topic id. Version 6 and up are told when topics come and go too fast; older ones wait.
+//! configs, 7 the topic id. Version 6 and up are told when topics come and go too fast; older ones
+//! wait.
 
 use std::sync::Arc;
 

@@ -2,7 +2,8 @@
 //!
 //! No topics named means all of them (version 0: an empty list, later: null). A topic that does
 //! not exist is created with the broker's default partition count when the request and the broker
-//! allow it, and answered at once; LEADER_NOT_AVAILABLE while topics come too fast. Every topic has its stable id from version 10.
+//! allow it, and answered at once, or with LEADER_NOT_AVAILABLE while topics come too fast. Every
+//! topic has its stable id from version 10.
 
 use std::sync::Arc;
 
