@@ -25,6 +25,8 @@ pub(crate) fn metadata_error(error: &MetadataError) -> ErrorCode {
         }
         MetadataError::Alter(AlterError::Config(_)) => ErrorCode::InvalidConfig,
         MetadataError::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
+        MetadataError::Throttled { .. } => ErrorCode::ThrottlingQuotaExceeded,
+        MetadataError::NotInTime { .. } => ErrorCode::RequestTimedOut,
         MetadataError::Store(_) => ErrorCode::KafkaStorageError,
     }
 }
@@ -73,9 +75,9 @@ pub(crate) fn group_error(error: &GroupError) -> ErrorCode {
         GroupError::GroupIdNotFound => ErrorCode::GroupIdNotFound,
         GroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
         GroupError::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
-        GroupError::TooManyGroups { .. } | GroupError::GroupMaxSize { .. } => {
-            ErrorCode::GroupMaxSizeReached
-        }
+        GroupError::TooManyGroups { .. }
+        | GroupError::GroupMaxSize { .. }
+        | GroupError::MembersTooLarge { .. } => ErrorCode::GroupMaxSizeReached,
         GroupError::MetadataTooLarge { .. } => ErrorCode::InvalidRequest,
         GroupError::OffsetMetadataTooLarge { .. } => ErrorCode::OffsetMetadataTooLarge,
         GroupError::InvalidSessionTimeout { .. } => ErrorCode::InvalidSessionTimeout,

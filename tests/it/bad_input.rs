@@ -6,12 +6,23 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use avouch_tests::deadline::PROGRAM_LIMIT;
 use avouch_tests::node::Node;
 use avouch_tests::peer::memory_bytes;
-use avouch_tests::protocol::{Connection, fetch_frame};
+use avouch_tests::protocol::{
+    Connection, batch_of, fetch_frame, produce_batches, record, topic_name,
+};
 use avouch_tests::rust_client::{config, producer, send};
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::{
+    CreateTopicsRequest, FetchRequest, GroupId, JoinGroupRequest, MetadataRequest, ProduceResponse,
+};
+use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::records::Record;
 use rdkafka::producer::Producer as _;
 
 const MIB: u64 = 1 << 20;
@@ -21,21 +32,37 @@ const MEMORY_MAX_MIB: u64 = 512;
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A produce request's header, version 9, correlation id 1, no client id.
 const PRODUCE: [u8; 10] = [0, 0, 0, 9, 0, 0, 0, 1, 255, 255];
+const GROUP_MAX_SIZE_REACHED: i16 = 81;
+const INVALID_RECORD: i16 = 87;
+const THROTTLED: i16 = 89;
 
 type Attack = fn(&Node) -> Result<()>;
 
 #[test]
 fn bad_input_of_every_kind_leaves_the_node_up_and_within_512_mib() -> Result<()> {
     let node = Node::start()?;
-    let attacks: [(&str, Attack); 8] = [
+    let attacks: [(&str, Attack); 15] = [
         ("lengths that lie", lengths_that_lie),
         ("many frames begun", many_frames_begun),
+        (
+            "half frames that fill the memory",
+            half_frames_that_fill_the_memory,
+        ),
         ("large frames of nothing", large_frames_of_nothing),
         ("counts that lie", counts_that_lie),
+        ("large counts that are true", large_counts_that_are_true),
         ("every key and version", every_key_and_version),
         ("bombs side by side", bombs_side_by_side),
         ("large answers that nobody takes", answers_that_nobody_takes),
         ("noise", noise),
+        ("floods of headers", floods_of_headers),
+        ("floods of connections", floods_of_connections),
+        ("a storm of topics", a_storm_of_topics),
+        (
+            "producer ids that never come again",
+            producer_ids_that_never_come_again,
+        ),
+        ("a storm of groups", a_storm_of_groups),
     ];
     let mut highest_mib = Vec::new();
     for (name, attack) in attacks {
@@ -71,7 +98,7 @@ fn lengths_that_lie(node: &Node) -> Result<()> {
 /// Each claims the most there may be and sends little of it.
 fn many_frames_begun(node: &Node) -> Result<()> {
     let claimed = (100_i32 << 20).to_be_bytes();
-    let begun: Result<Vec<TcpStream>> = (0..2)
+    let begun: Result<Vec<TcpStream>> = (0..100)
         .map(|_| {
             let mut stream = open(node)?;
             stream.write_all(&[&claimed[..], &PRODUCE, &[0; 60_000]].concat())?;
@@ -81,6 +108,27 @@ fn many_frames_begun(node: &Node) -> Result<()> {
     serves(node)?;
     drop(begun?);
     Ok(())
+}
+
+/// Of each as much arrives as the broker takes; together that is all that such frames may hold.
+fn half_frames_that_fill_the_memory(node: &Node) -> Result<()> {
+    const EACH: usize = 24 << 20;
+    let claimed = (100_i32 << 20).to_be_bytes();
+    let body = vec![0; EACH];
+    let mut begun = Vec::new();
+    for _ in 0..12 {
+        let mut stream = open(node)?;
+        stream.write_all(&[&claimed[..], &PRODUCE].concat())?;
+        // What is not taken within so long is not taken: there is no memory for it.
+        stream.set_write_timeout(Some(Duration::from_millis(200)))?;
+        match stream.write_all(&body) {
+            Ok(()) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error.into()),
+        }
+        begun.push(stream);
+    }
+    serves(node)
 }
 
 /// As much as may be in flight arrives in full, and none of it is a request.
@@ -116,6 +164,50 @@ fn counts_that_lie(node: &Node) -> Result<()> {
         stream.write_all(&framed(body)?)?;
         ensure!(is_closed(&mut stream)?, "{body:?}");
     }
+    Ok(())
+}
+
+/// As many topics and partitions as a request may name, on several connections at once: unknown
+/// topics, and one partition again and again by consumers that would wait for very long.
+fn large_counts_that_are_true(node: &Node) -> Result<()> {
+    const COUNT: i32 = 190_000;
+    let topic = |at: i32| {
+        let name = topic_name(&format!("no{at}"));
+        MetadataRequestTopic::default().with_name(Some(name))
+    };
+    let named = MetadataRequest::default()
+        .with_topics(Some((0..COUNT).map(topic).collect()))
+        .with_allow_auto_topic_creation(false);
+    let partition = |_| FetchPartition::default().with_partition_max_bytes(1);
+    let sound = FetchTopic::default()
+        .with_topic(topic_name("sound"))
+        .with_partitions((0..COUNT).map(partition).collect());
+    let fetched = FetchRequest::default()
+        .with_max_wait_ms(i32::MAX)
+        .with_min_bytes(i32::MAX)
+        .with_session_epoch(-1)
+        .with_topics(vec![sound]);
+    let mut asking = Vec::new();
+    for _ in 0..4 {
+        let mut connection = Connection::open(node.bootstrap())?;
+        connection.send(4, &named)?;
+        asking.push(connection);
+        let mut connection = Connection::open(node.bootstrap())?;
+        connection.send(11, &fetched)?;
+        asking.push(connection);
+    }
+    let answer = Connection::open(node.bootstrap())?.call(4, &named)?;
+    ensure!(
+        answer.topics.len() == usize::try_from(COUNT)?,
+        "an answer to each"
+    );
+    let one = MetadataRequest::default().with_topics(Some((0..200_001).map(topic).collect()));
+    let mut connection = Connection::open(node.bootstrap())?;
+    connection.send(4, &one)?;
+    ensure!(
+        connection.is_closed_by_the_broker()?,
+        "one more than there may be"
+    );
     Ok(())
 }
 
@@ -198,6 +290,120 @@ fn noise(node: &Node) -> Result<()> {
         drain(&mut stream)?;
     }
     Ok(())
+}
+
+/// Records with as many headers as there may be, and one with one more.
+fn floods_of_headers(node: &Node) -> Result<()> {
+    let mut connection = Connection::open(node.bootstrap())?;
+    let flooded = |offset: i32, headers: usize| {
+        let mut record = record(offset, None, Some(b"value"));
+        let header = |at: usize| (StrBytes::from_string(format!("h{at}")), None);
+        record.headers = (0..headers).map(header).collect();
+        record
+    };
+    let most: Vec<Record> = (0..80).map(|offset| flooded(offset, 1_000)).collect();
+    let most = produce_batches("sound", -1, vec![(0, batch_of(&most)?)]);
+    let over = produce_batches("sound", -1, vec![(0, batch_of(&[flooded(0, 1_001)])?)]);
+    for _ in 0..20 {
+        ensure!(
+            first_error(&connection.call(9, &most)?) == Some(0),
+            "as many as may be"
+        );
+        let refused = first_error(&connection.call(9, &over)?);
+        ensure!(refused == Some(INVALID_RECORD), "{refused:?}");
+    }
+    Ok(())
+}
+
+/// Many that come and go, and many that stay without a request.
+fn floods_of_connections(node: &Node) -> Result<()> {
+    for _ in 0..1_000 {
+        drop(TcpStream::connect(node.bootstrap())?);
+    }
+    let mut silent = Vec::new();
+    for _ in 0..600 {
+        let mut stream = open(node)?;
+        stream.write_all(&[0])?;
+        silent.push(stream);
+    }
+    serves(node)
+}
+
+/// As many partitions as may be made at a time, then topics by the thousand, asked for and named.
+fn a_storm_of_topics(node: &Node) -> Result<()> {
+    let mut connection = Connection::open(node.bootstrap())?;
+    let storm = |at: i32| {
+        CreatableTopic::default()
+            .with_name(topic_name(&format!("storm{at}")))
+            .with_num_partitions(1_000)
+            .with_replication_factor(1)
+    };
+    let request = CreateTopicsRequest::default()
+        .with_topics((0..8).map(storm).collect())
+        .with_timeout_ms(30_000);
+    let answer = connection.call(7, &request)?;
+    let mut codes: Vec<i16> = answer.topics.iter().map(|topic| topic.error_code).collect();
+    codes.dedup();
+    ensure!(codes == [0, THROTTLED], "some, then no more: {codes:?}");
+    let named = |at: i32| {
+        let name = topic_name(&format!("named{at}"));
+        MetadataRequestTopic::default().with_name(Some(name))
+    };
+    let request = MetadataRequest::default()
+        .with_topics(Some((0..9_000).map(named).collect()))
+        .with_allow_auto_topic_creation(true);
+    let answer = connection.call(9, &request)?;
+    let made = answer.topics.iter().filter(|topic| topic.error_code == 0);
+    let made = made.count();
+    ensure!(made < 4_000, "{made} topics were made");
+    Ok(())
+}
+
+/// Another producer id for each of many batches, none of which is heard of again.
+fn producer_ids_that_never_come_again(node: &Node) -> Result<()> {
+    let mut connection = Connection::open(node.bootstrap())?;
+    for request in 0..20_i64 {
+        let batches: Result<Vec<_>> = (0..1_000)
+            .map(|index: i32| {
+                let mut record = record(0, None, Some(b"value"));
+                record.producer_id = request * 1_000 + i64::from(index);
+                (record.producer_epoch, record.sequence) = (0, 0);
+                Ok((index, batch_of(&[record])?))
+            })
+            .collect();
+        let answer = connection.call(9, &produce_batches("storm0", -1, batches?))?;
+        ensure!(first_error(&answer) == Some(0), "any id is taken");
+    }
+    Ok(())
+}
+
+/// A group after the other whose member says as much about itself as one may.
+fn a_storm_of_groups(node: &Node) -> Result<()> {
+    let protocol = JoinGroupRequestProtocol::default()
+        .with_name(StrBytes::from_static_str("range"))
+        .with_metadata(vec![0; 60_000].into());
+    let join = |at: i32| {
+        JoinGroupRequest::default()
+            .with_group_id(GroupId(StrBytes::from_string(format!("storm{at}"))))
+            .with_session_timeout_ms(1_800_000)
+            .with_protocol_type(StrBytes::from_static_str("consumer"))
+            .with_protocols(vec![protocol.clone()])
+    };
+    let mut connection = Connection::open(node.bootstrap())?;
+    for at in 0..3_000 {
+        match connection.call(0, &join(at))?.error_code {
+            0 => {}
+            GROUP_MAX_SIZE_REACHED => return Ok(()),
+            other => bail!("group {at}: error {other}"),
+        }
+    }
+    bail!("there is no end to groups")
+}
+
+/// The error of the first partition of an answer.
+fn first_error(answer: &ProduceResponse) -> Option<i16> {
+    let topic = answer.responses.first()?;
+    Some(topic.partition_responses.first()?.error_code)
 }
 
 fn open(node: &Node) -> Result<TcpStream> {

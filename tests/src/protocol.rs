@@ -320,52 +320,72 @@ pub fn produce_request(
     acks: i16,
     partitions: &[(i32, Vec<KeyValue<'_>>)],
 ) -> Result<ProduceRequest> {
-    let mut data = Vec::new();
-    for (index, records) in partitions {
-        data.push(
-            PartitionProduceData::default()
-                .with_index(*index)
-                .with_records(Some(batch(records)?)),
-        );
-    }
+    let batches: Result<Vec<_>> = partitions
+        .iter()
+        .map(|(index, records)| Ok((*index, batch(records)?)))
+        .collect();
+    Ok(produce_batches(topic, acks, batches?))
+}
+
+/// A request with these batches for partitions of `topic`.
+pub fn produce_batches(topic: &str, acks: i16, batches: Vec<(i32, Bytes)>) -> ProduceRequest {
+    let data = batches.into_iter().map(|(index, batch)| {
+        PartitionProduceData::default()
+            .with_index(index)
+            .with_records(Some(batch))
+    });
     let topic = TopicProduceData::default()
         .with_name(topic_name(topic))
-        .with_partition_data(data);
-    Ok(ProduceRequest::default()
+        .with_partition_data(data.collect());
+    ProduceRequest::default()
         .with_acks(acks)
         .with_timeout_ms(30_000)
-        .with_topic_data(vec![topic]))
+        .with_topic_data(vec![topic])
 }
 
 fn batch(records: &[KeyValue<'_>]) -> Result<Bytes> {
-    let records: Vec<Record> = (0_i32..)
+    let records: Vec<Record> = (0..)
         .zip(records)
-        .map(|(offset, (key, value))| Record {
-            transactional: false,
-            control: false,
-            delete_horizon: false,
-            partition_leader_epoch: NO_PARTITION_LEADER_EPOCH,
-            producer_id: NO_PRODUCER_ID,
-            producer_epoch: NO_PRODUCER_EPOCH,
-            timestamp_type: TimestampType::Creation,
-            offset: i64::from(offset),
-            // The encoder wants sequences in step with offsets, or it begins another batch.
-            sequence: NO_SEQUENCE + offset,
-            timestamp: TIMESTAMP_MS,
-            key: key.map(Bytes::copy_from_slice),
-            value: value.map(Bytes::copy_from_slice),
-            headers: IndexMap::new(),
-        })
+        .map(|(offset, (key, value))| record(offset, *key, *value))
         .collect();
+    batch_of(&records)
+}
+
+/// One record, nobody's in particular, at its place in a batch.
+pub fn record(offset: i32, key: Option<&[u8]>, value: Option<&[u8]>) -> Record {
+    Record {
+        transactional: false,
+        control: false,
+        delete_horizon: false,
+        partition_leader_epoch: NO_PARTITION_LEADER_EPOCH,
+        producer_id: NO_PRODUCER_ID,
+        producer_epoch: NO_PRODUCER_EPOCH,
+        timestamp_type: TimestampType::Creation,
+        offset: i64::from(offset),
+        // The encoder wants sequences in step with offsets, or it begins another batch.
+        sequence: NO_SEQUENCE + offset,
+        timestamp: TIMESTAMP_MS,
+        key: key.map(Bytes::copy_from_slice),
+        value: value.map(Bytes::copy_from_slice),
+        headers: IndexMap::new(),
+    }
+}
+
+/// An uncompressed batch.
+///
+/// # Errors
+/// When a record cannot be encoded.
+pub fn batch_of(records: &[Record]) -> Result<Bytes> {
     let options = RecordEncodeOptions {
         version: 2,
         compression: Compression::None,
     };
     let mut buffer = BytesMut::new();
-    RecordBatchEncoder::encode(&mut buffer, &records, &options)?;
+    RecordBatchEncoder::encode(&mut buffer, records, &options)?;
     Ok(buffer.freeze())
 }
 
-fn topic_name(name: &str) -> TopicName {
+/// A topic's name as requests have it.
+pub fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }

@@ -1,5 +1,8 @@
 //! The limits and delays of the coordinator. Plain data; nothing here decides.
 
+/// What a member counts for besides its texts, and an id that was given out, in bytes.
+pub(super) const MEMBER_BYTES: usize = 256;
+
 /// Settings of all groups. Names are Kafka's where Kafka has them.
 #[derive(Clone, Debug)]
 pub struct GroupConfig {
@@ -21,6 +24,9 @@ pub struct GroupConfig {
     pub groups_max: usize,
     /// Bytes of what one member sends about itself in JoinGroup, names included, 64 KiB.
     pub metadata_bytes_max: usize,
+    /// Bytes of what all members of all groups say about themselves and have been assigned, with
+    /// 256 for each member, 64 MiB. Raising it costs as much memory.
+    pub members_bytes_max: usize,
     /// Bytes of all assignments that a leader sends in one SyncGroup, 4 MiB. They become one
     /// record.
     pub assignments_bytes_max: usize,
@@ -47,6 +53,7 @@ impl Default for GroupConfig {
             members_max: 500,
             groups_max: 10_000,
             metadata_bytes_max: 64 * 1024,
+            members_bytes_max: 64 * 1024 * 1024,
             assignments_bytes_max: 4 * 1024 * 1024,
             offset_metadata_bytes_max: 4_096,
             offsets_retention_ms: 7 * 24 * 3_600 * 1_000,

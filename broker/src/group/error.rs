@@ -50,6 +50,14 @@ pub enum GroupError {
         /// Members a group may have.
         limit: usize,
     },
+    /// The members of all groups say more about themselves than the broker keeps.
+    #[error("members of all groups take {bytes} bytes and may take {limit}")]
+    MembersTooLarge {
+        /// Bytes with what was refused.
+        bytes: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
     /// A member's metadata, or a leader's assignments, are larger than allowed.
     #[error("metadata of {bytes} bytes is above {limit}")]
     MetadataTooLarge {

@@ -35,13 +35,7 @@ pub(super) fn check(config: &GroupConfig, join: &JoinGroup) -> Result<(), GroupE
             max_ms,
         });
     }
-    let protocols = join
-        .protocols
-        .iter()
-        .map(|(name, data)| name.as_str().len() + data.len());
-    let instance_bytes = join.instance_id.as_ref().map_or(0, |id| id.as_str().len());
-    let names_bytes = join.protocol_type.as_str().len() + join.client_id.len() + instance_bytes;
-    let bytes = protocols.sum::<usize>() + names_bytes;
+    let bytes = join.bytes();
     if bytes > config.metadata_bytes_max {
         return Err(GroupError::MetadataTooLarge {
             bytes,

@@ -11,7 +11,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::config::GroupConfig;
+use super::config::{GroupConfig, MEMBER_BYTES};
 use super::error::{GroupError, StoreFailed};
 use super::ids::{GroupId, Ticket, Token, TopicName};
 use super::join;
@@ -36,6 +36,8 @@ pub struct GroupMachine {
     timers: BTreeSet<(TimestampMs, GroupId)>,
     retention_check_at: TimestampMs,
     writes: Writes,
+    /// What the members of all groups take.
+    members_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,7 @@ impl GroupMachine {
             timers: BTreeSet::new(),
             retention_check_at: TimestampMs(0),
             writes: Writes::default(),
+            members_bytes: 0,
         }
     }
 
@@ -260,6 +263,8 @@ impl GroupMachine {
             GroupRequest::Join(join) => self.join(now, ticket, join, effects),
             GroupRequest::Sync(sync) => {
                 let id = sync.group.clone();
+                let before = self.groups.get(&id).map_or(0, Group::assignments_bytes);
+                self.check_bytes(before, sync.assignments_bytes())?;
                 self.on_members(now, &id, effects, |group, turn| {
                     Ok(group.sync(turn, ticket, sync)?.map(GroupReply::Sync))
                 })
@@ -323,6 +328,10 @@ impl GroupMachine {
     ) -> Answer {
         check_group_id(&join.group)?;
         join::check(&self.config, &join)?;
+        let group = self.groups.get(&join.group);
+        let before = group.map_or(0, |group| group.bytes_before(&join));
+        let names_bytes = join.client_id.len() + join.member_id.as_str().len();
+        self.check_bytes(before, MEMBER_BYTES + join.bytes() + names_bytes)?;
         if !self.groups.contains_key(&join.group) {
             if !join.member_id.is_empty() {
                 return Err(GroupError::UnknownMember);
@@ -431,9 +440,22 @@ impl GroupMachine {
             self.timers.extend(deadline.map(|at| (at, id.clone())));
             group.timer = deadline;
         }
+        let bytes = group.members_bytes();
+        self.members_bytes = self.members_bytes - group.counted_bytes + bytes;
+        group.counted_bytes = bytes;
         if group.is_blank() {
             self.groups.remove(id);
         }
+    }
+
+    /// Whether there is room for members that take `after` bytes where they took `before`.
+    fn check_bytes(&self, before: usize, after: usize) -> Result<(), GroupError> {
+        let (bytes, limit) = (self.members_bytes + after, self.config.members_bytes_max);
+        if after <= before || bytes <= limit + before {
+            return Ok(());
+        }
+        let bytes = bytes - before;
+        Err(GroupError::MembersTooLarge { bytes, limit })
     }
 
     fn due(&self, now: TimestampMs) -> Option<GroupId> {
@@ -485,6 +507,8 @@ impl GroupMachine {
         self.groups.values().for_each(Group::assert_sound);
         let timers = self.groups.values().filter_map(|group| group.timer).count();
         assert_eq!(timers, self.timers.len(), "a timer a group at most");
+        let bytes: usize = self.groups.values().map(Group::members_bytes).sum();
+        assert_eq!(bytes, self.members_bytes, "all members are counted");
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::config::MEMBER_BYTES;
 use super::error::GroupError;
 use super::ids::{
     Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType, Ticket, Token,
@@ -106,6 +107,8 @@ pub(super) struct Group {
     pub(super) offsets: Offsets,
     /// The machine's timer for the group.
     pub(super) timer: Option<TimestampMs>,
+    /// What the machine has counted the group's members with.
+    pub(super) counted_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -150,6 +153,7 @@ impl Group {
             stored: false,
             offsets: Offsets::default(),
             timer: None,
+            counted_bytes: 0,
         }
     }
 
@@ -203,6 +207,35 @@ impl Group {
             && self.pending.is_empty()
             && self.offsets.is_empty()
             && !self.stored
+    }
+
+    /// What its members and those to be take, in bytes.
+    pub(super) fn members_bytes(&self) -> usize {
+        let members = self.members.values();
+        let members = members.map(|member| member.bytes() + member.assignment.len());
+        let pending = self
+            .pending
+            .keys()
+            .map(|id| MEMBER_BYTES + id.as_str().len());
+        members.chain(pending).sum()
+    }
+
+    /// What the member that a JoinGroup is from takes already, without its assignment.
+    pub(super) fn bytes_before(&self, join: &JoinGroup) -> usize {
+        let holder = join
+            .instance_id
+            .as_ref()
+            .and_then(|id| self.statics.get(id));
+        let member = self.members.get(holder.unwrap_or(&join.member_id));
+        member.map_or(0, Member::bytes)
+    }
+
+    /// What its members have been assigned, in bytes.
+    pub(super) fn assignments_bytes(&self) -> usize {
+        self.members
+            .values()
+            .map(|member| member.assignment.len())
+            .sum()
     }
 
     /// When something happens to the group by itself.
@@ -374,6 +407,15 @@ impl Member {
             synced: true,
             expires_at: TimestampMs(0),
         }
+    }
+
+    /// What it takes but for its assignment.
+    fn bytes(&self) -> usize {
+        let protocols = self.protocols.iter();
+        let protocols = protocols.map(|(name, data)| name.as_str().len() + data.len());
+        let instance_bytes = self.instance_id.as_ref().map_or(0, |id| id.as_str().len());
+        let names_bytes = self.id.as_str().len() + self.client_id.len() + instance_bytes;
+        MEMBER_BYTES + protocols.sum::<usize>() + names_bytes
     }
 
     /// Takes over what the member says about itself now. Whether it is static was said when it

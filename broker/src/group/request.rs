@@ -63,6 +63,18 @@ pub struct JoinGroup {
     pub supports_skip_assignment: bool,
 }
 
+impl JoinGroup {
+    /// Bytes of what the member says about itself, names included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let protocols = self.protocols.iter();
+        let protocols = protocols.map(|(name, data)| name.as_str().len() + data.len());
+        let instance_bytes = self.instance_id.as_ref().map_or(0, |id| id.as_str().len());
+        let names_bytes = self.protocol_type.as_str().len() + self.client_id.len() + instance_bytes;
+        protocols.sum::<usize>() + names_bytes
+    }
+}
+
 /// SyncGroup, API key 14.
 #[derive(Clone, Debug)]
 pub struct SyncGroup {
@@ -80,6 +92,14 @@ pub struct SyncGroup {
     pub protocol: Option<ProtocolName>,
     /// Who gets what; only the leader's counts.
     pub assignments: Vec<(MemberId, Bytes)>,
+}
+
+impl SyncGroup {
+    /// Bytes of all assignments.
+    #[must_use]
+    pub fn assignments_bytes(&self) -> usize {
+        self.assignments.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
 }
 
 /// Heartbeat, API key 12.

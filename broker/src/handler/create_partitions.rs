@@ -1,14 +1,15 @@
 //! CreatePartitions (key 37), versions 0 to 3: gives topics more partitions.
 //!
 //! Each topic is decided alone; one named twice is refused. Records stay where they are: what a key
-//! hashes to changes, as with Kafka.
+//! hashes to changes, as with Kafka. Version 3 is told when partitions come too fast; older ones
+//! wait.
 
 use std::sync::Arc;
 
 use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::cluster;
-use crate::server::Node;
+use crate::server::{Node, Turn};
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
@@ -17,7 +18,7 @@ use crate::wire::messages::create_partitions::{
 
 pub(super) async fn handle(
     node: Arc<Node>,
-    _call: Call,
+    call: Call,
     request: CreatePartitionsRequest,
 ) -> CreatePartitionsResponse {
     let twice = named_twice(request.topics.iter().map(|topic| topic.name.clone()));
@@ -26,16 +27,17 @@ pub(super) async fn handle(
         let message = "Duplicate topic name.".to_owned();
         results.push(result(name, Err((ErrorCode::InvalidRequest, message))));
     }
+    let mut turn = call.turn(3, request.timeout_ms);
     for topic in request.topics {
         if !twice.contains(&topic.name) {
             let name = topic.name.clone();
-            let grown = grow(&node, topic, request.validate_only).await;
+            let grown = grow(&node, topic, request.validate_only, &mut turn).await;
             results.push(result(&name, grown));
         }
     }
     CreatePartitionsResponse {
         results,
-        ..Default::default()
+        throttle_time_ms: turn.throttle_time_ms(),
     }
 }
 
@@ -43,6 +45,7 @@ async fn grow(
     node: &Arc<Node>,
     topic: CreatePartitionsTopic,
     validate_only: bool,
+    turn: &mut Turn,
 ) -> Result<(), (ErrorCode, String)> {
     if topic.name == cluster::OFFSETS_TOPIC {
         // Which of its partitions is whose coordinator is fixed by their number.
@@ -54,7 +57,7 @@ async fn grow(
         let ids = assigned.into_iter().map(|replicas| replicas.broker_ids);
         ids.collect()
     });
-    node.grow_topic(topic.name, topic.count, assignments, validate_only)
+    node.grow_topic(topic.name, topic.count, assignments, validate_only, turn)
         .await
         .map_err(|error| (metadata_error(&error), error.to_string()))
 }

@@ -2,7 +2,8 @@
 //!
 //! Each topic is decided alone; one named twice is refused. Replication factors
 //! above 1 are clamped unless `strict.replication` is set. Version 5 and up answer the effective
-//! configs, 7 the topic id.
+//! configs, 7 the topic id. Version 6 and up are told when topics come and go too fast; older ones
+//! wait.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::{Topic, TopicRequest, cluster, config_map, effective_config};
-use crate::server::Node;
+use crate::server::{Node, Turn};
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::create_topics::{
     CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
@@ -20,7 +21,7 @@ use crate::wire::messages::create_topics::{
 
 pub(super) async fn handle(
     node: Arc<Node>,
-    _call: Call,
+    call: Call,
     request: CreateTopicsRequest,
 ) -> CreateTopicsResponse {
     let twice = named_twice(request.topics.iter().map(|topic| topic.name.clone()));
@@ -32,14 +33,15 @@ pub(super) async fn handle(
             "Duplicate topic name.",
         ));
     }
+    let mut turn = call.turn(6, request.timeout_ms);
     for topic in &request.topics {
         if !twice.contains(&topic.name) {
-            topics.push(create(&node, topic, request.validate_only).await);
+            topics.push(create(&node, topic, request.validate_only, &mut turn).await);
         }
     }
     CreateTopicsResponse {
         topics,
-        ..Default::default()
+        throttle_time_ms: turn.throttle_time_ms(),
     }
 }
 
@@ -47,6 +49,7 @@ async fn create(
     node: &Arc<Node>,
     topic: &CreatableTopic,
     validate_only: bool,
+    turn: &mut Turn,
 ) -> CreatableTopicResult {
     if topic.name == cluster::OFFSETS_TOPIC {
         let message = "The topic is the broker's own, made on first need.";
@@ -68,7 +71,7 @@ async fn create(
                 .map(|config| (config.name.as_str(), config.value.as_deref())),
         ),
     };
-    match node.create_topic(request, validate_only).await {
+    match node.create_topic(request, validate_only, turn).await {
         Ok(created) => result(node, &created, validate_only),
         Err(error) => refused(&topic.name, metadata_error(&error), &error.to_string()),
     }

@@ -1,7 +1,8 @@
 //! DeleteTopics (key 20), versions 1 to 6. Version 6 names topics by id, too.
 //!
 //! A deleted topic is gone for clients when the reply leaves; its data follows. What is named twice
-//! is refused, even once by name and once by id.
+//! is refused, even once by name and once by id. Version 5 and up are told when topics come and go
+//! too fast; older ones wait.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::Topic;
-use crate::server::Node;
+use crate::server::{Node, Turn};
 use crate::types::TopicId;
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::delete_topics::{
@@ -36,10 +37,11 @@ pub(super) async fn handle(
         let named = |name| (Some(name), Uuid::nil());
         request.topic_names.into_iter().map(named).collect()
     };
+    let mut turn = call.turn(5, request.timeout_ms);
     let (found, mut responses) = resolve(&node, named);
     for (topic, mentions) in found.into_values() {
         responses.push(if mentions == 1 {
-            delete(&node, &topic).await
+            delete(&node, &topic, &mut turn).await
         } else {
             let message = "The provided topic name maps to an ID that was already supplied.";
             refused(this(&topic), ErrorCode::InvalidRequest, message)
@@ -47,7 +49,7 @@ pub(super) async fn handle(
     }
     DeleteTopicsResponse {
         responses,
-        ..Default::default()
+        throttle_time_ms: turn.throttle_time_ms(),
     }
 }
 
@@ -95,12 +97,12 @@ fn find(node: &Node, (name, id): &Named) -> Result<Arc<Topic>, (ErrorCode, &'sta
     }
 }
 
-async fn delete(node: &Arc<Node>, topic: &Topic) -> DeletableTopicResult {
+async fn delete(node: &Arc<Node>, topic: &Topic, turn: &mut Turn) -> DeletableTopicResult {
     if topic.is_internal() {
         let message = "The broker's own topic cannot be deleted.";
         return refused(this(topic), ErrorCode::InvalidRequest, message);
     }
-    match node.delete_topic(topic.id()).await {
+    match node.delete_topic(topic, turn).await {
         Ok(()) => DeletableTopicResult {
             name: Some(topic.name().to_owned()),
             topic_id: topic.id().0,

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Call;
 use crate::error::group_error;
 use crate::group::{GroupError, JoinGroup, JoinReply};
@@ -30,7 +32,13 @@ pub(super) async fn handle(
         protocols: request
             .protocols
             .into_iter()
-            .map(|protocol| (protocol.name.into(), protocol.metadata))
+            // A copy, which does not keep the whole frame.
+            .map(|protocol| {
+                (
+                    protocol.name.into(),
+                    Bytes::copy_from_slice(&protocol.metadata),
+                )
+            })
             .collect(),
         requires_known_member: call.version() >= 4,
         supports_skip_assignment: call.version() >= 9,

@@ -2,7 +2,8 @@
 //!
 //! No topics named means all of them (version 0: an empty list, later: null). A topic that does
 //! not exist is created with the broker's default partition count when the request and the broker
-//! allow it, and answered at once. Every topic has its stable id from version 10.
+//! allow it, and answered at once, or with LEADER_NOT_AVAILABLE while topics come too fast. Every
+//! topic has its stable id from version 10.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use super::{CLUSTER_OPERATIONS, Call, TOPIC_OPERATIONS};
 use crate::error::metadata_error;
-use crate::metadata::Topic;
+use crate::metadata::{MetadataError, Topic};
 use crate::server::Node;
 use crate::types::TopicId;
 use crate::wire::error_code::ErrorCode;
@@ -100,6 +101,10 @@ async fn named(
     }
     match node.topic_or_new(&name).await {
         Ok(topic) => described(node, &topic),
+        // All clients ask again after this one.
+        Err(MetadataError::Throttled { .. }) => {
+            refused(Some(name), Uuid::nil(), ErrorCode::LeaderNotAvailable)
+        }
         Err(error) => refused(Some(name), Uuid::nil(), metadata_error(&error)),
     }
 }

@@ -48,11 +48,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use thiserror::Error;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument as _, Span, error_span};
 
 use crate::log::Bounds;
-use crate::server::Node;
+use crate::server::{InFlight, Node, Turn};
 use crate::wire::api::ApiKey;
 use crate::wire::error_code::ErrorCode;
 use crate::wire::header::RequestHeader;
@@ -65,6 +64,13 @@ use produce::AppendOrder;
 /// A reply in parts, without its length; `None` when the request wants none. An error closes the
 /// connection.
 pub(crate) type Reply = BoxFuture<'static, Result<Option<Vec<Bytes>>, CloseReason>>;
+
+/// What an array element of a request takes in memory once it is decoded, about, in bytes.
+const ELEMENT_BYTES: usize = 100;
+/// Elements that are not counted.
+const HANDFUL_ELEMENTS: usize = 10;
+/// Requests with more elements are counted before they are decoded.
+const FEW_ELEMENTS: usize = 256;
 
 /// What a Kafka without an authorizer says of its access rules.
 const NO_AUTHORIZER: &str = "No Authorizer is configured on the broker.";
@@ -112,6 +118,16 @@ impl Call {
     /// The version of the request, and so of its reply.
     pub(crate) fn version(&self) -> i16 {
         self.header.api_version
+    }
+
+    /// How a request that makes or deletes partitions takes its turn: from version `told_from` on
+    /// it is told to come again, before that it waits for up to `timeout_ms`.
+    fn turn(&self, told_from: i16, timeout_ms: i32) -> Turn {
+        if self.version() >= told_from {
+            Turn::told()
+        } else {
+            Turn::waiting(timeout_ms)
+        }
     }
 
     /// What the client calls itself, cut to what a log line may hold.
@@ -180,7 +196,7 @@ pub(crate) async fn dispatch(
     node: &Arc<Node>,
     client: &Arc<Client>,
     mut reader: Reader,
-    memory: OwnedSemaphorePermit,
+    memory: InFlight,
 ) -> Result<NamedReply, Refused> {
     let header = RequestHeader::decode(&mut reader).map_err(CloseReason::MalformedHeader)?;
     let api =
@@ -231,39 +247,43 @@ async fn route(taken: Taken) -> Result<Reply, CloseReason> {
     }
     match api {
         ApiKey::Produce => produce::accept(taken).await,
-        ApiKey::Fetch => taken.in_turn(fetch::handle),
-        ApiKey::ListOffsets => taken.in_turn(list_offsets::handle),
-        ApiKey::Metadata => taken.in_turn(metadata::handle),
-        ApiKey::OffsetCommit => taken.in_turn(offset_commit::handle),
-        ApiKey::OffsetFetch => taken.in_turn(offset_fetch::handle),
-        ApiKey::FindCoordinator => taken.in_turn(find_coordinator::handle),
-        ApiKey::JoinGroup => taken.in_turn(join_group::handle),
-        ApiKey::Heartbeat => taken.in_turn(heartbeat::handle),
-        ApiKey::LeaveGroup => taken.in_turn(leave_group::handle),
-        ApiKey::SyncGroup => taken.in_turn(sync_group::handle),
-        ApiKey::DescribeGroups => taken.in_turn(describe_groups::handle),
-        ApiKey::ListGroups => taken.in_turn(list_groups::handle),
-        ApiKey::ApiVersions => taken.in_turn(api_versions::handle),
-        ApiKey::CreateTopics => taken.in_turn(create_topics::handle),
-        ApiKey::DeleteTopics => taken.in_turn(delete_topics::handle),
-        ApiKey::DeleteRecords => taken.in_turn(delete_records::handle),
-        ApiKey::InitProducerId => taken.in_turn(init_producer_id::handle),
-        ApiKey::OffsetForLeaderEpoch => taken.in_turn(offset_for_leader_epoch::handle),
-        ApiKey::DescribeAcls => taken.in_turn(describe_acls::handle),
-        ApiKey::CreateAcls => taken.in_turn(create_acls::handle),
-        ApiKey::DeleteAcls => taken.in_turn(delete_acls::handle),
-        ApiKey::DescribeConfigs => taken.in_turn(describe_configs::handle),
-        ApiKey::AlterConfigs => taken.in_turn(alter_configs::handle),
-        ApiKey::DescribeLogDirs => taken.in_turn(describe_log_dirs::handle),
-        ApiKey::CreatePartitions => taken.in_turn(create_partitions::handle),
-        ApiKey::DeleteGroups => taken.in_turn(delete_groups::handle),
-        ApiKey::ElectLeaders => taken.in_turn(elect_leaders::handle),
-        ApiKey::IncrementalAlterConfigs => taken.in_turn(incremental_alter_configs::handle),
-        ApiKey::AlterPartitionReassignments => taken.in_turn(alter_partition_reassignments::handle),
-        ApiKey::ListPartitionReassignments => taken.in_turn(list_partition_reassignments::handle),
-        ApiKey::OffsetDelete => taken.in_turn(offset_delete::handle),
-        ApiKey::DescribeCluster => taken.in_turn(describe_cluster::handle),
-        ApiKey::DescribeTopicPartitions => taken.in_turn(describe_topic_partitions::handle),
+        ApiKey::Fetch => taken.parked(fetch::handle).await,
+        ApiKey::ListOffsets => taken.in_turn(list_offsets::handle).await,
+        ApiKey::Metadata => taken.in_turn(metadata::handle).await,
+        ApiKey::OffsetCommit => taken.in_turn(offset_commit::handle).await,
+        ApiKey::OffsetFetch => taken.in_turn(offset_fetch::handle).await,
+        ApiKey::FindCoordinator => taken.in_turn(find_coordinator::handle).await,
+        ApiKey::JoinGroup => taken.parked(join_group::handle).await,
+        ApiKey::Heartbeat => taken.in_turn(heartbeat::handle).await,
+        ApiKey::LeaveGroup => taken.in_turn(leave_group::handle).await,
+        ApiKey::SyncGroup => taken.parked(sync_group::handle).await,
+        ApiKey::DescribeGroups => taken.in_turn(describe_groups::handle).await,
+        ApiKey::ListGroups => taken.in_turn(list_groups::handle).await,
+        ApiKey::ApiVersions => taken.in_turn(api_versions::handle).await,
+        ApiKey::CreateTopics => taken.in_turn(create_topics::handle).await,
+        ApiKey::DeleteTopics => taken.in_turn(delete_topics::handle).await,
+        ApiKey::DeleteRecords => taken.in_turn(delete_records::handle).await,
+        ApiKey::InitProducerId => taken.in_turn(init_producer_id::handle).await,
+        ApiKey::OffsetForLeaderEpoch => taken.in_turn(offset_for_leader_epoch::handle).await,
+        ApiKey::DescribeAcls => taken.in_turn(describe_acls::handle).await,
+        ApiKey::CreateAcls => taken.in_turn(create_acls::handle).await,
+        ApiKey::DeleteAcls => taken.in_turn(delete_acls::handle).await,
+        ApiKey::DescribeConfigs => taken.in_turn(describe_configs::handle).await,
+        ApiKey::AlterConfigs => taken.in_turn(alter_configs::handle).await,
+        ApiKey::DescribeLogDirs => taken.in_turn(describe_log_dirs::handle).await,
+        ApiKey::CreatePartitions => taken.in_turn(create_partitions::handle).await,
+        ApiKey::DeleteGroups => taken.in_turn(delete_groups::handle).await,
+        ApiKey::ElectLeaders => taken.in_turn(elect_leaders::handle).await,
+        ApiKey::IncrementalAlterConfigs => taken.in_turn(incremental_alter_configs::handle).await,
+        ApiKey::AlterPartitionReassignments => {
+            taken.in_turn(alter_partition_reassignments::handle).await
+        }
+        ApiKey::ListPartitionReassignments => {
+            taken.in_turn(list_partition_reassignments::handle).await
+        }
+        ApiKey::OffsetDelete => taken.in_turn(offset_delete::handle).await,
+        ApiKey::DescribeCluster => taken.in_turn(describe_cluster::handle).await,
+        ApiKey::DescribeTopicPartitions => taken.in_turn(describe_topic_partitions::handle).await,
     }
 }
 
@@ -272,12 +292,33 @@ struct Taken {
     node: Arc<Node>,
     call: Call,
     reader: Reader,
-    memory: OwnedSemaphorePermit,
+    memory: InFlight,
 }
 
 impl Taken {
-    /// Decodes now, works and encodes when the reply's turn comes.
-    fn in_turn<Request, Response, Handle, Working>(
+    /// Decodes now, works and encodes when the reply's turn comes. Counted until it has worked.
+    async fn in_turn<Request, Response, Handle, Working>(
+        mut self,
+        handle: Handle,
+    ) -> Result<Reply, CloseReason>
+    where
+        Request: Message + Send + 'static,
+        Response: Message + Send,
+        Handle: FnOnce(Arc<Node>, Call, Request) -> Working + Send + 'static,
+        Working: Future<Output = Response> + Send,
+    {
+        let request = self.decode().await?;
+        let (node, call, memory) = (self.node, self.call, self.memory);
+        Ok(Box::pin(async move {
+            let response = handle(node, call.clone(), request).await;
+            drop(memory);
+            encode(&call, &response).map(Some)
+        }))
+    }
+
+    /// The same for those that wait for records or members: they must not keep producers waiting,
+    /// and count what they hold themselves.
+    async fn parked<Request, Response, Handle, Working>(
         self,
         handle: Handle,
     ) -> Result<Reply, CloseReason>
@@ -287,14 +328,36 @@ impl Taken {
         Handle: FnOnce(Arc<Node>, Call, Request) -> Working + Send + 'static,
         Working: Future<Output = Response> + Send,
     {
-        let request = decode(&self.call, self.reader)?;
-        let (node, call, memory) = (self.node, self.call, self.memory);
+        let mut taken = self;
+        let request = taken.decode().await?;
+        let (node, call, memory) = (taken.node, taken.call, taken.memory);
         Ok(Box::pin(async move {
-            // Whoever waits for records or members must not keep producers waiting.
             drop(memory);
             let response = handle(node, call.clone(), request).await;
             encode(&call, &response).map(Some)
         }))
+    }
+
+    /// The body of the request, for which `memory` counts what it takes, decoded, besides the
+    /// frame. One with many elements is counted before it is decoded.
+    async fn decode<Request: Message>(&mut self) -> Result<Request, CloseReason> {
+        let frame_bytes = self.reader.position() + self.reader.remaining();
+        let few = self.reader.clone().with_elements(FEW_ELEMENTS);
+        if let (decoded, Some(used)) = decode_counted(&self.call, few) {
+            // A handful stands in what frames are rounded up to.
+            if used > HANDFUL_ELEMENTS {
+                let bytes = frame_bytes + used * ELEMENT_BYTES;
+                self.node.intake.grow(&mut self.memory, bytes, 0).await;
+            }
+            return decoded;
+        }
+        let all = self.reader.elements_left();
+        let most = frame_bytes + all.min(frame_bytes) * ELEMENT_BYTES;
+        self.node.intake.grow(&mut self.memory, most, 0).await;
+        let (decoded, used) = decode_counted(&self.call, self.reader.clone());
+        self.memory
+            .shrink(frame_bytes + used.unwrap_or(all) * ELEMENT_BYTES);
+        decoded
     }
 }
 
@@ -331,14 +394,25 @@ fn named_twice<Name: Ord>(names: impl IntoIterator<Item = Name>) -> BTreeSet<Nam
     twice
 }
 
-/// The body of a request. Bytes behind it are not looked at, as with Kafka: librdkafka, which sets
-/// aside four bytes for a count of topics and uses one, leaves three behind when it asks for all.
-fn decode<Request: Message>(call: &Call, mut reader: Reader) -> Result<Request, CloseReason> {
-    Request::decode(&mut reader, call.version()).map_err(|error| CloseReason::Malformed {
+/// The body of a request, and how many elements it has; `None` when there are more than the reader
+/// lets through. Bytes behind it are not looked at, as with Kafka: librdkafka, which sets aside
+/// four bytes for a count of topics and uses one, leaves three behind when it asks for all.
+fn decode_counted<Request: Message>(
+    call: &Call,
+    mut reader: Reader,
+) -> (Result<Request, CloseReason>, Option<usize>) {
+    let before = reader.elements_left();
+    let decoded = Request::decode(&mut reader, call.version());
+    let used = match &decoded {
+        Err(WireError::TooMany { .. }) => None,
+        Ok(_) | Err(_) => Some(before - reader.elements_left()),
+    };
+    let malformed = |error| CloseReason::Malformed {
         api: call.api,
         version: call.version(),
         error,
-    })
+    };
+    (decoded.map_err(malformed), used)
 }
 
 /// A reply with length and header.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Call;
 use crate::error::group_error;
 use crate::group::{Generation, SyncGroup};
@@ -23,7 +25,11 @@ pub(super) async fn handle(
         assignments: request
             .assignments
             .into_iter()
-            .map(|assigned| (assigned.member_id.into(), assigned.assignment))
+            // A copy, which does not keep the whole frame.
+            .map(|assigned| {
+                let assignment = Bytes::copy_from_slice(&assigned.assignment);
+                (assigned.member_id.into(), assignment)
+            })
             .collect(),
     };
     match node.groups.sync(sync).await {

@@ -53,6 +53,9 @@ pub struct LogConfig {
     /// `producer.id.expiration.ms`: how long a producer that sends nothing is remembered. Default a
     /// day, as Kafka's.
     pub producer_expiration_ms: i64,
+    /// Producers that are remembered, each counted for every partition it writes to; beyond it the
+    /// least recently used are forgotten. Default 100,000; more cost 400 bytes each.
+    pub producers_max: usize,
     /// Space that the disk must have left for producers to be served. Default 512 MiB; 0 lets them
     /// fill it. What is left keeps deletion, retention, offset commits and checkpoints going.
     pub low_space_bytes: u64,
@@ -74,6 +77,7 @@ impl LogConfig {
             open_files_max: 512,
             compaction_bytes_max: 64 << 20,
             producer_expiration_ms: 24 * 3_600_000,
+            producers_max: 100_000,
             low_space_bytes: 512 << 20,
         }
     }

@@ -264,6 +264,7 @@ fn decode_producer(reader: &mut Reader<'_>, is_first: bool) -> Option<(ProducerI
         epoch,
         batches,
         idle_since,
+        last_used: FrameSeq(0),
     };
     (count <= BATCHES_KEPT).then_some((id, producer))
 }
@@ -306,6 +307,7 @@ mod tests {
             epoch: ProducerEpoch(2),
             batches: VecDeque::from([seen; 5]),
             idle_since: Some(TimestampMs(5)),
+            last_used: FrameSeq(0),
         };
         Checkpoint {
             open_os: true,

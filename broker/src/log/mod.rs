@@ -212,6 +212,12 @@ impl Log {
             .map(|partition| partition.state().next_offset)
     }
 
+    /// How long a producer that sends nothing is remembered (`producer.id.expiration.ms`).
+    #[must_use]
+    pub fn producer_expiration_ms(&self) -> i64 {
+        self.shared.config.producer_expiration_ms
+    }
+
     /// Makes durable what mode `os` has only given to the operating system. Does not wait.
     pub fn sync(&self) {
         // Should it fail, the log is poisoned, which its listener hears of.

@@ -161,11 +161,13 @@ impl State {
             .is_some_and(|settings| count >= settings.flush_messages)
     }
 
-    /// Makes a durable batch visible.
-    pub(super) fn publish(&mut self, batch: TailBatch) {
+    /// Makes a batch of frame `seq` visible, which is durable; tells how many producers are new.
+    pub(super) fn publish(&mut self, batch: TailBatch, seq: FrameSeq) -> usize {
         self.high_watermark = batch.next_offset;
         self.tail.push_back(batch);
-        self.producers.commit();
+        let before = self.producers.len();
+        self.producers.commit(seq);
+        self.producers.len() - before
     }
 
     /// Whether a read at `from` needs no file.

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::frame::FrameSeq;
 use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use crate::wire::batch::BatchHeader;
 
@@ -27,7 +28,13 @@ pub(super) struct Producer {
     pub(super) batches: VecDeque<Seen>,
     /// When it was first found to have sent nothing since the look before.
     pub(super) idle_since: Option<TimestampMs>,
+    /// The WAL frame of its last batch; 0 if a checkpoint holds it.
+    pub(super) last_used: FrameSeq,
 }
+
+/// How long ago a producer sent something; the least is the longest. What a checkpoint holds comes
+/// first, and of that who was found idle first.
+pub(super) type LastUse = (FrameSeq, TimestampMs, ProducerId);
 
 /// What may be done with a producer's batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +86,40 @@ impl Producers {
         producer.record(header, base_offset);
     }
 
-    /// Everything staged is durable now.
-    pub(super) fn commit(&mut self) {
-        self.durable.extend(self.staged.drain());
+    /// Everything staged is durable now, the last of it in frame `seq`.
+    pub(super) fn commit(&mut self, seq: FrameSeq) {
+        let used = |(id, producer)| {
+            let last_used = seq;
+            (
+                id,
+                Producer {
+                    last_used,
+                    ..producer
+                },
+            )
+        };
+        self.durable.extend(self.staged.drain().map(used));
+    }
+
+    /// How many producers are remembered for good.
+    pub(super) fn len(&self) -> usize {
+        self.durable.len()
+    }
+
+    /// When each of them was last used.
+    pub(super) fn last_uses(&self) -> impl Iterator<Item = LastUse> {
+        self.durable
+            .iter()
+            .map(|(id, producer)| producer.last_use(*id))
+    }
+
+    /// Forgets those that were last used before `oldest_kept`, but none of which something is
+    /// staged.
+    pub(super) fn forget_before(&mut self, oldest_kept: LastUse) {
+        let staged = &self.staged;
+        self.durable.retain(|id, producer| {
+            producer.last_use(*id) >= oldest_kept || staged.contains_key(id)
+        });
     }
 
     /// Where the original of a batch stands and whether it is durable.
@@ -114,6 +152,7 @@ impl Producers {
                 epoch: producer.epoch,
                 batches,
                 idle_since: producer.idle_since,
+                last_used: producer.last_used,
             })
         };
         let mut snapshot: Vec<_> = self
@@ -158,7 +197,13 @@ impl Producer {
             epoch,
             batches: VecDeque::new(),
             idle_since: None,
+            last_used: FrameSeq(0),
         }
+    }
+
+    fn last_use(&self, id: ProducerId) -> LastUse {
+        let idle_since = self.idle_since.unwrap_or(TimestampMs(i64::MAX));
+        (self.last_used, idle_since, id)
     }
 
     fn check(&self, header: &BatchHeader) -> SequenceVerdict {
@@ -249,7 +294,7 @@ mod tests {
         let mut producers = Producers::default();
         for ((epoch, base, records), at) in batches.iter().zip(0..) {
             producers.stage(&header(*epoch, *base, *records), Offset(at * 100));
-            producers.commit();
+            producers.commit(FrameSeq(0));
         }
         producers
     }
@@ -313,7 +358,7 @@ mod tests {
             Some((Offset(100), false))
         );
         assert_eq!(producers.snapshot(Offset(1000))[0].1.batches.len(), 1);
-        producers.commit();
+        producers.commit(FrameSeq(0));
         assert_eq!(
             producers.find_duplicate(&header(0, 1, 1)),
             Some((Offset(100), true))
@@ -331,7 +376,7 @@ mod tests {
         assert!(known(&producers));
         producers.stage(&header(0, 1, 1), Offset(100));
         producers.expire(TimestampMs(1_600), 500);
-        producers.commit();
+        producers.commit(FrameSeq(0));
         assert!(known(&producers), "what it sent meanwhile counts");
         producers.expire(TimestampMs(1_700), 500);
         producers = Producers::restore(producers.snapshot(Offset(1000)));
@@ -353,7 +398,7 @@ mod tests {
                 let offset = Offset(at * 100);
                 if offset >= end {
                     restored.stage(&header(*epoch, *base, *records), offset);
-                    restored.commit();
+                    restored.commit(FrameSeq(0));
                 }
             }
             assert_eq!(
@@ -361,5 +406,27 @@ mod tests {
                 whole.snapshot(Offset(1000))
             );
         }
+    }
+
+    #[test]
+    fn who_was_used_last_is_kept_and_who_has_something_staged() {
+        let of = |id| BatchHeader {
+            producer_id: ProducerId(id),
+            ..header(0, 0, 1)
+        };
+        let mut producers = Producers::default();
+        for (id, seq) in [(1, 1), (2, 2), (3, 3), (1, 4)] {
+            producers.stage(&of(id), Offset(0));
+            producers.commit(FrameSeq(seq));
+        }
+        producers.stage(&of(2), Offset(9));
+        let mut uses: Vec<LastUse> = producers.last_uses().collect();
+        uses.sort_unstable();
+        let order: Vec<i64> = uses.iter().map(|(.., id)| id.0).collect();
+        assert_eq!(order, [2, 3, 1]);
+        producers.forget_before(uses[2]);
+        let kept = producers.snapshot(Offset(1_000));
+        let kept: Vec<i64> = kept.iter().map(|(id, _)| id.0).collect();
+        assert_eq!(kept, [1, 2]);
     }
 }

@@ -51,7 +51,7 @@ impl<'a> Replay<'a> {
                     batch,
                 } => {
                     let header = BatchHeader::parse(&batch).map_err(|_| nonsense())?;
-                    self.batch(target, tag, from_coordinator, batch, &header);
+                    self.batch(seq, (target, tag, from_coordinator), batch, &header);
                 }
                 Entry::LogStart { target, offset } => self.log_start(target, offset),
                 Entry::TopicDeleted { topic } => self.topic_deleted(topic),
@@ -91,9 +91,8 @@ impl<'a> Replay<'a> {
 
     fn batch(
         &self,
-        target: TopicPartition,
-        tag: u32,
-        from_coordinator: bool,
+        seq: FrameSeq,
+        (target, tag, from_coordinator): (TopicPartition, u32, bool),
         bytes: Bytes,
         header: &BatchHeader,
     ) {
@@ -102,7 +101,7 @@ impl<'a> Replay<'a> {
         }
         let partition = self.shared.partition_or_new(target);
         let size = bytes.len();
-        {
+        let new_producers = {
             let mut state = partition.state();
             if header.base_offset < state.next_offset {
                 return;
@@ -113,14 +112,16 @@ impl<'a> Replay<'a> {
             if !from_coordinator {
                 state.producers.stage(header, header.base_offset);
             }
-            state.publish(TailBatch {
+            let batch = TailBatch {
                 base_offset: header.base_offset,
                 next_offset: header.next_offset(),
                 max_timestamp: header.max_timestamp,
                 tag,
                 bytes,
-            });
-        }
+            };
+            state.publish(batch, seq)
+        };
+        self.shared.note_producers(new_producers);
         self.shared.memory.added(std::iter::once((partition, size)));
     }
 

@@ -11,6 +11,7 @@ use super::disk::Disk;
 use super::frame::FrameSeq;
 use super::handles::Handles;
 use super::partition::{Partition, State};
+use super::producers::LastUse;
 use super::queue::Queue;
 use super::signal::Signal;
 use super::storage::StorageError;
@@ -41,6 +42,8 @@ pub(super) struct Shared {
     pub(super) epoch_floor: LeaderEpoch,
     partitions: RwLock<HashMap<TopicPartition, Arc<Partition>>>,
     published: AtomicU64,
+    /// At least as many producers as are remembered; see [`Shared::note_producers`].
+    producers_at_most: AtomicUsize,
     wal_bytes: AtomicU64,
     checkpointed_wal_bytes: AtomicU64,
     poison: OnceLock<String>,
@@ -74,6 +77,7 @@ impl Shared {
             epoch_floor,
             partitions: RwLock::default(),
             published: AtomicU64::new(0),
+            producers_at_most: AtomicUsize::new(0),
             wal_bytes: AtomicU64::new(0),
             checkpointed_wal_bytes: AtomicU64::new(0),
             poison: OnceLock::new(),
@@ -113,8 +117,10 @@ impl Shared {
     }
 
     pub(super) fn adopt(&self, tp: TopicPartition, state: State) {
+        let producers = state.producers.len();
         let partition = Arc::new(Partition::new(tp, self.partition_dir(tp), state));
         write(&self.partitions).insert(tp, partition);
+        self.note_producers(producers);
     }
 
     /// Takes a deleted topic's partition from readers, and its memory.
@@ -125,6 +131,35 @@ impl Shared {
         let unflushed = state.unflushed().map(|batch| batch.bytes.len()).sum();
         self.memory.flushed(unflushed);
         state.tail.clear();
+    }
+
+    /// `new` producers are remembered besides those before. When there may be more of them than
+    /// `producers_max`, the least recently used are forgotten, a tenth at a time, so that it is
+    /// seldom that all are looked at. Holds no lock when it is called.
+    pub(super) fn note_producers(&self, new: usize) {
+        let max = self.config.producers_max;
+        let at_most = self.producers_at_most.fetch_add(new, Ordering::Relaxed) + new;
+        if new == 0 || at_most <= max {
+            return;
+        }
+        let partitions = self.partitions();
+        let mut uses: Vec<LastUse> = Vec::with_capacity(at_most);
+        for partition in &partitions {
+            uses.extend(partition.state().producers.last_uses());
+        }
+        let kept = (max - max / 10).max(1);
+        if uses.len() > kept {
+            let forgotten = uses.len() - kept;
+            let (_, oldest_kept, _) = uses.select_nth_unstable(forgotten);
+            for partition in &partitions {
+                partition.state().producers.forget_before(*oldest_kept);
+            }
+        }
+        let left = partitions
+            .iter()
+            .map(|partition| partition.state().producers.len());
+        let at_most = left.sum();
+        self.producers_at_most.store(at_most, Ordering::Relaxed);
     }
 
     /// Frames up to this one are visible.

@@ -189,6 +189,7 @@ impl Writer {
     fn publish(&mut self, frame: &Bytes, staged: Vec<Staged>) -> Vec<TopicPartition> {
         let mut moved = Vec::new();
         let mut added = Vec::new();
+        let mut new_producers = 0;
         for change in staged {
             match change {
                 Staged::Batch {
@@ -198,10 +199,9 @@ impl Writer {
                 } => {
                     added.push((Arc::clone(&partition), at.len()));
                     moved.push(partition.tp);
-                    partition.state().publish(TailBatch {
-                        bytes: frame.slice(at),
-                        ..batch
-                    });
+                    let bytes = frame.slice(at);
+                    let batch = TailBatch { bytes, ..batch };
+                    new_producers += partition.state().publish(batch, self.next_seq);
                 }
                 Staged::LogStart { partition, offset } => {
                     let gone = partition.state().raise_log_start(offset);
@@ -219,6 +219,7 @@ impl Writer {
             }
         }
         self.shared.memory.added(added.into_iter());
+        self.shared.note_producers(new_producers);
         self.shared.publish(self.next_seq, frame.len());
         self.next_seq = self.next_seq.next();
         moved.sort_unstable();

@@ -50,6 +50,18 @@ pub enum MetadataError {
     /// There is no such topic.
     #[error("there is no such topic")]
     UnknownTopic,
+    /// Too many partitions were made and deleted lately; there is room again in `wait_ms`.
+    #[error("the limit on partitions made and deleted is exceeded; try again in {wait_ms} ms")]
+    Throttled {
+        /// How long to wait, in ms.
+        wait_ms: u64,
+    },
+    /// The same, for a request that waited as long as it may.
+    #[error("the limit on partitions made and deleted left no room in time, nor in {wait_ms} ms")]
+    NotInTime {
+        /// How much longer it would have been, in ms.
+        wait_ms: u64,
+    },
     /// The database failed; nothing changed.
     #[error(transparent)]
     Store(#[from] StoreError),

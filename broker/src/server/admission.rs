@@ -1,5 +1,6 @@
 //! Which connections are taken: a bound on all, and for addresses of other machines one on each
-//! and on how fast it opens new ones.
+//! and on how fast it opens new ones. Those of addresses are unlimited unless set; what is not
+//! limited is not counted.
 //!
 //! Invariant: memory is bounded by the connections that are open and by the addresses seen within
 //! a second. Pure: the clock is an argument. Knows no sockets.
@@ -9,7 +10,7 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use super::config::Limits;
+use super::config::{Limits, UNLIMITED};
 
 /// How long new connections are counted together, in ms.
 const WINDOW_MS: u64 = 1_000;
@@ -59,7 +60,9 @@ impl Admission {
         if self.open >= limits.connections_max {
             return Err(Refused::Full);
         }
-        if !is_local(address) {
+        let counts = limits.connections_per_ip_max < UNLIMITED
+            || limits.connections_per_ip_and_second_max < UNLIMITED;
+        if counts && !is_local(address) {
             self.opened_elsewhere(now_ms, address, limits)?;
         }
         self.open += 1;
@@ -133,6 +136,15 @@ mod tests {
         assert_eq!(admission.opened(0, LOCAL, &limits), Err(Refused::Full));
         admission.closed(ELSEWHERE);
         assert_eq!(admission.opened(0, LOCAL, &limits), Ok(()));
+    }
+
+    #[test]
+    fn an_address_has_no_bound_of_its_own_by_default() {
+        let (mut admission, limits) = (Admission::default(), Limits::default());
+        for _ in 0..limits.connections_max {
+            assert_eq!(admission.opened(0, ELSEWHERE, &limits), Ok(()));
+        }
+        assert_eq!(admission.opened(0, ELSEWHERE, &limits), Err(Refused::Full));
     }
 
     #[test]

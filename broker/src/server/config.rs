@@ -37,26 +37,47 @@ pub struct BrokerConfig {
     pub limits: Limits,
 }
 
+/// What Kafka says for a number without a limit.
+pub(super) const UNLIMITED: usize = 0x7fff_ffff;
+
 /// Bounds on what clients can make the broker hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// `socket.request.max.bytes`: the largest request. Default 100 MiB, as Kafka's.
     pub request_bytes_max: usize,
     /// `queued.max.request.bytes`: requests that are read, wait for their turn or for the log, over
-    /// all connections; beyond it no more is read. Default 256 MiB.
+    /// all connections; beyond it no more is read but for the rest of one request. Default 256 MiB.
     pub in_flight_bytes_max: usize,
     /// `max.connections`: connections beyond it are closed at once. Default 10,000.
     pub connections_max: usize,
     /// `connections.max.idle.ms`. Default 10 minutes, as Kafka's.
     pub idle: Duration,
-    /// How long a frame that was begun may take to be whole, or to grow by 64 KiB. Default 30 s.
+    /// How long a frame that was begun may take to be whole, besides what the next limit gives it
+    /// for the bytes that have arrived. Default 30 s.
     pub frame: Duration,
+    /// The pace that a large frame must keep. Default 1 MiB a second, so that one of 100 MiB may
+    /// take 130 s, and one of which nothing comes 30 s.
+    pub frame_bytes_per_second_min: usize,
     /// How long a client may take nothing of a reply before its connection is cut. Default 60 s.
     pub write_stall: Duration,
     /// Partitions of all topics together; more cost memory and time at start. Default 10,000.
     pub partitions_max: usize,
+    /// `controller_mutation_rate`: partitions made and deleted a second, over all clients. Each
+    /// topic costs a commit of the metadata and each partition file handles. Default 100.
+    pub mutations_per_second: u32,
+    /// How many of them may be made or deleted at once after a quiet time. Default 4,000.
+    pub mutations_burst: u32,
     /// `fetch.max.bytes`: the largest fetch response. Default 55 MiB, as Kafka's.
     pub fetch_bytes_max: usize,
+    /// The longest that a fetch waits for records, whatever it asks for (Kafka: no limit). Default
+    /// 60 s.
+    pub fetch_wait: Duration,
+    /// What fetches that wait for records hold, over all connections; beyond it they are answered
+    /// at once with what there is. Default 64 MiB.
+    pub parked_bytes_max: usize,
+    /// Read from memory for consumers and not yet sent, over all connections; beyond it a fetch
+    /// gets a batch at a time. Default 256 MiB.
+    pub hot_read_bytes_max: usize,
     /// Read from files for consumers and not yet sent, over all connections; beyond it a fetch gets
     /// a batch at a time. Default 128 MiB.
     pub cold_read_bytes_max: usize,
@@ -65,11 +86,15 @@ pub struct Limits {
     /// Inflated batches that wait for their verdict, over all connections; beyond it no more is
     /// inflated. Default 128 MiB.
     pub inflated_in_flight_bytes_max: usize,
+    /// Idempotent producers that are remembered, each counted for every partition it writes to;
+    /// beyond it the least recently used are forgotten. Default 100,000.
+    pub producers_max: usize,
     /// `max.connections.per.ip`: connections from one address that is not this machine's own;
-    /// those beyond it are closed at once. Default 1,000.
+    /// those beyond it are closed at once. Default unlimited, as Kafka's, for as long as nobody
+    /// has to log in: behind one address may stand many clients.
     pub connections_per_ip_max: usize,
     /// `max.connection.creation.rate`: new connections from one such address within a second.
-    /// Default 200.
+    /// Default unlimited, as Kafka's, for the same reason.
     pub connections_per_ip_and_second_max: usize,
 }
 
@@ -93,14 +118,21 @@ impl Default for Limits {
             connections_max: 10_000,
             idle: Duration::from_secs(600),
             frame: Duration::from_secs(30),
+            frame_bytes_per_second_min: MIB,
             write_stall: Duration::from_secs(60),
             partitions_max: 10_000,
+            mutations_per_second: 100,
+            mutations_burst: 4_000,
             fetch_bytes_max: 55 * MIB,
+            fetch_wait: Duration::from_secs(60),
+            parked_bytes_max: 64 * MIB,
+            hot_read_bytes_max: 256 * MIB,
             cold_read_bytes_max: 128 * MIB,
             inflated_bytes_max: 32 * MIB,
             inflated_in_flight_bytes_max: 128 * MIB,
-            connections_per_ip_max: 1_000,
-            connections_per_ip_and_second_max: 200,
+            producers_max: 100_000,
+            connections_per_ip_max: UNLIMITED,
+            connections_per_ip_and_second_max: UNLIMITED,
         }
     }
 }

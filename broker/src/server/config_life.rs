@@ -119,6 +119,10 @@ impl Node {
             ("node.id", id),
             ("num.partitions", config.default_partition_count.to_string()),
             ("offsets.topic.replication.factor", "1".to_owned()),
+            (
+                "producer.id.expiration.ms",
+                self.log.producer_expiration_ms().to_string(),
+            ),
             ("process.roles", "broker,controller".to_owned()),
             ("strict.replication", config.strict_replication.to_string()),
         ];
@@ -133,7 +137,12 @@ impl Node {
 fn limits(limits: &Limits) -> impl Iterator<Item = (&'static str, String)> {
     let bytes = [
         ("fetch.max.bytes", limits.fetch_bytes_max),
+        (
+            "max.connection.creation.rate",
+            limits.connections_per_ip_and_second_max,
+        ),
         ("max.connections", limits.connections_max),
+        ("max.connections.per.ip", limits.connections_per_ip_max),
         ("max.decompressed.message.bytes", limits.inflated_bytes_max),
         ("partitions.max", limits.partitions_max),
         ("queued.max.request.bytes", limits.in_flight_bytes_max),

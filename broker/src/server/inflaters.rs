@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::connection::MEMORY_UNIT_BYTES;
+use super::intake::MEMORY_UNIT_BYTES;
 use crate::wire::batch::Codec;
 use crate::wire::compress::{Decompressor, InflateError, Limits};
 use crate::wire::section::Section;

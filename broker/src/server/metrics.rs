@@ -23,6 +23,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
     /// Connections closed at once, by the limit they would have exceeded.
     refused_connections: IntCounterVec,
+    /// Connections that ended before their peers closed them, by reason.
+    closed_connections: IntCounterVec,
     /// Bytes of record batches appended.
     pub(crate) produced_bytes: IntCounter,
     /// Records appended.
@@ -66,6 +68,13 @@ impl Metrics {
                 ),
                 &["limit"],
             )?,
+            closed_connections: IntCounterVec::new(
+                Opts::new(
+                    "avouch_connections_closed_total",
+                    "Kafka connections that the broker closed, or that broke, by reason.",
+                ),
+                &["reason"],
+            )?,
             produced_bytes: IntCounter::new(
                 "avouch_produced_bytes_total",
                 "Bytes of record batches appended.",
@@ -99,6 +108,7 @@ impl Metrics {
         registry.register(Box::new(metrics.answer_seconds.clone()))?;
         registry.register(Box::new(metrics.connections.clone()))?;
         registry.register(Box::new(metrics.refused_connections.clone()))?;
+        registry.register(Box::new(metrics.closed_connections.clone()))?;
         registry.register(Box::new(metrics.produced_bytes.clone()))?;
         registry.register(Box::new(metrics.produced_records.clone()))?;
         registry.register(Box::new(metrics.fetched_bytes.clone()))?;
@@ -112,6 +122,11 @@ impl Metrics {
     /// Counts a connection closed at once because of `limit`.
     pub(crate) fn connection_refused(&self, limit: &str) {
         self.refused_connections.with_label_values(&[limit]).inc();
+    }
+
+    /// Counts a connection that ended for `reason`.
+    pub(crate) fn connection_closed(&self, reason: &str) {
+        self.closed_connections.with_label_values(&[reason]).inc();
     }
 
     /// Counts a request; what is returned takes the seconds until its reply.

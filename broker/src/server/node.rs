@@ -6,10 +6,11 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::clock::Clock;
-use super::config::BrokerConfig;
-use super::connection::MEMORY_UNIT_BYTES;
+use super::config::{BrokerConfig, Limits};
 use super::inflaters::Inflaters;
+use super::intake::{Intake, MEMORY_UNIT_BYTES, memory_units};
 use super::metrics::Metrics;
+use super::mutations::Mutations;
 use super::offsets_log::TopicOffsetsLog;
 use super::waiters::Waiters;
 use crate::contract::Contracts;
@@ -31,9 +32,29 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) inflaters: Inflaters,
-    pub(super) memory: Arc<Semaphore>,
-    pub(super) cold_reads: Arc<Semaphore>,
+    pub(crate) intake: Intake,
+    pub(super) mutations: Mutations,
+    pub(super) answers: AnswerMemory,
     pub(super) offsets_log: Arc<TopicOffsetsLog>,
+}
+
+/// Memory of answers that are under way.
+#[derive(Debug)]
+pub(super) struct AnswerMemory {
+    cold_reads: Arc<Semaphore>,
+    hot_reads: Arc<Semaphore>,
+    parked: Arc<Semaphore>,
+}
+
+impl AnswerMemory {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let counting = |bytes| Arc::new(Semaphore::new(bytes / MEMORY_UNIT_BYTES));
+        Self {
+            cold_reads: counting(limits.cold_read_bytes_max),
+            hot_reads: counting(limits.hot_read_bytes_max),
+            parked: counting(limits.parked_bytes_max),
+        }
+    }
 }
 
 /// Where clients are told to connect.
@@ -59,28 +80,20 @@ impl Node {
         }
     }
 
-    /// Counts `bytes` as in flight until the permit is dropped; waits while too much is.
-    pub(crate) async fn in_flight(&self, bytes: usize) -> OwnedSemaphorePermit {
-        let all = self.config.limits.in_flight_bytes_max / MEMORY_UNIT_BYTES;
-        let units = Self::memory_units(bytes).min(all);
-        Arc::clone(&self.memory)
-            .acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX))
-            .await
-            .expect("the semaphore is never closed")
-    }
-
     /// Counts `bytes` as read from files for a consumer until the permit is dropped, if there is
     /// room for them. Never waits: a slow consumer must not hold up the others.
     pub(crate) fn cold_read(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(Self::memory_units(bytes)).ok()?;
-        Arc::clone(&self.cold_reads)
-            .try_acquire_many_owned(units)
-            .ok()
+        count(&self.answers.cold_reads, bytes)
     }
 
-    /// How many units of counted memory these bytes take.
-    pub(crate) fn memory_units(bytes: usize) -> usize {
-        bytes / MEMORY_UNIT_BYTES + 1
+    /// The same for what is read from memory, which is kept for as long as a reply holds it.
+    pub(crate) fn hot_read(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        count(&self.answers.hot_reads, bytes)
+    }
+
+    /// The same for what a request holds that waits for records.
+    pub(crate) fn parked(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        count(&self.answers.parked, bytes)
     }
 
     /// Puts batches into the log as one frame; the receiver hears their outcomes once durable. The
@@ -99,4 +112,9 @@ impl Node {
         );
         outcomes
     }
+}
+
+fn count(free: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    let units = u32::try_from(memory_units(bytes)).ok()?;
+    Arc::clone(free).try_acquire_many_owned(units).ok()
 }

@@ -8,18 +8,19 @@ use std::time::Duration;
 use actix_web::web::ServiceConfig;
 use avouch_registry_api::source::SchemaSource;
 use thiserror::Error;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use super::accept::accept;
 use super::clock::Clock;
 use super::config::BrokerConfig;
-use super::connection::MEMORY_UNIT_BYTES;
 use super::inflaters::Inflaters;
+use super::intake::Intake;
 use super::maintenance;
 use super::metrics::Metrics;
-use super::node::Node;
+use super::mutations::Mutations;
+use super::node::{AnswerMemory, Node};
 use super::offsets_log::{self, TopicOffsetsLog};
 use super::survey::Survey;
 use super::waiters::Waiters;
@@ -132,8 +133,9 @@ impl Broker {
             clock,
             metrics: own_metrics,
             inflaters: Inflaters::new(decoders(), limits.inflated_in_flight_bytes_max),
-            memory: counting(limits.in_flight_bytes_max),
-            cold_reads: counting(limits.cold_read_bytes_max),
+            intake: Intake::new(limits.in_flight_bytes_max),
+            mutations: Mutations::new(limits.mutations_per_second, limits.mutations_burst),
+            answers: AnswerMemory::new(&limits),
             offsets_log,
         });
         metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;
@@ -216,11 +218,6 @@ fn decoders() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Counts memory of up to `bytes`.
-fn counting(bytes: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(bytes / MEMORY_UNIT_BYTES))
-}
-
 struct LogEvents {
     metrics: Metrics,
     waiters: Arc<Waiters>,
@@ -257,6 +254,7 @@ async fn open_log(config: &BrokerConfig, events: Arc<LogEvents>) -> Result<Log, 
     let mut log_config = LogConfig::new(config.data_dir.join("log"));
     log_config.durability = config.durability;
     log_config.low_space_bytes = config.low_space_bytes;
+    log_config.producers_max = config.limits.producers_max;
     let opened =
         tokio::task::spawn_blocking(move || Log::open(log_config, Arc::new(RealDisk), events))
             .await

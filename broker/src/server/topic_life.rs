@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::maintenance;
+use super::mutations::Turn;
 use super::node::Node;
 use crate::contract::Decision;
 use crate::metadata::{
@@ -14,17 +15,36 @@ use crate::metadata::{
 use crate::types::{Offset, TopicId};
 
 impl Node {
-    /// Creates a topic with its partitions; `validate_only` decides and changes nothing.
+    /// Creates a topic with its partitions when it is the request's turn; `validate_only` decides
+    /// and changes nothing.
     pub(crate) async fn create_topic(
         self: &Arc<Self>,
         request: TopicRequest,
         validate_only: bool,
+        turn: &mut Turn,
     ) -> Result<Arc<Topic>, MetadataError> {
-        let node = Arc::clone(self);
-        to_its_end(async move { node.create(&request, validate_only).await }).await
+        let (topic, _) = self
+            .metadata
+            .create(&request, true, self.clock.now(), |_: &Topic| {})
+            .await?;
+        if validate_only {
+            return Ok(topic);
+        }
+        let partitions = topic.partitions().count();
+        self.mutations.take(self.clock, turn, partitions).await?;
+        self.create_out_of_turn(request).await
     }
 
-    /// The topic of this name, made with the broker's defaults when there is none.
+    /// The same without waiting for a turn.
+    async fn create_out_of_turn(
+        self: &Arc<Self>,
+        request: TopicRequest,
+    ) -> Result<Arc<Topic>, MetadataError> {
+        let node = Arc::clone(self);
+        to_its_end(async move { node.create(&request).await }).await
+    }
+
+    /// The topic of this name, made with the broker's defaults when there is none and room for one.
     pub(crate) async fn topic_or_new(
         self: &Arc<Self>,
         name: &str,
@@ -32,18 +52,20 @@ impl Node {
         if name == cluster::OFFSETS_TOPIC {
             return self.offsets_topic().await;
         }
-        self.find_or_create(TopicRequest {
+        let request = TopicRequest {
             name: name.to_owned(),
             partition_count: -1,
             replication_factor: -1,
             ..TopicRequest::default()
-        })
-        .await
+        };
+        let mut turn = Turn::told();
+        self.find_or(name, self.create_topic(request, false, &mut turn))
+            .await
     }
 
     /// The topic of committed offsets, created on first need.
     pub(crate) async fn offsets_topic(self: &Arc<Self>) -> Result<Arc<Topic>, MetadataError> {
-        self.find_or_create(TopicRequest {
+        let request = TopicRequest {
             name: cluster::OFFSETS_TOPIC.to_owned(),
             partition_count: cluster::OFFSETS_PARTITIONS,
             replication_factor: 1,
@@ -52,13 +74,20 @@ impl Node {
                 ("segment.bytes", Some("104857600")),
             ]),
             ..TopicRequest::default()
-        })
-        .await
+        };
+        self.find_or(cluster::OFFSETS_TOPIC, self.create_out_of_turn(request))
+            .await
     }
 
     /// Deletes a topic for clients at once, then its data, then what groups committed for it.
-    pub(crate) async fn delete_topic(self: &Arc<Self>, id: TopicId) -> Result<(), MetadataError> {
-        let node = Arc::clone(self);
+    pub(crate) async fn delete_topic(
+        self: &Arc<Self>,
+        topic: &Topic,
+        turn: &mut Turn,
+    ) -> Result<(), MetadataError> {
+        let partitions = topic.partitions().count();
+        self.mutations.take(self.clock, turn, partitions).await?;
+        let (node, id) = (Arc::clone(self), topic.id());
         to_its_end(async move { node.delete(id).await }).await
     }
 
@@ -69,13 +98,27 @@ impl Node {
         count: i32,
         assignments: Option<Vec<Vec<i32>>>,
         validate_only: bool,
+        turn: &mut Turn,
     ) -> Result<(), MetadataError> {
+        let before = self.metadata.cluster();
+        let before = before
+            .topic(&name)
+            .map_or(0, |topic| topic.row.partition_count);
+        let deciding =
+            self.metadata
+                .grow(&name, count, assignments.as_deref(), true, |_: &Topic| {});
+        deciding.await?;
+        if validate_only {
+            return Ok(());
+        }
+        let partitions = usize::try_from(count.saturating_sub(before)).unwrap_or(0);
+        self.mutations.take(self.clock, turn, partitions).await?;
         let node = Arc::clone(self);
         to_its_end(async move {
             let prepare = |topic: &Topic| node.make_partitions(topic);
             let assignments = assignments.as_deref();
             node.metadata
-                .grow(&name, count, assignments, validate_only, prepare)
+                .grow(&name, count, assignments, false, prepare)
                 .await
         })
         .await
@@ -112,11 +155,7 @@ impl Node {
         })
     }
 
-    async fn create(
-        &self,
-        request: &TopicRequest,
-        validate_only: bool,
-    ) -> Result<Arc<Topic>, MetadataError> {
+    async fn create(&self, request: &TopicRequest) -> Result<Arc<Topic>, MetadataError> {
         let prepare = |topic: &Topic| {
             self.make_partitions(topic);
             if topic.name() == cluster::OFFSETS_TOPIC {
@@ -124,13 +163,8 @@ impl Node {
             }
         };
         let now = self.clock.now();
-        let (topic, creation) = self
-            .metadata
-            .create(request, validate_only, now, prepare)
-            .await?;
-        if !validate_only {
-            tell_of_creation(&topic, &creation, request);
-        }
+        let (topic, creation) = self.metadata.create(request, false, now, prepare).await?;
+        tell_of_creation(&topic, &creation, request);
         Ok(topic)
     }
 
@@ -162,16 +196,16 @@ impl Node {
         Ok(())
     }
 
-    async fn find_or_create(
-        self: &Arc<Self>,
-        request: TopicRequest,
+    async fn find_or(
+        &self,
+        name: &str,
+        creating: impl Future<Output = Result<Arc<Topic>, MetadataError>>,
     ) -> Result<Arc<Topic>, MetadataError> {
-        let name = request.name.clone();
-        let existing = || self.metadata.cluster().topic(&name).cloned();
+        let existing = || self.metadata.cluster().topic(name).cloned();
         if let Some(topic) = existing() {
             return Ok(topic);
         }
-        match self.create_topic(request, false).await {
+        match creating.await {
             // Another request was faster.
             Err(MetadataError::Create(CreateError::Exists(_))) => {
                 existing().ok_or(MetadataError::UnknownTopic)

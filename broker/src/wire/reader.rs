@@ -17,7 +17,7 @@ pub const MAX_UNKNOWN_TAGS: usize = 64;
 pub const MAX_UNKNOWN_TAG_BYTES: usize = 64 * 1024;
 
 /// A cursor over a frame. Byte strings that it yields share the frame's memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader {
     bytes: Bytes,
     at: usize,
@@ -54,6 +54,19 @@ impl Reader {
     #[must_use]
     pub fn memory(&self) -> Bytes {
         self.bytes.clone()
+    }
+
+    /// The same cursor with no more than `elements` array elements ahead of it.
+    #[must_use]
+    pub fn with_elements(mut self, elements: usize) -> Self {
+        self.elements_left = self.elements_left.min(elements);
+        self
+    }
+
+    /// Array elements that may still come.
+    #[must_use]
+    pub fn elements_left(&self) -> usize {
+        self.elements_left
     }
 
     /// Bytes read so far.

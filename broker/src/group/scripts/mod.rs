@@ -62,6 +62,7 @@ stories! {
     topic_deletion
     describe_and_list
     limits
+    members_bytes
     session_bounds
     closing
 }
@@ -279,6 +280,7 @@ impl World {
                 "members_max" => self.config.members_max = limit,
                 "groups_max" => self.config.groups_max = limit,
                 "metadata_bytes_max" => self.config.metadata_bytes_max = limit,
+                "members_bytes_max" => self.config.members_bytes_max = limit,
                 "assignments_bytes_max" => self.config.assignments_bytes_max = limit,
                 "offset_metadata_bytes_max" => self.config.offset_metadata_bytes_max = limit,
                 other => panic!("config {other}?"),

@@ -10,7 +10,7 @@ use super::Wanted;
 use crate::error::read_error;
 use crate::handler::check_leader_epoch;
 use crate::log::{Bounds, ReadError, ReadResult};
-use crate::server::Node;
+use crate::server::{Node, memory_units};
 use crate::types::{Offset, TopicPartition};
 use crate::wire::batch::BatchHeader;
 use crate::wire::error_code::ErrorCode;
@@ -200,8 +200,8 @@ impl Answer {
     }
 }
 
-/// Reads from memory here, from files on a thread that may block. What comes from files is counted
-/// until it is sent; when there is too much of it, a read gives one batch only.
+/// Reads from memory here, from files on a thread that may block. What is read is counted until it
+/// is sent; when there is too much of it, a read gives one batch only.
 async fn read_log(
     node: &Node,
     target: TopicPartition,
@@ -209,7 +209,13 @@ async fn read_log(
     bytes_max: usize,
 ) -> Result<ReadResult, ReadError> {
     if node.log.is_resident(target, from) {
-        return node.log.read(target, from, bytes_max);
+        let mut read = node.log.read(target, from, bytes_max)?;
+        let bytes = read.batches.iter().map(Bytes::len).sum();
+        match node.hot_read(bytes) {
+            Some(permit) => counted_with_the_last(&mut read.batches, permit),
+            None => read.batches.truncate(1),
+        }
+        return Ok(read);
     }
     let permit = node.cold_read(bytes_max);
     let bytes_max = permit.as_ref().map_or(0, |_| bytes_max);
@@ -223,18 +229,21 @@ async fn read_log(
     Ok(read)
 }
 
+/// A batch that is counted for as long as it is held.
+struct Counted {
+    batch: Bytes,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.batch
+    }
+}
+
 /// The batches, which hold their share of `permit` until the last of them is dropped.
 fn counted(batches: Vec<Bytes>, mut permit: OwnedSemaphorePermit) -> Vec<Bytes> {
-    struct Counted {
-        batch: Bytes,
-        _permit: Arc<OwnedSemaphorePermit>,
-    }
-    impl AsRef<[u8]> for Counted {
-        fn as_ref(&self) -> &[u8] {
-            &self.batch
-        }
-    }
-    let used = Node::memory_units(batches.iter().map(Bytes::len).sum());
+    let used = memory_units(batches.iter().map(Bytes::len).sum());
     let permit = Arc::new(permit.split(used).unwrap_or(permit));
     batches
         .into_iter()
@@ -245,4 +254,14 @@ fn counted(batches: Vec<Bytes>, mut permit: OwnedSemaphorePermit) -> Vec<Bytes> 
             })
         })
         .collect()
+}
+
+/// Has the last batch, which is sent last, hold the permit for all.
+fn counted_with_the_last(batches: &mut [Bytes], permit: OwnedSemaphorePermit) {
+    if let Some(last) = batches.last_mut() {
+        *last = Bytes::from_owner(Counted {
+            batch: std::mem::take(last),
+            _permit: Arc::new(permit),
+        });
+    }
 }

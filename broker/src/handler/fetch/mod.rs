@@ -4,12 +4,14 @@
 //! answered whole, the one around the asked offset first; the first partition with data gets at
 //! least one batch, however small the limits. A partition that got nothing for want of room comes
 //! first in its connection's next request, so that none starves. Fetch sessions are declined:
-//! session id 0 makes every client send full requests.
+//! session id 0 makes every client send full requests. A partition named more than once is answered
+//! once, as the last mention asks, which is what Kafka's map of partitions comes to.
 
 mod gather;
 
-use std::sync::Arc;
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -19,7 +21,7 @@ use crate::server::Node;
 use crate::types::{PartitionIndex, TopicId, TopicPartition};
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse,
+    FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse,
 };
 use gather::Gathered;
 
@@ -35,7 +37,9 @@ pub(super) async fn handle(node: Arc<Node>, call: Call, request: FetchRequest) -
     let wanted = Wanted::resolve(&node, &call, request);
     let mut gathered = Gathered::begin(&wanted, call.client.fetch_turn.next());
     gathered.read(&node).await;
-    if gathered.must_wait() {
+    // Who finds no room to wait is answered at once.
+    let parked = gathered.must_wait().then(|| node.parked(wanted.bytes()));
+    if let Some(Some(_parked)) = parked {
         let waiting = node.waiters.register(wanted.targets().collect());
         let wait = async {
             loop {
@@ -94,9 +98,9 @@ impl Wanted {
     fn resolve(node: &Node, call: &Call, request: FetchRequest) -> Self {
         let cluster = node.metadata.cluster();
         let by_id = call.version() >= 13;
-        let mut topics = Vec::with_capacity(request.topics.len());
+        let mut topics: Vec<WantedTopic> = Vec::with_capacity(request.topics.len());
         let mut partitions = Vec::new();
-        for asked in request.topics {
+        for asked in named_once(request.topics) {
             let topic = if by_id {
                 cluster
                     .topic_by_id(TopicId(asked.topic_id))
@@ -124,7 +128,8 @@ impl Wanted {
         Self {
             topics,
             partitions,
-            max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
+            max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0))
+                .min(node.config.limits.fetch_wait),
             bytes_min: usize::try_from(request.min_bytes).unwrap_or(0),
             bytes_max: usize::try_from(request.max_bytes)
                 .unwrap_or(0)
@@ -133,12 +138,44 @@ impl Wanted {
         }
     }
 
+    /// What it takes in memory with its answers, about, and with what waits for its partitions.
+    fn bytes(&self) -> usize {
+        const PARTITION_BYTES: usize = 512;
+        (self.topics.len() + self.partitions.len()) * PARTITION_BYTES
+    }
+
     /// The partitions that exist.
     fn targets(&self) -> impl Iterator<Item = TopicPartition> {
         self.partitions
             .iter()
             .filter_map(|partition| partition.target.ok())
     }
+}
+
+/// Every partition once, where it is named first, asked for as where it is named last.
+fn named_once(topics: Vec<FetchTopic>) -> Vec<FetchTopic> {
+    let mut once: Vec<FetchTopic> = Vec::with_capacity(topics.len());
+    let mut topic_places = HashMap::new();
+    let mut places = HashMap::new();
+    for mut topic in topics {
+        let partitions = std::mem::take(&mut topic.partitions);
+        let name = (topic.topic.clone(), topic.topic_id);
+        let at = *topic_places.entry(name).or_insert(once.len());
+        if at == once.len() {
+            once.push(topic);
+        }
+        let into = &mut once[at].partitions;
+        for asked in partitions {
+            match places.entry((at, asked.partition)) {
+                Entry::Occupied(place) => into[*place.get()] = asked,
+                Entry::Vacant(place) => {
+                    place.insert(into.len());
+                    into.push(asked);
+                }
+            }
+        }
+    }
+    once
 }
 
 fn response(wanted: &Wanted, gathered: Gathered<'_>) -> FetchResponse {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use super::{Call, CloseReason, Reply, Taken, decode, encode};
+use super::{Call, CloseReason, Reply, Taken, encode};
 use crate::log::{AppendBatch, AppendOutcome, Guard};
 use crate::server::Node;
 use crate::types::PartitionIndex;
@@ -29,15 +29,12 @@ pub(super) use order::AppendOrder;
 const CHECKS_MAX: usize = 5;
 
 /// Appends what the request may append; the reply's future waits for it to be durable.
-pub(super) async fn accept(taken: Taken) -> Result<Reply, CloseReason> {
+pub(super) async fn accept(mut taken: Taken) -> Result<Reply, CloseReason> {
+    let request: ProduceRequest = taken.decode().await?;
+    let frame = taken.reader.memory();
     let Taken {
-        node,
-        call,
-        reader,
-        memory,
+        node, call, memory, ..
     } = taken;
-    let frame = reader.memory();
-    let request: ProduceRequest = decode(&call, reader)?;
     let acks = request.acks;
     let mut production = Production::admit(&node, &call, request, &frame).await;
     call.client.append_order.wait().await;

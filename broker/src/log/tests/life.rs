@@ -310,3 +310,65 @@ fn a_duplicate_of_what_is_not_durable_fares_as_its_original_does() {
         assert_eq!(visible, Offset(i64::from(!fails)));
     }
 }
+
+#[test]
+fn of_too_many_producers_the_least_recently_used_are_forgotten_over_a_restart_too() {
+    const MAX: usize = 100;
+    let disk = SimDisk::new(Faults::default());
+    let config = || LogConfig {
+        producers_max: MAX,
+        ..small("/data")
+    };
+    let mut driven = open(config(), Arc::new(disk.clone()));
+    let send = |driven: &mut Driven, producer: i64, sequence: i32| {
+        let spec = Spec {
+            producer: Some((producer, 0, sequence)),
+            ..Spec::new(1)
+        };
+        let target = tp(if producer % 2 == 0 { 1 } else { 2 });
+        driven.append(vec![spec.append_to(target)])[0]
+    };
+    // The steady one sends again and again among ten times as many as are remembered.
+    let steady = 1_000_000;
+    for producer in 0..10 * i64::try_from(MAX).unwrap() {
+        assert!(is_appended(send(&mut driven, producer, 0)), "{producer}");
+        if producer % 50 == 0 {
+            let sequence = i32::try_from(producer / 50).unwrap();
+            assert!(is_appended(send(&mut driven, steady, sequence)));
+        }
+        assert!(remembered(&driven) <= MAX);
+        if producer % 300 == 299 {
+            driven.checkpoint().unwrap();
+        }
+    }
+    let newest = 10 * i64::try_from(MAX).unwrap() - 1;
+    let judge = |driven: &mut Driven| {
+        assert!(remembered(driven) <= MAX);
+        let is_known = |outcome| matches!(outcome, AppendOutcome::Duplicate { .. });
+        assert!(is_known(send(driven, newest, 0)), "the newest is known");
+        assert!(
+            is_known(send(driven, steady, 19)),
+            "so is who is often used"
+        );
+        let gap = send(driven, steady, 25);
+        assert_eq!(gap, AppendOutcome::OutOfOrderSequence, "exactly");
+    };
+    judge(&mut driven);
+    drop(driven);
+    // As after a kill: what the checkpoint holds, and the frames behind it once more.
+    let mut driven = open(config(), Arc::new(disk.clone()));
+    judge(&mut driven);
+    let forgotten = send(&mut driven, 3, 0);
+    assert!(is_appended(forgotten), "one forgotten may begin anywhere");
+    driven.close().unwrap();
+    judge(&mut open(config(), Arc::new(disk)));
+}
+
+/// Producers of all partitions.
+fn remembered(driven: &Driven) -> usize {
+    let partitions = driven.log.shared.partitions();
+    let counts = partitions
+        .iter()
+        .map(|partition| partition.state().producers.len());
+    counts.sum()
+}

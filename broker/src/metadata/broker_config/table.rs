@@ -164,9 +164,9 @@ configs! {
     "log.roll.ms": Long = null [default of "segment.ms"];
     "log.segment.bytes": Int = "1073741824" [default of "segment.bytes"];
     "log.segment.delete.delay.ms": Long = "60000" [default of "file.delete.delay.ms"];
-    "max.connection.creation.rate": Int = "2147483647";
+    "max.connection.creation.rate": Int = "2147483647" [start];
     "max.connections": Int = "2147483647" [start];
-    "max.connections.per.ip": Int = "2147483647";
+    "max.connections.per.ip": Int = "2147483647" [start];
     "max.connections.per.ip.overrides": Text = "";
     "max.decompressed.message.bytes": Int = "33554432" [start];
     "max.incremental.fetch.session.cache.slots": Int = "1000";
@@ -205,7 +205,7 @@ configs! {
     "principal.builder.class": Class =
         "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder";
     "process.roles": List = null [start];
-    "producer.id.expiration.ms": Int = "86400000";
+    "producer.id.expiration.ms": Int = "86400000" [start];
     "producer.purgatory.purge.interval.requests": Int = "1000";
     "queued.max.request.bytes": Long = "-1" [start];
     "queued.max.requests": Int = "500";

@@ -82,20 +82,34 @@ pub(super) async fn broker_limited(dir: &Path, limit: impl FnOnce(&mut Limits)) 
     start(config, Arc::default()).await
 }
 
+/// The same, with its metrics in `metrics`.
+pub(super) async fn broker_limited_and_measured(
+    dir: &Path,
+    metrics: &prometheus::Registry,
+    limit: impl FnOnce(&mut Limits),
+) -> Broker {
+    let mut config = BrokerConfig::new(dir.to_owned());
+    limit(&mut config.limits);
+    start_measured(config, Arc::default(), metrics).await
+}
+
 /// Starts a broker over `dir` that registers its metrics in `metrics`.
 pub(super) async fn broker_measured(dir: &Path, metrics: &prometheus::Registry) -> Broker {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let config = BrokerConfig::new(dir.to_owned());
-    Broker::start(config, listener, Arc::<OneSubject>::default(), metrics)
-        .await
-        .unwrap()
+    start_measured(BrokerConfig::new(dir.to_owned()), Arc::default(), metrics).await
 }
 
 /// Starts a broker with this configuration.
 pub(super) async fn start(config: BrokerConfig, source: Arc<OneSubject>) -> Broker {
+    start_measured(config, source, &prometheus::Registry::new()).await
+}
+
+async fn start_measured(
+    config: BrokerConfig,
+    source: Arc<OneSubject>,
+    metrics: &prometheus::Registry,
+) -> Broker {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let metrics = prometheus::Registry::new();
-    Broker::start(config, listener, source, &metrics)
+    Broker::start(config, listener, source, metrics)
         .await
         .unwrap()
 }

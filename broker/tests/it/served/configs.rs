@@ -17,7 +17,7 @@ use avouch_broker::wire::messages::incremental_alter_configs::{
 };
 use avouch_broker::wire::messages::produce::ProduceResponse;
 
-use super::client::{Client, OneSubject, batch_of, broker, broker_with};
+use super::client::{Client, OneSubject, batch_of, broker, broker_limited, broker_with};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -127,6 +127,34 @@ async fn every_config_of_kafka_is_described_with_type_default_and_documentation(
         .unwrap();
     assert_eq!((retention.config_type, retention.read_only), (5, false));
     assert_eq!(retention.synonyms[0].name, "log.retention.ms");
+}
+
+#[tokio::test]
+async fn limits_that_are_enforced_are_described_as_what_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| {
+        limits.connections_per_ip_max = 7;
+        limits.connections_per_ip_and_second_max = 5;
+    })
+    .await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let described = described(&mut client, BROKER, "1").await;
+    for (name, value) in [
+        ("max.connections", "10000"),
+        ("max.connections.per.ip", "7"),
+        ("max.connection.creation.rate", "5"),
+        ("producer.id.expiration.ms", "86400000"),
+        ("queued.max.request.bytes", "268435456"),
+    ] {
+        let config = described.iter().find(|config| config.name == name).unwrap();
+        assert_eq!(config.value.as_deref(), Some(value), "{name}");
+        let documentation = config.documentation.as_deref();
+        assert_eq!(
+            documentation,
+            Some("Given when the broker is started."),
+            "{name}"
+        );
+    }
 }
 
 fn is_kafkas(config: &DescribeConfigsResourceResult) -> bool {

@@ -1,5 +1,7 @@
 //! Fetch, ListOffsets and Metadata, rule by rule: limits, waiting, turns, isolation, duplicates.
 
+use std::time::Duration;
+
 use avouch_broker::wire::batch::BatchHeader;
 use avouch_broker::wire::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
@@ -14,7 +16,7 @@ use avouch_broker::wire::messages::list_offsets::{
 use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
 use avouch_broker::wire::messages::produce::ProduceResponse;
 
-use super::client::{Client, batch_of, broker, produce_request};
+use super::client::{Client, batch_of, broker, broker_limited, produce_request};
 
 /// Asks for partitions of topic `t` from their starts.
 fn fetching(partitions: &[i32]) -> FetchRequest {
@@ -131,6 +133,65 @@ async fn a_fetch_is_answered_with_what_there_is_when_its_time_is_up_or_a_partiti
         .map(|found| found.error_code)
         .collect();
     assert_eq!(codes, [0, 3]);
+}
+
+#[tokio::test]
+async fn a_fetch_waits_no_longer_than_the_broker_lets_it_and_not_at_all_without_room() {
+    for (fetch_wait, parked_bytes_max) in [
+        (Duration::from_millis(20), 1 << 20),
+        (Duration::from_secs(600), 0),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let broker = broker_limited(dir.path(), |limits| {
+            limits.fetch_wait = fetch_wait;
+            limits.parked_bytes_max = parked_bytes_max;
+        })
+        .await;
+        let mut client = Client::connect(broker.kafka_address()).await;
+        client.create_topic("t", 1).await;
+        let mut request = fetching(&[0]);
+        request.max_wait_ms = i32::MAX;
+        let response: FetchResponse = client.ask(11, &request).await;
+        assert_eq!(partitions(response)[0].error_code, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_partition_named_again_in_a_fetch_is_answered_once_as_it_was_named_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 2).await;
+    for index in [0, 1] {
+        produce(&mut client, index).await;
+    }
+    let mut request = fetching(&[0, 1, 0]);
+    // At the end, where there is nothing to read.
+    request.topics[0].partitions[2].fetch_offset = 1;
+    request.topics.push(request.topics[0].clone());
+    let response: FetchResponse = client.ask(11, &request).await;
+    assert_eq!(response.responses.len(), 1, "one topic");
+    let found = partitions(response);
+    let found: Vec<_> = found
+        .iter()
+        .map(|partition| (partition.partition_index, partition.records.is_empty()))
+        .collect();
+    assert_eq!(found, [(0, true), (1, false)]);
+}
+
+#[tokio::test]
+async fn what_is_read_from_memory_is_a_batch_at_a_time_when_there_is_too_much_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| limits.hot_read_bytes_max = 1 << 10).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    for _ in 0..3 {
+        produce(&mut client, 0).await;
+    }
+    let response: FetchResponse = client.ask(11, &fetching(&[0])).await;
+    let records = partitions(response).remove(0).records;
+    let bytes = records.into_bytes().len();
+    assert_eq!(i32::try_from(bytes).unwrap(), batch_bytes());
 }
 
 #[tokio::test]

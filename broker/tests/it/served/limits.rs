@@ -3,16 +3,22 @@
 
 use std::time::Duration;
 
+use avouch_broker::wire::messages::create_partitions::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
+};
 use avouch_broker::wire::messages::create_topics::{
     CreatableTopic, CreateTopicsRequest, CreateTopicsResponse,
 };
+use avouch_broker::wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
 use avouch_broker::wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use avouch_broker::wire::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
 use avouch_broker::wire::messages::produce::ProduceResponse;
 
-use super::client::{Client, batch_of, broker, broker_limited, produce_request};
+use super::client::{
+    Client, batch_of, broker, broker_limited, broker_limited_and_measured, produce_request,
+};
 
 fn waiting_fetch(max_wait_ms: i32, rack_id: String) -> FetchRequest {
     FetchRequest {
@@ -78,6 +84,28 @@ async fn fetches_that_wait_take_no_memory_from_producers() {
 }
 
 #[tokio::test]
+async fn one_connection_has_no_more_under_way_than_its_largest_request_and_one_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| {
+        limits.in_flight_bytes_max = 400 << 10;
+        limits.request_bytes_max = 100 << 10;
+    })
+    .await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    client.create_topic("other", 1).await;
+    let mut greedy = Client::connect(broker.kafka_address()).await;
+    // Whatever stands behind the first waits with it.
+    for _ in 0..40 {
+        let fetch = waiting_fetch(600_000, "r".repeat(30_000));
+        greedy.send(11, &fetch).await;
+    }
+    let batch = batch_of(&[&vec![b'x'; 90_000]]);
+    let response = client.produce("other", batch).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+}
+
+#[tokio::test]
 async fn a_request_is_carried_out_though_its_client_hung_up() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
@@ -132,6 +160,102 @@ async fn a_frame_that_does_not_get_on_closes_the_connection() {
         client.send_raw(begun).await;
         assert_eq!(client.receive_raw().await, None, "{begun:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_claimed_takes_no_memory_from_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| limits.in_flight_bytes_max = 1 << 20).await;
+    let mut begun = Vec::new();
+    for _ in 0..64 {
+        let mut client = Client::connect(broker.kafka_address()).await;
+        let claimed = (100_i32 << 20).to_be_bytes();
+        client.send_raw(&[&claimed[..], &[0; 1_000]].concat()).await;
+        begun.push(client);
+    }
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let response = client.produce("t", batch_of(&[&vec![b'x'; 500_000]])).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+}
+
+#[tokio::test]
+async fn frames_that_hold_all_memory_and_do_not_get_on_are_closed_and_counted() {
+    const COUNT: usize = 24;
+    let dir = tempfile::tempdir().unwrap();
+    let metrics = prometheus::Registry::new();
+    let broker = broker_limited_and_measured(dir.path(), &metrics, |limits| {
+        limits.in_flight_bytes_max = 256 << 10;
+        limits.frame = Duration::from_millis(200);
+    })
+    .await;
+    let mut begun = Vec::new();
+    for _ in 0..COUNT {
+        let mut client = Client::connect(broker.kafka_address()).await;
+        let claimed = (60_i32 << 10).to_be_bytes();
+        client
+            .send_raw(&[&claimed[..], &[0; 50_000]].concat())
+            .await;
+        begun.push(client);
+    }
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    for client in &mut begun {
+        assert_eq!(client.receive_raw().await, None);
+    }
+    let closed: f64 = metrics
+        .gather()
+        .iter()
+        .filter(|family| family.name() == "avouch_connections_closed_total")
+        .flat_map(|family| family.get_metric())
+        .map(|metric| metric.get_counter().get_value())
+        .sum();
+    assert!(closed >= COUNT as f64, "{closed} counted");
+}
+
+#[tokio::test]
+async fn a_request_of_many_elements_is_answered_though_it_takes_more_than_all_memory_decoded() {
+    const COUNT: usize = 50_000;
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| limits.in_flight_bytes_max = 1 << 20).await;
+    let topic = |at| MetadataRequestTopic {
+        name: Some(format!("{at}")),
+        ..Default::default()
+    };
+    let request = MetadataRequest {
+        topics: Some((0..COUNT).map(topic).collect()),
+        allow_auto_topic_creation: false,
+        ..Default::default()
+    };
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(broker.kafka_address()).await;
+        let asked = client.send(9, &request).await;
+        clients.push((client, asked));
+    }
+    for (client, asked) in &mut clients {
+        let response: MetadataResponse = client.receive(9, *asked).await;
+        assert_eq!(response.topics.len(), COUNT);
+    }
+}
+
+#[tokio::test]
+async fn large_requests_all_arrive_though_there_is_memory_for_two_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| limits.in_flight_bytes_max = 2 << 20).await;
+    let address = broker.kafka_address();
+    Client::connect(address).await.create_topic("t", 1).await;
+    let batch = batch_of(&[&vec![b'x'; 1_000_000]]);
+    let mut producing = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let batch = batch.clone();
+        producing.spawn(async move {
+            let mut client = Client::connect(address).await;
+            let response = client.produce("t", batch).await;
+            response.responses[0].partition_responses[0].error_code
+        });
+    }
+    assert_eq!(producing.join_all().await, [0; 16]);
 }
 
 #[tokio::test]
@@ -202,4 +326,77 @@ async fn partitions_are_limited_over_all_topics() {
         .map(|topic| topic.error_code)
         .collect();
     assert_eq!(codes, [0, 44, 0], "POLICY_VIOLATION for the second");
+}
+
+#[tokio::test]
+async fn topics_that_come_and_go_too_fast_are_put_off_by_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| {
+        limits.mutations_burst = 10;
+        limits.mutations_per_second = 1;
+    })
+    .await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let request = creation(&[("a", 8), ("b", 8), ("c", 8), ("a", 8)]);
+    let mut validated = request.clone();
+    validated.validate_only = true;
+    let response: CreateTopicsResponse = client.ask(7, &validated).await;
+    assert_eq!(response.topics.len(), 3);
+    let request = creation(&[("a", 8), ("b", 8), ("c", 8)]);
+    let response: CreateTopicsResponse = client.ask(7, &request).await;
+    assert_eq!(codes(&response), [0, 0, 89], "THROTTLING_QUOTA_EXCEEDED");
+    assert!(response.throttle_time_ms > 5_000, "six partitions too many");
+    let response: CreateTopicsResponse = client.ask(7, &creation(&[("a", 8)])).await;
+    assert_eq!(codes(&response), [36], "what is wrong anyway is told");
+    let response: CreateTopicsResponse = client.ask(5, &creation(&[("c", 8)])).await;
+    assert_eq!(
+        codes(&response),
+        [7],
+        "REQUEST_TIMED_OUT after a second at most"
+    );
+    let mut grown = CreatePartitionsRequest {
+        topics: vec![CreatePartitionsTopic {
+            name: "a".to_owned(),
+            count: 9,
+            assignments: None,
+        }],
+        ..Default::default()
+    };
+    let response: CreatePartitionsResponse = client.ask(3, &grown).await;
+    assert_eq!(response.results[0].error_code, 89);
+    grown.topics[0].count = 8;
+    let response: CreatePartitionsResponse = client.ask(3, &grown).await;
+    assert_eq!(response.results[0].error_code, 37, "nothing to grow by");
+    let deletion = DeleteTopicsRequest {
+        topic_names: vec!["a".to_owned()],
+        ..Default::default()
+    };
+    let response: DeleteTopicsResponse = client.ask(5, &deletion).await;
+    assert_eq!(response.responses[0].error_code, 89);
+    let mut auto = about("d");
+    auto.allow_auto_topic_creation = true;
+    let response: MetadataResponse = client.ask(9, &auto).await;
+    assert_eq!(response.topics[0].error_code, 5, "LEADER_NOT_AVAILABLE");
+}
+
+#[tokio::test]
+async fn an_older_client_waits_for_its_turn_to_make_topics() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_limited(dir.path(), |limits| {
+        limits.mutations_burst = 1;
+        limits.mutations_per_second = 200;
+    })
+    .await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let request = creation(&[("a", 5), ("b", 5), ("c", 5), ("d", 5)]);
+    let response: CreateTopicsResponse = client.ask(5, &request).await;
+    assert_eq!(codes(&response), [0; 4]);
+}
+
+fn codes(response: &CreateTopicsResponse) -> Vec<i16> {
+    response
+        .topics
+        .iter()
+        .map(|topic| topic.error_code)
+        .collect()
 }

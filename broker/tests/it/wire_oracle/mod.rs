@@ -6,6 +6,7 @@ mod compression;
 mod hostile;
 mod messages;
 mod records;
+mod seeds;
 
 use avouch_broker::wire::message::Message;
 use kafka_protocol::protocol::{Decodable, Encodable};
