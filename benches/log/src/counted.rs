@@ -99,6 +99,10 @@ impl Disk for Counted {
         RealDisk.sync_dir(path)
     }
 
+    fn salt(&self) -> io::Result<u64> {
+        RealDisk.salt()
+    }
+
     fn exists(&self, path: &Path) -> bool {
         RealDisk.exists(path)
     }
