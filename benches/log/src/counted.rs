@@ -171,6 +171,10 @@ impl Disk for Counted {
         Ok(())
     }
 
+    fn salt(&self) -> io::Result<u64> {
+        RealDisk.salt()
+    }
+
     fn exists(&self, path: &Path) -> bool {
         RealDisk.exists(path)
     }

@@ -47,6 +47,9 @@ pub struct LogConfig {
     /// Segment files held open for reading. Default 512; sixteen times as many may be open because
     /// they were written to since the last checkpoint, so raise RLIMIT_NOFILE with it.
     pub open_files_max: usize,
+    /// Files and directories from which on a checkpoint syncs the whole file system at one go.
+    /// Default 512; fewer syncs, but of other programs' data too.
+    pub sync_all_from: usize,
     /// Keys that one compaction compares, in bytes of memory. Default 64 MiB; with more, fewer
     /// passes are needed over partitions with many keys.
     pub compaction_bytes_max: usize,
@@ -75,6 +78,7 @@ impl LogConfig {
             tail_bytes_max: 32 << 20,
             round_bytes_max: 8 << 20,
             open_files_max: 512,
+            sync_all_from: 512,
             compaction_bytes_max: 64 << 20,
             producer_expiration_ms: 24 * 3_600_000,
             producers_max: 100_000,
@@ -94,7 +98,7 @@ pub trait Listener: Send + Sync {
     fn poisoned(&self, reason: &str);
     /// The space left on the disk fell below what is kept in reserve, or is back.
     fn low_space(&self, is_low: bool);
-    /// A reader met damage that none has met before since opening.
+    /// Opening found damage, or a reader met some that nobody has met before since then.
     fn damaged(&self, tp: TopicPartition, damage: Damage);
 }
 

@@ -20,6 +20,8 @@ pub(super) enum Bug {
     ReplayNotSynced,
     /// A frame whose header is whole counts, whatever its body is.
     TornFrameAccepted,
+    /// Whatever looks like a frame of the right incarnation is taken for one of the slot.
+    SaltIgnored,
     /// Batches are read from segments without a look at their CRC.
     ChecksumIgnored,
     /// A checkpoint forgets the sequences of producers.

@@ -9,7 +9,7 @@ use bytes::BufMut;
 
 use super::api::Damage;
 use super::codec::Reader;
-use super::frame::{FORMAT_VERSION, FrameSeq, Incarnation};
+use super::frame::{FrameSeq, Incarnation};
 use super::producers::{BATCHES_KEPT, Producer, Seen};
 use super::segment::{Generation, SegmentMeta};
 use super::tags::{TAGS_MAX, TagSet};
@@ -18,6 +18,8 @@ use crate::types::{
 };
 use crate::wire::batch::crc32c;
 
+/// The checkpoint did not change with format 3.
+pub(super) const CHECKPOINT_FORMAT: u32 = 2;
 const MAGIC: [u8; 8] = *b"AVOUCHCP";
 const HEADER_BYTES: usize = 20;
 const FLAG_OPEN_OS: u8 = 1;
@@ -78,7 +80,7 @@ impl Checkpoint {
         }
         let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
         bytes.put_slice(&MAGIC);
-        bytes.put_u32(FORMAT_VERSION);
+        bytes.put_u32(CHECKPOINT_FORMAT);
         put_count(&mut bytes, body.len());
         bytes.put_u32(crc32c(&body));
         bytes.put_slice(&body);
@@ -95,7 +97,7 @@ impl Checkpoint {
         };
         let (format, body_bytes, crc) =
             header(&mut reader).ok_or(BadCheckpoint::Damaged { at: 0 })?;
-        if format > FORMAT_VERSION {
+        if format > CHECKPOINT_FORMAT {
             return Err(BadCheckpoint::Newer { format });
         }
         let body = bytes.get(HEADER_BYTES..).unwrap_or_default();

@@ -2,7 +2,7 @@
 //! only after their directory was synced.
 //!
 //! The second implementation is the tests' simulated disk, which loses whatever was not synced.
-//! Knows nothing of what is stored.
+//! Randomness comes from it too, so that simulated runs repeat. Knows nothing of what is stored.
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
@@ -66,6 +66,11 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// As the system says.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// A number that nobody can foretell, another one each time.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn salt(&self) -> io::Result<u64>;
     /// Whether something has this name.
     fn exists(&self, path: &Path) -> bool;
     /// All of the file system that `dir` is on, to be synced at one go; `None` where the system
@@ -170,6 +175,12 @@ impl Disk for RealDisk {
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         let space = rustix::fs::statvfs(path)?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
+    fn salt(&self) -> io::Result<u64> {
+        // Each half of a random UUID has some bits that are not; the other's are in their place.
+        let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+        Ok(high ^ low)
     }
 
     fn exists(&self, path: &Path) -> bool {

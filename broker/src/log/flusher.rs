@@ -33,8 +33,6 @@ const UNSYNCED_FILES_FACTOR: usize = 16;
 const SYNC_THREADS: usize = 8;
 /// From how many files on.
 const SIDE_BY_SIDE_MIN: usize = 64;
-/// From how many files and directories on a checkpoint syncs the file system at one go.
-const AT_ONE_GO_MIN: usize = 512;
 
 /// Two locks, so that the writer can empty its memory into segments while a checkpoint waits for
 /// thousands of them to be synced.
@@ -168,7 +166,7 @@ impl Flusher {
     }
 
     fn sync(&self, unsynced: &Unsynced) -> Result<(), StorageError> {
-        let many = unsynced.files.len() + unsynced.dirs.len() >= AT_ONE_GO_MIN;
+        let many = unsynced.files.len() + unsynced.dirs.len() >= self.shared.config.sync_all_from;
         if let Some(file_system) = self.file_system.as_ref().filter(|_| many) {
             let dir = &self.shared.config.dir;
             let synced = file_system.sync();
@@ -418,9 +416,12 @@ impl Flusher {
         unsynced.dirs.insert(shared.data_dir());
         unsynced.dirs.insert(partition.dir.clone());
         let segments = partition.state().segments.clone();
+        // Given up since opening, so the checkpoint still names them: they go behind the next one.
+        let retired = lock(&shared.garbage).segments.clone();
         let known: BTreeSet<PathBuf> = segments
             .iter()
             .map(|segment| segment.path(&partition.dir))
+            .chain(retired)
             .flat_map(|path| [index_path(&path), path])
             .collect();
         for name in shared.disk.list(&partition.dir).map_err(failed)? {

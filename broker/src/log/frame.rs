@@ -15,7 +15,9 @@ use crate::wire::batch::{crc32c, stamp, stamp_append_time};
 /// Bytes of a slot before its first frame.
 pub(super) const SLOT_HEADER_BYTES: usize = 512;
 /// Bytes of a frame before its body.
-pub(super) const FRAME_HEADER_BYTES: usize = 44;
+pub(super) const FRAME_HEADER_BYTES: usize = 52;
+/// The same in formats 1 and 2.
+const UNSALTED_HEADER_BYTES: usize = 44;
 /// Frames begin at multiples of this.
 pub(super) const FRAME_ALIGN: usize = 8;
 /// First bytes of a frame.
@@ -25,12 +27,16 @@ pub(super) const FRAME_BODY_BYTES_MAX: usize = 1 << 30;
 /// Bytes of an entry before its body.
 pub(super) const ENTRY_HEADER_BYTES: usize = 32;
 /// The format version of all files; earlier ones are read.
-pub(super) const FORMAT_VERSION: u32 = 2;
+pub(super) const FORMAT_VERSION: u32 = 3;
 
 const SLOT_MAGIC: [u8; 8] = *b"AVOUCHWL";
+/// Of every format, so that each knows those after it.
 const SLOT_CRC_AT: usize = 28;
-const FRAME_CRC_AT: usize = 40;
-const FRAME_TYPE_DATA: u8 = 1;
+const SALT_CRC_AT: usize = 40;
+const SALTED_SINCE: u32 = 3;
+const FRAME_TYPE_UNSALTED: u8 = 1;
+const FRAME_TYPE_SALTED: u8 = 2;
+const FRAME_CRC_BYTES: usize = 4;
 const KIND_BATCH: u8 = 1;
 const KIND_LOG_START: u8 = 2;
 const KIND_TOPIC_DELETED: u8 = 3;
@@ -51,11 +57,25 @@ impl FrameSeq {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Incarnation(pub(super) u64);
 
+/// Drawn anew by each opening and in each of its frames: records that hold the image of a frame
+/// lie in recycled slots, and without it nothing would tell that image from a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Salt(pub(super) u64);
+
+/// An opening of the data directory that writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Opening {
+    pub(super) incarnation: Incarnation,
+    pub(super) salt: Salt,
+}
+
 /// The head of a slot that is, or was, in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SlotHeader {
     pub(super) incarnation: Incarnation,
     pub(super) first_seq: FrameSeq,
+    /// Of its frames; none in formats 1 and 2.
+    pub(super) salt: Option<Salt>,
 }
 
 /// What a slot's first bytes are.
@@ -78,6 +98,10 @@ impl SlotHeader {
         at.put_u64(self.first_seq.0);
         let crc = crc32c(&sector[..SLOT_CRC_AT]);
         sector[SLOT_CRC_AT..SLOT_CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
+        let salt = self.salt.map_or(0, |salt| salt.0);
+        sector[SLOT_CRC_AT + 4..SALT_CRC_AT].copy_from_slice(&salt.to_be_bytes());
+        let crc = crc32c(&sector[..SALT_CRC_AT]);
+        sector[SALT_CRC_AT..SALT_CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
         sector
     }
 
@@ -96,9 +120,17 @@ impl SlotHeader {
             if version > FORMAT_VERSION {
                 return Some(SlotState::Newer(version));
             }
+            let mut salt = None;
+            if version >= SALTED_SINCE {
+                salt = Some(Salt(reader.u64()?));
+                if reader.u32()? != crc32c(sector.get(..SALT_CRC_AT)?) {
+                    return None;
+                }
+            }
             Some(SlotState::Used(Self {
                 incarnation,
                 first_seq,
+                salt,
             }))
         };
         parse().unwrap_or(SlotState::Free)
@@ -108,6 +140,7 @@ impl SlotHeader {
 /// The head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FrameHeader {
+    pub(super) salt: Option<Salt>,
     pub(super) incarnation: Incarnation,
     pub(super) seq: FrameSeq,
     /// Frames up to this one were durable when this one was written.
@@ -122,24 +155,44 @@ impl FrameHeader {
         let mut reader = Reader::new(bytes);
         let magic = reader.take::<4>()?;
         let [kind, ..] = reader.take::<4>()?;
+        let salt = match kind {
+            FRAME_TYPE_UNSALTED => None,
+            FRAME_TYPE_SALTED => Some(Salt(reader.u64()?)),
+            _ => return None,
+        };
         let header = Self {
+            salt,
             incarnation: Incarnation(reader.u64()?),
             seq: FrameSeq(reader.u64()?),
             synced_seq: FrameSeq(reader.u64()?),
             body_bytes: usize::try_from(reader.u32()?).ok()?,
             body_crc: reader.u32()?,
         };
+        let covered = reader.at();
         let crc = reader.u32()?;
         let whole = magic == FRAME_MAGIC
-            && kind == FRAME_TYPE_DATA
             && header.body_bytes <= FRAME_BODY_BYTES_MAX
-            && crc == crc32c(bytes.get(..FRAME_CRC_AT)?);
+            && crc == crc32c(bytes.get(..covered)?);
         whole.then_some(header)
+    }
+
+    /// Bytes before its body.
+    pub(super) fn header_bytes(&self) -> usize {
+        match self.salt {
+            Some(_) => FRAME_HEADER_BYTES,
+            None => UNSALTED_HEADER_BYTES,
+        }
     }
 
     /// Bytes from this frame to the next.
     pub(super) fn frame_bytes(&self) -> usize {
-        (FRAME_HEADER_BYTES + self.body_bytes).next_multiple_of(FRAME_ALIGN)
+        (self.header_bytes() + self.body_bytes).next_multiple_of(FRAME_ALIGN)
+    }
+
+    /// Whether it was written into the slot with this header.
+    pub(super) fn is_of(&self, slot: &SlotHeader) -> bool {
+        let is_salted = self.salt == slot.salt || bugs::is_on(Bug::SaltIgnored);
+        is_salted && self.incarnation == slot.incarnation
     }
 
     /// Whether `body` is what was written.
@@ -148,18 +201,20 @@ impl FrameHeader {
         body.len() == self.body_bytes && is_right
     }
 
-    fn encode(&self, frame: &mut [u8]) {
+    fn encode(&self, salt: Salt, frame: &mut [u8]) {
         let body_bytes = u32::try_from(self.body_bytes).expect("bodies are below 1 GiB");
         let mut at = &mut frame[..FRAME_HEADER_BYTES];
         at.put_slice(&FRAME_MAGIC);
-        at.put_slice(&[FRAME_TYPE_DATA, 0, 0, 0]);
+        at.put_slice(&[FRAME_TYPE_SALTED, 0, 0, 0]);
+        at.put_u64(salt.0);
         at.put_u64(self.incarnation.0);
         at.put_u64(self.seq.0);
         at.put_u64(self.synced_seq.0);
         at.put_u32(body_bytes);
         at.put_u32(self.body_crc);
-        let crc = crc32c(&frame[..FRAME_CRC_AT]);
-        frame[FRAME_CRC_AT..FRAME_HEADER_BYTES].copy_from_slice(&crc.to_be_bytes());
+        let crc_at = FRAME_HEADER_BYTES - FRAME_CRC_BYTES;
+        let crc = crc32c(&frame[..crc_at]);
+        frame[crc_at..FRAME_HEADER_BYTES].copy_from_slice(&crc.to_be_bytes());
     }
 }
 
@@ -301,22 +356,19 @@ impl FrameBuilder {
     }
 
     /// The finished frame, padded to where the next one begins.
-    pub(super) fn seal(
-        mut self,
-        incarnation: Incarnation,
-        seq: FrameSeq,
-        synced_seq: FrameSeq,
-    ) -> Bytes {
+    pub(super) fn seal(mut self, opening: Opening, seq: FrameSeq, synced_seq: FrameSeq) -> Bytes {
         let body = &self.frame[FRAME_HEADER_BYTES..];
         let (body_bytes, body_crc) = (body.len(), crc32c(body));
+        let Opening { incarnation, salt } = opening;
         let header = FrameHeader {
+            salt: Some(salt),
             incarnation,
             seq,
             synced_seq,
             body_bytes,
             body_crc,
         };
-        header.encode(&mut self.frame);
+        header.encode(salt, &mut self.frame);
         self.frame
             .put_bytes(0, header.frame_bytes() - self.frame.len());
         self.frame.freeze()
@@ -361,11 +413,15 @@ mod tests {
             append_time: None,
         };
         let at = builder.batch(target(), 9, true, &[1; 61], with);
-        assert_eq!(at, FRAME_HEADER_BYTES + ENTRY_HEADER_BYTES..137);
+        assert_eq!(at, FRAME_HEADER_BYTES + ENTRY_HEADER_BYTES..145);
         builder.log_start(target(), Offset(60));
         builder.topic_deleted(target().topic);
         builder.damage_skipped(target(), damage());
-        builder.seal(Incarnation(1), FrameSeq(2), FrameSeq(1))
+        let opening = Opening {
+            incarnation: Incarnation(1),
+            salt: Salt(0x0123_4567_89ab_cdef),
+        };
+        builder.seal(opening, FrameSeq(2), FrameSeq(1))
     }
 
     fn body(frame: &Bytes) -> Bytes {
@@ -378,6 +434,7 @@ mod tests {
         let frame = frame();
         let header = FrameHeader::decode(&frame).unwrap();
         assert_eq!(header.incarnation, Incarnation(1));
+        assert_eq!(header.salt, Some(Salt(0x0123_4567_89ab_cdef)));
         assert_eq!((header.seq, header.synced_seq), (FrameSeq(2), FrameSeq(1)));
         assert_eq!(header.frame_bytes(), frame.len());
         let entries = decode_entries(&body(&frame)).unwrap();
@@ -455,20 +512,21 @@ mod tests {
         let header = SlotHeader {
             incarnation: Incarnation(3),
             first_seq: FrameSeq(9),
+            salt: Some(Salt(7)),
         };
         let sector = header.encode();
         assert_eq!(SlotHeader::decode(&sector), SlotState::Used(header));
         assert_eq!(SlotHeader::decode(&[0; SLOT_HEADER_BYTES]), SlotState::Free);
         assert_eq!(SlotHeader::decode(&[]), SlotState::Free);
-        for at in 0..32 {
+        for at in 0..44 {
             let mut damaged = sector;
             damaged[at] ^= 1;
             assert_eq!(SlotHeader::decode(&damaged), SlotState::Free, "byte {at}");
         }
         let mut newer = sector;
-        newer[11] = 3;
+        newer[11] = 4;
         let crc = crc32c(&newer[..SLOT_CRC_AT]);
         newer[SLOT_CRC_AT..SLOT_CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
-        assert_eq!(SlotHeader::decode(&newer), SlotState::Newer(3));
+        assert_eq!(SlotHeader::decode(&newer), SlotState::Newer(4));
     }
 }

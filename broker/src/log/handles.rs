@@ -1,6 +1,7 @@
 //! Open segment files, the least recently used closed first.
 //!
-//! Invariant: at most `limit` are kept here; one in use elsewhere stays open until it is let go.
+//! Invariant: at most `limit` are kept here, and fewer where their indexes take too much memory; one
+//! in use elsewhere stays open until it is let go.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,6 +11,9 @@ use std::sync::{Arc, Mutex};
 use super::disk::{Disk, OpenMode};
 use super::segment::{SegmentFile, SegmentMeta};
 use super::sync::lock;
+
+/// Memory that the indexes of open segments take: those of 64 full segments of 1 GiB.
+const INDEX_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Debug)]
 pub(super) struct Handles {
@@ -43,7 +47,7 @@ impl Handles {
         if let Some(file) = lock(&self.open).find(&path) {
             return Ok(file);
         }
-        let opened = SegmentFile::open(disk, path.clone(), meta.base_offset, meta.bytes, mode)?;
+        let opened = SegmentFile::open(disk, dir, meta, mode)?;
         Ok(lock(&self.open).keep(path, Arc::new(opened), self.limit))
     }
 
@@ -66,11 +70,15 @@ impl Open {
         if let Some(faster) = self.find(&path) {
             return faster;
         }
-        if self.files.len() >= limit {
+        let index_bytes = |(_, file): &(u64, Arc<SegmentFile>)| file.index_bytes();
+        let mut bytes: usize = self.files.values().map(index_bytes).sum();
+        while self.files.len() >= limit || bytes > INDEX_BYTES_MAX {
             let oldest = self.files.iter().min_by_key(|(_, (used, _))| *used);
-            if let Some(oldest) = oldest.map(|(path, _)| path.clone()) {
-                self.files.remove(&oldest);
-            }
+            let Some(oldest) = oldest.map(|(path, _)| path.clone()) else {
+                break;
+            };
+            let closed = self.files.remove(&oldest);
+            bytes = bytes.saturating_sub(closed.as_ref().map_or(0, index_bytes));
         }
         self.files.insert(path, (self.uses, Arc::clone(&file)));
         file

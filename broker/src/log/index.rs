@@ -25,13 +25,48 @@ pub(super) struct IndexEntry {
     max_before: TimestampMs,
 }
 
+/// A position at which a batch begins, and the offset that it is expected to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) position: u64,
+    pub(super) offset: Offset,
+}
+
+/// A batch to take note of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Noted {
+    /// Its base offset less that of the segment.
+    pub(super) relative_offset: i64,
+    pub(super) span: i64,
+    pub(super) bytes: u64,
+    pub(super) max_timestamp: TimestampMs,
+    /// Compaction may have taken batches before it.
+    pub(super) may_skip: bool,
+}
+
 /// The index of one segment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Index {
     entries: Vec<IndexEntry>,
     /// Bytes of the segment that were looked at.
     covered: u64,
     max_timestamp: Option<TimestampMs>,
+    /// Relative offset of the next batch, as the one before it says.
+    expected: Option<i64>,
+    /// The next batch stands behind damage: it gets an entry, wherever that is.
+    resumes: bool,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            covered: 0,
+            max_timestamp: None,
+            expected: Some(0),
+            resumes: false,
+        }
+    }
 }
 
 impl Index {
@@ -53,6 +88,7 @@ impl Index {
             }
             index.covered = u64::from(entry.position);
             index.max_timestamp = Some(entry.max_before);
+            index.expected = Some(i64::from(entry.relative_offset));
             index.entries.push(entry);
         }
         index
@@ -63,9 +99,19 @@ impl Index {
         self.covered
     }
 
+    /// Relative offset of the batch that is noted next, if that can be told.
+    pub(super) fn expected(&self) -> Option<i64> {
+        self.expected
+    }
+
     /// Entries so far.
     pub(super) fn count(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Memory that the entries take.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<IndexEntry>()
     }
 
     /// The file's bytes for entries from number `from` on.
@@ -74,23 +120,23 @@ impl Index {
         entries.iter().flat_map(|entry| entry.encode()).collect()
     }
 
-    /// Takes note of the batch at the end of what is covered. `segment` is the base offset of the
-    /// segment. Batches too far for 32 bits are passed over; the segment was closed before.
-    pub(super) fn note(
-        &mut self,
-        segment: Offset,
-        batch: Offset,
-        batch_bytes: u64,
-        max_timestamp: TimestampMs,
-    ) {
-        let last = self
-            .entries
-            .last()
-            .map_or(0, |entry| u64::from(entry.position));
-        if self.covered >= last + INDEX_INTERVAL_BYTES {
-            let relative = u32::try_from(batch.0.saturating_sub(segment.0));
-            if let (Ok(relative_offset), Ok(position)) = (relative, u32::try_from(self.covered)) {
+    /// Takes note of the batch at the end of what is covered. It gets an entry only if its offset
+    /// is the one that the batch before it says, since no CRC covers it. Batches too far for 32
+    /// bits are passed over; the segment was closed before.
+    pub(super) fn note(&mut self, batch: Noted) {
+        let last = self.entries.last();
+        let due_at = last.map_or(0, |entry| u64::from(entry.position)) + INDEX_INTERVAL_BYTES;
+        let is_sure = self.expected.is_some_and(|expected| {
+            batch.relative_offset == expected
+                || (batch.may_skip && batch.relative_offset > expected)
+        });
+        if is_sure && (self.covered >= due_at || self.resumes) {
+            let relative = u32::try_from(batch.relative_offset);
+            if let (Ok(relative_offset), Ok(position)) = (relative, u32::try_from(self.covered))
+                && last.is_none_or(|last| relative_offset > last.relative_offset)
+            {
                 let max_before = self.max_timestamp.unwrap_or(TimestampMs(i64::MIN));
+                self.resumes = false;
                 self.entries.push(IndexEntry {
                     relative_offset,
                     position,
@@ -98,41 +144,66 @@ impl Index {
                 });
             }
         }
-        self.covered += batch_bytes;
-        self.max_timestamp = self.max_timestamp.max(Some(max_timestamp));
+        self.covered += batch.bytes;
+        self.max_timestamp = self.max_timestamp.max(Some(batch.max_timestamp));
+        self.expected = Some(batch.relative_offset.saturating_add(batch.span));
     }
 
-    /// A position of a batch at or before `offset`.
-    pub(super) fn position_of(&self, segment: Offset, offset: Offset) -> u64 {
+    /// The batch that is noted next has this relative offset, whatever stands before it.
+    pub(super) fn expect(&mut self, relative_offset: i64) {
+        self.expected = Some(relative_offset);
+    }
+
+    /// What lies before `position` and is not covered cannot be told; there a batch with this
+    /// relative offset begins.
+    pub(super) fn resume(&mut self, position: u64, relative_offset: i64) {
+        self.covered = position;
+        self.expected = Some(relative_offset);
+        self.resumes = true;
+        // Nothing is known of the timestamps before it.
+        self.max_timestamp = Some(TimestampMs(i64::MAX));
+    }
+
+    /// The place of a batch at or before `offset`.
+    pub(super) fn place_of(&self, segment: Offset, offset: Offset) -> Place {
         let relative = offset.0.saturating_sub(segment.0);
-        self.before(|entry| i64::from(entry.relative_offset) <= relative)
+        self.before(segment, |entry| {
+            i64::from(entry.relative_offset) <= relative
+        })
     }
 
-    /// A position that no batch with a timestamp of `ts` or above stands before.
-    pub(super) fn position_of_time(&self, ts: TimestampMs) -> u64 {
-        self.before(|entry| entry.max_before < ts)
+    /// A place that no batch with a timestamp of `ts` or above stands before.
+    pub(super) fn place_of_time(&self, segment: Offset, ts: TimestampMs) -> Place {
+        self.before(segment, |entry| entry.max_before < ts)
     }
 
-    /// The next place behind `position` from which batches can be read, with its offset.
-    pub(super) fn next_after(&self, segment: Offset, position: u64) -> Option<(Offset, u64)> {
+    /// The next place behind `position` from which batches can be read.
+    pub(super) fn next_after(&self, segment: Offset, position: u64) -> Option<Place> {
         let at = self
             .entries
             .partition_point(|entry| u64::from(entry.position) <= position);
-        let entry = self.entries.get(at)?;
-        Some((
-            segment.plus(i64::from(entry.relative_offset)),
-            u64::from(entry.position),
-        ))
+        self.entries.get(at).map(|entry| entry.place(segment))
     }
 
-    fn before(&self, holds: impl Fn(&IndexEntry) -> bool) -> u64 {
+    fn before(&self, segment: Offset, holds: impl Fn(&IndexEntry) -> bool) -> Place {
         let count = self.entries.partition_point(holds);
         let entry = count.checked_sub(1).and_then(|last| self.entries.get(last));
-        entry.map_or(0, |entry| u64::from(entry.position))
+        let begin = Place {
+            position: 0,
+            offset: segment,
+        };
+        entry.map_or(begin, |entry| entry.place(segment))
     }
 }
 
 impl IndexEntry {
+    fn place(&self, segment: Offset) -> Place {
+        Place {
+            position: self.position.into(),
+            offset: segment.plus(i64::from(self.relative_offset)),
+        }
+    }
+
     fn encode(self) -> [u8; INDEX_ENTRY_BYTES] {
         let mut bytes = [0; INDEX_ENTRY_BYTES];
         let mut at = &mut bytes[..];
@@ -160,15 +231,20 @@ impl IndexEntry {
 mod tests {
     use super::*;
 
+    fn noted(relative_offset: i64, at: i64) -> Noted {
+        Noted {
+            relative_offset,
+            span: 3,
+            bytes: 5000,
+            max_timestamp: TimestampMs(at),
+            may_skip: false,
+        }
+    }
+
     fn index(batches: i64) -> Index {
         let mut index = Index::default();
         for at in 0..batches {
-            index.note(
-                Offset(1000),
-                Offset(1000 + at * 3),
-                5000,
-                TimestampMs(at * 10),
-            );
+            index.note(noted(at * 3, at * 10));
         }
         index
     }
@@ -177,12 +253,40 @@ mod tests {
     fn positions_stand_before_what_is_asked_for_and_within_an_interval() {
         let index = index(100);
         for at in 0..100 {
-            let position = index.position_of(Offset(1000), Offset(1000 + at * 3 + 1));
+            let place = index.place_of(Offset(1000), Offset(1000 + at * 3 + 1));
+            let position = place.position;
+            assert_eq!(
+                place.offset.0 - 1000,
+                i64::try_from(position).unwrap() / 5000 * 3
+            );
             let exact = u64::try_from(at).unwrap() * 5000;
             assert!(position <= exact && exact - position < INDEX_INTERVAL_BYTES + 5000);
-            assert!(index.position_of_time(TimestampMs(at * 10)) <= exact);
+            let by_time = index.place_of_time(Offset(1000), TimestampMs(at * 10));
+            assert!(by_time.position <= exact);
         }
-        assert_eq!(index.position_of_time(TimestampMs(0)), 0);
+        let first = index.place_of_time(Offset(1000), TimestampMs(0));
+        assert_eq!(first.position, 0);
+    }
+
+    #[test]
+    fn what_is_noted_behind_damage_is_found_at_once_and_by_time_only_from_before_the_damage() {
+        let mut index = index(10);
+        index.resume(90_000, 60);
+        index.note(noted(60, 500));
+        let found = index.place_of(Offset(1000), Offset(1061));
+        assert_eq!((found.position, found.offset), (90_000, Offset(1060)));
+        let by_time = index.place_of_time(Offset(1000), TimestampMs(400));
+        assert!(by_time.position < 50_000);
+    }
+
+    #[test]
+    fn an_offset_that_does_not_follow_is_never_an_entry() {
+        let mut index = index(4);
+        let count = index.count();
+        for (relative, entries) in [(100, count), (15, count), (18, count + 1)] {
+            index.note(noted(relative, 50));
+            assert_eq!(index.count(), entries, "{relative}");
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ use super::frame::{Entry, FrameSeq, decode_entries};
 use super::opening::{find_slots, io_at, read_checkpoint};
 use super::scan::{Slot, find_frames, plan, read_body};
 use super::segment::{Peek, SegmentMeta};
+use super::walk::Holes;
+use crate::types::LeaderEpoch;
 use crate::wire::batch::{BatchHeader, HEADER_BYTES, crc_matches};
 
 /// How often a directory is looked at anew because a running log changed it meanwhile.
@@ -242,13 +244,29 @@ impl Look<'_> {
             producers: partition.producers.len(),
         });
         let dir = self.dir.join("data").join(&name);
+        let known = partition.damage.iter().chain(&partition.skipped);
+        let mut order = Order {
+            holes: Holes {
+                log_start: partition.log_start,
+                known: known.copied().collect(),
+                given_up: Vec::new(),
+            },
+            newest_epoch: partition.leader_epoch,
+            epoch: LeaderEpoch(0),
+        };
         for segment in &partition.segments {
-            self.segment(&name, segment, &segment.path(&dir))?;
+            self.segment(&name, segment, &segment.path(&dir), &mut order)?;
         }
         Ok(())
     }
 
-    fn segment(&mut self, name: &str, meta: &SegmentMeta, path: &Path) -> Result<(), OpenError> {
+    fn segment(
+        &mut self,
+        name: &str,
+        meta: &SegmentMeta,
+        path: &Path,
+        order: &mut Order,
+    ) -> Result<(), OpenError> {
         self.totals.segments += 1;
         (self.see)(Item::Segment {
             file: path.to_owned(),
@@ -265,7 +283,7 @@ impl Look<'_> {
             }
             Err(source) => return Err(io_at(path, source)),
         };
-        self.batches(name, meta, path, &*file)
+        self.batches(name, meta, (path, &*file), order)
             .map_err(|source| io_at(path, source))
     }
 
@@ -273,8 +291,8 @@ impl Look<'_> {
         &mut self,
         name: &str,
         meta: &SegmentMeta,
-        path: &Path,
-        file: &dyn DiskFile,
+        (path, file): (&Path, &dyn DiskFile),
+        order: &mut Order,
     ) -> io::Result<()> {
         let mut at = 0;
         let mut next = meta.base_offset;
@@ -292,11 +310,15 @@ impl Look<'_> {
             let whole = bytes.get(..filled).unwrap_or_default();
             match BatchHeader::parse(whole) {
                 Ok(header) if crc_matches(whole) => {
+                    if let Some(text) = order.wrong_epoch(header.leader_epoch) {
+                        self.fault(path, at, text);
+                    }
                     (self.see)(Item::Batch(batch(name, at, &header)));
                 }
                 Ok(_) | Err(_) => self.fault(path, at, "the batch's CRC is wrong".to_owned()),
             }
-            if peek.base_offset < next || peek.next_offset > meta.next_offset {
+            let follows = order.holes.follows(meta, next, peek.base_offset);
+            if !follows || peek.next_offset > meta.next_offset {
                 let text = format!("offset {} does not follow {next}", peek.base_offset);
                 self.fault(path, at, text);
             }
@@ -385,6 +407,30 @@ impl Look<'_> {
             at,
             text,
         });
+    }
+}
+
+/// What no CRC covers is held against its neighbours.
+struct Order {
+    holes: Holes,
+    /// That of the partition.
+    newest_epoch: LeaderEpoch,
+    /// That of the batch before.
+    epoch: LeaderEpoch,
+}
+
+impl Order {
+    fn wrong_epoch(&mut self, epoch: LeaderEpoch) -> Option<String> {
+        let before = self.epoch;
+        if epoch < before || epoch > self.newest_epoch {
+            let newest = self.newest_epoch.0;
+            return Some(format!(
+                "leader epoch {} is not in {} to {newest}",
+                epoch.0, before.0
+            ));
+        }
+        self.epoch = epoch;
+        None
     }
 }
 

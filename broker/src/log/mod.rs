@@ -35,6 +35,7 @@ mod tags;
 mod tests;
 mod threads;
 mod wal;
+mod walk;
 mod writer;
 
 pub use api::{
@@ -111,7 +112,10 @@ impl Log {
     pub fn delete_topic(&self, topic: TopicId) -> Result<(), LogError> {
         let (done, result) = sync_channel(1);
         self.start_deletion(topic, Box::new(move |deleted| answer(&done, deleted)));
-        result.recv().unwrap_or_else(|_| Err(closed()))
+        result.recv().unwrap_or_else(|_| Err(closed()))?;
+        // Only behind a checkpoint do the files go, and with producers refused none would come.
+        self.shared.wake_flusher.raise(Wish::Checkpoint);
+        Ok(())
     }
 
     /// Appends batches in one atomic WAL frame. Never blocks; watch [`Log::queued_bytes`].

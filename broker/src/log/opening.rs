@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use super::api::{Durability, Listener, LogConfig, OpenError, RecoveryReport};
 use super::bugs::{self, Bug};
-use super::checkpoint::{BadCheckpoint, Checkpoint};
+use super::checkpoint::{BadCheckpoint, CHECKPOINT_FORMAT, Checkpoint};
 use super::disk::{Disk, DiskFile, OpenMode};
 use super::flusher::Flusher;
 use super::frame::{
-    FORMAT_VERSION, FRAME_HEADER_BYTES, FrameHeader, FrameSeq, Incarnation, SLOT_HEADER_BYTES,
-    SlotHeader, SlotState,
+    FORMAT_VERSION, FRAME_HEADER_BYTES, FrameHeader, FrameSeq, Incarnation, Opening,
+    SLOT_HEADER_BYTES, Salt, SlotHeader, SlotState,
 };
 use super::partition::State;
 use super::replay::Replay;
@@ -72,23 +72,31 @@ pub(super) fn open(
         epochs_bumped: was_unclean,
         ..report
     };
+    for (partition, damage) in &report.damaged_partitions {
+        shared.note_damage(*partition, *damage);
+    }
     if was_unclean {
         bump_epochs(&shared);
     }
     let failed = |error: StorageError| io_at(&shared.config.dir, io::Error::other(error));
-    if is_new || was_unclean || os_mode {
-        flusher.checkpoint().map_err(failed)?;
+    // On a full disk it has to wait, and with it all appends; what is there is served.
+    let mut is_owed = was_unclean || os_mode;
+    if is_new || is_owed {
+        match flusher.checkpoint() {
+            Err(StorageError::Full) if !is_new => {}
+            taken => {
+                taken.map_err(failed)?;
+                is_owed = false;
+            }
+        }
     }
     let slots = Arc::clone(&shared.slots);
-    let wal = Wal::new(
-        Arc::clone(&shared.disk),
-        wal_dir,
-        limits,
-        incarnation,
-        slots,
-    );
+    let salt = shared.disk.salt();
+    let salt = Salt(salt.map_err(|source| io_at(&wal_dir, source))?);
+    let opening = Opening { incarnation, salt };
+    let wal = Wal::new(Arc::clone(&shared.disk), wal_dir, limits, opening, slots);
     let mut writer = Writer::new(Arc::clone(&shared), Arc::clone(&flusher), wal, plan.next);
-    writer.prepare().map_err(failed)?;
+    writer.begin(is_owed).map_err(failed)?;
     Ok(Opened {
         shared,
         writer,
@@ -164,7 +172,7 @@ pub(super) fn read_checkpoint(
         Err(BadCheckpoint::Newer { format }) => Err(OpenError::NewerFormat {
             path,
             found: format,
-            known: FORMAT_VERSION,
+            known: CHECKPOINT_FORMAT,
         }),
         Err(BadCheckpoint::Damaged { at }) => Err(OpenError::DamagedCheckpoint { path, at }),
     }
@@ -233,13 +241,15 @@ fn read_slot(
 }
 
 /// A slot's header is in one sector, so it is old or new after a crash but never torn. Where it
-/// is damaged, the first frame behind it tells the same; an older life's frame there does no harm.
+/// is damaged, the first frame behind it tells the same; an older life's frame there does no harm,
+/// and no record ever stands there.
 fn header_by_first_frame(file: &dyn DiskFile) -> io::Result<SlotState> {
     let mut head = [0; FRAME_HEADER_BYTES];
     file.read_at(&mut head, SLOT_HEADER_BYTES as u64)?;
     let inferred = |frame: FrameHeader| SlotHeader {
         incarnation: frame.incarnation,
         first_seq: frame.seq,
+        salt: frame.salt,
     };
     let header = FrameHeader::decode(&head).map(inferred);
     Ok(header.map_or(SlotState::Free, SlotState::Used))
@@ -288,6 +298,7 @@ fn replay(
 ) -> Result<RecoveryReport, OpenError> {
     let slots: Vec<&Slot> = found.used.iter().map(|(_, slot)| slot).collect();
     let mut replay = Replay::new(shared);
+    let mut is_full = false;
     for frame in &plan.frames {
         let path = || {
             found
@@ -299,10 +310,14 @@ fn replay(
         replay
             .frame(frame.header.seq, &body)
             .map_err(|source| io_at(&path(), source))?;
-        if shared.memory.unflushed() > shared.config.tail_bytes_max {
-            flusher
-                .flush()
-                .map_err(|error| io_at(&shared.config.dir, io::Error::other(error)))?;
+        if shared.memory.unflushed() > shared.config.tail_bytes_max && !is_full {
+            match flusher.flush() {
+                // The tail is served from memory then: no more than the WAL's size of it.
+                Err(StorageError::Full) => is_full = true,
+                flushed => {
+                    flushed.map_err(|error| io_at(&shared.config.dir, io::Error::other(error)))?;
+                }
+            }
         }
     }
     // A killed process leaves frames in the page cache only; what is served must be durable.

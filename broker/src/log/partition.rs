@@ -19,6 +19,7 @@ use super::producers::Producers;
 use super::segment::SegmentMeta;
 use super::settings::PartitionSettings;
 use super::sync::lock;
+use super::walk::Holes;
 use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
 /// A partition that threads share.
@@ -83,6 +84,9 @@ pub(super) struct State {
     /// Records in frames up to this one of which none was synced.
     unsynced: (FrameSeq, i64),
     pub(super) producers: Producers,
+    /// Its deletion is decided and perhaps not durable: nothing more is appended, but what is there
+    /// still is to be kept.
+    pub(super) deleting: bool,
     pub(super) deleted: bool,
     /// The directory may hold what a crash left; cleared before the first segment write.
     pub(super) leftovers: bool,
@@ -224,6 +228,16 @@ impl State {
             .iter()
             .copied()
             .find(|damage| damage.from <= from && from < damage.to)
+    }
+
+    /// Why offsets may be missing between two batches in a segment.
+    pub(super) fn holes(&self) -> Holes {
+        let known = self.damage.iter().chain(&self.skipped);
+        Holes {
+            log_start: self.log_start,
+            known: known.copied().collect(),
+            given_up: self.skipped.clone(),
+        }
     }
 
     /// `from`, or where reading goes on if damage that is to be passed over covers it.

@@ -25,6 +25,15 @@ pub(super) fn read(
 ) -> Result<ReadResult, ReadError> {
     let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
     let result = read_partition(shared, &partition, from, max_bytes);
+    telling(shared, tp, result)
+}
+
+/// Has damage told that a reader met.
+fn telling<T>(
+    shared: &Shared,
+    tp: TopicPartition,
+    result: Result<T, ReadError>,
+) -> Result<T, ReadError> {
     if let Err(ReadError::Corrupt { damage }) = &result {
         shared.note_damage(tp, *damage);
     }
@@ -58,6 +67,10 @@ fn read_partition(
             Located::Memory(batches) => batches,
             Located::Damaged(_) if !result.batches.is_empty() => Vec::new(),
             Located::Damaged(damage) => return Err(ReadError::Corrupt { damage }),
+            Located::Compacted { to } => {
+                next = to;
+                continue;
+            }
             Located::Segment { meta, limit } => {
                 match read_segment(shared, partition, &meta, next, limit, left) {
                     // Compaction took all up to where something else begins.
@@ -95,7 +108,8 @@ pub(super) fn first_at_time(
     ts: TimestampMs,
 ) -> Result<Option<BatchAt>, ReadError> {
     let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
-    unless_replaced(&partition, || find_time(shared, &partition, from, ts))
+    let found = unless_replaced(&partition, || find_time(shared, &partition, from, ts));
+    telling(shared, tp, found)
 }
 
 fn find_time(
@@ -104,7 +118,7 @@ fn find_time(
     from: Offset,
     ts: TimestampMs,
 ) -> Result<Option<BatchAt>, ReadError> {
-    let (segments, in_memory, from) = {
+    let (segments, in_memory, from, holes) = {
         let state = partition.state();
         let from = state.log_start.max(from);
         let fits =
@@ -117,11 +131,11 @@ fn find_time(
                 base_offset: batch.base_offset,
                 batch: batch.bytes.clone(),
             });
-        (segments, in_memory, from)
+        (segments, in_memory, from, state.holes())
     };
     for meta in &segments {
         let file = open(shared, partition, meta)?;
-        if let Some(found) = file.first_at_time(meta, from, ts)? {
+        if let Some(found) = file.first_at_time(meta, &holes, from, ts)? {
             return Ok(Some(found));
         }
     }
@@ -134,16 +148,18 @@ pub(super) fn max_timestamp(
     tp: TopicPartition,
 ) -> Result<Option<BatchAt>, ReadError> {
     let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
-    unless_replaced(&partition, || find_newest(shared, &partition))
+    let found = unless_replaced(&partition, || find_newest(shared, &partition));
+    telling(shared, tp, found)
 }
 
 fn find_newest(shared: &Shared, partition: &Partition) -> Result<Option<BatchAt>, ReadError> {
-    let (segments, in_memory, log_start) = {
+    let (segments, in_memory, log_start, holes) = {
         let state = partition.state();
         (
             state.segments.clone(),
             newest_in_memory(&state),
             state.log_start,
+            state.holes(),
         )
     };
     let readable = |meta: &&SegmentMeta| meta.next_offset > log_start && meta.bytes > 0;
@@ -154,7 +170,7 @@ fn find_newest(shared: &Shared, partition: &Partition) -> Result<Option<BatchAt>
         let max = if meta.max_timestamp_at >= log_start {
             Some((meta.max_timestamp, meta.max_timestamp_at))
         } else {
-            open(shared, partition, meta)?.max_timestamp(meta, log_start)?
+            open(shared, partition, meta)?.max_timestamp(meta, &holes, log_start)?
         };
         if let Some((ts, offset)) = max
             && of_segments.is_none_or(|(greatest, ..)| ts > greatest)
@@ -163,7 +179,8 @@ fn find_newest(shared: &Shared, partition: &Partition) -> Result<Option<BatchAt>
         }
     }
     if let Some((ts, offset, meta)) = of_segments {
-        best = Some((ts, open(shared, partition, meta)?.batch_at(meta, offset)?));
+        let file = open(shared, partition, meta)?;
+        best = Some((ts, file.batch_at(meta, &holes, offset)?));
     }
     let newer = in_memory.filter(|(ts, _)| best.as_ref().is_none_or(|(best, _)| ts > best));
     Ok(newer.or(best).map(|(_, batch)| batch))
@@ -211,6 +228,10 @@ enum Located {
         limit: Offset,
     },
     Damaged(Damage),
+    /// Nowhere: compaction took all up to where damage begins.
+    Compacted {
+        to: Offset,
+    },
     /// At the high watermark.
     Nothing,
 }
@@ -233,6 +254,16 @@ fn locate(partition: &Partition, from: Offset, max_bytes: usize, must: bool) -> 
     } else {
         state.segment_of(from)
     };
+    let first = match holder {
+        Some(meta) => Some(meta.base_offset),
+        None => state
+            .tail
+            .get(state.tail_index(from))
+            .map(|batch| batch.base_offset),
+    };
+    if limit < state.high_watermark && first.is_none_or(|first| first >= limit) {
+        return Located::Compacted { to: limit };
+    }
     match holder {
         Some(meta) if meta.base_offset < limit => Located::Segment {
             meta: meta.clone(),
@@ -270,8 +301,9 @@ fn read_segment(
     limit: Offset,
     max_bytes: usize,
 ) -> Result<Vec<Bytes>, ReadError> {
+    let holes = partition.state().holes();
     let batches = open(shared, partition, meta)
-        .and_then(|file| file.read(meta, from, limit.min(meta.next_offset), max_bytes));
+        .and_then(|file| file.read(meta, &holes, from, limit.min(meta.next_offset), max_bytes));
     batches.map_err(|error| gone_meanwhile(partition, from).unwrap_or(error))
 }
 

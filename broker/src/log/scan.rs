@@ -103,7 +103,7 @@ pub(super) fn rewrite(slots: &[&Slot], found: &Found) -> io::Result<()> {
     let Some(slot) = slots.get(found.slot) else {
         return Ok(());
     };
-    let mut frame = vec![0; FRAME_HEADER_BYTES + found.header.body_bytes];
+    let mut frame = vec![0; found.header.header_bytes() + found.header.body_bytes];
     slot.file.read_at(&mut frame, found.at)?;
     slot.file.write_at(&frame, found.at)
 }
@@ -185,8 +185,8 @@ fn scan_slot(
         let Some(header) = FrameHeader::decode(window.at(at, FRAME_HEADER_BYTES)?) else {
             continue;
         };
-        let is_ours = header.incarnation == slot.header.incarnation;
-        if !is_ours || header.seq < least || header.seq >= end {
+        // In recycled space stand older lives' frames, and records that look like one.
+        if !header.is_of(&slot.header) || header.seq < least || header.seq >= end {
             continue;
         }
         from = at + header.frame_bytes() as u64;
@@ -260,7 +260,7 @@ impl<'a> Window<'a> {
 }
 
 fn read_frame_body(slot: &Slot, at: u64, header: &FrameHeader) -> io::Result<Option<Bytes>> {
-    let body_at = at + FRAME_HEADER_BYTES as u64;
+    let body_at = at + header.header_bytes() as u64;
     if body_at + header.body_bytes as u64 > slot.bytes {
         return Ok(None);
     }
@@ -281,6 +281,7 @@ mod tests {
             slot: 0,
             at: 0,
             header: FrameHeader {
+                salt: None,
                 incarnation: Incarnation(*incarnation),
                 seq: FrameSeq(*seq),
                 synced_seq: FrameSeq(*synced),
@@ -291,6 +292,7 @@ mod tests {
         let begun = |(incarnation, seq): &(u64, u64)| SlotHeader {
             incarnation: Incarnation(*incarnation),
             first_seq: FrameSeq(*seq),
+            salt: None,
         };
         Findings {
             frames: frames.iter().map(found).collect(),

@@ -1,10 +1,11 @@
 //! One segment file: record batches back to back, found by offset or time.
 //!
-//! Invariant: only whole batches whose CRC is right are handed out. What the segment holds, and
-//! how much of the file counts, is in its [`SegmentMeta`], which the partition keeps.
+//! Invariant: only whole batches whose CRC is right, and which stand where their offsets say, are
+//! handed out; damage hides no more than the batches it is in, or those up to the next place that
+//! the index knows. What the segment holds, and how much of the file counts, is in its
+//! [`SegmentMeta`], which the partition keeps.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -14,14 +15,13 @@ use super::api::{BatchAt, Damage, ReadError};
 use super::bugs::{self, Bug};
 use super::codec::Reader;
 use super::disk::{Disk, DiskFile, OpenMode};
-use super::index::{INDEX_ENTRY_BYTES, INDEX_INTERVAL_BYTES, Index};
+use super::index::{INDEX_ENTRY_BYTES, INDEX_INTERVAL_BYTES, Index, Noted, Place};
 use super::storage::StorageError;
 use super::sync::lock;
 use super::tags::TagSet;
+use super::walk::{Holes, Step, Walk, find_batch};
 use crate::types::{Offset, TimestampMs};
 use crate::wire::batch::{HEADER_BYTES, LENGTH_PREFIX_BYTES, crc_matches};
-
-const WALK_BYTES: usize = 8 << 10;
 
 /// How often compaction wrote a segment's batches anew; 0 is as they were appended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +82,12 @@ impl SegmentMeta {
         }
     }
 
+    /// Whether its batches follow each other without a hole, but for damage: only compaction takes
+    /// batches out.
+    pub(super) fn is_contiguous(&self) -> bool {
+        self.generation == Generation(0)
+    }
+
     /// Whether it is the same file.
     pub(super) fn is_file(&self, other: &Self) -> bool {
         (self.base_offset, self.generation) == (other.base_offset, other.generation)
@@ -105,6 +111,12 @@ pub(super) struct Peek {
 impl Peek {
     /// The header at the start of `bytes`, which need not hold the whole batch.
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        let (peek, magic) = Self::claimed(bytes)?;
+        (magic == 2 && peek.base_offset.0 >= 0).then_some(peek)
+    }
+
+    /// What a header claims whose magic or base offset may be damaged; with its magic.
+    pub(super) fn claimed(bytes: &[u8]) -> Option<(Self, u8)> {
         let mut reader = Reader::new(bytes.get(..HEADER_BYTES)?);
         let base_offset = reader.offset()?;
         let length = u64::from(reader.u32()?);
@@ -114,17 +126,20 @@ impl Peek {
         reader.take::<8>()?;
         let max_timestamp = TimestampMs(reader.i64()?);
         let bytes = length + LENGTH_PREFIX_BYTES as u64;
-        let is_sane = magic == 2
-            && last_offset_delta >= 0
-            && base_offset.0 >= 0
-            && bytes >= HEADER_BYTES as u64;
-        let next_offset = base_offset.plus(last_offset_delta).plus(1);
-        is_sane.then_some(Self {
+        let is_sane = last_offset_delta >= 0 && bytes >= HEADER_BYTES as u64;
+        let next_offset = Offset(base_offset.0.saturating_add(last_offset_delta + 1));
+        let peek = Self {
             base_offset,
             bytes,
             next_offset,
             max_timestamp,
-        })
+        };
+        is_sane.then_some((peek, magic))
+    }
+
+    /// How many offsets it takes.
+    pub(super) fn span(&self) -> i64 {
+        self.next_offset.0.saturating_sub(self.base_offset.0)
     }
 }
 
@@ -132,6 +147,7 @@ impl Peek {
 #[derive(Debug)]
 pub(super) struct SegmentFile {
     base_offset: Offset,
+    is_contiguous: bool,
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     index: Mutex<LoadedIndex>,
@@ -145,22 +161,23 @@ struct LoadedIndex {
 }
 
 impl SegmentFile {
-    /// Opens a segment of which `bytes` count.
+    /// Opens the file of a segment in `dir`.
     pub(super) fn open(
         disk: &dyn Disk,
-        path: PathBuf,
-        base_offset: Offset,
-        bytes: u64,
+        dir: &Path,
+        meta: &SegmentMeta,
         mode: OpenMode,
     ) -> io::Result<Self> {
+        let path = meta.path(dir);
         let file = disk.open(&path, mode)?;
         let index = if mode == OpenMode::Truncate {
             LoadedIndex::default()
         } else {
-            LoadedIndex::load(disk, &path, bytes)
+            LoadedIndex::load(disk, &path, meta.bytes)
         };
         Ok(Self {
-            base_offset,
+            base_offset: meta.base_offset,
+            is_contiguous: meta.is_contiguous(),
             path,
             file,
             index: Mutex::new(index),
@@ -186,8 +203,8 @@ impl SegmentFile {
         let failed = |error| StorageError::of(&self.path, &error);
         self.file.write_at(bytes, at).map_err(failed)?;
         let mut loaded = lock(&self.index);
-        self.note_until(&mut loaded.index, at + bytes.len() as u64)
-            .map_err(failed)?;
+        self.note_until(&mut loaded.index, at).map_err(failed)?;
+        self.note_all(&mut loaded.index, bytes);
         let fresh = loaded.index.encode_from(loaded.on_disk);
         if !fresh.is_empty() {
             let file = disk
@@ -207,25 +224,34 @@ impl SegmentFile {
             .map_err(|error| StorageError::failed(&self.path, &error))
     }
 
+    /// Memory that its index takes.
+    pub(super) fn index_bytes(&self) -> usize {
+        lock(&self.index).index.memory_bytes()
+    }
+
     /// Whole batches from the one that contains `from`, or the next where compaction took it, below
     /// `limit`: at least one if there is one, more while they fit `max_bytes`.
     pub(super) fn read(
         &self,
         meta: &SegmentMeta,
+        holes: &Holes,
         from: Offset,
         limit: Offset,
         max_bytes: usize,
     ) -> Result<Vec<Bytes>, ReadError> {
-        let start = self.position_of(meta, from)?;
-        let Some((at, first)) = self.find(meta, start, |batch| batch.next_offset > from)? else {
-            return Err(self.damaged(meta, from, start));
+        let start = self.place_of(meta, from)?;
+        let reaches = |step: &Step| step.to() > from;
+        let (at, first) = match self.find(meta, holes, start, reaches)? {
+            Some(Step::Batch(at, batch)) => (at, batch),
+            // It begins where the caller passes over something.
+            Some(Step::Lost(damage)) if damage.from >= limit => return Ok(Vec::new()),
+            Some(Step::Lost(damage)) => return Err(ReadError::Corrupt { damage }),
+            None => return Err(corrupt(from, meta.next_offset)),
         };
-        // The CRC does not cover offsets, but only compaction leaves holes between batches.
-        let has_holes = meta.generation != Generation(0);
-        if !has_holes && first.base_offset > from {
-            return Err(self.damaged(meta, from, start));
+        if meta.is_contiguous() && first.base_offset > from {
+            return Err(corrupt(from, first.base_offset));
         }
-        if first.base_offset >= limit && first.next_offset <= meta.next_offset {
+        if first.base_offset >= limit {
             return Ok(Vec::new());
         }
         let room = (max_bytes as u64)
@@ -237,9 +263,9 @@ impl SegmentFile {
         let chunk = Bytes::from(chunk);
         let mut batches = Vec::new();
         let mut done = 0;
-        let mut next = from;
+        let mut next = first.base_offset;
         while let Some(batch) = next_batch(&chunk, done) {
-            let follows = |peek: &Peek| has_holes || peek.base_offset <= next;
+            let follows = |peek: &Peek| holes.follows(meta, next, peek.base_offset);
             let Some(peek) =
                 Peek::of(&batch).filter(|peek| follows(peek) && peek.next_offset <= limit)
             else {
@@ -250,54 +276,77 @@ impl SegmentFile {
             batches.push(batch);
         }
         if batches.is_empty() {
-            Err(self.damaged_batch(meta, from, at, &first)?)
+            Err(self.damaged_batch(meta, holes, from, (at, &first))?)
         } else {
             Ok(batches)
         }
     }
 
     /// The first batch at or above `from` whose greatest timestamp is `ts` or above.
+    ///
+    /// # Errors
+    /// `Corrupt` where it may stand in what is damaged and not given up.
     pub(super) fn first_at_time(
         &self,
         meta: &SegmentMeta,
+        holes: &Holes,
         from: Offset,
         ts: TimestampMs,
     ) -> Result<Option<BatchAt>, ReadError> {
-        let start = self
-            .position_of(meta, from)?
-            .max(self.position_of_time(meta, ts)?);
-        let fits = |batch: &Peek| batch.next_offset > from && batch.max_timestamp >= ts;
-        match self.find(meta, start, fits)? {
-            Some((_, found)) => self.batch_at(meta, found.base_offset).map(Some),
+        let by_offset = self.place_of(meta, from)?;
+        let by_time = self.place_of_time(meta, ts)?;
+        let start = if by_time.position > by_offset.position {
+            by_time
+        } else {
+            by_offset
+        };
+        let fits = |step: &Step| match step {
+            Step::Batch(_, batch) => batch.next_offset > from && batch.max_timestamp >= ts,
+            Step::Lost(damage) => damage.to > from && !holes.is_given_up(*damage),
+        };
+        match self.find(meta, holes, start, fits)? {
+            Some(Step::Batch(_, found)) => self.batch_at(meta, holes, found.base_offset).map(Some),
+            Some(Step::Lost(damage)) => Err(ReadError::Corrupt { damage }),
             None => Ok(None),
         }
     }
 
     /// The greatest timestamp at or above `from` and the first batch that has it.
+    ///
+    /// # Errors
+    /// `Corrupt` where it may stand in what is damaged and not given up.
     pub(super) fn max_timestamp(
         &self,
         meta: &SegmentMeta,
+        holes: &Holes,
         from: Offset,
     ) -> Result<Option<(TimestampMs, Offset)>, ReadError> {
         let mut best: Option<(TimestampMs, Offset)> = None;
-        let start = self.position_of(meta, from)?;
-        self.find(meta, start, |batch| {
-            let is_better = best.is_none_or(|(ts, _)| batch.max_timestamp > ts);
-            if batch.next_offset > from && is_better {
-                best = Some((batch.max_timestamp, batch.base_offset));
+        let start = self.place_of(meta, from)?;
+        let lost = self.find(meta, holes, start, |step| match step {
+            Step::Batch(_, batch) => {
+                let is_better = best.is_none_or(|(ts, _)| batch.max_timestamp > ts);
+                if batch.next_offset > from && is_better {
+                    best = Some((batch.max_timestamp, batch.base_offset));
+                }
+                false
             }
-            false
+            Step::Lost(damage) => damage.to > from && !holes.is_given_up(*damage),
         })?;
-        Ok(best)
+        match lost {
+            Some(Step::Lost(damage)) => Err(ReadError::Corrupt { damage }),
+            Some(Step::Batch(..)) | None => Ok(best),
+        }
     }
 
     /// The batch that contains `offset`.
     pub(super) fn batch_at(
         &self,
         meta: &SegmentMeta,
+        holes: &Holes,
         offset: Offset,
     ) -> Result<BatchAt, ReadError> {
-        let batches = self.read(meta, offset, meta.next_offset, 0)?;
+        let batches = self.read(meta, holes, offset, meta.next_offset, 0)?;
         let batch = batches.into_iter().next();
         let peek = batch.as_deref().and_then(Peek::of);
         match (batch, peek) {
@@ -305,77 +354,113 @@ impl SegmentFile {
                 base_offset: peek.base_offset,
                 batch,
             }),
-            _ => Err(self.damaged(meta, offset, 0)),
+            _ => Err(corrupt(offset, offset.plus(1))),
         }
     }
 
-    fn position_of(&self, meta: &SegmentMeta, offset: Offset) -> Result<u64, ReadError> {
+    fn place_of(&self, meta: &SegmentMeta, offset: Offset) -> Result<Place, ReadError> {
         let mut loaded = lock(&self.index);
         self.note_until(&mut loaded.index, meta.bytes)?;
-        Ok(loaded.index.position_of(self.base_offset, offset))
+        Ok(loaded.index.place_of(self.base_offset, offset))
     }
 
-    fn position_of_time(&self, meta: &SegmentMeta, ts: TimestampMs) -> Result<u64, ReadError> {
+    fn place_of_time(&self, meta: &SegmentMeta, ts: TimestampMs) -> Result<Place, ReadError> {
         let mut loaded = lock(&self.index);
         self.note_until(&mut loaded.index, meta.bytes)?;
-        Ok(loaded.index.position_of_time(ts))
+        Ok(loaded.index.place_of_time(self.base_offset, ts))
     }
 
-    /// Reads on in the batch headers what the index does not cover yet. Stops at a header that
-    /// makes no sense: what follows is reached by walking only as far as it can be.
+    /// Reads on in the batch headers what the index does not cover yet. Where a header makes no
+    /// sense it goes on at the next batch that is whole, and the index knows that place.
     fn note_until(&self, index: &mut Index, end: u64) -> io::Result<()> {
-        let base = self.base_offset;
-        let from = index.covered();
-        self.walk(from, end, |_, batch| {
-            index.note(base, batch.base_offset, batch.bytes, batch.max_timestamp);
-            ControlFlow::Continue(())
-        })
+        let mut walk = Walk::new(&*self.file);
+        while index.covered() < end {
+            let at = index.covered();
+            let batch = walk.header(at)?.and_then(Peek::of);
+            if let Some(batch) = batch.filter(|batch| at + batch.bytes <= end) {
+                index.note(self.noted(&batch));
+                continue;
+            }
+            let expected = index.expected().unwrap_or(0);
+            let least = Offset(self.base_offset.0.saturating_add(expected));
+            match find_batch(&*self.file, at, end, least)? {
+                Some((at, batch)) => index.resume(at, self.noted(&batch).relative_offset),
+                None => index.resume(end, i64::MAX),
+            }
+        }
+        Ok(())
     }
 
-    /// The first batch from position `start` on that `fits`.
+    /// Takes note of whole batches that are written where the index ends.
+    fn note_all(&self, index: &mut Index, batches: &[u8]) {
+        let mut rest = batches;
+        if let Some(first) = Peek::of(rest) {
+            index.expect(self.noted(&first).relative_offset);
+        }
+        while let Some(batch) = Peek::of(rest) {
+            index.note(self.noted(&batch));
+            let bytes = usize::try_from(batch.bytes).unwrap_or(usize::MAX);
+            rest = rest.get(bytes..).unwrap_or_default();
+        }
+    }
+
+    fn noted(&self, batch: &Peek) -> Noted {
+        Noted {
+            relative_offset: batch.base_offset.0.saturating_sub(self.base_offset.0),
+            span: batch.span(),
+            bytes: batch.bytes,
+            max_timestamp: batch.max_timestamp,
+            may_skip: !self.is_contiguous,
+        }
+    }
+
+    /// The first step from a place on that `fits`.
     fn find(
         &self,
         meta: &SegmentMeta,
-        start: u64,
-        mut fits: impl FnMut(&Peek) -> bool,
-    ) -> io::Result<Option<(u64, Peek)>> {
-        let mut found = None;
-        self.walk(start, meta.bytes, |at, batch| {
-            if fits(&batch) {
-                found = Some((at, batch));
-                return ControlFlow::Break(());
+        holes: &Holes,
+        start: Place,
+        mut fits: impl FnMut(&Step) -> bool,
+    ) -> io::Result<Option<Step>> {
+        let mut walk = Walk::new(&*self.file);
+        let mut place = start;
+        while place.position < meta.bytes {
+            let step = match walk.step(meta, holes, place)? {
+                Some(step) => step,
+                None => self.lost_from(meta, place),
+            };
+            if fits(&step) {
+                return Ok(Some(step));
             }
-            ControlFlow::Continue(())
-        })?;
-        Ok(found)
+            place = match step {
+                Step::Batch(at, batch) => Place {
+                    position: at + batch.bytes,
+                    offset: batch.next_offset,
+                },
+                Step::Lost(_) => match walk
+                    .stepped_to()
+                    .or_else(|| self.next_place(place.position))
+                {
+                    Some(next) => next,
+                    None => break,
+                },
+            };
+        }
+        Ok(None)
     }
 
-    /// Visits the headers between two positions, up to the first that makes no sense.
-    fn walk(
-        &self,
-        mut at: u64,
-        end: u64,
-        mut visit: impl FnMut(u64, Peek) -> ControlFlow<()>,
-    ) -> io::Result<()> {
-        let mut window = Vec::new();
-        let mut window_at = at;
-        while at < end {
-            let skip = usize::try_from(at - window_at).unwrap_or(usize::MAX);
-            let mut ahead = window.get(skip..).unwrap_or_default();
-            if ahead.len() < HEADER_BYTES {
-                window.resize(WALK_BYTES, 0);
-                let filled = self.file.read_at(&mut window, at)?;
-                window.truncate(filled);
-                window_at = at;
-                ahead = &window;
-            }
-            let Some(batch) = Peek::of(ahead) else { break };
-            if at + batch.bytes > end || visit(at, batch).is_break() {
-                break;
-            }
-            at += batch.bytes;
-        }
-        Ok(())
+    /// What is lost where no batch can be told at a place: all up to the next that the index knows.
+    fn lost_from(&self, meta: &SegmentMeta, place: Place) -> Step {
+        let behind = self.next_place(place.position);
+        let to = behind.map_or(meta.next_offset, |next| next.offset);
+        // The offset expected here may itself be what a damaged header says.
+        let from = place.offset.min(to.plus(-1));
+        Step::Lost(Damage { from, to })
+    }
+
+    fn next_place(&self, position: u64) -> Option<Place> {
+        let loaded = lock(&self.index);
+        loaded.index.next_after(self.base_offset, position)
     }
 
     /// What is lost when `batch` at `at` has a wrong CRC: only itself, if what follows it shows
@@ -383,42 +468,27 @@ impl SegmentFile {
     fn damaged_batch(
         &self,
         meta: &SegmentMeta,
+        holes: &Holes,
         from: Offset,
-        at: u64,
-        batch: &Peek,
+        (at, batch): (u64, &Peek),
     ) -> io::Result<ReadError> {
         let end = at + batch.bytes;
-        let mut head = [0; HEADER_BYTES];
-        let filled = self.file.read_at(&mut head, end)?;
-        let next = head.get(..filled).and_then(Peek::of);
         let is_last = end == meta.bytes && batch.next_offset == meta.next_offset;
-        if is_last || next.is_some_and(|next| next.base_offset >= batch.next_offset) {
-            return Ok(ReadError::Corrupt {
-                damage: Damage {
-                    from,
-                    to: batch.next_offset,
-                },
-            });
+        let mut walk = Walk::new(&*self.file);
+        let next = walk.header(end)?.and_then(Peek::of);
+        let follows = |next: Peek| holes.follows(meta, batch.next_offset, next.base_offset);
+        if is_last || (end < meta.bytes && next.is_some_and(follows)) {
+            return Ok(corrupt(batch.base_offset.min(from), batch.next_offset));
         }
-        Ok(self.damaged(meta, from, at))
+        let behind = self.next_place(at).filter(|next| next.offset > from);
+        let to = behind.map_or(meta.next_offset, |next| next.offset);
+        Ok(corrupt(batch.base_offset.min(from), to))
     }
+}
 
-    /// What is lost when the batch that should hold `from` cannot be read at `position`: all up
-    /// to the next place that the index knows.
-    fn damaged(&self, meta: &SegmentMeta, from: Offset, position: u64) -> ReadError {
-        let next = lock(&self.index)
-            .index
-            .next_after(self.base_offset, position);
-        let behind = next
-            .map(|(offset, _)| offset)
-            .filter(|offset| *offset > from);
-        ReadError::Corrupt {
-            damage: Damage {
-                from,
-                to: behind.unwrap_or(meta.next_offset),
-            },
-        }
-    }
+fn corrupt(from: Offset, to: Offset) -> ReadError {
+    let damage = Damage { from, to };
+    ReadError::Corrupt { damage }
 }
 
 impl LoadedIndex {
@@ -426,7 +496,8 @@ impl LoadedIndex {
     fn load(disk: &dyn Disk, segment: &Path, segment_bytes: u64) -> Self {
         let read = || {
             let file = disk.open(&index_path(segment), OpenMode::ReadOnly)?;
-            let most = segment_bytes / INDEX_INTERVAL_BYTES * INDEX_ENTRY_BYTES as u64;
+            // Behind damage there may be more than one an interval.
+            let most = 2 * (segment_bytes / INDEX_INTERVAL_BYTES) * INDEX_ENTRY_BYTES as u64;
             let bytes = file.size_bytes()?.min(most);
             let mut entries = vec![0; usize::try_from(bytes).unwrap_or(0)];
             let filled = file.read_at(&mut entries, 0)?;

@@ -127,6 +127,7 @@ impl Shared {
     pub(super) fn drop_partition(&self, partition: &Partition) {
         write(&self.partitions).remove(&partition.tp);
         let mut state = partition.state();
+        state.deleting = true;
         state.deleted = true;
         let unflushed = state.unflushed().map(|batch| batch.bytes.len()).sum();
         self.memory.flushed(unflushed);

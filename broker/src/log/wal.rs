@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::api::LogConfig;
 use super::bugs::{self, Bug};
 use super::disk::{Disk, DiskFile, OpenMode};
-use super::frame::{FrameSeq, Incarnation, SLOT_HEADER_BYTES, SlotHeader};
+use super::frame::{FrameSeq, Opening, SLOT_HEADER_BYTES, SlotHeader};
 use super::storage::StorageError;
 use super::sync::lock;
 
@@ -54,6 +54,8 @@ pub(super) struct Slots {
     pub(super) free: Vec<(SlotId, u64)>,
     /// A slot that is being written with zeros, with the size that it gets.
     pub(super) making: Option<(SlotId, u64)>,
+    /// A slot that the writer took and has not begun yet, with its size.
+    pub(super) beginning: Option<(SlotId, u64)>,
 }
 
 impl Slots {
@@ -72,8 +74,7 @@ impl Slots {
 
     fn bytes(&self) -> u64 {
         let live = self.live.iter().map(|slot| slot.bytes);
-        let others = self.free.iter().chain(&self.making);
-        live.chain(others.map(|(_, bytes)| *bytes)).sum()
+        live.chain(self.others().map(|(_, bytes)| *bytes)).sum()
     }
 
     /// Whether a slot of this size is ready.
@@ -83,9 +84,13 @@ impl Slots {
 
     fn unused_id(&self) -> SlotId {
         let live = self.live.iter().map(|slot| slot.id.0);
-        let others = self.free.iter().chain(&self.making);
-        let highest = live.chain(others.map(|(id, _)| id.0)).max();
+        let highest = live.chain(self.others().map(|(id, _)| id.0)).max();
         SlotId(highest.map_or(0, |id| id.saturating_add(1)))
+    }
+
+    /// Those that hold nothing.
+    fn others(&self) -> impl Iterator<Item = &(SlotId, u64)> {
+        self.free.iter().chain(&self.making).chain(&self.beginning)
     }
 }
 
@@ -168,7 +173,7 @@ pub(super) struct Wal {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     limits: WalLimits,
-    incarnation: Incarnation,
+    opening: Opening,
     slots: Arc<Mutex<Slots>>,
     current: Option<Current>,
 }
@@ -189,21 +194,21 @@ impl Wal {
         disk: Arc<dyn Disk>,
         dir: PathBuf,
         limits: WalLimits,
-        incarnation: Incarnation,
+        opening: Opening,
         slots: Arc<Mutex<Slots>>,
     ) -> Self {
         Self {
             disk,
             dir,
             limits,
-            incarnation,
+            opening,
             slots,
             current: None,
         }
     }
 
-    pub(super) fn incarnation(&self) -> Incarnation {
-        self.incarnation
+    pub(super) fn opening(&self) -> Opening {
+        self.opening
     }
 
     /// Makes sure that a frame `seq` of `bytes` can be written next.
@@ -279,54 +284,88 @@ impl Wal {
     }
 
     /// Starts writing a slot whose first frame is `seq` and has `bytes`. The new slot becomes
-    /// current only once its header and growth are durable.
+    /// current only once its growth and then its header are durable.
     fn begin_slot(&mut self, seq: FrameSeq, bytes: u64) -> Result<(), StorageError> {
         // A slot that has begun is proof that all frames before it were durable.
         self.sync()?;
-        let id = self.pick_slot(bytes)?;
+        let (id, is_new) = self.pick_slot(bytes)?;
+        let begun = self.fill_slot(id, is_new, seq, bytes);
+        let mut slots = lock(&self.slots);
+        let taken = slots.beginning.take();
+        match begun {
+            Ok(begun) => {
+                slots.live.push_back(LiveSlot {
+                    id,
+                    first_seq: seq,
+                    bytes: begun.grown,
+                });
+                self.current = Some(begun);
+                Ok(())
+            }
+            Err(error) => {
+                if is_new {
+                    // It has no header, so one that stays is a free slot at the next start.
+                    drop(self.disk.remove_file(&id.path(&self.dir)));
+                } else {
+                    slots.free.extend(taken);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Grows a slot to what its first frame needs, then writes its header. In this order: a slot
+    /// with a header counts as begun, and ends those before it, whatever became of its growth.
+    fn fill_slot(
+        &self,
+        id: SlotId,
+        is_new: bool,
+        seq: FrameSeq,
+        bytes: u64,
+    ) -> Result<Current, StorageError> {
         let path = id.path(&self.dir);
-        let failed = |error| StorageError::of(&path, &error);
-        let is_new = !self.disk.exists(&path);
-        let file = self.disk.open(&path, OpenMode::Create).map_err(failed)?;
-        let kept = file.size_bytes().map_err(failed)?;
-        let header = SlotHeader {
-            incarnation: self.incarnation,
-            first_seq: seq,
-        };
-        file.write_at(&header.encode(), 0).map_err(failed)?;
+        let full_or_failed = |error| StorageError::of(&path, &error);
+        let opened = self.disk.open(&path, OpenMode::Create);
+        let file = opened.map_err(full_or_failed)?;
+        let kept = file.size_bytes().map_err(full_or_failed)?;
         let at = SLOT_HEADER_BYTES as u64;
         let mut begun = Current {
             path: path.clone(),
             file,
             at,
-            grown: kept.max(at),
+            grown: kept,
         };
         let first = (at + bytes).max(GROWTH_BYTES_MIN.min(self.limits.file_bytes));
         if begun.grown < first {
             grow(&mut begun, first)?;
-        } else {
-            sync(&begun.path, &begun.file)?;
         }
+        let header = SlotHeader {
+            incarnation: self.opening.incarnation,
+            first_seq: seq,
+            salt: Some(self.opening.salt),
+        };
+        // From here on nothing needs space, and nothing may fail.
+        begun
+            .file
+            .write_at(&header.encode(), 0)
+            .map_err(|error| StorageError::failed(&path, &error))?;
+        sync(&path, &begun.file)?;
         if is_new && !bugs::is_on(Bug::NamesNotSynced) {
             self.disk
                 .sync_dir(&self.dir)
                 .map_err(|error| StorageError::failed(&self.dir, &error))?;
         }
-        let mut slots = lock(&self.slots);
-        slots.free.retain(|(free, _)| *free != id);
-        slots.live.push_back(LiveSlot {
-            id,
-            first_seq: seq,
-            bytes: begun.grown,
-        });
-        self.current = Some(begun);
-        Ok(())
+        Ok(begun)
     }
 
-    fn pick_slot(&self, bytes: u64) -> Result<SlotId, StorageError> {
-        let slots = lock(&self.slots);
-        if let Some((id, _)) = slots.free.iter().max_by_key(|(_, bytes)| *bytes) {
-            return Ok(*id);
+    /// Takes a slot, so that nobody else does, and says whether its name is new.
+    fn pick_slot(&self, bytes: u64) -> Result<(SlotId, bool), StorageError> {
+        let mut slots = lock(&self.slots);
+        let largest = slots.free.iter().max_by_key(|(_, bytes)| *bytes).copied();
+        if let Some((id, bytes)) = largest {
+            slots.free.retain(|(free, _)| *free != id);
+            slots.beginning = Some((id, bytes));
+            return Ok((id, false));
         }
         let size = self.limits.file_bytes.max(SLOT_HEADER_BYTES as u64 + bytes);
         // A slot above the limit is better than none: a frame may be larger than the limit, and
@@ -335,7 +374,9 @@ impl Wal {
         if has_others && slots.bytes() + size > self.limits.bytes_max.max(2 * size) {
             return Err(StorageError::WalFull);
         }
-        Ok(slots.unused_id())
+        let id = slots.unused_id();
+        slots.beginning = Some((id, size));
+        Ok((id, true))
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Writer {
     synced_seq: FrameSeq,
     /// The disk had less space left than is kept in reserve when it was last looked at.
     is_low: bool,
+    /// The checkpoint that opening has to take found no space.
+    owes_checkpoint: bool,
 }
 
 impl Writer {
@@ -54,12 +56,24 @@ impl Writer {
             next_seq,
             synced_seq,
             is_low: false,
+            owes_checkpoint: false,
         }
     }
 
-    /// Begins the WAL slot, so that the first append finds it ready.
-    pub(super) fn prepare(&mut self) -> Result<(), StorageError> {
-        self.make_room(0)
+    /// Begins the WAL slot, so that the first append finds it ready. With `owes_checkpoint` nothing
+    /// is appended before one was taken.
+    ///
+    /// # Errors
+    /// Never `Full`: the first append tries again then.
+    pub(super) fn begin(&mut self, owes_checkpoint: bool) -> Result<(), StorageError> {
+        self.owes_checkpoint = owes_checkpoint;
+        if owes_checkpoint {
+            return Ok(());
+        }
+        match self.make_room(0) {
+            Err(StorageError::Full) => Ok(()),
+            made => made,
+        }
     }
 
     /// Makes one round durable, visible and answered.
@@ -105,7 +119,7 @@ impl Writer {
             ..
         } = round;
         let is_empty = frame.is_empty();
-        let frame = frame.seal(self.wal.incarnation(), self.next_seq, self.synced_seq);
+        let frame = frame.seal(self.wal.opening(), self.next_seq, self.synced_seq);
         let persisted = if is_empty {
             self.sync_rest(wants_sync)
         } else {
@@ -144,6 +158,10 @@ impl Writer {
     /// Makes room in the WAL and in memory, by writing segments here and now where the flusher
     /// lags behind: that is what slows producers down to what the disk can take.
     fn make_room(&mut self, bytes: usize) -> Result<(), StorageError> {
+        if self.owes_checkpoint {
+            self.flusher.checkpoint()?;
+            self.owes_checkpoint = false;
+        }
         let frame_bytes = (FRAME_HEADER_BYTES + bytes + FRAME_ALIGN) as u64;
         let mut reserved = self.wal.reserve(self.next_seq, frame_bytes);
         if reserved == Err(StorageError::WalFull) {
@@ -423,7 +441,7 @@ impl Round {
         let partition = shared.partition(target).ok_or(LogError::UnknownPartition)?;
         let (bounds, deleted) = {
             let state = partition.state();
-            (state.bounds(), state.deleted)
+            (state.bounds(), state.deleting)
         };
         if deleted {
             return Err(LogError::UnknownPartition);
@@ -457,7 +475,7 @@ impl Round {
             return;
         }
         for partition in &partitions {
-            partition.state().deleted = true;
+            partition.state().deleting = true;
         }
         self.frame.topic_deleted(topic);
         self.staged.push(Staged::Deleted { topic, partitions });
@@ -471,7 +489,7 @@ fn place(
     header: &BatchHeader,
 ) -> Result<(Stamp, Offset), AppendOutcome> {
     let mut state = partition.state();
-    if state.deleted {
+    if state.deleting {
         return Err(AppendOutcome::UnknownPartition);
     }
     let log_start = state.log_start;

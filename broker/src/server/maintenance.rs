@@ -1,6 +1,7 @@
 //! What the broker does for its data without being asked: retention, compaction, expiry of
 //! producers, and the syncs that topics ask for in mode `os`. Decides nothing; the log does.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tracing::{error, warn};
 use super::node::Node;
 use crate::log::{Durability, Log};
 use crate::metadata::Topic;
+use crate::types::TopicId;
 
 /// How often it is looked whether a topic asks for syncs.
 const LOOK: Duration = Duration::from_secs(1);
@@ -45,10 +47,32 @@ async fn look_after(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
             () = tokio::time::sleep(node.config.retention_check) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
+        let tombstones = node.metadata.tombstones().await.unwrap_or_else(|error| {
+            warn!(%error, "deleted topics not known");
+            Vec::new()
+        });
+        let tombstones = tombstones.into_iter().collect();
         let (round, stop) = (Arc::clone(&node), stop.clone());
-        let done = tokio::task::spawn_blocking(move || look_around(&round, &stop));
+        let done = tokio::task::spawn_blocking(move || {
+            delete_leftovers(&round.log, &tombstones);
+            look_around(&round, &stop);
+        });
         if let Err(error) = done.await {
             error!(%error, "maintenance failed");
+        }
+    }
+}
+
+/// Deletes what the log still has of deleted topics: a full disk may have refused that before.
+pub(super) fn delete_leftovers(log: &Log, tombstones: &HashSet<TopicId>) {
+    let known = log.known_partitions().into_iter();
+    let left: BTreeSet<_> = known
+        .map(|partition| partition.topic)
+        .filter(|topic| tombstones.contains(topic))
+        .collect();
+    for topic in left {
+        if let Err(error) = log.delete_topic(topic) {
+            error!(%topic, %error, "data of a deleted topic not deleted");
         }
     }
 }

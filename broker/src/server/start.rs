@@ -1,6 +1,6 @@
 //! A broker's life: open, recover, listen, drain, close.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -255,11 +255,19 @@ async fn open_log(config: &BrokerConfig, events: Arc<LogEvents>) -> Result<Log, 
     log_config.durability = config.durability;
     log_config.low_space_bytes = config.low_space_bytes;
     log_config.producers_max = config.limits.producers_max;
+    let damaged_ranges = events.metrics.damaged_ranges.clone();
     let opened =
         tokio::task::spawn_blocking(move || Log::open(log_config, Arc::new(RealDisk), events))
             .await
             .map_err(std::io::Error::other)?;
     let (log, report) = opened?;
+    for (from, to) in &report.damaged_frames {
+        damaged_ranges.inc();
+        warn!(
+            from,
+            to, "frames of the write-ahead log are lost; what could be told of them follows"
+        );
+    }
     info!(?report, "log recovered");
     Ok(log)
 }
@@ -277,24 +285,14 @@ async fn reconcile(metadata: &Metadata, log: &Log) -> Result<(), StartError> {
         maintenance::configure(log, topic);
     }
     let tombstones: HashSet<TopicId> = metadata.tombstones().await?.into_iter().collect();
-    let mut garbage = BTreeSet::new();
     for partition in log.known_partitions() {
-        if cluster.topic_by_id(partition.topic).is_some() {
-            continue;
-        }
-        if tombstones.contains(&partition.topic) {
-            garbage.insert(partition.topic);
-        } else {
+        let topic = &partition.topic;
+        if cluster.topic_by_id(*topic).is_none() && !tombstones.contains(topic) {
             warn!(%partition, "data of an unknown topic is kept aside");
         }
     }
     let log = log.clone();
-    let deletion = tokio::task::spawn_blocking(move || {
-        for topic in garbage {
-            if let Err(error) = log.delete_topic(topic) {
-                error!(%topic, %error, "data of a deleted topic not deleted");
-            }
-        }
-    });
+    let deletion =
+        tokio::task::spawn_blocking(move || maintenance::delete_leftovers(&log, &tombstones));
     Ok(deletion.await.map_err(std::io::Error::other)?)
 }

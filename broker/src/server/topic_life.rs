@@ -187,7 +187,7 @@ impl Node {
             Err(error) => Some(error.to_string()),
         };
         if let Some(error) = failed {
-            // The tombstone is written: the next start deletes the data.
+            // The tombstone is written: maintenance, or the next start, deletes the data.
             tracing::error!(topic = topic.name(), %error, "data not deleted");
         }
         self.waiters.wake(&topic.partitions().collect::<Vec<_>>());

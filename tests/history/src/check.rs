@@ -22,6 +22,7 @@ pub fn check(history: &History) -> Vec<Violation> {
     check_polls(history, &mut wrong);
     check_commits(history, &mut wrong);
     check_watermarks(history, &mut wrong);
+    check_times(history, &facts, &mut wrong);
     wrong
 }
 
@@ -88,7 +89,7 @@ impl<'a> Facts<'a> {
                 let log_start = self.log_start.entry(*partition).or_default();
                 *log_start = (*log_start).max(watermarks.log_start);
             }
-            Event::Committed { .. } | Event::Fetched { .. } => {}
+            Event::LookedUp { .. } | Event::Committed { .. } | Event::Fetched { .. } => {}
         }
     }
 
@@ -255,7 +256,8 @@ fn check_commits(history: &History, wrong: &mut Vec<Violation>) {
             | Event::Refused { .. }
             | Event::Polled { .. }
             | Event::ReadAll { .. }
-            | Event::Observed { .. } => {}
+            | Event::Observed { .. }
+            | Event::LookedUp { .. } => {}
         }
     }
 }
@@ -284,6 +286,48 @@ fn check_watermarks(history: &History, wrong: &mut Vec<Violation>) {
                 before,
                 now,
             });
+        }
+    }
+}
+
+/// Offsets that were found, by partition and time: the least and the greatest answer of each.
+type Found = BTreeMap<i32, BTreeMap<i64, (i64, i64)>>;
+
+fn check_times(history: &History, facts: &Facts<'_>, wrong: &mut Vec<Violation>) {
+    let mut all = Found::new();
+    for event in &history.events {
+        let Event::LookedUp {
+            partition,
+            timestamp,
+            found,
+        } = event
+        else {
+            continue;
+        };
+        let log_start = facts.log_start.get(partition).copied().unwrap_or(0);
+        let known = all.entry(*partition).or_default();
+        // What is there for an earlier time, and what is at or after a later one and still there.
+        let earlier = known.range(..=timestamp);
+        let earlier = earlier
+            .map(|(other, (_, greatest))| (*greatest, *other))
+            .max();
+        let later = known.range(timestamp..);
+        let later = later.map(|(other, (least, _))| (*least, *other));
+        let later = later.filter(|(least, _)| *least >= log_start).min();
+        let too_early = earlier.filter(|(before, _)| found.is_some_and(|found| found < *before));
+        let too_late = later.filter(|(before, _)| found.is_none_or(|found| found > *before));
+        if let Some((before, other)) = too_early.or(too_late) {
+            wrong.push(Violation::TimesDisagree {
+                partition: *partition,
+                timestamp: *timestamp,
+                found: *found,
+                other,
+                before,
+            });
+        }
+        if let Some(found) = *found {
+            let answers = known.entry(*timestamp).or_insert((found, found));
+            *answers = (answers.0.min(found), answers.1.max(found));
         }
     }
 }

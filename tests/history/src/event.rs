@@ -99,6 +99,15 @@ pub enum Event {
         /// What was answered.
         watermarks: Watermarks,
     },
+    /// It was answered which record is the first at or after a time.
+    LookedUp {
+        /// In which partition; its questions are in the order of their events.
+        partition: i32,
+        /// What was asked for, in milliseconds.
+        timestamp: i64,
+        /// The record's offset; `None` where there is none yet.
+        found: Option<i64>,
+    },
     /// A commit was acknowledged.
     Committed {
         /// Of whom.

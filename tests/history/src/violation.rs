@@ -27,6 +27,9 @@ pub enum Invariant {
     CommitsStay,
     /// Watermarks do not go back, and log start <= last stable <= high watermark.
     WatermarksGrow,
+    /// The first record at or after a time stays that as long as it is there; that of a later time
+    /// does not stand before it.
+    TimesAgree,
     /// An ack names the place where the value is read.
     AcksTellThePlace,
     /// Somebody read everything in the end; else there is nothing to judge by.
@@ -46,7 +49,7 @@ impl Invariant {
             Self::ReadersInOrder => Some("I7"),
             Self::SendsInOrder => Some("I8"),
             Self::CommitsStay => Some("I11"),
-            Self::WatermarksGrow => Some("I12"),
+            Self::WatermarksGrow | Self::TimesAgree => Some("I12"),
             Self::AcksTellThePlace => Some("I13"),
             Self::NoInvention | Self::ReadToTheEnd => None,
         }
@@ -156,6 +159,20 @@ pub enum Violation {
         /// The next one; the same if it contradicts itself.
         now: Watermarks,
     },
+    /// See [`Invariant::TimesAgree`].
+    #[error("{partition}: time {timestamp} is found at {found:?}, time {other} was at {before}")]
+    TimesDisagree {
+        /// Of which partition.
+        partition: i32,
+        /// What was asked for.
+        timestamp: i64,
+        /// The answer.
+        found: Option<i64>,
+        /// What was asked for before.
+        other: i64,
+        /// The answer of then.
+        before: i64,
+    },
     /// See [`Invariant::AcksTellThePlace`].
     #[error("{value:?} was acknowledged at {acked} and is at {read}")]
     AckedElsewhere {
@@ -190,6 +207,7 @@ impl Violation {
             Self::SentBack { .. } => Invariant::SendsInOrder,
             Self::CommitLost { .. } => Invariant::CommitsStay,
             Self::WatermarksBack { .. } => Invariant::WatermarksGrow,
+            Self::TimesDisagree { .. } => Invariant::TimesAgree,
             Self::AckedElsewhere { .. } => Invariant::AcksTellThePlace,
             Self::Unread => Invariant::ReadToTheEnd,
         }

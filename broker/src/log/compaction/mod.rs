@@ -229,8 +229,7 @@ impl<'a> Run<'a> {
             None => {
                 let path = output.meta.path(dir);
                 self.created.push(path.clone());
-                let base = output.meta.base_offset;
-                let opened = SegmentFile::open(disk, path.clone(), base, 0, OpenMode::Truncate);
+                let opened = SegmentFile::open(disk, dir, &output.meta, OpenMode::Truncate);
                 let file = opened.map_err(|error| StorageError::of(&path, &error))?;
                 Arc::clone(output.file.insert(Arc::new(file)))
             }
@@ -382,12 +381,18 @@ impl<'a> Batches<'a> {
 
     /// The next batches; none at the end.
     fn next_chunk(&mut self) -> Result<Vec<Bytes>, ReadError> {
-        self.at = self.partition.state().past_skipped(self.at);
+        let holes = {
+            let state = self.partition.state();
+            self.at = state.past_skipped(self.at);
+            state.holes()
+        };
         let end = self.meta.next_offset;
         if self.at >= end {
             return Ok(Vec::new());
         }
-        let batches = self.file.read(self.meta, self.at, end, CHUNK_BYTES)?;
+        let batches = self
+            .file
+            .read(self.meta, &holes, self.at, end, CHUNK_BYTES)?;
         let last = batches.last().map(|batch| BatchHeader::parse(batch));
         self.at = match last {
             Some(Ok(header)) => header.next_offset(),

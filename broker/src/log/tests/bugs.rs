@@ -30,7 +30,7 @@ fn a_log_that_acknowledges_before_it_syncs_is_caught() {
 fn a_log_that_has_any_other_bug_is_caught_too() {
     let bugs = [
         (Bug::FailedSyncRetried, "is gone"),
-        (Bug::NamesNotSynced, "is gone"),
+        (Bug::NamesNotSynced, "damaged"),
         (Bug::SegmentsNotSynced, "damaged"),
         (Bug::CheckpointNotSynced, "is gone"),
         (Bug::ReplayNotSynced, "damaged"),

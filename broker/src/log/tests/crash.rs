@@ -30,9 +30,9 @@ fn crashes(point: u64) -> [Crash; 5] {
 }
 
 /// Steps that a script takes when nothing goes wrong; it must also keep all promises then.
-fn steps(script: &str, durability: Durability) -> Result<u64, String> {
+fn steps(script: &str, config: &LogConfig) -> Result<u64, String> {
     let disk = SimDisk::new(Faults::default());
-    let mut run = Run::new(durability, disk);
+    let mut run = Run::on(config.clone(), disk, Model::default());
     run.play(script)?;
     run.model.check(run.driven.as_ref().unwrap(), false)?;
     Ok(run.disk.steps())
@@ -83,13 +83,18 @@ pub(super) fn enumerate(
     durability: Durability,
     faults: Faults,
 ) -> Result<u64, String> {
+    enumerate_with(script, &config(durability), faults)
+}
+
+fn enumerate_with(script: &str, config: &LogConfig, faults: Faults) -> Result<u64, String> {
+    let durability = config.durability;
     let mut tried = 0;
-    for point in 1..=steps(script, durability)? {
+    for point in 1..=steps(script, config)? {
         let disk = SimDisk::new(Faults {
             crash_at: Some(point),
             ..faults
         });
-        let mut run = Run::new(durability, disk);
+        let mut run = Run::on(config.clone(), disk, Model::default());
         // It ends in an error wherever the machine stopped; what counts is what is left.
         drop(run.play(script));
         if let Some(driven) = &run.driven {
@@ -99,7 +104,7 @@ pub(super) fn enumerate(
             let is_power_cut = !matches!(crash, Crash::Killed);
             let may_lose_tail = durability == Durability::Os && is_power_cut;
             let left = run.disk.after(crash);
-            outlive(&run.model.fork(), &left, &config(durability), may_lose_tail)
+            outlive(&run.model.fork(), &left, config, may_lose_tail)
                 .map_err(|wrong| format!("{script:?} stopped at {point}, {crash:?}: {wrong}"))?;
             tried += 1;
         }
@@ -115,6 +120,18 @@ fn every_crash_point_keeps_what_was_acknowledged() {
             .unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
     }
     assert!(tried > 5_000, "only {tried} crashes were tried");
+}
+
+#[test]
+fn every_crash_point_keeps_what_was_acknowledged_where_checkpoints_sync_the_whole_file_system() {
+    let config = LogConfig {
+        sync_all_from: 1,
+        ..config(Durability::Fsync)
+    };
+    for (name, script) in SCRIPTS.iter().filter(|(_, script)| script.contains('c')) {
+        enumerate_with(script, &config, Faults::default())
+            .unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
+    }
 }
 
 #[test]

@@ -117,6 +117,11 @@ impl Driven {
         self.flusher.checkpoint()
     }
 
+    /// To be run by another thread, or in the middle of something else.
+    pub(super) fn flusher(&self) -> Arc<Flusher> {
+        Arc::clone(&self.flusher)
+    }
+
     /// Gives damage up, and commits that.
     pub(super) fn skip_damage(&mut self, target: TopicPartition, damage: Damage) {
         let done = Box::new(|skipped: Result<(), _>| assert!(skipped.is_ok()));

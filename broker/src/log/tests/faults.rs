@@ -138,3 +138,81 @@ fn a_full_disk_refuses_appends_until_there_is_space_again() {
     driven.close().unwrap();
     assert_eq!(count(&open(&disk)), acked + 1);
 }
+
+#[test]
+fn a_slot_that_found_no_space_hides_nothing_once_space_is_back() {
+    let disk = SimDisk::new(Faults::default());
+    let mut driven = open(&disk);
+    let capacity = Some(disk.used_bytes() + 4_000);
+    disk.set_faults(Faults {
+        capacity,
+        ..Faults::default()
+    });
+    let mut acked = 0;
+    while matches!(
+        append(&mut driven, acked + 1),
+        AppendOutcome::Appended { .. }
+    ) {
+        acked += 1;
+        assert!(acked < 100);
+    }
+    disk.set_faults(Faults::default());
+    driven.checkpoint().unwrap();
+    // It is small enough for the slot that is in use.
+    let small = Spec::new(100).append_to(tp(1));
+    assert!(matches!(
+        driven.append(vec![small])[0],
+        AppendOutcome::Appended { .. }
+    ));
+    acked += 1;
+    for crash in [Crash::Killed, Crash::Nothing] {
+        let recovered = open(&disk.after(crash));
+        assert_eq!(
+            count(&recovered),
+            i64::try_from(acked).unwrap(),
+            "{crash:?}"
+        );
+    }
+    // The same slot is tried again: its name is durable before anything in it counts.
+    while count(&driven) < 30 {
+        acked += 1;
+        append(&mut driven, 1_000 + acked);
+    }
+    let recovered = open(&disk.after(Crash::Nothing));
+    assert_eq!(count(&recovered), count(&driven));
+}
+
+#[test]
+fn a_start_on_a_full_disk_serves_what_is_there_and_appends_once_there_is_space() {
+    for durability in [Durability::Fsync, Durability::Os] {
+        let disk = SimDisk::new(Faults::default());
+        let config = crate::log::LogConfig {
+            durability,
+            ..small("/data")
+        };
+        let start = |disk: &SimDisk| Driven::open(config.clone(), Arc::new(disk.clone()));
+        let (mut driven, _) = start(&disk).unwrap();
+        driven.log.create_partition(tp(1)).unwrap();
+        for id in 1..=12 {
+            append(&mut driven, id);
+        }
+        drop(driven);
+        let left = disk.after(Crash::Killed);
+        let full = Faults {
+            capacity: Some(left.used_bytes()),
+            ..Faults::default()
+        };
+        left.set_faults(full);
+        let (mut driven, _) = start(&left).unwrap();
+        assert_eq!(count(&driven), 12, "{durability:?}");
+        assert_eq!(append(&mut driven, 13), AppendOutcome::StorageFailed);
+        assert_eq!(count(&driven), 12, "{durability:?}");
+        left.set_faults(Faults::default());
+        assert!(matches!(
+            append(&mut driven, 14),
+            AppendOutcome::Appended { .. }
+        ));
+        let (driven, _) = start(&left.after(Crash::Killed)).unwrap();
+        assert_eq!(count(&driven), 13, "{durability:?}");
+    }
+}

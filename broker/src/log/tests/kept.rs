@@ -12,15 +12,26 @@ use super::batches::{Spec, tp};
 use super::driven::{Driven, small};
 use super::model::read_all;
 use crate::log::frame::FORMAT_VERSION;
-use crate::log::{AppendOutcome, Bounds, DuplicateCheck, RealDisk, RecoveryReport};
-use crate::types::Offset;
-use crate::wire::batch::BatchHeader;
+use crate::log::segment::SegmentMeta;
+use crate::log::{
+    AppendBatch, AppendOutcome, Bounds, CompactionSettings, Damage, DuplicateCheck, Origin,
+    PartitionSettings, RealDisk, RecoveryReport,
+};
+use crate::types::{Offset, TimestampMs};
+use crate::wire::batch::{BatchHeader, Codec};
+use crate::wire::builder::BatchBuilder;
 
 const FORMATS: &[u32] = &[1, 2];
+/// Formats that know compaction and damage that is passed over.
+const LIFE_FORMATS: &[u32] = &[2];
 const SEQUENCES: i32 = 9;
 
 fn kept(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/log/tests/kept/{format}"))
+}
+
+fn kept_life(format: u32) -> PathBuf {
+    kept(format).with_file_name(format!("{format}-life"))
 }
 
 fn open(dir: &Path) -> (Driven, RecoveryReport) {
@@ -62,6 +73,81 @@ fn fill(driven: &mut Driven) {
         }
     }
     driven.flush().unwrap();
+}
+
+/// A batch of one keyed record, or its tombstone.
+pub(super) fn keyed(key: u8, value: Option<&[u8]>, at: i64) -> AppendBatch {
+    let mut builder = BatchBuilder::new(Codec::None);
+    builder.push(Some(&[key; 8]), value, TimestampMs(at), &[]);
+    AppendBatch {
+        target: tp(1),
+        batch: builder.finish(),
+        tag: 0,
+        append_time: None,
+        guard: None,
+        origin: Origin::Client,
+    }
+}
+
+/// A compacted segment with a delete horizon, damage that is passed over, in the checkpoint and
+/// in the WAL behind it.
+fn fill_life(driven: &mut Driven) {
+    for topic in 1..=2 {
+        driven.log.create_partition(tp(topic)).unwrap();
+    }
+    let compaction = Some(CompactionSettings {
+        min_dirty_ratio: 0.0,
+        ..CompactionSettings::default()
+    });
+    let settings = PartitionSettings {
+        compaction,
+        ..PartitionSettings::default()
+    };
+    driven.log.configure(tp(1), settings);
+    for (at, key) in (1_000..).zip([1, 2, 1, 3, 2, 1]) {
+        driven.append(vec![keyed(key, Some(&[key; 20]), at)]);
+    }
+    driven.append(vec![keyed(3, None, 1_010)]);
+    driven.flush().unwrap();
+    driven.roll(tp(1)).unwrap();
+    let compacted = driven.compact(tp(1), TimestampMs(2_000)).unwrap();
+    assert!(compacted.is_some_and(|done| done.bytes_after < done.bytes_before));
+    driven.append(vec![keyed(1, Some(b"newest"), 2_001)]);
+    for id in 1..=8 {
+        driven.append(vec![Spec::new(id).append_to(tp(2))]);
+    }
+    driven.skip_damage(tp(2), lost(1, 3));
+    driven.checkpoint().unwrap();
+    driven.skip_damage(tp(2), lost(5, 6));
+    driven.append(vec![Spec::new(9).append_to(tp(2))]);
+}
+
+fn lost(from: i64, to: i64) -> Damage {
+    Damage {
+        from: Offset(from),
+        to: Offset(to),
+    }
+}
+
+/// Base offsets and sizes of all batches that readers get, and the segments they are in.
+type Life = (Bounds, Vec<(Offset, usize)>, Vec<SegmentMeta>, Vec<Damage>);
+
+fn life(driven: &Driven, topic: u128) -> Life {
+    let bounds = driven.log.bounds(tp(topic)).unwrap();
+    let mut there = Vec::new();
+    let mut next = bounds.log_start;
+    while next < bounds.high_watermark {
+        let read = driven.log.read(tp(topic), next, 1 << 20).unwrap();
+        let headers = read.batches.iter().map(|batch| BatchHeader::parse(batch));
+        for header in headers.map(Result::unwrap) {
+            there.push((header.base_offset, header.size_bytes));
+            next = header.next_offset();
+        }
+        assert!(!read.batches.is_empty(), "nothing at {next}");
+    }
+    let partition = driven.log.shared.partition(tp(topic)).unwrap();
+    let state = partition.state();
+    (bounds, there, state.segments.clone(), state.skipped.clone())
 }
 
 /// All that can be seen of a partition.
@@ -133,12 +219,44 @@ fn data_directories_of_earlier_formats_open_and_can_be_written_to() {
 }
 
 #[test]
+fn compacted_segments_and_passed_over_damage_of_earlier_formats_are_as_they_were() {
+    let fresh = tempfile::tempdir().unwrap();
+    let (mut driven, _) = open(fresh.path());
+    fill_life(&mut driven);
+    driven.flush().unwrap();
+    let expected = [1, 2].map(|topic| life(&driven, topic));
+    assert_eq!(expected[1].3, [lost(1, 3), lost(5, 6)]);
+    assert!(expected[0].2[0].delete_horizon.is_some());
+    for format in LIFE_FORMATS {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&kept_life(*format), dir.path());
+        let (driven, report) = open(dir.path());
+        assert!(report.frames_replayed > 0, "format {format}");
+        driven.flush().unwrap();
+        let found = [1, 2].map(|topic| life(&driven, topic));
+        assert_eq!(found, expected, "format {format}");
+        driven.close().unwrap();
+        let (driven, _) = open(dir.path());
+        let found = [1, 2].map(|topic| life(&driven, topic));
+        assert_eq!(found, expected, "format {format}, closed and opened");
+    }
+}
+
+#[test]
 fn every_format_before_todays_is_kept() {
     assert!((1..FORMAT_VERSION).all(|format| FORMATS.contains(&format)));
+    assert!((2..FORMAT_VERSION).all(|format| LIFE_FORMATS.contains(&format)));
     if std::env::var_os("AVOUCH_KEEP").is_some() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut driven, _) = open(dir.path());
-        fill(&mut driven);
-        copy(dir.path(), &kept(FORMAT_VERSION));
+        type Fill = fn(&mut Driven);
+        let folders: [(PathBuf, Fill); 2] = [
+            (kept(FORMAT_VERSION), fill),
+            (kept_life(FORMAT_VERSION), fill_life),
+        ];
+        for (folder, fill) in folders {
+            let dir = tempfile::tempdir().unwrap();
+            let (mut driven, _) = open(dir.path());
+            fill(&mut driven);
+            copy(dir.path(), &folder);
+        }
     }
 }

@@ -75,13 +75,19 @@ impl Model {
         let mut batches = Vec::new();
         for send in sends {
             let id = facts.sent.len() as u64 + 1;
+            // Odd sizes too: else an offset with a flipped bit could be that of another batch.
+            let records = 1 + i32::try_from(id % 3).unwrap();
             let producer = send.idempotent.then(|| {
                 let sequence = facts.next_sequence.entry(send.topic).or_default();
-                *sequence += 2;
-                (100 + i64::try_from(send.topic).unwrap(), 0, *sequence - 2)
+                *sequence += records;
+                (
+                    100 + i64::try_from(send.topic).unwrap(),
+                    0,
+                    *sequence - records,
+                )
             });
             let spec = Spec {
-                records: 2,
+                records,
                 bytes: send.bytes,
                 producer,
                 ..Spec::new(id)

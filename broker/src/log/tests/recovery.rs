@@ -235,7 +235,7 @@ fn a_directory_that_cannot_be_understood_is_refused_and_left_alone() {
                     error,
                     OpenError::NewerFormat {
                         found: 9,
-                        known: 2,
+                        known: 3,
                         ..
                     }
                 )

@@ -107,6 +107,7 @@ impl Dice {
             tail_bytes_max: self.pick(&[2 << 10, 8 << 10, 32 << 10]),
             round_bytes_max: self.pick(&[1 << 10, 4 << 10]),
             open_files_max: self.pick(&[1, 2, 8]),
+            sync_all_from: self.pick(&[1, 3, 512]),
             ..small("/data")
         }
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crate::log::sync::lock;
-use crate::log::{Disk, DiskFile, OpenMode};
+use crate::log::{Disk, DiskFile, FileSystem, OpenMode};
 
 /// What of the unsynced writes a crash leaves.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,7 @@ struct World {
     faults: Faults,
     steps: u64,
     syncs: u64,
+    salts: u64,
     dead: bool,
 }
 
@@ -109,7 +110,10 @@ impl SimDisk {
     pub(super) fn after(&self, crash: Crash) -> Self {
         let mut toss = Toss::of(crash);
         let world = lock(&self.0);
-        let mut next = World::default();
+        let mut next = World {
+            salts: world.salts,
+            ..World::default()
+        };
         let names: BTreeSet<&PathBuf> = world.live.keys().chain(world.durable.keys()).collect();
         for name in names {
             let (live, durable) = (world.live.get(name), world.durable.get(name));
@@ -320,8 +324,46 @@ impl Disk for SimDisk {
         Ok(capacity.saturating_sub(world.used_bytes()))
     }
 
+    fn salt(&self) -> io::Result<u64> {
+        let mut world = lock(&self.0);
+        world.salts += 1;
+        Ok(world.salts.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
     fn exists(&self, path: &Path) -> bool {
         lock(&self.0).live.contains_key(path)
+    }
+
+    fn file_system(&self, _dir: &Path) -> io::Result<Option<Box<dyn FileSystem>>> {
+        Ok(Some(Box::new(self.clone())))
+    }
+}
+
+impl FileSystem for SimDisk {
+    fn sync(&self) -> io::Result<()> {
+        let mut world = lock(&self.0);
+        world.step()?;
+        if let Err(error) = world.sync() {
+            world
+                .files
+                .iter_mut()
+                .for_each(|content| content.unsynced.clear());
+            return Err(error);
+        }
+        if !world.faults.syncs_lie {
+            let World {
+                files,
+                live,
+                durable,
+                ..
+            } = &mut *world;
+            for content in files {
+                content.durable = content.after(&mut Toss::of(Crash::Killed));
+                content.unsynced.clear();
+            }
+            *durable = live.clone();
+        }
+        Ok(())
     }
 }
 

@@ -35,11 +35,13 @@ pub(crate) enum Bug {
     WatermarkBack,
     /// The last stable offset is answered above the high watermark.
     WatermarksCross,
+    /// A time is found one record too late.
+    TimeTooLate,
     /// An ack says offset 0.
     AcksZero,
 }
 
-pub(crate) const BUGS: [Bug; 14] = [
+pub(crate) const BUGS: [Bug; 15] = [
     Bug::LosesAcked,
     Bug::ChangesBytes,
     Bug::StoresTwice,
@@ -53,6 +55,7 @@ pub(crate) const BUGS: [Bug; 14] = [
     Bug::ForgetsCommits,
     Bug::WatermarkBack,
     Bug::WatermarksCross,
+    Bug::TimeTooLate,
     Bug::AcksZero,
 ];
 
@@ -69,6 +72,7 @@ impl Bug {
             Self::Reorders => Invariant::SendsInOrder,
             Self::ForgetsCommits => Invariant::CommitsStay,
             Self::WatermarkBack | Self::WatermarksCross => Invariant::WatermarksGrow,
+            Self::TimeTooLate => Invariant::TimesAgree,
             Self::AcksZero => Invariant::AcksTellThePlace,
         }
     }
@@ -97,6 +101,8 @@ pub(crate) struct Partition {
     places: BTreeMap<String, usize>,
     read: BTreeSet<usize>,
     answered: Option<Watermarks>,
+    /// By time, what was answered to whoever asked for it.
+    found: BTreeMap<i64, i64>,
 }
 
 #[derive(Debug)]
@@ -249,6 +255,19 @@ impl Broker {
         }
         self.partitions[partition].answered = Some(answer);
         answer
+    }
+
+    /// The first record at or after a time. Records come ten apart, some of them out of order.
+    pub(crate) fn find_time(&mut self, partition: usize, timestamp: i64) -> Option<i64> {
+        let start = self.log_start(partition);
+        let end = start.max(self.partitions[partition].log.len().try_into().ok()?);
+        let time_of = |at: i64| at * 10 - at % 3 * 15;
+        let found = (start..end).find(|at| time_of(*at) >= timestamp)?;
+        let known = self.partitions[partition].found.insert(timestamp, found);
+        if self.strikes(Bug::TimeTooLate, known == Some(found)) {
+            return Some(found + 1);
+        }
+        Some(found)
     }
 
     pub(crate) fn commit(&mut self, partition: i32, offset: i64) {

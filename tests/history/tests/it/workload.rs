@@ -5,7 +5,7 @@ use avouch_history::{Event, GroupName, History, Observer, Place, Producer, Reade
 
 use crate::broker::{Broker, Bug, Dice};
 
-const STEPS: usize = 150;
+const STEPS: usize = 180;
 const PARTITIONS: usize = 2;
 const PRODUCERS: usize = 3;
 const READERS: usize = 3;
@@ -51,11 +51,12 @@ impl Play {
 
     fn step(&mut self) {
         let partition = self.dice.below(PARTITIONS);
-        match self.dice.below(10) {
+        match self.dice.below(12) {
             0..4 => self.produce(partition),
             4 => self.refuse(partition),
             5..8 => self.poll(partition),
             8 => self.observe(partition),
+            9 | 10 => self.look_up(partition),
             _ => self.commit(partition),
         }
     }
@@ -140,6 +141,18 @@ impl Play {
             partition: number(partition),
             watermarks,
         });
+    }
+
+    fn look_up(&mut self, partition: usize) {
+        let timestamp = i64::try_from(self.dice.below(40)).expect("numbers here are small") * 7;
+        for _ in 0..2 {
+            let found = self.broker.find_time(partition, timestamp);
+            self.history.note(Event::LookedUp {
+                partition: number(partition),
+                timestamp,
+                found,
+            });
+        }
     }
 
     fn commit(&mut self, partition: usize) {
