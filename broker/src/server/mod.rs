@@ -13,7 +13,9 @@ mod metrics;
 mod node;
 mod offsets_log;
 mod start;
+mod start_config;
 mod survey;
+mod timed_disk;
 mod topic_life;
 mod waiters;
 
@@ -21,3 +23,4 @@ pub use config::{BrokerConfig, Limits};
 pub(crate) use config_life::ConfigResource;
 pub(crate) use node::Node;
 pub use start::{Broker, StartError};
+pub use start_config::StartConfigError;

@@ -69,6 +69,13 @@ impl Node {
             .expect("the semaphore is never closed")
     }
 
+    /// Bytes of requests that are in flight now, as they are counted.
+    pub(crate) fn in_flight_bytes(&self) -> usize {
+        let all = self.config.limits.in_flight_bytes_max / MEMORY_UNIT_BYTES;
+        let free = self.memory.available_permits();
+        all.saturating_sub(free) * MEMORY_UNIT_BYTES
+    }
+
     /// Counts `bytes` as read from files for a consumer until the permit is dropped, if there is
     /// room for them. Never waits: a slow consumer must not hold up the others.
     pub(crate) fn cold_read(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {

@@ -164,9 +164,9 @@ configs! {
     "log.roll.ms": Long = null [default of "segment.ms"];
     "log.segment.bytes": Int = "1073741824" [default of "segment.bytes"];
     "log.segment.delete.delay.ms": Long = "60000" [default of "file.delete.delay.ms"];
-    "max.connection.creation.rate": Int = "2147483647";
+    "max.connection.creation.rate": Int = "2147483647" [start];
     "max.connections": Int = "2147483647" [start];
-    "max.connections.per.ip": Int = "2147483647";
+    "max.connections.per.ip": Int = "2147483647" [start];
     "max.connections.per.ip.overrides": Text = "";
     "max.decompressed.message.bytes": Int = "33554432" [start];
     "max.incremental.fetch.session.cache.slots": Int = "1000";
@@ -200,7 +200,7 @@ configs! {
     "offsets.topic.compression.codec": Int = "0";
     "offsets.topic.num.partitions": Int = "50" [start];
     "offsets.topic.replication.factor": Short = "3" [start];
-    "offsets.topic.segment.bytes": Int = "104857600";
+    "offsets.topic.segment.bytes": Int = "104857600" [start];
     "partitions.max": Int = "10000" [start];
     "principal.builder.class": Class =
         "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder";
