@@ -82,11 +82,11 @@ macro_rules! own {
     (@set switch, $value:expr,) => { switch($value)? };
     (@set list, $value:expr,) => { list($value) };
     (@set ms, $value:expr, $range:expr) => {
-        Duration::from_millis(number($value, $range)?.unsigned_abs())
+        Duration::from_millis(number($value, &($range))?.unsigned_abs())
     };
-    (@set minutes, $value:expr, $range:expr) => { number($value, $range)? * MINUTE_MS };
+    (@set minutes, $value:expr, $range:expr) => { number($value, &($range))? * MINUTE_MS };
     (@set count, $value:expr, $range:expr) => {
-        number($value, $range)?.try_into().map_err(|_| "is out of range".to_owned())?
+        number($value, &($range))?.try_into().map_err(|_| "is out of range".to_owned())?
     };
 }
 
@@ -202,7 +202,7 @@ fn list(value: &str) -> Vec<String> {
         .collect()
 }
 
-fn number(value: &str, range: RangeInclusive<i64>) -> Result<i64, String> {
+fn number(value: &str, range: &RangeInclusive<i64>) -> Result<i64, String> {
     let number: i64 = value
         .trim()
         .parse()
