@@ -19,8 +19,11 @@ pub(crate) fn metadata_error(error: &MetadataError) -> ErrorCode {
         MetadataError::Create(CreateError::InvalidAssignment(_)) => {
             ErrorCode::InvalidReplicaAssignment
         }
-        MetadataError::Create(CreateError::InvalidConfig(_)) => ErrorCode::InvalidConfig,
-        MetadataError::Alter(AlterError::Malformed(_) | AlterError::ReadOnly(_)) => {
+        MetadataError::Create(CreateError::InvalidConfig(_) | CreateError::UnsetConfig(_)) => {
+            ErrorCode::InvalidConfig
+        }
+        MetadataError::Create(CreateError::Contradictory(_))
+        | MetadataError::Alter(AlterError::Malformed(_) | AlterError::ReadOnly(_)) => {
             ErrorCode::InvalidRequest
         }
         MetadataError::Alter(AlterError::Config(_)) => ErrorCode::InvalidConfig,

@@ -16,4 +16,4 @@ mod server;
 pub mod types;
 pub mod wire;
 
-pub use server::{Broker, BrokerConfig, Limits, StartError};
+pub use server::{Broker, BrokerConfig, Limits, StartConfigError, StartError};

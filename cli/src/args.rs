@@ -10,7 +10,9 @@ use avouch_registry::PostgresUrl;
 use avouch_registry_api::vocabulary::CompatibilityLevel;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+
+use crate::broker_settings::BrokerSettings;
 
 /// An event broker with a schema registry built in: records that break their topic's contract never
 /// reach the log.
@@ -148,6 +150,12 @@ pub(crate) struct RawServe {
     /// Producers are refused while the disk has less than this left [default: 536870912].
     #[arg(long, value_name = "BYTES", env = "AVOUCH_LOW_SPACE_BYTES")]
     pub(crate) low_space_bytes: Option<u64>,
+    /// A broker config under Kafka's name, such as num.partitions=3; can be given again and again.
+    ///
+    /// In the environment, several stand one a line, or apart by commas.
+    #[arg(long, value_name = "KEY=VALUE", env = "AVOUCH_BROKER_CONFIG")]
+    #[serde(deserialize_with = "one_table")]
+    pub(crate) broker_config: Vec<BrokerSettings>,
     /// Run the registry alone.
     #[arg(long, env = "AVOUCH_REGISTRY_ONLY", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -287,6 +295,10 @@ impl TryFrom<String> for HostPort {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
     }
+}
+
+fn one_table<'de, D: Deserializer<'de>>(table: D) -> Result<Vec<BrokerSettings>, D::Error> {
+    BrokerSettings::deserialize(table).map(|settings| vec![settings])
 }
 
 #[cfg(test)]

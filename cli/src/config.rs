@@ -1,15 +1,19 @@
 //! What `serve` runs with: flags and environment over `avouch.toml` over defaults, checked as a
 //! whole. Pure; reads neither file nor environment.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use thiserror::Error;
 
+use avouch_broker::{BrokerConfig, StartConfigError};
 use avouch_registry::{PostgresUrl, RegistryConfig};
 use avouch_registry_api::vocabulary::CompatibilityLevel;
 
 use crate::args::{Durability, HostPort, RawServe};
+use crate::broker_settings::BrokerSettings;
+use crate::config_file::nearest_hint;
 
 /// Everything `serve` needs to know, with nothing left to decide.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,6 +38,8 @@ pub(crate) struct ServeConfig {
     pub(crate) durability: Durability,
     /// Space that the disk must have left for producers to be served, in bytes.
     pub(crate) low_space_bytes: u64,
+    /// Broker configs under Kafka's names; each is one that a broker takes.
+    pub(crate) broker_configs: BTreeMap<String, String>,
 }
 
 impl Default for ServeConfig {
@@ -49,6 +55,7 @@ impl Default for ServeConfig {
             ready_file: None,
             durability: Durability::Fsync,
             low_space_bytes: 512 << 20,
+            broker_configs: BTreeMap::new(),
         }
     }
 }
@@ -115,6 +122,17 @@ pub(crate) enum ConfigError {
     RegistryUnused(&'static str),
     #[error("registry-incompatible-code is 40901 or 409, not {0}")]
     IncompatibleCode(u32),
+    #[error("broker-config is the broker's; a registry-only process has none")]
+    BrokerConfigUnused,
+    #[error("broker-config: \"{0}\" is not KEY=VALUE")]
+    NoBrokerSetting(String),
+    #[error("broker-config: {reason}{hint}")]
+    BrokerConfig {
+        /// What is wrong.
+        reason: String,
+        /// A name that may be meant, or nothing.
+        hint: String,
+    },
     #[error(
         "{key} {address} can be reached from other machines and nobody has to log in; \
          say allow-insecure-listen if you mean it"
@@ -131,13 +149,17 @@ pub(crate) enum ConfigError {
 /// amount to.
 ///
 /// # Errors
-/// When options exclude each other, or a listener without authentication would be reachable from
+/// When options exclude each other, a broker config is none or its value bad, or a listener without authentication would be reachable from
 /// other machines and nothing says that this is meant.
 pub(crate) fn resolve(flags: RawServe, file: RawServe) -> Result<ServeConfig, ConfigError> {
     let raw = layered(flags, file);
     let default = ServeConfig::default();
     let role = role(&raw)?;
     let registry = registry_settings(&raw, &role)?;
+    let broker_configs = broker_configs(raw.broker_config)?;
+    if !role.has_broker() && !broker_configs.is_empty() {
+        return Err(ConfigError::BrokerConfigUnused);
+    }
     let config = ServeConfig {
         role,
         data_dir: raw.data_dir.unwrap_or(default.data_dir),
@@ -149,6 +171,7 @@ pub(crate) fn resolve(flags: RawServe, file: RawServe) -> Result<ServeConfig, Co
         ready_file: raw.ready_file,
         durability: raw.durability.unwrap_or(default.durability),
         low_space_bytes: raw.low_space_bytes.unwrap_or(default.low_space_bytes),
+        broker_configs,
     };
     if !raw.allow_insecure_listen.unwrap_or(false) {
         stays_on_loopback("http-listen", config.http_listen)?;
@@ -170,6 +193,8 @@ fn layered(upper: RawServe, lower: RawServe) -> RawServe {
         durability: upper.durability.or(lower.durability),
         low_space_bytes: upper.low_space_bytes.or(lower.low_space_bytes),
         registry_only: upper.registry_only.or(lower.registry_only),
+        // The upper ones come last, and the last one of a name counts.
+        broker_config: [lower.broker_config, upper.broker_config].concat(),
         broker_only: upper.broker_only.or(lower.broker_only),
         registry_url: upper.registry_url.or(lower.registry_url),
         registry_db: upper.registry_db.or(lower.registry_db),
@@ -183,6 +208,28 @@ fn layered(upper: RawServe, lower: RawServe) -> RawServe {
         registry_body_bytes: upper.registry_body_bytes.or(lower.registry_body_bytes),
         allow_insecure_listen: upper.allow_insecure_listen.or(lower.allow_insecure_listen),
     }
+}
+
+/// The broker configs that were given, each checked, and all against each other.
+fn broker_configs(settings: Vec<BrokerSettings>) -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut configs = BTreeMap::new();
+    for (key, value) in settings.into_iter().flat_map(|settings| settings.0) {
+        match value {
+            Some(value) => configs.insert(key, value),
+            None => return Err(ConfigError::NoBrokerSetting(key)),
+        };
+    }
+    let mut unused = BrokerConfig::new(PathBuf::new());
+    let pairs = configs.iter();
+    let taken = unused.configure(pairs.map(|(key, value)| (key.as_str(), value.as_str())));
+    taken.map_err(|error| ConfigError::BrokerConfig {
+        hint: match &error {
+            StartConfigError::Unknown(name) => nearest_hint(name, BrokerConfig::config_names()),
+            _ => String::new(),
+        },
+        reason: error.to_string(),
+    })?;
+    Ok(configs)
 }
 
 fn role(raw: &RawServe) -> Result<Role, ConfigError> {
@@ -258,7 +305,7 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let cases: [(&str, &str, Change); 14] = [
+        let cases: [(&str, &str, Change); 15] = [
             ("", "", |_| {}),
             ("data-dir = 'a'", "", |c| c.data_dir = "a".into()),
             ("", "data-dir = 'b'", |c| c.data_dir = "b".into()),
@@ -284,6 +331,15 @@ mod tests {
             ),
             ("durability = 'fsync'", "durability = 'os'", |_| {}),
             ("", "low-space-bytes = 7", |c| c.low_space_bytes = 7),
+            (
+                "broker-config.num.partitions = 1",
+                "[broker-config]\nnum.partitions = 2\nlog.retention.ms = 3",
+                |c| {
+                    let given = [("num.partitions", "1"), ("log.retention.ms", "3")];
+                    let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
+                    c.broker_configs = given.into();
+                },
+            ),
             ("registry-only = true", "", |c| c.role = Role::RegistryOnly),
             ("registry-only = false", "registry-only = true", |_| {}),
             (
@@ -342,6 +398,10 @@ mod tests {
             (
                 "registry-incompatible-code = 400",
                 ConfigError::IncompatibleCode(400),
+            ),
+            (
+                "registry-only = true\nbroker-config.num.partitions = 1",
+                ConfigError::BrokerConfigUnused,
             ),
         ];
         for (flags, expected) in cases {

@@ -152,7 +152,8 @@ fn table_hint(key: &str) -> String {
     }
 }
 
-fn nearest_hint<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> String {
+/// The known key that an unknown one is most like, as words to append.
+pub(crate) fn nearest_hint<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> String {
     let spelled = key.replace('_', "-");
     known
         .map(|candidate| (strsim::jaro_winkler(&spelled, candidate), candidate))

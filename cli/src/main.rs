@@ -8,6 +8,7 @@
 )]
 
 mod args;
+mod broker_settings;
 mod card;
 mod config;
 mod config_file;

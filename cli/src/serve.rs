@@ -117,7 +117,7 @@ impl Node {
         let broker = match kafka_listener.zip(source) {
             None => None,
             Some((listener, source)) => Some(
-                Broker::start(broker_config(config), listener, source, metrics)
+                Broker::start(broker_config(config)?, listener, source, metrics)
                     .await
                     .context("the broker cannot start")?,
             ),
@@ -193,8 +193,8 @@ fn remote_registry(url: &str) -> anyhow::Result<Arc<RegistryClient>> {
     Ok(client)
 }
 
-fn broker_config(config: &ServeConfig) -> BrokerConfig {
-    BrokerConfig {
+fn broker_config(config: &ServeConfig) -> anyhow::Result<BrokerConfig> {
+    let mut broker = BrokerConfig {
         advertise: config.advertise.clone().map(|at| (at.host, at.port)),
         durability: match config.durability {
             Durability::Fsync => log::Durability::Fsync,
@@ -202,7 +202,10 @@ fn broker_config(config: &ServeConfig) -> BrokerConfig {
         },
         low_space_bytes: config.low_space_bytes,
         ..BrokerConfig::new(config.data_dir.clone())
-    }
+    };
+    let configs = config.broker_configs.iter();
+    broker.configure(configs.map(|(key, value)| (key.as_str(), value.as_str())))?;
+    Ok(broker)
 }
 
 fn card(config: &ServeConfig, kafka: Option<SocketAddr>, http: SocketAddr) -> Card<'_> {

@@ -41,6 +41,10 @@ pub struct GroupConfig {
     /// `offsets.topic.num.partitions`, 50. Fixed once the topic exists: it says where a group's
     /// records are.
     pub offsets_partitions: i32,
+    /// `offsets.topic.segment.bytes`, 1 MiB where Kafka has 100: the newest segment is never
+    /// compacted, so a start reads up to this much of each partition beside twice what is live.
+    /// Counts when the topic is made.
+    pub offsets_segment_bytes: i32,
 }
 
 impl Default for GroupConfig {
@@ -59,6 +63,7 @@ impl Default for GroupConfig {
             offsets_retention_ms: 7 * 24 * 3_600 * 1_000,
             retention_check_interval_ms: 600_000,
             offsets_partitions: 50,
+            offsets_segment_bytes: 1 << 20,
         }
     }
 }

@@ -74,17 +74,10 @@ struct Outcomes {
 }
 
 impl Coordinator {
-    /// A coordinator that knows what `loaded`, the records of `__consumer_offsets` in the order of
-    /// their partitions, says, and serves from now on. Records it cannot read are logged and passed
-    /// over. Must be called within a tokio runtime, which runs its timer.
-    pub fn start(
-        config: GroupConfig,
-        log: Arc<dyn OffsetsLog>,
-        clock: Clock,
-        loaded: Vec<KeyValue>,
-    ) -> Arc<Self> {
-        let mut machine = GroupMachine::new(config, Uuid::new_v4);
-        replay(&mut machine, loaded);
+    /// A coordinator that knows what was replayed, and serves from now on. Must be called within a
+    /// tokio runtime, which runs its timer.
+    pub fn start(replayed: Replay, log: Arc<dyn OffsetsLog>, clock: Clock) -> Arc<Self> {
+        let mut machine = replayed.finish();
         machine.loaded(clock());
         let state = State {
             machine,
@@ -314,19 +307,46 @@ async fn drive(coordinator: Weak<Coordinator>, outcomes: Arc<Outcomes>) {
     }
 }
 
-fn replay(machine: &mut GroupMachine, loaded: Vec<KeyValue>) {
-    let mut unread = 0_u64;
-    for (key, value) in loaded {
-        match GroupRecord::decode(&key, value.as_deref()) {
-            Ok(record) => machine.replay(record),
+/// Groups while the records of `__consumer_offsets` are read. Holds what is live, however many
+/// records there are.
+pub struct Replay {
+    machine: GroupMachine,
+    unread: u64,
+}
+
+impl Replay {
+    /// No groups yet.
+    #[must_use]
+    pub fn new(config: GroupConfig) -> Self {
+        Self {
+            machine: GroupMachine::new(config, Uuid::new_v4),
+            unread: 0,
+        }
+    }
+
+    /// Takes in the next record of a partition. One that cannot be read is counted and passed over.
+    pub fn record(&mut self, key: &[u8], value: Option<&[u8]>) {
+        match GroupRecord::decode(key, value) {
+            Ok(record) => self.machine.replay(record),
             Err(error) => {
-                unread += 1;
+                self.unread += 1;
                 tracing::debug!(%error, "a record of __consumer_offsets is passed over");
             }
         }
     }
-    if unread > 0 {
-        tracing::warn!(unread, "records of __consumer_offsets could not be read");
+
+    fn finish(self) -> GroupMachine {
+        let unread = self.unread;
+        if unread > 0 {
+            tracing::warn!(unread, "records of __consumer_offsets could not be read");
+        }
+        self.machine
+    }
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").finish_non_exhaustive()
     }
 }
 

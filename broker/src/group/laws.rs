@@ -502,6 +502,7 @@ fn commit(client: Client, alone: bool, topic: TopicName, offset: i64) -> CommitO
         member_id,
         instance_id,
         generation,
+        retention_ms: None,
         offsets,
     }
 }

@@ -39,7 +39,7 @@ mod laws;
 mod scripts;
 
 pub use config::GroupConfig;
-pub use coordinator::{Clock, Coordinator, KeyValue, OffsetsLog, StoreDone};
+pub use coordinator::{Clock, Coordinator, KeyValue, OffsetsLog, Replay, StoreDone};
 pub use error::{GroupError, StoreFailed};
 pub use field::FieldError;
 pub use ids::{

@@ -15,7 +15,7 @@ use super::reply::{FetchedOffset, FetchedOffsets, GroupReply};
 use super::request::{CommitOffsets, CommittedOffset, DeleteOffsets, OffsetToCommit, OffsetsQuery};
 use super::subscription;
 use super::turn::{Then, Turn};
-use crate::types::PartitionIndex;
+use crate::types::{PartitionIndex, TimestampMs};
 
 /// An outcome for each partition of a request, in its order.
 type Outcomes = Vec<Result<(), GroupError>>;
@@ -80,6 +80,9 @@ pub(super) fn commit(
         .iter()
         .map(|offset| check_metadata(turn.config, offset))
         .collect();
+    let expires_at = commit
+        .retention_ms
+        .map(|retention_ms| TimestampMs(turn.now.0.saturating_add(retention_ms)));
     let accepted = commit
         .offsets
         .into_iter()
@@ -95,6 +98,7 @@ pub(super) fn commit(
                 leader_epoch: offset.leader_epoch,
                 metadata: offset.metadata,
                 committed_at: turn.now,
+                expires_at,
             }),
         })
         .collect();
@@ -258,21 +262,23 @@ impl Group {
 
     /// The partitions whose offsets are past their retention: in an empty group counted from when
     /// it became empty, in a stable one for topics that nobody subscribes to, without a protocol
-    /// from the commit (KIP-211).
+    /// from the commit (KIP-211). One whose client asked for a time of its own goes by that.
     fn outlived(&self, turn: &Turn<'_>) -> Vec<(TopicName, PartitionIndex)> {
         let subscribed = self.subscribed_topics();
-        let is_old =
-            |since: i64| turn.now.0.saturating_sub(since) >= turn.config.offsets_retention_ms;
+        let is_old = |value: &CommittedOffset, since: i64| match value.expires_at {
+            Some(at) => turn.now >= at,
+            None => turn.now.0.saturating_sub(since) >= turn.config.offsets_retention_ms,
+        };
         let outlived = self
             .offsets
             .iter()
             .filter(|(topic, _, value)| match self.phase {
-                Phase::Empty => is_old(value.committed_at.0.max(self.phase_since.0)),
+                Phase::Empty => is_old(value, value.committed_at.0.max(self.phase_since.0)),
                 Phase::Stable { .. } => {
                     let read = subscribed
                         .as_ref()
                         .is_none_or(|topics| topics.contains(topic.as_str()));
-                    !read && is_old(value.committed_at.0)
+                    !read && is_old(value, value.committed_at.0)
                 }
                 Phase::Preparing { .. } | Phase::Completing { .. } => false,
             });

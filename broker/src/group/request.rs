@@ -144,6 +144,9 @@ pub struct CommitOffsets {
     pub instance_id: Option<InstanceId>,
     /// The generation it is in, [`Generation::NONE`] for a client that is in no group.
     pub generation: Generation,
+    /// How long to keep the offsets from now on, whatever becomes of the group; `None` for as long as
+    /// the broker keeps them. Only clients of before 2018 ask for it.
+    pub retention_ms: Option<i64>,
     /// What to store. The handler has refused topics and partitions that do not exist.
     pub offsets: Vec<OffsetToCommit>,
 }
@@ -174,6 +177,8 @@ pub struct CommittedOffset {
     pub metadata: Arc<str>,
     /// When it was committed.
     pub committed_at: TimestampMs,
+    /// When it is forgotten, if its client asked for a time of its own.
+    pub expires_at: Option<TimestampMs>,
 }
 
 /// One group of an OffsetFetch, API key 9.

@@ -67,8 +67,9 @@ pub(super) async fn handle(
 }
 
 /// The answer to a version that is not served.
-pub(super) fn unsupported(call: Call) -> Reply {
-    Box::pin(async move { encode_at(&call, &served(ErrorCode::UnsupportedVersion), 0).map(Some) })
+pub(super) fn unsupported(node: Arc<Node>, call: Call) -> Reply {
+    let response = served(ErrorCode::UnsupportedVersion);
+    Box::pin(async move { encode_at(&node, &call, &response, 0).map(Some) })
 }
 
 fn served(error: ErrorCode) -> ApiVersionsResponse {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Call, named_twice};
 use crate::error::metadata_error;
-use crate::metadata::{Topic, TopicRequest, cluster, config_map, effective_config};
+use crate::metadata::{Topic, TopicRequest, cluster, effective_config};
 use crate::server::{Node, Turn};
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::create_topics::{
@@ -64,12 +64,17 @@ async fn create(
             .iter()
             .map(|assigned| (assigned.partition_index, assigned.broker_ids.clone()))
             .collect(),
-        configs: config_map(
-            topic
-                .configs
-                .iter()
-                .map(|config| (config.name.as_str(), config.value.as_deref())),
-        ),
+        configs: topic
+            .configs
+            .iter()
+            .filter_map(|config| Some((config.name.clone(), config.value.clone()?)))
+            .collect(),
+        unset_configs: topic
+            .configs
+            .iter()
+            .filter(|config| config.value.is_none())
+            .map(|config| config.name.clone())
+            .collect(),
     };
     match node.create_topic(request, validate_only, turn).await {
         Ok(created) => result(node, &created, validate_only),

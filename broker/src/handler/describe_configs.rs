@@ -67,7 +67,8 @@ fn described(
     configs: Vec<EffectiveConfig>,
 ) -> DescribeConfigsResult {
     let wanted = |config: &EffectiveConfig| match &resource.configuration_keys {
-        Some(keys) => keys.iter().any(|key| key == config.name),
+        // As in Kafka, to name none is to ask for all.
+        Some(keys) => keys.is_empty() || keys.iter().any(|key| key == config.name),
         None => true,
     };
     DescribeConfigsResult {

@@ -2,7 +2,8 @@
 //!
 //! -1 is the end (the last stable offset for read_committed), -2 the start, -3 the record with the
 //! greatest timestamp, -4 the start again (there is no remote storage), -5 nothing, and any
-//! timestamp the first record at or after it, looked up inside compressed batches as well.
+//! timestamp the first record at or after it, looked up inside compressed batches as well. What a
+//! version did not know yet, and other negative times, are UNSUPPORTED_VERSION for their partition.
 
 use std::sync::Arc;
 
@@ -51,6 +52,9 @@ pub(super) async fn handle(
             let found = match (repeated.contains(&this), target) {
                 (true, _) if !twice.remove(&this) => continue,
                 (true, _) => Err(ErrorCode::InvalidRequest),
+                (false, _) if !is_known(asked.timestamp, call.version()) => {
+                    Err(ErrorCode::UnsupportedVersion)
+                }
                 (false, None) => Err(ErrorCode::UnknownTopicOrPartition),
                 (false, Some(target)) => {
                     look_up(&node, target, &asked, request.isolation_level).await
@@ -70,6 +74,17 @@ pub(super) async fn handle(
     ListOffsetsResponse {
         topics,
         ..Default::default()
+    }
+}
+
+/// Whether a request of this version may ask for this time.
+fn is_known(timestamp: i64, version: i16) -> bool {
+    match timestamp {
+        LATEST | EARLIEST | 0.. => true,
+        GREATEST_TIMESTAMP => version >= 7,
+        EARLIEST_LOCAL => version >= 8,
+        LATEST_TIERED => version >= 9,
+        _ => false,
     }
 }
 
@@ -120,7 +135,7 @@ async fn look_up(
                 bounds,
             })
         }
-        _ => Err(ErrorCode::InvalidRequest),
+        _ => Err(ErrorCode::UnsupportedVersion),
     }
 }
 

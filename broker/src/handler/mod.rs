@@ -241,7 +241,7 @@ async fn route(taken: Taken) -> Result<Reply, CloseReason> {
     let (api, version) = (taken.call.api, taken.call.version());
     if !api.versions().contains(&version) {
         return match api {
-            ApiKey::ApiVersions => Ok(api_versions::unsupported(taken.call)),
+            ApiKey::ApiVersions => Ok(api_versions::unsupported(taken.node, taken.call)),
             _ => Err(CloseReason::UnsupportedVersion { api, version }),
         };
     }
@@ -333,8 +333,8 @@ impl Taken {
         let (node, call, memory) = (taken.node, taken.call, taken.memory);
         Ok(Box::pin(async move {
             drop(memory);
-            let response = handle(node, call.clone(), request).await;
-            encode(&call, &response).map(Some)
+            let response = handle(Arc::clone(&node), call.clone(), request).await;
+            encode(&node, &call, &response).map(Some)
         }))
     }
 
@@ -415,24 +415,30 @@ fn decode_counted<Request: Message>(
     (decoded.map_err(malformed), used)
 }
 
-/// A reply with length and header.
-fn encode<Response: Message>(call: &Call, response: &Response) -> Result<Vec<Bytes>, CloseReason> {
-    encode_at(call, response, call.version())
+/// A reply with length and header; the errors in it are counted.
+fn encode<Response: Message>(
+    node: &Node,
+    call: &Call,
+    response: &Response,
+) -> Result<Vec<Bytes>, CloseReason> {
+    encode_at(node, call, response, call.version())
 }
 
 /// The same with a body of another version than the request's.
 fn encode_at<Response: Message>(
+    node: &Node,
     call: &Call,
     response: &Response,
     version: i16,
 ) -> Result<Vec<Bytes>, CloseReason> {
-    frame::response(call.header.correlation_id, version, response).map_err(|error| {
-        CloseReason::Unencodable {
-            api: call.api,
-            version,
-            error,
-        }
-    })
+    let encoded = frame::response_with_errors(call.header.correlation_id, version, response);
+    let (frame, errors) = encoded.map_err(|error| CloseReason::Unencodable {
+        api: call.api,
+        version,
+        error,
+    })?;
+    node.metrics.answered(call.api, &errors);
+    Ok(frame)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! OffsetCommit (key 8), versions 2 to 9. An offset counts once it is durable.
 //!
-//! Retention is the broker's, not the request's (KIP-211); topics that do not exist are refused one
-//! by one.
+//! Retention is the broker's (KIP-211), but for a request of version 2 to 4 that asks for its own.
+//! Topics that do not exist are refused one by one.
 
 use std::sync::Arc;
 
@@ -15,6 +15,9 @@ use crate::wire::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetCommitResponsePartition,
     OffsetCommitResponseTopic,
 };
+
+/// As long as the broker keeps offsets.
+const BROKERS_RETENTION: i64 = -1;
 
 pub(super) async fn handle(
     node: Arc<Node>,
@@ -60,6 +63,8 @@ pub(super) async fn handle(
         member_id: request.member_id.into(),
         instance_id: request.group_instance_id.map(Into::into),
         generation: Generation(request.generation_id_or_member_epoch),
+        retention_ms: (request.retention_time_ms != BROKERS_RETENTION)
+            .then_some(request.retention_time_ms),
         offsets,
     });
     let committed = committed.await;

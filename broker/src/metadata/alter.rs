@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
-use super::topic_config::{ConfigError, Kind, words_of};
+use super::config_kind::{Kind, words_of};
+use super::topic_config::ConfigError;
 
 /// What is done to one config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

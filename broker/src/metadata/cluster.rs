@@ -13,8 +13,6 @@ use super::topic_config::{self, TopicSettings};
 
 /// Name of the topic that holds committed offsets and group metadata.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
-/// Its partitions, as Kafka's default has it.
-pub const OFFSETS_PARTITIONS: i32 = 50;
 
 /// A topic with everything requests need, resolved once.
 #[derive(Debug)]

@@ -21,10 +21,12 @@ pub struct TopicRequest {
     pub partition_count: i32,
     /// Copies of each partition, 1 and up, or -1.
     pub replication_factor: i16,
-    /// Explicit replicas by partition; empty lets the broker place them.
-    pub assignments: BTreeMap<i32, Vec<i32>>,
+    /// Explicit replicas of partitions as they are named; empty lets the broker place them.
+    pub assignments: Vec<(i32, Vec<i32>)>,
     /// Configs set at birth.
     pub configs: BTreeMap<String, String>,
+    /// Configs named without a value, which has no meaning here.
+    pub unset_configs: Vec<String>,
 }
 
 /// The broker's rules for new topics.
@@ -68,9 +70,15 @@ pub enum CreateError {
     /// The explicit replicas do not fit.
     #[error("{0}")]
     InvalidAssignment(String),
+    /// The request contradicts itself.
+    #[error("{0}")]
+    Contradictory(String),
     /// A config is unknown or its value bad.
     #[error("{0}")]
     InvalidConfig(#[from] ConfigError),
+    /// Configs without a value.
+    #[error("Null value not supported for topic configs: {0}")]
+    UnsetConfig(String),
 }
 
 /// What a request comes to.
@@ -101,6 +109,10 @@ pub fn decide(
             request.name
         )));
     }
+    if !request.unset_configs.is_empty() {
+        return Err(CreateError::UnsetConfig(request.unset_configs.join(",")));
+    }
+    topic_config::check(&request.configs, cluster.broker_configs())?;
     let creation = if request.assignments.is_empty() {
         Creation {
             partition_count: partition_count(request, rules)?,
@@ -109,7 +121,6 @@ pub fn decide(
     } else {
         assigned(request, rules)?
     };
-    topic_config::check(&request.configs, cluster.broker_configs())?;
     check_room(creation.partition_count, cluster, rules)?;
     Ok(creation)
 }
@@ -227,16 +238,23 @@ fn replication_clamped(request: &TopicRequest, rules: CreateRules) -> Result<boo
 
 fn assigned(request: &TopicRequest, rules: CreateRules) -> Result<Creation, CreateError> {
     if request.partition_count != -1 || request.replication_factor != -1 {
-        return Err(CreateError::InvalidAssignment(
+        return Err(CreateError::Contradictory(
             "Give replica assignments or counts, not both.".to_owned(),
         ));
     }
-    let wrong = request
-        .assignments
-        .iter()
+    let mut assignments: Vec<&(i32, Vec<i32>)> = request.assignments.iter().collect();
+    assignments.sort_by_key(|(index, _)| *index);
+    if let Some(pair) = assignments.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(CreateError::InvalidAssignment(format!(
+            "Found multiple manual partition assignments for partition {}.",
+            pair[0].0
+        )));
+    }
+    let wrong = assignments
+        .into_iter()
         .zip(0..)
         .find(|((index, replicas), expected)| {
-            *index != expected || replicas.as_slice() != [rules.node_id]
+            *index != *expected || replicas.as_slice() != [rules.node_id]
         });
     if let Some(((index, replicas), _)) = wrong {
         return Err(CreateError::InvalidAssignment(format!(
@@ -335,5 +353,16 @@ mod tests {
         );
         assert!(decide(&with(&[(0, &[1]), (2, &[1])]), &cluster, RULES).is_err());
         assert!(decide(&with(&[(0, &[2])]), &cluster, RULES).is_err());
+        let twice = decide(&with(&[(0, &[1]), (0, &[1])]), &cluster, RULES);
+        assert!(matches!(twice, Err(CreateError::InvalidAssignment(_))));
+        for (partition_count, replication_factor) in [(1, -1), (-1, 1), (1, 1)] {
+            let both = TopicRequest {
+                partition_count,
+                replication_factor,
+                ..with(&[(0, &[1])])
+            };
+            let refused = decide(&both, &cluster, RULES);
+            assert!(matches!(refused, Err(CreateError::Contradictory(_))));
+        }
     }
 }

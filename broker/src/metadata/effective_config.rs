@@ -166,7 +166,7 @@ pub fn of_all_brokers(cluster: &Cluster) -> Vec<EffectiveConfig> {
     for config in &mut configs {
         config
             .synonyms
-            .retain(|synonym| synonym.source != Source::Broker);
+            .retain(|synonym| !matches!(synonym.source, Source::Broker | Source::Start));
     }
     configs
 }
@@ -177,7 +177,9 @@ fn of_this_broker(
     configs: &BrokerConfigs,
 ) -> EffectiveConfig {
     let mut synonyms: Vec<Synonym> = changed(def.name, configs).collect();
+    // What was given is among them already, even where it is the default.
     if let Some(value) = started.get(def.name)
+        && !configs.started.contains_key(def.name)
         && Some(value.as_str()) != def.default
     {
         synonyms.push(synonym(def.name, Some(value), Source::Start));
@@ -197,14 +199,15 @@ fn of_this_broker(
     }
 }
 
-/// What a broker config was changed to, the one in force first.
+/// What a broker config was changed to or given at start, the one in force first.
 fn changed(name: &'static str, configs: &BrokerConfigs) -> impl Iterator<Item = Synonym> {
-    let scopes = [
-        (Scope::Broker, Source::Broker),
-        (Scope::Cluster, Source::Cluster),
+    let layers = [
+        (configs.scope(Scope::Broker), Source::Broker),
+        (configs.scope(Scope::Cluster), Source::Cluster),
+        (&configs.started, Source::Start),
     ];
-    scopes.into_iter().filter_map(move |(scope, source)| {
-        let value = configs.scope(scope).get(name)?;
+    layers.into_iter().filter_map(move |(layer, source)| {
+        let value = layer.get(name)?;
         Some(synonym(name, Some(value), source))
     })
 }

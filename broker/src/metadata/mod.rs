@@ -7,6 +7,7 @@
 pub mod alter;
 pub mod broker_config;
 pub mod cluster;
+mod config_kind;
 pub mod create;
 pub mod effective_config;
 mod store;
@@ -30,6 +31,7 @@ pub use cluster::{Cluster, Topic};
 pub use create::{CreateError, CreateRules, Creation, TopicRequest};
 pub use store::StoreError;
 use store::{Store, TopicRow};
+use topic_config::ConfigError;
 
 /// Producer ids taken from the database at a time. A crash loses the rest of a block: ids are
 /// never handed out twice.
@@ -80,21 +82,29 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Opens the database at `path`, creating it with a new cluster id when there is none.
+    /// Opens the database at `path`, creating it with a new cluster id when there is none. `started`
+    /// is what topics fall back to below whatever was changed while brokers ran.
     ///
     /// # Errors
-    /// When the database cannot be opened or read.
-    pub async fn open(path: &Path, rules: CreateRules) -> Result<Self, StoreError> {
+    /// When the database cannot be opened or read, or holds what `started` contradicts.
+    pub async fn open(
+        path: &Path,
+        rules: CreateRules,
+        started: BTreeMap<String, String>,
+    ) -> Result<Self, StoreError> {
         let store = Store::open(path).await?;
         let cluster_id = store
             .fact_or_insert("cluster_id", &new_cluster_id())
             .await?;
         let configs = BrokerConfigs {
+            started,
             cluster: store.broker_configs(CLUSTER_SCOPE).await?,
             broker: store.broker_configs(&rules.node_id.to_string()).await?,
         };
+        configs.check()?;
         let mut cluster = Cluster::new(configs.clone());
         for row in store.topics().await? {
+            check_contract(&row.name, &row.configs, &configs)?;
             let revision = Arc::new(AtomicU64::new(1));
             cluster.put(Arc::new(Topic::new(row, revision, &configs)));
         }
@@ -356,7 +366,7 @@ fn decide_broker_configs(
         } else {
             let reason = "there is no such broker config".to_owned();
             let name = name.to_owned();
-            AlterError::Config(topic_config::ConfigError { name, reason })
+            AlterError::Config(ConfigError { name, reason })
         });
     }
     let before = cluster.broker_configs();
@@ -364,13 +374,23 @@ fn decide_broker_configs(
     let configs = before.with(scope, changed);
     configs.check()?;
     for topic in cluster.topics() {
-        let contract = topic_config::contract(&topic.row.configs, &configs);
-        if let Err(mut error) = contract {
-            error.reason = format!("topic {}: {}", topic.name(), error.reason);
-            return Err(error.into());
-        }
+        check_contract(topic.name(), &topic.row.configs, &configs)?;
     }
     Ok(configs)
+}
+
+/// Whether a topic's contract still makes sense over other defaults.
+fn check_contract(
+    topic: &str,
+    configs: &BTreeMap<String, String>,
+    defaults: &BrokerConfigs,
+) -> Result<(), ConfigError> {
+    topic_config::contract(configs, defaults)
+        .map(|_| ())
+        .map_err(|mut error| {
+            error.reason = format!("topic {topic}: {}", error.reason);
+            error
+        })
 }
 
 /// The row with what is open in it decided.
@@ -403,17 +423,6 @@ fn new_cluster_id() -> String {
         .collect()
 }
 
-/// The configs of a request as a map; a null value means the default.
-#[must_use]
-pub fn config_map<'a>(
-    entries: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
-) -> BTreeMap<String, String> {
-    entries
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
 
@@ -439,7 +448,7 @@ mod tests {
     async fn identity_topics_and_producer_ids_survive_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metadata.sqlite");
-        let first = Metadata::open(&path, RULES).await.unwrap();
+        let first = Metadata::open(&path, RULES, BTreeMap::new()).await.unwrap();
         let (topic, _) = first
             .create(&named("t"), false, TimestampMs(1), |_| ())
             .await
@@ -452,7 +461,7 @@ mod tests {
         let id = first.next_producer_id().await.unwrap();
 
         // The first is not closed: a crash looks the same.
-        let second = Metadata::open(&path, RULES).await.unwrap();
+        let second = Metadata::open(&path, RULES, BTreeMap::new()).await.unwrap();
         assert_eq!(second.cluster_id(), first.cluster_id());
         assert_eq!(second.cluster_id().len(), 22);
         assert_eq!(second.cluster().topic("t").unwrap().id(), topic.id());
@@ -464,7 +473,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_is_taken_once_and_comes_back_with_another_id() {
         let dir = tempfile::tempdir().unwrap();
-        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES)
+        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES, BTreeMap::new())
             .await
             .unwrap();
         let (topic, _) = metadata
@@ -489,7 +498,7 @@ mod tests {
     #[tokio::test]
     async fn validate_only_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES)
+        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES, BTreeMap::new())
             .await
             .unwrap();
         metadata
@@ -502,7 +511,7 @@ mod tests {
     #[tokio::test]
     async fn auto_is_decided_by_what_the_log_holds_once_no_earlier_verdict_counts() {
         let dir = tempfile::tempdir().unwrap();
-        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES)
+        let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES, BTreeMap::new())
             .await
             .unwrap();
         let (topic, _) = metadata
@@ -526,7 +535,7 @@ mod tests {
     async fn a_decision_of_auto_is_made_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.sqlite");
-        let metadata = Metadata::open(&path, RULES).await.unwrap();
+        let metadata = Metadata::open(&path, RULES, BTreeMap::new()).await.unwrap();
         let (topic, _) = metadata
             .create(&named("t"), false, TimestampMs(1), |_| ())
             .await
@@ -550,7 +559,7 @@ mod tests {
             again, decided,
             "verdicts under the decided contract stay good"
         );
-        let reopened = Metadata::open(&path, RULES).await.unwrap();
+        let reopened = Metadata::open(&path, RULES, BTreeMap::new()).await.unwrap();
         let row = &reopened.cluster().topic("t").unwrap().row.clone();
         assert_eq!(row.value_decision, Decision::Payload.to_string());
         assert_eq!(row.key_decision, "");

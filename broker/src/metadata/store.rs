@@ -9,6 +9,7 @@ use sqlx::{Row, SqlitePool};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::topic_config::ConfigError;
 use crate::types::{TimestampMs, TopicId};
 
 /// Why the metadata could not be read or written.
@@ -20,6 +21,9 @@ pub enum StoreError {
     /// Its tables are of another version.
     #[error("metadata store: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// What the broker was started with does not go with what is stored.
+    #[error(transparent)]
+    Contradiction(#[from] ConfigError),
     /// A row holds what we never write.
     #[error("metadata store: {what} is not valid: {value}")]
     BadRow {

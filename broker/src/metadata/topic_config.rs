@@ -8,108 +8,9 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use super::broker_config::BrokerConfigs;
+pub use super::config_kind::{Kind, ValueType};
 use crate::contract::{Policy, policy};
 use crate::log::{CompactionSettings, PartitionSettings};
-
-/// What values a config takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// `true` or `false`.
-    Boolean,
-    /// A 32-bit integer of at least this.
-    Int(i32),
-    /// A 64-bit integer of at least this.
-    Long(i64),
-    /// A number from 0 to 1.
-    Ratio,
-    /// One of these words.
-    OneOf(&'static [&'static str]),
-    /// A comma-separated list of these words.
-    ListOf(&'static [&'static str]),
-    /// A list of anything, separated by this.
-    List(char),
-    /// Anything.
-    Text,
-}
-
-/// What a config's values are, as Kafka tells clients (`DescribeConfigsResponse.ConfigType`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueType {
-    /// `true` or `false`.
-    Boolean,
-    /// Any text.
-    Text,
-    /// A 32-bit integer.
-    Int,
-    /// A 16-bit integer.
-    Short,
-    /// A 64-bit integer.
-    Long,
-    /// A floating-point number.
-    Double,
-    /// A list of texts.
-    List,
-    /// The name of a Java class.
-    Class,
-    /// A text that is never shown.
-    Password,
-}
-
-impl ValueType {
-    /// Kafka's number for it.
-    #[must_use]
-    pub fn code(self) -> i8 {
-        match self {
-            Self::Boolean => 1,
-            Self::Text => 2,
-            Self::Int => 3,
-            Self::Short => 4,
-            Self::Long => 5,
-            Self::Double => 6,
-            Self::List => 7,
-            Self::Class => 8,
-            Self::Password => 9,
-        }
-    }
-}
-
-impl Kind {
-    /// What its values are.
-    #[must_use]
-    pub fn value_type(self) -> ValueType {
-        match self {
-            Self::Boolean => ValueType::Boolean,
-            Self::Int(_) => ValueType::Int,
-            Self::Long(_) => ValueType::Long,
-            Self::Ratio => ValueType::Double,
-            Self::OneOf(_) | Self::Text => ValueType::Text,
-            Self::ListOf(_) | Self::List(_) => ValueType::List,
-        }
-    }
-
-    /// What stands between the words of a list; `None` when it is no list.
-    #[must_use]
-    pub fn separator(self) -> Option<char> {
-        match self {
-            Self::ListOf(_) => Some(','),
-            Self::List(separator) => Some(separator),
-            Self::Boolean
-            | Self::Int(_)
-            | Self::Long(_)
-            | Self::Ratio
-            | Self::OneOf(_)
-            | Self::Text => None,
-        }
-    }
-
-    /// Checks a value.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn check(self, value: &str) -> Result<(), String> {
-        fits(self, value)
-    }
-}
 
 /// One config a topic can have.
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +40,9 @@ const fn def(
 }
 
 const FOREVER: &str = "9223372036854775807";
+const REMOTE_STORAGE: &str = "remote.storage.enable";
+const LEAST_LAG: &str = "min.compaction.lag.ms";
+const GREATEST_LAG: &str = "max.compaction.lag.ms";
 const INERT: &str = "Accepted and shown for Kafka's tools; has no effect here.";
 
 /// Every Kafka topic config, sorted by name.
@@ -149,15 +53,30 @@ pub const CONFIGS: &[ConfigDef] = &[
         "delete",
         "How old data goes.",
     ),
-    def("compression.gzip.level", Kind::Int(-1), "-1", INERT),
-    def("compression.lz4.level", Kind::Int(1), "9", INERT),
+    def(
+        "compression.gzip.level",
+        Kind::Within(&[(-1, -1), (1, 9)]),
+        "-1",
+        INERT,
+    ),
+    def(
+        "compression.lz4.level",
+        Kind::Within(&[(1, 17)]),
+        "9",
+        INERT,
+    ),
     def(
         "compression.type",
         Kind::OneOf(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
         "producer",
         "Batches are stored as they were produced, whatever this says.",
     ),
-    def("compression.zstd.level", Kind::Int(-131_072), "3", INERT),
+    def(
+        "compression.zstd.level",
+        Kind::Within(&[(-131_072, 22)]),
+        "3",
+        INERT,
+    ),
     def(
         "delete.retention.ms",
         Kind::Long(0),
@@ -179,14 +98,14 @@ pub const CONFIGS: &[ConfigDef] = &[
     ),
     def(
         "follower.replication.throttled.replicas",
-        Kind::Text,
+        Kind::Replicas,
         "",
         INERT,
     ),
     def("index.interval.bytes", Kind::Int(0), "4096", INERT),
     def(
         "leader.replication.throttled.replicas",
-        Kind::Text,
+        Kind::Replicas,
         "",
         INERT,
     ),
@@ -196,7 +115,8 @@ pub const CONFIGS: &[ConfigDef] = &[
         "max.compaction.lag.ms",
         Kind::Long(1),
         FOREVER,
-        "A record older than this is compacted without waiting for the dirty ratio.",
+        "A record older than this is compacted without waiting for the dirty ratio; no segment of a \
+         compacted topic spans more.",
     ),
     def(
         "max.message.bytes",
@@ -238,7 +158,7 @@ pub const CONFIGS: &[ConfigDef] = &[
         "min.insync.replicas",
         Kind::Int(1),
         "1",
-        "Clamped to 1: there is one broker.",
+        "Clamped to 1, there is one broker; with strict.replication, acks=all is refused above 1.",
     ),
     def("preallocate", Kind::Boolean, "false", INERT),
     def("remote.log.copy.disable", Kind::Boolean, "false", INERT),
@@ -248,7 +168,12 @@ pub const CONFIGS: &[ConfigDef] = &[
         "false",
         INERT,
     ),
-    def("remote.storage.enable", Kind::Boolean, "false", INERT),
+    def(
+        REMOTE_STORAGE,
+        Kind::Boolean,
+        "false",
+        "There is no remote storage here: true is refused.",
+    ),
     def(
         "retention.bytes",
         Kind::Long(-1),
@@ -334,6 +259,8 @@ pub struct TopicSettings {
     pub max_message_bytes: usize,
     /// Whether keys are required, as in Kafka's compacted topics.
     pub compacted: bool,
+    /// How many replicas an acknowledgement of all asks for.
+    pub min_insync_replicas: i64,
     /// Whether old segments are deleted.
     pub deletes: bool,
     /// Whether the broker's clock overwrites record timestamps.
@@ -363,12 +290,46 @@ pub fn check(
         let Some(def) = CONFIGS.iter().find(|def| def.name == name) else {
             return Err(policy::unknown_key(name).into());
         };
-        fits(def.kind, value).map_err(|reason| ConfigError {
+        def.kind.check(value).map_err(|reason| ConfigError {
             name: name.clone(),
             reason,
         })?;
     }
+    agree(|name| value_of(configs, defaults, name))?;
     contract(configs, defaults).map(|_| ())
+}
+
+/// Checks configs that contradict each other, or what there is here; each fits its own kind.
+///
+/// # Errors
+/// The first contradiction.
+pub(super) fn agree<'a>(value_of: impl Fn(&'static str) -> &'a str) -> Result<(), ConfigError> {
+    let refused = |name: &str, reason: String| {
+        let name = name.to_owned();
+        Err(ConfigError { name, reason })
+    };
+    if value_of(REMOTE_STORAGE) == "true" {
+        let reason = "Tiered Storage functionality is disabled in the broker.".to_owned();
+        return refused(REMOTE_STORAGE, reason);
+    }
+    let lag = |name| value_of(name).parse::<i64>().unwrap_or_default();
+    let (least, greatest) = (lag(LEAST_LAG), lag(GREATEST_LAG));
+    if least > greatest {
+        let reason = format!("{least} is more than {GREATEST_LAG}, which is {greatest}");
+        return refused(LEAST_LAG, reason);
+    }
+    Ok(())
+}
+
+/// A config's value: the topic's own, or the broker's, or Kafka's default.
+fn value_of<'a>(
+    configs: &'a BTreeMap<String, String>,
+    defaults: &'a BrokerConfigs,
+    name: &str,
+) -> &'a str {
+    let set = configs.get(name).map(String::as_str);
+    set.or_else(|| defaults.topic_default(name))
+        .unwrap_or_else(|| default_of(name))
 }
 
 /// The contract that a topic's configs ask for, over the broker's defaults.
@@ -387,20 +348,21 @@ impl TopicSettings {
     /// Reads the settings out of configs that [`check`] let pass, over the broker's defaults.
     #[must_use]
     pub fn resolve(configs: &BTreeMap<String, String>, defaults: &BrokerConfigs) -> Self {
-        let text = |name: &str| {
-            let set = configs.get(name).map(String::as_str);
-            set.or_else(|| defaults.topic_default(name))
-                .unwrap_or_else(|| default_of(name))
-        };
+        let text = |name: &str| value_of(configs, defaults, name);
         let long = |name: &str| text(name).parse::<i64>().unwrap_or(i64::MAX);
         let cleanup = text("cleanup.policy");
         let has = |policy| cleanup.split(',').any(|word| word.trim() == policy);
         let (deletes, compacted) = (has("delete"), has("compact"));
         let limit = |name: &str| Some(long(name)).filter(|&value| deletes && value >= 0);
         let flush_ms = long("flush.ms");
+        let segment_ms = if compacted {
+            long("segment.ms").min(long(GREATEST_LAG))
+        } else {
+            long("segment.ms")
+        };
         let log = PartitionSettings {
             segment_bytes: u64::try_from(long("segment.bytes")).unwrap_or(0),
-            segment_ms: long("segment.ms"),
+            segment_ms,
             segment_jitter_ms: long("segment.jitter.ms"),
             flush_messages: if flush_ms == 0 {
                 1
@@ -419,6 +381,7 @@ impl TopicSettings {
         Self {
             max_message_bytes: usize::try_from(long("max.message.bytes")).unwrap_or(0),
             compacted,
+            min_insync_replicas: long("min.insync.replicas"),
             deletes,
             log_append_time: text("message.timestamp.type") == "LogAppendTime",
             timestamp_after_max_ms: long("message.timestamp.after.max.ms"),
@@ -429,54 +392,11 @@ impl TopicSettings {
     }
 }
 
-fn default_of(name: &str) -> &'static str {
+pub(super) fn default_of(name: &str) -> &'static str {
     CONFIGS
         .iter()
         .find(|def| def.name == name)
         .map_or("", |def| def.default)
-}
-
-fn fits(kind: Kind, value: &str) -> Result<(), String> {
-    let at_least = |parsed: Option<i64>, least: i64, what: &str| match parsed {
-        Some(number) if number >= least => Ok(()),
-        Some(_) => Err(format!("{value} is below the least value {least}")),
-        None => Err(format!("{value:?} is not {what}")),
-    };
-    match kind {
-        Kind::Boolean => match value {
-            "true" | "false" => Ok(()),
-            _ => Err(format!("{value:?} is not true or false")),
-        },
-        Kind::Int(least) => at_least(
-            value.parse::<i32>().ok().map(i64::from),
-            i64::from(least),
-            "a 32-bit integer",
-        ),
-        Kind::Long(least) => at_least(value.parse().ok(), least, "a 64-bit integer"),
-        Kind::Ratio => match value.parse::<f64>() {
-            Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(()),
-            _ => Err(format!("{value:?} is not a number from 0 to 1")),
-        },
-        Kind::OneOf(words) => one_of(words, value),
-        Kind::ListOf(words) => words_of(value, ',').try_for_each(|word| one_of(words, word)),
-        Kind::List(_) | Kind::Text => Ok(()),
-    }
-}
-
-/// The words of a list; none in an empty text.
-pub(super) fn words_of(value: &str, separator: char) -> impl Iterator<Item = &str> {
-    value
-        .split(separator)
-        .map(str::trim)
-        .filter(|word| !word.is_empty())
-}
-
-fn one_of(words: &[&str], value: &str) -> Result<(), String> {
-    if words.contains(&value) {
-        Ok(())
-    } else {
-        Err(format!("{value:?} is not one of {}", words.join(", ")))
-    }
 }
 
 #[cfg(test)]
@@ -493,7 +413,7 @@ mod tests {
     #[test]
     fn every_default_fits_its_own_kind_and_the_table_is_sorted() {
         for def in CONFIGS {
-            assert_eq!(fits(def.kind, def.default), Ok(()), "{}", def.name);
+            assert_eq!(def.kind.check(def.default), Ok(()), "{}", def.name);
         }
         assert!(CONFIGS.is_sorted_by_key(|def| def.name));
     }
@@ -509,6 +429,13 @@ mod tests {
             ("min.cleanable.dirty.ratio", "1.5"),
             ("preallocate", "yes"),
             ("retention.mss", "1"),
+            ("compression.gzip.level", "0"),
+            ("compression.gzip.level", "10"),
+            ("compression.lz4.level", "18"),
+            ("compression.zstd.level", "23"),
+            ("leader.replication.throttled.replicas", "0:1,*"),
+            ("follower.replication.throttled.replicas", "zero:one"),
+            ("remote.storage.enable", "true"),
         ] {
             let error = check(&configs(&[(name, value)]), &BrokerConfigs::default()).unwrap_err();
             assert_eq!(error.name, name, "{value}");
@@ -520,6 +447,62 @@ mod tests {
             ),
             Ok(())
         );
+    }
+
+    #[test]
+    fn levels_and_throttled_replicas_that_kafka_takes_are_taken() {
+        for (name, value) in [
+            ("compression.gzip.level", "-1"),
+            ("compression.gzip.level", "9"),
+            ("compression.lz4.level", "17"),
+            ("compression.zstd.level", "-131072"),
+            ("leader.replication.throttled.replicas", "*"),
+            ("follower.replication.throttled.replicas", "0:1, 1:1"),
+        ] {
+            let checked = check(&configs(&[(name, value)]), &BrokerConfigs::default());
+            assert_eq!(checked, Ok(()), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn a_least_lag_above_the_greatest_is_refused_wherever_the_two_are_set() {
+        let lags = |least: &str, greatest: &str| {
+            let set = configs(&[(LEAST_LAG, least), (GREATEST_LAG, greatest)]);
+            check(&set, &BrokerConfigs::default())
+        };
+        assert_eq!(lags("5", "5"), Ok(()));
+        assert_eq!(lags("6", "5").unwrap_err().name, LEAST_LAG);
+        let brokers = configs(&[("log.cleaner.max.compaction.lag.ms", "5")]);
+        let brokers = BrokerConfigs {
+            cluster: brokers,
+            ..BrokerConfigs::default()
+        };
+        assert!(check(&configs(&[(LEAST_LAG, "6")]), &brokers).is_err());
+        let both = [
+            ("log.cleaner.max.compaction.lag.ms", "5"),
+            ("log.cleaner.min.compaction.lag.ms", "6"),
+        ];
+        let brokers = BrokerConfigs {
+            cluster: configs(&both),
+            ..BrokerConfigs::default()
+        };
+        assert!(brokers.check().is_err());
+    }
+
+    #[test]
+    fn a_compacted_topics_segments_span_no_more_than_its_greatest_lag() {
+        let span = |policy: &str, lag: &str| {
+            let set = [
+                ("cleanup.policy", policy),
+                (GREATEST_LAG, lag),
+                ("segment.ms", "100"),
+            ];
+            let resolved = TopicSettings::resolve(&configs(&set), &BrokerConfigs::default());
+            resolved.log.segment_ms
+        };
+        assert_eq!(span("compact", "60"), 60);
+        assert_eq!(span("compact", "600"), 100);
+        assert_eq!(span("delete", "60"), 100);
     }
 
     #[test]

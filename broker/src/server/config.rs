@@ -1,5 +1,6 @@
 //! What a broker is started with: resolved values, no files, no environment.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ pub struct BrokerConfig {
     pub groups: GroupConfig,
     /// Bounds on what clients can make the broker hold.
     pub limits: Limits,
+    /// What was given under Kafka's names, see [`BrokerConfig::configure`]; those that topics fall
+    /// back to are in force through this alone.
+    pub configs: BTreeMap<String, String>,
 }
 
 /// What Kafka says for a number without a limit.
@@ -157,6 +161,7 @@ impl BrokerConfig {
             low_space_bytes: 512 << 20,
             groups: GroupConfig::default(),
             limits: Limits::default(),
+            configs: BTreeMap::new(),
         }
     }
 }

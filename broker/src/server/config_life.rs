@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::config::Limits;
 use super::maintenance;
 use super::node::Node;
 use super::topic_life::to_its_end;
 use crate::error::metadata_error;
-use crate::group::GroupConfig;
 use crate::metadata::{Alteration, MetadataError, Scope};
 use crate::wire::error_code::ErrorCode;
 
@@ -101,88 +99,26 @@ impl Node {
         let dir = config.data_dir.display().to_string();
         let advertised = config.advertise.as_ref();
         let advertised = advertised.map(|(host, port)| format!("PLAINTEXT://{host}:{port}"));
-        let own = [
-            (
-                "auto.create.topics.enable",
-                config.auto_create_topics.to_string(),
-            ),
-            ("avouch.auto.exclude", config.auto_exclude.join(",")),
+        let fixed = [
             ("broker.id", id.clone()),
             ("default.replication.factor", "1".to_owned()),
             ("listeners", format!("PLAINTEXT://{}", self.kafka_address)),
             ("log.dir", dir.clone()),
             ("log.dirs", dir),
-            (
-                "log.retention.check.interval.ms",
-                config.retention_check.as_millis().to_string(),
-            ),
             ("node.id", id),
-            ("num.partitions", config.default_partition_count.to_string()),
             ("offsets.topic.replication.factor", "1".to_owned()),
             (
                 "producer.id.expiration.ms",
                 self.log.producer_expiration_ms().to_string(),
             ),
             ("process.roles", "broker,controller".to_owned()),
-            ("strict.replication", config.strict_replication.to_string()),
         ];
-        own.into_iter()
+        fixed
+            .into_iter()
             .chain(advertised.map(|address| ("advertised.listeners", address)))
-            .chain(limits(&config.limits))
-            .chain(groups(&config.groups))
+            .chain(config.own_configs())
             .collect()
     }
-}
-
-fn limits(limits: &Limits) -> impl Iterator<Item = (&'static str, String)> {
-    let bytes = [
-        ("fetch.max.bytes", limits.fetch_bytes_max),
-        (
-            "max.connection.creation.rate",
-            limits.connections_per_ip_and_second_max,
-        ),
-        ("max.connections", limits.connections_max),
-        ("max.connections.per.ip", limits.connections_per_ip_max),
-        ("max.decompressed.message.bytes", limits.inflated_bytes_max),
-        ("partitions.max", limits.partitions_max),
-        ("queued.max.request.bytes", limits.in_flight_bytes_max),
-        ("socket.request.max.bytes", limits.request_bytes_max),
-    ];
-    let idle = limits.idle.as_millis().to_string();
-    let bytes = bytes.map(|(name, limit)| (name, limit.to_string()));
-    bytes.into_iter().chain([("connections.max.idle.ms", idle)])
-}
-
-fn groups(groups: &GroupConfig) -> [(&'static str, String); 8] {
-    let retention_min = groups.offsets_retention_ms / 60_000;
-    [
-        (
-            "group.initial.rebalance.delay.ms",
-            groups.initial_rebalance_delay_ms.to_string(),
-        ),
-        (
-            "group.max.session.timeout.ms",
-            groups.session_timeout_max_ms.to_string(),
-        ),
-        ("group.max.size", groups.members_max.to_string()),
-        (
-            "group.min.session.timeout.ms",
-            groups.session_timeout_min_ms.to_string(),
-        ),
-        (
-            "offset.metadata.max.bytes",
-            groups.offset_metadata_bytes_max.to_string(),
-        ),
-        (
-            "offsets.retention.check.interval.ms",
-            groups.retention_check_interval_ms.to_string(),
-        ),
-        ("offsets.retention.minutes", retention_min.to_string()),
-        (
-            "offsets.topic.num.partitions",
-            groups.offsets_partitions.to_string(),
-        ),
-    ]
 }
 
 #[cfg(test)]

@@ -106,6 +106,12 @@ impl Intake {
         }
     }
 
+    /// Bytes that are counted now.
+    pub(crate) fn counted_bytes(&self) -> usize {
+        let counted = self.all.units.saturating_sub(self.all.free.available_permits());
+        counted * MEMORY_UNIT_BYTES
+    }
+
     fn try_grant(&self, missing: u32, shares: [u32; UNFINISHED.len()]) -> Option<InFlight> {
         let mut granted = InFlight {
             counted: Some(self.all.try_take(missing)?),

@@ -5,11 +5,18 @@ use prometheus::{
 };
 
 use crate::wire::api::ApiKey;
+use crate::wire::error_code::ErrorCode;
 
 /// Upper bounds of the answer times told apart, in seconds: from a read out of memory to a fetch
 /// that waited as long as it may.
 const ANSWER_SECONDS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
+];
+
+/// Upper bounds of the times of syncs told apart, in seconds: from a disk with a battery to one that
+/// is about to fail.
+const SYNC_SECONDS: &[f64] = &[
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
 ];
 
 /// Counters and gauges, registered once.
@@ -19,6 +26,10 @@ pub(crate) struct Metrics {
     requests: IntCounterVec,
     /// Seconds from taking a request in to its reply, by API name.
     answer_seconds: HistogramVec,
+    /// Error codes in replies, by API name and the code's name.
+    errors: IntCounterVec,
+    /// Seconds that syncs of the write-ahead log took.
+    pub(super) wal_sync_seconds: Histogram,
     /// Open client connections.
     pub(crate) connections: IntGauge,
     /// Connections closed at once, by the limit they would have exceeded.
@@ -47,7 +58,26 @@ impl Metrics {
     /// # Errors
     /// When a name is taken already.
     pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let metrics = Self {
+        let metrics = Self::new()?;
+        registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.answer_seconds.clone()))?;
+        registry.register(Box::new(metrics.errors.clone()))?;
+        registry.register(Box::new(metrics.wal_sync_seconds.clone()))?;
+        registry.register(Box::new(metrics.connections.clone()))?;
+        registry.register(Box::new(metrics.refused_connections.clone()))?;
+        registry.register(Box::new(metrics.closed_connections.clone()))?;
+        registry.register(Box::new(metrics.produced_bytes.clone()))?;
+        registry.register(Box::new(metrics.produced_records.clone()))?;
+        registry.register(Box::new(metrics.fetched_bytes.clone()))?;
+        registry.register(Box::new(metrics.retired_bytes.clone()))?;
+        registry.register(Box::new(metrics.compacted_bytes.clone()))?;
+        registry.register(Box::new(metrics.low_space.clone()))?;
+        registry.register(Box::new(metrics.damaged_ranges.clone()))?;
+        Ok(metrics)
+    }
+
+    fn new() -> Result<Self, prometheus::Error> {
+        Ok(Self {
             requests: IntCounterVec::new(
                 Opts::new("avouch_requests_total", "Kafka requests taken in, by API."),
                 &["api"],
@@ -59,6 +89,20 @@ impl Metrics {
                 )
                 .buckets(ANSWER_SECONDS.to_vec()),
                 &["api"],
+            )?,
+            errors: IntCounterVec::new(
+                Opts::new(
+                    "avouch_errors_total",
+                    "Error codes in replies to Kafka requests, by API and Kafka's name of the code.",
+                ),
+                &["api", "code"],
+            )?,
+            wal_sync_seconds: Histogram::with_opts(
+                HistogramOpts::new(
+                    "avouch_log_wal_sync_seconds",
+                    "Seconds that a sync of the write-ahead log took.",
+                )
+                .buckets(SYNC_SECONDS.to_vec()),
             )?,
             connections: IntGauge::new("avouch_connections", "Open Kafka connections.")?,
             refused_connections: IntCounterVec::new(
@@ -103,20 +147,7 @@ impl Metrics {
                 "avouch_log_damaged_ranges_total",
                 "Damaged ranges of offsets that readers met since the start.",
             )?,
-        };
-        registry.register(Box::new(metrics.requests.clone()))?;
-        registry.register(Box::new(metrics.answer_seconds.clone()))?;
-        registry.register(Box::new(metrics.connections.clone()))?;
-        registry.register(Box::new(metrics.refused_connections.clone()))?;
-        registry.register(Box::new(metrics.closed_connections.clone()))?;
-        registry.register(Box::new(metrics.produced_bytes.clone()))?;
-        registry.register(Box::new(metrics.produced_records.clone()))?;
-        registry.register(Box::new(metrics.fetched_bytes.clone()))?;
-        registry.register(Box::new(metrics.retired_bytes.clone()))?;
-        registry.register(Box::new(metrics.compacted_bytes.clone()))?;
-        registry.register(Box::new(metrics.low_space.clone()))?;
-        registry.register(Box::new(metrics.damaged_ranges.clone()))?;
-        Ok(metrics)
+        })
     }
 
     /// Counts a connection closed at once because of `limit`.
@@ -127,6 +158,16 @@ impl Metrics {
     /// Counts a connection that ended for `reason`.
     pub(crate) fn connection_closed(&self, reason: &str) {
         self.closed_connections.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts the error codes of a reply.
+    pub(crate) fn answered(&self, api: ApiKey, errors: &[(i16, u64)]) {
+        for (code, count) in errors {
+            let name = ErrorCode::try_from(*code).map_or("Unknown", ErrorCode::name);
+            self.errors
+                .with_label_values(&[api.name(), name])
+                .inc_by(*count);
+        }
     }
 
     /// Counts a request; what is returned takes the seconds until its reply.

@@ -16,7 +16,9 @@ mod mutations;
 mod node;
 mod offsets_log;
 mod start;
+mod start_config;
 mod survey;
+mod timed_disk;
 mod topic_life;
 mod waiters;
 
@@ -26,3 +28,4 @@ pub(crate) use intake::{InFlight, memory_units};
 pub(crate) use mutations::Turn;
 pub(crate) use node::Node;
 pub use start::{Broker, StartError};
+pub use start_config::StartConfigError;

@@ -80,6 +80,11 @@ impl Node {
         }
     }
 
+    /// Bytes of requests that are in flight now, as they are counted.
+    pub(crate) fn in_flight_bytes(&self) -> usize {
+        self.intake.counted_bytes()
+    }
+
     /// Counts `bytes` as read from files for a consumer until the permit is dropped, if there is
     /// room for them. Never waits: a slow consumer must not hold up the others.
     pub(crate) fn cold_read(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {

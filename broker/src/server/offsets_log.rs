@@ -3,10 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use tracing::{error, warn};
 
 use super::clock::Clock;
-use crate::group::{OffsetsLog, StoreDone, StoreFailed};
-use crate::log::{AppendBatch, AppendOutcome, Log, Origin};
+use crate::group::{OffsetsLog, Replay, StoreDone, StoreFailed};
+use crate::log::{AppendBatch, AppendOutcome, Log, Origin, ReadError};
 use crate::metadata::{Metadata, cluster};
 use crate::types::{Offset, PartitionIndex, TopicId, TopicPartition};
 use crate::wire::batch::{BatchHeader, Codec, HEADER_BYTES};
@@ -74,58 +75,88 @@ impl OffsetsLog for TopicOffsetsLog {
     }
 }
 
-/// Every record of `__consumer_offsets`, partition by partition in log order; none when there is no
-/// such topic yet.
+/// Replays `__consumer_offsets`, partition by partition in log order; nothing when there is no such
+/// topic yet. What is damaged is passed over: the groups whose records stood there go on from older
+/// ones, and all others from where they were.
+///
+/// # Errors
+/// When the disk does not answer.
 pub(super) async fn load(
     metadata: &Metadata,
     log: &Log,
     offsets_log: &Arc<TopicOffsetsLog>,
     limits: Limits,
-) -> Result<Vec<OffsetsRecord>, String> {
+    mut replay: Replay,
+) -> Result<Replay, String> {
     let cluster = metadata.cluster();
     let Some(topic) = cluster.topic(cluster::OFFSETS_TOPIC) else {
-        return Ok(Vec::new());
+        return Ok(replay);
     };
     offsets_log.open(topic.id());
     let (log, partitions) = (log.clone(), topic.partitions());
     let reading = tokio::task::spawn_blocking(move || {
-        let mut records = Vec::new();
+        let mut inflater = Decompressor::new();
         for partition in partitions {
-            read_partition(&log, partition, limits, &mut records)
+            replay_partition(&log, partition, &mut inflater, limits, &mut replay)
                 .map_err(|error| format!("{partition}: {error}"))?;
         }
-        Ok(records)
+        Ok(replay)
     });
     reading.await.map_err(|error| error.to_string())?
 }
 
-fn read_partition(
+fn replay_partition(
     log: &Log,
     partition: TopicPartition,
+    inflater: &mut Decompressor,
     limits: Limits,
-    records: &mut Vec<OffsetsRecord>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    replay: &mut Replay,
+) -> Result<(), ReadError> {
     let Some(bounds) = log.bounds(partition) else {
         return Ok(());
     };
-    let mut inflater = Decompressor::new();
     let mut next = bounds.log_start;
     while next < bounds.high_watermark {
-        let read = log.read(partition, next, READ_BYTES)?;
-        let before: Offset = next;
-        for batch in &read.batches {
-            let header = BatchHeader::parse(batch)?;
-            let section = inflater.inflate(header.codec()?, &batch[HEADER_BYTES..], limits)?;
-            for record in RecordIter::new(section, header.record_count) {
-                let record = record?;
-                let key = Bytes::copy_from_slice(record.key.unwrap_or_default());
-                records.push((key, record.value.map(Bytes::copy_from_slice)));
+        let batches = match log.read(partition, next, READ_BYTES) {
+            Ok(read) => read.batches,
+            // The log has counted it and told where it is.
+            Err(ReadError::Corrupt { damage }) if damage.to > next => {
+                error!(%partition, "committed offsets and groups that stood there are lost");
+                next = damage.to;
+                continue;
             }
-            next = header.next_offset();
+            Err(error) => return Err(error),
+        };
+        let before: Offset = next;
+        for batch in &batches {
+            match replay_batch(batch, inflater, limits, replay) {
+                Ok(end) => next = end,
+                Err(error) => {
+                    warn!(%partition, offset = next.0, %error, "groups' records not read");
+                    next = BatchHeader::parse(batch).map_or(next, |header| header.next_offset());
+                }
+            }
         }
         if next <= before {
-            return Err(format!("nothing readable at offset {before}").into());
+            // What is left was given up by an operator.
+            break;
         }
     }
     Ok(())
+}
+
+/// Replays the records of a batch; returns the offset behind it.
+fn replay_batch(
+    batch: &[u8],
+    inflater: &mut Decompressor,
+    limits: Limits,
+    replay: &mut Replay,
+) -> Result<Offset, Box<dyn std::error::Error + Send + Sync>> {
+    let header = BatchHeader::parse(batch)?;
+    let section = inflater.inflate(header.codec()?, &batch[HEADER_BYTES..], limits)?;
+    for record in RecordIter::new(section, header.record_count) {
+        let record = record?;
+        replay.record(record.key.unwrap_or_default(), record.value);
+    }
+    Ok(header.next_offset())
 }

@@ -23,11 +23,12 @@ use super::mutations::Mutations;
 use super::node::{AnswerMemory, Node};
 use super::offsets_log::{self, TopicOffsetsLog};
 use super::survey::Survey;
+use super::timed_disk::TimedDisk;
 use super::waiters::Waiters;
 use crate::contract::Contracts;
-use crate::group::Coordinator;
-use crate::log::{self, Listener, Log, LogConfig, RealDisk};
-use crate::metadata::{CreateRules, Metadata, StoreError};
+use crate::group::{Coordinator, Replay};
+use crate::log::{self, Listener, Log, LogConfig};
+use crate::metadata::{CreateRules, Metadata, StoreError, cluster};
 use crate::types::{TopicId, TopicPartition};
 
 /// How long a stopping broker waits for clients to take their replies.
@@ -91,7 +92,8 @@ impl Broker {
         })?;
         let clock = Clock::start();
         let database = config.data_dir.join("metadata.sqlite");
-        let metadata = Metadata::open(&database, create_rules(&config)).await?;
+        let metadata =
+            Metadata::open(&database, create_rules(&config), config.configs.clone()).await?;
         let waiters = Arc::new(Waiters::default());
         let (report_poison, poisoned) = watch::channel(None);
         let own_metrics = Metrics::register(metrics)?;
@@ -100,18 +102,14 @@ impl Broker {
             waiters: Arc::clone(&waiters),
             report_poison,
         });
-        let log = open_log(&config, events).await?;
+        let disk = TimedDisk {
+            clock,
+            wal_sync_seconds: own_metrics.wal_sync_seconds.clone(),
+        };
+        let log = open_log(&config, disk, events).await?;
         reconcile(&metadata, &log).await?;
-        let offsets_log = Arc::new(TopicOffsetsLog::new(log.clone(), clock));
-        let loaded = offsets_log::load(&metadata, &log, &offsets_log, config.limits.inflation())
-            .await
-            .map_err(StartError::Offsets)?;
-        let groups = Coordinator::start(
-            config.groups.clone(),
-            offsets_log.clone(),
-            Arc::new(move || clock.steady()),
-            loaded,
-        );
+        let mut config = config;
+        let (offsets_log, groups) = groups(&mut config, &metadata, &log, clock).await?;
         let contracts = Contracts::new(
             source,
             crate::contract::ContractConfig {
@@ -213,6 +211,32 @@ fn create_rules(config: &BrokerConfig) -> CreateRules {
     }
 }
 
+/// The group coordinator, with what the log says of groups.
+async fn groups(
+    config: &mut BrokerConfig,
+    metadata: &Metadata,
+    log: &Log,
+    clock: Clock,
+) -> Result<(Arc<TopicOffsetsLog>, Arc<Coordinator>), StartError> {
+    if let Some(topic) = metadata.cluster().topic(cluster::OFFSETS_TOPIC) {
+        // It says in which partition a group's records are, so what was asked for comes too late.
+        let (is, asked) = (topic.row.partition_count, config.groups.offsets_partitions);
+        if is != asked && config.configs.contains_key("offsets.topic.num.partitions") {
+            warn!(is, asked, "offsets.topic.num.partitions stays as it is");
+        }
+        config.groups.offsets_partitions = is;
+    }
+    let offsets_log = Arc::new(TopicOffsetsLog::new(log.clone(), clock));
+    let replay = Replay::new(config.groups.clone());
+    let inflation = config.limits.inflation();
+    let replayed = offsets_log::load(metadata, log, &offsets_log, inflation, replay)
+        .await
+        .map_err(StartError::Offsets)?;
+    let clock = Arc::new(move || clock.steady());
+    let groups = Coordinator::start(replayed, offsets_log.clone(), clock);
+    Ok((offsets_log, groups))
+}
+
 /// How many batches inflate at a time: no more than there are cores to do it.
 fn decoders() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
@@ -250,16 +274,19 @@ impl Listener for LogEvents {
     }
 }
 
-async fn open_log(config: &BrokerConfig, events: Arc<LogEvents>) -> Result<Log, StartError> {
+async fn open_log(
+    config: &BrokerConfig,
+    disk: TimedDisk,
+    events: Arc<LogEvents>,
+) -> Result<Log, StartError> {
     let mut log_config = LogConfig::new(config.data_dir.join("log"));
     log_config.durability = config.durability;
     log_config.low_space_bytes = config.low_space_bytes;
     log_config.producers_max = config.limits.producers_max;
     let damaged_ranges = events.metrics.damaged_ranges.clone();
-    let opened =
-        tokio::task::spawn_blocking(move || Log::open(log_config, Arc::new(RealDisk), events))
-            .await
-            .map_err(std::io::Error::other)?;
+    let opened = tokio::task::spawn_blocking(move || Log::open(log_config, Arc::new(disk), events))
+        .await
+        .map_err(std::io::Error::other)?;
     let (log, report) = opened?;
     for (from, to) in &report.damaged_frames {
         damaged_ranges.inc();

@@ -13,9 +13,10 @@ use crate::group::GroupSurvey;
 use crate::metadata::Cluster;
 use crate::types::{Offset, PartitionIndex, TopicPartition};
 
-/// Partitions, and committed offsets, that a scrape tells of: what is beyond is left out, because
-/// one scrape must not take the memory of many.
-const SERIES_MAX: usize = 50_000;
+/// Partitions that a scrape tells of, with seven numbers each, and committed offsets: what is beyond
+/// is left out, because one scrape must not take the memory of many.
+const PARTITIONS_MAX: usize = 10_000;
+const OFFSETS_MAX: usize = 50_000;
 
 /// Gauges over the state of a broker, empty once the broker is gone.
 #[derive(Debug)]
@@ -49,12 +50,12 @@ impl Collector for Survey {
             return Vec::new();
         };
         let cluster = node.metadata.cluster();
-        gauges.brokers.with_label_values(&[] as &[&str]).set(1);
-        gauges.topics(&cluster, |partition| {
+        gauges.broker(&node);
+        gauges.topics(&cluster, node.config.node_id, |partition| {
             let bounds = node.log.bounds(partition)?;
             Some((bounds.log_start, bounds.high_watermark))
         });
-        gauges.groups(&node.groups.survey(SERIES_MAX), |topic, index| {
+        gauges.groups(&node.groups.survey(OFFSETS_MAX), |topic, index| {
             let partition = cluster.topic(topic)?.partition(index)?;
             Some(node.log.bounds(partition)?.high_watermark)
         });
@@ -66,73 +67,88 @@ impl Collector for Survey {
     }
 }
 
-/// One gauge a name.
-#[derive(Debug)]
-struct Gauges {
-    brokers: IntGaugeVec,
-    partitions: IntGaugeVec,
-    current_offset: IntGaugeVec,
-    oldest_offset: IntGaugeVec,
-    group_members: IntGaugeVec,
-    group_offset: IntGaugeVec,
-    group_lag: IntGaugeVec,
+/// A row is `field: "name" labels, "help";`.
+macro_rules! gauges {
+    ($($field:ident: $name:literal $labels:expr, $help:literal;)*) => {
+        /// One gauge a name.
+        #[derive(Debug)]
+        struct Gauges {
+            $($field: IntGaugeVec,)*
+        }
+
+        impl Gauges {
+            fn new() -> Result<Self, prometheus::Error> {
+                Ok(Self {
+                    $($field: IntGaugeVec::new(Opts::new($name, $help), $labels)?,)*
+                })
+            }
+
+            fn all(&self) -> Vec<&IntGaugeVec> {
+                vec![$(&self.$field),*]
+            }
+        }
+    };
+}
+
+const OF_PARTITION: &[&str] = &["topic", "partition"];
+const OF_GROUP: &[&str] = &["consumergroup", "topic", "partition"];
+const OF_GROUP_AND_TOPIC: &[&str] = &["consumergroup", "topic"];
+
+gauges! {
+    brokers: "kafka_brokers" &[],
+        "Brokers in the cluster.";
+    broker_info: "kafka_broker_info" &["id", "address"],
+        "1 for each broker, with its id and the address that clients are told.";
+    partitions: "kafka_topic_partitions" &["topic"],
+        "Partitions of a topic.";
+    current_offset: "kafka_topic_partition_current_offset" OF_PARTITION,
+        "The offset that the next record of a partition gets: its high watermark.";
+    oldest_offset: "kafka_topic_partition_oldest_offset" OF_PARTITION,
+        "The first offset that a partition still has.";
+    leader: "kafka_topic_partition_leader" OF_PARTITION,
+        "The id of the broker that leads a partition.";
+    leader_is_preferred: "kafka_topic_partition_leader_is_preferred" OF_PARTITION,
+        "1 if a partition is led by its preferred broker.";
+    replicas: "kafka_topic_partition_replicas" OF_PARTITION,
+        "Replicas of a partition.";
+    in_sync_replicas: "kafka_topic_partition_in_sync_replica" OF_PARTITION,
+        "Replicas of a partition that are in sync.";
+    under_replicated: "kafka_topic_partition_under_replicated_partition" OF_PARTITION,
+        "1 if a partition has replicas that are not in sync.";
+    group_members: "kafka_consumergroup_members" &["consumergroup"],
+        "Members of a consumer group.";
+    group_offset: "kafka_consumergroup_current_offset" OF_GROUP,
+        "The offset a consumer group committed for a partition.";
+    group_offset_sum: "kafka_consumergroup_current_offset_sum" OF_GROUP_AND_TOPIC,
+        "The offsets a consumer group committed for all partitions of a topic.";
+    group_lag: "kafka_consumergroup_lag" OF_GROUP,
+        "Offsets between what a consumer group committed and the high watermark.";
+    group_lag_sum: "kafka_consumergroup_lag_sum" OF_GROUP_AND_TOPIC,
+        "The lags of a consumer group in all partitions of a topic.";
+    in_flight_bytes: "avouch_in_flight_bytes" &[],
+        "Bytes of requests read and not yet done.";
 }
 
 impl Gauges {
-    fn new() -> Result<Self, prometheus::Error> {
-        let gauge = |name, help, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
-        let of_partition = ["topic", "partition"];
-        let of_group = ["consumergroup", "topic", "partition"];
-        Ok(Self {
-            brokers: gauge("kafka_brokers", "Brokers in the cluster.", &[])?,
-            partitions: gauge(
-                "kafka_topic_partitions",
-                "Partitions of a topic.",
-                &["topic"],
-            )?,
-            current_offset: gauge(
-                "kafka_topic_partition_current_offset",
-                "The offset that the next record of a partition gets: its high watermark.",
-                &of_partition,
-            )?,
-            oldest_offset: gauge(
-                "kafka_topic_partition_oldest_offset",
-                "The first offset that a partition still has.",
-                &of_partition,
-            )?,
-            group_members: gauge(
-                "kafka_consumergroup_members",
-                "Members of a consumer group.",
-                &["consumergroup"],
-            )?,
-            group_offset: gauge(
-                "kafka_consumergroup_current_offset",
-                "The offset a consumer group committed for a partition.",
-                &of_group,
-            )?,
-            group_lag: gauge(
-                "kafka_consumergroup_lag",
-                "Offsets between what a consumer group committed and the high watermark.",
-                &of_group,
-            )?,
-        })
-    }
-
-    fn all(&self) -> [&IntGaugeVec; 7] {
-        [
-            &self.brokers,
-            &self.partitions,
-            &self.current_offset,
-            &self.oldest_offset,
-            &self.group_members,
-            &self.group_offset,
-            &self.group_lag,
-        ]
+    fn broker(&self, node: &Node) {
+        let none: [&str; 0] = [];
+        self.brokers.with_label_values(&none).set(1);
+        let address = match &node.config.advertise {
+            Some((host, port)) => format!("{host}:{port}"),
+            None => node.kafka_address.to_string(),
+        };
+        let id = node.config.node_id.to_string();
+        self.broker_info
+            .with_label_values(&[id.as_str(), &address])
+            .set(1);
+        let in_flight = i64::try_from(node.in_flight_bytes()).unwrap_or(i64::MAX);
+        self.in_flight_bytes.with_label_values(&none).set(in_flight);
     }
 
     fn topics(
         &self,
         cluster: &Cluster,
+        node_id: i32,
         bounds: impl Fn(TopicPartition) -> Option<(Offset, Offset)>,
     ) {
         for topic in cluster.topics() {
@@ -143,7 +159,7 @@ impl Gauges {
         let partitions = cluster
             .topics()
             .flat_map(|topic| topic.partitions().map(move |partition| (topic, partition)));
-        for (topic, partition) in partitions.take(SERIES_MAX) {
+        for (topic, partition) in partitions.take(PARTITIONS_MAX) {
             let Some((oldest, current)) = bounds(partition) else {
                 continue;
             };
@@ -152,6 +168,16 @@ impl Gauges {
             self.current_offset
                 .with_label_values(&labels)
                 .set(current.0);
+            // Every partition stands on the one broker there is.
+            for (gauge, value) in [
+                (&self.leader, i64::from(node_id)),
+                (&self.leader_is_preferred, 1),
+                (&self.replicas, 1),
+                (&self.in_sync_replicas, 1),
+                (&self.under_replicated, 0),
+            ] {
+                gauge.with_label_values(&labels).set(value);
+            }
         }
     }
 
@@ -173,9 +199,14 @@ impl Gauges {
                 self.group_offset
                     .with_label_values(&labels)
                     .set(committed.0);
+                let sums = [group.group.as_str(), topic.as_str()];
+                self.group_offset_sum
+                    .with_label_values(&sums)
+                    .add(committed.0);
                 if let Some(end) = high_watermark(topic.as_str(), *partition) {
                     let lag = end.0.saturating_sub(committed.0).max(0);
                     self.group_lag.with_label_values(&labels).set(lag);
+                    self.group_lag_sum.with_label_values(&sums).add(lag);
                 }
             }
         }

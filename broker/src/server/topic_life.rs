@@ -3,15 +3,14 @@
 //! Invariant: a change that has begun runs to its end, whatever becomes of the connection that
 //! asked for it. Half of one would leave database, snapshot and log at odds until the next start.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::maintenance;
 use super::mutations::Turn;
 use super::node::Node;
 use crate::contract::Decision;
-use crate::metadata::{
-    CreateError, Creation, MetadataError, Topic, TopicRequest, cluster, config_map,
-};
+use crate::metadata::{CreateError, Creation, MetadataError, Topic, TopicRequest, cluster};
 use crate::types::{Offset, TopicId};
 
 impl Node {
@@ -65,13 +64,14 @@ impl Node {
 
     /// The topic of committed offsets, created on first need.
     pub(crate) async fn offsets_topic(self: &Arc<Self>) -> Result<Arc<Topic>, MetadataError> {
+        let segment_bytes = self.config.groups.offsets_segment_bytes;
         let request = TopicRequest {
             name: cluster::OFFSETS_TOPIC.to_owned(),
-            partition_count: cluster::OFFSETS_PARTITIONS,
+            partition_count: self.config.groups.offsets_partitions,
             replication_factor: 1,
-            configs: config_map([
-                ("cleanup.policy", Some("compact")),
-                ("segment.bytes", Some("104857600")),
+            configs: BTreeMap::from([
+                ("cleanup.policy".to_owned(), "compact".to_owned()),
+                ("segment.bytes".to_owned(), segment_bytes.to_string()),
             ]),
             ..TopicRequest::default()
         };

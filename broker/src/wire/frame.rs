@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::WireError;
 use super::header::{RequestHeader, ResponseHeader};
 use super::message::Message;
-use super::writer::Writer;
+use super::writer::{ErrorCounts, Writer};
 
 /// The frame of a request, as chunks to write one after the other. Key and version in `header`
 /// must be those of `body`.
@@ -29,10 +29,23 @@ pub fn response<M: Message>(
     version: i16,
     body: &M,
 ) -> Result<Vec<Bytes>, WireError> {
+    response_with_errors(correlation_id, version, body).map(|(frame, _)| frame)
+}
+
+/// The same, and the error codes that stand in it.
+///
+/// # Errors
+/// When the version cannot carry the body.
+pub fn response_with_errors<M: Message>(
+    correlation_id: i32,
+    version: i16,
+    body: &M,
+) -> Result<(Vec<Bytes>, ErrorCounts), WireError> {
     let mut writer = Writer::new();
     ResponseHeader { correlation_id }.encode(&mut writer, M::API, version);
     body.encode(&mut writer, version)?;
-    with_length(writer)
+    let errors = writer.errors().to_vec();
+    Ok((with_length(writer)?, errors))
 }
 
 fn with_length(content: Writer) -> Result<Vec<Bytes>, WireError> {

@@ -257,6 +257,7 @@ macro_rules! structures {
                     } else if spec.tag.is_none() {
                         spec.check_null(stringify!($field), &self.$field, shape)?;
                         self.$field.write(writer, shape)?;
+                        $crate::wire::message::note_error!($field, writer, self.$field);
                     }
                 )*
                 if shape.flexible {
@@ -279,6 +280,14 @@ macro_rules! structures {
             }
         }
     )*};
+}
+
+/// Has the writer count the codes in fields of this one name.
+macro_rules! note_error {
+    (error_code, $writer:ident, $code:expr) => {
+        $writer.note_error($code);
+    };
+    ($other:ident, $writer:ident, $value:expr) => {};
 }
 
 macro_rules! default {
@@ -337,7 +346,7 @@ macro_rules! spec {
     };
 }
 
-pub(super) use {default, field_doc, message, spec, structures};
+pub(super) use {default, field_doc, message, note_error, spec, structures};
 
 /// What a table says of one field. Built by the tables, folded away by the compiler.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,11 @@ pub struct Writer {
     chunks: Vec<Bytes>,
     tail: BytesMut,
     chunk_bytes: usize,
+    errors: ErrorCounts,
 }
+
+/// Error codes other than 0 in a message, each with how often it stands there.
+pub type ErrorCounts = Vec<(i16, u64)>;
 
 impl Writer {
     /// An empty rope.
@@ -36,6 +40,23 @@ impl Writer {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Counts an error code, unless it is 0.
+    pub fn note_error(&mut self, code: i16) {
+        if code == 0 {
+            return;
+        }
+        match self.errors.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count += 1,
+            None => self.errors.push((code, 1)),
+        }
+    }
+
+    /// The error codes counted so far.
+    #[must_use]
+    pub fn errors(&self) -> &[(i16, u64)] {
+        &self.errors
     }
 
     /// The chunks, none of them empty.

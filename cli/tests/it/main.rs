@@ -6,8 +6,10 @@
     reason = "a test's helper fails by panicking, as its test does"
 )]
 
+mod broker_configs;
 mod log;
 mod log_lines;
+mod metrics;
 mod node;
 mod postgres;
 mod refusals;

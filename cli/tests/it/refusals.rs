@@ -107,6 +107,33 @@ fn data_of_a_newer_version_is_left_alone() {
 }
 
 #[test]
+fn a_broker_config_that_is_none_or_does_not_fit_is_refused_in_one_line() {
+    let root = tempdir().unwrap();
+    for (setting, expected) in [
+        (
+            "num.partition=3",
+            "there is no broker config \"num.partition\"; did you mean \"num.partitions\"?",
+        ),
+        (
+            "num.partitions=none",
+            "num.partitions: \"none\" is not a whole number",
+        ),
+        ("num.partitions", "\"num.partitions\" is not KEY=VALUE"),
+        ("num.io.threads=8", "has no effect here"),
+        ("listeners=PLAINTEXT://:9092", "is given by --kafka-listen"),
+        (
+            "log.retention.ms=-2",
+            "log.retention.ms: -2 is below the least value -1",
+        ),
+    ] {
+        let line = refused(root.path(), &["--broker-config", setting]);
+        assert!(line.starts_with("avouch: broker-config: "), "{line}");
+        assert!(line.contains(expected), "{line}");
+        assert!(names(root.path()).is_empty());
+    }
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_a_suggestion() {
     let root = tempdir().unwrap();
     let cases = [

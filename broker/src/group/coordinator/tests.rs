@@ -55,8 +55,11 @@ impl World {
         let (log, now_ms) = (Arc::new(log), Arc::new(AtomicI64::new(0)));
         let ticks = now_ms.clone();
         let clock: Clock = Arc::new(move || TimestampMs(ticks.load(Ordering::SeqCst)));
-        let config = GroupConfig::default();
-        let coordinator = Coordinator::start(config, log.clone(), clock, loaded);
+        let mut replay = Replay::new(GroupConfig::default());
+        for (key, value) in &loaded {
+            replay.record(key, value.as_deref());
+        }
+        let coordinator = Coordinator::start(replay, log.clone(), clock);
         Self {
             coordinator,
             log,
@@ -138,6 +141,7 @@ fn commit() -> CommitOffsets {
         member_id: "".into(),
         instance_id: None,
         generation: Generation::NONE,
+        retention_ms: None,
         offsets: vec![offset],
     }
 }
@@ -329,6 +333,7 @@ async fn work_and_leave(coordinator: Arc<Coordinator>) {
             let asked = CommitOffsets {
                 member_id,
                 generation,
+                retention_ms: None,
                 ..commit()
             };
             match coordinator.commit_offsets(asked).await {

@@ -5,7 +5,7 @@
 //! t=10s a joins [as=LABEL] [instance=NAME] [session=10s] [rebalance=60s] [type=consumer] [dance]
 //!               [skip] [protocols=range,rr] [says=TEXT] [topics=t,u] [group=g]
 //! a syncs [a=WORK b=WORK]       a beats        a leaves [instance=NAME]   leaves LABEL LABEL
-//! a commits t-0=4 [note=TEXT]   x commits-alone t-0=4      (all: [as=LABEL] [generation=N])
+//! a commits t-0=4 [note=TEXT]   x commits-alone t-0=4 [keep=MS]   (all: [as=LABEL] [generation=N])
 //! fetch t-0 | all   describe g   list [state=S] [type=T]   delete g   delete-offsets t-0
 //! topic-deleted t   wait   restart   close   config NAME=VALUE
 //! disk holds   disk works   disk fails      (what becomes of appends, held ones included)
@@ -58,6 +58,7 @@ stories! {
     store_fails
     restart_goes_on
     offset_retention
+    own_retention
     deletion
     topic_deletion
     describe_and_list
@@ -343,6 +344,7 @@ impl World {
             .map(|n| Generation(n.parse().unwrap()));
         let generation = generation.unwrap_or(known_generation);
         let instance_id = words.take("instance").map(InstanceId::from);
+        let retention_ms = words.take("keep").map(|ms| ms.parse().unwrap());
         match words.plain[1] {
             "joins" => GroupRequest::Join(join(client, group, member_id, instance_id, words)),
             "syncs" => {
@@ -383,6 +385,7 @@ impl World {
                     member_id,
                     instance_id,
                     generation,
+                    retention_ms,
                     offsets,
                 };
                 GroupRequest::CommitOffsets(commit)
@@ -395,6 +398,7 @@ impl World {
                     member_id,
                     instance_id,
                     generation,
+                    retention_ms,
                     offsets,
                 };
                 GroupRequest::CommitOffsets(commit)

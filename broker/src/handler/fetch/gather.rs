@@ -89,15 +89,18 @@ impl<'w> Gathered<'w> {
     /// Whether there is less than the client wants, and waiting may bring more.
     pub(super) fn must_wait(&self) -> bool {
         let wanted = self.wanted;
-        let failed = self
-            .answers
+        let mut found = wanted
+            .partitions
             .iter()
-            .any(|answer| answer.error != ErrorCode::None);
-        !failed
+            .zip(&self.answers)
+            .filter(|(partition, _)| partition.target.is_ok())
+            .peekable();
+        // What was never there keeps nobody from waiting for what is, as in Kafka.
+        found.peek().is_some()
+            && found.all(|(_, answer)| answer.error == ErrorCode::None)
             && self.bytes < wanted.bytes_min
             && self.bytes < wanted.bytes_max.max(1)
             && !wanted.max_wait.is_zero()
-            && !self.answers.is_empty()
     }
 
     /// Bytes of batches so far.

@@ -4,8 +4,10 @@
 //! answered whole, the one around the asked offset first; the first partition with data gets at
 //! least one batch, however small the limits. A partition that got nothing for want of room comes
 //! first in its connection's next request, so that none starves. Fetch sessions are declined:
-//! session id 0 makes every client send full requests. A partition named more than once is answered
-//! once, as the last mention asks, which is what Kafka's map of partitions comes to.
+//! session id 0 makes every client send full requests. A full request is served whatever session it
+//! names, as that one would be closed by it; one that goes on with a session finds none. A partition
+//! named more than once is answered once, as the last mention asks, which is what Kafka's map of
+//! partitions comes to.
 
 mod gather;
 
@@ -26,9 +28,12 @@ use crate::wire::messages::fetch::{
 use gather::Gathered;
 
 const READ_COMMITTED: i8 = 1;
+/// The session epochs of full requests.
+const NEW_SESSION: i32 = 0;
+const NO_SESSION: i32 = -1;
 
 pub(super) async fn handle(node: Arc<Node>, call: Call, request: FetchRequest) -> FetchResponse {
-    if request.session_id != 0 {
+    if !matches!(request.session_epoch, NEW_SESSION | NO_SESSION) {
         return FetchResponse {
             error_code: ErrorCode::FetchSessionIdNotFound.code(),
             ..Default::default()

@@ -47,6 +47,8 @@ pub(super) enum Refusal {
     UnknownPartition,
     #[error("Topic {0} is the broker's own.")]
     InternalTopic(String),
+    #[error("min.insync.replicas is {0}, and one replica is all there is.")]
+    NotEnoughReplicas(i64),
     #[error("There is no record batch.")]
     NoBatch,
     #[error("zstd needs Produce version {ZSTD_SINCE} or newer.")]
@@ -94,7 +96,7 @@ impl Refusal {
                 ErrorCode::InvalidRecord
             }
             Self::Records { error, .. } => *error,
-            Self::Unavailable(_) => ErrorCode::NotEnoughReplicas,
+            Self::Unavailable(_) | Self::NotEnoughReplicas(_) => ErrorCode::NotEnoughReplicas,
             Self::Storage(_) => ErrorCode::KafkaStorageError,
         }
     }
@@ -109,6 +111,18 @@ pub(super) fn request_refusal(request: &ProduceRequest) -> Option<Refusal> {
     } else {
         None
     }
+}
+
+/// What refuses every batch of a topic: `acks=all` asks for more replicas than there are, and that
+/// counts.
+pub(super) fn replicas_refusal(node: &Node, topic: &str, acks: i16) -> Option<Refusal> {
+    const ALL: i16 = -1;
+    if acks != ALL || !node.config.strict_replication {
+        return None;
+    }
+    let cluster = node.metadata.cluster();
+    let asked = cluster.topic(topic)?.settings.min_insync_replicas;
+    (asked > 1).then_some(Refusal::NotEnoughReplicas(asked))
 }
 
 /// Checks one partition's batch. `memory` is what it stands in: the request's frame.

@@ -19,6 +19,7 @@ use super::{Call, CloseReason, Reply, Taken, encode};
 use crate::log::{AppendBatch, AppendOutcome, Guard};
 use crate::server::Node;
 use crate::types::PartitionIndex;
+use crate::wire::batch::BatchHeader;
 use crate::wire::messages::produce::{
     PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
@@ -51,7 +52,7 @@ pub(super) async fn accept(mut taken: Taken) -> Result<Reply, CloseReason> {
         drop(memory);
         let response = production.response();
         if acks != 0 {
-            return encode(&call, &response).map(Some);
+            return encode(&node, &call, &response).map(Some);
         }
         match first_error(&response) {
             None => Ok(None),
@@ -102,6 +103,9 @@ impl Production {
         let refused = admit::request_refusal(&request);
         for topic in request.topic_data {
             let mut entries = Vec::with_capacity(topic.partition_data.len());
+            let refused = refused
+                .clone()
+                .or_else(|| admit::replicas_refusal(node, &topic.name, request.acks));
             for partition in topic.partition_data {
                 let index = PartitionIndex(partition.index);
                 let state = match &refused {
@@ -171,11 +175,15 @@ impl Production {
                         node.metrics.produced_bytes.inc_by(records.len() as u64);
                         node.metrics.produced_records.inc_by(*record_count);
                     }
-                    entry.state = if outcome == AppendOutcome::GuardChanged {
-                        let batch = records.clone();
-                        State::admit(node, call, topic, entry.index, batch, records).await
-                    } else {
-                        State::Done(outcome)
+                    entry.state = match outcome {
+                        AppendOutcome::GuardChanged => {
+                            let batch = records.clone();
+                            State::admit(node, call, topic, entry.index, batch, records).await
+                        }
+                        AppendOutcome::Duplicate { .. } => {
+                            State::Done(original(node, topic, entry.index, outcome).await)
+                        }
+                        outcome => State::Done(outcome),
                     };
                 }
             }
@@ -202,6 +210,48 @@ impl Production {
             responses: self.topics.into_iter().map(topic).collect(),
             ..Default::default()
         }
+    }
+}
+
+/// A duplicate's outcome as it was the first time: with the time that its topic stamped into it. It
+/// stays a duplicate where no time was stamped, or compaction has taken the batch since.
+async fn original(
+    node: &Arc<Node>,
+    topic: &str,
+    index: PartitionIndex,
+    outcome: AppendOutcome,
+) -> AppendOutcome {
+    let cluster = node.metadata.cluster();
+    let stamped = cluster.topic(topic).filter(|t| t.settings.log_append_time);
+    let target = stamped.and_then(|topic| topic.partition(index));
+    let (
+        AppendOutcome::Duplicate {
+            base_offset,
+            log_start,
+        },
+        Some(target),
+    ) = (outcome, target)
+    else {
+        return outcome;
+    };
+    let log = node.log.clone();
+    let read = tokio::task::spawn_blocking(move || log.read(target, base_offset, 0));
+    let batches = match read.await {
+        Ok(Ok(read)) => read.batches,
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    };
+    let header = batches
+        .first()
+        .and_then(|batch| BatchHeader::parse(batch).ok());
+    match header {
+        Some(header) if header.base_offset == base_offset && header.is_log_append_time() => {
+            AppendOutcome::Appended {
+                base_offset,
+                log_start,
+                append_time: Some(header.max_timestamp),
+            }
+        }
+        _ => outcome,
     }
 }
 

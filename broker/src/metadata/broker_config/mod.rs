@@ -47,9 +47,11 @@ pub enum Scope {
     Broker,
 }
 
-/// What was changed while brokers ran.
+/// What was given to this broker when it was started, and changed while brokers ran.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BrokerConfigs {
+    /// At start, for this broker; whatever was changed wins over it.
+    pub started: BTreeMap<String, String>,
     /// For every broker.
     pub cluster: BTreeMap<String, String>,
     /// For this one.
@@ -92,6 +94,17 @@ pub fn changeable(name: &str) -> Option<(Kind, &'static str)> {
     }
 }
 
+/// The names of configs that may be changed while the broker runs.
+pub fn changeable_names() -> impl Iterator<Item = &'static str> {
+    let kafkas = table::CONFIGS.iter().filter(|def| match def.meaning {
+        Meaning::DefaultOf(_) => true,
+        Meaning::Start | Meaning::Inert => false,
+    });
+    let contracts = policy::CONFIGS.iter().map(|def| def.name);
+    let names = kafkas.map(|def| def.name).chain(contracts);
+    names.chain([COMPAT_LEVEL])
+}
+
 /// Whether there is a broker config of this name at all.
 #[must_use]
 pub fn exists(name: &str) -> bool {
@@ -99,10 +112,11 @@ pub fn exists(name: &str) -> bool {
 }
 
 impl BrokerConfigs {
-    /// The value in force of one that was changed.
+    /// The value in force of one that was given or changed.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
-        let value = self.broker.get(name).or_else(|| self.cluster.get(name));
+        let changed = self.broker.get(name).or_else(|| self.cluster.get(name));
+        let value = changed.or_else(|| self.started.get(name));
         value.map(String::as_str)
     }
 
@@ -132,12 +146,13 @@ impl BrokerConfigs {
         changed
     }
 
-    /// Checks every config that was changed; the scopes alone, then together.
+    /// Checks every config that was given or changed; the scopes alone, then together.
     ///
     /// # Errors
     /// The first whose value does not fit, or contradicts another.
     pub fn check(&self) -> Result<(), ConfigError> {
-        for (name, value) in self.cluster.iter().chain(&self.broker) {
+        let changed = self.cluster.iter().chain(&self.broker);
+        for (name, value) in self.started.iter().chain(changed) {
             if policy::is_contract_key(name) {
                 continue;
             }
@@ -148,6 +163,10 @@ impl BrokerConfigs {
                 })?;
             }
         }
+        topic_config::agree(|name| {
+            self.topic_default(name)
+                .unwrap_or_else(|| topic_config::default_of(name))
+        })?;
         let policy = Policy::from_layers(|_| None, |name| self.value(name));
         policy.map(|_| ()).map_err(ConfigError::from)
     }

@@ -200,7 +200,7 @@ configs! {
     "offsets.topic.compression.codec": Int = "0";
     "offsets.topic.num.partitions": Int = "50" [start];
     "offsets.topic.replication.factor": Short = "3" [start];
-    "offsets.topic.segment.bytes": Int = "104857600";
+    "offsets.topic.segment.bytes": Int = "104857600" [start];
     "partitions.max": Int = "10000" [start];
     "principal.builder.class": Class =
         "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder";

@@ -157,6 +157,29 @@ async fn limits_that_are_enforced_are_described_as_what_they_are() {
     }
 }
 
+#[tokio::test]
+async fn whoever_names_no_config_is_told_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    let mut counts = Vec::new();
+    for keys in [None, Some(Vec::new()), Some(vec!["segment.ms".to_owned()])] {
+        let request = DescribeConfigsRequest {
+            resources: vec![DescribeConfigsResource {
+                resource_type: TOPIC,
+                resource_name: "t".to_owned(),
+                configuration_keys: keys,
+            }],
+            ..Default::default()
+        };
+        let response: DescribeConfigsResponse = client.ask(4, &request).await;
+        counts.push(response.results[0].configs.len());
+    }
+    assert!(counts[0] > 30, "{counts:?}");
+    assert_eq!(counts[1..], [counts[0], 1]);
+}
+
 fn is_kafkas(config: &DescribeConfigsResourceResult) -> bool {
     !["avouch.", "confluent.", "redpanda.", "warpstream."]
         .iter()

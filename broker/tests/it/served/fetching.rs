@@ -111,6 +111,30 @@ async fn a_waiting_fetch_gathers_until_it_has_enough() {
 }
 
 #[tokio::test]
+async fn a_partition_that_never_was_keeps_nobody_from_waiting_for_one_that_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut consumer = Client::connect(broker.kafka_address()).await;
+    let mut producer = Client::connect(broker.kafka_address()).await;
+    producer.create_topic("t", 1).await;
+    let mut request = fetching(&[0, 9]);
+    request.max_wait_ms = 600_000;
+    let correlation = consumer.send(11, &request).await;
+    produce(&mut producer, 0).await;
+    let response: FetchResponse = consumer.receive(11, correlation).await;
+    let codes: Vec<(i16, bool)> = partitions(response)
+        .into_iter()
+        .map(|partition| (partition.error_code, partition.records.is_empty()))
+        .collect();
+    assert_eq!(codes, [(0, false), (3, true)]);
+    // With nothing to wait for there is nothing to wait for.
+    let mut request = fetching(&[9]);
+    request.max_wait_ms = 600_000;
+    let response: FetchResponse = consumer.ask(11, &request).await;
+    assert_eq!(partitions(response)[0].error_code, 3);
+}
+
+#[tokio::test]
 async fn a_fetch_is_answered_with_what_there_is_when_its_time_is_up_or_a_partition_fails() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
@@ -125,14 +149,15 @@ async fn a_fetch_is_answered_with_what_there_is_when_its_time_is_up_or_a_partiti
     let little: FetchResponse = client.ask(11, &request).await;
     assert_eq!(given(little), [1]);
     // Ten minutes: only the failed partition can end this within the test's patience.
-    let mut failing = fetching(&[0, 9]);
+    let mut failing = fetching(&[0, 1]);
     failing.max_wait_ms = 600_000;
+    failing.topics[0].partitions[1].fetch_offset = 9;
     let failed: FetchResponse = client.ask(11, &failing).await;
     let codes: Vec<i16> = partitions(failed)
         .iter()
         .map(|found| found.error_code)
         .collect();
-    assert_eq!(codes, [0, 3]);
+    assert_eq!(codes, [0, 1], "the second is out of range");
 }
 
 #[tokio::test]

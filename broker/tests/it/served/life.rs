@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use avouch_broker::types::TimestampMs;
+use avouch_broker::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use avouch_broker::wire::batch::{BatchHeader, Codec};
 use avouch_broker::wire::builder::BatchBuilder;
 use avouch_broker::wire::messages::delete_records::{
@@ -110,6 +110,126 @@ async fn a_consumer_of_a_compacted_topic_finds_the_newest_value_of_each_key() {
     let mut client = Client::connect(broker.kafka_address()).await;
     assert_eq!(fetched(&mut client, "t").await, [1, 3, 4]);
     assert_eq!(log_start(&mut client, "t").await, 0);
+    broker.shutdown().await;
+}
+
+/// Base offset and count of records of the batches that a fetch from `offset` gets, up to a limit.
+async fn batches(
+    client: &mut Client,
+    topic: &str,
+    offset: i64,
+    bytes_max: i32,
+) -> Vec<(i64, usize)> {
+    let request = FetchRequest {
+        topics: vec![FetchTopic {
+            topic: topic.to_owned(),
+            partitions: vec![FetchPartition {
+                fetch_offset: offset,
+                partition_max_bytes: bytes_max,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let response: FetchResponse = client.ask(11, &request).await;
+    let partition = &response.responses[0].partitions[0];
+    assert_eq!(partition.error_code, 0, "at {offset}");
+    let bytes = partition.records.clone().into_bytes();
+    let mut rest = bytes.as_ref();
+    let mut batches = Vec::new();
+    while !rest.is_empty() {
+        let header = BatchHeader::parse(rest).unwrap();
+        batches.push((
+            header.base_offset.0,
+            usize::try_from(header.record_count).unwrap(),
+        ));
+        rest = &rest[header.size_bytes..];
+    }
+    batches
+}
+
+#[tokio::test]
+async fn a_fetch_at_a_hole_or_at_an_empty_batch_gets_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = busy_broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let configs = [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "100"),
+        ("min.cleanable.dirty.ratio", "0"),
+    ];
+    client.create_topic_with("t", 1, &configs).await;
+    for sequence in 0..2 {
+        let (id, epoch) = (ProducerId(7), ProducerEpoch(0));
+        let builder = BatchBuilder::new(Codec::None);
+        let mut builder = builder.producer(id, epoch, Sequence(sequence));
+        builder.push(Some(b"a"), Some(b"v"), TimestampMs(1), &[]);
+        client.produce("t", builder.finish()).await;
+    }
+    for key in ["b", "b", "a", "c"] {
+        client.produce("t", keyed(key, Some("v"), 1)).await;
+    }
+    // Offsets 0 and 2 are gone; of 1 the batch stays for its producer's sequence, without a record.
+    let left = [(1, 0), (3, 1), (4, 1), (5, 1)];
+    while batches(&mut client, "t", 0, 1 << 20).await != left {
+        tokio::task::yield_now().await;
+    }
+    // Where the fetch begins, and the one batch that its limit lets through.
+    for (offset, batch) in [
+        (0, (1, 0)),
+        (1, (1, 0)),
+        (2, (3, 1)),
+        (3, (3, 1)),
+        (5, (5, 1)),
+    ] {
+        let got = batches(&mut client, "t", offset, 1).await;
+        assert_eq!(got, [batch], "from {offset}");
+    }
+    let beginning_with = |offset| left.iter().filter(move |(base, _)| *base >= offset);
+    for offset in 0..=6 {
+        let got = batches(&mut client, "t", offset, 1 << 20).await;
+        assert!(
+            got.iter().eq(beginning_with(offset)),
+            "from {offset}: {got:?}"
+        );
+    }
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn times_that_a_version_does_not_know_are_unsupported_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = busy_broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    // The time, and the first version that may ask for it; none may ask for the last two.
+    for (timestamp, since) in [
+        (-1, 1),
+        (-2, 1),
+        (-3, 7),
+        (-4, 8),
+        (-5, 9),
+        (-6, 99),
+        (-7, 99),
+    ] {
+        for version in 1..=9 {
+            let request = ListOffsetsRequest {
+                topics: vec![ListOffsetsTopic {
+                    name: "t".to_owned(),
+                    partitions: vec![ListOffsetsPartition {
+                        timestamp,
+                        ..Default::default()
+                    }],
+                }],
+                ..Default::default()
+            };
+            let response: ListOffsetsResponse = client.ask(version, &request).await;
+            let error_code = response.topics[0].partitions[0].error_code;
+            let expected = if version < since { 35 } else { 0 };
+            assert_eq!(error_code, expected, "{timestamp} in version {version}");
+        }
+    }
     broker.shutdown().await;
 }
 

@@ -258,6 +258,24 @@ async fn a_topic_of_append_times_stamps_them_and_tells_them() {
 }
 
 #[tokio::test]
+async fn a_duplicate_is_told_the_time_that_its_original_was_stamped_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let append_time = [("message.timestamp.type", "LogAppendTime")];
+    client.create_topic_with("t", 1, &append_time).await;
+    let first = client.produce("t", sequenced(7, 0, 0, &[b"a"])).await;
+    client.produce("t", sequenced(7, 0, 1, &[b"b"])).await;
+    let again = client.produce("t", sequenced(7, 0, 0, &[b"a"])).await;
+    let told = |response: &ProduceResponse| {
+        let answer = only(response);
+        (answer.base_offset, answer.log_append_time_ms)
+    };
+    assert!(told(&first).1 > NOW.0);
+    assert_eq!(told(&again), told(&first));
+}
+
+#[tokio::test]
 async fn every_acknowledgement_tells_where_the_batch_and_the_log_begin() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;

@@ -120,12 +120,29 @@ async fn a_session_we_never_gave_is_not_found_and_epochs_are_fenced() {
     client.create_topic("t", 1).await;
     let mut request = fetching("t", 0, 1_000, 0);
     request.session_id = 7;
+    request.session_epoch = 1;
     let response: FetchResponse = client.ask(11, &request).await;
     assert_eq!(response.error_code, 70);
     let mut request = fetching("t", 0, 1_000, 0);
     request.topics[0].partitions[0].current_leader_epoch = 9;
     let response: FetchResponse = client.ask(11, &request).await;
     assert_eq!(only(response).error_code, 75, "UNKNOWN_LEADER_EPOCH");
+}
+
+#[tokio::test]
+async fn a_full_fetch_is_served_whatever_session_it_closes() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    client.produce("t", batch_of(&[b"v"])).await;
+    for epoch in [0, -1] {
+        let mut request = fetching("t", 0, 1 << 20, 0);
+        (request.session_id, request.session_epoch) = (7, epoch);
+        let response: FetchResponse = client.ask(11, &request).await;
+        assert_eq!((response.error_code, response.session_id), (0, 0));
+        assert_eq!(bases(only(response)), [0], "session epoch {epoch}");
+    }
 }
 
 #[tokio::test]

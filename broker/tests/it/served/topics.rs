@@ -1,7 +1,8 @@
 //! Topics: made, found, described, deleted.
 
 use avouch_broker::wire::messages::create_topics::{
-    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+    CreateTopicsResponse,
 };
 use avouch_broker::wire::messages::delete_topics::{
     DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
@@ -127,6 +128,54 @@ async fn good_and_bad_topics_of_one_request_are_decided_one_by_one() {
     );
     let configs = good.configs.as_ref().unwrap();
     assert!(configs.iter().any(|config| config.name == "retention.ms"));
+}
+
+#[tokio::test]
+async fn a_topic_that_contradicts_itself_is_refused_by_kafkas_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let on_broker_one = |partition_index| CreatableReplicaAssignment {
+        partition_index,
+        broker_ids: vec![1],
+    };
+    let topic = CreatableTopic {
+        name: "t".to_owned(),
+        num_partitions: -1,
+        replication_factor: -1,
+        ..Default::default()
+    };
+    let counted_and_placed = CreatableTopic {
+        num_partitions: 1,
+        assignments: vec![on_broker_one(0)],
+        ..topic.clone()
+    };
+    let placed_twice = CreatableTopic {
+        assignments: vec![on_broker_one(0), on_broker_one(0)],
+        ..topic.clone()
+    };
+    let without_a_value = CreatableTopic {
+        configs: vec![CreatableTopicConfig {
+            name: "retention.ms".to_owned(),
+            value: None,
+        }],
+        ..topic.clone()
+    };
+    for (topic, code) in [
+        (counted_and_placed, 42),
+        (placed_twice, 39),
+        (without_a_value, 40),
+        (topic, 0),
+    ] {
+        let request = CreateTopicsRequest {
+            topics: vec![topic],
+            timeout_ms: 1_000,
+            ..Default::default()
+        };
+        let response: CreateTopicsResponse = client.ask(7, &request).await;
+        let told = &response.topics[0];
+        assert_eq!(told.error_code, code, "{:?}", told.error_message);
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,105 @@
+//! The machine's disk, with a clock on the syncs of the write-ahead log: what an acknowledgement
+//! waits for. Changes nothing of what the disk does.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use prometheus::Histogram;
+
+use super::clock::Clock;
+use crate::log::{Disk, DiskFile, FileSystem, OpenMode, RealDisk};
+
+/// The directory of the write-ahead log, in the log's.
+const WAL_DIR: &str = "wal";
+
+/// A disk that is watched.
+#[derive(Debug)]
+pub(super) struct TimedDisk {
+    pub(super) clock: Clock,
+    pub(super) wal_sync_seconds: Histogram,
+}
+
+impl Disk for TimedDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        let file = RealDisk.open(path, mode)?;
+        let folder = path.parent().and_then(Path::file_name);
+        if folder.is_none_or(|name| name != WAL_DIR) {
+            return Ok(file);
+        }
+        Ok(Arc::new(TimedFile {
+            file,
+            clock: self.clock,
+            sync_seconds: self.wal_sync_seconds.clone(),
+        }))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        RealDisk.create_dir(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealDisk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove_dir(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        RealDisk.list(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        RealDisk.sync_dir(path)
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        RealDisk.free_bytes(path)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        RealDisk.exists(path)
+    }
+
+    fn file_system(&self, dir: &Path) -> io::Result<Option<Box<dyn FileSystem>>> {
+        RealDisk.file_system(dir)
+    }
+}
+
+#[derive(Debug)]
+struct TimedFile {
+    file: Arc<dyn DiskFile>,
+    clock: Clock,
+    sync_seconds: Histogram,
+}
+
+impl DiskFile for TimedFile {
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.file.write_at(bytes, at)
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        self.file.read_at(into, at)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let before = self.clock.elapsed();
+        let synced = self.file.sync_data();
+        let took = self.clock.elapsed().saturating_sub(before);
+        self.sync_seconds.observe(took.as_secs_f64());
+        synced
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(bytes)
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        self.file.size_bytes()
+    }
+}

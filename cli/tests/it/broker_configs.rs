@@ -1,0 +1,97 @@
+//! Broker configs given at start: by flag, by environment and by file, told to Kafka's tools.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use avouch_broker::wire::api::ApiKey;
+use avouch_broker::wire::frame;
+use avouch_broker::wire::header::{RequestHeader, ResponseHeader};
+use avouch_broker::wire::message::Message as _;
+use avouch_broker::wire::messages::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResponse,
+};
+use avouch_broker::wire::reader::Reader;
+use tempfile::tempdir;
+
+use crate::node::{Node, avouch};
+
+/// The value of a config of broker 1 and the code of its source.
+fn told(kafka: &str, config: &str) -> (Option<String>, i8) {
+    const VERSION: i16 = 4;
+    let header = RequestHeader {
+        api_key: ApiKey::DescribeConfigs.code(),
+        api_version: VERSION,
+        correlation_id: 1,
+        client_id: None,
+    };
+    let request = DescribeConfigsRequest {
+        resources: vec![DescribeConfigsResource {
+            resource_type: 4,
+            resource_name: "1".to_owned(),
+            configuration_keys: Some(vec![config.to_owned()]),
+        }],
+        ..Default::default()
+    };
+    let mut stream = TcpStream::connect(kafka).unwrap();
+    let sent = frame::request(&header, &request).unwrap().concat();
+    stream.write_all(&sent).unwrap();
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut answer = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
+    stream.read_exact(&mut answer).unwrap();
+    let mut reader = Reader::new(answer.into());
+    ResponseHeader::decode(&mut reader, ApiKey::DescribeConfigs, VERSION).unwrap();
+    let response = DescribeConfigsResponse::decode(&mut reader, VERSION).unwrap();
+    let told = &response.results[0].configs[0];
+    (told.value.clone(), told.config_source)
+}
+
+#[test]
+fn broker_configs_come_from_flags_over_the_environment_over_the_file() {
+    const STATIC: i8 = 4;
+    let root = tempdir().unwrap();
+    let file = "[serve.broker-config]\nnum.partitions = 3\npartitions.max = 100";
+    fs::write(root.path().join("avouch.toml"), file).unwrap();
+    let environment = "num.partitions=4\navouch.auto.exclude=a,b,strict.replication=true";
+    let cases: [(&[&str], [(&str, &str); 4]); 2] = [
+        (
+            &[],
+            [
+                ("num.partitions", "4"),
+                ("partitions.max", "100"),
+                ("avouch.auto.exclude", "a,b"),
+                ("strict.replication", "true"),
+            ],
+        ),
+        (
+            &[
+                "--broker-config",
+                "num.partitions=5",
+                "--broker-config",
+                "auto.create.topics.enable=false",
+            ],
+            [
+                ("num.partitions", "5"),
+                ("partitions.max", "100"),
+                ("auto.create.topics.enable", "false"),
+                ("log.dirs", "data"),
+            ],
+        ),
+    ];
+    for (flags, expected) in cases {
+        let mut command = avouch(root.path());
+        command.env("AVOUCH_BROKER_CONFIG", environment);
+        let flags = [&["--data-dir", "data"], flags].concat();
+        let node = Node::start_with(command, root.path(), &flags);
+        for (config, value) in expected {
+            let (found, source) = told(&node.kafka(), config);
+            assert_eq!(
+                (found.as_deref(), source),
+                (Some(value), STATIC),
+                "{config}"
+            );
+        }
+        node.stop("-TERM");
+    }
+}
