@@ -41,7 +41,7 @@ fn answers(reader: &Schema, writer: &Schema) -> Value {
     let findings: Value = match check(reader, writer) {
         Ok(findings) => findings
             .iter()
-            .map(|one| json!({"type": one.kind.as_str(), "path": one.path, "info": one.info}))
+            .map(|one| json!({"type": one.kind.as_str(), "path": &*one.path, "info": &*one.info}))
             .collect(),
         Err(error) => json!(error.to_string()),
     };

@@ -7,6 +7,7 @@
 mod book;
 mod canonical;
 mod compatibility;
+mod costs;
 mod diff;
 mod explained;
 mod faults;
