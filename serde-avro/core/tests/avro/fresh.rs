@@ -46,12 +46,18 @@ fn answers(reader: &Schema, writer: &Schema) -> Value {
         Err(error) => json!(error.to_string()),
     };
     json!({
-        "reader": reader.text(),
-        "writer": writer.text(),
-        "canonical": reader.canonical_text(),
-        "pcf": reader.parsing_canonical_form(),
-        "rabin": format!("{:x}", reader.rabin_fingerprint()),
+        "reader": texts(reader),
+        "writer": texts(writer),
         "findings": findings,
+    })
+}
+
+fn texts(schema: &Schema) -> Value {
+    json!({
+        "text": schema.text(),
+        "canonical": schema.canonical_text(),
+        "pcf": schema.parsing_canonical_form(),
+        "rabin": format!("{:x}", schema.rabin_fingerprint()),
     })
 }
 
