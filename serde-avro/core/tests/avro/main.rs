@@ -16,6 +16,7 @@ mod fresh;
 mod fuzz;
 mod laws;
 mod limits;
+mod logical;
 mod model;
 mod normalized;
 mod promises;
