@@ -6,6 +6,18 @@ use avouch_avro::Schema;
 
 /// How deep types stand within each other.
 const DEPTH_MAX: usize = 5;
+const NAMESPACES: [&str; 2] = ["a", "a.b"];
+/// Defaults, some of which fit.
+const DEFAULTS: [&str; 8] = [
+    "null",
+    "true",
+    "-1",
+    "1.5",
+    r#""S0""#,
+    "[]",
+    "{}",
+    r#"{"f0":1}"#,
+];
 const PRIMITIVES: [&str; 8] = [
     "null", "boolean", "int", "long", "float", "double", "bytes", "string",
 ];
@@ -16,7 +28,8 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Option<Schema> {
     let mut writer = Writer {
         bytes,
         text: String::new(),
-        names: 0,
+        names: Vec::new(),
+        space: None,
     };
     writer.any(DEPTH_MAX);
     Schema::parse(&writer.text).ok()
@@ -25,8 +38,10 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Option<Schema> {
 struct Writer<'a, 'b> {
     bytes: &'a mut &'b [u8],
     text: String,
-    /// Names given so far: N0, N1 and so on.
-    names: usize,
+    /// Full names given so far: N0, a.N1 and so on.
+    names: Vec<String>,
+    /// The namespace around the type at hand.
+    space: Option<&'static str>,
 }
 
 impl Writer<'_, '_> {
@@ -56,9 +71,10 @@ impl Writer<'_, '_> {
             11 => self.enumeration(),
             12 => self.fixed(),
             13 | 14 if depth > 0 => self.record(depth - 1),
-            15 if self.names > 0 => {
-                let name = self.byte() % self.names;
-                self.put(format_args!(r#""N{name}""#));
+            15 if !self.names.is_empty() => {
+                let at = self.byte() % self.names.len();
+                let name = self.names[at].clone();
+                self.put(format_args!(r#""{name}""#));
             }
             primitive => self.put(format_args!(r#""{}""#, PRIMITIVES[primitive % 8])),
         }
@@ -69,36 +85,69 @@ impl Writer<'_, '_> {
     }
 
     fn enumeration(&mut self) {
-        let name = self.name();
+        self.head("enum");
         let symbols = self.byte() % 140;
-        let symbols: Vec<_> = (0..symbols).map(|at| format!(r#""S{at}""#)).collect();
-        let symbols = symbols.join(",");
-        self.put(format_args!(
-            r#"{{"type":"enum","name":"{name}","symbols":[{symbols}]}}"#
-        ));
+        let list: Vec<_> = (0..symbols).map(|at| format!(r#""S{at}""#)).collect();
+        self.put(format_args!(r#","symbols":[{}]"#, list.join(",")));
+        if symbols > 0 && self.byte() % 4 == 1 {
+            self.put(format_args!(r#","default":"S{}""#, symbols - 1));
+        }
+        self.text.push('}');
     }
 
     fn fixed(&mut self) {
-        let (name, size) = (self.name(), self.byte() % 80);
-        self.put(format_args!(
-            r#"{{"type":"fixed","name":"{name}","size":{size}}}"#
-        ));
+        self.head("fixed");
+        let size = self.byte() % 80;
+        self.put(format_args!(r#","size":{size}}}"#));
     }
 
     /// Its name is known within it, so that it may contain itself.
     fn record(&mut self, depth: usize) {
-        let name = self.name();
-        self.put(format_args!(
-            r#"{{"type":"record","name":"{name}","fields":"#
-        ));
+        let around = self.space;
+        self.space = self.head("record");
+        self.text.push_str(r#","fields":"#);
         let mut fields = 0;
         self.list(|writer| {
             writer.put(format_args!(r#"{{"name":"f{fields}","type":"#));
             writer.any(depth);
+            writer.extras();
             writer.text.push('}');
             fields += 1;
         });
+        self.space = around;
         self.text.push('}');
+    }
+
+    /// What a field may have besides.
+    fn extras(&mut self) {
+        let choice = self.byte();
+        if choice & 0x10 != 0 {
+            self.put(format_args!(r#","default":{}"#, DEFAULTS[choice % 8]));
+        }
+        if choice & 0x20 != 0 {
+            self.put(format_args!(r#","aliases":["f{}"]"#, choice % 8));
+        }
+    }
+
+    /// The start of a definition, up to its name. Answers the namespace within it.
+    fn head(&mut self, kind: &str) -> Option<&'static str> {
+        let simple = format!("N{}", self.names.len());
+        let choice = self.byte();
+        let own = (choice & 3).checked_sub(1);
+        let own = own.and_then(|at| NAMESPACES.get(at)).copied();
+        self.put(format_args!(r#"{{"type":"{kind}","name":"{simple}""#));
+        if let Some(own) = own {
+            self.put(format_args!(r#","namespace":"{own}""#));
+        }
+        if choice & 4 != 0 {
+            self.put(format_args!(r#","aliases":["a.N{}"]"#, choice >> 3 & 7));
+        }
+        let space = own.or(self.space);
+        self.names.push(match space {
+            Some(space) => format!("{space}.{simple}"),
+            None => simple,
+        });
+        space
     }
 
     fn list(&mut self, mut item: impl FnMut(&mut Self)) {
@@ -110,11 +159,6 @@ impl Writer<'_, '_> {
             item(self);
         }
         self.text.push(']');
-    }
-
-    fn name(&mut self) -> String {
-        self.names += 1;
-        format!("N{}", self.names - 1)
     }
 
     fn put(&mut self, part: std::fmt::Arguments<'_>) {

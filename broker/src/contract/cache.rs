@@ -24,13 +24,18 @@ use super::schema::{Body, CompiledSchema};
 /// costs a look-up each.
 const ABSENT_MAX: usize = 10_000;
 
+/// The part of the cache that is emptied when it is full, so that not every schema that comes then
+/// needs another one to be found that goes.
+const EVICTED_PART: usize = 8;
+
 /// A monotonic clock in milliseconds.
 pub type ClockMs = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Bounds of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheConfig {
-    /// Memory for compiled schemas, in bytes. Default 64 MiB; more saves look-ups and compiling.
+    /// Memory for compiled schemas, in bytes. Default 64 MiB; more saves look-ups and compiling. A
+    /// schema that takes more by itself is looked up whenever it is needed.
     pub bytes_max: usize,
     /// How long a request waits for the registry. Default 2 s; more holds connections longer.
     pub wait: Duration,
@@ -292,6 +297,13 @@ impl Inner {
             Answer::Known(schema) => {
                 ids.absent.remove(&id);
                 let bytes = schema.memory_bytes();
+                if bytes > self.config.bytes_max {
+                    tracing::warn!(id, bytes, "schema is larger than the cache: it is not kept");
+                    if let Some((_, gone)) = self.known.remove(&id) {
+                        ids.known_bytes -= gone.bytes;
+                    }
+                    return;
+                }
                 let used_ms = AtomicU64::new((self.clock)());
                 let known = Known {
                     schema: Arc::clone(schema),
@@ -306,18 +318,25 @@ impl Inner {
         }
     }
 
-    /// Forgets the schemas longest unused until the bound holds; `kept` stays. A scan each, which
-    /// the pace of look-ups keeps rare.
+    /// Forgets the schemas longest unused, once the bound is passed, until there is room for some
+    /// more; `kept` stays. One scan for all that go.
     fn evict(&self, ids: &mut Ids, kept: i32) {
-        while ids.known_bytes > self.config.bytes_max {
-            let others = self.known.iter().filter(|known| *known.key() != kept);
-            let oldest = others
-                .min_by_key(|known| known.used_ms.load(Ordering::Relaxed))
-                .map(|known| *known.key());
-            let Some((_, gone)) = oldest.and_then(|id| self.known.remove(&id)) else {
+        let most = self.config.bytes_max;
+        if ids.known_bytes <= most {
+            return;
+        }
+        let others = self.known.iter().filter(|known| *known.key() != kept);
+        let mut by_use: Vec<_> = others
+            .map(|known| (known.used_ms.load(Ordering::Relaxed), *known.key()))
+            .collect();
+        by_use.sort_unstable();
+        for (_, id) in by_use {
+            if ids.known_bytes <= most - most / EVICTED_PART {
                 return;
-            };
-            ids.known_bytes -= gone.bytes;
+            }
+            if let Some((_, gone)) = self.known.remove(&id) {
+                ids.known_bytes -= gone.bytes;
+            }
         }
     }
 

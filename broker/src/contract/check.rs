@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 
 use avouch_avro::framing::{self, SchemaRef};
+use avouch_avro::validator::Reason;
 use avouch_registry_api::subject::Part;
 
 use super::effective::{Depth, EffectivePolicy, Mode, Rule};
@@ -149,8 +150,8 @@ pub fn check_batch(
             ) {
                 Ok(Some(id)) => ids.add(id),
                 Ok(None) => {}
-                Err(fault) => {
-                    let message = findings.add(record.index, rule, &fault);
+                Err(wrong) => {
+                    let message = findings.add(record.index, rule, &wrong);
                     if rule.mode == Mode::Enforce && refusal.is_none() {
                         refusal = Some(message);
                     }
@@ -175,26 +176,31 @@ pub(super) fn rules(policy: &EffectivePolicy) -> [Option<Rule<'_>>; 2] {
 fn check_part<'j>(
     rule: Rule<'_>,
     memory: &[u8],
-    record: &Record<'_>,
+    record: &Record<'j>,
     judgements: &'j [(i32, Judgement)],
-) -> Result<Option<i32>, Cow<'j, Fault>> {
-    let Some(Located { id, datum }) = locate(rule, record).map_err(Cow::Owned)? else {
+) -> Result<Option<i32>, Wrong<'j>> {
+    let owned = |fault| Wrong::Fault(Cow::Owned(fault));
+    let Some(Located { id, datum }) = locate(rule, record).map_err(owned)? else {
         return Ok(None);
     };
     let Ok(at) = judgements.binary_search_by_key(&id, |(id, _)| *id) else {
-        return Err(Cow::Owned(if id > 0 {
+        return Err(owned(if id > 0 {
             Fault::TooManySchemas { max: SCHEMAS_MAX }
         } else {
             Fault::UnknownId(id)
         }));
     };
     match &judgements[at].1 {
-        Judgement::Fails(fault) => Err(Cow::Borrowed(fault)),
+        Judgement::Fails(fault) => Err(Wrong::Fault(Cow::Borrowed(fault))),
         // The caller refuses the whole batch for these where the rule is enforced.
         Judgement::Unavailable(_) | Judgement::Broken(_) => Ok(Some(id)),
         Judgement::Passes(passed) => match datum_fits(rule, memory, datum, passed) {
             Ok(()) => Ok(Some(id)),
-            Err(fault) => Err(Cow::Owned(fault)),
+            Err(reason) => Err(Wrong::Datum {
+                reason,
+                datum,
+                passed,
+            }),
         },
     }
 }
@@ -206,17 +212,48 @@ pub(super) fn datum_fits(
     memory: &[u8],
     datum: &[u8],
     passed: &Passed,
-) -> Result<(), Fault> {
+) -> Result<(), Reason> {
     match (rule.depth, &*passed.schema.body) {
-        (Depth::Payload, Body::Avro { validator, .. }) => validator
-            .validate_within(memory, datum)
-            .map_err(|fault| Fault::Datum {
-                schema: passed.label(),
-                fault,
-            }),
+        (Depth::Payload, Body::Avro { validator, .. }) => validator.reason_within(memory, datum),
         // `judge` lets no broken schema pass where data are decoded.
         (Depth::Payload, Body::Foreign { .. } | Body::Broken { .. })
         | (Depth::Id, Body::Avro { .. } | Body::Foreign { .. } | Body::Broken { .. }) => Ok(()),
+    }
+}
+
+/// What is wrong with a key or value. Of a datum only the reason, until it is told: of many that are
+/// wrong few are.
+enum Wrong<'a> {
+    Fault(Cow<'a, Fault>),
+    Datum {
+        reason: Reason,
+        datum: &'a [u8],
+        passed: &'a Passed,
+    },
+}
+
+impl<'a> Wrong<'a> {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Fault(fault) => fault.code(),
+            Self::Datum { reason, .. } => reason.code(),
+        }
+    }
+
+    /// The fault with its place; none if the datum has none, which is never so where a reason was
+    /// found.
+    fn fault(&self) -> Option<Cow<'a, Fault>> {
+        match self {
+            Self::Fault(fault) => Some(fault.clone()),
+            Self::Datum { datum, passed, .. } => {
+                let Body::Avro { validator, .. } = &*passed.schema.body else {
+                    return None;
+                };
+                let fault = validator.validate_plainly(datum).err()?;
+                let schema = passed.label();
+                Some(Cow::Owned(Fault::Datum { schema, fault }))
+            }
+        }
     }
 }
 
@@ -298,9 +335,9 @@ impl<T> PerPart<T> {
 
 impl Findings {
     /// Counts a violation; returns its message if it is among the first of its mode.
-    fn add(&mut self, index: i32, rule: Rule<'_>, fault: &Fault) -> Option<String> {
+    fn add(&mut self, index: i32, rule: Rule<'_>, wrong: &Wrong<'_>) -> Option<String> {
         let Rule { part, mode, .. } = rule;
-        let code = fault.code();
+        let code = wrong.code();
         let told = self
             .told
             .iter()
@@ -319,6 +356,7 @@ impl Findings {
         if told >= TOLD_MAX {
             return None;
         }
+        let fault = wrong.fault()?;
         let message = fault.message(part);
         self.told.push(Violation {
             index,

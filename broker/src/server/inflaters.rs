@@ -76,7 +76,10 @@ impl Inflaters {
         }
         let _decoder = acquire(&self.decoders, 1).await;
         let mut buffer = self.idle().pop().unwrap_or_default();
-        buffer.inflate(codec, compressed, limits)?;
+        if let Err(error) = buffer.inflate(codec, compressed, limits).map(|_| ()) {
+            self.keep(buffer);
+            return Err(error);
+        }
         let units = buffer.buffer_bytes() / MEMORY_UNIT_BYTES + 1;
         let held = acquire(&self.held, units.min(self.held_units_max)).await;
         Ok(Inflated::Lent(Loan {
@@ -84,6 +87,14 @@ impl Inflaters {
             buffer: Some(buffer),
             _held: held,
         }))
+    }
+
+    /// Keeps a buffer for the next batch, if there is room.
+    fn keep(&self, buffer: Decompressor) {
+        let mut idle = self.idle();
+        if idle.len() < KEPT_MAX && buffer.buffer_bytes() <= KEPT_BYTES_MAX {
+            idle.push(buffer);
+        }
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Decompressor>> {
@@ -106,10 +117,9 @@ impl Inflated<'_> {
 
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
-        let buffer = self.buffer.take();
-        let mut idle = self.pool.idle();
-        let has_room = idle.len() < KEPT_MAX;
-        idle.extend(buffer.filter(|buffer| has_room && buffer.buffer_bytes() <= KEPT_BYTES_MAX));
+        if let Some(buffer) = self.buffer.take() {
+            self.pool.keep(buffer);
+        }
     }
 }
 
@@ -173,6 +183,26 @@ mod tests {
             inflated.section().as_ptr()
         };
         assert_eq!(place(100_000), place(90_000), "no new buffer was made");
+    }
+
+    #[test]
+    fn a_buffer_comes_back_also_when_a_batch_is_corrupt() {
+        let pool = Inflaters::new(1, 1 << 30);
+        let section = compressed(100_000);
+        let inflate = |section| {
+            let inflated = pool.inflate(Codec::Lz4, section, Limits::default());
+            inflated.now_or_never().expect("there is room")
+        };
+        let buffer = |section| inflate(section).unwrap().section().as_ptr();
+        let first = buffer(Section::from(&section));
+        let cut = Section::from(&section[..section.len() - 1]);
+        assert_eq!(inflate(cut).err(), Some(InflateError::Corrupt));
+        assert_eq!(pool.idle().len(), 1);
+        assert_eq!(
+            buffer(Section::from(&section)),
+            first,
+            "no new one was made"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::{Crc, Decompress, FlushDecompress, Status};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 use thiserror::Error;
 use zstd::zstd_safe::{self, DCtx, ResetDirective};
@@ -70,6 +70,15 @@ pub const ZSTD_WINDOW_LOG: u32 = 23;
 /// A larger buffer is given back before the next batch.
 const KEPT_BUFFER_BYTES: usize = 4 << 20;
 
+/// What the buffer grows by, at least, while gzip is inflated.
+const GZIP_STEP_BYTES: usize = 64 << 10;
+
+/// A decoder for LZ4 blocks beyond this is not kept. It holds two to four blocks; clients write
+/// blocks of 64 KiB.
+const KEPT_LZ4_BLOCK_BYTES: usize = 256 << 10;
+/// Nor is one that was fed more than this.
+const KEPT_FEED_BYTES: usize = 1 << 20;
+
 /// A zstd block, of this header at least, stands for at most so many bytes (RFC 8878, 3.1.1.2).
 const ZSTD_BLOCK_HEADER_BYTES: usize = 3;
 const ZSTD_BLOCK_BYTES: usize = 128 << 10;
@@ -80,11 +89,43 @@ const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
 const XERIAL_HEADER_BYTES: usize = 16;
 const XERIAL_BLOCK_BYTES: usize = 32 << 10;
 
-/// A buffer for decompressed records, used again and again; one a thread.
+/// A buffer for decompressed records, and what the codecs need, used again and again; one a thread.
 #[derive(Default)]
 pub struct Decompressor {
     buffer: Vec<u8>,
     zstd: Option<DCtx<'static>>,
+    gzip: Option<Decompress>,
+    lz4: Option<Lz4>,
+}
+
+/// A decoder of LZ4 frames, at the end of one. Its buffers fit frames of one kind.
+struct Lz4 {
+    kind: Lz4Kind,
+    decoder: FrameDecoder<Feed>,
+}
+
+/// What a frame's descriptor says of the size of blocks, and whether they are linked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Lz4Kind {
+    block_bytes: usize,
+    is_linked: bool,
+}
+
+/// Compressed bytes of its own, since the decoder outlives the batch; they are few, beside what it
+/// would allocate anew.
+#[derive(Default)]
+struct Feed {
+    bytes: Vec<u8>,
+    read: usize,
+}
+
+impl Read for Feed {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let mut rest = &self.bytes[self.read..];
+        let read = rest.read(out)?;
+        self.read += read;
+        Ok(read)
+    }
 }
 
 impl fmt::Debug for Decompressor {
@@ -138,12 +179,9 @@ impl Decompressor {
                 return Err(too_large(limits.max_bytes, compressed));
             }
             Codec::None => return Ok(section),
-            Codec::Gzip => self.drain(MultiGzDecoder::new(compressed), cap, compressed)?,
+            Codec::Gzip => self.gzip(compressed, cap)?,
             Codec::Snappy => self.snappy(compressed, cap)?,
-            Codec::Lz4 => {
-                check_lz4_frame(compressed).ok_or(InflateError::Corrupt)?;
-                self.drain(FrameDecoder::new(compressed), cap, compressed)?;
-            }
+            Codec::Lz4 => self.lz4(compressed, cap)?,
             Codec::Zstd => self.zstd(compressed, cap)?,
         }
         self.buffer.resize(self.buffer.len() + SLACK_BYTES, 0);
@@ -163,6 +201,83 @@ impl Decompressor {
             return Err(too_large(cap, compressed));
         }
         read.map(|_| ()).map_err(|_| InflateError::Corrupt)
+    }
+
+    /// Members of gzip, one after the other, each whole to its checksum.
+    fn gzip(&mut self, compressed: &[u8], cap: usize) -> Result<(), InflateError> {
+        let mut inflate = self.gzip.take().unwrap_or_else(|| Decompress::new(false));
+        let mut rest = compressed;
+        let mut members = || loop {
+            inflate.reset(false);
+            let start = self.buffer.len();
+            let body = behind_gzip_header(rest).ok_or(InflateError::Corrupt)?;
+            let behind = self.deflated(&mut inflate, body, cap, compressed)?;
+            let mut sum = Crc::new();
+            sum.update(&self.buffer[start..]);
+            let trailer = [sum.sum().to_le_bytes(), sum.amount().to_le_bytes()].concat();
+            rest = behind
+                .strip_prefix(&*trailer)
+                .ok_or(InflateError::Corrupt)?;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        };
+        let inflated = members();
+        self.gzip = Some(inflate);
+        inflated
+    }
+
+    /// One deflated stream at the start of `body`; answers what stands behind it.
+    fn deflated<'b>(
+        &mut self,
+        inflate: &mut Decompress,
+        body: &'b [u8],
+        cap: usize,
+        compressed: &[u8],
+    ) -> Result<&'b [u8], InflateError> {
+        let mut rest = body;
+        loop {
+            let start = self.buffer.len();
+            if start == self.buffer.capacity() {
+                self.buffer.reserve((cap + 1 - start).min(GZIP_STEP_BYTES));
+            }
+            let read_before = inflate.total_in();
+            let status = inflate.decompress_vec(rest, &mut self.buffer, FlushDecompress::None);
+            if self.buffer.len() > cap {
+                return Err(too_large(cap, compressed));
+            }
+            let read = inflate.total_in() - read_before;
+            rest = &rest[usize::try_from(read).expect("it is within the bytes given")..];
+            match status {
+                Ok(Status::StreamEnd) => return Ok(rest),
+                Ok(Status::Ok | Status::BufError) if read > 0 || self.buffer.len() > start => {}
+                Ok(Status::Ok | Status::BufError) | Err(_) => return Err(InflateError::Corrupt),
+            }
+        }
+    }
+
+    /// One frame. A decoder is kept once it has come to a frame's end, for frames of the same kind.
+    fn lz4(&mut self, compressed: &[u8], cap: usize) -> Result<(), InflateError> {
+        let kind = check_lz4_frame(compressed).ok_or(InflateError::Corrupt)?;
+        let kept = self.lz4.take().filter(|kept| kept.kind == kind);
+        let mut decoder = match kept {
+            Some(kept) => kept.decoder,
+            None => FrameDecoder::new(Feed::default()),
+        };
+        let feed = decoder.get_mut();
+        feed.bytes.clear();
+        feed.bytes.extend_from_slice(compressed);
+        feed.read = 0;
+        self.drain(&mut decoder, cap, compressed)?;
+        let feed = decoder.get_ref();
+        if feed.read < feed.bytes.len() {
+            return Err(InflateError::Corrupt);
+        }
+        let is_small = feed.bytes.capacity() <= KEPT_FEED_BYTES;
+        if is_small && kind.block_bytes <= KEPT_LZ4_BLOCK_BYTES {
+            self.lz4 = Some(Lz4 { kind, decoder });
+        }
+        Ok(())
     }
 
     fn zstd(&mut self, compressed: &[u8], cap: usize) -> Result<(), InflateError> {
@@ -274,17 +389,49 @@ fn too_large(cap: usize, compressed: &[u8]) -> InflateError {
     }
 }
 
+/// What stands behind the header of a gzip member (RFC 1952, 2.3).
+fn behind_gzip_header(bytes: &[u8]) -> Option<&[u8]> {
+    const MAGIC_AND_DEFLATE: [u8; 3] = [0x1f, 0x8b, 8];
+    const TIME_AND_SYSTEM_BYTES: usize = 6;
+    let (&flags, rest) = bytes.strip_prefix(&MAGIC_AND_DEFLATE)?.split_first()?;
+    let has = |bit: u8| flags & bit != 0;
+    if has(0xe0) {
+        return None;
+    }
+    let mut rest = rest.get(TIME_AND_SYSTEM_BYTES..)?;
+    if has(0x04) {
+        let (length, extra) = rest.split_first_chunk()?;
+        rest = extra.get(usize::from(u16::from_le_bytes(*length))..)?;
+    }
+    for name_or_comment in [0x08, 0x10] {
+        if has(name_or_comment) {
+            let end = rest.iter().position(|&byte| byte == 0)?;
+            rest = &rest[end + 1..];
+        }
+    }
+    if has(0x02) {
+        let (sum, behind) = rest.split_first_chunk()?;
+        let mut header = Crc::new();
+        header.update(&bytes[..bytes.len() - rest.len()]);
+        let [low, high, ..] = header.sum().to_le_bytes();
+        rest = Some(behind).filter(|_| *sum == [low, high])?;
+    }
+    Some(rest)
+}
+
 /// The first zstd frame of `bytes`, complete, and what stands behind it.
 fn split_zstd_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let size = zstd_safe::find_frame_compressed_size(bytes).ok()?;
     bytes.split_at_checked(size)
 }
 
-/// Whether `bytes` are one LZ4 frame up to its end mark and nothing else. The frame decoder takes
-/// a frame that stops between two blocks for a complete one, and consumers read one frame only.
-fn check_lz4_frame(bytes: &[u8]) -> Option<()> {
+/// The kind of the LZ4 frame that `bytes` are, up to its end mark and nothing else. The frame decoder
+/// takes a frame that stops between two blocks for a complete one, and consumers read one frame
+/// only.
+fn check_lz4_frame(bytes: &[u8]) -> Option<Lz4Kind> {
     const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
-    let (&[flags, _], rest) = bytes.strip_prefix(&MAGIC)?.split_first_chunk()?;
+    const INDEPENDENT: u8 = 0x20;
+    let (&[flags, size], rest) = bytes.strip_prefix(&MAGIC)?.split_first_chunk()?;
     let has = |bit: u8, size: usize| if flags & bit == 0 { 0 } else { size };
     let content_size_and_dictionary = has(0x08, 8) + has(0x01, 4);
     let mut rest = rest.get(content_size_and_dictionary + 1..)?;
@@ -293,7 +440,10 @@ fn check_lz4_frame(bytes: &[u8]) -> Option<()> {
         let length = u32::from_le_bytes(*length) & 0x7fff_ffff;
         if length == 0 {
             let content_checksum = has(0x04, 4);
-            return (behind.len() == content_checksum).then_some(());
+            return (behind.len() == content_checksum).then_some(Lz4Kind {
+                block_bytes: 1 << (8 + 2 * (size >> 4 & 7)),
+                is_linked: flags & INDEPENDENT == 0,
+            });
         }
         rest = behind.get(length as usize + has(0x10, 4)..)?;
     }

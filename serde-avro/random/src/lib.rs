@@ -25,12 +25,11 @@
 
 mod data;
 mod evolution;
+mod schema;
 
 pub use data::{datum, write_long};
 pub use evolution::evolve;
-
-use avouch_avro::Schema;
-use serde_json::{Value, json};
+pub use schema::schema;
 
 /// A source of numbers: SplitMix64, small, and the same on every machine.
 #[derive(Clone, Debug)]
@@ -81,89 +80,9 @@ impl Random {
     }
 }
 
-/// A random schema, some four types deep: every type, names used again, records that contain
-/// themselves by a union, an array or a map. Unions have null or boolean among their branches, so
-/// that data can end.
-///
-/// # Panics
-/// If what it wrote is no schema, which is a fault of the parser or of this.
-pub fn schema(random: &mut Random) -> Schema {
-    let mut names = Names {
-        defined: Vec::new(),
-        open: Vec::new(),
-    };
-    let text = schema_text(random, &mut names, 4).to_string();
-    Schema::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
-}
-
-struct Names {
-    defined: Vec<String>,
-    /// Records around the one at hand, which only unions and blocks may use.
-    open: Vec<String>,
-}
-
 const PRIMITIVES: [&str; 8] = [
     "null", "boolean", "int", "long", "float", "double", "bytes", "string",
 ];
-
-fn schema_text(random: &mut Random, names: &mut Names, depth: usize) -> Value {
-    if depth == 0 || random.one_in(3) {
-        return json!(random.pick(&PRIMITIVES));
-    }
-    if !names.defined.is_empty() && random.one_in(6) {
-        let name = random.below(names.defined.len());
-        return json!(names.defined[name]);
-    }
-    let name = format!("N{}", names.defined.len() + names.open.len() * 1_000);
-    match random.below(6) {
-        0 => json!({"type": "array", "items": part_text(random, names, depth - 1)}),
-        1 => json!({"type": "map", "values": part_text(random, names, depth - 1)}),
-        2 => {
-            let defined = names.defined.len();
-            let mut branches = vec![json!("null"), part_text(random, names, depth - 1)];
-            if !is_branch(&branches[1]) {
-                branches.pop();
-                names.defined.truncate(defined);
-            }
-            branches.push(json!("boolean"));
-            branches.dedup();
-            json!(branches)
-        }
-        3 => {
-            let symbols: Vec<_> = (0..random.below(70)).map(|at| format!("S{at}")).collect();
-            names.defined.push(name.clone());
-            json!({"type": "enum", "name": name, "symbols": symbols})
-        }
-        4 => {
-            names.defined.push(name.clone());
-            json!({"type": "fixed", "name": name, "size": random.below(5)})
-        }
-        _ => {
-            names.open.push(name.clone());
-            let fields: Vec<_> = (0..random.below(5))
-                .map(|at| {
-                    json!({"name": format!("f{at}"), "type": schema_text(random, names, depth - 1)})
-                })
-                .collect();
-            names.open.pop();
-            names.defined.push(name.clone());
-            json!({"type": "record", "name": name, "fields": fields})
-        }
-    }
-}
-
-/// A type where a record around it may come again without being endless.
-fn part_text(random: &mut Random, names: &mut Names, depth: usize) -> Value {
-    if !names.open.is_empty() && random.one_in(3) {
-        let name = random.below(names.open.len());
-        return json!(names.open[name]);
-    }
-    schema_text(random, names, depth)
-}
-
-fn is_branch(text: &Value) -> bool {
-    !text.is_array() && *text != json!("null") && *text != json!("boolean")
-}
 
 /// Bytes with one to three things changed: a byte set, flipped, dropped or added, or the end cut
 /// off. Good for data and, as UTF-8 with replacements, for texts.

@@ -225,7 +225,7 @@ async fn the_longest_unused_schemas_go_when_the_cache_is_full() {
         register(&registry, id);
     }
     let config = CacheConfig {
-        bytes_max: 3 * one,
+        bytes_max: 7 * one / 2,
         ..CacheConfig::default()
     };
     let schemas = schemas_with(&registry, config);
@@ -239,6 +239,49 @@ async fn the_longest_unused_schemas_go_when_the_cache_is_full() {
     let kept: Vec<bool> = (1..=4).map(|id| schemas.remembered(id).is_some()).collect();
     assert_eq!(kept, [true, false, true, true]);
     assert_eq!(schemas.memory_bytes(), 3 * one);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_cache_makes_room_for_several_schemas_at_once() {
+    let registry = FakeRegistry::new();
+    let one = {
+        register(&registry, 1);
+        let schemas = schemas(&registry);
+        assert_eq!(is_known(&schemas, 1).await, Ok(true));
+        schemas.memory_bytes()
+    };
+    let config = CacheConfig {
+        bytes_max: 80 * one,
+        ..CacheConfig::default()
+    };
+    let schemas = schemas_with(&registry, config);
+    let mut largest = 0;
+    for id in 1..=81 {
+        register(&registry, id);
+        assert_eq!(is_known(&schemas, id).await, Ok(true));
+        largest = largest.max(schemas.memory_bytes());
+        tokio::time::advance(Duration::from_millis(20)).await;
+    }
+    assert_eq!(largest, 80 * one);
+    assert_eq!(schemas.memory_bytes(), 70 * one);
+    let kept = (1..=81).filter(|id| schemas.remembered(*id).is_some());
+    assert_eq!(kept.collect::<Vec<_>>(), (12..=81).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schema_larger_than_the_cache_is_used_and_not_kept() {
+    let registry = FakeRegistry::new();
+    register(&registry, 1);
+    let config = CacheConfig {
+        bytes_max: 10,
+        ..CacheConfig::default()
+    };
+    let schemas = schemas_with(&registry, config);
+    for _ in 0..2 {
+        assert_eq!(is_known(&schemas, 1).await, Ok(true));
+        assert_eq!(schemas.memory_bytes(), 0);
+    }
+    assert_eq!(registry.asked_ids(), [1, 1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -199,6 +199,39 @@ fn a_buffer_is_used_again_whatever_the_codec() {
     }
 }
 
+/// Frames that need other decoders, and damaged ones, between those that are whole.
+#[test]
+fn what_a_codec_keeps_between_batches_changes_no_outcome() {
+    let sample = &sample()[..200_000];
+    let mut frames: Vec<_> = [Codec::Gzip, Codec::Zstd]
+        .map(|codec| (codec, compress(codec, sample)))
+        .into();
+    for size in [BlockSize::Max64KB, BlockSize::Max256KB, BlockSize::Max4MB] {
+        for mode in [BlockMode::Independent, BlockMode::Linked] {
+            let info = FrameInfo::new().block_size(size).block_mode(mode);
+            frames.push((Codec::Lz4, lz4(info.content_checksum(true), sample)));
+        }
+    }
+    let mut decompressor = Decompressor::new();
+    for _ in 0..2 {
+        for (codec, frame) in &frames {
+            for _ in 0..2 {
+                let whole = decompressor.inflate(*codec, frame, Limits::default());
+                assert_eq!(whole.unwrap().bytes(), sample, "{codec:?}");
+            }
+            for at in (1..frame.len()).step_by(frame.len() / 8 + 1) {
+                let cut = decompressor.inflate(*codec, &frame[..at], Limits::default());
+                assert_eq!(cut.err(), Some(InflateError::Corrupt), "{codec:?} {at}");
+                let mut damaged = frame.clone();
+                damaged[at] ^= 0x55;
+                let fresh = inflate(*codec, &damaged);
+                let again = decompressor.inflate(*codec, &damaged, Limits::default());
+                assert_eq!(again.map(|section| section.bytes().to_vec()), fresh);
+            }
+        }
+    }
+}
+
 #[test]
 fn bombs_stop_at_the_cap() {
     let zeros = vec![0; 64 << 20];

@@ -6,6 +6,8 @@ use crate::decide::content::{Content, Parsed, Resolved};
 
 /// Differences that one answer tells.
 const MAX_TOLD: usize = 50;
+/// Bytes of one difference that are told.
+const TOLD_BYTES_MAX: usize = 1_024;
 
 /// Whether the schema may be taken for the old one, whose metadata and rules are equal already:
 /// orders of aliases and properties do not count, and a schema without references may have those
@@ -48,8 +50,8 @@ pub(crate) fn distance(new: &Content, new_parsed: &Parsed, old: &Resolved) -> Ve
         differences.push("the rule sets differ".to_owned());
     }
     if let (Parsed::Avro(new), Ok(Parsed::Avro(old))) = (new_parsed, old.parse()) {
-        match diff::between(&old, new) {
-            Ok(changes) => differences.extend(changes.iter().map(ToString::to_string)),
+        match diff::first(&old, new, MAX_TOLD) {
+            Ok(changes) => differences.extend(changes.iter().map(ToString::to_string).map(cut)),
             Err(error) => differences.push(error.to_string()),
         }
     }
@@ -58,6 +60,14 @@ pub(crate) fn distance(new: &Content, new_parsed: &Parsed, old: &Resolved) -> Ve
     }
     differences.truncate(MAX_TOLD);
     differences
+}
+
+fn cut(mut difference: String) -> String {
+    if difference.len() > TOLD_BYTES_MAX {
+        difference.truncate(difference.floor_char_boundary(TOLD_BYTES_MAX));
+        difference.push_str("...");
+    }
+    difference
 }
 
 /// Where two texts part, when their meanings do not.
@@ -95,6 +105,26 @@ mod tests {
 
     fn record(inner: &str) -> String {
         format!(r#"{{"type":"record","name":"R","fields":[{inner}]}}"#)
+    }
+
+    #[test]
+    fn an_answer_tells_so_many_differences_and_so_much_of_each() {
+        let symbols: Vec<_> = (0..1_000).map(|at| format!(r#""S{at}""#)).collect();
+        let enumeration = |symbols: &str| {
+            format!(r#"{{"name":"e","type":{{"type":"enum","name":"E","symbols":[{symbols}]}}}}"#)
+        };
+        let fields = |kind: &str| {
+            let field = |at| format!(r#",{{"name":"f{at}","type":"{kind}"}}"#);
+            (0..100).map(field).collect::<String>()
+        };
+        let new = resolved(&record(
+            &(enumeration(&symbols.join(",")) + &fields("long")),
+        ));
+        let old = resolved(&record(&(enumeration("\"S0\"") + &fields("int"))));
+        let told = distance(&new.content, &new.parse().unwrap(), &old);
+        assert_eq!(told.len(), MAX_TOLD);
+        assert!(told[0].starts_with("/e: symbols S1, S2") && told[0].ends_with("..."));
+        assert!(told[0].len() < TOLD_BYTES_MAX + 4, "{}", told[0]);
     }
 
     /// New, old, whether they mean the same, and the beginning of the first difference.

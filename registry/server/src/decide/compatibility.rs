@@ -1,6 +1,8 @@
 //! Whether a schema agrees with earlier versions at a level, and the words for where it does not.
 //! The wording and its order are Confluent Schema Registry's.
 
+use std::borrow::Cow;
+
 use avouch_avro::Schema;
 use avouch_avro::compatibility::{Incompatibility, Kind, check};
 use avouch_avro::schema::{Site, Type};
@@ -12,6 +14,13 @@ use crate::decide::metadata::reserved_fields;
 
 /// Characters of an earlier schema that a message shows.
 const SHOWN_CHARS: usize = 10 * 1024;
+/// Findings of one direction that are told; of the rest, how many they are. More makes larger
+/// answers to whoever registers what does not fit.
+const TOLD_MAX: usize = 5_000;
+/// Bytes of one direction's findings and messages behind which no more are told.
+const TOLD_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one finding's particulars, such as the symbols that are missing, that are told.
+const INFO_BYTES_MAX: usize = 64 << 10;
 
 /// An earlier version to agree with.
 #[derive(Clone, Debug)]
@@ -214,29 +223,46 @@ fn one_way(direction: CompatibilityLevel, new: &Schema, old: &Schema, version: i
             ));
         }
     };
-    let finding = |finding: &Incompatibility| {
+    let mut told = Objections::default();
+    let mut bytes = 0;
+    for finding in &found {
+        if told.findings.len() == TOLD_MAX || bytes > TOLD_BYTES_MAX {
+            let more = found.len() - told.findings.len();
+            told.messages.push(format!("and {more} more"));
+            break;
+        }
+        let info = shown_info(&finding.info);
+        let message = message(finding, &info, reader_age, writer_age);
         let (new, old) = if backward {
             (finding.reader(), finding.writer())
         } else {
             (finding.writer(), finding.reader())
         };
-        FindingBody {
+        let body = FindingBody {
             kind: finding.kind.as_str().to_owned(),
             version,
             direction,
-            info: finding.info.clone(),
+            info: info.into_owned(),
             suggestion: finding.suggestion().to_owned(),
             new: place(new),
             old: place(old),
-        }
-    };
-    Objections {
-        messages: found
-            .iter()
-            .map(|finding| message(finding, reader_age, writer_age))
-            .collect(),
-        findings: found.iter().map(finding).collect(),
+        };
+        bytes += message.len() + body.info.len() + body.suggestion.len();
+        bytes += body.new.path.len() + body.old.path.len();
+        told.messages.push(message);
+        told.findings.push(body);
     }
+    told
+}
+
+/// The particulars of a finding, cut where they are very long.
+fn shown_info(info: &str) -> Cow<'_, str> {
+    if info.len() <= INFO_BYTES_MAX {
+        return Cow::Borrowed(info);
+    }
+    let end = info.floor_char_boundary(INFO_BYTES_MAX);
+    let more = info.len() - end;
+    Cow::Owned(format!("{}... and {more} bytes more", &info[..end]))
 }
 
 fn place(site: &Site) -> PlaceBody {
@@ -247,10 +273,8 @@ fn place(site: &Site) -> PlaceBody {
     }
 }
 
-fn message(finding: &Incompatibility, reader: &str, writer: &str) -> String {
-    let Incompatibility {
-        kind, path, info, ..
-    } = finding;
+fn message(finding: &Incompatibility, info: &str, reader: &str, writer: &str) -> String {
+    let Incompatibility { kind, path, .. } = finding;
     let description = match kind {
         Kind::FixedSizeMismatch => format!(
             "The size of FIXED type field at path '{path}' in the {reader} schema does not match \
@@ -399,6 +423,41 @@ mod tests {
         let shown = &messages[2];
         assert!(shown.starts_with("{oldSchema: <truncated> '{") && shown.ends_with("...'}"));
         assert!(shown.len() < SHOWN_CHARS + 100, "{}", shown.len());
+    }
+
+    #[test]
+    fn findings_beyond_a_few_megabytes_are_counted_and_long_particulars_cut() {
+        let side = |symbols: &str, others: usize| {
+            let list = r#"{"name":"f0","type":{"type":"enum","name":"E","symbols":["#;
+            let others = (1..others).map(|at| format!(r#",{{"name":"f{at}","type":"E"}}"#));
+            record(&format!(
+                "{list}{symbols}]}}}}{}",
+                others.collect::<String>()
+            ))
+        };
+        let many: Vec<_> = (0..10_000).map(|at| format!("\"S{at:0>8}\"")).collect();
+        let old = side(&many.join(","), 60);
+        let messages = messages_of(CompatibilityLevel::Backward, &side("\"A\"", 60), &old);
+        let last = messages
+            .iter()
+            .position(|message| message.starts_with("and "));
+        let told = last.expect("not all are told");
+        assert_eq!(messages[told], format!("and {} more", 60 - told));
+        let cut = "S00005956, S0000595... and 44464 bytes more'}";
+        assert!(
+            messages[0].ends_with(cut),
+            "{}",
+            &messages[0][messages[0].len() - 80..]
+        );
+        let bytes: usize = messages.iter().map(String::len).sum();
+        assert!(bytes < TOLD_BYTES_MAX + 4 * INFO_BYTES_MAX, "{bytes}");
+
+        let few = messages_of(
+            CompatibilityLevel::Backward,
+            &side("\"A\"", 2),
+            &side("\"B\"", 2),
+        );
+        assert_eq!(few.len(), 5, "{few:?}");
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! compatible while it is being compared. The stack is explicit, so schemas cannot overflow it.
 //! What fits leaves nothing behind: no note, no place, no path.
 
-use super::finding::{CAUSES_MAX, Draft, DraftId, Info};
+use super::finding::{BYTES_A_STEP, CAUSES_MAX, Draft, DraftId};
 use super::place::{PlaceId, Places, Step};
 use super::{CheckError, Incompatibility, Kind};
-use crate::schema::{Enum, Field, Fixed, Name, Node, NodeId, Record, Schema, Type};
+use crate::schema::{Enum, Field, Name, Node, NodeId, Record, Schema, Type};
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 use std::mem::discriminant;
 
@@ -44,6 +44,12 @@ pub(super) struct Checker<'s> {
     drafts: Vec<Draft>,
     /// What was found of each pair; nothing while it is being compared.
     verdicts: HashMap<Pair, Vec<DraftId>>,
+    /// Where all pairs are kept: those being compared, each with whether it was met again
+    /// meanwhile and taken for compatible.
+    open: HashMap<Pair, bool>,
+    /// Whether a pair that was met again turned out not to be compatible, so that others may have
+    /// been taken for compatible because of it.
+    is_refuted: bool,
 }
 
 /// A pair being compared.
@@ -80,20 +86,34 @@ impl<'s> Checker<'s> {
             memory,
             drafts: Vec::new(),
             verdicts: HashMap::new(),
+            open: HashMap::new(),
+            is_refuted: false,
         }
     }
 
     /// Whether a pair has no findings, as known from an earlier comparison or else compared now.
+    ///
+    /// That a pair is compatible may rest on one around it, which is taken for compatible while it
+    /// is being compared. Where that one turns out not to be, what is known to be incompatible stays
+    /// and the rest is compared again. Java doesn't, and may be wrong about a part.
     pub(super) fn reads(&mut self, pair: Pair) -> Result<bool, CheckError> {
         if let Some(findings) = self.verdicts.get(&pair) {
             return Ok(findings.is_empty());
         }
-        Ok(self.run(pair)?.is_empty())
+        loop {
+            self.is_refuted = false;
+            let found = self.run(pair)?;
+            if !self.is_refuted {
+                return Ok(found.is_empty());
+            }
+            self.spend(self.verdicts.len())?;
+            self.verdicts.retain(|_, findings| !findings.is_empty());
+        }
     }
 
     fn run(&mut self, root: Pair) -> Result<Vec<DraftId>, CheckError> {
         if self.remembers(root) {
-            self.verdicts.insert(root, Vec::new());
+            self.verdicts.entry(root).or_default();
         }
         let mut stack = vec![self.open(root, Places::ROOT, Step::Root)?];
         while let Some(frame) = stack.last_mut() {
@@ -110,8 +130,10 @@ impl<'s> Checker<'s> {
             let Some(done) = stack.pop() else {
                 break;
             };
+            let was_met = self.open.remove(&done.pair).unwrap_or_default();
             if !done.findings.is_empty() && self.remembers(done.pair) {
                 self.verdicts.insert(done.pair, done.findings.clone());
+                self.is_refuted |= was_met;
             }
             match stack.last_mut() {
                 Some(around) => self.conclude(around, (done.pair, done.step), done.findings)?,
@@ -132,7 +154,12 @@ impl<'s> Checker<'s> {
             return None;
         }
         match self.verdicts.entry(pair) {
-            Entry::Occupied(known) => Some(known.get().clone()),
+            Entry::Occupied(known) => {
+                if let Some(was_met) = self.open.get_mut(&pair) {
+                    *was_met = known.get().is_empty();
+                }
+                Some(known.get().clone())
+            }
             Entry::Vacant(new) => {
                 new.insert(Vec::new());
                 None
@@ -158,28 +185,31 @@ impl<'s> Checker<'s> {
             findings: Vec::new(),
             causes: Vec::new(),
         };
+        if self.memory == Memory::AllPairs {
+            self.open.insert(pair, false);
+        }
         let (reader, writer) = (self.reader, self.writer);
         match (&reader.node(pair.0).kind, &writer.node(pair.1).kind) {
             (Type::Record(read), Type::Record(written)) => {
-                self.names(&mut frame, (&read.name, &read.aliases), &written.name);
+                self.names(&mut frame, (&read.name, &read.aliases), &written.name)?;
             }
             (Type::Enum(read), Type::Enum(written)) => {
-                self.names(&mut frame, (&read.name, &read.aliases), &written.name);
+                self.names(&mut frame, (&read.name, &read.aliases), &written.name)?;
                 self.symbols(&mut frame, read, written)?;
             }
             (Type::Fixed(read), Type::Fixed(written)) => {
-                self.names(&mut frame, (&read.name, &read.aliases), &written.name);
-                self.sizes(&mut frame, read, written);
+                self.names(&mut frame, (&read.name, &read.aliases), &written.name)?;
+                if read.size != written.size {
+                    let step = Step::Attribute("size");
+                    self.find(&mut frame, Kind::FixedSizeMismatch, Some(step));
+                }
             }
             (Type::Array(_), Type::Array(_))
             | (Type::Map(_), Type::Map(_))
             | (Type::Union(_), _)
             | (_, Type::Union(_)) => {}
             (read, written) if takes(read, written) => {}
-            (read, written) => {
-                let info = Info::Mismatch(read.word(), written.word());
-                self.find(&mut frame, Kind::TypeMismatch, None, info);
-            }
+            _ => self.find(&mut frame, Kind::TypeMismatch, None),
         }
         self.spend(1)?;
         Ok(frame)
@@ -242,14 +272,8 @@ impl<'s> Checker<'s> {
             if self.is_enum_with_default(field.node) {
                 return Ok(Some(((field.node, pair.1), Step::Field { reader, writer })));
             }
-            let info = Info::Text(field.name.to_string());
             let step = Step::LackedField(reader);
-            self.find(
-                frame,
-                Kind::ReaderFieldMissingDefaultValue,
-                Some(step),
-                info,
-            );
+            self.find(frame, Kind::ReaderFieldMissingDefaultValue, Some(step));
         }
         Ok(None)
     }
@@ -302,7 +326,7 @@ impl<'s> Checker<'s> {
             | Step::Attribute(_) => frame.findings.extend(findings),
             Step::ReaderBranch(_) if findings.is_empty() => frame.is_settled = true,
             Step::ReaderBranch(_) => {
-                if frame.causes.is_empty() && self.is_meant_for(pair) {
+                if frame.causes.is_empty() && self.is_meant_for(pair)? {
                     frame.causes = self.innermost(&findings);
                 }
             }
@@ -319,14 +343,15 @@ impl<'s> Checker<'s> {
     }
 
     /// Whether a branch of the reader's union is of the writer's kind and name.
-    fn is_meant_for(&self, pair: Pair) -> bool {
+    fn is_meant_for(&mut self, pair: Pair) -> Result<bool, CheckError> {
         let (read, written) = (self.reader.node(pair.0), self.writer.node(pair.1));
+        self.spend(read.kind.aliases().len())?;
         let names_match = match (read.name(), written.name()) {
             (Some(name), Some(other)) => is_name_of((name, read.kind.aliases()), other),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        names_match && discriminant(&read.kind) == discriminant(&written.kind)
+        Ok(names_match && discriminant(&read.kind) == discriminant(&written.kind))
     }
 
     /// The findings, each that has causes replaced by them.
@@ -343,12 +368,17 @@ impl<'s> Checker<'s> {
     }
 
     /// Names match without their namespaces, or by an alias with it.
-    fn names(&mut self, frame: &mut Frame, read: (&Name, &[Name]), written: &Name) {
+    fn names(
+        &mut self,
+        frame: &mut Frame,
+        read: (&Name, &[Name]),
+        written: &Name,
+    ) -> Result<(), CheckError> {
+        self.spend(read.1.len())?;
         if !is_name_of(read, written) {
-            let info = Info::Text(format!("expected: {written}"));
-            let step = Step::Attribute("name");
-            self.find(frame, Kind::NameMismatch, Some(step), info);
+            self.find(frame, Kind::NameMismatch, Some(Step::Attribute("name")));
         }
+        Ok(())
     }
 
     /// The place of the writer's field that a reader's field reads.
@@ -388,34 +418,18 @@ impl<'s> Checker<'s> {
         read: &Enum,
         written: &Enum,
     ) -> Result<(), CheckError> {
-        self.spend(read.symbols.len() + written.symbols.len())?;
-        if read.default.is_some() || read.symbols == written.symbols {
-            return Ok(());
+        let symbols = read.symbols.iter().chain(&written.symbols);
+        let bytes: usize = symbols.map(|symbol| symbol.len()).sum();
+        self.spend(read.symbols.len() + written.symbols.len() + bytes / BYTES_A_STEP)?;
+        if read.default.is_none() && !missing_symbols(read, written).is_empty() {
+            let step = Step::Attribute("symbols");
+            self.find(frame, Kind::MissingEnumSymbols, Some(step));
         }
-        let known: HashSet<_> = read.symbols.iter().collect();
-        let symbols = written.symbols.iter();
-        let mut missing: Vec<_> = symbols.filter(|symbol| !known.contains(symbol)).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        missing.sort_unstable();
-        let missing: Vec<_> = missing.into_iter().map(|symbol| &**symbol).collect();
-        let info = Info::Text(format!("[{}]", missing.join(", ")));
-        let step = Step::Attribute("symbols");
-        self.find(frame, Kind::MissingEnumSymbols, Some(step), info);
         Ok(())
     }
 
-    fn sizes(&mut self, frame: &mut Frame, read: &Fixed, written: &Fixed) {
-        if read.size != written.size {
-            let info = Info::Text(format!("expected: {}, found: {}", written.size, read.size));
-            let step = Step::Attribute("size");
-            self.find(frame, Kind::FixedSizeMismatch, Some(step), info);
-        }
-    }
-
     /// Notes a finding of a pair, a step from it or there.
-    fn find(&mut self, frame: &mut Frame, kind: Kind, step: Option<Step>, info: Info) {
+    fn find(&mut self, frame: &mut Frame, kind: Kind, step: Option<Step>) {
         let place = match step {
             Some(step) => self.places.step(frame.place, step),
             None => frame.place,
@@ -424,7 +438,6 @@ impl<'s> Checker<'s> {
             kind,
             pair: frame.pair,
             place,
-            info,
             causes: Vec::new(),
         };
         frame.findings.push(self.note(draft));
@@ -432,12 +445,10 @@ impl<'s> Checker<'s> {
 
     /// Notes that no branch of the reader's union takes the writer's type.
     fn lacking(&mut self, pair: Pair, place: PlaceId, causes: Vec<DraftId>) -> DraftId {
-        let info = Info::Lacking(self.writer.node(pair.1).kind.word());
         self.note(Draft {
             kind: Kind::MissingUnionBranch,
             pair,
             place,
-            info,
             causes,
         })
     }
@@ -464,6 +475,17 @@ impl<'s> Checker<'s> {
     pub(super) fn is_half_spent(&self) -> bool {
         self.spent > self.budget / 2
     }
+}
+
+/// The symbols of the writer's enum that the reader's lacks, in the writer's order.
+pub(super) fn missing_symbols<'s>(read: &Enum, written: &'s Enum) -> Vec<&'s str> {
+    if read.symbols == written.symbols {
+        return Vec::new();
+    }
+    let known: HashSet<_> = read.symbols.iter().collect();
+    let symbols = written.symbols.iter();
+    let missing = symbols.filter(|symbol| !known.contains(symbol));
+    missing.map(|symbol| &**symbol).collect()
 }
 
 /// Whether a reader's type has the name of a writer's: without namespaces, or as an alias with it.

@@ -4,15 +4,18 @@
 //! texts, the suggestion and the causes. Most notes are dropped, because a branch of a union may
 //! fail, so nothing is written before it is told.
 
-use super::check::{Checker, Pair};
+use super::check::{Checker, Pair, missing_symbols};
 use super::place::PlaceId;
-use super::suggestion::{Sides, suggestion};
+use super::suggestion::{Guess, Sides, suggestion};
 use super::{CheckError, Detail, Incompatibility, Kind};
+use crate::schema::Type;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Bytes of a path that count as one step against the budget.
-const PATH_BYTES_A_STEP: usize = 16;
+/// Bytes of text that count as one step against the budget.
+pub(super) const BYTES_A_STEP: usize = 16;
+/// Bytes of a suggestion that count as one byte, because Java tells none.
+const SUGGESTED_A_BYTE: usize = 4;
 /// Causes that are kept of a finding.
 pub(super) const CAUSES_MAX: usize = 8;
 
@@ -27,19 +30,8 @@ pub(super) struct Draft {
     /// What does not fit; see [`suggestion`].
     pub(super) pair: Pair,
     pub(super) place: PlaceId,
-    pub(super) info: Info,
     /// Of a branch that is there but does not fit: what does not. They have no causes themselves.
     pub(super) causes: Vec<DraftId>,
-}
-
-/// Java's additional information.
-#[derive(Clone)]
-pub(super) enum Info {
-    Text(String),
-    /// The words of both types.
-    Mismatch(&'static str, &'static str),
-    /// The word of the writer's type.
-    Lacking(&'static str),
 }
 
 impl Checker<'_> {
@@ -52,13 +44,15 @@ impl Checker<'_> {
         found.iter().map(|id| self.told(*id, &mut told)).collect()
     }
 
-    /// A finding that comes up again is told once.
+    /// A finding that comes up again shares its texts, but counts with them each time: whoever
+    /// writes the findings out writes them as often.
     fn told(
         &mut self,
         id: DraftId,
         told: &mut HashMap<DraftId, Incompatibility>,
     ) -> Result<Incompatibility, CheckError> {
         if let Some(known) = told.get(&id) {
+            self.spend(text_bytes(known) / BYTES_A_STEP)?;
             return Ok(known.clone());
         }
         let draft = self.draft(id).clone();
@@ -94,39 +88,62 @@ impl Checker<'_> {
             | Kind::MissingUnionBranch => self.reader.site(&read),
         };
         let writer = self.writer.site(&written);
-        self.spend((reader.path.len() + writer.path.len()) / PATH_BYTES_A_STEP)?;
+        let sites = reader.path.len() + writer.path.len();
+        let info = self.info(kind, pair, read.last().copied());
         let sides = Sides {
             reader: self.reader,
             writer: self.writer,
         };
-        let info = draft.info.text();
-        let suggestion = suggestion(sides, kind, pair, &info, &causes);
-        Ok(Incompatibility {
+        let mut guess = Guess::new(!self.is_half_spent());
+        let suggestion = suggestion(sides, kind, pair, (&info, &causes), &mut guess);
+        self.spend(guess.steps())?;
+        let told = sites + suggestion.len() / SUGGESTED_A_BYTE;
+        let finding = Incompatibility {
             kind,
-            path: self.places.location(place),
-            info,
+            path: self.places.location(place).into(),
+            info: info.into(),
             detail: Arc::new(Detail {
                 reader,
                 writer,
                 suggestion,
                 causes,
             }),
-        })
+        };
+        self.spend((told + text_bytes(&finding)) / BYTES_A_STEP)?;
+        Ok(finding)
     }
-}
 
-impl Info {
-    fn text(self) -> String {
-        match self {
-            Self::Text(text) => text,
-            Self::Mismatch(read, written) => {
-                let (read, written) = (read.to_ascii_uppercase(), written.to_ascii_uppercase());
-                format!("reader type: {read} not compatible with writer type: {written}")
+    /// Java's additional information of what does not fit; `part` is the last part that leads
+    /// there in the reader's schema.
+    fn info(&self, kind: Kind, pair: Pair, part: Option<usize>) -> String {
+        let (read, written) = (self.reader.node(pair.0), self.writer.node(pair.1));
+        let word = |kind: &Type| kind.word().to_ascii_uppercase();
+        match (kind, &read.kind, &written.kind) {
+            (Kind::FixedSizeMismatch, Type::Fixed(read), Type::Fixed(written)) => {
+                format!("expected: {}, found: {}", written.size, read.size)
             }
-            Self::Lacking(written) => {
-                let written = written.to_ascii_uppercase();
-                format!("reader union lacking writer type: {written}")
+            (Kind::MissingEnumSymbols, Type::Enum(read), Type::Enum(written)) => {
+                let mut missing = missing_symbols(read, written);
+                missing.sort_unstable();
+                format!("[{}]", missing.join(", "))
+            }
+            (Kind::ReaderFieldMissingDefaultValue, Type::Record(read), _) => {
+                let field = part.and_then(|part| read.fields.get(part));
+                field.map_or_else(String::new, |field| field.name.to_string())
+            }
+            (Kind::NameMismatch, _, _) => format!("expected: {}", self.writer.label(pair.1)),
+            (Kind::MissingUnionBranch, _, written) => {
+                format!("reader union lacking writer type: {}", word(written))
+            }
+            (_, read, written) => {
+                let (read, written) = (word(read), word(written));
+                format!("reader type: {read} not compatible with writer type: {written}")
             }
         }
     }
+}
+
+/// Bytes of a finding's own texts.
+fn text_bytes(finding: &Incompatibility) -> usize {
+    finding.path.len() + finding.info.len()
 }

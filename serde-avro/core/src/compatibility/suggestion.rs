@@ -8,6 +8,12 @@ use crate::schema::{Field, NodeId, Record, Schema, Type};
 
 /// Fields of a writer's record among which a renamed one is looked for.
 const FIELDS_LOOKED_AT: usize = 64;
+/// Bytes of the longest name that is taken for another one misspelt.
+const NAME_BYTES_MAX: usize = 64;
+/// Pairs of characters, one of each name, whose comparison counts as one step.
+const PAIRS_A_STEP: usize = 256;
+/// Bytes of symbols that a suggestion lists.
+const SYMBOLS_BYTES_MAX: usize = 1_024;
 /// How alike two names must be to be taken for one, from 0 to 1.
 const LIKENESS: f64 = 0.75;
 
@@ -18,14 +24,42 @@ pub(super) struct Sides<'s> {
     pub(super) writer: &'s Schema,
 }
 
+/// Whether names may be compared for likeness, and what that has taken.
+pub(super) struct Guess {
+    is_allowed: bool,
+    steps: usize,
+}
+
+impl Guess {
+    pub(super) fn new(is_allowed: bool) -> Self {
+        Self {
+            is_allowed,
+            steps: 0,
+        }
+    }
+
+    pub(super) fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Whether two names are alike enough for one to be the other, misspelt.
+    fn are_alike(&mut self, one: &str, other: &str) -> bool {
+        if !self.is_allowed || one.len().max(other.len()) > NAME_BYTES_MAX {
+            return false;
+        }
+        self.steps += 1 + one.len() * other.len() / PAIRS_A_STEP;
+        strsim::jaro_winkler(one, other) >= LIKENESS
+    }
+}
+
 /// The change that would remove a finding. `pair` is what does not fit: for a missing default the
 /// two records, for a missing branch the reader's union and the branch.
 pub(super) fn suggestion(
     sides: Sides<'_>,
     kind: Kind,
     pair: (NodeId, NodeId),
-    info: &str,
-    causes: &[Incompatibility],
+    (info, causes): (&str, &[Incompatibility]),
+    guess: &mut Guess,
 ) -> String {
     let Sides { reader, writer } = sides;
     let (read, written) = (reader.label(pair.0), writer.label(pair.1));
@@ -41,11 +75,11 @@ pub(super) fn suggestion(
             format!("add \"aliases\": [\"{written}\"] to {read} in the reader's schema")
         }
         Kind::MissingEnumSymbols => {
-            let symbols = info.trim_matches(['[', ']']);
+            let symbols = some_symbols(info.trim_matches(['[', ']']));
             format!("keep the symbols {symbols} in {read}, or give {read} a \"default\" symbol")
         }
         Kind::MissingUnionBranch => missing_branch(written, causes),
-        Kind::ReaderFieldMissingDefaultValue => missing_default(sides, pair, info),
+        Kind::ReaderFieldMissingDefaultValue => missing_default(sides, pair, info, guess),
         Kind::TypeMismatch if widens(&reader.node(pair.0).kind, &writer.node(pair.1).kind) => {
             format!("read it as {written}: {read} can become {written}, but not the other way")
         }
@@ -53,6 +87,18 @@ pub(super) fn suggestion(
             "keep the type {written}, or leave the field and add one of type {read} with a \
              \"default\""
         ),
+    }
+}
+
+/// So many of the symbols as a sentence bears.
+fn some_symbols(symbols: &str) -> String {
+    let start = symbols.get(..SYMBOLS_BYTES_MAX);
+    match start.and_then(|start| start.rsplit_once(", ")) {
+        Some((shown, _)) => {
+            let more = symbols[shown.len()..].matches(", ").count();
+            format!("{shown} and {more} more")
+        }
+        None => symbols.to_owned(),
     }
 }
 
@@ -66,7 +112,12 @@ fn missing_branch(written: &str, causes: &[Incompatibility]) -> String {
     }
 }
 
-fn missing_default(sides: Sides<'_>, pair: (NodeId, NodeId), name: &str) -> String {
+fn missing_default(
+    sides: Sides<'_>,
+    pair: (NodeId, NodeId),
+    name: &str,
+    guess: &mut Guess,
+) -> String {
     let Type::Record(read) = &sides.reader.node(pair.0).kind else {
         return format!("add a \"default\" to field {name} in the reader's schema");
     };
@@ -81,7 +132,7 @@ fn missing_default(sides: Sides<'_>, pair: (NodeId, NodeId), name: &str) -> Stri
              reader's schema"
         ),
     };
-    match field.and_then(|field| renamed(sides, read, field, pair.1)) {
+    match field.and_then(|field| renamed(sides, (read, field), pair.1, guess)) {
         Some(old) => format!("{add}, or \"aliases\": [\"{old}\"] if {old} was renamed"),
         None => add,
     }
@@ -108,7 +159,12 @@ fn sample(schema: &Schema, id: NodeId) -> Option<String> {
 }
 
 /// A field of the writer's record that the reader's lacks and whose name and type are alike.
-fn renamed<'s>(sides: Sides<'s>, read: &Record, field: &Field, written: NodeId) -> Option<&'s str> {
+fn renamed<'s>(
+    sides: Sides<'s>,
+    (read, field): (&Record, &Field),
+    written: NodeId,
+    guess: &mut Guess,
+) -> Option<&'s str> {
     let Type::Record(written) = &sides.writer.node(written).kind else {
         return None;
     };
@@ -116,7 +172,7 @@ fn renamed<'s>(sides: Sides<'s>, read: &Record, field: &Field, written: NodeId) 
     let renamed = written.fields.iter().take(FIELDS_LOOKED_AT).find(|old| {
         read.position(&old.name).is_none()
             && sides.writer.node(old.node).kind.word() == word
-            && strsim::jaro_winkler(&old.name, &field.name) >= LIKENESS
+            && guess.are_alike(&old.name, &field.name)
     });
     renamed.map(|old| &*old.name)
 }

@@ -152,7 +152,16 @@ pub enum Kind {
 /// # Errors
 /// [`CheckError`], when there is no telling whether one reads the other.
 pub fn between(old: &Schema, new: &Schema) -> Result<Vec<Change>, CheckError> {
-    walk::changes(old, new)
+    walk::changes(old, new, usize::MAX)
+}
+
+/// The first of the changes that [`between`] answers, at most `most`; what comes behind them is not
+/// looked for.
+///
+/// # Errors
+/// As [`between`].
+pub fn first(old: &Schema, new: &Schema, most: usize) -> Result<Vec<Change>, CheckError> {
+    walk::changes(old, new, most)
 }
 
 impl Breaks {

@@ -8,10 +8,44 @@ use std::hash::Hash;
 
 /// Attributes that belong to a logical type.
 const LOGICAL: [&str; 3] = ["logicalType", "precision", "scale"];
+/// What an entry of a set counts as, whatever its length.
+const ENTRY_BYTES: usize = 16;
 const BOTH: Breaks = Breaks {
     old_readers: true,
     new_readers: true,
 };
+
+/// Bytes that comparing a type by itself looks at and may tell.
+pub(super) fn own_bytes(node: &Node) -> usize {
+    let (symbols, aliases) = match &node.kind {
+        Type::Record(record) => (&[][..], &record.aliases[..]),
+        Type::Enum(symbols) => (&symbols.symbols[..], &symbols.aliases[..]),
+        Type::Fixed(fixed) => (&[][..], &fixed.aliases[..]),
+        _ => (&[][..], &[][..]),
+    };
+    let symbols = symbols.iter().map(|symbol| ENTRY_BYTES + symbol.len());
+    let aliases = aliases.iter().map(|alias| ENTRY_BYTES + alias.full().len());
+    symbols.chain(aliases).sum::<usize>() + attribute_bytes(&node.attributes)
+}
+
+/// Bytes that comparing a field by itself looks at and may tell.
+pub(super) fn field_bytes(field: &Field) -> usize {
+    let default = field.default.as_ref().map_or(0, json_bytes);
+    let aliases = field.aliases.iter().map(|alias| ENTRY_BYTES + alias.len());
+    default + aliases.sum::<usize>() + attribute_bytes(&field.attributes)
+}
+
+fn attribute_bytes(attributes: &[Member]) -> usize {
+    let members = attributes.iter();
+    members
+        .map(|member| ENTRY_BYTES + member.key.len() + json_bytes(&member.value))
+        .sum()
+}
+
+/// The bytes of the text that a value was read from.
+fn json_bytes(value: &Value) -> usize {
+    value.span.end - value.span.start
+}
 
 /// What two types of one kind differ in, not counting the types they are made of.
 pub(super) fn own_changes(old: &Node, new: &Node) -> Vec<(Kind, Breaks)> {
@@ -45,9 +79,8 @@ pub(super) fn field_changes(old: (&Schema, &Field), new: (&Schema, &Field)) -> V
     if from != to && old.0.default_text(was) != new.0.default_text(is) {
         changes.push(Kind::DefaultChanged { from, to });
     }
-    if was.doc != is.doc {
-        changes.push(Kind::DocChanged);
-    }
+    let documented = doc(was.doc.as_deref(), is.doc.as_deref());
+    changes.extend(documented.map(|(kind, _)| kind));
     if was.order != is.order {
         changes.push(Kind::OrderChanged);
     }
@@ -151,8 +184,10 @@ fn other_aliases<T: Eq + Hash>(old: &[T], new: &[T], old_name: &T) -> bool {
     others(old, old_name) != others(new, old_name)
 }
 
+/// An empty documentation says as much as none.
 fn doc(old: Option<&str>, new: Option<&str>) -> Option<(Kind, Breaks)> {
-    (old != new).then_some((Kind::DocChanged, Breaks::default()))
+    (old.unwrap_or_default() != new.unwrap_or_default())
+        .then_some((Kind::DocChanged, Breaks::default()))
 }
 
 /// A logical type with its numbers, such as `decimal(9, 2)`.

@@ -10,7 +10,11 @@ use crate::compatibility::{CheckError, Relation, STEPS_MAX};
 use crate::schema::{Field, NodeId, Record, Schema, Type};
 use std::collections::{HashMap, HashSet};
 
-pub(super) fn changes(old: &Schema, new: &Schema) -> Result<Vec<Change>, CheckError> {
+/// Bytes of paths and of what is compared byte for byte that count as one step.
+const BYTES_A_STEP: usize = 16;
+
+/// The first `most` changes.
+pub(super) fn changes(old: &Schema, new: &Schema, most: usize) -> Result<Vec<Change>, CheckError> {
     let mut new_reads_old = Relation::new(new, old);
     let mut old_reads_new = Relation::new(old, new);
     // The whole first: what is asked of the parts is then known.
@@ -23,6 +27,7 @@ pub(super) fn changes(old: &Schema, new: &Schema) -> Result<Vec<Change>, CheckEr
         old_reads_new,
         seen: HashMap::new(),
         changes: Vec::new(),
+        most,
         steps: 0,
     };
     walk.run()?;
@@ -50,6 +55,8 @@ pub(super) struct Walk<'s> {
     old_reads_new: Relation<'s>,
     seen: HashMap<(NodeId, NodeId), Counts>,
     changes: Vec<Change>,
+    /// Changes after which the walk ends.
+    most: usize,
     steps: usize,
 }
 
@@ -66,7 +73,7 @@ impl Walk<'_> {
             },
             again: false,
         }];
-        while let Some(mut pair) = stack.pop() {
+        while let Some(mut pair) = stack.pop().filter(|_| !self.is_full()) {
             self.spend(1 + pair.old_parts.len() + pair.new_parts.len())?;
             if let Some(seen) = self.seen.get_mut(&(pair.old, pair.new)) {
                 pair.counts.old_readers &= !seen.old_readers;
@@ -91,8 +98,9 @@ impl Walk<'_> {
     /// Records what two types differ in, and answers the pairs that they are made of.
     fn compare(&mut self, pair: &Pair) -> Result<Vec<Pair>, CheckError> {
         let (old, new) = (self.old.node(pair.old), self.new.node(pair.new));
+        self.spend((types::own_bytes(old) + types::own_bytes(new)) / BYTES_A_STEP)?;
         for (kind, breaks) in types::own_changes(old, new) {
-            self.record(pair, kind, breaks);
+            self.record(pair, kind, breaks)?;
         }
         Ok(match (&old.kind, &new.kind) {
             (Type::Record(before), Type::Record(after)) => self.fields(pair, before, after)?,
@@ -136,8 +144,7 @@ impl Walk<'_> {
         } else {
             Kind::Promoted { from, to }
         };
-        self.record(pair, kind, breaks);
-        Ok(())
+        self.record(pair, kind, breaks)
     }
 
     fn fields(
@@ -151,7 +158,7 @@ impl Walk<'_> {
         let mut found = HashSet::new();
         for (to, field) in after.fields.iter().enumerate() {
             let Some(from) = source(field, before) else {
-                self.added(pair, to, field);
+                self.added(pair, to, field)?;
                 continue;
             };
             found.insert(from);
@@ -161,12 +168,12 @@ impl Walk<'_> {
                 ..pair.counts
             };
             let part = pair.part((was.node, Some(from)), (field.node, Some(to)), counts);
-            self.matched(&part, was, (field, after), pair.counts);
+            self.matched(&part, was, (field, after), pair.counts)?;
             pairs.push(part);
         }
         for (from, was) in before.fields.iter().enumerate() {
             match source(was, after) {
-                None if !found.contains(&from) => self.removed(pair, from, was),
+                None if !found.contains(&from) => self.removed(pair, from, was)?,
                 // Old readers find it under another name than new readers do.
                 Some(to) if source(&after.fields[to], before) != Some(from) => {
                     let counts = Breaks {
@@ -180,12 +187,12 @@ impl Walk<'_> {
             }
         }
         if types::reordered(before, after) {
-            self.record(pair, Kind::FieldsReordered, Breaks::default());
+            self.record(pair, Kind::FieldsReordered, Breaks::default())?;
         }
         Ok(pairs)
     }
 
-    fn added(&mut self, pair: &Pair, to: usize, field: &Field) {
+    fn added(&mut self, pair: &Pair, to: usize, field: &Field) -> Result<(), CheckError> {
         let has_default = field.default.is_some();
         let breaks = Breaks {
             new_readers: !has_default,
@@ -196,10 +203,10 @@ impl Walk<'_> {
             has_default,
         };
         let part = pair.part((pair.old, None), (field.node, Some(to)), pair.counts);
-        self.push(&part, kind, only(breaks, part.counts), (false, true));
+        self.push(&part, kind, only(breaks, part.counts), (false, true))
     }
 
-    fn removed(&mut self, pair: &Pair, from: usize, was: &Field) {
+    fn removed(&mut self, pair: &Pair, from: usize, was: &Field) -> Result<(), CheckError> {
         let breaks = Breaks {
             old_readers: was.default.is_none(),
             ..Breaks::default()
@@ -208,7 +215,7 @@ impl Walk<'_> {
             field: was.name.to_string(),
         };
         let part = pair.part((was.node, Some(from)), (pair.new, None), pair.counts);
-        self.push(&part, kind, only(breaks, part.counts), (true, false));
+        self.push(&part, kind, only(breaks, part.counts), (true, false))
     }
 
     /// What a field that both have differs in, but for its type.
@@ -218,7 +225,8 @@ impl Walk<'_> {
         was: &Field,
         (is, after): (&Field, &Record),
         counts: Counts,
-    ) {
+    ) -> Result<(), CheckError> {
+        self.spend((types::field_bytes(was) + types::field_bytes(is)) / BYTES_A_STEP)?;
         if was.name != is.name {
             let kind = Kind::FieldRenamed {
                 from: was.name.to_string(),
@@ -229,11 +237,12 @@ impl Walk<'_> {
                 old_readers: lost,
                 ..Breaks::default()
             };
-            self.push(part, kind, only(breaks, counts), (true, true));
+            self.push(part, kind, only(breaks, counts), (true, true))?;
         }
         for kind in types::field_changes((self.old, was), (self.new, is)) {
-            self.push(part, kind, Breaks::default(), (true, true));
+            self.push(part, kind, Breaks::default(), (true, true))?;
         }
+        Ok(())
     }
 
     fn branches(
@@ -260,7 +269,7 @@ impl Walk<'_> {
                     ..Breaks::default()
                 };
                 let branch = branch_name;
-                self.record(&part, Kind::BranchRemoved { branch }, breaks);
+                self.record(&part, Kind::BranchRemoved { branch }, breaks)?;
                 continue;
             };
             order.push(*to);
@@ -282,10 +291,10 @@ impl Walk<'_> {
             };
             let part = pair.part((pair.old, None), (*branch, Some(to)), pair.counts);
             let branch = new.label(*branch).to_owned();
-            self.record(&part, Kind::BranchAdded { branch }, breaks);
+            self.record(&part, Kind::BranchAdded { branch }, breaks)?;
         }
         if !order.is_sorted() {
-            self.record(pair, Kind::BranchesReordered, Breaks::default());
+            self.record(pair, Kind::BranchesReordered, Breaks::default())?;
         }
         Ok(pairs)
     }
@@ -305,14 +314,20 @@ impl Walk<'_> {
         Some((place, branches[place]))
     }
 
-    fn record(&mut self, pair: &Pair, kind: Kind, breaks: Breaks) {
-        self.push(pair, kind, only(breaks, pair.counts), (false, false));
+    fn record(&mut self, pair: &Pair, kind: Kind, breaks: Breaks) -> Result<(), CheckError> {
+        self.push(pair, kind, only(breaks, pair.counts), (false, false))
     }
 
     /// Records a change; `fields` says on which sides it is of a field and not of its type.
-    fn push(&mut self, pair: &Pair, kind: Kind, breaks: Breaks, fields: (bool, bool)) {
-        if pair.again && breaks.nobody() {
-            return;
+    fn push(
+        &mut self,
+        pair: &Pair,
+        kind: Kind,
+        breaks: Breaks,
+        fields: (bool, bool),
+    ) -> Result<(), CheckError> {
+        if self.is_full() || pair.again && breaks.nobody() {
+            return Ok(());
         }
         let site = |schema: &Schema, parts: &[usize], is_field| {
             if is_field {
@@ -323,12 +338,18 @@ impl Walk<'_> {
         };
         let old = site(self.old, &pair.old_parts, fields.0);
         let new = site(self.new, &pair.new_parts, fields.1);
+        self.spend((old.path.len() + new.path.len()) / BYTES_A_STEP)?;
         self.changes.push(Change {
             kind,
             old,
             new,
             breaks,
         });
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.changes.len() >= self.most
     }
 
     fn spend(&mut self, steps: usize) -> Result<(), CheckError> {

@@ -54,6 +54,11 @@ const FOREIGN: [(&str, &str); 16] = [
     ("list", "array"),
     ("object", "record"),
 ];
+/// Bytes of the longest word that is looked at as another one misspelt.
+const WORD_BYTES_MAX: usize = 256;
+/// Pairs of characters, one of each word, that are compared for one message at most: some ten
+/// milliseconds.
+const PAIRS_MAX: usize = 4_000_000;
 /// How alike two words must be for one to be meant by the other, from 0 to 1.
 const LIKENESS: f64 = 0.82;
 
@@ -104,7 +109,8 @@ pub(super) fn empty() -> String {
 /// What to add to a message about a missing attribute: a key that may be meant for it.
 pub(super) fn instead(object: &Read<'_>, wanted: &str) -> String {
     let keys = object.members().iter().map(|member| &*member.key);
-    let candidates = keys.filter(|key| *key != wanted && !TELLING.contains(key));
+    let candidates =
+        keys.filter(|key| *key != wanted && key.len() <= WORD_BYTES_MAX && !TELLING.contains(key));
     let best = candidates
         .map(|key| (strsim::jaro_winkler(&key.to_ascii_lowercase(), wanted), key))
         .filter(|(likeness, _)| *likeness >= LIKENESS)
@@ -165,18 +171,27 @@ pub(super) fn default(kind: &Type, value: &Json) -> &'static str {
 
 /// The defined name or type that a word may be meant for.
 fn closest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
-    let names: Vec<_> = names.collect();
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
     let simple = |name: &str| name.rsplit('.').next() == Some(word);
-    let elsewhere = names.iter().filter(|name| simple(name)).min();
+    let elsewhere = names.iter().find(|name| simple(name));
     let known = TYPE_WORDS.into_iter().chain(names.iter().copied());
     let found = elsewhere.copied().or_else(|| best(word, known));
     found.map(str::to_owned)
 }
 
-/// The most alike of the known words, the first of several.
+/// The most alike of the known words, the first of several; of very many, of those that come first.
 fn best<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let mut best: Option<(f64, &str)> = None;
+    let mut pairs = 0;
     for candidate in known {
+        if word.len().max(candidate.len()) > WORD_BYTES_MAX {
+            continue;
+        }
+        pairs += word.len() * candidate.len();
+        if pairs > PAIRS_MAX {
+            break;
+        }
         let likeness = strsim::jaro_winkler(word, candidate);
         let better = best.is_none_or(|(most, name)| {
             likeness > most || (likeness - most).abs() < f64::EPSILON && candidate < name

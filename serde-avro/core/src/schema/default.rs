@@ -1,10 +1,13 @@
 //! Defaults: whether a JSON value is one of a type, by the rules of Java's strict parser.
 //!
 //! A default may match any branch of a union, an integer is a double, and any string is an enum,
-//! bytes or fixed. Work is bounded: a value tried against many branches counts each time.
+//! bytes or fixed. Work grows with the texts of the defaults: what a default leaves out has one of
+//! its own that was checked before. It is bounded: a value tried against many branches counts each
+//! time.
 
-use super::{Field, NodeId, Record, Type, parse::Parser};
-use crate::json::{Json, Value};
+use super::{NodeId, Record, Type, parse::Parser};
+use crate::json::{Json, Member, Value};
+use std::collections::BTreeMap;
 
 /// Comparisons of a value with a type that one schema may ask for.
 const STEPS_MAX: usize = 1_000_000;
@@ -69,8 +72,7 @@ impl Check<'_> {
                         "the fields of {name} are not known yet at this default"
                     ));
                 }
-                self.steps += record.fields.len() * (1 + members.len() / 16);
-                return self.record(record, value);
+                return self.record(node, record, members);
             }
             _ => false,
         };
@@ -81,19 +83,38 @@ impl Check<'_> {
         })
     }
 
-    fn record(&mut self, record: &Record, value: &Value) -> Result<Outcome, String> {
-        let given = |field: &Field| value.member(&field.name).is_some();
-        if record
-            .fields
-            .iter()
-            .any(|field| field.default.is_none() && !given(field))
-        {
+    /// Fields count in their order, as in Java. A field that is not given is valid if it has a
+    /// default, unless that one could not be checked yet.
+    fn record(
+        &mut self,
+        id: NodeId,
+        record: &Record,
+        members: &[Member],
+    ) -> Result<Outcome, String> {
+        let unsettled = self.parser.unsettled.get(&id).into_iter().flatten();
+        let mut values = BTreeMap::new();
+        for place in unsettled {
+            self.steps += 1;
+            let default = record
+                .fields
+                .get(*place)
+                .and_then(|field| field.default.as_ref());
+            values.extend(default.map(|default| (*place, default)));
+        }
+        let mut required = record.required;
+        for member in members {
+            self.steps += 1;
+            let Some(place) = record.position(&member.key) else {
+                continue;
+            };
+            values.insert(place, &member.value);
+            required -= usize::from(record.fields[place].default.is_none());
+        }
+        if required > 0 {
             return Ok(Outcome::Invalid);
         }
-        self.all(record.fields.iter().filter_map(|field| {
-            let value = value.member(&field.name).or(field.default.as_ref())?;
-            Some((field.node, value))
-        }))
+        let fields = values.into_iter();
+        self.all(fields.map(|(place, value)| (record.fields[place].node, value)))
     }
 
     fn all<'v>(

@@ -10,12 +10,13 @@ use super::{
 use std::collections::HashMap;
 
 /// Copies the named types of `reference`, and what they are made of, into `nodes` and `names`.
-/// Answers the copy of its root.
+/// Answers the copy of its root; none once `most` nodes would leave no room for the text's own.
 pub(super) fn import(
     reference: &Schema,
     nodes: &mut Vec<Node>,
     names: &mut HashMap<Box<str>, NodeId>,
-) -> NodeId {
+    most: usize,
+) -> Option<NodeId> {
     let mut copies: HashMap<NodeId, NodeId> = HashMap::new();
     let mut queue: Vec<NodeId> = reference.model.names.values().copied().collect();
     queue.sort_unstable();
@@ -27,19 +28,23 @@ pub(super) fn import(
         }
         let node = reference.node(id);
         let known = node.name().and_then(|name| names.get(name.full())).copied();
-        let copy = known.unwrap_or_else(|| {
-            let copy = NodeId(u32::try_from(nodes.len()).expect("nodes are limited"));
-            if let Some(name) = node.name() {
-                names.insert(name.full().into(), copy);
-            }
-            nodes.push(Node {
-                imported: true,
-                ..node.clone()
-            });
-            fresh.push(copy);
-            queue.extend(node.kind.children());
-            copy
+        if let Some(known) = known {
+            copies.insert(id, known);
+            continue;
+        }
+        if nodes.len() + 1 >= most {
+            return None;
+        }
+        let copy = NodeId(u32::try_from(nodes.len()).expect("nodes are limited"));
+        if let Some(name) = node.name() {
+            names.insert(name.full().into(), copy);
+        }
+        nodes.push(Node {
+            imported: true,
+            ..node.clone()
         });
+        fresh.push(copy);
+        queue.extend(node.kind.children());
         copies.insert(id, copy);
     }
     for id in fresh {
@@ -47,12 +52,28 @@ pub(super) fn import(
             map(&mut node.kind, &copies);
         }
     }
-    copies
-        .get(&reference.root())
-        .copied()
-        .expect("the root was in the queue")
+    copies.get(&reference.root()).copied()
 }
 
 fn map(kind: &mut Type, copies: &HashMap<NodeId, NodeId>) {
     kind.map_children(|child| *copies.get(&child).expect("children were in the queue"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_copied_no_further_than_the_limit() {
+        let field = |at| format!(r#"{{"name":"f{at}","type":"int"}}"#);
+        let fields = (0..100).map(field).collect::<Vec<_>>().join(",");
+        let text = format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#);
+        let reference = Schema::parse(&text).unwrap();
+        for (most, copied) in [(50, None), (101, None), (102, Some(NodeId(0)))] {
+            let (mut nodes, mut names) = (Vec::new(), HashMap::new());
+            let root = import(&reference, &mut nodes, &mut names, most);
+            assert_eq!(root, copied, "{most}");
+            assert!(nodes.len() < most, "{}", nodes.len());
+        }
+    }
 }

@@ -82,6 +82,8 @@ pub struct Record {
     /// Its fields in order, their names unique.
     pub fields: Vec<Field>,
     pub(crate) places: HashMap<Box<str>, usize>,
+    /// How many fields have no default.
+    pub(crate) required: usize,
 }
 
 impl Record {

@@ -25,6 +25,7 @@ pub(super) fn compile(schema: &Schema, depth_max: u32) -> Result<Program, Compil
         },
         apart: HashMap::new(),
         calls: Vec::new(),
+        names: HashMap::new(),
         queue: Vec::new(),
         joinable: None,
     };
@@ -42,6 +43,7 @@ pub(super) fn compile(schema: &Schema, depth_max: u32) -> Result<Program, Compil
     program.ops.shrink_to_fit();
     program.places.shrink_to_fit();
     program.steps.shrink_to_fit();
+    program.names.shrink_to_fit();
     program.parts.shrink_to_fit();
     Ok(program)
 }
@@ -128,6 +130,8 @@ struct Compiler<'s> {
     apart: HashMap<NodeId, Option<u32>>,
     /// Calls whose targets are records for the time being.
     calls: Vec<(usize, NodeId)>,
+    /// The places of branches among the program's names.
+    names: HashMap<NodeId, u32>,
     queue: Vec<(NodeId, &'s Record)>,
     /// The `Skip` that a following one may join.
     joinable: Option<usize>,
@@ -194,9 +198,8 @@ impl<'s> Compiler<'s> {
             .resize(self.program.targets.len() + branches.len(), 0);
         let mut jumps = Vec::with_capacity(branches.len());
         for (target, branch) in (first_target..).zip(branches) {
-            let node = self.schema.node(*branch);
-            let name = node.name().map_or(node.kind.word(), |name| name.full());
-            let place = self.step(place, Step::Branch(name.into()))?;
+            let step = self.branch_step(*branch)?;
+            let place = self.step(place, step)?;
             self.program.targets[target as usize] = self.here()?;
             self.joinable = None;
             self.node(*branch, place)?;
@@ -211,6 +214,20 @@ impl<'s> Compiler<'s> {
         }
         self.joinable = None;
         Ok(())
+    }
+
+    fn branch_step(&mut self, branch: NodeId) -> Result<Step, CompileError> {
+        let node = self.schema.node(branch);
+        let Some(name) = node.name() else {
+            return Ok(Step::Type(node.kind.word()));
+        };
+        if let Some(known) = self.names.get(&branch) {
+            return Ok(Step::Branch(*known));
+        }
+        let at = index(self.program.names.len())?;
+        self.program.names.push(name.full().into());
+        self.names.insert(branch, at);
+        Ok(Step::Branch(at))
     }
 
     fn blocks(&mut self, item: NodeId, is_map: bool, place: Place) -> Result<(), CompileError> {

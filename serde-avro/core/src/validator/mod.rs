@@ -120,6 +120,24 @@ impl Validator {
         self.validate_plainly(datum.datum())
     }
 
+    /// The same as [`Self::validate_within`], with the reason alone, which costs no allocation: for
+    /// data of which only some faults are told.
+    ///
+    /// # Errors
+    /// The reason of the first fault.
+    #[inline]
+    pub fn reason_within(&self, buffer: &[u8], datum: &[u8]) -> Result<(), Reason> {
+        let accepts = |datum: Padded<'_>| self.accepts(self.level, datum);
+        let accepted = match Padded::within(buffer, datum) {
+            Some(datum) => accepts(datum),
+            None => Padded::copied(datum, accepts),
+        };
+        if accepted {
+            return Ok(());
+        }
+        run::reason(&self.program, self.budget, datum)
+    }
+
     /// The verdict of the plain form alone, which is slower and the judge of what is refused.
     ///
     /// # Errors

@@ -45,7 +45,10 @@ pub(super) enum Op {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Field(Box<str>),
-    Branch(Box<str>),
+    /// A branch by its type.
+    Type(&'static str),
+    /// A branch by its full name, one of the program's names.
+    Branch(u32),
     Key,
 }
 
@@ -77,6 +80,8 @@ pub(super) struct Program {
     /// The place of each operation.
     pub(super) places: Vec<Place>,
     pub(super) steps: Vec<PathStep>,
+    /// The full names of branches, each once however many unions refer to it.
+    pub(super) names: Vec<Box<str>>,
     /// The `Blocks` that are maps, in order.
     pub(super) maps: Vec<u32>,
     /// What each `Skip` consists of, by operation, in order.
@@ -85,15 +90,16 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) fn memory_bytes(&self) -> usize {
-        let names = self.steps.iter().map(|step| match &step.step {
-            Step::Field(name) | Step::Branch(name) => name.len(),
-            Step::Key => 0,
+        let fields = self.steps.iter().map(|step| match &step.step {
+            Step::Field(name) => name.len(),
+            Step::Type(_) | Step::Branch(_) | Step::Key => 0,
         });
+        let names = self.names.iter().map(|name| size_of_val(name) + name.len());
         self.ops.capacity() * size_of::<Op>()
             + (self.targets.capacity() + self.places.capacity() + self.maps.capacity()) * 4
             + self.steps.capacity() * size_of::<PathStep>()
             + self.parts.capacity() * size_of::<(u32, Part)>()
-            + names.sum::<usize>()
+            + fields.chain(names).sum::<usize>()
     }
 
     pub(super) fn is_map(&self, op: u32) -> bool {
@@ -134,13 +140,19 @@ impl Program {
                     out.push('/');
                     out.push_str(name);
                 }
+                Step::Type(word) => write_branch(word, out),
                 Step::Branch(name) => {
-                    out.push('(');
-                    out.push_str(name);
-                    out.push(')');
+                    let name = self.names.get(*name as usize);
+                    write_branch(name.map_or("", |name| name), out);
                 }
                 Step::Key => out.push_str(".key"),
             }
         }
     }
+}
+
+fn write_branch(name: &str, out: &mut String) {
+    out.push('(');
+    out.push_str(name);
+    out.push(')');
 }

@@ -9,22 +9,15 @@ use super::stack::Stack;
 use super::{Budget, Fault, Need, Reason};
 
 pub(super) fn run(program: &Program, budget: Budget, datum: &[u8]) -> Result<(), Fault> {
-    let mut machine = Machine {
-        program,
-        cursor: Cursor::new(datum),
-        stack: Stack::new(),
-        depth_max: if program.counts_depth {
-            budget.depth as usize
-        } else {
-            usize::MAX
-        },
-        items_left: budget.items,
-        op: 0,
-    };
-    match machine.run() {
-        Ok(()) => Ok(()),
-        Err(stop) => Err(machine.fault(&stop)),
-    }
+    let mut machine = Machine::new(program, budget, datum);
+    machine.run().map_err(|stop| machine.fault(&stop))
+}
+
+/// As [`run`], without the place of the fault and its path, which is the costly part.
+#[cold]
+pub(super) fn reason(program: &Program, budget: Budget, datum: &[u8]) -> Result<(), Reason> {
+    let mut machine = Machine::new(program, budget, datum);
+    machine.run().map_err(|stop| stop.reason)
 }
 
 /// A record, array or map that is open.
@@ -59,7 +52,22 @@ struct Block {
     end: Option<usize>,
 }
 
-impl<'d> Machine<'_, 'd> {
+impl<'p, 'd> Machine<'p, 'd> {
+    fn new(program: &'p Program, budget: Budget, datum: &'d [u8]) -> Self {
+        Self {
+            program,
+            cursor: Cursor::new(datum),
+            stack: Stack::new(),
+            depth_max: if program.counts_depth {
+                budget.depth as usize
+            } else {
+                usize::MAX
+            },
+            items_left: budget.items,
+            op: 0,
+        }
+    }
+
     fn run(&mut self) -> Result<(), Stop> {
         while let Some(op) = self.program.ops.get(self.op as usize) {
             match *op {

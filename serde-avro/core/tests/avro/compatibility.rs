@@ -20,7 +20,7 @@ fn as_java(outcome: Result<Vec<Incompatibility>, CheckError>) -> Value {
         let Incompatibility {
             kind, path, info, ..
         } = found;
-        json!({"type": kind.as_str(), "path": path, "info": info})
+        json!({"type": kind.as_str(), "path": *path, "info": *info})
     };
     match outcome {
         Ok(found) if found.is_empty() => json!({"verdict": "compatible", "incompatibilities": []}),

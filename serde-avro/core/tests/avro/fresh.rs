@@ -41,17 +41,23 @@ fn answers(reader: &Schema, writer: &Schema) -> Value {
     let findings: Value = match check(reader, writer) {
         Ok(findings) => findings
             .iter()
-            .map(|one| json!({"type": one.kind.as_str(), "path": one.path, "info": one.info}))
+            .map(|one| json!({"type": one.kind.as_str(), "path": &*one.path, "info": &*one.info}))
             .collect(),
         Err(error) => json!(error.to_string()),
     };
     json!({
-        "reader": reader.text(),
-        "writer": writer.text(),
-        "canonical": reader.canonical_text(),
-        "pcf": reader.parsing_canonical_form(),
-        "rabin": format!("{:x}", reader.rabin_fingerprint()),
+        "reader": texts(reader),
+        "writer": texts(writer),
         "findings": findings,
+    })
+}
+
+fn texts(schema: &Schema) -> Value {
+    json!({
+        "text": schema.text(),
+        "canonical": schema.canonical_text(),
+        "pcf": schema.parsing_canonical_form(),
+        "rabin": format!("{:x}", schema.rabin_fingerprint()),
     })
 }
 

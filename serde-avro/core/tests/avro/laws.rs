@@ -135,6 +135,7 @@ fn assert_spans(schema: &Schema, id: NodeId, seen: &mut HashSet<NodeId>, seed: u
     let word = match &json {
         Value::String(word) => word,
         Value::Array(_) => "union",
+        other if other["type"] == "error" => "record",
         other => other["type"].as_str().unwrap(),
     };
     assert_eq!(word, node.kind.word(), "{seed}: {text}");

@@ -7,6 +7,7 @@
 mod book;
 mod canonical;
 mod compatibility;
+mod costs;
 mod diff;
 mod explained;
 mod faults;
@@ -15,6 +16,7 @@ mod fresh;
 mod fuzz;
 mod laws;
 mod limits;
+mod logical;
 mod model;
 mod normalized;
 mod promises;

@@ -41,6 +41,8 @@ fn the_validator_and_the_book_agree_on_every_datum_and_fault() {
                     "seed {seed}: {} {datum:02x?}",
                     schema.text()
                 );
+                let reason = validator.reason_within(&datum, &datum);
+                assert_eq!(reason, expected.map_err(|fault| fault.reason));
                 *outcomes
                     .entry(found.err().map(|fault| fault.reason))
                     .or_default() += 1;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::json::{self, Json, Member, Mistake, Path, Read, Span};
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// JSON levels that one level of types takes at most: type, list of fields, field.
@@ -40,6 +40,8 @@ pub(super) struct Parser<'a> {
     pub(super) pending: HashMap<NodeId, Pending>,
     /// Defaults to look at again when the placeholders are replaced.
     deferred: Vec<Deferred>,
+    /// The fields of those defaults, by record.
+    pub(super) unsettled: HashMap<NodeId, BTreeSet<usize>>,
     default_steps: usize,
 }
 
@@ -76,6 +78,7 @@ impl<'a> Parser<'a> {
             open: HashSet::new(),
             pending: HashMap::new(),
             deferred: Vec::new(),
+            unsettled: HashMap::new(),
             default_steps: 0,
         };
         if text.len() > limits.text_bytes {
@@ -89,7 +92,10 @@ impl<'a> Parser<'a> {
         let value = json::read(text, limits.depth.saturating_mul(JSON_LEVELS))?;
         let mut outside = Vec::new();
         for reference in references {
-            let root = import(reference, &mut parser.nodes, &mut parser.names);
+            let (nodes, names) = (&mut parser.nodes, &mut parser.names);
+            let Some(root) = import(reference, nodes, names, limits.nodes) else {
+                return parser.fail(0, parser.too_many_nodes());
+            };
             let named = parser.node(root).name().is_some();
             outside.extend(named.then_some(root));
         }
@@ -266,8 +272,12 @@ impl<'a> Parser<'a> {
         if self.nodes.len() < most {
             Ok(())
         } else {
-            self.fail(offset, format!("a schema has at most {most} types"))
+            self.fail(offset, self.too_many_nodes())
         }
+    }
+
+    fn too_many_nodes(&self) -> String {
+        format!("a schema has at most {} types", self.limits.nodes)
     }
 
     fn check_name(&self, name: &str) -> Result<(), String> {

@@ -53,6 +53,7 @@ impl Parser<'_> {
             is_error,
             fields,
             places,
+            required: 0,
         };
         let id = self.define(value, Type::Record(Box::new(record)), first, is_schema_word)?;
         self.open.insert(id);
@@ -111,6 +112,7 @@ impl Parser<'_> {
             return Ok(());
         };
         let place = owner.fields.len();
+        owner.required += usize::from(field.default.is_none());
         let twice = owner.places.insert(name, place).map(|_| field.name.clone());
         owner.fields.push(field);
         if let Some(twice) = twice {
@@ -118,6 +120,7 @@ impl Parser<'_> {
             return self.fail_at(value, "name", why);
         }
         if let Some(pointer) = pointer {
+            self.unsettled.entry(record).or_default().insert(place);
             self.deferred.push(Deferred {
                 record,
                 field: place,

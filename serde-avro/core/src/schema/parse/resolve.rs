@@ -51,11 +51,14 @@ impl Parser<'_> {
             let Type::Record(owner) = &self.node(record).kind else {
                 continue;
             };
-            let Some(field) = owner.fields.get(field).cloned() else {
+            let Some(deferred) = owner.fields.get(field).cloned() else {
                 continue;
             };
-            self.verdict(&field)
+            self.verdict(&deferred)
                 .map_err(|mistake| Mistake { pointer, ..mistake })?;
+            if let Some(unsettled) = self.unsettled.get_mut(&record) {
+                unsettled.remove(&field);
+            }
         }
         let root = target(root);
         self.check_depth(root)?;

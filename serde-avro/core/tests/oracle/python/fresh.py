@@ -13,18 +13,47 @@ import fastavro
 import fastavro.schema
 
 
-def names(schema):
-    """The names that a schema defines, in order."""
+def names(schema, space=""):
+    """The full names that a schema defines, in order."""
     if isinstance(schema, list):
-        return [name for branch in schema for name in names(branch)]
+        return [name for branch in schema for name in names(branch, space)]
     if not isinstance(schema, dict):
         return []
-    found = [schema["name"]] if "name" in schema else []
+    found = []
+    if "name" in schema:
+        name = schema["name"]
+        if "." not in name:
+            name = ".".join(filter(None, [schema.get("namespace", space), name]))
+        space = name.rpartition(".")[0]
+        found = [name]
     for key in ("items", "values"):
-        found += names(schema.get(key))
+        found += names(schema.get(key), space)
     for field in schema.get("fields", []):
-        found += names(field["type"])
+        found += names(field["type"], space)
     return found
+
+
+def as_fastavro_takes_it(schema):
+    """The schema without logical types, and with the defaults of floats and doubles written as such.
+
+    fastavro fails at values that no date, time or UUID has, at decimals that their bytes can't hold,
+    and takes no whole number for a double.
+    """
+    if isinstance(schema, list):
+        return [as_fastavro_takes_it(branch) for branch in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: value for key, value in schema.items() if key != "logicalType"}
+    if type(plain.get("default")) is int:
+        text = json.dumps(plain["type"])
+        if "float" in text or "double" in text:
+            plain["default"] = float(plain["default"])
+    for key in ("type", "items", "values"):
+        if key in plain:
+            plain[key] = as_fastavro_takes_it(plain[key])
+    if "fields" in plain:
+        plain["fields"] = [as_fastavro_takes_it(field) for field in plain["fields"]]
+    return plain
 
 
 class Confirmation:
@@ -37,12 +66,17 @@ class Confirmation:
         self.differences += 1
         print(f"{what}\n  in {row}")
 
+    def confirm_form(self, texts):
+        """The schema as JSON, without what contracts don't look at."""
+        schema = as_fastavro_takes_it(json.loads(texts["text"]))
+        form = fastavro.schema.to_parsing_canonical_form(schema)
+        if form != texts["pcf"]:
+            self.differ(f"canonical form: fastavro has {form}", texts)
+        return schema
+
     def confirm(self, row):
         """Raises UnknownType for a name before its definition, which fastavro refuses."""
-        reader, writer = json.loads(row["reader"]), json.loads(row["writer"])
-        form = fastavro.schema.to_parsing_canonical_form(reader)
-        if form != row["pcf"]:
-            self.differ(f"canonical form: fastavro has {form}", row)
+        reader, writer = (self.confirm_form(row[side]) for side in ("reader", "writer"))
         if row["findings"] != [] or set(names(reader)) != set(names(writer)):
             return
         parsed = fastavro.parse_schema(writer), fastavro.parse_schema(reader)

@@ -33,11 +33,8 @@ public final class Fresh {
 
   private static void confirm(JsonNode row) {
     pairs++;
-    Schema reader = parse(row.get("reader").textValue());
-    Schema writer = parse(row.get("writer").textValue());
-    same(row, "canonical", reader.toString());
-    same(row, "pcf", SchemaNormalization.toParsingForm(reader));
-    same(row, "rabin", Long.toHexString(SchemaNormalization.parsingFingerprint64(reader)));
+    Schema reader = confirmTexts(row.get("reader"));
+    Schema writer = confirmTexts(row.get("writer"));
     JsonNode findings = findings(reader, writer);
     if (!findings.equals(row.get("findings"))) {
       differ(row, "findings", findings.toString());
@@ -51,10 +48,14 @@ public final class Fresh {
     }
   }
 
-  private static Schema parse(String text) {
+  private static Schema confirmTexts(JsonNode texts) {
     Schema.Parser parser = new Schema.Parser(NameValidator.STRICT_VALIDATOR);
     parser.setValidateDefaults(true);
-    return parser.parse(text);
+    Schema schema = parser.parse(texts.get("text").textValue());
+    same(texts, "canonical", schema.toString());
+    same(texts, "pcf", SchemaNormalization.toParsingForm(schema));
+    same(texts, "rabin", Long.toHexString(SchemaNormalization.parsingFingerprint64(schema)));
+    return schema;
   }
 
   private static JsonNode findings(Schema reader, Schema writer) {

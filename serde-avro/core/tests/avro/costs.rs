@@ -1,0 +1,199 @@
+//! What schemas made to be costly come to: the same answers, or an error at a bound.
+
+use avouch_avro::compatibility::{CheckError, check};
+use avouch_avro::validator::Validator;
+use avouch_avro::{Schema, diff};
+use std::sync::Arc;
+
+fn numbered(count: usize, part: impl Fn(usize) -> String) -> String {
+    (0..count).map(part).collect::<Vec<_>>().join(",")
+}
+
+fn record(fields: &str) -> Schema {
+    let text = format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#);
+    Schema::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// A record whose fields are all of one enum.
+fn fields_of_enum(count: usize, symbols: &str) -> Schema {
+    let first = format!(r#"{{"type":"enum","name":"E","symbols":[{symbols}]}}"#);
+    record(&numbered(count, |at| {
+        let kind = if at == 0 { &*first } else { r#""E""# };
+        format!(r#"{{"name":"f{at}","type":{kind}}}"#)
+    }))
+}
+
+#[test]
+fn a_finding_told_many_times_shares_its_texts_and_ends_at_the_budget() {
+    let symbols = numbered(9_000, |at| format!(r#""S{at:0>40}""#));
+    let outcome = |fields| {
+        let (reader, writer) = (
+            fields_of_enum(fields, "\"A\""),
+            fields_of_enum(fields, &symbols),
+        );
+        check(&reader, &writer)
+    };
+    let findings = outcome(30).unwrap();
+    assert_eq!(findings.len(), 30);
+    assert!(findings[0].info.len() > 300_000);
+    assert!(Arc::ptr_eq(&findings[0].info, &findings[29].info));
+    let suggestion = findings[0].suggestion();
+    assert!(suggestion.len() < 2_000, "{}", suggestion.len());
+    assert!(suggestion.contains(" and 8977 more in E"), "{suggestion}");
+    let budget = 1_000_000;
+    assert_eq!(outcome(5_000), Err(CheckError::TooEntangled { budget }));
+}
+
+#[test]
+fn names_of_any_length_and_number_are_guessed_at_within_bounds() {
+    let wrong = |names: &[String], word: &str| {
+        let fixed = |at: usize| format!(r#"{{"type":"fixed","name":"{}","size":1}}"#, names[at]);
+        let text = format!("[{},\"{word}\"]", numbered(names.len(), fixed));
+        Schema::parse(&text).unwrap_err().message().to_owned()
+    };
+    let name = |bytes: usize| "N".repeat(bytes);
+    assert!(wrong(&[name(255)], &name(256)).contains("did you mean"));
+    assert!(!wrong(&[name(256)], &name(257)).contains("did you mean"));
+    let mut names: Vec<_> = (0..200).map(|at| format!("A{at:0>199}")).collect();
+    names.push(format!("B{}", name(199)));
+    assert!(!wrong(&names, &format!("B{}", name(198))).contains("did you mean"));
+    assert!(wrong(&names[150..], &format!("B{}", name(198))).contains("did you mean"));
+}
+
+/// Of 64 fields of the writer, the last one is like each of the reader's.
+#[test]
+fn renamings_are_guessed_of_short_names_and_within_half_the_budget() {
+    let long = |letter: &str| letter.repeat(57);
+    let field = |name: &str| format!(r#"{{"name":"{name}","type":"int"}}"#);
+    let other = numbered(63, |at| field(&format!("{}{at:0>4}", long("z"))));
+    let writer = record(&format!("{other},{}", field(&format!("{}last", long("a")))));
+    let reader = record(&numbered(4_000, |at| {
+        field(&format!("{}{at:0>4}", long("a")))
+    }));
+    let findings = check(&reader, &writer).unwrap();
+    assert_eq!(findings.len(), 4_000);
+    let is_guessed = |at: usize| findings[at].suggestion().contains("\"aliases\"");
+    assert!(is_guessed(0) && is_guessed(300));
+    assert!(!is_guessed(3_999));
+
+    let lacked = |bytes| {
+        let (reader, writer) = (field(&"a".repeat(bytes)), field(&"a".repeat(bytes - 1)));
+        check(&record(&reader), &record(&writer)).unwrap()
+    };
+    assert!(lacked(64)[0].suggestion().contains("\"aliases\""));
+    assert!(!lacked(65)[0].suggestion().contains("\"aliases\""));
+}
+
+#[test]
+fn changes_far_down_end_at_the_budget_and_the_first_of_them_can_be_had() {
+    let side = |doc: &str| {
+        let fields = numbered(1_000, |at| {
+            format!(r#"{{"name":"f{at}","type":"int","doc":"{doc}"}}"#)
+        });
+        let name = "n".repeat(1_000);
+        let open =
+            |at| format!(r#"{{"name":"{name}","type":{{"type":"record","name":"R{at}","fields":["#);
+        let open: String = (0..20).map(open).collect();
+        record(&format!("{open}{fields}{}", "]}}".repeat(20)))
+    };
+    let (old, new) = (side("old"), side("new"));
+    let budget = 1_000_000;
+    assert_eq!(
+        diff::between(&old, &new),
+        Err(CheckError::TooEntangled { budget })
+    );
+    let first = diff::first(&old, &new, 50).unwrap();
+    assert_eq!(first.len(), 50);
+    assert!(first[49].new.path.ends_with("/f49"));
+    assert_eq!(diff::first(&old, &new, 0), Ok(Vec::new()));
+}
+
+#[test]
+fn changes_of_a_large_type_compared_with_many_end_at_the_budget() {
+    let symbols = numbered(5_000, |at| format!(r#""S{at:0>40}""#));
+    let old = fields_of_enum(200, &symbols);
+    let new = record(&numbered(200, |at| {
+        let kind = format!(r#"{{"type":"enum","name":"E{at}","symbols":["A"]}}"#);
+        format!(r#"{{"name":"f{at}","type":{kind}}}"#)
+    }));
+    let budget = 1_000_000;
+    assert_eq!(
+        diff::between(&old, &new),
+        Err(CheckError::TooEntangled { budget })
+    );
+}
+
+#[test]
+fn a_name_that_many_unions_refer_to_is_kept_once_in_the_program() {
+    let of = |bytes: usize| {
+        let name = "N".repeat(bytes);
+        let schema = record(&numbered(1_000, |at| {
+            let kind = if at == 0 {
+                format!(r#"{{"type":"fixed","name":"{name}","size":1}}"#)
+            } else {
+                format!("\"{name}\"")
+            };
+            format!(r#"{{"name":"f{at}","type":["null",{kind}]}}"#)
+        }));
+        Validator::compile(&schema).unwrap()
+    };
+    let (short, long) = (of(10), of(1_000));
+    assert_eq!(long.memory_bytes(), short.memory_bytes() + 990);
+    let fault = long.validate(&[0, 2]).unwrap_err();
+    assert_eq!(fault.path, format!("/f1({})", "N".repeat(1_000)));
+}
+
+/// As Java takes them.
+#[test]
+fn defaults_are_checked_in_steps_that_grow_with_their_texts() {
+    let inner = numbered(400, |at| {
+        format!(r#"{{"name":"f{at}","type":"int","default":0}}"#)
+    });
+    let inner = format!(r#"{{"type":"record","name":"Inner","fields":[{inner}]}}"#);
+    let outer = |count: usize, default: &str| {
+        record(&numbered(count, |at| {
+            let kind = if at == 0 { &*inner } else { r#""Inner""# };
+            format!(r#"{{"name":"o{at}","type":{kind},"default":{default}}}"#)
+        }))
+    };
+    let given = numbered(400, |at| format!(r#""f{at}":1"#));
+    outer(110, &format!("{{{given}}}"));
+    outer(4_000, "{}");
+
+    let wrong = r#"{"name":"o","type":"Inner","default":{"f399":"x"}}"#;
+    let text = format!(
+        r#"{{"type":"record","name":"R","fields":[{{"name":"i","type":{inner}}},{wrong}]}}"#
+    );
+    let error = Schema::parse(&text).unwrap_err();
+    assert!(
+        error.message().starts_with("invalid default for field o"),
+        "{error}"
+    );
+}
+
+/// A part is compatible only if what it contains is, also where that contains the part.
+#[test]
+fn a_change_within_a_circle_breaks_whom_the_whole_circle_breaks() {
+    let side = |x: &str, f: &str| {
+        let circle =
+            r#"{"type":"record","name":"S","fields":[{"name":"back","type":["null","R"]}]}"#;
+        record(&format!(
+            r#"{{"name":"x","type":"{x}"}},{{"name":"f","type":{}}}"#,
+            f.replace('S', circle)
+        ))
+    };
+    let changes = diff::between(&side("int", "S"), &side("string", r#"["null",S]"#)).unwrap();
+    let told: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "/x: int became string; breaks old and new readers",
+            "/f: S became union; breaks old and new readers",
+        ]
+    );
+    let changes = diff::between(&side("int", "S"), &side("long", r#"["null",S]"#)).unwrap();
+    assert_eq!(
+        changes[1].to_string(),
+        "/f: S became union; breaks old readers"
+    );
+}
