@@ -6,8 +6,10 @@
     reason = "a test's helper fails by panicking, as its test does"
 )]
 
+mod documented;
 mod log;
 mod log_lines;
+mod metered;
 mod node;
 mod postgres;
 mod refusals;

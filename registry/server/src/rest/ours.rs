@@ -4,15 +4,19 @@
 use actix_web::HttpResponseBuilder;
 use actix_web::web::{Bytes, Data, Path};
 use avouch_registry_api::records::{ImportBody, ImportRequest};
-use avouch_registry_api::rest::PlanRequest;
+use avouch_registry_api::rest::{PlanAction, PlanBody, PlanRequest};
 
 use crate::Registry;
 use crate::decide::subject::VersionSpec;
 use crate::error::RegistryError;
+use crate::metrics::Outcome;
 use crate::rest::answer::{Answer, explained, json, status_of};
 use crate::rest::request::{Params, body};
 use crate::rest::subjects::{checks, place, subject};
 use crate::service::{Intent, refusal};
+
+/// The HTTP status of an incompatible schema, whichever code is set for it.
+const INCOMPATIBLE_STATUS: u16 = 409;
 
 pub(crate) async fn plan(registry: Data<Registry>, bytes: Bytes) -> Answer {
     let request: PlanRequest = body(&bytes)?;
@@ -27,12 +31,29 @@ pub(crate) async fn apply(registry: Data<Registry>, bytes: Bytes) -> Answer {
     let plan = registry
         .write(|service| async move { service.plan_all(request.subjects, Intent::Apply).await });
     let plan = plan.await?;
+    count(&registry, &plan);
     match refusal(&plan) {
         None => Ok(json(&plan)),
         Some(refused) => {
             let status = status_of(refused.error.error_code);
             Ok(HttpResponseBuilder::new(status).json(refused))
         }
+    }
+}
+
+/// Counts what became of the schemas as if each had been registered alone. A plan that was not
+/// applied registered nothing: only the incompatible ones of it count.
+fn count(registry: &Registry, plan: &PlanBody) {
+    for step in &plan.steps {
+        let outcome = match (step.action, &step.error) {
+            (PlanAction::Register, _) if plan.applied => Outcome::Added,
+            (PlanAction::Existing, _) if plan.applied => Outcome::Existing,
+            (PlanAction::Refused, Some(error)) if error.http_status() == INCOMPATIBLE_STATUS => {
+                Outcome::Incompatible
+            }
+            _ => continue,
+        };
+        registry.service.metrics.registered(outcome);
     }
 }
 
