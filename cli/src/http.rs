@@ -10,7 +10,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::{self, Bytes, Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 use avouch_registry::Registry;
 use prometheus::TextEncoder;
@@ -18,6 +18,11 @@ use serde_json::json;
 
 use crate::request_id;
 
+/// Paths of this file's own routes.
+pub(crate) const METRICS: &str = "/metrics";
+pub(crate) const LIVEZ: &str = "/livez";
+pub(crate) const READYZ: &str = "/readyz";
+pub(crate) const OPENAPI: &str = "/openapi.json";
 /// How long answers under way may take once the process stops.
 const SHUTDOWN_TIMEOUT_S: u64 = 3;
 
@@ -27,16 +32,23 @@ pub(crate) struct Health {
     metrics: prometheus::Registry,
     ready: Arc<AtomicBool>,
     registry: Option<Registry>,
+    /// The OpenAPI document, written out.
+    document: Bytes,
 }
 
 impl Health {
     /// Health of a process that is ready as long as its registry is, over the metrics registered in
-    /// `metrics`.
-    pub(crate) fn new(metrics: prometheus::Registry, registry: Option<Registry>) -> Self {
+    /// `metrics`; `document` is what describes the process's routes.
+    pub(crate) fn new(
+        metrics: prometheus::Registry,
+        registry: Option<Registry>,
+        document: String,
+    ) -> Self {
         Self {
             metrics,
             ready: Arc::new(AtomicBool::new(true)),
             registry,
+            document: document.into(),
         }
     }
 
@@ -60,9 +72,10 @@ where
             .wrap(from_fn(avouch_registry::in_context))
             .wrap(from_fn(json_errors))
             .wrap(from_fn(request_id::name))
-            .service(web::resource("/metrics").get(metrics))
-            .service(web::resource("/livez").get(livez))
-            .service(web::resource("/readyz").get(readyz))
+            .service(web::resource(METRICS).get(metrics))
+            .service(web::resource(LIVEZ).get(livez))
+            .service(web::resource(READYZ).get(readyz))
+            .service(web::resource(OPENAPI).get(openapi))
             .configure(routes.clone())
             .default_service(web::to(avouch_registry::not_found))
     });
@@ -103,6 +116,12 @@ async fn readyz(health: Data<Health>) -> HttpResponse {
         return HttpResponse::ServiceUnavailable().json(json!({ "status": status }));
     }
     HttpResponse::Ok().json(json!({"status": "ready"}))
+}
+
+async fn openapi(health: Data<Health>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(health.document.clone())
 }
 
 /// Gives the framework's own errors (a wrong method, a body that is no JSON, a bad path) the error

@@ -16,6 +16,7 @@ mod data_dir;
 mod http;
 mod log;
 mod logging;
+mod openapi;
 mod ready_file;
 mod request_id;
 mod schema;

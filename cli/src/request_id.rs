@@ -5,7 +5,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use tracing::{Instrument as _, debug, error_span};
+use tracing::{Instrument as _, debug, error_span, info};
 use uuid::Uuid;
 
 /// The header that carries the name both ways.
@@ -18,7 +18,7 @@ const BYTES_MAX: usize = 128;
 /// # Errors
 /// Those of the service behind it.
 pub(crate) async fn name(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let given = request.headers().get(&X_REQUEST_ID).and_then(usable);
@@ -29,14 +29,28 @@ pub(crate) async fn name(
     // Of the highest level, so that it is there whenever a line is.
     let span =
         error_span!("http", request_id = id, method = %request.method(), path = request.path());
+    // Whoever answers echoes this one, and need not make another.
+    let name = HeaderValue::try_from(id);
+    if let Ok(name) = &name {
+        let headers = request.headers_mut();
+        headers.insert(X_REQUEST_ID.clone(), name.clone());
+    }
     let answering = async {
+        let is_read = request.method().is_safe();
         let answer = next.call(request).await?;
-        debug!(status = answer.status().as_u16(), "answered");
+        let status = answer.status();
+        // Serializers and probes read all day; who changed something and who was refused is what
+        // is asked for later.
+        if is_read && status.is_success() {
+            debug!(status = status.as_u16(), "answered");
+        } else {
+            info!(status = status.as_u16(), "answered");
+        }
         Ok::<_, actix_web::Error>(answer)
     };
     let mut answer = answering.instrument(span).await?;
-    if let Ok(id) = HeaderValue::try_from(id) {
-        answer.headers_mut().insert(X_REQUEST_ID.clone(), id);
+    if let Ok(name) = name {
+        answer.headers_mut().insert(X_REQUEST_ID.clone(), name);
     }
     Ok(answer)
 }

@@ -24,6 +24,7 @@ use crate::config::{Role, ServeConfig};
 use crate::data_dir;
 use crate::http::{self, Health};
 use crate::logging;
+use crate::openapi;
 use crate::ready_file::ReadyFile;
 
 /// Serves until SIGINT or SIGTERM.
@@ -60,7 +61,9 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         opened = Node::open(&config, kafka_listener, &metrics) => opened?,
         () = stop.next() => return Ok(()),
     };
-    let health = Health::new(metrics, node.registry.clone());
+    let document = openapi::document(node.registry.is_some(), node.broker.is_some());
+    let document = document.to_json().context("the OpenAPI document")?;
+    let health = Health::new(metrics, node.registry.clone(), document);
     let http_address = http_listener.local_addr()?;
     let http_server = http::server(http_listener, health.clone(), node.routes())?;
     let http_handle = http_server.handle();

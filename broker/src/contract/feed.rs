@@ -8,12 +8,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The most entries of one page.
 pub const PAGE_MAX: usize = 1_000;
 
 /// One violation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Violation)]
 pub struct Entry {
     /// Its number, from 1.
     pub seq: u64,

@@ -32,6 +32,7 @@ use actix_web::web::ServiceConfig;
 use avouch_registry_api::source::{SchemaSource, SourceError};
 use avouch_registry_api::subject::Part;
 use futures_util::future::join_all;
+use utoipa::openapi::OpenApi;
 
 pub use auto::{AUTO_EXCLUDE_DEFAULT, Decision, parse_exclude};
 pub use cache::{CacheConfig, ClockMs};
@@ -257,6 +258,12 @@ impl Contracts {
     /// When the registry doesn't answer in time.
     pub async fn subject_exists(&self, subject: &str) -> Result<bool, SourceError> {
         self.schemas.subject_exists(subject).await
+    }
+
+    /// The OpenAPI document of [`Self::routes`].
+    #[must_use]
+    pub fn document() -> OpenApi {
+        http::document()
     }
 
     /// The HTTP API of contracts, to be mounted on a server.

@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
+use utoipa::openapi::OpenApi;
 
 use super::accept::accept;
 use super::clock::Clock;
@@ -165,6 +166,12 @@ impl Broker {
     /// The broker's own HTTP API, to be mounted beside the registry's.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
         self.node.contracts.routes()
+    }
+
+    /// The OpenAPI document of [`Self::routes`].
+    #[must_use]
+    pub fn document() -> OpenApi {
+        Contracts::document()
     }
 
     /// Returns when the log has failed for good, with the reason: the process should exit non-zero

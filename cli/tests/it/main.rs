@@ -7,8 +7,10 @@
 )]
 
 mod broker_configs;
+mod documented;
 mod log;
 mod log_lines;
+mod metered;
 mod metrics;
 mod node;
 mod postgres;

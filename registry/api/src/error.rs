@@ -7,8 +7,9 @@ use crate::rest::{ClosestBody, FindingBody};
 
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
-    /// An [`ErrorCode`] as a number, or a bare HTTP status.
+    /// A code whose first three digits are the HTTP status, or the bare status.
     pub error_code: u32,
     /// For a person.
     pub message: String,
@@ -51,12 +52,12 @@ pub fn http_status(error_code: u32) -> u16 {
 }
 
 macro_rules! error_codes {
-    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $number:literal,)*) => {
         /// Every code this registry answers with (Confluent Schema Registry's numbers).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u32)]
         pub enum ErrorCode {
-            $($(#[$doc])* $name = $number,)*
+            $($(#[doc = $doc])* $name = $number,)*
         }
 
         impl ErrorCode {
@@ -68,6 +69,14 @@ macro_rules! error_codes {
             pub fn number(self) -> u32 {
                 match self {
                     $(Self::$name => $number,)*
+                }
+            }
+
+            /// When it is answered, in a sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),*).trim_ascii(),)*
                 }
             }
         }

@@ -10,6 +10,7 @@ use crate::vocabulary::{CompatibilityLevel, Mode, SchemaType};
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Record {
     /// What it is about.
     pub key: RecordKey,
@@ -20,9 +21,10 @@ pub struct Record {
 
 /// What a record is about. No subject stands for the whole registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "keytype", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RecordKey {
-    /// A version; the value is a [`SchemaValue`].
+    /// A version; the value is a `SchemaValue`.
     Schema {
         /// Its subject.
         subject: String,
@@ -31,21 +33,21 @@ pub enum RecordKey {
         /// Always 1.
         magic: i32,
     },
-    /// A configuration; the value is a [`ConfigValue`].
+    /// A configuration; the value is a `ConfigValue`.
     Config {
         /// Its subject.
         subject: Option<String>,
         /// Always 0.
         magic: i32,
     },
-    /// A mode; the value is a [`ModeValue`].
+    /// A mode; the value is a `ModeValue`.
     Mode {
         /// Its subject.
         subject: Option<String>,
         /// Always 0.
         magic: i32,
     },
-    /// A soft delete of all versions so far; the value is a [`DeleteSubjectValue`].
+    /// A soft delete of all versions so far; the value is a `DeleteSubjectValue`.
     DeleteSubject {
         /// The subject.
         subject: String,
@@ -159,6 +161,7 @@ pub struct DeleteSubjectValue {
 
 /// The body of an import: records in the order of the topic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportRequest {
     /// The records.
     pub records: Vec<Record>,
@@ -166,6 +169,7 @@ pub struct ImportRequest {
 
 /// What an import did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportBody {
     /// Records that changed something or said what was so already.
     pub imported: usize,

@@ -13,6 +13,7 @@ pub const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 
 /// A named type that lives in another subject's version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SchemaReference {
     /// The name by which the referring schema calls it.
     pub name: String,
@@ -24,18 +25,20 @@ pub struct SchemaReference {
 
 /// A reference as a request brings it: nothing in it can be relied upon.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ReferenceRequest {
-    /// See [`SchemaReference::name`].
+    /// The name by which the referring schema calls it.
     pub name: Option<String>,
-    /// See [`SchemaReference::subject`].
+    /// Where it is registered.
     pub subject: Option<String>,
-    /// See [`SchemaReference::version`].
+    /// 1 and up; -1 asks for the latest.
     pub version: Option<i32>,
 }
 
 /// What an owner notes about a schema; part of its identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Metadata {
     /// Path into the schema to its tags.
@@ -51,6 +54,7 @@ pub struct Metadata {
 
 /// Rules that clients apply; kept and returned, never run here. Part of a schema's identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, rename_all = "camelCase")]
 pub struct RuleSet {
     /// Rules between versions.
@@ -69,6 +73,7 @@ pub struct RuleSet {
 
 /// One rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, rename_all = "camelCase")]
 pub struct Rule {
     /// Its name, unique in its list.
@@ -108,6 +113,7 @@ pub struct Rule {
 
 /// The body of a registration, a look-up and a compatibility check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, rename_all = "camelCase")]
 pub struct RegisterRequest {
     /// The schema's text.
@@ -119,10 +125,10 @@ pub struct RegisterRequest {
     /// Named types of other subjects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub references: Option<Vec<ReferenceRequest>>,
-    /// See [`Metadata`].
+    /// What the owner notes about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
-    /// See [`RuleSet`].
+    /// Rules that clients apply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_set: Option<RuleSet>,
     /// The version it must get; 0 and absent leave that to the registry, and -1 asks for the next
@@ -145,6 +151,7 @@ pub struct RegisterRequest {
 
 /// Tags of one place in a schema's text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, rename_all = "camelCase")]
 pub struct SchemaTags {
     /// The place.
@@ -155,6 +162,7 @@ pub struct SchemaTags {
 
 /// A record of a schema, or a field of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, rename_all = "camelCase")]
 pub struct SchemaEntity {
     /// The record's full name; for a field, a dot and its name follow.
@@ -165,6 +173,7 @@ pub struct SchemaEntity {
 
 /// What can be tagged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum EntityType {
     /// A record.
     #[default]
@@ -177,6 +186,7 @@ pub enum EntityType {
 
 /// The body of a change of tags, metadata and rules, which registers a new version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, rename_all = "camelCase")]
 pub struct TagRequest {
     /// The version it must get: one more than the latest; absent leaves that to the registry.
@@ -205,6 +215,7 @@ pub struct TagRequest {
 /// A schema in an answer. Registration leaves out the subject; the look-up by id leaves out the id,
 /// and subject and version too unless the request named a subject.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, rename_all = "camelCase")]
 pub struct SchemaBody {
     /// The subject.
@@ -225,10 +236,10 @@ pub struct SchemaBody {
     /// Named types of other subjects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<SchemaReference>,
-    /// See [`Metadata`].
+    /// What the owner notes about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
-    /// See [`RuleSet`].
+    /// Rules that clients apply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_set: Option<RuleSet>,
     /// The stored text.
@@ -252,6 +263,7 @@ pub struct SchemaBody {
 
 /// One place where a schema id is registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SubjectVersionBody {
     /// The subject.
     pub subject: String,
@@ -261,6 +273,7 @@ pub struct SubjectVersionBody {
 
 /// One id that stands for a schema's content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ContextIdBody {
     /// The context whose id it is, `.` for the default one.
     pub context: String,
@@ -270,6 +283,7 @@ pub struct ContextIdBody {
 
 /// The verdict of a compatibility check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CompatibilityBody {
     /// Whether the schema may be registered, as far as the checked versions go.
     pub is_compatible: bool,
@@ -283,6 +297,7 @@ pub struct CompatibilityBody {
 
 /// One reason why a schema does not agree with an earlier version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FindingBody {
     /// The kind in Confluent's words, such as `READER_FIELD_MISSING_DEFAULT_VALUE`.
@@ -304,6 +319,7 @@ pub struct FindingBody {
 
 /// A place in a schema's text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PlaceBody {
     /// By names, such as `/items[]/price`.
@@ -316,6 +332,7 @@ pub struct PlaceBody {
 
 /// The version that a look-up almost found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ClosestBody {
     /// Its subject.
@@ -330,6 +347,7 @@ pub struct ClosestBody {
 
 /// A configuration as it is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigBody {
     /// The level in force.
@@ -341,6 +359,7 @@ pub struct ConfigBody {
 
 /// A configuration as it was stored by an update.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct StoredConfigBody {
     /// The level.
@@ -353,6 +372,7 @@ pub struct StoredConfigBody {
 
 /// What a configuration holds besides its level.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, rename_all = "camelCase")]
 pub struct ConfigProperties {
     /// The subject that requests for this one act on.
@@ -395,6 +415,7 @@ pub struct ConfigProperties {
 
 /// A mode in an answer; absent after one was cleared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ModeBody {
     /// The mode.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -403,6 +424,7 @@ pub struct ModeBody {
 
 /// Schemas to check or to register together (`POST /v1/plan`, `POST /v1/apply`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanRequest {
     /// In order: a schema may refer to those before it.
     pub subjects: Vec<PlanStepRequest>,
@@ -410,6 +432,7 @@ pub struct PlanRequest {
 
 /// One schema of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanStepRequest {
     /// Where it is to be registered.
     pub subject: String,
@@ -423,6 +446,7 @@ pub struct PlanStepRequest {
 
 /// What becomes of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanBody {
     /// Whether no step is refused.
     pub applicable: bool,
@@ -434,6 +458,7 @@ pub struct PlanBody {
 
 /// What becomes of one schema of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanStepBody {
     /// The subject as requested.
     pub subject: String,
@@ -449,6 +474,7 @@ pub struct PlanStepBody {
 
 /// What registering a schema does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PlanAction {
     /// A new version.
@@ -461,6 +487,7 @@ pub enum PlanAction {
 
 /// A plan that was not applied, as a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RefusedPlanBody {
     /// The first refusal.
     #[serde(flatten)]
@@ -470,8 +497,51 @@ pub struct RefusedPlanBody {
     pub plan: PlanBody,
 }
 
+/// Which cluster a registry serves (`GET /v1/metadata/id`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ClusterIdBody {
+    /// The cluster.
+    pub scope: ClusterScope,
+}
+
+/// A cluster as Confluent's tools name one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ClusterScope {
+    /// Organisations above it; always empty here.
+    pub path: Vec<String>,
+    /// Names by kind: `kafka-cluster` and `schema-registry-cluster`.
+    pub clusters: BTreeMap<String, String>,
+}
+
+/// What runs here (`GET /v1/metadata/version`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct BuildBody {
+    /// The version.
+    pub version: String,
+    /// The commit it was built from.
+    pub commit_id: String,
+}
+
+/// How it is deployed (`GET /v1/metadata/deployment`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeploymentBody {
+    /// Always empty: these are features of Confluent's product.
+    pub attributes: Vec<String>,
+}
+
+/// The answer that says no more than that there is one (`GET /`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EmptyBody {}
+
 /// One version without its text (`GET /v1/subjects/{subject}/versions`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct VersionBody {
     /// The subject.
@@ -480,7 +550,7 @@ pub struct VersionBody {
     pub version: i32,
     /// 1 and up.
     pub id: i32,
-    /// See [`SchemaBody::guid`].
+    /// MD5 of the content, written as a UUID.
     pub guid: String,
     /// The language.
     pub schema_type: SchemaType,
@@ -492,6 +562,7 @@ pub struct VersionBody {
 
 /// How far the registry's content has moved (`GET /v1/changes`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChangesBody {
     /// Grows with every change; never goes back, not even across restarts.
     pub seq: u64,

@@ -14,6 +14,7 @@ pub struct UnknownWord(pub String);
 
 /// Which earlier versions a new one must agree with, and in which direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CompatibilityLevel {
     /// Anything goes.
@@ -82,6 +83,7 @@ impl FromStr for CompatibilityLevel {
 
 /// How a comparison weighs what it finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CompatibilityPolicy {
     /// By the specification's rules.
@@ -118,17 +120,18 @@ impl FromStr for CompatibilityPolicy {
 
 /// What a subject, or the whole registry, lets its callers change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Mode {
     /// Everything but explicit ids.
     Readwrite,
     /// Nothing.
     Readonly,
-    /// Nothing, like [`Mode::Readonly`].
+    /// Nothing, like `READONLY`.
     ReadonlyOverride,
     /// Registrations that bring their own id, unchecked.
     Import,
-    /// Like [`Mode::Import`], for a registry that another one copies everything to; global only.
+    /// Like `IMPORT`, for a registry that another one copies everything to; global only.
     Forward,
 }
 
@@ -187,6 +190,7 @@ impl FromStr for Mode {
 
 /// The language a schema is written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SchemaType {
     /// Apache Avro: parsed, compared, enforced.

@@ -23,11 +23,12 @@ use avouch_registry_api::source::SchemaSource;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+use tracing::Instrument as _;
 
 pub use crate::config::{Clock, RegistryConfig};
 pub use crate::database::{Database, PostgresUrl};
 pub use crate::error::RegistryError;
-pub use crate::rest::{in_context, not_found};
+pub use crate::rest::{document, in_context, not_found};
 
 use crate::metrics::Metrics;
 use crate::service::Service;
@@ -140,13 +141,14 @@ impl Registry {
     }
 
     /// Runs a write to its end on the registry's runtime, even if the client that asked for it goes
-    /// away: a commit and what follows it are never torn apart.
+    /// away: a commit and what follows it are never torn apart. What it logs carries the request's
+    /// id, as what is logged before it does.
     async fn write<T, F>(&self, write: impl FnOnce(Arc<Service>) -> F) -> Result<T, RegistryError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, RegistryError>> + Send + 'static,
     {
-        let write = write(Arc::clone(&self.service));
+        let write = write(Arc::clone(&self.service)).in_current_span();
         self.runtime
             .spawn(write)
             .await

@@ -1,6 +1,15 @@
 //! What the registry counts.
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+
+/// Upper bounds of the latency histogram, in seconds: from an answer out of memory to a disk that
+/// struggles.
+const LATENCY_BUCKETS_S: [f64; 10] = [
+    0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0,
+];
 
 /// How a registration ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,15 +22,16 @@ pub(crate) enum Outcome {
     Incompatible,
 }
 
-/// The registry's counters.
+/// The registry's metrics.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     registrations: IntCounterVec,
     requests: IntCounterVec,
+    latency: HistogramVec,
 }
 
 impl Metrics {
-    /// Creates the counters and adds them to `registry`.
+    /// Creates the metrics and adds them to `registry`.
     pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let registrations = Opts::new(
             "avouch_registry_registrations_total",
@@ -31,12 +41,19 @@ impl Metrics {
             "avouch_registry_requests_total",
             "HTTP requests to the registry by route, method and status",
         );
+        let latency = HistogramOpts::new(
+            "avouch_registry_request_seconds",
+            "Time from a request's head to its answer, by route and method",
+        )
+        .buckets(LATENCY_BUCKETS_S.to_vec());
         let metrics = Self {
             registrations: IntCounterVec::new(registrations, &["outcome"])?,
             requests: IntCounterVec::new(requests, &["route", "method", "status"])?,
+            latency: HistogramVec::new(latency, &["route", "method"])?,
         };
         registry.register(Box::new(metrics.registrations.clone()))?;
         registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.latency.clone()))?;
         Ok(metrics)
     }
 
@@ -50,13 +67,23 @@ impl Metrics {
     }
 
     /// Counts an answer. Labels are bounded: routes are patterns, methods the routed ones.
-    pub(crate) fn answered(&self, route: &str, method: &str, status: u16) {
-        let method = match method {
-            "GET" | "POST" | "PUT" | "DELETE" => method,
-            _ => "other",
-        };
+    pub(crate) fn answered(&self, route: &str, method: &str, status: StatusCode) {
         self.requests
-            .with_label_values(&[route, method, &status.to_string()])
+            .with_label_values(&[route, routed(method), status.as_str()])
             .inc();
+    }
+
+    /// Notes how long an answer took.
+    pub(crate) fn took(&self, route: &str, method: &str, time: Duration) {
+        self.latency
+            .with_label_values(&[route, routed(method)])
+            .observe(time.as_secs_f64());
+    }
+}
+
+fn routed(method: &str) -> &str {
+    match method {
+        "GET" | "POST" | "PUT" | "DELETE" => method,
+        _ => "other",
     }
 }

@@ -1,6 +1,8 @@
 //! How answers look: content type, request id, and error bodies for everything that fails before or
 //! beside a handler.
 
+use std::time::Instant;
+
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -22,11 +24,13 @@ use crate::error::RegistryError;
 pub(crate) type Answer = Result<HttpResponse, RegistryError>;
 
 /// The content types an answer can have, the preferred one first.
-const CONTENT_TYPES: [&str; 3] = [
+pub(crate) const CONTENT_TYPES: [&str; 3] = [
     rest::CONTENT_TYPE,
     "application/vnd.schemaregistry+json",
     "application/json",
 ];
+
+const REQUEST_ID: &str = "x-request-id";
 
 /// A success with a JSON body.
 pub(crate) fn json<T: Serialize>(body: &T) -> HttpResponse {
@@ -64,22 +68,21 @@ impl ResponseError for RegistryError {
     }
 }
 
-/// Wraps every resource: counts the answer, logs it if it is our fault, gives it content type and
-/// request id, and an error body if whoever refused the request did not.
+/// Wraps the resource at `route`: counts the answer, logs it if it is our fault, gives it content
+/// type and request id, and an error body if whoever refused the request did not.
 pub(crate) async fn dress(
+    route: &'static str,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<BoxBody>>, Error> {
-    let asked = request.headers().clone();
-    if let Some(code) = refused_type(&request) {
-        let mut response = request.into_response(status_body(code));
-        dress_answer(&asked, response.headers_mut());
-        return Ok(response.map_into_left_body());
-    }
+    let asked_at = now();
+    let asked = Asked::of(request.headers());
     let method = request.method().clone();
-    let route = request.match_pattern().unwrap_or_default();
     let registry = request.app_data::<Data<Registry>>().cloned();
-    let mut response = next.call(request).await?.map_into_boxed_body();
+    let mut response = match refused_type(&request) {
+        Some(code) => request.into_response(status_body(code)),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
     if response.status().is_client_error() && !is_json(response.headers()) {
         let code = plain_code(response.status());
         response = response.into_response(status_body(code));
@@ -89,14 +92,17 @@ pub(crate) async fn dress(
         tracing::error!(route, %method, reason, "the registry failed");
     }
     if let Some(registry) = registry {
-        let status = response.status().as_u16();
-        registry
-            .service
-            .metrics
-            .answered(&route, method.as_str(), status);
+        let metrics = &registry.service.metrics;
+        metrics.answered(route, method.as_str(), response.status());
+        metrics.took(route, method.as_str(), asked_at.elapsed());
     }
-    dress_answer(&asked, response.headers_mut());
+    asked.dress(response.headers_mut());
     Ok(response.map_into_left_body())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the shell that measures latency")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Why a request is refused for its content types alone. Without a body there is none to read;
@@ -137,15 +143,30 @@ fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .filter(|range| !range.is_empty())
 }
 
-/// Sets the headers that every answer has.
-pub(crate) fn dress_answer(asked: &HeaderMap, answered: &mut HeaderMap) {
-    let request_id = HeaderName::from_static("x-request-id");
-    let id = asked.get(&request_id).cloned().or_else(new_request_id);
-    if let Some(id) = id {
-        answered.insert(request_id, id);
+/// What an answer's headers depend on.
+pub(crate) struct Asked {
+    content_type: &'static str,
+    request_id: Option<HeaderValue>,
+}
+
+impl Asked {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let given = headers.get(HeaderName::from_static(REQUEST_ID));
+        Self {
+            content_type: content_type(headers),
+            request_id: given.cloned().or_else(new_request_id),
+        }
     }
-    if answered.contains_key(CONTENT_TYPE) {
-        answered.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(asked)));
+
+    /// Sets the headers that every answer has.
+    pub(crate) fn dress(self, answered: &mut HeaderMap) {
+        if let Some(id) = self.request_id {
+            answered.insert(HeaderName::from_static(REQUEST_ID), id);
+        }
+        if answered.contains_key(CONTENT_TYPE) {
+            let ours = HeaderValue::from_static(self.content_type);
+            answered.insert(CONTENT_TYPE, ours);
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use actix_web::http::Method;
 use actix_web::{Route, web};
 use avouch_registry_api::error::ErrorCode as Code;
 
-use crate::rest::{openapi, server};
+use crate::rest::bodies::{self, Body};
+use crate::rest::parameters::{self as query, Parameter};
+use crate::rest::server;
 
 /// One method of one path.
 pub(crate) struct Endpoint {
@@ -18,22 +20,22 @@ pub(crate) struct Endpoint {
     pub(crate) path: &'static str,
     /// What it does, for the document.
     pub(crate) summary: &'static str,
-    /// Names of the query parameters.
-    pub(crate) query: &'static [&'static str],
-    /// Name of the body it takes, a component of the document.
-    pub(crate) body: Option<&'static str>,
-    /// Name of its answer, a component of the document.
-    pub(crate) answer: &'static str,
+    pub(crate) query: &'static [Parameter],
+    /// What it takes.
+    pub(crate) body: Option<Body>,
+    /// What it answers; nothing with 204.
+    pub(crate) answer: Option<Body>,
     /// Codes it answers with, besides those that any request can get.
     pub(crate) errors: &'static [Code],
     pub(crate) route: Route,
 }
 
-/// All of them.
+/// All of them. The router tries them in this order, so schemas by id, which every reader of every
+/// topic asks for, come first.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
-    let mut endpoints = of_server();
+    let mut endpoints = schemas::of_schemas();
     endpoints.extend(subjects::of_subjects());
-    endpoints.extend(schemas::of_schemas());
+    endpoints.extend(of_server());
     endpoints.extend(settings::of_settings());
     endpoints.extend(of_associations());
     endpoints.extend(ours::of_ours());
@@ -45,59 +47,54 @@ fn of_server() -> Vec<Endpoint> {
         get(
             "/",
             "Whether the registry answers",
-            "Empty",
+            bodies::EMPTY,
             web::get().to(server::root),
         ),
         post(
             "/",
             "Whether the registry answers",
-            "Empty",
+            bodies::EMPTY,
             web::post().to(server::root),
         ),
         get(
             "/contexts",
             "The contexts",
-            "Names",
+            bodies::NAMES,
             web::get().to(server::contexts),
         )
-        .query(&["contextPrefix", "offset", "limit"]),
+        .query(&[query::CONTEXT_PREFIX, query::OFFSET, query::LIMIT]),
         delete(
             "/contexts/{context}",
             "Delete a context without versions",
-            openapi::NOTHING,
+            bodies::EMPTY,
             web::delete().to(server::delete_context),
         )
+        .answers_nothing()
         .errors(&[Code::ContextNotEmpty]),
         get(
             "/v1/metadata/id",
             "The cluster's identity",
-            "Any",
+            bodies::CLUSTER_ID,
             web::get().to(server::id),
         ),
         get(
             "/v1/metadata/version",
             "The version",
-            "Any",
+            bodies::BUILD,
             web::get().to(server::version),
         ),
         get(
             "/v1/changes",
             "How far changes went",
-            "Changes",
+            bodies::CHANGES,
             web::get().to(server::changes),
         )
-        .query(&["since", "wait_ms"]),
+        .query(&[query::SINCE, query::WAIT_MS]),
         get(
             "/v1/metadata/deployment",
             "How it is deployed",
-            "Any",
+            bodies::DEPLOYMENT,
             web::get().to(server::deployment),
-        ),
-        get(
-            "/openapi.json",
-            "This document",
-            "Any",
-            web::get().to(server::document),
         ),
     ]
 }
@@ -106,45 +103,40 @@ fn of_server() -> Vec<Endpoint> {
 fn of_associations() -> Vec<Endpoint> {
     const PATHS: [&str; 3] = [
         "/associations/subjects/{subject}",
-        "/associations/resources/{id}",
+        "/associations/resources/{resource}",
         "/associations/resources/{namespace}/{name}",
     ];
     let probe = |path| {
         get(
             path,
-            "Associations",
-            "Names",
+            "Associations: there are none",
+            bodies::ASSOCIATIONS,
             web::get().to(server::associations),
         )
         .query(&[
-            "resourceType",
-            "associationType",
-            "lifecycle",
-            "offset",
-            "limit",
+            query::RESOURCE_TYPE,
+            query::ASSOCIATION_TYPE,
+            query::LIFECYCLE,
+            query::OFFSET,
+            query::LIMIT,
         ])
     };
     PATHS.map(probe).into()
 }
 
-fn get(path: &'static str, summary: &'static str, answer: &'static str, route: Route) -> Endpoint {
+fn get(path: &'static str, summary: &'static str, answer: Body, route: Route) -> Endpoint {
     Endpoint::new(Method::GET, path, summary, answer, route)
 }
 
-fn post(path: &'static str, summary: &'static str, answer: &'static str, route: Route) -> Endpoint {
+fn post(path: &'static str, summary: &'static str, answer: Body, route: Route) -> Endpoint {
     Endpoint::new(Method::POST, path, summary, answer, route)
 }
 
-fn put(path: &'static str, summary: &'static str, answer: &'static str, route: Route) -> Endpoint {
+fn put(path: &'static str, summary: &'static str, answer: Body, route: Route) -> Endpoint {
     Endpoint::new(Method::PUT, path, summary, answer, route)
 }
 
-fn delete(
-    path: &'static str,
-    summary: &'static str,
-    answer: &'static str,
-    route: Route,
-) -> Endpoint {
+fn delete(path: &'static str, summary: &'static str, answer: Body, route: Route) -> Endpoint {
     Endpoint::new(Method::DELETE, path, summary, answer, route)
 }
 
@@ -153,7 +145,7 @@ impl Endpoint {
         method: Method,
         path: &'static str,
         summary: &'static str,
-        answer: &'static str,
+        answer: Body,
         route: Route,
     ) -> Self {
         Self {
@@ -162,19 +154,26 @@ impl Endpoint {
             summary,
             query: &[],
             body: None,
-            answer,
+            answer: Some(answer),
             errors: &[],
             route,
         }
     }
 
-    fn query(self, query: &'static [&'static str]) -> Self {
+    fn query(self, query: &'static [Parameter]) -> Self {
         Self { query, ..self }
     }
 
-    fn body(self, body: &'static str) -> Self {
+    fn body(self, body: Body) -> Self {
         Self {
             body: Some(body),
+            ..self
+        }
+    }
+
+    fn answers_nothing(self) -> Self {
+        Self {
+            answer: None,
             ..self
         }
     }

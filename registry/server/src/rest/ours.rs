@@ -6,13 +6,14 @@ use std::sync::Arc;
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use avouch_registry_api::records::{ImportBody, ImportRequest, Record};
-use avouch_registry_api::rest::{CONTENT_TYPE, PlanRequest};
+use avouch_registry_api::rest::{CONTENT_TYPE, PlanAction, PlanBody, PlanRequest};
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 
 use crate::Registry;
 use crate::decide::subject::VersionSpec;
 use crate::error::RegistryError;
+use crate::metrics::Outcome;
 use crate::rest::answer::{Answer, explained, json, status_of};
 use crate::rest::request::{Params, body};
 use crate::rest::subjects::{checks, place, subject};
@@ -20,6 +21,8 @@ use crate::service::{Intent, refusal};
 
 /// Parts of an export that are read ahead of being sent.
 const PARTS_AHEAD: usize = 2;
+/// The HTTP status of an incompatible schema, whichever code is set for it.
+const INCOMPATIBLE_STATUS: u16 = 409;
 
 pub(crate) async fn plan(registry: Data<Registry>, bytes: Bytes) -> Answer {
     let request: PlanRequest = body(&bytes)?;
@@ -34,12 +37,29 @@ pub(crate) async fn apply(registry: Data<Registry>, bytes: Bytes) -> Answer {
     let plan = registry
         .write(|service| async move { service.plan_all(request.subjects, Intent::Apply).await });
     let plan = plan.await?;
+    count(&registry, &plan);
     match refusal(&plan) {
         None => Ok(json(&plan)),
         Some(refused) => {
             let status = status_of(refused.error.error_code);
             Ok(HttpResponseBuilder::new(status).json(refused))
         }
+    }
+}
+
+/// Counts what became of the schemas as if each had been registered alone. A plan that was not
+/// applied registered nothing: only the incompatible ones of it count.
+fn count(registry: &Registry, plan: &PlanBody) {
+    for step in &plan.steps {
+        let outcome = match (step.action, &step.error) {
+            (PlanAction::Register, _) if plan.applied => Outcome::Added,
+            (PlanAction::Existing, _) if plan.applied => Outcome::Existing,
+            (PlanAction::Refused, Some(error)) if error.http_status() == INCOMPATIBLE_STATUS => {
+                Outcome::Incompatible
+            }
+            _ => continue,
+        };
+        registry.service.metrics.registered(outcome);
     }
 }
 

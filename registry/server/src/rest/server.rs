@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use avouch_registry_api::rest::ChangesBody;
-use serde_json::json as value;
+use avouch_registry_api::rest::{
+    BuildBody, ChangesBody, ClusterIdBody, ClusterScope, DeploymentBody, EmptyBody,
+};
 
 use crate::Registry;
 use crate::rest::answer::{Answer, json};
 use crate::rest::contexts::context_named;
-use crate::rest::openapi;
 use crate::rest::request::Params;
 
 pub(crate) async fn root() -> Answer {
-    Ok(json(&value!({})))
+    Ok(json(&EmptyBody {}))
 }
 
 pub(crate) async fn contexts(registry: Data<Registry>, params: Params) -> Answer {
@@ -33,24 +33,29 @@ pub(crate) async fn delete_context(registry: Data<Registry>, context: Path<Strin
 }
 
 pub(crate) async fn id(registry: Data<Registry>) -> Answer {
-    let clusters = value!({
-        "kafka-cluster": registry.cluster_id(),
-        "schema-registry-cluster": "schema-registry",
-    });
-    Ok(json(
-        &value!({ "scope": { "path": [], "clusters": clusters } }),
-    ))
+    let clusters = [
+        ("kafka-cluster", registry.cluster_id()),
+        ("schema-registry-cluster", "schema-registry"),
+    ];
+    let clusters = clusters.map(|(kind, name)| (kind.to_owned(), name.to_owned()));
+    let scope = ClusterScope {
+        path: Vec::new(),
+        clusters: clusters.into(),
+    };
+    Ok(json(&ClusterIdBody { scope }))
 }
 
 pub(crate) async fn version() -> Answer {
     let commit = option_env!("AVOUCH_COMMIT").unwrap_or("unknown");
-    Ok(json(
-        &value!({ "version": env!("CARGO_PKG_VERSION"), "commitId": commit }),
-    ))
+    Ok(json(&BuildBody {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit_id: commit.to_owned(),
+    }))
 }
 
 pub(crate) async fn deployment() -> Answer {
-    Ok(json(&value!({ "attributes": [] })))
+    let attributes = Vec::new();
+    Ok(json(&DeploymentBody { attributes }))
 }
 
 /// The longest time that an answer about changes waits.
@@ -66,12 +71,8 @@ pub(crate) async fn changes(registry: Data<Registry>, params: Params) -> Answer 
     Ok(json(&ChangesBody { seq }))
 }
 
-pub(crate) async fn document() -> Answer {
-    Ok(json(&openapi::document()))
-}
-
 /// Nothing is associated with anything: a topic finds its subject by the naming strategies. Clients
 /// that ask take an empty list for that.
 pub(crate) async fn associations() -> Answer {
-    Ok(json(&value!([])))
+    Ok(json(&[(); 0]))
 }

@@ -8,7 +8,7 @@ use crate::server::TestServer;
 #[tokio::test]
 async fn the_document_and_the_router_know_the_same_routes() {
     let server = TestServer::start().await;
-    let document = server.get("/openapi.json").await;
+    let document = serde_json::to_value(avouch_registry::document()).unwrap();
     let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
     let mut operations = 0;
     for (path, documented) in document["paths"].as_object().unwrap() {
@@ -33,17 +33,18 @@ async fn the_document_and_the_router_know_the_same_routes() {
 #[tokio::test]
 async fn refusals_are_documented() {
     let server = TestServer::start().await;
-    let document = server.get("/openapi.json").await;
+    let document = serde_json::to_value(avouch_registry::document()).unwrap();
     for (path, documented) in document["paths"].as_object().unwrap() {
         let concrete = path
             .replace("{id}", "1")
             .replace("{version}", "0")
             .replace(['{', '}'], "");
-        for (name, operation) in documented.as_object().unwrap() {
+        let operations = documented.as_object().unwrap();
+        for (name, operation) in operations {
             let method = Method::from_bytes(name.to_ascii_uppercase().as_bytes()).unwrap();
             let (status, answer) = server.call(method, &concrete, None).await;
             let description = &operation["responses"][status.to_string()]["description"];
-            let code = answer["error_code"].to_string();
+            let code = format!("`error_code` {}:", answer["error_code"]);
             let is_told = |all: &str| status < 300 || all.contains(&code);
             let told = description.as_str().is_some_and(is_told);
             assert!(

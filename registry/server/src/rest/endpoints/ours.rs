@@ -4,7 +4,7 @@ use actix_web::web;
 use avouch_registry_api::error::ErrorCode as Code;
 
 use super::{Endpoint, get, post};
-use crate::rest::ours;
+use crate::rest::{bodies, ours, parameters as query};
 
 /// All of them.
 pub(super) fn of_ours() -> Vec<Endpoint> {
@@ -23,34 +23,34 @@ pub(super) fn of_ours() -> Vec<Endpoint> {
         post(
             "/v1/plan",
             "What registering several schemas would do; nothing is written",
-            "Plan",
+            bodies::PLAN,
             web::post().to(ours::plan),
         )
-        .body("PlanRequest")
+        .body(bodies::PLAN_REQUEST)
         .errors(&[Code::BadRequest, Code::Unprocessable]),
         post(
             "/v1/apply",
             "Register several schemas, all of them or none",
-            "Plan",
+            bodies::PLAN,
             web::post().to(ours::apply),
         )
-        .body("PlanRequest")
+        .body(bodies::PLAN_REQUEST)
         .errors(STEP),
         get(
             "/v1/subjects/{subject}/versions",
             "A subject's versions with when they were created",
-            "Versions",
+            bodies::VERSIONS,
             web::get().to(ours::history),
         )
-        .query(&["offset", "limit"])
+        .query(&[query::OFFSET, query::LIMIT])
         .errors(&[Code::SubjectNotFound, Code::Unprocessable]),
         post(
             "/v1/subjects/{subject}/versions/{version}/undelete",
             "Bring a soft-deleted version back",
-            "Schema",
+            bodies::SCHEMA,
             web::post().to(ours::undelete),
         )
-        .query(&["force", "explain"])
+        .query(&[query::FORCE, query::EXPLAIN])
         .errors(&[
             Code::SubjectNotFound,
             Code::VersionNotFound,
@@ -62,16 +62,16 @@ pub(super) fn of_ours() -> Vec<Endpoint> {
         get(
             "/v1/export",
             "The content as records of the topic _schemas, in one state",
-            "Records",
+            bodies::RECORDS,
             web::get().to(ours::export),
         ),
         post(
             "/v1/import",
             "Store records of the topic _schemas as they come, in mode IMPORT",
-            "Imported",
+            bodies::IMPORTED,
             web::post().to(ours::import),
         )
-        .body("ImportRequest")
+        .body(bodies::IMPORT_REQUEST)
         .errors(&[Code::BadRequest, Code::Unprocessable, Code::NotPermitted]),
     ]
 }

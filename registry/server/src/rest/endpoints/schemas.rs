@@ -4,7 +4,7 @@ use actix_web::web;
 use avouch_registry_api::error::ErrorCode as Code;
 
 use super::{Endpoint, get};
-use crate::rest::schemas;
+use crate::rest::{bodies, parameters as query, schemas};
 
 /// All of them.
 pub(super) fn of_schemas() -> Vec<Endpoint> {
@@ -17,64 +17,74 @@ fn of_ids() -> Vec<Endpoint> {
     const ERRORS: &[Code] = &[Code::SchemaNotFound, Code::Unprocessable];
     vec![
         get(
+            "/schemas/ids/{id}",
+            "A schema by its id",
+            bodies::SCHEMA,
+            web::get().to(schemas::by_id),
+        )
+        .query(&[
+            query::SUBJECT_WITH_ID,
+            query::FORMAT,
+            query::REFERENCE_FORMAT,
+            query::FIND_TAGS,
+            query::FETCH_MAX_ID,
+        ])
+        .errors(ERRORS),
+        get(
             "/schemas",
             "Versions of all subjects",
-            "Schemas",
+            bodies::SCHEMAS,
             web::get().to(schemas::list),
         )
         .query(&[
-            "subjectPrefix",
-            "aliases",
-            "deleted",
-            "latestOnly",
-            "ruleType",
-            "offset",
-            "limit",
+            query::SUBJECT_PREFIX,
+            query::ALIASES,
+            query::DELETED,
+            query::LATEST_ONLY,
+            query::RULE_TYPE,
+            query::OFFSET,
+            query::LIMIT,
         ])
         .errors(&[Code::Unprocessable]),
         get(
             "/schemas/types",
             "The schema types",
-            "Names",
+            bodies::NAMES,
             web::get().to(schemas::types),
         ),
         get(
-            "/schemas/ids/{id}",
-            "A schema by its id",
-            "Schema",
-            web::get().to(schemas::by_id),
-        )
-        .query(&[
-            "subject",
-            "format",
-            "referenceFormat",
-            "findTags",
-            "fetchMaxId",
-        ])
-        .errors(ERRORS),
-        get(
             "/schemas/ids/{id}/schema",
             "The text of a schema by its id",
-            "Any",
+            bodies::TEXT,
             web::get().to(schemas::text_by_id),
         )
-        .query(&["subject", "format"])
+        .query(&[query::SUBJECT_WITH_ID, query::FORMAT])
         .errors(ERRORS),
         get(
             "/schemas/ids/{id}/subjects",
             "Subjects that hold an id",
-            "Names",
+            bodies::NAMES,
             web::get().to(schemas::subjects),
         )
-        .query(&["subject", "deleted", "offset", "limit"])
+        .query(&[
+            query::SUBJECT_WITH_ID,
+            query::DELETED,
+            query::OFFSET,
+            query::LIMIT,
+        ])
         .errors(ERRORS),
         get(
             "/schemas/ids/{id}/versions",
             "Subject versions that hold an id",
-            "SubjectVersions",
+            bodies::SUBJECT_VERSIONS,
             web::get().to(schemas::versions),
         )
-        .query(&["subject", "deleted", "offset", "limit"])
+        .query(&[
+            query::SUBJECT_WITH_ID,
+            query::DELETED,
+            query::OFFSET,
+            query::LIMIT,
+        ])
         .errors(ERRORS),
     ]
 }
@@ -85,15 +95,15 @@ fn of_guids() -> Vec<Endpoint> {
         get(
             "/schemas/guids/{guid}",
             "A schema by its GUID",
-            "Schema",
+            bodies::SCHEMA,
             web::get().to(schemas::by_guid),
         )
-        .query(&["format"])
+        .query(&[query::FORMAT])
         .errors(ERRORS),
         get(
             "/schemas/guids/{guid}/ids",
             "Ids that stand for a GUID",
-            "ContextIds",
+            bodies::CONTEXT_IDS,
             web::get().to(schemas::ids_by_guid),
         )
         .errors(ERRORS),

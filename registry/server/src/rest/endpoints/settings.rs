@@ -4,7 +4,7 @@ use actix_web::web;
 use avouch_registry_api::error::ErrorCode as Code;
 
 use super::{Endpoint, delete, get, put};
-use crate::rest::settings;
+use crate::rest::{bodies, parameters as query, settings};
 
 /// All of them.
 pub(super) fn of_settings() -> Vec<Endpoint> {
@@ -28,45 +28,45 @@ fn of_config() -> Vec<Endpoint> {
         get(
             GLOBAL,
             "The configuration",
-            "Config",
+            bodies::CONFIG,
             web::get().to(settings::config),
         )
-        .query(&["defaultToGlobal"]),
+        .query(&[query::DEFAULT_TO_GLOBAL]),
         put(
             GLOBAL,
-            "Change it",
-            "StoredConfig",
+            "Change the configuration",
+            bodies::STORED_CONFIG,
             web::put().to(settings::put_config),
         )
-        .body("ConfigRequest")
+        .body(bodies::STORED_CONFIG)
         .errors(PUT),
         delete(
             GLOBAL,
-            "Forget it",
-            "Config",
+            "Forget the configuration",
+            bodies::CONFIG,
             web::delete().to(settings::delete_config),
         )
         .errors(&[Code::NotPermitted]),
         get(
             OWN,
             "A subject's configuration",
-            "Config",
+            bodies::CONFIG,
             web::get().to(settings::config),
         )
-        .query(&["defaultToGlobal"])
+        .query(&[query::DEFAULT_TO_GLOBAL])
         .errors(&[Code::SubjectConfigNotFound, Code::Unprocessable]),
         put(
             OWN,
-            "Change it",
-            "StoredConfig",
+            "Change a subject's configuration",
+            bodies::STORED_CONFIG,
             web::put().to(settings::put_config),
         )
-        .body("ConfigRequest")
+        .body(bodies::STORED_CONFIG)
         .errors(PUT),
         delete(
             OWN,
-            "Forget it",
-            "Config",
+            "Forget a subject's configuration",
+            bodies::CONFIG,
             web::delete().to(settings::delete_config),
         )
         .errors(&[
@@ -89,42 +89,53 @@ fn of_mode() -> Vec<Endpoint> {
         Code::InvalidSubject,
     ];
     vec![
-        get(GLOBAL, "The mode", "Mode", web::get().to(settings::mode)).query(&["defaultToGlobal"]),
+        get(
+            GLOBAL,
+            "The mode",
+            bodies::MODE,
+            web::get().to(settings::mode),
+        )
+        .query(&[query::DEFAULT_TO_GLOBAL]),
         put(
             GLOBAL,
-            "Change it",
-            "Mode",
+            "Change the mode",
+            bodies::MODE,
             web::put().to(settings::put_mode),
         )
-        .query(&["force"])
-        .body("Mode")
+        .query(&[query::FORCE])
+        .body(bodies::MODE)
         .errors(PUT),
         delete(
             GLOBAL,
-            "Forget it",
-            "Mode",
+            "Forget the mode",
+            bodies::MODE,
             web::delete().to(settings::delete_mode),
         )
-        .query(&["recursive"]),
+        .query(&[query::RECURSIVE]),
         get(
             OWN,
             "A subject's mode",
-            "Mode",
+            bodies::MODE,
             web::get().to(settings::mode),
         )
-        .query(&["defaultToGlobal"])
+        .query(&[query::DEFAULT_TO_GLOBAL])
         .errors(&[Code::SubjectModeNotFound, Code::Unprocessable]),
-        put(OWN, "Change it", "Mode", web::put().to(settings::put_mode))
-            .query(&["force"])
-            .body("Mode")
-            .errors(PUT),
+        put(
+            OWN,
+            "Change a subject's mode",
+            bodies::MODE,
+            web::put().to(settings::put_mode),
+        )
+        .query(&[query::FORCE])
+        .body(bodies::MODE)
+        .errors(PUT),
         delete(
             OWN,
-            "Forget it",
-            "Mode",
+            "Forget a subject's mode",
+            bodies::MODE,
             web::delete().to(settings::delete_mode),
         )
-        .query(&["recursive"])
+        .query(&[query::RECURSIVE])
         .errors(&[Code::SubjectNotFound, Code::Unprocessable]),
     ]
 }

@@ -4,7 +4,7 @@ use actix_web::web;
 use avouch_registry_api::error::ErrorCode as Code;
 
 use super::{Endpoint, delete, get, post};
-use crate::rest::{checks, subjects};
+use crate::rest::{bodies, checks, parameters as query, subjects};
 
 /// All of them.
 pub(super) fn of_subjects() -> Vec<Endpoint> {
@@ -30,19 +30,30 @@ fn of_names() -> Vec<Endpoint> {
         get(
             "/subjects",
             "Names of the subjects",
-            "Names",
+            bodies::NAMES,
             web::get().to(subjects::list),
         )
-        .query(&["subjectPrefix", "deleted", "deletedOnly", "offset", "limit"])
+        .query(&[
+            query::SUBJECT_PREFIX,
+            query::DELETED,
+            query::DELETED_ONLY,
+            query::OFFSET,
+            query::LIMIT,
+        ])
         .errors(&[Code::Unprocessable]),
         post(
             SUBJECT,
             "Find a schema by its content",
-            "Schema",
+            bodies::SCHEMA,
             web::post().to(subjects::look_up),
         )
-        .query(&["normalize", "deleted", "format", "explain"])
-        .body("SchemaRequest")
+        .query(&[
+            query::NORMALIZE,
+            query::DELETED,
+            query::FORMAT,
+            query::EXPLAIN,
+        ])
+        .body(bodies::REGISTER_REQUEST)
         .errors(&[
             Code::BadRequest,
             Code::SubjectNotFound,
@@ -54,10 +65,10 @@ fn of_names() -> Vec<Endpoint> {
         delete(
             SUBJECT,
             "Delete a subject",
-            "Numbers",
+            bodies::NUMBERS,
             web::delete().to(subjects::delete),
         )
-        .query(&["permanent"])
+        .query(&[query::PERMANENT])
         .errors(&[
             Code::SubjectNotFound,
             Code::SubjectSoftDeleted,
@@ -74,25 +85,31 @@ fn of_versions() -> Vec<Endpoint> {
         get(
             VERSIONS,
             "A subject's versions",
-            "Numbers",
+            bodies::NUMBERS,
             web::get().to(subjects::versions),
         )
         .query(&[
-            "deleted",
-            "deletedOnly",
-            "deletedAsNegative",
-            "offset",
-            "limit",
+            query::DELETED,
+            query::DELETED_ONLY,
+            query::DELETED_AS_NEGATIVE,
+            query::OFFSET,
+            query::LIMIT,
         ])
         .errors(&[Code::SubjectNotFound, Code::Unprocessable]),
         post(
             VERSIONS,
             "Register a schema",
-            "Schema",
+            bodies::SCHEMA,
             web::post().to(subjects::register),
         )
-        .query(&["normalize", "format", "force", "dryRun", "explain"])
-        .body("SchemaRequest")
+        .query(&[
+            query::NORMALIZE,
+            query::FORMAT,
+            query::FORCE,
+            query::DRY_RUN,
+            query::EXPLAIN,
+        ])
+        .body(bodies::REGISTER_REQUEST)
         .errors(&[
             Code::BadRequest,
             Code::Incompatible,
@@ -107,10 +124,10 @@ fn of_versions() -> Vec<Endpoint> {
         get(
             "/subjects/{subject}/metadata",
             "The latest version with the given metadata",
-            "Schema",
+            bodies::SCHEMA,
             web::get().to(subjects::by_metadata),
         )
-        .query(&["key", "value", "deleted", "format"])
+        .query(&[query::KEY, query::VALUE, query::DELETED, query::FORMAT])
         .errors(&[
             Code::SubjectNotFound,
             Code::SchemaNotFound,
@@ -124,18 +141,23 @@ fn of_version() -> Vec<Endpoint> {
         get(
             VERSION,
             "One version",
-            "Schema",
+            bodies::SCHEMA,
             web::get().to(subjects::version),
         )
-        .query(&["deleted", "format", "referenceFormat", "findTags"])
+        .query(&[
+            query::DELETED,
+            query::FORMAT,
+            query::REFERENCE_FORMAT,
+            query::FIND_TAGS,
+        ])
         .errors(NO_VERSION),
         delete(
             VERSION,
             "Delete a version",
-            "Number",
+            bodies::NUMBER,
             web::delete().to(subjects::delete_version),
         )
-        .query(&["permanent"])
+        .query(&[query::PERMANENT])
         .errors(&[
             Code::SubjectNotFound,
             Code::VersionNotFound,
@@ -149,19 +171,19 @@ fn of_version() -> Vec<Endpoint> {
         get(
             "/subjects/{subject}/versions/{version}/schema",
             "The text of one version",
-            "Any",
+            bodies::TEXT,
             web::get().to(subjects::version_text),
         )
-        .query(&["deleted", "format"])
+        .query(&[query::DELETED, query::FORMAT])
         .errors(NO_VERSION),
         post(
             "/subjects/{subject}/versions/{version}/tags",
             "Register a version again with other tags, metadata or rules",
-            "Schema",
+            bodies::SCHEMA,
             web::post().to(subjects::retag),
         )
-        .query(&["explain"])
-        .body("TagRequest")
+        .query(&[query::EXPLAIN])
+        .body(bodies::TAG_REQUEST)
         .errors(&[
             Code::BadRequest,
             Code::SubjectNotFound,
@@ -176,10 +198,10 @@ fn of_version() -> Vec<Endpoint> {
         get(
             "/subjects/{subject}/versions/{version}/referencedby",
             "Ids of the schemas that refer to a version",
-            "Numbers",
+            bodies::NUMBERS,
             web::get().to(subjects::referrers),
         )
-        .query(&["deleted", "offset", "limit"])
+        .query(&[query::DELETED, query::OFFSET, query::LIMIT])
         .errors(NO_VERSION),
     ]
 }
@@ -189,11 +211,11 @@ fn of_compatibility() -> Vec<Endpoint> {
         post(
             "/compatibility/subjects/{subject}/versions/{version}",
             "Whether a schema agrees with one version",
-            "Compatibility",
+            bodies::COMPATIBILITY,
             web::post().to(checks::with_version),
         )
-        .query(&["normalize", "verbose", "explain"])
-        .body("SchemaRequest")
+        .query(&[query::NORMALIZE, query::VERBOSE, query::EXPLAIN])
+        .body(bodies::REGISTER_REQUEST)
         .errors(&[
             Code::BadRequest,
             Code::VersionNotFound,
@@ -204,11 +226,11 @@ fn of_compatibility() -> Vec<Endpoint> {
         post(
             "/compatibility/subjects/{subject}/versions",
             "Whether a schema could be registered",
-            "Compatibility",
+            bodies::COMPATIBILITY,
             web::post().to(checks::with_subject),
         )
-        .query(&["normalize", "verbose", "explain"])
-        .body("SchemaRequest")
+        .query(&[query::NORMALIZE, query::VERBOSE, query::EXPLAIN])
+        .body(bodies::REGISTER_REQUEST)
         .errors(&[Code::BadRequest, Code::Unprocessable, Code::InvalidSchema]),
     ]
 }
