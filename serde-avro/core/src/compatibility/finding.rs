@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 /// Bytes of text that count as one step against the budget.
 pub(super) const BYTES_A_STEP: usize = 16;
-/// Bytes of a suggestion that count as one byte, because Java tells none.
-const SUGGESTED_A_BYTE: usize = 4;
+/// Bytes of a suggestion that don't count, as they come with the finding.
+const SUGGESTION_FREE_BYTES: usize = 256;
 /// Causes that are kept of a finding.
 pub(super) const CAUSES_MAX: usize = 8;
 
@@ -77,7 +77,7 @@ impl Checker<'_> {
         let Draft {
             kind, pair, place, ..
         } = draft;
-        self.spend(2 * self.places.depth(place))?;
+        self.spend(self.places.depth(place))?;
         let (read, written) = self.places.trails(place);
         let reader = match kind {
             Kind::ReaderFieldMissingDefaultValue => self.reader.field_site(&read),
@@ -97,7 +97,7 @@ impl Checker<'_> {
         let mut guess = Guess::new(!self.is_half_spent());
         let suggestion = suggestion(sides, kind, pair, (&info, &causes), &mut guess);
         self.spend(guess.steps())?;
-        let told = sites + suggestion.len() / SUGGESTED_A_BYTE;
+        let told = sites + suggestion.len().saturating_sub(SUGGESTION_FREE_BYTES);
         let finding = Incompatibility {
             kind,
             path: self.places.location(place).into(),
