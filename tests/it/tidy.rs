@@ -10,7 +10,7 @@ const FILE_LINES_MAX: usize = 600;
 const LINE_COLUMNS_MAX: usize = 100;
 
 /// A crate's folder, and those of ours that it may import.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("serde-avro/kernel", &[]),
     // Only the tests of the core import the generators, which import the core.
     (
@@ -35,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("benches/avro", &["avouch-avro"]),
     ("benches/log", &["avouch-broker"]),
     ("benches/contract", &["avouch-bench-avro", "avouch-broker"]),
+    ("benches/registry", &["avouch-bench-avro"]),
     ("fuzz", &["avouch-avro"]),
 ];
 
@@ -176,7 +177,7 @@ fn files_say_what_they_are_and_fit_a_screen_or_a_few() -> Result<()> {
 }
 
 /// What a crate's own binaries and integration tests call it.
-const OWN_NAMES: [(&str, &str); 13] = [
+const OWN_NAMES: [(&str, &str); 14] = [
     ("serde-avro/kernel", "avouch-avro-kernel"),
     ("serde-avro/core", "avouch-avro"),
     ("serde-avro/random", "avouch-avro-random"),
@@ -189,6 +190,7 @@ const OWN_NAMES: [(&str, &str); 13] = [
     ("benches/avro", "avouch-bench-avro"),
     ("benches/log", "avouch-bench-log"),
     ("benches/contract", "avouch-bench-contract"),
+    ("benches/registry", "avouch-bench-registry"),
     ("fuzz", "avouch-fuzz"),
 ];
 

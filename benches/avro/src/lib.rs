@@ -8,6 +8,7 @@ mod measure;
 mod model;
 mod model_report;
 pub mod page;
+pub mod registry;
 mod report;
 mod validation;
 mod visit;
