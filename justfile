@@ -73,6 +73,11 @@ bench-contract:
     cargo build --release
     cargo run --release -p avouch-bench-contract
 
+# What the registry costs; writes docs/benchmarks/registry.json and renders it.
+bench-registry:
+    cargo build --release
+    cargo run --release -p avouch-bench-registry
+
 # docs/benchmarks.md from the committed figures.
 render:
     cargo run -p avouch-bench-avro -- render

@@ -8,69 +8,45 @@ use avouch_tests::checkout;
 use avouch_tests::family::python;
 use avouch_tests::node::Node;
 use avouch_tests::program::{Event, Running};
-use avouch_tests::registry::{register, request};
+use avouch_tests::registry::{file, register, request};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+/// Another one makes other requests.
+const OPENAPI_SEED: &str = "20261128";
+
 #[test]
 fn confluent_kafkas_registry_client_gets_every_answer_it_expects() -> Result<()> {
-    answers_are_as_expected("sync")
+    answers_are(python("registry.py"), "sync", "confluent-kafka")
 }
 
 #[test]
 fn confluent_kafkas_async_registry_client_gets_every_answer_it_expects() -> Result<()> {
-    answers_are_as_expected("async")
+    answers_are(python("registry.py"), "async", "confluent-kafka")
 }
 
 #[test]
 fn confluents_javascript_registry_client_gets_every_answer_it_expects() -> Result<()> {
-    let subject = "payments-value";
-    let expected = [
-        ("getAllSubjects", json!([])),
-        ("getDefaultCompatibility", json!("BACKWARD")),
-        ("register", json!(1)),
-        ("register", json!(1)),
-        ("getId", json!(1)),
-        ("getBySubjectAndId", json!(true)),
-        ("testCompatibility", json!(true)),
-        ("testSubjectCompatibility", json!(false)),
-        ("register", json!("409 40901")),
-        ("register", json!(2)),
-        ("getAllVersions", json!([1, 2])),
-        ("getLatestSchemaMetadata", json!([subject, 2, 2])),
-        ("getSchemaMetadata", json!([subject, 1, 1])),
-        ("getVersion", json!(2)),
-        ("updateCompatibility", json!("FULL")),
-        ("updateConfig", json!(["FULL", "major"])),
-        ("getConfig", json!("FULL")),
-        ("getAllVersions", json!("404 40401")),
-        ("register", json!("422 42201")),
-        ("getAssociationsByResourceName", json!([])),
-        ("serialize", json!("hi")),
-        ("deleteSubjectVersion", json!(1)),
-        ("deleteSubject", json!([2])),
-        ("deleteSubject", json!([1, 2])),
-        ("deleteSubject", json!("404 40401")),
-    ];
-    javascript_answers_are("confluent", &expected)
+    answers_are(javascript(), "confluent", "confluent-javascript")
 }
 
+/// This client tells the status of a refusal, but not its code.
 #[test]
 fn kafkajs_registry_client_gets_every_answer_it_expects() -> Result<()> {
-    // This client tells the status of a refusal, but not its code.
-    let expected = [
-        ("register", json!(1)),
-        ("register", json!(1)),
-        ("register", json!(2)),
-        ("register", json!("409 undefined")),
-        ("getLatestSchemaId", json!(2)),
-        ("getRegistryId", json!(1)),
-        ("getRegistryIdBySchema", json!(1)),
-        ("getLatestSchemaId", json!("404 undefined")),
-        ("encode", json!("hi")),
-        ("getSchema", json!("404 undefined")),
-    ];
-    javascript_answers_are("kafkajs", &expected)
+    answers_are(javascript(), "kafkajs", "kafkajs")
+}
+
+/// Requests made from the OpenAPI document, by a seed that repeats a run.
+#[test]
+fn no_request_that_the_document_allows_gets_an_answer_that_it_does_not_know() -> Result<()> {
+    let node = Node::start()?;
+    let mut command = python("openapi.py");
+    command.arg(node.url()).arg(OPENAPI_SEED);
+    let events = Running::start(&mut command)?.finish()?;
+    let told: Vec<Value> = events.iter().filter_map(told).collect();
+    let seed: u64 = OPENAPI_SEED.parse()?;
+    assert_eq!(told, [json!({"seed": seed, "status": 0})], "seed {seed}");
+    Ok(())
 }
 
 #[test]
@@ -156,46 +132,15 @@ fn the_root_answers_an_empty_object() -> Result<()> {
     Ok(())
 }
 
-fn answers_are_as_expected(kind: &str) -> Result<()> {
-    let subject = "payments-value";
-    let expected = [
-        ("get_schema_types", json!(["JSON", "PROTOBUF", "AVRO"])),
-        ("get_subjects", json!([])),
-        ("get_global_mode", json!("READWRITE")),
-        ("get_compatibility", json!("BACKWARD")),
-        ("register_schema", json!(1)),
-        ("register_schema", json!(1)),
-        ("get_schema", json!(true)),
-        ("lookup_schema", json!([subject, 1, 1])),
-        ("lookup_schema", json!("404 40403")),
-        ("test_compatibility", json!(true)),
-        ("test_compatibility", json!(false)),
-        ("register_schema", json!("409 40901")),
-        ("register_schema", json!(2)),
-        ("get_latest_version", json!([subject, 2, 2])),
-        ("get_version", json!([subject, 1, 1])),
-        ("get_versions", json!([1, 2])),
-        ("get_subjects_by_schema_id", json!([subject])),
-        ("set_compatibility", json!("FULL")),
-        ("get_compatibility", json!("FULL")),
-        ("get_subjects", json!([subject])),
-        ("get_schema", json!("404 40403")),
-        ("get_versions", json!("404 40401")),
-        ("get_version", json!("404 40402")),
-        ("register_schema", json!("422 42201")),
-        ("get_associations_by_resource_name", json!([])),
-    ];
-    answers_are(python("registry.py"), kind, &expected)
-}
-
-fn javascript_answers_are(kind: &str, expected: &[(&str, Value)]) -> Result<()> {
+fn javascript() -> Command {
     let mut command = Command::new("node");
     command.arg(checkout().join("tests/clients/node/registry.js"));
-    answers_are(command, kind, expected)
+    command
 }
 
-/// Runs a program that drives a client of this kind, and compares what each call came to.
-fn answers_are(mut command: Command, kind: &str, expected: &[(&str, Value)]) -> Result<()> {
+/// Runs a program that drives a client of this kind, and compares what each call came to with the
+/// lines of a file: an object each, with `call` and `result`.
+fn answers_are(mut command: Command, kind: &str, expected: &str) -> Result<()> {
     let node = Node::start()?;
     let root = checkout();
     command
@@ -204,11 +149,12 @@ fn answers_are(mut command: Command, kind: &str, expected: &[(&str, Value)]) -> 
         .arg(root.join("tests/data/payments-incompatible.avsc"));
     let events = Running::start(&mut command)?.finish()?;
     let told: Vec<Value> = events.iter().filter_map(told).collect();
-    for (number, (call, result)) in expected.iter().enumerate() {
-        let expected = json!({"call": call, "result": result});
+    let lines = file(&format!("tests/data/registry-clients/{expected}.jsonl"))?;
+    for (number, line) in lines.lines().enumerate() {
+        let expected: Value = serde_json::from_str(line)?;
         assert_eq!(told.get(number), Some(&expected), "call {number}");
     }
-    assert_eq!(told.len(), expected.len());
+    assert_eq!(told.len(), lines.lines().count());
     Ok(())
 }
 

@@ -10,7 +10,7 @@ const FILE_LINES_MAX: usize = 600;
 const LINE_COLUMNS_MAX: usize = 100;
 
 /// A crate's folder, and those of ours that it may import.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("serde-avro/kernel", &[]),
     // Only the tests of the core import the generators, which import the core.
     (
@@ -42,6 +42,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
         ],
     ),
     ("benches/contract", &["avouch-bench-avro", "avouch-broker"]),
+    ("benches/registry", &["avouch-bench-avro"]),
     ("fuzz", &["avouch-avro"]),
 ];
 
@@ -130,6 +131,31 @@ fn modules_do_not_know_what_they_must_not() -> Result<()> {
     Ok(())
 }
 
+/// Files that mount routes. The OpenAPI document is made from the same constants and tables there;
+/// a route from elsewhere would be missing in it.
+const MOUNTING: [&str; 3] = [
+    "broker/src/contract/http.rs",
+    "cli/src/http.rs",
+    "registry/server/src/rest/mod.rs",
+];
+
+#[test]
+fn routes_are_mounted_only_where_the_document_is_made() -> Result<()> {
+    let words = [concat!("web::", "resource("), concat!("web::", "scope(")];
+    let mut wrong = Vec::new();
+    for source in rust_files()? {
+        let is_served = ["broker/src/", "cli/src/", "registry/server/src/"]
+            .iter()
+            .any(|folder| source.path.starts_with(folder));
+        let mounts = words.iter().any(|word| source.text.contains(*word));
+        if is_served && mounts && !MOUNTING.contains(&source.path.as_str()) {
+            wrong.push(source.path);
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    Ok(())
+}
+
 #[test]
 fn files_say_what_they_are_and_fit_a_screen_or_a_few() -> Result<()> {
     let leftovers = [concat!("to", "do!("), concat!("unimple", "mented!(")];
@@ -158,7 +184,7 @@ fn files_say_what_they_are_and_fit_a_screen_or_a_few() -> Result<()> {
 }
 
 /// What a crate's own binaries and integration tests call it.
-const OWN_NAMES: [(&str, &str); 13] = [
+const OWN_NAMES: [(&str, &str); 14] = [
     ("serde-avro/kernel", "avouch-avro-kernel"),
     ("serde-avro/core", "avouch-avro"),
     ("serde-avro/random", "avouch-avro-random"),
@@ -171,6 +197,7 @@ const OWN_NAMES: [(&str, &str); 13] = [
     ("benches/avro", "avouch-bench-avro"),
     ("benches/log", "avouch-bench-log"),
     ("benches/contract", "avouch-bench-contract"),
+    ("benches/registry", "avouch-bench-registry"),
     ("fuzz", "avouch-fuzz"),
 ];
 

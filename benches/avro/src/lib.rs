@@ -9,6 +9,7 @@ mod measure;
 mod model;
 mod model_report;
 pub mod page;
+pub mod registry;
 mod report;
 mod targets;
 mod validation;

@@ -3,7 +3,7 @@
 //! Owns the page's head, the marks around its sections, and what every run tells of itself: commit,
 //! machine, load, rounds.
 
-use crate::{broker_report, contract, log, model_report, report};
+use crate::{broker_report, contract, log, model_report, registry, report};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
@@ -98,6 +98,13 @@ fn sections() -> Result<Vec<Section>> {
             name: contract::NAME,
             recipe: "bench-contract",
             text: committed::<contract::Report>(contract::NAME)?.markdown(),
+        });
+    }
+    if json_path(registry::NAME).exists() {
+        sections.push(Section {
+            name: registry::NAME,
+            recipe: "bench-registry",
+            text: committed::<registry::Report>(registry::NAME)?.markdown(),
         });
     }
     Ok(sections)

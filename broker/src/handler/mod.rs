@@ -310,9 +310,9 @@ impl Taken {
         let request = self.decode().await?;
         let (node, call, memory) = (self.node, self.call, self.memory);
         Ok(Box::pin(async move {
-            let response = handle(node, call.clone(), request).await;
+            let response = handle(Arc::clone(&node), call.clone(), request).await;
             drop(memory);
-            encode(&call, &response).map(Some)
+            encode(&node, &call, &response).map(Some)
         }))
     }
 

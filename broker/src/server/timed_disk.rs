@@ -58,6 +58,10 @@ impl Disk for TimedDisk {
         RealDisk.sync_dir(path)
     }
 
+    fn salt(&self) -> io::Result<u64> {
+        RealDisk.salt()
+    }
+
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         RealDisk.free_bytes(path)
     }

@@ -73,10 +73,46 @@ async function confluent() {
   await call('serialize', async () =>
     deserializer.deserialize('greetings', await serializer.serialize('greetings', { text: 'hi' })),
     (datum) => datum.text)
+  await more(client, avro, place)
   await call('deleteSubjectVersion', () => client.deleteSubjectVersion(SUBJECT, 1))
   await call('deleteSubject', () => client.deleteSubject(SUBJECT))
   await call('deleteSubject', () => client.deleteSubject(SUBJECT, true))
   await call('deleteSubject', () => client.deleteSubject(SUBJECT, true))
+}
+
+// Full answers, GUIDs, metadata, everyone's configuration, associations.
+async function more(client, avro, place) {
+  const bound = { properties: { major: '1' } }
+  const text = '{"type":"record","name":"B","fields":[{"name":"sum","type":"long"}]}'
+  const bill = { ...avro(text), metadata: bound }
+  let guid
+  const keep = (found) => {
+    guid = found.guid
+    return place(found)
+  }
+  await call('registerFullResponse', () => client.registerFullResponse('bills-value', bill), (r) =>
+    r.id)
+  await call('getIdFullResponse', () => client.getIdFullResponse('bills-value', bill), place)
+  await call('getSchemaMetadata', () => client.getSchemaMetadata('bills-value', 1), keep)
+  await call('getByGuid', () => client.getByGuid(guid), (found) => found.metadata)
+  await call('getByGuid', () => client.getByGuid('00000000-0000-0000-0000-000000000000'))
+  const withMajor = (major) => () => client.getLatestWithMetadata('bills-value', { major })
+  await call('getLatestWithMetadata', withMajor('1'), place)
+  await call('getLatestWithMetadata', withMajor('2'), place)
+  await call('getCompatibility', () => client.getCompatibility(SUBJECT))
+  await call('getCompatibility', () => client.getCompatibility('nobody'))
+  await call('updateDefaultCompatibility', () => client.updateDefaultCompatibility('FORWARD'))
+  await call('updateDefaultConfig', () =>
+    client.updateDefaultConfig({ compatibility: 'BACKWARD', normalize: true }), (config) =>
+    [config.compatibility ?? config.compatibilityLevel, config.normalize])
+  await call('getDefaultConfig', () => client.getDefaultConfig(), (config) =>
+    [config.compatibilityLevel, config.normalize])
+  const association = { subject: 'bills-value', associationType: 'value' }
+  await call('createAssociation', () => client.createAssociation({
+    resourceName: 'bills', resourceNamespace: 'default', resourceId: 'bills-id',
+    resourceType: 'topic', associations: [association],
+  }))
+  await call('deleteAssociations', () => client.deleteAssociations('bills-id', null, null, false))
 }
 
 async function kafkajs() {

@@ -1,0 +1,22 @@
+//! The least that a server of this framework does, with as many workers as ours has.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+
+use actix_web::{App, HttpServer, rt, web};
+use anyhow::Result;
+
+/// Serves until it is killed; says where on stdout.
+pub(crate) fn serve() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}", listener.local_addr()?)?;
+    stdout.flush()?;
+    let server = HttpServer::new(|| App::new().route("/", web::get().to(hello)));
+    let server = server.workers(1).listen(listener)?.run();
+    Ok(rt::System::new().block_on(server)?)
+}
+
+async fn hello() -> &'static str {
+    "Hello, world!"
+}

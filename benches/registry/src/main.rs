@@ -1,0 +1,99 @@
+//! What the registry costs, as a process of its own over HTTP: look-ups by id against a bare server
+//! of the same framework, registrations on a disk that syncs, and a store of many schemas.
+//!
+//! `just bench-registry` measures and writes; `hello` as an argument is the bare server.
+
+mod hello;
+mod http;
+mod load;
+mod many;
+mod process;
+
+use anyhow::{Result, ensure};
+use avouch_bench_avro::page;
+use avouch_bench_avro::registry::{Lookups, NAME, Registrations, Report};
+
+use crate::http::Request;
+use crate::load::{Load, median};
+use crate::process::Process;
+
+/// Rounds of everything that alternates.
+const ROUNDS: usize = 5;
+const LOOKUP_CONNECTIONS: usize = 4;
+/// Of each server in each round.
+const LOOKUPS: usize = 20_000;
+const WRITERS: usize = 32;
+const REGISTRATIONS: usize = 3_000;
+
+fn main() -> Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("hello") {
+        return hello::serve();
+    }
+    let report = Report {
+        lookups: lookups()?,
+        registrations: registrations()?,
+        many: many::measured()?,
+        run: page::Run::new(ROUNDS)?,
+    };
+    page::commit_figures(NAME, &report)?;
+    page::render()
+}
+
+/// Look-ups of one schema by its id, and the same number of requests to the bare server, in turns.
+fn lookups() -> Result<Lookups> {
+    let registry = Process::registry()?;
+    let registered = http::once(&registry.address, &load::registration(0))?;
+    ensure!(registered.status == 200, "{registered:?}");
+    let hello = Process::hello()?;
+    let of = |path: &'static str| Load {
+        connections: LOOKUP_CONNECTIONS,
+        count: LOOKUPS,
+        request: move |_| Request::get(path.to_owned()),
+    };
+    let (lookup, greeting) = (of("/schemas/ids/1"), of("/"));
+    let (mut registry_ns, mut hello_ns) = (Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        let mut turns = [
+            (&registry, lookup, &mut registry_ns),
+            (&hello, greeting, &mut hello_ns),
+        ];
+        turns.rotate_left(round % 2);
+        for (server, load, times) in turns {
+            let before = server.cpu_ns()?;
+            load.run(&server.address)?;
+            let ns = (server.cpu_ns()? - before) as f64 / LOOKUPS as f64;
+            // The first round fills caches.
+            if round > 0 {
+                times.push(ns);
+            }
+        }
+    }
+    Ok(Lookups {
+        connections: LOOKUP_CONNECTIONS,
+        registry_ns: median(registry_ns),
+        hello_ns: median(hello_ns),
+    })
+}
+
+/// New schemas under new subjects, many clients at once.
+fn registrations() -> Result<Registrations> {
+    let registry = Process::registry()?;
+    let (mut rates, mut cpu_us) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let first = round * REGISTRATIONS;
+        let before = registry.cpu_ns()?;
+        let took = Load {
+            connections: WRITERS,
+            count: REGISTRATIONS,
+            request: move |at| load::registration(first + at),
+        }
+        .run(&registry.address)?;
+        rates.push(REGISTRATIONS as f64 / took.as_secs_f64());
+        cpu_us.push((registry.cpu_ns()? - before) as f64 / REGISTRATIONS as f64 / 1e3);
+    }
+    Ok(Registrations {
+        clients: WRITERS,
+        per_second: median(rates),
+        cpu_us: median(cpu_us),
+    })
+}

@@ -1,0 +1,74 @@
+//! One store with many schemas: filling it, asking it, starting on it.
+
+use anyhow::{Result, ensure};
+use avouch_bench_avro::registry::Many;
+
+use crate::http::{self, Request};
+use crate::load::{self, Load, now};
+use crate::process::Process;
+
+const SCHEMAS: usize = 100_000;
+const WRITERS: usize = 32;
+const READERS: usize = 4;
+/// Spread over all schemas: no two neighbours after each other.
+const STRIDE: usize = 7_919;
+const LOOKUPS: usize = 20_000;
+
+/// The figures.
+pub(crate) fn measured() -> Result<Many> {
+    let mut registry = Process::registry()?;
+    let empty = registry.resident_bytes()?;
+    let filling = Load {
+        connections: WRITERS,
+        count: SCHEMAS,
+        request: load::registration,
+    };
+    let filled = filling.run(&registry.address)?;
+    let full = registry.resident_bytes()?;
+    let database = registry.database_bytes()?;
+    let start = registry.restart()?;
+    let restarted = registry.resident_bytes()?;
+    let by_id = us_a_request(&registry, |at| {
+        Request::get(format!("/schemas/ids/{}", 1 + at * STRIDE % SCHEMAS))
+    })?;
+    let by_text = us_a_request(&registry, |at| load::look_up(at * STRIDE % SCHEMAS))?;
+    let asked = registry.resident_bytes()?;
+    let asking = now();
+    let subjects = http::once(&registry.address, &Request::get("/subjects".to_owned()))?;
+    let list = asking.elapsed();
+    ensure!(subjects.status == 200, "/subjects: {}", subjects.status);
+    let asking = now();
+    let page = Request::get(format!("/schemas?offset={}&limit=1000", SCHEMAS / 2));
+    let page = http::once(&registry.address, &page)?;
+    let page_took = asking.elapsed();
+    ensure!(page.status == 200, "/schemas: {}", page.status);
+    let each = |more: u64, less: u64| more.saturating_sub(less) as f64 / SCHEMAS as f64;
+    Ok(Many {
+        schemas: SCHEMAS,
+        registered_per_second: SCHEMAS as f64 / filled.as_secs_f64(),
+        resident_bytes_each: each(full, empty),
+        resident_bytes_each_when_asked: each(asked, restarted),
+        resident_bytes_after_start: restarted,
+        database_bytes_each: database as f64 / SCHEMAS as f64,
+        start_ms: start.as_secs_f64() * 1e3,
+        by_id_us: by_id,
+        by_text_us: by_text,
+        list_subjects_ms: list.as_secs_f64() * 1e3,
+        page_of_1000_ms: page_took.as_secs_f64() * 1e3,
+    })
+}
+
+/// CPU time of the server.
+fn us_a_request(
+    registry: &Process,
+    request: impl Fn(usize) -> Request + Send + Copy,
+) -> Result<f64> {
+    let before = registry.cpu_ns()?;
+    Load {
+        connections: READERS,
+        count: LOOKUPS,
+        request,
+    }
+    .run(&registry.address)?;
+    Ok((registry.cpu_ns()? - before) as f64 / LOOKUPS as f64 / 1e3)
+}
