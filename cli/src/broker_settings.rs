@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn settings_stand_on_lines_or_apart_by_commas_and_lists_stay_whole() {
-        let cases: [(&str, &[(&str, Option<&str>)]); 6] = [
+        type Pair = (&'static str, Option<&'static str>);
+        let cases: [(&str, &[Pair]); 6] = [
             ("a.b=1", &[("a.b", Some("1"))]),
             ("a=1,b=2", &[("a", Some("1")), ("b", Some("2"))]),
             ("a=x,y,b=2", &[("a", Some("x,y")), ("b", Some("2"))]),

@@ -30,6 +30,32 @@ fn every_promise_names_a_test_and_every_named_test_exists() -> Result<()> {
     Ok(())
 }
 
+/// The rules of producing, fetching, metadata, administration and groups that are about what is
+/// served: authentication (31) is not.
+fn rules() -> impl Iterator<Item = u32> {
+    (1..=39).filter(|rule| *rule != 31)
+}
+
+#[test]
+fn every_rule_of_kafkas_has_a_promise() -> Result<()> {
+    let page = fs::read_to_string(checkout().join("docs/conformance/broker.md"))?;
+    let mut promised = BTreeSet::new();
+    for row in rows(&page) {
+        let cell = row.split('|').nth(2).unwrap_or_default().trim();
+        let Some((head, _)) = cell.split_once(':') else {
+            continue;
+        };
+        let numbers = head
+            .strip_prefix("rules ")
+            .or_else(|| head.strip_prefix("rule "));
+        let words = numbers.into_iter().flat_map(|numbers| numbers.split(", "));
+        promised.extend(words.map_while(|word| word.split(' ').next()?.parse::<u32>().ok()));
+    }
+    let missing: Vec<u32> = rules().filter(|rule| !promised.contains(rule)).collect();
+    assert_eq!(missing, Vec::<u32>::new());
+    Ok(())
+}
+
 /// File name and text of each page.
 fn pages() -> Result<Vec<(String, String)>> {
     let folder = checkout().join("docs/conformance");

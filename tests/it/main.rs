@@ -4,11 +4,13 @@
 mod bad_input;
 mod checkout_files;
 mod clients;
+mod compacted;
 mod conformance;
 mod contract_cases;
 mod crash;
 mod group_kills;
 mod kafka_tools;
+mod member_kills;
 mod notes;
 mod registry_clients;
 mod startup;

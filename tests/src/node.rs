@@ -33,6 +33,7 @@ pub struct Node {
     child: Child,
     directory: TempDir,
     addresses: Addresses,
+    flags: Vec<String>,
 }
 
 impl Node {
@@ -41,7 +42,15 @@ impl Node {
     /// # Errors
     /// When it does not become ready.
     pub fn start() -> Result<Self> {
-        Self::start_at("127.0.0.1:0", "127.0.0.1:0")
+        Self::start_with(&[])
+    }
+
+    /// The same with further flags of `avouch serve`.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_with(flags: &[&str]) -> Result<Self> {
+        Self::start_at("127.0.0.1:0", "127.0.0.1:0", flags)
     }
 
     /// A node on ports that stay its own while it is down: below those that the system gives to
@@ -51,16 +60,22 @@ impl Node {
     /// When it does not become ready.
     pub fn start_to_be_restarted() -> Result<Self> {
         let (kafka, http) = (quiet_port()?, quiet_port()?);
-        Self::start_at(&format!("127.0.0.1:{kafka}"), &format!("127.0.0.1:{http}"))
+        Self::start_at(
+            &format!("127.0.0.1:{kafka}"),
+            &format!("127.0.0.1:{http}"),
+            &[],
+        )
     }
 
-    fn start_at(kafka: &str, http: &str) -> Result<Self> {
+    fn start_at(kafka: &str, http: &str, flags: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let (child, addresses) = launch(directory.path(), kafka, http)?;
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let (child, addresses) = launch(directory.path(), kafka, http, &flags)?;
         Ok(Self {
             child,
             directory,
             addresses,
+            flags,
         })
     }
 
@@ -126,7 +141,7 @@ impl Node {
     pub fn restart(&mut self) -> Result<()> {
         let Addresses { kafka, http, .. } = self.addresses.clone();
         let directory = self.directory.path();
-        (self.child, self.addresses) = launch(directory, &kafka, &http)?;
+        (self.child, self.addresses) = launch(directory, &kafka, &http, &self.flags)?;
         Ok(())
     }
 }
@@ -185,7 +200,12 @@ pub fn signal(name: &str, pid: u32) -> Result<()> {
     Ok(())
 }
 
-fn launch(directory: &Path, kafka: &str, http: &str) -> Result<(Child, Addresses)> {
+fn launch(
+    directory: &Path,
+    kafka: &str,
+    http: &str,
+    flags: &[String],
+) -> Result<(Child, Addresses)> {
     let ready_file = directory.join("ready.json");
     // One that a killed process left behind must not be taken for the new one's.
     drop(fs::remove_file(&ready_file));
@@ -197,6 +217,7 @@ fn launch(directory: &Path, kafka: &str, http: &str) -> Result<(Child, Addresses
         &directory.join("data"),
         &["--kafka-listen", kafka, "--http-listen", http],
     )
+    .args(flags)
     .arg("--ready-file")
     .arg(&ready_file)
     .stdin(Stdio::null())

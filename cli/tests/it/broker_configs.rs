@@ -54,7 +54,8 @@ fn broker_configs_come_from_flags_over_the_environment_over_the_file() {
     let file = "[serve.broker-config]\nnum.partitions = 3\npartitions.max = 100";
     fs::write(root.path().join("avouch.toml"), file).unwrap();
     let environment = "num.partitions=4\navouch.auto.exclude=a,b,strict.replication=true";
-    let cases: [(&[&str], [(&str, &str); 4]); 2] = [
+    type Expected = [(&'static str, &'static str); 4];
+    let cases: [(&[&str], Expected); 2] = [
         (
             &[],
             [

@@ -56,8 +56,8 @@ impl World {
         let ticks = now_ms.clone();
         let clock: Clock = Arc::new(move || TimestampMs(ticks.load(Ordering::SeqCst)));
         let mut replay = Replay::new(GroupConfig::default());
-        for (key, value) in &loaded {
-            replay.record(key, value.as_deref());
+        for (key, value) in loaded {
+            replay.record(&key, value.as_deref());
         }
         let coordinator = Coordinator::start(replay, log.clone(), clock);
         Self {

@@ -79,8 +79,23 @@ fn records_are_written_as_kafka_draws_them() {
 }
 
 #[test]
+fn an_offset_with_an_expiry_is_of_version_1_as_kafka_has_it() {
+    let drawn = "0001 0000000000000004 00026869 0000000000000064 00000000000fffff";
+    let read = GroupRecord::decode(&unhex(OFFSET_KEY_HEX), Some(&unhex(drawn))).unwrap();
+    let GroupRecord::Offset {
+        value: Some(value), ..
+    } = &read
+    else {
+        panic!("{read:?}");
+    };
+    assert_eq!(value.expires_at, Some(TimestampMs(0x000f_ffff)));
+    let (_, written) = read.encode().unwrap();
+    assert_eq!(hex(&written.unwrap()), drawn.replace(' ', ""));
+}
+
+#[test]
 fn older_versions_are_read() {
-    let with_epoch = |epoch, expires_at| match offset_record() {
+    let with_epoch = |epoch| match offset_record() {
         GroupRecord::Offset {
             group,
             topic,
@@ -89,7 +104,6 @@ fn older_versions_are_read() {
         } => {
             let value = value.map(|value| CommittedOffset {
                 leader_epoch: epoch,
-                expires_at,
                 ..value
             });
             GroupRecord::Offset {
@@ -101,7 +115,7 @@ fn older_versions_are_read() {
         }
         GroupRecord::Group { .. } => unreachable!("an offset record"),
     };
-    let expected = with_epoch(LeaderEpoch(-1), None);
+    let expected = with_epoch(LeaderEpoch(-1));
     let offsets = [
         (
             "0000 000167 000174 00000002",
@@ -120,12 +134,6 @@ fn older_versions_are_read() {
         let read = GroupRecord::decode(&unhex(key), Some(&unhex(value)));
         assert_eq!(read, Ok(expected.clone()), "{value}");
     }
-    let expiring = with_epoch(LeaderEpoch(-1), Some(TimestampMs(0x000f_ffff)));
-    let value = "0001 0000000000000004 00026869 0000000000000064 00000000000fffff";
-    let read = GroupRecord::decode(&unhex(OFFSET_KEY_HEX), Some(&unhex(value)));
-    assert_eq!(read, Ok(expiring.clone()));
-    let (_, written) = expiring.encode().unwrap();
-    assert_eq!(hex(&written.unwrap()), value.replace(' ', ""));
     let head = "0008636f6e73756d6572 00000005 000572616e6765 000161";
     let tail = "000000026d61 000000027030";
     let groups = [

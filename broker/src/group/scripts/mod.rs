@@ -379,27 +379,25 @@ impl World {
                 GroupRequest::Leave(LeaveGroup { group, members })
             }
             "commits" => {
-                let offsets = offsets(&mut words);
                 let commit = CommitOffsets {
                     group,
                     member_id,
                     instance_id,
                     generation,
                     retention_ms,
-                    offsets,
+                    offsets: offsets(&mut words),
                 };
                 GroupRequest::CommitOffsets(commit)
             }
             "commits-alone" => {
                 let (member_id, generation) = (MemberId::from(""), Generation::NONE);
-                let offsets = offsets(&mut words);
                 let commit = CommitOffsets {
                     group,
                     member_id,
                     instance_id,
                     generation,
                     retention_ms,
-                    offsets,
+                    offsets: offsets(&mut words),
                 };
                 GroupRequest::CommitOffsets(commit)
             }
