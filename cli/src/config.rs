@@ -6,9 +6,13 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use avouch_broker::log::LOW_SPACE_BYTES;
 use avouch_registry::PostgresUrl;
 
 use crate::args::{Durability, HostPort, RawServe};
+
+/// Where everything is kept unless somebody says otherwise.
+pub(crate) const DATA_DIR: &str = "./avouch-data";
 
 /// Everything `serve` needs to know, with nothing left to decide.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,14 +41,14 @@ impl Default for ServeConfig {
     fn default() -> Self {
         Self {
             role: Role::Both,
-            data_dir: PathBuf::from("./avouch-data"),
+            data_dir: PathBuf::from(DATA_DIR),
             registry_db: None,
             kafka_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)),
             http_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             advertise: None,
             ready_file: None,
             durability: Durability::Fsync,
-            low_space_bytes: 512 << 20,
+            low_space_bytes: LOW_SPACE_BYTES,
         }
     }
 }

@@ -8,6 +8,7 @@ mod config_life;
 mod connection;
 pub(crate) mod disk_space;
 mod inflaters;
+mod kept_schemas;
 mod maintenance;
 mod metrics;
 mod node;

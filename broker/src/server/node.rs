@@ -12,6 +12,7 @@ use super::inflaters::Inflaters;
 use super::metrics::Metrics;
 use super::offsets_log::TopicOffsetsLog;
 use super::waiters::Waiters;
+use crate::compute::Compute;
 use crate::contract::Contracts;
 use crate::group::Coordinator;
 use crate::handler::Client;
@@ -31,6 +32,7 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) inflaters: Inflaters,
+    pub(crate) compute: Compute,
     pub(super) memory: Arc<Semaphore>,
     pub(super) cold_reads: Arc<Semaphore>,
     pub(super) offsets_log: Arc<TopicOffsetsLog>,

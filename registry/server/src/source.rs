@@ -29,7 +29,8 @@ impl StoreSource {
 
     async fn look_up(&self, id: i32) -> Result<Option<RegisteredSchema>, SourceError> {
         let seq = self.service.change_seq();
-        if let Some(schema) = self.remembered.fresh(&id, seq) {
+        let fresh = self.remembered.fresh(&id, seq);
+        if let Some(schema) = fresh.filter(|_| self.is_current()) {
             return Ok(Some(schema.as_ref().clone()));
         }
         let schema = self.read(id).await.map_err(|error| failure(&error))?;
@@ -88,6 +89,11 @@ impl SchemaSource for StoreSource {
 
     fn change_seq(&self) -> u64 {
         self.service.change_seq()
+    }
+
+    /// Another node's change in a shared database is heard of a little later.
+    fn is_current(&self) -> bool {
+        self.service.store.is_own()
     }
 }
 
