@@ -19,7 +19,8 @@ const LOG_LINES_SHOWN: usize = 60;
 /// What the ready file says.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Addresses {
-    /// `HOST:PORT` of the Kafka listener.
+    /// `HOST:PORT` of the Kafka listener; empty for a registry alone.
+    #[serde(default)]
     pub kafka: String,
     /// `HOST:PORT` of the registry.
     pub http: String,
@@ -33,6 +34,7 @@ pub struct Node {
     child: Child,
     directory: TempDir,
     addresses: Addresses,
+    flags: Vec<String>,
 }
 
 impl Node {
@@ -41,7 +43,27 @@ impl Node {
     /// # Errors
     /// When it does not become ready.
     pub fn start() -> Result<Self> {
-        Self::start_at("127.0.0.1:0", "127.0.0.1:0")
+        Self::start_at("127.0.0.1:0", "127.0.0.1:0", &[])
+    }
+
+    /// A registry without a broker, to be restarted at its address.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_registry() -> Result<Self> {
+        let http = format!("127.0.0.1:{}", quiet_port()?);
+        Self::start_at("127.0.0.1:0", &http, &["--registry-only"])
+    }
+
+    /// A broker without a registry, to be restarted at its address; `registry_url` is whom it asks.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_broker(registry_url: &str) -> Result<Self> {
+        let (kafka, http) = (quiet_port()?, quiet_port()?);
+        let flags = ["--broker-only", "--registry-url", registry_url];
+        let (kafka, http) = (format!("127.0.0.1:{kafka}"), format!("127.0.0.1:{http}"));
+        Self::start_at(&kafka, &http, &flags)
     }
 
     /// A node on ports that stay its own while it is down: below those that the system gives to
@@ -51,16 +73,19 @@ impl Node {
     /// When it does not become ready.
     pub fn start_to_be_restarted() -> Result<Self> {
         let (kafka, http) = (quiet_port()?, quiet_port()?);
-        Self::start_at(&format!("127.0.0.1:{kafka}"), &format!("127.0.0.1:{http}"))
+        let (kafka, http) = (format!("127.0.0.1:{kafka}"), format!("127.0.0.1:{http}"));
+        Self::start_at(&kafka, &http, &[])
     }
 
-    fn start_at(kafka: &str, http: &str) -> Result<Self> {
+    fn start_at(kafka: &str, http: &str, flags: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let (child, addresses) = launch(directory.path(), kafka, http)?;
+        let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let (child, addresses) = launch(directory.path(), kafka, http, &flags)?;
         Ok(Self {
             child,
             directory,
             addresses,
+            flags,
         })
     }
 
@@ -115,7 +140,23 @@ impl Node {
     /// # Errors
     /// When it does not end.
     pub fn terminate(&mut self) -> Result<ExitStatus> {
-        signal("TERM", self.pid())?;
+        self.ask_to_stop()?;
+        self.wait()
+    }
+
+    /// Asks the process to stop and does not wait.
+    ///
+    /// # Errors
+    /// When there is no such process.
+    pub fn ask_to_stop(&self) -> Result<()> {
+        signal("TERM", self.pid())
+    }
+
+    /// Waits for the end of the process.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
         eventually("the node's end", || Ok(self.child.try_wait()?))
     }
 
@@ -126,7 +167,12 @@ impl Node {
     pub fn restart(&mut self) -> Result<()> {
         let Addresses { kafka, http, .. } = self.addresses.clone();
         let directory = self.directory.path();
-        (self.child, self.addresses) = launch(directory, &kafka, &http)?;
+        let kafka = if kafka.is_empty() {
+            "127.0.0.1:0"
+        } else {
+            &kafka
+        };
+        (self.child, self.addresses) = launch(directory, kafka, &http, &self.flags)?;
         Ok(())
     }
 }
@@ -185,7 +231,12 @@ pub fn signal(name: &str, pid: u32) -> Result<()> {
     Ok(())
 }
 
-fn launch(directory: &Path, kafka: &str, http: &str) -> Result<(Child, Addresses)> {
+fn launch(
+    directory: &Path,
+    kafka: &str,
+    http: &str,
+    flags: &[String],
+) -> Result<(Child, Addresses)> {
     let ready_file = directory.join("ready.json");
     // One that a killed process left behind must not be taken for the new one's.
     drop(fs::remove_file(&ready_file));
@@ -197,6 +248,7 @@ fn launch(directory: &Path, kafka: &str, http: &str) -> Result<(Child, Addresses
         &directory.join("data"),
         &["--kafka-listen", kafka, "--http-listen", http],
     )
+    .args(flags)
     .arg("--ready-file")
     .arg(&ready_file)
     .stdin(Stdio::null())
