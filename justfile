@@ -12,6 +12,10 @@ serve *flags:
 check:
     .ci/run fmt clippy doc schemas
 
+# The README's story, printed, on a node of its own.
+story:
+    tests/run story
+
 # What needs Rust only.
 test:
     cargo test
@@ -98,7 +102,7 @@ fuzz-avro rounds="16000":
 
 # All Avro tests under AddressSanitizer, which sees every access beyond a buffer.
 asan-avro:
-    tests/asan-avro
+    tests/run asan
 
 # The Avro tests under valgrind, which sees every read beyond a buffer.
 valgrind-avro:

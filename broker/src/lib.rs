@@ -6,6 +6,7 @@
 //! `contract` for a verdict on records, `log` for a place in a partition, `group` for a place in a
 //! consumer group. The cores know nothing of each other.
 
+mod compute;
 pub mod contract;
 mod error;
 pub mod group;

@@ -333,6 +333,29 @@ mod tests {
     }
 
     #[test]
+    fn every_option_of_serve_has_its_environment_twin() {
+        let command = Cli::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let mut options = 0;
+        for option in serve
+            .get_arguments()
+            .filter(|option| !option.is_global_set())
+        {
+            let long = option.get_long().unwrap();
+            if ["help", "version"].contains(&long) {
+                continue;
+            }
+            options += 1;
+            let twin = format!("AVOUCH_{}", long.to_uppercase().replace('-', "_"));
+            let named = option
+                .get_env()
+                .map(|name| name.to_string_lossy().into_owned());
+            assert_eq!(named, Some(twin));
+        }
+        assert!(options >= 12, "{options}");
+    }
+
+    #[test]
     fn a_switch_can_be_given_bare_or_with_a_value() {
         let registry_only = |args: &[&str]| {
             let cli = Cli::try_parse_from([&["avouch", "serve"], args].concat()).ok()?;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use avouch_broker::log::LOW_SPACE_BYTES;
 use avouch_broker::{BrokerConfig, StartConfigError};
 use avouch_registry::{PostgresUrl, RegistryConfig};
 use avouch_registry_api::vocabulary::CompatibilityLevel;
@@ -14,6 +15,9 @@ use avouch_registry_api::vocabulary::CompatibilityLevel;
 use crate::args::{Durability, HostPort, RawServe};
 use crate::broker_settings::BrokerSettings;
 use crate::config_file::nearest_hint;
+
+/// Where everything is kept unless somebody says otherwise.
+pub(crate) const DATA_DIR: &str = "./avouch-data";
 
 /// Everything `serve` needs to know, with nothing left to decide.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,7 +50,7 @@ impl Default for ServeConfig {
     fn default() -> Self {
         Self {
             role: Role::Both,
-            data_dir: PathBuf::from("./avouch-data"),
+            data_dir: PathBuf::from(DATA_DIR),
             registry_db: None,
             registry: RegistrySettings::default(),
             kafka_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)),
@@ -54,7 +58,7 @@ impl Default for ServeConfig {
             advertise: None,
             ready_file: None,
             durability: Durability::Fsync,
-            low_space_bytes: 512 << 20,
+            low_space_bytes: LOW_SPACE_BYTES,
             broker_configs: BTreeMap::new(),
         }
     }

@@ -13,6 +13,7 @@ use avouch_broker::log::{Damage, Listener, Log, LogConfig, OpenError, ReadError,
 use avouch_broker::types::{Offset, TopicPartition};
 
 use crate::args::LogCommand;
+use crate::config::DATA_DIR;
 use crate::data_dir;
 
 /// Runs one of the commands on the data directory that it, or else the configuration, names.
@@ -20,7 +21,7 @@ use crate::data_dir;
 /// # Errors
 /// When there is no log that can be read, or nothing to give up.
 pub(crate) fn run(command: LogCommand, configured: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    let usual = || PathBuf::from("avouch-data");
+    let usual = || PathBuf::from(DATA_DIR);
     let place = |flag: Option<PathBuf>| flag.or(configured).unwrap_or_else(usual);
     match command {
         LogCommand::Dump { at } => {

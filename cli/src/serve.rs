@@ -46,6 +46,7 @@ pub(crate) fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let mut stop = StopSignals::listen()?;
+    let remote = remote_registry(&config.role)?;
     let candidate = data_dir::inspect(&config.data_dir)?;
     let http_listener = bind("http-listen", config.http_listen)?;
     let has_broker = config.role.has_broker();
@@ -58,7 +59,7 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let metrics = prometheus::Registry::new();
     // Recovery may take a while. Stopping in its midst is like a crash, which it is made for.
     let node = tokio::select! {
-        opened = Node::open(&config, kafka_listener, &metrics) => opened?,
+        opened = Node::open(&config, kafka_listener, remote, &metrics) => opened?,
         () = stop.next() => return Ok(()),
     };
     let document = openapi::document(node.registry.is_some(), node.broker.is_some());
@@ -106,16 +107,16 @@ impl Node {
     async fn open(
         config: &ServeConfig,
         kafka_listener: Option<TcpListener>,
+        remote: Option<RegistryClient>,
         metrics: &prometheus::Registry,
     ) -> anyhow::Result<Self> {
         let registry = match &config.role {
             Role::Both | Role::RegistryOnly => Some(open_registry(config, metrics).await?),
             Role::BrokerOnly { .. } => None,
         };
-        let source: Option<Arc<dyn SchemaSource>> = match &config.role {
-            Role::Both => registry.as_ref().map(Registry::source),
-            Role::RegistryOnly => None,
-            Role::BrokerOnly { registry_url } => Some(remote_registry(registry_url)?),
+        let source: Option<Arc<dyn SchemaSource>> = match remote {
+            Some(client) => Some(followed(client)),
+            None => registry.as_ref().map(Registry::source),
         };
         let broker = match kafka_listener.zip(source) {
             None => None,
@@ -152,12 +153,13 @@ impl Node {
         }
     }
 
-    /// The broker asks the registry until its end, so the registry closes last.
+    /// The broker asks the registry until its end, and HTTP tells until then that the process
+    /// drains, so they end after it.
     async fn drain(self, http: ServerHandle) {
-        http.stop(true).await;
         if let Some(broker) = self.broker {
             broker.shutdown().await;
         }
+        http.stop(true).await;
         if let Some(registry) = self.registry {
             registry.close().await;
         }
@@ -188,12 +190,23 @@ async fn open_registry(
     })
 }
 
-/// A registry behind HTTP, whose changes are followed as long as the process runs.
-fn remote_registry(url: &str) -> anyhow::Result<Arc<RegistryClient>> {
-    let client = Arc::new(RegistryClient::new(url).context("registry-url")?);
+/// The client of a registry behind HTTP, which asks nothing yet.
+fn remote_registry(role: &Role) -> anyhow::Result<Option<RegistryClient>> {
+    match role {
+        Role::Both | Role::RegistryOnly => Ok(None),
+        Role::BrokerOnly { registry_url } => {
+            let client = RegistryClient::new(registry_url).context("registry-url")?;
+            Ok(Some(client))
+        }
+    }
+}
+
+/// The same with its registry's changes followed as long as the process runs.
+fn followed(client: RegistryClient) -> Arc<RegistryClient> {
+    let client = Arc::new(client);
     let follower = Arc::clone(&client);
     tokio::spawn(async move { follower.follow_changes(pending()).await });
-    Ok(client)
+    client
 }
 
 fn broker_config(config: &ServeConfig) -> anyhow::Result<BrokerConfig> {
@@ -204,6 +217,7 @@ fn broker_config(config: &ServeConfig) -> anyhow::Result<BrokerConfig> {
             Durability::Os => log::Durability::Os,
         },
         low_space_bytes: config.low_space_bytes,
+        keep_schemas: matches!(config.role, Role::BrokerOnly { .. }),
         ..BrokerConfig::new(config.data_dir.clone())
     };
     let configs = config.broker_configs.iter();

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use avouch_tests::deadline::eventually;
-use avouch_tests::family::{CODECS, Family};
+use avouch_tests::family::{CODECS, Family, java};
 use avouch_tests::node::Node;
-use avouch_tests::program::{Event, acked};
+use avouch_tests::program::{Event, acked, printed};
 use avouch_tests::protocol::{CLIENT_ID, Connection, produce_request};
 use avouch_tests::registry::{get, register, request};
 use avouch_tests::rust_client;
@@ -398,6 +398,49 @@ fn retry_and_dead_letter_topics_take_what_is_broken() -> Result<()> {
         connection.create_topic(topic, 1, &[])?;
         let answer = connection.produce_values(topic, &[Some(b"broken")])?;
         assert_eq!(answer.error_code, 0, "{topic}: {answer:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_kafka_streams_application_runs_over_topics_under_contract() -> Result<()> {
+    let node = Node::start()?;
+    let orders = register(&node.url(), "orders-value", r#""string""#)?;
+    let counts = register(&node.url(), "counts-value", r#""long""#)?;
+    // Even where somebody registers them, what Streams writes there is Streams' own.
+    let internal = ["app-by-customer-repartition", "app-counts-changelog"];
+    for topic in internal {
+        register(&node.url(), &format!("{topic}-value"), r#""string""#)?;
+    }
+    let mut connection = Connection::open(node.bootstrap())?;
+    connection.create_topic("orders", 1, &[])?;
+    connection.create_topic("counts", 1, &[])?;
+    let (orders, counts) = (orders.to_string(), counts.to_string());
+    let told = printed(
+        java()
+            .args(["streams", "--bootstrap", node.bootstrap()])
+            .args(["--orders-id", &orders, "--counts-id", &counts]),
+    )?;
+    for line in ["dead letter at 0", "c0 4", "c1 4", "c2 4", "c3 4", "c4 4"] {
+        assert!(told.lines().any(|told| told == line), "{line} in {told}");
+    }
+    for topic in internal {
+        assert!(connection.high_watermark(topic, 0)? > 0, "{topic}");
+    }
+    let metadata = connection.metadata()?;
+    let mut names = metadata.topics.iter().flat_map(|topic| &topic.name);
+    assert!(names.any(|name| name.starts_with("app-") && name.contains("closed")));
+    let (_, feed) = get(&node.url(), "/v1/contracts/violations")?;
+    assert_eq!(
+        feed["violations"].as_array().map(Vec::len),
+        Some(0),
+        "{feed}"
+    );
+
+    // Both ends are under contract.
+    for topic in ["orders", "counts"] {
+        let answer = connection.produce_values(topic, &[Some(b"broken")])?;
+        assert_eq!(answer.error_code, INVALID_RECORD, "{topic}");
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! Whole-system tests: the real binary, and clients that others wrote. `tests/run` installs what
 //! they need and builds the binary first.
 
+mod apart;
 mod bad_input;
 mod checkout_files;
+mod ci;
 mod clients;
 mod compacted;
 mod conformance;
@@ -12,6 +14,7 @@ mod group_kills;
 mod kafka_tools;
 mod member_kills;
 mod notes;
+mod readme;
 mod registry_clients;
 mod startup;
 mod story;

@@ -2,13 +2,16 @@
 //! across them. What `serve` refuses is tested in `cli/`.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use avouch_tests::deadline::eventually;
 use avouch_tests::family::{Family, Produce};
 use avouch_tests::node::{Node, serve};
 use avouch_tests::program::{acked, records};
-use avouch_tests::protocol::Connection;
+use avouch_tests::protocol::{Connection, fetch_frame};
 use avouch_tests::registry::{get, register};
 
 #[test]
@@ -67,6 +70,39 @@ fn a_stop_exits_0_and_the_next_start_continues_where_it_was() -> Result<()> {
     assert_eq!(named, cluster.as_deref(), "{registry}");
     let (status, body) = get(&node.url(), &format!("/schemas/ids/{id}"))?;
     assert_eq!(status, 200, "{body}");
+    Ok(())
+}
+
+#[test]
+fn a_node_that_drains_says_so_over_http_until_its_clients_have_their_replies() -> Result<()> {
+    const VALUE_BYTES: usize = 900_000;
+    const FETCHES: usize = 8;
+    let mut node = Node::start()?;
+    let mut connection = Connection::open(node.bootstrap())?;
+    connection.create_topic("large", 1, &[])?;
+    let value = vec![b'x'; VALUE_BYTES];
+    for _ in 0..20 {
+        let answer = connection.produce_values("large", &[Some(&value)])?;
+        assert_eq!(answer.error_code, 0, "{answer:?}");
+    }
+    drop(connection);
+    // Replies far beyond what sockets buffer, and nobody reads them.
+    let mut slow = TcpStream::connect(node.bootstrap())?;
+    for _ in 0..FETCHES {
+        slow.write_all(&fetch_frame("large", 0)?)?;
+    }
+    slow.read_exact(&mut [0])?;
+    assert_eq!(get(&node.url(), "/readyz")?.0, 200);
+
+    node.ask_to_stop()?;
+    let body = eventually("a node that says that it drains", || {
+        let (status, body) = get(&node.url(), "/readyz")?;
+        Ok((status == 503).then_some(body))
+    })?;
+    assert_eq!(body["status"], "draining");
+    drop(slow);
+    assert!(node.wait()?.success());
+    assert!(get(&node.url(), "/readyz").is_err());
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! The house rules that no lint checks: which crate and which module may know which, how long a
 //! file and a line may be, and that every file says what it is.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use avouch_tests::registry::file;
 
@@ -48,7 +50,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
 
 /// A folder, and words that its code must not contain: the invariants of ARCHITECTURE.md that are
 /// absences.
-const ABSENCES: [(&str, &[&str]); 8] = [
+const ABSENCES: [(&str, &[&str]); 9] = [
     (
         "serde-avro/kernel/src/",
         &["std::fs", "std::net", "std::env"],
@@ -76,15 +78,47 @@ const ABSENCES: [(&str, &[&str]); 8] = [
         &["crate::log", "crate::handler", "crate::server"],
     ),
     (
-        "broker/src/group/machine",
-        &["tokio::", "std::fs", "SystemTime", "Mutex"],
+        "broker/src/group/",
+        &[
+            "tokio::",
+            "std::fs",
+            "SystemTime",
+            "Instant::now",
+            "Mutex",
+            "crate::log",
+            "crate::handler",
+            "crate::server",
+        ],
     ),
     ("broker/src/handler/", &["std::fs", "sqlx"]),
+    (
+        "registry/server/src/decide/",
+        &[
+            "tokio::",
+            "sqlx",
+            "actix_web",
+            "std::fs",
+            "std::net",
+            "SystemTime",
+            "Instant::now",
+            "crate::store",
+            "crate::service",
+            "crate::rest",
+        ],
+    ),
 ];
+
+/// The shell of the group machine: it gives it time and writes its records.
+const GROUP_SHELL: &str = "broker/src/group/coordinator";
 
 #[test]
 fn crates_import_only_what_stands_below_them() -> Result<()> {
     let mut wrong = Vec::new();
+    for member in members(&file("Cargo.toml")?) {
+        if !ARROWS.iter().any(|(folder, _)| *folder == member) {
+            wrong.push(format!("{member}: nothing says what it may import"));
+        }
+    }
     for (folder, allowed) in ARROWS {
         let path = format!("{folder}/Cargo.toml");
         for line in file(&path)?.lines() {
@@ -115,13 +149,12 @@ fn modules_do_not_know_what_they_must_not() -> Result<()> {
     let mut wrong = Vec::new();
     for source in rust_files()? {
         for (folder, words) in ABSENCES {
-            if !source.path.starts_with(folder) || is_test_code(&source.path) {
+            let is_shell = source.path.starts_with(GROUP_SHELL);
+            if !source.path.starts_with(folder) || is_test_code(&source.path) || is_shell {
                 continue;
             }
-            let code = source.text.split("#[cfg(test)]").next().unwrap_or_default();
-            for (number, line) in (1..).zip(code.lines()) {
-                let is_code = !line.trim_start().starts_with("//");
-                for word in words.iter().filter(|word| is_code && line.contains(**word)) {
+            for (number, line) in code(&source.text) {
+                for word in words.iter().filter(|word| line.contains(**word)) {
                     wrong.push(format!("{}:{number}: {word}", source.path));
                 }
             }
@@ -153,6 +186,44 @@ fn routes_are_mounted_only_where_the_document_is_made() -> Result<()> {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn handlers_never_import_handlers() -> Result<()> {
+    const HANDLERS: &str = "broker/src/handler/";
+    let sources = rust_files()?;
+    let inside = |path: &str| path.strip_prefix(HANDLERS).map(str::to_owned);
+    let handler_of = |path: &str| path.split(['/', '.']).next().unwrap_or_default().to_owned();
+    let handlers: BTreeSet<String> = sources
+        .iter()
+        .filter_map(|source| inside(&source.path))
+        .map(|path| handler_of(&path))
+        .filter(|name| name != "mod")
+        .collect();
+    assert!(handlers.len() > 30, "{handlers:?}");
+    let mut wrong = Vec::new();
+    for source in &sources {
+        let Some(path) = inside(&source.path) else {
+            continue;
+        };
+        let own = handler_of(&path);
+        if own == "mod" {
+            continue;
+        }
+        // What `super` is, seen from a file of a handler's folder, is the handler itself.
+        let parent = match path.split_once('/') {
+            Some((_, file)) if file != "mod.rs" => "super::super::",
+            _ => "super::",
+        };
+        let code: Vec<&str> = code(&source.text).map(|(_, line)| line).collect();
+        for name in reached(&code.join("\n"), &[parent, "crate::handler::"]) {
+            if name != own && handlers.contains(&name) {
+                wrong.push(format!("{}: {name}", source.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }
 
@@ -224,8 +295,127 @@ fn imported(text: &str) -> Vec<String> {
     names
 }
 
+/// The members of the workspace, from its manifest.
+fn members(manifest: &str) -> Vec<String> {
+    let (_, rest) = manifest.split_once("\nmembers = [").unwrap_or_default();
+    let (list, _) = rest.split_once(']').unwrap_or_default();
+    let names = list.split('"').skip(1).step_by(2);
+    names.map(str::to_owned).collect()
+}
+
+/// Lines of code with their numbers: neither comments nor what is compiled for tests only.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut skipped: Option<Skipped<'_>> = None;
+    (1..).zip(text.lines()).filter(move |(_, line)| {
+        let trimmed = line.trim_start();
+        if let Some(item) = &mut skipped {
+            if item.ends_with(line) {
+                skipped = None;
+            }
+            return false;
+        }
+        if trimmed.starts_with("#[cfg(test)]") {
+            let indent = &line[..line.len() - trimmed.len()];
+            skipped = Some(Skipped {
+                indent,
+                begun: false,
+            });
+            return false;
+        }
+        !trimmed.starts_with("//")
+    })
+}
+
+/// An item that is compiled for tests only, as rustfmt lays it out.
+struct Skipped<'t> {
+    indent: &'t str,
+    /// Whether its attributes are behind.
+    begun: bool,
+}
+
+impl Skipped<'_> {
+    /// Whether the item ends with this line.
+    fn ends_with(&mut self, line: &str) -> bool {
+        let own = line.strip_prefix(self.indent).unwrap_or(line);
+        let is_first = !self.begun;
+        if is_first && (own.starts_with("#[") || own.starts_with("//")) {
+            return false;
+        }
+        self.begun = true;
+        let is_one_line = is_first && (own.ends_with(';') || own.ends_with('}'));
+        is_one_line || own == "}" || own == "};" || own == ");"
+    }
+}
+
+/// The names that follow one of these paths, also within braces.
+fn reached(text: &str, paths: &[&str]) -> Vec<String> {
+    let mut names = Vec::new();
+    for path in paths {
+        for (at, _) in text.match_indices(path) {
+            if text[..at].ends_with("super::") {
+                continue;
+            }
+            let rest = &text[at + path.len()..];
+            let list = match rest.strip_prefix('{') {
+                Some(list) => list.split('}').next().unwrap_or_default(),
+                None => rest.split(|c: char| !is_word(c)).next().unwrap_or_default(),
+            };
+            let words = list.split(|c: char| !is_word(c)).map(str::to_owned);
+            names.extend(words.filter(|word| !word.is_empty()));
+        }
+    }
+    names
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
 fn is_test_code(path: &str) -> bool {
-    path.contains("/tests/") || path.ends_with("tests.rs") || path.contains("/fake")
+    ["/tests/", "/scripts/", "/fake"]
+        .iter()
+        .any(|part| path.contains(part))
+        || path.ends_with("tests.rs")
+}
+
+#[test]
+fn code_behind_a_test_module_is_code() {
+    let text = [
+        "use a;",
+        "#[cfg(test)]",
+        "mod tests;",
+        "mod b;",
+        "#[cfg(test)]",
+        "#[path = \"x\"]",
+        "mod c {",
+        "    fn d() {",
+        "    }",
+        "}",
+        "// comment",
+        "impl E {",
+        "    #[cfg(test)]",
+        "    fn f() {",
+        "        g();",
+        "    }",
+        "    fn h() {}",
+        "}",
+    ];
+    let text = text.join("\n");
+    let lines: Vec<&str> = code(&text).map(|(_, line)| line).collect();
+    assert_eq!(
+        lines,
+        ["use a;", "mod b;", "impl E {", "    fn h() {}", "}"]
+    );
+}
+
+#[test]
+fn names_behind_a_path_are_found_alone_and_in_braces() {
+    let text = "use super::{Call, fetch::x};\nsuper::produce::y();\nuse super::super::z;";
+    assert_eq!(
+        reached(text, &["super::"]),
+        ["Call", "fetch", "x", "produce", "super"]
+    );
+    assert_eq!(reached(text, &["super::super::"]), ["z"]);
 }
 
 #[test]

@@ -223,7 +223,8 @@ fn node() -> Command {
     command
 }
 
-fn java() -> Command {
+/// The Java programs of ours.
+pub fn java() -> Command {
     let target = clients().join("java/target");
     let path = format!("{0}/clients.jar:{0}/lib/*", target.display());
     let mut command = Command::new("java");

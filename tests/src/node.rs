@@ -19,7 +19,8 @@ const LOG_LINES_SHOWN: usize = 60;
 /// What the ready file says.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Addresses {
-    /// `HOST:PORT` of the Kafka listener.
+    /// `HOST:PORT` of the Kafka listener; empty for a registry alone.
+    #[serde(default)]
     pub kafka: String,
     /// `HOST:PORT` of the registry.
     pub http: String,
@@ -53,6 +54,26 @@ impl Node {
         Self::start_at("127.0.0.1:0", "127.0.0.1:0", flags)
     }
 
+    /// A registry without a broker, to be restarted at its address.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_registry() -> Result<Self> {
+        let http = format!("127.0.0.1:{}", quiet_port()?);
+        Self::start_at("127.0.0.1:0", &http, &["--registry-only"])
+    }
+
+    /// A broker without a registry, to be restarted at its address; `registry_url` is whom it asks.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_broker(registry_url: &str) -> Result<Self> {
+        let (kafka, http) = (quiet_port()?, quiet_port()?);
+        let flags = ["--broker-only", "--registry-url", registry_url];
+        let (kafka, http) = (format!("127.0.0.1:{kafka}"), format!("127.0.0.1:{http}"));
+        Self::start_at(&kafka, &http, &flags)
+    }
+
     /// A node on ports that stay its own while it is down: below those that the system gives to
     /// outgoing connections, one of which could otherwise take a listener's place.
     ///
@@ -60,16 +81,13 @@ impl Node {
     /// When it does not become ready.
     pub fn start_to_be_restarted() -> Result<Self> {
         let (kafka, http) = (quiet_port()?, quiet_port()?);
-        Self::start_at(
-            &format!("127.0.0.1:{kafka}"),
-            &format!("127.0.0.1:{http}"),
-            &[],
-        )
+        let (kafka, http) = (format!("127.0.0.1:{kafka}"), format!("127.0.0.1:{http}"));
+        Self::start_at(&kafka, &http, &[])
     }
 
     fn start_at(kafka: &str, http: &str, flags: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
         let (child, addresses) = launch(directory.path(), kafka, http, &flags)?;
         Ok(Self {
             child,
@@ -130,7 +148,23 @@ impl Node {
     /// # Errors
     /// When it does not end.
     pub fn terminate(&mut self) -> Result<ExitStatus> {
-        signal("TERM", self.pid())?;
+        self.ask_to_stop()?;
+        self.wait()
+    }
+
+    /// Asks the process to stop and does not wait.
+    ///
+    /// # Errors
+    /// When there is no such process.
+    pub fn ask_to_stop(&self) -> Result<()> {
+        signal("TERM", self.pid())
+    }
+
+    /// Waits for the end of the process.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
         eventually("the node's end", || Ok(self.child.try_wait()?))
     }
 
@@ -141,7 +175,12 @@ impl Node {
     pub fn restart(&mut self) -> Result<()> {
         let Addresses { kafka, http, .. } = self.addresses.clone();
         let directory = self.directory.path();
-        (self.child, self.addresses) = launch(directory, &kafka, &http, &self.flags)?;
+        let kafka = if kafka.is_empty() {
+            "127.0.0.1:0"
+        } else {
+            &kafka
+        };
+        (self.child, self.addresses) = launch(directory, kafka, &http, &self.flags)?;
         Ok(())
     }
 }

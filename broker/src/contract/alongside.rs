@@ -6,11 +6,11 @@
 //! the long way through `check`, which asks, judges and tells. It judges by the same functions, so
 //! that what passes here passes there.
 
-use super::cache::Schemas;
+use super::cache::{Arrival, Schemas};
 use super::check::{self, OnlyId, PerPart, rules};
+use super::doubt;
 use super::effective::{EffectivePolicy, Rule};
 use super::judge::{self, Judgement, Passed};
-use super::may_change;
 use crate::wire::records::Record;
 use crate::wire::section::Section;
 
@@ -20,8 +20,7 @@ pub struct Alongside<'a> {
     rules: [Option<Rule<'a>>; 2],
     topic: &'a str,
     schemas: &'a Schemas,
-    /// The registry's change number when the check began.
-    seq: u64,
+    arrival: &'a Arrival,
     /// The schemas met last.
     last: PerPart<Option<(i32, Passed)>>,
     ids: OnlyId,
@@ -29,12 +28,17 @@ pub struct Alongside<'a> {
 }
 
 impl<'a> Alongside<'a> {
-    pub(super) fn new(schemas: &'a Schemas, topic: &'a str, policy: &'a EffectivePolicy) -> Self {
+    pub(super) fn new(
+        schemas: &'a Schemas,
+        topic: &'a str,
+        policy: &'a EffectivePolicy,
+        arrival: &'a Arrival,
+    ) -> Self {
         Self {
             rules: rules(policy),
             topic,
             schemas,
-            seq: schemas.change_seq(),
+            arrival,
             last: PerPart::default(),
             ids: OnlyId::default(),
             all_pass: true,
@@ -62,7 +66,7 @@ impl<'a> Alongside<'a> {
             };
             let last = self.last.part_mut(rule.part);
             if !matches!(last, Some((id, _)) if *id == located.id) {
-                *last = remembered(self.schemas, self.seq, rule, self.topic, located.id);
+                *last = remembered(self.schemas, self.arrival, rule, self.topic, located.id);
             }
             let Some((id, passed)) = last else {
                 return false;
@@ -79,14 +83,14 @@ impl<'a> Alongside<'a> {
 /// A schema that passes, if memory alone can say so.
 fn remembered(
     schemas: &Schemas,
-    seq: u64,
+    arrival: &Arrival,
     rule: Rule<'_>,
     topic: &str,
     id: i32,
 ) -> Option<(i32, Passed)> {
     let remembered = schemas.remembered(id)?;
     let judgement = judge::judge(rule, topic, id, &remembered.answer);
-    let is_certain = remembered.seq >= seq || !may_change(rule, &judgement);
+    let is_certain = schemas.stands(remembered.asked_at, arrival, doubt(rule, &judgement));
     match judgement {
         Judgement::Passes(passed) if is_certain => Some((id, passed)),
         Judgement::Passes(_)

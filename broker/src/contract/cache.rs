@@ -1,9 +1,10 @@
 //! Schemas by id, remembered and compiled once; and which subjects are known not to exist.
 //!
 //! Owns what is remembered of the registry and when that may be used. Invariants: a "no" counts
-//! only for requests that arrived before anything changed behind it (see `look_up`); a schema once
-//! known stays usable while the registry is away; what is remembered is bounded, schemas in bytes,
-//! the rest in entries. Knows no topic and no record.
+//! only for requests that arrived before it was asked for, or while a source that hears of every
+//! change at once has heard of none (see `stands`); a schema once known stays usable while the
+//! registry is away; what is remembered is bounded, schemas in bytes, the rest in entries. Knows no
+//! topic and no record.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,12 +13,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError};
+use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
 use dashmap::DashMap;
 use futures_util::FutureExt;
+use tokio::sync::watch;
 
 use super::judge::Answer;
-use super::look_up::{LookUp, Pace, UnderWay};
+pub use super::look_up::Arrival;
+use super::look_up::{Doubt, LookUp, Pace, Stamp, UnderWay};
 use super::schema::{Body, CompiledSchema};
 
 /// Ids, and again subjects, that are remembered not to exist. Beyond it all are forgotten, which
@@ -37,7 +40,8 @@ pub struct CacheConfig {
     /// Memory for compiled schemas, in bytes. Default 64 MiB; more saves look-ups and compiling. A
     /// schema that takes more by itself is looked up whenever it is needed.
     pub bytes_max: usize,
-    /// How long a request waits for the registry. Default 2 s; more holds connections longer.
+    /// How long a request waits for the registry, whatever it asks for. Default 2 s; more holds
+    /// connections longer.
     pub wait: Duration,
     /// Look-ups of one id within a second. Default 10.
     pub look_ups_per_id: usize,
@@ -56,13 +60,12 @@ impl Default for CacheConfig {
     }
 }
 
-/// An answer of the registry and the change number before which nothing is missing from it.
+/// An answer of the registry, and when it was asked for.
 #[derive(Clone, Debug)]
 pub struct Remembered {
     /// What the registry said.
     pub answer: Answer,
-    /// The registry's change number when it was asked.
-    pub seq: u64,
+    pub(super) asked_at: Stamp,
 }
 
 /// The registry as the check sees it.
@@ -78,27 +81,31 @@ struct Inner {
     known: DashMap<i32, Known>,
     ids: Mutex<Ids>,
     subjects: Mutex<Subjects>,
+    /// The newest look-up's number.
+    sent: AtomicU64,
+    /// Grows with every change of what is known.
+    known_changes: watch::Sender<u64>,
 }
 
 struct Known {
     schema: Arc<CompiledSchema>,
-    seq: u64,
+    asked_at: Stamp,
     bytes: usize,
     used_ms: AtomicU64,
 }
 
 struct Ids {
-    /// Ids without a schema, and the change number at which that was so.
-    absent: HashMap<i32, u64>,
-    under_way: UnderWay<i32, Answer>,
+    /// Ids without a schema, and when that was asked.
+    absent: HashMap<i32, Stamp>,
+    under_way: UnderWay<i32, Remembered>,
     pace: Pace,
     known_bytes: usize,
 }
 
 #[derive(Default)]
 struct Subjects {
-    absent: HashMap<String, u64>,
-    under_way: UnderWay<String, bool>,
+    absent: HashMap<String, Stamp>,
+    under_way: UnderWay<String, (bool, Stamp)>,
 }
 
 impl Schemas {
@@ -118,16 +125,25 @@ impl Schemas {
             known: DashMap::new(),
             ids: Mutex::new(ids),
             subjects: Mutex::default(),
+            sent: AtomicU64::new(0),
+            known_changes: watch::Sender::new(0),
         };
         Self {
             inner: Arc::new(inner),
         }
     }
 
-    /// The registry's change number now: the stamp of a request that arrives now.
+    /// The arrival of a request, which may wait from now on.
     #[must_use]
-    pub fn change_seq(&self) -> u64 {
-        self.inner.source.change_seq()
+    pub fn arrive(&self) -> Arrival {
+        let wait_ms = u64::try_from(self.inner.config.wait.as_millis()).unwrap_or(u64::MAX);
+        Arrival {
+            at: Stamp {
+                seq: self.inner.source.change_seq(),
+                sent: self.inner.sent.load(Ordering::SeqCst),
+            },
+            deadline_ms: (self.inner.clock)().saturating_add(wait_ms),
+        }
     }
 
     /// What is remembered of an id, without asking.
@@ -138,38 +154,89 @@ impl Schemas {
             .or_else(|| self.inner.lock_ids().absent(id))
     }
 
-    /// What the registry says of an id to a request that arrived at `seq`. Concurrent requests
-    /// share one look-up.
+    /// Whether an answer counts for a request although it may be doubted.
+    pub(super) fn stands(&self, asked_at: Stamp, arrival: &Arrival, doubt: Doubt) -> bool {
+        self.inner.stands(asked_at, arrival, doubt)
+    }
+
+    /// What the registry says of an id. Concurrent requests share one look-up, which may have been
+    /// sent before this one arrived: whoever doubts its answer then asks once more.
     ///
     /// # Errors
     /// With the reason when the registry doesn't answer in time, or is asked too often.
-    pub async fn look_up(&self, id: i32, seq: u64) -> Result<Answer, String> {
-        let look_up = self.inner.join_or_send(id, seq)?;
-        look_up.await
+    pub async fn look_up(&self, id: i32, arrival: &Arrival) -> Result<Remembered, String> {
+        let look_up = self.inner.join_or_send(id, arrival)?;
+        self.inner.within(arrival, look_up).await
     }
 
-    /// Whether a subject has a version that is not soft-deleted. A "no" is remembered for as long
-    /// as nothing changes in the registry.
+    /// Whether a subject has a version that is not soft-deleted. A "no" is remembered until a
+    /// change is heard of, and if `may_be_unheard` asked for again. While the registry is away,
+    /// what is known of its schemas answers.
     ///
     /// # Errors
     /// When the registry doesn't answer in time.
-    pub async fn subject_exists(&self, subject: &str) -> Result<bool, SourceError> {
-        let seq = self.change_seq();
-        let look_up = {
-            let mut subjects = self.inner.lock_subjects();
-            if subjects
-                .absent
-                .get(subject)
-                .is_some_and(|&absent| absent >= seq)
-            {
-                return Ok(false);
-            }
-            match subjects.under_way.joinable(subject, seq) {
-                Some(look_up) => look_up,
-                None => self.inner.send_subject(&mut subjects, subject),
-            }
+    pub async fn subject_exists(
+        &self,
+        subject: &str,
+        arrival: &Arrival,
+        may_be_unheard: bool,
+    ) -> Result<bool, SourceError> {
+        let doubt = if may_be_unheard {
+            Doubt::Unheard
+        } else {
+            Doubt::Change
         };
-        look_up.await.map_err(|reason| SourceError { reason })
+        loop {
+            let look_up = {
+                let mut subjects = self.inner.lock_subjects();
+                let absent = subjects.absent.get(subject);
+                if absent.is_some_and(|&at| self.inner.stands(at, arrival, doubt)) {
+                    return Ok(false);
+                }
+                match subjects.under_way.of(subject) {
+                    Some(look_up) => look_up,
+                    None => self.inner.send_subject(&mut subjects, subject),
+                }
+            };
+            match self.inner.within(arrival, look_up).await {
+                Ok((true, _)) => return Ok(true),
+                Ok((false, at)) if self.inner.stands(at, arrival, doubt) => return Ok(false),
+                Ok((false, _)) => {}
+                Err(_) if self.inner.is_bound(subject) => return Ok(true),
+                Err(reason) => return Err(SourceError { reason }),
+            }
+        }
+    }
+
+    /// Takes in schemas that were known before, in force until the registry says otherwise.
+    pub async fn restore(&self, schemas: Vec<RegisteredSchema>) {
+        for registered in schemas {
+            let schema = Arc::new(compile(registered).await);
+            let mut ids = self.inner.lock_ids();
+            let long_ago = Stamp { seq: 0, sent: 0 };
+            let id = schema.id;
+            self.inner
+                .remember(&mut ids, id, &Answer::Known(schema), long_ago);
+        }
+    }
+
+    /// Every schema that is known, by id.
+    #[must_use]
+    pub fn known_schemas(&self) -> Vec<RegisteredSchema> {
+        let mut schemas: Vec<_> = self
+            .inner
+            .known
+            .iter()
+            .map(|known| known.schema.registered())
+            .collect();
+        schemas.sort_unstable_by_key(|schema| schema.id);
+        schemas
+    }
+
+    /// A number that grows with every change of [`Self::known_schemas`].
+    #[must_use]
+    pub fn known_changes(&self) -> watch::Receiver<u64> {
+        self.inner.known_changes.subscribe()
     }
 
     /// Memory taken by compiled schemas, in bytes.
@@ -185,40 +252,70 @@ impl Inner {
         known.used_ms.store((self.clock)(), Ordering::Relaxed);
         Some(Remembered {
             answer: Answer::Known(Arc::clone(&known.schema)),
-            seq: known.seq,
+            asked_at: known.asked_at,
         })
     }
 
-    fn join_or_send(self: &Arc<Self>, id: i32, seq: u64) -> Result<LookUp<Answer>, String> {
+    fn stands(&self, asked_at: Stamp, arrival: &Arrival, doubt: Doubt) -> bool {
+        if asked_at.sent > arrival.at.sent {
+            return true;
+        }
+        let is_unchanged = asked_at.seq >= arrival.at.seq;
+        asked_at.seq >= self.source.reset_seq()
+            && match doubt {
+                Doubt::Reset => true,
+                Doubt::Change => is_unchanged,
+                Doubt::Unheard => is_unchanged && self.source.is_current(),
+            }
+    }
+
+    /// Numbers a look-up that is sent now.
+    fn number(&self) -> Stamp {
+        Stamp {
+            seq: self.source.change_seq(),
+            sent: self.sent.fetch_add(1, Ordering::SeqCst) + 1,
+        }
+    }
+
+    fn join_or_send(
+        self: &Arc<Self>,
+        id: i32,
+        arrival: &Arrival,
+    ) -> Result<LookUp<Remembered>, String> {
         let mut ids = self.lock_ids();
         // Answered since the caller looked.
         let remembered = self.known(id).or_else(|| ids.absent(id));
-        if let Some(remembered) = remembered.filter(|remembered| remembered.seq >= seq) {
-            return Ok(async move { Ok(remembered.answer) }.boxed().shared());
+        let counts = |answer: &Remembered| self.stands(answer.asked_at, arrival, Doubt::Unheard);
+        if let Some(remembered) = remembered.filter(counts) {
+            return Ok(async move { Ok(remembered) }.boxed().shared());
         }
-        if let Some(look_up) = ids.under_way.joinable(&id, seq) {
+        if let Some(look_up) = ids.under_way.of(&id) {
             return Ok(look_up);
         }
         if !ids.pace.admit(id, (self.clock)()) {
             return Err(format!("schema id {id} is looked up too often, try again"));
         }
-        let sent_seq = self.source.change_seq();
+        let asked_at = self.number();
         let inner = Arc::clone(self);
         let look_up = run(async move {
             let answer = inner.bounded(inner.ask(id)).await;
             let mut ids = inner.lock_ids();
             if let Ok(answer) = &answer {
-                inner.remember(&mut ids, id, answer, sent_seq);
+                inner.remember(&mut ids, id, answer, asked_at);
             }
-            ids.under_way.done(&id, sent_seq);
-            answer
+            ids.under_way.done(&id);
+            answer.map(|answer| Remembered { answer, asked_at })
         });
-        ids.under_way.add(id, sent_seq, look_up.clone());
+        ids.under_way.add(id, look_up.clone());
         Ok(look_up)
     }
 
-    fn send_subject(self: &Arc<Self>, subjects: &mut Subjects, subject: &str) -> LookUp<bool> {
-        let sent_seq = self.source.change_seq();
+    fn send_subject(
+        self: &Arc<Self>,
+        subjects: &mut Subjects,
+        subject: &str,
+    ) -> LookUp<(bool, Stamp)> {
+        let asked_at = self.number();
         let inner = Arc::clone(self);
         let name = subject.to_owned();
         let look_up = run(async move {
@@ -232,17 +329,36 @@ impl Inner {
             let answer = inner.bounded(asked).await;
             let mut subjects = inner.lock_subjects();
             if answer == Ok(false) {
-                insert_bounded(&mut subjects.absent, name.clone(), sent_seq);
+                insert_bounded(&mut subjects.absent, name.clone(), asked_at);
             } else {
                 subjects.absent.remove(&name);
             }
-            subjects.under_way.done(&name, sent_seq);
-            answer
+            subjects.under_way.done(&name);
+            answer.map(|exists| (exists, asked_at))
         });
-        subjects
-            .under_way
-            .add(subject.to_owned(), sent_seq, look_up.clone());
+        subjects.under_way.add(subject.to_owned(), look_up.clone());
         look_up
+    }
+
+    /// Whether a known schema has a version of this subject that is not soft-deleted.
+    fn is_bound(&self, subject: &str) -> bool {
+        let lives = |version: &SubjectVersion| version.subject == subject && !version.deleted;
+        self.known
+            .iter()
+            .any(|known| known.schema.versions.iter().any(lives))
+    }
+
+    /// Waits for a look-up for as long as a request may.
+    async fn within<A: Clone>(&self, arrival: &Arrival, look_up: LookUp<A>) -> Result<A, String> {
+        let left_ms = arrival.deadline_ms.saturating_sub((self.clock)());
+        match tokio::time::timeout(Duration::from_millis(left_ms), look_up).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.no_answer()),
+        }
+    }
+
+    fn no_answer(&self) -> String {
+        format!("no answer within {} ms", self.config.wait.as_millis())
     }
 
     /// Asks the registry and compiles what it has, unless that was done before.
@@ -251,16 +367,9 @@ impl Inner {
         let Some(registered) = asked else {
             return Ok(Answer::Unknown);
         };
-        let body = self
-            .known
-            .get(&id)
-            .map(|known| Arc::clone(&known.schema.body));
-        let schema = match body {
-            Some(body) => CompiledSchema {
-                id,
-                body,
-                versions: registered.versions,
-            },
+        let known = self.known.get(&id).map(|known| Arc::clone(&known.schema));
+        let schema = match known.and_then(|known| known.with_versions_of(&registered)) {
+            Some(schema) => schema,
             None => compile(registered).await,
         };
         Ok(Answer::Known(Arc::new(schema)))
@@ -275,24 +384,28 @@ impl Inner {
         match tokio::time::timeout(self.config.wait, asked).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err("the look-up failed".to_owned()),
-            Err(_) => Err(format!(
-                "no answer within {} ms",
-                self.config.wait.as_millis()
-            )),
+            Err(_) => Err(self.no_answer()),
         }
     }
 
-    fn remember(&self, ids: &mut Ids, id: i32, answer: &Answer, seq: u64) {
-        let newer = self.known.get(&id).is_some_and(|known| known.seq > seq);
-        if newer || ids.absent.get(&id).is_some_and(|&absent| absent > seq) {
+    fn remember(&self, ids: &mut Ids, id: i32, answer: &Answer, asked_at: Stamp) {
+        let known = self
+            .known
+            .get(&id)
+            .map(|known| (known.asked_at, Arc::clone(&known.schema)));
+        let is_older = |at: Stamp| at.sent > asked_at.sent;
+        if known.as_ref().is_some_and(|(at, _)| is_older(*at))
+            || ids.absent.get(&id).is_some_and(|&at| is_older(at))
+        {
             return;
         }
         match answer {
             Answer::Unknown => {
                 if let Some((_, gone)) = self.known.remove(&id) {
                     ids.known_bytes -= gone.bytes;
+                    self.known_changed();
                 }
-                insert_bounded(&mut ids.absent, id, seq);
+                insert_bounded(&mut ids.absent, id, asked_at);
             }
             Answer::Known(schema) => {
                 ids.absent.remove(&id);
@@ -301,21 +414,30 @@ impl Inner {
                     tracing::warn!(id, bytes, "schema is larger than the cache: it is not kept");
                     if let Some((_, gone)) = self.known.remove(&id) {
                         ids.known_bytes -= gone.bytes;
+                        self.known_changed();
                     }
                     return;
                 }
                 let used_ms = AtomicU64::new((self.clock)());
+                let is_same = known.is_some_and(|(_, known)| known.is_same(schema));
                 let known = Known {
                     schema: Arc::clone(schema),
-                    seq,
+                    asked_at,
                     bytes,
                     used_ms,
                 };
                 let replaced = self.known.insert(id, known).map_or(0, |known| known.bytes);
                 ids.known_bytes = ids.known_bytes + bytes - replaced;
                 self.evict(ids, id);
+                if !is_same {
+                    self.known_changed();
+                }
             }
         }
+    }
+
+    fn known_changed(&self) {
+        self.known_changes.send_modify(|changes| *changes += 1);
     }
 
     /// Forgets the schemas longest unused, once the bound is passed, until there is room for some
@@ -351,10 +473,10 @@ impl Inner {
 
 impl Ids {
     fn absent(&self, id: i32) -> Option<Remembered> {
-        let seq = *self.absent.get(&id)?;
+        let asked_at = *self.absent.get(&id)?;
         Some(Remembered {
             answer: Answer::Unknown,
-            seq,
+            asked_at,
         })
     }
 }
@@ -380,13 +502,12 @@ fn run<A: Clone + Send + 'static>(
 
 /// Compiles apart from the reactor: a large schema takes milliseconds.
 async fn compile(registered: RegisteredSchema) -> CompiledSchema {
-    let (id, versions) = (registered.id, registered.versions.clone());
+    let id = registered.id;
+    let broken = registered.clone();
     let compiled = tokio::task::spawn_blocking(|| CompiledSchema::compile(registered)).await;
     let schema = compiled.unwrap_or_else(|error| {
-        let body = Arc::new(Body::Broken {
-            reason: error.to_string(),
-        });
-        CompiledSchema { id, body, versions }
+        let reason = error.to_string();
+        CompiledSchema::with_body(broken, Body::Broken { reason })
     });
     match &*schema.body {
         Body::Avro { .. } => {}
@@ -408,11 +529,15 @@ async fn compile(registered: RegisteredSchema) -> CompiledSchema {
     schema
 }
 
-fn insert_bounded<K: Eq + std::hash::Hash>(absent: &mut HashMap<K, u64>, key: K, seq: u64) {
+fn insert_bounded<K: Eq + std::hash::Hash>(
+    absent: &mut HashMap<K, Stamp>,
+    key: K,
+    asked_at: Stamp,
+) {
     if absent.len() >= ABSENT_MAX {
         absent.clear();
     }
-    absent.insert(key, seq);
+    absent.insert(key, asked_at);
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //!
 //! Invariant: writing every default back changes nothing, because tools that edit one config read
 //! the whole list and write it whole. So the aliases and everything optional default to the empty
-//! text, which means "not set". What a value means is `policy`'s matter.
+//! text, which means "not set". Reading a value is `parse`'s matter.
 
 use thiserror::Error;
 

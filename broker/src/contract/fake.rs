@@ -1,6 +1,6 @@
 //! A registry for tests: holds what it is told to, answers, holds answers back or fails on command.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
@@ -19,6 +19,7 @@ pub(super) struct FakeRegistry {
     asked_subjects: Mutex<Vec<String>>,
     held: watch::Sender<bool>,
     failing: watch::Sender<bool>,
+    late: AtomicBool,
 }
 
 impl FakeRegistry {
@@ -30,6 +31,7 @@ impl FakeRegistry {
             asked_subjects: Mutex::default(),
             held: watch::channel(false).0,
             failing: watch::channel(false).0,
+            late: AtomicBool::new(false),
         })
     }
 
@@ -78,7 +80,14 @@ impl FakeRegistry {
 
     /// A change that concerns none of the schemas.
     pub(super) fn changed(&self) {
-        self.seq.fetch_add(1, Ordering::SeqCst);
+        if !self.late.load(Ordering::SeqCst) {
+            self.seq.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// From now on no change is heard of, as from a registry apart whose feed lags for ever.
+    pub(super) fn lag(&self) {
+        self.late.store(true, Ordering::SeqCst);
     }
 
     /// Answers are found at once and kept back while `held`.
@@ -143,6 +152,10 @@ impl SchemaSource for FakeRegistry {
 
     fn change_seq(&self) -> u64 {
         self.seq.load(Ordering::SeqCst)
+    }
+
+    fn is_current(&self) -> bool {
+        !self.late.load(Ordering::SeqCst)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Look-ups under way: shared by everyone who may use their answer, and kept at a pace.
 //!
-//! The registry's change number is the clock. A look-up is stamped with the number read before it
-//! was sent, a request with the number at its arrival; an answer counts for a request when its
-//! stamp is not the lower one. So a "no" never counts for a request that arrived after a change
-//! that the "no" may not have seen.
+//! Look-ups are numbered as they are sent, and a request remembers the newest number when it comes:
+//! a look-up with a higher one was sent after the request arrived, so what it says counts for it.
+//! Whoever cannot use an answer that was under way before asks again when it is there, together
+//! with all the others: one look-up a key is under way at a time.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -13,37 +13,59 @@ use futures_util::future::{BoxFuture, Shared};
 /// A look-up that anybody can wait for.
 pub(super) type LookUp<A> = Shared<BoxFuture<'static, Result<A, String>>>;
 
-/// The look-ups under way, the newest one a key.
+/// What is known of the time of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// The source's change number before it was asked.
+    pub(super) seq: u64,
+    /// The look-up's number.
+    pub(super) sent: u64,
+}
+
+/// When a request arrived, and until when it may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The source's change number then, and the newest look-up.
+    pub(super) at: Stamp,
+    /// On the cache's clock.
+    pub(super) deadline_ms: u64,
+}
+
+/// What may have made an answer untrue since it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Only a registry that is another one.
+    Reset,
+    /// A change that may be heard of late.
+    Change,
+    /// A change, even one that was not heard of yet: a "no" that would be final.
+    Unheard,
+}
+
+/// The look-ups under way, one a key.
 #[derive(Debug)]
 pub(super) struct UnderWay<K, A: Clone> {
-    by_key: HashMap<K, (u64, LookUp<A>)>,
+    by_key: HashMap<K, LookUp<A>>,
 }
 
 impl<K: Eq + Hash, A: Clone> UnderWay<K, A> {
-    /// One whose answer counts for a request that arrived at `seq`.
-    pub(super) fn joinable<Q>(&self, key: &Q, seq: u64) -> Option<LookUp<A>>
+    /// The one of a key.
+    pub(super) fn of<Q>(&self, key: &Q) -> Option<LookUp<A>>
     where
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let (sent_seq, look_up) = self.by_key.get(key)?;
-        (*sent_seq >= seq).then(|| look_up.clone())
+        self.by_key.get(key).cloned()
     }
 
-    /// Adds one, in place of an older one, whose own waiters still hear its answer.
-    pub(super) fn add(&mut self, key: K, sent_seq: u64, look_up: LookUp<A>) {
-        self.by_key.insert(key, (sent_seq, look_up));
+    /// Adds one; there is none of its key.
+    pub(super) fn add(&mut self, key: K, look_up: LookUp<A>) {
+        self.by_key.insert(key, look_up);
     }
 
-    /// Takes one out once it is answered, unless a newer one took its place.
-    pub(super) fn done(&mut self, key: &K, sent_seq: u64) {
-        if self
-            .by_key
-            .get(key)
-            .is_some_and(|(newest, _)| *newest == sent_seq)
-        {
-            self.by_key.remove(key);
-        }
+    /// Takes one out once it is answered.
+    pub(super) fn done(&mut self, key: &K) {
+        self.by_key.remove(key);
     }
 }
 

@@ -35,17 +35,19 @@ use futures_util::future::join_all;
 use utoipa::openapi::OpenApi;
 
 pub use auto::{AUTO_EXCLUDE_DEFAULT, Decision, parse_exclude};
-pub use cache::{CacheConfig, ClockMs};
+pub use cache::{Arrival, CacheConfig, ClockMs};
 pub use effective::{EffectivePolicy, Mode};
 pub use policy::{ConfigError, Policy};
 
 use alongside::Alongside;
-use cache::Schemas;
+use cache::{Remembered, Schemas};
 use check::{Batch, Findings, Judgements, PerPart};
 use effective::Rule;
-use judge::{Answer, Judgement};
+use judge::Judgement;
+use look_up::Doubt;
 use report::Report;
 
+use crate::compute::Compute;
 use crate::types::PartitionIndex;
 use crate::wire::batch::BatchHeader;
 use crate::wire::section::Section;
@@ -57,6 +59,8 @@ pub struct ContractConfig {
     pub auto_exclude: Vec<String>,
     /// Bounds of the schema cache.
     pub cache: CacheConfig,
+    /// Where large batches are checked.
+    pub compute: Compute,
     /// Violations kept for the HTTP API. Default 10,000, about 1 KiB each.
     pub feed_entries: usize,
 }
@@ -69,6 +73,7 @@ impl Default for ContractConfig {
                 .map(|&word| word.to_owned())
                 .collect(),
             cache: CacheConfig::default(),
+            compute: Compute::default(),
             feed_entries: 10_000,
         }
     }
@@ -91,6 +96,8 @@ pub struct CheckRequest<'a> {
     pub records: Section<'a>,
     /// The topic's contract.
     pub policy: &'a EffectivePolicy,
+    /// When the request arrived that brought it.
+    pub arrival: &'a Arrival,
 }
 
 /// A record that violates.
@@ -130,12 +137,23 @@ pub enum Verdict {
     },
 }
 
+/// What `auto` comes to for keys and for values of a topic that has no record yet, and of one that
+/// has some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AutoDecisions {
+    /// Without a record.
+    pub if_empty: (Decision, Decision),
+    /// With records.
+    pub if_used: (Decision, Decision),
+}
+
 /// The contracts of all topics.
 #[derive(Clone)]
 pub struct Contracts {
     schemas: Schemas,
     report: Arc<Report>,
     auto_exclude: Arc<[String]>,
+    compute: Compute,
     clock: ClockMs,
 }
 
@@ -154,8 +172,22 @@ impl Contracts {
             schemas: Schemas::new(source, config.cache, Arc::clone(&clock)),
             report: Arc::new(Report::register(metrics, config.feed_entries)?),
             auto_exclude: config.auto_exclude.into(),
+            compute: config.compute,
             clock,
         })
+    }
+
+    /// The arrival of a request: what it asks the registry for is bounded together, and a "no" that
+    /// was asked for before doesn't count for it.
+    #[must_use]
+    pub fn arrive(&self) -> Arrival {
+        self.schemas.arrive()
+    }
+
+    /// What is known of the registry's schemas, to be kept while a registry apart is away.
+    #[must_use]
+    pub fn schemas(&self) -> &Schemas {
+        &self.schemas
     }
 
     /// Whether batches of a topic need [`Self::check`] at all.
@@ -172,9 +204,10 @@ impl Contracts {
         topic: &'a str,
         principal: &str,
         policy: &'a EffectivePolicy,
+        arrival: &'a Arrival,
     ) -> Option<Alongside<'a>> {
         (policy.checks_anything() && !policy.bypasses(principal))
-            .then(|| Alongside::new(&self.schemas, topic, policy))
+            .then(|| Alongside::new(&self.schemas, topic, policy, arrival))
     }
 
     /// Checks a batch, and reports what violates. Ready at once when all schemas are remembered.
@@ -190,7 +223,12 @@ impl Contracts {
             section: request.records,
             record_count: request.header.record_count,
         };
-        let ids = match check::schema_ids(batch, policy) {
+        let bytes = request.records.bytes().len();
+        let ids = self
+            .compute
+            .run(bytes, || check::schema_ids(batch, policy))
+            .await;
+        let ids = match ids {
             Ok(ids) => ids,
             Err(error) => return unsound(&error),
         };
@@ -198,10 +236,12 @@ impl Contracts {
         if let Some(verdict) = undecidable(policy, &judgements) {
             return verdict;
         }
-        let checked = catch_unwind(AssertUnwindSafe(|| {
-            check::check_batch(batch, policy, &judgements)
-        }));
-        match checked {
+        let check = || {
+            catch_unwind(AssertUnwindSafe(|| {
+                check::check_batch(batch, policy, &judgements)
+            }))
+        };
+        match self.compute.run(bytes, check).await {
             Ok(Ok(findings)) => {
                 self.report.findings(&request, &findings, (self.clock)());
                 verdict(&request, findings)
@@ -220,7 +260,8 @@ impl Contracts {
     }
 
     /// What `auto` comes to for keys and for values, as far as it can be told now. Each is
-    /// undecided when it is decided already or there is nothing to decide.
+    /// undecided when it is decided already or there is nothing to decide. For a topic that is
+    /// empty it is asked for anew whether its subject exists, because the first record decides.
     ///
     /// # Errors
     /// When the registry doesn't answer in time: nothing may be appended then, because the subject
@@ -230,34 +271,27 @@ impl Contracts {
         policy: &EffectivePolicy,
         topic: &str,
         topic_is_empty: bool,
-    ) -> Result<(Decision, Decision), SourceError> {
-        let mut decisions = PerPart::<Decision>::default();
+        arrival: &Arrival,
+    ) -> Result<AutoDecisions, SourceError> {
+        let (mut if_empty, mut if_used) = <(PerPart<_>, PerPart<_>)>::default();
         for part in [Part::Key, Part::Value] {
             if policy.is_part_undecided(part) {
                 let part_policy = policy.policy.part(part);
+                let subjects = part_policy.fixed_subjects(topic, part);
                 // Whether the subject exists is asked only where it matters.
                 let exists = !auto::is_excluded(topic, &self.auto_exclude)
-                    && self
-                        .any_exists(&part_policy.fixed_subjects(topic, part))
-                        .await?;
-                *decisions.part_mut(part) = auto::decide_auto(
-                    part_policy,
-                    topic,
-                    &self.auto_exclude,
-                    exists,
-                    topic_is_empty,
-                );
+                    && self.any_exists(&subjects, topic_is_empty, arrival).await?;
+                let decide = |is_empty| {
+                    auto::decide_auto(part_policy, topic, &self.auto_exclude, exists, is_empty)
+                };
+                *if_empty.part_mut(part) = decide(true);
+                *if_used.part_mut(part) = decide(false);
             }
         }
-        Ok((decisions.key, decisions.value))
-    }
-
-    /// Whether a subject has a version that is not soft-deleted.
-    ///
-    /// # Errors
-    /// When the registry doesn't answer in time.
-    pub async fn subject_exists(&self, subject: &str) -> Result<bool, SourceError> {
-        self.schemas.subject_exists(subject).await
+        Ok(AutoDecisions {
+            if_empty: (if_empty.key, if_empty.value),
+            if_used: (if_used.key, if_used.value),
+        })
     }
 
     /// The OpenAPI document of [`Self::routes`].
@@ -271,9 +305,17 @@ impl Contracts {
         http::routes(Arc::clone(&self.report), Arc::clone(&self.clock))
     }
 
-    async fn any_exists(&self, subjects: &[String]) -> Result<bool, SourceError> {
+    async fn any_exists(
+        &self,
+        subjects: &[String],
+        may_be_unheard: bool,
+        arrival: &Arrival,
+    ) -> Result<bool, SourceError> {
         for subject in subjects {
-            if self.subject_exists(subject).await? {
+            let exists = self
+                .schemas
+                .subject_exists(subject, arrival, may_be_unheard);
+            if exists.await? {
                 return Ok(true);
             }
         }
@@ -282,7 +324,6 @@ impl Contracts {
 
     /// What the ids of a batch come to: from memory where that may be used, else by asking.
     async fn judgements(&self, request: &CheckRequest<'_>, ids: &PerPart<Vec<i32>>) -> Judgements {
-        let seq = self.schemas.change_seq();
         let mut judgements = Judgements::default();
         let mut asked: Vec<(Rule<'_>, usize, i32)> = Vec::new();
         for rule in check::rules(request.policy).into_iter().flatten() {
@@ -291,7 +332,7 @@ impl Contracts {
                 let judgement = match self.schemas.remembered(id) {
                     Some(remembered) => {
                         let judgement = judge::judge(rule, request.topic, id, &remembered.answer);
-                        if remembered.seq < seq && may_change(rule, &judgement) {
+                        if !self.stands(request, &remembered, doubt(rule, &judgement)) {
                             asked.push((rule, at, id));
                         }
                         judgement
@@ -308,14 +349,35 @@ impl Contracts {
             let answers = join_all(
                 asked
                     .iter()
-                    .map(|&(_, _, id)| self.schemas.look_up(id, seq)),
+                    .map(|&(rule, _, id)| self.ask(request, rule, id)),
             );
             for (&(rule, at, id), answer) in asked.iter().zip(answers.await) {
                 let judged = &mut judgements.part_mut(rule.part)[at].1;
-                judge_again(judged, rule, request.topic, id, answer);
+                judge_again(judged, id, answer);
             }
         }
         judgements
+    }
+
+    /// What the registry's answer comes to. One that was under way when the request arrived may not
+    /// count for it; the next one does.
+    async fn ask(
+        &self,
+        request: &CheckRequest<'_>,
+        rule: Rule<'_>,
+        id: i32,
+    ) -> Result<Judgement, String> {
+        loop {
+            let answered = self.schemas.look_up(id, request.arrival).await?;
+            let judgement = judge::judge(rule, request.topic, id, &answered.answer);
+            if self.stands(request, &answered, doubt(rule, &judgement)) {
+                return Ok(judgement);
+            }
+        }
+    }
+
+    fn stands(&self, request: &CheckRequest<'_>, answer: &Remembered, doubt: Doubt) -> bool {
+        self.schemas.stands(answer.asked_at, request.arrival, doubt)
     }
 }
 
@@ -327,26 +389,21 @@ impl fmt::Debug for Contracts {
     }
 }
 
-/// Whether a change in the registry may have changed a judgement. A version that lets a schema pass
-/// can only be taken away by deletion.
-fn may_change(rule: Rule<'_>, judgement: &Judgement) -> bool {
+/// What may have changed a judgement. A version that lets a schema pass can only be taken away by
+/// deletion.
+fn doubt(rule: Rule<'_>, judgement: &Judgement) -> Doubt {
     match judgement {
-        Judgement::Passes(_) => !rule.policy.deleted_allowed,
-        Judgement::Fails(_) | Judgement::Unavailable(_) => true,
-        Judgement::Broken(_) => false,
+        Judgement::Passes(_) if rule.policy.deleted_allowed => Doubt::Reset,
+        Judgement::Passes(_) => Doubt::Change,
+        Judgement::Fails(_) | Judgement::Unavailable(_) => Doubt::Unheard,
+        Judgement::Broken(_) => Doubt::Reset,
     }
 }
 
-/// Puts in the registry's answer. While it is away, what passed goes on passing.
-fn judge_again(
-    judged: &mut Judgement,
-    rule: Rule<'_>,
-    topic: &str,
-    id: i32,
-    answer: Result<Answer, String>,
-) {
+/// Puts in what the registry's answer comes to. While it is away, what passed goes on passing.
+fn judge_again(judged: &mut Judgement, id: i32, answer: Result<Judgement, String>) {
     match (answer, &judged) {
-        (Ok(answer), _) => *judged = judge::judge(rule, topic, id, &answer),
+        (Ok(judgement), _) => *judged = judgement,
         (Err(_), Judgement::Passes(_)) => {}
         (Err(reason), _) => {
             *judged = Judgement::Unavailable(format!("schema id {id} not visible yet: {reason}"));

@@ -18,6 +18,15 @@ pub struct CompiledSchema {
     pub body: Arc<Body>,
     /// Every subject version that holds the id, soft-deleted ones included.
     pub versions: Vec<SubjectVersion>,
+    text: Arc<Text>,
+}
+
+/// What a schema was compiled from.
+#[derive(Debug, PartialEq, Eq)]
+struct Text {
+    schema_type: String,
+    text: String,
+    references: Vec<String>,
 }
 
 /// What data of a schema must be.
@@ -51,14 +60,53 @@ impl CompiledSchema {
             compile_avro(&registered).unwrap_or_else(|reason| Body::Broken { reason })
         } else {
             Body::Foreign {
-                schema_type: registered.schema_type,
+                schema_type: registered.schema_type.clone(),
             }
         };
+        Self::with_body(registered, body)
+    }
+
+    pub(super) fn with_body(registered: RegisteredSchema, body: Body) -> Self {
         Self {
             id: registered.id,
             body: Arc::new(body),
             versions: registered.versions,
+            text: Arc::new(Text {
+                schema_type: registered.schema_type,
+                text: registered.text,
+                references: registered.references,
+            }),
         }
+    }
+
+    /// This one with the versions that the registry has now, if the schema itself is the same.
+    pub(super) fn with_versions_of(&self, registered: &RegisteredSchema) -> Option<Self> {
+        let text = &self.text;
+        let is_same = text.text == registered.text
+            && text.references == registered.references
+            && text.schema_type == registered.schema_type;
+        is_same.then(|| Self {
+            id: self.id,
+            body: Arc::clone(&self.body),
+            versions: registered.versions.clone(),
+            text: Arc::clone(&self.text),
+        })
+    }
+
+    /// What the registry said of it.
+    pub(super) fn registered(&self) -> RegisteredSchema {
+        RegisteredSchema {
+            id: self.id,
+            schema_type: self.text.schema_type.clone(),
+            text: self.text.text.clone(),
+            references: self.text.references.clone(),
+            versions: self.versions.clone(),
+        }
+    }
+
+    /// Whether the registry said the same of both.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.text == other.text && self.versions == other.versions
     }
 
     /// About how many bytes it takes in memory.
@@ -75,7 +123,9 @@ impl CompiledSchema {
             Body::Broken { reason } => reason.len(),
         };
         let version = |version: &SubjectVersion| version.subject.len() + size_of_val(version);
-        OVERHEAD_BYTES + body + self.versions.iter().map(version).sum::<usize>()
+        let references = self.text.references.iter().map(String::len);
+        let text = self.text.text.len() + references.sum::<usize>();
+        OVERHEAD_BYTES + body + text + self.versions.iter().map(version).sum::<usize>()
     }
 }
 

@@ -91,6 +91,7 @@ impl World {
     ) -> Verdict {
         let batch = batch(records);
         let header = BatchHeader::parse(&batch).unwrap();
+        let arrival = self.contracts.arrive();
         let request = CheckRequest {
             topic: "payments",
             partition: PartitionIndex(2),
@@ -99,6 +100,7 @@ impl World {
             header: &header,
             records: batch[HEADER_BYTES..].into(),
             policy,
+            arrival: &arrival,
         };
         let early = self.alongside(principal, policy, records);
         let verdict = self.contracts.check(request).await;
@@ -114,7 +116,10 @@ impl World {
         let batch = batch(records);
         let section = Section::from(&batch[HEADER_BYTES..]);
         let count = BatchHeader::parse(&batch).unwrap().record_count;
-        let mut alongside = self.contracts.alongside("payments", principal, policy)?;
+        let arrival = self.contracts.arrive();
+        let mut alongside = self
+            .contracts
+            .alongside("payments", principal, policy, &arrival)?;
         for record in RecordIter::new(section, count) {
             alongside.record(section, &record.ok()?);
         }

@@ -64,6 +64,9 @@ pub struct LogConfig {
     pub low_space_bytes: u64,
 }
 
+/// The default of [`LogConfig::low_space_bytes`].
+pub const LOW_SPACE_BYTES: u64 = 512 << 20;
+
 impl LogConfig {
     /// The defaults, over data directory `dir`.
     #[must_use]
@@ -82,7 +85,7 @@ impl LogConfig {
             compaction_bytes_max: 64 << 20,
             producer_expiration_ms: 24 * 3_600_000,
             producers_max: 100_000,
-            low_space_bytes: 512 << 20,
+            low_space_bytes: LOW_SPACE_BYTES,
         }
     }
 }

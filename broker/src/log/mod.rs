@@ -40,8 +40,8 @@ mod writer;
 
 pub use api::{
     AppendBatch, AppendDone, AppendOutcome, BatchAt, Bounds, Damage, DuplicateCheck, Durability,
-    Guard, Listener, LogConfig, LogError, LogStartDone, Maintained, OpenError, Origin, ReadError,
-    ReadResult, RecoveryReport, Retired,
+    Guard, LOW_SPACE_BYTES, Listener, LogConfig, LogError, LogStartDone, Maintained, OpenError,
+    Origin, ReadError, ReadResult, RecoveryReport, Retired,
 };
 pub use compaction::Compacted;
 pub use disk::{Disk, DiskFile, FileSystem, OpenMode, RealDisk};

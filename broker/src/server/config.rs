@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::group::GroupConfig;
-use crate::log::Durability;
+use crate::log::{Durability, LOW_SPACE_BYTES};
 use crate::wire::compress;
 
 /// A broker's configuration.
@@ -32,6 +32,9 @@ pub struct BrokerConfig {
     pub retention_check: Duration,
     /// Space that the disk must have left for producers to be served. Default 512 MiB.
     pub low_space_bytes: u64,
+    /// Whether schemas are kept in the data directory: for a broker whose registry is another
+    /// process. Default no.
+    pub keep_schemas: bool,
     /// Limits and delays of consumer groups.
     pub groups: GroupConfig,
     /// Bounds on what clients can make the broker hold.
@@ -158,7 +161,8 @@ impl BrokerConfig {
                 .map(|pattern| (*pattern).to_owned())
                 .collect(),
             retention_check: Duration::from_secs(15),
-            low_space_bytes: 512 << 20,
+            low_space_bytes: LOW_SPACE_BYTES,
+            keep_schemas: false,
             groups: GroupConfig::default(),
             limits: Limits::default(),
             configs: BTreeMap::new(),

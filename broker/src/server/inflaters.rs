@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::intake::MEMORY_UNIT_BYTES;
+use crate::compute;
 use crate::wire::batch::Codec;
 use crate::wire::compress::{Decompressor, InflateError, Limits};
 use crate::wire::section::Section;
@@ -17,6 +18,10 @@ use crate::wire::section::Section;
 const KEPT_MAX: usize = 8;
 /// A buffer that grew beyond this is not kept, in bytes.
 const KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// What is inflated where it is, in compressed bytes: a quarter of what is checked there, which
+/// it inflates to as a rule.
+const INLINE_BYTES_MAX: usize = compute::INLINE_BYTES_MAX / 4;
 
 /// A pool of decompressors.
 #[derive(Debug)]
@@ -76,7 +81,12 @@ impl Inflaters {
         }
         let _decoder = acquire(&self.decoders, 1).await;
         let mut buffer = self.idle().pop().unwrap_or_default();
-        if let Err(error) = buffer.inflate(codec, compressed, limits).map(|_| ()) {
+        let inflated = if compressed.bytes().len() > INLINE_BYTES_MAX {
+            compute::apart(|| buffer.inflate(codec, compressed, limits).map(drop))
+        } else {
+            buffer.inflate(codec, compressed, limits).map(drop)
+        };
+        if let Err(error) = inflated {
             self.keep(buffer);
             return Err(error);
         }

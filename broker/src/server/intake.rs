@@ -108,7 +108,10 @@ impl Intake {
 
     /// Bytes that are counted now.
     pub(crate) fn counted_bytes(&self) -> usize {
-        let counted = self.all.units.saturating_sub(self.all.free.available_permits());
+        let counted = self
+            .all
+            .units
+            .saturating_sub(self.all.free.available_permits());
         counted * MEMORY_UNIT_BYTES
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod disk_space;
 mod frames;
 mod inflaters;
 mod intake;
+mod kept_schemas;
 mod maintenance;
 mod metrics;
 mod mutations;

@@ -13,6 +13,7 @@ use super::metrics::Metrics;
 use super::mutations::Mutations;
 use super::offsets_log::TopicOffsetsLog;
 use super::waiters::Waiters;
+use crate::compute::Compute;
 use crate::contract::Contracts;
 use crate::group::Coordinator;
 use crate::handler::Client;
@@ -35,6 +36,7 @@ pub(crate) struct Node {
     pub(crate) intake: Intake,
     pub(super) mutations: Mutations,
     pub(super) answers: AnswerMemory,
+    pub(crate) compute: Compute,
     pub(super) offsets_log: Arc<TopicOffsetsLog>,
 }
 

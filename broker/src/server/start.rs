@@ -18,6 +18,7 @@ use super::clock::Clock;
 use super::config::BrokerConfig;
 use super::inflaters::Inflaters;
 use super::intake::Intake;
+use super::kept_schemas;
 use super::maintenance;
 use super::metrics::Metrics;
 use super::mutations::Mutations;
@@ -26,7 +27,8 @@ use super::offsets_log::{self, TopicOffsetsLog};
 use super::survey::Survey;
 use super::timed_disk::TimedDisk;
 use super::waiters::Waiters;
-use crate::contract::Contracts;
+use crate::compute::{self, Compute};
+use crate::contract::{ContractConfig, Contracts};
 use crate::group::{Coordinator, Replay};
 use crate::log::{self, Listener, Log, LogConfig};
 use crate::metadata::{CreateRules, Metadata, StoreError, cluster};
@@ -70,6 +72,7 @@ pub struct Broker {
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
     background: [JoinHandle<()>; 2],
+    keeping_schemas: Option<JoinHandle<()>>,
     poisoned: watch::Receiver<Option<String>>,
 }
 
@@ -92,9 +95,7 @@ impl Broker {
             error,
         })?;
         let clock = Clock::start();
-        let database = config.data_dir.join("metadata.sqlite");
-        let metadata =
-            Metadata::open(&database, create_rules(&config), config.configs.clone()).await?;
+        let metadata = open_metadata(&config).await?;
         let waiters = Arc::new(Waiters::default());
         let (report_poison, poisoned) = watch::channel(None);
         let own_metrics = Metrics::register(metrics)?;
@@ -111,15 +112,14 @@ impl Broker {
         reconcile(&metadata, &log).await?;
         let mut config = config;
         let (offsets_log, groups) = groups(&mut config, &metadata, &log, clock).await?;
-        let contracts = Contracts::new(
-            source,
-            crate::contract::ContractConfig {
-                auto_exclude: config.auto_exclude.clone(),
-                ..crate::contract::ContractConfig::default()
-            },
-            Arc::new(move || clock.monotonic_ms()),
-            metrics,
-        )?;
+        let (stop, stopping) = watch::channel(false);
+        let compute = Compute::default();
+        let contracts = contracts(&config, source, clock, &compute, metrics)?;
+        let keeping_schemas = if config.keep_schemas {
+            Some(kept_schemas::start(&contracts, &config.data_dir, stopping.clone()).await)
+        } else {
+            None
+        };
         let limits = config.limits;
         let node = Arc::new(Node {
             config,
@@ -131,14 +131,14 @@ impl Broker {
             waiters,
             clock,
             metrics: own_metrics,
-            inflaters: Inflaters::new(decoders(), limits.inflated_in_flight_bytes_max),
+            inflaters: Inflaters::new(compute::cores(), limits.inflated_in_flight_bytes_max),
             intake: Intake::new(limits.in_flight_bytes_max),
             mutations: Mutations::new(limits.mutations_per_second, limits.mutations_burst),
             answers: AnswerMemory::new(&limits),
+            compute,
             offsets_log,
         });
         metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;
-        let (stop, stopping) = watch::channel(false);
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let accepting = tokio::spawn(accept(Arc::clone(&node), listener, stopping.clone()));
         let background = maintenance::start(&node, &stopping);
@@ -147,6 +147,7 @@ impl Broker {
             stop,
             accepting,
             background,
+            keeping_schemas,
             poisoned,
         })
     }
@@ -199,6 +200,11 @@ impl Broker {
             }
         }
         self.background.iter().for_each(JoinHandle::abort);
+        if let Some(keeping) = self.keeping_schemas
+            && let Err(error) = keeping.await
+        {
+            error!(%error, "schemas are not kept");
+        }
         let log = self.node.log.clone();
         match tokio::task::spawn_blocking(move || log.close()).await {
             Ok(Ok(())) => {}
@@ -207,6 +213,11 @@ impl Broker {
         }
         self.node.metadata.close().await;
     }
+}
+
+async fn open_metadata(config: &BrokerConfig) -> Result<Metadata, StoreError> {
+    let database = config.data_dir.join("metadata.sqlite");
+    Metadata::open(&database, create_rules(config), config.configs.clone()).await
 }
 
 fn create_rules(config: &BrokerConfig) -> CreateRules {
@@ -244,9 +255,20 @@ async fn groups(
     Ok((offsets_log, groups))
 }
 
-/// How many batches inflate at a time: no more than there are cores to do it.
-fn decoders() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+fn contracts(
+    config: &BrokerConfig,
+    source: Arc<dyn SchemaSource>,
+    clock: Clock,
+    compute: &Compute,
+    metrics: &prometheus::Registry,
+) -> Result<Contracts, prometheus::Error> {
+    let contract_config = ContractConfig {
+        auto_exclude: config.auto_exclude.clone(),
+        compute: compute.clone(),
+        ..ContractConfig::default()
+    };
+    let monotonic = Arc::new(move || clock.monotonic_ms());
+    Contracts::new(source, contract_config, monotonic, metrics)
 }
 
 struct LogEvents {

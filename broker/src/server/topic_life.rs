@@ -143,7 +143,7 @@ impl Node {
     }
 
     /// Whether no batch ever got an offset in the topic.
-    fn is_empty(&self, id: TopicId) -> bool {
+    pub(crate) fn is_empty(&self, id: TopicId) -> bool {
         let cluster = self.metadata.cluster();
         let mut partitions = cluster
             .topic_by_id(id)

@@ -296,9 +296,9 @@ impl Decompressor {
         inflated
     }
 
-    /// One frame: at one go if it says its size, else as a stream with a bounded window. The library
-    /// would choose by the room that happens to be in the buffer, and compares a declared size with
-    /// what came out on one of its ways only.
+    /// One frame: at one go if it says its size, else as a stream with a bounded window. The
+    /// library would choose by the room that happens to be in the buffer, and compares a declared
+    /// size with what came out on one of its ways only.
     fn zstd_frame(
         &mut self,
         context: &mut DCtx<'static>,

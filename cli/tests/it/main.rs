@@ -142,7 +142,56 @@ fn the_registry_is_what_flags_environment_and_file_make_it() {
 }
 
 #[test]
-fn registry_and_broker_run_apart() {
+fn every_environment_twin_counts() {
+    let root = tempdir().unwrap();
+    let environment = [
+        ("AVOUCH_DATA_DIR", "from-env"),
+        ("AVOUCH_KAFKA_LISTEN", "127.0.0.1:0"),
+        ("AVOUCH_HTTP_LISTEN", "0.0.0.0:0"),
+        ("AVOUCH_ALLOW_INSECURE_LISTEN", "true"),
+        ("AVOUCH_ADVERTISE", "kafka.example:9092"),
+        ("AVOUCH_DURABILITY", "os"),
+        ("AVOUCH_LOW_SPACE_BYTES", "7"),
+        ("AVOUCH_READY_FILE", "ready-from-env.json"),
+    ];
+    let mut command = avouch(root.path());
+    command.envs(environment);
+    let node = Node::start_bare(command, &root.path().join("ready-from-env.json"));
+    assert!(root.path().join("from-env").is_dir());
+    assert!(node.card().contains("durability  os"), "{}", node.card());
+    assert_eq!(http_status(&node.http(), "GET", "/subjects").0, 200);
+    node.stop("-TERM");
+
+    // Each of these changes what is refused.
+    let refusals = [
+        (
+            &[("AVOUCH_REGISTRY_ONLY", "1"), ("AVOUCH_BROKER_ONLY", "1")][..],
+            "exclude",
+        ),
+        (&[("AVOUCH_BROKER_ONLY", "true")], "registry-url"),
+        (&[("AVOUCH_REGISTRY_URL", "http://r")], "registry-url"),
+        (&[("AVOUCH_REGISTRY_DB", "mysql://r")], "registry-db"),
+        (&[("AVOUCH_CONFIG", "missing.toml")], "missing.toml"),
+        (
+            &[("AVOUCH_KAFKA_LISTEN", "0.0.0.0:0")],
+            "allow-insecure-listen",
+        ),
+    ];
+    for (environment, part) in refusals {
+        let mut command = avouch(root.path());
+        let output = command
+            .arg("serve")
+            .envs(environment.to_vec())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{environment:?}");
+        assert!(stderr.contains(part), "{environment:?}: {stderr}");
+    }
+}
+
+#[test]
+fn each_half_alone_serves_its_own_routes() {
     let root = tempdir().unwrap();
     let registry = Node::start(root.path(), &["--registry-only", "--data-dir", "registry"]);
     assert!(!registry.card().contains("kafka"), "{}", registry.card());
@@ -166,4 +215,20 @@ fn registry_and_broker_run_apart() {
 
     assert_eq!(broker.stop("-TERM").0, Some(0));
     assert_eq!(registry.stop("-TERM").0, Some(0));
+}
+
+#[test]
+fn a_registry_url_that_needs_tls_is_refused_before_anything_is_made() {
+    let root = tempdir().unwrap();
+    for url in ["https://registry.example", "registry.example:8081"] {
+        let output = avouch(root.path())
+            .args(["serve", "--broker-only", "--registry-url", url])
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("registry-url"), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(fs::read_dir(root.path()).unwrap().next().is_none());
+    }
 }

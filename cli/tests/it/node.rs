@@ -33,7 +33,7 @@ impl Node {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let ready_file = directory.join(format!("ready-{number}.json"));
-        let mut child = command
+        command
             .args([
                 "serve",
                 "--kafka-listen",
@@ -43,7 +43,18 @@ impl Node {
             ])
             .arg("--ready-file")
             .arg(&ready_file)
-            .args(flags)
+            .args(flags);
+        Self::spawn(command, ready_file)
+    }
+
+    /// A node with nothing but what `command` says, which includes where the ready file is.
+    pub(crate) fn start_bare(mut command: Command, ready_file: &Path) -> Self {
+        command.arg("serve");
+        Self::spawn(command, ready_file.to_owned())
+    }
+
+    fn spawn(mut command: Command, ready_file: PathBuf) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -89,8 +100,9 @@ impl Node {
 
     /// Sends `signal` (as `kill` spells it) and waits: the exit code, and what it logged.
     pub(crate) fn stop(mut self, signal: &str) -> (Option<i32>, String) {
-        let sent = Command::new("kill")
-            .args([signal, &self.pid().to_string()])
+        // A shell has `kill` built in; the program of that name is not on every machine.
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill {signal} {}", self.pid())])
             .status()
             .unwrap();
         assert!(sent.success());

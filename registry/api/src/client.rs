@@ -1,10 +1,12 @@
 //! A registry behind HTTP, for a broker that runs apart from it. Every question goes over the
 //! network; remembering answers is the caller's business. Works against any Confluent-compatible
-//! registry, but hears of changes only from one that serves `GET /v1/changes`.
+//! registry, but hears of changes only from one that serves `GET /v1/changes`; of any other it
+//! takes for granted that it changes all the time.
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -22,6 +24,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 const CHANGE_WAIT_MS: u64 = 1_000;
 /// The pause between two questions to the change feed; a registry that does not wait bears it.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// How often a registry without a change feed is taken to have changed.
+const NO_FEED_INTERVAL: Duration = Duration::from_secs(1);
 /// The pause after the change feed did not answer.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// Schemas that one schema may refer to, transitively.
@@ -43,6 +47,18 @@ pub struct RegistryClient {
     base: Url,
     http: reqwest::Client,
     change_seq: AtomicU64,
+    reset_seq: AtomicU64,
+    feed: Mutex<Feed>,
+}
+
+/// What the change feed said last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Feed {
+    NeverHeard,
+    /// The registry's own change number.
+    At(u64),
+    /// The registry answers, but serves no feed.
+    None,
 }
 
 impl RegistryClient {
@@ -56,7 +72,11 @@ impl RegistryClient {
             reason,
         };
         let base = Url::parse(url).map_err(|error| refuse(error.to_string()))?;
-        if base.cannot_be_a_base() || !base.scheme().starts_with("http") {
+        if base.scheme() == "https" {
+            let reason = "TLS is not spoken here; give an http:// address, such as a local proxy's";
+            return Err(refuse(reason.to_owned()));
+        }
+        if base.cannot_be_a_base() || base.scheme() != "http" {
             return Err(refuse("it must start with http://".to_owned()));
         }
         let http = reqwest::Client::builder()
@@ -67,6 +87,8 @@ impl RegistryClient {
             base,
             http,
             change_seq: AtomicU64::new(0),
+            reset_seq: AtomicU64::new(0),
+            feed: Mutex::new(Feed::NeverHeard),
         })
     }
 
@@ -78,7 +100,8 @@ impl RegistryClient {
             loop {
                 // A failed poll changes nothing: what was heard stays true until more is heard.
                 let pause = match self.changes_within(CHANGE_WAIT_MS).await {
-                    Ok(_heard) => POLL_INTERVAL,
+                    Ok(Feed::None) => NO_FEED_INTERVAL,
+                    Ok(Feed::At(_) | Feed::NeverHeard) => POLL_INTERVAL,
                     Err(_away) => RETRY_INTERVAL,
                 };
                 tokio::time::sleep(pause).await;
@@ -90,21 +113,55 @@ impl RegistryClient {
         }
     }
 
-    /// Asks the change feed once; returns the newest number heard so far.
+    /// Asks the change feed once: [`SchemaSource::change_seq`] has grown then if anything changed
+    /// since it was last asked, or if the registry has no feed that could tell.
     ///
     /// # Errors
-    /// When the registry does not answer, or has no change feed.
-    pub async fn poll_changes(&self) -> Result<u64, SourceError> {
-        self.changes_within(0).await
+    /// When the registry does not answer.
+    pub async fn poll_changes(&self) -> Result<(), SourceError> {
+        self.changes_within(0).await.map(drop)
     }
 
-    async fn changes_within(&self, wait_ms: u64) -> Result<u64, SourceError> {
+    async fn changes_within(&self, wait_ms: u64) -> Result<Feed, SourceError> {
         let mut url = self.url(&["v1", "changes"]);
-        let since = self.change_seq();
+        let since = match self.feed() {
+            Feed::At(seq) => seq,
+            Feed::NeverHeard | Feed::None => 0,
+        };
         url.set_query(Some(&format!("since={since}&wait_ms={wait_ms}")));
-        let changes: Option<ChangesBody> = self.get(url, &[]).await?;
-        let seq = changes.map_or(0, |changes| changes.seq);
-        Ok(self.change_seq.fetch_max(seq, Ordering::AcqRel).max(seq))
+        let (status, body) = self.ask(&url).await?;
+        let heard = match status {
+            StatusCode::OK => Feed::At(decoded::<ChangesBody>(&url, &body)?.seq),
+            StatusCode::NOT_FOUND => Feed::None,
+            _ => return Err(failure(format!("{url}: answered {status}"))),
+        };
+        self.hear(heard);
+        Ok(heard)
+    }
+
+    /// Takes in what the feed said. Our own number grows whenever the registry's is another one: a
+    /// registry that was emptied or put back counts from a lower number.
+    fn hear(&self, heard: Feed) {
+        let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *feed != heard || heard == Feed::None;
+        let is_reset = match (*feed, heard) {
+            (Feed::At(before), Feed::At(now)) => now < before,
+            (Feed::None, Feed::None) => false,
+            _ => true,
+        };
+        if is_news {
+            let seq = self.change_seq() + 1;
+            // In this order: whoever sees the new number sees the reset.
+            if is_reset {
+                self.reset_seq.store(seq, Ordering::Release);
+            }
+            self.change_seq.store(seq, Ordering::Release);
+        }
+        *feed = heard;
+    }
+
+    fn feed(&self) -> Feed {
+        *self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn look_up(&self, id: i32) -> Result<Option<RegisteredSchema>, SourceError> {
@@ -208,19 +265,9 @@ impl RegistryClient {
         url: Url,
         absent: &[ErrorCode],
     ) -> Result<Option<T>, SourceError> {
-        let answer = self
-            .http
-            .get(url.clone())
-            .send()
-            .await
-            .map_err(|error| sent(&url, &error))?;
-        let status = answer.status();
-        let body = answer.bytes().await.map_err(|error| sent(&url, &error))?;
+        let (status, body) = self.ask(&url).await?;
         if status == StatusCode::OK {
-            let decoded = serde_json::from_slice(&body);
-            return decoded
-                .map(Some)
-                .map_err(|error| failure(format!("{url}: {error}")));
+            return decoded(&url, &body).map(Some);
         }
         let code = serde_json::from_slice::<ErrorBody>(&body)
             .ok()
@@ -229,6 +276,14 @@ impl RegistryClient {
             return Ok(None);
         }
         Err(failure(format!("{url}: answered {status}")))
+    }
+
+    async fn ask(&self, url: &Url) -> Result<(StatusCode, Vec<u8>), SourceError> {
+        let answer = self.http.get(url.clone()).send().await;
+        let answer = answer.map_err(|error| sent(url, &error))?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(|error| sent(url, &error))?;
+        Ok((status, body.into()))
     }
 
     fn url(&self, segments: &[&str]) -> Url {
@@ -253,6 +308,14 @@ impl SchemaSource for RegistryClient {
     fn change_seq(&self) -> u64 {
         self.change_seq.load(Ordering::Acquire)
     }
+
+    fn reset_seq(&self) -> u64 {
+        self.reset_seq.load(Ordering::Acquire)
+    }
+}
+
+fn decoded<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, SourceError> {
+    serde_json::from_slice(body).map_err(|error| failure(format!("{url}: {error}")))
 }
 
 fn sent(url: &Url, error: &reqwest::Error) -> SourceError {
@@ -279,8 +342,30 @@ mod tests {
 
     #[test]
     fn an_address_without_scheme_or_host_is_refused() {
-        for url in ["127.0.0.1:8081", "mailto:x", "ftp://h/"] {
+        for url in ["127.0.0.1:8081", "mailto:x", "ftp://h/", "httpx://h/"] {
             assert!(RegistryClient::new(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn an_address_that_needs_tls_is_refused_in_one_line() {
+        let error = RegistryClient::new("https://registry.example/").unwrap_err();
+        let line = error.to_string();
+        assert!(line.contains("TLS is not spoken here") && line.lines().count() == 1);
+    }
+
+    #[test]
+    fn a_registry_that_counts_anew_or_serves_no_feed_is_heard_of() {
+        let client = RegistryClient::new("http://127.0.0.1:8081").unwrap();
+        let hear = |feed| {
+            client.hear(feed);
+            (client.change_seq(), client.reset_seq())
+        };
+        assert_eq!(hear(Feed::At(500)), (1, 1), "heard for the first time");
+        assert_eq!(hear(Feed::At(500)), (1, 1));
+        assert_eq!(hear(Feed::At(501)), (2, 1));
+        assert_eq!(hear(Feed::At(3)), (3, 3), "emptied");
+        assert_eq!(hear(Feed::None), (4, 4), "another registry");
+        assert_eq!(hear(Feed::None), (5, 4), "it may have changed");
     }
 }

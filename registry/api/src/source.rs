@@ -2,10 +2,11 @@
 //! may live in the same process or behind HTTP.
 
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// A registered schema with everything a broker needs to judge data by it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisteredSchema {
     /// The schema's id in the default context.
     pub id: i32,
@@ -20,7 +21,7 @@ pub struct RegisteredSchema {
 }
 
 /// One version of one subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubjectVersion {
     /// The subject's name.
     pub subject: String,
@@ -46,7 +47,19 @@ pub trait SchemaSource: Send + Sync + 'static {
     /// Whether the subject has a version that is not soft-deleted.
     fn subject_exists<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<bool, SourceError>>;
 
-    /// A number that grows with every change of the registry's content: while it stands still, a
-    /// remembered "no" still holds. A remote source answers with the newest number it has heard.
+    /// A number that grows with every change of the registry's content, as far as this source has
+    /// heard of it. A remote source hears late.
     fn change_seq(&self) -> u64;
+
+    /// Whether [`Self::change_seq`] grows before a change is acknowledged to whoever made it. Only
+    /// then does a remembered "no" still hold while the number stands still.
+    fn is_current(&self) -> bool {
+        false
+    }
+
+    /// The change number at which the source last met a registry that may be another than before,
+    /// emptied or put back: what was learnt below it is to be asked again. 0 when it never did.
+    fn reset_seq(&self) -> u64 {
+        0
+    }
 }

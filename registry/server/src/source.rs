@@ -23,7 +23,8 @@ impl StoreSource {
     }
 
     async fn look_up(&self, id: i32) -> Result<Option<RegisteredSchema>, SourceError> {
-        let schema = self.service.registered(DEFAULT_CONTEXT, id).await;
+        let current = self.is_current();
+        let schema = self.service.registered(DEFAULT_CONTEXT, id, current).await;
         let schema = schema.map_err(|error| failure(&error))?;
         Ok(schema.map(|schema| schema.as_ref().clone()))
     }
@@ -51,6 +52,11 @@ impl SchemaSource for StoreSource {
 
     fn change_seq(&self) -> u64 {
         self.service.change_seq()
+    }
+
+    /// Another node's change in a shared database is heard of a little later.
+    fn is_current(&self) -> bool {
+        self.service.store.is_own()
     }
 }
 

@@ -23,8 +23,23 @@ fn register(registry: &FakeRegistry, id: i32) {
 }
 
 async fn is_known(schemas: &Schemas, id: i32) -> Result<bool, String> {
-    let answer = schemas.look_up(id, schemas.change_seq()).await?;
-    Ok(matches!(answer, Answer::Known(_)))
+    let arrival = schemas.arrive();
+    loop {
+        let answered = schemas.look_up(id, &arrival).await?;
+        match answered.answer {
+            Answer::Known(_) => return Ok(true),
+            Answer::Unknown => {
+                if schemas.stands(answered.asked_at, &arrival, Doubt::Unheard) {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+}
+
+async fn exists(schemas: &Schemas, subject: &str) -> Result<bool, SourceError> {
+    let arrival = schemas.arrive();
+    schemas.subject_exists(subject, &arrival, true).await
 }
 
 /// Lets every task run until it waits.
@@ -94,14 +109,14 @@ async fn a_hundred_concurrent_askers_share_one_look_up_and_one_program() {
     let askers: Vec<_> = (0..100)
         .map(|_| {
             let schemas = schemas.clone();
-            tokio::spawn(async move { schemas.look_up(1, schemas.change_seq()).await })
+            tokio::spawn(async move { schemas.look_up(1, &schemas.arrive()).await })
         })
         .collect();
     settle().await;
     registry.hold(false);
     let mut bodies = Vec::new();
     for asker in askers {
-        match asker.await.unwrap().unwrap() {
+        match asker.await.unwrap().unwrap().answer {
             Answer::Known(schema) => bodies.push(Arc::clone(&schema.body)),
             Answer::Unknown => panic!("it is registered"),
         }
@@ -120,9 +135,9 @@ async fn a_look_up_for_new_versions_keeps_the_program() {
         Answer::Known(schema) => schema,
         Answer::Unknown => panic!("it is registered"),
     };
-    let first = known(schemas.look_up(1, schemas.change_seq()).await.unwrap());
+    let first = known(schemas.look_up(1, &schemas.arrive()).await.unwrap().answer);
     registry.register(1, "other", 7, TEXT);
-    let second = known(schemas.look_up(1, schemas.change_seq()).await.unwrap());
+    let second = known(schemas.look_up(1, &schemas.arrive()).await.unwrap().answer);
     assert_eq!((first.versions.len(), second.versions.len()), (1, 2));
     assert!(Arc::ptr_eq(&first.body, &second.body));
 }
@@ -185,7 +200,7 @@ async fn a_registry_that_hangs_is_waited_for_two_seconds() {
     let error = is_known(&schemas, 1).await.unwrap_err();
     assert_eq!(error, "no answer within 2000 ms");
     assert_eq!(start.elapsed(), Duration::from_secs(2));
-    let error = schemas.subject_exists("s").await.unwrap_err();
+    let error = exists(&schemas, "s").await.unwrap_err();
     assert_eq!(error.reason, "no answer within 2000 ms");
     registry.hold(false);
     assert_eq!(is_known(&schemas, 1).await, Ok(false));
@@ -289,14 +304,14 @@ async fn a_subject_that_does_not_exist_is_asked_for_once_a_change() {
     let registry = FakeRegistry::new();
     let schemas = schemas(&registry);
     for _ in 0..100 {
-        assert_eq!(schemas.subject_exists("s").await, Ok(false));
+        assert_eq!(exists(&schemas, "s").await, Ok(false));
     }
     assert_eq!(registry.asked_subjects(), ["s"]);
     register(&registry, 1);
-    assert_eq!(schemas.subject_exists("s").await, Ok(true));
+    assert_eq!(exists(&schemas, "s").await, Ok(true));
     assert_eq!(registry.asked_subjects().len(), 2);
     registry.soft_delete("s");
-    assert_eq!(schemas.subject_exists("s").await, Ok(false));
+    assert_eq!(exists(&schemas, "s").await, Ok(false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -306,7 +321,7 @@ async fn concurrent_askers_for_a_subject_share_one_look_up() {
     registry.hold(true);
     let ask = || {
         let schemas = schemas.clone();
-        tokio::spawn(async move { schemas.subject_exists("s").await })
+        tokio::spawn(async move { exists(&schemas, "s").await })
     };
     let before: Vec<_> = (0..100).map(|_| ask()).collect();
     settle().await;
@@ -329,7 +344,7 @@ async fn concurrent_askers_for_a_subject_share_one_look_up() {
 async fn what_is_absent_is_remembered_within_bounds() {
     let mut absent = HashMap::new();
     for id in 0..25_000 {
-        insert_bounded(&mut absent, id, 1);
+        insert_bounded(&mut absent, id, Stamp { seq: 1, sent: 1 });
         assert!(absent.len() <= ABSENT_MAX);
     }
     assert!(absent.contains_key(&24_999));
@@ -340,15 +355,102 @@ async fn an_older_answer_that_comes_late_does_not_replace_a_newer_one() {
     let registry = FakeRegistry::new();
     register(&registry, 1);
     let schemas = schemas(&registry);
-    let known = schemas.look_up(1, schemas.change_seq()).await.unwrap();
+    let known = schemas.look_up(1, &schemas.arrive()).await.unwrap().answer;
     let inner = &schemas.inner;
-    let remember = |answer, seq| inner.remember(&mut inner.lock_ids(), 1, answer, seq);
+    let remember = |answer, sent| {
+        let asked_at = Stamp { seq: 1, sent };
+        inner.remember(&mut inner.lock_ids(), 1, answer, asked_at);
+    };
     let is_known = || matches!(schemas.remembered(1).unwrap().answer, Answer::Known(_));
-    let now = schemas.change_seq();
+    let now = schemas.arrive().at.sent;
     remember(&Answer::Unknown, now - 1);
     assert!(is_known());
     remember(&Answer::Unknown, now + 2);
     assert!(!is_known());
     remember(&known, now + 1);
     assert!(!is_known());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_whose_changes_are_not_heard_of_is_asked_again_after_a_no() {
+    let registry = FakeRegistry::new();
+    registry.lag();
+    let schemas = schemas(&registry);
+    assert_eq!(is_known(&schemas, 1).await, Ok(false));
+    assert_eq!(exists(&schemas, "s").await, Ok(false));
+    register(&registry, 1);
+    assert_eq!(is_known(&schemas, 1).await, Ok(true));
+    assert_eq!(exists(&schemas, "s").await, Ok(true));
+    assert_eq!(registry.asked_ids(), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_askers_wait_for_the_look_up_under_way_and_then_share_one() {
+    let registry = FakeRegistry::new();
+    registry.lag();
+    let schemas = schemas(&registry);
+    registry.hold(true);
+    let ask = || {
+        let schemas = schemas.clone();
+        tokio::spawn(async move { is_known(&schemas, 1).await })
+    };
+    let first = ask();
+    settle().await;
+    let late: Vec<_> = (0..100).map(|_| ask()).collect();
+    settle().await;
+    registry.hold(false);
+    assert_eq!(first.await.unwrap(), Ok(false));
+    for asker in late {
+        assert_eq!(asker.await.unwrap(), Ok(false));
+    }
+    assert_eq!(registry.asked_ids(), [1, 1]);
+    for turn in 2..25 {
+        assert_eq!(is_known(&schemas, 1).await.is_ok(), turn < 10, "{turn}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_topics_missing_subject_is_asked_for_again_only_after_a_change() {
+    let registry = FakeRegistry::new();
+    registry.lag();
+    let schemas = schemas(&registry);
+    for _ in 0..10 {
+        let asked = schemas.subject_exists("s", &schemas.arrive(), false).await;
+        assert_eq!(asked, Ok(false));
+    }
+    assert_eq!(registry.asked_subjects().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn restored_schemas_are_in_force_while_the_registry_is_away() {
+    let registry = FakeRegistry::new();
+    register(&registry, 1);
+    registry.register(2, "t", 1, TEXT);
+    let before = schemas(&registry);
+    let mut changes = before.known_changes();
+    assert_eq!(is_known(&before, 1).await, Ok(true));
+    assert_eq!(is_known(&before, 2).await, Ok(true));
+    assert!(changes.has_changed().unwrap());
+    changes.mark_unchanged();
+    let kept = before.known_schemas();
+    assert_eq!(kept.len(), 2);
+
+    registry.lag();
+    registry.fail(true);
+    let after = schemas(&registry);
+    after.restore(kept.clone()).await;
+    assert_eq!(after.known_schemas(), kept);
+    for id in [1, 2] {
+        assert!(matches!(
+            after.remembered(id).unwrap().answer,
+            Answer::Known(_)
+        ));
+    }
+    assert_eq!(
+        exists(&after, "t").await,
+        Ok(true),
+        "a version of it is known"
+    );
+    assert!(exists(&after, "u").await.is_err());
+    assert!(is_known(&after, 3).await.is_err(), "an outage is not a no");
 }

@@ -165,9 +165,15 @@ async fn auto_is_decided_when_the_subject_exists() {
     let decide = async |topic: &str, empty| {
         world
             .contracts
-            .decide_auto(&auto, topic, empty)
+            .decide_auto(&auto, topic, empty, &world.contracts.arrive())
             .await
-            .map(|(_, value)| value)
+            .map(|decided| {
+                if empty {
+                    decided.if_empty.1
+                } else {
+                    decided.if_used.1
+                }
+            })
     };
     assert_eq!(decide("payments", true).await, Ok(Decision::Payload));
     assert_eq!(decide("payments", false).await, Ok(Decision::PayloadShadow));
@@ -185,13 +191,21 @@ async fn auto_is_decided_when_the_subject_exists() {
 async fn auto_of_listed_subjects_is_decided_by_any_of_them() {
     let world = World::new();
     let auto = policy(&[("avouch.value.subjects", "none-yet,orders-value")]);
-    let decided = world.contracts.decide_auto(&auto, "clicks", true).await;
+    let decide = async |policy, topic| {
+        let arrival = world.contracts.arrive();
+        let decided = world
+            .contracts
+            .decide_auto(policy, topic, true, &arrival)
+            .await;
+        decided.map(|decided| decided.if_empty)
+    };
+    let decided = decide(&auto, "clicks").await;
     assert_eq!(decided, Ok((Decision::Undecided, Decision::Payload)));
     let keys = policy(&[
         ("avouch.key.validation", "auto"),
         ("avouch.value.validation", "none"),
     ]);
-    let decided = world.contracts.decide_auto(&keys, "payments", true).await;
+    let decided = decide(&keys, "payments").await;
     assert_eq!(decided, Ok((Decision::Payload, Decision::Undecided)));
 }
 
@@ -200,10 +214,12 @@ async fn a_decision_once_made_is_not_made_again() {
     let world = World::new();
     let decided = decided(&[], Decision::PayloadShadow);
     assert!(!decided.is_undecided());
+    let arrival = world.contracts.arrive();
     let again = world
         .contracts
-        .decide_auto(&decided, "payments", true)
+        .decide_auto(&decided, "payments", true, &arrival)
         .await;
-    assert_eq!(again, Ok((Decision::Undecided, Decision::Undecided)));
+    let nothing = (Decision::Undecided, Decision::Undecided);
+    assert_eq!(again.map(|decided| decided.if_empty), Ok(nothing));
     assert!(world.registry.asked_subjects().is_empty());
 }

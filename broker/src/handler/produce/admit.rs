@@ -7,10 +7,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::Asker;
 use crate::contract::alongside::Alongside;
 use crate::contract::check::LISTED_MAX;
-use crate::contract::{self, CheckRequest, Contracts, RecordError, Verdict};
-use crate::handler::Call;
+use crate::contract::{
+    self, Arrival, AutoDecisions, CheckRequest, Contracts, RecordError, Verdict,
+};
 use crate::log::{AppendBatch, DuplicateCheck, Guard, Origin};
 use crate::metadata::Topic;
 use crate::server::Node;
@@ -127,13 +129,17 @@ pub(super) fn replicas_refusal(node: &Node, topic: &str, acks: i16) -> Option<Re
 
 /// Checks one partition's batch. `memory` is what it stands in: the request's frame.
 pub(super) async fn admit(
-    node: &Arc<Node>,
-    call: &Call,
+    asker: Asker<'_>,
     topic_name: &str,
     index: PartitionIndex,
     records: Bytes,
     memory: &[u8],
 ) -> Result<Admitted, Refusal> {
+    let Asker {
+        node,
+        call,
+        arrival,
+    } = asker;
     let cluster = node.metadata.cluster();
     let topic = cluster.topic(topic_name).ok_or(Refusal::UnknownPartition)?;
     let target = topic.partition(index).ok_or(Refusal::UnknownPartition)?;
@@ -158,22 +164,23 @@ pub(super) async fn admit(
     // A duplicate is answered from the original, which was checked when it came.
     let alongside = (!duplicate && !topic.policy.is_undecided()).then(|| {
         node.contracts
-            .alongside(topic.name(), call.principal(), &topic.policy)
+            .alongside(topic.name(), call.principal(), &topic.policy, arrival)
     });
+    let walk = || walk_safely(topic, &header, section, now, alongside.flatten());
     let Walked {
         greatest_timestamp,
         tag,
-    } = walk_safely(topic, &header, section, now, alongside.flatten())?;
+    } = node.compute.run(section.bytes().len(), walk).await?;
     let checked = match tag {
         Some(tag) => Checked {
             tag,
-            guard: Some(guard(topic, topic.policy.revision)),
+            guard: guard(topic, topic.policy.revision),
         },
         None if duplicate => Checked {
             tag: 0,
-            guard: None,
+            guard: lapsed_guard(),
         },
-        None => check(node, call, topic, target, &header, section).await?,
+        None => check(asker, topic, target, &header, section).await?,
     };
     Ok(Admitted {
         batch: AppendBatch {
@@ -181,7 +188,7 @@ pub(super) async fn admit(
             batch: with_max_timestamp(&records, &header, greatest_timestamp),
             tag: checked.tag,
             append_time: topic.settings.log_append_time.then_some(now),
-            guard: checked.guard,
+            guard: Some(checked.guard),
             origin: Origin::Client,
         },
         record_count: u64::try_from(header.record_count).unwrap_or(0),
@@ -335,22 +342,35 @@ fn guard(topic: &Topic, revision: u64) -> Guard {
     }
 }
 
+/// Never holds. A duplicate was not checked: should its original be forgotten before the log looks
+/// for it, it must not be appended but come back to be checked.
+fn lapsed_guard() -> Guard {
+    Guard {
+        current: Arc::default(),
+        expected: u64::MAX,
+    }
+}
+
 struct Checked {
     tag: u32,
-    guard: Option<Guard>,
+    guard: Guard,
 }
 
 /// Checks the records against the topic's contract, which is decided now where `auto` is open.
 async fn check(
-    node: &Arc<Node>,
-    call: &Call,
+    asker: Asker<'_>,
     topic: &Topic,
     target: TopicPartition,
     header: &BatchHeader,
     records: Section<'_>,
 ) -> Result<Checked, Refusal> {
-    let (policy, revision) = contract_in_force(node, topic).await?;
-    let guard = Some(guard(topic, revision));
+    let Asker {
+        node,
+        call,
+        arrival,
+    } = asker;
+    let (policy, revision) = contract_in_force(node, topic, arrival).await?;
+    let guard = guard(topic, revision);
     if !Contracts::needs_check(&policy) {
         return Ok(Checked { tag: 0, guard });
     }
@@ -362,6 +382,7 @@ async fn check(
         header,
         records,
         policy: &policy,
+        arrival,
     };
     match node.contracts.check(request).await {
         Verdict::Accept { tag } => Ok(Checked { tag, guard }),
@@ -382,25 +403,33 @@ async fn check(
 async fn contract_in_force(
     node: &Arc<Node>,
     topic: &Topic,
+    arrival: &Arrival,
 ) -> Result<(Arc<contract::EffectivePolicy>, u64), Refusal> {
     if !topic.policy.is_undecided() {
         return Ok((topic.policy.clone(), topic.policy.revision));
     }
-    let decide = async |is_empty| {
-        let contracts = &node.contracts;
-        let decided = contracts.decide_auto(&topic.policy, topic.name(), is_empty);
-        decided
-            .await
-            .map_err(|error| Refusal::Unavailable(error.to_string()))
-    };
-    let if_empty = decide(true).await?;
+    let is_empty = node.is_empty(topic.id());
+    let contracts = &node.contracts;
+    let AutoDecisions { if_empty, if_used } = contracts
+        .decide_auto(&topic.policy, topic.name(), is_empty, arrival)
+        .await
+        .map_err(|error| Refusal::Unavailable(error.to_string()))?;
     if if_empty.0.is_undecided() && if_empty.1.is_undecided() {
         return Ok((topic.policy.clone(), topic.policy.revision));
     }
-    let if_used = decide(false).await?;
     let decided = node
         .decide(topic.id(), if_empty, if_used)
         .await
         .map_err(|error| Refusal::Storage(error.to_string()))?;
     Ok((decided.policy.clone(), decided.policy.revision))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_for_a_duplicate_is_never_appended_unchecked() {
+        assert!(!lapsed_guard().holds());
+    }
 }

@@ -16,6 +16,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::{Call, CloseReason, Reply, Taken, encode};
+use crate::contract::Arrival;
 use crate::log::{AppendBatch, AppendOutcome, Guard};
 use crate::server::Node;
 use crate::types::PartitionIndex;
@@ -37,7 +38,13 @@ pub(super) async fn accept(mut taken: Taken) -> Result<Reply, CloseReason> {
         node, call, memory, ..
     } = taken;
     let acks = request.acks;
-    let mut production = Production::admit(&node, &call, request, &frame).await;
+    let arrival = node.contracts.arrive();
+    let asker = Asker {
+        node: &node,
+        call: &call,
+        arrival: &arrival,
+    };
+    let mut production = Production::admit(asker, request, &frame).await;
     call.client.append_order.wait().await;
     call.client.append_order.begin(production.guards());
     let outcomes = production.append(&node);
@@ -95,10 +102,19 @@ enum State {
     Refused(Refusal),
 }
 
+/// Who asks for batches to be appended.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    node: &'a Arc<Node>,
+    call: &'a Call,
+    /// The request's; all of its batches wait for the registry together.
+    arrival: &'a Arrival,
+}
+
 type Outcomes = oneshot::Receiver<Vec<AppendOutcome>>;
 
 impl Production {
-    async fn admit(node: &Arc<Node>, call: &Call, request: ProduceRequest, frame: &[u8]) -> Self {
+    async fn admit(asker: Asker<'_>, request: ProduceRequest, frame: &[u8]) -> Self {
         let mut topics = Vec::with_capacity(request.topic_data.len());
         let refused = admit::request_refusal(&request);
         for topic in request.topic_data {
@@ -112,7 +128,7 @@ impl Production {
                     Some(refusal) => State::Refused(refusal.clone()),
                     None => {
                         let records = partition.records.unwrap_or_default().into_bytes();
-                        State::admit(node, call, &topic.name, index, records, frame).await
+                        State::admit(asker, &topic.name, index, records, frame).await
                     }
                 };
                 entries.push(Entry { index, state });
@@ -161,6 +177,12 @@ impl Production {
             };
             // A dropped sender means that the log is gone.
             let mut settled = pending.await.unwrap_or_default().into_iter();
+            let arrival = node.contracts.arrive();
+            let asker = Asker {
+                node,
+                call,
+                arrival: &arrival,
+            };
             for (topic, entries) in &mut self.topics {
                 for entry in entries {
                     let State::Appending {
@@ -178,7 +200,7 @@ impl Production {
                     entry.state = match outcome {
                         AppendOutcome::GuardChanged => {
                             let batch = records.clone();
-                            State::admit(node, call, topic, entry.index, batch, records).await
+                            State::admit(asker, topic, entry.index, batch, records).await
                         }
                         AppendOutcome::Duplicate { .. } => {
                             State::Done(original(node, topic, entry.index, outcome).await)
@@ -257,14 +279,13 @@ async fn original(
 
 impl State {
     async fn admit(
-        node: &Arc<Node>,
-        call: &Call,
+        asker: Asker<'_>,
         topic: &str,
         index: PartitionIndex,
         records: Bytes,
         memory: &[u8],
     ) -> Self {
-        match admit::admit(node, call, topic, index, records, memory).await {
+        match admit::admit(asker, topic, index, records, memory).await {
             Ok(admitted) => Self::Admitted(Box::new(admitted)),
             Err(refusal) => Self::Refused(refusal),
         }

@@ -26,11 +26,14 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 /// A registry with one schema for one subject, which appears when `register` is called.
 #[derive(Debug, Default)]
 pub(super) struct OneSubject {
     changes: AtomicU64,
+    held: watch::Sender<bool>,
+    asked: watch::Sender<u64>,
 }
 
 pub(super) const SUBJECT: &str = "checked-value";
@@ -38,6 +41,17 @@ pub(super) const SUBJECT: &str = "checked-value";
 impl OneSubject {
     pub(super) fn register(&self) {
         self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Answers about ids are kept back while `held`.
+    pub(super) fn hold(&self, held: bool) {
+        self.held.send_replace(held);
+    }
+
+    /// Returns once an id was asked for.
+    pub(super) async fn asked(&self) {
+        let mut asked = self.asked.subscribe();
+        asked.wait_for(|asked| *asked > 0).await.unwrap();
     }
 }
 
@@ -54,7 +68,12 @@ impl SchemaSource for OneSubject {
                 deleted: false,
             }],
         });
-        Box::pin(async move { Ok(schema) })
+        self.asked.send_modify(|asked| *asked += 1);
+        let mut held = self.held.subscribe();
+        Box::pin(async move {
+            held.wait_for(|held| !held).await.unwrap();
+            Ok(schema)
+        })
     }
 
     fn subject_exists<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<bool, SourceError>> {
@@ -63,6 +82,10 @@ impl SchemaSource for OneSubject {
 
     fn change_seq(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
+    }
+
+    fn is_current(&self) -> bool {
+        true
     }
 }
 

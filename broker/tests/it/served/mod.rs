@@ -6,6 +6,7 @@ mod client;
 mod configs;
 mod connections;
 mod contract;
+mod contract_races;
 mod fetching;
 mod groups;
 mod life;

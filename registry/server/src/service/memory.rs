@@ -141,7 +141,8 @@ impl Service {
         }))
     }
 
-    /// What an id stands for, as a broker has it: with the texts it needs.
+    /// What an id stands for, as a broker has it: with the texts it needs. From memory only if
+    /// `remembered` will do, which it does not where another node may have changed something.
     ///
     /// # Errors
     /// When the database fails.
@@ -149,9 +150,10 @@ impl Service {
         &self,
         context: &str,
         id: i32,
+        remembered: bool,
     ) -> Result<Option<Arc<RegisteredSchema>>, RegistryError> {
         let key = (context.to_owned(), id);
-        if let Some(schema) = self.memory.registered.fresh(&key) {
+        if remembered && let Some(schema) = self.memory.registered.fresh(&key) {
             return Ok(Some(schema));
         }
         let seq = self.memory.registered.seq();

@@ -43,6 +43,11 @@ impl Store {
         })
     }
 
+    /// Whether nobody but this process changes the database.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.engine, Engine::Sqlite { .. })
+    }
+
     /// A snapshot: everything committed before this call, and nothing after.
     pub(crate) async fn read(&self) -> Result<Snapshot, sqlx::Error> {
         self.engine.begin_read().await.map(Snapshot)

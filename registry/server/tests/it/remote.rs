@@ -96,7 +96,10 @@ async fn a_remote_source_hears_of_changes_and_of_a_registry_that_is_gone() {
     let remote = RegistryClient::new(&server.url).unwrap();
     assert_eq!(remote.change_seq(), 0);
     remote.poll_changes().await.unwrap();
-    assert_eq!(remote.change_seq(), server.registry.source().change_seq());
+    assert_eq!((remote.change_seq(), remote.reset_seq()), (1, 1));
+    remote.poll_changes().await.unwrap();
+    assert_eq!(remote.change_seq(), 1, "nothing changed");
+    assert!(!remote.is_current() && server.registry.source().is_current());
     remote.follow_changes(ready(())).await;
 
     // Followed, a change is heard without asking.

@@ -1,0 +1,280 @@
+//! Contracts that change, registries that hang and batches that come twice: what a client gets, and
+//! what the log holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use avouch_broker::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use avouch_broker::wire::batch::Codec;
+use avouch_broker::wire::builder::BatchBuilder;
+use avouch_broker::wire::messages::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchTopic,
+};
+use avouch_broker::wire::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+};
+use avouch_broker::wire::messages::produce::{
+    PartitionProduceData, PartitionProduceResponse, ProduceResponse,
+};
+use avouch_broker::{Broker, BrokerConfig};
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::client::{Client, OneSubject, batch_of, broker_with, produce_request, start};
+
+const TOPIC: &str = "checked";
+const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
+const INVALID_RECORD: i16 = 87;
+const NOT_ENOUGH_REPLICAS: i16 = 19;
+/// Confluent's framing of id 1, then the Avro string "a"; and the same cut short.
+const VALID: &[u8] = &[0, 0, 0, 0, 1, 2, b'a'];
+const CUT: &[u8] = &[0, 0, 0, 0, 1, 4, b'a'];
+/// What header and value are when the header names the schema.
+const ID_1: &[u8] = &[0, 0, 0, 0, 1];
+const DATUM: &[u8] = &[2, b'a'];
+const IDS_ONLY: [(&str, &str); 1] = [("avouch.value.validation", "id")];
+
+fn only(response: &ProduceResponse) -> &PartitionProduceResponse {
+    &response.responses[0].partition_responses[0]
+}
+
+fn registered() -> Arc<OneSubject> {
+    let registry = Arc::new(OneSubject::default());
+    registry.register();
+    registry
+}
+
+/// The first batch of a producer.
+fn sequenced(producer: i64, value: &[u8]) -> Bytes {
+    let (epoch, first) = (ProducerEpoch(0), Sequence(0));
+    let mut builder = BatchBuilder::new(Codec::None).producer(ProducerId(producer), epoch, first);
+    builder.push(Some(b"k"), Some(value), NOW, &[]);
+    builder.finish()
+}
+
+async fn set(broker: &Broker, name: &str, value: &str) {
+    let config = AlterableConfig {
+        name: name.to_owned(),
+        config_operation: 0,
+        value: Some(value.to_owned()),
+    };
+    let topic = AlterConfigsResource {
+        resource_type: 2,
+        resource_name: TOPIC.to_owned(),
+        configs: vec![config],
+    };
+    let request = IncrementalAlterConfigsRequest {
+        resources: vec![topic],
+        validate_only: false,
+    };
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let response: IncrementalAlterConfigsResponse = client.ask(1, &request).await;
+    assert_eq!(response.responses[0].error_code, 0, "{response:?}");
+}
+
+async fn high_watermark(client: &mut Client) -> i64 {
+    let topic = FetchTopic {
+        topic: TOPIC.to_owned(),
+        partitions: vec![FetchPartition {
+            partition_max_bytes: 1,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let request = FetchRequest {
+        max_bytes: 1,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let response: FetchResponse = client.ask(11, &request).await;
+    response.responses[0].partitions[0].high_watermark
+}
+
+#[tokio::test]
+async fn a_batch_whose_contract_becomes_stricter_under_its_check_is_checked_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = registered();
+    let broker = broker_with(dir.path(), Arc::clone(&registry)).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic_with(TOPIC, 1, &IDS_ONLY).await;
+    // Its id is being asked for, and by id alone it would pass.
+    registry.hold(true);
+    let request = produce_request(TOPIC, 0, -1, batch_of(&[CUT]));
+    let sent = client.send(9, &request).await;
+    registry.asked().await;
+    set(&broker, "avouch.value.validation", "payload").await;
+    registry.hold(false);
+    let response: ProduceResponse = client.receive(9, sent).await;
+    assert_eq!(only(&response).error_code, INVALID_RECORD);
+    assert_eq!(high_watermark(&mut client).await, 0);
+    let good = client.produce(TOPIC, batch_of(&[VALID])).await;
+    assert_eq!((only(&good).error_code, only(&good).base_offset), (0, 0));
+}
+
+#[tokio::test]
+async fn a_retry_after_the_contract_became_stricter_is_answered_from_what_was_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_with(dir.path(), registered()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic_with(TOPIC, 1, &IDS_ONLY).await;
+    let stored = client.produce(TOPIC, sequenced(7, CUT)).await;
+    assert_eq!(
+        (only(&stored).error_code, only(&stored).base_offset),
+        (0, 0)
+    );
+    set(&broker, "avouch.value.validation", "payload").await;
+    let retried = client.produce(TOPIC, sequenced(7, CUT)).await;
+    assert_eq!(
+        (only(&retried).error_code, only(&retried).base_offset),
+        (0, 0)
+    );
+    // Another producer's first attempt of the same is checked by what holds now.
+    let late = client.produce(TOPIC, sequenced(8, CUT)).await;
+    assert_eq!(only(&late).error_code, INVALID_RECORD);
+    assert_eq!(high_watermark(&mut client).await, 1);
+}
+
+#[tokio::test]
+async fn a_duplicate_that_comes_on_another_connection_at_once_is_stored_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_with(dir.path(), registered()).await;
+    let mut first = Client::connect(broker.kafka_address()).await;
+    let mut second = Client::connect(broker.kafka_address()).await;
+    first.create_topic(TOPIC, 1).await;
+    for producer in 0..20 {
+        // Both are on their way before either is durable, let alone answered.
+        let request = produce_request(TOPIC, 0, -1, sequenced(producer, VALID));
+        let sent = (
+            first.send(9, &request).await,
+            second.send(9, &request).await,
+        );
+        let answers: [ProduceResponse; 2] = [
+            first.receive(9, sent.0).await,
+            second.receive(9, sent.1).await,
+        ];
+        for answer in &answers {
+            let found = (only(answer).error_code, only(answer).base_offset);
+            assert_eq!(found, (0, producer));
+        }
+    }
+    assert_eq!(high_watermark(&mut first).await, 20);
+}
+
+#[tokio::test]
+async fn a_bad_key_keeps_its_good_value_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_with(dir.path(), registered()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let keys_too = [
+        ("avouch.key.validation", "payload"),
+        ("avouch.key.subjects", "checked-value"),
+    ];
+    client.create_topic_with(TOPIC, 1, &keys_too).await;
+    for (key, code) in [(CUT, INVALID_RECORD), (b"k", INVALID_RECORD), (VALID, 0)] {
+        let mut builder = BatchBuilder::new(Codec::None);
+        builder.push(Some(key), Some(VALID), NOW, &[]);
+        let answer = client.produce(TOPIC, builder.finish()).await;
+        assert_eq!(only(&answer).error_code, code, "{key:?}");
+        let text = only(&answer).error_message.clone().unwrap_or_default();
+        assert!(code == 0 || text.contains("key: "), "{text}");
+    }
+    assert_eq!(high_watermark(&mut client).await, 1);
+}
+
+#[tokio::test]
+async fn a_header_counts_and_a_prefix_that_differs_is_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_with(dir.path(), registered()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic(TOPIC, 1).await;
+    let other: &[u8] = &[0, 0, 0, 0, 9];
+    for (header, value, code) in [
+        (ID_1, DATUM, 0),
+        (ID_1, VALID, INVALID_RECORD),
+        (other, DATUM, INVALID_RECORD),
+        (other, VALID, INVALID_RECORD),
+    ] {
+        let mut builder = BatchBuilder::new(Codec::None);
+        builder.push(
+            None,
+            Some(value),
+            NOW,
+            &[(b"__value_schema_id", Some(header))],
+        );
+        let answer = client.produce(TOPIC, builder.finish()).await;
+        assert_eq!(only(&answer).error_code, code, "{header:?} {value:?}");
+    }
+    assert_eq!(high_watermark(&mut client).await, 1);
+}
+
+#[tokio::test]
+async fn all_partitions_of_a_request_wait_for_a_hanging_registry_together() {
+    const PARTITIONS: i32 = 5;
+    let dir = tempfile::tempdir().unwrap();
+    let registry = registered();
+    let broker = broker_with(dir.path(), Arc::clone(&registry)).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic(TOPIC, PARTITIONS).await;
+    registry.hold(true);
+    // Each partition's batch names another id that nobody knows.
+    let mut request = produce_request(TOPIC, 0, -1, Bytes::new());
+    request.topic_data[0].partition_data = (0..PARTITIONS)
+        .map(|index| {
+            let id = (index + 2).to_be_bytes();
+            let value = [&[0], &id[..], DATUM].concat();
+            PartitionProduceData {
+                index,
+                records: Some(batch_of(&[&value]).into()),
+            }
+        })
+        .collect();
+    let begun = Instant::now();
+    let response: ProduceResponse = client.ask(9, &request).await;
+    let answers = &response.responses[0].partition_responses;
+    assert_eq!(answers.len(), usize::try_from(PARTITIONS).unwrap());
+    for answer in answers {
+        assert_eq!(answer.error_code, NOT_ENOUGH_REPLICAS, "{answer:?}");
+    }
+    // One wait of 2 s and not five; far from both.
+    assert!(
+        begun.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_batches_checked_apart_keep_the_order_of_their_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = start(BrokerConfig::new(dir.path().to_owned()), registered()).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic(TOPIC, 1).await;
+    let large: Vec<&[u8]> = vec![VALID; 10_000];
+    let bad = [&large[..], &[CUT]].concat();
+    let mut sent = Vec::new();
+    for (codec, values) in [
+        (Codec::Lz4, &large[..]),
+        (Codec::None, &[VALID]),
+        (Codec::Zstd, &bad),
+        (Codec::None, &large),
+        (Codec::None, &[VALID]),
+    ] {
+        let mut builder = BatchBuilder::new(codec);
+        for value in values {
+            builder.push(None, Some(value), NOW, &[]);
+        }
+        let request = produce_request(TOPIC, 0, -1, builder.finish());
+        sent.push(client.send(9, &request).await);
+    }
+    let mut answers = Vec::new();
+    for correlation in sent {
+        let response: ProduceResponse = client.receive(9, correlation).await;
+        answers.push((only(&response).error_code, only(&response).base_offset));
+    }
+    let refused = (INVALID_RECORD, -1);
+    assert_eq!(
+        answers,
+        [(0, 0), (0, 10_000), refused, (0, 10_001), (0, 20_001)]
+    );
+}
