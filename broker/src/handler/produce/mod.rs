@@ -121,7 +121,7 @@ impl Production {
             let mut entries = Vec::with_capacity(topic.partition_data.len());
             let refused = refused
                 .clone()
-                .or_else(|| admit::replicas_refusal(node, &topic.name, request.acks));
+                .or_else(|| admit::replicas_refusal(asker.node, &topic.name, request.acks));
             for partition in topic.partition_data {
                 let index = PartitionIndex(partition.index);
                 let state = match &refused {
