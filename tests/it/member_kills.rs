@@ -181,9 +181,8 @@ impl Group {
         }
         let found = self.watcher.committed_offsets(asked, REQUEST_LIMIT)?;
         for place in found.elements() {
-            let offset = match place.offset() {
-                Offset::Offset(offset) => offset,
-                _ => continue,
+            let Offset::Offset(offset) = place.offset() else {
+                continue;
             };
             let before = self.committed.insert(place.partition(), offset);
             ensure!(

@@ -78,9 +78,10 @@ impl Metrics {
 
     fn new() -> Result<Self, prometheus::Error> {
         Ok(Self {
-            requests: IntCounterVec::new(
-                Opts::new("avouch_requests_total", "Kafka requests taken in, by API."),
+            requests: counter_by(
                 &["api"],
+                "avouch_requests_total",
+                "Kafka requests taken in, by API.",
             )?,
             answer_seconds: HistogramVec::new(
                 HistogramOpts::new(
@@ -90,12 +91,10 @@ impl Metrics {
                 .buckets(ANSWER_SECONDS.to_vec()),
                 &["api"],
             )?,
-            errors: IntCounterVec::new(
-                Opts::new(
-                    "avouch_errors_total",
-                    "Error codes in replies to Kafka requests, by API and Kafka's name of the code.",
-                ),
+            errors: counter_by(
                 &["api", "code"],
+                "avouch_errors_total",
+                "Error codes in replies to Kafka requests, by API and Kafka's name of the code.",
             )?,
             wal_sync_seconds: Histogram::with_opts(
                 HistogramOpts::new(
@@ -105,19 +104,15 @@ impl Metrics {
                 .buckets(SYNC_SECONDS.to_vec()),
             )?,
             connections: IntGauge::new("avouch_connections", "Open Kafka connections.")?,
-            refused_connections: IntCounterVec::new(
-                Opts::new(
-                    "avouch_connections_refused_total",
-                    "Kafka connections closed at once, by the limit exceeded.",
-                ),
+            refused_connections: counter_by(
                 &["limit"],
+                "avouch_connections_refused_total",
+                "Kafka connections closed at once, by the limit exceeded.",
             )?,
-            closed_connections: IntCounterVec::new(
-                Opts::new(
-                    "avouch_connections_closed_total",
-                    "Kafka connections that the broker closed, or that broke, by reason.",
-                ),
+            closed_connections: counter_by(
                 &["reason"],
+                "avouch_connections_closed_total",
+                "Kafka connections that the broker closed, or that broke, by reason.",
             )?,
             produced_bytes: IntCounter::new(
                 "avouch_produced_bytes_total",
@@ -175,4 +170,8 @@ impl Metrics {
         self.requests.with_label_values(&[api.name()]).inc();
         self.answer_seconds.with_label_values(&[api.name()])
     }
+}
+
+fn counter_by(labels: &[&str], name: &str, help: &str) -> Result<IntCounterVec, prometheus::Error> {
+    IntCounterVec::new(Opts::new(name, help), labels)
 }

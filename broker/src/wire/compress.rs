@@ -94,8 +94,8 @@ const XERIAL_BLOCK_BYTES: usize = 32 << 10;
 pub struct Decompressor {
     buffer: Vec<u8>,
     zstd: Option<DCtx<'static>>,
-    gzip: Option<Decompress>,
-    lz4: Option<Lz4>,
+    gzip: Option<Box<Decompress>>,
+    lz4: Option<Box<Lz4>>,
 }
 
 /// A decoder of LZ4 frames, at the end of one. Its buffers fit frames of one kind.
@@ -205,7 +205,10 @@ impl Decompressor {
 
     /// Members of gzip, one after the other, each whole to its checksum.
     fn gzip(&mut self, compressed: &[u8], cap: usize) -> Result<(), InflateError> {
-        let mut inflate = self.gzip.take().unwrap_or_else(|| Decompress::new(false));
+        let mut inflate = self
+            .gzip
+            .take()
+            .unwrap_or_else(|| Box::new(Decompress::new(false)));
         let mut rest = compressed;
         let mut members = || loop {
             inflate.reset(false);
@@ -275,7 +278,7 @@ impl Decompressor {
         }
         let is_small = feed.bytes.capacity() <= KEPT_FEED_BYTES;
         if is_small && kind.block_bytes <= KEPT_LZ4_BLOCK_BYTES {
-            self.lz4 = Some(Lz4 { kind, decoder });
+            self.lz4 = Some(Box::new(Lz4 { kind, decoder }));
         }
         Ok(())
     }

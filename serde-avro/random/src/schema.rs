@@ -100,8 +100,8 @@ impl Writer<'_> {
     /// A reference to a type that is defined. One without a namespace is not seen from within one.
     fn known(&mut self, space: Space<'_>) -> Option<Value> {
         let seen = |name: &&String| name.contains('.') || space.is_none();
-        let names: Vec<_> = self.defined.iter().map(|(name, _)| name).collect();
-        let names: Vec<_> = names.into_iter().filter(seen).cloned().collect();
+        let defined = self.defined.iter().map(|(name, _)| name);
+        let names: Vec<_> = defined.filter(seen).cloned().collect();
         let at = self.random.below(names.len().max(1));
         names.get(at).map(|name| self.reference(name, space))
     }

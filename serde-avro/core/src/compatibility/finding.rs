@@ -64,17 +64,17 @@ impl Checker<'_> {
             }
             causes.push(self.told(*cause, told)?);
         }
-        let finding = self.finding(draft, causes)?;
+        let finding = self.finding(&draft, causes)?;
         told.insert(id, finding.clone());
         Ok(finding)
     }
 
     fn finding(
         &mut self,
-        draft: Draft,
+        draft: &Draft,
         causes: Vec<Incompatibility>,
     ) -> Result<Incompatibility, CheckError> {
-        let Draft {
+        let &Draft {
             kind, pair, place, ..
         } = draft;
         self.spend(self.places.depth(place))?;

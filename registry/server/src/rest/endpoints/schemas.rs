@@ -8,28 +8,14 @@ use crate::rest::{bodies, parameters as query, schemas};
 
 /// All of them.
 pub(super) fn of_schemas() -> Vec<Endpoint> {
-    let mut endpoints = of_ids();
+    let mut endpoints = of_all();
+    endpoints.extend(of_ids());
     endpoints.extend(of_guids());
     endpoints
 }
 
-fn of_ids() -> Vec<Endpoint> {
-    const ERRORS: &[Code] = &[Code::SchemaNotFound, Code::Unprocessable];
+fn of_all() -> Vec<Endpoint> {
     vec![
-        get(
-            "/schemas/ids/{id}",
-            "A schema by its id",
-            bodies::SCHEMA,
-            web::get().to(schemas::by_id),
-        )
-        .query(&[
-            query::SUBJECT_WITH_ID,
-            query::FORMAT,
-            query::REFERENCE_FORMAT,
-            query::FIND_TAGS,
-            query::FETCH_MAX_ID,
-        ])
-        .errors(ERRORS),
         get(
             "/schemas",
             "Versions of all subjects",
@@ -52,6 +38,26 @@ fn of_ids() -> Vec<Endpoint> {
             bodies::NAMES,
             web::get().to(schemas::types),
         ),
+    ]
+}
+
+fn of_ids() -> Vec<Endpoint> {
+    const ERRORS: &[Code] = &[Code::SchemaNotFound, Code::Unprocessable];
+    vec![
+        get(
+            "/schemas/ids/{id}",
+            "A schema by its id",
+            bodies::SCHEMA,
+            web::get().to(schemas::by_id),
+        )
+        .query(&[
+            query::SUBJECT_WITH_ID,
+            query::FORMAT,
+            query::REFERENCE_FORMAT,
+            query::FIND_TAGS,
+            query::FETCH_MAX_ID,
+        ])
+        .errors(ERRORS),
         get(
             "/schemas/ids/{id}/schema",
             "The text of a schema by its id",

@@ -54,7 +54,7 @@ impl Parser<'_> {
         self.path.pop();
         let default = value.member("default").and_then(Read::text);
         if let Some(missing) = default.filter(|default| !seen.contains(default)) {
-            let meant = advice::meant(missing, symbols.iter().map(|symbol: &Box<str>| &**symbol));
+            let meant = advice::meant(missing, symbols.iter().map(AsRef::as_ref));
             let why =
                 format!("the default {missing:?} of enum {name} is none of its symbols{meant}");
             return self.fail_at(value, "default", why);
