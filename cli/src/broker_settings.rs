@@ -1,5 +1,5 @@
-//! Broker configs as they are given: `KEY=VALUE` on the command line and in the environment, a table
-//! in the file. Does not know which configs there are.
+//! Broker configs as they are given: `KEY=VALUE` on the command line and in the environment, a
+//! table in the file. Does not know which configs there are.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

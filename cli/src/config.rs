@@ -153,8 +153,9 @@ pub(crate) enum ConfigError {
 /// amount to.
 ///
 /// # Errors
-/// When options exclude each other, a broker config is none or its value bad, or a listener without authentication would be reachable from
-/// other machines and nothing says that this is meant.
+/// When options exclude each other, a broker config is none or its value bad, or a
+/// listener without authentication would be reachable from other machines and nothing says that
+/// this is meant.
 pub(crate) fn resolve(flags: RawServe, file: RawServe) -> Result<ServeConfig, ConfigError> {
     let raw = layered(flags, file);
     let default = ServeConfig::default();

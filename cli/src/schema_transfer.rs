@@ -25,8 +25,8 @@ pub(crate) struct Imported {
     pub(crate) skipped: usize,
 }
 
-/// Writes the content of the registry at `url` to `path` and returns the number of records. They are
-/// of one moment, whatever is written to the registry meanwhile.
+/// Writes the content of the registry at `url` to `path` and returns the number of records. They
+/// are of one moment, whatever is written to the registry meanwhile.
 ///
 /// # Errors
 /// When the registry does not answer, or not to the end, or the file cannot be written.

@@ -255,7 +255,8 @@ impl Measured {
              partition. One meets a checkpoint from the first\nbyte that is moved to segments for \
              it until its name is durable.\n\n\
              | durability | partitions | lone p50 | lone p99 | p50 | p99 | p99 outside a \
-             checkpoint | inside | checkpoints | must |\n|---|---|---|---|---|---|---|---|---|---|\n",
+             checkpoint | inside | checkpoints | must |\n\
+             |---|---|---|---|---|---|---|---|---|---|\n",
         );
         for row in &self.appends {
             let first = self.first(row);
@@ -330,8 +331,8 @@ impl Measured {
             out,
             "\n{} partitions with {:.0} MB in one log: closed in {:.0} ms with all of them dirty, \
              opened in {:.0} ms; at most {:.0} MiB resident under\nthe load, {:.0} MiB after \
-             opening and a read of each. The whole broker with {} and {:.0} MB: {:.0} MiB resident, \
-             {:.0} MiB at its\nhighest ({}).\n",
+             opening and a read of each. The whole broker with {} and {:.0} MB: {:.0} MiB \
+             resident, {:.0} MiB at its\nhighest ({}).\n",
             many.partitions,
             many.data_mb,
             many.close_dirty_ms,

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 const HEAD: &str = "# Benchmarks\n\nRatios count; absolute times are context. Each section is made \
-    from the JSON under `benchmarks/`. `must` is what we ask of a\nfigure, and whether it is met.\n\n";
+    from the JSON under `benchmarks/`. `must` is what we ask \
+    of a\nfigure, and whether it is met.\n\n";
 
 /// Under what a bench ran.
 #[derive(Debug, Serialize, Deserialize)]

@@ -221,8 +221,8 @@ pub(super) fn datum_fits(
     }
 }
 
-/// What is wrong with a key or value. Of a datum only the reason, until it is told: of many that are
-/// wrong few are.
+/// What is wrong with a key or value. Of a datum only the reason, until it is told: of many that
+/// are wrong few are.
 enum Wrong<'a> {
     Fault(Cow<'a, Fault>),
     Datum {

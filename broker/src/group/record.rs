@@ -13,7 +13,8 @@
 //! A record without a value is a tombstone. Offsets are written under key version 1, those whose
 //! client asked for an expiry in version 1, as Kafka does; all else is written in version 3. Values
 //! are read from version 0 on, where `leader epoch` (3), `expires at` (1 only), `since` (2),
-//! `instance id` (3) and `rebalance timeout` (1) come and go. Source: Kafka's `OffsetCommitValue.json`, `GroupMetadataValue.json`.
+//! `instance id` (3) and `rebalance timeout` (1) come and go. Source: Kafka's
+//! `OffsetCommitValue.json`, `GroupMetadataValue.json`.
 //! Nothing of what a disk holds can panic here.
 
 use std::sync::Arc;

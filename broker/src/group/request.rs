@@ -144,8 +144,8 @@ pub struct CommitOffsets {
     pub instance_id: Option<InstanceId>,
     /// The generation it is in, [`Generation::NONE`] for a client that is in no group.
     pub generation: Generation,
-    /// How long to keep the offsets from now on, whatever becomes of the group; `None` for as long as
-    /// the broker keeps them. Only clients of before 2018 ask for it.
+    /// How long to keep the offsets from now on, whatever becomes of the group; `None` for as long
+    /// as the broker keeps them. Only clients of before 2018 ask for it.
     pub retention_ms: Option<i64>,
     /// What to store. The handler has refused topics and partitions that do not exist.
     pub offsets: Vec<OffsetToCommit>,

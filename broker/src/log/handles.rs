@@ -1,7 +1,7 @@
 //! Open segment files, the least recently used closed first.
 //!
-//! Invariant: at most `limit` are kept here, and fewer where their indexes take too much memory; one
-//! in use elsewhere stays open until it is let go.
+//! Invariant: at most `limit` are kept here, and fewer where their indexes take too much memory;
+//! one in use elsewhere stays open until it is let go.
 
 use std::collections::HashMap;
 use std::io;

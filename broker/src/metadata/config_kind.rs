@@ -1,4 +1,5 @@
-//! What values configs take, as they are checked and as Kafka tells clients of them. Knows no config.
+//! What values configs take, as they are checked and as Kafka tells clients of them. Knows no
+//! config.
 
 /// What values a config takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

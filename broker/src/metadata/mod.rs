@@ -82,8 +82,8 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Opens the database at `path`, creating it with a new cluster id when there is none. `started`
-    /// is what topics fall back to below whatever was changed while brokers ran.
+    /// Opens the database at `path`, creating it with a new cluster id when there is none.
+    /// `started` is what topics fall back to below whatever was changed while brokers ran.
     ///
     /// # Errors
     /// When the database cannot be opened or read, or holds what `started` contradicts.

@@ -115,8 +115,8 @@ pub const CONFIGS: &[ConfigDef] = &[
         "max.compaction.lag.ms",
         Kind::Long(1),
         FOREVER,
-        "A record older than this is compacted without waiting for the dirty ratio; no segment of a \
-         compacted topic spans more.",
+        "A record older than this is compacted without waiting for the dirty ratio; no segment of \
+         a compacted topic spans more.",
     ),
     def(
         "max.message.bytes",

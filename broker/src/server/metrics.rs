@@ -13,8 +13,8 @@ const ANSWER_SECONDS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
 ];
 
-/// Upper bounds of the times of syncs told apart, in seconds: from a disk with a battery to one that
-/// is about to fail.
+/// Upper bounds of the times of syncs told apart, in seconds: from a disk with a battery to one
+/// that is about to fail.
 const SYNC_SECONDS: &[f64] = &[
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
 ];

@@ -290,7 +290,8 @@ mod tests {
             (
                 "group.min.session.timeout.ms",
                 "1800001",
-                "group.min.session.timeout.ms: 1800001 is more than group.max.session.timeout.ms, 1800000",
+                "group.min.session.timeout.ms: 1800001 is more than group.max.session.timeout.ms, \
+                 1800000",
             ),
             ("avouch.enforcement", "perhaps", "avouch.enforcement: "),
         ];

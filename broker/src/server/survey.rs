@@ -13,8 +13,8 @@ use crate::group::GroupSurvey;
 use crate::metadata::Cluster;
 use crate::types::{Offset, PartitionIndex, TopicPartition};
 
-/// Partitions that a scrape tells of, with seven numbers each, and committed offsets: what is beyond
-/// is left out, because one scrape must not take the memory of many.
+/// Partitions that a scrape tells of, with seven numbers each, and committed offsets: what is
+/// beyond is left out, because one scrape must not take the memory of many.
 const PARTITIONS_MAX: usize = 10_000;
 const OFFSETS_MAX: usize = 50_000;
 

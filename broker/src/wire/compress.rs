@@ -73,12 +73,6 @@ const KEPT_BUFFER_BYTES: usize = 4 << 20;
 /// What the buffer grows by, at least, while gzip is inflated.
 const GZIP_STEP_BYTES: usize = 64 << 10;
 
-/// A decoder for LZ4 blocks beyond this is not kept. It holds two to four blocks; clients write
-/// blocks of 64 KiB.
-const KEPT_LZ4_BLOCK_BYTES: usize = 256 << 10;
-/// Nor is one that was fed more than this.
-const KEPT_FEED_BYTES: usize = 1 << 20;
-
 /// A zstd block, of this header at least, stands for at most so many bytes (RFC 8878, 3.1.1.2).
 const ZSTD_BLOCK_HEADER_BYTES: usize = 3;
 const ZSTD_BLOCK_BYTES: usize = 128 << 10;
@@ -95,37 +89,6 @@ pub struct Decompressor {
     buffer: Vec<u8>,
     zstd: Option<DCtx<'static>>,
     gzip: Option<Box<Decompress>>,
-    lz4: Option<Box<Lz4>>,
-}
-
-/// A decoder of LZ4 frames, at the end of one. Its buffers fit frames of one kind.
-struct Lz4 {
-    kind: Lz4Kind,
-    decoder: FrameDecoder<Feed>,
-}
-
-/// What a frame's descriptor says of the size of blocks, and whether they are linked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Lz4Kind {
-    block_bytes: usize,
-    is_linked: bool,
-}
-
-/// Compressed bytes of its own, since the decoder outlives the batch; they are few, beside what it
-/// would allocate anew.
-#[derive(Default)]
-struct Feed {
-    bytes: Vec<u8>,
-    read: usize,
-}
-
-impl Read for Feed {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let mut rest = &self.bytes[self.read..];
-        let read = rest.read(out)?;
-        self.read += read;
-        Ok(read)
-    }
 }
 
 impl fmt::Debug for Decompressor {
@@ -259,28 +222,12 @@ impl Decompressor {
         }
     }
 
-    /// One frame. A decoder is kept once it has come to a frame's end, for frames of the same kind.
+    /// One frame. Its decoder is a new one each time: one that met damage would remember it.
     fn lz4(&mut self, compressed: &[u8], cap: usize) -> Result<(), InflateError> {
-        let kind = check_lz4_frame(compressed).ok_or(InflateError::Corrupt)?;
-        let kept = self.lz4.take().filter(|kept| kept.kind == kind);
-        let mut decoder = match kept {
-            Some(kept) => kept.decoder,
-            None => FrameDecoder::new(Feed::default()),
-        };
-        let feed = decoder.get_mut();
-        feed.bytes.clear();
-        feed.bytes.extend_from_slice(compressed);
-        feed.read = 0;
-        self.drain(&mut decoder, cap, compressed)?;
-        let feed = decoder.get_ref();
-        if feed.read < feed.bytes.len() {
-            return Err(InflateError::Corrupt);
-        }
-        let is_small = feed.bytes.capacity() <= KEPT_FEED_BYTES;
-        if is_small && kind.block_bytes <= KEPT_LZ4_BLOCK_BYTES {
-            self.lz4 = Some(Box::new(Lz4 { kind, decoder }));
-        }
-        Ok(())
+        check_lz4_frame(compressed).ok_or(InflateError::Corrupt)?;
+        let mut rest = compressed;
+        self.drain(FrameDecoder::new(&mut rest), cap, compressed)?;
+        rest.is_empty().then_some(()).ok_or(InflateError::Corrupt)
     }
 
     fn zstd(&mut self, compressed: &[u8], cap: usize) -> Result<(), InflateError> {
@@ -428,13 +375,11 @@ fn split_zstd_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(size)
 }
 
-/// The kind of the LZ4 frame that `bytes` are, up to its end mark and nothing else. The frame decoder
-/// takes a frame that stops between two blocks for a complete one, and consumers read one frame
-/// only.
-fn check_lz4_frame(bytes: &[u8]) -> Option<Lz4Kind> {
+/// Whether `bytes` are one LZ4 frame up to its end mark and nothing else. The frame decoder takes
+/// a frame that stops between two blocks for a complete one, and consumers read one frame only.
+fn check_lz4_frame(bytes: &[u8]) -> Option<()> {
     const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
-    const INDEPENDENT: u8 = 0x20;
-    let (&[flags, size], rest) = bytes.strip_prefix(&MAGIC)?.split_first_chunk()?;
+    let (&[flags, _], rest) = bytes.strip_prefix(&MAGIC)?.split_first_chunk()?;
     let has = |bit: u8, size: usize| if flags & bit == 0 { 0 } else { size };
     let content_size_and_dictionary = has(0x08, 8) + has(0x01, 4);
     let mut rest = rest.get(content_size_and_dictionary + 1..)?;
@@ -443,10 +388,7 @@ fn check_lz4_frame(bytes: &[u8]) -> Option<Lz4Kind> {
         let length = u32::from_le_bytes(*length) & 0x7fff_ffff;
         if length == 0 {
             let content_checksum = has(0x04, 4);
-            return (behind.len() == content_checksum).then_some(Lz4Kind {
-                block_bytes: 1 << (8 + 2 * (size >> 4 & 7)),
-                is_linked: flags & INDEPENDENT == 0,
-            });
+            return (behind.len() == content_checksum).then_some(());
         }
         rest = behind.get(length as usize + has(0x10, 4)..)?;
     }

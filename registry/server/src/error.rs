@@ -211,8 +211,8 @@ impl From<sqlx::Error> for RegistryError {
     }
 }
 
-/// Whether an answer did not come in time, for a lock or a statement. A database to which there is no
-/// connection is away, not slow.
+/// Whether an answer did not come in time, for a lock or a statement. A database to which there is
+/// no connection is away, not slow.
 pub(crate) fn is_timeout(error: &sqlx::Error) -> bool {
     /// PostgreSQL's `query_canceled`, `lock_not_available` and
     /// `idle_in_transaction_session_timeout`, and SQLite's `SQLITE_BUSY`.

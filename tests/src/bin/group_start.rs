@@ -36,7 +36,8 @@ fn main() -> Result<()> {
     let slowest = times.last().context("at least one group")?;
     writeln!(
         stdout(),
-        "first group: assigned after {first:.1?}; {groups} more: {median:.1?} (median), {slowest:.1?} (slowest)"
+        "first group: assigned after {first:.1?}; {groups} more: {median:.1?} (median), \
+         {slowest:.1?} (slowest)"
     )?;
     Ok(())
 }

@@ -5,9 +5,9 @@
 //! least one batch, however small the limits. A partition that got nothing for want of room comes
 //! first in its connection's next request, so that none starves. Fetch sessions are declined:
 //! session id 0 makes every client send full requests. A full request is served whatever session it
-//! names, as that one would be closed by it; one that goes on with a session finds none. A partition
-//! named more than once is answered once, as the last mention asks, which is what Kafka's map of
-//! partitions comes to.
+//! names, as that one would be closed by it; one that goes on with a session finds none. A
+//! partition named more than once is answered once, as the last mention asks, which is what
+//! Kafka's map of partitions comes to.
 
 mod gather;
 

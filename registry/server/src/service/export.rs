@@ -22,8 +22,8 @@ use crate::store::{Connection, counters, settings, versions};
 const PART_VERSIONS: i64 = 1_000;
 /// Characters of their texts together, unless one alone has more.
 const PART_CHARS: i64 = 1 << 20;
-/// How long a part waits for whoever reads it, before the export is given up: it holds a connection,
-/// and PostgreSQL ends a transaction that does nothing for longer.
+/// How long a part waits for whoever reads it, before the export is given up: it holds a
+/// connection, and PostgreSQL ends a transaction that does nothing for longer.
 const READER_PATIENCE: Duration = Duration::from_secs(8);
 /// The tenant of all contexts, in Confluent's words.
 const TENANT: &str = "default";

@@ -131,8 +131,8 @@ impl Service {
         self.commit(transaction).await
     }
 
-    /// Forgets a scope's mode and returns it. With `recursive`, a context takes the modes of all its
-    /// subjects with it, and a scope without a mode is no error.
+    /// Forgets a scope's mode and returns it. With `recursive`, a context takes the modes of all
+    /// its subjects with it, and a scope without a mode is no error.
     pub(crate) async fn delete_mode(
         &self,
         subject: Option<&Subject>,

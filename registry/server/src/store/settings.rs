@@ -32,8 +32,8 @@ pub(crate) async fn config(
     decode(&body).map(Some)
 }
 
-/// The configurations that have to do with one in force: the scope's own, its context's, those of the
-/// other two contexts, by context and scope.
+/// The configurations that have to do with one in force: the scope's own, its context's, those of
+/// the other two contexts, by context and scope.
 pub(crate) async fn configs_around(
     connection: &mut Connection,
     (context, scope): (&str, &str),

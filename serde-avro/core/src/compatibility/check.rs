@@ -94,8 +94,8 @@ impl<'s> Checker<'s> {
     /// Whether a pair has no findings, as known from an earlier comparison or else compared now.
     ///
     /// That a pair is compatible may rest on one around it, which is taken for compatible while it
-    /// is being compared. Where that one turns out not to be, what is known to be incompatible stays
-    /// and the rest is compared again. Java doesn't, and may be wrong about a part.
+    /// is being compared. Where that one turns out not to be, what is known to be incompatible
+    /// stays and the rest is compared again. Java doesn't, and may be wrong about a part.
     pub(super) fn reads(&mut self, pair: Pair) -> Result<bool, CheckError> {
         if let Some(findings) = self.verdicts.get(&pair) {
             return Ok(findings.is_empty());

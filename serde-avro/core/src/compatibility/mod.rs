@@ -138,8 +138,8 @@ pub enum CheckError {
 }
 
 /// Comparisons of two types, and findings, symbols and aliases looked at, that one check may ask
-/// for; 16 bytes of what is told count as one, each time it is told. Two records of 5,000 optional fields take some 60,000. Raising it costs about 300 bytes and
-/// a microsecond each.
+/// for; 16 bytes of what is told count as one, each time it is told. Two records of 5,000
+/// optional fields take some 60,000. Raising it costs about 300 bytes and a microsecond each.
 pub(crate) const STEPS_MAX: usize = 1_000_000;
 
 /// What keeps `reader` from reading everything that `writer` wrote; empty if nothing does.
