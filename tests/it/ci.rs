@@ -6,11 +6,11 @@ use anyhow::{Context as _, Result};
 use avouch_tests::registry::file;
 
 #[test]
-fn every_stage_of_the_tests_has_its_limit() -> Result<()> {
+fn every_stage_of_the_tests_has_its_budget() -> Result<()> {
     let script = file("tests/run")?;
-    let (_, limits) = script.split_once("LIMITS=(").context("limits")?;
-    let (limits, _) = limits.split_once(')').context("their end")?;
-    let minutes: BTreeMap<&str, u32> = limits
+    let (_, budgets) = script.split_once("BUDGET=(").context("budgets")?;
+    let (budgets, _) = budgets.split_once(')').context("their end")?;
+    let minutes: BTreeMap<&str, u32> = budgets
         .split_whitespace()
         .filter_map(|word| word.strip_prefix('[')?.split_once("]="))
         .map(|(stage, minutes)| Ok((stage, minutes.parse()?)))
@@ -31,7 +31,7 @@ fn every_stage_of_the_tests_has_its_limit() -> Result<()> {
     for stage in all.split(' ') {
         assert!(minutes.contains_key(stage), "{stage}");
     }
-    assert!(script.contains("timeout \"$((LIMITS[$current] * 60))\""));
+    assert!(script.contains("timeout \"$((BUDGET[$current] * 60 * 3))\""));
     Ok(())
 }
 

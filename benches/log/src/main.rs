@@ -3,8 +3,8 @@
 //! Without an argument it measures appends, commits and fetches in alternating rounds, what reaches
 //! the disk, and what thousands of partitions cost a log and a whole broker; `look` does a little
 //! of that and only prints. `restart GB...` measures how long the released binary takes to start
-//! over that much data after a kill. The figures go to `docs/benchmarks/log.json` and from there into
-//! `docs/benchmarks.md`. Data go below `target/`, or `AVOUCH_BENCH_DIR`.
+//! over that much data after a kill. The figures go to `docs/benchmarks/log.json` and from there
+//! into `docs/benchmarks.md`. Data go below `target/`, or `AVOUCH_BENCH_DIR`.
 
 mod counted;
 mod device;
