@@ -83,10 +83,10 @@ pub struct Limits {
     /// at once with what there is. Default 64 MiB.
     pub parked_bytes_max: usize,
     /// Read from memory for consumers and not yet sent, over all connections; beyond it a fetch
-    /// gets a batch at a time. Default 256 MiB.
+    /// gets a batch at a time. Default 128 MiB.
     pub hot_read_bytes_max: usize,
     /// Read from files for consumers and not yet sent, over all connections; beyond it a fetch gets
-    /// a batch at a time. Default 128 MiB.
+    /// a batch at a time. Default 64 MiB.
     pub cold_read_bytes_max: usize,
     /// `max.decompressed.message.bytes`: what one batch may inflate to. Default 32 MiB.
     pub inflated_bytes_max: usize,
@@ -133,8 +133,8 @@ impl Default for Limits {
             fetch_bytes_max: 55 * MIB,
             fetch_wait: Duration::from_secs(60),
             parked_bytes_max: 64 * MIB,
-            hot_read_bytes_max: 256 * MIB,
-            cold_read_bytes_max: 128 * MIB,
+            hot_read_bytes_max: 128 * MIB,
+            cold_read_bytes_max: 64 * MIB,
             inflated_bytes_max: 32 * MIB,
             inflated_in_flight_bytes_max: 128 * MIB,
             producers_max: 100_000,
