@@ -13,8 +13,9 @@ use bytes::Bytes;
 use crate::process::memory_mib;
 use crate::rounds::Scale;
 
-const TOPIC: &str = "many";
-const PARTITIONS: i32 = 4_000;
+/// As many partitions as a topic may have, and topics.
+const PARTITIONS: i32 = 1_000;
+const TOPICS: usize = 4;
 const RECORDS: usize = 16;
 const RECORD_BYTES: usize = 1_000;
 const BATCHES_EACH: usize = 8;
@@ -22,12 +23,15 @@ const BATCHES_EACH: usize = 8;
 pub(crate) fn measured(scale: Scale) -> Result<NodeFigures> {
     let node = Node::start()?;
     let mut client = Client::connect(&node.kafka)?;
-    client.create_topic(TOPIC, PARTITIONS, &[])?;
     let batch = batch(node.ready_at, RECORDS);
     let bytes = batch.len();
-    let requests = (0..PARTITIONS)
-        .map(|partition| produce_request((TOPIC, partition), batch.clone()))
-        .collect::<Result<Vec<_>>>()?;
+    let mut requests = Vec::new();
+    for topic in (0..TOPICS).map(|number| format!("many-{number}")) {
+        client.create_topic(&topic, PARTITIONS, &[])?;
+        for partition in 0..PARTITIONS {
+            requests.push(produce_request((&topic, partition), batch.clone())?);
+        }
+    }
     let batches = (BATCHES_EACH * scale.round_bytes / Scale::FULL.round_bytes).max(2);
     client.produce(&requests, batches * requests.len())?;
     let (resident_mib, highest_mib) = memory_mib(node.pid())?;
