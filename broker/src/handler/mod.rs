@@ -223,6 +223,7 @@ pub(crate) async fn dispatch(
         call,
         reader,
         memory,
+        is_parked: false,
     };
     let reply = route(taken)
         .instrument(span.clone())
@@ -247,16 +248,16 @@ async fn route(taken: Taken) -> Result<Reply, CloseReason> {
     }
     match api {
         ApiKey::Produce => produce::accept(taken).await,
-        ApiKey::Fetch => taken.parked(fetch::handle).await,
+        ApiKey::Fetch => taken.parked().in_turn(fetch::handle).await,
         ApiKey::ListOffsets => taken.in_turn(list_offsets::handle).await,
         ApiKey::Metadata => taken.in_turn(metadata::handle).await,
         ApiKey::OffsetCommit => taken.in_turn(offset_commit::handle).await,
         ApiKey::OffsetFetch => taken.in_turn(offset_fetch::handle).await,
         ApiKey::FindCoordinator => taken.in_turn(find_coordinator::handle).await,
-        ApiKey::JoinGroup => taken.parked(join_group::handle).await,
+        ApiKey::JoinGroup => taken.parked().in_turn(join_group::handle).await,
         ApiKey::Heartbeat => taken.in_turn(heartbeat::handle).await,
         ApiKey::LeaveGroup => taken.in_turn(leave_group::handle).await,
-        ApiKey::SyncGroup => taken.parked(sync_group::handle).await,
+        ApiKey::SyncGroup => taken.parked().in_turn(sync_group::handle).await,
         ApiKey::DescribeGroups => taken.in_turn(describe_groups::handle).await,
         ApiKey::ListGroups => taken.in_turn(list_groups::handle).await,
         ApiKey::ApiVersions => taken.in_turn(api_versions::handle).await,
@@ -293,6 +294,8 @@ struct Taken {
     call: Call,
     reader: Reader,
     memory: InFlight,
+    /// See [`Taken::parked`].
+    is_parked: bool,
 }
 
 impl Taken {
@@ -310,32 +313,18 @@ impl Taken {
         let request = self.decode().await?;
         let (node, call, memory) = (self.node, self.call, self.memory);
         Ok(Box::pin(async move {
+            let memory = (!self.is_parked).then_some(memory);
             let response = handle(Arc::clone(&node), call.clone(), request).await;
             drop(memory);
             encode(&node, &call, &response).map(Some)
         }))
     }
 
-    /// The same for those that wait for records or members: they must not keep producers waiting,
-    /// and count what they hold themselves.
-    async fn parked<Request, Response, Handle, Working>(
-        self,
-        handle: Handle,
-    ) -> Result<Reply, CloseReason>
-    where
-        Request: Message + Send + 'static,
-        Response: Message + Send,
-        Handle: FnOnce(Arc<Node>, Call, Request) -> Working + Send + 'static,
-        Working: Future<Output = Response> + Send,
-    {
-        let mut taken = self;
-        let request = taken.decode().await?;
-        let (node, call, memory) = (taken.node, taken.call, taken.memory);
-        Ok(Box::pin(async move {
-            drop(memory);
-            let response = handle(Arc::clone(&node), call.clone(), request).await;
-            encode(&node, &call, &response).map(Some)
-        }))
+    /// For those that wait for records or members: they must not keep producers waiting, so they
+    /// are no longer counted once they work, and count what they hold themselves.
+    fn parked(mut self) -> Self {
+        self.is_parked = true;
+        self
     }
 
     /// The body of the request, for which `memory` counts what it takes, decoded, besides the
