@@ -6,9 +6,9 @@ use crate::decide::compatibility::{Earlier, Objections, objections, versions_to_
 use crate::decide::content::Resolved;
 use crate::decide::draft::{Draft, invalid_schema};
 use crate::decide::register::next_version;
-use crate::decide::settings::strictness;
 use crate::decide::subject::{Subject, VersionSpec};
 use crate::error::RegistryError;
+use crate::service::settings::InForce;
 use crate::service::{Prepared, Service, compute, refused};
 use crate::store::Connection;
 use crate::store::edges;
@@ -24,8 +24,11 @@ impl Service {
     ) -> Result<Objections, RegistryError> {
         let draft = Draft::of(request, normalize)?;
         let mut snapshot = self.store.read().await?;
-        let prepared = self.complete(&mut snapshot, subject, draft).await?;
-        self.objections(&mut snapshot, subject, &prepared).await
+        let in_force = self.in_force(&mut snapshot, subject).await?;
+        let prepared = self.complete(&mut snapshot, subject, draft, &in_force);
+        let prepared = prepared.await?;
+        self.objections(&mut snapshot, subject, &prepared, &in_force.config)
+            .await
     }
 
     /// Why the schema does not agree with one version, at the level in force. The latest version of
@@ -49,12 +52,12 @@ impl Service {
                 Some(live.ok_or(RegistryError::VersionNotFound(number))?)
             }
         };
-        let prepared = self
-            .complete(&mut snapshot, subject, Draft::of(request, normalize)?)
-            .await?;
-        let config = self.config_in_force(&mut snapshot, subject).await?;
+        let draft = Draft::of(request, normalize)?;
+        let in_force = self.in_force(&mut snapshot, subject).await?;
+        let prepared = self.complete(&mut snapshot, subject, draft, &in_force);
+        let prepared = prepared.await?;
         let entries = entry.into_iter().collect();
-        self.compare(&mut snapshot, subject, &prepared, &config, entries)
+        self.compare(&mut snapshot, subject, &prepared, &in_force.config, entries)
             .await
     }
 
@@ -64,17 +67,16 @@ impl Service {
         connection: &mut Connection,
         subject: &Subject,
         mut draft: Draft,
+        in_force: &InForce,
     ) -> Result<Prepared, RegistryError> {
-        let config = self.config_in_force(connection, subject).await?;
         let Subject { context, name } = subject;
         let rows = versions::rows(connection, context, name).await?;
         let latest = versions::newest(connection, context, name, 1).await?.pop();
         let latest = latest.map(|entry| entry.content);
         let next = next_version(&rows)?;
-        draft.complete(latest.as_ref(), &config.properties, Some(next));
-        let mode = self.mode_in_force(connection, subject).await?;
-        let strictness = strictness(&config.properties, mode);
-        self.prepare(connection, subject, draft, strictness).await
+        draft.complete(latest.as_ref(), &in_force.config.properties, Some(next));
+        self.prepare(connection, subject, draft, in_force, in_force.strictness())
+            .await
     }
 
     /// What a registration of the schema now would be refused for.
@@ -83,13 +85,13 @@ impl Service {
         connection: &mut Connection,
         subject: &Subject,
         prepared: &Prepared,
+        config: &ConfigBody,
     ) -> Result<Objections, RegistryError> {
-        let config = self.config_in_force(connection, subject).await?;
-        let limit = versions_to_read(&config);
+        let limit = versions_to_read(config);
         let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
         let Subject { context, name } = subject;
         let entries = versions::newest(connection, context, name, limit).await?;
-        self.compare(connection, subject, prepared, &config, entries)
+        self.compare(connection, subject, prepared, config, entries)
             .await
     }
 

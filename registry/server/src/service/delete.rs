@@ -70,7 +70,8 @@ impl Service {
             let parsed = resolved.parse();
             let parsed = parsed.map_err(|reason| unreadable(&entry, &reason))?;
             let prepared = Prepared { resolved, parsed };
-            self.require_agreement(&mut transaction, subject, &prepared)
+            let in_force = self.in_force(&mut transaction, subject).await?;
+            self.require_agreement(&mut transaction, subject, &prepared, &in_force.config)
                 .await?;
         }
         let row = VersionRow {
@@ -134,7 +135,7 @@ impl Service {
         connection: &mut Connection,
         subject: &Subject,
     ) -> Result<(), RegistryError> {
-        let mode = self.mode_in_force(connection, subject).await?;
+        let mode = self.in_force(connection, subject).await?.mode;
         permit_change(mode, Some(&subject.name))
     }
 }

@@ -27,6 +27,9 @@ pub(super) async fn lookalike(
     rows: &[VersionRow],
     with_deleted: bool,
 ) -> Result<Option<VersionRow>, RegistryError> {
+    if rows.is_empty() {
+        return Ok(None);
+    }
     let Subject { context, name } = subject;
     let content = &prepared.resolved.content;
     let chars = i64::try_from(content.text.chars().count()).unwrap_or(i64::MAX);

@@ -35,6 +35,7 @@ use self::memory::Memory;
 pub(crate) use self::plan::{Intent, refusal};
 pub(crate) use self::read::Listing;
 pub(crate) use self::register::Checks;
+use self::settings::InForce;
 
 /// Texts up to this size are parsed and compared where the request runs.
 const INLINE_BYTES: usize = 64 << 10;
@@ -101,7 +102,7 @@ impl Service {
     }
 
     /// Resolves the draft's references, parses it and makes its text canonical, or normalized if
-    /// the request or the configuration in force says so. Other texts than Avro stay as they are.
+    /// the request or the settings in force say so. Other texts than Avro stay as they are.
     ///
     /// # Errors
     /// [`RegistryError::InvalidSchema`] when it cannot be understood.
@@ -110,9 +111,10 @@ impl Service {
         connection: &mut Connection,
         subject: &Subject,
         draft: Draft,
+        in_force: &InForce,
         strictness: Strictness,
     ) -> Result<Prepared, RegistryError> {
-        let normalize = self.is_normalizing(connection, subject, &draft).await?;
+        let normalize = in_force.normalizes(draft.normalize);
         let pinned = pin_references(connection, subject, &draft.references, strictness).await;
         let requested = draft.references.clone();
         let changes = Changes {
@@ -139,20 +141,6 @@ impl Service {
         let work = move || understand(resolved, &changes);
         let parsed = compute(text_bytes, work).await?;
         parsed.map_err(|reason| describe(&reason))
-    }
-
-    /// What is imported stays as it was, whoever asks.
-    async fn is_normalizing(
-        &self,
-        connection: &mut Connection,
-        subject: &Subject,
-        draft: &Draft,
-    ) -> Result<bool, RegistryError> {
-        let config = self.config_in_force(connection, subject).await?;
-        if !draft.normalize && config.properties.normalize != Some(true) {
-            return Ok(false);
-        }
-        Ok(!self.mode_in_force(connection, subject).await?.is_import())
     }
 }
 

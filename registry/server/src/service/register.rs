@@ -1,20 +1,21 @@
 //! Registration and look-up by content.
 
-use avouch_registry_api::rest::{RegisterRequest, SchemaBody, TagRequest};
-use avouch_registry_api::vocabulary::Mode;
+use avouch_registry_api::rest::{ConfigBody, RegisterRequest, SchemaBody, TagRequest};
 
 use crate::decide::content::{Content, Strictness};
 use crate::decide::draft::Draft;
 use crate::decide::register::{
     Plan, VersionRow, Wanted, WantedVersion, answers, next_version, plan, registered, replaced,
 };
-use crate::decide::settings::{adds_to_content, permit_registration, strictness};
+use crate::decide::settings::{adds_to_content, permit_registration};
 use crate::decide::subject::{Subject, VersionSpec};
 use crate::error::RegistryError;
 use crate::metrics::Outcome;
 use crate::service::identity::{closest, lookalike};
 use crate::service::read::locate;
+use crate::service::settings::InForce;
 use crate::service::{Prepared, Service, body_of};
+use crate::store::versions::Entry;
 use crate::store::{Connection, counters, edges, schemas, versions};
 
 /// Whether a registration must agree with earlier versions.
@@ -47,7 +48,7 @@ struct Addition {
     rows: Vec<VersionRow>,
     version: i32,
     id: Option<i32>,
-    mode: Mode,
+    in_force: InForce,
 }
 
 impl Service {
@@ -135,26 +136,27 @@ impl Service {
         let mut snapshot = self.store.read().await?;
         let subject = &locate(&mut snapshot, subject).await?;
         let Subject { context, name } = subject;
+        let in_force = self.in_force(&mut snapshot, subject).await?;
+        let legacy = Strictness::Legacy;
         let sent = self
-            .prepare(&mut snapshot, subject, draft.clone(), Strictness::Legacy)
+            .prepare(&mut snapshot, subject, draft.clone(), &in_force, legacy)
             .await?;
         let rows = versions::rows(&mut snapshot, context, name).await?;
         if !rows.iter().any(|row| with_deleted || !row.deleted) {
             return Err(RegistryError::SubjectNotFound(name.clone()));
         }
-        let mut found = same_content(&mut snapshot, subject, &sent, &rows, with_deleted).await?;
+        let ids = schemas::ids_of(&mut snapshot, context, &sent.resolved.content).await?;
+        let mut found =
+            same_content(&mut snapshot, subject, &sent, &ids, &rows, with_deleted).await?;
         if found.is_none() {
-            let config = self.config_in_force(&mut snapshot, subject).await?;
-            let latest = versions::newest(&mut snapshot, context, name, 1)
-                .await?
-                .pop();
-            let latest = latest.map(|entry| entry.content);
-            if latest.is_some() && draft.complete(latest.as_ref(), &config.properties, None) {
-                let legacy = Strictness::Legacy;
-                let completed = self.prepare(&mut snapshot, subject, draft, legacy);
-                let completed = completed.await?;
-                let again = same_content(&mut snapshot, subject, &completed, &rows, with_deleted);
-                found = again.await?;
+            let latest = latest(&mut snapshot, subject, &rows).await?;
+            let config = &in_force.config.properties;
+            if latest.is_some() && draft.complete(latest.as_ref(), config, None) {
+                let completed = self.prepare(&mut snapshot, subject, draft, &in_force, legacy);
+                let sent = completed.await?;
+                let ids = schemas::ids_of(&mut snapshot, context, &sent.resolved.content).await?;
+                found =
+                    same_content(&mut snapshot, subject, &sent, &ids, &rows, with_deleted).await?;
             }
         }
         let Some(row) = found else {
@@ -175,19 +177,24 @@ impl Service {
         draft: Draft,
         checks: Checks,
     ) -> Result<Registered, RegistryError> {
-        let (version, outcome) = match self.propose(connection, subject, draft).await? {
-            Proposal::Registered(row) => (row.version, Outcome::Existing),
+        match self.propose(connection, subject, draft).await? {
+            Proposal::Registered(row) => Ok(Registered {
+                body: registration(connection, subject, row.version).await?,
+                outcome: Outcome::Existing,
+            }),
             Proposal::New(addition) => {
-                if checks == Checks::Compatibility && !addition.mode.is_import() {
-                    self.require_agreement(connection, subject, &addition.prepared)
+                let Addition { prepared, rows, .. } = &*addition;
+                let InForce { config, mode } = &addition.in_force;
+                if checks == Checks::Compatibility && !mode.is_import() && has_live(rows) {
+                    self.require_agreement(connection, subject, prepared, config)
                         .await?;
                 }
-                self.add(connection, subject, &addition).await?;
-                (addition.version, Outcome::Added)
+                Ok(Registered {
+                    body: answer(self.add(connection, subject, *addition).await?),
+                    outcome: Outcome::Added,
+                })
             }
-        };
-        let body = registration(connection, subject, version).await?;
-        Ok(Registered { body, outcome })
+        }
     }
 
     /// Counts how a registration ended.
@@ -213,56 +220,45 @@ impl Service {
         mut draft: Draft,
     ) -> Result<Proposal, RegistryError> {
         let Subject { context, name } = subject;
-        let config = self.config_in_force(connection, subject).await?;
+        let in_force = self.in_force(connection, subject).await?;
+        let config = &in_force.config.properties;
         let rows = versions::rows(connection, context, name).await?;
         let wanted = Wanted {
             version: draft.version,
             id: draft.id,
         };
-        let mode = self.mode_in_force(connection, subject).await?;
-        let strictness = strictness(&config.properties, mode);
+        let strictness = in_force.strictness();
         let mut sent = None;
         if draft.has_text() && draft.is_untagged() {
-            let prepared = self.prepare(connection, subject, draft.clone(), strictness);
+            let prepared = self.prepare(connection, subject, draft.clone(), &in_force, strictness);
             let prepared = prepared.await?;
-            if !adds_to_content(&config.properties) {
+            let ids = schemas::ids_of(connection, context, &prepared.resolved.content).await?;
+            if !adds_to_content(config) {
                 let live = latest_only(&rows, wanted.version);
-                let found = same_content(connection, subject, &prepared, live, false).await?;
+                let found = same_content(connection, subject, &prepared, &ids, live, false).await?;
                 if let Some(row) = found.filter(|&row| answers(row, wanted)) {
                     return Ok(Proposal::Registered(row));
                 }
             }
-            sent = Some(prepared);
+            sent = Some((prepared, ids));
         }
-        permit_registration(mode, name, draft.id.is_some())?;
+        permit_registration(in_force.mode, name, draft.id.is_some())?;
         let mut changed = false;
-        if !mode.is_import() {
-            let latest = versions::newest(connection, context, name, 1).await?.pop();
-            let latest = latest.map(|entry| entry.content);
+        if !in_force.mode.is_import() {
+            let latest = latest(connection, subject, &rows).await?;
             let next = next_version(&rows)?;
-            changed = draft.complete(latest.as_ref(), &config.properties, Some(next));
+            changed = draft.complete(latest.as_ref(), config, Some(next));
         }
-        let prepared = match sent {
-            Some(prepared) if !changed => prepared,
-            _ => self.prepare(connection, subject, draft, strictness).await?,
+        let (prepared, ids) = match sent {
+            Some(sent) if !changed => sent,
+            _ => {
+                let prepared = self.prepare(connection, subject, draft, &in_force, strictness);
+                let prepared = prepared.await?;
+                let ids = schemas::ids_of(connection, context, &prepared.resolved.content).await?;
+                (prepared, ids)
+            }
         };
-        self.plan(connection, subject, prepared, rows, wanted, mode)
-            .await
-    }
-
-    async fn plan(
-        &self,
-        connection: &mut Connection,
-        subject: &Subject,
-        prepared: Prepared,
-        rows: Vec<VersionRow>,
-        wanted: Wanted,
-        mode: Mode,
-    ) -> Result<Proposal, RegistryError> {
-        let content = &prepared.resolved.content;
-        let ids = schemas::ids_of(connection, &subject.context, content).await?;
-        let plan = plan(&rows, &ids, wanted, mode.is_import())?;
-        let (version, id) = match plan {
+        let (version, id) = match plan(&rows, &ids, wanted, in_force.mode.is_import())? {
             Plan::Registered(row) => return Ok(Proposal::Registered(row)),
             Plan::Add { version, id } => (version, id),
         };
@@ -277,7 +273,7 @@ impl Service {
             rows,
             version,
             id,
-            mode,
+            in_force,
         })))
     }
 
@@ -287,8 +283,10 @@ impl Service {
         connection: &mut Connection,
         subject: &Subject,
         prepared: &Prepared,
+        config: &ConfigBody,
     ) -> Result<(), RegistryError> {
-        let objections = self.objections(connection, subject, prepared).await?;
+        let objections = self.objections(connection, subject, prepared, config);
+        let objections = objections.await?;
         if objections.messages.is_empty() {
             return Ok(());
         }
@@ -306,13 +304,13 @@ impl Service {
         &self,
         connection: &mut Connection,
         subject: &Subject,
-        addition: &Addition,
-    ) -> Result<(), RegistryError> {
-        let content = &addition.prepared.resolved.content;
-        let id = store_content(connection, subject, addition.id, content).await?;
-        let version = addition.version;
+        addition: Addition,
+    ) -> Result<Entry, RegistryError> {
+        let Addition { rows, version, .. } = addition;
+        let content = addition.prepared.resolved.content;
+        let id = store_content(connection, subject, addition.id, &content).await?;
         let Subject { context, name } = subject;
-        for replaced in replaced(&addition.rows, version, id) {
+        for replaced in replaced(&rows, version, id) {
             let referrers = edges::referrers(connection, name, replaced, true).await?;
             if referrers.is_empty() {
                 versions::remove(connection, context, name, replaced).await?;
@@ -323,13 +321,37 @@ impl Service {
             id,
             deleted: false,
         };
-        versions::put(connection, context, name, row, (self.config.clock)()).await?;
-        let overwritten = addition.rows.iter().find(|row| row.version == version);
+        let created_at_ms = (self.config.clock)();
+        versions::put(connection, context, name, row, created_at_ms).await?;
+        let overwritten = rows.iter().find(|row| row.version == version);
         if let Some(overwritten) = overwritten {
             schemas::remove_unused(connection, context, overwritten.id).await?;
         }
-        Ok(())
+        Ok(Entry {
+            subject: name.clone(),
+            row,
+            created_at_ms,
+            content,
+        })
     }
+}
+
+fn has_live(rows: &[VersionRow]) -> bool {
+    rows.iter().any(|row| !row.deleted)
+}
+
+/// The content of the subject's latest version. `rows` are all its versions.
+async fn latest(
+    connection: &mut Connection,
+    subject: &Subject,
+    rows: &[VersionRow],
+) -> Result<Option<Content>, RegistryError> {
+    if !has_live(rows) {
+        return Ok(None);
+    }
+    let Subject { context, name } = subject;
+    let newest = versions::newest(connection, context, name, 1).await?.pop();
+    Ok(newest.map(|entry| entry.content))
 }
 
 /// The versions among which a registration looks for its content.
@@ -343,21 +365,21 @@ fn latest_only(rows: &[VersionRow], wanted: WantedVersion) -> &[VersionRow] {
     }
 }
 
-/// The version among `rows` that has the content, live ones first.
+/// The version among `rows` that has the content, live ones first. `ids` stand for exactly this
+/// content.
 async fn same_content(
     connection: &mut Connection,
     subject: &Subject,
     prepared: &Prepared,
+    ids: &[i32],
     rows: &[VersionRow],
     with_deleted: bool,
 ) -> Result<Option<VersionRow>, RegistryError> {
-    let content = &prepared.resolved.content;
-    let ids = schemas::ids_of(connection, &subject.context, content).await?;
     let deleted = || {
         let mut newest_first = rows.iter().rev();
         newest_first.find(|row| with_deleted && ids.contains(&row.id))
     };
-    if let Some(row) = registered(rows, &ids).or_else(|| deleted().copied()) {
+    if let Some(row) = registered(rows, ids).or_else(|| deleted().copied()) {
         return Ok(Some(row));
     }
     lookalike(connection, subject, prepared, rows, with_deleted).await
@@ -392,16 +414,22 @@ pub(super) async fn store_content(
     Ok(id)
 }
 
-/// The answer to a registration: the version without its subject.
+/// The answer to a registration that found its version.
 async fn registration(
     connection: &mut Connection,
     subject: &Subject,
     version: i32,
 ) -> Result<SchemaBody, RegistryError> {
     let entry = versions::entry(connection, &subject.context, &subject.name, version).await?;
-    let entry = entry.ok_or(RegistryError::VersionNotFound(version))?;
-    Ok(SchemaBody {
+    entry
+        .map(answer)
+        .ok_or(RegistryError::VersionNotFound(version))
+}
+
+/// The answer to a registration: the version without its subject.
+fn answer(entry: Entry) -> SchemaBody {
+    SchemaBody {
         subject: None,
         ..body_of(entry)
-    })
+    }
 }

@@ -5,14 +5,36 @@ use avouch_registry_api::rest::{ConfigBody, StoredConfigBody};
 use avouch_registry_api::vocabulary::Mode;
 use serde_json::{Map, Value};
 
+use crate::decide::content::Strictness;
 use crate::decide::delete::Depth;
-use crate::decide::settings::{in_force, permit_change, shown, update};
+use crate::decide::settings::{in_force, permit_change, shown, strictness, update};
 use crate::decide::subject::{DEFAULT_CONTEXT, GLOBAL_CONTEXT, Prefix, Subject, Visibility};
 use crate::error::RegistryError;
 use crate::service::Service;
 use crate::service::delete::delete;
 use crate::store::settings::{self, GLOBAL};
 use crate::store::{Connection, Page, edges, versions};
+
+/// The settings of a subject: its own, or those that it inherits.
+#[derive(Clone, Debug)]
+pub(super) struct InForce {
+    pub(super) config: ConfigBody,
+    pub(super) mode: Mode,
+}
+
+impl InForce {
+    /// Whether what is registered is normalized, asked for or not: what is imported stays as it
+    /// was, whoever asks.
+    pub(super) fn normalizes(&self, asked_for: bool) -> bool {
+        let asked_for = asked_for || self.config.properties.normalize == Some(true);
+        asked_for && !self.mode.is_import()
+    }
+
+    /// How strictly a text that is to be registered is read.
+    pub(super) fn strictness(&self) -> Strictness {
+        strictness(&self.config.properties, self.mode)
+    }
+}
 
 /// The contexts that others inherit from.
 const AROUND: [&str; 2] = [DEFAULT_CONTEXT, GLOBAL_CONTEXT];
@@ -30,7 +52,7 @@ impl Service {
         if inherited {
             let everyone = Subject::existing("");
             let subject = subject.unwrap_or(&everyone);
-            return self.config_in_force(&mut snapshot, subject).await;
+            return Ok(self.in_force(&mut snapshot, subject).await?.config);
         }
         let own = settings::config(&mut snapshot, context, scope).await?;
         match (subject, own) {
@@ -91,7 +113,7 @@ impl Service {
         if inherited {
             let everyone = Subject::existing("");
             let subject = subject.unwrap_or(&everyone);
-            return self.mode_in_force(&mut snapshot, subject).await;
+            return Ok(self.in_force(&mut snapshot, subject).await?.mode);
         }
         let own = settings::mode(&mut snapshot, context, scope).await?;
         match (subject, own) {
@@ -120,7 +142,7 @@ impl Service {
         let (context, scope) = place(subject);
         let everyone = Subject::existing("");
         let before = subject.unwrap_or(&everyone);
-        let before = self.mode_in_force(&mut transaction, before).await?;
+        let before = self.in_force(&mut transaction, before).await?.mode;
         if mode == Some(Mode::Import) && before != Mode::Import && !force {
             clear_for_import(&mut transaction, subject).await?;
         }
@@ -159,48 +181,30 @@ impl Service {
         Ok(shown)
     }
 
-    pub(super) async fn config_in_force(
+    /// What holds for a subject.
+    pub(super) async fn in_force(
         &self,
         connection: &mut Connection,
         subject: &Subject,
-    ) -> Result<ConfigBody, RegistryError> {
+    ) -> Result<InForce, RegistryError> {
         let (context, scope) = place(Some(subject));
         let default = self.config.compatibility_default;
-        let around = settings::configs_around(connection, (context, scope), AROUND).await?;
-        let of = |context: &str, scope: &str| {
-            let key = (context.to_owned(), scope.to_owned());
-            around.get(&key).cloned()
-        };
-        Ok(match of(context, scope) {
-            Some(own) => in_force(Some(own), of(DEFAULT_CONTEXT, GLOBAL), default),
+        let around = settings::around(connection, (context, scope), AROUND).await?;
+        let config = |context, scope| around.config(context, scope).cloned();
+        let config = match config(context, scope) {
+            Some(own) => in_force(Some(own), config(DEFAULT_CONTEXT, GLOBAL), default),
             None => {
-                let inherited = of(context, GLOBAL).or_else(|| of(GLOBAL_CONTEXT, GLOBAL));
+                let inherited = config(context, GLOBAL).or_else(|| config(GLOBAL_CONTEXT, GLOBAL));
                 in_force(None, inherited, default)
             }
+        };
+        let mode = around.mode(context, scope);
+        let mode = mode.or_else(|| around.mode(context, GLOBAL));
+        let mode = mode.or_else(|| around.mode(GLOBAL_CONTEXT, GLOBAL));
+        Ok(InForce {
+            config,
+            mode: mode.unwrap_or(Mode::Readwrite),
         })
-    }
-
-    pub(super) async fn mode_in_force(
-        &self,
-        connection: &mut Connection,
-        subject: &Subject,
-    ) -> Result<Mode, RegistryError> {
-        let (context, scope) = place(Some(subject));
-        let around = settings::modes_around(connection, (context, scope), AROUND).await?;
-        let places = [
-            (context, scope),
-            (context, GLOBAL),
-            (GLOBAL_CONTEXT, GLOBAL),
-        ];
-        let modes = places.map(|(context, scope)| {
-            let key = (context.to_owned(), scope.to_owned());
-            around.get(&key).copied()
-        });
-        Ok(modes
-            .into_iter()
-            .flatten()
-            .next()
-            .unwrap_or(Mode::Readwrite))
     }
 
     fn permit_mode_change(&self) -> Result<(), RegistryError> {
@@ -217,8 +221,8 @@ impl Service {
         subject: Option<&Subject>,
     ) -> Result<(), RegistryError> {
         let everyone = Subject::existing("");
-        let mode = self.mode_in_force(connection, subject.unwrap_or(&everyone));
-        let mode = mode.await?;
+        let in_force = self.in_force(connection, subject.unwrap_or(&everyone));
+        let mode = in_force.await?.mode;
         permit_change(mode, subject.map(|subject| subject.name.as_str()))
     }
 }

@@ -23,7 +23,7 @@ impl Service {
     pub(crate) async fn import(&self, records: Vec<Record>) -> Result<usize, RegistryError> {
         let mut transaction = self.store.write().await?;
         let everyone = Subject::existing("");
-        let mode = self.mode_in_force(&mut transaction, &everyone).await?;
+        let mode = self.in_force(&mut transaction, &everyone).await?.mode;
         if !mode.is_import() {
             let message = "The registry is not in import mode".to_owned();
             return Err(RegistryError::NotPermitted(message));

@@ -6,7 +6,7 @@ use crate::store::Connection;
 use crate::store::counters::CHANGES;
 use crate::store::statements::{CHANGED_IDS, MARKS, MOVE_MARK};
 
-/// Ids that are told apart; when more changed, everything is taken to have.
+/// Changed versions whose ids are told apart; when more changed, everything is taken to have.
 const MAX_TOLD: i64 = 1_000;
 
 /// What can be gone or different without a version to tell.

@@ -20,6 +20,9 @@ use crate::store::connection::Connection;
 
 /// How long a statement waits for another process's lock before it fails.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Whether a connection is tried before it is used: a file of ours does not go away as a server
+/// does.
+const TEST_FILE: bool = false;
 /// How long a request waits for a connection to PostgreSQL.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// What PostgreSQL enforces on each connection, in milliseconds, so that a node that stalls in a
@@ -141,6 +144,7 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
         .busy_timeout(LOCK_TIMEOUT);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
+        .test_before_acquire(TEST_FILE)
         // After a failed commit, SQLite and the driver may disagree on whether a transaction is
         // open; such a connection is of no more use.
         .after_release(|connection, _| {
@@ -154,6 +158,7 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
     migrate(&writer, Embedded::ForSqlite).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(readers)
+        .test_before_acquire(TEST_FILE)
         .connect_with(options.read_only(true))
         .await?;
     Ok(Engine::Sqlite { writer, readers })
@@ -217,7 +222,7 @@ enum Embedded {
     ForPostgres,
 }
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,
         "registry",
@@ -232,6 +237,11 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         3,
         "changes",
         include_str!("../../migrations/0003_changes.sql"),
+    ),
+    (
+        4,
+        "lookups",
+        include_str!("../../migrations/0004_lookups.sql"),
     ),
 ];
 

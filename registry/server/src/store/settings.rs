@@ -11,8 +11,8 @@ use crate::store::changes::{self, Mark};
 use crate::store::connection::Row;
 use crate::store::schemas::{corrupt, decode, encode};
 use crate::store::statements::{
-    CONFIG, CONFIGS, CONFIGS_AROUND, MODE, MODES, MODES_AROUND, PUT_CONFIG, PUT_MODE,
-    REMOVE_CONFIG, REMOVE_CONFIGS, REMOVE_MODE, REMOVE_MODES,
+    CONFIG, CONFIGS, MODE, MODES, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG, REMOVE_CONFIGS, REMOVE_MODE,
+    REMOVE_MODES, SETTINGS_AROUND,
 };
 
 /// The scope of settings that hold for the whole context.
@@ -32,42 +32,46 @@ pub(crate) async fn config(
     decode(&body).map(Some)
 }
 
-/// The configurations that have to do with one in force: the scope's own, its context's, those of
-/// the other two contexts, by context and scope.
-pub(crate) async fn configs_around(
-    connection: &mut Connection,
-    (context, scope): (&str, &str),
-    others: [&str; 2],
-) -> Result<HashMap<(String, String), StoredConfigBody>, sqlx::Error> {
-    let values = [
-        context.into(),
-        others[0].into(),
-        others[1].into(),
-        scope.into(),
-    ];
-    let rows = connection.rows(CONFIGS_AROUND, &values).await?;
-    let config = |row: &Row| {
-        let body: String = row.get("body")?;
-        Ok(((row.get("context")?, row.get("scope")?), decode(&body)?))
-    };
-    rows.iter().map(config).collect()
+/// What is stored for scopes, by context and scope.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    configs: HashMap<(String, String), StoredConfigBody>,
+    modes: HashMap<(String, String), Mode>,
 }
 
-/// The same for modes.
-pub(crate) async fn modes_around(
+impl Settings {
+    pub(crate) fn config(&self, context: &str, scope: &str) -> Option<&StoredConfigBody> {
+        self.configs.get(&(context.to_owned(), scope.to_owned()))
+    }
+
+    pub(crate) fn mode(&self, context: &str, scope: &str) -> Option<Mode> {
+        let key = (context.to_owned(), scope.to_owned());
+        self.modes.get(&key).copied()
+    }
+}
+
+/// The settings that have to do with those in force: the scope's own, its context's, those of the
+/// other two contexts.
+pub(crate) async fn around(
     connection: &mut Connection,
     (context, scope): (&str, &str),
     others: [&str; 2],
-) -> Result<HashMap<(String, String), Mode>, sqlx::Error> {
+) -> Result<Settings, sqlx::Error> {
     let values = [
         context.into(),
         others[0].into(),
         others[1].into(),
         scope.into(),
     ];
-    let rows = connection.rows(MODES_AROUND, &values).await?;
-    let mode = |row: &Row| Ok(((row.get("context")?, row.get("scope")?), mode_of(row)?));
-    rows.iter().map(mode).collect()
+    let mut settings = Settings::default();
+    for row in connection.rows(SETTINGS_AROUND, &values).await? {
+        let key = (row.get("context")?, row.get("scope")?);
+        match row.get::<Option<String>>("body")? {
+            Some(body) => drop(settings.configs.insert(key, decode(&body)?)),
+            None => drop(settings.modes.insert(key, mode_of(&row)?)),
+        }
+    }
+    Ok(settings)
 }
 
 fn mode_of(row: &Row) -> Result<Mode, sqlx::Error> {

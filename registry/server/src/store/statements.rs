@@ -99,7 +99,8 @@ statements! {
         "INSERT INTO counters (name, value) VALUES ($1, ", change!(), ") ",
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     ];
-    CHANGED_IDS = ["SELECT DISTINCT context, id FROM versions WHERE changed_seq > $1 LIMIT $2"];
+    // Not DISTINCT: SQLite would read all versions in the order of their ids.
+    CHANGED_IDS = ["SELECT context, id FROM versions WHERE changed_seq > $1 LIMIT $2"];
     CONTEXTS_OF_ANYTHING = [
         "SELECT substr(name, 5) AS context FROM counters WHERE name LIKE 'ids:%' ",
         "UNION SELECT context FROM configs UNION SELECT context FROM modes ORDER BY context",
@@ -206,12 +207,10 @@ statements! {
 
     MODES = ["SELECT scope, mode FROM modes WHERE context = $1 ORDER BY scope"];
     CONFIGS = ["SELECT scope, body FROM configs WHERE context = $1 ORDER BY scope"];
-    CONFIGS_AROUND = [
-        "SELECT context, scope, body FROM configs ",
-        "WHERE context IN ($1, $2, $3) AND scope IN ($4, '')",
-    ];
-    MODES_AROUND = [
-        "SELECT context, scope, mode FROM modes ",
+    SETTINGS_AROUND = [
+        "SELECT context, scope, body, NULL AS mode FROM configs ",
+        "WHERE context IN ($1, $2, $3) AND scope IN ($4, '') ",
+        "UNION ALL SELECT context, scope, NULL, mode FROM modes ",
         "WHERE context IN ($1, $2, $3) AND scope IN ($4, '')",
     ];
     CONFIG = ["SELECT body FROM configs WHERE context = $1 AND scope = $2"];

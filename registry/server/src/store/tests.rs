@@ -5,7 +5,7 @@ mod test_postgres;
 
 use std::path::Path;
 
-use sqlx::Executor as _;
+use sqlx::{Executor as _, Row as _};
 
 use super::*;
 use crate::store::statements::{ALL, NOTIFY, READ_COUNTER};
@@ -47,6 +47,36 @@ async fn sqlite_takes_every_statement() {
     for (name, statement) in ALL {
         let prepared = sqlite_writer(&store).prepare(statement.text()).await;
         assert!(prepared.is_ok(), "{name}: {prepared:?}");
+    }
+}
+
+/// What reads all of a table, or of a context, on purpose.
+const WHOLE: [&str; 10] = [
+    "CONTEXTS",
+    "CONTEXTS_OF_ANYTHING",
+    "LIST_ENTRIES",
+    "LIVE_SUBJECTS",
+    "ALL_SUBJECTS",
+    "DELETED_SUBJECTS",
+    "MODES",
+    "CONFIGS",
+    "REMOVE_CONFIGS",
+    "REMOVE_MODES",
+];
+
+#[tokio::test]
+async fn sqlite_finds_what_a_statement_asks_for_without_reading_a_whole_context() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    for (name, statement) in ALL {
+        let plan = format!("EXPLAIN QUERY PLAN {}", statement.text());
+        let steps = sqlx::query(&plan).fetch_all(sqlite_writer(&store)).await;
+        let steps = steps.unwrap();
+        let reads_whole = steps.iter().any(|step| {
+            let step: String = step.get("detail");
+            step.starts_with("SCAN") || step.ends_with("(context=?)")
+        });
+        assert_eq!(reads_whole, WHOLE.contains(name), "{name}");
     }
 }
 
