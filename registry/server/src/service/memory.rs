@@ -3,6 +3,7 @@
 //! database; where it is registered does, so an id is read again once a version of it changed, here
 //! or on another node.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use avouch_registry_api::rest::SchemaBody;
@@ -20,15 +21,16 @@ use crate::store::{schemas, settings, versions};
 
 /// Context and id.
 type IdKey = (String, i32);
-/// Context and subject.
-type SubjectKey = (String, String);
+/// The subjects that aliases stand for, by alias.
+type Aliases = HashMap<String, Subject>;
 
 /// Everything that is remembered.
 #[derive(Debug)]
 pub(super) struct Memory {
     known: Remembered<IdKey, Arc<Known>>,
     registered: Remembered<IdKey, Arc<RegisteredSchema>>,
-    aliases: Remembered<SubjectKey, Option<Subject>>,
+    /// By context: most have few, and a subject without one need not be asked for.
+    aliases: Remembered<String, Arc<Aliases>>,
     /// How far changes were taken in.
     seq: Mutex<u64>,
 }
@@ -201,33 +203,39 @@ impl Service {
     /// The subject that requests for this one act on: itself, or the one its configuration names.
     ///
     /// # Errors
-    /// When the database fails and the subject was never asked for before.
+    /// When the database fails and no subject of the context was asked for before.
     pub(crate) async fn behind_alias(&self, subject: Subject) -> Result<Subject, RegistryError> {
-        let key = (subject.context.clone(), subject.name.clone());
-        let aliases = &self.memory.aliases;
-        if let Some(alias) = aliases.fresh(&key) {
-            return Ok(alias.unwrap_or(subject));
+        let aliases = self.aliases(&subject.context).await?;
+        let behind = aliases.get(&subject.name).cloned();
+        Ok(behind.unwrap_or(subject))
+    }
+
+    async fn aliases(&self, context: &str) -> Result<Arc<Aliases>, RegistryError> {
+        let remembered = &self.memory.aliases;
+        if let Some(aliases) = remembered.fresh(context) {
+            return Ok(aliases);
         }
-        let seq = aliases.seq();
-        match self.read_alias(&subject).await {
-            Ok(alias) => {
-                let bytes = 2 * (key.0.len() + key.1.len()) + 128;
-                aliases.put(key, seq, bytes, alias.clone());
-                Ok(alias.unwrap_or(subject))
+        let seq = remembered.seq();
+        match self.read_aliases(context).await {
+            Ok(aliases) => {
+                let aliases = Arc::new(aliases);
+                let texts = aliases.iter();
+                let texts = texts.map(|(alias, subject)| alias.len() + subject.name.len() + 128);
+                let bytes = context.len() + texts.sum::<usize>() + 128;
+                remembered.put(context.to_owned(), seq, bytes, Arc::clone(&aliases));
+                Ok(aliases)
             }
-            Err(error) => {
-                let alias = aliases.stale(&key).ok_or(error)?;
-                Ok(alias.unwrap_or(subject))
-            }
+            Err(error) => remembered.stale(context).ok_or(error),
         }
     }
 
-    async fn read_alias(&self, subject: &Subject) -> Result<Option<Subject>, RegistryError> {
+    async fn read_aliases(&self, context: &str) -> Result<Aliases, RegistryError> {
         let mut snapshot = self.store.read().await?;
-        let Subject { context, name } = subject;
-        let config = settings::config(&mut snapshot, context, name).await?;
-        let alias = config.and_then(|config| config.properties.alias);
-        Ok(alias.map(|alias| Subject::within(context, &alias)))
+        let aliases = settings::aliases(&mut snapshot, context).await?;
+        let aliases = aliases
+            .into_iter()
+            .map(|(alias, subject)| (alias, Subject::within(context, &subject)));
+        Ok(aliases.collect())
     }
 }
 
@@ -317,7 +325,6 @@ mod tests {
         readers.close().await;
         assert_eq!(ask().await.unwrap(), before);
         assert!(is_fresh(&service, id), "as good as asking");
-        let nick = (".".to_owned(), "nick".to_owned());
-        assert!(service.memory.aliases.fresh(&nick).is_some());
+        assert!(service.memory.aliases.fresh(".").is_some());
     }
 }

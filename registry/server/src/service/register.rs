@@ -63,14 +63,10 @@ impl Service {
     ) -> Result<SchemaBody, RegistryError> {
         let draft = Draft::of(request, normalize)?;
         draft.check_size()?;
-        let mut snapshot = self.store.read().await?;
-        let seen = self.propose(&mut snapshot, subject, draft.clone()).await?;
-        if let Proposal::Registered(row) = seen {
+        if let Some(body) = self.registered_already(subject, &draft).await? {
             self.metrics.registered(Outcome::Existing);
-            return registration(&mut snapshot, subject, row.version).await;
+            return Ok(body);
         }
-        drop(snapshot);
-
         let mut transaction = self.store.write().await?;
         let registered = self
             .register_within(&mut transaction, subject, draft, checks)
@@ -177,7 +173,8 @@ impl Service {
         draft: Draft,
         checks: Checks,
     ) -> Result<Registered, RegistryError> {
-        match self.propose(connection, subject, draft).await? {
+        let rows = versions::rows(connection, &subject.context, &subject.name).await?;
+        match self.propose(connection, subject, draft, rows).await? {
             Proposal::Registered(row) => Ok(Registered {
                 body: registration(connection, subject, row.version).await?,
                 outcome: Outcome::Existing,
@@ -212,17 +209,39 @@ impl Service {
         registered
     }
 
-    /// Looks for the draft as it was sent, then for what it becomes when it is completed.
+    /// The answer to a registration that has nothing to write.
+    async fn registered_already(
+        &self,
+        subject: &Subject,
+        draft: &Draft,
+    ) -> Result<Option<SchemaBody>, RegistryError> {
+        let mut snapshot = self.store.read().await?;
+        let rows = versions::rows(&mut snapshot, &subject.context, &subject.name).await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let seen = self.propose(&mut snapshot, subject, draft.clone(), rows);
+        match seen.await? {
+            Proposal::New(_) => Ok(None),
+            Proposal::Registered(row) => {
+                let body = registration(&mut snapshot, subject, row.version);
+                body.await.map(Some)
+            }
+        }
+    }
+
+    /// Looks for the draft as it was sent, then for what it becomes when it is completed. `rows`
+    /// are all versions of the subject.
     async fn propose(
         &self,
         connection: &mut Connection,
         subject: &Subject,
         mut draft: Draft,
+        rows: Vec<VersionRow>,
     ) -> Result<Proposal, RegistryError> {
         let Subject { context, name } = subject;
         let in_force = self.in_force(connection, subject).await?;
         let config = &in_force.config.properties;
-        let rows = versions::rows(connection, context, name).await?;
         let wanted = Wanted {
             version: draft.version,
             id: draft.id,

@@ -11,8 +11,8 @@ use crate::store::changes::{self, Mark};
 use crate::store::connection::Row;
 use crate::store::schemas::{corrupt, decode, encode};
 use crate::store::statements::{
-    CONFIG, CONFIGS, MODE, MODES, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG, REMOVE_CONFIGS, REMOVE_MODE,
-    REMOVE_MODES, SETTINGS_AROUND,
+    ALIASED_CONFIGS, CONFIG, CONFIGS, MODE, MODES, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG,
+    REMOVE_CONFIGS, REMOVE_MODE, REMOVE_MODES, SETTINGS_AROUND,
 };
 
 /// The scope of settings that hold for the whole context.
@@ -86,11 +86,12 @@ pub(crate) async fn configs(
     context: &str,
 ) -> Result<Vec<(String, StoredConfigBody)>, sqlx::Error> {
     let rows = connection.rows(CONFIGS, &[context.into()]).await?;
-    let config = |row: &Row| {
-        let body: String = row.get("body")?;
-        Ok((row.get("scope")?, decode(&body)?))
-    };
-    rows.iter().map(config).collect()
+    rows.iter().map(config_of).collect()
+}
+
+fn config_of(row: &Row) -> Result<(String, StoredConfigBody), sqlx::Error> {
+    let body: String = row.get("body")?;
+    Ok((row.get("scope")?, decode(&body)?))
 }
 
 /// Every scope of the context that has a mode, with it, by scope.
@@ -108,10 +109,13 @@ pub(crate) async fn aliases(
     connection: &mut Connection,
     context: &str,
 ) -> Result<Vec<(String, String)>, sqlx::Error> {
-    let configs = configs(connection, context).await?;
-    let alias =
-        |(scope, config): (String, StoredConfigBody)| Some((scope, config.properties.alias?));
-    Ok(configs.into_iter().filter_map(alias).collect())
+    let rows = connection.rows(ALIASED_CONFIGS, &[context.into()]).await?;
+    let mut aliases = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (scope, config) = config_of(row)?;
+        aliases.extend(config.properties.alias.map(|alias| (scope, alias)));
+    }
+    Ok(aliases)
 }
 
 /// Stores a scope's configuration.

@@ -207,6 +207,10 @@ statements! {
 
     MODES = ["SELECT scope, mode FROM modes WHERE context = $1 ORDER BY scope"];
     CONFIGS = ["SELECT scope, body FROM configs WHERE context = $1 ORDER BY scope"];
+    ALIASED_CONFIGS = [
+        "SELECT scope, body FROM configs WHERE context = $1 AND body LIKE '%\"alias\":%' ",
+        "ORDER BY scope",
+    ];
     SETTINGS_AROUND = [
         "SELECT context, scope, body, NULL AS mode FROM configs ",
         "WHERE context IN ($1, $2, $3) AND scope IN ($4, '') ",

@@ -51,7 +51,7 @@ async fn sqlite_takes_every_statement() {
 }
 
 /// What reads all of a table, or of a context, on purpose.
-const WHOLE: [&str; 10] = [
+const WHOLE: [&str; 11] = [
     "CONTEXTS",
     "CONTEXTS_OF_ANYTHING",
     "LIST_ENTRIES",
@@ -60,6 +60,7 @@ const WHOLE: [&str; 10] = [
     "DELETED_SUBJECTS",
     "MODES",
     "CONFIGS",
+    "ALIASED_CONFIGS",
     "REMOVE_CONFIGS",
     "REMOVE_MODES",
 ];
