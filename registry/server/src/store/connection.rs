@@ -1,6 +1,12 @@
 //! A transaction on either engine, and the values that go in and come out. The one place that knows
 //! that there are two engines once a statement runs; knows no statement.
 
+use std::future::poll_fn;
+use std::hint::spin_loop;
+use std::pin::pin;
+use std::task::Poll;
+use std::thread::available_parallelism;
+
 use sqlx::postgres::PgRow;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteRow;
@@ -11,8 +17,50 @@ use crate::store::statements::Statement;
 /// A transaction of one engine; dropped without a commit, nothing happened.
 #[derive(Debug)]
 pub(crate) enum Connection {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Transaction<'static, Sqlite>, Wait),
     Postgres(Transaction<'static, Postgres>),
+}
+
+/// How the answer of SQLite's thread is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// As everything is.
+    Asleep,
+    /// Awake for the time of a short statement, which is less than waking up on another core takes.
+    /// For the one write at a time, which all others wait for.
+    Awake,
+}
+
+impl Wait {
+    /// Some tens of microseconds.
+    const POLLS: u32 = 500;
+
+    /// With one core, SQLite's thread could not answer meanwhile.
+    pub(crate) fn for_turns() -> Self {
+        match available_parallelism() {
+            Ok(cores) if cores.get() > 1 => Self::Awake,
+            Ok(_) | Err(_) => Self::Asleep,
+        }
+    }
+
+    async fn until<F: Future>(self, answer: F) -> F::Output {
+        let mut answer = pin!(answer);
+        let mut polls = match self {
+            Self::Asleep => 1,
+            Self::Awake => Self::POLLS,
+        };
+        poll_fn(|context| {
+            while polls > 1 {
+                if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+                    return Poll::Ready(answer);
+                }
+                polls -= 1;
+                spin_loop();
+            }
+            answer.as_mut().poll(context)
+        })
+        .await
+    }
 }
 
 impl Connection {
@@ -24,9 +72,10 @@ impl Connection {
     ) -> Result<Vec<Row>, sqlx::Error> {
         let text = statement.text();
         Ok(match self {
-            Self::Sqlite(transaction) => {
+            Self::Sqlite(transaction, wait) => {
                 let rows = bound::<Sqlite>(text, values).fetch_all(&mut **transaction);
-                rows.await?.into_iter().map(Row::Sqlite).collect()
+                let rows = wait.until(rows).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(transaction) => {
                 let rows = bound::<Postgres>(text, values).fetch_all(&mut **transaction);
@@ -43,9 +92,9 @@ impl Connection {
     ) -> Result<Option<Row>, sqlx::Error> {
         let text = statement.text();
         Ok(match self {
-            Self::Sqlite(transaction) => {
+            Self::Sqlite(transaction, wait) => {
                 let row = bound::<Sqlite>(text, values).fetch_optional(&mut **transaction);
-                row.await?.map(Row::Sqlite)
+                wait.until(row).await?.map(Row::Sqlite)
             }
             Self::Postgres(transaction) => {
                 let row = bound::<Postgres>(text, values).fetch_optional(&mut **transaction);
@@ -62,9 +111,9 @@ impl Connection {
     ) -> Result<(), sqlx::Error> {
         let text = statement.text();
         match self {
-            Self::Sqlite(transaction) => {
+            Self::Sqlite(transaction, wait) => {
                 let done = bound::<Sqlite>(text, values).execute(&mut **transaction);
-                done.await?;
+                wait.until(done).await?;
             }
             Self::Postgres(transaction) => {
                 let done = bound::<Postgres>(text, values).execute(&mut **transaction);
@@ -76,7 +125,7 @@ impl Connection {
 
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Sqlite(transaction, _) => transaction.commit().await,
             Self::Postgres(transaction) => transaction.commit().await,
         }
     }

@@ -16,7 +16,7 @@ use sqlx::{Acquire, ConnectOptions as _, Connection as _};
 
 use crate::OpenError;
 use crate::database::{Database, PostgresUrl};
-use crate::store::connection::Connection;
+use crate::store::connection::{Connection, Wait};
 
 /// How long a statement waits for another process's lock before it fails.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,7 +66,10 @@ impl Engine {
     /// A snapshot even when the database did not answer before.
     pub(crate) async fn begin_probe(&self) -> Result<Connection, sqlx::Error> {
         match self {
-            Self::Sqlite { readers, .. } => readers.begin().await.map(Connection::Sqlite),
+            Self::Sqlite { readers, .. } => {
+                let begun = readers.begin().await;
+                begun.map(|transaction| Connection::Sqlite(transaction, Wait::Asleep))
+            }
             Self::Postgres { readers, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
                 readers.begin_with(begin).await.map(Connection::Postgres)
@@ -80,7 +83,8 @@ impl Engine {
         match self {
             Self::Sqlite { writer, .. } => {
                 let begun = writer.begin_with("BEGIN IMMEDIATE").await;
-                begun.map(Connection::Sqlite)
+                let wait = Wait::for_turns();
+                begun.map(|transaction| Connection::Sqlite(transaction, wait))
             }
             Self::Postgres { writer, .. } => {
                 self.require_reachable()?;

@@ -178,7 +178,7 @@ async fn a_store_that_fails_says_so_to_all_who_share_the_transaction() {
         // Rolls the shared transaction back behind the store's back.
         let broken = sqlx::query("ROLLBACK");
         match &mut *write {
-            Connection::Sqlite(transaction) => broken.execute(&mut **transaction).await.unwrap(),
+            Connection::Sqlite(transaction, _) => broken.execute(&mut **transaction).await.unwrap(),
             Connection::Postgres(_) => unreachable!("these tests open files"),
         };
         write.commit().await

@@ -197,7 +197,7 @@ impl Group {
 
 async fn announce_and_commit(mut open: Connection) -> Result<(), sqlx::Error> {
     match &open {
-        Connection::Sqlite(_) => {}
+        Connection::Sqlite(..) => {}
         Connection::Postgres(_) => open.execute(NOTIFY, &[CHANGES_CHANNEL.into()]).await?,
     }
     open.commit().await
