@@ -1,6 +1,8 @@
 //! The registry with the clients that others wrote, and the shape of its answers where clients are
 //! touchy.
 
+mod rust;
+
 use std::process::Command;
 
 use anyhow::Result;
