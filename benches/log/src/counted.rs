@@ -124,10 +124,14 @@ impl FileSystem for CountedSystem {
     }
 }
 
-impl Disk for Counted {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+impl Counted {
+    fn opened(
+        &self,
+        path: &Path,
+        mode: OpenMode,
+        open: impl FnOnce() -> io::Result<Arc<dyn DiskFile>>,
+    ) -> io::Result<Arc<dyn DiskFile>> {
         let is_wal = path.extension().is_some_and(|name| name == "wal");
-        let open = || RealDisk.open(path, mode);
         let file = match is_wal || mode == OpenMode::ReadOnly {
             true => open()?,
             false => self.seen.working(open)?,
@@ -137,6 +141,16 @@ impl Disk for Counted {
             is_wal,
             seen: Arc::clone(&self.seen),
         }))
+    }
+}
+
+impl Disk for Counted {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        self.opened(path, mode, || RealDisk.open(path, mode))
+    }
+
+    fn open_in_sectors(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        self.opened(path, mode, || RealDisk.open_in_sectors(path, mode))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

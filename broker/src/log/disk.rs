@@ -4,12 +4,17 @@
 //! The second implementation is the tests' simulated disk, which loses whatever was not synced.
 //! Randomness comes from it too, so that simulated runs repeat. Knows nothing of what is stored.
 
+#[cfg(target_os = "linux")]
+mod sectors;
+
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+
+use bytes::{Buf as _, BufMut as _, BytesMut};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +29,18 @@ pub enum OpenMode {
     Truncate,
 }
 
+/// What a disk writes whole or not at all.
+pub const SECTOR_BYTES: usize = 512;
+
+/// An empty buffer with room for `bytes`, which begins where a sector may.
+pub(super) fn sector_buffer(bytes: usize) -> BytesMut {
+    let mut buffer = BytesMut::with_capacity(bytes + SECTOR_BYTES);
+    let skipped = buffer.as_ptr().align_offset(SECTOR_BYTES);
+    buffer.put_bytes(0, skipped);
+    buffer.advance(skipped);
+    buffer
+}
+
 /// Directories and names.
 pub trait Disk: Debug + Send + Sync {
     /// Opens a file.
@@ -31,6 +48,15 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// As the system says.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
+    /// Opens a file that is written in whole sectors and seldom read: where the system can, around
+    /// its page cache, which costs a copy and some work for each page. A write begins at a multiple
+    /// of [`SECTOR_BYTES`]; what stands behind it in its last sector may be zeros afterwards.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn open_in_sectors(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path, mode)
+    }
     /// Makes a directory and its parents; fine when it is there.
     ///
     /// # Errors
@@ -142,6 +168,21 @@ impl Disk for RealDisk {
             }
         }
         Ok(Arc::new(options.open(path)?))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn open_in_sectors(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let file = self.open(path, mode)?;
+        let around_cache = OpenOptions::new()
+            .write(true)
+            .custom_flags(rustix::fs::OFlags::DIRECT.bits().cast_signed())
+            .open(path);
+        // Not every file system can.
+        Ok(match around_cache {
+            Ok(direct) => Arc::new(sectors::SectorFile::new(file, direct)),
+            Err(_) => file,
+        })
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

@@ -9,6 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::api::Damage;
 use super::bugs::{self, Bug};
 use super::codec::Reader;
+use super::disk::{SECTOR_BYTES, sector_buffer};
 use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
 use crate::wire::batch::{crc32c, stamp, stamp_append_time};
 
@@ -18,8 +19,10 @@ pub(super) const SLOT_HEADER_BYTES: usize = 512;
 pub(super) const FRAME_HEADER_BYTES: usize = 52;
 /// The same in formats 1 and 2.
 const UNSALTED_HEADER_BYTES: usize = 44;
-/// Frames begin at multiples of this.
+/// Frames begin at multiples of this; those written now begin at sectors.
 pub(super) const FRAME_ALIGN: usize = 8;
+/// A frame of this many bytes is written from where it is built, and so has whole sectors.
+const WHOLE_SECTORS_FROM_BYTES: usize = 32 << 10;
 /// First bytes of a frame.
 pub(super) const FRAME_MAGIC: [u8; 4] = *b"AVFR";
 /// Largest body of a frame.
@@ -297,14 +300,23 @@ pub(super) struct Stamp {
 #[derive(Debug)]
 pub(super) struct FrameBuilder {
     frame: BytesMut,
+    /// What its length will be a multiple of.
+    align: usize,
 }
 
 impl FrameBuilder {
     /// A builder with room for `bytes` of entries.
     pub(super) fn new(bytes: usize) -> Self {
-        let mut frame = BytesMut::with_capacity(FRAME_HEADER_BYTES + bytes + FRAME_ALIGN);
+        // A short one would be mostly padding, which readers of the tail would keep in memory.
+        let (mut frame, align) = if bytes < WHOLE_SECTORS_FROM_BYTES {
+            let room = FRAME_HEADER_BYTES + bytes + FRAME_ALIGN;
+            (BytesMut::with_capacity(room), FRAME_ALIGN)
+        } else {
+            let room = FRAME_HEADER_BYTES + bytes + SECTOR_BYTES;
+            (sector_buffer(room), SECTOR_BYTES)
+        };
         frame.put_bytes(0, FRAME_HEADER_BYTES);
-        Self { frame }
+        Self { frame, align }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -369,8 +381,8 @@ impl FrameBuilder {
             body_crc,
         };
         header.encode(salt, &mut self.frame);
-        self.frame
-            .put_bytes(0, header.frame_bytes() - self.frame.len());
+        let padding = self.frame.len().next_multiple_of(self.align) - self.frame.len();
+        self.frame.put_bytes(0, padding);
         self.frame.freeze()
     }
 

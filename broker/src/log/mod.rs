@@ -44,7 +44,7 @@ pub use api::{
     Origin, ReadError, ReadResult, RecoveryReport, Retired,
 };
 pub use compaction::Compacted;
-pub use disk::{Disk, DiskFile, FileSystem, OpenMode, RealDisk};
+pub use disk::{Disk, DiskFile, FileSystem, OpenMode, RealDisk, SECTOR_BYTES};
 pub use settings::{CompactionSettings, PartitionSettings};
 
 use std::sync::Arc;

@@ -4,12 +4,13 @@
 //! durable already; so syncing it never depends on file growth or on a name. Knows no entries.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::api::LogConfig;
+use super::api::{Durability, LogConfig};
 use super::bugs::{self, Bug};
-use super::disk::{Disk, DiskFile, OpenMode};
+use super::disk::{Disk, DiskFile, OpenMode, SECTOR_BYTES};
 use super::frame::{FrameSeq, Opening, SLOT_HEADER_BYTES, SlotHeader};
 use super::storage::StorageError;
 use super::sync::lock;
@@ -20,7 +21,11 @@ const GROWTH_BYTES_MAX: u64 = 8 << 20;
 const SPARE_STEP_BYTES: u64 = 2 << 20;
 /// A slot of which less was written does not ask for the next one: an idle node stays small.
 const SPARE_FROM_BYTES: u64 = 1 << 20;
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: Zeros = Zeros([0; 64 << 10]);
+
+/// They begin where a sector may.
+#[repr(align(512))]
+struct Zeros([u8; 64 << 10]);
 
 /// Number of a slot, which is its file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,11 +99,12 @@ impl Slots {
     }
 }
 
-/// Sizes of the write-ahead log.
+/// Sizes of the write-ahead log, and what makes its frames count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WalLimits {
     pub(super) file_bytes: u64,
     pub(super) bytes_max: u64,
+    pub(super) durability: Durability,
 }
 
 impl WalLimits {
@@ -106,6 +112,15 @@ impl WalLimits {
         Self {
             file_bytes: config.wal_file_bytes,
             bytes_max: config.wal_bytes_max,
+            durability: config.durability,
+        }
+    }
+
+    fn open(&self, disk: &dyn Disk, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        match self.durability {
+            Durability::Fsync => disk.open_in_sectors(path, mode),
+            // Frames count once they are in the page cache.
+            Durability::Os => disk.open(path, mode),
         }
     }
 }
@@ -137,7 +152,7 @@ pub(super) fn prepare_spare(
         id
     };
     let path = id.path(dir);
-    let made = fill_spare(disk, dir, &path, bytes);
+    let made = fill_spare(disk, dir, &path, limits);
     if made.is_err() {
         // It has no header, so one that stays is a free slot at the next start.
         drop(disk.remove_file(&path));
@@ -149,8 +164,14 @@ pub(super) fn prepare_spare(
     Ok(())
 }
 
-fn fill_spare(disk: &dyn Disk, dir: &Path, path: &Path, bytes: u64) -> Result<(), StorageError> {
-    let opened = disk.open(path, OpenMode::Truncate);
+fn fill_spare(
+    disk: &dyn Disk,
+    dir: &Path,
+    path: &Path,
+    limits: WalLimits,
+) -> Result<(), StorageError> {
+    let bytes = limits.file_bytes;
+    let opened = limits.open(disk, path, OpenMode::Truncate);
     let file = opened.map_err(|error| StorageError::of(path, &error))?;
     let mut spare = Current {
         path: path.to_owned(),
@@ -268,7 +289,7 @@ impl Wal {
             .file
             .write_at(frame, current.at)
             .map_err(|error| StorageError::failed(&current.path, &error))?;
-        current.at += frame.len() as u64;
+        current.at += frame.len().next_multiple_of(SECTOR_BYTES) as u64;
         Ok(())
     }
 
@@ -325,7 +346,7 @@ impl Wal {
     ) -> Result<Current, StorageError> {
         let path = id.path(&self.dir);
         let full_or_failed = |error| StorageError::of(&path, &error);
-        let opened = self.disk.open(&path, OpenMode::Create);
+        let opened = self.limits.open(&*self.disk, &path, OpenMode::Create);
         let file = opened.map_err(full_or_failed)?;
         let kept = file.size_bytes().map_err(full_or_failed)?;
         let at = SLOT_HEADER_BYTES as u64;
@@ -381,10 +402,12 @@ impl Wal {
 }
 
 fn grow(current: &mut Current, target: u64) -> Result<(), StorageError> {
-    let mut at = current.grown;
+    // A slot may end amid a sector: it was made by an earlier version, or its growth was cut short.
+    let mut at = current.grown - current.grown % SECTOR_BYTES as u64;
     while at < target {
-        let step = (target - at).min(ZEROS.len() as u64);
-        let zeros = usize::try_from(step).map_or(&ZEROS[..], |step| &ZEROS[..step]);
+        let Zeros(zeros) = &ZEROS;
+        let step = (target - at).min(zeros.len() as u64);
+        let zeros = usize::try_from(step).map_or(&zeros[..], |step| &zeros[..step]);
         current
             .file
             .write_at(zeros, at)

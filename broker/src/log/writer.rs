@@ -14,8 +14,9 @@ use super::api::{
     AppendBatch, AppendDone, AppendOutcome, Damage, Durability, LogError, LogStartDone, Origin,
 };
 use super::bugs::{self, Bug};
+use super::disk::SECTOR_BYTES;
 use super::flusher::Flusher;
-use super::frame::{FRAME_ALIGN, FRAME_HEADER_BYTES, FrameBuilder, FrameSeq, Stamp};
+use super::frame::{FRAME_HEADER_BYTES, FrameBuilder, FrameSeq, Stamp};
 use super::partition::{Partition, TailBatch};
 use super::producers::SequenceVerdict;
 use super::queue::{ChangeDone, Job};
@@ -162,7 +163,8 @@ impl Writer {
             self.flusher.checkpoint()?;
             self.owes_checkpoint = false;
         }
-        let frame_bytes = (FRAME_HEADER_BYTES + bytes + FRAME_ALIGN) as u64;
+        let frame_bytes = FRAME_HEADER_BYTES + bytes + SECTOR_BYTES;
+        let frame_bytes = frame_bytes.next_multiple_of(SECTOR_BYTES) as u64;
         let mut reserved = self.wal.reserve(self.next_seq, frame_bytes);
         if reserved == Err(StorageError::WalFull) {
             self.flusher.wait_for_checkpoint();

@@ -20,18 +20,27 @@ pub(super) struct TimedDisk {
     pub(super) wal_sync_seconds: Histogram,
 }
 
-impl Disk for TimedDisk {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        let file = RealDisk.open(path, mode)?;
+impl TimedDisk {
+    fn watched(&self, path: &Path, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
         let folder = path.parent().and_then(Path::file_name);
         if folder.is_none_or(|name| name != WAL_DIR) {
-            return Ok(file);
+            return file;
         }
-        Ok(Arc::new(TimedFile {
+        Arc::new(TimedFile {
             file,
             clock: self.clock,
             sync_seconds: self.wal_sync_seconds.clone(),
-        }))
+        })
+    }
+}
+
+impl Disk for TimedDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.watched(path, RealDisk.open(path, mode)?))
+    }
+
+    fn open_in_sectors(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.watched(path, RealDisk.open_in_sectors(path, mode)?))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

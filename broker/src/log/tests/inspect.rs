@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::driven::Driven;
 use super::scripts::{Run, SCRIPTS, config};
 use super::sim::{Faults, SimDisk};
-use crate::log::Durability;
-use crate::log::frame::FRAME_HEADER_BYTES;
+use crate::log::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
 use crate::log::inspect::{Item, Totals, dump, verify};
+use crate::log::{Durability, SECTOR_BYTES};
 
 fn look(disk: &SimDisk) -> (Vec<Item>, Totals) {
     let mut items = Vec::new();
@@ -72,8 +72,8 @@ fn a_lost_segment_and_lost_frames_are_found() {
     assert_eq!((totals.frames, totals.segments), (3, 1));
     // The frame in the middle of those that are to be replayed.
     run.disk.damage(wal.unwrap(), |bytes| {
-        let frame_bytes = (FRAME_HEADER_BYTES + 32 + 120_usize).next_multiple_of(8);
-        bytes[512 + 2 * frame_bytes + 60] ^= 1;
+        assert!(FRAME_HEADER_BYTES + 32 + 120 < SECTOR_BYTES);
+        bytes[SLOT_HEADER_BYTES + 2 * SECTOR_BYTES + 60] ^= 1;
     });
     let (items, totals) = look(&run.disk);
     assert_eq!((totals.frames, totals.faults), (2, 1), "{items:?}");

@@ -8,12 +8,12 @@ use super::driven::{Driven, small};
 use super::model::read_all;
 use super::sim::{Faults, SimDisk};
 use crate::log::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
-use crate::log::{Damage, OpenError, ReadError, RecoveryReport};
+use crate::log::{Damage, OpenError, ReadError, RecoveryReport, SECTOR_BYTES};
 use crate::types::{LeaderEpoch, Offset};
 
 const BATCH_BYTES: usize = 120;
-/// A frame of one such batch, already a multiple of eight.
-const FRAME_BYTES: usize = (FRAME_HEADER_BYTES + 32 + BATCH_BYTES).next_multiple_of(8);
+/// From a frame of one such batch to the next.
+const FRAME_BYTES: usize = (FRAME_HEADER_BYTES + 32 + BATCH_BYTES).next_multiple_of(SECTOR_BYTES);
 
 fn open(disk: &SimDisk) -> Result<(Driven, RecoveryReport), OpenError> {
     Driven::open(small("/data"), Arc::new(disk.clone()))
@@ -59,7 +59,7 @@ fn a_last_frame_torn_at_any_byte_is_cut_and_the_rest_stays() {
         let at = SLOT_HEADER_BYTES + 2 * FRAME_BYTES + torn_from;
         disk.damage(&slot(0), |bytes| bytes[at..].fill(0));
         let (mut driven, report) = open(&disk).unwrap();
-        // The last four bytes of the frame are padding.
+        // The rest of the sector is padding.
         let is_whole = torn_from >= FRAME_HEADER_BYTES + 32 + BATCH_BYTES;
         let expected: &[i64] = if is_whole { &[0, 1, 2] } else { &[0, 1] };
         assert_eq!(offsets(&driven), expected, "torn from byte {torn_from}");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crate::log::sync::lock;
-use crate::log::{Disk, DiskFile, FileSystem, OpenMode};
+use crate::log::{Disk, DiskFile, FileSystem, OpenMode, SECTOR_BYTES};
 
 /// What of the unsynced writes a crash leaves.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +74,7 @@ enum Change {
 struct SimFile {
     world: Arc<Mutex<World>>,
     file: usize,
+    in_sectors: bool,
 }
 
 impl SimDisk {
@@ -203,8 +204,8 @@ impl World {
     }
 }
 
-impl Disk for SimDisk {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+impl SimDisk {
+    fn opened(&self, path: &Path, mode: OpenMode) -> io::Result<SimFile> {
         let mut world = lock(&self.0);
         world.alive()?;
         let file = match (world.live.get(path).copied(), mode) {
@@ -236,9 +237,23 @@ impl Disk for SimDisk {
                 file
             }
         };
-        Ok(Arc::new(SimFile {
+        Ok(SimFile {
             world: Arc::clone(&self.0),
             file,
+            in_sectors: false,
+        })
+    }
+}
+
+impl Disk for SimDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(self.opened(path, mode)?))
+    }
+
+    fn open_in_sectors(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(SimFile {
+            in_sectors: true,
+            ..self.opened(path, mode)?
         }))
     }
 
@@ -372,6 +387,14 @@ impl DiskFile for SimFile {
         let mut world = lock(&self.world);
         world.alive()?;
         let at = usize::try_from(at).unwrap();
+        let whole = if self.in_sectors {
+            assert!(at.is_multiple_of(SECTOR_BYTES), "a write at {at}");
+            bytes.len().next_multiple_of(SECTOR_BYTES)
+        } else {
+            bytes.len()
+        };
+        let mut bytes = bytes.to_vec();
+        bytes.resize(whole, 0);
         let end = at + bytes.len();
         let growth = end.saturating_sub(world.files[self.file].live.len()) as u64;
         let used = world.used_bytes();
@@ -388,7 +411,7 @@ impl DiskFile for SimFile {
         }
         // A write in flight when the machine stops may be there in part.
         let stepped = world.step();
-        world.files[self.file].write(at, bytes);
+        world.files[self.file].write(at, &bytes);
         stepped
     }
 
