@@ -24,8 +24,10 @@ use super::storage::StorageError;
 use super::sync::lock;
 use crate::types::Offset;
 
-/// Bytes that one write to a segment takes at most, unless one batch has more.
+/// Bytes that a partition's turn takes at most, unless one batch has more.
 const WRITE_BYTES: usize = 1 << 20;
+/// Batches are put together up to this many bytes; a larger one is written from where it is.
+const JOINED_BYTES_MAX: usize = 64 << 10;
 /// Segments written between two checkpoints are held open up to this times `open_files_max`; then
 /// some are synced early, which is slow.
 const UNSYNCED_FILES_FACTOR: usize = 16;
@@ -388,9 +390,19 @@ impl Flusher {
             .handles
             .segment(&*shared.disk, &partition.dir, segment, OpenMode::Existing)
             .map_err(|error| StorageError::of(&path, &error))?;
-        let bytes = joined(batches);
-        file.append(&*shared.disk, segment.bytes, &bytes)?;
-        note_appended(shared, partition, batches);
+        let (mut at, mut rest) = (segment.bytes, batches);
+        let mut joined = Vec::new();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(how_many_joined(rest));
+            let bytes = match now {
+                [batch] => &batch.bytes,
+                batches => join(batches, &mut joined),
+            };
+            file.append(&*shared.disk, at, bytes)?;
+            note_appended(shared, partition, now);
+            at += bytes.len() as u64;
+            rest = later;
+        }
         unsynced.files.insert(path, file);
         if unsynced.files.len() > shared.config.open_files_max * UNSYNCED_FILES_FACTOR
             && let Some((_, file)) = unsynced.files.pop_first()
@@ -503,12 +515,22 @@ fn next_of(batch: &TailBatch) -> Next {
     }
 }
 
-fn joined(batches: &[TailBatch]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(batches.iter().map(|batch| batch.bytes.len()).sum());
+/// How many batches, at least one, are written by one call.
+fn how_many_joined(batches: &[TailBatch]) -> usize {
+    let mut bytes = 0;
+    let fits = |batch: &&TailBatch| {
+        bytes += batch.bytes.len();
+        bytes <= JOINED_BYTES_MAX
+    };
+    batches.iter().take_while(fits).count().max(1)
+}
+
+fn join<'a>(batches: &[TailBatch], joined: &'a mut Vec<u8>) -> &'a [u8] {
+    joined.clear();
     batches
         .iter()
-        .for_each(|batch| bytes.extend_from_slice(&batch.bytes));
-    bytes
+        .for_each(|batch| joined.extend_from_slice(&batch.bytes));
+    joined
 }
 
 /// The batches are in the partition's last segment now.

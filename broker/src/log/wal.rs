@@ -21,11 +21,11 @@ const GROWTH_BYTES_MAX: u64 = 8 << 20;
 const SPARE_STEP_BYTES: u64 = 2 << 20;
 /// A slot of which less was written does not ask for the next one: an idle node stays small.
 const SPARE_FROM_BYTES: u64 = 1 << 20;
-static ZEROS: Zeros = Zeros([0; 64 << 10]);
+static ZEROS: Zeros = Zeros([0; 1 << 20]);
 
 /// They begin where a sector may.
 #[repr(align(512))]
-struct Zeros([u8; 64 << 10]);
+struct Zeros([u8; 1 << 20]);
 
 /// Number of a slot, which is its file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
