@@ -72,7 +72,7 @@ fn a_lost_segment_and_lost_frames_are_found() {
     assert_eq!((totals.frames, totals.segments), (3, 1));
     // The frame in the middle of those that are to be replayed.
     run.disk.damage(wal.unwrap(), |bytes| {
-        assert!(FRAME_HEADER_BYTES + 32 + 120 < SECTOR_BYTES);
+        const { assert!(FRAME_HEADER_BYTES + 32 + 120 < SECTOR_BYTES) }
         bytes[SLOT_HEADER_BYTES + 2 * SECTOR_BYTES + 60] ^= 1;
     });
     let (items, totals) = look(&run.disk);
