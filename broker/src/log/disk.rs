@@ -54,9 +54,7 @@ pub trait Disk: Debug + Send + Sync {
     ///
     /// # Errors
     /// As the system says.
-    fn open_in_sectors(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        self.open(path, mode)
-    }
+    fn open_in_sectors(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
     /// Makes a directory and its parents; fine when it is there.
     ///
     /// # Errors
@@ -168,6 +166,11 @@ impl Disk for RealDisk {
             }
         }
         Ok(Arc::new(options.open(path)?))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn open_in_sectors(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path, mode)
     }
 
     #[cfg(target_os = "linux")]

@@ -24,7 +24,8 @@ use super::storage::StorageError;
 use super::sync::lock;
 use crate::types::Offset;
 
-/// Bytes that a partition's turn takes at most, unless one batch has more.
+/// Bytes that are appended to a segment before its partition is looked at again, unless one batch
+/// has more.
 const WRITE_BYTES: usize = 1 << 20;
 /// Batches are put together up to this many bytes; a larger one is written from where it is.
 const JOINED_BYTES_MAX: usize = 64 << 10;
@@ -390,10 +391,12 @@ impl Flusher {
             .handles
             .segment(&*shared.disk, &partition.dir, segment, OpenMode::Existing)
             .map_err(|error| StorageError::of(&path, &error))?;
+        // From the first byte on, whatever becomes of the others.
+        unsynced.files.insert(path, Arc::clone(&file));
         let (mut at, mut rest) = (segment.bytes, batches);
         let mut joined = Vec::new();
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(how_many_joined(rest));
+            let (now, later) = rest.split_at(how_many_at_once(rest));
             let bytes = match now {
                 [batch] => &batch.bytes,
                 batches => join(batches, &mut joined),
@@ -403,7 +406,6 @@ impl Flusher {
             at += bytes.len() as u64;
             rest = later;
         }
-        unsynced.files.insert(path, file);
         if unsynced.files.len() > shared.config.open_files_max * UNSYNCED_FILES_FACTOR
             && let Some((_, file)) = unsynced.files.pop_first()
         {
@@ -516,7 +518,7 @@ fn next_of(batch: &TailBatch) -> Next {
 }
 
 /// How many batches, at least one, are written by one call.
-fn how_many_joined(batches: &[TailBatch]) -> usize {
+fn how_many_at_once(batches: &[TailBatch]) -> usize {
     let mut bytes = 0;
     let fits = |batch: &&TailBatch| {
         bytes += batch.bytes.len();

@@ -21,7 +21,8 @@ pub(super) const FRAME_HEADER_BYTES: usize = 52;
 const UNSALTED_HEADER_BYTES: usize = 44;
 /// Frames begin at multiples of this; those written now begin at sectors.
 pub(super) const FRAME_ALIGN: usize = 8;
-/// A frame of this many bytes is written from where it is built, and so has whole sectors.
+/// A frame for this many bytes of entries is built where it is written from, in whole sectors;
+/// shorter ones are copied for that.
 const WHOLE_SECTORS_FROM_BYTES: usize = 32 << 10;
 /// First bytes of a frame.
 pub(super) const FRAME_MAGIC: [u8; 4] = *b"AVFR";
@@ -187,7 +188,7 @@ impl FrameHeader {
         }
     }
 
-    /// Bytes from this frame to the next.
+    /// Bytes that it takes; the next one begins there at the earliest.
     pub(super) fn frame_bytes(&self) -> usize {
         (self.header_bytes() + self.body_bytes).next_multiple_of(FRAME_ALIGN)
     }
@@ -367,7 +368,7 @@ impl FrameBuilder {
         self.entry(KIND_DAMAGE_SKIPPED, 0, target, 0, &body);
     }
 
-    /// The finished frame, padded to where the next one begins.
+    /// The finished frame, padded with zeros to where another could begin.
     pub(super) fn seal(mut self, opening: Opening, seq: FrameSeq, synced_seq: FrameSeq) -> Bytes {
         let body = &self.frame[FRAME_HEADER_BYTES..];
         let (body_bytes, body_crc) = (body.len(), crc32c(body));

@@ -320,7 +320,8 @@ fn replay(
             }
         }
     }
-    // A killed process leaves frames in the page cache only; what is served must be durable.
+    // A killed process leaves frames in a cache only, the system's or the drive's; what is served
+    // must be durable.
     let unproven = plan
         .frames
         .iter()

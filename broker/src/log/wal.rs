@@ -21,11 +21,11 @@ const GROWTH_BYTES_MAX: u64 = 8 << 20;
 const SPARE_STEP_BYTES: u64 = 2 << 20;
 /// A slot of which less was written does not ask for the next one: an idle node stays small.
 const SPARE_FROM_BYTES: u64 = 1 << 20;
-static ZEROS: Zeros = Zeros([0; 1 << 20]);
+static ZEROS: Zeros = Zeros([0; 256 << 10]);
 
 /// They begin where a sector may.
 #[repr(align(512))]
-struct Zeros([u8; 1 << 20]);
+struct Zeros([u8; 256 << 10]);
 
 /// Number of a slot, which is its file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -236,7 +236,8 @@ impl Wal {
     ///
     /// # Errors
     /// `Full` and `WalFull` leave everything as it was.
-    pub(super) fn reserve(&mut self, seq: FrameSeq, bytes: u64) -> Result<(), StorageError> {
+    pub(super) fn reserve(&mut self, seq: FrameSeq, bytes: usize) -> Result<(), StorageError> {
+        let bytes = slot_bytes(bytes) as u64;
         // No two slots begin at one frame: one that is still empty grows to what is asked.
         let fits = |current: &Current| {
             current.at + bytes <= self.limits.file_bytes.max(current.grown)
@@ -289,7 +290,7 @@ impl Wal {
             .file
             .write_at(frame, current.at)
             .map_err(|error| StorageError::failed(&current.path, &error))?;
-        current.at += frame.len().next_multiple_of(SECTOR_BYTES) as u64;
+        current.at += slot_bytes(frame.len()) as u64;
         Ok(())
     }
 
@@ -401,8 +402,14 @@ impl Wal {
     }
 }
 
+/// Bytes of a slot that a frame takes: the next one begins at a sector.
+pub(super) fn slot_bytes(frame_bytes: usize) -> usize {
+    frame_bytes.next_multiple_of(SECTOR_BYTES)
+}
+
 fn grow(current: &mut Current, target: u64) -> Result<(), StorageError> {
     // A slot may end amid a sector: it was made by an earlier version, or its growth was cut short.
+    // No frame reaches into that sector, for room is reserved in whole ones.
     let mut at = current.grown - current.grown % SECTOR_BYTES as u64;
     while at < target {
         let Zeros(zeros) = &ZEROS;

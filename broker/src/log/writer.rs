@@ -14,7 +14,6 @@ use super::api::{
     AppendBatch, AppendDone, AppendOutcome, Damage, Durability, LogError, LogStartDone, Origin,
 };
 use super::bugs::{self, Bug};
-use super::disk::SECTOR_BYTES;
 use super::flusher::Flusher;
 use super::frame::{FRAME_HEADER_BYTES, FrameBuilder, FrameSeq, Stamp};
 use super::partition::{Partition, TailBatch};
@@ -24,7 +23,7 @@ use super::shared::Shared;
 use super::signal::Wish;
 use super::storage::StorageError;
 use super::sync::lock;
-use super::wal::Wal;
+use super::wal::{Wal, slot_bytes};
 use crate::types::{Offset, TopicId, TopicPartition};
 use crate::wire::batch::BatchHeader;
 
@@ -163,8 +162,7 @@ impl Writer {
             self.flusher.checkpoint()?;
             self.owes_checkpoint = false;
         }
-        let frame_bytes = FRAME_HEADER_BYTES + bytes + SECTOR_BYTES;
-        let frame_bytes = frame_bytes.next_multiple_of(SECTOR_BYTES) as u64;
+        let frame_bytes = FRAME_HEADER_BYTES + bytes;
         let mut reserved = self.wal.reserve(self.next_seq, frame_bytes);
         if reserved == Err(StorageError::WalFull) {
             self.flusher.wait_for_checkpoint();
@@ -240,7 +238,7 @@ impl Writer {
         }
         self.shared.memory.added(added.into_iter());
         self.shared.note_producers(new_producers);
-        self.shared.publish(self.next_seq, frame.len());
+        self.shared.publish(self.next_seq, slot_bytes(frame.len()));
         self.next_seq = self.next_seq.next();
         moved.sort_unstable();
         moved.dedup();

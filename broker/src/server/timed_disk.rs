@@ -1,9 +1,10 @@
-//! The machine's disk, with a clock on the syncs of the write-ahead log: what an acknowledgement
-//! waits for. Changes nothing of what the disk does.
+//! The machine's disk, with a clock on writing to the write-ahead log and syncing it: what an
+//! acknowledgement waits for. Changes nothing of what the disk does.
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use prometheus::Histogram;
 
@@ -30,6 +31,7 @@ impl TimedDisk {
             file,
             clock: self.clock,
             sync_seconds: self.wal_sync_seconds.clone(),
+            written_at: Mutex::default(),
         })
     }
 }
@@ -89,10 +91,21 @@ struct TimedFile {
     file: Arc<dyn DiskFile>,
     clock: Clock,
     sync_seconds: Histogram,
+    /// When the first write began that no sync covers yet.
+    written_at: Mutex<Option<Duration>>,
+}
+
+impl TimedFile {
+    fn written_at(&self) -> MutexGuard<'_, Option<Duration>> {
+        let written_at = self.written_at.lock();
+        written_at.unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl DiskFile for TimedFile {
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        let now = self.clock.elapsed();
+        self.written_at().get_or_insert(now);
         self.file.write_at(bytes, at)
     }
 
@@ -101,9 +114,10 @@ impl DiskFile for TimedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let before = self.clock.elapsed();
+        let written_at = self.written_at().take();
+        let since = written_at.unwrap_or_else(|| self.clock.elapsed());
         let synced = self.file.sync_data();
-        let took = self.clock.elapsed().saturating_sub(before);
+        let took = self.clock.elapsed().saturating_sub(since);
         self.sync_seconds.observe(took.as_secs_f64());
         synced
     }

@@ -1,5 +1,6 @@
-//! Writes around the page cache, in whole sectors out of memory that begins at one. What is not there
-//! yet is copied, if it is short; what the system refuses goes through the page cache after all.
+//! Writes around the page cache: whole sectors, out of memory that begins where a sector may. Bytes
+//! that begin elsewhere or end amid a sector are copied, if they are few; what the system refuses
+//! goes through the page cache after all.
 
 use std::fs::File;
 use std::io;
@@ -12,15 +13,16 @@ use bytes::{BufMut as _, BytesMut};
 use super::{DiskFile, SECTOR_BYTES, sector_buffer};
 
 /// More than this is not copied.
-const COPIED_BYTES_MAX: usize = 64 << 10;
+pub(in super::super) const COPIED_BYTES_MAX: usize = 64 << 10;
 
 /// A file, opened twice.
 #[derive(Debug)]
 pub(super) struct SectorFile {
     cached: Arc<dyn DiskFile>,
     direct: File,
-    /// The system takes no write around its cache: sectors may be larger than ours.
+    /// The system takes no write around its cache.
     is_refused: AtomicBool,
+    /// What was copied last, for its memory.
     copied: Mutex<BytesMut>,
 }
 
@@ -34,13 +36,13 @@ impl SectorFile {
         }
     }
 
-    /// Whether the write was done, or could not be done like this.
+    /// Whether the write was done; if not, it has to go through the cache.
     fn write_directly(&self, bytes: &[u8], at: u64) -> io::Result<bool> {
-        let is_even = |number: usize| number.is_multiple_of(SECTOR_BYTES);
+        let is_whole = |number: usize| number.is_multiple_of(SECTOR_BYTES);
         if !at.is_multiple_of(SECTOR_BYTES as u64) || self.is_refused.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        let written = if is_even(bytes.as_ptr().addr()) && is_even(bytes.len()) {
+        let written = if is_whole(bytes.as_ptr().addr()) && is_whole(bytes.len()) {
             self.direct.write_all_at(bytes, at)
         } else if bytes.len() <= COPIED_BYTES_MAX {
             let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,13 +58,22 @@ impl SectorFile {
             return Ok(false);
         };
         match written {
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            Err(error) if is_refusal(error.kind()) => {
+                tracing::info!(%error, "the file system takes no writes around its cache");
                 self.is_refused.store(true, Ordering::Relaxed);
                 Ok(false)
             }
             written => written.map(|()| true),
         }
     }
+}
+
+/// Sectors may be larger than ours, or there may be no such writes at all.
+fn is_refusal(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    )
 }
 
 impl DiskFile for SectorFile {

@@ -7,7 +7,8 @@ use super::driven::{Driven, small};
 use super::model::read_all;
 use super::scripts::{Run, SCRIPTS};
 use super::sim::{Crash, Faults, SimDisk};
-use crate::log::{AppendOutcome, Durability};
+use crate::log::storage::StorageError;
+use crate::log::{AppendOutcome, Durability, LogConfig, PartitionSettings};
 use crate::types::Offset;
 
 fn open(disk: &SimDisk) -> Driven {
@@ -139,6 +140,46 @@ fn a_full_disk_refuses_appends_until_there_is_space_again() {
     assert_eq!(count(&open(&disk)), acked + 1);
 }
 
+/// The segment is closed before anything is written to it again.
+#[test]
+fn what_a_flush_wrote_before_the_disk_was_full_is_synced_by_the_next_checkpoint() {
+    let disk = SimDisk::new(Faults::default());
+    let config = LogConfig {
+        wal_file_bytes: 1 << 20,
+        wal_bytes_max: 4 << 20,
+        checkpoint_bytes: 1 << 20,
+        segment_bytes: 1 << 20,
+        tail_bytes_max: 1 << 20,
+        round_bytes_max: 1 << 20,
+        ..small("/data")
+    };
+    let (mut driven, _) = Driven::open(config.clone(), Arc::new(disk.clone())).unwrap();
+    driven.log.create_partition(tp(1)).unwrap();
+    for id in 0..2 {
+        let large = Spec {
+            bytes: 40_000,
+            ..Spec::new(id)
+        };
+        driven.append(vec![large.append_to(tp(1))]);
+    }
+    disk.set_faults(Faults {
+        capacity: Some(disk.used_bytes() + 50_000),
+        ..Faults::default()
+    });
+    assert_eq!(driven.flush(), Err(StorageError::Full));
+    disk.set_faults(Faults::default());
+    let settings = PartitionSettings {
+        segment_bytes: 1_000,
+        ..PartitionSettings::default()
+    };
+    driven.log.configure(tp(1), settings);
+    driven.checkpoint().unwrap();
+    let left = disk.after(Crash::Nothing);
+    let (recovered, report) = Driven::open(config, Arc::new(left)).unwrap();
+    assert_eq!(report.frames_replayed, 0, "the checkpoint covers them");
+    assert_eq!(count(&recovered), 2);
+}
+
 #[test]
 fn a_slot_that_found_no_space_hides_nothing_once_space_is_back() {
     let disk = SimDisk::new(Faults::default());
@@ -186,7 +227,7 @@ fn a_slot_that_found_no_space_hides_nothing_once_space_is_back() {
 fn a_start_on_a_full_disk_serves_what_is_there_and_appends_once_there_is_space() {
     for durability in [Durability::Fsync, Durability::Os] {
         let disk = SimDisk::new(Faults::default());
-        let config = crate::log::LogConfig {
+        let config = LogConfig {
             durability,
             ..small("/data")
         };

@@ -66,6 +66,14 @@ impl Interrupted {
         }
     }
 
+    fn interrupted(&self, path: &Path, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        Arc::new(InterruptedFile {
+            disk: self.clone(),
+            path: path.to_owned(),
+            file,
+        })
+    }
+
     fn was_interrupted(&self) -> bool {
         lock(&self.planned).is_empty()
     }
@@ -79,11 +87,11 @@ impl std::fmt::Debug for Interrupted {
 
 impl Disk for Interrupted {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(InterruptedFile {
-            disk: self.clone(),
-            path: path.to_owned(),
-            file: self.disk.open(path, mode)?,
-        }))
+        Ok(self.interrupted(path, self.disk.open(path, mode)?))
+    }
+
+    fn open_in_sectors(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.interrupted(path, self.disk.open_in_sectors(path, mode)?))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

@@ -1,5 +1,7 @@
 //! The log as the server runs it: two threads over the machine's own file system.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
@@ -89,6 +91,54 @@ fn many_producers_append_and_a_restart_finds_it_all_in_order() {
     ));
 }
 
+/// They are built where they are written from, unlike short ones.
+#[test]
+fn large_frames_are_found_by_a_start_that_nobody_prepared() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig {
+        wal_file_bytes: 1 << 20,
+        wal_bytes_max: 8 << 20,
+        ..small(dir.path())
+    };
+    let (log, _) = open(config.clone());
+    log.create_partition(tp(1)).unwrap();
+    let sizes = [40 << 10, 200, 200 << 10, 70_001, 33_000];
+    for (id, bytes) in (0..).zip(sizes) {
+        let spec = Spec {
+            bytes,
+            ..Spec::new(id)
+        };
+        let outcome = append(&log, spec, 1);
+        assert!(
+            matches!(outcome, AppendOutcome::Appended { .. }),
+            "{outcome:?}"
+        );
+    }
+    // What is on the disk, as a killed process leaves it.
+    let left = tempfile::tempdir().unwrap();
+    copy(dir.path(), left.path());
+    let (reopened, report) = open(LogConfig {
+        dir: left.path().to_owned(),
+        ..config
+    });
+    assert!(report.damaged_frames.is_empty(), "{report:?}");
+    assert_eq!(ids(&reopened, 1), [0, 1, 2, 3, 4]);
+    log.close().unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
 #[test]
 fn retention_and_deletion_give_the_space_back() {
     let dir = tempfile::tempdir().unwrap();
@@ -134,7 +184,7 @@ fn retention_and_deletion_give_the_space_back() {
     assert_eq!(unknown, Err(LogError::UnknownPartition));
     log.close().unwrap();
     let names = |dir: std::path::PathBuf| -> Vec<String> {
-        let entries = std::fs::read_dir(dir).unwrap();
+        let entries = fs::read_dir(dir).unwrap();
         entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect()
@@ -154,7 +204,7 @@ fn retention_and_deletion_give_the_space_back() {
 fn a_new_directory_takes_little_space() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _) = open(LogConfig::new(dir.path()));
-    let first = std::fs::metadata(dir.path().join("wal/00000000.wal")).unwrap();
+    let first = fs::metadata(dir.path().join("wal/00000000.wal")).unwrap();
     assert!(first.len() <= 256 << 10, "{} bytes", first.len());
     log.close().unwrap();
 }

@@ -98,7 +98,7 @@ impl Dice {
     }
 
     fn config(&mut self) -> LogConfig {
-        let wal_file_bytes = self.pick(&[4 << 10, 8 << 10, 16 << 10]);
+        let wal_file_bytes = self.pick(&[4 << 10, 8 << 10, 10_000, 16 << 10]);
         LogConfig {
             durability: self.pick(&[Durability::Fsync, Durability::Fsync, Durability::Os]),
             wal_file_bytes,

@@ -13,6 +13,8 @@ use crate::decide::register::WantedVersion;
 use crate::decide::{metadata, rules, tags};
 use crate::error::RegistryError;
 
+/// A text of so many bytes is understood in tens of microseconds.
+const SHORT_BYTES: usize = 4 << 10;
 /// The references one schema may name directly.
 const MAX_REFERENCES: usize = 100;
 
@@ -125,6 +127,12 @@ impl Draft {
             return Err(RegistryError::SchemaTooLarge);
         }
         Ok(())
+    }
+
+    /// Whether it takes next to no time to understand it.
+    pub(crate) fn is_read_soon(&self) -> bool {
+        let is_short = |text: &String| text.len() <= SHORT_BYTES;
+        self.references.is_empty() && self.text.as_ref().is_some_and(is_short)
     }
 
     /// Whether there is a text to look at before the subject's latest version fills it in.

@@ -149,10 +149,18 @@ impl Service {
             let config = &in_force.config.properties;
             if latest.is_some() && draft.complete(latest.as_ref(), config, None) {
                 let completed = self.prepare(&mut snapshot, subject, draft, &in_force, legacy);
-                let sent = completed.await?;
-                let ids = schemas::ids_of(&mut snapshot, context, &sent.resolved.content).await?;
-                found =
-                    same_content(&mut snapshot, subject, &sent, &ids, &rows, with_deleted).await?;
+                let completed = completed.await?;
+                let content = &completed.resolved.content;
+                let ids = schemas::ids_of(&mut snapshot, context, content).await?;
+                let again = same_content(
+                    &mut snapshot,
+                    subject,
+                    &completed,
+                    &ids,
+                    &rows,
+                    with_deleted,
+                );
+                found = again.await?;
             }
         }
         let Some(row) = found else {
@@ -182,7 +190,9 @@ impl Service {
             Proposal::New(addition) => {
                 let Addition { prepared, rows, .. } = &*addition;
                 let InForce { config, mode } = &addition.in_force;
-                if checks == Checks::Compatibility && !mode.is_import() && has_live(rows) {
+                // One that comes first can only contradict itself, by a field that it reserves.
+                let can_object = has_live(rows) || config.properties.validate_fields == Some(true);
+                if checks == Checks::Compatibility && !mode.is_import() && can_object {
                     self.require_agreement(connection, subject, prepared, config)
                         .await?;
                 }
@@ -209,7 +219,9 @@ impl Service {
         registered
     }
 
-    /// The answer to a registration that has nothing to write.
+    /// The answer to a registration that has nothing to write. One of a first version has something
+    /// to write unless it is refused: that takes its turn if it is soon seen, and is found here if it
+    /// takes time.
     async fn registered_already(
         &self,
         subject: &Subject,
@@ -217,7 +229,7 @@ impl Service {
     ) -> Result<Option<SchemaBody>, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let rows = versions::rows(&mut snapshot, &subject.context, &subject.name).await?;
-        if rows.is_empty() {
+        if rows.is_empty() && draft.is_read_soon() {
             return Ok(None);
         }
         let seen = self.propose(&mut snapshot, subject, draft.clone(), rows);

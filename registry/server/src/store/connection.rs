@@ -27,7 +27,7 @@ pub(crate) enum Wait {
     /// As everything is.
     Asleep,
     /// Awake for the time of a short statement, which is less than waking up on another core takes.
-    /// For the one write at a time, which all others wait for.
+    /// For the one write at a time, which all others wait for; its commit waits asleep, for the disk.
     Awake,
 }
 
@@ -36,7 +36,7 @@ impl Wait {
     const POLLS: u32 = 500;
 
     /// With one core, SQLite's thread could not answer meanwhile.
-    pub(crate) fn for_turns() -> Self {
+    pub(crate) fn of_the_writer() -> Self {
         match available_parallelism() {
             Ok(cores) if cores.get() > 1 => Self::Awake,
             Ok(_) | Err(_) => Self::Asleep,

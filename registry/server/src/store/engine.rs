@@ -20,9 +20,6 @@ use crate::store::connection::{Connection, Wait};
 
 /// How long a statement waits for another process's lock before it fails.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Whether a connection is tried before it is used: a file of ours does not go away as a server
-/// does.
-const TEST_FILE: bool = false;
 /// How long a request waits for a connection to PostgreSQL.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// What PostgreSQL enforces on each connection, in milliseconds, so that a node that stalls in a
@@ -39,6 +36,8 @@ pub(crate) enum Engine {
     Sqlite {
         writer: SqlitePool,
         readers: SqlitePool,
+        /// How the one that writes waits.
+        wait: Wait,
     },
     Postgres {
         writer: PgPool,
@@ -81,10 +80,9 @@ impl Engine {
     /// statements sees what is committed then, and the change counter's row is the write lock.
     pub(super) async fn begin_write(&self) -> Result<Connection, sqlx::Error> {
         match self {
-            Self::Sqlite { writer, .. } => {
+            Self::Sqlite { writer, wait, .. } => {
                 let begun = writer.begin_with("BEGIN IMMEDIATE").await;
-                let wait = Wait::for_turns();
-                begun.map(|transaction| Connection::Sqlite(transaction, wait))
+                begun.map(|transaction| Connection::Sqlite(transaction, *wait))
             }
             Self::Postgres { writer, .. } => {
                 self.require_reachable()?;
@@ -124,7 +122,9 @@ impl Engine {
     /// Waits for running statements and closes all connections.
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite { writer, readers } => {
+            Self::Sqlite {
+                writer, readers, ..
+            } => {
                 readers.close().await;
                 writer.close().await;
             }
@@ -148,7 +148,8 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
         .busy_timeout(LOCK_TIMEOUT);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
-        .test_before_acquire(TEST_FILE)
+        // A file of ours does not go away as a server does.
+        .test_before_acquire(false)
         // After a failed commit, SQLite and the driver may disagree on whether a transaction is
         // open; such a connection is of no more use.
         .after_release(|connection, _| {
@@ -162,10 +163,14 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
     migrate(&writer, Embedded::ForSqlite).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(readers)
-        .test_before_acquire(TEST_FILE)
+        .test_before_acquire(false)
         .connect_with(options.read_only(true))
         .await?;
-    Ok(Engine::Sqlite { writer, readers })
+    Ok(Engine::Sqlite {
+        writer,
+        readers,
+        wait: Wait::of_the_writer(),
+    })
 }
 
 async fn open_postgres(url: &PostgresUrl, readers: u32) -> Result<Engine, OpenError> {

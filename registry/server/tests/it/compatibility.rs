@@ -118,6 +118,24 @@ async fn soft_deleted_versions_do_not_count() {
 }
 
 #[tokio::test]
+async fn a_first_version_may_not_use_the_field_that_it_reserves() {
+    let server = TestServer::start().await;
+    let reserving = |schema: &str| {
+        let properties = json!({ "confluent:reserved": "a" });
+        json!({ "schema": schema, "metadata": { "properties": properties } })
+    };
+    let using = reserving(&record(&[INT_A]));
+    server.register_body("unchecked", using.clone()).await;
+    let checked = json!({ "validateFields": true });
+    server.ok(Method::PUT, "/config/s", Some(checked)).await;
+    let path = "/subjects/s/versions";
+    let (code, message) = server.refused(POST, path, Some(using)).await;
+    assert_eq!(code, 40901, "{message}");
+    assert!(message.contains("reserved field a"), "{message}");
+    server.register_body("s", reserving("\"int\"")).await;
+}
+
+#[tokio::test]
 async fn groups_are_compared_among_themselves() {
     let server = TestServer::start().await;
     let group = json!({ "compatibilityGroup": "major" });
