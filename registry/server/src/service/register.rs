@@ -219,9 +219,8 @@ impl Service {
         registered
     }
 
-    /// The answer to a registration that has nothing to write. One of a first version has something
-    /// to write unless it is refused: that takes its turn if it is soon seen, and is found here if it
-    /// takes time.
+    /// The answer to a registration that has nothing to write. That of a first version writes unless
+    /// it is refused, which is found here only if it takes time to find.
     async fn registered_already(
         &self,
         subject: &Subject,

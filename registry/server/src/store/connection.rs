@@ -27,7 +27,7 @@ pub(crate) enum Wait {
     /// As everything is.
     Asleep,
     /// Awake for the time of a short statement, which is less than waking up on another core takes.
-    /// For the one write at a time, which all others wait for; its commit waits asleep, for the disk.
+    /// For the one write at a time, which all others wait for. Its commit is for the disk, asleep.
     Awake,
 }
 
