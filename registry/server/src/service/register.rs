@@ -219,7 +219,7 @@ impl Service {
         registered
     }
 
-    /// The answer to a registration that has nothing to write. That of a first version writes unless
+    /// The answer to a registration that has nothing to write. One of a first version writes unless
     /// it is refused, which is found here only if it takes time to find.
     async fn registered_already(
         &self,
