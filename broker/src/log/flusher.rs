@@ -27,8 +27,6 @@ use crate::types::Offset;
 /// Bytes that are appended to a segment before its partition is looked at again, unless one batch
 /// has more.
 const WRITE_BYTES: usize = 1 << 20;
-/// Batches are put together up to this many bytes; a larger one is written from where it is.
-const JOINED_BYTES_MAX: usize = 64 << 10;
 /// Segments written between two checkpoints are held open up to this times `open_files_max`; then
 /// some are synced early, which is slow.
 const UNSYNCED_FILES_FACTOR: usize = 16;
@@ -393,19 +391,9 @@ impl Flusher {
             .map_err(|error| StorageError::of(&path, &error))?;
         // From the first byte on, whatever becomes of the others.
         unsynced.files.insert(path, Arc::clone(&file));
-        let (mut at, mut rest) = (segment.bytes, batches);
-        let mut joined = Vec::new();
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(how_many_at_once(rest));
-            let bytes = match now {
-                [batch] => &batch.bytes,
-                batches => join(batches, &mut joined),
-            };
-            file.append(&*shared.disk, at, bytes)?;
-            note_appended(shared, partition, now);
-            at += bytes.len() as u64;
-            rest = later;
-        }
+        let runs: Vec<&[u8]> = batches.iter().map(|batch| &batch.bytes[..]).collect();
+        file.append(&*shared.disk, segment.bytes, &runs)?;
+        note_appended(shared, partition, batches);
         if unsynced.files.len() > shared.config.open_files_max * UNSYNCED_FILES_FACTOR
             && let Some((_, file)) = unsynced.files.pop_first()
         {
@@ -515,24 +503,6 @@ fn next_of(batch: &TailBatch) -> Next {
         bytes: batch.bytes.len() as u64,
         max_timestamp: batch.max_timestamp,
     }
-}
-
-/// How many batches, at least one, are written by one call.
-fn how_many_at_once(batches: &[TailBatch]) -> usize {
-    let mut bytes = 0;
-    let fits = |batch: &&TailBatch| {
-        bytes += batch.bytes.len();
-        bytes <= JOINED_BYTES_MAX
-    };
-    batches.iter().take_while(fits).count().max(1)
-}
-
-fn join<'a>(batches: &[TailBatch], joined: &'a mut Vec<u8>) -> &'a [u8] {
-    joined.clear();
-    batches
-        .iter()
-        .for_each(|batch| joined.extend_from_slice(&batch.bytes));
-    joined
 }
 
 /// The batches are in the partition's last segment now.

@@ -23,6 +23,10 @@ use super::walk::{Holes, Step, Walk, find_batch};
 use crate::types::{Offset, TimestampMs};
 use crate::wire::batch::{HEADER_BYTES, LENGTH_PREFIX_BYTES, crc_matches};
 
+/// Runs of batches are written together up to this many bytes, which takes a copy; a longer one is
+/// written from where it is.
+const JOINED_BYTES_MAX: usize = 64 << 10;
+
 /// How often compaction wrote a segment's batches anew; 0 is as they were appended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Generation(pub(super) u32);
@@ -193,18 +197,19 @@ impl SegmentFile {
         index_file.set_len((loaded.on_disk * INDEX_ENTRY_BYTES) as u64)
     }
 
-    /// Writes batches behind the first `at` bytes and brings the index up to date.
+    /// Writes batches behind the first `at` bytes and brings the index up to date. Each run holds
+    /// whole batches.
     pub(super) fn append(
         &self,
         disk: &dyn Disk,
         at: u64,
-        bytes: &[u8],
+        runs: &[&[u8]],
     ) -> Result<(), StorageError> {
         let failed = |error| StorageError::of(&self.path, &error);
-        self.file.write_at(bytes, at).map_err(failed)?;
+        self.write(at, runs).map_err(failed)?;
         let mut loaded = lock(&self.index);
         self.note_until(&mut loaded.index, at).map_err(failed)?;
-        self.note_all(&mut loaded.index, bytes);
+        self.note_all(&mut loaded.index, runs);
         let fresh = loaded.index.encode_from(loaded.on_disk);
         if !fresh.is_empty() {
             let file = disk
@@ -213,6 +218,27 @@ impl SegmentFile {
             file.write_at(&fresh, (loaded.on_disk * INDEX_ENTRY_BYTES) as u64)
                 .map_err(failed)?;
             loaded.on_disk = loaded.index.count();
+        }
+        Ok(())
+    }
+
+    /// Writes short runs together and long ones from where they are.
+    fn write(&self, mut at: u64, runs: &[&[u8]]) -> io::Result<()> {
+        let mut joined = Vec::new();
+        let mut rest = runs;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(how_many_at_once(rest));
+            let bytes = match now {
+                [run] => run,
+                runs => {
+                    joined.clear();
+                    runs.iter().for_each(|run| joined.extend_from_slice(run));
+                    joined.as_slice()
+                }
+            };
+            self.file.write_at(bytes, at)?;
+            at += bytes.len() as u64;
+            rest = later;
         }
         Ok(())
     }
@@ -392,15 +418,17 @@ impl SegmentFile {
     }
 
     /// Takes note of whole batches that are written where the index ends.
-    fn note_all(&self, index: &mut Index, batches: &[u8]) {
-        let mut rest = batches;
-        if let Some(first) = Peek::of(rest) {
+    fn note_all(&self, index: &mut Index, runs: &[&[u8]]) {
+        if let Some(first) = runs.first().and_then(|run| Peek::of(run)) {
             index.expect(self.noted(&first).relative_offset);
         }
-        while let Some(batch) = Peek::of(rest) {
-            index.note(self.noted(&batch));
-            let bytes = usize::try_from(batch.bytes).unwrap_or(usize::MAX);
-            rest = rest.get(bytes..).unwrap_or_default();
+        for run in runs {
+            let mut rest = *run;
+            while let Some(batch) = Peek::of(rest) {
+                index.note(self.noted(&batch));
+                let bytes = usize::try_from(batch.bytes).unwrap_or(usize::MAX);
+                rest = rest.get(bytes..).unwrap_or_default();
+            }
         }
     }
 
@@ -484,6 +512,16 @@ impl SegmentFile {
         let to = behind.map_or(meta.next_offset, |next| next.offset);
         Ok(corrupt(batch.base_offset.min(from), to))
     }
+}
+
+/// How many runs, at least one, one call writes.
+fn how_many_at_once(runs: &[&[u8]]) -> usize {
+    let mut bytes = 0;
+    let fits = |run: &&&[u8]| {
+        bytes += run.len();
+        bytes <= JOINED_BYTES_MAX
+    };
+    runs.iter().take_while(fits).count().max(1)
 }
 
 fn corrupt(from: Offset, to: Offset) -> ReadError {

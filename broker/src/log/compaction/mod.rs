@@ -234,7 +234,7 @@ impl<'a> Run<'a> {
                 Arc::clone(output.file.insert(Arc::new(file)))
             }
         };
-        file.append(disk, output.written, &output.buffer)?;
+        file.append(disk, output.written, &[&output.buffer])?;
         output.written += output.buffer.len() as u64;
         output.buffer.clear();
         Ok(())
