@@ -389,11 +389,10 @@ impl Flusher {
             .handles
             .segment(&*shared.disk, &partition.dir, segment, OpenMode::Existing)
             .map_err(|error| StorageError::of(&path, &error))?;
-        // From the first byte on, whatever becomes of the others.
-        unsynced.files.insert(path, Arc::clone(&file));
         let runs: Vec<&[u8]> = batches.iter().map(|batch| &batch.bytes[..]).collect();
         file.append(&*shared.disk, segment.bytes, &runs)?;
         note_appended(shared, partition, batches);
+        unsynced.files.insert(path, file);
         if unsynced.files.len() > shared.config.open_files_max * UNSYNCED_FILES_FACTOR
             && let Some((_, file)) = unsynced.files.pop_first()
         {

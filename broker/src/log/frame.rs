@@ -22,7 +22,7 @@ const UNSALTED_HEADER_BYTES: usize = 44;
 /// Frames begin at multiples of this; those written now begin at sectors.
 pub(super) const FRAME_ALIGN: usize = 8;
 /// A frame for this many bytes of entries is built where it is written from, in whole sectors;
-/// shorter ones are copied for that.
+/// shorter ones are few enough bytes for the disk to copy.
 const WHOLE_SECTORS_FROM_BYTES: usize = 32 << 10;
 /// First bytes of a frame.
 pub(super) const FRAME_MAGIC: [u8; 4] = *b"AVFR";

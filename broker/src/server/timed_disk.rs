@@ -2,6 +2,7 @@
 //! acknowledgement waits for. Changes nothing of what the disk does.
 
 use std::io;
+use std::mem;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,7 +32,7 @@ impl TimedDisk {
             file,
             clock: self.clock,
             sync_seconds: self.wal_sync_seconds.clone(),
-            written_at: Mutex::default(),
+            writing: Mutex::default(),
         })
     }
 }
@@ -91,22 +92,27 @@ struct TimedFile {
     file: Arc<dyn DiskFile>,
     clock: Clock,
     sync_seconds: Histogram,
-    /// When the first write began that no sync covers yet.
-    written_at: Mutex<Option<Duration>>,
+    /// Time that went into writes that no sync covers yet.
+    writing: Mutex<Duration>,
 }
 
 impl TimedFile {
-    fn written_at(&self) -> MutexGuard<'_, Option<Duration>> {
-        let written_at = self.written_at.lock();
-        written_at.unwrap_or_else(PoisonError::into_inner)
+    fn writing(&self) -> MutexGuard<'_, Duration> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn timed<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
+        let before = self.clock.elapsed();
+        let done = work();
+        (done, self.clock.elapsed().saturating_sub(before))
     }
 }
 
 impl DiskFile for TimedFile {
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        let now = self.clock.elapsed();
-        self.written_at().get_or_insert(now);
-        self.file.write_at(bytes, at)
+        let (written, took) = self.timed(|| self.file.write_at(bytes, at));
+        *self.writing() += took;
+        written
     }
 
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
@@ -114,10 +120,8 @@ impl DiskFile for TimedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let written_at = self.written_at().take();
-        let since = written_at.unwrap_or_else(|| self.clock.elapsed());
-        let synced = self.file.sync_data();
-        let took = self.clock.elapsed().saturating_sub(since);
+        let (synced, took) = self.timed(|| self.file.sync_data());
+        let took = mem::take(&mut *self.writing()) + took;
         self.sync_seconds.observe(took.as_secs_f64());
         synced
     }

@@ -13,7 +13,7 @@ use bytes::{BufMut as _, BytesMut};
 use super::{DiskFile, SECTOR_BYTES, sector_buffer};
 
 /// More than this is not copied.
-pub(in super::super) const COPIED_BYTES_MAX: usize = 64 << 10;
+const COPIED_BYTES_MAX: usize = 64 << 10;
 
 /// A file, opened twice.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl SectorFile {
         };
         match written {
             Err(error) if is_refusal(error.kind()) => {
-                tracing::info!(%error, "the file system takes no writes around its cache");
+                tracing::debug!(%error, "the file system takes no writes around its cache");
                 self.is_refused.store(true, Ordering::Relaxed);
                 Ok(false)
             }

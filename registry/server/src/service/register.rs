@@ -134,32 +134,23 @@ impl Service {
         let Subject { context, name } = subject;
         let in_force = self.in_force(&mut snapshot, subject).await?;
         let legacy = Strictness::Legacy;
-        let sent = self
-            .prepare(&mut snapshot, subject, draft.clone(), &in_force, legacy)
+        let (sent, ids) = self
+            .identify(&mut snapshot, subject, draft.clone(), &in_force, legacy)
             .await?;
         let rows = versions::rows(&mut snapshot, context, name).await?;
         if !rows.iter().any(|row| with_deleted || !row.deleted) {
             return Err(RegistryError::SubjectNotFound(name.clone()));
         }
-        let ids = schemas::ids_of(&mut snapshot, context, &sent.resolved.content).await?;
         let mut found =
             same_content(&mut snapshot, subject, &sent, &ids, &rows, with_deleted).await?;
         if found.is_none() {
             let latest = latest(&mut snapshot, subject, &rows).await?;
             let config = &in_force.config.properties;
             if latest.is_some() && draft.complete(latest.as_ref(), config, None) {
-                let completed = self.prepare(&mut snapshot, subject, draft, &in_force, legacy);
-                let completed = completed.await?;
-                let content = &completed.resolved.content;
-                let ids = schemas::ids_of(&mut snapshot, context, content).await?;
-                let again = same_content(
-                    &mut snapshot,
-                    subject,
-                    &completed,
-                    &ids,
-                    &rows,
-                    with_deleted,
-                );
+                let completed = self.identify(&mut snapshot, subject, draft, &in_force, legacy);
+                let (completed, ids) = completed.await?;
+                let (snapshot, rows) = (&mut snapshot, &rows);
+                let again = same_content(snapshot, subject, &completed, &ids, rows, with_deleted);
                 found = again.await?;
             }
         }
@@ -250,7 +241,6 @@ impl Service {
         mut draft: Draft,
         rows: Vec<VersionRow>,
     ) -> Result<Proposal, RegistryError> {
-        let Subject { context, name } = subject;
         let in_force = self.in_force(connection, subject).await?;
         let config = &in_force.config.properties;
         let wanted = Wanted {
@@ -260,9 +250,9 @@ impl Service {
         let strictness = in_force.strictness();
         let mut sent = None;
         if draft.has_text() && draft.is_untagged() {
-            let prepared = self.prepare(connection, subject, draft.clone(), &in_force, strictness);
-            let prepared = prepared.await?;
-            let ids = schemas::ids_of(connection, context, &prepared.resolved.content).await?;
+            let draft = draft.clone();
+            let identified = self.identify(connection, subject, draft, &in_force, strictness);
+            let (prepared, ids) = identified.await?;
             if !adds_to_content(config) {
                 let live = latest_only(&rows, wanted.version);
                 let found = same_content(connection, subject, &prepared, &ids, live, false).await?;
@@ -272,7 +262,7 @@ impl Service {
             }
             sent = Some((prepared, ids));
         }
-        permit_registration(in_force.mode, name, draft.id.is_some())?;
+        permit_registration(in_force.mode, &subject.name, draft.id.is_some())?;
         let mut changed = false;
         if !in_force.mode.is_import() {
             let latest = latest(connection, subject, &rows).await?;
@@ -282,10 +272,8 @@ impl Service {
         let (prepared, ids) = match sent {
             Some(sent) if !changed => sent,
             _ => {
-                let prepared = self.prepare(connection, subject, draft, &in_force, strictness);
-                let prepared = prepared.await?;
-                let ids = schemas::ids_of(connection, context, &prepared.resolved.content).await?;
-                (prepared, ids)
+                self.identify(connection, subject, draft, &in_force, strictness)
+                    .await?
             }
         };
         let (version, id) = match plan(&rows, &ids, wanted, in_force.mode.is_import())? {
@@ -305,6 +293,22 @@ impl Service {
             id,
             in_force,
         })))
+    }
+
+    /// Prepares the draft, and finds the ids that stand for exactly its content.
+    async fn identify(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+        draft: Draft,
+        in_force: &InForce,
+        strictness: Strictness,
+    ) -> Result<(Prepared, Vec<i32>), RegistryError> {
+        let prepared = self.prepare(connection, subject, draft, in_force, strictness);
+        let prepared = prepared.await?;
+        let content = &prepared.resolved.content;
+        let ids = schemas::ids_of(connection, &subject.context, content).await?;
+        Ok((prepared, ids))
     }
 
     /// Refuses a schema that does not agree with the live versions.
