@@ -72,6 +72,7 @@ where
             .wrap(from_fn(avouch_registry::in_context))
             .wrap(from_fn(json_errors))
             .wrap(from_fn(request_id::name))
+            .wrap(from_fn(avouch_registry::recalled))
             .service(web::resource(METRICS).get(metrics))
             .service(web::resource(LIVEZ).get(livez))
             .service(web::resource(READYZ).get(readyz))

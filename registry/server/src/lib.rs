@@ -28,7 +28,7 @@ use tracing::Instrument as _;
 pub use crate::config::{Clock, RegistryConfig};
 pub use crate::database::{Database, PostgresUrl};
 pub use crate::error::RegistryError;
-pub use crate::rest::{document, in_context, not_found};
+pub use crate::rest::{document, in_context, not_found, recalled};
 
 use crate::metrics::Metrics;
 use crate::service::Service;

@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+};
 
 /// Upper bounds of the latency histogram, in seconds: from an answer out of memory to a disk that
 /// struggles.
 const LATENCY_BUCKETS_S: [f64; 10] = [
     0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0,
 ];
+
+/// The route that is asked most.
+pub(crate) const SCHEMA_BY_ID: &str = "/schemas/ids/{id}";
 
 /// How a registration ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,9 @@ pub(crate) struct Metrics {
     registrations: IntCounterVec,
     requests: IntCounterVec,
     latency: HistogramVec,
+    /// Of [`SCHEMA_BY_ID`] alone, at hand: finding them would take as long as the answer.
+    recalled: IntCounter,
+    recalled_latency: Histogram,
 }
 
 impl Metrics {
@@ -46,10 +54,14 @@ impl Metrics {
             "Time from a request's head to its answer, by route and method",
         )
         .buckets(LATENCY_BUCKETS_S.to_vec());
+        let requests = IntCounterVec::new(requests, &["route", "method", "status"])?;
+        let latency = HistogramVec::new(latency, &["route", "method"])?;
         let metrics = Self {
             registrations: IntCounterVec::new(registrations, &["outcome"])?,
-            requests: IntCounterVec::new(requests, &["route", "method", "status"])?,
-            latency: HistogramVec::new(latency, &["route", "method"])?,
+            recalled: requests.with_label_values(&[SCHEMA_BY_ID, "GET", "200"]),
+            recalled_latency: latency.with_label_values(&[SCHEMA_BY_ID, "GET"]),
+            requests,
+            latency,
         };
         registry.register(Box::new(metrics.registrations.clone()))?;
         registry.register(Box::new(metrics.requests.clone()))?;
@@ -71,6 +83,12 @@ impl Metrics {
         self.requests
             .with_label_values(&[route, routed(method), status.as_str()])
             .inc();
+    }
+
+    /// Counts a schema told out of memory, and notes how long that took.
+    pub(crate) fn recalled(&self, time: Duration) {
+        self.recalled.inc();
+        self.recalled_latency.observe(time.as_secs_f64());
     }
 
     /// Notes how long an answer took.

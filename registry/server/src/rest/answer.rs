@@ -101,13 +101,13 @@ pub(crate) async fn dress(
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shell that measures latency")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 /// Why a request is refused for its content types alone. Without a body there is none to read;
 /// without a type a body is read as if it had ours.
-fn refused_type(request: &ServiceRequest) -> Option<ErrorCode> {
+pub(crate) fn refused_type(request: &ServiceRequest) -> Option<ErrorCode> {
     let headers = request.headers();
     let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
     if headers

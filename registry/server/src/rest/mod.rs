@@ -10,6 +10,7 @@ mod endpoints;
 mod openapi;
 mod ours;
 mod parameters;
+mod recall;
 mod request;
 mod schemas;
 mod server;
@@ -23,6 +24,7 @@ use avouch_registry_api::error::ErrorCode;
 
 pub use self::contexts::in_context;
 pub use self::openapi::document;
+pub use self::recall::recalled;
 
 use crate::Registry;
 use crate::rest::answer::{Asked, dress, status_body};

@@ -24,6 +24,12 @@ const SHOWN_CHARS: usize = 32;
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
+    /// Those of a query string; none if it cannot be read.
+    pub(crate) fn of(query: &str) -> Self {
+        let parsed = Query::<Vec<(String, String)>>::from_query(query);
+        parsed.map(|Query(pairs)| Self(pairs)).unwrap_or_default()
+    }
+
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.texts(name).next()
     }
@@ -43,6 +49,13 @@ impl Params {
     pub(crate) fn flag(&self, name: &str) -> bool {
         self.text(name)
             .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// Whether nothing but these was given.
+    pub(crate) fn are_among(&self, names: &[&str]) -> bool {
+        self.0
+            .iter()
+            .all(|(given, _)| names.contains(&given.as_str()))
     }
 
     /// `offset` and `limit`; a limit below 1 is none.
@@ -117,10 +130,7 @@ impl FromRequest for Params {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let parsed = Query::<Vec<(String, String)>>::from_query(request.query_string());
-        ready(Ok(parsed
-            .map(|Query(pairs)| Self(pairs))
-            .unwrap_or_default()))
+        ready(Ok(Self::of(request.query_string())))
     }
 }
 

@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use actix_web::web::Bytes;
 use avouch_registry_api::rest::SchemaBody;
 use avouch_registry_api::source::{RegisteredSchema, SubjectVersion};
 use tokio::sync::Mutex;
 
 use crate::decide::register::VersionRow;
-use crate::decide::subject::Subject;
+use crate::decide::subject::{DEFAULT_CONTEXT, Subject};
 use crate::error::RegistryError;
 use crate::remembered::{Changed, Remembered};
 use crate::service::{Service, content_body};
@@ -38,9 +39,11 @@ pub(super) struct Memory {
 /// An id, its content as an answer, and where it is registered.
 #[derive(Debug)]
 pub(super) struct Known {
-    pub(super) body: SchemaBody,
+    body: SchemaBody,
     /// Subject, version, and when it was created, by subject and version.
-    pub(super) holders: Vec<(String, VersionRow, i64)>,
+    holders: Vec<(String, VersionRow, i64)>,
+    /// What a look-up that names no subject is told, written out.
+    answer: Bytes,
 }
 
 impl Memory {
@@ -137,10 +140,35 @@ impl Service {
         let Some(content) = schemas::content(&mut snapshot, context, id).await? else {
             return Ok(None);
         };
-        Ok(Some(Known {
-            body: content_body(content),
-            holders: versions::holders(&mut snapshot, context, id).await?,
-        }))
+        let holders = versions::holders(&mut snapshot, context, id).await?;
+        Known::new(content_body(content), holders).map(Some)
+    }
+
+    /// The answer to a look-up of an id, written out, if memory alone is enough for it.
+    ///
+    /// # Errors
+    /// None that can happen: [`RegistryError::Internal`] when the answer cannot be written out.
+    pub(crate) fn recall(
+        &self,
+        id: i32,
+        subject: Option<Subject>,
+    ) -> Result<Option<Bytes>, RegistryError> {
+        let known = |context: &str| self.memory.known.fresh(&(context.to_owned(), id));
+        let Some(subject) = subject else {
+            return Ok(known(DEFAULT_CONTEXT).map(|known| known.answer.clone()));
+        };
+        let Some(aliases) = self.memory.aliases.fresh(&subject.context) else {
+            return Ok(None);
+        };
+        let subject = behind(&aliases, subject);
+        let known = known(&subject.context);
+        // An id that the default context's subject does not hold is looked for in the others.
+        let is_there = |known: &Arc<Known>| {
+            subject.context != DEFAULT_CONTEXT || known.is_held_by(&subject.name)
+        };
+        let known = known.filter(is_there);
+        let answer = known.map(|known| written(&known.told(&subject.name, None)));
+        answer.transpose()
     }
 
     /// What an id stands for, as a broker has it: with the texts it needs. From memory only if
@@ -206,8 +234,7 @@ impl Service {
     /// When the database fails and no subject of the context was asked for before.
     pub(crate) async fn behind_alias(&self, subject: Subject) -> Result<Subject, RegistryError> {
         let aliases = self.aliases(&subject.context).await?;
-        let behind = aliases.get(&subject.name).cloned();
-        Ok(behind.unwrap_or(subject))
+        Ok(behind(&aliases, subject))
     }
 
     async fn aliases(&self, context: &str) -> Result<Arc<Aliases>, RegistryError> {
@@ -239,12 +266,56 @@ impl Service {
     }
 }
 
+/// The subject that an alias stands for; any other subject itself.
+fn behind(aliases: &Aliases, subject: Subject) -> Subject {
+    aliases.get(&subject.name).cloned().unwrap_or(subject)
+}
+
 impl Known {
-    /// About what it takes in memory.
+    fn new(
+        body: SchemaBody,
+        holders: Vec<(String, VersionRow, i64)>,
+    ) -> Result<Self, RegistryError> {
+        let mut known = Self {
+            body,
+            holders,
+            answer: Bytes::new(),
+        };
+        known.answer = written(&known.told("", None))?;
+        Ok(known)
+    }
+
+    /// What a look-up that means `subject` is told: the subject and its version if it holds the
+    /// id, and what was asked for beside.
+    pub(super) fn told(&self, subject: &str, max_id: Option<i32>) -> SchemaBody {
+        let holders = &self.holders;
+        let named = holders.iter().rfind(|(holder, ..)| holder == subject);
+        let first_live = || holders.iter().find(|(_, row, _)| !row.deleted);
+        let shown = named.or_else(first_live).or(holders.first());
+        SchemaBody {
+            subject: named.map(|(subject, ..)| subject.clone()),
+            version: named.map(|(_, row, _)| row.version),
+            max_id,
+            ts: shown.map(|&(_, _, created_at_ms)| created_at_ms),
+            deleted: shown.map(|(_, row, _)| row.deleted),
+            ..self.body.clone()
+        }
+    }
+
+    pub(super) fn is_held_by(&self, subject: &str) -> bool {
+        self.holders.iter().any(|(holder, ..)| holder == subject)
+    }
+
+    /// About what it takes in memory: as an answer, and in parts.
     fn bytes(&self) -> usize {
         let holders = self.holders.iter().map(|(subject, ..)| subject.len() + 64);
-        self.body.schema.len() + holders.sum::<usize>() + 512
+        2 * self.answer.len() + holders.sum::<usize>() + 512
     }
+}
+
+fn written(body: &SchemaBody) -> Result<Bytes, RegistryError> {
+    let answer = serde_json::to_vec(body).map_err(|_impossible| RegistryError::Internal)?;
+    Ok(answer.into())
 }
 
 #[cfg(test)]
@@ -316,6 +387,8 @@ mod tests {
             let place = service.place_of(id, Some(&subject)).await?;
             service.schema(id, &place, false).await
         };
+        let nick = || Some(Subject::existing("nick"));
+        assert_eq!(service.recall(id, nick()).unwrap(), None);
         let before = ask().await.unwrap();
         assert_eq!(before.subject.as_deref(), Some("s"));
         register(&service, "other", "\"long\"").await;
@@ -326,5 +399,11 @@ mod tests {
         assert_eq!(ask().await.unwrap(), before);
         assert!(is_fresh(&service, id), "as good as asking");
         assert!(service.memory.aliases.fresh(".").is_some());
+        let recalled = service.recall(id, nick()).unwrap().unwrap();
+        assert_eq!(recalled, serde_json::to_vec(&before).unwrap());
+        let recalled = service.recall(id, None).unwrap().unwrap();
+        let place = service.place_of(id, None).await.unwrap();
+        let unnamed = service.schema(id, &place, false).await.unwrap();
+        assert_eq!(recalled, serde_json::to_vec(&unnamed).unwrap());
     }
 }

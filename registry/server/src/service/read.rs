@@ -220,24 +220,13 @@ impl Service {
     ) -> Result<SchemaBody, RegistryError> {
         let known = self.known(&subject.context, id).await?;
         let known = known.ok_or(RegistryError::IdNotFound(id))?;
-        let holders = &known.holders;
-        let named = holders.iter().rfind(|(holder, ..)| *holder == subject.name);
-        let first_live = || holders.iter().find(|(_, row, _)| !row.deleted);
-        let shown = named.or_else(first_live).or(holders.first());
         let max_id = if with_max_id {
             let mut snapshot = self.store.read().await?;
             Some(counters::highest_id(&mut snapshot, &subject.context).await?)
         } else {
             None
         };
-        Ok(SchemaBody {
-            subject: named.map(|(subject, ..)| subject.clone()),
-            version: named.map(|(_, row, _)| row.version),
-            max_id,
-            ts: shown.map(|&(_, _, created_at_ms)| created_at_ms),
-            deleted: shown.map(|(_, row, _)| row.deleted),
-            ..known.body.clone()
-        })
+        Ok(known.told(&subject.name, max_id))
     }
 
     /// The subject that a look-up of an id means, in the context that it is looked up in: the one
@@ -265,10 +254,7 @@ impl Service {
 
     async fn holds(&self, subject: &Subject, id: i32) -> Result<bool, RegistryError> {
         let known = self.known(&subject.context, id).await?;
-        Ok(known.is_some_and(|known| {
-            let mut holders = known.holders.iter();
-            holders.any(|(holder, ..)| *holder == subject.name)
-        }))
+        Ok(known.is_some_and(|known| known.is_held_by(&subject.name)))
     }
 
     /// The contexts that have a version, and the default one, which is always there.

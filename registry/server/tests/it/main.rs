@@ -16,6 +16,7 @@ mod identity;
 mod limits;
 mod normalize;
 mod postgres;
+mod recall;
 mod references;
 mod remote;
 mod server;

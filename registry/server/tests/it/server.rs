@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
-use avouch_registry::{Database, Registry, RegistryConfig, in_context, not_found};
+use avouch_registry::{Database, Registry, RegistryConfig, in_context, not_found, recalled};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -52,6 +52,7 @@ impl TestServer {
         let application = move || {
             App::new()
                 .wrap(from_fn(in_context))
+                .wrap(from_fn(recalled))
                 .configure(routes.clone())
                 .default_service(web::to(not_found))
         };

@@ -4,6 +4,7 @@ use actix_web::web;
 use avouch_registry_api::error::ErrorCode as Code;
 
 use super::{Endpoint, get};
+use crate::metrics::SCHEMA_BY_ID;
 use crate::rest::{bodies, parameters as query, schemas};
 
 /// All of them.
@@ -45,7 +46,7 @@ fn of_ids() -> Vec<Endpoint> {
     const ERRORS: &[Code] = &[Code::SchemaNotFound, Code::Unprocessable];
     vec![
         get(
-            "/schemas/ids/{id}",
+            SCHEMA_BY_ID,
             "A schema by its id",
             bodies::SCHEMA,
             web::get().to(schemas::by_id),
