@@ -45,7 +45,6 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tracing::{Instrument as _, Span, error_span};
@@ -53,6 +52,7 @@ use tracing::{Instrument as _, Span, error_span};
 use crate::log::Bounds;
 use crate::server::{InFlight, Node, Turn};
 use crate::wire::api::ApiKey;
+use crate::wire::chunk::Chunk;
 use crate::wire::error_code::ErrorCode;
 use crate::wire::header::RequestHeader;
 use crate::wire::message::Message;
@@ -63,7 +63,7 @@ use produce::AppendOrder;
 
 /// A reply in parts, without its length; `None` when the request wants none. An error closes the
 /// connection.
-pub(crate) type Reply = BoxFuture<'static, Result<Option<Vec<Bytes>>, CloseReason>>;
+pub(crate) type Reply = BoxFuture<'static, Result<Option<Vec<Chunk>>, CloseReason>>;
 
 /// What an array element of a request takes in memory once it is decoded, about, in bytes.
 const ELEMENT_BYTES: usize = 100;
@@ -185,7 +185,7 @@ impl From<CloseReason> for Refused {
 }
 
 /// A [`Reply`] that names its request when it ends the connection.
-pub(crate) type NamedReply = BoxFuture<'static, Result<Option<Vec<Bytes>>, Refused>>;
+pub(crate) type NamedReply = BoxFuture<'static, Result<Option<Vec<Chunk>>, Refused>>;
 
 /// Takes one request in. The future of its reply is awaited when its turn comes. `memory` counts
 /// the request as in flight until it works, a produce request until the log is done with it.
@@ -409,7 +409,7 @@ fn encode<Response: Message>(
     node: &Node,
     call: &Call,
     response: &Response,
-) -> Result<Vec<Bytes>, CloseReason> {
+) -> Result<Vec<Chunk>, CloseReason> {
     encode_at(node, call, response, call.version())
 }
 
@@ -419,7 +419,7 @@ fn encode_at<Response: Message>(
     call: &Call,
     response: &Response,
     version: i16,
-) -> Result<Vec<Bytes>, CloseReason> {
+) -> Result<Vec<Chunk>, CloseReason> {
     let encoded = frame::response_with_errors(call.header.correlation_id, version, response);
     let (frame, errors) = encoded.map_err(|error| CloseReason::Unencodable {
         api: call.api,

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::compaction::Compacted;
 use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
+use crate::wire::chunk::Stretch;
 
 /// When an append counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,6 +212,26 @@ pub struct ReadResult {
     /// The batch that contains the asked offset, then those after it.
     pub batches: Vec<Bytes>,
     /// The partition's edges when the read began.
+    pub bounds: Bounds,
+}
+
+/// Where the bytes of a stretch may come from, see [`super::Log::stretch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// The page cache alone: nothing waits for the disk.
+    Cached,
+    /// The disk, until the page cache has them.
+    Read,
+}
+
+/// Whole batches that stay in their file.
+#[derive(Clone, Debug)]
+pub struct Stretched {
+    /// The batch that contains the asked offset, then those after it.
+    pub stretch: Stretch,
+    /// The offset behind them.
+    pub next: Offset,
+    /// The partition's edges when they were looked up.
     pub bounds: Bounds,
 }
 

@@ -5,6 +5,11 @@
 //! Randomness comes from it too, so that simulated runs repeat. Knows nothing of what is stored.
 
 #[cfg(target_os = "linux")]
+pub(super) mod page_cache;
+#[cfg(not(target_os = "linux"))]
+#[path = "disk/no_page_cache.rs"]
+pub(super) mod page_cache;
+#[cfg(target_os = "linux")]
 mod sectors;
 
 use std::fmt::Debug;
@@ -146,6 +151,11 @@ pub trait DiskFile: Debug + Send + Sync {
     /// # Errors
     /// As the system says.
     fn size_bytes(&self) -> io::Result<u64>;
+    /// The system's own file, out of which it sends by itself what was written; `None` where there
+    /// is none.
+    fn system_file(self: Arc<Self>) -> Option<Arc<File>> {
+        None
+    }
 }
 
 /// The machine's own file system.
@@ -278,5 +288,10 @@ impl DiskFile for File {
 
     fn size_bytes(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn system_file(self: Arc<Self>) -> Option<Arc<File>> {
+        Some(self)
     }
 }

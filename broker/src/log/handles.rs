@@ -51,6 +51,11 @@ impl Handles {
         Ok(lock(&self.open).keep(path, Arc::new(opened), self.limit))
     }
 
+    /// The segment's file, if it is open.
+    pub(super) fn opened(&self, dir: &Path, meta: &SegmentMeta) -> Option<Arc<SegmentFile>> {
+        lock(&self.open).find(&meta.path(dir))
+    }
+
     /// Closes a file that is to be removed, or to be opened afresh.
     pub(super) fn forget(&self, path: &Path) {
         lock(&self.open).files.remove(path);

@@ -185,6 +185,14 @@ impl Index {
         self.entries.get(at).map(|entry| entry.place(segment))
     }
 
+    /// The last place up to position `end` and offset `limit` from which batches can be read.
+    pub(super) fn last_up_to(&self, segment: Offset, end: u64, limit: Offset) -> Place {
+        let relative = limit.0.saturating_sub(segment.0);
+        self.before(segment, |entry| {
+            u64::from(entry.position) <= end && i64::from(entry.relative_offset) <= relative
+        })
+    }
+
     fn before(&self, segment: Offset, holds: impl Fn(&IndexEntry) -> bool) -> Place {
         let count = self.entries.partition_point(holds);
         let entry = count.checked_sub(1).and_then(|last| self.entries.get(last));

@@ -24,6 +24,7 @@ mod replay;
 mod retention;
 mod roll;
 mod scan;
+mod seen;
 mod segment;
 mod settings;
 mod shared;
@@ -41,7 +42,7 @@ mod writer;
 pub use api::{
     AppendBatch, AppendDone, AppendOutcome, BatchAt, Bounds, Damage, DuplicateCheck, Durability,
     Guard, LOW_SPACE_BYTES, Listener, LogConfig, LogError, LogStartDone, Maintained, OpenError,
-    Origin, ReadError, ReadResult, RecoveryReport, Retired,
+    Origin, Pages, ReadError, ReadResult, RecoveryReport, Retired, Stretched,
 };
 pub use compaction::Compacted;
 pub use disk::{Disk, DiskFile, FileSystem, OpenMode, RealDisk, SECTOR_BYTES};
@@ -159,6 +160,21 @@ impl Log {
         max_bytes: usize,
     ) -> Result<ReadResult, ReadError> {
         reading::read(&self.shared, tp, from, max_bytes)
+    }
+
+    /// What [`Log::read`] would give, or less, as a stretch of a segment's file that can be sent
+    /// without being read. There is one where batches of at least 64 KiB were written or read since
+    /// the segment was opened, so that their CRCs are known to be right, and nothing is damaged or
+    /// taken out by compaction; on the machine's own disk, on Linux.
+    #[must_use]
+    pub fn stretch(
+        &self,
+        tp: TopicPartition,
+        from: Offset,
+        max_bytes: usize,
+        pages: Pages,
+    ) -> Option<Stretched> {
+        reading::stretch(&self.shared, tp, from, max_bytes, pages)
     }
 
     /// Whether [`Log::read`] would answer from memory, so may run on a reactor thread.

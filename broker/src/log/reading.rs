@@ -2,14 +2,15 @@
 //!
 //! Offsets that compaction took are passed over, as is damage that an operator gave up.
 //!
-//! Invariant: nothing at or above the high watermark, and nothing that is damaged, is handed out.
+//! Invariant: nothing at or above the high watermark, and nothing that is damaged, is handed out;
+//! what was seen to be right is not looked at again before it is sent.
 //! Files are read without holding a partition's lock.
 
 use std::io;
 
 use bytes::Bytes;
 
-use super::api::{BatchAt, Bounds, Damage, ReadError, ReadResult};
+use super::api::{BatchAt, Bounds, Damage, Pages, ReadError, ReadResult, Stretched};
 use super::disk::OpenMode;
 use super::partition::{Partition, State};
 use super::segment::SegmentMeta;
@@ -98,6 +99,41 @@ fn read_partition(
             return Ok(result);
         }
     }
+}
+
+/// See [`super::Log::stretch`].
+pub(super) fn stretch(
+    shared: &Shared,
+    tp: TopicPartition,
+    from: Offset,
+    max_bytes: usize,
+    pages: Pages,
+) -> Option<Stretched> {
+    let partition = shared.partition(tp)?;
+    let (bounds, meta) = {
+        let state = partition.state();
+        let is_whole = state.damage.is_empty() && state.skipped.is_empty();
+        let holder = state.segment_of(from).filter(|_| is_whole)?;
+        (state.bounds(), holder.clone())
+    };
+    let is_inside = bounds.log_start <= from && from < bounds.high_watermark;
+    if !is_inside || from < meta.base_offset {
+        return None;
+    }
+    let file = match pages {
+        Pages::Cached => shared.handles.opened(&partition.dir, &meta)?,
+        Pages::Read => open(shared, &partition, &meta).ok()?,
+    };
+    let limit = bounds.high_watermark;
+    // Whatever is wrong, reading will name it.
+    let (stretch, next) = file
+        .stretch(&meta, (from, limit), max_bytes, pages)
+        .ok()??;
+    Some(Stretched {
+        stretch,
+        next,
+        bounds,
+    })
 }
 
 /// See [`super::Log::offset_for_time`].

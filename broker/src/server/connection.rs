@@ -5,29 +5,28 @@
 //! client that sends without reading stops being read. What was taken in is carried out even if
 //! the client hangs up: many send a last wish and do not wait for the answer.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
 use thiserror::Error;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::frames::Frames;
 use super::node::Node;
+use super::replies;
 use crate::handler::{self, Client, NamedReply};
 
 /// Requests of one connection that may be taken in before the first of them is answered.
 const IN_FLIGHT_MAX: usize = 256;
 /// How long requests already taken in may go on once nothing more is read.
-const CLOSING: Duration = Duration::from_secs(5);
+pub(super) const CLOSING: Duration = Duration::from_secs(5);
 
 /// Why a connection ends before its peer closes it.
 #[derive(Debug, Error)]
@@ -46,6 +45,8 @@ pub(crate) enum Closed {
     NoMemory(Duration),
     #[error("the peer took nothing of a reply for {0:?}")]
     Stalled(Duration),
+    #[error("a segment's file could not be sent: {0}")]
+    File(io::Error),
     #[error(transparent)]
     Socket(#[from] io::Error),
     #[error(transparent)]
@@ -63,6 +64,7 @@ impl Closed {
             Self::SlowFrame(_) => "slow_frame",
             Self::NoMemory(_) => "memory",
             Self::Stalled(_) => "stalled",
+            Self::File(_) => "file",
             Self::Socket(_) => "socket",
             Self::Request(_) => "request",
         }
@@ -83,14 +85,11 @@ pub(crate) async fn serve(
     let local = stream.local_addr().unwrap_or(node.kafka_address);
     let client = Arc::new(Client::new(peer, local));
     let (reader, writer) = stream.into_split();
-    let (queue, replies) = mpsc::channel(IN_FLIGHT_MAX);
+    let (queue, queued) = mpsc::channel(IN_FLIGHT_MAX);
     // A set of one, because it ends its task when it is dropped.
     let mut writing = JoinSet::new();
-    writing.spawn(write_replies(
-        writer,
-        replies,
-        node.config.limits.write_stall,
-    ));
+    let stall = node.config.limits.write_stall;
+    writing.spawn(replies::write(writer, queued, stall));
     let reading = read_requests(&node, &client, reader, queue, stop);
     let ended = tokio::select! {
         read = reading => match read {
@@ -116,6 +115,7 @@ pub(crate) async fn serve(
             | Closed::SlowFrame(_)
             | Closed::NoMemory(_)
             | Closed::Stalled(_) => warn!(%error, "connection closed"),
+            Closed::File(_) => error!(%error, "connection closed"),
             Closed::Request(refused) => {
                 refused
                     .request
@@ -157,70 +157,4 @@ async fn read_requests(
             return Ok(Ended::Stopping);
         }
     }
-}
-
-async fn write_replies(
-    mut writer: OwnedWriteHalf,
-    mut replies: mpsc::Receiver<NamedReply>,
-    stall: Duration,
-) -> Result<(), Closed> {
-    let written = write_in_turn(&mut writer, &mut replies, stall).await;
-    if written.is_err() {
-        replies.close();
-        let carry_out = async {
-            while let Some(reply) = replies.recv().await {
-                drop(reply.await);
-            }
-        };
-        drop(timeout(CLOSING, carry_out).await);
-    }
-    written
-}
-
-async fn write_in_turn(
-    writer: &mut OwnedWriteHalf,
-    replies: &mut mpsc::Receiver<NamedReply>,
-    stall: Duration,
-) -> Result<(), Closed> {
-    while let Some(reply) = replies.recv().await {
-        if let Some(frame) = reply.await? {
-            write_all(writer, frame, stall).await?;
-        }
-    }
-    writer.shutdown().await?;
-    Ok(())
-}
-
-/// Writes a reply's parts, head and records, without joining them first.
-async fn write_all(
-    writer: &mut OwnedWriteHalf,
-    mut parts: Vec<Bytes>,
-    stall: Duration,
-) -> Result<(), Closed> {
-    const SLICES_MAX: usize = 64;
-    parts.retain(|part| !part.is_empty());
-    let mut first = 0;
-    while first < parts.len() {
-        let slices: Vec<IoSlice<'_>> = parts[first..]
-            .iter()
-            .take(SLICES_MAX)
-            .map(|part| IoSlice::new(part))
-            .collect();
-        let written = timeout(stall, writer.write_vectored(&slices)).await;
-        let mut written = written.map_err(|_| Closed::Stalled(stall))??;
-        if written == 0 {
-            return Err(io::Error::from(io::ErrorKind::WriteZero).into());
-        }
-        while written > 0 {
-            let step = written.min(parts[first].len());
-            parts[first].advance(step);
-            written -= step;
-            if parts[first].is_empty() {
-                // Lets go of the buffer as soon as the kernel has it.
-                parts[first] = Bytes::new();
-                first += 1;
-            }
-        }
-    }
-    Ok(())
 }

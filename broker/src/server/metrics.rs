@@ -42,6 +42,8 @@ pub(crate) struct Metrics {
     pub(crate) produced_records: IntCounter,
     /// Bytes of record batches sent to consumers.
     pub(crate) fetched_bytes: IntCounter,
+    /// Those of them that the kernel sent out of segment files.
+    pub(crate) fetched_file_bytes: IntCounter,
     /// Bytes given up by retention.
     pub(crate) retired_bytes: IntCounter,
     /// Bytes that compaction saved.
@@ -69,6 +71,7 @@ impl Metrics {
         registry.register(Box::new(metrics.produced_bytes.clone()))?;
         registry.register(Box::new(metrics.produced_records.clone()))?;
         registry.register(Box::new(metrics.fetched_bytes.clone()))?;
+        registry.register(Box::new(metrics.fetched_file_bytes.clone()))?;
         registry.register(Box::new(metrics.retired_bytes.clone()))?;
         registry.register(Box::new(metrics.compacted_bytes.clone()))?;
         registry.register(Box::new(metrics.low_space.clone()))?;
@@ -125,6 +128,10 @@ impl Metrics {
             fetched_bytes: IntCounter::new(
                 "avouch_fetched_bytes_total",
                 "Bytes of record batches sent to consumers.",
+            )?,
+            fetched_file_bytes: IntCounter::new(
+                "avouch_fetched_file_bytes_total",
+                "Bytes of record batches sent to consumers out of segment files by the kernel.",
             )?,
             retired_bytes: IntCounter::new(
                 "avouch_log_retired_bytes_total",

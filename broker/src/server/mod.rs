@@ -16,6 +16,7 @@ mod metrics;
 mod mutations;
 mod node;
 mod offsets_log;
+mod replies;
 mod start;
 mod start_config;
 mod survey;

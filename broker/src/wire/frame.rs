@@ -1,8 +1,7 @@
 //! Whole frames: four bytes of length, header, body.
 
-use bytes::Bytes;
-
 use super::WireError;
+use super::chunk::Chunk;
 use super::header::{RequestHeader, ResponseHeader};
 use super::message::Message;
 use super::writer::{ErrorCounts, Writer};
@@ -12,7 +11,7 @@ use super::writer::{ErrorCounts, Writer};
 ///
 /// # Errors
 /// When the version cannot carry the body.
-pub fn request<M: Message>(header: &RequestHeader, body: &M) -> Result<Vec<Bytes>, WireError> {
+pub fn request<M: Message>(header: &RequestHeader, body: &M) -> Result<Vec<Chunk>, WireError> {
     let mut writer = Writer::new();
     header.encode(&mut writer)?;
     body.encode(&mut writer, header.api_version)?;
@@ -28,7 +27,7 @@ pub fn response<M: Message>(
     correlation_id: i32,
     version: i16,
     body: &M,
-) -> Result<Vec<Bytes>, WireError> {
+) -> Result<Vec<Chunk>, WireError> {
     response_with_errors(correlation_id, version, body).map(|(frame, _)| frame)
 }
 
@@ -40,7 +39,7 @@ pub fn response_with_errors<M: Message>(
     correlation_id: i32,
     version: i16,
     body: &M,
-) -> Result<(Vec<Bytes>, ErrorCounts), WireError> {
+) -> Result<(Vec<Chunk>, ErrorCounts), WireError> {
     let mut writer = Writer::new();
     ResponseHeader { correlation_id }.encode(&mut writer, M::API, version);
     body.encode(&mut writer, version)?;
@@ -48,7 +47,7 @@ pub fn response_with_errors<M: Message>(
     Ok((with_length(writer)?, errors))
 }
 
-fn with_length(content: Writer) -> Result<Vec<Bytes>, WireError> {
+fn with_length(content: Writer) -> Result<Vec<Chunk>, WireError> {
     let mut frame = Writer::new();
     frame.length(false, Some(content.len()))?;
     frame.append(content);

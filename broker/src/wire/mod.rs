@@ -1,7 +1,7 @@
 //! Bytes in, values out: the Kafka protocol. No sockets, no tokio.
 //!
 //! Messages are tables of fields and versions (`messages`, one file an API), read by a bounded
-//! [`reader::Reader`] and written as a rope by [`writer::Writer`]. Record batches have their own
+//! [`reader::Reader`] and written as a rope of [`chunk::Chunk`]s by [`writer::Writer`]. Record batches have their own
 //! modules: `batch` (header), `section` (their records), `records` (walking), `compress`, `builder`
 //! (writing).
 //!
@@ -11,6 +11,7 @@
 pub mod api;
 pub mod batch;
 pub mod builder;
+pub mod chunk;
 pub mod compress;
 mod error;
 pub mod error_code;

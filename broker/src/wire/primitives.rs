@@ -7,6 +7,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::WireError;
+use super::chunk::{Chunk, Stretch};
 use super::message::{Examples, Shape, Wire};
 use super::reader::Reader;
 use super::writer::Writer;
@@ -14,23 +15,24 @@ use super::writer::Writer;
 /// Record batches of one partition as a rope: what was read, or segments of the log and parts of
 /// its tail one after the other, none of them copied.
 #[derive(Clone, Debug, Default)]
-pub struct Records(Vec<Bytes>);
+pub struct Records(Vec<Chunk>);
 
 impl Records {
     /// Bytes of all chunks.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.iter().map(Bytes::len).sum()
+        self.0.iter().map(Chunk::len).sum()
     }
 
     /// Whether there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(Bytes::is_empty)
+        self.0.iter().all(Chunk::is_empty)
     }
 
     /// Adds a chunk at the end.
-    pub fn push(&mut self, chunk: Bytes) {
+    pub fn push(&mut self, chunk: impl Into<Chunk>) {
+        let chunk = chunk.into();
         if !chunk.is_empty() {
             self.0.push(chunk);
         }
@@ -38,18 +40,30 @@ impl Records {
 
     /// The chunks in order.
     #[must_use]
-    pub fn chunks(&self) -> &[Bytes] {
+    pub fn chunks(&self) -> &[Chunk] {
         &self.0
     }
 
-    /// All bytes in one piece; without a copy when there is one chunk, as after decoding.
+    /// The bytes at hand in one piece: after decoding all there are, and without a copy.
     #[must_use]
-    pub fn into_bytes(mut self) -> Bytes {
-        match self.0.len() {
-            0 => Bytes::new(),
-            1 => self.0.swap_remove(0),
-            _ => self.0.concat().into(),
+    pub fn into_bytes(self) -> Bytes {
+        let memory: Vec<Bytes> = self.memory().cloned().collect();
+        match memory.as_slice() {
+            [] => Bytes::new(),
+            [all] => all.clone(),
+            parts => parts.concat().into(),
         }
+    }
+
+    fn memory(&self) -> impl Iterator<Item = &Bytes> {
+        self.0.iter().filter_map(Chunk::memory)
+    }
+
+    fn stretches(&self) -> impl Iterator<Item = &Stretch> {
+        self.0.iter().filter_map(|chunk| match chunk {
+            Chunk::Memory(_) => None,
+            Chunk::File(stretch) => Some(stretch),
+        })
     }
 }
 
@@ -61,21 +75,18 @@ impl From<Bytes> for Records {
     }
 }
 
-impl FromIterator<Bytes> for Records {
-    fn from_iter<Chunks: IntoIterator<Item = Bytes>>(chunks: Chunks) -> Self {
-        Self(
-            chunks
-                .into_iter()
-                .filter(|chunk| !chunk.is_empty())
-                .collect(),
-        )
+impl FromIterator<Chunk> for Records {
+    fn from_iter<Chunks: IntoIterator<Item = Chunk>>(chunks: Chunks) -> Self {
+        let chunks = chunks.into_iter();
+        Self(chunks.filter(|chunk| !chunk.is_empty()).collect())
     }
 }
 
-/// Equal bytes, however they are cut into chunks.
+/// Equal bytes, however they are cut into chunks, and the same stretches of files.
 impl PartialEq for Records {
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.0.iter().flatten().eq(other.0.iter().flatten())
+        self.memory().flatten().eq(other.memory().flatten())
+            && self.stretches().eq(other.stretches())
     }
 }
 
@@ -202,7 +213,7 @@ fn write_records(
 ) -> Result<(), WireError> {
     writer.length(shape.flexible, value.map(Records::len))?;
     for chunk in value.map_or(&[][..], Records::chunks) {
-        writer.put_bytes(chunk.clone());
+        writer.put(chunk.clone());
     }
     Ok(())
 }

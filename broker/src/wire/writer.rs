@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
 use super::WireError;
+use super::chunk::Chunk;
 
 /// Payloads from this size on are shared; below it a copy is cheaper than one more chunk.
 const SHARE_FROM_BYTES: usize = 1024;
@@ -14,7 +15,7 @@ const SHARE_FROM_BYTES: usize = 1024;
 /// Collects a message's bytes.
 #[derive(Debug, Default)]
 pub struct Writer {
-    chunks: Vec<Bytes>,
+    chunks: Vec<Chunk>,
     tail: BytesMut,
     chunk_bytes: usize,
     errors: ErrorCounts,
@@ -61,7 +62,7 @@ impl Writer {
 
     /// The chunks, none of them empty.
     #[must_use]
-    pub fn finish(mut self) -> Vec<Bytes> {
+    pub fn finish(mut self) -> Vec<Chunk> {
         self.seal_tail();
         self.chunks
     }
@@ -76,15 +77,21 @@ impl Writer {
         if bytes.len() < SHARE_FROM_BYTES {
             return self.tail.put_slice(&bytes);
         }
-        self.seal_tail();
-        self.chunk_bytes += bytes.len();
-        self.chunks.push(bytes);
+        self.put_whole(Chunk::Memory(bytes));
+    }
+
+    /// Puts a chunk; bytes of a file stay there.
+    pub fn put(&mut self, chunk: Chunk) {
+        match chunk {
+            Chunk::Memory(bytes) => self.put_bytes(bytes),
+            Chunk::File(_) => self.put_whole(chunk),
+        }
     }
 
     /// Puts all of another rope.
     pub fn append(&mut self, other: Self) {
         for chunk in other.finish() {
-            self.put_bytes(chunk);
+            self.put(chunk);
         }
     }
 
@@ -184,8 +191,14 @@ impl Writer {
     fn seal_tail(&mut self) {
         if !self.tail.is_empty() {
             self.chunk_bytes += self.tail.len();
-            self.chunks.push(self.tail.split().freeze());
+            self.chunks.push(self.tail.split().freeze().into());
         }
+    }
+
+    fn put_whole(&mut self, chunk: Chunk) {
+        self.seal_tail();
+        self.chunk_bytes += chunk.len();
+        self.chunks.push(chunk);
     }
 }
 

@@ -9,10 +9,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Wanted;
 use crate::error::read_error;
 use crate::handler::check_leader_epoch;
-use crate::log::{Bounds, ReadError, ReadResult};
+use crate::log::{Bounds, Pages, ReadError, ReadResult, Stretched};
 use crate::server::{Node, memory_units};
 use crate::types::{Offset, TopicPartition};
 use crate::wire::batch::BatchHeader;
+use crate::wire::chunk::Chunk;
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::fetch::{FetchPartition, PartitionData};
 
@@ -31,7 +32,7 @@ pub(super) struct Gathered<'w> {
 struct Answer {
     error: ErrorCode,
     bounds: Option<Bounds>,
-    batches: Vec<Bytes>,
+    batches: Vec<Chunk>,
     bytes: usize,
     /// Where to read on.
     next: Offset,
@@ -103,9 +104,11 @@ impl<'w> Gathered<'w> {
             && !wanted.max_wait.is_zero()
     }
 
-    /// Bytes of batches so far.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    /// Bytes of batches so far, and of those that stay in files.
+    pub(super) fn bytes(&self) -> (usize, usize) {
+        let batches = self.answers.iter().flat_map(|answer| &answer.batches);
+        let in_files = batches.filter(|batch| batch.memory().is_none());
+        (self.bytes, in_files.map(Chunk::len).sum())
     }
 
     /// The first partition that has batches and gave none, because others took the room.
@@ -161,7 +164,7 @@ impl Answer {
             return;
         }
         match read_log(node, target, self.next, limit).await {
-            Ok(read) => self.add(read, limit, first),
+            Ok(found) => self.add(found, limit, first),
             Err(error) => {
                 if matches!(error, ReadError::Corrupt { .. } | ReadError::Io(_)) {
                     tracing::error!(
@@ -173,17 +176,15 @@ impl Answer {
         }
     }
 
-    fn add(&mut self, read: ReadResult, limit: usize, first: bool) {
-        self.bounds = Some(read.bounds);
-        let bytes: usize = read.batches.iter().map(Bytes::len).sum();
-        let last = read.batches.last();
-        let next = last.and_then(|batch| BatchHeader::parse(batch).ok());
-        if let Some(last) = next
+    fn add(&mut self, found: Found, limit: usize, first: bool) {
+        self.bounds = Some(found.bounds);
+        let bytes: usize = found.batches.iter().map(Chunk::len).sum();
+        if let Some(next) = found.next
             && (first || bytes <= limit)
         {
-            self.next = last.next_offset();
+            self.next = next;
             self.bytes += bytes;
-            self.batches.extend(read.batches);
+            self.batches.extend(found.batches);
         }
     }
 
@@ -203,14 +204,44 @@ impl Answer {
     }
 }
 
-/// Reads from memory here, from files on a thread that may block. What is read is counted until it
-/// is sent; when there is too much of it, a read gives one batch only.
+/// Whole batches, and where to read on behind them.
+struct Found {
+    batches: Vec<Chunk>,
+    next: Option<Offset>,
+    bounds: Bounds,
+}
+
+impl From<ReadResult> for Found {
+    fn from(read: ReadResult) -> Self {
+        let last = read.batches.last();
+        let last = last.and_then(|batch| BatchHeader::parse(batch).ok());
+        Self {
+            next: last.map(|last| last.next_offset()),
+            batches: read.batches.into_iter().map(Chunk::from).collect(),
+            bounds: read.bounds,
+        }
+    }
+}
+
+impl From<Stretched> for Found {
+    fn from(stretched: Stretched) -> Self {
+        Self {
+            batches: vec![Chunk::File(stretched.stretch)],
+            next: Some(stretched.next),
+            bounds: stretched.bounds,
+        }
+    }
+}
+
+/// Reads from memory here, from files on a thread that may block; what need not be read stays
+/// where it is. What is read is counted until it is sent; when there is too much of it, a read
+/// gives one batch only.
 async fn read_log(
     node: &Node,
     target: TopicPartition,
     from: Offset,
     bytes_max: usize,
-) -> Result<ReadResult, ReadError> {
+) -> Result<Found, ReadError> {
     if node.log.is_resident(target, from) {
         let mut read = node.log.read(target, from, bytes_max)?;
         let bytes = read.batches.iter().map(Bytes::len).sum();
@@ -218,18 +249,26 @@ async fn read_log(
             Some(permit) => counted_with_the_last(&mut read.batches, permit),
             None => read.batches.truncate(1),
         }
-        return Ok(read);
+        return Ok(read.into());
+    }
+    if let Some(stretched) = node.log.stretch(target, from, bytes_max, Pages::Cached) {
+        return Ok(stretched.into());
     }
     let permit = node.cold_read(bytes_max);
-    let bytes_max = permit.as_ref().map_or(0, |_| bytes_max);
     let log = node.log.clone();
-    let mut read = tokio::task::spawn_blocking(move || log.read(target, from, bytes_max))
-        .await
-        .map_err(|error| ReadError::Io(std::io::Error::other(error)))??;
-    if let Some(permit) = permit {
-        read.batches = counted(read.batches, permit);
-    }
-    Ok(read)
+    let reading = move || {
+        if let Some(stretched) = log.stretch(target, from, bytes_max, Pages::Read) {
+            return Ok(stretched.into());
+        }
+        let bytes_max = permit.as_ref().map_or(0, |_| bytes_max);
+        let mut read = log.read(target, from, bytes_max)?;
+        if let Some(permit) = permit {
+            read.batches = counted(read.batches, permit);
+        }
+        Ok(read.into())
+    };
+    let read = tokio::task::spawn_blocking(reading).await;
+    read.map_err(|error| ReadError::Io(std::io::Error::other(error)))?
 }
 
 /// A batch that is counted for as long as it is held.

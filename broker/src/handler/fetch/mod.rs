@@ -59,7 +59,9 @@ pub(super) async fn handle(node: Arc<Node>, call: Call, request: FetchRequest) -
         drop(tokio::time::timeout(wanted.max_wait, wait).await);
     }
     call.client.fetch_turn.set(gathered.left_out());
-    node.metrics.fetched_bytes.inc_by(gathered.bytes() as u64);
+    let (bytes, file_bytes) = gathered.bytes();
+    node.metrics.fetched_bytes.inc_by(bytes as u64);
+    node.metrics.fetched_file_bytes.inc_by(file_bytes as u64);
     response(&wanted, gathered)
 }
 

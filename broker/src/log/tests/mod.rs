@@ -20,3 +20,4 @@ mod recovery;
 mod scripts;
 mod seeds;
 mod sim;
+mod stretches;

@@ -10,6 +10,7 @@ use avouch_broker::types::TimestampMs;
 use avouch_broker::wire::api::ApiKey;
 use avouch_broker::wire::batch::Codec;
 use avouch_broker::wire::builder::BatchBuilder;
+use avouch_broker::wire::chunk::joined;
 use avouch_broker::wire::frame;
 use avouch_broker::wire::header::{RequestHeader, ResponseHeader};
 use avouch_broker::wire::message::Message;
@@ -171,7 +172,7 @@ impl Client {
             client_id: Some("test".to_owned()),
         };
         let parts = frame::request(&header, request).unwrap();
-        self.send_raw(&parts.concat()).await;
+        self.send_raw(&joined(&parts).unwrap()).await;
         self.sent
     }
 

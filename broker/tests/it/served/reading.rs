@@ -11,7 +11,7 @@ use avouch_broker::wire::messages::list_offsets::{
 };
 use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
 
-use super::client::{Client, batch_of, broker, broker_limited};
+use super::client::{Client, batch_of, broker, broker_limited, broker_measured};
 
 fn fetching(topic: &str, offset: i64, bytes_max: i32, wait_ms: i32) -> FetchRequest {
     FetchRequest {
@@ -209,4 +209,58 @@ async fn a_reader_of_old_data_gets_a_batch_at_a_time_when_memory_is_short() {
         }
         broker.shutdown().await;
     }
+}
+
+/// Enough to be worth sending out of the file, in batches of which some begin where the segment's
+/// index knows.
+const LARGE_BATCHES: usize = 40;
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_was_seen_to_be_right_is_sent_out_of_the_file_byte_for_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = broker(dir.path()).await;
+    let mut client = Client::connect(first.kafka_address()).await;
+    client.create_topic("t", 1).await;
+    for at in 0..LARGE_BATCHES {
+        let value = vec![u8::try_from(at).unwrap(); 30_000];
+        client.produce("t", batch_of(&[&value, b"v"])).await;
+    }
+    first.shutdown().await;
+
+    // Now all of it is in a segment, and nobody has looked at it.
+    let metrics = prometheus::Registry::new();
+    let broker = broker_measured(dir.path(), &metrics).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    let whole = fetching("t", 0, 10 << 20, 0);
+    let read: FetchResponse = client.ask(11, &whole).await;
+    let read = only(read).records.into_bytes();
+    assert_eq!(told(&metrics, "avouch_fetched_file_bytes_total"), 0);
+    for (offset, bytes_max, bases_expected) in [
+        (0, 10 << 20, (0, 80)),
+        (41, 10 << 20, (40, 80)),
+        (7, 400_000, (6, 32)),
+    ] {
+        let before = told(&metrics, "avouch_fetched_file_bytes_total");
+        let request = fetching("t", offset, bytes_max, 0);
+        let sent: FetchResponse = client.ask(11, &request).await;
+        let sent = only(sent);
+        let bytes = sent.records.clone().into_bytes();
+        let from_file = told(&metrics, "avouch_fetched_file_bytes_total") - before;
+        assert_eq!(from_file, bytes.len(), "at {offset}");
+        let found = bases(sent);
+        let (first, end) = bases_expected;
+        assert_eq!(found, (first..end).step_by(2).collect::<Vec<_>>());
+        let at = usize::try_from(first).unwrap() / 2 * (read.len() / LARGE_BATCHES);
+        assert!(bytes == read[at..at + bytes.len()], "at {offset}");
+    }
+    broker.shutdown().await;
+}
+
+/// The value of a metric.
+fn told(metrics: &prometheus::Registry, name: &str) -> usize {
+    let families = metrics.gather();
+    let family = families.iter().find(|family| family.name() == name);
+    let value = family.unwrap().get_metric()[0].get_counter().get_value();
+    format!("{value:.0}").parse().unwrap()
 }

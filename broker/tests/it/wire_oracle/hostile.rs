@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use avouch_broker::wire::WireError;
+use avouch_broker::wire::chunk::joined;
 use avouch_broker::wire::message::Message;
 use avouch_broker::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
@@ -126,7 +127,7 @@ fn a_frame_has_no_more_elements_than_the_limit_however_they_nest() {
             writer.length(false, Some(100)).unwrap();
             writer.put_slice(&[1; 100]);
         }
-        let mut reader = Reader::new(writer.finish().concat().into());
+        let mut reader = Reader::new(joined(&writer.finish()).unwrap());
         let outer = reader.count(false, 4)?.unwrap_or(0);
         for _ in 0..outer {
             let inner = reader.count(false, 1)?.unwrap_or(0);
@@ -152,7 +153,7 @@ fn unknown_tagged_fields_are_skipped_up_to_the_limits() {
             (tag, field)
         });
         writer.tagged_fields(tags.collect()).unwrap();
-        ApiVersionsRequest::from_bytes(writer.finish().concat().into(), 3)
+        ApiVersionsRequest::from_bytes(joined(&writer.finish()).unwrap(), 3)
     };
     let expected = ApiVersionsRequest {
         client_software_name: "a".into(),

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use avouch_broker::wire::WireError;
 use avouch_broker::wire::api::ApiKey;
+use avouch_broker::wire::chunk::joined;
 use avouch_broker::wire::error_code::ErrorCode;
 use avouch_broker::wire::frame;
 use avouch_broker::wire::header::{RequestHeader, ResponseHeader};
@@ -26,7 +27,7 @@ use super::{Visit, visit_all};
 pub(super) fn encode(message: &impl Message, version: i16) -> Result<Bytes, WireError> {
     let mut writer = Writer::new();
     message.encode(&mut writer, version)?;
-    Ok(writer.finish().concat().into())
+    Ok(joined(&writer.finish()).unwrap())
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn request_headers_are_theirs() {
                 };
                 let mut writer = Writer::new();
                 header.encode(&mut writer).unwrap();
-                let bytes = Bytes::from(writer.finish().concat());
+                let bytes = joined(&writer.finish()).unwrap();
 
                 let expected = theirs::RequestHeader::default()
                     .with_request_api_key(api.code())
@@ -204,7 +205,7 @@ fn a_header_of_an_unknown_api_can_be_read_to_be_refused() {
     writer.i16(0);
     writer.i32(7);
     writer.i16(-1);
-    let bytes = Bytes::from(writer.finish().concat());
+    let bytes = joined(&writer.finish()).unwrap();
     let header = RequestHeader::decode(&mut Reader::new(bytes)).unwrap();
     assert_eq!(
         (header.api_key, header.correlation_id, header.client_id),
@@ -215,7 +216,7 @@ fn a_header_of_an_unknown_api_can_be_read_to_be_refused() {
 #[test]
 fn a_frame_is_its_length_header_and_body() {
     let body = <FetchResponse as Message>::example(16, false).unwrap();
-    let frame = Bytes::from(frame::response(7, 16, &body).unwrap().concat());
+    let frame = joined(&frame::response(7, 16, &body).unwrap()).unwrap();
     let mut reader = Reader::new(frame.clone());
     assert_eq!(reader.i32().map(usize::try_from), Ok(Ok(frame.len() - 4)));
     let header = ResponseHeader::decode(&mut reader, ApiKey::Fetch, 16);
@@ -230,7 +231,7 @@ fn a_frame_is_its_length_header_and_body() {
         client_id: None,
     };
     let body = <ProduceRequest as Message>::example(9, false).unwrap();
-    let mut reader = Reader::new(frame::request(&header, &body).unwrap().concat().into());
+    let mut reader = Reader::new(joined(&frame::request(&header, &body).unwrap()).unwrap());
     assert_eq!(
         reader.i32().map(usize::try_from),
         Ok(Ok(reader.remaining()))
@@ -249,7 +250,7 @@ fn records_travel_both_ways_without_a_copy() {
         .records
         .clone()
         .unwrap();
-    let first_byte = records.chunks()[0].as_ptr();
+    let first_byte = records.chunks()[0].memory().unwrap().as_ptr();
     assert!(
         frame.as_ptr_range().contains(&first_byte),
         "a slice of the frame"
@@ -259,10 +260,12 @@ fn records_travel_both_ways_without_a_copy() {
     response.responses[0].partitions[0].records = records;
     let chunks = frame::response(1, 12, &response).unwrap();
     assert!(
-        chunks.iter().any(|chunk| chunk.as_ptr() == first_byte),
+        chunks
+            .iter()
+            .any(|chunk| chunk.memory().unwrap().as_ptr() == first_byte),
         "a chunk of its own"
     );
-    let whole = Bytes::from(chunks.concat()).slice(9..);
+    let whole = joined(&chunks).unwrap().slice(9..);
     assert_eq!(FetchResponse::from_bytes(whole, 12), Ok(response));
 }
 

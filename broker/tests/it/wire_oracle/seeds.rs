@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::Path;
 
+use avouch_broker::wire::chunk::joined;
 use avouch_broker::wire::frame;
 use avouch_broker::wire::header::RequestHeader;
 use avouch_broker::wire::message::Message;
@@ -36,7 +37,7 @@ impl Visit for Seeds {
                     correlation_id: 1,
                     client_id: Some("c".to_owned()),
                 };
-                let frame = frame::request(&header, &message).unwrap().concat();
+                let frame = joined(&frame::request(&header, &message).unwrap()).unwrap();
                 let name = format!("{}-{version}", Ours::API.name());
                 self.0.insert(name, frame[4..].to_vec());
             }

@@ -1,0 +1,301 @@
+//! Replies into a socket, in the order of their requests, each in its parts: bytes at hand are
+//! written as they are, a file's stretch goes from its file to the socket without passing through
+//! here.
+
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::connection::{CLOSING, Closed};
+use crate::handler::NamedReply;
+use crate::wire::chunk::{Chunk, Stretch};
+
+/// Buffers that one call writes.
+const SLICES_MAX: usize = 64;
+/// What is read of a file at a time where it cannot be sent by itself, in bytes.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Writes replies until there are no more. After a failure the requests taken in are still carried
+/// out.
+///
+/// # Errors
+/// When the peer is gone, or takes nothing for as long as `stall`.
+pub(super) async fn write(
+    mut writer: OwnedWriteHalf,
+    mut replies: mpsc::Receiver<NamedReply>,
+    stall: Duration,
+) -> Result<(), Closed> {
+    let written = write_in_turn(&mut writer, &mut replies, stall).await;
+    if written.is_err() {
+        replies.close();
+        let carry_out = async {
+            while let Some(reply) = replies.recv().await {
+                drop(reply.await);
+            }
+        };
+        drop(timeout(CLOSING, carry_out).await);
+    }
+    written
+}
+
+async fn write_in_turn(
+    writer: &mut OwnedWriteHalf,
+    replies: &mut mpsc::Receiver<NamedReply>,
+    stall: Duration,
+) -> Result<(), Closed> {
+    while let Some(reply) = replies.recv().await {
+        if let Some(frame) = reply.await? {
+            write_all(writer, frame, stall).await?;
+        }
+    }
+    writer.shutdown().await?;
+    Ok(())
+}
+
+async fn write_all(
+    writer: &mut OwnedWriteHalf,
+    parts: Vec<Chunk>,
+    stall: Duration,
+) -> Result<(), Closed> {
+    let mut at_hand = Vec::new();
+    for part in parts {
+        match part {
+            Chunk::Memory(bytes) => at_hand.push(bytes),
+            Chunk::File(stretch) => {
+                write_bytes(writer, std::mem::take(&mut at_hand), stall).await?;
+                send(writer, stretch, stall).await?;
+            }
+        }
+    }
+    write_bytes(writer, at_hand, stall).await
+}
+
+/// Writes buffers without joining them first.
+async fn write_bytes(
+    writer: &mut OwnedWriteHalf,
+    mut parts: Vec<Bytes>,
+    stall: Duration,
+) -> Result<(), Closed> {
+    parts.retain(|part| !part.is_empty());
+    let mut first = 0;
+    while first < parts.len() {
+        let slices: Vec<IoSlice<'_>> = parts[first..]
+            .iter()
+            .take(SLICES_MAX)
+            .map(|part| IoSlice::new(part))
+            .collect();
+        let written = timeout(stall, writer.write_vectored(&slices)).await;
+        let mut written = written.map_err(|_| Closed::Stalled(stall))??;
+        if written == 0 {
+            return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+        }
+        while written > 0 {
+            let step = written.min(parts[first].len());
+            parts[first].advance(step);
+            written -= step;
+            if parts[first].is_empty() {
+                // Lets go of the buffer as soon as the kernel has it.
+                parts[first] = Bytes::new();
+                first += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Has the kernel send a stretch. It was in the page cache a moment ago, so nothing waits for the
+/// disk here, or seldom.
+async fn send(
+    writer: &mut OwnedWriteHalf,
+    mut stretch: Stretch,
+    stall: Duration,
+) -> Result<(), Closed> {
+    while stretch.bytes > 0 {
+        let writable = timeout(stall, writer.writable()).await;
+        writable.map_err(|_| Closed::Stalled(stall))??;
+        match kernel::send(writer, &stretch) {
+            Ok(0) => return Err(Closed::File(io::ErrorKind::UnexpectedEof.into())),
+            Ok(sent) => {
+                stretch.at += sent as u64;
+                stretch.bytes -= sent;
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                // Not every file system lets the kernel do it.
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
+                    return read_and_write(writer, stretch, stall).await;
+                }
+                _ if kernel::is_of_the_disk(&error) => return Err(Closed::File(error)),
+                _ => return Err(error.into()),
+            },
+        }
+    }
+    Ok(())
+}
+
+async fn read_and_write(
+    writer: &mut OwnedWriteHalf,
+    mut stretch: Stretch,
+    stall: Duration,
+) -> Result<(), Closed> {
+    while stretch.bytes > 0 {
+        let part = Stretch {
+            bytes: stretch.bytes.min(READ_BYTES),
+            ..stretch.clone()
+        };
+        stretch.at += part.bytes as u64;
+        stretch.bytes -= part.bytes;
+        let read = tokio::task::spawn_blocking(move || part.read()).await;
+        let read = read.map_err(io::Error::other)?.map_err(Closed::File)?;
+        write_bytes(writer, vec![read], stall).await?;
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+mod kernel {
+    use std::io;
+
+    use tokio::io::Interest;
+    use tokio::net::TcpStream;
+    use tokio::net::tcp::OwnedWriteHalf;
+
+    use crate::wire::chunk::Stretch;
+
+    /// What one call sends at most, in bytes, so that other connections have their turn.
+    const SEND_BYTES_MAX: usize = 1024 * 1024;
+
+    /// Sends what the socket takes of a stretch; returns how many bytes that was.
+    pub(super) fn send(writer: &OwnedWriteHalf, stretch: &Stretch) -> io::Result<usize> {
+        let socket: &TcpStream = writer.as_ref();
+        socket.try_io(Interest::WRITABLE, || {
+            let (mut at, bytes) = (stretch.at, stretch.bytes.min(SEND_BYTES_MAX));
+            let sent = rustix::fs::sendfile(socket, &stretch.file, Some(&mut at), bytes);
+            Ok(sent?)
+        })
+    }
+
+    /// Whether it was the disk that failed, and not the socket.
+    pub(super) fn is_of_the_disk(error: &io::Error) -> bool {
+        error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod kernel {
+    use std::io;
+
+    use tokio::net::tcp::OwnedWriteHalf;
+
+    use crate::wire::chunk::Stretch;
+
+    pub(super) fn send(_: &OwnedWriteHalf, _: &Stretch) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn is_of_the_disk(_: &io::Error) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::Arc;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const STALL: Duration = Duration::from_secs(60);
+
+    async fn sockets() -> (OwnedWriteHalf, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap());
+        let (ours, theirs) = tokio::join!(ours, listener.accept());
+        (ours.unwrap().into_split().1, theirs.unwrap().0)
+    }
+
+    /// A file of so many bytes, and the bytes.
+    fn file(bytes: usize) -> (Arc<std::fs::File>, Vec<u8>) {
+        let numbers = (0_u32..).flat_map(u32::to_le_bytes);
+        let bytes: Vec<u8> = numbers.take(bytes).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        (Arc::new(file), bytes)
+    }
+
+    async fn write_reply(writer: OwnedWriteHalf, parts: Vec<Chunk>) -> Result<(), Closed> {
+        let (queue, replies) = mpsc::channel(1);
+        let reply: NamedReply = Box::pin(async { Ok(Some(parts)) });
+        queue.send(reply).await.ok().unwrap();
+        drop(queue);
+        write(writer, replies, STALL).await
+    }
+
+    #[tokio::test]
+    async fn bytes_at_hand_and_stretches_leave_in_their_order() {
+        let (file, bytes) = file(5 << 20);
+        let stretch = |at: usize, bytes| Stretch {
+            file: Arc::clone(&file),
+            at: at as u64,
+            bytes,
+        };
+        let parts = vec![
+            Chunk::Memory(Bytes::from_static(b"head")),
+            Chunk::File(stretch(7, 3 << 20)),
+            Chunk::File(stretch(0, 1)),
+            Chunk::Memory(Bytes::from_static(b"amid")),
+            Chunk::File(stretch(1 << 20, 4 << 20)),
+        ];
+        let expected = [
+            b"head",
+            &bytes[7..7 + (3 << 20)],
+            &bytes[..1],
+            b"amid",
+            &bytes[1 << 20..],
+        ];
+        let (writer, mut peer) = sockets().await;
+        let mut read = Vec::new();
+        let (written, _) = tokio::join!(write_reply(writer, parts), peer.read_to_end(&mut read));
+        written.unwrap();
+        assert!(read == expected.concat(), "{} bytes", read.len());
+    }
+
+    #[tokio::test]
+    async fn what_the_kernel_does_not_send_is_read_and_written() {
+        let (file, bytes) = file(300_000);
+        let stretch = Stretch {
+            file,
+            at: 5,
+            bytes: 299_995,
+        };
+        let (mut writer, mut peer) = sockets().await;
+        let sending = async {
+            read_and_write(&mut writer, stretch, STALL).await.unwrap();
+            drop(writer);
+        };
+        let mut read = Vec::new();
+        let ((), _) = tokio::join!(sending, peer.read_to_end(&mut read));
+        assert!(read == bytes[5..], "{} bytes", read.len());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_ends_too_soon_ends_the_connection() {
+        let (file, _) = file(1_000);
+        let stretch = Stretch {
+            file: Arc::clone(&file),
+            at: 900,
+            bytes: 101,
+        };
+        let (writer, _peer) = sockets().await;
+        let closed = write_reply(writer, vec![Chunk::File(stretch)]).await;
+        assert!(matches!(closed, Err(Closed::File(_))), "{closed:?}");
+    }
+}
