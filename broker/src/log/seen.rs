@@ -1,5 +1,6 @@
 //! Which parts of a file were looked at and found right. Knows no file.
 
+use std::iter::once;
 use std::ops::Range;
 
 /// Ranges that are remembered; of more, the shortest is forgotten and has to be looked at again.
@@ -22,7 +23,7 @@ impl Seen {
         let end = touched.iter().map(|known| known.end).max();
         let start = start.map_or(range.start, |start| start.min(range.start));
         let end = end.map_or(range.end, |end| end.max(range.end));
-        self.0.splice(first..behind, [start..end]);
+        self.0.splice(first..behind, once(start..end));
         if self.0.len() > RANGES_MAX {
             let lengths = self.0.iter().map(|known| known.end - known.start);
             let shortest = lengths.enumerate().min_by_key(|&(_, length)| length);
