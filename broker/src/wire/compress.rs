@@ -4,11 +4,12 @@
 //! and memory follows what was written, not what was claimed. The stored bytes are never changed;
 //! this buffer is only looked at.
 
+mod lz4;
+
 use std::fmt;
 use std::io::{self, Read, Write};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
-use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 use thiserror::Error;
 use zstd::zstd_safe::{self, DCtx, ResetDirective};
 
@@ -144,26 +145,11 @@ impl Decompressor {
             Codec::None => return Ok(section),
             Codec::Gzip => self.gzip(compressed, cap)?,
             Codec::Snappy => self.snappy(compressed, cap)?,
-            Codec::Lz4 => self.lz4(compressed, cap)?,
+            Codec::Lz4 => lz4::inflate(compressed, cap, &mut self.buffer)?,
             Codec::Zstd => self.zstd(compressed, cap)?,
         }
         self.buffer.resize(self.buffer.len() + SLACK_BYTES, 0);
         Ok(self.inflated())
-    }
-
-    /// What `decoder` gives, behind what is there already.
-    fn drain(
-        &mut self,
-        decoder: impl Read,
-        cap: usize,
-        compressed: &[u8],
-    ) -> Result<(), InflateError> {
-        let room = cap - self.buffer.len();
-        let read = decoder.take(room as u64 + 1).read_to_end(&mut self.buffer);
-        if self.buffer.len() > cap {
-            return Err(too_large(cap, compressed));
-        }
-        read.map(|_| ()).map_err(|_| InflateError::Corrupt)
     }
 
     /// Members of gzip, one after the other, each whole to its checksum.
@@ -222,14 +208,6 @@ impl Decompressor {
         }
     }
 
-    /// One frame. Its decoder is a new one each time: one that met damage would remember it.
-    fn lz4(&mut self, compressed: &[u8], cap: usize) -> Result<(), InflateError> {
-        check_lz4_frame(compressed).ok_or(InflateError::Corrupt)?;
-        let mut rest = compressed;
-        self.drain(FrameDecoder::new(&mut rest), cap, compressed)?;
-        rest.is_empty().then_some(()).ok_or(InflateError::Corrupt)
-    }
-
     fn zstd(&mut self, compressed: &[u8], cap: usize) -> Result<(), InflateError> {
         let mut context = self.zstd.take().unwrap_or_else(DCtx::create);
         let mut rest = compressed;
@@ -267,7 +245,7 @@ impl Decompressor {
             decoder
                 .window_log_max(ZSTD_WINDOW_LOG)
                 .expect("the parameter is in range and no frame has begun");
-            return self.drain(decoder, cap, compressed);
+            return drain(decoder, cap, compressed, &mut self.buffer);
         };
         let start = self.buffer.len();
         let size = usize::try_from(size).unwrap_or(usize::MAX);
@@ -332,6 +310,21 @@ impl Decompressor {
     }
 }
 
+/// What `decoder` gives, behind what is in `buffer`.
+fn drain(
+    decoder: impl Read,
+    cap: usize,
+    compressed: &[u8],
+    buffer: &mut Vec<u8>,
+) -> Result<(), InflateError> {
+    let room = cap - buffer.len();
+    let read = decoder.take(room as u64 + 1).read_to_end(buffer);
+    if buffer.len() > cap {
+        return Err(too_large(cap, compressed));
+    }
+    read.map(|_| ()).map_err(|_| InflateError::Corrupt)
+}
+
 fn too_large(cap: usize, compressed: &[u8]) -> InflateError {
     InflateError::TooLarge {
         cap,
@@ -375,25 +368,6 @@ fn split_zstd_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(size)
 }
 
-/// Whether `bytes` are one LZ4 frame up to its end mark and nothing else. The frame decoder takes
-/// a frame that stops between two blocks for a complete one, and consumers read one frame only.
-fn check_lz4_frame(bytes: &[u8]) -> Option<()> {
-    const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
-    let (&[flags, _], rest) = bytes.strip_prefix(&MAGIC)?.split_first_chunk()?;
-    let has = |bit: u8, size: usize| if flags & bit == 0 { 0 } else { size };
-    let content_size_and_dictionary = has(0x08, 8) + has(0x01, 4);
-    let mut rest = rest.get(content_size_and_dictionary + 1..)?;
-    loop {
-        let (length, behind) = rest.split_first_chunk()?;
-        let length = u32::from_le_bytes(*length) & 0x7fff_ffff;
-        if length == 0 {
-            let content_checksum = has(0x04, 4);
-            return (behind.len() == content_checksum).then_some(());
-        }
-        rest = behind.get(length as usize + has(0x10, 4)..)?;
-    }
-}
-
 /// `section` compressed so that every client reads it: snappy in xerial's frames, LZ4 in
 /// independent blocks (the Java client takes no others), zstd at its default level.
 #[must_use]
@@ -402,7 +376,7 @@ pub fn compress(codec: Codec, section: &[u8]) -> Vec<u8> {
         Codec::None => section.to_vec(),
         Codec::Gzip => gzip(section).expect("writing to memory does not fail"),
         Codec::Snappy => snappy(section),
-        Codec::Lz4 => lz4(section).expect("writing to memory does not fail"),
+        Codec::Lz4 => lz4::compress(section).expect("writing to memory does not fail"),
         Codec::Zstd => zstd::bulk::compress(section, zstd::DEFAULT_COMPRESSION_LEVEL)
             .expect("the output buffer has zstd's own bound"),
     }
@@ -426,13 +400,4 @@ fn snappy(section: &[u8]) -> Vec<u8> {
         out.extend_from_slice(&block);
     }
     out
-}
-
-fn lz4(section: &[u8]) -> io::Result<Vec<u8>> {
-    let info = FrameInfo::new()
-        .block_size(BlockSize::Max64KB)
-        .block_mode(BlockMode::Independent);
-    let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
-    encoder.write_all(section)?;
-    Ok(encoder.finish()?)
 }
