@@ -11,7 +11,7 @@ use super::bugs::{self, Bug};
 use super::codec::Reader;
 use super::disk::{SECTOR_BYTES, sector_buffer};
 use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
-use crate::wire::batch::{crc32c, stamp, stamp_append_time};
+use crate::wire::batch::{Crc32c, crc32c, stamp, stamp_append_time};
 
 /// Bytes of a slot before its first frame.
 pub(super) const SLOT_HEADER_BYTES: usize = 512;
@@ -301,6 +301,8 @@ pub(super) struct Stamp {
 #[derive(Debug)]
 pub(super) struct FrameBuilder {
     frame: BytesMut,
+    /// Of the entries so far: each is summed while the processor's cache still holds it.
+    body_sum: Crc32c,
     /// What its length will be a multiple of.
     align: usize,
 }
@@ -317,7 +319,11 @@ impl FrameBuilder {
             (sector_buffer(room), SECTOR_BYTES)
         };
         frame.put_bytes(0, FRAME_HEADER_BYTES);
-        Self { frame, align }
+        Self {
+            frame,
+            body_sum: Crc32c::new(),
+            align,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -339,13 +345,14 @@ impl FrameBuilder {
         } else {
             0
         };
-        self.entry(KIND_BATCH, flags, target, tag, batch);
+        let start = self.put_entry(KIND_BATCH, flags, target, tag, batch);
         let range = self.frame.len() - batch.len()..self.frame.len();
         let copy = &mut self.frame[range.clone()];
         if let Some(now) = with.append_time {
             stamp_append_time(copy, now);
         }
         stamp(copy, with.base_offset, with.leader_epoch);
+        self.body_sum.update(&self.frame[start..]);
         range
     }
 
@@ -370,8 +377,8 @@ impl FrameBuilder {
 
     /// The finished frame, padded with zeros to where another could begin.
     pub(super) fn seal(mut self, opening: Opening, seq: FrameSeq, synced_seq: FrameSeq) -> Bytes {
-        let body = &self.frame[FRAME_HEADER_BYTES..];
-        let (body_bytes, body_crc) = (body.len(), crc32c(body));
+        let body_bytes = self.frame.len() - FRAME_HEADER_BYTES;
+        let body_crc = self.body_sum.sum();
         let Opening { incarnation, salt } = opening;
         let header = FrameHeader {
             salt: Some(salt),
@@ -388,6 +395,20 @@ impl FrameBuilder {
     }
 
     fn entry(&mut self, kind: u8, flags: u8, target: TopicPartition, tag: u32, body: &[u8]) {
+        let start = self.put_entry(kind, flags, target, tag, body);
+        self.body_sum.update(&self.frame[start..]);
+    }
+
+    /// Puts an entry that is not summed yet; returns where it starts.
+    fn put_entry(
+        &mut self,
+        kind: u8,
+        flags: u8,
+        target: TopicPartition,
+        tag: u32,
+        body: &[u8],
+    ) -> usize {
+        let start = self.frame.len();
         let entry_bytes = u32::try_from(ENTRY_HEADER_BYTES + body.len())
             .expect("a frame's body is below 1 GiB, so is each entry");
         self.frame.put_slice(&[kind, flags, 0, 0]);
@@ -396,6 +417,7 @@ impl FrameBuilder {
         self.frame.put_i32(target.partition.0);
         self.frame.put_u32(tag);
         self.frame.put_slice(body);
+        start
     }
 }
 

@@ -5,16 +5,18 @@
 //! the index knows. What the segment holds, and how much of the file counts, is in its
 //! [`SegmentMeta`], which the partition keeps.
 
+mod stretch;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use super::api::{BatchAt, Damage, Pages, ReadError};
+use super::api::{BatchAt, Damage, ReadError};
 use super::bugs::{self, Bug};
 use super::codec::Reader;
-use super::disk::{Disk, DiskFile, OpenMode, page_cache};
+use super::disk::{Disk, DiskFile, OpenMode};
 use super::index::{INDEX_ENTRY_BYTES, INDEX_INTERVAL_BYTES, Index, Noted, Place};
 use super::seen::Seen;
 use super::storage::StorageError;
@@ -23,14 +25,10 @@ use super::tags::TagSet;
 use super::walk::{Holes, Step, Walk, find_batch};
 use crate::types::{Offset, TimestampMs};
 use crate::wire::batch::{HEADER_BYTES, LENGTH_PREFIX_BYTES, crc_matches};
-use crate::wire::chunk::Stretch;
 
 /// Runs of batches are written together up to this many bytes, which takes a copy; a longer one is
 /// written from where it is.
 const JOINED_BYTES_MAX: usize = 64 << 10;
-
-/// Less than this is read rather than sent out of the file.
-const STRETCH_BYTES_MIN: usize = 64 << 10;
 
 /// How often compaction wrote a segment's batches anew; 0 is as they were appended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -318,69 +316,6 @@ impl SegmentFile {
             lock(&self.seen).add(at..at + done as u64);
             Ok(batches)
         }
-    }
-
-    /// The stretch of the file from the batch that contains `from` up to a batch that the index
-    /// knows, and the offset there. See [`super::Log::stretch`] for when there is one.
-    pub(super) fn stretch(
-        &self,
-        meta: &SegmentMeta,
-        (from, limit): (Offset, Offset),
-        max_bytes: usize,
-        pages: Pages,
-    ) -> io::Result<Option<(Stretch, Offset)>> {
-        let file = Arc::clone(&self.file).system_file();
-        let (Some(file), Some((start, end))) =
-            (file, self.known_stretch(meta, (from, limit), max_bytes))
-        else {
-            return Ok(None);
-        };
-        let range = start.position..end.position;
-        if pages == Pages::Read {
-            page_cache::fill(&file, &range)?;
-        } else if !page_cache::holds(&file, &range) {
-            return Ok(None);
-        }
-        let holes = Holes::default();
-        let holder = self.find(meta, &holes, start, |step| step.to() > from)?;
-        let Some(Step::Batch(at, _)) = holder else {
-            return Ok(None);
-        };
-        let mut walk = Walk::new(&*self.file);
-        let behind = walk.header(end.position)?.and_then(Peek::of);
-        let is_right = end.position == meta.bytes
-            || behind.is_some_and(|batch| batch.base_offset == end.offset);
-        let bytes = usize::try_from(end.position.saturating_sub(at)).unwrap_or(0);
-        let is_worth_it = is_right && bytes >= STRETCH_BYTES_MIN;
-        Ok(is_worth_it.then_some((Stretch { file, at, bytes }, end.offset)))
-    }
-
-    /// The places around a stretch, from memory alone; the batch that contains `from` is not far
-    /// behind the first.
-    fn known_stretch(
-        &self,
-        meta: &SegmentMeta,
-        (from, limit): (Offset, Offset),
-        max_bytes: usize,
-    ) -> Option<(Place, Place)> {
-        let loaded = lock(&self.index);
-        if !meta.is_contiguous() || loaded.index.covered() < meta.bytes {
-            return None;
-        }
-        let start = loaded.index.place_of(self.base_offset, from);
-        let most = start.position.saturating_add(max_bytes as u64);
-        let end = if most >= meta.bytes && limit >= meta.next_offset {
-            Place {
-                position: meta.bytes,
-                offset: meta.next_offset,
-            }
-        } else {
-            let most = most.min(meta.bytes);
-            loaded.index.last_up_to(self.base_offset, most, limit)
-        };
-        let range = start.position..end.position;
-        let is_seen = !range.is_empty() && lock(&self.seen).covers(&range);
-        is_seen.then_some((start, end))
     }
 
     /// The first batch at or above `from` whose greatest timestamp is `ts` or above.

@@ -219,6 +219,27 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     u32::try_from(sum).expect("a 32-bit CRC fits 32 bits")
 }
 
+/// The CRC-32C of bytes that come one after the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Crc32c(crc_fast::Digest);
+
+impl Crc32c {
+    /// Of no bytes.
+    pub(crate) fn new() -> Self {
+        Self(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi))
+    }
+
+    /// More bytes.
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Of all bytes so far.
+    pub(crate) fn sum(&self) -> u32 {
+        u32::try_from(self.0.finalize()).expect("a 32-bit CRC fits 32 bits")
+    }
+}
+
 /// Writes offset and leader epoch into a batch; its CRC stays valid. `batch` is at least a header.
 pub fn stamp(batch: &mut [u8], base_offset: Offset, leader_epoch: LeaderEpoch) {
     batch[0..8].copy_from_slice(&base_offset.0.to_be_bytes());
