@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::wire::api::ApiKey;
+use crate::wire::chunk::joined;
 use crate::wire::frame;
 use crate::wire::header::RequestHeader;
 use crate::wire::message::Message;
@@ -86,7 +87,8 @@ fn comes_back<M: Message + PartialEq + std::fmt::Debug>(
         return;
     }
     let written = frame::request(header, &message).expect("what was read can be written");
-    let mut again = Reader::new(Bytes::from(written.concat()).slice(4..));
+    let written = joined(&written).expect("a request is all in memory");
+    let mut again = Reader::new(written.slice(4..));
     let again_header = RequestHeader::decode(&mut again).expect("a header was written");
     assert_eq!(again_header.correlation_id, header.correlation_id);
     let again_message = M::decode(&mut again, version).expect("a message was written");

@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use avouch_broker::wire::api::ApiKey;
+use avouch_broker::wire::chunk::joined;
 use avouch_broker::wire::frame;
 use avouch_broker::wire::header::{RequestHeader, ResponseHeader};
 use avouch_broker::wire::message::Message;
@@ -139,5 +140,5 @@ fn encoded<M: Message>(api: ApiKey, version: i16, body: &M) -> Result<Vec<u8>> {
         correlation_id: 0,
         client_id: Some("bench".to_owned()),
     };
-    Ok(frame::request(&header, body)?.concat())
+    Ok(joined(&frame::request(&header, body)?)?.into())
 }

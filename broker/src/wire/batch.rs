@@ -221,21 +221,21 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 
 /// The CRC-32C of bytes that come one after the other.
 #[derive(Clone, Debug)]
-pub(crate) struct Crc32c(crc_fast::Digest);
+pub struct Crc32c(crc_fast::Digest);
 
 impl Crc32c {
     /// Of no bytes.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi))
     }
 
     /// More bytes.
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
+    pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
     /// Of all bytes so far.
-    pub(crate) fn sum(&self) -> u32 {
+    pub fn sum(&self) -> u32 {
         u32::try_from(self.0.finalize()).expect("a 32-bit CRC fits 32 bits")
     }
 }

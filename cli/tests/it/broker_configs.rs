@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use avouch_broker::wire::api::ApiKey;
+use avouch_broker::wire::chunk::joined;
 use avouch_broker::wire::frame;
 use avouch_broker::wire::header::{RequestHeader, ResponseHeader};
 use avouch_broker::wire::message::Message as _;
@@ -34,7 +35,7 @@ fn told(kafka: &str, config: &str) -> (Option<String>, i8) {
         ..Default::default()
     };
     let mut stream = TcpStream::connect(kafka).unwrap();
-    let sent = frame::request(&header, &request).unwrap().concat();
+    let sent = joined(&frame::request(&header, &request).unwrap()).unwrap();
     stream.write_all(&sent).unwrap();
     let mut length = [0; 4];
     stream.read_exact(&mut length).unwrap();
