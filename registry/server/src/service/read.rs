@@ -37,8 +37,8 @@ impl Service {
         visibility: Visibility,
         page: Page,
     ) -> Result<Vec<String>, RegistryError> {
-        let mut once = self.store.read_once().await?;
-        let subjects = versions::subjects(&mut once, prefix, visibility, page).await?;
+        let mut snapshot = self.store.read().await?;
+        let subjects = versions::subjects(&mut snapshot, prefix, visibility, page).await?;
         Ok(subjects)
     }
 
@@ -259,8 +259,8 @@ impl Service {
 
     /// The contexts that have a version, and the default one, which is always there.
     pub(crate) async fn contexts(&self) -> Result<Vec<String>, RegistryError> {
-        let mut once = self.store.read_once().await?;
-        let mut contexts = counters::contexts(&mut once).await?;
+        let mut snapshot = self.store.read().await?;
+        let mut contexts = counters::contexts(&mut snapshot).await?;
         if !contexts.iter().any(|context| context == DEFAULT_CONTEXT) {
             contexts.insert(0, DEFAULT_CONTEXT.to_owned());
         }

@@ -217,15 +217,11 @@ impl Service {
         subject: &Subject,
         draft: &Draft,
     ) -> Result<Option<SchemaBody>, RegistryError> {
-        let Subject { context, name } = subject;
-        if draft.is_read_soon() {
-            let mut once = self.store.read_once().await?;
-            if versions::rows(&mut once, context, name).await?.is_empty() {
-                return Ok(None);
-            }
-        }
         let mut snapshot = self.store.read().await?;
-        let rows = versions::rows(&mut snapshot, context, name).await?;
+        let rows = versions::rows(&mut snapshot, &subject.context, &subject.name).await?;
+        if rows.is_empty() && draft.is_read_soon() {
+            return Ok(None);
+        }
         let seen = self.propose(&mut snapshot, subject, draft.clone(), rows);
         match seen.await? {
             Proposal::New(_) => Ok(None),

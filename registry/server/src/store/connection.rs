@@ -3,12 +3,10 @@
 
 use std::future::poll_fn;
 use std::hint::spin_loop;
-use std::ops::{Deref, DerefMut};
 use std::pin::pin;
 use std::task::Poll;
 use std::thread::available_parallelism;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteRow;
@@ -19,45 +17,8 @@ use crate::store::statements::Statement;
 /// A transaction of one engine; dropped without a commit, nothing happened.
 #[derive(Debug)]
 pub(crate) enum Connection {
-    Sqlite(Held<Sqlite>, Wait),
-    Postgres(Held<Postgres>),
-}
-
-/// A connection taken from its pool.
-#[derive(Debug)]
-pub(crate) enum Held<E: Database> {
-    Transaction(Transaction<'static, E>),
-    /// Without a transaction: each statement is one by itself.
-    Alone(PoolConnection<E>),
-}
-
-impl<E: Database> Held<E> {
-    async fn commit(self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Transaction(transaction) => transaction.commit().await,
-            Self::Alone(_) => Ok(()),
-        }
-    }
-}
-
-impl<E: Database> Deref for Held<E> {
-    type Target = E::Connection;
-
-    fn deref(&self) -> &E::Connection {
-        match self {
-            Self::Transaction(transaction) => transaction,
-            Self::Alone(connection) => connection,
-        }
-    }
-}
-
-impl<E: Database> DerefMut for Held<E> {
-    fn deref_mut(&mut self) -> &mut E::Connection {
-        match self {
-            Self::Transaction(transaction) => transaction,
-            Self::Alone(connection) => connection,
-        }
-    }
+    Sqlite(Transaction<'static, Sqlite>, Wait),
+    Postgres(Transaction<'static, Postgres>),
 }
 
 /// How the answer of SQLite's thread is awaited.
@@ -111,13 +72,13 @@ impl Connection {
     ) -> Result<Vec<Row>, sqlx::Error> {
         let text = statement.text();
         Ok(match self {
-            Self::Sqlite(held, wait) => {
-                let rows = bound::<Sqlite>(text, values).fetch_all(&mut **held);
+            Self::Sqlite(transaction, wait) => {
+                let rows = bound::<Sqlite>(text, values).fetch_all(&mut **transaction);
                 let rows = wait.until(rows).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
-            Self::Postgres(held) => {
-                let rows = bound::<Postgres>(text, values).fetch_all(&mut **held);
+            Self::Postgres(transaction) => {
+                let rows = bound::<Postgres>(text, values).fetch_all(&mut **transaction);
                 rows.await?.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -131,12 +92,12 @@ impl Connection {
     ) -> Result<Option<Row>, sqlx::Error> {
         let text = statement.text();
         Ok(match self {
-            Self::Sqlite(held, wait) => {
-                let row = bound::<Sqlite>(text, values).fetch_optional(&mut **held);
+            Self::Sqlite(transaction, wait) => {
+                let row = bound::<Sqlite>(text, values).fetch_optional(&mut **transaction);
                 wait.until(row).await?.map(Row::Sqlite)
             }
-            Self::Postgres(held) => {
-                let row = bound::<Postgres>(text, values).fetch_optional(&mut **held);
+            Self::Postgres(transaction) => {
+                let row = bound::<Postgres>(text, values).fetch_optional(&mut **transaction);
                 row.await?.map(Row::Postgres)
             }
         })
@@ -150,12 +111,12 @@ impl Connection {
     ) -> Result<(), sqlx::Error> {
         let text = statement.text();
         match self {
-            Self::Sqlite(held, wait) => {
-                let done = bound::<Sqlite>(text, values).execute(&mut **held);
+            Self::Sqlite(transaction, wait) => {
+                let done = bound::<Sqlite>(text, values).execute(&mut **transaction);
                 wait.until(done).await?;
             }
-            Self::Postgres(held) => {
-                let done = bound::<Postgres>(text, values).execute(&mut **held);
+            Self::Postgres(transaction) => {
+                let done = bound::<Postgres>(text, values).execute(&mut **transaction);
                 done.await?;
             }
         }
@@ -164,8 +125,8 @@ impl Connection {
 
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(held, _) => held.commit().await,
-            Self::Postgres(held) => held.commit().await,
+            Self::Sqlite(transaction, _) => transaction.commit().await,
+            Self::Postgres(transaction) => transaction.commit().await,
         }
     }
 }

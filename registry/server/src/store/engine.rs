@@ -16,7 +16,7 @@ use sqlx::{Acquire, ConnectOptions as _, Connection as _};
 
 use crate::OpenError;
 use crate::database::{Database, PostgresUrl};
-use crate::store::connection::{Connection, Held, Wait};
+use crate::store::connection::{Connection, Wait};
 
 /// How long a statement waits for another process's lock before it fails.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,30 +67,13 @@ impl Engine {
         match self {
             Self::Sqlite { readers, .. } => {
                 let begun = readers.begin().await;
-                let held = Held::Transaction(begun?);
-                Ok(Connection::Sqlite(held, Wait::Asleep))
+                begun.map(|transaction| Connection::Sqlite(transaction, Wait::Asleep))
             }
             Self::Postgres { readers, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                let begun = readers.begin_with(begin).await;
-                Ok(Connection::Postgres(Held::Transaction(begun?)))
+                readers.begin_with(begin).await.map(Connection::Postgres)
             }
         }
-    }
-
-    /// A connection for one statement, which sees everything committed before this call. Begins no
-    /// transaction and so ends none.
-    pub(crate) async fn read_once(&self) -> Result<Connection, sqlx::Error> {
-        self.require_reachable()?;
-        Ok(match self {
-            Self::Sqlite { readers, .. } => {
-                let held = Held::Alone(readers.acquire().await?);
-                Connection::Sqlite(held, Wait::Asleep)
-            }
-            Self::Postgres { readers, .. } => {
-                Connection::Postgres(Held::Alone(readers.acquire().await?))
-            }
-        })
     }
 
     /// A transaction that may write. In SQLite it holds the write lock; in PostgreSQL each of its
@@ -99,14 +82,12 @@ impl Engine {
         match self {
             Self::Sqlite { writer, wait, .. } => {
                 let begun = writer.begin_with("BEGIN IMMEDIATE").await;
-                let held = Held::Transaction(begun?);
-                Ok(Connection::Sqlite(held, *wait))
+                begun.map(|transaction| Connection::Sqlite(transaction, *wait))
             }
             Self::Postgres { writer, .. } => {
                 self.require_reachable()?;
                 let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-                let begun = writer.begin_with(begin).await;
-                Ok(Connection::Postgres(Held::Transaction(begun?)))
+                writer.begin_with(begin).await.map(Connection::Postgres)
             }
         }
     }

@@ -53,11 +53,6 @@ impl Store {
         self.engine.begin_read().await.map(Snapshot)
     }
 
-    /// What one statement is to be asked, and no more: cheaper than a snapshot.
-    pub(crate) async fn read_once(&self) -> Result<Snapshot, sqlx::Error> {
-        self.engine.read_once().await.map(Snapshot)
-    }
-
     /// The turn to write, with the newest state under it. Dropped without a commit, nothing
     /// happened.
     pub(crate) async fn write(&self) -> Result<Write, sqlx::Error> {
