@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
-use actix_web::middleware::{Next, from_fn};
+use actix_web::middleware::{Condition, Next, from_fn};
 use actix_web::web::{self, Bytes, Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 use avouch_registry::Registry;
@@ -72,7 +72,10 @@ where
             .wrap(from_fn(avouch_registry::in_context))
             .wrap(from_fn(json_errors))
             .wrap(from_fn(request_id::name))
-            .wrap(from_fn(avouch_registry::recalled))
+            .wrap(Condition::new(
+                !request_id::tells_reads(),
+                from_fn(avouch_registry::recalled),
+            ))
             .service(web::resource(METRICS).get(metrics))
             .service(web::resource(LIVEZ).get(livez))
             .service(web::resource(READYZ).get(readyz))

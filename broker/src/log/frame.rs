@@ -321,7 +321,7 @@ impl FrameBuilder {
         frame.put_bytes(0, FRAME_HEADER_BYTES);
         Self {
             frame,
-            body_sum: Crc32c::new(),
+            body_sum: Crc32c::default(),
             align,
         }
     }

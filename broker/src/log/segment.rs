@@ -1,9 +1,10 @@
 //! One segment file: record batches back to back, found by offset or time.
 //!
 //! Invariant: only whole batches whose CRC is right, and which stand where their offsets say, are
-//! handed out; a stretch is sent as it is only where this process wrote it, or saw that. Damage hides no more than the batches it is in, or those up to the next place that
-//! the index knows. What the segment holds, and how much of the file counts, is in its
-//! [`SegmentMeta`], which the partition keeps.
+//! handed out; a stretch is sent as it is only where this process wrote it, or saw that. Damage
+//! hides no more than the batches it is in, or those up to the next place that the index knows.
+//! What the segment holds, and how much of the file counts, is in its [`SegmentMeta`], which the
+//! partition keeps.
 
 mod stretch;
 

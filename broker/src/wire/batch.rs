@@ -223,18 +223,21 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 #[derive(Clone, Debug)]
 pub struct Crc32c(crc_fast::Digest);
 
-impl Crc32c {
-    /// Of no bytes.
-    pub fn new() -> Self {
+/// Of no bytes.
+impl Default for Crc32c {
+    fn default() -> Self {
         Self(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi))
     }
+}
 
+impl Crc32c {
     /// More bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
     /// Of all bytes so far.
+    #[must_use]
     pub fn sum(&self) -> u32 {
         u32::try_from(self.0.finalize()).expect("a 32-bit CRC fits 32 bits")
     }

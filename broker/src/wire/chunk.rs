@@ -75,8 +75,8 @@ impl Chunk {
     }
 }
 
-/// All bytes of the chunks in one piece. What is not at hand is read, without a hurry: for tests and
-/// other places that look at a message rather than send it.
+/// All bytes of the chunks in one piece; what is not at hand is read. For tests and other places
+/// that look at a message rather than send it.
 ///
 /// # Errors
 /// When a file cannot be read, or ends before its stretch does.

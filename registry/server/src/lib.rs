@@ -28,7 +28,7 @@ use tracing::Instrument as _;
 pub use crate::config::{Clock, RegistryConfig};
 pub use crate::database::{Database, PostgresUrl};
 pub use crate::error::RegistryError;
-pub use crate::rest::{document, in_context, not_found, recalled};
+pub use crate::rest::{X_REQUEST_ID, document, in_context, not_found, recalled, request_id};
 
 use crate::metrics::Metrics;
 use crate::service::Service;
@@ -128,7 +128,8 @@ impl Registry {
 
     /// Adds all routes of the registry. An unknown route is the application's: give it
     /// [`not_found`] as its default service, and wrap it in [`in_context`], so that every path
-    /// works under `/contexts/{context}` too.
+    /// works under `/contexts/{context}` too, and in [`recalled`], so that schemas by their ids are
+    /// told at once.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static + use<> {
         let registry = self.clone();
         move |application| rest::configure(registry, application)

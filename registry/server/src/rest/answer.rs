@@ -5,9 +5,7 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{
-    ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-};
+use actix_web::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -15,10 +13,10 @@ use actix_web::{Error, HttpResponse, HttpResponseBuilder, ResponseError};
 use avouch_registry_api::error::{ErrorBody, ErrorCode, http_status};
 use avouch_registry_api::rest;
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::Registry;
 use crate::error::RegistryError;
+use crate::rest::request_id::{X_REQUEST_ID, request_id};
 
 /// What a handler returns.
 pub(crate) type Answer = Result<HttpResponse, RegistryError>;
@@ -29,8 +27,6 @@ pub(crate) const CONTENT_TYPES: [&str; 3] = [
     "application/vnd.schemaregistry+json",
     "application/json",
 ];
-
-const REQUEST_ID: &str = "x-request-id";
 
 /// A success with a JSON body.
 pub(crate) fn json<T: Serialize>(body: &T) -> HttpResponse {
@@ -146,32 +142,25 @@ fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 /// What an answer's headers depend on.
 pub(crate) struct Asked {
     content_type: &'static str,
-    request_id: Option<HeaderValue>,
+    request_id: HeaderValue,
 }
 
 impl Asked {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get(HeaderName::from_static(REQUEST_ID));
         Self {
             content_type: content_type(headers),
-            request_id: given.cloned().or_else(new_request_id),
+            request_id: request_id(headers),
         }
     }
 
     /// Sets the headers that every answer has.
     pub(crate) fn dress(self, answered: &mut HeaderMap) {
-        if let Some(id) = self.request_id {
-            answered.insert(HeaderName::from_static(REQUEST_ID), id);
-        }
+        answered.insert(X_REQUEST_ID.clone(), self.request_id);
         if answered.contains_key(CONTENT_TYPE) {
             let ours = HeaderValue::from_static(self.content_type);
             answered.insert(CONTENT_TYPE, ours);
         }
     }
-}
-
-fn new_request_id() -> Option<HeaderValue> {
-    HeaderValue::from_str(&Uuid::new_v4().to_string()).ok()
 }
 
 /// The first of our content types that the client names; the registry's own if it names none.

@@ -12,6 +12,7 @@ mod ours;
 mod parameters;
 mod recall;
 mod request;
+mod request_id;
 mod schemas;
 mod server;
 mod settings;
@@ -25,6 +26,7 @@ use avouch_registry_api::error::ErrorCode;
 pub use self::contexts::in_context;
 pub use self::openapi::document;
 pub use self::recall::recalled;
+pub use self::request_id::{X_REQUEST_ID, request_id};
 
 use crate::Registry;
 use crate::rest::answer::{Asked, dress, status_body};

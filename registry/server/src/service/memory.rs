@@ -315,7 +315,8 @@ impl Known {
 
 fn written(body: &SchemaBody) -> Result<Bytes, RegistryError> {
     let answer = serde_json::to_vec(body).map_err(|_impossible| RegistryError::Internal)?;
-    Ok(answer.into())
+    // To the byte, since that is what is counted.
+    Ok(answer.into_boxed_slice().into())
 }
 
 #[cfg(test)]

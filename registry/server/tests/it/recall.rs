@@ -110,3 +110,22 @@ async fn an_answer_out_of_memory_tells_what_is_so_now() {
     let (code, _) = server.refused(Method::GET, "/schemas/ids/1", None).await;
     assert_eq!(code, 40403);
 }
+
+#[tokio::test]
+async fn an_answer_out_of_memory_has_the_callers_name_if_that_is_usable() {
+    let server = TestServer::start().await;
+    server.register("s", "\"int\"").await;
+    let too_long = "x".repeat(129);
+    for path in ["/schemas/ids/1", "/schemas/ids/1?routed=true"] {
+        for (given, comes_back) in [
+            ("deploy-42", true),
+            ("two words", false),
+            (&too_long, false),
+        ] {
+            let request = reqwest::Client::new().get(format!("{}{path}", server.url));
+            let answer = request.header("x-request-id", given).send().await.unwrap();
+            let name = answer.headers()["x-request-id"].to_str().unwrap();
+            assert_eq!(name == given, comes_back, "{path}: {name}");
+        }
+    }
+}
