@@ -215,15 +215,6 @@ pub struct ReadResult {
     pub bounds: Bounds,
 }
 
-/// Where the bytes of a stretch may come from, see [`super::Log::stretch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pages {
-    /// The page cache alone: nothing waits for the disk.
-    Cached,
-    /// The disk, until the page cache has them.
-    Read,
-}
-
 /// Whole batches that stay in their file.
 #[derive(Clone, Debug)]
 pub struct Stretched {

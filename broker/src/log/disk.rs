@@ -5,11 +5,6 @@
 //! Randomness comes from it too, so that simulated runs repeat. Knows nothing of what is stored.
 
 #[cfg(target_os = "linux")]
-pub(super) mod page_cache;
-#[cfg(not(target_os = "linux"))]
-#[path = "disk/no_page_cache.rs"]
-pub(super) mod page_cache;
-#[cfg(target_os = "linux")]
 mod sectors;
 
 use std::fmt::Debug;

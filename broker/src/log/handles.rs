@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use super::disk::{Disk, OpenMode};
 use super::segment::{SegmentFile, SegmentMeta};
-use super::sync::lock;
+use super::sync::{lock, try_lock};
 
 /// Memory that the indexes of open segments take: those of 64 full segments of 1 GiB.
 const INDEX_BYTES_MAX: usize = 64 << 20;
@@ -51,9 +51,9 @@ impl Handles {
         Ok(lock(&self.open).keep(path, Arc::new(opened), self.limit))
     }
 
-    /// The segment's file, if it is open.
+    /// The segment's file, if it is open and nobody is opening or closing one.
     pub(super) fn opened(&self, dir: &Path, meta: &SegmentMeta) -> Option<Arc<SegmentFile>> {
-        lock(&self.open).find(&meta.path(dir))
+        try_lock(&self.open)?.find(&meta.path(dir))
     }
 
     /// Closes a file that is to be removed, or to be opened afresh.

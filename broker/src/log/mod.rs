@@ -42,7 +42,7 @@ mod writer;
 pub use api::{
     AppendBatch, AppendDone, AppendOutcome, BatchAt, Bounds, Damage, DuplicateCheck, Durability,
     Guard, LOW_SPACE_BYTES, Listener, LogConfig, LogError, LogStartDone, Maintained, OpenError,
-    Origin, Pages, ReadError, ReadResult, RecoveryReport, Retired, Stretched,
+    Origin, ReadError, ReadResult, RecoveryReport, Retired, Stretched,
 };
 pub use compaction::Compacted;
 pub use disk::{Disk, DiskFile, FileSystem, OpenMode, RealDisk, SECTOR_BYTES};
@@ -163,18 +163,13 @@ impl Log {
     }
 
     /// What [`Log::read`] would give, or less, as a stretch of a segment's file that can be sent
-    /// without being read. There is one where batches of at least 64 KiB were written or read since
-    /// the segment was opened, so that their CRCs are known to be right, and nothing is damaged or
-    /// taken out by compaction; on the machine's own disk, on Linux.
+    /// without being read: batches of at least 64 KiB that were written or read since the segment
+    /// was opened, so that their CRCs are known to be right, of which nothing is damaged or taken
+    /// out by compaction, and which the page cache holds; on the machine's own disk, on Linux.
+    /// Never waits, neither for the disk nor for a lock: `None` wherever that may be needed.
     #[must_use]
-    pub fn stretch(
-        &self,
-        tp: TopicPartition,
-        from: Offset,
-        max_bytes: usize,
-        pages: Pages,
-    ) -> Option<Stretched> {
-        reading::stretch(&self.shared, tp, from, max_bytes, pages)
+    pub fn stretch(&self, tp: TopicPartition, from: Offset, max_bytes: usize) -> Option<Stretched> {
+        reading::stretch(&self.shared, tp, from, max_bytes)
     }
 
     /// Whether [`Log::read`] would answer from memory, so may run on a reactor thread.

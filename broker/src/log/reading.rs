@@ -10,7 +10,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::api::{BatchAt, Bounds, Damage, Pages, ReadError, ReadResult, Stretched};
+use super::api::{BatchAt, Bounds, Damage, ReadError, ReadResult, Stretched};
 use super::disk::OpenMode;
 use super::partition::{Partition, State};
 use super::segment::SegmentMeta;
@@ -107,7 +107,6 @@ pub(super) fn stretch(
     tp: TopicPartition,
     from: Offset,
     max_bytes: usize,
-    pages: Pages,
 ) -> Option<Stretched> {
     let partition = shared.partition(tp)?;
     let (bounds, meta) = {
@@ -120,15 +119,10 @@ pub(super) fn stretch(
     if !is_inside || from < meta.base_offset {
         return None;
     }
-    let file = match pages {
-        Pages::Cached => shared.handles.opened(&partition.dir, &meta)?,
-        Pages::Read => open(shared, &partition, &meta).ok()?,
-    };
+    let file = shared.handles.opened(&partition.dir, &meta)?;
     let limit = bounds.high_watermark;
     // Whatever is wrong, reading will name it.
-    let (stretch, next) = file
-        .stretch(&meta, (from, limit), max_bytes, pages)
-        .ok()??;
+    let (stretch, next) = file.stretch(&meta, (from, limit), max_bytes).ok()??;
     Some(Stretched {
         stretch,
         next,

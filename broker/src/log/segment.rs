@@ -10,6 +10,7 @@ mod stretch;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -161,6 +162,8 @@ pub(super) struct SegmentFile {
     index: Mutex<LoadedIndex>,
     /// Where the batches were written or read through this handle, and their CRCs were right.
     seen: Mutex<Seen>,
+    /// A stretch could not be sent: from now on all is read, and what is wrong is told.
+    failed: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -192,6 +195,7 @@ impl SegmentFile {
             file,
             index: Mutex::new(index),
             seen: Mutex::default(),
+            failed: Arc::default(),
         })
     }
 
@@ -220,16 +224,12 @@ impl SegmentFile {
         let mut loaded = lock(&self.index);
         self.note_until(&mut loaded.index, at).map_err(failed)?;
         self.note_all(&mut loaded.index, runs);
-        let fresh = loaded.index.encode_from(loaded.on_disk);
-        if !fresh.is_empty() {
-            let file = disk
-                .open(&index_path(&self.path), OpenMode::Create)
-                .map_err(failed)?;
-            file.write_at(&fresh, (loaded.on_disk * INDEX_ENTRY_BYTES) as u64)
-                .map_err(failed)?;
-            loaded.on_disk = loaded.index.count();
+        let kept = loaded.keep(disk, &self.path);
+        if kept.is_err() {
+            // The batches will be written again, and must not be noted twice.
+            *loaded = LoadedIndex::load(disk, &self.path, at);
         }
-        Ok(())
+        kept.map_err(failed)
     }
 
     /// Writes short runs together and long ones from where they are.
@@ -541,6 +541,17 @@ fn corrupt(from: Offset, to: Offset) -> ReadError {
 }
 
 impl LoadedIndex {
+    /// Writes the entries that are not in the file of the index yet.
+    fn keep(&mut self, disk: &dyn Disk, segment: &Path) -> io::Result<()> {
+        let fresh = self.index.encode_from(self.on_disk);
+        if !fresh.is_empty() {
+            let file = disk.open(&index_path(segment), OpenMode::Create)?;
+            file.write_at(&fresh, (self.on_disk * INDEX_ENTRY_BYTES) as u64)?;
+            self.on_disk = self.index.count();
+        }
+        Ok(())
+    }
+
     /// The index file's valid part; nothing when it cannot be read, since it is only a cache.
     fn load(disk: &dyn Disk, segment: &Path, segment_bytes: u64) -> Self {
         let read = || {

@@ -13,7 +13,8 @@ use super::segment::{Peek, SegmentMeta};
 use crate::types::Offset;
 use crate::wire::batch::{HEADER_BYTES, crc_matches};
 
-const WALK_BYTES: usize = 8 << 10;
+/// What is read at a time to look at headers.
+pub(super) const WALK_BYTES: usize = 8 << 10;
 const SEARCH_BYTES: usize = 64 << 10;
 /// What looks like a batch and is none is looked at as often as this behind one damaged header.
 const SEARCH_TRIES_MAX: usize = 1_000;

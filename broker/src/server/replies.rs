@@ -3,12 +3,14 @@
 //! here.
 
 use std::io::{self, IoSlice};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::connection::{CLOSING, Closed};
@@ -19,6 +21,8 @@ use crate::wire::chunk::{Chunk, Stretch};
 const SLICES_MAX: usize = 64;
 /// What is read of a file at a time where it cannot be sent by itself, in bytes.
 const READ_BYTES: usize = 64 * 1024;
+/// What is sent of a file at a time, in bytes.
+const SEND_BYTES_MAX: usize = 1024 * 1024;
 
 /// Writes replies until there are no more. After a failure the requests taken in are still carried
 /// out.
@@ -108,53 +112,85 @@ async fn write_bytes(
     Ok(())
 }
 
-/// Has the kernel send a stretch. It was in the page cache a moment ago, so nothing waits for the
-/// disk here, or seldom.
+/// Has the kernel send a stretch, as far as the page cache holds it, so that nothing waits for the
+/// disk here; the rest is read by a thread that may.
 async fn send(
     writer: &mut OwnedWriteHalf,
     mut stretch: Stretch,
     stall: Duration,
 ) -> Result<(), Closed> {
     while stretch.bytes > 0 {
+        let part = first(&stretch, SEND_BYTES_MAX);
+        if !part.is_cached() {
+            read_and_write(writer, &mut stretch, stall).await?;
+            continue;
+        }
         let writable = timeout(stall, writer.writable()).await;
         writable.map_err(|_| Closed::Stalled(stall))??;
-        match kernel::send(writer, &stretch) {
-            Ok(0) => return Err(Closed::File(io::ErrorKind::UnexpectedEof.into())),
+        match kernel::send(writer, &part) {
+            Ok(0) => return Err(failed(&stretch, io::ErrorKind::UnexpectedEof.into())),
             Ok(sent) => {
                 stretch.at += sent as u64;
                 stretch.bytes -= sent;
+                // A peer that takes all at once must not keep the others waiting.
+                yield_now().await;
             }
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
                 // Not every file system lets the kernel do it.
                 io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
-                    return read_and_write(writer, stretch, stall).await;
+                    read_and_write(writer, &mut stretch, stall).await?;
                 }
-                _ if kernel::is_of_the_disk(&error) => return Err(Closed::File(error)),
-                _ => return Err(error.into()),
+                _ if is_of_the_socket(error.kind()) => return Err(error.into()),
+                _ => return Err(failed(&stretch, error)),
             },
         }
     }
     Ok(())
 }
 
+/// Reads the beginning of a stretch and writes it.
 async fn read_and_write(
     writer: &mut OwnedWriteHalf,
-    mut stretch: Stretch,
+    stretch: &mut Stretch,
     stall: Duration,
 ) -> Result<(), Closed> {
-    while stretch.bytes > 0 {
-        let part = Stretch {
-            bytes: stretch.bytes.min(READ_BYTES),
-            ..stretch.clone()
-        };
-        stretch.at += part.bytes as u64;
-        stretch.bytes -= part.bytes;
-        let read = tokio::task::spawn_blocking(move || part.read()).await;
-        let read = read.map_err(io::Error::other)?.map_err(Closed::File)?;
-        write_bytes(writer, vec![read], stall).await?;
+    let part = first(stretch, READ_BYTES);
+    stretch.at += part.bytes as u64;
+    stretch.bytes -= part.bytes;
+    let read = tokio::task::spawn_blocking(move || part.read()).await;
+    let read = read.map_err(io::Error::other)?;
+    let read = read.map_err(|error| failed(stretch, error))?;
+    write_bytes(writer, vec![read], stall).await
+}
+
+/// The beginning of a stretch, up to `bytes_max`.
+fn first(stretch: &Stretch, bytes_max: usize) -> Stretch {
+    Stretch {
+        bytes: stretch.bytes.min(bytes_max),
+        ..stretch.clone()
     }
-    Ok(())
+}
+
+/// The file could not be read: its owner reads it from now on, and finds out what is wrong.
+fn failed(stretch: &Stretch, error: io::Error) -> Closed {
+    stretch.failed.store(true, Ordering::Relaxed);
+    Closed::File(error)
+}
+
+fn is_of_the_socket(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::BrokenPipe
+            | Kind::ConnectionReset
+            | Kind::ConnectionAborted
+            | Kind::NotConnected
+            | Kind::TimedOut
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+    )
 }
 
 #[cfg(target_os = "linux")]
@@ -167,22 +203,14 @@ mod kernel {
 
     use crate::wire::chunk::Stretch;
 
-    /// What one call sends at most, in bytes, so that other connections have their turn.
-    const SEND_BYTES_MAX: usize = 1024 * 1024;
-
     /// Sends what the socket takes of a stretch; returns how many bytes that was.
     pub(super) fn send(writer: &OwnedWriteHalf, stretch: &Stretch) -> io::Result<usize> {
         let socket: &TcpStream = writer.as_ref();
         socket.try_io(Interest::WRITABLE, || {
-            let (mut at, bytes) = (stretch.at, stretch.bytes.min(SEND_BYTES_MAX));
-            let sent = rustix::fs::sendfile(socket, &stretch.file, Some(&mut at), bytes);
+            let mut at = stretch.at;
+            let sent = rustix::fs::sendfile(socket, &stretch.file, Some(&mut at), stretch.bytes);
             Ok(sent?)
         })
-    }
-
-    /// Whether it was the disk that failed, and not the socket.
-    pub(super) fn is_of_the_disk(error: &io::Error) -> bool {
-        error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
     }
 }
 
@@ -196,10 +224,6 @@ mod kernel {
 
     pub(super) fn send(_: &OwnedWriteHalf, _: &Stretch) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(super) fn is_of_the_disk(_: &io::Error) -> bool {
-        false
     }
 }
 
@@ -226,7 +250,8 @@ mod tests {
     fn file(bytes: usize) -> (Arc<std::fs::File>, Vec<u8>) {
         let numbers = (0_u32..).flat_map(u32::to_le_bytes);
         let bytes: Vec<u8> = numbers.take(bytes).collect();
-        let mut file = tempfile::tempfile().unwrap();
+        // Beside the build: files in memory may not tell what is cached.
+        let mut file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         file.write_all(&bytes).unwrap();
         (Arc::new(file), bytes)
     }
@@ -242,11 +267,7 @@ mod tests {
     #[tokio::test]
     async fn bytes_at_hand_and_stretches_leave_in_their_order() {
         let (file, bytes) = file(5 << 20);
-        let stretch = |at: usize, bytes| Stretch {
-            file: Arc::clone(&file),
-            at: at as u64,
-            bytes,
-        };
+        let stretch = |at: usize, bytes| Stretch::new(Arc::clone(&file), at as u64, bytes);
         let parts = vec![
             Chunk::Memory(Bytes::from_static(b"head")),
             Chunk::File(stretch(7, 3 << 20)),
@@ -271,14 +292,14 @@ mod tests {
     #[tokio::test]
     async fn what_the_kernel_does_not_send_is_read_and_written() {
         let (file, bytes) = file(300_000);
-        let stretch = Stretch {
-            file,
-            at: 5,
-            bytes: 299_995,
-        };
+        let mut stretch = Stretch::new(file, 5, 299_995);
         let (mut writer, mut peer) = sockets().await;
         let sending = async {
-            read_and_write(&mut writer, stretch, STALL).await.unwrap();
+            while stretch.bytes > 0 {
+                read_and_write(&mut writer, &mut stretch, STALL)
+                    .await
+                    .unwrap();
+            }
             drop(writer);
         };
         let mut read = Vec::new();
@@ -289,13 +310,14 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_ends_too_soon_ends_the_connection() {
         let (file, _) = file(1_000);
-        let stretch = Stretch {
-            file: Arc::clone(&file),
-            at: 900,
-            bytes: 101,
-        };
+        let stretch = Stretch::new(file, 900, 101);
+        let is_failed = Arc::clone(&stretch.failed);
         let (writer, _peer) = sockets().await;
         let closed = write_reply(writer, vec![Chunk::File(stretch)]).await;
         assert!(matches!(closed, Err(Closed::File(_))), "{closed:?}");
+        assert!(
+            is_failed.load(Ordering::Relaxed),
+            "its owner reads it next time"
+        );
     }
 }

@@ -9,13 +9,17 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Wanted;
 use crate::error::read_error;
 use crate::handler::check_leader_epoch;
-use crate::log::{Bounds, Pages, ReadError, ReadResult, Stretched};
+use crate::log::{Bounds, ReadError, ReadResult, Stretched};
 use crate::server::{Node, memory_units};
 use crate::types::{Offset, TopicPartition};
 use crate::wire::batch::BatchHeader;
 use crate::wire::chunk::Chunk;
 use crate::wire::error_code::ErrorCode;
 use crate::wire::messages::fetch::{FetchPartition, PartitionData};
+
+/// What a stretch counts as among what is read and not yet sent: it takes no memory, but keeps its
+/// file open.
+const STRETCH_COUNTED_BYTES: usize = 64 << 10;
 
 /// What the partitions of a request have given so far.
 pub(super) struct Gathered<'w> {
@@ -251,24 +255,22 @@ async fn read_log(
         }
         return Ok(read.into());
     }
-    if let Some(stretched) = node.log.stretch(target, from, bytes_max, Pages::Cached) {
+    if let Some(mut stretched) = node.log.stretch(target, from, bytes_max)
+        && let Some(permit) = node.cold_read(STRETCH_COUNTED_BYTES)
+    {
+        stretched.stretch.held = Some(Arc::new(permit));
         return Ok(stretched.into());
     }
     let permit = node.cold_read(bytes_max);
+    let bytes_max = permit.as_ref().map_or(0, |_| bytes_max);
     let log = node.log.clone();
-    let reading = move || {
-        if let Some(stretched) = log.stretch(target, from, bytes_max, Pages::Read) {
-            return Ok(stretched.into());
-        }
-        let bytes_max = permit.as_ref().map_or(0, |_| bytes_max);
-        let mut read = log.read(target, from, bytes_max)?;
-        if let Some(permit) = permit {
-            read.batches = counted(read.batches, permit);
-        }
-        Ok(read.into())
-    };
-    let read = tokio::task::spawn_blocking(reading).await;
-    read.map_err(|error| ReadError::Io(std::io::Error::other(error)))?
+    let mut read = tokio::task::spawn_blocking(move || log.read(target, from, bytes_max))
+        .await
+        .map_err(|error| ReadError::Io(std::io::Error::other(error)))??;
+    if let Some(permit) = permit {
+        read.batches = counted(read.batches, permit);
+    }
+    Ok(read.into())
 }
 
 /// A batch that is counted for as long as it is held.

@@ -2,13 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Peek, SegmentFile, SegmentMeta};
-use crate::log::api::Pages;
-use crate::log::disk::page_cache;
 use crate::log::index::Place;
-use crate::log::sync::lock;
-use crate::log::walk::{Holes, Step, Walk};
+use crate::log::sync::try_lock;
+use crate::log::walk::{Holes, Step, WALK_BYTES, Walk};
 use crate::types::Offset;
 use crate::wire::chunk::Stretch;
 
@@ -23,22 +22,23 @@ impl SegmentFile {
         meta: &SegmentMeta,
         (from, limit): (Offset, Offset),
         max_bytes: usize,
-        pages: Pages,
     ) -> io::Result<Option<(Stretch, Offset)>> {
         let file = Arc::clone(&self.file).system_file();
-        let (Some(file), Some((start, end))) =
-            (file, self.known_stretch(meta, (from, limit), max_bytes))
-        else {
+        let known = self.known_stretch(meta, (from, limit), max_bytes);
+        let (Some(file), Some((start, end))) = (file, known) else {
             return Ok(None);
         };
-        let range = start.position..end.position;
-        if pages == Pages::Read {
-            page_cache::fill(&file, &range)?;
-        } else if !page_cache::holds(&file, &range) {
+        // With the headers that are looked at behind it.
+        let looked_at = meta.bytes.min(end.position + WALK_BYTES as u64) - start.position;
+        let looked_at = usize::try_from(looked_at).unwrap_or(usize::MAX);
+        let mut stretch = Stretch {
+            failed: Arc::clone(&self.failed),
+            ..Stretch::new(file, start.position, looked_at)
+        };
+        if !stretch.is_cached() {
             return Ok(None);
         }
-        let holes = Holes::default();
-        let holder = self.find(meta, &holes, start, |step| step.to() > from)?;
+        let holder = self.find(meta, &Holes::default(), start, |step| step.to() > from)?;
         let Some(Step::Batch(at, _)) = holder else {
             return Ok(None);
         };
@@ -46,9 +46,10 @@ impl SegmentFile {
         let behind = walk.header(end.position)?.and_then(Peek::of);
         let is_right = end.position == meta.bytes
             || behind.is_some_and(|batch| batch.base_offset == end.offset);
-        let bytes = usize::try_from(end.position.saturating_sub(at)).unwrap_or(0);
-        let is_worth_it = is_right && bytes >= STRETCH_BYTES_MIN;
-        Ok(is_worth_it.then_some((Stretch { file, at, bytes }, end.offset)))
+        stretch.at = at;
+        stretch.bytes = usize::try_from(end.position.saturating_sub(at)).unwrap_or(0);
+        let is_worth_it = is_right && stretch.bytes >= STRETCH_BYTES_MIN;
+        Ok(is_worth_it.then_some((stretch, end.offset)))
     }
 
     /// The places around a stretch, from memory alone; the batch that contains `from` is not far
@@ -59,8 +60,9 @@ impl SegmentFile {
         (from, limit): (Offset, Offset),
         max_bytes: usize,
     ) -> Option<(Place, Place)> {
-        let loaded = lock(&self.index);
-        if !meta.is_contiguous() || loaded.index.covered() < meta.bytes {
+        let loaded = try_lock(&self.index)?;
+        let is_whole = meta.is_contiguous() && loaded.index.covered() >= meta.bytes;
+        if !is_whole || self.failed.load(Ordering::Relaxed) {
             return None;
         }
         let start = loaded.index.place_of(self.base_offset, from);
@@ -74,8 +76,8 @@ impl SegmentFile {
             let most = most.min(meta.bytes);
             loaded.index.last_up_to(self.base_offset, most, limit)
         };
-        let range = start.position..end.position;
-        let is_seen = !range.is_empty() && lock(&self.seen).covers(&range);
-        is_seen.then_some((start, end))
+        let bytes = end.position.saturating_sub(start.position);
+        let is_seen = try_lock(&self.seen)?.covers(&(start.position..end.position));
+        (is_seen && bytes >= STRETCH_BYTES_MIN as u64).then_some((start, end))
     }
 }

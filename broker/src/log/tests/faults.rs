@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::batches::{Spec, tp};
+use super::batches::{Spec, id_of, tp};
 use super::driven::{Driven, small};
 use super::model::read_all;
 use super::scripts::{Run, SCRIPTS};
@@ -178,6 +178,52 @@ fn what_a_flush_wrote_before_the_disk_was_full_is_synced_by_the_next_checkpoint(
     let (recovered, report) = Driven::open(config, Arc::new(left)).unwrap();
     assert_eq!(report.frames_replayed, 0, "the checkpoint covers them");
     assert_eq!(count(&recovered), 2);
+}
+
+/// The batches are in the segment, their entries are not in its index; both are written again.
+#[test]
+fn what_a_full_disk_kept_out_of_an_index_is_noted_once() {
+    let disk = SimDisk::new(Faults::default());
+    let config = LogConfig {
+        wal_file_bytes: 1 << 20,
+        wal_bytes_max: 4 << 20,
+        checkpoint_bytes: 1 << 20,
+        segment_bytes: 1 << 20,
+        tail_bytes_max: 1 << 20,
+        round_bytes_max: 1 << 20,
+        ..small("/data")
+    };
+    let (mut driven, _) = Driven::open(config.clone(), Arc::new(disk.clone())).unwrap();
+    driven.log.create_partition(tp(1)).unwrap();
+    let large = |id| Spec {
+        bytes: 40_000,
+        ..Spec::new(id)
+    };
+    driven.append(vec![large(0).append_to(tp(1))]);
+    driven.flush().unwrap();
+    for id in 1..3 {
+        driven.append(vec![large(id).append_to(tp(1))]);
+    }
+    disk.set_faults(Faults {
+        capacity: Some(disk.used_bytes() + 80_010),
+        ..Faults::default()
+    });
+    assert_eq!(driven.flush(), Err(StorageError::Full));
+    disk.set_faults(Faults::default());
+    driven.flush().unwrap();
+    for id in 3..8 {
+        driven.append(vec![large(id).append_to(tp(1))]);
+        driven.flush().unwrap();
+    }
+    driven.checkpoint().unwrap();
+    let left = disk.after(Crash::Killed);
+    let (recovered, report) = Driven::open(config, Arc::new(left)).unwrap();
+    assert_eq!(report.frames_replayed, 0, "all is read from the segment");
+    for from in 0..8 {
+        let read = recovered.log.read(tp(1), Offset(from), 1).unwrap();
+        let expected = u64::try_from(from).unwrap();
+        assert_eq!(id_of(&read.batches[0]), expected);
+    }
 }
 
 #[test]

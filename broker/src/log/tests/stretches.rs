@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use bytes::Bytes;
+use tempfile::TempDir;
 
 use super::batches::{Spec, tp};
 use super::driven::Heard;
-use crate::log::{AppendOutcome, Log, LogConfig, Pages, RealDisk, Stretched};
+use crate::log::{AppendOutcome, Log, LogConfig, RealDisk, Stretched};
 use crate::types::Offset;
 use crate::wire::batch::{BatchHeader, crc_matches};
 
@@ -18,6 +19,11 @@ const BATCH_BYTES: usize = 10_000;
 const BATCHES: u64 = 100;
 /// Offsets of each.
 const RECORDS: i64 = 3;
+
+/// Beside the build: what the page cache tells of files in memory differs.
+fn directory() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
+}
 
 fn open(dir: &Path) -> Log {
     let config = LogConfig {
@@ -77,12 +83,12 @@ fn batches(stretched: &Stretched, from: Offset) -> Vec<Bytes> {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_stretch_is_what_a_read_gives_or_the_beginning_of_it() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = directory();
     let log = filled(dir.path());
     let mut found = 0;
     for from in offsets() {
         for max_bytes in [0, 64 << 10, 100_000, 256 << 10, 10 << 20] {
-            let Some(stretched) = log.stretch(tp(1), from, max_bytes, Pages::Cached) else {
+            let Some(stretched) = log.stretch(tp(1), from, max_bytes) else {
                 continue;
             };
             found += 1;
@@ -97,21 +103,18 @@ fn a_stretch_is_what_a_read_gives_or_the_beginning_of_it() {
     assert!(found > 700, "{found}");
     let end = log.bounds(tp(1)).unwrap().high_watermark;
     for outside in [Offset(-1), end, end.plus(1)] {
-        assert!(log.stretch(tp(1), outside, 1 << 20, Pages::Read).is_none());
+        assert!(log.stretch(tp(1), outside, 1 << 20).is_none());
     }
-    assert!(
-        log.stretch(tp(2), Offset(0), 1 << 20, Pages::Read)
-            .is_none()
-    );
+    assert!(log.stretch(tp(2), Offset(0), 1 << 20).is_none());
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn what_was_never_seen_to_be_right_is_read_first() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = directory();
     drop(filled(dir.path()));
     let log = open(dir.path());
-    let stretch = || log.stretch(tp(1), Offset(0), 200 << 10, Pages::Read);
+    let stretch = || log.stretch(tp(1), Offset(0), 200 << 10);
     assert!(stretch().is_none(), "nobody looked at it");
     log.read(tp(1), Offset(0), 100 << 10).unwrap();
     assert!(stretch().is_none(), "half of it was not looked at");
@@ -124,7 +127,7 @@ fn what_was_never_seen_to_be_right_is_read_first() {
 #[cfg(target_os = "linux")]
 fn no_stretch_holds_what_is_damaged() {
     for damaged in 10..20 {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = directory();
         drop(filled(dir.path()));
         let partition = fs::read_dir(dir.path().join("data")).unwrap().next();
         let path = partition.unwrap().unwrap().path();
@@ -139,7 +142,7 @@ fn no_stretch_holds_what_is_damaged() {
         let mut found = 0;
         for from in offsets() {
             for max_bytes in [100_000, 200 << 10] {
-                if let Some(stretched) = log.stretch(tp(1), from, max_bytes, Pages::Read) {
+                if let Some(stretched) = log.stretch(tp(1), from, max_bytes) {
                     batches(&stretched, from);
                     found += 1;
                 }

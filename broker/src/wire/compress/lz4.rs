@@ -100,7 +100,15 @@ impl<'a> Plain<'a> {
     }
 
     fn inflate(self, cap: usize, buffer: &mut Vec<u8>) -> Result<(), Fault> {
-        let before = buffer.len();
+        let mut end = buffer.len();
+        let inflated = self.inflate_to(cap, buffer, &mut end);
+        buffer.truncate(end);
+        inflated
+    }
+
+    /// What is inflated ends at `end`; what stands behind it in the buffer is room.
+    fn inflate_to(&self, cap: usize, buffer: &mut Vec<u8>, end: &mut usize) -> Result<(), Fault> {
+        let before = *end;
         let mut rest = self.blocks;
         loop {
             let (length, behind) = rest.split_first_chunk().ok_or(Fault::Corrupt)?;
@@ -108,7 +116,7 @@ impl<'a> Plain<'a> {
             let is_stored = length & IS_STORED != 0;
             let length = (length & !IS_STORED) as usize;
             if length == 0 {
-                let content_bytes = (buffer.len() - before) as u64;
+                let content_bytes = (*end - before) as u64;
                 let is_right = self.content_bytes.is_none_or(|told| told == content_bytes);
                 let is_whole = is_right && behind.is_empty();
                 return is_whole.then_some(()).ok_or(Fault::Corrupt);
@@ -117,32 +125,41 @@ impl<'a> Plain<'a> {
             if length > self.block_bytes_max {
                 return Err(Fault::Corrupt);
             }
-            if is_stored {
-                buffer.extend_from_slice(block);
-            } else {
-                self.block(block, cap, buffer)?;
+            let most = match is_stored {
+                true => length,
+                false => self.block_bytes_max.min(length * RATIO),
+            };
+            // With room for one byte too many, a block that goes beyond the cap is told from damage.
+            let room = most.min(cap - *end + 1);
+            if buffer.len() < *end + room {
+                buffer.resize(*end + room, 0);
             }
-            if buffer.len() > cap {
+            let into = &mut buffer[*end..*end + room];
+            let written = match is_stored {
+                true if room < length => return Err(Fault::TooLarge),
+                true => {
+                    into.copy_from_slice(block);
+                    length
+                }
+                false => inflated(block, into, most)?,
+            };
+            *end += written;
+            if *end > cap {
                 return Err(Fault::TooLarge);
             }
             rest = &behind[length..];
         }
     }
+}
 
-    fn block(&self, block: &[u8], cap: usize, buffer: &mut Vec<u8>) -> Result<(), Fault> {
-        let start = buffer.len();
-        let most = self.block_bytes_max.min(block.len() * RATIO);
-        // With room for one byte too many, a block that goes beyond the cap is told from damage.
-        let room = most.min(cap - start + 1);
-        buffer.resize(start + room, 0);
-        match decompress_into(block, &mut buffer[start..]) {
-            Ok(written) => {
-                buffer.truncate(start + written);
-                Ok(())
-            }
-            Err(DecompressError::OutputTooSmall { .. }) if room < most => Err(Fault::TooLarge),
-            Err(_) => Err(Fault::Corrupt),
-        }
+/// Inflates a block that may become `most` bytes; returns how many it became. One that stands for
+/// nothing is the end to some readers, the Java client's among them, and what is behind it lost.
+fn inflated(block: &[u8], into: &mut [u8], most: usize) -> Result<usize, Fault> {
+    match decompress_into(block, into) {
+        Ok(0) => Err(Fault::Corrupt),
+        Ok(written) => Ok(written),
+        Err(DecompressError::OutputTooSmall { .. }) if into.len() < most => Err(Fault::TooLarge),
+        Err(_) => Err(Fault::Corrupt),
     }
 }
 
@@ -188,7 +205,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn inflated(frame: &[u8], cap: usize) -> Result<Vec<u8>, InflateError> {
+    fn by_us(frame: &[u8], cap: usize) -> Result<Vec<u8>, InflateError> {
         let mut buffer = Vec::new();
         inflate(frame, cap, &mut buffer).map(|()| buffer)
     }
@@ -220,7 +237,7 @@ mod tests {
                 for plain in [&info, &sized] {
                     let frame = frame(plain, &section);
                     assert!(Plain::parse(&frame).is_some());
-                    assert_eq!(inflated(&frame, CAP).as_ref(), Ok(&section));
+                    assert_eq!(by_us(&frame, CAP).as_ref(), Ok(&section));
                 }
                 for other in [
                     info.clone().content_checksum(true),
@@ -229,7 +246,7 @@ mod tests {
                 ] {
                     let frame = frame(&other, &section);
                     assert!(Plain::parse(&frame).is_none());
-                    assert_eq!(inflated(&frame, CAP).as_ref(), Ok(&section));
+                    assert_eq!(by_us(&frame, CAP).as_ref(), Ok(&section));
                 }
             }
         }
@@ -250,15 +267,27 @@ mod tests {
                     frame[at] ^= bit;
                     // The library takes these for the beginning of something else.
                     let is_ours = Plain::parse(&frame).is_some();
-                    let (ours, theirs) = (inflated(&frame, CAP), by_the_library(&frame));
+                    let (ours, theirs) = (by_us(&frame, CAP), by_the_library(&frame));
                     assert!(!is_ours || ours == theirs, "byte {at} of {}", whole.len());
                     faults += usize::from(is_ours && ours.is_err());
                 }
                 let cut = &whole[..at];
-                assert!(inflated(cut, CAP).is_err(), "cut at {at}");
+                assert!(by_us(cut, CAP).is_err(), "cut at {at}");
             }
         }
         assert!(faults > 100, "{faults}");
+    }
+
+    #[test]
+    fn a_block_that_stands_for_nothing_is_damage() {
+        let whole = compress(&[7; 1_000]).unwrap();
+        let header = 7;
+        let (head, blocks) = whole.split_at(header);
+        let nothing = [&1_u32.to_le_bytes()[..], &[0]].concat();
+        let frame = [head, &nothing, blocks].concat();
+        assert!(Plain::parse(&frame).is_some());
+        assert_eq!(by_us(&frame, CAP), Err(InflateError::Corrupt));
+        assert_eq!(by_the_library(&frame), Err(InflateError::Corrupt));
     }
 
     #[test]
@@ -266,14 +295,14 @@ mod tests {
         for section in samples() {
             let frame = compress(&section).unwrap();
             let most = section.len();
-            assert_eq!(inflated(&frame, most).as_ref(), Ok(&section));
+            assert_eq!(by_us(&frame, most).as_ref(), Ok(&section));
             for cap in [0, most / 2, most.saturating_sub(1)]
                 .into_iter()
                 .filter(|cap| *cap < most)
             {
                 let compressed = frame.len();
                 let expected = InflateError::TooLarge { cap, compressed };
-                assert_eq!(inflated(&frame, cap), Err(expected), "{most}");
+                assert_eq!(by_us(&frame, cap), Err(expected), "{most}");
             }
         }
     }
