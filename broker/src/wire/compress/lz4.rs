@@ -129,7 +129,7 @@ impl<'a> Plain<'a> {
                 true => length,
                 false => self.block_bytes_max.min(length * RATIO),
             };
-            // With room for one byte too many, a block that goes beyond the cap is told from damage.
+            // With room for one byte too many, what goes beyond the cap is told from damage.
             let room = most.min(cap - *end + 1);
             if buffer.len() < *end + room {
                 buffer.resize(*end + room, 0);
