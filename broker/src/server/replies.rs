@@ -120,13 +120,14 @@ async fn send(
     stall: Duration,
 ) -> Result<(), Closed> {
     while stretch.bytes > 0 {
+        let writable = timeout(stall, writer.writable()).await;
+        writable.map_err(|_| Closed::Stalled(stall))??;
         let part = first(&stretch, SEND_BYTES_MAX);
+        // Looked at now: a peer may have kept us waiting for long.
         if !part.is_cached() {
             read_and_write(writer, &mut stretch, stall).await?;
             continue;
         }
-        let writable = timeout(stall, writer.writable()).await;
-        writable.map_err(|_| Closed::Stalled(stall))??;
         match kernel::send(writer, &part) {
             Ok(0) => return Err(failed(&stretch, io::ErrorKind::UnexpectedEof.into())),
             Ok(sent) => {
