@@ -17,6 +17,19 @@ fn open(disk: &SimDisk) -> Driven {
     driven
 }
 
+/// Room for some large batches before anything is written by itself.
+fn roomy() -> LogConfig {
+    LogConfig {
+        wal_file_bytes: 1 << 20,
+        wal_bytes_max: 4 << 20,
+        checkpoint_bytes: 1 << 20,
+        segment_bytes: 1 << 20,
+        tail_bytes_max: 1 << 20,
+        round_bytes_max: 1 << 20,
+        ..small("/data")
+    }
+}
+
 fn append(driven: &mut Driven, id: u64) -> AppendOutcome {
     driven.append(vec![
         Spec {
@@ -144,15 +157,7 @@ fn a_full_disk_refuses_appends_until_there_is_space_again() {
 #[test]
 fn what_a_flush_wrote_before_the_disk_was_full_is_synced_by_the_next_checkpoint() {
     let disk = SimDisk::new(Faults::default());
-    let config = LogConfig {
-        wal_file_bytes: 1 << 20,
-        wal_bytes_max: 4 << 20,
-        checkpoint_bytes: 1 << 20,
-        segment_bytes: 1 << 20,
-        tail_bytes_max: 1 << 20,
-        round_bytes_max: 1 << 20,
-        ..small("/data")
-    };
+    let config = roomy();
     let (mut driven, _) = Driven::open(config.clone(), Arc::new(disk.clone())).unwrap();
     driven.log.create_partition(tp(1)).unwrap();
     for id in 0..2 {
@@ -184,15 +189,7 @@ fn what_a_flush_wrote_before_the_disk_was_full_is_synced_by_the_next_checkpoint(
 #[test]
 fn what_a_full_disk_kept_out_of_an_index_is_noted_once() {
     let disk = SimDisk::new(Faults::default());
-    let config = LogConfig {
-        wal_file_bytes: 1 << 20,
-        wal_bytes_max: 4 << 20,
-        checkpoint_bytes: 1 << 20,
-        segment_bytes: 1 << 20,
-        tail_bytes_max: 1 << 20,
-        round_bytes_max: 1 << 20,
-        ..small("/data")
-    };
+    let config = roomy();
     let (mut driven, _) = Driven::open(config.clone(), Arc::new(disk.clone())).unwrap();
     driven.log.create_partition(tp(1)).unwrap();
     let large = |id| Spec {

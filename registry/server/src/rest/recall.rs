@@ -45,7 +45,7 @@ fn answer(request: &ServiceRequest) -> Option<HttpResponse<Bytes>> {
     if !is_plain || refused_type(request).is_some() {
         return None;
     }
-    let body = registry.service.recall(id, params.subject()).ok()??;
+    let body = registry.service.recall(id, params.subject())?;
     let mut answer = HttpResponse::Ok().message_body(body).ok()?;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(rest::CONTENT_TYPE));

@@ -145,30 +145,18 @@ impl Service {
     }
 
     /// The answer to a look-up of an id, written out, if memory alone is enough for it.
-    ///
-    /// # Errors
-    /// None that can happen: [`RegistryError::Internal`] when the answer cannot be written out.
-    pub(crate) fn recall(
-        &self,
-        id: i32,
-        subject: Option<Subject>,
-    ) -> Result<Option<Bytes>, RegistryError> {
+    pub(crate) fn recall(&self, id: i32, subject: Option<Subject>) -> Option<Bytes> {
         let known = |context: &str| self.memory.known.fresh(&(context.to_owned(), id));
         let Some(subject) = subject else {
-            return Ok(known(DEFAULT_CONTEXT).map(|known| known.answer.clone()));
+            return Some(known(DEFAULT_CONTEXT)?.answer.clone());
         };
-        let Some(aliases) = self.memory.aliases.fresh(&subject.context) else {
-            return Ok(None);
-        };
+        let aliases = self.memory.aliases.fresh(&subject.context)?;
         let subject = behind(&aliases, subject);
-        let known = known(&subject.context);
+        let known = known(&subject.context)?;
         // An id that the default context's subject does not hold is looked for in the others.
-        let is_there = |known: &Arc<Known>| {
-            subject.context != DEFAULT_CONTEXT || known.is_held_by(&subject.name)
-        };
-        let known = known.filter(is_there);
-        let answer = known.map(|known| written(&known.told(&subject.name, None)));
-        answer.transpose()
+        let is_there = subject.context != DEFAULT_CONTEXT || known.is_held_by(&subject.name);
+        let answer = is_there.then(|| written(&known.told(&subject.name, None)))?;
+        answer.ok()
     }
 
     /// What an id stands for, as a broker has it: with the texts it needs. From memory only if
@@ -389,7 +377,7 @@ mod tests {
             service.schema(id, &place, false).await
         };
         let nick = || Some(Subject::existing("nick"));
-        assert_eq!(service.recall(id, nick()).unwrap(), None);
+        assert_eq!(service.recall(id, nick()), None);
         let before = ask().await.unwrap();
         assert_eq!(before.subject.as_deref(), Some("s"));
         register(&service, "other", "\"long\"").await;
@@ -400,9 +388,9 @@ mod tests {
         assert_eq!(ask().await.unwrap(), before);
         assert!(is_fresh(&service, id), "as good as asking");
         assert!(service.memory.aliases.fresh(".").is_some());
-        let recalled = service.recall(id, nick()).unwrap().unwrap();
+        let recalled = service.recall(id, nick()).unwrap();
         assert_eq!(recalled, serde_json::to_vec(&before).unwrap());
-        let recalled = service.recall(id, None).unwrap().unwrap();
+        let recalled = service.recall(id, None).unwrap();
         let place = service.place_of(id, None).await.unwrap();
         let unnamed = service.schema(id, &place, false).await.unwrap();
         assert_eq!(recalled, serde_json::to_vec(&unnamed).unwrap());
