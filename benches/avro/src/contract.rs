@@ -1,56 +1,57 @@
-//! Figures of `just bench-contract`: what a contract costs the broker.
+//! Results of `just bench-contract`: CPU time of contract validation in the broker.
 
 use crate::page::Run;
 use crate::targets::{self, Must};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
-/// The name of the figures' file and section.
+/// Name of the JSON file and of the section.
 pub const NAME: &str = "contract";
 
-/// A run of the bench.
+/// Results of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// Under what it ran.
+    /// Conditions of the run.
     #[serde(flatten)]
     pub run: Run,
-    /// Records and codecs.
+    /// One row per data set and codec.
     pub rows: Vec<Row>,
 }
 
-/// Records of one data set in batches of one codec, and the median CPU time of the whole broker.
+/// One data set compressed with one codec, and the median CPU time of the broker process.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Row {
-    /// The data set.
+    /// Name of the data set.
     pub set: String,
-    /// The batches' codec.
+    /// Compression codec of the batches.
     pub codec: String,
-    /// Records in a batch.
+    /// Records per batch.
     pub batch_records: usize,
-    /// Mean bytes of a value, framing included, before compression.
+    /// Mean size of a value in bytes, including framing, before compression.
     pub value_bytes: f64,
-    /// Mean bytes of a batch.
+    /// Mean size of a batch in bytes.
     pub batch_bytes: f64,
-    /// CPU time for a record with `avouch.value.validation` at `none`.
+    /// CPU time per record with `avouch.value.validation=none`.
     pub none_ns: f64,
-    /// The same at `id`.
+    /// CPU time per record with level `id`.
     pub id_ns: f64,
-    /// The same at `payload`.
+    /// CPU time per record with level `payload`.
     pub payload_ns: f64,
 }
 
 impl Report {
-    /// The section that shows them.
+    /// Returns the section as Markdown.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let mut out = String::from("## What a contract costs the broker\n\n");
+        let mut out = String::from("## Contract validation overhead\n\n");
         let _ = write!(
             out,
-            "{}\nProduce with acks=all \
-             and fsync, batches encoded beforehand and five of them in flight, by level of\n\
-             `avouch.value.validation`. GB are of values before compression.\n\n\
-             | values of | codec | bytes | batch | none, ns a record | id | payload | none, CPU-s \
-             per GB | payload | must |\n|---|---|---|---|---|---|---|---|---|---|\n",
+            "{}\nProduce with acks=all and durability fsync, with pre-encoded batches and five \
+             requests in flight, by level of\n`avouch.value.validation`. GB are bytes of record \
+             values before compression.\n\n\
+             | data set | codec | value bytes | batch | level none: ns per record | level id | \
+             level payload | level none: CPU s per GB | level payload | target |\n\
+             |---|---|---|---|---|---|---|---|---|---|\n",
             self.run.sentence("the broker's")
         );
         for row in &self.rows {
@@ -68,7 +69,7 @@ impl Report {
                 over(row.payload_ns),
                 row.none_ns / row.value_bytes,
                 row.payload_ns / row.value_bytes,
-                row.must(),
+                row.target(),
             );
         }
         out
@@ -80,12 +81,12 @@ impl Row {
         (ns / self.none_ns - 1.0) * 100.0
     }
 
-    /// What is asked of validating whole records.
-    fn must(&self) -> String {
+    /// Returns the target of full validation and its outcome, if this row has one.
+    fn target(&self) -> String {
         let (set, codec, percent) = targets::CONTRACT_PERCENT;
         if (set, codec) != (self.set.as_str(), self.codec.as_str()) {
             return String::new();
         }
-        Must::AtMost(percent).cell(self.percent_over(self.payload_ns), " % over none")
+        Must::AtMost(percent).cell(self.percent_over(self.payload_ns), " % above none")
     }
 }

@@ -1,33 +1,34 @@
-//! The data sets, the same in every run: about a mebibyte each, so that no branch predictor learns
-//! them by heart.
+//! Data sets, the same in every run: about 1 MiB each, so that the branch predictor cannot learn
+//! them.
 
 use serde_json::json;
 
-/// Records of one schema, one behind the other, with slack behind the last.
+/// Records of one schema without gaps, followed by padding.
 #[derive(Debug)]
 pub struct Set {
-    /// Its name.
+    /// Name of the data set.
     pub name: &'static str,
-    /// The records' schema.
+    /// Schema of the records.
     pub schema: String,
-    /// All records, then 64 bytes.
+    /// All records, then 64 bytes of padding.
     pub buffer: Vec<u8>,
-    /// Where the records end in the buffer.
+    /// End positions of the records in the buffer.
     pub ends: Vec<usize>,
 }
 
 impl Set {
-    /// The records.
+    /// Returns the records.
     #[must_use]
     pub fn records(&self) -> Vec<&[u8]> {
+        // Each record starts where the previous one ends.
         let starts = std::iter::once(&0).chain(&self.ends);
-        let places = starts.zip(&self.ends);
-        places
+        let ranges = starts.zip(&self.ends);
+        ranges
             .map(|(start, end)| &self.buffer[*start..*end])
             .collect()
     }
 
-    /// All records without the slack.
+    /// Returns all records without the padding.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[..self.ends.last().copied().unwrap_or_default()]
@@ -60,7 +61,7 @@ impl Set {
     }
 }
 
-/// `payment`, `order`, `longs` and `strings`.
+/// Returns the data sets `payment`, `order`, `longs` and `strings`.
 #[must_use]
 pub fn sets() -> [Set; 4] {
     [
@@ -83,7 +84,7 @@ pub fn sets() -> [Set; 4] {
     ]
 }
 
-/// A record of so many fields, to compile.
+/// Returns a record schema with this number of fields.
 #[must_use]
 pub fn wide_schema(fields: usize) -> String {
     let types = [
@@ -147,7 +148,7 @@ fn order_schema() -> String {
         {"name": "quantity", "type": "int"},
         {"name": "price", "type": "double"},
         {"name": "tags", "type": {"type": "array", "items": "string"}}]});
-    let card = json!({"type": "record", "name": "Card", "fields": [
+    let credit = json!({"type": "record", "name": "Card", "fields": [
         {"name": "last", "type": "int"}, {"name": "network", "type": "string"}]});
     json!({"type": "record", "name": "Order", "namespace": "bench", "fields": [
         {"name": "id", "type": "string"},
@@ -157,7 +158,7 @@ fn order_schema() -> String {
             {"name": "address", "type": address}]}},
         {"name": "lines", "type": {"type": "array", "items": line}},
         {"name": "attributes", "type": {"type": "map", "values": "string"}},
-        {"name": "paid", "type": ["null", card, "string", "long"]},
+        {"name": "paid", "type": ["null", credit, "string", "long"]},
         {"name": "token", "type": {"type": "fixed", "name": "Token", "size": 16}},
         {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
     ]})
@@ -202,7 +203,7 @@ fn order(writer: &mut Writer) {
     writer.long(1_763_000_000_000_000 + writer.peek_i64(1 << 36));
 }
 
-/// 16 KiB of longs of random widths.
+/// Writes 16 KiB of longs of random widths.
 fn longs(writer: &mut Writer) {
     let mut items = Writer {
         state: writer.next(),
@@ -219,7 +220,7 @@ fn longs(writer: &mut Writer) {
     writer.long(0);
 }
 
-/// 4 KiB of lines, a quarter of which are not all ASCII.
+/// Writes 4 KiB of strings, a quarter of which contain non-ASCII characters.
 fn strings(writer: &mut Writer) {
     writer.block(30, |writer| {
         let length = 100 + writer.below(80);
@@ -243,7 +244,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// SplitMix64.
+    /// Returns the next number of SplitMix64.
     fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed(self.state)
@@ -253,7 +254,8 @@ impl Writer {
         usize::try_from(self.next() % bound as u64).expect("below a usize")
     }
 
-    /// A number below `bound` that stands for this place of the data.
+    /// Returns a number below `bound` that depends on the position in the data; does not advance
+    /// the generator.
     fn peek(&self, bound: usize) -> usize {
         usize::try_from(self.peek_u64() % bound as u64).expect("below a usize")
     }
@@ -275,9 +277,10 @@ impl Writer {
         self.out.push(rest.to_le_bytes()[0]);
     }
 
-    /// A number of at most so many bits.
+    /// Writes a random number of at most `bits` bits.
     fn number(&mut self, bits: usize) {
         let value = self.next() >> (64 - bits);
+        // Zigzag makes small positive and negative numbers short; a reinterpreted u64 covers both.
         self.long(value.cast_signed());
     }
 
@@ -291,7 +294,7 @@ impl Writer {
         self.out.extend(text.as_bytes());
     }
 
-    /// An ASCII text that begins so, of so many bytes in all.
+    /// Writes a random ASCII string of `length` bytes, including the prefix.
     fn id(&mut self, prefix: &str, length: usize) {
         const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         self.long(i64::try_from(length).expect("small"));
@@ -314,14 +317,14 @@ impl Writer {
         self.out.push(bit.to_le_bytes()[0]);
     }
 
-    /// Whether the second branch of a union with null is taken; writes its index.
+    /// Writes a random branch index of a union with null. Returns true for the second branch.
     fn optional(&mut self) -> bool {
         let some = self.below(2) == 1;
         self.long(some.into());
         some
     }
 
-    /// An array or map of one block.
+    /// Writes an array or map of one block.
     fn block(&mut self, items: usize, item: impl Fn(&mut Self)) {
         if items > 0 {
             self.long(i64::try_from(items).expect("small"));

@@ -1,5 +1,5 @@
-//! Figures of the Avro core against its peers, and what other benches share with them: data sets
-//! and the page that shows all figures.
+//! Benchmarks of the Avro crate against other libraries, and modules shared with the other
+//! benchmark crates: data sets, and the page with all results.
 
 mod broker_report;
 pub mod contract;
@@ -17,18 +17,18 @@ mod visit;
 
 use anyhow::{Result, bail};
 
-/// Does what the argument asks for; see `main`.
+/// Runs the benchmark that the argument names; see `main`.
 ///
 /// # Errors
-/// When something can't be measured or written, or the argument is unknown.
+/// Fails if a measurement or a write fails, or the argument is unknown.
 pub fn run(argument: Option<&str>) -> Result<()> {
     match argument {
         None => {
-            page::commit_figures("avro", &validation::measured()?)?;
+            page::write_results("avro", &validation::measured()?)?;
             page::render()
         }
         Some("model") => {
-            page::commit_figures("model", &model::measured()?)?;
+            page::write_results("model", &model::measured()?)?;
             page::render()
         }
         Some("look") => {

@@ -1,5 +1,5 @@
-//! Figures of `just bench-log` and `just bench-restart`: the log alone beside the bare disk, what
-//! thousands of partitions cost, and starts after a kill.
+//! Results of `just bench-log` and `just bench-restart`: the log without sockets compared with the
+//! raw disk, the cost of thousands of partitions, and restarts after SIGKILL.
 
 use crate::page::{self, Run};
 use crate::targets::{BY_ONE_PARTITION, DEVICE_BYTES, IN_CHECKPOINT, NODE_MIB, RESTART_S};
@@ -7,54 +7,54 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
-/// The name of the figures' file and section.
+/// Name of the JSON file and of the section.
 pub const NAME: &str = "log";
 
-/// What is known so far: the two recipes write one file.
+/// Results measured so far: the two recipes write one file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// Of `just bench-log`.
+    /// Results of `just bench-log`.
     pub measured: Option<Measured>,
-    /// Of `just bench-restart`.
+    /// Results of `just bench-restart`.
     pub restarts: Option<Restarts>,
 }
 
-/// One run of the log's bench.
+/// Results of one run of `just bench-log`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Measured {
-    /// Under what it ran.
+    /// Conditions of the run.
     #[serde(flatten)]
     pub run: Run,
-    /// Bytes appended in a round.
+    /// MiB appended per round.
     pub round_mib: usize,
-    /// The bare disk.
+    /// Speed of the raw disk.
     pub raw: Raw,
-    /// Appends.
+    /// Append throughput and latency.
     pub appends: Vec<AppendRow>,
-    /// What reaches the disk.
+    /// Bytes that reach the disk.
     pub device: Vec<DeviceRow>,
-    /// Fetches.
+    /// Fetch throughput.
     pub fetches: Vec<FetchRow>,
-    /// The log with thousands of partitions.
+    /// One log with thousands of partitions.
     pub many: Many,
-    /// The whole broker with as many.
+    /// The broker process with thousands of partitions.
     pub node: Node,
 }
 
-/// The bare disk, one file, one thread.
+/// The raw disk: one file, one thread.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Raw {
-    /// Written from start to end, and synced once.
+    /// Sequential write with one sync at the end.
     pub write_mb_per_s: f64,
-    /// Synced after each megabyte.
+    /// Sequential write with a sync after each megabyte.
     pub synced_mb_per_s: f64,
-    /// 16 KiB, written and synced.
+    /// Latency of writing and syncing 16 KiB, median.
     pub commit_p50_us: f64,
-    /// The same.
+    /// Latency of writing and syncing 16 KiB, 99th percentile.
     pub commit_p99_us: f64,
-    /// Read from start to end, from the page cache.
+    /// Sequential read from the page cache.
     pub cached_mb_per_s: f64,
-    /// The same with the page cache emptied of it.
+    /// Sequential read with the file evicted from the page cache.
     pub disk_mb_per_s: f64,
 }
 
@@ -63,112 +63,114 @@ pub struct Raw {
 pub struct AppendRow {
     /// `fsync` or `os`.
     pub durability: String,
-    /// All of them are written to in turn.
+    /// Number of partitions, written round-robin.
     pub partitions: usize,
-    /// Of batches.
+    /// Throughput of batch bytes.
     pub mb_per_s: f64,
-    /// A commit that is alone.
+    /// Latency of a commit with no other in flight, median.
     pub lone_p50_us: f64,
-    /// The same.
+    /// Latency of a commit with no other in flight, 99th percentile.
     pub lone_p99_us: f64,
-    /// A commit among as many as the window takes, checkpoints included.
+    /// Latency of a commit with a full window in flight, including checkpoints, median.
     pub p50_us: f64,
-    /// The same.
+    /// Latency of a commit with a full window in flight, including checkpoints, 99th percentile.
     pub p99_us: f64,
-    /// Of those that meet no checkpoint.
+    /// 99th percentile of commits that do not overlap a checkpoint.
     pub p99_outside_us: f64,
-    /// Of those that meet one.
+    /// 99th percentile of commits that overlap a checkpoint.
     pub p99_in_checkpoint_us: f64,
-    /// How many were taken.
+    /// Number of checkpoints during the measurement.
     pub checkpoints: usize,
 }
 
-/// What a load writes, from a log that has gone round to its being closed.
+/// Write amplification of a load, measured from a warmed-up log until it is closed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DeviceRow {
-    /// Of a batch.
+    /// Size of a batch.
     pub batch_bytes: usize,
-    /// Batches unanswered at a time.
+    /// Batches in flight.
     pub window: usize,
-    /// All of them are written to in turn.
+    /// Number of partitions, written round-robin.
     pub partitions: usize,
-    /// Bytes written to files, by bytes produced.
+    /// Bytes written to files divided by bytes produced.
     pub written: f64,
-    /// What of it the system put on the disk, by bytes produced: whole blocks.
+    /// Bytes that the operating system wrote to the disk, in whole blocks, divided by bytes
+    /// produced.
     pub device: f64,
 }
 
-/// Reading a log from its start to its end, the bytes copied as to a socket.
+/// Throughput of reading a log from its start to its end; the bytes are copied once, as for a
+/// socket.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FetchRow {
-    /// Read in turn.
+    /// Number of partitions, read one after the other.
     pub partitions: usize,
-    /// The newest, from memory.
+    /// Newest batches, from memory.
     pub memory_mb_per_s: f64,
-    /// From segments in the page cache.
+    /// Segments in the page cache.
     pub cached_mb_per_s: f64,
-    /// From segments that are not.
+    /// Segments not in the page cache.
     pub disk_mb_per_s: f64,
 }
 
 /// A process with one log of thousands of partitions; times in ms.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Many {
-    /// How many.
+    /// Number of partitions.
     pub partitions: usize,
-    /// In all of them.
+    /// Data in all partitions.
     pub data_mb: f64,
-    /// Closing with all of them dirty.
+    /// Time to close the log with all partitions dirty.
     pub close_dirty_ms: f64,
-    /// Opening.
+    /// Time to open the log.
     pub open_ms: f64,
-    /// The most that was resident under the load.
+    /// Peak resident memory during the load.
     pub loaded_mib: f64,
-    /// Resident after opening and one read of each.
+    /// Resident memory after opening and one read of each partition.
     pub opened_mib: f64,
 }
 
-/// The released binary with thousands of partitions.
+/// A process of the release binary with thousands of partitions.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Node {
-    /// How many.
+    /// Number of partitions.
     pub partitions: usize,
-    /// In all of them.
+    /// Data in all partitions.
     pub data_mb: f64,
-    /// Resident after that.
+    /// Resident memory after the load.
     pub resident_mib: f64,
-    /// The most that was.
+    /// Peak resident memory.
     pub highest_mib: f64,
 }
 
-/// Starts of the released binary after it was killed.
+/// Restarts of the release binary after SIGKILL.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Restarts {
-    /// Under what they ran.
+    /// Conditions of the run.
     #[serde(flatten)]
     pub run: Run,
-    /// By the data there are.
+    /// One row per data size.
     pub rows: Vec<RestartRow>,
 }
 
-/// One start.
+/// One restart.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RestartRow {
-    /// Produced before the kill.
+    /// Data produced before the kill, in GB.
     pub gb: usize,
-    /// From the start of the process until it is ready.
+    /// Time from process start until ready.
     pub ready_ms: f64,
-    /// Until it has taken a record besides.
+    /// Time from process start until the first record is acknowledged.
     pub first_record_ms: f64,
-    /// The tail of the write-ahead log that was replayed.
+    /// Size of the part of the write-ahead log that was replayed.
     pub replayed_mb: f64,
 }
 
 impl Report {
-    /// What is committed; nothing if nothing is.
+    /// Returns the committed results, or an empty report if the file does not exist.
     ///
     /// # Errors
-    /// When the file is not one of ours.
+    /// Fails if the file has another format.
     pub fn committed() -> Result<Self> {
         if page::json_path(NAME).exists() {
             return page::committed(NAME);
@@ -176,10 +178,10 @@ impl Report {
         Ok(Self::default())
     }
 
-    /// The section that shows them.
+    /// Returns the section as Markdown.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let mut out = String::from("\n## The log alone\n");
+        let mut out = String::from("\n## Log\n");
         if let Some(measured) = &self.measured {
             measured.write_to(&mut out);
         }
@@ -195,10 +197,11 @@ impl Measured {
         let raw = &self.raw;
         let _ = write!(
             out,
-            "\n{} of {} MiB in batches of 16 KiB, 256 unanswered at a time. The bare\ndisk in the \
-             same rounds: {:.0} MB/s written and synced once, {:.0} MB/s synced each megabyte, \
-             {:.0} µs (p50) and {:.0} µs (p99) for\n16 KiB synced, {:.0} MB/s read from the page \
-             cache, {:.0} MB/s from the disk. A lone commit is one with no other waiting.\n\n",
+            "\n{} of {} MiB in batches of 16 KiB, 256 in flight, without sockets. The raw\ndisk \
+             in the same rounds: sequential write with one sync {:.0} MB/s, with a sync per \
+             megabyte {:.0} MB/s; write and sync of 16 KiB\n{:.0} µs (p50), {:.0} µs (p99); \
+             sequential read from the page cache {:.0} MB/s, from the disk {:.0} MB/s. A lone \
+             commit has no other commit in flight.\n\n",
             self.run.rounds(),
             self.round_mib,
             raw.write_mb_per_s,
@@ -215,7 +218,7 @@ impl Measured {
         self.write_many(out);
     }
 
-    /// The row of one partition in the same mode.
+    /// Returns the row with one partition in the same durability mode.
     fn first<'a>(&'a self, row: &'a AppendRow) -> &'a AppendRow {
         let mut all = self.appends.iter();
         let is_first = |other: &&AppendRow| other.durability == row.durability;
@@ -224,51 +227,52 @@ impl Measured {
 
     fn write_appends(&self, out: &mut String) {
         out.push_str(
-            "| durability | partitions | MB/s | by the bare disk | by 1 partition | must |\n\
+            "| durability | partitions | MB/s | / raw disk | / 1 partition | target |\n\
              |---|---|---|---|---|---|\n",
         );
         for row in &self.appends {
             let is_synced = row.durability == "fsync";
-            let bare = match is_synced {
+            let raw = match is_synced {
                 true => self.raw.synced_mb_per_s,
                 false => self.raw.write_mb_per_s,
             };
             let ratio = row.mb_per_s / self.first(row).mb_per_s;
-            let must = match is_synced && row.partitions == 100 {
+            let target = match is_synced && row.partitions == 100 {
                 true => BY_ONE_PARTITION.cell(ratio, "x of 1 partition"),
                 false => String::new(),
             };
             let _ = writeln!(
                 out,
-                "| {} | {} | {:.0} | {:.2}x | {ratio:.2}x | {must} |",
+                "| {} | {} | {:.0} | {:.2}x | {ratio:.2}x | {target} |",
                 row.durability,
                 row.partitions,
                 row.mb_per_s,
-                row.mb_per_s / bare,
+                row.mb_per_s / raw,
             );
         }
     }
 
     fn write_latencies(&self, out: &mut String) {
         out.push_str(
-            "\nA commit: alone, and among 256, checkpoints included, with what it takes by 1 \
-             partition. One meets a checkpoint from the first\nbyte that is moved to segments for \
-             it until its name is durable.\n\n\
-             | durability | partitions | lone p50 | lone p99 | p50 | p99 | p99 outside a \
-             checkpoint | inside | checkpoints | must |\n\
+            "\nCommit latency: without other commits (lone), and with 256 in flight including \
+             checkpoints; the ratio is to 1 partition. A commit is\ninside a checkpoint if it \
+             overlaps the time from the checkpoint's first write to a segment until its rename is \
+             durable.\n\n\
+             | durability | partitions | lone p50 | lone p99 | p50 | p99 | p99 outside \
+             checkpoints | inside / outside | checkpoints | target |\n\
              |---|---|---|---|---|---|---|---|---|---|\n",
         );
         for row in &self.appends {
             let first = self.first(row);
             let by = |us: f64, first: f64| format!("{:.2} ms, {:.2}x", us / 1e3, us / first);
             let inside = row.p99_in_checkpoint_us / row.p99_outside_us;
-            let must = match row.durability == "fsync" {
+            let target = match row.durability == "fsync" {
                 true => IN_CHECKPOINT.cell(inside, "x inside"),
                 false => String::new(),
             };
             let _ = writeln!(
                 out,
-                "| {} | {} | {} | {} | {} | {} | {:.2} ms | {inside:.2}x | {} | {must} |",
+                "| {} | {} | {} | {} | {} | {} | {:.2} ms | {inside:.2}x | {} | {target} |",
                 row.durability,
                 row.partitions,
                 by(row.lone_p50_us, first.lone_p50_us),
@@ -283,20 +287,20 @@ impl Measured {
 
     fn write_device(&self, out: &mut String) {
         out.push_str(
-            "\nBytes by bytes produced, synced, until the log was closed: written to files, and \
-             what the system put on the disk of it, whole\nblocks.\n\n\
-             | batches of | unanswered | partitions | written | to the disk | must |\n\
+            "\nWrite amplification in mode fsync until the log is closed: bytes written to files, \
+             and whole blocks written to the disk, divided by\nbytes produced.\n\n\
+             | batch size | in flight | partitions | files | disk | target |\n\
              |---|---|---|---|---|---|\n",
         );
         for row in &self.device {
-            // Smaller commits are rounded up to blocks: that is the disk's share, not ours.
-            let must = match row.batch_bytes >= 16 << 10 {
+            // Smaller commits are dominated by rounding up to whole blocks.
+            let target = match row.batch_bytes >= 16 << 10 {
                 true => DEVICE_BYTES.cell(row.device, "x"),
                 false => String::new(),
             };
             let _ = writeln!(
                 out,
-                "| {} KiB | {} | {} | {:.2}x | {:.2}x | {must} |",
+                "| {} KiB | {} | {} | {:.2}x | {:.2}x | {target} |",
                 row.batch_bytes >> 10,
                 row.window,
                 row.partitions,
@@ -308,12 +312,13 @@ impl Measured {
 
     fn write_fetches(&self, out: &mut String) {
         out.push_str(
-            "\nFetches of a megabyte each, copied as to a socket, by what the bare disk gives.\n\n\
-             | partitions | from memory | from the page cache | from the disk |\n\
+            "\nFetch throughput, one megabyte per read, copied once as for a socket; the ratio is \
+             to the raw disk.\n\n\
+             | partitions | memory | page cache | disk |\n\
              |---|---|---|---|\n",
         );
         for row in &self.fetches {
-            let by = |mb: f64, bare: f64| format!("{mb:.0} MB/s, {:.2}x", mb / bare);
+            let by = |mb: f64, raw: f64| format!("{mb:.0} MB/s, {:.2}x", mb / raw);
             let _ = writeln!(
                 out,
                 "| {} | {:.0} MB/s | {} | {} |",
@@ -329,10 +334,10 @@ impl Measured {
         let (many, node) = (&self.many, &self.node);
         let _ = write!(
             out,
-            "\n{} partitions with {:.0} MB in one log: closed in {:.0} ms with all of them dirty, \
-             opened in {:.0} ms; at most {:.0} MiB resident under\nthe load, {:.0} MiB after \
-             opening and a read of each. The whole broker with {} and {:.0} MB: {:.0} MiB \
-             resident, {:.0} MiB at its\nhighest ({}).\n",
+            "\nOne log with {} partitions and {:.0} MB: close with all partitions dirty {:.0} ms, \
+             open {:.0} ms; peak resident memory during\nthe load {:.0} MiB, {:.0} MiB after open \
+             and one read of each partition. Broker process with {} partitions and {:.0} MB: \
+             {:.0} MiB\nresident, peak {:.0} MiB ({}).\n",
             many.partitions,
             many.data_mb,
             many.close_dirty_ms,
@@ -352,8 +357,8 @@ impl Restarts {
     fn write_to(&self, out: &mut String) {
         let _ = write!(
             out,
-            "\nStarts of the broker after kill -9, with what it had not checkpointed replayed. \
-             {}.\n\n| data | ready after | first record after | replayed | must |\n\
+            "\nRestart of the broker after SIGKILL, including replay of the write-ahead log. \
+             {}.\n\n| data | ready after | first record after | replayed | target |\n\
              |---|---|---|---|---|\n",
             self.run.place(),
         );
@@ -376,7 +381,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn starts_are_shown_before_anything_else_was_measured() {
+    fn restarts_render_without_other_results() {
         let restarts = Restarts {
             run: Run::new(1).unwrap(),
             rows: vec![RestartRow {

@@ -1,8 +1,8 @@
-//! Figures of the Avro core against its peers: `just bench-avro`, `just bench-model`.
+//! Benchmarks of the Avro crate against other libraries: `just bench-avro`, `just bench-model`.
 //!
-//! Measures the validator, or with the argument `model` parsing and comparing schemas, writes
-//! `docs/benchmarks/avro.json` or `model.json`, and renders both into `docs/benchmarks.md`. With
-//! `look` or `look-model` it only prints, with `render` it only renders what is committed.
+//! Measures the validator, or with the argument `model` schema parsing and compatibility checks.
+//! Writes `docs/benchmarks/avro.json` or `model.json`, and renders `docs/benchmarks.md`. With
+//! `look` or `look-model` it only prints the results; with `render` it only renders the page.
 
 fn main() -> anyhow::Result<()> {
     avouch_bench_avro::run(std::env::args().nth(1).as_deref())

@@ -1,11 +1,11 @@
-//! Measuring on a machine that others use, too: CPU time of this thread, cases taking turns in
-//! every round, medians.
+//! Measurement on a shared machine: CPU time of this thread, cases alternating in every round,
+//! medians over the rounds.
 
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 
-/// Something to measure: does the work once and answers how much of it there was, which must be the
-/// same every time.
+/// Something to measure. `work` runs once per call and returns a number that must be the same
+/// every time.
 pub(crate) struct Case<'a> {
     pub(crate) name: &'static str,
     pub(crate) work: Box<dyn FnMut() -> u64 + 'a>,
@@ -20,10 +20,10 @@ impl<'a> Case<'a> {
     }
 }
 
-/// CPU time that one round of one case takes at least.
+/// Minimum CPU time of one round of one case.
 const ROUND_NS: u64 = 20_000_000;
 
-/// Each case's median CPU time of one run of its work, in ns.
+/// Returns the median CPU time of one call of each case, in ns.
 pub(crate) fn medians(cases: &mut [Case<'_>], rounds: usize) -> Vec<f64> {
     let runs: Vec<u64> = cases.iter_mut().map(runs_a_round).collect();
     let mut times = vec![Vec::with_capacity(rounds); cases.len()];
@@ -35,16 +35,17 @@ pub(crate) fn medians(cases: &mut [Case<'_>], rounds: usize) -> Vec<f64> {
     times.into_iter().map(median).collect()
 }
 
-/// The CPU time of one run of a case's work in a round of so many, in ns.
+/// Returns the mean CPU time of one call in a round of `runs` calls, in ns.
 pub(crate) fn round_ns(case: &mut Case<'_>, runs: u64) -> f64 {
     let start = thread_ns();
     for _ in 0..runs {
+        // Without it the compiler could remove work whose result is not used.
         black_box((case.work)());
     }
     (thread_ns() - start) as f64 / runs as f64
 }
 
-/// How often a case's work is done in a round; warms it up, too.
+/// Returns the number of calls per round; also warms the case up.
 pub(crate) fn runs_a_round(case: &mut Case<'_>) -> u64 {
     let mut runs = 1;
     loop {

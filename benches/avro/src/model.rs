@@ -1,6 +1,6 @@
-//! How long parsing and comparing schemas takes, beside apache-avro and Java.
+//! Measures schema parsing and compatibility checks, compared with apache-avro and Java.
 //!
-//! Java runs in a process of its own, is warmed up there, and takes its turn in every round.
+//! Java runs in a separate process, is warmed up there, and takes part in every round.
 
 use crate::measure::{self, Case};
 use crate::model_report::{Report, Row};
@@ -16,7 +16,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 const ROUNDS: usize = 9;
 const JAVA_PROJECT: &str = "serde-avro/core/tests/oracle/java";
 
-/// Two versions of a schema; the later one reads the earlier.
+/// Two versions of a schema; the later one can read data of the earlier one.
 struct Shape {
     name: &'static str,
     earlier: String,
@@ -43,18 +43,19 @@ pub(crate) fn measured() -> Result<Report> {
         ];
         let us = medians(parses, &mut java, &format!("parse {number}"))?;
         rows.push(Row::new(name, "parse", us));
-        let ours = (Schema::parse(later)?, Schema::parse(earlier)?);
-        ensure!(compatibility::check(&ours.0, &ours.1)?.is_empty(), "{name}");
-        let theirs = (
+        let avouch = (Schema::parse(later)?, Schema::parse(earlier)?);
+        let findings = compatibility::check(&avouch.0, &avouch.1)?;
+        ensure!(findings.is_empty(), "{name}");
+        let apache = (
             apache_avro::Schema::parse_str(later)?,
             apache_avro::Schema::parse_str(earlier)?,
         );
         let compares = vec![
             Case::new("avouch-avro", || {
-                u64::from(compatibility::check(&ours.0, &ours.1).is_ok())
+                u64::from(compatibility::check(&avouch.0, &avouch.1).is_ok())
             }),
             Case::new("apache-avro", || {
-                u64::from(SchemaCompatibility::can_read(&theirs.1, &theirs.0).is_ok())
+                u64::from(SchemaCompatibility::can_read(&apache.1, &apache.0).is_ok())
             }),
         ];
         let us = medians(compares, &mut java, &format!("compare {number}"))?;
@@ -63,7 +64,7 @@ pub(crate) fn measured() -> Result<Report> {
     Ok(Report::new(Run::new(ROUNDS)?, rows))
 }
 
-/// Each implementation's median CPU time in microseconds.
+/// Returns the median CPU time of each implementation in microseconds.
 fn medians(
     mut cases: Vec<Case<'_>>,
     java: &mut Java,
@@ -85,11 +86,11 @@ fn medians(
         .collect())
 }
 
-/// A process that is asked for a round at a time.
+/// A Java process that runs one round per request line.
 struct Java {
     process: Child,
     requests: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    responses: BufReader<ChildStdout>,
 }
 
 impl Java {
@@ -109,19 +110,19 @@ impl Java {
             .stdout(Stdio::piped())
             .spawn()
             .context("java")?;
-        let requests = process.stdin.take().context("its input is piped")?;
-        let answers = process.stdout.take().context("its output is piped")?;
+        let requests = process.stdin.take().context("stdin is not piped")?;
+        let responses = process.stdout.take().context("stdout is not piped")?;
         Ok(Self {
             process,
             requests,
-            answers: BufReader::new(answers),
+            responses: BufReader::new(responses),
         })
     }
 
-    /// Compiles the project; its classes and what they need.
+    /// Compiles the project and returns the class path with its dependencies.
     fn classpath(project: &Path) -> Result<String> {
         let list = project.join("target/classpath");
-        let made = Command::new("mvn")
+        let status = Command::new("mvn")
             .args(["-q", "-B", "-f"])
             .arg(project)
             .arg(format!("-Dmdep.outputFile={}", list.display()))
@@ -131,24 +132,24 @@ impl Java {
             ])
             .status()
             .context("mvn")?;
-        ensure!(made.success(), "mvn failed: {made}");
+        ensure!(status.success(), "mvn failed: {status}");
         let classes = project.join("target/classes");
-        let needed = std::fs::read_to_string(&list)?;
-        Ok(format!("{}:{}", classes.display(), needed.trim()))
+        let dependencies = std::fs::read_to_string(&list)?;
+        Ok(format!("{}:{}", classes.display(), dependencies.trim()))
     }
 
     fn round_ns(&mut self, request: &str) -> Result<f64> {
         writeln!(self.requests, "{request}")?;
         self.requests.flush()?;
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer)?;
-        answer.trim().parse().context("Java's answer")
+        let mut response = String::new();
+        self.responses.read_line(&mut response)?;
+        response.trim().parse().context("response of Java")
     }
 }
 
 impl Drop for Java {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have exited already.
         let _ended = self.process.kill();
         let _reaped = self.process.wait();
     }
@@ -167,7 +168,7 @@ fn shapes() -> [Shape; 3] {
     ]
 }
 
-/// A record of optional, documented fields of one type.
+/// Returns a record schema with optional, documented fields of one type.
 fn record(fields: usize, kind: &str) -> String {
     let field = |at| {
         let head = format!(r#""name":"field{at}","type":["null","{kind}"]"#);
@@ -178,7 +179,7 @@ fn record(fields: usize, kind: &str) -> String {
     format!(r#"{{"type":"record","name":"R","namespace":"com.example","fields":[{fields}]}}"#)
 }
 
-/// Records within records, with a leaf of one type.
+/// Returns nested records with a leaf of one type.
 fn deep(levels: usize, kind: &str) -> String {
     let mut text = format!("\"{kind}\"");
     for at in 0..levels {

@@ -1,14 +1,14 @@
-//! The figures of the schema model, as JSON to commit and as a section of `docs/benchmarks.md`.
+//! Results of `just bench-model`, as JSON and as a section of `docs/benchmarks.md`.
 
 use crate::page::Run;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-const OURS: &str = "avouch-avro";
+const AVOUCH: &str = "avouch-avro";
 const PEERS: [&str; 2] = ["apache-avro", "Java"];
 
-/// A run of the bench.
+/// Results of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     #[serde(flatten)]
@@ -16,7 +16,7 @@ pub(crate) struct Report {
     rows: Vec<Row>,
 }
 
-/// What an operation took, in microseconds by implementation.
+/// CPU time of an operation in microseconds, by implementation.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     shape: String,
@@ -41,11 +41,12 @@ impl Report {
 
     pub(crate) fn markdown(&self) -> String {
         let mut out = format!(
-            "\n## Avro schemas\n\n{}\nParsing a schema, and comparing a reader's with a \
-             writer's: a peer's column is its time by ours. `apache-avro` stops at the first\n\
-             finding; Java is `org.apache.avro:avro` 1.12.1, warmed up, its garbage collection \
-             not counted. The fields are unions of null\nand a number, with a default and \
-             documentation; the reader's numbers are longs, the writer's ints.\n\n\
+            "\n## Avro schemas\n\n{}\nParsing a schema, and checking the compatibility of a reader \
+             schema with a writer schema. The other columns are times divided by\nAvouch's time. \
+             `apache-avro` stops at the first incompatibility. Java is `org.apache.avro:avro` \
+             1.12.1 after warm-up, without garbage\ncollection. The fields are unions of null and \
+             a number, with a default and documentation: long in the reader schema, int in the\n\
+             writer schema.\n\n\
              | schema | operation | us | {} |\n|{}\n",
             self.run.sentence("thread"),
             PEERS.join(" | "),
@@ -53,10 +54,10 @@ impl Report {
         );
         for row in &self.rows {
             let time = |name: &str| row.us.get(name).copied().unwrap_or(f64::NAN);
-            let ours = time(OURS);
-            let _ = write!(out, "| {} | {} | {ours:.1} |", row.shape, row.operation);
+            let avouch = time(AVOUCH);
+            let _ = write!(out, "| {} | {} | {avouch:.1} |", row.shape, row.operation);
             for peer in PEERS {
-                let _ = write!(out, " {:.2}x |", time(peer) / ours);
+                let _ = write!(out, " {:.2}x |", time(peer) / avouch);
             }
             out.push('\n');
         }

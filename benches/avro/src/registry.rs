@@ -1,77 +1,79 @@
-//! Figures of `just bench-registry`: what the registry costs.
+//! Results of `just bench-registry`: CPU time, throughput and memory of the registry.
 
 use crate::page::Run;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
-/// The name of the figures' file and section.
+/// Name of the JSON file and of the section.
 pub const NAME: &str = "registry";
 
-/// A run of the bench.
+/// Results of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// Under what it ran.
+    /// Conditions of the run.
     #[serde(flatten)]
     pub run: Run,
-    /// Against the bare server.
+    /// Lookups by id, compared with a minimal server.
     pub lookups: Lookups,
-    /// On SQLite with a sync at every commit.
+    /// Registrations on SQLite with a sync at every commit.
     pub registrations: Registrations,
-    /// In one store.
+    /// One database with many schemas.
     pub many: Many,
 }
 
 /// `GET /schemas/ids/{id}`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Lookups {
-    /// At once.
+    /// Concurrent connections.
     pub connections: usize,
-    /// CPU time of the registry for a request.
+    /// CPU time of the registry per request.
     pub registry_ns: f64,
-    /// CPU time of the bare server for a request.
+    /// CPU time of the minimal server per request.
     pub hello_ns: f64,
 }
 
-/// `POST /subjects/{subject}/versions`, each a new schema under a new subject.
+/// `POST /subjects/{subject}/versions`, each with a new schema and a new subject.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Registrations {
-    /// At once.
+    /// Concurrent clients.
     pub clients: usize,
-    /// Acknowledged.
+    /// Acknowledged registrations per second.
     pub per_second: f64,
-    /// CPU time of the registry for one.
+    /// CPU time of the registry per registration.
     pub cpu_us: f64,
 }
 
-/// A store of many schemas; times of requests are the registry's CPU time, others elapsed time.
+/// A database with many schemas. Fields in µs are CPU time of the registry; fields in ms are
+/// elapsed time.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Many {
-    /// How many.
+    /// Number of schemas.
     pub schemas: usize,
-    /// While it was filled.
+    /// Registrations per second while the database is filled.
     pub registered_per_second: f64,
-    /// Resident memory that a schema added while the store was filled.
+    /// Resident memory per schema after filling.
     pub resident_bytes_each: f64,
-    /// The same by asking for a fifth of them after a start.
-    pub resident_bytes_each_when_asked: f64,
-    /// Resident memory of a process that started on them.
+    /// Resident memory per schema after a restart and lookups of a fifth of the schemas.
+    #[serde(rename = "resident_bytes_each_when_asked")]
+    pub resident_bytes_each_after_lookups: f64,
+    /// Resident memory of a restarted process.
     pub resident_bytes_after_start: u64,
-    /// Size of the database.
+    /// Size of the database per schema.
     pub database_bytes_each: f64,
-    /// From kill to ready.
+    /// Time from SIGKILL until ready.
     pub start_ms: f64,
-    /// One by id, spread over all, most of them for the first time.
+    /// A lookup by id, spread over all schemas, most of them not cached.
     pub by_id_us: f64,
-    /// One by its text.
+    /// A lookup by schema string.
     pub by_text_us: f64,
-    /// All names.
+    /// The list of all subjects.
     pub list_subjects_ms: f64,
-    /// A page of schemas from the middle.
+    /// A page of 1,000 schemas from the middle.
     pub page_of_1000_ms: f64,
 }
 
 impl Report {
-    /// The section that shows them.
+    /// Returns the section as Markdown.
     #[must_use]
     pub fn markdown(&self) -> String {
         let Self {
@@ -81,18 +83,18 @@ impl Report {
             many,
         } = self;
         let mut out = format!(
-            "## The registry\n\n{}\nOver HTTP with connections that are kept; the bare server is \
-             actix-web's hello world in the same run.\n\n| what | figure |\n|---|---|\n",
+            "## Registry\n\n{}\nHTTP with persistent connections. The minimal server is \
+             actix-web's hello world in the same run.\n\n| measurement | result |\n|---|---|\n",
             run.sentence("the server's")
         );
-        let mut row = |what: &str, figure: String| {
-            let _ = writeln!(out, "| {what} | {figure} |");
+        let mut row = |name: &str, result: String| {
+            let _ = writeln!(out, "| {name} | {result} |");
         };
         let ratio = lookups.registry_ns / lookups.hello_ns;
         row(
-            "`GET /schemas/ids/{id}`, CPU against the bare server",
+            "`GET /schemas/ids/{id}`, CPU time relative to the minimal server",
             format!(
-                "{ratio:.2}x ({:.1} us against {:.1})",
+                "{ratio:.2}x ({:.1} us and {:.1} us)",
                 lookups.registry_ns / 1e3,
                 lookups.hello_ns / 1e3
             ),
@@ -103,26 +105,26 @@ impl Report {
                 registrations.clients
             ),
             format!(
-                "{:.0}/s, {:.0} us CPU each",
+                "{:.0}/s, {:.0} us CPU time each",
                 registrations.per_second, registrations.cpu_us
             ),
         );
         let k = many.schemas / 1000;
         row(
-            &format!("filling a store with {k},000 schemas"),
+            &format!("registration of {k},000 schemas in one database"),
             format!("{:.0}/s", many.registered_per_second),
         );
         row(
-            "memory a schema: after filling; after looking up a fifth; in the database",
+            "size per schema: memory after registration; memory after lookups of a fifth; database",
             format!(
                 "{:.0} B; {:.0} B; {:.0} B",
                 many.resident_bytes_each,
-                many.resident_bytes_each_when_asked,
+                many.resident_bytes_each_after_lookups,
                 many.database_bytes_each
             ),
         );
         row(
-            "start on it after a kill, resident then",
+            "restart after SIGKILL, resident memory after it",
             format!(
                 "{:.0} ms, {:.0} MiB",
                 many.start_ms,
@@ -130,11 +132,11 @@ impl Report {
             ),
         );
         row(
-            "CPU of a look-up in it: by id; by text",
+            "CPU time of a lookup: by id; by schema string",
             format!("{:.0} us; {:.0} us", many.by_id_us, many.by_text_us),
         );
         row(
-            "all subjects; a page of 1,000 schemas",
+            "list of all subjects; a page of 1,000 schemas",
             format!(
                 "{:.0} ms; {:.0} ms",
                 many.list_subjects_ms, many.page_of_1000_ms

@@ -1,9 +1,9 @@
-//! What is asked of the figures, and whether they meet it: the column `must` of the page.
+//! Targets of the results: the column `target` of the page.
 //!
-//! A target is a ratio wherever there is something to be compared with, since times and rates are a
-//! machine's. Nothing fails when one is missed: the page says so.
+//! Targets are ratios where there is a peer to compare with, because times and rates depend on the
+//! machine. A missed target is shown on the page; no test fails.
 
-/// The least or the most that a figure must be.
+/// Minimum or maximum of a result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Must {
     AtLeast(f64),
@@ -13,117 +13,125 @@ pub(crate) enum Must {
 use Must::{AtLeast, AtMost};
 
 impl Must {
-    /// The cell of a figure: what is asked, in `unit`, and whether that is met.
-    pub(crate) fn cell(self, figure: f64, unit: &str) -> String {
+    /// Returns the table cell of a result: the bound in `unit`, and whether it is met.
+    pub(crate) fn cell(self, result: f64, unit: &str) -> String {
+        // A NaN (a missing measurement) meets no bound.
         let (sign, bound, is_met) = match self {
-            AtLeast(bound) => ("≥", bound, figure >= bound),
-            AtMost(bound) => ("≤", bound, figure <= bound),
+            AtLeast(bound) => ("≥", bound, result >= bound),
+            AtMost(bound) => ("≤", bound, result <= bound),
         };
-        verdict(&format!("{sign} {bound}{unit}"), is_met)
+        outcome(&format!("{sign} {bound}{unit}"), is_met)
     }
 }
 
-/// What is asked, and whether it is met.
-pub(crate) fn verdict(asked: &str, is_met: bool) -> String {
-    let told = if is_met { "met" } else { "**missed**" };
-    format!("{asked}: {told}")
+/// Returns the target and whether it is met.
+pub(crate) fn outcome(target: &str, is_met: bool) -> String {
+    let met = if is_met { "met" } else { "**missed**" };
+    format!("{target}: {met}")
 }
 
-/// What is asked of a row of the broker beside Apache Kafka.
+/// The target of a row of the comparison with Apache Kafka.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Asked {
-    /// Of ours by Kafka's.
+pub(crate) enum Target {
+    /// Bound of Avouch's result divided by Kafka's.
     Ratio(Must),
-    /// Of our figure alone, in a unit.
+    /// Bound of Avouch's result, in a unit.
     Own(Must, &'static str),
-    /// Of ours by that of another row of ours, which goes by the short name.
+    /// Bound of Avouch's result divided by Avouch's result of another row, with its short name.
     OfRow(&'static str, &'static str, Must),
-    /// Of single records: without syncing by Kafka's at most this, and synced one sync more.
-    Way(f64),
+    /// End-to-end latency: in mode `os` at most this factor of Kafka's, in mode `fsync` one disk
+    /// sync more.
+    Latency(f64),
 }
 
-/// By the names of the rows.
-pub(crate) const BROKER: [(&str, Asked); 22] = [
+/// Targets by row name.
+pub(crate) const BROKER: [(&str, Target); 22] = [
     (
         "produce, 1 KiB, none, 1 partition: CPU s/GB",
-        Asked::Ratio(AtMost(0.5)),
+        Target::Ratio(AtMost(0.5)),
     ),
     (
         "produce, 1 KiB, none, 100 partitions: CPU s/GB",
-        Asked::Ratio(AtMost(0.5)),
+        Target::Ratio(AtMost(0.5)),
     ),
     (
         "produce, 1 KiB, lz4, 6 partitions: CPU s/GB",
-        Asked::Ratio(AtMost(0.5)),
+        Target::Ratio(AtMost(0.5)),
     ),
     (
         "produce, 100 B, lz4, 6 partitions: CPU s/GB",
-        Asked::Ratio(AtMost(0.5)),
+        Target::Ratio(AtMost(0.5)),
     ),
     (
         "produce, order, none, 6 partitions, contract: CPU s/GB",
-        Asked::Ratio(AtMost(0.6)),
+        Target::Ratio(AtMost(0.6)),
     ),
     (
         "produce, payment, lz4, 6 partitions, contract: CPU s/GB",
-        Asked::Ratio(AtMost(0.9)),
+        Target::Ratio(AtMost(0.9)),
     ),
     (
         "consume from cache, 1 KiB, none, 1 partition: CPU s/GB",
-        Asked::Ratio(AtMost(0.8)),
+        Target::Ratio(AtMost(0.8)),
     ),
     (
         "produce, payment, lz4, 6 partitions, contract: records/s",
-        Asked::Ratio(AtLeast(1.0)),
+        Target::Ratio(AtLeast(1.0)),
     ),
     (
         "produce, order, none, 6 partitions, contract: records/s",
-        Asked::Ratio(AtLeast(0.7)),
+        Target::Ratio(AtLeast(0.7)),
     ),
     (
         "produce, 1 KiB, none, 1 partition: records/s",
-        Asked::Own(AtLeast(150_000.0), "/s"),
+        Target::Own(AtLeast(150_000.0), "/s"),
     ),
     (
         "produce, 1 KiB, none, 100 partitions: records/s",
-        Asked::OfRow(
+        Target::OfRow(
             "produce, 1 KiB, none, 1 partition: records/s",
             "1 partition",
             AtLeast(0.5),
         ),
     ),
-    ("end to end, 1 KiB, none, 1000/s: p50 ms", Asked::Way(1.0)),
-    ("end to end, 1 KiB, none, 1000/s: p99 ms", Asked::Way(1.0)),
+    (
+        "end to end, 1 KiB, none, 1000/s: p50 ms",
+        Target::Latency(1.0),
+    ),
+    (
+        "end to end, 1 KiB, none, 1000/s: p99 ms",
+        Target::Latency(1.0),
+    ),
     (
         "end to end, 1 KiB, none, 30 % of the lower peak: p50 ms",
-        Asked::Way(1.0),
+        Target::Latency(1.0),
     ),
     (
         "end to end, 1 KiB, none, 30 % of the lower peak: p99 ms",
-        Asked::Way(1.0),
+        Target::Latency(1.0),
     ),
     (
         "end to end, payment, lz4, 6 partitions, contract, 1000/s: p50 ms",
-        Asked::Way(1.0),
+        Target::Latency(1.0),
     ),
     (
         "end to end, payment, lz4, 6 partitions, contract, 1000/s: p99 ms",
-        Asked::Way(1.0),
+        Target::Latency(1.0),
     ),
     (
         "idle, 1,000 consumers, % of a core",
-        Asked::Own(AtMost(1.0), " %"),
+        Target::Own(AtMost(1.0), " %"),
     ),
-    ("memory, idle, MB", Asked::Ratio(AtMost(0.1))),
-    ("memory, loaded, MB", Asked::Ratio(AtMost(0.333))),
+    ("memory, idle, MB", Target::Ratio(AtMost(0.1))),
+    ("memory, loaded, MB", Target::Ratio(AtMost(0.333))),
     (
         "memory, highest under load, MB",
-        Asked::Ratio(AtMost(0.333)),
+        Target::Ratio(AtMost(0.333)),
     ),
-    ("start to first record, s", Asked::Ratio(AtMost(0.1))),
+    ("start to first record, s", Target::Ratio(AtMost(0.1))),
 ];
 
-/// How many times longer than ours a peer must take for a record of a data set.
+/// Minimum time of a peer for a record of a data set, divided by Avouch's time.
 pub(crate) const VALIDATION: [(&str, &str, f64); 6] = [
     ("payment", "apache-avro", 15.0),
     ("payment", "serde_avro_fast", 4.0),
@@ -132,23 +140,23 @@ pub(crate) const VALIDATION: [(&str, &str, f64); 6] = [
     ("longs", "apache-avro", 60.0),
     ("strings", "apache-avro", 6.0),
 ];
-/// How many times longer than a CRC-32C over it a data set may take.
+/// Maximum validation time of a data set, divided by the time of a CRC-32C of it.
 pub(crate) const VALIDATION_BY_CRC: (&str, f64) = ("payment", 7.0);
-/// How long schemas may take to compile, in ms.
+/// Maximum compile time of schemas, in ms.
 pub(crate) const COMPILE_MS: [(&str, f64); 2] = [("order", 0.2), ("5,000 fields", 20.0)];
 
-/// What a contract may cost a broker: data set, codec, percent of what it takes without.
+/// Maximum overhead of a contract: data set, codec, percent of the CPU time without a contract.
 pub(crate) const CONTRACT_PERCENT: (&str, &str, f64) = ("payment", "lz4", 30.0);
 
-/// Bytes to the disk by bytes produced, where commits are not tiny.
+/// Bytes written to the disk divided by bytes produced, for batches of at least 16 KiB.
 pub(crate) const DEVICE_BYTES: Must = AtMost(2.1);
-/// The p99 of commits that meet a checkpoint by that of others.
+/// p99 of commits during a checkpoint divided by the p99 of the others.
 pub(crate) const IN_CHECKPOINT: Must = AtMost(3.0);
-/// Synced throughput with 100 partitions by that with one.
+/// Throughput in mode `fsync` with 100 partitions divided by that with one.
 pub(crate) const BY_ONE_PARTITION: Must = AtLeast(0.5);
-/// MiB of the whole broker with 4,000 partitions.
+/// Peak memory of the broker process with 4,000 partitions, in MiB.
 pub(crate) const NODE_MIB: Must = AtMost(1_024.0);
-/// Seconds from the start of a killed broker to its being ready, whatever data there are.
+/// Seconds from the restart of a killed broker until it is ready, independent of the data size.
 pub(crate) const RESTART_S: Must = AtMost(2.0);
 
 #[cfg(test)]
@@ -156,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cell_says_what_is_asked_and_whether_it_is_met() {
+    fn cell_shows_bound_and_outcome() {
         assert_eq!(AtMost(0.5).cell(0.5, "x"), "≤ 0.5x: met");
         assert_eq!(AtMost(0.5).cell(0.51, "x"), "≤ 0.5x: **missed**");
         assert_eq!(AtLeast(15.0).cell(14.0, "x"), "≥ 15x: **missed**");

@@ -1,10 +1,10 @@
-//! What serde_avro_fast is asked to do: look at every value, texts for being UTF-8, and build none.
+//! Visitor for serde_avro_fast: visits every value, checks strings for UTF-8, builds no values.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, VariantAccess};
 use std::fmt;
 
-/// Any value, visited.
+/// Any value after a visit.
 pub(crate) struct Visited;
 
 impl<'de> Deserialize<'de> for Visited {
@@ -15,7 +15,7 @@ impl<'de> Deserialize<'de> for Visited {
 
 struct Visitor;
 
-/// Methods that take a value and are done.
+/// Visitor methods that ignore their value.
 macro_rules! done {
     ($($method:ident: $type:ty),*) => {
         $(fn $method<E: Error>(self, _: $type) -> Result<Visited, E> {
@@ -43,7 +43,7 @@ impl<'de> serde::de::Visitor<'de> for Visitor {
         Ok(Visited)
     }
 
-    /// Keys are read as texts, and so checked.
+    /// Reads keys as strings, so that they are checked for UTF-8.
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Visited, A::Error> {
         while entries.next_key::<Visited>()?.is_some() {
             entries.next_value::<Visited>()?;

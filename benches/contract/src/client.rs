@@ -1,5 +1,5 @@
-//! A producer that costs next to nothing: its requests are encoded before anything is measured.
-//! Other benches of whole brokers use it, too.
+//! Producer with minimal CPU cost: requests are encoded before the measurement. Shared with other
+//! benchmarks of the whole broker.
 
 use anyhow::{Context, Result, ensure};
 use avouch_broker::wire::api::ApiKey;
@@ -18,12 +18,12 @@ use bytes::Bytes;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-/// Requests sent before the first of them is answered, as clients have it.
+/// Requests in flight, the default of Kafka clients.
 const IN_FLIGHT: usize = 5;
 const PRODUCE_VERSION: i16 = 9;
 const CREATE_TOPICS_VERSION: i16 = 5;
 
-/// A connection.
+/// A connection to a broker.
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
@@ -33,17 +33,17 @@ impl Client {
     /// Connects to a broker.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// Fails if the connection fails.
     pub fn connect(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream })
     }
 
-    /// Makes a topic.
+    /// Creates a topic.
     ///
     /// # Errors
-    /// When the broker refuses it.
+    /// Fails if the broker rejects the request.
     pub fn create_topic(
         &mut self,
         name: &str,
@@ -66,20 +66,22 @@ impl Client {
         };
         let frame = encoded(ApiKey::CreateTopics, CREATE_TOPICS_VERSION, &request)?;
         self.stream.write_all(&frame)?;
-        let reply: CreateTopicsResponse =
-            self.reply(ApiKey::CreateTopics, CREATE_TOPICS_VERSION)?;
-        ensure!(reply.topics.iter().all(|t| t.error_code == 0), "{reply:?}");
+        let response: CreateTopicsResponse =
+            self.response(ApiKey::CreateTopics, CREATE_TOPICS_VERSION)?;
+        let is_created = response.topics.iter().all(|t| t.error_code == 0);
+        ensure!(is_created, "{response:?}");
         Ok(())
     }
 
-    /// Sends `count` of the requests, in turn and again, and waits until all are acknowledged; the
-    /// base offset of the last one's first batch.
+    /// Sends `count` requests, cycling through `requests`, and waits until all are acknowledged.
+    /// Returns the base offset of the last one's first batch.
     ///
     /// # Errors
-    /// When one is refused, or the connection ends.
+    /// Fails if a batch is rejected or the connection ends.
     pub fn produce(&mut self, requests: &[Vec<u8>], count: usize) -> Result<i64> {
         let mut base_offset = -1;
         for (sent, request) in requests.iter().cycle().take(count).enumerate() {
+            // Responses arrive in the order of requests, so the oldest one makes room.
             if sent >= IN_FLIGHT {
                 self.acknowledged()?;
             }
@@ -92,17 +94,17 @@ impl Client {
     }
 
     fn acknowledged(&mut self) -> Result<i64> {
-        let reply: ProduceResponse = self.reply(ApiKey::Produce, PRODUCE_VERSION)?;
-        let topics = reply.responses.iter();
+        let response: ProduceResponse = self.response(ApiKey::Produce, PRODUCE_VERSION)?;
+        let topics = response.responses.iter();
         let partitions: Vec<_> = topics
             .flat_map(|topic| &topic.partition_responses)
             .collect();
-        ensure!(partitions.iter().all(|p| p.error_code == 0), "{reply:?}");
-        let first = partitions.first().context("no partition in the reply")?;
+        ensure!(partitions.iter().all(|p| p.error_code == 0), "{response:?}");
+        let first = partitions.first().context("no partition in the response")?;
         Ok(first.base_offset)
     }
 
-    fn reply<R: Message>(&mut self, api: ApiKey, version: i16) -> Result<R> {
+    fn response<R: Message>(&mut self, api: ApiKey, version: i16) -> Result<R> {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length)?;
         let mut body = vec![0; usize::try_from(i32::from_be_bytes(length))?];
@@ -113,10 +115,10 @@ impl Client {
     }
 }
 
-/// The frame of a request that produces one batch to a partition with acks=all.
+/// Encodes a Produce request of one batch to one partition with acks=all.
 ///
 /// # Errors
-/// When it is too large for a frame.
+/// Fails if the request is too large for a frame.
 pub fn produce_request((topic, index): (&str, i32), batch: Bytes) -> Result<Vec<u8>> {
     let request = ProduceRequest {
         acks: -1,

@@ -1,5 +1,5 @@
-//! A broker of the release binary and a producer that costs next to nothing, for benches of whole
-//! brokers. What the bench of this crate measures is told in `main`.
+//! A broker process of the release binary and a producer with pre-encoded requests, shared by
+//! benchmarks of the whole broker. `main` describes the benchmark of this crate.
 
 pub mod client;
 pub mod node;

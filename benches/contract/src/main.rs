@@ -1,9 +1,9 @@
-//! What a contract costs the broker: `just bench-contract`.
+//! Overhead of contract validation in the broker: `just bench-contract`.
 //!
-//! Produces the same batches to topics that differ in `avouch.value.validation` alone, and takes
-//! the CPU time of the broker's process. Levels take turns in every round. Writes
-//! `docs/benchmarks/contract.json` and renders `docs/benchmarks.md`; with the argument `look` it
-//! only prints, and a further argument names the only codec to look at.
+//! Produces the same batches to topics that differ only in `avouch.value.validation`, and measures
+//! the CPU time of the broker process. Levels alternate in every round. Writes
+//! `docs/benchmarks/contract.json` and renders `docs/benchmarks.md`. With the argument `look` it
+//! only prints the results; a second argument restricts the run to one codec.
 
 use anyhow::Result;
 use avouch_bench_avro::contract::{NAME, Report, Row};
@@ -19,9 +19,9 @@ use std::io::{Write, stdout};
 
 const ROUNDS: usize = 9;
 const BATCH_RECORDS: usize = 1_000;
-/// Different batches of a case, sent in turn.
+/// Distinct batches of a case, sent round-robin.
 const BATCHES: usize = 8;
-/// Bytes of values produced in one measurement.
+/// Bytes of record values produced in one measurement.
 const SLICE_BYTES: usize = 48 << 20;
 const LEVELS: [&str; 3] = ["none", "id", "payload"];
 const CODECS: [(&str, Codec); 3] = [
@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         None => {
-            page::commit_figures(NAME, &measured(None)?)?;
+            page::write_results(NAME, &measured(None)?)?;
             page::render()
         }
         Some("look") => {
@@ -73,14 +73,14 @@ struct Case {
     codec: &'static str,
     value_bytes: f64,
     batch_bytes: f64,
-    /// Batches of one measurement.
+    /// Batches per measurement.
     count: usize,
-    /// By level: the requests, and the CPU time of each measurement, in ns a record.
+    /// Per level: the requests, and the CPU time of each measurement in ns per record.
     levels: Vec<(Vec<Vec<u8>>, Vec<f64>)>,
 }
 
 impl Case {
-    /// Makes a topic for each level, with the set's schema as its contract.
+    /// Creates a topic for each level, with a contract on the schema of the data set.
     fn new(
         node: &Node,
         client: &mut Client,
@@ -115,12 +115,12 @@ impl Case {
         Ok(case)
     }
 
-    /// Measures every level, another one first in every round.
+    /// Measures every level, starting with a different one in every round.
     fn measure(&mut self, node: &Node, client: &mut Client, round: usize) -> Result<()> {
         let records = self.count * BATCH_RECORDS;
         for at in 0..LEVELS.len() {
             let (requests, times) = &mut self.levels[(round + at) % LEVELS.len()];
-            // So that the work behind the last level's acknowledgements is not this one's.
+            // Background work of the previous level (segment writes) ends during this warm-up.
             client.produce(requests, BATCHES)?;
             let before = node.cpu_ns()?;
             client.produce(requests, self.count)?;
@@ -148,7 +148,7 @@ impl Case {
     }
 }
 
-/// Values as a serializer writes them: magic byte, schema id, datum.
+/// Returns the values in Confluent's wire format: magic byte, schema id, datum.
 fn values(set: &Set, id: u32) -> Vec<Vec<u8>> {
     let framed = |datum: &&[u8]| [&[0], &id.to_be_bytes()[..], datum].concat();
     set.records().iter().map(framed).collect()

@@ -1,5 +1,5 @@
-//! A broker of the checkout's release binary, as a process of its own, with data that vanish. Other
-//! benches of whole brokers use it, too.
+//! A broker process of the checkout's release binary with a temporary data directory. Shared with
+//! other benchmarks of the whole broker.
 
 use anyhow::{Context, Result, ensure};
 use avouch_bench_avro::page::checkout;
@@ -15,32 +15,33 @@ use std::time::{Duration, UNIX_EPOCH};
 use tempfile::TempDir;
 
 const BINARY: &str = "target/release/avouch";
-/// Between two looks for the ready file: what a start may seem longer than it was.
-const STEP: Duration = Duration::from_millis(1);
-/// Steps until it must be ready.
-const STEPS_MAX: usize = 60_000;
+/// Poll interval for the ready file: the error of a measured start time.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+/// Maximum number of polls before a start fails.
+const POLLS_MAX: usize = 60_000;
 
 /// A running broker; killed when dropped.
 #[derive(Debug)]
 pub struct Node {
     process: Child,
     folder: TempDir,
-    /// Where it speaks Kafka.
+    /// Address of the Kafka listener.
     pub kafka: String,
     http: String,
-    /// When it was ready: a time for records that retention leaves alone.
+    /// Time at which the broker was ready: a record timestamp that retention does not delete.
     pub ready_at: TimestampMs,
 }
 
 impl Node {
-    /// Starts it, and waits until it is ready. Its data stand under `target/`, on a real disk.
+    /// Starts a broker and waits until it is ready. The data are under `target/`, because `/tmp`
+    /// can be a memory file system.
     ///
     /// # Errors
-    /// When it does not get ready.
+    /// Fails if the broker exits or is not ready in time.
     pub fn start() -> Result<Self> {
         let folder = TempDir::with_prefix_in("bench-node-", checkout().join("target"))?;
         let mut node = Self {
-            process: launched(folder.path())?,
+            process: spawn(folder.path())?,
             folder,
             kafka: String::new(),
             http: String::new(),
@@ -50,28 +51,28 @@ impl Node {
         Ok(node)
     }
 
-    /// Kills it as a power cut would, as far as a process can tell.
+    /// Kills the process with SIGKILL.
     ///
     /// # Errors
-    /// When that can't be done.
+    /// Fails if the process cannot be killed.
     pub fn kill_9(&mut self) -> Result<()> {
         self.process.kill()?;
         self.process.wait()?;
         Ok(fs::remove_file(self.folder.path().join("ready"))?)
     }
 
-    /// Starts one that was killed on what it left behind, and waits until it is ready.
+    /// Restarts a killed broker on its data and waits until it is ready.
     ///
     /// # Errors
-    /// When it does not get ready.
-    pub fn start_again(&mut self) -> Result<()> {
-        self.process = launched(self.folder.path())?;
+    /// Fails if the broker exits or is not ready in time.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process = spawn(self.folder.path())?;
         self.wait_until_ready()
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {
         let ready = self.folder.path().join("ready");
-        for _ in 0..STEPS_MAX {
+        for _ in 0..POLLS_MAX {
             if let Ok(text) = fs::read_to_string(&ready) {
                 let addresses: Value = serde_json::from_str(&text)?;
                 let address = |key: &str| addresses[key].as_str().map(str::to_owned);
@@ -84,30 +85,30 @@ impl Node {
                 return Ok(());
             }
             let ended = self.process.try_wait()?;
-            ensure!(ended.is_none(), "the broker ended: {ended:?}");
-            sleep(STEP);
+            ensure!(ended.is_none(), "the broker exited: {ended:?}");
+            sleep(POLL_INTERVAL);
         }
         anyhow::bail!("the broker is not ready")
     }
 
-    /// Process id.
+    /// Returns the process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// What it has logged since it was started last.
+    /// Returns the log output since the last start.
     ///
     /// # Errors
-    /// When that can't be read.
+    /// Fails if the log file cannot be read.
     pub fn log(&self) -> Result<String> {
         Ok(fs::read_to_string(self.folder.path().join("log"))?)
     }
 
-    /// Registers a schema; its id.
+    /// Registers a schema and returns its id.
     ///
     /// # Errors
-    /// When the registry refuses it.
+    /// Fails if the registry rejects the schema.
     pub fn register(&self, subject: &str, schema: &str) -> Result<u32> {
         let body = json!({ "schema": schema }).to_string();
         let mut stream = TcpStream::connect(&self.http)?;
@@ -118,23 +119,24 @@ impl Node {
             self.http,
             body.len()
         )?;
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply)?;
-        let (_, body) = reply.split_once("\r\n\r\n").context("no body")?;
-        let body: Value = serde_json::from_str(body).with_context(|| reply.clone())?;
-        let id = body["id"].as_u64().with_context(|| reply.clone())?;
+        let mut response = String::new();
+        stream.read_to_string(&mut response)?;
+        let (_, body) = response.split_once("\r\n\r\n").context("no body")?;
+        let body: Value = serde_json::from_str(body).with_context(|| response.clone())?;
+        let id = body["id"].as_u64().with_context(|| response.clone())?;
         Ok(u32::try_from(id)?)
     }
 
-    /// CPU time of all its threads so far, in ns: finer than the clock ticks of `/proc/PID/stat`.
+    /// Returns the CPU time of all threads so far, in ns. `schedstat` has a finer resolution than
+    /// the clock ticks of `/proc/PID/stat`.
     ///
     /// # Errors
-    /// When it has ended.
+    /// Fails if the process has exited.
     pub fn cpu_ns(&self) -> Result<u64> {
         let tasks = format!("/proc/{}/task", self.process.id());
         let mut sum = 0;
         for task in fs::read_dir(tasks)? {
-            // A thread may end between the two.
+            // A thread can exit between the listing and the read.
             let stat = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
             let on_cpu = stat.split(' ').next().unwrap_or_default();
             sum += on_cpu.parse::<u64>().unwrap_or(0);
@@ -143,7 +145,7 @@ impl Node {
     }
 }
 
-fn launched(folder: &Path) -> Result<Child> {
+fn spawn(folder: &Path) -> Result<Child> {
     Command::new(checkout().join(BINARY))
         .args(["serve", "--kafka-listen", "127.0.0.1:0"])
         .args(["--http-listen", "127.0.0.1:0", "--data-dir"])
@@ -159,7 +161,7 @@ fn launched(folder: &Path) -> Result<Child> {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // It may have ended by itself; there is nobody to tell.
+        // The process may have exited already, and `drop` cannot return an error.
         drop(self.process.kill());
         drop(self.process.wait());
     }

@@ -1,4 +1,4 @@
-//! What a load has written to the disk: by the log to its files, and by the system in whole blocks.
+//! Write amplification of a load: bytes written to files, and blocks written to the disk.
 
 use anyhow::Result;
 use avouch_bench_avro::log::DeviceRow;
@@ -10,7 +10,7 @@ use crate::process::device_bytes;
 use crate::rounds::Scale;
 
 const SMALL: usize = 1 << 10;
-/// Batches' bytes, unanswered at a time, partitions.
+/// Batch size in bytes, batches in flight, partitions.
 const CASES: [(usize, usize, i32); 6] = [
     (BATCH_BYTES, 256, 1),
     (BATCH_BYTES, 256, 100),
@@ -19,7 +19,7 @@ const CASES: [(usize, usize, i32); 6] = [
     (SMALL, 256, 100),
     (SMALL, 1, 1),
 ];
-/// Where each commit is alone, as many as in so many rounds of lone ones.
+/// With one batch in flight: commits of this many rounds of lone commits.
 const LONE_ROUNDS: usize = 10;
 
 pub(crate) fn measured(scale: Scale) -> Result<Vec<DeviceRow>> {
@@ -35,7 +35,7 @@ pub(crate) fn measured(scale: Scale) -> Result<Vec<DeviceRow>> {
 fn row(scale: Scale, shape: Shape) -> Result<DeviceRow> {
     let dir = directory()?;
     let config = config(dir.path(), Durability::Fsync);
-    // Files that are written again and again are there already.
+    // Fills the write-ahead log once, so that the measured load reuses its files.
     let mut warm = Load::open(config.clone(), Shape::of(shape.partitions))?;
     warm.append(scale.warm_up_bytes)?;
     warm.log.close()?;
@@ -46,7 +46,7 @@ fn row(scale: Scale, shape: Shape) -> Result<DeviceRow> {
         (_, SMALL) => scale.round_bytes / 4,
         _ => scale.round_bytes,
     };
-    let before = (load.seen.written() as f64, device_bytes()?);
+    let before = (load.activity.written() as f64, device_bytes()?);
     load.append(bytes)?;
     load.log.close()?;
     let produced = bytes as f64;
@@ -54,7 +54,7 @@ fn row(scale: Scale, shape: Shape) -> Result<DeviceRow> {
         batch_bytes: shape.batch_bytes,
         window: shape.window,
         partitions: load.partitions.len(),
-        written: (load.seen.written() as f64 - before.0) / produced,
+        written: (load.activity.written() as f64 - before.0) / produced,
         device: (device_bytes()? - before.1) / produced,
     })
 }

@@ -1,4 +1,5 @@
-//! Fetches: of the newest from memory, of the rest from segments, in the page cache and not.
+//! Fetch throughput: newest batches from memory, older ones from segments, with and without the
+//! page cache.
 
 use anyhow::Result;
 use avouch_bench_avro::log::FetchRow;
@@ -8,14 +9,15 @@ use tempfile::TempDir;
 
 use crate::directory;
 use crate::load::{Load, Shape, config};
-use crate::raw::uncache;
+use crate::raw::evict_from_page_cache;
 use crate::rounds::Scale;
 use crate::statistics::{mb_per_s, median};
 
-/// Read from memory in a round; less than what the log begins to move to segments.
+/// Bytes read from memory per round; less than the amount at which the log starts to move batches
+/// to segments.
 const NEWEST_BYTES: usize = 8 << 20;
 
-/// Two logs: one that is only read, all of it from segments, and one whose newest are read.
+/// Two logs: one that is read only from segments, and one whose newest batches are read.
 pub(crate) struct Fetches {
     old: Load,
     new: Load,
@@ -49,7 +51,8 @@ impl Fetches {
     pub(crate) fn round(&mut self) -> Result<()> {
         let partitions = self.old.partitions.iter();
         let start: Vec<_> = partitions.map(|tp| (*tp, Offset(0))).collect();
-        uncache(self.old_dir.path())?;
+        // The first pass reads from the disk and fills the page cache for the second.
+        evict_from_page_cache(self.old_dir.path())?;
         for speeds in [&mut self.disk, &mut self.cached] {
             let (bytes, took) = self.old.fetch(&start)?;
             speeds.push(mb_per_s(bytes, took));
@@ -57,7 +60,7 @@ impl Fetches {
         let mut before = self.new.ends();
         self.new.append(NEWEST_BYTES)?;
         let after = self.new.ends();
-        // With thousands, only some got one.
+        // With thousands of partitions only some received a batch.
         let mut ends = after.iter();
         before.retain(|end| ends.next() != Some(end));
         let (bytes, took) = self.new.fetch(&before)?;

@@ -1,5 +1,5 @@
-//! A log under load: batches of one size, one after the other over all partitions, with as many
-//! unanswered at a time as fit a window.
+//! A log under load: batches of one size, round-robin over all partitions, with a fixed window of
+//! batches in flight.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -16,18 +16,18 @@ use avouch_broker::wire::batch::crc32c;
 use bytes::{BufMut, Bytes};
 use uuid::Uuid;
 
-use crate::counted::{Counted, Seen};
+use crate::counting_disk::{Activity, CountingDisk};
 
-/// Of a batch, unless a bench asks for others.
+/// Default size of a batch.
 pub(crate) const BATCH_BYTES: usize = 16 << 10;
-/// That one fetch takes.
+/// Size of one fetch.
 pub(crate) const FETCH_BYTES: usize = 1 << 20;
-/// Bytes of a batch up to the field that says how many follow, that field included.
+/// Bytes of a batch that its length field does not count: base offset and the field itself.
 const LENGTH_TO: usize = 12;
-/// Where the part of a batch begins that its CRC covers.
+/// Start of the part of a batch that its CRC covers.
 const CRC_FROM: usize = 21;
 
-/// From the call until the outcome.
+/// Time of a commit, from the call until the outcome.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Commit {
     pub(crate) from: Instant,
@@ -40,17 +40,17 @@ impl Commit {
     }
 }
 
-/// How much is appended at a time.
+/// Partitions, batch size and window of a load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) partitions: i32,
     pub(crate) batch_bytes: usize,
-    /// Batches unanswered at a time.
+    /// Batches in flight.
     pub(crate) window: usize,
 }
 
 impl Shape {
-    /// As much as goes, in batches of the usual size.
+    /// Returns the shape for throughput: a large window and the default batch size.
     pub(crate) fn of(partitions: i32) -> Self {
         Self {
             partitions,
@@ -63,7 +63,7 @@ impl Shape {
 #[derive(Debug)]
 pub(crate) struct Load {
     pub(crate) log: Log,
-    pub(crate) seen: Arc<Seen>,
+    pub(crate) activity: Arc<Activity>,
     pub(crate) partitions: Vec<TopicPartition>,
     batch: Bytes,
     next: usize,
@@ -71,18 +71,19 @@ pub(crate) struct Load {
     commits: Arc<Mutex<Vec<Commit>>>,
 }
 
-/// Hears nothing: a bench looks at outcomes.
+/// Listener without effect: the benchmark uses append outcomes.
 #[derive(Debug)]
-struct Deaf;
+struct NoopListener;
 
-impl Listener for Deaf {
+impl Listener for NoopListener {
     fn advanced(&self, _partitions: &[TopicPartition]) {}
     fn poisoned(&self, _reason: &str) {}
     fn low_space(&self, _is_low: bool) {}
     fn damaged(&self, _tp: TopicPartition, _damage: Damage) {}
 }
 
-/// Defaults, but smaller by four where a round would else see no checkpoint.
+/// Returns the default configuration with a quarter of the WAL and checkpoint sizes, so that every
+/// round contains checkpoints.
 pub(crate) fn config(dir: &Path, durability: Durability) -> LogConfig {
     let defaults = LogConfig::new(dir);
     LogConfig {
@@ -96,9 +97,9 @@ pub(crate) fn config(dir: &Path, durability: Durability) -> LogConfig {
 
 impl Load {
     pub(crate) fn open(config: LogConfig, shape: Shape) -> Result<Self> {
-        let disk = Counted::default();
-        let seen = Arc::clone(&disk.seen);
-        let (log, _) = Log::open(config, Arc::new(disk), Arc::new(Deaf))?;
+        let disk = CountingDisk::default();
+        let activity = Arc::clone(&disk.activity);
+        let (log, _) = Log::open(config, Arc::new(disk), Arc::new(NoopListener))?;
         let partition = |index| TopicPartition {
             topic: TopicId(Uuid::from_u128(7)),
             partition: PartitionIndex(index),
@@ -110,7 +111,7 @@ impl Load {
         let (sender, receiver) = sync_channel(shape.window);
         Ok(Self {
             log,
-            seen,
+            activity,
             partitions,
             batch: batch(shape.batch_bytes)?,
             next: 0,
@@ -119,7 +120,7 @@ impl Load {
         })
     }
 
-    /// Appends so many bytes; how long that took until the last was acknowledged.
+    /// Appends `bytes` and returns the time until the last batch is acknowledged.
     pub(crate) fn append(&mut self, bytes: usize) -> Result<Duration> {
         let start = now();
         let count = bytes / self.batch.len();
@@ -128,7 +129,7 @@ impl Load {
         }
         let deadline = start + Duration::from_secs(600);
         while self.log.queued_bytes() > 0 {
-            ensure!(now() < deadline, "appends are not answered");
+            ensure!(now() < deadline, "appends do not complete");
             std::thread::sleep(Duration::from_micros(200));
         }
         Ok(start.elapsed())
@@ -145,6 +146,7 @@ impl Load {
             guard: None,
             origin: Origin::Client,
         };
+        // The channel's capacity is the window: this blocks until an append completes.
         self.tokens.0.send(())?;
         let (from, tokens) = (now(), Arc::clone(&self.tokens.1));
         let commits = Arc::clone(&self.commits);
@@ -155,20 +157,20 @@ impl Load {
             let mut commits = commits.lock().unwrap_or_else(PoisonError::into_inner);
             commits.push(commit);
             let tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
-            // One token is there for each append that is not answered.
+            // There is one token for each append in flight.
             assert!(tokens.recv().is_ok(), "no token");
         };
         self.log.append(vec![append], Box::new(done));
         Ok(())
     }
 
-    /// Commits since the last call.
+    /// Returns the commits since the last call.
     pub(crate) fn commits(&self) -> Vec<Commit> {
         let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *commits)
     }
 
-    /// Where each partition ends now.
+    /// Returns the high watermark of each partition.
     pub(crate) fn ends(&self) -> Vec<(TopicPartition, Offset)> {
         let partitions = self.partitions.iter();
         partitions
@@ -176,8 +178,8 @@ impl Load {
             .collect()
     }
 
-    /// Reads partitions from these offsets to their ends, a megabyte at a time, and copies what it
-    /// reads, as to a socket; bytes and time.
+    /// Reads partitions from the given offsets to their ends, one megabyte per read, and copies the
+    /// data once, as for a socket. Returns the number of bytes and the elapsed time.
     pub(crate) fn fetch(&self, from: &[(TopicPartition, Offset)]) -> Result<(usize, Duration)> {
         let mut socket = Vec::with_capacity(2 * FETCH_BYTES);
         let start = now();
@@ -194,7 +196,7 @@ impl Load {
                     socket.extend_from_slice(batch);
                 }
                 bytes += black_box(&socket).len();
-                // A batch holds one record.
+                // Every batch has one record, so the number of batches is the offset delta.
                 next = next.plus(i64::try_from(read.batches.len())?);
             }
         }
@@ -202,7 +204,7 @@ impl Load {
     }
 }
 
-/// One batch of one record, as a client would send it; the log looks at its header only.
+/// Returns a batch of one record as a client sends it. The log inspects only its header.
 fn batch(bytes: usize) -> Result<Bytes> {
     let mut batch = Vec::with_capacity(bytes);
     batch.put_i64(0);
@@ -218,7 +220,7 @@ fn batch(bytes: usize) -> Result<Bytes> {
     batch.put_i16(-1);
     batch.put_i32(-1);
     batch.put_i32(1);
-    // Xorshift: nothing below us may compress it away.
+    // Xorshift: pseudo-random data that a compressing file system cannot shrink.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     while batch.len() < bytes {
         state ^= state << 13;

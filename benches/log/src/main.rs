@@ -1,12 +1,13 @@
-//! Figures of the log alone, no sockets, against the bare disk: `just bench-log`.
+//! Benchmark of the log without sockets, compared with the raw disk: `just bench-log`.
 //!
-//! Without an argument it measures appends, commits and fetches in alternating rounds, what reaches
-//! the disk, and what thousands of partitions cost a log and a whole broker; `look` does a little
-//! of that and only prints. `restart GB...` measures how long the released binary takes to start
-//! over that much data after a kill. The figures go to `docs/benchmarks/log.json` and from there
-//! into `docs/benchmarks.md`. Data go below `target/`, or `AVOUCH_BENCH_DIR`.
+//! Without an argument it measures appends, commits and fetches in alternating rounds, write
+//! amplification, and the cost of thousands of partitions for a log and for a broker process.
+//! `look` runs a short version and only prints the results. `restart GB...` measures the restart
+//! time of the release binary after SIGKILL with that amount of data. Results are written to
+//! `docs/benchmarks/log.json` and rendered into `docs/benchmarks.md`. Data are stored in `target/`,
+//! or in `AVOUCH_BENCH_DIR`.
 
-mod counted;
+mod counting_disk;
 mod device;
 mod fetches;
 mod load;
@@ -16,7 +17,7 @@ mod raw;
 mod restart;
 mod rounds;
 mod statistics;
-mod whole;
+mod whole_broker;
 
 use std::io::{Write as _, stdout};
 use std::path::PathBuf;
@@ -53,14 +54,14 @@ fn main() -> Result<()> {
 }
 
 fn measured(scale: Scale) -> Result<Measured> {
-    tell("appends, fetches and the bare disk");
+    print_progress("appends, fetches and the raw disk");
     let rounds = rounds::measured(scale)?;
-    tell("what reaches the disk");
+    print_progress("write amplification");
     let device = device::measured(scale)?;
-    tell("one log with 4,000 partitions");
+    print_progress("one log with 4,000 partitions");
     let many = many::measured(scale)?;
-    tell("the whole broker with 4,000 partitions");
-    let node = whole::measured(scale)?;
+    print_progress("a broker process with 4,000 partitions");
+    let node = whole_broker::measured(scale)?;
     Ok(Measured {
         run: Run::new(scale.rounds)?,
         round_mib: scale.round_bytes >> 20,
@@ -76,16 +77,16 @@ fn measured(scale: Scale) -> Result<Measured> {
 fn commit(change: impl FnOnce(&mut Report)) -> Result<()> {
     let mut report = Report::committed()?;
     change(&mut report);
-    page::commit_figures(NAME, &report)?;
+    page::write_results(NAME, &report)?;
     page::render()
 }
 
-/// Says what is being measured. A terminal that is gone does not end a run of minutes.
-fn tell(what: &str) {
-    drop(writeln!(stdout(), "{what}"));
+/// Prints the current measurement. A closed stdout does not abort a run of several minutes.
+fn print_progress(step: &str) {
+    drop(writeln!(stdout(), "{step}"));
 }
 
-/// A directory of our own that goes when it is dropped. Not in /tmp, which may be memory.
+/// Creates a temporary directory. Not in `/tmp`, which can be a memory file system.
 fn directory() -> Result<tempfile::TempDir> {
     let parent = std::env::var_os("AVOUCH_BENCH_DIR").map(PathBuf::from);
     let parent = parent.unwrap_or_else(|| checkout().join("target"));

@@ -1,5 +1,5 @@
-//! What 4,000 partitions with data cost a log: memory, closing with all of them dirty, opening
-//! again. In a process of its own, so that the memory is that of this log.
+//! Cost of 4,000 partitions with data for one log: memory, close with all partitions dirty, open.
+//! Runs in a child process, so that its memory is that of this log.
 
 use std::io::{Write as _, stdout};
 use std::process::Command;
@@ -15,7 +15,7 @@ use crate::process::memory_mib;
 use crate::rounds::Scale;
 
 const PARTITIONS: i32 = 4_000;
-/// At full scale.
+/// Batches per partition at full scale.
 const BATCHES_EACH: usize = 8;
 
 pub(crate) fn measured(scale: Scale) -> Result<Many> {
@@ -27,7 +27,7 @@ pub(crate) fn measured(scale: Scale) -> Result<Many> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// Does it in this process, for [`measured`] to read.
+/// Runs the measurement in this process and prints JSON for [`measured`].
 pub(crate) fn measure_and_print(batches_each: usize) -> Result<()> {
     let json = serde_json::to_vec(&measured_here(batches_each)?)?;
     Ok(stdout().write_all(&json)?)
@@ -53,7 +53,7 @@ fn measured_here(batches_each: usize) -> Result<Many> {
     for partition in &load.partitions {
         load.log.read(*partition, Offset(0), 1)?;
     }
-    // What the allocator kept of the first log counts too: it is an upper bound.
+    // Includes memory that the allocator retains from the first log: an upper bound.
     let (opened_mib, _) = memory_mib(std::process::id())?;
     load.log.close()?;
     Ok(Many {

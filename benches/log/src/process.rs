@@ -1,18 +1,19 @@
-//! What the system tells of a process: its memory, and what it put on the disk.
+//! Memory and disk writes of a process, from `/proc`.
 
 use std::fs;
 
 use anyhow::{Context as _, Result};
 
-/// Resident memory now and at its highest, in MiB.
+/// Returns the current and the peak resident memory, in MiB.
 pub(crate) fn memory_mib(pid: u32) -> Result<(f64, f64)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let mib = |name| Ok::<_, anyhow::Error>(field(&status, name)? / 1024.0);
     Ok((mib("VmRSS:")?, mib("VmHWM:")?))
 }
 
-/// Bytes that this process had the system put on a disk so far: whole pages, each time that one
-/// was changed after it had been written. The file system's own journal is not in it.
+/// Returns the bytes that this process caused to be written to the disk so far, in whole pages;
+/// a page that is modified again after write-back counts again. The file system's journal is not
+/// included.
 pub(crate) fn device_bytes() -> Result<f64> {
     field(&fs::read_to_string("/proc/self/io")?, "write_bytes:")
 }

@@ -1,4 +1,4 @@
-//! The bare disk: what the same bytes cost without a log.
+//! The raw disk: the cost of the same writes and reads without a log.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -12,7 +12,7 @@ use crate::load::{BATCH_BYTES, now};
 
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// A file whose bytes are all there, so that writing it again changes no metadata.
+/// A preallocated file, so that overwriting it changes no metadata.
 #[derive(Debug)]
 pub(crate) struct Raw {
     file: File,
@@ -37,7 +37,7 @@ impl Raw {
         Ok(raw)
     }
 
-    /// Writes it from start to end, and syncs once.
+    /// Writes the file sequentially and syncs once.
     pub(crate) fn write_whole(&self) -> Result<Duration> {
         let start = now();
         for at in (0..self.bytes).step_by(CHUNK_BYTES) {
@@ -47,7 +47,7 @@ impl Raw {
         Ok(start.elapsed())
     }
 
-    /// Writes it from start to end, and syncs each megabyte.
+    /// Writes the file sequentially with a sync after each megabyte.
     pub(crate) fn write_synced(&self) -> Result<Duration> {
         let start = now();
         for at in (0..self.bytes).step_by(CHUNK_BYTES) {
@@ -57,7 +57,7 @@ impl Raw {
         Ok(start.elapsed())
     }
 
-    /// Reads it from start to end.
+    /// Reads the file sequentially.
     pub(crate) fn read(&self) -> Result<Duration> {
         let mut chunk = vec![0; CHUNK_BYTES];
         let start = now();
@@ -67,7 +67,7 @@ impl Raw {
         Ok(start.elapsed())
     }
 
-    /// Writes one batch's bytes after the other, each synced: how long each took.
+    /// Writes batches one after the other, each with a sync, and returns their latencies.
     pub(crate) fn commits(&self, count: usize) -> Result<Vec<Duration>> {
         let mut all = Vec::with_capacity(count);
         for at in (0..self.bytes).step_by(BATCH_BYTES).take(count) {
@@ -81,12 +81,12 @@ impl Raw {
     }
 }
 
-/// Has the page cache let go of all files below a directory, as far as they are synced.
-pub(crate) fn uncache(dir: &Path) -> Result<()> {
+/// Evicts all files below a directory from the page cache, as far as they are synced.
+pub(crate) fn evict_from_page_cache(dir: &Path) -> Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path.is_dir() {
-            uncache(&path)?;
+            evict_from_page_cache(&path)?;
         } else {
             fadvise(File::open(&path)?, 0, None, Advice::DontNeed)?;
         }

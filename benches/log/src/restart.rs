@@ -1,4 +1,4 @@
-//! How long the released binary takes to start after it was killed, by how much data there is.
+//! Restart time of the release binary after SIGKILL, by the amount of data.
 
 use std::path::Path;
 
@@ -9,23 +9,23 @@ use avouch_bench_contract::client::{Client, produce_request};
 use avouch_bench_contract::node::Node;
 
 use crate::load::now;
-use crate::whole::batch;
+use crate::whole_broker::batch;
 
 const TOPIC: &str = "restarted";
 const PARTITIONS: i32 = 6;
-/// About a megabyte, the most that a topic takes by default.
+/// Records per batch: about 1 MB, the default maximum of a topic.
 const RECORDS: usize = 1_000;
 const GB: u64 = 1_000_000_000;
-/// What the write-ahead log takes besides, and what must stay free.
-const SPARE_BYTES: u64 = 3 * GB;
+/// Additional disk space: the write-ahead log, and space that must stay free.
+const RESERVED_BYTES: u64 = 3 * GB;
 
-/// One start for each of so many GB.
+/// Measures one restart for each data size.
 pub(crate) fn measured(sizes_gb: &[usize]) -> Result<Restarts> {
     for gb in sizes_gb {
         ensure_room(*gb)?;
     }
     let rows = sizes_gb.iter().map(|gb| {
-        crate::tell(&format!("a start over {gb} GB"));
+        crate::print_progress(&format!("restart with {gb} GB"));
         row(*gb)
     });
     Ok(Restarts {
@@ -47,14 +47,15 @@ fn row(gb: usize) -> Result<RestartRow> {
     client.produce(&requests, laps * requests.len())?;
     node.kill_9()?;
     let started = now();
-    node.start_again()?;
+    node.restart()?;
     let ready_ms = started.elapsed().as_secs_f64() * 1e3;
     let base_offset = Client::connect(&node.kafka)?.produce(&requests, 1)?;
     let first_record_ms = started.elapsed().as_secs_f64() * 1e3;
-    let kept = usize::try_from(base_offset)?;
+    // Every acknowledged record must have survived: the next offset is their number.
+    let recovered = usize::try_from(base_offset)?;
     ensure!(
-        kept == laps * RECORDS,
-        "{kept} of {} records",
+        recovered == laps * RECORDS,
+        "{recovered} of {} records",
         laps * RECORDS
     );
     Ok(RestartRow {
@@ -65,20 +66,20 @@ fn row(gb: usize) -> Result<RestartRow> {
     })
 }
 
-/// What the broker says of its recovery.
+/// Returns the number of replayed bytes from the broker's log line about recovery.
 fn replayed_bytes(log: &str) -> Result<f64> {
-    let behind = log.split_once("bytes_replayed: ");
-    let (_, behind) = behind.context("the broker does not say what it replayed")?;
-    let digits = behind.split(|c: char| !c.is_ascii_digit()).next();
+    let rest = log.split_once("bytes_replayed: ");
+    let (_, rest) = rest.context("no bytes_replayed in the broker's log")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
     Ok(digits.unwrap_or_default().parse()?)
 }
 
 fn ensure_room(gb: usize) -> Result<()> {
-    let wanted = u64::try_from(gb)? * GB + SPARE_BYTES;
+    let wanted = u64::try_from(gb)? * GB + RESERVED_BYTES;
     let free = free_bytes(&checkout().join("target"))?;
     ensure!(
         free >= wanted,
-        "{gb} GB of data need {} GB of free disk, and there are {}",
+        "{gb} GB of data need {} GB of free disk space; {} GB are free",
         wanted / GB,
         free / GB
     );
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_replayed_is_read_from_the_log() {
+    fn replayed_bytes_are_parsed_from_log() {
         let log = "INFO log recovered report=RecoveryReport { frames_replayed: 3, \
                    bytes_replayed: 4711, torn_tail: false }\n";
         assert_eq!(replayed_bytes(log).unwrap(), 4711.0);

@@ -1,17 +1,17 @@
-//! The alternating rounds: bare disk and logs take turns, so that what else the machine does meets
-//! all of them alike.
+//! Alternating rounds: the raw disk and the logs take turns, so that other load on the machine
+//! affects all of them equally.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use avouch_bench_avro::log::{AppendRow, FetchRow, Raw as RawFigures};
+use avouch_bench_avro::log::{AppendRow, FetchRow, Raw as RawResults};
 use avouch_broker::log::Durability;
 use tempfile::TempDir;
 
 use crate::directory;
 use crate::fetches::Fetches;
 use crate::load::{BATCH_BYTES, Commit, Load, Shape, config};
-use crate::raw::{Raw, uncache};
+use crate::raw::{Raw, evict_from_page_cache};
 use crate::statistics::{mb_per_s, median, percentiles};
 
 const CASES: [(Durability, i32); 6] = [
@@ -24,15 +24,15 @@ const CASES: [(Durability, i32); 6] = [
 ];
 const FETCHED: [i32; 3] = [1, 100, 4_000];
 
-/// How much is done.
+/// Amount of work of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
     pub(crate) rounds: usize,
-    /// Of a log a round.
+    /// Bytes appended to each log per round.
     pub(crate) round_bytes: usize,
-    /// Before the first round: the write-ahead log has gone round once.
+    /// Bytes appended before the first round, so that all WAL files have been used once.
     pub(crate) warm_up_bytes: usize,
-    /// Commits one after the other, each alone, a round.
+    /// Commits per round without another one in flight.
     pub(crate) lone_commits: usize,
 }
 
@@ -43,7 +43,7 @@ impl Scale {
         warm_up_bytes: 256 << 20,
         lone_commits: 200,
     };
-    /// Enough to see that it works.
+    /// A short run for development.
     pub(crate) const LOOK: Self = Self {
         rounds: 1,
         round_bytes: 72 << 20,
@@ -52,16 +52,16 @@ impl Scale {
     };
 }
 
-/// What the rounds gave.
+/// Results of the rounds.
 #[derive(Debug)]
 pub(crate) struct Rounds {
-    pub(crate) raw: RawFigures,
+    pub(crate) raw: RawResults,
     pub(crate) appends: Vec<AppendRow>,
     pub(crate) fetches: Vec<FetchRow>,
 }
 
 pub(crate) fn measured(scale: Scale) -> Result<Rounds> {
-    let mut bare = Bare::new(scale)?;
+    let mut raw_disk = RawDisk::new(scale)?;
     let cases = CASES.iter();
     let mut cases = cases
         .map(|(durability, partitions)| Case::new(scale, *durability, *partitions))
@@ -71,8 +71,8 @@ pub(crate) fn measured(scale: Scale) -> Result<Rounds> {
         .map(|partitions| Fetches::new(scale, *partitions))
         .collect::<Result<Vec<_>>>()?;
     for round in 1..=scale.rounds {
-        crate::tell(&format!("round {round} of {}", scale.rounds));
-        bare.round(scale)?;
+        crate::print_progress(&format!("round {round} of {}", scale.rounds));
+        raw_disk.round(scale)?;
         for case in &mut cases {
             case.round(scale)?;
         }
@@ -81,7 +81,7 @@ pub(crate) fn measured(scale: Scale) -> Result<Rounds> {
         }
     }
     Ok(Rounds {
-        raw: bare.figures(),
+        raw: raw_disk.results(),
         appends: cases.into_iter().map(Case::row).collect::<Result<_>>()?,
         fetches: fetched
             .into_iter()
@@ -90,8 +90,8 @@ pub(crate) fn measured(scale: Scale) -> Result<Rounds> {
     })
 }
 
-/// The bare disk's rounds.
-struct Bare {
+/// Rounds of the raw disk.
+struct RawDisk {
     raw: Raw,
     whole: Vec<f64>,
     synced: Vec<f64>,
@@ -101,7 +101,7 @@ struct Bare {
     dir: TempDir,
 }
 
-impl Bare {
+impl RawDisk {
     fn new(scale: Scale) -> Result<Self> {
         let dir = directory()?;
         Ok(Self {
@@ -121,14 +121,14 @@ impl Bare {
         self.synced.push(speed(self.raw.write_synced()?));
         self.commits.extend(self.raw.commits(scale.lone_commits)?);
         self.cached.push(speed(self.raw.read()?));
-        uncache(self.dir.path())?;
+        evict_from_page_cache(self.dir.path())?;
         self.disk.push(speed(self.raw.read()?));
         Ok(())
     }
 
-    fn figures(self) -> RawFigures {
+    fn results(self) -> RawResults {
         let (commit_p50_us, commit_p99_us) = percentiles(self.commits);
-        RawFigures {
+        RawResults {
             write_mb_per_s: median(self.whole),
             synced_mb_per_s: median(self.synced),
             commit_p50_us,
@@ -139,7 +139,7 @@ impl Bare {
     }
 }
 
-/// The rounds of a log that is appended to.
+/// Append rounds of one log.
 struct Case {
     durability: Durability,
     load: Load,
@@ -158,7 +158,7 @@ impl Case {
         load.commits();
         Ok(Self {
             durability,
-            checkpoints_before: load.seen.checkpoints().len(),
+            checkpoints_before: load.activity.checkpoints().len(),
             load,
             speeds: Vec::new(),
             lone: Vec::new(),
@@ -181,12 +181,12 @@ impl Case {
 
     fn row(self) -> Result<AppendRow> {
         self.load.log.close()?;
-        let checkpoints = self.load.seen.checkpoints();
-        let meets = |commit: &Commit| {
+        let checkpoints = self.load.activity.checkpoints();
+        let overlaps = |commit: &Commit| {
             let mut all = checkpoints.iter();
-            all.any(|checkpoint| checkpoint.meets(commit.from, commit.to))
+            all.any(|checkpoint| checkpoint.overlaps(commit.from, commit.to))
         };
-        let (inside, outside): (Vec<_>, Vec<_>) = self.commits.iter().copied().partition(meets);
+        let (inside, outside): (Vec<_>, Vec<_>) = self.commits.iter().copied().partition(overlaps);
         let took = |commits: &[Commit]| percentiles(commits.iter().map(Commit::took));
         let (p50_us, p99_us) = took(&self.commits);
         let (lone_p50_us, lone_p99_us) = percentiles(self.lone);
@@ -204,7 +204,7 @@ impl Case {
             p99_us,
             p99_outside_us: took(&outside).1,
             p99_in_checkpoint_us: took(&inside).1,
-            // The last was that of closing.
+            // The last checkpoint is taken by `close` and is not part of the measurement.
             checkpoints: checkpoints
                 .len()
                 .saturating_sub(self.checkpoints_before + 1),

@@ -1,4 +1,4 @@
-//! The least that a server of this framework does, with as many workers as ours has.
+//! Minimal actix-web server with the same number of workers as Avouch, for comparison.
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use actix_web::{App, HttpServer, rt, web};
 use anyhow::Result;
 
-/// Serves until it is killed; says where on stdout.
+/// Serves until the process is killed. Prints the address to stdout.
 pub(crate) fn serve() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut stdout = std::io::stdout();

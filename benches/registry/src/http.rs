@@ -1,11 +1,11 @@
-//! A client that costs next to nothing: requests written as they are, answers cut out by length.
+//! HTTP client with minimal CPU cost: writes requests verbatim, reads responses by length.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 
 use anyhow::{Context as _, Result};
 
-/// A request, whole but for its host.
+/// A request without its host.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     method: &'static str,
@@ -13,9 +13,9 @@ pub(crate) struct Request {
     body: String,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
 }
@@ -39,7 +39,7 @@ impl Request {
     }
 }
 
-/// A connection that is kept.
+/// A persistent connection.
 pub(crate) struct Connection {
     address: String,
     reader: BufReader<TcpStream>,
@@ -55,7 +55,7 @@ impl Connection {
         })
     }
 
-    pub(crate) fn send(&mut self, request: &Request) -> Result<Answer> {
+    pub(crate) fn send(&mut self, request: &Request) -> Result<Response> {
         let Request { method, path, body } = request;
         let (host, length) = (&self.address, body.len());
         let text = format!(
@@ -63,10 +63,10 @@ impl Connection {
              Content-Length: {length}\r\n\r\n{body}"
         );
         self.reader.get_mut().write_all(text.as_bytes())?;
-        self.answer()
+        self.response()
     }
 
-    fn answer(&mut self) -> Result<Answer> {
+    fn response(&mut self) -> Result<Response> {
         let mut line = String::new();
         self.reader.read_line(&mut line)?;
         let status = line.split(' ').nth(1).context("no status")?.parse()?;
@@ -83,11 +83,11 @@ impl Connection {
         }
         let mut body = vec![0; length];
         self.reader.read_exact(&mut body)?;
-        Ok(Answer { status, body })
+        Ok(Response { status, body })
     }
 }
 
-/// One request on a connection of its own.
-pub(crate) fn once(address: &str, request: &Request) -> Result<Answer> {
+/// Sends one request on a new connection.
+pub(crate) fn once(address: &str, request: &Request) -> Result<Response> {
     Connection::open(address)?.send(request)
 }

@@ -1,4 +1,4 @@
-//! Many requests over a few connections, each of which waits for its answer.
+//! Load generator: many requests over a few connections, one in flight per connection.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,18 +8,18 @@ use serde_json::json;
 
 use crate::http::{Connection, Request};
 
-/// What to send.
+/// The requests to send.
 #[derive(Clone, Copy)]
 pub(crate) struct Load<F> {
     pub(crate) connections: usize,
-    /// Over all connections.
+    /// Total number of requests.
     pub(crate) count: usize,
-    /// The request of this number.
+    /// Returns the request with a number.
     pub(crate) request: F,
 }
 
 impl<F: Fn(usize) -> Request + Send + Copy> Load<F> {
-    /// How long it took until all were answered, well.
+    /// Sends all requests and returns the elapsed time. Fails if a status is not 200.
     pub(crate) fn run(self, address: &str) -> Result<Duration> {
         let start = now();
         thread::scope(|scope| {
@@ -38,27 +38,27 @@ impl<F: Fn(usize) -> Request + Send + Copy> Load<F> {
     fn one(self, address: &str, first: usize) -> Result<()> {
         let mut connection = Connection::open(address)?;
         for at in (first..self.count).step_by(self.connections) {
-            let answer = connection.send(&(self.request)(at))?;
-            let text = String::from_utf8_lossy(&answer.body);
-            ensure!(answer.status == 200, "{}: {text}", answer.status);
+            let response = connection.send(&(self.request)(at))?;
+            let text = String::from_utf8_lossy(&response.body);
+            ensure!(response.status == 200, "{}: {text}", response.status);
         }
         Ok(())
     }
 }
 
-/// A schema of its own under a subject of its own.
+/// Returns the registration of a schema unique to `number` under a subject unique to `number`.
 pub(crate) fn registration(number: usize) -> Request {
     let body = json!({ "schema": schema(number) }).to_string();
     Request::post(format!("/subjects/bench-{number}/versions"), body)
 }
 
-/// The look-up that finds it by its text.
-pub(crate) fn look_up(number: usize) -> Request {
+/// Returns the lookup of that schema by its text.
+pub(crate) fn lookup(number: usize) -> Request {
     let body = json!({ "schema": schema(number) }).to_string();
     Request::post(format!("/subjects/bench-{number}"), body)
 }
 
-/// A record of six fields, as most are.
+/// Returns a record schema of six fields, a typical size.
 fn schema(number: usize) -> String {
     let fields = [
         json!({"name": "id", "type": "string"}),

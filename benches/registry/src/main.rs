@@ -1,7 +1,9 @@
-//! What the registry costs, as a process of its own over HTTP: look-ups by id against a bare server
-//! of the same framework, registrations on a disk that syncs, and a store of many schemas.
+//! Benchmark of the registry as a separate process over HTTP: lookups by id compared with a minimal
+//! server of the same framework, registrations with synced commits, and a database with many
+//! schemas.
 //!
-//! `just bench-registry` measures and writes; `hello` as an argument is the bare server.
+//! `just bench-registry` runs it and writes the results. With the argument `hello` the program is
+//! the minimal server.
 
 mod hello;
 mod http;
@@ -17,10 +19,10 @@ use crate::http::Request;
 use crate::load::{Load, median};
 use crate::process::Process;
 
-/// Rounds of everything that alternates.
+/// Rounds of the alternating measurements.
 const ROUNDS: usize = 5;
 const LOOKUP_CONNECTIONS: usize = 4;
-/// Of each server in each round.
+/// Requests to each server per round.
 const LOOKUPS: usize = 20_000;
 const WRITERS: usize = 32;
 const REGISTRATIONS: usize = 3_000;
@@ -35,11 +37,11 @@ fn main() -> Result<()> {
         many: many::measured()?,
         run: page::Run::new(ROUNDS)?,
     };
-    page::commit_figures(NAME, &report)?;
+    page::write_results(NAME, &report)?;
     page::render()
 }
 
-/// Look-ups of one schema by its id, and the same number of requests to the bare server, in turns.
+/// Measures lookups of one schema by id and as many requests to the minimal server, alternating.
 fn lookups() -> Result<Lookups> {
     let registry = Process::registry()?;
     let registered = http::once(&registry.address, &load::registration(0))?;
@@ -62,7 +64,7 @@ fn lookups() -> Result<Lookups> {
             let before = server.cpu_ns()?;
             load.run(&server.address)?;
             let ns = (server.cpu_ns()? - before) as f64 / LOOKUPS as f64;
-            // The first round fills caches.
+            // The first round is a warm-up that fills caches.
             if round > 0 {
                 times.push(ns);
             }
@@ -75,7 +77,7 @@ fn lookups() -> Result<Lookups> {
     })
 }
 
-/// New schemas under new subjects, many clients at once.
+/// Measures registrations of new schemas under new subjects by concurrent clients.
 fn registrations() -> Result<Registrations> {
     let registry = Process::registry()?;
     let (mut rates, mut cpu_us) = (Vec::new(), Vec::new());

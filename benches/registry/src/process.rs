@@ -1,4 +1,4 @@
-//! The servers as processes of their own, with data that vanish.
+//! The servers as child processes with temporary data directories.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -15,9 +15,9 @@ use tempfile::TempDir;
 use crate::load::now;
 
 const BINARY: &str = "target/release/avouch";
-const STEP: Duration = Duration::from_millis(5);
-/// Steps until it must be ready.
-const STEPS_MAX: usize = 10_000;
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// Maximum number of polls before a start fails.
+const POLLS_MAX: usize = 10_000;
 
 /// A running server; killed when dropped.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// A registry of the checkout's release binary, or the one that `AVOUCH_BIN` names. Its data
-    /// stand under `target/`, on a real disk.
+    /// Starts a registry of the release binary, or of the binary that `AVOUCH_BIN` names. The data
+    /// are under `target/`, because `/tmp` can be a memory file system.
     pub(crate) fn registry() -> Result<Self> {
         let folder = TempDir::with_prefix_in("bench-registry-", checkout().join("target"))?;
         let (child, address) = start(&folder)?;
@@ -40,7 +40,7 @@ impl Process {
         })
     }
 
-    /// The bare server.
+    /// Starts the minimal server.
     pub(crate) fn hello() -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("hello")
@@ -48,7 +48,7 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut address = String::new();
-        let stdout = child.stdout.take().context("piped above")?;
+        let stdout = child.stdout.take().context("stdout is not piped")?;
         BufReader::new(stdout).read_line(&mut address)?;
         Ok(Self {
             child,
@@ -57,20 +57,20 @@ impl Process {
         })
     }
 
-    /// Kills the registry and starts it again on its data; how long until it was ready.
+    /// Kills the registry, restarts it on its data, and returns the time until it is ready.
     pub(crate) fn restart(&mut self) -> Result<Duration> {
         self.child.kill()?;
         self.child.wait()?;
-        let begun = now();
+        let started = now();
         (self.child, self.address) = start(&self.folder)?;
-        Ok(begun.elapsed())
+        Ok(started.elapsed())
     }
 
-    /// CPU time of all its threads so far.
+    /// Returns the CPU time of all threads so far.
     pub(crate) fn cpu_ns(&self) -> Result<u64> {
         let mut sum = 0;
         for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // A thread may end between the two.
+            // A thread can exit between the listing and the read.
             let stat = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
             let on_cpu = stat.split(' ').next().unwrap_or_default();
             sum += on_cpu.parse::<u64>().unwrap_or(0);
@@ -85,7 +85,7 @@ impl Process {
         Ok(kib.context("no VmRSS")?.parse::<u64>()? * 1024)
     }
 
-    /// Of the database's file, without its log.
+    /// Returns the size of the database file, without its write-ahead log.
     pub(crate) fn database_bytes(&self) -> Result<u64> {
         let path = self.folder.path().join("data/registry.sqlite");
         Ok(fs::metadata(path)?.len())
@@ -96,7 +96,7 @@ fn start(folder: &TempDir) -> Result<(Child, String)> {
     let binary = std::env::var_os("AVOUCH_BIN").map(PathBuf::from);
     let binary = binary.unwrap_or_else(|| checkout().join(BINARY));
     let ready = folder.path().join("ready");
-    // Left by the process before.
+    // The killed process left its ready file.
     drop(fs::remove_file(&ready));
     let mut child = Command::new(&binary)
         .args([
@@ -114,22 +114,22 @@ fn start(folder: &TempDir) -> Result<(Child, String)> {
         .stderr(fs::File::create(folder.path().join("log"))?)
         .spawn()
         .with_context(|| format!("{}: build it first", binary.display()))?;
-    for _ in 0..STEPS_MAX {
+    for _ in 0..POLLS_MAX {
         if let Ok(text) = fs::read_to_string(&ready) {
             let addresses: Value = serde_json::from_str(&text)?;
             let address = addresses["http"].as_str().context("no HTTP address")?;
             return Ok((child, address.to_owned()));
         }
         let ended = child.try_wait()?;
-        ensure!(ended.is_none(), "the registry ended: {ended:?}");
-        sleep(STEP);
+        ensure!(ended.is_none(), "the registry exited: {ended:?}");
+        sleep(POLL_INTERVAL);
     }
     bail!("the registry is not ready")
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself; there is nobody to tell.
+        // The process may have exited already, and `drop` cannot return an error.
         drop(self.child.kill());
         drop(self.child.wait());
     }

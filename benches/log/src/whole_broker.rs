@@ -1,8 +1,7 @@
-//! What 4,000 partitions with data cost the whole broker: the released binary, loaded by its own
-//! protocol.
+//! Memory of a broker process (release binary) with 4,000 partitions, loaded with Produce requests.
 
 use anyhow::Result;
-use avouch_bench_avro::log::Node as NodeFigures;
+use avouch_bench_avro::log::Node as NodeResults;
 use avouch_bench_contract::client::{Client, produce_request};
 use avouch_bench_contract::node::Node;
 use avouch_broker::types::TimestampMs;
@@ -13,14 +12,14 @@ use bytes::Bytes;
 use crate::process::memory_mib;
 use crate::rounds::Scale;
 
-/// As many partitions as a topic may have, and topics.
+/// Partitions per topic: the maximum.
 const PARTITIONS: i32 = 1_000;
 const TOPICS: usize = 4;
 const RECORDS: usize = 16;
 const RECORD_BYTES: usize = 1_000;
 const BATCHES_EACH: usize = 8;
 
-pub(crate) fn measured(scale: Scale) -> Result<NodeFigures> {
+pub(crate) fn measured(scale: Scale) -> Result<NodeResults> {
     let node = Node::start()?;
     let mut client = Client::connect(&node.kafka)?;
     let batch = batch(node.ready_at, RECORDS);
@@ -35,7 +34,7 @@ pub(crate) fn measured(scale: Scale) -> Result<NodeFigures> {
     let batches = (BATCHES_EACH * scale.round_bytes / Scale::FULL.round_bytes).max(2);
     client.produce(&requests, batches * requests.len())?;
     let (resident_mib, highest_mib) = memory_mib(node.pid())?;
-    Ok(NodeFigures {
+    Ok(NodeResults {
         partitions: requests.len(),
         data_mb: (batches * requests.len() * bytes) as f64 / 1e6,
         resident_mib,
@@ -43,7 +42,7 @@ pub(crate) fn measured(scale: Scale) -> Result<NodeFigures> {
     })
 }
 
-/// A batch of so many records of a kilobyte.
+/// Returns a batch of `records` records of 1,000 bytes.
 pub(crate) fn batch(now: TimestampMs, records: usize) -> Bytes {
     let mut builder = BatchBuilder::new(Codec::None);
     let value = vec![0x5a; RECORD_BYTES];

@@ -1,4 +1,4 @@
-//! The machine's disk, with its writes counted and its checkpoints noticed.
+//! Wrapper of the real disk that counts written bytes and records checkpoint times.
 
 use std::io;
 use std::path::Path;
@@ -10,30 +10,29 @@ use avouch_broker::log::{Disk, DiskFile, FileSystem, OpenMode, RealDisk};
 
 use crate::load::now;
 
-/// Work on segments that this much parts from what was done before begins anew. Longer than a
-/// checkpoint takes to look at thousands of partitions, shorter than the time between two of the
-/// writes that follow the write-ahead log.
+/// A pause longer than this separates two bursts of segment writes. Longer than a checkpoint needs
+/// to inspect thousands of partitions, shorter than the time between two flushes of WAL data to
+/// segments.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What was seen so far.
+/// Activity observed so far.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct Activity {
     written: AtomicU64,
     work: Mutex<Work>,
 }
 
-/// Work on everything but the write-ahead log: segments are written and synced, then a checkpoint
-/// is.
+/// Writes and syncs outside the write-ahead log: first of segments, then of a checkpoint.
 #[derive(Debug, Default)]
 struct Work {
-    under_way: usize,
-    /// Of what no pause parts from now.
-    begun: Option<Instant>,
+    in_flight: usize,
+    /// Start of the current burst.
+    started: Option<Instant>,
     ended: Option<Instant>,
     checkpoints: Vec<Span>,
 }
 
-/// From the first write to segments for a checkpoint until it had its name.
+/// Time from the first segment write of a checkpoint until its rename was durable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     from: Instant,
@@ -41,35 +40,37 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    pub(crate) fn meets(self, from: Instant, to: Instant) -> bool {
+    /// Returns whether the span overlaps the given time.
+    pub(crate) fn overlaps(self, from: Instant, to: Instant) -> bool {
         self.from <= to && from <= self.to
     }
 }
 
 impl Work {
-    fn begins(&mut self, at: Instant) {
-        let is_parted = self.ended.is_none_or(|ended| at - ended > PAUSE);
-        if self.under_way == 0 && is_parted {
-            self.begun = Some(at);
+    fn start(&mut self, at: Instant) {
+        let is_new_burst = self.ended.is_none_or(|ended| at - ended > PAUSE);
+        // Operations overlap: a burst starts only when no other operation is in flight.
+        if self.in_flight == 0 && is_new_burst {
+            self.started = Some(at);
         }
-        self.under_way += 1;
+        self.in_flight += 1;
     }
 
-    fn ends(&mut self, at: Instant) {
-        self.under_way -= 1;
+    fn end(&mut self, at: Instant) {
+        self.in_flight -= 1;
         self.ended = Some(at);
     }
 
-    fn checkpoint_ends(&mut self, at: Instant) {
-        let from = self.begun.unwrap_or(at);
+    fn end_checkpoint(&mut self, at: Instant) {
+        let from = self.started.unwrap_or(at);
         self.checkpoints.push(Span { from, to: at });
-        // What follows is not of this one, however soon it comes.
-        self.begun = Some(at);
+        // Later work belongs to the next checkpoint, even without a pause.
+        self.started = Some(at);
     }
 }
 
-impl Seen {
-    /// Bytes written to files.
+impl Activity {
+    /// Returns the bytes written to files.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }
@@ -82,49 +83,51 @@ impl Seen {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something that is a part of moving data to segments.
-    fn working<T>(&self, does: impl FnOnce() -> T) -> T {
-        self.work().begins(now());
-        let done = does();
-        self.work().ends(now());
-        done
+    /// Runs an operation that is part of moving data to segments, and records its time.
+    fn record<T>(&self, operation: impl FnOnce() -> T) -> T {
+        self.work().start(now());
+        // The lock is not held during the operation: threads of the log work concurrently.
+        let result = operation();
+        self.work().end(now());
+        result
     }
 }
 
+/// The real disk with its activity recorded.
 #[derive(Debug, Default)]
-pub(crate) struct Counted {
-    pub(crate) seen: Arc<Seen>,
+pub(crate) struct CountingDisk {
+    pub(crate) activity: Arc<Activity>,
 }
 
 #[derive(Debug)]
-struct CountedFile {
+struct CountingFile {
     file: Arc<dyn DiskFile>,
     is_wal: bool,
-    seen: Arc<Seen>,
+    activity: Arc<Activity>,
 }
 
-impl CountedFile {
+impl CountingFile {
     fn changed(&self, change: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         if self.is_wal {
             return change();
         }
-        self.seen.working(change)
+        self.activity.record(change)
     }
 }
 
 #[derive(Debug)]
-struct CountedSystem {
-    whole: Box<dyn FileSystem>,
-    seen: Arc<Seen>,
+struct CountingFileSystem {
+    inner: Box<dyn FileSystem>,
+    activity: Arc<Activity>,
 }
 
-impl FileSystem for CountedSystem {
+impl FileSystem for CountingFileSystem {
     fn sync(&self) -> io::Result<()> {
-        self.seen.working(|| self.whole.sync())
+        self.activity.record(|| self.inner.sync())
     }
 }
 
-impl Counted {
+impl CountingDisk {
     fn opened(
         &self,
         path: &Path,
@@ -134,17 +137,17 @@ impl Counted {
         let is_wal = path.extension().is_some_and(|name| name == "wal");
         let file = match is_wal || mode == OpenMode::ReadOnly {
             true => open()?,
-            false => self.seen.working(open)?,
+            false => self.activity.record(open)?,
         };
-        Ok(Arc::new(CountedFile {
+        Ok(Arc::new(CountingFile {
             file,
             is_wal,
-            seen: Arc::clone(&self.seen),
+            activity: Arc::clone(&self.activity),
         }))
     }
 }
 
-impl Disk for Counted {
+impl Disk for CountingDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
         self.opened(path, mode, || RealDisk.open(path, mode))
     }
@@ -154,7 +157,7 @@ impl Disk for Counted {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.seen.working(|| RealDisk.create_dir(path))
+        self.activity.record(|| RealDisk.create_dir(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -177,10 +180,10 @@ impl Disk for Counted {
         if path.ends_with("wal") {
             return RealDisk.sync_dir(path);
         }
-        self.seen.working(|| RealDisk.sync_dir(path))?;
-        // A checkpoint ends with the names of the data directory itself.
+        self.activity.record(|| RealDisk.sync_dir(path))?;
+        // A checkpoint ends with a sync of the directory that contains the checkpoint file.
         if path.join("checkpoint").exists() {
-            self.seen.work().checkpoint_ends(now());
+            self.activity.work().end_checkpoint(now());
         }
         Ok(())
     }
@@ -198,15 +201,16 @@ impl Disk for Counted {
     }
 
     fn file_system(&self, dir: &Path) -> io::Result<Option<Box<dyn FileSystem>>> {
-        let seen = Arc::clone(&self.seen);
-        let counted = |whole| -> Box<dyn FileSystem> { Box::new(CountedSystem { whole, seen }) };
+        let activity = Arc::clone(&self.activity);
+        let counted =
+            |inner| -> Box<dyn FileSystem> { Box::new(CountingFileSystem { inner, activity }) };
         Ok(RealDisk.file_system(dir)?.map(counted))
     }
 }
 
-impl DiskFile for CountedFile {
+impl DiskFile for CountingFile {
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.seen
+        self.activity
             .written
             .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.changed(|| self.file.write_at(bytes, at))
@@ -234,33 +238,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_checkpoint_begins_with_the_flush_that_it_begins_with() {
+    fn checkpoint_starts_after_last_pause() {
         let start = now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut work = Work::default();
         for (from, to) in [(0, 5), (100, 130), (135, 180)] {
-            work.begins(at(from));
-            work.ends(at(to));
+            work.start(at(from));
+            work.end(at(to));
         }
-        work.checkpoint_ends(at(181));
+        work.end_checkpoint(at(181));
         let [checkpoint] = work.checkpoints.as_slice() else {
             panic!("{work:?}");
         };
-        let met = |from, to| checkpoint.meets(at(from), at(to));
-        assert!(!met(6, 99) && met(6, 100) && met(170, 190) && !met(182, 190));
+        let overlaps = |from, to| checkpoint.overlaps(at(from), at(to));
+        assert!(overlaps(6, 100) && overlaps(170, 190));
+        assert!(!overlaps(6, 99) && !overlaps(182, 190));
     }
 
     #[test]
-    fn work_side_by_side_is_one_piece() {
+    fn overlapping_operations_form_one_burst() {
         let start = now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut work = Work::default();
-        work.begins(at(0));
-        work.begins(at(1));
-        work.ends(at(2));
-        work.begins(at(50));
-        work.ends(at(51));
-        work.ends(at(60));
-        assert_eq!(work.begun, Some(at(0)));
+        work.start(at(0));
+        work.start(at(1));
+        work.end(at(2));
+        work.start(at(50));
+        work.end(at(51));
+        work.end(at(60));
+        assert_eq!(work.started, Some(at(0)));
     }
 }
