@@ -12,6 +12,7 @@ pub mod create;
 pub mod effective_config;
 mod store;
 pub mod topic_config;
+mod transaction;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -315,14 +316,8 @@ impl Metadata {
         const FACT: &str = "next_producer_id";
         let mut block = self.producer_ids.lock().await;
         if block.is_empty() {
-            let first = self.store.fact_or_insert(FACT, "1").await?;
-            let first: i64 = first.parse().map_err(|_| StoreError::BadRow {
-                what: FACT,
-                value: first.clone(),
-            })?;
-            let next = first.saturating_add(PRODUCER_ID_BLOCK);
-            self.store.set_fact(FACT, &next.to_string()).await?;
-            *block = first..next;
+            let first = self.store.take_ids(FACT, PRODUCER_ID_BLOCK).await?;
+            *block = first..first.saturating_add(PRODUCER_ID_BLOCK);
         }
         let id = block.start;
         block.start += 1;

@@ -1,15 +1,16 @@
 //! The SQL behind the metadata: topics with their configs, tombstones, facts of the cluster.
-//! Every statement is one transaction, durable on return. Decides nothing.
+//! Every change is one transaction, durable on return. Decides nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, SqlitePool};
+use sqlx::{Row, SqliteConnection, SqlitePool};
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::topic_config::ConfigError;
+use super::transaction::Transaction;
 use crate::types::{TimestampMs, TopicId};
 
 /// Why the metadata could not be read or written.
@@ -54,7 +55,13 @@ pub struct TopicRow {
 /// The open database.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
-    pool: SqlitePool,
+    /// Reads. Its connection stays open as long as the store: when the last connection closes and
+    /// the next one opens, SQLite replays its log and may find there a commit that was reported as
+    /// failed. While a connection is open, such a commit stays invisible and the next one
+    /// overwrites it, so memory and database agree.
+    reader: SqlitePool,
+    /// Runs all changes, on one connection: they are rare, and SQLite has one writer anyway.
+    pub(super) writer: SqlitePool,
 }
 
 impl Store {
@@ -68,13 +75,19 @@ impl Store {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        // One connection: metadata changes are rare, and SQLite has one writer anyway.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
+        let one = || SqlitePoolOptions::new().max_connections(1);
+        let writer = one().connect_with(options.clone()).await?;
+        sqlx::migrate!("./migrations").run(&writer).await?;
+        let reader = one()
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.read_only(true))
             .await?;
-        sqlx::migrate!("./migrations").run(&pool).await?;
-        Ok(Self { pool })
+        // SQLite opens its log with the first statement that reads.
+        sqlx::query("SELECT COUNT(*) FROM topics")
+            .execute(&reader)
+            .await?;
+        Ok(Self { reader, writer })
     }
 
     /// The value of a fact of the cluster; `default` becomes it when there is none yet.
@@ -86,33 +99,31 @@ impl Store {
         name: &str,
         default: &str,
     ) -> Result<String, StoreError> {
-        let insert =
-            "INSERT INTO cluster (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
-        sqlx::query(insert)
-            .bind(name)
-            .bind(default)
-            .execute(&self.pool)
-            .await?;
-        let select = "SELECT value FROM cluster WHERE name = ?";
-        Ok(sqlx::query_scalar(select)
-            .bind(name)
-            .fetch_one(&self.pool)
-            .await?)
+        let mut transaction = Transaction::begin(&self.writer).await?;
+        let value = fact_or_insert(&mut transaction, name, default).await?;
+        transaction.commit().await?;
+        Ok(value)
     }
 
-    /// Overwrites a fact of the cluster.
+    /// Takes `count` ids from the fact `name`, the next free id, which starts at 1. Returns the
+    /// first of them.
     ///
     /// # Errors
-    /// When the database refuses.
-    pub(super) async fn set_fact(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        let upsert = "INSERT INTO cluster (name, value) VALUES (?, ?) \
-                      ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-        sqlx::query(upsert)
+    /// If the database fails or the fact is not a number; then no id is taken.
+    pub(super) async fn take_ids(&self, name: &'static str, count: i64) -> Result<i64, StoreError> {
+        let mut transaction = Transaction::begin(&self.writer).await?;
+        let first = fact_or_insert(&mut transaction, name, "1").await?;
+        let first: i64 = first.parse().map_err(|_| StoreError::BadRow {
+            what: name,
+            value: first.clone(),
+        })?;
+        sqlx::query("UPDATE cluster SET value = ? WHERE name = ?")
+            .bind(first.saturating_add(count).to_string())
             .bind(name)
-            .bind(value)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
-        Ok(())
+        transaction.commit().await?;
+        Ok(first)
     }
 
     /// Every living topic.
@@ -122,7 +133,7 @@ impl Store {
     pub(super) async fn topics(&self) -> Result<Vec<TopicRow>, StoreError> {
         let mut configs: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         for row in sqlx::query("SELECT topic_id, name, value FROM topic_configs")
-            .fetch_all(&self.pool)
+            .fetch_all(&self.reader)
             .await?
         {
             configs
@@ -132,7 +143,7 @@ impl Store {
         }
         let select = "SELECT id, name, partition_count, key_decision, value_decision FROM topics";
         let mut topics = Vec::new();
-        for row in sqlx::query(select).fetch_all(&self.pool).await? {
+        for row in sqlx::query(select).fetch_all(&self.reader).await? {
             let id: String = row.try_get(0)?;
             let partition_count: i64 = row.try_get(2)?;
             topics.push(TopicRow {
@@ -158,7 +169,7 @@ impl Store {
     /// When the database refuses or a row is broken.
     pub(super) async fn tombstones(&self) -> Result<Vec<TopicId>, StoreError> {
         let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM topic_tombstones")
-            .fetch_all(&self.pool)
+            .fetch_all(&self.reader)
             .await?;
         ids.iter().map(|id| parse_id(id)).collect()
     }
@@ -173,7 +184,7 @@ impl Store {
         now: TimestampMs,
     ) -> Result<(), StoreError> {
         let id = topic.id.to_string();
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = Transaction::begin(&self.writer).await?;
         let insert = "INSERT INTO topics (id, name, partition_count, created_ms, key_decision, \
                       value_decision) VALUES (?, ?, ?, ?, ?, ?)";
         sqlx::query(insert)
@@ -206,7 +217,7 @@ impl Store {
         id: TopicId,
         configs: &BTreeMap<String, String>,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = Transaction::begin(&self.writer).await?;
         sqlx::query("DELETE FROM topic_configs WHERE topic_id = ?")
             .bind(id.to_string())
             .execute(&mut *transaction)
@@ -233,7 +244,7 @@ impl Store {
     ) -> Result<BTreeMap<String, String>, StoreError> {
         let rows = sqlx::query("SELECT name, value FROM broker_configs WHERE scope = ?")
             .bind(scope)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.reader)
             .await?;
         let pairs = rows
             .iter()
@@ -250,7 +261,7 @@ impl Store {
         scope: &str,
         configs: &BTreeMap<String, String>,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = Transaction::begin(&self.writer).await?;
         sqlx::query("DELETE FROM broker_configs WHERE scope = ?")
             .bind(scope)
             .execute(&mut *transaction)
@@ -276,11 +287,13 @@ impl Store {
         id: TopicId,
         count: i32,
     ) -> Result<(), StoreError> {
+        let mut transaction = Transaction::begin(&self.writer).await?;
         sqlx::query("UPDATE topics SET partition_count = ? WHERE id = ?")
             .bind(i64::from(count))
             .bind(id.to_string())
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -298,12 +311,14 @@ impl Store {
                       key_decision = CASE key_decision WHEN '' THEN ? ELSE key_decision END, \
                       value_decision = CASE value_decision WHEN '' THEN ? ELSE value_decision END \
                       WHERE id = ?";
+        let mut transaction = Transaction::begin(&self.writer).await?;
         sqlx::query(update)
             .bind(key)
             .bind(value)
             .bind(id.to_string())
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -317,7 +332,7 @@ impl Store {
         now: TimestampMs,
     ) -> Result<(), StoreError> {
         let id = topic.id.to_string();
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = Transaction::begin(&self.writer).await?;
         sqlx::query("INSERT INTO topic_tombstones (id, name, deleted_ms) VALUES (?, ?, ?)")
             .bind(&id)
             .bind(&topic.name)
@@ -339,8 +354,28 @@ impl Store {
 
     /// Closes the database; what was written is on disk already.
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        // The writer comes last: the last connection to close moves SQLite's log into the file,
+        // which the reader cannot.
+        self.reader.close().await;
+        self.writer.close().await;
     }
+}
+
+async fn fact_or_insert(
+    connection: &mut SqliteConnection,
+    name: &str,
+    default: &str,
+) -> Result<String, sqlx::Error> {
+    let insert = "INSERT INTO cluster (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
+    sqlx::query(insert)
+        .bind(name)
+        .bind(default)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query_scalar("SELECT value FROM cluster WHERE name = ?")
+        .bind(name)
+        .fetch_one(connection)
+        .await
 }
 
 fn parse_id(text: &str) -> Result<TopicId, StoreError> {
