@@ -10,15 +10,16 @@ use std::thread::available_parallelism;
 use sqlx::postgres::PgRow;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Database, Decode, Encode, Postgres, Row as _, Sqlite, Transaction, Type};
+use sqlx::{Database, Decode, Encode, Postgres, Row as _, Sqlite, Type};
 
-use crate::store::statements::Statement;
+use crate::store::statements::{Statement, UNDO_MEMBER};
+use crate::store::transaction::Transaction;
 
 /// A transaction of one engine; dropped without a commit, nothing happened.
 #[derive(Debug)]
 pub(crate) enum Connection {
-    Sqlite(Transaction<'static, Sqlite>, Wait),
-    Postgres(Transaction<'static, Postgres>),
+    Sqlite(Transaction<Sqlite>, Wait),
+    Postgres(Transaction<Postgres>),
 }
 
 /// How the answer of SQLite's thread is awaited.
@@ -73,13 +74,16 @@ impl Connection {
         let text = statement.text();
         Ok(match self {
             Self::Sqlite(transaction, wait) => {
-                let rows = bound::<Sqlite>(text, values).fetch_all(&mut **transaction);
+                let rows = bound::<Sqlite>(text, values).fetch_all(transaction.statement()?);
                 let rows = wait.until(rows).await?;
+                transaction.succeeded();
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(transaction) => {
-                let rows = bound::<Postgres>(text, values).fetch_all(&mut **transaction);
-                rows.await?.into_iter().map(Row::Postgres).collect()
+                let rows = bound::<Postgres>(text, values).fetch_all(transaction.statement()?);
+                let rows = rows.await?;
+                transaction.succeeded();
+                rows.into_iter().map(Row::Postgres).collect()
             }
         })
     }
@@ -93,12 +97,16 @@ impl Connection {
         let text = statement.text();
         Ok(match self {
             Self::Sqlite(transaction, wait) => {
-                let row = bound::<Sqlite>(text, values).fetch_optional(&mut **transaction);
-                wait.until(row).await?.map(Row::Sqlite)
+                let row = bound::<Sqlite>(text, values).fetch_optional(transaction.statement()?);
+                let row = wait.until(row).await?;
+                transaction.succeeded();
+                row.map(Row::Sqlite)
             }
             Self::Postgres(transaction) => {
-                let row = bound::<Postgres>(text, values).fetch_optional(&mut **transaction);
-                row.await?.map(Row::Postgres)
+                let row = bound::<Postgres>(text, values).fetch_optional(transaction.statement()?);
+                let row = row.await?;
+                transaction.succeeded();
+                row.map(Row::Postgres)
             }
         })
     }
@@ -112,12 +120,32 @@ impl Connection {
         let text = statement.text();
         match self {
             Self::Sqlite(transaction, wait) => {
-                let done = bound::<Sqlite>(text, values).execute(&mut **transaction);
+                let done = bound::<Sqlite>(text, values).execute(transaction.statement()?);
                 wait.until(done).await?;
+                transaction.succeeded();
             }
             Self::Postgres(transaction) => {
-                let done = bound::<Postgres>(text, values).execute(&mut **transaction);
+                let done = bound::<Postgres>(text, values).execute(transaction.statement()?);
                 done.await?;
+                transaction.succeeded();
+            }
+        }
+        Ok(())
+    }
+
+    /// Discards what the last member of the transaction did, which may have failed half-way.
+    pub(super) async fn undo_member(&mut self) -> Result<(), sqlx::Error> {
+        let text = UNDO_MEMBER.text();
+        match self {
+            Self::Sqlite(transaction, wait) => {
+                let undone = sqlx::query(text).execute(transaction.rollback_statement());
+                wait.until(undone).await?;
+                transaction.succeeded();
+            }
+            Self::Postgres(transaction) => {
+                let undone = sqlx::query(text).execute(transaction.rollback_statement());
+                undone.await?;
+                transaction.succeeded();
             }
         }
         Ok(())

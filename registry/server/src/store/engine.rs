@@ -17,6 +17,7 @@ use sqlx::{Acquire, ConnectOptions as _, Connection as _};
 use crate::OpenError;
 use crate::database::{Database, PostgresUrl};
 use crate::store::connection::{Connection, Wait};
+use crate::store::transaction::Transaction;
 
 /// How long a statement waits for another process's lock before it fails.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,6 +39,10 @@ pub(crate) enum Engine {
         readers: SqlitePool,
         /// How the one that writes waits.
         wait: Wait,
+        /// Keeps the database open. When the last connection closes and the next one opens, SQLite
+        /// replays its log and may find there a commit that was reported as failed. While a
+        /// connection is open, such a commit stays invisible and the next one overwrites it.
+        anchor: SqlitePool,
     },
     Postgres {
         writer: PgPool,
@@ -66,12 +71,13 @@ impl Engine {
     pub(crate) async fn begin_probe(&self) -> Result<Connection, sqlx::Error> {
         match self {
             Self::Sqlite { readers, .. } => {
-                let begun = readers.begin().await;
+                let begun = Transaction::begin(readers, None).await;
                 begun.map(|transaction| Connection::Sqlite(transaction, Wait::Asleep))
             }
             Self::Postgres { readers, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                readers.begin_with(begin).await.map(Connection::Postgres)
+                let begun = Transaction::begin(readers, Some(begin)).await;
+                begun.map(Connection::Postgres)
             }
         }
     }
@@ -81,13 +87,14 @@ impl Engine {
     pub(super) async fn begin_write(&self) -> Result<Connection, sqlx::Error> {
         match self {
             Self::Sqlite { writer, wait, .. } => {
-                let begun = writer.begin_with("BEGIN IMMEDIATE").await;
+                let begun = Transaction::begin(writer, Some("BEGIN IMMEDIATE")).await;
                 begun.map(|transaction| Connection::Sqlite(transaction, *wait))
             }
             Self::Postgres { writer, .. } => {
                 self.require_reachable()?;
                 let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-                writer.begin_with(begin).await.map(Connection::Postgres)
+                let begun = Transaction::begin(writer, Some(begin)).await;
+                begun.map(Connection::Postgres)
             }
         }
     }
@@ -123,9 +130,14 @@ impl Engine {
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite {
-                writer, readers, ..
+                writer,
+                readers,
+                anchor,
+                ..
             } => {
                 readers.close().await;
+                anchor.close().await;
+                // Last, since it moves SQLite's log into the file, which the others cannot.
                 writer.close().await;
             }
             Self::Postgres {
@@ -150,25 +162,28 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
         .max_connections(1)
         // A file of ours does not go away as a server does.
         .test_before_acquire(false)
-        // After a failed commit, SQLite and the driver may disagree on whether a transaction is
-        // open; such a connection is of no more use.
-        .after_release(|connection, _| {
-            Box::pin(async move {
-                connection.ping().await?;
-                Ok(!connection.is_in_transaction())
-            })
-        })
         .connect_with(options.clone())
         .await?;
     migrate(&writer, Embedded::ForSqlite).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(readers)
         .test_before_acquire(false)
+        .connect_with(options.clone().read_only(true))
+        .await?;
+    let anchor = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
         .connect_with(options.read_only(true))
+        .await?;
+    // SQLite opens its log with the first statement that reads.
+    sqlx::query("SELECT COUNT(*) FROM modes")
+        .execute(&anchor)
         .await?;
     Ok(Engine::Sqlite {
         writer,
         readers,
+        anchor,
         wait: Wait::of_the_writer(),
     })
 }

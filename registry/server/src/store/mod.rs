@@ -11,6 +11,7 @@ mod engine;
 pub(crate) mod schemas;
 pub(crate) mod settings;
 mod statements;
+mod transaction;
 pub(crate) mod versions;
 mod writer;
 

@@ -5,10 +5,11 @@ mod test_postgres;
 
 use std::path::Path;
 
+use futures_util::poll;
 use sqlx::{Executor as _, Row as _};
 
 use super::*;
-use crate::store::statements::{ALL, NOTIFY, READ_COUNTER};
+use crate::store::statements::{ALL, NOTIFY, RAISE_COUNTER, READ_COUNTER};
 use crate::store::tests::test_postgres::TestPostgres;
 
 async fn open(directory: &Path) -> Store {
@@ -178,9 +179,15 @@ async fn a_store_that_fails_says_so_to_all_who_share_the_transaction() {
         // Rolls the shared transaction back behind the store's back.
         let broken = sqlx::query("ROLLBACK");
         match &mut *write {
-            Connection::Sqlite(transaction, _) => broken.execute(&mut **transaction).await.unwrap(),
+            Connection::Sqlite(transaction, _) => {
+                broken
+                    .execute(transaction.statement().unwrap())
+                    .await
+                    .unwrap();
+                transaction.succeeded();
+            }
             Connection::Postgres(_) => unreachable!("these tests open files"),
-        };
+        }
         write.commit().await
     };
     let (next, first) = tokio::join!(biased; next, write.commit());
@@ -189,4 +196,142 @@ async fn a_store_that_fails_says_so_to_all_who_share_the_transaction() {
     let row = snapshot.row(READ_COUNTER, &["changes".into()]).await;
     assert!(row.unwrap().is_none());
     assert_eq!(store.write().await.unwrap().commit().await.unwrap(), 1);
+}
+
+/// Makes SQLite fail every COMMIT of the writer's connection: it rolls back, as it does when it
+/// cannot write its log.
+async fn fail_commits(store: &Store) {
+    let mut connection = sqlite_writer(store).acquire().await.unwrap();
+    let mut handle = connection.lock_handle().await.unwrap();
+    handle.set_commit_hook(|| false);
+}
+
+async fn highest_id(store: &Store) -> i32 {
+    let mut snapshot = store.read().await.unwrap();
+    counters::highest_id(&mut snapshot, ".").await.unwrap()
+}
+
+#[tokio::test]
+async fn acknowledged_writes_survive_failed_commits() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    for _ in 0..2 {
+        fail_commits(&store).await;
+        let mut write = store.write().await.unwrap();
+        counters::next_id(&mut write, ".").await.unwrap();
+        assert!(write.commit().await.is_err());
+    }
+    let mut connection = sqlite_writer(&store).acquire().await.unwrap();
+    connection.lock_handle().await.unwrap().remove_commit_hook();
+    drop(connection);
+    for id in 1..=3 {
+        let mut write = store.write().await.unwrap();
+        assert_eq!(counters::next_id(&mut write, ".").await.unwrap(), id);
+        write.commit().await.unwrap();
+    }
+    store.close().await;
+    assert_eq!(highest_id(&open(directory.path()).await).await, 3);
+}
+
+/// SQLite rolls a transaction back when a read fails with an I/O error.
+#[tokio::test]
+async fn snapshots_are_current_after_a_failed_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let mut snapshot = store.read().await.unwrap();
+    match &mut *snapshot {
+        Connection::Sqlite(transaction, _) => {
+            let rollback = sqlx::query("ROLLBACK");
+            let connection = transaction.statement().unwrap();
+            rollback.execute(connection).await.unwrap();
+            transaction.succeeded();
+        }
+        Connection::Postgres(_) => unreachable!("these tests open files"),
+    }
+    drop(snapshot);
+    for id in 1..=3 {
+        let mut write = store.write().await.unwrap();
+        counters::next_id(&mut write, ".").await.unwrap();
+        write.commit().await.unwrap();
+        assert_eq!(highest_id(&store).await, id);
+    }
+}
+
+#[tokio::test]
+async fn writes_with_a_failed_statement_cannot_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let mut write = store.write().await.unwrap();
+    counters::next_id(&mut write, ".").await.unwrap();
+    // Without its values, which may not be null.
+    assert!(write.execute(RAISE_COUNTER, &[]).await.is_err());
+    assert!(write.row(READ_COUNTER, &["changes".into()]).await.is_err());
+    assert!(write.commit().await.is_err());
+    assert_eq!(highest_id(&store).await, 0);
+    store.write().await.unwrap().commit().await.unwrap();
+}
+
+/// The commit fails, and is dropped before it can report that; the next one succeeds.
+#[tokio::test]
+async fn dropped_commits_are_not_confirmed_by_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let mut connection = sqlite_writer(&store).acquire().await.unwrap();
+    let mut handle = connection.lock_handle().await.unwrap();
+    // Runs on SQLite's thread: COMMIT fails once the sender is dropped.
+    handle.set_commit_hook(move || released.recv().is_ok());
+    drop(handle);
+    drop(connection);
+    let mut first = store.write().await.unwrap();
+    assert_eq!(counters::next_id(&mut first, ".").await.unwrap(), 1);
+    // The order of the queue for the turn: second, commit of the first, third, commit of the second.
+    let mut second = Box::pin(store.write());
+    assert!(poll!(second.as_mut()).is_pending());
+    let mut first = Box::pin(first.commit());
+    assert!(poll!(first.as_mut()).is_pending());
+    let mut second = second.await.unwrap();
+    assert_eq!(counters::next_id(&mut second, ".").await.unwrap(), 2);
+    let mut third = Box::pin(store.write());
+    assert!(poll!(third.as_mut()).is_pending());
+    let mut second = Box::pin(second.commit());
+    assert!(poll!(second.as_mut()).is_pending());
+    assert!(poll!(first.as_mut()).is_pending(), "COMMIT runs");
+    drop(first);
+    drop(release);
+    let mut third = third.await.unwrap();
+    assert_eq!(counters::next_id(&mut third, ".").await.unwrap(), 1);
+    let (second, third) = tokio::join!(second, third.commit());
+    assert!(second.is_err() && third.is_ok(), "{second:?} {third:?}");
+    assert_eq!(highest_id(&store).await, 1);
+}
+
+/// sqlx does not roll back on PostgreSQL when the future of a BEGIN is dropped.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn a_dropped_begin_leaves_no_postgres_transaction() {
+    let postgres = TestPostgres::start();
+    let database = Database::Postgres(postgres.url().parse().unwrap());
+    let store = Store::open(&database, 1).await.unwrap();
+    let Engine::Postgres { writer, .. } = &store.engine else {
+        unreachable!("this test opens PostgreSQL");
+    };
+    // The connection exists, so that the first poll sends BEGIN.
+    sqlx::query("SELECT 1").execute(writer).await.unwrap();
+    let mut dropped = 0;
+    for polls in 1..=20 {
+        let mut begin = Box::pin(store.engine.begin_write());
+        let mut is_ready = false;
+        for _ in 0..polls {
+            is_ready = is_ready || poll!(begin.as_mut()).is_ready();
+            tokio::task::yield_now().await;
+        }
+        drop(begin);
+        dropped += i32::from(!is_ready);
+        let outside = sqlx::query("SAVEPOINT probe").execute(writer).await;
+        let error = outside.expect_err("SAVEPOINT fails outside a transaction");
+        let code = error.as_database_error().and_then(|error| error.code());
+        assert_eq!(code.as_deref(), Some("25P01"), "{error}");
+    }
+    assert!(dropped > 0, "no BEGIN was dropped");
 }

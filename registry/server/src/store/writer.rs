@@ -14,7 +14,7 @@ use crate::store::CHANGES_CHANNEL;
 use crate::store::connection::Connection;
 use crate::store::counters;
 use crate::store::engine::Engine;
-use crate::store::statements::{BEGIN_MEMBER, NOTIFY, UNDO_MEMBER};
+use crate::store::statements::{BEGIN_MEMBER, NOTIFY};
 
 /// Who may write next.
 #[derive(Debug, Default)]
@@ -158,6 +158,9 @@ impl Group {
     }
 
     async fn commit(&mut self) {
+        // Taken before anything can fail: should this future be dropped, no later commit confirms
+        // them.
+        let members = mem::take(&mut self.members);
         let undone = self.undo_abandoned().await;
         let committed = match (undone, self.open.take()) {
             (Err(error), _) => Err((&error).into()),
@@ -167,16 +170,14 @@ impl Group {
             }
             (Ok(()), None) => Err(Failure::gone()),
         };
-        match committed {
-            Ok(()) => self.tell(&Ok(self.seq)),
-            Err(failure) => self.fail(failure),
-        }
+        self.open = None;
+        send(members, &committed.map(|()| self.seq));
     }
 
     async fn undo_abandoned(&mut self) -> Result<(), sqlx::Error> {
         let is_abandoned = mem::take(&mut self.is_abandoned);
         match &mut self.open {
-            Some(open) if is_abandoned => open.execute(UNDO_MEMBER, &[]).await,
+            Some(open) if is_abandoned => open.undo_member().await,
             Some(_) | None => Ok(()),
         }
     }
@@ -184,14 +185,14 @@ impl Group {
     /// Gives the transaction up, for all who share it.
     fn fail(&mut self, failure: Failure) {
         self.open = None;
-        self.tell(&Err(failure));
+        send(mem::take(&mut self.members), &Err(failure));
     }
+}
 
-    fn tell(&mut self, outcome: &Outcome) {
-        for member in self.members.drain(..) {
-            // One that went away needs no answer.
-            let _gone = member.send(outcome.clone());
-        }
+fn send(members: Vec<oneshot::Sender<Outcome>>, outcome: &Outcome) {
+    for member in members {
+        // A member that was dropped needs no outcome.
+        let _dropped = member.send(outcome.clone());
     }
 }
 
