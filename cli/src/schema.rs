@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use avouch_avro::Schema;
-use avouch_avro::compatibility::{self, Incompatibility};
+use avouch_avro::compatibility::Incompatibility;
 use avouch_registry_api::vocabulary::CompatibilityLevel;
 use serde_json::{Value, json};
 
@@ -164,13 +164,14 @@ fn compare(
     (reader_version, reader): &(u32, &Schema),
     (writer_version, writer): &(u32, &Schema),
 ) -> anyhow::Result<Option<Break>> {
-    let findings = compatibility::check(reader, writer)
+    let compatibility = reader
+        .can_read(writer)
         .with_context(|| format!("version {reader_version} reading {writer_version}"))?;
     let (reader, writer) = (*reader_version, *writer_version);
-    Ok((!findings.is_empty()).then_some(Break {
+    Ok((!compatibility.is_compatible()).then(|| Break {
         reader,
         writer,
-        findings,
+        findings: compatibility.into_findings(),
     }))
 }
 

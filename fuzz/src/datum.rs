@@ -1,7 +1,7 @@
 //! Laws of the validator. A fuzzer's bytes are a budget, a schema, and a datum of it.
 
 use avouch_avro::Schema;
-use avouch_avro::validator::{Budget, Level, Padded, SLACK, Validator};
+use avouch_avro::validator::{Budget, Level, PADDING_BYTES, Padded, Validator};
 
 use crate::{book, schema};
 
@@ -13,7 +13,7 @@ pub fn agrees_with_the_book(bytes: &[u8]) -> bool {
     };
     let found = case.validator.validate(case.datum);
     let expected = book::check(&case.schema, case.budget, case.datum);
-    assert_eq!(found, expected, "{}", case.schema.text());
+    assert_eq!(found, expected, "{}", case.schema.source());
     true
 }
 
@@ -24,14 +24,18 @@ pub fn forms_agree(bytes: &[u8]) -> bool {
     let Some(case) = Case::of(bytes) else {
         return false;
     };
-    let plain = case.validator.validate_plainly(case.datum).is_ok();
-    let own_beginning = [case.datum, &[1; SLACK]].concat();
-    for slack in [&[0; SLACK], &[0xff; SLACK], &own_beginning[..SLACK]] {
+    let plain = case.validator.validate_reference(case.datum).is_ok();
+    let own_beginning = [case.datum, &[1; PADDING_BYTES]].concat();
+    for slack in [
+        &[0; PADDING_BYTES],
+        &[0xff; PADDING_BYTES],
+        &own_beginning[..PADDING_BYTES],
+    ] {
         let buffer = [case.datum, slack].concat();
         let padded = Padded::new(&buffer, case.datum.len()).expect("the slack was just added");
         for level in Level::all() {
-            let fused = case.validator.accepts(level, padded);
-            assert_eq!(fused, plain, "{level:?}: {}", case.schema.text());
+            let fused = case.validator.accepts_at(level, padded);
+            assert_eq!(fused, plain, "{level:?}: {}", case.schema.source());
         }
     }
     true

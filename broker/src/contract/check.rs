@@ -214,7 +214,7 @@ pub(super) fn datum_fits(
     passed: &Passed,
 ) -> Result<(), Reason> {
     match (rule.depth, &*passed.schema.body) {
-        (Depth::Payload, Body::Avro { validator, .. }) => validator.reason_within(memory, datum),
+        (Depth::Payload, Body::Avro { validator, .. }) => validator.reason_in(memory, datum),
         // `judge` lets no broken schema pass where data are decoded.
         (Depth::Payload, Body::Foreign { .. } | Body::Broken { .. })
         | (Depth::Id, Body::Avro { .. } | Body::Foreign { .. } | Body::Broken { .. }) => Ok(()),
@@ -249,7 +249,7 @@ impl<'a> Wrong<'a> {
                 let Body::Avro { validator, .. } = &*passed.schema.body else {
                     return None;
                 };
-                let fault = validator.validate_plainly(datum).err()?;
+                let fault = validator.validate(datum).err()?;
                 let schema = passed.label();
                 Some(Cow::Owned(Fault::Datum { schema, fault }))
             }

@@ -141,8 +141,8 @@ fn compile_avro(registered: &RegisteredSchema) -> Result<Body, String> {
         .map_err(|error| error.to_string())?;
     let validator = Validator::compile(&schema).map_err(|error| error.to_string())?;
     let record_name = match schema.name() {
-        Some(name) => name.full().to_owned(),
-        None => schema.node(schema.root()).kind.word().to_owned(),
+        Some(name) => name.fullname().to_owned(),
+        None => schema.node(schema.root()).kind.as_str().to_owned(),
     };
     Ok(Body::Avro {
         validator: Box::new(validator),

@@ -8,7 +8,7 @@
 use std::ops::Deref;
 
 /// Readable bytes that a buffer should have behind what was asked for: as many as
-/// `avouch_avro::validator::SLACK`.
+/// `avouch_avro::validator::PADDING_BYTES`.
 pub const SLACK_BYTES: usize = 64;
 
 /// Bytes, and the memory they stand in, which may go on behind them.

@@ -2,7 +2,7 @@
 //! validator and the framing that names a datum's schema.
 //!
 //! ```
-//! use avouch_avro::{Schema, compatibility, framing, validator::Validator};
+//! use avouch_avro::{Schema, framing, validator::Validator};
 //!
 //! let first = Schema::parse(
 //!     r#"{"type": "record", "name": "Payment", "namespace": "com.example", "fields": [
@@ -16,7 +16,7 @@
 //!         {"name": "note", "type": ["null", "string"], "default": null}]}"#,
 //! )?;
 //! // The second version reads what the first one wrote.
-//! assert!(compatibility::check(&second, &first)?.is_empty());
+//! assert!(second.can_read(&first)?.is_compatible());
 //!
 //! // What a serializer sends: the id of the writer's schema, then the datum.
 //! let payload = b"\0\0\0\0\x29\x04p1\x06";
@@ -34,14 +34,14 @@
 //! with whom it breaks:
 //!
 //! ```
-//! use avouch_avro::{Schema, compatibility, diff};
+//! use avouch_avro::{Schema, diff};
 //!
 //! let old = r#"{"type":"record","name":"R","fields":[]}"#;
 //! let new = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
 //! let (old, new) = (Schema::parse(old)?, Schema::parse(new)?);
-//! let findings = compatibility::check(&new, &old)?;
+//! let compatibility = new.can_read(&old)?;
 //! assert_eq!(
-//!     findings[0].suggestion(),
+//!     compatibility.findings()[0].suggestion(),
 //!     "add \"default\": 0 to field a in the reader's schema"
 //! );
 //! let changes = diff::between(&old, &new)?;
@@ -73,9 +73,9 @@
 //!
 //! | whose | here |
 //! |---|---|
-//! | Java's `Schema.toString` | [`Schema::canonical_text`] |
-//! | Java's `SchemaCompatibility` | [`compatibility::check`] |
-//! | Confluent's `normalize` | [`Schema::normalized_text`] |
+//! | Java's `Schema.toString` | `Display` of [`Schema`], [`Schema::to_registry_string`] |
+//! | Java's `SchemaCompatibility` | [`Schema::can_read`] |
+//! | Confluent's `normalize` | [`Schema::to_normalized_string`] |
 //! | Confluent's wire format | [`framing`] |
 //!
 //! Texts and data come from strangers: everything here is bounded by [`Limits`], by a budget or by
@@ -85,8 +85,9 @@
 pub mod compatibility;
 pub mod diff;
 pub mod framing;
-pub mod json;
+mod json;
 pub mod schema;
+mod span;
 pub mod validator;
 
 pub use schema::{Limits, ParseError, Schema};

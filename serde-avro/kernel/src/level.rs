@@ -30,12 +30,12 @@ pub trait Job {
 
 impl Level {
     /// Safe code without vector instructions, on every machine.
-    pub const PLAIN: Self = Self(Kind::Plain);
+    pub const SCALAR: Self = Self(Kind::Plain);
 
     /// The fastest that this machine has.
     #[must_use]
     pub fn best() -> Self {
-        Self::all().last().unwrap_or(Self::PLAIN)
+        Self::all().last().unwrap_or(Self::SCALAR)
     }
 
     /// All that this machine has, slowest first.
@@ -48,7 +48,7 @@ impl Level {
         #[cfg(not(target_arch = "x86_64"))]
         let vectors = [];
         let vectors = vectors.into_iter().flatten().map(Self);
-        std::iter::once(Self::PLAIN).chain(vectors)
+        std::iter::once(Self::SCALAR).chain(vectors)
     }
 
     /// Runs a job with this level's lanes and instructions.

@@ -2,11 +2,11 @@
 //! of the machine.
 //!
 //! The only crate of ours with `unsafe`, which stays within it: nothing public is unsafe to use.
-//! Its two reasons are loads that reach up to [`SLACK`] bytes behind a value without being checked
+//! Its two reasons are loads that reach up to [`PADDING_BYTES`] bytes behind a value without being checked
 //! one by one, and vector instructions that the processor must have. [`Padded`] is the proof of the
 //! first, [`Level`] of the second.
 //!
-//! Everything is written once, over [`Lanes`]; the lanes of [`Level::PLAIN`] are safe code, and so
+//! Everything is written once, over [`Lanes`]; the lanes of [`Level::SCALAR`] are safe code, and so
 //! the safe twin of every loop: it runs where there are no others, and tests hold the others to it.
 //!
 //! Knows nothing of schemas and faults: what can't be read is `None`, and the caller finds out why.
@@ -19,5 +19,5 @@ mod varint;
 
 pub use lanes::Lanes;
 pub use level::{Job, Level};
-pub use padded::{Padded, SLACK};
+pub use padded::{PADDING_BYTES, Padded};
 pub use reader::Reader;

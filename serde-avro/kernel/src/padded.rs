@@ -3,26 +3,26 @@
 use std::mem::MaybeUninit;
 
 /// Bytes that can be read behind a datum, whatever they hold.
-pub const SLACK: usize = 64;
+pub const PADDING_BYTES: usize = 64;
 
-/// A datum with at least [`SLACK`] bytes behind it. What those hold changes no verdict.
+/// A datum with at least [`PADDING_BYTES`] bytes behind it. What those hold changes no verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct Padded<'b> {
-    /// The datum first. Invariant: at least `len + SLACK` bytes.
+    /// The datum first. Invariant: at least `len + PADDING_BYTES` bytes.
     buffer: &'b [u8],
     len: usize,
 }
 
 impl<'b> Padded<'b> {
-    /// The first `len` bytes of a buffer; `None` if less than [`SLACK`] follow.
+    /// The first `len` bytes of a buffer; `None` if less than [`PADDING_BYTES`] follow.
     #[inline]
     #[must_use]
     pub fn new(buffer: &'b [u8], len: usize) -> Option<Self> {
-        let needed = len.checked_add(SLACK)?;
+        let needed = len.checked_add(PADDING_BYTES)?;
         (needed <= buffer.len()).then_some(Self { buffer, len })
     }
 
-    /// A datum that stands in a larger buffer; `None` if it doesn't, or less than [`SLACK`] bytes
+    /// A datum that stands in a larger buffer; `None` if it doesn't, or less than [`PADDING_BYTES`] bytes
     /// of the buffer follow.
     #[inline]
     #[must_use]
@@ -35,19 +35,19 @@ impl<'b> Padded<'b> {
     /// on the stack, beyond that it is one allocation.
     #[inline]
     pub fn copied<R>(datum: &[u8], job: impl FnOnce(Padded<'_>) -> R) -> R {
-        if datum.len() > NEAR_BYTES - SLACK {
+        if datum.len() > NEAR_BYTES - PADDING_BYTES {
             return far(datum, job);
         }
         let mut near = [MaybeUninit::<u8>::uninit(); NEAR_BYTES];
         let start = near.as_mut_ptr().cast::<u8>();
-        // SAFETY: the datum has at most NEAR_BYTES - SLACK bytes, and `near` is another object.
+        // SAFETY: the datum has at most NEAR_BYTES - PADDING_BYTES bytes, and `near` is another object.
         unsafe { start.copy_from_nonoverlapping(datum.as_ptr(), datum.len()) };
         // SAFETY: as above, so the slack ends within `near`.
         let slack = unsafe { start.add(datum.len()) };
         // SAFETY: as above.
-        unsafe { slack.write_bytes(0, SLACK) };
+        unsafe { slack.write_bytes(0, PADDING_BYTES) };
         // SAFETY: the bytes of datum and slack have just been written.
-        let buffer = unsafe { std::slice::from_raw_parts(start, datum.len() + SLACK) };
+        let buffer = unsafe { std::slice::from_raw_parts(start, datum.len() + PADDING_BYTES) };
         job(Padded {
             buffer,
             len: datum.len(),
@@ -79,7 +79,7 @@ const NEAR_BYTES: usize = 4_096;
 
 #[cold]
 fn far<R>(datum: &[u8], job: impl FnOnce(Padded<'_>) -> R) -> R {
-    let buffer = [datum, &[0; SLACK]].concat();
+    let buffer = [datum, &[0; PADDING_BYTES]].concat();
     job(Padded {
         buffer: &buffer,
         len: datum.len(),
@@ -108,7 +108,7 @@ mod tests {
             let datum = vec![7; size];
             Padded::copied(&datum, |padded| {
                 assert_eq!(padded.datum(), datum);
-                assert_eq!(padded.buffer()[size..], [0; SLACK]);
+                assert_eq!(padded.buffer()[size..], [0; PADDING_BYTES]);
             });
         }
     }

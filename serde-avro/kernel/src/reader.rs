@@ -1,11 +1,11 @@
 //! Reading a datum, value by value.
 //!
-//! Invariant: `at <= end`, and the buffer has [`SLACK`] bytes behind `end`; so at every place that
+//! Invariant: `at <= end`, and the buffer has [`PADDING_BYTES`] bytes behind `end`; so at every place that
 //! a reader can stand, 64 bytes can be loaded. Every method keeps it, whatever the bytes are.
 
 use crate::Job;
 use crate::lanes::Lanes;
-use crate::padded::{Padded, SLACK};
+use crate::padded::{PADDING_BYTES, Padded};
 use crate::varint::{self, INT, LONG, Width};
 
 /// The continuation bits of eight bytes.
@@ -130,7 +130,7 @@ impl<'b, L: Lanes> Reader<'b, L> {
 
     /// Passes over a length and so many bytes of UTF-8.
     #[inline(always)]
-    pub fn text(&mut self) -> Option<()> {
+    pub fn string(&mut self) -> Option<()> {
         let length = self.sized()?;
         let start = self.at - length;
         if length <= 32 {
@@ -141,44 +141,44 @@ impl<'b, L: Lanes> Reader<'b, L> {
             }
             return is_utf8(&self.buffer[start..self.at]);
         }
-        self.long_text(start)
+        self.long_string(start)
     }
 
     /// Passes over a union of a text and what takes no bytes, whose index is the byte `absent`, 0
     /// or 2. Which of them it is decides no jump, since nothing predicts that.
     #[inline(always)]
-    pub fn optional_text(&mut self, absent: u8) -> Option<()> {
+    pub fn optional_string(&mut self, absent: u8) -> Option<()> {
         let word = self.word();
         let zigzag = word & 0xff;
-        let is_text = (zigzag ^ u64::from(absent)) >> 1;
+        let is_string = (zigzag ^ u64::from(absent)) >> 1;
         // Ones if it is a text.
-        let all = is_text.wrapping_neg();
+        let all = is_string.wrapping_neg();
         let length_byte = (word >> 8) & all & 0xff;
         let length = length_byte >> 1;
         if zigzag & !2 != 0 || length_byte & 1 != 0 || length > 32 {
-            return self.optional_text_by_branches(absent);
+            return self.optional_string_by_branches(absent);
         }
-        let bytes = usize::try_from(1 + is_text + length).ok()?;
+        let bytes = usize::try_from(1 + is_string + length).ok()?;
         // SAFETY: two bytes from `at` on, where 64 can be loaded, and 32 of the 62 behind them.
         let high = u64::from(unsafe { self.lanes.high_bits_32(self.buffer, self.at + 2) });
         if high & !(u64::MAX << length) != 0 {
-            return self.optional_text_by_branches(absent);
+            return self.optional_string_by_branches(absent);
         }
         self.skip(bytes)
     }
 
     /// The same for long texts, other characters, indexes longer than they must be, and faults.
     #[inline(always)]
-    fn optional_text_by_branches(&mut self, absent: u8) -> Option<()> {
+    fn optional_string_by_branches(&mut self, absent: u8) -> Option<()> {
         match self.index(2)? == u32::from(absent >> 1) {
             true => Some(()),
-            false => self.text(),
+            false => self.string(),
         }
     }
 
     /// The rest of a text from `start` on, 64 bytes after the other.
     #[inline(always)]
-    fn long_text(&self, mut start: usize) -> Option<()> {
+    fn long_string(&self, mut start: usize) -> Option<()> {
         while start < self.at {
             // SAFETY: `start` is at most `at`, and behind that is the slack.
             let high = unsafe { self.lanes.high_bits(self.buffer, start) };
@@ -199,8 +199,8 @@ impl<'b, L: Lanes> Reader<'b, L> {
     /// Eight bytes, the first lowest.
     #[inline(always)]
     fn word(&self) -> u64 {
-        debug_assert!(self.at <= self.end && self.end + SLACK <= self.buffer.len());
-        // SAFETY: by the invariant, SLACK bytes can be loaded at `at`.
+        debug_assert!(self.at <= self.end && self.end + PADDING_BYTES <= self.buffer.len());
+        // SAFETY: by the invariant, PADDING_BYTES bytes can be loaded at `at`.
         unsafe { self.lanes.word(self.buffer, self.at) }
     }
 
@@ -340,6 +340,6 @@ fn nth(bits: u64, n: u64) -> u32 {
 }
 
 #[inline(never)]
-fn is_utf8(text: &[u8]) -> Option<()> {
-    simdutf8::basic::from_utf8(text).ok().map(|_| ())
+fn is_utf8(bytes: &[u8]) -> Option<()> {
+    simdutf8::basic::from_utf8(bytes).ok().map(|_| ())
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// If canonical text is no JSON, which is a fault of the model.
 pub fn evolve(random: &mut Random, schema: &Schema) -> Schema {
     let mut text: Value =
-        serde_json::from_str(&schema.canonical_text()).expect("canonical text is JSON");
+        serde_json::from_str(&schema.to_string()).expect("canonical text is JSON");
     let mut evolved = schema.clone();
     for _ in 0..=random.below(3) {
         let mut changed = text.clone();

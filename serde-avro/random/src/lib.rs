@@ -5,17 +5,17 @@
 //! for the test to say.
 //!
 //! ```
-//! use avouch_avro::{Schema, compatibility, validator::Validator};
+//! use avouch_avro::{Schema, validator::Validator};
 //! use avouch_avro_random::{self as random, Random};
 //!
 //! for seed in 0..100 {
 //!     let random = &mut Random::new(seed);
 //!     let schema = random::schema(random);
-//!     let text = schema.canonical_text();
-//!     assert_eq!(Schema::parse(&text)?.canonical_text(), text, "seed {seed}");
+//!     let text = schema.to_string();
+//!     assert_eq!(Schema::parse(&text)?.to_string(), text, "seed {seed}");
 //!
 //!     let evolved = random::evolve(random, &schema);
-//!     let reads = compatibility::check(&evolved, &schema);
+//!     let reads = evolved.can_read(&schema);
 //!     let datum = random::datum(random, &schema);
 //!     let verdict = Validator::compile(&schema)?.validate(&datum);
 //!     println!("{seed}: {reads:?} {verdict:?}");

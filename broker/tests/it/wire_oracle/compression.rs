@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use avouch_avro::validator::{Padded, SLACK};
+use avouch_avro::validator::{PADDING_BYTES, Padded};
 use avouch_broker::types::TimestampMs;
 use avouch_broker::wire::batch::{Codec, HEADER_BYTES};
 use avouch_broker::wire::builder::BatchBuilder;
@@ -154,7 +154,7 @@ fn a_zstd_frame_of_another_size_than_it_says_is_corrupt_whatever_the_buffer() {
 
 #[test]
 fn records_are_checked_where_they_stand_whatever_the_codec() {
-    assert_eq!(SLACK_BYTES, SLACK);
+    assert_eq!(SLACK_BYTES, PADDING_BYTES);
     let values: Vec<_> = (0..100_u8).map(|at| vec![at; at.into()]).collect();
     for codec in [
         Codec::None,
@@ -168,7 +168,7 @@ fn records_are_checked_where_they_stand_whatever_the_codec() {
             builder.push(None, Some(value), TimestampMs(0), &[]);
         }
         let batch = builder.finish();
-        let frame = [&batch[..], &[0; SLACK]].concat();
+        let frame = [&batch[..], &[0; PADDING_BYTES]].concat();
         let compressed = Section::within(&frame, &frame[HEADER_BYTES..batch.len()]);
         let mut decompressor = Decompressor::new();
         let section = decompressor

@@ -23,13 +23,13 @@ pub(crate) fn same_meaning(new: &Content, new_parsed: &Parsed, old: &Resolved) -
         return false;
     };
     if new.references == old.content.references {
-        return new_schema.normalized_text() == old_schema.normalized_text();
+        return new_schema.to_normalized_string() == old_schema.to_normalized_string();
     }
     if !new.references.is_empty() {
         return false;
     }
-    let written_out = Schema::parse(&old_schema.resolved_text());
-    written_out.is_ok_and(|old| new_schema.normalized_text() == old.normalized_text())
+    let written_out = Schema::parse(&old_schema.to_string());
+    written_out.is_ok_and(|old| new_schema.to_normalized_string() == old.to_normalized_string())
 }
 
 /// In what the new schema differs from the old one, a sentence each; never empty.

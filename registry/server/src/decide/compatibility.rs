@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use avouch_avro::Schema;
-use avouch_avro::compatibility::{Incompatibility, Kind, check};
+use avouch_avro::compatibility::{Incompatibility, IncompatibilityKind};
 use avouch_avro::schema::{Site, Type};
 use avouch_registry_api::rest::{ConfigBody, FindingBody, PlaceBody};
 use avouch_registry_api::vocabulary::CompatibilityLevel;
@@ -215,8 +215,8 @@ fn one_way(direction: CompatibilityLevel, new: &Schema, old: &Schema, version: i
     } else {
         ("old", "new")
     };
-    let found = match check(reader, writer) {
-        Ok(found) => found,
+    let found = match reader.can_read(writer) {
+        Ok(compatibility) => compatibility.into_findings(),
         Err(error) => {
             return in_words(format!(
                 "Unexpected exception during compatibility check: {error}"
@@ -276,27 +276,32 @@ fn place(site: &Site) -> PlaceBody {
 fn message(finding: &Incompatibility, info: &str, reader: &str, writer: &str) -> String {
     let Incompatibility { kind, path, .. } = finding;
     let description = match kind {
-        Kind::FixedSizeMismatch => format!(
+        IncompatibilityKind::FixedSizeMismatch => format!(
             "The size of FIXED type field at path '{path}' in the {reader} schema does not match \
              with the {writer} schema"
         ),
-        Kind::TypeMismatch => format!(
+        IncompatibilityKind::TypeMismatch => format!(
             "The type (path '{path}') of a field in the {reader} schema does not match with the \
              {writer} schema"
         ),
-        Kind::NameMismatch => format!("The name of the schema has changed (path '{path}')"),
-        Kind::MissingEnumSymbols => format!(
+        IncompatibilityKind::NameMismatch => {
+            format!("The name of the schema has changed (path '{path}')")
+        }
+        IncompatibilityKind::MissingEnumSymbols => format!(
             "The {reader} schema is missing enum symbols '{info}' at path '{path}' in the {writer} \
              schema"
         ),
-        Kind::MissingUnionBranch => format!(
+        IncompatibilityKind::MissingUnionBranch => format!(
             "The {reader} schema is missing a type inside a union field at path '{path}' in the \
              {writer} schema"
         ),
-        Kind::ReaderFieldMissingDefaultValue => format!(
+        IncompatibilityKind::ReaderFieldMissingDefaultValue => format!(
             "The field '{info}' at path '{path}' in the {reader} schema has no default value and \
              is missing in the {writer} schema"
         ),
+        _ => {
+            format!("The {reader} schema cannot read data of the {writer} schema at path '{path}'")
+        }
     };
     let kind = kind.as_str();
     format!("{{errorType:'{kind}', description:'{description}', additionalInfo:'{info}'}}")

@@ -122,7 +122,7 @@ impl Draft {
     /// # Errors
     /// [`RegistryError::SchemaTooLarge`].
     pub(crate) fn check_size(&self) -> Result<(), RegistryError> {
-        let limit = Limits::default().text_bytes;
+        let limit = Limits::default().source_bytes;
         if self.text.as_ref().is_some_and(|text| text.len() > limit) {
             return Err(RegistryError::SchemaTooLarge);
         }

@@ -158,17 +158,17 @@ fn understand(mut resolved: Resolved, changes: &Changes) -> Result<Prepared, Str
         let Parsed::Avro(schema) = &parsed else {
             return Err("only Avro schemas have tags".to_owned());
         };
-        let text = schema.canonical_text();
+        let text = schema.to_registry_string();
         resolved.content.text =
             tags::changed(&text, &changes.tags_to_add, &changes.tags_to_remove)?;
         parsed = resolved.parse_as(changes.strictness)?;
     }
     match &parsed {
         Parsed::Avro(schema) if changes.normalize => {
-            resolved.content.text = schema.normalized_text();
+            resolved.content.text = schema.to_normalized_string();
             resolved.content.sort_references();
         }
-        Parsed::Avro(schema) => resolved.content.text = schema.canonical_text(),
+        Parsed::Avro(schema) => resolved.content.text = schema.to_registry_string(),
         Parsed::Text => {}
     }
     Ok(Prepared { resolved, parsed })

@@ -312,7 +312,7 @@ impl Service {
         let parsed = compute(resolved.text_bytes(), move || resolved.parse()).await?;
         Ok(match parsed.map_err(|reason| unreadable(&reason))? {
             Parsed::Avro(schema) => SchemaBody {
-                schema: schema.resolved_text(),
+                schema: schema.to_string(),
                 ..body
             },
             Parsed::Text => body,

@@ -6,7 +6,7 @@
 
 use super::finding::{BYTES_A_STEP, CAUSES_MAX, Draft, DraftId};
 use super::place::{PlaceId, Places, Step};
-use super::{CheckError, Incompatibility, Kind};
+use super::{CheckError, Incompatibility, IncompatibilityKind};
 use crate::schema::{Enum, Field, Name, Node, NodeId, Record, Schema, Type};
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 use std::mem::discriminant;
@@ -201,7 +201,11 @@ impl<'s> Checker<'s> {
                 self.names(&mut frame, (&read.name, &read.aliases), &written.name)?;
                 if read.size != written.size {
                     let step = Step::Attribute("size");
-                    self.find(&mut frame, Kind::FixedSizeMismatch, Some(step));
+                    self.find(
+                        &mut frame,
+                        IncompatibilityKind::FixedSizeMismatch,
+                        Some(step),
+                    );
                 }
             }
             (Type::Array(_), Type::Array(_))
@@ -209,7 +213,7 @@ impl<'s> Checker<'s> {
             | (Type::Union(_), _)
             | (_, Type::Union(_)) => {}
             (read, written) if takes(read, written) => {}
-            _ => self.find(&mut frame, Kind::TypeMismatch, None),
+            _ => self.find(&mut frame, IncompatibilityKind::TypeMismatch, None),
         }
         self.spend(1)?;
         Ok(frame)
@@ -273,7 +277,11 @@ impl<'s> Checker<'s> {
                 return Ok(Some(((field.node, pair.1), Step::Field { reader, writer })));
             }
             let step = Step::LackedField(reader);
-            self.find(frame, Kind::ReaderFieldMissingDefaultValue, Some(step));
+            self.find(
+                frame,
+                IncompatibilityKind::ReaderFieldMissingDefaultValue,
+                Some(step),
+            );
         }
         Ok(None)
     }
@@ -376,7 +384,11 @@ impl<'s> Checker<'s> {
     ) -> Result<(), CheckError> {
         self.spend(read.1.len())?;
         if !is_name_of(read, written) {
-            self.find(frame, Kind::NameMismatch, Some(Step::Attribute("name")));
+            self.find(
+                frame,
+                IncompatibilityKind::NameMismatch,
+                Some(Step::Attribute("name")),
+            );
         }
         Ok(())
     }
@@ -397,14 +409,14 @@ impl<'s> Checker<'s> {
         }
         Err(CheckError::AmbiguousAlias {
             field: field.name.to_string(),
-            type_word: self
+            type_name: self
                 .reader
                 .node(field.node)
                 .kind
-                .word()
+                .as_str()
                 .to_ascii_uppercase(),
-            place,
-            writer: self.writer.canonical_text_of(writer_node),
+            position: place,
+            writer: self.writer.string_of(writer_node),
         })
     }
 
@@ -423,13 +435,13 @@ impl<'s> Checker<'s> {
         self.spend(read.symbols.len() + written.symbols.len() + bytes / BYTES_A_STEP)?;
         if read.default.is_none() && !missing_symbols(read, written).is_empty() {
             let step = Step::Attribute("symbols");
-            self.find(frame, Kind::MissingEnumSymbols, Some(step));
+            self.find(frame, IncompatibilityKind::MissingEnumSymbols, Some(step));
         }
         Ok(())
     }
 
     /// Notes a finding of a pair, a step from it or there.
-    fn find(&mut self, frame: &mut Frame, kind: Kind, step: Option<Step>) {
+    fn find(&mut self, frame: &mut Frame, kind: IncompatibilityKind, step: Option<Step>) {
         let place = match step {
             Some(step) => self.places.step(frame.place, step),
             None => frame.place,
@@ -446,7 +458,7 @@ impl<'s> Checker<'s> {
     /// Notes that no branch of the reader's union takes the writer's type.
     fn lacking(&mut self, pair: Pair, place: PlaceId, causes: Vec<DraftId>) -> DraftId {
         self.note(Draft {
-            kind: Kind::MissingUnionBranch,
+            kind: IncompatibilityKind::MissingUnionBranch,
             pair,
             place,
             causes,
@@ -466,7 +478,7 @@ impl<'s> Checker<'s> {
         self.spent = self.spent.saturating_add(steps);
         let budget = self.budget;
         if self.spent > budget {
-            Err(CheckError::TooEntangled { budget })
+            Err(CheckError::BudgetExceeded { budget })
         } else {
             Ok(())
         }
@@ -503,12 +515,7 @@ pub(super) fn takes(read: &Type, written: &Type) -> bool {
         Type::Float => matches!(written, Type::Int | Type::Long | Type::Float),
         Type::Double => matches!(written, Type::Int | Type::Long | Type::Float | Type::Double),
         Type::Bytes | Type::String => matches!(written, Type::Bytes | Type::String),
-        Type::Array(_)
-        | Type::Map(_)
-        | Type::Union(_)
-        | Type::Record(_)
-        | Type::Enum(_)
-        | Type::Fixed(_) => false,
+        _ => false,
     }
 }
 
@@ -570,7 +577,7 @@ mod tests {
         assert_eq!(check(&circle(29), &circle(31), 1_000_000), Ok(Vec::new()));
         assert_eq!(
             check(&circle(29), &circle(31), 1_000),
-            Err(CheckError::TooEntangled { budget: 1_000 })
+            Err(CheckError::BudgetExceeded { budget: 1_000 })
         );
     }
 
@@ -593,6 +600,6 @@ mod tests {
             Schema::parse(&format!("[{records},{holder}]")).unwrap()
         };
         let outcome = check(&chain("\"int\""), &chain("\"string\""), 100_000);
-        assert_eq!(outcome, Err(CheckError::TooEntangled { budget: 100_000 }));
+        assert_eq!(outcome, Err(CheckError::BudgetExceeded { budget: 100_000 }));
     }
 }

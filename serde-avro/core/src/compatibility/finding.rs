@@ -7,7 +7,7 @@
 use super::check::{Checker, Pair, missing_symbols};
 use super::place::PlaceId;
 use super::suggestion::{Guess, Sides, suggestion};
-use super::{CheckError, Detail, Incompatibility, Kind};
+use super::{CheckError, Detail, Incompatibility, IncompatibilityKind};
 use crate::schema::Type;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) struct DraftId(pub(super) usize);
 /// A finding that is not written out yet.
 #[derive(Clone)]
 pub(super) struct Draft {
-    pub(super) kind: Kind,
+    pub(super) kind: IncompatibilityKind,
     /// What does not fit; see [`suggestion`].
     pub(super) pair: Pair,
     pub(super) place: PlaceId,
@@ -80,12 +80,12 @@ impl Checker<'_> {
         self.spend(self.places.depth(place))?;
         let (read, written) = self.places.trails(place);
         let reader = match kind {
-            Kind::ReaderFieldMissingDefaultValue => self.reader.field_site(&read),
-            Kind::FixedSizeMismatch
-            | Kind::TypeMismatch
-            | Kind::NameMismatch
-            | Kind::MissingEnumSymbols
-            | Kind::MissingUnionBranch => self.reader.site(&read),
+            IncompatibilityKind::ReaderFieldMissingDefaultValue => self.reader.field_site(&read),
+            IncompatibilityKind::FixedSizeMismatch
+            | IncompatibilityKind::TypeMismatch
+            | IncompatibilityKind::NameMismatch
+            | IncompatibilityKind::MissingEnumSymbols
+            | IncompatibilityKind::MissingUnionBranch => self.reader.site(&read),
         };
         let writer = self.writer.site(&written);
         let sites = reader.path.len() + writer.path.len();
@@ -115,24 +115,26 @@ impl Checker<'_> {
 
     /// Java's additional information of what does not fit; `part` is the last part that leads
     /// there in the reader's schema.
-    fn info(&self, kind: Kind, pair: Pair, part: Option<usize>) -> String {
+    fn info(&self, kind: IncompatibilityKind, pair: Pair, part: Option<usize>) -> String {
         let (read, written) = (self.reader.node(pair.0), self.writer.node(pair.1));
-        let word = |kind: &Type| kind.word().to_ascii_uppercase();
+        let word = |kind: &Type| kind.as_str().to_ascii_uppercase();
         match (kind, &read.kind, &written.kind) {
-            (Kind::FixedSizeMismatch, Type::Fixed(read), Type::Fixed(written)) => {
+            (IncompatibilityKind::FixedSizeMismatch, Type::Fixed(read), Type::Fixed(written)) => {
                 format!("expected: {}, found: {}", written.size, read.size)
             }
-            (Kind::MissingEnumSymbols, Type::Enum(read), Type::Enum(written)) => {
+            (IncompatibilityKind::MissingEnumSymbols, Type::Enum(read), Type::Enum(written)) => {
                 let mut missing = missing_symbols(read, written);
                 missing.sort_unstable();
                 format!("[{}]", missing.join(", "))
             }
-            (Kind::ReaderFieldMissingDefaultValue, Type::Record(read), _) => {
+            (IncompatibilityKind::ReaderFieldMissingDefaultValue, Type::Record(read), _) => {
                 let field = part.and_then(|part| read.fields.get(part));
                 field.map_or_else(String::new, |field| field.name.to_string())
             }
-            (Kind::NameMismatch, _, _) => format!("expected: {}", self.writer.label(pair.1)),
-            (Kind::MissingUnionBranch, _, written) => {
+            (IncompatibilityKind::NameMismatch, _, _) => {
+                format!("expected: {}", self.writer.label(pair.1))
+            }
+            (IncompatibilityKind::MissingUnionBranch, _, written) => {
                 format!("reader union lacking writer type: {}", word(written))
             }
             (_, read, written) => {

@@ -19,9 +19,10 @@ use crate::schema::{NodeId, Site};
 use std::fmt;
 use std::sync::Arc;
 
-/// The kinds of incompatibility.
+/// The kinds of incompatibility, as in Java's `SchemaIncompatibilityType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+#[non_exhaustive]
+pub enum IncompatibilityKind {
     /// Two fixed types have different sizes.
     FixedSizeMismatch,
     /// The reader's type takes nothing of the writer's type.
@@ -36,7 +37,7 @@ pub enum Kind {
     ReaderFieldMissingDefaultValue,
 }
 
-impl Kind {
+impl IncompatibilityKind {
     /// Java's name, such as `TYPE_MISMATCH`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -51,17 +52,18 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for IncompatibilityKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.as_str())
     }
 }
 
-/// One finding.
+/// One incompatibility of two schemas.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Incompatibility {
     /// What is wrong.
-    pub kind: Kind,
+    pub kind: IncompatibilityKind,
     /// Where, as a JSON pointer into the reader's schema whose fields are numbered by place;
     /// within a writer's union, its branch by place. `/` is the whole schema.
     pub path: Arc<str>,
@@ -111,43 +113,76 @@ impl Incompatibility {
     }
 }
 
-/// Why a pair of schemas has no verdict.
+/// The result of [`Schema::can_read`]: every incompatibility, in Java's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Compatibility {
+    findings: Vec<Incompatibility>,
+}
+
+impl Compatibility {
+    /// Returns whether the reader's schema reads all data of the writer's schema.
+    #[must_use]
+    pub fn is_compatible(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Returns the incompatibilities, none if the schemas are compatible.
+    #[must_use]
+    pub fn findings(&self) -> &[Incompatibility] {
+        &self.findings
+    }
+
+    /// Returns the incompatibilities by value.
+    #[must_use]
+    pub fn into_findings(self) -> Vec<Incompatibility> {
+        self.findings
+    }
+}
+
+/// The reasons why two schemas cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckError {
-    /// A field of the reader has, by its name and its aliases, several fields of the writer.
+    /// The name and the aliases of a reader's field match several fields of the writer.
     #[error(
-        "Reader record field {field} type:{type_word} pos:{place} matches multiple fields in \
+        "Reader record field {field} type:{type_name} pos:{position} matches multiple fields in \
          writer record schema {writer}"
     )]
     AmbiguousAlias {
         /// The reader's field.
         field: String,
         /// Its type, as Java writes it, such as `INT`.
-        type_word: String,
-        /// Its place in the reader's record, from 0.
-        place: usize,
-        /// The canonical text of the writer's record.
+        type_name: String,
+        /// Its position in the reader's record, from 0.
+        position: usize,
+        /// The writer's record, as Java's `Schema.toString()` prints it.
         writer: String,
     },
-    /// The schemas ask for more comparisons than the budget.
-    #[error("the schemas take more than {budget} comparisons; they are too entangled to compare")]
-    TooEntangled {
-        /// The budget.
+    /// The comparison takes more steps than the budget.
+    #[error("comparing the schemas takes more than {budget} steps")]
+    BudgetExceeded {
+        /// The maximum number of steps.
         budget: usize,
     },
 }
 
-/// Comparisons of two types, and findings, symbols and aliases looked at, that one check may ask
-/// for; 16 bytes of what is told count as one, each time it is told. Two records of 5,000
-/// optional fields take some 60,000. Raising it costs about 300 bytes and a microsecond each.
+/// The maximum number of steps of one comparison. A step is a comparison of two types, a finding, a
+/// symbol or alias that is read, or 16 bytes of output; a finding that occurs twice counts twice.
+/// Two records of 5,000 optional fields take about 60,000 steps. Each step costs at most about 300
+/// bytes and a microsecond.
 pub(crate) const STEPS_MAX: usize = 1_000_000;
 
-/// What keeps `reader` from reading everything that `writer` wrote; empty if nothing does.
-///
-/// # Errors
-/// [`CheckError`], when there is no telling.
-pub fn check(reader: &Schema, writer: &Schema) -> Result<Vec<Incompatibility>, CheckError> {
-    check::check(reader, writer, STEPS_MAX)
+impl Schema {
+    /// Returns whether data written with `writer` can be read with this schema, by the rules of
+    /// Schema Resolution as Java's `SchemaCompatibility` applies them (Avro 1.12 and 1.13).
+    ///
+    /// # Errors
+    /// [`CheckError`] when an alias is ambiguous or the comparison exceeds its budget.
+    pub fn can_read(&self, writer: &Self) -> Result<Compatibility, CheckError> {
+        let findings = check::check(self, writer, STEPS_MAX)?;
+        Ok(Compatibility { findings })
+    }
 }
 
 /// The relation of two schemas, to be asked about parts of them. What was found once is kept, so

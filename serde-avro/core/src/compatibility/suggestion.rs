@@ -3,7 +3,7 @@
 //! Owns the words. A suggestion names one change, mostly to the reader's schema, that removes the
 //! finding; whether it is the right one for the data is for people to say.
 
-use super::{Incompatibility, Kind};
+use super::{Incompatibility, IncompatibilityKind};
 use crate::schema::{Field, NodeId, Record, Schema, Type};
 
 /// Fields of a writer's record among which a renamed one is looked for.
@@ -56,7 +56,7 @@ impl Guess {
 /// two records, for a missing branch the reader's union and the branch.
 pub(super) fn suggestion(
     sides: Sides<'_>,
-    kind: Kind,
+    kind: IncompatibilityKind,
     pair: (NodeId, NodeId),
     (info, causes): (&str, &[Incompatibility]),
     guess: &mut Guess,
@@ -64,26 +64,30 @@ pub(super) fn suggestion(
     let Sides { reader, writer } = sides;
     let (read, written) = (reader.label(pair.0), writer.label(pair.1));
     match kind {
-        Kind::FixedSizeMismatch => {
+        IncompatibilityKind::FixedSizeMismatch => {
             let size = match &writer.node(pair.1).kind {
                 Type::Fixed(fixed) => fixed.size.to_string(),
                 _ => "its former size".to_owned(),
             };
             format!("keep the size of {read} at {size}, or add a field of a new type beside it")
         }
-        Kind::NameMismatch => {
+        IncompatibilityKind::NameMismatch => {
             format!("add \"aliases\": [\"{written}\"] to {read} in the reader's schema")
         }
-        Kind::MissingEnumSymbols => {
+        IncompatibilityKind::MissingEnumSymbols => {
             let symbols = some_symbols(info.trim_matches(['[', ']']));
             format!("keep the symbols {symbols} in {read}, or give {read} a \"default\" symbol")
         }
-        Kind::MissingUnionBranch => missing_branch(written, causes),
-        Kind::ReaderFieldMissingDefaultValue => missing_default(sides, pair, info, guess),
-        Kind::TypeMismatch if widens(&reader.node(pair.0).kind, &writer.node(pair.1).kind) => {
+        IncompatibilityKind::MissingUnionBranch => missing_branch(written, causes),
+        IncompatibilityKind::ReaderFieldMissingDefaultValue => {
+            missing_default(sides, pair, info, guess)
+        }
+        IncompatibilityKind::TypeMismatch
+            if widens(&reader.node(pair.0).kind, &writer.node(pair.1).kind) =>
+        {
             format!("read it as {written}: {read} can become {written}, but not the other way")
         }
-        Kind::TypeMismatch => format!(
+        IncompatibilityKind::TypeMismatch => format!(
             "keep the type {written}, or leave the field and add one of type {read} with a \
              \"default\""
         ),
@@ -168,10 +172,10 @@ fn renamed<'s>(
     let Type::Record(written) = &sides.writer.node(written).kind else {
         return None;
     };
-    let word = sides.reader.node(field.node).kind.word();
+    let word = sides.reader.node(field.node).kind.as_str();
     let renamed = written.fields.iter().take(FIELDS_LOOKED_AT).find(|old| {
         read.position(&old.name).is_none()
-            && sides.writer.node(old.node).kind.word() == word
+            && sides.writer.node(old.node).kind.as_str() == word
             && guess.are_alike(&old.name, &field.name)
     });
     renamed.map(|old| &*old.name)

@@ -27,9 +27,10 @@ use std::fmt;
 /// One change. A type that is used in several places is compared once, at the first; again only
 /// where it breaks someone whom it didn't break there.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Change {
     /// What changed.
-    pub kind: Kind,
+    pub kind: ChangeKind,
     /// Where in the old schema; of what is new, where it would have been: the type around it.
     pub old: Site,
     /// Where in the new schema; of what is gone, the type around it.
@@ -49,7 +50,8 @@ pub struct Breaks {
 
 /// What can change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+#[non_exhaustive]
+pub enum ChangeKind {
     /// A field is new.
     FieldAdded {
         /// Its name.
@@ -189,7 +191,7 @@ impl fmt::Display for Change {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ChangeKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
         match self {

@@ -1,6 +1,6 @@
 //! What two types, or two fields, differ in by themselves.
 
-use super::{Breaks, Kind};
+use super::{Breaks, ChangeKind};
 use crate::json::{Member, Value, write_value};
 use crate::schema::{Enum, Field, Fixed, Name, Node, Record, Schema, Type};
 use std::collections::{HashMap, HashSet};
@@ -17,14 +17,13 @@ const BOTH: Breaks = Breaks {
 
 /// Bytes that comparing a type by itself looks at and may tell.
 pub(super) fn own_bytes(node: &Node) -> usize {
-    let (symbols, aliases) = match &node.kind {
-        Type::Record(record) => (&[][..], &record.aliases[..]),
-        Type::Enum(symbols) => (&symbols.symbols[..], &symbols.aliases[..]),
-        Type::Fixed(fixed) => (&[][..], &fixed.aliases[..]),
-        _ => (&[][..], &[][..]),
+    let symbols = match &node.kind {
+        Type::Enum(symbols) => &symbols.symbols[..],
+        _ => &[],
     };
     let symbols = symbols.iter().map(|symbol| ENTRY_BYTES + symbol.len());
-    let aliases = aliases.iter().map(|alias| ENTRY_BYTES + alias.full().len());
+    let aliases = node.kind.aliases().iter();
+    let aliases = aliases.map(|alias| ENTRY_BYTES + alias.fullname().len());
     symbols.chain(aliases).sum::<usize>() + attribute_bytes(&node.attributes)
 }
 
@@ -48,7 +47,7 @@ fn json_bytes(value: &Value) -> usize {
 }
 
 /// What two types of one kind differ in, not counting the types they are made of.
-pub(super) fn own_changes(old: &Node, new: &Node) -> Vec<(Kind, Breaks)> {
+pub(super) fn own_changes(old: &Node, new: &Node) -> Vec<(ChangeKind, Breaks)> {
     let mut changes = match (&old.kind, &new.kind) {
         (Type::Record(old), Type::Record(new)) => {
             let mut changes = names((&old.name, &old.aliases), (&new.name, &new.aliases));
@@ -61,34 +60,37 @@ pub(super) fn own_changes(old: &Node, new: &Node) -> Vec<(Kind, Breaks)> {
     };
     let (from, to) = (logical(&old.attributes), logical(&new.attributes));
     if from != to {
-        changes.push((Kind::LogicalTypeChanged { from, to }, Breaks::default()));
+        changes.push((
+            ChangeKind::LogicalTypeChanged { from, to },
+            Breaks::default(),
+        ));
     }
     if custom(&old.attributes) != custom(&new.attributes) {
-        changes.push((Kind::AttributesChanged, Breaks::default()));
+        changes.push((ChangeKind::AttributesChanged, Breaks::default()));
     }
     changes
 }
 
 /// What two fields differ in, but for name and type.
-pub(super) fn field_changes(old: (&Schema, &Field), new: (&Schema, &Field)) -> Vec<Kind> {
+pub(super) fn field_changes(old: (&Schema, &Field), new: (&Schema, &Field)) -> Vec<ChangeKind> {
     let (was, is) = (old.1, new.1);
     let mut changes = Vec::new();
     let json = |value: &Option<Value>| value.as_ref().map(text);
     let (from, to) = (json(&was.default), json(&is.default));
     // An int's 1 and a double's 1.0 are both written as 1.
     if from != to && old.0.default_text(was) != new.0.default_text(is) {
-        changes.push(Kind::DefaultChanged { from, to });
+        changes.push(ChangeKind::DefaultChanged { from, to });
     }
     let documented = doc(was.doc.as_deref(), is.doc.as_deref());
     changes.extend(documented.map(|(kind, _)| kind));
     if was.order != is.order {
-        changes.push(Kind::OrderChanged);
+        changes.push(ChangeKind::OrderChanged);
     }
     if other_aliases(&was.aliases, &is.aliases, &was.name) {
-        changes.push(Kind::AliasesChanged);
+        changes.push(ChangeKind::AliasesChanged);
     }
     if custom(&was.attributes) != custom(&is.attributes) {
-        changes.push(Kind::AttributesChanged);
+        changes.push(ChangeKind::AttributesChanged);
     }
     changes
 }
@@ -102,7 +104,7 @@ pub(super) fn reordered(old: &Record, new: &Record) -> bool {
     !places.is_sorted()
 }
 
-fn enums(old: &Enum, new: &Enum) -> Vec<(Kind, Breaks)> {
+fn enums(old: &Enum, new: &Enum) -> Vec<(ChangeKind, Breaks)> {
     let mut changes = names((&old.name, &old.aliases), (&new.name, &new.aliases));
     let lacking = |from: &Enum, within: &Enum| {
         let known: HashSet<_> = within.symbols.iter().collect();
@@ -115,7 +117,7 @@ fn enums(old: &Enum, new: &Enum) -> Vec<(Kind, Breaks)> {
             old_readers: old.default.is_none(),
             ..Breaks::default()
         };
-        changes.push((Kind::SymbolsAdded { symbols }, breaks));
+        changes.push((ChangeKind::SymbolsAdded { symbols }, breaks));
     }
     let symbols = lacking(old, new);
     if !symbols.is_empty() {
@@ -123,12 +125,12 @@ fn enums(old: &Enum, new: &Enum) -> Vec<(Kind, Breaks)> {
             new_readers: new.default.is_none(),
             ..Breaks::default()
         };
-        changes.push((Kind::SymbolsRemoved { symbols }, breaks));
+        changes.push((ChangeKind::SymbolsRemoved { symbols }, breaks));
     }
     let places: HashMap<_, _> = old.symbols.iter().zip(0..).collect();
     let kept = new.symbols.iter().filter_map(|symbol| places.get(symbol));
     if !kept.is_sorted() {
-        changes.push((Kind::SymbolsReordered, Breaks::default()));
+        changes.push((ChangeKind::SymbolsReordered, Breaks::default()));
     }
     if old.default != new.default {
         let quoted = |symbol: &Option<Box<str>>| {
@@ -136,30 +138,30 @@ fn enums(old: &Enum, new: &Enum) -> Vec<(Kind, Breaks)> {
             Some(format!("\"{symbol}\""))
         };
         let (from, to) = (quoted(&old.default), quoted(&new.default));
-        changes.push((Kind::DefaultChanged { from, to }, Breaks::default()));
+        changes.push((ChangeKind::DefaultChanged { from, to }, Breaks::default()));
     }
     changes.extend(doc(old.doc.as_deref(), new.doc.as_deref()));
     changes
 }
 
-fn fixeds(old: &Fixed, new: &Fixed) -> Vec<(Kind, Breaks)> {
+fn fixeds(old: &Fixed, new: &Fixed) -> Vec<(ChangeKind, Breaks)> {
     let mut changes = names((&old.name, &old.aliases), (&new.name, &new.aliases));
     let (from, to) = (old.size, new.size);
     if from != to {
-        changes.push((Kind::SizeChanged { from, to }, BOTH));
+        changes.push((ChangeKind::SizeChanged { from, to }, BOTH));
     }
     changes.extend(doc(old.doc.as_deref(), new.doc.as_deref()));
     changes
 }
 
 /// Names match without their namespaces, or by an alias of the reader's with it.
-fn names(old: (&Name, &[Name]), new: (&Name, &[Name])) -> Vec<(Kind, Breaks)> {
+fn names(old: (&Name, &[Name]), new: (&Name, &[Name])) -> Vec<(ChangeKind, Breaks)> {
     let reads = |reader: (&Name, &[Name]), writer: &Name| {
         reader.0.simple() == writer.simple() || reader.1.contains(writer)
     };
     let mut changes = Vec::new();
     if old.0 != new.0 {
-        let kind = Kind::NameChanged {
+        let kind = ChangeKind::NameChanged {
             from: old.0.to_string(),
             to: new.0.to_string(),
         };
@@ -170,7 +172,7 @@ fn names(old: (&Name, &[Name]), new: (&Name, &[Name])) -> Vec<(Kind, Breaks)> {
         changes.push((kind, breaks));
     }
     if other_aliases(old.1, new.1, old.0) {
-        changes.push((Kind::AliasesChanged, Breaks::default()));
+        changes.push((ChangeKind::AliasesChanged, Breaks::default()));
     }
     changes
 }
@@ -185,9 +187,9 @@ fn other_aliases<T: Eq + Hash>(old: &[T], new: &[T], old_name: &T) -> bool {
 }
 
 /// An empty documentation says as much as none.
-fn doc(old: Option<&str>, new: Option<&str>) -> Option<(Kind, Breaks)> {
+fn doc(old: Option<&str>, new: Option<&str>) -> Option<(ChangeKind, Breaks)> {
     (old.unwrap_or_default() != new.unwrap_or_default())
-        .then_some((Kind::DocChanged, Breaks::default()))
+        .then_some((ChangeKind::DocChanged, Breaks::default()))
 }
 
 /// A logical type with its numbers, such as `decimal(9, 2)`.

@@ -5,7 +5,7 @@
 //! gone through at most once a direction, and steps are bounded by the relation's budget.
 
 use super::types;
-use super::{Breaks, Change, Kind};
+use super::{Breaks, Change, ChangeKind};
 use crate::compatibility::{CheckError, Relation, STEPS_MAX};
 use crate::schema::{Field, NodeId, Record, Schema, Type};
 use std::collections::{HashMap, HashSet};
@@ -124,7 +124,7 @@ impl Walk<'_> {
                 });
                 alike.into_iter().collect()
             }
-            (before, after) if before.word() == after.word() => Vec::new(),
+            (before, after) if before.as_str() == after.as_str() => Vec::new(),
             _ => {
                 self.changed_type(pair)?;
                 Vec::new()
@@ -140,9 +140,9 @@ impl Walk<'_> {
         let from = self.old.label(pair.old).to_owned();
         let to = self.new.label(pair.new).to_owned();
         let kind = if breaks.new_readers {
-            Kind::TypeChanged { from, to }
+            ChangeKind::TypeChanged { from, to }
         } else {
-            Kind::Promoted { from, to }
+            ChangeKind::Promoted { from, to }
         };
         self.record(pair, kind, breaks)
     }
@@ -187,7 +187,7 @@ impl Walk<'_> {
             }
         }
         if types::reordered(before, after) {
-            self.record(pair, Kind::FieldsReordered, Breaks::default())?;
+            self.record(pair, ChangeKind::FieldsReordered, Breaks::default())?;
         }
         Ok(pairs)
     }
@@ -198,7 +198,7 @@ impl Walk<'_> {
             new_readers: !has_default,
             ..Breaks::default()
         };
-        let kind = Kind::FieldAdded {
+        let kind = ChangeKind::FieldAdded {
             field: field.name.to_string(),
             has_default,
         };
@@ -211,7 +211,7 @@ impl Walk<'_> {
             old_readers: was.default.is_none(),
             ..Breaks::default()
         };
-        let kind = Kind::FieldRemoved {
+        let kind = ChangeKind::FieldRemoved {
             field: was.name.to_string(),
         };
         let part = pair.part((was.node, Some(from)), (pair.new, None), pair.counts);
@@ -228,7 +228,7 @@ impl Walk<'_> {
     ) -> Result<(), CheckError> {
         self.spend((types::field_bytes(was) + types::field_bytes(is)) / BYTES_A_STEP)?;
         if was.name != is.name {
-            let kind = Kind::FieldRenamed {
+            let kind = ChangeKind::FieldRenamed {
                 from: was.name.to_string(),
                 to: is.name.to_string(),
             };
@@ -269,7 +269,7 @@ impl Walk<'_> {
                     ..Breaks::default()
                 };
                 let branch = branch_name;
-                self.record(&part, Kind::BranchRemoved { branch }, breaks)?;
+                self.record(&part, ChangeKind::BranchRemoved { branch }, breaks)?;
                 continue;
             };
             order.push(*to);
@@ -291,10 +291,10 @@ impl Walk<'_> {
             };
             let part = pair.part((pair.old, None), (*branch, Some(to)), pair.counts);
             let branch = new.label(*branch).to_owned();
-            self.record(&part, Kind::BranchAdded { branch }, breaks)?;
+            self.record(&part, ChangeKind::BranchAdded { branch }, breaks)?;
         }
         if !order.is_sorted() {
-            self.record(pair, Kind::BranchesReordered, Breaks::default())?;
+            self.record(pair, ChangeKind::BranchesReordered, Breaks::default())?;
         }
         Ok(pairs)
     }
@@ -314,7 +314,7 @@ impl Walk<'_> {
         Some((place, branches[place]))
     }
 
-    fn record(&mut self, pair: &Pair, kind: Kind, breaks: Breaks) -> Result<(), CheckError> {
+    fn record(&mut self, pair: &Pair, kind: ChangeKind, breaks: Breaks) -> Result<(), CheckError> {
         self.push(pair, kind, only(breaks, pair.counts), (false, false))
     }
 
@@ -322,7 +322,7 @@ impl Walk<'_> {
     fn push(
         &mut self,
         pair: &Pair,
-        kind: Kind,
+        kind: ChangeKind,
         breaks: Breaks,
         fields: (bool, bool),
     ) -> Result<(), CheckError> {
@@ -355,7 +355,7 @@ impl Walk<'_> {
     fn spend(&mut self, steps: usize) -> Result<(), CheckError> {
         self.steps = self.steps.saturating_add(steps);
         if self.steps > STEPS_MAX {
-            return Err(CheckError::TooEntangled { budget: STEPS_MAX });
+            return Err(CheckError::BudgetExceeded { budget: STEPS_MAX });
         }
         Ok(())
     }

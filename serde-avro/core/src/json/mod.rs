@@ -12,30 +12,22 @@ pub(crate) use pointer::Path;
 pub(crate) use read::{Mistake, read};
 pub(crate) use write::{write_string, write_value};
 
+use crate::span::Span;
 use std::borrow::Cow;
 use std::ops::Deref;
 
-/// A range of bytes in a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// The first byte.
-    pub start: usize,
-    /// One past the last byte.
-    pub end: usize,
-}
-
 /// A JSON value and where it stood. `S` is what its strings are.
 #[derive(Clone, Debug)]
-pub struct Value<S = Box<str>> {
+pub(crate) struct Value<S = Box<str>> {
     /// What it is.
-    pub json: Json<S>,
+    pub(crate) json: Json<S>,
     /// Where it stood in its text.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// What a JSON value is.
 #[derive(Clone, Debug)]
-pub enum Json<S = Box<str>> {
+pub(crate) enum Json<S = Box<str>> {
     /// `null`.
     Null,
     /// `true` or `false`.
@@ -54,11 +46,11 @@ pub enum Json<S = Box<str>> {
 
 /// A key of an object and its value.
 #[derive(Clone, Debug)]
-pub struct Member<S = Box<str>> {
+pub(crate) struct Member<S = Box<str>> {
     /// The key, its escapes resolved.
-    pub key: S,
+    pub(crate) key: S,
     /// The value.
-    pub value: Value<S>,
+    pub(crate) value: Value<S>,
 }
 
 /// A value whose strings stand in the text it was read from, but for those with escapes.
@@ -66,8 +58,7 @@ pub(crate) type Read<'t> = Value<Cow<'t, str>>;
 
 impl<S: Deref<Target = str>> Value<S> {
     /// The value of a key, if this is an object that has it.
-    #[must_use]
-    pub fn member(&self, key: &str) -> Option<&Self> {
+    pub(crate) fn member(&self, key: &str) -> Option<&Self> {
         self.members()
             .iter()
             .find(|member| *member.key == *key)
@@ -75,8 +66,7 @@ impl<S: Deref<Target = str>> Value<S> {
     }
 
     /// The members, none if this is no object.
-    #[must_use]
-    pub fn members(&self) -> &[Member<S>] {
+    pub(crate) fn members(&self) -> &[Member<S>] {
         match &self.json {
             Json::Object(members) => members,
             Json::Null
@@ -89,8 +79,7 @@ impl<S: Deref<Target = str>> Value<S> {
     }
 
     /// The string, if this is one.
-    #[must_use]
-    pub fn text(&self) -> Option<&str> {
+    pub(crate) fn as_str(&self) -> Option<&str> {
         if let Json::String(text) = &self.json {
             Some(text)
         } else {
@@ -99,8 +88,7 @@ impl<S: Deref<Target = str>> Value<S> {
     }
 
     /// The elements, if this is an array.
-    #[must_use]
-    pub fn elements(&self) -> Option<&[Self]> {
+    pub(crate) fn elements(&self) -> Option<&[Self]> {
         if let Json::Array(elements) = &self.json {
             Some(elements)
         } else {
@@ -139,8 +127,7 @@ impl<S: Deref<Target = str>> Member<S> {
 
 impl<S> Json<S> {
     /// What to call it in a message.
-    #[must_use]
-    pub fn describe(&self) -> &'static str {
+    pub(crate) fn describe(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",

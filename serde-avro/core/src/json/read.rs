@@ -4,7 +4,8 @@
 //! before and between tokens but not after the value. Its recursion is bounded by the caller's
 //! depth, its memory by the text. A lone surrogate escape is refused: no UTF-8 text can hold it.
 
-use super::{Member, Path, Read, Span};
+use super::{Member, Path, Read};
+use crate::span::Span;
 use std::borrow::Cow;
 use std::collections::HashMap;
 

@@ -27,7 +27,10 @@ pub(super) fn import(
             continue;
         }
         let node = reference.node(id);
-        let known = node.name().and_then(|name| names.get(name.full())).copied();
+        let known = node
+            .name()
+            .and_then(|name| names.get(name.fullname()))
+            .copied();
         if let Some(known) = known {
             copies.insert(id, known);
             continue;
@@ -37,10 +40,10 @@ pub(super) fn import(
         }
         let copy = NodeId(u32::try_from(nodes.len()).expect("nodes are limited"));
         if let Some(name) = node.name() {
-            names.insert(name.full().into(), copy);
+            names.insert(name.fullname().into(), copy);
         }
         nodes.push(Node {
-            imported: true,
+            is_imported: true,
             ..node.clone()
         });
         fresh.push(copy);

@@ -10,24 +10,27 @@
 //! Not as Java: half a surrogate pair in a string is refused, and so is a string default of a
 //! float or double that is written in hexadecimal.
 
-mod advice;
 mod default;
 mod error;
 mod fingerprint;
+mod hints;
 mod import;
 mod model;
 mod name;
-mod normal;
+mod normalize;
 mod parse;
+mod print;
 mod site;
-mod text;
+mod traits;
+mod value;
 
+pub use crate::span::Span;
 pub use error::ParseError;
-pub use model::{Enum, Field, Fixed, Node, NodeId, Order, Record, Type};
+pub use model::{Enum, Field, Fixed, Named, Node, NodeId, Order, Record, Type};
 pub use name::Name;
 pub use site::Site;
+pub use value::JsonValue;
 
-use crate::json::Span;
 use parse::{Checks, Parser};
 use std::{collections::HashMap, sync::Arc};
 
@@ -39,7 +42,7 @@ pub struct Schema {
 
 #[derive(Debug)]
 struct Model {
-    text: Box<str>,
+    source: Box<str>,
     nodes: Vec<Node>,
     root: NodeId,
     root_span: Span,
@@ -48,9 +51,10 @@ struct Model {
     outside: Vec<NodeId>,
 }
 
-/// What a schema text may hold at most. Raising a limit costs memory and time in proportion;
-/// raising `depth` costs stack, about 2 KiB a level.
+/// Maxima of one schema. Memory and time grow in proportion to each limit; `depth` also costs stack,
+/// about 2 KiB a level.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Types within types, by the text or by following names for the first time. JSON values
     /// may nest four times as deep.
@@ -68,7 +72,7 @@ pub struct Limits {
     /// Bytes of one fixed.
     pub fixed_bytes: usize,
     /// Bytes of the text.
-    pub text_bytes: usize,
+    pub source_bytes: usize,
 }
 
 impl Default for Limits {
@@ -81,7 +85,63 @@ impl Default for Limits {
             fields: 5_000,
             name_bytes: 1_024,
             fixed_bytes: 1 << 20,
-            text_bytes: 1 << 20,
+            source_bytes: 1 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// Sets the maximum depth.
+    #[must_use]
+    pub fn with_depth(self, depth: usize) -> Self {
+        Self { depth, ..self }
+    }
+
+    /// Sets the maximum number of types.
+    #[must_use]
+    pub fn with_nodes(self, nodes: usize) -> Self {
+        Self { nodes, ..self }
+    }
+
+    /// Sets the maximum number of symbols.
+    #[must_use]
+    pub fn with_symbols(self, symbols: usize) -> Self {
+        Self { symbols, ..self }
+    }
+
+    /// Sets the maximum number of branches.
+    #[must_use]
+    pub fn with_branches(self, branches: usize) -> Self {
+        Self { branches, ..self }
+    }
+
+    /// Sets the maximum number of fields.
+    #[must_use]
+    pub fn with_fields(self, fields: usize) -> Self {
+        Self { fields, ..self }
+    }
+
+    /// Sets the maximum length of names, in bytes.
+    #[must_use]
+    pub fn with_name_bytes(self, name_bytes: usize) -> Self {
+        Self { name_bytes, ..self }
+    }
+
+    /// Sets the maximum size of fixed types, in bytes.
+    #[must_use]
+    pub fn with_fixed_bytes(self, fixed_bytes: usize) -> Self {
+        Self {
+            fixed_bytes,
+            ..self
+        }
+    }
+
+    /// Sets the maximum length of the source, in bytes.
+    #[must_use]
+    pub fn with_source_bytes(self, source_bytes: usize) -> Self {
+        Self {
+            source_bytes,
+            ..self
         }
     }
 }
@@ -126,10 +186,10 @@ impl Schema {
             .map_err(|mistake| ParseError::new(text, mistake))
     }
 
-    /// The text it was parsed from.
+    /// Returns the string that the schema was parsed from.
     #[must_use]
-    pub fn text(&self) -> &str {
-        &self.model.text
+    pub fn source(&self) -> &str {
+        &self.model.source
     }
 
     /// The node of the whole schema.
@@ -205,10 +265,10 @@ mod tests {
         for text in taken {
             assert!(Schema::parse(&text).is_err(), "{text}");
             let legacy = Schema::parse_legacy(&text, &[], &Limits::default()).unwrap();
-            let again = legacy.canonical_text();
+            let again = legacy.to_registry_string();
             assert_eq!(again, text);
             let parsed = Schema::parse_legacy(&again, &[], &Limits::default());
-            assert_eq!(parsed.unwrap().canonical_text(), again);
+            assert_eq!(parsed.unwrap().to_registry_string(), again);
         }
         let refused = [
             "",

@@ -4,7 +4,9 @@
 //! often it is referred to, so that a schema is a graph as large as its text, recursive or not.
 
 use super::Name;
-use crate::json::{Json, Member, Span, Value};
+use super::value::{self, JsonValue};
+use crate::json::{Member, Value};
+use crate::span::Span;
 use std::collections::HashMap;
 
 /// A node of one schema's arena.
@@ -19,19 +21,20 @@ impl NodeId {
 
 /// A type as it stands in the text.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Node {
     /// The type.
     pub kind: Type,
     /// Attributes the specification gives no meaning here, `logicalType` and its own included, in
     /// the order of the text.
-    pub attributes: Vec<Member>,
+    pub(crate) attributes: Vec<Member>,
     /// Where its JSON value stood, in the text that defined it.
     pub span: Span,
     /// Where each type that it is made of stood, in the same text: items, values, branches or the
     /// types of fields, whether they are defined there or only named.
-    pub parts: Vec<Span>,
+    pub child_spans: Vec<Span>,
     /// Whether it came with a referenced schema, so that its spans are of another text.
-    pub imported: bool,
+    pub is_imported: bool,
 }
 
 /// The types of the specification ("Primitive Types", "Complex Types").
@@ -70,6 +73,7 @@ pub enum Type {
 
 /// A record.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Record {
     /// Its name.
     pub name: Name,
@@ -105,6 +109,7 @@ impl Record {
 
 /// A field of a record.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Field {
     /// Its name.
     pub name: Box<str>,
@@ -113,13 +118,13 @@ pub struct Field {
     /// Its documentation.
     pub doc: Option<Box<str>>,
     /// Its default, valid for its type.
-    pub default: Option<Value>,
+    pub(crate) default: Option<Value>,
     /// How it sorts.
     pub order: Order,
     /// Its other names.
     pub aliases: Vec<Box<str>>,
     /// Attributes the specification gives no meaning, in the order of the text.
-    pub attributes: Vec<Member>,
+    pub(crate) attributes: Vec<Member>,
     /// Where its JSON object stood, in the text that defined it.
     pub span: Span,
 }
@@ -137,6 +142,7 @@ pub enum Order {
 
 /// An enum.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Enum {
     /// Its name.
     pub name: Name,
@@ -152,6 +158,7 @@ pub struct Enum {
 
 /// A fixed.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Fixed {
     /// Its name.
     pub name: Name,
@@ -163,57 +170,78 @@ pub struct Fixed {
     pub size: usize,
 }
 
+/// The attributes that records, enums and fixed have in common.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Named<'s> {
+    /// The full name.
+    pub name: &'s Name,
+    /// The aliases, as full names.
+    pub aliases: &'s [Name],
+    /// The documentation.
+    pub doc: Option<&'s str>,
+}
+
 impl Node {
     pub(crate) fn new(kind: Type, span: Span) -> Self {
         Self {
             kind,
             attributes: Vec::new(),
             span,
-            parts: Vec::new(),
-            imported: false,
+            child_spans: Vec::new(),
+            is_imported: false,
         }
     }
 
-    /// The name, if the type has one.
+    /// Returns the name of a record, enum or fixed.
     #[must_use]
     pub fn name(&self) -> Option<&Name> {
-        match &self.kind {
-            Type::Record(record) => Some(&record.name),
-            Type::Enum(symbols) => Some(&symbols.name),
-            Type::Fixed(fixed) => Some(&fixed.name),
-            Type::Null
-            | Type::Boolean
-            | Type::Int
-            | Type::Long
-            | Type::Float
-            | Type::Double
-            | Type::Bytes
-            | Type::String
-            | Type::Array(_)
-            | Type::Map(_)
-            | Type::Union(_) => None,
-        }
+        self.kind.named().map(|named| named.name)
     }
 
-    /// The `logicalType` attribute, known or not.
+    /// Returns the attributes to which the specification gives no meaning here, with their keys, in
+    /// the order of the source. `logicalType` and its parameters are among them.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, JsonValue<'_>)> {
+        value::iter(&self.attributes)
+    }
+
+    /// Returns the attribute with this key, among [`Node::attributes`].
+    #[must_use]
+    pub fn attribute(&self, key: &str) -> Option<JsonValue<'_>> {
+        value::find(&self.attributes, key)
+    }
+
+    /// Returns the `logicalType` attribute, whether or not the specification defines it.
     #[must_use]
     pub fn logical_type(&self) -> Option<&str> {
-        let attribute = self
-            .attributes
-            .iter()
-            .find(|member| &*member.key == "logicalType")?;
-        if let Json::String(name) = &attribute.value.json {
-            Some(name)
-        } else {
-            None
-        }
+        self.attribute("logicalType")?.as_str()
+    }
+}
+
+impl Field {
+    /// Returns the default value.
+    #[must_use]
+    pub fn default(&self) -> Option<JsonValue<'_>> {
+        self.default.as_ref().map(JsonValue::new)
+    }
+
+    /// Returns the attributes to which the specification gives no meaning, with their keys, in the
+    /// order of the source.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, JsonValue<'_>)> {
+        value::iter(&self.attributes)
+    }
+
+    /// Returns the attribute with this key, among [`Field::attributes`].
+    #[must_use]
+    pub fn attribute(&self, key: &str) -> Option<JsonValue<'_>> {
+        value::find(&self.attributes, key)
     }
 }
 
 impl Type {
     /// The word of the specification, such as `record`.
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Boolean => "boolean",
@@ -232,24 +260,35 @@ impl Type {
         }
     }
 
-    /// The other names, none if the type has no name.
-    pub(crate) fn aliases(&self) -> &[Name] {
+    /// Returns what a record, enum or fixed has in common with the other named types.
+    #[must_use]
+    pub fn named(&self) -> Option<Named<'_>> {
+        let (name, aliases, doc) = match self {
+            Self::Record(record) => (&record.name, &record.aliases, &record.doc),
+            Self::Enum(symbols) => (&symbols.name, &symbols.aliases, &symbols.doc),
+            Self::Fixed(fixed) => (&fixed.name, &fixed.aliases, &fixed.doc),
+            _ => return None,
+        };
+        Some(Named {
+            name,
+            aliases,
+            doc: doc.as_deref(),
+        })
+    }
+
+    /// Returns the aliases and the documentation of a named type.
+    pub(crate) fn named_mut(&mut self) -> Option<(&mut Vec<Name>, &mut Option<Box<str>>)> {
         match self {
-            Self::Record(record) => &record.aliases,
-            Self::Enum(symbols) => &symbols.aliases,
-            Self::Fixed(fixed) => &fixed.aliases,
-            Self::Null
-            | Self::Boolean
-            | Self::Int
-            | Self::Long
-            | Self::Float
-            | Self::Double
-            | Self::Bytes
-            | Self::String
-            | Self::Array(_)
-            | Self::Map(_)
-            | Self::Union(_) => &[],
+            Self::Record(record) => Some((&mut record.aliases, &mut record.doc)),
+            Self::Enum(symbols) => Some((&mut symbols.aliases, &mut symbols.doc)),
+            Self::Fixed(fixed) => Some((&mut fixed.aliases, &mut fixed.doc)),
+            _ => None,
         }
+    }
+
+    /// Returns the aliases, an empty slice for a type without a name.
+    pub(crate) fn aliases(&self) -> &[Name] {
+        self.named().map_or(&[], |named| named.aliases)
     }
 
     /// The primitive type of a word.
@@ -267,46 +306,28 @@ impl Type {
         })
     }
 
-    /// The nodes it is made of, in order.
-    pub(crate) fn children(&self) -> impl DoubleEndedIterator<Item = NodeId> {
-        let parts = match self {
+    /// Returns the nodes of the items, values, branches or fields, in order.
+    pub fn children(&self) -> impl DoubleEndedIterator<Item = NodeId> {
+        let count = match self {
             Self::Array(_) | Self::Map(_) => 1,
             Self::Union(branches) => branches.len(),
             Self::Record(record) => record.fields.len(),
-            Self::Null
-            | Self::Boolean
-            | Self::Int
-            | Self::Long
-            | Self::Float
-            | Self::Double
-            | Self::Bytes
-            | Self::String
-            | Self::Enum(_)
-            | Self::Fixed(_) => 0,
+            _ => 0,
         };
-        (0..parts).filter_map(|part| self.child(part))
+        (0..count).filter_map(|index| self.child(index))
     }
 
-    /// The node with this number among those it is made of, from 0.
-    pub(crate) fn child(&self, part: usize) -> Option<NodeId> {
+    /// Returns the child at `index`, counted from 0 in the order of [`Type::children`].
+    pub(crate) fn child(&self, index: usize) -> Option<NodeId> {
         match self {
-            Self::Array(item) | Self::Map(item) => (part == 0).then_some(*item),
-            Self::Union(branches) => branches.get(part).copied(),
-            Self::Record(record) => record.fields.get(part).map(|field| field.node),
-            Self::Null
-            | Self::Boolean
-            | Self::Int
-            | Self::Long
-            | Self::Float
-            | Self::Double
-            | Self::Bytes
-            | Self::String
-            | Self::Enum(_)
-            | Self::Fixed(_) => None,
+            Self::Array(item) | Self::Map(item) => (index == 0).then_some(*item),
+            Self::Union(branches) => branches.get(index).copied(),
+            Self::Record(record) => record.fields.get(index).map(|field| field.node),
+            _ => None,
         }
     }
 
-    /// Replaces the nodes it is made of.
+    /// Replaces each child by what `map` returns for it.
     pub(crate) fn map_children(&mut self, mut map: impl FnMut(NodeId) -> NodeId) {
         match self {
             Self::Array(item) | Self::Map(item) => *item = map(*item),
@@ -319,16 +340,7 @@ impl Type {
                     .iter_mut()
                     .for_each(|field| field.node = map(field.node));
             }
-            Self::Null
-            | Self::Boolean
-            | Self::Int
-            | Self::Long
-            | Self::Float
-            | Self::Double
-            | Self::Bytes
-            | Self::String
-            | Self::Enum(_)
-            | Self::Fixed(_) => {}
+            _ => {}
         }
     }
 }

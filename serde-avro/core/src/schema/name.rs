@@ -11,9 +11,9 @@ const TYPE_WORDS: [&str; 14] = [
 /// The full name of a record, enum or fixed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
-    full: Box<str>,
+    fullname: Box<str>,
     /// Bytes of the namespace and its dot.
-    space_bytes: usize,
+    prefix_bytes: usize,
 }
 
 impl Name {
@@ -35,41 +35,41 @@ impl Name {
     pub(crate) fn unchecked(name: &str, space: Option<&str>) -> Self {
         match parts(name, space) {
             (Some(space), simple) => Self {
-                full: format!("{space}.{simple}").into(),
-                space_bytes: space.len() + 1,
+                fullname: format!("{space}.{simple}").into(),
+                prefix_bytes: space.len() + 1,
             },
             (None, simple) => Self {
-                full: simple.into(),
-                space_bytes: 0,
+                fullname: simple.into(),
+                prefix_bytes: 0,
             },
         }
     }
 
     /// Namespace and simple name, such as `com.example.Payment`.
     #[must_use]
-    pub fn full(&self) -> &str {
-        &self.full
+    pub fn fullname(&self) -> &str {
+        &self.fullname
     }
 
     /// The part behind the last dot.
     #[must_use]
     pub fn simple(&self) -> &str {
-        self.full.get(self.space_bytes..).unwrap_or_default()
+        self.fullname.get(self.prefix_bytes..).unwrap_or_default()
     }
 
     /// The part before the last dot, if there is one.
     #[must_use]
-    pub fn space(&self) -> Option<&str> {
-        self.full.get(..self.space_bytes.checked_sub(1)?)
+    pub fn namespace(&self) -> Option<&str> {
+        self.fullname.get(..self.prefix_bytes.checked_sub(1)?)
     }
 
     /// The text that Java refers to this name by from within `space`: short if it means the same,
     /// and full if the short form would read as the name of a type.
     pub(crate) fn seen_from(&self, space: Option<&str>) -> &str {
-        if self.space() == space && !TYPE_WORDS.contains(&self.simple()) {
+        if self.namespace() == space && !TYPE_WORDS.contains(&self.simple()) {
             self.simple()
         } else {
-            self.full()
+            self.fullname()
         }
     }
 }
@@ -85,7 +85,7 @@ fn parts<'a>(name: &'a str, space: Option<&'a str>) -> (Option<&'a str>, &'a str
 
 impl fmt::Display for Name {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.full)
+        out.write_str(&self.fullname)
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
         for (name, space, full, full_space, simple) in table {
             let name = Name::new(name, space).unwrap();
             assert_eq!(
-                (name.full(), name.space(), name.simple()),
+                (name.fullname(), name.namespace(), name.simple()),
                 (full, full_space, simple)
             );
         }

@@ -4,10 +4,11 @@
 //! text: the span is that of the name that leads there.
 
 use super::{Node, NodeId, Schema, Type};
-use crate::json::Span;
+use crate::span::Span;
 
 /// A place in a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Site {
     /// From the root: `/name` for a field, `[]` for the items of an array, `{}` for the values of
     /// a map, `<name>` for a branch of a union. `/` is the whole schema.
@@ -27,13 +28,13 @@ impl Schema {
         let mut is_here = true;
         for part in parts {
             let node = self.node(id);
-            is_here &= !node.imported;
+            is_here &= !node.is_imported;
             let Some(next) = node.kind.child(*part) else {
                 break;
             };
             self.write_step(node, *part, next, &mut path);
             id = next;
-            span = match node.parts.get(*part) {
+            span = match node.child_spans.get(*part) {
                 Some(part_span) if is_here => *part_span,
                 Some(_) | None => span,
             };
@@ -52,13 +53,13 @@ impl Schema {
         };
         let mut id = self.root();
         for part in above {
-            if self.node(id).imported {
+            if self.node(id).is_imported {
                 return site;
             }
             id = self.node(id).kind.child(*part).unwrap_or(id);
         }
         let node = self.node(id);
-        if let (Type::Record(record), false) = (&node.kind, node.imported)
+        if let (Type::Record(record), false) = (&node.kind, node.is_imported)
             && let Some(field) = record.fields.get(*last)
         {
             site.span = field.span;
@@ -79,16 +80,7 @@ impl Schema {
                 path.push_str(self.label(next));
                 path.push('>');
             }
-            Type::Null
-            | Type::Boolean
-            | Type::Int
-            | Type::Long
-            | Type::Float
-            | Type::Double
-            | Type::Bytes
-            | Type::String
-            | Type::Enum(_)
-            | Type::Fixed(_) => {}
+            _ => {}
         }
     }
 
@@ -96,7 +88,7 @@ impl Schema {
     pub(crate) fn label(&self, id: NodeId) -> &str {
         let node = self.node(id);
         node.name()
-            .map_or_else(|| node.kind.word(), super::Name::full)
+            .map_or_else(|| node.kind.as_str(), super::Name::fullname)
     }
 }
 

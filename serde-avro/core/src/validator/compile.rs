@@ -219,13 +219,13 @@ impl<'s> Compiler<'s> {
     fn branch_step(&mut self, branch: NodeId) -> Result<Step, CompileError> {
         let node = self.schema.node(branch);
         let Some(name) = node.name() else {
-            return Ok(Step::Type(node.kind.word()));
+            return Ok(Step::Type(node.kind.as_str()));
         };
         if let Some(known) = self.names.get(&branch) {
             return Ok(Step::Branch(*known));
         }
         let at = index(self.program.names.len())?;
-        self.program.names.push(name.full().into());
+        self.program.names.push(name.fullname().into());
         self.names.insert(branch, at);
         Ok(Step::Branch(at))
     }

@@ -50,7 +50,7 @@ const LONG: Width = Width {
 const CONTINUES: u64 = 0x8080_8080_8080_8080;
 
 /// Texts up to this size are looked at for being ASCII first, which is cheaper than a call.
-const SHORT_TEXT: usize = 64;
+const SHORT_STRING: usize = 64;
 
 /// Checks UTF-8. Stands apart, because the check is slower where it is inlined.
 ///
@@ -172,9 +172,9 @@ impl<'d> Cursor<'d> {
 
     /// A length and so many bytes of UTF-8.
     #[inline]
-    pub(super) fn text(&mut self) -> Result<(), Stop> {
+    pub(super) fn string(&mut self) -> Result<(), Stop> {
         let text = self.bytes("string")?;
-        if text.len() <= SHORT_TEXT && text.is_ascii() {
+        if text.len() <= SHORT_STRING && text.is_ascii() {
             return Ok(());
         }
         check_utf8(text).map_err(|valid| {

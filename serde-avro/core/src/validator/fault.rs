@@ -4,6 +4,7 @@ use std::fmt;
 
 /// The first fault of a datum.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fault {
     /// What is wrong.
     pub reason: Reason,
@@ -31,6 +32,7 @@ pub struct Need {
 
 /// The kinds of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Reason {
     /// The datum ends within a value.
     Truncated,
@@ -52,6 +54,29 @@ pub enum Reason {
     TooDeep,
     /// There are more items than [`Budget::items`](super::Budget::items).
     TooComplex,
+}
+
+impl Fault {
+    /// Creates a fault at a path of the schema and a byte offset of a datum of `len` bytes.
+    #[must_use]
+    pub fn new(reason: Reason, path: String, offset: usize, len: usize) -> Self {
+        Self {
+            reason,
+            path,
+            offset,
+            len,
+            need: None,
+        }
+    }
+
+    /// Sets what the datum was too short for.
+    #[must_use]
+    pub fn with_need(self, need: Need) -> Self {
+        Self {
+            need: Some(need),
+            ..self
+        }
+    }
 }
 
 impl Reason {

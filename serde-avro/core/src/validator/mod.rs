@@ -22,7 +22,9 @@ mod program;
 mod run;
 mod stack;
 
-pub use avouch_avro_kernel::{Level, Padded, SLACK};
+#[doc(hidden)]
+pub use avouch_avro_kernel::Level;
+pub use avouch_avro_kernel::{PADDING_BYTES, Padded};
 pub use fault::{Fault, Need, Reason};
 
 use crate::Schema;
@@ -43,8 +45,9 @@ pub struct Validator {
 #[error("the schema is too large to compile")]
 pub struct CompileError;
 
-/// How much one datum may ask for.
+/// The maxima of one datum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Budget {
     /// Records, arrays and maps within each other, the outermost included; those that take no
     /// bytes don't count. Raising it costs 32 bytes a level while a datum is that deep.
@@ -59,6 +62,20 @@ impl Default for Budget {
             depth: 64,
             items: 1_000_000,
         }
+    }
+}
+
+impl Budget {
+    /// Sets the maximum depth.
+    #[must_use]
+    pub fn with_depth(self, depth: u32) -> Self {
+        Self { depth, ..self }
+    }
+
+    /// Sets the maximum number of items.
+    #[must_use]
+    pub fn with_items(self, items: u64) -> Self {
+        Self { items, ..self }
     }
 }
 
@@ -96,12 +113,12 @@ impl Validator {
     }
 
     /// Checks a datum that stands in a larger buffer: without a copy, unless it stands less than
-    /// [`SLACK`] bytes before the buffer's end, or elsewhere.
+    /// [`PADDING_BYTES`] bytes before the buffer's end, or elsewhere.
     ///
     /// # Errors
     /// The first fault.
     #[inline]
-    pub fn validate_within(&self, buffer: &[u8], datum: &[u8]) -> Result<(), Fault> {
+    pub fn validate_in(&self, buffer: &[u8], datum: &[u8]) -> Result<(), Fault> {
         match Padded::within(buffer, datum) {
             Some(datum) => self.validate_padded(datum),
             None => self.validate(datum),
@@ -114,20 +131,21 @@ impl Validator {
     /// The first fault.
     #[inline]
     pub fn validate_padded(&self, datum: Padded<'_>) -> Result<(), Fault> {
-        if self.accepts(self.level, datum) {
+        if self.accepts_at(self.level, datum) {
             return Ok(());
         }
-        self.validate_plainly(datum.datum())
+        self.validate_reference(datum.datum())
     }
 
-    /// The same as [`Self::validate_within`], with the reason alone, which costs no allocation: for
+    /// The same as [`Self::validate_in`], with the reason alone, which costs no allocation: for
     /// data of which only some faults are told.
     ///
     /// # Errors
     /// The reason of the first fault.
+    #[doc(hidden)]
     #[inline]
-    pub fn reason_within(&self, buffer: &[u8], datum: &[u8]) -> Result<(), Reason> {
-        let accepts = |datum: Padded<'_>| self.accepts(self.level, datum);
+    pub fn reason_in(&self, buffer: &[u8], datum: &[u8]) -> Result<(), Reason> {
+        let accepts = |datum: Padded<'_>| self.accepts_at(self.level, datum);
         let accepted = match Padded::within(buffer, datum) {
             Some(datum) => accepts(datum),
             None => Padded::copied(datum, accepts),
@@ -142,15 +160,17 @@ impl Validator {
     ///
     /// # Errors
     /// The first fault.
+    #[doc(hidden)]
     #[cold]
-    pub fn validate_plainly(&self, datum: &[u8]) -> Result<(), Fault> {
+    pub fn validate_reference(&self, datum: &[u8]) -> Result<(), Fault> {
         run::run(&self.program, self.budget, datum)
     }
 
     /// The verdict of the fused form alone, with the instructions of a level.
+    #[doc(hidden)]
     #[inline]
     #[must_use]
-    pub fn accepts(&self, level: Level, datum: Padded<'_>) -> bool {
+    pub fn accepts_at(&self, level: Level, datum: Padded<'_>) -> bool {
         self.fused.accepts(level, datum)
     }
 

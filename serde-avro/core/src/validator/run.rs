@@ -76,10 +76,10 @@ impl<'p, 'd> Machine<'p, 'd> {
                 Op::Long => self.cursor.long("long").map(|_| ())?,
                 Op::Skip(bytes) => self.cursor.take(bytes as usize, "fixed").map(|_| ())?,
                 Op::Bytes => self.cursor.bytes("bytes").map(|_| ())?,
-                Op::String => self.cursor.text()?,
+                Op::String => self.cursor.string()?,
                 Op::Ints => self.each(|cursor, _| cursor.int("int").map(|_| ()))?,
                 Op::Longs => self.longs()?,
-                Op::Strings => self.each(|cursor, _| cursor.text())?,
+                Op::Strings => self.each(|cursor, _| cursor.string())?,
                 Op::Enum(symbols) => {
                     self.index("enum", symbols, Reason::BadEnum)?;
                 }

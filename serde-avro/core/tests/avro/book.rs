@@ -55,7 +55,9 @@ impl Book<'_> {
             Type::Union(branches) => {
                 let index = self.index(branches.len(), "union index", Reason::BadUnion, path)?;
                 let branch = schema.node(branches[index]);
-                let name = branch.name().map_or(branch.kind.word(), |name| name.full());
+                let name = branch
+                    .name()
+                    .map_or(branch.kind.as_str(), |name| name.fullname());
                 self.value(branches[index], &format!("{path}({name})"))
             }
             Type::Record(record) => self.within(path, |book| book.record(record, path)),
@@ -199,10 +201,7 @@ impl Book<'_> {
 
     fn truncated(&self, what: &'static str, bytes: u64, path: &str) -> Fault {
         let fault = self.fault(Reason::Truncated, path, self.at);
-        Fault {
-            need: Some(Need { what, bytes }),
-            ..fault
-        }
+        fault.with_need(Need { what, bytes })
     }
 
     fn fault(&self, reason: Reason, path: &str, offset: usize) -> Fault {
@@ -211,13 +210,7 @@ impl Book<'_> {
         } else {
             format!("/{path}")
         };
-        Fault {
-            reason,
-            path,
-            offset,
-            len: self.data.len(),
-            need: None,
-        }
+        Fault::new(reason, path, offset, self.data.len())
     }
 }
 

@@ -123,15 +123,12 @@ fn a_change_points_into_both_texts() {
         .iter()
         .map(|change| {
             let (from, to) = (change.old.span, change.new.span);
-            (
-                &old.text()[from.start..from.end],
-                &new.text()[to.start..to.end],
-            )
+            (&old.source()[from.range()], &new.source()[to.range()])
         })
         .collect();
     let gone = r#"{"name":"gone","type":["null","int"]}"#;
     assert!(texts.contains(&(r#""int""#, r#""long""#)), "{texts:?}");
-    assert!(texts.contains(&(gone, new.text())), "{texts:?}");
+    assert!(texts.contains(&(gone, new.source())), "{texts:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use crate::random::{self, Random};
 use crate::verdicts;
 use avouch_avro::Schema;
-use avouch_avro::validator::{Budget, Level, Padded, SLACK, Validator};
+use avouch_avro::validator::{Budget, Level, PADDING_BYTES, Padded, Validator};
 use std::collections::BTreeSet;
 
 /// Data of one schema, each looked at in every form.
@@ -30,20 +30,20 @@ impl Forms {
     /// What follows a datum is all zeros, all ones, or its own beginning, which may well complete
     /// it. The buffer ends where the slack does, so that a tool sees a read beyond it.
     fn agree_on(&mut self, datum: &[u8]) {
-        let plain = self.validator.validate_plainly(datum);
+        let plain = self.validator.validate_reference(datum);
         for slack in [
-            vec![0; SLACK],
-            vec![0xff; SLACK],
-            [datum, &[1; SLACK]].concat()[..SLACK].to_vec(),
+            vec![0; PADDING_BYTES],
+            vec![0xff; PADDING_BYTES],
+            [datum, &[1; PADDING_BYTES]].concat()[..PADDING_BYTES].to_vec(),
         ] {
             let buffer = [datum, &slack].concat();
             let padded = Padded::new(&buffer, datum.len()).unwrap();
             for level in &self.levels {
                 assert_eq!(
-                    self.validator.accepts(*level, padded),
+                    self.validator.accepts_at(*level, padded),
                     plain.is_ok(),
                     "{level:?} differs from {plain:?}: {} {datum:02x?} then {slack:02x?}",
-                    self.schema.text()
+                    self.schema.source()
                 );
             }
         }
@@ -97,14 +97,8 @@ fn the_forms_agree_on_mutated_data_of_every_schema() {
 fn the_forms_agree_on_random_schemas() {
     let budgets = [
         Budget::default(),
-        Budget {
-            depth: 3,
-            items: 1_000_000,
-        },
-        Budget {
-            depth: 64,
-            items: 4,
-        },
+        Budget::default().with_depth(3),
+        Budget::default().with_items(4),
     ];
     let (mut accepted, mut refused) = (0, 0);
     for seed in 0..1_000 * rounds() {

@@ -3,7 +3,6 @@
 use crate::book;
 use crate::random::{self, Random};
 use avouch_avro::Schema;
-use avouch_avro::compatibility::check;
 use avouch_avro::validator::Budget;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -38,8 +37,9 @@ fn write_fresh_pairs() {
 }
 
 fn answers(reader: &Schema, writer: &Schema) -> Value {
-    let findings: Value = match check(reader, writer) {
-        Ok(findings) => findings
+    let findings: Value = match reader.can_read(writer) {
+        Ok(compatibility) => compatibility
+            .findings()
             .iter()
             .map(|one| json!({"type": one.kind.as_str(), "path": &*one.path, "info": &*one.info}))
             .collect(),
@@ -54,8 +54,8 @@ fn answers(reader: &Schema, writer: &Schema) -> Value {
 
 fn texts(schema: &Schema) -> Value {
     json!({
-        "text": schema.text(),
-        "canonical": schema.canonical_text(),
+        "text": schema.source(),
+        "canonical": schema.to_string(),
         "pcf": schema.parsing_canonical_form(),
         "rabin": format!("{:x}", schema.rabin_fingerprint()),
     })

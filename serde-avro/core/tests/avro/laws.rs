@@ -2,8 +2,7 @@
 
 use crate::random::{self, Random};
 use crate::{book, resolve::resolve};
-use avouch_avro::compatibility::check;
-use avouch_avro::schema::{NodeId, Site, Type};
+use avouch_avro::schema::{NodeId, Site};
 use avouch_avro::validator::Budget;
 use avouch_avro::{Schema, diff};
 use serde_json::Value;
@@ -24,7 +23,10 @@ fn what_is_compatible_decodes() {
     let (mut compatible, mut decoded) = (0, 0);
     for (seed, old, new) in evolutions(6_000) {
         for (reader, writer) in [(&new, &old), (&old, &new)] {
-            if check(reader, writer) != Ok(Vec::new()) {
+            if !reader
+                .can_read(writer)
+                .is_ok_and(|found| found.is_compatible())
+            {
                 continue;
             }
             compatible += 1;
@@ -35,7 +37,7 @@ fn what_is_compatible_decodes() {
                     continue;
                 }
                 let outcome = resolve(reader, writer, &datum);
-                let (reader, writer) = (reader.text(), writer.text());
+                let (reader, writer) = (reader.source(), writer.source());
                 assert_eq!(outcome, Ok(()), "{seed}: {reader} reads {writer}");
                 decoded += 1;
             }
@@ -49,7 +51,7 @@ fn what_is_compatible_decodes() {
 fn changes_break_exactly_whom_the_relation_says() {
     let (mut broken, mut changed) = (0, 0);
     for (seed, old, new) in evolutions(12_000) {
-        let (Ok(backward), Ok(forward)) = (check(&new, &old), check(&old, &new)) else {
+        let (Ok(backward), Ok(forward)) = (new.can_read(&old), old.can_read(&new)) else {
             continue;
         };
         let changes = diff::between(&old, &new).unwrap();
@@ -57,10 +59,10 @@ fn changes_break_exactly_whom_the_relation_says() {
         let old_readers = changes.iter().any(|change| change.breaks.old_readers);
         assert_eq!(
             (new_readers, old_readers),
-            (!backward.is_empty(), !forward.is_empty()),
+            (!backward.is_compatible(), !forward.is_compatible()),
             "{seed}: {} to {}: {changes:#?}",
-            old.text(),
-            new.text()
+            old.source(),
+            new.source()
         );
         broken += usize::from(new_readers) + usize::from(old_readers);
         changed += usize::from(!changes.is_empty());
@@ -80,14 +82,18 @@ fn every_text_round_trips_and_every_form_is_its_own_form() {
             let again = |text: &str| {
                 Schema::parse(text).unwrap_or_else(|error| panic!("{seed}: {text}: {error}"))
             };
-            let canonical = schema.canonical_text();
-            assert_eq!(again(schema.text()).canonical_text(), canonical, "{seed}");
-            assert_eq!(again(&canonical).canonical_text(), canonical, "{seed}");
+            let canonical = schema.to_string();
+            assert_eq!(again(schema.source()).to_string(), canonical, "{seed}");
+            assert_eq!(again(&canonical).to_string(), canonical, "{seed}");
             let form = schema.parsing_canonical_form();
             assert_eq!(again(&canonical).parsing_canonical_form(), form, "{seed}");
             assert_eq!(again(&form).parsing_canonical_form(), form, "{seed}");
-            let normalized = schema.normalized_text();
-            assert_eq!(again(&normalized).normalized_text(), normalized, "{seed}");
+            let normalized = schema.to_normalized_string();
+            assert_eq!(
+                again(&normalized).to_normalized_string(),
+                normalized,
+                "{seed}"
+            );
         }
     }
 }
@@ -96,9 +102,13 @@ fn every_text_round_trips_and_every_form_is_its_own_form() {
 fn nothing_changes_between_a_schema_and_itself_however_it_is_written() {
     for (seed, old, new) in evolutions(2_000) {
         for schema in [old, new] {
-            let again = Schema::parse(&schema.normalized_text()).unwrap();
+            let again = Schema::parse(&schema.to_normalized_string()).unwrap();
             assert_eq!(diff::between(&schema, &again), Ok(Vec::new()), "{seed}");
-            assert_eq!(again.normalized_text(), schema.normalized_text(), "{seed}");
+            assert_eq!(
+                again.to_normalized_string(),
+                schema.to_normalized_string(),
+                "{seed}"
+            );
         }
     }
 }
@@ -106,7 +116,10 @@ fn nothing_changes_between_a_schema_and_itself_however_it_is_written() {
 #[test]
 fn findings_stand_within_their_texts() {
     for (_, old, new) in evolutions(2_000) {
-        for finding in check(&new, &old).unwrap_or_default() {
+        let Ok(compatibility) = new.can_read(&old) else {
+            continue;
+        };
+        for finding in compatibility.findings() {
             assert_within(&new, finding.reader());
             assert_within(&old, finding.writer());
             assert_ne!(finding.suggestion(), "");
@@ -130,7 +143,7 @@ fn assert_spans(schema: &Schema, id: NodeId, seen: &mut HashSet<NodeId>, seed: u
         return;
     }
     let node = schema.node(id);
-    let text = &schema.text()[node.span.start..node.span.end];
+    let text = &schema.source()[node.span.range()];
     let json: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{seed}: {error}"));
     let word = match &json {
         Value::String(word) => word,
@@ -138,21 +151,16 @@ fn assert_spans(schema: &Schema, id: NodeId, seen: &mut HashSet<NodeId>, seed: u
         other if other["type"] == "error" => "record",
         other => other["type"].as_str().unwrap(),
     };
-    assert_eq!(word, node.kind.word(), "{seed}: {text}");
-    let parts = match &node.kind {
-        Type::Array(part) | Type::Map(part) => vec![*part],
-        Type::Union(branches) => branches.clone(),
-        Type::Record(record) => record.fields.iter().map(|field| field.node).collect(),
-        _ => Vec::new(),
-    };
-    assert_eq!(parts.len(), node.parts.len(), "{seed}: {text}");
-    for (part, span) in parts.into_iter().zip(&node.parts) {
+    assert_eq!(word, node.kind.as_str(), "{seed}: {text}");
+    let children = node.kind.children();
+    assert_eq!(children.count(), node.child_spans.len(), "{seed}: {text}");
+    for (part, span) in node.kind.children().zip(&node.child_spans) {
         assert!(node.span.start < span.start && span.end < node.span.end);
         assert_spans(schema, part, seen, seed);
     }
 }
 
 fn assert_within(schema: &Schema, site: &Site) {
-    let text = schema.text().get(site.span.start..site.span.end);
+    let text = schema.source().get(site.span.range());
     assert!(text.is_some_and(|text| !text.is_empty()), "{site:?}");
 }

@@ -16,7 +16,7 @@ fn table() -> Vec<Limit> {
     vec![
         Limit {
             text: records_within,
-            set: |depth| limits(|limits| limits.depth = depth),
+            set: |depth| Limits::default().with_depth(depth),
             default: |limits| limits.depth,
             told: |depth| {
                 let pointer = "/fields/0/type".repeat(depth + 1);
@@ -25,7 +25,7 @@ fn table() -> Vec<Limit> {
         },
         Limit {
             text: arrays_within,
-            set: |depth| limits(|limits| limits.depth = depth),
+            set: |depth| Limits::default().with_depth(depth),
             default: |limits| limits.depth,
             told: |depth| {
                 let pointer = "/items".repeat(depth + 1);
@@ -34,12 +34,7 @@ fn table() -> Vec<Limit> {
         },
         Limit {
             text: |nodes| record_of(nodes - 1),
-            set: |nodes| {
-                limits(|limits| {
-                    limits.nodes = nodes;
-                    limits.fields = nodes;
-                })
-            },
+            set: |nodes| Limits::default().with_nodes(nodes).with_fields(nodes),
             default: |limits| limits.nodes,
             told: |nodes| {
                 let pointer = format!("/fields/{}/type", nodes - 1);
@@ -48,7 +43,7 @@ fn table() -> Vec<Limit> {
         },
         Limit {
             text: enum_of,
-            set: |symbols| limits(|limits| limits.symbols = symbols),
+            set: |symbols| Limits::default().with_symbols(symbols),
             default: |limits| limits.symbols,
             told: |most| {
                 let one_more = most + 1;
@@ -59,7 +54,7 @@ fn table() -> Vec<Limit> {
         },
         Limit {
             text: union_of,
-            set: |branches| limits(|limits| limits.branches = branches),
+            set: |branches| Limits::default().with_branches(branches),
             default: |limits| limits.branches,
             told: |most| {
                 let one_more = most + 1;
@@ -70,7 +65,7 @@ fn table() -> Vec<Limit> {
         },
         Limit {
             text: record_of,
-            set: |fields| limits(|limits| limits.fields = fields),
+            set: |fields| Limits::default().with_fields(fields),
             default: |limits| limits.fields,
             told: |most| {
                 let one_more = most + 1;
@@ -81,7 +76,7 @@ fn table() -> Vec<Limit> {
         },
         Limit {
             text: |bytes| format!(r#"{{"type":"fixed","name":"F","size":{bytes}}}"#),
-            set: |bytes| limits(|limits| limits.fixed_bytes = bytes),
+            set: |bytes| Limits::default().with_fixed_bytes(bytes),
             default: |limits| limits.fixed_bytes,
             told: |most| {
                 let message = format!("fixed F needs \"size\", a whole number from 0 to {most}");
@@ -90,8 +85,8 @@ fn table() -> Vec<Limit> {
         },
         Limit {
             text: |bytes| format!("\"int\"{}", " ".repeat(bytes - 5)),
-            set: |bytes| limits(|limits| limits.text_bytes = bytes),
-            default: |limits| limits.text_bytes,
+            set: |bytes| Limits::default().with_source_bytes(bytes),
+            default: |limits| limits.source_bytes,
             told: |most| {
                 let one_more = most + 1;
                 let message = format!("a text has at most {most} bytes; this one has {one_more}");
@@ -175,7 +170,7 @@ fn every_name_is_limited() {
     ];
     for (text, what, pointer) in table {
         for edge in [Limits::default().name_bytes, 7] {
-            let limits = limits(|limits| limits.name_bytes = edge);
+            let limits = Limits::default().with_name_bytes(edge);
             let taken = Schema::parse_with(&text(edge), &[], &limits);
             assert!(taken.is_ok(), "{pointer}: {taken:?}");
             let error = Schema::parse_with(&text(edge + 1), &[], &limits).unwrap_err();
@@ -211,7 +206,7 @@ fn attributes_nest_four_times_as_deep_as_types() {
 
 #[test]
 fn types_of_references_count() {
-    let limits = limits(|limits| limits.nodes = 5);
+    let limits = Limits::default().with_nodes(5);
     let known = Schema::parse(&record_of(3)).unwrap();
     let text = |kind: &str| format!(r#"["null",{kind}]"#);
     let error = |kind| Schema::parse_with(&text(kind), std::slice::from_ref(&known), &limits);
@@ -220,12 +215,6 @@ fn types_of_references_count() {
         "a schema has at most 5 types"
     );
     assert!(Schema::parse_with("\"R\"", &[known], &limits).is_ok());
-}
-
-fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
-    let mut limits = Limits::default();
-    change(&mut limits);
-    limits
 }
 
 fn numbered(count: usize, part: impl Fn(usize) -> String) -> String {

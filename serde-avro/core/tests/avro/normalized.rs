@@ -28,7 +28,7 @@ fn rows() -> impl Iterator<Item = Row> {
 fn every_text_normalizes_as_confluents_does_or_is_known_to_differ() {
     let mut wrong = Vec::new();
     for row in rows() {
-        let found = Schema::parse(&row.input).unwrap().normalized_text();
+        let found = Schema::parse(&row.input).unwrap().to_normalized_string();
         if (found != row.confluent) != row.differs {
             let Row {
                 input, confluent, ..
@@ -51,10 +51,10 @@ fn a_normalized_text_is_its_own_and_means_the_same() {
     // The alias without a namespace is within one in Java's text, which has no word for it.
     for Row { input, .. } in rows().filter(|row| !row.input.contains("\".C\"")) {
         let schema = Schema::parse(&input).unwrap();
-        let text = schema.normalized_text();
+        let text = schema.to_normalized_string();
         let again = Schema::parse(&text).unwrap();
-        assert_eq!(again.normalized_text(), text, "{input}");
-        assert_eq!(again.canonical_text(), text, "{input}");
+        assert_eq!(again.to_normalized_string(), text, "{input}");
+        assert_eq!(again.to_string(), text, "{input}");
         assert_eq!(
             again.parsing_canonical_form(),
             schema.parsing_canonical_form(),
@@ -69,7 +69,7 @@ fn references_stay_names_when_normalized_and_are_written_out_when_resolved() {
     let text = r#"{"type":"record","name":"a.R","fields":[{"name":"id","type":"Id"}]}"#;
     let schema = Schema::parse_with(text, &[id], &Limits::default()).unwrap();
     let head = r#"{"type":"record","name":"R","namespace":"a","fields":[{"name":"id","type":"#;
-    assert_eq!(schema.normalized_text(), format!(r#"{head}"Id"}}]}}"#));
+    assert_eq!(schema.to_normalized_string(), format!(r#"{head}"Id"}}]}}"#));
     let inside = r#"{"type":"fixed","name":"Id","size":16}"#;
-    assert_eq!(schema.resolved_text(), format!("{head}{inside}}}]}}"));
+    assert_eq!(schema.to_string(), format!("{head}{inside}}}]}}"));
 }

@@ -2,7 +2,6 @@
 //! not, and shows it.
 
 use crate::resolve::resolve;
-use avouch_avro::compatibility::check;
 use avouch_avro::validator::Validator;
 use avouch_avro::{Schema, diff};
 
@@ -18,21 +17,24 @@ pub(crate) fn of_text(text: &str) -> Option<Schema> {
     };
     let again =
         |form: &str| Schema::parse(form).unwrap_or_else(|error| panic!("{text}\n{form}: {error}"));
-    let canonical = again(&schema.canonical_text());
-    assert_eq!(canonical.canonical_text(), schema.canonical_text());
+    let canonical = again(&schema.to_string());
+    assert_eq!(canonical.to_string(), schema.to_string());
     assert_eq!(canonical.rabin_fingerprint(), schema.rabin_fingerprint());
-    let normalized = again(&schema.normalized_text());
+    let normalized = again(&schema.to_normalized_string());
     // An alias that has no namespace is written short, as by Java, also where it reads as one of
     // the namespace around it: then the order of aliases may be another the second time.
-    let twice = again(&normalized.normalized_text());
-    assert_eq!(twice.normalized_text(), normalized.normalized_text());
+    let twice = again(&normalized.to_normalized_string());
+    assert_eq!(
+        twice.to_normalized_string(),
+        normalized.to_normalized_string()
+    );
     assert_eq!(sorted(&normalized), sorted(&schema), "{text}");
     assert!(Validator::compile(&schema).is_ok(), "{text}");
     Some(schema)
 }
 
 fn sorted(schema: &Schema) -> Vec<u8> {
-    let mut bytes = schema.normalized_text().into_bytes();
+    let mut bytes = schema.to_normalized_string().into_bytes();
     bytes.sort_unstable();
     bytes
 }
@@ -40,10 +42,10 @@ fn sorted(schema: &Schema) -> Vec<u8> {
 /// Changes break exactly whom the relation says, and findings point into their texts. Answers
 /// whether there was a verdict.
 pub(crate) fn of_pair(old: &Schema, new: &Schema) -> bool {
-    let (Ok(backward), Ok(forward)) = (check(new, old), check(old, new)) else {
+    let (Ok(backward), Ok(forward)) = (new.can_read(old), old.can_read(new)) else {
         return false;
     };
-    let show = || format!("{}\n{}", old.text(), new.text());
+    let show = || format!("{}\n{}", old.source(), new.source());
     let changes = diff::between(old, new).unwrap_or_else(|error| panic!("{error}: {}", show()));
     let breaks = (
         changes.iter().any(|change| change.breaks.new_readers),
@@ -51,21 +53,13 @@ pub(crate) fn of_pair(old: &Schema, new: &Schema) -> bool {
     );
     assert_eq!(
         breaks,
-        (!backward.is_empty(), !forward.is_empty()),
+        (!backward.is_compatible(), !forward.is_compatible()),
         "{}",
         show()
     );
-    for finding in backward {
-        assert!(
-            new.text()
-                .get(finding.reader().span.start..finding.reader().span.end)
-                .is_some()
-        );
-        assert!(
-            old.text()
-                .get(finding.writer().span.start..finding.writer().span.end)
-                .is_some()
-        );
+    for finding in backward.findings() {
+        assert!(new.source().get(finding.reader().span.range()).is_some());
+        assert!(old.source().get(finding.writer().span.range()).is_some());
         assert!(!finding.suggestion().is_empty(), "{}", show());
     }
     true
@@ -75,8 +69,11 @@ pub(crate) fn of_pair(old: &Schema, new: &Schema) -> bool {
 /// that may.
 pub(crate) fn of_datum(reader: &Schema, writer: &Schema, datum: &[u8]) {
     let is_valid = |validator: Validator| validator.validate(datum).is_ok();
-    if check(reader, writer) == Ok(Vec::new()) && Validator::compile(writer).is_ok_and(is_valid) {
+    let compatible = reader
+        .can_read(writer)
+        .is_ok_and(|found| found.is_compatible());
+    if compatible && Validator::compile(writer).is_ok_and(is_valid) {
         let outcome = resolve(reader, writer, datum);
-        assert_eq!(outcome, Ok(()), "{}\n{}", reader.text(), writer.text());
+        assert_eq!(outcome, Ok(()), "{}\n{}", reader.source(), writer.source());
     }
 }

@@ -53,7 +53,7 @@ impl<'a> Resolver<'a> {
                         let takes = known.symbols.contains(symbol) || known.default.is_some();
                         takes.then_some(()).ok_or(format!("symbol {symbol}"))
                     }
-                    Some(other) => Err(format!("enum as {}", other.word())),
+                    Some(other) => Err(format!("enum as {}", other.as_str())),
                 }
             }
             Type::Fixed(fixed) => {
@@ -63,14 +63,14 @@ impl<'a> Resolver<'a> {
                     Some(Type::Fixed(known)) if known.size == fixed.size => {
                         same_name((&known.name, &known.aliases), &fixed.name)
                     }
-                    Some(other) => Err(format!("fixed as {}", other.word())),
+                    Some(other) => Err(format!("fixed as {}", other.as_str())),
                 }
             }
             primitive => {
                 self.skip(primitive);
                 match read {
                     Some(read) if !promotes(primitive, read) => {
-                        Err(format!("{} as {}", primitive.word(), read.word()))
+                        Err(format!("{} as {}", primitive.as_str(), read.as_str()))
                     }
                     Some(_) | None => Ok(()),
                 }
@@ -95,7 +95,7 @@ impl<'a> Resolver<'a> {
         let read = match read {
             None => None,
             Some(Type::Record(read)) => Some(read),
-            Some(other) => return Err(format!("record as {}", other.word())),
+            Some(other) => return Err(format!("record as {}", other.as_str())),
         };
         if let Some(read) = read {
             same_name((&read.name, &read.aliases), &written.name)?;
@@ -119,7 +119,7 @@ impl<'a> Resolver<'a> {
                 .fields
                 .iter()
                 .any(|field| takes_field(reads, &field.name));
-            if !found && reads.default.is_none() {
+            if !found && reads.default().is_none() {
                 return Err(format!("no field {}", reads.name));
             }
         }
@@ -130,7 +130,7 @@ impl<'a> Resolver<'a> {
         let read = match (read, is_map) {
             (None, _) => None,
             (Some(Type::Array(read)), false) | (Some(Type::Map(read)), true) => Some(*read),
-            (Some(other), _) => return Err(format!("blocks as {}", other.word())),
+            (Some(other), _) => return Err(format!("blocks as {}", other.as_str())),
         };
         loop {
             let count = self.long();
@@ -196,7 +196,7 @@ fn promotes(written: &Type, read: &Type) -> bool {
         Type::Long => &["long", "float", "double"],
         Type::Float => &["float", "double"],
         Type::Bytes | Type::String => &["bytes", "string"],
-        other => &[other.word()],
+        other => &[other.as_str()],
     };
-    into.contains(&read.word())
+    into.contains(&read.as_str())
 }

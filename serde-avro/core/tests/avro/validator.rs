@@ -10,14 +10,8 @@ use std::collections::BTreeMap;
 fn the_validator_and_the_book_agree_on_every_datum_and_fault() {
     let budgets = [
         Budget::default(),
-        Budget {
-            depth: 3,
-            items: 1_000_000,
-        },
-        Budget {
-            depth: 64,
-            items: 4,
-        },
+        Budget::default().with_depth(3),
+        Budget::default().with_items(4),
     ];
     let mut outcomes = BTreeMap::<Option<Reason>, u32>::new();
     for seed in 0..1_000 {
@@ -39,9 +33,9 @@ fn the_validator_and_the_book_agree_on_every_datum_and_fault() {
                     found,
                     expected,
                     "seed {seed}: {} {datum:02x?}",
-                    schema.text()
+                    schema.source()
                 );
-                let reason = validator.reason_within(&datum, &datum);
+                let reason = validator.reason_in(&datum, &datum);
                 assert_eq!(reason, expected.map_err(|fault| fault.reason));
                 *outcomes
                     .entry(found.err().map(|fault| fault.reason))

@@ -8,11 +8,12 @@ mod named;
 mod record;
 mod resolve;
 
-use super::advice;
+use super::hints;
 use super::{
     Limits, Model, Name, Node, NodeId, Schema, Type, import::import, name::check_simple_name,
 };
-use crate::json::{self, Json, Member, Mistake, Path, Read, Span};
+use crate::json::{self, Json, Member, Mistake, Path, Read};
+use crate::span::Span;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -81,13 +82,13 @@ impl<'a> Parser<'a> {
             unsettled: HashMap::new(),
             default_steps: 0,
         };
-        if text.len() > limits.text_bytes {
-            let (most, bytes) = (limits.text_bytes, text.len());
+        if text.len() > limits.source_bytes {
+            let (most, bytes) = (limits.source_bytes, text.len());
             let why = format!("a text has at most {most} bytes; this one has {bytes}");
             return parser.fail(0, why);
         }
         if text.trim_matches([' ', '\t', '\n', '\r']).is_empty() {
-            return parser.fail(0, advice::empty());
+            return parser.fail(0, hints::empty());
         }
         let value = json::read(text, limits.depth.saturating_mul(JSON_LEVELS))?;
         let mut outside = Vec::new();
@@ -104,7 +105,7 @@ impl<'a> Parser<'a> {
         let root = parser.resolve(root)?;
         let Self { nodes, names, .. } = parser;
         let model = Model {
-            text: text.into(),
+            source: text.into(),
             nodes,
             root,
             root_span: value.span,
@@ -126,7 +127,7 @@ impl<'a> Parser<'a> {
             Json::Array(branches) => self.union(branches, space, depth, value.span),
             Json::Object(_) => self.complex(value, space, depth),
             other @ (Json::Null | Json::Bool(_) | Json::Integer(_) | Json::Float(_)) => {
-                let why = advice::no_schema(other.describe());
+                let why = hints::no_schema(other.describe());
                 self.fail(value.span.start, why)
             }
         }
@@ -190,7 +191,7 @@ impl<'a> Parser<'a> {
             self.path.pop();
             branches.push(branch);
         }
-        self.nodes[id.index()].parts = values.iter().map(|value| value.span).collect();
+        self.nodes[id.index()].child_spans = values.iter().map(|value| value.span).collect();
         self.nodes[id.index()].kind = Type::Union(branches);
         Ok(id)
     }
@@ -200,14 +201,14 @@ impl<'a> Parser<'a> {
         let node = self.node(branch);
         match (self.pending.get(&branch), node.name()) {
             (Some(pending), _) => pending.name.to_string().into(),
-            (None, Some(name)) => name.full().to_owned().into(),
-            (None, None) => node.kind.word().into(),
+            (None, Some(name)) => name.fullname().to_owned().into(),
+            (None, None) => node.kind.as_str().into(),
         }
     }
 
     fn complex(&mut self, value: &Read<'_>, space: Option<&str>, depth: usize) -> Parsed<NodeId> {
-        let Some(word) = value.member("type").and_then(Read::text) else {
-            return self.fail(value.span.start, advice::untyped(value));
+        let Some(word) = value.member("type").and_then(Read::as_str) else {
+            return self.fail(value.span.start, hints::untyped(value));
         };
         match word {
             "record" | "error" => self.record(value, space, depth, word == "error"),
@@ -236,7 +237,7 @@ impl<'a> Parser<'a> {
         depth: usize,
     ) -> Parsed<NodeId> {
         let Some(part) = value.member(key) else {
-            let instead = advice::instead(value, key);
+            let instead = hints::instead(value, key);
             let why = format!("expected \"{key}\", the schema of what it holds{instead}");
             return self.fail(value.span.start, why);
         };
@@ -255,7 +256,7 @@ impl<'a> Parser<'a> {
     ) -> Parsed<NodeId> {
         self.push(Node {
             attributes: attributes(value, is_schema_word),
-            parts: part.map(|part| part.span).into_iter().collect(),
+            child_spans: part.map(|part| part.span).into_iter().collect(),
             ..Node::new(kind, value.span)
         })
     }

@@ -1,6 +1,6 @@
 //! What named types have in common, enums and fixed.
 
-use super::super::{Enum, Fixed, Name, Node, NodeId, Type, advice, text};
+use super::super::{Enum, Fixed, Name, Node, NodeId, Type, hints, print};
 use super::{Parsed, Parser, attributes, is_schema_word};
 use crate::json::{Json, Read};
 use std::collections::HashSet;
@@ -23,7 +23,7 @@ impl Parser<'_> {
             first,
         } = self.head(value, space)?;
         let Some(list) = value.member("symbols").and_then(Read::elements) else {
-            let instead = advice::instead(value, "symbols");
+            let instead = hints::instead(value, "symbols");
             let why = format!("enum {name} needs \"symbols\", an array of names{instead}");
             return self.fail_at(value, "symbols", why);
         };
@@ -37,7 +37,7 @@ impl Parser<'_> {
         self.path.push_key("symbols");
         for (index, symbol) in list.iter().enumerate() {
             self.path.push_index(index);
-            let text = symbol.text().unwrap_or_default();
+            let text = symbol.as_str().unwrap_or_default();
             if let Err(why) = self.check_name(text) {
                 return self.fail(
                     symbol.span.start,
@@ -52,9 +52,9 @@ impl Parser<'_> {
             symbols.push(text.into());
         }
         self.path.pop();
-        let default = value.member("default").and_then(Read::text);
+        let default = value.member("default").and_then(Read::as_str);
         if let Some(missing) = default.filter(|default| !seen.contains(default)) {
-            let meant = advice::meant(missing, symbols.iter().map(AsRef::as_ref));
+            let meant = hints::meant(missing, symbols.iter().map(AsRef::as_ref));
             let why =
                 format!("the default {missing:?} of enum {name} is none of its symbols{meant}");
             return self.fail_at(value, "default", why);
@@ -84,7 +84,7 @@ impl Parser<'_> {
         };
         let most = self.limits.fixed_bytes;
         let Some(size) = size.filter(|size| *size <= most) else {
-            let instead = advice::instead(value, "size");
+            let instead = hints::instead(value, "size");
             let why =
                 format!("fixed {name} needs \"size\", a whole number from 0 to {most}{instead}");
             return self.fail_at(value, "size", why);
@@ -100,31 +100,31 @@ impl Parser<'_> {
     }
 
     pub(super) fn head(&mut self, value: &Read<'_>, space: Option<&str>) -> Parsed<Head> {
-        let Some(text) = value.member("name").and_then(Read::text) else {
-            let instead = advice::instead(value, "name");
+        let Some(text) = value.member("name").and_then(Read::as_str) else {
+            let instead = hints::instead(value, "name");
             let why = format!("a record, enum or fixed needs a \"name\" that is a string{instead}");
             return self.fail_at(value, "name", why);
         };
-        let space = value.member("namespace").and_then(Read::text).or(space);
+        let space = value.member("namespace").and_then(Read::as_str).or(space);
         let name = match self.name(text, space) {
-            Ok(name) if name.full().len() <= self.limits.name_bytes => name,
+            Ok(name) if name.fullname().len() <= self.limits.name_bytes => name,
             Ok(_) => return self.fail_at(value, "name", self.name_too_long()),
             Err(why) => return self.fail_at(value, "name", format!("wrong name: {why}")),
         };
-        if name.space().is_none() && Type::primitive(name.full()).is_some() {
+        if name.namespace().is_none() && Type::primitive(name.fullname()).is_some() {
             let why = format!("{name} is a primitive type; choose another name or a namespace");
             return self.fail_at(value, "name", why);
         }
         let mut aliases = Vec::new();
         for alias in self.alias_texts(value)? {
-            match self.name(&alias, name.space()) {
+            match self.name(&alias, name.namespace()) {
                 Ok(alias) if !aliases.contains(&alias) => aliases.push(alias),
                 Ok(_) => {}
                 Err(why) => return self.fail_at(value, "aliases", format!("wrong alias: {why}")),
             }
         }
-        let doc = value.member("doc").and_then(Read::text).map(Into::into);
-        let first = self.names.get(name.full()).copied();
+        let doc = value.member("doc").and_then(Read::as_str).map(Into::into);
+        let first = self.names.get(name.fullname()).copied();
         Ok(Head {
             name,
             doc,
@@ -150,7 +150,7 @@ impl Parser<'_> {
         self.path.push_key("aliases");
         for (index, element) in elements.iter().enumerate() {
             self.path.push_index(index);
-            match element.text() {
+            match element.as_str() {
                 Some(text) if text.len() > self.limits.name_bytes => {
                     return self.fail(element.span.start, self.name_too_long());
                 }
@@ -178,7 +178,7 @@ impl Parser<'_> {
             ..Node::new(kind, value.span)
         })?;
         if let (None, Some(name)) = (first, self.nodes[id.index()].name()) {
-            self.names.insert(name.full().into(), id);
+            self.names.insert(name.fullname().into(), id);
         }
         Ok(id)
     }
@@ -195,7 +195,7 @@ impl Parser<'_> {
         };
         let same = !self.open.contains(&first)
             && !self.mentions(id, first)
-            && text::structure(&self.nodes, id) == text::structure(&self.nodes, first);
+            && print::structure(&self.nodes, id) == print::structure(&self.nodes, first);
         if same {
             return Ok(first);
         }

@@ -1,7 +1,7 @@
 //! Records and their fields.
 
 use super::super::default::{self, Check, Outcome};
-use super::super::{Field, NodeId, Order, Record, Type, advice};
+use super::super::{Field, NodeId, Order, Record, Type, hints};
 use super::named::Head;
 use super::{Checks, Deferred, Parsed, Parser, attributes, is_schema_word};
 use crate::json::{self, Json, Read, Value};
@@ -25,7 +25,7 @@ impl Parser<'_> {
     ) -> Parsed<NodeId> {
         let head = self.head(value, space)?;
         let Some(list) = value.member("fields").and_then(Read::elements) else {
-            let instead = advice::instead(value, "fields");
+            let instead = hints::instead(value, "fields");
             let name = head.name;
             let why = format!("record {name} needs \"fields\", an array of fields{instead}");
             return self.fail_at(value, "fields", why);
@@ -41,7 +41,7 @@ impl Parser<'_> {
             aliases,
             first,
         } = head;
-        let space = name.space().map(str::to_owned);
+        let space = name.namespace().map(str::to_owned);
         let (fields, places) = (
             Vec::with_capacity(list.len()),
             HashMap::with_capacity(list.len()),
@@ -75,8 +75,8 @@ impl Parser<'_> {
         space: Option<&str>,
         depth: usize,
     ) -> Parsed<()> {
-        let Some(name) = value.member("name").and_then(Read::text) else {
-            let instead = advice::instead(value, "name");
+        let Some(name) = value.member("name").and_then(Read::as_str) else {
+            let instead = hints::instead(value, "name");
             let why = format!("a field is an object with a \"name\" and a \"type\"{instead}");
             return self.fail_at(value, "name", why);
         };
@@ -87,7 +87,7 @@ impl Parser<'_> {
         let aliases = self.alias_texts(value)?;
         let order = self.order(value)?;
         let default = self.default(value, name, node)?;
-        let doc = value.member("doc").and_then(Read::text).map(Into::into);
+        let doc = value.member("doc").and_then(Read::as_str).map(Into::into);
         let attributes = attributes(value, is_field_word);
         let span = value.span;
         let name: Box<str> = name.into();
@@ -107,7 +107,7 @@ impl Parser<'_> {
         self.path.pop();
         let owner = &mut self.nodes[record.index()];
         let part = value.member("type").map_or(span, |part| part.span);
-        owner.parts.push(part);
+        owner.child_spans.push(part);
         let Type::Record(owner) = &mut owner.kind else {
             return Ok(());
         };
@@ -146,11 +146,11 @@ impl Parser<'_> {
             Ok(Outcome::Invalid) => {
                 let mut given = String::new();
                 json::write_value(&value.json, &mut given);
-                let mut wanted = self.node(field.node).kind.word();
+                let mut wanted = self.node(field.node).kind.as_str();
                 if self.pending.contains_key(&field.node) {
                     wanted = "type that is defined before this field";
                 }
-                let advice = advice::default(&self.node(field.node).kind, &value.json);
+                let advice = hints::default(&self.node(field.node).kind, &value.json);
                 let why = format!(
                     "invalid default for field {}: {given} is no {wanted}{advice}",
                     field.name
@@ -167,7 +167,7 @@ impl Parser<'_> {
             return Ok(None);
         };
         let floating = matches!(self.node(node).kind, Type::Float | Type::Double);
-        let Some(text) = value.text().filter(|_| floating) else {
+        let Some(text) = value.as_str().filter(|_| floating) else {
             return Ok(Some(value.kept()));
         };
         match default::java_double(text) {
@@ -187,7 +187,7 @@ impl Parser<'_> {
         let Some(value) = field.member("order") else {
             return Ok(Order::Ascending);
         };
-        match value.text().map(str::to_ascii_lowercase).as_deref() {
+        match value.as_str().map(str::to_ascii_lowercase).as_deref() {
             Some("ascending") => Ok(Order::Ascending),
             Some("descending") => Ok(Order::Descending),
             Some("ignore") => Ok(Order::Ignore),

@@ -1,6 +1,6 @@
 //! The end of a text: names that were used before their definition find it.
 
-use super::super::{NodeId, Type, advice};
+use super::super::{NodeId, Type, hints};
 use super::{Deferred, Parsed, Parser, Pending};
 use crate::json::Mistake;
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ impl Parser<'_> {
             ..
         }) = missing
         {
-            let message = advice::undefined(word, self.names.keys().map(|name| &**name));
+            let message = hints::undefined(word, self.names.keys().map(|name| &**name));
             return Err(Mistake {
                 message,
                 offset: *offset,

@@ -79,13 +79,13 @@ impl Fuser<'_> {
                 | Op::Ints(_)
                 | Op::Longs(_)
                 | Op::Bytes
-                | Op::Texts(_)
+                | Op::Strings(_)
                 | Op::Enum(_)
-                | Op::OptionalText { .. }
+                | Op::OptionalString { .. }
                 | Op::Next
                 | Op::IntBlocks
                 | Op::LongBlocks
-                | Op::TextBlocks(_)
+                | Op::StringBlocks(_)
                 | Op::SkipBlocks(_)
                 | Op::Return
                 | Op::End => {}
@@ -122,7 +122,7 @@ impl Fuser<'_> {
         }
         let joined = match (last.op, op) {
             _ if last.skip > 0 => return false,
-            (Op::Texts(some), Op::Texts(more)) => Op::Texts(some + more),
+            (Op::Strings(some), Op::Strings(more)) => Op::Strings(some + more),
             (Op::Longs(some), Op::Longs(more)) => Op::Longs(some + more),
             (Op::Ints(some), Op::Ints(more)) => Op::Ints(some + more),
             _ => return false,
@@ -139,7 +139,7 @@ impl Fuser<'_> {
             Plain::Long | Plain::Longs => Op::Longs(1),
             Plain::Skip(_) => Op::Nothing,
             Plain::Bytes => Op::Bytes,
-            Plain::String | Plain::Strings => Op::Texts(1),
+            Plain::String | Plain::Strings => Op::Strings(1),
             Plain::Enum(symbols) => Op::Enum(symbols),
             Plain::Union {
                 first_target,
@@ -160,8 +160,8 @@ impl Fuser<'_> {
         match self.ops[at + 1..] {
             [Plain::Ints, Plain::Next, ..] => (Op::IntBlocks, 3),
             [Plain::Longs, Plain::Next, ..] => (Op::LongBlocks, 3),
-            [Plain::Strings, Plain::Next, ..] => (Op::TextBlocks(1), 3),
-            [Plain::String, Plain::String, Plain::Next, ..] => (Op::TextBlocks(2), 4),
+            [Plain::Strings, Plain::Next, ..] => (Op::StringBlocks(1), 3),
+            [Plain::String, Plain::String, Plain::Next, ..] => (Op::StringBlocks(2), 4),
             [Plain::Skip(bytes), Plain::Next, ..] => (Op::SkipBlocks(bytes), 3),
             _ => (Op::Blocks { end }, 1),
         }
@@ -184,12 +184,12 @@ impl Fuser<'_> {
             [Plain::Jump(end), Plain::String, ..]
                 if first == end && self.settled(at + 3) == end =>
             {
-                (Op::OptionalText { absent: 0 }, 3)
+                (Op::OptionalString { absent: 0 }, 3)
             }
             [Plain::Jump(end), ..] if first == end => (Op::Optional { absent: 0, end }, 2),
             // The empty branch last: the other one ends with a jump to the end.
             [Plain::String, Plain::Jump(end), ..] if second == end => {
-                (Op::OptionalText { absent: 2 }, 2)
+                (Op::OptionalString { absent: 2 }, 2)
             }
             _ if self.jumps_to(second) => (
                 Op::Optional {
@@ -230,12 +230,12 @@ fn is_followed(op: Op) -> bool {
         | Op::Ints(_)
         | Op::Longs(_)
         | Op::Bytes
-        | Op::Texts(_)
+        | Op::Strings(_)
         | Op::Enum(_)
-        | Op::OptionalText { .. }
+        | Op::OptionalString { .. }
         | Op::IntBlocks
         | Op::LongBlocks
-        | Op::TextBlocks(_)
+        | Op::StringBlocks(_)
         | Op::SkipBlocks(_) => true,
         Op::Optional { .. }
         | Op::Union { .. }

@@ -41,11 +41,11 @@ enum Op {
     /// So many longs, one after the other.
     Longs(u32),
     Bytes,
-    /// So many texts, one after the other.
-    Texts(u32),
+    /// So many strings, one after the other.
+    Strings(u32),
     Enum(u32),
     /// A union of a text and what takes no bytes, whose index is this byte.
-    OptionalText {
+    OptionalString {
         absent: u8,
     },
     /// A union of what follows and what takes no bytes, whose index is this byte; there, on at
@@ -67,8 +67,8 @@ enum Op {
     IntBlocks,
     /// Blocks of longs.
     LongBlocks,
-    /// Blocks of so many texts an item.
-    TextBlocks(u32),
+    /// Blocks of so many strings an item.
+    StringBlocks(u32),
     /// Blocks of so many bytes an item, none for items that take no bytes.
     SkipBlocks(u32),
     Call(u32),

@@ -145,9 +145,9 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
                 Op::Ints(count) => (0..count).try_for_each(|_| self.reader.int())?,
                 Op::Longs(count) => (0..count).try_for_each(|_| self.reader.long())?,
                 Op::Bytes => self.reader.bytes()?,
-                Op::Texts(count) => (0..count).try_for_each(|_| self.reader.text())?,
+                Op::Strings(count) => (0..count).try_for_each(|_| self.reader.string())?,
                 Op::Enum(symbols) => self.reader.index(symbols).map(|_| ())?,
-                Op::OptionalText { absent } => self.reader.optional_text(absent)?,
+                Op::OptionalString { absent } => self.reader.optional_string(absent)?,
                 Op::Optional { absent, end } => {
                     if self.reader.byte_is(absent) || self.is_empty_branch(absent)? {
                         rest = steps.get(end as usize..)?;
@@ -174,9 +174,9 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
                 }
                 Op::IntBlocks => self.blocks(|reader, items| reader.ints(items))?,
                 Op::LongBlocks => self.blocks(|reader, items| reader.longs(items))?,
-                Op::TextBlocks(each) => self.blocks(|reader, items| {
-                    let texts = items.checked_mul(each.into())?;
-                    (0..texts).try_for_each(|_| reader.text())
+                Op::StringBlocks(each) => self.blocks(|reader, items| {
+                    let strings = items.checked_mul(each.into())?;
+                    (0..strings).try_for_each(|_| reader.string())
                 })?,
                 Op::SkipBlocks(each) => self.blocks(|reader, items| {
                     reader.skip(usize::try_from(items.checked_mul(each.into())?).ok()?)

@@ -4,46 +4,42 @@
 //! All write a named type out where it comes first and by its name afterwards. Recursion is
 //! bounded, because the parser bounds how deep types nest with names followed.
 
-use super::normal::normalized;
+use super::normalize::normalized;
 use super::{Enum, Fixed, Name, Node, NodeId, Order, Record, Schema, Type};
 use crate::json::{Member, write_string, write_value};
 use std::collections::HashSet;
 
 impl Schema {
-    /// The text that Java's `Schema.toString(references, false)` prints, which a Confluent
-    /// registry stores and compares: no spaces, attributes in a fixed order, custom attributes in
-    /// the order of the text. Types that are themselves references stay names; types defined
-    /// within a reference are written out.
+    /// Returns the string of Java's `Schema.toString(references, false)`, which a Confluent registry
+    /// stores and compares: compact JSON, attributes in a fixed order, custom attributes in the order
+    /// of the source. A type that is the root of a referenced schema is printed as its name; other
+    /// types of referenced schemas are written out. Without references it is the string that
+    /// `Display` prints.
     #[must_use]
-    pub fn canonical_text(&self) -> String {
+    pub fn to_registry_string(&self) -> String {
+        self.print(&self.model.nodes)
+    }
+
+    /// Returns the string that a Confluent registry stores under `normalize=true`: as
+    /// [`Schema::to_registry_string`], with aliases and custom attributes sorted, the attributes of a
+    /// logical type first, and a decimal point in defaults of floats and doubles. Documentation and
+    /// the order of fields, symbols and branches are kept, unlike in the Parsing Canonical Form.
+    #[must_use]
+    pub fn to_normalized_string(&self) -> String {
+        self.print(&normalized(&self.model.nodes))
+    }
+
+    fn print(&self, nodes: &[Node]) -> String {
         let known = self.model.outside.iter().copied().collect();
-        Writer::new(&self.model.nodes, Form::Full, known).write(self.root())
+        Writer::new(nodes, Form::Full, known).write(self.root())
     }
 
-    /// The text that a Confluent registry keeps when it is asked to `normalize`: the canonical text
-    /// with aliases and custom attributes sorted, a logical type's attributes first, and the
-    /// defaults of floats and doubles with a point. Fields, symbols and branches keep their order,
-    /// documentation stays: this is not the Parsing Canonical Form.
-    #[must_use]
-    pub fn normalized_text(&self) -> String {
-        let nodes = normalized(&self.model.nodes);
-        let known = self.model.outside.iter().copied().collect();
-        Writer::new(&nodes, Form::Full, known).write(self.root())
-    }
-
-    /// The canonical text with references written out, which stands for itself: what a Confluent
-    /// registry answers to `format=resolved`.
-    #[must_use]
-    pub fn resolved_text(&self) -> String {
-        self.canonical_text_of(self.root())
-    }
-
-    /// The canonical text of one node, as if it stood for itself.
-    pub(crate) fn canonical_text_of(&self, id: NodeId) -> String {
+    /// Returns the string of one node with all types written out.
+    pub(crate) fn string_of(&self, id: NodeId) -> String {
         Writer::new(&self.model.nodes, Form::Full, HashSet::new()).write(id)
     }
 
-    /// The specification's Parsing Canonical Form, references written out.
+    /// Returns the Parsing Canonical Form of the specification, with references written out.
     #[must_use]
     pub fn parsing_canonical_form(&self) -> String {
         let mut form = ParsingForm {
@@ -102,23 +98,16 @@ impl<'s> Writer<'s> {
             Type::Array(item) => self.holder("array", "items", *item, node, space),
             Type::Map(item) => self.holder("map", "values", *item, node, space),
             Type::Record(_) | Type::Enum(_) | Type::Fixed(_) => self.named(id, node, space),
-            Type::Null
-            | Type::Boolean
-            | Type::Int
-            | Type::Long
-            | Type::Float
-            | Type::Double
-            | Type::Bytes
-            | Type::String => self.primitive(node),
+            _ => self.primitive(node),
         }
     }
 
     fn primitive(&mut self, node: &Node) {
         if node.attributes.is_empty() {
-            return write_string(node.kind.word(), &mut self.out);
+            return write_string(node.kind.as_str(), &mut self.out);
         }
         self.out.push_str("{\"type\":");
-        write_string(node.kind.word(), &mut self.out);
+        write_string(node.kind.as_str(), &mut self.out);
         self.attributes(&node.attributes);
         self.out.push('}');
     }
@@ -144,15 +133,15 @@ impl<'s> Writer<'s> {
         let word = if is_error && self.form == Form::Full {
             "error"
         } else {
-            node.kind.word()
+            node.kind.as_str()
         };
         self.out.push_str("{\"type\":");
         write_string(word, &mut self.out);
         self.key("name");
         write_string(name.simple(), &mut self.out);
-        if name.space() != space {
+        if name.namespace() != space {
             self.key("namespace");
-            write_string(name.space().unwrap_or_default(), &mut self.out);
+            write_string(name.namespace().unwrap_or_default(), &mut self.out);
         }
         let aliases = match &node.kind {
             Type::Record(record) => self.record(record),
@@ -165,7 +154,7 @@ impl<'s> Writer<'s> {
             self.key("aliases");
             self.out.push('[');
             self.list(aliases, |writer, alias| {
-                write_string(alias.seen_from(name.space()), &mut writer.out);
+                write_string(alias.seen_from(name.namespace()), &mut writer.out);
             });
             self.out.push(']');
         }
@@ -180,7 +169,7 @@ impl<'s> Writer<'s> {
             writer.out.push_str("{\"name\":");
             write_string(&field.name, &mut writer.out);
             writer.key("type");
-            writer.node(field.node, record.name.space());
+            writer.node(field.node, record.name.namespace());
             writer.doc(field.doc.as_deref());
             if let Some(default) = &field.default {
                 writer.key("default");
@@ -267,12 +256,12 @@ impl ParsingForm<'_> {
         let node = &nodes[id.index()];
         if let Some(name) = node.name() {
             if !self.known.insert(id) {
-                return write_string(name.full(), out);
+                return write_string(name.fullname(), out);
             }
             out.push_str("{\"name\":");
-            write_string(name.full(), out);
+            write_string(name.fullname(), out);
             out.push_str(",\"type\":");
-            write_string(node.kind.word(), out);
+            write_string(node.kind.as_str(), out);
         }
         match &node.kind {
             Type::Union(branches) => self.parts(branches, "[", "]", out, |form, branch, out| {
@@ -307,7 +296,7 @@ impl ParsingForm<'_> {
                 );
             }
             Type::Fixed(fixed) => out.push_str(&format!(",\"size\":{}}}", fixed.size)),
-            primitive => write_string(primitive.word(), out),
+            primitive => write_string(primitive.as_str(), out),
         }
     }
 

@@ -50,43 +50,18 @@ impl Schema {
 fn normal_node(nodes: &[Node], node: &Node) -> Node {
     let mut normal = node.clone();
     normal.attributes = node_attributes(node);
-    match &mut normal.kind {
-        Type::Record(record) => {
-            record.aliases.sort_unstable();
-            drop_empty(&mut record.doc);
-            record.is_error = false;
-            for field in &mut record.fields {
-                normalize_field(nodes, field);
-            }
+    if let Some((aliases, doc)) = normal.kind.named_mut() {
+        aliases.sort_unstable();
+        // An empty documentation of a field is kept, as in Confluent's string.
+        doc.take_if(|doc| doc.is_empty());
+    }
+    if let Type::Record(record) = &mut normal.kind {
+        record.is_error = false;
+        for field in &mut record.fields {
+            normalize_field(nodes, field);
         }
-        Type::Enum(symbols) => {
-            symbols.aliases.sort_unstable();
-            drop_empty(&mut symbols.doc);
-        }
-        Type::Fixed(fixed) => {
-            fixed.aliases.sort_unstable();
-            drop_empty(&mut fixed.doc);
-        }
-        Type::Null
-        | Type::Boolean
-        | Type::Int
-        | Type::Long
-        | Type::Float
-        | Type::Double
-        | Type::Bytes
-        | Type::String
-        | Type::Array(_)
-        | Type::Map(_)
-        | Type::Union(_) => {}
     }
     normal
-}
-
-/// The documentation of named types; an empty one of a field stays.
-fn drop_empty(doc: &mut Option<Box<str>>) {
-    if doc.as_deref() == Some("") {
-        *doc = None;
-    }
 }
 
 fn normalize_field(nodes: &[Node], field: &mut Field) {
@@ -124,7 +99,7 @@ fn logical_type_in_force(node: &Node) -> Option<&str> {
         ("uuid", Some(size)) => size == 16,
         ("duration", Some(size)) => size == 12,
         _ => {
-            PLAIN_LOGICAL_TYPES.contains(&(name, node.kind.word()))
+            PLAIN_LOGICAL_TYPES.contains(&(name, node.kind.as_str()))
                 && (name != "decimal" || is_decimal(node, size))
         }
     };
