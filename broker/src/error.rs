@@ -1,10 +1,11 @@
 //! Kafka's error codes for our typed errors: the one place where the two meet. (What refuses a
 //! produced batch is mapped beside its definition, in `handler::produce`.)
 
+use avouch_protocol::error_code::ErrorCode;
+
 use crate::group::GroupError;
 use crate::log::{AppendOutcome, LogError, ReadError};
 use crate::metadata::{AlterError, CreateError, MetadataError};
-use crate::wire::error_code::ErrorCode;
 
 /// The code for a change of the metadata that failed.
 pub(crate) fn metadata_error(error: &MetadataError) -> ErrorCode {

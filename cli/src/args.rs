@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use avouch_broker::types::TopicPartition;
+use avouch_protocol::types::TopicPartition;
 use avouch_registry::PostgresUrl;
 use avouch_registry_api::vocabulary::CompatibilityLevel;
 use clap::builder::BoolishValueParser;

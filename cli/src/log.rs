@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use avouch_broker::log::inspect::{self, Item, Totals};
 use avouch_broker::log::{Damage, Listener, Log, LogConfig, OpenError, ReadError, RealDisk};
-use avouch_broker::types::{Offset, TopicPartition};
+use avouch_protocol::types::{Offset, TopicPartition};
 
 use crate::args::LogCommand;
 use crate::config::DATA_DIR;

@@ -1,14 +1,13 @@
 //! Laws of request frames. A fuzzer's bytes are a frame without its length: header, then body.
 
+use avouch_protocol::api::ApiKey;
+use avouch_protocol::chunk::joined;
+use avouch_protocol::frame;
+use avouch_protocol::header::RequestHeader;
+use avouch_protocol::message::Message;
+use avouch_protocol::messages::*;
+use avouch_protocol::reader::Reader;
 use bytes::Bytes;
-
-use crate::wire::api::ApiKey;
-use crate::wire::chunk::joined;
-use crate::wire::frame;
-use crate::wire::header::RequestHeader;
-use crate::wire::message::Message;
-use crate::wire::messages::*;
-use crate::wire::reader::Reader;
 
 /// A frame is refused, or it is a request that can be written again and is then read as the same.
 ///

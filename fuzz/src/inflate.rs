@@ -3,9 +3,9 @@
 
 use std::cell::RefCell;
 
-use crate::wire::batch::Codec;
-use crate::wire::compress::{Decompressor, InflateError, Limits, compress};
-use crate::wire::section::SLACK_BYTES;
+use avouch_protocol::batch::Codec;
+use avouch_protocol::compress::{Decompressor, InflateError, Limits, compress};
+use avouch_protocol::section::SLACK_BYTES;
 
 /// Small, so that a fuzzer reaches them.
 const LIMITS: Limits = Limits {

@@ -9,10 +9,6 @@ pub mod inflate;
 pub mod model;
 pub mod records;
 mod schema;
-/// The broker's protocol, compiled from its own files: without the runtime and database of the
-/// broker a target is built in seconds.
-#[path = "../../broker/src/wire/mod.rs"]
-pub mod wire;
 
 /// A decoder by the specification, which the validator must agree with.
 #[path = "../../serde-avro/core/tests/avro/book.rs"]
@@ -23,5 +19,3 @@ mod promises;
 /// Schema resolution by the specification, which what is compatible must get through.
 #[path = "../../serde-avro/core/tests/avro/resolve.rs"]
 mod resolve;
-#[path = "../../broker/src/types.rs"]
-pub mod types;

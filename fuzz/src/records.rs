@@ -1,10 +1,10 @@
 //! Laws of the record walk. A fuzzer's bytes are a count of records and a section that should hold
 //! them, and again a whole batch.
 
-use crate::types::{LeaderEpoch, Offset, TimestampMs};
-use crate::wire::batch::{self, BatchHeader, Codec, HEADER_BYTES};
-use crate::wire::builder::BatchBuilder;
-use crate::wire::records::{Record, RecordIter, verify_client_batch};
+use avouch_protocol::batch::{self, BatchHeader, Codec, HEADER_BYTES};
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::records::{Record, RecordIter, verify_client_batch};
+use avouch_protocol::types::{LeaderEpoch, Offset, TimestampMs};
 
 /// A walk ends with its first fault, stays within the section, and finds what a builder writes.
 ///

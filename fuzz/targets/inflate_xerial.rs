@@ -1,7 +1,8 @@
 //! Snappy in xerial's frames, behind their header.
 #![no_main]
 
-use avouch_fuzz::{inflate, wire::batch::Codec};
+use avouch_fuzz::inflate;
+use avouch_protocol::batch::Codec;
 use libfuzzer_sys::fuzz_target;
 
 const HEADER: &[u8] = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";

@@ -2,18 +2,18 @@
 //! benchmarks of the whole broker.
 
 use anyhow::{Context, Result, ensure};
-use avouch_broker::wire::api::ApiKey;
-use avouch_broker::wire::chunk::joined;
-use avouch_broker::wire::frame;
-use avouch_broker::wire::header::{RequestHeader, ResponseHeader};
-use avouch_broker::wire::message::Message;
-use avouch_broker::wire::messages::create_topics::{
+use avouch_protocol::api::ApiKey;
+use avouch_protocol::chunk::joined;
+use avouch_protocol::frame;
+use avouch_protocol::header::{RequestHeader, ResponseHeader};
+use avouch_protocol::message::Message;
+use avouch_protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
 };
-use avouch_broker::wire::messages::produce::{
+use avouch_protocol::messages::produce::{
     PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
 };
-use avouch_broker::wire::reader::Reader;
+use avouch_protocol::reader::Reader;
 use bytes::Bytes;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -142,5 +142,6 @@ fn encoded<M: Message>(api: ApiKey, version: i16, body: &M) -> Result<Vec<u8>> {
         correlation_id: 0,
         client_id: Some("bench".to_owned()),
     };
-    Ok(joined(&frame::request(&header, body)?)?.into())
+    let frame = joined(&frame::request(&header, body)?).context("a request is in memory")?;
+    Ok(frame.into())
 }

@@ -11,9 +11,9 @@ use avouch_bench_avro::data::{self, Set};
 use avouch_bench_avro::page::{self, Run};
 use avouch_bench_contract::client::{Client, produce_request};
 use avouch_bench_contract::node::Node;
-use avouch_broker::types::TimestampMs;
-use avouch_broker::wire::batch::Codec;
-use avouch_broker::wire::builder::BatchBuilder;
+use avouch_protocol::batch::Codec;
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::types::TimestampMs;
 use bytes::Bytes;
 use std::io::{Write, stdout};
 

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use avouch_bench_avro::page::checkout;
-use avouch_broker::types::TimestampMs;
+use avouch_protocol::types::TimestampMs;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};

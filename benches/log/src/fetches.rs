@@ -4,7 +4,7 @@
 use anyhow::Result;
 use avouch_bench_avro::log::FetchRow;
 use avouch_broker::log::Durability;
-use avouch_broker::types::Offset;
+use avouch_protocol::types::Offset;
 use tempfile::TempDir;
 
 use crate::directory;

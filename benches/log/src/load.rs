@@ -11,8 +11,8 @@ use anyhow::{Result, ensure};
 use avouch_broker::log::{
     AppendBatch, AppendOutcome, Damage, Durability, Listener, Log, LogConfig, Origin,
 };
-use avouch_broker::types::{Offset, PartitionIndex, TopicId, TopicPartition};
-use avouch_broker::wire::batch::crc32c;
+use avouch_protocol::batch::crc32c;
+use avouch_protocol::types::{Offset, PartitionIndex, TopicId, TopicPartition};
 use bytes::{BufMut, Bytes};
 use uuid::Uuid;
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use avouch_bench_avro::log::Many;
 use avouch_broker::log::{Durability, LogConfig};
-use avouch_broker::types::Offset;
+use avouch_protocol::types::Offset;
 
 use crate::directory;
 use crate::load::{BATCH_BYTES, Load, Shape, now};

@@ -4,9 +4,9 @@ use anyhow::Result;
 use avouch_bench_avro::log::Node as NodeResults;
 use avouch_bench_contract::client::{Client, produce_request};
 use avouch_bench_contract::node::Node;
-use avouch_broker::types::TimestampMs;
-use avouch_broker::wire::batch::Codec;
-use avouch_broker::wire::builder::BatchBuilder;
+use avouch_protocol::batch::Codec;
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::types::TimestampMs;
 use bytes::Bytes;
 
 use crate::process::memory_mib;

@@ -6,13 +6,14 @@
 //! the long way through `check`, which asks, judges and tells. It judges by the same functions, so
 //! that what passes here passes there.
 
+use avouch_protocol::records::Record;
+use avouch_protocol::section::Section;
+
 use super::cache::{Arrival, Schemas};
 use super::check::{self, OnlyId, PerPart, rules};
 use super::doubt;
 use super::effective::{EffectivePolicy, Rule};
 use super::judge::{self, Judgement, Passed};
-use crate::wire::records::Record;
-use crate::wire::section::Section;
 
 /// A check under way.
 #[derive(Debug)]

@@ -12,6 +12,8 @@ use std::borrow::Cow;
 
 use avouch_avro::framing::{self, SchemaRef};
 use avouch_avro::validator::Reason;
+use avouch_protocol::records::{Record, RecordError as WalkError, RecordIter};
+use avouch_protocol::section::Section;
 use avouch_registry_api::subject::Part;
 
 use super::effective::{Depth, EffectivePolicy, Mode, Rule};
@@ -19,8 +21,6 @@ use super::fault::{Fault, FramingFault, Label};
 use super::judge::{Judgement, Passed};
 use super::policy::Framing;
 use super::schema::Body;
-use crate::wire::records::{Record, RecordError as WalkError, RecordIter};
-use crate::wire::section::Section;
 
 /// The most schemas that keys, and again values, of one batch may name.
 pub const SCHEMAS_MAX: usize = 256;

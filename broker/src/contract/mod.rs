@@ -29,6 +29,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
+use avouch_protocol::batch::BatchHeader;
+use avouch_protocol::section::Section;
+use avouch_protocol::types::PartitionIndex;
 use avouch_registry_api::source::{SchemaSource, SourceError};
 use avouch_registry_api::subject::Part;
 use futures_util::future::join_all;
@@ -48,9 +51,6 @@ use look_up::Doubt;
 use report::Report;
 
 use crate::compute::Compute;
-use crate::types::PartitionIndex;
-use crate::wire::batch::BatchHeader;
-use crate::wire::section::Section;
 
 /// What contracts are started with.
 #[derive(Clone, Debug)]
@@ -463,7 +463,7 @@ fn verdict(request: &CheckRequest<'_>, findings: Findings) -> Verdict {
 }
 
 /// The records were walked before; should they not be whole now, nothing may be appended.
-fn unsound(error: &crate::wire::records::RecordError) -> Verdict {
+fn unsound(error: &avouch_protocol::records::RecordError) -> Verdict {
     Verdict::Reject {
         record_errors: Vec::new(),
         message: error.to_string(),

@@ -9,13 +9,13 @@ mod registry;
 use std::sync::Arc;
 
 use avouch_avro::framing;
+use avouch_protocol::batch::{Codec, HEADER_BYTES};
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::records::RecordIter;
+use avouch_protocol::types::{PartitionIndex, TimestampMs};
 
 use super::fake::{FakeRegistry, tokio_clock};
 use super::*;
-use crate::types::{PartitionIndex, TimestampMs};
-use crate::wire::batch::{Codec, HEADER_BYTES};
-use crate::wire::builder::BatchBuilder;
-use crate::wire::records::RecordIter;
 
 const PAYMENT: &str = r#"{"type": "record", "name": "Payment", "namespace": "pay", "fields": [
     {"name": "id", "type": "string"},

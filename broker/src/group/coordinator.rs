@@ -11,6 +11,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use avouch_protocol::types::{PartitionIndex, TimestampMs};
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
@@ -28,7 +29,6 @@ use super::request::{
     OffsetsQuery, SyncGroup,
 };
 use super::turn::Effects;
-use crate::types::{PartitionIndex, TimestampMs};
 
 /// A record as it stands in the log: its key, and its value or `None` for a tombstone.
 pub type KeyValue = (Bytes, Option<Bytes>);

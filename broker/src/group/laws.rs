@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::mem::discriminant;
 
+use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 use bytes::Bytes;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -15,7 +16,6 @@ use super::{
     LeaveGroup, LeavingMember, MemberId, OffsetToCommit, OffsetsQuery, StoreFailed, SyncGroup,
     Ticket, Token, TopicName,
 };
-use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 
 const GROUPS: usize = 2;
 const CLIENTS: usize = 4;

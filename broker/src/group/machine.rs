@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use avouch_protocol::types::TimestampMs;
 use uuid::Uuid;
 
 use super::config::{GroupConfig, MEMBER_BYTES};
@@ -21,7 +22,6 @@ use super::record::GroupRecord;
 use super::reply::{GroupReply, GroupSurvey};
 use super::request::{CommitOffsets, GroupRequest, JoinGroup, OffsetsQuery};
 use super::turn::{Effects, Then, Turn, Writes};
-use crate::types::TimestampMs;
 
 /// Bytes a group's name may have.
 const GROUP_ID_BYTES_MAX: usize = 1_024;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use avouch_protocol::types::TimestampMs;
 use bytes::Bytes;
 
 use super::config::MEMBER_BYTES;
@@ -20,7 +21,6 @@ use super::offsets::Offsets;
 use super::record::{GroupMetadata, StoredMember};
 use super::reply::{JoinReply, JoinedMember, SyncReply};
 use super::request::JoinGroup;
-use crate::types::TimestampMs;
 
 /// A group's state as tools see it. A group that is gone is Kafka's `Dead`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use avouch_protocol::types::{PartitionIndex, TimestampMs};
+
 use super::config::GroupConfig;
 use super::error::GroupError;
 use super::ids::{Generation, GroupId, Ticket, TopicName};
@@ -15,7 +17,6 @@ use super::reply::{FetchedOffset, FetchedOffsets, GroupReply};
 use super::request::{CommitOffsets, CommittedOffset, DeleteOffsets, OffsetToCommit, OffsetsQuery};
 use super::subscription;
 use super::turn::{Then, Turn};
-use crate::types::{PartitionIndex, TimestampMs};
 
 /// An outcome for each partition of a request, in its order.
 type Outcomes = Vec<Result<(), GroupError>>;

@@ -19,6 +19,7 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -27,7 +28,6 @@ use super::ids::{
     Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType, TopicName,
 };
 use super::request::CommittedOffset;
-use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 
 const OFFSET_KEY: i16 = 1;
 const GROUP_KEY: i16 = 2;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::types::{Offset, PartitionIndex};
 use bytes::Bytes;
 
 use super::error::GroupError;
@@ -10,7 +11,6 @@ use super::ids::{
 };
 use super::member::GroupState;
 use super::request::CommittedOffset;
-use crate::types::{Offset, PartitionIndex};
 
 /// The answer to the [`GroupRequest`](super::GroupRequest) of the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]

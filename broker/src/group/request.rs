@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 use bytes::Bytes;
 
 use super::ids::{
     Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType, TopicName,
 };
-use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 
 /// One request. Each is answered by the [`GroupReply`](super::GroupReply) of the same name, or by
 /// a [`GroupError`](super::GroupError).

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use avouch_protocol::types::{PartitionIndex, TimestampMs};
+
 use super::config::GroupConfig;
 use super::error::GroupError;
 use super::ids::{GroupId, MemberId, Ticket, Token, TopicName};
 use super::record::{GroupRecord, partition_of};
 use super::reply::{GroupReply, JoinReply};
-use crate::types::{PartitionIndex, TimestampMs};
 use bytes::Bytes;
 
 /// What the machine wants done. The shell appends first and then sends the replies: replies that

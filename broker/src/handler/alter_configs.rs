@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::alter_configs::{
+    AlterConfigsRequest, AlterConfigsResource, AlterConfigsResourceResponse, AlterConfigsResponse,
+};
+
 use super::{Call, named_twice};
 use crate::metadata::Alteration;
 use crate::server::{ConfigResource, Node};
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::alter_configs::{
-    AlterConfigsRequest, AlterConfigsResource, AlterConfigsResourceResponse, AlterConfigsResponse,
-};
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use super::Call;
-use crate::metadata::Topic;
-use crate::server::Node;
-use crate::types::PartitionIndex;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::alter_partition_reassignments::{
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
+use avouch_protocol::types::PartitionIndex;
+
+use super::Call;
+use crate::metadata::Topic;
+use crate::server::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -7,13 +7,14 @@
 
 use std::sync::Arc;
 
-use super::{Call, Reply, encode_at};
-use crate::server::Node;
-use crate::wire::api::ApiKey;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::api_versions::{
+use avouch_protocol::api::ApiKey;
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
+
+use super::{Call, Reply, encode_at};
+use crate::server::Node;
 
 /// A feature in Kafka's sense (KIP-584) with the levels it may have here.
 struct Feature {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Call, NO_AUTHORIZER};
-use crate::server::Node;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::create_acls::{
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::create_acls::{
     AclCreationResult, CreateAclsRequest, CreateAclsResponse,
 };
+
+use super::{Call, NO_AUTHORIZER};
+use crate::server::Node;
 
 pub(super) async fn handle(
     _node: Arc<Node>,

@@ -6,15 +6,16 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::create_partitions::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
+    CreatePartitionsTopicResult,
+};
+
 use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::cluster;
 use crate::server::{Node, Turn};
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::create_partitions::{
-    CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
-    CreatePartitionsTopicResult,
-};
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -7,17 +7,17 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
+    CreateTopicsResponse,
+};
 use uuid::Uuid;
 
 use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::{Topic, TopicRequest, cluster, effective_config};
 use crate::server::{Node, Turn};
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::create_topics::{
-    CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
-    CreateTopicsResponse,
-};
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::delete_groups::{
+    DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse,
+};
+
 use super::Call;
 use crate::error::group_error;
 use crate::server::Node;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::delete_groups::{
-    DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse,
-};
 
 pub(super) async fn handle(
     node: Arc<Node>,

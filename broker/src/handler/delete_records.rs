@@ -5,6 +5,12 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest,
+    DeleteRecordsResponse, DeleteRecordsTopicResult,
+};
+use avouch_protocol::types::{Offset, PartitionIndex};
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
@@ -12,12 +18,6 @@ use super::Call;
 use crate::error::log_error;
 use crate::metadata::Topic;
 use crate::server::Node;
-use crate::types::{Offset, PartitionIndex};
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::delete_records::{
-    DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest,
-    DeleteRecordsResponse, DeleteRecordsTopicResult,
-};
 
 const HIGH_WATERMARK: i64 = -1;
 

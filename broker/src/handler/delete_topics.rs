@@ -7,17 +7,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::delete_topics::{
+    DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
+};
+use avouch_protocol::types::TopicId;
 use uuid::Uuid;
 
 use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::Topic;
 use crate::server::{Node, Turn};
-use crate::types::TopicId;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::delete_topics::{
-    DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
-};
 
 /// A topic as the request names it.
 type Named = (Option<String>, Uuid);

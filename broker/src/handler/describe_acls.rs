@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
+
 use super::{Call, NO_AUTHORIZER};
 use crate::server::Node;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
 
 pub(super) async fn handle(
     _node: Arc<Node>,

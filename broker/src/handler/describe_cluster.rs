@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use super::{CLUSTER_OPERATIONS, Call};
-use crate::server::Node;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::describe_cluster::{
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
 };
+
+use super::{CLUSTER_OPERATIONS, Call};
+use crate::server::Node;
 
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;

@@ -6,15 +6,16 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
+    DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+
 use super::Call;
 use crate::metadata::Scope;
 use crate::metadata::effective_config::{self, EffectiveConfig};
 use crate::server::{ConfigResource, Node};
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::describe_configs::{
-    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
-    DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
-};
 
 pub(super) async fn handle(
     node: Arc<Node>,

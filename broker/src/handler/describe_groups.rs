@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::messages::describe_groups::{
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
+};
+
 use super::{Call, GROUP_OPERATIONS};
 use crate::error::group_error;
 use crate::group::{GroupDescription, GroupError};
 use crate::server::Node;
-use crate::wire::messages::describe_groups::{
-    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
-};
 
 pub(super) async fn handle(
     node: Arc<Node>,

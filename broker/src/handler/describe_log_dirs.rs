@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use super::Call;
-use crate::metadata::Topic;
-use crate::server::{Node, disk_space};
-use crate::types::{PartitionIndex, TopicPartition};
-use crate::wire::messages::describe_log_dirs::{
+use avouch_protocol::messages::describe_log_dirs::{
     DescribableLogDirTopic, DescribeLogDirsPartition, DescribeLogDirsRequest,
     DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
+use avouch_protocol::types::{PartitionIndex, TopicPartition};
+
+use super::Call;
+use crate::metadata::Topic;
+use crate::server::{Node, disk_space};
 
 /// What a size that cannot be told is called.
 const UNKNOWN_BYTES: i64 = -1;

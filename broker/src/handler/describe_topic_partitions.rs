@@ -6,15 +6,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Call, TOPIC_OPERATIONS};
-use crate::metadata::{Cluster, Topic};
-use crate::server::Node;
-use crate::types::TopicPartition;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::describe_topic_partitions::{
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
     DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
+use avouch_protocol::types::TopicPartition;
+
+use super::{Call, TOPIC_OPERATIONS};
+use crate::metadata::{Cluster, Topic};
+use crate::server::Node;
 
 /// `max.request.partition.size.limit`: partitions of one page.
 const PAGE_MAX: usize = 2_000;

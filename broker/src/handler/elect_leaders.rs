@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use super::Call;
-use crate::server::Node;
-use crate::types::PartitionIndex;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::elect_leaders::{
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::elect_leaders::{
     ElectLeadersRequest, ElectLeadersResponse, PartitionResult, ReplicaElectionResult,
 };
+use avouch_protocol::types::PartitionIndex;
+
+use super::Call;
+use crate::server::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

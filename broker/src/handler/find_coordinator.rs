@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use super::Call;
-use crate::server::Node;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::find_coordinator::{
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
 };
+
+use super::Call;
+use crate::server::Node;
 
 const GROUP: i8 = 0;
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
+
 use super::Call;
 use crate::error::group_error;
 use crate::group::{Generation, Heartbeat};
 use crate::server::Node;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 
 pub(super) async fn handle(
     node: Arc<Node>,

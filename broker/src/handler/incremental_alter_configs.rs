@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
-use super::{Call, named_twice};
-use crate::metadata::Alteration;
-use crate::server::{ConfigResource, Node};
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::incremental_alter_configs::{
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterConfigsResourceResponse, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
+
+use super::{Call, named_twice};
+use crate::metadata::Alteration;
+use crate::server::{ConfigResource, Node};
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+
 use super::Call;
 use crate::server::Node;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
 pub(super) async fn handle(
     node: Arc<Node>,

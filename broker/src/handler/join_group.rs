@@ -4,15 +4,15 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::messages::join_group::{
+    JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember,
+};
 use bytes::Bytes;
 
 use super::Call;
 use crate::error::group_error;
 use crate::group::{GroupError, JoinGroup, JoinReply};
 use crate::server::Node;
-use crate::wire::messages::join_group::{
-    JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember,
-};
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::leave_group::{
+    LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, MemberResponse,
+};
+
 use super::Call;
 use crate::error::group_error;
 use crate::group::{LeaveGroup, LeavingMember};
 use crate::server::Node;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::leave_group::{
-    LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, MemberResponse,
-};
 
 pub(super) async fn handle(
     node: Arc<Node>,

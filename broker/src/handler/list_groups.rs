@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
+
 use super::Call;
 use crate::error::group_error;
 use crate::group::{GroupListing, ListGroups};
 use crate::server::Node;
-use crate::wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -7,19 +7,20 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::batch::{BatchHeader, HEADER_BYTES};
+use avouch_protocol::compress::{Decompressor, Limits};
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
+    ListOffsetsTopicResponse,
+};
+use avouch_protocol::records::RecordIter;
+use avouch_protocol::types::{Offset, PartitionIndex, TimestampMs, TopicPartition};
+
 use super::{Call, check_leader_epoch, named_twice};
 use crate::error::read_error;
 use crate::log::{BatchAt, Bounds, Log, ReadError};
 use crate::server::Node;
-use crate::types::{Offset, PartitionIndex, TimestampMs, TopicPartition};
-use crate::wire::batch::{BatchHeader, HEADER_BYTES};
-use crate::wire::compress::{Decompressor, Limits};
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::list_offsets::{
-    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
-    ListOffsetsTopicResponse,
-};
-use crate::wire::records::RecordIter;
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Call;
-use crate::server::Node;
-use crate::wire::messages::list_partition_reassignments::{
+use avouch_protocol::messages::list_partition_reassignments::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
 };
+
+use super::Call;
+use crate::server::Node;
 
 pub(super) async fn handle(
     _node: Arc<Node>,

@@ -7,18 +7,18 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
+    MetadataResponsePartition, MetadataResponseTopic,
+};
+use avouch_protocol::types::TopicId;
 use uuid::Uuid;
 
 use super::{CLUSTER_OPERATIONS, Call, TOPIC_OPERATIONS};
 use crate::error::metadata_error;
 use crate::metadata::{MetadataError, Topic};
 use crate::server::Node;
-use crate::types::TopicId;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::metadata::{
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
-    MetadataResponsePartition, MetadataResponseTopic,
-};
 
 pub(super) async fn handle(
     node: Arc<Node>,

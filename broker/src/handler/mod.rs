@@ -45,19 +45,19 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use avouch_protocol::api::ApiKey;
+use avouch_protocol::chunk::Chunk;
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::header::RequestHeader;
+use avouch_protocol::message::Message;
+use avouch_protocol::reader::Reader;
+use avouch_protocol::{WireError, frame};
 use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tracing::{Instrument as _, Span, error_span};
 
 use crate::log::Bounds;
 use crate::server::{InFlight, Node, Turn};
-use crate::wire::api::ApiKey;
-use crate::wire::chunk::Chunk;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::header::RequestHeader;
-use crate::wire::message::Message;
-use crate::wire::reader::Reader;
-use crate::wire::{WireError, frame};
 use fetch::FetchTurn;
 use produce::AppendOrder;
 
@@ -432,8 +432,9 @@ fn encode_at<Response: Message>(
 
 #[cfg(test)]
 mod tests {
+    use avouch_protocol::types::LeaderEpoch;
+
     use super::*;
-    use crate::types::LeaderEpoch;
 
     #[test]
     fn an_epoch_behind_is_fenced_one_ahead_is_unknown_and_none_passes() {

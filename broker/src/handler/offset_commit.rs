@@ -5,16 +5,17 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitResponse, OffsetCommitResponsePartition,
+    OffsetCommitResponseTopic,
+};
+use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex};
+
 use super::Call;
 use crate::error::group_error;
 use crate::group::{CommitOffsets, Generation, OffsetToCommit};
 use crate::server::Node;
-use crate::types::{LeaderEpoch, Offset, PartitionIndex};
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::offset_commit::{
-    OffsetCommitRequest, OffsetCommitResponse, OffsetCommitResponsePartition,
-    OffsetCommitResponseTopic,
-};
 
 /// As long as the broker keeps offsets.
 const BROKERS_RETENTION: i64 = -1;

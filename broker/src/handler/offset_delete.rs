@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteResponsePartition,
+    OffsetDeleteResponseTopic,
+};
+use avouch_protocol::types::PartitionIndex;
+
 use super::Call;
 use crate::error::group_error;
 use crate::group::{DeleteOffsets, GroupError, TopicName};
 use crate::server::Node;
-use crate::types::PartitionIndex;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::offset_delete::{
-    OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteResponsePartition,
-    OffsetDeleteResponseTopic,
-};
 
 pub(super) async fn handle(
     node: Arc<Node>,

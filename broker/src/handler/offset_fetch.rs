@@ -5,16 +5,17 @@
 
 use std::sync::Arc;
 
-use super::Call;
-use crate::error::group_error;
-use crate::group::{FetchedOffset, GroupError, OffsetsQuery};
-use crate::server::Node;
-use crate::types::PartitionIndex;
-use crate::wire::messages::offset_fetch::{
+use avouch_protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
+use avouch_protocol::types::PartitionIndex;
+
+use super::Call;
+use crate::error::group_error;
+use crate::group::{FetchedOffset, GroupError, OffsetsQuery};
+use crate::server::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -6,17 +6,18 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::batch::BatchHeader;
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::offset_for_leader_epoch::{
+    EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    OffsetForLeaderPartition, OffsetForLeaderTopicResult,
+};
+use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex, TopicPartition};
+
 use super::{Call, check_leader_epoch};
 use crate::error::read_error;
 use crate::log::{Bounds, Log, ReadError};
 use crate::server::Node;
-use crate::types::{LeaderEpoch, Offset, PartitionIndex, TopicPartition};
-use crate::wire::batch::BatchHeader;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::offset_for_leader_epoch::{
-    EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
-    OffsetForLeaderPartition, OffsetForLeaderTopicResult,
-};
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use bytes::Bytes;
 
 use super::Call;
 use crate::error::group_error;
 use crate::group::{Generation, SyncGroup};
 use crate::server::Node;
-use crate::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
 pub(super) async fn handle(
     node: Arc<Node>,

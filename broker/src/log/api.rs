@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use avouch_protocol::chunk::Stretch;
+use avouch_protocol::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use bytes::Bytes;
 use thiserror::Error;
 
 use super::compaction::Compacted;
-use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
-use crate::wire::chunk::Stretch;
 
 /// When an append counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

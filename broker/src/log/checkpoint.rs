@@ -5,6 +5,10 @@
 
 use std::collections::VecDeque;
 
+use avouch_protocol::batch::crc32c;
+use avouch_protocol::types::{
+    LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicId, TopicPartition,
+};
 use bytes::BufMut;
 
 use super::api::Damage;
@@ -13,10 +17,6 @@ use super::frame::{FrameSeq, Incarnation};
 use super::producers::{BATCHES_KEPT, Producer, Seen};
 use super::segment::{Generation, SegmentMeta};
 use super::tags::{TAGS_MAX, TagSet};
-use crate::types::{
-    LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicId, TopicPartition,
-};
-use crate::wire::batch::crc32c;
 
 /// The checkpoint did not change with format 3.
 pub(super) const CHECKPOINT_FORMAT: u32 = 2;
@@ -286,8 +286,9 @@ fn list<T>(
 
 #[cfg(test)]
 mod tests {
+    use avouch_protocol::types::PartitionIndex;
+
     use super::*;
-    use crate::types::PartitionIndex;
     use uuid::Uuid;
 
     fn full() -> Checkpoint {

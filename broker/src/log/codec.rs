@@ -2,9 +2,8 @@
 //!
 //! Knows no layout; `frame`, `index` and `checkpoint` do.
 
+use avouch_protocol::types::{Offset, PartitionIndex, TopicId, TopicPartition};
 use uuid::Uuid;
-
-use crate::types::{Offset, PartitionIndex, TopicId, TopicPartition};
 
 /// Reads fields one after the other.
 #[derive(Clone, Copy, Debug)]

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use avouch_protocol::types::Offset;
+
 use super::api::Durability;
 use super::bugs::{self, Bug};
 use super::checkpoint::Checkpoint;
@@ -22,7 +24,6 @@ use super::settings::PartitionSettings;
 use super::shared::{Garbage, Shared};
 use super::storage::StorageError;
 use super::sync::lock;
-use crate::types::Offset;
 
 /// Bytes that are appended to a segment before its partition is looked at again, unless one batch
 /// has more.

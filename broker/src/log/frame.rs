@@ -4,14 +4,16 @@
 //! Pure: bytes in, values out. A frame decodes only if every byte of it is as it was written.
 //! Knows no file and no order of frames.
 
+use avouch_protocol::batch::{Crc32c, crc32c, stamp, stamp_append_time};
+use avouch_protocol::types::{
+    LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition,
+};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::api::Damage;
 use super::bugs::{self, Bug};
 use super::codec::Reader;
 use super::disk::{SECTOR_BYTES, sector_buffer};
-use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
-use crate::wire::batch::{Crc32c, crc32c, stamp, stamp_append_time};
 
 /// Bytes of a slot before its first frame.
 pub(super) const SLOT_HEADER_BYTES: usize = 512;

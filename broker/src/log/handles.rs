@@ -92,9 +92,10 @@ impl Open {
 
 #[cfg(test)]
 mod tests {
+    use avouch_protocol::types::Offset;
+
     use super::*;
     use crate::log::RealDisk;
-    use crate::types::Offset;
 
     #[test]
     fn of_very_many_segments_only_the_last_used_stay_open() {

@@ -3,11 +3,11 @@
 //! Invariant: entries grow in offset, position and timestamp. The file is only a cache of what the
 //! segment's batch headers say: a missing or damaged part is read from them again. Knows no file.
 
+use avouch_protocol::batch::crc32c;
+use avouch_protocol::types::{Offset, TimestampMs};
 use bytes::BufMut;
 
 use super::codec::Reader;
-use crate::types::{Offset, TimestampMs};
-use crate::wire::batch::crc32c;
 
 /// Bytes of segment between two entries, at least.
 pub(super) const INDEX_INTERVAL_BYTES: u64 = 16 << 10;

@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use avouch_protocol::batch::{BatchHeader, HEADER_BYTES, crc_matches};
+use avouch_protocol::types::LeaderEpoch;
 use serde::Serialize;
 
 use super::api::OpenError;
@@ -18,8 +20,6 @@ use super::opening::{find_slots, io_at, read_checkpoint};
 use super::scan::{Slot, find_frames, plan, read_body};
 use super::segment::{Peek, SegmentMeta};
 use super::walk::Holes;
-use crate::types::LeaderEpoch;
-use crate::wire::batch::{BatchHeader, HEADER_BYTES, crc_matches};
 
 /// How often a directory is looked at anew because a running log changed it meanwhile.
 const ROUNDS_MAX: usize = 5;

@@ -10,6 +10,7 @@ mod checkpoint;
 mod codec;
 mod compaction;
 mod disk;
+mod file_range;
 mod flusher;
 mod frame;
 mod handles;
@@ -46,13 +47,15 @@ pub use api::{
 };
 pub use compaction::Compacted;
 pub use disk::{Disk, DiskFile, FileSystem, OpenMode, RealDisk, SECTOR_BYTES};
+pub use file_range::{is_cached, read_range};
 pub use settings::{CompactionSettings, PartitionSettings};
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use crate::types::{Offset, TimestampMs, TopicId, TopicPartition};
-use crate::wire::batch::BatchHeader;
+use avouch_protocol::batch::BatchHeader;
+use avouch_protocol::types::{Offset, TimestampMs, TopicId, TopicPartition};
+
 use queue::{ChangeDone, Job};
 use retention::{RetentionLimits, new_log_start};
 use shared::Shared;

@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use avouch_protocol::types::LeaderEpoch;
+
 use super::api::{Durability, Listener, LogConfig, OpenError, RecoveryReport};
 use super::bugs::{self, Bug};
 use super::checkpoint::{BadCheckpoint, CHECKPOINT_FORMAT, Checkpoint};
@@ -26,7 +28,6 @@ use super::storage::StorageError;
 use super::sync::lock;
 use super::wal::{LiveSlot, SlotId, Slots, Wal, WalLimits};
 use super::writer::Writer;
-use crate::types::LeaderEpoch;
 
 /// A log that is ready to be driven.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
+use avouch_protocol::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use bytes::Bytes;
 
 use super::api::{Bounds, Damage};
@@ -20,7 +21,6 @@ use super::segment::SegmentMeta;
 use super::settings::PartitionSettings;
 use super::sync::lock;
 use super::walk::Holes;
-use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
 /// A partition that threads share.
 #[derive(Debug)]

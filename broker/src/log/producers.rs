@@ -5,9 +5,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use avouch_protocol::batch::BatchHeader;
+use avouch_protocol::types::{Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
+
 use super::frame::FrameSeq;
-use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
-use crate::wire::batch::BatchHeader;
 
 /// Batches remembered per producer: the most that a client keeps in flight.
 pub(super) const BATCHES_KEPT: usize = 5;
@@ -267,8 +268,9 @@ fn takes_part(header: &BatchHeader) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use avouch_protocol::types::LeaderEpoch;
+
     use super::*;
-    use crate::types::LeaderEpoch;
 
     fn header(epoch: i16, base_sequence: i32, records: i32) -> BatchHeader {
         BatchHeader {

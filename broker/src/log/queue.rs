@@ -6,10 +6,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use avouch_protocol::types::{Offset, TopicId, TopicPartition};
+
 use super::api::{AppendBatch, AppendDone, AppendOutcome, Damage, LogError, LogStartDone, Origin};
 use super::frame::ENTRY_HEADER_BYTES;
 use super::sync::lock;
-use crate::types::{Offset, TopicId, TopicPartition};
 
 /// Hears that a change without a result is durable.
 pub(super) type ChangeDone = Box<dyn FnOnce(Result<(), LogError>) + Send>;

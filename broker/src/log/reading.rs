@@ -8,6 +8,7 @@
 
 use std::io;
 
+use avouch_protocol::types::{Offset, TimestampMs, TopicPartition};
 use bytes::Bytes;
 
 use super::api::{BatchAt, Bounds, Damage, ReadError, ReadResult, Stretched};
@@ -15,7 +16,6 @@ use super::disk::OpenMode;
 use super::partition::{Partition, State};
 use super::segment::SegmentMeta;
 use super::shared::Shared;
-use crate::types::{Offset, TimestampMs, TopicPartition};
 
 /// See [`super::Log::read`].
 pub(super) fn read(
@@ -370,6 +370,6 @@ fn gone_meanwhile(partition: &Partition, from: Offset) -> Option<ReadError> {
 
 /// The offset after a batch that was checked before.
 fn end_of(batch: &[u8]) -> Option<Offset> {
-    let header = crate::wire::batch::BatchHeader::parse(batch).ok()?;
+    let header = avouch_protocol::batch::BatchHeader::parse(batch).ok()?;
     Some(header.next_offset())
 }

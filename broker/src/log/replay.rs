@@ -6,6 +6,8 @@
 use std::io;
 use std::sync::Arc;
 
+use avouch_protocol::batch::BatchHeader;
+use avouch_protocol::types::{Offset, TopicId, TopicPartition};
 use bytes::Bytes;
 
 use super::api::{Damage, RecoveryReport};
@@ -14,8 +16,6 @@ use super::partition::{Partition, State, TailBatch};
 use super::scan::Plan;
 use super::shared::Shared;
 use super::sync::lock;
-use crate::types::{Offset, TopicId, TopicPartition};
-use crate::wire::batch::BatchHeader;
 
 #[derive(Debug)]
 pub(super) struct Replay<'a> {

@@ -1,7 +1,8 @@
 //! Which closed segments a partition gives up. Pure: segments and limits in, a log start out.
 
+use avouch_protocol::types::{Offset, TimestampMs};
+
 use super::segment::SegmentMeta;
-use crate::types::{Offset, TimestampMs};
 
 /// What may be kept; `None` or a negative number: no limit.
 #[derive(Clone, Copy, Debug)]

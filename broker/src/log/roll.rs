@@ -1,8 +1,9 @@
 //! When a partition's active segment is closed. Pure: what is known of it in, yes or no out.
 
+use avouch_protocol::types::{Offset, TimestampMs};
+
 use super::segment::SegmentMeta;
 use super::settings::PartitionSettings;
-use crate::types::{Offset, TimestampMs};
 
 /// A batch that is to be written next, as far as it matters here.
 #[derive(Clone, Copy, Debug)]

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+use avouch_protocol::batch::{HEADER_BYTES, LENGTH_PREFIX_BYTES, crc_matches};
+use avouch_protocol::types::{Offset, TimestampMs};
 use bytes::Bytes;
 
 use super::api::{BatchAt, Damage, ReadError};
@@ -25,8 +27,6 @@ use super::storage::StorageError;
 use super::sync::lock;
 use super::tags::TagSet;
 use super::walk::{Holes, Step, Walk, find_batch};
-use crate::types::{Offset, TimestampMs};
-use crate::wire::batch::{HEADER_BYTES, LENGTH_PREFIX_BYTES, crc_matches};
 
 /// Runs of batches are written together up to this many bytes, which takes a copy; a longer one is
 /// written from where it is.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
+use avouch_protocol::types::{LeaderEpoch, Offset, TopicId, TopicPartition};
+
 use super::api::{Damage, Listener, LogConfig};
 use super::disk::Disk;
 use super::frame::FrameSeq;
@@ -17,7 +19,6 @@ use super::signal::Signal;
 use super::storage::StorageError;
 use super::sync::{lock, read, write};
 use super::wal::Slots;
-use crate::types::{LeaderEpoch, Offset, TopicId, TopicPartition};
 
 /// Places of damage that are remembered as told.
 const DAMAGED_MAX: usize = 10_000;

@@ -6,12 +6,13 @@
 
 use std::io;
 
+use avouch_protocol::batch::{HEADER_BYTES, crc_matches};
+use avouch_protocol::types::Offset;
+
 use super::api::Damage;
 use super::disk::DiskFile;
 use super::index::Place;
 use super::segment::{Peek, SegmentMeta};
-use crate::types::Offset;
-use crate::wire::batch::{HEADER_BYTES, crc_matches};
 
 /// What is read at a time to look at headers.
 pub(super) const WALK_BYTES: usize = 8 << 10;

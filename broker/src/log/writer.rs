@@ -8,6 +8,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use avouch_protocol::batch::BatchHeader;
+use avouch_protocol::types::{Offset, TopicId, TopicPartition};
 use bytes::Bytes;
 
 use super::api::{
@@ -24,8 +26,6 @@ use super::signal::Wish;
 use super::storage::StorageError;
 use super::sync::lock;
 use super::wal::{Wal, slot_bytes};
-use crate::types::{Offset, TopicId, TopicPartition};
-use crate::wire::batch::BatchHeader;
 
 #[derive(Debug)]
 pub(super) struct Writer {

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use avouch_protocol::types::{PartitionIndex, TopicId, TopicPartition};
+
 use crate::contract::EffectivePolicy;
-use crate::types::{PartitionIndex, TopicId, TopicPartition};
 
 use super::broker_config::BrokerConfigs;
 use super::store::TopicRow;

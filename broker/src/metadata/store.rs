@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use avouch_protocol::types::{TimestampMs, TopicId};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, SqliteConnection, SqlitePool};
 use thiserror::Error;
@@ -11,7 +12,6 @@ use uuid::Uuid;
 
 use super::topic_config::ConfigError;
 use super::transaction::Transaction;
-use crate::types::{TimestampMs, TopicId};
 
 /// Why the metadata could not be read or written.
 #[derive(Debug, Error)]

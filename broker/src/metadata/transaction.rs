@@ -80,7 +80,7 @@ mod tests {
     use crate::metadata::{
         CreateRules, Metadata, MetadataError, PRODUCER_ID_BLOCK, Scope, TopicRequest, TopicRow,
     };
-    use crate::types::TimestampMs;
+    use avouch_protocol::types::TimestampMs;
 
     async fn open(path: &Path) -> Metadata {
         let rules = CreateRules {

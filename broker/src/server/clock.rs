@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::types::TimestampMs;
+use avouch_protocol::types::TimestampMs;
 
 /// Wall time for records and monotonic time for time-outs.
 #[derive(Clone, Copy, Debug)]

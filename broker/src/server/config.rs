@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use avouch_protocol::compress;
+
 use crate::group::GroupConfig;
 use crate::log::{Durability, LOW_SPACE_BYTES};
-use crate::wire::compress;
 
 /// A broker's configuration.
 #[derive(Clone, Debug)]

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use avouch_protocol::error_code::ErrorCode;
+
 use super::maintenance;
 use super::node::Node;
 use super::topic_life::to_its_end;
 use crate::error::metadata_error;
 use crate::metadata::{Alteration, MetadataError, Scope};
-use crate::wire::error_code::ErrorCode;
 
 /// Whose configs a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

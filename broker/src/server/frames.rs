@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use avouch_protocol::reader::Reader;
+use avouch_protocol::section::SLACK_BYTES;
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use futures_util::FutureExt as _;
 use tokio::io::AsyncReadExt as _;
@@ -15,8 +17,6 @@ use tokio::time::timeout;
 use super::connection::Closed;
 use super::intake::{InFlight, MEMORY_UNIT_BYTES, OwnMemory, memory_units};
 use super::node::Node;
-use crate::wire::reader::Reader;
-use crate::wire::section::SLACK_BYTES;
 
 /// The most that is read at a time while a frame's length is not known, in bytes.
 const READ_BYTES: usize = 64 * 1024;

@@ -6,13 +6,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use avouch_protocol::batch::Codec;
+use avouch_protocol::compress::{Decompressor, InflateError, Limits};
+use avouch_protocol::section::Section;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::intake::MEMORY_UNIT_BYTES;
 use crate::compute;
-use crate::wire::batch::Codec;
-use crate::wire::compress::{Decompressor, InflateError, Limits};
-use crate::wire::section::Section;
 
 /// Buffers kept for reuse; more are made when needed and dropped afterwards.
 const KEPT_MAX: usize = 8;
@@ -142,12 +142,12 @@ async fn acquire(semaphore: &Semaphore, units: usize) -> SemaphorePermit<'_> {
 
 #[cfg(test)]
 mod tests {
+    use avouch_protocol::batch::HEADER_BYTES;
+    use avouch_protocol::builder::BatchBuilder;
+    use avouch_protocol::types::TimestampMs;
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::types::TimestampMs;
-    use crate::wire::batch::HEADER_BYTES;
-    use crate::wire::builder::BatchBuilder;
 
     fn compressed(bytes: usize) -> bytes::Bytes {
         let mut batch = BatchBuilder::new(Codec::Lz4);

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use avouch_protocol::types::TopicId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
@@ -12,7 +13,6 @@ use tracing::{error, warn};
 use super::node::Node;
 use crate::log::{Durability, Log};
 use crate::metadata::Topic;
-use crate::types::TopicId;
 
 /// How often it is looked whether a topic asks for syncs.
 const LOOK: Duration = Duration::from_secs(1);

@@ -1,11 +1,10 @@
 //! The broker's own metrics. Contract violations are counted in `contract::report`.
 
+use avouch_protocol::api::ApiKey;
+use avouch_protocol::error_code::ErrorCode;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
-
-use crate::wire::api::ApiKey;
-use crate::wire::error_code::ErrorCode;
 
 /// Upper bounds of the answer times told apart, in seconds: from a read out of memory to a fetch
 /// that waited as long as it may.

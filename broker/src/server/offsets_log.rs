@@ -2,6 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
+use avouch_protocol::batch::{BatchHeader, Codec, HEADER_BYTES};
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::compress::{Decompressor, Limits};
+use avouch_protocol::records::RecordIter;
+use avouch_protocol::types::{Offset, PartitionIndex, TopicId, TopicPartition};
 use bytes::Bytes;
 use tracing::{error, warn};
 
@@ -9,11 +14,6 @@ use super::clock::Clock;
 use crate::group::{OffsetsLog, Replay, StoreDone, StoreFailed};
 use crate::log::{AppendBatch, AppendOutcome, Log, Origin, ReadError};
 use crate::metadata::{Metadata, cluster};
-use crate::types::{Offset, PartitionIndex, TopicId, TopicPartition};
-use crate::wire::batch::{BatchHeader, Codec, HEADER_BYTES};
-use crate::wire::builder::BatchBuilder;
-use crate::wire::compress::{Decompressor, Limits};
-use crate::wire::records::RecordIter;
 
 const READ_BYTES: usize = 1024 * 1024;
 

@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use avouch_protocol::chunk::{Chunk, Stretch};
 use bytes::{Buf as _, Bytes};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::OwnedWriteHalf;
@@ -15,7 +16,7 @@ use tokio::time::timeout;
 
 use super::connection::{CLOSING, Closed};
 use crate::handler::NamedReply;
-use crate::wire::chunk::{Chunk, Stretch};
+use crate::log;
 
 /// Buffers that one call writes.
 const SLICES_MAX: usize = 64;
@@ -124,7 +125,7 @@ async fn send(
         writable.map_err(|_| Closed::Stalled(stall))??;
         let part = first(&stretch, SEND_BYTES_MAX);
         // Looked at now: a peer may have kept us waiting for long.
-        if !part.is_cached() {
+        if !log::is_cached(&part) {
             read_and_write(writer, &mut stretch, stall).await?;
             continue;
         }
@@ -159,7 +160,7 @@ async fn read_and_write(
     let part = first(stretch, READ_BYTES);
     stretch.at += part.bytes as u64;
     stretch.bytes -= part.bytes;
-    let read = tokio::task::spawn_blocking(move || part.read()).await;
+    let read = tokio::task::spawn_blocking(move || log::read_range(&part)).await;
     let read = read.map_err(io::Error::other)?;
     let read = read.map_err(|error| failed(stretch, error))?;
     write_bytes(writer, vec![read], stall).await
@@ -198,11 +199,10 @@ fn is_of_the_socket(kind: io::ErrorKind) -> bool {
 mod kernel {
     use std::io;
 
+    use avouch_protocol::chunk::Stretch;
     use tokio::io::Interest;
     use tokio::net::TcpStream;
     use tokio::net::tcp::OwnedWriteHalf;
-
-    use crate::wire::chunk::Stretch;
 
     /// Sends what the socket takes of a stretch; returns how many bytes that was.
     pub(super) fn send(writer: &OwnedWriteHalf, stretch: &Stretch) -> io::Result<usize> {
@@ -219,9 +219,8 @@ mod kernel {
 mod kernel {
     use std::io;
 
+    use avouch_protocol::chunk::Stretch;
     use tokio::net::tcp::OwnedWriteHalf;
-
-    use crate::wire::chunk::Stretch;
 
     pub(super) fn send(_: &OwnedWriteHalf, _: &Stretch) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
+use avouch_protocol::types::{TopicId, TopicPartition};
 use avouch_registry_api::source::SchemaSource;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -32,7 +33,6 @@ use crate::contract::{ContractConfig, Contracts};
 use crate::group::{Coordinator, Replay};
 use crate::log::{self, Listener, Log, LogConfig};
 use crate::metadata::{CreateRules, Metadata, StoreError, cluster};
-use crate::types::{TopicId, TopicPartition};
 
 /// How long a stopping broker waits for clients to take their replies.
 const DRAIN: Duration = Duration::from_secs(10);

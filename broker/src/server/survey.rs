@@ -4,6 +4,7 @@
 
 use std::sync::Weak;
 
+use avouch_protocol::types::{Offset, PartitionIndex, TopicPartition};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntGaugeVec, Opts};
@@ -11,7 +12,6 @@ use prometheus::{IntGaugeVec, Opts};
 use super::node::Node;
 use crate::group::GroupSurvey;
 use crate::metadata::Cluster;
-use crate::types::{Offset, PartitionIndex, TopicPartition};
 
 /// Partitions that a scrape tells of, with seven numbers each, and committed offsets: what is
 /// beyond is left out, because one scrape must not take the memory of many.

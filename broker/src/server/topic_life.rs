@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use avouch_protocol::types::{Offset, TopicId};
+
 use super::maintenance;
 use super::mutations::Turn;
 use super::node::Node;
 use crate::contract::Decision;
 use crate::metadata::{CreateError, Creation, MetadataError, Topic, TopicRequest, cluster};
-use crate::types::{Offset, TopicId};
 
 impl Node {
     /// Creates a topic with its partitions when it is the request's turn; `validate_only` decides

@@ -6,10 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use avouch_protocol::types::TopicPartition;
 use dashmap::DashMap;
 use tokio::sync::Notify;
-
-use crate::types::TopicPartition;
 
 /// All registered waiters, by partition.
 #[derive(Debug, Default)]
@@ -91,10 +90,10 @@ impl Drop for Registration {
 
 #[cfg(test)]
 mod tests {
+    use avouch_protocol::types::{PartitionIndex, TopicId};
     use uuid::Uuid;
 
     use super::*;
-    use crate::types::{PartitionIndex, TopicId};
 
     fn partition(index: i32) -> TopicPartition {
         TopicPartition {

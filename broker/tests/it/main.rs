@@ -1,4 +1,3 @@
 //! The broker's integration tests, in one binary.
 
 mod served;
-mod wire_oracle;

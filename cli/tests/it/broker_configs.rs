@@ -4,15 +4,15 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use avouch_broker::wire::api::ApiKey;
-use avouch_broker::wire::chunk::joined;
-use avouch_broker::wire::frame;
-use avouch_broker::wire::header::{RequestHeader, ResponseHeader};
-use avouch_broker::wire::message::Message as _;
-use avouch_broker::wire::messages::describe_configs::{
+use avouch_protocol::api::ApiKey;
+use avouch_protocol::chunk::joined;
+use avouch_protocol::frame;
+use avouch_protocol::header::{RequestHeader, ResponseHeader};
+use avouch_protocol::message::Message as _;
+use avouch_protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResponse,
 };
-use avouch_broker::wire::reader::Reader;
+use avouch_protocol::reader::Reader;
 use tempfile::tempdir;
 
 use crate::node::{Node, avouch};

@@ -8,9 +8,9 @@ use std::sync::mpsc::sync_channel;
 use avouch_broker::log::{
     AppendBatch, AppendOutcome, Damage, Listener, Log, LogConfig, Origin, ReadError, RealDisk,
 };
-use avouch_broker::types::{Offset, TimestampMs, TopicPartition};
-use avouch_broker::wire::batch::Codec;
-use avouch_broker::wire::builder::BatchBuilder;
+use avouch_protocol::batch::Codec;
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::types::{Offset, TimestampMs, TopicPartition};
 use serde_json::Value;
 use tempfile::tempdir;
 

@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc;
 
+use avouch_protocol::types::{LeaderEpoch, Offset};
+
 use super::*;
 use crate::group::{Generation, GroupState, LeavingMember, OffsetToCommit};
-use crate::types::{LeaderEpoch, Offset};
 
 /// A log that says "durable" from a thread of its own, or keeps what it is asked for a test to
 /// decide.

@@ -16,6 +16,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
+use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -25,7 +26,6 @@ use super::{
     LeavingMember, ListGroups, MemberId, OffsetToCommit, OffsetsQuery, ProtocolName, ProtocolType,
     StoreFailed, SyncGroup, Ticket, Token, TopicName,
 };
-use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 
 mod show;
 

@@ -3,6 +3,11 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::batch::BatchHeader;
+use avouch_protocol::chunk::Chunk;
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::fetch::{FetchPartition, PartitionData};
+use avouch_protocol::types::{Offset, TopicPartition};
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -11,11 +16,6 @@ use crate::error::read_error;
 use crate::handler::check_leader_epoch;
 use crate::log::{Bounds, ReadError, ReadResult, Stretched};
 use crate::server::{Node, memory_units};
-use crate::types::{Offset, TopicPartition};
-use crate::wire::batch::BatchHeader;
-use crate::wire::chunk::Chunk;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::fetch::{FetchPartition, PartitionData};
 
 /// What a stretch counts as among what is read and not yet sent: it takes no memory, but keeps its
 /// file open.

@@ -16,15 +16,15 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse,
+};
+use avouch_protocol::types::{PartitionIndex, TopicId, TopicPartition};
 use uuid::Uuid;
 
 use super::Call;
 use crate::server::Node;
-use crate::types::{PartitionIndex, TopicId, TopicPartition};
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse,
-};
 use gather::Gathered;
 
 const READ_COMMITTED: i8 = 1;

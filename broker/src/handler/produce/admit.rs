@@ -4,6 +4,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use avouch_protocol::batch::{self, BatchHeader, Codec, HEADER_BYTES, HeaderError};
+use avouch_protocol::compress::InflateError;
+use avouch_protocol::error_code::ErrorCode;
+use avouch_protocol::messages::produce::ProduceRequest;
+use avouch_protocol::records::{self, ClientBatchError, RecordFault, RecordIter};
+use avouch_protocol::section::Section;
+use avouch_protocol::types::{PartitionIndex, TimestampMs, TopicPartition};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -16,13 +23,6 @@ use crate::contract::{
 use crate::log::{AppendBatch, DuplicateCheck, Guard, Origin};
 use crate::metadata::Topic;
 use crate::server::Node;
-use crate::types::{PartitionIndex, TimestampMs, TopicPartition};
-use crate::wire::batch::{self, BatchHeader, Codec, HEADER_BYTES, HeaderError};
-use crate::wire::compress::InflateError;
-use crate::wire::error_code::ErrorCode;
-use crate::wire::messages::produce::ProduceRequest;
-use crate::wire::records::{self, ClientBatchError, RecordFault, RecordIter};
-use crate::wire::section::Section;
 
 /// Records whose fault is told in words; the rest are only numbered.
 const RECORD_ERRORS_IN_WORDS: usize = 16;

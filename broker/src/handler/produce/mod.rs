@@ -11,6 +11,11 @@ mod reply;
 
 use std::sync::Arc;
 
+use avouch_protocol::batch::BatchHeader;
+use avouch_protocol::messages::produce::{
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+};
+use avouch_protocol::types::PartitionIndex;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -19,11 +24,6 @@ use super::{Call, CloseReason, Reply, Taken, encode};
 use crate::contract::Arrival;
 use crate::log::{AppendBatch, AppendOutcome, Guard};
 use crate::server::Node;
-use crate::types::PartitionIndex;
-use crate::wire::batch::BatchHeader;
-use crate::wire::messages::produce::{
-    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
-};
 use admit::{Admitted, Refusal};
 pub(super) use order::AppendOrder;
 

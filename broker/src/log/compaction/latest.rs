@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::types::Offset;
+use avouch_protocol::types::Offset;
 
 /// What a key costs beside its bytes, about.
 const ENTRY_BYTES: usize = 64;

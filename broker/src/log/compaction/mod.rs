@@ -15,6 +15,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use avouch_protocol::batch::{BatchHeader, HEADER_BYTES};
+use avouch_protocol::compress::{Decompressor, Limits};
+use avouch_protocol::records::RecordIter;
+use avouch_protocol::types::{Offset, ProducerId, TimestampMs};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -28,10 +32,6 @@ use super::shared::Shared;
 use super::signal::Wish;
 use super::storage::StorageError;
 use super::sync::lock;
-use crate::types::{Offset, ProducerId, TimestampMs};
-use crate::wire::batch::{BatchHeader, HEADER_BYTES};
-use crate::wire::compress::{Decompressor, Limits};
-use crate::wire::records::RecordIter;
 use latest::Latest;
 use plan::Plan;
 use rewrite::{BadBatch, Rewritten, Rules};

@@ -1,9 +1,10 @@
 //! Which segments a compaction reads, whether it is worth it, and which of them end in one file.
 //! Pure: what is known of segments in, a plan out.
 
+use avouch_protocol::types::{Offset, TimestampMs};
+
 use crate::log::segment::{Generation, SegmentMeta};
 use crate::log::settings::CompactionSettings;
-use crate::types::{Offset, TimestampMs};
 
 /// What a compaction is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,17 +4,17 @@
 //! is kept keeps base offset, last offset delta, leader epoch, producer and codec. Source: KIP-98
 //! for empty batches, KIP-534 for delete horizons, Kafka's `Cleaner` for what goes.
 
+use avouch_protocol::batch::{
+    BatchHeader, Codec, HEADER_BYTES, HeaderError, LENGTH_PREFIX_BYTES, crc32c,
+};
+use avouch_protocol::compress::{Decompressor, InflateError, Limits, compress};
+use avouch_protocol::records::{Record, RecordError, RecordIter};
+use avouch_protocol::types::TimestampMs;
+use avouch_protocol::varint;
 use bytes::Bytes;
 use thiserror::Error;
 
 use super::latest::Latest;
-use crate::types::TimestampMs;
-use crate::wire::batch::{
-    BatchHeader, Codec, HEADER_BYTES, HeaderError, LENGTH_PREFIX_BYTES, crc32c,
-};
-use crate::wire::compress::{Decompressor, InflateError, Limits, compress};
-use crate::wire::records::{Record, RecordError, RecordIter};
-use crate::wire::varint;
 
 /// Attribute bit of a batch whose base timestamp is its delete horizon.
 const DELETE_HORIZON_BIT: i16 = 0x40;

@@ -1,12 +1,15 @@
 //! What a batch comes to, as a table, and what stays as it was in it.
 
+use avouch_protocol::batch::{BatchHeader, Codec, HEADER_BYTES, crc_matches, stamp};
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::compress::{Decompressor, Limits};
+use avouch_protocol::records::RecordIter;
+use avouch_protocol::types::{
+    LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs,
+};
+
 use super::latest::Latest;
 use super::rewrite::{Rewritten, Rules, delete_horizon, rewrite};
-use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
-use crate::wire::batch::{BatchHeader, Codec, HEADER_BYTES, crc_matches, stamp};
-use crate::wire::builder::BatchBuilder;
-use crate::wire::compress::{Decompressor, Limits};
-use crate::wire::records::RecordIter;
 
 const BASE: i64 = 100;
 const CODECS: [Codec; 5] = [
@@ -70,7 +73,7 @@ fn records(batch: &[u8]) -> Vec<Found> {
             Limits::default(),
         )
         .unwrap();
-    let found = |record: Result<crate::wire::records::Record<'_>, _>| {
+    let found = |record: Result<avouch_protocol::records::Record<'_>, _>| {
         let record = record.unwrap();
         (
             header.base_offset.0 + i64::from(record.offset_delta),

@@ -4,12 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use avouch_protocol::chunk::Stretch;
+use avouch_protocol::types::Offset;
+
 use super::{Peek, SegmentFile, SegmentMeta};
+use crate::log::file_range::is_cached;
 use crate::log::index::Place;
 use crate::log::sync::try_lock;
 use crate::log::walk::{Holes, Step, WALK_BYTES, Walk};
-use crate::types::Offset;
-use crate::wire::chunk::Stretch;
 
 /// Less than this is read rather than sent out of the file.
 const STRETCH_BYTES_MIN: usize = 64 << 10;
@@ -35,7 +37,7 @@ impl SegmentFile {
             failed: Arc::clone(&self.failed),
             ..Stretch::new(file, start.position, looked_at)
         };
-        if !stretch.is_cached() {
+        if !is_cached(&stretch) {
             return Ok(None);
         }
         let holder = self.find(meta, &Holes::default(), start, |step| step.to() > from)?;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use avouch_protocol::batch::{BatchHeader, crc_matches};
+use avouch_protocol::types::{LeaderEpoch, Offset, TimestampMs};
 use bytes::Bytes;
 
 use super::batches::{Spec, id_of, tp};
@@ -10,8 +12,6 @@ use super::driven::{Driven, small};
 use super::model::read_all;
 use super::sim::{Faults, SimDisk};
 use crate::log::{AppendOutcome, DuplicateCheck, Guard, Origin, ReadError};
-use crate::types::{LeaderEpoch, Offset, TimestampMs};
-use crate::wire::batch::{BatchHeader, crc_matches};
 
 fn open(disk: &SimDisk) -> Driven {
     let (driven, _) = Driven::open(small("/data"), Arc::new(disk.clone())).unwrap();

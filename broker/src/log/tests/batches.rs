@@ -1,12 +1,12 @@
 //! Record batches to append. The log never looks behind a batch's header, so the records here are
 //! just bytes that carry a number by which a batch is known again.
 
+use avouch_protocol::batch::{HEADER_BYTES, crc32c};
+use avouch_protocol::types::{PartitionIndex, TopicId, TopicPartition};
 use bytes::{BufMut, Bytes};
 use uuid::Uuid;
 
 use crate::log::{AppendBatch, Origin};
-use crate::types::{PartitionIndex, TopicId, TopicPartition};
-use crate::wire::batch::{HEADER_BYTES, crc32c};
 
 /// What a batch is to look like.
 #[derive(Clone, Copy, Debug)]

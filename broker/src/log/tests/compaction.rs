@@ -5,17 +5,18 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::batch::{BatchHeader, Codec, HEADER_BYTES, crc_matches};
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::compress::{Decompressor, Limits};
+use avouch_protocol::records::RecordIter;
+use avouch_protocol::types::{Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
+
 use super::batches::tp;
 use super::driven::{Driven, small};
 use super::sim::{Crash, Faults, SimDisk};
 use crate::log::{
     AppendBatch, AppendOutcome, CompactionSettings, Origin, PartitionSettings, ReadError,
 };
-use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
-use crate::wire::batch::{BatchHeader, Codec, HEADER_BYTES, crc_matches};
-use crate::wire::builder::BatchBuilder;
-use crate::wire::compress::{Decompressor, Limits};
-use crate::wire::records::RecordIter;
 
 const DELETE_RETENTION_MS: i64 = 100;
 

@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use avouch_protocol::batch::{BatchHeader, HEADER_BYTES};
+use avouch_protocol::types::{Offset, TimestampMs};
+
 use super::batches::{Spec, id_of, tp};
 use super::driven::{Driven, small};
 use super::sim::{Faults, SimDisk};
 use crate::log::{CompactionSettings, sync::lock};
 use crate::log::{Damage, LogConfig, PartitionSettings, ReadError};
-use crate::types::{Offset, TimestampMs};
-use crate::wire::batch::{BatchHeader, HEADER_BYTES};
 
 const BATCH_BYTES: usize = 120;
 const RECORDS: i64 = 3;

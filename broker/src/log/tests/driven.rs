@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use avouch_protocol::types::{TimestampMs, TopicPartition};
+
 use crate::log::flusher::Flusher;
 use crate::log::partition::Partition;
 use crate::log::queue::Job;
@@ -16,7 +18,6 @@ use crate::log::{
     AppendBatch, AppendOutcome, Compacted, Damage, Disk, Listener, Log, LogConfig, OpenError,
     RecoveryReport, compaction, opening,
 };
-use crate::types::{TimestampMs, TopicPartition};
 
 /// Remembers what it heard.
 #[derive(Debug, Default)]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::types::Offset;
+
 use super::batches::{Spec, id_of, tp};
 use super::driven::{Driven, small};
 use super::model::read_all;
@@ -9,7 +11,6 @@ use super::scripts::{Run, SCRIPTS};
 use super::sim::{Crash, Faults, SimDisk};
 use crate::log::storage::StorageError;
 use crate::log::{AppendOutcome, Durability, LogConfig, PartitionSettings};
-use crate::types::Offset;
 
 fn open(disk: &SimDisk) -> Driven {
     let (driven, _) = Driven::open(small("/data"), Arc::new(disk.clone())).unwrap();

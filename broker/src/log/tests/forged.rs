@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::batch::crc32c;
 use bytes::Bytes;
 
 use super::batches::{Spec, tp};
@@ -13,7 +14,6 @@ use crate::log::frame::{
     Opening, Salt,
 };
 use crate::log::{AppendBatch, RecoveryReport};
-use crate::wire::batch::crc32c;
 
 const IMAGES: usize = 10;
 

@@ -8,6 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use avouch_protocol::batch::{BatchHeader, Codec};
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::types::{Offset, TimestampMs};
+
 use super::batches::{Spec, tp};
 use super::driven::{Driven, small};
 use super::model::read_all;
@@ -17,9 +21,6 @@ use crate::log::{
     AppendBatch, AppendOutcome, Bounds, CompactionSettings, Damage, DuplicateCheck, Origin,
     PartitionSettings, RealDisk, RecoveryReport,
 };
-use crate::types::{Offset, TimestampMs};
-use crate::wire::batch::{BatchHeader, Codec};
-use crate::wire::builder::BatchBuilder;
 
 const FORMATS: &[u32] = &[1, 2];
 /// Formats that know compaction and damage that is passed over.

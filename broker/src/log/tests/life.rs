@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use avouch_protocol::types::{Offset, TimestampMs, TopicPartition};
+
 use super::batches::{Spec, tp};
 use super::driven::{Driven, Heard, small};
 use super::model::read_all;
@@ -13,7 +15,6 @@ use crate::log::sync::lock;
 use crate::log::{
     AppendOutcome, Disk, Durability, Log, LogConfig, Origin, PartitionSettings, RealDisk,
 };
-use crate::types::{Offset, TimestampMs, TopicPartition};
 
 fn open(config: LogConfig, disk: Arc<dyn Disk>) -> Driven {
     let (driven, _) = Driven::open(config, disk).unwrap();

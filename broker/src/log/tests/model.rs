@@ -8,13 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use avouch_protocol::batch::{BatchHeader, crc_matches};
+use avouch_protocol::types::{Offset, TopicPartition};
+
 use super::batches::{Spec, id_of, tp};
 use super::driven::Driven;
 use crate::log::queue::Job;
 use crate::log::sync::lock;
 use crate::log::{AppendOutcome, Damage, DuplicateCheck, ReadError};
-use crate::types::{Offset, TopicPartition};
-use crate::wire::batch::{BatchHeader, crc_matches};
 
 /// Partitions that scripts use: partition 0 of topics 1 to this.
 pub(super) const TOPICS: u128 = 4;

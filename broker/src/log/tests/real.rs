@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::{fs, io};
 
+use avouch_protocol::types::{Offset, TimestampMs};
+
 use super::batches::{Spec, id_of, tp};
 use super::driven::{Heard, small};
 use crate::log::{AppendOutcome, Log, LogConfig, LogError, RealDisk, RecoveryReport};
-use crate::types::{Offset, TimestampMs};
 
 fn open(config: LogConfig) -> (Log, RecoveryReport) {
     Log::open(config, Arc::new(RealDisk), Arc::new(Heard::default())).unwrap()

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use avouch_protocol::types::{LeaderEpoch, Offset};
+
 use super::batches::{Spec, tp};
 use super::driven::{Driven, small};
 use super::model::read_all;
 use super::sim::{Faults, SimDisk};
 use crate::log::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
 use crate::log::{Damage, OpenError, ReadError, RecoveryReport, SECTOR_BYTES};
-use crate::types::{LeaderEpoch, Offset};
 
 const BATCH_BYTES: usize = 120;
 /// From a frame of one such batch to the next.
@@ -226,7 +227,7 @@ fn a_directory_that_cannot_be_understood_is_refused_and_left_alone() {
             |disk| {
                 disk.damage(&slot(0), |bytes| {
                     bytes[11] = 9;
-                    let crc = crate::wire::batch::crc32c(&bytes[..28]);
+                    let crc = avouch_protocol::batch::crc32c(&bytes[..28]);
                     bytes[28..32].copy_from_slice(&crc.to_be_bytes());
                 });
             },

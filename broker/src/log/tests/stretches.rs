@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
+use avouch_protocol::batch::{BatchHeader, crc_matches};
+use avouch_protocol::types::Offset;
 use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::batches::{Spec, tp};
 use super::driven::Heard;
 use crate::log::{AppendOutcome, Log, LogConfig, RealDisk, Stretched};
-use crate::types::Offset;
-use crate::wire::batch::{BatchHeader, crc_matches};
 
 const BATCH_BYTES: usize = 10_000;
 const BATCHES: u64 = 100;

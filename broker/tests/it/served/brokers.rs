@@ -1,27 +1,27 @@
 //! What tools ask about the cluster itself: brokers, features, access rules, moves, elections.
 
-use avouch_broker::wire::messages::alter_partition_reassignments::{
+use avouch_protocol::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
     ReassignableTopic,
 };
-use avouch_broker::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use avouch_broker::wire::messages::create_acls::{
+use avouch_protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use avouch_protocol::messages::create_acls::{
     AclCreation, CreateAclsRequest, CreateAclsResponse,
 };
-use avouch_broker::wire::messages::delete_acls::{
+use avouch_protocol::messages::delete_acls::{
     DeleteAclsFilter, DeleteAclsRequest, DeleteAclsResponse,
 };
-use avouch_broker::wire::messages::describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
-use avouch_broker::wire::messages::describe_cluster::{
+use avouch_protocol::messages::describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
+use avouch_protocol::messages::describe_cluster::{
     DescribeClusterRequest, DescribeClusterResponse,
 };
-use avouch_broker::wire::messages::elect_leaders::{
+use avouch_protocol::messages::elect_leaders::{
     ElectLeadersRequest, ElectLeadersResponse, TopicPartitions,
 };
-use avouch_broker::wire::messages::list_partition_reassignments::{
+use avouch_protocol::messages::list_partition_reassignments::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
 };
-use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
+use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 
 use super::client::{Client, broker};
 

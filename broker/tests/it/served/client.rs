@@ -6,21 +6,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use avouch_broker::types::TimestampMs;
-use avouch_broker::wire::api::ApiKey;
-use avouch_broker::wire::batch::Codec;
-use avouch_broker::wire::builder::BatchBuilder;
-use avouch_broker::wire::chunk::joined;
-use avouch_broker::wire::frame;
-use avouch_broker::wire::header::{RequestHeader, ResponseHeader};
-use avouch_broker::wire::message::Message;
-use avouch_broker::wire::messages::create_topics::{
+use avouch_protocol::types::TimestampMs;
+use avouch_protocol::api::ApiKey;
+use avouch_protocol::batch::Codec;
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::chunk::joined;
+use avouch_protocol::frame;
+use avouch_protocol::header::{RequestHeader, ResponseHeader};
+use avouch_protocol::message::Message;
+use avouch_protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
-use avouch_broker::wire::messages::produce::{
+use avouch_protocol::messages::produce::{
     PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
 };
-use avouch_broker::wire::reader::Reader;
+use avouch_protocol::reader::Reader;
 use avouch_broker::{Broker, BrokerConfig, Limits};
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
 use bytes::Bytes;
@@ -238,7 +238,7 @@ impl Client {
             timeout_ms: 1_000,
             ..Default::default()
         };
-        let response: avouch_broker::wire::messages::create_topics::CreateTopicsResponse = self
+        let response: avouch_protocol::messages::create_topics::CreateTopicsResponse = self
             .ask(*ApiKey::CreateTopics.versions().end(), &request)
             .await;
         assert_eq!(

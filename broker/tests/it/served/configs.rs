@@ -3,19 +3,19 @@
 
 use std::sync::Arc;
 
-use avouch_broker::wire::messages::alter_configs::{
+use avouch_protocol::messages::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource as ReplacedResource, AlterConfigsResponse,
     AlterableConfig as ReplacedConfig,
 };
-use avouch_broker::wire::messages::describe_configs::{
+use avouch_protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
     DescribeConfigsResponse,
 };
-use avouch_broker::wire::messages::incremental_alter_configs::{
+use avouch_protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
-use avouch_broker::wire::messages::produce::ProduceResponse;
+use avouch_protocol::messages::produce::ProduceResponse;
 
 use super::client::{Client, OneSubject, batch_of, broker, broker_limited, broker_with};
 

@@ -1,7 +1,7 @@
 //! Frames and connections: what is answered, what is closed on.
 
-use avouch_broker::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
+use avouch_protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 
 use super::client::{Client, batch_of, broker, produce_request};
 
@@ -104,7 +104,7 @@ async fn pipelined_requests_are_answered_in_their_order() {
     }
     let last = client.send(9, &MetadataRequest::default()).await;
     for (correlation, offset) in expected {
-        let response: avouch_broker::wire::messages::produce::ProduceResponse =
+        let response: avouch_protocol::messages::produce::ProduceResponse =
             client.receive(9, correlation).await;
         let partition = &response.responses[0].partition_responses[0];
         assert_eq!((partition.error_code, partition.base_offset), (0, offset));
@@ -114,7 +114,7 @@ async fn pipelined_requests_are_answered_in_their_order() {
 
 #[tokio::test]
 async fn shutting_down_answers_a_parked_fetch_and_closes() {
-    use avouch_broker::wire::messages::fetch::{
+    use avouch_protocol::messages::fetch::{
         FetchPartition, FetchRequest, FetchResponse, FetchTopic,
     };
     let dir = tempfile::tempdir().unwrap();
@@ -141,9 +141,9 @@ async fn shutting_down_answers_a_parked_fetch_and_closes() {
     broker.shutdown().await;
     if let Some(frame) = client.receive_raw().await {
         assert_eq!(frame[..4], correlation.to_be_bytes());
-        let mut reader = avouch_broker::wire::reader::Reader::new(frame.slice(4..));
+        let mut reader = avouch_protocol::reader::Reader::new(frame.slice(4..));
         let _: FetchResponse =
-            avouch_broker::wire::message::Message::decode(&mut reader, 11).unwrap();
+            avouch_protocol::message::Message::decode(&mut reader, 11).unwrap();
     }
     assert_eq!(client.receive_raw().await, None);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use avouch_broker::wire::messages::produce::{PartitionProduceResponse, ProduceResponse};
+use avouch_protocol::messages::produce::{PartitionProduceResponse, ProduceResponse};
 
 use super::client::{Client, OneSubject, batch_of, broker_with};
 
@@ -100,8 +100,8 @@ async fn a_topic_with_data_is_only_watched_when_its_subject_appears() {
 
 #[tokio::test]
 async fn tombstones_pass_and_an_empty_value_does_not() {
-    use avouch_broker::types::TimestampMs;
-    use avouch_broker::wire::{batch::Codec, builder::BatchBuilder};
+    use avouch_protocol::types::TimestampMs;
+    use avouch_protocol::{batch::Codec, builder::BatchBuilder};
     let dir = tempfile::tempdir().unwrap();
     let registry = Arc::new(OneSubject::default());
     registry.register();

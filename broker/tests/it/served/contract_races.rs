@@ -4,17 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use avouch_broker::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
-use avouch_broker::wire::batch::Codec;
-use avouch_broker::wire::builder::BatchBuilder;
-use avouch_broker::wire::messages::fetch::{
+use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use avouch_protocol::batch::Codec;
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::messages::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic,
 };
-use avouch_broker::wire::messages::incremental_alter_configs::{
+use avouch_protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
-use avouch_broker::wire::messages::produce::{
+use avouch_protocol::messages::produce::{
     PartitionProduceData, PartitionProduceResponse, ProduceResponse,
 };
 use avouch_broker::{Broker, BrokerConfig};

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use avouch_broker::wire::batch::BatchHeader;
-use avouch_broker::wire::messages::delete_records::{
+use avouch_protocol::batch::BatchHeader;
+use avouch_protocol::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
 };
-use avouch_broker::wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
-use avouch_broker::wire::messages::fetch::{
+use avouch_protocol::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
+use avouch_protocol::messages::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
 };
-use avouch_broker::wire::messages::list_offsets::{
+use avouch_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
 };
-use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
-use avouch_broker::wire::messages::produce::ProduceResponse;
+use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
+use avouch_protocol::messages::produce::ProduceResponse;
 
 use super::client::{Client, batch_of, broker, broker_limited, produce_request};
 

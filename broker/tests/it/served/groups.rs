@@ -1,25 +1,24 @@
 //! Groups over the wire: deleted, their offsets deleted, and going on after a restart.
 
 use avouch_broker::group::GroupConfig;
-use avouch_broker::wire::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
-use avouch_broker::wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
-use avouch_broker::wire::messages::join_group::{
+use avouch_protocol::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
+use avouch_protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
+use avouch_protocol::messages::join_group::{
     JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse,
 };
-use avouch_broker::wire::messages::metadata::{
+use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
-use avouch_broker::wire::messages::offset_commit::{
+use avouch_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
     OffsetCommitResponse,
 };
-use avouch_broker::wire::messages::offset_delete::{
+use avouch_protocol::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
     OffsetDeleteResponse,
 };
-use avouch_broker::wire::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
-
-use avouch_broker::wire::messages::sync_group::{
+use avouch_protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
+use avouch_protocol::messages::sync_group::{
     SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
 };
 

@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use avouch_broker::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
-use avouch_broker::wire::batch::{BatchHeader, Codec};
-use avouch_broker::wire::builder::BatchBuilder;
-use avouch_broker::wire::messages::delete_records::{
+use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use avouch_protocol::batch::{BatchHeader, Codec};
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
 };
-use avouch_broker::wire::messages::fetch::{
+use avouch_protocol::messages::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic,
 };
-use avouch_broker::wire::messages::list_offsets::{
+use avouch_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
 };
 use avouch_broker::{Broker, BrokerConfig};

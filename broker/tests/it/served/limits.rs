@@ -3,18 +3,18 @@
 
 use std::time::Duration;
 
-use avouch_broker::wire::messages::create_partitions::{
+use avouch_protocol::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
 };
-use avouch_broker::wire::messages::create_topics::{
+use avouch_protocol::messages::create_topics::{
     CreatableTopic, CreateTopicsRequest, CreateTopicsResponse,
 };
-use avouch_broker::wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
-use avouch_broker::wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
-use avouch_broker::wire::messages::metadata::{
+use avouch_protocol::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
+use avouch_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
-use avouch_broker::wire::messages::produce::ProduceResponse;
+use avouch_protocol::messages::produce::ProduceResponse;
 
 use super::client::{
     Client, batch_of, broker, broker_limited, broker_limited_and_measured, produce_request,

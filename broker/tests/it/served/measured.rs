@@ -1,9 +1,9 @@
 //! What a running broker tells of itself: the numbers that dashboards for Kafka ask for.
 
-use avouch_broker::wire::messages::find_coordinator::{
+use avouch_protocol::messages::find_coordinator::{
     FindCoordinatorRequest, FindCoordinatorResponse,
 };
-use avouch_broker::wire::messages::offset_commit::{
+use avouch_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
     OffsetCommitResponse,
 };

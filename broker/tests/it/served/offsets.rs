@@ -7,22 +7,22 @@ use std::time::Duration;
 
 use avouch_broker::group::{GroupConfig, partition_of};
 use avouch_broker::log::{Damage, Listener, Log, LogConfig, RealDisk};
-use avouch_broker::types::{Offset, TopicPartition};
-use avouch_broker::wire::batch::BatchHeader;
-use avouch_broker::wire::messages::describe_log_dirs::{
+use avouch_protocol::types::{Offset, TopicPartition};
+use avouch_protocol::batch::BatchHeader;
+use avouch_protocol::messages::describe_log_dirs::{
     DescribeLogDirsRequest, DescribeLogDirsResponse,
 };
-use avouch_broker::wire::messages::find_coordinator::{
+use avouch_protocol::messages::find_coordinator::{
     FindCoordinatorRequest, FindCoordinatorResponse,
 };
-use avouch_broker::wire::messages::metadata::{
+use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
-use avouch_broker::wire::messages::offset_commit::{
+use avouch_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
     OffsetCommitResponse,
 };
-use avouch_broker::wire::messages::offset_fetch::{
+use avouch_protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchResponse,
 };
 use avouch_broker::{Broker, BrokerConfig};

@@ -1,30 +1,30 @@
 //! What administrators do to topics and their partitions: grow, cut, delete, look at.
 
-use avouch_broker::wire::messages::create_partitions::{
+use avouch_protocol::messages::create_partitions::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsResponse,
     CreatePartitionsTopic,
 };
-use avouch_broker::wire::messages::create_topics::{
+use avouch_protocol::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreateTopicsRequest, CreateTopicsResponse,
 };
-use avouch_broker::wire::messages::delete_records::{
+use avouch_protocol::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
 };
-use avouch_broker::wire::messages::delete_topics::{
+use avouch_protocol::messages::delete_topics::{
     DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
 };
-use avouch_broker::wire::messages::describe_log_dirs::{
+use avouch_protocol::messages::describe_log_dirs::{
     DescribableLogDirTopic, DescribeLogDirsRequest, DescribeLogDirsResponse,
 };
-use avouch_broker::wire::messages::describe_topic_partitions::{
+use avouch_protocol::messages::describe_topic_partitions::{
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, TopicRequest,
 };
-use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
-use avouch_broker::wire::messages::offset_for_leader_epoch::{
+use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
+use avouch_protocol::messages::offset_for_leader_epoch::{
     OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderPartition,
     OffsetForLeaderTopic,
 };
-use avouch_broker::wire::messages::produce::ProduceResponse;
+use avouch_protocol::messages::produce::ProduceResponse;
 
 use super::client::{Client, batch_of, broker, produce_request};
 

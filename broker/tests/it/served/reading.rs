@@ -1,15 +1,15 @@
 //! Fetch and ListOffsets: whole batches, edges, long polls, times.
 
-use avouch_broker::types::TimestampMs;
-use avouch_broker::wire::batch::{BatchHeader, Codec};
-use avouch_broker::wire::builder::BatchBuilder;
-use avouch_broker::wire::messages::fetch::{
+use avouch_protocol::types::TimestampMs;
+use avouch_protocol::batch::{BatchHeader, Codec};
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::messages::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
 };
-use avouch_broker::wire::messages::list_offsets::{
+use avouch_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
 };
-use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
+use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 
 use super::client::{Client, batch_of, broker, broker_limited, broker_measured};
 

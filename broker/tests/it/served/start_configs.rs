@@ -4,20 +4,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use avouch_broker::wire::messages::create_topics::{
+use avouch_protocol::messages::create_topics::{
     CreatableTopic, CreateTopicsRequest, CreateTopicsResponse,
 };
-use avouch_broker::wire::messages::describe_configs::{
+use avouch_protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResponse,
 };
-use avouch_broker::wire::messages::incremental_alter_configs::{
+use avouch_protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
-use avouch_broker::wire::messages::metadata::{
+use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
-use avouch_broker::wire::messages::produce::ProduceResponse;
+use avouch_protocol::messages::produce::ProduceResponse;
 use avouch_broker::{Broker, BrokerConfig};
 
 use super::client::{Client, batch_of, produce_request, start};

@@ -1,19 +1,19 @@
 //! Topics: made, found, described, deleted.
 
-use avouch_broker::wire::messages::create_topics::{
+use avouch_protocol::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
     CreateTopicsResponse,
 };
-use avouch_broker::wire::messages::delete_topics::{
+use avouch_protocol::messages::delete_topics::{
     DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
 };
-use avouch_broker::wire::messages::describe_configs::{
+use avouch_protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResponse,
 };
-use avouch_broker::wire::messages::init_producer_id::{
+use avouch_protocol::messages::init_producer_id::{
     InitProducerIdRequest, InitProducerIdResponse,
 };
-use avouch_broker::wire::messages::metadata::{
+use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
 

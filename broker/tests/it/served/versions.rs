@@ -1,57 +1,57 @@
 //! Every served version of every served API is answered: a reply that its version cannot carry
 //! would close the connection instead.
 
-use avouch_broker::wire::api::ApiKey;
-use avouch_broker::wire::message::Message;
-use avouch_broker::wire::messages::alter_configs::AlterConfigsRequest;
-use avouch_broker::wire::messages::alter_partition_reassignments as reassignments;
-use avouch_broker::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use avouch_broker::wire::messages::create_acls::CreateAclsRequest;
-use avouch_broker::wire::messages::create_partitions::CreatePartitionsRequest;
-use avouch_broker::wire::messages::create_topics::CreateTopicsRequest;
-use avouch_broker::wire::messages::delete_acls::DeleteAclsRequest;
-use avouch_broker::wire::messages::delete_groups::DeleteGroupsRequest;
-use avouch_broker::wire::messages::delete_records::DeleteRecordsRequest;
-use avouch_broker::wire::messages::delete_topics::DeleteTopicsRequest;
-use avouch_broker::wire::messages::describe_acls::DescribeAclsRequest;
-use avouch_broker::wire::messages::describe_cluster::DescribeClusterRequest;
-use avouch_broker::wire::messages::describe_configs::DescribeConfigsRequest;
-use avouch_broker::wire::messages::describe_groups::{
+use avouch_protocol::api::ApiKey;
+use avouch_protocol::message::Message;
+use avouch_protocol::messages::alter_configs::AlterConfigsRequest;
+use avouch_protocol::messages::alter_partition_reassignments as reassignments;
+use avouch_protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use avouch_protocol::messages::create_acls::CreateAclsRequest;
+use avouch_protocol::messages::create_partitions::CreatePartitionsRequest;
+use avouch_protocol::messages::create_topics::CreateTopicsRequest;
+use avouch_protocol::messages::delete_acls::DeleteAclsRequest;
+use avouch_protocol::messages::delete_groups::DeleteGroupsRequest;
+use avouch_protocol::messages::delete_records::DeleteRecordsRequest;
+use avouch_protocol::messages::delete_topics::DeleteTopicsRequest;
+use avouch_protocol::messages::describe_acls::DescribeAclsRequest;
+use avouch_protocol::messages::describe_cluster::DescribeClusterRequest;
+use avouch_protocol::messages::describe_configs::DescribeConfigsRequest;
+use avouch_protocol::messages::describe_groups::{
     DescribeGroupsRequest, DescribeGroupsResponse,
 };
-use avouch_broker::wire::messages::describe_log_dirs::DescribeLogDirsRequest;
-use avouch_broker::wire::messages::describe_topic_partitions::DescribeTopicPartitionsRequest;
-use avouch_broker::wire::messages::elect_leaders::ElectLeadersRequest;
-use avouch_broker::wire::messages::fetch::{
+use avouch_protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
+use avouch_protocol::messages::describe_topic_partitions::DescribeTopicPartitionsRequest;
+use avouch_protocol::messages::elect_leaders::ElectLeadersRequest;
+use avouch_protocol::messages::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic,
 };
-use avouch_broker::wire::messages::find_coordinator::FindCoordinatorRequest;
-use avouch_broker::wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
-use avouch_broker::wire::messages::incremental_alter_configs::IncrementalAlterConfigsRequest;
-use avouch_broker::wire::messages::init_producer_id::InitProducerIdRequest;
-use avouch_broker::wire::messages::join_group::{
+use avouch_protocol::messages::find_coordinator::FindCoordinatorRequest;
+use avouch_protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
+use avouch_protocol::messages::incremental_alter_configs::IncrementalAlterConfigsRequest;
+use avouch_protocol::messages::init_producer_id::InitProducerIdRequest;
+use avouch_protocol::messages::join_group::{
     JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse,
 };
-use avouch_broker::wire::messages::leave_group::{
+use avouch_protocol::messages::leave_group::{
     LeaveGroupRequest, LeaveGroupResponse, MemberIdentity,
 };
-use avouch_broker::wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
-use avouch_broker::wire::messages::list_offsets::{
+use avouch_protocol::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
+use avouch_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
 };
-use avouch_broker::wire::messages::list_partition_reassignments::ListPartitionReassignmentsRequest;
-use avouch_broker::wire::messages::metadata::{MetadataRequest, MetadataResponse};
-use avouch_broker::wire::messages::offset_commit::{
+use avouch_protocol::messages::list_partition_reassignments::ListPartitionReassignmentsRequest;
+use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
+use avouch_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
     OffsetCommitResponse,
 };
-use avouch_broker::wire::messages::offset_delete::OffsetDeleteRequest;
-use avouch_broker::wire::messages::offset_fetch::{
+use avouch_protocol::messages::offset_delete::OffsetDeleteRequest;
+use avouch_protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse,
 };
-use avouch_broker::wire::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
-use avouch_broker::wire::messages::produce::{ProduceRequest, ProduceResponse};
-use avouch_broker::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
+use avouch_protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
+use avouch_protocol::messages::produce::{ProduceRequest, ProduceResponse};
+use avouch_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
 use super::client::{Client, batch_of, broker, produce_request};
 
@@ -226,7 +226,7 @@ async fn a_group_lives_and_dies_at_every_version() {
         key: "g".to_owned(),
         ..Default::default()
     };
-    let _: avouch_broker::wire::messages::find_coordinator::FindCoordinatorResponse =
+    let _: avouch_protocol::messages::find_coordinator::FindCoordinatorResponse =
         client.ask(1, &coordinator).await;
     for version in 0..=9 {
         let group = format!("g{version}");
@@ -245,7 +245,7 @@ async fn synced(client: &mut Client, version: i16, group: &str, member: &JoinGro
         generation_id: member.generation_id,
         member_id: member.member_id.clone(),
         assignments: vec![
-            avouch_broker::wire::messages::sync_group::SyncGroupRequestAssignment {
+            avouch_protocol::messages::sync_group::SyncGroupRequestAssignment {
                 member_id: member.member_id.clone(),
                 assignment: vec![7].into(),
             },
@@ -317,7 +317,7 @@ async fn offsets_round_trip(
     } else {
         let topics = (at < 2).then(|| {
             vec![
-                avouch_broker::wire::messages::offset_fetch::OffsetFetchRequestTopic {
+                avouch_protocol::messages::offset_fetch::OffsetFetchRequestTopic {
                     name: "t".to_owned(),
                     partition_indexes: vec![0],
                 },

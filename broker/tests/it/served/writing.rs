@@ -1,9 +1,9 @@
 //! Produce: what is appended, what is refused, and what the producer hears.
 
-use avouch_broker::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
-use avouch_broker::wire::batch::Codec;
-use avouch_broker::wire::builder::BatchBuilder;
-use avouch_broker::wire::messages::produce::{
+use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use avouch_protocol::batch::Codec;
+use avouch_protocol::builder::BatchBuilder;
+use avouch_protocol::messages::produce::{
     PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
     TopicProduceData,
 };
@@ -262,7 +262,7 @@ async fn every_codec_is_taken_and_a_bomb_is_not() {
 
 #[tokio::test]
 async fn a_wrong_greatest_timestamp_is_corrected_in_the_log() {
-    use avouch_broker::wire::messages::list_offsets::{
+    use avouch_protocol::messages::list_offsets::{
         ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
     };
     let dir = tempfile::tempdir().unwrap();
@@ -270,7 +270,7 @@ async fn a_wrong_greatest_timestamp_is_corrected_in_the_log() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     let mut batch = batch_of(&[b"v"]).to_vec();
-    avouch_broker::wire::batch::stamp_max_timestamp(&mut batch, TimestampMs(i64::MAX / 2));
+    avouch_protocol::batch::stamp_max_timestamp(&mut batch, TimestampMs(i64::MAX / 2));
     assert_eq!(only(&client.produce("t", batch.into()).await).error_code, 0);
     let request = ListOffsetsRequest {
         topics: vec![ListOffsetsTopic {

@@ -1,0 +1,426 @@
+//! What a message is, and the table it is written as.
+//!
+//! A message file is a [`message!`](crate::message) table:
+//! ```text
+//! message! {
+//!     Fetch:                                        // the API
+//!     /// What it is for.
+//!     pub struct FetchRequest {                     // the first structure is the message
+//!         max_wait_ms: i32,                         // in every version, default 0
+//!         max_bytes: i32 = i32::MAX,                // another default
+//!         session_epoch: i32 [7.., ignorable] = -1, // from version 7 on
+//!         replica_id: i32 [..=14] = -1,             // up to version 14
+//!         cluster_id: Option<String> [12.., tag 0], // tagged field 0
+//!         name: Option<String> [.., null 10..],     // in every version, null only from 10 on
+//!     }
+//!     pub struct FetchTopic { .. }                  // further ones it is made of
+//! }
+//! ```
+//! Fields stand in the order of the wire. One that a version lacks reads as its default. Writing
+//! it in such a version drops it when it is `ignorable`, and is an error when it is not and its
+//! value is not the default. A tagged field at its default is not written. All of it as Kafka's
+//! message definitions have it.
+
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+
+use super::WireError;
+use super::api::ApiKey;
+use super::reader::Reader;
+use super::writer::Writer;
+
+/// How the structures of one message are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The message's version.
+    pub version: i16,
+    /// Whether this version has compact lengths and tagged fields.
+    pub flexible: bool,
+}
+
+/// A value that can be part of a message.
+pub trait Wire: Sized {
+    /// The fewest bytes that a value of this type has.
+    fn least_bytes(shape: Shape) -> usize;
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// When the bytes are no such value.
+    fn read(reader: &mut Reader, shape: Shape) -> Result<Self, WireError>;
+
+    /// Writes the value.
+    ///
+    /// # Errors
+    /// When the version cannot carry it.
+    fn write(&self, writer: &mut Writer, shape: Shape) -> Result<(), WireError>;
+
+    /// Whether the value is null.
+    fn is_null(&self) -> bool {
+        false
+    }
+
+    /// A value with everything in it that the version has, see [`Message::example`].
+    fn example(examples: &mut Examples, shape: Shape) -> Self;
+}
+
+/// Where examples get their values from: small numbers that go up, so that two neighbours of one
+/// type never look the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Examples {
+    /// Whether what can be null is null, and arrays are empty.
+    pub bare: bool,
+    last: u8,
+}
+
+impl Examples {
+    /// A number from 3 to 120.
+    pub fn number(&mut self) -> u8 {
+        self.last = if (3..120).contains(&self.last) {
+            self.last + 1
+        } else {
+            3
+        };
+        self.last
+    }
+}
+
+/// The body of a request or a response.
+pub trait Message: Wire {
+    /// Its API.
+    const API: ApiKey;
+    /// The versions we speak.
+    const VERSIONS: RangeInclusive<i16> = Self::API.versions();
+    /// The first flexible version.
+    const FLEXIBLE_FROM: i16 = Self::API.flexible_from();
+
+    /// Reads a body, which may be followed by other bytes.
+    ///
+    /// # Errors
+    /// When `version` is not served or the bytes are no such message.
+    fn decode(reader: &mut Reader, version: i16) -> Result<Self, WireError> {
+        Self::read(reader, Self::shape(version)?)
+    }
+
+    /// Writes the body.
+    ///
+    /// # Errors
+    /// When `version` is not served or cannot carry the message.
+    fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), WireError> {
+        self.write(writer, Self::shape(version)?)
+    }
+
+    /// Reads a body that is exactly `bytes`.
+    ///
+    /// # Errors
+    /// Those of [`Self::decode`], and [`WireError::TrailingBytes`].
+    fn from_bytes(bytes: Bytes, version: i16) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        let message = Self::decode(&mut reader, version)?;
+        reader.finish()?;
+        Ok(message)
+    }
+
+    /// A message that sets every field of the version to something other than its default; or a
+    /// `bare` one, in which what can be null is null and arrays are empty. What round-trip tests
+    /// and fuzzers start from.
+    ///
+    /// # Errors
+    /// [`WireError::UnsupportedVersion`].
+    fn example(version: i16, bare: bool) -> Result<Self, WireError> {
+        let shape = Self::shape(version)?;
+        Ok(<Self as Wire>::example(
+            &mut Examples {
+                bare,
+                ..Examples::default()
+            },
+            shape,
+        ))
+    }
+
+    /// The layout of a version.
+    ///
+    /// # Errors
+    /// [`WireError::UnsupportedVersion`].
+    fn shape(version: i16) -> Result<Shape, WireError> {
+        if !Self::VERSIONS.contains(&version) {
+            return Err(WireError::UnsupportedVersion {
+                api: Self::API,
+                version,
+            });
+        }
+        Ok(Shape {
+            version,
+            flexible: version >= Self::FLEXIBLE_FROM,
+        })
+    }
+}
+
+/// A message's table, see the module.
+macro_rules! message {
+    ($api:ident: $(#[$doc:meta])* pub struct $name:ident $fields:tt $($more:tt)*) => {
+        impl $crate::message::Message for $name {
+            const API: $crate::api::ApiKey = $crate::api::ApiKey::$api;
+        }
+        $crate::message::structures! {
+            $(#[$doc])* pub struct $name $fields $($more)*
+        }
+    };
+}
+
+macro_rules! structures {
+    ($($(#[$doc:meta])* pub struct $name:ident {
+        $($(#[$note:meta])* $field:ident: $type:ty
+            $([$($spec:tt)+])? $(= $default:expr)?),* $(,)?
+    })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name {
+            $(
+                $(#[$note])*
+                #[doc = $crate::message::field_doc!($($($spec)+)?)]
+                pub $field: $type,
+            )*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $crate::message::default!($type $(, $default)?)),* }
+            }
+        }
+
+        impl $crate::message::Wire for $name {
+            fn least_bytes(shape: $crate::message::Shape) -> usize {
+                let mut least = usize::from(shape.flexible);
+                $(
+                    let spec = $crate::message::spec!($($($spec)+)?);
+                    if spec.tag.is_none() && spec.has(shape.version) {
+                        least += <$type>::least_bytes(shape);
+                    }
+                )*
+                least
+            }
+
+            fn example(
+                examples: &mut $crate::message::Examples,
+                shape: $crate::message::Shape,
+            ) -> Self {
+                let mut value = Self::default();
+                $(
+                    let spec = $crate::message::spec!($($($spec)+)?);
+                    if spec.has(shape.version) {
+                        value.$field = spec.example(examples, shape, &value.$field);
+                    }
+                )*
+                value
+            }
+
+            fn read(
+                reader: &mut $crate::reader::Reader,
+                shape: $crate::message::Shape,
+            ) -> Result<Self, $crate::WireError> {
+                let mut value = Self::default();
+                $(
+                    let spec = $crate::message::spec!($($($spec)+)?);
+                    if spec.tag.is_none() && spec.has(shape.version) {
+                        value.$field = <$type>::read(reader, shape)?;
+                        spec.check_null(stringify!($field), &value.$field, shape)?;
+                    }
+                )*
+                if shape.flexible {
+                    reader.tagged_fields(|_reader, _tag| {
+                        $(
+                            let spec = $crate::message::spec!($($($spec)+)?);
+                            if spec.tag == Some(_tag) && spec.has(shape.version) {
+                                value.$field = <$type>::read(_reader, shape)?;
+                                return Ok(true);
+                            }
+                        )*
+                        Ok(false)
+                    })?;
+                }
+                Ok(value)
+            }
+
+            fn write(
+                &self,
+                writer: &mut $crate::writer::Writer,
+                shape: $crate::message::Shape,
+            ) -> Result<(), $crate::WireError> {
+                $(
+                    let spec = $crate::message::spec!($($($spec)+)?);
+                    if !spec.has(shape.version) {
+                        let default: $type =
+                            $crate::message::default!($type $(, $default)?);
+                        spec.check_droppable(stringify!($field), self.$field == default, shape)?;
+                    } else if spec.tag.is_none() {
+                        spec.check_null(stringify!($field), &self.$field, shape)?;
+                        self.$field.write(writer, shape)?;
+                        $crate::message::note_error!($field, writer, self.$field);
+                    }
+                )*
+                if shape.flexible {
+                    let mut _tagged = Vec::new();
+                    $(
+                        let spec = $crate::message::spec!($($($spec)+)?);
+                        if let Some(tag) = spec.tag.filter(|_| spec.has(shape.version)) {
+                            let default: $type =
+                                $crate::message::default!($type $(, $default)?);
+                            if self.$field != default {
+                                let mut field = $crate::writer::Writer::new();
+                                self.$field.write(&mut field, shape)?;
+                                _tagged.push((tag, field));
+                            }
+                        }
+                    )*
+                    writer.tagged_fields(_tagged)?;
+                }
+                Ok(())
+            }
+        }
+    )*};
+}
+
+/// Has the writer count the codes in fields of this one name.
+macro_rules! note_error {
+    (error_code, $writer:ident, $code:expr) => {
+        $writer.note_error($code);
+    };
+    ($other:ident, $writer:ident, $value:expr) => {};
+}
+
+macro_rules! default {
+    ($type:ty) => {
+        <$type>::default()
+    };
+    ($type:ty, $default:expr) => {
+        $default
+    };
+}
+
+macro_rules! field_doc {
+    () => {
+        "In every version."
+    };
+    ($($spec:tt)+) => {
+        concat!("Versions and kind: `", stringify!($($spec)+), "`.")
+    };
+}
+
+/// A field's bracket as a [`FieldSpec`].
+macro_rules! spec {
+    () => {
+        $crate::message::FieldSpec::ALWAYS
+    };
+    (.. $(, $($rest:tt)*)?) => {
+        $crate::message::spec!(@ (0, i16::MAX); $($($rest)*)?)
+    };
+    ($from:literal .. $(, $($rest:tt)*)?) => {
+        $crate::message::spec!(@ ($from, i16::MAX); $($($rest)*)?)
+    };
+    (..= $to:literal $(, $($rest:tt)*)?) => {
+        $crate::message::spec!(@ (0, $to); $($($rest)*)?)
+    };
+    ($from:literal ..= $to:literal $(, $($rest:tt)*)?) => {
+        $crate::message::spec!(@ ($from, $to); $($($rest)*)?)
+    };
+    (@ ($from:expr, $to:expr); $(tag $tag:literal $(,)?)? $(null $null:literal .. $(,)?)?) => {
+        $crate::message::FieldSpec {
+            from: $from,
+            to: $to,
+            $(tag: Some($tag),)?
+            $(null_from: $null,)?
+            ..$crate::message::FieldSpec::ALWAYS
+        }
+    };
+    (@ ($from:expr, $to:expr); $(tag $tag:literal,)? $(null $null:literal ..,)? ignorable) => {
+        $crate::message::FieldSpec {
+            from: $from,
+            to: $to,
+            $(tag: Some($tag),)?
+            $(null_from: $null,)?
+            ignorable: true,
+            ..$crate::message::FieldSpec::ALWAYS
+        }
+    };
+}
+
+pub(super) use {default, field_doc, message, note_error, spec, structures};
+
+/// What a table says of one field. Built by the tables, folded away by the compiler.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FieldSpec {
+    /// The first version that has it.
+    pub(super) from: i16,
+    /// The last one.
+    pub(super) to: i16,
+    /// Its tag, when it is a tagged field.
+    pub(super) tag: Option<u32>,
+    /// The first version in which it may be null, if its type has a null.
+    pub(super) null_from: i16,
+    /// Whether it may be dropped in a version that lacks it.
+    pub(super) ignorable: bool,
+}
+
+impl FieldSpec {
+    /// An untagged field of every version.
+    pub(super) const ALWAYS: Self = Self {
+        from: 0,
+        to: i16::MAX,
+        tag: None,
+        null_from: 0,
+        ignorable: false,
+    };
+
+    pub(super) const fn has(&self, version: i16) -> bool {
+        self.from <= version && version <= self.to
+    }
+
+    /// An example that is not the default; not null either where the version has no null.
+    pub(super) fn example<T: Wire + PartialEq>(
+        &self,
+        examples: &mut Examples,
+        shape: Shape,
+        default: &T,
+    ) -> T {
+        let bare = examples.bare;
+        examples.bare &= shape.version >= self.null_from;
+        let mut example = T::example(examples, shape);
+        if example == *default {
+            example = T::example(examples, shape);
+        }
+        examples.bare = bare;
+        example
+    }
+
+    pub(super) fn check_null(
+        &self,
+        field: &'static str,
+        value: &impl Wire,
+        shape: Shape,
+    ) -> Result<(), WireError> {
+        if shape.version < self.null_from && value.is_null() {
+            return Err(WireError::NullNotInVersion {
+                field,
+                version: shape.version,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_droppable(
+        &self,
+        field: &'static str,
+        is_default: bool,
+        shape: Shape,
+    ) -> Result<(), WireError> {
+        if self.ignorable || is_default {
+            return Ok(());
+        }
+        Err(WireError::FieldNotInVersion {
+            field,
+            version: shape.version,
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! ApiVersions: what a broker speaks. A version above ours is answered in version 0 (KIP-511).
+
+use crate::message::message;
+
+message! {
+    ApiVersions:
+    /// Who asks.
+    pub struct ApiVersionsRequest {
+        client_software_name: String [3.., ignorable],
+        client_software_version: String [3.., ignorable],
+    }
+}
+
+message! {
+    ApiVersions:
+    /// The APIs, their versions, and the cluster's features (KIP-584).
+    pub struct ApiVersionsResponse {
+        error_code: i16,
+        api_keys: Vec<ApiVersion>,
+        throttle_time_ms: i32 [1.., ignorable],
+        supported_features: Vec<SupportedFeatureKey> [3.., tag 0, ignorable],
+        /// -1 when unknown.
+        finalized_features_epoch: i64 [3.., tag 1, ignorable] = -1,
+        finalized_features: Vec<FinalizedFeatureKey> [3.., tag 2, ignorable],
+        zk_migration_ready: bool [3.., tag 3, ignorable],
+    }
+
+    /// The versions of one API.
+    pub struct ApiVersion {
+        api_key: i16,
+        min_version: i16,
+        max_version: i16,
+    }
+
+    /// A feature that the broker could have.
+    pub struct SupportedFeatureKey {
+        name: String,
+        min_version: i16,
+        max_version: i16,
+    }
+
+    /// A feature that the cluster has.
+    pub struct FinalizedFeatureKey {
+        name: String,
+        max_version_level: i16,
+        min_version_level: i16,
+    }
+}

@@ -1,0 +1,38 @@
+//! DescribeCluster: brokers and the cluster's id (KIP-700).
+
+use crate::message::message;
+
+message! {
+    DescribeCluster:
+    /// Asks for the cluster.
+    pub struct DescribeClusterRequest {
+        include_cluster_authorized_operations: bool,
+        /// 1 brokers, 2 controllers.
+        endpoint_type: i8 [1..] = 1,
+    }
+}
+
+message! {
+    DescribeCluster:
+    /// The cluster.
+    pub struct DescribeClusterResponse {
+        throttle_time_ms: i32,
+        error_code: i16,
+        error_message: Option<String>,
+        /// 1 brokers, 2 controllers.
+        endpoint_type: i8 [1..] = 1,
+        cluster_id: String,
+        controller_id: i32 = -1,
+        brokers: Vec<DescribeClusterBroker>,
+        /// A bit an operation; the default says that nobody asked.
+        cluster_authorized_operations: i32 = i32::MIN,
+    }
+
+    /// A broker and its address.
+    pub struct DescribeClusterBroker {
+        broker_id: i32,
+        host: String,
+        port: i32,
+        rack: Option<String>,
+    }
+}

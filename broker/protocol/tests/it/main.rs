@@ -1,0 +1,76 @@
+//! The wire protocol against another implementation of it, and against hostile bytes.
+
+#![cfg(test)]
+
+mod compression;
+mod hostile;
+mod messages;
+mod records;
+mod seeds;
+
+use avouch_protocol::message::Message;
+use kafka_protocol::protocol::{Decodable, Encodable};
+
+/// Something to do with each message that we speak, beside the other implementation's.
+trait Visit {
+    fn message<Ours, Theirs>(&mut self)
+    where
+        Ours: Message + Clone + std::fmt::Debug + PartialEq,
+        Theirs: Encodable + Decodable + std::fmt::Debug;
+}
+
+macro_rules! messages {
+    ($($module:ident: $request:ident, $response:ident;)*) => {
+        fn visit_all(visit: &mut impl Visit) {
+            $(
+                visit.message::<
+                    avouch_protocol::messages::$module::$request,
+                    kafka_protocol::messages::$request,
+                >();
+                visit.message::<
+                    avouch_protocol::messages::$module::$response,
+                    kafka_protocol::messages::$response,
+                >();
+            )*
+        }
+    };
+}
+
+messages! {
+    produce: ProduceRequest, ProduceResponse;
+    fetch: FetchRequest, FetchResponse;
+    list_offsets: ListOffsetsRequest, ListOffsetsResponse;
+    metadata: MetadataRequest, MetadataResponse;
+    offset_commit: OffsetCommitRequest, OffsetCommitResponse;
+    offset_fetch: OffsetFetchRequest, OffsetFetchResponse;
+    find_coordinator: FindCoordinatorRequest, FindCoordinatorResponse;
+    join_group: JoinGroupRequest, JoinGroupResponse;
+    heartbeat: HeartbeatRequest, HeartbeatResponse;
+    leave_group: LeaveGroupRequest, LeaveGroupResponse;
+    sync_group: SyncGroupRequest, SyncGroupResponse;
+    describe_groups: DescribeGroupsRequest, DescribeGroupsResponse;
+    list_groups: ListGroupsRequest, ListGroupsResponse;
+    api_versions: ApiVersionsRequest, ApiVersionsResponse;
+    create_topics: CreateTopicsRequest, CreateTopicsResponse;
+    delete_topics: DeleteTopicsRequest, DeleteTopicsResponse;
+    delete_records: DeleteRecordsRequest, DeleteRecordsResponse;
+    init_producer_id: InitProducerIdRequest, InitProducerIdResponse;
+    offset_for_leader_epoch: OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse;
+    describe_acls: DescribeAclsRequest, DescribeAclsResponse;
+    create_acls: CreateAclsRequest, CreateAclsResponse;
+    delete_acls: DeleteAclsRequest, DeleteAclsResponse;
+    describe_configs: DescribeConfigsRequest, DescribeConfigsResponse;
+    alter_configs: AlterConfigsRequest, AlterConfigsResponse;
+    describe_log_dirs: DescribeLogDirsRequest, DescribeLogDirsResponse;
+    create_partitions: CreatePartitionsRequest, CreatePartitionsResponse;
+    delete_groups: DeleteGroupsRequest, DeleteGroupsResponse;
+    incremental_alter_configs: IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
+    elect_leaders: ElectLeadersRequest, ElectLeadersResponse;
+    alter_partition_reassignments: AlterPartitionReassignmentsRequest,
+        AlterPartitionReassignmentsResponse;
+    list_partition_reassignments: ListPartitionReassignmentsRequest,
+        ListPartitionReassignmentsResponse;
+    offset_delete: OffsetDeleteRequest, OffsetDeleteResponse;
+    describe_cluster: DescribeClusterRequest, DescribeClusterResponse;
+    describe_topic_partitions: DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
+}
