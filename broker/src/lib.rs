@@ -11,7 +11,6 @@ pub mod contract;
 mod error;
 pub mod group;
 mod handler;
-pub mod log;
 pub mod metadata;
 mod server;
 

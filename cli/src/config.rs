@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use avouch_broker::log::LOW_SPACE_BYTES;
 use avouch_broker::{BrokerConfig, StartConfigError};
+use avouch_log::LOW_SPACE_BYTES;
 use avouch_registry::{PostgresUrl, RegistryConfig};
 use avouch_registry_api::vocabulary::CompatibilityLevel;
 

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use avouch_broker::log::inspect::{self, Item, Totals};
-use avouch_broker::log::{Damage, Listener, Log, LogConfig, OpenError, ReadError, RealDisk};
+use avouch_log::inspect::{self, Item, Totals};
+use avouch_log::{Damage, Listener, Log, LogConfig, OpenError, ReadError, RealDisk};
 use avouch_protocol::types::{Offset, TopicPartition};
 
 use crate::args::LogCommand;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use actix_web::web::ServiceConfig;
 use anyhow::{Context as _, anyhow, bail};
-use avouch_broker::{Broker, BrokerConfig, log};
+use avouch_broker::{Broker, BrokerConfig};
 use avouch_registry::{Database, Registry, RegistryConfig};
 use avouch_registry_api::client::RegistryClient;
 use avouch_registry_api::source::SchemaSource;
@@ -213,8 +213,8 @@ fn broker_config(config: &ServeConfig) -> anyhow::Result<BrokerConfig> {
     let mut broker = BrokerConfig {
         advertise: config.advertise.clone().map(|at| (at.host, at.port)),
         durability: match config.durability {
-            Durability::Fsync => log::Durability::Fsync,
-            Durability::Os => log::Durability::Os,
+            Durability::Fsync => avouch_log::Durability::Fsync,
+            Durability::Os => avouch_log::Durability::Os,
         },
         low_space_bytes: config.low_space_bytes,
         keep_schemas: matches!(config.role, Role::BrokerOnly { .. }),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use avouch_broker::log::{Disk, DiskFile, FileSystem, OpenMode, RealDisk};
+use avouch_log::{Disk, DiskFile, FileSystem, OpenMode, RealDisk};
 
 use crate::load::now;
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use avouch_bench_avro::log::DeviceRow;
-use avouch_broker::log::Durability;
+use avouch_log::Durability;
 
 use crate::directory;
 use crate::load::{BATCH_BYTES, Load, Shape, config};

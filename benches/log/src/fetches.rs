@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use avouch_bench_avro::log::FetchRow;
-use avouch_broker::log::Durability;
+use avouch_log::Durability;
 use avouch_protocol::types::Offset;
 use tempfile::TempDir;
 

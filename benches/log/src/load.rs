@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use avouch_broker::log::{
+use avouch_log::{
     AppendBatch, AppendOutcome, Damage, Durability, Listener, Log, LogConfig, Origin,
 };
 use avouch_protocol::batch::crc32c;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use avouch_bench_avro::log::Many;
-use avouch_broker::log::{Durability, LogConfig};
+use avouch_log::{Durability, LogConfig};
 use avouch_protocol::types::Offset;
 
 use crate::directory;

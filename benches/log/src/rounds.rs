@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use avouch_bench_avro::log::{AppendRow, FetchRow, Raw as RawResults};
-use avouch_broker::log::Durability;
+use avouch_log::Durability;
 use tempfile::TempDir;
 
 use crate::directory;

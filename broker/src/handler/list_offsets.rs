@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use avouch_log::{BatchAt, Bounds, Log, ReadError};
 use avouch_protocol::batch::{BatchHeader, HEADER_BYTES};
 use avouch_protocol::compress::{Decompressor, Limits};
 use avouch_protocol::error_code::ErrorCode;
@@ -19,7 +20,6 @@ use avouch_protocol::types::{Offset, PartitionIndex, TimestampMs, TopicPartition
 
 use super::{Call, check_leader_epoch, named_twice};
 use crate::error::read_error;
-use crate::log::{BatchAt, Bounds, Log, ReadError};
 use crate::server::Node;
 
 const LATEST: i64 = -1;

@@ -45,6 +45,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use avouch_log::Bounds;
 use avouch_protocol::api::ApiKey;
 use avouch_protocol::chunk::Chunk;
 use avouch_protocol::error_code::ErrorCode;
@@ -56,7 +57,6 @@ use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tracing::{Instrument as _, Span, error_span};
 
-use crate::log::Bounds;
 use crate::server::{InFlight, Node, Turn};
 use fetch::FetchTurn;
 use produce::AppendOrder;

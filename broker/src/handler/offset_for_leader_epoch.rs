@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use avouch_log::{Bounds, Log, ReadError};
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::offset_for_leader_epoch::{
@@ -16,7 +17,6 @@ use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex, TopicPartition
 
 use super::{Call, check_leader_epoch};
 use crate::error::read_error;
-use crate::log::{Bounds, Log, ReadError};
 use crate::server::Node;
 
 pub(super) async fn handle(

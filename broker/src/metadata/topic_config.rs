@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use avouch_log::{CompactionSettings, PartitionSettings};
 use thiserror::Error;
 
 use super::broker_config::BrokerConfigs;
 pub use super::config_kind::{Kind, ValueType};
 use crate::contract::{Policy, policy};
-use crate::log::{CompactionSettings, PartitionSettings};
 
 /// One config a topic can have.
 #[derive(Clone, Copy, Debug)]

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use avouch_log::{Durability, LOW_SPACE_BYTES};
 use avouch_protocol::compress;
 
 use crate::group::GroupConfig;
-use crate::log::{Durability, LOW_SPACE_BYTES};
 
 /// A broker's configuration.
 #[derive(Clone, Debug)]

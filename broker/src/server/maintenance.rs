@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use avouch_log::{Durability, Log};
 use avouch_protocol::types::TopicId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use super::node::Node;
-use crate::log::{Durability, Log};
 use crate::metadata::Topic;
 
 /// How often it is looked whether a topic asks for syncs.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use avouch_log::{AppendBatch, AppendOutcome, Log};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::clock::Clock;
@@ -17,7 +18,6 @@ use crate::compute::Compute;
 use crate::contract::Contracts;
 use crate::group::Coordinator;
 use crate::handler::Client;
-use crate::log::{AppendBatch, AppendOutcome, Log};
 use crate::metadata::Metadata;
 
 /// One running broker, shared by its connections.

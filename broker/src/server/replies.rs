@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use avouch_log::{is_cached, read_range};
 use avouch_protocol::chunk::{Chunk, Stretch};
 use bytes::{Buf as _, Bytes};
 use tokio::io::AsyncWriteExt as _;
@@ -16,7 +17,6 @@ use tokio::time::timeout;
 
 use super::connection::{CLOSING, Closed};
 use crate::handler::NamedReply;
-use crate::log;
 
 /// Buffers that one call writes.
 const SLICES_MAX: usize = 64;
@@ -125,7 +125,7 @@ async fn send(
         writable.map_err(|_| Closed::Stalled(stall))??;
         let part = first(&stretch, SEND_BYTES_MAX);
         // Looked at now: a peer may have kept us waiting for long.
-        if !log::is_cached(&part) {
+        if !is_cached(&part) {
             read_and_write(writer, &mut stretch, stall).await?;
             continue;
         }
@@ -160,7 +160,7 @@ async fn read_and_write(
     let part = first(stretch, READ_BYTES);
     stretch.at += part.bytes as u64;
     stretch.bytes -= part.bytes;
-    let read = tokio::task::spawn_blocking(move || log::read_range(&part)).await;
+    let read = tokio::task::spawn_blocking(move || read_range(&part)).await;
     let read = read.map_err(io::Error::other)?;
     let read = read.map_err(|error| failed(stretch, error))?;
     write_bytes(writer, vec![read], stall).await

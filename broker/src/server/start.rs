@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
+use avouch_log::{Damage, Listener, Log, LogConfig, OpenError};
 use avouch_protocol::types::{TopicId, TopicPartition};
 use avouch_registry_api::source::SchemaSource;
 use thiserror::Error;
@@ -31,7 +32,6 @@ use super::waiters::Waiters;
 use crate::compute::{self, Compute};
 use crate::contract::{ContractConfig, Contracts};
 use crate::group::{Coordinator, Replay};
-use crate::log::{self, Listener, Log, LogConfig};
 use crate::metadata::{CreateRules, Metadata, StoreError, cluster};
 
 /// How long a stopping broker waits for clients to take their replies.
@@ -53,7 +53,7 @@ pub enum StartError {
     Metadata(#[from] StoreError),
     /// The log cannot be opened.
     #[error(transparent)]
-    Log(#[from] log::OpenError),
+    Log(#[from] OpenError),
     /// Committed offsets cannot be read back.
     #[error("committed offsets: {0}")]
     Offsets(String),
@@ -296,7 +296,7 @@ impl Listener for LogEvents {
         }
     }
 
-    fn damaged(&self, partition: TopicPartition, damage: log::Damage) {
+    fn damaged(&self, partition: TopicPartition, damage: Damage) {
         self.metrics.damaged_ranges.inc();
         let (from, to) = (damage.from.0, damage.to.0);
         error!(%partition, from, to, "offsets are damaged; the rest of the partition is served");

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use avouch_log::{Disk, DiskFile, FileSystem, OpenMode, RealDisk};
 use prometheus::Histogram;
 
 use super::clock::Clock;
-use crate::log::{Disk, DiskFile, FileSystem, OpenMode, RealDisk};
 
 /// The directory of the write-ahead log, in the log's.
 const WAL_DIR: &str = "wal";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use avouch_broker::log::{
+use avouch_log::{
     AppendBatch, AppendOutcome, Damage, Listener, Log, LogConfig, Origin, ReadError, RealDisk,
 };
 use avouch_protocol::batch::Codec;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use avouch_log::{Bounds, ReadError, ReadResult, Stretched};
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::chunk::Chunk;
 use avouch_protocol::error_code::ErrorCode;
@@ -14,7 +15,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Wanted;
 use crate::error::read_error;
 use crate::handler::check_leader_epoch;
-use crate::log::{Bounds, ReadError, ReadResult, Stretched};
 use crate::server::{Node, memory_units};
 
 /// What a stretch counts as among what is read and not yet sent: it takes no memory, but keeps its

@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use avouch_log::{AppendBatch, DuplicateCheck, Guard, Origin};
 use avouch_protocol::batch::{self, BatchHeader, Codec, HEADER_BYTES, HeaderError};
 use avouch_protocol::compress::InflateError;
 use avouch_protocol::error_code::ErrorCode;
@@ -20,7 +21,6 @@ use crate::contract::check::LISTED_MAX;
 use crate::contract::{
     self, Arrival, AutoDecisions, CheckRequest, Contracts, RecordError, Verdict,
 };
-use crate::log::{AppendBatch, DuplicateCheck, Guard, Origin};
 use crate::metadata::Topic;
 use crate::server::Node;
 

@@ -7,9 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use avouch_log::Guard;
 use tokio::sync::Notify;
-
-use crate::log::Guard;
 
 /// What one connection has handed to the log and not heard of yet. One task hands over, another
 /// one settles, both in the order of the requests.

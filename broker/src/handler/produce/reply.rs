@@ -1,12 +1,12 @@
 //! What a batch's fate is called on the wire.
 
+use avouch_log::AppendOutcome;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::produce::{BatchIndexAndErrorMessage, PartitionProduceResponse};
 use avouch_protocol::types::{Offset, PartitionIndex, TimestampMs};
 
 use super::admit::Refusal;
 use crate::error::append_error;
-use crate::log::AppendOutcome;
 
 /// The reply for a batch that the log has decided on.
 pub(super) fn outcome(index: PartitionIndex, outcome: AppendOutcome) -> PartitionProduceResponse {

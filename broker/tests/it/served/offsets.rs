@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use avouch_broker::group::{GroupConfig, partition_of};
-use avouch_broker::log::{Damage, Listener, Log, LogConfig, RealDisk};
+use avouch_log::{Damage, Listener, Log, LogConfig, RealDisk};
 use avouch_protocol::types::{Offset, TopicPartition};
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::messages::describe_log_dirs::{

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::driven::{Driven, small};
 use super::model::{Model, Send};
 use super::sim::SimDisk;
-use crate::log::{Durability, LogConfig};
+use crate::{Durability, LogConfig};
 
 pub(super) const SCRIPTS: &[(&str, &str)] = &[
     ("one append", "a1 p"),

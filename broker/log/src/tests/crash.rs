@@ -7,7 +7,7 @@ use super::driven::Driven;
 use super::model::{Model, Send, TOPICS};
 use super::scripts::{Run, SCRIPTS, config};
 use super::sim::{Crash, Faults, SimDisk};
-use crate::log::{Durability, LogConfig};
+use crate::{Durability, LogConfig};
 
 /// What crashes leave: for each point all of these are tried.
 fn crashes(point: u64) -> [Crash; 5] {

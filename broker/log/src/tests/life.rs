@@ -11,10 +11,8 @@ use super::batches::{Spec, tp};
 use super::driven::{Driven, Heard, small};
 use super::model::read_all;
 use super::sim::{Crash, Faults, SimDisk};
-use crate::log::sync::lock;
-use crate::log::{
-    AppendOutcome, Disk, Durability, Log, LogConfig, Origin, PartitionSettings, RealDisk,
-};
+use crate::sync::lock;
+use crate::{AppendOutcome, Disk, Durability, Log, LogConfig, Origin, PartitionSettings, RealDisk};
 
 fn open(config: LogConfig, disk: Arc<dyn Disk>) -> Driven {
     let (driven, _) = Driven::open(config, disk).unwrap();

@@ -95,7 +95,7 @@ mod tests {
     use avouch_protocol::types::Offset;
 
     use super::*;
-    use crate::log::RealDisk;
+    use crate::RealDisk;
 
     #[test]
     fn of_very_many_segments_only_the_last_used_stay_open() {

@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use avouch_protocol::types::{TimestampMs, TopicPartition};
 
-use crate::log::flusher::Flusher;
-use crate::log::partition::Partition;
-use crate::log::queue::Job;
-use crate::log::storage::StorageError;
-use crate::log::sync::lock;
-use crate::log::threads::Threads;
-use crate::log::wal::{WalLimits, prepare_spare};
-use crate::log::writer::Writer;
-use crate::log::{
+use crate::flusher::Flusher;
+use crate::partition::Partition;
+use crate::queue::Job;
+use crate::storage::StorageError;
+use crate::sync::lock;
+use crate::threads::Threads;
+use crate::wal::{WalLimits, prepare_spare};
+use crate::writer::Writer;
+use crate::{
     AppendBatch, AppendOutcome, Compacted, Damage, Disk, Listener, Log, LogConfig, OpenError,
     RecoveryReport, compaction, opening,
 };

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use super::batches::{Spec, tp};
 use super::driven::{Driven, small};
 use super::sim::{Faults, SimDisk};
-use crate::log::bugs::{self, Bug};
-use crate::log::frame::{
+use crate::bugs::{self, Bug};
+use crate::frame::{
     ENTRY_HEADER_BYTES, FRAME_ALIGN, FRAME_HEADER_BYTES, FrameBuilder, FrameSeq, Incarnation,
     Opening, Salt,
 };
-use crate::log::{AppendBatch, RecoveryReport};
+use crate::{AppendBatch, RecoveryReport};
 
 const IMAGES: usize = 10;
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::driven::Driven;
 use super::scripts::{Run, SCRIPTS, config};
 use super::sim::{Faults, SimDisk};
-use crate::log::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
-use crate::log::inspect::{Item, Totals, dump, verify};
-use crate::log::{Durability, SECTOR_BYTES};
+use crate::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
+use crate::inspect::{Item, Totals, dump, verify};
+use crate::{Durability, SECTOR_BYTES};
 
 fn look(disk: &SimDisk) -> (Vec<Item>, Totals) {
     let mut items = Vec::new();
@@ -82,6 +82,6 @@ fn a_lost_segment_and_lost_frames_are_found() {
         .iter()
         .map(|(path, _)| path)
         .find(|path| is_segment(path));
-    crate::log::Disk::remove_file(&run.disk, segment.unwrap()).unwrap();
+    crate::Disk::remove_file(&run.disk, segment.unwrap()).unwrap();
     assert_eq!(look(&run.disk).1.faults, 2);
 }

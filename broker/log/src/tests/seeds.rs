@@ -10,7 +10,7 @@ use super::driven::small;
 use super::model::{Model, TOPICS};
 use super::scripts::Run;
 use super::sim::{Crash, Faults, SimDisk};
-use crate::log::{Durability, LogConfig};
+use crate::{Durability, LogConfig};
 
 const SEEDS: Range<u64> = 0..2_000;
 /// Times that the machine stops, at most, one after the other on the same disk.

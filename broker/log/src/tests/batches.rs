@@ -6,7 +6,7 @@ use avouch_protocol::types::{PartitionIndex, TopicId, TopicPartition};
 use bytes::{BufMut, Bytes};
 use uuid::Uuid;
 
-use crate::log::{AppendBatch, Origin};
+use crate::{AppendBatch, Origin};
 
 /// What a batch is to look like.
 #[derive(Clone, Copy, Debug)]

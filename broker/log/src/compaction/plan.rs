@@ -3,8 +3,8 @@
 
 use avouch_protocol::types::{Offset, TimestampMs};
 
-use crate::log::segment::{Generation, SegmentMeta};
-use crate::log::settings::CompactionSettings;
+use crate::segment::{Generation, SegmentMeta};
+use crate::settings::CompactionSettings;
 
 /// What a compaction is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use super::driven::{Driven, small};
 use super::model::read_all;
 use super::scripts::{Run, SCRIPTS};
 use super::sim::{Crash, Faults, SimDisk};
-use crate::log::storage::StorageError;
-use crate::log::{AppendOutcome, Durability, LogConfig, PartitionSettings};
+use crate::storage::StorageError;
+use crate::{AppendOutcome, Durability, LogConfig, PartitionSettings};
 
 fn open(disk: &SimDisk) -> Driven {
     let (driven, _) = Driven::open(small("/data"), Arc::new(disk.clone())).unwrap();

@@ -11,9 +11,9 @@ use super::batches::{Spec, tp};
 use super::driven::{Driven, small};
 use super::model::read_all;
 use super::sim::{Crash, Faults, SimDisk};
-use crate::log::sync::lock;
-use crate::log::wal::{WalLimits, prepare_spare};
-use crate::log::{AppendOutcome, Disk, DiskFile, FileSystem, OpenMode};
+use crate::sync::lock;
+use crate::wal::{WalLimits, prepare_spare};
+use crate::{AppendOutcome, Disk, DiskFile, FileSystem, OpenMode};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {

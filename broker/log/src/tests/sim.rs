@@ -8,8 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use crate::log::sync::lock;
-use crate::log::{Disk, DiskFile, FileSystem, OpenMode, SECTOR_BYTES};
+use crate::sync::lock;
+use crate::{Disk, DiskFile, FileSystem, OpenMode, SECTOR_BYTES};
 
 /// What of the unsynced writes a crash leaves.
 #[derive(Clone, Copy, Debug)]

@@ -14,9 +14,7 @@ use avouch_protocol::types::{Offset, ProducerEpoch, ProducerId, Sequence, Timest
 use super::batches::tp;
 use super::driven::{Driven, small};
 use super::sim::{Crash, Faults, SimDisk};
-use crate::log::{
-    AppendBatch, AppendOutcome, CompactionSettings, Origin, PartitionSettings, ReadError,
-};
+use crate::{AppendBatch, AppendOutcome, CompactionSettings, Origin, PartitionSettings, ReadError};
 
 const DELETE_RETENTION_MS: i64 = 100;
 

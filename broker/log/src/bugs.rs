@@ -46,12 +46,12 @@ mod switch {
         static ON: Cell<Option<Bug>> = const { Cell::new(None) };
     }
 
-    pub(in crate::log) fn is_on(bug: Bug) -> bool {
+    pub(crate) fn is_on(bug: Bug) -> bool {
         ON.get() == Some(bug)
     }
 
     /// Runs `work` on this thread with the bug, one after the other.
-    pub(in crate::log) fn with<T>(bug: Bug, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn with<T>(bug: Bug, work: impl FnOnce() -> T) -> T {
         ON.set(Some(bug));
         let result = work();
         ON.set(None);

@@ -9,7 +9,7 @@ use super::model::{Model, Send};
 use super::scripts::{Run, SCRIPTS, config};
 use super::seeds::Dice;
 use super::sim::{Crash, Faults, SimDisk};
-use crate::log::{Durability, OpenError};
+use crate::{Durability, OpenError};
 
 const FLIPS_A_SCRIPT: u64 = 60;
 

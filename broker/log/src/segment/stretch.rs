@@ -8,18 +8,18 @@ use avouch_protocol::chunk::Stretch;
 use avouch_protocol::types::Offset;
 
 use super::{Peek, SegmentFile, SegmentMeta};
-use crate::log::file_range::is_cached;
-use crate::log::index::Place;
-use crate::log::sync::try_lock;
-use crate::log::walk::{Holes, Step, WALK_BYTES, Walk};
+use crate::file_range::is_cached;
+use crate::index::Place;
+use crate::sync::try_lock;
+use crate::walk::{Holes, Step, WALK_BYTES, Walk};
 
 /// Less than this is read rather than sent out of the file.
 const STRETCH_BYTES_MIN: usize = 64 << 10;
 
 impl SegmentFile {
     /// The stretch of the file from the batch that contains `from` up to a batch that the index
-    /// knows, and the offset there. See [`crate::log::Log::stretch`] for when there is one.
-    pub(in crate::log) fn stretch(
+    /// knows, and the offset there. See [`crate::Log::stretch`] for when there is one.
+    pub(crate) fn stretch(
         &self,
         meta: &SegmentMeta,
         (from, limit): (Offset, Offset),

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::batches::{Spec, tp};
 use super::driven::Heard;
-use crate::log::{AppendOutcome, Log, LogConfig, RealDisk, Stretched};
+use crate::{AppendOutcome, Log, LogConfig, RealDisk, Stretched, read_range};
 
 const BATCH_BYTES: usize = 10_000;
 const BATCHES: u64 = 100;
@@ -63,7 +63,7 @@ fn offsets() -> impl Iterator<Item = Offset> {
 
 /// The batches in a stretch; the first holds `from`.
 fn batches(stretched: &Stretched, from: Offset) -> Vec<Bytes> {
-    let mut rest = stretched.stretch.read().unwrap();
+    let mut rest = read_range(&stretched.stretch).unwrap();
     let mut batches = Vec::new();
     let mut next = None;
     while !rest.is_empty() {

@@ -15,9 +15,9 @@ use avouch_protocol::types::{Offset, TimestampMs};
 use super::batches::{Spec, tp};
 use super::driven::{Driven, small};
 use super::model::read_all;
-use crate::log::frame::FORMAT_VERSION;
-use crate::log::segment::SegmentMeta;
-use crate::log::{
+use crate::frame::FORMAT_VERSION;
+use crate::segment::SegmentMeta;
+use crate::{
     AppendBatch, AppendOutcome, Bounds, CompactionSettings, Damage, DuplicateCheck, Origin,
     PartitionSettings, RealDisk, RecoveryReport,
 };
@@ -28,7 +28,7 @@ const LIFE_FORMATS: &[u32] = &[2];
 const SEQUENCES: i32 = 9;
 
 fn kept(format: u32) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/log/tests/kept/{format}"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/tests/kept/{format}"))
 }
 
 fn kept_life(format: u32) -> PathBuf {

@@ -9,7 +9,7 @@ use avouch_protocol::types::{Offset, TimestampMs};
 
 use super::batches::{Spec, id_of, tp};
 use super::driven::{Heard, small};
-use crate::log::{AppendOutcome, Log, LogConfig, LogError, RealDisk, RecoveryReport};
+use crate::{AppendOutcome, Log, LogConfig, LogError, RealDisk, RecoveryReport};
 
 fn open(config: LogConfig) -> (Log, RecoveryReport) {
     Log::open(config, Arc::new(RealDisk), Arc::new(Heard::default())).unwrap()

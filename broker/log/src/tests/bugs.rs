@@ -5,8 +5,8 @@ use super::faults::fail_each_sync;
 use super::flips::flip_bits;
 use super::scripts::SCRIPTS;
 use super::sim::Faults;
-use crate::log::Durability;
-use crate::log::bugs::{Bug, with};
+use crate::Durability;
+use crate::bugs::{Bug, with};
 
 /// What the proof says first about a log with `bug`; nothing if it has no complaint.
 fn complaint(bug: Bug) -> Option<String> {

@@ -10,8 +10,8 @@ use avouch_protocol::types::{Offset, TimestampMs};
 use super::batches::{Spec, id_of, tp};
 use super::driven::{Driven, small};
 use super::sim::{Faults, SimDisk};
-use crate::log::{CompactionSettings, sync::lock};
-use crate::log::{Damage, LogConfig, PartitionSettings, ReadError};
+use crate::{CompactionSettings, sync::lock};
+use crate::{Damage, LogConfig, PartitionSettings, ReadError};
 
 const BATCH_BYTES: usize = 120;
 const RECORDS: i64 = 3;
@@ -124,7 +124,7 @@ fn behind_a_damaged_header_all_stays_within_reach_also_what_is_appended_and_with
     judge(&driven, "beside the writer");
     driven.close().unwrap();
     judge(&open(&disk), "after a start");
-    crate::log::Disk::remove_file(&disk, &file("index")).unwrap();
+    crate::Disk::remove_file(&disk, &file("index")).unwrap();
     judge(&open(&disk), "without an index");
 }
 

@@ -13,9 +13,9 @@ use avouch_protocol::types::{Offset, TopicPartition};
 
 use super::batches::{Spec, id_of, tp};
 use super::driven::Driven;
-use crate::log::queue::Job;
-use crate::log::sync::lock;
-use crate::log::{AppendOutcome, Damage, DuplicateCheck, ReadError};
+use crate::queue::Job;
+use crate::sync::lock;
+use crate::{AppendOutcome, Damage, DuplicateCheck, ReadError};
 
 /// Partitions that scripts use: partition 0 of topics 1 to this.
 pub(super) const TOPICS: u128 = 4;

@@ -9,8 +9,8 @@ use super::batches::{Spec, tp};
 use super::driven::{Driven, small};
 use super::model::read_all;
 use super::sim::{Faults, SimDisk};
-use crate::log::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
-use crate::log::{Damage, OpenError, ReadError, RecoveryReport, SECTOR_BYTES};
+use crate::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
+use crate::{Damage, OpenError, ReadError, RecoveryReport, SECTOR_BYTES};
 
 const BATCH_BYTES: usize = 120;
 /// From a frame of one such batch to the next.
@@ -150,7 +150,7 @@ fn damage_in_a_segment_hides_only_the_batch_it_is_in() {
 #[test]
 fn an_index_that_is_lost_or_damaged_is_rebuilt() {
     let disk = SimDisk::new(Faults::default());
-    let config = crate::log::LogConfig {
+    let config = crate::LogConfig {
         segment_bytes: 1 << 20,
         ..small("/data")
     };
@@ -200,7 +200,7 @@ fn a_directory_that_cannot_be_understood_is_refused_and_left_alone() {
     let cases: [(&str, Change, Expected); 4] = [
         (
             "no checkpoint",
-            |disk| crate::log::Disk::remove_file(disk, Path::new("/data/checkpoint")).unwrap(),
+            |disk| crate::Disk::remove_file(disk, Path::new("/data/checkpoint")).unwrap(),
             |error| matches!(error, OpenError::MissingCheckpoint { .. }),
         ),
         (

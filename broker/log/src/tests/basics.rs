@@ -11,7 +11,7 @@ use super::batches::{Spec, id_of, tp};
 use super::driven::{Driven, small};
 use super::model::read_all;
 use super::sim::{Faults, SimDisk};
-use crate::log::{AppendOutcome, DuplicateCheck, Guard, Origin, ReadError};
+use crate::{AppendOutcome, DuplicateCheck, Guard, Origin, ReadError};
 
 fn open(disk: &SimDisk) -> Driven {
     let (driven, _) = Driven::open(small("/data"), Arc::new(disk.clone())).unwrap();
