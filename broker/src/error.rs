@@ -1,10 +1,10 @@
 //! Kafka's error codes for our typed errors: the one place where the two meet. (What refuses a
 //! produced batch is mapped beside its definition, in `handler::produce`.)
 
+use avouch_coordinator::group::GroupError;
 use avouch_log::{AppendOutcome, LogError, ReadError};
 use avouch_protocol::error_code::ErrorCode;
 
-use crate::group::GroupError;
 use crate::metadata::{AlterError, CreateError, MetadataError};
 
 /// The code for a change of the metadata that failed.

@@ -9,7 +9,6 @@
 mod compute;
 pub mod contract;
 mod error;
-pub mod group;
 mod handler;
 pub mod metadata;
 mod server;

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
+use avouch_coordinator::group::{GroupDescription, GroupError};
 use avouch_protocol::messages::describe_groups::{
     DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
 };
 
 use super::{Call, GROUP_OPERATIONS};
 use crate::error::group_error;
-use crate::group::{GroupDescription, GroupError};
 use crate::server::Node;
 
 pub(super) async fn handle(

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use avouch_coordinator::group::{Generation, Heartbeat};
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 
 use super::Call;
 use crate::error::group_error;
-use crate::group::{Generation, Heartbeat};
 use crate::server::Node;
 
 pub(super) async fn handle(

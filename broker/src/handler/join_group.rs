@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use avouch_coordinator::group::{GroupError, JoinGroup, JoinReply};
 use avouch_protocol::messages::join_group::{
     JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember,
 };
@@ -11,7 +12,6 @@ use bytes::Bytes;
 
 use super::Call;
 use crate::error::group_error;
-use crate::group::{GroupError, JoinGroup, JoinReply};
 use crate::server::Node;
 
 pub(super) async fn handle(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use avouch_coordinator::group::{LeaveGroup, LeavingMember};
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::leave_group::{
     LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, MemberResponse,
@@ -9,7 +10,6 @@ use avouch_protocol::messages::leave_group::{
 
 use super::Call;
 use crate::error::group_error;
-use crate::group::{LeaveGroup, LeavingMember};
 use crate::server::Node;
 
 pub(super) async fn handle(

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use avouch_coordinator::group::{GroupListing, ListGroups};
 use avouch_protocol::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 
 use super::Call;
 use crate::error::group_error;
-use crate::group::{GroupListing, ListGroups};
 use crate::server::Node;
 
 pub(super) async fn handle(

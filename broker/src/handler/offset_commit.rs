@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use avouch_coordinator::group::{CommitOffsets, Generation, OffsetToCommit};
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetCommitResponsePartition,
@@ -14,7 +15,6 @@ use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex};
 
 use super::Call;
 use crate::error::group_error;
-use crate::group::{CommitOffsets, Generation, OffsetToCommit};
 use crate::server::Node;
 
 /// As long as the broker keeps offsets.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use avouch_coordinator::group::{DeleteOffsets, GroupError, TopicName};
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteResponsePartition,
@@ -11,7 +12,6 @@ use avouch_protocol::types::PartitionIndex;
 
 use super::Call;
 use crate::error::group_error;
-use crate::group::{DeleteOffsets, GroupError, TopicName};
 use crate::server::Node;
 
 pub(super) async fn handle(

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use avouch_coordinator::group::{FetchedOffset, GroupError, OffsetsQuery};
 use avouch_protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
@@ -14,7 +15,6 @@ use avouch_protocol::types::PartitionIndex;
 
 use super::Call;
 use crate::error::group_error;
-use crate::group::{FetchedOffset, GroupError, OffsetsQuery};
 use crate::server::Node;
 
 pub(super) async fn handle(

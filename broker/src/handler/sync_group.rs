@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use avouch_coordinator::group::{Generation, SyncGroup};
 use avouch_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use bytes::Bytes;
 
 use super::Call;
 use crate::error::group_error;
-use crate::group::{Generation, SyncGroup};
 use crate::server::Node;
 
 pub(super) async fn handle(

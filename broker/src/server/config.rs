@@ -7,7 +7,7 @@ use std::time::Duration;
 use avouch_log::{Durability, LOW_SPACE_BYTES};
 use avouch_protocol::compress;
 
-use crate::group::GroupConfig;
+use avouch_coordinator::group::GroupConfig;
 
 /// A broker's configuration.
 #[derive(Clone, Debug)]

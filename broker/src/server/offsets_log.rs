@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use avouch_coordinator::group::{OffsetsLog, Replay, StoreDone, StoreFailed};
 use avouch_log::{AppendBatch, AppendOutcome, Log, Origin, ReadError};
 use avouch_protocol::batch::{BatchHeader, Codec, HEADER_BYTES};
 use avouch_protocol::builder::BatchBuilder;
@@ -12,7 +13,6 @@ use bytes::Bytes;
 use tracing::{error, warn};
 
 use super::clock::Clock;
-use crate::group::{OffsetsLog, Replay, StoreDone, StoreFailed};
 use crate::metadata::{Metadata, cluster};
 
 const READ_BYTES: usize = 1024 * 1024;

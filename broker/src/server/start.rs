@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
+use avouch_coordinator::group::{Coordinator, Replay};
 use avouch_log::{Damage, Listener, Log, LogConfig, OpenError};
 use avouch_protocol::types::{TopicId, TopicPartition};
 use avouch_registry_api::source::SchemaSource;
@@ -31,7 +32,6 @@ use super::timed_disk::TimedDisk;
 use super::waiters::Waiters;
 use crate::compute::{self, Compute};
 use crate::contract::{ContractConfig, Contracts};
-use crate::group::{Coordinator, Replay};
 use crate::metadata::{CreateRules, Metadata, StoreError, cluster};
 
 /// How long a stopping broker waits for clients to take their replies.

@@ -4,13 +4,13 @@
 
 use std::sync::Weak;
 
+use avouch_coordinator::group::GroupSurvey;
 use avouch_protocol::types::{Offset, PartitionIndex, TopicPartition};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntGaugeVec, Opts};
 
 use super::node::Node;
-use crate::group::GroupSurvey;
 use crate::metadata::Cluster;
 
 /// Partitions that a scrape tells of, with seven numbers each, and committed offsets: what is

@@ -1,6 +1,6 @@
 //! Groups over the wire: deleted, their offsets deleted, and going on after a restart.
 
-use avouch_broker::group::GroupConfig;
+use avouch_coordinator::group::GroupConfig;
 use avouch_protocol::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
 use avouch_protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use avouch_protocol::messages::join_group::{

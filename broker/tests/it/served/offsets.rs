@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use avouch_broker::group::{GroupConfig, partition_of};
+use avouch_coordinator::group::{GroupConfig, partition_of};
 use avouch_log::{Damage, Listener, Log, LogConfig, RealDisk};
 use avouch_protocol::types::{Offset, TopicPartition};
 use avouch_protocol::batch::BatchHeader;
