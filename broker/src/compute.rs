@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use avouch_contract::Executor;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use tokio::task;
@@ -30,7 +31,7 @@ impl Compute {
     }
 
     /// Does `work` on `bytes` bytes, when there is a place for it.
-    pub async fn run<R>(&self, bytes: usize, work: impl FnOnce() -> R) -> R {
+    pub(crate) async fn run<R>(&self, bytes: usize, work: impl FnOnce() -> R) -> R {
         if bytes <= INLINE_BYTES_MAX {
             return work();
         }
@@ -40,6 +41,12 @@ impl Compute {
             .await
             .expect("the semaphore is never closed");
         apart(work)
+    }
+}
+
+impl Executor for Compute {
+    async fn run<R: Send>(&self, bytes: usize, work: impl FnOnce() -> R + Send) -> R {
+        Self::run(self, bytes, work).await
     }
 }
 

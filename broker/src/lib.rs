@@ -7,7 +7,6 @@
 //! consumer group. The cores know nothing of each other.
 
 mod compute;
-pub mod contract;
 mod error;
 mod handler;
 pub mod metadata;

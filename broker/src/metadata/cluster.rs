@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use avouch_protocol::types::{PartitionIndex, TopicId, TopicPartition};
 
-use crate::contract::EffectivePolicy;
+use avouch_contract::EffectivePolicy;
 
 use super::broker_config::BrokerConfigs;
 use super::store::TopicRow;

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use avouch_contract::configs;
+
 use super::broker_config::{self, BrokerConfigDef, BrokerConfigs, Meaning, Scope};
 use super::cluster::{Cluster, Topic};
 use super::topic_config::{self, ValueType};
-use crate::contract::policy;
 
 /// Where a config's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +114,7 @@ pub fn of_topic(topic: &Topic, cluster: &Cluster) -> Vec<EffectiveConfig> {
     let kafka = topic_config::CONFIGS
         .iter()
         .map(|def| config(def.name, def.kind.value_type(), def.default, def.doc));
-    let contract = policy::CONFIGS.iter().map(|def| {
+    let contract = configs::CONFIGS.iter().map(|def| {
         let value_type = topic_config::contract_kind(def.name).value_type();
         config(def.name, value_type, def.default, def.doc)
     });
@@ -130,7 +131,7 @@ pub fn of_broker(
     let kafka = broker_config::all()
         .iter()
         .map(|def| of_this_broker(def, started, configs));
-    let contract = policy::CONFIGS.iter().map(|def| {
+    let contract = configs::CONFIGS.iter().map(|def| {
         let mut synonyms: Vec<Synonym> = changed(def.name, configs).collect();
         synonyms.push(synonym(def.name, Some(def.default), Source::Default));
         EffectiveConfig {

@@ -19,12 +19,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use avouch_contract::Decision;
 use avouch_protocol::types::{ProducerId, TimestampMs, TopicId};
 use thiserror::Error;
 use tokio::sync::Mutex;
 use uuid::Uuid;
-
-use crate::contract::Decision;
 
 pub use alter::{AlterError, Alteration};
 pub use broker_config::{BrokerConfigs, Scope};

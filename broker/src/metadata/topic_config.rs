@@ -1,16 +1,16 @@
 //! Kafka's topic configs as one table: name, kind, default, what it means here. Contract configs
-//! (`avouch.*` and their aliases) are a table of their own in `contract::policy`.
+//! (`avouch.*` and their aliases) are a table of their own in `avouch_contract::configs`.
 //!
 //! Source of names and defaults: Kafka 4.0 `TopicConfig` and `LogConfig`.
 
 use std::collections::BTreeMap;
 
+use avouch_contract::{Policy, configs};
 use avouch_log::{CompactionSettings, PartitionSettings};
 use thiserror::Error;
 
 use super::broker_config::BrokerConfigs;
 pub use super::config_kind::{Kind, ValueType};
-use crate::contract::{Policy, policy};
 
 /// One config a topic can have.
 #[derive(Clone, Copy, Debug)]
@@ -223,8 +223,8 @@ pub struct ConfigError {
     pub reason: String,
 }
 
-impl From<policy::ConfigError> for ConfigError {
-    fn from(error: policy::ConfigError) -> Self {
+impl From<configs::ConfigError> for ConfigError {
+    fn from(error: configs::ConfigError) -> Self {
         Self {
             name: error.key,
             reason: error.reason,
@@ -238,7 +238,7 @@ pub fn kind_and_default(name: &str) -> Option<(Kind, &'static str)> {
     if let Some(def) = CONFIGS.iter().find(|def| def.name == name) {
         return Some((def.kind, def.default));
     }
-    let def = policy::CONFIGS.iter().find(|def| def.name == name)?;
+    let def = configs::CONFIGS.iter().find(|def| def.name == name)?;
     Some((contract_kind(def.name), def.default))
 }
 
@@ -284,11 +284,11 @@ pub fn check(
     defaults: &BrokerConfigs,
 ) -> Result<(), ConfigError> {
     for (name, value) in configs {
-        if policy::is_contract_key(name) {
+        if configs::is_contract_key(name) {
             continue;
         }
         let Some(def) = CONFIGS.iter().find(|def| def.name == name) else {
-            return Err(policy::unknown_key(name).into());
+            return Err(configs::unknown_key(name).into());
         };
         def.kind.check(value).map_err(|reason| ConfigError {
             name: name.clone(),

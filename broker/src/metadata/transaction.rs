@@ -74,7 +74,7 @@ mod tests {
     use futures_util::poll;
 
     use super::*;
-    use crate::contract::Decision;
+    use avouch_contract::Decision;
     use crate::metadata::alter::{Alteration, Change, Operation};
     use crate::metadata::store::Store;
     use crate::metadata::{

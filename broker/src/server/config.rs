@@ -157,7 +157,7 @@ impl BrokerConfig {
             default_partition_count: 1,
             auto_create_topics: true,
             strict_replication: false,
-            auto_exclude: crate::contract::AUTO_EXCLUDE_DEFAULT
+            auto_exclude: avouch_contract::AUTO_EXCLUDE_DEFAULT
                 .iter()
                 .map(|pattern| (*pattern).to_owned())
                 .collect(),

@@ -10,13 +10,12 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use avouch_contract::Contracts;
 use avouch_registry_api::source::RegisteredSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
-
-use crate::contract::Contracts;
 
 const FILE: &str = "schemas.json";
 const FORMAT: u32 = 1;

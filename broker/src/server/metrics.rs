@@ -1,4 +1,4 @@
-//! The broker's own metrics. Contract violations are counted in `contract::report`.
+//! The broker's own metrics. Contract violations are counted in `avouch_contract`.
 
 use avouch_protocol::api::ApiKey;
 use avouch_protocol::error_code::ErrorCode;

@@ -6,6 +6,7 @@ mod clock;
 mod config;
 mod config_life;
 mod connection;
+mod contract_http;
 pub(crate) mod disk_space;
 mod frames;
 mod inflaters;

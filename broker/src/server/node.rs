@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use avouch_contract::Contracts;
 use avouch_coordinator::group::Coordinator;
 use avouch_log::{AppendBatch, AppendOutcome, Log};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -16,7 +17,6 @@ use super::mutations::Mutations;
 use super::offsets_log::TopicOffsetsLog;
 use super::waiters::Waiters;
 use crate::compute::Compute;
-use crate::contract::Contracts;
 use crate::handler::Client;
 use crate::metadata::Metadata;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
+use avouch_contract::{ContractConfig, Contracts};
 use avouch_coordinator::group::{Coordinator, Replay};
 use avouch_log::{Damage, Listener, Log, LogConfig, OpenError};
 use avouch_protocol::types::{TopicId, TopicPartition};
@@ -19,6 +20,7 @@ use utoipa::openapi::OpenApi;
 use super::accept::accept;
 use super::clock::Clock;
 use super::config::BrokerConfig;
+use super::contract_http;
 use super::inflaters::Inflaters;
 use super::intake::Intake;
 use super::kept_schemas;
@@ -31,7 +33,6 @@ use super::survey::Survey;
 use super::timed_disk::TimedDisk;
 use super::waiters::Waiters;
 use crate::compute::{self, Compute};
-use crate::contract::{ContractConfig, Contracts};
 use crate::metadata::{CreateRules, Metadata, StoreError, cluster};
 
 /// How long a stopping broker waits for clients to take their replies.
@@ -113,8 +114,7 @@ impl Broker {
         let mut config = config;
         let (offsets_log, groups) = groups(&mut config, &metadata, &log, clock).await?;
         let (stop, stopping) = watch::channel(false);
-        let compute = Compute::default();
-        let contracts = contracts(&config, source, clock, &compute, metrics)?;
+        let contracts = contracts(&config, source, clock, metrics)?;
         let keeping_schemas = if config.keep_schemas {
             Some(kept_schemas::start(&contracts, &config.data_dir, stopping.clone()).await)
         } else {
@@ -135,7 +135,7 @@ impl Broker {
             intake: Intake::new(limits.in_flight_bytes_max),
             mutations: Mutations::new(limits.mutations_per_second, limits.mutations_burst),
             answers: AnswerMemory::new(&limits),
-            compute,
+            compute: Compute::default(),
             offsets_log,
         });
         metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;
@@ -166,13 +166,13 @@ impl Broker {
 
     /// The broker's own HTTP API, to be mounted beside the registry's.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
-        self.node.contracts.routes()
+        contract_http::routes(self.node.contracts.feed(), self.node.clock)
     }
 
     /// The OpenAPI document of [`Self::routes`].
     #[must_use]
     pub fn document() -> OpenApi {
-        Contracts::document()
+        contract_http::document()
     }
 
     /// Returns when the log has failed for good, with the reason: the process should exit non-zero
@@ -259,12 +259,10 @@ fn contracts(
     config: &BrokerConfig,
     source: Arc<dyn SchemaSource>,
     clock: Clock,
-    compute: &Compute,
     metrics: &prometheus::Registry,
 ) -> Result<Contracts, prometheus::Error> {
     let contract_config = ContractConfig {
         auto_exclude: config.auto_exclude.clone(),
-        compute: compute.clone(),
         ..ContractConfig::default()
     };
     let monotonic = Arc::new(move || clock.monotonic_ms());

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use avouch_contract::Decision;
 use avouch_protocol::types::{Offset, TopicId};
 
 use super::maintenance;
 use super::mutations::Turn;
 use super::node::Node;
-use crate::contract::Decision;
 use crate::metadata::{CreateError, Creation, MetadataError, Topic, TopicRequest, cluster};
 
 impl Node {

@@ -4,6 +4,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use avouch_contract::{
+    Alongside, Arrival, AutoDecisions, CheckRequest, Contracts, EffectivePolicy, LISTED_MAX,
+    RecordError, Verdict,
+};
 use avouch_log::{AppendBatch, DuplicateCheck, Guard, Origin};
 use avouch_protocol::batch::{self, BatchHeader, Codec, HEADER_BYTES, HeaderError};
 use avouch_protocol::compress::InflateError;
@@ -16,11 +20,6 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::Asker;
-use crate::contract::alongside::Alongside;
-use crate::contract::check::LISTED_MAX;
-use crate::contract::{
-    self, Arrival, AutoDecisions, CheckRequest, Contracts, RecordError, Verdict,
-};
 use crate::metadata::Topic;
 use crate::server::Node;
 
@@ -384,7 +383,7 @@ async fn check(
         policy: &policy,
         arrival,
     };
-    match node.contracts.check(request).await {
+    match node.contracts.check(request, &node.compute).await {
         Verdict::Accept { tag } => Ok(Checked { tag, guard }),
         Verdict::Reject {
             record_errors,
@@ -404,7 +403,7 @@ async fn contract_in_force(
     node: &Arc<Node>,
     topic: &Topic,
     arrival: &Arrival,
-) -> Result<(Arc<contract::EffectivePolicy>, u64), Refusal> {
+) -> Result<(Arc<EffectivePolicy>, u64), Refusal> {
     if !topic.policy.is_undecided() {
         return Ok((topic.policy.clone(), topic.policy.revision));
     }

@@ -11,6 +11,7 @@ mod reply;
 
 use std::sync::Arc;
 
+use avouch_contract::Arrival;
 use avouch_log::{AppendBatch, AppendOutcome, Guard};
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::messages::produce::{
@@ -22,7 +23,6 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::{Call, CloseReason, Reply, Taken, encode};
-use crate::contract::Arrival;
 use crate::server::Node;
 use admit::{Admitted, Refusal};
 pub(super) use order::AppendOrder;

@@ -8,8 +8,9 @@ mod table;
 
 use std::collections::BTreeMap;
 
+use avouch_contract::{Policy, configs};
+
 use super::topic_config::{self, ConfigError, Kind, ValueType};
-use crate::contract::{Policy, policy};
 
 /// What the level an alias's `true` means is called; see [`Policy::from_layers`].
 pub const COMPAT_LEVEL: &str = "avouch.compat.level";
@@ -68,7 +69,7 @@ pub fn all() -> &'static [BrokerConfigDef] {
 /// places.
 #[must_use]
 pub fn default_of(topic_config: &str) -> Option<&'static str> {
-    let contract = policy::CONFIGS.iter().find(|def| def.name == topic_config);
+    let contract = configs::CONFIGS.iter().find(|def| def.name == topic_config);
     let is_default = |def: &&BrokerConfigDef| match def.meaning {
         Meaning::DefaultOf(name) => name == topic_config,
         Meaning::Start | Meaning::Inert => false,
@@ -84,7 +85,7 @@ pub fn changeable(name: &str) -> Option<(Kind, &'static str)> {
     if name == COMPAT_LEVEL {
         return Some((Kind::OneOf(&["payload", "id"]), "payload"));
     }
-    if policy::is_contract_key(name) {
+    if configs::is_contract_key(name) {
         return topic_config::kind_and_default(name);
     }
     let def = table::CONFIGS.iter().find(|def| def.name == name)?;
@@ -100,7 +101,7 @@ pub fn changeable_names() -> impl Iterator<Item = &'static str> {
         Meaning::DefaultOf(_) => true,
         Meaning::Start | Meaning::Inert => false,
     });
-    let contracts = policy::CONFIGS.iter().map(|def| def.name);
+    let contracts = configs::CONFIGS.iter().map(|def| def.name);
     let names = kafkas.map(|def| def.name).chain(contracts);
     names.chain([COMPAT_LEVEL])
 }
@@ -153,7 +154,7 @@ impl BrokerConfigs {
     pub fn check(&self) -> Result<(), ConfigError> {
         let changed = self.cluster.iter().chain(&self.broker);
         for (name, value) in self.started.iter().chain(changed) {
-            if policy::is_contract_key(name) {
+            if configs::is_contract_key(name) {
                 continue;
             }
             if let Some((kind, _)) = changeable(name) {

@@ -10,11 +10,11 @@ use avouch_registry_api::source::SubjectVersion;
 use avouch_registry_api::subject::Part;
 
 /// The most bytes of one fault's text.
-pub const MESSAGE_BYTES_MAX: usize = 256;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 256;
 
 /// A schema as messages name it: `payments-value v3 (id 41)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Label {
+pub(crate) struct Label {
     /// The subject.
     pub subject: String,
     /// The version in the subject.
@@ -31,7 +31,7 @@ impl fmt::Display for Label {
 
 /// What is wrong with one key or value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It doesn't begin with a magic byte.
     NoMagic,
     /// It ends within its framing prefix.
@@ -83,7 +83,7 @@ pub enum Fault {
 
 /// What is wrong with how a key or value names its schema. `header` is the header's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FramingFault {
+pub(crate) enum FramingFault {
     /// A header names it, the contract wants a prefix.
     HeaderNotAllowed {
         /// The header there is.
@@ -124,7 +124,7 @@ impl fmt::Display for FramingFault {
 impl Fault {
     /// The stable reason code, for metrics and feeds.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::NoMagic => "no-magic",
             Self::Short { .. } => "short",
@@ -141,7 +141,7 @@ impl Fault {
 
     /// The schema id it is about, if that is known.
     #[must_use]
-    pub fn schema_id(&self) -> Option<i32> {
+    pub(crate) fn schema_id(&self) -> Option<i32> {
         match self {
             Self::UnknownId(id) | Self::WrongSubject { id, .. } => Some(*id),
             Self::OutOfWindow { .. } | Self::Deleted(_) | Self::Datum { .. } => {
@@ -157,7 +157,7 @@ impl Fault {
 
     /// The subject version it is about, if it got that far.
     #[must_use]
-    pub fn schema(&self) -> Option<&Label> {
+    pub(crate) fn schema(&self) -> Option<&Label> {
         match self {
             Self::OutOfWindow { schema, .. } | Self::Datum { schema, .. } => Some(schema),
             Self::Deleted(schema) => Some(schema),
@@ -174,7 +174,7 @@ impl Fault {
     /// The text for one half of a record, such as `value: unknown schema id 7`, at most
     /// [`MESSAGE_BYTES_MAX`] bytes.
     #[must_use]
-    pub fn message(&self, part: Part) -> String {
+    pub(crate) fn message(&self, part: Part) -> String {
         bounded(format!("{part}: {self}"), MESSAGE_BYTES_MAX)
     }
 }

@@ -6,7 +6,7 @@
 //! producer cannot drown the log. Metric labels are bounded.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
@@ -23,11 +23,11 @@ const CLIENT_BYTES_MAX: usize = 128;
 
 /// Where violations are reported.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     violations: IntCounterVec,
     labelled_topics: Mutex<HashSet<String>>,
     /// The newest violations.
-    pub feed: Feed,
+    pub feed: Arc<Feed>,
 }
 
 impl Report {
@@ -35,7 +35,10 @@ impl Report {
     ///
     /// # Errors
     /// When the metric's name is taken.
-    pub fn register(registry: &Registry, feed_entries: usize) -> Result<Self, prometheus::Error> {
+    pub(crate) fn register(
+        registry: &Registry,
+        feed_entries: usize,
+    ) -> Result<Self, prometheus::Error> {
         let violations = IntCounterVec::new(
             Opts::new(
                 "avouch_contract_violations_total",
@@ -48,12 +51,12 @@ impl Report {
         Ok(Self {
             violations,
             labelled_topics,
-            feed: Feed::new(feed_entries),
+            feed: Arc::new(Feed::new(feed_entries)),
         })
     }
 
     /// Reports what was found in a batch.
-    pub fn findings(&self, request: &CheckRequest<'_>, findings: &Findings, now_ms: u64) {
+    pub(crate) fn findings(&self, request: &CheckRequest<'_>, findings: &Findings, now_ms: u64) {
         if findings.counts.is_empty() {
             return;
         }

@@ -98,7 +98,7 @@ impl fmt::Display for Decision {
 /// Whether a half of the records is waiting for a decision: its level is `auto`, and not under a
 /// record strategy, where `auto` means `none` for as long as that strategy stands.
 #[must_use]
-pub fn is_decidable(policy: &PartPolicy) -> bool {
+pub(crate) fn is_decidable(policy: &PartPolicy) -> bool {
     policy.level == Level::Auto
         && (!policy.subjects.is_empty() || policy.strategy == SubjectNameStrategy::TopicName)
 }
@@ -107,7 +107,7 @@ pub fn is_decidable(policy: &PartPolicy) -> bool {
 /// ([`PartPolicy::fixed_subjects`]) exists. [`Decision::Undecided`] when there is nothing to decide
 /// or nothing to decide it by.
 #[must_use]
-pub fn decide_auto(
+pub(crate) fn decide_auto(
     policy: &PartPolicy,
     topic: &str,
     exclude: &[String],
@@ -129,7 +129,7 @@ pub fn decide_auto(
 
 /// Whether one of the patterns matches the whole name.
 #[must_use]
-pub fn is_excluded(topic: &str, exclude: &[String]) -> bool {
+pub(crate) fn is_excluded(topic: &str, exclude: &[String]) -> bool {
     exclude.iter().any(|pattern| matches(pattern, topic))
 }
 
@@ -193,7 +193,7 @@ mod tests {
     use avouch_registry_api::subject::Part;
 
     use super::*;
-    use crate::contract::policy::Policy;
+    use crate::policy::Policy;
 
     fn defaults() -> Vec<String> {
         AUTO_EXCLUDE_DEFAULT

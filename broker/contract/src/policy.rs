@@ -5,8 +5,6 @@
 
 use avouch_registry_api::subject::{Part, SubjectNameStrategy};
 
-pub use super::configs::{CONFIGS, ConfigDef, ConfigError, is_contract_key, unknown_key};
-
 /// How far one half of the records is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {

@@ -4,53 +4,50 @@
 //! The way of a batch: `policy` (what the topic's configs ask for), `effective` (with `auto`
 //! decided), `check` (the ids its records name), `cache` (the schemas behind them, from memory as
 //! a rule), `judge` (what each schema comes to), `check` (every record), `report`. Pure but for
-//! `cache` (asks the registry), `report` and `http`.
+//! `cache` (asks the registry) and `report`.
 //!
 //! Invariant: what cannot be checked is refused, never let through. Knows no file and no socket.
 
-pub mod alongside;
-pub mod auto;
-pub mod cache;
-pub mod check;
-mod configs;
-pub mod effective;
-pub mod fault;
+mod alongside;
+mod auto;
+mod cache;
+mod check;
+pub mod configs;
+mod effective;
+mod fault;
 pub mod feed;
-mod http;
-pub mod judge;
+mod judge;
 mod look_up;
 mod parse;
-pub mod policy;
-pub mod report;
-pub mod schema;
+mod policy;
+mod report;
+mod schema;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use actix_web::web::ServiceConfig;
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::section::Section;
 use avouch_protocol::types::PartitionIndex;
 use avouch_registry_api::source::{SchemaSource, SourceError};
 use avouch_registry_api::subject::Part;
 use futures_util::future::join_all;
-use utoipa::openapi::OpenApi;
 
+pub use alongside::Alongside;
 pub use auto::{AUTO_EXCLUDE_DEFAULT, Decision, parse_exclude};
-pub use cache::{Arrival, CacheConfig, ClockMs};
-pub use effective::{EffectivePolicy, Mode};
-pub use policy::{ConfigError, Policy};
+pub use cache::{Arrival, CacheConfig, ClockMs, Schemas};
+pub use check::LISTED_MAX;
+pub use effective::EffectivePolicy;
+pub use policy::Policy;
 
-use alongside::Alongside;
-use cache::{Remembered, Schemas};
+use cache::Remembered;
 use check::{Batch, Findings, Judgements, PerPart};
-use effective::Rule;
+use effective::{Mode, Rule};
+use feed::Feed;
 use judge::Judgement;
 use look_up::Doubt;
 use report::Report;
-
-use crate::compute::Compute;
 
 /// What contracts are started with.
 #[derive(Clone, Debug)]
@@ -59,8 +56,6 @@ pub struct ContractConfig {
     pub auto_exclude: Vec<String>,
     /// Bounds of the schema cache.
     pub cache: CacheConfig,
-    /// Where large batches are checked.
-    pub compute: Compute,
     /// Violations kept for the HTTP API. Default 10,000, about 1 KiB each.
     pub feed_entries: usize,
 }
@@ -73,7 +68,6 @@ impl Default for ContractConfig {
                 .map(|&word| word.to_owned())
                 .collect(),
             cache: CacheConfig::default(),
-            compute: Compute::default(),
             feed_entries: 10_000,
         }
     }
@@ -147,13 +141,23 @@ pub struct AutoDecisions {
     pub if_used: (Decision, Decision),
 }
 
+/// Runs CPU-bound work for [`Contracts::check`]: small work on the calling thread, large work where
+/// it does not delay other tasks.
+pub trait Executor: Sync {
+    /// Runs `work`, which reads `bytes` bytes, and returns its result.
+    fn run<R: Send>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> R + Send,
+    ) -> impl Future<Output = R> + Send;
+}
+
 /// The contracts of all topics.
 #[derive(Clone)]
 pub struct Contracts {
     schemas: Schemas,
     report: Arc<Report>,
     auto_exclude: Arc<[String]>,
-    compute: Compute,
     clock: ClockMs,
 }
 
@@ -172,7 +176,6 @@ impl Contracts {
             schemas: Schemas::new(source, config.cache, Arc::clone(&clock)),
             report: Arc::new(Report::register(metrics, config.feed_entries)?),
             auto_exclude: config.auto_exclude.into(),
-            compute: config.compute,
             clock,
         })
     }
@@ -210,8 +213,9 @@ impl Contracts {
             .then(|| Alongside::new(&self.schemas, topic, policy, arrival))
     }
 
-    /// Checks a batch, and reports what violates. Ready at once when all schemas are remembered.
-    pub async fn check(&self, request: CheckRequest<'_>) -> Verdict {
+    /// Checks a batch, and reports what violates. Ready at once when all schemas are remembered and
+    /// `executor` is.
+    pub async fn check(&self, request: CheckRequest<'_>, executor: &impl Executor) -> Verdict {
         let policy = request.policy;
         if !policy.checks_anything()
             || request.header.is_control()
@@ -224,8 +228,7 @@ impl Contracts {
             record_count: request.header.record_count,
         };
         let bytes = request.records.bytes().len();
-        let ids = self
-            .compute
+        let ids = executor
             .run(bytes, || check::schema_ids(batch, policy))
             .await;
         let ids = match ids {
@@ -240,14 +243,15 @@ impl Contracts {
             catch_unwind(AssertUnwindSafe(|| {
                 check::check_batch(batch, policy, &judgements)
             }))
+            .ok()
         };
-        match self.compute.run(bytes, check).await {
-            Ok(Ok(findings)) => {
+        match executor.run(bytes, check).await {
+            Some(Ok(findings)) => {
                 self.report.findings(&request, &findings, (self.clock)());
                 verdict(&request, findings)
             }
-            Ok(Err(error)) => unsound(&error),
-            Err(_) => {
+            Some(Err(error)) => unsound(&error),
+            None => {
                 tracing::error!(
                     topic = request.topic,
                     "the validator panicked, batch refused"
@@ -294,15 +298,10 @@ impl Contracts {
         })
     }
 
-    /// The OpenAPI document of [`Self::routes`].
+    /// Returns the feed of the newest violations, which the caller may serve.
     #[must_use]
-    pub fn document() -> OpenApi {
-        http::document()
-    }
-
-    /// The HTTP API of contracts, to be mounted on a server.
-    pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
-        http::routes(Arc::clone(&self.report), Arc::clone(&self.clock))
+    pub fn feed(&self) -> Arc<Feed> {
+        Arc::clone(&self.report.feed)
     }
 
     async fn any_exists(

@@ -23,7 +23,7 @@ pub enum Answer {
 
 /// What a schema comes to.
 #[derive(Clone, Debug)]
-pub enum Judgement {
+pub(crate) enum Judgement {
     /// Data may be written by it.
     Passes(Passed),
     /// Data may not be written by it.
@@ -36,7 +36,7 @@ pub enum Judgement {
 
 /// A schema by which data may be written.
 #[derive(Clone, Debug)]
-pub struct Passed {
+pub(crate) struct Passed {
     /// The schema.
     pub schema: Arc<CompiledSchema>,
     /// Index of the version, among the schema's, that lets it pass.
@@ -46,14 +46,14 @@ pub struct Passed {
 impl Passed {
     /// The schema's name in messages.
     #[must_use]
-    pub fn label(&self) -> Label {
+    pub(crate) fn label(&self) -> Label {
         label(self.schema.id, &self.schema.versions[self.version])
     }
 }
 
 /// Judges the schema with `id` for keys or values of `topic`.
 #[must_use]
-pub fn judge(rule: Rule<'_>, topic: &str, id: i32, answer: &Answer) -> Judgement {
+pub(crate) fn judge(rule: Rule<'_>, topic: &str, id: i32, answer: &Answer) -> Judgement {
     let schema = match answer {
         Answer::Known(schema) => schema,
         Answer::Unknown => return Judgement::Fails(Fault::UnknownId(id)),

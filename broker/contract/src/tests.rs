@@ -2,8 +2,8 @@
 
 mod answers;
 mod cases;
-mod http;
 mod log;
+mod padding;
 mod registry;
 
 use std::sync::Arc;
@@ -41,6 +41,15 @@ const BROKEN_ID: i32 = 13;
 
 const VALUE: (&str, &str) = ("avouch.value.validation", "payload");
 const BOTH: [(&str, &str); 2] = [VALUE, ("avouch.key.validation", "payload")];
+
+/// Runs all work on the calling thread.
+struct Inline;
+
+impl Executor for Inline {
+    async fn run<R: Send>(&self, _: usize, work: impl FnOnce() -> R + Send) -> R {
+        work()
+    }
+}
 
 struct World {
     registry: Arc<FakeRegistry>,
@@ -103,7 +112,7 @@ impl World {
             arrival: &arrival,
         };
         let early = self.alongside(principal, policy, records);
-        let verdict = self.contracts.check(request).await;
+        let verdict = self.contracts.check(request, &Inline).await;
         let late = self.alongside(principal, policy, records);
         for tag in [early, late].into_iter().flatten() {
             assert_eq!(verdict, Verdict::Accept { tag }, "both ways say the same");

@@ -23,15 +23,15 @@ use super::policy::Framing;
 use super::schema::Body;
 
 /// The most schemas that keys, and again values, of one batch may name.
-pub const SCHEMAS_MAX: usize = 256;
+pub(crate) const SCHEMAS_MAX: usize = 256;
 /// Violations of one batch that are told in words; the rest are only counted.
-pub const TOLD_MAX: usize = 16;
+pub(crate) const TOLD_MAX: usize = 16;
 /// The most records of one batch that are listed by index; beyond, the count alone tells of them.
 pub const LISTED_MAX: usize = 100_000;
 
 /// One thing for keys, one for values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PerPart<T> {
+pub(crate) struct PerPart<T> {
     /// For keys.
     pub key: T,
     /// For values.
@@ -40,7 +40,7 @@ pub struct PerPart<T> {
 
 /// The decompressed records of one batch.
 #[derive(Clone, Copy, Debug)]
-pub struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     /// What stands behind the header, decompressed.
     pub section: Section<'a>,
     /// How many records the header counts.
@@ -48,11 +48,11 @@ pub struct Batch<'a> {
 }
 
 /// What the ids of a batch came to, each list sorted by id.
-pub type Judgements = PerPart<Vec<(i32, Judgement)>>;
+pub(crate) type Judgements = PerPart<Vec<(i32, Judgement)>>;
 
 /// A violation told in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub(crate) struct Violation {
     /// Which record of the batch, from 0.
     pub index: i32,
     /// Key or value.
@@ -71,7 +71,7 @@ pub struct Violation {
 
 /// How often one kind of violation was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Count {
+pub(crate) struct Count {
     /// Key or value.
     pub part: Part,
     /// Whether it refuses the batch.
@@ -84,7 +84,7 @@ pub struct Count {
 
 /// What a batch's records came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Findings {
+pub(crate) struct Findings {
     /// Records with a violation that refuses the batch.
     pub refused: u64,
     /// The first [`LISTED_MAX`] of them, by index, with the message of the first [`TOLD_MAX`].
@@ -102,7 +102,7 @@ pub struct Findings {
 ///
 /// # Errors
 /// When the records don't fill the section.
-pub fn schema_ids(
+pub(crate) fn schema_ids(
     batch: Batch<'_>,
     policy: &EffectivePolicy,
 ) -> Result<PerPart<Vec<i32>>, WalkError> {
@@ -130,7 +130,7 @@ pub fn schema_ids(
 ///
 /// # Errors
 /// When the records don't fill the section.
-pub fn check_batch(
+pub(crate) fn check_batch(
     batch: Batch<'_>,
     policy: &EffectivePolicy,
     judgements: &Judgements,
@@ -316,7 +316,7 @@ fn id(schema: SchemaRef) -> Result<i32, Fault> {
 impl<T> PerPart<T> {
     /// That of one part.
     #[must_use]
-    pub fn part(&self, part: Part) -> &T {
+    pub(crate) fn part(&self, part: Part) -> &T {
         match part {
             Part::Key => &self.key,
             Part::Value => &self.value,
@@ -325,7 +325,7 @@ impl<T> PerPart<T> {
 
     /// That of one part, to change.
     #[must_use]
-    pub fn part_mut(&mut self, part: Part) -> &mut T {
+    pub(crate) fn part_mut(&mut self, part: Part) -> &mut T {
         match part {
             Part::Key => &mut self.key,
             Part::Value => &mut self.value,

@@ -3,13 +3,14 @@
 //! The answer is `{"violations": [..], "next": n, "oldest": n}`. `since` is the `next` of the
 //! answer before, 0 or absent for everything kept; an `oldest` above `since + 1` tells that entries
 //! were missed, a `next` below `since` that the broker was restarted. A page holds at most
-//! [`super::feed::PAGE_MAX`] entries. Every answer is JSON.
+//! [`avouch_contract::feed::PAGE_MAX`] entries. Every answer is JSON.
 
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use avouch_contract::feed::{Entry, Feed};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, Paths};
@@ -20,9 +21,7 @@ use utoipa::openapi::{
     Content, Info, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
 };
 
-use super::cache::ClockMs;
-use super::feed::Entry;
-use super::report::Report;
+use super::clock::Clock;
 
 /// The only path.
 const PATH: &str = "/v1/contracts/violations";
@@ -117,12 +116,12 @@ fn component<T: ToSchema>() -> (String, RefOr<Schema>) {
 
 /// Mounts the route.
 pub(super) fn routes(
-    report: Arc<Report>,
-    clock: ClockMs,
+    feed: Arc<Feed>,
+    clock: Clock,
 ) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
     move |config| {
         let violations = move |request: HttpRequest| {
-            let response = violations(&request, &report, clock());
+            let response = violations(&request, &feed, clock.monotonic_ms());
             std::future::ready(response)
         };
         config.service(
@@ -133,13 +132,13 @@ pub(super) fn routes(
     }
 }
 
-fn violations(request: &HttpRequest, report: &Report, now_ms: u64) -> HttpResponse {
+fn violations(request: &HttpRequest, feed: &Feed, now_ms: u64) -> HttpResponse {
     let query = match web::Query::<Query>::from_query(request.query_string()) {
         Ok(query) => query.into_inner(),
         Err(error) => return refusal(StatusCode::BAD_REQUEST, error.to_string()),
     };
     let topic = query.topic.as_deref().filter(|topic| !topic.is_empty());
-    let page = report.feed.since(query.since, topic);
+    let page = feed.since(query.since, topic);
     let told = |entry| Told {
         entry,
         age_ms: now_ms.saturating_sub(entry.at_ms),
@@ -163,4 +162,102 @@ fn refusal(status: StatusCode, message: String) -> HttpResponse {
         error_code: status.as_u16(),
         message,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
+    use actix_web::{App, http};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn entry(topic: &str, index: i32) -> Entry {
+        Entry {
+            seq: 0,
+            at_ms: 0,
+            topic: topic.to_owned(),
+            partition: 2,
+            index,
+            part: "value",
+            mode: "enforce",
+            reason: "unknown-id",
+            message: "value: unknown schema id 99".to_owned(),
+            schema_id: Some(99),
+            subject: None,
+            version: None,
+            client_id: Some("till-1".to_owned()),
+            principal: "User:ANONYMOUS".to_owned(),
+        }
+    }
+
+    fn feed() -> Arc<Feed> {
+        let feed = Feed::new(10);
+        feed.push(entry("payments", 1));
+        feed.push(entry("payments", 2));
+        Arc::new(feed)
+    }
+
+    async fn call(request: TestRequest) -> (StatusCode, Value) {
+        let app = init_service(App::new().configure(routes(feed(), Clock::start()))).await;
+        let response = call_service(&app, request.to_request()).await;
+        (response.status(), read_body_json(response).await)
+    }
+
+    async fn get(uri: &str) -> (StatusCode, Value) {
+        call(TestRequest::get().uri(uri)).await
+    }
+
+    #[actix_web::test]
+    async fn the_feed_is_served_as_json() {
+        let (status, mut body) = get("/v1/contracts/violations?topic=payments&since=1").await;
+        assert_eq!(status, StatusCode::OK);
+        let entry = body["violations"][0].as_object_mut().unwrap();
+        // The entries are from time 0 of a clock that the test started.
+        assert!(entry.remove("age_ms").unwrap().as_u64().unwrap() < 60_000);
+        let expected = json!({
+            "violations": [{
+                "seq": 2,
+                "topic": "payments",
+                "partition": 2,
+                "index": 2,
+                "part": "value",
+                "mode": "enforce",
+                "reason": "unknown-id",
+                "message": "value: unknown schema id 99",
+                "schema_id": 99,
+                "subject": null,
+                "version": null,
+                "client_id": "till-1",
+                "principal": "User:ANONYMOUS",
+            }],
+            "next": 2,
+            "oldest": 1,
+        });
+        assert_eq!(body, expected);
+        let (_, all) = get("/v1/contracts/violations").await;
+        assert_eq!(all["violations"].as_array().map(Vec::len), Some(2));
+        let (_, none) = get("/v1/contracts/violations?topic=orders").await;
+        assert_eq!(none, json!({"violations": [], "next": 2, "oldest": 1}));
+    }
+
+    #[actix_web::test]
+    async fn what_is_not_served_is_refused_as_json() {
+        for query in ["since=soon", "since=-1", "topik=a"] {
+            let (status, body) = get(&format!("/v1/contracts/violations?{query}")).await;
+            assert_eq!(
+                (status, &body["error_code"]),
+                (StatusCode::BAD_REQUEST, &json!(400)),
+                "{query}"
+            );
+        }
+        let post = TestRequest::default()
+            .method(http::Method::POST)
+            .uri("/v1/contracts/violations");
+        let (status, body) = call(post).await;
+        assert_eq!(
+            (status, &body["error_code"]),
+            (StatusCode::METHOD_NOT_ALLOWED, &json!(405))
+        );
+    }
 }
