@@ -42,7 +42,7 @@ crash-long kills="500":
 
 # The log on simulated disks that fail: 100,000 workloads, each made from a seed that a failure names.
 fuzz-log seeds="0..100000":
-    AVOUCH_LOG_SEEDS={{ seeds }} cargo test --release -p avouch-broker --lib log::tests::seeds
+    AVOUCH_LOG_SEEDS={{ seeds }} cargo test --release -p avouch-log --lib tests::seeds
 
 # Produce with acks=all: records per second, p99; from ack to a waiting consumer; from subscribing to partitions.
 bench-produce seconds="10":

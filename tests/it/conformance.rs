@@ -85,7 +85,7 @@ fn shown_by(row: &str) -> &str {
 /// The names of all tests of the checkout; a story about groups is a test of its file's name.
 fn tests() -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
-    for story in fs::read_dir(checkout().join("broker/src/group/scripts"))? {
+    for story in fs::read_dir(checkout().join("broker/coordinator/src/group/scripts"))? {
         let path = story?.path();
         if path.extension().is_some_and(|extension| extension == "txt") {
             let name = path.file_stem().context("a story has a name")?;

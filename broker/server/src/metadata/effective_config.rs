@@ -11,7 +11,7 @@ use super::topic_config::{self, ValueType};
 
 /// Where a config's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// Set on the topic.
     Topic,
     /// Changed for this broker while it ran.
@@ -27,7 +27,7 @@ pub enum Source {
 impl Source {
     /// Kafka's number for it (`DescribeConfigsResponse.ConfigSource`).
     #[must_use]
-    pub fn code(self) -> i8 {
+    pub(crate) fn code(self) -> i8 {
         match self {
             Self::Topic => 1,
             Self::Broker => 2,
@@ -40,40 +40,40 @@ impl Source {
 
 /// A value that a config has, or would have if those before it were not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Synonym {
+pub(crate) struct Synonym {
     /// The name under which the value was set.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The value.
-    pub value: Option<String>,
+    pub(crate) value: Option<String>,
     /// Where it comes from.
-    pub source: Source,
+    pub(crate) source: Source,
 }
 
 /// One config as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EffectiveConfig {
+pub(crate) struct EffectiveConfig {
     /// Its name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it takes.
-    pub value_type: ValueType,
+    pub(crate) value_type: ValueType,
     /// Its value and those that it would fall back to, never empty.
-    pub synonyms: Vec<Synonym>,
+    pub(crate) synonyms: Vec<Synonym>,
     /// Whether it stays as it is while the broker runs.
-    pub read_only: bool,
+    pub(crate) read_only: bool,
     /// What it does.
-    pub doc: &'static str,
+    pub(crate) doc: &'static str,
 }
 
 impl EffectiveConfig {
     /// The value in force; `None` for none, or for one that is not to be shown.
     #[must_use]
-    pub fn value(&self) -> Option<&str> {
+    pub(crate) fn value(&self) -> Option<&str> {
         self.synonyms.first()?.value.as_deref()
     }
 
     /// Where the value comes from.
     #[must_use]
-    pub fn source(&self) -> Source {
+    pub(crate) fn source(&self) -> Source {
         self.synonyms
             .first()
             .map_or(Source::Default, |first| first.source)
@@ -81,14 +81,14 @@ impl EffectiveConfig {
 
     /// Whether its value is never shown.
     #[must_use]
-    pub fn is_sensitive(&self) -> bool {
+    pub(crate) fn is_sensitive(&self) -> bool {
         self.value_type == ValueType::Password
     }
 }
 
 /// Every config of a topic: Kafka's, then the contract's.
 #[must_use]
-pub fn of_topic(topic: &Topic, cluster: &Cluster) -> Vec<EffectiveConfig> {
+pub(crate) fn of_topic(topic: &Topic, cluster: &Cluster) -> Vec<EffectiveConfig> {
     let config = |name: &'static str, value_type, default: &str, doc| {
         let broker_name = broker_config::default_of(name);
         let mut synonyms = Vec::new();
@@ -123,7 +123,7 @@ pub fn of_topic(topic: &Topic, cluster: &Cluster) -> Vec<EffectiveConfig> {
 
 /// Every config of this broker, which was started with `started`.
 #[must_use]
-pub fn of_broker(
+pub(crate) fn of_broker(
     started: &BTreeMap<&'static str, String>,
     cluster: &Cluster,
 ) -> Vec<EffectiveConfig> {
@@ -160,7 +160,7 @@ pub fn of_broker(
 
 /// What was changed for all brokers, and nothing else, as Kafka answers for the unnamed broker.
 #[must_use]
-pub fn of_all_brokers(cluster: &Cluster) -> Vec<EffectiveConfig> {
+pub(crate) fn of_all_brokers(cluster: &Cluster) -> Vec<EffectiveConfig> {
     let changed = cluster.broker_configs().scope(Scope::Cluster);
     let mut configs = of_broker(&BTreeMap::new(), cluster);
     configs.retain(|config| changed.contains_key(config.name));

@@ -8,43 +8,43 @@ use super::cluster::{Cluster, Topic};
 use super::topic_config::{self, ConfigError};
 
 /// The longest topic name, in bytes.
-pub const NAME_BYTES_MAX: usize = 249;
+pub(crate) const NAME_BYTES_MAX: usize = 249;
 /// The most partitions of one topic.
-pub const PARTITIONS_MAX: i32 = 1_000;
+pub(crate) const PARTITIONS_MAX: i32 = 1_000;
 
 /// A topic somebody asks for; -1 stands for the broker's default in both counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TopicRequest {
+pub(crate) struct TopicRequest {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Partitions, 1 and up, or -1.
-    pub partition_count: i32,
+    pub(crate) partition_count: i32,
     /// Copies of each partition, 1 and up, or -1.
-    pub replication_factor: i16,
+    pub(crate) replication_factor: i16,
     /// Explicit replicas of partitions as they are named; empty lets the broker place them.
-    pub assignments: Vec<(i32, Vec<i32>)>,
+    pub(crate) assignments: Vec<(i32, Vec<i32>)>,
     /// Configs set at birth.
-    pub configs: BTreeMap<String, String>,
+    pub(crate) configs: BTreeMap<String, String>,
     /// Configs named without a value, which has no meaning here.
-    pub unset_configs: Vec<String>,
+    pub(crate) unset_configs: Vec<String>,
 }
 
 /// The broker's rules for new topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CreateRules {
+pub(crate) struct CreateRules {
     /// Partitions of a topic that does not say how many.
-    pub default_partition_count: i32,
+    pub(crate) default_partition_count: i32,
     /// The most partitions of all topics together.
-    pub partitions_max: usize,
+    pub(crate) partitions_max: usize,
     /// Refuses replication factors above 1, as a one-broker Kafka would, instead of clamping them.
-    pub strict_replication: bool,
+    pub(crate) strict_replication: bool,
     /// This broker, the only place for a replica.
-    pub node_id: i32,
+    pub(crate) node_id: i32,
 }
 
 /// Why a topic cannot be created.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum CreateError {
+pub(crate) enum CreateError {
     /// The name is not a topic name, or collides with another in metric names.
     #[error("{0}")]
     InvalidName(String),
@@ -83,18 +83,18 @@ pub enum CreateError {
 
 /// What a request comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Creation {
+pub(crate) struct Creation {
     /// Partitions it will have.
-    pub partition_count: i32,
+    pub(crate) partition_count: i32,
     /// Whether it asked for more copies than the one it gets.
-    pub replication_clamped: bool,
+    pub(crate) replication_clamped: bool,
 }
 
 /// Decides whether a topic may be created, and with how many partitions.
 ///
 /// # Errors
 /// The first rule that the request breaks.
-pub fn decide(
+pub(crate) fn decide(
     request: &TopicRequest,
     cluster: &Cluster,
     rules: CreateRules,
@@ -129,7 +129,7 @@ pub fn decide(
 ///
 /// # Errors
 /// [`CreateError::InvalidName`] saying what is wrong.
-pub fn check_name(name: &str) -> Result<(), CreateError> {
+pub(crate) fn check_name(name: &str) -> Result<(), CreateError> {
     let reason = if name.is_empty() {
         "Topic name is empty.".to_owned()
     } else if name == "." || name == ".." {
@@ -154,7 +154,7 @@ pub fn check_name(name: &str) -> Result<(), CreateError> {
 ///
 /// # Errors
 /// When that would not be more, or too many.
-pub fn grown(
+pub(crate) fn grown(
     topic: &Topic,
     count: i32,
     cluster: &Cluster,
@@ -184,7 +184,7 @@ pub fn grown(
 ///
 /// # Errors
 /// [`CreateError::InvalidAssignment`].
-pub fn check_new_assignments(
+pub(crate) fn check_new_assignments(
     assignments: &[Vec<i32>],
     new_partitions: i32,
     node_id: i32,

@@ -1,6 +1,5 @@
 //! Fetch and ListOffsets: whole batches, edges, long polls, times.
 
-use avouch_protocol::types::TimestampMs;
 use avouch_protocol::batch::{BatchHeader, Codec};
 use avouch_protocol::builder::BatchBuilder;
 use avouch_protocol::messages::fetch::{
@@ -10,6 +9,7 @@ use avouch_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
 };
 use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
+use avouch_protocol::types::TimestampMs;
 
 use super::client::{Client, batch_of, broker, broker_limited, broker_measured};
 

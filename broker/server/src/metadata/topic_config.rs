@@ -10,19 +10,19 @@ use avouch_log::{CompactionSettings, PartitionSettings};
 use thiserror::Error;
 
 use super::broker_config::BrokerConfigs;
-pub use super::config_kind::{Kind, ValueType};
+pub(crate) use super::config_kind::{Kind, ValueType};
 
 /// One config a topic can have.
 #[derive(Clone, Copy, Debug)]
-pub struct ConfigDef {
+pub(crate) struct ConfigDef {
     /// Kafka's name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it takes.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Its value when nobody sets it.
-    pub default: &'static str,
+    pub(crate) default: &'static str,
     /// What it does here.
-    pub doc: &'static str,
+    pub(crate) doc: &'static str,
 }
 
 const fn def(
@@ -46,7 +46,7 @@ const GREATEST_LAG: &str = "max.compaction.lag.ms";
 const INERT: &str = "Accepted and shown for Kafka's tools; has no effect here.";
 
 /// Every Kafka topic config, sorted by name.
-pub const CONFIGS: &[ConfigDef] = &[
+pub(crate) const CONFIGS: &[ConfigDef] = &[
     def(
         "cleanup.policy",
         Kind::ListOf(&["delete", "compact"]),
@@ -218,9 +218,9 @@ pub const CONFIGS: &[ConfigDef] = &[
 #[error("{name}: {reason}")]
 pub struct ConfigError {
     /// The config's name.
-    pub name: String,
+    pub(crate) name: String,
     /// What is wrong and what would be right.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 impl From<configs::ConfigError> for ConfigError {
@@ -234,7 +234,7 @@ impl From<configs::ConfigError> for ConfigError {
 
 /// What a topic config, a contract's included, takes, and its value when nobody sets it.
 #[must_use]
-pub fn kind_and_default(name: &str) -> Option<(Kind, &'static str)> {
+pub(crate) fn kind_and_default(name: &str) -> Option<(Kind, &'static str)> {
     if let Some(def) = CONFIGS.iter().find(|def| def.name == name) {
         return Some((def.kind, def.default));
     }
@@ -244,7 +244,7 @@ pub fn kind_and_default(name: &str) -> Option<(Kind, &'static str)> {
 
 /// What a contract config takes; whether the text fits is for the contract to say.
 #[must_use]
-pub fn contract_kind(name: &str) -> Kind {
+pub(crate) fn contract_kind(name: &str) -> Kind {
     match name {
         "avouch.key.subjects" | "avouch.value.subjects" => Kind::List(','),
         "avouch.bypass.principals" => Kind::List(';'),
@@ -254,32 +254,32 @@ pub fn contract_kind(name: &str) -> Kind {
 
 /// What the broker itself reads of a topic's configs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TopicSettings {
+pub(crate) struct TopicSettings {
     /// The largest batch, in bytes as produced.
-    pub max_message_bytes: usize,
+    pub(crate) max_message_bytes: usize,
     /// Whether keys are required, as in Kafka's compacted topics.
-    pub compacted: bool,
+    pub(crate) compacted: bool,
     /// How many replicas an acknowledgement of all asks for.
-    pub min_insync_replicas: i64,
+    pub(crate) min_insync_replicas: i64,
     /// Whether old segments are deleted.
-    pub deletes: bool,
+    pub(crate) deletes: bool,
     /// Whether the broker's clock overwrites record timestamps.
-    pub log_append_time: bool,
+    pub(crate) log_append_time: bool,
     /// How far ahead of the clock a record may be, in milliseconds.
-    pub timestamp_after_max_ms: i64,
+    pub(crate) timestamp_after_max_ms: i64,
     /// How far behind it, in milliseconds.
-    pub timestamp_before_max_ms: i64,
+    pub(crate) timestamp_before_max_ms: i64,
     /// How long an append may stay unsynced in mode `os`, in milliseconds.
-    pub flush_ms: i64,
+    pub(crate) flush_ms: i64,
     /// What the log does with each partition's data.
-    pub log: PartitionSettings,
+    pub(crate) log: PartitionSettings,
 }
 
 /// Checks every config a topic is to have, contract configs included, over the broker's defaults.
 ///
 /// # Errors
 /// The first name that is unknown or value that does not fit.
-pub fn check(
+pub(crate) fn check(
     configs: &BTreeMap<String, String>,
     defaults: &BrokerConfigs,
 ) -> Result<(), ConfigError> {
@@ -336,7 +336,7 @@ fn value_of<'a>(
 ///
 /// # Errors
 /// When they contradict each other or a value does not fit.
-pub fn contract(
+pub(crate) fn contract(
     configs: &BTreeMap<String, String>,
     defaults: &BrokerConfigs,
 ) -> Result<Policy, ConfigError> {
@@ -347,7 +347,7 @@ pub fn contract(
 impl TopicSettings {
     /// Reads the settings out of configs that [`check`] let pass, over the broker's defaults.
     #[must_use]
-    pub fn resolve(configs: &BTreeMap<String, String>, defaults: &BrokerConfigs) -> Self {
+    pub(crate) fn resolve(configs: &BTreeMap<String, String>, defaults: &BrokerConfigs) -> Self {
         let text = |name: &str| value_of(configs, defaults, name);
         let long = |name: &str| text(name).parse::<i64>().unwrap_or(i64::MAX);
         let cleanup = text("cleanup.policy");

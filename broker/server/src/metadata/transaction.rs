@@ -71,16 +71,16 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
+    use avouch_contract::Decision;
+    use avouch_protocol::types::TimestampMs;
     use futures_util::poll;
 
     use super::*;
-    use avouch_contract::Decision;
     use crate::metadata::alter::{Alteration, Change, Operation};
     use crate::metadata::store::Store;
     use crate::metadata::{
         CreateRules, Metadata, MetadataError, PRODUCER_ID_BLOCK, Scope, TopicRequest, TopicRow,
     };
-    use avouch_protocol::types::TimestampMs;
 
     async fn open(path: &Path) -> Metadata {
         let rules = CreateRules {

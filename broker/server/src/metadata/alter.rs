@@ -10,7 +10,7 @@ use super::topic_config::ConfigError;
 
 /// What is done to one config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// Gives it a value.
     Set,
     /// Gives it back its default.
@@ -23,18 +23,18 @@ pub enum Operation {
 
 /// One config's change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub(crate) struct Change {
     /// The config.
-    pub name: String,
+    pub(crate) name: String,
     /// What is done to it.
-    pub operation: Operation,
+    pub(crate) operation: Operation,
     /// The value or words; nothing counts for [`Operation::Delete`].
-    pub value: String,
+    pub(crate) value: String,
 }
 
 /// A change of a resource's configs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Alteration {
+pub(crate) enum Alteration {
     /// These are all of them now.
     Replace(BTreeMap<String, String>),
     /// These change, each named once.
@@ -43,7 +43,7 @@ pub enum Alteration {
 
 /// Why configs were not changed. Nothing of the resource has changed then.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum AlterError {
+pub(crate) enum AlterError {
     /// The request makes no sense, whatever the configs are.
     #[error("{0}")]
     Malformed(String),
@@ -60,7 +60,7 @@ impl Alteration {
     ///
     /// # Errors
     /// When a config has no value or is named twice.
-    pub fn replacing(
+    pub(crate) fn replacing(
         configs: impl IntoIterator<Item = (String, Option<String>)>,
     ) -> Result<Self, AlterError> {
         let set = configs.into_iter().map(|(name, value)| (name, 0, value));
@@ -75,14 +75,14 @@ impl Alteration {
     ///
     /// # Errors
     /// When a config has no value though it needs one, is named twice, or an operation is unknown.
-    pub fn changing(
+    pub(crate) fn changing(
         configs: impl IntoIterator<Item = (String, i8, Option<String>)>,
     ) -> Result<Self, AlterError> {
         changes(configs).map(Self::Change)
     }
 
     /// The configs it names.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         let (replaced, changed) = match self {
             Self::Replace(configs) => (Some(configs), None),
             Self::Change(changes) => (None, Some(changes)),
@@ -103,7 +103,7 @@ impl Alteration {
     ///
     /// # Errors
     /// When words are to be added to, or taken from, what is no list.
-    pub fn apply(
+    pub(crate) fn apply(
         &self,
         current: &BTreeMap<String, String>,
         kind_and_default: impl Fn(&str) -> Option<(Kind, &'static str)>,

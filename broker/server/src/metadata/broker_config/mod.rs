@@ -13,24 +13,24 @@ use avouch_contract::{Policy, configs};
 use super::topic_config::{self, ConfigError, Kind, ValueType};
 
 /// What the level an alias's `true` means is called; see [`Policy::from_layers`].
-pub const COMPAT_LEVEL: &str = "avouch.compat.level";
+pub(crate) const COMPAT_LEVEL: &str = "avouch.compat.level";
 
 /// One config a broker can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BrokerConfigDef {
+pub(crate) struct BrokerConfigDef {
     /// Kafka's name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it takes.
-    pub value_type: ValueType,
+    pub(crate) value_type: ValueType,
     /// Its value when nobody sets it.
-    pub default: Option<&'static str>,
+    pub(crate) default: Option<&'static str>,
     /// What it does here.
-    pub meaning: Meaning,
+    pub(crate) meaning: Meaning,
 }
 
 /// What a broker config does here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub(crate) enum Meaning {
     /// It is the default of this topic config, and may be changed while the broker runs.
     DefaultOf(&'static str),
     /// The broker got its value when it was started.
@@ -41,7 +41,7 @@ pub enum Meaning {
 
 /// Whose config it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// Every broker's.
     Cluster,
     /// This broker's alone; wins over the cluster's.
@@ -50,25 +50,25 @@ pub enum Scope {
 
 /// What was given to this broker when it was started, and changed while brokers ran.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BrokerConfigs {
+pub(crate) struct BrokerConfigs {
     /// At start, for this broker; whatever was changed wins over it.
-    pub started: BTreeMap<String, String>,
+    pub(crate) started: BTreeMap<String, String>,
     /// For every broker.
-    pub cluster: BTreeMap<String, String>,
+    pub(crate) cluster: BTreeMap<String, String>,
     /// For this one.
-    pub broker: BTreeMap<String, String>,
+    pub(crate) broker: BTreeMap<String, String>,
 }
 
 /// Every broker config but those of contracts, sorted by name.
 #[must_use]
-pub fn all() -> &'static [BrokerConfigDef] {
+pub(crate) fn all() -> &'static [BrokerConfigDef] {
     table::CONFIGS
 }
 
 /// The broker config that is the default of a topic config; contract configs have one name in both
 /// places.
 #[must_use]
-pub fn default_of(topic_config: &str) -> Option<&'static str> {
+pub(crate) fn default_of(topic_config: &str) -> Option<&'static str> {
     let contract = configs::CONFIGS.iter().find(|def| def.name == topic_config);
     let is_default = |def: &&BrokerConfigDef| match def.meaning {
         Meaning::DefaultOf(name) => name == topic_config,
@@ -81,7 +81,7 @@ pub fn default_of(topic_config: &str) -> Option<&'static str> {
 
 /// What a config that may be changed while the broker runs takes, and its default.
 #[must_use]
-pub fn changeable(name: &str) -> Option<(Kind, &'static str)> {
+pub(crate) fn changeable(name: &str) -> Option<(Kind, &'static str)> {
     if name == COMPAT_LEVEL {
         return Some((Kind::OneOf(&["payload", "id"]), "payload"));
     }
@@ -96,7 +96,7 @@ pub fn changeable(name: &str) -> Option<(Kind, &'static str)> {
 }
 
 /// The names of configs that may be changed while the broker runs.
-pub fn changeable_names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn changeable_names() -> impl Iterator<Item = &'static str> {
     let kafkas = table::CONFIGS.iter().filter(|def| match def.meaning {
         Meaning::DefaultOf(_) => true,
         Meaning::Start | Meaning::Inert => false,
@@ -108,14 +108,14 @@ pub fn changeable_names() -> impl Iterator<Item = &'static str> {
 
 /// Whether there is a broker config of this name at all.
 #[must_use]
-pub fn exists(name: &str) -> bool {
+pub(crate) fn exists(name: &str) -> bool {
     changeable(name).is_some() || table::CONFIGS.iter().any(|def| def.name == name)
 }
 
 impl BrokerConfigs {
     /// The value in force of one that was given or changed.
     #[must_use]
-    pub fn value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
         let changed = self.broker.get(name).or_else(|| self.cluster.get(name));
         let value = changed.or_else(|| self.started.get(name));
         value.map(String::as_str)
@@ -123,13 +123,13 @@ impl BrokerConfigs {
 
     /// What topics that do not set a topic config themselves have, if that was changed.
     #[must_use]
-    pub fn topic_default(&self, topic_config: &str) -> Option<&str> {
+    pub(crate) fn topic_default(&self, topic_config: &str) -> Option<&str> {
         self.value(default_of(topic_config)?)
     }
 
     /// The configs of one scope.
     #[must_use]
-    pub fn scope(&self, scope: Scope) -> &BTreeMap<String, String> {
+    pub(crate) fn scope(&self, scope: Scope) -> &BTreeMap<String, String> {
         match scope {
             Scope::Cluster => &self.cluster,
             Scope::Broker => &self.broker,
@@ -138,7 +138,7 @@ impl BrokerConfigs {
 
     /// The same with other configs in one scope.
     #[must_use]
-    pub fn with(&self, scope: Scope, configs: BTreeMap<String, String>) -> Self {
+    pub(crate) fn with(&self, scope: Scope, configs: BTreeMap<String, String>) -> Self {
         let mut changed = self.clone();
         match scope {
             Scope::Cluster => changed.cluster = configs,
@@ -151,7 +151,7 @@ impl BrokerConfigs {
     ///
     /// # Errors
     /// The first whose value does not fit, or contradicts another.
-    pub fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let changed = self.cluster.iter().chain(&self.broker);
         for (name, value) in self.started.iter().chain(changed) {
             if configs::is_contract_key(name) {

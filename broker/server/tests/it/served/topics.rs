@@ -10,9 +10,7 @@ use avouch_protocol::messages::delete_topics::{
 use avouch_protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResponse,
 };
-use avouch_protocol::messages::init_producer_id::{
-    InitProducerIdRequest, InitProducerIdResponse,
-};
+use avouch_protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };

@@ -4,14 +4,14 @@
 //! written first and becomes visible after. Knows nothing of the log: callers create and delete
 //! partitions there.
 
-pub mod alter;
-pub mod broker_config;
-pub mod cluster;
+pub(crate) mod alter;
+pub(crate) mod broker_config;
+pub(crate) mod cluster;
 mod config_kind;
-pub mod create;
-pub mod effective_config;
+pub(crate) mod create;
+pub(crate) mod effective_config;
 mod store;
-pub mod topic_config;
+pub(crate) mod topic_config;
 mod transaction;
 
 use std::collections::BTreeMap;
@@ -25,11 +25,11 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-pub use alter::{AlterError, Alteration};
-pub use broker_config::{BrokerConfigs, Scope};
-pub use cluster::{Cluster, Topic};
-pub use create::{CreateError, CreateRules, Creation, TopicRequest};
-pub use store::StoreError;
+pub(crate) use alter::{AlterError, Alteration};
+pub(crate) use broker_config::{BrokerConfigs, Scope};
+pub(crate) use cluster::{Cluster, Topic};
+pub(crate) use create::{CreateError, CreateRules, Creation, TopicRequest};
+pub(crate) use store::StoreError;
 use store::{Store, TopicRow};
 use topic_config::ConfigError;
 
@@ -42,7 +42,7 @@ const CLUSTER_SCOPE: &str = "cluster";
 
 /// Why a change of the metadata failed.
 #[derive(Debug, Error)]
-pub enum MetadataError {
+pub(crate) enum MetadataError {
     /// The request breaks a rule.
     #[error(transparent)]
     Create(#[from] CreateError),
@@ -71,7 +71,7 @@ pub enum MetadataError {
 
 /// The metadata of this cluster.
 #[derive(Debug)]
-pub struct Metadata {
+pub(crate) struct Metadata {
     store: Store,
     cluster_id: String,
     rules: CreateRules,
@@ -87,7 +87,7 @@ impl Metadata {
     ///
     /// # Errors
     /// When the database cannot be opened or read, or holds what `started` contradicts.
-    pub async fn open(
+    pub(crate) async fn open(
         path: &Path,
         rules: CreateRules,
         started: BTreeMap<String, String>,
@@ -120,13 +120,13 @@ impl Metadata {
 
     /// The cluster's id: 22 characters, the same for the life of the data directory.
     #[must_use]
-    pub fn cluster_id(&self) -> &str {
+    pub(crate) fn cluster_id(&self) -> &str {
         &self.cluster_id
     }
 
     /// The topics of this moment.
     #[must_use]
-    pub fn cluster(&self) -> Arc<Cluster> {
+    pub(crate) fn cluster(&self) -> Arc<Cluster> {
         Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -134,7 +134,7 @@ impl Metadata {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn tombstones(&self) -> Result<Vec<TopicId>, StoreError> {
+    pub(crate) async fn tombstones(&self) -> Result<Vec<TopicId>, StoreError> {
         self.store.tombstones().await
     }
 
@@ -143,7 +143,7 @@ impl Metadata {
     ///
     /// # Errors
     /// When a rule is broken or the database fails.
-    pub async fn create(
+    pub(crate) async fn create(
         &self,
         request: &TopicRequest,
         validate_only: bool,
@@ -176,7 +176,11 @@ impl Metadata {
     ///
     /// # Errors
     /// When there is no such topic or the database fails.
-    pub async fn delete(&self, id: TopicId, now: TimestampMs) -> Result<Arc<Topic>, MetadataError> {
+    pub(crate) async fn delete(
+        &self,
+        id: TopicId,
+        now: TimestampMs,
+    ) -> Result<Arc<Topic>, MetadataError> {
         let _change = self.change.lock().await;
         let cluster = self.cluster();
         let topic = cluster.topic_by_id(id).ok_or(MetadataError::UnknownTopic)?;
@@ -193,7 +197,7 @@ impl Metadata {
     ///
     /// # Errors
     /// When there is no such topic or the database fails.
-    pub async fn decide(
+    pub(crate) async fn decide(
         &self,
         id: TopicId,
         decision: impl Fn() -> (Decision, Decision),
@@ -224,7 +228,7 @@ impl Metadata {
     ///
     /// # Errors
     /// When there is no such topic, the configs cannot be changed like that, or the database fails.
-    pub async fn alter_topic(
+    pub(crate) async fn alter_topic(
         &self,
         name: &str,
         alteration: &Alteration,
@@ -251,7 +255,7 @@ impl Metadata {
     /// # Errors
     /// When the configs cannot be changed like that, would contradict a topic's, or the database
     /// fails.
-    pub async fn alter_broker(
+    pub(crate) async fn alter_broker(
         &self,
         scope: Scope,
         alteration: &Alteration,
@@ -280,7 +284,7 @@ impl Metadata {
     ///
     /// # Errors
     /// When there is no such topic, a rule is broken or the database fails.
-    pub async fn grow(
+    pub(crate) async fn grow(
         &self,
         name: &str,
         count: i32,
@@ -311,7 +315,7 @@ impl Metadata {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn next_producer_id(&self) -> Result<ProducerId, StoreError> {
+    pub(crate) async fn next_producer_id(&self) -> Result<ProducerId, StoreError> {
         const FACT: &str = "next_producer_id";
         let mut block = self.producer_ids.lock().await;
         if block.is_empty() {
@@ -324,7 +328,7 @@ impl Metadata {
     }
 
     /// Closes the database.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.store.close().await;
     }
 

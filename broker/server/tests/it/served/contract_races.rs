@@ -4,12 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use avouch_broker::{Broker, BrokerConfig};
 use avouch_protocol::batch::Codec;
 use avouch_protocol::builder::BatchBuilder;
-use avouch_protocol::messages::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchTopic,
-};
+use avouch_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
 use avouch_protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
@@ -17,7 +15,7 @@ use avouch_protocol::messages::incremental_alter_configs::{
 use avouch_protocol::messages::produce::{
     PartitionProduceData, PartitionProduceResponse, ProduceResponse,
 };
-use avouch_broker::{Broker, BrokerConfig};
+use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use bytes::Bytes;
 use tokio::time::Instant;
 

@@ -37,19 +37,19 @@ pub enum StoreError {
 
 /// A topic as its row and config rows have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicRow {
+pub(crate) struct TopicRow {
     /// Identity, never reused.
-    pub id: TopicId,
+    pub(crate) id: TopicId,
     /// Unique among living topics.
-    pub name: String,
+    pub(crate) name: String,
     /// 1 and up.
-    pub partition_count: i32,
+    pub(crate) partition_count: i32,
     /// Configs set on the topic, defaults not among them.
-    pub configs: BTreeMap<String, String>,
+    pub(crate) configs: BTreeMap<String, String>,
     /// The decision of `auto` for keys, empty while undecided.
-    pub key_decision: String,
+    pub(crate) key_decision: String,
     /// The same for values.
-    pub value_decision: String,
+    pub(crate) value_decision: String,
 }
 
 /// The open database.

@@ -1,12 +1,12 @@
 //! Produce: what is appended, what is refused, and what the producer hears.
 
-use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use avouch_protocol::batch::Codec;
 use avouch_protocol::builder::BatchBuilder;
 use avouch_protocol::messages::produce::{
     PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
     TopicProduceData,
 };
+use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use bytes::Bytes;
 
 use super::client::{Client, batch_of, broker, produce_request};

@@ -17,14 +17,14 @@ pub(crate) const INLINE_BYTES_MAX: usize = 64 << 10;
 
 /// Places for large work.
 #[derive(Clone, Debug)]
-pub struct Compute {
+pub(crate) struct Compute {
     places: Arc<Semaphore>,
 }
 
 impl Compute {
     /// `places` large works run at a time, at least one.
     #[must_use]
-    pub fn new(places: usize) -> Self {
+    pub(crate) fn new(places: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places.max(1))),
         }

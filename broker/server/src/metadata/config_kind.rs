@@ -3,7 +3,7 @@
 
 /// What values a config takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `true` or `false`.
     Boolean,
     /// A 32-bit integer of at least this.
@@ -28,7 +28,7 @@ pub enum Kind {
 
 /// What a config's values are, as Kafka tells clients (`DescribeConfigsResponse.ConfigType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueType {
+pub(crate) enum ValueType {
     /// `true` or `false`.
     Boolean,
     /// Any text.
@@ -52,7 +52,7 @@ pub enum ValueType {
 impl ValueType {
     /// Kafka's number for it.
     #[must_use]
-    pub fn code(self) -> i8 {
+    pub(crate) fn code(self) -> i8 {
         match self {
             Self::Boolean => 1,
             Self::Text => 2,
@@ -70,7 +70,7 @@ impl ValueType {
 impl Kind {
     /// What its values are.
     #[must_use]
-    pub fn value_type(self) -> ValueType {
+    pub(crate) fn value_type(self) -> ValueType {
         match self {
             Self::Boolean => ValueType::Boolean,
             Self::Int(_) | Self::Within(_) => ValueType::Int,
@@ -83,7 +83,7 @@ impl Kind {
 
     /// What stands between the words of a list; `None` when it is no list.
     #[must_use]
-    pub fn separator(self) -> Option<char> {
+    pub(crate) fn separator(self) -> Option<char> {
         match self {
             Self::ListOf(_) | Self::Replicas => Some(','),
             Self::List(separator) => Some(separator),
@@ -101,7 +101,7 @@ impl Kind {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(self, value: &str) -> Result<(), String> {
+    pub(crate) fn check(self, value: &str) -> Result<(), String> {
         fits(self, value)
     }
 }

@@ -5,9 +5,7 @@ use avouch_protocol::messages::alter_partition_reassignments::{
     ReassignableTopic,
 };
 use avouch_protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use avouch_protocol::messages::create_acls::{
-    AclCreation, CreateAclsRequest, CreateAclsResponse,
-};
+use avouch_protocol::messages::create_acls::{AclCreation, CreateAclsRequest, CreateAclsResponse};
 use avouch_protocol::messages::delete_acls::{
     DeleteAclsFilter, DeleteAclsRequest, DeleteAclsResponse,
 };

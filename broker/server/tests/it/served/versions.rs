@@ -16,15 +16,11 @@ use avouch_protocol::messages::delete_topics::DeleteTopicsRequest;
 use avouch_protocol::messages::describe_acls::DescribeAclsRequest;
 use avouch_protocol::messages::describe_cluster::DescribeClusterRequest;
 use avouch_protocol::messages::describe_configs::DescribeConfigsRequest;
-use avouch_protocol::messages::describe_groups::{
-    DescribeGroupsRequest, DescribeGroupsResponse,
-};
+use avouch_protocol::messages::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
 use avouch_protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
 use avouch_protocol::messages::describe_topic_partitions::DescribeTopicPartitionsRequest;
 use avouch_protocol::messages::elect_leaders::ElectLeadersRequest;
-use avouch_protocol::messages::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchTopic,
-};
+use avouch_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
 use avouch_protocol::messages::find_coordinator::FindCoordinatorRequest;
 use avouch_protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use avouch_protocol::messages::incremental_alter_configs::IncrementalAlterConfigsRequest;

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use avouch_protocol::batch::{self, BatchHeader, Codec};
 use avouch_protocol::builder::BatchBuilder;
-use avouch_protocol::messages::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchTopic,
-};
+use avouch_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
 use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
 use avouch_protocol::messages::produce::{PartitionProduceResponse, ProduceResponse};
+use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use bytes::Bytes;
 
 use super::client::{Client, OneSubject, batch_of, broker, broker_with, produce_request};

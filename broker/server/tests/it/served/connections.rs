@@ -142,8 +142,7 @@ async fn shutting_down_answers_a_parked_fetch_and_closes() {
     if let Some(frame) = client.receive_raw().await {
         assert_eq!(frame[..4], correlation.to_be_bytes());
         let mut reader = avouch_protocol::reader::Reader::new(frame.slice(4..));
-        let _: FetchResponse =
-            avouch_protocol::message::Message::decode(&mut reader, 11).unwrap();
+        let _: FetchResponse = avouch_protocol::message::Message::decode(&mut reader, 11).unwrap();
     }
     assert_eq!(client.receive_raw().await, None);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use avouch_protocol::types::TimestampMs;
+use avouch_broker::{Broker, BrokerConfig, Limits};
 use avouch_protocol::api::ApiKey;
 use avouch_protocol::batch::Codec;
 use avouch_protocol::builder::BatchBuilder;
@@ -21,7 +21,7 @@ use avouch_protocol::messages::produce::{
     PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
 };
 use avouch_protocol::reader::Reader;
-use avouch_broker::{Broker, BrokerConfig, Limits};
+use avouch_protocol::types::TimestampMs;
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;

@@ -3,19 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use avouch_broker::{Broker, BrokerConfig};
 use avouch_protocol::batch::{BatchHeader, Codec};
 use avouch_protocol::builder::BatchBuilder;
 use avouch_protocol::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
 };
-use avouch_protocol::messages::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchTopic,
-};
+use avouch_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
 use avouch_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
 };
-use avouch_broker::{Broker, BrokerConfig};
+use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use bytes::Bytes;
 
 use super::client::{Client, start};

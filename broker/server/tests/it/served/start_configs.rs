@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use avouch_broker::{Broker, BrokerConfig};
 use avouch_protocol::messages::create_topics::{
     CreatableTopic, CreateTopicsRequest, CreateTopicsResponse,
 };
@@ -18,7 +19,6 @@ use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
 use avouch_protocol::messages::produce::ProduceResponse;
-use avouch_broker::{Broker, BrokerConfig};
 
 use super::client::{Client, batch_of, produce_request, start};
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use avouch_broker::{Broker, BrokerConfig};
 use avouch_coordinator::group::{GroupConfig, partition_of};
 use avouch_log::{Damage, Listener, Log, LogConfig, RealDisk};
-use avouch_protocol::types::{Offset, TopicPartition};
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::messages::describe_log_dirs::{
     DescribeLogDirsRequest, DescribeLogDirsResponse,
@@ -25,7 +25,7 @@ use avouch_protocol::messages::offset_commit::{
 use avouch_protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchResponse,
 };
-use avouch_broker::{Broker, BrokerConfig};
+use avouch_protocol::types::{Offset, TopicPartition};
 use prometheus::{Registry, TextEncoder};
 
 use super::client::{Client, broker, broker_measured, start};

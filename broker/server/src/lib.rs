@@ -1,0 +1,15 @@
+//! A Kafka-compatible broker whose topics have contracts: a record that violates its topic's
+//! contract is never appended, and its producer receives the record, the field and the reason.
+//!
+//! A request passes through in one direction: `server` (sockets, the only clock) reads a frame,
+//! `avouch_protocol` decodes it, `handler` (one file for each API key) resolves it against
+//! `metadata` and calls a core: `avouch_contract` checks records, `avouch_log` appends and reads
+//! batches, `avouch_coordinator` runs consumer groups. The cores do not import each other.
+
+mod compute;
+mod error;
+mod handler;
+mod metadata;
+mod server;
+
+pub use server::{Broker, BrokerConfig, Limits, StartConfigError, StartError};
