@@ -10,6 +10,8 @@ mod compacted;
 mod conformance;
 mod contract_cases;
 mod crash;
+#[cfg(target_os = "linux")]
+mod failed_commits;
 mod group_kills;
 mod kafka_tools;
 mod member_kills;

@@ -285,7 +285,7 @@ async fn dropped_commits_are_not_confirmed_by_the_next() {
     drop(connection);
     let mut first = store.write().await.unwrap();
     assert_eq!(counters::next_id(&mut first, ".").await.unwrap(), 1);
-    // The order of the queue for the turn: second, commit of the first, third, commit of the second.
+    // The queue for the turn: second, commit of the first, third, commit of the second.
     let mut second = Box::pin(store.write());
     assert!(poll!(second.as_mut()).is_pending());
     let mut first = Box::pin(first.commit());
