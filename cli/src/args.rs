@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use avouch_broker::types::TopicPartition;
 use avouch_registry::PostgresUrl;
-use avouch_registry_api::vocabulary::CompatibilityLevel;
+use avouch_registry_api::types::CompatibilityLevel;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Deserializer};

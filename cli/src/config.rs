@@ -10,7 +10,7 @@ use thiserror::Error;
 use avouch_broker::log::LOW_SPACE_BYTES;
 use avouch_broker::{BrokerConfig, StartConfigError};
 use avouch_registry::{PostgresUrl, RegistryConfig};
-use avouch_registry_api::vocabulary::CompatibilityLevel;
+use avouch_registry_api::types::CompatibilityLevel;
 
 use crate::args::{Durability, HostPort, RawServe};
 use crate::broker_settings::BrokerSettings;

@@ -113,7 +113,7 @@ fn entry(request: &CheckRequest<'_>, violation: &Violation, now_ms: u64) -> Entr
             .schema
             .as_ref()
             .map(|schema| schema.subject.clone()),
-        version: violation.schema.as_ref().map(|schema| schema.version),
+        version: violation.schema.as_ref().map(|schema| schema.version.get()),
         client_id: request.client_id.map(client),
         principal: client(request.principal),
     }

@@ -121,18 +121,19 @@ fn write(path: &Path, schemas: Vec<RegisteredSchema>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use avouch_registry_api::source::SubjectVersion;
+    use avouch_registry_api::types::{SchemaId, SchemaType, Version};
 
     use super::*;
 
     fn schema(id: i32) -> RegisteredSchema {
         RegisteredSchema {
-            id,
-            schema_type: "AVRO".to_owned(),
+            id: SchemaId::new(id).unwrap(),
+            schema_type: SchemaType::Avro,
             text: r#"{"type": "string"}"#.to_owned(),
             references: vec![r#""long""#.to_owned()],
             versions: vec![SubjectVersion {
                 subject: "s".to_owned(),
-                version: 1,
+                version: Version::FIRST,
                 deleted: id % 2 == 0,
             }],
         }

@@ -85,7 +85,7 @@ fn first_difference(new: &str, old: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use avouch_registry_api::vocabulary::SchemaType;
+    use avouch_registry_api::types::SchemaType;
 
     use super::*;
 

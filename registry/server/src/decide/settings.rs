@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use avouch_registry_api::rest::{ConfigBody, ConfigProperties, RuleSet, StoredConfigBody};
-use avouch_registry_api::vocabulary::{CompatibilityLevel, Mode};
+use avouch_registry_api::types::{CompatibilityLevel, Mode};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 

@@ -134,13 +134,19 @@ async fn a_write_that_is_not_committed_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let mut write = store.write().await.unwrap();
-    assert_eq!(counters::next_id(&mut write, ".").await.unwrap(), 1);
+    assert_eq!(counters::next_id(&mut write, ".").await.unwrap().get(), 1);
     drop(write);
     let mut write = store.write().await.unwrap();
-    assert_eq!(counters::next_id(&mut write, ".").await.unwrap(), 1);
+    assert_eq!(counters::next_id(&mut write, ".").await.unwrap().get(), 1);
     assert_eq!(write.commit().await.unwrap(), 1);
     let mut snapshot = store.read().await.unwrap();
-    assert_eq!(counters::highest_id(&mut snapshot, ".").await.unwrap(), 1);
+    assert_eq!(
+        counters::highest_id(&mut snapshot, ".")
+            .await
+            .unwrap()
+            .get(),
+        1
+    );
 }
 
 /// Futures are polled in order by hand, so that the second and third write wait for their turn
@@ -150,15 +156,15 @@ async fn writes_that_wait_share_a_commit_and_one_that_fails_takes_back_only_its_
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let mut first = store.write().await.unwrap();
-    assert_eq!(counters::next_id(&mut first, ".").await.unwrap(), 1);
+    assert_eq!(counters::next_id(&mut first, ".").await.unwrap().get(), 1);
     let failing = async {
         let mut write = store.write().await.unwrap();
-        assert_eq!(counters::next_id(&mut write, ".").await.unwrap(), 2);
+        assert_eq!(counters::next_id(&mut write, ".").await.unwrap().get(), 2);
         drop(write);
     };
     let third = async {
         let mut write = store.write().await.unwrap();
-        assert_eq!(counters::next_id(&mut write, ".").await.unwrap(), 2);
+        assert_eq!(counters::next_id(&mut write, ".").await.unwrap().get(), 2);
         write.commit().await.unwrap()
     };
     // `join!` polls in order: both are in the queue before the first asks to commit.
@@ -166,7 +172,13 @@ async fn writes_that_wait_share_a_commit_and_one_that_fails_takes_back_only_its_
     let ((), third, first) = tokio::join!(biased; failing, third, commit);
     assert_eq!((first, third), (1, 1), "one commit, one change sequence");
     let mut snapshot = store.read().await.unwrap();
-    assert_eq!(counters::highest_id(&mut snapshot, ".").await.unwrap(), 2);
+    assert_eq!(
+        counters::highest_id(&mut snapshot, ".")
+            .await
+            .unwrap()
+            .get(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -208,7 +220,10 @@ async fn fail_commits(store: &Store) {
 
 async fn highest_id(store: &Store) -> i32 {
     let mut snapshot = store.read().await.unwrap();
-    counters::highest_id(&mut snapshot, ".").await.unwrap()
+    counters::highest_id(&mut snapshot, ".")
+        .await
+        .unwrap()
+        .get()
 }
 
 #[tokio::test]
@@ -226,7 +241,7 @@ async fn acknowledged_writes_survive_failed_commits() {
     drop(connection);
     for id in 1..=3 {
         let mut write = store.write().await.unwrap();
-        assert_eq!(counters::next_id(&mut write, ".").await.unwrap(), id);
+        assert_eq!(counters::next_id(&mut write, ".").await.unwrap().get(), id);
         write.commit().await.unwrap();
     }
     store.close().await;
@@ -284,14 +299,14 @@ async fn dropped_commits_are_not_confirmed_by_the_next() {
     drop(handle);
     drop(connection);
     let mut first = store.write().await.unwrap();
-    assert_eq!(counters::next_id(&mut first, ".").await.unwrap(), 1);
+    assert_eq!(counters::next_id(&mut first, ".").await.unwrap().get(), 1);
     // The queue for the turn: second, commit of the first, third, commit of the second.
     let mut second = Box::pin(store.write());
     assert!(poll!(second.as_mut()).is_pending());
     let mut first = Box::pin(first.commit());
     assert!(poll!(first.as_mut()).is_pending());
     let mut second = second.await.unwrap();
-    assert_eq!(counters::next_id(&mut second, ".").await.unwrap(), 2);
+    assert_eq!(counters::next_id(&mut second, ".").await.unwrap().get(), 2);
     let mut third = Box::pin(store.write());
     assert!(poll!(third.as_mut()).is_pending());
     let mut second = Box::pin(second.commit());
@@ -300,7 +315,7 @@ async fn dropped_commits_are_not_confirmed_by_the_next() {
     drop(first);
     drop(release);
     let mut third = third.await.unwrap();
-    assert_eq!(counters::next_id(&mut third, ".").await.unwrap(), 1);
+    assert_eq!(counters::next_id(&mut third, ".").await.unwrap().get(), 1);
     let (second, third) = tokio::join!(second, third.commit());
     assert!(second.is_err() && third.is_ok(), "{second:?} {third:?}");
     assert_eq!(highest_id(&store).await, 1);

@@ -5,6 +5,7 @@ use avouch_registry_api::source::SchemaSource;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::schema_id;
 use crate::server::{INT_A, OPTIONAL_B, REQUIRED_B, TestServer, record};
 
 async fn register(server: &TestServer, path: &str, schema: &str) -> (i64, i64) {
@@ -184,10 +185,16 @@ async fn references_lead_within_the_context_and_by_full_names_out_of_it() {
         json!({ "schema": r#"["null","R"]"#, "references": [reference("R", ":.c:both")] });
     let (id, _) = server.register_body("outside", outside).await;
     let id = i32::try_from(id).unwrap();
-    let told = server.registry.source().schema(id).await.unwrap().unwrap();
+    let told = server
+        .registry
+        .source()
+        .schema(schema_id(id))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(told.references, [money, cents, &schema]);
     let remote = RegistryClient::new(&server.url).unwrap();
-    assert_eq!(remote.schema(id).await.unwrap().unwrap(), told);
+    assert_eq!(remote.schema(schema_id(id)).await.unwrap().unwrap(), told);
     let (code, _) = server
         .refused(Method::DELETE, "/subjects/cents", None)
         .await;

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::schema_id;
 use crate::server::TestServer;
 
 const GET: Method = Method::GET;
@@ -114,7 +115,13 @@ async fn references_in_a_circle_come_to_an_end() {
     assert_eq!(code, 42201, "{message}");
     let body = json!({ "schema": record_of("C", "A"), "references": [reference("A", "a")] });
     refusal(&server, "c", body).await;
-    let told = server.registry.source().schema(1).await.unwrap().unwrap();
+    let told = server
+        .registry
+        .source()
+        .schema(schema_id(1))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(told.references.len() <= 2, "{:?}", told.references);
 }
 

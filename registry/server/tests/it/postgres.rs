@@ -12,6 +12,7 @@ use crate::concurrency::{
     Nodes, fixed, ids_are_dense_and_unique_by_content,
     versions_are_dense_and_never_break_the_level, what_is_acknowledged_is_read_everywhere,
 };
+use crate::schema_id;
 use crate::server::TestServer;
 use crate::test_postgres::TestPostgres;
 
@@ -62,7 +63,15 @@ async fn a_node_hears_of_what_another_changes() {
     assert_eq!(nodes[1].get(&path).await["deleted"], true);
     let source = nodes[1].registry.source();
     let id = i32::try_from(id).unwrap();
-    assert!(source.schema(id).await.unwrap().unwrap().versions[0].deleted);
+    assert!(
+        source
+            .schema(schema_id(id))
+            .await
+            .unwrap()
+            .unwrap()
+            .versions[0]
+            .deleted
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

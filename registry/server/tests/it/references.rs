@@ -5,6 +5,7 @@ use avouch_registry_api::source::SchemaSource;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::schema_id;
 use crate::server::TestServer;
 
 const MONEY: &str =
@@ -171,9 +172,15 @@ async fn a_name_that_leads_to_two_versions_stands_for_the_first() {
         assert!(text.contains(&money(size)), "{text}");
         assert_eq!(text.matches("fixed").count(), 1, "{text}");
         let id = i32::try_from(id).unwrap();
-        let local = server.registry.source().schema(id).await.unwrap().unwrap();
+        let local = server
+            .registry
+            .source()
+            .schema(schema_id(id))
+            .await
+            .unwrap()
+            .unwrap();
         let texts = [money(size), holder(first), holder(second)];
         assert_eq!(local.references, texts);
-        assert_eq!(remote.schema(id).await.unwrap().unwrap(), local);
+        assert_eq!(remote.schema(schema_id(id)).await.unwrap().unwrap(), local);
     }
 }

@@ -5,6 +5,7 @@ use avouch_registry_api::source::SchemaSource;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::schema_id;
 use crate::server::{NOW_MS, TestServer};
 
 const POST: Method = Method::POST;
@@ -314,8 +315,8 @@ async fn what_cannot_be_read_is_refused_with_the_reason_and_never_an_error_of_ou
     let (code, message) = server.refused(Method::GET, resolved, None).await;
     assert_eq!(code, 42201, "{message}");
     let source = server.registry.source();
-    let told = source.schema(1).await.unwrap().unwrap();
+    let told = source.schema(schema_id(1)).await.unwrap().unwrap();
     assert_eq!(told.references, [""; 0], "for the broker to find");
     let remote = RegistryClient::new(&server.url).unwrap();
-    assert_eq!(remote.schema(1).await.unwrap().unwrap(), told);
+    assert_eq!(remote.schema(schema_id(1)).await.unwrap().unwrap(), told);
 }
