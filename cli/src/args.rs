@@ -332,6 +332,7 @@ mod tests {
         }
     }
 
+    // Conformance: main-job/1b
     #[test]
     fn every_option_of_serve_has_its_environment_twin() {
         let command = Cli::command();

@@ -308,6 +308,7 @@ mod tests {
         toml::from_str(toml).unwrap()
     }
 
+    // Conformance: registry/rest-8
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let cases: [(&str, &str, Change); 15] = [

@@ -44,6 +44,7 @@ fn bound_files(node: &Node, bytes: u64) -> Result<()> {
     )?)
 }
 
+// Conformance: broker/admin-21
 #[test]
 fn acknowledged_metadata_survives_a_full_disk() -> Result<()> {
     let mut node = Node::start_to_be_restarted()?;
@@ -109,6 +110,7 @@ fn acknowledged_metadata_survives_a_full_disk() -> Result<()> {
     Ok(())
 }
 
+// Conformance: registry/stores-13
 #[test]
 fn acknowledged_schemas_survive_a_full_disk() -> Result<()> {
     let mut node = Node::start_to_be_restarted()?;

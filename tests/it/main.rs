@@ -4,10 +4,8 @@
 mod apart;
 mod bad_input;
 mod checkout_files;
-mod ci;
 mod clients;
 mod compacted;
-mod conformance;
 mod contract_cases;
 mod crash;
 #[cfg(target_os = "linux")]

@@ -8,7 +8,7 @@ use avouch_tests::registry::file;
 
 use crate::checkout_files::rust_files;
 
-const FILE_LINES_MAX: usize = 600;
+const FILE_LINES_MAX: usize = 700;
 const LINE_COLUMNS_MAX: usize = 100;
 
 /// A crate's folder, and those of ours that it may import.
@@ -111,6 +111,7 @@ const ABSENCES: [(&str, &[&str]); 9] = [
 /// The shell of the group machine: it gives it time and writes its records.
 const GROUP_SHELL: &str = "broker/src/group/coordinator";
 
+// Conformance: main-job/9a
 #[test]
 fn crates_import_only_what_stands_below_them() -> Result<()> {
     let mut wrong = Vec::new();
@@ -144,6 +145,7 @@ fn crates_import_only_what_stands_below_them() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/9a
 #[test]
 fn modules_do_not_know_what_they_must_not() -> Result<()> {
     let mut wrong = Vec::new();
@@ -172,6 +174,7 @@ const MOUNTING: [&str; 3] = [
     "registry/server/src/rest/mod.rs",
 ];
 
+// Conformance: registry/rest-4
 #[test]
 fn routes_are_mounted_only_where_the_document_is_made() -> Result<()> {
     let words = [concat!("web::", "resource("), concat!("web::", "scope(")];
@@ -189,6 +192,7 @@ fn routes_are_mounted_only_where_the_document_is_made() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/9a
 #[test]
 fn handlers_never_import_handlers() -> Result<()> {
     const HANDLERS: &str = "broker/src/handler/";
@@ -227,6 +231,7 @@ fn handlers_never_import_handlers() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/9a
 #[test]
 fn files_say_what_they_are_and_fit_a_screen_or_a_few() -> Result<()> {
     let leftovers = [concat!("to", "do!("), concat!("unimple", "mented!(")];

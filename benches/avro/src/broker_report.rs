@@ -159,6 +159,7 @@ mod tests {
         report.rows.iter().map(target).collect()
     }
 
+    // Conformance: validator/4
     #[test]
     fn row_shows_target_outcome() {
         const ONE: &str = "produce, 1 KiB, none, 1 partition: records/s";

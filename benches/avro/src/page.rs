@@ -222,6 +222,7 @@ fn machine() -> Result<String> {
 mod tests {
     use super::*;
 
+    // Conformance: avro/6, main-job/9f, validator/4
     #[test]
     fn page_matches_committed_results() {
         let page = std::fs::read_to_string(page_path()).unwrap();

@@ -157,6 +157,7 @@ fn log_rest(request: &CheckRequest<'_>, findings: &Findings, mode: Mode) {
 mod tests {
     use super::*;
 
+    // Conformance: operation/1
     #[test]
     fn topics_beyond_the_bound_share_a_label() {
         let report = Report::register(&Registry::new(), 10).unwrap();

@@ -111,7 +111,10 @@ impl Store {
             .synchronous(SqliteSynchronous::Full);
         let one = || SqlitePoolOptions::new().max_connections(1);
         let writer = one().connect_with(options.clone()).await?;
-        Migrator::new(EmbeddedMigrations).await?.run(&writer).await?;
+        Migrator::new(EmbeddedMigrations)
+            .await?
+            .run(&writer)
+            .await?;
         let reader = one()
             .idle_timeout(None)
             .max_lifetime(None)

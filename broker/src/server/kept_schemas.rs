@@ -139,6 +139,7 @@ mod tests {
         }
     }
 
+    // Conformance: contract/3e
     #[test]
     fn schemas_are_kept_as_they_are_and_replaced_as_a_whole() {
         let root = tempfile::tempdir().unwrap();
@@ -153,6 +154,7 @@ mod tests {
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 
+    // Conformance: contract/3e
     #[test]
     fn a_file_that_is_damaged_or_of_another_format_is_not_taken_in() {
         let root = tempfile::tempdir().unwrap();

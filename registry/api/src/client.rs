@@ -355,6 +355,7 @@ mod tests {
         assert!(line.contains("TLS is not spoken here") && line.lines().count() == 1);
     }
 
+    // Conformance: contract/3f
     #[test]
     fn a_registry_that_counts_anew_or_serves_no_feed_is_heard_of() {
         let client = RegistryClient::new("http://127.0.0.1:8081").unwrap();

@@ -180,6 +180,7 @@ mod tests {
     use super::*;
 
     /// Keys byte for byte as Confluent writes them.
+    // Conformance: registry/rule-15
     #[test]
     fn keys_are_written_as_compaction_needs_them() {
         let keys = [

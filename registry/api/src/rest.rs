@@ -571,6 +571,7 @@ mod tests {
         );
     }
 
+    // Conformance: registry/rest-11
     #[test]
     fn what_is_empty_inside_metadata_and_rules_is_as_good_as_absent() {
         let text = r#"{"tags":{},"properties":{"a":""},"sensitive":[]}"#;

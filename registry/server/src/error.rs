@@ -232,6 +232,7 @@ pub(crate) fn is_timeout(error: &sqlx::Error) -> bool {
 mod tests {
     use super::*;
 
+    // Conformance: registry/stores-12
     #[test]
     fn a_store_that_is_slow_is_told_apart_from_one_that_is_away() {
         let slow = io::Error::new(io::ErrorKind::TimedOut, "statement timeout");

@@ -91,6 +91,7 @@ async fn high_watermark(client: &mut Client) -> i64 {
     response.responses[0].partitions[0].high_watermark
 }
 
+// Conformance: contract/6a
 #[tokio::test]
 async fn a_batch_whose_contract_becomes_stricter_under_its_check_is_checked_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -112,6 +113,7 @@ async fn a_batch_whose_contract_becomes_stricter_under_its_check_is_checked_agai
     assert_eq!((only(&good).error_code, only(&good).base_offset), (0, 0));
 }
 
+// Conformance: contract/6a
 #[tokio::test]
 async fn a_retry_after_the_contract_became_stricter_is_answered_from_what_was_stored() {
     let dir = tempfile::tempdir().unwrap();
@@ -135,6 +137,7 @@ async fn a_retry_after_the_contract_became_stricter_is_answered_from_what_was_st
     assert_eq!(high_watermark(&mut client).await, 1);
 }
 
+// Conformance: contract/6b
 #[tokio::test]
 async fn a_duplicate_that_comes_on_another_connection_at_once_is_stored_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -161,6 +164,7 @@ async fn a_duplicate_that_comes_on_another_connection_at_once_is_stored_once() {
     assert_eq!(high_watermark(&mut first).await, 20);
 }
 
+// Conformance: contract/6c
 #[tokio::test]
 async fn a_bad_key_keeps_its_good_value_out() {
     let dir = tempfile::tempdir().unwrap();
@@ -182,6 +186,7 @@ async fn a_bad_key_keeps_its_good_value_out() {
     assert_eq!(high_watermark(&mut client).await, 1);
 }
 
+// Conformance: contract/6c
 #[tokio::test]
 async fn a_header_counts_and_a_prefix_that_differs_is_data() {
     let dir = tempfile::tempdir().unwrap();
@@ -208,6 +213,7 @@ async fn a_header_counts_and_a_prefix_that_differs_is_data() {
     assert_eq!(high_watermark(&mut client).await, 1);
 }
 
+// Conformance: contract/3g
 #[tokio::test]
 async fn all_partitions_of_a_request_wait_for_a_hanging_registry_together() {
     const PARTITIONS: i32 = 5;
@@ -244,6 +250,7 @@ async fn all_partitions_of_a_request_wait_for_a_hanging_registry_together() {
     );
 }
 
+// Conformance: contract/3h
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_batches_checked_apart_keep_the_order_of_their_connection() {
     let dir = tempfile::tempdir().unwrap();

@@ -162,6 +162,7 @@ fn invalid(problem: &'static str, found: &dyn fmt::Display, expected: &'static s
 mod tests {
     use super::*;
 
+    // Conformance: registry/rule-10
     #[test]
     fn selectors_are_positive_numbers_or_latest() {
         let number = |number| Version::new(number).map(VersionSelector::Number);

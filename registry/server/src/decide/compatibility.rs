@@ -378,6 +378,7 @@ mod tests {
         format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#)
     }
 
+    // Conformance: avro/3b
     #[test]
     fn each_kind_has_its_words() {
         let fixed =
@@ -435,6 +436,7 @@ mod tests {
         assert!(shown.len() < SHOWN_CHARS + 100, "{}", shown.len());
     }
 
+    // Conformance: avro/3g
     #[test]
     fn findings_beyond_a_few_megabytes_are_counted_and_long_particulars_cut() {
         let side = |symbols: &str, others: usize| {
@@ -494,6 +496,7 @@ mod tests {
         assert_eq!(messages.len(), 4);
     }
 
+    // Conformance: registry/ours-1
     #[test]
     fn findings_in_parts_tell_both_places_and_a_way_out() {
         let new = resolved(&record(
@@ -536,6 +539,7 @@ mod tests {
         );
     }
 
+    // Conformance: registry/rule-7
     #[test]
     fn reserved_fields_may_neither_be_used_nor_released() {
         let mut config = at(CompatibilityLevel::None);

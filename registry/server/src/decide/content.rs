@@ -236,6 +236,7 @@ mod tests {
         }
     }
 
+    // Conformance: avro/2d
     #[test]
     fn the_guid_is_the_md5_of_the_text_when_there_is_nothing_else() {
         // md5sum of the eight bytes of "string", quotes included.
@@ -246,6 +247,7 @@ mod tests {
         );
     }
 
+    // Conformance: avro/2d, registry/rule-2
     #[test]
     fn the_guid_runs_over_text_references_and_metadata_in_this_order() {
         let metadata =
@@ -267,6 +269,7 @@ mod tests {
         );
     }
 
+    // Conformance: registry/rule-2
     #[test]
     fn every_part_of_the_content_changes_the_guid() {
         let plain = content("\"string\"");

@@ -310,6 +310,7 @@ mod tests {
         assert_eq!(empty.to_string(), "Empty schema");
     }
 
+    // Conformance: registry/rule-5
     #[test]
     fn what_a_request_leaves_out_comes_from_the_latest_version() {
         let none = ConfigProperties::default();
@@ -332,6 +333,7 @@ mod tests {
         );
     }
 
+    // Conformance: registry/rest-6
     #[test]
     fn the_configuration_goes_below_and_above_the_request() {
         let config = serde_json::from_str::<ConfigProperties>(

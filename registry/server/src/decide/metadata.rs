@@ -123,6 +123,7 @@ mod tests {
     }
 
     /// New, old and its version, whether the one may be taken for the other.
+    // Conformance: registry/rule-2
     #[test]
     fn a_version_noted_on_one_side_only_makes_no_difference_if_it_fits() {
         let table = [

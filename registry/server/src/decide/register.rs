@@ -187,6 +187,7 @@ mod tests {
         assert_eq!(ask(&[live(1, 7)], &[3]), add(2, Some(3)));
     }
 
+    // Conformance: registry/rule-5
     #[test]
     fn registered_content_is_found_even_when_it_is_not_the_latest() {
         assert_eq!(

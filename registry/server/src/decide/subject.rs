@@ -201,6 +201,7 @@ impl Visibility {
 mod tests {
     use super::*;
 
+    // Conformance: registry/rule-9
     #[test]
     fn a_subject_may_be_almost_anything_but_reserved_or_unprintable() {
         for good in ["a", "subj/ect", "a b", "*", ":x", "\u{e9}", ":.:plain"] {
@@ -214,6 +215,7 @@ mod tests {
         }
     }
 
+    // Conformance: registry/contexts-1
     #[test]
     fn a_name_says_its_context_or_takes_the_one_around() {
         let table = [
@@ -242,6 +244,7 @@ mod tests {
         assert!(Subject::writable_scope(":.ctx:").is_ok());
     }
 
+    // Conformance: registry/contexts-1
     #[test]
     fn a_prefix_is_of_one_context_or_of_all() {
         let table = [

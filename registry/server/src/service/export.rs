@@ -216,6 +216,7 @@ mod tests {
         registered.await.unwrap();
     }
 
+    // Conformance: registry/rule-15
     #[tokio::test]
     async fn an_export_is_of_one_moment_and_its_parts_are_bounded() {
         let directory = tempfile::tempdir().unwrap();
@@ -257,6 +258,7 @@ mod tests {
         assert_eq!(told, expected, "nothing of what came after");
     }
 
+    // Conformance: registry/rule-15
     #[tokio::test]
     async fn an_export_that_nobody_reads_ends() {
         let directory = tempfile::tempdir().unwrap();

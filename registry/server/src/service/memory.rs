@@ -339,6 +339,7 @@ mod tests {
         service.memory.known.fresh(&(".".to_owned(), id)).is_some()
     }
 
+    // Conformance: registry/stores-6
     #[tokio::test]
     async fn an_id_is_read_again_only_after_a_version_of_it_changed() {
         let directory = tempfile::tempdir().unwrap();
@@ -368,6 +369,7 @@ mod tests {
     }
 
     /// The question that serializers ask, over a database that is not there any more.
+    // Conformance: registry/stores-11
     #[tokio::test]
     async fn an_id_with_its_subject_is_answered_without_the_database() {
         let directory = tempfile::tempdir().unwrap();

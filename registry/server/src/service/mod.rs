@@ -281,6 +281,7 @@ mod tests {
 
     use super::*;
 
+    // Conformance: registry/stores-14
     #[tokio::test]
     async fn no_more_work_runs_at_once_than_the_pool_has_turns() {
         static POOL: Semaphore = Semaphore::const_new(2);

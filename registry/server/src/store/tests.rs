@@ -24,6 +24,7 @@ fn sqlite_writer(store: &Store) -> &sqlx::SqlitePool {
     }
 }
 
+// Conformance: registry/stores-9
 #[tokio::test]
 async fn a_database_of_a_newer_version_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
@@ -41,6 +42,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     assert!(matches!(error, OpenError::Newer { version: 99 }), "{error}");
 }
 
+// Conformance: registry/stores-1
 #[tokio::test]
 async fn sqlite_takes_every_statement() {
     let directory = tempfile::tempdir().unwrap();
@@ -66,6 +68,7 @@ const WHOLE: [&str; 11] = [
     "REMOVE_MODES",
 ];
 
+// Conformance: registry/stores-1
 #[tokio::test]
 async fn sqlite_finds_what_a_statement_asks_for_without_reading_a_whole_context() {
     let directory = tempfile::tempdir().unwrap();
@@ -82,6 +85,7 @@ async fn sqlite_finds_what_a_statement_asks_for_without_reading_a_whole_context(
     }
 }
 
+// Conformance: registry/stores-1
 #[tokio::test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn postgres_takes_every_statement() {
@@ -98,6 +102,7 @@ async fn postgres_takes_every_statement() {
 }
 
 /// The tables of another version are left alone on either engine.
+// Conformance: registry/stores-9
 #[tokio::test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn a_postgres_of_a_newer_version_is_left_alone() {
@@ -115,6 +120,7 @@ async fn a_postgres_of_a_newer_version_is_left_alone() {
     assert!(matches!(error, OpenError::Newer { version: 99 }), "{error}");
 }
 
+// Conformance: registry/stores-2
 #[tokio::test]
 async fn commits_survive_in_wal_mode_with_full_synchronisation() {
     let directory = tempfile::tempdir().unwrap();
@@ -129,6 +135,7 @@ async fn commits_survive_in_wal_mode_with_full_synchronisation() {
     }
 }
 
+// Conformance: registry/stores-3
 #[tokio::test]
 async fn a_write_that_is_not_committed_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -151,6 +158,7 @@ async fn a_write_that_is_not_committed_leaves_nothing() {
 
 /// Futures are polled in order by hand, so that the second and third write wait for their turn
 /// while the first holds it.
+// Conformance: registry/stores-3
 #[tokio::test]
 async fn writes_that_wait_share_a_commit_and_one_that_fails_takes_back_only_its_own() {
     let directory = tempfile::tempdir().unwrap();
@@ -181,6 +189,7 @@ async fn writes_that_wait_share_a_commit_and_one_that_fails_takes_back_only_its_
     );
 }
 
+// Conformance: registry/stores-3
 #[tokio::test]
 async fn a_store_that_fails_says_so_to_all_who_share_the_transaction() {
     let directory = tempfile::tempdir().unwrap();
@@ -226,6 +235,7 @@ async fn highest_id(store: &Store) -> i32 {
         .get()
 }
 
+// Conformance: registry/stores-13
 #[tokio::test]
 async fn acknowledged_writes_survive_failed_commits() {
     let directory = tempfile::tempdir().unwrap();
@@ -249,6 +259,7 @@ async fn acknowledged_writes_survive_failed_commits() {
 }
 
 /// SQLite rolls a transaction back when a read fails with an I/O error.
+// Conformance: registry/stores-13
 #[tokio::test]
 async fn snapshots_are_current_after_a_failed_read() {
     let directory = tempfile::tempdir().unwrap();
@@ -272,6 +283,7 @@ async fn snapshots_are_current_after_a_failed_read() {
     }
 }
 
+// Conformance: registry/stores-13
 #[tokio::test]
 async fn writes_with_a_failed_statement_cannot_commit() {
     let directory = tempfile::tempdir().unwrap();
@@ -287,6 +299,7 @@ async fn writes_with_a_failed_statement_cannot_commit() {
 }
 
 /// The commit fails, and is dropped before it can report that; the next one succeeds.
+// Conformance: registry/stores-13
 #[tokio::test]
 async fn dropped_commits_are_not_confirmed_by_the_next() {
     let directory = tempfile::tempdir().unwrap();
@@ -322,6 +335,7 @@ async fn dropped_commits_are_not_confirmed_by_the_next() {
 }
 
 /// sqlx does not roll back on PostgreSQL when the future of a BEGIN is dropped.
+// Conformance: registry/stores-13
 #[tokio::test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn a_dropped_begin_leaves_no_postgres_transaction() {

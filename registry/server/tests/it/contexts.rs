@@ -28,6 +28,7 @@ async fn filled() -> TestServer {
     server
 }
 
+// Conformance: registry/contexts-1, registry/rule-9
 #[tokio::test]
 async fn each_context_counts_its_own_ids_and_lists_its_own_subjects() {
     let server = filled().await;
@@ -61,6 +62,7 @@ async fn each_context_counts_its_own_ids_and_lists_its_own_subjects() {
     assert_eq!(subjects, [":.c:only", ":.c:s"]);
 }
 
+// Conformance: registry/contexts-2
 #[tokio::test]
 async fn an_id_is_looked_up_in_the_context_that_the_request_means() {
     let server = filled().await;
@@ -87,6 +89,7 @@ async fn an_id_is_looked_up_in_the_context_that_the_request_means() {
     assert_eq!(code, 40403);
 }
 
+// Conformance: registry/contexts-2
 #[tokio::test]
 async fn one_content_has_one_guid_in_every_context() {
     let server = filled().await;
@@ -98,6 +101,7 @@ async fn one_content_has_one_guid_in_every_context() {
     assert_eq!(places, expected);
 }
 
+// Conformance: registry/contexts-2
 #[tokio::test]
 async fn a_guid_is_written_out_with_the_types_of_the_context_that_has_it() {
     let server = TestServer::start().await;
@@ -113,6 +117,7 @@ async fn a_guid_is_written_out_with_the_types_of_the_context_that_has_it() {
     assert_eq!(text, format!(r#"["null",{money}]"#));
 }
 
+// Conformance: registry/contexts-3, registry/rule-9
 #[tokio::test]
 async fn an_unqualified_reader_finds_a_subject_of_another_context() {
     let server = filled().await;
@@ -126,6 +131,7 @@ async fn an_unqualified_reader_finds_a_subject_of_another_context() {
     assert_eq!(code, 40401, "writers say what they mean");
 }
 
+// Conformance: registry/contexts-4
 #[tokio::test]
 async fn settings_are_a_subjects_then_its_contexts_then_everyones() {
     let server = TestServer::start().await;
@@ -155,6 +161,7 @@ async fn settings_are_a_subjects_then_its_contexts_then_everyones() {
     server.register("s", "\"int\"").await;
 }
 
+// Conformance: registry/contexts-5
 #[tokio::test]
 async fn references_lead_within_the_context_and_by_full_names_out_of_it() {
     let server = TestServer::start().await;
@@ -205,6 +212,7 @@ async fn references_lead_within_the_context_and_by_full_names_out_of_it() {
     assert_eq!(code, 42201, "the default context has no money");
 }
 
+// Conformance: registry/contexts-6
 #[tokio::test]
 async fn a_context_ends_with_its_last_version_and_never_gives_an_id_out_again() {
     let server = filled().await;

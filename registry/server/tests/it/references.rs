@@ -36,6 +36,7 @@ async fn chain() -> TestServer {
     server
 }
 
+// Conformance: registry/rule-4
 #[tokio::test]
 async fn references_are_pinned_resolved_transitively_and_returned() {
     let server = chain().await;
@@ -62,6 +63,7 @@ async fn references_are_pinned_resolved_transitively_and_returned() {
     );
 }
 
+// Conformance: registry/rule-4
 #[tokio::test]
 async fn what_is_referred_to_cannot_be_deleted() {
     let server = chain().await;
@@ -95,6 +97,7 @@ async fn what_is_referred_to_cannot_be_deleted() {
     }
 }
 
+// Conformance: registry/rule-4
 #[tokio::test]
 async fn references_that_lead_nowhere_are_refused() {
     let server = chain().await;
@@ -142,6 +145,7 @@ async fn compatibility_sees_through_references() {
 }
 
 /// Two ways to one name, each with a version of its own.
+// Conformance: registry/rule-4
 #[tokio::test]
 async fn a_name_that_leads_to_two_versions_stands_for_the_first() {
     let server = TestServer::start().await;

@@ -35,6 +35,7 @@ async fn importing() -> TestServer {
     server
 }
 
+// Conformance: registry/rule-15
 #[tokio::test]
 async fn records_of_every_kind_do_what_they_do_in_the_topic() {
     let server = importing().await;
@@ -102,6 +103,7 @@ async fn records_of_every_kind_do_what_they_do_in_the_topic() {
     );
 }
 
+// Conformance: registry/rule-15
 #[tokio::test]
 async fn an_import_is_stored_whole_or_not_at_all() {
     let server = importing().await;
@@ -138,6 +140,7 @@ async fn an_import_is_stored_whole_or_not_at_all() {
     );
 }
 
+// Conformance: registry/rule-15
 #[tokio::test]
 async fn what_is_exported_imports_to_the_same_registry() {
     let server = TestServer::start().await;
@@ -180,6 +183,7 @@ async fn what_is_exported_imports_to_the_same_registry() {
     assert_eq!(history[0]["createdAtMs"], NOW_MS);
 }
 
+// Conformance: registry/rule-15
 #[tokio::test]
 async fn an_export_has_contexts_without_versions_and_ids_that_are_gone() {
     let server = TestServer::start().await;
@@ -221,6 +225,7 @@ const BAD_DEFAULT: &str =
     r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"one"}]}"#;
 const BAD_NAME: &str = r#"{"type":"record","name":"R-1","fields":[{"name":"a b","type":"int"}]}"#;
 
+// Conformance: registry/rule-11
 #[tokio::test]
 async fn import_over_rest_takes_what_older_registries_took() {
     let server = importing().await;
@@ -258,6 +263,7 @@ async fn import_over_rest_takes_what_older_registries_took() {
 }
 
 /// What an import may leave that nobody can read: each call says so, and none is our fault.
+// Conformance: registry/rule-11
 #[tokio::test]
 async fn what_cannot_be_read_is_refused_with_the_reason_and_never_an_error_of_ours() {
     let server = importing().await;
