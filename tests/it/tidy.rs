@@ -12,7 +12,7 @@ const FILE_LINES_MAX: usize = 700;
 const LINE_COLUMNS_MAX: usize = 100;
 
 /// A crate's folder, and those of ours that it may import.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("serde-avro/kernel", &[]),
     // Only the tests of the core import the generators, which import the core.
     (
@@ -34,17 +34,22 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ),
     ("tests", &["avouch-tests", "avouch-history"]),
     ("tests/history", &[]),
-    ("benches/avro", &["avouch-avro"]),
+    ("benches/report", &[]),
+    ("benches/avro", &["avouch-avro", "avouch-bench-report"]),
+    (
+        "benches/contract",
+        &["avouch-bench-report", "avouch-broker"],
+    ),
+    ("benches/kafka", &["avouch-bench-report", "avouch-tests"]),
     (
         "benches/log",
         &[
-            "avouch-bench-avro",
+            "avouch-bench-report",
             "avouch-bench-contract",
             "avouch-broker",
         ],
     ),
-    ("benches/contract", &["avouch-bench-avro", "avouch-broker"]),
-    ("benches/registry", &["avouch-bench-avro"]),
+    ("benches/registry", &["avouch-bench-report"]),
     ("fuzz", &["avouch-avro"]),
 ];
 
@@ -260,7 +265,7 @@ fn files_say_what_they_are_and_fit_a_screen_or_a_few() -> Result<()> {
 }
 
 /// What a crate's own binaries and integration tests call it.
-const OWN_NAMES: [(&str, &str); 14] = [
+const OWN_NAMES: [(&str, &str); 16] = [
     ("serde-avro/kernel", "avouch-avro-kernel"),
     ("serde-avro/core", "avouch-avro"),
     ("serde-avro/random", "avouch-avro-random"),
@@ -272,6 +277,8 @@ const OWN_NAMES: [(&str, &str); 14] = [
     ("tests/history", "avouch-history"),
     ("benches/avro", "avouch-bench-avro"),
     ("benches/log", "avouch-bench-log"),
+    ("benches/kafka", "avouch-bench-kafka"),
+    ("benches/report", "avouch-bench-report"),
     ("benches/contract", "avouch-bench-contract"),
     ("benches/registry", "avouch-bench-registry"),
     ("fuzz", "avouch-fuzz"),
