@@ -46,16 +46,16 @@ fuzz-log seeds="0..100000":
 
 # Produce with acks=all: records per second, p99; from ack to a waiting consumer; from subscribing to partitions.
 bench-produce seconds="10":
-    tests/bench-produce {{ seconds }}
+    benches/kafka/run-produce {{ seconds }}
 
 # Avouch beside Apache Kafka in alternating rounds, about a quarter of an hour; writes
 # docs/benchmarks/broker.json and renders it. `only` measures rows again whose names hold it.
 bench-broker rounds="5" seconds="3" only="":
     tests/run install
     cargo build --release
-    AVOUCH_BIN=target/release/avouch cargo run --release -p avouch-tests --bin versus -- \
+    AVOUCH_BIN=target/release/avouch cargo run --release -p avouch-bench-kafka --bin bench_kafka -- \
         {{ if only == "" { "" } else { "--only " + quote(only) } }} {{ rounds }} {{ seconds }}
-    cargo run -p avouch-bench-avro -- render
+    cargo run -p avouch-bench-report
 
 # docs/compatibility.md from what the tests show of each client.
 compatibility:
@@ -84,7 +84,7 @@ bench-registry:
 
 # docs/benchmarks.md from the committed figures.
 render:
-    cargo run -p avouch-bench-avro -- render
+    cargo run -p avouch-bench-report
 
 # The log alone against the bare disk, some minutes; writes docs/benchmarks/log.json and renders it.
 bench-log:

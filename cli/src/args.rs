@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use avouch_protocol::types::TopicPartition;
 use avouch_registry::PostgresUrl;
-use avouch_registry_api::vocabulary::CompatibilityLevel;
+use avouch_registry_api::types::CompatibilityLevel;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Deserializer};
@@ -332,6 +332,7 @@ mod tests {
         }
     }
 
+    // Conformance: main-job/1b
     #[test]
     fn every_option_of_serve_has_its_environment_twin() {
         let command = Cli::command();

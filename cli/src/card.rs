@@ -75,6 +75,7 @@ mod tests {
         .to_string()
     }
 
+    // Conformance: main-job/1a
     #[test]
     fn the_card_shows_addresses_data_durability_and_three_commands() {
         let expected = r#"  kafka       127.0.0.1:9092

@@ -10,7 +10,7 @@ use thiserror::Error;
 use avouch_broker::{BrokerConfig, StartConfigError};
 use avouch_log::LOW_SPACE_BYTES;
 use avouch_registry::{PostgresUrl, RegistryConfig};
-use avouch_registry_api::vocabulary::CompatibilityLevel;
+use avouch_registry_api::types::CompatibilityLevel;
 
 use crate::args::{Durability, HostPort, RawServe};
 use crate::broker_settings::BrokerSettings;
@@ -308,6 +308,7 @@ mod tests {
         toml::from_str(toml).unwrap()
     }
 
+    // Conformance: registry/rest-8
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let cases: [(&str, &str, Change); 15] = [

@@ -143,6 +143,7 @@ impl Budget {
 mod tests {
     use super::*;
 
+    // Conformance: operation/4
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
     fn a_flood_of_lines_is_cut_to_a_number_a_second_and_the_rest_is_counted_once() {

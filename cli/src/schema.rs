@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use avouch_avro::Schema;
 use avouch_avro::compatibility::Incompatibility;
-use avouch_registry_api::vocabulary::CompatibilityLevel;
+use avouch_registry_api::types::CompatibilityLevel;
 use serde_json::{Value, json};
 
 /// What a check found, in the order of subjects and versions.

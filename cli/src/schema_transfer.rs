@@ -275,6 +275,7 @@ impl Registry {
 mod tests {
     use super::*;
 
+    // Conformance: registry/rule-15
     #[test]
     fn lines_are_read_in_every_spelling_that_tools_print() {
         let key = r#"{"keytype":"CONFIG","subject":"s","magic":0}"#;
@@ -300,6 +301,7 @@ mod tests {
         assert!(gone.iter().all(|record| record.value.is_null()) && gone.len() == 3);
     }
 
+    // Conformance: registry/rule-15
     #[test]
     fn an_array_is_read_line_by_line_wherever_it_is_cut() {
         let text = b"[\n{\"a\":1},\n{\"b\":2}\n]\n";

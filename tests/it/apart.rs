@@ -35,6 +35,7 @@ fn allow_any_version(registry: &Node) -> Result<()> {
     Ok(())
 }
 
+// Conformance: contract/3d, main-job/1f
 #[test]
 fn registry_and_broker_run_apart() -> Result<()> {
     let mut registry = Node::start_registry()?;
@@ -75,6 +76,7 @@ fn registry_and_broker_run_apart() -> Result<()> {
     })
 }
 
+// Conformance: contract/3e
 #[test]
 fn a_broker_killed_while_its_registry_is_away_goes_on_checking() -> Result<()> {
     let mut registry = Node::start_registry()?;
@@ -94,6 +96,7 @@ fn a_broker_killed_while_its_registry_is_away_goes_on_checking() -> Result<()> {
     Ok(())
 }
 
+// Conformance: contract/3f
 #[test]
 fn a_registry_put_back_to_an_earlier_state_is_believed() -> Result<()> {
     let mut registry = Node::start_registry()?;
@@ -115,6 +118,7 @@ fn a_registry_put_back_to_an_earlier_state_is_believed() -> Result<()> {
     Ok(())
 }
 
+// Conformance: contract/3f
 #[test]
 fn a_registry_without_a_change_feed_is_asked_again() -> Result<()> {
     let registry = Node::start_registry()?;

@@ -38,6 +38,7 @@ const THROTTLED: i16 = 89;
 
 type Attack = fn(&Node) -> Result<()>;
 
+// Conformance: broker/input-1, broker/deviation-6
 #[test]
 fn bad_input_of_every_kind_leaves_the_node_up_and_within_512_mib() -> Result<()> {
     let node = Node::start()?;

@@ -11,41 +11,49 @@ use avouch_tests::program::{Event, Record, acked, records};
 use avouch_tests::protocol::Connection;
 use kafka_protocol::records::NO_PRODUCER_ID;
 
+// Conformance: main-job/4
 #[test]
 fn kcat_writes_and_reads_every_codec_alone_and_in_a_group() -> Result<()> {
     writes_and_reads_every_codec(Family::Kcat)
 }
 
+// Conformance: main-job/4
 #[test]
 fn confluent_kafka_writes_and_reads_every_codec_alone_and_in_a_group() -> Result<()> {
     writes_and_reads_every_codec(Family::Python)
 }
 
+// Conformance: broker/clients-1
 #[test]
 fn aiokafka_writes_and_reads_every_codec_alone_and_in_a_group() -> Result<()> {
     writes_and_reads_every_codec(Family::Aiokafka)
 }
 
+// Conformance: main-job/4
 #[test]
 fn kafkajs_writes_and_reads_every_codec_alone_and_in_a_group() -> Result<()> {
     writes_and_reads_every_codec(Family::Node)
 }
 
+// Conformance: main-job/4
 #[test]
 fn java_writes_and_reads_every_codec_alone_and_in_a_group() -> Result<()> {
     writes_and_reads_every_codec(Family::Java)
 }
 
+// Conformance: main-job/4
 #[test]
 fn rdkafka_writes_and_reads_every_codec_alone_and_in_a_group() -> Result<()> {
     writes_and_reads_every_codec(Family::Rust)
 }
 
+// Conformance: broker/clients-1
 #[test]
 fn krafka_writes_and_reads_every_codec_alone_and_in_a_group() -> Result<()> {
     writes_and_reads_every_codec(Family::Krafka)
 }
 
+// Conformance: main-job/4
 #[test]
 fn every_family_reads_what_all_families_wrote() -> Result<()> {
     let node = Node::start()?;

@@ -13,6 +13,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, Threa
 
 const TOPIC: &str = "compacted";
 
+// Conformance: broker/fetch-12
 #[test]
 fn every_family_reads_across_holes_and_an_empty_batch_to_the_end() -> Result<()> {
     let node = Node::start_with(&["--broker-config", "log.retention.check.interval.ms=50"])?;

@@ -96,6 +96,7 @@ impl World {
     }
 }
 
+// Conformance: main-job/8a
 #[test]
 fn one_bad_record_anywhere_in_a_batch_keeps_the_whole_batch_out() -> Result<()> {
     let mut world = World::new()?;
@@ -116,6 +117,7 @@ fn one_bad_record_anywhere_in_a_batch_keeps_the_whole_batch_out() -> Result<()> 
     world.accepted(&[good, None, good])
 }
 
+// Conformance: main-job/2b
 #[test]
 fn the_answer_names_record_version_field_and_byte_and_so_do_log_metric_and_feed() -> Result<()> {
     let mut world = World::new()?;
@@ -164,6 +166,7 @@ fn the_answer_names_record_version_field_and_byte_and_so_do_log_metric_and_feed(
     Ok(())
 }
 
+// Conformance: main-job/8b
 #[test]
 fn what_is_not_exactly_one_datum_of_the_topics_schema_is_refused() -> Result<()> {
     let mut world = World::new()?;
@@ -215,6 +218,7 @@ fn what_is_not_exactly_one_datum_of_the_topics_schema_is_refused() -> Result<()>
     Ok(())
 }
 
+// Conformance: broker/input-11, main-job/8b
 #[test]
 fn bombs_are_refused_before_they_go_off() -> Result<()> {
     let list = r#"{"type": "record", "name": "List", "fields": [
@@ -236,6 +240,7 @@ fn bombs_are_refused_before_they_go_off() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/8a
 #[test]
 fn a_bad_partition_does_not_hold_up_the_others_of_its_request() -> Result<()> {
     let mut world = World::new()?;
@@ -255,6 +260,7 @@ fn a_bad_partition_does_not_hold_up_the_others_of_its_request() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/8c
 #[test]
 fn keys_are_no_part_of_the_contract_unless_asked_for() -> Result<()> {
     let mut world = World::new()?;
@@ -269,6 +275,7 @@ fn keys_are_no_part_of_the_contract_unless_asked_for() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/8a
 #[test]
 fn compression_hides_nothing() -> Result<()> {
     let world = World::new()?;
@@ -312,6 +319,7 @@ fn compression_hides_nothing() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/8b
 #[test]
 fn a_soft_deleted_version_still_passes() -> Result<()> {
     let mut world = World::new()?;
@@ -327,6 +335,7 @@ fn a_soft_deleted_version_still_passes() -> Result<()> {
     world.accepted(&[Some(&value)])
 }
 
+// Conformance: main-job/8b
 #[test]
 fn an_id_counts_from_the_moment_of_its_registration() -> Result<()> {
     let mut world = World::new()?;
@@ -343,6 +352,7 @@ fn an_id_counts_from_the_moment_of_its_registration() -> Result<()> {
     world.accepted(&[Some(&next)])
 }
 
+// Conformance: main-job/8c
 #[test]
 fn the_contract_outlives_its_subject() -> Result<()> {
     let mut world = World::new()?;
@@ -366,6 +376,7 @@ fn the_contract_outlives_its_subject() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/8c
 #[test]
 fn a_topic_that_holds_records_already_is_only_watched() -> Result<()> {
     let node = Node::start()?;
@@ -382,6 +393,7 @@ fn a_topic_that_holds_records_already_is_only_watched() -> Result<()> {
     Ok(())
 }
 
+// Conformance: contract/6d, main-job/8c
 #[test]
 fn retry_and_dead_letter_topics_take_what_is_broken() -> Result<()> {
     let node = Node::start()?;
@@ -402,6 +414,7 @@ fn retry_and_dead_letter_topics_take_what_is_broken() -> Result<()> {
     Ok(())
 }
 
+// Conformance: contract/6d
 #[test]
 fn a_kafka_streams_application_runs_over_topics_under_contract() -> Result<()> {
     let node = Node::start()?;
@@ -445,6 +458,7 @@ fn a_kafka_streams_application_runs_over_topics_under_contract() -> Result<()> {
     Ok(())
 }
 
+// Conformance: broker/produce-9, main-job/8d
 #[test]
 fn an_idempotent_producer_with_five_batches_in_flight_loses_only_the_bad_one() -> Result<()> {
     let world = World::new()?;
@@ -500,6 +514,7 @@ fn an_idempotent_producer_with_five_batches_in_flight_loses_only_the_bad_one() -
     Ok(())
 }
 
+// Conformance: main-job/8d
 #[test]
 fn a_violation_without_acks_closes_the_connection_and_is_reported() -> Result<()> {
     let mut world = World::new()?;
@@ -515,6 +530,7 @@ fn a_violation_without_acks_closes_the_connection_and_is_reported() -> Result<()
     })
 }
 
+// Conformance: main-job/8d
 #[test]
 fn contract_settings_that_contradict_each_other_make_no_topic() -> Result<()> {
     let node = Node::start()?;

@@ -32,6 +32,7 @@ const ACKED_MIN: usize = 25;
 /// more than the 50 that are asked for.
 const UNANSWERED_MIN: i64 = 80;
 
+// Conformance: log-proof/9, main-job/7a
 #[test]
 fn kills_lose_nothing_acknowledged_and_show_nothing_that_is_not_so() -> Result<()> {
     let kills = kills()?;
@@ -57,6 +58,7 @@ fn kills_lose_nothing_acknowledged_and_show_nothing_that_is_not_so() -> Result<(
     clients.finish()?.verdict(kills)
 }
 
+// Conformance: broker/groups-9, main-job/7b
 #[test]
 fn committed_offsets_survive_a_kill() -> Result<()> {
     let mut node = Node::start_to_be_restarted()?;

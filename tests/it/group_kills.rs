@@ -29,6 +29,7 @@ const TURN_MAX: usize = 100;
 const UNDELIVERED_MAX: i32 = 1_000;
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 
+// Conformance: broker/groups-9
 #[test]
 fn members_go_on_without_a_rebalance_when_the_broker_is_killed_under_load() -> Result<()> {
     let mut node = Node::start_to_be_restarted()?;

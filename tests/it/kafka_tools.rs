@@ -12,6 +12,7 @@ use serde_json::Value;
 const CLIENT: &str = "Kafka's tools";
 const RECORDS: usize = 2_000;
 
+// Conformance: broker/clients-2
 #[test]
 fn the_verifiable_consumer_gets_what_the_verifiable_producer_had_acknowledged() -> Result<()> {
     let node = Node::start()?;
@@ -53,6 +54,7 @@ fn the_verifiable_consumer_gets_what_the_verifiable_producer_had_acknowledged() 
     shown_of(CLIENT, "verifiable producer and consumer agree")
 }
 
+// Conformance: broker/clients-2
 #[test]
 fn the_latency_probe_gets_every_record_back() -> Result<()> {
     let node = Node::start()?;
@@ -65,6 +67,7 @@ fn the_latency_probe_gets_every_record_back() -> Result<()> {
     shown_of(CLIENT, "latency probe")
 }
 
+// Conformance: broker/clients-3
 #[test]
 fn topics_are_made_described_and_deleted_by_command() -> Result<()> {
     let node = Node::start()?;
@@ -125,6 +128,7 @@ fn topics_are_made_described_and_deleted_by_command() -> Result<()> {
     shown_of(CLIENT, "commands make, list, describe and delete topics")
 }
 
+// Conformance: broker/clients-3
 #[test]
 fn topics_are_changed_by_command() -> Result<()> {
     let node = Node::start()?;
@@ -183,6 +187,7 @@ fn topics_are_changed_by_command() -> Result<()> {
     shown_of(CLIENT, "commands change topics and configs, tell log dirs")
 }
 
+// Conformance: broker/clients-4
 #[test]
 fn groups_and_their_offsets_are_deleted_by_command() -> Result<()> {
     let node = Node::start()?;
@@ -216,6 +221,7 @@ fn groups_and_their_offsets_are_deleted_by_command() -> Result<()> {
     shown_of(CLIENT, "commands delete groups and offsets")
 }
 
+// Conformance: broker/clients-4
 #[test]
 fn groups_are_listed_described_and_moved_by_command() -> Result<()> {
     let node = Node::start()?;
@@ -253,6 +259,7 @@ fn groups_are_listed_described_and_moved_by_command() -> Result<()> {
     shown_of(CLIENT, "commands list, describe and reset groups")
 }
 
+// Conformance: broker/clients-4
 #[test]
 fn the_cluster_is_described_by_command() -> Result<()> {
     let node = Node::start()?;

@@ -4,12 +4,12 @@
 mod apart;
 mod bad_input;
 mod checkout_files;
-mod ci;
 mod clients;
 mod compacted;
-mod conformance;
 mod contract_cases;
 mod crash;
+#[cfg(target_os = "linux")]
+mod failed_commits;
 mod group_kills;
 mod kafka_tools;
 mod member_kills;

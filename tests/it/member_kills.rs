@@ -25,6 +25,7 @@ const READ_MIN: usize = 30;
 const UNREAD_MAX: usize = 200;
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
+// Conformance: broker/groups-14
 #[test]
 fn members_are_killed_under_load_and_the_others_lose_neither_records_nor_commits() -> Result<()> {
     let node = Node::start()?;

@@ -11,6 +11,7 @@ use avouch_tests::node::Node;
 use avouch_tests::program::{Event, Record, Running, acked, records};
 use avouch_tests::protocol::Connection;
 
+// Conformance: main-job/3a
 #[test]
 fn the_example_producer_and_consumer_meet_in_partition_1_of_2() -> Result<()> {
     let node = Node::start()?;
@@ -37,6 +38,7 @@ fn the_example_producer_and_consumer_meet_in_partition_1_of_2() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/3b
 #[test]
 fn the_callback_tells_partition_and_offset() -> Result<()> {
     let node = Node::start()?;
@@ -58,6 +60,7 @@ fn the_callback_tells_partition_and_offset() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/3c
 #[test]
 fn a_topic_is_created_on_first_use_with_one_partition() -> Result<()> {
     let node = Node::start()?;
@@ -70,6 +73,7 @@ fn a_topic_is_created_on_first_use_with_one_partition() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/3c
 #[test]
 fn asking_a_one_partition_topic_for_partition_1_times_out_in_the_client() -> Result<()> {
     let node = Node::start()?;
@@ -89,6 +93,7 @@ fn asking_a_one_partition_topic_for_partition_1_times_out_in_the_client() -> Res
     Ok(())
 }
 
+// Conformance: broker/deviation-2, main-job/3d
 #[test]
 fn a_new_topic_has_the_partitions_asked_for_whatever_the_replication_factor() -> Result<()> {
     let node = Node::start()?;
@@ -106,6 +111,7 @@ fn a_new_topic_has_the_partitions_asked_for_whatever_the_replication_factor() ->
     Ok(())
 }
 
+// Conformance: main-job/3a
 #[test]
 fn an_assigned_consumer_polls_its_partition_only() -> Result<()> {
     let node = Node::start()?;
@@ -127,6 +133,7 @@ fn an_assigned_consumer_polls_its_partition_only() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/3e
 #[test]
 fn a_consumer_that_stops_after_offset_3_is_succeeded_at_offset_4() -> Result<()> {
     let node = Node::start()?;
@@ -152,16 +159,19 @@ fn a_consumer_that_stops_after_offset_3_is_succeeded_at_offset_4() -> Result<()>
     Ok(())
 }
 
+// Conformance: broker/groups-11, main-job/3f
 #[test]
 fn of_four_members_on_three_partitions_the_idle_one_takes_over_java() -> Result<()> {
     the_idle_member_takes_over(Family::Java)
 }
 
+// Conformance: broker/groups-11, main-job/3f
 #[test]
 fn of_four_members_on_three_partitions_the_idle_one_takes_over_python() -> Result<()> {
     the_idle_member_takes_over(Family::Python)
 }
 
+// Conformance: broker/groups-11, main-job/3f
 #[test]
 fn of_four_members_on_three_partitions_the_idle_one_takes_over_kafkajs() -> Result<()> {
     the_idle_member_takes_over(Family::Node)
@@ -172,6 +182,7 @@ fn of_four_members_on_three_partitions_the_idle_one_takes_over_aiokafka() -> Res
     the_idle_member_takes_over(Family::Aiokafka)
 }
 
+// Conformance: main-job/3g
 #[test]
 fn two_groups_get_everything_each() -> Result<()> {
     let node = Node::start()?;

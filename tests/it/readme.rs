@@ -22,6 +22,7 @@ fn snippet(node: &Node, heading: &str) -> Result<String> {
     Ok(code.replace("http://127.0.0.1:8081", &node.url()))
 }
 
+// Conformance: main-job/9e
 #[test]
 fn the_readmes_kcat_and_curl_lines_work() -> Result<()> {
     let node = Node::start()?;
@@ -31,6 +32,7 @@ fn the_readmes_kcat_and_curl_lines_work() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/9e
 #[test]
 fn the_readmes_python_produces_and_its_javascript_consumes() -> Result<()> {
     let node = Node::start()?;

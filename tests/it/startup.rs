@@ -14,6 +14,7 @@ use avouch_tests::program::{acked, records};
 use avouch_tests::protocol::{Connection, fetch_frame};
 use avouch_tests::registry::{get, register};
 
+// Conformance: main-job/1a
 #[test]
 fn the_three_commands_of_the_card_work_as_printed() -> Result<()> {
     let node = Node::start()?;
@@ -33,6 +34,7 @@ fn the_three_commands_of_the_card_work_as_printed() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/1d
 #[test]
 fn a_stop_exits_0_and_the_next_start_continues_where_it_was() -> Result<()> {
     let mut node = Node::start_to_be_restarted()?;
@@ -73,6 +75,7 @@ fn a_stop_exits_0_and_the_next_start_continues_where_it_was() -> Result<()> {
     Ok(())
 }
 
+// Conformance: operation/2
 #[test]
 fn a_node_that_drains_says_so_over_http_until_its_clients_have_their_replies() -> Result<()> {
     const VALUE_BYTES: usize = 900_000;
@@ -106,6 +109,7 @@ fn a_node_that_drains_says_so_over_http_until_its_clients_have_their_replies() -
     Ok(())
 }
 
+// Conformance: main-job/1g
 #[test]
 fn kills_change_no_cluster_id_and_reuse_no_producer_id() -> Result<()> {
     let mut node = Node::start_to_be_restarted()?;
@@ -132,6 +136,7 @@ fn kills_change_no_cluster_id_and_reuse_no_producer_id() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/1c
 #[test]
 fn a_second_serve_on_the_same_data_says_so_and_leaves_the_first_alone() -> Result<()> {
     let node = Node::start()?;

@@ -18,6 +18,7 @@ fn story(node: &Node) -> Result<String> {
     )
 }
 
+// Conformance: main-job/2a
 #[test]
 fn the_story_runs_with_confluent_kafka_and_bad_payments_stay_out() -> Result<()> {
     let node = Node::start()?;
@@ -56,6 +57,7 @@ fn the_story_runs_with_confluent_kafka_and_bad_payments_stay_out() -> Result<()>
     Ok(())
 }
 
+// Conformance: main-job/2a
 #[test]
 fn the_readme_shows_the_story_as_it_runs() -> Result<()> {
     let told = story(&Node::start()?)?;
@@ -67,6 +69,7 @@ fn the_readme_shows_the_story_as_it_runs() -> Result<()> {
     Ok(())
 }
 
+// Conformance: main-job/2b
 #[test]
 fn a_java_producer_reads_the_fault_in_its_exception() -> Result<()> {
     let node = Node::start()?;

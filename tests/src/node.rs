@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail, ensure};
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -252,18 +252,25 @@ fn launch(
         .create(true)
         .append(true)
         .open(directory.join("log"))?;
-    let mut child = serve(
+    let binary = binary();
+    ensure!(binary.exists(), "{}: build it first", binary.display());
+    let serve = serve(
         &directory.join("data"),
         &["--kafka-listen", kafka, "--http-listen", http],
-    )
-    .args(flags)
-    .arg("--ready-file")
-    .arg(&ready_file)
-    .stdin(Stdio::null())
-    .stdout(File::create(directory.join("card"))?)
-    .stderr(log)
-    .spawn()
-    .with_context(|| format!("{}; build it first", binary().display()))?;
+    );
+    // A write beyond a limit on file sizes fails, as on a full disk, and sends no signal.
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh"])
+        .arg(serve.get_program())
+        .args(serve.get_args())
+        .args(flags)
+        .arg("--ready-file")
+        .arg(&ready_file)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(File::create(directory.join("card"))?)
+        .stderr(log)
+        .spawn()?;
     let addresses = eventually("the ready file", || {
         if let Some(status) = child.try_wait()? {
             let log = fs::read_to_string(directory.join("log"))?;

@@ -2,8 +2,34 @@
 //!
 //! Measures the validator, or with the argument `model` schema parsing and compatibility checks.
 //! Writes `docs/benchmarks/avro.json` or `model.json`, and renders `docs/benchmarks.md`. With
-//! `look` or `look-model` it only prints the results; with `render` it only renders the page.
+//! `look` or `look-model` it only prints the results.
 
-fn main() -> anyhow::Result<()> {
-    avouch_bench_avro::run(std::env::args().nth(1).as_deref())
+mod measure;
+mod model;
+mod validation;
+mod visit;
+
+use anyhow::{Result, bail};
+use avouch_bench_report::page;
+
+fn main() -> Result<()> {
+    match std::env::args().nth(1).as_deref() {
+        None => {
+            page::write_results("avro", &validation::measured()?)?;
+            page::render()
+        }
+        Some("model") => {
+            page::write_results("model", &model::measured()?)?;
+            page::render()
+        }
+        Some("look") => {
+            page::print(&validation::measured()?.markdown());
+            Ok(())
+        }
+        Some("look-model") => {
+            page::print(&model::measured()?.markdown());
+            Ok(())
+        }
+        Some(other) => bail!("unknown argument {other}; expected model, look or look-model"),
+    }
 }

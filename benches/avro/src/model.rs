@@ -3,11 +3,11 @@
 //! Java runs in a separate process, is warmed up there, and takes part in every round.
 
 use crate::measure::{self, Case};
-use crate::model_report::{Report, Row};
-use crate::page::{Run, checkout};
 use anyhow::{Context, Result, ensure};
 use apache_avro::schema_compatibility::SchemaCompatibility;
 use avouch_avro::Schema;
+use avouch_bench_report::model::{Report, Row};
+use avouch_bench_report::page::{Run, checkout};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

@@ -1,14 +1,14 @@
 //! Measures the validator and other libraries over the data sets.
 
-use crate::data::{self, Set};
 use crate::measure::{self, Case};
-use crate::page::Run;
-use crate::report::{CompileRow, Report, SetRow};
 use crate::visit::Visited;
 use anyhow::{Context, Result};
 use apache_avro::reader::datum::GenericDatumReader;
 use avouch_avro::Schema;
 use avouch_avro::validator::Validator;
+use avouch_bench_report::avro::{CompileRow, Report, SetRow};
+use avouch_bench_report::data::{self, Set};
+use avouch_bench_report::page::Run;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 

@@ -6,11 +6,11 @@
 //! only prints the results; a second argument restricts the run to one codec.
 
 use anyhow::Result;
-use avouch_bench_avro::contract::{NAME, Report, Row};
-use avouch_bench_avro::data::{self, Set};
-use avouch_bench_avro::page::{self, Run};
 use avouch_bench_contract::client::{Client, produce_request};
 use avouch_bench_contract::node::Node;
+use avouch_bench_report::contract::{NAME, Report, Row};
+use avouch_bench_report::data::{self, Set};
+use avouch_bench_report::page::{self, Run};
 use avouch_protocol::batch::Codec;
 use avouch_protocol::builder::BatchBuilder;
 use avouch_protocol::types::TimestampMs;

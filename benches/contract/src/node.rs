@@ -2,7 +2,7 @@
 //! other benchmarks of the whole broker.
 
 use anyhow::{Context, Result, ensure};
-use avouch_bench_avro::page::checkout;
+use avouch_bench_report::page::checkout;
 use avouch_protocol::types::TimestampMs;
 use serde_json::{Value, json};
 use std::fs;

@@ -1,7 +1,7 @@
 //! Write amplification of a load: bytes written to files, and blocks written to the disk.
 
 use anyhow::Result;
-use avouch_bench_avro::log::DeviceRow;
+use avouch_bench_report::log::DeviceRow;
 use avouch_log::Durability;
 
 use crate::directory;

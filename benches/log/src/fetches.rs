@@ -2,7 +2,7 @@
 //! page cache.
 
 use anyhow::Result;
-use avouch_bench_avro::log::FetchRow;
+use avouch_bench_report::log::FetchRow;
 use avouch_log::Durability;
 use avouch_protocol::types::Offset;
 use tempfile::TempDir;

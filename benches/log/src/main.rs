@@ -23,8 +23,8 @@ use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use avouch_bench_avro::log::{Measured, NAME, Report};
-use avouch_bench_avro::page::{self, Run, checkout};
+use avouch_bench_report::log::{Measured, NAME, Report};
+use avouch_bench_report::page::{self, Run, checkout};
 use rounds::Scale;
 
 fn main() -> Result<()> {

@@ -5,7 +5,7 @@ use std::io::{Write as _, stdout};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use avouch_bench_avro::log::Many;
+use avouch_bench_report::log::Many;
 use avouch_log::{Durability, LogConfig};
 use avouch_protocol::types::Offset;
 

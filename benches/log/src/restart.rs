@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use avouch_bench_avro::log::{RestartRow, Restarts};
-use avouch_bench_avro::page::{Run, checkout};
 use avouch_bench_contract::client::{Client, produce_request};
 use avouch_bench_contract::node::Node;
+use avouch_bench_report::log::{RestartRow, Restarts};
+use avouch_bench_report::page::{Run, checkout};
 
 use crate::load::now;
 use crate::whole_broker::batch;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use avouch_bench_avro::log::{AppendRow, FetchRow, Raw as RawResults};
+use avouch_bench_report::log::{AppendRow, FetchRow, Raw as RawResults};
 use avouch_log::Durability;
 use tempfile::TempDir;
 

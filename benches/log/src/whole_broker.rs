@@ -1,9 +1,9 @@
 //! Memory of a broker process (release binary) with 4,000 partitions, loaded with Produce requests.
 
 use anyhow::Result;
-use avouch_bench_avro::log::Node as NodeResults;
 use avouch_bench_contract::client::{Client, produce_request};
 use avouch_bench_contract::node::Node;
+use avouch_bench_report::log::Node as NodeResults;
 use avouch_protocol::batch::Codec;
 use avouch_protocol::builder::BatchBuilder;
 use avouch_protocol::types::TimestampMs;

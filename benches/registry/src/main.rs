@@ -12,8 +12,8 @@ mod many;
 mod process;
 
 use anyhow::{Result, ensure};
-use avouch_bench_avro::page;
-use avouch_bench_avro::registry::{Lookups, NAME, Registrations, Report};
+use avouch_bench_report::page;
+use avouch_bench_report::registry::{Lookups, NAME, Registrations, Report};
 
 use crate::http::Request;
 use crate::load::{Load, median};

@@ -1,7 +1,7 @@
 //! One database with many schemas: registration, lookups, restart.
 
 use anyhow::{Result, ensure};
-use avouch_bench_avro::registry::Many;
+use avouch_bench_report::registry::Many;
 
 use crate::http::{self, Request};
 use crate::load::{self, Load, now};

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use avouch_bench_avro::page::checkout;
+use avouch_bench_report::page::checkout;
 use serde_json::Value;
 use tempfile::TempDir;
 

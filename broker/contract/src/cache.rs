@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
+use avouch_registry_api::types::SchemaId;
 use dashmap::DashMap;
 use futures_util::FutureExt;
 use tokio::sync::watch;
@@ -214,7 +215,7 @@ impl Schemas {
             let schema = Arc::new(compile(registered).await);
             let mut ids = self.inner.lock_ids();
             let long_ago = Stamp { seq: 0, sent: 0 };
-            let id = schema.id;
+            let id = schema.id.get();
             self.inner
                 .remember(&mut ids, id, &Answer::Known(schema), long_ago);
         }
@@ -363,7 +364,11 @@ impl Inner {
 
     /// Asks the registry and compiles what it has, unless that was done before.
     async fn ask(&self, id: i32) -> Result<Answer, String> {
-        let asked = self.source.schema(id).await.map_err(|error| error.reason)?;
+        let Some(schema_id) = SchemaId::new(id) else {
+            return Ok(Answer::Unknown);
+        };
+        let asked = self.source.schema(schema_id).await;
+        let asked = asked.map_err(|error| error.reason)?;
         let Some(registered) = asked else {
             return Ok(Answer::Unknown);
         };
@@ -502,7 +507,7 @@ fn run<A: Clone + Send + 'static>(
 
 /// Compiles apart from the reactor: a large schema takes milliseconds.
 async fn compile(registered: RegisteredSchema) -> CompiledSchema {
-    let id = registered.id;
+    let id = registered.id.get();
     let broken = registered.clone();
     let compiled = tokio::task::spawn_blocking(|| CompiledSchema::compile(registered)).await;
     let schema = compiled.unwrap_or_else(|error| {
@@ -514,7 +519,7 @@ async fn compile(registered: RegisteredSchema) -> CompiledSchema {
         Body::Foreign { schema_type } => {
             tracing::info!(
                 id,
-                schema_type,
+                schema_type = schema_type.as_str(),
                 "data of this type are not decoded: payload is id"
             );
         }

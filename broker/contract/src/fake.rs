@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
+use avouch_registry_api::types::{SchemaId, Version};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -51,15 +52,16 @@ impl FakeRegistry {
     ) {
         let place = SubjectVersion {
             subject: subject.to_owned(),
-            version,
+            version: Version::new(version).unwrap(),
             deleted: false,
         };
+        let id = SchemaId::new(id).unwrap();
         let mut schemas = self.schemas.lock().unwrap();
         match schemas.iter_mut().find(|schema| schema.id == id) {
             Some(schema) => schema.versions.push(place),
             None => schemas.push(RegisteredSchema {
                 id,
-                schema_type: schema_type.to_owned(),
+                schema_type: schema_type.parse().unwrap(),
                 text: text.to_owned(),
                 references: references.iter().map(|&text| text.to_owned()).collect(),
                 versions: vec![place],
@@ -129,8 +131,8 @@ impl FakeRegistry {
 }
 
 impl SchemaSource for FakeRegistry {
-    fn schema(&self, id: i32) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
-        self.asked_ids.lock().unwrap().push(id);
+    fn schema(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
+        self.asked_ids.lock().unwrap().push(id.get());
         let found = self
             .schemas
             .lock()

@@ -8,6 +8,7 @@ use std::fmt;
 use avouch_avro::validator;
 use avouch_registry_api::source::SubjectVersion;
 use avouch_registry_api::subject::Part;
+use avouch_registry_api::types::{SchemaId, Version};
 
 /// The most bytes of one fault's text.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 256;
@@ -18,9 +19,9 @@ pub(crate) struct Label {
     /// The subject.
     pub subject: String,
     /// The version in the subject.
-    pub version: i32,
+    pub version: Version,
     /// The schema id.
-    pub id: i32,
+    pub id: SchemaId,
 }
 
 impl fmt::Display for Label {
@@ -50,7 +51,7 @@ pub(crate) enum Fault {
     /// The schema is registered, but not under a subject of the topic.
     WrongSubject {
         /// The schema id.
-        id: i32,
+        id: SchemaId,
         /// Where it is registered.
         registered: Vec<SubjectVersion>,
         /// Where it should be, empty when the schema's type leaves that open.
@@ -61,9 +62,9 @@ pub(crate) enum Fault {
         /// The schema.
         schema: Label,
         /// The oldest version that passes.
-        min: Option<i32>,
+        min: Option<Version>,
         /// The newest version that passes.
-        max: Option<i32>,
+        max: Option<Version>,
     },
     /// The version is soft-deleted.
     Deleted(Label),
@@ -143,9 +144,10 @@ impl Fault {
     #[must_use]
     pub(crate) fn schema_id(&self) -> Option<i32> {
         match self {
-            Self::UnknownId(id) | Self::WrongSubject { id, .. } => Some(*id),
+            Self::UnknownId(id) => Some(*id),
+            Self::WrongSubject { id, .. } => Some(id.get()),
             Self::OutOfWindow { .. } | Self::Deleted(_) | Self::Datum { .. } => {
-                self.schema().map(|schema| schema.id)
+                self.schema().map(|schema| schema.id.get())
             }
             Self::NoMagic
             | Self::Short { .. }
@@ -213,7 +215,7 @@ impl fmt::Display for Fault {
 
 fn wrong_subject(
     f: &mut fmt::Formatter<'_>,
-    id: i32,
+    id: SchemaId,
     registered: &[SubjectVersion],
     wanted: &[String],
 ) -> fmt::Result {
@@ -252,19 +254,19 @@ mod tests {
     fn label() -> Label {
         Label {
             subject: "payments-value".into(),
-            version: 3,
-            id: 41,
+            version: Version::new(3).unwrap(),
+            id: SchemaId::new(41).unwrap(),
         }
     }
 
     fn wrong_subject(registered: &[(&str, i32)], wanted: &[&str]) -> Fault {
         let version = |&(subject, version): &(&str, i32)| SubjectVersion {
             subject: subject.to_owned(),
-            version,
+            version: Version::new(version).unwrap(),
             deleted: false,
         };
         Fault::WrongSubject {
-            id: 7,
+            id: SchemaId::new(7).unwrap(),
             registered: registered.iter().map(version).collect(),
             wanted: wanted.iter().map(|&subject| subject.to_owned()).collect(),
         }
@@ -318,10 +320,10 @@ mod tests {
 
     #[test]
     fn faults_of_schemas_have_their_codes_and_words() {
-        let window = |min, max| Fault::OutOfWindow {
+        let window = |min: Option<i32>, max: Option<i32>| Fault::OutOfWindow {
             schema: label(),
-            min,
-            max,
+            min: min.and_then(Version::new),
+            max: max.and_then(Version::new),
         };
         told(&[
             (

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use avouch_registry_api::source::SubjectVersion;
+use avouch_registry_api::types::SchemaId;
 
 use super::effective::{Depth, Rule};
 use super::fault::{Fault, Label};
@@ -128,7 +129,7 @@ fn wanted_subjects<'r>(rule: Rule<'r>, topic: &str, body: &Body) -> Option<Cow<'
     Some(Cow::Owned(vec![subject]))
 }
 
-fn label(id: i32, version: &SubjectVersion) -> Label {
+fn label(id: SchemaId, version: &SubjectVersion) -> Label {
     Label {
         subject: version.subject.clone(),
         version: version.version,

@@ -5,6 +5,7 @@
 //! disagree within a layer; such configs are refused whole, naming both.
 
 use avouch_registry_api::subject::{Part, SubjectNameStrategy};
+use avouch_registry_api::types::Version;
 
 use super::configs::{CONFIGS, ConfigError};
 use super::policy::{Enforcement, Framing, Level, PartPolicy, Policy};
@@ -228,11 +229,9 @@ fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-fn version(text: &str) -> Result<i32, String> {
-    text.parse::<i32>()
-        .ok()
-        .filter(|&version| version >= 1)
-        .ok_or_else(|| not(text, "a subject version, 1 and up"))
+fn version(text: &str) -> Result<Version, String> {
+    text.parse()
+        .map_err(|_| not(text, "a subject version, 1 and up"))
 }
 
 fn subjects(text: &str) -> Result<Vec<String>, String> {
@@ -393,16 +392,16 @@ mod tests {
             p.key.null_allowed && !p.value.null_allowed
         }),
         ("avouch.key.version.min", "3", |p| {
-            p.key.version_min == Some(3)
+            p.key.version_min == Version::new(3)
         }),
         ("avouch.key.version.max", "1", |p| {
-            p.key.version_max == Some(1)
+            p.key.version_max == Version::new(1)
         }),
         ("avouch.value.version.min", "2147483647", |p| {
-            p.value.version_min == Some(i32::MAX)
+            p.value.version_min == Version::new(i32::MAX)
         }),
         ("avouch.value.version.max", "2", |p| {
-            p.value.version_max == Some(2)
+            p.value.version_max == Version::new(2)
         }),
         ("avouch.version.deleted", "reject", |p| {
             !p.key.deleted_allowed && !p.value.deleted_allowed

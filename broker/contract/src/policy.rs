@@ -4,6 +4,7 @@
 //! to, `effective` the policy with `auto` resolved. Knows no schema and no record.
 
 use avouch_registry_api::subject::{Part, SubjectNameStrategy};
+use avouch_registry_api::types::Version;
 
 /// How far one half of the records is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +55,9 @@ pub struct PartPolicy {
     /// Whether null passes.
     pub null_allowed: bool,
     /// The oldest subject version that passes.
-    pub version_min: Option<i32>,
+    pub version_min: Option<Version>,
     /// The newest subject version that passes.
-    pub version_max: Option<i32>,
+    pub version_max: Option<Version>,
     /// Whether soft-deleted versions pass.
     pub deleted_allowed: bool,
 }

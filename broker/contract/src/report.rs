@@ -116,7 +116,7 @@ fn entry(request: &CheckRequest<'_>, violation: &Violation, now_ms: u64) -> Entr
             .schema
             .as_ref()
             .map(|schema| schema.subject.clone()),
-        version: violation.schema.as_ref().map(|schema| schema.version),
+        version: violation.schema.as_ref().map(|schema| schema.version.get()),
         client_id: request.client_id.map(client),
         principal: client(request.principal),
     }
@@ -160,6 +160,7 @@ fn log_rest(request: &CheckRequest<'_>, findings: &Findings, mode: Mode) {
 mod tests {
     use super::*;
 
+    // Conformance: operation/1
     #[test]
     fn topics_beyond_the_bound_share_a_label() {
         let report = Report::register(&Registry::new(), 10).unwrap();

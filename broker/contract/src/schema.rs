@@ -8,12 +8,13 @@ use std::sync::Arc;
 use avouch_avro::validator::Validator;
 use avouch_avro::{Limits, Schema};
 use avouch_registry_api::source::{RegisteredSchema, SubjectVersion};
+use avouch_registry_api::types::{SchemaId, SchemaType};
 
 /// A schema as the check uses it.
 #[derive(Clone, Debug)]
 pub struct CompiledSchema {
     /// The schema id.
-    pub id: i32,
+    pub id: SchemaId,
     /// What data must be; the same for as long as the id lives.
     pub body: Arc<Body>,
     /// Every subject version that holds the id, soft-deleted ones included.
@@ -24,7 +25,7 @@ pub struct CompiledSchema {
 /// What a schema was compiled from.
 #[derive(Debug, PartialEq, Eq)]
 struct Text {
-    schema_type: String,
+    schema_type: SchemaType,
     text: String,
     references: Vec<String>,
 }
@@ -42,8 +43,8 @@ pub enum Body {
     },
     /// A type whose data are not decoded here: `payload` checks as `id`.
     Foreign {
-        /// `JSON`, `PROTOBUF`.
-        schema_type: String,
+        /// JSON Schema or Protobuf.
+        schema_type: SchemaType,
     },
     /// A schema that the registry took and that doesn't compile here.
     Broken {
@@ -56,11 +57,12 @@ impl CompiledSchema {
     /// Compiles what the registry holds. Work and memory are bounded by the limits of schemas.
     #[must_use]
     pub fn compile(registered: RegisteredSchema) -> Self {
-        let body = if registered.schema_type == "AVRO" {
-            compile_avro(&registered).unwrap_or_else(|reason| Body::Broken { reason })
-        } else {
-            Body::Foreign {
-                schema_type: registered.schema_type.clone(),
+        let body = match registered.schema_type {
+            SchemaType::Avro => {
+                compile_avro(&registered).unwrap_or_else(|reason| Body::Broken { reason })
+            }
+            schema_type @ (SchemaType::Json | SchemaType::Protobuf) => {
+                Body::Foreign { schema_type }
             }
         };
         Self::with_body(registered, body)
@@ -97,7 +99,7 @@ impl CompiledSchema {
     pub(super) fn registered(&self) -> RegisteredSchema {
         RegisteredSchema {
             id: self.id,
-            schema_type: self.text.schema_type.clone(),
+            schema_type: self.text.schema_type,
             text: self.text.text.clone(),
             references: self.text.references.clone(),
             versions: self.versions.clone(),
@@ -119,7 +121,7 @@ impl CompiledSchema {
                 validator,
                 record_name,
             } => validator.memory_bytes() + record_name.len(),
-            Body::Foreign { schema_type } => schema_type.len(),
+            Body::Foreign { .. } => 0,
             Body::Broken { reason } => reason.len(),
         };
         let version = |version: &SubjectVersion| version.subject.len() + size_of_val(version);

@@ -97,6 +97,7 @@ mod tests {
     use super::*;
     use crate::RealDisk;
 
+    // Conformance: log-proof/11
     #[test]
     fn of_very_many_segments_only_the_last_used_stay_open() {
         let dir = tempfile::tempdir().unwrap();

@@ -369,6 +369,7 @@ mod tests {
         assert_eq!(producers.snapshot(Offset(100))[0].1.batches.len(), 1);
     }
 
+    // Conformance: log/9
     #[test]
     fn a_producer_is_forgotten_once_it_was_idle_long_enough() {
         let mut producers = after(&[(0, 0, 1)]);
@@ -410,6 +411,7 @@ mod tests {
         }
     }
 
+    // Conformance: broker/input-10c
     #[test]
     fn who_was_used_last_is_kept_and_who_has_something_staged() {
         let of = |id| BatchHeader {

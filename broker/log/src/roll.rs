@@ -85,6 +85,7 @@ mod tests {
         }
     }
 
+    // Conformance: log/8
     #[test]
     fn a_segment_is_closed_by_size_by_time_and_by_offsets() {
         let settings = PartitionSettings {
@@ -118,6 +119,7 @@ mod tests {
         }
     }
 
+    // Conformance: log/8
     #[test]
     fn jitter_only_shortens_and_differs_between_segments() {
         let settings = PartitionSettings {
@@ -131,6 +133,7 @@ mod tests {
         assert!(parts.len() > 10 && parts.iter().all(|part| (0..100).contains(part)));
     }
 
+    // Conformance: log/8
     #[test]
     fn the_active_segment_expires_only_with_all_before_it() {
         let all = [segment(0, 5, 10, 10), segment(10, 5, 20, 20)];

@@ -79,6 +79,7 @@ mod tests {
 
     use super::*;
 
+    // Conformance: contract/3h
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn large_work_holds_up_no_other_task() {
         // Both must be there at once, although one thread serves them.
@@ -99,6 +100,7 @@ mod tests {
         assert_eq!(leaders, 1);
     }
 
+    // Conformance: contract/3h
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn no_more_large_work_runs_than_there_are_places() {
         let compute = Compute::new(2);

@@ -48,6 +48,7 @@ fn told(kafka: &str, config: &str) -> (Option<String>, i8) {
     (told.value.clone(), told.config_source)
 }
 
+// Conformance: broker/admin-19
 #[test]
 fn broker_configs_come_from_flags_over_the_environment_over_the_file() {
     const STATIC: i8 = 4;

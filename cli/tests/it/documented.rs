@@ -7,6 +7,7 @@ use crate::node::{Node, http_status};
 
 const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
 
+// Conformance: registry/rest-4
 #[test]
 fn every_route_of_a_node_is_documented_and_every_documented_one_is_served() {
     let root = tempdir().unwrap();
@@ -36,6 +37,7 @@ fn every_route_of_a_node_is_documented_and_every_documented_one_is_served() {
     assert!(!is_served(&node, "get", "/nowhere"));
 }
 
+// Conformance: registry/rest-4
 #[test]
 fn every_documented_path_is_served_within_a_context_too() {
     let root = tempdir().unwrap();
@@ -50,6 +52,7 @@ fn every_documented_path_is_served_within_a_context_too() {
     }
 }
 
+// Conformance: registry/rest-4
 #[test]
 fn a_process_documents_what_it_serves_and_no_more() {
     let root = tempdir().unwrap();

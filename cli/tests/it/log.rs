@@ -96,6 +96,7 @@ fn damage(root: &Path) {
     fs::write(segment(root), bytes).unwrap();
 }
 
+// Conformance: log/17
 #[test]
 fn a_sound_log_is_dumped_in_words_and_as_json_and_verified() {
     let root = tempdir().unwrap();
@@ -125,6 +126,7 @@ fn a_sound_log_is_dumped_in_words_and_as_json_and_verified() {
     );
 }
 
+// Conformance: log/17
 #[test]
 fn damage_is_found_named_and_given_up() {
     let root = tempdir().unwrap();
@@ -152,6 +154,7 @@ fn damage_is_found_named_and_given_up() {
     assert_eq!(read(1).unwrap().batches.len(), 1, "the third batch");
 }
 
+// Conformance: log/17
 #[test]
 fn looking_works_beside_a_running_broker_and_giving_up_does_not() {
     let root = tempdir().unwrap();

@@ -11,6 +11,7 @@ use crate::node::{Node, avouch};
 /// Produce version 3, correlation id 7, client id `bad`, and no body at all.
 const TORN_PRODUCE: [u8; 17] = [0, 0, 0, 13, 0, 0, 0, 3, 0, 0, 0, 7, 0, 3, b'b', b'a', b'd'];
 
+// Conformance: operation/3
 #[test]
 fn a_line_of_json_names_connection_client_api_and_correlation_id() {
     let root = tempdir().unwrap();

@@ -26,6 +26,7 @@ use tempfile::tempdir;
 
 use crate::node::{Node, avouch, http_status};
 
+// Conformance: main-job/1a
 #[test]
 fn the_card_and_the_ready_file_name_the_real_addresses() {
     let root = tempdir().unwrap();
@@ -53,6 +54,7 @@ fn the_card_and_the_ready_file_name_the_real_addresses() {
     node.stop("-TERM");
 }
 
+// Conformance: main-job/1d
 #[test]
 fn a_stop_signal_drains_and_exits_0_and_the_next_start_takes_over() {
     let root = tempdir().unwrap();
@@ -66,6 +68,7 @@ fn a_stop_signal_drains_and_exits_0_and_the_next_start_takes_over() {
     }
 }
 
+// Conformance: operation/2
 #[test]
 fn health_metrics_and_errors_are_served_over_http() {
     let root = tempdir().unwrap();
@@ -87,6 +90,7 @@ fn health_metrics_and_errors_are_served_over_http() {
     node.stop("-TERM");
 }
 
+// Conformance: main-job/1b
 #[test]
 fn flag_wins_over_environment_over_file_over_default() {
     let root = tempdir().unwrap();
@@ -111,6 +115,7 @@ fn flag_wins_over_environment_over_file_over_default() {
     }
 }
 
+// Conformance: registry/rest-8
 #[test]
 fn the_registry_is_what_flags_environment_and_file_make_it() {
     let root = tempdir().unwrap();
@@ -141,6 +146,7 @@ fn the_registry_is_what_flags_environment_and_file_make_it() {
     node.stop("-TERM");
 }
 
+// Conformance: main-job/1b
 #[test]
 fn every_environment_twin_counts() {
     let root = tempdir().unwrap();
@@ -190,6 +196,7 @@ fn every_environment_twin_counts() {
     }
 }
 
+// Conformance: main-job/1f
 #[test]
 fn each_half_alone_serves_its_own_routes() {
     let root = tempdir().unwrap();
@@ -217,6 +224,7 @@ fn each_half_alone_serves_its_own_routes() {
     assert_eq!(registry.stop("-TERM").0, Some(0));
 }
 
+// Conformance: main-job/1e
 #[test]
 fn a_registry_url_that_needs_tls_is_refused_before_anything_is_made() {
     let root = tempdir().unwrap();

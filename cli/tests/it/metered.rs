@@ -7,6 +7,7 @@ use crate::node::{Node, avouch, http, http_status};
 
 const JSON: &str = "Content-Type: application/json";
 
+// Conformance: registry/rest-15
 #[test]
 fn every_answer_of_the_registry_is_counted_also_those_that_no_handler_gave() {
     let root = tempdir().unwrap();
@@ -44,6 +45,7 @@ fn every_answer_of_the_registry_is_counted_also_those_that_no_handler_gave() {
     );
 }
 
+// Conformance: registry/rest-15
 #[test]
 fn schemas_of_a_plan_are_counted_as_if_each_was_registered_alone() {
     let root = tempdir().unwrap();
@@ -67,6 +69,7 @@ fn schemas_of_a_plan_are_counted_as_if_each_was_registered_alone() {
     }
 }
 
+// Conformance: registry/rest-15
 #[test]
 fn a_change_is_a_line_and_what_the_store_logs_of_it_carries_the_requests_id() {
     let root = tempdir().unwrap();

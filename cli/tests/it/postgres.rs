@@ -66,6 +66,7 @@ async fn write(nodes: [String; 2], writer: usize) -> Vec<i64> {
     ids
 }
 
+// Conformance: registry/stores-5
 #[test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 fn eight_writers_on_two_processes_get_dense_ids_and_versions_and_read_them_on_the_other() {
@@ -121,6 +122,7 @@ fn eight_writers_on_two_processes_get_dense_ids_and_versions_and_read_them_on_th
     assert!(!file.exists(), "the registry is elsewhere");
 }
 
+// Conformance: registry/stores-8
 #[test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 fn without_its_database_a_process_lives_but_takes_no_work_until_it_is_back() {
@@ -148,6 +150,7 @@ fn without_its_database_a_process_lives_but_takes_no_work_until_it_is_back() {
     assert_eq!(node.stop("-TERM").0, Some(0));
 }
 
+// Conformance: registry/stores-9
 #[test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 fn a_database_that_refuses_is_one_line_without_the_password() {

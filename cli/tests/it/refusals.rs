@@ -28,6 +28,7 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
+// Conformance: main-job/1c
 #[test]
 fn a_second_serve_on_one_data_directory_names_the_first() {
     let root = tempdir().unwrap();
@@ -49,6 +50,7 @@ fn a_second_serve_on_one_data_directory_names_the_first() {
     assert_eq!(first.stop("-TERM").0, Some(0));
 }
 
+// Conformance: main-job/1e
 #[test]
 fn a_port_in_use_is_named_and_nothing_is_made() {
     let root = tempdir().unwrap();
@@ -67,6 +69,7 @@ fn a_port_in_use_is_named_and_nothing_is_made() {
     }
 }
 
+// Conformance: main-job/1e
 #[test]
 fn a_directory_that_cannot_be_written_is_named() {
     let root = tempdir().unwrap();
@@ -88,6 +91,7 @@ fn a_directory_that_cannot_be_written_is_named() {
     assert_eq!(names(root.path()), ["file"]);
 }
 
+// Conformance: main-job/1e
 #[test]
 fn data_of_a_newer_version_is_left_alone() {
     let root = tempdir().unwrap();
@@ -106,6 +110,7 @@ fn data_of_a_newer_version_is_left_alone() {
     );
 }
 
+// Conformance: broker/admin-19
 #[test]
 fn a_broker_config_that_is_none_or_does_not_fit_is_refused_in_one_line() {
     let root = tempdir().unwrap();
@@ -133,6 +138,7 @@ fn a_broker_config_that_is_none_or_does_not_fit_is_refused_in_one_line() {
     }
 }
 
+// Conformance: main-job/1b
 #[test]
 fn an_unknown_key_is_refused_with_a_suggestion() {
     let root = tempdir().unwrap();
@@ -157,6 +163,7 @@ fn an_unknown_key_is_refused_with_a_suggestion() {
     assert_eq!(names(root.path()), ["avouch.toml"]);
 }
 
+// Conformance: main-job/1e
 #[test]
 fn leaving_loopback_without_authentication_needs_the_explicit_flag() {
     let root = tempdir().unwrap();

@@ -146,6 +146,7 @@ const RECORDS: [&str; 5] = [
     ),
 ];
 
+// Conformance: registry/rule-15
 #[test]
 fn a_registry_moves_through_a_file_with_ids_versions_deletes_and_settings() {
     let root = tempdir().unwrap();

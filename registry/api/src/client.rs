@@ -17,6 +17,7 @@ use thiserror::Error;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::rest::{ChangesBody, SchemaBody, SchemaReference, SubjectVersionBody};
 use crate::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
+use crate::types::{SchemaId, Version};
 
 /// No answer of the registry takes longer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -164,7 +165,7 @@ impl RegistryClient {
         *self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn look_up(&self, id: i32) -> Result<Option<RegisteredSchema>, SourceError> {
+    async fn look_up(&self, id: SchemaId) -> Result<Option<RegisteredSchema>, SourceError> {
         let url = self.url(&["schemas", "ids", &id.to_string()]);
         let Some(body) = self
             .get::<SchemaBody>(url, &[ErrorCode::SchemaNotFound])
@@ -176,7 +177,7 @@ impl RegistryClient {
         let references = self.reference_texts(body.references).await?;
         Ok(Some(RegisteredSchema {
             id,
-            schema_type: body.schema_type.unwrap_or_default().to_string(),
+            schema_type: body.schema_type.unwrap_or_default(),
             text: body.schema,
             references,
             versions,
@@ -186,7 +187,7 @@ impl RegistryClient {
     /// Two questions, since the answer that includes deleted versions does not say which they are.
     /// The live ones are asked last: what is deleted in between counts as deleted, and what is
     /// registered in between is left out rather than taken for deleted.
-    async fn versions(&self, id: i32) -> Result<Vec<SubjectVersion>, SourceError> {
+    async fn versions(&self, id: SchemaId) -> Result<Vec<SubjectVersion>, SourceError> {
         let live = self.url(&["schemas", "ids", &id.to_string(), "versions"]);
         let mut all = live.clone();
         all.set_query(Some("deleted=true"));
@@ -254,7 +255,7 @@ impl RegistryClient {
 
     async fn has_subject(&self, subject: &str) -> Result<bool, SourceError> {
         let url = self.url(&["subjects", subject, "versions"]);
-        let versions: Option<Vec<i32>> = self.get(url, &[ErrorCode::SubjectNotFound]).await?;
+        let versions: Option<Vec<Version>> = self.get(url, &[ErrorCode::SubjectNotFound]).await?;
         Ok(versions.is_some_and(|versions| !versions.is_empty()))
     }
 
@@ -297,7 +298,7 @@ impl RegistryClient {
 }
 
 impl SchemaSource for RegistryClient {
-    fn schema(&self, id: i32) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
+    fn schema(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
         Box::pin(self.look_up(id))
     }
 
@@ -354,6 +355,7 @@ mod tests {
         assert!(line.contains("TLS is not spoken here") && line.lines().count() == 1);
     }
 
+    // Conformance: contract/3f
     #[test]
     fn a_registry_that_counts_anew_or_serves_no_feed_is_heard_of() {
         let client = RegistryClient::new("http://127.0.0.1:8081").unwrap();

@@ -7,4 +7,4 @@ pub mod records;
 pub mod rest;
 pub mod source;
 pub mod subject;
-pub mod vocabulary;
+pub mod types;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::rest::{ConfigProperties, Metadata, RuleSet, SchemaReference};
-use crate::vocabulary::{CompatibilityLevel, Mode, SchemaType};
+use crate::types::{CompatibilityLevel, Mode, SchemaId, SchemaType, Version};
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,8 +28,8 @@ pub enum RecordKey {
     Schema {
         /// Its subject.
         subject: String,
-        /// 1 and up.
-        version: i32,
+        /// The version.
+        version: Version,
         /// Always 1.
         magic: i32,
     },
@@ -83,10 +83,10 @@ pub enum RecordKey {
 pub struct SchemaValue {
     /// Its subject.
     pub subject: String,
-    /// 1 and up.
-    pub version: i32,
-    /// 1 and up.
-    pub id: i32,
+    /// The version.
+    pub version: Version,
+    /// The schema id.
+    pub id: SchemaId,
     /// Absent means Avro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_type: Option<SchemaType>,
@@ -147,7 +147,7 @@ pub struct ContextValue {
     /// The highest id that it gave out, whatever became of it. Only Avouch notes it; Confluent's
     /// registry reads past it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_id: Option<i32>,
+    pub max_id: Option<SchemaId>,
 }
 
 /// How far a subject's soft delete goes.
@@ -156,7 +156,7 @@ pub struct DeleteSubjectValue {
     /// The subject.
     pub subject: String,
     /// The last version that it deletes.
-    pub version: i32,
+    pub version: Version,
 }
 
 /// The body of an import: records in the order of the topic.
@@ -180,6 +180,7 @@ mod tests {
     use super::*;
 
     /// Keys byte for byte as Confluent writes them.
+    // Conformance: registry/rule-15
     #[test]
     fn keys_are_written_as_compaction_needs_them() {
         let keys = [

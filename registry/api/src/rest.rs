@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::vocabulary::{CompatibilityLevel, CompatibilityPolicy, Mode, SchemaType};
+use crate::types::{CompatibilityLevel, CompatibilityPolicy, Mode, SchemaId, SchemaType, Version};
 pub use plan::{PlanAction, PlanBody, PlanRequest, PlanStepBody, PlanStepRequest, RefusedPlanBody};
 
 /// The content type of every answer, unless the client accepts only a broader one.
@@ -21,8 +21,8 @@ pub struct SchemaReference {
     pub name: String,
     /// Where it is registered.
     pub subject: String,
-    /// 1 and up; -1 asks for the latest and is never stored.
-    pub version: i32,
+    /// The version there.
+    pub version: Version,
 }
 
 /// A reference as a request brings it: nothing in it can be relied upon.
@@ -223,12 +223,12 @@ pub struct SchemaBody {
     /// The subject.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// 1 and up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<i32>,
-    /// 1 and up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<i32>,
+    /// The version.
+    #[serde(deserialize_with = "assigned", skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// The id.
+    #[serde(deserialize_with = "assigned", skip_serializing_if = "Option::is_none")]
+    pub id: Option<SchemaId>,
     /// MD5 of the content, written as a UUID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guid: Option<String>,
@@ -254,7 +254,7 @@ pub struct SchemaBody {
     pub aliases: Vec<String>,
     /// The highest id given out so far, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_id: Option<i32>,
+    pub max_id: Option<SchemaId>,
     /// When the version was registered, in milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ts: Option<i64>,
@@ -269,8 +269,8 @@ pub struct SchemaBody {
 pub struct SubjectVersionBody {
     /// The subject.
     pub subject: String,
-    /// 1 and up.
-    pub version: i32,
+    /// The version.
+    pub version: Version,
 }
 
 /// One id that stands for a schema's content.
@@ -279,8 +279,8 @@ pub struct SubjectVersionBody {
 pub struct ContextIdBody {
     /// The context whose id it is, `.` for the default one.
     pub context: String,
-    /// 1 and up.
-    pub id: i32,
+    /// The schema id.
+    pub id: SchemaId,
 }
 
 /// The verdict of a compatibility check.
@@ -305,7 +305,7 @@ pub struct FindingBody {
     /// The kind in Confluent's words, such as `READER_FIELD_MISSING_DEFAULT_VALUE`.
     pub kind: String,
     /// The earlier version that objects.
-    pub version: i32,
+    pub version: Version,
     /// Whose data reading fails: `BACKWARD` when the new schema cannot read the earlier version's
     /// data, `FORWARD` when the earlier version cannot read the new schema's.
     pub direction: CompatibilityLevel,
@@ -339,10 +339,10 @@ pub struct PlaceBody {
 pub struct ClosestBody {
     /// Its subject.
     pub subject: String,
-    /// 1 and up.
-    pub version: i32,
+    /// The version.
+    pub version: Version,
     /// Its schema id.
-    pub id: i32,
+    pub id: SchemaId,
     /// What keeps it from being the schema that was looked up, a sentence each.
     pub differences: Vec<String>,
 }
@@ -473,10 +473,10 @@ pub struct EmptyBody {}
 pub struct VersionBody {
     /// The subject.
     pub subject: String,
-    /// 1 and up.
-    pub version: i32,
-    /// 1 and up.
-    pub id: i32,
+    /// The version.
+    pub version: Version,
+    /// The schema id.
+    pub id: SchemaId,
     /// MD5 of the content, written as a UUID.
     pub guid: String,
     /// The language.
@@ -493,6 +493,17 @@ pub struct VersionBody {
 pub struct ChangesBody {
     /// Grows with every change; never goes back, not even across restarts.
     pub seq: u64,
+}
+
+/// Reads a number that some registries write as -1 or 0 where none is assigned yet, such as in the
+/// response to a dry run.
+fn assigned<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<i32>,
+{
+    let number = Option::<i32>::deserialize(deserializer)?;
+    Ok(number.and_then(|number| T::try_from(number).ok()))
 }
 
 fn is_false(value: &bool) -> bool {
@@ -551,7 +562,7 @@ mod tests {
     fn absent_and_empty_properties_are_not_written() {
         let body = SchemaBody {
             schema: "\"int\"".into(),
-            id: Some(1),
+            id: SchemaId::new(1),
             ..SchemaBody::default()
         };
         assert_eq!(
@@ -560,6 +571,7 @@ mod tests {
         );
     }
 
+    // Conformance: registry/rest-11
     #[test]
     fn what_is_empty_inside_metadata_and_rules_is_as_good_as_absent() {
         let text = r#"{"tags":{},"properties":{"a":""},"sensitive":[]}"#;

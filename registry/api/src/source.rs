@@ -5,13 +5,15 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::types::{SchemaId, SchemaType, Version};
+
 /// A registered schema with everything a broker needs to judge data by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisteredSchema {
     /// The schema's id in the default context.
-    pub id: i32,
-    /// `AVRO`, `JSON` or `PROTOBUF`.
-    pub schema_type: String,
+    pub id: SchemaId,
+    /// The language of the schema.
+    pub schema_type: SchemaType,
     /// The stored text.
     pub text: String,
     /// Texts of the references, transitively, dependencies first, each once.
@@ -25,8 +27,8 @@ pub struct RegisteredSchema {
 pub struct SubjectVersion {
     /// The subject's name.
     pub subject: String,
-    /// 1 and up.
-    pub version: i32,
+    /// The version.
+    pub version: Version,
     /// Whether it is soft-deleted.
     pub deleted: bool,
 }
@@ -42,7 +44,7 @@ pub struct SourceError {
 /// Where schemas come from. Answers reflect every registration acknowledged before the call.
 pub trait SchemaSource: Send + Sync + 'static {
     /// The schema with this id, or `None` when no subject ever registered it.
-    fn schema(&self, id: i32) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>>;
+    fn schema(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>>;
 
     /// Whether the subject has a version that is not soft-deleted.
     fn subject_exists<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<bool, SourceError>>;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::vocabulary::UnknownWord;
+use crate::types::ParseError;
 
 /// Which half of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,16 +73,20 @@ impl fmt::Display for SubjectNameStrategy {
 }
 
 impl FromStr for SubjectNameStrategy {
-    type Err = UnknownWord;
+    type Err = ParseError;
 
     /// Takes the short name, or Confluent's class name.
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+    fn from_str(word: &str) -> Result<Self, ParseError> {
         const PACKAGE: &str = "io.confluent.kafka.serializers.subject.";
         let short = word.strip_prefix(PACKAGE).unwrap_or(word);
         [Self::TopicName, Self::RecordName, Self::TopicRecordName]
             .into_iter()
             .find(|strategy| strategy.as_str() == short)
-            .ok_or_else(|| UnknownWord(word.to_owned()))
+            .ok_or_else(|| ParseError {
+                problem: "unknown subject name strategy",
+                found: word.to_owned(),
+                expected: "TopicNameStrategy, RecordNameStrategy, TopicRecordNameStrategy",
+            })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use avouch_registry_api::error::ErrorCode;
-use avouch_registry_api::vocabulary::CompatibilityLevel;
+use avouch_registry_api::types::CompatibilityLevel;
 
 /// Milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;

@@ -5,6 +5,7 @@ use std::io;
 
 use avouch_registry_api::error::{ErrorBody, ErrorCode};
 use avouch_registry_api::rest::{ClosestBody, FindingBody};
+use avouch_registry_api::types::{Version, VersionSelector};
 use thiserror::Error;
 
 /// Why a request was not carried out.
@@ -13,16 +14,16 @@ pub enum RegistryError {
     /// The subject has no version that the call may see.
     #[error("Subject '{0}' not found.")]
     SubjectNotFound(String),
-    /// The subject has no such version; -1 stands for the latest.
-    #[error("Version {0} not found.")]
-    VersionNotFound(i32),
+    /// The subject has no such version.
+    #[error("Version {} not found.", .0.number())]
+    VersionNotFound(VersionSelector),
     /// The content is not registered under the subject.
     #[error("Schema not found")]
     SchemaNotFound {
         /// What almost matched.
         closest: Option<Box<ClosestBody>>,
     },
-    /// Nothing is registered with the id.
+    /// No schema has the id; negative ids cannot exist.
     #[error("Schema {0} not found")]
     IdNotFound(i32),
     /// Nothing is registered with the GUID.
@@ -42,8 +43,8 @@ pub enum RegistryError {
     VersionSoftDeleted {
         /// The subject.
         subject: String,
-        /// The version as requested, -1 for the latest.
-        version: i32,
+        /// The version.
+        version: Version,
     },
     /// The version is not soft-deleted yet.
     #[error(
@@ -54,7 +55,7 @@ pub enum RegistryError {
         /// The subject.
         subject: String,
         /// The version.
-        version: i32,
+        version: Version,
     },
     /// The subject has no configuration of its own.
     #[error("Subject '{0}' does not have subject-level compatibility configured")]
@@ -111,7 +112,7 @@ pub enum RegistryError {
         /// The subject of what was to be deleted.
         subject: String,
         /// Its version.
-        version: i32,
+        version: Version,
     },
     /// The content already has another id under the subject.
     #[error("The ID of an imported schema does not match the existing ID")]
@@ -231,6 +232,7 @@ pub(crate) fn is_timeout(error: &sqlx::Error) -> bool {
 mod tests {
     use super::*;
 
+    // Conformance: registry/stores-12
     #[test]
     fn a_store_that_is_slow_is_told_apart_from_one_that_is_away() {
         let slow = io::Error::new(io::ErrorKind::TimedOut, "statement timeout");

@@ -162,6 +162,7 @@ mod tests {
         assert_eq!(remembered.stale(&1), None);
     }
 
+    // Conformance: registry/stores-6
     #[test]
     fn an_answer_that_a_change_overtook_is_not_taken_for_fresh() {
         let remembered = Remembered::new(7);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError};
+use avouch_registry_api::types::SchemaId;
 use futures_util::future::BoxFuture;
 
 use crate::decide::subject::{DEFAULT_CONTEXT, Subject};
@@ -22,7 +23,7 @@ impl StoreSource {
         Self { service }
     }
 
-    async fn look_up(&self, id: i32) -> Result<Option<RegisteredSchema>, SourceError> {
+    async fn look_up(&self, id: SchemaId) -> Result<Option<RegisteredSchema>, SourceError> {
         let current = self.is_current();
         let schema = self.service.registered(DEFAULT_CONTEXT, id, current).await;
         let schema = schema.map_err(|error| failure(&error))?;
@@ -32,13 +33,13 @@ impl StoreSource {
     async fn has_subject(&self, subject: &str) -> Result<bool, RegistryError> {
         let subject = Subject::existing(subject);
         let mut snapshot = self.service.store.read().await?;
-        let rows = versions::rows(&mut snapshot, &subject.context, &subject.name).await?;
+        let rows = versions::rows(&mut snapshot, &subject).await?;
         Ok(rows.iter().any(|row| !row.deleted))
     }
 }
 
 impl SchemaSource for StoreSource {
-    fn schema(&self, id: i32) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
+    fn schema(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
         Box::pin(self.look_up(id))
     }
 

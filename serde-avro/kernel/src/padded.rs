@@ -90,6 +90,7 @@ fn far<R>(datum: &[u8], job: impl FnOnce(Padded<'_>) -> R) -> R {
 mod tests {
     use super::*;
 
+    // Conformance: validator/2b
     #[test]
     fn a_part_of_a_buffer_is_padded_if_the_slack_follows_it() {
         let buffer: Vec<u8> = (0..100).collect();
@@ -102,6 +103,7 @@ mod tests {
         assert!(Padded::new(&buffer, usize::MAX).is_none());
     }
 
+    // Conformance: validator/2b
     #[test]
     fn a_copy_holds_the_datum_and_slack_at_every_size() {
         for size in [0, 1, 63, 64, 65, 4_031, 4_032, 4_033, 20_000] {

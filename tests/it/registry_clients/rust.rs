@@ -33,6 +33,7 @@ struct Money {
     cents: i64,
 }
 
+// Conformance: registry/judges
 #[tokio::test]
 async fn each_subject_name_strategy_encodes_what_the_decoder_reads() -> Result<()> {
     let (_node, settings) = registry()?;
@@ -69,6 +70,7 @@ async fn each_subject_name_strategy_encodes_what_the_decoder_reads() -> Result<(
     Ok(())
 }
 
+// Conformance: registry/judges
 #[tokio::test]
 async fn ids_in_headers_are_guids_that_lead_back_to_the_schema() -> Result<()> {
     let (_node, settings) = registry()?;
@@ -102,6 +104,7 @@ async fn ids_in_headers_are_guids_that_lead_back_to_the_schema() -> Result<()> {
     Ok(())
 }
 
+// Conformance: registry/judges
 #[tokio::test]
 async fn a_supplied_schema_registers_its_references_first() -> Result<()> {
     let (_node, settings) = registry()?;
@@ -135,6 +138,7 @@ async fn a_supplied_schema_registers_its_references_first() -> Result<()> {
     Ok(())
 }
 
+// Conformance: registry/judges
 #[tokio::test]
 async fn schemas_are_posted_found_and_compared() -> Result<()> {
     let (_node, settings) = registry()?;
@@ -154,6 +158,7 @@ async fn schemas_are_posted_found_and_compared() -> Result<()> {
     Ok(())
 }
 
+// Conformance: registry/judges
 #[tokio::test]
 async fn a_refusal_is_cached_until_it_is_forgotten() -> Result<()> {
     let (node, settings) = registry()?;

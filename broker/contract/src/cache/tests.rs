@@ -49,6 +49,7 @@ async fn settle() {
     }
 }
 
+// Conformance: contract/3b
 #[tokio::test(start_paused = true)]
 async fn an_id_registered_just_now_is_known() {
     let registry = FakeRegistry::new();
@@ -90,6 +91,7 @@ async fn a_no_that_was_asked_for_before_a_registration_does_not_count_after_it()
     assert_eq!(registry.asked_ids(), [1, 1]);
 }
 
+// Conformance: contract/3b
 #[tokio::test(start_paused = true)]
 async fn a_no_holds_while_nothing_changes() {
     let registry = FakeRegistry::new();
@@ -100,6 +102,7 @@ async fn a_no_holds_while_nothing_changes() {
     assert_eq!(registry.asked_ids(), [1]);
 }
 
+// Conformance: validator/3d
 #[tokio::test(start_paused = true)]
 async fn a_hundred_concurrent_askers_share_one_look_up_and_one_program() {
     let registry = FakeRegistry::new();
@@ -126,6 +129,7 @@ async fn a_hundred_concurrent_askers_share_one_look_up_and_one_program() {
     assert!(matches!(*bodies[0], Body::Avro { .. }));
 }
 
+// Conformance: validator/3d
 #[tokio::test(start_paused = true)]
 async fn a_look_up_for_new_versions_keeps_the_program() {
     let registry = FakeRegistry::new();
@@ -142,6 +146,7 @@ async fn a_look_up_for_new_versions_keeps_the_program() {
     assert!(Arc::ptr_eq(&first.body, &second.body));
 }
 
+// Conformance: contract/3a
 #[tokio::test(start_paused = true)]
 async fn an_id_is_looked_up_ten_times_a_second_at_most() {
     let registry = FakeRegistry::new();
@@ -158,6 +163,7 @@ async fn an_id_is_looked_up_ten_times_a_second_at_most() {
     assert_eq!(is_known(&schemas, 1).await, Ok(true));
 }
 
+// Conformance: contract/3a
 #[tokio::test(start_paused = true)]
 async fn all_ids_are_looked_up_a_hundred_times_a_second_at_most() {
     let registry = FakeRegistry::new();
@@ -191,6 +197,7 @@ async fn an_outage_is_no_answer_and_hides_nothing_known() {
     assert_eq!(is_known(&schemas, 2).await, Ok(true));
 }
 
+// Conformance: contract/3g
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_hangs_is_waited_for_two_seconds() {
     let registry = FakeRegistry::new();
@@ -227,6 +234,7 @@ async fn a_look_up_goes_on_when_its_asker_goes_away() {
     assert_eq!(registry.asked_ids(), [1]);
 }
 
+// Conformance: validator/3d
 #[tokio::test(start_paused = true)]
 async fn the_longest_unused_schemas_go_when_the_cache_is_full() {
     let registry = FakeRegistry::new();
@@ -256,6 +264,7 @@ async fn the_longest_unused_schemas_go_when_the_cache_is_full() {
     assert_eq!(schemas.memory_bytes(), 3 * one);
 }
 
+// Conformance: validator/3d
 #[tokio::test(start_paused = true)]
 async fn a_full_cache_makes_room_for_several_schemas_at_once() {
     let registry = FakeRegistry::new();
@@ -283,6 +292,7 @@ async fn a_full_cache_makes_room_for_several_schemas_at_once() {
     assert_eq!(kept.collect::<Vec<_>>(), (12..=81).collect::<Vec<_>>());
 }
 
+// Conformance: validator/3d
 #[tokio::test(start_paused = true)]
 async fn a_schema_larger_than_the_cache_is_used_and_not_kept() {
     let registry = FakeRegistry::new();
@@ -299,6 +309,7 @@ async fn a_schema_larger_than_the_cache_is_used_and_not_kept() {
     assert_eq!(registry.asked_ids(), [1, 1]);
 }
 
+// Conformance: contract/3c
 #[tokio::test(start_paused = true)]
 async fn a_subject_that_does_not_exist_is_asked_for_once_a_change() {
     let registry = FakeRegistry::new();
@@ -371,6 +382,7 @@ async fn an_older_answer_that_comes_late_does_not_replace_a_newer_one() {
     assert!(!is_known());
 }
 
+// Conformance: contract/3a
 #[tokio::test(start_paused = true)]
 async fn a_registry_whose_changes_are_not_heard_of_is_asked_again_after_a_no() {
     let registry = FakeRegistry::new();
@@ -384,6 +396,7 @@ async fn a_registry_whose_changes_are_not_heard_of_is_asked_again_after_a_no() {
     assert_eq!(registry.asked_ids(), [1, 1]);
 }
 
+// Conformance: contract/3a
 #[tokio::test(start_paused = true)]
 async fn late_askers_wait_for_the_look_up_under_way_and_then_share_one() {
     let registry = FakeRegistry::new();
@@ -409,6 +422,7 @@ async fn late_askers_wait_for_the_look_up_under_way_and_then_share_one() {
     }
 }
 
+// Conformance: contract/3c
 #[tokio::test(start_paused = true)]
 async fn a_used_topics_missing_subject_is_asked_for_again_only_after_a_change() {
     let registry = FakeRegistry::new();
@@ -421,6 +435,7 @@ async fn a_used_topics_missing_subject_is_asked_for_again_only_after_a_change() 
     assert_eq!(registry.asked_subjects().len(), 1);
 }
 
+// Conformance: contract/3e
 #[tokio::test(start_paused = true)]
 async fn restored_schemas_are_in_force_while_the_registry_is_away() {
     let registry = FakeRegistry::new();

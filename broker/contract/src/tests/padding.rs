@@ -6,6 +6,7 @@ use avouch_protocol::section::SLACK_BYTES;
 
 use super::*;
 
+// Conformance: validator/3a
 #[test]
 fn records_are_checked_where_they_stand_whatever_the_codec() {
     assert_eq!(SLACK_BYTES, PADDING_BYTES);

@@ -113,6 +113,7 @@ async fn an_outage_is_no_violation_and_stops_nothing_known() {
     ));
 }
 
+// Conformance: contract/3g
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_hangs_is_waited_for_two_seconds() {
     let world = World::new();

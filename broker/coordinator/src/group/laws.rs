@@ -87,6 +87,7 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+    // Conformance: broker/groups-10
     #[test]
     fn whatever_happens_the_laws_hold(acts in prop::collection::vec(act(), 1..120)) {
         let mut world = World::new();

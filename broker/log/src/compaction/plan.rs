@@ -117,6 +117,7 @@ mod tests {
         ]
     }
 
+    // Conformance: log/4
     #[test]
     fn a_compaction_waits_for_dirt_or_time_and_leaves_young_segments_alone() {
         let settings = |ratio, min_lag_ms, max_lag_ms| CompactionSettings {
@@ -150,6 +151,7 @@ mod tests {
         }
     }
 
+    // Conformance: log/3
     #[test]
     fn clean_segments_are_read_again_once_their_tombstones_may_go() {
         let mut segments = four();

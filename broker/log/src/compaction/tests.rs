@@ -88,6 +88,7 @@ fn records(batch: &[u8]) -> Vec<Found> {
         .collect()
 }
 
+// Conformance: log/2
 #[test]
 fn superseded_records_go_and_the_rest_is_as_it_was_in_every_codec() {
     let sent = [
@@ -139,6 +140,7 @@ fn records_that_were_not_compared_stay() {
     assert_eq!(records(&after).len(), 1, "the second was not");
 }
 
+// Conformance: log/5
 #[test]
 fn a_batch_without_records_goes_or_stays_as_a_header_of_its_producer() {
     let before = batch(
@@ -169,6 +171,7 @@ fn a_batch_without_records_goes_or_stays_as_a_header_of_its_producer() {
     assert_eq!(run(&after, rules(&newest, 0, false)), Rewritten::Gone);
 }
 
+// Conformance: log/3
 #[test]
 fn a_tombstone_goes_once_its_horizon_has_passed_and_not_before() {
     let sent = [(Some("a"), None), (Some("b"), Some("2"))];

@@ -107,6 +107,7 @@ mod tests {
     use super::*;
 
     /// On whatever file system temporary files are on: the bytes are the same either way.
+    // Conformance: log-proof/16
     #[test]
     fn what_is_written_in_sectors_reads_back_whatever_its_size_and_address() {
         let directory = tempfile::tempdir().unwrap();

@@ -60,6 +60,7 @@ fn ids(batches: &[Bytes]) -> Vec<u64> {
     batches.iter().map(|batch| id_of(batch)).collect()
 }
 
+// Conformance: main-job/7c
 #[test]
 fn nothing_is_visible_before_it_is_committed() {
     let mut driven = fresh();

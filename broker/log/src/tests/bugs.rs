@@ -20,12 +20,14 @@ fn complaint(bug: Bug) -> Option<String> {
     with(bug, || SCRIPTS.iter().find_map(wrong))
 }
 
+// Conformance: log-proof/6
 #[test]
 fn a_log_that_acknowledges_before_it_syncs_is_caught() {
     let wrong = complaint(Bug::AckBeforeSync).expect("it loses what it acknowledged");
     assert!(wrong.contains("is gone"), "{wrong}");
 }
 
+// Conformance: log-proof/7
 #[test]
 fn a_log_that_has_any_other_bug_is_caught_too() {
     let bugs = [

@@ -243,6 +243,7 @@ fn outlive(run: &Run, left: &SimDisk) -> Result<(), String> {
     Ok(())
 }
 
+// Conformance: log/6
 #[test]
 fn compaction_outlives_a_crash_at_every_step() {
     let mut tried = 0;
@@ -271,6 +272,7 @@ fn compaction_outlives_a_crash_at_every_step() {
     assert!(tried > 1_000, "only {tried} crashes were tried");
 }
 
+// Conformance: log/2
 #[test]
 fn only_the_newest_record_of_each_key_and_the_active_segment_stay() {
     let mut run = Run::new(SimDisk::new(Faults::default()));
@@ -291,6 +293,7 @@ fn only_the_newest_record_of_each_key_and_the_active_segment_stay() {
     assert_eq!(segments(&run), expected, "what was read is gone");
 }
 
+// Conformance: broker/produce-14, log/3
 #[test]
 fn tombstones_stand_as_long_as_they_must_and_offsets_stay() {
     let mut run = Run::new(SimDisk::new(Faults::default()));
@@ -308,6 +311,7 @@ fn tombstones_stand_as_long_as_they_must_and_offsets_stay() {
     );
 }
 
+// Conformance: log/7
 #[test]
 fn damage_is_never_compacted_away_and_what_is_behind_it_is_once_it_is_skipped() {
     let mut run = Run::new(SimDisk::new(Faults::default()));

@@ -112,6 +112,7 @@ fn enumerate_with(script: &str, config: &LogConfig, faults: Faults) -> Result<u6
     Ok(tried)
 }
 
+// Conformance: log-proof/1, log-proof/10, main-job/7c
 #[test]
 fn every_crash_point_keeps_what_was_acknowledged() {
     let mut tried = 0;
@@ -122,6 +123,7 @@ fn every_crash_point_keeps_what_was_acknowledged() {
     assert!(tried > 5_000, "only {tried} crashes were tried");
 }
 
+// Conformance: log-proof/1
 #[test]
 fn every_crash_point_keeps_what_was_acknowledged_where_checkpoints_sync_the_whole_file_system() {
     let config = LogConfig {
@@ -134,6 +136,7 @@ fn every_crash_point_keeps_what_was_acknowledged_where_checkpoints_sync_the_whol
     }
 }
 
+// Conformance: log-proof/1
 #[test]
 fn in_mode_os_a_kill_loses_nothing_and_a_power_cut_only_the_end() {
     for (name, script) in SCRIPTS {
@@ -142,6 +145,7 @@ fn in_mode_os_a_kill_loses_nothing_and_a_power_cut_only_the_end() {
     }
 }
 
+// Conformance: log-proof/6
 #[test]
 fn a_disk_that_lies_about_syncs_is_noticed() {
     let lying = Faults {

@@ -84,6 +84,7 @@ fn ask_for_all(driven: &Driven) -> (Vec<i64>, Vec<Damage>) {
     (read, refused)
 }
 
+// Conformance: log/21
 #[test]
 fn a_batch_whose_offset_has_a_flipped_bit_is_refused_and_its_neighbours_are_not() {
     let disk = twenty();
@@ -105,6 +106,7 @@ fn a_batch_whose_offset_has_a_flipped_bit_is_refused_and_its_neighbours_are_not(
     }
 }
 
+// Conformance: log/22
 #[test]
 fn behind_a_damaged_header_all_stays_within_reach_also_what_is_appended_and_without_an_index() {
     let disk = twenty();
@@ -128,6 +130,7 @@ fn behind_a_damaged_header_all_stays_within_reach_also_what_is_appended_and_with
     judge(&open(&disk), "without an index");
 }
 
+// Conformance: log/22
 #[test]
 fn the_last_batch_of_an_active_segment_may_have_a_damaged_header_too() {
     let disk = twenty();
@@ -143,6 +146,7 @@ fn the_last_batch_of_an_active_segment_may_have_a_damaged_header_too() {
     assert_eq!((read.len(), refused), (87, vec![lost(57, 60)]));
 }
 
+// Conformance: log/23
 #[test]
 fn a_time_that_may_stand_in_damage_is_refused_until_that_is_given_up() {
     let disk = twenty();
@@ -176,6 +180,7 @@ fn a_time_that_may_stand_in_damage_is_refused_until_that_is_given_up() {
     }
 }
 
+// Conformance: log/24
 #[test]
 fn a_reader_goes_on_where_compaction_took_all_before_what_is_given_up() {
     let disk = SimDisk::new(Faults::default());

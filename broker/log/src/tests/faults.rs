@@ -45,6 +45,7 @@ fn count(driven: &Driven) -> i64 {
     i64::try_from(read_all(driven, tp(1)).unwrap().len()).unwrap()
 }
 
+// Conformance: log-proof/3, main-job/7c
 #[test]
 fn a_failed_sync_ends_all_appends_and_loses_nothing_acknowledged() {
     for (name, script) in SCRIPTS {
@@ -113,6 +114,7 @@ fn after_a_failed_sync_reads_go_on_but_never_show_what_was_not_durable() {
     assert!(driven.log.create_partition(tp(2)).is_err());
 }
 
+// Conformance: log-proof/4
 #[test]
 fn a_full_disk_refuses_appends_until_there_is_space_again() {
     let disk = SimDisk::new(Faults::default());
@@ -187,6 +189,7 @@ fn what_a_flush_wrote_before_the_disk_was_full_is_synced_by_the_next_checkpoint(
 }
 
 /// The batches are in the segment, their entries are not in its index; both are written again.
+// Conformance: log-proof/13
 #[test]
 fn what_a_full_disk_kept_out_of_an_index_is_noted_once() {
     let disk = SimDisk::new(Faults::default());
@@ -224,6 +227,7 @@ fn what_a_full_disk_kept_out_of_an_index_is_noted_once() {
     }
 }
 
+// Conformance: log-proof/13
 #[test]
 fn a_slot_that_found_no_space_hides_nothing_once_space_is_back() {
     let disk = SimDisk::new(Faults::default());
@@ -267,6 +271,7 @@ fn a_slot_that_found_no_space_hides_nothing_once_space_is_back() {
     assert_eq!(count(&recovered), count(&driven));
 }
 
+// Conformance: log-proof/13
 #[test]
 fn a_start_on_a_full_disk_serves_what_is_there_and_appends_once_there_is_space() {
     for durability in [Durability::Fsync, Durability::Os] {

@@ -13,6 +13,7 @@ use crate::{Durability, OpenError};
 
 const FLIPS_A_SCRIPT: u64 = 60;
 
+// Conformance: log-proof/5
 #[test]
 fn a_flipped_bit_is_noticed_wherever_it_is() {
     for (name, script) in SCRIPTS {

@@ -66,6 +66,7 @@ fn start_over_images() -> (Driven, RecoveryReport) {
     open()
 }
 
+// Conformance: log-proof/12
 #[test]
 fn records_that_look_like_frames_are_never_replayed() {
     let (driven, report) = start_over_images();

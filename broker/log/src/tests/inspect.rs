@@ -16,6 +16,7 @@ fn look(disk: &SimDisk) -> (Vec<Item>, Totals) {
     (items, totals)
 }
 
+// Conformance: log/16
 #[test]
 fn whatever_a_log_went_through_it_is_sound_and_looking_changes_nothing() {
     for (name, script) in SCRIPTS {
@@ -37,6 +38,7 @@ fn whatever_a_log_went_through_it_is_sound_and_looking_changes_nothing() {
     }
 }
 
+// Conformance: log/16
 #[test]
 fn every_flipped_bit_of_a_batch_is_found() {
     let mut run = Run::new(Durability::Fsync, SimDisk::new(Faults::default()));
@@ -59,6 +61,7 @@ fn every_flipped_bit_of_a_batch_is_found() {
     assert!(reopened.is_ok());
 }
 
+// Conformance: log/16
 #[test]
 fn a_lost_segment_and_lost_frames_are_found() {
     let mut run = Run::new(Durability::Fsync, SimDisk::new(Faults::default()));

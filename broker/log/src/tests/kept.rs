@@ -190,6 +190,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+// Conformance: log/1
 #[test]
 fn data_directories_of_earlier_formats_open_and_can_be_written_to() {
     let fresh = tempfile::tempdir().unwrap();
@@ -219,6 +220,7 @@ fn data_directories_of_earlier_formats_open_and_can_be_written_to() {
     }
 }
 
+// Conformance: log/1
 #[test]
 fn compacted_segments_and_passed_over_damage_of_earlier_formats_are_as_they_were() {
     let fresh = tempfile::tempdir().unwrap();
@@ -243,6 +245,7 @@ fn compacted_segments_and_passed_over_damage_of_earlier_formats_are_as_they_were
     }
 }
 
+// Conformance: log/1
 #[test]
 fn every_format_before_todays_is_kept() {
     assert!((1..FORMAT_VERSION).all(|format| FORMATS.contains(&format)));

@@ -34,6 +34,7 @@ fn is_appended(outcome: AppendOutcome) -> bool {
     matches!(outcome, AppendOutcome::Appended { .. })
 }
 
+// Conformance: log/12
 #[test]
 fn a_partition_closes_segments_as_its_own_topic_says() {
     let disk = SimDisk::new(Faults::default());
@@ -67,6 +68,7 @@ fn a_partition_closes_segments_as_its_own_topic_says() {
     assert_eq!(segments(tp(2)).len(), 2, "the log's own 4 KiB");
 }
 
+// Conformance: log/11
 #[test]
 fn looking_after_a_topic_empties_it_though_nobody_writes_to_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -107,6 +109,7 @@ fn looking_after_a_topic_empties_it_though_nobody_writes_to_it() {
     log.close().unwrap();
 }
 
+// Conformance: log/14
 #[test]
 fn below_the_reserve_producers_are_refused_and_all_else_goes_on() {
     let disk = SimDisk::new(Faults::default());
@@ -202,6 +205,7 @@ fn fill_and_free(dir: &Path, disk: &Arc<dyn Disk>, free: impl FnOnce()) {
     assert_eq!(count(&open(config, Arc::clone(disk))), acked + 1);
 }
 
+// Conformance: log/14
 #[test]
 fn a_file_system_that_fills_up_loses_nothing_and_is_used_again_once_it_has_space() {
     if let Some(mounted) = Mounted::new() {
@@ -221,6 +225,7 @@ fn a_file_system_that_fills_up_loses_nothing_and_is_used_again_once_it_has_space
     fill_and_free(Path::new("/"), &disk, || full.set_faults(Faults::default()));
 }
 
+// Conformance: log/13
 #[test]
 fn in_mode_os_a_topic_gets_the_syncs_that_it_asks_for() {
     let disk = SimDisk::new(Faults::default());
@@ -262,6 +267,7 @@ fn in_mode_os_a_topic_gets_the_syncs_that_it_asks_for() {
     assert_eq!(read_all(&left, tp(2)).unwrap().len(), 3);
 }
 
+// Conformance: log/15
 #[test]
 fn a_duplicate_of_what_is_not_durable_fares_as_its_original_does() {
     for fails in [false, true] {
@@ -310,6 +316,7 @@ fn a_duplicate_of_what_is_not_durable_fares_as_its_original_does() {
     }
 }
 
+// Conformance: broker/input-10c
 #[test]
 fn of_too_many_producers_the_least_recently_used_are_forgotten_over_a_restart_too() {
     const MAX: usize = 100;

@@ -178,6 +178,7 @@ fn count(disk: SimDisk) -> usize {
     read_all(&driven, tp(1)).unwrap().len()
 }
 
+// Conformance: log-proof/14
 #[test]
 fn a_spare_slot_is_never_made_of_the_one_that_is_being_begun() {
     let disk = Interrupted::new();
@@ -229,6 +230,7 @@ fn a_spare_slot_is_never_made_of_the_one_that_is_being_begun() {
     }
 }
 
+// Conformance: log-proof/15
 #[test]
 fn a_checkpoint_in_the_middle_of_a_deletion_keeps_the_topic_whole_until_that_is_durable() {
     let disk = Interrupted::new();

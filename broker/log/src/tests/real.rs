@@ -93,6 +93,7 @@ fn many_producers_append_and_a_restart_finds_it_all_in_order() {
 }
 
 /// They are built where they are written from, unlike short ones.
+// Conformance: log-proof/16
 #[test]
 fn large_frames_are_found_by_a_start_that_nobody_prepared() {
     let dir = tempfile::tempdir().unwrap();
@@ -208,6 +209,7 @@ fn retention_and_deletion_give_the_space_back() {
     assert_eq!(log.known_partitions(), [tp(1)]);
 }
 
+// Conformance: log-proof/10
 #[test]
 fn a_new_directory_takes_little_space() {
     let dir = tempfile::tempdir().unwrap();

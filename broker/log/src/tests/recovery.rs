@@ -53,6 +53,7 @@ fn slot(number: u32) -> PathBuf {
     PathBuf::from(format!("/data/wal/{number:08}.wal"))
 }
 
+// Conformance: main-job/7c
 #[test]
 fn a_last_frame_torn_at_any_byte_is_cut_and_the_rest_stays() {
     for torn_from in 0..FRAME_BYTES {

@@ -22,6 +22,7 @@ const WORDS: &[&str] = &[
     "p", "o", "f", "f", "c", "c", "c", "d#", "s#", "S#", "k", "k", "x", "g", "g",
 ];
 
+// Conformance: log-proof/2, log-proof/10
 #[test]
 fn whatever_a_seed_makes_of_it_what_was_acknowledged_stays() {
     let mut crashes = 0;

@@ -80,6 +80,7 @@ fn batches(stretched: &Stretched, from: Offset) -> Vec<Bytes> {
     batches
 }
 
+// Conformance: broker/fetch-14
 #[test]
 #[cfg(target_os = "linux")]
 fn a_stretch_is_what_a_read_gives_or_the_beginning_of_it() {
@@ -108,6 +109,7 @@ fn a_stretch_is_what_a_read_gives_or_the_beginning_of_it() {
     assert!(log.stretch(tp(2), Offset(0), 1 << 20).is_none());
 }
 
+// Conformance: broker/fetch-14
 #[test]
 #[cfg(target_os = "linux")]
 fn what_was_never_seen_to_be_right_is_read_first() {
@@ -123,6 +125,7 @@ fn what_was_never_seen_to_be_right_is_read_first() {
     assert_eq!(batches(&stretched, Offset(0)).len(), 20);
 }
 
+// Conformance: broker/fetch-14
 #[test]
 #[cfg(target_os = "linux")]
 fn no_stretch_holds_what_is_damaged() {

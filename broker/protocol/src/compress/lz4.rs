@@ -220,6 +220,7 @@ mod tests {
             .ok_or(InflateError::Corrupt)
     }
 
+    // Conformance: validator/3c
     #[test]
     fn frames_of_clients_take_the_short_way_and_others_the_long_one() {
         let sizes = [
@@ -252,6 +253,7 @@ mod tests {
         }
     }
 
+    // Conformance: validator/3c
     #[test]
     fn both_ways_have_one_verdict_on_damage() {
         let mut faults = 0;
@@ -277,6 +279,7 @@ mod tests {
         assert!(faults > 100, "{faults}");
     }
 
+    // Conformance: validator/3c
     #[test]
     fn a_block_that_stands_for_nothing_is_damage() {
         let whole = compress(&[7; 1_000]).unwrap();

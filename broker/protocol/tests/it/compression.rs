@@ -44,6 +44,7 @@ fn what_we_compress_we_inflate() {
     }
 }
 
+// Conformance: validator/3c
 #[test]
 fn streams_in_several_parts_are_one_section() {
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Zstd] {
@@ -56,6 +57,7 @@ fn streams_in_several_parts_are_one_section() {
     }
 }
 
+// Conformance: broker/produce-3, validator/3c
 #[test]
 fn snappy_comes_raw_or_in_frames() {
     let section = sample();
@@ -74,6 +76,7 @@ fn snappy_comes_raw_or_in_frames() {
     }
 }
 
+// Conformance: broker/produce-3, validator/3c
 #[test]
 fn lz4_blocks_may_be_linked_and_checked() {
     let section = sample();
@@ -97,6 +100,7 @@ fn lz4_blocks_may_be_linked_and_checked() {
     }
 }
 
+// Conformance: validator/3c
 #[test]
 fn lz4_is_one_frame_up_to_its_end_mark() {
     let frame = compress(Codec::Lz4, &sample());
@@ -113,6 +117,7 @@ fn lz4_is_one_frame_up_to_its_end_mark() {
     );
 }
 
+// Conformance: broker/input-8, validator/3b
 #[test]
 fn a_zstd_window_beyond_eight_mebibytes_is_refused() {
     let with_window = |log| {
@@ -128,6 +133,7 @@ fn a_zstd_window_beyond_eight_mebibytes_is_refused() {
     );
 }
 
+// Conformance: validator/3b
 #[test]
 fn a_zstd_frame_of_another_size_than_it_says_is_corrupt_whatever_the_buffer() {
     // One frame that says 34 bytes, with one empty block and the checksum of no bytes.
@@ -147,6 +153,7 @@ fn a_zstd_frame_of_another_size_than_it_says_is_corrupt_whatever_the_buffer() {
     }
 }
 
+// Conformance: validator/3b
 #[test]
 fn a_buffer_is_used_again_whatever_the_codec() {
     let mut decompressor = Decompressor::new();
@@ -164,6 +171,7 @@ fn a_buffer_is_used_again_whatever_the_codec() {
 }
 
 /// Frames that need other decoders, and damaged ones, between those that are whole.
+// Conformance: validator/3b
 #[test]
 fn what_a_codec_keeps_between_batches_changes_no_outcome() {
     let sample = &sample()[..200_000];
@@ -196,6 +204,7 @@ fn what_a_codec_keeps_between_batches_changes_no_outcome() {
     }
 }
 
+// Conformance: broker/input-8, validator/3b
 #[test]
 fn bombs_stop_at_the_cap() {
     let zeros = vec![0; 64 << 20];
@@ -233,6 +242,7 @@ fn bombs_stop_at_the_cap() {
     );
 }
 
+// Conformance: broker/input-8, validator/3b
 #[test]
 fn the_cap_is_exact_and_the_ratio_counts_above_its_floor() {
     let limits = Limits {
@@ -269,6 +279,7 @@ fn the_cap_is_exact_and_the_ratio_counts_above_its_floor() {
     }
 }
 
+// Conformance: broker/input-8, validator/3b
 #[test]
 fn a_snappy_length_that_its_bytes_cannot_reach_allocates_nothing() {
     let claims_16_mebibytes = [0x80, 0x80, 0x80, 0x08, 0x00, 0x00];

@@ -73,6 +73,7 @@ fn bytes_behind_a_message_are_an_error() {
     ));
 }
 
+// Conformance: broker/input-6
 #[test]
 fn a_huge_count_or_length_anywhere_is_no_panic() {
     let lies: [&[u8]; 4] = [
@@ -95,6 +96,7 @@ fn a_huge_count_or_length_anywhere_is_no_panic() {
     ));
 }
 
+// Conformance: broker/input-6
 #[test]
 fn a_count_is_checked_against_the_bytes_left_before_anything_is_allocated() {
     let error = MetadataRequest::from_bytes(Bytes::from_static(&[0x7f, 0xff, 0xff, 0xff]), 1);
@@ -118,6 +120,7 @@ fn a_count_is_checked_against_the_bytes_left_before_anything_is_allocated() {
     assert_eq!(error, Err(expected));
 }
 
+// Conformance: broker/input-6
 #[test]
 fn a_frame_has_no_more_elements_than_the_limit_however_they_nest() {
     let elements = |nested: usize| {
@@ -142,6 +145,7 @@ fn a_frame_has_no_more_elements_than_the_limit_however_they_nest() {
     ));
 }
 
+// Conformance: broker/fetch-10, broker/input-6
 #[test]
 fn unknown_tagged_fields_are_skipped_up_to_the_limits() {
     let with_tags = |count: usize, size: usize| {
@@ -180,6 +184,7 @@ fn a_tagged_field_must_fill_its_size() {
     assert_eq!(error, Err(WireError::TrailingBytes { at: 11, count: 1 }));
 }
 
+// Conformance: broker/input-6
 #[test]
 fn varints_and_text_have_their_faults() {
     let read = |bytes: &'static [u8]| Reader::new(Bytes::from_static(bytes)).unsigned_varint();

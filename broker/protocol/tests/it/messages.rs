@@ -30,6 +30,7 @@ pub(super) fn encode(message: &impl Message, version: i16) -> Result<Bytes, Wire
     Ok(joined(&writer.finish()).unwrap())
 }
 
+// Conformance: broker/admin-1, main-job/6a
 #[test]
 fn every_message_at_every_version_is_what_the_other_implementation_reads_and_writes() {
     struct RoundTrip(BTreeMap<ApiKey, usize>);
@@ -143,6 +144,7 @@ fn leaves(debug: &str) -> impl Iterator<Item = &str> {
         .filter(|leaf| !leaf.is_empty() && !leaf.ends_with(':'))
 }
 
+// Conformance: main-job/6a
 #[test]
 fn versions_and_header_versions_are_theirs() {
     for api in ApiKey::ALL {
@@ -298,6 +300,7 @@ fn what_a_version_lacks_is_dropped_or_refused_as_kafka_has_it() {
     assert_eq!(read, Ok(ApiVersionsResponse::default()));
 }
 
+// Conformance: main-job/6a
 #[test]
 fn null_is_refused_where_the_version_has_none() {
     let all_topics = MetadataRequest {

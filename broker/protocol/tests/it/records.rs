@@ -285,6 +285,7 @@ fn assert_fault(section: &[u8], expected: (i32, usize, RecordFault)) {
 /// A record of nulls: attributes, timestamp delta, offset delta, key, value, header count.
 const NULLS: [u8; 6] = [0, 0, 0, 1, 1, 0];
 
+// Conformance: broker/input-7
 #[test]
 fn a_section_holds_exactly_the_records_counted() {
     let whole = record(&NULLS);
@@ -313,6 +314,7 @@ fn a_record_holds_exactly_its_fields() {
     );
 }
 
+// Conformance: broker/input-9
 #[test]
 fn headers_are_counted_and_have_keys() {
     let nulls_and = |headers: &[u8]| record(&[&NULLS[..5], headers].concat());
@@ -325,6 +327,7 @@ fn headers_are_counted_and_have_keys() {
     assert_fault(&nulls_and(&[4, 0, 1]), (0, 9, RecordFault::Truncated));
 }
 
+// Conformance: broker/input-9
 #[test]
 fn as_many_headers_as_the_limit_pass() {
     let count = usize::try_from(MAX_HEADERS).unwrap();
@@ -339,6 +342,7 @@ fn as_many_headers_as_the_limit_pass() {
     assert_eq!(record.headers.count(), count);
 }
 
+// Conformance: broker/input-7, validator/5
 #[test]
 fn a_batch_cut_or_damaged_anywhere_never_panics_and_no_cut_passes() {
     let samples = &samples()[..20];
@@ -370,6 +374,7 @@ fn a_batch_cut_or_damaged_anywhere_never_panics_and_no_cut_passes() {
     }
 }
 
+// Conformance: broker/produce-1, broker/input-7
 #[test]
 fn what_a_client_must_not_send_is_named() {
     let count = |record_count, last_offset_delta| ClientBatchError::BadCount {
@@ -442,6 +447,7 @@ fn what_a_client_must_not_send_is_named() {
     }
 }
 
+// Conformance: broker/produce-1, broker/input-7
 #[test]
 fn a_clients_records_count_their_offsets_from_zero() {
     let batch = build(Codec::None, &samples()[..2]);

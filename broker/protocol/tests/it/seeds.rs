@@ -45,6 +45,7 @@ impl Visit for Seeds {
     }
 }
 
+// Conformance: broker/input-12
 #[test]
 fn the_fuzzer_starts_from_a_request_of_every_layout() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/frames");

@@ -136,6 +136,7 @@ mod tests {
         assert!(keys.is_sorted_by(|a, b| a.api_key < b.api_key));
     }
 
+    // Conformance: broker/admin-16
     #[test]
     fn features_that_start_at_zero_are_told_from_version_4_on() {
         let names = |version| supported(version).into_iter().map(|feature| feature.name);

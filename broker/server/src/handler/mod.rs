@@ -436,6 +436,7 @@ mod tests {
 
     use super::*;
 
+    // Conformance: broker/fetch-5
     #[test]
     fn an_epoch_behind_is_fenced_one_ahead_is_unknown_and_none_passes() {
         let bounds = Bounds {

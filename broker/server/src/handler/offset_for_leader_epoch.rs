@@ -156,6 +156,7 @@ fn answer(asked: &OffsetForLeaderPartition, end: Result<Option<End>, ErrorCode>)
 mod tests {
     use super::*;
 
+    // Conformance: broker/admin-13
     #[test]
     fn an_epoch_ends_where_the_next_one_begins() {
         // Batches of three offsets with a hole: epochs 1, 1, 3, 3, 4.

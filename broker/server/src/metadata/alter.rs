@@ -210,6 +210,7 @@ mod tests {
         (name.to_owned(), operation, value.map(str::to_owned))
     }
 
+    // Conformance: broker/admin-3
     #[test]
     fn each_operation_does_what_kip_339_says() {
         let subjects = "avouch.value.subjects";
@@ -282,6 +283,7 @@ mod tests {
         assert!(matches!(null, Err(AlterError::Malformed(_))), "{null:?}");
     }
 
+    // Conformance: broker/admin-4
     #[test]
     fn a_replacement_forgets_what_it_does_not_name() {
         let replacement =

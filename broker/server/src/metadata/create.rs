@@ -317,6 +317,7 @@ mod tests {
         assert!(matches!(error, CreateError::InvalidReplicationFactor(_)));
     }
 
+    // Conformance: broker/admin-7
     #[test]
     fn names_follow_kafkas_rule() {
         for good in ["a", "A.b-c_9", &"x".repeat(249)] {

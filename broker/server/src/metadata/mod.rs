@@ -506,6 +506,7 @@ mod tests {
         assert!(metadata.cluster().topic("t").is_none());
     }
 
+    // Conformance: log/18
     #[tokio::test]
     async fn auto_is_decided_by_what_the_log_holds_once_no_earlier_verdict_counts() {
         let dir = tempfile::tempdir().unwrap();

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use avouch_protocol::types::{TimestampMs, TopicId};
+use futures_util::future::BoxFuture;
+use sqlx::error::BoxDynError;
+use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, SqliteConnection, SqlitePool};
 use thiserror::Error;
@@ -33,6 +36,37 @@ pub enum StoreError {
         /// What it holds.
         value: String,
     },
+}
+
+/// Version, name and SQL of each migration, in ascending order.
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "metadata",
+        include_str!("../../migrations/0001_metadata.sql"),
+    ),
+    (
+        2,
+        "broker configs",
+        include_str!("../../migrations/0002_broker_configs.sql"),
+    ),
+];
+
+/// The migrations that the binary contains. `sqlx::migrate!` would embed the same, but compiles all
+/// of sqlx and SQLite a second time, for the macro.
+#[derive(Clone, Copy, Debug)]
+struct EmbeddedMigrations;
+
+impl MigrationSource<'static> for EmbeddedMigrations {
+    fn resolve(self) -> BoxFuture<'static, Result<Vec<Migration>, BoxDynError>> {
+        let migrations = MIGRATIONS
+            .map(|(version, name, sql)| {
+                let kind = MigrationType::Simple;
+                Migration::new(version, name.into(), kind, sql.into(), false)
+            })
+            .to_vec();
+        Box::pin(async move { Ok(migrations) })
+    }
 }
 
 /// A topic as its row and config rows have it.
@@ -77,7 +111,10 @@ impl Store {
             .synchronous(SqliteSynchronous::Full);
         let one = || SqlitePoolOptions::new().max_connections(1);
         let writer = one().connect_with(options.clone()).await?;
-        sqlx::migrate!("./migrations").run(&writer).await?;
+        Migrator::new(EmbeddedMigrations)
+            .await?
+            .run(&writer)
+            .await?;
         let reader = one()
             .idle_timeout(None)
             .max_lifetime(None)

@@ -449,6 +449,7 @@ mod tests {
         );
     }
 
+    // Conformance: broker/admin-6
     #[test]
     fn levels_and_throttled_replicas_that_kafka_takes_are_taken() {
         for (name, value) in [
@@ -464,6 +465,7 @@ mod tests {
         }
     }
 
+    // Conformance: broker/admin-6
     #[test]
     fn a_least_lag_above_the_greatest_is_refused_wherever_the_two_are_set() {
         let lags = |least: &str, greatest: &str| {
@@ -489,6 +491,7 @@ mod tests {
         assert!(brokers.check().is_err());
     }
 
+    // Conformance: broker/produce-14
     #[test]
     fn a_compacted_topics_segments_span_no_more_than_its_greatest_lag() {
         let span = |policy: &str, lag: &str| {
@@ -521,6 +524,7 @@ mod tests {
         assert_eq!(settings.max_message_bytes, 1_048_588);
     }
 
+    // Conformance: log/12
     #[test]
     fn the_log_hears_of_what_the_cleanup_policy_asks_for() {
         let resolved =

@@ -131,6 +131,7 @@ mod tests {
         rows
     }
 
+    // Conformance: broker/admin-21
     #[tokio::test]
     async fn acknowledged_metadata_survives_failed_commits() {
         let dir = tempfile::tempdir().unwrap();
@@ -177,6 +178,7 @@ mod tests {
         assert!(Some(&next) > ids.last(), "{next:?} was issued before");
     }
 
+    // Conformance: broker/admin-21
     #[tokio::test]
     async fn failed_transactions_close_their_connection() {
         let dir = tempfile::tempdir().unwrap();

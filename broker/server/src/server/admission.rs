@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(admission.opened(0, LOCAL, &limits), Ok(()));
     }
 
+    // Conformance: broker/input-4
     #[test]
     fn an_address_has_no_bound_of_its_own_by_default() {
         let (mut admission, limits) = (Admission::default(), Limits::default());
@@ -147,6 +148,7 @@ mod tests {
         assert_eq!(admission.opened(0, ELSEWHERE, &limits), Err(Refused::Full));
     }
 
+    // Conformance: broker/input-4
     #[test]
     fn an_address_elsewhere_has_its_own_bound_and_this_machine_has_none() {
         let (mut admission, limits) = (Admission::default(), limits(9, 1, 9));
@@ -166,6 +168,7 @@ mod tests {
         assert_eq!(admission.opened(0, ELSEWHERE, &limits), Ok(()));
     }
 
+    // Conformance: broker/input-4
     #[test]
     fn an_address_opens_so_many_a_second_and_then_again() {
         let (mut admission, limits) = (Admission::default(), limits(9, 9, 2));

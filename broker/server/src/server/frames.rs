@@ -173,6 +173,7 @@ mod tests {
         }
     }
 
+    // Conformance: validator/3a
     #[test]
     fn slack_follows_a_frame_unless_the_next_one_does() {
         let mut buffer = BytesMut::from(&b"onetwo"[..]);
@@ -186,6 +187,7 @@ mod tests {
         assert!(buffer.is_empty());
     }
 
+    // Conformance: broker/input-2
     #[test]
     fn hostile_lengths_are_refused_before_anything_is_allocated() {
         for length in [101, i32::MAX, -1, i32::MIN] {
@@ -197,6 +199,7 @@ mod tests {
         }
     }
 
+    // Conformance: broker/input-2
     #[test]
     fn a_tls_hello_is_told_from_a_length() {
         for length in [0x1603_0100, 0x1603_0304] {
@@ -205,6 +208,7 @@ mod tests {
         }
     }
 
+    // Conformance: broker/input-3
     #[test]
     fn only_bytes_move_the_deadline_of_a_frame() {
         let allowed = |arrived| allowed(Duration::from_secs(30), 1 << 20, arrived).as_secs();

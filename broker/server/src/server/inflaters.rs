@@ -155,6 +155,7 @@ mod tests {
         batch.finish().slice(HEADER_BYTES..)
     }
 
+    // Conformance: broker/input-5b
     #[test]
     fn inflated_batches_wait_for_room() {
         let pool = Inflaters::new(2, 1 << 20);
@@ -167,6 +168,7 @@ mod tests {
         assert!(inflate().now_or_never().is_some());
     }
 
+    // Conformance: broker/input-5b
     #[test]
     fn a_batch_larger_than_all_room_passes_alone() {
         let pool = Inflaters::new(1, 1 << 10);
@@ -183,6 +185,7 @@ mod tests {
         assert_eq!(section.unwrap().section().bytes(), b"as it is");
     }
 
+    // Conformance: validator/3b
     #[test]
     fn a_buffer_that_came_back_is_lent_again() {
         let pool = Inflaters::new(1, 1 << 30);
@@ -195,6 +198,7 @@ mod tests {
         assert_eq!(place(100_000), place(90_000), "no new buffer was made");
     }
 
+    // Conformance: validator/3b
     #[test]
     fn a_buffer_comes_back_also_when_a_batch_is_corrupt() {
         let pool = Inflaters::new(1, 1 << 30);
@@ -215,6 +219,7 @@ mod tests {
         );
     }
 
+    // Conformance: validator/3b
     #[test]
     fn idle_buffers_are_few_and_none_is_large() {
         let pool = Inflaters::new(1, 1 << 30);

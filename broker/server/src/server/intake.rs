@@ -227,6 +227,7 @@ mod tests {
             .is_some()
     }
 
+    // Conformance: broker/input-5
     #[test]
     fn large_frames_that_are_not_whole_leave_half_of_the_memory_to_others() {
         let intake = Intake::new(256 * MIB);
@@ -252,6 +253,7 @@ mod tests {
         drop(whole);
     }
 
+    // Conformance: broker/input-5
     #[test]
     fn of_those_that_hold_all_memory_one_at_a_time_goes_on() {
         let intake = Intake::new(4 * MEMORY_UNIT_BYTES);

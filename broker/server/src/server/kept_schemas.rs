@@ -120,23 +120,25 @@ fn write(path: &Path, schemas: Vec<RegisteredSchema>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use avouch_registry_api::source::SubjectVersion;
+    use avouch_registry_api::types::{SchemaId, SchemaType, Version};
 
     use super::*;
 
     fn schema(id: i32) -> RegisteredSchema {
         RegisteredSchema {
-            id,
-            schema_type: "AVRO".to_owned(),
+            id: SchemaId::new(id).unwrap(),
+            schema_type: SchemaType::Avro,
             text: r#"{"type": "string"}"#.to_owned(),
             references: vec![r#""long""#.to_owned()],
             versions: vec![SubjectVersion {
                 subject: "s".to_owned(),
-                version: 1,
+                version: Version::FIRST,
                 deleted: id % 2 == 0,
             }],
         }
     }
 
+    // Conformance: contract/3e
     #[test]
     fn schemas_are_kept_as_they_are_and_replaced_as_a_whole() {
         let root = tempfile::tempdir().unwrap();
@@ -151,6 +153,7 @@ mod tests {
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 
+    // Conformance: contract/3e
     #[test]
     fn a_file_that_is_damaged_or_of_another_format_is_not_taken_in() {
         let root = tempfile::tempdir().unwrap();

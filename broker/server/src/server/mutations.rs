@@ -127,6 +127,7 @@ impl Bucket {
 mod tests {
     use super::*;
 
+    // Conformance: broker/input-10b
     #[test]
     fn a_burst_passes_and_then_so_many_a_second_a_large_topic_in_one_piece() {
         let mut bucket = Bucket {

@@ -223,6 +223,7 @@ mod tests {
         BrokerConfig::new("unused".into())
     }
 
+    // Conformance: broker/admin-19
     #[test]
     fn every_own_config_is_a_start_config_of_kafkas_table_and_takes_what_it_tells() {
         assert!(OWN.is_sorted_by_key(|own| own.name));

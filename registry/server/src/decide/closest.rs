@@ -85,7 +85,7 @@ fn first_difference(new: &str, old: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use avouch_registry_api::vocabulary::SchemaType;
+    use avouch_registry_api::types::SchemaType;
 
     use super::*;
 
@@ -107,6 +107,7 @@ mod tests {
         format!(r#"{{"type":"record","name":"R","fields":[{inner}]}}"#)
     }
 
+    // Conformance: avro/4b
     #[test]
     fn an_answer_tells_so_many_differences_and_so_much_of_each() {
         let symbols: Vec<_> = (0..1_000).map(|at| format!(r#""S{at}""#)).collect();
@@ -128,6 +129,7 @@ mod tests {
     }
 
     /// New, old, whether they mean the same, and the beginning of the first difference.
+    // Conformance: registry/rule-2
     #[test]
     fn what_is_the_same_and_what_differs() {
         let table = [

@@ -7,7 +7,7 @@ use avouch_avro::Schema;
 use avouch_avro::compatibility::{Incompatibility, IncompatibilityKind};
 use avouch_avro::schema::{Site, Type};
 use avouch_registry_api::rest::{ConfigBody, FindingBody, PlaceBody};
-use avouch_registry_api::vocabulary::CompatibilityLevel;
+use avouch_registry_api::types::{CompatibilityLevel, Version};
 
 use crate::decide::content::{Content, Parsed, Resolved};
 use crate::decide::metadata::reserved_fields;
@@ -25,7 +25,7 @@ const INFO_BYTES_MAX: usize = 64 << 10;
 /// An earlier version to agree with.
 #[derive(Clone, Debug)]
 pub(crate) struct Earlier {
-    pub(crate) version: i32,
+    pub(crate) version: Version,
     pub(crate) resolved: Resolved,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Objections {
 /// may bring one.
 #[derive(Clone, Debug)]
 pub(crate) struct Unreadable {
-    pub(crate) version: i32,
+    pub(crate) version: Version,
     pub(crate) content: Content,
     /// In the parser's words.
     pub(crate) reason: String,
@@ -207,7 +207,12 @@ fn compare_avro(
 
 /// Every reason why one of the two cannot read the other's data: the new one at `Backward`, the
 /// old one at `Forward`.
-fn one_way(direction: CompatibilityLevel, new: &Schema, old: &Schema, version: i32) -> Objections {
+fn one_way(
+    direction: CompatibilityLevel,
+    new: &Schema,
+    old: &Schema,
+    version: Version,
+) -> Objections {
     let backward = direction == CompatibilityLevel::Backward;
     let (reader, writer) = if backward { (new, old) } else { (old, new) };
     let (reader_age, writer_age) = if backward {
@@ -328,7 +333,7 @@ fn with_old_schema(mut objections: Objections, earlier: &Earlier) -> Objections 
 #[cfg(test)]
 mod tests {
     use avouch_registry_api::rest::ConfigProperties;
-    use avouch_registry_api::vocabulary::SchemaType;
+    use avouch_registry_api::types::SchemaType;
 
     use super::*;
 
@@ -349,7 +354,7 @@ mod tests {
     fn messages_of(level: CompatibilityLevel, new: &str, old: &str) -> Vec<String> {
         let new = resolved(new);
         let earlier = Earlier {
-            version: 1,
+            version: Version::FIRST,
             resolved: resolved(old),
         };
         objections(
@@ -373,6 +378,7 @@ mod tests {
         format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#)
     }
 
+    // Conformance: avro/3b
     #[test]
     fn each_kind_has_its_words() {
         let fixed =
@@ -430,6 +436,7 @@ mod tests {
         assert!(shown.len() < SHOWN_CHARS + 100, "{}", shown.len());
     }
 
+    // Conformance: avro/3g
     #[test]
     fn findings_beyond_a_few_megabytes_are_counted_and_long_particulars_cut() {
         let side = |symbols: &str, others: usize| {
@@ -473,7 +480,7 @@ mod tests {
             .zip([3, 2, 1]);
         let earlier: Vec<_> = earlier
             .map(|(text, version)| Earlier {
-                version,
+                version: Version::new(version).unwrap(),
                 resolved: resolved(text),
             })
             .collect();
@@ -489,6 +496,7 @@ mod tests {
         assert_eq!(messages.len(), 4);
     }
 
+    // Conformance: registry/ours-1
     #[test]
     fn findings_in_parts_tell_both_places_and_a_way_out() {
         let new = resolved(&record(
@@ -496,7 +504,7 @@ mod tests {
         ));
         let old = resolved(&record(r#"{"name":"a","type":"string"}"#));
         let earlier = Earlier {
-            version: 4,
+            version: Version::new(4).unwrap(),
             resolved: old.clone(),
         };
         let config = at(CompatibilityLevel::Full);
@@ -531,6 +539,7 @@ mod tests {
         );
     }
 
+    // Conformance: registry/rule-7
     #[test]
     fn reserved_fields_may_neither_be_used_nor_released() {
         let mut config = at(CompatibilityLevel::None);
@@ -543,7 +552,7 @@ mod tests {
         };
         let new = reserving(&record(r#"{"name":"a","type":"int"}"#), "a");
         let earlier = Earlier {
-            version: 1,
+            version: Version::FIRST,
             resolved: reserving(&record(""), "a, b"),
         };
         let parsed = new.parse().unwrap();

@@ -4,7 +4,7 @@
 use avouch_avro::Schema;
 use avouch_avro::schema::Limits;
 use avouch_registry_api::rest::{Metadata, Rule, RuleSet, SchemaReference};
-use avouch_registry_api::vocabulary::SchemaType;
+use avouch_registry_api::types::SchemaType;
 use md5::{Digest as _, Md5};
 use uuid::Uuid;
 
@@ -25,12 +25,21 @@ impl Content {
     /// MD5 of the content as a UUID: what Confluent Schema Registry calls the GUID. The digest runs
     /// over bare concatenations, so equal GUIDs do not prove equal contents: compare both.
     pub(crate) fn guid(&self) -> Uuid {
+        let references = self.references.iter();
+        self.guid_with(references.map(|r| (&*r.name, &*r.subject, r.version.get())))
+    }
+
+    /// Returns the GUID of this content with other references: name, subject and version of each.
+    pub(crate) fn guid_with<'a>(
+        &self,
+        references: impl Iterator<Item = (&'a str, &'a str, i32)>,
+    ) -> Uuid {
         let mut md5 = Md5::new();
         md5.update(&self.text);
-        for reference in &self.references {
-            md5.update(&reference.name);
-            md5.update(&reference.subject);
-            md5.update(reference.version.to_be_bytes());
+        for (name, subject, version) in references {
+            md5.update(name);
+            md5.update(subject);
+            md5.update(version.to_be_bytes());
         }
         if let Some(metadata) = &self.metadata {
             md5.update([1]);
@@ -213,6 +222,8 @@ pub(crate) enum Format {
 
 #[cfg(test)]
 mod tests {
+    use avouch_registry_api::types::Version;
+
     use super::*;
 
     fn content(text: &str) -> Content {
@@ -225,6 +236,7 @@ mod tests {
         }
     }
 
+    // Conformance: avro/2d
     #[test]
     fn the_guid_is_the_md5_of_the_text_when_there_is_nothing_else() {
         // md5sum of the eight bytes of "string", quotes included.
@@ -235,6 +247,7 @@ mod tests {
         );
     }
 
+    // Conformance: avro/2d, registry/rule-2
     #[test]
     fn the_guid_runs_over_text_references_and_metadata_in_this_order() {
         let metadata =
@@ -243,7 +256,7 @@ mod tests {
             references: vec![SchemaReference {
                 name: "n.Id".into(),
                 subject: "ids".into(),
-                version: 3,
+                version: Version::new(3).unwrap(),
             }],
             metadata: Some(serde_json::from_str(metadata).unwrap()),
             ..content("\"string\"")
@@ -256,13 +269,14 @@ mod tests {
         );
     }
 
+    // Conformance: registry/rule-2
     #[test]
     fn every_part_of_the_content_changes_the_guid() {
         let plain = content("\"string\"");
         let reference = SchemaReference {
             name: "n".into(),
             subject: "s".into(),
-            version: 1,
+            version: Version::FIRST,
         };
         let variants = [
             plain.clone(),

@@ -1,7 +1,8 @@
 //! What a delete takes away, and in which order it is refused.
 
+use avouch_registry_api::types::VersionSelector;
+
 use crate::decide::register::VersionRow;
-use crate::decide::subject::VersionSpec;
 use crate::error::RegistryError;
 
 /// Whether a delete hides or removes.
@@ -19,17 +20,17 @@ pub(crate) enum Depth {
 /// Subject or version not found; a second soft delete of the same version.
 pub(crate) fn find_version(
     subject: &str,
-    spec: VersionSpec,
+    spec: VersionSelector,
     versions: &[VersionRow],
     depth: Depth,
 ) -> Result<VersionRow, RegistryError> {
     if versions.is_empty() {
         return Err(RegistryError::SubjectNotFound(subject.to_owned()));
     }
-    let missing = || RegistryError::VersionNotFound(spec.number());
+    let missing = || RegistryError::VersionNotFound(spec);
     let row = *match spec {
-        VersionSpec::Latest => versions.iter().rev().find(|row| !row.deleted),
-        VersionSpec::Number(number) => versions.iter().find(|row| row.version == number),
+        VersionSelector::Latest => versions.iter().rev().find(|row| !row.deleted),
+        VersionSelector::Number(number) => versions.iter().find(|row| row.version == number),
     }
     .ok_or_else(missing)?;
     if depth == Depth::Soft && row.deleted {
@@ -107,63 +108,61 @@ pub(crate) fn permit_subject(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use VersionSpec::{Latest, Number};
+    use avouch_registry_api::types::{SchemaId, Version};
 
-    const ROWS: [VersionRow; 3] = [
-        VersionRow {
-            version: 1,
-            id: 1,
-            deleted: true,
-        },
-        VersionRow {
-            version: 2,
-            id: 2,
-            deleted: false,
-        },
-        VersionRow {
-            version: 3,
-            id: 3,
-            deleted: true,
-        },
-    ];
+    /// Versions 1 and 3 are soft-deleted, version 2 is live.
+    fn rows() -> [VersionRow; 3] {
+        [1, 2, 3].map(|number| VersionRow {
+            version: Version::new(number).unwrap(),
+            id: SchemaId::new(number).unwrap(),
+            deleted: number != 2,
+        })
+    }
 
     #[test]
     fn the_version_a_delete_means() {
         let table = [
-            (Latest, Depth::Soft, Ok(2)),
-            (Number(2), Depth::Soft, Ok(2)),
-            (Number(3), Depth::Permanent, Ok(3)),
-            (Number(3), Depth::Soft, Err(40406)),
-            (Number(9), Depth::Soft, Err(40402)),
+            ("latest", Depth::Soft, Ok(2)),
+            ("2", Depth::Soft, Ok(2)),
+            ("3", Depth::Permanent, Ok(3)),
+            ("3", Depth::Soft, Err(40406)),
+            ("9", Depth::Soft, Err(40402)),
         ];
-        for (spec, depth, expected) in table {
-            let found = find_version("s", spec, &ROWS, depth);
+        for (selector, depth, expected) in table {
+            let found = find_version("s", selector.parse().unwrap(), &rows(), depth);
             let found = found
-                .map(|row| row.version)
+                .map(|row| row.version.get())
                 .map_err(|error| error.body().error_code);
-            assert_eq!(found, expected, "{spec:?} {depth:?}");
+            assert_eq!(found, expected, "{selector} {depth:?}");
         }
-        let nothing = find_version("s", Latest, &[], Depth::Soft).unwrap_err();
+        let latest = VersionSelector::Latest;
+        let nothing = find_version("s", latest, &[], Depth::Soft).unwrap_err();
         assert_eq!(nothing.body().error_code, 40401);
-        let all_deleted = find_version("s", Latest, &ROWS[..1], Depth::Soft).unwrap_err();
+        let all_deleted = find_version("s", latest, &rows()[..1], Depth::Soft).unwrap_err();
         assert_eq!(all_deleted.to_string(), "Version -1 not found.");
     }
 
     #[test]
     fn permanent_follows_soft() {
-        let live = permit_version("s", ROWS[1], Depth::Permanent).unwrap_err();
+        let live = permit_version("s", rows()[1], Depth::Permanent).unwrap_err();
         assert_eq!(live.body().error_code, 40407);
-        assert!(permit_version("s", ROWS[0], Depth::Permanent).is_ok());
-        let mixed = permit_subject("s", &ROWS, Depth::Permanent).unwrap_err();
+        assert!(permit_version("s", rows()[0], Depth::Permanent).is_ok());
+        let mixed = permit_subject("s", &rows(), Depth::Permanent).unwrap_err();
         assert_eq!(mixed.body().error_code, 40405);
-        assert!(permit_subject("s", &ROWS[..1], Depth::Permanent).is_ok());
+        assert!(permit_subject("s", &rows()[..1], Depth::Permanent).is_ok());
     }
 
     #[test]
     fn a_subject_is_soft_deleted_once() {
-        assert_eq!(find_subject("s", &ROWS, Depth::Soft).unwrap(), [ROWS[1]]);
-        assert_eq!(find_subject("s", &ROWS, Depth::Permanent).unwrap(), ROWS);
-        let again = find_subject("s", &ROWS[..1], Depth::Soft).unwrap_err();
+        assert_eq!(
+            find_subject("s", &rows(), Depth::Soft).unwrap(),
+            [rows()[1]]
+        );
+        assert_eq!(
+            find_subject("s", &rows(), Depth::Permanent).unwrap(),
+            rows()
+        );
+        let again = find_subject("s", &rows()[..1], Depth::Soft).unwrap_err();
         assert_eq!(again.body().error_code, 40404);
     }
 }

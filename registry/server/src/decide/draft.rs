@@ -6,7 +6,7 @@ use avouch_registry_api::rest::{
     ConfigProperties, Metadata, ReferenceRequest, RegisterRequest, RuleSet, SchemaReference,
     SchemaTags, TagRequest,
 };
-use avouch_registry_api::vocabulary::SchemaType;
+use avouch_registry_api::types::{SchemaId, SchemaType, Version};
 
 use crate::decide::content::Content;
 use crate::decide::register::WantedVersion;
@@ -18,19 +18,36 @@ const SHORT_BYTES: usize = 4 << 10;
 /// The references one schema may name directly.
 const MAX_REFERENCES: usize = 100;
 
+/// A reference as requested: its version may be -1 for the latest, or one that cannot exist.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestedReference {
+    pub(crate) name: String,
+    pub(crate) subject: String,
+    pub(crate) version: i32,
+}
+
+impl From<&SchemaReference> for RequestedReference {
+    fn from(reference: &SchemaReference) -> Self {
+        Self {
+            name: reference.name.clone(),
+            subject: reference.subject.clone(),
+            version: reference.version.get(),
+        }
+    }
+}
+
 /// The schema a request asks about.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     schema_type: SchemaType,
     text: Option<String>,
-    /// A version of -1 still stands for the latest.
-    pub(crate) references: Vec<SchemaReference>,
+    pub(crate) references: Vec<RequestedReference>,
     metadata: Option<Metadata>,
     rule_set: Option<RuleSet>,
     /// The version it must get.
     pub(crate) version: WantedVersion,
     /// The id it must get.
-    pub(crate) id: Option<i32>,
+    pub(crate) id: Option<SchemaId>,
     /// Whether the request asks for the normalized text.
     pub(crate) normalize: bool,
     /// Tags to write into the canonical text.
@@ -66,7 +83,7 @@ impl Draft {
             metadata: request.metadata,
             rule_set: request.rule_set.map(rules::checked).transpose()?,
             version,
-            id: request.id.filter(|&id| id >= 0),
+            id: request.id.and_then(SchemaId::new),
             normalize,
             tags_to_add,
             tags_to_remove,
@@ -105,7 +122,7 @@ impl Draft {
         Ok(Self {
             schema_type: base.schema_type,
             text: Some(base.text),
-            references: base.references,
+            references: base.references.iter().map(Into::into).collect(),
             metadata: request.metadata.or(base.metadata),
             rule_set,
             version,
@@ -153,13 +170,13 @@ impl Draft {
         &mut self,
         latest: Option<&Content>,
         config: &ConfigProperties,
-        next: Option<i32>,
+        next: Option<Version>,
     ) -> bool {
         let sent = self.clone();
         if let (None, Some(latest)) = (&self.text, latest) {
             self.schema_type = latest.schema_type;
             self.text = Some(latest.text.clone());
-            self.references.clone_from(&latest.references);
+            self.references = latest.references.iter().map(Into::into).collect();
         }
         if let (true, Some(latest)) = (self.propagate_tags, latest) {
             self.tags_to_add.splice(..0, tags::found(&latest.text));
@@ -184,8 +201,8 @@ impl Draft {
             || self.tags_to_add != sent.tags_to_add
     }
 
-    /// The content as drafted; its text is not canonical yet. `references` are the draft's, with
-    /// the latest versions put in.
+    /// The content as drafted; its text is not canonical yet. `references` are those of the draft
+    /// with their versions resolved.
     pub(crate) fn content(
         self,
         references: Vec<SchemaReference>,
@@ -201,7 +218,7 @@ impl Draft {
     }
 }
 
-fn references(requested: Vec<ReferenceRequest>) -> Result<Vec<SchemaReference>, RegistryError> {
+fn references(requested: Vec<ReferenceRequest>) -> Result<Vec<RequestedReference>, RegistryError> {
     if requested.len() > MAX_REFERENCES {
         let message = format!("More than {MAX_REFERENCES} references");
         return Err(RegistryError::InvalidSchema(message));
@@ -212,7 +229,7 @@ fn references(requested: Vec<ReferenceRequest>) -> Result<Vec<SchemaReference>, 
             let message = "A reference needs name, subject and version".to_owned();
             return Err(RegistryError::InvalidSchema(message));
         };
-        Ok(SchemaReference {
+        Ok(RequestedReference {
             name,
             subject,
             version,
@@ -221,26 +238,37 @@ fn references(requested: Vec<ReferenceRequest>) -> Result<Vec<SchemaReference>, 
     requested.into_iter().map(complete).collect()
 }
 
-/// The message for a schema that could not be understood, in Confluent's form.
+/// Returns the error for a stored content that cannot be parsed, in Confluent's form.
 pub(crate) fn invalid_schema(subject: &str, content: &Content, reason: &str) -> RegistryError {
+    let references: Vec<_> = content.references.iter().map(Into::into).collect();
+    invalid_draft(subject, content, &references, reason)
+}
+
+/// Returns the error for a requested content, whose `references` are not resolved yet, in
+/// Confluent's form.
+pub(crate) fn invalid_draft(
+    subject: &str,
+    content: &Content,
+    references: &[RequestedReference],
+    reason: &str,
+) -> RegistryError {
     const SHOWN_CHARS: usize = 10 * 1024;
     let text: String = content.text.chars().take(SHOWN_CHARS).collect();
-    let references: Vec<String> = content
-        .references
+    let named = references.iter();
+    let guid = content.guid_with(named.map(|r| (&*r.name, &*r.subject, r.version)));
+    let references: Vec<String> = references
         .iter()
-        .map(
-            |SchemaReference {
-                 name,
-                 subject,
-                 version,
-             }| {
-                format!("{{name='{name}', subject='{subject}', version={version}}}")
-            },
-        )
+        .map(|reference| {
+            let RequestedReference {
+                name,
+                subject,
+                version,
+            } = reference;
+            format!("{{name='{name}', subject='{subject}', version={version}}}")
+        })
         .collect();
     let references = references.join(", ");
     let schema_type = content.schema_type;
-    let guid = content.guid();
     let metadata = or_null(content.metadata.as_ref());
     let rule_set = or_null(content.rule_set.as_ref());
     RegistryError::InvalidSchema(format!(
@@ -282,25 +310,30 @@ mod tests {
         assert_eq!(empty.to_string(), "Empty schema");
     }
 
+    // Conformance: registry/rule-5
     #[test]
     fn what_a_request_leaves_out_comes_from_the_latest_version() {
         let none = ConfigProperties::default();
         let json = r#"{"schema":"\"int\"","metadata":{"properties":{"owner":"pay"}}}"#;
         let latest = draft(json).unwrap().content(Vec::new()).unwrap();
         let mut text_only = draft(r#"{"schema":"\"long\""}"#).unwrap();
-        assert!(text_only.complete(Some(&latest), &none, Some(2)));
+        assert!(text_only.complete(Some(&latest), &none, Version::new(2)));
         let content = text_only.content(Vec::new()).unwrap();
         assert_eq!(content.text, "\"long\"");
         assert_eq!(content.metadata, latest.metadata);
 
         let mut nothing = draft("{}").unwrap();
-        assert!(nothing.complete(Some(&latest), &none, Some(2)));
+        assert!(nothing.complete(Some(&latest), &none, Version::new(2)));
         assert_eq!(nothing.content(Vec::new()).unwrap(), latest);
 
         let mut first = draft(json).unwrap();
-        assert!(!first.complete(None, &none, Some(1)), "nothing to add");
+        assert!(
+            !first.complete(None, &none, Some(Version::FIRST)),
+            "nothing to add"
+        );
     }
 
+    // Conformance: registry/rest-6
     #[test]
     fn the_configuration_goes_below_and_above_the_request() {
         let config = serde_json::from_str::<ConfigProperties>(
@@ -316,7 +349,7 @@ mod tests {
                 ]}}"#,
         )
         .unwrap();
-        assert!(whole.complete(None, &config.unwrap(), Some(1)));
+        assert!(whole.complete(None, &config.unwrap(), Some(Version::FIRST)));
         let content = whole.content(Vec::new()).unwrap();
         let told = ["a", "b", "c"].map(|name| content.property(name).unwrap());
         assert_eq!(told, ["default", "own", "override"]);
@@ -348,7 +381,7 @@ mod tests {
         ];
         for (json, noted) in table {
             let mut draft = draft(json).unwrap();
-            draft.complete(None, &ConfigProperties::default(), Some(4));
+            draft.complete(None, &ConfigProperties::default(), Version::new(4));
             assert_eq!(
                 metadata::noted_version(draft.metadata.as_ref()),
                 noted,

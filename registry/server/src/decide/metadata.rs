@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use avouch_registry_api::rest::Metadata;
+use avouch_registry_api::types::Version;
 
 /// The property that tells a schema's own version.
 const VERSION: &str = "confluent:version";
@@ -26,7 +27,7 @@ pub(crate) fn merged(older: Option<Metadata>, newer: Option<Metadata>) -> Option
 }
 
 /// The metadata with the version noted in it.
-pub(crate) fn with_version(metadata: Option<Metadata>, version: i32) -> Metadata {
+pub(crate) fn with_version(metadata: Option<Metadata>, version: Version) -> Metadata {
     let mut metadata = metadata.unwrap_or_default();
     metadata
         .properties
@@ -60,12 +61,12 @@ pub(crate) fn property<'a>(metadata: Option<&'a Metadata>, name: &str) -> Option
 pub(crate) fn equal_but_for_version(
     new: Option<&Metadata>,
     old: Option<&Metadata>,
-    old_version: i32,
+    old_version: Version,
 ) -> bool {
     let noted = |metadata| noted_version(metadata).and_then(|text| text.parse::<i32>().ok());
     match (noted(new), noted(old)) {
         (None, None) | (Some(_), Some(_)) => new == old,
-        (Some(version), None) => version == old_version && without_version(new) == plain(old),
+        (Some(version), None) => version == old_version.get() && without_version(new) == plain(old),
         (None, Some(_)) => plain(new) == without_version(old),
     }
 }
@@ -122,6 +123,7 @@ mod tests {
     }
 
     /// New, old and its version, whether the one may be taken for the other.
+    // Conformance: registry/rule-2
     #[test]
     fn a_version_noted_on_one_side_only_makes_no_difference_if_it_fits() {
         let table = [
@@ -148,7 +150,11 @@ mod tests {
         ];
         for (new, old, expected) in table {
             let (new_metadata, old_metadata) = (metadata(new), metadata(old));
-            let equal = equal_but_for_version(new_metadata.as_ref(), old_metadata.as_ref(), 3);
+            let equal = equal_but_for_version(
+                new_metadata.as_ref(),
+                old_metadata.as_ref(),
+                Version::new(3).unwrap(),
+            );
             assert_eq!(equal, expected, "{new} {old}");
         }
     }

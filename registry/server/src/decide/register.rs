@@ -1,12 +1,14 @@
 //! Which version and id a registration gets.
 
+use avouch_registry_api::types::{SchemaId, Version};
+
 use crate::error::RegistryError;
 
 /// One version of the subject, soft-deleted ones included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct VersionRow {
-    pub(crate) version: i32,
-    pub(crate) id: i32,
+    pub(crate) version: Version,
+    pub(crate) id: SchemaId,
     pub(crate) deleted: bool,
 }
 
@@ -14,7 +16,7 @@ pub(crate) struct VersionRow {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) version: WantedVersion,
-    pub(crate) id: Option<i32>,
+    pub(crate) id: Option<SchemaId>,
 }
 
 /// The version a registration asks for.
@@ -25,8 +27,8 @@ pub(crate) enum WantedVersion {
     Any,
     /// The latest if it has the content, else the next one.
     Next,
-    /// This one, 1 and up.
-    Exactly(i32),
+    /// This one.
+    Exactly(Version),
 }
 
 impl WantedVersion {
@@ -38,10 +40,10 @@ impl WantedVersion {
         match number {
             None | Some(0) => Ok(Self::Any),
             Some(-1) => Ok(Self::Next),
-            Some(number) if number > 0 => Ok(Self::Exactly(number)),
             Some(number) => {
-                let message = format!("Invalid version {number}");
-                Err(RegistryError::InvalidSchema(message))
+                let message = || format!("Invalid version {number}");
+                let version = Version::new(number).map(Self::Exactly);
+                version.ok_or_else(|| RegistryError::InvalidSchema(message()))
             }
         }
     }
@@ -53,7 +55,10 @@ pub(crate) enum Plan {
     /// Nothing: it is registered already.
     Registered(VersionRow),
     /// A new version; without an id, one must be allocated.
-    Add { version: i32, id: Option<i32> },
+    Add {
+        version: Version,
+        id: Option<SchemaId>,
+    },
 }
 
 /// Plans a registration. `versions` are all the subject's versions, ascending; `same_content` are
@@ -65,7 +70,7 @@ pub(crate) enum Plan {
 /// one (`any_version` lifts that, for imports).
 pub(crate) fn plan(
     versions: &[VersionRow],
-    same_content: &[i32],
+    same_content: &[SchemaId],
     wanted: Wanted,
     any_version: bool,
 ) -> Result<Plan, RegistryError> {
@@ -101,7 +106,7 @@ pub(crate) fn answers(row: VersionRow, wanted: Wanted) -> bool {
 }
 
 /// The newest live version that stands for one of the ids.
-pub(crate) fn registered(versions: &[VersionRow], ids: &[i32]) -> Option<VersionRow> {
+pub(crate) fn registered(versions: &[VersionRow], ids: &[SchemaId]) -> Option<VersionRow> {
     versions
         .iter()
         .rev()
@@ -112,9 +117,9 @@ pub(crate) fn registered(versions: &[VersionRow], ids: &[i32]) -> Option<Version
 /// The soft-deleted versions that a new version with the same id replaces.
 pub(crate) fn replaced(
     versions: &[VersionRow],
-    version: i32,
-    id: i32,
-) -> impl Iterator<Item = i32> + '_ {
+    version: Version,
+    id: SchemaId,
+) -> impl Iterator<Item = Version> + '_ {
     let same = move |row: &&VersionRow| row.deleted && row.id == id && row.version < version;
     versions.iter().filter(same).map(|row| row.version)
 }
@@ -123,72 +128,66 @@ pub(crate) fn replaced(
 ///
 /// # Errors
 /// [`RegistryError::InvalidSchema`] when there is no such number.
-pub(crate) fn next_version(versions: &[VersionRow]) -> Result<i32, RegistryError> {
-    let highest = versions.iter().map(|row| row.version).max().unwrap_or(0);
+pub(crate) fn next_version(versions: &[VersionRow]) -> Result<Version, RegistryError> {
     let exhausted = || RegistryError::InvalidSchema("The subject has no version left".to_owned());
-    highest.checked_add(1).ok_or_else(exhausted)
+    match versions.iter().map(|row| row.version).max() {
+        Some(highest) => highest.next().ok_or_else(exhausted),
+        None => Ok(Version::FIRST),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const fn live(version: i32, id: i32) -> VersionRow {
+    fn id(number: i32) -> SchemaId {
+        SchemaId::new(number).unwrap()
+    }
+
+    fn version(number: i32) -> Version {
+        Version::new(number).unwrap()
+    }
+
+    fn live(version_number: i32, id_number: i32) -> VersionRow {
         VersionRow {
-            version,
-            id,
+            version: version(version_number),
+            id: id(id_number),
             deleted: false,
         }
     }
 
-    const fn deleted(version: i32, id: i32) -> VersionRow {
+    fn deleted(version: i32, id: i32) -> VersionRow {
         VersionRow {
-            version,
-            id,
             deleted: true,
+            ..live(version, id)
         }
     }
 
     fn ask(versions: &[VersionRow], same_content: &[i32]) -> Plan {
-        plan(versions, same_content, Wanted::default(), false).unwrap()
+        let ids: Vec<SchemaId> = same_content.iter().copied().map(id).collect();
+        plan(versions, &ids, Wanted::default(), false).unwrap()
+    }
+
+    fn add(version_number: i32, id_number: Option<i32>) -> Plan {
+        Plan::Add {
+            version: version(version_number),
+            id: id_number.map(id),
+        }
     }
 
     #[test]
     fn new_content_gets_the_next_version_and_a_new_id() {
-        assert_eq!(
-            ask(&[], &[]),
-            Plan::Add {
-                version: 1,
-                id: None
-            }
-        );
-        assert_eq!(
-            ask(&[live(1, 7)], &[]),
-            Plan::Add {
-                version: 2,
-                id: None
-            }
-        );
-        assert_eq!(
-            ask(&[live(1, 7), deleted(5, 9)], &[]),
-            Plan::Add {
-                version: 6,
-                id: None
-            }
-        );
+        assert_eq!(ask(&[], &[]), add(1, None));
+        assert_eq!(ask(&[live(1, 7)], &[]), add(2, None));
+        assert_eq!(ask(&[live(1, 7), deleted(5, 9)], &[]), add(6, None));
     }
 
     #[test]
     fn content_of_another_subject_keeps_its_id() {
-        assert_eq!(
-            ask(&[live(1, 7)], &[3]),
-            Plan::Add {
-                version: 2,
-                id: Some(3)
-            }
-        );
+        assert_eq!(ask(&[live(1, 7)], &[3]), add(2, Some(3)));
     }
 
+    // Conformance: registry/rule-5
     #[test]
     fn registered_content_is_found_even_when_it_is_not_the_latest() {
         assert_eq!(
@@ -200,20 +199,15 @@ mod tests {
     #[test]
     fn soft_deleted_content_comes_back_as_a_new_version_with_its_old_id() {
         let versions = [deleted(1, 7), live(2, 8)];
-        assert_eq!(
-            ask(&versions, &[7]),
-            Plan::Add {
-                version: 3,
-                id: Some(7)
-            }
-        );
-        assert_eq!(replaced(&versions, 3, 7).collect::<Vec<_>>(), [1]);
+        assert_eq!(ask(&versions, &[7]), add(3, Some(7)));
+        let replaced = replaced(&versions, version(3), id(7));
+        assert_eq!(replaced.collect::<Vec<_>>(), [version(1)]);
     }
 
     #[test]
     fn a_version_asked_for_must_be_the_next_one_unless_imported() {
         let wanted = Wanted {
-            version: WantedVersion::Exactly(5),
+            version: WantedVersion::Exactly(version(5)),
             id: None,
         };
         let error = plan(&[live(1, 7)], &[], wanted, false).unwrap_err();
@@ -222,26 +216,20 @@ mod tests {
             "Version is not one more than previous version"
         );
         let imported = Wanted {
-            version: WantedVersion::Exactly(5),
-            id: Some(40),
+            version: WantedVersion::Exactly(version(5)),
+            id: Some(id(40)),
         };
-        let plan_of = plan(&[live(1, 7)], &[], imported, true).unwrap();
-        assert_eq!(
-            plan_of,
-            Plan::Add {
-                version: 5,
-                id: Some(40)
-            }
-        );
+        let imported = plan(&[live(1, 7)], &[], imported, true).unwrap();
+        assert_eq!(imported, add(5, Some(40)));
     }
 
     #[test]
     fn an_import_cannot_give_registered_content_another_id() {
         let wanted = Wanted {
             version: WantedVersion::Any,
-            id: Some(8),
+            id: Some(id(8)),
         };
-        let error = plan(&[live(1, 7)], &[7], wanted, true).unwrap_err();
+        let error = plan(&[live(1, 7)], &[id(7)], wanted, true).unwrap_err();
         assert!(matches!(error, RegistryError::IdDoesNotMatch));
     }
 }

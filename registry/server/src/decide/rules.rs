@@ -144,6 +144,7 @@ mod tests {
         serde_json::from_str(json).unwrap()
     }
 
+    // Conformance: registry/rest-6
     #[test]
     fn a_rule_that_no_client_could_run_is_refused() {
         let long = format!(
@@ -206,6 +207,7 @@ mod tests {
         assert_eq!(kind_and_mode, (Some("TRANSFORM"), Some("WRITEREAD")));
     }
 
+    // Conformance: registry/rest-6
     #[test]
     fn merging_replaces_rules_by_name_and_removing_drops_them() {
         let older = rules(

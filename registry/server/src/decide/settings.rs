@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use avouch_registry_api::rest::{ConfigBody, ConfigProperties, RuleSet, StoredConfigBody};
-use avouch_registry_api::vocabulary::{CompatibilityLevel, Mode};
+use avouch_registry_api::types::{CompatibilityLevel, Mode};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -224,6 +224,7 @@ mod tests {
         "overrideRuleSet": {"enableAt": "X"}
     }"#;
 
+    // Conformance: registry/rest-5
     #[test]
     fn an_update_keeps_what_is_absent_and_clears_what_is_null() {
         let stored = update_of(StoredConfigBody::default(), EVERYTHING).unwrap();
@@ -266,6 +267,7 @@ mod tests {
         }
     }
 
+    // Conformance: registry/rule-8
     #[test]
     fn the_level_in_force_comes_from_subject_then_global_then_default() {
         let with = |level| {
@@ -288,6 +290,7 @@ mod tests {
         }
     }
 
+    // Conformance: registry/rest-5
     #[test]
     fn how_schemas_are_treated_is_inherited_and_what_is_added_to_them_is_not() {
         let everything = update_of(StoredConfigBody::default(), EVERYTHING).unwrap();
@@ -310,6 +313,7 @@ mod tests {
         assert!(adds_to_content(&global.properties) && !adds_to_content(&inherited.properties));
     }
 
+    // Conformance: registry/rule-11
     #[test]
     fn modes_say_who_may_register() {
         let table = [

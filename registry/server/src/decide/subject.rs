@@ -1,4 +1,6 @@
-//! Names at the edge: subjects and versions as requests spell them, parsed once.
+//! Subjects, contexts and versions, parsed from the names in requests.
+
+use avouch_registry_api::types::VersionSelector;
 
 use crate::error::RegistryError;
 
@@ -84,6 +86,48 @@ impl Subject {
     }
 }
 
+/// What a configuration or a mode is stored for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scope<'a> {
+    pub(crate) context: &'a str,
+    /// The qualified name, or empty for the whole context: no subject has an empty name.
+    pub(crate) subject: &'a str,
+}
+
+impl<'a> Scope<'a> {
+    /// The scope of a whole context.
+    pub(crate) const fn context(context: &'a str) -> Self {
+        Self {
+            context,
+            subject: "",
+        }
+    }
+
+    /// Returns the scope of a subject; a subject without a plain name is its context.
+    pub(crate) fn of(subject: &'a Subject) -> Self {
+        let whole = Self::context(&subject.context);
+        if subject.plain().is_empty() {
+            whole
+        } else {
+            Self {
+                subject: &subject.name,
+                ..whole
+            }
+        }
+    }
+
+    /// Returns the scope of a subject, or of the default context where none is given: the global
+    /// settings.
+    pub(crate) fn of_optional(subject: Option<&'a Subject>) -> Self {
+        subject.map_or(Self::context(DEFAULT_CONTEXT), Self::of)
+    }
+
+    /// Returns whether the scope is a whole context.
+    pub(crate) fn is_context(self) -> bool {
+        self.subject.is_empty()
+    }
+}
+
 /// The name without its context.
 pub(crate) fn plain_name(name: &str) -> &str {
     let qualified = name.strip_prefix(":.");
@@ -117,33 +161,13 @@ impl Prefix {
     }
 }
 
-/// A version as a path names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum VersionSpec {
-    /// The highest version that is not soft-deleted, whatever else the request includes.
-    Latest,
-    /// Exactly this one, 1 and up.
-    Number(i32),
-}
-
-impl VersionSpec {
-    pub(crate) fn parse(text: &str) -> Result<Self, RegistryError> {
-        if text.eq_ignore_ascii_case("latest") || text == "-1" {
-            return Ok(Self::Latest);
-        }
-        match text.parse::<i32>() {
-            Ok(number) if number >= 1 => Ok(Self::Number(number)),
-            Ok(_) | Err(_) => Err(RegistryError::InvalidVersion(text.to_owned())),
-        }
-    }
-
-    /// The number in messages: -1 for the latest.
-    pub(crate) fn number(self) -> i32 {
-        match self {
-            Self::Latest => -1,
-            Self::Number(number) => number,
-        }
-    }
+/// Parses the version in a path.
+///
+/// # Errors
+/// [`RegistryError::InvalidVersion`] for anything but a number from 1, `latest` or `-1`.
+pub(crate) fn version_selector(text: &str) -> Result<VersionSelector, RegistryError> {
+    let invalid = |_| RegistryError::InvalidVersion(text.to_owned());
+    text.parse().map_err(invalid)
 }
 
 /// Which versions a call may see.
@@ -177,25 +201,7 @@ impl Visibility {
 mod tests {
     use super::*;
 
-    #[test]
-    fn versions_are_positive_31_bit_numbers_or_latest() {
-        let table = [
-            ("1", Some(VersionSpec::Number(1))),
-            ("2147483647", Some(VersionSpec::Number(i32::MAX))),
-            ("latest", Some(VersionSpec::Latest)),
-            ("LATEST", Some(VersionSpec::Latest)),
-            ("-1", Some(VersionSpec::Latest)),
-            ("0", None),
-            ("-2", None),
-            ("abc", None),
-            ("2147483648", None),
-            ("", None),
-        ];
-        for (text, expected) in table {
-            assert_eq!(VersionSpec::parse(text).ok(), expected, "{text:?}");
-        }
-    }
-
+    // Conformance: registry/rule-9
     #[test]
     fn a_subject_may_be_almost_anything_but_reserved_or_unprintable() {
         for good in ["a", "subj/ect", "a b", "*", ":x", "\u{e9}", ":.:plain"] {
@@ -209,6 +215,7 @@ mod tests {
         }
     }
 
+    // Conformance: registry/contexts-1
     #[test]
     fn a_name_says_its_context_or_takes_the_one_around() {
         let table = [
@@ -237,6 +244,7 @@ mod tests {
         assert!(Subject::writable_scope(":.ctx:").is_ok());
     }
 
+    // Conformance: registry/contexts-1
     #[test]
     fn a_prefix_is_of_one_context_or_of_all() {
         let table = [

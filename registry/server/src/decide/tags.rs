@@ -187,6 +187,7 @@ mod tests {
         }
     }
 
+    // Conformance: registry/rest-7
     #[test]
     fn tags_are_written_where_the_path_leads_and_found_again() {
         let add = [

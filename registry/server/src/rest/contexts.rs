@@ -110,6 +110,7 @@ fn qualified(context: &str, name: &str) -> String {
 mod tests {
     use super::*;
 
+    // Conformance: registry/contexts-1
     #[test]
     fn the_context_moves_to_where_the_plain_path_has_one() {
         let table = [

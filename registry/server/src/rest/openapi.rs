@@ -181,6 +181,7 @@ mod tests {
 
     use super::*;
 
+    // Conformance: registry/rest-4
     #[test]
     fn every_endpoint_is_documented_with_components_that_exist() {
         let document = serde_json::to_value(document()).unwrap();
@@ -211,6 +212,7 @@ mod tests {
         }
     }
 
+    // Conformance: registry/rest-4
     #[test]
     fn parameters_that_may_be_given_many_times_are_arrays() {
         let document = serde_json::to_value(document()).unwrap();

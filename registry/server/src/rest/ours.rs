@@ -7,11 +7,11 @@ use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use avouch_registry_api::records::{ImportBody, ImportRequest, Record};
 use avouch_registry_api::rest::{CONTENT_TYPE, PlanAction, PlanBody, PlanRequest};
+use avouch_registry_api::types::VersionSelector;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 
 use crate::Registry;
-use crate::decide::subject::VersionSpec;
 use crate::error::RegistryError;
 use crate::metrics::Outcome;
 use crate::rest::answer::{Answer, explained, json, status_of};
@@ -79,7 +79,7 @@ pub(crate) async fn undelete(
     params: Params,
 ) -> Answer {
     let (subject, spec) = place(&registry, &path).await?;
-    let VersionSpec::Number(version) = spec else {
+    let VersionSelector::Number(version) = spec else {
         return Err(RegistryError::InvalidVersion(path.1.clone()));
     };
     let checks = checks(&params);

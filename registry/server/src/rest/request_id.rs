@@ -29,6 +29,7 @@ fn is_usable(given: &HeaderValue) -> bool {
 mod tests {
     use super::*;
 
+    // Conformance: operation/5
     #[test]
     fn a_usable_name_stays_and_any_other_is_replaced() {
         let long = "x".repeat(BYTES_MAX);

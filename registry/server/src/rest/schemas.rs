@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use actix_web::web::{Data, Path};
-use avouch_registry_api::vocabulary::SchemaType;
+use avouch_registry_api::types::{SchemaId, SchemaType};
 
 use crate::Registry;
 use crate::decide::subject::{DEFAULT_CONTEXT, Prefix, Subject};
@@ -37,9 +37,10 @@ fn asks_for_associated(params: &Params) -> bool {
 
 pub(crate) async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
     let subject = named_subject(&registry, &params).await?;
+    let id = schema_id(*id)?;
     let service = &registry.service;
-    let place = service.place_of(*id, subject.as_ref()).await?;
-    let schema = service.schema(*id, &place, params.flag("fetchMaxId"));
+    let place = service.place_of(id, subject.as_ref()).await?;
+    let schema = service.schema(id, &place, params.flag("fetchMaxId"));
     let schema = params.with_tags(schema.await?);
     let schema = params.with_references(&place.context, schema);
     let schema = service.in_format_within(&place.context, schema, params.format());
@@ -48,19 +49,19 @@ pub(crate) async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Param
 
 pub(crate) async fn text_by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
     let subject = named_subject(&registry, &params).await?;
+    let id = schema_id(*id)?;
     let service = &registry.service;
-    let place = service.place_of(*id, subject.as_ref()).await?;
-    let schema = service.schema(*id, &place, false).await?;
+    let place = service.place_of(id, subject.as_ref()).await?;
+    let schema = service.schema(id, &place, false).await?;
     let schema = service.in_format_within(&place.context, schema, params.format());
     Ok(text(schema.await?.schema))
 }
 
 pub(crate) async fn subjects(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
     let subject = named_subject(&registry, &params).await?;
-    let holders =
-        registry
-            .service
-            .holders(id.into_inner(), subject.as_ref(), params.flag("deleted"));
+    let id = holder_id(*id)?;
+    let with_deleted = params.flag("deleted");
+    let holders = registry.service.holders(id, subject.as_ref(), with_deleted);
     let subjects: BTreeSet<String> = holders
         .await?
         .into_iter()
@@ -71,10 +72,9 @@ pub(crate) async fn subjects(registry: Data<Registry>, id: Path<i32>, params: Pa
 
 pub(crate) async fn versions(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
     let subject = named_subject(&registry, &params).await?;
-    let holders =
-        registry
-            .service
-            .holders(id.into_inner(), subject.as_ref(), params.flag("deleted"));
+    let id = holder_id(*id)?;
+    let with_deleted = params.flag("deleted");
+    let holders = registry.service.holders(id, subject.as_ref(), with_deleted);
     Ok(json(&params.page().of(holders.await?)))
 }
 
@@ -96,6 +96,16 @@ pub(crate) async fn by_guid(
 pub(crate) async fn ids_by_guid(registry: Data<Registry>, guid: Path<String>) -> Answer {
     let (_, places) = registry.service.schema_with_guid(&guid).await?;
     Ok(json(&places))
+}
+
+/// Parses the id in a path. A negative id is one that no schema has.
+fn schema_id(id: i32) -> Result<SchemaId, RegistryError> {
+    SchemaId::new(id).ok_or(RegistryError::IdNotFound(id))
+}
+
+/// The same for routes whose error does not name the id.
+fn holder_id(id: i32) -> Result<SchemaId, RegistryError> {
+    SchemaId::new(id).ok_or(RegistryError::SchemaNotFound { closest: None })
 }
 
 /// The subject that the query means, if it names one.

@@ -2,11 +2,12 @@
 
 use actix_web::web::{Bytes, Data, Path};
 use avouch_registry_api::rest::{RegisterRequest, TagRequest};
+use avouch_registry_api::types::VersionSelector;
 
 use crate::Registry;
 use crate::decide::delete::Depth;
 use crate::decide::register::VersionRow;
-use crate::decide::subject::{ALL_CONTEXTS, Prefix, Subject, VersionSpec, Visibility};
+use crate::decide::subject::{ALL_CONTEXTS, Prefix, Subject, Visibility, version_selector};
 use crate::error::RegistryError;
 use crate::rest::answer::{Answer, explained, json, text};
 use crate::rest::request::{Params, body};
@@ -66,9 +67,9 @@ pub(crate) async fn versions(
     let rows = rows.await?;
     let number = |row: &VersionRow| {
         if negative && row.deleted {
-            -row.version
+            -row.version.get()
         } else {
-            row.version
+            row.version.get()
         }
     };
     Ok(json(&params.page().of(rows.iter().map(number).collect())))
@@ -211,8 +212,8 @@ pub(crate) async fn subject(
 pub(crate) async fn place(
     registry: &Data<Registry>,
     path: &(String, String),
-) -> Result<(Subject, VersionSpec), RegistryError> {
-    let spec = VersionSpec::parse(&path.1)?;
+) -> Result<(Subject, VersionSelector), RegistryError> {
+    let spec = version_selector(&path.1)?;
     Ok((subject(registry, &path.0).await?, spec))
 }
 

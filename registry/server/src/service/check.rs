@@ -1,12 +1,13 @@
 //! Compatibility, asked for by registration or on its own.
 
 use avouch_registry_api::rest::{ConfigBody, RegisterRequest};
+use avouch_registry_api::types::VersionSelector;
 
 use crate::decide::compatibility::{Earlier, Objections, objections, versions_to_read};
 use crate::decide::content::Resolved;
 use crate::decide::draft::{Draft, invalid_schema};
 use crate::decide::register::next_version;
-use crate::decide::subject::{Subject, VersionSpec};
+use crate::decide::subject::Subject;
 use crate::error::RegistryError;
 use crate::service::settings::InForce;
 use crate::service::{Prepared, Service, compute, refused};
@@ -36,20 +37,17 @@ impl Service {
     pub(crate) async fn check_version(
         &self,
         subject: &Subject,
-        spec: VersionSpec,
+        spec: VersionSelector,
         request: RegisterRequest,
         normalize: bool,
     ) -> Result<Objections, RegistryError> {
         let mut snapshot = self.store.read().await?;
-        let Subject { context, name } = subject;
         let entry = match spec {
-            VersionSpec::Latest => versions::newest(&mut snapshot, context, name, 1)
-                .await?
-                .pop(),
-            VersionSpec::Number(number) => {
-                let entry = versions::entry(&mut snapshot, context, name, number).await?;
+            VersionSelector::Latest => versions::newest(&mut snapshot, subject, 1).await?.pop(),
+            VersionSelector::Number(number) => {
+                let entry = versions::entry(&mut snapshot, subject, number).await?;
                 let live = entry.filter(|entry| !entry.row.deleted);
-                Some(live.ok_or(RegistryError::VersionNotFound(number))?)
+                Some(live.ok_or(RegistryError::VersionNotFound(spec))?)
             }
         };
         let draft = Draft::of(request, normalize)?;
@@ -69,9 +67,8 @@ impl Service {
         mut draft: Draft,
         in_force: &InForce,
     ) -> Result<Prepared, RegistryError> {
-        let Subject { context, name } = subject;
-        let rows = versions::rows(connection, context, name).await?;
-        let latest = versions::newest(connection, context, name, 1).await?.pop();
+        let rows = versions::rows(connection, subject).await?;
+        let latest = versions::newest(connection, subject, 1).await?.pop();
         let latest = latest.map(|entry| entry.content);
         let next = next_version(&rows)?;
         draft.complete(latest.as_ref(), &in_force.config.properties, Some(next));
@@ -89,8 +86,7 @@ impl Service {
     ) -> Result<Objections, RegistryError> {
         let limit = versions_to_read(config);
         let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-        let Subject { context, name } = subject;
-        let entries = versions::newest(connection, context, name, limit).await?;
+        let entries = versions::newest(connection, subject, limit).await?;
         self.compare(connection, subject, prepared, config, entries)
             .await
     }

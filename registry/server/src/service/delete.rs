@@ -1,11 +1,12 @@
 //! Soft and permanent deletes of versions and subjects.
 
 use avouch_registry_api::rest::SchemaBody;
+use avouch_registry_api::types::{Version, VersionSelector};
 
 use crate::decide::delete::{Depth, find_subject, find_version, permit_subject, permit_version};
 use crate::decide::register::VersionRow;
 use crate::decide::settings::permit_change;
-use crate::decide::subject::{Subject, VersionSpec};
+use crate::decide::subject::{Scope, Subject};
 use crate::error::RegistryError;
 use crate::service::check::{resolve, unreadable};
 use crate::service::{Checks, Prepared, Service, body_of};
@@ -17,12 +18,12 @@ impl Service {
     pub(crate) async fn delete_version(
         &self,
         subject: &Subject,
-        spec: VersionSpec,
+        spec: VersionSelector,
         depth: Depth,
-    ) -> Result<i32, RegistryError> {
+    ) -> Result<Version, RegistryError> {
         let mut transaction = self.store.write().await?;
-        let Subject { context, name } = subject;
-        let rows = versions::rows(&mut transaction, context, name).await?;
+        let name = &subject.name;
+        let rows = versions::rows(&mut transaction, subject).await?;
         let row = find_version(name, spec, &rows, depth)?;
         self.permit_delete(&mut transaction, subject).await?;
         let with_deleted = depth == Depth::Permanent;
@@ -48,17 +49,17 @@ impl Service {
     pub(crate) async fn undelete_version(
         &self,
         subject: &Subject,
-        version: i32,
+        version: Version,
         checks: Checks,
     ) -> Result<SchemaBody, RegistryError> {
         let mut transaction = self.store.write().await?;
-        let Subject { context, name } = subject;
-        let rows = versions::rows(&mut transaction, context, name).await?;
+        let name = &subject.name;
+        let rows = versions::rows(&mut transaction, subject).await?;
         if rows.is_empty() {
             return Err(RegistryError::SubjectNotFound(name.clone()));
         }
-        let entry = versions::entry(&mut transaction, context, name, version).await?;
-        let entry = entry.ok_or(RegistryError::VersionNotFound(version))?;
+        let entry = versions::entry(&mut transaction, subject, version).await?;
+        let entry = entry.ok_or(RegistryError::VersionNotFound(version.into()))?;
         if !entry.row.deleted {
             return Ok(body_of(entry));
         }
@@ -78,7 +79,7 @@ impl Service {
             deleted: false,
             ..entry.row
         };
-        versions::put(&mut transaction, context, name, row, entry.created_at_ms).await?;
+        versions::put(&mut transaction, subject, row, entry.created_at_ms).await?;
         self.commit(transaction).await?;
         Ok(body_of(Entry { row, ..entry }))
     }
@@ -88,10 +89,10 @@ impl Service {
         &self,
         subject: &Subject,
         depth: Depth,
-    ) -> Result<Vec<i32>, RegistryError> {
+    ) -> Result<Vec<Version>, RegistryError> {
         let mut transaction = self.store.write().await?;
-        let Subject { context, name } = subject;
-        let rows = versions::rows(&mut transaction, context, name).await?;
+        let name = &subject.name;
+        let rows = versions::rows(&mut transaction, subject).await?;
         let doomed = find_subject(name, &rows, depth)?;
         self.permit_delete(&mut transaction, subject).await?;
         let with_deleted = depth == Depth::Permanent;
@@ -147,13 +148,12 @@ pub(super) async fn delete(
     rows: &[VersionRow],
     depth: Depth,
 ) -> Result<(), RegistryError> {
-    let Subject { context, name } = subject;
     for row in rows {
         match depth {
-            Depth::Soft => versions::soft_delete(connection, context, name, row.version).await?,
+            Depth::Soft => versions::soft_delete(connection, subject, row.version).await?,
             Depth::Permanent => {
-                versions::remove(connection, context, name, row.version).await?;
-                schemas::remove_unused(connection, context, row.id).await?;
+                versions::remove(connection, subject, row.version).await?;
+                schemas::remove_unused(connection, &subject.context, row.id).await?;
             }
         }
     }
@@ -165,7 +165,7 @@ async fn forget_settings(
     connection: &mut Connection,
     subject: &Subject,
 ) -> Result<(), RegistryError> {
-    settings::remove_config(connection, &subject.context, &subject.name).await?;
-    settings::remove_mode(connection, &subject.context, &subject.name).await?;
+    settings::remove_config(connection, Scope::of(subject)).await?;
+    settings::remove_mode(connection, Scope::of(subject)).await?;
     Ok(())
 }

@@ -7,15 +7,14 @@ use avouch_registry_api::records::{
     ConfigValue, ContextValue, ModeValue, Record, RecordKey, SchemaValue,
 };
 use avouch_registry_api::rest::StoredConfigBody;
-use avouch_registry_api::vocabulary::SchemaType;
+use avouch_registry_api::types::SchemaType;
 use serde::Serialize;
 use tokio::sync::mpsc::Sender;
 
 use crate::decide::subject::{DEFAULT_CONTEXT, Subject};
 use crate::error::RegistryError;
 use crate::service::Service;
-use crate::store::settings::GLOBAL;
-use crate::store::versions::{Entry, Place};
+use crate::store::versions::{Entry, Position};
 use crate::store::{Connection, counters, settings, versions};
 
 /// Versions of one part.
@@ -50,16 +49,15 @@ impl Service {
             settings_of(&mut snapshot, &context, &mut records).await?;
             send(parts, records).await?;
         }
-        let mut after = Place::default();
+        let mut after = None;
         loop {
-            let limit = versions_of_next_part(&mut snapshot, &after).await?;
-            let entries = versions::after(&mut snapshot, &after, limit).await?;
+            let limit = versions_of_next_part(&mut snapshot, after.as_ref()).await?;
+            let entries = versions::after(&mut snapshot, after.as_ref(), limit).await?;
             let Some(last) = entries.last() else { break };
-            after = Place {
-                context: Subject::existing(&last.subject).context,
-                subject: last.subject.clone(),
+            after = Some(Position {
+                subject: Subject::existing(&last.subject),
                 version: last.row.version,
-            };
+            });
             let records = entries.into_iter().map(schema_record);
             send(parts, records.collect::<Result<_, _>>()?).await?;
         }
@@ -83,7 +81,7 @@ fn given_up() -> RegistryError {
 /// As many versions as one part holds, at least one.
 async fn versions_of_next_part(
     connection: &mut Connection,
-    after: &Place,
+    after: Option<&Position>,
 ) -> Result<i64, RegistryError> {
     let sizes = versions::sizes_after(connection, after, PART_VERSIONS).await?;
     let mut chars = 0_i64;
@@ -101,14 +99,14 @@ async fn context_record(
     context: &str,
 ) -> Result<Option<Record>, RegistryError> {
     let highest = counters::highest_id(connection, context).await?;
-    if context == DEFAULT_CONTEXT && highest == 0 {
+    if context == DEFAULT_CONTEXT && highest.get() == 0 {
         return Ok(None);
     }
     let (tenant, context) = (Some(TENANT.to_owned()), Some(context.to_owned()));
     let value = ContextValue {
         tenant: tenant.clone(),
         context: context.clone(),
-        max_id: (highest > 0).then_some(highest),
+        max_id: Some(highest).filter(|id| id.get() > 0),
     };
     let key = RecordKey::Context {
         tenant,
@@ -182,7 +180,7 @@ fn config_record(
 }
 
 fn subject_of(context: &str, scope: String) -> Option<String> {
-    if scope != GLOBAL {
+    if !scope.is_empty() {
         Some(scope)
     } else if context == DEFAULT_CONTEXT {
         None
@@ -218,6 +216,7 @@ mod tests {
         registered.await.unwrap();
     }
 
+    // Conformance: registry/rule-15
     #[tokio::test]
     async fn an_export_is_of_one_moment_and_its_parts_are_bounded() {
         let directory = tempfile::tempdir().unwrap();
@@ -259,6 +258,7 @@ mod tests {
         assert_eq!(told, expected, "nothing of what came after");
     }
 
+    // Conformance: registry/rule-15
     #[tokio::test]
     async fn an_export_that_nobody_reads_ends() {
         let directory = tempfile::tempdir().unwrap();

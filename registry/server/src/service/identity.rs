@@ -30,11 +30,10 @@ pub(super) async fn lookalike(
     if rows.is_empty() {
         return Ok(None);
     }
-    let Subject { context, name } = subject;
     let content = &prepared.resolved.content;
     let chars = i64::try_from(content.text.chars().count()).unwrap_or(i64::MAX);
     let inlined = content.references.is_empty();
-    let candidates = versions::lookalikes(connection, context, name, chars, inlined).await?;
+    let candidates = versions::lookalikes(connection, subject, chars, inlined).await?;
     for entry in candidates {
         let old = &entry.content;
         let metadata = (content.metadata.as_ref(), old.metadata.as_ref());
@@ -84,12 +83,11 @@ pub(super) async fn closest(
     prepared: &Prepared,
     with_deleted: bool,
 ) -> Result<Option<Box<ClosestBody>>, RegistryError> {
-    let Subject { context, name } = subject;
-    let mut entries = versions::newest(connection, context, name, MAX_COMPARED).await?;
+    let mut entries = versions::newest(connection, subject, MAX_COMPARED).await?;
     if entries.is_empty() && with_deleted {
-        let rows = versions::rows(connection, context, name).await?;
+        let rows = versions::rows(connection, subject).await?;
         if let Some(row) = rows.last() {
-            entries.extend(versions::entry(connection, context, name, row.version).await?);
+            entries.extend(versions::entry(connection, subject, row.version).await?);
         }
     }
     let mut closest: Option<ClosestBody> = None;
@@ -105,7 +103,7 @@ pub(super) async fn closest(
         let best = closest.as_ref().map(|best| best.differences.len());
         if best.is_none_or(|best| differences.len() < best) {
             closest = Some(ClosestBody {
-                subject: name.clone(),
+                subject: subject.name.clone(),
                 version: row.version,
                 id: row.id,
                 differences,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use actix_web::web::Bytes;
 use avouch_registry_api::rest::SchemaBody;
 use avouch_registry_api::source::{RegisteredSchema, SubjectVersion};
+use avouch_registry_api::types::SchemaId;
 use tokio::sync::Mutex;
 
 use crate::decide::register::VersionRow;
@@ -21,7 +22,7 @@ use crate::store::edges::{self, FollowError};
 use crate::store::{schemas, settings, versions};
 
 /// Context and id.
-type IdKey = (String, i32);
+type IdKey = (String, SchemaId);
 /// The subjects that aliases stand for, by alias.
 type Aliases = HashMap<String, Subject>;
 
@@ -113,7 +114,7 @@ impl Service {
     pub(super) async fn known(
         &self,
         context: &str,
-        id: i32,
+        id: SchemaId,
     ) -> Result<Option<Arc<Known>>, RegistryError> {
         let key = (context.to_owned(), id);
         if let Some(known) = self.memory.known.fresh(&key) {
@@ -135,7 +136,11 @@ impl Service {
         }
     }
 
-    async fn read_known(&self, context: &str, id: i32) -> Result<Option<Known>, RegistryError> {
+    async fn read_known(
+        &self,
+        context: &str,
+        id: SchemaId,
+    ) -> Result<Option<Known>, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let Some(content) = schemas::content(&mut snapshot, context, id).await? else {
             return Ok(None);
@@ -145,7 +150,7 @@ impl Service {
     }
 
     /// The answer to a look-up of an id, written out, if memory alone is enough for it.
-    pub(crate) fn recall(&self, id: i32, subject: Option<Subject>) -> Option<Bytes> {
+    pub(crate) fn recall(&self, id: SchemaId, subject: Option<Subject>) -> Option<Bytes> {
         let known = |context: &str| self.memory.known.fresh(&(context.to_owned(), id));
         let Some(subject) = subject else {
             return Some(known(DEFAULT_CONTEXT)?.answer.clone());
@@ -167,7 +172,7 @@ impl Service {
     pub(crate) async fn registered(
         &self,
         context: &str,
-        id: i32,
+        id: SchemaId,
         remembered: bool,
     ) -> Result<Option<Arc<RegisteredSchema>>, RegistryError> {
         let key = (context.to_owned(), id);
@@ -188,7 +193,7 @@ impl Service {
     async fn read_registered(
         &self,
         context: &str,
-        id: i32,
+        id: SchemaId,
     ) -> Result<Option<RegisteredSchema>, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let Some(content) = schemas::content(&mut snapshot, context, id).await? else {
@@ -209,7 +214,7 @@ impl Service {
         });
         Ok(Some(RegisteredSchema {
             id,
-            schema_type: content.schema_type.to_string(),
+            schema_type: content.schema_type,
             text: content.text,
             references,
             versions: versions.collect(),
@@ -275,7 +280,7 @@ impl Known {
 
     /// What a look-up that means `subject` is told: the subject and its version if it holds the
     /// id, and what was asked for beside.
-    pub(super) fn told(&self, subject: &str, max_id: Option<i32>) -> SchemaBody {
+    pub(super) fn told(&self, subject: &str, max_id: Option<SchemaId>) -> SchemaBody {
         let holders = &self.holders;
         let named = holders.iter().rfind(|(holder, ..)| holder == subject);
         let first_live = || holders.iter().find(|(_, row, _)| !row.deleted);
@@ -317,7 +322,7 @@ mod tests {
     use crate::store::Engine;
     use crate::{Database, Registry, RegistryConfig};
 
-    async fn register(service: &Service, subject: &str, schema: &str) -> i32 {
+    async fn register(service: &Service, subject: &str, schema: &str) -> SchemaId {
         let request = serde_json::from_value(json!({ "schema": schema })).unwrap();
         let subject = Subject::existing(subject);
         let registered = service.register(&subject, request, false, Checks::Compatibility);
@@ -330,10 +335,11 @@ mod tests {
         service.put_config(Some(&subject), &request).await.unwrap();
     }
 
-    fn is_fresh(service: &Service, id: i32) -> bool {
+    fn is_fresh(service: &Service, id: SchemaId) -> bool {
         service.memory.known.fresh(&(".".to_owned(), id)).is_some()
     }
 
+    // Conformance: registry/stores-6
     #[tokio::test]
     async fn an_id_is_read_again_only_after_a_version_of_it_changed() {
         let directory = tempfile::tempdir().unwrap();
@@ -363,6 +369,7 @@ mod tests {
     }
 
     /// The question that serializers ask, over a database that is not there any more.
+    // Conformance: registry/stores-11
     #[tokio::test]
     async fn an_id_with_its_subject_is_answered_without_the_database() {
         let directory = tempfile::tempdir().unwrap();

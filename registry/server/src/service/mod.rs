@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::config::RegistryConfig;
 use crate::decide::content::{Content, Parsed, Resolved, Strictness};
-use crate::decide::draft::{Draft, invalid_schema};
+use crate::decide::draft::{Draft, RequestedReference, invalid_draft};
 use crate::decide::subject::Subject;
 use crate::decide::tags;
 use crate::error::RegistryError;
@@ -123,8 +123,8 @@ impl Service {
             tags_to_add: draft.tags_to_add.clone(),
             tags_to_remove: draft.tags_to_remove.clone(),
         };
-        let drafted = draft.content(requested)?;
-        let describe = |reason: &str| invalid_schema(&subject.name, &drafted, reason);
+        let drafted = draft.content(Vec::new())?;
+        let describe = |reason: &str| invalid_draft(&subject.name, &drafted, &requested, reason);
         let references = pinned.map_err(|error| refused(error, describe))?;
         let dependencies = edges::dependencies(connection, &subject.context, &references)
             .await
@@ -179,27 +179,29 @@ fn understand(mut resolved: Resolved, changes: &Changes) -> Result<Prepared, Str
 async fn pin_references(
     connection: &mut Connection,
     subject: &Subject,
-    references: &[SchemaReference],
+    references: &[RequestedReference],
     strictness: Strictness,
 ) -> Result<Vec<SchemaReference>, FollowError> {
     let mut pinned = Vec::with_capacity(references.len());
     for reference in references {
         let target = Subject::within(&subject.context, &reference.subject);
-        let rows = versions::rows(connection, &target.context, &target.name).await?;
+        let rows = versions::rows(connection, &target).await?;
         let is_new = strictness == Strictness::New;
         let mut newest_first = rows.iter().rev();
         let target = match reference.version {
             -1 => newest_first.find(|row| !row.deleted),
-            version => newest_first.find(|row| row.version == version && !(is_new && row.deleted)),
+            version => {
+                newest_first.find(|row| row.version.get() == version && !(is_new && row.deleted))
+            }
         };
         let missing = || FollowError::Missing {
             subject: reference.subject.clone(),
             version: reference.version,
         };
-        let version = target.ok_or_else(missing)?.version;
         pinned.push(SchemaReference {
-            version,
-            ..reference.clone()
+            name: reference.name.clone(),
+            subject: reference.subject.clone(),
+            version: target.ok_or_else(missing)?.version,
         });
     }
     Ok(pinned)
@@ -279,6 +281,7 @@ mod tests {
 
     use super::*;
 
+    // Conformance: registry/stores-14
     #[tokio::test]
     async fn no_more_work_runs_at_once_than_the_pool_has_turns() {
         static POOL: Semaphore = Semaphore::const_new(2);

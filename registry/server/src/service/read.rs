@@ -1,14 +1,12 @@
 //! What can be read: subjects, versions, schemas by id. Each answer is one snapshot.
 
 use avouch_registry_api::rest::{ContextIdBody, SchemaBody, SubjectVersionBody, VersionBody};
-use avouch_registry_api::vocabulary::SchemaType;
+use avouch_registry_api::types::{SchemaId, SchemaType, VersionSelector};
 
 use crate::decide::content::{Content, Format, Parsed, Resolved};
 use crate::decide::draft::invalid_schema;
 use crate::decide::register::VersionRow;
-use crate::decide::subject::{
-    DEFAULT_CONTEXT, Prefix, Subject, VersionSpec, Visibility, plain_name,
-};
+use crate::decide::subject::{DEFAULT_CONTEXT, Prefix, Subject, Visibility, plain_name};
 use crate::error::RegistryError;
 use crate::service::{Service, body_of, compute, content_body, refused};
 use crate::store::versions::Entry;
@@ -52,7 +50,7 @@ impl Service {
     ) -> Result<Vec<VersionRow>, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let subject = &locate(&mut snapshot, subject).await?;
-        let mut rows = versions::rows(&mut snapshot, &subject.context, &subject.name).await?;
+        let mut rows = versions::rows(&mut snapshot, subject).await?;
         if !rows.iter().any(|row| counted.shows(row.deleted)) {
             return Err(RegistryError::SubjectNotFound(subject.name.clone()));
         }
@@ -63,17 +61,16 @@ impl Service {
     pub(crate) async fn version(
         &self,
         subject: &Subject,
-        spec: VersionSpec,
+        spec: VersionSelector,
         with_deleted: bool,
     ) -> Result<SchemaBody, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let subject = &locate(&mut snapshot, subject).await?;
         let row = find(&mut snapshot, subject, spec, with_deleted).await?;
-        let Subject { context, name } = subject;
-        let entry = versions::entry(&mut snapshot, context, name, row.version).await?;
+        let entry = versions::entry(&mut snapshot, subject, row.version).await?;
         entry
             .map(body_of)
-            .ok_or(RegistryError::VersionNotFound(row.version))
+            .ok_or(RegistryError::VersionNotFound(row.version.into()))
     }
 
     /// A page of a subject's versions, soft-deleted ones included, ascending, without their texts.
@@ -83,15 +80,14 @@ impl Service {
         page: Page,
     ) -> Result<Vec<VersionBody>, RegistryError> {
         let mut snapshot = self.store.read().await?;
-        let Subject { context, name } = subject;
-        let rows = versions::rows(&mut snapshot, context, name).await?;
+        let rows = versions::rows(&mut snapshot, subject).await?;
         if rows.is_empty() {
-            return Err(RegistryError::SubjectNotFound(name.clone()));
+            return Err(RegistryError::SubjectNotFound(subject.name.clone()));
         }
         let limit = page.limit.min(MAX_LISTED);
         let mut history = Vec::new();
         for row in (Page { limit, ..page }).of(rows) {
-            let entry = versions::entry(&mut snapshot, context, name, row.version).await?;
+            let entry = versions::entry(&mut snapshot, subject, row.version).await?;
             history.extend(entry.map(|entry| VersionBody {
                 guid: entry.content.guid().to_string(),
                 schema_type: entry.content.schema_type,
@@ -110,12 +106,11 @@ impl Service {
         &self,
         connection: &mut Connection,
         subject: &Subject,
-        spec: VersionSpec,
+        spec: VersionSelector,
     ) -> Result<Entry, RegistryError> {
         let row = find(connection, subject, spec, false).await?;
-        let Subject { context, name } = subject;
-        let entry = versions::entry(connection, context, name, row.version).await?;
-        entry.ok_or(RegistryError::VersionNotFound(row.version))
+        let entry = versions::entry(connection, subject, row.version).await?;
+        entry.ok_or(RegistryError::VersionNotFound(row.version.into()))
     }
 
     /// The latest version whose metadata has all the wanted properties.
@@ -126,14 +121,14 @@ impl Service {
         with_deleted: bool,
     ) -> Result<SchemaBody, RegistryError> {
         let mut snapshot = self.store.read().await?;
-        let Subject { context, name } = &locate(&mut snapshot, subject).await?;
-        let mut rows = versions::rows(&mut snapshot, context, name).await?;
+        let subject = &locate(&mut snapshot, subject).await?;
+        let mut rows = versions::rows(&mut snapshot, subject).await?;
         rows.retain(|row| with_deleted || !row.deleted);
         if rows.is_empty() {
-            return Err(RegistryError::SubjectNotFound(name.clone()));
+            return Err(RegistryError::SubjectNotFound(subject.name.clone()));
         }
         for row in rows.iter().rev() {
-            let entry = versions::entry(&mut snapshot, context, name, row.version).await?;
+            let entry = versions::entry(&mut snapshot, subject, row.version).await?;
             let Some(entry) = entry else { continue };
             if wanted
                 .iter()
@@ -149,9 +144,9 @@ impl Service {
     pub(crate) async fn referrers(
         &self,
         subject: &Subject,
-        spec: VersionSpec,
+        spec: VersionSelector,
         with_deleted: bool,
-    ) -> Result<Vec<i32>, RegistryError> {
+    ) -> Result<Vec<SchemaId>, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let subject = &locate(&mut snapshot, subject).await?;
         let row = find(&mut snapshot, subject, spec, true).await?;
@@ -214,12 +209,12 @@ impl Service {
     /// subject holds the id; one that does not is as good as none.
     pub(crate) async fn schema(
         &self,
-        id: i32,
+        id: SchemaId,
         subject: &Subject,
         with_max_id: bool,
     ) -> Result<SchemaBody, RegistryError> {
         let known = self.known(&subject.context, id).await?;
-        let known = known.ok_or(RegistryError::IdNotFound(id))?;
+        let known = known.ok_or(RegistryError::IdNotFound(id.get()))?;
         let max_id = if with_max_id {
             let mut snapshot = self.store.read().await?;
             Some(counters::highest_id(&mut snapshot, &subject.context).await?)
@@ -234,7 +229,7 @@ impl Service {
     /// where it does.
     pub(crate) async fn place_of(
         &self,
-        id: i32,
+        id: SchemaId,
         subject: Option<&Subject>,
     ) -> Result<Subject, RegistryError> {
         let Some(subject) = subject else {
@@ -252,7 +247,7 @@ impl Service {
         Ok(subject.clone())
     }
 
-    async fn holds(&self, subject: &Subject, id: i32) -> Result<bool, RegistryError> {
+    async fn holds(&self, subject: &Subject, id: SchemaId) -> Result<bool, RegistryError> {
         let known = self.known(&subject.context, id).await?;
         Ok(known.is_some_and(|known| known.is_held_by(&subject.name)))
     }
@@ -340,7 +335,7 @@ impl Service {
     /// Where an id is registered, by subject and version.
     pub(crate) async fn holders(
         &self,
-        id: i32,
+        id: SchemaId,
         subject: Option<&Subject>,
         with_deleted: bool,
     ) -> Result<Vec<SubjectVersionBody>, RegistryError> {
@@ -399,7 +394,7 @@ pub(super) async fn locate(
     subject: &Subject,
 ) -> Result<Subject, RegistryError> {
     let rows = async |connection: &mut Connection, subject: &Subject| {
-        versions::rows(connection, &subject.context, &subject.name).await
+        versions::rows(connection, subject).await
     };
     if subject.context != DEFAULT_CONTEXT || !rows(connection, subject).await?.is_empty() {
         return Ok(subject.clone());
@@ -417,21 +412,21 @@ pub(super) async fn locate(
 async fn find(
     connection: &mut Connection,
     subject: &Subject,
-    spec: VersionSpec,
+    spec: VersionSelector,
     with_deleted: bool,
 ) -> Result<VersionRow, RegistryError> {
-    let rows = versions::rows(connection, &subject.context, &subject.name).await?;
+    let rows = versions::rows(connection, subject).await?;
     let visible = |row: &&VersionRow| with_deleted || !row.deleted;
     let found = match spec {
-        VersionSpec::Latest => rows.iter().rfind(|row| !row.deleted),
-        VersionSpec::Number(number) => rows
+        VersionSelector::Latest => rows.iter().rfind(|row| !row.deleted),
+        VersionSelector::Number(number) => rows
             .iter()
             .filter(visible)
             .find(|row| row.version == number),
     };
     found.copied().ok_or_else(|| {
         if rows.iter().any(|row| visible(&row)) {
-            RegistryError::VersionNotFound(spec.number())
+            RegistryError::VersionNotFound(spec)
         } else {
             RegistryError::SubjectNotFound(subject.name.clone())
         }

@@ -1,6 +1,7 @@
 //! Registration and look-up by content.
 
 use avouch_registry_api::rest::{ConfigBody, RegisterRequest, SchemaBody, TagRequest};
+use avouch_registry_api::types::{SchemaId, Version, VersionSelector};
 
 use crate::decide::content::{Content, Strictness};
 use crate::decide::draft::Draft;
@@ -8,7 +9,7 @@ use crate::decide::register::{
     Plan, VersionRow, Wanted, WantedVersion, answers, next_version, plan, registered, replaced,
 };
 use crate::decide::settings::{adds_to_content, permit_registration};
-use crate::decide::subject::{Subject, VersionSpec};
+use crate::decide::subject::Subject;
 use crate::error::RegistryError;
 use crate::metrics::Outcome;
 use crate::service::identity::{closest, lookalike};
@@ -46,8 +47,8 @@ enum Proposal {
 struct Addition {
     prepared: Prepared,
     rows: Vec<VersionRow>,
-    version: i32,
-    id: Option<i32>,
+    version: Version,
+    id: Option<SchemaId>,
     in_force: InForce,
 }
 
@@ -97,15 +98,16 @@ impl Service {
     pub(crate) async fn retag(
         &self,
         subject: &Subject,
-        spec: VersionSpec,
+        spec: VersionSelector,
         request: TagRequest,
     ) -> Result<SchemaBody, RegistryError> {
         let mut transaction = self.store.write().await?;
         let base = self.find_entry(&mut transaction, subject, spec).await?;
-        let before = match request.new_version {
-            Some(version) if version > 1 => VersionSpec::Number(version - 1),
-            Some(_) | None => VersionSpec::Latest,
-        };
+        let before = request
+            .new_version
+            .and_then(|version| version.checked_sub(1));
+        let before = before.and_then(Version::new);
+        let before = before.map_or(VersionSelector::Latest, VersionSelector::Number);
         let before = self.find_entry(&mut transaction, subject, before).await?;
         let draft = Draft::retagged(base.content, request, before.content.rule_set)?;
         let checks = Checks::Compatibility;
@@ -131,15 +133,14 @@ impl Service {
         let mut draft = Draft::of(request, normalize)?;
         let mut snapshot = self.store.read().await?;
         let subject = &locate(&mut snapshot, subject).await?;
-        let Subject { context, name } = subject;
         let in_force = self.in_force(&mut snapshot, subject).await?;
         let legacy = Strictness::Legacy;
         let (sent, ids) = self
             .identify(&mut snapshot, subject, draft.clone(), &in_force, legacy)
             .await?;
-        let rows = versions::rows(&mut snapshot, context, name).await?;
+        let rows = versions::rows(&mut snapshot, subject).await?;
         if !rows.iter().any(|row| with_deleted || !row.deleted) {
-            return Err(RegistryError::SubjectNotFound(name.clone()));
+            return Err(RegistryError::SubjectNotFound(subject.name.clone()));
         }
         let mut found =
             same_content(&mut snapshot, subject, &sent, &ids, &rows, with_deleted).await?;
@@ -158,10 +159,10 @@ impl Service {
             let closest = closest(&mut snapshot, subject, &sent, with_deleted).await?;
             return Err(RegistryError::SchemaNotFound { closest });
         };
-        let entry = versions::entry(&mut snapshot, context, name, row.version).await?;
+        let entry = versions::entry(&mut snapshot, subject, row.version).await?;
         entry
             .map(body_of)
-            .ok_or(RegistryError::VersionNotFound(row.version))
+            .ok_or(RegistryError::VersionNotFound(row.version.into()))
     }
 
     /// Registers within a transaction that the caller commits. A refusal wrote nothing.
@@ -172,7 +173,7 @@ impl Service {
         draft: Draft,
         checks: Checks,
     ) -> Result<Registered, RegistryError> {
-        let rows = versions::rows(connection, &subject.context, &subject.name).await?;
+        let rows = versions::rows(connection, subject).await?;
         match self.propose(connection, subject, draft, rows).await? {
             Proposal::Registered(row) => Ok(Registered {
                 body: registration(connection, subject, row.version).await?,
@@ -218,7 +219,7 @@ impl Service {
         draft: &Draft,
     ) -> Result<Option<SchemaBody>, RegistryError> {
         let mut snapshot = self.store.read().await?;
-        let rows = versions::rows(&mut snapshot, &subject.context, &subject.name).await?;
+        let rows = versions::rows(&mut snapshot, subject).await?;
         if rows.is_empty() && draft.is_read_soon() {
             return Ok(None);
         }
@@ -303,7 +304,7 @@ impl Service {
         draft: Draft,
         in_force: &InForce,
         strictness: Strictness,
-    ) -> Result<(Prepared, Vec<i32>), RegistryError> {
+    ) -> Result<(Prepared, Vec<SchemaId>), RegistryError> {
         let prepared = self.prepare(connection, subject, draft, in_force, strictness);
         let prepared = prepared.await?;
         let content = &prepared.resolved.content;
@@ -343,11 +344,10 @@ impl Service {
         let Addition { rows, version, .. } = addition;
         let content = addition.prepared.resolved.content;
         let id = store_content(connection, subject, addition.id, &content).await?;
-        let Subject { context, name } = subject;
         for replaced in replaced(&rows, version, id) {
-            let referrers = edges::referrers(connection, name, replaced, true).await?;
+            let referrers = edges::referrers(connection, &subject.name, replaced, true).await?;
             if referrers.is_empty() {
-                versions::remove(connection, context, name, replaced).await?;
+                versions::remove(connection, subject, replaced).await?;
             }
         }
         let row = VersionRow {
@@ -356,13 +356,13 @@ impl Service {
             deleted: false,
         };
         let created_at_ms = (self.config.clock)();
-        versions::put(connection, context, name, row, created_at_ms).await?;
+        versions::put(connection, subject, row, created_at_ms).await?;
         let overwritten = rows.iter().find(|row| row.version == version);
         if let Some(overwritten) = overwritten {
-            schemas::remove_unused(connection, context, overwritten.id).await?;
+            schemas::remove_unused(connection, &subject.context, overwritten.id).await?;
         }
         Ok(Entry {
-            subject: name.clone(),
+            subject: subject.name.clone(),
             row,
             created_at_ms,
             content,
@@ -383,8 +383,7 @@ async fn latest(
     if !has_live(rows) {
         return Ok(None);
     }
-    let Subject { context, name } = subject;
-    let newest = versions::newest(connection, context, name, 1).await?.pop();
+    let newest = versions::newest(connection, subject, 1).await?.pop();
     Ok(newest.map(|entry| entry.content))
 }
 
@@ -405,7 +404,7 @@ async fn same_content(
     connection: &mut Connection,
     subject: &Subject,
     prepared: &Prepared,
-    ids: &[i32],
+    ids: &[SchemaId],
     rows: &[VersionRow],
     with_deleted: bool,
 ) -> Result<Option<VersionRow>, RegistryError> {
@@ -424,9 +423,9 @@ async fn same_content(
 pub(super) async fn store_content(
     connection: &mut Connection,
     subject: &Subject,
-    id: Option<i32>,
+    id: Option<SchemaId>,
     content: &Content,
-) -> Result<i32, RegistryError> {
+) -> Result<SchemaId, RegistryError> {
     let context = &subject.context;
     let id = match id {
         None => counters::next_id(connection, context).await?,
@@ -452,12 +451,12 @@ pub(super) async fn store_content(
 async fn registration(
     connection: &mut Connection,
     subject: &Subject,
-    version: i32,
+    version: Version,
 ) -> Result<SchemaBody, RegistryError> {
-    let entry = versions::entry(connection, &subject.context, &subject.name, version).await?;
+    let entry = versions::entry(connection, subject, version).await?;
     entry
         .map(answer)
-        .ok_or(RegistryError::VersionNotFound(version))
+        .ok_or(RegistryError::VersionNotFound(version.into()))
 }
 
 /// The answer to a registration: the version without its subject.

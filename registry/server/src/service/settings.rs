@@ -2,18 +2,17 @@
 //! its context's, then that of `:.__GLOBAL:`. No subject stands for the default context.
 
 use avouch_registry_api::rest::{ConfigBody, StoredConfigBody};
-use avouch_registry_api::vocabulary::Mode;
+use avouch_registry_api::types::Mode;
 use serde_json::{Map, Value};
 
 use crate::decide::content::Strictness;
 use crate::decide::delete::Depth;
 use crate::decide::settings::{in_force, permit_change, shown, strictness, update};
-use crate::decide::subject::{DEFAULT_CONTEXT, GLOBAL_CONTEXT, Prefix, Subject, Visibility};
+use crate::decide::subject::{DEFAULT_CONTEXT, GLOBAL_CONTEXT, Prefix, Scope, Subject, Visibility};
 use crate::error::RegistryError;
 use crate::service::Service;
 use crate::service::delete::delete;
-use crate::store::settings::{self, GLOBAL};
-use crate::store::{Connection, Page, edges, versions};
+use crate::store::{Connection, Page, edges, settings, versions};
 
 /// The settings of a subject: its own, or those that it inherits.
 #[derive(Clone, Debug)]
@@ -48,13 +47,13 @@ impl Service {
     ) -> Result<ConfigBody, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let default = self.config.compatibility_default;
-        let (context, scope) = place(subject);
+        let scope = Scope::of_optional(subject);
         if inherited {
             let everyone = Subject::existing("");
             let subject = subject.unwrap_or(&everyone);
             return Ok(self.in_force(&mut snapshot, subject).await?.config);
         }
-        let own = settings::config(&mut snapshot, context, scope).await?;
+        let own = settings::config(&mut snapshot, scope).await?;
         match (subject, own) {
             (_, Some(own)) => Ok(shown(own, default)),
             (Some(subject), None) if subject.context != GLOBAL_CONTEXT => {
@@ -71,11 +70,11 @@ impl Service {
         request: &Map<String, Value>,
     ) -> Result<StoredConfigBody, RegistryError> {
         let mut transaction = self.store.write().await?;
-        let (context, scope) = place(subject);
-        let stored = settings::config(&mut transaction, context, scope).await?;
+        let scope = Scope::of_optional(subject);
+        let stored = settings::config(&mut transaction, scope).await?;
         let config = update(stored.unwrap_or_default(), request)?;
         self.permit_settings(&mut transaction, subject).await?;
-        settings::put_config(&mut transaction, context, scope, &config).await?;
+        settings::put_config(&mut transaction, scope, &config).await?;
         self.commit(transaction).await?;
         Ok(config)
     }
@@ -86,15 +85,15 @@ impl Service {
         subject: Option<&Subject>,
     ) -> Result<ConfigBody, RegistryError> {
         let mut transaction = self.store.write().await?;
-        let (context, scope) = place(subject);
-        let stored = settings::config(&mut transaction, context, scope).await?;
+        let scope = Scope::of_optional(subject);
+        let stored = settings::config(&mut transaction, scope).await?;
         if let (Some(subject), None) = (subject, &stored)
             && subject.context != GLOBAL_CONTEXT
         {
             return Err(RegistryError::SubjectNotFound(subject.name.clone()));
         }
         self.permit_settings(&mut transaction, subject).await?;
-        settings::remove_config(&mut transaction, context, scope).await?;
+        settings::remove_config(&mut transaction, scope).await?;
         self.commit(transaction).await?;
         Ok(shown(
             stored.unwrap_or_default(),
@@ -109,13 +108,13 @@ impl Service {
         inherited: bool,
     ) -> Result<Mode, RegistryError> {
         let mut snapshot = self.store.read().await?;
-        let (context, scope) = place(subject);
+        let scope = Scope::of_optional(subject);
         if inherited {
             let everyone = Subject::existing("");
             let subject = subject.unwrap_or(&everyone);
             return Ok(self.in_force(&mut snapshot, subject).await?.mode);
         }
-        let own = settings::mode(&mut snapshot, context, scope).await?;
+        let own = settings::mode(&mut snapshot, scope).await?;
         match (subject, own) {
             (_, Some(mode)) => Ok(mode),
             (Some(subject), None) if subject.context != GLOBAL_CONTEXT => {
@@ -139,7 +138,7 @@ impl Service {
             return Err(RegistryError::ForwardIsGlobal);
         }
         let mut transaction = self.store.write().await?;
-        let (context, scope) = place(subject);
+        let scope = Scope::of_optional(subject);
         let everyone = Subject::existing("");
         let before = subject.unwrap_or(&everyone);
         let before = self.in_force(&mut transaction, before).await?.mode;
@@ -147,8 +146,8 @@ impl Service {
             clear_for_import(&mut transaction, subject).await?;
         }
         match mode {
-            Some(mode) => settings::put_mode(&mut transaction, context, scope, mode).await?,
-            None => settings::remove_mode(&mut transaction, context, scope).await?,
+            Some(mode) => settings::put_mode(&mut transaction, scope, mode).await?,
+            None => settings::remove_mode(&mut transaction, scope).await?,
         }
         self.commit(transaction).await
     }
@@ -162,8 +161,8 @@ impl Service {
     ) -> Result<Option<Mode>, RegistryError> {
         self.permit_mode_change()?;
         let mut transaction = self.store.write().await?;
-        let (context, scope) = place(subject);
-        let stored = settings::mode(&mut transaction, context, scope).await?;
+        let scope = Scope::of_optional(subject);
+        let stored = settings::mode(&mut transaction, scope).await?;
         let shown = match (subject, stored) {
             (Some(subject), stored) if subject.context != GLOBAL_CONTEXT => {
                 if stored.is_none() && !recursive {
@@ -173,10 +172,10 @@ impl Service {
             }
             (_, stored) => Some(stored.unwrap_or(Mode::Readwrite)),
         };
-        if scope == GLOBAL && recursive {
-            settings::remove_modes(&mut transaction, context).await?;
+        if scope.is_context() && recursive {
+            settings::remove_modes(&mut transaction, scope.context).await?;
         }
-        settings::remove_mode(&mut transaction, context, scope).await?;
+        settings::remove_mode(&mut transaction, scope).await?;
         self.commit(transaction).await?;
         Ok(shown)
     }
@@ -187,20 +186,21 @@ impl Service {
         connection: &mut Connection,
         subject: &Subject,
     ) -> Result<InForce, RegistryError> {
-        let (context, scope) = place(Some(subject));
+        let scope = Scope::of(subject);
         let default = self.config.compatibility_default;
-        let around = settings::around(connection, (context, scope), AROUND).await?;
-        let config = |context, scope| around.config(context, scope).cloned();
-        let config = match config(context, scope) {
-            Some(own) => in_force(Some(own), config(DEFAULT_CONTEXT, GLOBAL), default),
+        let around = settings::around(connection, scope, AROUND).await?;
+        let context = Scope::context(scope.context);
+        let [default_context, global] = AROUND.map(Scope::context);
+        let config = |scope| around.config(scope).cloned();
+        let config = match config(scope) {
+            Some(own) => in_force(Some(own), config(default_context), default),
             None => {
-                let inherited = config(context, GLOBAL).or_else(|| config(GLOBAL_CONTEXT, GLOBAL));
+                let inherited = config(context).or_else(|| config(global));
                 in_force(None, inherited, default)
             }
         };
-        let mode = around.mode(context, scope);
-        let mode = mode.or_else(|| around.mode(context, GLOBAL));
-        let mode = mode.or_else(|| around.mode(GLOBAL_CONTEXT, GLOBAL));
+        let mode = [scope, context, global].into_iter();
+        let mode = mode.filter_map(|scope| around.mode(scope)).next();
         Ok(InForce {
             config,
             mode: mode.unwrap_or(Mode::Readwrite),
@@ -227,16 +227,6 @@ impl Service {
     }
 }
 
-/// Context and scope of a subject's settings, of a context's, or of the global ones: those of the
-/// default context.
-fn place(subject: Option<&Subject>) -> (&str, &str) {
-    match subject {
-        Some(subject) if subject.plain().is_empty() => (&subject.context, GLOBAL),
-        Some(subject) => (&subject.context, &subject.name),
-        None => (DEFAULT_CONTEXT, GLOBAL),
-    }
-}
-
 async fn clear_for_import(
     connection: &mut Connection,
     subject: Option<&Subject>,
@@ -244,7 +234,7 @@ async fn clear_for_import(
     let subjects = match subject {
         Some(subject) if !subject.plain().is_empty() => vec![subject.clone()],
         Some(_) | None => {
-            let (context, _) = place(subject);
+            let context = Scope::of_optional(subject).context;
             let prefix = Prefix {
                 context: (context != GLOBAL_CONTEXT).then(|| context.to_owned()),
                 plain: String::new(),
@@ -256,7 +246,7 @@ async fn clear_for_import(
     };
     let mut doomed = Vec::with_capacity(subjects.len());
     for subject in subjects {
-        let rows = versions::rows(connection, &subject.context, &subject.name).await?;
+        let rows = versions::rows(connection, &subject).await?;
         if rows.iter().any(|row| !row.deleted) {
             let message = "Cannot import since found existing subjects".to_owned();
             return Err(RegistryError::NotPermitted(message));

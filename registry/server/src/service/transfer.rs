@@ -5,17 +5,16 @@ use avouch_registry_api::records::{
     ConfigValue, ContextValue, DeleteSubjectValue, ModeValue, Record, RecordKey, SchemaValue,
 };
 use avouch_registry_api::rest::StoredConfigBody;
-use avouch_registry_api::vocabulary::SchemaType;
+use avouch_registry_api::types::{SchemaId, SchemaType, Version};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::decide::content::Content;
 use crate::decide::register::VersionRow;
-use crate::decide::subject::Subject;
+use crate::decide::subject::{Scope, Subject};
 use crate::error::RegistryError;
 use crate::service::Service;
 use crate::service::register::store_content;
-use crate::store::settings::GLOBAL;
 use crate::store::{Connection, counters, schemas, settings, versions};
 
 impl Service {
@@ -82,13 +81,9 @@ impl Service {
         &self,
         connection: &mut Connection,
         subject: &Subject,
-        version: i32,
+        version: Version,
         value: SchemaValue,
     ) -> Result<(), RegistryError> {
-        if version < 1 || value.id < 0 {
-            let reason = format!("version {version} with id {} cannot be", value.id);
-            return Err(RegistryError::BadRequest(reason));
-        }
         let content = Content {
             schema_type: value.schema_type.unwrap_or(SchemaType::Avro),
             text: value.schema,
@@ -96,8 +91,7 @@ impl Service {
             metadata: value.metadata,
             rule_set: value.rule_set,
         };
-        let Subject { context, name } = subject;
-        let before = versions::entry(connection, context, name, version).await?;
+        let before = versions::entry(connection, subject, version).await?;
         store_content(connection, subject, Some(value.id), &content).await?;
         let row = VersionRow {
             version,
@@ -105,9 +99,9 @@ impl Service {
             deleted: value.deleted,
         };
         let created_at_ms = value.ts.unwrap_or_else(|| (self.config.clock)());
-        versions::put(connection, context, name, row, created_at_ms).await?;
+        versions::put(connection, subject, row, created_at_ms).await?;
         if let Some(before) = before {
-            schemas::remove_unused(connection, context, before.row.id).await?;
+            schemas::remove_unused(connection, &subject.context, before.row.id).await?;
         }
         Ok(())
     }
@@ -117,14 +111,14 @@ impl Service {
 async fn keep_ids(
     connection: &mut Connection,
     context: Option<String>,
-    max_id: Option<i32>,
+    max_id: Option<SchemaId>,
 ) -> Result<(), RegistryError> {
     let Some(max_id) = max_id else {
         return Ok(());
     };
     let context = context.filter(|context| context.starts_with('.') && !context.contains(':'));
     match context {
-        Some(context) if max_id > 0 => {
+        Some(context) if max_id.get() > 0 => {
             counters::raise_ids(connection, &context, max_id).await?;
             Ok(())
         }
@@ -138,12 +132,11 @@ async fn keep_ids(
 async fn remove_version(
     connection: &mut Connection,
     subject: &Subject,
-    version: i32,
+    version: Version,
 ) -> Result<(), RegistryError> {
-    let Subject { context, name } = subject;
-    if let Some(entry) = versions::entry(connection, context, name, version).await? {
-        versions::remove(connection, context, name, version).await?;
-        schemas::remove_unused(connection, context, entry.row.id).await?;
+    if let Some(entry) = versions::entry(connection, subject, version).await? {
+        versions::remove(connection, subject, version).await?;
+        schemas::remove_unused(connection, &subject.context, entry.row.id).await?;
     }
     Ok(())
 }
@@ -151,15 +144,14 @@ async fn remove_version(
 async fn delete_up_to(
     connection: &mut Connection,
     subject: &Subject,
-    version: i32,
+    version: Version,
 ) -> Result<(), RegistryError> {
-    let Subject { context, name } = subject;
-    let rows = versions::rows(connection, context, name).await?;
+    let rows = versions::rows(connection, subject).await?;
     let doomed = rows
         .iter()
         .filter(|row| !row.deleted && row.version <= version);
     for row in doomed {
-        versions::soft_delete(connection, context, name, row.version).await?;
+        versions::soft_delete(connection, subject, row.version).await?;
     }
     Ok(())
 }
@@ -169,9 +161,10 @@ async fn store_config(
     subject: Option<String>,
     value: Value,
 ) -> Result<(), RegistryError> {
-    let (context, scope) = place(subject);
+    let subject = Subject::existing(&subject.unwrap_or_default());
+    let scope = Scope::of(&subject);
     if value.is_null() {
-        settings::remove_config(connection, &context, &scope).await?;
+        settings::remove_config(connection, scope).await?;
         return Ok(());
     }
     let value: ConfigValue = parsed(value)?;
@@ -179,7 +172,7 @@ async fn store_config(
         compatibility: value.compatibility_level,
         properties: value.properties,
     };
-    settings::put_config(connection, &context, &scope, &config).await?;
+    settings::put_config(connection, scope, &config).await?;
     Ok(())
 }
 
@@ -188,24 +181,15 @@ async fn store_mode(
     subject: Option<String>,
     value: Value,
 ) -> Result<(), RegistryError> {
-    let (context, scope) = place(subject);
+    let subject = Subject::existing(&subject.unwrap_or_default());
+    let scope = Scope::of(&subject);
     if value.is_null() {
-        settings::remove_mode(connection, &context, &scope).await?;
+        settings::remove_mode(connection, scope).await?;
         return Ok(());
     }
     let value: ModeValue = parsed(value)?;
-    settings::put_mode(connection, &context, &scope, value.mode).await?;
+    settings::put_mode(connection, scope, value.mode).await?;
     Ok(())
-}
-
-/// Context and scope of a subject's settings, of a context's, or of everyone's.
-fn place(subject: Option<String>) -> (String, String) {
-    let subject = Subject::existing(&subject.unwrap_or_default());
-    if subject.plain().is_empty() {
-        (subject.context, GLOBAL.to_owned())
-    } else {
-        (subject.context, subject.name)
-    }
 }
 
 fn parsed<T: DeserializeOwned>(value: Value) -> Result<T, RegistryError> {

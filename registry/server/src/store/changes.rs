@@ -2,6 +2,8 @@
 //! sequence of their last change; what leaves no row behind, and settings, move a mark in table
 //! `counters`.
 
+use avouch_registry_api::types::SchemaId;
+
 use crate::store::Connection;
 use crate::store::counters::CHANGES;
 use crate::store::statements::{CHANGED_IDS, MARKS, MOVE_MARK};
@@ -34,7 +36,7 @@ pub(crate) struct News {
     pub(crate) seq: u64,
     /// Context and id of whatever was registered, deleted or brought back somewhere; `None` when
     /// any may have been.
-    pub(crate) ids: Option<Vec<(String, i32)>>,
+    pub(crate) ids: Option<Vec<(String, SchemaId)>>,
     /// Whether a configuration may be another.
     pub(crate) configs: bool,
 }
@@ -63,7 +65,7 @@ pub(crate) async fn since(connection: &mut Connection, seq: u64) -> Result<News,
         let rows = connection
             .rows(CHANGED_IDS, &[before.into(), limit.into()])
             .await?;
-        let id = |row: &crate::store::connection::Row| Ok((row.get("context")?, row.get("id")?));
+        let id = |row: &crate::store::connection::Row| Ok((row.get("context")?, row.number("id")?));
         let changed: Vec<_> = rows.iter().map(id).collect::<Result<_, sqlx::Error>>()?;
         let is_told = i64::try_from(changed.len()).is_ok_and(|count| count <= MAX_TOLD);
         ids = is_told.then_some(changed);

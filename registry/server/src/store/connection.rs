@@ -7,6 +7,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::thread::available_parallelism;
 
+use avouch_registry_api::types::{SchemaId, Version};
+use sqlx::error::BoxDynError;
 use sqlx::postgres::PgRow;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteRow;
@@ -187,9 +189,15 @@ impl<'a> From<Option<&'a str>> for Value<'a> {
     }
 }
 
-impl From<i32> for Value<'_> {
-    fn from(number: i32) -> Self {
-        Self::Int(number)
+impl From<SchemaId> for Value<'_> {
+    fn from(id: SchemaId) -> Self {
+        Self::Int(id.get())
+    }
+}
+
+impl From<Version> for Value<'_> {
+    fn from(version: Version) -> Self {
+        Self::Int(version.get())
     }
 }
 
@@ -221,6 +229,18 @@ impl Row {
             Self::Sqlite(row) => row.try_get(column),
             Self::Postgres(row) => row.try_get(column),
         }
+    }
+
+    /// Returns the number in a column as a schema id or a version.
+    ///
+    /// # Errors
+    /// When there is no such column, or its value is out of range.
+    pub(crate) fn number<T>(&self, column: &str) -> Result<T, sqlx::Error>
+    where
+        T: TryFrom<i32, Error: Into<BoxDynError>>,
+    {
+        let number = self.get::<i32>(column)?;
+        T::try_from(number).map_err(|error| sqlx::Error::Decode(error.into()))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Table `counters`: high-water marks that survive whatever is deleted. Ids come from here and from
 //! nowhere else, so none is ever given out twice.
 
+use avouch_registry_api::types::SchemaId;
+
 use crate::store::Connection;
 use crate::store::statements::{
     CONTEXTS, CONTEXTS_OF_ANYTHING, INCREMENT_COUNTER, RAISE_COUNTER, READ_COUNTER,
@@ -12,29 +14,31 @@ pub(super) const CHANGES: &str = "changes";
 pub(crate) async fn next_id(
     connection: &mut Connection,
     context: &str,
-) -> Result<i32, sqlx::Error> {
+) -> Result<SchemaId, sqlx::Error> {
     let id = increment(connection, &ids(context)).await?;
-    i32::try_from(id).map_err(|_full| sqlx::Error::Protocol("schema ids are exhausted".to_owned()))
+    let id = i32::try_from(id).ok().and_then(SchemaId::new);
+    id.ok_or_else(|| sqlx::Error::Protocol("schema ids are exhausted".to_owned()))
 }
 
 /// Makes sure that no id up to this one is given out; for imported ids.
 pub(crate) async fn raise_ids(
     connection: &mut Connection,
     context: &str,
-    id: i32,
+    id: SchemaId,
 ) -> Result<(), sqlx::Error> {
     let name = ids(context);
-    let values = [(&name).into(), i64::from(id).into()];
+    let values = [(&name).into(), i64::from(id.get()).into()];
     connection.execute(RAISE_COUNTER, &values).await
 }
 
-/// The highest id ever given out in the context; 0 before the first.
+/// Returns the highest id ever assigned in the context; 0 before the first.
 pub(crate) async fn highest_id(
     connection: &mut Connection,
     context: &str,
-) -> Result<i32, sqlx::Error> {
+) -> Result<SchemaId, sqlx::Error> {
     let id = current(connection, &ids(context)).await?;
-    Ok(i32::try_from(id).unwrap_or(i32::MAX))
+    let id = SchemaId::new(i32::try_from(id).unwrap_or(i32::MAX));
+    id.ok_or_else(|| sqlx::Error::Protocol("the id counter is negative".to_owned()))
 }
 
 /// The contexts that have a version, sorted.

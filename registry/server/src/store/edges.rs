@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use avouch_registry_api::rest::SchemaReference;
+use avouch_registry_api::types::{SchemaId, Version};
 use thiserror::Error;
 
 use crate::decide::subject::Subject;
@@ -72,8 +73,7 @@ pub(crate) async fn dependencies(
             version,
             ..
         } = reference;
-        let Subject { context, name } = subject;
-        if !names.insert(known_as) || !seen.insert((name.clone(), version)) {
+        if !names.insert(known_as) || !seen.insert((subject.name.clone(), version)) {
             continue;
         }
         if depth > MAX_DEPTH {
@@ -82,10 +82,10 @@ pub(crate) async fn dependencies(
         if seen.len() > MAX_DEPENDENCIES {
             return Err(FollowError::TooMany);
         }
-        let entry = versions::entry(&mut *connection, &context, &name, version).await?;
+        let entry = versions::entry(&mut *connection, &subject, version).await?;
         let missing = FollowError::Missing {
-            subject: name,
-            version,
+            subject: subject.name,
+            version: version.get(),
         };
         let content = entry.ok_or(missing)?.content;
         bytes = bytes.saturating_add(content.text.len());
@@ -94,7 +94,7 @@ pub(crate) async fn dependencies(
         }
         stack.push(Step::Emit(content.text));
         let next = content.references.into_iter().rev();
-        stack.extend(next.map(|reference| read(&context, reference, depth + 1)));
+        stack.extend(next.map(|reference| read(&subject.context, reference, depth + 1)));
     }
     Ok(texts)
 }
@@ -103,7 +103,7 @@ pub(crate) async fn dependencies(
 pub(crate) async fn insert(
     connection: &mut Connection,
     context: &str,
-    id: i32,
+    id: SchemaId,
     references: &[SchemaReference],
 ) -> Result<(), sqlx::Error> {
     for reference in references {
@@ -123,7 +123,7 @@ pub(crate) async fn insert(
 pub(crate) async fn remove_unused(
     connection: &mut Connection,
     context: &str,
-    id: i32,
+    id: SchemaId,
 ) -> Result<(), sqlx::Error> {
     let values = [context.into(), id.into()];
     connection.execute(REMOVE_UNUSED_EDGES, &values).await
@@ -134,19 +134,19 @@ pub(crate) async fn remove_unused(
 pub(crate) async fn referrers(
     connection: &mut Connection,
     subject: &str,
-    version: i32,
+    version: Version,
     with_deleted: bool,
-) -> Result<Vec<i32>, sqlx::Error> {
+) -> Result<Vec<SchemaId>, sqlx::Error> {
     let values = [subject.into(), version.into(), with_deleted.into()];
     let rows = connection.rows(REFERRERS, &values).await?;
-    rows.iter().map(|row| row.get("id")).collect()
+    rows.iter().map(|row| row.number("id")).collect()
 }
 
 /// Whether a subject other than `subject` itself holds a schema that refers to one of its versions.
 pub(crate) async fn referred_to_from_elsewhere(
     connection: &mut Connection,
     subject: &str,
-    version: i32,
+    version: Version,
     with_deleted: bool,
 ) -> Result<bool, sqlx::Error> {
     let values = [subject.into(), version.into(), with_deleted.into()];

@@ -7,7 +7,7 @@ use crate::store::statements::{
     CONTENT, CONTENTS_WITH_GUID, CONTENTS_WITH_GUID_ANYWHERE, INSERT_CONTENT, REMOVE_UNUSED_CONTENT,
 };
 use crate::store::{Connection, edges};
-use avouch_registry_api::vocabulary::SchemaType;
+use avouch_registry_api::types::{SchemaId, SchemaType};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 pub(crate) async fn content(
     connection: &mut Connection,
     context: &str,
-    id: i32,
+    id: SchemaId,
 ) -> Result<Option<Content>, sqlx::Error> {
     let row = connection
         .row(CONTENT, &[context.into(), id.into()])
@@ -28,7 +28,7 @@ pub(crate) async fn ids_of(
     connection: &mut Connection,
     context: &str,
     content: &Content,
-) -> Result<Vec<i32>, sqlx::Error> {
+) -> Result<Vec<SchemaId>, sqlx::Error> {
     let candidates = with_guid(connection, context, &content.guid().to_string()).await?;
     let same = candidates
         .into_iter()
@@ -41,11 +41,11 @@ pub(crate) async fn with_guid(
     connection: &mut Connection,
     context: &str,
     guid: &str,
-) -> Result<Vec<(i32, Content)>, sqlx::Error> {
+) -> Result<Vec<(SchemaId, Content)>, sqlx::Error> {
     let values = [context.into(), guid.into()];
     let rows = connection.rows(CONTENTS_WITH_GUID, &values).await?;
     rows.iter()
-        .map(|row| Ok((row.get("id")?, content_of(row)?)))
+        .map(|row| Ok((row.number("id")?, content_of(row)?)))
         .collect()
 }
 
@@ -53,12 +53,12 @@ pub(crate) async fn with_guid(
 pub(crate) async fn with_guid_anywhere(
     connection: &mut Connection,
     guid: &str,
-) -> Result<Vec<(String, i32, Content)>, sqlx::Error> {
+) -> Result<Vec<(String, SchemaId, Content)>, sqlx::Error> {
     let values = [guid.into()];
     let rows = connection.rows(CONTENTS_WITH_GUID_ANYWHERE, &values);
     rows.await?
         .iter()
-        .map(|row| Ok((row.get("context")?, row.get("id")?, content_of(row)?)))
+        .map(|row| Ok((row.get("context")?, row.number("id")?, content_of(row)?)))
         .collect()
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn with_guid_anywhere(
 pub(crate) async fn insert(
     connection: &mut Connection,
     context: &str,
-    id: i32,
+    id: SchemaId,
     content: &Content,
 ) -> Result<(), sqlx::Error> {
     let guid = content.guid().to_string();
@@ -90,7 +90,7 @@ pub(crate) async fn insert(
 pub(crate) async fn remove_unused(
     connection: &mut Connection,
     context: &str,
-    id: i32,
+    id: SchemaId,
 ) -> Result<(), sqlx::Error> {
     changes::note(connection, Mark::Ids).await?;
     edges::remove_unused(connection, context, id).await?;

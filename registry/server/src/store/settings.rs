@@ -4,28 +4,24 @@
 use std::collections::HashMap;
 
 use avouch_registry_api::rest::StoredConfigBody;
-use avouch_registry_api::vocabulary::{Mode, UnknownWord};
+use avouch_registry_api::types::{Mode, ParseError};
 
+use crate::decide::subject::Scope;
 use crate::store::Connection;
 use crate::store::changes::{self, Mark};
-use crate::store::connection::Row;
+use crate::store::connection::{Row, Value};
 use crate::store::schemas::{corrupt, decode, encode};
 use crate::store::statements::{
     ALIASED_CONFIGS, CONFIG, CONFIGS, MODE, MODES, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG,
     REMOVE_CONFIGS, REMOVE_MODE, REMOVE_MODES, SETTINGS_AROUND,
 };
 
-/// The scope of settings that hold for the whole context.
-pub(crate) const GLOBAL: &str = "";
-
 /// The configuration stored for a scope.
 pub(crate) async fn config(
     connection: &mut Connection,
-    context: &str,
-    scope: &str,
+    scope: Scope<'_>,
 ) -> Result<Option<StoredConfigBody>, sqlx::Error> {
-    let values = [context.into(), scope.into()];
-    let Some(row) = connection.row(CONFIG, &values).await? else {
+    let Some(row) = connection.row(CONFIG, &key(scope)).await? else {
         return Ok(None);
     };
     let body: String = row.get("body")?;
@@ -40,12 +36,13 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn config(&self, context: &str, scope: &str) -> Option<&StoredConfigBody> {
-        self.configs.get(&(context.to_owned(), scope.to_owned()))
+    pub(crate) fn config(&self, scope: Scope<'_>) -> Option<&StoredConfigBody> {
+        let key = (scope.context.to_owned(), scope.subject.to_owned());
+        self.configs.get(&key)
     }
 
-    pub(crate) fn mode(&self, context: &str, scope: &str) -> Option<Mode> {
-        let key = (context.to_owned(), scope.to_owned());
+    pub(crate) fn mode(&self, scope: Scope<'_>) -> Option<Mode> {
+        let key = (scope.context.to_owned(), scope.subject.to_owned());
         self.modes.get(&key).copied()
     }
 }
@@ -54,15 +51,11 @@ impl Settings {
 /// other two contexts.
 pub(crate) async fn around(
     connection: &mut Connection,
-    (context, scope): (&str, &str),
+    scope: Scope<'_>,
     others: [&str; 2],
 ) -> Result<Settings, sqlx::Error> {
-    let values = [
-        context.into(),
-        others[0].into(),
-        others[1].into(),
-        scope.into(),
-    ];
+    let [context, subject] = key(scope);
+    let values = [context, others[0].into(), others[1].into(), subject];
     let mut settings = Settings::default();
     for row in connection.rows(SETTINGS_AROUND, &values).await? {
         let key = (row.get("context")?, row.get("scope")?);
@@ -74,10 +67,14 @@ pub(crate) async fn around(
     Ok(settings)
 }
 
+fn key(scope: Scope<'_>) -> [Value<'_>; 2] {
+    [scope.context.into(), scope.subject.into()]
+}
+
 fn mode_of(row: &Row) -> Result<Mode, sqlx::Error> {
     let word: String = row.get("mode")?;
     word.parse()
-        .map_err(|error: UnknownWord| corrupt(error.into()))
+        .map_err(|error: ParseError| corrupt(error.into()))
 }
 
 /// Every scope of the context that has a configuration, with it, by scope.
@@ -121,25 +118,23 @@ pub(crate) async fn aliases(
 /// Stores a scope's configuration.
 pub(crate) async fn put_config(
     connection: &mut Connection,
-    context: &str,
-    scope: &str,
+    scope: Scope<'_>,
     config: &StoredConfigBody,
 ) -> Result<(), sqlx::Error> {
     changes::note(connection, Mark::Configs).await?;
     let body = encode(config)?;
-    let values = [context.into(), scope.into(), (&body).into()];
+    let [context, subject] = key(scope);
+    let values = [context, subject, (&body).into()];
     connection.execute(PUT_CONFIG, &values).await
 }
 
 /// Forgets a scope's configuration.
 pub(crate) async fn remove_config(
     connection: &mut Connection,
-    context: &str,
-    scope: &str,
+    scope: Scope<'_>,
 ) -> Result<(), sqlx::Error> {
     changes::note(connection, Mark::Configs).await?;
-    let values = [context.into(), scope.into()];
-    connection.execute(REMOVE_CONFIG, &values).await
+    connection.execute(REMOVE_CONFIG, &key(scope)).await
 }
 
 /// Forgets every configuration of the context.
@@ -154,33 +149,29 @@ pub(crate) async fn remove_configs(
 /// The mode stored for a scope.
 pub(crate) async fn mode(
     connection: &mut Connection,
-    context: &str,
-    scope: &str,
+    scope: Scope<'_>,
 ) -> Result<Option<Mode>, sqlx::Error> {
-    let values = [context.into(), scope.into()];
-    let row = connection.row(MODE, &values).await?;
+    let row = connection.row(MODE, &key(scope)).await?;
     row.as_ref().map(mode_of).transpose()
 }
 
 /// Stores a scope's mode.
 pub(crate) async fn put_mode(
     connection: &mut Connection,
-    context: &str,
-    scope: &str,
+    scope: Scope<'_>,
     mode: Mode,
 ) -> Result<(), sqlx::Error> {
-    let values = [context.into(), scope.into(), mode.as_str().into()];
+    let [context, subject] = key(scope);
+    let values = [context, subject, mode.as_str().into()];
     connection.execute(PUT_MODE, &values).await
 }
 
 /// Forgets a scope's mode.
 pub(crate) async fn remove_mode(
     connection: &mut Connection,
-    context: &str,
-    scope: &str,
+    scope: Scope<'_>,
 ) -> Result<(), sqlx::Error> {
-    let values = [context.into(), scope.into()];
-    connection.execute(REMOVE_MODE, &values).await
+    connection.execute(REMOVE_MODE, &key(scope)).await
 }
 
 /// Forgets every mode of the context.

@@ -24,6 +24,7 @@ fn sqlite_writer(store: &Store) -> &sqlx::SqlitePool {
     }
 }
 
+// Conformance: registry/stores-9
 #[tokio::test]
 async fn a_database_of_a_newer_version_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
@@ -41,6 +42,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     assert!(matches!(error, OpenError::Newer { version: 99 }), "{error}");
 }
 
+// Conformance: registry/stores-1
 #[tokio::test]
 async fn sqlite_takes_every_statement() {
     let directory = tempfile::tempdir().unwrap();
@@ -66,6 +68,7 @@ const WHOLE: [&str; 11] = [
     "REMOVE_MODES",
 ];
 
+// Conformance: registry/stores-1
 #[tokio::test]
 async fn sqlite_finds_what_a_statement_asks_for_without_reading_a_whole_context() {
     let directory = tempfile::tempdir().unwrap();
@@ -82,6 +85,7 @@ async fn sqlite_finds_what_a_statement_asks_for_without_reading_a_whole_context(
     }
 }
 
+// Conformance: registry/stores-1
 #[tokio::test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn postgres_takes_every_statement() {
@@ -98,6 +102,7 @@ async fn postgres_takes_every_statement() {
 }
 
 /// The tables of another version are left alone on either engine.
+// Conformance: registry/stores-9
 #[tokio::test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn a_postgres_of_a_newer_version_is_left_alone() {
@@ -115,6 +120,7 @@ async fn a_postgres_of_a_newer_version_is_left_alone() {
     assert!(matches!(error, OpenError::Newer { version: 99 }), "{error}");
 }
 
+// Conformance: registry/stores-2
 #[tokio::test]
 async fn commits_survive_in_wal_mode_with_full_synchronisation() {
     let directory = tempfile::tempdir().unwrap();
@@ -129,36 +135,44 @@ async fn commits_survive_in_wal_mode_with_full_synchronisation() {
     }
 }
 
+// Conformance: registry/stores-3
 #[tokio::test]
 async fn a_write_that_is_not_committed_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let mut write = store.write().await.unwrap();
-    assert_eq!(counters::next_id(&mut write, ".").await.unwrap(), 1);
+    assert_eq!(counters::next_id(&mut write, ".").await.unwrap().get(), 1);
     drop(write);
     let mut write = store.write().await.unwrap();
-    assert_eq!(counters::next_id(&mut write, ".").await.unwrap(), 1);
+    assert_eq!(counters::next_id(&mut write, ".").await.unwrap().get(), 1);
     assert_eq!(write.commit().await.unwrap(), 1);
     let mut snapshot = store.read().await.unwrap();
-    assert_eq!(counters::highest_id(&mut snapshot, ".").await.unwrap(), 1);
+    assert_eq!(
+        counters::highest_id(&mut snapshot, ".")
+            .await
+            .unwrap()
+            .get(),
+        1
+    );
 }
 
 /// Futures are polled in order by hand, so that the second and third write wait for their turn
 /// while the first holds it.
+// Conformance: registry/stores-3
 #[tokio::test]
 async fn writes_that_wait_share_a_commit_and_one_that_fails_takes_back_only_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let mut first = store.write().await.unwrap();
-    assert_eq!(counters::next_id(&mut first, ".").await.unwrap(), 1);
+    assert_eq!(counters::next_id(&mut first, ".").await.unwrap().get(), 1);
     let failing = async {
         let mut write = store.write().await.unwrap();
-        assert_eq!(counters::next_id(&mut write, ".").await.unwrap(), 2);
+        assert_eq!(counters::next_id(&mut write, ".").await.unwrap().get(), 2);
         drop(write);
     };
     let third = async {
         let mut write = store.write().await.unwrap();
-        assert_eq!(counters::next_id(&mut write, ".").await.unwrap(), 2);
+        assert_eq!(counters::next_id(&mut write, ".").await.unwrap().get(), 2);
         write.commit().await.unwrap()
     };
     // `join!` polls in order: both are in the queue before the first asks to commit.
@@ -166,9 +180,16 @@ async fn writes_that_wait_share_a_commit_and_one_that_fails_takes_back_only_its_
     let ((), third, first) = tokio::join!(biased; failing, third, commit);
     assert_eq!((first, third), (1, 1), "one commit, one change sequence");
     let mut snapshot = store.read().await.unwrap();
-    assert_eq!(counters::highest_id(&mut snapshot, ".").await.unwrap(), 2);
+    assert_eq!(
+        counters::highest_id(&mut snapshot, ".")
+            .await
+            .unwrap()
+            .get(),
+        2
+    );
 }
 
+// Conformance: registry/stores-3
 #[tokio::test]
 async fn a_store_that_fails_says_so_to_all_who_share_the_transaction() {
     let directory = tempfile::tempdir().unwrap();
@@ -208,9 +229,13 @@ async fn fail_commits(store: &Store) {
 
 async fn highest_id(store: &Store) -> i32 {
     let mut snapshot = store.read().await.unwrap();
-    counters::highest_id(&mut snapshot, ".").await.unwrap()
+    counters::highest_id(&mut snapshot, ".")
+        .await
+        .unwrap()
+        .get()
 }
 
+// Conformance: registry/stores-13
 #[tokio::test]
 async fn acknowledged_writes_survive_failed_commits() {
     let directory = tempfile::tempdir().unwrap();
@@ -226,7 +251,7 @@ async fn acknowledged_writes_survive_failed_commits() {
     drop(connection);
     for id in 1..=3 {
         let mut write = store.write().await.unwrap();
-        assert_eq!(counters::next_id(&mut write, ".").await.unwrap(), id);
+        assert_eq!(counters::next_id(&mut write, ".").await.unwrap().get(), id);
         write.commit().await.unwrap();
     }
     store.close().await;
@@ -234,6 +259,7 @@ async fn acknowledged_writes_survive_failed_commits() {
 }
 
 /// SQLite rolls a transaction back when a read fails with an I/O error.
+// Conformance: registry/stores-13
 #[tokio::test]
 async fn snapshots_are_current_after_a_failed_read() {
     let directory = tempfile::tempdir().unwrap();
@@ -257,6 +283,7 @@ async fn snapshots_are_current_after_a_failed_read() {
     }
 }
 
+// Conformance: registry/stores-13
 #[tokio::test]
 async fn writes_with_a_failed_statement_cannot_commit() {
     let directory = tempfile::tempdir().unwrap();
@@ -272,6 +299,7 @@ async fn writes_with_a_failed_statement_cannot_commit() {
 }
 
 /// The commit fails, and is dropped before it can report that; the next one succeeds.
+// Conformance: registry/stores-13
 #[tokio::test]
 async fn dropped_commits_are_not_confirmed_by_the_next() {
     let directory = tempfile::tempdir().unwrap();
@@ -284,14 +312,14 @@ async fn dropped_commits_are_not_confirmed_by_the_next() {
     drop(handle);
     drop(connection);
     let mut first = store.write().await.unwrap();
-    assert_eq!(counters::next_id(&mut first, ".").await.unwrap(), 1);
-    // The order of the queue for the turn: second, commit of the first, third, commit of the second.
+    assert_eq!(counters::next_id(&mut first, ".").await.unwrap().get(), 1);
+    // The queue for the turn: second, commit of the first, third, commit of the second.
     let mut second = Box::pin(store.write());
     assert!(poll!(second.as_mut()).is_pending());
     let mut first = Box::pin(first.commit());
     assert!(poll!(first.as_mut()).is_pending());
     let mut second = second.await.unwrap();
-    assert_eq!(counters::next_id(&mut second, ".").await.unwrap(), 2);
+    assert_eq!(counters::next_id(&mut second, ".").await.unwrap().get(), 2);
     let mut third = Box::pin(store.write());
     assert!(poll!(third.as_mut()).is_pending());
     let mut second = Box::pin(second.commit());
@@ -300,13 +328,14 @@ async fn dropped_commits_are_not_confirmed_by_the_next() {
     drop(first);
     drop(release);
     let mut third = third.await.unwrap();
-    assert_eq!(counters::next_id(&mut third, ".").await.unwrap(), 1);
+    assert_eq!(counters::next_id(&mut third, ".").await.unwrap().get(), 1);
     let (second, third) = tokio::join!(second, third.commit());
     assert!(second.is_err() && third.is_ok(), "{second:?} {third:?}");
     assert_eq!(highest_id(&store).await, 1);
 }
 
 /// sqlx does not roll back on PostgreSQL when the future of a BEGIN is dropped.
+// Conformance: registry/stores-13
 #[tokio::test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn a_dropped_begin_leaves_no_postgres_transaction() {

@@ -81,8 +81,8 @@ impl<E: Database> Transaction<E> {
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.require_open()?;
         self.state = State::Unknown;
-        // At depth 1, which `begin` made sure of, this is COMMIT and not the release of a savepoint;
-        // SQLite rejects it unless a transaction is open.
+        // At depth 1, which `begin` made sure of, this is COMMIT and not the release of a
+        // savepoint; SQLite rejects it unless a transaction is open.
         E::TransactionManager::commit(&mut self.connection).await?;
         self.state = State::Ended;
         Ok(())

@@ -1,8 +1,10 @@
 //! Table `versions`: where each id is registered.
 
+use avouch_registry_api::types::{SchemaId, Version};
+
 use crate::decide::content::Content;
 use crate::decide::register::VersionRow;
-use crate::decide::subject::{Prefix, Visibility};
+use crate::decide::subject::{Prefix, Subject, Visibility};
 use crate::store::connection::{Row, Value};
 use crate::store::schemas::content_of;
 use crate::store::statements::{
@@ -21,33 +23,30 @@ pub(crate) struct Entry {
     pub(crate) content: Content,
 }
 
-/// Where a version stands among all of all contexts. The default is before the first.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Place {
-    pub(crate) context: String,
-    pub(crate) subject: String,
-    pub(crate) version: i32,
+/// A version's position in the order of an export.
+#[derive(Clone, Debug)]
+pub(crate) struct Position {
+    pub(crate) subject: Subject,
+    pub(crate) version: Version,
 }
 
 /// All versions of a subject, ascending, soft-deleted ones included.
 pub(crate) async fn rows(
     connection: &mut Connection,
-    context: &str,
-    subject: &str,
+    subject: &Subject,
 ) -> Result<Vec<VersionRow>, sqlx::Error> {
-    let values = [context.into(), subject.into()];
-    let rows = connection.rows(VERSIONS, &values).await?;
+    let rows = connection.rows(VERSIONS, &key(subject)).await?;
     rows.iter().map(row_of).collect()
 }
 
 /// One version with its content.
 pub(crate) async fn entry(
     connection: &mut Connection,
-    context: &str,
-    subject: &str,
-    version: i32,
+    subject: &Subject,
+    version: Version,
 ) -> Result<Option<Entry>, sqlx::Error> {
-    let values = [context.into(), subject.into(), version.into()];
+    let [context, name] = key(subject);
+    let values = [context, name, version.into()];
     let row = connection.row(ENTRY, &values).await?;
     row.as_ref().map(entry_of).transpose()
 }
@@ -55,11 +54,11 @@ pub(crate) async fn entry(
 /// A subject's live versions with their contents, newest first.
 pub(crate) async fn newest(
     connection: &mut Connection,
-    context: &str,
-    subject: &str,
+    subject: &Subject,
     limit: i64,
 ) -> Result<Vec<Entry>, sqlx::Error> {
-    let values = [context.into(), subject.into(), limit.into()];
+    let [context, name] = key(subject);
+    let values = [context, name, limit.into()];
     let rows = connection.rows(NEWEST_ENTRIES, &values).await?;
     rows.iter().map(entry_of).collect()
 }
@@ -68,17 +67,12 @@ pub(crate) async fn newest(
 /// those that refer to others, whatever their length.
 pub(crate) async fn lookalikes(
     connection: &mut Connection,
-    context: &str,
-    subject: &str,
+    subject: &Subject,
     chars: i64,
     with_references: bool,
 ) -> Result<Vec<Entry>, sqlx::Error> {
-    let values = [
-        context.into(),
-        subject.into(),
-        chars.into(),
-        with_references.into(),
-    ];
+    let [context, name] = key(subject);
+    let values = [context, name, chars.into(), with_references.into()];
     let rows = connection.rows(LOOKALIKES, &values).await?;
     rows.iter().map(entry_of).collect()
 }
@@ -103,13 +97,14 @@ pub(crate) async fn list(
     rows.iter().map(entry_of).collect()
 }
 
-/// The versions of all contexts that come after a place, by context, subject and version.
+/// Returns the versions of all contexts after a position, by context, subject and version; without
+/// one, from the first.
 pub(crate) async fn after(
     connection: &mut Connection,
-    place: &Place,
+    position: Option<&Position>,
     limit: i64,
 ) -> Result<Vec<Entry>, sqlx::Error> {
-    let values = beyond(place, limit);
+    let values = beyond(position, limit);
     let rows = connection.rows(EXPORT_ENTRIES, &values).await?;
     rows.iter().map(entry_of).collect()
 }
@@ -117,26 +112,23 @@ pub(crate) async fn after(
 /// How many characters the contents of the same versions have.
 pub(crate) async fn sizes_after(
     connection: &mut Connection,
-    place: &Place,
+    position: Option<&Position>,
     limit: i64,
 ) -> Result<Vec<i64>, sqlx::Error> {
-    let values = beyond(place, limit);
+    let values = beyond(position, limit);
     let rows = connection.rows(EXPORT_SIZES, &values).await?;
     rows.iter().map(|row| row.get("size")).collect()
 }
 
-fn beyond(place: &Place, limit: i64) -> [Value<'_>; 4] {
-    let Place {
-        context,
-        subject,
-        version,
-    } = place;
-    [
-        context.into(),
-        subject.into(),
-        (*version).into(),
-        limit.into(),
-    ]
+fn beyond(position: Option<&Position>, limit: i64) -> [Value<'_>; 4] {
+    match position {
+        Some(Position { subject, version }) => {
+            let [context, name] = key(subject);
+            [context, name, (*version).into(), limit.into()]
+        }
+        // Every version is greater than this in the order of context, subject and version.
+        None => ["".into(), "".into(), Value::Int(0), limit.into()],
+    }
 }
 
 /// Names of the subjects that start with `prefix` and have a version to show, sorted.
@@ -165,7 +157,7 @@ pub(crate) async fn subjects(
 pub(crate) async fn holders(
     connection: &mut Connection,
     context: &str,
-    id: i32,
+    id: SchemaId,
 ) -> Result<Vec<(String, VersionRow, i64)>, sqlx::Error> {
     let values = [context.into(), id.into()];
     let rows = connection.rows(HOLDERS, &values).await?;
@@ -176,14 +168,14 @@ pub(crate) async fn holders(
 /// Stores a version; an import may overwrite one.
 pub(crate) async fn put(
     connection: &mut Connection,
-    context: &str,
-    subject: &str,
+    subject: &Subject,
     row: VersionRow,
     created_at_ms: i64,
 ) -> Result<(), sqlx::Error> {
+    let [context, name] = key(subject);
     let values = [
-        context.into(),
-        subject.into(),
+        context,
+        name,
         row.version.into(),
         row.id.into(),
         row.deleted.into(),
@@ -195,23 +187,27 @@ pub(crate) async fn put(
 /// Hides a version.
 pub(crate) async fn soft_delete(
     connection: &mut Connection,
-    context: &str,
-    subject: &str,
-    version: i32,
+    subject: &Subject,
+    version: Version,
 ) -> Result<(), sqlx::Error> {
-    let values = [context.into(), subject.into(), version.into()];
+    let [context, name] = key(subject);
+    let values = [context, name, version.into()];
     connection.execute(SOFT_DELETE_VERSION, &values).await
 }
 
 /// Removes a version; its id may be left without any.
 pub(crate) async fn remove(
     connection: &mut Connection,
-    context: &str,
-    subject: &str,
-    version: i32,
+    subject: &Subject,
+    version: Version,
 ) -> Result<(), sqlx::Error> {
-    let values = [context.into(), subject.into(), version.into()];
+    let [context, name] = key(subject);
+    let values = [context, name, version.into()];
     connection.execute(REMOVE_VERSION, &values).await
+}
+
+fn key(subject: &Subject) -> [Value<'_>; 2] {
+    [(&subject.context).into(), (&subject.name).into()]
 }
 
 fn entry_of(row: &Row) -> Result<Entry, sqlx::Error> {
@@ -225,8 +221,8 @@ fn entry_of(row: &Row) -> Result<Entry, sqlx::Error> {
 
 fn row_of(row: &Row) -> Result<VersionRow, sqlx::Error> {
     Ok(VersionRow {
-        version: row.get("version")?,
-        id: row.get("id")?,
+        version: row.number("version")?,
+        id: row.number("id")?,
         deleted: row.get("deleted")?,
     })
 }

@@ -9,6 +9,7 @@ use crate::server::TestServer;
 /// Stories, each on a registry of its own and in order.
 const CHECKLIST: &str = include_str!("checklist.txt");
 
+// Conformance: registry/rest-1, registry/rule-8, registry/rule-13
 #[tokio::test]
 async fn every_endpoint_answers_as_the_checklist_says() {
     let stories = CHECKLIST.split("\n== ").skip(1);

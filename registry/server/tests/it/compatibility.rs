@@ -46,6 +46,7 @@ async fn an_incompatible_registration_says_why() {
     assert_eq!(forced["version"], 2);
 }
 
+// Conformance: registry/rest-8
 #[tokio::test]
 async fn the_incompatibility_code_is_a_setting() {
     let server = TestServer::start_with(|config| config.incompatible_code = 409).await;
@@ -57,6 +58,7 @@ async fn the_incompatibility_code_is_a_setting() {
 }
 
 /// History, new schema, and the levels at which the one may follow the other.
+// Conformance: registry/rule-7
 #[tokio::test]
 async fn each_level_asks_the_right_versions_in_the_right_direction() {
     let a = record(&[INT_A]);
@@ -98,6 +100,7 @@ async fn each_level_asks_the_right_versions_in_the_right_direction() {
     }
 }
 
+// Conformance: registry/rule-7
 #[tokio::test]
 async fn soft_deleted_versions_do_not_count() {
     let server = TestServer::start().await;
@@ -135,6 +138,7 @@ async fn a_first_version_may_not_use_the_field_that_it_reserves() {
     server.register_body("s", reserving("\"int\"")).await;
 }
 
+// Conformance: registry/rule-7
 #[tokio::test]
 async fn groups_are_compared_among_themselves() {
     let server = TestServer::start().await;
@@ -187,6 +191,7 @@ async fn checks_answer_for_versions_that_are_not_there() {
     );
 }
 
+// Conformance: registry/rule-7
 #[tokio::test]
 async fn a_named_version_is_the_only_one_compared_even_at_a_transitive_level() {
     let server = TestServer::start().await;

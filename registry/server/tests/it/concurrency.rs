@@ -19,16 +19,19 @@ async fn one_file() -> Nodes {
     vec![Arc::new(TestServer::start().await)]
 }
 
+// Conformance: registry/stores-4
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_of_racing_writers_are_dense_and_unique_by_content() {
     ids_are_dense_and_unique_by_content(one_file().await).await;
 }
 
+// Conformance: registry/stores-4
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_of_racing_writers_are_dense_and_never_break_the_level() {
     versions_are_dense_and_never_break_the_level(one_file().await).await;
 }
 
+// Conformance: registry/stores-4
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_acknowledged_can_be_read_at_once() {
     what_is_acknowledged_is_read_everywhere(one_file().await).await;

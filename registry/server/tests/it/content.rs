@@ -14,6 +14,7 @@ fn owner(name: &str) -> Value {
     json!({ "properties": { "owner": name } })
 }
 
+// Conformance: registry/rest-5
 #[tokio::test]
 async fn a_configuration_keeps_every_property_and_returns_it() {
     let server = TestServer::start().await;
@@ -51,6 +52,7 @@ async fn a_configuration_keeps_every_property_and_returns_it() {
     assert_eq!(server.refused(GET, "/config/s", None).await.0, 40408);
 }
 
+// Conformance: registry/rule-8
 #[tokio::test]
 async fn an_alias_stands_for_the_subject_it_names() {
     let server = TestServer::start().await;
@@ -79,6 +81,7 @@ async fn an_alias_stands_for_the_subject_it_names() {
     assert_eq!(server.delete("/subjects/nick").await, json!([1, 2]));
 }
 
+// Conformance: registry/rest-6
 #[tokio::test]
 async fn metadata_and_rules_are_inherited_merged_and_overridden() {
     let server = TestServer::start().await;
@@ -117,6 +120,7 @@ async fn metadata_and_rules_are_inherited_merged_and_overridden() {
     assert_eq!(server.get(path).await["version"], merged["version"]);
 }
 
+// Conformance: registry/rest-6
 #[tokio::test]
 async fn rule_sets_that_no_client_could_run_are_refused_everywhere() {
     let server = TestServer::start().await;
@@ -153,6 +157,7 @@ async fn rule_sets_that_no_client_could_run_are_refused_everywhere() {
     assert_eq!(refused.0, 42210);
 }
 
+// Conformance: registry/rule-5
 #[tokio::test]
 async fn a_version_of_minus_one_notes_the_version_it_became() {
     let server = TestServer::start().await;
@@ -187,6 +192,7 @@ async fn a_version_of_minus_one_notes_the_version_it_became() {
     );
 }
 
+// Conformance: registry/rest-7
 #[tokio::test]
 async fn tags_go_into_the_text_with_a_registration_or_on_their_own() {
     let server = TestServer::start().await;
@@ -241,6 +247,7 @@ async fn tags_go_into_the_text_with_a_registration_or_on_their_own() {
     assert_eq!(fourth["ruleSet"], json!({}), "what is empty is not told");
 }
 
+// Conformance: registry/rule-2
 #[tokio::test]
 async fn references_written_out_are_the_schema_that_refers() {
     let server = TestServer::start().await;
@@ -265,6 +272,7 @@ async fn references_written_out_are_the_schema_that_refers() {
     assert_eq!(server.register("order", &written_out).await, (2, 1));
 }
 
+// Conformance: registry/rule-8
 #[tokio::test]
 async fn aliases_and_rule_types_select_in_the_listing() {
     let server = TestServer::start().await;

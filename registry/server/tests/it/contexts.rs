@@ -5,6 +5,7 @@ use avouch_registry_api::source::SchemaSource;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::schema_id;
 use crate::server::{INT_A, OPTIONAL_B, REQUIRED_B, TestServer, record};
 
 async fn register(server: &TestServer, path: &str, schema: &str) -> (i64, i64) {
@@ -27,6 +28,7 @@ async fn filled() -> TestServer {
     server
 }
 
+// Conformance: registry/contexts-1, registry/rule-9
 #[tokio::test]
 async fn each_context_counts_its_own_ids_and_lists_its_own_subjects() {
     let server = filled().await;
@@ -60,6 +62,7 @@ async fn each_context_counts_its_own_ids_and_lists_its_own_subjects() {
     assert_eq!(subjects, [":.c:only", ":.c:s"]);
 }
 
+// Conformance: registry/contexts-2
 #[tokio::test]
 async fn an_id_is_looked_up_in_the_context_that_the_request_means() {
     let server = filled().await;
@@ -86,6 +89,7 @@ async fn an_id_is_looked_up_in_the_context_that_the_request_means() {
     assert_eq!(code, 40403);
 }
 
+// Conformance: registry/contexts-2
 #[tokio::test]
 async fn one_content_has_one_guid_in_every_context() {
     let server = filled().await;
@@ -97,6 +101,7 @@ async fn one_content_has_one_guid_in_every_context() {
     assert_eq!(places, expected);
 }
 
+// Conformance: registry/contexts-2
 #[tokio::test]
 async fn a_guid_is_written_out_with_the_types_of_the_context_that_has_it() {
     let server = TestServer::start().await;
@@ -112,6 +117,7 @@ async fn a_guid_is_written_out_with_the_types_of_the_context_that_has_it() {
     assert_eq!(text, format!(r#"["null",{money}]"#));
 }
 
+// Conformance: registry/contexts-3, registry/rule-9
 #[tokio::test]
 async fn an_unqualified_reader_finds_a_subject_of_another_context() {
     let server = filled().await;
@@ -125,6 +131,7 @@ async fn an_unqualified_reader_finds_a_subject_of_another_context() {
     assert_eq!(code, 40401, "writers say what they mean");
 }
 
+// Conformance: registry/contexts-4
 #[tokio::test]
 async fn settings_are_a_subjects_then_its_contexts_then_everyones() {
     let server = TestServer::start().await;
@@ -154,6 +161,7 @@ async fn settings_are_a_subjects_then_its_contexts_then_everyones() {
     server.register("s", "\"int\"").await;
 }
 
+// Conformance: registry/contexts-5
 #[tokio::test]
 async fn references_lead_within_the_context_and_by_full_names_out_of_it() {
     let server = TestServer::start().await;
@@ -184,10 +192,16 @@ async fn references_lead_within_the_context_and_by_full_names_out_of_it() {
         json!({ "schema": r#"["null","R"]"#, "references": [reference("R", ":.c:both")] });
     let (id, _) = server.register_body("outside", outside).await;
     let id = i32::try_from(id).unwrap();
-    let told = server.registry.source().schema(id).await.unwrap().unwrap();
+    let told = server
+        .registry
+        .source()
+        .schema(schema_id(id))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(told.references, [money, cents, &schema]);
     let remote = RegistryClient::new(&server.url).unwrap();
-    assert_eq!(remote.schema(id).await.unwrap().unwrap(), told);
+    assert_eq!(remote.schema(schema_id(id)).await.unwrap().unwrap(), told);
     let (code, _) = server
         .refused(Method::DELETE, "/subjects/cents", None)
         .await;
@@ -198,6 +212,7 @@ async fn references_lead_within_the_context_and_by_full_names_out_of_it() {
     assert_eq!(code, 42201, "the default context has no money");
 }
 
+// Conformance: registry/contexts-6
 #[tokio::test]
 async fn a_context_ends_with_its_last_version_and_never_gives_an_id_out_again() {
     let server = filled().await;

@@ -12,6 +12,7 @@ async fn two_versions() -> TestServer {
     server
 }
 
+// Conformance: registry/rule-6
 #[tokio::test]
 async fn a_soft_deleted_version_is_hidden_but_readable_by_id() {
     let server = two_versions().await;
@@ -50,6 +51,7 @@ async fn a_soft_deleted_version_is_hidden_but_readable_by_id() {
     );
 }
 
+// Conformance: registry/rule-10
 #[tokio::test]
 async fn latest_is_the_highest_live_version_even_when_deleted_ones_are_included() {
     let server = two_versions().await;
@@ -68,6 +70,7 @@ async fn latest_is_the_highest_live_version_even_when_deleted_ones_are_included(
     assert_eq!(code, 40401);
 }
 
+// Conformance: registry/rule-6
 #[tokio::test]
 async fn content_registered_again_after_a_soft_delete_gets_its_old_id_and_a_new_version() {
     let server = two_versions().await;
@@ -77,6 +80,7 @@ async fn content_registered_again_after_a_soft_delete_gets_its_old_id_and_a_new_
     assert_eq!(versions, json!([2, 3]), "the soft-deleted one is replaced");
 }
 
+// Conformance: registry/rule-6
 #[tokio::test]
 async fn numbering_goes_on_while_any_version_is_left_and_restarts_when_none_is() {
     let server = two_versions().await;
@@ -104,6 +108,7 @@ async fn numbering_goes_on_while_any_version_is_left_and_restarts_when_none_is()
     assert_eq!(server.register("s", "\"int\"").await, (5, 1));
 }
 
+// Conformance: registry/rule-6
 #[tokio::test]
 async fn deletes_are_refused_in_order() {
     let server = two_versions().await;
@@ -132,6 +137,7 @@ async fn deletes_are_refused_in_order() {
     );
 }
 
+// Conformance: registry/rule-6
 #[tokio::test]
 async fn a_subject_that_is_gone_leaves_no_settings() {
     let server = two_versions().await;

@@ -5,6 +5,7 @@ use reqwest::Method;
 use crate::server::TestServer;
 
 /// Every documented operation is routed; a path without one of the four methods says 405.
+// Conformance: registry/rest-4
 #[tokio::test]
 async fn the_document_and_the_router_know_the_same_routes() {
     let server = TestServer::start().await;
@@ -30,6 +31,7 @@ async fn the_document_and_the_router_know_the_same_routes() {
 }
 
 /// Answers that came up are among the documented ones.
+// Conformance: registry/rest-4
 #[tokio::test]
 async fn refusals_are_documented() {
     let server = TestServer::start().await;

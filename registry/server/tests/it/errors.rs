@@ -9,6 +9,7 @@ const GET: Method = Method::GET;
 const POST: Method = Method::POST;
 const PUT: Method = Method::PUT;
 
+// Conformance: main-job/5b, registry/rest-2
 #[tokio::test]
 async fn unknown_routes_answer_as_clients_expect_whatever_the_method() {
     let server = TestServer::start().await;
@@ -45,6 +46,7 @@ async fn unknown_routes_answer_as_clients_expect_whatever_the_method() {
     }
 }
 
+// Conformance: main-job/5b
 #[tokio::test]
 async fn probes_for_associations_find_nothing_in_a_way_clients_understand() {
     let server = TestServer::start().await;
@@ -65,6 +67,7 @@ async fn probes_for_associations_find_nothing_in_a_way_clients_understand() {
 }
 
 /// Content type sent, content types accepted, status.
+// Conformance: registry/rest-2
 #[tokio::test]
 async fn content_types_that_nobody_reads_or_writes_are_refused() {
     let server = TestServer::start().await;
@@ -104,6 +107,7 @@ async fn content_types_that_nobody_reads_or_writes_are_refused() {
     }
 }
 
+// Conformance: registry/rest-2
 #[tokio::test]
 async fn known_routes_refuse_other_methods() {
     let server = TestServer::start().await;
@@ -118,6 +122,7 @@ async fn known_routes_refuse_other_methods() {
     }
 }
 
+// Conformance: registry/rest-2, registry/rule-16
 #[tokio::test]
 async fn bodies_that_are_missing_broken_or_huge_are_told_apart() {
     let server = TestServer::start_with(|config| config.body_bytes = 1_000).await;
@@ -152,6 +157,7 @@ async fn bodies_that_are_missing_broken_or_huge_are_told_apart() {
 /// One refusal a line, after the lines that explain the columns.
 const REFUSALS: &str = include_str!("refusals.txt");
 
+// Conformance: main-job/5b, registry/rest-1
 #[tokio::test]
 async fn every_refusal_has_its_code_and_words() {
     let server = TestServer::start().await;
@@ -175,6 +181,7 @@ async fn every_refusal_has_its_code_and_words() {
     }
 }
 
+// Conformance: registry/rule-14
 #[tokio::test]
 async fn invalid_schemas_carry_the_parsers_words() {
     let server = TestServer::start().await;
@@ -198,6 +205,7 @@ async fn invalid_schemas_carry_the_parsers_words() {
     }
 }
 
+// Conformance: registry/rest-3
 #[tokio::test]
 async fn every_answer_carries_request_id_and_content_type() {
     let server = TestServer::start().await;
@@ -274,6 +282,7 @@ async fn a_store_that_is_gone_is_told_as_such() {
     assert_eq!(server.get("/").await, json!({}), "the process is alive");
 }
 
+// Conformance: registry/rest-2
 #[tokio::test]
 async fn a_text_longer_than_a_schema_may_be_is_told_as_such() {
     let server = TestServer::start().await;

@@ -7,6 +7,7 @@ use crate::server::{INT_A, NOW_MS, REQUIRED_B, TestServer, record};
 
 const POST: Method = Method::POST;
 
+// Conformance: registry/ours-1
 #[tokio::test]
 async fn an_incompatible_schema_is_explained_in_parts_with_both_places() {
     let server = TestServer::start().await;
@@ -39,6 +40,7 @@ async fn an_incompatible_schema_is_explained_in_parts_with_both_places() {
     assert_eq!(verdict["findings"], answer["findings"]);
 }
 
+// Conformance: registry/ours-2
 #[tokio::test]
 async fn a_look_up_that_almost_matched_says_what_differs() {
     let server = TestServer::start().await;
@@ -65,6 +67,7 @@ async fn a_look_up_that_almost_matched_says_what_differs() {
     );
 }
 
+// Conformance: registry/ours-3
 #[tokio::test]
 async fn a_dry_run_answers_like_a_registration_and_writes_nothing() {
     let server = TestServer::start().await;
@@ -83,6 +86,7 @@ async fn a_dry_run_answers_like_a_registration_and_writes_nothing() {
     assert_eq!(refused.0, 40901);
 }
 
+// Conformance: registry/ours-3
 #[tokio::test]
 async fn a_plan_is_told_step_by_step_and_applied_whole_or_not_at_all() {
     let server = TestServer::start().await;
@@ -145,6 +149,7 @@ async fn a_plan_is_told_step_by_step_and_applied_whole_or_not_at_all() {
     assert_eq!(empty.0, 400);
 }
 
+// Conformance: registry/ours-4
 #[tokio::test]
 async fn a_soft_deleted_version_comes_back_under_its_number() {
     let server = TestServer::start().await;
@@ -182,6 +187,7 @@ async fn a_soft_deleted_version_comes_back_under_its_number() {
     }
 }
 
+// Conformance: registry/ours-4
 #[tokio::test]
 async fn a_history_tells_when_each_version_was_created() {
     let server = TestServer::start().await;

@@ -79,6 +79,7 @@ async fn raw_texts_are_not_wrapped() {
     }
 }
 
+// Conformance: registry/rule-1
 #[tokio::test]
 async fn equal_content_shares_an_id_and_other_content_never_does() {
     let server = TestServer::start().await;
@@ -136,6 +137,7 @@ async fn equal_content_shares_an_id_and_other_content_never_does() {
     );
 }
 
+// Conformance: registry/rule-3
 #[tokio::test]
 async fn spellings_of_one_schema_are_one_schema() {
     let server = TestServer::start().await;
@@ -156,6 +158,7 @@ async fn spellings_of_one_schema_are_one_schema() {
     assert_eq!((code, message.as_str()), (40403, "Schema not found"));
 }
 
+// Conformance: registry/stores-7, registry/rule-1
 #[tokio::test]
 async fn an_id_is_never_given_out_twice() {
     let server = TestServer::start().await;
@@ -178,6 +181,7 @@ async fn an_id_is_never_given_out_twice() {
     assert_eq!(server.register("b", "\"string\"").await, (3, 1));
 }
 
+// Conformance: registry/rule-5
 #[tokio::test]
 async fn an_explicit_version_must_be_the_next_one() {
     let server = TestServer::start().await;
@@ -191,6 +195,7 @@ async fn an_explicit_version_must_be_the_next_one() {
     assert_eq!(server.ok(POST, path, body(2)).await["version"], 2);
 }
 
+// Conformance: registry/rule-12
 #[tokio::test]
 async fn subjects_may_hold_slashes_spaces_and_percent_signs() {
     let server = TestServer::start().await;
@@ -224,6 +229,7 @@ async fn subjects_may_hold_slashes_spaces_and_percent_signs() {
     assert_eq!(all.as_array().map(Vec::len), Some(names.len()));
 }
 
+// Conformance: registry/rest-9
 #[tokio::test]
 async fn a_schema_that_is_not_avro_is_kept_as_its_text() {
     let server = TestServer::start().await;

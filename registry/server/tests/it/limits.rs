@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::schema_id;
 use crate::server::TestServer;
 
 const GET: Method = Method::GET;
@@ -50,6 +51,7 @@ fn version(subject: &str, version: usize, id: usize, schema: &str, references: &
     })
 }
 
+// Conformance: registry/rest-10
 #[tokio::test]
 async fn a_schema_refers_to_a_hundred_others_at_most() {
     let server = TestServer::start().await;
@@ -63,6 +65,7 @@ async fn a_schema_refers_to_a_hundred_others_at_most() {
     assert_eq!(message, "More than 100 references");
 }
 
+// Conformance: registry/rest-10
 #[tokio::test]
 async fn references_lead_sixteen_deep_at_most() {
     let server = TestServer::start().await;
@@ -82,6 +85,7 @@ async fn references_lead_sixteen_deep_at_most() {
     );
 }
 
+// Conformance: registry/rest-10
 #[tokio::test]
 async fn references_lead_to_four_mebibytes_of_text_at_most() {
     let server = TestServer::start().await;
@@ -101,6 +105,7 @@ async fn references_lead_to_four_mebibytes_of_text_at_most() {
 }
 
 /// Nobody can register a cycle, but an import may bring one.
+// Conformance: registry/rest-10
 #[tokio::test]
 async fn references_in_a_circle_come_to_an_end() {
     let server = TestServer::start().await;
@@ -114,10 +119,17 @@ async fn references_in_a_circle_come_to_an_end() {
     assert_eq!(code, 42201, "{message}");
     let body = json!({ "schema": record_of("C", "A"), "references": [reference("A", "a")] });
     refusal(&server, "c", body).await;
-    let told = server.registry.source().schema(1).await.unwrap().unwrap();
+    let told = server
+        .registry
+        .source()
+        .schema(schema_id(1))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(told.references.len() <= 2, "{:?}", told.references);
 }
 
+// Conformance: registry/rest-10, registry/rule-16
 #[tokio::test]
 async fn a_listing_tells_a_thousand_schemas_at_most() {
     let server = TestServer::start().await;
@@ -143,6 +155,7 @@ async fn a_listing_tells_a_thousand_schemas_at_most() {
     assert_eq!(versions.count(), 1_001, "an export is whole");
 }
 
+// Conformance: registry/rest-10
 #[tokio::test]
 async fn a_body_that_is_packed_is_not_unpacked() {
     let server = TestServer::start().await;
@@ -164,6 +177,7 @@ async fn a_body_that_is_packed_is_not_unpacked() {
     assert_eq!(server.get("/subjects").await, json!(["s"]));
 }
 
+// Conformance: registry/rest-10
 #[tokio::test]
 async fn json_nests_no_deeper_than_it_is_read() {
     let server = TestServer::start().await;
@@ -188,6 +202,7 @@ async fn json_nests_no_deeper_than_it_is_read() {
 }
 
 /// Each is one more than a schema may have.
+// Conformance: registry/rest-10
 #[tokio::test]
 async fn a_schema_with_too_much_of_something_is_invalid() {
     let server = TestServer::start().await;

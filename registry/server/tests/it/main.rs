@@ -24,3 +24,9 @@ mod settings;
 #[path = "../support/postgres.rs"]
 mod test_postgres;
 mod transfer;
+
+use avouch_registry_api::types::SchemaId;
+
+fn schema_id(number: i32) -> SchemaId {
+    SchemaId::new(number).unwrap()
+}

@@ -20,6 +20,7 @@ fn body(schema: &str) -> Option<Value> {
     Some(json!({ "schema": schema }))
 }
 
+// Conformance: registry/rule-3
 #[tokio::test]
 async fn a_normalized_schema_is_found_under_every_spelling() {
     let server = TestServer::start().await;
@@ -39,6 +40,7 @@ async fn a_normalized_schema_is_found_under_every_spelling() {
     assert_eq!(other.0, 40403, "their values do");
 }
 
+// Conformance: registry/rule-3
 #[tokio::test]
 async fn the_configuration_normalizes_for_everyone_but_imports() {
     let server = TestServer::start().await;
@@ -85,6 +87,7 @@ async fn normalizing_sorts_references_and_drops_the_second_of_two() {
     assert_eq!(server.ok(POST, path, request).await["is_compatible"], true);
 }
 
+// Conformance: registry/rule-13
 #[tokio::test]
 async fn a_resolved_text_stands_for_itself() {
     let server = TestServer::start().await;

@@ -12,6 +12,7 @@ use crate::concurrency::{
     Nodes, fixed, ids_are_dense_and_unique_by_content,
     versions_are_dense_and_never_break_the_level, what_is_acknowledged_is_read_everywhere,
 };
+use crate::schema_id;
 use crate::server::TestServer;
 use crate::test_postgres::TestPostgres;
 
@@ -25,6 +26,7 @@ async fn two_nodes(postgres: &TestPostgres) -> Nodes {
     vec![Arc::new(first), Arc::new(second)]
 }
 
+// Conformance: registry/stores-5
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn ids_of_two_nodes_are_dense_and_unique_by_content() {
@@ -32,6 +34,7 @@ async fn ids_of_two_nodes_are_dense_and_unique_by_content() {
     ids_are_dense_and_unique_by_content(two_nodes(&postgres).await).await;
 }
 
+// Conformance: registry/stores-5, registry/rule-16
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn versions_of_two_nodes_are_dense_and_never_break_the_level() {
@@ -39,6 +42,7 @@ async fn versions_of_two_nodes_are_dense_and_never_break_the_level() {
     versions_are_dense_and_never_break_the_level(two_nodes(&postgres).await).await;
 }
 
+// Conformance: registry/stores-5, registry/rule-16
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn what_one_node_acknowledges_the_other_reads_at_once() {
@@ -47,6 +51,7 @@ async fn what_one_node_acknowledges_the_other_reads_at_once() {
 }
 
 /// The feed on one node ends its wait when the other node commits; a cached answer follows.
+// Conformance: registry/stores-6
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn a_node_hears_of_what_another_changes() {
@@ -62,9 +67,18 @@ async fn a_node_hears_of_what_another_changes() {
     assert_eq!(nodes[1].get(&path).await["deleted"], true);
     let source = nodes[1].registry.source();
     let id = i32::try_from(id).unwrap();
-    assert!(source.schema(id).await.unwrap().unwrap().versions[0].deleted);
+    assert!(
+        source
+            .schema(schema_id(id))
+            .await
+            .unwrap()
+            .unwrap()
+            .versions[0]
+            .deleted
+    );
 }
 
+// Conformance: registry/stores-7
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn ids_are_never_given_out_again_after_deletes_and_restarts() {
@@ -79,6 +93,7 @@ async fn ids_are_never_given_out_again_after_deletes_and_restarts() {
 }
 
 /// English would put them the other way round.
+// Conformance: registry/stores-10
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn subjects_are_sorted_by_their_bytes() {
@@ -95,6 +110,7 @@ async fn subjects_are_sorted_by_their_bytes() {
     );
 }
 
+// Conformance: registry/stores-8
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn without_its_database_a_node_serves_the_ids_it_knows_and_recovers_by_itself() {
@@ -129,6 +145,7 @@ async fn without_its_database_a_node_serves_the_ids_it_knows_and_recovers_by_its
 }
 
 /// Another client of the database holds what every write needs, for longer than it is waited for.
+// Conformance: registry/stores-12
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn a_database_that_does_not_answer_in_time_is_50002() {
@@ -150,6 +167,7 @@ async fn a_database_that_does_not_answer_in_time_is_50002() {
 }
 
 /// An id that nothing happened to stays in memory; one that something happened to does not.
+// Conformance: registry/stores-6
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn a_node_forgets_what_another_changes_and_an_alias_it_sets() {
@@ -177,6 +195,7 @@ async fn a_node_forgets_what_another_changes_and_an_alias_it_sets() {
     }
 }
 
+// Conformance: registry/stores-9
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn what_is_wrong_with_a_database_is_said_in_a_line() {

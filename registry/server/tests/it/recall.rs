@@ -29,6 +29,7 @@ async fn asked(server: &TestServer, path: &str, accept: Option<&str>) -> Respons
     request.send().await.unwrap()
 }
 
+// Conformance: registry/stores-11b
 #[tokio::test]
 async fn an_answer_out_of_memory_is_the_routes_word_for_word() {
     let server = TestServer::start().await;
@@ -81,6 +82,7 @@ async fn an_answer_out_of_memory_is_the_routes_word_for_word() {
     }
 }
 
+// Conformance: registry/stores-11b
 #[tokio::test]
 async fn an_answer_out_of_memory_tells_what_is_so_now() {
     let server = TestServer::start().await;
@@ -111,6 +113,7 @@ async fn an_answer_out_of_memory_tells_what_is_so_now() {
     assert_eq!(code, 40403);
 }
 
+// Conformance: operation/5
 #[tokio::test]
 async fn an_answer_out_of_memory_has_the_callers_name_if_that_is_usable() {
     let server = TestServer::start().await;

@@ -5,6 +5,7 @@ use avouch_registry_api::source::SchemaSource;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::schema_id;
 use crate::server::TestServer;
 
 const MONEY: &str =
@@ -35,6 +36,7 @@ async fn chain() -> TestServer {
     server
 }
 
+// Conformance: registry/rule-4
 #[tokio::test]
 async fn references_are_pinned_resolved_transitively_and_returned() {
     let server = chain().await;
@@ -61,6 +63,7 @@ async fn references_are_pinned_resolved_transitively_and_returned() {
     );
 }
 
+// Conformance: registry/rule-4
 #[tokio::test]
 async fn what_is_referred_to_cannot_be_deleted() {
     let server = chain().await;
@@ -94,6 +97,7 @@ async fn what_is_referred_to_cannot_be_deleted() {
     }
 }
 
+// Conformance: registry/rule-4
 #[tokio::test]
 async fn references_that_lead_nowhere_are_refused() {
     let server = chain().await;
@@ -141,6 +145,7 @@ async fn compatibility_sees_through_references() {
 }
 
 /// Two ways to one name, each with a version of its own.
+// Conformance: registry/rule-4
 #[tokio::test]
 async fn a_name_that_leads_to_two_versions_stands_for_the_first() {
     let server = TestServer::start().await;
@@ -171,9 +176,15 @@ async fn a_name_that_leads_to_two_versions_stands_for_the_first() {
         assert!(text.contains(&money(size)), "{text}");
         assert_eq!(text.matches("fixed").count(), 1, "{text}");
         let id = i32::try_from(id).unwrap();
-        let local = server.registry.source().schema(id).await.unwrap().unwrap();
+        let local = server
+            .registry
+            .source()
+            .schema(schema_id(id))
+            .await
+            .unwrap()
+            .unwrap();
         let texts = [money(size), holder(first), holder(second)];
         assert_eq!(local.references, texts);
-        assert_eq!(remote.schema(id).await.unwrap().unwrap(), local);
+        assert_eq!(remote.schema(schema_id(id)).await.unwrap().unwrap(), local);
     }
 }

@@ -4,8 +4,10 @@ use std::future::ready;
 
 use avouch_registry_api::client::RegistryClient;
 use avouch_registry_api::source::{SchemaSource, SubjectVersion};
+use avouch_registry_api::types::{SchemaType, Version};
 use serde_json::json;
 
+use crate::schema_id;
 use crate::server::TestServer;
 
 const MONEY: &str = r#"{"type":"fixed","name":"Money","namespace":"n","size":8}"#;
@@ -32,22 +34,22 @@ async fn both_sources_tell_the_same() {
     let server = filled().await;
     let local = server.registry.source();
     let remote = RegistryClient::new(&server.url).unwrap();
-    let schema = local.schema(2).await.unwrap().unwrap();
+    let schema = local.schema(schema_id(2)).await.unwrap().unwrap();
     assert_eq!(schema.text, PAYMENT);
     assert_eq!(schema.references, [MONEY]);
-    assert_eq!(schema.schema_type, "AVRO");
+    assert_eq!(schema.schema_type, SchemaType::Avro);
     let place = |subject: &str, deleted| SubjectVersion {
         subject: subject.to_owned(),
-        version: 1,
+        version: Version::FIRST,
         deleted,
     };
     assert_eq!(
         schema.versions,
         [place("a", true), place("pay/ments-value", false)]
     );
-    assert_eq!(remote.schema(2).await.unwrap().unwrap(), schema);
+    assert_eq!(remote.schema(schema_id(2)).await.unwrap().unwrap(), schema);
     for source in [local.as_ref(), &remote as &dyn SchemaSource] {
-        assert_eq!(source.schema(99).await.unwrap(), None);
+        assert_eq!(source.schema(schema_id(99)).await.unwrap(), None);
         assert!(source.subject_exists("pay/ments-value").await.unwrap());
         assert!(!source.subject_exists("a").await.unwrap(), "soft-deleted");
         assert!(!source.subject_exists("none").await.unwrap());
@@ -58,7 +60,16 @@ async fn both_sources_tell_the_same() {
 async fn a_remembered_answer_holds_only_while_nothing_changes() {
     let server = filled().await;
     let source = server.registry.source();
-    assert_eq!(source.schema(2).await.unwrap().unwrap().versions.len(), 2);
+    assert_eq!(
+        source
+            .schema(schema_id(2))
+            .await
+            .unwrap()
+            .unwrap()
+            .versions
+            .len(),
+        2
+    );
     let before = source.change_seq();
     assert_eq!(
         server.get("/v1/changes?since=0").await,
@@ -66,12 +77,21 @@ async fn a_remembered_answer_holds_only_while_nothing_changes() {
     );
     server.delete("/subjects/a?permanent=true").await;
     assert!(source.change_seq() > before);
-    assert_eq!(source.schema(2).await.unwrap().unwrap().versions.len(), 1);
+    assert_eq!(
+        source
+            .schema(schema_id(2))
+            .await
+            .unwrap()
+            .unwrap()
+            .versions
+            .len(),
+        1
+    );
     server.delete("/subjects/pay%2Fments-value").await;
     server
         .delete("/subjects/pay%2Fments-value?permanent=true")
         .await;
-    assert_eq!(source.schema(2).await.unwrap(), None);
+    assert_eq!(source.schema(schema_id(2)).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -120,7 +140,7 @@ async fn a_remote_source_hears_of_changes_and_of_a_registry_that_is_gone() {
     let url = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);
     let gone = RegistryClient::new(&url).unwrap();
-    assert!(gone.schema(1).await.is_err());
+    assert!(gone.schema(schema_id(1)).await.is_err());
     assert!(gone.subject_exists("s").await.is_err());
     assert!(gone.poll_changes().await.is_err());
 }

@@ -55,6 +55,7 @@ async fn levels_are_read_changed_inherited_and_forgotten() {
     assert_eq!(server.get("/config").await, level("BACKWARD"));
 }
 
+// Conformance: registry/rule-8
 #[tokio::test]
 async fn a_subject_configured_without_a_level_has_the_servers_default() {
     let server = TestServer::start().await;
@@ -125,6 +126,7 @@ async fn modes_are_read_changed_inherited_and_forgotten() {
     );
 }
 
+// Conformance: registry/rule-11
 #[tokio::test]
 async fn read_only_refuses_every_change() {
     let server = TestServer::start().await;
@@ -153,6 +155,7 @@ async fn read_only_refuses_every_change() {
     assert_eq!(server.refused(PUT, "/config", level).await.0, 42205);
 }
 
+// Conformance: registry/rule-11
 #[tokio::test]
 async fn import_takes_ids_and_versions_as_they_come() {
     let server = TestServer::start().await;
@@ -190,6 +193,7 @@ async fn import_takes_ids_and_versions_as_they_come() {
     assert_eq!((id, version), (41, 1), "ids go on above what was imported");
 }
 
+// Conformance: registry/rule-11
 #[tokio::test]
 async fn import_needs_an_empty_scope_unless_forced() {
     let server = TestServer::start().await;
@@ -217,6 +221,7 @@ async fn import_needs_an_empty_scope_unless_forced() {
     );
 }
 
+// Conformance: registry/rule-11
 #[tokio::test]
 async fn modes_can_be_frozen() {
     let server = TestServer::start_with(|config| config.mode_mutable = false).await;

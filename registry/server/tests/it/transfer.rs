@@ -5,6 +5,7 @@ use avouch_registry_api::source::SchemaSource;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::schema_id;
 use crate::server::{NOW_MS, TestServer};
 
 const POST: Method = Method::POST;
@@ -34,6 +35,7 @@ async fn importing() -> TestServer {
     server
 }
 
+// Conformance: registry/rule-15
 #[tokio::test]
 async fn records_of_every_kind_do_what_they_do_in_the_topic() {
     let server = importing().await;
@@ -101,6 +103,7 @@ async fn records_of_every_kind_do_what_they_do_in_the_topic() {
     );
 }
 
+// Conformance: registry/rule-15
 #[tokio::test]
 async fn an_import_is_stored_whole_or_not_at_all() {
     let server = importing().await;
@@ -137,6 +140,7 @@ async fn an_import_is_stored_whole_or_not_at_all() {
     );
 }
 
+// Conformance: registry/rule-15
 #[tokio::test]
 async fn what_is_exported_imports_to_the_same_registry() {
     let server = TestServer::start().await;
@@ -179,6 +183,7 @@ async fn what_is_exported_imports_to_the_same_registry() {
     assert_eq!(history[0]["createdAtMs"], NOW_MS);
 }
 
+// Conformance: registry/rule-15
 #[tokio::test]
 async fn an_export_has_contexts_without_versions_and_ids_that_are_gone() {
     let server = TestServer::start().await;
@@ -220,6 +225,7 @@ const BAD_DEFAULT: &str =
     r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"one"}]}"#;
 const BAD_NAME: &str = r#"{"type":"record","name":"R-1","fields":[{"name":"a b","type":"int"}]}"#;
 
+// Conformance: registry/rule-11
 #[tokio::test]
 async fn import_over_rest_takes_what_older_registries_took() {
     let server = importing().await;
@@ -257,6 +263,7 @@ async fn import_over_rest_takes_what_older_registries_took() {
 }
 
 /// What an import may leave that nobody can read: each call says so, and none is our fault.
+// Conformance: registry/rule-11
 #[tokio::test]
 async fn what_cannot_be_read_is_refused_with_the_reason_and_never_an_error_of_ours() {
     let server = importing().await;
@@ -314,8 +321,8 @@ async fn what_cannot_be_read_is_refused_with_the_reason_and_never_an_error_of_ou
     let (code, message) = server.refused(Method::GET, resolved, None).await;
     assert_eq!(code, 42201, "{message}");
     let source = server.registry.source();
-    let told = source.schema(1).await.unwrap().unwrap();
+    let told = source.schema(schema_id(1)).await.unwrap().unwrap();
     assert_eq!(told.references, [""; 0], "for the broker to find");
     let remote = RegistryClient::new(&server.url).unwrap();
-    assert_eq!(remote.schema(1).await.unwrap().unwrap(), told);
+    assert_eq!(remote.schema(schema_id(1)).await.unwrap().unwrap(), told);
 }

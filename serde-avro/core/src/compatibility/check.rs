@@ -554,6 +554,7 @@ mod tests {
         .unwrap()
     }
 
+    // Conformance: avro/3e
     #[test]
     fn steps_grow_with_the_fields_and_five_thousand_take_a_tenth_of_the_budget() {
         for (read, written, findings) in [("long", "int", 0), ("int", "long", 1)] {
@@ -565,6 +566,7 @@ mod tests {
         }
     }
 
+    // Conformance: avro/3f
     #[test]
     fn records_that_come_back_to_themselves_take_steps_for_each_pair_once() {
         let (taken, findings) = steps(&circle(29), &circle(31));
@@ -572,6 +574,7 @@ mod tests {
         assert!(taken <= 29 * 31 * 16, "{taken}");
     }
 
+    // Conformance: avro/3f
     #[test]
     fn circles_of_different_lengths_are_compared_once_around() {
         assert_eq!(check(&circle(29), &circle(31), 1_000_000), Ok(Vec::new()));
@@ -581,6 +584,7 @@ mod tests {
         );
     }
 
+    // Conformance: avro/3f
     #[test]
     fn findings_that_double_at_each_level_end_at_the_budget() {
         let chain = |leaf: &str| {

@@ -405,6 +405,7 @@ mod tests {
     use super::*;
     use crate::json::write_value;
 
+    // Conformance: avro/2a
     #[test]
     fn texts_come_out_as_java_prints_them() {
         let table = [
@@ -424,6 +425,7 @@ mod tests {
         }
     }
 
+    // Conformance: avro/1a
     #[test]
     fn what_json_forbids_is_refused_at_its_place() {
         let table = [
@@ -452,6 +454,7 @@ mod tests {
         }
     }
 
+    // Conformance: avro/1e
     #[test]
     fn a_large_object_keeps_first_places_and_last_values() {
         let keys = |value: u32| (0..100).map(move |at| format!("\"k{at}\":{value}"));

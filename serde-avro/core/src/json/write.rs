@@ -124,6 +124,7 @@ fn shortest_digits(double: f64) -> (String, i32) {
 mod tests {
     use super::*;
 
+    // Conformance: avro/2a
     #[test]
     fn doubles_print_as_java_prints_them() {
         let table = [

@@ -44,6 +44,7 @@ fn table_entry(index: u64) -> u64 {
 mod tests {
     use super::*;
 
+    // Conformance: avro/2c
     #[test]
     fn fingerprints_of_int_are_those_of_the_specification() {
         let schema = Schema::parse(r#"{"type":"int"}"#).unwrap();

@@ -66,6 +66,7 @@ fn map(kind: &mut Type, copies: &HashMap<NodeId, NodeId>) {
 mod tests {
     use super::*;
 
+    // Conformance: avro/1e
     #[test]
     fn a_reference_is_copied_no_further_than_the_limit() {
         let field = |at| format!(r#"{{"name":"f{at}","type":"int"}}"#);

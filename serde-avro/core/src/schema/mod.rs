@@ -245,6 +245,7 @@ mod tests {
     }
 
     /// Texts that are refused today, and what they are as canonical text.
+    // Conformance: registry/rule-11
     #[test]
     fn a_legacy_text_may_have_any_names_and_defaults_and_nothing_else_that_is_wrong() {
         let record = |name: &str, field: &str| {
@@ -284,6 +285,7 @@ mod tests {
         }
     }
 
+    // Conformance: avro/1e
     #[test]
     fn a_schema_has_a_node_for_each_type_of_its_text_and_none_for_a_name_used_again() {
         for records in [1, 10, 60] {

@@ -117,6 +117,7 @@ pub(crate) fn check_simple_name(name: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    // Conformance: avro/1b
     #[test]
     fn a_dotted_name_carries_its_own_namespace() {
         let table = [
@@ -135,6 +136,7 @@ mod tests {
         }
     }
 
+    // Conformance: avro/1a
     #[test]
     fn wrong_names_are_refused() {
         for name in ["", "1a", "a-b", "a.", "a..b", ".", "é", "a.é", " a", "a$"] {
@@ -143,6 +145,7 @@ mod tests {
         assert!(Name::new("R", Some("a.")).is_err());
     }
 
+    // Conformance: avro/1b
     #[test]
     fn a_reference_is_short_where_it_means_the_same() {
         let name = |full| Name::new(full, None).unwrap();

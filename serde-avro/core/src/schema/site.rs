@@ -97,6 +97,7 @@ mod tests {
     use super::super::Limits;
     use super::*;
 
+    // Conformance: avro/1h
     #[test]
     fn a_place_has_a_path_and_bytes_of_its_own_also_where_a_name_is_used_again() {
         let text = r#"{"type":"record","name":"R","fields":[
@@ -124,6 +125,7 @@ mod tests {
         assert!(text[field.start..field.end].starts_with(r#"{"name":"more""#));
     }
 
+    // Conformance: avro/1h
     #[test]
     fn a_place_within_a_referenced_type_is_the_name_that_leads_there() {
         let money =

@@ -44,6 +44,7 @@ fn all_rows() -> Vec<Row> {
     rows(GIVEN).into_iter().chain(corners).collect()
 }
 
+// Conformance: avro/1a, avro/2a
 #[test]
 fn every_text_is_taken_or_refused_and_printed_as_java_does() {
     let mut wrong = Vec::new();
@@ -61,6 +62,7 @@ fn every_text_is_taken_or_refused_and_printed_as_java_does() {
     );
 }
 
+// Conformance: avro/1a
 #[test]
 fn every_difference_is_one() {
     for (mark, why) in DIFFERENT {
@@ -72,6 +74,7 @@ fn every_difference_is_one() {
     }
 }
 
+// Conformance: avro/2a
 #[test]
 fn canonical_text_is_its_own_canonical_text() {
     for Row { input, .. } in all_rows() {
@@ -83,6 +86,7 @@ fn canonical_text_is_its_own_canonical_text() {
     }
 }
 
+// Conformance: avro/2c
 #[test]
 fn parsing_canonical_forms_and_fingerprints_equal_javas() {
     let mut seen = 0;
@@ -101,6 +105,7 @@ fn parsing_canonical_forms_and_fingerprints_equal_javas() {
     assert!(seen > 200, "{seen}");
 }
 
+// Conformance: avro/5f
 #[test]
 fn texts_with_something_changed_end_in_an_error_or_in_a_schema_that_prints_as_one() {
     let mut taken = 0;

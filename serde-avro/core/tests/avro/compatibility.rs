@@ -32,6 +32,7 @@ fn as_java(outcome: Result<Compatibility, CheckError>) -> Value {
     }
 }
 
+// Conformance: avro/3a
 #[test]
 fn every_pair_has_javas_verdict_and_findings_in_javas_order() {
     let mut seen = 0;
@@ -58,6 +59,7 @@ fn every_pair_has_javas_verdict_and_findings_in_javas_order() {
     );
 }
 
+// Conformance: avro/3a
 #[test]
 fn every_schema_reads_what_it_wrote() {
     for line in GIVEN.lines().chain(MORE.lines()) {
@@ -72,6 +74,7 @@ fn every_schema_reads_what_it_wrote() {
     }
 }
 
+// Conformance: avro/3e
 #[test]
 fn records_of_five_thousand_fields_are_within_the_budget() {
     let record = |kind: &str| {

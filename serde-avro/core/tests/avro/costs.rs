@@ -28,6 +28,7 @@ fn fields_of_enum(count: usize, symbols: &str) -> Schema {
     }))
 }
 
+// Conformance: avro/3g
 #[test]
 fn a_finding_told_many_times_shares_its_texts_and_ends_at_the_budget() {
     let symbols = numbered(9_000, |at| format!(r#""S{at:0>40}""#));
@@ -49,6 +50,7 @@ fn a_finding_told_many_times_shares_its_texts_and_ends_at_the_budget() {
     assert_eq!(outcome(5_000), Err(CheckError::BudgetExceeded { budget }));
 }
 
+// Conformance: avro/1f
 #[test]
 fn names_of_any_length_and_number_are_guessed_at_within_bounds() {
     let wrong = |names: &[String], word: &str| {
@@ -66,6 +68,7 @@ fn names_of_any_length_and_number_are_guessed_at_within_bounds() {
 }
 
 /// Of 64 fields of the writer, the last one is like each of the reader's.
+// Conformance: avro/3g
 #[test]
 fn renamings_are_guessed_of_short_names_and_within_half_the_budget() {
     let long = |letter: &str| letter.repeat(57);
@@ -89,6 +92,7 @@ fn renamings_are_guessed_of_short_names_and_within_half_the_budget() {
     assert!(!lacked(65)[0].suggestion().contains("\"aliases\""));
 }
 
+// Conformance: avro/4b
 #[test]
 fn changes_far_down_end_at_the_budget_and_the_first_of_them_can_be_had() {
     let side = |doc: &str| {
@@ -113,6 +117,7 @@ fn changes_far_down_end_at_the_budget_and_the_first_of_them_can_be_had() {
     assert_eq!(diff::first(&old, &new, 0), Ok(Vec::new()));
 }
 
+// Conformance: avro/4b
 #[test]
 fn changes_of_a_large_type_compared_with_many_end_at_the_budget() {
     let symbols = numbered(5_000, |at| format!(r#""S{at:0>40}""#));
@@ -128,6 +133,7 @@ fn changes_of_a_large_type_compared_with_many_end_at_the_budget() {
     );
 }
 
+// Conformance: validator/1d
 #[test]
 fn a_name_that_many_unions_refer_to_is_kept_once_in_the_program() {
     let of = |bytes: usize| {
@@ -149,6 +155,7 @@ fn a_name_that_many_unions_refer_to_is_kept_once_in_the_program() {
 }
 
 /// As Java takes them.
+// Conformance: avro/1e
 #[test]
 fn defaults_are_checked_in_steps_that_grow_with_their_texts() {
     let inner = numbered(400, |at| {
@@ -177,6 +184,7 @@ fn defaults_are_checked_in_steps_that_grow_with_their_texts() {
 }
 
 /// A part is compatible only if what it contains is, also where that contains the part.
+// Conformance: avro/4
 #[test]
 fn a_change_within_a_circle_breaks_whom_the_whole_circle_breaks() {
     let side = |x: &str, f: &str| {

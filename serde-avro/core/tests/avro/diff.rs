@@ -105,6 +105,7 @@ fn record(fields: &str) -> Schema {
     Schema::parse(&text).unwrap()
 }
 
+// Conformance: avro/4
 #[test]
 fn each_kind_of_change_is_told_with_whom_it_breaks() {
     for (old, new, told) in FIELDS {
@@ -114,6 +115,7 @@ fn each_kind_of_change_is_told_with_whom_it_breaks() {
     }
 }
 
+// Conformance: avro/4
 #[test]
 fn a_change_points_into_both_texts() {
     let old = record(r#"{"name":"a","type":"int"},{"name":"gone","type":["null","int"]}"#);
@@ -131,6 +133,7 @@ fn a_change_points_into_both_texts() {
     assert!(texts.contains(&(gone, new.source())), "{texts:?}");
 }
 
+// Conformance: avro/4
 #[test]
 fn a_type_that_contains_itself_is_compared_once() {
     let side = |kind: &str| {

@@ -118,6 +118,7 @@ fn table() -> Vec<(Vec<&'static str>, Vec<&'static str>, Expected)> {
     ]
 }
 
+// Conformance: avro/3c
 #[test]
 fn each_kind_tells_both_places_and_what_would_help() {
     for (reader, writer, expected) in table() {
@@ -136,6 +137,7 @@ fn each_kind_tells_both_places_and_what_would_help() {
     }
 }
 
+// Conformance: avro/3d
 #[test]
 fn a_branch_that_reads_in_part_is_not_called_missing() {
     let side = |field: &str| format!(r#"{{"type":"record","name":"S","fields":[{field}]}}"#);
@@ -155,6 +157,7 @@ fn a_branch_that_reads_in_part_is_not_called_missing() {
 
 /// What Java hides behind a missing branch, by writer's branch: the path in the reader's schema and
 /// what is wrong there.
+// Conformance: avro/3d
 #[test]
 fn causes_are_the_innermost_findings_of_the_branch_that_is_meant() {
     let inner = |fields: &str| format!(r#"{{"type":"record","name":"In","fields":[{fields}]}}"#);
@@ -205,6 +208,7 @@ fn causes_are_the_innermost_findings_of_the_branch_that_is_meant() {
     }
 }
 
+// Conformance: avro/3c
 #[test]
 fn following_a_suggestion_removes_the_finding() {
     let writer = record(&[r#""name":"amont","type":"long""#]);

@@ -44,6 +44,7 @@ const FAULTS: &str = "
     00 00 00 00 00 04: /country: bad-enum at byte 5 of 6
     00 00 00 00 00 02 00: /: trailing-bytes at byte 6 of 7";
 
+// Conformance: validator/1c
 #[test]
 fn a_fault_says_what_where_and_what_was_missing() {
     let validator = Validator::compile(&Schema::parse(ORDER).unwrap()).unwrap();
@@ -59,6 +60,7 @@ fn a_fault_says_what_where_and_what_was_missing() {
     assert_eq!(validator.validate(&hex("00 00 00 00 00 02")), Ok(()));
 }
 
+// Conformance: validator/1c
 #[test]
 fn what_has_no_name_is_still_placed() {
     let table = [
@@ -93,6 +95,7 @@ fn what_has_no_name_is_still_placed() {
     }
 }
 
+// Conformance: validator/1d
 #[test]
 fn depth_is_told_with_the_way_down() {
     let schema = r#"{"type":"record","name":"L","fields":[{"name":"n","type":["null","L"]}]}"#;

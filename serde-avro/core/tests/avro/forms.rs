@@ -61,6 +61,7 @@ fn rounds() -> u64 {
     set.map_or(1, |rounds| rounds.parse().unwrap())
 }
 
+// Conformance: validator/2a
 #[test]
 fn the_forms_agree_on_the_oracles_data() {
     let mut forms: Vec<_> = verdicts::schemas()
@@ -75,6 +76,7 @@ fn the_forms_agree_on_the_oracles_data() {
     assert!(accepted > 500 && refused > 500, "{accepted} {refused}");
 }
 
+// Conformance: validator/2a
 #[test]
 fn the_forms_agree_on_mutated_data_of_every_schema() {
     for (seed, (schema, extra)) in (0..).zip(verdicts::schemas()) {
@@ -93,6 +95,7 @@ fn the_forms_agree_on_mutated_data_of_every_schema() {
     }
 }
 
+// Conformance: validator/2a
 #[test]
 fn the_forms_agree_on_random_schemas() {
     let budgets = [
@@ -118,6 +121,7 @@ fn the_forms_agree_on_random_schemas() {
     assert!(accepted > 5_000 && refused > 5_000, "{accepted} {refused}");
 }
 
+// Conformance: validator/2a
 #[test]
 fn the_forms_agree_on_blocks_that_span_many_loads() {
     let items = ["int", "long", "string", "double", "boolean", "bytes"];
@@ -140,6 +144,7 @@ fn the_forms_agree_on_blocks_that_span_many_loads() {
     }
 }
 
+// Conformance: validator/2a
 #[test]
 fn the_forms_agree_on_varints_at_every_place_and_of_every_length() {
     for item in ["int", "long"] {
@@ -164,6 +169,7 @@ fn the_forms_agree_on_varints_at_every_place_and_of_every_length() {
     }
 }
 
+// Conformance: validator/2a
 #[test]
 fn the_forms_agree_on_texts_of_every_length() {
     for schema in [

@@ -12,6 +12,7 @@ const DATA_A_PAIR: usize = 3;
 
 /// Writes `FRESH_COUNT` pairs from the seed `FRESH_SEED` to the file `FRESH_PAIRS`. Called by
 /// `tests/oracle/run`.
+// Conformance: avro/5e
 #[test]
 #[ignore = "an input of tests/oracle/run"]
 fn write_fresh_pairs() {

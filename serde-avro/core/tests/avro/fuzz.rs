@@ -6,6 +6,7 @@ use crate::random::{self, Random};
 
 const ROUNDS: u64 = 20_000;
 
+// Conformance: avro/5f
 #[test]
 fn changed_texts_and_pairs_end_in_an_error_or_keep_the_laws() {
     let (mut taken, mut compared) = (0, 0);

@@ -18,6 +18,7 @@ fn evolutions(count: u64) -> impl Iterator<Item = (u64, Schema, Schema)> {
     })
 }
 
+// Conformance: avro/5c
 #[test]
 fn what_is_compatible_decodes() {
     let (mut compatible, mut decoded) = (0, 0);
@@ -47,6 +48,7 @@ fn what_is_compatible_decodes() {
     assert!(decoded > 10_000, "{decoded}");
 }
 
+// Conformance: avro/5d
 #[test]
 fn changes_break_exactly_whom_the_relation_says() {
     let (mut broken, mut changed) = (0, 0);
@@ -75,6 +77,7 @@ fn changes_break_exactly_whom_the_relation_says() {
     assert!(changed > 6_000, "{changed}");
 }
 
+// Conformance: avro/5a
 #[test]
 fn every_text_round_trips_and_every_form_is_its_own_form() {
     for (seed, old, new) in evolutions(3_000) {
@@ -98,6 +101,7 @@ fn every_text_round_trips_and_every_form_is_its_own_form() {
     }
 }
 
+// Conformance: avro/4
 #[test]
 fn nothing_changes_between_a_schema_and_itself_however_it_is_written() {
     for (seed, old, new) in evolutions(2_000) {
@@ -113,6 +117,7 @@ fn nothing_changes_between_a_schema_and_itself_however_it_is_written() {
     }
 }
 
+// Conformance: avro/3c
 #[test]
 fn findings_stand_within_their_texts() {
     for (_, old, new) in evolutions(2_000) {
@@ -127,6 +132,7 @@ fn findings_stand_within_their_texts() {
     }
 }
 
+// Conformance: avro/1h
 #[test]
 fn every_type_knows_where_it_stands() {
     for (seed, old, new) in evolutions(1_000) {

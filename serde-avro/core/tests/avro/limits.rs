@@ -96,6 +96,7 @@ fn table() -> Vec<Limit> {
     ]
 }
 
+// Conformance: avro/1c
 #[test]
 fn every_limit_holds_at_its_edge_by_default_and_as_set() {
     for (row, limit) in table().into_iter().enumerate() {
@@ -112,6 +113,7 @@ fn every_limit_holds_at_its_edge_by_default_and_as_set() {
 }
 
 /// Texts with a name of so many bytes, each with what is said of too many.
+// Conformance: avro/1d
 #[test]
 fn every_name_is_limited() {
     type Named = fn(usize) -> String;
@@ -180,6 +182,7 @@ fn every_name_is_limited() {
     }
 }
 
+// Conformance: avro/1c
 #[test]
 fn types_nest_no_deeper_by_their_names_than_by_the_text() {
     let edge = Limits::default().depth.div_ceil(2) - 1;
@@ -191,6 +194,7 @@ fn types_nest_no_deeper_by_their_names_than_by_the_text() {
     );
 }
 
+// Conformance: avro/1c
 #[test]
 fn attributes_nest_four_times_as_deep_as_types() {
     let attribute = |depth: usize| {
@@ -204,6 +208,7 @@ fn attributes_nest_four_times_as_deep_as_types() {
     assert_eq!(error.pointer(), format!("/x{}", "/0".repeat(edge)));
 }
 
+// Conformance: avro/1c
 #[test]
 fn types_of_references_count() {
     let limits = Limits::default().with_nodes(5);

@@ -3,6 +3,7 @@
 use avouch_avro::schema::Type;
 use avouch_avro::{Limits, Schema};
 
+// Conformance: avro/1f
 #[test]
 fn an_error_says_what_and_where() {
     let text = "{\n  \"type\": \"record\", \"name\": \"R\",\n  \"fields\": [\n    \
@@ -22,6 +23,7 @@ fn an_error_says_what_and_where() {
 /// Mistakes that people make, each with what they are told.
 const MISTAKES: &str = include_str!("../data/mistakes.txt");
 
+// Conformance: avro/1f
 #[test]
 fn a_mistake_is_told_with_what_would_be_right() {
     let rows: Vec<_> = MISTAKES.lines().skip(1).collect();
@@ -35,6 +37,7 @@ fn a_mistake_is_told_with_what_would_be_right() {
     assert!(rows.len() >= 60);
 }
 
+// Conformance: avro/1f
 #[test]
 fn places_point_at_the_offending_value() {
     let field = |rest: &str| {
@@ -67,6 +70,7 @@ fn numbered(count: usize, part: impl Fn(usize) -> String) -> String {
     (0..count).map(part).collect::<Vec<_>>().join(",")
 }
 
+// Conformance: avro/1e
 #[test]
 fn hostile_texts_end_in_an_error() {
     let defaults = r#"[{"type":"record","name":"A","fields":[{"name":"b","type":"B","default":{}}]},
@@ -99,6 +103,7 @@ fn hostile_texts_end_in_an_error() {
     assert!(Schema::parse(&"{\"a\":".repeat(100_000)).is_err());
 }
 
+// Conformance: avro/1e
 #[test]
 fn records_that_use_each_other_twice_stay_as_small_as_their_text() {
     let record = |at: usize| {
@@ -118,6 +123,7 @@ fn records_that_use_each_other_twice_stay_as_small_as_their_text() {
 const ADDRESS: &str = r#"{"type":"record","name":"n.A","fields":[
     {"name":"e","type":{"type":"enum","name":"E","symbols":["X"]}}]}"#;
 
+// Conformance: avro/1g
 #[test]
 fn references_stay_names_and_what_they_define_is_written_out() {
     let address = Schema::parse(ADDRESS).unwrap();
@@ -156,6 +162,7 @@ fn references_stay_names_and_what_they_define_is_written_out() {
     assert!(canonical.starts_with(r#"{"type":"record","name":"A","namespace":"n""#));
 }
 
+// Conformance: avro/1e
 #[test]
 fn a_long_chain_of_references_stays_small() {
     let mut known = Vec::new();
@@ -171,6 +178,7 @@ fn a_long_chain_of_references_stays_small() {
     }
 }
 
+// Conformance: avro/1h
 #[test]
 fn nodes_know_their_spans_and_attributes() {
     let text = r#"{"type":"array","items":{"type":"int","logicalType":"date","x":[1]},"y":2}"#;

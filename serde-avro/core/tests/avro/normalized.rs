@@ -24,6 +24,7 @@ fn rows() -> impl Iterator<Item = Row> {
     })
 }
 
+// Conformance: avro/2b
 #[test]
 fn every_text_normalizes_as_confluents_does_or_is_known_to_differ() {
     let mut wrong = Vec::new();
@@ -46,6 +47,7 @@ fn every_text_normalizes_as_confluents_does_or_is_known_to_differ() {
     );
 }
 
+// Conformance: avro/2b
 #[test]
 fn a_normalized_text_is_its_own_and_means_the_same() {
     // The alias without a namespace is within one in Java's text, which has no word for it.
@@ -63,6 +65,7 @@ fn a_normalized_text_is_its_own_and_means_the_same() {
     }
 }
 
+// Conformance: avro/1g
 #[test]
 fn references_stay_names_when_normalized_and_are_written_out_when_resolved() {
     let id = Schema::parse(r#"{"type":"fixed","name":"a.Id","size":16}"#).unwrap();

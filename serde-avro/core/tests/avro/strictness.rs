@@ -43,6 +43,7 @@ fn check(schema: &str, cases: &[Case]) {
     }
 }
 
+// Conformance: validator/s1
 #[test]
 fn invalid_utf8_is_refused_where_java_replaces_it() {
     let cases = [
@@ -53,6 +54,7 @@ fn invalid_utf8_is_refused_where_java_replaces_it() {
     check(r#""string""#, &cases);
 }
 
+// Conformance: validator/s2
 #[test]
 fn a_boolean_other_than_0_or_1_is_refused_where_both_take_it() {
     let cases = [
@@ -63,6 +65,7 @@ fn a_boolean_other_than_0_or_1_is_refused_where_both_take_it() {
     check(r#""boolean""#, &cases);
 }
 
+// Conformance: validator/s3
 #[test]
 fn a_number_beyond_its_bits_is_refused_where_both_drop_them() {
     check(
@@ -75,6 +78,7 @@ fn a_number_beyond_its_bits_is_refused_where_both_drop_them() {
     );
 }
 
+// Conformance: validator/s4
 #[test]
 fn a_number_beyond_its_bytes_is_refused_as_in_java() {
     check(
@@ -87,6 +91,7 @@ fn a_number_beyond_its_bytes_is_refused_as_in_java() {
     );
 }
 
+// Conformance: validator/s5
 #[test]
 fn an_over_long_number_within_its_bytes_passes_as_in_both() {
     check(r#""int""#, &[("8080808000", "", Accepts, Accepts)]);
@@ -96,6 +101,7 @@ fn an_over_long_number_within_its_bytes_passes_as_in_both() {
     );
 }
 
+// Conformance: validator/s6
 #[test]
 fn a_block_of_another_size_than_it_says_is_refused_where_neither_looks() {
     let cases = [
@@ -108,6 +114,7 @@ fn a_block_of_another_size_than_it_says_is_refused_where_neither_looks() {
 
 /// Both stop where the value ends and leave it to their caller to look behind it; the verdicts were
 /// made by callers that do.
+// Conformance: validator/s7
 #[test]
 fn trailing_bytes_are_refused() {
     check(r#""null""#, &[("00", "trailing-bytes", Refuses, Refuses)]);

@@ -6,6 +6,7 @@ use avouch_avro::Schema;
 use avouch_avro::validator::{Budget, Reason, Validator};
 use std::collections::BTreeMap;
 
+// Conformance: avro/5b, validator/1a, validator/5
 #[test]
 fn the_validator_and_the_book_agree_on_every_datum_and_fault() {
     let budgets = [
@@ -47,6 +48,7 @@ fn the_validator_and_the_book_agree_on_every_datum_and_fault() {
     assert!(outcomes.values().all(|count| *count > 20), "{outcomes:?}");
 }
 
+// Conformance: avro/5b, validator/1a
 #[test]
 fn the_validator_and_the_book_agree_on_blocks_of_many_items() {
     for (seed, item) in (0..).zip(["int", "long", "string", "double", "boolean"].repeat(40)) {
@@ -72,6 +74,7 @@ fn the_validator_and_the_book_agree_on_blocks_of_many_items() {
     }
 }
 
+// Conformance: validator/1d
 #[test]
 fn a_schema_of_many_shared_records_compiles_small() {
     let record = |at: usize| {
@@ -98,6 +101,7 @@ fn a_schema_of_many_shared_records_compiles_small() {
     assert_eq!((fault.reason, fault.offset), (Reason::Truncated, 4));
 }
 
+// Conformance: validator/1d
 #[test]
 fn records_that_take_no_bytes_take_no_time() {
     let record = |at: usize| {
@@ -123,6 +127,7 @@ fn records_that_take_no_bytes_take_no_time() {
     );
 }
 
+// Conformance: validator/1d
 #[test]
 fn records_at_the_limit_of_depth_are_within_the_budget() {
     let open = |at| format!(r#"{{"type":"record","name":"R{at}","fields":[{{"name":"f","type":"#);

@@ -136,6 +136,7 @@ fn explained(
     }
 }
 
+// Conformance: main-job/8e, validator/1b, validator/s8
 #[test]
 fn every_difference_from_java_and_fastavro_has_a_named_reason() {
     let schemas = schemas();
@@ -181,6 +182,7 @@ fn every_difference_from_java_and_fastavro_has_a_named_reason() {
 }
 
 /// Every logical type of Java's has its rows, and what is said of fastavro's is so of each row.
+// Conformance: validator/s8
 #[test]
 fn logical_types_are_not_checked_and_fastavro_refuses_what_it_has_no_value_for() {
     let schemas = schemas();
@@ -218,6 +220,7 @@ fn logical_types_are_not_checked_and_fastavro_refuses_what_it_has_no_value_for()
     assert_eq!(seen, BTreeSet::from(types));
 }
 
+// Conformance: main-job/8e, validator/1b
 #[test]
 fn the_rows_cover_every_schema_with_both_verdicts_of_all_three() {
     let rows = rows();

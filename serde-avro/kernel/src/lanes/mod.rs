@@ -71,6 +71,7 @@ mod tests {
         }
     }
 
+    // Conformance: validator/2a
     #[test]
     fn every_level_sees_the_same_bytes() {
         let mut state = 1_u64;

@@ -13,6 +13,7 @@ use workload::play;
 
 const SEEDS: u64 = 200;
 
+// Conformance: log-proof/8
 #[test]
 fn a_broker_that_keeps_its_promises_is_never_blamed() {
     for seed in 0..SEEDS {
@@ -25,6 +26,7 @@ fn a_broker_that_keeps_its_promises_is_never_blamed() {
     }
 }
 
+// Conformance: log-proof/8
 #[test]
 fn every_bug_is_found_by_its_own_invariant_and_by_no_other() {
     for bug in BUGS {
@@ -41,6 +43,7 @@ fn every_bug_is_found_by_its_own_invariant_and_by_no_other() {
     }
 }
 
+// Conformance: log-proof/8
 #[test]
 fn the_bugs_cover_every_invariant_that_a_broker_can_break() {
     let broken: BTreeSet<_> = BUGS.iter().map(|bug| bug.breaks()).collect();
@@ -55,6 +58,7 @@ fn the_bugs_cover_every_invariant_that_a_broker_can_break() {
     assert!(broken.contains(&Invariant::NoInvention));
 }
 
+// Conformance: log-proof/8
 #[test]
 fn a_history_that_nobody_read_to_its_end_proves_nothing() {
     let (mut history, _) = play(1, None);
@@ -65,6 +69,7 @@ fn a_history_that_nobody_read_to_its_end_proves_nothing() {
     assert_eq!(check(&History::default()), [Violation::Unread]);
 }
 
+// Conformance: log-proof/8
 #[test]
 fn what_stood_below_the_log_start_is_not_missed() {
     let (history, _) = play(1, Some(Bug::LosesAcked));

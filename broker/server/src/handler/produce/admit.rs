@@ -427,6 +427,7 @@ async fn contract_in_force(
 mod tests {
     use super::*;
 
+    // Conformance: contract/3i
     #[test]
     fn what_was_taken_for_a_duplicate_is_never_appended_unchecked() {
         assert!(!lapsed_guard().holds());

@@ -59,6 +59,7 @@ mod tests {
 
     use super::*;
 
+    // Conformance: broker/produce-7
     #[test]
     fn nothing_passes_a_batch_whose_guard_has_lapsed_until_it_is_settled() {
         let revision = Arc::new(AtomicU64::new(1));

@@ -177,6 +177,7 @@ impl BrokerConfigs {
 mod tests {
     use super::*;
 
+    // Conformance: broker/admin-2
     #[test]
     fn the_table_is_sorted_and_its_defaults_are_the_topics() {
         assert!(table::CONFIGS.is_sorted_by(|a, b| a.name < b.name));
@@ -202,6 +203,7 @@ mod tests {
         assert_eq!(only_clusters.topic_default("retention.bytes"), None);
     }
 
+    // Conformance: broker/admin-6
     #[test]
     fn only_defaults_of_topics_change_in_a_running_broker() {
         for name in [

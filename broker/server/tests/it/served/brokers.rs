@@ -23,6 +23,7 @@ use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 
 use super::client::{Client, broker};
 
+// Conformance: broker/admin-15
 #[tokio::test]
 async fn the_cluster_is_described_to_who_asks_for_brokers() {
     let dir = tempfile::tempdir().unwrap();
@@ -45,6 +46,7 @@ async fn the_cluster_is_described_to_who_asks_for_brokers() {
     }
 }
 
+// Conformance: broker/admin-15
 #[tokio::test]
 async fn who_asks_what_everybody_may_do_is_told_everything() {
     let dir = tempfile::tempdir().unwrap();
@@ -68,6 +70,7 @@ async fn who_asks_what_everybody_may_do_is_told_everything() {
     assert_eq!(asked.cluster_authorized_operations & 0b10_0000, 0b10_0000);
 }
 
+// Conformance: broker/admin-16
 #[tokio::test]
 async fn the_features_of_the_cluster_are_those_of_kafka_4_0_without_new_transactions() {
     let dir = tempfile::tempdir().unwrap();
@@ -94,6 +97,7 @@ async fn the_features_of_the_cluster_are_those_of_kafka_4_0_without_new_transact
     }
 }
 
+// Conformance: broker/admin-17
 #[tokio::test]
 async fn access_rules_are_disabled_and_that_is_said() {
     let dir = tempfile::tempdir().unwrap();
@@ -113,6 +117,7 @@ async fn access_rules_are_disabled_and_that_is_said() {
     }
 }
 
+// Conformance: broker/admin-18
 #[tokio::test]
 async fn nothing_moves_and_no_leader_is_elected_on_one_broker() {
     let dir = tempfile::tempdir().unwrap();

@@ -23,6 +23,7 @@ use avouch_protocol::messages::produce::{
 use avouch_protocol::reader::Reader;
 use avouch_protocol::types::TimestampMs;
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
+use avouch_registry_api::types::{SchemaId, SchemaType, Version};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -57,15 +58,15 @@ impl OneSubject {
 }
 
 impl SchemaSource for OneSubject {
-    fn schema(&self, id: i32) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
-        let schema = (id == 1 && self.change_seq() > 0).then(|| RegisteredSchema {
+    fn schema(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
+        let schema = (id.get() == 1 && self.change_seq() > 0).then(|| RegisteredSchema {
             id,
-            schema_type: "AVRO".to_owned(),
+            schema_type: SchemaType::Avro,
             text: "\"string\"".to_owned(),
             references: Vec::new(),
             versions: vec![SubjectVersion {
                 subject: SUBJECT.to_owned(),
-                version: 1,
+                version: Version::FIRST,
                 deleted: false,
             }],
         });

@@ -88,6 +88,7 @@ fn produced(response: &ProduceResponse) -> i16 {
     response.responses[0].partition_responses[0].error_code
 }
 
+// Conformance: broker/admin-2
 #[tokio::test]
 async fn every_config_of_kafka_is_described_with_type_default_and_documentation() {
     let dir = tempfile::tempdir().unwrap();
@@ -129,6 +130,7 @@ async fn every_config_of_kafka_is_described_with_type_default_and_documentation(
     assert_eq!(retention.synonyms[0].name, "log.retention.ms");
 }
 
+// Conformance: broker/input-4
 #[tokio::test]
 async fn limits_that_are_enforced_are_described_as_what_they_are() {
     let dir = tempfile::tempdir().unwrap();
@@ -157,6 +159,7 @@ async fn limits_that_are_enforced_are_described_as_what_they_are() {
     }
 }
 
+// Conformance: broker/admin-2
 #[tokio::test]
 async fn whoever_names_no_config_is_told_all() {
     let dir = tempfile::tempdir().unwrap();
@@ -186,6 +189,7 @@ fn is_kafkas(config: &DescribeConfigsResourceResult) -> bool {
         .any(|prefix| config.name.starts_with(prefix))
 }
 
+// Conformance: broker/admin-3
 #[tokio::test]
 async fn a_topics_configs_are_set_deleted_added_to_and_subtracted_from() {
     let dir = tempfile::tempdir().unwrap();
@@ -210,6 +214,7 @@ async fn a_topics_configs_are_set_deleted_added_to_and_subtracted_from() {
     }
 }
 
+// Conformance: broker/admin-3
 #[tokio::test]
 async fn what_cannot_be_changed_is_refused_by_its_code_and_nothing_changes() {
     let dir = tempfile::tempdir().unwrap();
@@ -266,6 +271,7 @@ async fn what_cannot_be_changed_is_refused_by_its_code_and_nothing_changes() {
     );
 }
 
+// Conformance: broker/admin-4
 #[tokio::test]
 async fn alter_configs_replaces_them_all_and_what_was_described_can_be_written_back() {
     let dir = tempfile::tempdir().unwrap();
@@ -321,6 +327,7 @@ async fn alter_configs_replaces_them_all_and_what_was_described_can_be_written_b
     assert_eq!(values(&all), values(&after));
 }
 
+// Conformance: broker/admin-5
 #[tokio::test]
 async fn a_changed_contract_counts_from_the_next_batch() {
     let dir = tempfile::tempdir().unwrap();
@@ -364,6 +371,7 @@ async fn a_changed_contract_counts_from_the_next_batch() {
     );
 }
 
+// Conformance: broker/admin-6
 #[tokio::test]
 async fn topics_fall_back_to_the_brokers_configs_and_those_to_the_clusters() {
     let dir = tempfile::tempdir().unwrap();
@@ -436,6 +444,7 @@ async fn topics_fall_back_to_the_brokers_configs_and_those_to_the_clusters() {
     );
 }
 
+// Conformance: broker/admin-6
 #[tokio::test]
 async fn defaults_of_the_broker_work_at_once_contracts_and_limits_alike() {
     let dir = tempfile::tempdir().unwrap();

@@ -12,6 +12,7 @@ fn named(software: &str) -> ApiVersionsRequest {
     }
 }
 
+// Conformance: broker/fetch-11
 #[tokio::test]
 async fn a_version_of_api_versions_too_high_is_answered_in_version_zero() {
     let dir = tempfile::tempdir().unwrap();
@@ -31,6 +32,7 @@ async fn a_version_of_api_versions_too_high_is_answered_in_version_zero() {
     assert_eq!((own.min_version, own.max_version), (0, 4));
 }
 
+// Conformance: broker/fetch-11, broker/input-2
 #[tokio::test]
 async fn an_unknown_key_or_version_or_a_hostile_length_closes_the_connection() {
     let dir = tempfile::tempdir().unwrap();
@@ -60,6 +62,7 @@ async fn an_unknown_key_or_version_or_a_hostile_length_closes_the_connection() {
     assert_eq!(response.error_code, 0, "others go on");
 }
 
+// Conformance: broker/clients-1b
 #[tokio::test]
 async fn bytes_behind_a_request_are_not_looked_at() {
     let dir = tempfile::tempdir().unwrap();
@@ -82,6 +85,7 @@ async fn bytes_behind_a_request_are_not_looked_at() {
     );
 }
 
+// Conformance: broker/fetch-11
 #[tokio::test]
 async fn a_client_software_name_with_spaces_is_an_invalid_request() {
     let dir = tempfile::tempdir().unwrap();
@@ -91,6 +95,7 @@ async fn a_client_software_name_with_spaces_is_an_invalid_request() {
     assert_eq!(response.error_code, 42);
 }
 
+// Conformance: broker/produce-7
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_their_order() {
     let dir = tempfile::tempdir().unwrap();

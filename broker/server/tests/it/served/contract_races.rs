@@ -89,6 +89,7 @@ async fn high_watermark(client: &mut Client) -> i64 {
     response.responses[0].partitions[0].high_watermark
 }
 
+// Conformance: contract/6a
 #[tokio::test]
 async fn a_batch_whose_contract_becomes_stricter_under_its_check_is_checked_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -110,6 +111,7 @@ async fn a_batch_whose_contract_becomes_stricter_under_its_check_is_checked_agai
     assert_eq!((only(&good).error_code, only(&good).base_offset), (0, 0));
 }
 
+// Conformance: contract/6a
 #[tokio::test]
 async fn a_retry_after_the_contract_became_stricter_is_answered_from_what_was_stored() {
     let dir = tempfile::tempdir().unwrap();
@@ -133,6 +135,7 @@ async fn a_retry_after_the_contract_became_stricter_is_answered_from_what_was_st
     assert_eq!(high_watermark(&mut client).await, 1);
 }
 
+// Conformance: contract/6b
 #[tokio::test]
 async fn a_duplicate_that_comes_on_another_connection_at_once_is_stored_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -159,6 +162,7 @@ async fn a_duplicate_that_comes_on_another_connection_at_once_is_stored_once() {
     assert_eq!(high_watermark(&mut first).await, 20);
 }
 
+// Conformance: contract/6c
 #[tokio::test]
 async fn a_bad_key_keeps_its_good_value_out() {
     let dir = tempfile::tempdir().unwrap();
@@ -180,6 +184,7 @@ async fn a_bad_key_keeps_its_good_value_out() {
     assert_eq!(high_watermark(&mut client).await, 1);
 }
 
+// Conformance: contract/6c
 #[tokio::test]
 async fn a_header_counts_and_a_prefix_that_differs_is_data() {
     let dir = tempfile::tempdir().unwrap();
@@ -206,6 +211,7 @@ async fn a_header_counts_and_a_prefix_that_differs_is_data() {
     assert_eq!(high_watermark(&mut client).await, 1);
 }
 
+// Conformance: contract/3g
 #[tokio::test]
 async fn all_partitions_of_a_request_wait_for_a_hanging_registry_together() {
     const PARTITIONS: i32 = 5;
@@ -242,6 +248,7 @@ async fn all_partitions_of_a_request_wait_for_a_hanging_registry_together() {
     );
 }
 
+// Conformance: contract/3h
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_batches_checked_apart_keep_the_order_of_their_connection() {
     let dir = tempfile::tempdir().unwrap();

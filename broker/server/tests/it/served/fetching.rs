@@ -61,6 +61,7 @@ fn batch_bytes() -> i32 {
     i32::try_from(batch_of(&[&[b'v'; 1_000]]).len()).unwrap()
 }
 
+// Conformance: broker/fetch-3
 #[tokio::test]
 async fn the_first_partition_with_data_gives_a_batch_whatever_the_limit_and_turns_go_round() {
     let dir = tempfile::tempdir().unwrap();
@@ -82,6 +83,7 @@ async fn the_first_partition_with_data_gives_a_batch_whatever_the_limit_and_turn
     assert_eq!(given(response).len(), 2, "as many whole batches as fit");
 }
 
+// Conformance: broker/fetch-2
 #[tokio::test]
 async fn a_waiting_fetch_gathers_until_it_has_enough() {
     let dir = tempfile::tempdir().unwrap();
@@ -110,6 +112,7 @@ async fn a_waiting_fetch_gathers_until_it_has_enough() {
     }
 }
 
+// Conformance: broker/fetch-2
 #[tokio::test]
 async fn a_partition_that_never_was_keeps_nobody_from_waiting_for_one_that_is() {
     let dir = tempfile::tempdir().unwrap();
@@ -134,6 +137,7 @@ async fn a_partition_that_never_was_keeps_nobody_from_waiting_for_one_that_is() 
     assert_eq!(partitions(response)[0].error_code, 3);
 }
 
+// Conformance: broker/fetch-2
 #[tokio::test]
 async fn a_fetch_is_answered_with_what_there_is_when_its_time_is_up_or_a_partition_fails() {
     let dir = tempfile::tempdir().unwrap();
@@ -160,6 +164,7 @@ async fn a_fetch_is_answered_with_what_there_is_when_its_time_is_up_or_a_partiti
     assert_eq!(codes, [0, 1], "the second is out of range");
 }
 
+// Conformance: broker/input-5b
 #[tokio::test]
 async fn a_fetch_waits_no_longer_than_the_broker_lets_it_and_not_at_all_without_room() {
     for (fetch_wait, parked_bytes_max) in [
@@ -181,6 +186,7 @@ async fn a_fetch_waits_no_longer_than_the_broker_lets_it_and_not_at_all_without_
     }
 }
 
+// Conformance: broker/input-5b
 #[tokio::test]
 async fn a_partition_named_again_in_a_fetch_is_answered_once_as_it_was_named_last() {
     let dir = tempfile::tempdir().unwrap();
@@ -204,6 +210,7 @@ async fn a_partition_named_again_in_a_fetch_is_answered_once_as_it_was_named_las
     assert_eq!(found, [(0, true), (1, false)]);
 }
 
+// Conformance: broker/input-5b
 #[tokio::test]
 async fn what_is_read_from_memory_is_a_batch_at_a_time_when_there_is_too_much_of_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -219,6 +226,7 @@ async fn what_is_read_from_memory_is_a_batch_at_a_time_when_there_is_too_much_of
     assert_eq!(i32::try_from(bytes).unwrap(), batch_bytes());
 }
 
+// Conformance: broker/fetch-2
 #[tokio::test]
 async fn a_fetch_that_waits_hears_of_its_topics_end() {
     let dir = tempfile::tempdir().unwrap();
@@ -238,6 +246,7 @@ async fn a_fetch_that_waits_hears_of_its_topics_end() {
     assert_eq!(partitions(response)[0].error_code, 3);
 }
 
+// Conformance: broker/produce-15, broker/fetch-6
 #[tokio::test]
 async fn edges_are_told_and_committed_readers_get_a_list_of_aborted_transactions() {
     let dir = tempfile::tempdir().unwrap();
@@ -260,6 +269,7 @@ async fn edges_are_told_and_committed_readers_get_a_list_of_aborted_transactions
     }
 }
 
+// Conformance: broker/fetch-1
 #[tokio::test]
 async fn below_the_start_nothing_is_read_and_a_start_within_a_batch_gets_it_whole() {
     let dir = tempfile::tempdir().unwrap();
@@ -288,6 +298,7 @@ async fn below_the_start_nothing_is_read_and_a_start_within_a_batch_gets_it_whol
     }
 }
 
+// Conformance: broker/fetch-4, broker/deviation-4
 #[tokio::test]
 async fn a_session_is_declined_and_the_fetch_answered_in_full() {
     let dir = tempfile::tempdir().unwrap();
@@ -304,6 +315,7 @@ async fn a_session_is_declined_and_the_fetch_answered_in_full() {
     }
 }
 
+// Conformance: broker/fetch-8
 #[tokio::test]
 async fn a_partition_named_twice_in_list_offsets_is_refused_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -331,6 +343,7 @@ async fn a_partition_named_twice_in_list_offsets_is_refused_once() {
     assert_eq!(found, [(0, 42), (1, 0)]);
 }
 
+// Conformance: broker/fetch-9
 #[tokio::test]
 async fn no_topics_means_all_or_none_by_version() {
     let dir = tempfile::tempdir().unwrap();

@@ -100,6 +100,7 @@ fn forgetting(group: &str, indexes: &[i32]) -> OffsetDeleteRequest {
     }
 }
 
+// Conformance: broker/admin-12, broker/groups-7
 #[tokio::test]
 async fn a_group_forgets_single_offsets() {
     let dir = tempfile::tempdir().unwrap();
@@ -126,6 +127,7 @@ async fn a_group_forgets_single_offsets() {
     assert_eq!(committed(&mut client, "g").await, [0]);
 }
 
+// Conformance: broker/admin-12, broker/groups-7
 #[tokio::test]
 async fn groups_are_deleted_with_their_offsets_unless_they_have_members() {
     let dir = tempfile::tempdir().unwrap();
@@ -148,6 +150,7 @@ async fn groups_are_deleted_with_their_offsets_unless_they_have_members() {
     assert!(committed(&mut client, "old").await.is_empty());
 }
 
+// Conformance: broker/groups-6, broker/groups-9
 #[tokio::test]
 async fn a_member_goes_on_in_its_generation_after_a_restart_of_the_broker() {
     let dir = tempfile::tempdir().unwrap();
@@ -205,6 +208,7 @@ async fn a_member_goes_on_in_its_generation_after_a_restart_of_the_broker() {
     }
 }
 
+// Conformance: broker/groups-1, broker/deviation-5
 #[test]
 fn an_empty_group_does_not_wait_for_more_members_by_default() {
     // Kafka's default is three seconds, which a lone member waits in vain.

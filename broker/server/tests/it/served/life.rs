@@ -84,6 +84,7 @@ async fn look_up(client: &mut Client, topic: &str, timestamp: i64) -> i64 {
     response.topics[0].partitions[0].offset
 }
 
+// Conformance: broker/produce-14, log/10
 #[tokio::test]
 async fn a_consumer_of_a_compacted_topic_finds_the_newest_value_of_each_key() {
     let dir = tempfile::tempdir().unwrap();
@@ -147,6 +148,7 @@ async fn batches(
     batches
 }
 
+// Conformance: broker/fetch-12
 #[tokio::test]
 async fn a_fetch_at_a_hole_or_at_an_empty_batch_gets_on() {
     let dir = tempfile::tempdir().unwrap();
@@ -195,6 +197,7 @@ async fn a_fetch_at_a_hole_or_at_an_empty_batch_gets_on() {
     broker.shutdown().await;
 }
 
+// Conformance: broker/fetch-8
 #[tokio::test]
 async fn times_that_a_version_does_not_know_are_unsupported_in_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -231,6 +234,7 @@ async fn times_that_a_version_does_not_know_are_unsupported_in_it() {
     broker.shutdown().await;
 }
 
+// Conformance: broker/produce-15, log/11
 #[tokio::test]
 async fn a_topic_that_nobody_writes_to_is_emptied_by_age() {
     let dir = tempfile::tempdir().unwrap();
@@ -246,6 +250,7 @@ async fn a_topic_that_nobody_writes_to_is_emptied_by_age() {
     broker.shutdown().await;
 }
 
+// Conformance: log/19
 #[tokio::test]
 async fn a_time_is_looked_for_from_the_log_start_on_to_the_record() {
     let dir = tempfile::tempdir().unwrap();

@@ -63,6 +63,7 @@ fn about(name: &str) -> MetadataRequest {
     }
 }
 
+// Conformance: broker/produce-12, broker/input-5b
 #[tokio::test]
 async fn fetches_that_wait_take_no_memory_from_producers() {
     let dir = tempfile::tempdir().unwrap();
@@ -83,6 +84,7 @@ async fn fetches_that_wait_take_no_memory_from_producers() {
     assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
 }
 
+// Conformance: broker/input-5
 #[tokio::test]
 async fn one_connection_has_no_more_under_way_than_its_largest_request_and_one_more() {
     let dir = tempfile::tempdir().unwrap();
@@ -150,6 +152,7 @@ async fn what_came_before_a_refused_request_is_answered_before_the_connection_cl
     assert_eq!(client.receive_raw().await, None);
 }
 
+// Conformance: broker/input-3
 #[tokio::test]
 async fn a_frame_that_does_not_get_on_closes_the_connection() {
     let dir = tempfile::tempdir().unwrap();
@@ -162,6 +165,7 @@ async fn a_frame_that_does_not_get_on_closes_the_connection() {
     }
 }
 
+// Conformance: broker/input-5
 #[tokio::test]
 async fn what_is_claimed_takes_no_memory_from_others() {
     let dir = tempfile::tempdir().unwrap();
@@ -179,6 +183,7 @@ async fn what_is_claimed_takes_no_memory_from_others() {
     assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
 }
 
+// Conformance: broker/input-5
 #[tokio::test]
 async fn frames_that_hold_all_memory_and_do_not_get_on_are_closed_and_counted() {
     const COUNT: usize = 24;
@@ -213,6 +218,7 @@ async fn frames_that_hold_all_memory_and_do_not_get_on_are_closed_and_counted() 
     assert!(closed >= COUNT as f64, "{closed} counted");
 }
 
+// Conformance: broker/input-5
 #[tokio::test]
 async fn a_request_of_many_elements_is_answered_though_it_takes_more_than_all_memory_decoded() {
     const COUNT: usize = 50_000;
@@ -239,6 +245,7 @@ async fn a_request_of_many_elements_is_answered_though_it_takes_more_than_all_me
     }
 }
 
+// Conformance: broker/input-5
 #[tokio::test]
 async fn large_requests_all_arrive_though_there_is_memory_for_two_of_them() {
     let dir = tempfile::tempdir().unwrap();
@@ -258,6 +265,7 @@ async fn large_requests_all_arrive_though_there_is_memory_for_two_of_them() {
     assert_eq!(producing.join_all().await, [0; 16]);
 }
 
+// Conformance: broker/input-3
 #[tokio::test]
 async fn a_connection_without_a_request_is_closed() {
     let dir = tempfile::tempdir().unwrap();
@@ -267,6 +275,7 @@ async fn a_connection_without_a_request_is_closed() {
     assert_eq!(silent.receive_raw().await, None);
 }
 
+// Conformance: broker/input-4
 #[tokio::test]
 async fn a_connection_beyond_the_limit_is_closed_and_a_place_that_is_free_is_taken() {
     let dir = tempfile::tempdir().unwrap();
@@ -284,6 +293,7 @@ async fn a_connection_beyond_the_limit_is_closed_and_a_place_that_is_free_is_tak
     }
 }
 
+// Conformance: broker/input-3
 #[tokio::test]
 async fn a_client_that_takes_no_replies_loses_its_connection() {
     let dir = tempfile::tempdir().unwrap();
@@ -313,6 +323,7 @@ async fn a_client_that_takes_no_replies_loses_its_connection() {
     }
 }
 
+// Conformance: broker/input-10
 #[tokio::test]
 async fn partitions_are_limited_over_all_topics() {
     let dir = tempfile::tempdir().unwrap();
@@ -328,6 +339,7 @@ async fn partitions_are_limited_over_all_topics() {
     assert_eq!(codes, [0, 44, 0], "POLICY_VIOLATION for the second");
 }
 
+// Conformance: broker/input-10b
 #[tokio::test]
 async fn topics_that_come_and_go_too_fast_are_put_off_by_version() {
     let dir = tempfile::tempdir().unwrap();
@@ -379,6 +391,7 @@ async fn topics_that_come_and_go_too_fast_are_put_off_by_version() {
     assert_eq!(response.topics[0].error_code, 5, "LEADER_NOT_AVAILABLE");
 }
 
+// Conformance: broker/input-10b
 #[tokio::test]
 async fn an_older_client_waits_for_its_turn_to_make_topics() {
     let dir = tempfile::tempdir().unwrap();

@@ -11,6 +11,7 @@ use prometheus::{Registry, TextEncoder};
 
 use super::client::{Client, batch_of, broker_measured};
 
+// Conformance: operation/1
 #[tokio::test]
 async fn topics_groups_and_lag_are_told_under_the_names_of_kafka_exporter() {
     let (dir, metrics) = (tempfile::tempdir().unwrap(), Registry::new());

@@ -121,6 +121,7 @@ fn damage(segment: &Path, place: isize) {
     std::fs::write(segment, bytes).unwrap();
 }
 
+// Conformance: broker/groups-12
 #[tokio::test]
 async fn damaged_records_of_groups_keep_no_broker_from_starting_and_the_rest_is_served() {
     let dir = tempfile::tempdir().unwrap();
@@ -196,6 +197,7 @@ async fn stored_bytes(client: &mut Client) -> i64 {
         .sum()
 }
 
+// Conformance: broker/groups-13, broker/deviation-7
 #[tokio::test]
 async fn records_of_groups_are_compacted_to_what_is_live_and_a_segment() {
     let dir = tempfile::tempdir().unwrap();
@@ -216,6 +218,7 @@ async fn records_of_groups_are_compacted_to_what_is_live_and_a_segment() {
     assert_eq!(committed(&mut client, "g").await, 300);
 }
 
+// Conformance: broker/groups-7
 #[tokio::test]
 async fn an_offset_whose_client_asked_for_a_retention_goes_when_that_is_over() {
     let dir = tempfile::tempdir().unwrap();

@@ -56,6 +56,7 @@ fn growing(name: &str, count: i32, assignments: Option<&[&[i32]]>) -> CreatePart
     }
 }
 
+// Conformance: broker/admin-8
 #[tokio::test]
 async fn a_topic_grows_by_partitions_that_can_be_written_at_once_and_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
@@ -82,6 +83,7 @@ async fn a_topic_grows_by_partitions_that_can_be_written_at_once_and_after_a_res
     assert_eq!(response.responses[0].partition_responses[0].base_offset, 1);
 }
 
+// Conformance: broker/admin-8
 #[tokio::test]
 async fn growth_that_is_none_is_refused_topic_by_topic() {
     let dir = tempfile::tempdir().unwrap();
@@ -117,6 +119,7 @@ async fn growth_that_is_none_is_refused_topic_by_topic() {
     );
 }
 
+// Conformance: broker/admin-7
 #[tokio::test]
 async fn a_topic_is_only_thought_of_or_placed_where_it_must_be() {
     let dir = tempfile::tempdir().unwrap();
@@ -152,6 +155,7 @@ async fn a_topic_is_only_thought_of_or_placed_where_it_must_be() {
     }
 }
 
+// Conformance: broker/admin-9
 #[tokio::test]
 async fn topics_named_twice_in_one_deletion_are_refused_once_and_stay() {
     let dir = tempfile::tempdir().unwrap();
@@ -221,6 +225,7 @@ async fn cut(client: &mut Client, topic: &str, index: i32, offset: i64) -> (i16,
     (partition.error_code, partition.low_watermark)
 }
 
+// Conformance: broker/admin-10, broker/produce-15
 #[tokio::test]
 async fn records_are_deleted_up_to_an_offset_for_good() {
     let dir = tempfile::tempdir().unwrap();
@@ -252,6 +257,7 @@ async fn records_are_deleted_up_to_an_offset_for_good() {
     assert_eq!((partition.base_offset, partition.log_start_offset), (3, 3));
 }
 
+// Conformance: broker/admin-11
 #[tokio::test]
 async fn log_dirs_tell_bytes_of_partitions_and_of_the_disk() {
     let dir = tempfile::tempdir().unwrap();
@@ -292,6 +298,7 @@ async fn log_dirs_tell_bytes_of_partitions_and_of_the_disk() {
     }
 }
 
+// Conformance: broker/admin-13
 #[tokio::test]
 async fn an_epoch_ends_at_the_high_watermark_and_unknown_ones_nowhere() {
     let dir = tempfile::tempdir().unwrap();
@@ -327,6 +334,7 @@ async fn an_epoch_ends_at_the_high_watermark_and_unknown_ones_nowhere() {
     }
 }
 
+// Conformance: broker/admin-14
 #[tokio::test]
 async fn partitions_are_described_page_by_page() {
     let dir = tempfile::tempdir().unwrap();

@@ -61,6 +61,7 @@ async fn stored(client: &mut Client, topic: &str, offset: i64) -> Bytes {
         .into_bytes()
 }
 
+// Conformance: broker/produce-7
 #[tokio::test]
 async fn five_requests_in_flight_are_appended_and_answered_in_their_order() {
     let dir = tempfile::tempdir().unwrap();
@@ -81,6 +82,7 @@ async fn five_requests_in_flight_are_appended_and_answered_in_their_order() {
     }
 }
 
+// Conformance: broker/produce-8
 #[tokio::test]
 async fn sequences_are_kept_as_kafka_keeps_them() {
     let dir = tempfile::tempdir().unwrap();
@@ -120,6 +122,7 @@ async fn sequences_are_kept_as_kafka_keeps_them() {
     }
 }
 
+// Conformance: broker/produce-9
 #[tokio::test]
 async fn a_refused_batch_takes_no_sequence() {
     let dir = tempfile::tempdir().unwrap();
@@ -143,6 +146,7 @@ async fn a_refused_batch_takes_no_sequence() {
     }
 }
 
+// Conformance: broker/produce-1, broker/produce-11, broker/deviation-3
 #[tokio::test]
 async fn what_only_a_broker_may_write_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -187,6 +191,7 @@ async fn what_only_a_broker_may_write_is_refused() {
     assert_eq!(only(&response).error_code, 17);
 }
 
+// Conformance: broker/produce-4
 #[tokio::test]
 async fn records_without_a_key_are_named_and_keep_their_batch_out_of_a_compacted_topic() {
     let dir = tempfile::tempdir().unwrap();
@@ -210,6 +215,7 @@ async fn records_without_a_key_are_named_and_keep_their_batch_out_of_a_compacted
     assert_eq!(only(&response).base_offset, 0, "nothing was appended");
 }
 
+// Conformance: broker/produce-2, broker/deviation-1
 #[tokio::test]
 async fn a_batch_is_stored_as_it_came_but_for_its_offset_and_epoch() {
     let dir = tempfile::tempdir().unwrap();
@@ -237,6 +243,7 @@ async fn a_batch_is_stored_as_it_came_but_for_its_offset_and_epoch() {
     }
 }
 
+// Conformance: broker/produce-5, log/20
 #[tokio::test]
 async fn a_topic_of_append_times_stamps_them_and_tells_them() {
     let dir = tempfile::tempdir().unwrap();
@@ -255,6 +262,7 @@ async fn a_topic_of_append_times_stamps_them_and_tells_them() {
     assert_eq!(only(&plain).log_append_time_ms, -1);
 }
 
+// Conformance: broker/produce-5
 #[tokio::test]
 async fn a_duplicate_is_told_the_time_that_its_original_was_stamped_with() {
     let dir = tempfile::tempdir().unwrap();
@@ -273,6 +281,7 @@ async fn a_duplicate_is_told_the_time_that_its_original_was_stamped_with() {
     assert_eq!(told(&again), told(&first));
 }
 
+// Conformance: broker/produce-6, broker/fetch-13
 #[tokio::test]
 async fn every_acknowledgement_tells_where_the_batch_and_the_log_begin() {
     let dir = tempfile::tempdir().unwrap();

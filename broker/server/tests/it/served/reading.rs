@@ -55,6 +55,7 @@ fn bases(partition: PartitionData) -> Vec<i64> {
     bases
 }
 
+// Conformance: broker/fetch-1, main-job/6c
 #[tokio::test]
 async fn a_fetch_from_within_a_batch_gets_it_whole_and_limits_are_soft() {
     let dir = tempfile::tempdir().unwrap();
@@ -77,6 +78,7 @@ async fn a_fetch_from_within_a_batch_gets_it_whole_and_limits_are_soft() {
     assert_eq!(only(beyond).error_code, 1, "OFFSET_OUT_OF_RANGE");
 }
 
+// Conformance: broker/fetch-2, main-job/6c
 #[tokio::test]
 async fn an_append_wakes_a_parked_fetch() {
     let dir = tempfile::tempdir().unwrap();
@@ -91,6 +93,7 @@ async fn an_append_wakes_a_parked_fetch() {
     assert_eq!(bases(only(response)), [0]);
 }
 
+// Conformance: broker/fetch-7
 #[tokio::test]
 async fn topics_are_fetched_by_id_and_unknown_ids_are_told() {
     let dir = tempfile::tempdir().unwrap();
@@ -112,6 +115,7 @@ async fn topics_are_fetched_by_id_and_unknown_ids_are_told() {
     assert_eq!(only(response).error_code, 100);
 }
 
+// Conformance: broker/fetch-4, broker/fetch-5
 #[tokio::test]
 async fn a_session_we_never_gave_is_not_found_and_epochs_are_fenced() {
     let dir = tempfile::tempdir().unwrap();
@@ -129,6 +133,7 @@ async fn a_session_we_never_gave_is_not_found_and_epochs_are_fenced() {
     assert_eq!(only(response).error_code, 75, "UNKNOWN_LEADER_EPOCH");
 }
 
+// Conformance: broker/fetch-4
 #[tokio::test]
 async fn a_full_fetch_is_served_whatever_session_it_closes() {
     let dir = tempfile::tempdir().unwrap();
@@ -145,6 +150,7 @@ async fn a_full_fetch_is_served_whatever_session_it_closes() {
     }
 }
 
+// Conformance: broker/fetch-8, log/19
 #[tokio::test]
 async fn offsets_are_found_by_time_inside_compressed_batches() {
     let dir = tempfile::tempdir().unwrap();
@@ -186,6 +192,7 @@ async fn offsets_are_found_by_time_inside_compressed_batches() {
     }
 }
 
+// Conformance: broker/input-5b
 #[tokio::test]
 async fn a_reader_of_old_data_gets_a_batch_at_a_time_when_memory_is_short() {
     let dir = tempfile::tempdir().unwrap();
@@ -216,6 +223,7 @@ async fn a_reader_of_old_data_gets_a_batch_at_a_time_when_memory_is_short() {
 const LARGE_BATCHES: usize = 40;
 
 #[cfg(target_os = "linux")]
+// Conformance: broker/fetch-14
 #[tokio::test]
 async fn what_was_seen_to_be_right_is_sent_out_of_the_file_byte_for_byte() {
     let dir = tempfile::tempdir().unwrap();

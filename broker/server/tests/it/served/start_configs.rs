@@ -69,6 +69,7 @@ async fn created(client: &mut Client, name: &str, replication_factor: i16) -> (i
     )
 }
 
+// Conformance: broker/admin-19
 #[tokio::test]
 async fn configs_given_at_start_are_told_as_static_and_what_is_changed_later_wins() {
     let dir = tempfile::tempdir().unwrap();
@@ -109,6 +110,7 @@ async fn configs_given_at_start_are_told_as_static_and_what_is_changed_later_win
     assert_eq!(of_topic, ("2000".to_owned(), CHANGED));
 }
 
+// Conformance: broker/admin-20
 #[tokio::test]
 async fn topics_are_not_made_on_first_use_where_that_is_switched_off() {
     let dir = tempfile::tempdir().unwrap();
@@ -131,6 +133,7 @@ async fn topics_are_not_made_on_first_use_where_that_is_switched_off() {
     assert_eq!(asked.topics[0].error_code, 0);
 }
 
+// Conformance: broker/admin-20, broker/produce-6, broker/deviation-2
 #[tokio::test]
 async fn strict_replication_refuses_what_one_broker_cannot_keep() {
     let dir = tempfile::tempdir().unwrap();

@@ -28,6 +28,7 @@ fn asking(name: &str, create: bool) -> MetadataRequest {
     }
 }
 
+// Conformance: broker/fetch-9
 #[tokio::test]
 async fn a_topic_appears_on_first_use_with_one_partition_unless_forbidden() {
     let dir = tempfile::tempdir().unwrap();
@@ -44,6 +45,7 @@ async fn a_topic_appears_on_first_use_with_one_partition_unless_forbidden() {
     assert_eq!(bad.topics[0].error_code, 17);
 }
 
+// Conformance: broker/fetch-9, main-job/6c
 #[tokio::test]
 async fn identity_and_topic_ids_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
@@ -63,6 +65,7 @@ async fn identity_and_topic_ids_survive_a_restart() {
     assert!(next.producer_id > id.producer_id);
 }
 
+// Conformance: broker/admin-7, broker/input-10
 #[tokio::test]
 async fn good_and_bad_topics_of_one_request_are_decided_one_by_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -128,6 +131,7 @@ async fn good_and_bad_topics_of_one_request_are_decided_one_by_one() {
     assert!(configs.iter().any(|config| config.name == "retention.ms"));
 }
 
+// Conformance: broker/admin-7
 #[tokio::test]
 async fn a_topic_that_contradicts_itself_is_refused_by_kafkas_code() {
     let dir = tempfile::tempdir().unwrap();
@@ -176,6 +180,7 @@ async fn a_topic_that_contradicts_itself_is_refused_by_kafkas_code() {
     }
 }
 
+// Conformance: broker/admin-9
 #[tokio::test]
 async fn a_deleted_topic_is_gone_and_comes_back_empty_under_another_id() {
     let dir = tempfile::tempdir().unwrap();
@@ -200,6 +205,7 @@ async fn a_deleted_topic_is_gone_and_comes_back_empty_under_another_id() {
     assert_eq!(produced.responses[0].partition_responses[0].base_offset, 0);
 }
 
+// Conformance: broker/admin-2
 #[tokio::test]
 async fn configs_are_described_with_their_sources() {
     let dir = tempfile::tempdir().unwrap();
@@ -274,6 +280,7 @@ async fn the_offsets_topic_is_made_by_the_broker_alone_and_with_its_own_partitio
     assert!(topic.is_internal);
 }
 
+// Conformance: broker/produce-13
 #[tokio::test]
 async fn a_producer_id_is_never_handed_out_twice_not_even_to_who_names_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -292,6 +299,7 @@ async fn a_producer_id_is_never_handed_out_twice_not_even_to_who_names_it() {
     }
 }
 
+// Conformance: broker/fetch-7
 #[tokio::test]
 async fn an_unknown_topic_id_is_told_at_every_version_that_has_ids() {
     let dir = tempfile::tempdir().unwrap();

@@ -71,6 +71,7 @@ macro_rules! answered {
     }};
 }
 
+// Conformance: broker/admin-1, main-job/6b
 #[tokio::test]
 async fn odd_requests_of_every_version_are_answered() {
     let dir = tempfile::tempdir().unwrap();
@@ -121,6 +122,7 @@ async fn odd_requests_of_every_version_are_answered() {
     );
 }
 
+// Conformance: main-job/6b
 #[tokio::test]
 async fn records_go_in_and_out_at_every_version() {
     let dir = tempfile::tempdir().unwrap();
@@ -212,6 +214,7 @@ async fn joined(client: &mut Client, version: i16, group: &str) -> JoinGroupResp
     response
 }
 
+// Conformance: broker/groups-8, main-job/6b
 #[tokio::test]
 async fn a_group_lives_and_dies_at_every_version() {
     let dir = tempfile::tempdir().unwrap();

@@ -58,6 +58,7 @@ async fn offsets_count_records_and_survive_a_restart() {
     );
 }
 
+// Conformance: broker/produce-1, broker/produce-4, broker/input-7
 #[tokio::test]
 async fn what_is_not_one_sound_batch_is_refused_and_not_appended() {
     let dir = tempfile::tempdir().unwrap();
@@ -98,6 +99,7 @@ async fn what_is_not_one_sound_batch_is_refused_and_not_appended() {
     );
 }
 
+// Conformance: broker/produce-10
 #[tokio::test]
 async fn a_bad_partition_leaves_the_others_of_its_request_alone() {
     let dir = tempfile::tempdir().unwrap();
@@ -139,6 +141,7 @@ async fn a_bad_partition_leaves_the_others_of_its_request_alone() {
     assert_eq!(codes, [2, 0, 3, 3, 3]);
 }
 
+// Conformance: broker/produce-8
 #[tokio::test]
 async fn retried_batches_are_answered_with_their_first_offset_even_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
@@ -171,6 +174,7 @@ async fn retried_batches_are_answered_with_their_first_offset_even_after_a_resta
     );
 }
 
+// Conformance: broker/produce-6
 #[tokio::test]
 async fn acks_zero_gets_no_reply_and_a_refusal_closes_the_connection() {
     let dir = tempfile::tempdir().unwrap();
@@ -192,6 +196,7 @@ async fn acks_zero_gets_no_reply_and_a_refusal_closes_the_connection() {
     assert_eq!(client.receive_raw().await, None);
 }
 
+// Conformance: broker/produce-6
 #[tokio::test]
 async fn with_acks_zero_what_the_log_refuses_closes_the_connection_too() {
     let dir = tempfile::tempdir().unwrap();
@@ -205,6 +210,7 @@ async fn with_acks_zero_what_the_log_refuses_closes_the_connection_too() {
     assert_eq!(client.receive_raw().await, None, "a sequence was skipped");
 }
 
+// Conformance: broker/produce-3
 #[tokio::test]
 async fn zstd_needs_a_version_that_carries_it_and_a_timestamp_may_be_missing() {
     let dir = tempfile::tempdir().unwrap();
@@ -220,6 +226,7 @@ async fn zstd_needs_a_version_that_carries_it_and_a_timestamp_may_be_missing() {
     }
 }
 
+// Conformance: broker/produce-6
 #[tokio::test]
 async fn acks_other_than_those_three_are_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -231,6 +238,7 @@ async fn acks_other_than_those_three_are_refused() {
     assert_eq!(only(&response).error_code, 21);
 }
 
+// Conformance: broker/produce-3, broker/input-8
 #[tokio::test]
 async fn every_codec_is_taken_and_a_bomb_is_not() {
     let dir = tempfile::tempdir().unwrap();
@@ -260,6 +268,7 @@ async fn every_codec_is_taken_and_a_bomb_is_not() {
     );
 }
 
+// Conformance: broker/produce-2
 #[tokio::test]
 async fn a_wrong_greatest_timestamp_is_corrected_in_the_log() {
     use avouch_protocol::messages::list_offsets::{

@@ -10,7 +10,7 @@ const PEERS: [&str; 2] = ["apache-avro", "Java"];
 
 /// Results of a run.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Report {
+pub struct Report {
     #[serde(flatten)]
     run: Run,
     rows: Vec<Row>,
@@ -18,14 +18,16 @@ pub(crate) struct Report {
 
 /// CPU time of an operation in microseconds, by implementation.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Row {
+pub struct Row {
     shape: String,
     operation: String,
     us: BTreeMap<String, f64>,
 }
 
 impl Row {
-    pub(crate) fn new(shape: &str, operation: &str, us: BTreeMap<String, f64>) -> Self {
+    /// Returns a row; `us` holds microseconds by implementation.
+    #[must_use]
+    pub fn new(shape: &str, operation: &str, us: BTreeMap<String, f64>) -> Self {
         Self {
             shape: shape.to_owned(),
             operation: operation.to_owned(),
@@ -35,11 +37,15 @@ impl Row {
 }
 
 impl Report {
-    pub(crate) fn new(run: Run, rows: Vec<Row>) -> Self {
+    /// Returns the figures of a run.
+    #[must_use]
+    pub fn new(run: Run, rows: Vec<Row>) -> Self {
         Self { run, rows }
     }
 
-    pub(crate) fn markdown(&self) -> String {
+    /// Renders the section.
+    #[must_use]
+    pub fn markdown(&self) -> String {
         let mut out = format!(
             "\n## Avro schemas\n\n{}\nParsing a schema, and checking the compatibility of a reader \
              schema with a writer schema. The other columns are times divided by\nAvouch's time. \

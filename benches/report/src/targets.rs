@@ -163,6 +163,7 @@ pub(crate) const RESTART_S: Must = AtMost(2.0);
 mod tests {
     use super::*;
 
+    // Conformance: validator/4
     #[test]
     fn cell_shows_bound_and_outcome() {
         assert_eq!(AtMost(0.5).cell(0.5, "x"), "≤ 0.5x: met");

@@ -1,5 +1,5 @@
-//! Section of `docs/benchmarks.md` that compares the broker with Apache Kafka. A benchmark program
-//! in `tests/src/bin`, which has the clients, measures and writes the results.
+//! Section of `docs/benchmarks.md` that compares the broker with Apache Kafka. `bench_kafka` measures
+//! and writes the results.
 
 use crate::targets::{self, Target, outcome};
 use serde::Deserialize;
@@ -159,6 +159,7 @@ mod tests {
         report.rows.iter().map(target).collect()
     }
 
+    // Conformance: validator/4
     #[test]
     fn row_shows_target_outcome() {
         const ONE: &str = "produce, 1 KiB, none, 1 partition: records/s";

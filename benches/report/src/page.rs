@@ -3,7 +3,7 @@
 //! Owns the page header, the markers around the sections, and the description of a run: commit,
 //! machine, load, rounds.
 
-use crate::{broker_report, contract, log, model_report, registry, report};
+use crate::{avro, broker, contract, log, model, registry};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
@@ -74,17 +74,17 @@ fn sections() -> Result<Vec<Section>> {
         Section {
             name: "avro",
             recipe: "bench-avro",
-            text: committed::<report::Report>("avro")?.markdown(),
+            text: committed::<avro::Report>("avro")?.markdown(),
         },
         Section {
             name: "model",
             recipe: "bench-model",
-            text: committed::<model_report::Report>("model")?.markdown(),
+            text: committed::<model::Report>("model")?.markdown(),
         },
         Section {
             name: "broker",
             recipe: "bench-broker",
-            text: committed::<broker_report::Report>("broker")?.markdown(),
+            text: committed::<broker::Report>("broker")?.markdown(),
         },
     ];
     if json_path(log::NAME).exists() {
@@ -222,6 +222,7 @@ fn machine() -> Result<String> {
 mod tests {
     use super::*;
 
+    // Conformance: avro/6, main-job/9f, validator/4
     #[test]
     fn page_matches_committed_results() {
         let page = std::fs::read_to_string(page_path()).unwrap();

@@ -2,7 +2,7 @@
 //! broker CPU time, the way of single records, memory, start. Writes `docs/benchmarks/broker.json`.
 //!
 //! ```text
-//! versus [--only PATTERN] [ROUNDS [SECONDS]]
+//! bench_kafka [--only PATTERN] [ROUNDS [SECONDS]]
 //! ```
 //!
 //! With a pattern, only rows whose names hold it are measured, and take the place of those of the
@@ -17,13 +17,6 @@
 )]
 
 mod cells;
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "the data sets are the Avro bench's, which asks more of them"
-)]
-#[path = "../../../../benches/avro/src/data.rs"]
-mod data;
 mod figures;
 mod idle;
 mod load;

@@ -2,7 +2,7 @@
 //! a second, and how long a record waits from `send` to its delivery report.
 //!
 //! ```text
-//! load BOOTSTRAP SIZE PARTITIONS SECONDS [CODEC]
+//! bench_produce BOOTSTRAP SIZE PARTITIONS SECONDS [CODEC]
 //! ```
 //!
 //! Payloads are half random, so that a codec finds something, and every record has its own. Figures

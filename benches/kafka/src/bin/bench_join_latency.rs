@@ -2,7 +2,7 @@
 //! to being assigned. One group after the other, the first told apart; prints one line.
 //!
 //! ```text
-//! group_start BOOTSTRAP GROUPS
+//! bench_join_latency BOOTSTRAP GROUPS
 //! ```
 //!
 //! Metadata and the coordinator are looked up within that time, as every application does it.

@@ -2,7 +2,7 @@
 //! record at a time, so that the consumer waits in a long poll for each. Prints one line.
 //!
 //! ```text
-//! wakeup BOOTSTRAP RECORDS
+//! bench_fetch_latency BOOTSTRAP RECORDS
 //! ```
 //!
 //! A record can reach the consumer before its ack reaches the producer; that counts as 0.

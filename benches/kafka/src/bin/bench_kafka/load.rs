@@ -152,7 +152,7 @@ pub(crate) fn prepared(peer: &Peer, cell: &Cell, topic: &str) -> Result<Source> 
     let source = match cell.values {
         Values::Bytes(size) => Source::Made(Payload::new(size)),
         Values::Data(index) => {
-            let set = &crate::data::sets()[index];
+            let set = &avouch_bench_report::data::sets()[index];
             let id = match peer.registry() {
                 Some(url) => register(url, &format!("{topic}-value"), &set.schema)?,
                 None => 1,

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 /// Results of a run.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Report {
+pub struct Report {
     #[serde(flatten)]
     run: Run,
     sets: Vec<SetRow>,
@@ -17,27 +17,38 @@ pub(crate) struct Report {
 
 /// A data set and the median CPU time per record of each case.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct SetRow {
-    pub(crate) name: String,
-    pub(crate) records: usize,
-    pub(crate) bytes: usize,
-    pub(crate) ns_per_record: BTreeMap<String, f64>,
+pub struct SetRow {
+    /// Name of the data set.
+    pub name: String,
+    /// Number of records.
+    pub records: usize,
+    /// Size of all records.
+    pub bytes: usize,
+    /// Nanoseconds by case.
+    pub ns_per_record: BTreeMap<String, f64>,
 }
 
 /// Compile time and compiled size of a schema.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct CompileRow {
-    pub(crate) name: String,
-    pub(crate) ns: f64,
-    pub(crate) memory_bytes: usize,
+pub struct CompileRow {
+    /// Name of the schema.
+    pub name: String,
+    /// Nanoseconds.
+    pub ns: f64,
+    /// Size of the compiled program.
+    pub memory_bytes: usize,
 }
 
 impl Report {
-    pub(crate) fn new(run: Run, sets: Vec<SetRow>, compile: Vec<CompileRow>) -> Self {
+    /// Returns the figures of a run.
+    #[must_use]
+    pub fn new(run: Run, sets: Vec<SetRow>, compile: Vec<CompileRow>) -> Self {
         Self { run, sets, compile }
     }
 
-    pub(crate) fn markdown(&self) -> String {
+    /// Renders the section.
+    #[must_use]
+    pub fn markdown(&self) -> String {
         let mut out = format!(
             "## Avro validation\n\n{}\nEach data set has about 1 MiB of records. The other columns \
              are times divided by the time of Avouch's validator.\n`apache-avro` decodes with one \
