@@ -13,7 +13,7 @@ use avouch_protocol::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::compaction::Compacted;
+use crate::compaction::Compacted;
 
 /// When an append counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,15 +11,15 @@ use avouch_protocol::types::{
 };
 use bytes::BufMut;
 
-use super::api::Damage;
-use super::codec::Reader;
-use super::frame::{FrameSeq, Incarnation};
-use super::producers::{BATCHES_KEPT, Producer, Seen};
-use super::segment::{Generation, SegmentMeta};
-use super::tags::{TAGS_MAX, TagSet};
+use crate::api::Damage;
+use crate::codec::Reader;
+use crate::partition::producer_state::{BATCHES_KEPT, Producer, Seen};
+use crate::partition::tags::{TAGS_MAX, TagSet};
+use crate::segment::{Generation, SegmentMeta};
+use crate::wal::frame::{FrameSeq, Incarnation};
 
 /// The checkpoint did not change with format 3.
-pub(super) const CHECKPOINT_FORMAT: u32 = 2;
+pub(crate) const CHECKPOINT_FORMAT: u32 = 2;
 const MAGIC: [u8; 8] = *b"AVOUCHCP";
 const HEADER_BYTES: usize = 20;
 const FLAG_OPEN_OS: u8 = 1;
@@ -29,42 +29,42 @@ const FIRST_FORMAT: u32 = 1;
 
 /// The whole checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Checkpoint {
+pub(crate) struct Checkpoint {
     /// A log in mode `os` was opened and not closed since.
-    pub(super) open_os: bool,
+    pub(crate) open_os: bool,
     /// Frames up to this one are in segments.
-    pub(super) seq: FrameSeq,
-    pub(super) incarnation: Incarnation,
+    pub(crate) seq: FrameSeq,
+    pub(crate) incarnation: Incarnation,
     /// Where the leader epochs of new partitions begin.
-    pub(super) epoch_floor: LeaderEpoch,
+    pub(crate) epoch_floor: LeaderEpoch,
     /// Topics whose files may not be gone yet.
-    pub(super) deleted: Vec<TopicId>,
-    pub(super) partitions: Vec<PartitionCheckpoint>,
+    pub(crate) deleted: Vec<TopicId>,
+    pub(crate) partitions: Vec<PartitionCheckpoint>,
 }
 
 /// One partition as of its own next offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PartitionCheckpoint {
-    pub(super) tp: TopicPartition,
-    pub(super) leader_epoch: LeaderEpoch,
-    pub(super) log_start: Offset,
-    pub(super) next_offset: Offset,
-    pub(super) damage: Vec<Damage>,
-    pub(super) skipped: Vec<Damage>,
-    pub(super) cleaned_to: Offset,
-    pub(super) segments: Vec<SegmentMeta>,
-    pub(super) producers: Vec<(ProducerId, Producer)>,
+pub(crate) struct PartitionCheckpoint {
+    pub(crate) tp: TopicPartition,
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) log_start: Offset,
+    pub(crate) next_offset: Offset,
+    pub(crate) damage: Vec<Damage>,
+    pub(crate) skipped: Vec<Damage>,
+    pub(crate) cleaned_to: Offset,
+    pub(crate) segments: Vec<SegmentMeta>,
+    pub(crate) producers: Vec<(ProducerId, Producer)>,
 }
 
 /// Why a checkpoint cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BadCheckpoint {
+pub(crate) enum BadCheckpoint {
     Newer { format: u32 },
     Damaged { at: usize },
 }
 
 impl Checkpoint {
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         body.put_u8(if self.open_os { FLAG_OPEN_OS } else { 0 });
         body.put_u64(self.seq.0);
@@ -87,7 +87,7 @@ impl Checkpoint {
         bytes
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, BadCheckpoint> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadCheckpoint> {
         let mut reader = Reader::new(bytes);
         let header = |reader: &mut Reader<'_>| {
             let magic = reader.take::<8>()?;

@@ -7,72 +7,72 @@ use uuid::Uuid;
 
 /// Reads fields one after the other.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
     /// The position of the next field.
-    pub(super) fn at(&self) -> usize {
+    pub(crate) fn at(&self) -> usize {
         self.at
     }
 
     /// Bytes left.
-    pub(super) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.bytes.len() - self.at
     }
 
-    pub(super) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let taken = *self.bytes.get(self.at..)?.first_chunk::<N>()?;
         self.at += N;
         Some(taken)
     }
 
-    pub(super) fn u8(&mut self) -> Option<u8> {
+    pub(crate) fn u8(&mut self) -> Option<u8> {
         self.take::<1>().map(|[byte]| byte)
     }
 
-    pub(super) fn i16(&mut self) -> Option<i16> {
+    pub(crate) fn i16(&mut self) -> Option<i16> {
         self.take().map(i16::from_be_bytes)
     }
 
-    pub(super) fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         self.take().map(u32::from_be_bytes)
     }
 
-    pub(super) fn i32(&mut self) -> Option<i32> {
+    pub(crate) fn i32(&mut self) -> Option<i32> {
         self.take().map(i32::from_be_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Option<u64> {
+    pub(crate) fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_be_bytes)
     }
 
-    pub(super) fn i64(&mut self) -> Option<i64> {
+    pub(crate) fn i64(&mut self) -> Option<i64> {
         self.take().map(i64::from_be_bytes)
     }
 
-    pub(super) fn offset(&mut self) -> Option<Offset> {
+    pub(crate) fn offset(&mut self) -> Option<Offset> {
         self.i64().map(Offset)
     }
 
-    pub(super) fn topic(&mut self) -> Option<TopicId> {
+    pub(crate) fn topic(&mut self) -> Option<TopicId> {
         self.take().map(Uuid::from_bytes).map(TopicId)
     }
 
-    pub(super) fn topic_partition(&mut self) -> Option<TopicPartition> {
+    pub(crate) fn topic_partition(&mut self) -> Option<TopicPartition> {
         let topic = self.topic()?;
         let partition = PartitionIndex(self.i32()?);
         Some(TopicPartition { topic, partition })
     }
 
     /// A count of items that take at least `item_bytes` each, so never more than can be there.
-    pub(super) fn count(&mut self, item_bytes: usize) -> Option<usize> {
+    pub(crate) fn count(&mut self, item_bytes: usize) -> Option<usize> {
         let count = usize::try_from(self.u32()?).ok()?;
         (count.checked_mul(item_bytes)? <= self.left()).then_some(count)
     }

@@ -12,14 +12,14 @@ use avouch_protocol::batch::{BatchHeader, HEADER_BYTES, crc_matches};
 use avouch_protocol::types::LeaderEpoch;
 use serde::Serialize;
 
-use super::api::OpenError;
-use super::checkpoint::{Checkpoint, PartitionCheckpoint};
-use super::disk::{Disk, DiskFile, OpenMode};
-use super::frame::{Entry, FrameSeq, decode_entries};
-use super::opening::{find_slots, io_at, read_checkpoint};
-use super::scan::{Slot, find_frames, plan, read_body};
-use super::segment::{Peek, SegmentMeta};
-use super::walk::Holes;
+use crate::api::OpenError;
+use crate::checkpoint::{Checkpoint, PartitionCheckpoint};
+use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::recovery::{find_slots, io_at, read_checkpoint};
+use crate::segment::scanner::Holes;
+use crate::segment::{Peek, SegmentMeta};
+use crate::wal::frame::{Entry, FrameSeq, decode_entries};
+use crate::wal::scan::{Slot, find_frames, plan, read_body};
 
 /// How often a directory is looked at anew because a running log changed it meanwhile.
 const ROUNDS_MAX: usize = 5;
@@ -227,8 +227,8 @@ impl Look<'_> {
     }
 
     fn partition(&mut self, partition: &PartitionCheckpoint) -> Result<(), OpenError> {
-        let pairs = |damage: &[super::api::Damage]| {
-            let pair = |damage: &super::api::Damage| (damage.from.0, damage.to.0);
+        let pairs = |damage: &[crate::api::Damage]| {
+            let pair = |damage: &crate::api::Damage| (damage.from.0, damage.to.0);
             damage.iter().map(pair).collect()
         };
         let name = partition.tp.to_string();

@@ -5,40 +5,22 @@
 //! every byte. Knows no schema, no topic name, no Kafka error code, no clock.
 
 mod api;
-mod bugs;
 mod checkpoint;
 mod codec;
 mod compaction;
 mod disk;
-mod file_range;
-mod flusher;
-mod frame;
-mod handles;
-mod index;
+mod failpoints;
 pub mod inspect;
-mod opening;
+mod locks;
 mod partition;
-mod producers;
-mod queue;
-mod reading;
-mod replay;
-mod retention;
-mod roll;
-mod scan;
-mod seen;
+mod read;
+mod recovery;
+mod runtime;
 mod segment;
-mod settings;
-mod shared;
-mod signal;
 mod storage;
-mod sync;
-mod tags;
 #[cfg(test)]
 mod tests;
-mod threads;
 mod wal;
-mod walk;
-mod writer;
 
 pub use api::{
     AppendBatch, AppendDone, AppendOutcome, BatchAt, Bounds, Damage, DuplicateCheck, Durability,
@@ -46,9 +28,9 @@ pub use api::{
     Origin, ReadError, ReadResult, RecoveryReport, Retired, Stretched,
 };
 pub use compaction::Compacted;
+pub use disk::page_cache::{is_cached, read_range};
 pub use disk::{Disk, DiskFile, FileSystem, OpenMode, RealDisk, SECTOR_BYTES};
-pub use file_range::{is_cached, read_range};
-pub use settings::{CompactionSettings, PartitionSettings};
+pub use partition::settings::{CompactionSettings, PartitionSettings};
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -56,12 +38,12 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::types::{Offset, TimestampMs, TopicId, TopicPartition};
 
-use queue::{ChangeDone, Job};
-use retention::{RetentionLimits, new_log_start};
-use shared::Shared;
-use signal::Wish;
+use partition::retention::{RetentionLimits, new_log_start};
+use runtime::queue::{ChangeDone, Job};
+use runtime::shared::Shared;
+use runtime::threads::Threads;
+use runtime::wakeup::Wish;
 use storage::StorageError;
-use threads::Threads;
 
 /// A log over one data directory. Cheap to clone; all clones are the same log.
 #[derive(Clone, Debug)]
@@ -81,7 +63,7 @@ impl Log {
         disk: Arc<dyn Disk>,
         listener: Arc<dyn Listener>,
     ) -> Result<(Self, RecoveryReport), OpenError> {
-        let opened = opening::open(config, disk, listener)?;
+        let opened = recovery::open(config, disk, listener)?;
         let shared = Arc::clone(&opened.shared);
         let report = opened.report.clone();
         let threads = Arc::new(Threads::start(opened));
@@ -162,7 +144,7 @@ impl Log {
         from: Offset,
         max_bytes: usize,
     ) -> Result<ReadResult, ReadError> {
-        reading::read(&self.shared, tp, from, max_bytes)
+        read::read(&self.shared, tp, from, max_bytes)
     }
 
     /// What [`Log::read`] would give, or less, as a stretch of a segment's file that can be sent
@@ -172,7 +154,7 @@ impl Log {
     /// Never waits, neither for the disk nor for a lock: `None` wherever that may be needed.
     #[must_use]
     pub fn stretch(&self, tp: TopicPartition, from: Offset, max_bytes: usize) -> Option<Stretched> {
-        reading::stretch(&self.shared, tp, from, max_bytes)
+        read::stretch(&self.shared, tp, from, max_bytes)
     }
 
     /// Whether [`Log::read`] would answer from memory, so may run on a reactor thread.
@@ -194,7 +176,7 @@ impl Log {
         from: Offset,
         ts: TimestampMs,
     ) -> Result<Option<BatchAt>, ReadError> {
-        reading::first_at_time(&self.shared, tp, from, ts)
+        read::first_at_time(&self.shared, tp, from, ts)
     }
 
     /// The batch with the greatest timestamp, the first of several. May read files.
@@ -205,7 +187,7 @@ impl Log {
         &self,
         tp: TopicPartition,
     ) -> Result<Option<BatchAt>, ReadError> {
-        reading::max_timestamp(&self.shared, tp)
+        read::max_timestamp(&self.shared, tp)
     }
 
     /// Whether `header` is that of one of its producer's last five batches.
@@ -296,7 +278,10 @@ impl Log {
             let settings = state.settings_or(self.shared.config.segment_bytes);
             let newest = state.unflushed().map(|batch| batch.max_timestamp).max();
             let ms = settings.retention_ms;
-            (settings, roll::is_expired(&state.segments, newest, now, ms))
+            (
+                settings,
+                partition::roll::is_expired(&state.segments, newest, now, ms),
+            )
         };
         if is_expired {
             flusher.roll(&partition).map_err(failed)?;

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// The outcome of a failed write.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum StorageError {
+pub(crate) enum StorageError {
     /// No space left; nothing was made durable and nothing was lost.
     #[error("no space left on the disk")]
     Full,
@@ -21,7 +21,7 @@ pub(super) enum StorageError {
 
 impl StorageError {
     /// Sorts an error of a step that reserves or fills space.
-    pub(super) fn of(path: &Path, error: &io::Error) -> Self {
+    pub(crate) fn of(path: &Path, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
             _ => Self::failed(path, error),
@@ -29,7 +29,7 @@ impl StorageError {
     }
 
     /// An error of a step that must not fail, such as a sync.
-    pub(super) fn failed(path: &Path, error: &io::Error) -> Self {
+    pub(crate) fn failed(path: &Path, error: &io::Error) -> Self {
         Self::Failed(format!("{}: {error}", path.display()))
     }
 }

@@ -12,7 +12,7 @@ const ENTRY_BYTES: usize = 64;
 
 /// Where the newest record of each key stands.
 #[derive(Debug)]
-pub(super) struct Latest {
+pub(crate) struct Latest {
     offsets: HashMap<Box<[u8]>, Offset>,
     bytes: usize,
     bytes_max: usize,
@@ -21,7 +21,7 @@ pub(super) struct Latest {
 
 impl Latest {
     /// Nothing yet, with room for keys of about `bytes_max`.
-    pub(super) fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
             offsets: HashMap::new(),
             bytes: 0,
@@ -31,12 +31,12 @@ impl Latest {
     }
 
     /// Whether another batch may be noted. The first always may.
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.bytes < self.bytes_max
     }
 
     /// A record with this key stands at `offset`, behind all noted before.
-    pub(super) fn note(&mut self, key: &[u8], offset: Offset) {
+    pub(crate) fn note(&mut self, key: &[u8], offset: Offset) {
         if let Some(newest) = self.offsets.get_mut(key) {
             *newest = offset;
         } else {
@@ -46,17 +46,17 @@ impl Latest {
     }
 
     /// All records below `end` are noted.
-    pub(super) fn noted_to(&mut self, end: Offset) {
+    pub(crate) fn noted_to(&mut self, end: Offset) {
         self.end = self.end.max(end);
     }
 
     /// Records from here on were not compared.
-    pub(super) fn end(&self) -> Offset {
+    pub(crate) fn end(&self) -> Offset {
         self.end
     }
 
     /// Whether a record with this key stands behind `offset`.
-    pub(super) fn is_superseded(&self, key: &[u8], offset: Offset) -> bool {
+    pub(crate) fn is_superseded(&self, key: &[u8], offset: Offset) -> bool {
         self.offsets.get(key).is_some_and(|newest| *newest > offset)
     }
 }

@@ -22,16 +22,16 @@ use avouch_protocol::types::{Offset, ProducerId, TimestampMs};
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::api::ReadError;
-use super::disk::OpenMode;
-use super::flusher::Flusher;
-use super::partition::Partition;
-use super::segment::{SegmentFile, SegmentMeta, index_path};
-use super::settings::CompactionSettings;
-use super::shared::Shared;
-use super::signal::Wish;
-use super::storage::StorageError;
-use super::sync::lock;
+use crate::api::ReadError;
+use crate::disk::OpenMode;
+use crate::locks::lock;
+use crate::partition::Partition;
+use crate::partition::settings::CompactionSettings;
+use crate::runtime::flusher::Flusher;
+use crate::runtime::shared::Shared;
+use crate::runtime::wakeup::Wish;
+use crate::segment::{SegmentFile, SegmentMeta, index_path};
+use crate::storage::StorageError;
 use latest::Latest;
 use plan::Plan;
 use rewrite::{BadBatch, Rewritten, Rules};
@@ -50,7 +50,7 @@ pub struct Compacted {
 
 /// Compacts a partition if that is due. What it wrote is in force at once and replaces what it
 /// read for good with the next checkpoint, which is asked for.
-pub(super) fn compact(
+pub(crate) fn compact(
     shared: &Shared,
     flusher: &Flusher,
     partition: &Partition,
@@ -329,7 +329,7 @@ struct Output {
 }
 
 impl Output {
-    fn new(first: &SegmentMeta, generation: super::segment::Generation) -> Self {
+    fn new(first: &SegmentMeta, generation: crate::segment::Generation) -> Self {
         Self {
             meta: SegmentMeta {
                 generation,

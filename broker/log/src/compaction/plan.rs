@@ -3,21 +3,21 @@
 
 use avouch_protocol::types::{Offset, TimestampMs};
 
+use crate::partition::settings::CompactionSettings;
 use crate::segment::{Generation, SegmentMeta};
-use crate::settings::CompactionSettings;
 
 /// What a compaction is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Closed segments from the oldest on.
-    pub(super) sources: Vec<SegmentMeta>,
+    pub(crate) sources: Vec<SegmentMeta>,
     /// Of what it writes: above all that the partition has.
-    pub(super) generation: Generation,
+    pub(crate) generation: Generation,
 }
 
 /// The compaction of a partition that is due, if one is. The active segment, and closed ones with
 /// records younger than the least lag, are left alone.
-pub(super) fn plan(
+pub(crate) fn plan(
     segments: &[SegmentMeta],
     cleaned_to: Offset,
     now: TimestampMs,
@@ -40,7 +40,7 @@ pub(super) fn plan(
 }
 
 /// The sources by the file they end in: neighbours that fit `segment_bytes` together.
-pub(super) fn groups(sources: &[SegmentMeta], segment_bytes: u64) -> Vec<&[SegmentMeta]> {
+pub(crate) fn groups(sources: &[SegmentMeta], segment_bytes: u64) -> Vec<&[SegmentMeta]> {
     let mut groups = Vec::new();
     let mut rest = sources;
     while let Some(first) = rest.first() {

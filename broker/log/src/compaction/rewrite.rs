@@ -23,7 +23,7 @@ const NO_TIMESTAMP: TimestampMs = TimestampMs(-1);
 
 /// What a batch comes to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Rewritten {
+pub(crate) enum Rewritten {
     Same,
     Other(Bytes),
     Gone,
@@ -31,18 +31,18 @@ pub(super) enum Rewritten {
 
 /// What decides about a batch's records.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rules<'a> {
-    pub(super) latest: &'a Latest,
-    pub(super) now: TimestampMs,
-    pub(super) delete_retention_ms: i64,
+pub(crate) struct Rules<'a> {
+    pub(crate) latest: &'a Latest,
+    pub(crate) now: TimestampMs,
+    pub(crate) delete_retention_ms: i64,
     /// Whether the batch stays as a header when no record of it does.
-    pub(super) keep_empty: bool,
-    pub(super) limits: Limits,
+    pub(crate) keep_empty: bool,
+    pub(crate) limits: Limits,
 }
 
 /// Why a batch cannot be rewritten, although its CRC is right.
 #[derive(Debug, Error)]
-pub(super) enum BadBatch {
+pub(crate) enum BadBatch {
     #[error(transparent)]
     Header(#[from] HeaderError),
     #[error(transparent)]
@@ -52,17 +52,17 @@ pub(super) enum BadBatch {
 }
 
 /// From when on a batch's tombstones may go, where that is settled.
-pub(super) fn delete_horizon(header: &BatchHeader) -> Option<TimestampMs> {
+pub(crate) fn delete_horizon(header: &BatchHeader) -> Option<TimestampMs> {
     (header.attributes & DELETE_HORIZON_BIT != 0).then_some(header.base_timestamp)
 }
 
 /// Whether compaction looks into a batch: control batches and transactions are left as they are.
-pub(super) fn is_open(header: &BatchHeader) -> bool {
+pub(crate) fn is_open(header: &BatchHeader) -> bool {
     !header.is_control() && !header.is_transactional()
 }
 
 /// Decides about every record of `batch`, which is exactly one batch with a right CRC.
-pub(super) fn rewrite(
+pub(crate) fn rewrite(
     batch: &[u8],
     inflater: &mut Decompressor,
     rules: Rules<'_>,

@@ -8,7 +8,7 @@ use avouch_protocol::types::{LeaderEpoch, Offset, TimestampMs};
 use bytes::Bytes;
 
 use super::batches::{Spec, id_of, tp};
-use super::driven::{Driven, small};
+use super::harness::{Driven, small};
 use super::model::read_all;
 use super::sim::{Faults, SimDisk};
 use crate::{AppendOutcome, DuplicateCheck, Guard, Origin, ReadError};

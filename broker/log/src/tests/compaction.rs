@@ -12,7 +12,7 @@ use avouch_protocol::records::RecordIter;
 use avouch_protocol::types::{Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
 
 use super::batches::tp;
-use super::driven::{Driven, small};
+use super::harness::{Driven, small};
 use super::sim::{Crash, Faults, SimDisk};
 use crate::{AppendBatch, AppendOutcome, CompactionSettings, Origin, PartitionSettings, ReadError};
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::driven::Driven;
+use super::harness::Driven;
 use super::model::{Model, Send, TOPICS};
 use super::scripts::{Run, SCRIPTS, config};
 use super::sim::{Crash, Faults, SimDisk};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use avouch_protocol::types::Offset;
 
 use super::batches::{Spec, id_of, tp};
-use super::driven::{Driven, small};
+use super::harness::{Driven, small};
 use super::model::read_all;
 use super::scripts::{Run, SCRIPTS};
 use super::sim::{Crash, Faults, SimDisk};

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::driven::Driven;
+use super::harness::Driven;
 use super::scripts::{Run, SCRIPTS, config};
 use super::sim::{Faults, SimDisk};
-use crate::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
 use crate::inspect::{Item, Totals, dump, verify};
+use crate::wal::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
 use crate::{Durability, SECTOR_BYTES};
 
 fn look(disk: &SimDisk) -> (Vec<Item>, Totals) {

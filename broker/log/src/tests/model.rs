@@ -12,9 +12,9 @@ use avouch_protocol::batch::{BatchHeader, crc_matches};
 use avouch_protocol::types::{Offset, TopicPartition};
 
 use super::batches::{Spec, id_of, tp};
-use super::driven::Driven;
-use crate::queue::Job;
-use crate::sync::lock;
+use super::harness::Driven;
+use crate::locks::lock;
+use crate::runtime::queue::Job;
 use crate::{AppendOutcome, Damage, DuplicateCheck, ReadError};
 
 /// Partitions that scripts use: partition 0 of topics 1 to this.

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::batches::{Spec, tp};
-use super::driven::{Driven, small};
+use super::harness::{Driven, small};
 use super::model::read_all;
 use super::sim::{Crash, Faults, SimDisk};
-use crate::sync::lock;
+use crate::locks::lock;
 use crate::wal::{WalLimits, prepare_spare};
 use crate::{AppendOutcome, Disk, DiskFile, FileSystem, OpenMode};
 

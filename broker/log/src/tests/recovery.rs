@@ -6,10 +6,10 @@ use std::sync::Arc;
 use avouch_protocol::types::{LeaderEpoch, Offset};
 
 use super::batches::{Spec, tp};
-use super::driven::{Driven, small};
+use super::harness::{Driven, small};
 use super::model::read_all;
 use super::sim::{Faults, SimDisk};
-use crate::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
+use crate::wal::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
 use crate::{Damage, OpenError, ReadError, RecoveryReport, SECTOR_BYTES};
 
 const BATCH_BYTES: usize = 120;

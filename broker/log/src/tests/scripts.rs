@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::driven::{Driven, small};
+use super::harness::{Driven, small};
 use super::model::{Model, Send};
 use super::sim::SimDisk;
 use crate::{Durability, LogConfig};

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::crash::outlive;
-use super::driven::small;
+use super::harness::small;
 use super::model::{Model, TOPICS};
 use super::scripts::Run;
 use super::sim::{Crash, Faults, SimDisk};

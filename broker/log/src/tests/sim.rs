@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use crate::sync::lock;
+use crate::locks::lock;
 use crate::{Disk, DiskFile, FileSystem, OpenMode, SECTOR_BYTES};
 
 /// What of the unsynced writes a crash leaves.

@@ -1,0 +1,436 @@
+//! What idempotent producers sent to one partition: epoch and last five batches of each.
+//!
+//! Invariant: what was staged but is not yet durable is kept apart, so that a snapshot holds only
+//! what a restart would find. Pure; knows no offsets but those it is told. Source: KIP-98, KIP-679.
+
+use std::collections::{HashMap, VecDeque};
+
+use avouch_protocol::batch::BatchHeader;
+use avouch_protocol::types::{Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
+
+use crate::wal::frame::FrameSeq;
+
+/// Batches remembered per producer: the most that a client keeps in flight.
+pub(crate) const BATCHES_KEPT: usize = 5;
+
+/// One batch that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) base_sequence: Sequence,
+    pub(crate) last_sequence: Sequence,
+    pub(crate) base_offset: Offset,
+}
+
+/// What one producer sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Producer {
+    pub(crate) epoch: ProducerEpoch,
+    /// Oldest first, at most [`BATCHES_KEPT`].
+    pub(crate) batches: VecDeque<Seen>,
+    /// When it was first found to have sent nothing since the look before.
+    pub(crate) idle_since: Option<TimestampMs>,
+    /// The WAL frame of its last batch; 0 if a checkpoint holds it.
+    pub(crate) last_used: FrameSeq,
+}
+
+/// How long ago a producer sent something; the least is the longest. What a checkpoint holds comes
+/// first, and of that who was found idle first.
+pub(crate) type LastUse = (FrameSeq, TimestampMs, ProducerId);
+
+/// What may be done with a producer's batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SequenceVerdict {
+    Append,
+    Duplicate {
+        base_offset: Offset,
+    },
+    /// Older than what is remembered.
+    DuplicateSequence,
+    OutOfOrder,
+    OldEpoch,
+}
+
+/// All producers of one partition.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Producers {
+    durable: HashMap<ProducerId, Producer>,
+    staged: HashMap<ProducerId, Producer>,
+}
+
+impl Producers {
+    /// What may be done with a batch, given everything staged before it. A producer that is not
+    /// known may begin anywhere: its state may have been given up with its records.
+    pub(crate) fn check(&self, header: &BatchHeader) -> SequenceVerdict {
+        if !takes_part(header) {
+            return SequenceVerdict::Append;
+        }
+        let id = header.producer_id;
+        match self.staged.get(&id).or_else(|| self.durable.get(&id)) {
+            Some(producer) => producer.check(header),
+            None => SequenceVerdict::Append,
+        }
+    }
+
+    /// Remembers a batch that gets `base_offset` but is not durable yet.
+    pub(crate) fn stage(&mut self, header: &BatchHeader, base_offset: Offset) {
+        if !takes_part(header) {
+            return;
+        }
+        let id = header.producer_id;
+        let durable = &self.durable;
+        let producer = self.staged.entry(id).or_insert_with(|| {
+            durable
+                .get(&id)
+                .cloned()
+                .unwrap_or_else(|| Producer::new(header.producer_epoch))
+        });
+        producer.record(header, base_offset);
+    }
+
+    /// Everything staged is durable now, the last of it in frame `seq`.
+    pub(crate) fn commit(&mut self, seq: FrameSeq) {
+        let used = |(id, producer)| {
+            let last_used = seq;
+            (
+                id,
+                Producer {
+                    last_used,
+                    ..producer
+                },
+            )
+        };
+        self.durable.extend(self.staged.drain().map(used));
+    }
+
+    /// How many producers are remembered for good.
+    pub(crate) fn len(&self) -> usize {
+        self.durable.len()
+    }
+
+    /// When each of them was last used.
+    pub(crate) fn last_uses(&self) -> impl Iterator<Item = LastUse> {
+        self.durable
+            .iter()
+            .map(|(id, producer)| producer.last_use(*id))
+    }
+
+    /// Forgets those that were last used before `oldest_kept`, but none of which something is
+    /// staged.
+    pub(crate) fn forget_before(&mut self, oldest_kept: LastUse) {
+        let staged = &self.staged;
+        self.durable.retain(|id, producer| {
+            producer.last_use(*id) >= oldest_kept || staged.contains_key(id)
+        });
+    }
+
+    /// Where the original of a batch stands and whether it is durable.
+    pub(crate) fn find_duplicate(&self, header: &BatchHeader) -> Option<(Offset, bool)> {
+        if !takes_part(header) {
+            return None;
+        }
+        let find = |producers: &HashMap<ProducerId, Producer>| {
+            producers
+                .get(&header.producer_id)
+                .and_then(|producer| producer.duplicate_of(header))
+        };
+        match find(&self.durable) {
+            Some(offset) => Some((offset, true)),
+            None => find(&self.staged).map(|offset| (offset, false)),
+        }
+    }
+
+    /// Producers with what they sent below `end`, by id. What stands at or above it is left to
+    /// replay, which gives back the very same state.
+    pub(crate) fn snapshot(&self, end: Offset) -> Vec<(ProducerId, Producer)> {
+        let below = |producer: &Producer| {
+            let batches: VecDeque<Seen> = producer
+                .batches
+                .iter()
+                .copied()
+                .filter(|seen| seen.base_offset < end)
+                .collect();
+            (!batches.is_empty()).then_some(Producer {
+                epoch: producer.epoch,
+                batches,
+                idle_since: producer.idle_since,
+                last_used: producer.last_used,
+            })
+        };
+        let mut snapshot: Vec<_> = self
+            .durable
+            .iter()
+            .filter_map(|(id, producer)| below(producer).map(|producer| (*id, producer)))
+            .collect();
+        snapshot.sort_unstable_by_key(|(id, _)| *id);
+        snapshot
+    }
+
+    /// Forgets who sent nothing for `expiration_ms` (`producer.id.expiration.ms`). A producer is
+    /// idle from the first call that finds it so; whatever it sends begins that anew.
+    pub(crate) fn expire(&mut self, now: TimestampMs, expiration_ms: i64) {
+        let staged = &self.staged;
+        self.durable.retain(|id, producer| {
+            let since = *producer.idle_since.get_or_insert(now);
+            staged.contains_key(id) || now.0.saturating_sub(since.0) < expiration_ms
+        });
+    }
+
+    /// Base offset of each producer's last batch.
+    pub(crate) fn last_offsets(&self) -> HashMap<ProducerId, Offset> {
+        let last = |(id, producer): (&ProducerId, &Producer)| {
+            producer.batches.back().map(|seen| (*id, seen.base_offset))
+        };
+        self.durable.iter().filter_map(last).collect()
+    }
+
+    /// The state a snapshot holds.
+    pub(crate) fn restore(snapshot: Vec<(ProducerId, Producer)>) -> Self {
+        Self {
+            durable: snapshot.into_iter().collect(),
+            staged: HashMap::new(),
+        }
+    }
+}
+
+impl Producer {
+    fn new(epoch: ProducerEpoch) -> Self {
+        Self {
+            epoch,
+            batches: VecDeque::new(),
+            idle_since: None,
+            last_used: FrameSeq(0),
+        }
+    }
+
+    fn last_use(&self, id: ProducerId) -> LastUse {
+        let idle_since = self.idle_since.unwrap_or(TimestampMs(i64::MAX));
+        (self.last_used, idle_since, id)
+    }
+
+    fn check(&self, header: &BatchHeader) -> SequenceVerdict {
+        if header.producer_epoch < self.epoch {
+            return SequenceVerdict::OldEpoch;
+        }
+        if header.producer_epoch > self.epoch {
+            return if header.base_sequence == Sequence(0) {
+                SequenceVerdict::Append
+            } else {
+                SequenceVerdict::OutOfOrder
+            };
+        }
+        if let Some(base_offset) = self.duplicate_of(header) {
+            return SequenceVerdict::Duplicate { base_offset };
+        }
+        let Some(last) = self.batches.back() else {
+            return SequenceVerdict::Append;
+        };
+        let expected = last.last_sequence.0.wrapping_add(1) & i32::MAX;
+        // Sequences are a circle of 2^31: what lies less than half of it back is old.
+        let behind = expected.wrapping_sub(header.base_sequence.0) & i32::MAX;
+        match behind {
+            0 => SequenceVerdict::Append,
+            1..=0x3fff_ffff => SequenceVerdict::DuplicateSequence,
+            _ => SequenceVerdict::OutOfOrder,
+        }
+    }
+
+    fn duplicate_of(&self, header: &BatchHeader) -> Option<Offset> {
+        if header.producer_epoch != self.epoch {
+            return None;
+        }
+        let same = |seen: &&Seen| {
+            seen.base_sequence == header.base_sequence
+                && seen.last_sequence == header.last_sequence()
+        };
+        self.batches.iter().find(same).map(|seen| seen.base_offset)
+    }
+
+    fn record(&mut self, header: &BatchHeader, base_offset: Offset) {
+        if header.producer_epoch != self.epoch {
+            *self = Self::new(header.producer_epoch);
+        }
+        self.idle_since = None;
+        if self.batches.len() == BATCHES_KEPT {
+            self.batches.pop_front();
+        }
+        self.batches.push_back(Seen {
+            base_sequence: header.base_sequence,
+            last_sequence: header.last_sequence(),
+            base_offset,
+        });
+    }
+}
+
+/// Control batches carry a producer but no sequence.
+fn takes_part(header: &BatchHeader) -> bool {
+    header.has_producer() && header.base_sequence.0 >= 0 && !header.is_control()
+}
+
+#[cfg(test)]
+mod tests {
+    use avouch_protocol::types::LeaderEpoch;
+
+    use super::*;
+
+    fn header(epoch: i16, base_sequence: i32, records: i32) -> BatchHeader {
+        BatchHeader {
+            base_offset: Offset(0),
+            size_bytes: 61,
+            leader_epoch: LeaderEpoch(0),
+            crc: 0,
+            attributes: 0,
+            last_offset_delta: records - 1,
+            base_timestamp: TimestampMs(0),
+            max_timestamp: TimestampMs(0),
+            producer_id: ProducerId(7),
+            producer_epoch: ProducerEpoch(epoch),
+            base_sequence: Sequence(base_sequence),
+            record_count: records,
+        }
+    }
+
+    /// Epoch, base sequence, records.
+    type Sent = (i16, i32, i32);
+
+    fn after(batches: &[Sent]) -> Producers {
+        let mut producers = Producers::default();
+        for ((epoch, base, records), at) in batches.iter().zip(0..) {
+            producers.stage(&header(*epoch, *base, *records), Offset(at * 100));
+            producers.commit(FrameSeq(0));
+        }
+        producers
+    }
+
+    #[test]
+    fn sequences_are_judged_by_epoch_and_last_five_batches() {
+        use SequenceVerdict::{Append, Duplicate, DuplicateSequence, OldEpoch, OutOfOrder};
+        let six = [
+            (1, 0, 2),
+            (1, 2, 2),
+            (1, 4, 2),
+            (1, 6, 2),
+            (1, 8, 2),
+            (1, 10, 2),
+        ];
+        let wrap = [(0, i32::MAX - 1, 2)];
+        let wrap_inside = [(0, i32::MAX, 3)];
+        let cases: &[(&[Sent], Sent, SequenceVerdict)] = &[
+            (&[], (3, 77, 1), Append),
+            (&six, (1, 12, 1), Append),
+            (&six, (1, 13, 1), OutOfOrder),
+            (
+                &six,
+                (1, 10, 2),
+                Duplicate {
+                    base_offset: Offset(500),
+                },
+            ),
+            (
+                &six,
+                (1, 2, 2),
+                Duplicate {
+                    base_offset: Offset(100),
+                },
+            ),
+            (&six, (1, 0, 2), DuplicateSequence),
+            (&six, (1, 10, 1), DuplicateSequence),
+            (&six, (0, 12, 1), OldEpoch),
+            (&six, (2, 12, 1), OutOfOrder),
+            (&six, (2, 0, 1), Append),
+            (&wrap, (0, 0, 1), Append),
+            (&wrap, (0, 1, 1), OutOfOrder),
+            (&wrap_inside, (0, 2, 1), Append),
+        ];
+        for (before, (epoch, base, records), expected) in cases {
+            let verdict = after(before).check(&header(*epoch, *base, *records));
+            assert_eq!(
+                verdict, *expected,
+                "{before:?} then {epoch}/{base}x{records}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_staged_is_seen_by_checks_but_not_by_snapshots() {
+        let mut producers = after(&[(0, 0, 1)]);
+        producers.stage(&header(0, 1, 1), Offset(100));
+        assert_eq!(producers.check(&header(0, 2, 1)), SequenceVerdict::Append);
+        assert_eq!(
+            producers.find_duplicate(&header(0, 1, 1)),
+            Some((Offset(100), false))
+        );
+        assert_eq!(producers.snapshot(Offset(1000))[0].1.batches.len(), 1);
+        producers.commit(FrameSeq(0));
+        assert_eq!(
+            producers.find_duplicate(&header(0, 1, 1)),
+            Some((Offset(100), true))
+        );
+        assert_eq!(producers.snapshot(Offset(1000))[0].1.batches.len(), 2);
+        assert_eq!(producers.snapshot(Offset(100))[0].1.batches.len(), 1);
+    }
+
+    // Conformance: log/9
+    #[test]
+    fn a_producer_is_forgotten_once_it_was_idle_long_enough() {
+        let mut producers = after(&[(0, 0, 1)]);
+        let known = |producers: &Producers| !producers.snapshot(Offset(1000)).is_empty();
+        producers.expire(TimestampMs(1_000), 500);
+        producers.expire(TimestampMs(1_499), 500);
+        assert!(known(&producers));
+        producers.stage(&header(0, 1, 1), Offset(100));
+        producers.expire(TimestampMs(1_600), 500);
+        producers.commit(FrameSeq(0));
+        assert!(known(&producers), "what it sent meanwhile counts");
+        producers.expire(TimestampMs(1_700), 500);
+        producers = Producers::restore(producers.snapshot(Offset(1000)));
+        producers.expire(TimestampMs(2_199), 500);
+        assert!(known(&producers));
+        producers.expire(TimestampMs(2_200), 500);
+        assert!(!known(&producers));
+        assert_eq!(producers.check(&header(0, 77, 1)), SequenceVerdict::Append);
+    }
+
+    #[test]
+    fn a_snapshot_below_some_batches_and_their_replay_give_the_same_state() {
+        let sent: Vec<_> = (0..9).map(|at| (0, at * 3, 3)).collect();
+        let whole = after(&sent);
+        for cut in 0..=9 {
+            let end = Offset(cut * 100);
+            let mut restored = Producers::restore(whole.snapshot(end));
+            for ((epoch, base, records), at) in sent.iter().zip(0..) {
+                let offset = Offset(at * 100);
+                if offset >= end {
+                    restored.stage(&header(*epoch, *base, *records), offset);
+                    restored.commit(FrameSeq(0));
+                }
+            }
+            assert_eq!(
+                restored.snapshot(Offset(1000)),
+                whole.snapshot(Offset(1000))
+            );
+        }
+    }
+
+    // Conformance: broker/input-10c
+    #[test]
+    fn who_was_used_last_is_kept_and_who_has_something_staged() {
+        let of = |id| BatchHeader {
+            producer_id: ProducerId(id),
+            ..header(0, 0, 1)
+        };
+        let mut producers = Producers::default();
+        for (id, seq) in [(1, 1), (2, 2), (3, 3), (1, 4)] {
+            producers.stage(&of(id), Offset(0));
+            producers.commit(FrameSeq(seq));
+        }
+        producers.stage(&of(2), Offset(9));
+        let mut uses: Vec<LastUse> = producers.last_uses().collect();
+        uses.sort_unstable();
+        let order: Vec<i64> = uses.iter().map(|(.., id)| id.0).collect();
+        assert_eq!(order, [2, 3, 1]);
+        producers.forget_before(uses[2]);
+        let kept = producers.snapshot(Offset(1_000));
+        let kept: Vec<i64> = kept.iter().map(|(id, _)| id.0).collect();
+        assert_eq!(kept, [1, 2]);
+    }
+}

@@ -1,0 +1,213 @@
+//! Segments with damaged bytes: what is read is right, what is refused is what is damaged, and all
+//! else stays within reach.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use avouch_protocol::batch::{BatchHeader, HEADER_BYTES};
+use avouch_protocol::types::{Offset, TimestampMs};
+
+use super::batches::{Spec, id_of, tp};
+use super::harness::{Driven, small};
+use super::sim::{Faults, SimDisk};
+use crate::{CompactionSettings, locks::lock};
+use crate::{Damage, LogConfig, PartitionSettings, ReadError};
+
+const BATCH_BYTES: usize = 120;
+const RECORDS: i64 = 3;
+
+fn open(disk: &SimDisk) -> Driven {
+    let config = LogConfig {
+        segment_bytes: 1 << 20,
+        ..small("/data")
+    };
+    let (driven, _) = Driven::open(config, Arc::new(disk.clone())).unwrap();
+    driven.log.create_partition(tp(1)).unwrap();
+    driven
+}
+
+fn spec(id: u64, bytes: usize) -> Spec {
+    Spec {
+        records: 3,
+        bytes,
+        max_timestamp: 1_000 + i64::try_from(id).unwrap() * 10,
+        ..Spec::new(id)
+    }
+}
+
+/// Batches 0 to 19, all in one segment, closed.
+fn twenty() -> SimDisk {
+    let disk = SimDisk::new(Faults::default());
+    let mut driven = open(&disk);
+    for id in 0..20 {
+        driven.append(vec![spec(id, BATCH_BYTES).append_to(tp(1))]);
+    }
+    driven.close().unwrap();
+    disk
+}
+
+fn file(extension: &str) -> PathBuf {
+    let dir = Path::new("/data/data").join(tp(1).to_string());
+    dir.join(format!("00000000000000000000.{extension}"))
+}
+
+fn lost(from: i64, to: i64) -> Damage {
+    Damage {
+        from: Offset(from),
+        to: Offset(to),
+    }
+}
+
+/// Asks for each offset: which are read, as part of the batch that belongs there, and what is
+/// refused.
+fn ask_for_all(driven: &Driven) -> (Vec<i64>, Vec<Damage>) {
+    let (mut read, mut refused) = (Vec::new(), Vec::new());
+    let end = driven.log.bounds(tp(1)).unwrap().high_watermark;
+    for offset in 0..end.0 {
+        match driven.log.read(tp(1), Offset(offset), 1) {
+            Ok(found) => {
+                let header = BatchHeader::parse(&found.batches[0]).unwrap();
+                assert_eq!(header.base_offset.0, offset / RECORDS * RECORDS);
+                let id = i64::try_from(id_of(&found.batches[0])).unwrap();
+                assert_eq!(id, offset / RECORDS, "another batch at {offset}");
+                read.push(offset);
+            }
+            Err(ReadError::Corrupt { damage }) => {
+                assert!(damage.from.0 <= offset && offset < damage.to.0);
+                if refused.last() != Some(&damage) {
+                    refused.push(damage);
+                }
+            }
+            Err(error) => panic!("{offset}: {error}"),
+        }
+    }
+    (read, refused)
+}
+
+// Conformance: log/21
+#[test]
+fn a_batch_whose_offset_has_a_flipped_bit_is_refused_and_its_neighbours_are_not() {
+    let disk = twenty();
+    for bit in 0..64 {
+        for batch in [0, 5, 19] {
+            let at = batch * BATCH_BYTES + bit / 8;
+            disk.damage(&file("log"), |bytes| bytes[at] ^= 1 << (bit % 8));
+            let driven = open(&disk);
+            let first = i64::try_from(batch).unwrap() * RECORDS;
+            let expected = [lost(first, first + RECORDS)];
+            let (read, refused) = ask_for_all(&driven);
+            assert_eq!(refused, expected, "bit {bit} of batch {batch}");
+            assert_eq!(read.len(), 57);
+            let heard = lock(&driven.heard.damaged).clone();
+            assert_eq!(heard, [(tp(1), expected[0])], "told once, by its range");
+            drop(driven);
+            disk.damage(&file("log"), |bytes| bytes[at] ^= 1 << (bit % 8));
+        }
+    }
+}
+
+// Conformance: log/22
+#[test]
+fn behind_a_damaged_header_all_stays_within_reach_also_what_is_appended_and_without_an_index() {
+    let disk = twenty();
+    disk.damage(&file("log"), |bytes| {
+        bytes[5 * BATCH_BYTES..5 * BATCH_BYTES + HEADER_BYTES].fill(0);
+    });
+    let mut driven = open(&disk);
+    for id in 20..100 {
+        driven.append(vec![spec(id, 1_000).append_to(tp(1))]);
+    }
+    driven.flush().unwrap();
+    let judge = |driven: &Driven, name: &str| {
+        let (read, refused) = ask_for_all(driven);
+        assert_eq!(refused, [lost(15, 18)], "{name}");
+        assert_eq!(read.len(), 297, "{name}");
+    };
+    judge(&driven, "beside the writer");
+    driven.close().unwrap();
+    judge(&open(&disk), "after a start");
+    crate::Disk::remove_file(&disk, &file("index")).unwrap();
+    judge(&open(&disk), "without an index");
+}
+
+// Conformance: log/22
+#[test]
+fn the_last_batch_of_an_active_segment_may_have_a_damaged_header_too() {
+    let disk = twenty();
+    disk.damage(&file("log"), |bytes| {
+        bytes[19 * BATCH_BYTES..19 * BATCH_BYTES + HEADER_BYTES].fill(0);
+    });
+    let mut driven = open(&disk);
+    for id in 20..30 {
+        driven.append(vec![spec(id, 1_000).append_to(tp(1))]);
+    }
+    driven.close().unwrap();
+    let (read, refused) = ask_for_all(&open(&disk));
+    assert_eq!((read.len(), refused), (87, vec![lost(57, 60)]));
+}
+
+// Conformance: log/23
+#[test]
+fn a_time_that_may_stand_in_damage_is_refused_until_that_is_given_up() {
+    let disk = twenty();
+    disk.damage(&file("log"), |bytes| {
+        bytes[5 * BATCH_BYTES..5 * BATCH_BYTES + HEADER_BYTES].fill(0);
+    });
+    let mut driven = open(&disk);
+    let find = |driven: &Driven, ts: i64| {
+        let found = driven
+            .log
+            .offset_for_time(tp(1), Offset(0), TimestampMs(ts));
+        found.map(|found| found.map(|batch| batch.base_offset.0))
+    };
+    assert_eq!(find(&driven, 1_040).unwrap(), Some(12));
+    assert_eq!(
+        find(&driven, 9_000).unwrap(),
+        None,
+        "newer than all there was"
+    );
+    for ts in [1_050, 1_060, 1_190] {
+        let error = find(&driven, ts).unwrap_err();
+        assert!(
+            matches!(error, ReadError::Corrupt { damage } if damage == lost(15, 18)),
+            "{ts}: {error}"
+        );
+    }
+    assert_eq!(*lock(&driven.heard.damaged), [(tp(1), lost(15, 18))]);
+    driven.skip_damage(tp(1), lost(15, 18));
+    for (ts, offset) in [(1_050, Some(18)), (1_190, Some(57)), (9_000, None)] {
+        assert_eq!(find(&driven, ts).unwrap(), offset, "{ts}");
+    }
+}
+
+// Conformance: log/24
+#[test]
+fn a_reader_goes_on_where_compaction_took_all_before_what_is_given_up() {
+    let disk = SimDisk::new(Faults::default());
+    let mut driven = open(&disk);
+    let compaction = Some(CompactionSettings {
+        min_dirty_ratio: 0.0,
+        ..CompactionSettings::default()
+    });
+    let settings = PartitionSettings {
+        segment_bytes: 2_000,
+        compaction,
+        ..PartitionSettings::default()
+    };
+    driven.log.configure(tp(1), settings);
+    for at in 0..12 {
+        let batch = super::format_compatibility::keyed(1, Some(&[7; 400]), 1_000 + at);
+        driven.append(vec![batch]);
+    }
+    driven.flush().unwrap();
+    driven.skip_damage(tp(1), lost(1, 2));
+    driven.roll(tp(1)).unwrap();
+    let compacted = driven.compact(tp(1), TimestampMs(2_000)).unwrap();
+    assert!(compacted.is_some());
+    for from in 0..12 {
+        let read = driven.log.read(tp(1), Offset(from), 1).unwrap();
+        let header = read.batches.first().map(|batch| BatchHeader::parse(batch));
+        let base = header.map(|header| header.unwrap().base_offset);
+        assert_eq!(base, Some(Offset(11)), "from {from}");
+    }
+}
