@@ -98,7 +98,7 @@ bench-restart +gb="1 10 30":
 
 # The validator's fast loops against safe code; 16,000 rounds take about an hour on two cores.
 fuzz-avro rounds="16000":
-    AVOUCH_FUZZ_ROUNDS={{ rounds }} cargo test --release -p avouch-avro --test avro forms
+    AVOUCH_FUZZ_ROUNDS={{ rounds }} cargo test --release -p avouch-avro --test avro differential
 
 # All Avro tests under AddressSanitizer, which sees every access beyond a buffer.
 asan-avro:

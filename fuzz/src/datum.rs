@@ -1,41 +1,43 @@
-//! Laws of the validator. A fuzzer's bytes are a budget, a schema, and a datum of it.
+//! Invariants of the validator. The fuzzer's bytes are a budget, a schema and a datum of it.
 
 use avouch_avro::Schema;
 use avouch_avro::validator::{Budget, Level, PADDING_BYTES, Padded, Validator};
+use avouch_avro_testing::reference_decoder;
 
-use crate::{book, schema};
+use crate::schema;
 
-/// The validator agrees with a decoder by the book, on every fault too. Answers whether the bytes
-/// came to a schema.
-pub fn agrees_with_the_book(bytes: &[u8]) -> bool {
+/// Checks that the validator and the reference decoder return the same result and fault. Returns
+/// whether the bytes hold a schema.
+pub fn check_against_reference_decoder(bytes: &[u8]) -> bool {
     let Some(case) = Case::of(bytes) else {
         return false;
     };
     let found = case.validator.validate(case.datum);
-    let expected = book::check(&case.schema, case.budget, case.datum);
+    let expected = reference_decoder::check(&case.schema, case.budget, case.datum);
     assert_eq!(found, expected, "{}", case.schema.source());
     true
 }
 
-/// The fused form at every level of instructions agrees with the plain form, whatever stands
-/// behind the datum. Each buffer ends with its slack, so that AddressSanitizer sees a read beyond.
-/// Answers whether the bytes came to a schema.
-pub fn forms_agree(bytes: &[u8]) -> bool {
+/// Checks that the fast interpreter accepts the same data as the reference interpreter, at every
+/// instruction level and with any padding. Returns whether the bytes hold a schema.
+pub fn check_interpreters(bytes: &[u8]) -> bool {
     let Some(case) = Case::of(bytes) else {
         return false;
     };
-    let plain = case.validator.validate_reference(case.datum).is_ok();
-    let own_beginning = [case.datum, &[1; PADDING_BYTES]].concat();
-    for slack in [
+    let expected = case.validator.validate_reference(case.datum).is_ok();
+    // Padding that continues the datum with its own start may complete a truncated value.
+    let own_start = [case.datum, &[1; PADDING_BYTES]].concat();
+    for padding in [
         &[0; PADDING_BYTES],
         &[0xff; PADDING_BYTES],
-        &own_beginning[..PADDING_BYTES],
+        &own_start[..PADDING_BYTES],
     ] {
-        let buffer = [case.datum, slack].concat();
-        let padded = Padded::new(&buffer, case.datum.len()).expect("the slack was just added");
+        // The buffer ends with the padding, so that AddressSanitizer detects a read past it.
+        let buffer = [case.datum, padding].concat();
+        let padded = Padded::new(&buffer, case.datum.len()).expect("the padding was just added");
         for level in Level::all() {
-            let fused = case.validator.accepts_at(level, padded);
-            assert_eq!(fused, plain, "{level:?}: {}", case.schema.source());
+            let accepted = case.validator.accepts_at(level, padded);
+            assert_eq!(accepted, expected, "{level:?}: {}", case.schema.source());
         }
     }
     true

@@ -9,13 +9,3 @@ pub mod inflate;
 pub mod model;
 pub mod records;
 mod schema;
-
-/// A decoder by the specification, which the validator must agree with.
-#[path = "../../serde-avro/core/tests/avro/book.rs"]
-mod book;
-/// What texts and pairs of schemas must keep to.
-#[path = "../../serde-avro/core/tests/avro/promises.rs"]
-mod promises;
-/// Schema resolution by the specification, which what is compatible must get through.
-#[path = "../../serde-avro/core/tests/avro/resolve.rs"]
-mod resolve;

@@ -1,13 +1,13 @@
-//! Schemas out of a fuzzer's bytes, so that it can change a schema as well as its data.
+//! Schemas read from the fuzzer's bytes, so that it mutates schemas as well as data.
 
 use std::fmt::Write as _;
 
 use avouch_avro::Schema;
 
-/// How deep types stand within each other.
+/// Maximum nesting of types.
 const DEPTH_MAX: usize = 5;
 const NAMESPACES: [&str; 2] = ["a", "a.b"];
-/// Defaults, some of which fit.
+/// Defaults, each valid for some types only.
 const DEFAULTS: [&str; 8] = [
     "null",
     "true",
@@ -22,8 +22,8 @@ const PRIMITIVES: [&str; 8] = [
     "null", "boolean", "int", "long", "float", "double", "bytes", "string",
 ];
 
-/// Reads a schema from the start of `bytes`, which then begins behind it. `None` where the bytes
-/// come to no schema, such as a union with one branch twice.
+/// Reads a schema from the start of `bytes` and advances past it. Returns `None` if the bytes describe
+/// an invalid schema, such as a union with a duplicate branch.
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<Schema> {
     let mut writer = Writer {
         bytes,
@@ -38,14 +38,14 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Option<Schema> {
 struct Writer<'a, 'b> {
     bytes: &'a mut &'b [u8],
     text: String,
-    /// Full names given so far: N0, a.N1 and so on.
+    /// The full names generated so far: N0, a.N1 and so on.
     names: Vec<String>,
-    /// The namespace around the type at hand.
+    /// The enclosing namespace.
     space: Option<&'static str>,
 }
 
 impl Writer<'_, '_> {
-    /// The next byte, 0 behind the end.
+    /// Returns the next byte, 0 after the end.
     fn byte(&mut self) -> usize {
         let Some((first, rest)) = self.bytes.split_first() else {
             return 0;
@@ -101,7 +101,7 @@ impl Writer<'_, '_> {
         self.put(format_args!(r#","size":{size}}}"#));
     }
 
-    /// Its name is known within it, so that it may contain itself.
+    /// Writes a record. Its name is in scope within it, so it may contain itself.
     fn record(&mut self, depth: usize) {
         let around = self.space;
         self.space = self.head("record");
@@ -118,7 +118,7 @@ impl Writer<'_, '_> {
         self.text.push('}');
     }
 
-    /// What a field may have besides.
+    /// Writes optional attributes of a field.
     fn extras(&mut self) {
         let choice = self.byte();
         if choice & 0x10 != 0 {
@@ -129,7 +129,7 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// The start of a definition, up to its name. Answers the namespace within it.
+    /// Writes the start of a definition, up to its aliases. Returns the namespace within it.
     fn head(&mut self, kind: &str) -> Option<&'static str> {
         let simple = format!("N{}", self.names.len());
         let choice = self.byte();

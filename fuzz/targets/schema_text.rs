@@ -1,11 +1,11 @@
-//! Schema texts: refused at a place, or a schema that round-trips in every form.
+//! Schema strings: rejected at a position, or a schema that round-trips through every string form.
 #![no_main]
 
 use avouch_fuzz::model;
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
-    if model::text_keeps_its_promises(bytes) {
+    if model::check_schema_string(bytes) {
         Corpus::Keep
     } else {
         Corpus::Reject

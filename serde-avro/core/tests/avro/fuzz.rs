@@ -1,8 +1,8 @@
 //! Schema texts and pairs of them with something changed: nothing panics, nothing runs away, and
 //! what is accepted keeps the laws.
 
-use crate::promises;
-use crate::random::{self, Random};
+use avouch_avro_testing::invariants;
+use avouch_avro_testing::{self as testing, Random};
 
 const ROUNDS: u64 = 20_000;
 
@@ -37,23 +37,23 @@ fn fuzz() {
 /// Tries two texts; answers how many were taken, and whether they were compared.
 fn round(seed: u64) -> (u64, u64) {
     let random = &mut Random::new(seed);
-    let schema = random::schema(random);
-    let evolved = random::evolve(random, &schema);
+    let schema = testing::schema(random);
+    let evolved = testing::evolve(random, &schema);
     let texts = [schema, evolved].map(|schema| {
         let text = schema.to_string();
         if random.one_in(2) {
             return text;
         }
-        let bytes = random::mutate(random, text.as_bytes());
+        let bytes = testing::mutate(random, text.as_bytes());
         String::from_utf8_lossy(&bytes).into_owned()
     });
     let schemas: Vec<_> = texts
         .iter()
-        .filter_map(|text| promises::of_text(text))
+        .filter_map(|text| invariants::check_source(text))
         .collect();
     if let [old, new] = &schemas[..] {
-        promises::of_pair(old, new);
-        promises::of_datum(new, old, &random::datum(random, old));
+        invariants::check_pair(old, new);
+        invariants::check_datum(new, old, &testing::datum(random, old));
     }
     (schemas.len() as u64, u64::from(schemas.len() == 2))
 }

@@ -1,28 +1,23 @@
-//! The crate against Java, fastavro and a decoder written by the book.
+//! Tests of the crate against Java, fastavro and a reference decoder.
 #![expect(
     clippy::unwrap_used,
     reason = "a test fails where it finds nothing to unwrap"
 )]
 
-mod book;
-mod canonical;
+mod budgets;
 mod compatibility;
-mod costs;
 mod diff;
-mod explained;
+mod differential;
+mod explanations;
 mod faults;
-mod forms;
-mod fresh;
 mod fuzz;
-mod laws;
 mod limits;
-mod logical;
-mod model;
-mod normalized;
-mod promises;
-mod resolve;
+mod logical_types;
+mod normalization;
+mod oracle_export;
+mod parser;
+mod printing;
+mod properties;
 mod strictness;
 mod validator;
 mod verdicts;
-
-use avouch_avro_random as random;

@@ -1,9 +1,9 @@
 //! The law of the validator: it agrees with a decoder by the book on every datum.
 
-use crate::book;
-use crate::random::{self, Random};
 use avouch_avro::Schema;
 use avouch_avro::validator::{Budget, Reason, Validator};
+use avouch_avro_testing::reference_decoder;
+use avouch_avro_testing::{self as testing, Random};
 use std::collections::BTreeMap;
 
 // Conformance: avro/5b, validator/1a, validator/5
@@ -17,19 +17,19 @@ fn the_validator_and_the_book_agree_on_every_datum_and_fault() {
     let mut outcomes = BTreeMap::<Option<Reason>, u32>::new();
     for seed in 0..1_000 {
         let random = &mut Random::new(seed);
-        let schema = random::schema(random);
+        let schema = testing::schema(random);
         let budget = random.pick(&budgets);
         let validator = Validator::compile_with(&schema, budget).unwrap();
         for _ in 0..6 {
-            let valid = random::datum(random, &schema);
+            let valid = testing::datum(random, &schema);
             for round in 0..8 {
                 let datum = if round == 0 {
                     valid.clone()
                 } else {
-                    random::mutate(random, &valid)
+                    testing::mutate(random, &valid)
                 };
                 let found = validator.validate(&datum);
-                let expected = book::check(&schema, budget, &datum);
+                let expected = reference_decoder::check(&schema, budget, &datum);
                 assert_eq!(
                     found,
                     expected,
@@ -59,12 +59,12 @@ fn the_validator_and_the_book_agree_on_blocks_of_many_items() {
         let validator = Validator::compile(&schema).unwrap();
         let items = 1 + random.below(60);
         let mut valid = vec![u8::try_from(items * 2).unwrap()];
-        (0..items).for_each(|_| valid.extend(random::datum(random, &one)));
+        (0..items).for_each(|_| valid.extend(testing::datum(random, &one)));
         valid.push(0);
         assert_eq!(validator.validate(&valid), Ok(()));
         for _ in 0..40 {
-            let datum = random::mutate(random, &valid);
-            let expected = book::check(&schema, Budget::default(), &datum);
+            let datum = testing::mutate(random, &valid);
+            let expected = reference_decoder::check(&schema, Budget::default(), &datum);
             assert_eq!(
                 validator.validate(&datum),
                 expected,

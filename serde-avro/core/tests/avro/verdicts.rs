@@ -4,10 +4,10 @@
 //! the verdicts of both. Where we differ from one, a named reason must explain it; `oracle/`
 //! tells how to make the rows again.
 
-use crate::logical::{DATES, TIMES, UUIDS, beyond_fastavro};
-use crate::random::{self, Random};
+use crate::logical_types::{DATES, TIMES, UUIDS, beyond_fastavro};
 use avouch_avro::Schema;
 use avouch_avro::validator::{Fault, Reason, Validator};
+use avouch_avro_testing::{self as testing, Random};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -245,8 +245,8 @@ fn write_inputs() {
         let random = &mut Random::new(20_261_122 + index as u64);
         let mut data = BTreeSet::from_iter(extra);
         for _ in 0..8 {
-            let valid = random::datum(random, &schema);
-            data.extend((0..5).map(|_| random::mutate(random, &valid)));
+            let valid = testing::datum(random, &schema);
+            data.extend((0..5).map(|_| testing::mutate(random, &valid)));
             data.insert(valid[..random.below(valid.len() + 1)].to_vec());
             data.insert(valid);
         }

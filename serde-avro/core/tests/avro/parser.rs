@@ -21,7 +21,7 @@ fn an_error_says_what_and_where() {
 }
 
 /// Mistakes that people make, each with what they are told.
-const MISTAKES: &str = include_str!("../data/mistakes.txt");
+const MISTAKES: &str = include_str!("../data/parse-errors.txt");
 
 // Conformance: avro/1f
 #[test]

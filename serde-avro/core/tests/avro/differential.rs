@@ -1,10 +1,10 @@
 //! The fused form at every level of instructions, against the plain form: same verdict on every
 //! datum, whatever stands behind it.
 
-use crate::random::{self, Random};
 use crate::verdicts;
 use avouch_avro::Schema;
 use avouch_avro::validator::{Budget, Level, PADDING_BYTES, Padded, Validator};
+use avouch_avro_testing::{self as testing, Random};
 use std::collections::BTreeSet;
 
 /// Data of one schema, each looked at in every form.
@@ -84,11 +84,11 @@ fn the_forms_agree_on_mutated_data_of_every_schema() {
         let random = &mut Random::new(seed);
         for _ in 0..40 * rounds() {
             let mut seeds = BTreeSet::from_iter(extra.iter().cloned());
-            seeds.insert(random::datum(random, &forms.schema));
+            seeds.insert(testing::datum(random, &forms.schema));
             for datum in seeds.into_iter().filter(|datum| datum.len() < 4_000) {
                 forms.agree_on(&datum);
                 for _ in 0..16 {
-                    forms.agree_on(&random::mutate(random, &datum));
+                    forms.agree_on(&testing::mutate(random, &datum));
                 }
             }
         }
@@ -106,13 +106,13 @@ fn the_forms_agree_on_random_schemas() {
     let (mut accepted, mut refused) = (0, 0);
     for seed in 0..1_000 * rounds() {
         let random = &mut Random::new(seed + 1_000_000);
-        let schema = random::schema(random);
+        let schema = testing::schema(random);
         let mut forms = Forms::new(schema, random.pick(&budgets));
         for _ in 0..4 {
-            let valid = random::datum(random, &forms.schema);
+            let valid = testing::datum(random, &forms.schema);
             forms.agree_on(&valid);
             for _ in 0..12 {
-                forms.agree_on(&random::mutate(random, &valid));
+                forms.agree_on(&testing::mutate(random, &valid));
             }
         }
         accepted += forms.accepted;
@@ -134,12 +134,12 @@ fn the_forms_agree_on_blocks_that_span_many_loads() {
         for _ in 0..random.below(3) {
             let count = 1 + random.below(60);
             valid.push(u8::try_from(count * 2).unwrap());
-            (0..count).for_each(|_| valid.extend(random::datum(random, &one)));
+            (0..count).for_each(|_| valid.extend(testing::datum(random, &one)));
         }
         valid.push(0);
         forms.agree_on(&valid);
         for _ in 0..60 {
-            forms.agree_on(&random::mutate(random, &valid));
+            forms.agree_on(&testing::mutate(random, &valid));
         }
     }
 }
@@ -194,7 +194,7 @@ fn the_forms_agree_on_texts_of_every_length() {
                         }
                     }
                     let mut head = index.to_vec();
-                    random::write_long(
+                    testing::write_long(
                         &mut Random::new(7),
                         i64::try_from(length).unwrap(),
                         &mut head,

@@ -1,28 +1,34 @@
-//! A decoder as the specification tells it, with the strictness of contracts: no program, no
-//! stack of its own, no fast path. What the compiled validator must agree with.
+//! A recursive decoder that follows the specification's Binary Encoding step by step, with the
+//! strictness of [`avouch_avro::validator`]. It compiles nothing and has no fast path; the compiled
+//! validator must report the same result and the same fault.
 
 use avouch_avro::Schema;
 use avouch_avro::schema::{NodeId, Record, Type};
 use avouch_avro::validator::{Budget, Fault, Need, Reason};
 
-/// Checks that `datum` is one value of `schema`.
-pub(crate) fn check(schema: &Schema, budget: Budget, datum: &[u8]) -> Result<(), Fault> {
-    let mut book = Book {
+/// Checks that `datum` is exactly one value of `schema`.
+///
+/// # Errors
+/// Returns the first fault, equal to that of [`Validator::validate`].
+///
+/// [`Validator::validate`]: avouch_avro::validator::Validator::validate
+pub fn check(schema: &Schema, budget: Budget, datum: &[u8]) -> Result<(), Fault> {
+    let mut decoder = Decoder {
         schema,
         data: datum,
         at: 0,
         items_left: budget.items,
         depth_left: budget.depth,
     };
-    book.value(schema.root(), "")?;
-    if book.at == datum.len() {
+    decoder.value(schema.root(), "")?;
+    if decoder.at == datum.len() {
         Ok(())
     } else {
-        Err(book.fault(Reason::TrailingBytes, "", book.at))
+        Err(decoder.fault(Reason::TrailingBytes, "", decoder.at))
     }
 }
 
-struct Book<'a> {
+struct Decoder<'a> {
     schema: &'a Schema,
     data: &'a [u8],
     at: usize,
@@ -30,7 +36,7 @@ struct Book<'a> {
     depth_left: u32,
 }
 
-impl Book<'_> {
+impl Decoder<'_> {
     fn value(&mut self, id: NodeId, path: &str) -> Result<(), Fault> {
         let schema = self.schema;
         if takes_no_bytes(schema, id, &mut Vec::new()) {
@@ -48,7 +54,7 @@ impl Book<'_> {
             Type::Double => self.take(8, "double", path).map(drop),
             Type::Fixed(fixed) => self.take(fixed.size as u64, "fixed", path).map(drop),
             Type::Bytes => self.bytes("bytes", path).map(drop),
-            Type::String => self.text(path),
+            Type::String => self.string(path),
             Type::Enum(symbols) => self
                 .index(symbols.symbols.len(), "enum", Reason::BadEnum, path)
                 .map(drop),
@@ -60,13 +66,13 @@ impl Book<'_> {
                     .map_or(branch.kind.as_str(), |name| name.fullname());
                 self.value(branches[index], &format!("{path}({name})"))
             }
-            Type::Record(record) => self.within(path, |book| book.record(record, path)),
-            Type::Array(item) => self.within(path, |book| book.blocks(*item, false, path)),
-            Type::Map(item) => self.within(path, |book| book.blocks(*item, true, path)),
+            Type::Record(record) => self.nested(path, |decoder| decoder.record(record, path)),
+            Type::Array(item) => self.nested(path, |decoder| decoder.blocks(*item, false, path)),
+            Type::Map(item) => self.nested(path, |decoder| decoder.blocks(*item, true, path)),
         }
     }
 
-    fn within(
+    fn nested(
         &mut self,
         path: &str,
         read: impl FnOnce(&mut Self) -> Result<(), Fault>,
@@ -88,6 +94,7 @@ impl Book<'_> {
     }
 
     fn blocks(&mut self, item: NodeId, is_map: bool, path: &str) -> Result<(), Fault> {
+        // Items that take no bytes are counted, not decoded: their count alone bounds the work.
         let walks = is_map || !takes_no_bytes(self.schema, item, &mut Vec::new());
         let mut index = 0;
         loop {
@@ -112,7 +119,7 @@ impl Book<'_> {
             }
             for _ in 0..if walks { items } else { 0 } {
                 if is_map {
-                    self.text(&format!("{path}{{{index}}}.key"))?;
+                    self.string(&format!("{path}{{{index}}}.key"))?;
                     self.value(item, &format!("{path}{{{index}}}"))?;
                 } else {
                     self.value(item, &format!("{path}[{index}]"))?;
@@ -138,10 +145,10 @@ impl Book<'_> {
         index.ok_or_else(|| self.fault(reason, path, start))
     }
 
-    fn text(&mut self, path: &str) -> Result<(), Fault> {
-        let text = self.bytes("string", path)?;
-        let start = self.at - text.len();
-        match std::str::from_utf8(&text) {
+    fn string(&mut self, path: &str) -> Result<(), Fault> {
+        let bytes = self.bytes("string", path)?;
+        let start = self.at - bytes.len();
+        match std::str::from_utf8(&bytes) {
             Ok(_) => Ok(()),
             Err(error) => Err(self.fault(Reason::BadUtf8, path, start + error.valid_up_to())),
         }
@@ -160,6 +167,7 @@ impl Book<'_> {
         self.varint(10, 0x01, what, path).map(unzigzag)
     }
 
+    /// Reads a varint of at most `bytes_max` bytes, the last of them at most `last_byte_max`.
     fn varint(
         &mut self,
         bytes_max: usize,
@@ -218,21 +226,22 @@ fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
-/// Whether every value of a type takes no bytes; a record within itself is taken to need some.
-fn takes_no_bytes(schema: &Schema, id: NodeId, around: &mut Vec<NodeId>) -> bool {
+/// Returns whether every value of a type is encoded in zero bytes. A recursive record counts as
+/// non-empty.
+fn takes_no_bytes(schema: &Schema, id: NodeId, enclosing: &mut Vec<NodeId>) -> bool {
     match &schema.node(id).kind {
         Type::Null => true,
         Type::Fixed(fixed) => fixed.size == 0,
         Type::Record(record) => {
-            if around.contains(&id) {
+            if enclosing.contains(&id) {
                 return false;
             }
-            around.push(id);
+            enclosing.push(id);
             let empty = record
                 .fields
                 .iter()
-                .all(|field| takes_no_bytes(schema, field.node, around));
-            around.pop();
+                .all(|field| takes_no_bytes(schema, field.node, enclosing));
+            enclosing.pop();
             empty
         }
         _ => false,

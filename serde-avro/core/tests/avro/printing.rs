@@ -1,8 +1,8 @@
 //! Schema texts against what Java's strict parser makes of them.
 
-use crate::random::{self, Random};
 use avouch_avro::Schema;
 use avouch_avro::validator::Validator;
+use avouch_avro_testing::{self as testing, Random};
 use serde_json::Value;
 
 /// Schema texts with the verdict and the canonical text of Java (Avro 1.13 line).
@@ -112,7 +112,7 @@ fn texts_with_something_changed_end_in_an_error_or_in_a_schema_that_prints_as_on
     for (seed, Row { input, .. }) in (0..).zip(all_rows()) {
         let random = &mut Random::new(seed);
         for _ in 0..6 {
-            let bytes = random::mutate(random, input.as_bytes());
+            let bytes = testing::mutate(random, input.as_bytes());
             let text = String::from_utf8_lossy(&bytes);
             let Ok(schema) = Schema::parse(&text) else {
                 continue;

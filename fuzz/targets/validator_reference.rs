@@ -1,11 +1,11 @@
-//! The validator's fast form against its safe one, at every level of instructions.
+//! The validator against the reference decoder: result, reason, path and offset.
 #![no_main]
 
 use avouch_fuzz::datum;
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
-    if datum::forms_agree(bytes) {
+    if datum::check_against_reference_decoder(bytes) {
         Corpus::Keep
     } else {
         Corpus::Reject

@@ -1,10 +1,10 @@
 //! What must hold for every schema, every evolution of it and every datum.
 
-use crate::random::{self, Random};
-use crate::{book, resolve::resolve};
 use avouch_avro::schema::{NodeId, Site};
 use avouch_avro::validator::Budget;
 use avouch_avro::{Schema, diff};
+use avouch_avro_testing::{self as testing, Random};
+use avouch_avro_testing::{reference_decoder, resolution::resolve};
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -12,8 +12,8 @@ use std::collections::HashSet;
 fn evolutions(count: u64) -> impl Iterator<Item = (u64, Schema, Schema)> {
     (0..count).map(|seed| {
         let random = &mut Random::new(seed);
-        let old = random::schema(random);
-        let new = random::evolve(random, &old);
+        let old = testing::schema(random);
+        let new = testing::evolve(random, &old);
         (seed, old, new)
     })
 }
@@ -33,8 +33,8 @@ fn what_is_compatible_decodes() {
             compatible += 1;
             let random = &mut Random::new(seed);
             for _ in 0..4 {
-                let datum = random::datum(random, writer);
-                if book::check(writer, Budget::default(), &datum).is_err() {
+                let datum = testing::datum(random, writer);
+                if reference_decoder::check(writer, Budget::default(), &datum).is_err() {
                     continue;
                 }
                 let outcome = resolve(reader, writer, &datum);

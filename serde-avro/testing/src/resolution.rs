@@ -1,14 +1,52 @@
-//! Schema resolution as the specification tells it: a datum of the writer's schema, read with the
-//! reader's. What the compatibility relation promises is tried out on it.
+//! Schema Resolution as the specification defines it: a datum of the writer's schema is decoded as a
+//! value of the reader's schema. Checks the verdicts of [`Schema::can_read`].
 
 use avouch_avro::Schema;
 use avouch_avro::schema::{Field, Name, NodeId, Record, Type};
 
-/// Reads a valid datum.
+/// A value that the reader's schema cannot represent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResolutionError {
+    /// The types do not match and the writer's is not promoted to the reader's.
+    #[error("{written} cannot be read as {read}")]
+    Type {
+        /// The writer's type.
+        written: &'static str,
+        /// The reader's type.
+        read: &'static str,
+    },
+    /// The named types have different names.
+    #[error("{written} cannot be read as {read}, which has another name")]
+    Name {
+        /// The writer's full name.
+        written: String,
+        /// The reader's full name.
+        read: String,
+    },
+    /// The reader's enum has neither the symbol nor a default.
+    #[error("unknown symbol {0}")]
+    Symbol(String),
+    /// The reader's field has neither a value nor a default.
+    #[error("no value for field {0}")]
+    Field(String),
+    /// The reader's union has no branches.
+    #[error("the reader's union has no branches")]
+    EmptyUnion,
+}
+
+fn mismatch(written: &'static str, read: &Type) -> ResolutionError {
+    let read = read.as_str();
+    ResolutionError::Type { written, read }
+}
+
+/// Decodes a valid datum of `writer` with `reader`.
 ///
 /// # Errors
-/// What the reader's schema cannot take.
-pub(crate) fn resolve(reader: &Schema, writer: &Schema, datum: &[u8]) -> Result<(), String> {
+/// Returns the first value that the reader's schema cannot represent.
+///
+/// # Panics
+/// If the datum is not a valid value of `writer`.
+pub fn resolve(reader: &Schema, writer: &Schema, datum: &[u8]) -> Result<(), ResolutionError> {
     let mut resolver = Resolver {
         reader,
         writer,
@@ -26,8 +64,9 @@ struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    /// Reads a value of the writer's type as one of the reader's, or skips it.
-    fn value(&mut self, read: Option<NodeId>, written: NodeId) -> Result<(), String> {
+    /// Decodes a value of the writer's type as one of the reader's type, or skips it if `read` is
+    /// `None`.
+    fn value(&mut self, read: Option<NodeId>, written: NodeId) -> Result<(), ResolutionError> {
         let writer = self.writer;
         let kind = &writer.node(written).kind;
         if let Type::Union(branches) = kind {
@@ -36,7 +75,7 @@ impl<'a> Resolver<'a> {
         }
         let reader = self.reader;
         if let Some(Type::Union(branches)) = read.map(|read| &reader.node(read).kind) {
-            return self.first_that_takes(branches, written);
+            return self.first_matching(branches, written);
         }
         let read = read.map(|read| &reader.node(read).kind);
         match kind {
@@ -50,10 +89,11 @@ impl<'a> Resolver<'a> {
                     None => Ok(()),
                     Some(Type::Enum(known)) => {
                         same_name((&known.name, &known.aliases), &symbols.name)?;
-                        let takes = known.symbols.contains(symbol) || known.default.is_some();
-                        takes.then_some(()).ok_or(format!("symbol {symbol}"))
+                        let accepted = known.symbols.contains(symbol) || known.default.is_some();
+                        let unknown = || ResolutionError::Symbol(symbol.to_string());
+                        accepted.then_some(()).ok_or_else(unknown)
                     }
-                    Some(other) => Err(format!("enum as {}", other.as_str())),
+                    Some(other) => Err(mismatch("enum", other)),
                 }
             }
             Type::Fixed(fixed) => {
@@ -63,14 +103,14 @@ impl<'a> Resolver<'a> {
                     Some(Type::Fixed(known)) if known.size == fixed.size => {
                         same_name((&known.name, &known.aliases), &fixed.name)
                     }
-                    Some(other) => Err(format!("fixed as {}", other.as_str())),
+                    Some(other) => Err(mismatch("fixed", other)),
                 }
             }
             primitive => {
                 self.skip(primitive);
                 match read {
                     Some(read) if !promotes(primitive, read) => {
-                        Err(format!("{} as {}", primitive.as_str(), read.as_str()))
+                        Err(mismatch(primitive.as_str(), read))
                     }
                     Some(_) | None => Ok(()),
                 }
@@ -78,24 +118,33 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn first_that_takes(&mut self, branches: &[NodeId], written: NodeId) -> Result<(), String> {
+    /// Tries the branches of a reader's union in order, each from the start of the value.
+    fn first_matching(
+        &mut self,
+        branches: &[NodeId],
+        written: NodeId,
+    ) -> Result<(), ResolutionError> {
         let start = self.at;
-        let mut why = "an empty union".to_owned();
+        let mut error = ResolutionError::EmptyUnion;
         for branch in branches {
             self.at = start;
             match self.value(Some(*branch), written) {
                 Ok(()) => return Ok(()),
-                Err(reason) => why = reason,
+                Err(branch_error) => error = branch_error,
             }
         }
-        Err(why)
+        Err(error)
     }
 
-    fn record(&mut self, read: Option<&'a Type>, written: &'a Record) -> Result<(), String> {
+    fn record(
+        &mut self,
+        read: Option<&'a Type>,
+        written: &'a Record,
+    ) -> Result<(), ResolutionError> {
         let read = match read {
             None => None,
             Some(Type::Record(read)) => Some(read),
-            Some(other) => return Err(format!("record as {}", other.as_str())),
+            Some(other) => return Err(mismatch("record", other)),
         };
         if let Some(read) = read {
             same_name((&read.name, &read.aliases), &written.name)?;
@@ -107,8 +156,9 @@ impl<'a> Resolver<'a> {
             let end = self.at;
             for reads in fields
                 .iter()
-                .filter(|reads| takes_field(reads, &field.name))
+                .filter(|reads| reads_field(reads, &field.name))
             {
+                // An alias can map one field of the writer to several of the reader.
                 self.at = start;
                 self.value(Some(reads.node), field.node)?;
                 self.at = end;
@@ -118,19 +168,27 @@ impl<'a> Resolver<'a> {
             let found = written
                 .fields
                 .iter()
-                .any(|field| takes_field(reads, &field.name));
+                .any(|field| reads_field(reads, &field.name));
             if !found && reads.default().is_none() {
-                return Err(format!("no field {}", reads.name));
+                return Err(ResolutionError::Field(reads.name.to_string()));
             }
         }
         Ok(())
     }
 
-    fn blocks(&mut self, read: Option<&Type>, item: NodeId, is_map: bool) -> Result<(), String> {
+    fn blocks(
+        &mut self,
+        read: Option<&Type>,
+        item: NodeId,
+        is_map: bool,
+    ) -> Result<(), ResolutionError> {
         let read = match (read, is_map) {
             (None, _) => None,
             (Some(Type::Array(read)), false) | (Some(Type::Map(read)), true) => Some(*read),
-            (Some(other), _) => return Err(format!("blocks as {}", other.as_str())),
+            (Some(other), _) => {
+                let written = if is_map { "map" } else { "array" };
+                return Err(mismatch(written, other));
+            }
         };
         loop {
             let count = self.long();
@@ -164,7 +222,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn length(&mut self) -> usize {
-        usize::try_from(self.long()).unwrap()
+        usize::try_from(self.long()).expect("the datum is valid")
     }
 
     fn long(&mut self) -> i64 {
@@ -181,13 +239,16 @@ impl<'a> Resolver<'a> {
     }
 }
 
-fn takes_field(reads: &Field, name: &str) -> bool {
+fn reads_field(reads: &Field, name: &str) -> bool {
     *reads.name == *name || reads.aliases.iter().any(|alias| **alias == *name)
 }
 
-fn same_name((read, aliases): (&Name, &[Name]), written: &Name) -> Result<(), String> {
+fn same_name((read, aliases): (&Name, &[Name]), written: &Name) -> Result<(), ResolutionError> {
     let same = read.simple() == written.simple() || aliases.contains(written);
-    same.then_some(()).ok_or(format!("{written} as {read}"))
+    same.then_some(()).ok_or_else(|| ResolutionError::Name {
+        written: written.to_string(),
+        read: read.to_string(),
+    })
 }
 
 fn promotes(written: &Type, read: &Type) -> bool {

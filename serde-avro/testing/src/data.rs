@@ -1,13 +1,14 @@
 //! Random data of a schema.
 //!
-//! Depth is bounded: far down, unions end in their smallest branch and blocks are empty.
+//! The remaining depth bounds the size: below 16 blocks are empty, below 12 unions take their
+//! smallest branch.
 
 use crate::Random;
 use avouch_avro::Schema;
 use avouch_avro::schema::{NodeId, Type};
 
-/// A random datum of a schema. It is valid but for two things: it may nest deeper or have more
-/// items than a validator's budget allows, and a few blocks give a wrong size.
+/// Returns a random datum of a schema. It is valid with two exceptions: it may exceed the depth or
+/// the number of items of a validator's budget, and a few blocks declare a wrong size.
 pub fn datum(random: &mut Random, schema: &Schema) -> Vec<u8> {
     let mut out = Vec::new();
     write(random, schema, schema.root(), 24, &mut out);
@@ -36,7 +37,7 @@ fn write(random: &mut Random, schema: &Schema, id: NodeId, depth: usize, out: &m
             write_size(random, length, out);
             (0..length).for_each(|_| out.push(random.byte()));
         }
-        Type::String => write_text(random, out),
+        Type::String => write_string(random, out),
         Type::Enum(symbols) => write_index(random, symbols.symbols.len(), out),
         Type::Union(branches) => write_union(random, schema, branches, depth, out),
         Type::Array(item) => write_blocks(random, schema, *item, false, depth, out),
@@ -94,11 +95,12 @@ fn write_blocks(
         let mut block = Vec::new();
         for _ in 0..items {
             if is_map {
-                write_text(random, &mut block);
+                write_string(random, &mut block);
             }
             write(random, schema, item, depth.saturating_sub(1), &mut block);
         }
         if random.one_in(3) {
+            // A negative count is followed by the size of the block in bytes.
             write_long(random, -long(items), out);
             let size = if random.one_in(16) {
                 random.below(9)
@@ -119,13 +121,13 @@ fn write_index(random: &mut Random, count: usize, out: &mut Vec<u8>) {
     write_size(random, index, out);
 }
 
-fn write_text(random: &mut Random, out: &mut Vec<u8>) {
+fn write_string(random: &mut Random, out: &mut Vec<u8>) {
     let length = random.below(10);
-    let text: String = (0..length)
+    let string: String = (0..length)
         .map(|_| random.pick(&['a', 'Z', '7', 'é', '日', '😀']))
         .collect();
-    write_size(random, text.len(), out);
-    out.extend(text.as_bytes());
+    write_size(random, string.len(), out);
+    out.extend(string.as_bytes());
 }
 
 fn write_size(random: &mut Random, size: usize, out: &mut Vec<u8>) {
@@ -136,14 +138,13 @@ fn long(size: usize) -> i64 {
     i64::try_from(size).expect("sizes here are small")
 }
 
-/// Writes a long as data have it, zigzag and variable in length, now and then in more bytes than it
-/// takes.
+/// Appends a long in the binary encoding, zigzag and varint; one in 40 is longer than necessary.
 pub fn write_long(random: &mut Random, value: i64, out: &mut Vec<u8>) {
     let zigzag = (value << 1) ^ (value >> 63);
     write_varint(random, zigzag.cast_unsigned(), 5, out);
 }
 
-/// A varint, now and then longer than it must be.
+/// Appends a varint; one in 40 is padded with continuation bytes, up to `bytes_max` in total.
 fn write_varint(random: &mut Random, value: u64, bytes_max: usize, out: &mut Vec<u8>) {
     let start = out.len();
     let mut rest = value;
@@ -154,6 +155,7 @@ fn write_varint(random: &mut Random, value: u64, bytes_max: usize, out: &mut Vec
     out.push(rest.to_le_bytes()[0]);
     let bytes = out.len() - start;
     if random.one_in(40) && bytes < bytes_max {
+        // An over-long form: the last byte continues, then zeros up to a byte without the bit.
         if let Some(last) = out.last_mut() {
             *last |= 0x80;
         }

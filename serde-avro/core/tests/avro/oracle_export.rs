@@ -1,9 +1,9 @@
 //! Pairs of schemas from a fresh seed, with our answers, for other implementations to confirm.
 
-use crate::book;
-use crate::random::{self, Random};
 use avouch_avro::Schema;
 use avouch_avro::validator::Budget;
+use avouch_avro_testing::reference_decoder;
+use avouch_avro_testing::{self as testing, Random};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
@@ -23,8 +23,8 @@ fn write_fresh_pairs() {
     let mut out = BufWriter::new(file);
     for index in 0..count {
         let random = &mut Random::new(seed.wrapping_add(index));
-        let old = random::schema(random);
-        let new = random::evolve(random, &old);
+        let old = testing::schema(random);
+        let new = testing::evolve(random, &old);
         let (reader, writer) = if index % 2 == 0 {
             (new, old)
         } else {
@@ -66,8 +66,8 @@ fn texts(schema: &Schema) -> Value {
 fn data(random: &mut Random, schema: &Schema) -> Value {
     let mut data = Vec::new();
     for _ in 0..DATA_A_PAIR {
-        let datum = random::datum(random, schema);
-        if book::check(schema, Budget::default(), &datum).is_ok() {
+        let datum = testing::datum(random, schema);
+        if reference_decoder::check(schema, Budget::default(), &datum).is_ok() {
             let hex = datum.iter().fold(String::new(), |mut hex, byte| {
                 write!(hex, "{byte:02x}").unwrap();
                 hex
