@@ -16,10 +16,10 @@
 
 mod compile;
 mod cursor;
+mod fast;
 mod fault;
-mod fused;
 mod program;
-mod run;
+mod reference;
 mod stack;
 
 #[doc(hidden)]
@@ -28,14 +28,14 @@ pub use avouch_avro_kernel::{PADDING_BYTES, Padded};
 pub use fault::{Fault, Need, Reason};
 
 use crate::Schema;
-use fused::Fused;
+use fast::FastProgram;
 use program::Program;
 
 /// A schema compiled to a flat program, to be shared between threads.
 #[derive(Debug)]
 pub struct Validator {
     program: Program,
-    fused: Fused,
+    fast: FastProgram,
     level: Level,
     budget: Budget,
 }
@@ -96,7 +96,7 @@ impl Validator {
     pub fn compile_with(schema: &Schema, budget: Budget) -> Result<Self, CompileError> {
         let program = compile::compile(schema, budget.depth)?;
         Ok(Self {
-            fused: Fused::of(&program, budget),
+            fast: FastProgram::of(&program, budget),
             program,
             level: Level::best(),
             budget,
@@ -153,7 +153,7 @@ impl Validator {
         if accepted {
             return Ok(());
         }
-        run::reason(&self.program, self.budget, datum)
+        reference::reason(&self.program, self.budget, datum)
     }
 
     /// The verdict of the plain form alone, which is slower and the judge of what is refused.
@@ -163,7 +163,7 @@ impl Validator {
     #[doc(hidden)]
     #[cold]
     pub fn validate_reference(&self, datum: &[u8]) -> Result<(), Fault> {
-        run::run(&self.program, self.budget, datum)
+        reference::run(&self.program, self.budget, datum)
     }
 
     /// The verdict of the fused form alone, with the instructions of a level.
@@ -171,12 +171,12 @@ impl Validator {
     #[inline]
     #[must_use]
     pub fn accepts_at(&self, level: Level, datum: Padded<'_>) -> bool {
-        self.fused.accepts(level, datum)
+        self.fast.accepts(level, datum)
     }
 
     /// Memory that this validator holds, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.program.memory_bytes() + self.fused.memory_bytes()
+        size_of::<Self>() + self.program.memory_bytes() + self.fast.memory_bytes()
     }
 }

@@ -12,7 +12,7 @@ use avouch_avro_kernel::{Level, Padded};
 
 /// A program of fused operations.
 #[derive(Debug)]
-pub(super) struct Fused {
+pub(super) struct FastProgram {
     steps: Vec<Step>,
     targets: Vec<u32>,
     /// Frames that may be open.
@@ -76,7 +76,7 @@ enum Op {
     End,
 }
 
-impl Fused {
+impl FastProgram {
     pub(super) fn of(program: &Program, budget: Budget) -> Self {
         fuse::fuse(program, budget)
     }

@@ -1,28 +1,28 @@
 //! The interpreter of fused operations.
 
-use super::{Fused, Op};
+use super::{FastProgram, Op};
 use crate::validator::stack::Stack;
 use avouch_avro_kernel::{Job, Lanes, Level, Padded, Reader};
 
 /// Whether the datum is one value of the program's schema, whole.
 #[inline(always)]
-pub(super) fn run(fused: &Fused, level: Level, datum: Padded<'_>) -> Option<()> {
-    if fused.nests {
-        level.run(Nested { fused, datum })
+pub(super) fn run(program: &FastProgram, level: Level, datum: Padded<'_>) -> Option<()> {
+    if program.nests {
+        level.run(Nested { program, datum })
     } else {
-        level.run(Flat { fused, datum })
+        level.run(Flat { program, datum })
     }
 }
 
 /// A datum to check by a program that opens frames.
 struct Nested<'a> {
-    fused: &'a Fused,
+    program: &'a FastProgram,
     datum: Padded<'a>,
 }
 
 /// A datum to check by a program that doesn't.
 struct Flat<'a> {
-    fused: &'a Fused,
+    program: &'a FastProgram,
     datum: Padded<'a>,
 }
 
@@ -32,7 +32,7 @@ impl Job for Nested<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Option<()> {
         let stack = &mut Stack::<Frame, 8>::new();
-        Machine::new(self.fused, Reader::new(lanes, self.datum), stack).run()
+        Machine::new(self.program, Reader::new(lanes, self.datum), stack).run()
     }
 }
 
@@ -41,7 +41,7 @@ impl Job for Flat<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Option<()> {
-        Machine::new(self.fused, Reader::new(lanes, self.datum), &mut NoFrames).run()
+        Machine::new(self.program, Reader::new(lanes, self.datum), &mut NoFrames).run()
     }
 }
 
@@ -115,7 +115,7 @@ struct Block {
 
 /// The stack stands apart, since its heap is no matter of registers, and the rest is.
 struct Machine<'a, 's, L, F> {
-    fused: &'a Fused,
+    program: &'a FastProgram,
     reader: Reader<'a, L>,
     stack: &'s mut F,
     items_left: u64,
@@ -123,18 +123,18 @@ struct Machine<'a, 's, L, F> {
 
 impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
     #[inline(always)]
-    fn new(fused: &'a Fused, reader: Reader<'a, L>, stack: &'s mut F) -> Self {
+    fn new(program: &'a FastProgram, reader: Reader<'a, L>, stack: &'s mut F) -> Self {
         Self {
-            fused,
+            program,
             reader,
             stack,
-            items_left: fused.items_max,
+            items_left: program.items_max,
         }
     }
 
     #[inline(always)]
     fn run(mut self) -> Option<()> {
-        let steps = self.fused.steps.as_slice();
+        let steps = self.program.steps.as_slice();
         let mut rest = steps;
         loop {
             let (step, behind) = rest.split_first()?;
@@ -158,7 +158,7 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
                     branches,
                 } => {
                     let branch = self.reader.index(branches)?;
-                    let target = self.fused.targets.get((first_target + branch) as usize)?;
+                    let target = self.program.targets.get((first_target + branch) as usize)?;
                     rest = steps.get(*target as usize..)?;
                 }
                 Op::Jump(target) => rest = steps.get(target as usize..)?,
@@ -293,6 +293,6 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
 
     #[inline(always)]
     fn check_depth(&self) -> Option<()> {
-        (self.stack.len() < self.fused.depth_max).then_some(())
+        (self.stack.len() < self.program.depth_max).then_some(())
     }
 }

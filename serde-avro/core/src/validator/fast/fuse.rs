@@ -3,11 +3,11 @@
 //! Two passes: the first finds where jumps lead, the second writes steps and joins what nothing
 //! leads into the middle of.
 
-use super::{Fused, Op, Step};
+use super::{FastProgram, Op, Step};
 use crate::validator::Budget;
 use crate::validator::program::{Op as Plain, Program};
 
-pub(super) fn fuse(program: &Program, budget: Budget) -> Fused {
+pub(super) fn fuse(program: &Program, budget: Budget) -> FastProgram {
     let mut fuser = Fuser {
         ops: &program.ops,
         targets: &program.targets,
@@ -28,7 +28,7 @@ pub(super) fn fuse(program: &Program, budget: Budget) -> Fused {
         .collect();
     steps.shrink_to_fit();
     let nests = |step: &Step| matches!(step.op, Op::Blocks { .. } | Op::Call(_));
-    Fused {
+    FastProgram {
         nests: steps.iter().any(nests),
         targets: program.targets.iter().copied().map(moved).collect(),
         depth_max: if program.counts_depth {
