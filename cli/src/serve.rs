@@ -24,7 +24,6 @@ use crate::config::{Role, ServeConfig};
 use crate::data_dir;
 use crate::http::{self, Health};
 use crate::logging;
-use crate::openapi;
 use crate::ready_file::ReadyFile;
 
 /// Serves until SIGINT or SIGTERM.
@@ -62,7 +61,7 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         opened = Node::open(&config, kafka_listener, remote, &metrics) => opened?,
         () = stop.next() => return Ok(()),
     };
-    let document = openapi::document(node.registry.is_some(), node.broker.is_some());
+    let document = http::document(node.registry.is_some(), node.broker.is_some());
     let document = document.to_json().context("the OpenAPI document")?;
     let health = Health::new(metrics, node.registry.clone(), document);
     let http_address = http_listener.local_addr()?;
@@ -133,7 +132,7 @@ impl Node {
     }
 
     fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
-        let registry = self.registry.as_ref().map(Registry::routes);
+        let registry = self.registry.as_ref().map(Registry::app_config);
         let broker = self.broker.as_ref().map(Broker::routes);
         move |service| {
             if let Some(routes) = broker {

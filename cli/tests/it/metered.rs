@@ -88,8 +88,10 @@ fn a_change_is_a_line_and_what_the_store_logs_of_it_carries_the_requests_id() {
         .filter_map(|line| serde_json::from_str(line).ok())
         .filter(|line: &Value| line["spans"][0]["request_id"] == "deploy-42")
         .collect();
-    let answered = lines.iter().find(|line| line["message"] == "answered");
-    assert_eq!(answered.unwrap()["status"], 200, "{stderr}");
+    let completed = lines
+        .iter()
+        .find(|line| line["message"] == "request completed");
+    assert_eq!(completed.unwrap()["status"], 200, "{stderr}");
     let inserted = |line: &Value| {
         line.to_string()
             .to_ascii_lowercase()

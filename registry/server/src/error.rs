@@ -129,9 +129,6 @@ pub enum RegistryError {
     /// A name no subject may have.
     #[error("The specified subject '{0}' is not a valid.")]
     InvalidSubject(String),
-    /// Asks for what this version does not do.
-    #[error("{0} is not supported")]
-    Unsupported(String),
     /// The body is not JSON, or not of the expected shape.
     #[error("{0}")]
     BadRequest(String),
@@ -179,7 +176,7 @@ impl RegistryError {
             Self::InvalidRuleSet(_) => ErrorCode::InvalidRuleSet,
             Self::ContextNotEmpty(_) => ErrorCode::ContextNotEmpty,
             Self::InvalidSubject(_) => ErrorCode::InvalidSubject,
-            Self::Unsupported(_) | Self::BodyMissing => ErrorCode::Unprocessable,
+            Self::BodyMissing => ErrorCode::Unprocessable,
             Self::BadRequest(_) => ErrorCode::BadRequest,
             Self::Store(_) => ErrorCode::Store,
             Self::StoreTimeout(_) => ErrorCode::StoreTimeout,

@@ -28,7 +28,7 @@ use tracing::Instrument as _;
 pub use crate::config::{Clock, RegistryConfig};
 pub use crate::database::{Database, PostgresUrl};
 pub use crate::error::RegistryError;
-pub use crate::rest::{X_REQUEST_ID, document, in_context, not_found, recalled, request_id};
+pub use crate::rest::document;
 
 use crate::metrics::Metrics;
 use crate::service::Service;
@@ -126,11 +126,13 @@ impl Registry {
         self.cluster_id.get().map_or("avouch", String::as_str)
     }
 
-    /// Adds all routes of the registry. An unknown route is the application's: give it
-    /// [`not_found`] as its default service, and wrap it in [`in_context`], so that every path
-    /// works under `/contexts/{context}` too, and in [`recalled`], so that schemas by their ids are
-    /// told at once.
-    pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static + use<> {
+    /// Returns a function for [`actix_web::App::configure`] that mounts the registry: its routes,
+    /// the responses to unknown routes, request IDs and log lines, paths under
+    /// `/contexts/{context}`, and the fast path for cached schemas.
+    ///
+    /// The registry serves every path, so services that the application registers later are never
+    /// called. Register them first.
+    pub fn app_config(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static + use<> {
         let registry = self.clone();
         move |application| rest::configure(registry, application)
     }

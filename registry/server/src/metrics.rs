@@ -1,4 +1,4 @@
-//! What the registry counts.
+//! Metrics of the registry.
 
 use std::time::Duration;
 
@@ -7,13 +7,12 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
 };
 
-/// Upper bounds of the latency histogram, in seconds: from an answer out of memory to a disk that
-/// struggles.
+/// Upper bounds of the latency histogram, in seconds: from a cached response to an overloaded disk.
 const LATENCY_BUCKETS_S: [f64; 10] = [
     0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0,
 ];
 
-/// The route that is asked most.
+/// The most requested route.
 pub(crate) const SCHEMA_BY_ID: &str = "/schemas/ids/{id}";
 
 /// How a registration ended.
@@ -33,9 +32,10 @@ pub(crate) struct Metrics {
     registrations: IntCounterVec,
     requests: IntCounterVec,
     latency: HistogramVec,
-    /// Of [`SCHEMA_BY_ID`] alone, at hand: finding them would take as long as the answer.
-    recalled: IntCounter,
-    recalled_latency: Histogram,
+    // The children for cached responses of `SCHEMA_BY_ID`. Looking them up by label would take as long
+    // as the response.
+    cached: IntCounter,
+    cached_latency: Histogram,
 }
 
 impl Metrics {
@@ -51,15 +51,15 @@ impl Metrics {
         );
         let latency = HistogramOpts::new(
             "avouch_registry_request_seconds",
-            "Time from a request's head to its answer, by route and method",
+            "Time from request head to response, by route and method",
         )
         .buckets(LATENCY_BUCKETS_S.to_vec());
         let requests = IntCounterVec::new(requests, &["route", "method", "status"])?;
         let latency = HistogramVec::new(latency, &["route", "method"])?;
         let metrics = Self {
             registrations: IntCounterVec::new(registrations, &["outcome"])?,
-            recalled: requests.with_label_values(&[SCHEMA_BY_ID, "GET", "200"]),
-            recalled_latency: latency.with_label_values(&[SCHEMA_BY_ID, "GET"]),
+            cached: requests.with_label_values(&[SCHEMA_BY_ID, "GET", "200"]),
+            cached_latency: latency.with_label_values(&[SCHEMA_BY_ID, "GET"]),
             requests,
             latency,
         };
@@ -78,28 +78,29 @@ impl Metrics {
         self.registrations.with_label_values(&[outcome]).inc();
     }
 
-    /// Counts an answer. Labels are bounded: routes are patterns, methods the routed ones.
-    pub(crate) fn answered(&self, route: &str, method: &str, status: StatusCode) {
+    /// Counts a response. The number of label values is bounded: routes are path patterns, and methods
+    /// without a route are `other`.
+    pub(crate) fn responded(&self, route: &str, method: &str, status: StatusCode) {
         self.requests
-            .with_label_values(&[route, routed(method), status.as_str()])
+            .with_label_values(&[route, method_label(method), status.as_str()])
             .inc();
     }
 
-    /// Counts a schema told out of memory, and notes how long that took.
-    pub(crate) fn recalled(&self, time: Duration) {
-        self.recalled.inc();
-        self.recalled_latency.observe(time.as_secs_f64());
+    /// Counts a response from the schema cache that took `time`.
+    pub(crate) fn served_from_cache(&self, time: Duration) {
+        self.cached.inc();
+        self.cached_latency.observe(time.as_secs_f64());
     }
 
-    /// Notes how long an answer took.
+    /// Records how long a response took.
     pub(crate) fn took(&self, route: &str, method: &str, time: Duration) {
         self.latency
-            .with_label_values(&[route, routed(method)])
+            .with_label_values(&[route, method_label(method)])
             .observe(time.as_secs_f64());
     }
 }
 
-fn routed(method: &str) -> &str {
+fn method_label(method: &str) -> &str {
     match method {
         "GET" | "POST" | "PUT" | "DELETE" => method,
         _ => "other",

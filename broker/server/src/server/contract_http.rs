@@ -1,166 +1,108 @@
-//! `GET /v1/contracts/violations?topic=&since=`: the feed of violations over HTTP.
-//!
-//! The answer is `{"violations": [..], "next": n, "oldest": n}`. `since` is the `next` of the
-//! answer before, 0 or absent for everything kept; an `oldest` above `since + 1` tells that entries
-//! were missed, a `next` below `since` that the broker was restarted. A page holds at most
-//! [`avouch_contract::feed::PAGE_MAX`] entries. Every answer is JSON.
+//! `GET /v1/contracts/violations`: the feed of contract violations over HTTP.
 
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{Data, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use avouch_contract::feed::{Entry, Feed};
+use avouch_http::{Endpoint, ErrorBody, endpoints, error_response, mount};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, Paths};
-use utoipa::openapi::schema::{
-    ComponentsBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type,
-};
-use utoipa::openapi::{
-    Content, Info, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
-};
+use utoipa::openapi::{Info, OpenApi};
 
 use super::clock::Clock;
 
-/// The only path.
-const PATH: &str = "/v1/contracts/violations";
-const JSON: &str = "application/json";
-
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
-struct Query {
+#[into_params(parameter_in = Query)]
+struct ViolationsQuery {
+    /// Return only violations of this topic
     topic: Option<String>,
+    /// The `next` of the previous response; 0 returns everything that is kept
     #[serde(default)]
     since: u64,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Violations)]
-struct Answer<'a> {
-    /// By number.
-    violations: Vec<Told<'a>>,
-    /// What to ask for next, as `since`.
+struct ViolationsBody<'a> {
+    /// At most 1,000 violations, in ascending order of `seq`.
+    violations: Vec<AgedViolation<'a>>,
+    /// The `since` of the next request. A value below that of the request means that the broker has
+    /// restarted.
     next: u64,
-    /// The lowest number still kept, or the next one if none is.
+    /// The lowest number that is kept, or the next number if none is. A value above `since + 1` means
+    /// that violations were discarded before they were read.
     oldest: u64,
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = ToldViolation)]
-struct Told<'a> {
+struct AgedViolation<'a> {
     #[serde(flatten)]
-    entry: &'a Entry,
-    /// How long ago it was found.
+    violation: &'a Entry,
+    /// Time since the violation was found, in milliseconds.
     age_ms: u64,
 }
 
-#[derive(Serialize, ToSchema)]
-#[schema(as = ContractRefusal)]
-struct Refusal {
-    /// The HTTP status.
-    error_code: u16,
-    /// For a person.
-    message: String,
+/// State of the endpoint.
+struct Violations {
+    feed: Arc<Feed>,
+    clock: Clock,
 }
 
-/// The OpenAPI document of the route.
+fn own_endpoints() -> Vec<Endpoint> {
+    endpoints![violations]
+}
+
+/// Returns the OpenAPI document of the route.
 pub(super) fn document() -> OpenApi {
-    let text = ObjectBuilder::new().schema_type(Type::String);
-    let number = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-        .minimum(Some(0));
-    let parameter = |name: &str, description: &str| {
-        ParameterBuilder::new()
-            .name(name)
-            .parameter_in(ParameterIn::Query)
-            .required(Required::False)
-            .description(Some(description))
-    };
-    let topic = parameter("topic", "Only violations of this topic").schema(Some(text));
-    let since = parameter("since", "The `next` of the answer before").schema(Some(number));
-    let operation = OperationBuilder::new()
-        .tag("avouch")
-        .operation_id(Some("get_v1_contracts_violations"))
-        .summary(Some("The newest violations of contracts"))
-        .parameters(Some([topic.build(), since.build()]))
-        .response("200", response::<Answer<'_>>("Success"))
-        .response(
-            "400",
-            response::<Refusal>("A parameter that is not understood"),
-        );
-    let mut paths = Paths::new();
-    paths.add_path_operation(PATH, vec![HttpMethod::Get], operation);
-    let mut schemas = vec![component::<Answer<'_>>(), component::<Refusal>()];
-    Answer::schemas(&mut schemas);
-    let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
-    OpenApiBuilder::new()
-        .info(Info::new("Avouch contracts", env!("CARGO_PKG_VERSION")))
-        .paths(paths)
-        .components(Some(components))
-        .build()
+    let info = Info::new("Avouch contracts", env!("CARGO_PKG_VERSION"));
+    avouch_http::document(info, own_endpoints(), |_, _, _| ())
 }
 
-fn response<T: ToSchema>(description: &str) -> Response {
-    let content = Content::new(Some(Ref::from_schema_name(T::name())));
-    ResponseBuilder::new()
-        .description(description)
-        .content(JSON, content)
-        .build()
-}
-
-fn component<T: ToSchema>() -> (String, RefOr<Schema>) {
-    (T::name().into_owned(), T::schema())
-}
-
-/// Mounts the route.
+/// Returns a function that mounts the route.
 pub(super) fn routes(
     feed: Arc<Feed>,
     clock: Clock,
 ) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
-    move |config| {
-        let violations = move |request: HttpRequest| {
-            let response = violations(&request, &feed, clock.monotonic_ms());
-            std::future::ready(response)
-        };
-        config.service(
-            web::resource(PATH)
-                .route(web::get().to(violations))
-                .default_service(web::to(method_not_allowed)),
-        );
+    let state = Data::new(Violations { feed, clock });
+    move |application| {
+        application.app_data(state);
+        mount(own_endpoints(), application);
     }
 }
 
-fn violations(request: &HttpRequest, feed: &Feed, now_ms: u64) -> HttpResponse {
-    let query = match web::Query::<Query>::from_query(request.query_string()) {
+/// List the latest contract violations
+///
+/// The broker keeps a bounded number of violations in memory. To read each of them once, pass the
+/// `next` of the previous response as `since`.
+#[utoipa::path(
+    get,
+    path = "/v1/contracts/violations",
+    tag = "avouch",
+    params(ViolationsQuery),
+    responses(
+        (status = 200, description = "Success", body = ViolationsBody<'static>),
+        (status = 400, description = "Unknown or invalid query parameter", body = ErrorBody),
+    )
+)]
+async fn violations(request: HttpRequest, state: Data<Violations>) -> HttpResponse {
+    let query = match Query::<ViolationsQuery>::from_query(request.query_string()) {
         Ok(query) => query.into_inner(),
-        Err(error) => return refusal(StatusCode::BAD_REQUEST, error.to_string()),
+        Err(error) => return error_response(StatusCode::BAD_REQUEST, error.to_string()),
     };
     let topic = query.topic.as_deref().filter(|topic| !topic.is_empty());
-    let page = feed.since(query.since, topic);
-    let told = |entry| Told {
-        entry,
-        age_ms: now_ms.saturating_sub(entry.at_ms),
+    let page = state.feed.since(query.since, topic);
+    let now_ms = state.clock.monotonic_ms();
+    let aged = |violation| AgedViolation {
+        violation,
+        age_ms: now_ms.saturating_sub(violation.at_ms),
     };
-    HttpResponse::Ok().json(Answer {
-        violations: page.entries.iter().map(|entry| told(entry)).collect(),
+    HttpResponse::Ok().json(ViolationsBody {
+        violations: page.entries.iter().map(|entry| aged(entry)).collect(),
         next: page.next,
         oldest: page.oldest,
-    })
-}
-
-async fn method_not_allowed() -> HttpResponse {
-    refusal(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "only GET is served here".to_owned(),
-    )
-}
-
-fn refusal(status: StatusCode, message: String) -> HttpResponse {
-    HttpResponse::build(status).json(Refusal {
-        error_code: status.as_u16(),
-        message,
     })
 }
 
@@ -209,7 +151,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn the_feed_is_served_as_json() {
+    async fn feed_is_served_as_json() {
         let (status, mut body) = get("/v1/contracts/violations?topic=payments&since=1").await;
         assert_eq!(status, StatusCode::OK);
         let entry = body["violations"][0].as_object_mut().unwrap();
@@ -242,7 +184,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn what_is_not_served_is_refused_as_json() {
+    async fn invalid_requests_get_json_errors() {
         for query in ["since=soon", "since=-1", "topik=a"] {
             let (status, body) = get(&format!("/v1/contracts/violations?{query}")).await;
             assert_eq!(

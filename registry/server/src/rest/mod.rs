@@ -1,79 +1,82 @@
-//! The REST surface: thin handlers over the operations, one table of endpoints that both the router
-//! and the OpenAPI document are made from. Every answer, whatever happened, is JSON of the
-//! registry's content type and carries the request's id.
+//! The REST API: thin handlers over the service. Each handler carries its OpenAPI documentation;
+//! router and document are built from [`endpoints`]. Every response, errors and unknown routes
+//! included, is JSON with the registry's content type and the request's ID.
 
-mod answer;
-mod bodies;
-mod checks;
-mod contexts;
-mod endpoints;
+mod compatibility;
+mod context_path;
+mod error_responses;
+mod fast_path;
 mod openapi;
-mod ours;
 mod parameters;
-mod recall;
 mod request;
-mod request_id;
+mod response;
 mod schemas;
 mod server;
 mod settings;
 mod subjects;
+mod v1;
 
+use actix_web::http::header::CONTENT_TYPE;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use avouch_registry_api::error::ErrorCode;
+use avouch_http::{Endpoint, resources, traced};
 
-pub use self::contexts::in_context;
 pub use self::openapi::document;
-pub use self::recall::recalled;
-pub use self::request_id::{X_REQUEST_ID, request_id};
 
 use crate::Registry;
-use crate::rest::answer::{Asked, dress, status_body};
-use crate::rest::endpoints::{Endpoint, endpoints};
+use crate::rest::context_path::in_context;
+use crate::rest::fast_path::fast_path;
+use crate::rest::response::{content_type, resource_layer};
 
-/// What all unknown routes are counted as.
+/// The route label of all unknown routes in metrics.
 const UNKNOWN: &str = "unknown";
 
-/// Adds one resource a path, each with an answer for the methods it does not have.
+/// Lists all endpoints. The router tries them in this order, so schemas by ID, which every consumer
+/// requests, come first.
+fn endpoints() -> Vec<Endpoint> {
+    let mut endpoints = schemas::endpoints();
+    endpoints.extend(subjects::endpoints());
+    endpoints.extend(compatibility::endpoints());
+    endpoints.extend(server::endpoints());
+    endpoints.extend(settings::endpoints());
+    endpoints.extend(v1::endpoints());
+    endpoints
+}
+
+/// Mounts the registry as a scope that serves every path.
 pub(crate) fn configure(registry: Registry, application: &mut ServiceConfig) {
-    let body_bytes = registry.service.config.body_bytes;
-    // Of the whole application, so that unknown routes are counted too.
+    let body_limit = PayloadConfig::new(registry.service.config.body_bytes);
     let registry = Data::new(registry);
-    application.app_data(registry);
-    let mut rest = endpoints();
-    while let Some(path) = rest.first().map(|endpoint| endpoint.path) {
-        let (here, others): (Vec<Endpoint>, _) =
-            rest.into_iter().partition(|endpoint| endpoint.path == path);
-        let resource = web::resource(path).app_data(PayloadConfig::new(body_bytes));
-        // Nothing can be associated: as far as writes go, there is no such route.
+    let mut scope = web::scope("")
+        .app_data(Data::clone(&registry))
+        .app_data(body_limit)
+        .default_service(web::to(not_found));
+    for (path, resource) in resources(endpoints()) {
+        // Serializers treat only a 404 as absence of the API that writes associations.
         let resource = if path.starts_with("/associations") {
-            resource.default_service(web::to(not_found))
+            resource.default_service(web::to(avouch_http::not_found))
         } else {
-            resource.default_service(web::to(method_not_allowed))
+            resource
         };
-        let resource = here.into_iter().fold(resource, |resource, endpoint| {
-            resource.route(endpoint.route)
-        });
-        let dressed = from_fn(move |request, next| dress(path, request, next));
-        application.service(resource.wrap(dressed));
-        rest = others;
+        let registry = Data::clone(&registry);
+        let layer = move |request, next| {
+            resource_layer(Data::clone(&registry), path.clone(), request, next)
+        };
+        scope = scope.service(resource.wrap(from_fn(layer)));
     }
+    // The last wrapper is the outermost: cached responses need no other layer.
+    let is_logged = avouch_http::logs_reads();
+    let cached = move |request, next| fast_path(Data::clone(&registry), is_logged, request, next);
+    let scope = scope.wrap(from_fn(in_context)).wrap(from_fn(traced));
+    application.service(scope.wrap(from_fn(cached)));
 }
 
-/// The answer to every unknown route, whatever its method. Serializers probe routes that a registry
-/// may lack, and take it only from a 404 of this shape that there is nothing.
-pub async fn not_found(request: HttpRequest) -> HttpResponse {
-    let mut response = status_body(ErrorCode::RouteNotFound);
-    if let Some(registry) = request.app_data::<Data<Registry>>() {
-        let method = request.method().as_str();
-        let metrics = &registry.service.metrics;
-        metrics.answered(UNKNOWN, method, response.status());
-    }
-    Asked::of(request.headers()).dress(response.headers_mut());
+async fn not_found(registry: Data<Registry>, request: HttpRequest) -> HttpResponse {
+    let mut response = avouch_http::not_found(request.clone()).await;
+    let metrics = &registry.service.metrics;
+    metrics.responded(UNKNOWN, request.method().as_str(), response.status());
+    let content_type = content_type(request.headers());
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
-}
-
-async fn method_not_allowed() -> HttpResponse {
-    status_body(ErrorCode::MethodNotAllowed)
 }

@@ -1,172 +1,125 @@
-//! The OpenAPI document, made from the table of endpoints.
+//! The OpenAPI document: what the handlers say about themselves, completed by what holds for all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
-use avouch_registry_api::error::{ErrorCode, http_status};
-use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder};
-use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::ComponentsBuilder;
+use avouch_registry_api::error::{ErrorBody, ErrorCode, http_status};
+use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::server::{ServerBuilder, ServerVariableBuilder};
-use utoipa::openapi::{
-    Content, Info, OpenApi, OpenApiBuilder, Paths, RefOr, Required, Response, ResponseBuilder,
-    Server,
-};
+use utoipa::openapi::{Content, Info, OpenApi, Ref, RefOr, Required, ResponseBuilder, Server};
+use utoipa::{PartialSchema as _, ToSchema as _};
 
-use crate::rest::answer::CONTENT_TYPES;
-use crate::rest::bodies::{Body, Components, ERROR};
-use crate::rest::endpoints::{Endpoint, endpoints};
-use crate::rest::parameters::{in_path, in_query};
+use crate::rest::endpoints;
+use crate::rest::response::CONTENT_TYPES;
 
-/// Codes that any request can get.
-const ANY_REQUEST: [ErrorCode; 3] = [
+/// Error codes that every request can get.
+const ANY_REQUEST: [ErrorCode; 4] = [
     ErrorCode::NotAcceptable,
-    ErrorCode::Store,
     ErrorCode::Internal,
+    ErrorCode::Store,
+    ErrorCode::StoreTimeout,
+];
+/// Error codes that a request with a body can get as well.
+const WITH_BODY: [ErrorCode; 3] = [
+    ErrorCode::BadRequest,
+    ErrorCode::BodyTooLarge,
+    ErrorCode::Unprocessable,
 ];
 
-/// The document of the registry's routes, OpenAPI 3.1. It tells the bodies in the contract's own
-/// types, and contexts as a second server: each path is served below each context too.
+/// Returns the OpenAPI 3.1 document of the registry's routes. Each path is served below
+/// `/contexts/{context}` too, which the document describes as a second server.
 #[must_use]
 pub fn document() -> OpenApi {
-    let mut paths = Paths::new();
-    let mut components = Components::new();
-    for endpoint in endpoints() {
-        let bodies = [endpoint.body, endpoint.answer, Some(ERROR)];
-        for body in bodies.into_iter().flatten() {
-            (body.components)(&mut components);
-        }
-        let method = http_method(&endpoint);
-        paths.add_path_operation(endpoint.path, vec![method], operation(&endpoint));
-    }
-    OpenApiBuilder::new()
-        .info(Info::new(
-            "Avouch schema registry",
-            env!("CARGO_PKG_VERSION"),
-        ))
-        .servers(Some(servers()))
-        .paths(paths)
-        .components(Some(
-            ComponentsBuilder::new()
-                .schemas_from_iter(components)
-                .build(),
-        ))
-        .build()
+    let info = Info::new("Avouch schema registry", env!("CARGO_PKG_VERSION"));
+    let mut document = avouch_http::document(info, endpoints(), complete);
+    let mut schemas = vec![(ErrorBody::name().into_owned(), ErrorBody::schema())];
+    ErrorBody::schemas(&mut schemas);
+    let components = document.components.get_or_insert_default();
+    components.schemas.extend(schemas);
+    document.servers = Some(servers().into());
+    document
 }
 
 fn servers() -> [Server; 2] {
     let context = ServerVariableBuilder::new()
         .default_value(".")
         .description(Some(
-            "A context's name. Subjects that name no context are in this one, ids are this one's, \
-             and settings of everything are this context's.",
+            "Context name. Subjects without a context belong to it, schema IDs are resolved in it, \
+             and global settings are those of the context.",
         ));
-    let within = ServerBuilder::new()
+    let in_context = ServerBuilder::new()
         .url("/contexts/{context}")
-        .description(Some("Every path within a context"))
+        .description(Some("Every path within one context"))
         .parameter("context", context);
-    let plain = ServerBuilder::new()
-        .url("/")
-        .description(Some("The default context, unless a name says another one"));
-    [plain.build(), within.build()]
+    let plain = ServerBuilder::new().url("/").description(Some(
+        "The default context, unless a subject name contains another one",
+    ));
+    [plain.build(), in_context.build()]
 }
 
-fn operation(endpoint: &Endpoint) -> Operation {
-    let operation = OperationBuilder::new()
-        .tag(tag(endpoint.path))
-        .operation_id(Some(operation_id(endpoint)))
-        .summary(Some(endpoint.summary))
-        .parameters(Some(in_path(endpoint.path).chain(in_query(endpoint.query))));
-    let body = endpoint.body.map(|body| {
-        CONTENT_TYPES
-            .iter()
-            .fold(RequestBodyBuilder::new(), |request, content_type| {
-                request.content(*content_type, content(body))
-            })
-            .required(Some(Required::True))
-            .build()
-    });
-    let operation = operation.request_body(body);
-    let answers = responses(endpoint).into_iter();
-    answers
-        .fold(operation, |operation, (status, response)| {
-            operation.response(status, response)
-        })
-        .build()
-}
-
-/// Answers by HTTP status; each failure lists its error codes.
-fn responses(endpoint: &Endpoint) -> Vec<(String, RefOr<Response>)> {
-    let mut codes: BTreeMap<u16, BTreeSet<(u32, &str)>> = BTreeMap::new();
-    for code in endpoint.codes() {
-        let told = (code.number(), code.meaning());
-        codes.entry(http_status(told.0)).or_default().insert(told);
+/// Adds the tag, the content types of all bodies, and the error responses with their codes.
+fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
+    operation.tags = Some(vec![tag(path).to_owned()]);
+    if let Some(body) = &mut operation.request_body {
+        body.required = Some(Required::True);
+        let content = mem::take(&mut body.content);
+        body.content = content.values().take(1).flat_map(in_every_type).collect();
     }
-    let (status, body) = match endpoint.answer {
-        Some(body) => ("200", response("Success", body)),
-        None => ("204", Response::new("Success")),
-    };
-    let mut responses = vec![(status.to_owned(), body.into())];
-    for (status, codes) in codes {
-        let lines: Vec<String> = codes
-            .iter()
-            .map(|(code, meaning)| format!("- `error_code` {code}: {meaning}"))
-            .collect();
-        let failure = response(&lines.join("\n"), ERROR);
-        responses.push((status.to_string(), failure.into()));
+    let mut codes: BTreeSet<u32> = ANY_REQUEST.iter().map(|code| code.number()).collect();
+    if operation.request_body.is_some() {
+        codes.extend(WITH_BODY.iter().map(|code| code.number()));
     }
-    responses
-}
-
-impl Endpoint {
-    /// Every code it answers with.
-    fn codes(&self) -> impl Iterator<Item = ErrorCode> {
-        let may_bring = [ErrorCode::UnsupportedMediaType];
-        let brings = [ErrorCode::BodyTooLarge];
-        let own = self.errors.iter().copied().chain(ANY_REQUEST);
-        let may_bring = may_bring.into_iter().filter(|_| self.may_have_body());
-        own.chain(may_bring)
-            .chain(brings.into_iter().filter(|_| self.body.is_some()))
+    if matches!(method, HttpMethod::Post | HttpMethod::Put) {
+        codes.insert(ErrorCode::UnsupportedMediaType.number());
     }
-
-    fn may_have_body(&self) -> bool {
-        matches!(http_method(self), HttpMethod::Post | HttpMethod::Put)
+    for (status, response) in mem::take(&mut operation.responses.responses) {
+        match (status.parse(), response) {
+            (Ok(code), _) if code >= 400 => _ = codes.insert(code),
+            (_, RefOr::T(mut response)) => {
+                let content = mem::take(&mut response.content);
+                response.content = content.values().take(1).flat_map(in_every_type).collect();
+                if response.description.is_empty() {
+                    "Success".clone_into(&mut response.description);
+                }
+                operation
+                    .responses
+                    .responses
+                    .insert(status, response.into());
+            }
+            (_, reference) => _ = operation.responses.responses.insert(status, reference),
+        }
+    }
+    for (status, lines) in by_status(&codes) {
+        let body = Content::new(Some(Ref::from_schema_name(ErrorBody::name())));
+        let response = ResponseBuilder::new().description(lines.join("\n"));
+        let response = in_every_type(&body)
+            .into_iter()
+            .fold(response, |response, (content_type, content)| {
+                response.content(content_type, content)
+            });
+        let responses = &mut operation.responses.responses;
+        responses.insert(status.to_string(), response.build().into());
     }
 }
 
-fn response(description: &str, body: Body) -> Response {
-    CONTENT_TYPES
-        .iter()
-        .fold(ResponseBuilder::new(), |response, content_type| {
-            response.content(*content_type, content(body))
-        })
-        .description(description)
-        .build()
+/// Returns the body under each content type of the API.
+fn in_every_type(content: &Content) -> [(String, Content); CONTENT_TYPES.len()] {
+    CONTENT_TYPES.map(|content_type| (content_type.to_owned(), content.clone()))
 }
 
-fn content(body: Body) -> Content {
-    Content::new(Some((body.schema)()))
-}
-
-fn http_method(endpoint: &Endpoint) -> HttpMethod {
-    match endpoint.method.as_str() {
-        "POST" => HttpMethod::Post,
-        "PUT" => HttpMethod::Put,
-        "DELETE" => HttpMethod::Delete,
-        _ => HttpMethod::Get,
+/// Returns a line of documentation for each error code, by HTTP status.
+fn by_status(codes: &BTreeSet<u32>) -> BTreeMap<u16, Vec<String>> {
+    let mut lines: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for number in codes {
+        let code = ErrorCode::ALL.iter().find(|code| code.number() == *number);
+        let meaning = code.map_or("", |code| code.meaning());
+        let line = format!("- `error_code` {number}: {meaning}");
+        lines.entry(http_status(*number)).or_default().push(line);
     }
+    lines
 }
 
-/// Method and path as one word.
-fn operation_id(endpoint: &Endpoint) -> String {
-    let words = endpoint
-        .path
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty());
-    let method = endpoint.method.as_str().to_ascii_lowercase();
-    words.fold(method, |id, word| format!("{id}_{word}"))
-}
-
-/// The group that a path is listed in.
+/// Returns the group that a path is listed in.
 fn tag(path: &str) -> &str {
     match path.split('/').nth(1) {
         Some("v1") => "avouch",
@@ -183,27 +136,11 @@ mod tests {
 
     // Conformance: registry/rest-4
     #[test]
-    fn every_endpoint_is_documented_with_components_that_exist() {
+    fn referenced_components_exist() {
         let document = serde_json::to_value(document()).unwrap();
-        let operations = document["paths"].as_object().unwrap().values();
-        let methods = ["get", "post", "put", "delete"];
-        let documented: usize = operations
-            .map(|path| {
-                methods
-                    .iter()
-                    .filter(|name| path.get(name).is_some())
-                    .count()
-            })
-            .sum();
-        let endpoints = endpoints();
-        assert_eq!(
-            documented,
-            endpoints.len(),
-            "two endpoints share method and path"
-        );
-        let ids: BTreeSet<String> = endpoints.iter().map(operation_id).collect();
-        assert_eq!(ids.len(), endpoints.len(), "two operations share an id");
-        for name in references(&document) {
+        let references = references(&document);
+        assert!(references.len() > 100, "{}", references.len());
+        for name in references {
             let name = name.strip_prefix("#/components/schemas/").unwrap();
             assert!(
                 document["components"]["schemas"].get(name).is_some(),
@@ -214,16 +151,30 @@ mod tests {
 
     // Conformance: registry/rest-4
     #[test]
-    fn parameters_that_may_be_given_many_times_are_arrays() {
+    fn path_parameters_are_documented() {
+        let document = serde_json::to_value(document()).unwrap();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                let parameters = operation["parameters"].as_array();
+                let parameters = parameters.into_iter().flatten();
+                let names: BTreeSet<String> = parameters
+                    .filter(|parameter| parameter["in"] == "path")
+                    .map(|parameter| format!("{{{}}}", parameter["name"].as_str().unwrap()))
+                    .collect();
+                let segments = path.split('/').filter(|segment| segment.starts_with('{'));
+                let segments: BTreeSet<String> = segments.map(str::to_owned).collect();
+                assert_eq!(names, segments, "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn repeatable_parameters_are_arrays() {
         let document = serde_json::to_value(document()).unwrap();
         let parameters = &document["paths"]["/subjects/{subject}/metadata"]["get"]["parameters"];
-        let key = parameters
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|one| one["name"] == "key");
-        assert_eq!(key.unwrap()["schema"]["type"], "array");
-        assert_eq!(document["servers"][1]["url"], "/contexts/{context}");
+        let parameters = parameters.as_array().unwrap();
+        let key = parameters.iter().find(|one| one["name"] == "key").unwrap();
+        assert_eq!(key["schema"]["type"], "array");
     }
 
     fn references(value: &Value) -> Vec<String> {

@@ -1,4 +1,5 @@
-//! Query parameters and the parts of paths, as the document tells them.
+//! Path and query parameters, each a type: `params(path::Id, query::Deleted)` documents them,
+//! [`Params`](crate::rest::request::Params) reads a query parameter by the same type.
 
 use utoipa::openapi::path::{Parameter as Documented, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{
@@ -6,116 +7,159 @@ use utoipa::openapi::schema::{
 };
 use utoipa::openapi::{RefOr, Required};
 
-/// A parameter, wherever it stands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Parameter {
-    name: &'static str,
-    kind: Kind,
-    description: &'static str,
+/// A parameter of the API.
+pub(crate) trait Parameter {
+    /// Its name in the URL.
+    const NAME: &'static str;
 }
 
-/// How a value is written.
+/// Form of a parameter's value.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum Form {
     Text,
-    /// May be given many times.
+    /// Texts, one for each time that the parameter is given.
     Texts,
     /// `true` in any case; everything else is false.
     Flag,
+    /// A count or a sequence number; 0 if it is not given.
     Number,
-    /// A number of 31 bits.
+    /// A positive number of 31 bits.
     Id,
 }
 
 macro_rules! parameters {
-    ($($constant:ident = $kind:ident $name:literal $description:literal,)*) => {
-        $(pub(crate) const $constant: Parameter = Parameter {
-            name: $name,
-            kind: Kind::$kind,
-            description: $description,
-        };)*
-    };
+    ($place:ident, $($(#[doc = $description:literal])* $name:ident = $form:ident $spelling:literal;)*) => {$(
+        $(#[doc = $description])*
+        pub(crate) struct $name;
+
+        impl Parameter for $name {
+            const NAME: &'static str = $spelling;
+        }
+
+        impl IntoParams for $name {
+            fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Documented> {
+                let description = concat!($($description),*).trim_ascii();
+                vec![documented($spelling, ParameterIn::$place, description, Form::$form)]
+            }
+        }
+    )*};
 }
 
-// In the query string.
-parameters! {
-    ALIASES = Flag "aliases" "Whether the subject's other names are told",
-    ASSOCIATION_TYPE = Texts "associationType" "Kinds of association",
-    CONTEXT_PREFIX = Text "contextPrefix" "What the names begin with",
-    DEFAULT_TO_GLOBAL = Flag "defaultToGlobal" "Whether what is not set here comes from above",
-    DELETED = Flag "deleted" "Whether soft-deleted versions count too",
-    DELETED_AS_NEGATIVE = Flag "deletedAsNegative" "Whether deleted versions are told below 0",
-    DELETED_ONLY = Flag "deletedOnly" "Whether nothing but soft-deleted versions counts",
-    DRY_RUN = Flag "dryRun" "Whether nothing is written, and only the answer told",
-    EXPLAIN = Flag "explain" "Whether a refusal tells its reasons in parts",
-    FETCH_MAX_ID = Flag "fetchMaxId" "Whether the highest id given out so far is told",
-    FIND_TAGS = Texts "findTags" "Tags to find in the text; `*` is all of them",
-    FORCE = Flag "force" "Whether it is done without the checks that would refuse it",
-    FORMAT = Text "format" "`resolved` writes references out; the text stays otherwise",
-    KEY = Texts "key" "Names of properties that the metadata must have",
-    LATEST_ONLY = Flag "latestOnly" "Whether only the latest version of each subject is told",
-    LIFECYCLE = Text "lifecycle" "`STRONG` or `WEAK`",
-    LIMIT = Number "limit" "How many are told at most; below 1 is no limit",
-    NORMALIZE = Flag "normalize" "Whether the text is normalized first",
-    OFFSET = Number "offset" "How many are left out at the start",
-    PERMANENT = Flag "permanent" "Whether what was soft-deleted is deleted for good",
-    RECURSIVE = Flag "recursive" "Whether the modes of the context's subjects are forgotten too",
-    REFERENCE_FORMAT = Text "referenceFormat" "Accepted and ignored: it concerns Protobuf",
-    RESOURCE_TYPE = Text "resourceType" "Kind of resource",
-    RULE_TYPE = Text "ruleType" "Only versions with a rule of this type",
-    SINCE = Number "since" "The sequence number that the caller knows already",
-    SUBJECT_WITH_ID = Text "subject" "A subject, which also says which context the id is of",
-    SUBJECT_PREFIX = Text "subjectPrefix" "What names begin with; `:.c:` is a context, `:*:` all",
-    VALUE = Texts "value" "The values of these properties, in the order of `key`",
-    VERBOSE = Flag "verbose" "Whether the reasons are told",
-    WAIT_MS = Number "wait_ms" "How long to wait for a change, in milliseconds; 30,000 at most",
-}
+/// Parameters in the path.
+pub(crate) mod path {
+    use utoipa::IntoParams;
 
-// In paths.
-parameters! {
-    CONTEXT = Text "context" "A context's name: `.` is the default one",
-    GUID = Text "guid" "A schema's GUID",
-    ID = Id "id" "A schema's id",
-    NAME = Text "name" "A resource's name, such as a topic's",
-    NAMESPACE = Text "namespace" "A resource's namespace, such as a Kafka cluster's id",
-    RESOURCE = Text "resource" "A resource's id",
-    SUBJECT = Text "subject" "A subject's name; `:.context:name` is one of another context",
-    VERSION = Text "version" "A version's number; `latest` and `-1` are the latest one",
-}
+    use super::{Documented, Form, Parameter, ParameterIn, documented};
 
-/// What can stand between the braces of a path.
-const IN_PATHS: [Parameter; 8] = [
-    CONTEXT, GUID, ID, NAME, NAMESPACE, RESOURCE, SUBJECT, VERSION,
-];
-
-/// The parameters between the braces of a path, as far as they are known.
-pub(crate) fn in_path(path: &str) -> impl Iterator<Item = Documented> {
-    let names = path
-        .split('/')
-        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let known = names.filter_map(|name| IN_PATHS.into_iter().find(|known| known.name == name));
-    known.map(|known| known.documented(ParameterIn::Path, Required::True))
-}
-
-/// Parameters of the query string.
-pub(crate) fn in_query(parameters: &[Parameter]) -> impl Iterator<Item = Documented> {
-    let documented = |known: &Parameter| known.documented(ParameterIn::Query, Required::False);
-    parameters.iter().map(documented)
-}
-
-impl Parameter {
-    fn documented(self, place: ParameterIn, required: Required) -> Documented {
-        ParameterBuilder::new()
-            .name(self.name)
-            .parameter_in(place)
-            .required(required)
-            .description(Some(self.description))
-            .schema(Some(self.kind.schema()))
-            .build()
+    parameters! { Path,
+        /// Context name; `.` is the default context
+        Context = Text "context";
+        /// Schema GUID
+        Guid = Text "guid";
+        /// Schema ID
+        Id = Id "id";
+        /// Resource name, such as a topic name
+        Name = Text "name";
+        /// Namespace of the resource, such as a Kafka cluster ID
+        Namespace = Text "namespace";
+        /// Resource ID
+        Resource = Text "resource";
+        /// Subject name; `:.context:name` is a subject of another context
+        Subject = Text "subject";
+        /// Version number; `latest` or `-1` is the latest version
+        Version = Text "version";
     }
 }
 
-impl Kind {
+/// Parameters in the query string.
+pub(crate) mod query {
+    use utoipa::IntoParams;
+
+    use super::{Documented, Form, Parameter, ParameterIn, documented};
+
+    parameters! { Query,
+        /// Include the aliases of each subject, and select subjects by the prefix of an alias too
+        Aliases = Flag "aliases";
+        /// Association types; accepted and ignored, because there are no associations
+        AssociationType = Texts "associationType";
+        /// Return only contexts whose names have this prefix
+        ContextPrefix = Text "contextPrefix";
+        /// Return the inherited setting if the scope has none of its own
+        DefaultToGlobal = Flag "defaultToGlobal";
+        /// Include soft-deleted versions
+        Deleted = Flag "deleted";
+        /// Include soft-deleted versions, as negative numbers
+        DeletedAsNegative = Flag "deletedAsNegative";
+        /// Return soft-deleted versions only
+        DeletedOnly = Flag "deletedOnly";
+        /// Validate and return the response without storing anything
+        DryRun = Flag "dryRun";
+        /// Include structured findings in an error response
+        Explain = Flag "explain";
+        /// Include the highest ID that the context has assigned
+        FetchMaxId = Flag "fetchMaxId";
+        /// Tags to locate in the schema; `*` locates all of them
+        FindTags = Texts "findTags";
+        /// Skip the checks that could reject the request
+        Force = Flag "force";
+        /// `resolved` replaces references by the referenced types; any other value returns the
+        /// stored schema
+        Format = Text "format";
+        /// Metadata property names; the values are given by `value`
+        Key = Texts "key";
+        /// Return only the latest version of each subject
+        LatestOnly = Flag "latestOnly";
+        /// `STRONG` or `WEAK` selects versions with an association, of which there are none; `NONE`
+        /// selects those without
+        Lifecycle = Text "lifecycle";
+        /// Maximum number of results; below 1 means no limit of the request
+        Limit = Number "limit";
+        /// Normalize the schema first
+        Normalize = Flag "normalize";
+        /// Number of results to skip
+        Offset = Number "offset";
+        /// Delete permanently what is soft-deleted
+        Permanent = Flag "permanent";
+        /// Delete the modes of all subjects of the context too
+        Recursive = Flag "recursive";
+        /// `qualified` adds the context to the subjects of references, unless it is the default one
+        ReferenceFormat = Text "referenceFormat";
+        /// Resource type; selects versions with an association, of which there are none
+        ResourceType = Text "resourceType";
+        /// Return only versions with a rule of this type
+        RuleType = Text "ruleType";
+        /// Last change sequence number that the client knows
+        Since = Number "since";
+        /// Subject that has the ID; it also selects the context in which the ID is looked up
+        SubjectOfId = Text "subject";
+        /// Return only subjects whose names have this prefix; `:.context:` selects a context, `:*:`
+        /// all contexts
+        SubjectPrefix = Text "subjectPrefix";
+        /// Metadata property values, in the order of `key`
+        Value = Texts "value";
+        /// Include the reasons why the schema is incompatible
+        Verbose = Flag "verbose";
+        /// Maximum time to wait for a change, in milliseconds, up to 30,000
+        WaitMs = Number "wait_ms";
+    }
+}
+
+fn documented(name: &str, place: ParameterIn, description: &'static str, form: Form) -> Documented {
+    let required = if place == ParameterIn::Path {
+        Required::True
+    } else {
+        Required::False
+    };
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(required)
+        .description(Some(description))
+        .schema(Some(form.schema()))
+        .build()
+}
+
+impl Form {
     fn schema(self) -> RefOr<Schema> {
         let one = |kind| ObjectBuilder::new().schema_type(kind);
         let format = |known| Some(SchemaFormat::KnownFormat(known));
@@ -125,20 +169,6 @@ impl Kind {
             Self::Flag => one(Type::Boolean).default(Some(false.into())).into(),
             Self::Number => one(Type::Integer).format(format(KnownFormat::Int64)).into(),
             Self::Id => one(Type::Integer).format(format(KnownFormat::Int32)).into(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rest::endpoints::endpoints;
-
-    #[test]
-    fn every_brace_of_a_path_is_a_known_parameter() {
-        for endpoint in endpoints() {
-            let braces = endpoint.path.matches('{').count();
-            assert_eq!(in_path(endpoint.path).count(), braces, "{}", endpoint.path);
         }
     }
 }

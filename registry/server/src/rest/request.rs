@@ -1,7 +1,8 @@
-//! What requests bring: query parameters and bodies, read leniently where clients are sloppy.
+//! Query parameters and request bodies, parsed as leniently as clients require.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::web::Query;
@@ -13,82 +14,88 @@ use crate::decide::content::Format;
 use crate::decide::subject::{DEFAULT_CONTEXT, Subject, Visibility};
 use crate::decide::tags;
 use crate::error::RegistryError;
+use crate::rest::parameters::{Parameter, query};
 use crate::store::Page;
 
-/// Characters of a parameter's value that a log line shows.
-const SHOWN_CHARS: usize = 32;
+/// Maximum length of a parameter's value in a log line, in characters.
+const LOGGED_CHARS: usize = 32;
 
-/// The query string. Unknown parameters are ignored, as Confluent's clients expect; of one given
-/// twice the first counts.
+/// The query string. Unknown parameters are ignored, as Confluent's clients expect; the first value
+/// of a repeated parameter counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
-    /// Those of a query string; none if it cannot be read.
+    /// Parses a query string. One that cannot be decoded has no parameters.
     pub(crate) fn of(query: &str) -> Self {
         let parsed = Query::<Vec<(String, String)>>::from_query(query);
         parsed.map(|Query(pairs)| Self(pairs)).unwrap_or_default()
     }
 
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.texts(name).next()
+    /// Returns the value of a parameter.
+    pub(crate) fn text<P: Parameter>(&self, parameter: P) -> Option<&str> {
+        self.texts(parameter).next()
     }
 
-    /// The value of a parameter that has one; an empty one is none.
-    pub(crate) fn filled(&self, name: &str) -> Option<&str> {
-        self.text(name).filter(|value| !value.is_empty())
+    /// Returns the value of a parameter unless it is empty.
+    pub(crate) fn non_empty<P: Parameter>(&self, parameter: P) -> Option<&str> {
+        self.text(parameter).filter(|value| !value.is_empty())
     }
 
-    /// The values of a parameter that may be given many times.
-    pub(crate) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
-        let given = self.0.iter().filter(move |(given, _)| given == name);
-        given.map(|(_, value)| value.as_str())
+    /// Returns all values of a parameter that may be repeated.
+    pub(crate) fn texts<P: Parameter>(&self, _: P) -> impl Iterator<Item = &str> {
+        let values = self.0.iter().filter(|(name, _)| name == P::NAME);
+        values.map(|(_, value)| value.as_str())
     }
 
-    /// `true` in any case; everything else, and nothing, is false. Python clients send `True`.
-    pub(crate) fn flag(&self, name: &str) -> bool {
-        self.text(name)
+    /// Returns true for `true` in any case, since Python clients send `True`; false for everything
+    /// else.
+    pub(crate) fn flag<P: Parameter>(&self, parameter: P) -> bool {
+        self.text(parameter)
             .is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// Whether nothing but these was given.
+    /// Returns the number of a parameter; `None` if it is missing or not a number.
+    pub(crate) fn number<P: Parameter, N: FromStr>(&self, parameter: P) -> Option<N> {
+        self.text(parameter).and_then(|value| value.parse().ok())
+    }
+
+    /// Returns true if all parameters of the request are among `names`.
     pub(crate) fn are_among(&self, names: &[&str]) -> bool {
         self.0
             .iter()
-            .all(|(given, _)| names.contains(&given.as_str()))
+            .all(|(name, _)| names.contains(&name.as_str()))
     }
 
-    /// `offset` and `limit`; a limit below 1 is none.
+    /// Returns the page that `offset` and `limit` select. A limit below 1 is none.
     pub(crate) fn page(&self) -> Page {
-        let number = |name| self.text(name).and_then(|value| value.parse::<i64>().ok());
+        let limit = self.number(query::Limit).filter(|&limit| limit > 0);
         Page {
-            offset: number("offset").unwrap_or(0).max(0),
-            limit: number("limit")
-                .filter(|&limit| limit > 0)
-                .unwrap_or(i64::MAX),
+            offset: self.number(query::Offset).unwrap_or(0).max(0),
+            limit: limit.unwrap_or(i64::MAX),
         }
     }
 
-    /// `deleted` and `deletedOnly`.
+    /// Returns the versions that `deleted` and `deletedOnly` select.
     pub(crate) fn visibility(&self) -> Visibility {
-        Visibility::of(self.flag("deleted"), self.flag("deletedOnly"))
+        Visibility::of(self.flag(query::Deleted), self.flag(query::DeletedOnly))
     }
 
-    /// `subject`, when it names one.
+    /// Returns the subject that an ID is looked up for.
     pub(crate) fn subject(&self) -> Option<Subject> {
-        self.filled("subject").map(Subject::existing)
+        self.non_empty(query::SubjectOfId).map(Subject::existing)
     }
 
-    /// Tells the tags in the text that `findTags` asks for; `*` is all of them.
+    /// Adds the locations of the tags that `findTags` names; `*` names all of them.
     pub(crate) fn with_tags(&self, body: SchemaBody) -> SchemaBody {
-        let wanted: Vec<&str> = self.texts("findTags").collect();
+        let wanted: Vec<&str> = self.texts(query::FindTags).collect();
         if wanted.is_empty() {
             return body;
         }
         let mut schema_tags = tags::found(&body.schema);
         if !wanted.contains(&"*") {
-            let asked_for = |tag: &String| wanted.contains(&tag.as_str());
-            schema_tags.retain(|place| place.tags.iter().any(asked_for));
+            let is_wanted = |tag: &String| wanted.contains(&tag.as_str());
+            schema_tags.retain(|place| place.tags.iter().any(is_wanted));
         }
         SchemaBody {
             schema_tags,
@@ -96,10 +103,10 @@ impl Params {
         }
     }
 
-    /// `referenceFormat`: when it is `qualified`, the references of a schema outside the default
-    /// context name theirs.
+    /// Adds the context to the subjects of references if `referenceFormat` is `qualified` and the
+    /// context is not the default one.
     pub(crate) fn with_references(&self, context: &str, mut body: SchemaBody) -> SchemaBody {
-        let is_qualified = self.text("referenceFormat") == Some("qualified");
+        let is_qualified = self.text(query::ReferenceFormat) == Some("qualified");
         if is_qualified && context != DEFAULT_CONTEXT {
             for reference in &mut body.references {
                 reference.subject = Subject::within(context, &reference.subject).name;
@@ -108,17 +115,15 @@ impl Params {
         body
     }
 
-    /// `format`; one that is not known is the default, as Confluent has it.
+    /// Returns the format of the schema in the response. An unknown one is the default, as in
+    /// Confluent's registry.
     pub(crate) fn format(&self) -> Format {
-        match self.filled("format").map(str::trim) {
+        match self.non_empty(query::Format).map(str::trim) {
             Some("resolved") => Format::Resolved,
             Some("" | "default") | None => Format::Kept,
             Some(format) => {
-                let format: String = format.chars().take(SHOWN_CHARS).collect();
-                tracing::warn!(
-                    format,
-                    "an unknown format; the schema is told as it is kept"
-                );
+                let format: String = format.chars().take(LOGGED_CHARS).collect();
+                tracing::warn!(format, "unknown schema format; returning the stored schema");
                 Format::Kept
             }
         }
@@ -134,11 +139,11 @@ impl FromRequest for Params {
     }
 }
 
-/// Reads a JSON object.
+/// Parses a body that must be a JSON object.
 ///
 /// # Errors
-/// Nothing or `null` is [`RegistryError::BodyMissing`]; what is no object of this shape is
-/// [`RegistryError::BadRequest`].
+/// [`RegistryError::BodyMissing`] if the body is empty or `null`, [`RegistryError::BadRequest`] if
+/// it is not an object of the expected form.
 pub(crate) fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RegistryError> {
     let text = bytes.trim_ascii();
     if matches!(text, b"" | b"null") {

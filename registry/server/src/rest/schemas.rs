@@ -1,66 +1,121 @@
-//! `/schemas`: schemas by id, the listing, the types.
+//! `/schemas`: schemas by ID and GUID, the listing of versions, the schema types.
 
 use std::collections::BTreeSet;
 
 use actix_web::web::{Data, Path};
+use avouch_http::Endpoint;
+use avouch_registry_api::rest::{ContextIdBody, SchemaBody, SubjectVersionBody};
 use avouch_registry_api::types::{SchemaId, SchemaType};
 
 use crate::Registry;
 use crate::decide::subject::{DEFAULT_CONTEXT, Prefix, Subject};
 use crate::error::RegistryError;
-use crate::rest::answer::{Answer, json, text};
+use crate::metrics::SCHEMA_BY_ID;
+use crate::rest::error_responses::{InvalidSchema, SchemaNotFound};
+use crate::rest::parameters::{path, query};
 use crate::rest::request::Params;
+use crate::rest::response::{HandlerResult, json, schema_text};
 use crate::service::Listing;
 
-pub(crate) async fn list(registry: Data<Registry>, params: Params) -> Answer {
-    if asks_for_associated(&params) {
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    avouch_http::endpoints![
+        by_id,
+        text_by_id,
+        subjects,
+        versions,
+        list,
+        types,
+        by_guid,
+        ids_by_guid,
+    ]
+}
+
+/// List versions of all subjects
+///
+/// Returns at most 1,000 versions per request.
+#[utoipa::path(
+    get,
+    path = "/schemas",
+    params(
+        query::SubjectPrefix, query::Aliases, query::Deleted, query::LatestOnly, query::RuleType,
+        query::ResourceType, query::AssociationType, query::Lifecycle, query::Offset, query::Limit
+    ),
+    responses((status = 200, body = Vec<SchemaBody>))
+)]
+async fn list(registry: Data<Registry>, params: Params) -> HandlerResult {
+    if selects_associated(&params) {
         return Ok(json::<[(); 0]>(&[]));
     }
     let listing = Listing {
-        prefix: Prefix::parse(params.text("subjectPrefix").unwrap_or_default()),
-        with_deleted: params.flag("deleted"),
-        latest_only: params.flag("latestOnly"),
-        with_aliases: params.flag("aliases"),
-        rule_type: params.filled("ruleType").map(str::to_owned),
+        prefix: Prefix::parse(params.text(query::SubjectPrefix).unwrap_or_default()),
+        with_deleted: params.flag(query::Deleted),
+        latest_only: params.flag(query::LatestOnly),
+        with_aliases: params.flag(query::Aliases),
+        rule_type: params.non_empty(query::RuleType).map(str::to_owned),
         page: params.page(),
     };
     Ok(json(&registry.service.schemas(listing).await?))
 }
 
-/// Whether only versions with an association are wanted. There are none, and lifecycle `NONE` asks
-/// for those without.
-fn asks_for_associated(params: &Params) -> bool {
-    let names = ["resourceType", "associationType", "lifecycle"];
-    let is_filtered = names.iter().any(|name| params.text(name).is_some());
-    is_filtered && !params.texts("lifecycle").any(|value| value == "NONE")
+/// Returns true if only versions with an association are requested. There are none; lifecycle `NONE`
+/// requests those without.
+fn selects_associated(params: &Params) -> bool {
+    let is_filtered = params.text(query::ResourceType).is_some()
+        || params.text(query::AssociationType).is_some()
+        || params.text(query::Lifecycle).is_some();
+    is_filtered && !params.texts(query::Lifecycle).any(|value| value == "NONE")
 }
 
-pub(crate) async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
+/// Get a schema by its ID
+#[utoipa::path(
+    get,
+    path = SCHEMA_BY_ID,
+    params(
+        path::Id, query::SubjectOfId, query::Format, query::ReferenceFormat, query::FindTags,
+        query::FetchMaxId
+    ),
+    responses((status = 200, body = SchemaBody), SchemaNotFound, InvalidSchema)
+)]
+async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> HandlerResult {
     let subject = named_subject(&registry, &params).await?;
     let id = schema_id(*id)?;
     let service = &registry.service;
     let place = service.place_of(id, subject.as_ref()).await?;
-    let schema = service.schema(id, &place, params.flag("fetchMaxId"));
+    let schema = service.schema(id, &place, params.flag(query::FetchMaxId));
     let schema = params.with_tags(schema.await?);
     let schema = params.with_references(&place.context, schema);
     let schema = service.in_format_within(&place.context, schema, params.format());
     Ok(json(&schema.await?))
 }
 
-pub(crate) async fn text_by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
+/// Get the bare schema by its ID
+#[utoipa::path(
+    get,
+    path = "/schemas/ids/{id}/schema",
+    params(path::Id, query::SubjectOfId, query::Format),
+    responses((status = 200, body = Value), SchemaNotFound, InvalidSchema)
+)]
+async fn text_by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> HandlerResult {
     let subject = named_subject(&registry, &params).await?;
     let id = schema_id(*id)?;
     let service = &registry.service;
     let place = service.place_of(id, subject.as_ref()).await?;
     let schema = service.schema(id, &place, false).await?;
     let schema = service.in_format_within(&place.context, schema, params.format());
-    Ok(text(schema.await?.schema))
+    Ok(schema_text(schema.await?.schema))
 }
 
-pub(crate) async fn subjects(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
+/// List the subjects that use a schema ID
+#[utoipa::path(
+    get,
+    path = "/schemas/ids/{id}/subjects",
+    params(path::Id, query::SubjectOfId, query::Deleted, query::Offset, query::Limit),
+    responses((status = 200, body = Vec<String>), SchemaNotFound)
+)]
+async fn subjects(registry: Data<Registry>, id: Path<i32>, params: Params) -> HandlerResult {
     let subject = named_subject(&registry, &params).await?;
     let id = holder_id(*id)?;
-    let with_deleted = params.flag("deleted");
+    let with_deleted = params.flag(query::Deleted);
     let holders = registry.service.holders(id, subject.as_ref(), with_deleted);
     let subjects: BTreeSet<String> = holders
         .await?
@@ -70,19 +125,29 @@ pub(crate) async fn subjects(registry: Data<Registry>, id: Path<i32>, params: Pa
     Ok(json(&params.page().of(subjects.into_iter().collect())))
 }
 
-pub(crate) async fn versions(registry: Data<Registry>, id: Path<i32>, params: Params) -> Answer {
+/// List the subject versions that use a schema ID
+#[utoipa::path(
+    get,
+    path = "/schemas/ids/{id}/versions",
+    params(path::Id, query::SubjectOfId, query::Deleted, query::Offset, query::Limit),
+    responses((status = 200, body = Vec<SubjectVersionBody>), SchemaNotFound)
+)]
+async fn versions(registry: Data<Registry>, id: Path<i32>, params: Params) -> HandlerResult {
     let subject = named_subject(&registry, &params).await?;
     let id = holder_id(*id)?;
-    let with_deleted = params.flag("deleted");
+    let with_deleted = params.flag(query::Deleted);
     let holders = registry.service.holders(id, subject.as_ref(), with_deleted);
     Ok(json(&params.page().of(holders.await?)))
 }
 
-pub(crate) async fn by_guid(
-    registry: Data<Registry>,
-    guid: Path<String>,
-    params: Params,
-) -> Answer {
+/// Get a schema by its GUID
+#[utoipa::path(
+    get,
+    path = "/schemas/guids/{guid}",
+    params(path::Guid, query::Format),
+    responses((status = 200, body = SchemaBody), SchemaNotFound, InvalidSchema)
+)]
+async fn by_guid(registry: Data<Registry>, guid: Path<String>, params: Params) -> HandlerResult {
     let (schema, places) = registry.service.schema_with_guid(&guid).await?;
     let context = places
         .first()
@@ -93,22 +158,39 @@ pub(crate) async fn by_guid(
     Ok(json(&schema.await?))
 }
 
-pub(crate) async fn ids_by_guid(registry: Data<Registry>, guid: Path<String>) -> Answer {
+/// List the contexts and IDs of a schema by its GUID
+#[utoipa::path(
+    get,
+    path = "/schemas/guids/{guid}/ids",
+    params(path::Guid),
+    responses((status = 200, body = Vec<ContextIdBody>), SchemaNotFound)
+)]
+async fn ids_by_guid(registry: Data<Registry>, guid: Path<String>) -> HandlerResult {
     let (_, places) = registry.service.schema_with_guid(&guid).await?;
     Ok(json(&places))
 }
 
-/// Parses the id in a path. A negative id is one that no schema has.
+/// List the schema types
+#[utoipa::path(get, path = "/schemas/types", responses((status = 200, body = Vec<String>)))]
+async fn types() -> HandlerResult {
+    Ok(json(&[
+        SchemaType::Json,
+        SchemaType::Protobuf,
+        SchemaType::Avro,
+    ]))
+}
+
+/// Parses the ID in a path. A negative ID is one that no schema has.
 fn schema_id(id: i32) -> Result<SchemaId, RegistryError> {
     SchemaId::new(id).ok_or(RegistryError::IdNotFound(id))
 }
 
-/// The same for routes whose error does not name the id.
+/// Parses the ID in a path of a route whose error does not contain the ID.
 fn holder_id(id: i32) -> Result<SchemaId, RegistryError> {
     SchemaId::new(id).ok_or(RegistryError::SchemaNotFound { closest: None })
 }
 
-/// The subject that the query means, if it names one.
+/// Returns the subject of the query parameter `subject`, aliases resolved.
 async fn named_subject(
     registry: &Data<Registry>,
     params: &Params,
@@ -117,16 +199,8 @@ async fn named_subject(
         return Ok(None);
     };
     match registry.service.behind_alias(subject.clone()).await {
-        // Without its database the registry knows no alias, but still the ids it was asked for.
+        // Without its database the registry knows no alias, but cached IDs are still served.
         Err(RegistryError::Store(_) | RegistryError::StoreTimeout(_)) => Ok(Some(subject)),
         subject => subject.map(Some),
     }
-}
-
-pub(crate) async fn types() -> Answer {
-    Ok(json(&[
-        SchemaType::Json,
-        SchemaType::Protobuf,
-        SchemaType::Avro,
-    ]))
 }

@@ -1,7 +1,8 @@
-//! `/subjects`: names, versions, registration, look-up, deletes.
+//! `/subjects`: names, versions, registration, lookup by content, deletion.
 
 use actix_web::web::{Bytes, Data, Path};
-use avouch_registry_api::rest::{RegisterRequest, TagRequest};
+use avouch_http::Endpoint;
+use avouch_registry_api::rest::{RegisterRequest, SchemaBody, TagRequest};
 use avouch_registry_api::types::VersionSelector;
 
 use crate::Registry;
@@ -9,39 +10,94 @@ use crate::decide::delete::Depth;
 use crate::decide::register::VersionRow;
 use crate::decide::subject::{ALL_CONTEXTS, Prefix, Subject, Visibility, version_selector};
 use crate::error::RegistryError;
-use crate::rest::answer::{Answer, explained, json, text};
+use crate::rest::error_responses::{
+    IdDoesNotMatch, Incompatible, InvalidRuleSet, InvalidSchema, InvalidSubject, InvalidVersion,
+    NotPermitted, ReferenceExists, SchemaNotFound, SchemaTooLarge, SubjectNotFound,
+    SubjectNotSoftDeleted, SubjectSoftDeleted, VersionNotFound, VersionNotSoftDeleted,
+    VersionSoftDeleted,
+};
+use crate::rest::parameters::{path, query};
 use crate::rest::request::{Params, body};
+use crate::rest::response::{HandlerResult, explained, json, schema_text};
 use crate::service::Checks;
 
-pub(crate) async fn list(registry: Data<Registry>, params: Params) -> Answer {
-    let prefix = Prefix::parse(params.text("subjectPrefix").unwrap_or(ALL_CONTEXTS));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    avouch_http::endpoints![
+        list,
+        look_up,
+        delete,
+        versions,
+        register,
+        by_metadata,
+        version,
+        delete_version,
+        version_text,
+        retag,
+        referrers,
+    ]
+}
+
+/// List subjects
+#[utoipa::path(
+    get,
+    path = "/subjects",
+    params(
+        query::SubjectPrefix, query::Deleted, query::DeletedOnly, query::Offset, query::Limit
+    ),
+    responses((status = 200, body = Vec<String>))
+)]
+async fn list(registry: Data<Registry>, params: Params) -> HandlerResult {
+    let prefix = params.text(query::SubjectPrefix).unwrap_or(ALL_CONTEXTS);
+    let prefix = Prefix::parse(prefix);
     let subjects = registry
         .service
         .subjects(&prefix, params.visibility(), params.page());
     Ok(json(&subjects.await?))
 }
 
-pub(crate) async fn look_up(
+/// Look up a schema under a subject by its content
+#[utoipa::path(
+    post,
+    path = "/subjects/{subject}",
+    params(path::Subject, query::Normalize, query::Deleted, query::Format, query::Explain),
+    request_body = RegisterRequest,
+    responses(
+        (status = 200, body = SchemaBody),
+        SubjectNotFound, SchemaNotFound, InvalidSchema, InvalidRuleSet
+    )
+)]
+async fn look_up(
     registry: Data<Registry>,
     path: Path<String>,
     params: Params,
     bytes: Bytes,
-) -> Answer {
+) -> HandlerResult {
     let subject = subject(&registry, &path).await?;
     let request: RegisterRequest = body(&bytes)?;
-    let normalize = params.flag("normalize");
+    let normalize = params.flag(query::Normalize);
+    let with_deleted = params.flag(query::Deleted);
     let found = registry
         .service
-        .look_up(&subject, request, normalize, params.flag("deleted"));
+        .look_up(&subject, request, normalize, with_deleted);
     let found = match found.await {
-        Err(error) if params.flag("explain") => return Ok(explained(&error)),
+        Err(error) if params.flag(query::Explain) => return Ok(explained(&error)),
         found => found?,
     };
     let found = registry.service.in_format(found, params.format());
     Ok(json(&found.await?))
 }
 
-pub(crate) async fn delete(registry: Data<Registry>, path: Path<String>, params: Params) -> Answer {
+/// Delete a subject and return its versions
+#[utoipa::path(
+    delete,
+    path = "/subjects/{subject}",
+    params(path::Subject, query::Permanent),
+    responses(
+        (status = 200, body = Vec<i32>),
+        SubjectNotFound, SubjectSoftDeleted, SubjectNotSoftDeleted, NotPermitted, ReferenceExists
+    )
+)]
+async fn delete(registry: Data<Registry>, path: Path<String>, params: Params) -> HandlerResult {
     let subject = subject(&registry, &path).await?;
     let depth = depth(&params);
     let deleted =
@@ -49,21 +105,28 @@ pub(crate) async fn delete(registry: Data<Registry>, path: Path<String>, params:
     Ok(json(&deleted.await?))
 }
 
-pub(crate) async fn versions(
-    registry: Data<Registry>,
-    path: Path<String>,
-    params: Params,
-) -> Answer {
+/// List the versions of a subject
+#[utoipa::path(
+    get,
+    path = "/subjects/{subject}/versions",
+    params(
+        path::Subject, query::Deleted, query::DeletedOnly, query::DeletedAsNegative, query::Offset,
+        query::Limit
+    ),
+    responses((status = 200, body = Vec<i32>), SubjectNotFound)
+)]
+async fn versions(registry: Data<Registry>, path: Path<String>, params: Params) -> HandlerResult {
     let subject = subject(&registry, &path).await?;
-    let negative = params.flag("deletedAsNegative");
+    let negative = params.flag(query::DeletedAsNegative);
     let visibility = if negative {
         Visibility::WithDeleted
     } else {
         params.visibility()
     };
-    // What must be there for the subject to be found is not what is shown of it.
-    let is_there = Visibility::of(params.flag("deleted") || params.flag("deletedOnly"), false);
-    let rows = registry.service.versions(&subject, is_there, visibility);
+    // `deletedAsNegative` changes what is shown; it does not make a deleted subject exist.
+    let with_deleted = params.flag(query::Deleted) || params.flag(query::DeletedOnly);
+    let counted = Visibility::of(with_deleted, false);
+    let rows = registry.service.versions(&subject, counted, visibility);
     let rows = rows.await?;
     let number = |row: &VersionRow| {
         if negative && row.deleted {
@@ -75,30 +138,44 @@ pub(crate) async fn versions(
     Ok(json(&params.page().of(rows.iter().map(number).collect())))
 }
 
-pub(crate) async fn register(
+/// Register a schema
+#[utoipa::path(
+    post,
+    path = "/subjects/{subject}/versions",
+    params(
+        path::Subject, query::Normalize, query::Format, query::Force, query::DryRun, query::Explain
+    ),
+    request_body = RegisterRequest,
+    responses(
+        (status = 200, body = SchemaBody),
+        Incompatible, InvalidSchema, NotPermitted, IdDoesNotMatch, InvalidSubject, SchemaTooLarge,
+        InvalidRuleSet
+    )
+)]
+async fn register(
     registry: Data<Registry>,
     path: Path<String>,
     params: Params,
     bytes: Bytes,
-) -> Answer {
+) -> HandlerResult {
     let subject = registry
         .service
         .behind_alias(Subject::writable(&path)?)
         .await?;
     let request: RegisterRequest = body(&bytes)?;
-    let normalize = params.flag("normalize");
+    let normalize = params.flag(query::Normalize);
     let checks = checks(&params);
-    let is_trial = params.flag("dryRun");
+    let is_dry_run = params.flag(query::DryRun);
     let context = subject.context.clone();
     let registered = registry.write(|service| async move {
-        if is_trial {
+        if is_dry_run {
             service.try_out(&subject, request, normalize, checks).await
         } else {
             service.register(&subject, request, normalize, checks).await
         }
     });
     let registered = match registered.await {
-        Err(error) if params.flag("explain") => return Ok(explained(&error)),
+        Err(error) if params.flag(query::Explain) => return Ok(explained(&error)),
         registered => registered?,
     };
     let registered = registry
@@ -107,29 +184,50 @@ pub(crate) async fn register(
     Ok(json(&registered.await?))
 }
 
-pub(crate) async fn by_metadata(
+/// Get the latest version with the given metadata properties
+#[utoipa::path(
+    get,
+    path = "/subjects/{subject}/metadata",
+    params(path::Subject, query::Key, query::Value, query::Deleted, query::Format),
+    responses((status = 200, body = SchemaBody), SubjectNotFound, SchemaNotFound, InvalidSchema)
+)]
+async fn by_metadata(
     registry: Data<Registry>,
     path: Path<String>,
     params: Params,
-) -> Answer {
+) -> HandlerResult {
     let subject = subject(&registry, &path).await?;
-    let wanted: Vec<_> = params.texts("key").zip(params.texts("value")).collect();
+    let keys = params.texts(query::Key);
+    let wanted: Vec<_> = keys.zip(params.texts(query::Value)).collect();
+    let with_deleted = params.flag(query::Deleted);
     let found = registry
         .service
-        .with_properties(&subject, &wanted, params.flag("deleted"));
+        .with_properties(&subject, &wanted, with_deleted);
     let found = registry.service.in_format(found.await?, params.format());
     Ok(json(&found.await?))
 }
 
-pub(crate) async fn version(
+/// Get a version
+#[utoipa::path(
+    get,
+    path = "/subjects/{subject}/versions/{version}",
+    params(
+        path::Subject, path::Version, query::Deleted, query::Format, query::ReferenceFormat,
+        query::FindTags
+    ),
+    responses(
+        (status = 200, body = SchemaBody),
+        SubjectNotFound, VersionNotFound, InvalidVersion, InvalidSchema
+    )
+)]
+async fn version(
     registry: Data<Registry>,
     path: Path<(String, String)>,
     params: Params,
-) -> Answer {
-    let (subject, spec) = place(&registry, &path).await?;
-    let found = registry
-        .service
-        .version(&subject, spec, params.flag("deleted"));
+) -> HandlerResult {
+    let (subject, spec) = subject_version(&registry, &path).await?;
+    let with_deleted = params.flag(query::Deleted);
+    let found = registry.service.version(&subject, spec, with_deleted);
     let found = params.with_tags(found.await?);
     let context = Subject::existing(found.subject.as_deref().unwrap_or_default()).context;
     let found = params.with_references(&context, found);
@@ -137,70 +235,110 @@ pub(crate) async fn version(
     Ok(json(&found.await?))
 }
 
-pub(crate) async fn version_text(
+/// Get the bare schema of a version
+#[utoipa::path(
+    get,
+    path = "/subjects/{subject}/versions/{version}/schema",
+    params(path::Subject, path::Version, query::Deleted, query::Format),
+    responses(
+        (status = 200, body = Value),
+        SubjectNotFound, VersionNotFound, InvalidVersion, InvalidSchema
+    )
+)]
+async fn version_text(
     registry: Data<Registry>,
     path: Path<(String, String)>,
     params: Params,
-) -> Answer {
-    let (subject, spec) = place(&registry, &path).await?;
-    let found = registry
-        .service
-        .version(&subject, spec, params.flag("deleted"));
+) -> HandlerResult {
+    let (subject, spec) = subject_version(&registry, &path).await?;
+    let with_deleted = params.flag(query::Deleted);
+    let found = registry.service.version(&subject, spec, with_deleted);
     let found = registry.service.in_format(found.await?, params.format());
-    Ok(text(found.await?.schema))
+    Ok(schema_text(found.await?.schema))
 }
 
-pub(crate) async fn referrers(
+/// List the IDs of schemas that reference a version
+#[utoipa::path(
+    get,
+    path = "/subjects/{subject}/versions/{version}/referencedby",
+    params(path::Subject, path::Version, query::Deleted, query::Offset, query::Limit),
+    responses(
+        (status = 200, body = Vec<i32>),
+        SubjectNotFound, VersionNotFound, InvalidVersion
+    )
+)]
+async fn referrers(
     registry: Data<Registry>,
     path: Path<(String, String)>,
     params: Params,
-) -> Answer {
-    let (subject, spec) = place(&registry, &path).await?;
-    let referrers = registry
-        .service
-        .referrers(&subject, spec, params.flag("deleted"));
+) -> HandlerResult {
+    let (subject, spec) = subject_version(&registry, &path).await?;
+    let with_deleted = params.flag(query::Deleted);
+    let referrers = registry.service.referrers(&subject, spec, with_deleted);
     Ok(json(&params.page().of(referrers.await?)))
 }
 
-pub(crate) async fn delete_version(
+/// Delete a version and return its number
+#[utoipa::path(
+    delete,
+    path = "/subjects/{subject}/versions/{version}",
+    params(path::Subject, path::Version, query::Permanent),
+    responses(
+        (status = 200, body = i32),
+        SubjectNotFound, VersionNotFound, VersionSoftDeleted, VersionNotSoftDeleted, InvalidVersion,
+        NotPermitted, ReferenceExists
+    )
+)]
+async fn delete_version(
     registry: Data<Registry>,
     path: Path<(String, String)>,
     params: Params,
-) -> Answer {
-    let (subject, spec) = place(&registry, &path).await?;
+) -> HandlerResult {
+    let (subject, spec) = subject_version(&registry, &path).await?;
     let depth = depth(&params);
     let deleted = registry
         .write(|service| async move { service.delete_version(&subject, spec, depth).await });
     Ok(json(&deleted.await?))
 }
 
-/// Registers the version again with other tags, metadata or rules.
-pub(crate) async fn retag(
+/// Register a version again with other tags, metadata or rules
+#[utoipa::path(
+    post,
+    path = "/subjects/{subject}/versions/{version}/tags",
+    params(path::Subject, path::Version, query::Explain),
+    request_body = TagRequest,
+    responses(
+        (status = 200, body = SchemaBody),
+        SubjectNotFound, VersionNotFound, Incompatible, InvalidSchema, InvalidVersion, NotPermitted,
+        InvalidRuleSet
+    )
+)]
+async fn retag(
     registry: Data<Registry>,
     path: Path<(String, String)>,
     params: Params,
     bytes: Bytes,
-) -> Answer {
-    let (subject, spec) = place(&registry, &path).await?;
+) -> HandlerResult {
+    let (subject, spec) = subject_version(&registry, &path).await?;
     let request: TagRequest = body(&bytes)?;
     let registered =
         registry.write(|service| async move { service.retag(&subject, spec, request).await });
     match registered.await {
-        Err(error) if params.flag("explain") => Ok(explained(&error)),
+        Err(error) if params.flag(query::Explain) => Ok(explained(&error)),
         registered => Ok(json(&registered?)),
     }
 }
 
-/// `force` skips the comparison with earlier versions.
+/// Returns which checks a registration runs: `force` skips compatibility.
 pub(crate) fn checks(params: &Params) -> Checks {
-    if params.flag("force") {
+    if params.flag(query::Force) {
         Checks::Skipped
     } else {
         Checks::Compatibility
     }
 }
 
-/// The subject that a path means: the one it names, or the one behind that alias.
+/// Returns the subject that the path names, aliases resolved.
 pub(crate) async fn subject(
     registry: &Data<Registry>,
     name: &str,
@@ -208,8 +346,8 @@ pub(crate) async fn subject(
     registry.service.behind_alias(Subject::existing(name)).await
 }
 
-/// Subject and version that a path means.
-pub(crate) async fn place(
+/// Returns the subject and the version that the path names, aliases resolved.
+pub(crate) async fn subject_version(
     registry: &Data<Registry>,
     path: &(String, String),
 ) -> Result<(Subject, VersionSelector), RegistryError> {
@@ -218,7 +356,7 @@ pub(crate) async fn place(
 }
 
 fn depth(params: &Params) -> Depth {
-    if params.flag("permanent") {
+    if params.flag(query::Permanent) {
         Depth::Permanent
     } else {
         Depth::Soft

@@ -1,13 +1,13 @@
-//! The OpenAPI document against the running router.
+//! The OpenAPI document, compared with the running router.
 
 use reqwest::Method;
 
 use crate::server::TestServer;
 
-/// Every documented operation is routed; a path without one of the four methods says 405.
+/// Every documented operation is routed; a method that a path lacks gets 405.
 // Conformance: registry/rest-4
 #[tokio::test]
-async fn the_document_and_the_router_know_the_same_routes() {
+async fn router_serves_exactly_documented_operations() {
     let server = TestServer::start().await;
     let document = serde_json::to_value(avouch_registry::document()).unwrap();
     let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
@@ -30,10 +30,10 @@ async fn the_document_and_the_router_know_the_same_routes() {
     assert!(operations > 30, "{operations}");
 }
 
-/// Answers that came up are among the documented ones.
+/// Each operation, called without a body, responds with a documented status and error code.
 // Conformance: registry/rest-4
 #[tokio::test]
-async fn refusals_are_documented() {
+async fn error_responses_are_documented() {
     let server = TestServer::start().await;
     let document = serde_json::to_value(avouch_registry::document()).unwrap();
     for (path, documented) in document["paths"].as_object().unwrap() {
@@ -47,10 +47,10 @@ async fn refusals_are_documented() {
             let (status, answer) = server.call(method, &concrete, None).await;
             let description = &operation["responses"][status.to_string()]["description"];
             let code = format!("`error_code` {}:", answer["error_code"]);
-            let is_told = |all: &str| status < 300 || all.contains(&code);
-            let told = description.as_str().is_some_and(is_told);
+            let lists = |all: &str| status < 300 || all.contains(&code);
+            let is_documented = description.as_str().is_some_and(lists);
             assert!(
-                told,
+                is_documented,
                 "{name} {path}: {status} {answer} not in {description}"
             );
         }

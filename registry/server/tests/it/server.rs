@@ -4,9 +4,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
-use avouch_registry::{Database, Registry, RegistryConfig, in_context, not_found, recalled};
+use actix_web::{App, HttpServer};
+use avouch_registry::{Database, Registry, RegistryConfig};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -48,14 +47,8 @@ impl TestServer {
             ..config
         };
         let registry = Registry::open(&database, config).await.unwrap();
-        let routes = registry.routes();
-        let application = move || {
-            App::new()
-                .wrap(from_fn(in_context))
-                .wrap(from_fn(recalled))
-                .configure(routes.clone())
-                .default_service(web::to(not_found))
-        };
+        let app_config = registry.app_config();
+        let application = move || App::new().configure(app_config.clone());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = HttpServer::new(application).workers(1).disable_signals();

@@ -1,5 +1,6 @@
-//! `/contexts/{context}/...`: every path also within a context. The request is rewritten to name
-//! the context where the plain path can: in the subject, in a listing's prefix, or beside an id.
+//! `/contexts/{context}/...`: every path within one context. The middleware rewrites the request so
+//! that the context is where the plain path has it: in the subject, in the prefix of a listing, or in
+//! the query parameter `subject` beside an ID.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
@@ -7,11 +8,11 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Uri;
 use actix_web::middleware::Next;
 
-/// Wraps the application, so that it comes before routing.
+/// Rewrites the request before it is routed.
 ///
 /// # Errors
-/// What the application fails with.
-pub async fn in_context<B: MessageBody>(
+/// Those of the wrapped service.
+pub(crate) async fn in_context<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
@@ -22,7 +23,7 @@ pub async fn in_context<B: MessageBody>(
     next.call(request).await
 }
 
-/// The context that a path's segment names: `.ctx`, or `:.ctx:` as subjects spell it.
+/// Returns the context of a path segment, which is `.context`, `context`, or `:.context:`.
 pub(crate) fn context_named(segment: &str) -> String {
     let name = segment.trim_matches(':');
     if name.starts_with('.') {
@@ -32,7 +33,7 @@ pub(crate) fn context_named(segment: &str) -> String {
     }
 }
 
-/// The same question without a context in its path; `None` if there is none in it.
+/// Returns the equivalent URI without a context path; `None` if it has none.
 fn rewritten(uri: &Uri) -> Option<Uri> {
     let (segment, path) = uri.path().strip_prefix("/contexts/")?.split_once('/')?;
     let context = format!(":{}:", context_named(&segment.replace("%3A", ":")));
@@ -48,7 +49,7 @@ fn rewritten(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Qualifies the segment that names a subject; settings of everything become the context's.
+/// Qualifies the segment that contains the subject; global settings become those of the context.
 fn path_in(context: &str, path: &str) -> String {
     let segments: Vec<&str> = path.split('/').collect();
     let subject_at = match segments.as_slice() {
@@ -73,7 +74,7 @@ fn path_in(context: &str, path: &str) -> String {
     path
 }
 
-/// Qualifies `subject` and `subjectPrefix`, or adds the one that the path listens to.
+/// Qualifies `subject` and `subjectPrefix`, or adds the one that the path supports.
 fn query_in(context: &str, path: &str, query: &str) -> String {
     let wanted = match path.trim_end_matches('/') {
         "subjects" | "schemas" => Some("subjectPrefix"),
@@ -96,10 +97,10 @@ fn query_in(context: &str, path: &str, query: &str) -> String {
     pairs.join("&")
 }
 
-/// The name in the context, unless it names one itself. Works on names as URLs spell them.
+/// Returns the name in the context, unless it contains one itself. The name is percent-encoded.
 fn qualified(context: &str, name: &str) -> String {
-    let names_one = [":.", ":*:", "%3A.", "%3a.", "%3A*"];
-    if names_one.iter().any(|start| name.starts_with(start)) {
+    let has_context = [":.", ":*:", "%3A.", "%3a.", "%3A*"];
+    if has_context.iter().any(|start| name.starts_with(start)) {
         name.to_owned()
     } else {
         format!("{context}{name}")
@@ -112,7 +113,7 @@ mod tests {
 
     // Conformance: registry/contexts-1
     #[test]
-    fn the_context_moves_to_where_the_plain_path_has_one() {
+    fn context_path_becomes_plain_path() {
         let table = [
             ("/contexts/.c/subjects", "/subjects?subjectPrefix=:.c:"),
             (
@@ -141,9 +142,9 @@ mod tests {
             ("/contexts/.c/schemas", "/schemas?subjectPrefix=:.c:"),
             ("/contexts/.c/schemas/types", "/schemas/types"),
         ];
-        for (asked, expected) in table {
-            let rewritten = rewritten(&asked.parse().unwrap());
-            assert_eq!(rewritten.unwrap().to_string(), expected, "{asked}");
+        for (uri, expected) in table {
+            let rewritten = rewritten(&uri.parse().unwrap());
+            assert_eq!(rewritten.unwrap().to_string(), expected, "{uri}");
         }
         for plain in ["/contexts", "/contexts/.c", "/subjects/contexts/versions"] {
             assert!(rewritten(&plain.parse().unwrap()).is_none(), "{plain}");

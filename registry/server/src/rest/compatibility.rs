@@ -1,0 +1,87 @@
+//! `/compatibility`: checks of a schema against registered versions.
+
+use actix_web::web::{Bytes, Data, Path};
+use avouch_http::Endpoint;
+use avouch_registry_api::rest::{CompatibilityBody, RegisterRequest};
+
+use crate::Registry;
+use crate::decide::compatibility::Objections;
+use crate::error::RegistryError;
+use crate::rest::error_responses::{
+    InvalidRuleSet, InvalidSchema, InvalidVersion, VersionNotFound,
+};
+use crate::rest::parameters::{path, query};
+use crate::rest::request::{Params, body};
+use crate::rest::response::{HandlerResult, json};
+use crate::rest::subjects::{subject, subject_version};
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    avouch_http::endpoints![with_version, with_subject]
+}
+
+/// Check whether a schema is compatible with one version
+#[utoipa::path(
+    post,
+    path = "/compatibility/subjects/{subject}/versions/{version}",
+    params(path::Subject, path::Version, query::Normalize, query::Verbose, query::Explain),
+    request_body = RegisterRequest,
+    responses(
+        (status = 200, body = CompatibilityBody),
+        VersionNotFound, InvalidSchema, InvalidVersion, InvalidRuleSet
+    )
+)]
+async fn with_version(
+    registry: Data<Registry>,
+    path: Path<(String, String)>,
+    params: Params,
+    bytes: Bytes,
+) -> HandlerResult {
+    let (subject, spec) = subject_version(&registry, &path).await?;
+    let normalize = params.flag(query::Normalize);
+    let objections = registry
+        .service
+        .check_version(&subject, spec, body(&bytes)?, normalize)
+        .await;
+    result(objections, &params)
+}
+
+/// Check whether a schema is compatible with a subject at its compatibility level
+#[utoipa::path(
+    post,
+    path = "/compatibility/subjects/{subject}/versions",
+    params(path::Subject, query::Normalize, query::Verbose, query::Explain),
+    request_body = RegisterRequest,
+    responses((status = 200, body = CompatibilityBody), InvalidSchema, InvalidRuleSet)
+)]
+async fn with_subject(
+    registry: Data<Registry>,
+    path: Path<String>,
+    params: Params,
+    bytes: Bytes,
+) -> HandlerResult {
+    let subject = subject(&registry, &path).await?;
+    let normalize = params.flag(query::Normalize);
+    let objections = registry
+        .service
+        .check_subject(&subject, body(&bytes)?, normalize)
+        .await;
+    result(objections, &params)
+}
+
+/// Returns the response of a check. A schema that cannot be parsed is a reason for a verbose check
+/// and an error for any other.
+fn result(objections: Result<Objections, RegistryError>, params: &Params) -> HandlerResult {
+    let verbose = params.flag(query::Verbose);
+    let objections = match objections {
+        Err(RegistryError::InvalidSchema(message)) if verbose => Objections {
+            messages: vec![message],
+            findings: Vec::new(),
+        },
+        objections => objections?,
+    };
+    Ok(json(&CompatibilityBody {
+        is_compatible: objections.messages.is_empty(),
+        messages: verbose.then_some(objections.messages),
+        findings: params.flag(query::Explain).then_some(objections.findings),
+    }))
+}

@@ -1,0 +1,180 @@
+//! Responses: content types, bodies of handlers, and the layer around each resource that negotiates
+//! the content type and records metrics.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpResponse, HttpResponseBuilder, ResponseError};
+use avouch_http::{status_response, with_json_error};
+use avouch_registry_api::error::http_status;
+use avouch_registry_api::rest;
+use serde::Serialize;
+
+use crate::Registry;
+use crate::error::RegistryError;
+
+/// The result of a handler.
+pub(crate) type HandlerResult = Result<HttpResponse, RegistryError>;
+
+/// Content types of requests and responses, the preferred one first.
+pub(crate) const CONTENT_TYPES: [&str; 3] = [
+    rest::CONTENT_TYPE,
+    "application/vnd.schemaregistry+json",
+    "application/json",
+];
+
+/// Returns a success with a JSON body.
+pub(crate) fn json<T: Serialize>(body: &T) -> HttpResponse {
+    HttpResponse::Ok().json(body)
+}
+
+/// Returns a success whose body is a schema as it is.
+pub(crate) fn schema_text(schema: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(rest::CONTENT_TYPE)
+        .body(schema)
+}
+
+/// Returns an error response with structured findings.
+pub(crate) fn explained(error: &RegistryError) -> HttpResponse {
+    HttpResponseBuilder::new(error.status_code()).json(error.explained())
+}
+
+impl ResponseError for RegistryError {
+    fn status_code(&self) -> StatusCode {
+        status_of(self.body().error_code)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponseBuilder::new(self.status_code()).json(self.body())
+    }
+}
+
+/// Wraps the resource at `route`: rejects content types that it can neither read nor write, gives
+/// every error a JSON body, sets the content type, counts the response, and logs server errors.
+pub(crate) async fn resource_layer<B: MessageBody + 'static>(
+    registry: Data<Registry>,
+    route: Rc<str>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<BoxBody>>, Error> {
+    let received_at = now();
+    let content_type = content_type(request.headers());
+    let method = request.method().clone();
+    let response = match rejected_content_type(&request) {
+        Some(status) => request.into_response(status_response(status)),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    let status = response.status();
+    if status.is_server_error() {
+        let error = response.response().error().map(ToString::to_string);
+        tracing::error!(route = &*route, %method, error, "registry request failed");
+    }
+    let metrics = &registry.service.metrics;
+    metrics.responded(&route, method.as_str(), status);
+    metrics.took(&route, method.as_str(), received_at.elapsed());
+    let mut response = with_json_error(response);
+    let headers = response.headers_mut();
+    // A response without a body has no content type.
+    if headers.contains_key(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    Ok(response)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the shell that measures latency")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Returns the status that rejects the request for its content types alone: 415 if its body cannot
+/// be read, 406 if no response could be accepted. A body without a content type is read as JSON.
+pub(crate) fn rejected_content_type(request: &ServiceRequest) -> Option<StatusCode> {
+    let headers = request.headers();
+    let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|coding| !is_plain(coding))
+    {
+        // A small compressed body can expand without bound, so compressed bodies are not read.
+        return Some(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    let readable = ["application/octet-stream"].iter().chain(&CONTENT_TYPES);
+    if let Some(sent) = headers.get(CONTENT_TYPE) {
+        let sent = sent.to_str().unwrap_or_default();
+        let essence = sent.split(';').next().unwrap_or_default().trim();
+        let has_body = matches!(*request.method(), Method::POST | Method::PUT);
+        let is_readable = |known: &&str| known.eq_ignore_ascii_case(essence);
+        if has_body && !readable.clone().any(is_readable) {
+            return Some(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        }
+    }
+    let mut accepted = accepted(headers).peekable();
+    let accepts_any = accepted.peek().is_none();
+    let fits =
+        |range: &str| ["*/*", "application/*"].contains(&range) || CONTENT_TYPES.contains(&range);
+    (!accepts_any && !accepted.any(fits)).then_some(StatusCode::NOT_ACCEPTABLE)
+}
+
+/// Returns the media ranges of the `Accept` header, without their parameters.
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(ACCEPT)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|range| range.split(';').next().unwrap_or_default().trim())
+        .filter(|range| !range.is_empty())
+}
+
+/// Returns the content type of the response: the preferred one among those that the client names, or
+/// the registry's own if it names none.
+pub(crate) fn content_type(headers: &HeaderMap) -> HeaderValue {
+    let mut named = CONTENT_TYPES.len();
+    for range in accepted(headers) {
+        if ["*/*", "application/*"].contains(&range) {
+            named = 0;
+        } else if let Some(at) = CONTENT_TYPES.iter().position(|known| *known == range) {
+            named = named.min(at);
+        }
+    }
+    HeaderValue::from_static(CONTENT_TYPES.get(named).unwrap_or(&rest::CONTENT_TYPE))
+}
+
+/// Returns the HTTP status of an error code.
+pub(crate) fn status_of(error_code: u32) -> StatusCode {
+    let status = StatusCode::from_u16(http_status(error_code));
+    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn preferred_accepted_content_type_is_sent() {
+        let table = [
+            (None, rest::CONTENT_TYPE),
+            (Some("*/*"), rest::CONTENT_TYPE),
+            (Some("application/json"), "application/json"),
+            (
+                Some("application/json, application/vnd.schemaregistry.v1+json;q=0.9"),
+                rest::CONTENT_TYPE,
+            ),
+            (Some("text/html, */*;q=0.8"), rest::CONTENT_TYPE),
+            (Some("application/*"), rest::CONTENT_TYPE),
+        ];
+        for (accept, expected) in table {
+            let mut headers = HeaderMap::new();
+            if let Some(accept) = accept {
+                headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            }
+            assert_eq!(content_type(&headers), expected, "{accept:?}");
+        }
+    }
+}
