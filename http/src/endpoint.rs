@@ -151,3 +151,95 @@ fn name(method: &HttpMethod) -> &'static str {
         HttpMethod::Trace => "TRACE",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::StatusCode;
+    use actix_web::http::header::CONTENT_TYPE;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
+    use actix_web::web::Path;
+    use actix_web::{App, HttpResponse};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::error::{error_response, not_found};
+    use crate::request_id::X_REQUEST_ID;
+
+    /// Get an item
+    #[utoipa::path(get, path = "/items/{number}", responses((status = 200)))]
+    async fn item(number: Path<u8>) -> HttpResponse {
+        match *number {
+            0 => error_response(StatusCode::CONFLICT, "own message".to_owned()),
+            1 => HttpResponse::InternalServerError().body("plain"),
+            _ => HttpResponse::Ok().json(json!({"error_code": null})),
+        }
+    }
+
+    /// Delete an item
+    #[utoipa::path(delete, path = "/items/{number}", responses((status = 204)))]
+    async fn delete_item() -> HttpResponse {
+        HttpResponse::NoContent().finish()
+    }
+
+    #[actix_web::test]
+    async fn error_responses_have_json_body() {
+        let app = App::new()
+            .configure(|application| mount(crate::endpoints![item, delete_item], application))
+            .default_service(web::to(not_found).wrap(from_fn(traced)));
+        let app = init_service(app).await;
+        let cases = [
+            (TestRequest::get(), "/items/2", 200, json!(null)),
+            (TestRequest::get(), "/items/0", 409, json!("own message")),
+            (
+                TestRequest::get(),
+                "/items/1",
+                500,
+                json!("HTTP 500 Internal Server Error"),
+            ),
+            (
+                TestRequest::get(),
+                "/items/x",
+                404,
+                json!("HTTP 404 Not Found"),
+            ),
+            (
+                TestRequest::get(),
+                "/nothing",
+                404,
+                json!("HTTP 404 Not Found"),
+            ),
+            (
+                TestRequest::put(),
+                "/items/2",
+                405,
+                json!("HTTP 405 Method Not Allowed"),
+            ),
+        ];
+        for (request, path, status, message) in cases {
+            let request = request.uri(path).insert_header(("X-Request-ID", "id-7"));
+            let response = call_service(&app, request.to_request()).await;
+            assert_eq!(response.status().as_u16(), status, "{path}");
+            assert_eq!(response.headers()[&X_REQUEST_ID], "id-7", "{path}");
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+            let body: Value = read_body_json(response).await;
+            assert_eq!(body["message"], message, "{path}");
+            let code = if status == 200 {
+                json!(null)
+            } else {
+                json!(status)
+            };
+            assert_eq!(body["error_code"], code, "{path}");
+        }
+    }
+
+    #[test]
+    fn document_has_every_method_of_a_path() {
+        let info = Info::new("test", "1");
+        let document = document(info, crate::endpoints![item, delete_item], |_, _, _| ());
+        let document = serde_json::to_value(document).unwrap();
+        let path = &document["paths"]["/items/{number}"];
+        assert_eq!(path["get"]["operationId"], "get_items_number");
+        assert_eq!(path["get"]["summary"], "Get an item");
+        assert_eq!(path["delete"]["operationId"], "delete_items_number");
+    }
+}
