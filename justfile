@@ -61,7 +61,7 @@ bench-broker rounds="5" seconds="3" only="":
 compatibility:
     tests/run install build
     rm -f target/shown.tsv
-    AVOUCH_SHOWN=$PWD/target/shown.tsv cargo test -p avouch-tests --test it -- clients notes kafka_tools
+    AVOUCH_SHOWN=$PWD/target/shown.tsv cargo test -p avouch-tests --test it -- clients acceptance compaction kafka_tools member_kills
     cargo run -p avouch-tests --bin matrix target/shown.tsv
 
 # The Avro validator against its peers; writes docs/benchmarks/avro.json and renders it.

@@ -1,4 +1,4 @@
-//! The checkout's Rust files, for the tests that read code instead of running it.
+//! The Rust files of the checkout, for tests that read source code.
 
 use std::fs;
 use std::path::Path;
@@ -6,18 +6,18 @@ use std::path::Path;
 use anyhow::Result;
 use avouch_tests::checkout;
 
-/// Folders that hold no code of ours.
+/// Folders without source code of the project.
 const SKIPPED: [&str; 4] = ["target", "node_modules", ".tools", ".git"];
 
 /// A file of the checkout.
 pub(crate) struct Source {
-    /// Its path from the checkout's root, with slashes.
+    /// Path relative to the checkout's root, with slashes.
     pub(crate) path: String,
-    /// What is in it.
+    /// Content.
     pub(crate) text: String,
 }
 
-/// Every `.rs` file, by path.
+/// Returns all `.rs` files, sorted by path.
 pub(crate) fn rust_files() -> Result<Vec<Source>> {
     let mut files = Vec::new();
     gather(&checkout(), "", &mut files)?;

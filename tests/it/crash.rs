@@ -1,11 +1,12 @@
-//! The broker is killed again and again with requests in flight. What it acknowledged must be
-//! there, once, where it said; what it did not may be there or not; nothing else may be; and nobody
-//! may ever have seen anything else. The verdict is the history checker's.
+//! Repeated kills of the broker with requests in flight. An acknowledged record must be stored
+//! once, at its acknowledged offset; an unacknowledged one can be stored or not; no other record
+//! may exist, and no reader may ever have received anything else. The history checker verifies
+//! this.
 
 mod follower;
 mod java;
 mod librdkafka;
-mod notes;
+mod recorder;
 
 use std::io::{Write as _, stderr};
 
@@ -20,48 +21,47 @@ use avouch_tests::protocol::Connection;
 use follower::Follower;
 use java::JavaLoad;
 use librdkafka::Fleet;
-use notes::Notes;
+use recorder::Recorder;
 
 const TOPIC: &str = "killed";
 const PARTITIONS: i32 = 6;
-/// Unless `AVOUCH_KILLS` says otherwise.
+/// Number of kills unless `AVOUCH_KILLS` is set.
 const KILLS: usize = 60;
-/// Fewer acknowledged records of each kind of client than this a kill would prove nothing.
+/// Minimum acknowledged records of each client per kill; fewer would prove nothing.
 const ACKED_MIN: usize = 25;
-/// Requests that must be unanswered when a kill is decided, by counts that are up to 50 ms old:
-/// more than the 50 that are asked for.
-const UNANSWERED_MIN: i64 = 80;
+/// Minimum requests in flight at a kill. The requirement is 50; the counts are up to 50 ms old.
+const IN_FLIGHT_MIN: i64 = 80;
 
 // Conformance: log-proof/9, main-job/7a
 #[test]
-fn kills_lose_nothing_acknowledged_and_show_nothing_that_is_not_so() -> Result<()> {
+fn kills_preserve_acknowledged_records() -> Result<()> {
     let kills = kills()?;
-    let mut node = Node::start_to_be_restarted()?;
+    let mut node = Node::start_restartable()?;
     let mut clients = Clients::start(node.bootstrap())?;
     for kill in 1..=kills {
-        // Another amount of work each time, so that the kills fall on other moments.
-        clients.work_until(clients.notes.acked() + 100 + kill * 61 % 300)?;
+        // A different amount of work each time, so that the kills hit different states.
+        clients.work_until(clients.recorder.acked() + 100 + kill * 61 % 300)?;
         clients.follower.commit()?;
         clients.observe()?;
-        let unanswered = clients.work_until_unanswered(UNANSWERED_MIN)?;
+        let in_flight = clients.work_until_in_flight(IN_FLIGHT_MIN)?;
         node.kill_9()?;
-        let acked = clients.notes.acked();
+        let acked = clients.recorder.acked();
         writeln!(
             stderr(),
-            "kill {kill}: {unanswered} produce requests unanswered, {acked} records acknowledged"
+            "kill {kill}: {in_flight} produce requests in flight, {acked} records acknowledged"
         )?;
-        clients.fleet.give_up(kill)?;
+        clients.fleet.replace_some(kill)?;
         node.restart()?;
         clients.observe()?;
         clients.follower.fetch_committed()?;
     }
-    clients.finish()?.verdict(kills)
+    clients.finish()?.check(kills)
 }
 
 // Conformance: broker/groups-9, main-job/7b
 #[test]
 fn committed_offsets_survive_a_kill() -> Result<()> {
-    let mut node = Node::start_to_be_restarted()?;
+    let mut node = Node::start_restartable()?;
     let broker = node.bootstrap().to_owned();
     let what = Produce {
         topic: TOPIC,
@@ -72,26 +72,30 @@ fn committed_offsets_survive_a_kill() -> Result<()> {
         prefix: "value",
     };
     Family::Python.produce(&broker, &what)?;
-    for life in 0..3 {
+    for run in 0..3 {
         let read = records(&Family::Rust.group(&broker, TOPIC, "readers", 4)?);
         let offsets: Vec<_> = read.iter().map(|record| record.offset).collect();
-        assert_eq!(offsets, (life * 4..life * 4 + 4).collect::<Vec<_>>());
+        assert_eq!(offsets, (run * 4..run * 4 + 4).collect::<Vec<_>>());
         node.kill_9()?;
         node.restart()?;
     }
     Ok(())
 }
 
-/// Reads everything with kafkajs, however long it takes, as long as it gets on.
-fn read_patiently(broker: &str) -> Result<Vec<program::Event>> {
+/// Reads all records with kafkajs. The time limit applies to each event, not to the whole read.
+fn read_all(broker: &str) -> Result<Vec<program::Event>> {
     let mut reader = Family::Node.start(broker, "consume", TOPIC, &[])?;
     let mut events = Vec::new();
     while let Some(event) = reader.next_event()? {
         events.push(event);
         reader.extend();
     }
-    let is_whole = events.last() == Some(&program::Event::Done);
-    ensure!(is_whole, "kafkajs stopped after {} records", events.len());
+    let is_complete = events.last() == Some(&program::Event::Done);
+    ensure!(
+        is_complete,
+        "kafkajs stopped after {} records",
+        events.len()
+    );
     Ok(events)
 }
 
@@ -102,10 +106,10 @@ fn kills() -> Result<usize> {
     }
 }
 
-/// Everybody who talks to the broker.
+/// All clients of the broker.
 struct Clients {
     broker: String,
-    notes: Notes,
+    recorder: Recorder,
     fleet: Fleet,
     java: JavaLoad,
     follower: Follower,
@@ -114,45 +118,45 @@ struct Clients {
 impl Clients {
     fn start(broker: &str) -> Result<Self> {
         Connection::open(broker)?.create_topic(TOPIC, PARTITIONS, &[])?;
-        let notes = Notes::default();
+        let recorder = Recorder::default();
         Ok(Self {
             broker: broker.to_owned(),
-            fleet: Fleet::new(broker, &notes)?,
-            java: JavaLoad::start(broker, &notes)?,
-            follower: Follower::new(broker, &notes)?,
-            notes,
+            fleet: Fleet::new(broker, &recorder)?,
+            java: JavaLoad::start(broker, &recorder)?,
+            follower: Follower::new(broker, &recorder)?,
+            recorder,
         })
     }
 
-    /// Keeps every client busy until so many records in all are acknowledged.
+    /// Keeps all clients busy until `acked` records in total are acknowledged.
     fn work_until(&mut self, acked: usize) -> Result<()> {
         Deadline::after(PROGRAM_LIMIT).wait("acknowledgements", || {
             self.work()?;
-            Ok((self.notes.acked() >= acked).then_some(()))
+            Ok((self.recorder.acked() >= acked).then_some(()))
         })
     }
 
-    /// Keeps every client busy until at least `wanted` requests are on the wire; how many.
-    fn work_until_unanswered(&mut self, wanted: i64) -> Result<i64> {
+    /// Keeps all clients busy until at least `wanted` requests are in flight. Returns their number.
+    fn work_until_in_flight(&mut self, wanted: i64) -> Result<i64> {
         Deadline::after(PROGRAM_LIMIT).wait("requests in flight", || {
             self.work()?;
-            let unanswered = self.fleet.unanswered() + self.java.unanswered();
-            Ok((unanswered >= wanted).then_some(unanswered))
+            let in_flight = self.fleet.in_flight() + self.java.in_flight();
+            Ok((in_flight >= wanted).then_some(in_flight))
         })
     }
 
     fn work(&mut self) -> Result<()> {
         self.fleet.send_more()?;
-        self.java.listen()?;
+        self.java.record_events()?;
         self.follower.read()
     }
 
-    /// Notes the watermarks of all partitions.
+    /// Records the watermarks of all partitions.
     fn observe(&self) -> Result<()> {
         let mut connection = Connection::open(&self.broker)?;
         for partition in 0..PARTITIONS {
             let watermarks = connection.watermarks(TOPIC, partition)?;
-            self.notes.note(Event::Observed {
+            self.recorder.record(Event::Observed {
                 observer: Observer(0),
                 partition,
                 watermarks,
@@ -161,17 +165,17 @@ impl Clients {
         Ok(())
     }
 
-    /// Waits until everything that is still wanted is acknowledged, and has a client of yet another
-    /// family read it all.
-    fn finish(self) -> Result<Notes> {
+    /// Waits until all pending records are acknowledged, then reads all records with a client of a
+    /// third family.
+    fn finish(self) -> Result<Recorder> {
         self.java.finish()?;
         self.fleet.finish()?;
-        let read = records(&read_patiently(&self.broker)?);
+        let read = records(&read_all(&self.broker)?);
         writeln!(stderr(), "{} records read back by kafkajs", read.len())?;
         let reader = Reader(1);
         for partition in 0..PARTITIONS {
             let of_partition = read.iter().filter(|record| record.partition == partition);
-            self.notes.note(Event::Polled {
+            self.recorder.record(Event::Polled {
                 reader,
                 partition,
                 records: of_partition
@@ -179,14 +183,14 @@ impl Clients {
                     .collect(),
             });
         }
-        self.notes.note(Event::ReadAll { reader });
-        Ok(self.notes)
+        self.recorder.record(Event::ReadAll { reader });
+        Ok(self.recorder)
     }
 }
 
-impl Notes {
-    /// What the checker says, if the history is worth judging.
-    fn verdict(&self, kills: usize) -> Result<()> {
+impl Recorder {
+    /// Fails if the history violates an invariant or has too few acknowledged records.
+    fn check(&self, kills: usize) -> Result<()> {
         let history = self.history();
         for client in ["java", "librdkafka"] {
             let acked = history.events.iter().filter(
@@ -194,13 +198,16 @@ impl Notes {
             );
             let acked = acked.count();
             writeln!(stderr(), "{acked} records of {client} acknowledged")?;
-            ensure!(acked >= kills * ACKED_MIN, "only {acked} of {client}");
+            ensure!(
+                acked >= kills * ACKED_MIN,
+                "only {acked} records of {client}"
+            );
         }
         let wrong = avouch_history::check(&history);
         let first: Vec<String> = wrong.iter().take(20).map(ToString::to_string).collect();
         ensure!(
             first.is_empty(),
-            "{} in all:\n{}",
+            "{} violations:\n{}",
             wrong.len(),
             first.join("\n")
         );

@@ -1,5 +1,4 @@
-//! Disks without space for a commit: what was acknowledged after failed commits survives a restart,
-//! and no id is issued twice.
+//! Full disks: data acknowledged after failed commits survive a restart, and no id is issued twice.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,11 +23,11 @@ use rlimit::{INFINITY, Resource, prlimit};
 const KAFKA_STORAGE_ERROR: i16 = 56;
 const COORDINATOR_NOT_AVAILABLE: i16 = 15;
 const TOPIC_RESOURCE: i8 = 2;
-/// More than the broker reserves at a time.
+/// More ids than the broker reserves at a time.
 const PRODUCER_IDS: usize = 2_500;
 
-/// Bounds the offsets at which the node can write to `file` to those that exist. SQLite then fails
-/// to append a commit to it, with the error of a disk that cannot be written.
+/// Limits the size of `file` to its current size. SQLite then fails to append a commit to it, with
+/// the error of a full disk.
 fn forbid_growth(node: &Node, file: &Path) -> Result<()> {
     let bytes = fs::metadata(file).with_context(|| file.display().to_string())?;
     bound_files(node, bytes.len())
@@ -47,7 +46,7 @@ fn bound_files(node: &Node, bytes: u64) -> Result<()> {
 // Conformance: broker/admin-21
 #[test]
 fn acknowledged_metadata_survives_a_full_disk() -> Result<()> {
-    let mut node = Node::start_to_be_restarted()?;
+    let mut node = Node::start_restartable()?;
     let mut connection = Connection::open(node.bootstrap())?;
     let first_id = producer_id(&mut connection)?;
     for topic in ["deleted", "changed"] {
@@ -56,15 +55,15 @@ fn acknowledged_metadata_survives_a_full_disk() -> Result<()> {
 
     forbid_growth(&node, &node.data_dir().join("metadata.sqlite-wal"))?;
     for topic in ["failed", "failed-too"] {
-        let answer = connection.create_topic(topic, 1, &[])?;
-        assert_eq!(answer.error_code, KAFKA_STORAGE_ERROR);
+        let response = connection.create_topic(topic, 1, &[])?;
+        assert_eq!(response.error_code, KAFKA_STORAGE_ERROR);
     }
     let mut ids = vec![first_id];
-    // The rest of the reserved ids is issued; then there are none.
+    // The broker issues the reserved ids; then it cannot reserve more.
     loop {
-        let answer = connection.init_producer_id()?;
-        match answer.error_code {
-            0 => ids.push(answer.producer_id.0),
+        let response = connection.init_producer_id()?;
+        match response.error_code {
+            0 => ids.push(response.producer_id.0),
             code => {
                 assert_eq!(code, COORDINATOR_NOT_AVAILABLE);
                 break;
@@ -97,8 +96,8 @@ fn acknowledged_metadata_survives_a_full_disk() -> Result<()> {
     assert_eq!(topics(&mut connection)?, acknowledged);
     assert_eq!(retention(&mut connection, "changed")?, "12345");
     for topic in acknowledged.keys() {
-        let answer = connection.produce_values(topic, &[Some(b"value")])?;
-        assert_eq!(answer.error_code, 0, "{topic}");
+        let response = connection.produce_values(topic, &[Some(b"value")])?;
+        assert_eq!(response.error_code, 0, "{topic}");
     }
     for _ in 0..PRODUCER_IDS {
         ids.push(producer_id(&mut connection)?);
@@ -113,7 +112,7 @@ fn acknowledged_metadata_survives_a_full_disk() -> Result<()> {
 // Conformance: registry/stores-13
 #[test]
 fn acknowledged_schemas_survive_a_full_disk() -> Result<()> {
-    let mut node = Node::start_to_be_restarted()?;
+    let mut node = Node::start_restartable()?;
     let url = node.url();
     let mut ids = vec![register(&url, "before", r#""int""#)?];
 
@@ -142,33 +141,33 @@ fn acknowledged_schemas_survive_a_full_disk() -> Result<()> {
         "/config/after",
         "/subjects/after/versions/1",
     ];
-    let acknowledged = answers(&url, &paths)?;
+    let acknowledged = responses(&url, &paths)?;
 
     assert!(node.terminate()?.success());
     node.restart()?;
     let url = node.url();
-    assert_eq!(answers(&url, &paths)?, acknowledged);
+    assert_eq!(responses(&url, &paths)?, acknowledged);
     ids.push(register(&url, "restarted", r#""double""#)?);
     assert!(ids.is_sorted_by(|left, right| left < right), "{ids:?}");
     Ok(())
 }
 
-fn answers(url: &str, paths: &[&str]) -> Result<Vec<serde_json::Value>> {
-    let answer = |path: &&str| {
+fn responses(url: &str, paths: &[&str]) -> Result<Vec<serde_json::Value>> {
+    let response = |path: &&str| {
         let (status, body) = get(url, path)?;
         ensure!(status == 200, "{path}: {body}");
         Ok(body)
     };
-    paths.iter().map(answer).collect()
+    paths.iter().map(response).collect()
 }
 
 fn producer_id(connection: &mut Connection) -> Result<i64> {
-    let answer = connection.init_producer_id()?;
-    ensure!(answer.error_code == 0, "{answer:?}");
-    Ok(answer.producer_id.0)
+    let response = connection.init_producer_id()?;
+    ensure!(response.error_code == 0, "{response:?}");
+    Ok(response.producer_id.0)
 }
 
-/// The partition count of each topic.
+/// Returns the partition count of each topic.
 fn topics(connection: &mut Connection) -> Result<BTreeMap<String, usize>> {
     let metadata = connection.metadata()?;
     let name =

@@ -1,29 +1,29 @@
-//! Apache Kafka's own tools against a running node: its verifiable clients, its latency probe, and
-//! the commands that people type.
+//! Apache Kafka's tools with a running node: verifiable clients, the latency tool, and command-line
+//! tools.
 
 use anyhow::{Context as _, Result, ensure};
 use avouch_tests::kafka_tools::{Outcome, program, run};
-use avouch_tests::matrix::shown_of;
+use avouch_tests::matrix::record_client_feature;
 use avouch_tests::node::Node;
-use avouch_tests::program::printed;
+use avouch_tests::program::stdout_of;
 use serde_json::Value;
 
-/// What the page of clients calls them.
+/// Name of the tools in docs/compatibility.md.
 const CLIENT: &str = "Kafka's tools";
 const RECORDS: usize = 2_000;
 
 // Conformance: broker/clients-2
 #[test]
-fn the_verifiable_consumer_gets_what_the_verifiable_producer_had_acknowledged() -> Result<()> {
+fn verifiable_consumer_reads_all_acknowledged_records() -> Result<()> {
     let node = Node::start()?;
     let create = "TopicCommand --bootstrap-server BROKER --create --topic verified --partitions 3";
     run(node.bootstrap(), &[create])?[0].text()?;
-    let producer = told(
+    let producer = events_of(
         &node,
         "VerifiableProducer --bootstrap-server BROKER --topic verified --throughput -1 \
          --repeating-keys 10 --max-messages 2000",
     )?;
-    let consumer = told(
+    let consumer = events_of(
         &node,
         "VerifiableConsumer --bootstrap-server BROKER --topic verified --group-id verifiers \
          --reset-policy earliest --verbose --max-messages 2000",
@@ -51,12 +51,12 @@ fn the_verifiable_consumer_gets_what_the_verifiable_producer_had_acknowledged() 
     let commits: Vec<_> = named(&consumer, "offsets_committed").collect();
     assert!(!commits.is_empty());
     assert!(commits.iter().all(|commit| commit["success"] == true));
-    shown_of(CLIENT, "verifiable producer and consumer agree")
+    record_client_feature(CLIENT, "verifiable producer and consumer agree")
 }
 
 // Conformance: broker/clients-2
 #[test]
-fn the_latency_probe_gets_every_record_back() -> Result<()> {
+fn latency_tool_reads_every_record() -> Result<()> {
     let node = Node::start()?;
     let outcomes = run(
         node.bootstrap(),
@@ -64,12 +64,12 @@ fn the_latency_probe_gets_every_record_back() -> Result<()> {
     )?;
     let text = outcomes[0].text()?;
     assert!(text.contains("Percentiles: 50th = "), "{text}");
-    shown_of(CLIENT, "latency probe")
+    record_client_feature(CLIENT, "latency tool")
 }
 
 // Conformance: broker/clients-3
 #[test]
-fn topics_are_made_described_and_deleted_by_command() -> Result<()> {
+fn topic_command_creates_describes_deletes() -> Result<()> {
     let node = Node::start()?;
     let outcomes = run(
         node.bootstrap(),
@@ -99,14 +99,14 @@ fn topics_are_made_described_and_deleted_by_command() -> Result<()> {
         configs,
         broker,
         deleted,
-        gone,
+        empty,
     ] = outcomes.as_slice()
     else {
         anyhow::bail!("{outcomes:?}");
     };
     assert_eq!(created.rows()?, [["Created", "topic", "t."]]);
     assert_eq!(again.status, 1);
-    assert!(again.printed.contains("already exists"), "{again:?}");
+    assert!(again.output.contains("already exists"), "{again:?}");
     unless.text()?;
     assert_eq!(list.rows()?, [["t"]]);
     let rows = described.rows()?;
@@ -124,13 +124,13 @@ fn topics_are_made_described_and_deleted_by_command() -> Result<()> {
             .contains("socket.request.max.bytes=104857600")
     );
     deleted.text()?;
-    assert!(gone.rows()?.is_empty());
-    shown_of(CLIENT, "commands make, list, describe and delete topics")
+    assert!(empty.rows()?.is_empty());
+    record_client_feature(CLIENT, "commands create, list, describe and delete topics")
 }
 
 // Conformance: broker/clients-3
 #[test]
-fn topics_are_changed_by_command() -> Result<()> {
+fn commands_change_topics_and_configs() -> Result<()> {
     let node = Node::start()?;
     let configs = "ConfigCommand --bootstrap-server BROKER --describe --entity-type topics \
                    --entity-name t";
@@ -184,12 +184,15 @@ fn topics_are_changed_by_command() -> Result<()> {
     let dirs: Value = serde_json::from_str(json.context("no JSON")?)?;
     let partitions = &dirs["brokers"][0]["logDirs"][0]["partitions"];
     assert_eq!(partitions.as_array().map(Vec::len), Some(3), "{dirs}");
-    shown_of(CLIENT, "commands change topics and configs, tell log dirs")
+    record_client_feature(
+        CLIENT,
+        "commands change topics and configs, describe log dirs",
+    )
 }
 
 // Conformance: broker/clients-4
 #[test]
-fn groups_and_their_offsets_are_deleted_by_command() -> Result<()> {
+fn group_command_deletes_groups_and_offsets() -> Result<()> {
     let node = Node::start()?;
     let describe = "ConsumerGroupCommand --bootstrap-server BROKER --describe --group g";
     let outcomes = run(
@@ -205,33 +208,33 @@ fn groups_and_their_offsets_are_deleted_by_command() -> Result<()> {
             "ConsumerGroupCommand --bootstrap-server BROKER --list",
         ],
     )?;
-    let [t, u, reset, forgotten, rest, deleted, list] = outcomes.as_slice() else {
+    let [t, u, reset, offsets_deleted, rest, deleted, list] = outcomes.as_slice() else {
         anyhow::bail!("{outcomes:?}");
     };
     for outcome in [t, u, reset] {
         outcome.text()?;
     }
-    assert_eq!(last(forgotten)?, ["t", "0", "Successful"]);
+    assert_eq!(last(offsets_deleted)?, ["t", "0", "Successful"]);
     let rows = rest.rows()?;
     let topics: Vec<_> = rows.iter().filter(|row| row[0] == "g").collect();
     assert_eq!(topics.len(), 1, "{rows:?}");
     assert_eq!(topics[0][..4], ["g", "u", "0", "0"]);
     assert!(deleted.text()?.contains("was successful"), "{deleted:?}");
     assert!(list.rows()?.is_empty(), "{list:?}");
-    shown_of(CLIENT, "commands delete groups and offsets")
+    record_client_feature(CLIENT, "commands delete groups and offsets")
 }
 
 // Conformance: broker/clients-4
 #[test]
-fn groups_are_listed_described_and_moved_by_command() -> Result<()> {
+fn group_command_lists_describes_resets() -> Result<()> {
     let node = Node::start()?;
     let create = "TopicCommand --bootstrap-server BROKER --create --topic t --partitions 1";
     run(node.bootstrap(), &[create])?[0].text()?;
     let produce = "VerifiableProducer --bootstrap-server BROKER --topic t --max-messages 40";
-    told(&node, produce)?;
+    events_of(&node, produce)?;
     let consume = "VerifiableConsumer --bootstrap-server BROKER --topic t --group-id g \
                    --reset-policy earliest --max-messages 40";
-    told(&node, consume)?;
+    events_of(&node, consume)?;
     let describe = "ConsumerGroupCommand --bootstrap-server BROKER --describe --group g";
     let outcomes = run(
         node.bootstrap(),
@@ -246,7 +249,7 @@ fn groups_are_listed_described_and_moved_by_command() -> Result<()> {
             describe,
         ],
     )?;
-    let [list, groups, before, state, members, moved, after] = outcomes.as_slice() else {
+    let [list, groups, before, state, members, reset, after] = outcomes.as_slice() else {
         anyhow::bail!("{outcomes:?}");
     };
     assert_eq!(list.rows()?, [["g"]]);
@@ -254,14 +257,14 @@ fn groups_are_listed_described_and_moved_by_command() -> Result<()> {
     assert_eq!(last(before)?[..6], ["g", "t", "0", "40", "40", "0"]);
     assert!(last(state)?.ends_with(&["Empty", "0"]), "{state:?}");
     assert!(members.text()?.contains("no active members"), "{members:?}");
-    assert_eq!(last(moved)?, ["g", "t", "0", "10"]);
+    assert_eq!(last(reset)?, ["g", "t", "0", "10"]);
     assert_eq!(last(after)?[..6], ["g", "t", "0", "10", "40", "30"]);
-    shown_of(CLIENT, "commands list, describe and reset groups")
+    record_client_feature(CLIENT, "commands list, describe and reset groups")
 }
 
 // Conformance: broker/clients-4
 #[test]
-fn the_cluster_is_described_by_command() -> Result<()> {
+fn commands_describe_the_cluster() -> Result<()> {
     let node = Node::start()?;
     let outcomes = run(
         node.bootstrap(),
@@ -275,15 +278,15 @@ fn the_cluster_is_described_by_command() -> Result<()> {
     assert!(!versions.contains("UNKNOWN"), "{versions}");
     let id = last(&outcomes[1])?;
     assert_eq!(id[..2], ["Cluster", "ID:"]);
-    assert_eq!(id[2].len(), 22, "a UUID as Kafka writes it");
-    shown_of(CLIENT, "commands describe the cluster")
+    assert_eq!(id[2].len(), 22, "not a base64 UUID");
+    record_client_feature(CLIENT, "commands describe the cluster")
 }
 
-/// The events, a JSON object a line, that a program of Kafka's printed until its end.
-fn told(node: &Node, command: &str) -> Result<Vec<Value>> {
-    let printed = printed(&mut program(node.bootstrap(), command)?)?;
+/// Runs a program of Kafka and returns its events, one JSON object per line of its output.
+fn events_of(node: &Node, command: &str) -> Result<Vec<Value>> {
+    let output = stdout_of(&mut program(node.bootstrap(), command)?)?;
     let event = |line: &str| serde_json::from_str(line).with_context(|| line.to_owned());
-    printed.lines().map(event).collect()
+    output.lines().map(event).collect()
 }
 
 fn named<'a>(events: &'a [Value], name: &'a str) -> impl Iterator<Item = &'a Value> {
@@ -292,6 +295,6 @@ fn named<'a>(events: &'a [Value], name: &'a str) -> impl Iterator<Item = &'a Val
 
 fn last(outcome: &Outcome) -> Result<Vec<&str>> {
     let last = outcome.rows()?.pop();
-    ensure!(!outcome.printed.contains("Error:"), "{}", outcome.printed);
-    last.context("nothing was printed")
+    ensure!(!outcome.output.contains("Error:"), "{}", outcome.output);
+    last.context("no output")
 }

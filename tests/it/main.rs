@@ -1,21 +1,21 @@
-//! Whole-system tests: the real binary, and clients that others wrote. `tests/run` installs what
-//! they need and builds the binary first.
+//! End-to-end tests: the release binary with third-party clients. `tests/run` installs the clients
+//! and builds the binary first.
 
-mod apart;
-mod bad_input;
+mod acceptance;
+mod broker_kills;
 mod checkout_files;
 mod clients;
-mod compacted;
+mod compaction;
 mod contract_cases;
 mod crash;
 #[cfg(target_os = "linux")]
 mod failed_commits;
-mod group_kills;
+mod hostile_input;
 mod kafka_tools;
 mod member_kills;
-mod notes;
+mod quickstart;
 mod readme;
 mod registry_clients;
+mod standalone;
 mod startup;
-mod story;
 mod tidy;

@@ -1,5 +1,5 @@
-//! Members of a group are killed under load, one family after the other. Those that are left take
-//! over, every record is read by somebody, and what was committed is never taken back.
+//! Kills of group members under load, for several client families. The remaining members take over,
+//! every record is read by some member, and committed offsets never decrease.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use avouch_tests::deadline::{Deadline, PROGRAM_LIMIT};
 use avouch_tests::family::Family;
-use avouch_tests::matrix::shown;
+use avouch_tests::matrix::record_feature;
 use avouch_tests::node::Node;
 use avouch_tests::program::{Event, Running};
 use avouch_tests::protocol::Connection;
@@ -19,20 +19,20 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 const TOPIC: &str = "kept-busy";
 const GROUP: &str = "survivors";
 const PARTITIONS: i32 = 6;
-/// What every member reads between two kills, at least.
+/// Minimum number of records that each member reads between two kills.
 const READ_MIN: usize = 30;
-/// Records that nobody has read yet, at most: members commit each record, which takes its time.
+/// Maximum number of unread records: members commit after each record and are therefore slow.
 const UNREAD_MAX: usize = 200;
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 // Conformance: broker/groups-14
 #[test]
-fn members_are_killed_under_load_and_the_others_lose_neither_records_nor_commits() -> Result<()> {
+fn killed_members_lose_no_records_or_commits() -> Result<()> {
     let node = Node::start()?;
     let families = [Family::Java, Family::Java, Family::Python, Family::Python];
     let mut group = Group::join(node.bootstrap(), &families)?;
     group.settle()?;
-    // The last one left is of the Java family, so all commits are at last its own.
+    // The last remaining member is a Java client, so it commits all partitions at the end.
     for victim in [Family::Java, Family::Python, Family::Python] {
         group.work()?;
         group.kill(victim)?;
@@ -41,7 +41,7 @@ fn members_are_killed_under_load_and_the_others_lose_neither_records_nor_commits
     group.work()?;
     group.finish()?;
     for family in [Family::Java, Family::Python] {
-        shown(family, "takes over from members killed under load")?;
+        record_feature(family, "takes over partitions of members killed under load")?;
     }
     Ok(())
 }
@@ -53,13 +53,13 @@ struct Member {
     read: usize,
 }
 
-/// The members, somebody who gives them work, and somebody who watches what they commit.
+/// The members, a producer, and a client that observes their commits.
 struct Group {
     load: ThreadedProducer<Deliveries>,
     delivered: Deliveries,
     sent: usize,
     members: Vec<Member>,
-    /// Partition and offset of what members told of, killed ones included.
+    /// Partition and offset of records read by any member, including killed ones.
     seen: BTreeSet<(i32, i64)>,
     watcher: BaseConsumer,
     committed: BTreeMap<i32, i64>,
@@ -89,32 +89,32 @@ impl Group {
         })
     }
 
-    /// Works until the members that are left have all partitions between them, each a share.
+    /// Consumes until all partitions are assigned to the remaining members, some to each.
     fn settle(&mut self) -> Result<()> {
         let all = usize::try_from(PARTITIONS)?;
-        Deadline::after(PROGRAM_LIMIT).wait("a share for each member", || {
-            self.turn()?;
+        Deadline::after(PROGRAM_LIMIT).wait("an assignment for each member", || {
+            self.step()?;
             let shares: Vec<usize> = self.members.iter().map(|member| member.assigned).collect();
             let settled = shares.iter().sum::<usize>() == all && !shares.contains(&0);
             Ok(settled.then_some(()))
         })
     }
 
-    /// Works until every member has read enough since now.
+    /// Consumes until every member has read [`READ_MIN`] more records.
     fn work(&mut self) -> Result<()> {
         let before: Vec<usize> = self.members.iter().map(|member| member.read).collect();
-        Deadline::after(PROGRAM_LIMIT).wait("every member's work", || {
-            self.turn()?;
+        Deadline::after(PROGRAM_LIMIT).wait("records for every member", || {
+            self.step()?;
             let mut pairs = self.members.iter().zip(&before);
             let enough = pairs.all(|(member, before)| member.read - before >= READ_MIN);
             Ok(enough.then_some(()))
         })
     }
 
-    /// Kills a member of this family in the midst of its work.
+    /// Kills a member of this family while it consumes.
     fn kill(&mut self, family: Family) -> Result<()> {
         let found = self.members.iter().position(|m| m.family == family);
-        let victim = self.members.remove(found.context("a member to kill")?);
+        let victim = self.members.remove(found.context("no such member")?);
         for event in victim.program.kill_9()? {
             if let Event::Record(record) = event {
                 self.seen.insert((record.partition, record.offset));
@@ -123,7 +123,7 @@ impl Group {
         Ok(())
     }
 
-    /// No more work: all there is gets read, and committed to the end.
+    /// Stops producing and waits until all records are read and committed.
     fn finish(&mut self) -> Result<()> {
         self.load.flush(PROGRAM_LIMIT)?;
         let acked: BTreeSet<(i32, i64)> = self
@@ -137,31 +137,32 @@ impl Group {
                 _ => None,
             })
             .collect();
-        ensure!(acked.len() == self.sent, "all that was sent is there");
+        let (acked_count, sent) = (acked.len(), self.sent);
+        ensure!(acked_count == sent, "{acked_count} of {sent} acknowledged");
         let mut ends = BTreeMap::new();
         for (partition, offset) in &acked {
             ends.insert(*partition, offset + 1);
         }
         Deadline::after(PROGRAM_LIMIT).wait("the last record and its commit", || {
-            self.listen();
+            self.process_events();
             self.check_commits()?;
             Ok((self.committed == ends && acked.is_subset(&self.seen)).then_some(()))
         })
     }
 
-    fn turn(&mut self) -> Result<()> {
+    fn step(&mut self) -> Result<()> {
         while self.sent < self.seen.len() + UNREAD_MAX {
-            let place = i32::try_from(self.sent)? % PARTITIONS;
-            send(&self.load, (TOPIC, Some(place)), "work", b"work")?;
+            let partition = i32::try_from(self.sent)? % PARTITIONS;
+            send(&self.load, (TOPIC, Some(partition)), "work", b"work")?;
             self.sent += 1;
         }
-        self.listen();
+        self.process_events();
         self.check_commits()
     }
 
-    fn listen(&mut self) {
+    fn process_events(&mut self) {
         for member in &mut self.members {
-            for event in member.program.news() {
+            for event in member.program.new_events() {
                 match event {
                     Event::Assigned { partitions } => member.assigned = partitions.len(),
                     Event::Record(record) => {
@@ -174,22 +175,22 @@ impl Group {
         }
     }
 
-    /// That no commit went back since the last look.
+    /// Checks that no committed offset has decreased since the last call.
     fn check_commits(&mut self) -> Result<()> {
-        let mut asked = TopicPartitionList::new();
+        let mut wanted = TopicPartitionList::new();
         for partition in 0..PARTITIONS {
-            asked.add_partition(TOPIC, partition);
+            wanted.add_partition(TOPIC, partition);
         }
-        let found = self.watcher.committed_offsets(asked, REQUEST_LIMIT)?;
-        for place in found.elements() {
-            let Offset::Offset(offset) = place.offset() else {
+        let found = self.watcher.committed_offsets(wanted, REQUEST_LIMIT)?;
+        for found in found.elements() {
+            let Offset::Offset(offset) = found.offset() else {
                 continue;
             };
-            let before = self.committed.insert(place.partition(), offset);
+            let before = self.committed.insert(found.partition(), offset);
             ensure!(
                 before.is_none_or(|before| before <= offset),
-                "partition {}: {before:?} was committed, {offset} is",
-                place.partition()
+                "partition {}: committed {before:?}, found {offset}",
+                found.partition()
             );
         }
         Ok(())

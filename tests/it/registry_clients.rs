@@ -1,5 +1,5 @@
-//! The registry with the clients that others wrote, and the shape of its answers where clients are
-//! touchy.
+//! The registry with third-party clients, and the form of its error responses, which clients depend
+//! on.
 
 mod rust;
 
@@ -14,51 +14,51 @@ use avouch_tests::registry::{file, register, request};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Another one makes other requests.
+/// Seed of the generated requests.
 const OPENAPI_SEED: &str = "20261128";
 
 // Conformance: main-job/5a, registry/judges
 #[test]
-fn confluent_kafkas_registry_client_gets_every_answer_it_expects() -> Result<()> {
-    answers_are(python("registry.py"), "sync", "confluent-kafka")
+fn confluent_kafka_registry_client_works() -> Result<()> {
+    compare_results(python("registry.py"), "sync", "confluent-kafka")
 }
 
 // Conformance: main-job/5a, registry/judges
 #[test]
-fn confluent_kafkas_async_registry_client_gets_every_answer_it_expects() -> Result<()> {
-    answers_are(python("registry.py"), "async", "confluent-kafka")
+fn confluent_kafka_async_registry_client_works() -> Result<()> {
+    compare_results(python("registry.py"), "async", "confluent-kafka")
 }
 
 // Conformance: registry/judges
 #[test]
-fn confluents_javascript_registry_client_gets_every_answer_it_expects() -> Result<()> {
-    answers_are(javascript(), "confluent", "confluent-javascript")
+fn confluent_javascript_registry_client_works() -> Result<()> {
+    compare_results(javascript(), "confluent", "confluent-javascript")
 }
 
-/// This client tells the status of a refusal, but not its code.
+/// This client exposes the HTTP status of an error response, but not its error code.
 // Conformance: registry/judges
 #[test]
-fn kafkajs_registry_client_gets_every_answer_it_expects() -> Result<()> {
-    answers_are(javascript(), "kafkajs", "kafkajs")
+fn kafkajs_registry_client_works() -> Result<()> {
+    compare_results(javascript(), "kafkajs", "kafkajs")
 }
 
-/// Requests made from the OpenAPI document, by a seed that repeats a run.
+/// Sends requests generated from the OpenAPI document; the seed makes a run reproducible.
 // Conformance: registry/rest-14
 #[test]
-fn no_request_that_the_document_allows_gets_an_answer_that_it_does_not_know() -> Result<()> {
+fn responses_conform_to_openapi_document() -> Result<()> {
     let node = Node::start()?;
     let mut command = python("openapi.py");
     command.arg(node.url()).arg(OPENAPI_SEED);
     let events = Running::start(&mut command)?.finish()?;
-    let told: Vec<Value> = events.iter().filter_map(told).collect();
+    let results: Vec<Value> = events.iter().filter_map(output).collect();
     let seed: u64 = OPENAPI_SEED.parse()?;
-    assert_eq!(told, [json!({"seed": seed, "status": 0})], "seed {seed}");
+    assert_eq!(results, [json!({"seed": seed, "status": 0})], "seed {seed}");
     Ok(())
 }
 
 // Conformance: main-job/5b
 #[test]
-fn every_route_answers_errors_in_confluents_shape() -> Result<()> {
+fn errors_have_confluents_shape() -> Result<()> {
     let node = Node::start()?;
     register(&node.url(), "greetings-value", r#""string""#)?;
     let cases = [
@@ -69,8 +69,8 @@ fn every_route_answers_errors_in_confluents_shape() -> Result<()> {
         (Method::GET, "/v1/nothing", 404, 404),
         (Method::DELETE, "/schemas/types", 405, 405),
         (Method::GET, "/schemas/ids/99", 404, 40403),
-        (Method::GET, "/subjects/nobody/versions", 404, 40401),
-        (Method::GET, "/subjects/nobody/versions/1", 404, 40401),
+        (Method::GET, "/subjects/unknown/versions", 404, 40401),
+        (Method::GET, "/subjects/unknown/versions/1", 404, 40401),
         (
             Method::GET,
             "/subjects/greetings-value/versions/9",
@@ -83,8 +83,8 @@ fn every_route_answers_errors_in_confluents_shape() -> Result<()> {
             422,
             42202,
         ),
-        (Method::GET, "/config/nobody", 404, 40408),
-        (Method::DELETE, "/subjects/nobody", 404, 40401),
+        (Method::GET, "/config/unknown", 404, 40408),
+        (Method::DELETE, "/subjects/unknown", 404, 40401),
     ];
     for (method, path, status, code) in cases {
         let (found, body) = request(&node.url(), method.clone(), path, None)?;
@@ -101,7 +101,7 @@ fn every_route_answers_errors_in_confluents_shape() -> Result<()> {
 
 // Conformance: main-job/5b
 #[test]
-fn refused_schemas_are_told_apart_by_their_codes() -> Result<()> {
+fn rejected_schemas_have_distinct_codes() -> Result<()> {
     let node = Node::start()?;
     register(&node.url(), "greetings-value", r#""string""#)?;
     let cases = [
@@ -126,15 +126,15 @@ fn refused_schemas_are_told_apart_by_their_codes() -> Result<()> {
         ),
     ];
     for (path, body, status, code) in cases {
-        let (found, answer) = request(&node.url(), Method::POST, path, Some(&body))?;
-        let shape = (found, &answer["error_code"]);
-        assert_eq!(shape, (status, &json!(code)), "{path} {body}: {answer}");
+        let (found, response) = request(&node.url(), Method::POST, path, Some(&body))?;
+        let shape = (found, &response["error_code"]);
+        assert_eq!(shape, (status, &json!(code)), "{path} {body}: {response}");
     }
     Ok(())
 }
 
 #[test]
-fn the_root_answers_an_empty_object() -> Result<()> {
+fn root_returns_empty_object() -> Result<()> {
     let node = Node::start()?;
     let (status, body) = request(&node.url(), Method::GET, "/", None)?;
     assert_eq!((status, body), (200, json!({})));
@@ -147,9 +147,9 @@ fn javascript() -> Command {
     command
 }
 
-/// Runs a program that drives a client of this kind, and compares what each call came to with the
-/// lines of a file: an object each, with `call` and `result`.
-fn answers_are(mut command: Command, kind: &str, expected: &str) -> Result<()> {
+/// Runs a client program and compares the result of each call with a line of the expected file: a
+/// JSON object with `call` and `result`.
+fn compare_results(mut command: Command, kind: &str, expected: &str) -> Result<()> {
     let node = Node::start()?;
     let root = checkout();
     command
@@ -157,19 +157,19 @@ fn answers_are(mut command: Command, kind: &str, expected: &str) -> Result<()> {
         .arg(root.join("schemas/payments-value"))
         .arg(root.join("tests/data/payments-incompatible.avsc"));
     let events = Running::start(&mut command)?.finish()?;
-    let told: Vec<Value> = events.iter().filter_map(told).collect();
+    let results: Vec<Value> = events.iter().filter_map(output).collect();
     let lines = file(&format!("tests/data/registry-clients/{expected}.jsonl"))?;
     for (number, line) in lines.lines().enumerate() {
         let expected: Value = serde_json::from_str(line)?;
-        assert_eq!(told.get(number), Some(&expected), "call {number}");
+        assert_eq!(results.get(number), Some(&expected), "call {number}");
     }
-    assert_eq!(told.len(), lines.lines().count());
+    assert_eq!(results.len(), lines.lines().count());
     Ok(())
 }
 
-fn told(event: &Event) -> Option<Value> {
+fn output(event: &Event) -> Option<Value> {
     match event {
-        Event::Told(value) => Some(value.clone()),
+        Event::Output(value) => Some(value.clone()),
         _ => None,
     }
 }

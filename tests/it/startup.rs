@@ -1,5 +1,5 @@
-//! The life of a node as clients see it: first steps, a stop, a kill, and what must never change
-//! across them. What `serve` refuses is tested in `cli/`.
+//! Lifecycle of a node from a client's point of view: first use, graceful stop, kill, and the state
+//! that must survive them. Startup errors are tested in `cli/`.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -16,10 +16,10 @@ use avouch_tests::registry::{get, register};
 
 // Conformance: main-job/1a
 #[test]
-fn the_three_commands_of_the_card_work_as_printed() -> Result<()> {
+fn banner_commands_work() -> Result<()> {
     let node = Node::start()?;
-    let card = node.card()?;
-    let (_, commands) = card.split_once("try\n").context("a card with commands")?;
+    let banner = node.banner()?;
+    let (_, commands) = banner.split_once("try\n").context("no commands")?;
     let mut outputs = Vec::new();
     for command in commands.lines() {
         let output = Command::new("sh").args(["-c", command]).output()?;
@@ -27,7 +27,7 @@ fn the_three_commands_of_the_card_work_as_printed() -> Result<()> {
         outputs.push(String::from_utf8(output.stdout)?);
     }
     let [_, read, registered] = outputs.as_slice() else {
-        panic!("{card}");
+        panic!("{banner}");
     };
     assert_eq!(read, "hello\n");
     assert!(registered.contains(r#""id":1"#), "{registered}");
@@ -36,8 +36,8 @@ fn the_three_commands_of_the_card_work_as_printed() -> Result<()> {
 
 // Conformance: main-job/1d
 #[test]
-fn a_stop_exits_0_and_the_next_start_continues_where_it_was() -> Result<()> {
-    let mut node = Node::start_to_be_restarted()?;
+fn graceful_restart_preserves_state() -> Result<()> {
+    let mut node = Node::start_restartable()?;
     let (broker, topic) = (node.bootstrap().to_owned(), "continued");
     let id = register(&node.url(), "other-value", r#""string""#)?;
     let cluster = Connection::open(&broker)?.metadata()?.cluster_id;
@@ -77,7 +77,7 @@ fn a_stop_exits_0_and_the_next_start_continues_where_it_was() -> Result<()> {
 
 // Conformance: operation/2
 #[test]
-fn a_node_that_drains_says_so_over_http_until_its_clients_have_their_replies() -> Result<()> {
+fn draining_node_reports_503_until_responses_sent() -> Result<()> {
     const VALUE_BYTES: usize = 900_000;
     const FETCHES: usize = 8;
     let mut node = Node::start()?;
@@ -85,11 +85,11 @@ fn a_node_that_drains_says_so_over_http_until_its_clients_have_their_replies() -
     connection.create_topic("large", 1, &[])?;
     let value = vec![b'x'; VALUE_BYTES];
     for _ in 0..20 {
-        let answer = connection.produce_values("large", &[Some(&value)])?;
-        assert_eq!(answer.error_code, 0, "{answer:?}");
+        let response = connection.produce_values("large", &[Some(&value)])?;
+        assert_eq!(response.error_code, 0, "{response:?}");
     }
     drop(connection);
-    // Replies far beyond what sockets buffer, and nobody reads them.
+    // The responses exceed the socket buffers and are not read, so the drain must wait for them.
     let mut slow = TcpStream::connect(node.bootstrap())?;
     for _ in 0..FETCHES {
         slow.write_all(&fetch_frame("large", 0)?)?;
@@ -97,8 +97,8 @@ fn a_node_that_drains_says_so_over_http_until_its_clients_have_their_replies() -
     slow.read_exact(&mut [0])?;
     assert_eq!(get(&node.url(), "/readyz")?.0, 200);
 
-    node.ask_to_stop()?;
-    let body = eventually("a node that says that it drains", || {
+    node.send_sigterm()?;
+    let body = eventually("the status of a draining node", || {
         let (status, body) = get(&node.url(), "/readyz")?;
         Ok((status == 503).then_some(body))
     })?;
@@ -111,18 +111,18 @@ fn a_node_that_drains_says_so_over_http_until_its_clients_have_their_replies() -
 
 // Conformance: main-job/1g
 #[test]
-fn kills_change_no_cluster_id_and_reuse_no_producer_id() -> Result<()> {
-    let mut node = Node::start_to_be_restarted()?;
+fn kills_preserve_cluster_and_producer_ids() -> Result<()> {
+    let mut node = Node::start_restartable()?;
     let cluster = Connection::open(node.bootstrap())?.metadata()?.cluster_id;
     let mut producers = BTreeSet::new();
-    for life in 0..4 {
+    for run in 0..4 {
         let mut connection = Connection::open(node.bootstrap())?;
         for _ in 0..3 {
-            let answer = connection.init_producer_id()?;
-            assert_eq!((answer.error_code, answer.producer_epoch), (0, 0));
+            let response = connection.init_producer_id()?;
+            assert_eq!((response.error_code, response.producer_epoch), (0, 0));
             assert!(
-                producers.insert(answer.producer_id.0),
-                "{answer:?} in life {life}"
+                producers.insert(response.producer_id.0),
+                "{response:?} in run {run}"
             );
         }
         node.kill_9()?;
@@ -138,7 +138,7 @@ fn kills_change_no_cluster_id_and_reuse_no_producer_id() -> Result<()> {
 
 // Conformance: main-job/1c
 #[test]
-fn a_second_serve_on_the_same_data_says_so_and_leaves_the_first_alone() -> Result<()> {
+fn second_process_on_data_dir_fails() -> Result<()> {
     let node = Node::start()?;
     let flags = [
         "--kafka-listen",

@@ -1,5 +1,5 @@
-//! The families of clients behind one set of commands. Each runs its own library: only the
-//! command line is ours.
+//! Client families with a common set of commands. Each family runs its own library; only the
+//! command line programs are part of this repository.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,30 +13,30 @@ use crate::rust_client;
 
 /// Every codec of the protocol, by Kafka's names.
 pub const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
-/// How a consumed record is printed by kcat: as the event that the other programs print.
+/// Output format of kcat for a consumed record: the JSON event that the other programs print.
 const KCAT_FORMAT: &str =
     r#"{"event":"record","partition":%p,"offset":%o,"key":"%k","value":"%s"}\n"#;
 
-/// A client library that others wrote.
+/// A third-party client library.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Family {
     /// Debian's kcat, with librdkafka 2.0.2.
     Kcat,
     /// confluent-kafka, with a current librdkafka.
     Python,
-    /// aiokafka, the protocol in Python.
+    /// aiokafka, an implementation of the protocol in Python.
     Aiokafka,
     /// kafkajs.
     Node,
-    /// Apache Kafka's own client.
+    /// Apache Kafka's Java client.
     Java,
     /// rdkafka, in this process.
     Rust,
-    /// krafka, the protocol in Rust, in this process.
+    /// krafka, an implementation of the protocol in Rust, in this process.
     Krafka,
 }
 
-/// All of them.
+/// All families.
 pub const FAMILIES: [Family; 7] = [
     Family::Kcat,
     Family::Python,
@@ -47,25 +47,25 @@ pub const FAMILIES: [Family; 7] = [
     Family::Krafka,
 ];
 
-/// What to produce: `count` numbered values with each codec, in one batch if the client can.
+/// Values to produce: `count` numbered values per codec, in one batch if the client supports it.
 #[derive(Clone, Copy, Debug)]
 pub struct Produce<'a> {
-    /// Where to.
+    /// The topic.
     pub topic: &'a str,
-    /// Where there; the client's choice if `None` (kafkajs: 0).
+    /// The partition; chosen by the client if `None` (kafkajs: 0).
     pub partition: Option<i32>,
-    /// Kafka's names of them.
+    /// Kafka's names of the codecs.
     pub codecs: &'a [&'a str],
-    /// Whether the producer asks for a producer id.
+    /// Enables idempotence.
     pub idempotent: bool,
-    /// Values with each codec.
+    /// Number of values per codec.
     pub count: usize,
-    /// What the values begin with.
+    /// Prefix of the values.
     pub prefix: &'a str,
 }
 
 impl Family {
-    /// The library's name.
+    /// Returns the name of the library.
     pub fn client(self) -> &'static str {
         match self {
             Self::Kcat => "kcat",
@@ -78,11 +78,11 @@ impl Family {
         }
     }
 
-    /// Produces as asked. kcat does not tell where a value went: its list is empty, and its exit
-    /// status says that all were acknowledged.
+    /// Produces values. kcat does not print offsets: its list is empty, and its exit status 0 means
+    /// that all values were acknowledged.
     ///
     /// # Errors
-    /// When the program fails; a refused value is an event, not an error.
+    /// Fails if the program fails; a rejected value is an event, not an error.
     pub fn produce(self, bootstrap: &str, what: &Produce<'_>) -> Result<Vec<Event>> {
         match self {
             Self::Kcat => kcat_produce(bootstrap, what),
@@ -102,10 +102,10 @@ impl Family {
         }
     }
 
-    /// Reads the whole of a topic as it is now, alone.
+    /// Reads a topic without a group, up to its current end.
     ///
     /// # Errors
-    /// When the program fails.
+    /// Fails if the program fails.
     pub fn consume(self, bootstrap: &str, topic: &str) -> Result<Vec<Event>> {
         match self {
             Self::Kcat => Running::start(kcat(bootstrap).args([
@@ -126,10 +126,10 @@ impl Family {
         }
     }
 
-    /// Reads `count` records as a member of a group, commits each, and leaves.
+    /// Reads `count` records as a member of a group, commits each, and leaves the group.
     ///
     /// # Errors
-    /// When the program fails.
+    /// Fails if the program fails.
     pub fn group(
         self,
         bootstrap: &str,
@@ -155,18 +155,18 @@ impl Family {
         }
     }
 
-    /// Joins a group and reads until it is killed.
+    /// Joins a group and reads until the program is killed.
     ///
     /// # Errors
-    /// When the program does not start, or the family has none.
+    /// Fails if the program does not start or the family has no program.
     pub fn join(self, bootstrap: &str, topic: &str, group: &str) -> Result<Running> {
         self.start(bootstrap, "group", topic, &["--group", group])
     }
 
-    /// Runs a command of the family's program to its end.
+    /// Runs a command of the family's program and waits for its exit.
     ///
     /// # Errors
-    /// When the program fails, or the family has none.
+    /// Fails if the program fails or the family has no program.
     pub fn run(
         self,
         bootstrap: &str,
@@ -180,7 +180,7 @@ impl Family {
     /// Starts a command of the family's program.
     ///
     /// # Errors
-    /// When the program does not start, or the family has none.
+    /// Fails if the program does not start or the family has no program.
     pub fn start(
         self,
         bootstrap: &str,
@@ -193,7 +193,7 @@ impl Family {
             Self::Aiokafka => python("aio.py"),
             Self::Node => node(),
             Self::Java => java(),
-            Self::Kcat | Self::Rust | Self::Krafka => bail!("{self:?} has no program of ours"),
+            Self::Kcat | Self::Rust | Self::Krafka => bail!("{self:?} has no client program"),
         };
         program
             .arg(command)
@@ -203,14 +203,15 @@ impl Family {
     }
 }
 
-/// A Python program of ours, by the packages that `tests/run` installed.
+/// Returns a command for a Python program of `tests/clients`, with the packages that `tests/run`
+/// installed.
 pub fn python(script: &str) -> Command {
     let mut command = Command::new(checkout().join("tests/.tools/venv/bin/python"));
     command.arg(clients().join("python").join(script));
     command
 }
 
-/// kcat, connected to `bootstrap`.
+/// Returns a kcat command connected to `bootstrap`.
 pub fn kcat(bootstrap: &str) -> Command {
     let mut command = Command::new("kcat");
     command.args(["-b", bootstrap]);
@@ -223,12 +224,12 @@ fn node() -> Command {
     command
 }
 
-/// The Java programs of ours.
+/// Returns a command for the Java programs of `tests/clients`.
 pub fn java() -> Command {
     let target = clients().join("java/target");
     let path = format!("{0}/clients.jar:{0}/lib/*", target.display());
     let mut command = Command::new("java");
-    // Short-lived programs: quick to start, small.
+    // The programs run for seconds: a fast start and little memory matter more than throughput.
     command
         .args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", &path])
         .arg("avouch.clients.Main");
@@ -239,7 +240,7 @@ fn clients() -> PathBuf {
     checkout().join("tests/clients")
 }
 
-/// kcat has one codec a process and reads its values, a line each, from stdin.
+/// Produces with kcat: one process per codec, one value per line of stdin.
 fn kcat_produce(bootstrap: &str, what: &Produce<'_>) -> Result<Vec<Event>> {
     for codec in what.codecs {
         let mut command = kcat(bootstrap);
@@ -258,8 +259,8 @@ fn kcat_produce(bootstrap: &str, what: &Produce<'_>) -> Result<Vec<Event>> {
     Ok(Vec::new())
 }
 
-/// The values that every family sends for `what` and one of its codecs. Their tail repeats, so
-/// that a codec has something to do.
+/// Returns the values that every family sends for `what` and one codec. The suffix repeats, so
+/// that the values are compressible.
 pub fn values(what: &Produce<'_>, codec: &str) -> Vec<String> {
     let (prefix, tail) = (what.prefix, " and so on".repeat(12));
     (0..what.count)

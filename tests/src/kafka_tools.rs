@@ -1,4 +1,4 @@
-//! Apache Kafka's own command-line tools, many of them in one Java process.
+//! Apache Kafka's command-line tools, several commands per Java process.
 
 use std::process::Command;
 
@@ -8,32 +8,33 @@ use serde::Deserialize;
 use crate::checkout;
 use crate::program::{Event, Running};
 
-/// Options of a Java process that lives for seconds: quick to start, small.
-const QUICK: &[&str] = &["-XX:TieredStopAtLevel=1", "-Xmx256m"];
+/// Options of a Java process that runs for seconds: fast start, little memory.
+const SHORT_LIVED: &[&str] = &["-XX:TieredStopAtLevel=1", "-Xmx256m"];
 
-/// What one command came to.
+/// Result of one command.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Outcome {
-    /// Its exit status.
+    /// Exit status.
     pub status: i32,
-    /// All it wrote, errors included.
-    pub printed: String,
+    /// Everything it wrote to stdout and stderr.
+    pub output: String,
 }
 
 impl Outcome {
-    /// What it printed, of a command that succeeded.
+    /// Returns the output of a successful command.
     ///
     /// # Errors
-    /// When it failed; the error says with what.
+    /// Fails if the command failed; the error contains its output.
     pub fn text(&self) -> Result<&str> {
-        ensure!(self.status == 0, "exit {}: {}", self.status, self.printed);
-        Ok(&self.printed)
+        ensure!(self.status == 0, "exit {}: {}", self.status, self.output);
+        Ok(&self.output)
     }
 
-    /// The lines of a command that succeeded, cut at white space: tables without their spacing.
+    /// Returns the output lines of a successful command, split at white space: table rows without
+    /// alignment.
     ///
     /// # Errors
-    /// As [`Outcome::text`].
+    /// Like [`Outcome::text`].
     pub fn rows(&self) -> Result<Vec<Vec<&str>>> {
         Ok(self
             .text()?
@@ -44,20 +45,20 @@ impl Outcome {
     }
 }
 
-/// Runs `commands` one after the other, each a tool's name and its arguments. `BROKER` in an
-/// argument stands for `bootstrap`.
+/// Runs `commands` one after the other, each a tool name and its arguments. The argument `BROKER`
+/// is replaced by `bootstrap`.
 ///
 /// # Errors
-/// When Java does not start or ends early; a command that fails is an outcome.
+/// Fails if Java does not start or exits early; a failed command is an outcome.
 pub fn run(bootstrap: &str, commands: &[&str]) -> Result<Vec<Outcome>> {
-    let mut java = kafka_java(QUICK);
+    let mut java = kafka_java(SHORT_LIVED);
     let mut running = Running::start(java.arg("avouch.kafka.Tools"))?;
     running.feed(script(bootstrap, commands)?.as_bytes())?;
     let outcomes = running
         .finish()?
         .into_iter()
         .map(|event| match event {
-            Event::Told(outcome) => Ok(serde_json::from_value(outcome)?),
+            Event::Output(outcome) => Ok(serde_json::from_value(outcome)?),
             other => anyhow::bail!("{other:?}"),
         })
         .collect::<Result<Vec<_>>>()?;
@@ -65,18 +66,18 @@ pub fn run(bootstrap: &str, commands: &[&str]) -> Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
-/// One tool in a process of its own, which some need: they print when their process ends. Words as
-/// for [`run`].
+/// Returns a command that runs one tool in a separate process, for tools that print when their
+/// process exits. `command` has the form of [`run`].
 ///
 /// # Errors
-/// When `command` is empty.
+/// Fails if `command` is empty.
 pub fn program(bootstrap: &str, command: &str) -> Result<Command> {
-    let mut java = kafka_java(QUICK);
+    let mut java = kafka_java(SHORT_LIVED);
     java.args(words(bootstrap, command)?);
     Ok(java)
 }
 
-/// Java with all of Kafka's classes.
+/// Returns a Java command with Kafka's classes in its class path.
 pub fn kafka_java(options: &[&str]) -> Command {
     let target = checkout().join("tests/clients/kafka/target");
     let path = format!("{0}/kafka.jar:{0}/lib/*", target.display());
@@ -85,7 +86,7 @@ pub fn kafka_java(options: &[&str]) -> Command {
     command
 }
 
-/// A line a command, its words cut by tabs.
+/// Returns one line per command, with words separated by tabs.
 fn script(bootstrap: &str, commands: &[&str]) -> Result<String> {
     let lines = commands
         .iter()
@@ -93,10 +94,10 @@ fn script(bootstrap: &str, commands: &[&str]) -> Result<String> {
     lines.collect()
 }
 
-/// A command's words, the tool by its class.
+/// Returns the words of a command, with the class name in place of the tool name.
 fn words(bootstrap: &str, command: &str) -> Result<Vec<String>> {
     let mut words = command.split_whitespace();
-    let tool = class(words.next().context("a tool")?);
+    let tool = class(words.next().context("no tool name")?);
     let arguments = words.map(|word| match word {
         "BROKER" => bootstrap.to_owned(),
         other => other.to_owned(),

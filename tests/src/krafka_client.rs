@@ -1,5 +1,5 @@
-//! krafka, a Kafka client without any C, as a producer, a lone consumer and a member of a group,
-//! telling the same events as the programs of the other families.
+//! krafka, a Kafka client in pure Rust, as a producer, a consumer without a group and a group
+//! member. Returns the same events as the programs of the other families.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::program::{Event, Record};
 const POLL: Duration = Duration::from_millis(100);
 const LINGER: Duration = Duration::from_millis(20);
 
-/// Produces as asked.
+/// Produces values.
 ///
 /// # Errors
-/// When the broker cannot be reached, or a value cannot even be queued.
+/// Fails if the broker cannot be reached or a value cannot be queued.
 pub fn produce(bootstrap: &str, what: &Produce<'_>) -> Result<Vec<Event>> {
     Runtime::new()?.block_on(async {
         let mut events = Vec::new();
@@ -32,10 +32,10 @@ pub fn produce(bootstrap: &str, what: &Produce<'_>) -> Result<Vec<Event>> {
     })
 }
 
-/// Reads the whole of a topic as it is now, alone.
+/// Reads a topic without a group, up to its current end.
 ///
 /// # Errors
-/// When the broker cannot be asked, or does not answer.
+/// Fails if a request fails or times out.
 pub fn consume(bootstrap: &str, topic: &str) -> Result<Vec<Event>> {
     Runtime::new()?.block_on(async {
         let kafka = connect(bootstrap).await?;
@@ -46,10 +46,11 @@ pub fn consume(bootstrap: &str, topic: &str) -> Result<Vec<Event>> {
             .partitions_for(topic)
             .await?;
         let partitions: Vec<_> = partitions.iter().map(|found| found.partition).collect();
-        let consumer = reading(kafka.consumer_without_group()).build().await?;
+        let consumer = configured(kafka.consumer_without_group()).build().await?;
         let mut ends = HashMap::new();
         for partition in &partitions {
             let (low, high) = consumer.fetch_watermarks(topic, *partition).await?;
+            // An empty partition delivers no record that could mark its end.
             if high > low {
                 ends.insert(*partition, high);
             }
@@ -62,7 +63,7 @@ pub fn consume(bootstrap: &str, topic: &str) -> Result<Vec<Event>> {
                 if ends.get(&record.partition) == Some(&(record.offset + 1)) {
                     ends.remove(&record.partition);
                 }
-                events.push(told(&record)?);
+                events.push(event_of(&record)?);
             }
         }
         consumer.close().await?;
@@ -70,21 +71,21 @@ pub fn consume(bootstrap: &str, topic: &str) -> Result<Vec<Event>> {
     })
 }
 
-/// Reads `count` records as a member of a group, commits each, and leaves.
+/// Reads `count` records as a member of a group, commits each, and leaves the group.
 ///
 /// # Errors
-/// When the broker refuses something or does not answer.
+/// Fails if a request is rejected or times out.
 pub fn group(bootstrap: &str, topic: &str, group: &str, count: usize) -> Result<Vec<Event>> {
     Runtime::new()?.block_on(async {
         let kafka = connect(bootstrap).await?;
-        let consumer = reading(kafka.consumer(group)).build().await?;
+        let consumer = configured(kafka.consumer(group)).build().await?;
         consumer.subscribe([topic]).await?;
         let mut events = Vec::new();
         let deadline = Deadline::after(PROGRAM_LIMIT);
         while events.len() < count {
             let left = count - events.len();
             for record in poll(&consumer, deadline).await?.into_iter().take(left) {
-                events.push(told(&record)?);
+                events.push(event_of(&record)?);
                 let at = TopicPartition::new(topic, record.partition);
                 let next = OffsetAndMetadata::new(record.offset + 1);
                 consumer.commit_offsets([(at, next)]).await?;
@@ -100,7 +101,7 @@ async fn connect(bootstrap: &str) -> Result<Kafka> {
     Ok(builder.connect().await?)
 }
 
-fn reading(builder: ConsumerBuilder) -> ConsumerBuilder {
+fn configured(builder: ConsumerBuilder) -> ConsumerBuilder {
     builder
         .auto_offset_reset(AutoOffsetReset::Earliest)
         .enable_auto_commit(false)
@@ -149,22 +150,22 @@ fn compression(codec: &str) -> Result<Compression> {
         "snappy" => Compression::Snappy,
         "lz4" => Compression::Lz4,
         "zstd" => Compression::Zstd,
-        other => bail!("no codec {other}"),
+        other => bail!("unknown codec {other}"),
     })
 }
 
 async fn poll(consumer: &Consumer, deadline: Deadline) -> Result<Vec<ConsumerRecord>> {
     if deadline.left().is_zero() {
-        bail!("a consumer waited in vain");
+        bail!("timed out waiting for records");
     }
     Ok(consumer.poll(POLL).await?)
 }
 
-fn told(record: &ConsumerRecord) -> Result<Event> {
+fn event_of(record: &ConsumerRecord) -> Result<Event> {
     Ok(Event::Record(Record {
         partition: record.partition,
         offset: record.offset,
         key: record.key_str().map(str::to_owned),
-        value: record.value_str().context("a value of text")?.to_owned(),
+        value: record.value_str().context("no text value")?.to_owned(),
     }))
 }

@@ -1,5 +1,5 @@
-//! The harness of the whole-system tests: an `avouch` process, and clients that others wrote. It
-//! knows nothing of Avouch's insides; what it sees is what a user's machine sees.
+//! Harness of the end-to-end tests: an `avouch` process and third-party clients. It uses no
+//! internals of Avouch, only interfaces that users have: command line, files, sockets.
 
 pub mod deadline;
 pub mod family;
@@ -16,7 +16,7 @@ pub mod rust_client;
 
 use std::path::PathBuf;
 
-/// The root of the checkout.
+/// Returns the root folder of the checkout.
 pub fn checkout() -> PathBuf {
     let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     tests.parent().map_or(tests.clone(), PathBuf::from)

@@ -1,7 +1,7 @@
-//! What the tests have shown of each client, for the page docs/compatibility.md.
+//! Records verified features of each client for the page docs/compatibility.md.
 //!
-//! A test that has compared its last value says so here. Nothing is written unless the variable
-//! `AVOUCH_SHOWN` names a file, which `just compatibility` does.
+//! A test calls this after its last assertion. Nothing is written unless the environment variable
+//! `AVOUCH_SHOWN` names a file, as in `just compatibility`.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -10,24 +10,24 @@ use anyhow::Result;
 
 use crate::family::Family;
 
-/// Notes that `feature` has just been shown of a family's client.
+/// Records that a test has verified `feature` with the client of a family.
 ///
 /// # Errors
-/// When the file cannot be written.
-pub fn shown(family: Family, feature: &str) -> Result<()> {
-    shown_of(family.client(), feature)
+/// Fails if the file cannot be written.
+pub fn record_feature(family: Family, feature: &str) -> Result<()> {
+    record_client_feature(family.client(), feature)
 }
 
-/// The same of a client that is no family.
+/// Records that a test has verified `feature` with a client outside the families.
 ///
 /// # Errors
-/// As [`shown`].
-pub fn shown_of(client: &str, feature: &str) -> Result<()> {
+/// Like [`record_feature`].
+pub fn record_client_feature(client: &str, feature: &str) -> Result<()> {
     let Some(path) = std::env::var_os("AVOUCH_SHOWN") else {
         return Ok(());
     };
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    // One write, so that tests side by side do not mix their lines.
+    // A single write in append mode, so that lines of concurrent tests do not interleave.
     file.write_all(format!("{client}\t{feature}\n").as_bytes())?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A running `avouch serve` on free ports: ready when it is returned, killed when it is dropped,
-//! and its log printed then, so that a failed test shows it.
+//! A running `avouch serve` on free ports. It is ready when it is returned. When it is dropped it
+//! is killed and its log is printed, so that a failed test shows the log.
 
 use std::fs::{self, File, OpenOptions};
 use std::net::TcpListener;
@@ -13,22 +13,22 @@ use tempfile::TempDir;
 
 use crate::deadline::eventually;
 
-/// Lines of the log that a failed test shows.
+/// Maximum number of log lines that a failed test shows.
 const LOG_LINES_SHOWN: usize = 60;
 
-/// What the ready file says.
+/// Content of the ready file.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Addresses {
-    /// `HOST:PORT` of the Kafka listener; empty for a registry alone.
+    /// `HOST:PORT` of the Kafka listener; empty with `--registry-only`.
     #[serde(default)]
     pub kafka: String,
     /// `HOST:PORT` of the registry.
     pub http: String,
-    /// Of the process that wrote the file.
+    /// Id of the process that wrote the file.
     pub pid: u32,
 }
 
-/// A broker with its registry, in a directory of its own.
+/// A broker with its registry in a temporary directory.
 #[derive(Debug)]
 pub struct Node {
     child: Child,
@@ -38,49 +38,50 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node on ports of the system's choice.
+    /// Starts a node on ports assigned by the operating system.
     ///
     /// # Errors
-    /// When it does not become ready.
+    /// Fails if the node does not become ready.
     pub fn start() -> Result<Self> {
         Self::start_with(&[])
     }
 
-    /// The same with further flags of `avouch serve`.
+    /// Starts a node with additional flags of `avouch serve`.
     ///
     /// # Errors
-    /// When it does not become ready.
+    /// Fails if the node does not become ready.
     pub fn start_with(flags: &[&str]) -> Result<Self> {
         Self::start_at("127.0.0.1:0", "127.0.0.1:0", flags)
     }
 
-    /// A registry without a broker, to be restarted at its address.
+    /// Starts a standalone registry that can be restarted at the same address.
     ///
     /// # Errors
-    /// When it does not become ready.
+    /// Fails if the node does not become ready.
     pub fn start_registry() -> Result<Self> {
-        let http = format!("127.0.0.1:{}", quiet_port()?);
+        let http = format!("127.0.0.1:{}", fixed_port()?);
         Self::start_at("127.0.0.1:0", &http, &["--registry-only"])
     }
 
-    /// A broker without a registry, to be restarted at its address; `registry_url` is whom it asks.
+    /// Starts a standalone broker that can be restarted at the same address and uses the registry
+    /// at `registry_url`.
     ///
     /// # Errors
-    /// When it does not become ready.
+    /// Fails if the node does not become ready.
     pub fn start_broker(registry_url: &str) -> Result<Self> {
-        let (kafka, http) = (quiet_port()?, quiet_port()?);
+        let (kafka, http) = (fixed_port()?, fixed_port()?);
         let flags = ["--broker-only", "--registry-url", registry_url];
         let (kafka, http) = (format!("127.0.0.1:{kafka}"), format!("127.0.0.1:{http}"));
         Self::start_at(&kafka, &http, &flags)
     }
 
-    /// A node on ports that stay its own while it is down: below those that the system gives to
-    /// outgoing connections, one of which could otherwise take a listener's place.
+    /// Starts a node that can be restarted at the same addresses. Its ports are below the ephemeral
+    /// range, so that no outgoing connection can take them while the node is down.
     ///
     /// # Errors
-    /// When it does not become ready.
-    pub fn start_to_be_restarted() -> Result<Self> {
-        let (kafka, http) = (quiet_port()?, quiet_port()?);
+    /// Fails if the node does not become ready.
+    pub fn start_restartable() -> Result<Self> {
+        let (kafka, http) = (fixed_port()?, fixed_port()?);
         let (kafka, http) = (format!("127.0.0.1:{kafka}"), format!("127.0.0.1:{http}"));
         Self::start_at(&kafka, &http, &[])
     }
@@ -97,81 +98,81 @@ impl Node {
         })
     }
 
-    /// `HOST:PORT` for Kafka clients.
+    /// Returns the `HOST:PORT` for Kafka clients.
     pub fn bootstrap(&self) -> &str {
         &self.addresses.kafka
     }
 
-    /// Base URL of the registry and of our own API, without a slash at its end.
+    /// Returns the base URL of the registry and of Avouch's HTTP API, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.addresses.http)
     }
 
-    /// Process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Where it keeps its data.
+    /// Returns the data directory.
     pub fn data_dir(&self) -> PathBuf {
         self.directory.path().join("data")
     }
 
-    /// Everything it has logged, restarts included.
+    /// Returns the complete log, including previous runs of a restarted node.
     ///
     /// # Errors
-    /// When the log cannot be read.
+    /// Fails if the log cannot be read.
     pub fn log(&self) -> Result<String> {
         Ok(fs::read_to_string(self.directory.path().join("log"))?)
     }
 
-    /// What it has printed on stdout since its last start: the card.
+    /// Returns the startup banner: the stdout of the current process.
     ///
     /// # Errors
-    /// When the output cannot be read.
-    pub fn card(&self) -> Result<String> {
-        Ok(fs::read_to_string(self.directory.path().join("card"))?)
+    /// Fails if the output cannot be read.
+    pub fn banner(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.directory.path().join("banner"))?)
     }
 
-    /// Ends the process as a power cut would, as far as a process can tell.
+    /// Kills the process with SIGKILL and waits for its exit.
     ///
     /// # Errors
-    /// When the process cannot be killed.
+    /// Fails if the process cannot be killed.
     pub fn kill_9(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
-    /// Asks the process to stop and waits for its end.
+    /// Sends SIGTERM and waits for the exit of the process.
     ///
     /// # Errors
-    /// When it does not end.
+    /// Fails if the process does not exit.
     pub fn terminate(&mut self) -> Result<ExitStatus> {
-        self.ask_to_stop()?;
+        self.send_sigterm()?;
         self.wait()
     }
 
-    /// Asks the process to stop and does not wait.
+    /// Sends SIGTERM without waiting.
     ///
     /// # Errors
-    /// When there is no such process.
-    pub fn ask_to_stop(&self) -> Result<()> {
+    /// Fails if the process does not exist.
+    pub fn send_sigterm(&self) -> Result<()> {
         signal("TERM", self.pid())
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the exit of the process.
     ///
     /// # Errors
-    /// When it does not end.
+    /// Fails if the process does not exit.
     pub fn wait(&mut self) -> Result<ExitStatus> {
-        eventually("the node's end", || Ok(self.child.try_wait()?))
+        eventually("the exit of the node", || Ok(self.child.try_wait()?))
     }
 
-    /// Starts a node that has ended again, on the same data and the same addresses.
+    /// Restarts a node that has exited, with the same data and addresses.
     ///
     /// # Errors
-    /// When it does not become ready.
+    /// Fails if the node does not become ready.
     pub fn restart(&mut self) -> Result<()> {
         let Addresses { kafka, http, .. } = self.addresses.clone();
         let directory = self.directory.path();
@@ -191,7 +192,7 @@ impl Drop for Node {
         reason = "the test harness shows it when the test fails"
     )]
     fn drop(&mut self) {
-        // It may have ended already, which is what we want too.
+        // The process may have exited already.
         drop(self.kill_9());
         let log = self.log().unwrap_or_default();
         let skipped = log.lines().count().saturating_sub(LOG_LINES_SHOWN);
@@ -201,18 +202,19 @@ impl Drop for Node {
     }
 }
 
-/// The release binary beside the test's own build, or what `AVOUCH_BIN` names.
+/// Returns the path of the release binary in the target directory of the test, or `AVOUCH_BIN`.
 pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("AVOUCH_BIN") {
         return path.into();
     }
     let test = std::env::current_exe().unwrap_or_default();
-    // target/debug/deps/it-0123
+    // The test binary is target/debug/deps/it-0123.
     let target = test.ancestors().nth(3).unwrap_or(Path::new("target"));
     target.join("release/avouch")
 }
 
-/// `avouch serve` on `data_dir` and `flags`, without anything of the caller's environment.
+/// Returns the command `avouch serve` with `data_dir` and `flags`, without the environment of the
+/// test.
 pub fn serve(data_dir: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command
@@ -224,17 +226,17 @@ pub fn serve(data_dir: &Path, flags: &[&str]) -> Command {
     command
 }
 
-/// Sends `name` (such as `TERM`) to a process.
+/// Sends the signal `name` (such as `TERM`) to a process.
 ///
 /// # Errors
-/// When there is no such process.
+/// Fails if the process does not exist.
 pub fn signal(name: &str, pid: u32) -> Result<()> {
-    // A shell has `kill` built in; the program of that name is not on every machine.
+    // `kill` is a shell builtin; the program of that name is not installed everywhere.
     let sent = Command::new("sh")
         .args(["-c", &format!("kill -{name} {pid}")])
         .status()?;
     if !sent.success() {
-        bail!("process {pid} cannot be sent {name}");
+        bail!("cannot send {name} to process {pid}");
     }
     Ok(())
 }
@@ -246,7 +248,7 @@ fn launch(
     flags: &[String],
 ) -> Result<(Child, Addresses)> {
     let ready_file = directory.join("ready.json");
-    // One that a killed process left behind must not be taken for the new one's.
+    // A killed process leaves its ready file; it must not be mistaken for the new one.
     drop(fs::remove_file(&ready_file));
     let log = OpenOptions::new()
         .create(true)
@@ -258,7 +260,7 @@ fn launch(
         &directory.join("data"),
         &["--kafka-listen", kafka, "--http-listen", http],
     );
-    // A write beyond a limit on file sizes fails, as on a full disk, and sends no signal.
+    // With SIGXFSZ ignored, a write beyond the file size limit fails as on a full disk.
     let mut child = Command::new("/bin/sh")
         .args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh"])
         .arg(serve.get_program())
@@ -268,13 +270,13 @@ fn launch(
         .arg(&ready_file)
         .env_clear()
         .stdin(Stdio::null())
-        .stdout(File::create(directory.join("card"))?)
+        .stdout(File::create(directory.join("banner"))?)
         .stderr(log)
         .spawn()?;
     let addresses = eventually("the ready file", || {
         if let Some(status) = child.try_wait()? {
             let log = fs::read_to_string(directory.join("log"))?;
-            bail!("avouch ended before it was ready: {status}\n{log}");
+            bail!("avouch exited before it was ready: {status}\n{log}");
         }
         match fs::read(&ready_file) {
             Ok(content) => Ok(Some(serde_json::from_slice(&content)?)),
@@ -284,11 +286,13 @@ fn launch(
     Ok((child, addresses))
 }
 
-/// A free port below the range that Linux gives to outgoing connections (32768 and up).
-fn quiet_port() -> Result<u16> {
+/// Returns a free port below Linux's ephemeral range (32768 and up).
+fn fixed_port() -> Result<u16> {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Starts at a position derived from the process id, so that concurrent test processes rarely
+    // probe the same ports.
     let start = u16::try_from(std::process::id() % u32::from(COUNT))?;
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,7 @@
-//! Record values for loads: half random, as much as real ones are, or whole data.
+//! Record values for load tests: half random, so that they compress like real data.
 
-/// A payload whose first half changes at random (xorshift, a fixed seed) and whose rest stays.
+/// A payload whose first half is pseudo-random (xorshift, fixed seed) and whose second half is
+/// constant.
 #[derive(Debug)]
 pub struct Payload {
     bytes: Vec<u8>,
@@ -8,7 +9,7 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// Values of `size` bytes.
+    /// Creates a generator of values of `size` bytes.
     pub fn new(size: usize) -> Self {
         Self {
             bytes: vec![b'a'; size],
@@ -16,7 +17,7 @@ impl Payload {
         }
     }
 
-    /// Another value.
+    /// Returns the next value.
     pub fn next_value(&mut self) -> &[u8] {
         let half = self.bytes.len() / 2;
         for chunk in self.bytes[..half].chunks_mut(size_of::<u64>()) {

@@ -1,5 +1,4 @@
-//! Brokers side by side, for benches: Avouch and Apache Kafka as processes whose CPU time and
-//! memory can be read.
+//! Brokers for benchmarks: Avouch and Apache Kafka as processes with measured CPU time and memory.
 
 use std::fs;
 use std::net::TcpListener;
@@ -16,24 +15,24 @@ use crate::kafka_tools::kafka_java;
 use crate::node::{Addresses, serve};
 use crate::protocol::Connection;
 
-/// Clock ticks of `/proc/PID/stat` in a second, on Linux.
-const TICKS_A_SECOND: f64 = 100.0;
-/// How long a broker may take to start.
+/// Clock ticks per second in `/proc/PID/stat` on Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+/// Maximum start time of a broker.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Which broker, and what its acknowledgements promise.
+/// A broker and its durability mode.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// Avouch as it is by default: synced before it is acknowledged.
+    /// Avouch with its default: synced before it is acknowledged.
     Avouch,
-    /// Avouch that leaves syncing to the operating system, as Kafka does.
+    /// Avouch with `--durability os`, comparable to Kafka.
     AvouchOs,
-    /// Apache Kafka at its defaults, a heap of 1 GiB.
+    /// Apache Kafka with its defaults and a heap of 1 GiB.
     Kafka,
 }
 
 impl Kind {
-    /// What reports call it.
+    /// Returns the name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Avouch => "avouch",
@@ -43,7 +42,7 @@ impl Kind {
     }
 }
 
-/// A running broker with a data directory of its own. Killed when dropped.
+/// A running broker with a temporary data directory. Killed when dropped.
 #[derive(Debug)]
 pub struct Peer {
     kind: Kind,
@@ -53,113 +52,114 @@ pub struct Peer {
     _data: TempDir,
 }
 
-/// A broker that only needs to be started: its data directory is what it wants it to be.
+/// A broker whose data directory is initialized, ready to be started.
 #[derive(Debug)]
 pub struct Prepared {
     kind: Kind,
     data: TempDir,
-    /// Of Kafka, its configuration and where it will listen.
+    /// Kafka's configuration file and listener address.
     kafka: Option<(PathBuf, String)>,
 }
 
 impl Prepared {
-    /// Starts the broker and waits until it has taken a record.
+    /// Starts the broker and waits until it has accepted a record.
     ///
     /// # Errors
-    /// When it does not.
+    /// Fails if the broker does not start.
     pub fn start(self) -> Result<Peer> {
         let Self { kind, data, kafka } = self;
         let peer = match kafka {
             None => avouch(kind, data)?,
             Some((config, bootstrap)) => Peer {
                 kind,
-                child: launched_kafka(&config, data.path())?,
+                child: spawn_kafka(&config, data.path())?,
                 bootstrap,
                 registry: None,
                 _data: data,
             },
         };
-        Deadline::after(START_LIMIT).wait("a first record", || Ok(peer.takes_a_record().ok()))?;
+        Deadline::after(START_LIMIT).wait("a first record", || Ok(peer.accepts_record().ok()))?;
         Ok(peer)
     }
 }
 
 impl Peer {
-    /// Starts a broker on free ports and waits until it has taken a record.
+    /// Starts a broker on free ports and waits until it has accepted a record.
     ///
     /// # Errors
-    /// When it does not.
+    /// Fails if the broker does not start.
     pub fn start(kind: Kind) -> Result<Self> {
         Self::prepare(kind)?.start()
     }
 
-    /// Does what comes before a first start: Kafka's storage has to be formatted, by a Java machine
-    /// of its own.
+    /// Initializes the data directory. Kafka's storage must be formatted, which starts a separate
+    /// Java process.
     ///
     /// # Errors
-    /// When it can't be.
+    /// Fails if the storage cannot be formatted.
     pub fn prepare(kind: Kind) -> Result<Prepared> {
-        // Beside the build, not in /tmp, which may be memory.
+        // In the target directory, because /tmp can be a memory file system.
         let data = tempfile::tempdir_in(checkout().join("target"))?;
         let kafka = match kind {
             Kind::Avouch | Kind::AvouchOs => None,
-            Kind::Kafka => Some(formatted_kafka(data.path())?),
+            Kind::Kafka => Some(format_kafka(data.path())?),
         };
         Ok(Prepared { kind, data, kafka })
     }
 
-    /// Which it is.
+    /// Returns the broker and its durability mode.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// `HOST:PORT` for Kafka clients.
+    /// Returns the `HOST:PORT` for Kafka clients.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
     }
 
-    /// Base URL of its registry, if it has one.
+    /// Returns the base URL of the registry, if the broker has one.
     pub fn registry(&self) -> Option<&str> {
         self.registry.as_deref()
     }
 
-    /// CPU time it has taken so far, in seconds, to a hundredth.
+    /// Returns the CPU time used so far, in seconds with a resolution of 0.01 s.
     ///
     /// # Errors
-    /// When it has ended.
+    /// Fails if the process has exited.
     pub fn cpu_seconds(&self) -> Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Behind the name, which may hold anything: state is field 3, utime and stime 14 and 15.
-        let fields = stat.rsplit_once(')').context("a name in brackets")?.1;
+        // The process name can contain spaces and parentheses, so fields are counted after the last
+        // parenthesis: state is field 3, utime and stime are fields 14 and 15.
+        let fields = stat.rsplit_once(')').context("no process name")?.1;
         let ticks = fields.split_whitespace().skip(11).take(2);
         let ticks = ticks.map(str::parse::<f64>).sum::<Result<f64, _>>()?;
-        Ok(ticks / TICKS_A_SECOND)
+        Ok(ticks / TICKS_PER_SECOND)
     }
 
-    /// Resident memory now and at its highest, in bytes.
+    /// Returns the current and the peak resident memory, in bytes.
     ///
     /// # Errors
-    /// When it has ended.
+    /// Fails if the process has exited.
     pub fn memory_bytes(&self) -> Result<(u64, u64)> {
         memory_bytes(self.child.id())
     }
 
-    /// Has the highest resident memory count from now on.
+    /// Resets the peak resident memory to the current value.
     ///
     /// # Errors
-    /// When it has ended.
+    /// Fails if the process has exited.
     pub fn forget_highest_memory(&self) -> Result<()> {
-        // 5 resets the high-water mark (Linux, proc(5)).
+        // Writing 5 resets the peak resident set size (Linux, proc(5)).
         let path = format!("/proc/{}/clear_refs", self.child.id());
         Ok(fs::write(path, "5")?)
     }
 
-    fn takes_a_record(&self) -> Result<()> {
+    fn accepts_record(&self) -> Result<()> {
         let mut connection = Connection::open(&self.bootstrap)?;
-        // It may exist from the last attempt.
+        // The topic may exist from the previous attempt.
         connection.create_topic("started", 1, &[])?;
-        let answer = connection.produce_values("started", &[Some(b"a record")])?;
-        ensure!(answer.error_code == 0, "error {}", answer.error_code);
+        let response = connection.produce_values("started", &[Some(b"a record")])?;
+        ensure!(response.error_code == 0, "error {}", response.error_code);
         Ok(())
     }
 }
@@ -171,16 +171,16 @@ impl Drop for Peer {
     }
 }
 
-/// Resident memory of a process now and at its highest, in bytes.
+/// Returns the current and the peak resident memory of a process, in bytes.
 ///
 /// # Errors
-/// When it has ended.
+/// Fails if the process has exited.
 pub fn memory_bytes(pid: u32) -> Result<(u64, u64)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let field = |name: &str| -> Result<u64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kib = line.and_then(|line| line.split_whitespace().next());
-        Ok(kib.context("a size")?.parse::<u64>()? * 1_024)
+        Ok(kib.context("no size")?.parse::<u64>()? * 1_024)
     };
     Ok((field("VmRSS:")?, field("VmHWM:")?))
 }
@@ -205,7 +205,7 @@ fn avouch(kind: Kind, data: TempDir) -> Result<Peer> {
         .stdout(Stdio::null())
         .stderr(fs::File::create(data.path().join("log"))?)
         .spawn()
-        .context("build avouch first")?;
+        .context("cannot start avouch; build it first")?;
     let addresses: Addresses = Deadline::after(START_LIMIT).wait("the ready file", || {
         let content = fs::read(&ready).ok();
         Ok(content
@@ -221,9 +221,9 @@ fn avouch(kind: Kind, data: TempDir) -> Result<Peer> {
     })
 }
 
-/// One node that is broker and controller, with the replication factors of one node: its
-/// configuration and where it will listen.
-fn formatted_kafka(data: &Path) -> Result<(PathBuf, String)> {
+/// Formats the storage of a Kafka node that is broker and controller, with replication factors of
+/// 1. Returns its configuration file and listener address.
+fn format_kafka(data: &Path) -> Result<(PathBuf, String)> {
     let (client, controller) = (free_port()?, free_port()?);
     let config = data.join("server.properties");
     let logs = data.join("data");
@@ -246,9 +246,9 @@ fn formatted_kafka(data: &Path) -> Result<(PathBuf, String)> {
     Ok((config, format!("127.0.0.1:{client}")))
 }
 
-fn launched_kafka(config: &Path, data: &Path) -> Result<Child> {
+fn spawn_kafka(config: &Path, data: &Path) -> Result<Child> {
     let log = fs::File::create(data.join("log"))?;
-    // The options of Kafka's own start script.
+    // The options of Kafka's start script.
     let child = kafka_java(&[
         "-Xmx1G",
         "-Xms1G",

@@ -1,4 +1,4 @@
-//! A client program that speaks JSON lines: started, listened to, waited for or killed.
+//! Client programs that print events as JSON lines: start, read, wait, kill.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
@@ -11,60 +11,60 @@ use serde::Deserialize;
 
 use crate::deadline::{Deadline, PROGRAM_LIMIT};
 
-/// Lines that a program may be ahead of its test.
+/// Lines buffered between a program and its test.
 const LINES_BUFFERED: usize = 1024;
 
-/// What a program tells.
+/// An event printed by a program.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum Event {
     /// A produced value was acknowledged.
     Acked {
-        /// The value, or the name it goes by.
+        /// The value, or its name in the test.
         value: String,
-        /// Where it is.
+        /// Partition of the record.
         partition: i32,
-        /// Where it is there.
+        /// Offset of the record.
         offset: i64,
     },
-    /// A produced value was refused, or given up.
+    /// A produced value was rejected, or the client stopped retrying.
     Failed {
-        /// The value, or the name it goes by.
+        /// The value, or its name in the test.
         value: String,
-        /// Kafka's error code, or the client's own (negative) one.
+        /// Kafka's error code, or the client's own (negative) code.
         code: Option<i64>,
-        /// What the client says about it.
+        /// Error message of the client.
         text: Option<String>,
     },
-    /// The partitions of a group's member after a rebalance.
+    /// Assignment of a group member after a rebalance.
     Assigned {
-        /// In ascending order.
+        /// Partitions in ascending order.
         partitions: Vec<i32>,
     },
     /// A consumed record.
     Record(Record),
     /// A topic was created.
     Created,
-    /// A result of a program's own kind.
-    Told(serde_json::Value),
-    /// The program did what it was asked.
+    /// A result specific to the program.
+    Output(serde_json::Value),
+    /// The program completed its command.
     Done,
 }
 
 /// A consumed record.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Record {
-    /// Where it was.
+    /// Partition.
     pub partition: i32,
-    /// Where it was there.
+    /// Offset.
     pub offset: i64,
-    /// Its key; kcat shows none as an empty one.
+    /// Key; kcat prints a missing key as an empty one.
     pub key: Option<String>,
-    /// Its value.
+    /// Value.
     pub value: String,
 }
 
-/// A program that runs. Killed when dropped.
+/// A running program. Killed when dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -78,7 +78,7 @@ impl Running {
     /// Starts `command`.
     ///
     /// # Errors
-    /// When there is no such program.
+    /// Fails if the program does not exist.
     pub fn start(command: &mut Command) -> Result<Self> {
         let name = format!("{command:?}");
         let mut child = command
@@ -87,12 +87,12 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| name.clone())?;
-        let stdout = child.stdout.take().context("stdout is piped")?;
-        let mut stderr = child.stderr.take().context("stderr is piped")?;
+        let stdout = child.stdout.take().context("stdout is not piped")?;
+        let mut stderr = child.stderr.take().context("stderr is not piped")?;
         let (sender, events) = sync_channel(LINES_BUFFERED);
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // A line that is no event ends the stream: the test sees that events are missing.
+                // An invalid line ends the stream: the test detects the missing events.
                 let Ok(event) = serde_json::from_str(&line) else {
                     break;
                 };
@@ -101,6 +101,7 @@ impl Running {
                 }
             }
         });
+        // Read on a thread: a full pipe would block the program.
         let stderr = thread::spawn(move || {
             let mut text = Vec::new();
             drop(stderr.read_to_end(&mut text));
@@ -118,17 +119,17 @@ impl Running {
     /// Writes to the program's stdin and closes it.
     ///
     /// # Errors
-    /// When the program does not read.
+    /// Fails if the program does not read its stdin.
     pub fn feed(&mut self, input: &[u8]) -> Result<()> {
-        let mut stdin: ChildStdin = self.child.stdin.take().context("fed already")?;
+        let mut stdin: ChildStdin = self.child.stdin.take().context("stdin is closed")?;
         stdin.write_all(input)?;
         Ok(())
     }
 
-    /// The program's next event, `None` at its end.
+    /// Returns the next event, or `None` at the end of the output.
     ///
     /// # Errors
-    /// When the program takes too long.
+    /// Fails if the program exceeds its time limit.
     pub fn next_event(&mut self) -> Result<Option<Event>> {
         match self.events.recv_timeout(self.deadline.left()) {
             Ok(event) => Ok(Some(event)),
@@ -136,25 +137,26 @@ impl Running {
             Err(RecvTimeoutError::Timeout) => {
                 drop(self.child.kill());
                 let stderr = self.stderr();
-                bail!("{} takes too long: {stderr}", self.name);
+                bail!("{} exceeded its time limit: {stderr}", self.name);
             }
         }
     }
 
-    /// The events since the last call of this kind, without waiting.
-    pub fn news(&self) -> Vec<Event> {
+    /// Returns the events since the last call, without waiting.
+    pub fn new_events(&self) -> Vec<Event> {
         self.events.try_iter().collect()
     }
 
-    /// Lets the program take the whole limit once more from now on.
+    /// Restarts the time limit.
     pub fn extend(&mut self) {
         self.deadline = Deadline::after(PROGRAM_LIMIT);
     }
 
-    /// The next event for which `pick` gives a value; those before it are dropped.
+    /// Returns the value of the next event for which `pick` returns one; earlier events are
+    /// dropped.
     ///
     /// # Errors
-    /// When the program ends or takes too long before that; `what` names what was waited for.
+    /// Fails if the program exits or exceeds its time limit first; the error names `what`.
     pub fn wait_for<T>(&mut self, what: &str, pick: impl Fn(&Event) -> Option<T>) -> Result<T> {
         while let Some(event) = self.next_event()? {
             if let Some(value) = pick(&event) {
@@ -162,13 +164,13 @@ impl Running {
             }
         }
         let stderr = self.stderr();
-        bail!("{} ended without {what}: {stderr}", self.name);
+        bail!("{} exited without {what}: {stderr}", self.name);
     }
 
-    /// Waits for the program's end: what it told until then.
+    /// Waits for the program's exit and returns its remaining events.
     ///
     /// # Errors
-    /// When it fails or takes too long.
+    /// Fails if the program fails or exceeds its time limit.
     pub fn finish(mut self) -> Result<Vec<Event>> {
         drop(self.child.stdin.take());
         let mut events = Vec::new();
@@ -183,10 +185,10 @@ impl Running {
         Ok(events)
     }
 
-    /// Ends the program with no chance to say goodbye: what it told until then.
+    /// Kills the program with SIGKILL and returns its remaining events.
     ///
     /// # Errors
-    /// When it cannot be killed.
+    /// Fails if the program cannot be killed.
     pub fn kill_9(mut self) -> Result<Vec<Event>> {
         self.child.kill()?;
         self.child.wait()?;
@@ -208,12 +210,13 @@ impl Drop for Running {
     }
 }
 
-/// Runs a program that speaks plain text to its end: what it printed.
+/// Runs a program and returns its stdout as text.
 ///
 /// # Errors
-/// When it fails or takes too long.
-pub fn printed(command: &mut Command) -> Result<String> {
+/// Fails if the program fails or exceeds its time limit.
+pub fn stdout_of(command: &mut Command) -> Result<String> {
     let name = format!("{command:?}");
+    // Files instead of pipes: they cannot fill up while the exit is awaited.
     let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
     let mut child = command
         .stdin(Stdio::null())
@@ -240,7 +243,7 @@ pub fn printed(command: &mut Command) -> Result<String> {
     text(&mut stdout)
 }
 
-/// The consumed records among `events`.
+/// Returns the consumed records among `events`.
 pub fn records(events: &[Event]) -> Vec<Record> {
     let record = |event: &Event| match event {
         Event::Record(record) => Some(record.clone()),
@@ -248,13 +251,13 @@ pub fn records(events: &[Event]) -> Vec<Record> {
         | Event::Failed { .. }
         | Event::Assigned { .. }
         | Event::Created
-        | Event::Told(_)
+        | Event::Output(_)
         | Event::Done => None,
     };
     events.iter().filter_map(record).collect()
 }
 
-/// The acknowledged values among `events`, as the records that they must have become.
+/// Returns the acknowledged values among `events` as the records a consumer must read.
 pub fn acked(events: &[Event]) -> Vec<Record> {
     let record = |event: &Event| match event {
         Event::Acked {
@@ -271,7 +274,7 @@ pub fn acked(events: &[Event]) -> Vec<Record> {
         | Event::Failed { .. }
         | Event::Assigned { .. }
         | Event::Created
-        | Event::Told(_)
+        | Event::Output(_)
         | Event::Done => None,
     };
     events.iter().filter_map(record).collect()

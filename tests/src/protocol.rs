@@ -1,5 +1,6 @@
-//! A raw connection, for what client libraries hide: the codec of a stored batch, every field of a
-//! produce answer, two partitions in one request. The bytes are `kafka-protocol`'s work, not ours.
+//! A raw protocol connection, for details that client libraries hide: the codec of a stored batch,
+//! all fields of a Produce response, several partitions in one request. The crate `kafka-protocol`
+//! encodes and decodes the messages.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -32,26 +33,26 @@ use crate::deadline::PROGRAM_LIMIT;
 
 /// The client id of this connection.
 pub const CLIENT_ID: &str = "raw-test";
-/// An arbitrary moment, 2026-11-22.
+/// An arbitrary timestamp, 2026-11-22.
 const TIMESTAMP_MS: i64 = 1_795_305_600_000;
 const FETCH_BYTES: i32 = 16 << 20;
 const ACKS_ALL: i16 = -1;
 
-/// A connection that asks one thing after the other.
+/// A connection with one request in flight.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
     correlation_id: i32,
 }
 
-/// A key and a value, either of them absent if `None`.
+/// A key and a value; `None` is null.
 pub type KeyValue<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
 impl Connection {
-    /// A connection to `bootstrap`, `HOST:PORT`.
+    /// Connects to `bootstrap`, a `HOST:PORT`.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// Fails if the connection fails.
     pub fn open(bootstrap: &str) -> Result<Self> {
         let stream = TcpStream::connect(bootstrap)?;
         stream.set_read_timeout(Some(PROGRAM_LIMIT))?;
@@ -61,33 +62,31 @@ impl Connection {
         })
     }
 
-    /// Sends `request` and reads its answer.
+    /// Sends `request` and returns its response.
     ///
     /// # Errors
-    /// When the connection ends, or the answer is not one to this request.
+    /// Fails if the connection ends or the response does not match the request.
     pub fn call<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {
         self.send(version, request)?;
         let mut size = [0; 4];
         self.stream.read_exact(&mut size)?;
-        let mut answer = vec![0; usize::try_from(i32::from_be_bytes(size))?];
-        self.stream.read_exact(&mut answer)?;
-        let mut answer = Bytes::from(answer);
+        let mut frame = vec![0; usize::try_from(i32::from_be_bytes(size))?];
+        self.stream.read_exact(&mut frame)?;
+        let mut frame = Bytes::from(frame);
         let header_version = R::Response::header_version(version);
-        let header = ResponseHeader::decode(&mut answer, header_version)?;
+        let header = ResponseHeader::decode(&mut frame, header_version)?;
         ensure!(header.correlation_id == self.correlation_id, "{header:?}");
-        let response = R::Response::decode(&mut answer, version)?;
-        ensure!(
-            answer.is_empty(),
-            "{} bytes behind the answer",
-            answer.len()
-        );
+        let response = R::Response::decode(&mut frame, version)?;
+        // A response with extra bytes would hide a wrong version or a wrong field.
+        let rest = frame.len();
+        ensure!(rest == 0, "{rest} bytes after the response");
         Ok(response)
     }
 
-    /// Sends `request` and leaves its answer unread.
+    /// Sends `request` and does not read its response.
     ///
     /// # Errors
-    /// When the connection has ended.
+    /// Fails if the connection has ended.
     pub fn send<R: Request>(&mut self, version: i16, request: &R) -> Result<()> {
         self.correlation_id += 1;
         let frame = frame(version, self.correlation_id, request)?;
@@ -95,11 +94,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the broker closes the connection without a further byte.
+    /// Returns true if the broker closes the connection without sending another byte.
     ///
     /// # Errors
-    /// When it neither closes it nor sends anything.
-    pub fn is_closed_by_the_broker(&mut self) -> Result<bool> {
+    /// Fails if the broker neither closes the connection nor sends a byte within the time limit.
+    pub fn is_closed_by_broker(&mut self) -> Result<bool> {
         match self.stream.read(&mut [0]) {
             Ok(count) => Ok(count == 0),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(true),
@@ -107,10 +106,10 @@ impl Connection {
         }
     }
 
-    /// Produces one uncompressed batch for each partition of `topic` in one request, acks=all.
+    /// Produces one uncompressed batch per partition of `topic` in one request, acks=all.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if there is no response.
     pub fn produce(
         &mut self,
         topic: &str,
@@ -119,30 +118,32 @@ impl Connection {
         let request = produce_request(topic, ACKS_ALL, partitions)?;
         let response = self.call(10, &request)?;
         let topic = response.responses.into_iter().next();
-        Ok(topic.context("no topic in the answer")?.partition_responses)
+        Ok(topic
+            .context("no topic in the response")?
+            .partition_responses)
     }
 
     /// Produces one batch of values to partition 0.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if there is no response.
     pub fn produce_values(
         &mut self,
         topic: &str,
         values: &[Option<&[u8]>],
     ) -> Result<PartitionProduceResponse> {
         let records = values.iter().map(|value| (None, *value)).collect();
-        let answers = self.produce(topic, &[(0, records)])?;
-        answers
+        let responses = self.produce(topic, &[(0, records)])?;
+        responses
             .into_iter()
             .next()
-            .context("no partition in the answer")
+            .context("no partition in the response")
     }
 
-    /// The batches of a partition, from its beginning, as they are stored.
+    /// Returns the stored batches of a partition, from its start.
     ///
     /// # Errors
-    /// When the partition cannot be fetched, or a batch is damaged.
+    /// Fails if the partition cannot be fetched or a batch is corrupt.
     pub fn batches(&mut self, topic: &str, partition: i32) -> Result<Vec<BatchDecodeInfo>> {
         let mut batches: Vec<BatchDecodeInfo> = Vec::new();
         let mut offset = 0;
@@ -159,18 +160,18 @@ impl Connection {
         }
     }
 
-    /// The offset that the next record of a partition gets.
+    /// Returns the high watermark of a partition.
     ///
     /// # Errors
-    /// When the partition cannot be fetched.
+    /// Fails if the partition cannot be fetched.
     pub fn high_watermark(&mut self, topic: &str, partition: i32) -> Result<i64> {
         Ok(self.watermarks(topic, partition)?.high_watermark)
     }
 
-    /// The edges of a partition, as a fetch tells them.
+    /// Returns the log start offset, last stable offset and high watermark of a Fetch response.
     ///
     /// # Errors
-    /// When the partition cannot be fetched.
+    /// Fails if the partition cannot be fetched.
     pub fn watermarks(&mut self, topic: &str, partition: i32) -> Result<Watermarks> {
         let found = self.fetch_partition(topic, partition, 0)?;
         Ok(Watermarks {
@@ -206,15 +207,15 @@ impl Connection {
         let response = self.call(11, &request)?;
         let topic = response.responses.into_iter().next();
         let found = topic.and_then(|topic| topic.partitions.into_iter().next());
-        let found = found.context("no partition in the answer")?;
+        let found = found.context("no partition in the response")?;
         ensure!(found.error_code == 0, "fetch: error {}", found.error_code);
         Ok(found)
     }
 
-    /// Asks for a topic; the answer says whether there is one now.
+    /// Sends a CreateTopics request and returns the result of the topic.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if there is no response.
     pub fn create_topic(
         &mut self,
         topic: &str,
@@ -240,26 +241,26 @@ impl Connection {
             .topics
             .into_iter()
             .next()
-            .context("no topic in the answer")
+            .context("no topic in the response")
     }
 
-    /// Deletes a topic; the error code of the answer.
+    /// Deletes a topic and returns the error code of the response.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if there is no response.
     pub fn delete_topic(&mut self, topic: &str) -> Result<i16> {
         let request = DeleteTopicsRequest::default()
             .with_topic_names(vec![topic_name(topic)])
             .with_timeout_ms(30_000);
         let response = self.call(4, &request)?;
         let deleted = response.responses.first();
-        Ok(deleted.context("no topic in the answer")?.error_code)
+        Ok(deleted.context("no topic in the response")?.error_code)
     }
 
-    /// A producer id that nobody else has or had.
+    /// Requests a new producer id.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if there is no response.
     pub fn init_producer_id(&mut self) -> Result<InitProducerIdResponse> {
         let request = InitProducerIdRequest::default()
             .with_transactional_id(None)
@@ -268,19 +269,19 @@ impl Connection {
         self.call(4, &request)
     }
 
-    /// What the broker tells about itself and all topics.
+    /// Returns the metadata of the broker and of all topics.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if there is no response.
     pub fn metadata(&mut self) -> Result<MetadataResponse> {
         self.call(12, &MetadataRequest::default().with_topics(None))
     }
 }
 
-/// A whole frame that asks for partition 0 of `topic` from its beginning and waits for records.
+/// Returns the frame of a Fetch request for partition 0 of `topic` from offset 0.
 ///
 /// # Errors
-/// When the name is too long.
+/// Fails if the name is too long.
 pub fn fetch_frame(topic: &str, wait_ms: i32) -> Result<Vec<u8>> {
     const VERSION: i16 = 11;
     let wanted = FetchPartition::default().with_partition_max_bytes(FETCH_BYTES);
@@ -297,7 +298,7 @@ pub fn fetch_frame(topic: &str, wait_ms: i32) -> Result<Vec<u8>> {
     frame(VERSION, 1, &request)
 }
 
-/// A request with its length and header.
+/// Encodes a request with its length and header.
 fn frame<R: Request>(version: i16, correlation_id: i32, request: &R) -> Result<Vec<u8>> {
     let header = RequestHeader::default()
         .with_request_api_key(R::KEY)
@@ -311,10 +312,10 @@ fn frame<R: Request>(version: i16, correlation_id: i32, request: &R) -> Result<V
     Ok([&size.to_be_bytes(), &body[..]].concat())
 }
 
-/// A request with one uncompressed batch for each partition of `topic`.
+/// Returns a Produce request with one uncompressed batch per partition of `topic`.
 ///
 /// # Errors
-/// When a record cannot be encoded.
+/// Fails if a record cannot be encoded.
 pub fn produce_request(
     topic: &str,
     acks: i16,
@@ -327,7 +328,7 @@ pub fn produce_request(
     Ok(produce_batches(topic, acks, batches?))
 }
 
-/// A request with these batches for partitions of `topic`.
+/// Returns a Produce request with the given batches for partitions of `topic`.
 pub fn produce_batches(topic: &str, acks: i16, batches: Vec<(i32, Bytes)>) -> ProduceRequest {
     let data = batches.into_iter().map(|(index, batch)| {
         PartitionProduceData::default()
@@ -351,7 +352,7 @@ fn batch(records: &[KeyValue<'_>]) -> Result<Bytes> {
     batch_of(&records)
 }
 
-/// One record, nobody's in particular, at its place in a batch.
+/// Returns a record without a producer id, at an offset within its batch.
 pub fn record(offset: i32, key: Option<&[u8]>, value: Option<&[u8]>) -> Record {
     Record {
         transactional: false,
@@ -362,7 +363,7 @@ pub fn record(offset: i32, key: Option<&[u8]>, value: Option<&[u8]>) -> Record {
         producer_epoch: NO_PRODUCER_EPOCH,
         timestamp_type: TimestampType::Creation,
         offset: i64::from(offset),
-        // The encoder wants sequences in step with offsets, or it begins another batch.
+        // The encoder starts a new batch unless sequences advance with offsets.
         sequence: NO_SEQUENCE + offset,
         timestamp: TIMESTAMP_MS,
         key: key.map(Bytes::copy_from_slice),
@@ -371,10 +372,10 @@ pub fn record(offset: i32, key: Option<&[u8]>, value: Option<&[u8]>) -> Record {
     }
 }
 
-/// An uncompressed batch.
+/// Encodes records as one uncompressed batch.
 ///
 /// # Errors
-/// When a record cannot be encoded.
+/// Fails if a record cannot be encoded.
 pub fn batch_of(records: &[Record]) -> Result<Bytes> {
     let options = RecordEncodeOptions {
         version: 2,
@@ -385,7 +386,7 @@ pub fn batch_of(records: &[Record]) -> Result<Bytes> {
     Ok(buffer.freeze())
 }
 
-/// A topic's name as requests have it.
+/// Returns a topic name in the type of the protocol crate.
 pub fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }

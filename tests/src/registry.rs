@@ -1,4 +1,4 @@
-//! The registry as curl sees it: status and JSON body.
+//! Minimal REST client of the registry: status and JSON body.
 
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::checkout;
 
-/// Sends a request; the answer's status and body (`Null` if it is not JSON).
+/// Sends a request and returns the response's status and body (`Null` if it is not JSON).
 ///
 /// # Errors
-/// When there is no answer.
+/// Fails if there is no response.
 pub fn request(
     url: &str,
     method: Method,
@@ -29,28 +29,28 @@ pub fn request(
     Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
 }
 
-/// `GET path`.
+/// Sends `GET path`.
 ///
 /// # Errors
-/// When there is no answer.
+/// Fails if there is no response.
 pub fn get(url: &str, path: &str) -> Result<(u16, Value)> {
     request(url, Method::GET, path, None)
 }
 
-/// Asks for a new version of `subject`; the answer's status and body.
+/// Sends a registration and returns the response's status and body.
 ///
 /// # Errors
-/// When there is no answer.
+/// Fails if there is no response.
 pub fn try_register(url: &str, subject: &str, schema: &str) -> Result<(u16, Value)> {
     let body = json!({ "schema": schema });
     let path = format!("/subjects/{subject}/versions");
     request(url, Method::POST, &path, Some(&body))
 }
 
-/// Registers a version of `subject`; its schema id.
+/// Registers a version of `subject` and returns its schema id.
 ///
 /// # Errors
-/// When it is refused.
+/// Fails if the registration is rejected.
 pub fn register(url: &str, subject: &str, schema: &str) -> Result<u32> {
     let (status, body) = try_register(url, subject, schema)?;
     ensure!(status == 200, "{subject}: {status} {body}");
@@ -58,10 +58,10 @@ pub fn register(url: &str, subject: &str, schema: &str) -> Result<u32> {
     Ok(u32::try_from(id)?)
 }
 
-/// The text of a file of the checkout.
+/// Returns the content of a file of the checkout.
 ///
 /// # Errors
-/// When it cannot be read.
+/// Fails if the file cannot be read.
 pub fn file(path: &str) -> Result<String> {
     std::fs::read_to_string(checkout().join(path)).with_context(|| path.to_owned())
 }

@@ -1,5 +1,5 @@
-//! rdkafka as a producer, a lone consumer and a member of a group, telling the same events as the
-//! programs of the other families.
+//! rdkafka as a producer, a consumer without a group and a group member. Returns the same events as
+//! the programs of the other families.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,23 +20,23 @@ use crate::program::{Event, Record};
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
 
-/// Settings that every client here starts from.
+/// Returns the settings common to all clients of this module.
 pub fn config(bootstrap: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap);
     config
 }
 
-/// Collects what became of each value.
+/// Delivery reports of produced values.
 #[derive(Clone, Debug, Default)]
 pub struct Deliveries {
     events: Arc<Mutex<Vec<Event>>>,
 }
 
 impl Deliveries {
-    /// What is known so far.
+    /// Returns the delivery reports so far.
     pub fn events(&self) -> MutexGuard<'_, Vec<Event>> {
-        // A panic elsewhere must not hide what was delivered.
+        // A panic in another thread must not hide the reports.
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -64,20 +64,20 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// A producer that collects its deliveries.
+/// Creates a producer that collects its delivery reports.
 ///
 /// # Errors
-/// When the settings contradict each other.
+/// Fails if the settings are invalid.
 pub fn producer(config: &ClientConfig) -> Result<(ThreadedProducer<Deliveries>, Deliveries)> {
     let deliveries = Deliveries::default();
     let producer = config.create_with_context(deliveries.clone())?;
     Ok((producer, deliveries))
 }
 
-/// Sends one value, which goes by `name` in the events.
+/// Sends one value, identified by `name` in the events.
 ///
 /// # Errors
-/// When it cannot even be queued.
+/// Fails if the value cannot be queued.
 pub fn send(
     producer: &ThreadedProducer<Deliveries>,
     (topic, partition): (&str, Option<i32>),
@@ -91,10 +91,10 @@ pub fn send(
     Ok(())
 }
 
-/// Produces as asked.
+/// Produces values.
 ///
 /// # Errors
-/// When the producer cannot be made or drained.
+/// Fails if the producer cannot be created or flushed.
 pub fn produce(bootstrap: &str, what: &Produce<'_>) -> Result<Vec<Event>> {
     let mut events = Vec::new();
     for codec in what.codecs {
@@ -114,14 +114,15 @@ pub fn produce(bootstrap: &str, what: &Produce<'_>) -> Result<Vec<Event>> {
     Ok(events)
 }
 
-/// Reads the whole of a topic as it is now, alone.
+/// Reads a topic without a group, up to its current end.
 ///
 /// # Errors
-/// When the broker cannot be asked, or does not answer.
+/// Fails if a request fails or times out.
 pub fn consume(bootstrap: &str, topic: &str) -> Result<Vec<Event>> {
-    let consumer: BaseConsumer = config(bootstrap).set("group.id", "alone").create()?;
+    // librdkafka requires a group id; with manual assignment no group is joined.
+    let consumer: BaseConsumer = config(bootstrap).set("group.id", "unused").create()?;
     let metadata = consumer.fetch_metadata(Some(topic), REQUEST_LIMIT)?;
-    let found = metadata.topics().first().context("the topic's metadata")?;
+    let found = metadata.topics().first().context("no topic metadata")?;
     let mut assignment = TopicPartitionList::new();
     let mut ends = HashMap::new();
     for partition in found.partitions() {
@@ -147,10 +148,10 @@ pub fn consume(bootstrap: &str, topic: &str) -> Result<Vec<Event>> {
     Ok(events)
 }
 
-/// Reads `count` records as a member of a group, commits each, and leaves.
+/// Reads `count` records as a member of a group, commits each, and leaves the group.
 ///
 /// # Errors
-/// When the broker refuses something or does not answer.
+/// Fails if a request is rejected or times out.
 pub fn group(bootstrap: &str, topic: &str, group: &str, count: usize) -> Result<Vec<Event>> {
     let consumer: BaseConsumer = config(bootstrap)
         .set("group.id", group)
@@ -171,7 +172,7 @@ pub fn group(bootstrap: &str, topic: &str, group: &str, count: usize) -> Result<
 
 fn poll(consumer: &BaseConsumer, deadline: Deadline) -> Result<Option<BorrowedMessage<'_>>> {
     if deadline.left().is_zero() {
-        bail!("a consumer waited in vain");
+        bail!("timed out waiting for records");
     }
     Ok(consumer.poll(POLL).transpose()?)
 }

@@ -1,5 +1,5 @@
-// kafkajs as a producer, a lone consumer, a member of a group, an admin. Commands and events are
-// those of ../python/wire.py.
+// kafkajs as a producer, a consumer without a group, a group member, an admin. Commands and events
+// are those of ../python/wire.py.
 'use strict'
 
 const { parseArgs } = require('node:util')
@@ -47,10 +47,10 @@ async function main() {
   const commands = { produce, consume, group, create }
   await addCodecs()
   await commands[positionals[0]]()
-  say('done')
+  emit('done')
 }
 
-// kafkajs brings gzip; the others are plugged in, as its documentation asks.
+// kafkajs includes gzip; its documentation describes how to register the other codecs.
 async function addCodecs() {
   const zstd = await new Promise(resolve => ZstdCodec.run(resolve))
   const { Streaming } = zstd
@@ -85,7 +85,7 @@ async function produce() {
   await producer.disconnect()
 }
 
-// One send is one batch a partition; its answer gives the base offset of each.
+// One send is one batch per partition; its response contains the base offset of each.
 async function sendAll(producer, codec) {
   const sent = payloads(codec)
   const partition = args.partition === undefined ? 0 : Number(args.partition)
@@ -99,12 +99,12 @@ async function sendAll(producer, codec) {
       messages,
     })
     sent.forEach(([value], i) => {
-      say('acked', { value, partition, offset: Number(baseOffset) + i })
+      emit('acked', { value, partition, offset: Number(baseOffset) + i })
     })
   } catch (error) {
     const cause = error instanceof KafkaJSProtocolError ? error : (error.cause ?? error)
     for (const [value] of sent) {
-      say('failed', { value, code: cause.code ?? null, text: `${cause.type}: ${cause.message}` })
+      emit('failed', { value, code: cause.code ?? null, text: `${cause.type}: ${cause.message}` })
     }
   }
 }
@@ -118,8 +118,8 @@ function payloads(codec) {
   return names.map(name => [name, Buffer.from(name)])
 }
 
-// kafkajs reads in groups only: alone means a group of its own. Without a count it reads to the
-// ends that the partitions have now.
+// kafkajs can only consume in a group, so this uses a new group. Without a count it reads to the
+// current ends of the partitions.
 async function consume() {
   const admin = kafka.admin()
   await admin.connect()
@@ -127,8 +127,9 @@ async function consume() {
   await admin.disconnect()
   const wanted = new Map()
   for (const { partition, high, low } of ends) {
-    const asked = args.partition === undefined || partition === Number(args.partition)
-    if (asked && Number(high) > Number(low)) wanted.set(partition, Number(high))
+    const selected = args.partition === undefined || partition === Number(args.partition)
+    // An empty partition delivers no record that could mark its end.
+    if (selected && Number(high) > Number(low)) wanted.set(partition, Number(high))
   }
   if (count === undefined && wanted.size === 0) return
   await read({
@@ -155,7 +156,7 @@ async function read({ groupId, skip, isLast }) {
   })
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     const partitions = payload.memberAssignment[args.topic] ?? []
-    say('assigned', { partitions: [...partitions].sort((a, b) => a - b) })
+    emit('assigned', { partitions: [...partitions].sort((a, b) => a - b) })
   })
   const crashed = new Promise((_, reject) => {
     consumer.on(consumer.events.CRASH, ({ payload }) => {
@@ -171,10 +172,11 @@ async function read({ groupId, skip, isLast }) {
       autoCommit: false,
       eachMessage: async ({ topic, partition, message }) => {
         const offset = Number(message.offset)
+        // Messages of the current batch are still delivered after the last wanted one.
         if (over || skip({ partition, offset })) return
         seen += 1
         const key = message.key === null ? null : message.key.toString()
-        say('record', { partition, offset, key, value: message.value.toString() })
+        emit('record', { partition, offset, key, value: message.value.toString() })
         await consumer.commitOffsets([{ topic, partition, offset: String(offset + 1) }])
         if (isLast({ partition, offset, seen })) {
           over = true
@@ -200,11 +202,11 @@ async function create() {
     ],
   })
   await admin.disconnect()
-  say('created')
+  emit('created')
 }
 
-// One event, at once: readers wait for it.
-function say(event, fields = {}) {
+// Prints one event immediately: the test waits for it.
+function emit(event, fields = {}) {
   process.stdout.write(JSON.stringify({ event, ...fields }) + '\n')
 }
 

@@ -1,8 +1,9 @@
-// Two registry clients of JavaScript through their calls, with data that they themselves encode.
+// Runs the calls of two JavaScript registry clients, including their serializers.
 //
 //     registry.js confluent|kafkajs REGISTRY_URL SCHEMA_FOLDER INCOMPATIBLE_SCHEMA_FILE
 //
-// One `told` event a call: {call, result}, a refusal's result being "STATUS CODE".
+// Prints one `output` event per call: {call, result}. The result of an error response is
+// "STATUS CODE".
 'use strict'
 
 const { readFileSync } = require('node:fs')
@@ -13,21 +14,21 @@ const [kind, url, schemas, incompatible] = process.argv.slice(2)
 const [first, second] = [1, 2].map((n) => readFileSync(join(schemas, `${n}.avsc`), 'utf8'))
 const wrong = readFileSync(incompatible, 'utf8')
 
-const say = (call, result) =>
-  process.stdout.write(`${JSON.stringify({ event: 'told', call, result })}\n`)
+const emit = (call, result) =>
+  process.stdout.write(`${JSON.stringify({ event: 'output', call, result })}\n`)
 
-// The clients wrap a refusal differently: the registry's own code is in one of these places.
-const refusal = (error) => {
+// The clients wrap error responses differently: the registry's error code is in one of these fields.
+const errorCodes = (error) => {
   const status = error.status ?? error.response?.status
   const code = error.errorCode ?? error.code ?? error.response?.data?.error_code
   return `${status} ${code}`
 }
 
-async function call(name, ask, show = (result) => result) {
+async function call(name, request, show = (result) => result) {
   try {
-    say(name, show(await ask()))
+    emit(name, show(await request()))
   } catch (error) {
-    say(name, refusal(error))
+    emit(name, errorCodes(error))
   }
 }
 
@@ -62,7 +63,7 @@ async function confluent() {
     client.updateConfig(SUBJECT, { compatibilityGroup: 'major' }), (config) =>
     [config.compatibility ?? config.compatibilityLevel, config.compatibilityGroup])
   await call('getConfig', () => client.getConfig(SUBJECT), (config) => config.compatibilityLevel)
-  await call('getAllVersions', () => client.getAllVersions('nobody'))
+  await call('getAllVersions', () => client.getAllVersions('unknown'))
   await call('register', () => client.register('broken', avro('{"type": "recrod"}')))
   await call('getAssociationsByResourceName', () =>
     client.getAssociationsByResourceName('payments', 'default', 'topic', ['value'], '', 0, -1))
@@ -80,7 +81,7 @@ async function confluent() {
   await call('deleteSubject', () => client.deleteSubject(SUBJECT, true))
 }
 
-// Full answers, GUIDs, metadata, everyone's configuration, associations.
+// Full responses, GUIDs, metadata, the default configuration, associations.
 async function more(client, avro, place) {
   const bound = { properties: { major: '1' } }
   const text = '{"type":"record","name":"B","fields":[{"name":"sum","type":"long"}]}'
@@ -100,7 +101,7 @@ async function more(client, avro, place) {
   await call('getLatestWithMetadata', withMajor('1'), place)
   await call('getLatestWithMetadata', withMajor('2'), place)
   await call('getCompatibility', () => client.getCompatibility(SUBJECT))
-  await call('getCompatibility', () => client.getCompatibility('nobody'))
+  await call('getCompatibility', () => client.getCompatibility('unknown'))
   await call('updateDefaultCompatibility', () => client.updateDefaultCompatibility('FORWARD'))
   await call('updateDefaultConfig', () =>
     client.updateDefaultConfig({ compatibility: 'BACKWARD', normalize: true }), (config) =>
@@ -128,7 +129,7 @@ async function kafkajs() {
   await call('getLatestSchemaId', () => registry.getLatestSchemaId(SUBJECT))
   await call('getRegistryId', () => registry.getRegistryId(SUBJECT, 1))
   await call('getRegistryIdBySchema', () => registry.getRegistryIdBySchema(SUBJECT, avro(first)))
-  await call('getLatestSchemaId', () => registry.getLatestSchemaId('nobody'))
+  await call('getLatestSchemaId', () => registry.getLatestSchemaId('unknown'))
   const greeting = '{"type":"record","name":"G","fields":[{"name":"text","type":"string"}]}'
   const registered = await registry.register(avro(greeting), { subject: 'greetings-value' })
   await call('encode', async () =>

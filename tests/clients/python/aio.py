@@ -1,18 +1,18 @@
-"""aiokafka as a producer, a lone consumer, a member of a group."""
+"""aiokafka as a producer, a consumer without a group, and a group member."""
 
 import asyncio
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from wire import arguments, payloads, say
+from wire import arguments, payloads, emit
 
 
 async def main():
     args = arguments()
     commands = {"produce": produce, "consume": consume, "group": group}
     await commands[args.command](args)
-    say("done")
+    emit("done")
 
 
 async def produce(args):
@@ -38,29 +38,29 @@ async def produce(args):
 async def report(name, future):
     try:
         stored = await future
-        say("acked", value=name, partition=stored.partition, offset=stored.offset)
+        emit("acked", value=name, partition=stored.partition, offset=stored.offset)
     except KafkaError as error:
-        say("failed", value=name, code=error.errno, text=str(error))
+        emit("failed", value=name, code=error.errno, text=str(error))
 
 
 async def consume(args):
-    """Without a count it reads to the ends that the partitions have now."""
-    # Without a group, a topic stands for all its partitions.
+    """Without a count it reads to the current ends of the partitions."""
+    # Without a group, aiokafka assigns all partitions of the topics.
     topics = [args.topic] if args.partition is None else []
-    async with AIOKafkaConsumer(*topics, **reader(args)) as consumer:
+    async with AIOKafkaConsumer(*topics, **consumer_settings(args)) as consumer:
         if args.partition is not None:
             consumer.assign([TopicPartition(args.topic, args.partition)])
         partitions = sorted(consumer.assignment())
         for partition in partitions:
             consumer.seek(partition, args.start)
         ends = await consumer.end_offsets(partitions)
-        seen = 0
-        while seen < args.count if args.count is not None else not await reached(consumer, ends):
+        count = 0
+        while count < args.count if args.count is not None else not await reached(consumer, ends):
             for messages in (await consumer.getmany(timeout_ms=100)).values():
                 for message in messages:
-                    if args.count is None or seen < args.count:
-                        say_record(message)
-                        seen += 1
+                    if args.count is None or count < args.count:
+                        emit_record(message)
+                        count += 1
 
 
 async def reached(consumer, ends):
@@ -69,20 +69,20 @@ async def reached(consumer, ends):
 
 async def group(args):
     consumer = AIOKafkaConsumer(
-        **reader(args),
+        **consumer_settings(args),
         group_id=args.group,
         session_timeout_ms=6000,
         heartbeat_interval_ms=500,
     )
     consumer.subscribe([args.topic], listener=Assignments())
     async with consumer:
-        seen = 0
-        while seen != args.count:
+        count = 0
+        while count != args.count:
             message = await consumer.getone()
-            say_record(message)
+            emit_record(message)
             at = TopicPartition(message.topic, message.partition)
             await consumer.commit({at: message.offset + 1})
-            seen += 1
+            count += 1
 
 
 class Assignments(ConsumerRebalanceListener):
@@ -90,10 +90,10 @@ class Assignments(ConsumerRebalanceListener):
         pass
 
     async def on_partitions_assigned(self, assigned):
-        say("assigned", partitions=sorted(at.partition for at in assigned))
+        emit("assigned", partitions=sorted(at.partition for at in assigned))
 
 
-def reader(args):
+def consumer_settings(args):
     return {
         "bootstrap_servers": args.bootstrap,
         "auto_offset_reset": "earliest",
@@ -101,8 +101,8 @@ def reader(args):
     }
 
 
-def say_record(message):
-    say(
+def emit_record(message):
+    emit(
         "record",
         partition=message.partition,
         offset=message.offset,

@@ -1,18 +1,18 @@
-"""confluent-kafka (librdkafka) as a producer, a lone consumer, a member of a group, an admin."""
+"""confluent-kafka (librdkafka) as a producer, a consumer without a group, a group member, an admin."""
 
 import uuid
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from wire import arguments, payloads, say
+from wire import arguments, payloads, emit
 
 
 def main():
     args = arguments()
     commands = {"produce": produce, "consume": consume, "group": group, "create": create}
     commands[args.command](args)
-    say("done")
+    emit("done")
 
 
 def produce(args):
@@ -35,19 +35,19 @@ def produce(args):
 
 
 def delivered(name):
-    """The callback of the notes: what became of a record, with its partition and offset."""
+    """Returns a delivery callback that reports the partition and offset of a record."""
 
     def report(error, message):
         if error is None:
-            say("acked", value=name, partition=message.partition(), offset=message.offset())
+            emit("acked", value=name, partition=message.partition(), offset=message.offset())
         else:
-            say("failed", value=name, code=error.code(), text=error.str())
+            emit("failed", value=name, code=error.code(), text=error.str())
 
     return report
 
 
 def consume(args):
-    consumer = Consumer({**reader(args), "group.id": f"alone-{uuid.uuid4()}"})
+    consumer = Consumer({**consumer_settings(args), "group.id": f"alone-{uuid.uuid4()}"})
     if args.partition is None:
         topic = consumer.list_topics(args.topic, timeout=10).topics[args.topic]
         partitions = list(topic.partitions)
@@ -61,7 +61,7 @@ def consume(args):
         if message is None:
             continue
         if message.error() is None:
-            say_record(message)
+            emit_record(message)
             seen += 1
         elif message.error().code() == KafkaError._PARTITION_EOF:
             ended.add(message.partition())
@@ -71,10 +71,10 @@ def consume(args):
 
 
 def group(args):
-    consumer = Consumer({**reader(args), "group.id": args.group})
+    consumer = Consumer({**consumer_settings(args), "group.id": args.group})
 
     def assigned(_, partitions):
-        say("assigned", partitions=sorted(p.partition for p in partitions))
+        emit("assigned", partitions=sorted(p.partition for p in partitions))
 
     consumer.subscribe([args.topic], on_assign=assigned)
     seen = 0
@@ -83,7 +83,7 @@ def group(args):
         if message is None:
             continue
         if message.error() is None:
-            say_record(message)
+            emit_record(message)
             consumer.commit(message, asynchronous=False)
             seen += 1
         elif message.error().code() not in (
@@ -98,13 +98,13 @@ def create(args):
     admin = AdminClient({"bootstrap.servers": args.bootstrap})
     topic = NewTopic(args.topic, args.partitions, args.replication)
     admin.create_topics([topic])[args.topic].result(timeout=30)
-    # Of all topics, which librdkafka asks for in its own way.
+    # Lists all topics: librdkafka sends a different Metadata request for that.
     if args.topic not in admin.list_topics(timeout=30).topics:
         raise SystemExit(f"{args.topic} is not listed")
-    say("created")
+    emit("created")
 
 
-def reader(args):
+def consumer_settings(args):
     return {
         "bootstrap.servers": args.bootstrap,
         "auto.offset.reset": "earliest",
@@ -115,9 +115,9 @@ def reader(args):
     }
 
 
-def say_record(message):
+def emit_record(message):
     key = message.key()
-    say(
+    emit(
         "record",
         partition=message.partition(),
         offset=message.offset(),

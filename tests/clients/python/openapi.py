@@ -1,19 +1,19 @@
-"""schemathesis over the document that a node serves of itself: requests made from it, answers held
-against it.
+"""Runs schemathesis against a node's OpenAPI document: generates requests from it and checks the
+responses against it.
 
     openapi.py REGISTRY_URL SEED
 
-One `told` event, {seed, status}: schemathesis' exit status, 0 when it found nothing. What it found
-goes to stderr, with requests that show it.
+Prints one `output` event, {seed, status}: the exit status of schemathesis, 0 without findings. Findings
+are printed to stderr with requests that reproduce them.
 """
 
 import subprocess
 import sys
 import tempfile
 
-from wire import say
+from wire import emit
 
-# No failure of the server, no answer that the document does not know, no body of another shape.
+# No server errors, no undocumented responses, no bodies that do not match their schema.
 CHECKS = [
     "not_a_server_error",
     "status_code_conformance",
@@ -21,9 +21,9 @@ CHECKS = [
     "response_headers_conformance",
     "response_schema_conformance",
 ]
-# Requests made at random for an operation and each content type of it.
+# Random requests per operation and content type.
 EXAMPLES = 3
-# An answer takes milliseconds; the longest that the document knows waits for a change.
+# Responses take milliseconds, except requests that wait up to 30 s for a change.
 REQUEST_TIMEOUT_S = 40
 
 
@@ -38,16 +38,16 @@ def main(url, seed):
         "--request-timeout": REQUEST_TIMEOUT_S,
         "--generation-database": "none",
         "--warnings": "off",
-        # A change is waited for as long as a request asks.
+        # Random wait_ms values would make the run wait for changes that never happen.
         "--exclude-path": "/v1/changes",
     }
     flags = ["--continue-on-failure", "--no-color", "--no-shrink"]
     for option, value in options.items():
         command += [option, str(value)]
-    # It leaves a folder of its own where it runs.
+    # schemathesis creates a folder in its working directory.
     with tempfile.TemporaryDirectory() as folder:
         run = subprocess.run(command + flags, cwd=folder, stdout=sys.stderr, check=False)
-    say("told", seed=int(seed), status=run.returncode)
+    emit("output", seed=int(seed), status=run.returncode)
 
 
 main(*sys.argv[1:])

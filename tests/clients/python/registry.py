@@ -1,9 +1,9 @@
-"""confluent-kafka's registry clients, blocking and async, through the same calls, and their Avro
-serializer and deserializer.
+"""Runs the same calls with confluent-kafka's blocking and async registry clients, and with their Avro
+serializers and deserializers.
 
     registry.py sync|async REGISTRY_URL SCHEMA_FOLDER INCOMPATIBLE_SCHEMA_FILE
 
-One `told` event a call: {call, result}, a refusal's result being "STATUS CODE".
+Prints one `output` event per call: {call, result}. The result of an error response is "STATUS CODE".
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from confluent_kafka.schema_registry.common.schema_registry_client import (
 from confluent_kafka.schema_registry.error import SchemaRegistryError as SerdeError
 from confluent_kafka.serialization import MessageField, SerializationContext, SerializationError
 
-from wire import say
+from wire import emit
 
 SUBJECT = "payments-value"
 MONEY = '{"type":"record","name":"Money","fields":[{"name":"cents","type":"long"}]}'
@@ -51,9 +51,9 @@ async def main(kind, url, schemas, incompatible):
     wrong = Schema(Path(incompatible).read_text(), "AVRO")
 
     async def call(name, *args, show=lambda result: result, **named):
-        """Asks past the client's caches, so that each call reaches the registry."""
+        """Clears the client's caches first, so that each call reaches the registry."""
         await settled(client.clear_caches())
-        await tell(name, lambda: getattr(client, name)(*args, **named), show)
+        await report(name, lambda: getattr(client, name)(*args, **named), show)
 
     await subjects(call, first, second, wrong)
     await references_and_metadata(call)
@@ -64,18 +64,18 @@ async def main(kind, url, schemas, incompatible):
 
 
 async def settled(result):
-    """What the async client only promises."""
+    """Awaits the result of the async client; returns that of the blocking client."""
     return await result if inspect.isawaitable(result) else result
 
 
-async def tell(name, ask, show=lambda result: result):
+async def report(name, request, show=lambda result: result):
     try:
-        result = show(await settled(ask()))
+        result = show(await settled(request()))
     except (SchemaRegistryError, SerdeError) as error:
         result = f"{error.http_status_code} {error.error_code}"
     except SerializationError as error:
         result = type(error).__name__
-    say("told", call=name, result=result)
+    emit("output", call=name, result=result)
 
 
 async def subjects(call, first, second, wrong):
@@ -85,18 +85,18 @@ async def subjects(call, first, second, wrong):
     await call("get_compatibility")
     await call("register_schema", SUBJECT, first)
     await call("register_schema", SUBJECT, first)
-    await call("register_schema_full_response", SUBJECT, first, show=place)
+    await call("register_schema_full_response", SUBJECT, first, show=identity)
     await call("get_schema", 1, show=lambda schema: "Payment" in schema.schema_str)
-    await call("lookup_schema", SUBJECT, first, show=place)
-    await call("lookup_schema", SUBJECT, second, show=place)
+    await call("lookup_schema", SUBJECT, first, show=identity)
+    await call("lookup_schema", SUBJECT, second, show=identity)
     await call("test_compatibility", SUBJECT, second)
     await call("test_compatibility", SUBJECT, wrong)
     await call("test_compatibility_all_versions", SUBJECT, second)
     await call("test_compatibility_all_versions", SUBJECT, wrong)
     await call("register_schema", SUBJECT, wrong)
     await call("register_schema", SUBJECT, second)
-    await call("get_latest_version", SUBJECT, show=place)
-    await call("get_version", SUBJECT, 1, show=place)
+    await call("get_latest_version", SUBJECT, show=identity)
+    await call("get_version", SUBJECT, 1, show=identity)
     await call("get_versions", SUBJECT)
     await call("get_subjects_by_schema_id", 2)
     await call("get_schema_versions", 2, show=lambda all: [[v.subject, v.version] for v in all])
@@ -105,7 +105,7 @@ async def subjects(call, first, second, wrong):
     await call("get_subjects")
     await call("get_subjects", subject_prefix="orders")
     await call("get_schema", 99)
-    await call("get_versions", "nobody")
+    await call("get_versions", "unknown")
     await call("get_version", SUBJECT, 9)
     await call("register_schema", "broken", Schema('{"type": "recrod"}', "AVRO"))
 
@@ -116,19 +116,19 @@ async def references_and_metadata(call):
     def keep(registered):
         nonlocal guid
         guid = registered.guid
-        return place(registered)
+        return identity(registered)
 
     await call("register_schema", "money", Schema(MONEY, "AVRO"))
     reference = SchemaReference("Money", "money", 1)
     major = Metadata(None, MetadataProperties({"major": "1"}), None)
     priced = Schema(PRICED, "AVRO", [reference], metadata=major)
-    await call("register_schema_full_response", "priced-value", priced, show=place)
+    await call("register_schema_full_response", "priced-value", priced, show=identity)
     await call("get_version", "priced-value", 1, show=keep)
     await call("get_schema_by_guid", guid, show=lambda schema: schema.references[0].subject)
     await call("get_schema_by_guid", "0" * 32)
     await call("get_referenced_by", "money", 1)
-    await call("get_latest_with_metadata", "priced-value", {"major": "1"}, show=place)
-    await call("get_latest_with_metadata", "priced-value", {"major": "2"}, show=place)
+    await call("get_latest_with_metadata", "priced-value", {"major": "1"}, show=identity)
+    await call("get_latest_with_metadata", "priced-value", {"major": "2"}, show=identity)
     resolved = {"fmt": "resolved"}
     await call("get_schema", 4, show=lambda schema: "cents" in schema.schema_str, **resolved)
     await call("delete_subject", "money")
@@ -140,13 +140,13 @@ async def settings(call, first):
     )
     stored = lambda config: [config["compatibility"], config.get("compatibilityGroup")]
     await call("set_config", "orders-value", config, show=stored)
-    await call("get_config", "orders-value", show=in_force)
-    await call("delete_config", "orders-value", show=in_force)
+    await call("get_config", "orders-value", show=effective)
+    await call("delete_config", "orders-value", show=effective)
     await call("get_config", "orders-value")
-    everyone = ServerConfig(compatibility=ConfigCompatibilityLevel.FORWARD)
-    await call("set_config", None, everyone, show=stored)
-    await call("get_config", show=in_force)
-    await call("delete_config", show=in_force)
+    default = ServerConfig(compatibility=ConfigCompatibilityLevel.FORWARD)
+    await call("set_config", None, default, show=stored)
+    await call("get_config", show=effective)
+    await call("delete_config", show=effective)
     await call("get_compatibility")
     await call("get_mode", SUBJECT)
     await call("update_mode", SUBJECT, "READONLY")
@@ -185,8 +185,8 @@ async def deletes(call):
 
 
 async def serdes(kind, client):
-    """A datum through the wire format: registered by the serializer, as the latest version, by a
-    schema with a reference, and what neither the schema nor the bytes allow."""
+    """Round trips of a datum: schema registered by the serializer, latest version, schema with a
+    reference; then a schema that is not registered, and an unknown id."""
     value = SerializationContext("receipts", MessageField.VALUE)
 
     async def both(serializer, datum, context=value):
@@ -195,28 +195,28 @@ async def serdes(kind, client):
         return await settled(reader(framed, context))
 
     writer = await settled(SERIALIZERS[kind](client, MONEY))
-    await tell("serialize", lambda: both(writer, {"cents": 5}))
+    await report("serialize", lambda: both(writer, {"cents": 5}))
     latest = {"auto.register.schemas": False, "use.latest.version": True}
     writer = await settled(SERIALIZERS[kind](client, MONEY, conf=latest))
-    await tell("use.latest.version", lambda: both(writer, {"cents": 6}))
+    await report("use.latest.version", lambda: both(writer, {"cents": 6}))
     known = {"auto.register.schemas": False}
     writer = await settled(SERIALIZERS[kind](client, MONEY, conf=known))
-    nobody = SerializationContext("nobody", MessageField.VALUE)
-    await tell("auto.register.schemas", lambda: both(writer, {"cents": 7}, nobody))
+    unknown = SerializationContext("unknown", MessageField.VALUE)
+    await report("auto.register.schemas", lambda: both(writer, {"cents": 7}, unknown))
     schema = Schema(PRICED, "AVRO", [SchemaReference("Money", "money", 1)])
     writer = await settled(SERIALIZERS[kind](client, schema))
     priced = SerializationContext("bills", MessageField.VALUE)
-    await tell("references", lambda: both(writer, {"price": {"cents": 8}}, priced))
+    await report("references", lambda: both(writer, {"price": {"cents": 8}}, priced))
     reader = await settled(DESERIALIZERS[kind](client))
-    await tell("unknown id", lambda: reader(b"\x00\x00\x00\x03\xe7\x02", value))
+    await report("unknown id", lambda: reader(b"\x00\x00\x00\x03\xe7\x02", value))
 
 
-def in_force(config):
+def effective(config):
     config = config if isinstance(config, dict) else config.to_dict()
     return [config["compatibilityLevel"], config.get("compatibilityGroup")]
 
 
-def place(registered):
+def identity(registered):
     return [registered.subject, registered.version, registered.schema_id]
 
 

@@ -1,7 +1,7 @@
-"""What the programs share: the command line, and events as JSON lines on stdout.
+"""Common parts of the client programs: the command line, and events as JSON lines on stdout.
 
-Every family of clients (Python, Node, Java) speaks the same commands and events, so that one Rust
-test can run them all:
+All client families (Python, Node, Java) have the same commands and events, so that one Rust test can
+run all of them:
 
     produce --topic T --count N [--codecs none,zstd] [--idempotent] [--partition P] [--key K]
             [--prefix X] [--timeout-ms M] [--values-hex 00ff,..]
@@ -10,7 +10,7 @@ test can run them all:
     create  --topic T --partitions N --replication R
 
 Events: acked {value, partition, offset}, failed {value, code, text}, assigned {partitions},
-record {partition, offset, key, value}, created, done.
+record {partition, offset, key, value}, created, output {...}, done.
 """
 
 import argparse
@@ -39,17 +39,17 @@ def arguments():
     return parser.parse_args()
 
 
-def say(event, **fields):
-    """One event, at once: readers wait for it."""
+def emit(event, **fields):
+    """Prints one event and flushes it: the test waits for it."""
     sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
     sys.stdout.flush()
 
 
 def payloads(args, codec):
-    """Pairs of the name under which a value is reported, and its bytes. The tail repeats, so that
-    a codec has something to do."""
+    """Returns pairs of a value's name in events and its bytes. The suffix repeats, so that the values
+    are compressible."""
     if args.values_hex is not None:
         return [(text, bytes.fromhex(text)) for text in args.values_hex.split(",")]
-    tail = " and so on" * 12
-    names = [f"{args.prefix}-{codec}-{i}{tail}" for i in range(args.count)]
+    suffix = " and so on" * 12
+    names = [f"{args.prefix}-{codec}-{i}{suffix}" for i in range(args.count)]
     return [(name, name.encode()) for name in names]

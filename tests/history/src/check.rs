@@ -1,15 +1,18 @@
-//! The judgement: all that is wrong with a history.
+//! Checks a history against all invariants.
 //!
-//! One mistake is told once, by the invariant that names it best: an ack that names a wrong place
-//! is no second value there, and a place with two values says nothing more about either.
+//! One fault is reported once, by the most specific invariant: an acknowledgement with a wrong
+//! offset does not count as a second value at that offset, and values at an offset with two values
+//! are not checked further.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{Event, GroupName, History, Observer, Place, Producer, Reader, Watermarks};
+use crate::event::{
+    Event, GroupName, History, Observer, PartitionOffset, Producer, Reader, Watermarks,
+};
 use crate::polls::check_polls;
 use crate::violation::Violation;
 
-/// Everything that is wrong; nothing if every invariant holds.
+/// Returns all violations, none if every invariant holds.
 #[must_use]
 pub fn check(history: &History) -> Vec<Violation> {
     let facts = Facts::of(history);
@@ -26,21 +29,21 @@ pub fn check(history: &History) -> Vec<Violation> {
     wrong
 }
 
-/// A history by value and by place.
+/// A history indexed by value and by offset.
 #[derive(Debug, Default)]
 struct Facts<'a> {
     sent: BTreeSet<&'a str>,
-    refused: BTreeSet<&'a str>,
-    acked: BTreeMap<&'a str, Place>,
-    /// Values in the order in which they were sent.
+    rejected: BTreeSet<&'a str>,
+    acked: BTreeMap<&'a str, PartitionOffset>,
+    /// Values in send order.
     sends: BTreeMap<(Producer, i32), Vec<&'a str>>,
-    /// Every value that was read at a place, in the order of first sight.
-    read_at: BTreeMap<Place, Vec<&'a str>>,
-    /// Every place at which a value was read.
-    places: BTreeMap<&'a str, BTreeSet<Place>>,
-    /// Who read what.
-    read_by: BTreeMap<Reader, BTreeSet<Place>>,
-    /// The last reader that read everything.
+    /// Values read at each offset, in the order of their first read.
+    read_at: BTreeMap<PartitionOffset, Vec<&'a str>>,
+    /// Offsets at which each value was read.
+    places: BTreeMap<&'a str, BTreeSet<PartitionOffset>>,
+    /// Offsets read by each reader.
+    read_by: BTreeMap<Reader, BTreeSet<PartitionOffset>>,
+    /// The last reader that read all partitions completely.
     last: Option<Reader>,
     log_start: BTreeMap<i32, i64>,
 }
@@ -49,12 +52,12 @@ impl<'a> Facts<'a> {
     fn of(history: &'a History) -> Self {
         let mut facts = Self::default();
         for event in &history.events {
-            facts.note(event);
+            facts.record(event);
         }
         facts
     }
 
-    fn note(&mut self, event: &'a Event) {
+    fn record(&mut self, event: &'a Event) {
         match event {
             Event::Sent {
                 producer,
@@ -68,8 +71,8 @@ impl<'a> Facts<'a> {
             Event::Acked { value, at } => {
                 self.acked.insert(value, *at);
             }
-            Event::Refused { value } => {
-                self.refused.insert(value);
+            Event::Rejected { value } => {
+                self.rejected.insert(value);
             }
             Event::Polled {
                 reader,
@@ -77,7 +80,7 @@ impl<'a> Facts<'a> {
                 records,
             } => {
                 for (offset, value) in records {
-                    self.note_read(*reader, Place::new(*partition, *offset), value);
+                    self.record_read(*reader, PartitionOffset::new(*partition, *offset), value);
                 }
             }
             Event::ReadAll { reader } => self.last = Some(*reader),
@@ -89,11 +92,11 @@ impl<'a> Facts<'a> {
                 let log_start = self.log_start.entry(*partition).or_default();
                 *log_start = (*log_start).max(watermarks.log_start);
             }
-            Event::LookedUp { .. } | Event::Committed { .. } | Event::Fetched { .. } => {}
+            Event::OffsetForTime { .. } | Event::Committed { .. } | Event::Fetched { .. } => {}
         }
     }
 
-    fn note_read(&mut self, reader: Reader, at: Place, value: &'a str) {
+    fn record_read(&mut self, reader: Reader, at: PartitionOffset, value: &'a str) {
         let values = self.read_at.entry(at).or_default();
         if !values.contains(&value) {
             values.push(value);
@@ -103,15 +106,16 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Acks whose value is read, and only elsewhere.
+/// Returns the values that were acknowledged at an offset other than the one where they are read.
 fn check_acks<'a>(facts: &Facts<'a>, wrong: &mut Vec<Violation>) -> BTreeSet<&'a str> {
     let mut misplaced = BTreeSet::new();
     for (value, acked) in &facts.acked {
         let Some(places) = facts.places.get(value).filter(|at| !at.contains(acked)) else {
             continue;
         };
-        // Where something else is read as well, it is the reads that contradict each other.
-        let alone = |at: &&Place| {
+        // If another value is read there too, the reads contradict each other: `check_values`
+        // reports that.
+        let alone = |at: &&PartitionOffset| {
             facts
                 .read_at
                 .get(at)
@@ -119,7 +123,7 @@ fn check_acks<'a>(facts: &Facts<'a>, wrong: &mut Vec<Violation>) -> BTreeSet<&'a
         };
         if let Some(read) = places.iter().find(alone) {
             misplaced.insert(*value);
-            wrong.push(Violation::AckedElsewhere {
+            wrong.push(Violation::AckMismatch {
                 value: (*value).to_owned(),
                 acked: *acked,
                 read: *read,
@@ -129,12 +133,12 @@ fn check_acks<'a>(facts: &Facts<'a>, wrong: &mut Vec<Violation>) -> BTreeSet<&'a
     misplaced
 }
 
-/// Places with two values, by reads and by acks.
+/// Returns the offsets with two values, by reads and by acknowledgements.
 fn check_values(
     facts: &Facts<'_>,
     misplaced: &BTreeSet<&str>,
     wrong: &mut Vec<Violation>,
-) -> BTreeSet<Place> {
+) -> BTreeSet<PartitionOffset> {
     let mut values = facts.read_at.clone();
     for (value, at) in facts
         .acked
@@ -160,8 +164,12 @@ fn check_values(
     contested
 }
 
-/// Values that are at two places, or at one without having been sent, or though they were refused.
-fn check_places(facts: &Facts<'_>, contested: &BTreeSet<Place>, wrong: &mut Vec<Violation>) {
+/// Checks for values at two offsets, values that were never sent, and values that were rejected.
+fn check_places(
+    facts: &Facts<'_>,
+    contested: &BTreeSet<PartitionOffset>,
+    wrong: &mut Vec<Violation>,
+) {
     for (value, places) in &facts.places {
         let mut places = places.iter().filter(|at| !contested.contains(at));
         let Some(first) = places.next() else {
@@ -177,18 +185,18 @@ fn check_places(facts: &Facts<'_>, contested: &BTreeSet<Place>, wrong: &mut Vec<
                 second,
             });
         }
-        if facts.refused.contains(value.as_str()) {
-            wrong.push(Violation::RefusedRead { value, at });
+        if facts.rejected.contains(value.as_str()) {
+            wrong.push(Violation::RejectedRead { value, at });
         } else if !facts.sent.contains(value.as_str()) {
-            wrong.push(Violation::Invented { value, at });
+            wrong.push(Violation::NeverSent { value, at });
         }
     }
 }
 
-/// Places that were acknowledged, or seen by anyone, and that the last reader did not see.
+/// Checks for offsets that were acknowledged or read, and that the last reader did not read.
 fn check_lost(facts: &Facts<'_>, misplaced: &BTreeSet<&str>, wrong: &mut Vec<Violation>) {
     let Some(last) = facts.last else {
-        wrong.push(Violation::Unread);
+        wrong.push(Violation::IncompleteRead);
         return;
     };
     let none = BTreeSet::new();
@@ -203,6 +211,7 @@ fn check_lost(facts: &Facts<'_>, misplaced: &BTreeSet<&str>, wrong: &mut Vec<Vio
         .filter(|(value, _)| !misplaced.contains(*value));
     expected.extend(acked.map(|(value, at)| (*at, *value)));
     for (at, value) in expected {
+        // Records below the log start offset were deleted, not lost.
         let starts = facts.log_start.get(&at.partition).copied().unwrap_or(0);
         if at.offset >= starts && !read.contains(&at) {
             let value = value.to_owned();
@@ -213,12 +222,12 @@ fn check_lost(facts: &Facts<'_>, misplaced: &BTreeSet<&str>, wrong: &mut Vec<Vio
 
 fn check_sends(facts: &Facts<'_>, misplaced: &BTreeSet<&str>, wrong: &mut Vec<Violation>) {
     for ((producer, _), values) in &facts.sends {
-        let rightly = values.iter().filter(|value| !misplaced.contains(*value));
-        let places = rightly.filter_map(|value| facts.acked.get(value));
-        let mut highest: Option<&Place> = None;
+        let placed = values.iter().filter(|value| !misplaced.contains(*value));
+        let places = placed.filter_map(|value| facts.acked.get(value));
+        let mut highest: Option<&PartitionOffset> = None;
         for at in places {
             match highest {
-                Some(later) if at.offset <= later.offset => wrong.push(Violation::SentBack {
+                Some(later) if at.offset <= later.offset => wrong.push(Violation::SendsReordered {
                     producer: *producer,
                     later: *later,
                     earlier: *at,
@@ -245,7 +254,7 @@ fn check_commits(history: &History, wrong: &mut Vec<Violation>) {
                 Some(committed) if offset.is_none_or(|found| found < *committed) => {
                     wrong.push(Violation::CommitLost {
                         group: group.clone(),
-                        committed: Place::new(*partition, *committed),
+                        committed: PartitionOffset::new(*partition, *committed),
                         found: *offset,
                     });
                 }
@@ -253,11 +262,11 @@ fn check_commits(history: &History, wrong: &mut Vec<Violation>) {
             },
             Event::Sent { .. }
             | Event::Acked { .. }
-            | Event::Refused { .. }
+            | Event::Rejected { .. }
             | Event::Polled { .. }
             | Event::ReadAll { .. }
             | Event::Observed { .. }
-            | Event::LookedUp { .. } => {}
+            | Event::OffsetForTime { .. } => {}
         }
     }
 }
@@ -280,7 +289,7 @@ fn check_watermarks(history: &History, wrong: &mut Vec<Violation>) {
             && before.last_stable <= now.last_stable
             && before.high_watermark <= now.high_watermark;
         if !in_order || !grew {
-            wrong.push(Violation::WatermarksBack {
+            wrong.push(Violation::WatermarksWentBack {
                 observer: *observer,
                 partition: *partition,
                 before,
@@ -290,13 +299,13 @@ fn check_watermarks(history: &History, wrong: &mut Vec<Violation>) {
     }
 }
 
-/// Offsets that were found, by partition and time: the least and the greatest answer of each.
+/// Offsets found by timestamp lookups, by partition and timestamp: minimum and maximum result.
 type Found = BTreeMap<i32, BTreeMap<i64, (i64, i64)>>;
 
 fn check_times(history: &History, facts: &Facts<'_>, wrong: &mut Vec<Violation>) {
     let mut all = Found::new();
     for event in &history.events {
-        let Event::LookedUp {
+        let Event::OffsetForTime {
             partition,
             timestamp,
             found,
@@ -306,18 +315,17 @@ fn check_times(history: &History, facts: &Facts<'_>, wrong: &mut Vec<Violation>)
         };
         let log_start = facts.log_start.get(partition).copied().unwrap_or(0);
         let known = all.entry(*partition).or_default();
-        // What is there for an earlier time, and what is at or after a later one and still there.
+        // Offsets are monotonic in the timestamp: the result is at least that of any earlier
+        // timestamp, and at most that of any later one whose record still exists.
         let earlier = known.range(..=timestamp);
-        let earlier = earlier
-            .map(|(other, (_, greatest))| (*greatest, *other))
-            .max();
+        let earlier = earlier.map(|(other, (_, max))| (*max, *other)).max();
         let later = known.range(timestamp..);
-        let later = later.map(|(other, (least, _))| (*least, *other));
-        let later = later.filter(|(least, _)| *least >= log_start).min();
+        let later = later.map(|(other, (min, _))| (*min, *other));
+        let later = later.filter(|(min, _)| *min >= log_start).min();
         let too_early = earlier.filter(|(before, _)| found.is_some_and(|found| found < *before));
         let too_late = later.filter(|(before, _)| found.is_none_or(|found| found > *before));
         if let Some((before, other)) = too_early.or(too_late) {
-            wrong.push(Violation::TimesDisagree {
+            wrong.push(Violation::TimestampLookupsDisagree {
                 partition: *partition,
                 timestamp: *timestamp,
                 found: *found,
@@ -326,8 +334,8 @@ fn check_times(history: &History, facts: &Facts<'_>, wrong: &mut Vec<Violation>)
             });
         }
         if let Some(found) = *found {
-            let answers = known.entry(*timestamp).or_insert((found, found));
-            *answers = (answers.0.min(found), answers.1.max(found));
+            let results = known.entry(*timestamp).or_insert((found, found));
+            *results = (results.0.min(found), results.1.max(found));
         }
     }
 }

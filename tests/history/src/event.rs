@@ -1,132 +1,132 @@
-//! What can be seen of a log from outside, in the order in which it was seen.
+//! Client operations on a log and their results, in the order of observation.
 
 use std::fmt;
 
-/// One partition's offset.
+/// An offset of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// Number of the partition. A history is about one topic.
+pub struct PartitionOffset {
+    /// Partition index. A history covers one topic.
     pub partition: i32,
-    /// Offset there.
+    /// Offset in the partition.
     pub offset: i64,
 }
 
-impl Place {
-    /// The place `offset` of `partition`.
+impl PartitionOffset {
+    /// Returns `offset` of `partition`.
     #[must_use]
     pub fn new(partition: i32, offset: i64) -> Self {
         Self { partition, offset }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PartitionOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.partition, self.offset)
     }
 }
 
-/// Which producer. One that keeps its order: idempotent, or with one request in flight.
+/// A producer that preserves order: idempotent, or with one request in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Producer(pub usize);
 
-/// Which reader. One that seeks or is assigned anew is another reader from then on.
+/// A reader. After a seek or a new assignment it counts as another reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reader(pub usize);
 
-/// Who asks for watermarks, one question after the other.
+/// A client that requests watermarks, one request at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Observer(pub usize);
 
-/// A consumer group with one committer, whose commits only go forward.
+/// A consumer group with a single committer whose commits only increase.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupName(pub String);
 
-/// A partition's edges as they were answered.
+/// Log start offset, last stable offset and high watermark of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watermarks {
-    /// First offset that can be read.
+    /// Log start offset.
     pub log_start: i64,
-    /// End for readers of committed records.
+    /// Last stable offset.
     pub last_stable: i64,
-    /// End for all readers.
+    /// High watermark.
     pub high_watermark: i64,
 }
 
-/// One thing that a client did or saw.
+/// One operation of a client or its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A send began. Without an answer it is unknown whether it is stored.
+    /// A send started. Without a response it is unknown whether the value is stored.
     Sent {
-        /// By whom; its sends to a partition are in the order of their events.
+        /// The producer; events are in the order of its sends to a partition.
         producer: Producer,
-        /// Where to.
+        /// The partition.
         partition: i32,
-        /// What; no other send has it.
+        /// The value, unique to this send.
         value: String,
     },
     /// A send was acknowledged.
     Acked {
-        /// What was sent.
+        /// The value.
         value: String,
-        /// Where it is said to be.
-        at: Place,
+        /// The acknowledged offset.
+        at: PartitionOffset,
     },
-    /// A send was refused for good: the value must not be stored.
-    Refused {
-        /// What was sent.
+    /// A send was rejected with a final error: the value must not be stored.
+    Rejected {
+        /// The value.
         value: String,
     },
-    /// One poll of a reader: what it got of one partition.
+    /// One poll of a reader: its records of one partition.
     Polled {
-        /// By whom; its polls of a partition are in the order of their events.
+        /// The reader; events are in the order of its polls of a partition.
         reader: Reader,
-        /// Of which partition.
+        /// The partition.
         partition: i32,
-        /// Offsets and values in the order in which they came.
+        /// Offsets and values in the order of their delivery.
         records: Vec<(i64, String)>,
     },
-    /// A reader has read all partitions from their start to their end, after the last send.
+    /// A reader has read all partitions from start to end, after the last send.
     ReadAll {
-        /// Which.
+        /// The reader.
         reader: Reader,
     },
-    /// Watermarks were answered.
+    /// Watermarks were returned.
     Observed {
-        /// To whom; its observations are in the order of their events.
+        /// The observer; events are in the order of its requests.
         observer: Observer,
-        /// Of which partition.
+        /// The partition.
         partition: i32,
-        /// What was answered.
+        /// The returned watermarks.
         watermarks: Watermarks,
     },
-    /// It was answered which record is the first at or after a time.
-    LookedUp {
-        /// In which partition; its questions are in the order of their events.
+    /// A timestamp lookup returned the first record at or after a timestamp.
+    OffsetForTime {
+        /// The partition; events are in the order of the requests.
         partition: i32,
-        /// What was asked for, in milliseconds.
+        /// The requested timestamp in milliseconds.
         timestamp: i64,
-        /// The record's offset; `None` where there is none yet.
+        /// Offset of the record; `None` if there is none yet.
         found: Option<i64>,
     },
-    /// A commit was acknowledged.
+    /// An offset commit was acknowledged.
     Committed {
-        /// Of whom.
+        /// The group.
         group: GroupName,
-        /// Next offset to be read.
-        at: Place,
+        /// Next offset to read.
+        at: PartitionOffset,
     },
-    /// A group's committed offset was asked for, and no commit was under way.
+    /// The committed offset of a group was fetched while no commit was in flight.
     Fetched {
-        /// Of whom.
+        /// The group.
         group: GroupName,
-        /// Where it was asked for.
+        /// The partition.
         partition: i32,
-        /// What was answered; `None` for nothing.
+        /// The committed offset; `None` if there is none.
         offset: Option<i64>,
     },
 }
 
-/// Events in the order in which they were seen.
+/// Events in the order of observation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     /// Oldest first.
@@ -134,8 +134,8 @@ pub struct History {
 }
 
 impl History {
-    /// Writes one event down.
-    pub fn note(&mut self, event: Event) {
+    /// Appends an event.
+    pub fn record(&mut self, event: Event) {
         self.events.push(event);
     }
 }

@@ -1,9 +1,10 @@
-//! What clients of a log did and saw, held against what a log promises.
+//! Checker for the history of client operations on a log.
 //!
-//! A [`History`] is written down while a test runs, whatever faults it brings; [`check`] judges it
-//! afterwards. Every value is sent once, so a value says which send it is. Pure: no clock, no
-//! socket, no client library. The invariants are numbered as in Jepsen's Kafka workload
-//! (`jepsen.tests.kafka`), with those of committed offsets, watermarks and acks beside them.
+//! A test records a [`History`] while it injects faults; [`check`] then reports violated
+//! invariants. Every value is sent once, so a value identifies its send. Pure: no clock, no
+//! sockets, no client library. The invariants have the numbers of Jepsen's Kafka workload
+//! (`jepsen.tests.kafka`), with additional ones for committed offsets, watermarks and
+//! acknowledgements.
 
 mod check;
 mod event;
@@ -11,5 +12,7 @@ mod polls;
 mod violation;
 
 pub use check::check;
-pub use event::{Event, GroupName, History, Observer, Place, Producer, Reader, Watermarks};
+pub use event::{
+    Event, GroupName, History, Observer, PartitionOffset, Producer, Reader, Watermarks,
+};
 pub use violation::{Invariant, Violation};

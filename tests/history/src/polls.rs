@@ -1,15 +1,16 @@
-//! Whether readers got offsets in order and left none out that others saw.
+//! Checks that readers receive offsets in order and skip none that other readers received.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{Event, History, Place, Reader};
+use crate::event::{Event, History, PartitionOffset, Reader};
 use crate::violation::Violation;
 
-/// Judges each poll, and each from the one before it. An offset that nobody ever read may be a
-/// control record, a compacted one or a hole: leaving it out is no fault here.
+/// Checks the order within each poll and between consecutive polls. An offset that no reader ever
+/// received can be a control record, a compacted record or a gap, so skipping it is not a
+/// violation.
 pub(crate) fn check_polls(history: &History, wrong: &mut Vec<Violation>) {
     let visible = visible(history);
-    let mut positions: BTreeMap<(Reader, i32), Place> = BTreeMap::new();
+    let mut positions: BTreeMap<(Reader, i32), PartitionOffset> = BTreeMap::new();
     for event in &history.events {
         let Event::Polled {
             reader,
@@ -21,19 +22,19 @@ pub(crate) fn check_polls(history: &History, wrong: &mut Vec<Violation>) {
         };
         let places = records
             .iter()
-            .map(|(offset, _)| Place::new(*partition, *offset));
-        let places: Vec<Place> = places.collect();
-        let step = |after: Place, at: Place, in_one_poll: bool| {
+            .map(|(offset, _)| PartitionOffset::new(*partition, *offset));
+        let places: Vec<PartitionOffset> = places.collect();
+        let step = |after: PartitionOffset, at: PartitionOffset, in_one_poll: bool| {
             let step = Step {
                 reader: *reader,
                 after,
                 at,
                 in_one_poll,
             };
-            step.judge(&visible)
+            step.check(&visible)
         };
         let position = positions.get(&(*reader, *partition)).copied();
-        // By the least of the poll: whether its own order is right is said by itself.
+        // Uses the smallest offset of the poll: the order within the poll is checked separately.
         let between = position.zip(places.iter().min().copied());
         wrong.extend(between.and_then(|(after, at)| step(after, at, false)));
         for pair in places.windows(2) {
@@ -44,7 +45,7 @@ pub(crate) fn check_polls(history: &History, wrong: &mut Vec<Violation>) {
     }
 }
 
-fn visible(history: &History) -> BTreeSet<Place> {
+fn visible(history: &History) -> BTreeSet<PartitionOffset> {
     let mut visible = BTreeSet::new();
     for event in &history.events {
         if let Event::Polled {
@@ -54,23 +55,23 @@ fn visible(history: &History) -> BTreeSet<Place> {
             visible.extend(
                 records
                     .iter()
-                    .map(|(offset, _)| Place::new(*partition, *offset)),
+                    .map(|(offset, _)| PartitionOffset::new(*partition, *offset)),
             );
         }
     }
     visible
 }
 
-/// From one record to the next.
+/// A record and the one before it.
 struct Step {
     reader: Reader,
-    after: Place,
-    at: Place,
+    after: PartitionOffset,
+    at: PartitionOffset,
     in_one_poll: bool,
 }
 
 impl Step {
-    fn judge(&self, visible: &BTreeSet<Place>) -> Option<Violation> {
+    fn check(&self, visible: &BTreeSet<PartitionOffset>) -> Option<Violation> {
         let Self {
             reader,
             after,
@@ -78,14 +79,14 @@ impl Step {
             in_one_poll,
         } = *self;
         if at <= after {
-            return Some(Violation::PolledBack {
+            return Some(Violation::OffsetsNotIncreasing {
                 reader,
                 at,
                 after,
                 in_one_poll,
             });
         }
-        let next = Place::new(after.partition, after.offset + 1);
+        let next = PartitionOffset::new(after.partition, after.offset + 1);
         let skipped = visible.range(next..at).next()?;
         Some(Violation::Skipped {
             reader,

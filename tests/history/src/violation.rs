@@ -1,215 +1,217 @@
-//! What a history can show to be wrong, and which invariant that breaks.
+//! Violations that a history can contain, and the invariant of each.
 
 use thiserror::Error;
 
-use crate::event::{GroupName, Observer, Place, Producer, Reader, Watermarks};
+use crate::event::{GroupName, Observer, PartitionOffset, Producer, Reader, Watermarks};
 
-/// What a log promises.
+/// An invariant of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Invariant {
-    /// What was acknowledged, or seen by anyone, is there in the end.
+    /// Acknowledged or read records can be read at the end.
     NoLostWrite,
-    /// A place has one value, for everyone, for ever.
-    OneValueAPlace,
-    /// A value has one place.
-    OnePlaceAValue,
-    /// What was refused is not read.
-    NoRefusedRead,
-    /// What is read was sent.
-    NoInvention,
-    /// Inside one poll offsets grow, and no visible one is left out.
+    /// An offset has the same value for all readers at all times.
+    OneValuePerOffset,
+    /// A value is stored at one offset.
+    OneOffsetPerValue,
+    /// Rejected values are not read.
+    NoRejectedRead,
+    /// Only sent values are read.
+    OnlySentValues,
+    /// Within one poll offsets increase, and no visible offset is skipped.
     PollsInOrder,
-    /// The same from one poll of a reader to its next.
+    /// Between consecutive polls of a reader offsets increase, and no visible offset is skipped.
     ReadersInOrder,
     /// Later sends of a producer to a partition get higher offsets.
     SendsInOrder,
-    /// A committed offset does not go back.
-    CommitsStay,
-    /// Watermarks do not go back, and log start <= last stable <= high watermark.
-    WatermarksGrow,
-    /// The first record at or after a time stays that as long as it is there; that of a later time
-    /// does not stand before it.
-    TimesAgree,
-    /// An ack names the place where the value is read.
-    AcksTellThePlace,
-    /// Somebody read everything in the end; else there is nothing to judge by.
-    ReadToTheEnd,
+    /// A committed offset does not decrease.
+    CommitsDoNotGoBack,
+    /// Watermarks do not decrease, and log start <= last stable <= high watermark.
+    WatermarksDoNotGoBack,
+    /// A timestamp lookup returns the same record while the record exists, and a later timestamp
+    /// does not return an earlier offset.
+    TimestampLookupsAgree,
+    /// A value is read at the offset of its acknowledgement.
+    AcksMatchReads,
+    /// A reader reads all partitions at the end; otherwise the history proves nothing.
+    CompleteRead,
 }
 
 impl Invariant {
-    /// Its number in the plan of proofs, where it has one.
+    /// Returns the number of the invariant in `docs/conformance`, if it has one.
     #[must_use]
     pub fn number(self) -> Option<&'static str> {
         match self {
             Self::NoLostWrite => Some("I1"),
-            Self::OneValueAPlace => Some("I2"),
-            Self::OnePlaceAValue => Some("I3"),
-            Self::NoRefusedRead => Some("I4"),
+            Self::OneValuePerOffset => Some("I2"),
+            Self::OneOffsetPerValue => Some("I3"),
+            Self::NoRejectedRead => Some("I4"),
             Self::PollsInOrder => Some("I6"),
             Self::ReadersInOrder => Some("I7"),
             Self::SendsInOrder => Some("I8"),
-            Self::CommitsStay => Some("I11"),
-            Self::WatermarksGrow | Self::TimesAgree => Some("I12"),
-            Self::AcksTellThePlace => Some("I13"),
-            Self::NoInvention | Self::ReadToTheEnd => None,
+            Self::CommitsDoNotGoBack => Some("I11"),
+            Self::WatermarksDoNotGoBack | Self::TimestampLookupsAgree => Some("I12"),
+            Self::AcksMatchReads => Some("I13"),
+            Self::OnlySentValues | Self::CompleteRead => None,
         }
     }
 }
 
-/// One thing that is wrong.
+/// A violation of an invariant.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Violation {
     /// See [`Invariant::NoLostWrite`].
-    #[error("{value:?} was at {at} and is not there in the end")]
+    #[error("{value:?} was at {at} and cannot be read at the end")]
     Lost {
-        /// What.
+        /// The value.
         value: String,
-        /// Where it was acknowledged or seen.
-        at: Place,
+        /// The offset at which it was acknowledged or read.
+        at: PartitionOffset,
     },
-    /// See [`Invariant::OneValueAPlace`].
-    #[error("{at} holds {first:?} and {second:?}")]
+    /// See [`Invariant::OneValuePerOffset`].
+    #[error("{at} has the values {first:?} and {second:?}")]
     TwoValues {
-        /// Where.
-        at: Place,
-        /// What was seen or acknowledged there first.
+        /// The offset.
+        at: PartitionOffset,
+        /// The value that was read or acknowledged first.
         first: String,
-        /// What else.
+        /// Another value.
         second: String,
     },
-    /// See [`Invariant::OnePlaceAValue`].
+    /// See [`Invariant::OneOffsetPerValue`].
     #[error("{value:?} is at {first} and at {second}")]
     TwoPlaces {
-        /// What.
+        /// The value.
         value: String,
-        /// Where it was seen first.
-        first: Place,
-        /// Where else.
-        second: Place,
+        /// The offset at which it was read first.
+        first: PartitionOffset,
+        /// Another offset.
+        second: PartitionOffset,
     },
-    /// See [`Invariant::NoRefusedRead`].
-    #[error("{value:?} was refused and is at {at}")]
-    RefusedRead {
-        /// What.
+    /// See [`Invariant::NoRejectedRead`].
+    #[error("{value:?} was rejected and is at {at}")]
+    RejectedRead {
+        /// The value.
         value: String,
-        /// Where.
-        at: Place,
+        /// Its offset.
+        at: PartitionOffset,
     },
-    /// See [`Invariant::NoInvention`].
+    /// See [`Invariant::OnlySentValues`].
     #[error("{value:?} at {at} was never sent")]
-    Invented {
-        /// What.
+    NeverSent {
+        /// The value.
         value: String,
-        /// Where.
-        at: Place,
+        /// Its offset.
+        at: PartitionOffset,
     },
     /// See [`Invariant::PollsInOrder`] and [`Invariant::ReadersInOrder`].
-    #[error("{reader:?} got {at} after {after}, in one poll: {in_one_poll}")]
-    PolledBack {
-        /// Who.
+    #[error("{reader:?} received {at} after {after}, in one poll: {in_one_poll}")]
+    OffsetsNotIncreasing {
+        /// The reader.
         reader: Reader,
-        /// What came later.
-        at: Place,
-        /// What came before it.
-        after: Place,
-        /// Whether both came in one poll.
+        /// The later record.
+        at: PartitionOffset,
+        /// The record before it.
+        after: PartitionOffset,
+        /// True if both records are from one poll.
         in_one_poll: bool,
     },
     /// See [`Invariant::PollsInOrder`] and [`Invariant::ReadersInOrder`].
-    #[error("{reader:?} got {next} but never {skipped}, in one poll: {in_one_poll}")]
+    #[error("{reader:?} received {next} but not {skipped}, in one poll: {in_one_poll}")]
     Skipped {
-        /// Who.
+        /// The reader.
         reader: Reader,
-        /// What others saw and it did not.
-        skipped: Place,
-        /// What it got next.
-        next: Place,
-        /// Whether what came before and after it came in one poll.
+        /// The record that only other readers received.
+        skipped: PartitionOffset,
+        /// The next record of this reader.
+        next: PartitionOffset,
+        /// True if the records before and after the skipped one are from one poll.
         in_one_poll: bool,
     },
     /// See [`Invariant::SendsInOrder`].
     #[error("{producer:?} sent to {later}, then to {earlier}")]
-    SentBack {
-        /// Who.
+    SendsReordered {
+        /// The producer.
         producer: Producer,
-        /// The place of a send.
-        later: Place,
-        /// The place of a later one.
-        earlier: Place,
+        /// The offset of a send.
+        later: PartitionOffset,
+        /// The lower offset of a later send.
+        earlier: PartitionOffset,
     },
-    /// See [`Invariant::CommitsStay`].
+    /// See [`Invariant::CommitsDoNotGoBack`].
     #[error("group {group:?} committed {committed}, then found {found:?}")]
     CommitLost {
-        /// Whose.
+        /// The group.
         group: GroupName,
         /// The highest acknowledged commit.
-        committed: Place,
-        /// What was answered later.
+        committed: PartitionOffset,
+        /// The offset that was fetched later.
         found: Option<i64>,
     },
-    /// See [`Invariant::WatermarksGrow`].
+    /// See [`Invariant::WatermarksDoNotGoBack`].
     #[error("{observer:?} of {partition}: {now:?} after {before:?}")]
-    WatermarksBack {
-        /// Who asked.
+    WatermarksWentBack {
+        /// The observer.
         observer: Observer,
-        /// Of which partition.
+        /// The partition.
         partition: i32,
-        /// An answer.
+        /// The watermarks of a response.
         before: Watermarks,
-        /// The next one; the same if it contradicts itself.
+        /// Those of the next response; equal to `before` if one response is inconsistent.
         now: Watermarks,
     },
-    /// See [`Invariant::TimesAgree`].
-    #[error("{partition}: time {timestamp} is found at {found:?}, time {other} was at {before}")]
-    TimesDisagree {
-        /// Of which partition.
+    /// See [`Invariant::TimestampLookupsAgree`].
+    #[error(
+        "{partition}: timestamp {timestamp} is at {found:?}, timestamp {other} was at {before}"
+    )]
+    TimestampLookupsDisagree {
+        /// The partition.
         partition: i32,
-        /// What was asked for.
+        /// The requested timestamp.
         timestamp: i64,
-        /// The answer.
+        /// The offset found.
         found: Option<i64>,
-        /// What was asked for before.
+        /// A timestamp requested before.
         other: i64,
-        /// The answer of then.
+        /// The offset found for it.
         before: i64,
     },
-    /// See [`Invariant::AcksTellThePlace`].
+    /// See [`Invariant::AcksMatchReads`].
     #[error("{value:?} was acknowledged at {acked} and is at {read}")]
-    AckedElsewhere {
-        /// What.
+    AckMismatch {
+        /// The value.
         value: String,
-        /// Where it is said to be.
-        acked: Place,
-        /// Where it is.
-        read: Place,
+        /// The acknowledged offset.
+        acked: PartitionOffset,
+        /// The offset at which it is read.
+        read: PartitionOffset,
     },
-    /// See [`Invariant::ReadToTheEnd`].
-    #[error("nobody read everything in the end")]
-    Unread,
+    /// See [`Invariant::CompleteRead`].
+    #[error("no reader read all partitions at the end")]
+    IncompleteRead,
 }
 
 impl Violation {
-    /// What it breaks.
+    /// Returns the violated invariant.
     #[must_use]
     pub fn invariant(&self) -> Invariant {
         match self {
             Self::Lost { .. } => Invariant::NoLostWrite,
-            Self::TwoValues { .. } => Invariant::OneValueAPlace,
-            Self::TwoPlaces { .. } => Invariant::OnePlaceAValue,
-            Self::RefusedRead { .. } => Invariant::NoRefusedRead,
-            Self::Invented { .. } => Invariant::NoInvention,
-            Self::PolledBack { in_one_poll, .. } | Self::Skipped { in_one_poll, .. } => {
+            Self::TwoValues { .. } => Invariant::OneValuePerOffset,
+            Self::TwoPlaces { .. } => Invariant::OneOffsetPerValue,
+            Self::RejectedRead { .. } => Invariant::NoRejectedRead,
+            Self::NeverSent { .. } => Invariant::OnlySentValues,
+            Self::OffsetsNotIncreasing { in_one_poll, .. } | Self::Skipped { in_one_poll, .. } => {
                 match in_one_poll {
                     true => Invariant::PollsInOrder,
                     false => Invariant::ReadersInOrder,
                 }
             }
-            Self::SentBack { .. } => Invariant::SendsInOrder,
-            Self::CommitLost { .. } => Invariant::CommitsStay,
-            Self::WatermarksBack { .. } => Invariant::WatermarksGrow,
-            Self::TimesDisagree { .. } => Invariant::TimesAgree,
-            Self::AckedElsewhere { .. } => Invariant::AcksTellThePlace,
-            Self::Unread => Invariant::ReadToTheEnd,
+            Self::SendsReordered { .. } => Invariant::SendsInOrder,
+            Self::CommitLost { .. } => Invariant::CommitsDoNotGoBack,
+            Self::WatermarksWentBack { .. } => Invariant::WatermarksDoNotGoBack,
+            Self::TimestampLookupsDisagree { .. } => Invariant::TimestampLookupsAgree,
+            Self::AckMismatch { .. } => Invariant::AcksMatchReads,
+            Self::IncompleteRead => Invariant::CompleteRead,
         }
     }
 }

@@ -1,32 +1,32 @@
-//! A reader that follows the log over all kills and commits how far it came.
+//! A consumer that reads the log across all kills and commits its position.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use avouch_history::{Event, GroupName, Place, Reader};
+use avouch_history::{Event, GroupName, PartitionOffset, Reader};
 use avouch_tests::deadline::{Deadline, PROGRAM_LIMIT};
 use avouch_tests::rust_client::config;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::notes::Notes;
+use super::recorder::Recorder;
 use super::{PARTITIONS, TOPIC};
 
 const GROUP: &str = "followers";
-/// Records that one turn takes at most.
-const TURN_MAX: usize = 500;
+/// Maximum number of polls per call of `read`.
+const POLLS_MAX: usize = 500;
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) struct Follower {
     consumer: BaseConsumer,
-    notes: Notes,
-    /// By partition: the next offset to read.
+    recorder: Recorder,
+    /// Next offset to read, by partition.
     positions: Vec<i64>,
 }
 
 impl Follower {
-    pub(super) fn new(broker: &str, notes: &Notes) -> Result<Self> {
+    pub(super) fn new(broker: &str, recorder: &Recorder) -> Result<Self> {
         let consumer: BaseConsumer = config(broker)
             .set("group.id", GROUP)
             .set("enable.auto.commit", "false")
@@ -40,24 +40,24 @@ impl Follower {
         consumer.assign(&from)?;
         Ok(Self {
             consumer,
-            notes: notes.clone(),
+            recorder: recorder.clone(),
             positions: vec![0; usize::try_from(PARTITIONS)?],
         })
     }
 
-    /// Reads what is there now.
+    /// Reads the available records.
     pub(super) fn read(&mut self) -> Result<()> {
-        for _ in 0..TURN_MAX {
+        for _ in 0..POLLS_MAX {
             let message = match self.consumer.poll(Duration::ZERO) {
                 None => return Ok(()),
-                // The broker is down, or not yet known to be up again.
+                // The broker is down, or the client has not reconnected yet.
                 Some(Err(_)) => continue,
                 Some(Ok(message)) => message,
             };
             let (partition, offset) = (message.partition(), message.offset());
-            let value = message.payload().context("every record has a value")?;
+            let value = message.payload().context("a record without a value")?;
             self.positions[usize::try_from(partition)?] = offset + 1;
-            self.notes.note(Event::Polled {
+            self.recorder.record(Event::Polled {
                 reader: Reader(0),
                 partition,
                 records: vec![(offset, String::from_utf8(value.to_vec())?)],
@@ -66,7 +66,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Commits how far it came.
+    /// Commits the position.
     pub(super) fn commit(&self) -> Result<()> {
         let mut places = TopicPartitionList::new();
         for (partition, offset) in (0..).zip(&self.positions) {
@@ -76,21 +76,21 @@ impl Follower {
             self.consumer.commit(&places, CommitMode::Sync)
         })?;
         for (partition, offset) in (0..).zip(&self.positions) {
-            self.notes.note(Event::Committed {
+            self.recorder.record(Event::Committed {
                 group: GroupName(GROUP.to_owned()),
-                at: Place::new(partition, *offset),
+                at: PartitionOffset::new(partition, *offset),
             });
         }
         Ok(())
     }
 
-    /// Notes what is committed.
+    /// Records the committed offsets.
     pub(super) fn fetch_committed(&self) -> Result<()> {
         let found = retried("committed offsets", || {
             self.consumer.committed(REQUEST_LIMIT)
         })?;
         for place in found.elements() {
-            self.notes.note(Event::Fetched {
+            self.recorder.record(Event::Fetched {
                 group: GroupName(GROUP.to_owned()),
                 partition: place.partition(),
                 offset: match place.offset() {
@@ -103,7 +103,7 @@ impl Follower {
     }
 }
 
-/// A broker that was just started may not be reached at the first try.
-fn retried<T, E>(what: &str, mut ask: impl FnMut() -> Result<T, E>) -> Result<T> {
-    Deadline::after(PROGRAM_LIMIT).wait(what, || Ok(ask().ok()))
+/// Retries a request: the client may not have reconnected to a restarted broker yet.
+fn retried<T, E>(what: &str, mut request: impl FnMut() -> Result<T, E>) -> Result<T> {
+    Deadline::after(PROGRAM_LIMIT).wait(what, || Ok(request().ok()))
 }

@@ -1,105 +1,105 @@
-//! Idempotent producers by Apache Kafka's own client, all in one process.
+//! Idempotent producers of Apache Kafka's Java client, all in one process.
 
 use anyhow::{Result, ensure};
-use avouch_history::{Event, Place, Producer};
+use avouch_history::{Event, PartitionOffset, Producer};
 use avouch_tests::family::Family;
 use avouch_tests::program::{self, Running};
 use serde::Deserialize;
 
-use super::notes::Notes;
+use super::recorder::Recorder;
 use super::{PARTITIONS, TOPIC};
 
 const PRODUCERS: usize = 16;
-/// Added to their numbers, so that no producer of librdkafka has the same.
+/// Added to the producer numbers, so that they differ from those of librdkafka's producers.
 const NUMBERS_FROM: usize = 1_000_000;
 
-/// What the program tells beside its acks.
+/// Output of the program in addition to acknowledgements.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "what", rename_all = "lowercase")]
-enum Told {
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Output {
     Sent {
         producer: usize,
         partition: i32,
         value: String,
     },
-    Unanswered {
+    InFlight {
         count: i64,
     },
 }
 
 pub(super) struct JavaLoad {
     program: Running,
-    notes: Notes,
-    unanswered: i64,
+    recorder: Recorder,
+    in_flight: i64,
 }
 
 impl JavaLoad {
-    pub(super) fn start(broker: &str, notes: &Notes) -> Result<Self> {
+    pub(super) fn start(broker: &str, recorder: &Recorder) -> Result<Self> {
         let (partitions, producers) = (PARTITIONS.to_string(), PRODUCERS.to_string());
         let args = ["--partitions", &partitions, "--producers", &producers];
         let program = Family::Java.start(broker, "load", TOPIC, &args)?;
         Ok(Self {
             program,
-            notes: notes.clone(),
-            unanswered: 0,
+            recorder: recorder.clone(),
+            in_flight: 0,
         })
     }
 
-    /// Notes what the program has told since the last time. It must be called often: a program that
-    /// is not listened to stands still.
-    pub(super) fn listen(&mut self) -> Result<()> {
-        for event in self.program.news() {
-            ensure!(event != program::Event::Done, "the program has ended");
-            self.note(event)?;
+    /// Records the new events of the program. Must be called often: the program blocks when the
+    /// event buffer is full.
+    pub(super) fn record_events(&mut self) -> Result<()> {
+        for event in self.program.new_events() {
+            ensure!(event != program::Event::Done, "the program has exited");
+            self.record(event)?;
         }
         Ok(())
     }
 
-    /// Requests on the wire, as told last.
-    pub(super) fn unanswered(&self) -> i64 {
-        self.unanswered
+    /// Returns the requests in flight as last reported by the program.
+    pub(super) fn in_flight(&self) -> i64 {
+        self.in_flight
     }
 
-    /// Has it stop sending, and waits until everything sent is acknowledged.
+    /// Stops sending and waits until all sent records are acknowledged.
     pub(super) fn finish(mut self) -> Result<()> {
         self.program.extend();
         let Self {
             program,
-            notes,
-            unanswered: _,
+            recorder,
+            in_flight: _,
         } = self;
         for event in program.finish()? {
-            note(&notes, event)?;
+            record(&recorder, event)?;
         }
         Ok(())
     }
 
-    fn note(&mut self, event: program::Event) -> Result<()> {
-        if let Some(count) = note(&self.notes, event)? {
-            self.unanswered = count;
+    fn record(&mut self, event: program::Event) -> Result<()> {
+        if let Some(count) = record(&self.recorder, event)? {
+            self.in_flight = count;
         }
         Ok(())
     }
 }
 
-/// Takes one event down; the requests on the wire if it tells of them.
-fn note(notes: &Notes, event: program::Event) -> Result<Option<i64>> {
+/// Records one event. Returns the number of requests in flight if the event contains it.
+fn record(recorder: &Recorder, event: program::Event) -> Result<Option<i64>> {
     match event {
         program::Event::Acked {
             value,
             partition,
             offset,
-        } => notes.note(Event::Acked {
+        } => recorder.record(Event::Acked {
             value,
-            at: Place::new(partition, offset),
+            at: PartitionOffset::new(partition, offset),
         }),
-        program::Event::Told(told) => match serde_json::from_value(told)? {
-            Told::Unanswered { count } => return Ok(Some(count)),
-            Told::Sent {
+        program::Event::Output(output) => match serde_json::from_value(output)? {
+            Output::InFlight { count } => return Ok(Some(count)),
+            Output::Sent {
                 producer,
                 partition,
                 value,
-            } => notes.note(Event::Sent {
+            } => recorder.record(Event::Sent {
                 producer: Producer(NUMBERS_FROM + producer),
                 partition,
                 value,

@@ -1,11 +1,11 @@
-//! Idempotent producers by librdkafka that never run out of work.
+//! Idempotent producers of librdkafka that send continuously.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use avouch_history::{Event, Place, Producer};
+use avouch_history::{Event, PartitionOffset, Producer};
 use avouch_tests::rust_client::config;
 use rdkafka::client::ClientContext;
 use rdkafka::message::{DeliveryResult, Message as _};
@@ -14,29 +14,29 @@ use rdkafka::producer::{
 };
 use rdkafka::statistics::Statistics;
 
-use super::notes::Notes;
+use super::recorder::Recorder;
 use super::{PARTITIONS, TOPIC};
 
-/// An idempotent producer has at most five requests in flight, so many are needed.
+/// Number of producers. An idempotent producer has at most five requests in flight.
 const PRODUCERS: usize = 16;
-/// Records of a producer that wait for their report: enough to keep its five requests busy.
-const WAITING_MAX: usize = 30;
-/// Producers that give up at each kill, so that what they sent is never asked for again.
-const GIVING_UP: usize = 2;
+/// Records of a producer without a delivery report: enough to keep five requests in flight.
+const PENDING_MAX: usize = 30;
+/// Producers replaced at each kill. Their unacknowledged records are never retried.
+const REPLACED_PER_KILL: usize = 2;
 
-/// One producer's view, shared with librdkafka's threads.
+/// State of one producer, shared with librdkafka's threads.
 #[derive(Clone, Debug)]
-struct Watch {
-    notes: Notes,
-    /// Its number, which no other producer had or gets.
+struct ProducerState {
+    recorder: Recorder,
+    /// Unique number of the producer.
     number: usize,
-    /// Records sent and not reported.
-    waiting: Arc<AtomicUsize>,
-    /// Requests sent and not answered, by librdkafka's own statistics. A request holds one record.
+    /// Records sent and without delivery report.
+    pending: Arc<AtomicUsize>,
+    /// Requests in flight, from librdkafka's statistics. Each request has one record.
     in_flight: Arc<AtomicI64>,
 }
 
-impl ClientContext for Watch {
+impl ClientContext for ProducerState {
     fn stats(&self, statistics: Statistics) {
         let brokers = statistics.brokers.values();
         let in_flight = brokers.map(|broker| broker.waitresp_cnt).sum();
@@ -44,16 +44,16 @@ impl ClientContext for Watch {
     }
 }
 
-impl ProducerContext for Watch {
+impl ProducerContext for ProducerState {
     type DeliveryOpaque = Box<String>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, value: Box<String>) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        // A failure is a record that was given up: it may be stored or not.
+        self.pending.fetch_sub(1, Ordering::Relaxed);
+        // A failed record was purged or timed out: it can be stored or not.
         if let Ok(message) = result {
-            self.notes.note(Event::Acked {
+            self.recorder.record(Event::Acked {
                 value: *value,
-                at: Place::new(message.partition(), message.offset()),
+                at: PartitionOffset::new(message.partition(), message.offset()),
             });
         }
     }
@@ -61,19 +61,19 @@ impl ProducerContext for Watch {
 
 pub(super) struct Fleet {
     broker: String,
-    notes: Notes,
-    producers: Vec<(ThreadedProducer<Watch>, Watch)>,
-    /// Producers there ever were.
+    recorder: Recorder,
+    producers: Vec<(ThreadedProducer<ProducerState>, ProducerState)>,
+    /// Number of producers created so far.
     numbers: usize,
-    /// Records sent in all.
+    /// Number of records sent so far.
     count: usize,
 }
 
 impl Fleet {
-    pub(super) fn new(broker: &str, notes: &Notes) -> Result<Self> {
+    pub(super) fn new(broker: &str, recorder: &Recorder) -> Result<Self> {
         let mut fleet = Self {
             broker: broker.to_owned(),
-            notes: notes.clone(),
+            recorder: recorder.clone(),
             producers: Vec::new(),
             numbers: 0,
             count: 0,
@@ -85,12 +85,12 @@ impl Fleet {
         Ok(fleet)
     }
 
-    fn producer(&mut self) -> Result<(ThreadedProducer<Watch>, Watch)> {
+    fn producer(&mut self) -> Result<(ThreadedProducer<ProducerState>, ProducerState)> {
         self.numbers += 1;
-        let watch = Watch {
-            notes: self.notes.clone(),
+        let state = ProducerState {
+            recorder: self.recorder.clone(),
             number: self.numbers,
-            waiting: Arc::default(),
+            pending: Arc::default(),
             in_flight: Arc::default(),
         };
         let producer = config(&self.broker)
@@ -102,29 +102,30 @@ impl Fleet {
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "200")
             .set("statistics.interval.ms", "50")
-            .create_with_context(watch.clone())?;
-        Ok((producer, watch))
+            .create_with_context(state.clone())?;
+        Ok((producer, state))
     }
 
-    /// Requests on the wire, as of up to 50 ms ago.
-    pub(super) fn unanswered(&self) -> i64 {
-        let in_flight = |(_, watch): &(_, Watch)| watch.in_flight.load(Ordering::Relaxed);
+    /// Returns the requests in flight, at most 50 ms old.
+    pub(super) fn in_flight(&self) -> i64 {
+        let in_flight = |(_, state): &(_, ProducerState)| state.in_flight.load(Ordering::Relaxed);
         self.producers.iter().map(in_flight).sum()
     }
 
-    /// Gives every producer work.
+    /// Sends records until every producer has [`PENDING_MAX`] pending.
     pub(super) fn send_more(&mut self) -> Result<()> {
-        for (producer, watch) in &self.producers {
-            while watch.waiting.load(Ordering::Relaxed) < WAITING_MAX {
+        for (producer, state) in &self.producers {
+            while state.pending.load(Ordering::Relaxed) < PENDING_MAX {
                 self.count += 1;
-                let value = format!("librdkafka {} record {}", watch.number, self.count);
+                let value = format!("librdkafka {} record {}", state.number, self.count);
                 let partition = i32::try_from(self.count)? % PARTITIONS;
-                self.notes.note(Event::Sent {
-                    producer: Producer(watch.number),
+                // Recorded before the send, because the acknowledgement arrives on another thread.
+                self.recorder.record(Event::Sent {
+                    producer: Producer(state.number),
                     partition,
                     value: value.clone(),
                 });
-                watch.waiting.fetch_add(1, Ordering::Relaxed);
+                state.pending.fetch_add(1, Ordering::Relaxed);
                 let record =
                     BaseRecord::<(), [u8], _>::with_opaque_to(TOPIC, Box::new(value.clone()))
                         .partition(partition)
@@ -138,26 +139,27 @@ impl Fleet {
         Ok(())
     }
 
-    /// Some producers forget what they sent, and others take their place.
-    pub(super) fn give_up(&mut self, kill: usize) -> Result<()> {
-        for number in kill * GIVING_UP..(kill + 1) * GIVING_UP {
-            let newcomer = self.producer()?;
-            let place = &mut self.producers[number % PRODUCERS];
-            let (producer, _) = std::mem::replace(place, newcomer);
+    /// Purges some producers and replaces them with new ones.
+    pub(super) fn replace_some(&mut self, kill: usize) -> Result<()> {
+        for number in kill * REPLACED_PER_KILL..(kill + 1) * REPLACED_PER_KILL {
+            let new = self.producer()?;
+            let slot = &mut self.producers[number % PRODUCERS];
+            let (producer, _) = std::mem::replace(slot, new);
             producer.purge(PurgeConfig::default().queue().inflight());
         }
-        for (_, watch) in &self.producers {
-            watch.in_flight.store(0, Ordering::Relaxed);
+        // The statistics of the killed connection are stale.
+        for (_, state) in &self.producers {
+            state.in_flight.store(0, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// Waits until everything that is still wanted is acknowledged.
+    /// Waits until all pending records are acknowledged.
     pub(super) fn finish(self) -> Result<()> {
-        for (producer, watch) in &self.producers {
+        for (producer, state) in &self.producers {
             producer.flush(Duration::from_secs(120))?;
-            let waiting = watch.waiting.load(Ordering::Relaxed);
-            ensure!(waiting == 0, "{waiting} records have no report");
+            let pending = state.pending.load(Ordering::Relaxed);
+            ensure!(pending == 0, "{pending} records have no delivery report");
         }
         Ok(())
     }

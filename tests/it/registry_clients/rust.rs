@@ -1,5 +1,4 @@
-//! `schema_registry_converter`, the registry client of Rust programs, through every call it offers
-//! for Avro.
+//! All Avro calls of `schema_registry_converter`, a registry client for Rust.
 
 use anyhow::{Context as _, Result};
 use apache_avro::types::Value;
@@ -21,7 +20,7 @@ const MONEY: &str = concat!(
     r#"{"type":"record","name":"Money","namespace":"shop","#,
     r#""fields":[{"name":"cents","type":"long"}]}"#
 );
-/// This client finds a reference by its simple name only.
+/// This client resolves a reference only by its simple name.
 const PRICED: &str = concat!(
     r#"{"type":"record","name":"Priced","namespace":"shop","#,
     r#""fields":[{"name":"price","type":"Money"}]}"#
@@ -35,7 +34,7 @@ struct Money {
 
 // Conformance: registry/judges
 #[tokio::test]
-async fn each_subject_name_strategy_encodes_what_the_decoder_reads() -> Result<()> {
+async fn subject_name_strategies_round_trip() -> Result<()> {
     let (_node, settings) = registry()?;
     let (encoder, decoder) = coders(&settings);
     let strategies = [
@@ -43,7 +42,7 @@ async fn each_subject_name_strategy_encodes_what_the_decoder_reads() -> Result<(
         SubjectNameStrategy::TopicNameStrategyWithSchema("bills".into(), true, money()),
         SubjectNameStrategy::RecordNameStrategyWithSchema(money()),
         SubjectNameStrategy::TopicRecordNameStrategyWithSchema("bills".into(), money()),
-        // Now that they are registered, the names alone lead to them.
+        // The schemas are registered now, so the subject names are sufficient.
         SubjectNameStrategy::TopicNameStrategy("bills".into(), false),
         SubjectNameStrategy::TopicNameStrategy("bills".into(), true),
         SubjectNameStrategy::RecordNameStrategy(NAME.into()),
@@ -53,7 +52,7 @@ async fn each_subject_name_strategy_encodes_what_the_decoder_reads() -> Result<(
         let framed = encoder.encode(cents(5), strategy.clone()).await?;
         let struct_framed = encoder.encode_struct(Money { cents: 5 }, &strategy).await?;
         let value_framed = encoder.encode_value(value(5), &strategy).await?;
-        assert_eq!(framed, [0, 0, 0, 0, 1, 10], "one content has one id");
+        assert_eq!(framed, [0, 0, 0, 0, 1, 10], "equal schemas have one id");
         assert_eq!([&struct_framed, &value_framed], [&framed, &framed]);
         let read = decoder.decode(Some(&framed)).await?;
         assert_eq!(
@@ -72,7 +71,7 @@ async fn each_subject_name_strategy_encodes_what_the_decoder_reads() -> Result<(
 
 // Conformance: registry/judges
 #[tokio::test]
-async fn ids_in_headers_are_guids_that_lead_back_to_the_schema() -> Result<()> {
+async fn header_guids_resolve_to_schema() -> Result<()> {
     let (_node, settings) = registry()?;
     let strategy = SubjectNameStrategy::TopicNameStrategyWithSchema("bills".into(), false, money());
     let encoder = EasyAvroEncoder::new(settings.clone());
@@ -95,18 +94,18 @@ async fn ids_in_headers_are_guids_that_lead_back_to_the_schema() -> Result<()> {
         .decode_with_schema_with_header_id(Some(&header.value), Some(&datum))
         .await?;
     let guid = read
-        .context("a datum")?
+        .context("no datum")?
         .schema
         .guid
         .clone()
-        .context("a GUID")?;
+        .context("no GUID")?;
     assert_eq!(get_schema_by_guid(&guid, &settings).await?.schema, MONEY);
     Ok(())
 }
 
 // Conformance: registry/judges
 #[tokio::test]
-async fn a_supplied_schema_registers_its_references_first() -> Result<()> {
+async fn supplied_schema_registers_references_first() -> Result<()> {
     let (_node, settings) = registry()?;
     let (encoder, decoder) = coders(&settings);
     let reference = SuppliedReference::new(NAME.into(), "money".into(), MONEY.into());
@@ -119,14 +118,14 @@ async fn a_supplied_schema_registers_its_references_first() -> Result<()> {
     let read = decoder
         .decode_with_schema(Some(&framed))
         .await?
-        .context("a datum")?;
+        .context("no datum")?;
     assert_eq!(read.value, Value::Record(vec![("price".into(), value(9))]));
     assert_eq!(
-        read.schema.properties.as_ref().context("metadata")?["owner"],
+        read.schema.properties.as_ref().context("no metadata")?["owner"],
         "shop"
     );
     let registered = get_schema_by_id(read.schema.id, &settings).await?;
-    let reference = registered.references.first().context("a reference")?;
+    let reference = registered.references.first().context("no reference")?;
     assert_eq!(
         (reference.subject.as_str(), reference.version),
         ("money", 1)
@@ -140,7 +139,7 @@ async fn a_supplied_schema_registers_its_references_first() -> Result<()> {
 
 // Conformance: registry/judges
 #[tokio::test]
-async fn schemas_are_posted_found_and_compared() -> Result<()> {
+async fn schemas_are_registered_found_and_compared() -> Result<()> {
     let (_node, settings) = registry()?;
     let posted = post_schema(&settings, "money".into(), money()).await?;
     assert_eq!(posted.id, 1);
@@ -160,7 +159,7 @@ async fn schemas_are_posted_found_and_compared() -> Result<()> {
 
 // Conformance: registry/judges
 #[tokio::test]
-async fn a_refusal_is_cached_until_it_is_forgotten() -> Result<()> {
+async fn client_caches_errors_until_cleared() -> Result<()> {
     let (node, settings) = registry()?;
     let (encoder, decoder) = coders(&settings);
     let strategy = || SubjectNameStrategy::TopicNameStrategy("bills".into(), false);
@@ -176,7 +175,7 @@ async fn a_refusal_is_cached_until_it_is_forgotten() -> Result<()> {
     assert_eq!(registering.await??, 1);
     assert!(
         decoder.decode(Some(&framed)).await.is_err(),
-        "still out of the cache"
+        "the error is still cached"
     );
     encoder.remove_errors_from_cache();
     decoder.remove_errors_from_cache();

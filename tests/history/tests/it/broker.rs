@@ -1,43 +1,43 @@
-//! A broker in memory, with a bug on a switch.
+//! In-memory broker with a switchable bug.
 //!
-//! A bug strikes at some of its chances, by the toss of a seed, and counts its strikes.
+//! A bug triggers at some of its opportunities, chosen by a seeded generator, and counts them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use avouch_history::{Invariant, Watermarks};
 
-/// One way to break a promise.
+/// A bug that violates one invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
-    /// An acknowledged record vanishes before anybody reads it.
+    /// An acknowledged record is lost before it is read.
     LosesAcked,
-    /// One reader gets other bytes at a place than the others.
+    /// One reader receives different bytes at an offset than the others.
     ChangesBytes,
     /// A retry is stored again.
     StoresTwice,
-    /// A refused record is stored.
-    StoresRefused,
-    /// A record that nobody sent is stored.
-    Invents,
-    /// Two records of a poll change places.
+    /// A rejected record is stored.
+    StoresRejected,
+    /// A record that was never sent is stored.
+    StoresUnsent,
+    /// Two records of a poll are swapped.
     SwapsInPoll,
-    /// A record is left out of a poll that others get it in.
+    /// A record that other readers receive is missing in a poll.
     SkipsInPoll,
-    /// A poll begins behind where it should.
+    /// A poll starts after the expected offset.
     SkipsBetweenPolls,
-    /// A poll begins before where it should.
+    /// A poll starts before the expected offset.
     RepeatsBetweenPolls,
     /// Of two records in flight the second is stored first.
     Reorders,
-    /// A commit is acknowledged and forgotten.
+    /// A commit is acknowledged but not stored.
     ForgetsCommits,
-    /// The high watermark is answered as it was long ago.
+    /// An old high watermark is returned.
     WatermarkBack,
-    /// The last stable offset is answered above the high watermark.
+    /// The returned last stable offset is above the high watermark.
     WatermarksCross,
-    /// A time is found one record too late.
+    /// A timestamp lookup returns the record after the correct one.
     TimeTooLate,
-    /// An ack says offset 0.
+    /// An acknowledgement has offset 0.
     AcksZero,
 }
 
@@ -45,8 +45,8 @@ pub(crate) const BUGS: [Bug; 15] = [
     Bug::LosesAcked,
     Bug::ChangesBytes,
     Bug::StoresTwice,
-    Bug::StoresRefused,
-    Bug::Invents,
+    Bug::StoresRejected,
+    Bug::StoresUnsent,
     Bug::SwapsInPoll,
     Bug::SkipsInPoll,
     Bug::SkipsBetweenPolls,
@@ -63,27 +63,27 @@ impl Bug {
     pub(crate) fn breaks(self) -> Invariant {
         match self {
             Self::LosesAcked => Invariant::NoLostWrite,
-            Self::ChangesBytes => Invariant::OneValueAPlace,
-            Self::StoresTwice => Invariant::OnePlaceAValue,
-            Self::StoresRefused => Invariant::NoRefusedRead,
-            Self::Invents => Invariant::NoInvention,
+            Self::ChangesBytes => Invariant::OneValuePerOffset,
+            Self::StoresTwice => Invariant::OneOffsetPerValue,
+            Self::StoresRejected => Invariant::NoRejectedRead,
+            Self::StoresUnsent => Invariant::OnlySentValues,
             Self::SwapsInPoll | Self::SkipsInPoll => Invariant::PollsInOrder,
             Self::SkipsBetweenPolls | Self::RepeatsBetweenPolls => Invariant::ReadersInOrder,
             Self::Reorders => Invariant::SendsInOrder,
-            Self::ForgetsCommits => Invariant::CommitsStay,
-            Self::WatermarkBack | Self::WatermarksCross => Invariant::WatermarksGrow,
-            Self::TimeTooLate => Invariant::TimesAgree,
-            Self::AcksZero => Invariant::AcksTellThePlace,
+            Self::ForgetsCommits => Invariant::CommitsDoNotGoBack,
+            Self::WatermarkBack | Self::WatermarksCross => Invariant::WatermarksDoNotGoBack,
+            Self::TimeTooLate => Invariant::TimestampLookupsAgree,
+            Self::AcksZero => Invariant::AcksMatchReads,
         }
     }
 }
 
-/// Splitmix64.
+/// SplitMix64 generator.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(pub u64);
+pub(crate) struct Random(pub u64);
 
-impl Dice {
-    /// One of `0..bound`.
+impl Random {
+    /// Returns a number in `0..bound`.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -92,24 +92,24 @@ impl Dice {
     }
 }
 
-/// One partition: `None` where a record vanished.
+/// A partition; `None` is a lost record.
 #[derive(Debug, Default)]
 pub(crate) struct Partition {
     log: Vec<Option<String>>,
     log_start: usize,
-    /// Where each value was stored first, which is what makes a retry known.
+    /// First offset of each value, used to recognize retries.
     places: BTreeMap<String, usize>,
     read: BTreeSet<usize>,
-    answered: Option<Watermarks>,
-    /// By time, what was answered to whoever asked for it.
+    returned: Option<Watermarks>,
+    /// Results of timestamp lookups.
     found: BTreeMap<i64, i64>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Broker {
     bug: Option<Bug>,
-    dice: Dice,
-    pub(crate) strikes: u64,
+    random: Random,
+    pub(crate) triggers: u64,
     partitions: Vec<Partition>,
     commits: BTreeMap<i32, i64>,
 }
@@ -118,32 +118,32 @@ impl Broker {
     pub(crate) fn new(seed: u64, bug: Option<Bug>, partitions: usize) -> Self {
         Self {
             bug,
-            dice: Dice(seed ^ 0x5eed),
-            strikes: 0,
+            random: Random(seed ^ 0x5eed),
+            triggers: 0,
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
             commits: BTreeMap::new(),
         }
     }
 
-    fn strikes(&mut self, bug: Bug, possible: bool) -> bool {
-        let strikes = self.bug == Some(bug) && possible && self.dice.below(3) == 0;
-        self.strikes += u64::from(strikes);
-        strikes
+    fn triggers(&mut self, bug: Bug, possible: bool) -> bool {
+        let triggers = self.bug == Some(bug) && possible && self.random.below(3) == 0;
+        self.triggers += u64::from(triggers);
+        triggers
     }
 
-    /// Whether two sends in flight are to change places.
+    /// Returns true if two sends in flight are to be swapped.
     pub(crate) fn reorders(&mut self) -> bool {
-        self.strikes(Bug::Reorders, true)
+        self.triggers(Bug::Reorders, true)
     }
 
-    /// Stores a value, or knows it from before; its offset.
+    /// Stores a value, or recognizes a retry, and returns its offset.
     pub(crate) fn produce(&mut self, partition: usize, value: &str) -> i64 {
-        if self.strikes(Bug::Invents, true) {
-            let invented = format!("invention {}", self.strikes);
-            self.partitions[partition].log.push(Some(invented));
+        if self.triggers(Bug::StoresUnsent, true) {
+            let unsent = format!("unsent {}", self.triggers);
+            self.partitions[partition].log.push(Some(unsent));
         }
         let known = self.partitions[partition].places.get(value).copied();
-        let again = self.strikes(Bug::StoresTwice, known.is_some());
+        let again = self.triggers(Bug::StoresTwice, known.is_some());
         let partition = &mut self.partitions[partition];
         let offset = match known {
             Some(offset) => offset,
@@ -156,58 +156,58 @@ impl Broker {
         i64::try_from(offset).expect("numbers here are small")
     }
 
-    /// What the ack of a stored value says.
+    /// Returns the offset in the acknowledgement of a stored value.
     pub(crate) fn ack(&mut self, partition: usize, offset: i64) -> i64 {
         let at = usize::try_from(offset).expect("numbers here are small");
         let unread = !self.partitions[partition].read.contains(&at);
-        if self.strikes(Bug::LosesAcked, unread) {
+        if self.triggers(Bug::LosesAcked, unread) {
             self.partitions[partition].log[at] = None;
         }
-        if self.strikes(Bug::AcksZero, offset > 0) {
+        if self.triggers(Bug::AcksZero, offset > 0) {
             return 0;
         }
         offset
     }
 
-    /// Refuses a value.
-    pub(crate) fn refuse(&mut self, partition: usize, value: &str) {
-        if self.strikes(Bug::StoresRefused, true) {
+    /// Rejects a value.
+    pub(crate) fn reject(&mut self, partition: usize, value: &str) {
+        if self.triggers(Bug::StoresRejected, true) {
             self.partitions[partition].log.push(Some(value.to_owned()));
         }
     }
 
-    /// Up to `most` records from `from` on. `honest` keeps a bug of reading away.
+    /// Returns up to `max` records from `from` on. `correct` disables bugs of reads.
     pub(crate) fn fetch(
         &mut self,
         partition: usize,
         from: i64,
-        most: usize,
-        honest: bool,
+        max: usize,
+        correct: bool,
     ) -> Vec<(i64, String)> {
         let mut from = usize::try_from(from).expect("numbers here are small");
         let log_start = self.partitions[partition].log_start;
         let end = self.partitions[partition].log.len();
-        let is_there = |at: usize| {
+        let is_stored = |at: usize| {
             self.partitions[partition]
                 .log
                 .get(at)
                 .is_some_and(Option::is_some)
         };
         let (follows, more) = (from > log_start, from + 1 < end);
-        let skippable = follows && more && is_there(from);
-        let repeatable = follows && is_there(from - 1);
-        if !honest && self.strikes(Bug::SkipsBetweenPolls, skippable) {
+        let skippable = follows && more && is_stored(from);
+        let repeatable = follows && is_stored(from - 1);
+        if !correct && self.triggers(Bug::SkipsBetweenPolls, skippable) {
             from += 1;
-        } else if !honest && self.strikes(Bug::RepeatsBetweenPolls, repeatable) {
+        } else if !correct && self.triggers(Bug::RepeatsBetweenPolls, repeatable) {
             from -= 1;
         }
         let partition = &mut self.partitions[partition];
         let from = from.max(partition.log_start);
-        let there = (from..end).filter_map(|at| Some((at, partition.log[at].clone()?)));
-        let mut records: Vec<_> = there.take(most).collect();
+        let stored = (from..end).filter_map(|at| Some((at, partition.log[at].clone()?)));
+        let mut records: Vec<_> = stored.take(max).collect();
         partition.read.extend(records.iter().map(|(at, _)| *at));
-        if !honest {
-            self.spoil(&mut records);
+        if !correct {
+            self.corrupt(&mut records);
         }
         records
             .into_iter()
@@ -215,14 +215,14 @@ impl Broker {
             .collect()
     }
 
-    fn spoil(&mut self, records: &mut Vec<(usize, String)>) {
-        if self.strikes(Bug::ChangesBytes, !records.is_empty()) {
+    fn corrupt(&mut self, records: &mut Vec<(usize, String)>) {
+        if self.triggers(Bug::ChangesBytes, !records.is_empty()) {
             records[0].1.push('!');
         }
-        if self.strikes(Bug::SwapsInPoll, records.len() > 1) {
+        if self.triggers(Bug::SwapsInPoll, records.len() > 1) {
             records.swap(0, 1);
         }
-        if self.strikes(Bug::SkipsInPoll, records.len() > 2) {
+        if self.triggers(Bug::SkipsInPoll, records.len() > 2) {
             records.remove(1);
         }
     }
@@ -239,32 +239,33 @@ impl Broker {
     pub(crate) fn watermarks(&mut self, partition: usize) -> Watermarks {
         let end =
             i64::try_from(self.partitions[partition].log.len()).expect("numbers here are small");
-        let mut answer = Watermarks {
+        let mut watermarks = Watermarks {
             log_start: self.log_start(partition),
             last_stable: end,
             high_watermark: end,
         };
-        let before = self.partitions[partition].answered;
+        let before = self.partitions[partition].returned;
         let grown = before.is_some_and(|before| before.high_watermark > 0);
-        if self.strikes(Bug::WatermarkBack, grown) {
-            answer.high_watermark = answer.log_start;
-            answer.last_stable = answer.log_start;
+        if self.triggers(Bug::WatermarkBack, grown) {
+            watermarks.high_watermark = watermarks.log_start;
+            watermarks.last_stable = watermarks.log_start;
         }
-        if self.strikes(Bug::WatermarksCross, true) {
-            answer.last_stable = answer.high_watermark + 1;
+        if self.triggers(Bug::WatermarksCross, true) {
+            watermarks.last_stable = watermarks.high_watermark + 1;
         }
-        self.partitions[partition].answered = Some(answer);
-        answer
+        self.partitions[partition].returned = Some(watermarks);
+        watermarks
     }
 
-    /// The first record at or after a time. Records come ten apart, some of them out of order.
+    /// Returns the first record at or after a timestamp. Timestamps are 10 apart, some out of
+    /// order.
     pub(crate) fn find_time(&mut self, partition: usize, timestamp: i64) -> Option<i64> {
         let start = self.log_start(partition);
         let end = start.max(self.partitions[partition].log.len().try_into().ok()?);
         let time_of = |at: i64| at * 10 - at % 3 * 15;
         let found = (start..end).find(|at| time_of(*at) >= timestamp)?;
         let known = self.partitions[partition].found.insert(timestamp, found);
-        if self.strikes(Bug::TimeTooLate, known == Some(found)) {
+        if self.triggers(Bug::TimeTooLate, known == Some(found)) {
             return Some(found + 1);
         }
         Some(found)
@@ -272,8 +273,8 @@ impl Broker {
 
     pub(crate) fn commit(&mut self, partition: i32, offset: i64) {
         let known = self.commits.get(&partition).copied();
-        let matters = known.is_none_or(|known| known < offset);
-        if !self.strikes(Bug::ForgetsCommits, matters) {
+        let advances = known.is_none_or(|known| known < offset);
+        if !self.triggers(Bug::ForgetsCommits, advances) {
             self.commits.insert(partition, offset);
         }
     }

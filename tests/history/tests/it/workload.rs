@@ -1,16 +1,16 @@
-//! A seeded workload: producers with retries, refusals and answers that never come, readers with
-//! positions of their own, a group, an observer; and a last reader that reads everything.
+//! Seeded workload: producers with retries, rejections and lost responses, readers with independent
+//! positions, a group, an observer, and a last reader that reads all partitions.
 
-use avouch_history::{Event, GroupName, History, Observer, Place, Producer, Reader};
+use avouch_history::{Event, GroupName, History, Observer, PartitionOffset, Producer, Reader};
 
-use crate::broker::{Broker, Bug, Dice};
+use crate::broker::{Broker, Bug, Random};
 
 const STEPS: usize = 180;
 const PARTITIONS: usize = 2;
 const PRODUCERS: usize = 3;
 const READERS: usize = 3;
 
-/// The history of a seed, and how often the bug struck.
+/// Returns the history of a seed, and how often the bug triggered.
 pub(crate) fn play(seed: u64, bug: Option<Bug>) -> (History, u64) {
     let mut play = Play::new(seed, bug);
     for _ in 0..STEPS {
@@ -19,7 +19,7 @@ pub(crate) fn play(seed: u64, bug: Option<Bug>) -> (History, u64) {
     play.finish()
 }
 
-/// The same without a bug, with records deleted in its middle.
+/// Returns the history of a seed without a bug, with records deleted during the run.
 pub(crate) fn play_with_deletion(seed: u64) -> (History, u64) {
     let mut play = Play::new(seed, None);
     for _ in 0..STEPS {
@@ -31,7 +31,7 @@ pub(crate) fn play_with_deletion(seed: u64) -> (History, u64) {
 }
 
 struct Play {
-    dice: Dice,
+    random: Random,
     broker: Broker,
     history: History,
     sent: usize,
@@ -41,7 +41,7 @@ struct Play {
 impl Play {
     fn new(seed: u64, bug: Option<Bug>) -> Self {
         Self {
-            dice: Dice(seed),
+            random: Random(seed),
             broker: Broker::new(seed, bug, PARTITIONS),
             history: History::default(),
             sent: 0,
@@ -50,13 +50,13 @@ impl Play {
     }
 
     fn step(&mut self) {
-        let partition = self.dice.below(PARTITIONS);
-        match self.dice.below(12) {
+        let partition = self.random.below(PARTITIONS);
+        match self.random.below(12) {
             0..4 => self.produce(partition),
-            4 => self.refuse(partition),
+            4 => self.reject(partition),
             5..8 => self.poll(partition),
             8 => self.observe(partition),
-            9 | 10 => self.look_up(partition),
+            9 | 10 => self.find_by_time(partition),
             _ => self.commit(partition),
         }
     }
@@ -64,7 +64,7 @@ impl Play {
     fn send(&mut self, producer: usize, partition: usize) -> String {
         self.sent += 1;
         let value = format!("value {}", self.sent);
-        self.history.note(Event::Sent {
+        self.history.record(Event::Sent {
             producer: Producer(producer),
             partition: number(partition),
             value: value.clone(),
@@ -72,44 +72,44 @@ impl Play {
         value
     }
 
-    /// Two sends in flight; each may be retried, each may stay without an answer.
+    /// Sends two values in flight; each can be retried, and both can stay without a response.
     fn produce(&mut self, partition: usize) {
-        let producer = self.dice.below(PRODUCERS);
+        let producer = self.random.below(PRODUCERS);
         let mut values = [
             self.send(producer, partition),
             self.send(producer, partition),
         ];
         if self.broker.reorders() {
             values.swap(0, 1);
-        } else if self.dice.below(6) == 0 {
-            // Neither stored nor answered.
+        } else if self.random.below(6) == 0 {
+            // Neither stored nor acknowledged.
             return;
         }
-        let mut answers = Vec::new();
+        let mut acks = Vec::new();
         for value in values {
             let mut offset = self.broker.produce(partition, &value);
-            if self.dice.below(4) == 0 {
+            if self.random.below(4) == 0 {
                 offset = self.broker.produce(partition, &value);
             }
-            answers.push((value, offset));
+            acks.push((value, offset));
         }
-        for (value, offset) in answers {
+        for (value, offset) in acks {
             let offset = self.broker.ack(partition, offset);
-            let at = Place::new(number(partition), offset);
-            self.history.note(Event::Acked { value, at });
+            let at = PartitionOffset::new(number(partition), offset);
+            self.history.record(Event::Acked { value, at });
         }
     }
 
-    fn refuse(&mut self, partition: usize) {
+    fn reject(&mut self, partition: usize) {
         let value = self.send(PRODUCERS, partition);
-        self.broker.refuse(partition, &value);
-        self.history.note(Event::Refused { value });
+        self.broker.reject(partition, &value);
+        self.history.record(Event::Rejected { value });
     }
 
     fn poll(&mut self, partition: usize) {
-        let (reader, most) = (self.dice.below(READERS), 1 + self.dice.below(5));
+        let (reader, max) = (self.random.below(READERS), 1 + self.random.below(5));
         let position = self.positions[reader][partition];
-        self.read(reader, partition, position, most, false);
+        self.read(reader, partition, position, max, false);
     }
 
     fn read(
@@ -117,16 +117,16 @@ impl Play {
         reader: usize,
         partition: usize,
         from: i64,
-        most: usize,
-        honest: bool,
+        max: usize,
+        correct: bool,
     ) -> i64 {
-        let records = self.broker.fetch(partition, from, most, honest);
+        let records = self.broker.fetch(partition, from, max, correct);
         let next = records.iter().map(|(offset, _)| offset + 1).max();
         let next = next.unwrap_or(from).max(from);
         if let Some(positions) = self.positions.get_mut(reader) {
             positions[partition] = next;
         }
-        self.history.note(Event::Polled {
+        self.history.record(Event::Polled {
             reader: Reader(reader),
             partition: number(partition),
             records,
@@ -136,18 +136,18 @@ impl Play {
 
     fn observe(&mut self, partition: usize) {
         let watermarks = self.broker.watermarks(partition);
-        self.history.note(Event::Observed {
+        self.history.record(Event::Observed {
             observer: Observer(0),
             partition: number(partition),
             watermarks,
         });
     }
 
-    fn look_up(&mut self, partition: usize) {
-        let timestamp = i64::try_from(self.dice.below(40)).expect("numbers here are small") * 7;
+    fn find_by_time(&mut self, partition: usize) {
+        let timestamp = i64::try_from(self.random.below(40)).expect("numbers here are small") * 7;
         for _ in 0..2 {
             let found = self.broker.find_time(partition, timestamp);
-            self.history.note(Event::LookedUp {
+            self.history.record(Event::OffsetForTime {
                 partition: number(partition),
                 timestamp,
                 found,
@@ -157,13 +157,13 @@ impl Play {
 
     fn commit(&mut self, partition: usize) {
         let group = GroupName("readers".to_owned());
-        let at = Place::new(number(partition), self.positions[0][partition]);
+        let at = PartitionOffset::new(number(partition), self.positions[0][partition]);
         self.broker.commit(at.partition, at.offset);
-        self.history.note(Event::Committed {
+        self.history.record(Event::Committed {
             group: group.clone(),
             at,
         });
-        self.history.note(Event::Fetched {
+        self.history.record(Event::Fetched {
             group,
             partition: at.partition,
             offset: self.broker.committed(at.partition),
@@ -182,10 +182,10 @@ impl Play {
                 from = next;
             }
         }
-        self.history.note(Event::ReadAll {
+        self.history.record(Event::ReadAll {
             reader: Reader(last),
         });
-        (self.history, self.broker.strikes)
+        (self.history, self.broker.triggers)
     }
 }
 

@@ -3,7 +3,7 @@ package avouch.clients;
 import java.util.HashMap;
 import java.util.Map;
 
-/** The command line: a command, then {@code --name value} pairs and bare switches. */
+/** The command line: a command, then {@code --name value} pairs and flags without value. */
 final class Arguments {
     final String command;
     private final Map<String, String> values = new HashMap<>();
@@ -20,7 +20,7 @@ final class Arguments {
         return values.containsKey(name);
     }
 
-    /** The value of {@code name}, or null. */
+    /** Returns the value of {@code name}, or null. */
     String text(String name) {
         return values.get(name);
     }
@@ -33,7 +33,7 @@ final class Arguments {
         return has(name) ? Integer.parseInt(text(name)) : fallback;
     }
 
-    /** The value of {@code name}, or null. */
+    /** Returns the value of {@code name}, or null. */
     Integer number(String name) {
         return has(name) ? Integer.valueOf(text(name)) : null;
     }

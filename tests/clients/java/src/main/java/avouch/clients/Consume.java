@@ -13,27 +13,27 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.StringDeserializer;
 
-/** Reads a topic and prints what it sees, alone or as a member of a group. */
+/** Reads a topic and prints its records, with or without a group. */
 final class Consume {
-    private static final Duration PAUSE = Duration.ofMillis(100);
+    private static final Duration POLL_TIMEOUT = Duration.ofMillis(100);
 
-    /** Without a count it reads to the ends that the partitions have now. */
-    static void alone(Arguments args) {
+    /** Reads without a group. Without a count it reads to the current ends of the partitions. */
+    static void withoutGroup(Arguments args) {
         try (var consumer = new KafkaConsumer<String, String>(properties(args))) {
             List<TopicPartition> partitions =
                     consumer.partitionsFor(args.text("topic")).stream()
                             .map(info -> new TopicPartition(info.topic(), info.partition()))
-                            .filter(at -> wanted(args, at))
+                            .filter(at -> isSelected(args, at))
                             .toList();
             consumer.assign(partitions);
             partitions.forEach(at -> consumer.seek(at, args.number("from", 0)));
             Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
             Integer count = args.number("count");
             int seen = 0;
-            while (count == null ? !reached(consumer, ends) : seen < count) {
-                for (ConsumerRecord<String, String> record : consumer.poll(PAUSE)) {
+            while (count == null ? !hasReached(consumer, ends) : seen < count) {
+                for (ConsumerRecord<String, String> record : consumer.poll(POLL_TIMEOUT)) {
                     if (count == null || seen < count) {
-                        say(record);
+                        emit(record);
                         seen++;
                     }
                 }
@@ -48,11 +48,11 @@ final class Consume {
         try (var consumer = new KafkaConsumer<String, String>(properties)) {
             consumer.subscribe(List.of(args.text("topic")), new Assignments());
             for (int seen = 0; count == null || seen < count; ) {
-                for (ConsumerRecord<String, String> record : consumer.poll(PAUSE)) {
+                for (ConsumerRecord<String, String> record : consumer.poll(POLL_TIMEOUT)) {
                     if (count != null && seen == count) {
                         break;
                     }
-                    say(record);
+                    emit(record);
                     var next = new OffsetAndMetadata(record.offset() + 1);
                     var at = new TopicPartition(record.topic(), record.partition());
                     consumer.commitSync(Map.of(at, next));
@@ -62,20 +62,20 @@ final class Consume {
         }
     }
 
-    static void say(ConsumerRecord<String, String> record) {
+    static void emit(ConsumerRecord<String, String> record) {
         new Event("record")
                 .with("partition", record.partition())
                 .with("offset", record.offset())
                 .with("key", record.key())
                 .with("value", record.value())
-                .say();
+                .emit();
     }
 
-    private static boolean wanted(Arguments args, TopicPartition at) {
+    private static boolean isSelected(Arguments args, TopicPartition at) {
         return !args.has("partition") || at.partition() == args.number("partition");
     }
 
-    private static boolean reached(
+    private static boolean hasReached(
             KafkaConsumer<String, String> consumer, Map<TopicPartition, Long> ends) {
         return ends.entrySet().stream()
                 .allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
@@ -93,7 +93,7 @@ final class Consume {
         return properties;
     }
 
-    /** Prints the whole assignment after each rebalance, an empty one too. */
+    /** Prints the complete assignment after each rebalance, including an empty one. */
     private static final class Assignments implements ConsumerRebalanceListener {
         @Override
         public void onPartitionsRevoked(Collection<TopicPartition> partitions) {}
@@ -102,7 +102,7 @@ final class Consume {
         public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
             List<Integer> indexes =
                     partitions.stream().map(TopicPartition::partition).sorted().toList();
-            new Event("assigned").with("partitions", indexes).say();
+            new Event("assigned").with("partitions", indexes).emit();
         }
     }
 }

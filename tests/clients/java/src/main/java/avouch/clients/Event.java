@@ -2,7 +2,7 @@ package avouch.clients;
 
 import java.util.Collection;
 
-/** A JSON line on stdout, printed at once: readers wait for it. */
+/** A JSON line on stdout, flushed immediately: the test waits for it. */
 final class Event {
     private final StringBuilder line = new StringBuilder();
 
@@ -33,7 +33,7 @@ final class Event {
         return this;
     }
 
-    void say() {
+    void emit() {
         line.append("}\n");
         synchronized (System.out) {
             System.out.append(line);

@@ -10,8 +10,8 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.StringDeserializer;
 
-/** The consumer of the notes: assigned to partition 1, polling until it is killed. It starts at the
- * end of the log as Kafka's default wants it, or at the beginning when asked. */
+/** The example consumer of the requirements: assigned to partition 1, polls until it is killed. It
+ * starts at the end of the log, Kafka's default, unless {@code --reset} is given. */
 final class KafkaConsumerExample {
     static void run(Arguments args) {
         Properties props = new Properties();
@@ -31,7 +31,7 @@ final class KafkaConsumerExample {
         while (true) {
             ConsumerRecords<String, String> records = consumer.poll(Duration.ofMillis(100));
             for (ConsumerRecord<String, String> record : records) {
-                Consume.say(record);
+                Consume.emit(record);
             }
         }
     }

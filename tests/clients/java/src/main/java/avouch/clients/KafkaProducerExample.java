@@ -6,7 +6,7 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** The producer of the notes that the project began from: defaults, one record to partition 1. */
+/** The example producer of the requirements: default settings, one record to partition 1. */
 final class KafkaProducerExample {
     static void run(Arguments args) {
         Properties props = new Properties();

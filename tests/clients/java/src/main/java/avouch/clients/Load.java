@@ -11,8 +11,8 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** Many idempotent producers that never run out of work until stdin ends. Tells what it sends before
- * it does, what is acknowledged, and how many requests are unanswered. */
+/** Idempotent producers that send continuously until stdin is closed. Prints each record before it is
+ * sent, each acknowledgement, and the number of requests in flight. */
 final class Load {
     private static final long PAUSE_MS = 10;
 
@@ -30,12 +30,12 @@ final class Load {
 
     static void run(Arguments args) throws IOException, InterruptedException {
         Load load = new Load(args);
-        // Nothing is ever written to stdin: its end is the word to stop.
+        // Nothing is written to stdin: closing it is the signal to stop.
         Thread listener = new Thread(Load::awaitEndOfInput);
         listener.start();
         while (listener.isAlive()) {
             load.sources.forEach(Source::fill);
-            new Event("told").with("what", "unanswered").with("count", load.unanswered()).say();
+            new Event("output").with("kind", "inflight").with("count", load.inFlight()).emit();
             Thread.sleep(PAUSE_MS);
         }
         load.sources.forEach(source -> source.producer.close());
@@ -49,8 +49,8 @@ final class Load {
         }
     }
 
-    private long unanswered() {
-        return sources.stream().mapToLong(Source::unanswered).sum();
+    private long inFlight() {
+        return sources.stream().mapToLong(Source::inFlight).sum();
     }
 
     private static Properties properties(Arguments args) {
@@ -70,7 +70,7 @@ final class Load {
         return properties;
     }
 
-    /** One producer and the records of it that wait for their answer. */
+    /** One producer and its records that are not yet acknowledged. */
     private final class Source {
         private final int number;
         private final KafkaProducer<byte[], byte[]> producer;
@@ -90,29 +90,30 @@ final class Load {
         }
 
         private void send(String value, int partition) {
-            new Event("told")
-                    .with("what", "sent")
+            new Event("output")
+                    .with("kind", "sent")
                     .with("producer", number)
                     .with("partition", partition)
                     .with("value", value)
-                    .say();
+                    .emit();
             byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
             producer.send(
                     new ProducerRecord<>(args.text("topic"), partition, null, bytes),
                     (metadata, exception) -> {
                         waiting.decrementAndGet();
-                        // A record that was given up may be stored or not: nothing is known of it.
+                        // A record that the client gave up on can be stored or not: its state is
+                        // unknown.
                         if (exception == null) {
                             new Event("acked")
                                     .with("value", value)
                                     .with("partition", metadata.partition())
                                     .with("offset", metadata.offset())
-                                    .say();
+                                    .emit();
                         }
                     });
         }
 
-        long unanswered() {
+        long inFlight() {
             return producer.metrics().entrySet().stream()
                     .filter(metric -> metric.getKey().name().equals("requests-in-flight"))
                     .filter(metric -> metric.getKey().group().equals("producer-metrics"))

@@ -5,14 +5,15 @@ import java.util.Map;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 
-/** The Java client as a producer, a lone consumer, a member of a group, an admin. Commands and
- * events are those of ../python/wire.py; `example-producer` and `example-consumer` are the notes'. */
+/** The Java client as a producer, a consumer without a group, a group member, an admin. Commands and
+ * events are those of ../python/wire.py; `example-producer` and `example-consumer` are the examples
+ * of the requirements. */
 public final class Main {
     public static void main(String[] words) throws Exception {
         Arguments args = new Arguments(words);
         switch (args.command) {
             case "produce" -> Produce.run(args);
-            case "consume" -> Consume.alone(args);
+            case "consume" -> Consume.withoutGroup(args);
             case "group" -> Consume.inGroup(args);
             case "create" -> create(args);
             case "load" -> Load.run(args);
@@ -21,7 +22,7 @@ public final class Main {
             case "example-consumer" -> KafkaConsumerExample.run(args);
             default -> throw new IllegalArgumentException(args.command);
         }
-        new Event("done").say();
+        new Event("done").emit();
     }
 
     private static void create(Arguments args) throws Exception {
@@ -30,7 +31,7 @@ public final class Main {
             NewTopic topic =
                     new NewTopic(args.text("topic"), args.number("partitions", 1), replication);
             admin.createTopics(List.of(topic)).all().get();
-            new Event("created").say();
+            new Event("created").emit();
         }
     }
 }

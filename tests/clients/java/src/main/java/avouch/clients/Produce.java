@@ -12,7 +12,7 @@ import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** Sends numbered values with each codec and reports the answer to every one of them. */
+/** Sends numbered values with each codec and reports the result of each value. */
 final class Produce {
     static void run(Arguments args) {
         for (String codec : args.text("codecs", "none").split(",")) {
@@ -23,7 +23,7 @@ final class Produce {
         }
     }
 
-    /** The callback of the notes: what became of a record, with its partition and offset. */
+    /** Sends a record with a callback that reports its partition and offset. */
     private static void send(
             KafkaProducer<String, byte[]> producer, Arguments args, String name, byte[] value) {
         var record =
@@ -37,14 +37,14 @@ final class Produce {
                                 .with("value", name)
                                 .with("partition", metadata.partition())
                                 .with("offset", metadata.offset())
-                                .say();
+                                .emit();
                     } else {
                         new Event("failed")
                                 .with("value", name)
                                 .with("code", Errors.forException(exception).code())
                                 .with("class", exception.getClass().getSimpleName())
                                 .with("text", exception.getMessage())
-                                .say();
+                                .emit();
                     }
                 });
     }
@@ -59,7 +59,8 @@ final class Produce {
         properties.put(ProducerConfig.COMPRESSION_TYPE_CONFIG, codec);
         properties.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, args.has("idempotent"));
         properties.put(ProducerConfig.BATCH_SIZE_CONFIG, args.number("batch-size", 16_384));
-        // A batch ends when it is full or at the flush, never by the clock of a busy machine.
+        // A batch ends when it is full or at the flush; a short linger would split batches on a busy
+        // machine.
         properties.put(ProducerConfig.LINGER_MS_CONFIG, timeoutMs / 4);
         properties.put(ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG, requestMs);
         properties.put(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, timeoutMs);
@@ -67,8 +68,8 @@ final class Produce {
         return properties;
     }
 
-    /** The name under which a value is reported, and its bytes. The tail repeats, so that a codec
-     * has something to do. */
+    /** Returns each value's name in events and its bytes. The suffix repeats, so that the values are
+     * compressible. */
     private static Map<String, byte[]> payloads(Arguments args, String codec) {
         Map<String, byte[]> payloads = new LinkedHashMap<>();
         if (args.has("values-hex")) {
@@ -77,10 +78,10 @@ final class Produce {
             }
             return payloads;
         }
-        String tail = " and so on".repeat(12);
+        String suffix = " and so on".repeat(12);
         String prefix = args.text("prefix", "value");
         for (int i = 0; i < args.number("count"); i++) {
-            String name = prefix + "-" + codec + "-" + i + tail;
+            String name = prefix + "-" + codec + "-" + i + suffix;
             payloads.put(name, name.getBytes(StandardCharsets.UTF_8));
         }
         return payloads;

@@ -33,9 +33,9 @@ import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.state.WindowStore;
 
 /**
- * A Kafka Streams application over topics under contract: orders are counted by customer, and the
- * counts are told once their window is closed. That takes a repartition topic and two changelogs.
- * What cannot be read goes to a dead-letter topic, as Spring's recoverer sends it.
+ * A Kafka Streams application with validated topics: counts orders per customer and emits the counts
+ * when their window is closed. It uses a repartition topic and two changelog topics. Invalid records
+ * go to a dead letter topic, in the format of Spring's DeadLetterPublishingRecoverer.
  *
  * <p>streams --bootstrap HOST:PORT --orders-id ID --counts-id ID
  */
@@ -105,7 +105,7 @@ final class Streams {
         }
     }
 
-    /** The count of each customer but the last. */
+    /** Returns the counts of all customers except the last, whose window stays open. */
     private static Map<String, Long> consumeCounts(String bootstrap) {
         Map<String, Object> settings = Map.of(
                 "bootstrap.servers", bootstrap, "group.id", "readers", "auto.offset.reset", "earliest");
@@ -121,14 +121,14 @@ final class Streams {
         return counts;
     }
 
-    /** An Avro string of fewer than 64 bytes. */
+    /** Encodes an Avro string of fewer than 64 bytes. */
     private static byte[] order(int id, String text) {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
         byte[] datum = ByteBuffer.allocate(bytes.length + 1).put((byte) (2 * bytes.length)).put(bytes).array();
         return framed(id, datum);
     }
 
-    /** An Avro long below 64. */
+    /** Encodes an Avro long below 64. */
     private static byte[] zigzag(long value) {
         return new byte[] {(byte) (2 * value)};
     }

@@ -12,10 +12,10 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.apache.kafka.common.utils.Exit;
 
-/** Runs Kafka's command-line tools one after the other in this one process, because starting a
- * machine for each takes longer than its work. A line of stdin is a command: class name and
- * arguments, separated by tabs. For each, one event on stdout: {@code told} with its exit
- * {@code status} and what it {@code printed}, errors included. */
+/** Runs several Kafka command-line tools in one process, because starting a Java process per tool
+ * takes longer than the tool. Each line of stdin is a command: class name and arguments, separated by
+ * tabs. For each command it prints one {@code output} event with the exit {@code status} and the
+ * {@code output} of the tool, including stderr. */
 public final class Tools {
     private static final PrintStream EVENTS = System.out;
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -24,20 +24,20 @@ public final class Tools {
         BufferedReader commands = new BufferedReader(new InputStreamReader(System.in));
         for (String line = commands.readLine(); line != null; line = commands.readLine()) {
             String[] words = line.split("\t");
-            say(run(words[0], Arrays.copyOfRange(words, 1, words.length)));
+            emit(run(words[0], Arrays.copyOfRange(words, 1, words.length)));
         }
-        // Some tools leave threads behind.
+        // Some tools leave non-daemon threads running.
         Runtime.getRuntime().halt(0);
     }
 
     private static Map<String, Object> run(String name, String[] arguments) {
         ByteArrayOutputStream printed = new ByteArrayOutputStream();
         PrintStream out = new PrintStream(printed, true);
-        Map<String, Object> told = new LinkedHashMap<>();
-        // The first exit counts: a tool may catch the exception that stands for it, and exit again.
+        Map<String, Object> result = new LinkedHashMap<>();
+        // The first exit counts: a tool can catch the exception thrown here and exit again.
         Exit.Procedure end = (status, message) -> {
-            tell(told, status, printed);
-            throw new Ended();
+            complete(result, status, printed);
+            throw new Exited();
         };
         Exit.setExitProcedure(end);
         Exit.setHaltProcedure(end);
@@ -45,26 +45,27 @@ public final class Tools {
         System.setErr(out);
         try {
             Class.forName(name).getMethod("main", String[].class).invoke(null, (Object) arguments);
-            tell(told, 0, printed);
+            complete(result, 0, printed);
         } catch (ReflectiveOperationException failed) {
             failed.printStackTrace(out);
-            tell(told, 1, printed);
+            complete(result, 1, printed);
         }
-        return told;
+        return result;
     }
 
-    private static void tell(Map<String, Object> told, int status, ByteArrayOutputStream printed) {
-        told.putIfAbsent("status", status);
-        told.putIfAbsent("printed", printed.toString(StandardCharsets.UTF_8));
+    private static void complete(
+            Map<String, Object> result, int status, ByteArrayOutputStream printed) {
+        result.putIfAbsent("status", status);
+        result.putIfAbsent("output", printed.toString(StandardCharsets.UTF_8));
     }
 
-    private static void say(Map<String, Object> told) throws IOException {
+    private static void emit(Map<String, Object> result) throws IOException {
         Map<String, Object> event = new LinkedHashMap<>();
-        event.put("event", "told");
-        event.putAll(told);
+        event.put("event", "output");
+        event.putAll(result);
         EVENTS.println(JSON.writeValueAsString(event));
     }
 
-    /** A tool asked for the end of the process. */
-    private static final class Ended extends Error {}
+    /** Thrown when a tool exits the process. */
+    private static final class Exited extends Error {}
 }

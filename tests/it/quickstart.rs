@@ -1,16 +1,16 @@
-//! The main job, end to end with an ordinary client, and what the README shows of it.
+//! The quickstart of the README: validation end to end with an unmodified client.
 
 use anyhow::{Context as _, Result};
 use avouch_tests::checkout;
 use avouch_tests::family::{Family, python};
 use avouch_tests::node::Node;
-use avouch_tests::program::{Event, printed};
+use avouch_tests::program::{Event, stdout_of};
 use avouch_tests::protocol::Connection;
 use avouch_tests::registry::{file, register};
 
-/// The story's output on a fresh node.
-fn story(node: &Node) -> Result<String> {
-    printed(
+/// Runs the quickstart on a new node and returns its output.
+fn quickstart(node: &Node) -> Result<String> {
+    stdout_of(
         python("story.py")
             .args([node.bootstrap(), &node.url()])
             .arg(checkout().join("schemas/payments-value"))
@@ -20,9 +20,9 @@ fn story(node: &Node) -> Result<String> {
 
 // Conformance: main-job/2a
 #[test]
-fn the_story_runs_with_confluent_kafka_and_bad_payments_stay_out() -> Result<()> {
+fn quickstart_rejects_invalid_payments() -> Result<()> {
     let node = Node::start()?;
-    let told = story(&node)?;
+    let output = quickstart(&node)?;
     let expected = [
         "register version 1 of payments-value: 200, schema id 1",
         "produce 1000 payments: 1000 acknowledged",
@@ -36,12 +36,13 @@ fn the_story_runs_with_confluent_kafka_and_bad_payments_stay_out() -> Result<()>
         "merchantCategory",
         "register a compatible version: 200, schema id 3",
     ];
-    let mut rest = told.as_str();
+    // The parts must occur in this order.
+    let mut rest = output.as_str();
     for part in expected {
-        let (_, behind) = rest
+        let (_, after) = rest
             .split_once(part)
-            .with_context(|| format!("{part} in\n{told}"))?;
-        rest = behind;
+            .with_context(|| format!("{part} in\n{output}"))?;
+        rest = after;
     }
     let stored: i32 = Connection::open(node.bootstrap())?
         .batches("payments", 0)?
@@ -59,23 +60,23 @@ fn the_story_runs_with_confluent_kafka_and_bad_payments_stay_out() -> Result<()>
 
 // Conformance: main-job/2a
 #[test]
-fn the_readme_shows_the_story_as_it_runs() -> Result<()> {
-    let told = story(&Node::start()?)?;
+fn readme_shows_quickstart_output() -> Result<()> {
+    let output = quickstart(&Node::start()?)?;
     let readme = file("README.md")?;
     assert!(
-        readme.contains(&told),
-        "the README's story should be:\n{told}"
+        readme.contains(&output),
+        "the quickstart output in README.md should be:\n{output}"
     );
     Ok(())
 }
 
 // Conformance: main-job/2b
 #[test]
-fn a_java_producer_reads_the_fault_in_its_exception() -> Result<()> {
+fn java_exception_contains_violation() -> Result<()> {
     let node = Node::start()?;
     let schema = file("schemas/payments-value/1.avsc")?;
     let id = register(&node.url(), "payments-value", &schema)?;
-    // The three strings, and nothing behind them.
+    // Only the first two of the three strings.
     let cut = format!("00{id:08x}02610262");
     let args = ["--values-hex", &cut];
     let events = Family::Java.run(node.bootstrap(), "produce", "payments", &args)?;

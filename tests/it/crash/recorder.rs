@@ -1,4 +1,4 @@
-//! The history, written by many threads.
+//! The history, recorded by several threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,23 +6,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use avouch_history::{Event, History};
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Notes {
+pub(super) struct Recorder {
     history: Arc<Mutex<History>>,
     acked: Arc<AtomicUsize>,
 }
 
-impl Notes {
+impl Recorder {
     pub(super) fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn note(&self, event: Event) {
+    pub(super) fn record(&self, event: Event) {
         let is_ack = matches!(event, Event::Acked { .. });
-        self.history().note(event);
+        self.history().record(event);
         self.acked.fetch_add(usize::from(is_ack), Ordering::Relaxed);
     }
 
-    /// Records acknowledged so far.
+    /// Returns the number of records acknowledged so far.
     pub(super) fn acked(&self) -> usize {
         self.acked.load(Ordering::Relaxed)
     }

@@ -1,5 +1,5 @@
-//! The broker is killed under a group at work. Its members go on in their generation, without a
-//! rebalance, and from no place before what they were told was committed.
+//! Kills of the broker while a group consumes. The members continue in their generation without a
+//! rebalance, and no committed offset is lost.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,17 +22,17 @@ const TOPIC: &str = "worked";
 const GROUP: &str = "workers";
 const PARTITIONS: i32 = 6;
 const KILLS: usize = 3;
-/// What every member reads between two kills, at least.
+/// Minimum number of records that each member reads between two kills.
 const READ_MIN: usize = 50;
-/// Records that one turn of a member takes at most.
-const TURN_MAX: usize = 100;
+/// Maximum number of polls of a member per step.
+const POLLS_MAX: usize = 100;
 const UNDELIVERED_MAX: i32 = 1_000;
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 
 // Conformance: broker/groups-9
 #[test]
-fn members_go_on_without_a_rebalance_when_the_broker_is_killed_under_load() -> Result<()> {
-    let mut node = Node::start_to_be_restarted()?;
+fn broker_kills_cause_no_rebalance() -> Result<()> {
+    let mut node = Node::start_restartable()?;
     let mut group = Group::join(node.bootstrap())?;
     group.settle()?;
     for kill in 1..=KILLS {
@@ -44,13 +44,13 @@ fn members_go_on_without_a_rebalance_when_the_broker_is_killed_under_load() -> R
         group.work()?;
         ensure!(
             group.rebalances() == rebalances,
-            "kill {kill} made the group rebalance"
+            "kill {kill} caused a rebalance"
         );
     }
     Ok(())
 }
 
-/// A Java member, two of librdkafka, and somebody who gives them work.
+/// A Java member, two librdkafka members, and a producer.
 struct Group {
     load: ThreadedProducer<Deliveries>,
     sent: usize,
@@ -70,10 +70,10 @@ impl Group {
         })
     }
 
-    /// Works until every member has its share of the partitions.
+    /// Consumes until every member has partitions assigned.
     fn settle(&mut self) -> Result<()> {
-        Deadline::after(PROGRAM_LIMIT).wait("a share for each member", || {
-            self.turn()?;
+        Deadline::after(PROGRAM_LIMIT).wait("an assignment for each member", || {
+            self.step()?;
             let rust = self
                 .members
                 .iter()
@@ -85,11 +85,11 @@ impl Group {
         })
     }
 
-    /// Works until every member has read enough since now.
+    /// Consumes until every member has read [`READ_MIN`] more records.
     fn work(&mut self) -> Result<()> {
         let before = self.read();
-        Deadline::after(PROGRAM_LIMIT).wait("every member's work", || {
-            self.turn()?;
+        Deadline::after(PROGRAM_LIMIT).wait("records for every member", || {
+            self.step()?;
             let read = self.read();
             let enough = before
                 .iter()
@@ -99,14 +99,14 @@ impl Group {
         })
     }
 
-    fn turn(&mut self) -> Result<()> {
+    fn step(&mut self) -> Result<()> {
         while self.load.in_flight_count() < UNDELIVERED_MAX {
-            let place = i32::try_from(self.sent)? % PARTITIONS;
-            send(&self.load, (TOPIC, Some(place)), "work", b"work")?;
+            let partition = i32::try_from(self.sent)? % PARTITIONS;
+            send(&self.load, (TOPIC, Some(partition)), "work", b"work")?;
             self.sent += 1;
         }
-        self.java.listen();
-        self.members.iter_mut().try_for_each(Member::turn)
+        self.java.process_events();
+        self.members.iter_mut().try_for_each(Member::step)
     }
 
     fn read(&self) -> Vec<usize> {
@@ -114,7 +114,7 @@ impl Group {
         rust.chain([self.java.read]).collect()
     }
 
-    /// How often each member was given partitions.
+    /// Returns the number of assignments of each member.
     fn rebalances(&self) -> Vec<usize> {
         let rust = self.members.iter().map(|member| member.assigned().times);
         rust.chain([self.java.assigned.times]).collect()
@@ -125,12 +125,12 @@ impl Group {
     }
 }
 
-/// What a member was given.
+/// Assignments of a member.
 #[derive(Clone, Copy, Debug, Default)]
 struct Assigned {
-    /// How often.
+    /// Number of assignments so far.
     times: usize,
-    /// Partitions, the last time.
+    /// Number of partitions in the last assignment.
     partitions: usize,
 }
 
@@ -149,8 +149,8 @@ impl JavaMember {
         }
     }
 
-    fn listen(&mut self) {
-        for event in self.program.news() {
+    fn process_events(&mut self) {
+        for event in self.program.new_events() {
             match event {
                 Event::Assigned { partitions } => {
                     self.assigned.times += 1;
@@ -160,30 +160,31 @@ impl JavaMember {
                 Event::Acked { .. }
                 | Event::Failed { .. }
                 | Event::Created
-                | Event::Told(_)
+                | Event::Output(_)
                 | Event::Done => {}
             }
         }
     }
 }
 
-/// A member of librdkafka, which commits what it has read after each turn.
+/// A librdkafka member that commits its position after each step.
 struct Member {
-    consumer: BaseConsumer<Watch>,
-    watch: Watch,
+    consumer: BaseConsumer<Assignments>,
+    assignments: Assignments,
     read: usize,
-    /// By partition: the offset to read next.
+    /// Next offset to read, by partition.
     positions: BTreeMap<i32, i64>,
-    /// The same, as far as a commit was acknowledged.
+    /// Positions whose commit was acknowledged.
     committed: BTreeMap<i32, i64>,
 }
 
+/// Records assignments; shared with librdkafka's rebalance callback.
 #[derive(Clone, Debug, Default)]
-struct Watch(Arc<Mutex<Assigned>>);
+struct Assignments(Arc<Mutex<Assigned>>);
 
-impl ClientContext for Watch {}
+impl ClientContext for Assignments {}
 
-impl ConsumerContext for Watch {
+impl ConsumerContext for Assignments {
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Assign(partitions) = rebalance {
             let mut assigned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,18 +196,18 @@ impl ConsumerContext for Watch {
 
 impl Member {
     fn join(broker: &str) -> Result<Self> {
-        let watch = Watch::default();
-        let consumer: BaseConsumer<Watch> = config(broker)
+        let assignments = Assignments::default();
+        let consumer: BaseConsumer<Assignments> = config(broker)
             .set("group.id", GROUP)
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "200")
-            .create_with_context(watch.clone())?;
+            .create_with_context(assignments.clone())?;
         consumer.subscribe(&[TOPIC])?;
         Ok(Self {
             consumer,
-            watch,
+            assignments,
             read: 0,
             positions: BTreeMap::new(),
             committed: BTreeMap::new(),
@@ -214,14 +215,15 @@ impl Member {
     }
 
     fn assigned(&self) -> Assigned {
-        *self.watch.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let assignments = self.assignments.0.lock();
+        *assignments.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn turn(&mut self) -> Result<()> {
-        for _ in 0..TURN_MAX {
+    fn step(&mut self) -> Result<()> {
+        for _ in 0..POLLS_MAX {
             match self.consumer.poll(Duration::ZERO) {
                 None => break,
-                // The broker is down, or not yet known to be up again.
+                // The broker is down, or the client has not reconnected yet.
                 Some(Err(_)) => {}
                 Some(Ok(message)) => {
                     self.read += 1;
@@ -231,31 +233,31 @@ impl Member {
             }
         }
         let commit = self.consumer.commit_consumer_state(CommitMode::Sync);
-        // What fails was not acknowledged, and counts for nothing.
+        // A failed commit was not acknowledged and need not survive.
         if commit.is_ok() {
             self.committed.clone_from(&self.positions);
         }
         Ok(())
     }
 
-    /// That nothing acknowledged was lost among the partitions that are still this member's.
+    /// Checks that no acknowledged commit of the member's partitions was lost.
     fn check_commits(&self) -> Result<()> {
         let found = Deadline::after(PROGRAM_LIMIT).wait("committed offsets", || {
             Ok(self.consumer.committed(REQUEST_LIMIT).ok())
         })?;
-        ensure!(found.count() > 0, "the member still has its partitions");
-        for place in found.elements() {
-            let Some(acked) = self.committed.get(&place.partition()) else {
+        ensure!(found.count() > 0, "the member lost its partitions");
+        for found in found.elements() {
+            let Some(acked) = self.committed.get(&found.partition()) else {
                 continue;
             };
-            let offset = match place.offset() {
+            let offset = match found.offset() {
                 Offset::Offset(offset) => offset,
                 _ => -1,
             };
             ensure!(
                 offset >= *acked,
-                "partition {}: {acked} was committed, {offset} is",
-                place.partition()
+                "partition {}: committed {acked}, found {offset}",
+                found.partition()
             );
         }
         Ok(())

@@ -1,26 +1,26 @@
-//! The notes that the project began from, each notion as a test with the client that they name or
-//! the nearest of its family.
+//! Acceptance examples: each example of the original requirements as a test, with the client it
+//! names or another one of the same family.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use avouch_tests::deadline::{Deadline, PROGRAM_LIMIT};
 use avouch_tests::family::{FAMILIES, Family, Produce};
-use avouch_tests::matrix::shown;
+use avouch_tests::matrix::record_feature;
 use avouch_tests::node::Node;
 use avouch_tests::program::{Event, Record, Running, acked, records};
 use avouch_tests::protocol::Connection;
 
 // Conformance: main-job/3a
 #[test]
-fn the_example_producer_and_consumer_meet_in_partition_1_of_2() -> Result<()> {
+fn example_producer_and_consumer_work() -> Result<()> {
     let node = Node::start()?;
     let (broker, topic) = (node.bootstrap(), "your_topic");
     let java = Family::Java;
     java.run(broker, "create", topic, &["--partitions", "2"])?;
     java.run(broker, "example-producer", topic, &[])?;
 
-    // The example names no reset policy and reads what comes later; here it is asked to begin.
+    // The example has the default reset policy `latest`; here the consumer starts at the beginning.
     let args = ["--reset", "earliest"];
     let mut consumer = java.start(broker, "example-consumer", topic, &args)?;
     let read = consumer.wait_for("a record", |event| match event {
@@ -40,7 +40,7 @@ fn the_example_producer_and_consumer_meet_in_partition_1_of_2() -> Result<()> {
 
 // Conformance: main-job/3b
 #[test]
-fn the_callback_tells_partition_and_offset() -> Result<()> {
+fn delivery_callback_receives_partition_and_offset() -> Result<()> {
     let node = Node::start()?;
     let (broker, topic) = (node.bootstrap(), "topicname1");
     Family::Java.run(broker, "create", topic, &["--partitions", "2"])?;
@@ -55,27 +55,27 @@ fn the_callback_tells_partition_and_offset() -> Result<()> {
             .collect();
         let expected = [(1, first), (1, first + 1), (1, first + 2)];
         assert_eq!(places, expected, "{family:?}");
-        shown(family, "is told partition and offset of each record")?;
+        record_feature(family, "receives partition and offset of each record")?;
     }
     Ok(())
 }
 
 // Conformance: main-job/3c
 #[test]
-fn a_topic_is_created_on_first_use_with_one_partition() -> Result<()> {
+fn topic_is_auto_created_with_one_partition() -> Result<()> {
     let node = Node::start()?;
     for family in FAMILIES {
         let topic = format!("first-use-{family:?}");
         family.produce(node.bootstrap(), &three(&topic))?;
         assert_eq!(partitions(&node, &topic)?, 1, "{family:?}");
-        shown(family, "makes a topic by its first use")?;
+        record_feature(family, "auto-creates a topic")?;
     }
     Ok(())
 }
 
 // Conformance: main-job/3c
 #[test]
-fn asking_a_one_partition_topic_for_partition_1_times_out_in_the_client() -> Result<()> {
+fn missing_partition_times_out_in_client() -> Result<()> {
     let node = Node::start()?;
     let (broker, topic) = (node.bootstrap(), "created-by-send");
     let args = ["--partition", "1", "--count", "1", "--timeout-ms", "3000"];
@@ -95,7 +95,7 @@ fn asking_a_one_partition_topic_for_partition_1_times_out_in_the_client() -> Res
 
 // Conformance: broker/deviation-2, main-job/3d
 #[test]
-fn a_new_topic_has_the_partitions_asked_for_whatever_the_replication_factor() -> Result<()> {
+fn topic_has_requested_partition_count() -> Result<()> {
     let node = Node::start()?;
     for (family, replication) in [
         (Family::Java, "3"),
@@ -106,14 +106,14 @@ fn a_new_topic_has_the_partitions_asked_for_whatever_the_replication_factor() ->
         let args = ["--partitions", "5", "--replication", replication];
         family.run(node.bootstrap(), "create", &topic, &args)?;
         assert_eq!(partitions(&node, &topic)?, 5, "{family:?}");
-        shown(family, "makes a topic with so many partitions")?;
+        record_feature(family, "creates a topic with a given number of partitions")?;
     }
     Ok(())
 }
 
 // Conformance: main-job/3a
 #[test]
-fn an_assigned_consumer_polls_its_partition_only() -> Result<()> {
+fn assigned_consumer_reads_only_its_partition() -> Result<()> {
     let node = Node::start()?;
     let (broker, topic) = (node.bootstrap(), "assigned");
     Family::Java.run(broker, "create", topic, &["--partitions", "3"])?;
@@ -135,7 +135,7 @@ fn an_assigned_consumer_polls_its_partition_only() -> Result<()> {
 
 // Conformance: main-job/3e
 #[test]
-fn a_consumer_that_stops_after_offset_3_is_succeeded_at_offset_4() -> Result<()> {
+fn next_consumer_resumes_at_committed_offset() -> Result<()> {
     let node = Node::start()?;
     let (broker, topic) = (node.bootstrap(), "seven");
     let what = Produce {
@@ -154,37 +154,37 @@ fn a_consumer_that_stops_after_offset_3_is_succeeded_at_offset_4() -> Result<()>
         };
         assert_eq!(offsets(4)?, [0, 1, 2, 3], "{family:?}");
         assert_eq!(offsets(3)?, [4, 5, 6], "{family:?}");
-        shown(family, "goes on where its group stopped")?;
+        record_feature(family, "resumes at the committed offset")?;
     }
     Ok(())
 }
 
 // Conformance: broker/groups-11, main-job/3f
 #[test]
-fn of_four_members_on_three_partitions_the_idle_one_takes_over_java() -> Result<()> {
+fn idle_java_member_takes_over() -> Result<()> {
     the_idle_member_takes_over(Family::Java)
 }
 
 // Conformance: broker/groups-11, main-job/3f
 #[test]
-fn of_four_members_on_three_partitions_the_idle_one_takes_over_python() -> Result<()> {
+fn idle_python_member_takes_over() -> Result<()> {
     the_idle_member_takes_over(Family::Python)
 }
 
 // Conformance: broker/groups-11, main-job/3f
 #[test]
-fn of_four_members_on_three_partitions_the_idle_one_takes_over_kafkajs() -> Result<()> {
+fn idle_kafkajs_member_takes_over() -> Result<()> {
     the_idle_member_takes_over(Family::Node)
 }
 
 #[test]
-fn of_four_members_on_three_partitions_the_idle_one_takes_over_aiokafka() -> Result<()> {
+fn idle_aiokafka_member_takes_over() -> Result<()> {
     the_idle_member_takes_over(Family::Aiokafka)
 }
 
 // Conformance: main-job/3g
 #[test]
-fn two_groups_get_everything_each() -> Result<()> {
+fn two_groups_read_all_records() -> Result<()> {
     let node = Node::start()?;
     let (broker, topic) = (node.bootstrap(), "for-both");
     let what = Produce {
@@ -200,7 +200,7 @@ fn two_groups_get_everything_each() -> Result<()> {
     Ok(())
 }
 
-/// A member of a group, and the partitions that it was last told to read.
+/// A member of a group, with its current assignment.
 struct Member {
     running: Running,
     assigned: Option<Vec<i32>>,
@@ -208,8 +208,8 @@ struct Member {
 }
 
 impl Member {
-    fn listen(&mut self) {
-        for event in self.running.news() {
+    fn process_events(&mut self) {
+        for event in self.running.new_events() {
             match event {
                 Event::Assigned { partitions } => self.assigned = Some(partitions),
                 Event::Record(record) => self.read.push(record),
@@ -234,7 +234,7 @@ fn the_idle_member_takes_over(family: Family) -> Result<()> {
     }
     let assigned = settled(&mut members, &[vec![], vec![0], vec![1], vec![2]])?;
     let idle = assigned.iter().position(|partitions| partitions.is_empty());
-    let idle = idle.context("an idle member")?;
+    let idle = idle.context("no idle member")?;
 
     let victim = (idle + 1) % members.len();
     members.remove(victim).running.kill_9()?;
@@ -248,18 +248,18 @@ fn the_idle_member_takes_over(family: Family) -> Result<()> {
         Family::Python.produce(broker, &what)?;
     }
     let read: Vec<_> = Deadline::after(PROGRAM_LIMIT).wait("nine records", || {
-        members.iter_mut().for_each(Member::listen);
+        members.iter_mut().for_each(Member::process_events);
         let read: BTreeSet<_> = members.iter().flat_map(|member| &member.read).collect();
         Ok((read.len() == 9).then(|| members.iter().map(|member| member.read.len()).collect()))
     })?;
     assert_eq!(read, [3, 3, 3]);
-    shown(family, "takes over from a member that died")
+    record_feature(family, "takes over partitions of a killed member")
 }
 
-/// Waits until the members' assignments, in any order, are `expected`; in the members' order.
+/// Waits until the assignments, sorted, equal `expected`. Returns them in the order of the members.
 fn settled(members: &mut [Member], expected: &[Vec<i32>]) -> Result<Vec<Vec<i32>>> {
     Deadline::after(PROGRAM_LIMIT).wait("the assignment", || {
-        members.iter_mut().for_each(Member::listen);
+        members.iter_mut().for_each(Member::process_events);
         let assigned: Option<Vec<_>> = members.iter().map(|m| m.assigned.clone()).collect();
         let mut sorted = assigned.clone();
         if let Some(sorted) = &mut sorted {
@@ -269,7 +269,7 @@ fn settled(members: &mut [Member], expected: &[Vec<i32>]) -> Result<Vec<Vec<i32>
     })
 }
 
-/// Three values to a topic, wherever there.
+/// Returns a produce command for three values without a fixed partition.
 fn three(topic: &str) -> Produce<'_> {
     Produce {
         topic,
@@ -281,13 +281,13 @@ fn three(topic: &str) -> Produce<'_> {
     }
 }
 
-/// How many partitions the broker says that `topic` has.
+/// Returns the number of partitions of `topic` in the metadata.
 fn partitions(node: &Node, topic: &str) -> Result<usize> {
     let metadata = Connection::open(node.bootstrap())?.metadata()?;
     let mut topics = metadata.topics.iter();
     let found = topics.find(|found| found.name.as_ref().is_some_and(|name| name.0 == *topic));
     Ok(found
-        .context("the topic is not in the metadata")?
+        .context("topic missing in the metadata")?
         .partitions
         .len())
 }

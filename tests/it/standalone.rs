@@ -1,5 +1,5 @@
-//! A broker and its registry as two processes: records under contract while the registry is there,
-//! while it is away, and over restarts. And a broker of a registry that has no change feed.
+//! Standalone broker and registry in two processes: validation while the registry is available,
+//! while it is unavailable, and across restarts. Also a registry without a change feed.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -16,18 +16,18 @@ const TOPIC: &str = "payments";
 const SUBJECT: &str = "payments-value";
 const STRING: &str = r#""string""#;
 const LONG: &str = r#""long""#;
-const OPEN: [(&str, &str); 1] = [("avouch.value.validation", "payload")];
+const VALIDATED: [(&str, &str); 1] = [("avouch.value.validation", "payload")];
 const NOT_VISIBLE_YET: i16 = 19;
 const INVALID_RECORD: i16 = 87;
 
-/// Produces one value; the error code.
+/// Produces one value and returns the error code.
 fn produce(connection: &mut Connection, id: u32, datum: &[u8]) -> Result<i16> {
     let value = [&[0], &id.to_be_bytes()[..], datum].concat();
-    let answer = connection.produce_values(TOPIC, &[Some(&value)])?;
-    Ok(answer.error_code)
+    let response = connection.produce_values(TOPIC, &[Some(&value)])?;
+    Ok(response.error_code)
 }
 
-/// Lets the registry take versions that are not compatible.
+/// Sets the compatibility level NONE, so that the registry accepts incompatible versions.
 fn allow_any_version(registry: &Node) -> Result<()> {
     let body = serde_json::json!({ "compatibility": "NONE" });
     let (status, body) = request(&registry.url(), Method::PUT, "/config", Some(&body))?;
@@ -37,7 +37,7 @@ fn allow_any_version(registry: &Node) -> Result<()> {
 
 // Conformance: contract/3d, main-job/1f
 #[test]
-fn registry_and_broker_run_apart() -> Result<()> {
+fn standalone_broker_validates_with_remote_registry() -> Result<()> {
     let mut registry = Node::start_registry()?;
     allow_any_version(&registry)?;
     let first = register(&registry.url(), SUBJECT, STRING)?;
@@ -47,16 +47,16 @@ fn registry_and_broker_run_apart() -> Result<()> {
     assert_eq!(produce(&mut connection, first, b"\x02x")?, 0);
     assert_eq!(produce(&mut connection, first, b"\x04x")?, INVALID_RECORD);
 
-    // Asked for before it was registered: the refusal ends with the registration.
+    // An id that is used before its registration is rejected until it is registered.
     let next = first + 1;
     assert_eq!(produce(&mut connection, next, b"\x02")?, INVALID_RECORD);
     assert_eq!(register(&registry.url(), SUBJECT, LONG)?, next);
     assert_eq!(produce(&mut connection, next, b"\x02")?, 0);
-    // And one that was registered just now.
+    // An id is accepted immediately after its registration.
     let newest = register(&registry.url(), SUBJECT, r#""boolean""#)?;
     assert_eq!(produce(&mut connection, newest, b"\x01")?, 0);
 
-    // Away, also over a restart of the broker: what was known is in force.
+    // Without the registry, also after a restart of the broker, known schemas stay in effect.
     for restarted in [false, true] {
         if restarted {
             assert!(broker.terminate()?.success());
@@ -71,22 +71,24 @@ fn registry_and_broker_run_apart() -> Result<()> {
         assert_eq!(produce(&mut connection, 99, b"\x02")?, NOT_VISIBLE_YET);
     }
     registry.restart()?;
-    eventually("a broker that hears its registry again", || {
+    eventually("the reconnection to the registry", || {
         Ok((produce(&mut connection, 99, b"\x02")? == INVALID_RECORD).then_some(()))
     })
 }
 
 // Conformance: contract/3e
 #[test]
-fn a_broker_killed_while_its_registry_is_away_goes_on_checking() -> Result<()> {
+fn killed_broker_validates_without_registry() -> Result<()> {
     let mut registry = Node::start_registry()?;
     let id = register(&registry.url(), SUBJECT, STRING)?;
     let mut broker = Node::start_broker(&registry.url())?;
     let mut connection = Connection::open(broker.bootstrap())?;
     connection.create_topic(TOPIC, 1, &[])?;
     assert_eq!(produce(&mut connection, id, b"\x02x")?, 0);
-    let kept = broker.data_dir().join("schemas.json");
-    eventually("the schemas on disk", || Ok(kept.exists().then_some(())))?;
+    let snapshot = broker.data_dir().join("schemas.json");
+    eventually("the schemas on disk", || {
+        Ok(snapshot.exists().then_some(()))
+    })?;
     registry.kill_9()?;
     broker.kill_9()?;
     broker.restart()?;
@@ -98,13 +100,13 @@ fn a_broker_killed_while_its_registry_is_away_goes_on_checking() -> Result<()> {
 
 // Conformance: contract/3f
 #[test]
-fn a_registry_put_back_to_an_earlier_state_is_believed() -> Result<()> {
+fn registry_reset_replaces_cached_schemas() -> Result<()> {
     let mut registry = Node::start_registry()?;
     let id = register(&registry.url(), SUBJECT, STRING)?;
     register(&registry.url(), "other", STRING)?;
     let broker = Node::start_broker(&registry.url())?;
     let mut connection = Connection::open(broker.bootstrap())?;
-    connection.create_topic(TOPIC, 1, &OPEN)?;
+    connection.create_topic(TOPIC, 1, &VALIDATED)?;
     assert_eq!(produce(&mut connection, id, b"\x02x")?, 0);
 
     registry.kill_9()?;
@@ -120,43 +122,43 @@ fn a_registry_put_back_to_an_earlier_state_is_believed() -> Result<()> {
 
 // Conformance: contract/3f
 #[test]
-fn a_registry_without_a_change_feed_is_asked_again() -> Result<()> {
+fn registry_without_change_feed_is_polled() -> Result<()> {
     let registry = Node::start_registry()?;
     allow_any_version(&registry)?;
     let without_feed = without_feed(registry.url())?;
     let broker = Node::start_broker(&without_feed)?;
     let mut connection = Connection::open(broker.bootstrap())?;
-    connection.create_topic(TOPIC, 1, &OPEN)?;
+    connection.create_topic(TOPIC, 1, &VALIDATED)?;
     assert_eq!(produce(&mut connection, 1, b"\x02x")?, INVALID_RECORD);
     let id = register(&registry.url(), SUBJECT, STRING)?;
     assert_eq!((id, produce(&mut connection, id, b"\x02x")?), (1, 0));
 
-    // `auto` is decided although no change is heard of.
+    // `auto` is decided although there is no change notification.
     connection.create_topic("orders", 1, &[])?;
     let value = [Some(&b"anything"[..])];
     register(&registry.url(), "orders-value", STRING)?;
-    let answer = connection.produce_values("orders", &value)?;
-    assert_eq!(answer.error_code, INVALID_RECORD, "{answer:?}");
+    let response = connection.produce_values("orders", &value)?;
+    assert_eq!(response.error_code, INVALID_RECORD, "{response:?}");
     Ok(())
 }
 
-/// The registry at `url` through a proxy that knows no change feed; the proxy's own URL. It ends
-/// with the test's process.
+/// Starts a proxy of the registry at `url` that has no change feed, and returns its URL. The proxy
+/// runs until the test process exits.
 fn without_feed(url: String) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let own = format!("http://{}", listener.local_addr()?);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let url = url.clone();
-            // A client that goes away in the midst is none of the proxy's business.
-            thread::spawn(move || drop(answer(&stream, &url)));
+            // A client that disconnects during a response is not an error.
+            thread::spawn(move || drop(respond(&stream, &url)));
         }
     });
     Ok(own)
 }
 
-/// Answers one request, and closes.
-fn answer(mut stream: &TcpStream, url: &str) -> Result<()> {
+/// Responds to one request and closes the connection.
+fn respond(mut stream: &TcpStream, url: &str) -> Result<()> {
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
     for line in lines {

@@ -1,10 +1,10 @@
-//! A compacted topic read to its end by every family: across offsets that are gone, and across a
-//! batch that is only kept, empty, because it is the last of its producer.
+//! All client families read a compacted topic to its end: across removed offsets, and across an
+//! empty batch that is retained because it is the last batch of its producer.
 
 use anyhow::{Result, ensure};
 use avouch_tests::deadline::{PROGRAM_LIMIT, eventually};
 use avouch_tests::family::FAMILIES;
-use avouch_tests::matrix::shown;
+use avouch_tests::matrix::record_feature;
 use avouch_tests::node::Node;
 use avouch_tests::program::records;
 use avouch_tests::protocol::Connection;
@@ -15,11 +15,11 @@ const TOPIC: &str = "compacted";
 
 // Conformance: broker/fetch-12
 #[test]
-fn every_family_reads_across_holes_and_an_empty_batch_to_the_end() -> Result<()> {
+fn families_read_compacted_topic_completely() -> Result<()> {
     let node = Node::start_with(&["--broker-config", "log.retention.check.interval.ms=50"])?;
     let broker = node.bootstrap();
     let mut raw = Connection::open(broker)?;
-    // A batch a segment; all but the last are closed, so compacted.
+    // One batch per segment; all but the last segment are closed and therefore compacted.
     let configs = [
         ("cleanup.policy", "compact"),
         ("segment.bytes", "100"),
@@ -31,7 +31,8 @@ fn every_family_reads_across_holes_and_an_empty_batch_to_the_end() -> Result<()>
     let others = [("b", "2"), ("b", "3"), ("a", "4"), ("c", "5")];
     produce_one_by_one(broker, false, &others)?;
 
-    // Offsets 0 and 2 are gone; of 1 the batch is there, for its sequence, and no record.
+    // Offsets 0 and 2 are removed; the batch at 1 is retained for its sequence number, without
+    // records.
     let expected = [0, 1, 1, 1];
     eventually("compaction", || {
         let counts: Vec<_> = raw
@@ -48,15 +49,12 @@ fn every_family_reads_across_holes_and_an_empty_batch_to_the_end() -> Result<()>
             .collect();
         let expected = [3, 4, 5].map(|offset| (offset, offset.to_string()));
         assert_eq!(read, expected, "{family:?}");
-        shown(
-            family,
-            "reads a compacted topic across what is gone from it",
-        )?;
+        record_feature(family, "reads a compacted topic across removed offsets")?;
     }
     Ok(())
 }
 
-/// Keyed records, each in a batch of its own.
+/// Produces keyed records, one batch per record.
 fn produce_one_by_one(broker: &str, idempotent: bool, records: &[(&str, &str)]) -> Result<()> {
     let producer: ThreadedProducer<DefaultProducerContext> = config(broker)
         .set("enable.idempotence", idempotent.to_string())
