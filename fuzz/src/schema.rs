@@ -22,8 +22,8 @@ const PRIMITIVES: [&str; 8] = [
     "null", "boolean", "int", "long", "float", "double", "bytes", "string",
 ];
 
-/// Reads a schema from the start of `bytes` and advances past it. Returns `None` if the bytes describe
-/// an invalid schema, such as a union with a duplicate branch.
+/// Reads a schema from the start of `bytes` and advances past it. Returns `None` if the bytes
+/// describe an invalid schema, such as a union with a duplicate branch.
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<Schema> {
     let mut writer = Writer {
         bytes,

@@ -1,5 +1,5 @@
-//! Section of `docs/benchmarks.md` that compares the broker with Apache Kafka. `bench_kafka` measures
-//! and writes the results.
+//! Section of `docs/benchmarks.md` that compares the broker with Apache Kafka. `bench_kafka`
+//! measures and writes the results.
 
 use crate::targets::{self, Target, outcome};
 use serde::Deserialize;
