@@ -13,7 +13,7 @@ use actix_web::web::ServiceConfig;
 use anyhow::{Context as _, anyhow, bail};
 use avouch_broker::{Broker, BrokerConfig};
 use avouch_registry::{Database, Registry, RegistryConfig};
-use avouch_registry_api::client::RegistryClient;
+use avouch_registry_api::remote::RemoteSource;
 use avouch_registry_api::source::SchemaSource;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -106,7 +106,7 @@ impl Node {
     async fn open(
         config: &ServeConfig,
         kafka_listener: Option<TcpListener>,
-        remote: Option<RegistryClient>,
+        remote: Option<RemoteSource>,
         metrics: &prometheus::Registry,
     ) -> anyhow::Result<Self> {
         let registry = match &config.role {
@@ -190,18 +190,18 @@ async fn open_registry(
 }
 
 /// The client of a registry behind HTTP, which asks nothing yet.
-fn remote_registry(role: &Role) -> anyhow::Result<Option<RegistryClient>> {
+fn remote_registry(role: &Role) -> anyhow::Result<Option<RemoteSource>> {
     match role {
         Role::Both | Role::RegistryOnly => Ok(None),
         Role::BrokerOnly { registry_url } => {
-            let client = RegistryClient::new(registry_url).context("registry-url")?;
+            let client = RemoteSource::new(registry_url).context("registry-url")?;
             Ok(Some(client))
         }
     }
 }
 
 /// The same with its registry's changes followed as long as the process runs.
-fn followed(client: RegistryClient) -> Arc<RegistryClient> {
+fn followed(client: RemoteSource) -> Arc<RemoteSource> {
     let client = Arc::new(client);
     let follower = Arc::clone(&client);
     tokio::spawn(async move { follower.follow_changes(pending()).await });

@@ -151,6 +151,17 @@ pub struct RegisterRequest {
     pub propagate_schema_tags: Option<bool>,
 }
 
+impl RegisterRequest {
+    /// Returns the request for an Avro schema without references.
+    #[must_use]
+    pub fn avro(schema: impl Into<String>) -> Self {
+        Self {
+            schema: Some(schema.into()),
+            ..Self::default()
+        }
+    }
+}
+
 /// Tags of one place in a schema's text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -422,6 +433,39 @@ pub struct ModeBody {
     /// The mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+}
+
+/// A subject that a resource, such as a topic, uses for its keys or values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AssociationBody {
+    /// The subject.
+    pub subject: String,
+    /// The GUID of the association.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guid: Option<String>,
+    /// The resource's name, such as a topic's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_name: Option<String>,
+    /// The resource's namespace, such as a Kafka cluster's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_namespace: Option<String>,
+    /// The resource's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_id: Option<String>,
+    /// The kind of resource, such as `topic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_type: Option<String>,
+    /// `key` or `value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub association_type: Option<String>,
+    /// `STRONG` or `WEAK`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<String>,
+    /// Whether the subject accepts no further versions.
+    #[serde(default)]
+    pub frozen: bool,
 }
 
 /// Which cluster a registry serves (`GET /v1/metadata/id`).

@@ -1,6 +1,6 @@
 //! Contexts: registries within the registry, each with ids of its own.
 
-use avouch_registry_api::client::RegistryClient;
+use avouch_registry_api::remote::RemoteSource;
 use avouch_registry_api::source::SchemaSource;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -200,7 +200,7 @@ async fn references_lead_within_the_context_and_by_full_names_out_of_it() {
         .unwrap()
         .unwrap();
     assert_eq!(told.references, [money, cents, &schema]);
-    let remote = RegistryClient::new(&server.url).unwrap();
+    let remote = RemoteSource::new(&server.url).unwrap();
     assert_eq!(remote.schema(schema_id(id)).await.unwrap().unwrap(), told);
     let (code, _) = server
         .refused(Method::DELETE, "/subjects/cents", None)

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod checklist;
+mod client;
 mod compatibility;
 mod concurrency;
 mod content;

@@ -1,6 +1,6 @@
 //! Schemas that use types of other subjects.
 
-use avouch_registry_api::client::RegistryClient;
+use avouch_registry_api::remote::RemoteSource;
 use avouch_registry_api::source::SchemaSource;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -163,7 +163,7 @@ async fn a_name_that_leads_to_two_versions_stands_for_the_first() {
     }
     let refer =
         |name: &str| json!({ "name": name, "subject": name, "version": 1, "ignored": true });
-    let remote = RegistryClient::new(&server.url).unwrap();
+    let remote = RemoteSource::new(&server.url).unwrap();
     for (first, second, size) in [("A", "B", 1), ("B", "A", 2)] {
         let references = json!([refer(first), refer(second)]);
         let body = json!({ "schema": r#"["A","B"]"#, "references": references });

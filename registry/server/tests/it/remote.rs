@@ -2,7 +2,7 @@
 
 use std::future::ready;
 
-use avouch_registry_api::client::RegistryClient;
+use avouch_registry_api::remote::RemoteSource;
 use avouch_registry_api::source::{SchemaSource, SubjectVersion};
 use avouch_registry_api::types::{SchemaType, Version};
 use serde_json::json;
@@ -33,7 +33,7 @@ async fn filled() -> TestServer {
 async fn both_sources_tell_the_same() {
     let server = filled().await;
     let local = server.registry.source();
-    let remote = RegistryClient::new(&server.url).unwrap();
+    let remote = RemoteSource::new(&server.url).unwrap();
     let schema = local.schema(schema_id(2)).await.unwrap().unwrap();
     assert_eq!(schema.text, PAYMENT);
     assert_eq!(schema.references, [MONEY]);
@@ -113,7 +113,7 @@ async fn the_change_sequence_survives_a_restart_and_grows_only_with_changes() {
 #[tokio::test]
 async fn a_remote_source_hears_of_changes_and_of_a_registry_that_is_gone() {
     let server = filled().await;
-    let remote = RegistryClient::new(&server.url).unwrap();
+    let remote = RemoteSource::new(&server.url).unwrap();
     assert_eq!(remote.change_seq(), 0);
     remote.poll_changes().await.unwrap();
     assert_eq!((remote.change_seq(), remote.reset_seq()), (1, 1));
@@ -139,7 +139,7 @@ async fn a_remote_source_hears_of_changes_and_of_a_registry_that_is_gone() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);
-    let gone = RegistryClient::new(&url).unwrap();
+    let gone = RemoteSource::new(&url).unwrap();
     assert!(gone.schema(schema_id(1)).await.is_err());
     assert!(gone.subject_exists("s").await.is_err());
     assert!(gone.poll_changes().await.is_err());

@@ -1,6 +1,6 @@
 //! A registry's content out and in, and records as Confluent writes them.
 
-use avouch_registry_api::client::RegistryClient;
+use avouch_registry_api::remote::RemoteSource;
 use avouch_registry_api::source::SchemaSource;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -323,6 +323,6 @@ async fn what_cannot_be_read_is_refused_with_the_reason_and_never_an_error_of_ou
     let source = server.registry.source();
     let told = source.schema(schema_id(1)).await.unwrap().unwrap();
     assert_eq!(told.references, [""; 0], "for the broker to find");
-    let remote = RegistryClient::new(&server.url).unwrap();
+    let remote = RemoteSource::new(&server.url).unwrap();
     assert_eq!(remote.schema(schema_id(1)).await.unwrap().unwrap(), told);
 }

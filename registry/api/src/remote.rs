@@ -44,7 +44,7 @@ pub struct AddressError {
 
 /// A client of one registry.
 #[derive(Debug)]
-pub struct RegistryClient {
+pub struct RemoteSource {
     base: Url,
     http: reqwest::Client,
     change_seq: AtomicU64,
@@ -62,7 +62,7 @@ enum Feed {
     None,
 }
 
-impl RegistryClient {
+impl RemoteSource {
     /// A client for the registry at `url`, such as `http://127.0.0.1:8081`. Connects on first use.
     ///
     /// # Errors
@@ -297,7 +297,7 @@ impl RegistryClient {
     }
 }
 
-impl SchemaSource for RegistryClient {
+impl SchemaSource for RemoteSource {
     fn schema(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
         Box::pin(self.look_up(id))
     }
@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_subject_is_one_path_segment() {
-        let client = RegistryClient::new("http://127.0.0.1:8081/registry/").unwrap();
+        let client = RemoteSource::new("http://127.0.0.1:8081/registry/").unwrap();
         let url = client.url(&["subjects", "a/b c%", "versions"]);
         assert_eq!(
             url.as_str(),
@@ -344,13 +344,13 @@ mod tests {
     #[test]
     fn an_address_without_scheme_or_host_is_refused() {
         for url in ["127.0.0.1:8081", "mailto:x", "ftp://h/", "httpx://h/"] {
-            assert!(RegistryClient::new(url).is_err(), "{url}");
+            assert!(RemoteSource::new(url).is_err(), "{url}");
         }
     }
 
     #[test]
     fn an_address_that_needs_tls_is_refused_in_one_line() {
-        let error = RegistryClient::new("https://registry.example/").unwrap_err();
+        let error = RemoteSource::new("https://registry.example/").unwrap_err();
         let line = error.to_string();
         assert!(line.contains("TLS is not spoken here") && line.lines().count() == 1);
     }
@@ -358,7 +358,7 @@ mod tests {
     // Conformance: contract/3f
     #[test]
     fn a_registry_that_counts_anew_or_serves_no_feed_is_heard_of() {
-        let client = RegistryClient::new("http://127.0.0.1:8081").unwrap();
+        let client = RemoteSource::new("http://127.0.0.1:8081").unwrap();
         let hear = |feed| {
             client.hear(feed);
             (client.change_seq(), client.reset_seq())
