@@ -1,4 +1,4 @@
-//! Laws of request frames. A fuzzer's bytes are a frame without its length: header, then body.
+//! Invariants of request frames. The bytes are a frame without its length: header, then body.
 
 use avouch_protocol::api::ApiKey;
 use avouch_protocol::chunk::joined;
@@ -9,11 +9,11 @@ use avouch_protocol::messages::*;
 use avouch_protocol::reader::Reader;
 use bytes::Bytes;
 
-/// A frame is refused, or it is a request that can be written again and is then read as the same.
+/// Checks that a frame is rejected, or that its request round-trips through the encoder.
 ///
 /// # Panics
-/// When it is neither.
-pub fn are_read_as_they_are_written(bytes: &[u8]) {
+/// Panics if the encoded request decodes to another one.
+pub fn check_request(bytes: &[u8]) {
     let mut reader = Reader::new(Bytes::copy_from_slice(bytes));
     let Ok(header) = RequestHeader::decode(&mut reader) else {
         return;
@@ -30,7 +30,7 @@ macro_rules! bodies {
     ($($api:ident: $message:ty;)*) => {
         fn body(api: ApiKey, header: &RequestHeader, reader: &mut Reader) {
             match api {
-                $(ApiKey::$api => comes_back::<$message>(header, reader),)*
+                $(ApiKey::$api => check_round_trip::<$message>(header, reader),)*
             }
         }
     };
@@ -74,7 +74,7 @@ bodies! {
     DescribeTopicPartitions: describe_topic_partitions::DescribeTopicPartitionsRequest;
 }
 
-fn comes_back<M: Message + PartialEq + std::fmt::Debug>(
+fn check_round_trip<M: Message + PartialEq + std::fmt::Debug>(
     header: &RequestHeader,
     reader: &mut Reader,
 ) {
@@ -85,12 +85,13 @@ fn comes_back<M: Message + PartialEq + std::fmt::Debug>(
     if reader.finish().is_err() {
         return;
     }
-    let written = frame::request(header, &message).expect("what was read can be written");
-    let written = joined(&written).expect("a request is all in memory");
-    let mut again = Reader::new(written.slice(4..));
-    let again_header = RequestHeader::decode(&mut again).expect("a header was written");
+    let encoded = frame::request(header, &message).expect("a decoded request can be encoded");
+    let encoded = joined(&encoded).expect("a request has no file ranges");
+    // The first four bytes are the frame length.
+    let mut again = Reader::new(encoded.slice(4..));
+    let again_header = RequestHeader::decode(&mut again).expect("the header was encoded");
     assert_eq!(again_header.correlation_id, header.correlation_id);
-    let again_message = M::decode(&mut again, version).expect("a message was written");
-    again.finish().expect("nothing was written behind it");
+    let again_message = M::decode(&mut again, version).expect("the message was encoded");
+    again.finish().expect("no bytes after the message");
     assert_eq!(again_message, message);
 }

@@ -1,11 +1,11 @@
-//! What the fuzz targets check: each of `targets/` hands its bytes to one function of here.
+//! Checks of the fuzz targets: each file of `targets/` passes the fuzzer's bytes to one function.
 //!
-//! Owns how a fuzzer's bytes are read as schemas, data and batches, and the laws that they are held
-//! to. Knows nothing of libFuzzer.
+//! Owns the interpretation of bytes as schemas, data and batches, and the invariants to check. Does
+//! not depend on libFuzzer.
 
 pub mod datum;
+pub mod decompress;
 pub mod frames;
-pub mod inflate;
 pub mod model;
 pub mod records;
 mod schema;

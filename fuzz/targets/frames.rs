@@ -4,4 +4,4 @@
 use avouch_fuzz::frames;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| frames::are_read_as_they_are_written(bytes));
+fuzz_target!(|bytes: &[u8]| frames::check_request(bytes));

@@ -1,4 +1,4 @@
-//! Decompression: what clients write in all its forms, and what must stop.
+//! Decompression: all formats that clients send, corrupt data, and limits.
 
 use std::io::Write;
 
@@ -6,14 +6,14 @@ use avouch_protocol::batch::Codec;
 use avouch_protocol::compress::{Decompressor, InflateError, Limits, compress};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
-/// Bytes that repeat only after a while, over several blocks of every codec.
+/// Returns data that span several blocks of every codec and hardly compress.
 fn sample() -> Vec<u8> {
     (0..300_000_u32)
         .flat_map(|index| index.wrapping_mul(2_654_435_761).to_be_bytes())
         .collect()
 }
 
-fn inflate(codec: Codec, compressed: &[u8]) -> Result<Vec<u8>, InflateError> {
+fn decompress(codec: Codec, compressed: &[u8]) -> Result<Vec<u8>, InflateError> {
     Decompressor::new()
         .inflate(codec, compressed, Limits::default())
         .map(|section| section.to_vec())
@@ -26,7 +26,7 @@ fn lz4(info: FrameInfo, section: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_we_compress_we_inflate() {
+fn compressed_data_round_trips() {
     for codec in [
         Codec::None,
         Codec::Gzip,
@@ -36,7 +36,7 @@ fn what_we_compress_we_inflate() {
     ] {
         for section in [vec![], vec![1], sample()] {
             assert_eq!(
-                inflate(codec, &compress(codec, &section)),
+                decompress(codec, &compress(codec, &section)),
                 Ok(section),
                 "{codec:?}"
             );
@@ -46,11 +46,11 @@ fn what_we_compress_we_inflate() {
 
 // Conformance: validator/3c
 #[test]
-fn streams_in_several_parts_are_one_section() {
+fn concatenated_streams_are_one_section() {
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Zstd] {
         let parts = [compress(codec, b"first "), compress(codec, b"second")].concat();
         assert_eq!(
-            inflate(codec, &parts),
+            decompress(codec, &parts),
             Ok(b"first second".to_vec()),
             "{codec:?}"
         );
@@ -59,17 +59,17 @@ fn streams_in_several_parts_are_one_section() {
 
 // Conformance: broker/produce-3, validator/3c
 #[test]
-fn snappy_comes_raw_or_in_frames() {
+fn snappy_accepts_raw_and_xerial_framing() {
     let section = sample();
     let raw = snap::raw::Encoder::new().compress_vec(&section).unwrap();
-    assert_eq!(inflate(Codec::Snappy, &raw), Ok(section.clone()));
+    assert_eq!(decompress(Codec::Snappy, &raw), Ok(section.clone()));
     let framed = compress(Codec::Snappy, &section);
     assert_eq!(&framed[..16], b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01");
     for (at, length) in [(16, i32::MAX), (16, -1), (16, 7)] {
-        let mut lying = framed.clone();
-        lying[at..at + 4].copy_from_slice(&length.to_be_bytes());
+        let mut wrong = framed.clone();
+        wrong[at..at + 4].copy_from_slice(&length.to_be_bytes());
         assert_eq!(
-            inflate(Codec::Snappy, &lying),
+            decompress(Codec::Snappy, &wrong),
             Err(InflateError::Corrupt),
             "{length}"
         );
@@ -78,7 +78,7 @@ fn snappy_comes_raw_or_in_frames() {
 
 // Conformance: broker/produce-3, validator/3c
 #[test]
-fn lz4_blocks_may_be_linked_and_checked() {
+fn lz4_accepts_linked_and_checksummed_blocks() {
     let section = sample();
     for mode in [BlockMode::Independent, BlockMode::Linked] {
         for size in [BlockSize::Max64KB, BlockSize::Max4MB] {
@@ -89,11 +89,11 @@ fn lz4_blocks_may_be_linked_and_checked() {
                     .block_checksums(checked)
                     .content_checksum(checked);
                 let mut frame = lz4(info, &section);
-                assert_eq!(inflate(Codec::Lz4, &frame).as_ref(), Ok(&section));
+                assert_eq!(decompress(Codec::Lz4, &frame).as_ref(), Ok(&section));
                 if checked {
                     let last = frame.len() - 1;
                     frame[last] ^= 1;
-                    assert_eq!(inflate(Codec::Lz4, &frame), Err(InflateError::Corrupt));
+                    assert_eq!(decompress(Codec::Lz4, &frame), Err(InflateError::Corrupt));
                 }
             }
         }
@@ -102,60 +102,61 @@ fn lz4_blocks_may_be_linked_and_checked() {
 
 // Conformance: validator/3c
 #[test]
-fn lz4_is_one_frame_up_to_its_end_mark() {
+fn lz4_requires_one_terminated_frame() {
     let frame = compress(Codec::Lz4, &sample());
     let without_mark = &frame[..frame.len() - 4];
     assert_eq!(
-        inflate(Codec::Lz4, without_mark),
+        decompress(Codec::Lz4, without_mark),
         Err(InflateError::Corrupt)
     );
     let twice = frame.repeat(2);
     assert_eq!(
-        inflate(Codec::Lz4, &twice),
+        decompress(Codec::Lz4, &twice),
         Err(InflateError::Corrupt),
-        "consumers read one"
+        "consumers read only the first frame"
     );
 }
 
 // Conformance: broker/input-8, validator/3b
 #[test]
-fn a_zstd_window_beyond_eight_mebibytes_is_refused() {
+fn zstd_window_above_8_mib_is_rejected() {
     let with_window = |log| {
         let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
         encoder.window_log(log).unwrap();
         encoder.write_all(&sample()).unwrap();
         encoder.finish().unwrap()
     };
-    assert_eq!(inflate(Codec::Zstd, &with_window(23)), Ok(sample()));
+    assert_eq!(decompress(Codec::Zstd, &with_window(23)), Ok(sample()));
     assert_eq!(
-        inflate(Codec::Zstd, &with_window(24)),
+        decompress(Codec::Zstd, &with_window(24)),
         Err(InflateError::Corrupt)
     );
 }
 
 // Conformance: validator/3b
 #[test]
-fn a_zstd_frame_of_another_size_than_it_says_is_corrupt_whatever_the_buffer() {
-    // One frame that says 34 bytes, with one empty block and the checksum of no bytes.
+fn zstd_frame_with_wrong_size_is_corrupt() {
+    // A frame with a content size of 34 bytes, one empty block, and the checksum of no bytes.
     let empty = b"\x28\xb5\x2f\xfd\x24\x22\x01\x00\x00\x99\xe9\xd8\x51";
     let mut longer = compress(Codec::Zstd, &[7; 200]);
-    assert_eq!(longer[4..6], [0x20, 200], "a size in one byte");
+    assert_eq!(longer[4..6], [0x20, 200], "content size in one byte");
     longer[5] = 100;
     let mut used = Decompressor::new();
     let packed = compress(Codec::Zstd, &sample());
     used.inflate(Codec::Zstd, &packed, Limits::default())
         .unwrap();
-    for lying in [empty.as_slice(), &longer] {
+    for frame in [empty.as_slice(), &longer] {
+        // A used buffer contains data of an earlier batch.
         for decompressor in [&mut Decompressor::new(), &mut used] {
-            let found = decompressor.inflate(Codec::Zstd, lying, Limits::default());
-            assert_eq!(found.err(), Some(InflateError::Corrupt), "{lying:02x?}");
+            let found = decompressor.inflate(Codec::Zstd, frame, Limits::default());
+            assert_eq!(found.err(), Some(InflateError::Corrupt), "{frame:02x?}");
         }
     }
 }
 
 // Conformance: validator/3b
 #[test]
-fn a_buffer_is_used_again_whatever_the_codec() {
+fn codecs_reuse_one_buffer() {
     let mut decompressor = Decompressor::new();
     let mut first = None;
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
@@ -164,16 +165,17 @@ fn a_buffer_is_used_again_whatever_the_codec() {
             let section = decompressor
                 .inflate(codec, &packed, Limits::default())
                 .unwrap();
-            let place = section.as_ptr();
-            assert_eq!(*first.get_or_insert(place), place, "{codec:?} moved it");
+            let address = section.as_ptr();
+            let first = *first.get_or_insert(address);
+            assert_eq!(first, address, "{codec:?} reallocated");
         }
     }
 }
 
-/// Frames that need other decoders, and damaged ones, between those that are whole.
+/// Alternates frames that need different decoders, and corrupt frames with complete ones.
 // Conformance: validator/3b
 #[test]
-fn what_a_codec_keeps_between_batches_changes_no_outcome() {
+fn codec_state_does_not_change_results() {
     let sample = &sample()[..200_000];
     let mut frames: Vec<_> = [Codec::Gzip, Codec::Zstd]
         .map(|codec| (codec, compress(codec, sample)))
@@ -188,16 +190,17 @@ fn what_a_codec_keeps_between_batches_changes_no_outcome() {
     for _ in 0..2 {
         for (codec, frame) in &frames {
             for _ in 0..2 {
-                let whole = decompressor.inflate(*codec, frame, Limits::default());
-                assert_eq!(whole.unwrap().bytes(), sample, "{codec:?}");
+                let complete = decompressor.inflate(*codec, frame, Limits::default());
+                assert_eq!(complete.unwrap().bytes(), sample, "{codec:?}");
             }
             for at in (1..frame.len()).step_by(frame.len() / 8 + 1) {
-                let cut = decompressor.inflate(*codec, &frame[..at], Limits::default());
-                assert_eq!(cut.err(), Some(InflateError::Corrupt), "{codec:?} {at}");
-                let mut damaged = frame.clone();
-                damaged[at] ^= 0x55;
-                let fresh = inflate(*codec, &damaged);
-                let again = decompressor.inflate(*codec, &damaged, Limits::default());
+                let truncated = decompressor.inflate(*codec, &frame[..at], Limits::default());
+                let error = truncated.err();
+                assert_eq!(error, Some(InflateError::Corrupt), "{codec:?} {at}");
+                let mut corrupt = frame.clone();
+                corrupt[at] ^= 0x55;
+                let fresh = decompress(*codec, &corrupt);
+                let again = decompressor.inflate(*codec, &corrupt, Limits::default());
                 assert_eq!(again.map(|section| section.bytes().to_vec()), fresh);
             }
         }
@@ -206,7 +209,7 @@ fn what_a_codec_keeps_between_batches_changes_no_outcome() {
 
 // Conformance: broker/input-8, validator/3b
 #[test]
-fn bombs_stop_at_the_cap() {
+fn decompression_bombs_stop_at_limit() {
     let zeros = vec![0; 64 << 20];
     let mut decompressor = Decompressor::new();
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
@@ -226,16 +229,16 @@ fn bombs_stop_at_the_cap() {
         assert_eq!(next.unwrap().bytes(), b"next", "{codec:?} after a bomb");
         assert!(
             decompressor.buffer_bytes() <= 4 << 20,
-            "the large buffer is given back"
+            "the large buffer is not released"
         );
     }
     let raw_bomb = snap::raw::Encoder::new().compress_vec(&zeros).unwrap();
-    let stopped = inflate(Codec::Snappy, &raw_bomb);
+    let stopped = decompress(Codec::Snappy, &raw_bomb);
     assert!(
         matches!(stopped, Err(InflateError::TooLarge { .. })),
         "raw snappy"
     );
-    let stored = inflate(Codec::None, &zeros);
+    let stored = decompress(Codec::None, &zeros);
     assert!(
         matches!(stored, Err(InflateError::TooLarge { .. })),
         "no codec"
@@ -244,7 +247,7 @@ fn bombs_stop_at_the_cap() {
 
 // Conformance: broker/input-8, validator/3b
 #[test]
-fn the_cap_is_exact_and_the_ratio_counts_above_its_floor() {
+fn decompression_limit_is_exact() {
     let limits = Limits {
         max_bytes: 1000,
         ratio: 2,
@@ -281,14 +284,14 @@ fn the_cap_is_exact_and_the_ratio_counts_above_its_floor() {
 
 // Conformance: broker/input-8, validator/3b
 #[test]
-fn a_snappy_length_that_its_bytes_cannot_reach_allocates_nothing() {
+fn unreachable_snappy_length_allocates_nothing() {
     let claims_16_mebibytes = [0x80, 0x80, 0x80, 0x08, 0x00, 0x00];
     let limits = Limits {
         ratio_free_bytes: 32 << 20,
         ..Limits::default()
     };
     let mut decompressor = Decompressor::new();
-    let refused = decompressor.inflate(Codec::Snappy, &claims_16_mebibytes, limits);
-    assert_eq!(refused.err(), Some(InflateError::Corrupt));
+    let rejected = decompressor.inflate(Codec::Snappy, &claims_16_mebibytes, limits);
+    assert_eq!(rejected.err(), Some(InflateError::Corrupt));
     assert_eq!(decompressor.buffer_bytes(), 0);
 }

@@ -1,4 +1,4 @@
-//! Bytes that no client of good will sends: cut short, lying, random.
+//! Malformed messages: truncated, with wrong counts and lengths, random.
 
 use std::fmt::Debug;
 
@@ -17,35 +17,35 @@ use proptest::prelude::*;
 use super::messages::encode;
 use super::{Visit, visit_all};
 
-/// Does something with each message's full example at each version.
+/// Calls a function with the full example of each message at each version.
 struct ForEachExample<F>(F);
 
 type Decode = fn(Bytes, i16) -> Option<usize>;
 
 impl<F: FnMut(&str, &Bytes, i16, Decode)> Visit for ForEachExample<F> {
-    fn message<Ours, Theirs>(&mut self)
+    fn message<Local, Reference>(&mut self)
     where
-        Ours: Message + Clone + Debug + PartialEq,
-        Theirs: Encodable + Decodable + Debug,
+        Local: Message + Clone + Debug + PartialEq,
+        Reference: Encodable + Decodable + Debug,
     {
-        for version in Ours::VERSIONS {
-            let message = <Ours as Message>::example(version, false).unwrap();
+        for version in Local::VERSIONS {
+            let message = <Local as Message>::example(version, false).unwrap();
             let bytes = encode(&message, version).unwrap();
             let decode: Decode = |bytes, version| {
-                let message = Ours::from_bytes(bytes, version).ok()?;
+                let message = Local::from_bytes(bytes, version).ok()?;
                 Some(
                     encode(&message, version)
-                        .expect("what was read can be written")
+                        .expect("a decoded message can be encoded")
                         .len(),
                 )
             };
-            (self.0)(std::any::type_name::<Ours>(), &bytes, version, decode);
+            (self.0)(std::any::type_name::<Local>(), &bytes, version, decode);
         }
     }
 }
 
 #[test]
-fn a_message_cut_short_anywhere_is_an_error() {
+fn truncated_message_is_an_error() {
     let mut cuts = 0;
     visit_all(&mut ForEachExample(
         |name: &str, bytes: &Bytes, version, decode: Decode| {
@@ -64,7 +64,7 @@ fn a_message_cut_short_anywhere_is_an_error() {
 }
 
 #[test]
-fn bytes_behind_a_message_are_an_error() {
+fn bytes_after_a_message_are_an_error() {
     visit_all(&mut ForEachExample(
         |name: &str, bytes: &Bytes, version, decode: Decode| {
             let longer = Bytes::from([bytes, &[0][..]].concat());
@@ -75,8 +75,8 @@ fn bytes_behind_a_message_are_an_error() {
 
 // Conformance: broker/input-6
 #[test]
-fn a_huge_count_or_length_anywhere_is_no_panic() {
-    let lies: [&[u8]; 4] = [
+fn huge_counts_and_lengths_do_not_panic() {
+    let huge_numbers: [&[u8]; 4] = [
         &[0x7f, 0xff, 0xff, 0xff],
         &[0xff, 0xff, 0xff, 0xff, 0x07],
         &[0x80; 6],
@@ -85,11 +85,11 @@ fn a_huge_count_or_length_anywhere_is_no_panic() {
     visit_all(&mut ForEachExample(
         |_: &str, bytes: &Bytes, version, decode: Decode| {
             for at in 0..bytes.len() {
-                for lie in lies {
-                    let mut lying = bytes.to_vec();
-                    let end = bytes.len().min(at + lie.len());
-                    lying[at..end].copy_from_slice(&lie[..end - at]);
-                    decode(lying.into(), version);
+                for huge in huge_numbers {
+                    let mut malformed = bytes.to_vec();
+                    let end = bytes.len().min(at + huge.len());
+                    malformed[at..end].copy_from_slice(&huge[..end - at]);
+                    decode(malformed.into(), version);
                 }
             }
         },
@@ -98,7 +98,7 @@ fn a_huge_count_or_length_anywhere_is_no_panic() {
 
 // Conformance: broker/input-6
 #[test]
-fn a_count_is_checked_against_the_bytes_left_before_anything_is_allocated() {
+fn counts_are_checked_before_allocation() {
     let error = MetadataRequest::from_bytes(Bytes::from_static(&[0x7f, 0xff, 0xff, 0xff]), 1);
     let expected = WireError::TooMany {
         what: "array elements",
@@ -110,7 +110,7 @@ fn a_count_is_checked_against_the_bytes_left_before_anything_is_allocated() {
 
     let compact = [&[0xff, 0xff, 0xff, 0xff, 0x0f][..], &[0; 100]].concat();
     let error = MetadataRequest::from_bytes(compact.into(), 12);
-    // A topic of version 12 has an id, a name of one byte at least, and its tagged fields' count.
+    // A topic of version 12 has at least 18 bytes: id, length of the name, number of tagged fields.
     let expected = WireError::TooMany {
         what: "array elements",
         at: 0,
@@ -122,7 +122,7 @@ fn a_count_is_checked_against_the_bytes_left_before_anything_is_allocated() {
 
 // Conformance: broker/input-6
 #[test]
-fn a_frame_has_no_more_elements_than_the_limit_however_they_nest() {
+fn nested_array_elements_are_limited() {
     let elements = |nested: usize| {
         let mut writer = Writer::new();
         writer.length(false, Some(nested)).unwrap();
@@ -147,7 +147,7 @@ fn a_frame_has_no_more_elements_than_the_limit_however_they_nest() {
 
 // Conformance: broker/fetch-10, broker/input-6
 #[test]
-fn unknown_tagged_fields_are_skipped_up_to_the_limits() {
+fn unknown_tagged_fields_are_skipped_within_limits() {
     let with_tags = |count: usize, size: usize| {
         let mut writer = Writer::new();
         writer.put_slice(&[2, b'a', 2, b'b']);
@@ -177,8 +177,8 @@ fn unknown_tagged_fields_are_skipped_up_to_the_limits() {
 }
 
 #[test]
-fn a_tagged_field_must_fill_its_size() {
-    // Tag 3 of ApiVersions is one byte; here its size says two.
+fn tagged_field_must_match_its_size() {
+    // Tag 3 of ApiVersions is one byte; its size here is two.
     let body = [0, 0, 1, 0, 0, 0, 0, 1, 3, 2, 1, 1];
     let error = ApiVersionsResponse::from_bytes(Bytes::copy_from_slice(&body), 3);
     assert_eq!(error, Err(WireError::TrailingBytes { at: 11, count: 1 }));
@@ -186,7 +186,7 @@ fn a_tagged_field_must_fill_its_size() {
 
 // Conformance: broker/input-6
 #[test]
-fn varints_and_text_have_their_faults() {
+fn malformed_varints_and_strings_are_errors() {
     let read = |bytes: &'static [u8]| Reader::new(Bytes::from_static(bytes)).unsigned_varint();
     assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0x0f]), Ok(u32::MAX));
     assert_eq!(
@@ -217,7 +217,7 @@ fn varints_and_text_have_their_faults() {
 }
 
 #[test]
-fn text_too_long_for_its_prefix_is_not_written() {
+fn string_above_length_prefix_is_not_written() {
     let message = MetadataResponse {
         cluster_id: Some("x".repeat(40_000)),
         ..Default::default()
@@ -243,34 +243,34 @@ proptest! {
     }
 
     #[test]
-    fn damaged_messages_never_panic(
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    fn corrupt_messages_never_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {
         visit_all(&mut ForEachExample(|_: &str, bytes: &Bytes, version, decode: Decode| {
-            let mut damaged = bytes.to_vec();
-            for (at, byte) in damage.iter().filter(|_| !bytes.is_empty()) {
-                damaged[at.index(bytes.len())] = *byte;
+            let mut corrupt = bytes.to_vec();
+            for (at, byte) in changes.iter().filter(|_| !bytes.is_empty()) {
+                corrupt[at.index(bytes.len())] = *byte;
             }
-            decode(damaged.into(), version);
+            decode(corrupt.into(), version);
         }));
     }
 }
 
-/// Does something with each message's decoder at each version.
+/// Calls a function with the decoder of each message at each version.
 struct ForEachVersion<F>(F);
 
 impl<F: FnMut(i16, Decode)> Visit for ForEachVersion<F> {
-    fn message<Ours, Theirs>(&mut self)
+    fn message<Local, Reference>(&mut self)
     where
-        Ours: Message + Clone + Debug + PartialEq,
-        Theirs: Encodable + Decodable + Debug,
+        Local: Message + Clone + Debug + PartialEq,
+        Reference: Encodable + Decodable + Debug,
     {
-        for version in Ours::VERSIONS {
+        for version in Local::VERSIONS {
             (self.0)(version, |bytes, version| {
-                let message = Ours::from_bytes(bytes, version).ok()?;
+                let message = Local::from_bytes(bytes, version).ok()?;
                 Some(
                     encode(&message, version)
-                        .expect("what was read can be written")
+                        .expect("a decoded message can be encoded")
                         .len(),
                 )
             });

@@ -1,4 +1,5 @@
-//! The wire protocol against another implementation of it, and against hostile bytes.
+//! Tests of the wire protocol against the reference implementation `kafka-protocol`, and with
+//! hostile input.
 
 #![cfg(test)]
 
@@ -11,12 +12,12 @@ mod seeds;
 use avouch_protocol::message::Message;
 use kafka_protocol::protocol::{Decodable, Encodable};
 
-/// Something to do with each message that we speak, beside the other implementation's.
+/// An operation on each supported message and its type in the reference implementation.
 trait Visit {
-    fn message<Ours, Theirs>(&mut self)
+    fn message<Local, Reference>(&mut self)
     where
-        Ours: Message + Clone + std::fmt::Debug + PartialEq,
-        Theirs: Encodable + Decodable + std::fmt::Debug;
+        Local: Message + Clone + std::fmt::Debug + PartialEq,
+        Reference: Encodable + Decodable + std::fmt::Debug;
 }
 
 macro_rules! messages {

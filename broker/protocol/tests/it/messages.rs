@@ -1,4 +1,4 @@
-//! Every message at every version, both ways, against `kafka-protocol`.
+//! Compares all messages at all versions with the reference implementation, in both directions.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -19,7 +19,7 @@ use avouch_protocol::reader::Reader;
 use avouch_protocol::writer::Writer;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages as theirs;
+use kafka_protocol::messages as reference;
 use kafka_protocol::protocol::{Decodable, Encodable};
 
 use super::{Visit, visit_all};
@@ -32,19 +32,19 @@ pub(super) fn encode(message: &impl Message, version: i16) -> Result<Bytes, Wire
 
 // Conformance: broker/admin-1, main-job/6a
 #[test]
-fn every_message_at_every_version_is_what_the_other_implementation_reads_and_writes() {
+fn messages_match_reference_implementation() {
     struct RoundTrip(BTreeMap<ApiKey, usize>);
 
     impl Visit for RoundTrip {
-        fn message<Ours, Theirs>(&mut self)
+        fn message<Local, Reference>(&mut self)
         where
-            Ours: Message + Clone + Debug + PartialEq,
-            Theirs: Encodable + Decodable + Debug,
+            Local: Message + Clone + Debug + PartialEq,
+            Reference: Encodable + Decodable + Debug,
         {
-            *self.0.entry(Ours::API).or_default() += 1;
-            for version in Ours::VERSIONS {
+            *self.0.entry(Local::API).or_default() += 1;
+            for version in Local::VERSIONS {
                 for bare in [false, true] {
-                    check::<Ours, Theirs>(version, bare);
+                    check::<Local, Reference>(version, bare);
                 }
             }
         }
@@ -53,24 +53,24 @@ fn every_message_at_every_version_is_what_the_other_implementation_reads_and_wri
     let mut visited = RoundTrip(BTreeMap::new());
     visit_all(&mut visited);
     let expected = ApiKey::ALL.iter().map(|api| (*api, 2)).collect();
-    assert_eq!(visited.0, expected, "a request and a response of every API");
+    assert_eq!(visited.0, expected, "request and response of every API");
 }
 
-fn check<Ours, Theirs>(version: i16, bare: bool)
+fn check<Local, Reference>(version: i16, bare: bool)
 where
-    Ours: Message + Debug + PartialEq,
-    Theirs: Encodable + Decodable + Debug,
+    Local: Message + Debug + PartialEq,
+    Reference: Encodable + Decodable + Debug,
 {
-    let name = format!("{} version {version}", std::any::type_name::<Ours>());
-    let message = <Ours as Message>::example(version, bare).unwrap();
+    let name = format!("{} version {version}", std::any::type_name::<Local>());
+    let message = <Local as Message>::example(version, bare).unwrap();
     let bytes = encode(&message, version).unwrap_or_else(|error| panic!("{name}: {error}"));
 
     let mut rest = bytes.clone();
-    let read = Theirs::decode(&mut rest, version)
-        .unwrap_or_else(|error| panic!("{name}: they cannot read {message:?}: {error}"));
+    let read = Reference::decode(&mut rest, version)
+        .unwrap_or_else(|error| panic!("{name}: cannot decode {message:?}: {error}"));
     assert!(
         rest.is_empty(),
-        "{name}: they leave {} bytes of {message:?}",
+        "{name}: {} bytes left of {message:?}",
         rest.len()
     );
     assert_same_fields(&name, &message, &read);
@@ -79,35 +79,37 @@ where
     read.encode(&mut written, version)
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(written, bytes, "{name}: {read:?}");
-    let read_back = Ours::from_bytes(written.freeze(), version);
+    let read_back = Local::from_bytes(written.freeze(), version);
     assert_eq!(read_back.as_ref(), Ok(&message), "{name}");
 }
 
-/// Where a version has a text that the message lacks, theirs is empty and ours is null: a client
-/// shows its own words then.
+/// If a version has a message field that the value lacks, the reference implementation writes an
+/// empty string and Avouch null, so that clients show their own text.
 #[test]
-fn a_message_of_one_version_is_written_in_another_as_they_write_it_or_refused_as_they_refuse() {
+fn version_conversions_match_reference_implementation() {
     struct Convert;
 
     impl Visit for Convert {
-        fn message<Ours, Theirs>(&mut self)
+        fn message<Local, Reference>(&mut self)
         where
-            Ours: Message + Clone + Debug + PartialEq,
-            Theirs: Encodable + Decodable + Debug,
+            Local: Message + Clone + Debug + PartialEq,
+            Reference: Encodable + Decodable + Debug,
         {
-            for read in Ours::VERSIONS {
-                let ours = <Ours as Message>::example(read, false).unwrap();
-                let theirs = Theirs::decode(&mut encode(&ours, read).unwrap(), read).unwrap();
-                for written in Ours::VERSIONS {
+            for read in Local::VERSIONS {
+                let local = <Local as Message>::example(read, false).unwrap();
+                let reference =
+                    Reference::decode(&mut encode(&local, read).unwrap(), read).unwrap();
+                for written in Local::VERSIONS {
                     let mut buffer = BytesMut::new();
-                    let theirs = theirs.encode(&mut buffer, written);
-                    let expected = theirs.is_ok().then(|| buffer.freeze());
-                    let name = std::any::type_name::<Ours>();
-                    let [ours, theirs] = [encode(&ours, written).ok(), expected].map(|bytes| {
-                        let message = Ours::from_bytes(bytes?, written).unwrap();
-                        Some(format!("{message:?}").replace("Some(\"\")", "None"))
-                    });
-                    assert_eq!(ours, theirs, "{name} {read} as {written}");
+                    let reference = reference.encode(&mut buffer, written);
+                    let expected = reference.is_ok().then(|| buffer.freeze());
+                    let name = std::any::type_name::<Local>();
+                    let [local, reference] =
+                        [encode(&local, written).ok(), expected].map(|bytes| {
+                            let message = Local::from_bytes(bytes?, written).unwrap();
+                            Some(format!("{message:?}").replace("Some(\"\")", "None"))
+                        });
+                    assert_eq!(local, reference, "{name} {read} as {written}");
                 }
             }
         }
@@ -116,23 +118,24 @@ fn a_message_of_one_version_is_written_in_another_as_they_write_it_or_refused_as
     visit_all(&mut Convert);
 }
 
-/// That field names and values of ours stand in theirs in the same order. Theirs may have more:
-/// fields of later versions, types around the values. A null of ours may be an empty text there,
-/// in versions that lack the field.
-fn assert_same_fields(name: &str, ours: &impl Debug, theirs: &impl Debug) {
-    let (ours, theirs) = (format!("{ours:?}"), format!("{theirs:?}"));
-    let known = theirs.replace("unknown_tagged_fields: {}", "");
+/// Checks that the field names and values of the local message occur in the reference message in
+/// the same order. The reference can have more: fields of later versions, types around values. A
+/// local null can be an empty string there, in versions without the field.
+fn assert_same_fields(name: &str, local: &impl Debug, reference: &impl Debug) {
+    let (local, reference) = (format!("{local:?}"), format!("{reference:?}"));
+    let known = reference.replace("unknown_tagged_fields: {}", "");
     assert!(
         !known.contains("unknown_tagged_fields"),
-        "{name}: a tag they do not know: {theirs}"
+        "{name}: unknown tag: {reference}"
     );
 
     let mut rest = leaves(&known);
-    for leaf in leaves(&ours) {
-        let ours_alone = leaf.ends_with(": None") || leaf == "Records";
+    // `any` consumes the iterator, so the leaves must occur in the same order.
+    for leaf in leaves(&local) {
+        let is_local_only = leaf.ends_with(": None") || leaf == "Records";
         assert!(
-            ours_alone || rest.any(|their_leaf| their_leaf == leaf),
-            "{name}: they lack {leaf}\nours   {ours}\ntheirs {known}",
+            is_local_only || rest.any(|other| other == leaf),
+            "{name}: {leaf} is missing\nlocal     {local}\nreference {known}",
         );
     }
 }
@@ -146,16 +149,16 @@ fn leaves(debug: &str) -> impl Iterator<Item = &str> {
 
 // Conformance: main-job/6a
 #[test]
-fn versions_and_header_versions_are_theirs() {
+fn versions_match_reference_implementation() {
     for api in ApiKey::ALL {
-        let key = theirs::ApiKey::try_from(api.code()).unwrap();
+        let key = reference::ApiKey::try_from(api.code()).unwrap();
         assert_eq!(format!("{key:?}"), api.name());
-        let (ours, valid) = (api.versions(), key.valid_versions());
+        let (local, valid) = (api.versions(), key.valid_versions());
         assert!(
-            valid.min <= *ours.start() && *ours.end() <= valid.max,
+            valid.min <= *local.start() && *local.end() <= valid.max,
             "{api:?}"
         );
-        for version in ours {
+        for version in local {
             let headers = (
                 api.request_header_version(version),
                 api.response_header_version(version),
@@ -170,7 +173,7 @@ fn versions_and_header_versions_are_theirs() {
 }
 
 #[test]
-fn request_headers_are_theirs() {
+fn request_headers_match_reference_implementation() {
     for api in ApiKey::ALL {
         for api_version in [*api.versions().start(), *api.versions().end()] {
             for client_id in [None, Some("client".to_owned())] {
@@ -184,7 +187,7 @@ fn request_headers_are_theirs() {
                 header.encode(&mut writer).unwrap();
                 let bytes = joined(&writer.finish()).unwrap();
 
-                let expected = theirs::RequestHeader::default()
+                let expected = reference::RequestHeader::default()
                     .with_request_api_key(api.code())
                     .with_request_api_version(api_version)
                     .with_correlation_id(7)
@@ -201,7 +204,7 @@ fn request_headers_are_theirs() {
 }
 
 #[test]
-fn a_header_of_an_unknown_api_can_be_read_to_be_refused() {
+fn header_of_unknown_api_is_decoded() {
     let mut writer = Writer::new();
     writer.i16(999);
     writer.i16(0);
@@ -216,7 +219,7 @@ fn a_header_of_an_unknown_api_can_be_read_to_be_refused() {
 }
 
 #[test]
-fn a_frame_is_its_length_header_and_body() {
+fn frame_contains_length_header_and_body() {
     let body = <FetchResponse as Message>::example(16, false).unwrap();
     let frame = joined(&frame::response(7, 16, &body).unwrap()).unwrap();
     let mut reader = Reader::new(frame.clone());
@@ -243,7 +246,7 @@ fn a_frame_is_its_length_header_and_body() {
 }
 
 #[test]
-fn records_travel_both_ways_without_a_copy() {
+fn records_are_not_copied() {
     let mut request = <ProduceRequest as Message>::example(9, false).unwrap();
     request.topic_data[0].partition_data[0].records = Some(Bytes::from(vec![7; 5000]).into());
     let frame = encode(&request, 9).unwrap();
@@ -255,7 +258,7 @@ fn records_travel_both_ways_without_a_copy() {
     let first_byte = records.chunks()[0].memory().unwrap().as_ptr();
     assert!(
         frame.as_ptr_range().contains(&first_byte),
-        "a slice of the frame"
+        "not a slice of the frame"
     );
 
     let mut response = <FetchResponse as Message>::example(12, false).unwrap();
@@ -265,15 +268,15 @@ fn records_travel_both_ways_without_a_copy() {
         chunks
             .iter()
             .any(|chunk| chunk.memory().unwrap().as_ptr() == first_byte),
-        "a chunk of its own"
+        "not a separate segment"
     );
     let whole = joined(&chunks).unwrap().slice(9..);
     assert_eq!(FetchResponse::from_bytes(whole, 12), Ok(response));
 }
 
 #[test]
-fn what_a_version_lacks_is_dropped_or_refused_as_kafka_has_it() {
-    let refused = FindCoordinatorRequest {
+fn fields_missing_in_version_follow_kafka() {
+    let rejected = FindCoordinatorRequest {
         key_type: 1,
         ..Default::default()
     };
@@ -281,8 +284,8 @@ fn what_a_version_lacks_is_dropped_or_refused_as_kafka_has_it() {
         field: "key_type",
         version: 0,
     };
-    assert_eq!(encode(&refused, 0), Err(error));
-    let refused = FindCoordinatorRequest {
+    assert_eq!(encode(&rejected, 0), Err(error));
+    let rejected = FindCoordinatorRequest {
         key: "group".into(),
         ..Default::default()
     };
@@ -290,7 +293,7 @@ fn what_a_version_lacks_is_dropped_or_refused_as_kafka_has_it() {
         field: "key",
         version: 4,
     };
-    assert_eq!(encode(&refused, 4), Err(error));
+    assert_eq!(encode(&rejected, 4), Err(error));
 
     let dropped = ApiVersionsResponse {
         throttle_time_ms: 5,
@@ -302,7 +305,7 @@ fn what_a_version_lacks_is_dropped_or_refused_as_kafka_has_it() {
 
 // Conformance: main-job/6a
 #[test]
-fn null_is_refused_where_the_version_has_none() {
+fn null_is_rejected_where_not_nullable() {
     let all_topics = MetadataRequest {
         topics: None,
         ..Default::default()
@@ -325,7 +328,7 @@ fn null_is_refused_where_the_version_has_none() {
 }
 
 #[test]
-fn versions_beyond_ours_are_refused_and_produce_is_named_from_zero() {
+fn unsupported_versions_are_rejected() {
     let error = WireError::UnsupportedVersion {
         api: ApiKey::Produce,
         version: 2,
@@ -340,16 +343,16 @@ fn versions_beyond_ours_are_refused_and_produce_is_named_from_zero() {
 }
 
 #[test]
-fn error_codes_are_theirs() {
+fn error_codes_match_reference_implementation() {
     for code in -1..=133 {
-        let ours = ErrorCode::try_from(code).unwrap();
-        assert_eq!(ours.code(), code);
-        let Some(theirs) = ResponseError::try_from_code(code) else {
-            assert_eq!(ours, ErrorCode::None);
+        let local = ErrorCode::try_from(code).unwrap();
+        assert_eq!(local.code(), code);
+        let Some(reference) = ResponseError::try_from_code(code) else {
+            assert_eq!(local, ErrorCode::None);
             continue;
         };
-        assert_eq!(ours.name(), theirs.to_string());
-        assert_eq!(ours.is_retriable(), theirs.is_retriable(), "{ours}");
+        assert_eq!(local.name(), reference.to_string());
+        assert_eq!(local.is_retriable(), reference.is_retriable(), "{local}");
     }
     assert_eq!(ErrorCode::ALL.len(), 135);
     assert!(ErrorCode::try_from(1000).is_err());

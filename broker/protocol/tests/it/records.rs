@@ -1,4 +1,5 @@
-//! Record batches: against `kafka-protocol`'s, broken ones, and what a client must not send.
+//! Record batches: comparison with the reference implementation, malformed batches, and batches
+//! that clients must not send.
 
 use avouch_protocol::batch::{BatchHeader, Codec, HEADER_BYTES, crc_matches};
 use avouch_protocol::builder::BatchBuilder;
@@ -10,7 +11,7 @@ use avouch_protocol::types::{Offset, ProducerEpoch, ProducerId, Sequence, Timest
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::indexmap::IndexMap;
 use kafka_protocol::protocol::StrBytes;
-use kafka_protocol::records as theirs;
+use kafka_protocol::records as reference;
 
 const CODECS: [Codec; 5] = [
     Codec::None,
@@ -27,7 +28,7 @@ type Fields = (
     Vec<(Vec<u8>, Option<Vec<u8>>)>,
 );
 
-/// Records with all kinds of null and empty, and values that span several snappy blocks.
+/// Returns records with null and empty components, and values that span several snappy blocks.
 fn samples() -> Vec<Fields> {
     let mut records: Vec<Fields> = vec![
         (None, None, 1_000, vec![]),
@@ -74,7 +75,7 @@ fn build(codec: Codec, records: &[Fields]) -> Bytes {
     builder.finish()
 }
 
-fn walk(batch: &[u8]) -> Vec<Fields> {
+fn read(batch: &[u8]) -> Vec<Fields> {
     let header = BatchHeader::parse(batch).unwrap();
     let mut decompressor = Decompressor::new();
     let section = decompressor
@@ -101,14 +102,14 @@ fn walk(batch: &[u8]) -> Vec<Fields> {
 }
 
 #[test]
-fn batches_we_build_are_read_by_the_other_implementation() {
+fn built_batches_match_reference_implementation() {
     for codec in CODECS {
         let samples = samples();
         let batch = build(codec, &samples);
         assert!(crc_matches(&batch));
-        let set = theirs::RecordBatchDecoder::decode_with_custom_compression(
+        let set = reference::RecordBatchDecoder::decode_with_custom_compression(
             &mut batch.clone(),
-            Some(|bytes: &mut Bytes, codec| Ok(one_shot_inflate(bytes, codec))),
+            Some(|bytes: &mut Bytes, codec| Ok(one_shot_decompress(bytes, codec))),
         )
         .unwrap();
         assert_eq!(set.records.len(), samples.len());
@@ -133,49 +134,49 @@ fn batches_we_build_are_read_by_the_other_implementation() {
 }
 
 #[test]
-fn batches_of_the_other_implementation_are_walked() {
+fn batches_of_reference_implementation_are_read() {
     let codecs = [
-        theirs::Compression::None,
-        theirs::Compression::Gzip,
-        theirs::Compression::Snappy,
-        theirs::Compression::Lz4,
-        theirs::Compression::Zstd,
+        reference::Compression::None,
+        reference::Compression::Gzip,
+        reference::Compression::Snappy,
+        reference::Compression::Lz4,
+        reference::Compression::Zstd,
     ];
     let samples = samples();
     let records: Vec<_> = (0..)
         .zip(&samples)
-        .map(|(index, sample)| their_record(index, sample))
+        .map(|(index, sample)| reference_record(index, sample))
         .collect();
     for compression in codecs {
-        let options = theirs::RecordEncodeOptions {
+        let options = reference::RecordEncodeOptions {
             version: 2,
             compression,
         };
         let mut batch = BytesMut::new();
-        theirs::RecordBatchEncoder::encode_with_custom_compression(
+        reference::RecordBatchEncoder::encode_with_custom_compression(
             &mut batch,
             &records,
             &options,
             Some(|section: &mut BytesMut, out: &mut BytesMut, codec| {
-                out.extend_from_slice(&one_shot_deflate(section, codec));
+                out.extend_from_slice(&one_shot_compress(section, codec));
                 Ok(())
             }),
         )
         .unwrap();
         assert!(crc_matches(&batch));
-        assert_eq!(walk(&batch), samples);
+        assert_eq!(read(&batch), samples);
     }
 }
 
-fn their_record(index: i32, (key, value, timestamp, headers): &Fields) -> theirs::Record {
-    theirs::Record {
+fn reference_record(index: i32, (key, value, timestamp, headers): &Fields) -> reference::Record {
+    reference::Record {
         transactional: false,
         control: false,
         delete_horizon: false,
         partition_leader_epoch: 0,
         producer_id: -1,
         producer_epoch: -1,
-        timestamp_type: theirs::TimestampType::Creation,
+        timestamp_type: reference::TimestampType::Creation,
         offset: index.into(),
         sequence: index,
         timestamp: *timestamp,
@@ -191,50 +192,50 @@ fn their_record(index: i32, (key, value, timestamp, headers): &Fields) -> theirs
     }
 }
 
-/// Decompresses with each codec's own one-shot call, xerial's frames taken apart by hand.
-fn one_shot_inflate(bytes: &[u8], codec: theirs::Compression) -> Bytes {
+/// Decompresses with each codec's one-shot function, and parses xerial framing by hand.
+fn one_shot_decompress(bytes: &[u8], codec: reference::Compression) -> Bytes {
     use std::io::Read;
     let mut out = Vec::new();
     match codec {
-        theirs::Compression::None => out.extend_from_slice(bytes),
-        theirs::Compression::Gzip => {
+        reference::Compression::None => out.extend_from_slice(bytes),
+        reference::Compression::Gzip => {
             flate2::read::GzDecoder::new(bytes)
                 .read_to_end(&mut out)
                 .unwrap();
         }
-        theirs::Compression::Snappy => {
+        reference::Compression::Snappy => {
             assert_eq!(&bytes[..16], b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01");
             let mut rest = &bytes[16..];
-            while let Some((length, behind)) = rest.split_first_chunk() {
-                let (block, behind) =
-                    behind.split_at(usize::try_from(u32::from_be_bytes(*length)).unwrap());
+            while let Some((length, after)) = rest.split_first_chunk() {
+                let length = usize::try_from(u32::from_be_bytes(*length)).unwrap();
+                let (block, after) = after.split_at(length);
                 out.extend(snap::raw::Decoder::new().decompress_vec(block).unwrap());
-                rest = behind;
+                rest = after;
             }
         }
-        theirs::Compression::Lz4 => {
+        reference::Compression::Lz4 => {
             lz4_flex::frame::FrameDecoder::new(bytes)
                 .read_to_end(&mut out)
                 .unwrap();
         }
-        theirs::Compression::Zstd => out = zstd::stream::decode_all(bytes).unwrap(),
+        reference::Compression::Zstd => out = zstd::stream::decode_all(bytes).unwrap(),
     }
     out.into()
 }
 
-/// Compresses as librdkafka does: snappy raw.
-fn one_shot_deflate(bytes: &[u8], codec: theirs::Compression) -> Vec<u8> {
+/// Compresses like librdkafka, with raw snappy.
+fn one_shot_compress(bytes: &[u8], codec: reference::Compression) -> Vec<u8> {
     match codec {
-        theirs::Compression::None => bytes.to_vec(),
-        theirs::Compression::Gzip => compress(Codec::Gzip, bytes),
-        theirs::Compression::Snappy => snap::raw::Encoder::new().compress_vec(bytes).unwrap(),
-        theirs::Compression::Lz4 => compress(Codec::Lz4, bytes),
-        theirs::Compression::Zstd => zstd::stream::encode_all(bytes, 1).unwrap(),
+        reference::Compression::None => bytes.to_vec(),
+        reference::Compression::Gzip => compress(Codec::Gzip, bytes),
+        reference::Compression::Snappy => snap::raw::Encoder::new().compress_vec(bytes).unwrap(),
+        reference::Compression::Lz4 => compress(Codec::Lz4, bytes),
+        reference::Compression::Zstd => zstd::stream::encode_all(bytes, 1).unwrap(),
     }
 }
 
 #[test]
-fn repeated_header_keys_are_kept_in_order() {
+fn repeated_header_keys_keep_their_order() {
     let headers: [(&[u8], Option<&[u8]>); 3] =
         [(b"a", Some(b"1")), (b"b", None), (b"a", Some(b"2"))];
     let mut builder = BatchBuilder::new(Codec::None);
@@ -251,7 +252,7 @@ fn repeated_header_keys_are_kept_in_order() {
 }
 
 #[test]
-fn a_builder_counts_and_marks() {
+fn builder_sets_counts_and_attributes() {
     let mut builder = BatchBuilder::new(Codec::None).transactional().control();
     assert!(builder.is_empty());
     builder.push(Some(b"k"), Some(b"v"), TimestampMs(20), &[]);
@@ -266,36 +267,41 @@ fn a_builder_counts_and_marks() {
     );
 }
 
-/// A record of these fields after its length, and its length before it.
+/// Encodes a record with the given bytes after its length.
 fn record(fields: &[u8]) -> Vec<u8> {
     let mut bytes = vec![u8::try_from(fields.len()).unwrap() * 2];
     bytes.extend_from_slice(fields);
     bytes
 }
 
-/// What is wrong with a section that should hold two records: record, byte of the section, fault.
+/// Checks the error of a section that should contain two records: record index, byte position,
+/// fault.
 #[track_caller]
 fn assert_fault(section: &[u8], expected: (i32, usize, RecordFault)) {
     let mut records = RecordIter::new(section, 2);
     let error = records.by_ref().find_map(Result::err).unwrap();
     assert_eq!((error.index, error.at, error.fault), expected);
-    assert!(records.next().is_none(), "the walk ends after an error");
+    assert!(
+        records.next().is_none(),
+        "iteration continued after an error"
+    );
 }
 
-/// A record of nulls: attributes, timestamp delta, offset delta, key, value, header count.
+/// A record with null key and value: attributes, timestamp delta, offset delta, key, value, header
+/// count.
 const NULLS: [u8; 6] = [0, 0, 0, 1, 1, 0];
 
 // Conformance: broker/input-7
 #[test]
-fn a_section_holds_exactly_the_records_counted() {
-    let whole = record(&NULLS);
+fn section_must_contain_counted_records() {
+    let complete = record(&NULLS);
     assert_fault(&[], (0, 0, RecordFault::Truncated));
-    assert_fault(&whole, (1, 7, RecordFault::Truncated));
-    assert_fault(&whole.repeat(3), (2, 14, RecordFault::LongSection(7)));
+    assert_fault(&complete, (1, 7, RecordFault::Truncated));
+    assert_fault(&complete.repeat(3), (2, 14, RecordFault::LongSection(7)));
 }
 
 #[test]
-fn a_record_holds_exactly_its_fields() {
+fn record_must_contain_exactly_its_fields() {
     assert_fault(&[14, 0], (0, 1, RecordFault::Truncated));
     assert_fault(&[1], (0, 0, RecordFault::BadLength(-1)));
     assert_fault(&[0x80; 6], (0, 0, RecordFault::BadVarint));
@@ -316,7 +322,7 @@ fn a_record_holds_exactly_its_fields() {
 
 // Conformance: broker/input-9
 #[test]
-fn headers_are_counted_and_have_keys() {
+fn header_counts_and_keys_are_checked() {
     let nulls_and = |headers: &[u8]| record(&[&NULLS[..5], headers].concat());
     assert_fault(&nulls_and(&[1]), (0, 6, RecordFault::BadHeaderCount(-1)));
     assert_fault(
@@ -329,7 +335,7 @@ fn headers_are_counted_and_have_keys() {
 
 // Conformance: broker/input-9
 #[test]
-fn as_many_headers_as_the_limit_pass() {
+fn maximum_header_count_is_accepted() {
     let count = usize::try_from(MAX_HEADERS).unwrap();
     let headers = vec![(&b""[..], None); count];
     let batch = BatchBuilder::new(Codec::None)
@@ -344,7 +350,7 @@ fn as_many_headers_as_the_limit_pass() {
 
 // Conformance: broker/input-7, validator/5
 #[test]
-fn a_batch_cut_or_damaged_anywhere_never_panics_and_no_cut_passes() {
+fn truncated_or_corrupt_batch_never_panics() {
     let samples = &samples()[..20];
     let mut decompressor = Decompressor::new();
     for codec in CODECS {
@@ -364,10 +370,10 @@ fn a_batch_cut_or_damaged_anywhere_never_panics_and_no_cut_passes() {
         }
         for at in 0..compressed.len() {
             for flip in [0x01, 0x80, 0xff] {
-                let mut damaged = compressed.to_vec();
-                damaged[at] ^= flip;
-                // Codecs without a checksum can yield other records; the batch's CRC is for that.
-                passes(&damaged);
+                let mut corrupt = compressed.to_vec();
+                corrupt[at] ^= flip;
+                // Codecs without a checksum can return other records; the batch CRC detects that.
+                passes(&corrupt);
             }
         }
         assert!(passes(compressed), "{codec:?} after errors");
@@ -376,7 +382,7 @@ fn a_batch_cut_or_damaged_anywhere_never_panics_and_no_cut_passes() {
 
 // Conformance: broker/produce-1, broker/input-7
 #[test]
-fn what_a_client_must_not_send_is_named() {
+fn invalid_client_batches_are_rejected_by_name() {
     let count = |record_count, last_offset_delta| ClientBatchError::BadCount {
         record_count,
         last_offset_delta,
@@ -402,13 +408,13 @@ fn what_a_client_must_not_send_is_named() {
             count(0, 2),
         ),
         (
-            "fewer than said",
+            "fewer records than counted",
             |header| header.record_count = 2,
             0,
             count(2, 2),
         ),
         (
-            "holes",
+            "gaps",
             |header| header.last_offset_delta = 4,
             0,
             count(3, 4),
@@ -442,14 +448,14 @@ fn what_a_client_must_not_send_is_named() {
     for (name, change, more_bytes, error) in cases {
         let mut header = header;
         change(&mut header);
-        let verdict = verify_client_batch(&header, batch.len() + more_bytes, section);
-        assert_eq!(verdict, Err(error), "{name}");
+        let result = verify_client_batch(&header, batch.len() + more_bytes, section);
+        assert_eq!(result, Err(error), "{name}");
     }
 }
 
 // Conformance: broker/produce-1, broker/input-7
 #[test]
-fn a_clients_records_count_their_offsets_from_zero() {
+fn client_offsets_start_at_zero() {
     let batch = build(Codec::None, &samples()[..2]);
     let header = BatchHeader::parse(&batch).unwrap();
     let mut section = batch[HEADER_BYTES..].to_vec();

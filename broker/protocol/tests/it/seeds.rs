@@ -1,5 +1,5 @@
-//! What the fuzzer of request frames starts from: a request of every API in every layout it ever
-//! had, made from the tables of messages.
+//! Seed corpus of the request frame fuzz target: a request of every API in every message layout,
+//! generated from the message tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -19,26 +19,26 @@ use super::{Visit, visit_all};
 struct Seeds(BTreeMap<String, Vec<u8>>);
 
 impl Visit for Seeds {
-    fn message<Ours, Theirs>(&mut self)
+    fn message<Local, Reference>(&mut self)
     where
-        Ours: Message + Clone + Debug + PartialEq,
-        Theirs: Encodable + Decodable + Debug,
+        Local: Message + Clone + Debug + PartialEq,
+        Reference: Encodable + Decodable + Debug,
     {
-        if !std::any::type_name::<Ours>().ends_with("Request") {
+        if !std::any::type_name::<Local>().ends_with("Request") {
             return;
         }
         let mut layouts = BTreeSet::new();
-        for version in Ours::VERSIONS {
-            let message = <Ours as Message>::example(version, false).unwrap();
+        for version in Local::VERSIONS {
+            let message = <Local as Message>::example(version, false).unwrap();
             if layouts.insert(encode(&message, version).unwrap()) {
                 let header = RequestHeader {
-                    api_key: Ours::API.code(),
+                    api_key: Local::API.code(),
                     api_version: version,
                     correlation_id: 1,
                     client_id: Some("c".to_owned()),
                 };
                 let frame = joined(&frame::request(&header, &message).unwrap()).unwrap();
-                let name = format!("{}-{version}", Ours::API.name());
+                let name = format!("{}-{version}", Local::API.name());
                 self.0.insert(name, frame[4..].to_vec());
             }
         }
@@ -47,7 +47,7 @@ impl Visit for Seeds {
 
 // Conformance: broker/input-12
 #[test]
-fn the_fuzzer_starts_from_a_request_of_every_layout() {
+fn fuzz_corpus_has_every_request_layout() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/frames");
     let mut seeds = Seeds::default();
     visit_all(&mut seeds);

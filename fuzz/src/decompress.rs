@@ -1,5 +1,5 @@
-//! Laws of decompression: its cap holds, nothing is left over from the batch before, and what we
-//! compress comes back.
+//! Invariants of decompression: the limit holds, no state remains from an earlier batch, and
+//! compressed data round-trip.
 
 use std::cell::RefCell;
 
@@ -7,36 +7,37 @@ use avouch_protocol::batch::Codec;
 use avouch_protocol::compress::{Decompressor, InflateError, Limits, compress};
 use avouch_protocol::section::SLACK_BYTES;
 
-/// Small, so that a fuzzer reaches them.
+/// Small limits, so that the fuzzer reaches them.
 const LIMITS: Limits = Limits {
     max_bytes: 64 << 10,
     ratio: 20,
     ratio_free_bytes: 4 << 10,
 };
 
-/// Inflates `head` and `bytes` as one batch's records.
+/// Decompresses `head` and `bytes` as the records of one batch and checks the invariants.
 ///
 /// # Panics
-/// When a law is broken.
-pub fn keeps_its_laws(codec: Codec, head: &[u8], bytes: &[u8]) {
+/// Panics if an invariant is violated.
+pub fn check(codec: Codec, head: &[u8], bytes: &[u8]) {
     thread_local! {
         static USED: RefCell<Decompressor> = RefCell::default();
     }
     let compressed = [head, bytes].concat();
     let mut fresh = Decompressor::new();
-    let found = inflated(&mut fresh, codec, &compressed, LIMITS);
+    let found = decompressed(&mut fresh, codec, &compressed, LIMITS);
     let cap = LIMITS.cap(compressed.len());
     if let Ok(section) = &found {
         assert!(section.len() <= cap, "{} of {cap} bytes", section.len());
     }
-    let again = USED.with_borrow_mut(|used| inflated(used, codec, &compressed, LIMITS));
-    assert_eq!(again, found, "what was inflated before shows");
+    // A decompressor that has processed other batches must return the same result.
+    let again = USED.with_borrow_mut(|used| decompressed(used, codec, &compressed, LIMITS));
+    assert_eq!(again, found, "state of an earlier batch");
     let packed = compress(codec, bytes);
-    let unpacked = inflated(&mut fresh, codec, &packed, Limits::default());
+    let unpacked = decompressed(&mut fresh, codec, &packed, Limits::default());
     assert_eq!(unpacked.as_deref(), Ok(bytes), "{packed:02x?}");
 }
 
-fn inflated(
+fn decompressed(
     decompressor: &mut Decompressor,
     codec: Codec,
     compressed: &[u8],

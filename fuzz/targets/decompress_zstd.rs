@@ -1,0 +1,8 @@
+//! Zstandard frames.
+#![no_main]
+
+use avouch_fuzz::decompress;
+use avouch_protocol::batch::Codec;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| decompress::check(Codec::Zstd, &[], bytes));
