@@ -29,7 +29,7 @@ WORDS = [
     (r"asks?|asked|asking", "request, query, call", 3),
     (r"answers?|answered|answering|unanswered", "response, return, respond", 3),
     (r"repl(?:y|ies|ied|ying)", "response, respond", 3),
-    (r"refus(?:e|es|ed|ing|als?)", "reject, rejection", 3),
+    (r"refusals?|refus(?:e|es|ed|ing)", "reject, rejection", 3),
     (r"damages?|damaged|damaging", "corruption, corrupt", 3),
     (r"says?|said|saying", "state, describe, report, define", 3),
     (r"behind", "after", 4),
