@@ -103,7 +103,7 @@ const ABSENCES: [(&str, &[&str]); 9] = [
         &["std::fs", "std::net", "actix_web", "Instant::now"],
     ),
     (
-        "broker/coordinator/src/",
+        "broker/coordinator/src/group/",
         &["tokio::", "std::fs", "SystemTime", "Instant::now", "Mutex"],
     ),
     ("broker/server/src/handler/", &["std::fs", "sqlx"]),

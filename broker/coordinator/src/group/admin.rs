@@ -3,13 +3,13 @@
 use bytes::Bytes;
 
 use super::error::GroupError;
-use super::ids::Ticket;
 use super::member::{Group, Phase};
 use super::offsets::{all_partitions, tombstones};
 use super::record::GroupRecord;
 use super::reply::{DescribedMember, GroupDescription, GroupListing, GroupReply, GroupSurvey};
 use super::request::ListGroups;
 use super::turn::{Then, Turn};
+use crate::shell::Ticket;
 
 impl Group {
     /// What the group looks like. Metadata and assignments are those of a stable generation.

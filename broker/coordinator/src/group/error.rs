@@ -3,11 +3,7 @@
 use thiserror::Error;
 
 use super::ids::{Generation, MemberId};
-
-/// An append to `__consumer_offsets` that did not become durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the record could not be made durable")]
-pub struct StoreFailed;
+use crate::shell::StoreFailed;
 
 /// Why a group request, or one item of it, was refused. Unless said otherwise nothing changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

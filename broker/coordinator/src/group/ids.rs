@@ -86,11 +86,3 @@ impl fmt::Display for Generation {
         self.0.fmt(f)
     }
 }
-
-/// One request that waits for its answer; each gets exactly one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// One append to `__consumer_offsets` whose outcome the machine waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token(pub u64);

@@ -14,12 +14,13 @@
 
 use super::config::GroupConfig;
 use super::error::GroupError;
-use super::ids::{MemberId, Ticket};
+use super::ids::MemberId;
 use super::member::{Group, Member, Parked, Phase};
 use super::reply::{GroupReply, JoinReply};
 use super::request::JoinGroup;
 use super::subscription;
 use super::turn::{Then, Turn};
+use crate::shell::Ticket;
 
 /// Bytes of a client id that go into the ids of its members.
 const CLIENT_ID_BYTES_MAX: usize = 200;

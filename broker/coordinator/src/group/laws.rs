@@ -13,9 +13,9 @@ use super::machine::GroupMachine;
 use super::{
     CommitOffsets, DeleteOffsets, Effects, Generation, GroupConfig, GroupError, GroupId,
     GroupRecord, GroupReply, GroupRequest, GroupState, Heartbeat, InstanceId, JoinGroup,
-    LeaveGroup, LeavingMember, MemberId, OffsetToCommit, OffsetsQuery, StoreFailed, SyncGroup,
-    Ticket, Token, TopicName,
+    LeaveGroup, LeavingMember, MemberId, OffsetToCommit, OffsetsQuery, SyncGroup, TopicName,
 };
+use crate::shell::{Machine as _, StoreFailed, Ticket, Token};
 
 const GROUPS: usize = 2;
 const CLIENTS: usize = 4;

@@ -13,8 +13,8 @@ use avouch_protocol::types::TimestampMs;
 use uuid::Uuid;
 
 use super::config::{GroupConfig, MEMBER_BYTES};
-use super::error::{GroupError, StoreFailed};
-use super::ids::{GroupId, Ticket, Token, TopicName};
+use super::error::GroupError;
+use super::ids::{GroupId, TopicName};
 use super::join;
 use super::member::{Group, Parked};
 use super::offsets;
@@ -22,6 +22,7 @@ use super::record::GroupRecord;
 use super::reply::{GroupReply, GroupSurvey};
 use super::request::{CommitOffsets, GroupRequest, JoinGroup, OffsetsQuery};
 use super::turn::{Effects, Then, Turn, Writes};
+use crate::shell::{KeyValue, Machine, StoreFailed, Ticket, Token};
 
 /// Bytes a group's name may have.
 const GROUP_ID_BYTES_MAX: usize = 1_024;
@@ -49,6 +50,99 @@ enum Stage {
 
 /// What a request comes to at once: an answer, none yet, or a refusal.
 type Answer = Result<Option<GroupReply>, GroupError>;
+
+impl Machine for GroupMachine {
+    type Request = GroupRequest;
+    type Reply = GroupReply;
+    type Error = GroupError;
+    type Record = GroupRecord;
+
+    const UNAVAILABLE: GroupError = GroupError::CoordinatorNotAvailable;
+
+    fn encode(record: &GroupRecord) -> Option<KeyValue> {
+        record
+            .encode()
+            .inspect_err(|error| tracing::warn!(%error, "a group's record cannot be encoded"))
+            .ok()
+    }
+
+    fn handle(
+        &mut self,
+        now: TimestampMs,
+        ticket: Ticket,
+        request: GroupRequest,
+        effects: &mut Effects,
+    ) {
+        let outcome = match self.stage {
+            Stage::Loading => Err(GroupError::CoordinatorLoading),
+            Stage::Closed => Err(GroupError::CoordinatorNotAvailable),
+            Stage::Serving => self.serve(now, ticket, request, effects),
+        };
+        if let Some(outcome) = outcome.transpose() {
+            effects.replies.push((ticket, outcome));
+        }
+    }
+
+    fn persisted(
+        &mut self,
+        now: TimestampMs,
+        token: Token,
+        outcome: Result<(), StoreFailed>,
+        effects: &mut Effects,
+    ) {
+        let Some(write) = self.writes.take(token) else {
+            return;
+        };
+        if outcome.is_ok() {
+            for record in write.records {
+                self.apply(record);
+            }
+        }
+        let outcome = outcome.map_err(GroupError::from);
+        match write.then {
+            Then::Nothing => {}
+            Then::Reply(ticket, reply) => {
+                effects.replies.push((ticket, outcome.map(|()| reply)));
+            }
+            Then::Succeed(ticket, reply) => {
+                let outcome = outcome.map(|()| reply);
+                let group = self.groups.get(&write.group);
+                effects
+                    .replies
+                    .push((ticket, join::succeeded(group, outcome)));
+            }
+            Then::Assign(assignments) => {
+                let outcome = outcome.map(|()| assignments);
+                self.on_group(now, &write.group, effects, |group, turn| {
+                    group.assign(turn, token, outcome);
+                });
+            }
+        }
+        self.settle(&write.group);
+    }
+
+    fn expire(&mut self, now: TimestampMs, effects: &mut Effects) {
+        while let Some(id) = self.due(now) {
+            self.on_group(now, &id, effects, |group, turn| group.expire(turn));
+        }
+        if matches!(self.stage, Stage::Serving) && self.retention_check_at <= now {
+            self.retention_check_at = after(now, self.config.retention_check_interval_ms);
+            let busy: BTreeSet<GroupId> = self.writes.groups().cloned().collect();
+            for id in self.ids().iter().filter(|id| !busy.contains(*id)) {
+                self.on_group(now, id, effects, |group, turn| group.expire_offsets(turn));
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<TimestampMs> {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let serves_groups = matches!(self.stage, Stage::Serving) && !self.groups.is_empty();
+        timer
+            .into_iter()
+            .chain(serves_groups.then_some(self.retention_check_at))
+            .min()
+    }
+}
 
 impl GroupMachine {
     /// A machine without groups. `unique` gives the random part of new members' ids.
@@ -128,89 +222,6 @@ impl GroupMachine {
             survey
         });
         surveyed.collect()
-    }
-
-    /// Handles one request; its answer is among the effects of this call or of a later one.
-    pub fn handle(
-        &mut self,
-        now: TimestampMs,
-        ticket: Ticket,
-        request: GroupRequest,
-        effects: &mut Effects,
-    ) {
-        let outcome = match self.stage {
-            Stage::Loading => Err(GroupError::CoordinatorLoading),
-            Stage::Closed => Err(GroupError::CoordinatorNotAvailable),
-            Stage::Serving => self.serve(now, ticket, request, effects),
-        };
-        if let Some(outcome) = outcome.transpose() {
-            effects.replies.push((ticket, outcome));
-        }
-    }
-
-    /// Does what is due: sessions and rebalances that time out, offsets past their retention.
-    pub fn expire(&mut self, now: TimestampMs, effects: &mut Effects) {
-        while let Some(id) = self.due(now) {
-            self.on_group(now, &id, effects, |group, turn| group.expire(turn));
-        }
-        if matches!(self.stage, Stage::Serving) && self.retention_check_at <= now {
-            self.retention_check_at = after(now, self.config.retention_check_interval_ms);
-            let busy: BTreeSet<GroupId> = self.writes.groups().cloned().collect();
-            for id in self.ids().iter().filter(|id| !busy.contains(*id)) {
-                self.on_group(now, id, effects, |group, turn| group.expire_offsets(turn));
-            }
-        }
-    }
-
-    /// When to call [`expire`](Self::expire) next, `None` for never.
-    #[must_use]
-    pub fn deadline(&self) -> Option<TimestampMs> {
-        let timer = self.timers.first().map(|(at, _)| *at);
-        let serves_groups = matches!(self.stage, Stage::Serving) && !self.groups.is_empty();
-        timer
-            .into_iter()
-            .chain(serves_groups.then_some(self.retention_check_at))
-            .min()
-    }
-
-    /// Takes the outcome of an append. Tokens of one partition of `__consumer_offsets` must come in
-    /// the order they were given out in; unknown ones are ignored.
-    pub fn persisted(
-        &mut self,
-        now: TimestampMs,
-        token: Token,
-        outcome: Result<(), StoreFailed>,
-        effects: &mut Effects,
-    ) {
-        let Some(write) = self.writes.take(token) else {
-            return;
-        };
-        if outcome.is_ok() {
-            for record in write.records {
-                self.apply(record);
-            }
-        }
-        let outcome = outcome.map_err(GroupError::from);
-        match write.then {
-            Then::Nothing => {}
-            Then::Reply(ticket, reply) => {
-                effects.replies.push((ticket, outcome.map(|()| reply)));
-            }
-            Then::Succeed(ticket, reply) => {
-                let outcome = outcome.map(|()| reply);
-                let group = self.groups.get(&write.group);
-                effects
-                    .replies
-                    .push((ticket, join::succeeded(group, outcome)));
-            }
-            Then::Assign(assignments) => {
-                let outcome = outcome.map(|()| assignments);
-                self.on_group(now, &write.group, effects, |group, turn| {
-                    group.assign(turn, token, outcome);
-                });
-            }
-        }
-        self.settle(&write.group);
     }
 
     /// Forgets all groups' offsets of a topic that was deleted.

@@ -14,13 +14,12 @@ use bytes::Bytes;
 
 use super::config::MEMBER_BYTES;
 use super::error::GroupError;
-use super::ids::{
-    Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType, Ticket, Token,
-};
+use super::ids::{Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType};
 use super::offsets::Offsets;
 use super::record::{GroupMetadata, StoredMember};
 use super::reply::{JoinReply, JoinedMember, SyncReply};
 use super::request::JoinGroup;
+use crate::shell::{Ticket, Token};
 
 /// A group's state as tools see it. A group that is gone is Kafka's `Dead`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -39,12 +39,10 @@ mod laws;
 mod scripts;
 
 pub use config::GroupConfig;
-pub use coordinator::{Clock, Coordinator, KeyValue, OffsetsLog, Replay, StoreDone};
-pub use error::{GroupError, StoreFailed};
+pub use coordinator::{Coordinator, Replay};
+pub use error::GroupError;
 pub use field::FieldError;
-pub use ids::{
-    Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType, Ticket, Token, TopicName,
-};
+pub use ids::{Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType, TopicName};
 pub use machine::GroupMachine;
 pub use member::GroupState;
 pub use record::{GroupMetadata, GroupRecord, RecordError, StoredMember, partition_of};

@@ -10,13 +10,14 @@ use avouch_protocol::types::{PartitionIndex, TimestampMs};
 
 use super::config::GroupConfig;
 use super::error::GroupError;
-use super::ids::{Generation, GroupId, Ticket, TopicName};
+use super::ids::{Generation, GroupId, TopicName};
 use super::member::{Group, Phase};
 use super::record::GroupRecord;
 use super::reply::{FetchedOffset, FetchedOffsets, GroupReply};
 use super::request::{CommitOffsets, CommittedOffset, DeleteOffsets, OffsetToCommit, OffsetsQuery};
 use super::subscription;
 use super::turn::{Then, Turn};
+use crate::shell::Ticket;
 
 /// An outcome for each partition of a request, in its order.
 type Outcomes = Vec<Result<(), GroupError>>;

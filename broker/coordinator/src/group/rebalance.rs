@@ -15,11 +15,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::error::GroupError;
-use super::ids::{MemberId, ProtocolType, Token};
+use super::ids::{MemberId, ProtocolType};
 use super::member::{Gathering, Group, Member, Parked, Phase};
 use super::record::{GroupMetadata, GroupRecord, StoredMember};
 use super::reply::GroupReply;
 use super::turn::{Then, Turn};
+use crate::shell::Token;
 
 impl Group {
     /// After someone joined.

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::error::GroupError;
-use super::ids::{MemberId, Ticket, Token};
+use super::ids::MemberId;
 use super::member::{Group, Parked, Phase};
 use super::reply::SyncReply;
 use super::request::{Heartbeat, LeaveGroup, LeavingMember, SyncGroup};
 use super::turn::{Then, Turn};
+use crate::shell::{Ticket, Token};
 
 impl Group {
     /// Answers a SyncGroup, or parks it and returns `None`.

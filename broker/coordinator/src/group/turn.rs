@@ -9,22 +9,15 @@ use avouch_protocol::types::{PartitionIndex, TimestampMs};
 
 use super::config::GroupConfig;
 use super::error::GroupError;
-use super::ids::{GroupId, MemberId, Ticket, Token, TopicName};
+use super::ids::{GroupId, MemberId, TopicName};
+use super::machine::GroupMachine;
 use super::record::{GroupRecord, partition_of};
 use super::reply::{GroupReply, JoinReply};
+use crate::shell::{self, Ticket, Token};
 use bytes::Bytes;
 
-/// What the machine wants done. The shell appends first and then sends the replies: replies that
-/// rest on the records come later, from
-/// [`GroupMachine::persisted`](super::GroupMachine::persisted).
-#[derive(Debug, Default)]
-pub struct Effects {
-    /// Answers, each ticket's only one.
-    pub replies: Vec<(Ticket, Result<GroupReply, GroupError>)>,
-    /// Records to append, all of an entry or none, to this partition of `__consumer_offsets`, in
-    /// this order.
-    pub persist: Vec<(Token, PartitionIndex, Vec<GroupRecord>)>,
-}
+/// The effects of one call of the group machine.
+pub type Effects = shell::Effects<GroupMachine>;
 
 /// What one call of the machine works with.
 pub(super) struct Turn<'a> {

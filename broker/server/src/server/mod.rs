@@ -16,7 +16,6 @@ mod maintenance;
 mod metrics;
 mod mutations;
 mod node;
-mod offsets_log;
 mod replies;
 mod start;
 mod start_config;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use avouch_contract::Contracts;
+use avouch_coordinator::InternalTopic;
 use avouch_coordinator::group::Coordinator;
 use avouch_log::{AppendBatch, AppendOutcome, Log};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -14,7 +15,6 @@ use super::inflaters::Inflaters;
 use super::intake::{Intake, MEMORY_UNIT_BYTES, memory_units};
 use super::metrics::Metrics;
 use super::mutations::Mutations;
-use super::offsets_log::TopicOffsetsLog;
 use super::waiters::Waiters;
 use crate::compute::Compute;
 use crate::handler::Client;
@@ -37,7 +37,7 @@ pub(crate) struct Node {
     pub(super) mutations: Mutations,
     pub(super) answers: AnswerMemory,
     pub(crate) compute: Compute,
-    pub(super) offsets_log: Arc<TopicOffsetsLog>,
+    pub(super) offsets_topic: Arc<InternalTopic>,
 }
 
 /// Memory of answers that are under way.

@@ -8,12 +8,13 @@ use std::time::Duration;
 use actix_web::web::ServiceConfig;
 use avouch_contract::{ContractConfig, Contracts};
 use avouch_coordinator::group::{Coordinator, Replay};
+use avouch_coordinator::{InternalTopic, ReplayError};
 use avouch_log::{Damage, Listener, Log, LogConfig, OpenError};
 use avouch_protocol::types::{TopicId, TopicPartition};
 use avouch_registry_api::source::SchemaSource;
 use thiserror::Error;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tracing::{error, info, warn};
 use utoipa::openapi::OpenApi;
 
@@ -28,7 +29,6 @@ use super::maintenance;
 use super::metrics::Metrics;
 use super::mutations::Mutations;
 use super::node::{AnswerMemory, Node};
-use super::offsets_log::{self, TopicOffsetsLog};
 use super::survey::Survey;
 use super::timed_disk::TimedDisk;
 use super::waiters::Waiters;
@@ -55,9 +55,12 @@ pub enum StartError {
     /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] OpenError),
-    /// Committed offsets cannot be read back.
-    #[error("committed offsets: {0}")]
-    Offsets(String),
+    /// `__consumer_offsets` cannot be read.
+    #[error("cannot replay __consumer_offsets: {0}")]
+    Offsets(#[from] ReplayError),
+    /// The task that replays `__consumer_offsets` ended early.
+    #[error("cannot replay __consumer_offsets: {0}")]
+    Replay(#[from] JoinError),
     /// The socket cannot be used.
     #[error("Kafka listener: {0}")]
     Socket(#[from] std::io::Error),
@@ -112,7 +115,8 @@ impl Broker {
         let log = open_log(&config, disk, events).await?;
         reconcile(&metadata, &log).await?;
         let mut config = config;
-        let (offsets_log, groups) = groups(&mut config, &metadata, &log, clock).await?;
+        let (offsets_topic, groups) =
+            start_group_coordinator(&mut config, &metadata, &log, clock).await?;
         let (stop, stopping) = watch::channel(false);
         let contracts = contracts(&config, source, clock, metrics)?;
         let keeping_schemas = if config.keep_schemas {
@@ -136,7 +140,7 @@ impl Broker {
             mutations: Mutations::new(limits.mutations_per_second, limits.mutations_burst),
             answers: AnswerMemory::new(&limits),
             compute: Compute::default(),
-            offsets_log,
+            offsets_topic,
         });
         metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -229,30 +233,39 @@ fn create_rules(config: &BrokerConfig) -> CreateRules {
     }
 }
 
-/// The group coordinator, with what the log says of groups.
-async fn groups(
+/// Replays `__consumer_offsets`, if the topic exists, and starts the group coordinator. An existing
+/// topic determines the number of partitions, since a group's records are in one of them.
+async fn start_group_coordinator(
     config: &mut BrokerConfig,
     metadata: &Metadata,
     log: &Log,
     clock: Clock,
-) -> Result<(Arc<TopicOffsetsLog>, Arc<Coordinator>), StartError> {
-    if let Some(topic) = metadata.cluster().topic(cluster::OFFSETS_TOPIC) {
-        // It says in which partition a group's records are, so what was asked for comes too late.
+) -> Result<(Arc<InternalTopic>, Arc<Coordinator>), StartError> {
+    let cluster = metadata.cluster();
+    let topic = cluster.topic(cluster::OFFSETS_TOPIC);
+    if let Some(topic) = topic {
         let (is, asked) = (topic.row.partition_count, config.groups.offsets_partitions);
         if is != asked && config.configs.contains_key("offsets.topic.num.partitions") {
             warn!(is, asked, "offsets.topic.num.partitions stays as it is");
         }
         config.groups.offsets_partitions = is;
     }
-    let offsets_log = Arc::new(TopicOffsetsLog::new(log.clone(), clock));
-    let replay = Replay::new(config.groups.clone());
-    let inflation = config.limits.inflation();
-    let replayed = offsets_log::load(metadata, log, &offsets_log, inflation, replay)
-        .await
-        .map_err(StartError::Offsets)?;
-    let clock = Arc::new(move || clock.steady());
-    let groups = Coordinator::start(replayed, offsets_log.clone(), clock);
-    Ok((offsets_log, groups))
+    let offsets_topic = Arc::new(InternalTopic::new(log.clone(), move || clock.now()));
+    let mut replay = Replay::new(config.groups.clone());
+    if let Some(topic) = topic {
+        offsets_topic.open(topic.id());
+        let (topic, partitions) = (Arc::clone(&offsets_topic), topic.partitions());
+        let limits = config.limits.inflation();
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut sink = |key: &[u8], value: Option<&[u8]>| replay.record(key, value);
+            topic.replay(partitions, limits, &mut sink)?;
+            Ok::<Replay, ReplayError>(replay)
+        });
+        replay = reading.await??;
+    }
+    let steady = Arc::new(move || clock.steady());
+    let groups = Coordinator::start(replay, offsets_topic.clone(), steady);
+    Ok((offsets_topic, groups))
 }
 
 fn contracts(

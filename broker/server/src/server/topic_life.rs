@@ -160,7 +160,7 @@ impl Node {
         let prepare = |topic: &Topic| {
             self.make_partitions(topic);
             if topic.name() == cluster::OFFSETS_TOPIC {
-                self.offsets_log.open(topic.id());
+                self.offsets_topic.open(topic.id());
             }
         };
         let now = self.clock.now();

@@ -1,12 +1,15 @@
 //! The shell over a log and a clock of the test's own.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 
-use avouch_protocol::types::{LeaderEpoch, Offset};
+use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
+
+use bytes::Bytes;
 
 use super::*;
 use crate::group::{Generation, GroupState, LeavingMember, OffsetToCommit};
+use crate::shell::{KeyValue, StoreDone, StoreFailed};
 
 /// A log that says "durable" from a thread of its own, or keeps what it is asked for a test to
 /// decide.
@@ -35,7 +38,7 @@ impl TestLog {
     }
 }
 
-impl OffsetsLog for TestLog {
+impl RecordLog for TestLog {
     fn append(&self, _: PartitionIndex, records: Vec<KeyValue>, done: StoreDone) {
         self.records.lock().unwrap().extend(records);
         match &self.writer {
@@ -70,7 +73,7 @@ impl World {
 
     fn pass(&self, ms: i64) {
         self.now_ms.fetch_add(ms, Ordering::SeqCst);
-        self.coordinator.outcomes.wake.notify_one();
+        self.coordinator.shell.wake();
     }
 
     async fn until(&self, holds: impl Fn(&GroupDescription) -> bool) {

@@ -22,10 +22,11 @@ use uuid::Uuid;
 
 use super::{
     CommitOffsets, DeleteOffsets, Effects, Generation, GroupConfig, GroupId, GroupMachine,
-    GroupRecord, GroupRequest, Heartbeat, InstanceId, JoinGroup, KeyValue, LeaveGroup,
-    LeavingMember, ListGroups, MemberId, OffsetToCommit, OffsetsQuery, ProtocolName, ProtocolType,
-    StoreFailed, SyncGroup, Ticket, Token, TopicName,
+    GroupRecord, GroupRequest, Heartbeat, InstanceId, JoinGroup, LeaveGroup, LeavingMember,
+    ListGroups, MemberId, OffsetToCommit, OffsetsQuery, ProtocolName, ProtocolType, SyncGroup,
+    TopicName,
 };
+use crate::shell::{KeyValue, Machine as _, StoreFailed, Ticket, Token};
 
 mod show;
 
