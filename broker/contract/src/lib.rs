@@ -99,7 +99,7 @@ pub struct CheckRequest<'a> {
 pub struct RecordError {
     /// Which record of the batch, from 0.
     pub index: i32,
-    /// What is wrong with it; the first [`check::TOLD_MAX`] of a batch have text.
+    /// What is wrong with it; the first 16 of a batch have text.
     pub message: Option<String>,
 }
 

@@ -16,7 +16,7 @@ use rustix::io::ReadWriteFlags;
 const PROBE_BYTES: usize = 128 << 10;
 
 /// Returns whether the page cache appears to hold the whole range, so that sending it does not wait
-/// for the disk. Probes one byte in every [`PROBE_BYTES`], and the last one.
+/// for the disk. Probes one byte in every `PROBE_BYTES`, and the last one.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn is_cached(range: &Stretch) -> bool {
