@@ -57,7 +57,7 @@ use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tracing::{Instrument as _, Span, error_span};
 
-use crate::server::{InFlight, Node, Turn};
+use crate::server::{InFlight, Node, PendingResponse, RejectedRequest, Service, Turn};
 use fetch::FetchTurn;
 use produce::AppendOrder;
 
@@ -168,73 +168,66 @@ pub(crate) enum CloseReason {
     RefusedUnacknowledged(String),
 }
 
-/// A request that ended its connection.
-#[derive(Debug, Error)]
-#[error("{reason}")]
-pub(crate) struct Refused {
-    reason: CloseReason,
-    /// The request, for the line that tells of it.
-    pub(crate) request: Span,
-}
+impl Service for Node {
+    type Session = Client;
 
-impl From<CloseReason> for Refused {
-    fn from(reason: CloseReason) -> Self {
-        let request = Span::none();
-        Self { reason, request }
+    fn session(&self, peer: SocketAddr, local: SocketAddr) -> Client {
+        Client::new(peer, local)
+    }
+
+    /// A request is in flight until it is handled, a produce request until the log has appended it.
+    async fn dispatch(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        mut reader: Reader,
+        memory: InFlight,
+    ) -> Result<PendingResponse, RejectedRequest> {
+        let (header, api) =
+            identify(&mut reader).map_err(|reason| RejectedRequest::new(reason, Span::none()))?;
+        let timer = self.metrics.taken_in(api);
+        let (clock, taken_in) = (self.clock, self.clock.elapsed());
+        let call = Call {
+            client: Arc::clone(client),
+            header,
+            api,
+        };
+        // At the highest level, so that the span exists whenever a line is logged.
+        let span = error_span!(
+            "request",
+            api = api.name(),
+            version = call.version(),
+            corr = call.header.correlation_id,
+            client_id = call.client_id(),
+        );
+        let request = span.clone();
+        let rejected = move |reason| RejectedRequest::new(reason, request);
+        let taken = Taken {
+            node: Arc::clone(self),
+            call,
+            reader,
+            memory,
+            is_parked: false,
+        };
+        let reply = route(taken)
+            .instrument(span.clone())
+            .await
+            .map_err(rejected.clone())?;
+        let timed = async move {
+            let reply = reply.await.map_err(rejected);
+            timer.observe((clock.elapsed() - taken_in).as_secs_f64());
+            reply
+        };
+        Ok(Box::pin(timed.instrument(span)))
     }
 }
 
-/// A [`Reply`] that names its request when it ends the connection.
-pub(crate) type NamedReply = BoxFuture<'static, Result<Option<Vec<Chunk>>, Refused>>;
-
-/// Takes one request in. The future of its reply is awaited when its turn comes. `memory` counts
-/// the request as in flight until it works, a produce request until the log is done with it.
-///
-/// # Errors
-/// When the frame is not a request that is served here: the connection closes, as with Kafka.
-pub(crate) async fn dispatch(
-    node: &Arc<Node>,
-    client: &Arc<Client>,
-    mut reader: Reader,
-    memory: InFlight,
-) -> Result<NamedReply, Refused> {
-    let header = RequestHeader::decode(&mut reader).map_err(CloseReason::MalformedHeader)?;
-    let api =
-        ApiKey::try_from(header.api_key).map_err(|_| CloseReason::UnknownApi(header.api_key))?;
-    let timer = node.metrics.taken_in(api);
-    let (clock, taken_in) = (node.clock, node.clock.elapsed());
-    let call = Call {
-        client: Arc::clone(client),
-        header,
-        api,
-    };
-    // Of the highest level, so that it is there whenever a line is.
-    let span = error_span!(
-        "request",
-        api = api.name(),
-        version = call.version(),
-        corr = call.header.correlation_id,
-        client_id = call.client_id(),
-    );
-    let request = span.clone();
-    let refused = move |reason| Refused { reason, request };
-    let taken = Taken {
-        node: Arc::clone(node),
-        call,
-        reader,
-        memory,
-        is_parked: false,
-    };
-    let reply = route(taken)
-        .instrument(span.clone())
-        .await
-        .map_err(refused.clone())?;
-    let timed = async move {
-        let reply = reply.await.map_err(refused);
-        timer.observe((clock.elapsed() - taken_in).as_secs_f64());
-        reply
-    };
-    Ok(Box::pin(timed.instrument(span)))
+/// Reads the header of a request and returns it with the API.
+fn identify(reader: &mut Reader) -> Result<(RequestHeader, ApiKey), CloseReason> {
+    let header = RequestHeader::decode(reader).map_err(CloseReason::MalformedHeader)?;
+    match ApiKey::try_from(header.api_key) {
+        Ok(api) => Ok((header, api)),
+        Err(_) => Err(CloseReason::UnknownApi(header.api_key)),
+    }
 }
 
 /// Gives a request to the handler of its API.

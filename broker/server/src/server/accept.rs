@@ -14,10 +14,12 @@ use tracing::{Instrument as _, error_span, warn};
 use super::admission::{Admission, Refused};
 use super::connection;
 use super::node::Node;
+use super::service::Service;
 
 /// Accepts until `stop` turns true, then waits for the connections there are.
-pub(super) async fn accept(
+pub(super) async fn accept<S: Service>(
     node: Arc<Node>,
+    service: Arc<S>,
     listener: TcpListener,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -36,7 +38,8 @@ pub(super) async fn accept(
                     accepted_count += 1;
                     // Of the highest level, so that it is there whenever a line is.
                     let span = error_span!("kafka", conn = accepted_count, %peer);
-                    let serving = serve(Arc::clone(&node), stream, peer, stop.clone(), place);
+                    let (node, service) = (Arc::clone(&node), Arc::clone(&service));
+                    let serving = serve(node, service, stream, peer, stop.clone(), place);
                     connections.spawn(serving.instrument(span));
                 }
                 Err(refused) => {
@@ -55,8 +58,9 @@ pub(super) async fn accept(
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve(
+async fn serve<S: Service>(
     node: Arc<Node>,
+    service: Arc<S>,
     stream: TcpStream,
     peer: SocketAddr,
     stop: watch::Receiver<bool>,
@@ -64,7 +68,7 @@ async fn serve(
 ) {
     let gauge = node.metrics.connections.clone();
     gauge.inc();
-    connection::serve(node, stream, peer, stop).await;
+    connection::serve(node, service, stream, peer, stop).await;
     gauge.dec();
     drop(place);
 }

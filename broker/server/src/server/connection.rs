@@ -21,7 +21,7 @@ use tracing::{debug, error, warn};
 use super::frames::Frames;
 use super::node::Node;
 use super::replies;
-use crate::handler::{self, Client, NamedReply};
+use super::service::{PendingResponse, RejectedRequest, Service};
 
 /// Requests of one connection that may be taken in before the first of them is answered.
 const IN_FLIGHT_MAX: usize = 256;
@@ -50,7 +50,7 @@ pub(crate) enum Closed {
     #[error(transparent)]
     Socket(#[from] io::Error),
     #[error(transparent)]
-    Request(#[from] handler::Refused),
+    Request(#[from] RejectedRequest),
 }
 
 impl Closed {
@@ -73,8 +73,9 @@ impl Closed {
 
 /// Serves one connection until the peer closes, breaks the protocol, or `stop` turns true; then
 /// requests already taken in are still carried out and answered.
-pub(crate) async fn serve(
+pub(crate) async fn serve<S: Service>(
     node: Arc<Node>,
+    service: Arc<S>,
     stream: TcpStream,
     peer: SocketAddr,
     stop: watch::Receiver<bool>,
@@ -83,14 +84,14 @@ pub(crate) async fn serve(
         debug!(%error, "TCP_NODELAY refused");
     }
     let local = stream.local_addr().unwrap_or(node.kafka_address);
-    let client = Arc::new(Client::new(peer, local));
+    let session = Arc::new(service.session(peer, local));
     let (reader, writer) = stream.into_split();
     let (queue, queued) = mpsc::channel(IN_FLIGHT_MAX);
     // A set of one, because it ends its task when it is dropped.
     let mut writing = JoinSet::new();
     let stall = node.config.limits.write_stall;
     writing.spawn(replies::write(writer, queued, stall));
-    let reading = read_requests(&node, &client, reader, queue, stop);
+    let reading = read_requests(&node, &service, &session, reader, queue, stop);
     let ended = tokio::select! {
         read = reading => match read {
             Ok(Ended::Stopping) => outcome(writing.join_next().await),
@@ -135,11 +136,12 @@ enum Ended {
     Stopping,
 }
 
-async fn read_requests(
-    node: &Arc<Node>,
-    client: &Arc<Client>,
+async fn read_requests<S: Service>(
+    node: &Node,
+    service: &Arc<S>,
+    session: &Arc<S::Session>,
     reader: OwnedReadHalf,
-    queue: mpsc::Sender<NamedReply>,
+    queue: mpsc::Sender<PendingResponse>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Ended, Closed> {
     let mut frames = Frames::new(reader, node.config.limits.request_bytes_max);
@@ -151,7 +153,7 @@ async fn read_requests(
         let Some((frame, memory)) = frame else {
             return Ok(Ended::PeerClosed);
         };
-        let reply = handler::dispatch(node, client, frame, memory).await?;
+        let reply = service.dispatch(session, frame, memory).await?;
         if queue.send(reply).await.is_err() {
             // The writer ended first and its error is the one to report.
             return Ok(Ended::Stopping);

@@ -17,7 +17,6 @@ use super::metrics::Metrics;
 use super::mutations::Mutations;
 use super::waiters::Waiters;
 use crate::compute::Compute;
-use crate::handler::Client;
 use crate::metadata::Metadata;
 
 /// One running broker, shared by its connections.
@@ -67,17 +66,17 @@ pub(crate) struct Address {
 }
 
 impl Node {
-    /// Where this client shall connect: the advertised address, or the one it used. Every address
-    /// in a response comes from here.
-    pub(crate) fn advertised(&self, client: &Client) -> Address {
+    /// Returns the address at which a client should connect: the advertised one, or `local`, to
+    /// which it is connected. Every address in a response comes from here.
+    pub(crate) fn advertised(&self, local: SocketAddr) -> Address {
         match &self.config.advertise {
             Some((host, port)) => Address {
                 host: host.clone(),
                 port: i32::from(*port),
             },
             None => Address {
-                host: client.local.ip().to_string(),
-                port: i32::from(client.local.port()),
+                host: local.ip().to_string(),
+                port: i32::from(local.port()),
             },
         }
     }

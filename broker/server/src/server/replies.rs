@@ -16,7 +16,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::connection::{CLOSING, Closed};
-use crate::handler::NamedReply;
+use super::service::PendingResponse;
 
 /// Buffers that one call writes.
 const SLICES_MAX: usize = 64;
@@ -32,7 +32,7 @@ const SEND_BYTES_MAX: usize = 1024 * 1024;
 /// When the peer is gone, or takes nothing for as long as `stall`.
 pub(super) async fn write(
     mut writer: OwnedWriteHalf,
-    mut replies: mpsc::Receiver<NamedReply>,
+    mut replies: mpsc::Receiver<PendingResponse>,
     stall: Duration,
 ) -> Result<(), Closed> {
     let written = write_in_turn(&mut writer, &mut replies, stall).await;
@@ -50,7 +50,7 @@ pub(super) async fn write(
 
 async fn write_in_turn(
     writer: &mut OwnedWriteHalf,
-    replies: &mut mpsc::Receiver<NamedReply>,
+    replies: &mut mpsc::Receiver<PendingResponse>,
     stall: Duration,
 ) -> Result<(), Closed> {
     while let Some(reply) = replies.recv().await {
@@ -258,7 +258,7 @@ mod tests {
 
     async fn write_reply(writer: OwnedWriteHalf, parts: Vec<Chunk>) -> Result<(), Closed> {
         let (queue, replies) = mpsc::channel(1);
-        let reply: NamedReply = Box::pin(async { Ok(Some(parts)) });
+        let reply: PendingResponse = Box::pin(async { Ok(Some(parts)) });
         queue.send(reply).await.ok().unwrap();
         drop(queue);
         write(writer, replies, STALL).await

@@ -144,7 +144,12 @@ impl Broker {
         });
         metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let accepting = tokio::spawn(accept(Arc::clone(&node), listener, stopping.clone()));
+        let accepting = tokio::spawn(accept(
+            Arc::clone(&node),
+            Arc::clone(&node),
+            listener,
+            stopping.clone(),
+        ));
         let background = maintenance::start(&node, &stopping);
         Ok(Self {
             node,
