@@ -19,3 +19,4 @@ mod registry_clients;
 mod standalone;
 mod startup;
 mod tidy;
+mod trust;

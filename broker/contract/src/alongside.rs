@@ -6,14 +6,17 @@
 //! the long way through `check`, which asks, judges and tells. It judges by the same functions, so
 //! that what passes here passes there.
 
+use std::sync::atomic::Ordering;
+
 use avouch_protocol::records::Record;
 use avouch_protocol::section::Section;
 
+use super::basis::Basis;
 use super::cache::{Arrival, Schemas};
 use super::check::{self, OnlyId, PerPart, rules};
-use super::doubt;
 use super::effective::{EffectivePolicy, Rule};
 use super::judge::{self, Judgement, Passed};
+use super::{Accepted, epoch_in_force};
 
 /// A check under way.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub struct Alongside<'a> {
     /// The schemas met last.
     last: PerPart<Option<(i32, Passed)>>,
     ids: OnlyId,
+    basis: Basis,
     all_pass: bool,
 }
 
@@ -42,6 +46,7 @@ impl<'a> Alongside<'a> {
             arrival,
             last: PerPart::default(),
             ids: OnlyId::default(),
+            basis: Basis::default(),
             all_pass: true,
         }
     }
@@ -52,10 +57,13 @@ impl<'a> Alongside<'a> {
         self.all_pass = self.all_pass && self.passes(section, record);
     }
 
-    /// The batch's tag, as in [`super::Verdict::Accept`], if every record passes.
+    /// Returns the verdict if every record passes.
     #[must_use]
-    pub fn tag(self) -> Option<u32> {
-        self.all_pass.then(|| self.ids.tag())
+    pub fn accepted(self) -> Option<Accepted> {
+        self.all_pass.then(|| Accepted {
+            tag: self.ids.tag(),
+            basis: self.basis,
+        })
     }
 
     fn passes(&mut self, section: Section<'_>, record: &Record<'_>) -> bool {
@@ -67,7 +75,15 @@ impl<'a> Alongside<'a> {
             };
             let last = self.last.part_mut(rule.part);
             if !matches!(last, Some((id, _)) if *id == located.id) {
-                *last = remembered(self.schemas, self.arrival, rule, self.topic, located.id);
+                *last = None;
+                let (schemas, arrival) = (self.schemas, self.arrival);
+                let Some((passed, epoch)) =
+                    remembered(schemas, arrival, rule, self.topic, located.id)
+                else {
+                    return false;
+                };
+                self.basis.add(located.id, epoch);
+                *last = Some((located.id, passed));
             }
             let Some((id, passed)) = last else {
                 return false;
@@ -81,22 +97,20 @@ impl<'a> Alongside<'a> {
     }
 }
 
-/// A schema that passes, if memory alone can say so.
+/// Returns a schema that passes and the epoch that it was taken as of, if the cache alone decides.
 fn remembered(
     schemas: &Schemas,
     arrival: &Arrival,
     rule: Rule<'_>,
     topic: &str,
     id: i32,
-) -> Option<(i32, Passed)> {
+) -> Option<(Passed, u64)> {
+    let epoch = schemas.epoch(id).load(Ordering::Acquire);
     let remembered = schemas.remembered(id)?;
     let judgement = judge::judge(rule, topic, id, &remembered.answer);
-    let is_certain = schemas.stands(remembered.asked_at, arrival, doubt(rule, &judgement));
+    let epoch = epoch_in_force(schemas, arrival, epoch, &remembered, &judgement)?;
     match judgement {
-        Judgement::Passes(passed) if is_certain => Some((id, passed)),
-        Judgement::Passes(_)
-        | Judgement::Fails(_)
-        | Judgement::Unavailable(_)
-        | Judgement::Broken(_) => None,
+        Judgement::Passes(passed) => Some((passed, epoch)),
+        Judgement::Fails(_) | Judgement::Unavailable(_) | Judgement::Broken(_) => None,
     }
 }

@@ -1,18 +1,20 @@
-//! Schemas by id, remembered and compiled once; and which subjects are known not to exist.
+//! Schemas by id, cached and compiled once; and the subjects that are known not to exist.
 //!
-//! Owns what is remembered of the registry and when that may be used. Invariants: a "no" counts
-//! only for requests that arrived before it was asked for, or while a source that hears of every
-//! change at once has heard of none (see `stands`); a schema once known stays usable while the
-//! registry is away; what is remembered is bounded, schemas in bytes, the rest in entries. Knows no
-//! topic and no record.
+//! Owns the cache of the registry and the rule by which an entry may be used. Invariants: an entry
+//! is valid while the epoch of its id is the one read before the lookup was sent, so that no record is
+//! checked by a schema that was deleted or replaced; a negative entry is valid only for requests that
+//! arrived before its lookup was sent, or while an immediate source has recorded no change (see
+//! `stands`); the last known schema stays valid while the registry is unreachable; the cache is bounded,
+//! schemas in bytes, the rest in entries. Knows no topic and no record.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use avouch_registry_api::freshness::Freshness;
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
 use avouch_registry_api::types::SchemaId;
 use dashmap::DashMap;
@@ -77,6 +79,7 @@ pub struct Schemas {
 
 struct Inner {
     source: Arc<dyn SchemaSource>,
+    freshness: Arc<Freshness>,
     config: CacheConfig,
     clock: ClockMs,
     known: DashMap<i32, Known>,
@@ -93,6 +96,8 @@ struct Known {
     asked_at: Stamp,
     bytes: usize,
     used_ms: AtomicU64,
+    /// The last lookup failed.
+    is_failing: AtomicBool,
 }
 
 struct Ids {
@@ -120,6 +125,7 @@ impl Schemas {
             known_bytes: 0,
         };
         let inner = Inner {
+            freshness: Arc::clone(source.freshness()),
             source,
             config,
             clock,
@@ -139,10 +145,8 @@ impl Schemas {
     pub fn arrive(&self) -> Arrival {
         let wait_ms = u64::try_from(self.inner.config.wait.as_millis()).unwrap_or(u64::MAX);
         Arrival {
-            at: Stamp {
-                seq: self.inner.source.change_seq(),
-                sent: self.inner.sent.load(Ordering::SeqCst),
-            },
+            seq: self.inner.freshness.seq(),
+            sent: self.inner.sent.load(Ordering::SeqCst),
             deadline_ms: (self.inner.clock)().saturating_add(wait_ms),
         }
     }
@@ -155,9 +159,25 @@ impl Schemas {
             .or_else(|| self.inner.lock_ids().absent(id))
     }
 
-    /// Whether an answer counts for a request although it may be doubted.
-    pub(super) fn stands(&self, asked_at: Stamp, arrival: &Arrival, doubt: Doubt) -> bool {
-        self.inner.stands(asked_at, arrival, doubt)
+    /// The number that a received change to the id moves.
+    pub(super) fn epoch(&self, id: i32) -> &Arc<AtomicU64> {
+        self.inner.freshness.epoch(id)
+    }
+
+    /// Whether the registry responded when it was last queried for changes.
+    pub(super) fn is_reachable(&self) -> bool {
+        self.inner.freshness.is_reachable()
+    }
+
+    /// Returns whether an entry for an id is valid for a request. `epoch` is the id's.
+    pub(super) fn stands(
+        &self,
+        asked_at: Stamp,
+        epoch: u64,
+        arrival: &Arrival,
+        doubt: Doubt,
+    ) -> bool {
+        self.inner.stands(asked_at, epoch, arrival, doubt)
     }
 
     /// What the registry says of an id. Concurrent requests share one look-up, which may have been
@@ -191,7 +211,7 @@ impl Schemas {
             let look_up = {
                 let mut subjects = self.inner.lock_subjects();
                 let absent = subjects.absent.get(subject);
-                if absent.is_some_and(|&at| self.inner.stands(at, arrival, doubt)) {
+                if absent.is_some_and(|&at| self.inner.subject_stands(at, arrival, doubt)) {
                     return Ok(false);
                 }
                 match subjects.under_way.of(subject) {
@@ -201,7 +221,9 @@ impl Schemas {
             };
             match self.inner.within(arrival, look_up).await {
                 Ok((true, _)) => return Ok(true),
-                Ok((false, at)) if self.inner.stands(at, arrival, doubt) => return Ok(false),
+                Ok((false, at)) if self.inner.subject_stands(at, arrival, doubt) => {
+                    return Ok(false);
+                }
                 Ok((false, _)) => {}
                 Err(_) if self.inner.is_bound(subject) => return Ok(true),
                 Err(reason) => return Err(SourceError { reason }),
@@ -209,15 +231,32 @@ impl Schemas {
         }
     }
 
-    /// Takes in schemas that were known before, in force until the registry says otherwise.
+    /// Looks up again what has changed since it was cached, so that requests need not wait for it.
+    /// Stops at the first lookup that fails.
+    pub async fn refresh(&self) {
+        if !self.is_reachable() {
+            return;
+        }
+        let inner = &self.inner;
+        let changed = |known: &Known| !inner.is_current(known.schema.id.get(), known.asked_at);
+        let known = inner.known.iter().filter(|known| changed(known));
+        // Collected first: no lock of the map may be held across a lookup.
+        let ids: Vec<i32> = known.map(|known| *known.key()).collect();
+        for id in ids {
+            if self.look_up(id, &self.arrive()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Adds schemas that an earlier process knew, valid while the registry is unreachable.
     pub async fn restore(&self, schemas: Vec<RegisteredSchema>) {
         for registered in schemas {
             let schema = Arc::new(compile(registered).await);
             let mut ids = self.inner.lock_ids();
-            let long_ago = Stamp { seq: 0, sent: 0 };
             let id = schema.id.get();
             self.inner
-                .remember(&mut ids, id, &Answer::Known(schema), long_ago);
+                .remember(&mut ids, id, &Answer::Known(schema), Stamp::EARLIER);
         }
     }
 
@@ -257,25 +296,35 @@ impl Inner {
         })
     }
 
-    fn stands(&self, asked_at: Stamp, arrival: &Arrival, doubt: Doubt) -> bool {
-        if asked_at.sent > arrival.at.sent {
+    /// The freshness rule: `epoch` is what the source has received, which the lookup must have seen.
+    fn stands(&self, asked_at: Stamp, epoch: u64, arrival: &Arrival, doubt: Doubt) -> bool {
+        if asked_at.sent > arrival.sent {
             return true;
         }
-        let is_unchanged = asked_at.seq >= arrival.at.seq;
-        asked_at.seq >= self.source.reset_seq()
+        asked_at.epoch >= epoch
             && match doubt {
-                Doubt::Reset => true,
-                Doubt::Change => is_unchanged,
-                Doubt::Unheard => is_unchanged && self.source.is_current(),
+                Doubt::Change => true,
+                Doubt::Unheard => self.freshness.is_immediate(),
             }
     }
 
-    /// Numbers a look-up that is sent now.
-    fn number(&self) -> Stamp {
-        Stamp {
-            seq: self.source.change_seq(),
-            sent: self.sent.fetch_add(1, Ordering::SeqCst) + 1,
-        }
+    fn subject_stands(&self, asked_at: Stamp, arrival: &Arrival, doubt: Doubt) -> bool {
+        self.stands(asked_at, arrival.seq, arrival, doubt)
+    }
+
+    /// Returns whether no change to the id was received since the lookup with this stamp was sent.
+    fn is_current(&self, id: i32, asked_at: Stamp) -> bool {
+        asked_at.epoch >= self.epoch(id)
+    }
+
+    fn epoch(&self, id: i32) -> u64 {
+        self.freshness.epoch(id).load(Ordering::Acquire)
+    }
+
+    /// Stamps a lookup that is sent now. `epoch` was read before.
+    fn stamp(&self, epoch: u64) -> Stamp {
+        let sent = self.sent.fetch_add(1, Ordering::SeqCst) + 1;
+        Stamp { epoch, sent }
     }
 
     fn join_or_send(
@@ -284,25 +333,28 @@ impl Inner {
         arrival: &Arrival,
     ) -> Result<LookUp<Remembered>, String> {
         let mut ids = self.lock_ids();
+        let epoch = self.epoch(id);
         // Answered since the caller looked.
         let remembered = self.known(id).or_else(|| ids.absent(id));
-        let counts = |answer: &Remembered| self.stands(answer.asked_at, arrival, Doubt::Unheard);
+        let counts =
+            |answer: &Remembered| self.stands(answer.asked_at, epoch, arrival, Doubt::Unheard);
         if let Some(remembered) = remembered.filter(counts) {
             return Ok(async move { Ok(remembered) }.boxed().shared());
         }
         if let Some(look_up) = ids.under_way.of(&id) {
             return Ok(look_up);
         }
-        if !ids.pace.admit(id, (self.clock)()) {
+        if !self.must_renew(id) && !ids.pace.admit(id, (self.clock)()) {
             return Err(format!("schema id {id} is looked up too often, try again"));
         }
-        let asked_at = self.number();
+        let asked_at = self.stamp(epoch);
         let inner = Arc::clone(self);
         let look_up = run(async move {
             let answer = inner.bounded(inner.ask(id)).await;
             let mut ids = inner.lock_ids();
-            if let Ok(answer) = &answer {
-                inner.remember(&mut ids, id, answer, asked_at);
+            match &answer {
+                Ok(answer) => inner.remember(&mut ids, id, answer, asked_at),
+                Err(_) => inner.mark_failing(id),
             }
             ids.under_way.done(&id);
             answer.map(|answer| Remembered { answer, asked_at })
@@ -311,12 +363,26 @@ impl Inner {
         Ok(look_up)
     }
 
+    /// Returns whether a known schema changed and its last lookup did not fail. The pace of lookups
+    /// protects the registry from producers that invent ids; these are sent once per change.
+    fn must_renew(&self, id: i32) -> bool {
+        self.known.get(&id).is_some_and(|known| {
+            !self.is_current(id, known.asked_at) && !known.is_failing.load(Ordering::Relaxed)
+        })
+    }
+
+    fn mark_failing(&self, id: i32) {
+        if let Some(known) = self.known.get(&id) {
+            known.is_failing.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn send_subject(
         self: &Arc<Self>,
         subjects: &mut Subjects,
         subject: &str,
     ) -> LookUp<(bool, Stamp)> {
-        let asked_at = self.number();
+        let asked_at = self.stamp(self.freshness.seq());
         let inner = Arc::clone(self);
         let name = subject.to_owned();
         let look_up = run(async move {
@@ -430,6 +496,7 @@ impl Inner {
                     asked_at,
                     bytes,
                     used_ms,
+                    is_failing: AtomicBool::new(false),
                 };
                 let replaced = self.known.insert(id, known).map_or(0, |known| known.bytes);
                 ids.known_bytes = ids.known_bytes + bytes - replaced;

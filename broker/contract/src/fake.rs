@@ -1,8 +1,9 @@
-//! A registry for tests: holds what it is told to, answers, holds answers back or fails on command.
+//! A registry for tests: its content, delays and outages are set by the test.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use avouch_registry_api::freshness::{Changed, Freshness};
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
 use avouch_registry_api::types::{SchemaId, Version};
 use futures_util::FutureExt;
@@ -15,7 +16,10 @@ use super::cache::ClockMs;
 #[derive(Debug)]
 pub(super) struct FakeRegistry {
     schemas: Mutex<Vec<RegisteredSchema>>,
-    seq: AtomicU64,
+    /// That of a source in the registry's process.
+    immediate: Arc<Freshness>,
+    /// That of a remote source, which receives changes only by [`FakeRegistry::deliver`].
+    remote: Arc<Freshness>,
     asked_ids: Mutex<Vec<i32>>,
     asked_subjects: Mutex<Vec<String>>,
     held: watch::Sender<bool>,
@@ -27,7 +31,8 @@ impl FakeRegistry {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             schemas: Mutex::default(),
-            seq: AtomicU64::new(1),
+            immediate: Arc::new(Freshness::new(true, 1)),
+            remote: Arc::new(Freshness::new(false, 1)),
             asked_ids: Mutex::default(),
             asked_subjects: Mutex::default(),
             held: watch::channel(false).0,
@@ -67,29 +72,67 @@ impl FakeRegistry {
                 versions: vec![place],
             }),
         }
-        self.changed();
+        drop(schemas);
+        self.touch(id.get());
+    }
+
+    /// Deletes an id permanently.
+    pub(super) fn delete(&self, id: i32) {
+        self.schemas
+            .lock()
+            .unwrap()
+            .retain(|schema| schema.id.get() != id);
+        self.touch(id);
+    }
+
+    /// Deletes an id permanently and imports another Avro schema under it, as version 1 of
+    /// `subject`.
+    pub(super) fn replace(&self, id: i32, subject: &str, text: &str) {
+        self.delete(id);
+        self.register(id, subject, 1, text);
     }
 
     /// Marks every version of a subject as deleted.
     pub(super) fn soft_delete(&self, subject: &str) {
+        let mut ids = Vec::new();
         for schema in self.schemas.lock().unwrap().iter_mut() {
             for version in schema.versions.iter_mut().filter(|v| v.subject == subject) {
                 version.deleted = true;
+                ids.push(schema.id);
             }
         }
-        self.changed();
+        self.record(Changed::Ids(&ids));
     }
 
     /// A change that concerns none of the schemas.
     pub(super) fn changed(&self) {
-        if !self.late.load(Ordering::SeqCst) {
-            self.seq.fetch_add(1, Ordering::SeqCst);
-        }
+        self.record(Changed::Ids(&[]));
     }
 
-    /// From now on no change is heard of, as from a registry apart whose feed lags for ever.
+    /// A change of one id.
+    pub(super) fn touch(&self, id: i32) {
+        self.record(Changed::Ids(&[SchemaId::new(id).unwrap()]));
+    }
+
+    fn record(&self, changed: Changed<'_>) {
+        self.immediate.record(self.immediate.seq() + 1, changed);
+    }
+
+    /// A source created from now on is a remote one.
     pub(super) fn lag(&self) {
         self.late.store(true, Ordering::SeqCst);
+    }
+
+    /// The change feed delivers a change of one id, or of any.
+    pub(super) fn deliver(&self, id: Option<i32>) {
+        let ids = id.map(|id| [SchemaId::new(id).unwrap()]);
+        let changed = ids.as_ref().map_or(Changed::Any, |ids| Changed::Ids(ids));
+        self.remote.record(self.remote.seq() + 1, changed);
+    }
+
+    /// The change feed responds, or does not.
+    pub(super) fn set_reachable(&self, is_reachable: bool) {
+        self.remote.set_reachable(is_reachable);
     }
 
     /// Answers are found at once and kept back while `held`.
@@ -152,12 +195,12 @@ impl SchemaSource for FakeRegistry {
         self.answer(exists)
     }
 
-    fn change_seq(&self) -> u64 {
-        self.seq.load(Ordering::SeqCst)
-    }
-
-    fn is_current(&self) -> bool {
-        !self.late.load(Ordering::SeqCst)
+    fn freshness(&self) -> &Arc<Freshness> {
+        if self.late.load(Ordering::SeqCst) {
+            &self.remote
+        } else {
+            &self.immediate
+        }
     }
 }
 

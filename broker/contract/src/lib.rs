@@ -10,6 +10,7 @@
 
 mod alongside;
 mod auto;
+mod basis;
 mod cache;
 mod check;
 pub mod configs;
@@ -26,6 +27,7 @@ mod schema;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::section::Section;
@@ -36,6 +38,7 @@ use futures_util::future::join_all;
 
 pub use alongside::Alongside;
 pub use auto::{AUTO_EXCLUDE_DEFAULT, Decision, parse_exclude};
+pub use basis::Basis;
 pub use cache::{Arrival, CacheConfig, ClockMs, Schemas};
 pub use check::LISTED_MAX;
 pub use effective::EffectivePolicy;
@@ -131,6 +134,24 @@ pub enum Verdict {
     },
 }
 
+/// A verdict, and the state of the registry that it is valid for.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Empty unless the verdict rests on schemas that pass.
+    pub basis: Basis,
+}
+
+/// A batch of which every record passes.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// As in [`Verdict::Accept`].
+    pub tag: u32,
+    /// The state of the registry that this is valid for.
+    pub basis: Basis,
+}
+
 /// What `auto` comes to for keys and for values of a topic that has no record yet, and of one that
 /// has some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +221,8 @@ impl Contracts {
     }
 
     /// A check to go along with the first walk over a batch's records; `None` when nothing of the
-    /// batch is to be checked. Where it doesn't come to a tag, [`Self::check`] must be asked.
+    /// batch is to be checked. Where it doesn't accept the batch, call
+    /// [`Self::check`].
     #[must_use]
     pub fn alongside<'a>(
         &'a self,
@@ -213,9 +235,32 @@ impl Contracts {
             .then(|| Alongside::new(&self.schemas, topic, policy, arrival))
     }
 
-    /// Checks a batch, and reports what violates. Ready at once when all schemas are remembered and
-    /// `executor` is.
-    pub async fn check(&self, request: CheckRequest<'_>, executor: &impl Executor) -> Verdict {
+    /// Returns the numbers that must not have moved when a batch with this basis gets its offset,
+    /// each with its value at the verdict. They move before a change of a schema is acknowledged, or
+    /// when the change feed delivers it.
+    pub fn conditions<'a>(
+        &'a self,
+        basis: &'a Basis,
+    ) -> impl Iterator<Item = (Arc<AtomicU64>, u64)> + 'a {
+        basis
+            .iter()
+            .map(|(id, epoch)| (Arc::clone(self.schemas.epoch(id)), epoch))
+    }
+
+    /// Checks a batch, and reports what violates. Ready at once when all schemas are cached and
+    /// current, and `executor` is ready.
+    pub async fn check(&self, request: CheckRequest<'_>, executor: &impl Executor) -> Checked {
+        let mut basis = Basis::default();
+        let verdict = self.verdict(request, &mut basis, executor).await;
+        Checked { verdict, basis }
+    }
+
+    async fn verdict(
+        &self,
+        request: CheckRequest<'_>,
+        basis: &mut Basis,
+        executor: &impl Executor,
+    ) -> Verdict {
         let policy = request.policy;
         if !policy.checks_anything()
             || request.header.is_control()
@@ -235,7 +280,7 @@ impl Contracts {
             Ok(ids) => ids,
             Err(error) => return unsound(&error),
         };
-        let judgements = self.judgements(&request, &ids).await;
+        let judgements = self.judgements(&request, &ids, basis).await;
         if let Some(verdict) = undecidable(policy, &judgements) {
             return verdict;
         }
@@ -321,26 +366,32 @@ impl Contracts {
         Ok(false)
     }
 
-    /// What the ids of a batch come to: from memory where that may be used, else by asking.
-    async fn judgements(&self, request: &CheckRequest<'_>, ids: &PerPart<Vec<i32>>) -> Judgements {
+    /// Returns the judgement of each id of a batch: from the cache where it is current, else by
+    /// lookups. Adds the schemas that pass to `basis`.
+    async fn judgements(
+        &self,
+        request: &CheckRequest<'_>,
+        ids: &PerPart<Vec<i32>>,
+        basis: &mut Basis,
+    ) -> Judgements {
         let mut judgements = Judgements::default();
-        let mut asked: Vec<(Rule<'_>, usize, i32)> = Vec::new();
+        let mut asked: Vec<(Rule<'_>, usize, i32, u64)> = Vec::new();
         for rule in check::rules(request.policy).into_iter().flatten() {
             let judged = judgements.part_mut(rule.part);
             for (at, &id) in ids.part(rule.part).iter().enumerate() {
-                let judgement = match self.schemas.remembered(id) {
-                    Some(remembered) => {
-                        let judgement = judge::judge(rule, request.topic, id, &remembered.answer);
-                        if !self.stands(request, &remembered, doubt(rule, &judgement)) {
-                            asked.push((rule, at, id));
-                        }
-                        judgement
-                    }
-                    None => {
-                        asked.push((rule, at, id));
-                        Judgement::Unavailable(String::new())
-                    }
+                // Before the cache is read: a change in between must show.
+                let epoch = self.schemas.epoch(id).load(Ordering::Acquire);
+                let Some(remembered) = self.schemas.remembered(id) else {
+                    asked.push((rule, at, id, epoch));
+                    judged.push((id, Judgement::Unavailable(String::new())));
+                    continue;
                 };
+                let judgement = judge::judge(rule, request.topic, id, &remembered.answer);
+                let (schemas, arrival) = (&self.schemas, request.arrival);
+                match epoch_in_force(schemas, arrival, epoch, &remembered, &judgement) {
+                    Some(epoch) => basis.add_passed(id, epoch, &judgement),
+                    None => asked.push((rule, at, id, epoch)),
+                }
                 judged.push((id, judgement));
             }
         }
@@ -348,35 +399,37 @@ impl Contracts {
             let answers = join_all(
                 asked
                     .iter()
-                    .map(|&(rule, _, id)| self.ask(request, rule, id)),
+                    .map(|&(rule, _, id, _)| self.ask(request, rule, id)),
             );
-            for (&(rule, at, id), answer) in asked.iter().zip(answers.await) {
+            for (&(rule, at, id, epoch), answer) in asked.iter().zip(answers.await) {
                 let judged = &mut judgements.part_mut(rule.part)[at].1;
-                judge_again(judged, id, answer);
+                // A lookup that failed leaves what was known before it.
+                let epoch = answer.as_ref().map_or(epoch, |(_, epoch)| *epoch);
+                judge_again(judged, id, answer.map(|(judgement, _)| judgement));
+                basis.add_passed(id, epoch, judged);
             }
         }
         judgements
     }
 
-    /// What the registry's answer comes to. One that was under way when the request arrived may not
-    /// count for it; the next one does.
+    /// Looks up an id and returns its judgement with the epoch that it belongs to. A lookup that was
+    /// sent before the request arrived may not be valid for it; the next one is.
     async fn ask(
         &self,
         request: &CheckRequest<'_>,
         rule: Rule<'_>,
         id: i32,
-    ) -> Result<Judgement, String> {
+    ) -> Result<(Judgement, u64), String> {
         loop {
             let answered = self.schemas.look_up(id, request.arrival).await?;
             let judgement = judge::judge(rule, request.topic, id, &answered.answer);
-            if self.stands(request, &answered, doubt(rule, &judgement)) {
-                return Ok(judgement);
+            let epoch = self.schemas.epoch(id).load(Ordering::Acquire);
+            let doubt = doubt(&judgement);
+            let asked_at = answered.asked_at;
+            if self.schemas.stands(asked_at, epoch, request.arrival, doubt) {
+                return Ok((judgement, asked_at.epoch));
             }
         }
-    }
-
-    fn stands(&self, request: &CheckRequest<'_>, answer: &Remembered, doubt: Doubt) -> bool {
-        self.schemas.stands(answer.asked_at, request.arrival, doubt)
     }
 }
 
@@ -388,14 +441,28 @@ impl fmt::Debug for Contracts {
     }
 }
 
-/// What may have changed a judgement. A version that lets a schema pass can only be taken away by
-/// deletion.
-fn doubt(rule: Rule<'_>, judgement: &Judgement) -> Doubt {
+/// Returns the epoch as of which a judgement from the cache is valid, or `None` if the registry must
+/// be queried. `epoch` is the id's, read before the cache. While the registry is unreachable,
+/// what passed last goes on passing.
+fn epoch_in_force(
+    schemas: &Schemas,
+    arrival: &Arrival,
+    epoch: u64,
+    remembered: &Remembered,
+    judgement: &Judgement,
+) -> Option<u64> {
+    if schemas.stands(remembered.asked_at, epoch, arrival, doubt(judgement)) {
+        return Some(remembered.asked_at.epoch);
+    }
+    let passes = matches!(judgement, Judgement::Passes(_));
+    (passes && !schemas.is_reachable()).then_some(epoch)
+}
+
+/// The changes that may make a judgement outdated.
+fn doubt(judgement: &Judgement) -> Doubt {
     match judgement {
-        Judgement::Passes(_) if rule.policy.deleted_allowed => Doubt::Reset,
-        Judgement::Passes(_) => Doubt::Change,
+        Judgement::Passes(_) | Judgement::Broken(_) => Doubt::Change,
         Judgement::Fails(_) | Judgement::Unavailable(_) => Doubt::Unheard,
-        Judgement::Broken(_) => Doubt::Reset,
     }
 }
 

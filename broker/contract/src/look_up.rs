@@ -13,32 +13,38 @@ use futures_util::future::{BoxFuture, Shared};
 /// A look-up that anybody can wait for.
 pub(super) type LookUp<A> = Shared<BoxFuture<'static, Result<A, String>>>;
 
-/// What is known of the time of an answer.
+/// The state of the registry that the result of a lookup belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
-    /// The source's change number before it was asked.
-    pub(super) seq: u64,
-    /// The look-up's number.
+    /// The epoch of the id, or the source's change number for a subject, before the lookup was sent.
+    pub(super) epoch: u64,
+    /// The number of the lookup.
     pub(super) sent: u64,
+}
+
+impl Stamp {
+    /// The stamp of what an earlier process knew: no epoch of this one.
+    pub(super) const EARLIER: Self = Self { epoch: 0, sent: 0 };
 }
 
 /// When a request arrived, and until when it may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// The source's change number then, and the newest look-up.
-    pub(super) at: Stamp,
+    /// The source's change number at that time.
+    pub(super) seq: u64,
+    /// The number of the newest lookup at that time.
+    pub(super) sent: u64,
     /// On the cache's clock.
     pub(super) deadline_ms: u64,
 }
 
-/// What may have made an answer untrue since it was given.
+/// The changes that make the result of a lookup outdated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doubt {
-    /// Only a registry that is another one.
-    Reset,
-    /// A change that may be heard of late.
+    /// Changes that the source has received.
     Change,
-    /// A change, even one that was not heard of yet: a "no" that would be final.
+    /// Also changes that it may not have received yet: the result is negative, and final for the
+    /// producer.
     Unheard,
 }
 

@@ -15,7 +15,7 @@ use avouch_registry_api::types::{SchemaId, SchemaType};
 pub struct CompiledSchema {
     /// The schema id.
     pub id: SchemaId,
-    /// What data must be; the same for as long as the id lives.
+    /// What data must be.
     pub body: Arc<Body>,
     /// Every subject version that holds the id, soft-deleted ones included.
     pub versions: Vec<SubjectVersion>,

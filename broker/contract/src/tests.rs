@@ -6,6 +6,7 @@ mod log;
 mod padding;
 mod registry;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use avouch_avro::framing;
@@ -59,7 +60,17 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::over(FakeRegistry::new())
+    }
+
+    /// A broker with a remote registry.
+    fn apart() -> Self {
         let registry = FakeRegistry::new();
+        registry.lag();
+        Self::over(registry)
+    }
+
+    fn over(registry: Arc<FakeRegistry>) -> Self {
         registry.register(PAYMENT_ID, "payments-value", 3, PAYMENT);
         registry.register(KEY_ID, "payments-key", 1, KEY);
         registry.register(ORDER_ID, "orders-value", 2, ORDER);
@@ -112,16 +123,25 @@ impl World {
             arrival: &arrival,
         };
         let early = self.alongside(principal, policy, records);
-        let verdict = self.contracts.check(request, &Inline).await;
+        let Checked { verdict, basis } = self.contracts.check(request, &Inline).await;
         let late = self.alongside(principal, policy, records);
-        for tag in [early, late].into_iter().flatten() {
+        for accepted in [early, late].into_iter().flatten() {
+            let Accepted { tag, .. } = accepted;
             assert_eq!(verdict, Verdict::Accept { tag }, "both ways say the same");
+            let sorted = |basis: &Basis| BTreeSet::from_iter(basis.iter());
+            let bases = (sorted(&basis), sorted(&accepted.basis));
+            assert_eq!(bases.0, bases.1, "both ways rest on the same");
         }
         verdict
     }
 
-    /// The tag that a check alongside the walk comes to, if any.
-    fn alongside(&self, principal: &str, policy: &EffectivePolicy, records: &[Rec]) -> Option<u32> {
+    /// The verdict of a check alongside the walk, if any.
+    fn alongside(
+        &self,
+        principal: &str,
+        policy: &EffectivePolicy,
+        records: &[Rec],
+    ) -> Option<Accepted> {
         let batch = batch(records);
         let section = Section::from(&batch[HEADER_BYTES..]);
         let count = BatchHeader::parse(&batch).unwrap().record_count;
@@ -132,7 +152,7 @@ impl World {
         for record in RecordIter::new(section, count) {
             alongside.record(section, &record.ok()?);
         }
-        alongside.tag()
+        alongside.accepted()
     }
 
     /// Every violation reported so far: record index, part, reason.

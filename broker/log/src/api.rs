@@ -115,19 +115,52 @@ pub enum Origin {
     Coordinator,
 }
 
-/// A number that must not have changed since a decision was taken, e.g. a policy's revision.
+/// Numbers that must not have changed since a decision was made, e.g. a policy's revision.
 #[derive(Clone, Debug)]
 pub struct Guard {
-    /// Where the number lives.
-    pub current: Arc<AtomicU64>,
-    /// What it was when the decision was taken.
-    pub expected: u64,
+    // Two without an allocation: a policy and one schema are the usual ones.
+    first: Condition,
+    second: Option<Condition>,
+    more: Vec<Condition>,
+}
+
+#[derive(Clone, Debug)]
+struct Condition {
+    current: Arc<AtomicU64>,
+    expected: u64,
 }
 
 impl Guard {
-    /// Whether the number is still the expected one.
+    /// Creates a guard of one number: where it is kept, and its value at the decision.
+    #[must_use]
+    pub fn new(current: Arc<AtomicU64>, expected: u64) -> Self {
+        Self {
+            first: Condition { current, expected },
+            second: None,
+            more: Vec::new(),
+        }
+    }
+
+    /// Adds a number.
+    pub fn add(&mut self, current: Arc<AtomicU64>, expected: u64) {
+        let condition = Condition { current, expected };
+        match self.second {
+            None => self.second = Some(condition),
+            Some(_) => self.more.push(condition),
+        }
+    }
+
+    /// Returns whether all numbers are still the expected ones.
     #[must_use]
     pub fn holds(&self) -> bool {
+        self.first.holds()
+            && self.second.iter().all(Condition::holds)
+            && self.more.iter().all(Condition::holds)
+    }
+}
+
+impl Condition {
+    fn holds(&self) -> bool {
         self.current.load(Ordering::Acquire) == self.expected
     }
 }
@@ -176,7 +209,7 @@ pub enum AppendOutcome {
     InvalidProducerEpoch,
     /// No such partition, or its topic was deleted.
     UnknownPartition,
-    /// The guard's number had changed; nothing of this batch was appended.
+    /// A number of the guard had changed; nothing of this batch was appended.
     GuardChanged,
     /// The bytes are not exactly one batch of magic 2: a mistake of the caller.
     Malformed,

@@ -4,6 +4,7 @@
 #[cfg(feature = "client")]
 pub mod client;
 pub mod error;
+pub mod freshness;
 pub mod records;
 #[cfg(feature = "client")]
 pub mod remote;

@@ -1,20 +1,22 @@
-//! A registry behind HTTP, for a broker that runs apart from it. Every question goes over the
-//! network; remembering answers is the caller's business. Works against any Confluent-compatible
-//! registry, but hears of changes only from one that serves `GET /v1/changes`; of any other it
-//! takes for granted that it changes all the time.
+//! A registry behind HTTP, for a broker in another process. Every query goes over the network;
+//! the caller caches the responses. Works against any Confluent-compatible registry, but receives
+//! changes only from one that serves `GET /v1/changes`; any other one is taken to change all the
+//! time.
 
-use std::collections::BTreeSet;
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use reqwest::header::CACHE_CONTROL;
 use reqwest::{StatusCode, Url};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::error::{ErrorBody, ErrorCode};
+use crate::freshness::{Changed, Freshness};
 use crate::rest::{ChangesBody, SchemaBody, SchemaReference, SubjectVersionBody};
 use crate::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
 use crate::types::{SchemaId, Version};
@@ -27,6 +29,10 @@ const CHANGE_WAIT_MS: u64 = 1_000;
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// How often a registry without a change feed is taken to have changed.
 const NO_FEED_INTERVAL: Duration = Duration::from_secs(1);
+/// Every how many of these intervals known schemas are taken to have changed: each costs lookups.
+const NO_FEED_KNOWN_INTERVALS: u64 = 5;
+/// Registry instances that are remembered; one behind a load balancer has a few.
+const MAX_INSTANCES: usize = 64;
 /// The pause after the change feed did not answer.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// Schemas that one schema may refer to, transitively.
@@ -47,19 +53,26 @@ pub struct AddressError {
 pub struct RemoteSource {
     base: Url,
     http: reqwest::Client,
-    change_seq: AtomicU64,
-    reset_seq: AtomicU64,
+    freshness: Arc<Freshness>,
     feed: Mutex<Feed>,
 }
 
-/// What the change feed said last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Feed {
-    NeverHeard,
-    /// The registry's own change number.
-    At(u64),
-    /// The registry answers, but serves no feed.
-    None,
+/// The state of the change feed.
+#[derive(Debug, Default)]
+struct Feed {
+    /// The last response.
+    last: Option<FeedResponse>,
+    /// The instances that have responded, newest last.
+    instances: VecDeque<String>,
+}
+
+/// A response about changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum FeedResponse {
+    /// The registry's own number.
+    At(ChangesBody),
+    /// The registry serves no feed; counts such responses in a row, from 0.
+    NoFeed(u64),
 }
 
 impl RemoteSource {
@@ -87,22 +100,19 @@ impl RemoteSource {
         Ok(Self {
             base,
             http,
-            change_seq: AtomicU64::new(0),
-            reset_seq: AtomicU64::new(0),
-            feed: Mutex::new(Feed::NeverHeard),
+            freshness: Arc::new(Freshness::new(false, 0)),
+            feed: Mutex::default(),
         })
     }
 
-    /// Asks the change feed until `shutdown` completes, so that [`SchemaSource::change_seq`]
-    /// follows the registry at once: each question waits there for news. A registry that does not
-    /// answer is asked again.
+    /// Polls the change feed until `shutdown` completes, so that [`SchemaSource::freshness`] follows
+    /// the registry at once: each request waits there for news. A failed request is repeated.
     pub async fn follow_changes(&self, shutdown: impl Future<Output = ()>) {
         let follow = async {
             loop {
-                // A failed poll changes nothing: what was heard stays true until more is heard.
                 let pause = match self.changes_within(CHANGE_WAIT_MS).await {
-                    Ok(Feed::None) => NO_FEED_INTERVAL,
-                    Ok(Feed::At(_) | Feed::NeverHeard) => POLL_INTERVAL,
+                    Ok(FeedResponse::NoFeed(_)) => NO_FEED_INTERVAL,
+                    Ok(FeedResponse::At(_)) => POLL_INTERVAL,
                     Err(_away) => RETRY_INTERVAL,
                 };
                 tokio::time::sleep(pause).await;
@@ -114,55 +124,76 @@ impl RemoteSource {
         }
     }
 
-    /// Asks the change feed once: [`SchemaSource::change_seq`] has grown then if anything changed
-    /// since it was last asked, or if the registry has no feed that could tell.
+    /// Polls the change feed once: [`SchemaSource::freshness`] has moved then if anything changed
+    /// since the last poll, or if the registry serves no feed.
     ///
     /// # Errors
-    /// When the registry does not answer.
+    /// When the registry does not respond.
     pub async fn poll_changes(&self) -> Result<(), SourceError> {
         self.changes_within(0).await.map(drop)
     }
 
-    async fn changes_within(&self, wait_ms: u64) -> Result<Feed, SourceError> {
+    async fn changes_within(&self, wait_ms: u64) -> Result<FeedResponse, SourceError> {
+        let response = self.poll(wait_ms).await;
+        let reachable = response.is_ok();
+        if let Ok(response) = &response {
+            self.apply(response.clone());
+        }
+        // Last: an outage ends only once the changes made during it are recorded.
+        self.freshness.set_reachable(reachable);
+        response
+    }
+
+    async fn poll(&self, wait_ms: u64) -> Result<FeedResponse, SourceError> {
         let mut url = self.url(&["v1", "changes"]);
-        let since = match self.feed() {
-            Feed::At(seq) => seq,
-            Feed::NeverHeard | Feed::None => 0,
+        let (since, without_feed) = match &self.feed().last {
+            Some(FeedResponse::At(body)) => (body.seq, 0),
+            Some(FeedResponse::NoFeed(count)) => (0, count + 1),
+            None => (0, 0),
         };
         url.set_query(Some(&format!("since={since}&wait_ms={wait_ms}")));
         let (status, body) = self.ask(&url).await?;
-        let heard = match status {
-            StatusCode::OK => Feed::At(decoded::<ChangesBody>(&url, &body)?.seq),
-            StatusCode::NOT_FOUND => Feed::None,
-            _ => return Err(failure(format!("{url}: answered {status}"))),
-        };
-        self.hear(heard);
-        Ok(heard)
-    }
-
-    /// Takes in what the feed said. Our own number grows whenever the registry's is another one: a
-    /// registry that was emptied or put back counts from a lower number.
-    fn hear(&self, heard: Feed) {
-        let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = *feed != heard || heard == Feed::None;
-        let is_reset = match (*feed, heard) {
-            (Feed::At(before), Feed::At(now)) => now < before,
-            (Feed::None, Feed::None) => false,
-            _ => true,
-        };
-        if is_news {
-            let seq = self.change_seq() + 1;
-            // In this order: whoever sees the new number sees the reset.
-            if is_reset {
-                self.reset_seq.store(seq, Ordering::Release);
-            }
-            self.change_seq.store(seq, Ordering::Release);
+        match status {
+            StatusCode::OK => decoded::<ChangesBody>(&url, &body).map(FeedResponse::At),
+            StatusCode::NOT_FOUND => Ok(FeedResponse::NoFeed(without_feed)),
+            _ => Err(failure(format!("{url}: answered {status}"))),
         }
-        *feed = heard;
     }
 
-    fn feed(&self) -> Feed {
-        *self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Records a response of the feed. The number of the freshness is this client's own: that of a
+    /// restored registry starts again lower, or at the same value with other content.
+    fn apply(&self, response: FeedResponse) {
+        let mut feed = self.feed();
+        let is_new_instance = match &response {
+            FeedResponse::At(body) => feed.is_new(body.instance.as_deref()),
+            FeedResponse::NoFeed(_) => false,
+        };
+        let changed = match (&feed.last, &response) {
+            (Some(FeedResponse::At(before)), FeedResponse::At(now)) if !is_new_instance => {
+                match (now.seq.cmp(&before.seq), &now.ids) {
+                    (Ordering::Equal, _) => None,
+                    (Ordering::Greater, Some(ids)) => Some(Changed::Ids(ids)),
+                    _ => Some(Changed::Any),
+                }
+            }
+            (Some(FeedResponse::NoFeed(_)), FeedResponse::NoFeed(count)) => {
+                let is_due = count.is_multiple_of(NO_FEED_KNOWN_INTERVALS);
+                Some(if is_due {
+                    Changed::Any
+                } else {
+                    Changed::Ids(&[])
+                })
+            }
+            _ => Some(Changed::Any),
+        };
+        if let Some(changed) = changed {
+            self.freshness.record(self.freshness.seq() + 1, changed);
+        }
+        feed.last = Some(response);
+    }
+
+    fn feed(&self) -> MutexGuard<'_, Feed> {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn look_up(&self, id: SchemaId) -> Result<Option<RegisteredSchema>, SourceError> {
@@ -280,7 +311,9 @@ impl RemoteSource {
     }
 
     async fn ask(&self, url: &Url) -> Result<(StatusCode, Vec<u8>), SourceError> {
-        let answer = self.http.get(url.clone()).send().await;
+        // A registry behind a load balancer may cache what another node has changed already.
+        let request = self.http.get(url.clone()).header(CACHE_CONTROL, "no-cache");
+        let answer = request.send().await;
         let answer = answer.map_err(|error| sent(url, &error))?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(|error| sent(url, &error))?;
@@ -306,12 +339,25 @@ impl SchemaSource for RemoteSource {
         Box::pin(self.has_subject(subject))
     }
 
-    fn change_seq(&self) -> u64 {
-        self.change_seq.load(Ordering::Acquire)
+    fn freshness(&self) -> &Arc<Freshness> {
+        &self.freshness
     }
+}
 
-    fn reset_seq(&self) -> u64 {
-        self.reset_seq.load(Ordering::Acquire)
+impl Feed {
+    /// Returns whether this instance has not responded before, and remembers it.
+    fn is_new(&mut self, instance: Option<&str>) -> bool {
+        let Some(instance) = instance else {
+            return false;
+        };
+        if self.instances.iter().any(|known| known == instance) {
+            return false;
+        }
+        if self.instances.len() >= MAX_INSTANCES {
+            self.instances.pop_front();
+        }
+        self.instances.push_back(instance.to_owned());
+        true
     }
 }
 
@@ -329,6 +375,8 @@ fn failure(reason: String) -> SourceError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic;
+
     use super::*;
 
     #[test]
@@ -355,19 +403,63 @@ mod tests {
         assert!(line.contains("TLS is not spoken here") && line.lines().count() == 1);
     }
 
+    fn at(seq: u64, instance: &str, ids: Option<&[i32]>) -> FeedResponse {
+        FeedResponse::At(ChangesBody {
+            seq,
+            instance: Some(instance.to_owned()),
+            ids: ids.map(|ids| ids.iter().filter_map(|&id| SchemaId::new(id)).collect()),
+        })
+    }
+
+    /// Returns the client's number and the epochs of ids 1 and 2.
+    fn freshness(client: &RemoteSource) -> (u64, u64, u64) {
+        let epoch = |id| client.freshness.epoch(id).load(atomic::Ordering::Acquire);
+        (client.freshness.seq(), epoch(1), epoch(2))
+    }
+
+    // Conformance: contract/3m
+    #[test]
+    fn the_feed_moves_only_the_ids_it_names() {
+        let client = RemoteSource::new("http://127.0.0.1:8081").unwrap();
+        let apply = |response| {
+            client.apply(response);
+            freshness(&client)
+        };
+        assert_eq!(apply(at(500, "a", None)), (1, 2, 2), "the first response");
+        assert_eq!(apply(at(500, "a", Some(&[]))), (1, 2, 2), "no change");
+        assert_eq!(apply(at(501, "a", Some(&[2]))), (2, 2, 3));
+        assert_eq!(apply(at(502, "a", Some(&[]))), (3, 2, 3), "a setting");
+        assert_eq!(apply(at(503, "a", None)), (4, 3, 4), "any id");
+    }
+
     // Conformance: contract/3f
     #[test]
-    fn a_registry_that_counts_anew_or_serves_no_feed_is_heard_of() {
+    fn a_restored_registry_moves_every_id() {
         let client = RemoteSource::new("http://127.0.0.1:8081").unwrap();
-        let hear = |feed| {
-            client.hear(feed);
-            (client.change_seq(), client.reset_seq())
+        let apply = |response| {
+            client.apply(response);
+            freshness(&client)
         };
-        assert_eq!(hear(Feed::At(500)), (1, 1), "heard for the first time");
-        assert_eq!(hear(Feed::At(500)), (1, 1));
-        assert_eq!(hear(Feed::At(501)), (2, 1));
-        assert_eq!(hear(Feed::At(3)), (3, 3), "emptied");
-        assert_eq!(hear(Feed::None), (4, 4), "another registry");
-        assert_eq!(hear(Feed::None), (5, 4), "it may have changed");
+        assert_eq!(apply(at(500, "a", None)), (1, 2, 2));
+        assert_eq!(apply(at(3, "a", Some(&[]))), (2, 3, 3), "a lower number");
+        assert_eq!(apply(at(3, "b", Some(&[]))), (3, 4, 4), "the same number");
+        assert_eq!(apply(at(9, "c", Some(&[1]))), (4, 5, 5), "a higher number");
+        assert_eq!(apply(at(9, "b", Some(&[]))), (4, 5, 5), "a known instance");
+    }
+
+    // Conformance: contract/3f
+    #[test]
+    fn a_registry_without_feed_changes_all_the_time() {
+        let client = RemoteSource::new("http://127.0.0.1:8081").unwrap();
+        client.apply(at(500, "a", None));
+        let response = (0..=10).map(|count| {
+            client.apply(FeedResponse::NoFeed(count));
+            freshness(&client)
+        });
+        let response: Vec<_> = response.collect();
+        assert_eq!(response[0], (2, 3, 3), "another registry");
+        assert_eq!(response[4], (6, 3, 3));
+        assert_eq!(response[5], (7, 4, 4));
+        assert_eq!(response[10], (12, 5, 5));
     }
 }

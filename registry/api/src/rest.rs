@@ -532,11 +532,19 @@ pub struct VersionBody {
 }
 
 /// How far the registry's content has moved (`GET /v1/changes`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChangesBody {
-    /// Grows with every change; never goes back, not even across restarts.
+    /// Grows with every change, also across restarts; it goes back only with a restored database.
     pub seq: u64,
+    /// Identifies the node since its start or since it last lost its database. A value that is new
+    /// to a caller means that any schema may have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Schema ids of the default context whose schema, subject versions or references may have
+    /// changed after `since`. Absent when any may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<SchemaId>>,
 }
 
 /// Reads a number that some registries write as -1 or 0 where none is assigned yet, such as in the

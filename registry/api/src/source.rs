@@ -1,10 +1,13 @@
 //! How a broker or a serializer asks for schemas: the seam between the broker and a registry that
 //! may live in the same process or behind HTTP.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::freshness::Freshness;
 use crate::types::{SchemaId, SchemaType, Version};
 
 /// A registered schema with everything a broker needs to judge data by it.
@@ -43,25 +46,12 @@ pub struct SourceError {
 
 /// Where schemas come from. Answers reflect every registration acknowledged before the call.
 pub trait SchemaSource: Send + Sync + 'static {
-    /// The schema with this id, or `None` when no subject ever registered it.
+    /// Returns the schema with this id, or `None` when no subject version holds it.
     fn schema(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>>;
 
     /// Whether the subject has a version that is not soft-deleted.
     fn subject_exists<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<bool, SourceError>>;
 
-    /// A number that grows with every change of the registry's content, as far as this source has
-    /// heard of it. A remote source hears late.
-    fn change_seq(&self) -> u64;
-
-    /// Whether [`Self::change_seq`] grows before a change is acknowledged to whoever made it. Only
-    /// then does a remembered "no" still hold while the number stands still.
-    fn is_current(&self) -> bool {
-        false
-    }
-
-    /// The change number at which the source last met a registry that may be another than before,
-    /// emptied or put back: what was learnt below it is to be asked again. 0 when it never did.
-    fn reset_seq(&self) -> u64 {
-        0
-    }
+    /// Returns the changes that this source has received; the same object at every call.
+    fn freshness(&self) -> &Arc<Freshness>;
 }

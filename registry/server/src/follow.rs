@@ -24,15 +24,20 @@ pub(crate) async fn follow(service: Arc<Service>) {
 
 async fn follow_postgres(service: &Service, pool: &PgPool) {
     let mut listener = None;
+    let mut was_disconnected = false;
     loop {
         let was_reachable = service.store.engine.is_reachable();
-        let is_reachable = match service.catch_up().await {
-            Ok(()) => true,
+        let is_reachable = match service.catch_up(was_disconnected).await {
+            Ok(()) => {
+                was_disconnected = false;
+                true
+            }
             Err(error) => {
                 if was_reachable {
                     tracing::error!(%error, "the registry's database does not answer");
                 }
                 listener = None;
+                was_disconnected = true;
                 false
             }
         };
@@ -40,11 +45,15 @@ async fn follow_postgres(service: &Service, pool: &PgPool) {
             tracing::info!("the registry's database answers again");
         }
         service.store.engine.set_reachable(is_reachable);
+        service.freshness().set_reachable(is_reachable);
         if is_reachable && listener.is_none() {
             listener = listen(pool).await;
         }
         // A lost connection, like no notification, only means that the next reading is due.
+        let was_listening = listener.is_some();
         let _hint = tokio::time::timeout(POLL_INTERVAL, hint(&mut listener)).await;
+        // A database that is restored under a running node closes its connections.
+        was_disconnected |= was_listening && listener.is_none();
     }
 }
 

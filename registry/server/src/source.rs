@@ -1,8 +1,9 @@
-//! The registry as a broker in the same process asks it: straight from the store, remembering each
+//! The registry as a source for a broker in the same process: reads the store, and caches each
 //! answer until something of the id changes.
 
 use std::sync::Arc;
 
+use avouch_registry_api::freshness::Freshness;
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError};
 use avouch_registry_api::types::SchemaId;
 use futures_util::future::BoxFuture;
@@ -24,8 +25,9 @@ impl StoreSource {
     }
 
     async fn look_up(&self, id: SchemaId) -> Result<Option<RegisteredSchema>, SourceError> {
-        let current = self.is_current();
-        let schema = self.service.registered(DEFAULT_CONTEXT, id, current).await;
+        // Another node's change in a shared database is received a little later.
+        let cached = self.freshness().is_immediate();
+        let schema = self.service.registered(DEFAULT_CONTEXT, id, cached).await;
         let schema = schema.map_err(|error| failure(&error))?;
         Ok(schema.map(|schema| schema.as_ref().clone()))
     }
@@ -51,13 +53,8 @@ impl SchemaSource for StoreSource {
         })
     }
 
-    fn change_seq(&self) -> u64 {
-        self.service.change_seq()
-    }
-
-    /// Another node's change in a shared database is heard of a little later.
-    fn is_current(&self) -> bool {
-        self.service.store.is_own()
+    fn freshness(&self) -> &Arc<Freshness> {
+        self.service.freshness()
     }
 }
 

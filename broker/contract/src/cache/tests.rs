@@ -29,7 +29,8 @@ async fn is_known(schemas: &Schemas, id: i32) -> Result<bool, String> {
         match answered.answer {
             Answer::Known(_) => return Ok(true),
             Answer::Unknown => {
-                if schemas.stands(answered.asked_at, &arrival, Doubt::Unheard) {
+                let epoch = schemas.epoch(id).load(Ordering::SeqCst);
+                if schemas.stands(answered.asked_at, epoch, &arrival, Doubt::Unheard) {
                     return Ok(false);
                 }
             }
@@ -152,7 +153,7 @@ async fn an_id_is_looked_up_ten_times_a_second_at_most() {
     let registry = FakeRegistry::new();
     let schemas = schemas(&registry);
     for turn in 0..25 {
-        registry.changed();
+        registry.touch(1);
         assert_eq!(is_known(&schemas, 1).await.is_ok(), turn < 10, "{turn}");
     }
     assert_eq!(registry.asked_ids().len(), 10);
@@ -181,7 +182,7 @@ async fn an_outage_is_no_answer_and_hides_nothing_known() {
     let schemas = schemas(&registry);
     assert_eq!(is_known(&schemas, 1).await, Ok(true));
     registry.fail(true);
-    registry.changed();
+    registry.touch(1);
     assert_eq!(
         is_known(&schemas, 2).await,
         Err("connection refused".to_owned())
@@ -355,7 +356,7 @@ async fn concurrent_askers_for_a_subject_share_one_look_up() {
 async fn what_is_absent_is_remembered_within_bounds() {
     let mut absent = HashMap::new();
     for id in 0..25_000 {
-        insert_bounded(&mut absent, id, Stamp { seq: 1, sent: 1 });
+        insert_bounded(&mut absent, id, Stamp { epoch: 1, sent: 1 });
         assert!(absent.len() <= ABSENT_MAX);
     }
     assert!(absent.contains_key(&24_999));
@@ -369,11 +370,11 @@ async fn an_older_answer_that_comes_late_does_not_replace_a_newer_one() {
     let known = schemas.look_up(1, &schemas.arrive()).await.unwrap().answer;
     let inner = &schemas.inner;
     let remember = |answer, sent| {
-        let asked_at = Stamp { seq: 1, sent };
+        let asked_at = Stamp { epoch: 1, sent };
         inner.remember(&mut inner.lock_ids(), 1, answer, asked_at);
     };
     let is_known = || matches!(schemas.remembered(1).unwrap().answer, Answer::Known(_));
-    let now = schemas.arrive().at.sent;
+    let now = schemas.arrive().sent;
     remember(&Answer::Unknown, now - 1);
     assert!(is_known());
     remember(&Answer::Unknown, now + 2);
@@ -468,4 +469,59 @@ async fn restored_schemas_are_in_force_while_the_registry_is_away() {
     );
     assert!(exists(&after, "u").await.is_err());
     assert!(is_known(&after, 3).await.is_err(), "an outage is not a no");
+}
+
+// Conformance: contract/3m
+#[tokio::test(start_paused = true)]
+async fn every_change_of_a_known_id_is_looked_up() {
+    let registry = FakeRegistry::new();
+    let schemas = schemas(&registry);
+    register(&registry, 1);
+    assert_eq!(is_known(&schemas, 1).await, Ok(true));
+    for turn in 1..50 {
+        registry.replace(
+            1,
+            "s",
+            &format!(r#"{{"type": "fixed", "name": "F", "size": {turn}}}"#),
+        );
+        assert_eq!(is_known(&schemas, 1).await, Ok(true), "{turn}");
+    }
+    assert_eq!(registry.asked_ids().len(), 50);
+    // A registry that does not respond is queried at the usual pace.
+    registry.fail(true);
+    registry.touch(1);
+    for _ in 0..50 {
+        assert!(is_known(&schemas, 1).await.is_err());
+    }
+    assert!(registry.asked_ids().len() <= 61);
+}
+
+// Conformance: contract/3n
+#[tokio::test(start_paused = true)]
+async fn a_refresh_looks_up_only_what_changed() {
+    let registry = FakeRegistry::new();
+    registry.lag();
+    for id in 1..=3 {
+        register(&registry, id);
+    }
+    let schemas = schemas(&registry);
+    for id in 1..=3 {
+        assert_eq!(is_known(&schemas, id).await, Ok(true));
+    }
+    registry.delete(2);
+    schemas.refresh().await;
+    assert_eq!(registry.asked_ids(), [1, 2, 3], "nothing delivered");
+    registry.deliver(Some(2));
+    registry.set_reachable(false);
+    schemas.refresh().await;
+    assert_eq!(registry.asked_ids(), [1, 2, 3], "unreachable");
+    registry.set_reachable(true);
+    schemas.refresh().await;
+    assert_eq!(registry.asked_ids(), [1, 2, 3, 2]);
+    let ids: Vec<_> = schemas
+        .known_schemas()
+        .iter()
+        .map(|known| known.id.get())
+        .collect();
+    assert_eq!(ids, [1, 3]);
 }

@@ -36,7 +36,10 @@ async fn hold(cases: &[(&str, Configs<'_>, Vec<Rec>, Expected<'_>)]) {
 async fn a_batch_is_checked_while_it_is_walked_once_its_schemas_are_remembered() {
     let world = World::new();
     let policy = policy(&[VALUE]);
-    let alongside = |records: &[Rec]| world.alongside("User:ANONYMOUS", &policy, records);
+    let alongside = |records: &[Rec]| {
+        let accepted = world.alongside("User:ANONYMOUS", &policy, records);
+        accepted.map(|accepted| accepted.tag)
+    };
     assert_eq!(alongside(&[good()]), None, "not remembered");
     let verdict = world.check(&policy, &[good(), good()]).await;
     let tag = PAYMENT_ID.unsigned_abs();

@@ -92,7 +92,7 @@ async fn an_outage_is_no_violation_and_stops_nothing_known() {
         Verdict::Accept { tag: 41 }
     );
     world.registry.fail(true);
-    world.registry.changed();
+    world.registry.touch(PAYMENT_ID);
     assert_eq!(
         world.check(&strict, &[good()]).await,
         Verdict::Accept { tag: 41 }
@@ -223,4 +223,192 @@ async fn a_decision_once_made_is_not_made_again() {
     let nothing = (Decision::Undecided, Decision::Undecided);
     assert_eq!(again.map(|decided| decided.if_empty), Ok(nothing));
     assert!(world.registry.asked_subjects().is_empty());
+}
+
+const OTHER: &str = r#"{"type": "record", "name": "Other", "fields": [
+    {"name": "id", "type": "string"}]}"#;
+
+/// Valid under [`OTHER`] only.
+fn other() -> Rec {
+    value(framed(PAYMENT_ID, &string("hi")))
+}
+
+async fn reason(world: &World, records: &[Rec]) -> Option<&'static str> {
+    let before = world.reported().len();
+    let verdict = world.check(&policy(&[VALUE]), records).await;
+    match verdict {
+        Verdict::Accept { .. } => None,
+        Verdict::Reject { .. } => Some(world.reported()[before].2),
+        Verdict::Unavailable { .. } | Verdict::Failed { .. } => panic!("{verdict:?}"),
+    }
+}
+
+// Conformance: contract/3j
+#[tokio::test(start_paused = true)]
+async fn a_deleted_id_is_unknown_at_once() {
+    let world = World::new();
+    assert_eq!(reason(&world, &[good()]).await, None);
+    world.registry.delete(PAYMENT_ID);
+    assert_eq!(reason(&world, &[good()]).await, Some("unknown-id"));
+}
+
+// Conformance: contract/3j
+#[tokio::test(start_paused = true)]
+async fn a_replaced_id_is_judged_by_its_new_schema() {
+    let world = World::new();
+    assert_eq!(reason(&world, &[good()]).await, None);
+    assert_eq!(reason(&world, &[other()]).await, Some("truncated"));
+    world.registry.replace(PAYMENT_ID, "payments-value", OTHER);
+    assert_eq!(reason(&world, &[other()]).await, None);
+    assert_eq!(reason(&world, &[good()]).await, Some("trailing-bytes"));
+    // Moved to another subject, it no longer belongs to the topic.
+    world.registry.replace(PAYMENT_ID, "orders-value", OTHER);
+    assert_eq!(reason(&world, &[other()]).await, Some("wrong-subject"));
+}
+
+// Conformance: contract/3j
+#[tokio::test(start_paused = true)]
+async fn a_schema_that_did_not_compile_is_judged_anew() {
+    let world = World::new();
+    let policy = policy(&[VALUE]);
+    let broken = [value(framed(BROKEN_ID, &string("x")))];
+    let verdict = world.check(&policy, &broken).await;
+    assert!(matches!(verdict, Verdict::Failed { .. }), "{verdict:?}");
+    world.registry.replace(BROKEN_ID, "payments-value", KEY);
+    assert_eq!(reason(&world, &broken).await, None);
+}
+
+// Conformance: contract/3k
+#[tokio::test(start_paused = true)]
+async fn a_replaced_reference_is_part_of_the_judgement() {
+    let world = World::new();
+    let user = r#"{"type": "record", "name": "User", "fields": [{"name": "at", "type": "Place"}]}"#;
+    let place =
+        r#"{"type": "record", "name": "Place", "fields": [{"name": "n", "type": "string"}]}"#;
+    let moved = r#"{"type": "record", "name": "Place", "fields": [{"name": "n", "type": "long"}]}"#;
+    let register = |reference| {
+        world.registry.delete(60);
+        let (subject, references) = ("payments-value", [reference]);
+        world
+            .registry
+            .register_as("AVRO", 60, subject, 30, user, &references);
+    };
+    register(place);
+    let records = [value(framed(60, &string("x")))];
+    assert_eq!(reason(&world, &records).await, None);
+    register(moved);
+    assert_eq!(reason(&world, &records).await, Some("trailing-bytes"));
+}
+
+// Conformance: contract/3k
+#[tokio::test(start_paused = true)]
+async fn deleted_and_restored_versions_count_at_once() {
+    let world = World::new();
+    let strict = policy(&[VALUE, ("avouch.version.deleted", "reject")]);
+    let newer = policy(&[VALUE, ("avouch.value.version.min", "5")]);
+    let accepts = async |policy| {
+        let verdict = world.check(policy, &[good()]).await;
+        matches!(verdict, Verdict::Accept { .. })
+    };
+    assert!(accepts(&strict).await && !accepts(&newer).await);
+    world.registry.soft_delete("payments-value");
+    assert!(!accepts(&strict).await && !accepts(&newer).await);
+    world
+        .registry
+        .register(PAYMENT_ID, "payments-value", 31, PAYMENT);
+    assert!(accepts(&strict).await && accepts(&newer).await);
+}
+
+// Conformance: contract/3m
+#[tokio::test(start_paused = true)]
+async fn unrelated_changes_cost_no_lookup() {
+    let world = World::new();
+    let policy = policy(&[VALUE]);
+    assert_eq!(reason(&world, &[good()]).await, None);
+    world.registry.hold(true);
+    for id in 1_000..2_000 {
+        world.registry.register(id, "elsewhere", id, KEY);
+        let ready = world.check(&policy, &[good()]).now_or_never();
+        assert_eq!(ready, Some(Verdict::Accept { tag: 41 }));
+    }
+    assert_eq!(world.registry.asked_ids(), [PAYMENT_ID]);
+}
+
+// Conformance: contract/3l
+#[tokio::test(start_paused = true)]
+async fn a_change_after_the_verdict_voids_its_basis() {
+    let world = World::new();
+    let policy = policy(&[VALUE]);
+    let holds = |accepted: &Accepted| {
+        let mut conditions = world.contracts.conditions(&accepted.basis);
+        conditions.all(|(current, expected)| current.load(Ordering::SeqCst) == expected)
+    };
+    assert_eq!(reason(&world, &[good()]).await, None);
+    let accepted = world
+        .alongside("User:ANONYMOUS", &policy, &[good()])
+        .unwrap();
+    world.registry.register(1_000, "elsewhere", 1, KEY);
+    assert!(holds(&accepted), "another id changed");
+    world.registry.replace(PAYMENT_ID, "payments-value", OTHER);
+    assert!(!holds(&accepted));
+    let again = world.alongside("User:ANONYMOUS", &policy, &[good()]);
+    assert!(again.is_none(), "the registry must be queried");
+}
+
+// Conformance: contract/3j
+#[tokio::test(start_paused = true)]
+async fn a_remote_change_counts_once_it_is_delivered() {
+    let world = World::apart();
+    assert_eq!(reason(&world, &[good()]).await, None);
+    world.registry.replace(PAYMENT_ID, "payments-value", OTHER);
+    assert_eq!(reason(&world, &[good()]).await, None, "not delivered yet");
+    world.registry.deliver(Some(PAYMENT_ID));
+    assert_eq!(reason(&world, &[good()]).await, Some("trailing-bytes"));
+    world.registry.delete(PAYMENT_ID);
+    world.registry.deliver(None);
+    assert_eq!(reason(&world, &[good()]).await, Some("unknown-id"));
+}
+
+// Conformance: contract/3n
+#[tokio::test(start_paused = true)]
+async fn an_unreachable_registry_leaves_the_last_schema_in_force() {
+    let world = World::apart();
+    let policy = policy(&[VALUE]);
+    assert_eq!(reason(&world, &[good()]).await, None);
+    world.registry.delete(PAYMENT_ID);
+    world.registry.deliver(Some(PAYMENT_ID));
+    world.registry.hold(true);
+    world.registry.set_reachable(false);
+    for _ in 0..100 {
+        let ready = world.check(&policy, &[good()]).now_or_never();
+        assert_eq!(
+            ready,
+            Some(Verdict::Accept { tag: 41 }),
+            "it waits for nothing"
+        );
+    }
+    world.registry.hold(false);
+    world.registry.set_reachable(true);
+    assert_eq!(reason(&world, &[good()]).await, Some("unknown-id"));
+}
+
+// Conformance: contract/3n
+#[tokio::test(start_paused = true)]
+async fn a_kept_schema_counts_only_until_the_registry_responds() {
+    let before = World::apart();
+    assert_eq!(reason(&before, &[good()]).await, None);
+    let kept = before.contracts.schemas().known_schemas();
+
+    let world = World::apart();
+    world.contracts.schemas().restore(kept).await;
+    world.registry.delete(PAYMENT_ID);
+    world.registry.fail(true);
+    assert_eq!(
+        reason(&world, &[good()]).await,
+        None,
+        "the last known state"
+    );
+    world.registry.fail(false);
+    assert_eq!(reason(&world, &[good()]).await, Some("unknown-id"));
+    assert!(world.contracts.schemas().known_schemas().is_empty());
 }

@@ -90,14 +90,14 @@ fn each_batch_of_a_request_gets_its_own_outcome() {
         producer: Some((9, 0, sequence)),
         ..Spec::new(1)
     };
-    let moved = Guard {
-        current: Arc::new(AtomicU64::new(2)),
-        expected: 1,
-    };
-    let still = Guard {
-        current: Arc::new(AtomicU64::new(2)),
-        expected: 2,
-    };
+    let number = || Arc::new(AtomicU64::new(2));
+    let still = Guard::new(number(), 2);
+    let moved = Guard::new(number(), 1);
+    let mut second_moved = still.clone();
+    second_moved.add(number(), 1);
+    let mut third_moved = still.clone();
+    third_moved.add(number(), 2);
+    third_moved.add(number(), 3);
     let guarded = |guard| {
         let mut batch = Spec::new(2).append_to(tp(2));
         batch.guard = Some(guard);
@@ -120,6 +120,8 @@ fn each_batch_of_a_request_gets_its_own_outcome() {
         sent(2).append_to(tp(1)),
         coordinator,
         guarded(moved),
+        guarded(second_moved),
+        guarded(third_moved),
         guarded(still),
         cut,
         Spec::new(5).append_to(tp(99)),
@@ -132,6 +134,8 @@ fn each_batch_of_a_request_gets_its_own_outcome() {
         appended(2),
         AppendOutcome::InvalidProducerEpoch,
         appended(3),
+        AppendOutcome::GuardChanged,
+        AppendOutcome::GuardChanged,
         AppendOutcome::GuardChanged,
         appended(0),
         AppendOutcome::Malformed,

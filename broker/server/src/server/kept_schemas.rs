@@ -31,7 +31,8 @@ struct Content {
     schemas: Vec<RegisteredSchema>,
 }
 
-/// Takes in what was kept, and keeps what becomes known until `stopping`.
+/// Restores what was kept. Until `stopping`, looks up again what has changed since, and keeps what
+/// becomes known: the file must not go on holding what the registry deleted or replaced.
 pub(super) async fn start(
     contracts: &Contracts,
     data_dir: &Path,
@@ -46,7 +47,25 @@ pub(super) async fn start(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => warn!(path = %path.display(), %error, "kept schemas cannot be read"),
     }
-    tokio::spawn(keep(contracts.clone(), path, stopping))
+    let refreshing = refresh(contracts.clone(), stopping.clone());
+    let keeping = keep(contracts.clone(), path, stopping);
+    tokio::spawn(async {
+        tokio::join!(refreshing, keeping);
+    })
+}
+
+async fn refresh(contracts: Contracts, mut stopping: watch::Receiver<bool>) {
+    loop {
+        let pause = tokio::time::sleep(PAUSE);
+        tokio::select! {
+            () = pause => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+        tokio::select! {
+            () = contracts.schemas().refresh() => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+    }
 }
 
 async fn keep(contracts: Contracts, path: PathBuf, stopping: watch::Receiver<bool>) {

@@ -14,7 +14,7 @@ use avouch_http::{X_REQUEST_ID, request_id};
 use crate::Registry;
 use crate::metrics::SCHEMA_BY_ID;
 use crate::rest::parameters::{Parameter as _, query};
-use crate::rest::request::Params;
+use crate::rest::request::{Params, requests_current};
 use crate::rest::response::{content_type, now, rejected_content_type};
 
 /// Responds from the cache or calls the next service. Wraps everything that names or logs requests:
@@ -48,6 +48,10 @@ fn cached_response(registry: &Registry, request: &ServiceRequest) -> Option<Http
     let is_cacheable = params.are_among(&[query::SubjectOfId::NAME, query::FetchMaxId::NAME])
         && !params.flag(query::FetchMaxId);
     if !is_cacheable || rejected_content_type(request).is_some() {
+        return None;
+    }
+    // The cache of a node that does not share its database is the current state.
+    if requests_current(request.headers()) && !registry.service.store.is_own() {
         return None;
     }
     let body = registry.service.recall(id, params.subject())?;

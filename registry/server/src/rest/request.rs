@@ -5,6 +5,7 @@ use std::future::{Ready, ready};
 use std::str::FromStr;
 
 use actix_web::dev::Payload;
+use actix_web::http::header::{CACHE_CONTROL, HeaderMap};
 use actix_web::web::Query;
 use actix_web::{FromRequest, HttpRequest};
 use avouch_registry_api::rest::SchemaBody;
@@ -137,6 +138,14 @@ impl FromRequest for Params {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Ok(Self::of(request.query_string())))
     }
+}
+
+/// Returns whether a client requests the state of the database rather than what this node has cached
+/// of it (`Cache-Control: no-cache`).
+pub(crate) fn requests_current(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CACHE_CONTROL);
+    let mut values = values.filter_map(|value| value.to_str().ok());
+    values.any(|value| value.split(',').any(|word| word.trim() == "no-cache"))
 }
 
 /// Parses a body that must be a JSON object.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, Path};
 use avouch_http::Endpoint;
 use avouch_registry_api::rest::{ContextIdBody, SchemaBody, SubjectVersionBody};
@@ -13,7 +14,7 @@ use crate::error::RegistryError;
 use crate::metrics::SCHEMA_BY_ID;
 use crate::rest::error_responses::{InvalidSchema, SchemaNotFound};
 use crate::rest::parameters::{path, query};
-use crate::rest::request::Params;
+use crate::rest::request::{Params, requests_current};
 use crate::rest::response::{HandlerResult, json, schema_text};
 use crate::service::Listing;
 
@@ -67,6 +68,9 @@ fn selects_associated(params: &Params) -> bool {
 }
 
 /// Get a schema by its ID
+///
+/// With `Cache-Control: no-cache`, a registry node on a shared database first takes in what other
+/// nodes have changed.
 #[utoipa::path(
     get,
     path = SCHEMA_BY_ID,
@@ -76,7 +80,15 @@ fn selects_associated(params: &Params) -> bool {
     ),
     responses((status = 200, body = SchemaBody), SchemaNotFound, InvalidSchema)
 )]
-async fn by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> HandlerResult {
+async fn by_id(
+    registry: Data<Registry>,
+    id: Path<i32>,
+    params: Params,
+    request: HttpRequest,
+) -> HandlerResult {
+    if requests_current(request.headers()) {
+        registry.service.catch_up_with_other_nodes().await;
+    }
     let subject = named_subject(&registry, &params).await?;
     let id = schema_id(*id)?;
     let service = &registry.service;

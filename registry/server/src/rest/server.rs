@@ -118,7 +118,8 @@ async fn deployment() -> HandlerResult {
 
 /// Get the change sequence number, optionally after waiting for a change
 ///
-/// The response is sent once the number is above `since`, after `wait_ms` at the latest.
+/// The response is sent once the number is above `since`, after `wait_ms` at the latest. It names the
+/// schemas that may have changed after `since`.
 #[utoipa::path(
     get,
     path = "/v1/changes",
@@ -129,8 +130,7 @@ async fn changes(registry: Data<Registry>, params: Params) -> HandlerResult {
     let since = params.number(query::Since).unwrap_or(0);
     let wait_ms = params.number(query::WaitMs).unwrap_or(0);
     let wait = Duration::from_millis(wait_ms).min(WAIT_MAX);
-    let seq = registry.service.change_beyond(since, wait).await;
-    Ok(json(&ChangesBody { seq }))
+    Ok(json(&registry.service.changes(since, wait).await))
 }
 
 /// An empty list of associations. Clients that receive it find a topic's subject by a naming

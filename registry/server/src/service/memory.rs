@@ -1,16 +1,21 @@
-//! What the registry is asked most often, from memory: schemas by id, and which subject an alias
-//! means. What an id stands for never changes while it is registered, so an answer outlives the
-//! database; where it is registered does, so an id is read again once a version of it changed, here
-//! or on another node.
+//! The most frequent lookups, served from memory: schemas by id, and the subject of an alias. An id
+//! is read again once a version of it changed, on this node or another one: its schema may have been
+//! deleted permanently and another one imported under it. While the database is unavailable, the last
+//! known response is served.
 
-use std::collections::HashMap;
+use std::cmp;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use actix_web::web::Bytes;
-use avouch_registry_api::rest::SchemaBody;
+use avouch_registry_api::freshness::Changed as ChangedIds;
+use avouch_registry_api::rest::{ChangesBody, SchemaBody};
 use avouch_registry_api::source::{RegisteredSchema, SubjectVersion};
 use avouch_registry_api::types::SchemaId;
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use crate::decide::register::VersionRow;
 use crate::decide::subject::{DEFAULT_CONTEXT, Subject};
@@ -35,6 +40,10 @@ pub(super) struct Memory {
     aliases: Remembered<String, Arc<Aliases>>,
     /// How far changes were taken in.
     seq: Mutex<u64>,
+    /// This process.
+    instance: Uuid,
+    /// How often the database may have become another one since the process started.
+    resets: AtomicU64,
 }
 
 /// An id, its content as an answer, and where it is registered.
@@ -55,6 +64,8 @@ impl Memory {
             registered: Remembered::new(seq),
             aliases: Remembered::new(seq),
             seq: Mutex::new(seq),
+            instance: Uuid::new_v4(),
+            resets: AtomicU64::new(0),
         }
     }
 
@@ -85,21 +96,74 @@ impl Service {
             ids: None,
             configs: true,
         });
-        self.memory.take_in(&news);
         *taken_in = news.seq.max(seq);
-        self.hear(*taken_in);
+        self.announce(*taken_in, &news);
     }
 
-    /// Reads how far changes went, by whomever, and takes them in.
-    pub(crate) async fn catch_up(&self) -> Result<(), RegistryError> {
+    /// Reads the changes of all nodes and takes them in. `may_be_restored` says that the connection
+    /// to the database was lost: it may have been restored from a backup meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn catch_up(&self, may_be_restored: bool) -> Result<(), RegistryError> {
         let mut taken_in = self.memory.seq.lock().await;
-        let news = self.news_since(*taken_in).await?;
-        if news.seq > *taken_in {
-            self.memory.take_in(&news);
+        let mut news = self.news_since(*taken_in).await?;
+        let is_restored = may_be_restored || news.seq < *taken_in;
+        if is_restored {
+            news = News {
+                seq: news.seq,
+                ids: None,
+                configs: true,
+            };
+            self.memory.resets.fetch_add(1, Ordering::AcqRel);
+        }
+        if is_restored || news.seq > *taken_in {
             *taken_in = news.seq;
-            self.hear(news.seq);
+            self.announce(news.seq, &news);
         }
         Ok(())
+    }
+
+    /// Takes in what other nodes have changed, for a response that must not be older.
+    pub(crate) async fn catch_up_with_other_nodes(&self) {
+        if !self.store.is_own() {
+            // Without its database a node serves what it knows; all of it changes once it is back.
+            let _away = self.catch_up(false).await;
+        }
+    }
+
+    /// Invalidates what changed, in this order: caches here, caches of a broker in this process, and
+    /// then the sequence that lets remote brokers query again.
+    fn announce(&self, seq: u64, news: &News) {
+        self.memory.take_in(news);
+        let ids = default_ids(news);
+        let changed = ids.as_deref().map_or(ChangedIds::Any, ChangedIds::Ids);
+        self.freshness.record(seq, changed);
+        self.change_seq.send_if_modified(|known| {
+            let is_news = seq != *known;
+            *known = seq;
+            is_news
+        });
+    }
+
+    /// Waits for changes after `since`, at most for `patience`, and returns what changed.
+    pub(crate) async fn changes(&self, since: u64, patience: Duration) -> ChangesBody {
+        let seq = self.change_beyond(since, patience).await;
+        let ids = match seq.cmp(&since) {
+            cmp::Ordering::Equal => Some(Vec::new()),
+            cmp::Ordering::Less => None,
+            // The database may be ahead of `seq`; ids too many cost a lookup each.
+            cmp::Ordering::Greater => match self.news_since(since).await {
+                Ok(news) => default_ids(&news),
+                Err(_away) => None,
+            },
+        };
+        let (instance, resets) = (self.memory.instance, &self.memory.resets);
+        ChangesBody {
+            seq,
+            instance: Some(format!("{instance}-{}", resets.load(Ordering::Acquire))),
+            ids,
+        }
     }
 
     async fn news_since(&self, seq: u64) -> Result<News, RegistryError> {
@@ -181,11 +245,14 @@ impl Service {
         }
         let seq = self.memory.registered.seq();
         let schema = self.read_registered(context, id).await?.map(Arc::new);
-        if let Some(schema) = &schema {
-            let texts = schema.references.iter().map(String::len);
-            let bytes = schema.text.len() + texts.sum::<usize>();
-            let schema = Arc::clone(schema);
-            self.memory.registered.put(key, seq, bytes, schema);
+        match &schema {
+            Some(schema) => {
+                let texts = schema.references.iter().map(String::len);
+                let bytes = schema.text.len() + texts.sum::<usize>();
+                let schema = Arc::clone(schema);
+                self.memory.registered.put(key, seq, bytes, schema);
+            }
+            None => self.memory.registered.remove(&key),
         }
         Ok(schema)
     }
@@ -257,6 +324,14 @@ impl Service {
             .map(|(alias, subject)| (alias, Subject::within(context, &subject)));
         Ok(aliases.collect())
     }
+}
+
+/// Returns the changed ids of the default context, each once, or `None` when any may have changed.
+fn default_ids(news: &News) -> Option<Vec<SchemaId>> {
+    let ids = news.ids.as_ref()?.iter();
+    let ids = ids.filter(|(context, _)| context == DEFAULT_CONTEXT);
+    let ids: BTreeSet<SchemaId> = ids.map(|(_, id)| *id).collect();
+    Some(ids.into_iter().collect())
 }
 
 /// The subject that an alias stands for; any other subject itself.

@@ -14,9 +14,10 @@ mod settings;
 mod transfer;
 
 use std::num::NonZero;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use avouch_registry_api::freshness::Freshness;
 use avouch_registry_api::rest::{SchemaBody, SchemaReference, SchemaTags};
 use tokio::sync::{Semaphore, watch};
 
@@ -47,6 +48,7 @@ pub(crate) struct Service {
     pub(crate) config: RegistryConfig,
     pub(crate) metrics: Metrics,
     change_seq: watch::Sender<u64>,
+    freshness: Arc<Freshness>,
     memory: Memory,
 }
 
@@ -64,18 +66,20 @@ impl Service {
         metrics: Metrics,
         change_seq: u64,
     ) -> Self {
+        let freshness = Arc::new(Freshness::new(store.is_own(), change_seq));
         Self {
             store,
             config,
             metrics,
             change_seq: watch::Sender::new(change_seq),
+            freshness,
             memory: Memory::new(change_seq),
         }
     }
 
-    /// Grows with every committed change.
-    pub(crate) fn change_seq(&self) -> u64 {
-        *self.change_seq.borrow()
+    /// Returns the changes that this node has taken in.
+    pub(crate) fn freshness(&self) -> &Arc<Freshness> {
+        &self.freshness
     }
 
     /// The change sequence once it is beyond `since`, or as it is when `patience` ends.
@@ -84,21 +88,13 @@ impl Service {
         let beyond = changes.wait_for(|&seq| seq > since);
         // What ended it does not matter: patience, or a change.
         let _ended = tokio::time::timeout(patience, beyond).await;
-        self.change_seq()
+        *self.change_seq.borrow()
     }
 
     async fn commit(&self, transaction: Write) -> Result<(), RegistryError> {
         let seq = transaction.commit().await?;
         self.take_in(seq).await;
         Ok(())
-    }
-
-    fn hear(&self, seq: u64) {
-        self.change_seq.send_if_modified(|known| {
-            let is_news = seq > *known;
-            *known = seq.max(*known);
-            is_news
-        });
     }
 
     /// Resolves the draft's references, parses it and makes its text canonical, or normalized if

@@ -1,7 +1,7 @@
 //! What the registry remembers, in SQL. Each file of a table owns what its rows mean; all
 //! statements stand in one file and run unchanged on SQLite and PostgreSQL, each on the connection
-//! of whoever holds the transaction. Invariant: content under an id never changes, and counters
-//! only grow.
+//! of whoever holds the transaction. Invariant: content under an id never changes while a version
+//! holds the id, and counters only grow.
 
 pub(crate) mod changes;
 mod connection;

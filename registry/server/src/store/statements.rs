@@ -99,8 +99,16 @@ statements! {
         "INSERT INTO counters (name, value) VALUES ($1, ", change!(), ") ",
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     ];
-    // Not DISTINCT: SQLite would read all versions in the order of their ids.
-    CHANGED_IDS = ["SELECT context, id FROM versions WHERE changed_seq > $1 LIMIT $2"];
+    // The changed versions, and the schemas that refer to them directly or through others: their
+    // text is complete only with what they refer to.
+    CHANGED_IDS = [
+        "WITH RECURSIVE changed (context, id) AS (",
+        "SELECT context, id FROM versions WHERE changed_seq > $1 ",
+        "UNION SELECT e.context, e.id FROM changed ",
+        "JOIN versions v ON v.context = changed.context AND v.id = changed.id ",
+        "JOIN edges e ON e.subject = v.subject AND e.version = v.version",
+        ") SELECT context, id FROM changed LIMIT $2",
+    ];
     CONTEXTS_OF_ANYTHING = [
         "SELECT substr(name, 5) AS context FROM counters WHERE name LIKE 'ids:%' ",
         "UNION SELECT context FROM configs UNION SELECT context FROM modes ORDER BY context",

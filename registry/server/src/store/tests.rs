@@ -79,7 +79,9 @@ async fn sqlite_finds_what_a_statement_asks_for_without_reading_a_whole_context(
         let steps = steps.unwrap();
         let reads_whole = steps.iter().any(|step| {
             let step: String = step.get("detail");
-            step.starts_with("SCAN") || step.ends_with("(context=?)")
+            // Rows that the statement itself gathered are no table.
+            let is_own = step == "SCAN changed";
+            (step.starts_with("SCAN") && !is_own) || step.ends_with("(context=?)")
         });
         assert_eq!(reads_whole, WHOLE.contains(name), "{name}");
     }

@@ -2,9 +2,12 @@
 //! `tests/run postgres`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use avouch_registry::{Database, OpenError, Registry, RegistryConfig};
+use avouch_registry_api::remote::RemoteSource;
+use avouch_registry_api::source::SchemaSource;
 use reqwest::Method;
 use serde_json::json;
 
@@ -60,10 +63,13 @@ async fn a_node_hears_of_what_another_changes() {
     let (id, _) = nodes[0].register("s", &fixed("F")).await;
     let path = format!("/schemas/ids/{id}");
     assert_eq!(nodes[1].get(&path).await["deleted"], false);
-    let since = nodes[0].registry.source().change_seq();
+    let since = nodes[0].registry.source().freshness().seq();
     let feed = format!("/v1/changes?since={since}&wait_ms=30000");
     let (heard, _) = tokio::join!(nodes[1].get(&feed), nodes[0].delete("/subjects/s"));
-    assert_eq!(heard["seq"], since + 1);
+    assert_eq!(
+        (&heard["seq"], &heard["ids"]),
+        (&json!(since + 1), &json!([id]))
+    );
     assert_eq!(nodes[1].get(&path).await["deleted"], true);
     let source = nodes[1].registry.source();
     let id = i32::try_from(id).unwrap();
@@ -192,6 +198,86 @@ async fn a_node_forgets_what_another_changes_and_an_alias_it_sets() {
         nodes[1].get(&feed).await;
         let (status, body) = nodes[1].call(Method::GET, &path, None).await;
         assert!(body["deleted"] == true || status == 404, "{body}");
+    }
+}
+
+/// Brokers ask any node for what another one has just changed.
+// Conformance: contract/3o
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn a_broker_reads_what_another_node_has_just_replaced() {
+    let postgres = TestPostgres::start();
+    let nodes = two_nodes(&postgres).await;
+    let local = nodes[1].registry.source();
+    let remote = RemoteSource::new(&nodes[1].url).unwrap();
+    let sources = [local.as_ref(), &remote as &dyn SchemaSource];
+    nodes[0].set_level("s", "NONE").await;
+    for turn in 0..20 {
+        let mode = async |mode| {
+            let mode = Some(json!({ "mode": mode }));
+            nodes[0].ok(Method::PUT, "/mode?force=true", mode).await;
+        };
+        mode("IMPORT").await;
+        let text = fixed(&format!("F{turn}"));
+        let body = Some(json!({ "schema": text, "id": 1, "version": 1 }));
+        nodes[0]
+            .ok(Method::POST, "/subjects/s/versions", body)
+            .await;
+        for source in sources {
+            assert_eq!(
+                source.schema(schema_id(1)).await.unwrap().unwrap().text,
+                text
+            );
+        }
+        mode("READWRITE").await;
+        nodes[0].delete("/subjects/s").await;
+        nodes[0]
+            .delete("/subjects/s?permanent=true&force=true")
+            .await;
+        for source in sources {
+            assert_eq!(source.schema(schema_id(1)).await.unwrap(), None, "{turn}");
+        }
+    }
+    // And the other node's own cache, once it has received the change.
+    let seq = nodes[0].registry.source().freshness().seq();
+    until(|| local.freshness().seq() >= seq).await;
+    let (status, body) = nodes[1].call(Method::GET, "/schemas/ids/1", None).await;
+    assert_eq!(status, 404, "{body}");
+}
+
+/// The sequence of a restored database is lower, the same or higher; its content is another.
+// Conformance: contract/3f
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run postgres"]
+async fn a_database_restored_under_a_node_is_read_anew() {
+    let postgres = TestPostgres::start();
+    let server = TestServer::start_on(database(&postgres.url())).await;
+    server.register("s", "\"int\"").await;
+    let source = server.registry.source();
+    let text = async || server.get("/schemas/ids/1").await["schema"].clone();
+    let epoch = || source.freshness().epoch(1).load(Ordering::SeqCst);
+    for (text_before, restored, back) in [("int", "long", 1), ("long", "float", 0)] {
+        assert_eq!(text().await, json!(format!("\"{text_before}\"")));
+        let before = epoch();
+        let instance = server.get("/v1/changes").await["instance"].clone();
+        let other = sqlx::PgPool::connect(&postgres.url()).await.unwrap();
+        let changes = [
+            format!("UPDATE schemas SET text = '\"{restored}\"'"),
+            format!("UPDATE counters SET value = value - {back} WHERE name = 'changes'"),
+        ];
+        for change in changes {
+            sqlx::query(&change).execute(&other).await.unwrap();
+        }
+        other.close().await;
+        if back == 0 {
+            postgres.stop();
+            postgres.resume();
+        }
+        until(|| epoch() > before && server.registry.is_ready()).await;
+        assert_eq!(text().await, json!(format!("\"{restored}\"")));
+        assert_ne!(server.get("/v1/changes").await["instance"], instance);
+        let schema = source.schema(schema_id(1)).await.unwrap().unwrap();
+        assert_eq!(schema.text, format!("\"{restored}\""));
     }
 }
 

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use avouch_contract::{
-    Alongside, Arrival, AutoDecisions, CheckRequest, Contracts, EffectivePolicy, LISTED_MAX,
-    RecordError, Verdict,
+    Accepted, Alongside, Arrival, AutoDecisions, Basis, CheckRequest, Contracts, EffectivePolicy,
+    LISTED_MAX, RecordError, Verdict,
 };
 use avouch_log::{AppendBatch, DuplicateCheck, Guard, Origin};
 use avouch_protocol::batch::{self, BatchHeader, Codec, HEADER_BYTES, HeaderError};
@@ -168,12 +168,12 @@ pub(super) async fn admit(
     let walk = || walk_safely(topic, &header, section, now, alongside.flatten());
     let Walked {
         greatest_timestamp,
-        tag,
+        accepted,
     } = node.compute.run(section.bytes().len(), walk).await?;
-    let checked = match tag {
-        Some(tag) => Checked {
+    let checked = match accepted {
+        Some(Accepted { tag, basis }) => Checked {
             tag,
-            guard: guard(topic, topic.policy.revision),
+            guard: guard(node, topic, topic.policy.revision, &basis),
         },
         None if duplicate => Checked {
             tag: 0,
@@ -220,8 +220,8 @@ fn structure(topic: &Topic, records: &Bytes) -> Result<BatchHeader, Refusal> {
 /// What a walk over all records found.
 struct Walked {
     greatest_timestamp: TimestampMs,
-    /// The batch's tag if it is known already that the contract accepts it.
-    tag: Option<u32>,
+    /// Present if it is known already that the contract accepts the batch.
+    accepted: Option<Accepted>,
 }
 
 /// Walks every record; a validator that panics refuses the batch.
@@ -288,7 +288,7 @@ fn walk(
     }
     faults.into_result().map(|()| Walked {
         greatest_timestamp: TimestampMs(greatest),
-        tag: alongside.and_then(Alongside::tag),
+        accepted: alongside.and_then(Alongside::accepted),
     })
 }
 
@@ -333,21 +333,19 @@ impl Faults {
     }
 }
 
-/// Holds while the topic's contract has this revision.
-fn guard(topic: &Topic, revision: u64) -> Guard {
-    Guard {
-        current: topic.revision.clone(),
-        expected: revision,
+/// Holds while the topic's contract has this revision and the schemas are those of the verdict.
+fn guard(node: &Node, topic: &Topic, revision: u64, basis: &Basis) -> Guard {
+    let mut guard = Guard::new(topic.revision.clone(), revision);
+    for (current, expected) in node.contracts.conditions(basis) {
+        guard.add(current, expected);
     }
+    guard
 }
 
 /// Never holds. A duplicate was not checked: should its original be forgotten before the log looks
 /// for it, it must not be appended but come back to be checked.
 fn lapsed_guard() -> Guard {
-    Guard {
-        current: Arc::default(),
-        expected: u64::MAX,
-    }
+    Guard::new(Arc::default(), u64::MAX)
 }
 
 struct Checked {
@@ -369,8 +367,8 @@ async fn check(
         arrival,
     } = asker;
     let (policy, revision) = contract_in_force(node, topic, arrival).await?;
-    let guard = guard(topic, revision);
     if !Contracts::needs_check(&policy) {
+        let guard = guard(node, topic, revision, &Basis::default());
         return Ok(Checked { tag: 0, guard });
     }
     let request = CheckRequest {
@@ -383,8 +381,13 @@ async fn check(
         policy: &policy,
         arrival,
     };
-    match node.contracts.check(request, &node.compute).await {
-        Verdict::Accept { tag } => Ok(Checked { tag, guard }),
+    let avouch_contract::Checked { verdict, basis } =
+        node.contracts.check(request, &node.compute).await;
+    match verdict {
+        Verdict::Accept { tag } => Ok(Checked {
+            tag,
+            guard: guard(node, topic, revision, &basis),
+        }),
         Verdict::Reject {
             record_errors,
             message,

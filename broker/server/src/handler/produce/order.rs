@@ -1,7 +1,7 @@
 //! Keeps a connection's batches in the order of its requests.
 //!
-//! The log appends batches in the order in which they are handed to it. Only a batch whose topic's
-//! contract changed before it got its offset is handed over again, later. While there may be such
+//! The log appends batches in the order in which they are handed to it. Only a batch whose contract
+//! or schema changed before it got its offset is handed over again, later. While there may be such
 //! a one, nothing newer of its connection is handed over.
 
 use std::collections::VecDeque;
@@ -63,10 +63,7 @@ mod tests {
     #[test]
     fn nothing_passes_a_batch_whose_guard_has_lapsed_until_it_is_settled() {
         let revision = Arc::new(AtomicU64::new(1));
-        let guard = Guard {
-            current: Arc::clone(&revision),
-            expected: 1,
-        };
+        let guard = Guard::new(Arc::clone(&revision), 1);
         let order = AppendOrder::default();
         order.begin(vec![guard.clone()]);
         order.begin(vec![guard]);

@@ -3,8 +3,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use avouch_broker::{Broker, BrokerConfig, Limits};
 use avouch_protocol::api::ApiKey;
@@ -22,6 +21,7 @@ use avouch_protocol::messages::produce::{
 };
 use avouch_protocol::reader::Reader;
 use avouch_protocol::types::TimestampMs;
+use avouch_registry_api::freshness::{Changed, Freshness};
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
 use avouch_registry_api::types::{SchemaId, SchemaType, Version};
 use bytes::Bytes;
@@ -31,18 +31,36 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 /// A registry with one schema for one subject, which appears when `register` is called.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct OneSubject {
-    changes: AtomicU64,
+    text: Mutex<Option<&'static str>>,
+    freshness: Arc<Freshness>,
     held: watch::Sender<bool>,
     asked: watch::Sender<u64>,
+}
+
+impl Default for OneSubject {
+    fn default() -> Self {
+        Self {
+            text: Mutex::default(),
+            freshness: Arc::new(Freshness::new(true, 0)),
+            held: watch::Sender::default(),
+            asked: watch::Sender::default(),
+        }
+    }
 }
 
 pub(super) const SUBJECT: &str = "checked-value";
 
 impl OneSubject {
     pub(super) fn register(&self) {
-        self.changes.fetch_add(1, Ordering::Release);
+        self.put(Some("\"string\""));
+    }
+
+    /// Sets the schema with id 1, or deletes it.
+    pub(super) fn put(&self, text: Option<&'static str>) {
+        *self.text.lock().unwrap() = text;
+        self.forget(1);
     }
 
     /// Answers about ids are kept back while `held`.
@@ -52,17 +70,35 @@ impl OneSubject {
 
     /// Returns once an id was asked for.
     pub(super) async fn asked(&self) {
+        self.asked_times(1).await;
+    }
+
+    /// How often ids were looked up.
+    pub(super) fn asked_so_far(&self) -> u64 {
+        *self.asked.borrow()
+    }
+
+    /// Records a change of an id that leaves it as it is.
+    pub(super) fn forget(&self, id: i32) {
+        let id = SchemaId::new(id).unwrap();
+        let seq = self.freshness.seq() + 1;
+        self.freshness.record(seq, Changed::Ids(&[id]));
+    }
+
+    /// Returns once ids were looked up this often.
+    pub(super) async fn asked_times(&self, times: u64) {
         let mut asked = self.asked.subscribe();
-        asked.wait_for(|asked| *asked > 0).await.unwrap();
+        asked.wait_for(|asked| *asked >= times).await.unwrap();
     }
 }
 
 impl SchemaSource for OneSubject {
     fn schema(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
-        let schema = (id.get() == 1 && self.change_seq() > 0).then(|| RegisteredSchema {
+        let text = self.text.lock().unwrap().filter(|_| id.get() == 1);
+        let schema = text.map(|text| RegisteredSchema {
             id,
             schema_type: SchemaType::Avro,
-            text: "\"string\"".to_owned(),
+            text: text.to_owned(),
             references: Vec::new(),
             versions: vec![SubjectVersion {
                 subject: SUBJECT.to_owned(),
@@ -79,15 +115,12 @@ impl SchemaSource for OneSubject {
     }
 
     fn subject_exists<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<bool, SourceError>> {
-        Box::pin(async move { Ok(subject == SUBJECT && self.change_seq() > 0) })
+        let exists = subject == SUBJECT && self.text.lock().unwrap().is_some();
+        Box::pin(async move { Ok(exists) })
     }
 
-    fn change_seq(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
-    }
-
-    fn is_current(&self) -> bool {
-        true
+    fn freshness(&self) -> &Arc<Freshness> {
+        &self.freshness
     }
 }
 

@@ -111,6 +111,45 @@ async fn a_batch_whose_contract_becomes_stricter_under_its_check_is_checked_agai
     assert_eq!((only(&good).error_code, only(&good).base_offset), (0, 0));
 }
 
+/// The batch passed, and waits to be appended while the other batch of its request is checked.
+// Conformance: contract/3l
+#[tokio::test]
+async fn a_batch_whose_schema_is_replaced_is_checked_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = registered();
+    let broker = broker_with(dir.path(), Arc::clone(&registry)).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic(TOPIC, 2).await;
+    let good = client.produce(TOPIC, batch_of(&[VALID])).await;
+    assert_eq!(only(&good).error_code, 0);
+    for text in [Some("\"long\""), None] {
+        registry.register();
+        let good = client.produce(TOPIC, batch_of(&[VALID])).await;
+        assert_eq!(only(&good).error_code, 0);
+        let unknown: &[u8] = &[0, 0, 0, 0, 2, 2, b'a'];
+        let mut request = produce_request(TOPIC, 0, -1, batch_of(&[VALID]));
+        request.topic_data[0]
+            .partition_data
+            .push(PartitionProduceData {
+                index: 1,
+                records: Some(batch_of(&[unknown]).into()),
+            });
+        let asked = registry.asked_so_far();
+        registry.hold(true);
+        // The second batch must wait for a lookup in each round.
+        registry.forget(2);
+        let sent = client.send(9, &request).await;
+        registry.asked_times(asked + 1).await;
+        registry.put(text);
+        registry.hold(false);
+        let response: ProduceResponse = client.receive(9, sent).await;
+        let codes = response.responses[0].partition_responses.iter();
+        let codes: Vec<i16> = codes.map(|partition| partition.error_code).collect();
+        assert_eq!(codes, [INVALID_RECORD, INVALID_RECORD], "{text:?}");
+    }
+    assert_eq!(high_watermark(&mut client).await, 3);
+}
+
 // Conformance: contract/6a
 #[tokio::test]
 async fn a_retry_after_the_contract_became_stricter_is_answered_from_what_was_stored() {
