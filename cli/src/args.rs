@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use avouch_protocol::types::TopicPartition;
 use avouch_registry::PostgresUrl;
+use avouch_registry_api::client::{BuildError, RegistryClient};
 use avouch_registry_api::types::CompatibilityLevel;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -197,27 +198,40 @@ pub(crate) struct RawServe {
     pub(crate) allow_insecure_listen: Option<bool>,
 }
 
-/// What one source says about talking to a running registry: the file's `[client]`.
+/// Options of the commands that use a running registry, from one source: flags with environment, or
+/// the file's `[client]`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct RawClient {
-    /// The registry [default: http://127.0.0.1:8081].
+    /// URL of the registry, http:// or https:// [default: http://127.0.0.1:8081].
     #[arg(long, value_name = "URL", env = "AVOUCH_REGISTRY")]
     registry: Option<String>,
+    /// PEM file of the certificate authorities that may issue the registry's certificate
+    /// [default: the operating system's].
+    #[arg(long, value_name = "FILE", env = "AVOUCH_REGISTRY_CA_FILE")]
+    registry_ca_file: Option<PathBuf>,
 }
 
 impl RawClient {
-    /// These options, and where one is missing, the other's.
+    /// Returns these options, and those of `other` where they are missing.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             registry: self.registry.or(other.registry),
+            registry_ca_file: self.registry_ca_file.or(other.registry_ca_file),
         }
     }
 
-    /// The registry's URL.
-    pub(crate) fn registry(self) -> String {
-        self.registry
-            .unwrap_or_else(|| "http://127.0.0.1:8081".to_owned())
+    /// Returns a client of the registry; it connects on the first request.
+    ///
+    /// # Errors
+    /// When the URL or the CA file is invalid.
+    pub(crate) fn connect(self) -> Result<RegistryClient, BuildError> {
+        let url = self.registry.as_deref();
+        let mut client = RegistryClient::builder(url.unwrap_or("http://127.0.0.1:8081"));
+        if let Some(ca_file) = self.registry_ca_file {
+            client = client.ca_file(ca_file);
+        }
+        client.build()
     }
 }
 

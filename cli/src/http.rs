@@ -1,5 +1,5 @@
-//! The HTTP listener: routes of broker and registry, health, metrics and the OpenAPI document in one
-//! server. Knows no route of the broker or the registry.
+//! The HTTP listener: routes of broker and registry, health, metrics and the OpenAPI document in
+//! one server. Knows no route of the broker or the registry.
 
 use std::io;
 use std::net::TcpListener;

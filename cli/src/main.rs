@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use tokio::runtime;
 
 use crate::args::{Cli, Command, SchemaCommand};
 use crate::config_file::ConfigFile;
@@ -59,8 +60,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             file: path,
             options,
         }) => {
-            let registry = options.or(file.client).registry();
-            let id = schema::register(&registry, &subject, &path)
+            let registry = options.or(file.client).connect()?;
+            let id = block_on(schema::register(&registry, &subject, &path))
                 .with_context(|| format!("{} as {subject}", path.display()))?;
             println!("{id}");
             Ok(ExitCode::SUCCESS)
@@ -69,8 +70,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             file: path,
             options,
         }) => {
-            let registry = options.or(file.client).registry();
-            let records = schema_transfer::export(&registry, &path)
+            let registry = options.or(file.client).connect()?;
+            let records = block_on(schema_transfer::export(&registry, &path))
                 .with_context(|| path.display().to_string())?;
             println!("{records} records");
             Ok(ExitCode::SUCCESS)
@@ -80,11 +81,19 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             file: path,
             options,
         }) => {
-            let registry = options.or(file.client).registry();
-            let imported = schema_transfer::import(&registry, &path, force)
+            let registry = options.or(file.client).connect()?;
+            let imported = block_on(schema_transfer::import(&registry, &path, force))
                 .with_context(|| path.display().to_string())?;
             println!("{} records, {} skipped", imported.records, imported.skipped);
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Runs the requests of a command to the end.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(work)
 }

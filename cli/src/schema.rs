@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use avouch_avro::Schema;
 use avouch_avro::compatibility::Incompatibility;
-use avouch_registry_api::types::CompatibilityLevel;
-use serde_json::{Value, json};
+use avouch_registry_api::client::{RegisterOptions, RegistryClient};
+use avouch_registry_api::rest::RegisterRequest;
+use avouch_registry_api::types::{CompatibilityLevel, SchemaId};
 
 /// What a check found, in the order of subjects and versions.
 #[derive(Debug)]
@@ -213,38 +214,17 @@ fn is_schema(path: &Path) -> bool {
         .is_some_and(|extension| extension == "avsc")
 }
 
-/// Registers the schema in the file at `path` under `subject`; the id it has there.
+/// Registers the schema in the file at `path` under `subject` and returns its id.
 ///
 /// # Errors
-/// When the file cannot be read, the registry cannot be reached, or it refuses the schema.
-pub(crate) fn register(registry: &str, subject: &str, path: &Path) -> anyhow::Result<i64> {
-    let schema = fs::read_to_string(path)?;
-    let mut url = reqwest::Url::parse(registry).with_context(|| format!("registry {registry}"))?;
-    url.path_segments_mut()
-        .map_err(|()| anyhow!("registry {registry} is not an HTTP address"))?
-        .pop_if_empty()
-        .extend(["subjects", subject, "versions"]);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let request = reqwest::Client::new()
-            .post(url)
-            .json(&json!({"schema": schema}));
-        let response = request.send().await?;
-        let status = response.status();
-        let body: Value = response
-            .json()
-            .await
-            .with_context(|| format!("HTTP {status}"))?;
-        match body.get("id").and_then(Value::as_i64) {
-            Some(id) => Ok(id),
-            None => bail!(
-                "{}",
-                body.get("message")
-                    .and_then(Value::as_str)
-                    .unwrap_or("no id")
-            ),
-        }
-    })
+/// When the file cannot be read, the registry cannot be reached, or it rejects the schema.
+pub(crate) async fn register(
+    registry: &RegistryClient,
+    subject: &str,
+    path: &Path,
+) -> anyhow::Result<SchemaId> {
+    let request = RegisterRequest::avro(fs::read_to_string(path)?);
+    let options = RegisterOptions::default();
+    let registered = registry.register(subject, &request, options).await?;
+    registered.id.context("the registry returned no id")
 }

@@ -56,7 +56,10 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "avouch-broker",
         ],
     ),
-    ("tests", &["avouch-tests", "avouch-history"]),
+    (
+        "tests",
+        &["avouch-tests", "avouch-history", "avouch-registry-api"],
+    ),
     ("tests/history", &[]),
     ("benches/report", &[]),
     ("benches/avro", &["avouch-avro", "avouch-bench-report"]),

@@ -1,9 +1,12 @@
-//! Minimal REST client of the registry: status and JSON body.
+//! Requests to the registry: typed through its client, or as status and JSON body.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
+use avouch_registry_api::client::{RegisterOptions, RegistryClient};
+use avouch_registry_api::rest::RegisterRequest;
 use reqwest::Method;
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
+use tokio::runtime;
 
 use crate::checkout;
 
@@ -52,10 +55,15 @@ pub fn try_register(url: &str, subject: &str, schema: &str) -> Result<(u16, Valu
 /// # Errors
 /// Fails if the registration is rejected.
 pub fn register(url: &str, subject: &str, schema: &str) -> Result<u32> {
-    let (status, body) = try_register(url, subject, schema)?;
-    ensure!(status == 200, "{subject}: {status} {body}");
-    let id = body["id"].as_u64().with_context(|| body.to_string())?;
-    Ok(u32::try_from(id)?)
+    let client = RegistryClient::new(url)?;
+    let request = RegisterRequest::avro(schema);
+    let registered = client.register(subject, &request, RegisterOptions::default());
+    let registered = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(registered)?;
+    let id = registered.id.context("the registry returned no id")?;
+    Ok(u32::try_from(id.get())?)
 }
 
 /// Returns the content of a file of the checkout.

@@ -21,6 +21,8 @@ mod test_postgres;
 
 use std::fs;
 
+use avouch_registry_api::client::{RegisterOptions, RegistryClient};
+use avouch_registry_api::rest::RegisterRequest;
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -131,14 +133,12 @@ fn the_registry_is_what_flags_environment_and_file_make_it() {
     assert_eq!(status, 422);
     assert!(body.contains("Mode changes are not allowed"), "{body}");
 
-    let url = format!("http://{}/subjects/s/versions", node.http());
+    let client = RegistryClient::new(&format!("http://{}", node.http())).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let register = |schema: &str| {
-        let body = serde_json::json!({ "schema": schema });
-        let request = reqwest::Client::new().post(&url).json(&body);
-        let answer: Value =
-            runtime.block_on(async { request.send().await.unwrap().json().await.unwrap() });
-        answer["error_code"].as_u64()
+        let request = RegisterRequest::avro(schema);
+        let registered = client.register("s", &request, RegisterOptions::default());
+        runtime.block_on(registered).err()?.error_code()
     };
     assert_eq!(register("\"int\""), None);
     assert_eq!(register("\"string\""), Some(409));

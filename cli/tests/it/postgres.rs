@@ -5,8 +5,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::thread;
 
-use reqwest::Client;
-use serde_json::{Value, json};
+use avouch_registry_api::client::{
+    ClientError, RegisterOptions, RegistryClient, SchemaOptions, VersionOptions,
+};
+use avouch_registry_api::error::ErrorCode;
+use avouch_registry_api::rest::RegisterRequest;
+use avouch_registry_api::types::{SchemaId, VersionSelector};
+use serde_json::json;
 use tempfile::tempdir;
 use tokio::runtime::Runtime;
 
@@ -28,40 +33,40 @@ fn start(directory: &Path, name: &str, postgres: &TestPostgres) -> Node {
     Node::start(directory, &flags)
 }
 
-/// Status and JSON of an answer; without a body it is a GET.
-async fn call(client: &Client, node: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-    let url = format!("http://{node}{path}");
-    let request = match body {
-        Some(body) => client.post(url).json(&body),
-        None => client.get(url),
-    };
-    let answer = request.send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
+fn client(node: &str) -> RegistryClient {
+    RegistryClient::new(&format!("http://{node}")).unwrap()
 }
 
-/// Registers on one node and reads on the other; the ids that were given out.
-async fn write(nodes: [String; 2], writer: usize) -> Vec<i64> {
-    let client = Client::new();
-    let (here, there) = (&nodes[writer % 2], &nodes[(writer + 1) % 2]);
+async fn register(
+    client: &RegistryClient,
+    subject: &str,
+    schema: &str,
+) -> Result<SchemaId, ClientError> {
+    let request = RegisterRequest::avro(schema);
+    let registered = client.register(subject, &request, RegisterOptions::default());
+    Ok(registered.await?.id.unwrap())
+}
+
+/// Registers on one node and reads on the other; returns the assigned ids.
+async fn write(nodes: [String; 2], writer: usize) -> Vec<i32> {
+    let (here, there) = (client(&nodes[writer % 2]), client(&nodes[(writer + 1) % 2]));
     let mut ids = Vec::new();
     for step in 0..SCHEMAS {
         let name = format!("Own{writer}x{step}");
         let schema = json!({ "type": "fixed", "name": name, "size": 4 }).to_string();
-        let path = format!("/subjects/{name}/versions");
-        let body = json!({ "schema": schema });
-        let (status, registered) = call(&client, here, &path, Some(body)).await;
-        assert_eq!(status, 200, "{registered}");
-        let id = registered["id"].as_i64().unwrap();
-        let (_, latest) = call(&client, there, &format!("{path}/latest"), None).await;
-        assert_eq!(latest["id"], id, "{latest}");
-        let (_, by_id) = call(&client, there, &format!("/schemas/ids/{id}"), None).await;
-        assert_eq!(by_id["schema"], schema, "{by_id}");
-        // A subject that all write to, where each promotion is fine after int and none back.
+        let id = register(&here, &name, &schema).await.unwrap();
+        let latest = VersionSelector::Latest;
+        let latest = there.version(&name, latest, VersionOptions::default());
+        assert_eq!(latest.await.unwrap().id, Some(id));
+        let by_id = there.schema(id, SchemaOptions::default()).await.unwrap();
+        assert_eq!(by_id.schema, schema);
+        // All writers share this subject, where each promotion is compatible with int and none with
+        // a wider type.
         let promoted = ["\"long\"", "\"float\"", "\"double\"", "\"string\""][writer / 2];
-        let shared = json!({ "schema": promoted });
-        let (status, answer) = call(&client, here, "/subjects/shared/versions", Some(shared)).await;
-        assert!([200, 409].contains(&status), "{answer}");
-        ids.push(id);
+        if let Err(error) = register(&here, "shared", promoted).await {
+            assert!(error.is(ErrorCode::Incompatible), "{error}");
+        }
+        ids.push(id.get());
     }
     ids
 }
@@ -79,14 +84,9 @@ fn eight_writers_on_two_processes_get_dense_ids_and_versions_and_read_them_on_th
     let nodes = [first.http(), second.http()];
     let runtime = Runtime::new().unwrap();
     let registered = runtime.block_on(async {
-        let int = json!({ "schema": "\"int\"" });
-        call(
-            &Client::new(),
-            &nodes[0],
-            "/subjects/shared/versions",
-            Some(int),
-        )
-        .await;
+        register(&client(&nodes[0]), "shared", "\"int\"")
+            .await
+            .unwrap();
         let writers = (0..WRITERS).map(|writer| tokio::spawn(write(nodes.clone(), writer)));
         let writers: Vec<_> = writers.collect();
         let mut registered = Vec::new();
@@ -107,9 +107,9 @@ fn eight_writers_on_two_processes_get_dense_ids_and_versions_and_read_them_on_th
         });
         let widths: Vec<usize> = widths.collect();
         assert!(widths.is_sorted_by(|a, b| a < b), "{widths:?}");
-        let shared = i64::try_from(versions.len()).unwrap();
-        let ids: BTreeSet<i64> = registered.iter().copied().collect();
-        let all = i64::try_from(WRITERS * SCHEMAS).unwrap() + shared;
+        let shared = i32::try_from(versions.len()).unwrap();
+        let ids: BTreeSet<i32> = registered.iter().copied().collect();
+        let all = i32::try_from(WRITERS * SCHEMAS).unwrap() + shared;
         assert_eq!(ids.len(), WRITERS * SCHEMAS, "unique");
         assert!(
             ids.iter().all(|id| (1..=all).contains(id)),

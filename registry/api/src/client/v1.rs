@@ -181,6 +181,7 @@ impl Lines {
 mod tests {
     use super::*;
 
+    // Conformance: registry/rule-15
     #[test]
     fn elements_are_found_at_every_split() {
         let text = b"[\n{\"a\":1},\n{\"b\":2}\n]\n";
