@@ -66,6 +66,14 @@ pub enum WireError {
         /// The version asked for.
         version: i16,
     },
+    /// A record of an internal topic whose kind or version is not supported.
+    #[error("version {version} of {record} is not supported")]
+    UnknownRecordVersion {
+        /// The type of the record.
+        record: &'static str,
+        /// Its leading number.
+        version: i16,
+    },
     /// Null where a value must be.
     #[error("null at byte {at}, which needs a value")]
     NullNotAllowed {

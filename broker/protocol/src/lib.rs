@@ -13,6 +13,7 @@ pub mod batch;
 pub mod builder;
 pub mod chunk;
 pub mod compress;
+pub mod coordinator_records;
 mod error;
 pub mod error_code;
 pub mod frame;

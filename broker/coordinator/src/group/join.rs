@@ -232,10 +232,7 @@ impl Group {
 
     fn topics_of(&self, member: &Member) -> Option<Vec<String>> {
         let metadata = member.metadata(self.protocol.as_ref());
-        let mut topics: Vec<String> = subscription::topics(&metadata)?
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let mut topics = subscription::topics(&metadata)?;
         topics.sort_unstable();
         Some(topics)
     }

@@ -301,11 +301,7 @@ impl Group {
         }
         let mut all = BTreeSet::new();
         for (_, metadata) in self.members.values().flat_map(|member| &member.protocols) {
-            all.extend(
-                subscription::topics(metadata)?
-                    .into_iter()
-                    .map(str::to_owned),
-            );
+            all.extend(subscription::topics(metadata)?);
         }
         Some(all)
     }

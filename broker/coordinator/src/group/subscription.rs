@@ -1,15 +1,11 @@
-//! The topics of a consumer's subscription: the head of Kafka's `ConsumerProtocolSubscription`,
-//! `version i16 | count i32 | count x (length i16, name)`, the same in every version. What follows
-//! the topics is the clients' own business.
+//! The topics of a consumer's subscription, by which the rules protect or expire offsets.
 
-use super::field::Reader;
+use avouch_protocol::coordinator_records::{ConsumerProtocolSubscription, CoordinatorRecord as _};
 
-/// The topics that a consumer's metadata names, `None` if the bytes are not a subscription.
-pub(super) fn topics(metadata: &[u8]) -> Option<Vec<&str>> {
-    let mut reader = Reader::new(metadata);
-    reader.i16().ok()?;
-    let count = reader.count(2).ok()?;
-    (0..count).map(|_| reader.text().ok()).collect()
+/// Returns the topics that a consumer's metadata names, `None` if the bytes are not a subscription.
+pub(super) fn topics(metadata: &[u8]) -> Option<Vec<String>> {
+    let (_, subscription) = ConsumerProtocolSubscription::from_stored(metadata).ok()?;
+    Some(subscription.topics)
 }
 
 #[cfg(test)]
@@ -17,9 +13,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn topics_are_read_and_nonsense_is_not() {
+    fn topics_are_decoded_and_noise_is_not() {
         let two = b"\0\x01\0\0\0\x02\0\x01a\0\x02bc\xff\xff\xff\xff";
-        assert_eq!(topics(two), Some(vec!["a", "bc"]));
+        assert_eq!(topics(two), Some(vec!["a".to_owned(), "bc".to_owned()]));
         for nonsense in [
             &b""[..],
             b"\0\0\x7f\xff\xff\xff",

@@ -1,29 +1,20 @@
 //! The records of `__consumer_offsets` as Kafka writes them, so that its tools read them.
 //!
-//! ```text
-//! key 0, 1   version i16 | group text | topic text | partition i32
-//! value 3    version i16 | offset i64 | leader epoch i32 | metadata text | committed at i64
-//! value 1    version i16 | offset i64 | metadata text | committed at i64 | expires at i64
-//! key 2      version i16 | group text
-//! value 3    version i16 | protocol type text | generation i32 | protocol text? | leader text?
-//!            | since i64 | count i32 | members
-//! member     id text | instance id text? | client id text | client host text
-//!            | rebalance timeout i32 | session timeout i32 | subscription bytes | assignment bytes
-//! ```
-//! A record without a value is a tombstone. Offsets are written under key version 1, those whose
-//! client asked for an expiry in version 1, as Kafka does; all else is written in version 3. Values
-//! are read from version 0 on, where `leader epoch` (3), `expires at` (1 only), `since` (2),
-//! `instance id` (3) and `rebalance timeout` (1) come and go. Source: Kafka's
-//! `OffsetCommitValue.json`, `GroupMetadataValue.json`.
-//! Nothing of what a disk holds can panic here.
+//! The tables are in [`avouch_protocol::coordinator_records`]; a record without a value is a
+//! tombstone. Offsets with an expiry are written in version 1, which alone has that field, all other
+//! values in version 3, as Kafka does. Unreadable bytes are an error, never a panic.
 
 use std::sync::Arc;
 
+use avouch_protocol::WireError;
+use avouch_protocol::coordinator_records::{
+    CoordinatorRecord as _, GroupMetadataKey, GroupMetadataValue, MemberMetadata, OffsetCommitKey,
+    OffsetCommitValue,
+};
 use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::field::{FieldError, Reader, Writer};
 use super::ids::{
     Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType, TopicName,
 };
@@ -32,10 +23,10 @@ use super::request::CommittedOffset;
 const OFFSET_KEY: i16 = 1;
 const GROUP_KEY: i16 = 2;
 const VALUE: i16 = 3;
-/// The one version of an offset's value that has an expiry; [`NEVER`] stands for none.
+/// The one version of an offset's value that has an expiry.
 const EXPIRING_VALUE: i16 = 1;
-const NEVER: i64 = -1;
-const MEMBER_BYTES_MIN: usize = 18;
+/// Kafka's value for an offset without an expiry.
+const NO_EXPIRY: i64 = -1;
 
 /// One record: a fact about a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,18 +89,18 @@ pub struct StoredMember {
     pub assignment: Bytes,
 }
 
-/// Why a record cannot be read or written.
+/// A record that cannot be decoded or encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RecordError {
-    /// A key of a kind we do not keep: newer group protocols use 3 and up.
-    #[error("key version {0} is not known")]
+    /// The key names a kind of record that is not supported; newer group protocols use 3 and up.
+    #[error("key version {0} is not supported")]
     UnknownKey(i16),
-    /// A value of a version we do not read.
-    #[error("value version {0} is not known")]
-    UnknownValue(i16),
-    /// A field is broken, or too long to be written.
+    /// The key has no version.
+    #[error("key of {0} bytes has no version")]
+    ShortKey(usize),
+    /// A value's version is not supported, a field is broken, or a string is too long.
     #[error(transparent)]
-    Field(#[from] FieldError),
+    Wire(#[from] WireError),
 }
 
 /// The partition of `__consumer_offsets` that holds a group's records: Java's
@@ -133,12 +124,11 @@ impl GroupRecord {
         }
     }
 
-    /// The record's key, and its value or `None` for a tombstone.
+    /// Encodes the record: its key, and its value or `None` for a tombstone.
     ///
     /// # Errors
-    /// [`FieldError::TooLong`] when a text has more than 32,767 bytes.
+    /// [`WireError::TooLong`] if a string has more than 32,767 bytes.
     pub fn encode(&self) -> Result<(Bytes, Option<Bytes>), RecordError> {
-        let mut key = Writer::default();
         match self {
             Self::Offset {
                 group,
@@ -146,150 +136,121 @@ impl GroupRecord {
                 partition,
                 value,
             } => {
-                key.i16(OFFSET_KEY);
-                key.text(group.as_str())?;
-                key.text(topic.as_str())?;
-                key.i32(partition.0);
+                let key = OffsetCommitKey {
+                    group: group.to_string(),
+                    topic: topic.to_string(),
+                    partition: partition.0,
+                };
                 let value = value.as_ref().map(encode_offset).transpose()?;
-                Ok((key.finish(), value))
+                Ok((key.to_stored(OFFSET_KEY)?, value))
             }
             Self::Group { group, value } => {
-                key.i16(GROUP_KEY);
-                key.text(group.as_str())?;
+                let key = GroupMetadataKey {
+                    group: group.to_string(),
+                };
                 let value = value.as_ref().map(encode_metadata).transpose()?;
-                Ok((key.finish(), value))
+                Ok((key.to_stored(GROUP_KEY)?, value))
             }
         }
     }
 
-    /// Reads a record from its key and value.
+    /// Decodes a record from its key and value.
     ///
     /// # Errors
-    /// When key or value are of an unknown version or broken.
+    /// [`RecordError`] if the kind or the version is not supported, or a field is broken.
     pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Self, RecordError> {
-        let mut key = Reader::new(key);
-        match key.i16()? {
-            0 | OFFSET_KEY => Ok(Self::Offset {
-                group: key.text()?.into(),
-                topic: key.text()?.into(),
-                partition: PartitionIndex(key.i32()?),
-                value: value.map(decode_offset).transpose()?,
-            }),
-            GROUP_KEY => Ok(Self::Group {
-                group: key.text()?.into(),
-                value: value.map(decode_metadata).transpose()?,
-            }),
-            version => Err(RecordError::UnknownKey(version)),
+        let kind = key.first_chunk().ok_or(RecordError::ShortKey(key.len()))?;
+        match i16::from_be_bytes(*kind) {
+            0 | OFFSET_KEY => {
+                let (_, key) = OffsetCommitKey::from_stored(key)?;
+                Ok(Self::Offset {
+                    group: key.group.into(),
+                    topic: key.topic.into(),
+                    partition: PartitionIndex(key.partition),
+                    value: value.map(decode_offset).transpose()?,
+                })
+            }
+            GROUP_KEY => {
+                let (_, key) = GroupMetadataKey::from_stored(key)?;
+                Ok(Self::Group {
+                    group: key.group.into(),
+                    value: value.map(decode_metadata).transpose()?,
+                })
+            }
+            kind => Err(RecordError::UnknownKey(kind)),
         }
     }
 }
 
-fn encode_offset(value: &CommittedOffset) -> Result<Bytes, FieldError> {
-    let mut writer = Writer::default();
-    writer.i16(value.expires_at.map_or(VALUE, |_| EXPIRING_VALUE));
-    writer.i64(value.offset.0);
-    if value.expires_at.is_none() {
-        writer.i32(value.leader_epoch.0);
-    }
-    writer.text(&value.metadata)?;
-    writer.i64(value.committed_at.0);
-    if let Some(at) = value.expires_at {
-        writer.i64(at.0);
-    }
-    Ok(writer.finish())
+fn encode_offset(value: &CommittedOffset) -> Result<Bytes, WireError> {
+    let version = value.expires_at.map_or(VALUE, |_| EXPIRING_VALUE);
+    let stored = OffsetCommitValue {
+        offset: value.offset.0,
+        leader_epoch: value.leader_epoch.0,
+        metadata: value.metadata.to_string(),
+        commit_timestamp: value.committed_at.0,
+        expire_timestamp: value.expires_at.map_or(NO_EXPIRY, |at| at.0),
+    };
+    stored.to_stored(version)
 }
 
-fn decode_offset(value: &[u8]) -> Result<CommittedOffset, RecordError> {
-    let mut reader = Reader::new(value);
-    let version = value_version(&mut reader)?;
+fn decode_offset(value: &[u8]) -> Result<CommittedOffset, WireError> {
+    let (_, value) = OffsetCommitValue::from_stored(value)?;
     Ok(CommittedOffset {
-        offset: Offset(reader.i64()?),
-        leader_epoch: LeaderEpoch(if version >= 3 { reader.i32()? } else { -1 }),
-        metadata: reader.text()?.into(),
-        committed_at: TimestampMs(reader.i64()?),
-        expires_at: if version == EXPIRING_VALUE {
-            Some(TimestampMs(reader.i64()?)).filter(|at| at.0 != NEVER)
-        } else {
-            None
+        offset: Offset(value.offset),
+        leader_epoch: LeaderEpoch(value.leader_epoch),
+        metadata: value.metadata.into(),
+        committed_at: TimestampMs(value.commit_timestamp),
+        expires_at: Some(TimestampMs(value.expire_timestamp)).filter(|at| at.0 != NO_EXPIRY),
+    })
+}
+
+fn encode_metadata(value: &GroupMetadata) -> Result<Bytes, WireError> {
+    let member = |member: &StoredMember| MemberMetadata {
+        member_id: member.member_id.to_string(),
+        group_instance_id: member.instance_id.as_ref().map(InstanceId::to_string),
+        client_id: member.client_id.to_string(),
+        client_host: member.client_host.to_string(),
+        rebalance_timeout: member.rebalance_timeout_ms,
+        session_timeout: member.session_timeout_ms,
+        subscription: member.subscription.clone(),
+        assignment: member.assignment.clone(),
+    };
+    let stored = GroupMetadataValue {
+        protocol_type: value.protocol_type.to_string(),
+        generation: value.generation.0,
+        protocol: value.protocol.as_ref().map(ProtocolName::to_string),
+        leader: value.leader.as_ref().map(MemberId::to_string),
+        current_state_timestamp: value.since.0,
+        members: value.members.iter().map(member).collect(),
+    };
+    stored.to_stored(VALUE)
+}
+
+fn decode_metadata(value: &[u8]) -> Result<GroupMetadata, WireError> {
+    let (version, value) = GroupMetadataValue::from_stored(value)?;
+    let member = |member: MemberMetadata| StoredMember {
+        member_id: member.member_id.into(),
+        instance_id: member.group_instance_id.map(InstanceId::from),
+        client_id: member.client_id.into(),
+        client_host: member.client_host.into(),
+        // Version 0 has no rebalance timeout: the session timeout served for both.
+        rebalance_timeout_ms: match version {
+            0 => member.session_timeout,
+            _ => member.rebalance_timeout,
         },
-    })
-}
-
-fn encode_metadata(value: &GroupMetadata) -> Result<Bytes, FieldError> {
-    let mut writer = Writer::default();
-    writer.i16(VALUE);
-    writer.text(value.protocol_type.as_str())?;
-    writer.i32(value.generation.0);
-    writer.nullable_text(value.protocol.as_ref().map(ProtocolName::as_str))?;
-    writer.nullable_text(value.leader.as_ref().map(MemberId::as_str))?;
-    writer.i64(value.since.0);
-    writer.count(value.members.len())?;
-    for member in &value.members {
-        writer.text(member.member_id.as_str())?;
-        writer.nullable_text(member.instance_id.as_ref().map(InstanceId::as_str))?;
-        writer.text(&member.client_id)?;
-        writer.text(&member.client_host)?;
-        writer.i32(member.rebalance_timeout_ms);
-        writer.i32(member.session_timeout_ms);
-        writer.bytes(&member.subscription)?;
-        writer.bytes(&member.assignment)?;
-    }
-    Ok(writer.finish())
-}
-
-fn decode_metadata(value: &[u8]) -> Result<GroupMetadata, RecordError> {
-    let mut reader = Reader::new(value);
-    let version = value_version(&mut reader)?;
-    let protocol_type = reader.text()?.into();
-    let generation = Generation(reader.i32()?);
-    let protocol = reader.nullable_text()?.map(ProtocolName::from);
-    let leader = reader.nullable_text()?.map(MemberId::from);
-    let since = TimestampMs(if version >= 2 { reader.i64()? } else { -1 });
-    let count = reader.count(MEMBER_BYTES_MIN)?;
-    let members = (0..count).map(|_| decode_member(&mut reader, version));
-    let members = members.collect::<Result<_, _>>()?;
+        session_timeout_ms: member.session_timeout,
+        subscription: member.subscription,
+        assignment: member.assignment,
+    };
     Ok(GroupMetadata {
-        protocol_type,
-        generation,
-        protocol,
-        leader,
-        since,
-        members,
+        protocol_type: value.protocol_type.into(),
+        generation: Generation(value.generation),
+        protocol: value.protocol.map(ProtocolName::from),
+        leader: value.leader.map(MemberId::from),
+        since: TimestampMs(value.current_state_timestamp),
+        members: value.members.into_iter().map(member).collect(),
     })
-}
-
-fn decode_member(reader: &mut Reader<'_>, version: i16) -> Result<StoredMember, FieldError> {
-    let member_id = reader.text()?.into();
-    let instance_id = if version >= 3 {
-        reader.nullable_text()?
-    } else {
-        None
-    };
-    let client_id = reader.text()?.into();
-    let client_host = reader.text()?.into();
-    let rebalance_timeout_ms = if version >= 1 {
-        Some(reader.i32()?)
-    } else {
-        None
-    };
-    let session_timeout_ms = reader.i32()?;
-    Ok(StoredMember {
-        member_id,
-        instance_id: instance_id.map(InstanceId::from),
-        client_id,
-        client_host,
-        rebalance_timeout_ms: rebalance_timeout_ms.unwrap_or(session_timeout_ms),
-        session_timeout_ms,
-        subscription: Bytes::copy_from_slice(reader.bytes()?),
-        assignment: Bytes::copy_from_slice(reader.bytes()?),
-    })
-}
-
-fn value_version(reader: &mut Reader<'_>) -> Result<i16, RecordError> {
-    match reader.i16()? {
-        version @ 0..=VALUE => Ok(version),
-        version => Err(RecordError::UnknownValue(version)),
-    }
 }
 
 #[cfg(test)]

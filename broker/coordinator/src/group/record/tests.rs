@@ -65,7 +65,7 @@ const GROUP_VALUE_HEX: &str = "0003 0008636f6e73756d6572 00000005 000572616e6765
     000000026d61 000000027030";
 
 #[test]
-fn records_are_written_as_kafka_draws_them() {
+fn records_have_kafkas_bytes() {
     let cases = [
         (offset_record(), OFFSET_KEY_HEX, OFFSET_VALUE_HEX),
         (group_record(), GROUP_KEY_HEX, GROUP_VALUE_HEX),
@@ -79,7 +79,7 @@ fn records_are_written_as_kafka_draws_them() {
 }
 
 #[test]
-fn an_offset_with_an_expiry_is_of_version_1_as_kafka_has_it() {
+fn expiring_offset_is_written_in_version_1() {
     let drawn = "0001 0000000000000004 00026869 0000000000000064 00000000000fffff";
     let read = GroupRecord::decode(&unhex(OFFSET_KEY_HEX), Some(&unhex(drawn))).unwrap();
     let GroupRecord::Offset {
@@ -94,7 +94,7 @@ fn an_offset_with_an_expiry_is_of_version_1_as_kafka_has_it() {
 }
 
 #[test]
-fn older_versions_are_read() {
+fn older_versions_are_decoded() {
     let with_epoch = |epoch| match offset_record() {
         GroupRecord::Offset {
             group,
@@ -164,20 +164,23 @@ fn older_versions_are_read() {
 }
 
 #[test]
-fn what_is_not_known_or_cut_short_is_an_error() {
+fn unknown_and_truncated_records_are_errors() {
     let unknown = GroupRecord::decode(&unhex("0003 000167"), None);
     assert_eq!(unknown, Err(RecordError::UnknownKey(3)));
     let newer = GroupRecord::decode(&unhex(GROUP_KEY_HEX), Some(&[0, 4]));
-    assert_eq!(newer, Err(RecordError::UnknownValue(4)));
+    assert_eq!(
+        newer,
+        Err(RecordError::Wire(WireError::UnknownRecordVersion {
+            record: "GroupMetadataValue",
+            version: 4
+        }))
+    );
     for record in [offset_record(), group_record()] {
         let (key, value) = record.encode().unwrap();
         let value = value.unwrap();
         for cut in 0..value.len() {
             let read = GroupRecord::decode(&key, Some(&value[..cut]));
-            assert!(
-                matches!(read, Err(RecordError::Field(_))),
-                "{cut}: {read:?}"
-            );
+            assert!(matches!(read, Err(RecordError::Wire(_))), "{cut}: {read:?}");
         }
         for cut in 0..key.len() {
             assert!(GroupRecord::decode(&key[..cut], None).is_err());
@@ -187,25 +190,30 @@ fn what_is_not_known_or_cut_short_is_an_error() {
     let read = GroupRecord::decode(&unhex(GROUP_KEY_HEX), Some(&endless));
     assert_eq!(
         read,
-        Err(RecordError::Field(FieldError::BadLength {
+        Err(RecordError::Wire(WireError::TooMany {
+            what: "array elements",
             at: 20,
-            length: 0x7fff_ffff
+            count: 0x7fff_ffff,
+            limit: 0
         }))
     );
 }
 
 #[test]
-fn a_name_too_long_for_its_field_is_an_error() {
+fn overlong_name_is_an_error() {
     let group: GroupId = "g".repeat(32_768).into();
     let read = GroupRecord::Group { group, value: None }.encode();
     assert_eq!(
         read,
-        Err(RecordError::Field(FieldError::TooLong { bytes: 32_768 }))
+        Err(RecordError::Wire(WireError::TooLong {
+            length: 32_768,
+            limit: 32_767
+        }))
     );
 }
 
 #[test]
-fn a_group_is_where_java_puts_it() {
+fn partition_of_group_matches_java() {
     // Hashes by Java's definition: 97, -1906497762, 1382682413, -2^31, 0 and 1772899.
     let cases = [
         ("a", 47),
@@ -264,7 +272,7 @@ proptest! {
     #![proptest_config(without_files())]
 
     #[test]
-    fn groups_come_back_as_written(
+    fn group_records_round_trip(
         names in (text(), text(), prop::option::of(text()), prop::option::of(text())),
         numbers in (any::<i32>(), any::<i64>()),
         members in prop::collection::vec(stored_member(), 0..5),
@@ -283,7 +291,7 @@ proptest! {
     }
 
     #[test]
-    fn offsets_come_back_as_written(
+    fn offset_records_round_trip(
         names in (text(), text(), text()),
         numbers in (any::<i32>(), any::<i64>(), any::<i32>(), any::<i64>()),
         forgotten in any::<bool>(),
@@ -306,7 +314,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_is_never_more_than_an_error(
+    fn random_bytes_never_panic(
         key in prop::collection::vec(any::<u8>(), 0..20),
         version in 0..5_u8,
         noise in prop::collection::vec(any::<u8>(), 0..200),
