@@ -1,3 +1,3 @@
 //! The broker's integration tests, in one binary.
 
-mod served;
+mod requests;

@@ -1,4 +1,4 @@
-//! What administrators do to topics and their partitions: grow, cut, delete, look at.
+//! Administration of topics and partitions: create partitions, delete records and topics, describe.
 
 use avouch_protocol::messages::create_partitions::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsResponse,
@@ -28,13 +28,13 @@ use avouch_protocol::messages::produce::ProduceResponse;
 
 use super::client::{Client, batch_of, broker, produce_request};
 
-/// All topics' partition counts and ids.
+/// Returns name, partition count and id of all topics.
 async fn topics(client: &mut Client) -> Vec<(String, usize, uuid::Uuid)> {
     let request = MetadataRequest {
         topics: None,
         ..Default::default()
     };
-    let response: MetadataResponse = client.ask(12, &request).await;
+    let response: MetadataResponse = client.call(12, &request).await;
     let topics = response.topics.into_iter().map(|topic| {
         let name = topic.name.unwrap_or_default();
         (name, topic.partitions.len(), topic.topic_id)
@@ -42,7 +42,11 @@ async fn topics(client: &mut Client) -> Vec<(String, usize, uuid::Uuid)> {
     topics.collect()
 }
 
-fn growing(name: &str, count: i32, assignments: Option<&[&[i32]]>) -> CreatePartitionsTopic {
+fn create_partitions(
+    name: &str,
+    count: i32,
+    assignments: Option<&[&[i32]]>,
+) -> CreatePartitionsTopic {
     let assignments = assignments.map(|all| {
         let ids = all.iter().map(|ids| CreatePartitionsAssignment {
             broker_ids: ids.to_vec(),
@@ -58,61 +62,64 @@ fn growing(name: &str, count: i32, assignments: Option<&[&[i32]]>) -> CreatePart
 
 // Conformance: broker/admin-8
 #[tokio::test]
-async fn a_topic_grows_by_partitions_that_can_be_written_at_once_and_after_a_restart() {
+async fn added_partitions_are_writable_immediately() {
     let dir = tempfile::tempdir().unwrap();
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
     client.create_topic("t", 1).await;
     for (validate_only, partitions) in [(true, 1), (false, 3)] {
         let request = CreatePartitionsRequest {
-            topics: vec![growing("t", 3, None)],
+            topics: vec![create_partitions("t", 3, None)],
             timeout_ms: 1_000,
             validate_only,
         };
-        let response: CreatePartitionsResponse = client.ask(3, &request).await;
+        let response: CreatePartitionsResponse = client.call(3, &request).await;
         assert_eq!(response.results[0].error_code, 0, "{:?}", response.results);
         assert_eq!(topics(&mut client).await[0].1, partitions);
     }
     let request = produce_request("t", 2, -1, batch_of(&[b"v"]));
-    let response: ProduceResponse = client.ask(9, &request).await;
+    let response: ProduceResponse = client.call(9, &request).await;
     assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
     first.shutdown().await;
     let second = broker(dir.path()).await;
     let mut client = Client::connect(second.kafka_address()).await;
-    let response: ProduceResponse = client.ask(9, &request).await;
+    let response: ProduceResponse = client.call(9, &request).await;
     assert_eq!(response.responses[0].partition_responses[0].base_offset, 1);
 }
 
 // Conformance: broker/admin-8
 #[tokio::test]
-async fn growth_that_is_none_is_refused_topic_by_topic() {
+async fn invalid_partition_counts_are_rejected_per_topic() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 2).await;
     for (topic, code) in [
-        (growing("none", 3, None), 3),
-        (growing("t", 2, None), 37),
-        (growing("t", 1, None), 37),
-        (growing("t", 0, None), 37),
-        (growing("t", 1_001, None), 37),
-        (growing("t", 3, Some(&[&[9]])), 39),
-        (growing("t", 4, Some(&[&[1]])), 39),
-        (growing("__consumer_offsets", 60, None), 17),
-        (growing("t", 4, Some(&[&[1], &[1]])), 0),
+        (create_partitions("none", 3, None), 3),
+        (create_partitions("t", 2, None), 37),
+        (create_partitions("t", 1, None), 37),
+        (create_partitions("t", 0, None), 37),
+        (create_partitions("t", 1_001, None), 37),
+        (create_partitions("t", 3, Some(&[&[9]])), 39),
+        (create_partitions("t", 4, Some(&[&[1]])), 39),
+        (create_partitions("__consumer_offsets", 60, None), 17),
+        (create_partitions("t", 4, Some(&[&[1], &[1]])), 0),
     ] {
         let request = CreatePartitionsRequest {
             topics: vec![topic.clone()],
             ..Default::default()
         };
-        let response: CreatePartitionsResponse = client.ask(3, &request).await;
+        let response: CreatePartitionsResponse = client.call(3, &request).await;
         assert_eq!(response.results[0].error_code, code, "{topic:?}");
     }
     let twice = CreatePartitionsRequest {
-        topics: vec![growing("t", 5, None), growing("t", 6, None)],
+        topics: vec![
+            create_partitions("t", 5, None),
+            create_partitions("t", 6, None),
+        ],
         ..Default::default()
     };
-    let response: CreatePartitionsResponse = client.ask(3, &twice).await;
+    let response: CreatePartitionsResponse = client.call(3, &twice).await;
     assert_eq!(
         (response.results.len(), response.results[0].error_code),
         (1, 42)
@@ -121,7 +128,7 @@ async fn growth_that_is_none_is_refused_topic_by_topic() {
 
 // Conformance: broker/admin-7
 #[tokio::test]
-async fn a_topic_is_only_thought_of_or_placed_where_it_must_be() {
+async fn create_topics_validates_and_honors_assignments() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -137,7 +144,7 @@ async fn a_topic_is_only_thought_of_or_placed_where_it_must_be() {
             .collect(),
         ..Default::default()
     };
-    for (ids, validate_only, code, there) in [
+    for (ids, validate_only, code, count) in [
         (&[9][..], false, 39, 0),
         (&[1], true, 0, 0),
         (&[1], false, 0, 1),
@@ -147,17 +154,17 @@ async fn a_topic_is_only_thought_of_or_placed_where_it_must_be() {
             timeout_ms: 1_000,
             validate_only,
         };
-        let response: CreateTopicsResponse = client.ask(7, &request).await;
+        let response: CreateTopicsResponse = client.call(7, &request).await;
         let result = &response.topics[0];
         assert_eq!(result.error_code, code, "{:?}", result.error_message);
-        assert_eq!(result.topic_id.is_nil(), there == 0);
-        assert_eq!(topics(&mut client).await.len(), there);
+        assert_eq!(result.topic_id.is_nil(), count == 0);
+        assert_eq!(topics(&mut client).await.len(), count);
     }
 }
 
 // Conformance: broker/admin-9
 #[tokio::test]
-async fn topics_named_twice_in_one_deletion_are_refused_once_and_stay() {
+async fn repeated_topics_in_deletion_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -184,7 +191,7 @@ async fn topics_named_twice_in_one_deletion_are_refused_once_and_stay() {
         ],
         ..Default::default()
     };
-    let response: DeleteTopicsResponse = client.ask(6, &request).await;
+    let response: DeleteTopicsResponse = client.call(6, &request).await;
     let mut codes: Vec<(String, i16)> = response
         .responses
         .into_iter()
@@ -209,7 +216,7 @@ async fn topics_named_twice_in_one_deletion_are_refused_once_and_stay() {
     assert_eq!(left, ["both", "twice"]);
 }
 
-async fn cut(client: &mut Client, topic: &str, index: i32, offset: i64) -> (i16, i64) {
+async fn delete_records(client: &mut Client, topic: &str, index: i32, offset: i64) -> (i16, i64) {
     let request = DeleteRecordsRequest {
         topics: vec![DeleteRecordsTopic {
             name: topic.to_owned(),
@@ -220,14 +227,14 @@ async fn cut(client: &mut Client, topic: &str, index: i32, offset: i64) -> (i16,
         }],
         timeout_ms: 1_000,
     };
-    let response: DeleteRecordsResponse = client.ask(2, &request).await;
+    let response: DeleteRecordsResponse = client.call(2, &request).await;
     let partition = &response.topics[0].partitions[0];
     (partition.error_code, partition.low_watermark)
 }
 
 // Conformance: broker/admin-10, broker/produce-15
 #[tokio::test]
-async fn records_are_deleted_up_to_an_offset_for_good() {
+async fn delete_records_survives_restart() {
     let dir = tempfile::tempdir().unwrap();
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
@@ -245,13 +252,14 @@ async fn records_are_deleted_up_to_an_offset_for_good() {
         ("none", 0, 0, (3, -1)),
         ("compacted", 0, 0, (44, -1)),
     ] {
-        let answered = cut(&mut client, topic, index, offset).await;
-        assert_eq!(answered, expected, "{topic}-{index} {offset}");
+        let result = delete_records(&mut client, topic, index, offset).await;
+        assert_eq!(result, expected, "{topic}-{index} {offset}");
     }
     first.shutdown().await;
     let second = broker(dir.path()).await;
     let mut client = Client::connect(second.kafka_address()).await;
-    assert_eq!(cut(&mut client, "t", 0, 0).await, (0, 3), "it stays");
+    let unchanged = delete_records(&mut client, "t", 0, 0).await;
+    assert_eq!(unchanged, (0, 3), "log start offset after a restart");
     let produced = client.produce("t", batch_of(&[b"d"])).await;
     let partition = &produced.responses[0].partition_responses[0];
     assert_eq!((partition.base_offset, partition.log_start_offset), (3, 3));
@@ -259,19 +267,19 @@ async fn records_are_deleted_up_to_an_offset_for_good() {
 
 // Conformance: broker/admin-11
 #[tokio::test]
-async fn log_dirs_tell_bytes_of_partitions_and_of_the_disk() {
+async fn describe_log_dirs_returns_sizes() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 2).await;
     let batch = batch_of(&[b"v"]);
     client.produce("t", batch.clone()).await;
-    let asked = [
+    let requests = [
         (None, 2),
         (Some(vec![("t", vec![0, 7]), ("none", vec![0])]), 1),
         (Some(Vec::new()), 0),
     ];
-    for (topics, partitions) in asked {
+    for (topics, partitions) in requests {
         let topics = topics.map(|topics| {
             let topics = topics
                 .into_iter()
@@ -282,17 +290,17 @@ async fn log_dirs_tell_bytes_of_partitions_and_of_the_disk() {
             topics.collect()
         });
         let request = DescribeLogDirsRequest { topics };
-        let response: DescribeLogDirsResponse = client.ask(4, &request).await;
+        let response: DescribeLogDirsResponse = client.call(4, &request).await;
         let result = &response.results[0];
         assert_eq!(result.log_dir, dir.path().display().to_string());
         assert!(result.total_bytes > result.usable_bytes && result.usable_bytes > 0);
-        let told: Vec<_> = result
+        let described: Vec<_> = result
             .topics
             .iter()
             .flat_map(|topic| &topic.partitions)
             .collect();
-        assert_eq!(told.len(), partitions);
-        let first = told.first().map(|partition| partition.partition_size);
+        assert_eq!(described.len(), partitions);
+        let first = described.first().map(|partition| partition.partition_size);
         let size = i64::try_from(batch.len()).unwrap();
         assert_eq!(first, (partitions > 0).then_some(size));
     }
@@ -300,7 +308,7 @@ async fn log_dirs_tell_bytes_of_partitions_and_of_the_disk() {
 
 // Conformance: broker/admin-13
 #[tokio::test]
-async fn an_epoch_ends_at_the_high_watermark_and_unknown_ones_nowhere() {
+async fn leader_epoch_ends_at_high_watermark() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -324,7 +332,7 @@ async fn an_epoch_ends_at_the_high_watermark_and_unknown_ones_nowhere() {
             }],
             ..Default::default()
         };
-        let response: OffsetForLeaderEpochResponse = client.ask(4, &request).await;
+        let response: OffsetForLeaderEpochResponse = client.call(4, &request).await;
         let end = &response.topics[0].partitions[0];
         let end = (end.error_code, end.leader_epoch, end.end_offset);
         assert_eq!(
@@ -336,7 +344,7 @@ async fn an_epoch_ends_at_the_high_watermark_and_unknown_ones_nowhere() {
 
 // Conformance: broker/admin-14
 #[tokio::test]
-async fn partitions_are_described_page_by_page() {
+async fn describe_topic_partitions_returns_pages() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -349,7 +357,7 @@ async fn partitions_are_described_page_by_page() {
     };
     let mut pages = Vec::new();
     loop {
-        let response: DescribeTopicPartitionsResponse = client.ask(0, &request).await;
+        let response: DescribeTopicPartitionsResponse = client.call(0, &request).await;
         let page: Vec<String> = response
             .topics
             .iter()
@@ -374,7 +382,7 @@ async fn partitions_are_described_page_by_page() {
             .into(),
         ..Default::default()
     };
-    let response: DescribeTopicPartitionsResponse = client.ask(0, &named).await;
+    let response: DescribeTopicPartitionsResponse = client.call(0, &named).await;
     let codes: Vec<i16> = response
         .topics
         .iter()

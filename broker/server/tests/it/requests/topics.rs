@@ -1,4 +1,4 @@
-//! Topics: made, found, described, deleted.
+//! Topics: creation, lookup, description, deletion.
 
 use avouch_protocol::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
@@ -17,7 +17,7 @@ use avouch_protocol::messages::metadata::{
 
 use super::client::{Client, batch_of, broker};
 
-fn asking(name: &str, create: bool) -> MetadataRequest {
+fn metadata_of(name: &str, create: bool) -> MetadataRequest {
     MetadataRequest {
         topics: Some(vec![MetadataRequestTopic {
             name: Some(name.to_owned()),
@@ -30,44 +30,42 @@ fn asking(name: &str, create: bool) -> MetadataRequest {
 
 // Conformance: broker/fetch-9
 #[tokio::test]
-async fn a_topic_appears_on_first_use_with_one_partition_unless_forbidden() {
+async fn metadata_request_auto_creates_topic() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
-    let refused: MetadataResponse = client.ask(12, &asking("t", false)).await;
-    assert_eq!(refused.topics[0].error_code, 3);
-    let made: MetadataResponse = client.ask(12, &asking("t", true)).await;
-    assert_eq!(
-        (made.topics[0].error_code, made.topics[0].partitions.len()),
-        (0, 1)
-    );
-    let bad: MetadataResponse = client.ask(12, &asking("a/b", true)).await;
-    assert_eq!(bad.topics[0].error_code, 17);
+    let missing: MetadataResponse = client.call(12, &metadata_of("t", false)).await;
+    assert_eq!(missing.topics[0].error_code, 3);
+    let response: MetadataResponse = client.call(12, &metadata_of("t", true)).await;
+    let created = &response.topics[0];
+    assert_eq!((created.error_code, created.partitions.len()), (0, 1));
+    let invalid: MetadataResponse = client.call(12, &metadata_of("a/b", true)).await;
+    assert_eq!(invalid.topics[0].error_code, 17);
 }
 
 // Conformance: broker/fetch-9, main-job/6c
 #[tokio::test]
-async fn identity_and_topic_ids_survive_a_restart() {
+async fn cluster_and_topic_ids_survive_restart() {
     let dir = tempfile::tempdir().unwrap();
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
-    let before: MetadataResponse = client.ask(12, &asking("t", true)).await;
-    let id: InitProducerIdResponse = client.ask(4, &InitProducerIdRequest::default()).await;
+    let before: MetadataResponse = client.call(12, &metadata_of("t", true)).await;
+    let id: InitProducerIdResponse = client.call(4, &InitProducerIdRequest::default()).await;
     first.shutdown().await;
 
     let second = broker(dir.path()).await;
     let mut client = Client::connect(second.kafka_address()).await;
-    let after: MetadataResponse = client.ask(12, &asking("t", false)).await;
+    let after: MetadataResponse = client.call(12, &metadata_of("t", false)).await;
     assert_eq!(before.cluster_id, after.cluster_id);
     assert_eq!(before.topics[0].topic_id, after.topics[0].topic_id);
     assert!(!after.topics[0].topic_id.is_nil());
-    let next: InitProducerIdResponse = client.ask(4, &InitProducerIdRequest::default()).await;
+    let next: InitProducerIdResponse = client.call(4, &InitProducerIdRequest::default()).await;
     assert!(next.producer_id > id.producer_id);
 }
 
 // Conformance: broker/admin-7, broker/input-10
 #[tokio::test]
-async fn good_and_bad_topics_of_one_request_are_decided_one_by_one() {
+async fn create_topics_decides_each_topic_separately() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -110,8 +108,12 @@ async fn good_and_bad_topics_of_one_request_are_decided_one_by_one() {
         timeout_ms: 1_000,
         ..Default::default()
     };
-    let response: CreateTopicsResponse = client.ask(7, &request).await;
-    assert_eq!(response.topics.len(), cases.len() - 1, "one answer a name");
+    let response: CreateTopicsResponse = client.call(7, &request).await;
+    assert_eq!(
+        response.topics.len(),
+        cases.len() - 1,
+        "one result per name"
+    );
     let result = |name: &str| response.topics.iter().find(|result| result.name == name);
     for (topic, code) in &cases {
         let result = result(&topic.name).unwrap();
@@ -125,7 +127,7 @@ async fn good_and_bad_topics_of_one_request_are_decided_one_by_one() {
     assert_eq!(
         (good.num_partitions, good.replication_factor),
         (3, 1),
-        "replicas are clamped"
+        "the replication factor is reduced to 1"
     );
     let configs = good.configs.as_ref().unwrap();
     assert!(configs.iter().any(|config| config.name == "retention.ms"));
@@ -133,7 +135,7 @@ async fn good_and_bad_topics_of_one_request_are_decided_one_by_one() {
 
 // Conformance: broker/admin-7
 #[tokio::test]
-async fn a_topic_that_contradicts_itself_is_refused_by_kafkas_code() {
+async fn contradictory_topic_returns_kafkas_code() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -174,19 +176,19 @@ async fn a_topic_that_contradicts_itself_is_refused_by_kafkas_code() {
             timeout_ms: 1_000,
             ..Default::default()
         };
-        let response: CreateTopicsResponse = client.ask(7, &request).await;
-        let told = &response.topics[0];
-        assert_eq!(told.error_code, code, "{:?}", told.error_message);
+        let response: CreateTopicsResponse = client.call(7, &request).await;
+        let result = &response.topics[0];
+        assert_eq!(result.error_code, code, "{:?}", result.error_message);
     }
 }
 
 // Conformance: broker/admin-9
 #[tokio::test]
-async fn a_deleted_topic_is_gone_and_comes_back_empty_under_another_id() {
+async fn recreated_topic_has_new_id() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
-    let before: MetadataResponse = client.ask(12, &asking("t", true)).await;
+    let before: MetadataResponse = client.call(12, &metadata_of("t", true)).await;
     client.produce("t", batch_of(&[b"v"])).await;
     let by_id = DeleteTopicsRequest {
         topics: vec![DeleteTopicState {
@@ -195,19 +197,19 @@ async fn a_deleted_topic_is_gone_and_comes_back_empty_under_another_id() {
         }],
         ..Default::default()
     };
-    let deleted: DeleteTopicsResponse = client.ask(6, &by_id).await;
+    let deleted: DeleteTopicsResponse = client.call(6, &by_id).await;
     assert_eq!(deleted.responses[0].error_code, 0);
-    let again: DeleteTopicsResponse = client.ask(6, &by_id).await;
+    let again: DeleteTopicsResponse = client.call(6, &by_id).await;
     assert_eq!(again.responses[0].error_code, 100, "UNKNOWN_TOPIC_ID");
-    let reborn: MetadataResponse = client.ask(12, &asking("t", true)).await;
-    assert_ne!(reborn.topics[0].topic_id, before.topics[0].topic_id);
+    let recreated: MetadataResponse = client.call(12, &metadata_of("t", true)).await;
+    assert_ne!(recreated.topics[0].topic_id, before.topics[0].topic_id);
     let produced = client.produce("t", batch_of(&[b"v"])).await;
     assert_eq!(produced.responses[0].partition_responses[0].base_offset, 0);
 }
 
 // Conformance: broker/admin-2
 #[tokio::test]
-async fn configs_are_described_with_their_sources() {
+async fn describe_configs_returns_sources() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -227,7 +229,7 @@ async fn configs_are_described_with_their_sources() {
         include_synonyms: true,
         ..Default::default()
     };
-    let response: DescribeConfigsResponse = client.ask(4, &request).await;
+    let response: DescribeConfigsResponse = client.call(4, &request).await;
     let codes: Vec<i16> = response
         .results
         .iter()
@@ -243,23 +245,23 @@ async fn configs_are_described_with_their_sources() {
 }
 
 #[tokio::test]
-async fn a_topic_half_made_when_its_client_leaves_is_made_to_the_end() {
+async fn topic_creation_completes_after_disconnect() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         let mut leaving = Client::connect(broker.kafka_address()).await;
-        leaving.send(12, &asking(name, true)).await;
+        leaving.send(12, &metadata_of(name, true)).await;
         drop(leaving);
     }
     let mut client = Client::connect(broker.kafka_address()).await;
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
-        let found: MetadataResponse = client.ask(12, &asking(name, true)).await;
+        let found: MetadataResponse = client.call(12, &metadata_of(name, true)).await;
         assert_eq!(found.topics[0].error_code, 0, "{name}");
     }
 }
 
 #[tokio::test]
-async fn the_offsets_topic_is_made_by_the_broker_alone_and_with_its_own_partitions() {
+async fn only_broker_creates_offsets_topic() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -272,17 +274,19 @@ async fn the_offsets_topic_is_made_by_the_broker_alone_and_with_its_own_partitio
         }],
         ..Default::default()
     };
-    let refused: CreateTopicsResponse = client.ask(5, &request).await;
-    assert_eq!(refused.topics[0].error_code, 17);
-    let made: MetadataResponse = client.ask(12, &asking("__consumer_offsets", true)).await;
-    let topic = &made.topics[0];
+    let rejected: CreateTopicsResponse = client.call(5, &request).await;
+    assert_eq!(rejected.topics[0].error_code, 17);
+    let created: MetadataResponse = client
+        .call(12, &metadata_of("__consumer_offsets", true))
+        .await;
+    let topic = &created.topics[0];
     assert_eq!((topic.error_code, topic.partitions.len()), (0, 50));
     assert!(topic.is_internal);
 }
 
 // Conformance: broker/produce-13
 #[tokio::test]
-async fn a_producer_id_is_never_handed_out_twice_not_even_to_who_names_it() {
+async fn producer_ids_are_never_reused() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -293,15 +297,15 @@ async fn a_producer_id_is_never_handed_out_twice_not_even_to_who_names_it() {
     };
     let mut ids = std::collections::BTreeSet::new();
     for request in [&named, &named, &InitProducerIdRequest::default()] {
-        let given: InitProducerIdResponse = client.ask(4, request).await;
-        assert_eq!((given.error_code, given.producer_epoch), (0, 0));
-        assert!(ids.insert(given.producer_id));
+        let response: InitProducerIdResponse = client.call(4, request).await;
+        assert_eq!((response.error_code, response.producer_epoch), (0, 0));
+        assert!(ids.insert(response.producer_id));
     }
 }
 
 // Conformance: broker/fetch-7
 #[tokio::test]
-async fn an_unknown_topic_id_is_told_at_every_version_that_has_ids() {
+async fn unknown_topic_id_is_reported_in_metadata() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -313,7 +317,7 @@ async fn an_unknown_topic_id_is_told_at_every_version_that_has_ids() {
         ..Default::default()
     };
     for version in 10..=12 {
-        let found: MetadataResponse = client.ask(version, &by_id).await;
+        let found: MetadataResponse = client.call(version, &by_id).await;
         assert_eq!(found.topics[0].error_code, 100, "version {version}");
     }
 }

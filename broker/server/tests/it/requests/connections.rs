@@ -1,4 +1,4 @@
-//! Frames and connections: what is answered, what is closed on.
+//! Frames and connections: responses, and requests that close the connection.
 
 use avouch_protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
@@ -14,11 +14,11 @@ fn named(software: &str) -> ApiVersionsRequest {
 
 // Conformance: broker/fetch-11
 #[tokio::test]
-async fn a_version_of_api_versions_too_high_is_answered_in_version_zero() {
+async fn unsupported_api_versions_returns_version_0() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
-    // Header: key 18, version 99, correlation 7, no client id; whatever follows is not looked at.
+    // Header: key 18, version 99, correlation 7, no client id; the rest is ignored.
     client
         .send_raw(&[0, 0, 0, 11, 0, 18, 0, 99, 0, 0, 0, 7, 255, 255, 0])
         .await;
@@ -34,17 +34,17 @@ async fn a_version_of_api_versions_too_high_is_answered_in_version_zero() {
 
 // Conformance: broker/fetch-11, broker/input-2
 #[tokio::test]
-async fn an_unknown_key_or_version_or_a_hostile_length_closes_the_connection() {
+async fn invalid_requests_close_the_connection() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     for bytes in [
-        // Key 4, LeaderAndIsr, which is between brokers.
+        // Key 4, LeaderAndIsr, an API between brokers.
         &[0, 0, 0, 10, 0, 4, 0, 0, 0, 0, 0, 1, 255, 255][..],
-        // Metadata version 13, which is not served.
+        // Metadata version 13, which is not supported.
         &[0, 0, 0, 10, 0, 3, 0, 13, 0, 0, 0, 1, 255, 255],
-        // Produce version 2: advertised, and refused.
+        // Produce version 2: advertised for old clients, and rejected.
         &[0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 1, 255, 255],
-        // A TLS hello, which reads as a frame of 369 MB.
+        // A TLS ClientHello, whose first bytes read as a frame length of 369 MB.
         &[0x16, 0x03, 0x01, 0x00, 0xa5, 0x01, 0x00, 0x00],
         // A negative length.
         &[255, 255, 255, 255],
@@ -58,19 +58,19 @@ async fn an_unknown_key_or_version_or_a_hostile_length_closes_the_connection() {
         assert_eq!(client.receive_raw().await, None, "{bytes:?}");
     }
     let mut client = Client::connect(broker.kafka_address()).await;
-    let response: ApiVersionsResponse = client.ask(3, &named("test")).await;
-    assert_eq!(response.error_code, 0, "others go on");
+    let response: ApiVersionsResponse = client.call(3, &named("test")).await;
+    assert_eq!(response.error_code, 0, "another connection is affected");
 }
 
 // Conformance: broker/clients-1b
 #[tokio::test]
-async fn bytes_behind_a_request_are_not_looked_at() {
+async fn bytes_after_a_request_are_ignored() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
-    // Metadata version 12 of all topics as librdkafka writes it: null in four bytes instead of
-    // one, then its two flags and no tagged fields. Correlation 7, no client id.
+    // Metadata version 12 of all topics as librdkafka encodes it: null in four bytes instead of
+    // one, then two flags and no tagged fields. Correlation 7, no client id.
     let header = [0, 3, 0, 12, 0, 0, 0, 7, 255, 255, 0];
     let body = [0, 0, 0, 0, 1, 0, 0];
     client
@@ -87,17 +87,17 @@ async fn bytes_behind_a_request_are_not_looked_at() {
 
 // Conformance: broker/fetch-11
 #[tokio::test]
-async fn a_client_software_name_with_spaces_is_an_invalid_request() {
+async fn invalid_client_software_name_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
-    let response: ApiVersionsResponse = client.ask(3, &named("bad name")).await;
+    let response: ApiVersionsResponse = client.call(3, &named("bad name")).await;
     assert_eq!(response.error_code, 42);
 }
 
 // Conformance: broker/produce-7
 #[tokio::test]
-async fn pipelined_requests_are_answered_in_their_order() {
+async fn pipelined_responses_keep_request_order() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -118,7 +118,7 @@ async fn pipelined_requests_are_answered_in_their_order() {
 }
 
 #[tokio::test]
-async fn shutting_down_answers_a_parked_fetch_and_closes() {
+async fn shutdown_completes_delayed_fetch_and_closes() {
     use avouch_protocol::messages::fetch::{
         FetchPartition, FetchRequest, FetchResponse, FetchTopic,
     };
@@ -140,9 +140,9 @@ async fn shutting_down_answers_a_parked_fetch_and_closes() {
         ..Default::default()
     };
     let correlation = client.send(11, &request).await;
-    // A second request on its own connection proves that the broker has had time to read.
+    // A response on a second connection shows that the broker has read the first request.
     let mut other = Client::connect(broker.kafka_address()).await;
-    let _: ApiVersionsResponse = other.ask(3, &named("test")).await;
+    let _: ApiVersionsResponse = other.call(3, &named("test")).await;
     broker.shutdown().await;
     if let Some(frame) = client.receive_raw().await {
         assert_eq!(frame[..4], correlation.to_be_bytes());

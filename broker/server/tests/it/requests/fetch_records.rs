@@ -1,4 +1,4 @@
-//! Fetch and ListOffsets: whole batches, edges, long polls, times.
+//! Fetch and ListOffsets: complete batches, first and last offsets, delayed fetches, timestamps.
 
 use avouch_protocol::batch::{BatchHeader, Codec};
 use avouch_protocol::builder::BatchBuilder;
@@ -42,7 +42,7 @@ fn only(response: FetchResponse) -> PartitionData {
         .unwrap()
 }
 
-/// Base offsets of the batches in a fetched partition.
+/// Returns the base offsets of the batches in a fetched partition.
 fn bases(partition: PartitionData) -> Vec<i64> {
     let bytes = partition.records.into_bytes();
     let mut rest = bytes.as_ref();
@@ -57,36 +57,36 @@ fn bases(partition: PartitionData) -> Vec<i64> {
 
 // Conformance: broker/fetch-1, main-job/6c
 #[tokio::test]
-async fn a_fetch_from_within_a_batch_gets_it_whole_and_limits_are_soft() {
+async fn fetch_returns_complete_batches_above_limit() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     client.produce("t", batch_of(&[b"a", b"b", b"c"])).await;
     client.produce("t", batch_of(&[b"d"])).await;
-    let all: FetchResponse = client.ask(11, &fetching("t", 1, 1 << 20, 0)).await;
+    let all: FetchResponse = client.call(11, &fetching("t", 1, 1 << 20, 0)).await;
     assert_eq!(bases(only(all)), [0, 3]);
-    let one: FetchResponse = client.ask(11, &fetching("t", 1, 1, 0)).await;
-    assert_eq!(bases(only(one)), [0], "one batch whatever the limit");
-    let end: FetchResponse = client.ask(11, &fetching("t", 4, 1 << 20, 0)).await;
+    let one: FetchResponse = client.call(11, &fetching("t", 1, 1, 0)).await;
+    assert_eq!(bases(only(one)), [0], "one batch above the limit");
+    let end: FetchResponse = client.call(11, &fetching("t", 4, 1 << 20, 0)).await;
     let end = only(end);
     assert_eq!(
         (end.error_code, end.high_watermark, end.records.len()),
         (0, 4, 0)
     );
-    let beyond: FetchResponse = client.ask(11, &fetching("t", 5, 1 << 20, 0)).await;
+    let beyond: FetchResponse = client.call(11, &fetching("t", 5, 1 << 20, 0)).await;
     assert_eq!(only(beyond).error_code, 1, "OFFSET_OUT_OF_RANGE");
 }
 
 // Conformance: broker/fetch-2, main-job/6c
 #[tokio::test]
-async fn an_append_wakes_a_parked_fetch() {
+async fn append_completes_delayed_fetch() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut consumer = Client::connect(broker.kafka_address()).await;
     let mut producer = Client::connect(broker.kafka_address()).await;
     producer.create_topic("t", 1).await;
-    // Ten minutes: only the append can end this within the test's patience.
+    // With a wait of ten minutes, only the append can complete the fetch in time.
     let correlation = consumer.send(11, &fetching("t", 0, 1 << 20, 600_000)).await;
     producer.produce("t", batch_of(&[b"v"])).await;
     let response: FetchResponse = consumer.receive(11, correlation).await;
@@ -95,7 +95,7 @@ async fn an_append_wakes_a_parked_fetch() {
 
 // Conformance: broker/fetch-7
 #[tokio::test]
-async fn topics_are_fetched_by_id_and_unknown_ids_are_told() {
+async fn fetch_by_topic_id() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -105,19 +105,19 @@ async fn topics_are_fetched_by_id_and_unknown_ids_are_told() {
         topics: None,
         ..Default::default()
     };
-    let metadata: MetadataResponse = client.ask(12, &request).await;
+    let metadata: MetadataResponse = client.call(12, &request).await;
     let mut by_id = fetching("t", 0, 1 << 20, 0);
     by_id.topics[0].topic_id = metadata.topics[0].topic_id;
-    let response: FetchResponse = client.ask(16, &by_id).await;
+    let response: FetchResponse = client.call(16, &by_id).await;
     assert_eq!(bases(only(response)), [0]);
     by_id.topics[0].topic_id = uuid::Uuid::from_u128(1);
-    let response: FetchResponse = client.ask(16, &by_id).await;
+    let response: FetchResponse = client.call(16, &by_id).await;
     assert_eq!(only(response).error_code, 100);
 }
 
 // Conformance: broker/fetch-4, broker/fetch-5
 #[tokio::test]
-async fn a_session_we_never_gave_is_not_found_and_epochs_are_fenced() {
+async fn unknown_fetch_session_and_epoch_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -125,17 +125,17 @@ async fn a_session_we_never_gave_is_not_found_and_epochs_are_fenced() {
     let mut request = fetching("t", 0, 1_000, 0);
     request.session_id = 7;
     request.session_epoch = 1;
-    let response: FetchResponse = client.ask(11, &request).await;
+    let response: FetchResponse = client.call(11, &request).await;
     assert_eq!(response.error_code, 70);
     let mut request = fetching("t", 0, 1_000, 0);
     request.topics[0].partitions[0].current_leader_epoch = 9;
-    let response: FetchResponse = client.ask(11, &request).await;
+    let response: FetchResponse = client.call(11, &request).await;
     assert_eq!(only(response).error_code, 75, "UNKNOWN_LEADER_EPOCH");
 }
 
 // Conformance: broker/fetch-4
 #[tokio::test]
-async fn a_full_fetch_is_served_whatever_session_it_closes() {
+async fn full_fetch_ignores_session_id() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -144,7 +144,7 @@ async fn a_full_fetch_is_served_whatever_session_it_closes() {
     for epoch in [0, -1] {
         let mut request = fetching("t", 0, 1 << 20, 0);
         (request.session_id, request.session_epoch) = (7, epoch);
-        let response: FetchResponse = client.ask(11, &request).await;
+        let response: FetchResponse = client.call(11, &request).await;
         assert_eq!((response.error_code, response.session_id), (0, 0));
         assert_eq!(bases(only(response)), [0], "session epoch {epoch}");
     }
@@ -152,7 +152,7 @@ async fn a_full_fetch_is_served_whatever_session_it_closes() {
 
 // Conformance: broker/fetch-8, log/19
 #[tokio::test]
-async fn offsets_are_found_by_time_inside_compressed_batches() {
+async fn timestamp_lookup_searches_compressed_batches() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -185,7 +185,7 @@ async fn offsets_are_found_by_time_inside_compressed_batches() {
             }],
             ..Default::default()
         };
-        let response: ListOffsetsResponse = client.ask(9, &request).await;
+        let response: ListOffsetsResponse = client.call(9, &request).await;
         let found = &response.topics[0].partitions[0];
         assert_eq!(found.error_code, 0, "{timestamp}");
         assert_eq!((found.offset, found.timestamp), (offset, at), "{timestamp}");
@@ -194,7 +194,7 @@ async fn offsets_are_found_by_time_inside_compressed_batches() {
 
 // Conformance: broker/input-5b
 #[tokio::test]
-async fn a_reader_of_old_data_gets_a_batch_at_a_time_when_memory_is_short() {
+async fn cold_reads_above_limit_return_one_batch() {
     let dir = tempfile::tempdir().unwrap();
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
@@ -209,23 +209,22 @@ async fn a_reader_of_old_data_gets_a_batch_at_a_time_when_memory_is_short() {
         })
         .await;
         let mut client = Client::connect(broker.kafka_address()).await;
-        // Twice, because what was sent is no longer counted.
+        // Twice: records that were sent are no longer counted.
         for _ in 0..2 {
-            let read: FetchResponse = client.ask(11, &fetching("t", 1, 1_000_000, 0)).await;
+            let read: FetchResponse = client.call(11, &fetching("t", 1, 1_000_000, 0)).await;
             assert_eq!(bases(only(read)), expected);
         }
         broker.shutdown().await;
     }
 }
 
-/// Enough to be worth sending out of the file, in batches of which some begin where the segment's
-/// index knows.
+/// Enough batches for zero-copy, some of them at entries of the segment's index.
 const LARGE_BATCHES: usize = 40;
 
 #[cfg(target_os = "linux")]
 // Conformance: broker/fetch-14
 #[tokio::test]
-async fn what_was_seen_to_be_right_is_sent_out_of_the_file_byte_for_byte() {
+async fn verified_batches_are_sent_zero_copy() {
     let dir = tempfile::tempdir().unwrap();
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
@@ -236,25 +235,25 @@ async fn what_was_seen_to_be_right_is_sent_out_of_the_file_byte_for_byte() {
     }
     first.shutdown().await;
 
-    // Now all of it is in a segment, and nobody has looked at it.
+    // After the restart all batches are in a segment and not verified yet.
     let metrics = prometheus::Registry::new();
     let broker = broker_measured(dir.path(), &metrics).await;
     let mut client = Client::connect(broker.kafka_address()).await;
-    let whole = fetching("t", 0, 10 << 20, 0);
-    let read: FetchResponse = client.ask(11, &whole).await;
+    let all = fetching("t", 0, 10 << 20, 0);
+    let read: FetchResponse = client.call(11, &all).await;
     let read = only(read).records.into_bytes();
-    assert_eq!(told(&metrics, "avouch_fetched_file_bytes_total"), 0);
+    assert_eq!(counter(&metrics, "avouch_fetched_file_bytes_total"), 0);
     for (offset, bytes_max, bases_expected) in [
         (0, 10 << 20, (0, 80)),
         (41, 10 << 20, (40, 80)),
         (7, 400_000, (6, 32)),
     ] {
-        let before = told(&metrics, "avouch_fetched_file_bytes_total");
+        let before = counter(&metrics, "avouch_fetched_file_bytes_total");
         let request = fetching("t", offset, bytes_max, 0);
-        let sent: FetchResponse = client.ask(11, &request).await;
+        let sent: FetchResponse = client.call(11, &request).await;
         let sent = only(sent);
         let bytes = sent.records.clone().into_bytes();
-        let from_file = told(&metrics, "avouch_fetched_file_bytes_total") - before;
+        let from_file = counter(&metrics, "avouch_fetched_file_bytes_total") - before;
         assert_eq!(from_file, bytes.len(), "at {offset}");
         let found = bases(sent);
         let (first, end) = bases_expected;
@@ -265,8 +264,8 @@ async fn what_was_seen_to_be_right_is_sent_out_of_the_file_byte_for_byte() {
     broker.shutdown().await;
 }
 
-/// The value of a metric.
-fn told(metrics: &prometheus::Registry, name: &str) -> usize {
+/// Returns the value of a counter.
+fn counter(metrics: &prometheus::Registry, name: &str) -> usize {
     let families = metrics.gather();
     let family = families.iter().find(|family| family.name() == name);
     let value = family.unwrap().get_metric()[0].get_counter().get_value();

@@ -1,4 +1,4 @@
-//! Produce, rule by rule: sequences, order, what a batch may be, how it is stored.
+//! Produce: sequence numbers, order, reserved batch attributes, and the stored form of batches.
 
 use std::sync::Arc;
 
@@ -15,9 +15,10 @@ use bytes::Bytes;
 use super::client::{Client, OneSubject, batch_of, broker, broker_with, produce_request};
 
 const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
-/// Confluent's framing of id 1, then the Avro string "a"; and the same cut short.
+/// Confluent's framing of id 1, then the Avro string "a".
 const VALID: &[u8] = &[0, 0, 0, 0, 1, 2, b'a'];
-const CUT: &[u8] = &[0, 0, 0, 0, 1, 4, b'a'];
+/// The same with a truncated string.
+const TRUNCATED: &[u8] = &[0, 0, 0, 0, 1, 4, b'a'];
 
 fn only(response: &ProduceResponse) -> &PartitionProduceResponse {
     &response.responses[0].partition_responses[0]
@@ -35,7 +36,7 @@ fn sequenced(producer: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> Byte
     builder.finish()
 }
 
-/// The first batch of a topic's partition 0.
+/// Returns the batch at an offset of partition 0.
 async fn stored(client: &mut Client, topic: &str, offset: i64) -> Bytes {
     let request = FetchRequest {
         max_bytes: 1,
@@ -50,7 +51,7 @@ async fn stored(client: &mut Client, topic: &str, offset: i64) -> Bytes {
         }],
         ..Default::default()
     };
-    let response: FetchResponse = client.ask(11, &request).await;
+    let response: FetchResponse = client.call(11, &request).await;
     let topic = response.responses.into_iter().next().unwrap();
     topic
         .partitions
@@ -63,7 +64,7 @@ async fn stored(client: &mut Client, topic: &str, offset: i64) -> Bytes {
 
 // Conformance: broker/produce-7
 #[tokio::test]
-async fn five_requests_in_flight_are_appended_and_answered_in_their_order() {
+async fn requests_in_flight_keep_their_order() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -84,7 +85,7 @@ async fn five_requests_in_flight_are_appended_and_answered_in_their_order() {
 
 // Conformance: broker/produce-8
 #[tokio::test]
-async fn sequences_are_kept_as_kafka_keeps_them() {
+async fn producer_sequences_follow_kafka() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -92,23 +93,23 @@ async fn sequences_are_kept_as_kafka_keeps_them() {
     let max = i32::MAX;
     // Producer, epoch, first sequence, records; then error code and first offset.
     for (producer, epoch, sequence, count, code, offset) in [
-        // A producer that is not known begins anywhere.
+        // An unknown producer can start with any sequence number.
         (1, 0, 100, 1, 0, 0),
         (1, 0, 101, 2, 0, 1),
         (1, 0, 103, 1, 0, 3),
         (1, 0, 104, 1, 0, 4),
         (1, 0, 105, 1, 0, 5),
         (1, 0, 106, 1, 0, 6),
-        // Each of the last five is known, whatever came between; an older one is not.
+        // The last five batches are recognized as duplicates in any order; older ones are not.
         (1, 0, 101, 2, 0, 1),
         (1, 0, 106, 1, 0, 6),
         (1, 0, 100, 1, 46, -1),
         (1, 0, 108, 1, 45, -1),
-        // A new epoch begins at 0, and fences the old one.
+        // A new epoch starts at 0 and fences the old one.
         (1, 1, 5, 1, 45, -1),
         (1, 1, 0, 1, 0, 7),
         (1, 0, 107, 1, 47, -1),
-        // Sequences go on at 0 after the greatest.
+        // Sequence numbers wrap to 0 after the maximum.
         (2, 0, max - 1, 3, 0, 8),
         (2, 0, 1, 1, 0, 11),
         (3, 0, max, 1, 0, 12),
@@ -117,14 +118,14 @@ async fn sequences_are_kept_as_kafka_keeps_them() {
         let values = vec![&b"v"[..]; count];
         let batch = sequenced(producer, epoch, sequence, &values);
         let response = client.produce("t", batch).await;
-        let answer = (only(&response).error_code, only(&response).base_offset);
-        assert_eq!(answer, (code, offset), "{producer}/{epoch} at {sequence}");
+        let result = (only(&response).error_code, only(&response).base_offset);
+        assert_eq!(result, (code, offset), "{producer}/{epoch} at {sequence}");
     }
 }
 
 // Conformance: broker/produce-9
 #[tokio::test]
-async fn a_refused_batch_takes_no_sequence() {
+async fn rejected_batch_uses_no_sequence() {
     let dir = tempfile::tempdir().unwrap();
     let registry = Arc::new(OneSubject::default());
     registry.register();
@@ -133,10 +134,10 @@ async fn a_refused_batch_takes_no_sequence() {
     client.create_topic("checked", 1).await;
     for (epoch, sequence, value, code) in [
         (0, 0, VALID, 0),
-        (0, 1, CUT, 87),
+        (0, 1, TRUNCATED, 87),
         (0, 2, VALID, 45),
         (0, 1, VALID, 0),
-        (0, 2, CUT, 87),
+        (0, 2, TRUNCATED, 87),
         (1, 0, VALID, 0),
     ] {
         let response = client
@@ -148,7 +149,7 @@ async fn a_refused_batch_takes_no_sequence() {
 
 // Conformance: broker/produce-1, broker/produce-11, broker/deviation-3
 #[tokio::test]
-async fn what_only_a_broker_may_write_is_refused() {
+async fn broker_only_batches_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -161,15 +162,15 @@ async fn what_only_a_broker_may_write_is_refused() {
     let append_time = {
         let mut bytes = batch_of(&[b"v"]).to_vec();
         bytes[22] |= 8;
-        // Writing the same greatest timestamp again makes the CRC right.
+        // Stamping the same maximum timestamp recomputes the CRC.
         batch::stamp_max_timestamp(&mut bytes, NOW);
         bytes.into()
     };
     for (what, batch, code) in [
-        ("a control batch", control, 87),
-        ("the broker's timestamps", append_time, 32),
+        ("control batch", control, 87),
+        ("append timestamps", append_time, 32),
         (
-            "a producer without a sequence",
+            "producer id without sequence number",
             sequenced(7, 0, -1, &[b"v"]),
             87,
         ),
@@ -184,7 +185,7 @@ async fn what_only_a_broker_may_write_is_refused() {
         }]),
         ..Default::default()
     };
-    let _: MetadataResponse = client.ask(12, &offsets).await;
+    let _: MetadataResponse = client.call(12, &offsets).await;
     let response = client
         .produce("__consumer_offsets", batch_of(&[b"v"]))
         .await;
@@ -193,7 +194,7 @@ async fn what_only_a_broker_may_write_is_refused() {
 
 // Conformance: broker/produce-4
 #[tokio::test]
-async fn records_without_a_key_are_named_and_keep_their_batch_out_of_a_compacted_topic() {
+async fn compacted_topic_rejects_records_without_key() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -204,20 +205,24 @@ async fn records_without_a_key_are_named_and_keep_their_batch_out_of_a_compacted
         builder.push(key, Some(b"v"), NOW, &[]);
     }
     let response = client.produce("t", builder.finish()).await;
-    let refused = only(&response);
-    let named: Vec<i32> = refused
+    let rejected = only(&response);
+    let named: Vec<i32> = rejected
         .record_errors
         .iter()
         .map(|error| error.batch_index)
         .collect();
-    assert_eq!((refused.error_code, named), (87, vec![1, 3]));
+    assert_eq!((rejected.error_code, named), (87, vec![1, 3]));
     let response = client.produce("t", batch_of(&[b"v"])).await;
-    assert_eq!(only(&response).base_offset, 0, "nothing was appended");
+    assert_eq!(
+        only(&response).base_offset,
+        0,
+        "a rejected batch was appended"
+    );
 }
 
 // Conformance: broker/produce-2, broker/deviation-1
 #[tokio::test]
-async fn a_batch_is_stored_as_it_came_but_for_its_offset_and_epoch() {
+async fn batch_is_stored_unchanged_except_offset() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -236,7 +241,7 @@ async fn a_batch_is_stored_as_it_came_but_for_its_offset_and_epoch() {
         let produced = builder.finish();
         client.produce("t", produced.clone()).await;
         let read = stored(&mut client, "t", offset).await;
-        // The length, then everything that the CRC covers, and the CRC itself.
+        // All bytes except base offset and leader epoch: the length, and magic to the end.
         assert_eq!(read[8..12], produced[8..12], "{codec:?}");
         assert_eq!(read[16..], produced[16..], "{codec:?}");
         assert_eq!(BatchHeader::parse(&read).unwrap().base_offset.0, offset);
@@ -245,7 +250,7 @@ async fn a_batch_is_stored_as_it_came_but_for_its_offset_and_epoch() {
 
 // Conformance: broker/produce-5, log/20
 #[tokio::test]
-async fn a_topic_of_append_times_stamps_them_and_tells_them() {
+async fn log_append_time_is_stored_and_returned() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -253,18 +258,18 @@ async fn a_topic_of_append_times_stamps_them_and_tells_them() {
     client.create_topic_with("t", 1, &append_time).await;
     client.create_topic("plain", 1).await;
     let response = client.produce("t", batch_of(&[b"v"])).await;
-    let told = only(&response).log_append_time_ms;
+    let returned = only(&response).log_append_time_ms;
     let read = stored(&mut client, "t", 0).await;
     let header = BatchHeader::parse(&read).unwrap();
     assert!(header.is_log_append_time() && batch::crc_matches(&read));
-    assert!(told > NOW.0 && header.max_timestamp.0 == told);
+    assert!(returned > NOW.0 && header.max_timestamp.0 == returned);
     let plain = client.produce("plain", batch_of(&[b"v"])).await;
     assert_eq!(only(&plain).log_append_time_ms, -1);
 }
 
 // Conformance: broker/produce-5
 #[tokio::test]
-async fn a_duplicate_is_told_the_time_that_its_original_was_stamped_with() {
+async fn duplicate_returns_original_append_time() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -273,17 +278,17 @@ async fn a_duplicate_is_told_the_time_that_its_original_was_stamped_with() {
     let first = client.produce("t", sequenced(7, 0, 0, &[b"a"])).await;
     client.produce("t", sequenced(7, 0, 1, &[b"b"])).await;
     let again = client.produce("t", sequenced(7, 0, 0, &[b"a"])).await;
-    let told = |response: &ProduceResponse| {
-        let answer = only(response);
-        (answer.base_offset, answer.log_append_time_ms)
+    let result = |response: &ProduceResponse| {
+        let partition = only(response);
+        (partition.base_offset, partition.log_append_time_ms)
     };
-    assert!(told(&first).1 > NOW.0);
-    assert_eq!(told(&again), told(&first));
+    assert!(result(&first).1 > NOW.0);
+    assert_eq!(result(&again), result(&first));
 }
 
 // Conformance: broker/produce-6, broker/fetch-13
 #[tokio::test]
-async fn every_acknowledgement_tells_where_the_batch_and_the_log_begin() {
+async fn acknowledgement_returns_base_and_start_offset() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -291,16 +296,17 @@ async fn every_acknowledgement_tells_where_the_batch_and_the_log_begin() {
     client.create_topic_with("t", 1, &two_replicas).await;
     for (acks, offset) in [(1, 0), (-1, 1)] {
         let request = produce_request("t", 0, acks, batch_of(&[b"v"]));
-        let response: ProduceResponse = client.ask(9, &request).await;
-        let answer = only(&response);
+        let response: ProduceResponse = client.call(9, &request).await;
+        let partition = only(&response);
+        // min.insync.replicas is capped by the number of replicas, which is 1.
         assert_eq!(
             (
-                answer.error_code,
-                answer.base_offset,
-                answer.log_start_offset
+                partition.error_code,
+                partition.base_offset,
+                partition.log_start_offset
             ),
             (0, offset, 0),
-            "acks {acks}; one replica is all that one broker can have in sync"
+            "acks {acks}"
         );
         assert_eq!(response.throttle_time_ms, 0);
     }

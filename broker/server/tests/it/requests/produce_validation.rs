@@ -1,4 +1,4 @@
-//! Produce: what is appended, what is refused, and what the producer hears.
+//! Produce: accepted and rejected batches, and the response to the producer.
 
 use avouch_protocol::batch::Codec;
 use avouch_protocol::builder::BatchBuilder;
@@ -36,7 +36,7 @@ fn patched(batch: &Bytes, at: usize, byte: u8) -> Bytes {
 }
 
 #[tokio::test]
-async fn offsets_count_records_and_survive_a_restart() {
+async fn produce_offsets_survive_restart() {
     let dir = tempfile::tempdir().unwrap();
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
@@ -60,7 +60,7 @@ async fn offsets_count_records_and_survive_a_restart() {
 
 // Conformance: broker/produce-1, broker/produce-4, broker/input-7
 #[tokio::test]
-async fn what_is_not_one_sound_batch_is_refused_and_not_appended() {
+async fn malformed_batches_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -74,14 +74,14 @@ async fn what_is_not_one_sound_batch_is_refused_and_not_appended() {
     };
     let big = batch_of(&[&vec![b'x'; 1_100_000]]);
     for (what, batch, code) in [
-        ("a flipped bit", patched(&good, good.len() - 1, 0xff), 2),
-        ("a truncated batch", good.slice(..good.len() - 1), 2),
-        ("an old magic", patched(&good, 16, 1), 87),
+        ("bit flip", patched(&good, good.len() - 1, 0xff), 2),
+        ("truncated batch", good.slice(..good.len() - 1), 2),
+        ("old magic", patched(&good, 16, 1), 87),
         ("two batches", two, 87),
-        ("a base offset", patched(&good, 7, 5), 87),
-        ("a timestamp far ahead", future, 32),
-        ("a batch above max.message.bytes", big, 10),
-        ("nothing", Bytes::new(), 87),
+        ("base offset", patched(&good, 7, 5), 87),
+        ("timestamp in the far future", future, 32),
+        ("batch above max.message.bytes", big, 10),
+        ("empty", Bytes::new(), 87),
     ] {
         let response = client.produce("t", batch).await;
         let partition = only(&response);
@@ -95,13 +95,13 @@ async fn what_is_not_one_sound_batch_is_refused_and_not_appended() {
     assert_eq!(
         only(&client.produce("t", good).await).base_offset,
         0,
-        "nothing was appended"
+        "a rejected batch was appended"
     );
 }
 
 // Conformance: broker/produce-10
 #[tokio::test]
-async fn a_bad_partition_leaves_the_others_of_its_request_alone() {
+async fn produce_errors_are_per_partition() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -131,7 +131,7 @@ async fn a_bad_partition_leaves_the_others_of_its_request_alone() {
         ],
         ..Default::default()
     };
-    let response: ProduceResponse = client.ask(9, &request).await;
+    let response: ProduceResponse = client.call(9, &request).await;
     let codes: Vec<i16> = response
         .responses
         .iter()
@@ -143,7 +143,7 @@ async fn a_bad_partition_leaves_the_others_of_its_request_alone() {
 
 // Conformance: broker/produce-8
 #[tokio::test]
-async fn retried_batches_are_answered_with_their_first_offset_even_after_a_restart() {
+async fn retries_return_original_offset_after_restart() {
     let dir = tempfile::tempdir().unwrap();
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
@@ -176,7 +176,7 @@ async fn retried_batches_are_answered_with_their_first_offset_even_after_a_resta
 
 // Conformance: broker/produce-6
 #[tokio::test]
-async fn acks_zero_gets_no_reply_and_a_refusal_closes_the_connection() {
+async fn acks_0_rejection_closes_connection() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -188,7 +188,7 @@ async fn acks_zero_gets_no_reply_and_a_refusal_closes_the_connection() {
     assert_eq!(
         only(&acked).base_offset,
         1,
-        "the first reply is the second request's"
+        "the first response is that of the second request"
     );
     client
         .send(9, &produce_request("unknown", 0, 0, batch_of(&[b"v"])))
@@ -198,7 +198,7 @@ async fn acks_zero_gets_no_reply_and_a_refusal_closes_the_connection() {
 
 // Conformance: broker/produce-6
 #[tokio::test]
-async fn with_acks_zero_what_the_log_refuses_closes_the_connection_too() {
+async fn acks_0_append_failure_closes_connection() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -212,7 +212,7 @@ async fn with_acks_zero_what_the_log_refuses_closes_the_connection_too() {
 
 // Conformance: broker/produce-3
 #[tokio::test]
-async fn zstd_needs_a_version_that_carries_it_and_a_timestamp_may_be_missing() {
+async fn zstd_requires_produce_version_7() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -221,26 +221,26 @@ async fn zstd_needs_a_version_that_carries_it_and_a_timestamp_may_be_missing() {
     builder.push(None, Some(b"v"), TimestampMs(-1), &[]);
     let request = produce_request("t", 0, -1, builder.finish());
     for (version, code) in [(6, 76), (7, 0)] {
-        let response: ProduceResponse = client.ask(version, &request).await;
+        let response: ProduceResponse = client.call(version, &request).await;
         assert_eq!(only(&response).error_code, code, "version {version}");
     }
 }
 
 // Conformance: broker/produce-6
 #[tokio::test]
-async fn acks_other_than_those_three_are_refused() {
+async fn invalid_acks_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     let request = produce_request("t", 0, 2, batch_of(&[b"v"]));
-    let response: ProduceResponse = client.ask(9, &request).await;
+    let response: ProduceResponse = client.call(9, &request).await;
     assert_eq!(only(&response).error_code, 21);
 }
 
 // Conformance: broker/produce-3, broker/input-8
 #[tokio::test]
-async fn every_codec_is_taken_and_a_bomb_is_not() {
+async fn codecs_are_accepted_bombs_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -270,7 +270,7 @@ async fn every_codec_is_taken_and_a_bomb_is_not() {
 
 // Conformance: broker/produce-2
 #[tokio::test]
-async fn a_wrong_greatest_timestamp_is_corrected_in_the_log() {
+async fn wrong_max_timestamp_is_corrected() {
     use avouch_protocol::messages::list_offsets::{
         ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
     };
@@ -291,7 +291,7 @@ async fn a_wrong_greatest_timestamp_is_corrected_in_the_log() {
         }],
         ..Default::default()
     };
-    let response: ListOffsetsResponse = client.ask(7, &request).await;
+    let response: ListOffsetsResponse = client.call(7, &request).await;
     let found = &response.topics[0].partitions[0];
     assert_eq!((found.offset, found.timestamp), (0, NOW.0));
 }

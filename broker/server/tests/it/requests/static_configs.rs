@@ -1,5 +1,5 @@
-//! What a broker is started with under Kafka's names: told as static, in force, below what is
-//! changed while it runs.
+//! Static broker configs under Kafka's names: described as static, effective, and overridden by
+//! dynamic configs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ async fn started_with(dir: &Path, configs: &[(&str, &str)]) -> Broker {
     start(config, Arc::default()).await
 }
 
-/// A config's value and the code of its source.
-async fn told(client: &mut Client, kind: i8, name: &str, config: &str) -> (String, i8) {
+/// Returns the value of a config and the code of its source.
+async fn described(client: &mut Client, kind: i8, name: &str, config: &str) -> (String, i8) {
     let request = DescribeConfigsRequest {
         resources: vec![DescribeConfigsResource {
             resource_type: kind,
@@ -43,7 +43,7 @@ async fn told(client: &mut Client, kind: i8, name: &str, config: &str) -> (Strin
         }],
         ..Default::default()
     };
-    let response: DescribeConfigsResponse = client.ask(4, &request).await;
+    let response: DescribeConfigsResponse = client.call(4, &request).await;
     let config = &response.results[0].configs[0];
     (
         config.value.clone().unwrap_or_default(),
@@ -62,7 +62,7 @@ async fn created(client: &mut Client, name: &str, replication_factor: i16) -> (i
         timeout_ms: 1_000,
         ..Default::default()
     };
-    let response: CreateTopicsResponse = client.ask(7, &request).await;
+    let response: CreateTopicsResponse = client.call(7, &request).await;
     (
         response.topics[0].error_code,
         response.topics[0].num_partitions,
@@ -71,22 +71,22 @@ async fn created(client: &mut Client, name: &str, replication_factor: i16) -> (i
 
 // Conformance: broker/admin-19
 #[tokio::test]
-async fn configs_given_at_start_are_told_as_static_and_what_is_changed_later_wins() {
+async fn dynamic_configs_override_static_ones() {
     let dir = tempfile::tempdir().unwrap();
-    let given = [
+    let static_configs = [
         ("num.partitions", "3"),
         ("log.retention.ms", "1000"),
         ("max.connections", "10000"),
         ("avouch.enforcement", "shadow"),
     ];
-    let broker = started_with(dir.path(), &given).await;
+    let broker = started_with(dir.path(), &static_configs).await;
     let mut client = Client::connect(broker.kafka_address()).await;
-    for (name, value) in given {
+    for (name, value) in static_configs {
         let expected = (value.to_owned(), STATIC);
-        assert_eq!(told(&mut client, BROKER, "1", name).await, expected);
+        assert_eq!(described(&mut client, BROKER, "1", name).await, expected);
     }
     assert_eq!(created(&mut client, "t", -1).await, (0, 3));
-    let of_topic = told(&mut client, TOPIC, "t", "retention.ms").await;
+    let of_topic = described(&mut client, TOPIC, "t", "retention.ms").await;
     assert_eq!(of_topic, ("1000".to_owned(), STATIC));
 
     let request = IncrementalAlterConfigsRequest {
@@ -101,18 +101,18 @@ async fn configs_given_at_start_are_told_as_static_and_what_is_changed_later_win
         }],
         validate_only: false,
     };
-    let altered: IncrementalAlterConfigsResponse = client.ask(1, &request).await;
+    let altered: IncrementalAlterConfigsResponse = client.call(1, &request).await;
     assert_eq!(altered.responses[0].error_code, 0);
     broker.shutdown().await;
-    let broker = started_with(dir.path(), &given).await;
+    let broker = started_with(dir.path(), &static_configs).await;
     let mut client = Client::connect(broker.kafka_address()).await;
-    let of_topic = told(&mut client, TOPIC, "t", "retention.ms").await;
+    let of_topic = described(&mut client, TOPIC, "t", "retention.ms").await;
     assert_eq!(of_topic, ("2000".to_owned(), CHANGED));
 }
 
 // Conformance: broker/admin-20
 #[tokio::test]
-async fn topics_are_not_made_on_first_use_where_that_is_switched_off() {
+async fn disabled_auto_creation_creates_no_topic() {
     let dir = tempfile::tempdir().unwrap();
     let broker = started_with(dir.path(), &[("auto.create.topics.enable", "false")]).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -125,17 +125,17 @@ async fn topics_are_not_made_on_first_use_where_that_is_switched_off() {
         ..Default::default()
     };
     for _ in 0..2 {
-        let asked: MetadataResponse = client.ask(12, &request).await;
-        assert_eq!(asked.topics[0].error_code, 3);
+        let missing: MetadataResponse = client.call(12, &request).await;
+        assert_eq!(missing.topics[0].error_code, 3);
     }
     assert_eq!(created(&mut client, "t", -1).await, (0, 1));
-    let asked: MetadataResponse = client.ask(12, &request).await;
-    assert_eq!(asked.topics[0].error_code, 0);
+    let found: MetadataResponse = client.call(12, &request).await;
+    assert_eq!(found.topics[0].error_code, 0);
 }
 
 // Conformance: broker/admin-20, broker/produce-6, broker/deviation-2
 #[tokio::test]
-async fn strict_replication_refuses_what_one_broker_cannot_keep() {
+async fn strict_replication_rejects_missing_replicas() {
     let dir = tempfile::tempdir().unwrap();
     let broker = started_with(dir.path(), &[("strict.replication", "true")]).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -145,8 +145,8 @@ async fn strict_replication_refuses_what_one_broker_cannot_keep() {
         .await;
     for (acks, code) in [(-1, 19), (1, 0)] {
         let request = produce_request("two", 0, acks, batch_of(&[b"v"]));
-        let response: ProduceResponse = client.ask(9, &request).await;
-        let answer = &response.responses[0].partition_responses[0];
-        assert_eq!(answer.error_code, code, "acks {acks}");
+        let response: ProduceResponse = client.call(9, &request).await;
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!(partition.error_code, code, "acks {acks}");
     }
 }

@@ -1,5 +1,5 @@
-//! Committed offsets over the wire: read back past damage, kept short, forgotten when their client
-//! said so.
+//! Committed offsets over the protocol: recovery with corrupt records, compaction, and expiration
+//! by the retention time of a commit.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,27 +32,27 @@ use super::client::{Client, broker, broker_measured, start};
 
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
-struct Silent;
+struct NoopListener;
 
-impl Listener for Silent {
+impl Listener for NoopListener {
     fn advanced(&self, _partitions: &[TopicPartition]) {}
     fn poisoned(&self, _reason: &str) {}
     fn low_space(&self, _is_low: bool) {}
     fn damaged(&self, _tp: TopicPartition, _damage: Damage) {}
 }
 
-/// Finds a group's coordinator, which makes the topic of committed offsets.
+/// Finds the coordinator of a group, which creates the offsets topic.
 async fn coordinator(client: &mut Client, group: &str) {
     let request = FindCoordinatorRequest {
         key: group.to_owned(),
         ..Default::default()
     };
-    let found: FindCoordinatorResponse = client.ask(1, &request).await;
+    let found: FindCoordinatorResponse = client.call(1, &request).await;
     assert_eq!(found.error_code, 0);
 }
 
-/// Commits an offset of `t-0` without being a member, to be kept for `retention_ms` or, with -1, as
-/// long as the broker keeps them.
+/// Commits an offset of `t-0` without joining the group. The offset expires after `retention_ms`,
+/// or after the broker's retention time if that is -1.
 async fn commit(client: &mut Client, group: &str, offset: i64, retention_ms: i64) {
     let request = OffsetCommitRequest {
         group_id: group.to_owned(),
@@ -66,11 +66,11 @@ async fn commit(client: &mut Client, group: &str, offset: i64, retention_ms: i64
         }],
         ..Default::default()
     };
-    let response: OffsetCommitResponse = client.ask(4, &request).await;
+    let response: OffsetCommitResponse = client.call(4, &request).await;
     assert_eq!(response.topics[0].partitions[0].error_code, 0);
 }
 
-/// What a group committed for `t-0`; -1 for nothing.
+/// Returns the committed offset of `t-0`, -1 if there is none.
 async fn committed(client: &mut Client, group: &str) -> i64 {
     let request = OffsetFetchRequest {
         group_id: group.to_owned(),
@@ -80,14 +80,14 @@ async fn committed(client: &mut Client, group: &str) -> i64 {
         }]),
         ..Default::default()
     };
-    let response: OffsetFetchResponse = client.ask(5, &request).await;
+    let response: OffsetFetchResponse = client.call(5, &request).await;
     let partition = &response.topics[0].partitions[0];
     assert_eq!(partition.error_code, 0);
     partition.committed_offset
 }
 
-/// The partition of `__consumer_offsets` that holds a group's records.
-async fn home(client: &mut Client, group: &str) -> TopicPartition {
+/// Returns the partition of `__consumer_offsets` with the records of a group.
+async fn offsets_partition(client: &mut Client, group: &str) -> TopicPartition {
     let request = MetadataRequest {
         topics: Some(vec![MetadataRequestTopic {
             name: Some(OFFSETS_TOPIC.to_owned()),
@@ -95,7 +95,7 @@ async fn home(client: &mut Client, group: &str) -> TopicPartition {
         }]),
         ..Default::default()
     };
-    let metadata: MetadataResponse = client.ask(12, &request).await;
+    let metadata: MetadataResponse = client.call(12, &request).await;
     let index = partition_of(&group.into(), 50).0;
     let id = metadata.topics[0].topic_id;
     format!("{id}-{index}").parse().unwrap()
@@ -106,8 +106,8 @@ fn segment(dir: &Path, partition: TopicPartition) -> PathBuf {
     folder.join("00000000000000000000.log")
 }
 
-/// Flips the last byte of the batch at this place; a negative one counts from the end.
-fn damage(segment: &Path, place: isize) {
+/// Corrupts the last byte of a batch, selected by index; a negative index counts from the end.
+fn corrupt(segment: &Path, index: isize) {
     let mut bytes = std::fs::read(segment).unwrap();
     let mut ends = Vec::new();
     let mut at = 0;
@@ -116,14 +116,14 @@ fn damage(segment: &Path, place: isize) {
         ends.push(at);
     }
     let count = isize::try_from(ends.len()).unwrap();
-    let index = usize::try_from(place.rem_euclid(count)).unwrap();
+    let index = usize::try_from(index.rem_euclid(count)).unwrap();
     bytes[ends[index] - 1] ^= 1;
     std::fs::write(segment, bytes).unwrap();
 }
 
 // Conformance: broker/groups-12
 #[tokio::test]
-async fn damaged_records_of_groups_keep_no_broker_from_starting_and_the_rest_is_served() {
+async fn broker_starts_with_corrupt_group_records() {
     let dir = tempfile::tempdir().unwrap();
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
@@ -132,11 +132,11 @@ async fn damaged_records_of_groups_keep_no_broker_from_starting_and_the_rest_is_
     for offset in 1..=5 {
         commit(&mut client, "g", offset, -1).await;
     }
-    let partition = home(&mut client, "g").await;
+    let partition = offsets_partition(&mut client, "g").await;
     first.shutdown().await;
 
-    // In the middle: what comes later is found.
-    damage(&segment(dir.path(), partition), 1);
+    // A corrupt batch in the middle: later commits are recovered.
+    corrupt(&segment(dir.path(), partition), 1);
     let metrics = Registry::new();
     let second = broker_measured(dir.path(), &metrics).await;
     let mut client = Client::connect(second.kafka_address()).await;
@@ -146,16 +146,16 @@ async fn damaged_records_of_groups_keep_no_broker_from_starting_and_the_rest_is_
     assert!(counted.contains("\navouch_log_damaged_ranges_total 1\n"));
     second.shutdown().await;
 
-    // At the end: the group goes on from its commit before.
-    damage(&segment(dir.path(), partition), -1);
+    // A corrupt batch at the end: the group continues from the previous commit.
+    corrupt(&segment(dir.path(), partition), -1);
     let third = broker(dir.path()).await;
     let mut client = Client::connect(third.kafka_address()).await;
     assert_eq!(committed(&mut client, "g").await, 4);
     third.shutdown().await;
 
-    // Given up by an operator: nothing is left to be read behind the fourth.
+    // After an operator has skipped the corrupt range, no records follow the fourth commit.
     let config = LogConfig::new(dir.path().join("log"));
-    let (log, _) = Log::open(config, Arc::new(RealDisk), Arc::new(Silent)).unwrap();
+    let (log, _) = Log::open(config, Arc::new(RealDisk), Arc::new(NoopListener)).unwrap();
     let lost = Damage {
         from: Offset(4),
         to: Offset(5),
@@ -172,8 +172,8 @@ async fn damaged_records_of_groups_keep_no_broker_from_starting_and_the_rest_is_
     assert_eq!(committed(&mut client, "g").await, 6);
 }
 
-/// Looks after its data all the time, and closes segments of `__consumer_offsets` soon.
-async fn busy_broker(dir: &Path) -> Broker {
+/// Starts a broker with check intervals of 5 ms and small segments of `__consumer_offsets`.
+async fn start_broker(dir: &Path) -> Broker {
     let config = BrokerConfig {
         retention_check: Duration::from_millis(5),
         groups: GroupConfig {
@@ -186,43 +186,43 @@ async fn busy_broker(dir: &Path) -> Broker {
     start(config, Arc::default()).await
 }
 
-/// Bytes of all records of groups.
+/// Returns the size of the offsets topic.
 async fn stored_bytes(client: &mut Client) -> i64 {
     let request = DescribeLogDirsRequest { topics: None };
-    let response: DescribeLogDirsResponse = client.ask(1, &request).await;
+    let response: DescribeLogDirsResponse = client.call(1, &request).await;
     let topics = response.results.iter().flat_map(|dir| &dir.topics);
-    let ours = topics.filter(|topic| topic.name == OFFSETS_TOPIC);
-    ours.flat_map(|topic| &topic.partitions)
-        .map(|partition| partition.partition_size)
-        .sum()
+    let partitions = topics
+        .filter(|topic| topic.name == OFFSETS_TOPIC)
+        .flat_map(|topic| &topic.partitions);
+    partitions.map(|partition| partition.partition_size).sum()
 }
 
 // Conformance: broker/groups-13, broker/deviation-7
 #[tokio::test]
-async fn records_of_groups_are_compacted_to_what_is_live_and_a_segment() {
+async fn offsets_topic_is_compacted() {
     let dir = tempfile::tempdir().unwrap();
-    let first = busy_broker(dir.path()).await;
+    let first = start_broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
     client.create_topic("t", 1).await;
     coordinator(&mut client, "g").await;
     for offset in 1..=300 {
         commit(&mut client, "g", offset, -1).await;
     }
-    // Three hundred commits are 30 KB and more; live is one, and a segment is never compacted.
+    // 300 commits are more than 30 KB; compaction retains one, and the active segment.
     while stored_bytes(&mut client).await > 5_000 {
         tokio::task::yield_now().await;
     }
     first.shutdown().await;
-    let second = busy_broker(dir.path()).await;
+    let second = start_broker(dir.path()).await;
     let mut client = Client::connect(second.kafka_address()).await;
     assert_eq!(committed(&mut client, "g").await, 300);
 }
 
 // Conformance: broker/groups-7
 #[tokio::test]
-async fn an_offset_whose_client_asked_for_a_retention_goes_when_that_is_over() {
+async fn offset_expires_after_requested_retention() {
     let dir = tempfile::tempdir().unwrap();
-    let first = busy_broker(dir.path()).await;
+    let first = start_broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
     client.create_topic("t", 1).await;
     coordinator(&mut client, "g").await;
@@ -233,7 +233,7 @@ async fn an_offset_whose_client_asked_for_a_retention_goes_when_that_is_over() {
     }
     assert_eq!(committed(&mut client, "long").await, 7);
     first.shutdown().await;
-    let second = busy_broker(dir.path()).await;
+    let second = start_broker(dir.path()).await;
     let mut client = Client::connect(second.kafka_address()).await;
     assert_eq!(committed(&mut client, "long").await, 7);
     assert_eq!(committed(&mut client, "short").await, -1);

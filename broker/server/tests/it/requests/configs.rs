@@ -1,5 +1,5 @@
-//! Configs over the wire: described whole, changed in Kafka's two ways, live at once, of topics and
-//! of brokers.
+//! Topic and broker configs over the protocol: described completely, changed by AlterConfigs and
+//! IncrementalAlterConfigs, effective immediately.
 
 use std::sync::Arc;
 
@@ -25,10 +25,10 @@ const SET: i8 = 0;
 const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
-/// Names a schema that it does not fit.
-const CUT: &[u8] = &[0, 0, 0, 0, 1, 4, b'a'];
+/// Schema id 1, then a truncated Avro string.
+const TRUNCATED: &[u8] = &[0, 0, 0, 0, 1, 4, b'a'];
 
-/// What is done to a config.
+/// Name, operation and value of a config change.
 type Change<'a> = (&'a str, i8, Option<&'a str>);
 
 fn resource(kind: i8, name: &str, changes: &[Change<'_>]) -> AlterConfigsResource {
@@ -46,13 +46,13 @@ fn resource(kind: i8, name: &str, changes: &[Change<'_>]) -> AlterConfigsResourc
     }
 }
 
-/// Changes one resource; returns the error code.
+/// Changes one resource and returns the error code.
 async fn alter(client: &mut Client, kind: i8, name: &str, changes: &[Change<'_>]) -> i16 {
     let request = IncrementalAlterConfigsRequest {
         resources: vec![resource(kind, name, changes)],
         validate_only: false,
     };
-    let response: IncrementalAlterConfigsResponse = client.ask(1, &request).await;
+    let response: IncrementalAlterConfigsResponse = client.call(1, &request).await;
     response.responses[0].error_code
 }
 
@@ -70,13 +70,13 @@ async fn described(
         include_synonyms: true,
         include_documentation: true,
     };
-    let response: DescribeConfigsResponse = client.ask(4, &request).await;
+    let response: DescribeConfigsResponse = client.call(4, &request).await;
     let result = response.results.into_iter().next().unwrap();
     assert_eq!(result.error_code, 0, "{:?}", result.error_message);
     result.configs
 }
 
-/// A config's value and the code of its source.
+/// Returns the value of a config and the code of its source.
 async fn value(client: &mut Client, kind: i8, name: &str, config: &str) -> (String, i8) {
     let configs = described(client, kind, name).await;
     let found = configs.into_iter().find(|found| found.name == config);
@@ -90,7 +90,7 @@ fn produced(response: &ProduceResponse) -> i16 {
 
 // Conformance: broker/admin-2
 #[tokio::test]
-async fn every_config_of_kafka_is_described_with_type_default_and_documentation() {
+async fn describe_configs_lists_all_kafka_configs() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -99,7 +99,7 @@ async fn every_config_of_kafka_is_described_with_type_default_and_documentation(
     let kafkas = topic
         .iter()
         .filter(|config| !config.name.contains('.') || is_kafkas(config));
-    assert_eq!(kafkas.count(), 33, "the topic configs of Kafka 4.1");
+    assert_eq!(kafkas.count(), 33, "number of topic configs of Kafka 4.1");
     let of_broker = described(&mut client, BROKER, "1").await;
     assert!(of_broker.len() > 300, "{}", of_broker.len());
     for config in topic.iter().chain(&of_broker) {
@@ -132,7 +132,7 @@ async fn every_config_of_kafka_is_described_with_type_default_and_documentation(
 
 // Conformance: broker/input-4
 #[tokio::test]
-async fn limits_that_are_enforced_are_described_as_what_they_are() {
+async fn enforced_limits_are_described() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_limited(dir.path(), |limits| {
         limits.connections_per_ip_max = 7;
@@ -161,7 +161,7 @@ async fn limits_that_are_enforced_are_described_as_what_they_are() {
 
 // Conformance: broker/admin-2
 #[tokio::test]
-async fn whoever_names_no_config_is_told_all() {
+async fn request_without_config_names_returns_all() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -176,7 +176,7 @@ async fn whoever_names_no_config_is_told_all() {
             }],
             ..Default::default()
         };
-        let response: DescribeConfigsResponse = client.ask(4, &request).await;
+        let response: DescribeConfigsResponse = client.call(4, &request).await;
         counts.push(response.results[0].configs.len());
     }
     assert!(counts[0] > 30, "{counts:?}");
@@ -191,7 +191,7 @@ fn is_kafkas(config: &DescribeConfigsResourceResult) -> bool {
 
 // Conformance: broker/admin-3
 #[tokio::test]
-async fn a_topics_configs_are_set_deleted_added_to_and_subtracted_from() {
+async fn topic_configs_support_all_operations() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -216,7 +216,7 @@ async fn a_topics_configs_are_set_deleted_added_to_and_subtracted_from() {
 
 // Conformance: broker/admin-3
 #[tokio::test]
-async fn what_cannot_be_changed_is_refused_by_its_code_and_nothing_changes() {
+async fn invalid_config_changes_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -254,16 +254,16 @@ async fn what_cannot_be_changed_is_refused_by_its_code_and_nothing_changes() {
         resources: vec![resource(TOPIC, "t", &[good]), resource(TOPIC, "t", &[good])],
         validate_only: false,
     };
-    let response: IncrementalAlterConfigsResponse = client.ask(1, &twice).await;
+    let response: IncrementalAlterConfigsResponse = client.call(1, &twice).await;
     assert_eq!(
         (response.responses.len(), response.responses[0].error_code),
         (1, 42)
     );
-    let only_checked = IncrementalAlterConfigsRequest {
+    let validate_only = IncrementalAlterConfigsRequest {
         resources: vec![resource(TOPIC, "t", &[good])],
         validate_only: true,
     };
-    let response: IncrementalAlterConfigsResponse = client.ask(1, &only_checked).await;
+    let response: IncrementalAlterConfigsResponse = client.call(1, &validate_only).await;
     assert_eq!(response.responses[0].error_code, 0);
     assert_eq!(
         value(&mut client, TOPIC, "t", "retention.bytes").await,
@@ -273,7 +273,7 @@ async fn what_cannot_be_changed_is_refused_by_its_code_and_nothing_changes() {
 
 // Conformance: broker/admin-4
 #[tokio::test]
-async fn alter_configs_replaces_them_all_and_what_was_described_can_be_written_back() {
+async fn alter_configs_replaces_all_configs() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -302,7 +302,7 @@ async fn alter_configs_replaces_them_all_and_what_was_described_can_be_written_b
             ("1073741824", 5),
         ),
     ] {
-        let response: AlterConfigsResponse = client.ask(2, &replacing(configs)).await;
+        let response: AlterConfigsResponse = client.call(2, &replacing(configs)).await;
         assert_eq!(response.responses[0].error_code, 0);
         for (name, expected) in [("retention.ms", retention), ("segment.bytes", segment)] {
             let now = value(&mut client, TOPIC, "t", name).await;
@@ -314,7 +314,7 @@ async fn alter_configs_replaces_them_all_and_what_was_described_can_be_written_b
         .iter()
         .map(|found| config(&found.name, found.value.as_deref().unwrap()));
     let request = replacing(written_back.collect());
-    let response: AlterConfigsResponse = client.ask(2, &request).await;
+    let response: AlterConfigsResponse = client.call(2, &request).await;
     assert_eq!(
         response.responses[0].error_code, 0,
         "{:?}",
@@ -329,7 +329,7 @@ async fn alter_configs_replaces_them_all_and_what_was_described_can_be_written_b
 
 // Conformance: broker/admin-5
 #[tokio::test]
-async fn a_changed_contract_counts_from_the_next_batch() {
+async fn contract_change_affects_next_batch() {
     let dir = tempfile::tempdir().unwrap();
     let registry = Arc::new(OneSubject::default());
     registry.register();
@@ -337,7 +337,7 @@ async fn a_changed_contract_counts_from_the_next_batch() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("checked", 1).await;
     assert_eq!(
-        produced(&client.produce("checked", batch_of(&[CUT])).await),
+        produced(&client.produce("checked", batch_of(&[TRUNCATED])).await),
         87
     );
     for (change, code) in [
@@ -361,7 +361,7 @@ async fn a_changed_contract_counts_from_the_next_batch() {
             0,
             "{change:?}"
         );
-        let response = client.produce("checked", batch_of(&[CUT])).await;
+        let response = client.produce("checked", batch_of(&[TRUNCATED])).await;
         assert_eq!(produced(&response), code, "{change:?}");
     }
     let contradiction = [("redpanda.value.schema.id.validation", SET, Some("false"))];
@@ -373,7 +373,7 @@ async fn a_changed_contract_counts_from_the_next_batch() {
 
 // Conformance: broker/admin-6
 #[tokio::test]
-async fn topics_fall_back_to_the_brokers_configs_and_those_to_the_clusters() {
+async fn topic_configs_default_to_broker_configs() {
     let dir = tempfile::tempdir().unwrap();
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
@@ -422,7 +422,11 @@ async fn topics_fall_back_to_the_brokers_configs_and_those_to_the_clusters() {
         .iter()
         .map(|config| config.name.as_str())
         .collect();
-    assert_eq!(names, ["log.retention.ms"], "only what was changed for all");
+    assert_eq!(
+        names,
+        ["log.retention.ms"],
+        "configs changed for all brokers"
+    );
     first.shutdown().await;
 
     let second = broker(dir.path()).await;
@@ -446,7 +450,7 @@ async fn topics_fall_back_to_the_brokers_configs_and_those_to_the_clusters() {
 
 // Conformance: broker/admin-6
 #[tokio::test]
-async fn defaults_of_the_broker_work_at_once_contracts_and_limits_alike() {
+async fn broker_defaults_take_effect_immediately() {
     let dir = tempfile::tempdir().unwrap();
     let registry = Arc::new(OneSubject::default());
     registry.register();
@@ -466,10 +470,10 @@ async fn defaults_of_the_broker_work_at_once_contracts_and_limits_alike() {
             0,
             "{change:?}"
         );
-        let response = client.produce("checked", batch_of(&[CUT])).await;
+        let response = client.produce("checked", batch_of(&[TRUNCATED])).await;
         assert_eq!(produced(&response), code, "{change:?}");
     }
-    // A topic's own window must not fall apart under a default of the broker.
+    // A broker default must not make the version window of a topic empty.
     let window = [("avouch.value.version.min", SET, Some("5"))];
     assert_eq!(alter(&mut client, TOPIC, "checked", &window).await, 0);
     let below = [("avouch.value.version.max", SET, Some("4"))];

@@ -1,4 +1,4 @@
-//! Groups over the wire: deleted, their offsets deleted, and going on after a restart.
+//! Groups over the protocol: deletion, deletion of offsets, and restarts of the broker.
 
 use avouch_coordinator::group::GroupConfig;
 use avouch_protocol::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
@@ -24,7 +24,7 @@ use avouch_protocol::messages::sync_group::{
 
 use super::client::{Client, broker};
 
-/// Makes the topic of committed offsets, without which groups are not served.
+/// Creates the offsets topic, which groups need.
 async fn offsets_topic(client: &mut Client) {
     let request = MetadataRequest {
         topics: Some(vec![MetadataRequestTopic {
@@ -33,10 +33,10 @@ async fn offsets_topic(client: &mut Client) {
         }]),
         ..Default::default()
     };
-    let _: MetadataResponse = client.ask(12, &request).await;
+    let _: MetadataResponse = client.call(12, &request).await;
 }
 
-/// Commits offset 4 of both partitions of topic `t` without being a member.
+/// Commits offset 4 of both partitions of topic `t` without joining the group.
 async fn commit(client: &mut Client, group: &str) {
     let partition = |partition_index| OffsetCommitRequestPartition {
         partition_index,
@@ -51,25 +51,25 @@ async fn commit(client: &mut Client, group: &str) {
         }],
         ..Default::default()
     };
-    let response: OffsetCommitResponse = client.ask(7, &request).await;
+    let response: OffsetCommitResponse = client.call(7, &request).await;
     assert_eq!(response.topics[0].partitions[0].error_code, 0);
 }
 
-/// The partitions of a group that have an offset.
+/// Returns the partitions of a group that have a committed offset.
 async fn committed(client: &mut Client, group: &str) -> Vec<i32> {
     let request = OffsetFetchRequest {
         group_id: group.to_owned(),
         topics: None,
         ..Default::default()
     };
-    let response: OffsetFetchResponse = client.ask(7, &request).await;
+    let response: OffsetFetchResponse = client.call(7, &request).await;
     let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
     partitions
         .map(|partition| partition.partition_index)
         .collect()
 }
 
-/// Joins a group alone; the answer says as whom and in which generation.
+/// Joins a group as its only member. The response has the member id and the generation.
 async fn joined(client: &mut Client, group: &str, protocol_type: &str) -> JoinGroupResponse {
     let request = JoinGroupRequest {
         group_id: group.to_owned(),
@@ -82,12 +82,12 @@ async fn joined(client: &mut Client, group: &str, protocol_type: &str) -> JoinGr
         }],
         ..Default::default()
     };
-    let response: JoinGroupResponse = client.ask(3, &request).await;
+    let response: JoinGroupResponse = client.call(3, &request).await;
     assert_eq!(response.error_code, 0);
     response
 }
 
-fn forgetting(group: &str, indexes: &[i32]) -> OffsetDeleteRequest {
+fn offset_delete(group: &str, indexes: &[i32]) -> OffsetDeleteRequest {
     let partitions = indexes
         .iter()
         .map(|&partition_index| OffsetDeleteRequestPartition { partition_index });
@@ -102,25 +102,25 @@ fn forgetting(group: &str, indexes: &[i32]) -> OffsetDeleteRequest {
 
 // Conformance: broker/admin-12, broker/groups-7
 #[tokio::test]
-async fn a_group_forgets_single_offsets() {
+async fn offset_delete_removes_single_offsets() {
     let dir = tempfile::tempdir().unwrap();
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
     client.create_topic("t", 2).await;
     offsets_topic(&mut client).await;
     commit(&mut client, "g").await;
-    let response: OffsetDeleteResponse = client.ask(0, &forgetting("g", &[9, 1])).await;
+    let response: OffsetDeleteResponse = client.call(0, &offset_delete("g", &[9, 1])).await;
     let codes: Vec<i16> = response.topics[0]
         .partitions
         .iter()
         .map(|partition| partition.error_code)
         .collect();
     assert_eq!((response.error_code, codes), (0, vec![3, 0]));
-    let unknown: OffsetDeleteResponse = client.ask(0, &forgetting("nobody", &[0])).await;
+    let unknown: OffsetDeleteResponse = client.call(0, &offset_delete("unknown", &[0])).await;
     assert_eq!(unknown.error_code, 69);
     joined(&mut client, "busy", "connect").await;
-    let busy: OffsetDeleteResponse = client.ask(0, &forgetting("busy", &[0])).await;
-    assert_eq!(busy.error_code, 68, "not a consumer group, and not empty");
+    let busy: OffsetDeleteResponse = client.call(0, &offset_delete("busy", &[0])).await;
+    assert_eq!(busy.error_code, 68, "NON_EMPTY_GROUP");
     first.shutdown().await;
     let second = broker(dir.path()).await;
     let mut client = Client::connect(second.kafka_address()).await;
@@ -129,7 +129,7 @@ async fn a_group_forgets_single_offsets() {
 
 // Conformance: broker/admin-12, broker/groups-7
 #[tokio::test]
-async fn groups_are_deleted_with_their_offsets_unless_they_have_members() {
+async fn delete_groups_rejects_groups_with_members() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -138,21 +138,21 @@ async fn groups_are_deleted_with_their_offsets_unless_they_have_members() {
     commit(&mut client, "old").await;
     joined(&mut client, "busy", "consumer").await;
     let request = DeleteGroupsRequest {
-        groups_names: ["old", "busy", "nobody", "old"].map(str::to_owned).into(),
+        groups_names: ["old", "busy", "unknown", "old"].map(str::to_owned).into(),
     };
-    let response: DeleteGroupsResponse = client.ask(2, &request).await;
+    let response: DeleteGroupsResponse = client.call(2, &request).await;
     let codes: Vec<(&str, i16)> = response
         .results
         .iter()
         .map(|result| (result.group_id.as_str(), result.error_code))
         .collect();
-    assert_eq!(codes, [("busy", 68), ("nobody", 69), ("old", 0)]);
+    assert_eq!(codes, [("busy", 68), ("old", 0), ("unknown", 69)]);
     assert!(committed(&mut client, "old").await.is_empty());
 }
 
 // Conformance: broker/groups-6, broker/groups-9
 #[tokio::test]
-async fn a_member_goes_on_in_its_generation_after_a_restart_of_the_broker() {
+async fn group_generation_survives_broker_restart() {
     let dir = tempfile::tempdir().unwrap();
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
@@ -169,22 +169,22 @@ async fn a_member_goes_on_in_its_generation_after_a_restart_of_the_broker() {
         }],
         ..Default::default()
     };
-    let synced: SyncGroupResponse = client.ask(3, &sync).await;
+    let synced: SyncGroupResponse = client.call(3, &sync).await;
     assert_eq!(synced.error_code, 0);
     first.shutdown().await;
 
     let second = broker(dir.path()).await;
     let mut client = Client::connect(second.kafka_address()).await;
-    let beat = HeartbeatRequest {
+    let heartbeat = HeartbeatRequest {
         group_id: "g".to_owned(),
         generation_id: member.generation_id,
         member_id: member.member_id.clone(),
         ..Default::default()
     };
-    let beaten: HeartbeatResponse = client.ask(3, &beat).await;
-    assert_eq!(beaten.error_code, 0);
+    let response: HeartbeatResponse = client.call(3, &heartbeat).await;
+    assert_eq!(response.error_code, 0);
     sync.assignments.clear();
-    let synced: SyncGroupResponse = client.ask(3, &sync).await;
+    let synced: SyncGroupResponse = client.call(3, &sync).await;
     assert_eq!((synced.error_code, &synced.assignment[..]), (0, &[7][..]));
     let mut commit = OffsetCommitRequest {
         group_id: "g".to_owned(),
@@ -203,14 +203,14 @@ async fn a_member_goes_on_in_its_generation_after_a_restart_of_the_broker() {
     for (more, code) in [("", 0), ("x", 12)] {
         let metadata = &mut commit.topics[0].partitions[0].committed_metadata;
         metadata.as_mut().unwrap().push_str(more);
-        let committed: OffsetCommitResponse = client.ask(7, &commit).await;
+        let committed: OffsetCommitResponse = client.call(7, &commit).await;
         assert_eq!(committed.topics[0].partitions[0].error_code, code);
     }
 }
 
 // Conformance: broker/groups-1, broker/deviation-5
 #[test]
-fn an_empty_group_does_not_wait_for_more_members_by_default() {
-    // Kafka's default is three seconds, which a lone member waits in vain.
+fn initial_rebalance_delay_is_zero_by_default() {
+    // Kafka's default is three seconds, which delays every group with a single member.
     assert_eq!(GroupConfig::default().initial_rebalance_delay_ms, 0);
 }

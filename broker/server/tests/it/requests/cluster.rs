@@ -1,4 +1,4 @@
-//! What tools ask about the cluster itself: brokers, features, access rules, moves, elections.
+//! Cluster administration requests: brokers, features, ACLs, reassignments, leader elections.
 
 use avouch_protocol::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
@@ -25,7 +25,7 @@ use super::client::{Client, broker};
 
 // Conformance: broker/admin-15
 #[tokio::test]
-async fn the_cluster_is_described_to_who_asks_for_brokers() {
+async fn describe_cluster_lists_brokers() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -34,7 +34,7 @@ async fn the_cluster_is_described_to_who_asks_for_brokers() {
             include_cluster_authorized_operations: true,
             endpoint_type,
         };
-        let response: DescribeClusterResponse = client.ask(1, &request).await;
+        let response: DescribeClusterResponse = client.call(1, &request).await;
         assert_eq!(
             (response.error_code, response.brokers.len()),
             (code, brokers)
@@ -48,7 +48,7 @@ async fn the_cluster_is_described_to_who_asks_for_brokers() {
 
 // Conformance: broker/admin-15
 #[tokio::test]
-async fn who_asks_what_everybody_may_do_is_told_everything() {
+async fn authorized_operations_include_everything() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -57,22 +57,22 @@ async fn who_asks_what_everybody_may_do_is_told_everything() {
         topics: None,
         ..Default::default()
     };
-    let unasked: MetadataResponse = client.ask(8, &request).await;
-    assert_eq!(unasked.topics[0].topic_authorized_operations, i32::MIN);
+    let without: MetadataResponse = client.call(8, &request).await;
+    assert_eq!(without.topics[0].topic_authorized_operations, i32::MIN);
     request.include_topic_authorized_operations = true;
     request.include_cluster_authorized_operations = true;
-    let asked: MetadataResponse = client.ask(8, &request).await;
-    // READ is 3, WRITE 4, CREATE 5 of Kafka's operations.
+    let with: MetadataResponse = client.call(8, &request).await;
+    // Bits of Kafka's operations: READ is 3, WRITE 4, CREATE 5.
     assert_eq!(
-        asked.topics[0].topic_authorized_operations & 0b11_1000,
+        with.topics[0].topic_authorized_operations & 0b11_1000,
         0b11_1000
     );
-    assert_eq!(asked.cluster_authorized_operations & 0b10_0000, 0b10_0000);
+    assert_eq!(with.cluster_authorized_operations & 0b10_0000, 0b10_0000);
 }
 
 // Conformance: broker/admin-16
 #[tokio::test]
-async fn the_features_of_the_cluster_are_those_of_kafka_4_0_without_new_transactions() {
+async fn features_match_kafka_4_0_without_transactions() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -81,7 +81,7 @@ async fn the_features_of_the_cluster_are_those_of_kafka_4_0_without_new_transact
         client_software_version: "1".to_owned(),
     };
     for (version, supported) in [(3, 1), (4, 3)] {
-        let response: ApiVersionsResponse = client.ask(version, &request).await;
+        let response: ApiVersionsResponse = client.call(version, &request).await;
         assert_eq!(
             response.supported_features.len(),
             supported,
@@ -99,42 +99,44 @@ async fn the_features_of_the_cluster_are_those_of_kafka_4_0_without_new_transact
 
 // Conformance: broker/admin-17
 #[tokio::test]
-async fn access_rules_are_disabled_and_that_is_said() {
+async fn acl_requests_return_security_disabled() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     for version in 1..=3 {
         let described: DescribeAclsResponse =
-            client.ask(version, &DescribeAclsRequest::default()).await;
+            client.call(version, &DescribeAclsRequest::default()).await;
         assert_eq!(described.error_code, 54);
         let creations = vec![AclCreation::default(), AclCreation::default()];
         let created: CreateAclsResponse =
-            client.ask(version, &CreateAclsRequest { creations }).await;
+            client.call(version, &CreateAclsRequest { creations }).await;
         assert!(created.results.len() == 2 && created.results.iter().all(|r| r.error_code == 54));
         let filters = vec![DeleteAclsFilter::default()];
-        let deleted: DeleteAclsResponse = client.ask(version, &DeleteAclsRequest { filters }).await;
+        let deleted: DeleteAclsResponse =
+            client.call(version, &DeleteAclsRequest { filters }).await;
         assert_eq!(deleted.filter_results[0].error_code, 54);
     }
 }
 
 // Conformance: broker/admin-18
 #[tokio::test]
-async fn nothing_moves_and_no_leader_is_elected_on_one_broker() {
+async fn reassignment_and_election_do_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 2).await;
     let listed: ListPartitionReassignmentsResponse = client
-        .ask(0, &ListPartitionReassignmentsRequest::default())
+        .call(0, &ListPartitionReassignmentsRequest::default())
         .await;
     assert_eq!((listed.error_code, listed.topics.len()), (0, 0));
-    let places = [
+    // Partition, new replicas, error code.
+    let reassignments = [
         (0, Some(vec![1]), 0),
         (1, Some(vec![2]), 39),
         (0, None, 85),
         (7, None, 3),
     ];
-    for (partition_index, replicas, code) in places {
+    for (partition_index, replicas, code) in reassignments {
         let request = AlterPartitionReassignmentsRequest {
             topics: vec![ReassignableTopic {
                 name: "t".to_owned(),
@@ -145,7 +147,7 @@ async fn nothing_moves_and_no_leader_is_elected_on_one_broker() {
             }],
             ..Default::default()
         };
-        let response: AlterPartitionReassignmentsResponse = client.ask(0, &request).await;
+        let response: AlterPartitionReassignmentsResponse = client.call(0, &request).await;
         assert_eq!(response.responses[0].partitions[0].error_code, code);
     }
     let request = ElectLeadersRequest {
@@ -155,7 +157,7 @@ async fn nothing_moves_and_no_leader_is_elected_on_one_broker() {
         }]),
         ..Default::default()
     };
-    let response: ElectLeadersResponse = client.ask(2, &request).await;
+    let response: ElectLeadersResponse = client.call(2, &request).await;
     let results = &response.replica_election_results[0].partition_result;
     assert_eq!((results[0].error_code, results[1].error_code), (84, 3));
 }

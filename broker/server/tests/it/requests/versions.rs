@@ -1,5 +1,5 @@
-//! Every served version of every served API is answered: a reply that its version cannot carry
-//! would close the connection instead.
+//! Responses at every supported version of every API. A response that cannot be encoded in its
+//! version would close the connection.
 
 use avouch_protocol::api::ApiKey;
 use avouch_protocol::message::Message;
@@ -51,8 +51,8 @@ use avouch_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse}
 
 use super::client::{Client, batch_of, broker, produce_request};
 
-/// Sends full and bare examples of a request in each of its versions.
-async fn each_version_is_answered<Request: Message>(client: &mut Client) {
+/// Sends full and minimal examples of a request in each of its versions, and checks the response.
+async fn check_each_version<Request: Message>(client: &mut Client) {
     for version in Request::VERSIONS {
         for bare in [false, true] {
             let request = <Request as Message>::example(version, bare).unwrap();
@@ -64,20 +64,20 @@ async fn each_version_is_answered<Request: Message>(client: &mut Client) {
     }
 }
 
-macro_rules! answered {
+macro_rules! checked {
     ($client:expr, $($request:ty),* $(,)?) => {{
-        $(each_version_is_answered::<$request>($client).await;)*
+        $(check_each_version::<$request>($client).await;)*
         vec![$(<$request as Message>::API),*]
     }};
 }
 
 // Conformance: broker/admin-1, main-job/6b
 #[tokio::test]
-async fn odd_requests_of_every_version_are_answered() {
+async fn all_request_versions_get_responses() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
-    let asked = answered!(
+    let checked = checked!(
         &mut client,
         ProduceRequest,
         FetchRequest,
@@ -114,17 +114,17 @@ async fn odd_requests_of_every_version_are_answered() {
         DescribeClusterRequest,
         DescribeTopicPartitionsRequest,
     );
-    let versions: ApiVersionsResponse = client.ask(0, &ApiVersionsRequest::default()).await;
+    let versions: ApiVersionsResponse = client.call(0, &ApiVersionsRequest::default()).await;
     let served: Vec<i16> = versions.api_keys.iter().map(|key| key.api_key).collect();
     assert_eq!(
         served,
-        asked.into_iter().map(ApiKey::code).collect::<Vec<_>>()
+        checked.into_iter().map(ApiKey::code).collect::<Vec<_>>()
     );
 }
 
 // Conformance: main-job/6b
 #[tokio::test]
-async fn records_go_in_and_out_at_every_version() {
+async fn produce_and_fetch_work_at_every_version() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -133,11 +133,11 @@ async fn records_go_in_and_out_at_every_version() {
         topics: None,
         ..Default::default()
     };
-    let metadata: MetadataResponse = client.ask(12, &metadata).await;
+    let metadata: MetadataResponse = client.call(12, &metadata).await;
     let mut expected = 0;
     for version in ProduceRequest::VERSIONS {
         let request = produce_request("t", 0, -1, batch_of(&[b"v"]));
-        let response: ProduceResponse = client.ask(version, &request).await;
+        let response: ProduceResponse = client.call(version, &request).await;
         let partition = &response.responses[0].partition_responses[0];
         assert_eq!(
             (partition.error_code, partition.base_offset),
@@ -160,7 +160,7 @@ async fn records_go_in_and_out_at_every_version() {
             }],
             ..Default::default()
         };
-        let response: FetchResponse = client.ask(version, &request).await;
+        let response: FetchResponse = client.call(version, &request).await;
         let partition = &response.responses[0].partitions[0];
         assert_eq!(
             (partition.error_code, partition.high_watermark),
@@ -180,7 +180,7 @@ async fn records_go_in_and_out_at_every_version() {
             }],
             ..Default::default()
         };
-        let response: ListOffsetsResponse = client.ask(version, &request).await;
+        let response: ListOffsetsResponse = client.call(version, &request).await;
         assert_eq!(
             response.topics[0].partitions[0].offset, expected,
             "{version}"
@@ -188,7 +188,7 @@ async fn records_go_in_and_out_at_every_version() {
     }
 }
 
-/// The newest version of an API that is not above `version`.
+/// Returns the version of an API that is nearest to `version`.
 fn at_most<Request: Message>(version: i16) -> i16 {
     version.clamp(*Request::VERSIONS.start(), *Request::VERSIONS.end())
 }
@@ -205,10 +205,10 @@ async fn joined(client: &mut Client, version: i16, group: &str) -> JoinGroupResp
         }],
         ..Default::default()
     };
-    let mut response: JoinGroupResponse = client.ask(version, &request).await;
+    let mut response: JoinGroupResponse = client.call(version, &request).await;
     if response.error_code == 79 {
         request.member_id = response.member_id;
-        response = client.ask(version, &request).await;
+        response = client.call(version, &request).await;
     }
     assert_eq!(response.error_code, 0, "join {version}");
     response
@@ -216,7 +216,7 @@ async fn joined(client: &mut Client, version: i16, group: &str) -> JoinGroupResp
 
 // Conformance: broker/groups-8, main-job/6b
 #[tokio::test]
-async fn a_group_lives_and_dies_at_every_version() {
+async fn group_lifecycle_works_at_every_version() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -226,7 +226,7 @@ async fn a_group_lives_and_dies_at_every_version() {
         ..Default::default()
     };
     let _: avouch_protocol::messages::find_coordinator::FindCoordinatorResponse =
-        client.ask(1, &coordinator).await;
+        client.call(1, &coordinator).await;
     for version in 0..=9 {
         let group = format!("g{version}");
         let member = joined(&mut client, version, &group).await;
@@ -251,7 +251,7 @@ async fn synced(client: &mut Client, version: i16, group: &str, member: &JoinGro
         ],
         ..Default::default()
     };
-    let response: SyncGroupResponse = client.ask(at, &request).await;
+    let response: SyncGroupResponse = client.call(at, &request).await;
     assert_eq!(
         (response.error_code, &response.assignment[..]),
         (0, &[7][..]),
@@ -264,7 +264,7 @@ async fn synced(client: &mut Client, version: i16, group: &str, member: &JoinGro
         member_id: member.member_id.clone(),
         ..Default::default()
     };
-    let response: HeartbeatResponse = client.ask(at, &request).await;
+    let response: HeartbeatResponse = client.call(at, &request).await;
     assert_eq!(response.error_code, 0, "heartbeat {at}");
 }
 
@@ -294,7 +294,7 @@ async fn offsets_round_trip(
         }],
         ..Default::default()
     };
-    let response: OffsetCommitResponse = client.ask(at, &request).await;
+    let response: OffsetCommitResponse = client.call(at, &request).await;
     let codes: Vec<i16> = response.topics[0]
         .partitions
         .iter()
@@ -328,7 +328,7 @@ async fn offsets_round_trip(
             ..Default::default()
         }
     };
-    let response: OffsetFetchResponse = client.ask(at, &request).await;
+    let response: OffsetFetchResponse = client.call(at, &request).await;
     let (offset, note) = if at >= 8 {
         let partition = &response.groups[0].topics[0].partitions[0];
         (partition.committed_offset, partition.metadata.clone())
@@ -346,17 +346,17 @@ async fn offsets_round_trip(
 async fn described(client: &mut Client, version: i16, group: &str) {
     let at = at_most::<DescribeGroupsRequest>(version);
     let request = DescribeGroupsRequest {
-        groups: vec![group.to_owned(), "nobody".to_owned()],
+        groups: vec![group.to_owned(), "unknown".to_owned()],
         ..Default::default()
     };
-    let response: DescribeGroupsResponse = client.ask(at, &request).await;
+    let response: DescribeGroupsResponse = client.call(at, &request).await;
     assert_eq!(response.groups[0].group_state, "Stable", "describe {at}");
     assert_eq!(response.groups[0].members.len(), 1, "describe {at}");
     assert_eq!(response.groups[1].group_state, "Dead", "describe {at}");
-    let told = if at >= 6 { 69 } else { 0 };
-    assert_eq!(response.groups[1].error_code, told, "describe {at}");
+    let expected = if at >= 6 { 69 } else { 0 };
+    assert_eq!(response.groups[1].error_code, expected, "describe {at}");
     let at = at_most::<ListGroupsRequest>(version);
-    let response: ListGroupsResponse = client.ask(at, &ListGroupsRequest::default()).await;
+    let response: ListGroupsResponse = client.call(at, &ListGroupsRequest::default()).await;
     assert!(
         response
             .groups
@@ -380,6 +380,6 @@ async fn left(client: &mut Client, version: i16, group: &str, member: &JoinGroup
     } else {
         request.member_id = member.member_id.clone();
     }
-    let response: LeaveGroupResponse = client.ask(at, &request).await;
+    let response: LeaveGroupResponse = client.call(at, &request).await;
     assert_eq!(response.error_code, 0, "leave {at}");
 }

@@ -1,4 +1,4 @@
-//! The life of data as consumers see it: compaction, retention of what nobody writes to.
+//! Compaction, retention and timestamp lookups from a consumer's point of view.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use bytes::Bytes;
 
 use super::client::{Client, start};
 
-/// A broker that looks after its data all the time.
-async fn busy_broker(dir: &Path) -> Broker {
+/// Starts a broker with a retention check interval of 5 ms.
+async fn start_broker(dir: &Path) -> Broker {
     let config = BrokerConfig {
         retention_check: Duration::from_millis(5),
         ..BrokerConfig::new(dir.to_owned())
@@ -34,7 +34,7 @@ fn keyed(key: &str, value: Option<&str>, timestamp: i64) -> Bytes {
     builder.finish()
 }
 
-/// Base offsets of all batches with records, from the beginning.
+/// Returns the base offsets of all batches with records, from offset 0.
 async fn fetched(client: &mut Client, topic: &str) -> Vec<i64> {
     let request = FetchRequest {
         topics: vec![FetchTopic {
@@ -48,7 +48,7 @@ async fn fetched(client: &mut Client, topic: &str) -> Vec<i64> {
         }],
         ..Default::default()
     };
-    let response: FetchResponse = client.ask(11, &request).await;
+    let response: FetchResponse = client.call(11, &request).await;
     let bytes = response.responses[0].partitions[0]
         .records
         .clone()
@@ -64,11 +64,12 @@ async fn fetched(client: &mut Client, topic: &str) -> Vec<i64> {
 }
 
 async fn log_start(client: &mut Client, topic: &str) -> i64 {
-    look_up(client, topic, -2).await
+    offset_for(client, topic, -2).await
 }
 
-/// The offset at a time, or what Kafka's negative times stand for; -1 for none.
-async fn look_up(client: &mut Client, topic: &str, timestamp: i64) -> i64 {
+/// Returns the offset for a timestamp, which can be one of Kafka's special values; -1 if there is
+/// none.
+async fn offset_for(client: &mut Client, topic: &str, timestamp: i64) -> i64 {
     let request = ListOffsetsRequest {
         topics: vec![ListOffsetsTopic {
             name: topic.to_owned(),
@@ -80,15 +81,15 @@ async fn look_up(client: &mut Client, topic: &str, timestamp: i64) -> i64 {
         }],
         ..Default::default()
     };
-    let response: ListOffsetsResponse = client.ask(7, &request).await;
+    let response: ListOffsetsResponse = client.call(7, &request).await;
     response.topics[0].partitions[0].offset
 }
 
 // Conformance: broker/produce-14, log/10
 #[tokio::test]
-async fn a_consumer_of_a_compacted_topic_finds_the_newest_value_of_each_key() {
+async fn compaction_keeps_newest_value_of_key() {
     let dir = tempfile::tempdir().unwrap();
-    let broker = busy_broker(dir.path()).await;
+    let broker = start_broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     let configs = [
         ("cleanup.policy", "compact"),
@@ -100,19 +101,19 @@ async fn a_consumer_of_a_compacted_topic_finds_the_newest_value_of_each_key() {
         let response = client.produce("t", keyed(key, Some(value), 1)).await;
         assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
     }
-    // The last one is in the active segment.
+    // The last record is in the active segment, which is not compacted.
     while fetched(&mut client, "t").await != [1, 3, 4] {
         tokio::task::yield_now().await;
     }
     broker.shutdown().await;
-    let broker = busy_broker(dir.path()).await;
+    let broker = start_broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     assert_eq!(fetched(&mut client, "t").await, [1, 3, 4]);
     assert_eq!(log_start(&mut client, "t").await, 0);
     broker.shutdown().await;
 }
 
-/// Base offset and count of records of the batches that a fetch from `offset` gets, up to a limit.
+/// Fetches from `offset` and returns the base offset and the record count of each batch.
 async fn batches(
     client: &mut Client,
     topic: &str,
@@ -131,7 +132,7 @@ async fn batches(
         }],
         ..Default::default()
     };
-    let response: FetchResponse = client.ask(11, &request).await;
+    let response: FetchResponse = client.call(11, &request).await;
     let partition = &response.responses[0].partitions[0];
     assert_eq!(partition.error_code, 0, "at {offset}");
     let bytes = partition.records.clone().into_bytes();
@@ -150,9 +151,9 @@ async fn batches(
 
 // Conformance: broker/fetch-12
 #[tokio::test]
-async fn a_fetch_at_a_hole_or_at_an_empty_batch_gets_on() {
+async fn fetch_continues_across_offset_gaps() {
     let dir = tempfile::tempdir().unwrap();
-    let broker = busy_broker(dir.path()).await;
+    let broker = start_broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     let configs = [
         ("cleanup.policy", "compact"),
@@ -170,12 +171,12 @@ async fn a_fetch_at_a_hole_or_at_an_empty_batch_gets_on() {
     for key in ["b", "b", "a", "c"] {
         client.produce("t", keyed(key, Some("v"), 1)).await;
     }
-    // Offsets 0 and 2 are gone; of 1 the batch stays for its producer's sequence, without a record.
-    let left = [(1, 0), (3, 1), (4, 1), (5, 1)];
-    while batches(&mut client, "t", 0, 1 << 20).await != left {
+    // Offsets 0 and 2 are removed; the batch at 1 is retained for its sequence, without records.
+    let retained = [(1, 0), (3, 1), (4, 1), (5, 1)];
+    while batches(&mut client, "t", 0, 1 << 20).await != retained {
         tokio::task::yield_now().await;
     }
-    // Where the fetch begins, and the one batch that its limit lets through.
+    // Fetch offset, and the only batch within the limit.
     for (offset, batch) in [
         (0, (1, 0)),
         (1, (1, 0)),
@@ -186,25 +187,22 @@ async fn a_fetch_at_a_hole_or_at_an_empty_batch_gets_on() {
         let got = batches(&mut client, "t", offset, 1).await;
         assert_eq!(got, [batch], "from {offset}");
     }
-    let beginning_with = |offset| left.iter().filter(move |(base, _)| *base >= offset);
+    let from = |offset| retained.iter().filter(move |(base, _)| *base >= offset);
     for offset in 0..=6 {
         let got = batches(&mut client, "t", offset, 1 << 20).await;
-        assert!(
-            got.iter().eq(beginning_with(offset)),
-            "from {offset}: {got:?}"
-        );
+        assert!(got.iter().eq(from(offset)), "from {offset}: {got:?}");
     }
     broker.shutdown().await;
 }
 
 // Conformance: broker/fetch-8
 #[tokio::test]
-async fn times_that_a_version_does_not_know_are_unsupported_in_it() {
+async fn special_timestamps_depend_on_request_version() {
     let dir = tempfile::tempdir().unwrap();
-    let broker = busy_broker(dir.path()).await;
+    let broker = start_broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
-    // The time, and the first version that may ask for it; none may ask for the last two.
+    // Special timestamp, and the first version that supports it; no version supports the last two.
     for (timestamp, since) in [
         (-1, 1),
         (-2, 1),
@@ -225,7 +223,7 @@ async fn times_that_a_version_does_not_know_are_unsupported_in_it() {
                 }],
                 ..Default::default()
             };
-            let response: ListOffsetsResponse = client.ask(version, &request).await;
+            let response: ListOffsetsResponse = client.call(version, &request).await;
             let error_code = response.topics[0].partitions[0].error_code;
             let expected = if version < since { 35 } else { 0 };
             assert_eq!(error_code, expected, "{timestamp} in version {version}");
@@ -236,9 +234,9 @@ async fn times_that_a_version_does_not_know_are_unsupported_in_it() {
 
 // Conformance: broker/produce-15, log/11
 #[tokio::test]
-async fn a_topic_that_nobody_writes_to_is_emptied_by_age() {
+async fn retention_empties_idle_topic() {
     let dir = tempfile::tempdir().unwrap();
-    let broker = busy_broker(dir.path()).await;
+    let broker = start_broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client
         .create_topic_with("t", 1, &[("retention.ms", "60000")])
@@ -252,20 +250,20 @@ async fn a_topic_that_nobody_writes_to_is_emptied_by_age() {
 
 // Conformance: log/19
 #[tokio::test]
-async fn a_time_is_looked_for_from_the_log_start_on_to_the_record() {
+async fn timestamp_lookup_starts_at_log_start() {
     let dir = tempfile::tempdir().unwrap();
-    let broker = busy_broker(dir.path()).await;
+    let broker = start_broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
-    let forever = [("retention.ms", "-1")];
-    client.create_topic_with("t", 1, &forever).await;
+    let unlimited = [("retention.ms", "-1")];
+    client.create_topic_with("t", 1, &unlimited).await;
     let mut builder = BatchBuilder::new(Codec::Zstd);
     for timestamp in [100, 200, 300] {
         builder.push(None, Some(b"v"), TimestampMs(timestamp), &[]);
     }
     client.produce("t", builder.finish()).await;
     client.produce("t", keyed("a", Some("1"), 150)).await;
-    // Log start; then offsets at times 150 and 200, and of the greatest timestamp.
-    for (start, at_150, at_200, greatest) in [(0, 1, 1, 2), (2, 2, 2, 2), (3, 3, -1, 3)] {
+    // Log start offset; then offsets for timestamps 150 and 200, and of the maximum timestamp.
+    for (start, at_150, at_200, at_max) in [(0, 1, 1, 2), (2, 2, 2, 2), (3, 3, -1, 3)] {
         let request = DeleteRecordsRequest {
             topics: vec![DeleteRecordsTopic {
                 name: "t".to_owned(),
@@ -276,11 +274,11 @@ async fn a_time_is_looked_for_from_the_log_start_on_to_the_record() {
             }],
             timeout_ms: 1_000,
         };
-        let _cut: DeleteRecordsResponse = client.ask(2, &request).await;
+        let _deleted: DeleteRecordsResponse = client.call(2, &request).await;
         assert_eq!(log_start(&mut client, "t").await, start);
-        for (timestamp, offset) in [(150, at_150), (200, at_200), (-3, greatest)] {
-            let found = look_up(&mut client, "t", timestamp).await;
-            assert_eq!(found, offset, "time {timestamp} from {start} on");
+        for (timestamp, offset) in [(150, at_150), (200, at_200), (-3, at_max)] {
+            let found = offset_for(&mut client, "t", timestamp).await;
+            assert_eq!(found, offset, "timestamp {timestamp}, log start {start}");
         }
     }
     broker.shutdown().await;

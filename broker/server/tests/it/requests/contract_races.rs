@@ -1,5 +1,5 @@
-//! Contracts that change, registries that hang and batches that come twice: what a client gets, and
-//! what the log holds.
+//! Contract changes during validation, blocked registries and duplicate batches: the response, and
+//! the content of the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +25,11 @@ const TOPIC: &str = "checked";
 const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
 const INVALID_RECORD: i16 = 87;
 const NOT_ENOUGH_REPLICAS: i16 = 19;
-/// Confluent's framing of id 1, then the Avro string "a"; and the same cut short.
+/// Confluent's framing of id 1, then the Avro string "a".
 const VALID: &[u8] = &[0, 0, 0, 0, 1, 2, b'a'];
-const CUT: &[u8] = &[0, 0, 0, 0, 1, 4, b'a'];
-/// What header and value are when the header names the schema.
+/// The same with a truncated string.
+const TRUNCATED: &[u8] = &[0, 0, 0, 0, 1, 4, b'a'];
+/// Header and value of a record whose schema id is in a header.
 const ID_1: &[u8] = &[0, 0, 0, 0, 1];
 const DATUM: &[u8] = &[2, b'a'];
 const IDS_ONLY: [(&str, &str); 1] = [("avouch.value.validation", "id")];
@@ -43,7 +44,7 @@ fn registered() -> Arc<OneSubject> {
     registry
 }
 
-/// The first batch of a producer.
+/// Returns the first batch of a producer.
 fn sequenced(producer: i64, value: &[u8]) -> Bytes {
     let (epoch, first) = (ProducerEpoch(0), Sequence(0));
     let mut builder = BatchBuilder::new(Codec::None).producer(ProducerId(producer), epoch, first);
@@ -67,7 +68,7 @@ async fn set(broker: &Broker, name: &str, value: &str) {
         validate_only: false,
     };
     let mut client = Client::connect(broker.kafka_address()).await;
-    let response: IncrementalAlterConfigsResponse = client.ask(1, &request).await;
+    let response: IncrementalAlterConfigsResponse = client.call(1, &request).await;
     assert_eq!(response.responses[0].error_code, 0, "{response:?}");
 }
 
@@ -85,25 +86,25 @@ async fn high_watermark(client: &mut Client) -> i64 {
         topics: vec![topic],
         ..Default::default()
     };
-    let response: FetchResponse = client.ask(11, &request).await;
+    let response: FetchResponse = client.call(11, &request).await;
     response.responses[0].partitions[0].high_watermark
 }
 
 // Conformance: contract/6a
 #[tokio::test]
-async fn a_batch_whose_contract_becomes_stricter_under_its_check_is_checked_again() {
+async fn contract_change_rechecks_batch_in_flight() {
     let dir = tempfile::tempdir().unwrap();
     let registry = registered();
     let broker = broker_with(dir.path(), Arc::clone(&registry)).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic_with(TOPIC, 1, &IDS_ONLY).await;
-    // Its id is being asked for, and by id alone it would pass.
-    registry.hold(true);
-    let request = produce_request(TOPIC, 0, -1, batch_of(&[CUT]));
+    // The lookup of the id is blocked; under level `id` the batch would be accepted.
+    registry.set_blocked(true);
+    let request = produce_request(TOPIC, 0, -1, batch_of(&[TRUNCATED]));
     let sent = client.send(9, &request).await;
-    registry.asked().await;
+    registry.wait_for_lookup().await;
     set(&broker, "avouch.value.validation", "payload").await;
-    registry.hold(false);
+    registry.set_blocked(false);
     let response: ProduceResponse = client.receive(9, sent).await;
     assert_eq!(only(&response).error_code, INVALID_RECORD);
     assert_eq!(high_watermark(&mut client).await, 0);
@@ -111,10 +112,10 @@ async fn a_batch_whose_contract_becomes_stricter_under_its_check_is_checked_agai
     assert_eq!((only(&good).error_code, only(&good).base_offset), (0, 0));
 }
 
-/// The batch passed, and waits to be appended while the other batch of its request is checked.
+/// The first batch is valid and waits for the validation of the second batch of its request.
 // Conformance: contract/3l
 #[tokio::test]
-async fn a_batch_whose_schema_is_replaced_is_checked_again() {
+async fn schema_change_rechecks_batch_before_append() {
     let dir = tempfile::tempdir().unwrap();
     let registry = registered();
     let broker = broker_with(dir.path(), Arc::clone(&registry)).await;
@@ -134,14 +135,14 @@ async fn a_batch_whose_schema_is_replaced_is_checked_again() {
                 index: 1,
                 records: Some(batch_of(&[unknown]).into()),
             });
-        let asked = registry.asked_so_far();
-        registry.hold(true);
+        let lookups = registry.lookups();
+        registry.set_blocked(true);
         // The second batch must wait for a lookup in each round.
         registry.forget(2);
         let sent = client.send(9, &request).await;
-        registry.asked_times(asked + 1).await;
+        registry.wait_for_lookups(lookups + 1).await;
         registry.put(text);
-        registry.hold(false);
+        registry.set_blocked(false);
         let response: ProduceResponse = client.receive(9, sent).await;
         let codes = response.responses[0].partition_responses.iter();
         let codes: Vec<i16> = codes.map(|partition| partition.error_code).collect();
@@ -152,49 +153,49 @@ async fn a_batch_whose_schema_is_replaced_is_checked_again() {
 
 // Conformance: contract/6a
 #[tokio::test]
-async fn a_retry_after_the_contract_became_stricter_is_answered_from_what_was_stored() {
+async fn retry_after_contract_change_is_deduplicated() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_with(dir.path(), registered()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic_with(TOPIC, 1, &IDS_ONLY).await;
-    let stored = client.produce(TOPIC, sequenced(7, CUT)).await;
+    let stored = client.produce(TOPIC, sequenced(7, TRUNCATED)).await;
     assert_eq!(
         (only(&stored).error_code, only(&stored).base_offset),
         (0, 0)
     );
     set(&broker, "avouch.value.validation", "payload").await;
-    let retried = client.produce(TOPIC, sequenced(7, CUT)).await;
+    let retried = client.produce(TOPIC, sequenced(7, TRUNCATED)).await;
     assert_eq!(
         (only(&retried).error_code, only(&retried).base_offset),
         (0, 0)
     );
-    // Another producer's first attempt of the same is checked by what holds now.
-    let late = client.produce(TOPIC, sequenced(8, CUT)).await;
+    // The first attempt of another producer is checked by the new contract.
+    let late = client.produce(TOPIC, sequenced(8, TRUNCATED)).await;
     assert_eq!(only(&late).error_code, INVALID_RECORD);
     assert_eq!(high_watermark(&mut client).await, 1);
 }
 
 // Conformance: contract/6b
 #[tokio::test]
-async fn a_duplicate_that_comes_on_another_connection_at_once_is_stored_once() {
+async fn concurrent_duplicates_are_stored_once() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_with(dir.path(), registered()).await;
     let mut first = Client::connect(broker.kafka_address()).await;
     let mut second = Client::connect(broker.kafka_address()).await;
     first.create_topic(TOPIC, 1).await;
     for producer in 0..20 {
-        // Both are on their way before either is durable, let alone answered.
+        // Both requests are sent before either batch is durable.
         let request = produce_request(TOPIC, 0, -1, sequenced(producer, VALID));
         let sent = (
             first.send(9, &request).await,
             second.send(9, &request).await,
         );
-        let answers: [ProduceResponse; 2] = [
+        let responses: [ProduceResponse; 2] = [
             first.receive(9, sent.0).await,
             second.receive(9, sent.1).await,
         ];
-        for answer in &answers {
-            let found = (only(answer).error_code, only(answer).base_offset);
+        for response in &responses {
+            let found = (only(response).error_code, only(response).base_offset);
             assert_eq!(found, (0, producer));
         }
     }
@@ -203,7 +204,7 @@ async fn a_duplicate_that_comes_on_another_connection_at_once_is_stored_once() {
 
 // Conformance: contract/6c
 #[tokio::test]
-async fn a_bad_key_keeps_its_good_value_out() {
+async fn invalid_key_rejects_record() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_with(dir.path(), registered()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -212,12 +213,16 @@ async fn a_bad_key_keeps_its_good_value_out() {
         ("avouch.key.subjects", "checked-value"),
     ];
     client.create_topic_with(TOPIC, 1, &keys_too).await;
-    for (key, code) in [(CUT, INVALID_RECORD), (b"k", INVALID_RECORD), (VALID, 0)] {
+    for (key, code) in [
+        (TRUNCATED, INVALID_RECORD),
+        (b"k", INVALID_RECORD),
+        (VALID, 0),
+    ] {
         let mut builder = BatchBuilder::new(Codec::None);
         builder.push(Some(key), Some(VALID), NOW, &[]);
-        let answer = client.produce(TOPIC, builder.finish()).await;
-        assert_eq!(only(&answer).error_code, code, "{key:?}");
-        let text = only(&answer).error_message.clone().unwrap_or_default();
+        let response = client.produce(TOPIC, builder.finish()).await;
+        assert_eq!(only(&response).error_code, code, "{key:?}");
+        let text = only(&response).error_message.clone().unwrap_or_default();
         assert!(code == 0 || text.contains("key: "), "{text}");
     }
     assert_eq!(high_watermark(&mut client).await, 1);
@@ -225,7 +230,7 @@ async fn a_bad_key_keeps_its_good_value_out() {
 
 // Conformance: contract/6c
 #[tokio::test]
-async fn a_header_counts_and_a_prefix_that_differs_is_data() {
+async fn schema_id_header_overrides_prefix() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_with(dir.path(), registered()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -244,23 +249,23 @@ async fn a_header_counts_and_a_prefix_that_differs_is_data() {
             NOW,
             &[(b"__value_schema_id", Some(header))],
         );
-        let answer = client.produce(TOPIC, builder.finish()).await;
-        assert_eq!(only(&answer).error_code, code, "{header:?} {value:?}");
+        let response = client.produce(TOPIC, builder.finish()).await;
+        assert_eq!(only(&response).error_code, code, "{header:?} {value:?}");
     }
     assert_eq!(high_watermark(&mut client).await, 1);
 }
 
 // Conformance: contract/3g
 #[tokio::test]
-async fn all_partitions_of_a_request_wait_for_a_hanging_registry_together() {
+async fn partitions_wait_for_registry_concurrently() {
     const PARTITIONS: i32 = 5;
     let dir = tempfile::tempdir().unwrap();
     let registry = registered();
     let broker = broker_with(dir.path(), Arc::clone(&registry)).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic(TOPIC, PARTITIONS).await;
-    registry.hold(true);
-    // Each partition's batch names another id that nobody knows.
+    registry.set_blocked(true);
+    // The batch of each partition has a different unknown id.
     let mut request = produce_request(TOPIC, 0, -1, Bytes::new());
     request.topic_data[0].partition_data = (0..PARTITIONS)
         .map(|index| {
@@ -272,35 +277,32 @@ async fn all_partitions_of_a_request_wait_for_a_hanging_registry_together() {
             }
         })
         .collect();
-    let begun = Instant::now();
-    let response: ProduceResponse = client.ask(9, &request).await;
-    let answers = &response.responses[0].partition_responses;
-    assert_eq!(answers.len(), usize::try_from(PARTITIONS).unwrap());
-    for answer in answers {
-        assert_eq!(answer.error_code, NOT_ENOUGH_REPLICAS, "{answer:?}");
+    let started = Instant::now();
+    let response: ProduceResponse = client.call(9, &request).await;
+    let partitions = &response.responses[0].partition_responses;
+    assert_eq!(partitions.len(), usize::try_from(PARTITIONS).unwrap());
+    for partition in partitions {
+        assert_eq!(partition.error_code, NOT_ENOUGH_REPLICAS, "{partition:?}");
     }
-    // One wait of 2 s and not five; far from both.
-    assert!(
-        begun.elapsed() < Duration::from_secs(6),
-        "{:?}",
-        begun.elapsed()
-    );
+    // One lookup times out after 2 s, five in sequence after 10 s; 6 s is far from both.
+    let elapsed = started.elapsed();
+    assert!(elapsed < Duration::from_secs(6), "{elapsed:?}");
 }
 
 // Conformance: contract/3h
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_batches_checked_apart_keep_the_order_of_their_connection() {
+async fn large_batches_keep_request_order() {
     let dir = tempfile::tempdir().unwrap();
     let broker = start(BrokerConfig::new(dir.path().to_owned()), registered()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic(TOPIC, 1).await;
     let large: Vec<&[u8]> = vec![VALID; 10_000];
-    let bad = [&large[..], &[CUT]].concat();
+    let invalid = [&large[..], &[TRUNCATED]].concat();
     let mut sent = Vec::new();
     for (codec, values) in [
         (Codec::Lz4, &large[..]),
         (Codec::None, &[VALID]),
-        (Codec::Zstd, &bad),
+        (Codec::Zstd, &invalid),
         (Codec::None, &large),
         (Codec::None, &[VALID]),
     ] {
@@ -311,14 +313,14 @@ async fn large_batches_checked_apart_keep_the_order_of_their_connection() {
         let request = produce_request(TOPIC, 0, -1, builder.finish());
         sent.push(client.send(9, &request).await);
     }
-    let mut answers = Vec::new();
+    let mut results = Vec::new();
     for correlation in sent {
         let response: ProduceResponse = client.receive(9, correlation).await;
-        answers.push((only(&response).error_code, only(&response).base_offset));
+        results.push((only(&response).error_code, only(&response).base_offset));
     }
-    let refused = (INVALID_RECORD, -1);
+    let rejected = (INVALID_RECORD, -1);
     assert_eq!(
-        answers,
-        [(0, 0), (0, 10_000), refused, (0, 10_001), (0, 20_001)]
+        results,
+        [(0, 0), (0, 10_000), rejected, (0, 10_001), (0, 20_001)]
     );
 }

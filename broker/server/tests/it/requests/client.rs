@@ -1,5 +1,5 @@
-//! A broker on a free port with a directory of its own, and a client that speaks the wire's own
-//! messages: what a request gets, byte for byte, without a client library in between.
+//! A broker on a free port with a temporary directory, and a client that sends the messages of the
+//! protocol crate, so that tests see every field of a response.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -30,13 +30,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// A registry with one schema for one subject, which appears when `register` is called.
+/// A registry with one subject and one schema, which exist after `register` is called.
 #[derive(Debug)]
 pub(super) struct OneSubject {
     text: Mutex<Option<&'static str>>,
     freshness: Arc<Freshness>,
-    held: watch::Sender<bool>,
-    asked: watch::Sender<u64>,
+    blocked: watch::Sender<bool>,
+    lookups: watch::Sender<u64>,
 }
 
 impl Default for OneSubject {
@@ -44,8 +44,8 @@ impl Default for OneSubject {
         Self {
             text: Mutex::default(),
             freshness: Arc::new(Freshness::new(true, 0)),
-            held: watch::Sender::default(),
-            asked: watch::Sender::default(),
+            blocked: watch::Sender::default(),
+            lookups: watch::Sender::default(),
         }
     }
 }
@@ -63,32 +63,32 @@ impl OneSubject {
         self.forget(1);
     }
 
-    /// Answers about ids are kept back while `held`.
-    pub(super) fn hold(&self, held: bool) {
-        self.held.send_replace(held);
+    /// Blocks or unblocks lookups by id.
+    pub(super) fn set_blocked(&self, blocked: bool) {
+        self.blocked.send_replace(blocked);
     }
 
-    /// Returns once an id was asked for.
-    pub(super) async fn asked(&self) {
-        self.asked_times(1).await;
+    /// Waits for the first lookup by id.
+    pub(super) async fn wait_for_lookup(&self) {
+        self.wait_for_lookups(1).await;
     }
 
-    /// How often ids were looked up.
-    pub(super) fn asked_so_far(&self) -> u64 {
-        *self.asked.borrow()
+    /// Returns the number of lookups by id.
+    pub(super) fn lookups(&self) -> u64 {
+        *self.lookups.borrow()
     }
 
-    /// Records a change of an id that leaves it as it is.
+    /// Records a change of the id `id` that leaves its schema as it is.
     pub(super) fn forget(&self, id: i32) {
         let id = SchemaId::new(id).unwrap();
         let seq = self.freshness.seq() + 1;
         self.freshness.record(seq, Changed::Ids(&[id]));
     }
 
-    /// Returns once ids were looked up this often.
-    pub(super) async fn asked_times(&self, times: u64) {
-        let mut asked = self.asked.subscribe();
-        asked.wait_for(|asked| *asked >= times).await.unwrap();
+    /// Waits until there were `count` lookups by id.
+    pub(super) async fn wait_for_lookups(&self, count: u64) {
+        let mut lookups = self.lookups.subscribe();
+        lookups.wait_for(|lookups| *lookups >= count).await.unwrap();
     }
 }
 
@@ -106,10 +106,10 @@ impl SchemaSource for OneSubject {
                 deleted: false,
             }],
         });
-        self.asked.send_modify(|asked| *asked += 1);
-        let mut held = self.held.subscribe();
+        self.lookups.send_modify(|lookups| *lookups += 1);
+        let mut blocked = self.blocked.subscribe();
         Box::pin(async move {
-            held.wait_for(|held| !held).await.unwrap();
+            blocked.wait_for(|blocked| !blocked).await.unwrap();
             Ok(schema)
         })
     }
@@ -124,7 +124,7 @@ impl SchemaSource for OneSubject {
     }
 }
 
-/// Starts a broker over `dir` with an empty registry.
+/// Starts a broker in `dir` with an empty registry.
 pub(super) async fn broker(dir: &Path) -> Broker {
     broker_with(dir, Arc::new(OneSubject::default())).await
 }
@@ -133,14 +133,14 @@ pub(super) async fn broker_with(dir: &Path, source: Arc<OneSubject>) -> Broker {
     start(BrokerConfig::new(dir.to_owned()), source).await
 }
 
-/// Starts a broker over `dir` with an empty registry and other limits than the default ones.
+/// Starts a broker in `dir` with an empty registry and changed limits.
 pub(super) async fn broker_limited(dir: &Path, limit: impl FnOnce(&mut Limits)) -> Broker {
     let mut config = BrokerConfig::new(dir.to_owned());
     limit(&mut config.limits);
     start(config, Arc::default()).await
 }
 
-/// The same, with its metrics in `metrics`.
+/// Starts a broker like [`broker_limited`] that registers its metrics in `metrics`.
 pub(super) async fn broker_limited_and_measured(
     dir: &Path,
     metrics: &prometheus::Registry,
@@ -151,7 +151,7 @@ pub(super) async fn broker_limited_and_measured(
     start_measured(config, Arc::default(), metrics).await
 }
 
-/// Starts a broker over `dir` that registers its metrics in `metrics`.
+/// Starts a broker in `dir` that registers its metrics in `metrics`.
 pub(super) async fn broker_measured(dir: &Path, metrics: &prometheus::Registry) -> Broker {
     start_measured(BrokerConfig::new(dir.to_owned()), Arc::default(), metrics).await
 }
@@ -187,7 +187,7 @@ impl Client {
     }
 
     /// Sends a request and reads its response.
-    pub(super) async fn ask<Request: Message, Response: Message>(
+    pub(super) async fn call<Request: Message, Response: Message>(
         &mut self,
         version: i16,
         request: &Request,
@@ -196,7 +196,7 @@ impl Client {
         self.receive(version, correlation).await
     }
 
-    /// Sends a request; returns its correlation id.
+    /// Sends a request and returns its correlation id.
     pub(super) async fn send<Request: Message>(&mut self, version: i16, request: &Request) -> i32 {
         self.sent += 1;
         let header = RequestHeader {
@@ -214,7 +214,7 @@ impl Client {
         self.stream.write_all(bytes).await.unwrap();
     }
 
-    /// Reads the next response, which must be the one of `correlation`.
+    /// Reads the next response, which must have the correlation id `correlation`.
     pub(super) async fn receive<Response: Message>(
         &mut self,
         version: i16,
@@ -222,13 +222,13 @@ impl Client {
     ) -> Response {
         let mut reader = Reader::new(self.receive_raw().await.expect("the broker closed"));
         let header = ResponseHeader::decode(&mut reader, Response::API, version).unwrap();
-        assert_eq!(header.correlation_id, correlation, "replies leave in order");
+        assert_eq!(header.correlation_id, correlation, "responses out of order");
         let response = Response::decode(&mut reader, version).unwrap();
         reader.finish().unwrap();
         response
     }
 
-    /// The next frame, `None` when the broker closed the connection.
+    /// Reads the next frame. Returns `None` if the broker closed the connection.
     pub(super) async fn receive_raw(&mut self) -> Option<Bytes> {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length).await.ok()?;
@@ -237,19 +237,19 @@ impl Client {
         Some(frame.into())
     }
 
-    /// Whether the broker takes this connection's requests at all.
-    pub(super) async fn is_answered(&mut self) -> bool {
+    /// Returns true if the broker responds to a request on this connection.
+    pub(super) async fn is_served(&mut self) -> bool {
         // ApiVersions version 0, correlation 1, no client id.
-        let asked = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255];
-        self.stream.write_all(&asked).await.is_ok() && self.receive_raw().await.is_some()
+        let request = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255];
+        self.stream.write_all(&request).await.is_ok() && self.receive_raw().await.is_some()
     }
 
-    /// Makes a topic.
+    /// Creates a topic.
     pub(super) async fn create_topic(&mut self, name: &str, partitions: i32) {
         self.create_topic_with(name, partitions, &[]).await;
     }
 
-    /// Makes a topic with configs.
+    /// Creates a topic with configs.
     pub(super) async fn create_topic_with(
         &mut self,
         name: &str,
@@ -273,7 +273,7 @@ impl Client {
             ..Default::default()
         };
         let response: avouch_protocol::messages::create_topics::CreateTopicsResponse = self
-            .ask(*ApiKey::CreateTopics.versions().end(), &request)
+            .call(*ApiKey::CreateTopics.versions().end(), &request)
             .await;
         assert_eq!(
             response.topics[0].error_code, 0,
@@ -284,11 +284,11 @@ impl Client {
 
     /// Produces one batch to partition 0 with acks=all.
     pub(super) async fn produce(&mut self, topic: &str, batch: Bytes) -> ProduceResponse {
-        self.ask(9, &produce_request(topic, 0, -1, batch)).await
+        self.call(9, &produce_request(topic, 0, -1, batch)).await
     }
 }
 
-/// A request with one batch for one partition.
+/// Returns a Produce request with one batch for one partition.
 pub(super) fn produce_request(topic: &str, index: i32, acks: i16, batch: Bytes) -> ProduceRequest {
     ProduceRequest {
         acks,
@@ -304,7 +304,7 @@ pub(super) fn produce_request(topic: &str, index: i32, acks: i16, batch: Bytes) 
     }
 }
 
-/// A batch of these values under the current time, without keys.
+/// Returns an uncompressed batch of the values with key `k` and a fixed timestamp.
 pub(super) fn batch_of(values: &[&[u8]]) -> Bytes {
     let mut builder = BatchBuilder::new(Codec::None);
     for value in values {

@@ -1,4 +1,4 @@
-//! What a running broker tells of itself: the numbers that dashboards for Kafka ask for.
+//! Metrics of a running broker, with the names that Kafka dashboards use.
 
 use avouch_protocol::messages::find_coordinator::{
     FindCoordinatorRequest, FindCoordinatorResponse,
@@ -13,7 +13,7 @@ use super::client::{Client, batch_of, broker_measured};
 
 // Conformance: operation/1
 #[tokio::test]
-async fn topics_groups_and_lag_are_told_under_the_names_of_kafka_exporter() {
+async fn metrics_have_kafka_exporter_names() {
     let (dir, metrics) = (tempfile::tempdir().unwrap(), Registry::new());
     let broker = broker_measured(dir.path(), &metrics).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -53,7 +53,7 @@ async fn topics_groups_and_lag_are_told_under_the_names_of_kafka_exporter() {
         "avouch_produced_records_total 3",
         "avouch_connections 1",
     ] {
-        assert!(text.lines().any(|told| told == line), "{line} in\n{text}");
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }
     let address = broker.kafka_address();
     let info = format!(r#"kafka_broker_info{{address="{address}",id="1"}} 1"#);
@@ -65,13 +65,13 @@ async fn topics_groups_and_lag_are_told_under_the_names_of_kafka_exporter() {
     broker.shutdown().await;
 }
 
-/// Commits a partition's offset for a group without members.
+/// Commits an offset of a partition for a group without members.
 async fn commit(client: &mut Client, group: &str, topic: &str, index: i32, offset: i64) {
     let coordinator = FindCoordinatorRequest {
         key: group.to_owned(),
         ..Default::default()
     };
-    let _: FindCoordinatorResponse = client.ask(1, &coordinator).await;
+    let _: FindCoordinatorResponse = client.call(1, &coordinator).await;
     let partition = OffsetCommitRequestPartition {
         partition_index: index,
         committed_offset: offset,
@@ -86,6 +86,6 @@ async fn commit(client: &mut Client, group: &str, topic: &str, index: i32, offse
         }],
         ..Default::default()
     };
-    let response: OffsetCommitResponse = client.ask(8, &request).await;
+    let response: OffsetCommitResponse = client.call(8, &request).await;
     assert_eq!(response.topics[0].partitions[0].error_code, 0);
 }

@@ -1,4 +1,5 @@
-//! Fetch, ListOffsets and Metadata, rule by rule: limits, waiting, turns, isolation, duplicates.
+//! Fetch, ListOffsets and Metadata: limits, delayed fetches, partition rotation, isolation levels,
+//! repeated partitions.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use avouch_protocol::messages::produce::ProduceResponse;
 
 use super::client::{Client, batch_of, broker, broker_limited, produce_request};
 
-/// Asks for partitions of topic `t` from their starts.
+/// Returns a Fetch request for partitions of topic `t` from offset 0.
 fn fetching(partitions: &[i32]) -> FetchRequest {
     let partitions = partitions.iter().map(|&partition| FetchPartition {
         partition,
@@ -41,29 +42,28 @@ fn partitions(response: FetchResponse) -> Vec<PartitionData> {
     topics.flat_map(|topic| topic.partitions).collect()
 }
 
-/// Which partitions gave batches.
-fn given(response: FetchResponse) -> Vec<i32> {
-    let given = partitions(response).into_iter();
-    given
-        .filter(|partition| !partition.records.is_empty())
+/// Returns the partitions with batches in a response.
+fn nonempty(response: FetchResponse) -> Vec<i32> {
+    let all = partitions(response).into_iter();
+    all.filter(|partition| !partition.records.is_empty())
         .map(|partition| partition.partition_index)
         .collect()
 }
 
 async fn produce(client: &mut Client, index: i32) {
     let request = produce_request("t", index, -1, batch_of(&[&[b'v'; 1_000]]));
-    let response: ProduceResponse = client.ask(9, &request).await;
+    let response: ProduceResponse = client.call(9, &request).await;
     assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
 }
 
-/// Bytes of one batch of `produce`.
+/// Returns the size of a batch of `produce`.
 fn batch_bytes() -> i32 {
     i32::try_from(batch_of(&[&[b'v'; 1_000]]).len()).unwrap()
 }
 
 // Conformance: broker/fetch-3
 #[tokio::test]
-async fn the_first_partition_with_data_gives_a_batch_whatever_the_limit_and_turns_go_round() {
+async fn first_batch_ignores_limit_and_partitions_rotate() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -73,19 +73,23 @@ async fn the_first_partition_with_data_gives_a_batch_whatever_the_limit_and_turn
     }
     let mut request = fetching(&[0, 1, 2, 3]);
     request.max_bytes = 1;
-    // Partition 0 is empty. Who was left out comes first in the next request.
+    // Partition 0 is empty. A partition without batches in a response comes first in the next one.
     for expected in [1, 2, 3, 1, 2] {
-        let response: FetchResponse = client.ask(11, &request).await;
-        assert_eq!(given(response), [expected]);
+        let response: FetchResponse = client.call(11, &request).await;
+        assert_eq!(nonempty(response), [expected]);
     }
     request.max_bytes = 2 * batch_bytes();
-    let response: FetchResponse = client.ask(11, &request).await;
-    assert_eq!(given(response).len(), 2, "as many whole batches as fit");
+    let response: FetchResponse = client.call(11, &request).await;
+    assert_eq!(
+        nonempty(response).len(),
+        2,
+        "complete batches within the limit"
+    );
 }
 
 // Conformance: broker/fetch-2
 #[tokio::test]
-async fn a_waiting_fetch_gathers_until_it_has_enough() {
+async fn delayed_fetch_waits_for_min_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut consumer = Client::connect(broker.kafka_address()).await;
@@ -107,14 +111,14 @@ async fn a_waiting_fetch_gathers_until_it_has_enough() {
         assert_eq!(
             records.len(),
             first.size_bytes + second.size_bytes,
-            "nothing twice"
+            "unexpected bytes"
         );
     }
 }
 
 // Conformance: broker/fetch-2
 #[tokio::test]
-async fn a_partition_that_never_was_keeps_nobody_from_waiting_for_one_that_is() {
+async fn fetch_waits_when_some_partitions_are_unknown() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut consumer = Client::connect(broker.kafka_address()).await;
@@ -130,43 +134,43 @@ async fn a_partition_that_never_was_keeps_nobody_from_waiting_for_one_that_is() 
         .map(|partition| (partition.error_code, partition.records.is_empty()))
         .collect();
     assert_eq!(codes, [(0, false), (3, true)]);
-    // With nothing to wait for there is nothing to wait for.
+    // Without any known partition the response is immediate.
     let mut request = fetching(&[9]);
     request.max_wait_ms = 600_000;
-    let response: FetchResponse = consumer.ask(11, &request).await;
+    let response: FetchResponse = consumer.call(11, &request).await;
     assert_eq!(partitions(response)[0].error_code, 3);
 }
 
 // Conformance: broker/fetch-2
 #[tokio::test]
-async fn a_fetch_is_answered_with_what_there_is_when_its_time_is_up_or_a_partition_fails() {
+async fn delayed_fetch_ends_on_timeout_or_error() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 2).await;
     let mut request = fetching(&[0, 1]);
     request.max_wait_ms = 20;
-    let empty: FetchResponse = client.ask(11, &request).await;
-    assert_eq!(given(empty), Vec::<i32>::new());
+    let empty: FetchResponse = client.call(11, &request).await;
+    assert_eq!(nonempty(empty), Vec::<i32>::new());
     produce(&mut client, 1).await;
     request.min_bytes = 1 << 20;
-    let little: FetchResponse = client.ask(11, &request).await;
-    assert_eq!(given(little), [1]);
-    // Ten minutes: only the failed partition can end this within the test's patience.
+    let partial: FetchResponse = client.call(11, &request).await;
+    assert_eq!(nonempty(partial), [1]);
+    // With a wait of ten minutes, only the failed partition can complete the fetch in time.
     let mut failing = fetching(&[0, 1]);
     failing.max_wait_ms = 600_000;
     failing.topics[0].partitions[1].fetch_offset = 9;
-    let failed: FetchResponse = client.ask(11, &failing).await;
+    let failed: FetchResponse = client.call(11, &failing).await;
     let codes: Vec<i16> = partitions(failed)
         .iter()
         .map(|found| found.error_code)
         .collect();
-    assert_eq!(codes, [0, 1], "the second is out of range");
+    assert_eq!(codes, [0, 1], "the second offset is out of range");
 }
 
 // Conformance: broker/input-5b
 #[tokio::test]
-async fn a_fetch_waits_no_longer_than_the_broker_lets_it_and_not_at_all_without_room() {
+async fn delayed_fetch_is_limited_by_broker() {
     for (fetch_wait, parked_bytes_max) in [
         (Duration::from_millis(20), 1 << 20),
         (Duration::from_secs(600), 0),
@@ -181,14 +185,14 @@ async fn a_fetch_waits_no_longer_than_the_broker_lets_it_and_not_at_all_without_
         client.create_topic("t", 1).await;
         let mut request = fetching(&[0]);
         request.max_wait_ms = i32::MAX;
-        let response: FetchResponse = client.ask(11, &request).await;
+        let response: FetchResponse = client.call(11, &request).await;
         assert_eq!(partitions(response)[0].error_code, 0);
     }
 }
 
 // Conformance: broker/input-5b
 #[tokio::test]
-async fn a_partition_named_again_in_a_fetch_is_answered_once_as_it_was_named_last() {
+async fn repeated_fetch_partition_uses_last_entry() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -197,10 +201,10 @@ async fn a_partition_named_again_in_a_fetch_is_answered_once_as_it_was_named_las
         produce(&mut client, index).await;
     }
     let mut request = fetching(&[0, 1, 0]);
-    // At the end, where there is nothing to read.
+    // The end of the partition, without records.
     request.topics[0].partitions[2].fetch_offset = 1;
     request.topics.push(request.topics[0].clone());
-    let response: FetchResponse = client.ask(11, &request).await;
+    let response: FetchResponse = client.call(11, &request).await;
     assert_eq!(response.responses.len(), 1, "one topic");
     let found = partitions(response);
     let found: Vec<_> = found
@@ -212,7 +216,7 @@ async fn a_partition_named_again_in_a_fetch_is_answered_once_as_it_was_named_las
 
 // Conformance: broker/input-5b
 #[tokio::test]
-async fn what_is_read_from_memory_is_a_batch_at_a_time_when_there_is_too_much_of_it() {
+async fn hot_reads_above_limit_return_one_batch() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_limited(dir.path(), |limits| limits.hot_read_bytes_max = 1 << 10).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -220,7 +224,7 @@ async fn what_is_read_from_memory_is_a_batch_at_a_time_when_there_is_too_much_of
     for _ in 0..3 {
         produce(&mut client, 0).await;
     }
-    let response: FetchResponse = client.ask(11, &fetching(&[0])).await;
+    let response: FetchResponse = client.call(11, &fetching(&[0])).await;
     let records = partitions(response).remove(0).records;
     let bytes = records.into_bytes().len();
     assert_eq!(i32::try_from(bytes).unwrap(), batch_bytes());
@@ -228,7 +232,7 @@ async fn what_is_read_from_memory_is_a_batch_at_a_time_when_there_is_too_much_of
 
 // Conformance: broker/fetch-2
 #[tokio::test]
-async fn a_fetch_that_waits_hears_of_its_topics_end() {
+async fn topic_deletion_completes_delayed_fetch() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut consumer = Client::connect(broker.kafka_address()).await;
@@ -241,14 +245,14 @@ async fn a_fetch_that_waits_hears_of_its_topics_end() {
         topic_names: vec!["t".to_owned()],
         ..Default::default()
     };
-    let _: DeleteTopicsResponse = admin.ask(5, &deletion).await;
+    let _: DeleteTopicsResponse = admin.call(5, &deletion).await;
     let response: FetchResponse = consumer.receive(11, correlation).await;
     assert_eq!(partitions(response)[0].error_code, 3);
 }
 
 // Conformance: broker/produce-15, broker/fetch-6
 #[tokio::test]
-async fn edges_are_told_and_committed_readers_get_a_list_of_aborted_transactions() {
+async fn fetch_returns_offsets_and_aborted_transactions() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -257,27 +261,27 @@ async fn edges_are_told_and_committed_readers_get_a_list_of_aborted_transactions
     for (isolation_level, aborted) in [(0, None), (1, Some(0))] {
         let mut request = fetching(&[0]);
         request.isolation_level = isolation_level;
-        let response: FetchResponse = client.ask(11, &request).await;
+        let response: FetchResponse = client.call(11, &request).await;
         let found = partitions(response).remove(0);
         assert_eq!(found.aborted_transactions.map(|list| list.len()), aborted);
-        let edges = (
+        let offsets = (
             found.log_start_offset,
             found.last_stable_offset,
             found.high_watermark,
         );
-        assert_eq!(edges, (0, 1, 1));
+        assert_eq!(offsets, (0, 1, 1));
     }
 }
 
 // Conformance: broker/fetch-1
 #[tokio::test]
-async fn below_the_start_nothing_is_read_and_a_start_within_a_batch_gets_it_whole() {
+async fn fetch_respects_log_start_within_batch() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     client.produce("t", batch_of(&[b"a", b"b", b"c"])).await;
-    let cut = DeleteRecordsRequest {
+    let deletion = DeleteRecordsRequest {
         topics: vec![DeleteRecordsTopic {
             name: "t".to_owned(),
             partitions: vec![DeleteRecordsPartition {
@@ -287,11 +291,11 @@ async fn below_the_start_nothing_is_read_and_a_start_within_a_batch_gets_it_whol
         }],
         ..Default::default()
     };
-    let _: DeleteRecordsResponse = client.ask(2, &cut).await;
+    let _: DeleteRecordsResponse = client.call(2, &deletion).await;
     for (offset, code, batches) in [(1, 1, 0), (2, 0, 1), (3, 0, 0), (4, 1, 0)] {
         let mut request = fetching(&[0]);
         request.topics[0].partitions[0].fetch_offset = offset;
-        let response: FetchResponse = client.ask(11, &request).await;
+        let response: FetchResponse = client.call(11, &request).await;
         let found = partitions(response).remove(0);
         assert_eq!(found.error_code, code, "{offset}");
         assert_eq!(usize::from(!found.records.is_empty()), batches, "{offset}");
@@ -300,7 +304,7 @@ async fn below_the_start_nothing_is_read_and_a_start_within_a_batch_gets_it_whol
 
 // Conformance: broker/fetch-4, broker/deviation-4
 #[tokio::test]
-async fn a_session_is_declined_and_the_fetch_answered_in_full() {
+async fn fetch_session_is_declined() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -309,15 +313,15 @@ async fn a_session_is_declined_and_the_fetch_answered_in_full() {
     for session_epoch in [0, -1] {
         let mut request = fetching(&[0]);
         request.session_epoch = session_epoch;
-        let response: FetchResponse = client.ask(11, &request).await;
+        let response: FetchResponse = client.call(11, &request).await;
         assert_eq!((response.error_code, response.session_id), (0, 0));
-        assert_eq!(given(response), [0]);
+        assert_eq!(nonempty(response), [0]);
     }
 }
 
 // Conformance: broker/fetch-8
 #[tokio::test]
-async fn a_partition_named_twice_in_list_offsets_is_refused_once() {
+async fn repeated_list_offsets_partition_is_rejected_once() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -334,7 +338,7 @@ async fn a_partition_named_twice_in_list_offsets_is_refused_once() {
         }],
         ..Default::default()
     };
-    let response: ListOffsetsResponse = client.ask(7, &request).await;
+    let response: ListOffsetsResponse = client.call(7, &request).await;
     let found: Vec<(i32, i16)> = response.topics[0]
         .partitions
         .iter()
@@ -345,12 +349,12 @@ async fn a_partition_named_twice_in_list_offsets_is_refused_once() {
 
 // Conformance: broker/fetch-9
 #[tokio::test]
-async fn no_topics_means_all_or_none_by_version() {
+async fn metadata_without_topics_depends_on_version() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
-    for (version, topics, told) in [
+    for (version, topics, count) in [
         (0, Some(Vec::new()), 1),
         (1, Some(Vec::new()), 0),
         (1, None, 1),
@@ -359,8 +363,8 @@ async fn no_topics_means_all_or_none_by_version() {
             topics,
             ..Default::default()
         };
-        let response: MetadataResponse = client.ask(version, &request).await;
-        assert_eq!(response.topics.len(), told, "version {version}");
+        let response: MetadataResponse = client.call(version, &request).await;
+        assert_eq!(response.topics.len(), count, "version {version}");
         assert_eq!(
             response.brokers[0].port,
             i32::from(broker.kafka_address().port())
@@ -370,7 +374,7 @@ async fn no_topics_means_all_or_none_by_version() {
         topics: Some(Vec::new()),
         ..Default::default()
     };
-    let response: MetadataResponse = client.ask(12, &request).await;
+    let response: MetadataResponse = client.call(12, &request).await;
     assert_eq!(response.cluster_id.as_deref(), Some(broker.cluster_id()));
     assert_eq!(response.controller_id, response.brokers[0].node_id);
 }
