@@ -8,21 +8,10 @@
 //!
 //! Invariant: what cannot be checked is refused, never let through. Knows no file and no socket.
 
-mod alongside;
-mod auto;
-mod basis;
-mod cache;
 mod check;
-pub mod configs;
-mod effective;
-mod fault;
-pub mod feed;
-mod judge;
-mod look_up;
-mod parse;
-mod policy;
+mod config;
 mod report;
-mod schema;
+mod schemas;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,21 +25,23 @@ use avouch_registry_api::source::{SchemaSource, SourceError};
 use avouch_registry_api::subject::Part;
 use futures_util::future::join_all;
 
-pub use alongside::Alongside;
-pub use auto::{AUTO_EXCLUDE_DEFAULT, Decision, parse_exclude};
-pub use basis::Basis;
-pub use cache::{Arrival, CacheConfig, ClockMs, Schemas};
 pub use check::LISTED_MAX;
-pub use effective::EffectivePolicy;
-pub use policy::Policy;
+pub use check::basis::Basis;
+pub use check::inline_check::Alongside;
+pub use config::auto::{AUTO_EXCLUDE_DEFAULT, Decision, parse_exclude};
+pub use config::effective::EffectivePolicy;
+pub use config::keys;
+pub use config::policy::Policy;
+pub use report::feed;
+pub use schemas::cache::{Arrival, CacheConfig, ClockMs, Schemas};
 
-use cache::Remembered;
+use check::eligibility::{self, Judgement};
 use check::{Batch, Findings, Judgements, PerPart};
-use effective::{Mode, Rule};
-use feed::Feed;
-use judge::Judgement;
-use look_up::Doubt;
+use config::effective::{Mode, Rule};
 use report::Report;
+use report::feed::Feed;
+use schemas::cache::Remembered;
+use schemas::lookup::Doubt;
 
 /// What contracts are started with.
 #[derive(Clone, Debug)]
@@ -328,10 +319,16 @@ impl Contracts {
                 let part_policy = policy.policy.part(part);
                 let subjects = part_policy.fixed_subjects(topic, part);
                 // Whether the subject exists is asked only where it matters.
-                let exists = !auto::is_excluded(topic, &self.auto_exclude)
+                let exists = !config::auto::is_excluded(topic, &self.auto_exclude)
                     && self.any_exists(&subjects, topic_is_empty, arrival).await?;
                 let decide = |is_empty| {
-                    auto::decide_auto(part_policy, topic, &self.auto_exclude, exists, is_empty)
+                    config::auto::decide_auto(
+                        part_policy,
+                        topic,
+                        &self.auto_exclude,
+                        exists,
+                        is_empty,
+                    )
                 };
                 *if_empty.part_mut(part) = decide(true);
                 *if_used.part_mut(part) = decide(false);
@@ -386,7 +383,8 @@ impl Contracts {
                     judged.push((id, Judgement::Unavailable(String::new())));
                     continue;
                 };
-                let judgement = judge::judge(rule, request.topic, id, &remembered.answer);
+                let judgement =
+                    eligibility::check_eligibility(rule, request.topic, id, &remembered.answer);
                 let (schemas, arrival) = (&self.schemas, request.arrival);
                 match epoch_in_force(schemas, arrival, epoch, &remembered, &judgement) {
                     Some(epoch) => basis.add_passed(id, epoch, &judgement),
@@ -422,7 +420,8 @@ impl Contracts {
     ) -> Result<(Judgement, u64), String> {
         loop {
             let answered = self.schemas.look_up(id, request.arrival).await?;
-            let judgement = judge::judge(rule, request.topic, id, &answered.answer);
+            let judgement =
+                eligibility::check_eligibility(rule, request.topic, id, &answered.answer);
             let epoch = self.schemas.epoch(id).load(Ordering::Acquire);
             let doubt = doubt(&judgement);
             let asked_at = answered.asked_at;
@@ -536,7 +535,5 @@ fn unsound(error: &avouch_protocol::records::RecordError) -> Verdict {
     }
 }
 
-#[cfg(test)]
-mod fake;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use avouch_contract::configs;
+use avouch_contract::keys;
 
 use super::broker_config::{self, BrokerConfigDef, BrokerConfigs, Meaning, Scope};
 use super::cluster::{Cluster, Topic};
@@ -114,7 +114,7 @@ pub(crate) fn of_topic(topic: &Topic, cluster: &Cluster) -> Vec<EffectiveConfig>
     let kafka = topic_config::CONFIGS
         .iter()
         .map(|def| config(def.name, def.kind.value_type(), def.default, def.doc));
-    let contract = configs::CONFIGS.iter().map(|def| {
+    let contract = keys::CONFIGS.iter().map(|def| {
         let value_type = topic_config::contract_kind(def.name).value_type();
         config(def.name, value_type, def.default, def.doc)
     });
@@ -131,7 +131,7 @@ pub(crate) fn of_broker(
     let kafka = broker_config::all()
         .iter()
         .map(|def| of_this_broker(def, started, configs));
-    let contract = configs::CONFIGS.iter().map(|def| {
+    let contract = keys::CONFIGS.iter().map(|def| {
         let mut synonyms: Vec<Synonym> = changed(def.name, configs).collect();
         synonyms.push(synonym(def.name, Some(def.default), Source::Default));
         EffectiveConfig {

@@ -1,11 +1,11 @@
 //! Kafka's topic configs as one table: name, kind, default, what it means here. Contract configs
-//! (`avouch.*` and their aliases) are a table of their own in `avouch_contract::configs`.
+//! (`avouch.*` and their aliases) are a table of their own in `avouch_contract::keys`.
 //!
 //! Source of names and defaults: Kafka 4.0 `TopicConfig` and `LogConfig`.
 
 use std::collections::BTreeMap;
 
-use avouch_contract::{Policy, configs};
+use avouch_contract::{Policy, keys};
 use avouch_log::{CompactionSettings, PartitionSettings};
 use thiserror::Error;
 
@@ -223,8 +223,8 @@ pub struct ConfigError {
     pub(crate) reason: String,
 }
 
-impl From<configs::ConfigError> for ConfigError {
-    fn from(error: configs::ConfigError) -> Self {
+impl From<keys::ConfigError> for ConfigError {
+    fn from(error: keys::ConfigError) -> Self {
         Self {
             name: error.key,
             reason: error.reason,
@@ -238,7 +238,7 @@ pub(crate) fn kind_and_default(name: &str) -> Option<(Kind, &'static str)> {
     if let Some(def) = CONFIGS.iter().find(|def| def.name == name) {
         return Some((def.kind, def.default));
     }
-    let def = configs::CONFIGS.iter().find(|def| def.name == name)?;
+    let def = keys::CONFIGS.iter().find(|def| def.name == name)?;
     Some((contract_kind(def.name), def.default))
 }
 
@@ -284,11 +284,11 @@ pub(crate) fn check(
     defaults: &BrokerConfigs,
 ) -> Result<(), ConfigError> {
     for (name, value) in configs {
-        if configs::is_contract_key(name) {
+        if keys::is_contract_key(name) {
             continue;
         }
         let Some(def) = CONFIGS.iter().find(|def| def.name == name) else {
-            return Err(configs::unknown_key(name).into());
+            return Err(keys::unknown_key(name).into());
         };
         def.kind.check(value).map_err(|reason| ConfigError {
             name: name.clone(),

@@ -8,7 +8,7 @@ mod table;
 
 use std::collections::BTreeMap;
 
-use avouch_contract::{Policy, configs};
+use avouch_contract::{Policy, keys};
 
 use super::topic_config::{self, ConfigError, Kind, ValueType};
 
@@ -69,7 +69,7 @@ pub(crate) fn all() -> &'static [BrokerConfigDef] {
 /// places.
 #[must_use]
 pub(crate) fn default_of(topic_config: &str) -> Option<&'static str> {
-    let contract = configs::CONFIGS.iter().find(|def| def.name == topic_config);
+    let contract = keys::CONFIGS.iter().find(|def| def.name == topic_config);
     let is_default = |def: &&BrokerConfigDef| match def.meaning {
         Meaning::DefaultOf(name) => name == topic_config,
         Meaning::Start | Meaning::Inert => false,
@@ -85,7 +85,7 @@ pub(crate) fn changeable(name: &str) -> Option<(Kind, &'static str)> {
     if name == COMPAT_LEVEL {
         return Some((Kind::OneOf(&["payload", "id"]), "payload"));
     }
-    if configs::is_contract_key(name) {
+    if keys::is_contract_key(name) {
         return topic_config::kind_and_default(name);
     }
     let def = table::CONFIGS.iter().find(|def| def.name == name)?;
@@ -101,7 +101,7 @@ pub(crate) fn changeable_names() -> impl Iterator<Item = &'static str> {
         Meaning::DefaultOf(_) => true,
         Meaning::Start | Meaning::Inert => false,
     });
-    let contracts = configs::CONFIGS.iter().map(|def| def.name);
+    let contracts = keys::CONFIGS.iter().map(|def| def.name);
     let names = kafkas.map(|def| def.name).chain(contracts);
     names.chain([COMPAT_LEVEL])
 }
@@ -154,7 +154,7 @@ impl BrokerConfigs {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let changed = self.cluster.iter().chain(&self.broker);
         for (name, value) in self.started.iter().chain(changed) {
-            if configs::is_contract_key(name) {
+            if keys::is_contract_key(name) {
                 continue;
             }
             if let Some((kind, _)) = changeable(name) {

@@ -1,5 +1,5 @@
 //! Kafka's broker configs as one table: name, type, default, what it means here; and a few of our
-//! own. Contract configs are in a table of their own, `avouch_contract::configs`.
+//! own. Contract configs are in a table of their own, `avouch_contract::keys`.
 //!
 //! Source of names, types and defaults: Kafka 4.1 `AbstractKafkaConfig`, without internal ones; of
 //! which topic config is whose default: `ServerTopicConfigSynonyms`.

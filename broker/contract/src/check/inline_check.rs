@@ -11,12 +11,12 @@ use std::sync::atomic::Ordering;
 use avouch_protocol::records::Record;
 use avouch_protocol::section::Section;
 
-use super::basis::Basis;
-use super::cache::{Arrival, Schemas};
-use super::check::{self, OnlyId, PerPart, rules};
-use super::effective::{EffectivePolicy, Rule};
-use super::judge::{self, Judgement, Passed};
-use super::{Accepted, epoch_in_force};
+use crate::check::basis::Basis;
+use crate::check::eligibility::{self, Judgement, Passed};
+use crate::check::{self, OnlyId, PerPart, rules};
+use crate::config::effective::{EffectivePolicy, Rule};
+use crate::schemas::cache::{Arrival, Schemas};
+use crate::{Accepted, epoch_in_force};
 
 /// A check under way.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Alongside<'a> {
 }
 
 impl<'a> Alongside<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         schemas: &'a Schemas,
         topic: &'a str,
         policy: &'a EffectivePolicy,
@@ -107,7 +107,7 @@ fn remembered(
 ) -> Option<(Passed, u64)> {
     let epoch = schemas.epoch(id).load(Ordering::Acquire);
     let remembered = schemas.remembered(id)?;
-    let judgement = judge::judge(rule, topic, id, &remembered.answer);
+    let judgement = eligibility::check_eligibility(rule, topic, id, &remembered.answer);
     let epoch = epoch_in_force(schemas, arrival, epoch, &remembered, &judgement)?;
     match judgement {
         Judgement::Passes(passed) => Some((passed, epoch)),

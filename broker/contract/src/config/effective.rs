@@ -5,8 +5,8 @@
 
 use avouch_registry_api::subject::Part;
 
-use super::auto::{self, Decision};
-use super::policy::{Enforcement, Level, PartPolicy, Policy};
+use crate::config::auto::{self, Decision};
+use crate::config::policy::{Enforcement, Level, PartPolicy, Policy};
 
 /// How far a half that is checked is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use avouch_registry_api::source::SubjectVersion;
 use avouch_registry_api::types::SchemaId;
 
-use super::effective::{Depth, Rule};
-use super::fault::{Fault, Label};
-use super::schema::{Body, CompiledSchema};
+use crate::config::effective::{Depth, Rule};
+use crate::report::fault::{Fault, Label};
+use crate::schemas::schema::{Body, CompiledSchema};
 
 /// What the registry said of an id.
 #[derive(Clone, Debug)]
@@ -54,7 +54,12 @@ impl Passed {
 
 /// Judges the schema with `id` for keys or values of `topic`.
 #[must_use]
-pub(crate) fn judge(rule: Rule<'_>, topic: &str, id: i32, answer: &Answer) -> Judgement {
+pub(crate) fn check_eligibility(
+    rule: Rule<'_>,
+    topic: &str,
+    id: i32,
+    answer: &Answer,
+) -> Judgement {
     let schema = match answer {
         Answer::Known(schema) => schema,
         Answer::Unknown => return Judgement::Fails(Fault::UnknownId(id)),

@@ -8,6 +8,10 @@
 //! whole key or value is the datum; else by a prefix. That is the consumer's precedence, so that
 //! nothing is checked by one schema and read by another.
 
+pub(crate) mod basis;
+pub(crate) mod eligibility;
+pub(crate) mod inline_check;
+
 use std::borrow::Cow;
 
 use avouch_avro::framing::{self, SchemaRef};
@@ -16,11 +20,11 @@ use avouch_protocol::records::{Record, RecordError as WalkError, RecordIter};
 use avouch_protocol::section::Section;
 use avouch_registry_api::subject::Part;
 
-use super::effective::{Depth, EffectivePolicy, Mode, Rule};
-use super::fault::{Fault, FramingFault, Label};
-use super::judge::{Judgement, Passed};
-use super::policy::Framing;
-use super::schema::Body;
+use crate::check::eligibility::{Judgement, Passed};
+use crate::config::effective::{Depth, EffectivePolicy, Mode, Rule};
+use crate::config::policy::Framing;
+use crate::report::fault::{Fault, FramingFault, Label};
+use crate::schemas::schema::Body;
 
 /// The most schemas that keys, and again values, of one batch may name.
 pub(crate) const SCHEMAS_MAX: usize = 256;
@@ -61,7 +65,7 @@ pub(crate) struct Violation {
     pub mode: Mode,
     /// The stable reason code.
     pub code: &'static str,
-    /// What is wrong, and where; at most [`super::fault::MESSAGE_BYTES_MAX`] bytes.
+    /// What is wrong, and where; at most [`crate::report::fault::MESSAGE_BYTES_MAX`] bytes.
     pub message: String,
     /// The schema id, if it names one.
     pub schema_id: Option<i32>,
@@ -167,7 +171,7 @@ pub(crate) fn check_batch(
 }
 
 /// What is in force for keys and for values.
-pub(super) fn rules(policy: &EffectivePolicy) -> [Option<Rule<'_>>; 2] {
+pub(crate) fn rules(policy: &EffectivePolicy) -> [Option<Rule<'_>>; 2] {
     [policy.rule(Part::Key), policy.rule(Part::Value)]
 }
 
@@ -207,7 +211,7 @@ fn check_part<'j>(
 
 /// Checks a datum, which stands in `memory`, by a schema that passes.
 #[inline]
-pub(super) fn datum_fits(
+pub(crate) fn datum_fits(
     rule: Rule<'_>,
     memory: &[u8],
     datum: &[u8],
@@ -258,13 +262,13 @@ impl<'a> Wrong<'a> {
 }
 
 /// A schema id, and the datum that it is for.
-pub(super) struct Located<'a> {
-    pub(super) id: i32,
-    pub(super) datum: &'a [u8],
+pub(crate) struct Located<'a> {
+    pub(crate) id: i32,
+    pub(crate) datum: &'a [u8],
 }
 
 /// The id that a key or value names and the datum behind it; `None` for a null that is allowed.
-pub(super) fn locate<'a>(
+pub(crate) fn locate<'a>(
     rule: Rule<'_>,
     record: &Record<'a>,
 ) -> Result<Option<Located<'a>>, Fault> {
@@ -380,18 +384,18 @@ impl Findings {
 
 /// Whether all ids seen are one.
 #[derive(Debug, Default)]
-pub(super) struct OnlyId {
+pub(crate) struct OnlyId {
     first: Option<i32>,
     many: bool,
 }
 
 impl OnlyId {
-    pub(super) fn add(&mut self, id: i32) {
+    pub(crate) fn add(&mut self, id: i32) {
         self.many |= *self.first.get_or_insert(id) != id;
     }
 
     /// The id as a tag, 0 when there are none or several.
-    pub(super) fn tag(&self) -> u32 {
+    pub(crate) fn tag(&self) -> u32 {
         self.one()
             .and_then(|id| u32::try_from(id).ok())
             .unwrap_or(0)

@@ -68,7 +68,7 @@ impl CompiledSchema {
         Self::with_body(registered, body)
     }
 
-    pub(super) fn with_body(registered: RegisteredSchema, body: Body) -> Self {
+    pub(crate) fn with_body(registered: RegisteredSchema, body: Body) -> Self {
         Self {
             id: registered.id,
             body: Arc::new(body),
@@ -82,7 +82,7 @@ impl CompiledSchema {
     }
 
     /// This one with the versions that the registry has now, if the schema itself is the same.
-    pub(super) fn with_versions_of(&self, registered: &RegisteredSchema) -> Option<Self> {
+    pub(crate) fn with_versions_of(&self, registered: &RegisteredSchema) -> Option<Self> {
         let text = &self.text;
         let is_same = text.text == registered.text
             && text.references == registered.references
@@ -96,7 +96,7 @@ impl CompiledSchema {
     }
 
     /// What the registry said of it.
-    pub(super) fn registered(&self) -> RegisteredSchema {
+    pub(crate) fn registered(&self) -> RegisteredSchema {
         RegisteredSchema {
             id: self.id,
             schema_type: self.text.schema_type,
@@ -107,7 +107,7 @@ impl CompiledSchema {
     }
 
     /// Whether the registry said the same of both.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.text == other.text && self.versions == other.versions
     }
 

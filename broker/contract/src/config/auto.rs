@@ -9,8 +9,8 @@ use std::fmt;
 use avouch_registry_api::subject::SubjectNameStrategy;
 use thiserror::Error;
 
-use super::configs::ConfigError;
-use super::policy::{Level, PartPolicy};
+use crate::config::keys::ConfigError;
+use crate::config::policy::{Level, PartPolicy};
 
 /// `avouch.auto.exclude` when nobody sets it: topics that hold what is broken, or what Kafka
 /// Streams wraps in bytes of its own.
@@ -193,7 +193,7 @@ mod tests {
     use avouch_registry_api::subject::Part;
 
     use super::*;
-    use crate::policy::Policy;
+    use crate::config::policy::Policy;
 
     fn defaults() -> Vec<String> {
         AUTO_EXCLUDE_DEFAULT

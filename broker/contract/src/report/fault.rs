@@ -238,7 +238,7 @@ fn wrong_subject(
 
 /// `text` cut to at most `max` bytes, with an ellipsis where it was cut. `max` is at least 3.
 #[must_use]
-pub(super) fn bounded(mut text: String, max: usize) -> String {
+pub(crate) fn bounded(mut text: String, max: usize) -> String {
     const ELLIPSIS: char = '…';
     if text.len() > max {
         text.truncate(text.floor_char_boundary(max - ELLIPSIS.len_utf8()));

@@ -7,8 +7,8 @@
 use avouch_registry_api::subject::{Part, SubjectNameStrategy};
 use avouch_registry_api::types::Version;
 
-use super::configs::{CONFIGS, ConfigError};
-use super::policy::{Enforcement, Framing, Level, PartPolicy, Policy};
+use crate::config::keys::{CONFIGS, ConfigError};
+use crate::config::policy::{Enforcement, Framing, Level, PartPolicy, Policy};
 
 /// The most subjects one config lists, and the most principals.
 const LIST_MAX: usize = 64;

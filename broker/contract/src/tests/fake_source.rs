@@ -11,10 +11,10 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::cache::ClockMs;
+use crate::schemas::cache::ClockMs;
 
 #[derive(Debug)]
-pub(super) struct FakeRegistry {
+pub(crate) struct FakeRegistry {
     schemas: Mutex<Vec<RegisteredSchema>>,
     /// That of a source in the registry's process.
     immediate: Arc<Freshness>,
@@ -28,7 +28,7 @@ pub(super) struct FakeRegistry {
 }
 
 impl FakeRegistry {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             schemas: Mutex::default(),
             immediate: Arc::new(Freshness::new(true, 1)),
@@ -42,11 +42,11 @@ impl FakeRegistry {
     }
 
     /// Adds a version of an Avro schema to a subject.
-    pub(super) fn register(&self, id: i32, subject: &str, version: i32, text: &str) {
+    pub(crate) fn register(&self, id: i32, subject: &str, version: i32, text: &str) {
         self.register_as("AVRO", id, subject, version, text, &[]);
     }
 
-    pub(super) fn register_as(
+    pub(crate) fn register_as(
         &self,
         schema_type: &str,
         id: i32,
@@ -77,7 +77,7 @@ impl FakeRegistry {
     }
 
     /// Deletes an id permanently.
-    pub(super) fn delete(&self, id: i32) {
+    pub(crate) fn delete(&self, id: i32) {
         self.schemas
             .lock()
             .unwrap()
@@ -87,13 +87,13 @@ impl FakeRegistry {
 
     /// Deletes an id permanently and imports another Avro schema under it, as version 1 of
     /// `subject`.
-    pub(super) fn replace(&self, id: i32, subject: &str, text: &str) {
+    pub(crate) fn replace(&self, id: i32, subject: &str, text: &str) {
         self.delete(id);
         self.register(id, subject, 1, text);
     }
 
     /// Marks every version of a subject as deleted.
-    pub(super) fn soft_delete(&self, subject: &str) {
+    pub(crate) fn soft_delete(&self, subject: &str) {
         let mut ids = Vec::new();
         for schema in self.schemas.lock().unwrap().iter_mut() {
             for version in schema.versions.iter_mut().filter(|v| v.subject == subject) {
@@ -105,12 +105,12 @@ impl FakeRegistry {
     }
 
     /// A change that concerns none of the schemas.
-    pub(super) fn changed(&self) {
+    pub(crate) fn changed(&self) {
         self.record(Changed::Ids(&[]));
     }
 
     /// A change of one id.
-    pub(super) fn touch(&self, id: i32) {
+    pub(crate) fn touch(&self, id: i32) {
         self.record(Changed::Ids(&[SchemaId::new(id).unwrap()]));
     }
 
@@ -119,38 +119,38 @@ impl FakeRegistry {
     }
 
     /// A source created from now on is a remote one.
-    pub(super) fn lag(&self) {
+    pub(crate) fn lag(&self) {
         self.late.store(true, Ordering::SeqCst);
     }
 
     /// The change feed delivers a change of one id, or of any.
-    pub(super) fn deliver(&self, id: Option<i32>) {
+    pub(crate) fn deliver(&self, id: Option<i32>) {
         let ids = id.map(|id| [SchemaId::new(id).unwrap()]);
         let changed = ids.as_ref().map_or(Changed::Any, |ids| Changed::Ids(ids));
         self.remote.record(self.remote.seq() + 1, changed);
     }
 
     /// The change feed responds, or does not.
-    pub(super) fn set_reachable(&self, is_reachable: bool) {
+    pub(crate) fn set_reachable(&self, is_reachable: bool) {
         self.remote.set_reachable(is_reachable);
     }
 
     /// Answers are found at once and kept back while `held`.
-    pub(super) fn hold(&self, held: bool) {
+    pub(crate) fn hold(&self, held: bool) {
         self.held.send_replace(held);
     }
 
-    pub(super) fn fail(&self, failing: bool) {
+    pub(crate) fn fail(&self, failing: bool) {
         self.failing.send_replace(failing);
     }
 
     /// The ids looked up so far.
-    pub(super) fn asked_ids(&self) -> Vec<i32> {
+    pub(crate) fn asked_ids(&self) -> Vec<i32> {
         self.asked_ids.lock().unwrap().clone()
     }
 
     /// The subjects looked up so far.
-    pub(super) fn asked_subjects(&self) -> Vec<String> {
+    pub(crate) fn asked_subjects(&self) -> Vec<String> {
         self.asked_subjects.lock().unwrap().clone()
     }
 
@@ -205,7 +205,7 @@ impl SchemaSource for FakeRegistry {
 }
 
 /// Tokio's clock, which stands still in a paused test but for what it sleeps.
-pub(super) fn tokio_clock() -> ClockMs {
+pub(crate) fn tokio_clock() -> ClockMs {
     let start = Instant::now();
     Arc::new(move || u64::try_from(start.elapsed().as_millis()).unwrap())
 }

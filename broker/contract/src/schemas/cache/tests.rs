@@ -1,7 +1,7 @@
 //! The cache against a registry whose answers, delays and outages a test decides.
 
 use super::*;
-use crate::fake::{FakeRegistry, tokio_clock};
+use crate::tests::fake_source::{FakeRegistry, tokio_clock};
 
 const TEXT: &str = r#"{"type": "string"}"#;
 

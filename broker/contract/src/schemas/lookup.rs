@@ -11,36 +11,36 @@ use std::hash::Hash;
 use futures_util::future::{BoxFuture, Shared};
 
 /// A look-up that anybody can wait for.
-pub(super) type LookUp<A> = Shared<BoxFuture<'static, Result<A, String>>>;
+pub(crate) type LookUp<A> = Shared<BoxFuture<'static, Result<A, String>>>;
 
 /// The state of the registry that the result of a lookup belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     /// The epoch of the id, or the source's change number for a subject, before the lookup was sent.
-    pub(super) epoch: u64,
+    pub(crate) epoch: u64,
     /// The number of the lookup.
-    pub(super) sent: u64,
+    pub(crate) sent: u64,
 }
 
 impl Stamp {
     /// The stamp of what an earlier process knew: no epoch of this one.
-    pub(super) const EARLIER: Self = Self { epoch: 0, sent: 0 };
+    pub(crate) const EARLIER: Self = Self { epoch: 0, sent: 0 };
 }
 
 /// When a request arrived, and until when it may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     /// The source's change number at that time.
-    pub(super) seq: u64,
+    pub(crate) seq: u64,
     /// The number of the newest lookup at that time.
-    pub(super) sent: u64,
+    pub(crate) sent: u64,
     /// On the cache's clock.
-    pub(super) deadline_ms: u64,
+    pub(crate) deadline_ms: u64,
 }
 
 /// The changes that make the result of a lookup outdated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doubt {
+pub(crate) enum Doubt {
     /// Changes that the source has received.
     Change,
     /// Also changes that it may not have received yet: the result is negative, and final for the
@@ -50,13 +50,13 @@ pub(super) enum Doubt {
 
 /// The look-ups under way, one a key.
 #[derive(Debug)]
-pub(super) struct UnderWay<K, A: Clone> {
+pub(crate) struct UnderWay<K, A: Clone> {
     by_key: HashMap<K, LookUp<A>>,
 }
 
 impl<K: Eq + Hash, A: Clone> UnderWay<K, A> {
     /// The one of a key.
-    pub(super) fn of<Q>(&self, key: &Q) -> Option<LookUp<A>>
+    pub(crate) fn of<Q>(&self, key: &Q) -> Option<LookUp<A>>
     where
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
@@ -65,12 +65,12 @@ impl<K: Eq + Hash, A: Clone> UnderWay<K, A> {
     }
 
     /// Adds one; there is none of its key.
-    pub(super) fn add(&mut self, key: K, look_up: LookUp<A>) {
+    pub(crate) fn add(&mut self, key: K, look_up: LookUp<A>) {
         self.by_key.insert(key, look_up);
     }
 
     /// Takes one out once it is answered.
-    pub(super) fn done(&mut self, key: &K) {
+    pub(crate) fn done(&mut self, key: &K) {
         self.by_key.remove(key);
     }
 }
@@ -85,7 +85,7 @@ impl<K, A: Clone> Default for UnderWay<K, A> {
 
 /// How many look-ups may be sent within any second.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     per_id: usize,
     in_all: usize,
     /// When, in ms, and for which id, within the last second; at most `in_all`.
@@ -93,7 +93,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(per_id: usize, in_all: usize) -> Self {
+    pub(crate) fn new(per_id: usize, in_all: usize) -> Self {
         Self {
             per_id,
             in_all,
@@ -102,7 +102,7 @@ impl Pace {
     }
 
     /// Whether a look-up of `id` may be sent now; if so it is counted.
-    pub(super) fn admit(&mut self, id: i32, now_ms: u64) -> bool {
+    pub(crate) fn admit(&mut self, id: i32, now_ms: u64) -> bool {
         const SECOND_MS: u64 = 1_000;
         while self
             .sent

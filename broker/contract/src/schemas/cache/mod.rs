@@ -21,10 +21,10 @@ use dashmap::DashMap;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 
-use super::judge::Answer;
-pub use super::look_up::Arrival;
-use super::look_up::{Doubt, LookUp, Pace, Stamp, UnderWay};
-use super::schema::{Body, CompiledSchema};
+use crate::check::eligibility::Answer;
+pub use crate::schemas::lookup::Arrival;
+use crate::schemas::lookup::{Doubt, LookUp, Pace, Stamp, UnderWay};
+use crate::schemas::schema::{Body, CompiledSchema};
 
 /// Ids, and again subjects, that are remembered not to exist. Beyond it all are forgotten, which
 /// costs a look-up each.
@@ -68,7 +68,7 @@ impl Default for CacheConfig {
 pub struct Remembered {
     /// What the registry said.
     pub answer: Answer,
-    pub(super) asked_at: Stamp,
+    pub(crate) asked_at: Stamp,
 }
 
 /// The registry as the check sees it.
@@ -160,17 +160,17 @@ impl Schemas {
     }
 
     /// The number that a received change to the id moves.
-    pub(super) fn epoch(&self, id: i32) -> &Arc<AtomicU64> {
+    pub(crate) fn epoch(&self, id: i32) -> &Arc<AtomicU64> {
         self.inner.freshness.epoch(id)
     }
 
     /// Whether the registry responded when it was last queried for changes.
-    pub(super) fn is_reachable(&self) -> bool {
+    pub(crate) fn is_reachable(&self) -> bool {
         self.inner.freshness.is_reachable()
     }
 
     /// Returns whether an entry for an id is valid for a request. `epoch` is the id's.
-    pub(super) fn stands(
+    pub(crate) fn stands(
         &self,
         asked_at: Stamp,
         epoch: u64,

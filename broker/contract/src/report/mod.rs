@@ -5,15 +5,18 @@
 //! batch the first violations of each mode are told one by one, the rest as a count, so that one
 //! producer cannot drown the log. Metric labels are bounded.
 
+pub(crate) mod fault;
+pub mod feed;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
-use super::check::{Findings, Violation};
-use super::fault::bounded;
-use super::feed::{Entry, Feed};
-use super::{CheckRequest, Mode};
+use crate::check::{Findings, Violation};
+use crate::report::fault::bounded;
+use crate::report::feed::{Entry, Feed};
+use crate::{CheckRequest, Mode};
 
 /// Topics that have metric labels of their own; the rest count as [`OTHER_TOPICS`].
 const LABELLED_TOPICS_MAX: usize = 1_000;

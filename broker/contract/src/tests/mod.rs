@@ -2,6 +2,7 @@
 
 mod answers;
 mod cases;
+pub(crate) mod fake_source;
 mod log;
 mod padding;
 mod registry;
@@ -15,8 +16,8 @@ use avouch_protocol::builder::BatchBuilder;
 use avouch_protocol::records::RecordIter;
 use avouch_protocol::types::{PartitionIndex, TimestampMs};
 
-use super::fake::{FakeRegistry, tokio_clock};
 use super::*;
+use crate::tests::fake_source::{FakeRegistry, tokio_clock};
 
 const PAYMENT: &str = r#"{"type": "record", "name": "Payment", "namespace": "pay", "fields": [
     {"name": "id", "type": "string"},

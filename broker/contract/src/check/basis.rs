@@ -1,7 +1,7 @@
 //! The state of the registry that a verdict rests on: the schemas that let records pass, each with
 //! the epoch of its id. The batch may be appended only while these epochs are unchanged.
 
-use super::judge::Judgement;
+use crate::check::eligibility::Judgement;
 
 /// Ids and epochs. A batch of one schema, the usual one, allocates nothing.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +14,7 @@ pub struct Basis {
 impl Basis {
     /// Adds an id whose schema was taken as of `epoch`. The first epoch of an id stays: should it
     /// have moved since, the batch must be checked again.
-    pub(super) fn add(&mut self, id: i32, epoch: u64) {
+    pub(crate) fn add(&mut self, id: i32, epoch: u64) {
         match self.first {
             None => self.first = Some((id, epoch)),
             Some((first, _)) if first == id => {}
@@ -27,14 +27,14 @@ impl Basis {
     }
 
     /// Adds an id if its judgement lets records pass.
-    pub(super) fn add_passed(&mut self, id: i32, epoch: u64, judgement: &Judgement) {
+    pub(crate) fn add_passed(&mut self, id: i32, epoch: u64, judgement: &Judgement) {
         if matches!(judgement, Judgement::Passes(_)) {
             self.add(id, epoch);
         }
     }
 
     /// Returns the ids with their epochs, each id once.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
         self.first.iter().chain(&self.more).copied()
     }
 }
