@@ -1,4 +1,4 @@
-//! What can be set about a registry, and its only clock.
+//! Configuration of a registry, and its only clock.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,27 +7,28 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use avouch_registry_api::error::ErrorCode;
 use avouch_registry_api::types::CompatibilityLevel;
 
-/// Milliseconds since 1970.
+/// Returns the time in milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// Settings of a registry; the defaults are Confluent Schema Registry's newest.
+/// Configuration of a registry. The defaults are those of the current Confluent Schema Registry.
 #[derive(Clone)]
 pub struct RegistryConfig {
-    /// The level where neither subject nor global configuration names one.
+    /// Compatibility level if neither the subject nor the global configuration has one. Default:
+    /// `BACKWARD`.
     pub compatibility_default: CompatibilityLevel,
-    /// The error code for an incompatible schema: 40901, or 409 for clients that compare with what
-    /// older servers answered. The HTTP status is 409 either way.
+    /// Error code of an incompatible schema: 40901, or 409 for clients that expect the code of older
+    /// servers. The HTTP status is 409 in both cases. Default: 40901.
     pub incompatible_code: u32,
-    /// Whether modes can be changed.
+    /// Permit mode changes. Default: true.
     pub mode_mutable: bool,
-    /// Bytes of a request body at most; larger ones are refused with 413. More costs that much
-    /// memory a request.
+    /// Maximum size of a request body in bytes; larger ones are rejected with 413. Each request may use
+    /// as much memory. Default: 2 MiB.
     pub body_bytes: usize,
-    /// Connections that read, each with a thread of its own.
+    /// Number of read-only database connections; each SQLite connection has its own thread. Default: 4.
     pub readers: u32,
-    /// Where the registry's metrics are added.
+    /// The metric registry to which the registry adds its metrics. Default: a new one.
     pub metrics: prometheus::Registry,
-    /// When versions are created.
+    /// Source of the creation times of versions. Default: the system clock.
     pub clock: Clock,
 }
 

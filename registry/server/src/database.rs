@@ -1,5 +1,5 @@
-//! Where a registry keeps what it knows: a file of its own, or a PostgreSQL that several share.
-//! Invariant: a password never reaches a log or an error.
+//! The database of a registry: an SQLite file, or a PostgreSQL database that several nodes share.
+//! Invariant: a password never appears in a log or an error.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,19 +7,19 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 use sqlx::postgres::PgConnectOptions;
+use thiserror::Error;
 
 /// The database of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
-    /// An SQLite file, created if need be; for one process.
+    /// An SQLite file for one process, created if it does not exist.
     Sqlite(PathBuf),
     /// A PostgreSQL database, for any number of registry nodes.
     Postgres(PostgresUrl),
 }
 
-/// The address of a PostgreSQL database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. What it
-/// leaves out comes from the environment as with every client of PostgreSQL (`PGPASSWORD`,
-/// `PGPASSFILE`, ...).
+/// The address of a PostgreSQL database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Missing parts
+/// are taken from the environment (`PGPASSWORD`, `PGPASSFILE`, ...).
 #[derive(Clone, Deserialize, PartialEq, Eq)]
 #[serde(try_from = "String")]
 pub struct PostgresUrl(String);
@@ -31,32 +31,41 @@ impl PostgresUrl {
     }
 }
 
-impl FromStr for PostgresUrl {
-    type Err = String;
+/// Reason why a text is not a [`PostgresUrl`]. Does not contain the text, which may have a password.
+#[derive(Debug, Error)]
+pub enum PostgresUrlError {
+    /// The scheme is not that of PostgreSQL.
+    #[error("invalid registry database; expected postgres://USER@HOST:PORT/DATABASE")]
+    Scheme,
+    /// The URL is malformed.
+    #[error("invalid registry database: {0}")]
+    Malformed(#[source] sqlx::Error),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for PostgresUrl {
+    type Err = PostgresUrlError;
+
+    fn from_str(text: &str) -> Result<Self, PostgresUrlError> {
         if !["postgres://", "postgresql://"]
             .iter()
             .any(|scheme| text.starts_with(scheme))
         {
-            return Err(
-                "a registry database is named postgres://USER@HOST:PORT/DATABASE".to_owned(),
-            );
+            return Err(PostgresUrlError::Scheme);
         }
-        PgConnectOptions::from_str(text).map_err(|error| error.to_string())?;
+        PgConnectOptions::from_str(text).map_err(PostgresUrlError::Malformed)?;
         Ok(Self(text.to_owned()))
     }
 }
 
 impl TryFrom<String> for PostgresUrl {
-    type Error = String;
+    type Error = PostgresUrlError;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, PostgresUrlError> {
         text.parse()
     }
 }
 
-/// Without the password.
+/// Omits the password.
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let options = self.options();
@@ -81,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_shown_without_its_password() {
+    fn printed_url_omits_password() {
         let url: PostgresUrl = "postgres://ann:s3cret@db.example:5433/registry"
             .parse()
             .unwrap();
@@ -91,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn other_addresses_are_refused_without_repeating_them() {
+    fn error_does_not_repeat_url() {
         for text in [
             "mysql://a:s3cret@b/c",
             "registry.db",
             "postgres://a:s3cret@b:port/c",
         ] {
-            let error = text.parse::<PostgresUrl>().unwrap_err();
+            let error = text.parse::<PostgresUrl>().unwrap_err().to_string();
             assert!(!error.contains("s3cret"), "{error}");
         }
     }

@@ -1,5 +1,5 @@
-//! Everything the registry refuses, and the one place where a refusal becomes a REST code. The
-//! texts are Confluent Schema Registry's, to the letter: clients and people match on them.
+//! Errors of the registry, and the one place that maps them to REST error codes. The messages are
+//! those of Confluent Schema Registry, byte for byte, because clients compare them.
 
 use std::io;
 
@@ -8,10 +8,10 @@ use avouch_registry_api::rest::{ClosestBody, FindingBody};
 use avouch_registry_api::types::{Version, VersionSelector};
 use thiserror::Error;
 
-/// Why a request was not carried out.
+/// The reason why a request failed.
 #[derive(Debug, Error)]
 pub enum RegistryError {
-    /// The subject has no version that the call may see.
+    /// The subject has no version that the request includes.
     #[error("Subject '{0}' not found.")]
     SubjectNotFound(String),
     /// The subject has no such version.
@@ -20,19 +20,19 @@ pub enum RegistryError {
     /// The content is not registered under the subject.
     #[error("Schema not found")]
     SchemaNotFound {
-        /// What almost matched.
+        /// The version with the fewest differences.
         closest: Option<Box<ClosestBody>>,
     },
     /// No schema has the id; negative ids cannot exist.
     #[error("Schema {0} not found")]
     IdNotFound(i32),
-    /// Nothing is registered with the GUID.
+    /// No schema has the GUID.
     #[error("Schema {0} not found")]
     GuidNotFound(String),
-    /// All versions are soft-deleted already.
+    /// All versions of the subject are soft-deleted already.
     #[error("Subject '{0}' was soft deleted.Set permanent=true to delete permanently")]
     SubjectSoftDeleted(String),
-    /// Some version is not soft-deleted yet.
+    /// A version of the subject is not soft-deleted.
     #[error("Subject '{0}' was not deleted first before being permanently deleted")]
     SubjectNotSoftDeleted(String),
     /// The version is soft-deleted already.
@@ -46,7 +46,7 @@ pub enum RegistryError {
         /// The version.
         version: Version,
     },
-    /// The version is not soft-deleted yet.
+    /// The version is not soft-deleted.
     #[error(
         "Subject '{subject}' Version {version} was not deleted first before being permanently \
          deleted"
@@ -57,13 +57,13 @@ pub enum RegistryError {
         /// The version.
         version: Version,
     },
-    /// The subject has no configuration of its own.
+    /// The subject has no configuration.
     #[error("Subject '{0}' does not have subject-level compatibility configured")]
     SubjectConfigNotFound(String),
-    /// The subject has no mode of its own.
+    /// The subject has no mode.
     #[error("Subject '{0}' does not have subject-level mode configured")]
     SubjectModeNotFound(String),
-    /// The schema breaks the compatibility level in force.
+    /// The schema is incompatible at the effective compatibility level.
     #[error(
         "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", \
          details: [{}]",
@@ -72,82 +72,82 @@ pub enum RegistryError {
     Incompatible {
         /// The subject.
         subject: String,
-        /// One finding each, then what was compared.
+        /// One message for each finding, then what was compared.
         details: Vec<String>,
-        /// The same in parts.
+        /// The same as structured findings.
         findings: Vec<FindingBody>,
-        /// 40901, or 409 as older servers answered.
+        /// 40901, or 409 as older servers returned.
         error_code: u32,
     },
-    /// The schema, one of its references, or its place is invalid.
+    /// The schema, one of its references, or the requested version is invalid.
     #[error("{0}")]
     InvalidSchema(String),
-    /// Not a version.
+    /// The version is not a number from 1, `latest` or -1.
     #[error(
         "The specified version '{0}' is not a valid version id. Allowed values are between \
          [1, 2^31-1] and the string \"latest\""
     )]
     InvalidVersion(String),
-    /// Not a compatibility level.
+    /// Unknown compatibility level.
     #[error(
         "Invalid compatibility level. Valid values are none, backward, forward, full, \
          backward_transitive, forward_transitive, and full_transitive"
     )]
     InvalidCompatibilityLevel,
-    /// Not a mode that this registry has.
+    /// Unknown mode.
     #[error("Invalid mode. Valid values are READWRITE, READONLY, IMPORT and FORWARD.")]
     InvalidMode,
-    /// A mode that only the whole registry can have.
+    /// The mode is supported on the global level only.
     #[error("Forward mode only supported on global level")]
     ForwardIsGlobal,
-    /// The mode in force forbids it.
+    /// The effective mode forbids the request.
     #[error("{0}")]
     NotPermitted(String),
-    /// Another schema refers to it.
+    /// Another schema references the version.
     #[error(
         "One or more references exist to the schema \
          {{magic=1,keytype=SCHEMA,subject={subject},version={version}}}."
     )]
     ReferenceExists {
-        /// The subject of what was to be deleted.
+        /// The subject of the version to delete.
         subject: String,
         /// Its version.
         version: Version,
     },
-    /// The content already has another id under the subject.
+    /// The content has another ID under the subject already.
     #[error("The ID of an imported schema does not match the existing ID")]
     IdDoesNotMatch,
-    /// The schema's text is longer than a schema may be.
+    /// The schema exceeds the size limit.
     #[error("Register operation failed because schema is too large")]
     SchemaTooLarge,
-    /// A rule set that no client could apply.
+    /// The rule set is invalid.
     #[error("{0}")]
     InvalidRuleSet(String),
-    /// A context that has versions cannot be deleted.
+    /// The context to delete has versions.
     #[error("The specified context '{0}' is not empty.")]
     ContextNotEmpty(String),
-    /// A name no subject may have.
+    /// The subject name is not allowed.
     #[error("The specified subject '{0}' is not a valid.")]
     InvalidSubject(String),
-    /// The body is not JSON, or not of the expected shape.
+    /// The body is not JSON of the expected form.
     #[error("{0}")]
     BadRequest(String),
-    /// There is no body, or it is `null`.
+    /// The body is missing or `null`.
     #[error("The request body must not be null")]
     BodyMissing,
-    /// The database failed, or holds what it cannot hold.
+    /// The database failed, or contains invalid data.
     #[error("Error while accessing the registry's store: {0}")]
     Store(String),
-    /// The database did not answer within its time limits.
-    #[error("The registry's store did not answer in time: {0}")]
+    /// The database did not respond within its time limits.
+    #[error("The registry's store did not respond in time: {0}")]
     StoreTimeout(String),
-    /// A task of ours died.
+    /// A task of the registry panicked.
     #[error("Internal Server Error")]
     Internal,
 }
 
 impl RegistryError {
-    /// The REST answer: code and text.
+    /// Returns the body of the error response: code and message.
     #[must_use]
     pub fn body(&self) -> ErrorBody {
         let code = match self {
@@ -185,7 +185,7 @@ impl RegistryError {
         ErrorBody::new(code.number(), self.to_string())
     }
 
-    /// The REST answer with everything that is known about the refusal.
+    /// Returns the body of the error response with structured findings.
     #[must_use]
     pub fn explained(&self) -> ErrorBody {
         let mut body = self.body();
@@ -209,8 +209,8 @@ impl From<sqlx::Error> for RegistryError {
     }
 }
 
-/// Whether an answer did not come in time, for a lock or a statement. A database to which there is
-/// no connection is away, not slow.
+/// Returns true if the database did not respond in time, to a lock or a statement. A database without
+/// a connection is unreachable, which is another error.
 pub(crate) fn is_timeout(error: &sqlx::Error) -> bool {
     /// PostgreSQL's `query_canceled`, `lock_not_available` and
     /// `idle_in_transaction_session_timeout`, and SQLite's `SQLITE_BUSY`.
@@ -231,7 +231,7 @@ mod tests {
 
     // Conformance: registry/stores-12
     #[test]
-    fn a_store_that_is_slow_is_told_apart_from_one_that_is_away() {
+    fn timeout_differs_from_lost_connection() {
         let slow = io::Error::new(io::ErrorKind::TimedOut, "statement timeout");
         let table = [
             (sqlx::Error::Io(slow), 50002),

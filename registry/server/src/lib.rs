@@ -1,6 +1,8 @@
-//! A Confluent-compatible Avro schema registry over SQL: decisions (pure), a store, the operations
-//! that join them, and their REST surface. Knows nothing of Kafka; a broker in the same process
-//! asks it through [`Registry::source`].
+//! A Confluent-compatible Avro schema registry over SQLite or PostgreSQL.
+//!
+//! `decide` has the pure decisions, `store` the SQL, `service` the operations that join them, `rest` the
+//! HTTP API. [`Registry::app_config`] mounts a registry in an actix-web application, and a broker in the
+//! same process uses [`Registry::source`]. The crate knows nothing of Kafka.
 
 mod config;
 mod database;
@@ -35,39 +37,39 @@ use crate::service::Service;
 use crate::source::StoreSource;
 use crate::store::{Store, counters};
 
-/// Why a registry did not open.
+/// The reason why a registry cannot be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// Nothing answers at the address, or what answers is no PostgreSQL.
-    #[error("the registry's database at {url} cannot be reached: {reason}")]
+    /// No PostgreSQL server responds at the address.
+    #[error("registry database {url} is unreachable: {reason}")]
     Unreachable {
         /// The address, without its password.
         url: PostgresUrl,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// PostgreSQL answered and said no: a wrong password, no such database, too many connections.
-    #[error("the registry's database at {url} refuses: {reason}")]
-    Refused {
+    /// PostgreSQL rejected the connection: wrong password, unknown database, too many connections.
+    #[error("registry database {url} rejected the connection: {reason}")]
+    Rejected {
         /// The address, without its password.
         url: PostgresUrl,
-        /// In PostgreSQL's words.
+        /// PostgreSQL's message.
         reason: String,
     },
-    /// The file cannot be opened, or is no database.
-    #[error("the registry's database: {0}")]
+    /// The file cannot be opened, or is not a database.
+    #[error("registry database: {0}")]
     Store(#[from] sqlx::Error),
-    /// The tables could not be brought to this version.
-    #[error("the registry's tables: {0}")]
+    /// The tables cannot be migrated to this version.
+    #[error("registry database migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// The tables were made by a newer version; nothing was changed.
-    #[error("the registry's database is of a newer version (migration {version} is unknown here)")]
+    /// The tables were created by a newer version; nothing was changed.
+    #[error("registry database was created by a newer version: unknown migration {version}")]
     Newer {
-        /// The first migration that is unknown here.
+        /// The first unknown migration.
         version: i64,
     },
-    /// The metrics were added before.
-    #[error("the registry's metrics: {0}")]
+    /// The metric registry has metrics of these names already.
+    #[error("registry metrics: {0}")]
     Metrics(#[from] prometheus::Error),
 }
 
@@ -82,11 +84,11 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Opens the database and follows what others change in it. Must be called on the tokio runtime
-    /// that is to carry out writes.
+    /// Opens the database and listens for changes of other nodes. Writes run on the tokio runtime of the
+    /// caller.
     ///
     /// # Errors
-    /// When the database cannot be opened or brought to this version, or metrics clash.
+    /// If the database cannot be opened or migrated, or if the metrics exist already.
     pub async fn open(database: &Database, config: RegistryConfig) -> Result<Self, OpenError> {
         let store = Store::open(database, config.readers).await?;
         let change_seq = counters::last_change(&mut *store.read().await?).await?;
@@ -103,21 +105,21 @@ impl Registry {
         })
     }
 
-    /// Whether the database answered when it was last asked. While it does not, schemas whose id
-    /// was asked for before are served and everything else is refused.
+    /// Returns true if the database responded to the last request. Otherwise, only cached schemas are
+    /// served.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.service.store.engine.is_reachable()
     }
 
-    /// How a broker in this process asks for schemas and hears of changes.
+    /// Returns the source of schemas and change notifications for a broker in this process.
     #[must_use]
     pub fn source(&self) -> Arc<dyn SchemaSource> {
         Arc::clone(&self.source) as Arc<dyn SchemaSource>
     }
 
-    /// Says which Kafka cluster this registry serves, once: what `GET /v1/metadata/id` answers. A
-    /// registry that is never told serves none in particular and calls it `avouch`.
+    /// Sets the ID of the Kafka cluster in `GET /v1/metadata/id`; only the first call has an effect. The
+    /// default is `avouch`.
     pub fn serve_cluster(&self, id: &str) {
         self.cluster_id.get_or_init(|| id.to_owned());
     }
@@ -137,15 +139,15 @@ impl Registry {
         move |application| rest::configure(registry, application)
     }
 
-    /// Waits for running statements and closes the database. Requests that come later fail.
+    /// Waits for running statements and closes the database. Later requests fail.
     pub async fn close(&self) {
         self.follower.abort();
         self.service.store.close().await;
     }
 
-    /// Runs a write to its end on the registry's runtime, even if the client that asked for it goes
-    /// away: a commit and what follows it are never torn apart. What it logs carries the request's
-    /// id, as what is logged before it does.
+    /// Runs a write on the registry's runtime. It completes even if the client disconnects, so that a
+    /// commit and the cache invalidation after it are never separated. Its log lines are in the span of
+    /// the request.
     async fn write<T, F>(&self, write: impl FnOnce(Arc<Service>) -> F) -> Result<T, RegistryError>
     where
         T: Send + 'static,

@@ -1,17 +1,17 @@
-//! When two schemas mean the same, and in what they differ when they do not.
+//! Semantic equality of two schemas, and the differences between them.
 
 use avouch_avro::{Schema, diff};
 
 use crate::decide::content::{Content, Parsed, Resolved};
 
-/// Differences that one answer tells.
-const MAX_TOLD: usize = 50;
-/// Bytes of one difference that are told.
-const TOLD_BYTES_MAX: usize = 1_024;
+/// Maximum number of differences in one response.
+const DIFFERENCES_MAX: usize = 50;
+/// Maximum length of one difference in a response, in bytes.
+const DIFFERENCE_BYTES_MAX: usize = 1_024;
 
-/// Whether the schema may be taken for the old one, whose metadata and rules are equal already:
-/// orders of aliases and properties do not count, and a schema without references may have those
-/// of the old one written out.
+/// Returns true if the new schema has the same meaning as the old one, whose metadata and rules are
+/// equal already. The order of aliases and properties is irrelevant, and a schema without references
+/// may contain the types that the old one references.
 pub(crate) fn same_meaning(new: &Content, new_parsed: &Parsed, old: &Resolved) -> bool {
     if new.schema_type != old.content.schema_type {
         return false;
@@ -28,11 +28,12 @@ pub(crate) fn same_meaning(new: &Content, new_parsed: &Parsed, old: &Resolved) -
     if !new.references.is_empty() {
         return false;
     }
-    let written_out = Schema::parse(&old_schema.to_string());
-    written_out.is_ok_and(|old| new_schema.to_normalized_string() == old.to_normalized_string())
+    // The string of a resolved schema contains the referenced types.
+    let inlined = Schema::parse(&old_schema.to_string());
+    inlined.is_ok_and(|old| new_schema.to_normalized_string() == old.to_normalized_string())
 }
 
-/// In what the new schema differs from the old one, a sentence each; never empty.
+/// Returns the differences between the new and the old schema, one sentence each; at least one.
 pub(crate) fn distance(new: &Content, new_parsed: &Parsed, old: &Resolved) -> Vec<String> {
     let mut differences = Vec::new();
     let old_content = &old.content;
@@ -50,27 +51,29 @@ pub(crate) fn distance(new: &Content, new_parsed: &Parsed, old: &Resolved) -> Ve
         differences.push("the rule sets differ".to_owned());
     }
     if let (Parsed::Avro(new), Ok(Parsed::Avro(old))) = (new_parsed, old.parse()) {
-        match diff::first(&old, new, MAX_TOLD) {
-            Ok(changes) => differences.extend(changes.iter().map(ToString::to_string).map(cut)),
+        match diff::first(&old, new, DIFFERENCES_MAX) {
+            Ok(changes) => {
+                differences.extend(changes.iter().map(ToString::to_string).map(truncated))
+            }
             Err(error) => differences.push(error.to_string()),
         }
     }
     if differences.is_empty() {
         differences.push(first_difference(&new.text, &old_content.text));
     }
-    differences.truncate(MAX_TOLD);
+    differences.truncate(DIFFERENCES_MAX);
     differences
 }
 
-fn cut(mut difference: String) -> String {
-    if difference.len() > TOLD_BYTES_MAX {
-        difference.truncate(difference.floor_char_boundary(TOLD_BYTES_MAX));
+fn truncated(mut difference: String) -> String {
+    if difference.len() > DIFFERENCE_BYTES_MAX {
+        difference.truncate(difference.floor_char_boundary(DIFFERENCE_BYTES_MAX));
         difference.push_str("...");
     }
     difference
 }
 
-/// Where two texts part, when their meanings do not.
+/// Returns the position of the first difference between two texts with the same meaning.
 fn first_difference(new: &str, old: &str) -> String {
     const SHOWN_CHARS: usize = 40;
     let same = new
@@ -80,28 +83,13 @@ fn first_difference(new: &str, old: &str) -> String {
     let at = same.count();
     let rest = |text: &str| text.chars().skip(at).take(SHOWN_CHARS).collect::<String>();
     let (new, old) = (rest(new), rest(old));
-    format!("the texts part at character {at}: `{new}`, where the version has `{old}`")
+    format!("the texts differ at character {at}: `{new}`, where the version has `{old}`")
 }
 
 #[cfg(test)]
 mod tests {
-    use avouch_registry_api::types::SchemaType;
 
     use super::*;
-
-    fn resolved(text: &str) -> Resolved {
-        let content = Content {
-            schema_type: SchemaType::Avro,
-            text: text.to_owned(),
-            references: Vec::new(),
-            metadata: None,
-            rule_set: None,
-        };
-        Resolved {
-            content,
-            dependencies: Vec::new(),
-        }
-    }
 
     fn record(inner: &str) -> String {
         format!(r#"{{"type":"record","name":"R","fields":[{inner}]}}"#)
@@ -109,7 +97,7 @@ mod tests {
 
     // Conformance: avro/4b
     #[test]
-    fn an_answer_tells_so_many_differences_and_so_much_of_each() {
+    fn number_and_length_of_differences_are_bounded() {
         let symbols: Vec<_> = (0..1_000).map(|at| format!(r#""S{at}""#)).collect();
         let enumeration = |symbols: &str| {
             format!(r#"{{"name":"e","type":{{"type":"enum","name":"E","symbols":[{symbols}]}}}}"#)
@@ -118,26 +106,32 @@ mod tests {
             let field = |at| format!(r#",{{"name":"f{at}","type":"{kind}"}}"#);
             (0..100).map(field).collect::<String>()
         };
-        let new = resolved(&record(
+        let new = Resolved::avro(&record(
             &(enumeration(&symbols.join(",")) + &fields("long")),
         ));
-        let old = resolved(&record(&(enumeration("\"S0\"") + &fields("int"))));
-        let told = distance(&new.content, &new.parse().unwrap(), &old);
-        assert_eq!(told.len(), MAX_TOLD);
-        assert!(told[0].starts_with("/e: symbols S1, S2") && told[0].ends_with("..."));
-        assert!(told[0].len() < TOLD_BYTES_MAX + 4, "{}", told[0]);
+        let old = Resolved::avro(&record(&(enumeration("\"S0\"") + &fields("int"))));
+        let differences = distance(&new.content, &new.parse().unwrap(), &old);
+        assert_eq!(differences.len(), DIFFERENCES_MAX);
+        assert!(
+            differences[0].starts_with("/e: symbols S1, S2") && differences[0].ends_with("...")
+        );
+        assert!(
+            differences[0].len() < DIFFERENCE_BYTES_MAX + 4,
+            "{}",
+            differences[0]
+        );
     }
 
-    /// New, old, whether they mean the same, and the beginning of the first difference.
+    /// New, old, expected equality, and the start of the first difference.
     // Conformance: registry/rule-2
     #[test]
-    fn what_is_the_same_and_what_differs() {
+    fn order_of_properties_is_no_difference() {
         let table = [
             (
                 r#"{"name":"a","type":"int","x":1,"y":2}"#,
                 r#"{"name":"a","type":"int","y":2,"x":1}"#,
                 true,
-                "the texts part at character",
+                "the texts differ at character",
             ),
             (
                 r#"{"name":"a","type":"int","doc":"x"}"#,
@@ -152,12 +146,12 @@ mod tests {
                 "/a: int became long",
             ),
         ];
-        for (new, old, same, told) in table {
-            let (new, old) = (resolved(&record(new)), resolved(&record(old)));
+        for (new, old, same, first) in table {
+            let (new, old) = (Resolved::avro(&record(new)), Resolved::avro(&record(old)));
             let parsed = new.parse().unwrap();
-            assert_eq!(same_meaning(&new.content, &parsed, &old), same, "{told}");
+            assert_eq!(same_meaning(&new.content, &parsed, &old), same, "{first}");
             let differences = distance(&new.content, &parsed, &old);
-            assert!(differences[0].starts_with(told), "{differences:?}");
+            assert!(differences[0].starts_with(first), "{differences:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Whether a schema agrees with earlier versions at a level, and the words for where it does not.
-//! The wording and its order are Confluent Schema Registry's.
+//! Compatibility of a schema with earlier versions at a level. The messages and their order are those
+//! of Confluent Schema Registry.
 
 use std::borrow::Cow;
 
@@ -9,47 +9,47 @@ use avouch_avro::schema::{Site, Type};
 use avouch_registry_api::rest::{ConfigBody, FindingBody, PlaceBody};
 use avouch_registry_api::types::{CompatibilityLevel, Version};
 
-use crate::decide::content::{Content, Parsed, Resolved};
+use crate::decide::content::{Content, ContentError, Parsed, Resolved};
 use crate::decide::metadata::reserved_fields;
 
-/// Characters of an earlier schema that a message shows.
+/// Maximum length of an earlier schema in a message, in characters.
 const SHOWN_CHARS: usize = 10 * 1024;
-/// Findings of one direction that are told; of the rest, how many they are. More makes larger
-/// answers to whoever registers what does not fit.
-const TOLD_MAX: usize = 5_000;
-/// Bytes of one direction's findings and messages behind which no more are told.
-const TOLD_BYTES_MAX: usize = 4 << 20;
-/// Bytes of one finding's particulars, such as the symbols that are missing, that are told.
+/// Maximum number of findings of one direction; the others are only counted. More make larger error
+/// responses.
+const FINDINGS_MAX: usize = 5_000;
+/// Total size of the findings and messages of one direction, in bytes, after which the others are only
+/// counted.
+const FINDINGS_BYTES_MAX: usize = 4 << 20;
+/// Maximum size of the details of one finding, such as the missing symbols, in bytes.
 const INFO_BYTES_MAX: usize = 64 << 10;
 
-/// An earlier version to agree with.
+/// An earlier version to compare with.
 #[derive(Clone, Debug)]
 pub(crate) struct Earlier {
     pub(crate) version: Version,
     pub(crate) resolved: Resolved,
 }
 
-/// Why a schema may not follow earlier versions.
+/// The reasons why a schema is incompatible with earlier versions.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Objections {
-    /// In Confluent's words and order; empty when there is nothing to object.
+pub(crate) struct Incompatibilities {
+    /// Confluent's messages in Confluent's order; empty if the schema is compatible.
     pub(crate) messages: Vec<String>,
-    /// The same in parts, as far as Avro goes.
+    /// The same as structured findings, for Avro schemas.
     pub(crate) findings: Vec<FindingBody>,
 }
 
-/// An earlier version that cannot be read, so that nobody knows whether it would object: an import
-/// may bring one.
-#[derive(Clone, Debug)]
+/// An earlier version that cannot be parsed, so that compatibility is unknown. Imports may create
+/// such a version.
+#[derive(Debug)]
 pub(crate) struct Unreadable {
     pub(crate) version: Version,
     pub(crate) content: Content,
-    /// In the parser's words.
-    pub(crate) reason: String,
+    pub(crate) reason: ContentError,
 }
 
-/// How many of a subject's versions, newest first, need to be read before [`relevant`] can choose;
-/// `None` means all of them.
+/// Returns how many of a subject's versions, newest first, [`relevant`] needs to choose from; `None`
+/// means all of them.
 pub(crate) fn versions_to_read(config: &ConfigBody) -> Option<usize> {
     let grouped = config.properties.compatibility_group.is_some();
     if config.compatibility_level == CompatibilityLevel::None {
@@ -61,41 +61,41 @@ pub(crate) fn versions_to_read(config: &ConfigBody) -> Option<usize> {
     }
 }
 
-/// Why the schema may not follow the earlier versions (newest first) under the configuration.
-/// Stops at the first version that objects.
+/// Returns why the schema is incompatible with the earlier versions (newest first) under the
+/// configuration. Stops at the first incompatible version.
 ///
 /// # Errors
-/// When a version that is asked cannot be read.
-pub(crate) fn objections(
+/// If a compared version cannot be parsed.
+pub(crate) fn incompatibilities(
     config: &ConfigBody,
     new: &Parsed,
     new_content: &Content,
     earlier: Vec<Earlier>,
-) -> Result<Objections, Box<Unreadable>> {
+) -> Result<Incompatibilities, Box<Unreadable>> {
     let level = config.compatibility_level;
-    let mut objections = Objections::default();
+    let mut incompatibilities = Incompatibilities::default();
     if validates_fields(config) {
         let latest = earlier.first().map(|version| &version.resolved.content);
-        objections.messages = reserved(new, new_content, latest);
+        incompatibilities.messages = reserved(new, new_content, latest);
     }
     for version in relevant(config, new_content, earlier) {
         let found = compare(level, new, new_content, &version)?;
         if !found.messages.is_empty() {
-            objections.messages.extend(found.messages);
-            objections.findings = found.findings;
+            incompatibilities.messages.extend(found.messages);
+            incompatibilities.findings = found.findings;
             break;
         }
     }
-    if !objections.messages.is_empty() {
+    if !incompatibilities.messages.is_empty() {
         let validates = validates_fields(config);
-        objections.messages.push(format!(
+        incompatibilities.messages.push(format!(
             "{{validateFields: '{validates}', compatibility: '{level}'}}"
         ));
     }
-    Ok(objections)
+    Ok(incompatibilities)
 }
 
-/// Those of `earlier` (newest first) that the configuration compares `content` with, newest first.
+/// Returns those of `earlier` (newest first) that the configuration compares `content` with.
 fn relevant(config: &ConfigBody, content: &Content, mut earlier: Vec<Earlier>) -> Vec<Earlier> {
     if let Some(group) = &config.properties.compatibility_group {
         let own = content.property(group);
@@ -113,7 +113,7 @@ fn validates_fields(config: &ConfigBody) -> bool {
     config.properties.validate_fields == Some(true)
 }
 
-/// Reserved fields that the schema has, or that it does not reserve any more.
+/// Returns messages about reserved fields that the schema has, or that it no longer reserves.
 fn reserved(new: &Parsed, content: &Content, latest: Option<&Content>) -> Vec<String> {
     let own = reserved_fields(content.metadata.as_ref());
     let before = reserved_fields(latest.and_then(|content| content.metadata.as_ref()));
@@ -146,11 +146,11 @@ fn compare(
     new: &Parsed,
     new_content: &Content,
     earlier: &Earlier,
-) -> Result<Objections, Box<Unreadable>> {
+) -> Result<Incompatibilities, Box<Unreadable>> {
     let old_content = &earlier.resolved.content;
     if new_content.schema_type != old_content.schema_type {
         let message = "Incompatible because of different schema type".to_owned();
-        return Ok(in_words(message));
+        return Ok(message_only(message));
     }
     let old = earlier.resolved.parse().map_err(|reason| Unreadable {
         version: earlier.version,
@@ -161,10 +161,10 @@ fn compare(
         (Parsed::Avro(new), Parsed::Avro(old)) => compare_avro(level, new, old, earlier),
         (Parsed::Text, _) | (_, Parsed::Text) => {
             if new_content.text == old_content.text {
-                return Ok(Objections::default());
+                return Ok(Incompatibilities::default());
             }
             let schema_type = new_content.schema_type;
-            in_words(format!(
+            message_only(format!(
                 "Only Avro schemas are compared: a {schema_type} schema whose text differs needs \
                  compatibility level NONE"
             ))
@@ -172,8 +172,8 @@ fn compare(
     })
 }
 
-fn in_words(message: String) -> Objections {
-    Objections {
+fn message_only(message: String) -> Incompatibilities {
+    Incompatibilities {
         messages: vec![message],
         findings: Vec::new(),
     }
@@ -184,11 +184,11 @@ fn compare_avro(
     new: &Schema,
     old: &Schema,
     earlier: &Earlier,
-) -> Objections {
+) -> Incompatibilities {
     let new_reads_old = || one_way(CompatibilityLevel::Backward, new, old, earlier.version);
     let old_reads_new = || one_way(CompatibilityLevel::Forward, new, old, earlier.version);
     match level {
-        CompatibilityLevel::None => Objections::default(),
+        CompatibilityLevel::None => Incompatibilities::default(),
         CompatibilityLevel::Backward | CompatibilityLevel::BackwardTransitive => {
             with_old_schema(new_reads_old(), earlier)
         }
@@ -205,14 +205,14 @@ fn compare_avro(
     }
 }
 
-/// Every reason why one of the two cannot read the other's data: the new one at `Backward`, the
-/// old one at `Forward`.
+/// Returns why one schema cannot read the other's data: the new one at `Backward`, the old one at
+/// `Forward`.
 fn one_way(
     direction: CompatibilityLevel,
     new: &Schema,
     old: &Schema,
     version: Version,
-) -> Objections {
+) -> Incompatibilities {
     let backward = direction == CompatibilityLevel::Backward;
     let (reader, writer) = if backward { (new, old) } else { (old, new) };
     let (reader_age, writer_age) = if backward {
@@ -223,17 +223,17 @@ fn one_way(
     let found = match reader.can_read(writer) {
         Ok(compatibility) => compatibility.into_findings(),
         Err(error) => {
-            return in_words(format!(
+            return message_only(format!(
                 "Unexpected exception during compatibility check: {error}"
             ));
         }
     };
-    let mut told = Objections::default();
+    let mut incompatibilities = Incompatibilities::default();
     let mut bytes = 0;
     for finding in &found {
-        if told.findings.len() == TOLD_MAX || bytes > TOLD_BYTES_MAX {
-            let more = found.len() - told.findings.len();
-            told.messages.push(format!("and {more} more"));
+        if incompatibilities.findings.len() == FINDINGS_MAX || bytes > FINDINGS_BYTES_MAX {
+            let more = found.len() - incompatibilities.findings.len();
+            incompatibilities.messages.push(format!("and {more} more"));
             break;
         }
         let info = shown_info(&finding.info);
@@ -254,13 +254,13 @@ fn one_way(
         };
         bytes += message.len() + body.info.len() + body.suggestion.len();
         bytes += body.new.path.len() + body.old.path.len();
-        told.messages.push(message);
-        told.findings.push(body);
+        incompatibilities.messages.push(message);
+        incompatibilities.findings.push(body);
     }
-    told
+    incompatibilities
 }
 
-/// The particulars of a finding, cut where they are very long.
+/// Returns the details of a finding, truncated to [`INFO_BYTES_MAX`].
 fn shown_info(info: &str) -> Cow<'_, str> {
     if info.len() <= INFO_BYTES_MAX {
         return Cow::Borrowed(info);
@@ -312,52 +312,40 @@ fn message(finding: &Incompatibility, info: &str, reader: &str, writer: &str) ->
     format!("{{errorType:'{kind}', description:'{description}', additionalInfo:'{info}'}}")
 }
 
-fn with_old_schema(mut objections: Objections, earlier: &Earlier) -> Objections {
-    if objections.messages.is_empty() {
-        return objections;
+fn with_old_schema(
+    mut incompatibilities: Incompatibilities,
+    earlier: &Earlier,
+) -> Incompatibilities {
+    if incompatibilities.messages.is_empty() {
+        return incompatibilities;
     }
     let version = earlier.version;
-    objections
+    incompatibilities
         .messages
         .push(format!("{{oldSchemaVersion: {version}}}"));
     let text = &earlier.resolved.content.text;
-    objections
+    incompatibilities
         .messages
         .push(match text.char_indices().nth(SHOWN_CHARS) {
             None => format!("{{oldSchema: '{text}'}}"),
             Some((end, _)) => format!("{{oldSchema: <truncated> '{}...'}}", &text[..end]),
         });
-    objections
+    incompatibilities
 }
 
 #[cfg(test)]
 mod tests {
     use avouch_registry_api::rest::ConfigProperties;
-    use avouch_registry_api::types::SchemaType;
 
     use super::*;
 
-    fn resolved(text: &str) -> Resolved {
-        let content = Content {
-            schema_type: SchemaType::Avro,
-            text: text.to_owned(),
-            references: Vec::new(),
-            metadata: None,
-            rule_set: None,
-        };
-        Resolved {
-            content,
-            dependencies: Vec::new(),
-        }
-    }
-
     fn messages_of(level: CompatibilityLevel, new: &str, old: &str) -> Vec<String> {
-        let new = resolved(new);
+        let new = Resolved::avro(new);
         let earlier = Earlier {
             version: Version::FIRST,
-            resolved: resolved(old),
+            resolved: Resolved::avro(old),
         };
-        objections(
+        incompatibilities(
             &at(level),
             &new.parse().unwrap(),
             &new.content,
@@ -380,7 +368,7 @@ mod tests {
 
     // Conformance: avro/3b
     #[test]
-    fn each_kind_has_its_words() {
+    fn each_kind_has_its_message() {
         let fixed =
             |name: &str, size: u32| format!(r#"{{"type":"fixed","name":"{name}","size":{size}}}"#);
         let enumeration =
@@ -462,7 +450,7 @@ mod tests {
             &messages[0][messages[0].len() - 80..]
         );
         let bytes: usize = messages.iter().map(String::len).sum();
-        assert!(bytes < TOLD_BYTES_MAX + 4 * INFO_BYTES_MAX, "{bytes}");
+        assert!(bytes < FINDINGS_BYTES_MAX + 4 * INFO_BYTES_MAX, "{bytes}");
 
         let few = messages_of(
             CompatibilityLevel::Backward,
@@ -473,20 +461,20 @@ mod tests {
     }
 
     #[test]
-    fn the_first_objecting_version_ends_the_comparison() {
-        let new = resolved("\"int\"");
+    fn comparison_stops_at_first_incompatible_version() {
+        let new = Resolved::avro("\"int\"");
         let earlier = ["\"int\"", "\"string\"", "\"boolean\""]
             .into_iter()
             .zip([3, 2, 1]);
         let earlier: Vec<_> = earlier
             .map(|(text, version)| Earlier {
                 version: Version::new(version).unwrap(),
-                resolved: resolved(text),
+                resolved: Resolved::avro(text),
             })
             .collect();
         let level = CompatibilityLevel::BackwardTransitive;
         let parsed = new.parse().unwrap();
-        let messages = objections(&at(level), &parsed, &new.content, earlier)
+        let messages = incompatibilities(&at(level), &parsed, &new.content, earlier)
             .unwrap()
             .messages;
         assert!(
@@ -498,21 +486,21 @@ mod tests {
 
     // Conformance: registry/ours-1
     #[test]
-    fn findings_in_parts_tell_both_places_and_a_way_out() {
-        let new = resolved(&record(
+    fn findings_have_both_locations_and_suggestion() {
+        let new = Resolved::avro(&record(
             r#"{"name":"a","type":"int"},{"name":"b","type":"int"}"#,
         ));
-        let old = resolved(&record(r#"{"name":"a","type":"string"}"#));
+        let old = Resolved::avro(&record(r#"{"name":"a","type":"string"}"#));
         let earlier = Earlier {
             version: Version::new(4).unwrap(),
             resolved: old.clone(),
         };
         let config = at(CompatibilityLevel::Full);
         let parsed = new.parse().unwrap();
-        let found = objections(&config, &parsed, &new.content, vec![earlier])
+        let found = incompatibilities(&config, &parsed, &new.content, vec![earlier])
             .unwrap()
             .findings;
-        let told: Vec<_> = found
+        let places: Vec<_> = found
             .iter()
             .map(|finding| {
                 let new = &new.content.text[finding.new.start..finding.new.end];
@@ -531,7 +519,7 @@ mod tests {
                 whole,
             ),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(places, expected);
         assert!(
             found[2].suggestion.contains("default"),
             "{}",
@@ -541,11 +529,11 @@ mod tests {
 
     // Conformance: registry/rule-7
     #[test]
-    fn reserved_fields_may_neither_be_used_nor_released() {
+    fn reserved_fields_are_neither_used_nor_released() {
         let mut config = at(CompatibilityLevel::None);
         config.properties.validate_fields = Some(true);
         let reserving = |text: &str, names: &str| {
-            let mut resolved = resolved(text);
+            let mut resolved = Resolved::avro(text);
             let json = format!(r#"{{"properties":{{"confluent:reserved":"{names}"}}}}"#);
             resolved.content.metadata = serde_json::from_str(&json).unwrap();
             resolved
@@ -556,7 +544,7 @@ mod tests {
             resolved: reserving(&record(""), "a, b"),
         };
         let parsed = new.parse().unwrap();
-        let messages = objections(&config, &parsed, &new.content, vec![earlier])
+        let messages = incompatibilities(&config, &parsed, &new.content, vec![earlier])
             .unwrap()
             .messages;
         let expected = [

@@ -1,20 +1,22 @@
-//! What a schema id stands for, and when two contents are the same. Content never changes under an
-//! id; equal content in one context shares one id.
+//! The content of a schema ID and its identity. Content never changes under an ID, and equal content
+//! in one context has one ID.
 
 use avouch_avro::Schema;
-use avouch_avro::schema::Limits;
+use avouch_avro::schema::{Limits, ParseError};
 use avouch_registry_api::rest::{Metadata, Rule, RuleSet, SchemaReference};
 use avouch_registry_api::types::SchemaType;
 use md5::{Digest as _, Md5};
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::decide::metadata;
 
-/// Everything that makes a schema what it is.
+/// Everything that identifies a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) schema_type: SchemaType,
-    /// For Avro the canonical text, normalized if that was asked for; otherwise as registered.
+    /// For Avro, the string of Java's `Schema.toString()`, normalized if the request or the
+    /// configuration demands it; for other types, the registered string.
     pub(crate) text: String,
     pub(crate) references: Vec<SchemaReference>,
     pub(crate) metadata: Option<Metadata>,
@@ -22,8 +24,8 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// MD5 of the content as a UUID: what Confluent Schema Registry calls the GUID. The digest runs
-    /// over bare concatenations, so equal GUIDs do not prove equal contents: compare both.
+    /// Returns the MD5 of the content as a UUID, which Confluent Schema Registry calls the GUID. The
+    /// digest covers bare concatenations, so different contents can have equal GUIDs: compare both.
     pub(crate) fn guid(&self) -> Uuid {
         let references = self.references.iter();
         self.guid_with(references.map(|r| (&*r.name, &*r.subject, r.version.get())))
@@ -52,7 +54,7 @@ impl Content {
         Uuid::from_bytes(md5.finalize().into())
     }
 
-    /// Brings the references into the order that normalizing gives them, each once.
+    /// Sorts and deduplicates the references as normalization does.
     pub(crate) fn sort_references(&mut self) {
         let mut sorted = std::mem::take(&mut self.references);
         sorted.sort_by(|one, other| {
@@ -65,7 +67,7 @@ impl Content {
         }
     }
 
-    /// Whether one of the rules is run by this executor.
+    /// Returns true if one of the rules has this executor type.
     pub(crate) fn has_rule_of_type(&self, rule_type: &str) -> bool {
         let rules = self.rule_set.iter().flat_map(|rules| {
             let lists = [
@@ -79,7 +81,7 @@ impl Content {
         types.any(|own| own == rule_type)
     }
 
-    /// The value of a metadata property.
+    /// Returns the value of a metadata property.
     pub(crate) fn property(&self, name: &str) -> Option<&str> {
         metadata::property(self.metadata.as_ref(), name)
     }
@@ -145,16 +147,16 @@ fn digest_rule(md5: &mut Md5, rule: &Rule) {
     }
 }
 
-/// How an Avro text is read.
+/// Strictness of parsing an Avro schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Strictness {
-    /// Names and defaults are checked, as for every new schema.
+    /// Names and defaults are validated, as for every new schema.
     New,
-    /// They are not: the text was taken by a registry that did not check them, or is imported.
+    /// Names and defaults are not validated: the schema is stored already, or is imported.
     Legacy,
 }
 
-/// A content with the texts it needs to be understood: its references, transitively, dependencies
+/// A content with the schemas that it needs to be parsed: its references, transitively, dependencies
 /// first.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolved {
@@ -162,34 +164,45 @@ pub(crate) struct Resolved {
     pub(crate) dependencies: Vec<String>,
 }
 
-/// A content that was understood.
+/// A parsed content.
 #[derive(Clone, Debug)]
 pub(crate) enum Parsed {
     /// An Avro schema.
     Avro(Box<Schema>),
-    /// A JSON Schema or Protobuf text, which is only ever compared as text.
+    /// A JSON or Protobuf schema, which is compared as text only.
     Text,
 }
 
+/// Reason why a content cannot be parsed.
+#[derive(Debug, Error)]
+pub(crate) enum ContentError {
+    /// A referenced schema is invalid.
+    #[error("in a reference: {0}")]
+    Reference(#[source] ParseError),
+    /// The schema itself is invalid.
+    #[error(transparent)]
+    Schema(#[from] ParseError),
+}
+
 impl Resolved {
-    /// Bytes of text to read: what decides whether the work may run on a reactor thread.
+    /// Returns the total size of the schemas in bytes, which determines where they are parsed.
     pub(crate) fn text_bytes(&self) -> usize {
         self.content.text.len() + self.dependencies.iter().map(String::len).sum::<usize>()
     }
 
-    /// Parses what is stored already, as [`Resolved::parse_as`].
+    /// Parses a stored content, see [`Resolved::parse_as`].
     ///
     /// # Errors
-    /// The parser's message.
-    pub(crate) fn parse(&self) -> Result<Parsed, String> {
+    /// If the schema or a reference is invalid.
+    pub(crate) fn parse(&self) -> Result<Parsed, ContentError> {
         self.parse_as(Strictness::Legacy)
     }
 
-    /// Parses the dependencies in order, each with those before it in scope, then the text itself.
+    /// Parses the dependencies in order, each with the previous ones in scope, then the schema.
     ///
     /// # Errors
-    /// The parser's message.
-    pub(crate) fn parse_as(&self, strictness: Strictness) -> Result<Parsed, String> {
+    /// If the schema or a reference is invalid.
+    pub(crate) fn parse_as(&self, strictness: Strictness) -> Result<Parsed, ContentError> {
         match self.content.schema_type {
             SchemaType::Json | SchemaType::Protobuf => return Ok(Parsed::Text),
             SchemaType::Avro => {}
@@ -202,22 +215,45 @@ impl Resolved {
         let mut scope: Vec<Schema> = Vec::with_capacity(self.dependencies.len());
         for text in &self.dependencies {
             let schema = parse(text, &scope);
-            scope.push(schema.map_err(|error| format!("in a reference: {error}"))?);
+            scope.push(schema.map_err(ContentError::Reference)?);
         }
         let schema = parse(&self.content.text, &scope);
-        schema
-            .map(|schema| Parsed::Avro(Box::new(schema)))
-            .map_err(|error| error.to_string())
+        Ok(Parsed::Avro(Box::new(schema?)))
     }
 }
 
-/// How an Avro schema's text is written in an answer.
+/// Format of an Avro schema in a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// As it is kept.
-    Kept,
-    /// With the types of its references written out.
+    /// As stored.
+    Stored,
+    /// With the referenced types inlined.
     Resolved,
+}
+
+#[cfg(test)]
+impl Content {
+    /// Returns the content of a bare Avro schema.
+    pub(crate) fn avro(text: &str) -> Self {
+        Self {
+            schema_type: SchemaType::Avro,
+            text: text.to_owned(),
+            references: Vec::new(),
+            metadata: None,
+            rule_set: None,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Resolved {
+    /// Returns a bare Avro schema, which needs no other.
+    pub(crate) fn avro(text: &str) -> Self {
+        Self {
+            content: Content::avro(text),
+            dependencies: Vec::new(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -226,21 +262,11 @@ mod tests {
 
     use super::*;
 
-    fn content(text: &str) -> Content {
-        Content {
-            schema_type: SchemaType::Avro,
-            text: text.to_owned(),
-            references: Vec::new(),
-            metadata: None,
-            rule_set: None,
-        }
-    }
-
     // Conformance: avro/2d
     #[test]
-    fn the_guid_is_the_md5_of_the_text_when_there_is_nothing_else() {
+    fn guid_of_bare_schema_is_its_md5() {
         // md5sum of the eight bytes of "string", quotes included.
-        let guid = content("\"string\"").guid();
+        let guid = Content::avro("\"string\"").guid();
         assert_eq!(
             guid.simple().to_string(),
             "095d71cf12556b9d5e330ad575b3df5d"
@@ -249,7 +275,7 @@ mod tests {
 
     // Conformance: avro/2d, registry/rule-2
     #[test]
-    fn the_guid_runs_over_text_references_and_metadata_in_this_order() {
+    fn guid_covers_schema_references_and_metadata() {
         let metadata =
             r#"{"tags":{"R.a":["PII"]},"properties":{"owner":"pay"},"sensitive":["key"]}"#;
         let whole = Content {
@@ -259,7 +285,7 @@ mod tests {
                 version: Version::new(3).unwrap(),
             }],
             metadata: Some(serde_json::from_str(metadata).unwrap()),
-            ..content("\"string\"")
+            ..Content::avro("\"string\"")
         };
         // md5sum of: "string" (quotes included), n.Id, ids, 00 00 00 03, 01, R.a, PII, owner, pay,
         // key.
@@ -271,8 +297,8 @@ mod tests {
 
     // Conformance: registry/rule-2
     #[test]
-    fn every_part_of_the_content_changes_the_guid() {
-        let plain = content("\"string\"");
+    fn every_part_changes_guid() {
+        let plain = Content::avro("\"string\"");
         let reference = SchemaReference {
             name: "n".into(),
             subject: "s".into(),
@@ -290,9 +316,9 @@ mod tests {
             },
             Content {
                 rule_set: Some(RuleSet::default()),
-                ..content("\"int\"")
+                ..Content::avro("\"int\"")
             },
-            content("\"int\""),
+            Content::avro("\"int\""),
         ];
         for (index, one) in variants.iter().enumerate() {
             for other in &variants[index + 1..] {

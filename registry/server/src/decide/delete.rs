@@ -1,23 +1,23 @@
-//! What a delete takes away, and in which order it is refused.
+//! Deletion: the versions that a request removes, and the checks in Confluent's order.
 
 use avouch_registry_api::types::VersionSelector;
 
 use crate::decide::register::VersionRow;
 use crate::error::RegistryError;
 
-/// Whether a delete hides or removes.
+/// Kind of deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// Soft: the version stays readable by id.
+    /// Soft: the schema stays readable by its ID.
     Soft,
-    /// Permanent, after a soft delete.
+    /// Permanent: allowed after a soft delete only.
     Permanent,
 }
 
-/// The version a request means, before modes and references are asked.
+/// Returns the version to delete. Runs before the checks of mode and references.
 ///
 /// # Errors
-/// Subject or version not found; a second soft delete of the same version.
+/// If subject or version do not exist, or if the version is soft-deleted already.
 pub(crate) fn find_version(
     subject: &str,
     spec: VersionSelector,
@@ -43,10 +43,10 @@ pub(crate) fn find_version(
     Ok(row)
 }
 
-/// The last check of a version's delete, after modes and references.
+/// Checks the deletion of a version. Runs after the checks of mode and references.
 ///
 /// # Errors
-/// A permanent delete without a soft delete before it.
+/// If the deletion is permanent and the version is not soft-deleted.
 pub(crate) fn permit_version(
     subject: &str,
     row: VersionRow,
@@ -62,10 +62,11 @@ pub(crate) fn permit_version(
     Ok(())
 }
 
-/// The versions a subject's delete takes away, before modes and references are asked.
+/// Returns the versions that deleting a subject removes. Runs before the checks of mode and
+/// references.
 ///
 /// # Errors
-/// Subject not found; a second soft delete.
+/// If the subject does not exist, or if all its versions are soft-deleted already.
 pub(crate) fn find_subject(
     subject: &str,
     versions: &[VersionRow],
@@ -90,10 +91,10 @@ pub(crate) fn find_subject(
     }
 }
 
-/// The last check of a subject's delete, after modes and references.
+/// Checks the deletion of a subject. Runs after the checks of mode and references.
 ///
 /// # Errors
-/// A permanent delete while any version is live.
+/// If the deletion is permanent and a version is live.
 pub(crate) fn permit_subject(
     subject: &str,
     rows: &[VersionRow],
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_a_delete_means() {
+    fn deletion_selects_version() {
         let table = [
             ("latest", Depth::Soft, Ok(2)),
             ("2", Depth::Soft, Ok(2)),
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn permanent_follows_soft() {
+    fn permanent_deletion_requires_soft_deletion() {
         let live = permit_version("s", rows()[1], Depth::Permanent).unwrap_err();
         assert_eq!(live.body().error_code, 40407);
         assert!(permit_version("s", rows()[0], Depth::Permanent).is_ok());
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_is_soft_deleted_once() {
+    fn second_soft_deletion_is_rejected() {
         assert_eq!(
             find_subject("s", &rows(), Depth::Soft).unwrap(),
             [rows()[1]]

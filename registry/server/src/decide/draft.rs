@@ -1,5 +1,5 @@
-//! A request's schema before it is understood: checked for shape, completed from the subject's
-//! latest version where the request leaves something out.
+//! A requested schema before it is parsed: validated, and completed from the subject's latest version
+//! and the configuration where the request leaves something out.
 
 use avouch_avro::Limits;
 use avouch_registry_api::rest::{
@@ -13,12 +13,12 @@ use crate::decide::register::WantedVersion;
 use crate::decide::{metadata, rules, tags};
 use crate::error::RegistryError;
 
-/// A text of so many bytes is understood in tens of microseconds.
+/// Maximum size of a schema that is parsed within tens of microseconds, in bytes.
 const SHORT_BYTES: usize = 4 << 10;
-/// The references one schema may name directly.
+/// Maximum number of direct references of a schema.
 const MAX_REFERENCES: usize = 100;
 
-/// A reference as requested: its version may be -1 for the latest, or one that cannot exist.
+/// A requested reference. Its version may be -1, which is the latest, or one that cannot exist.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestedReference {
     pub(crate) name: String,
@@ -36,7 +36,7 @@ impl From<&SchemaReference> for RequestedReference {
     }
 }
 
-/// The schema a request asks about.
+/// The schema of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     schema_type: SchemaType,
@@ -44,35 +44,37 @@ pub(crate) struct Draft {
     pub(crate) references: Vec<RequestedReference>,
     metadata: Option<Metadata>,
     rule_set: Option<RuleSet>,
-    /// The version it must get.
+    /// The requested version.
     pub(crate) version: WantedVersion,
-    /// The id it must get.
+    /// The requested ID.
     pub(crate) id: Option<SchemaId>,
-    /// Whether the request asks for the normalized text.
+    /// Normalize the schema.
     pub(crate) normalize: bool,
-    /// Tags to write into the canonical text.
+    /// Tags to add to the schema.
     pub(crate) tags_to_add: Vec<SchemaTags>,
-    /// Tags to take out of it, after those were added.
+    /// Tags to remove from the schema, after the others have been added.
     pub(crate) tags_to_remove: Vec<SchemaTags>,
     propagate_tags: bool,
 }
 
 impl Draft {
+    /// Validates a request.
+    ///
     /// # Errors
-    /// [`RegistryError::InvalidSchema`] for an unknown type, an incomplete reference, a version
-    /// that is none; [`RegistryError::InvalidRuleSet`] for rules that no client could apply.
+    /// [`RegistryError::InvalidSchema`] for an unknown type, an incomplete reference or an invalid
+    /// version; [`RegistryError::InvalidRuleSet`] for rules that no client could apply.
     pub(crate) fn of(request: RegisterRequest, normalize: bool) -> Result<Self, RegistryError> {
         let schema_type = match request.schema_type.as_deref() {
             None | Some("") => SchemaType::Avro,
-            Some(word) => word.parse().map_err(|_unknown| {
-                RegistryError::InvalidSchema(format!("Invalid schema type {word}"))
+            Some(name) => name.parse().map_err(|_unknown| {
+                RegistryError::InvalidSchema(format!("Invalid schema type {name}"))
             })?,
         };
         let tags_to_add = request.schema_tags_to_add.unwrap_or_default();
         let tags_to_remove = request.schema_tags_to_remove.unwrap_or_default();
         let tagged = !tags_to_add.is_empty() || !tags_to_remove.is_empty();
         let version = match WantedVersion::of(request.version)? {
-            // A tagged text is a new one, which notes the version it became.
+            // Tags create a new schema, whose version is stored in its metadata.
             WantedVersion::Any if tagged => WantedVersion::Next,
             version => version,
         };
@@ -91,8 +93,8 @@ impl Draft {
         })
     }
 
-    /// The next version of a subject after a change of tags, metadata and rules of `base`; `before`
-    /// are the rules that some are merged into or removed from.
+    /// Returns the next version of a subject: `base` with changed tags, metadata and rules. Rules are
+    /// merged into or removed from `before`.
     ///
     /// # Errors
     /// [`RegistryError::InvalidRuleSet`] for rules that no client could apply, or that are both
@@ -134,10 +136,10 @@ impl Draft {
         })
     }
 
-    /// Refuses a text that is longer than any schema may be.
+    /// Rejects a schema above the size limit.
     ///
     /// # Errors
-    /// [`RegistryError::SchemaTooLarge`].
+    /// [`RegistryError::SchemaTooLarge`] if it is.
     pub(crate) fn check_size(&self) -> Result<(), RegistryError> {
         let limit = Limits::default().source_bytes;
         if self.text.as_ref().is_some_and(|text| text.len() > limit) {
@@ -146,25 +148,25 @@ impl Draft {
         Ok(())
     }
 
-    /// Whether it takes next to no time to understand it.
-    pub(crate) fn is_read_soon(&self) -> bool {
+    /// Returns true if the schema is parsed within tens of microseconds.
+    pub(crate) fn is_cheap_to_parse(&self) -> bool {
         let is_short = |text: &String| text.len() <= SHORT_BYTES;
         self.references.is_empty() && self.text.as_ref().is_some_and(is_short)
     }
 
-    /// Whether there is a text to look at before the subject's latest version fills it in.
+    /// Returns true if the request contains a schema.
     pub(crate) fn has_text(&self) -> bool {
         self.text.is_some()
     }
 
-    /// Whether the text is to be registered as it was sent.
+    /// Returns true if the request changes no tags of the schema.
     pub(crate) fn is_untagged(&self) -> bool {
         self.tags_to_add.is_empty() && self.tags_to_remove.is_empty() && !self.propagate_tags
     }
 
-    /// Fills what a registration leaves out: text, metadata and rules from the subject's latest
-    /// version, metadata and rules from the configuration, which may also overrule the request.
-    /// `next` is the version that it becomes if it is new; a look-up has none. Returns whether
+    /// Adds what the request leaves out: schema, metadata and rules of the subject's latest version,
+    /// and metadata and rules of the configuration, which may also override those of the request.
+    /// `next` is the version that the schema gets if it is new; `None` for a lookup. Returns true if
     /// anything changed.
     pub(crate) fn complete(
         &mut self,
@@ -189,9 +191,9 @@ impl Draft {
         let own = self.rule_set.take().or(inherited);
         let own = rules::merged(config.default_rule_set.clone(), own);
         self.rule_set = rules::merged(own, config.override_rule_set.clone());
-        let notes_version = metadata::noted_version(self.metadata.as_ref()).is_some();
+        let has_version = metadata::stored_version(self.metadata.as_ref()).is_some();
         if let Some(next) = next
-            && (self.version != WantedVersion::Any || notes_version)
+            && (self.version != WantedVersion::Any || has_version)
         {
             self.metadata = Some(metadata::with_version(self.metadata.take(), next));
         }
@@ -201,8 +203,11 @@ impl Draft {
             || self.tags_to_add != sent.tags_to_add
     }
 
-    /// The content as drafted; its text is not canonical yet. `references` are those of the draft
-    /// with their versions resolved.
+    /// Returns the content, whose schema is not parsed yet. `references` are those of the draft with
+    /// their versions resolved.
+    ///
+    /// # Errors
+    /// [`RegistryError::InvalidSchema`] if there is no schema.
     pub(crate) fn content(
         self,
         references: Vec<SchemaReference>,
@@ -291,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_of_the_wrong_shape_is_an_invalid_schema() {
+    fn malformed_request_is_invalid_schema() {
         let table = [
             (
                 r#"{"schema":"x","schemaType":"THRIFT"}"#,
@@ -312,7 +317,7 @@ mod tests {
 
     // Conformance: registry/rule-5
     #[test]
-    fn what_a_request_leaves_out_comes_from_the_latest_version() {
+    fn missing_parts_come_from_latest_version() {
         let none = ConfigProperties::default();
         let json = r#"{"schema":"\"int\"","metadata":{"properties":{"owner":"pay"}}}"#;
         let latest = draft(json).unwrap().content(Vec::new()).unwrap();
@@ -335,7 +340,7 @@ mod tests {
 
     // Conformance: registry/rest-6
     #[test]
-    fn the_configuration_goes_below_and_above_the_request() {
+    fn configuration_has_defaults_and_overrides() {
         let config = serde_json::from_str::<ConfigProperties>(
             r#"{"defaultMetadata":{"properties":{"a":"default","b":"default","c":"default"}},
                 "overrideMetadata":{"properties":{"c":"override"}},
@@ -351,10 +356,10 @@ mod tests {
         .unwrap();
         assert!(whole.complete(None, &config.unwrap(), Some(Version::FIRST)));
         let content = whole.content(Vec::new()).unwrap();
-        let told = ["a", "b", "c"].map(|name| content.property(name).unwrap());
-        assert_eq!(told, ["default", "own", "override"]);
+        let values = ["a", "b", "c"].map(|name| content.property(name).unwrap());
+        assert_eq!(values, ["default", "own", "override"]);
         let rules = content.rule_set.unwrap().domain_rules.unwrap();
-        let told: Vec<_> = rules
+        let types: Vec<_> = rules
             .iter()
             .map(|rule| {
                 (
@@ -363,12 +368,12 @@ mod tests {
                 )
             })
             .collect();
-        assert_eq!(told, [("x", "JSONATA"), ("y", "CEL")]);
+        assert_eq!(types, [("x", "JSONATA"), ("y", "CEL")]);
     }
 
-    /// Requested version, metadata, and the version noted in the completed metadata.
+    /// The request, and the version in the completed metadata.
     #[test]
-    fn a_version_is_noted_when_the_request_names_one_or_one_was_noted_before() {
+    fn requested_version_is_stored_in_metadata() {
         let table = [
             (r#"{"schema":"x"}"#, None),
             (r#"{"schema":"x","version":0}"#, None),
@@ -379,12 +384,12 @@ mod tests {
                 Some("4"),
             ),
         ];
-        for (json, noted) in table {
+        for (json, expected) in table {
             let mut draft = draft(json).unwrap();
             draft.complete(None, &ConfigProperties::default(), Version::new(4));
             assert_eq!(
-                metadata::noted_version(draft.metadata.as_ref()),
-                noted,
+                metadata::stored_version(draft.metadata.as_ref()),
+                expected,
                 "{json}"
             );
         }

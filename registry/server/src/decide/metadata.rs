@@ -1,17 +1,16 @@
-//! Metadata of a schema: how two become one, and the property in which a schema notes the version
-//! it was registered as.
+//! Metadata of a schema: merging, and the properties with a meaning for the registry.
 
 use std::collections::BTreeMap;
 
 use avouch_registry_api::rest::Metadata;
 use avouch_registry_api::types::Version;
 
-/// The property that tells a schema's own version.
+/// The property with the version of the schema.
 const VERSION: &str = "confluent:version";
-/// The property that lists fields which no version may have.
+/// The property that lists fields which no version may have, separated by commas.
 const RESERVED: &str = "confluent:reserved";
 
-/// Both metadata as one: of two tags or properties with one key, `newer`'s; sensitive keys of both.
+/// Merges metadata. `newer` wins for each key of tags and properties; sensitive keys are joined.
 pub(crate) fn merged(older: Option<Metadata>, newer: Option<Metadata>) -> Option<Metadata> {
     match (older, newer) {
         (None, metadata) | (metadata, None) => metadata,
@@ -26,7 +25,7 @@ pub(crate) fn merged(older: Option<Metadata>, newer: Option<Metadata>) -> Option
     }
 }
 
-/// The metadata with the version noted in it.
+/// Returns the metadata with the version added.
 pub(crate) fn with_version(metadata: Option<Metadata>, version: Version) -> Metadata {
     let mut metadata = metadata.unwrap_or_default();
     metadata
@@ -36,12 +35,12 @@ pub(crate) fn with_version(metadata: Option<Metadata>, version: Version) -> Meta
     metadata
 }
 
-/// The version that the metadata note, as written.
-pub(crate) fn noted_version(metadata: Option<&Metadata>) -> Option<&str> {
+/// Returns the version in the metadata, as written.
+pub(crate) fn stored_version(metadata: Option<&Metadata>) -> Option<&str> {
     property(metadata, VERSION)
 }
 
-/// The fields that the metadata reserve.
+/// Returns the fields that the metadata reserve.
 pub(crate) fn reserved_fields(metadata: Option<&Metadata>) -> Vec<&str> {
     let names = property(metadata, RESERVED).unwrap_or_default().split(',');
     names
@@ -50,28 +49,28 @@ pub(crate) fn reserved_fields(metadata: Option<&Metadata>) -> Vec<&str> {
         .collect()
 }
 
-/// The value of a property.
+/// Returns the value of a property.
 pub(crate) fn property<'a>(metadata: Option<&'a Metadata>, name: &str) -> Option<&'a str> {
     let properties = metadata?.properties.as_ref()?;
     properties.get(name).map(String::as_str)
 }
 
-/// Whether a schema with `new` metadata may be taken for version `old_version` with `old` metadata:
-/// they are equal, or only one of them notes a version, and that fits.
+/// Returns true if `new` equals the metadata `old` of version `old_version`, apart from a version that
+/// only one of them contains and that matches.
 pub(crate) fn equal_but_for_version(
     new: Option<&Metadata>,
     old: Option<&Metadata>,
     old_version: Version,
 ) -> bool {
-    let noted = |metadata| noted_version(metadata).and_then(|text| text.parse::<i32>().ok());
-    match (noted(new), noted(old)) {
+    let stored = |metadata| stored_version(metadata).and_then(|text| text.parse::<i32>().ok());
+    match (stored(new), stored(old)) {
         (None, None) | (Some(_), Some(_)) => new == old,
         (Some(version), None) => version == old_version.get() && without_version(new) == plain(old),
         (None, Some(_)) => plain(new) == without_version(old),
     }
 }
 
-/// Absent and empty are the same here.
+/// Returns the metadata with empty parts removed, since absent and empty are equal here.
 fn plain(metadata: Option<&Metadata>) -> Metadata {
     let metadata = metadata.cloned().unwrap_or_default();
     Metadata {
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_lets_the_newer_win_key_by_key() {
+    fn merging_prefers_newer_keys() {
         let older = metadata(
             r#"{"properties":{"a":"1","b":"1"},"tags":{"R.f":["PII"]},"sensitive":["a"]}"#,
         );
@@ -122,10 +121,10 @@ mod tests {
         assert_eq!(merged(None, newer.clone()), newer);
     }
 
-    /// New, old and its version, whether the one may be taken for the other.
+    /// New metadata, old metadata of version 3, and the expected equality.
     // Conformance: registry/rule-2
     #[test]
-    fn a_version_noted_on_one_side_only_makes_no_difference_if_it_fits() {
+    fn matching_version_on_one_side_is_ignored() {
         let table = [
             ("null", "null", true),
             (r#"{"properties":{"a":"1"}}"#, "null", false),
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_fields_are_a_list_in_a_property() {
+    fn reserved_fields_are_split_at_commas() {
         let reserving = metadata(r#"{"properties":{"confluent:reserved":" a, b ,,c"}}"#);
         assert_eq!(reserved_fields(reserving.as_ref()), ["a", "b", "c"]);
         assert!(reserved_fields(None).is_empty());

@@ -1,5 +1,5 @@
-//! The registry's decisions: values in, values out. Nothing here knows SQL, HTTP, tasks or clocks;
-//! whoever calls has read what the decision needs and writes what it says, in one transaction.
+//! Pure decisions: values in, values out. No SQL, HTTP, tasks or clocks. The service reads what a
+//! decision needs and writes its result in the same transaction.
 
 pub(crate) mod closest;
 pub(crate) mod compatibility;

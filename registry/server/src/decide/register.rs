@@ -1,10 +1,10 @@
-//! Which version and id a registration gets.
+//! Version and ID of a registration.
 
 use avouch_registry_api::types::{SchemaId, Version};
 
 use crate::error::RegistryError;
 
-/// One version of the subject, soft-deleted ones included.
+/// A version of a subject, possibly soft-deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct VersionRow {
     pub(crate) version: Version,
@@ -12,27 +12,27 @@ pub(crate) struct VersionRow {
     pub(crate) deleted: bool,
 }
 
-/// What the request asks for beyond the content.
+/// The version and the ID that a request demands.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) version: WantedVersion,
     pub(crate) id: Option<SchemaId>,
 }
 
-/// The version a registration asks for.
+/// The version that a registration demands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum WantedVersion {
-    /// Whichever has the content, else the next one.
+    /// Any version with the content, otherwise the next one.
     #[default]
     Any,
-    /// The latest if it has the content, else the next one.
+    /// The latest version if it has the content, otherwise the next one.
     Next,
-    /// This one.
+    /// This version.
     Exactly(Version),
 }
 
 impl WantedVersion {
-    /// A version as requests write it: absent and 0 are any, -1 is the next.
+    /// Parses the version of a request: absent or 0 is any version, -1 is the next one.
     ///
     /// # Errors
     /// [`RegistryError::InvalidSchema`] for any other number below 1.
@@ -49,25 +49,25 @@ impl WantedVersion {
     }
 }
 
-/// What is to be done.
+/// The result of [`plan`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
-    /// Nothing: it is registered already.
+    /// The content is registered already.
     Registered(VersionRow),
-    /// A new version; without an id, one must be allocated.
+    /// A new version. Without an ID, one must be allocated.
     Add {
         version: Version,
         id: Option<SchemaId>,
     },
 }
 
-/// Plans a registration. `versions` are all the subject's versions, ascending; `same_content` are
-/// the ids in the context that stand for exactly this content, ascending.
+/// Plans a registration. `versions` are all versions of the subject, ascending; `same_content` are the
+/// IDs in the context with exactly this content, ascending.
 ///
 /// # Errors
-/// [`RegistryError::IdDoesNotMatch`] when an import brings another id than the subject's own for
-/// the same content; [`RegistryError::InvalidSchema`] when the version asked for is not the next
-/// one (`any_version` lifts that, for imports).
+/// [`RegistryError::IdDoesNotMatch`] if an import demands another ID than the content has in the
+/// subject; [`RegistryError::InvalidSchema`] if the demanded version is not the next one, unless
+/// `any_version` is set, which it is for imports.
 pub(crate) fn plan(
     versions: &[VersionRow],
     same_content: &[SchemaId],
@@ -97,15 +97,15 @@ pub(crate) fn plan(
     })
 }
 
-/// Whether a registration may answer with a version that has its content already.
-pub(crate) fn answers(row: VersionRow, wanted: Wanted) -> bool {
+/// Returns true if a version that has the content satisfies the request.
+pub(crate) fn satisfies(row: VersionRow, wanted: Wanted) -> bool {
     match wanted.version {
         WantedVersion::Any | WantedVersion::Next => wanted.id.is_none_or(|id| id == row.id),
         WantedVersion::Exactly(version) => wanted.id == Some(row.id) && version == row.version,
     }
 }
 
-/// The newest live version that stands for one of the ids.
+/// Returns the newest live version with one of the IDs.
 pub(crate) fn registered(versions: &[VersionRow], ids: &[SchemaId]) -> Option<VersionRow> {
     versions
         .iter()
@@ -114,7 +114,7 @@ pub(crate) fn registered(versions: &[VersionRow], ids: &[SchemaId]) -> Option<Ve
         .copied()
 }
 
-/// The soft-deleted versions that a new version with the same id replaces.
+/// Returns the soft-deleted versions that a new version with the same ID replaces.
 pub(crate) fn replaced(
     versions: &[VersionRow],
     version: Version,
@@ -124,10 +124,10 @@ pub(crate) fn replaced(
     versions.iter().filter(same).map(|row| row.version)
 }
 
-/// One more than the highest version there is, soft-deleted ones included.
+/// Returns one more than the highest version, soft-deleted ones included.
 ///
 /// # Errors
-/// [`RegistryError::InvalidSchema`] when there is no such number.
+/// [`RegistryError::InvalidSchema`] if the numbers are exhausted.
 pub(crate) fn next_version(versions: &[VersionRow]) -> Result<Version, RegistryError> {
     let exhausted = || RegistryError::InvalidSchema("The subject has no version left".to_owned());
     match versions.iter().map(|row| row.version).max() {
@@ -163,7 +163,7 @@ mod tests {
         }
     }
 
-    fn ask(versions: &[VersionRow], same_content: &[i32]) -> Plan {
+    fn planned(versions: &[VersionRow], same_content: &[i32]) -> Plan {
         let ids: Vec<SchemaId> = same_content.iter().copied().map(id).collect();
         plan(versions, &ids, Wanted::default(), false).unwrap()
     }
@@ -176,36 +176,36 @@ mod tests {
     }
 
     #[test]
-    fn new_content_gets_the_next_version_and_a_new_id() {
-        assert_eq!(ask(&[], &[]), add(1, None));
-        assert_eq!(ask(&[live(1, 7)], &[]), add(2, None));
-        assert_eq!(ask(&[live(1, 7), deleted(5, 9)], &[]), add(6, None));
+    fn new_content_gets_next_version() {
+        assert_eq!(planned(&[], &[]), add(1, None));
+        assert_eq!(planned(&[live(1, 7)], &[]), add(2, None));
+        assert_eq!(planned(&[live(1, 7), deleted(5, 9)], &[]), add(6, None));
     }
 
     #[test]
-    fn content_of_another_subject_keeps_its_id() {
-        assert_eq!(ask(&[live(1, 7)], &[3]), add(2, Some(3)));
+    fn content_of_other_subject_keeps_id() {
+        assert_eq!(planned(&[live(1, 7)], &[3]), add(2, Some(3)));
     }
 
     // Conformance: registry/rule-5
     #[test]
-    fn registered_content_is_found_even_when_it_is_not_the_latest() {
+    fn older_version_with_content_is_found() {
         assert_eq!(
-            ask(&[live(1, 7), live(2, 8)], &[7]),
+            planned(&[live(1, 7), live(2, 8)], &[7]),
             Plan::Registered(live(1, 7))
         );
     }
 
     #[test]
-    fn soft_deleted_content_comes_back_as_a_new_version_with_its_old_id() {
+    fn soft_deleted_content_keeps_id() {
         let versions = [deleted(1, 7), live(2, 8)];
-        assert_eq!(ask(&versions, &[7]), add(3, Some(7)));
+        assert_eq!(planned(&versions, &[7]), add(3, Some(7)));
         let replaced = replaced(&versions, version(3), id(7));
         assert_eq!(replaced.collect::<Vec<_>>(), [version(1)]);
     }
 
     #[test]
-    fn a_version_asked_for_must_be_the_next_one_unless_imported() {
+    fn demanded_version_is_next_unless_imported() {
         let wanted = Wanted {
             version: WantedVersion::Exactly(version(5)),
             id: None,
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_cannot_give_registered_content_another_id() {
+    fn import_cannot_change_id_of_content() {
         let wanted = Wanted {
             version: WantedVersion::Any,
             id: Some(id(8)),

@@ -1,26 +1,56 @@
-//! Rule sets: what shape they must have, what they leave out, and how two become one. The registry
-//! never runs a rule; it keeps clients from getting one that none of them could run.
+//! Rule sets: validation, defaults and merging. The registry never runs a rule; it rejects those that
+//! no client could run.
 
 use std::collections::BTreeSet;
 
 use avouch_registry_api::rest::{Rule, RuleSet};
+use thiserror::Error;
 
 use crate::error::RegistryError;
 
-/// Characters of a rule's name.
+/// Maximum length of a rule's name, in characters.
 const NAME_CHARS: usize = 256;
-/// Rules of one rule set, all lists together. More costs time on every registration.
+/// Maximum number of rules in a rule set, all lists together. More make every registration slower.
 const MAX_RULES: usize = 1_000;
 
 const KINDS: [&str; 2] = ["TRANSFORM", "CONDITION"];
 const BETWEEN_VERSIONS: [&str; 3] = ["UPGRADE", "DOWNGRADE", "UPDOWN"];
 const ON_DATA: [&str; 3] = ["WRITE", "READ", "WRITEREAD"];
 
-/// The rule set with the defaults that Confluent's clients read into what is left out: kind
-/// `TRANSFORM` and mode `WRITEREAD`.
+/// Reason why a rule is invalid, in Confluent's words where Confluent validates it too.
+#[derive(Debug, Error)]
+enum InvalidRule {
+    #[error("Missing rule name")]
+    MissingName,
+    #[error("Empty rule name")]
+    EmptyName,
+    #[error("Rule name too long")]
+    NameTooLong,
+    #[error("Illegal initial character in rule name: {0}")]
+    InitialCharacter(String),
+    #[error("Illegal character in rule name: {0}")]
+    Character(String),
+    #[error("Rule kinds are {}, not {kind}", KINDS.join(" and "))]
+    Kind { kind: String },
+    #[error("Missing rule type")]
+    MissingType,
+    #[error("Multiple actions only valid with WRITEREAD and UPDOWN")]
+    MultipleActions,
+    #[error("{list} rules can only be {modes}")]
+    Mode { list: &'static str, modes: String },
+}
+
+impl From<InvalidRule> for RegistryError {
+    fn from(error: InvalidRule) -> Self {
+        Self::InvalidRuleSet(error.to_string())
+    }
+}
+
+/// Validates a rule set and adds the defaults of Confluent's clients: kind `TRANSFORM` and mode
+/// `WRITEREAD`.
 ///
 /// # Errors
-/// [`RegistryError::InvalidRuleSet`] when no client could apply it.
+/// [`RegistryError::InvalidRuleSet`] if no client could apply it.
 pub(crate) fn checked(mut rules: RuleSet) -> Result<RuleSet, RegistryError> {
     let mut names = BTreeSet::new();
     let lists = [
@@ -31,7 +61,7 @@ pub(crate) fn checked(mut rules: RuleSet) -> Result<RuleSet, RegistryError> {
     for (list, rules, modes) in lists {
         for rule in rules.iter_mut().flatten() {
             complete(rule);
-            check(rule, list, &modes).map_err(RegistryError::InvalidRuleSet)?;
+            check(rule, list, &modes)?;
             let name = rule.name.clone().unwrap_or_default();
             if !names.insert(name.clone()) {
                 let message = format!("Found rule with duplicate name '{name}'");
@@ -46,7 +76,7 @@ pub(crate) fn checked(mut rules: RuleSet) -> Result<RuleSet, RegistryError> {
     Ok(rules)
 }
 
-/// Both rule sets as one: of two rules with one name, `newer`'s.
+/// Merges rule sets. Rules of `newer` replace those with the same name.
 pub(crate) fn merged(older: Option<RuleSet>, newer: Option<RuleSet>) -> Option<RuleSet> {
     match (older, newer) {
         (None, rules) | (rules, None) => rules,
@@ -59,7 +89,7 @@ pub(crate) fn merged(older: Option<RuleSet>, newer: Option<RuleSet>) -> Option<R
     }
 }
 
-/// The rule set without the rules of these names.
+/// Returns the rule set without the rules of these names.
 pub(crate) fn without(mut rules: RuleSet, names: &[String]) -> RuleSet {
     let lists = [
         &mut rules.migration_rules,
@@ -91,17 +121,16 @@ fn complete(rule: &mut Rule) {
     rule.mode.get_or_insert_with(|| "WRITEREAD".to_owned());
 }
 
-fn check(rule: &Rule, list: &str, modes: &[&str]) -> Result<(), String> {
+fn check(rule: &Rule, list: &'static str, modes: &[&str]) -> Result<(), InvalidRule> {
     check_name(rule.name.as_deref())?;
     let kind = rule.kind.as_deref().unwrap_or_default();
     if !KINDS.contains(&kind) {
-        return Err(format!(
-            "Rule kinds are {}, not {kind}",
-            KINDS.join(" and ")
-        ));
+        return Err(InvalidRule::Kind {
+            kind: kind.to_owned(),
+        });
     }
     if rule.rule_type.is_none() {
-        return Err("Missing rule type".to_owned());
+        return Err(InvalidRule::MissingType);
     }
     let mode = rule.mode.as_deref().unwrap_or_default();
     let two_ways = ["WRITEREAD", "UPDOWN"].contains(&mode);
@@ -112,26 +141,27 @@ fn check(rule: &Rule, list: &str, modes: &[&str]) -> Result<(), String> {
             .flatten()
             .any(|action| action.contains(','))
     {
-        return Err("Multiple actions only valid with WRITEREAD and UPDOWN".to_owned());
+        return Err(InvalidRule::MultipleActions);
     }
     if !modes.contains(&mode) {
-        return Err(format!("{list} rules can only be {}", modes.join(", ")));
+        let modes = modes.join(", ");
+        return Err(InvalidRule::Mode { list, modes });
     }
     Ok(())
 }
 
-fn check_name(name: Option<&str>) -> Result<(), String> {
-    let name = name.ok_or("Missing rule name")?;
+fn check_name(name: Option<&str>) -> Result<(), InvalidRule> {
+    let name = name.ok_or(InvalidRule::MissingName)?;
     let mut chars = name.chars();
-    let first = chars.next().ok_or("Empty rule name")?;
+    let first = chars.next().ok_or(InvalidRule::EmptyName)?;
     if name.chars().count() > NAME_CHARS {
-        return Err("Rule name too long".to_owned());
+        return Err(InvalidRule::NameTooLong);
     }
     if !first.is_alphabetic() && first != '_' {
-        return Err(format!("Illegal initial character in rule name: {name}"));
+        return Err(InvalidRule::InitialCharacter(name.to_owned()));
     }
     if chars.any(|char| !char.is_alphanumeric() && char != '_' && char != '-') {
-        return Err(format!("Illegal character in rule name: {name}"));
+        return Err(InvalidRule::Character(name.to_owned()));
     }
     Ok(())
 }
@@ -146,7 +176,7 @@ mod tests {
 
     // Conformance: registry/rest-6
     #[test]
-    fn a_rule_that_no_client_could_run_is_refused() {
+    fn invalid_rules_are_rejected() {
         let long = format!(
             r#"{{"domainRules":[{{"name":"{}","type":"CEL"}}]}}"#,
             "x".repeat(257)
@@ -165,8 +195,8 @@ mod tests {
             ),
             (r#"{"domainRules":[{"name":"a"}]}"#, "Missing rule type"),
             (
-                r#"{"domainRules":[{"name":"a","type":"CEL","kind":"WISH"}]}"#,
-                "Rule kinds are TRANSFORM and CONDITION, not WISH",
+                r#"{"domainRules":[{"name":"a","type":"CEL","kind":"OTHER"}]}"#,
+                "Rule kinds are TRANSFORM and CONDITION, not OTHER",
             ),
             (
                 r#"{"domainRules":[{"name":"a","type":"CEL","mode":"UPGRADE"}]}"#,
@@ -200,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_rule_leaves_out_is_what_clients_read_into_it() {
+    fn missing_kind_and_mode_get_defaults() {
         let checked = checked(rules(r#"{"domainRules":[{"name":"a","type":"CEL"}]}"#)).unwrap();
         let rule = &checked.domain_rules.unwrap()[0];
         let kind_and_mode = (rule.kind.as_deref(), rule.mode.as_deref());
@@ -209,7 +239,7 @@ mod tests {
 
     // Conformance: registry/rest-6
     #[test]
-    fn merging_replaces_rules_by_name_and_removing_drops_them() {
+    fn rules_are_merged_and_removed_by_name() {
         let older = rules(
             r#"{"domainRules":[{"name":"a","expr":"1"},{"name":"b","expr":"1"}],"enableAt":"X"}"#,
         );

@@ -1,4 +1,4 @@
-//! Configurations and modes: what a request may set, and which setting is in force for a subject.
+//! Configurations and modes: updates, and the effective settings of a subject.
 
 use std::fmt::Display;
 
@@ -12,10 +12,10 @@ use crate::decide::rules;
 use crate::decide::subject::{DEFAULT_CONTEXT, Subject};
 use crate::error::RegistryError;
 
-/// The stored configuration after an update: an absent property stays, `null` clears it.
+/// Returns the configuration after an update. An absent property is unchanged; `null` clears it.
 ///
 /// # Errors
-/// A level or a policy that is none, a rule set that no client could apply, a value of the wrong
+/// For an unknown level or policy, a rule set that no client could apply, or a value of the wrong
 /// type.
 pub(crate) fn update(
     stored: StoredConfigBody,
@@ -31,17 +31,17 @@ pub(crate) fn update(
     if let Some(value) = request.get("compatibilityPolicy") {
         own.compatibility_policy = policy(value)?;
     }
-    take(request, "alias", &mut own.alias)?;
-    take(request, "aliasForDeks", &mut own.alias_for_deks)?;
-    take(request, "normalize", &mut own.normalize)?;
-    take(request, "validateFields", &mut own.validate_fields)?;
-    take(request, "validateNewSchemas", &mut own.validate_new_schemas)?;
-    take(request, "validateRules", &mut own.validate_rules)?;
-    take(request, "compatibilityGroup", &mut own.compatibility_group)?;
-    take(request, "defaultMetadata", &mut own.default_metadata)?;
-    take(request, "overrideMetadata", &mut own.override_metadata)?;
-    take_rules(request, "defaultRuleSet", &mut own.default_rule_set)?;
-    take_rules(request, "overrideRuleSet", &mut own.override_rule_set)?;
+    set(request, "alias", &mut own.alias)?;
+    set(request, "aliasForDeks", &mut own.alias_for_deks)?;
+    set(request, "normalize", &mut own.normalize)?;
+    set(request, "validateFields", &mut own.validate_fields)?;
+    set(request, "validateNewSchemas", &mut own.validate_new_schemas)?;
+    set(request, "validateRules", &mut own.validate_rules)?;
+    set(request, "compatibilityGroup", &mut own.compatibility_group)?;
+    set(request, "defaultMetadata", &mut own.default_metadata)?;
+    set(request, "overrideMetadata", &mut own.override_metadata)?;
+    set_rules(request, "defaultRuleSet", &mut own.default_rule_set)?;
+    set_rules(request, "overrideRuleSet", &mut own.override_rule_set)?;
     own.alias = own.alias.filter(|alias| !alias.is_empty());
     Ok(StoredConfigBody {
         compatibility,
@@ -64,41 +64,37 @@ fn policy<T: std::str::FromStr>(value: &Value) -> Result<Option<T>, RegistryErro
         return Ok(None);
     }
     let parsed = value.as_str().and_then(|word| word.parse().ok());
-    let unknown = || {
-        wrong(
-            "compatibilityPolicy",
-            "STRICT, LENIENT or LOGICAL is expected",
-        )
-    };
+    let unknown = || invalid_value("compatibilityPolicy", "expected STRICT, LENIENT or LOGICAL");
     parsed.map(Some).ok_or_else(unknown)
 }
 
-fn take<T: DeserializeOwned>(
+fn set<T: DeserializeOwned>(
     request: &Map<String, Value>,
     name: &str,
-    kept: &mut Option<T>,
+    property: &mut Option<T>,
 ) -> Result<(), RegistryError> {
     if let Some(value) = request.get(name) {
-        *kept = serde_json::from_value(value.clone()).map_err(|error| wrong(name, error))?;
+        *property =
+            serde_json::from_value(value.clone()).map_err(|error| invalid_value(name, error))?;
     }
     Ok(())
 }
 
-fn take_rules(
+fn set_rules(
     request: &Map<String, Value>,
     name: &str,
-    kept: &mut Option<RuleSet>,
+    property: &mut Option<RuleSet>,
 ) -> Result<(), RegistryError> {
-    take(request, name, kept)?;
-    *kept = kept.take().map(rules::checked).transpose()?;
+    set(request, name, property)?;
+    *property = property.take().map(rules::checked).transpose()?;
     Ok(())
 }
 
-fn wrong(name: &str, reason: impl Display) -> RegistryError {
+fn invalid_value(name: &str, reason: impl Display) -> RegistryError {
     RegistryError::BadRequest(format!("{name}: {reason}"))
 }
 
-/// A stored configuration as its own scope shows it: a level it leaves out is the server's default.
+/// Returns a stored configuration as responses show it. A missing level is the server's default.
 pub(crate) fn shown(stored: StoredConfigBody, default: CompatibilityLevel) -> ConfigBody {
     ConfigBody {
         compatibility_level: stored.compatibility.unwrap_or(default),
@@ -106,10 +102,10 @@ pub(crate) fn shown(stored: StoredConfigBody, default: CompatibilityLevel) -> Co
     }
 }
 
-/// The configuration in force for a subject. A subject with a configuration but no level has the
-/// server's default level, not the global one. How schemas are treated falls back to the global
-/// configuration; aliases, metadata and rules are a scope's own.
-pub(crate) fn in_force(
+/// Returns the effective configuration of a subject. A subject with a configuration but no level has
+/// the server's default level, not the global one. Normalization and validation are inherited from the
+/// global configuration; aliases, metadata and rules are not.
+pub(crate) fn effective(
     subject: Option<StoredConfigBody>,
     global: Option<StoredConfigBody>,
     default: CompatibilityLevel,
@@ -145,7 +141,7 @@ pub(crate) fn in_force(
     }
 }
 
-/// Whether the configuration adds to what is registered.
+/// Returns true if the configuration adds metadata or rules to registered schemas.
 pub(crate) fn adds_to_content(config: &ConfigProperties) -> bool {
     config.default_metadata.is_some()
         || config.override_metadata.is_some()
@@ -153,8 +149,8 @@ pub(crate) fn adds_to_content(config: &ConfigProperties) -> bool {
         || config.override_rule_set.is_some()
 }
 
-/// How strictly a text that is to be registered is read: what is imported comes as it is, and a
-/// configuration can take everything for that.
+/// Returns how strictly a new schema is parsed. Imports are not validated, and a configuration can
+/// disable validation.
 pub(crate) fn strictness(config: &ConfigProperties, mode: Mode) -> Strictness {
     if mode.is_import() || config.validate_new_schemas == Some(false) {
         Strictness::Legacy
@@ -163,36 +159,36 @@ pub(crate) fn strictness(config: &ConfigProperties, mode: Mode) -> Strictness {
     }
 }
 
-/// Whether the mode lets anything under the subject change.
+/// Checks that the mode permits changes under the subject.
 ///
 /// # Errors
-/// [`RegistryError::NotPermitted`] when it is read-only.
+/// [`RegistryError::NotPermitted`] if it is read-only.
 pub(crate) fn permit_change(mode: Mode, subject: Option<&str>) -> Result<(), RegistryError> {
     if mode.is_read_only() {
-        Err(refused(subject, "read-only", "in"))
+        Err(not_permitted(subject, "read-only", "in"))
     } else {
         Ok(())
     }
 }
 
-/// Whether the mode lets a schema be registered, with or without an id of its own.
+/// Checks that the mode permits a registration, which demands an ID or not.
 ///
 /// # Errors
-/// [`RegistryError::NotPermitted`] otherwise.
+/// [`RegistryError::NotPermitted`] if it does not.
 pub(crate) fn permit_registration(
     mode: Mode,
     subject: &str,
-    brings_id: bool,
+    demands_id: bool,
 ) -> Result<(), RegistryError> {
     permit_change(mode, Some(subject))?;
-    match (mode, brings_id) {
+    match (mode, demands_id) {
         (Mode::Import | Mode::Forward, true) | (Mode::Readwrite, false) => Ok(()),
-        (_, true) => Err(refused(Some(subject), "import", "not in")),
-        (_, false) => Err(refused(Some(subject), "read-write", "not in")),
+        (_, true) => Err(not_permitted(Some(subject), "import", "not in")),
+        (_, false) => Err(not_permitted(Some(subject), "read-write", "not in")),
     }
 }
 
-fn refused(subject: Option<&str>, mode: &str, relation: &str) -> RegistryError {
+fn not_permitted(subject: Option<&str>, mode: &str, relation: &str) -> RegistryError {
     let context = subject.map_or_else(
         || DEFAULT_CONTEXT.to_owned(),
         |name| Subject::existing(name).context,
@@ -226,28 +222,28 @@ mod tests {
 
     // Conformance: registry/rest-5
     #[test]
-    fn an_update_keeps_what_is_absent_and_clears_what_is_null() {
+    fn update_keeps_absent_and_clears_null() {
         let stored = update_of(StoredConfigBody::default(), EVERYTHING).unwrap();
-        let told: Value = serde_json::to_value(&stored).unwrap();
-        assert_eq!(told, serde_json::from_str::<Value>(EVERYTHING).unwrap());
+        let written: Value = serde_json::to_value(&stored).unwrap();
+        assert_eq!(written, serde_json::from_str::<Value>(EVERYTHING).unwrap());
         assert_eq!(update_of(stored.clone(), "{}"), Ok(stored.clone()));
         let changed = update_of(stored.clone(), r#"{"compatibility":"none"}"#).unwrap();
         assert_eq!(changed.compatibility, Some(Unchecked));
         assert_eq!(changed.properties, stored.properties);
-        let names = told.as_object().unwrap().keys();
+        let names = written.as_object().unwrap().keys();
         let cleared = names.map(|name| (name.clone(), Value::Null)).collect();
         let cleared = update(stored, &cleared).unwrap();
         assert_eq!(cleared, StoredConfigBody::default());
     }
 
     #[test]
-    fn a_value_that_no_property_can_have_is_refused() {
+    fn update_rejects_invalid_values() {
         let table = [
             (r#"{"compatibility":"WRONG"}"#, 42203),
             (r#"{"compatibility":7}"#, 42203),
             (r#"{"alias":7}"#, 400),
             (r#"{"normalize":"yes"}"#, 400),
-            (r#"{"compatibilityPolicy":"KIND"}"#, 400),
+            (r#"{"compatibilityPolicy":"OTHER"}"#, 400),
             (r#"{"defaultMetadata":{"properties":[]}}"#, 400),
             (
                 r#"{"defaultRuleSet":{"domainRules":[{"name":"r"}]}}"#,
@@ -269,7 +265,7 @@ mod tests {
 
     // Conformance: registry/rule-8
     #[test]
-    fn the_level_in_force_comes_from_subject_then_global_then_default() {
+    fn effective_level_is_subject_global_or_default() {
         let with = |level| {
             Some(StoredConfigBody {
                 compatibility: level,
@@ -284,7 +280,7 @@ mod tests {
         ];
         for (subject, global, level) in table {
             assert_eq!(
-                in_force(subject, global, Backward).compatibility_level,
+                effective(subject, global, Backward).compatibility_level,
                 level
             );
         }
@@ -292,13 +288,13 @@ mod tests {
 
     // Conformance: registry/rest-5
     #[test]
-    fn how_schemas_are_treated_is_inherited_and_what_is_added_to_them_is_not() {
+    fn validation_is_inherited_metadata_is_not() {
         let everything = update_of(StoredConfigBody::default(), EVERYTHING).unwrap();
         let none = StoredConfigBody::default();
-        let inherited = in_force(Some(none), Some(everything.clone()), Backward);
+        let inherited = effective(Some(none), Some(everything.clone()), Backward);
         assert_eq!(inherited.compatibility_level, Backward);
-        let told = serde_json::to_value(&inherited.properties).unwrap();
-        let names: Vec<&String> = told.as_object().unwrap().keys().collect();
+        let properties = serde_json::to_value(&inherited.properties).unwrap();
+        let names: Vec<&String> = properties.as_object().unwrap().keys().collect();
         let expected = [
             "normalize",
             "validateFields",
@@ -308,14 +304,14 @@ mod tests {
             "compatibilityGroup",
         ];
         assert_eq!(names, expected);
-        let global = in_force(None, Some(everything.clone()), Backward);
+        let global = effective(None, Some(everything.clone()), Backward);
         assert_eq!(global.properties, everything.properties);
         assert!(adds_to_content(&global.properties) && !adds_to_content(&inherited.properties));
     }
 
     // Conformance: registry/rule-11
     #[test]
-    fn modes_say_who_may_register() {
+    fn modes_restrict_registration() {
         let table = [
             (Mode::Readwrite, false, None),
             (
@@ -341,10 +337,10 @@ mod tests {
                 Some("Subject s in context . is in read-only mode"),
             ),
         ];
-        for (mode, brings_id, message) in table {
-            let refusal = permit_registration(mode, "s", brings_id).err();
+        for (mode, demands_id, message) in table {
+            let error = permit_registration(mode, "s", demands_id).err();
             assert_eq!(
-                refusal.map(|error| error.to_string()).as_deref(),
+                error.map(|error| error.to_string()).as_deref(),
                 message,
                 "{mode}"
             );

@@ -4,32 +4,30 @@ use avouch_registry_api::types::VersionSelector;
 
 use crate::error::RegistryError;
 
-/// The context of every subject that names none.
+/// The context of subjects whose names contain none.
 pub(crate) const DEFAULT_CONTEXT: &str = ".";
 
-/// The context whose settings hold where neither a subject nor its context has any. It has no
-/// subjects.
+/// The context whose settings apply if neither a subject nor its context has any. It has no subjects.
 pub(crate) const GLOBAL_CONTEXT: &str = ".__GLOBAL";
-/// The prefix of every subject of every context.
+/// The prefix that selects all subjects of all contexts.
 pub(crate) const ALL_CONTEXTS: &str = ":*:";
 
 /// A subject in its context, or the context itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subject {
-    /// `.` or `.NAME`.
+    /// `.` for the default context, otherwise `.NAME`.
     pub(crate) context: String,
-    /// As clients see it: `:.CONTEXT:NAME`, or the plain name in the default context.
+    /// Qualified name `:.CONTEXT:NAME`, or the plain name in the default context.
     pub(crate) name: String,
 }
 
 impl Subject {
-    /// Parses a name for a call that only reads or deletes: any name will do, since one that could
-    /// not be registered is simply not found.
+    /// Parses a name to read or delete. Any name is accepted, since an invalid one is never found.
     pub(crate) fn existing(name: &str) -> Self {
         Self::within(DEFAULT_CONTEXT, name)
     }
 
-    /// What a name means where names without a context belong to `context`.
+    /// Parses a name. If it contains no context, it belongs to `context`.
     pub(crate) fn within(context: &str, name: &str) -> Self {
         let (context, plain) = match name.strip_prefix(':') {
             Some(qualified) if qualified.starts_with('.') => {
@@ -48,10 +46,10 @@ impl Subject {
         }
     }
 
-    /// Parses a name that something is about to be stored under.
+    /// Parses the name of a subject to register schemas under.
     ///
     /// # Errors
-    /// [`RegistryError::InvalidSubject`] when no subject may have the name.
+    /// [`RegistryError::InvalidSubject`] if no subject may have the name.
     pub(crate) fn writable(name: &str) -> Result<Self, RegistryError> {
         let subject = Self::existing(name);
         if subject.plain().is_empty() || subject.context == GLOBAL_CONTEXT {
@@ -60,33 +58,32 @@ impl Subject {
         Self::writable_scope(name)
     }
 
-    /// Parses the name of a subject, or of a whole context, that settings are about to be stored
-    /// for.
+    /// Parses the name of a subject or a context to store settings for.
     ///
     /// # Errors
-    /// [`RegistryError::InvalidSubject`] when nothing may have the name.
+    /// [`RegistryError::InvalidSubject`] if neither may have the name.
     pub(crate) fn writable_scope(name: &str) -> Result<Self, RegistryError> {
         let subject = Self::existing(name);
-        let is_nothing = subject.name.is_empty() && !name.starts_with(":.");
+        let is_empty = subject.name.is_empty() && !name.starts_with(":.");
         let is_reserved = ["__GLOBAL", "__EMPTY"].contains(&subject.plain());
-        if is_nothing || is_reserved || subject.name.chars().any(char::is_control) {
+        if is_empty || is_reserved || subject.name.chars().any(char::is_control) {
             return Err(RegistryError::InvalidSubject(name.to_owned()));
         }
         Ok(subject)
     }
 
-    /// Whether it is the scope that everything falls back to.
+    /// Returns true for the context whose settings all others inherit.
     pub(crate) fn is_global(&self) -> bool {
         self.context == GLOBAL_CONTEXT && self.plain().is_empty()
     }
 
-    /// The name within the context; empty for the context itself.
+    /// Returns the name without its context; empty for the context itself.
     pub(crate) fn plain(&self) -> &str {
         plain_name(&self.name)
     }
 }
 
-/// What a configuration or a mode is stored for.
+/// The owner of a configuration or a mode: a subject or a context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scope<'a> {
     pub(crate) context: &'a str,
@@ -95,7 +92,7 @@ pub(crate) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// The scope of a whole context.
+    /// Returns the scope of a context.
     pub(crate) const fn context(context: &'a str) -> Self {
         Self {
             context,
@@ -122,30 +119,30 @@ impl<'a> Scope<'a> {
         subject.map_or(Self::context(DEFAULT_CONTEXT), Self::of)
     }
 
-    /// Returns whether the scope is a whole context.
+    /// Returns true if the scope is a context.
     pub(crate) fn is_context(self) -> bool {
         self.subject.is_empty()
     }
 }
 
-/// The name without its context.
+/// Returns a qualified name without its context.
 pub(crate) fn plain_name(name: &str) -> &str {
     let qualified = name.strip_prefix(":.");
     let parts = qualified.and_then(|qualified| qualified.split_once(':'));
     parts.map_or(name, |(_, plain)| plain)
 }
 
-/// Which subjects a listing shows.
+/// The subjects of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Prefix {
-    /// `None` for those of all contexts.
+    /// `None` selects all contexts.
     pub(crate) context: Option<String>,
-    /// What their names start with, without the context.
+    /// Prefix of the names without context.
     pub(crate) plain: String,
 }
 
 impl Prefix {
-    /// Parses `subjectPrefix`: `:*:` stands for every context.
+    /// Parses `subjectPrefix`, in which `:*:` selects all contexts.
     pub(crate) fn parse(text: &str) -> Self {
         if let Some(plain) = text.strip_prefix(ALL_CONTEXTS) {
             return Self {
@@ -170,7 +167,7 @@ pub(crate) fn version_selector(text: &str) -> Result<VersionSelector, RegistryEr
     text.parse().map_err(invalid)
 }
 
-/// Which versions a call may see.
+/// The versions that a request includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Visibility {
     Live,
@@ -179,7 +176,7 @@ pub(crate) enum Visibility {
 }
 
 impl Visibility {
-    /// `deletedOnly` wins over `deleted`.
+    /// Returns the visibility for `deleted` and `deletedOnly`, which has precedence.
     pub(crate) fn of(deleted: bool, deleted_only: bool) -> Self {
         match (deleted, deleted_only) {
             (_, true) => Self::DeletedOnly,
@@ -188,6 +185,7 @@ impl Visibility {
         }
     }
 
+    /// Returns true if the request includes versions with this deletion state.
     pub(crate) fn shows(self, deleted: bool) -> bool {
         match self {
             Self::Live => !deleted,
@@ -203,13 +201,13 @@ mod tests {
 
     // Conformance: registry/rule-9
     #[test]
-    fn a_subject_may_be_almost_anything_but_reserved_or_unprintable() {
-        for good in ["a", "subj/ect", "a b", "*", ":x", "\u{e9}", ":.:plain"] {
-            assert!(Subject::writable(good).is_ok(), "{good}");
+    fn reserved_and_unprintable_names_are_rejected() {
+        for valid in ["a", "subj/ect", "a b", "*", ":x", "\u{e9}", ":.:plain"] {
+            assert!(Subject::writable(valid).is_ok(), "{valid}");
         }
-        for bad in ["", "__GLOBAL", "__EMPTY", "a\nb", "\u{7f}"] {
+        for invalid in ["", "__GLOBAL", "__EMPTY", "a\nb", "\u{7f}"] {
             assert!(matches!(
-                Subject::writable(bad),
+                Subject::writable(invalid),
                 Err(RegistryError::InvalidSubject(_))
             ));
         }
@@ -217,7 +215,7 @@ mod tests {
 
     // Conformance: registry/contexts-1
     #[test]
-    fn a_name_says_its_context_or_takes_the_one_around() {
+    fn name_contains_context_or_inherits_it() {
         let table = [
             (".", "s", ".", "s"),
             (".", ":.:s", ".", "s"),
@@ -230,8 +228,8 @@ mod tests {
             (".ctx", ":.:s", ".", "s"),
             (".ctx", ":.other:s", ".other", ":.other:s"),
         ];
-        for (around, text, context, name) in table {
-            let subject = Subject::within(around, text);
+        for (default, text, context, name) in table {
+            let subject = Subject::within(default, text);
             assert_eq!(
                 (&*subject.context, &*subject.name),
                 (context, name),
@@ -246,7 +244,7 @@ mod tests {
 
     // Conformance: registry/contexts-1
     #[test]
-    fn a_prefix_is_of_one_context_or_of_all() {
+    fn prefix_selects_one_or_all_contexts() {
         let table = [
             ("", Some("."), ""),
             ("pay", Some("."), "pay"),

@@ -1,11 +1,12 @@
-//! Tags inside an Avro text: property `confluent:tags` of a record or a field.
+//! Tags in an Avro schema: the property `confluent:tags` of a record or a field.
 
 use avouch_registry_api::rest::{EntityType, SchemaEntity, SchemaTags};
 use serde_json::{Map, Value, json};
+use thiserror::Error;
 
 const TAGS: &str = "confluent:tags";
 
-/// The tags in a canonical text, in its order. A text that is no JSON has none.
+/// Returns the tags in a schema in document order. A schema that is not JSON has none.
 pub(crate) fn found(text: &str) -> Vec<SchemaTags> {
     let mut found = Vec::new();
     let parsed = serde_json::from_str::<Value>(text);
@@ -23,16 +24,27 @@ pub(crate) fn found(text: &str) -> Vec<SchemaTags> {
     found
 }
 
-/// The canonical text with tags added, then removed.
+/// Reason why tags cannot be changed.
+#[derive(Debug, Error)]
+pub(crate) enum TagError {
+    /// The schema is not JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// The schema has no record or field with this path.
+    #[error("No matching path '{0}' found in the schema")]
+    NoSuchPath(String),
+}
+
+/// Returns the schema with tags added, and then others removed.
 ///
 /// # Errors
-/// The words for a place that the text does not have.
+/// If the schema has no record or field for a tag.
 pub(crate) fn changed(
     text: &str,
     add: &[SchemaTags],
     remove: &[SchemaTags],
-) -> Result<String, String> {
-    let mut schema: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+) -> Result<String, TagError> {
+    let mut schema: Value = serde_json::from_str(text)?;
     for (changes, adding) in [(add, true), (remove, false)] {
         for change in changes {
             apply(&mut schema, change, adding)?;
@@ -41,11 +53,11 @@ pub(crate) fn changed(
     Ok(schema.to_string())
 }
 
-fn apply(schema: &mut Value, change: &SchemaTags, adding: bool) -> Result<(), String> {
+fn apply(schema: &mut Value, change: &SchemaTags, adding: bool) -> Result<(), TagError> {
     let wanted = &change.schema_entity;
     let mut matched = false;
     each_entity(schema, &mut |entity, place| {
-        if matched || !leads_to(wanted, entity) {
+        if matched || !matches_path(wanted, entity) {
             return;
         }
         matched = true;
@@ -68,12 +80,11 @@ fn apply(schema: &mut Value, change: &SchemaTags, adding: bool) -> Result<(), St
     if matched {
         return Ok(());
     }
-    let path = &wanted.entity_path;
-    Err(format!("No matching path '{path}' found in the schema"))
+    Err(TagError::NoSuchPath(wanted.entity_path.clone()))
 }
 
-/// A path may start with a dot, and may leave out the namespace.
-fn leads_to(wanted: &SchemaEntity, entity: &SchemaEntity) -> bool {
+/// Returns true if the path names the entity. It may start with a dot and may omit the namespace.
+fn matches_path(wanted: &SchemaEntity, entity: &SchemaEntity) -> bool {
     let path = wanted.entity_path.strip_prefix('.');
     let path = path.unwrap_or(&wanted.entity_path);
     let parts = match entity.entity_type {
@@ -95,12 +106,12 @@ fn leads_to(wanted: &SchemaEntity, entity: &SchemaEntity) -> bool {
 
 fn tags_of(place: &Map<String, Value>) -> Vec<String> {
     let tags = place.get(TAGS).and_then(Value::as_array);
-    let word = |tag: &Value| tag.as_str().map_or_else(|| tag.to_string(), str::to_owned);
-    tags.into_iter().flatten().map(word).collect()
+    let name = |tag: &Value| tag.as_str().map_or_else(|| tag.to_string(), str::to_owned);
+    tags.into_iter().flatten().map(name).collect()
 }
 
-/// Visits every record and field of a canonical text, outside in. The stack is explicit: the text
-/// was parsed before, so its depth is bounded, but not by the thread's stack.
+/// Visits every record and field, outermost first. The stack is explicit, because the depth that the
+/// parser permits can exceed the thread's stack.
 fn each_entity(schema: &mut Value, visit: &mut dyn FnMut(&SchemaEntity, &mut Map<String, Value>)) {
     let mut rest: Vec<(&mut Value, String)> = vec![(schema, String::new())];
     while let Some((value, namespace)) = rest.pop() {
@@ -189,7 +200,7 @@ mod tests {
 
     // Conformance: registry/rest-7
     #[test]
-    fn tags_are_written_where_the_path_leads_and_found_again() {
+    fn added_tags_are_found_again() {
         let add = [
             tags("n.R", EntityType::Record, &["TABLE"]),
             tags(".n.S.c", EntityType::Field, &["PII", "PII"]),
@@ -211,12 +222,12 @@ mod tests {
         assert_eq!(
             changed(&tagged, &[], &expected).unwrap(),
             TEXT,
-            "and taken away again"
+            "removed again"
         );
     }
 
     #[test]
-    fn a_path_that_leads_nowhere_is_told() {
+    fn unknown_path_is_rejected() {
         for (path, entity_type) in [
             ("n.T", EntityType::Record),
             ("n.R", EntityType::Field),
@@ -225,7 +236,7 @@ mod tests {
         ] {
             let error = changed(TEXT, &[tags(path, entity_type, &["X"])], &[]).unwrap_err();
             assert_eq!(
-                error,
+                error.to_string(),
                 format!("No matching path '{path}' found in the schema")
             );
         }

@@ -5,7 +5,7 @@ use avouch_http::Endpoint;
 use avouch_registry_api::rest::{CompatibilityBody, RegisterRequest};
 
 use crate::Registry;
-use crate::decide::compatibility::Objections;
+use crate::decide::compatibility::Incompatibilities;
 use crate::error::RegistryError;
 use crate::rest::error_responses::{
     InvalidRuleSet, InvalidSchema, InvalidVersion, VersionNotFound,
@@ -38,11 +38,11 @@ async fn with_version(
 ) -> HandlerResult {
     let (subject, spec) = subject_version(&registry, &path).await?;
     let normalize = params.flag(query::Normalize);
-    let objections = registry
+    let incompatibilities = registry
         .service
         .check_version(&subject, spec, body(&bytes)?, normalize)
         .await;
-    result(objections, &params)
+    result(incompatibilities, &params)
 }
 
 /// Check whether a schema is compatible with a subject at its compatibility level
@@ -61,27 +61,32 @@ async fn with_subject(
 ) -> HandlerResult {
     let subject = subject(&registry, &path).await?;
     let normalize = params.flag(query::Normalize);
-    let objections = registry
+    let incompatibilities = registry
         .service
         .check_subject(&subject, body(&bytes)?, normalize)
         .await;
-    result(objections, &params)
+    result(incompatibilities, &params)
 }
 
 /// Returns the response of a check. A schema that cannot be parsed is a reason for a verbose check
 /// and an error for any other.
-fn result(objections: Result<Objections, RegistryError>, params: &Params) -> HandlerResult {
+fn result(
+    incompatibilities: Result<Incompatibilities, RegistryError>,
+    params: &Params,
+) -> HandlerResult {
     let verbose = params.flag(query::Verbose);
-    let objections = match objections {
-        Err(RegistryError::InvalidSchema(message)) if verbose => Objections {
+    let incompatibilities = match incompatibilities {
+        Err(RegistryError::InvalidSchema(message)) if verbose => Incompatibilities {
             messages: vec![message],
             findings: Vec::new(),
         },
-        objections => objections?,
+        incompatibilities => incompatibilities?,
     };
     Ok(json(&CompatibilityBody {
-        is_compatible: objections.messages.is_empty(),
-        messages: verbose.then_some(objections.messages),
-        findings: params.flag(query::Explain).then_some(objections.findings),
+        is_compatible: incompatibilities.messages.is_empty(),
+        messages: verbose.then_some(incompatibilities.messages),
+        findings: params
+            .flag(query::Explain)
+            .then_some(incompatibilities.findings),
     }))
 }

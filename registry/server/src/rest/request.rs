@@ -121,11 +121,11 @@ impl Params {
     pub(crate) fn format(&self) -> Format {
         match self.non_empty(query::Format).map(str::trim) {
             Some("resolved") => Format::Resolved,
-            Some("" | "default") | None => Format::Kept,
+            Some("" | "default") | None => Format::Stored,
             Some(format) => {
                 let format: String = format.chars().take(LOGGED_CHARS).collect();
                 tracing::warn!(format, "unknown schema format; returning the stored schema");
-                Format::Kept
+                Format::Stored
             }
         }
     }

@@ -92,7 +92,7 @@ async fn by_id(
     let subject = named_subject(&registry, &params).await?;
     let id = schema_id(*id)?;
     let service = &registry.service;
-    let place = service.place_of(id, subject.as_ref()).await?;
+    let place = service.subject_of_id(id, subject.as_ref()).await?;
     let schema = service.schema(id, &place, params.flag(query::FetchMaxId));
     let schema = params.with_tags(schema.await?);
     let schema = params.with_references(&place.context, schema);
@@ -111,7 +111,7 @@ async fn text_by_id(registry: Data<Registry>, id: Path<i32>, params: Params) -> 
     let subject = named_subject(&registry, &params).await?;
     let id = schema_id(*id)?;
     let service = &registry.service;
-    let place = service.place_of(id, subject.as_ref()).await?;
+    let place = service.subject_of_id(id, subject.as_ref()).await?;
     let schema = service.schema(id, &place, false).await?;
     let schema = service.in_format_within(&place.context, schema, params.format());
     Ok(schema_text(schema.await?.schema))

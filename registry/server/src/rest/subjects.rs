@@ -169,7 +169,7 @@ async fn register(
     let context = subject.context.clone();
     let registered = registry.write(|service| async move {
         if is_dry_run {
-            service.try_out(&subject, request, normalize, checks).await
+            service.dry_run(&subject, request, normalize, checks).await
         } else {
             service.register(&subject, request, normalize, checks).await
         }

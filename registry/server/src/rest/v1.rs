@@ -25,7 +25,7 @@ use crate::rest::parameters::{path, query};
 use crate::rest::request::{Params, body};
 use crate::rest::response::{HandlerResult, explained, json, status_of};
 use crate::rest::subjects::{checks, subject, subject_version};
-use crate::service::{Intent, refusal};
+use crate::service::{Intent, rejection};
 
 /// Parts of an export that are read before the client has received the previous ones.
 const PARTS_AHEAD: usize = 2;
@@ -71,11 +71,11 @@ async fn apply(registry: Data<Registry>, bytes: Bytes) -> HandlerResult {
         .write(|service| async move { service.plan_all(request.subjects, Intent::Apply).await });
     let plan = plan.await?;
     count(&registry, &plan);
-    match refusal(&plan) {
+    match rejection(&plan) {
         None => Ok(json(&plan)),
-        Some(refused) => {
-            let status = status_of(refused.error.error_code);
-            Ok(HttpResponseBuilder::new(status).json(refused))
+        Some(rejected) => {
+            let status = status_of(rejected.error.error_code);
+            Ok(HttpResponseBuilder::new(status).json(rejected))
         }
     }
 }

@@ -1,46 +1,48 @@
-//! Compatibility, asked for by registration or on its own.
+//! Compatibility checks, for registrations and on their own.
 
 use avouch_registry_api::rest::{ConfigBody, RegisterRequest};
 use avouch_registry_api::types::VersionSelector;
 
-use crate::decide::compatibility::{Earlier, Objections, objections, versions_to_read};
+use crate::decide::compatibility::{
+    Earlier, Incompatibilities, incompatibilities, versions_to_read,
+};
 use crate::decide::content::Resolved;
 use crate::decide::draft::{Draft, invalid_schema};
 use crate::decide::register::next_version;
 use crate::decide::subject::Subject;
 use crate::error::RegistryError;
-use crate::service::settings::InForce;
-use crate::service::{Prepared, Service, compute, refused};
+use crate::service::settings::EffectiveSettings;
+use crate::service::{Prepared, Service, compute, reference_error};
 use crate::store::Connection;
 use crate::store::edges;
 use crate::store::versions::{self, Entry};
 
 impl Service {
-    /// Why the schema could not be registered under the subject, as far as earlier versions go.
+    /// Returns why the schema is incompatible with the versions of a subject at its compatibility level.
     pub(crate) async fn check_subject(
         &self,
         subject: &Subject,
         request: RegisterRequest,
         normalize: bool,
-    ) -> Result<Objections, RegistryError> {
+    ) -> Result<Incompatibilities, RegistryError> {
         let draft = Draft::of(request, normalize)?;
         let mut snapshot = self.store.read().await?;
-        let in_force = self.in_force(&mut snapshot, subject).await?;
-        let prepared = self.complete(&mut snapshot, subject, draft, &in_force);
+        let settings = self.effective_settings(&mut snapshot, subject).await?;
+        let prepared = self.complete(&mut snapshot, subject, draft, &settings);
         let prepared = prepared.await?;
-        self.objections(&mut snapshot, subject, &prepared, &in_force.config)
+        self.incompatibilities(&mut snapshot, subject, &prepared, &settings.config)
             .await
     }
 
-    /// Why the schema does not agree with one version, at the level in force. The latest version of
-    /// a subject that has none agrees with everything.
+    /// Returns why the schema is incompatible with one version at the subject's compatibility level.
+    /// Everything is compatible with the latest version of a subject without versions.
     pub(crate) async fn check_version(
         &self,
         subject: &Subject,
         spec: VersionSelector,
         request: RegisterRequest,
         normalize: bool,
-    ) -> Result<Objections, RegistryError> {
+    ) -> Result<Incompatibilities, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let entry = match spec {
             VersionSelector::Latest => versions::newest(&mut snapshot, subject, 1).await?.pop(),
@@ -51,39 +53,39 @@ impl Service {
             }
         };
         let draft = Draft::of(request, normalize)?;
-        let in_force = self.in_force(&mut snapshot, subject).await?;
-        let prepared = self.complete(&mut snapshot, subject, draft, &in_force);
+        let settings = self.effective_settings(&mut snapshot, subject).await?;
+        let prepared = self.complete(&mut snapshot, subject, draft, &settings);
         let prepared = prepared.await?;
         let entries = entry.into_iter().collect();
-        self.compare(&mut snapshot, subject, &prepared, &in_force.config, entries)
+        self.compare(&mut snapshot, subject, &prepared, &settings.config, entries)
             .await
     }
 
-    /// The schema as a registration would see it.
+    /// Completes and parses the schema as a registration does.
     async fn complete(
         &self,
         connection: &mut Connection,
         subject: &Subject,
         mut draft: Draft,
-        in_force: &InForce,
+        settings: &EffectiveSettings,
     ) -> Result<Prepared, RegistryError> {
         let rows = versions::rows(connection, subject).await?;
         let latest = versions::newest(connection, subject, 1).await?.pop();
         let latest = latest.map(|entry| entry.content);
         let next = next_version(&rows)?;
-        draft.complete(latest.as_ref(), &in_force.config.properties, Some(next));
-        self.prepare(connection, subject, draft, in_force, in_force.strictness())
+        draft.complete(latest.as_ref(), &settings.config.properties, Some(next));
+        self.prepare(connection, subject, draft, settings, settings.strictness())
             .await
     }
 
-    /// What a registration of the schema now would be refused for.
-    pub(super) async fn objections(
+    /// Returns why a registration of the schema would be incompatible.
+    pub(super) async fn incompatibilities(
         &self,
         connection: &mut Connection,
         subject: &Subject,
         prepared: &Prepared,
         config: &ConfigBody,
-    ) -> Result<Objections, RegistryError> {
+    ) -> Result<Incompatibilities, RegistryError> {
         let limit = versions_to_read(config);
         let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
         let entries = versions::newest(connection, subject, limit).await?;
@@ -98,7 +100,7 @@ impl Service {
         prepared: &Prepared,
         config: &ConfigBody,
         entries: Vec<Entry>,
-    ) -> Result<Objections, RegistryError> {
+    ) -> Result<Incompatibilities, RegistryError> {
         let mut earlier = Vec::with_capacity(entries.len());
         for entry in entries {
             earlier.push(resolve(connection, subject, entry).await?);
@@ -109,7 +111,7 @@ impl Service {
         let config = config.clone();
         let parsed = prepared.parsed.clone();
         let found = compute(text_bytes, move || {
-            objections(&config, &parsed, &content, earlier)
+            incompatibilities(&config, &parsed, &content, earlier)
         });
         found.await?.map_err(|unreadable| {
             let reason = format!("in version {}: {}", unreadable.version, unreadable.reason);
@@ -118,10 +120,10 @@ impl Service {
     }
 }
 
-/// A version with everything that is needed to read its text.
+/// Returns a version with its references resolved.
 ///
 /// # Errors
-/// [`RegistryError::InvalidSchema`] when it refers to what is not there: an import may leave that.
+/// [`RegistryError::InvalidSchema`] if a reference does not exist, which an import permits.
 pub(super) async fn resolve(
     connection: &mut Connection,
     subject: &Subject,
@@ -130,7 +132,7 @@ pub(super) async fn resolve(
     let references = &entry.content.references;
     let dependencies = edges::dependencies(connection, &subject.context, references)
         .await
-        .map_err(|error| refused(error, |reason| unreadable(&entry, reason)))?;
+        .map_err(|error| reference_error(error, |reason| unreadable(&entry, reason)))?;
     let resolved = Resolved {
         content: entry.content,
         dependencies,
@@ -141,7 +143,7 @@ pub(super) async fn resolve(
     })
 }
 
-/// The refusal of a call that needs a stored version which nobody can read.
+/// Returns the error of a request that needs a stored version which cannot be parsed.
 pub(super) fn unreadable(entry: &Entry, reason: &str) -> RegistryError {
     let reason = format!("in version {}: {reason}", entry.row.version);
     invalid_schema(&entry.subject, &entry.content, &reason)

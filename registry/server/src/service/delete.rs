@@ -1,4 +1,4 @@
-//! Soft and permanent deletes of versions and subjects.
+//! Soft and permanent deletion of versions and subjects, and undelete.
 
 use avouch_registry_api::rest::SchemaBody;
 use avouch_registry_api::types::{Version, VersionSelector};
@@ -38,14 +38,14 @@ impl Service {
         permit_version(name, row, depth)?;
         delete(&mut transaction, subject, &[row], depth).await?;
         if depth == Depth::Permanent && rows.len() == 1 {
-            forget_settings(&mut transaction, subject).await?;
+            delete_settings(&mut transaction, subject).await?;
         }
         self.commit(transaction).await?;
         Ok(version)
     }
 
-    /// Brings a soft-deleted version back under its old number, if it agrees with the live ones.
-    /// One that is live stays so.
+    /// Restores a soft-deleted version under its number if it is compatible with the live versions. A
+    /// live version is returned unchanged.
     pub(crate) async fn undelete_version(
         &self,
         subject: &Subject,
@@ -69,10 +69,10 @@ impl Service {
                 .await?
                 .resolved;
             let parsed = resolved.parse();
-            let parsed = parsed.map_err(|reason| unreadable(&entry, &reason))?;
+            let parsed = parsed.map_err(|error| unreadable(&entry, &error.to_string()))?;
             let prepared = Prepared { resolved, parsed };
-            let in_force = self.in_force(&mut transaction, subject).await?;
-            self.require_agreement(&mut transaction, subject, &prepared, &in_force.config)
+            let settings = self.effective_settings(&mut transaction, subject).await?;
+            self.require_compatibility(&mut transaction, subject, &prepared, &settings.config)
                 .await?;
         }
         let row = VersionRow {
@@ -93,30 +93,30 @@ impl Service {
         let mut transaction = self.store.write().await?;
         let name = &subject.name;
         let rows = versions::rows(&mut transaction, subject).await?;
-        let doomed = find_subject(name, &rows, depth)?;
+        let selected = find_subject(name, &rows, depth)?;
         self.permit_delete(&mut transaction, subject).await?;
         let with_deleted = depth == Depth::Permanent;
-        for row in &doomed {
+        for row in &selected {
             let version = row.version;
-            let referred_to =
-                edges::referred_to_from_elsewhere(&mut transaction, name, version, with_deleted);
-            if referred_to.await? {
+            let is_referenced =
+                edges::is_referenced_elsewhere(&mut transaction, name, version, with_deleted);
+            if is_referenced.await? {
                 return Err(RegistryError::ReferenceExists {
                     subject: name.clone(),
                     version,
                 });
             }
         }
-        permit_subject(name, &doomed, depth)?;
-        delete(&mut transaction, subject, &doomed, depth).await?;
+        permit_subject(name, &selected, depth)?;
+        delete(&mut transaction, subject, &selected, depth).await?;
         if depth == Depth::Permanent {
-            forget_settings(&mut transaction, subject).await?;
+            delete_settings(&mut transaction, subject).await?;
         }
         self.commit(transaction).await?;
-        Ok(doomed.iter().map(|row| row.version).collect())
+        Ok(selected.iter().map(|row| row.version).collect())
     }
 
-    /// Forgets the settings of a context that has no version. What ids it gave out is remembered.
+    /// Deletes the settings of a context without versions. Its ID counter remains.
     pub(crate) async fn delete_context(&self, context: &str) -> Result<(), RegistryError> {
         let mut transaction = self.store.write().await?;
         if counters::contexts(&mut transaction)
@@ -136,12 +136,12 @@ impl Service {
         connection: &mut Connection,
         subject: &Subject,
     ) -> Result<(), RegistryError> {
-        let mode = self.in_force(connection, subject).await?.mode;
+        let mode = self.effective_settings(connection, subject).await?.mode;
         permit_change(mode, Some(&subject.name))
     }
 }
 
-/// Takes versions away, after everything that could refuse it.
+/// Deletes versions. All checks have been made.
 pub(super) async fn delete(
     connection: &mut Connection,
     subject: &Subject,
@@ -160,8 +160,8 @@ pub(super) async fn delete(
     Ok(())
 }
 
-/// A subject without versions keeps no settings.
-async fn forget_settings(
+/// Deletes the settings of a subject that has no versions any more.
+async fn delete_settings(
     connection: &mut Connection,
     subject: &Subject,
 ) -> Result<(), RegistryError> {

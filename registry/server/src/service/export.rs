@@ -1,5 +1,4 @@
-//! The registry's whole content as records, out: one snapshot, in parts small enough to be sent on
-//! while the next is read.
+//! Export of the registry as records: one snapshot, in parts that are sent while the next one is read.
 
 use std::time::Duration;
 
@@ -17,33 +16,33 @@ use crate::service::Service;
 use crate::store::versions::{Entry, Position};
 use crate::store::{Connection, counters, settings, versions};
 
-/// Versions of one part.
+/// Maximum number of versions in a part.
 const PART_VERSIONS: i64 = 1_000;
-/// Characters of their texts together, unless one alone has more.
+/// Maximum size of the versions in a part, in characters, unless a single version is larger.
 const PART_CHARS: i64 = 1 << 20;
-/// How long a part waits for whoever reads it, before the export is given up: it holds a
-/// connection, and PostgreSQL ends a transaction that does nothing for longer.
-const READER_PATIENCE: Duration = Duration::from_secs(8);
-/// The tenant of all contexts, in Confluent's words.
+/// Time after which an export is aborted if the client does not read. An export holds a connection, and
+/// PostgreSQL aborts a transaction that is idle for 10 seconds.
+const SEND_TIMEOUT: Duration = Duration::from_secs(8);
+/// Confluent's name of the tenant of all contexts.
 const TENANT: &str = "default";
 
-/// Some of the records, in order.
+/// Consecutive records of an export.
 type Part = Result<Vec<Record>, RegistryError>;
 
 impl Service {
-    /// Sends everything, part by part: contexts with the highest id that each gave out,
-    /// configurations and modes, then versions, soft-deleted ones included, by context, subject and
-    /// version. An empty part is the last; without it the export is not whole.
+    /// Sends all data in parts: contexts with the highest ID that each assigned, configurations and
+    /// modes, then versions, soft-deleted ones included, by context, subject and version. An empty part
+    /// is the last one; without it the export is incomplete.
     pub(crate) async fn export(&self, parts: Sender<Part>) {
         if let Err(error) = self.export_to(&parts).await {
-            tracing::error!(%error, "an export ended early");
-            let _reader_is_gone = parts.try_send(Err(error));
+            tracing::error!(%error, "export aborted");
+            let _disconnected = parts.try_send(Err(error));
         }
     }
 
     async fn export_to(&self, parts: &Sender<Part>) -> Result<(), RegistryError> {
         let mut snapshot = self.store.read().await?;
-        for context in counters::contexts_of_anything(&mut snapshot).await? {
+        for context in counters::all_contexts(&mut snapshot).await? {
             let mut records = Vec::new();
             records.extend(context_record(&mut snapshot, &context).await?);
             settings_of(&mut snapshot, &context, &mut records).await?;
@@ -61,8 +60,8 @@ impl Service {
             let records = entries.into_iter().map(schema_record);
             send(parts, records.collect::<Result<_, _>>()?).await?;
         }
-        let end = parts.send_timeout(Ok(Vec::new()), READER_PATIENCE).await;
-        end.map_err(|_gone| given_up())
+        let end = parts.send_timeout(Ok(Vec::new()), SEND_TIMEOUT).await;
+        end.map_err(|_disconnected| not_read())
     }
 }
 
@@ -70,15 +69,15 @@ async fn send(parts: &Sender<Part>, records: Vec<Record>) -> Result<(), Registry
     if records.is_empty() {
         return Ok(());
     }
-    let sent = parts.send_timeout(Ok(records), READER_PATIENCE).await;
-    sent.map_err(|_gone| given_up())
+    let sent = parts.send_timeout(Ok(records), SEND_TIMEOUT).await;
+    sent.map_err(|_disconnected| not_read())
 }
 
-fn given_up() -> RegistryError {
-    RegistryError::StoreTimeout("nobody reads the export".to_owned())
+fn not_read() -> RegistryError {
+    RegistryError::StoreTimeout("the client does not read the export".to_owned())
 }
 
-/// As many versions as one part holds, at least one.
+/// Returns how many of the next versions fit in a part, at least one.
 async fn versions_of_next_part(
     connection: &mut Connection,
     after: Option<&Position>,
@@ -93,7 +92,8 @@ async fn versions_of_next_part(
     Ok(count.max(1))
 }
 
-/// The context with its highest id; nothing for the default one before its first.
+/// Returns the record of a context with its highest ID; none for the default context before its first
+/// ID.
 async fn context_record(
     connection: &mut Connection,
     context: &str,
@@ -116,7 +116,7 @@ async fn context_record(
     record(key, &value).map(Some)
 }
 
-/// The configurations and modes of a context.
+/// Adds the configurations and modes of a context.
 async fn settings_of(
     connection: &mut Connection,
     context: &str,
@@ -218,7 +218,7 @@ mod tests {
 
     // Conformance: registry/rule-15
     #[tokio::test]
-    async fn an_export_is_of_one_moment_and_its_parts_are_bounded() {
+    async fn export_is_snapshot_in_bounded_parts() {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::Sqlite(directory.path().join("registry.db"));
         let registry = Registry::open(&database, RegistryConfig::default());
@@ -230,22 +230,22 @@ mod tests {
         let exporting = Arc::clone(&service);
         tokio::spawn(async move { exporting.export(sender).await });
         let mut records = parts.recv().await.unwrap().unwrap();
-        // The context is told; the versions are still to be read.
+        // The context has been sent; the versions have not been read.
         register(&service, "after", 1).await;
-        let gone = Subject::existing("e");
+        let deleted = Subject::existing("e");
         let depth = crate::decide::delete::Depth::Soft;
-        service.delete_subject(&gone, depth).await.unwrap();
+        service.delete_subject(&deleted, depth).await.unwrap();
         let mut sizes = Vec::new();
-        let mut is_whole = false;
+        let mut is_complete = false;
         while let Some(part) = parts.recv().await {
             let part = part.unwrap();
-            is_whole = part.is_empty();
+            is_complete = part.is_empty();
             sizes.push(part.len());
             records.extend(part);
         }
-        assert!(is_whole, "the end is told");
-        assert_eq!(sizes, [2, 2, 1, 0], "as many as fit in a part");
-        let told: Vec<(String, bool)> = records
+        assert!(is_complete, "the last part is empty");
+        assert_eq!(sizes, [2, 2, 1, 0], "as many versions as fit in a part");
+        let versions: Vec<(String, bool)> = records
             .iter()
             .filter_map(|record| match &record.key {
                 RecordKey::Schema { subject, .. } => {
@@ -255,12 +255,12 @@ mod tests {
             })
             .collect();
         let expected = ["a", "b", "c", "d", "e"].map(|subject| (subject.to_owned(), false));
-        assert_eq!(told, expected, "nothing of what came after");
+        assert_eq!(versions, expected, "no later change");
     }
 
     // Conformance: registry/rule-15
     #[tokio::test]
-    async fn an_export_that_nobody_reads_ends() {
+    async fn export_ends_when_client_disconnects() {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::Sqlite(directory.path().join("registry.db"));
         let registry = Registry::open(&database, RegistryConfig::default());

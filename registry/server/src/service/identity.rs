@@ -1,5 +1,4 @@
-//! When two schemas are one although their contents differ, and which version comes closest when
-//! none is.
+//! Equivalence of schemas whose contents differ, and the version closest to a schema.
 
 use avouch_registry_api::rest::ClosestBody;
 
@@ -14,13 +13,13 @@ use crate::service::{Prepared, compute};
 use crate::store::Connection;
 use crate::store::versions::{self, Entry};
 
-/// Versions that are compared, newest first, to find the closest one. More costs time on every
-/// look-up that fails.
+/// Maximum number of versions that are compared, newest first, to find the closest one. More make every
+/// failed lookup slower.
 const MAX_COMPARED: i64 = 20;
 
-/// The newest version among `rows` that means the same as the schema: another order of aliases or
-/// properties, references written out, a version noted in the metadata of one of the two.
-pub(super) async fn lookalike(
+/// Returns the newest version among `rows` that is equivalent to the schema: it may have another order
+/// of aliases or properties, inlined references, or a version in the metadata of one of the two.
+pub(super) async fn equivalent_version(
     connection: &mut Connection,
     subject: &Subject,
     prepared: &Prepared,
@@ -33,7 +32,7 @@ pub(super) async fn lookalike(
     let content = &prepared.resolved.content;
     let chars = i64::try_from(content.text.chars().count()).unwrap_or(i64::MAX);
     let inlined = content.references.is_empty();
-    let candidates = versions::lookalikes(connection, subject, chars, inlined).await?;
+    let candidates = versions::of_length(connection, subject, chars, inlined).await?;
     for entry in candidates {
         let old = &entry.content;
         let metadata = (content.metadata.as_ref(), old.metadata.as_ref());
@@ -54,7 +53,7 @@ async fn is_same(
     prepared: &Prepared,
     entry: &Entry,
 ) -> Result<bool, RegistryError> {
-    let Some(old) = readable(connection, subject, entry.clone()).await? else {
+    let Some(old) = with_references(connection, subject, entry.clone()).await? else {
         return Ok(false);
     };
     let new = prepared.resolved.content.clone();
@@ -63,8 +62,8 @@ async fn is_same(
     compute(text_bytes, move || same_meaning(&new, &parsed, &old)).await
 }
 
-/// The version with what it needs to be read, unless that is not there.
-async fn readable(
+/// Returns a version with its references resolved, or `None` if one does not exist.
+async fn with_references(
     connection: &mut Connection,
     subject: &Subject,
     entry: Entry,
@@ -76,7 +75,7 @@ async fn readable(
     }
 }
 
-/// The version that takes the fewest changes to become the schema.
+/// Returns the version with the fewest differences from the schema.
 pub(super) async fn closest(
     connection: &mut Connection,
     subject: &Subject,
@@ -93,7 +92,7 @@ pub(super) async fn closest(
     let mut closest: Option<ClosestBody> = None;
     for entry in entries {
         let row = entry.row;
-        let Some(old) = readable(connection, subject, entry).await? else {
+        let Some(old) = with_references(connection, subject, entry).await? else {
             continue;
         };
         let new = prepared.resolved.content.clone();

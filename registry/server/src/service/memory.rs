@@ -23,7 +23,7 @@ use crate::error::RegistryError;
 use crate::remembered::{Changed, Remembered};
 use crate::service::{Service, content_body};
 use crate::store::changes::{self, News};
-use crate::store::edges::{self, FollowError};
+use crate::store::edges::{self, ReferenceError};
 use crate::store::{schemas, settings, versions};
 
 /// Context and id.
@@ -271,7 +271,7 @@ impl Service {
         // What an import left without its references cannot be understood, however often it is
         // asked for: that is for the broker to find.
         let references = match references {
-            Err(FollowError::Store(error)) => return Err(error.into()),
+            Err(ReferenceError::Store(error)) => return Err(error.into()),
             references => references.unwrap_or_default(),
         };
         let versions = holders.into_iter().map(|(subject, row, _)| SubjectVersion {
@@ -455,7 +455,7 @@ mod tests {
         configure(&service, "nick", "s").await;
         let ask = async || {
             let subject = service.behind_alias(Subject::existing("nick")).await?;
-            let place = service.place_of(id, Some(&subject)).await?;
+            let place = service.subject_of_id(id, Some(&subject)).await?;
             service.schema(id, &place, false).await
         };
         let nick = || Some(Subject::existing("nick"));
@@ -473,7 +473,7 @@ mod tests {
         let recalled = service.recall(id, nick()).unwrap();
         assert_eq!(recalled, serde_json::to_vec(&before).unwrap());
         let recalled = service.recall(id, None).unwrap();
-        let place = service.place_of(id, None).await.unwrap();
+        let place = service.subject_of_id(id, None).await.unwrap();
         let unnamed = service.schema(id, &place, false).await.unwrap();
         assert_eq!(recalled, serde_json::to_vec(&unnamed).unwrap());
     }

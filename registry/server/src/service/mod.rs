@@ -1,6 +1,6 @@
-//! The registry's operations, one file a kind: read what a decision needs, decide, write what it
-//! says, in one transaction. Knows no HTTP. Invariant: the change sequence in memory never runs
-//! ahead of the store, and has caught up before an operation is answered.
+//! The operations of the registry, one file for each kind. An operation reads what a decision needs,
+//! decides, and writes the result in the same transaction. Knows no HTTP. Invariant: the change sequence
+//! in memory is never ahead of the store, and is up to date before an operation returns.
 
 mod check;
 mod delete;
@@ -19,29 +19,30 @@ use std::time::Duration;
 
 use avouch_registry_api::freshness::Freshness;
 use avouch_registry_api::rest::{SchemaBody, SchemaReference, SchemaTags};
+use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::RegistryConfig;
-use crate::decide::content::{Content, Parsed, Resolved, Strictness};
+use crate::decide::content::{Content, ContentError, Parsed, Resolved, Strictness};
 use crate::decide::draft::{Draft, RequestedReference, invalid_draft};
 use crate::decide::subject::Subject;
-use crate::decide::tags;
+use crate::decide::tags::{self, TagError};
 use crate::error::RegistryError;
 use crate::metrics::Metrics;
-use crate::store::edges::{self, FollowError};
+use crate::store::edges::{self, ReferenceError};
 use crate::store::versions::{self, Entry};
 use crate::store::{Connection, Store, Write};
 
 use self::memory::Memory;
-pub(crate) use self::plan::{Intent, refusal};
+pub(crate) use self::plan::{Intent, rejection};
 pub(crate) use self::read::Listing;
 pub(crate) use self::register::Checks;
-use self::settings::InForce;
+use self::settings::EffectiveSettings;
 
-/// Texts up to this size are parsed and compared where the request runs.
+/// Maximum size of schemas that are parsed and compared on the thread of the request, in bytes.
 const INLINE_BYTES: usize = 64 << 10;
 
-/// The registry behind its REST surface.
+/// The registry without its REST API.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) store: Store,
@@ -52,7 +53,7 @@ pub(crate) struct Service {
     memory: Memory,
 }
 
-/// A schema that was understood; its text is canonical.
+/// A parsed schema in registry form.
 #[derive(Clone, Debug)]
 struct Prepared {
     resolved: Resolved,
@@ -97,21 +98,21 @@ impl Service {
         Ok(())
     }
 
-    /// Resolves the draft's references, parses it and makes its text canonical, or normalized if
-    /// the request or the settings in force say so. Other texts than Avro stay as they are.
+    /// Resolves the references of a draft, parses it, and converts Avro schemas to the registry's form,
+    /// or the normalized form if the request or the settings demand it.
     ///
     /// # Errors
-    /// [`RegistryError::InvalidSchema`] when it cannot be understood.
+    /// [`RegistryError::InvalidSchema`] if the schema or a reference is invalid.
     async fn prepare(
         &self,
         connection: &mut Connection,
         subject: &Subject,
         draft: Draft,
-        in_force: &InForce,
+        settings: &EffectiveSettings,
         strictness: Strictness,
     ) -> Result<Prepared, RegistryError> {
-        let normalize = in_force.normalizes(draft.normalize);
-        let pinned = pin_references(connection, subject, &draft.references, strictness).await;
+        let normalize = settings.normalizes(draft.normalize);
+        let references = resolve_versions(connection, subject, &draft.references, strictness).await;
         let requested = draft.references.clone();
         let changes = Changes {
             strictness,
@@ -121,10 +122,10 @@ impl Service {
         };
         let drafted = draft.content(Vec::new())?;
         let describe = |reason: &str| invalid_draft(&subject.name, &drafted, &requested, reason);
-        let references = pinned.map_err(|error| refused(error, describe))?;
+        let references = references.map_err(|error| reference_error(error, describe))?;
         let dependencies = edges::dependencies(connection, &subject.context, &references)
             .await
-            .map_err(|error| refused(error, describe))?;
+            .map_err(|error| reference_error(error, describe))?;
         let content = Content {
             references,
             ..drafted.clone()
@@ -134,13 +135,13 @@ impl Service {
             dependencies,
         };
         let text_bytes = resolved.text_bytes();
-        let work = move || understand(resolved, &changes);
+        let work = move || parse_draft(resolved, &changes);
         let parsed = compute(text_bytes, work).await?;
-        parsed.map_err(|reason| describe(&reason))
+        parsed.map_err(|error| describe(&error.to_string()))
     }
 }
 
-/// What becomes of a text once it is canonical.
+/// Changes of a schema between parsing and storing it.
 struct Changes {
     strictness: Strictness,
     normalize: bool,
@@ -148,11 +149,22 @@ struct Changes {
     tags_to_remove: Vec<SchemaTags>,
 }
 
-fn understand(mut resolved: Resolved, changes: &Changes) -> Result<Prepared, String> {
+/// Reason why a draft is invalid.
+#[derive(Debug, Error)]
+enum DraftError {
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    #[error("only Avro schemas have tags")]
+    NotAvro,
+    #[error(transparent)]
+    Tags(#[from] TagError),
+}
+
+fn parse_draft(mut resolved: Resolved, changes: &Changes) -> Result<Prepared, DraftError> {
     let mut parsed = resolved.parse_as(changes.strictness)?;
     if !changes.tags_to_add.is_empty() || !changes.tags_to_remove.is_empty() {
         let Parsed::Avro(schema) = &parsed else {
-            return Err("only Avro schemas have tags".to_owned());
+            return Err(DraftError::NotAvro);
         };
         let text = schema.to_registry_string();
         resolved.content.text =
@@ -170,15 +182,15 @@ fn understand(mut resolved: Resolved, changes: &Changes) -> Result<Prepared, Str
     Ok(Prepared { resolved, parsed })
 }
 
-/// Puts the latest version where a reference asks for it. A new schema may refer to live versions
+/// Replaces the version -1 of references by the latest version. A new schema may reference live versions
 /// only.
-async fn pin_references(
+async fn resolve_versions(
     connection: &mut Connection,
     subject: &Subject,
     references: &[RequestedReference],
     strictness: Strictness,
-) -> Result<Vec<SchemaReference>, FollowError> {
-    let mut pinned = Vec::with_capacity(references.len());
+) -> Result<Vec<SchemaReference>, ReferenceError> {
+    let mut resolved = Vec::with_capacity(references.len());
     for reference in references {
         let target = Subject::within(&subject.context, &reference.subject);
         let rows = versions::rows(connection, &target).await?;
@@ -190,32 +202,34 @@ async fn pin_references(
                 newest_first.find(|row| row.version.get() == version && !(is_new && row.deleted))
             }
         };
-        let missing = || FollowError::Missing {
+        let missing = || ReferenceError::Missing {
             subject: reference.subject.clone(),
             version: reference.version,
         };
-        pinned.push(SchemaReference {
+        resolved.push(SchemaReference {
             name: reference.name.clone(),
             subject: reference.subject.clone(),
             version: target.ok_or_else(missing)?.version,
         });
     }
-    Ok(pinned)
+    Ok(resolved)
 }
 
-fn refused(error: FollowError, describe: impl Fn(&str) -> RegistryError) -> RegistryError {
+fn reference_error(
+    error: ReferenceError,
+    describe: impl Fn(&str) -> RegistryError,
+) -> RegistryError {
     match error {
-        FollowError::Store(error) => error.into(),
-        FollowError::Missing { .. }
-        | FollowError::TooDeep
-        | FollowError::TooMany
-        | FollowError::TooLarge => describe(&error.to_string()),
+        ReferenceError::Store(error) => error.into(),
+        ReferenceError::Missing { .. }
+        | ReferenceError::TooDeep
+        | ReferenceError::TooMany
+        | ReferenceError::TooLarge => describe(&error.to_string()),
     }
 }
 
-/// Runs work over `text_bytes` of schema text: here when it is short, else on a blocking thread, so
-/// that no other request waits for it. As many run at once as there are cores; the others queue,
-/// without a thread.
+/// Runs work on schemas of `text_bytes` bytes: on this thread if they are small, otherwise on a blocking
+/// thread, so that other requests do not wait. At most as many run at a time as there are cores.
 async fn compute<T: Send + 'static>(
     text_bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -234,18 +248,18 @@ async fn compute_within<T: Send + 'static>(
     pool: &'static Semaphore,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, RegistryError> {
-    let turn = pool.acquire().await;
-    let turn = turn.map_err(|_closed| RegistryError::Internal)?;
-    // The turn ends with the work, even when nobody waits for it any more.
+    let permit = pool.acquire().await;
+    let permit = permit.map_err(|_closed| RegistryError::Internal)?;
+    // The permit is released when the work ends, even if the request was cancelled before.
     let worked = tokio::task::spawn_blocking(move || {
         let worked = work();
-        drop(turn);
+        drop(permit);
         worked
     });
     worked.await.map_err(|_panicked| RegistryError::Internal)
 }
 
-/// A version with everything about it, as an answer.
+/// Returns the response for a version.
 fn body_of(entry: Entry) -> SchemaBody {
     SchemaBody {
         subject: Some(entry.subject),
@@ -257,7 +271,7 @@ fn body_of(entry: Entry) -> SchemaBody {
     }
 }
 
-/// A content alone, as an answer.
+/// Returns the response for a content without a version.
 fn content_body(content: Content) -> SchemaBody {
     SchemaBody {
         guid: Some(content.guid().to_string()),

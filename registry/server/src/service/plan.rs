@@ -1,4 +1,4 @@
-//! Several schemas at once: what registering them would do, and registering all of them or none.
+//! Plans: the effect of registering several schemas, and their registration in one transaction.
 
 use avouch_registry_api::rest::{
     PlanAction, PlanBody, PlanStepBody, PlanStepRequest, RefusedPlanBody, SchemaBody,
@@ -11,41 +11,41 @@ use crate::metrics::Outcome;
 use crate::service::{Checks, Service};
 use crate::store::Connection;
 
-/// Schemas of one plan. More holds up other writers for longer.
+/// Maximum number of schemas in a plan. More block other writers longer.
 const MAX_STEPS: usize = 500;
 
-/// Whether a plan is to be carried out.
+/// Purpose of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Intent {
-    /// Only told.
+    /// Return the effect only.
     Plan,
-    /// Carried out, if no step is refused.
+    /// Register the schemas if no step is rejected.
     Apply,
 }
 
 impl Service {
-    /// Plans the steps in order, each over those before it. Unless all of them are to be carried
-    /// out and none is refused, nothing is written.
+    /// Plans the steps in order, each on the result of those before it. Nothing is written unless the
+    /// plan is applied and no step is rejected.
     pub(crate) async fn plan_all(
         &self,
         requests: Vec<PlanStepRequest>,
         intent: Intent,
     ) -> Result<PlanBody, RegistryError> {
         if requests.len() > MAX_STEPS {
-            let message = format!("more than {MAX_STEPS} schemas in one plan");
+            let message = format!("the plan has more than {MAX_STEPS} schemas");
             return Err(RegistryError::BadRequest(message));
         }
-        let mut wanted = Vec::with_capacity(requests.len());
+        let mut resolved = Vec::with_capacity(requests.len());
         for request in requests {
             let subject = match Subject::writable(&request.subject) {
                 Ok(subject) => self.behind_alias(subject).await,
                 Err(error) => Err(error),
             };
-            wanted.push((subject, request));
+            resolved.push((subject, request));
         }
         let mut transaction = self.store.write().await?;
-        let mut steps = Vec::with_capacity(wanted.len());
-        for (subject, request) in wanted {
+        let mut steps = Vec::with_capacity(resolved.len());
+        for (subject, request) in resolved {
             let name = request.subject.clone();
             let step = match subject {
                 Ok(subject) => self.step(&mut transaction, &subject, request).await,
@@ -59,11 +59,11 @@ impl Service {
                 ) => {
                     return Err(error);
                 }
-                step => told(name, step),
+                step => step_body(name, step),
             });
         }
-        let refused = |step: &PlanStepBody| step.action == PlanAction::Refused;
-        let applicable = !steps.iter().any(refused);
+        let is_rejected = |step: &PlanStepBody| step.action == PlanAction::Refused;
+        let applicable = !steps.iter().any(is_rejected);
         let applied = applicable && intent == Intent::Apply;
         if applied {
             self.commit(transaction).await?;
@@ -93,8 +93,8 @@ impl Service {
     }
 }
 
-/// The plan as a refusal, when a step of it was refused.
-pub(crate) fn refusal(plan: &PlanBody) -> Option<RefusedPlanBody> {
+/// Returns the error response of a plan if one of its steps was rejected.
+pub(crate) fn rejection(plan: &PlanBody) -> Option<RefusedPlanBody> {
     let position = plan.steps.iter().position(|step| step.error.is_some())?;
     let step = &plan.steps[position];
     let mut error = step.error.clone()?;
@@ -107,7 +107,10 @@ pub(crate) fn refusal(plan: &PlanBody) -> Option<RefusedPlanBody> {
     Some(RefusedPlanBody { error, plan })
 }
 
-fn told(subject: String, step: Result<(PlanAction, SchemaBody), RegistryError>) -> PlanStepBody {
+fn step_body(
+    subject: String,
+    step: Result<(PlanAction, SchemaBody), RegistryError>,
+) -> PlanStepBody {
     match step {
         Ok((action, schema)) => PlanStepBody {
             subject,

@@ -1,4 +1,4 @@
-//! What can be read: subjects, versions, schemas by id. Each answer is one snapshot.
+//! Reads: subjects, versions, schemas by ID. Each uses one snapshot.
 
 use avouch_registry_api::rest::{ContextIdBody, SchemaBody, SubjectVersionBody, VersionBody};
 use avouch_registry_api::types::{SchemaId, SchemaType, VersionSelector};
@@ -8,20 +8,20 @@ use crate::decide::draft::invalid_schema;
 use crate::decide::register::VersionRow;
 use crate::decide::subject::{DEFAULT_CONTEXT, Prefix, Subject, Visibility, plain_name};
 use crate::error::RegistryError;
-use crate::service::{Service, body_of, compute, content_body, refused};
+use crate::service::{Service, body_of, compute, content_body, reference_error};
 use crate::store::versions::Entry;
 use crate::store::{Connection, Page, counters, edges, schemas, settings, versions};
 
-/// Schemas in one answer of the listing, whatever the request asks for.
+/// Maximum number of schemas in a listing, whatever the limit of the request.
 const MAX_LISTED: i64 = 1_000;
 
-/// What `GET /schemas` selects.
+/// Selection of `GET /schemas`.
 #[derive(Clone, Debug)]
 pub(crate) struct Listing {
     pub(crate) prefix: Prefix,
     pub(crate) with_deleted: bool,
     pub(crate) latest_only: bool,
-    /// Whether aliases are told, and a prefix also means aliases that start with it.
+    /// Include aliases, and select subjects by the prefix of an alias too.
     pub(crate) with_aliases: bool,
     /// Only versions with a rule of this type.
     pub(crate) rule_type: Option<String>,
@@ -40,8 +40,8 @@ impl Service {
         Ok(subjects)
     }
 
-    /// The versions of a subject that are `shown`, ascending. The subject is found by those that
-    /// count.
+    /// Returns the `shown` versions of a subject in ascending order. The subject exists if it has a
+    /// `counted` version.
     pub(crate) async fn versions(
         &self,
         subject: &Subject,
@@ -73,7 +73,8 @@ impl Service {
             .ok_or(RegistryError::VersionNotFound(row.version.into()))
     }
 
-    /// A page of a subject's versions, soft-deleted ones included, ascending, without their texts.
+    /// Returns a page of a subject's versions, soft-deleted ones included, in ascending order, without
+    /// their schemas.
     pub(crate) async fn history(
         &self,
         subject: &Subject,
@@ -101,7 +102,7 @@ impl Service {
         Ok(history)
     }
 
-    /// A live version with everything about it.
+    /// Returns a live version with its content.
     pub(super) async fn find_entry(
         &self,
         connection: &mut Connection,
@@ -113,7 +114,7 @@ impl Service {
         entry.ok_or(RegistryError::VersionNotFound(row.version.into()))
     }
 
-    /// The latest version whose metadata has all the wanted properties.
+    /// Returns the latest version whose metadata has all the properties.
     pub(crate) async fn with_properties(
         &self,
         subject: &Subject,
@@ -140,7 +141,7 @@ impl Service {
         Err(RegistryError::SchemaNotFound { closest: None })
     }
 
-    /// Ids of the schemas that refer to a version, ascending.
+    /// Returns the IDs of schemas that reference a version, in ascending order.
     pub(crate) async fn referrers(
         &self,
         subject: &Subject,
@@ -205,8 +206,8 @@ impl Service {
         }
     }
 
-    /// What an id stands for in the subject's context. Subject and version are told when the
-    /// subject holds the id; one that does not is as good as none.
+    /// Returns the schema with an ID in the subject's context, with subject and version if the subject
+    /// has the ID.
     pub(crate) async fn schema(
         &self,
         id: SchemaId,
@@ -224,10 +225,9 @@ impl Service {
         Ok(known.told(&subject.name, max_id))
     }
 
-    /// The subject that a look-up of an id means, in the context that it is looked up in: the one
-    /// that the request names, the default one if the subject holds the id there, or the first
-    /// where it does.
-    pub(crate) async fn place_of(
+    /// Returns the subject of a lookup by ID in the context of the lookup: the context that the request
+    /// names, the default one if the subject has the ID there, or the first one in which it does.
+    pub(crate) async fn subject_of_id(
         &self,
         id: SchemaId,
         subject: Option<&Subject>,
@@ -252,7 +252,7 @@ impl Service {
         Ok(known.is_some_and(|known| known.is_held_by(&subject.name)))
     }
 
-    /// The contexts that have a version, and the default one, which is always there.
+    /// Returns the default context and those that have a version.
     pub(crate) async fn contexts(&self) -> Result<Vec<String>, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let mut contexts = counters::contexts(&mut snapshot).await?;
@@ -262,12 +262,10 @@ impl Service {
         Ok(contexts)
     }
 
-    /// An answer with its text in the format that was asked for. Other schemas than Avro have one
-    /// format.
+    /// Converts the schema of a response to a format. Only Avro schemas have several formats.
     ///
     /// # Errors
-    /// When the store fails; [`RegistryError::InvalidSchema`] when what a reference leads to is not
-    /// there, or cannot be read.
+    /// If the store fails; [`RegistryError::InvalidSchema`] if a reference is missing or invalid.
     pub(crate) async fn in_format(
         &self,
         body: SchemaBody,
@@ -277,14 +275,17 @@ impl Service {
         self.in_format_within(&subject.context, body, format).await
     }
 
-    /// The same for an answer that does not say where its references lead from.
+    /// Converts the schema of a response without a subject, whose references are in `context`.
+    ///
+    /// # Errors
+    /// See [`Self::in_format`].
     pub(crate) async fn in_format_within(
         &self,
         context: &str,
         body: SchemaBody,
         format: Format,
     ) -> Result<SchemaBody, RegistryError> {
-        if format == Format::Kept || body.references.is_empty() {
+        if format == Format::Stored || body.references.is_empty() {
             return Ok(body);
         }
         let content = Content {
@@ -299,22 +300,24 @@ impl Service {
         let mut snapshot = self.store.read().await?;
         let dependencies = edges::dependencies(&mut snapshot, context, &body.references)
             .await
-            .map_err(|error| refused(error, unreadable))?;
+            .map_err(|error| reference_error(error, unreadable))?;
         let resolved = Resolved {
             content: content.clone(),
             dependencies,
         };
         let parsed = compute(resolved.text_bytes(), move || resolved.parse()).await?;
-        Ok(match parsed.map_err(|reason| unreadable(&reason))? {
-            Parsed::Avro(schema) => SchemaBody {
-                schema: schema.to_string(),
-                ..body
+        Ok(
+            match parsed.map_err(|error| unreadable(&error.to_string()))? {
+                Parsed::Avro(schema) => SchemaBody {
+                    schema: schema.to_string(),
+                    ..body
+                },
+                Parsed::Text => body,
             },
-            Parsed::Text => body,
-        })
+        )
     }
 
-    /// The schemas with a GUID: one content, and the contexts and ids that stand for it.
+    /// Returns the schema with a GUID, and its contexts and IDs.
     pub(crate) async fn schema_with_guid(
         &self,
         guid: &str,
@@ -332,14 +335,14 @@ impl Service {
         Ok((content_body(content), places))
     }
 
-    /// Where an id is registered, by subject and version.
+    /// Returns the versions with an ID, by subject and version.
     pub(crate) async fn holders(
         &self,
         id: SchemaId,
         subject: Option<&Subject>,
         with_deleted: bool,
     ) -> Result<Vec<SubjectVersionBody>, RegistryError> {
-        let place = self.place_of(id, subject).await?;
+        let place = self.subject_of_id(id, subject).await?;
         let subject = subject
             .map(|_| &place)
             .filter(|place| !place.plain().is_empty());
@@ -370,8 +373,8 @@ async fn listed(
     versions::list(connection, prefix, with_deleted, latest_only, page).await
 }
 
-/// The entry as an answer of the listing, if it belongs there. `aliases` are pairs of an alias and
-/// the subject behind it.
+/// Returns the entry as an item of the listing if it is selected. `aliases` are pairs of an alias and its
+/// subject.
 fn selected(entry: Entry, listing: &Listing, aliases: &[(String, String)]) -> Option<SchemaBody> {
     let starts = |name: &str| plain_name(name).starts_with(&listing.prefix.plain);
     let own: Vec<String> = aliases
@@ -380,15 +383,15 @@ fn selected(entry: Entry, listing: &Listing, aliases: &[(String, String)]) -> Op
         .map(|(alias, _)| alias.clone())
         .collect();
     let has_type = |wanted: &String| entry.content.has_rule_of_type(wanted);
-    let meant = starts(&entry.subject) || !own.is_empty();
-    (meant && listing.rule_type.as_ref().is_none_or(has_type)).then(|| SchemaBody {
+    let has_prefix = starts(&entry.subject) || !own.is_empty();
+    (has_prefix && listing.rule_type.as_ref().is_none_or(has_type)).then(|| SchemaBody {
         aliases: own,
         ..body_of(entry)
     })
 }
 
-/// The subject that a reader means: the one named, or, if it names no context and the default one
-/// has no such subject, the first of that name in another.
+/// Returns the requested subject; if its name contains no context and the default context has no such
+/// subject, the first one of that name in another context.
 pub(super) async fn locate(
     connection: &mut Connection,
     subject: &Subject,
@@ -408,7 +411,7 @@ pub(super) async fn locate(
     Ok(subject.clone())
 }
 
-/// The row a request means. `Latest` is the highest live one even when deleted ones are included.
+/// Returns the requested version. `Latest` is the highest live one even if deleted ones are included.
 async fn find(
     connection: &mut Connection,
     subject: &Subject,

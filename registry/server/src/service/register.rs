@@ -1,4 +1,4 @@
-//! Registration and look-up by content.
+//! Registration, and lookup by content.
 
 use avouch_registry_api::rest::{ConfigBody, RegisterRequest, SchemaBody, TagRequest};
 use avouch_registry_api::types::{SchemaId, Version, VersionSelector};
@@ -6,55 +6,55 @@ use avouch_registry_api::types::{SchemaId, Version, VersionSelector};
 use crate::decide::content::{Content, Strictness};
 use crate::decide::draft::Draft;
 use crate::decide::register::{
-    Plan, VersionRow, Wanted, WantedVersion, answers, next_version, plan, registered, replaced,
+    Plan, VersionRow, Wanted, WantedVersion, next_version, plan, registered, replaced, satisfies,
 };
 use crate::decide::settings::{adds_to_content, permit_registration};
 use crate::decide::subject::Subject;
 use crate::error::RegistryError;
 use crate::metrics::Outcome;
-use crate::service::identity::{closest, lookalike};
+use crate::service::identity::{closest, equivalent_version};
 use crate::service::read::locate;
-use crate::service::settings::InForce;
+use crate::service::settings::EffectiveSettings;
 use crate::service::{Prepared, Service, body_of};
 use crate::store::versions::Entry;
 use crate::store::{Connection, counters, edges, schemas, versions};
 
-/// Whether a registration must agree with earlier versions.
+/// Compatibility checks of a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Checks {
-    /// At the level in force.
+    /// The schema must be compatible at the effective level.
     Compatibility,
-    /// With nothing: the caller forces it.
+    /// The request skips the check.
     Skipped,
 }
 
-/// How a registration ended.
+/// The result of a registration.
 #[derive(Debug)]
 pub(super) struct Registered {
     pub(super) body: SchemaBody,
     pub(super) outcome: Outcome,
 }
 
-/// A registration, judged as far as reading goes.
+/// The effect of a registration, before the compatibility check.
 enum Proposal {
-    /// It is registered already.
+    /// The schema is registered already.
     Registered(VersionRow),
-    /// It is to be added.
+    /// The schema becomes a new version.
     New(Box<Addition>),
 }
 
-/// A version to add.
+/// A new version.
 struct Addition {
     prepared: Prepared,
     rows: Vec<VersionRow>,
     version: Version,
     id: Option<SchemaId>,
-    in_force: InForce,
+    settings: EffectiveSettings,
 }
 
 impl Service {
-    /// Registers a schema, or finds it registered. Answered from a snapshot when there is nothing
-    /// to write, so that serializers starting up do not queue for the write lock.
+    /// Registers a schema, or returns the version that has it. Uses a snapshot if there is nothing to
+    /// write, so that starting serializers do not queue for the write lock.
     pub(crate) async fn register(
         &self,
         subject: &Subject,
@@ -64,7 +64,7 @@ impl Service {
     ) -> Result<SchemaBody, RegistryError> {
         let draft = Draft::of(request, normalize)?;
         draft.check_size()?;
-        if let Some(body) = self.registered_already(subject, &draft).await? {
+        if let Some(body) = self.find_registered(subject, &draft).await? {
             self.metrics.registered(Outcome::Existing);
             return Ok(body);
         }
@@ -79,8 +79,8 @@ impl Service {
         Ok(body)
     }
 
-    /// What a registration would answer now; nothing is written.
-    pub(crate) async fn try_out(
+    /// Returns the response of a registration without writing anything.
+    pub(crate) async fn dry_run(
         &self,
         subject: &Subject,
         request: RegisterRequest,
@@ -89,12 +89,12 @@ impl Service {
     ) -> Result<SchemaBody, RegistryError> {
         let draft = Draft::of(request, normalize)?;
         draft.check_size()?;
-        let mut undone = self.store.write().await?;
-        let registered = self.register_within(&mut undone, subject, draft, checks);
+        let mut transaction = self.store.write().await?;
+        let registered = self.register_within(&mut transaction, subject, draft, checks);
         Ok(registered.await?.body)
     }
 
-    /// Registers a new version of a subject: the given one with other tags, metadata or rules.
+    /// Registers a version of a subject again with other tags, metadata or rules.
     pub(crate) async fn retag(
         &self,
         subject: &Subject,
@@ -121,8 +121,7 @@ impl Service {
         Ok(body)
     }
 
-    /// The version of the subject that has this content: as it was sent, or completed as a
-    /// registration would complete it.
+    /// Returns the version of a subject with this content, as sent or as completed by a registration.
     pub(crate) async fn look_up(
         &self,
         subject: &Subject,
@@ -133,10 +132,10 @@ impl Service {
         let mut draft = Draft::of(request, normalize)?;
         let mut snapshot = self.store.read().await?;
         let subject = &locate(&mut snapshot, subject).await?;
-        let in_force = self.in_force(&mut snapshot, subject).await?;
+        let settings = self.effective_settings(&mut snapshot, subject).await?;
         let legacy = Strictness::Legacy;
         let (sent, ids) = self
-            .identify(&mut snapshot, subject, draft.clone(), &in_force, legacy)
+            .identify(&mut snapshot, subject, draft.clone(), &settings, legacy)
             .await?;
         let rows = versions::rows(&mut snapshot, subject).await?;
         if !rows.iter().any(|row| with_deleted || !row.deleted) {
@@ -146,9 +145,9 @@ impl Service {
             same_content(&mut snapshot, subject, &sent, &ids, &rows, with_deleted).await?;
         if found.is_none() {
             let latest = latest(&mut snapshot, subject, &rows).await?;
-            let config = &in_force.config.properties;
+            let config = &settings.config.properties;
             if latest.is_some() && draft.complete(latest.as_ref(), config, None) {
-                let completed = self.identify(&mut snapshot, subject, draft, &in_force, legacy);
+                let completed = self.identify(&mut snapshot, subject, draft, &settings, legacy);
                 let (completed, ids) = completed.await?;
                 let (snapshot, rows) = (&mut snapshot, &rows);
                 let again = same_content(snapshot, subject, &completed, &ids, rows, with_deleted);
@@ -165,7 +164,8 @@ impl Service {
             .ok_or(RegistryError::VersionNotFound(row.version.into()))
     }
 
-    /// Registers within a transaction that the caller commits. A refusal wrote nothing.
+    /// Registers a schema in a transaction that the caller commits. An error means that nothing was
+    /// written.
     pub(super) async fn register_within(
         &self,
         connection: &mut Connection,
@@ -181,11 +181,12 @@ impl Service {
             }),
             Proposal::New(addition) => {
                 let Addition { prepared, rows, .. } = &*addition;
-                let InForce { config, mode } = &addition.in_force;
-                // One that comes first can only contradict itself, by a field that it reserves.
-                let can_object = has_live(rows) || config.properties.validate_fields == Some(true);
-                if checks == Checks::Compatibility && !mode.is_import() && can_object {
-                    self.require_agreement(connection, subject, prepared, config)
+                let EffectiveSettings { config, mode } = &addition.settings;
+                // A first version can only conflict with the fields that it reserves itself.
+                let can_conflict =
+                    has_live(rows) || config.properties.validate_fields == Some(true);
+                if checks == Checks::Compatibility && !mode.is_import() && can_conflict {
+                    self.require_compatibility(connection, subject, prepared, config)
                         .await?;
                 }
                 Ok(Registered {
@@ -196,7 +197,7 @@ impl Service {
         }
     }
 
-    /// Counts how a registration ended.
+    /// Counts the outcome of a registration.
     pub(super) fn counted(
         &self,
         registered: Result<Registered, RegistryError>,
@@ -211,20 +212,21 @@ impl Service {
         registered
     }
 
-    /// The answer to a registration that has nothing to write. One of a first version writes unless
-    /// it is refused, which is found here only if it takes time to find.
-    async fn registered_already(
+    /// Returns the response of a registration that has nothing to write. Skipped for the first version of
+    /// a subject, which always writes, unless parsing the schema is expensive: an invalid one is then
+    /// rejected without the write lock.
+    async fn find_registered(
         &self,
         subject: &Subject,
         draft: &Draft,
     ) -> Result<Option<SchemaBody>, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let rows = versions::rows(&mut snapshot, subject).await?;
-        if rows.is_empty() && draft.is_read_soon() {
+        if rows.is_empty() && draft.is_cheap_to_parse() {
             return Ok(None);
         }
-        let seen = self.propose(&mut snapshot, subject, draft.clone(), rows);
-        match seen.await? {
+        let proposal = self.propose(&mut snapshot, subject, draft.clone(), rows);
+        match proposal.await? {
             Proposal::New(_) => Ok(None),
             Proposal::Registered(row) => {
                 let body = registration(&mut snapshot, subject, row.version);
@@ -233,8 +235,7 @@ impl Service {
         }
     }
 
-    /// Looks for the draft as it was sent, then for what it becomes when it is completed. `rows`
-    /// are all versions of the subject.
+    /// Looks up the draft as sent and then as completed. `rows` are all versions of the subject.
     async fn propose(
         &self,
         connection: &mut Connection,
@@ -242,30 +243,31 @@ impl Service {
         mut draft: Draft,
         rows: Vec<VersionRow>,
     ) -> Result<Proposal, RegistryError> {
-        let in_force = self.in_force(connection, subject).await?;
-        let config = &in_force.config.properties;
+        let settings = self.effective_settings(connection, subject).await?;
+        let config = &settings.config.properties;
         let wanted = Wanted {
             version: draft.version,
             id: draft.id,
         };
-        let strictness = in_force.strictness();
+        let strictness = settings.strictness();
         let mut sent = None;
         if draft.has_text() && draft.is_untagged() {
             let draft = draft.clone();
-            let identified = self.identify(connection, subject, draft, &in_force, strictness);
+            let identified = self.identify(connection, subject, draft, &settings, strictness);
             let (prepared, ids) = identified.await?;
             if !adds_to_content(config) {
-                let live = latest_only(&rows, wanted.version);
-                let found = same_content(connection, subject, &prepared, &ids, live, false).await?;
-                if let Some(row) = found.filter(|&row| answers(row, wanted)) {
+                let candidates = candidates(&rows, wanted.version);
+                let found =
+                    same_content(connection, subject, &prepared, &ids, candidates, false).await?;
+                if let Some(row) = found.filter(|&row| satisfies(row, wanted)) {
                     return Ok(Proposal::Registered(row));
                 }
             }
             sent = Some((prepared, ids));
         }
-        permit_registration(in_force.mode, &subject.name, draft.id.is_some())?;
+        permit_registration(settings.mode, &subject.name, draft.id.is_some())?;
         let mut changed = false;
-        if !in_force.mode.is_import() {
+        if !settings.mode.is_import() {
             let latest = latest(connection, subject, &rows).await?;
             let next = next_version(&rows)?;
             changed = draft.complete(latest.as_ref(), config, Some(next));
@@ -273,17 +275,18 @@ impl Service {
         let (prepared, ids) = match sent {
             Some(sent) if !changed => sent,
             _ => {
-                self.identify(connection, subject, draft, &in_force, strictness)
+                self.identify(connection, subject, draft, &settings, strictness)
                     .await?
             }
         };
-        let (version, id) = match plan(&rows, &ids, wanted, in_force.mode.is_import())? {
+        let (version, id) = match plan(&rows, &ids, wanted, settings.mode.is_import())? {
             Plan::Registered(row) => return Ok(Proposal::Registered(row)),
             Plan::Add { version, id } => (version, id),
         };
         if wanted.version == WantedVersion::Any
-            && let Some(row) = lookalike(connection, subject, &prepared, &rows, false).await?
-            && answers(row, wanted)
+            && let Some(row) =
+                equivalent_version(connection, subject, &prepared, &rows, false).await?
+            && satisfies(row, wanted)
         {
             return Ok(Proposal::Registered(row));
         }
@@ -292,49 +295,49 @@ impl Service {
             rows,
             version,
             id,
-            in_force,
+            settings,
         })))
     }
 
-    /// Prepares the draft, and finds the ids that stand for exactly its content.
+    /// Prepares the draft and returns the IDs with exactly its content.
     async fn identify(
         &self,
         connection: &mut Connection,
         subject: &Subject,
         draft: Draft,
-        in_force: &InForce,
+        settings: &EffectiveSettings,
         strictness: Strictness,
     ) -> Result<(Prepared, Vec<SchemaId>), RegistryError> {
-        let prepared = self.prepare(connection, subject, draft, in_force, strictness);
+        let prepared = self.prepare(connection, subject, draft, settings, strictness);
         let prepared = prepared.await?;
         let content = &prepared.resolved.content;
         let ids = schemas::ids_of(connection, &subject.context, content).await?;
         Ok((prepared, ids))
     }
 
-    /// Refuses a schema that does not agree with the live versions.
-    pub(super) async fn require_agreement(
+    /// Rejects a schema that is incompatible with the live versions.
+    pub(super) async fn require_compatibility(
         &self,
         connection: &mut Connection,
         subject: &Subject,
         prepared: &Prepared,
         config: &ConfigBody,
     ) -> Result<(), RegistryError> {
-        let objections = self.objections(connection, subject, prepared, config);
-        let objections = objections.await?;
-        if objections.messages.is_empty() {
+        let incompatibilities = self.incompatibilities(connection, subject, prepared, config);
+        let incompatibilities = incompatibilities.await?;
+        if incompatibilities.messages.is_empty() {
             return Ok(());
         }
         let error_code = self.config.incompatible_code;
         Err(RegistryError::Incompatible {
             subject: subject.name.clone(),
-            details: objections.messages,
-            findings: objections.findings,
+            details: incompatibilities.messages,
+            findings: incompatibilities.findings,
             error_code,
         })
     }
 
-    /// Writes the new version, its content if the id is new, and takes away what it replaces.
+    /// Writes the new version and, if its ID is new, its content, and deletes the versions it replaces.
     async fn add(
         &self,
         connection: &mut Connection,
@@ -374,7 +377,7 @@ fn has_live(rows: &[VersionRow]) -> bool {
     rows.iter().any(|row| !row.deleted)
 }
 
-/// The content of the subject's latest version. `rows` are all its versions.
+/// Returns the content of the subject's latest version. `rows` are all its versions.
 async fn latest(
     connection: &mut Connection,
     subject: &Subject,
@@ -387,8 +390,8 @@ async fn latest(
     Ok(newest.map(|entry| entry.content))
 }
 
-/// The versions among which a registration looks for its content.
-fn latest_only(rows: &[VersionRow], wanted: WantedVersion) -> &[VersionRow] {
+/// Returns the versions that can satisfy a registration.
+fn candidates(rows: &[VersionRow], wanted: WantedVersion) -> &[VersionRow] {
     match wanted {
         WantedVersion::Any | WantedVersion::Exactly(_) => rows,
         WantedVersion::Next => {
@@ -398,8 +401,8 @@ fn latest_only(rows: &[VersionRow], wanted: WantedVersion) -> &[VersionRow] {
     }
 }
 
-/// The version among `rows` that has the content, live ones first. `ids` stand for exactly this
-/// content.
+/// Returns the version among `rows` that has the content, live ones first. `ids` are the IDs with exactly
+/// this content.
 async fn same_content(
     connection: &mut Connection,
     subject: &Subject,
@@ -415,11 +418,13 @@ async fn same_content(
     if let Some(row) = registered(rows, ids).or_else(|| deleted().copied()) {
         return Ok(Some(row));
     }
-    lookalike(connection, subject, prepared, rows, with_deleted).await
+    equivalent_version(connection, subject, prepared, rows, with_deleted).await
 }
 
-/// Stores content under the given id, or under a new one, and returns the id. An id that stands for
-/// other content cannot be given.
+/// Stores content under the given ID or a new one, and returns the ID.
+///
+/// # Errors
+/// [`RegistryError::NotPermitted`] if the ID has other content.
 pub(super) async fn store_content(
     connection: &mut Connection,
     subject: &Subject,
@@ -447,7 +452,7 @@ pub(super) async fn store_content(
     Ok(id)
 }
 
-/// The answer to a registration that found its version.
+/// Returns the response of a registration that found its version.
 async fn registration(
     connection: &mut Connection,
     subject: &Subject,

@@ -1,5 +1,5 @@
-//! Configurations and modes: a subject's own, a context's, or everyone's. A subject without one has
-//! its context's, then that of `:.__GLOBAL:`. No subject stands for the default context.
+//! Configurations and modes of subjects, contexts and the whole registry. A subject without settings
+//! inherits those of its context, and a context those of `:.__GLOBAL:`. `None` is the default context.
 
 use avouch_registry_api::rest::{ConfigBody, StoredConfigBody};
 use avouch_registry_api::types::Mode;
@@ -7,39 +7,38 @@ use serde_json::{Map, Value};
 
 use crate::decide::content::Strictness;
 use crate::decide::delete::Depth;
-use crate::decide::settings::{in_force, permit_change, shown, strictness, update};
+use crate::decide::settings::{effective, permit_change, shown, strictness, update};
 use crate::decide::subject::{DEFAULT_CONTEXT, GLOBAL_CONTEXT, Prefix, Scope, Subject, Visibility};
 use crate::error::RegistryError;
 use crate::service::Service;
 use crate::service::delete::delete;
 use crate::store::{Connection, Page, edges, settings, versions};
 
-/// The settings of a subject: its own, or those that it inherits.
+/// The effective settings of a subject: its own or inherited ones.
 #[derive(Clone, Debug)]
-pub(super) struct InForce {
+pub(super) struct EffectiveSettings {
     pub(super) config: ConfigBody,
     pub(super) mode: Mode,
 }
 
-impl InForce {
-    /// Whether what is registered is normalized, asked for or not: what is imported stays as it
-    /// was, whoever asks.
-    pub(super) fn normalizes(&self, asked_for: bool) -> bool {
-        let asked_for = asked_for || self.config.properties.normalize == Some(true);
-        asked_for && !self.mode.is_import()
+impl EffectiveSettings {
+    /// Returns true if a schema is normalized before it is stored. Imports are never normalized.
+    pub(super) fn normalizes(&self, requested: bool) -> bool {
+        let requested = requested || self.config.properties.normalize == Some(true);
+        requested && !self.mode.is_import()
     }
 
-    /// How strictly a text that is to be registered is read.
+    /// Returns how strictly a new schema is parsed.
     pub(super) fn strictness(&self) -> Strictness {
         strictness(&self.config.properties, self.mode)
     }
 }
 
-/// The contexts that others inherit from.
-const AROUND: [&str; 2] = [DEFAULT_CONTEXT, GLOBAL_CONTEXT];
+/// The contexts from which others inherit.
+const PARENTS: [&str; 2] = [DEFAULT_CONTEXT, GLOBAL_CONTEXT];
 
 impl Service {
-    /// A scope's configuration; with `inherited`, what is in force where it has none of its own.
+    /// Returns the configuration of a scope, or the effective one if `inherited` is set.
     pub(crate) async fn config(
         &self,
         subject: Option<&Subject>,
@@ -49,9 +48,12 @@ impl Service {
         let default = self.config.compatibility_default;
         let scope = Scope::of_optional(subject);
         if inherited {
-            let everyone = Subject::existing("");
-            let subject = subject.unwrap_or(&everyone);
-            return Ok(self.in_force(&mut snapshot, subject).await?.config);
+            let global = Subject::existing("");
+            let subject = subject.unwrap_or(&global);
+            return Ok(self
+                .effective_settings(&mut snapshot, subject)
+                .await?
+                .config);
         }
         let own = settings::config(&mut snapshot, scope).await?;
         match (subject, own) {
@@ -63,7 +65,7 @@ impl Service {
         }
     }
 
-    /// Changes a scope's configuration and returns all that is stored for it.
+    /// Updates the configuration of a scope and returns the stored one.
     pub(crate) async fn put_config(
         &self,
         subject: Option<&Subject>,
@@ -79,7 +81,7 @@ impl Service {
         Ok(config)
     }
 
-    /// Forgets a scope's configuration and returns what it was.
+    /// Deletes the configuration of a scope and returns it.
     pub(crate) async fn delete_config(
         &self,
         subject: Option<&Subject>,
@@ -101,7 +103,7 @@ impl Service {
         ))
     }
 
-    /// A scope's mode; with `inherited`, what is in force where it has none of its own.
+    /// Returns the mode of a scope, or the effective one if `inherited` is set.
     pub(crate) async fn mode(
         &self,
         subject: Option<&Subject>,
@@ -110,9 +112,9 @@ impl Service {
         let mut snapshot = self.store.read().await?;
         let scope = Scope::of_optional(subject);
         if inherited {
-            let everyone = Subject::existing("");
-            let subject = subject.unwrap_or(&everyone);
-            return Ok(self.in_force(&mut snapshot, subject).await?.mode);
+            let global = Subject::existing("");
+            let subject = subject.unwrap_or(&global);
+            return Ok(self.effective_settings(&mut snapshot, subject).await?.mode);
         }
         let own = settings::mode(&mut snapshot, scope).await?;
         match (subject, own) {
@@ -124,8 +126,8 @@ impl Service {
         }
     }
 
-    /// Sets a scope's mode, or clears it. Going to [`Mode::Import`] needs a scope without live
-    /// versions and removes the soft-deleted ones, unless forced.
+    /// Sets or deletes the mode of a scope. Unless forced, [`Mode::Import`] requires a scope without live
+    /// versions and deletes the soft-deleted ones.
     pub(crate) async fn put_mode(
         &self,
         subject: Option<&Subject>,
@@ -139,9 +141,12 @@ impl Service {
         }
         let mut transaction = self.store.write().await?;
         let scope = Scope::of_optional(subject);
-        let everyone = Subject::existing("");
-        let before = subject.unwrap_or(&everyone);
-        let before = self.in_force(&mut transaction, before).await?.mode;
+        let global = Subject::existing("");
+        let before = subject.unwrap_or(&global);
+        let before = self
+            .effective_settings(&mut transaction, before)
+            .await?
+            .mode;
         if mode == Some(Mode::Import) && before != Mode::Import && !force {
             clear_for_import(&mut transaction, subject).await?;
         }
@@ -152,8 +157,8 @@ impl Service {
         self.commit(transaction).await
     }
 
-    /// Forgets a scope's mode and returns it. With `recursive`, a context takes the modes of all
-    /// its subjects with it, and a scope without a mode is no error.
+    /// Deletes the mode of a scope and returns it. With `recursive`, the modes of all subjects of a
+    /// context are deleted too, and a scope without a mode is not an error.
     pub(crate) async fn delete_mode(
         &self,
         subject: Option<&Subject>,
@@ -180,28 +185,28 @@ impl Service {
         Ok(shown)
     }
 
-    /// What holds for a subject.
-    pub(super) async fn in_force(
+    /// Returns the effective settings of a subject.
+    pub(super) async fn effective_settings(
         &self,
         connection: &mut Connection,
         subject: &Subject,
-    ) -> Result<InForce, RegistryError> {
+    ) -> Result<EffectiveSettings, RegistryError> {
         let scope = Scope::of(subject);
         let default = self.config.compatibility_default;
-        let around = settings::around(connection, scope, AROUND).await?;
+        let stored = settings::inherited(connection, scope, PARENTS).await?;
         let context = Scope::context(scope.context);
-        let [default_context, global] = AROUND.map(Scope::context);
-        let config = |scope| around.config(scope).cloned();
+        let [default_context, global] = PARENTS.map(Scope::context);
+        let config = |scope| stored.config(scope).cloned();
         let config = match config(scope) {
-            Some(own) => in_force(Some(own), config(default_context), default),
+            Some(own) => effective(Some(own), config(default_context), default),
             None => {
                 let inherited = config(context).or_else(|| config(global));
-                in_force(None, inherited, default)
+                effective(None, inherited, default)
             }
         };
         let mode = [scope, context, global].into_iter();
-        let mode = mode.filter_map(|scope| around.mode(scope)).next();
-        Ok(InForce {
+        let mode = mode.filter_map(|scope| stored.mode(scope)).next();
+        Ok(EffectiveSettings {
             config,
             mode: mode.unwrap_or(Mode::Readwrite),
         })
@@ -220,9 +225,9 @@ impl Service {
         connection: &mut Connection,
         subject: Option<&Subject>,
     ) -> Result<(), RegistryError> {
-        let everyone = Subject::existing("");
-        let in_force = self.in_force(connection, subject.unwrap_or(&everyone));
-        let mode = in_force.await?.mode;
+        let global = Subject::existing("");
+        let settings = self.effective_settings(connection, subject.unwrap_or(&global));
+        let mode = settings.await?.mode;
         permit_change(mode, subject.map(|subject| subject.name.as_str()))
     }
 }
@@ -244,16 +249,16 @@ async fn clear_for_import(
             names.iter().map(|name| Subject::existing(name)).collect()
         }
     };
-    let mut doomed = Vec::with_capacity(subjects.len());
+    let mut selected = Vec::with_capacity(subjects.len());
     for subject in subjects {
         let rows = versions::rows(connection, &subject).await?;
         if rows.iter().any(|row| !row.deleted) {
             let message = "Cannot import since found existing subjects".to_owned();
             return Err(RegistryError::NotPermitted(message));
         }
-        doomed.push((subject, rows));
+        selected.push((subject, rows));
     }
-    for (subject, rows) in &doomed {
+    for (subject, rows) in &selected {
         for row in rows {
             let name = &subject.name;
             let version = row.version;
@@ -268,7 +273,7 @@ async fn clear_for_import(
             }
         }
     }
-    for (subject, rows) in &doomed {
+    for (subject, rows) in &selected {
         delete(connection, subject, rows, Depth::Permanent).await?;
     }
     Ok(())

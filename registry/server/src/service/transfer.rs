@@ -1,5 +1,4 @@
-//! A registry's content as records, in. What comes is stored as it comes: ids, versions, deleted
-//! ones, times, texts.
+//! Import of records. IDs, versions, deletion state, creation times and schemas are stored as they are.
 
 use avouch_registry_api::records::{
     ConfigValue, ContextValue, DeleteSubjectValue, ModeValue, Record, RecordKey, SchemaValue,
@@ -18,11 +17,14 @@ use crate::service::register::store_content;
 use crate::store::{Connection, counters, schemas, settings, versions};
 
 impl Service {
-    /// Stores records in their order, all of them or none. The registry must be in mode `IMPORT`.
+    /// Stores records in order, in one transaction. The registry must be in mode `IMPORT`.
     pub(crate) async fn import(&self, records: Vec<Record>) -> Result<usize, RegistryError> {
         let mut transaction = self.store.write().await?;
-        let everyone = Subject::existing("");
-        let mode = self.in_force(&mut transaction, &everyone).await?.mode;
+        let global = Subject::existing("");
+        let mode = self
+            .effective_settings(&mut transaction, &global)
+            .await?
+            .mode;
         if !mode.is_import() {
             let message = "The registry is not in import mode".to_owned();
             return Err(RegistryError::NotPermitted(message));
@@ -68,7 +70,7 @@ impl Service {
             }
             RecordKey::Context { context, .. } if !value.is_null() => {
                 let value: ContextValue = parsed(value)?;
-                keep_ids(connection, context, value.max_id).await
+                reserve_ids(connection, context, value.max_id).await
             }
             RecordKey::DeleteSubject { .. }
             | RecordKey::ClearSubject { .. }
@@ -107,8 +109,8 @@ impl Service {
     }
 }
 
-/// Sees to it that the ids which a context gave out are given out to nobody else.
-async fn keep_ids(
+/// Excludes the IDs that a context has assigned elsewhere from assignment.
+async fn reserve_ids(
     connection: &mut Connection,
     context: Option<String>,
     max_id: Option<SchemaId>,
@@ -147,10 +149,10 @@ async fn delete_up_to(
     version: Version,
 ) -> Result<(), RegistryError> {
     let rows = versions::rows(connection, subject).await?;
-    let doomed = rows
+    let live = rows
         .iter()
         .filter(|row| !row.deleted && row.version <= version);
-    for row in doomed {
+    for row in live {
         versions::soft_delete(connection, subject, row.version).await?;
     }
     Ok(())

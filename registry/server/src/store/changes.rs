@@ -1,20 +1,21 @@
-//! What changed after a change sequence, so that a node forgets that and no more. Versions note the
-//! sequence of their last change; what leaves no row behind, and settings, move a mark in table
+//! Changes after a change sequence number, so that a node invalidates only what changed. Versions have
+//! the number of their last change. Deletions, which leave no row, and settings update a mark in table
 //! `counters`.
 
 use avouch_registry_api::types::SchemaId;
 
 use crate::store::Connection;
+use crate::store::connection::Row;
 use crate::store::counters::CHANGES;
 use crate::store::statements::{CHANGED_IDS, MARKS, MOVE_MARK};
 
-/// Changed versions whose ids are told apart; when more changed, everything is taken to have.
-const MAX_TOLD: i64 = 1_000;
+/// Maximum number of changed versions to list; if more changed, everything is invalidated.
+const MAX_LISTED: i64 = 1_000;
 
-/// What can be gone or different without a version to tell.
+/// Changes without a version that has their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// Ids that lost their last version, or a version that became another id's.
+    /// IDs that lost their last version, or a version that now has another ID.
     Ids,
     /// Configurations.
     Configs,
@@ -29,24 +30,23 @@ impl Mark {
     }
 }
 
-/// What changed.
+/// Changes after a change sequence number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct News {
-    /// How far changes went.
+    /// The current change sequence number.
     pub(crate) seq: u64,
-    /// Context and id of whatever was registered, deleted or brought back somewhere; `None` when
-    /// any may have been.
+    /// Context and ID of registered, deleted or restored versions; `None` if any ID may have changed.
     pub(crate) ids: Option<Vec<(String, SchemaId)>>,
-    /// Whether a configuration may be another.
+    /// A configuration may have changed.
     pub(crate) configs: bool,
 }
 
-/// Says that the transaction changes what the mark stands for.
-pub(crate) async fn note(connection: &mut Connection, mark: Mark) -> Result<(), sqlx::Error> {
+/// Sets a mark to the change sequence number of the transaction.
+pub(crate) async fn mark(connection: &mut Connection, mark: Mark) -> Result<(), sqlx::Error> {
     connection.execute(MOVE_MARK, &[mark.name().into()]).await
 }
 
-/// What changed after `seq`, as of the connection's snapshot.
+/// Returns the changes after `seq` in the connection's snapshot.
 pub(crate) async fn since(connection: &mut Connection, seq: u64) -> Result<News, sqlx::Error> {
     let before = i64::try_from(seq).unwrap_or(i64::MAX);
     let (mut reached, mut ids, mut configs) = (before, Some(Vec::new()), false);
@@ -61,14 +61,14 @@ pub(crate) async fn since(connection: &mut Connection, seq: u64) -> Result<News,
         }
     }
     if reached > before && ids.is_some() {
-        let limit = MAX_TOLD + 1;
+        let limit = MAX_LISTED + 1;
         let rows = connection
             .rows(CHANGED_IDS, &[before.into(), limit.into()])
             .await?;
-        let id = |row: &crate::store::connection::Row| Ok((row.get("context")?, row.number("id")?));
+        let id = |row: &Row| Ok((row.get("context")?, row.number("id")?));
         let changed: Vec<_> = rows.iter().map(id).collect::<Result<_, sqlx::Error>>()?;
-        let is_told = i64::try_from(changed.len()).is_ok_and(|count| count <= MAX_TOLD);
-        ids = is_told.then_some(changed);
+        let is_complete = i64::try_from(changed.len()).is_ok_and(|count| count <= MAX_LISTED);
+        ids = is_complete.then_some(changed);
     }
     Ok(News {
         seq: reached.unsigned_abs(),

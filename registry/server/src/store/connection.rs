@@ -1,5 +1,5 @@
-//! A transaction on either engine, and the values that go in and come out. The one place that knows
-//! that there are two engines once a statement runs; knows no statement.
+//! Statements of a transaction on either engine, their parameters and rows. The only place that
+//! distinguishes the engines when a statement runs; knows no statement.
 
 use std::future::poll_fn;
 use std::hint::spin_loop;
@@ -17,7 +17,7 @@ use sqlx::{Database, Decode, Encode, Postgres, Row as _, Sqlite, Type};
 use crate::store::statements::{Statement, UNDO_MEMBER};
 use crate::store::transaction::Transaction;
 
-/// A transaction of one engine; dropped without a commit, nothing happened.
+/// A transaction of one engine. Dropping it without a commit discards its changes.
 #[derive(Debug)]
 pub(crate) enum Connection {
     Sqlite(Transaction<Sqlite>, Wait),
@@ -67,7 +67,7 @@ impl Wait {
 }
 
 impl Connection {
-    /// All rows that a statement finds.
+    /// Returns all rows of a query.
     pub(crate) async fn rows(
         &mut self,
         statement: Statement,
@@ -90,7 +90,7 @@ impl Connection {
         })
     }
 
-    /// The first row that a statement finds.
+    /// Returns the first row of a query.
     pub(crate) async fn row(
         &mut self,
         statement: Statement,
@@ -113,7 +113,7 @@ impl Connection {
         })
     }
 
-    /// Runs a statement for what it does.
+    /// Executes a statement that returns no rows.
     pub(crate) async fn execute(
         &mut self,
         statement: Statement,
@@ -161,7 +161,7 @@ impl Connection {
     }
 }
 
-/// A value for a statement's placeholder.
+/// A parameter of a statement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
     Text(&'a str),
@@ -220,10 +220,10 @@ pub(crate) enum Row {
 }
 
 impl Row {
-    /// The value of a column.
+    /// Returns the value of a column.
     ///
     /// # Errors
-    /// When there is no such column, or it holds something else.
+    /// If the column does not exist or has another type.
     pub(crate) fn get<T: Column>(&self, column: &str) -> Result<T, sqlx::Error> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
@@ -234,7 +234,7 @@ impl Row {
     /// Returns the number in a column as a schema id or a version.
     ///
     /// # Errors
-    /// When there is no such column, or its value is out of range.
+    /// If the column does not exist or its value is out of range.
     pub(crate) fn number<T>(&self, column: &str) -> Result<T, sqlx::Error>
     where
         T: TryFrom<i32, Error: Into<BoxDynError>>,
@@ -244,7 +244,7 @@ impl Row {
     }
 }
 
-/// What a column of either engine can be read as.
+/// A type that a column of either engine can be decoded to.
 pub(crate) trait Column:
     for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
 {

@@ -1,26 +1,26 @@
-//! Table `counters`: high-water marks that survive whatever is deleted. Ids come from here and from
-//! nowhere else, so none is ever given out twice.
+//! Table `counters`: counters that survive deletions. All IDs are assigned from here, so none is ever
+//! assigned twice.
 
 use avouch_registry_api::types::SchemaId;
 
 use crate::store::Connection;
 use crate::store::statements::{
-    CONTEXTS, CONTEXTS_OF_ANYTHING, INCREMENT_COUNTER, RAISE_COUNTER, READ_COUNTER,
+    ALL_CONTEXTS, CONTEXTS, INCREMENT_COUNTER, RAISE_COUNTER, READ_COUNTER,
 };
 
 pub(super) const CHANGES: &str = "changes";
 
-/// The next id of the context, taken.
+/// Assigns the next ID of a context.
 pub(crate) async fn next_id(
     connection: &mut Connection,
     context: &str,
 ) -> Result<SchemaId, sqlx::Error> {
     let id = increment(connection, &ids(context)).await?;
     let id = i32::try_from(id).ok().and_then(SchemaId::new);
-    id.ok_or_else(|| sqlx::Error::Protocol("schema ids are exhausted".to_owned()))
+    id.ok_or_else(|| sqlx::Error::Protocol("schema IDs are exhausted".to_owned()))
 }
 
-/// Makes sure that no id up to this one is given out; for imported ids.
+/// Excludes all IDs up to an imported one from assignment.
 pub(crate) async fn raise_ids(
     connection: &mut Connection,
     context: &str,
@@ -31,36 +31,34 @@ pub(crate) async fn raise_ids(
     connection.execute(RAISE_COUNTER, &values).await
 }
 
-/// Returns the highest id ever assigned in the context; 0 before the first.
+/// Returns the highest ID ever assigned in a context; 0 before the first.
 pub(crate) async fn highest_id(
     connection: &mut Connection,
     context: &str,
 ) -> Result<SchemaId, sqlx::Error> {
     let id = current(connection, &ids(context)).await?;
     let id = SchemaId::new(i32::try_from(id).unwrap_or(i32::MAX));
-    id.ok_or_else(|| sqlx::Error::Protocol("the id counter is negative".to_owned()))
+    id.ok_or_else(|| sqlx::Error::Protocol("the ID counter is negative".to_owned()))
 }
 
-/// The contexts that have a version, sorted.
+/// Returns the contexts that have a version, sorted.
 pub(crate) async fn contexts(connection: &mut Connection) -> Result<Vec<String>, sqlx::Error> {
     let rows = connection.rows(CONTEXTS, &[]).await?;
     rows.iter().map(|row| row.get("context")).collect()
 }
 
-/// The contexts that have a version, ever gave out an id, or have settings, sorted.
-pub(crate) async fn contexts_of_anything(
-    connection: &mut Connection,
-) -> Result<Vec<String>, sqlx::Error> {
-    let rows = connection.rows(CONTEXTS_OF_ANYTHING, &[]).await?;
+/// Returns the contexts that have a version or settings, or ever assigned an ID, sorted.
+pub(crate) async fn all_contexts(connection: &mut Connection) -> Result<Vec<String>, sqlx::Error> {
+    let rows = connection.rows(ALL_CONTEXTS, &[]).await?;
     rows.iter().map(|row| row.get("context")).collect()
 }
 
-/// The next change sequence, taken.
+/// Assigns the next change sequence number.
 pub(crate) async fn next_change(connection: &mut Connection) -> Result<u64, sqlx::Error> {
     increment(connection, CHANGES).await.map(i64::unsigned_abs)
 }
 
-/// The change sequence that was last taken; 0 before the first.
+/// Returns the change sequence number that was assigned last; 0 before the first.
 pub(crate) async fn last_change(connection: &mut Connection) -> Result<u64, sqlx::Error> {
     current(connection, CHANGES).await.map(i64::unsigned_abs)
 }

@@ -1,5 +1,5 @@
-//! Table `edges`: which schema refers to which subject version, by the name that clients see, so
-//! that references lead from one context to another.
+//! Table `edges`: the references from schema IDs to subject versions. Subjects are stored by their
+//! qualified names, so references can cross contexts.
 
 use std::collections::BTreeSet;
 
@@ -13,16 +13,16 @@ use crate::store::statements::{
 };
 use crate::store::{Connection, versions};
 
-/// Schemas that one schema may need, transitively.
+/// Maximum number of schemas that one schema references, transitively.
 const MAX_DEPENDENCIES: usize = 1_000;
-/// References of references of ... that one schema may need.
+/// Maximum depth of references.
 const MAX_DEPTH: usize = 16;
-/// Their texts together.
+/// Maximum total size of the referenced schemas, in bytes.
 const MAX_DEPENDENCY_BYTES: usize = 4 << 20;
 
-/// Why references could not be followed.
+/// The reason why references cannot be resolved.
 #[derive(Debug, Error)]
-pub(crate) enum FollowError {
+pub(crate) enum ReferenceError {
     #[error("No schema reference found for subject \"{subject}\" and version {version}")]
     Missing { subject: String, version: i32 },
     #[error("references lead to more than {MAX_DEPENDENCIES} schemas")]
@@ -35,15 +35,15 @@ pub(crate) enum FollowError {
     Store(#[from] sqlx::Error),
 }
 
-/// The texts that the references need, transitively, dependencies first, each once. Soft-deleted
-/// versions still count: what was registered over them must stay readable. A name without a context
-/// belongs to that of the schema that refers to it; the first ones' is `context`. A name that leads
-/// to two versions stands for the one that is come to first, as Confluent has it.
+/// Returns the referenced schemas, transitively, dependencies first, each once. Soft-deleted versions
+/// are included, because the schemas that reference them must stay readable. A subject without a
+/// context is in the context of the schema that references it, which is `context` for the first ones.
+/// If a name leads to two versions, the first one is used, as in Confluent's registry.
 pub(crate) async fn dependencies(
     connection: &mut Connection,
     context: &str,
     references: &[SchemaReference],
-) -> Result<Vec<String>, FollowError> {
+) -> Result<Vec<String>, ReferenceError> {
     enum Step {
         Read(Subject, SchemaReference, usize),
         Emit(String),
@@ -68,29 +68,25 @@ pub(crate) async fn dependencies(
             }
             Step::Read(subject, reference, depth) => (subject, reference, depth),
         };
-        let SchemaReference {
-            name: known_as,
-            version,
-            ..
-        } = reference;
-        if !names.insert(known_as) || !seen.insert((subject.name.clone(), version)) {
+        let SchemaReference { name, version, .. } = reference;
+        if !names.insert(name) || !seen.insert((subject.name.clone(), version)) {
             continue;
         }
         if depth > MAX_DEPTH {
-            return Err(FollowError::TooDeep);
+            return Err(ReferenceError::TooDeep);
         }
         if seen.len() > MAX_DEPENDENCIES {
-            return Err(FollowError::TooMany);
+            return Err(ReferenceError::TooMany);
         }
         let entry = versions::entry(&mut *connection, &subject, version).await?;
-        let missing = FollowError::Missing {
+        let missing = ReferenceError::Missing {
             subject: subject.name,
             version: version.get(),
         };
         let content = entry.ok_or(missing)?.content;
         bytes = bytes.saturating_add(content.text.len());
         if bytes > MAX_DEPENDENCY_BYTES {
-            return Err(FollowError::TooLarge);
+            return Err(ReferenceError::TooLarge);
         }
         stack.push(Step::Emit(content.text));
         let next = content.references.into_iter().rev();
@@ -99,7 +95,7 @@ pub(crate) async fn dependencies(
     Ok(texts)
 }
 
-/// Notes what a new id refers to.
+/// Stores the references of a new ID.
 pub(crate) async fn insert(
     connection: &mut Connection,
     context: &str,
@@ -119,7 +115,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Releases what an id refers to, if no version holds the id any more.
+/// Deletes the references of an ID unless a version has it.
 pub(crate) async fn remove_unused(
     connection: &mut Connection,
     context: &str,
@@ -129,8 +125,8 @@ pub(crate) async fn remove_unused(
     connection.execute(REMOVE_UNUSED_EDGES, &values).await
 }
 
-/// Ids of the schemas that refer to a subject version, ascending. Unless `with_deleted`, an id
-/// counts only while a version that is not soft-deleted holds it.
+/// Returns the IDs of schemas that reference a subject version, in ascending order. Unless
+/// `with_deleted` is set, only IDs with a live version are included.
 pub(crate) async fn referrers(
     connection: &mut Connection,
     subject: &str,
@@ -142,8 +138,8 @@ pub(crate) async fn referrers(
     rows.iter().map(|row| row.number("id")).collect()
 }
 
-/// Whether a subject other than `subject` itself holds a schema that refers to one of its versions.
-pub(crate) async fn referred_to_from_elsewhere(
+/// Returns true if a schema of another subject references the version.
+pub(crate) async fn is_referenced_elsewhere(
     connection: &mut Connection,
     subject: &str,
     version: Version,

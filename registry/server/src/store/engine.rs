@@ -1,5 +1,5 @@
-//! The two engines: how each is opened, and how a transaction of each begins. SQLite is a file of
-//! ours, PostgreSQL is shared with other registry nodes. Knows no table but that of migrations.
+//! The two engines: connection pools, migrations and the start of transactions. An SQLite file belongs
+//! to one process; several registry nodes share a PostgreSQL database.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,19 +19,19 @@ use crate::database::{Database, PostgresUrl};
 use crate::store::connection::{Connection, Wait};
 use crate::store::transaction::Transaction;
 
-/// How long a statement waits for another process's lock before it fails.
+/// Time after which a statement that waits for the lock of another process fails.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a request waits for a connection to PostgreSQL.
+/// Time after which a request that waits for a connection to PostgreSQL fails.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// What PostgreSQL enforces on each connection, in milliseconds, so that a node that stalls in a
-/// transaction holds up the others for no longer than that.
+/// Timeouts that PostgreSQL enforces on each connection, in milliseconds. They bound the time for which
+/// a node that stalls in a transaction blocks the others.
 const POSTGRES_TIMEOUTS: [(&str, &str); 3] = [
     ("lock_timeout", "5000"),
     ("statement_timeout", "10000"),
     ("idle_in_transaction_session_timeout", "10000"),
 ];
 
-/// Connections to a database: one that writes, so that decisions never race, and some that read.
+/// Connections to a database: one that writes, so that decisions never race, and several that read.
 #[derive(Debug)]
 pub(crate) enum Engine {
     Sqlite {
@@ -47,13 +47,13 @@ pub(crate) enum Engine {
     Postgres {
         writer: PgPool,
         readers: PgPool,
-        /// Whether PostgreSQL answered when it was last asked.
+        /// True if PostgreSQL responded to the last request.
         is_reachable: AtomicBool,
     },
 }
 
 impl Engine {
-    /// Opens the database and brings it to this version's tables.
+    /// Opens the database and migrates its tables.
     pub(crate) async fn open(database: &Database, readers: u32) -> Result<Self, OpenError> {
         match database {
             Database::Sqlite(path) => open_sqlite(path, readers.max(1)).await,
@@ -61,13 +61,13 @@ impl Engine {
         }
     }
 
-    /// A snapshot: everything committed before this call, and nothing after.
+    /// Begins a snapshot, which has everything committed before this call and nothing after.
     pub(crate) async fn begin_read(&self) -> Result<Connection, sqlx::Error> {
         self.require_reachable()?;
         self.begin_probe().await
     }
 
-    /// A snapshot even when the database did not answer before.
+    /// Begins a snapshot even if the database did not respond before.
     pub(crate) async fn begin_probe(&self) -> Result<Connection, sqlx::Error> {
         match self {
             Self::Sqlite { readers, .. } => {
@@ -82,8 +82,8 @@ impl Engine {
         }
     }
 
-    /// A transaction that may write. In SQLite it holds the write lock; in PostgreSQL each of its
-    /// statements sees what is committed then, and the change counter's row is the write lock.
+    /// Begins a transaction that may write. In SQLite it holds the write lock. In PostgreSQL each
+    /// statement sees what is committed when it starts, and the row of the change counter is the lock.
     pub(super) async fn begin_write(&self) -> Result<Connection, sqlx::Error> {
         match self {
             Self::Sqlite { writer, wait, .. } => {
@@ -99,7 +99,7 @@ impl Engine {
         }
     }
 
-    /// Whether the database answered when it was last asked; a file of ours always does.
+    /// Returns true if the database responded to the last request; SQLite always does.
     pub(crate) fn is_reachable(&self) -> bool {
         match self {
             Self::Sqlite { .. } => true,
@@ -107,7 +107,7 @@ impl Engine {
         }
     }
 
-    /// Remembers whether the database answered.
+    /// Records whether the database responded.
     pub(crate) fn set_reachable(&self, reachable: bool) {
         match self {
             Self::Sqlite { .. } => {}
@@ -117,12 +117,12 @@ impl Engine {
         }
     }
 
-    /// While PostgreSQL is known to be away, requests need not wait to find out.
+    /// Fails at once while PostgreSQL is known to be unreachable, instead of after the timeout.
     fn require_reachable(&self) -> Result<(), sqlx::Error> {
         if self.is_reachable() {
             return Ok(());
         }
-        let reason = "PostgreSQL does not answer".to_owned();
+        let reason = "PostgreSQL is unreachable".to_owned();
         Err(sqlx::Error::Protocol(reason))
     }
 
@@ -137,7 +137,7 @@ impl Engine {
             } => {
                 readers.close().await;
                 anchor.close().await;
-                // Last, since it moves SQLite's log into the file, which the others cannot.
+                // Last, because only this connection can checkpoint the WAL into the file.
                 writer.close().await;
             }
             Self::Postgres {
@@ -160,7 +160,7 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
         .busy_timeout(LOCK_TIMEOUT);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
-        // A file of ours does not go away as a server does.
+        // A file does not disconnect as a server does.
         .test_before_acquire(false)
         .connect_with(options.clone())
         .await?;
@@ -176,7 +176,7 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
         .max_lifetime(None)
         .connect_with(options.read_only(true))
         .await?;
-    // SQLite opens its log with the first statement that reads.
+    // SQLite opens the WAL with the first statement that reads.
     sqlx::query("SELECT COUNT(*) FROM modes")
         .execute(&anchor)
         .await?;
@@ -190,7 +190,7 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
 
 async fn open_postgres(url: &PostgresUrl, readers: u32) -> Result<Engine, OpenError> {
     let options = url.options().options(POSTGRES_TIMEOUTS);
-    // A pool would go on trying; the first connection says at once what is wrong.
+    // A pool would retry; a single connection reports the error at once.
     let mut first = connect(&options, url).await?;
     migrate(&mut first, Embedded::ForPostgres).await?;
     first.close().await?;
@@ -209,20 +209,20 @@ async fn open_postgres(url: &PostgresUrl, readers: u32) -> Result<Engine, OpenEr
 }
 
 async fn connect(options: &PgConnectOptions, url: &PostgresUrl) -> Result<PgConnection, OpenError> {
-    let refuse = |reason: String| OpenError::Unreachable {
+    let unreachable = |reason: String| OpenError::Unreachable {
         url: url.clone(),
         reason,
     };
     let connecting = tokio::time::timeout(CONNECT_TIMEOUT, options.connect());
     let connected = connecting
         .await
-        .map_err(|_elapsed| refuse(format!("no answer within {CONNECT_TIMEOUT:?}")))?;
+        .map_err(|_elapsed| unreachable(format!("no response within {CONNECT_TIMEOUT:?}")))?;
     connected.map_err(|error| match error {
-        sqlx::Error::Database(error) => OpenError::Refused {
+        sqlx::Error::Database(error) => OpenError::Rejected {
             url: url.clone(),
             reason: error.message().to_owned(),
         },
-        error => refuse(error.to_string()),
+        error => unreachable(error.to_string()),
     })
 }
 
@@ -238,14 +238,16 @@ where
     })
 }
 
-/// The migrations that this binary carries, in one text for both engines. The only difference:
-/// PostgreSQL is told to compare and sort text byte by byte, as SQLite always does.
+/// The embedded migrations, with the same text for both engines except for one difference: in
+/// PostgreSQL the collation compares text byte by byte, as SQLite does.
 #[derive(Clone, Copy, Debug)]
 enum Embedded {
     ForSqlite,
     ForPostgres,
 }
 
+// The text of a released migration must not change, comments included: sqlx compares its checksum with
+// that of the database.
 const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,

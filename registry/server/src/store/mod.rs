@@ -1,7 +1,6 @@
-//! What the registry remembers, in SQL. Each file of a table owns what its rows mean; all
-//! statements stand in one file and run unchanged on SQLite and PostgreSQL, each on the connection
-//! of whoever holds the transaction. Invariant: content under an id never changes while a version
-//! holds the id, and counters only grow.
+//! The SQL store. Each table has a file that reads and writes its rows; all statements are in one file
+//! and run unchanged on SQLite and PostgreSQL. Invariant: the content of an ID never changes while a
+//! version has the ID, and counters only increase.
 
 pub(crate) mod changes;
 mod connection;
@@ -25,7 +24,7 @@ pub(crate) use self::engine::Engine;
 pub(crate) use self::writer::Write;
 use self::writer::Writer;
 
-/// Where PostgreSQL tells other nodes of a commit.
+/// The PostgreSQL channel that notifies other nodes of a commit.
 pub(crate) const CHANGES_CHANNEL: &str = "avouch_registry";
 
 /// An open database.
@@ -36,7 +35,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the database, creating a file if need be, and brings it to this version's tables.
+    /// Opens the database, creates the file if it does not exist, and migrates the tables.
     pub(crate) async fn open(database: &Database, readers: u32) -> Result<Self, OpenError> {
         Ok(Self {
             engine: Engine::open(database, readers).await?,
@@ -44,20 +43,20 @@ impl Store {
         })
     }
 
-    /// Whether nobody but this process changes the database.
+    /// Returns true if only this process changes the database.
     pub(crate) fn is_own(&self) -> bool {
         matches!(self.engine, Engine::Sqlite { .. })
     }
 
-    /// A snapshot: everything committed before this call, and nothing after.
+    /// Returns a snapshot, which has everything committed before this call and nothing after.
     pub(crate) async fn read(&self) -> Result<Snapshot, sqlx::Error> {
         self.engine.begin_read().await.map(Snapshot)
     }
 
-    /// The turn to write, with the newest state under it. Dropped without a commit, nothing
-    /// happened.
+    /// Waits for the write lock and returns a transaction on the current state. Dropping it without a
+    /// commit discards its changes.
     pub(crate) async fn write(&self) -> Result<Write, sqlx::Error> {
-        self.writer.turn(&self.engine).await
+        self.writer.begin(&self.engine).await
     }
 
     /// Waits for running statements and closes the database.
@@ -66,7 +65,7 @@ impl Store {
     }
 }
 
-/// One state of the database, to read from.
+/// A read-only transaction on one state of the database.
 #[derive(Debug)]
 pub(crate) struct Snapshot(Connection);
 
@@ -87,20 +86,20 @@ impl DerefMut for Snapshot {
 /// One page of a listing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Page {
-    /// Rows to skip.
+    /// Number of rows to skip.
     pub(crate) offset: i64,
-    /// Rows to return at most.
+    /// Maximum number of rows.
     pub(crate) limit: i64,
 }
 
 impl Page {
-    /// Everything.
+    /// All rows.
     pub(crate) const ALL: Self = Self {
         offset: 0,
         limit: i64::MAX,
     };
 
-    /// The page of rows that are already at hand.
+    /// Returns the page of rows that are in memory already.
     pub(crate) fn of<T>(self, rows: Vec<T>) -> Vec<T> {
         let offset = usize::try_from(self.offset).unwrap_or(0);
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! Table `schemas`: what each id stands for.
+//! Table `schemas`: the content of each ID.
 
 use crate::decide::content::Content;
 use crate::store::changes::{self, Mark};
@@ -11,7 +11,7 @@ use avouch_registry_api::types::{SchemaId, SchemaType};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The content of an id.
+/// Returns the content of an ID.
 pub(crate) async fn content(
     connection: &mut Connection,
     context: &str,
@@ -23,7 +23,8 @@ pub(crate) async fn content(
     row.as_ref().map(content_of).transpose()
 }
 
-/// The ids that stand for exactly this content, ascending: one, unless imports brought more.
+/// Returns the IDs with exactly this content in ascending order: at most one, unless imports created
+/// more.
 pub(crate) async fn ids_of(
     connection: &mut Connection,
     context: &str,
@@ -36,7 +37,7 @@ pub(crate) async fn ids_of(
     Ok(same.map(|(id, _)| id).collect())
 }
 
-/// The ids and contents with a GUID, by id.
+/// Returns the IDs and contents with a GUID, by ID.
 pub(crate) async fn with_guid(
     connection: &mut Connection,
     context: &str,
@@ -49,7 +50,7 @@ pub(crate) async fn with_guid(
         .collect()
 }
 
-/// Context, id and content of all schemas with a GUID, by context and id.
+/// Returns context, ID and content of all schemas with a GUID, by context and ID.
 pub(crate) async fn with_guid_anywhere(
     connection: &mut Connection,
     guid: &str,
@@ -62,7 +63,7 @@ pub(crate) async fn with_guid_anywhere(
         .collect()
 }
 
-/// Stores the content of a new id.
+/// Stores the content of a new ID.
 pub(crate) async fn insert(
     connection: &mut Connection,
     context: &str,
@@ -86,19 +87,20 @@ pub(crate) async fn insert(
     connection.execute(INSERT_CONTENT, &values).await
 }
 
-/// After an id lost a version: forgets it if no version holds it any more, and what it referred to.
+/// Deletes the content and the references of an ID unless a version has it. Called after an ID lost a
+/// version.
 pub(crate) async fn remove_unused(
     connection: &mut Connection,
     context: &str,
     id: SchemaId,
 ) -> Result<(), sqlx::Error> {
-    changes::note(connection, Mark::Ids).await?;
+    changes::mark(connection, Mark::Ids).await?;
     edges::remove_unused(connection, context, id).await?;
     let values = [context.into(), id.into()];
     connection.execute(REMOVE_UNUSED_CONTENT, &values).await
 }
 
-/// The content in a row that has its columns.
+/// Decodes the content of a row.
 pub(crate) fn content_of(row: &Row) -> Result<Content, sqlx::Error> {
     let schema_type: String = row.get("schema_type")?;
     let references: String = row.get("refs")?;
@@ -115,17 +117,17 @@ pub(crate) fn content_of(row: &Row) -> Result<Content, sqlx::Error> {
     })
 }
 
-/// A value as the JSON text of a column.
+/// Encodes a value as JSON for a column.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<String, sqlx::Error> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
-/// A value from the JSON text of a column.
+/// Decodes a value from a JSON column.
 pub(crate) fn decode<T: DeserializeOwned>(text: &str) -> Result<T, sqlx::Error> {
     serde_json::from_str(text).map_err(|error| corrupt(error.into()))
 }
 
-/// A column that holds what no version of ours wrote.
+/// Returns the error for a column with a value that no version of the registry wrote.
 pub(crate) fn corrupt(error: Box<dyn std::error::Error + Send + Sync>) -> sqlx::Error {
     sqlx::Error::Decode(error)
 }

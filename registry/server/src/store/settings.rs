@@ -1,4 +1,4 @@
-//! Tables `configs` and `modes`. The scope is a subject's name, or empty for the whole context: no
+//! Tables `configs` and `modes`. The scope is the name of a subject, or empty for the whole context; no
 //! subject has an empty name.
 
 use std::collections::HashMap;
@@ -12,11 +12,11 @@ use crate::store::changes::{self, Mark};
 use crate::store::connection::{Row, Value};
 use crate::store::schemas::{corrupt, decode, encode};
 use crate::store::statements::{
-    ALIASED_CONFIGS, CONFIG, CONFIGS, MODE, MODES, PUT_CONFIG, PUT_MODE, REMOVE_CONFIG,
-    REMOVE_CONFIGS, REMOVE_MODE, REMOVE_MODES, SETTINGS_AROUND,
+    ALIASED_CONFIGS, CONFIG, CONFIGS, INHERITED_SETTINGS, MODE, MODES, PUT_CONFIG, PUT_MODE,
+    REMOVE_CONFIG, REMOVE_CONFIGS, REMOVE_MODE, REMOVE_MODES,
 };
 
-/// The configuration stored for a scope.
+/// Returns the configuration of a scope.
 pub(crate) async fn config(
     connection: &mut Connection,
     scope: Scope<'_>,
@@ -28,7 +28,7 @@ pub(crate) async fn config(
     decode(&body).map(Some)
 }
 
-/// What is stored for scopes, by context and scope.
+/// The settings of several scopes, by context and scope.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     configs: HashMap<(String, String), StoredConfigBody>,
@@ -47,9 +47,9 @@ impl Settings {
     }
 }
 
-/// The settings that have to do with those in force: the scope's own, its context's, those of the
-/// other two contexts.
-pub(crate) async fn around(
+/// Returns the settings that the effective ones are derived from: those of the scope, of its context,
+/// and of two other contexts.
+pub(crate) async fn inherited(
     connection: &mut Connection,
     scope: Scope<'_>,
     others: [&str; 2],
@@ -57,7 +57,7 @@ pub(crate) async fn around(
     let [context, subject] = key(scope);
     let values = [context, others[0].into(), others[1].into(), subject];
     let mut settings = Settings::default();
-    for row in connection.rows(SETTINGS_AROUND, &values).await? {
+    for row in connection.rows(INHERITED_SETTINGS, &values).await? {
         let key = (row.get("context")?, row.get("scope")?);
         match row.get::<Option<String>>("body")? {
             Some(body) => drop(settings.configs.insert(key, decode(&body)?)),
@@ -72,12 +72,12 @@ fn key(scope: Scope<'_>) -> [Value<'_>; 2] {
 }
 
 fn mode_of(row: &Row) -> Result<Mode, sqlx::Error> {
-    let word: String = row.get("mode")?;
-    word.parse()
+    let name: String = row.get("mode")?;
+    name.parse()
         .map_err(|error: ParseError| corrupt(error.into()))
 }
 
-/// Every scope of the context that has a configuration, with it, by scope.
+/// Returns the configurations of a context by scope.
 pub(crate) async fn configs(
     connection: &mut Connection,
     context: &str,
@@ -91,7 +91,7 @@ fn config_of(row: &Row) -> Result<(String, StoredConfigBody), sqlx::Error> {
     Ok((row.get("scope")?, decode(&body)?))
 }
 
-/// Every scope of the context that has a mode, with it, by scope.
+/// Returns the modes of a context by scope.
 pub(crate) async fn modes(
     connection: &mut Connection,
     context: &str,
@@ -101,7 +101,7 @@ pub(crate) async fn modes(
     rows.iter().map(mode).collect()
 }
 
-/// Every alias of the context with the subject behind it, by alias.
+/// Returns the aliases of a context with their subjects, by alias.
 pub(crate) async fn aliases(
     connection: &mut Connection,
     context: &str,
@@ -115,38 +115,38 @@ pub(crate) async fn aliases(
     Ok(aliases)
 }
 
-/// Stores a scope's configuration.
+/// Stores the configuration of a scope.
 pub(crate) async fn put_config(
     connection: &mut Connection,
     scope: Scope<'_>,
     config: &StoredConfigBody,
 ) -> Result<(), sqlx::Error> {
-    changes::note(connection, Mark::Configs).await?;
+    changes::mark(connection, Mark::Configs).await?;
     let body = encode(config)?;
     let [context, subject] = key(scope);
     let values = [context, subject, (&body).into()];
     connection.execute(PUT_CONFIG, &values).await
 }
 
-/// Forgets a scope's configuration.
+/// Deletes the configuration of a scope.
 pub(crate) async fn remove_config(
     connection: &mut Connection,
     scope: Scope<'_>,
 ) -> Result<(), sqlx::Error> {
-    changes::note(connection, Mark::Configs).await?;
+    changes::mark(connection, Mark::Configs).await?;
     connection.execute(REMOVE_CONFIG, &key(scope)).await
 }
 
-/// Forgets every configuration of the context.
+/// Deletes all configurations of a context.
 pub(crate) async fn remove_configs(
     connection: &mut Connection,
     context: &str,
 ) -> Result<(), sqlx::Error> {
-    changes::note(connection, Mark::Configs).await?;
+    changes::mark(connection, Mark::Configs).await?;
     connection.execute(REMOVE_CONFIGS, &[context.into()]).await
 }
 
-/// The mode stored for a scope.
+/// Returns the mode of a scope.
 pub(crate) async fn mode(
     connection: &mut Connection,
     scope: Scope<'_>,
@@ -155,7 +155,7 @@ pub(crate) async fn mode(
     row.as_ref().map(mode_of).transpose()
 }
 
-/// Stores a scope's mode.
+/// Stores the mode of a scope.
 pub(crate) async fn put_mode(
     connection: &mut Connection,
     scope: Scope<'_>,
@@ -166,7 +166,7 @@ pub(crate) async fn put_mode(
     connection.execute(PUT_MODE, &values).await
 }
 
-/// Forgets a scope's mode.
+/// Deletes the mode of a scope.
 pub(crate) async fn remove_mode(
     connection: &mut Connection,
     scope: Scope<'_>,
@@ -174,7 +174,7 @@ pub(crate) async fn remove_mode(
     connection.execute(REMOVE_MODE, &key(scope)).await
 }
 
-/// Forgets every mode of the context.
+/// Deletes all modes of a context.
 pub(crate) async fn remove_modes(
     connection: &mut Connection,
     context: &str,

@@ -1,7 +1,7 @@
-//! Every statement the registry runs, so that one test can put them all before both engines. They
-//! keep to what SQLite and PostgreSQL agree on. Knows nothing of what the rows mean.
+//! All SQL statements, so that one test can prepare them on both engines. They use the dialect that
+//! SQLite and PostgreSQL share.
 
-/// SQL text; only this file can make one.
+/// An SQL statement, which only this file can create.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Statement(&'static str);
 
@@ -15,20 +15,20 @@ macro_rules! statements {
     ($($name:ident = [$($part:expr),+ $(,)?];)*) => {
         $(pub(crate) const $name: Statement = Statement(concat!($($part),+));)*
 
-        /// All of them, by name.
+        /// All statements by name.
         #[cfg(test)]
         pub(crate) const ALL: &[(&str, Statement)] = &[$((stringify!($name), $name)),*];
     };
 }
 
-/// What a content is read from.
+/// The columns of a content.
 macro_rules! content_columns {
     () => {
         "s.schema_type, s.text, s.refs, s.metadata, s.rule_set"
     };
 }
 
-/// Versions with their contents.
+/// Selects versions with their contents.
 macro_rules! entries {
     () => {
         concat!(
@@ -39,8 +39,8 @@ macro_rules! entries {
     };
 }
 
-/// Whether the name without its context starts with `$2`. The name is `:CONTEXT:PLAIN`, or plain in
-/// the default context.
+/// True if the subject name without its context starts with `$2`. The name is `:CONTEXT:PLAIN`, or
+/// `PLAIN` in the default context.
 macro_rules! starts_with {
     ($subject:literal, $context:literal) => {
         concat!(
@@ -56,14 +56,14 @@ macro_rules! starts_with {
     };
 }
 
-/// The change sequence of the transaction, which it took before everything else.
+/// The change sequence of the transaction, which is assigned by its first statement.
 macro_rules! change {
     () => {
         "(SELECT c.value FROM counters c WHERE c.name = 'changes')"
     };
 }
 
-/// Names of subjects that have a version to show; "deleted only" means without any live one.
+/// Selects the names of subjects with a version that matches; "deleted only" means without a live one.
 macro_rules! subjects {
     ($having:literal) => {
         concat!(
@@ -77,7 +77,7 @@ macro_rules! subjects {
     };
 }
 
-// Several writes share a transaction; each can be taken back alone.
+// Several writes share a transaction; each has a savepoint to roll back to.
 statements! {
     BEGIN_MEMBER = ["SAVEPOINT member"];
     UNDO_MEMBER = ["ROLLBACK TO SAVEPOINT member"];
@@ -99,8 +99,8 @@ statements! {
         "INSERT INTO counters (name, value) VALUES ($1, ", change!(), ") ",
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     ];
-    // The changed versions, and the schemas that refer to them directly or through others: their
-    // text is complete only with what they refer to.
+    // The changed versions, and the schemas that reference them, transitively: a schema is complete only
+    // with those that it references.
     CHANGED_IDS = [
         "WITH RECURSIVE changed (context, id) AS (",
         "SELECT context, id FROM versions WHERE changed_seq > $1 ",
@@ -109,7 +109,7 @@ statements! {
         "JOIN edges e ON e.subject = v.subject AND e.version = v.version",
         ") SELECT context, id FROM changed LIMIT $2",
     ];
-    CONTEXTS_OF_ANYTHING = [
+    ALL_CONTEXTS = [
         "SELECT substr(name, 5) AS context FROM counters WHERE name LIKE 'ids:%' ",
         "UNION SELECT context FROM configs UNION SELECT context FROM modes ORDER BY context",
     ];
@@ -186,7 +186,7 @@ statements! {
         entries!(), "WHERE (v.context, v.subject, v.version) > ($1, $2, $3) ",
         "ORDER BY v.context, v.subject, v.version LIMIT $4",
     ];
-    LOOKALIKES = [
+    VERSIONS_OF_LENGTH = [
         entries!(), "WHERE v.context = $1 AND v.subject = $2 ",
         "AND (length(s.text) = $3 OR ($4 AND s.refs <> '[]')) ORDER BY v.version DESC",
     ];
@@ -219,7 +219,7 @@ statements! {
         "SELECT scope, body FROM configs WHERE context = $1 AND body LIKE '%\"alias\":%' ",
         "ORDER BY scope",
     ];
-    SETTINGS_AROUND = [
+    INHERITED_SETTINGS = [
         "SELECT context, scope, body, NULL AS mode FROM configs ",
         "WHERE context IN ($1, $2, $3) AND scope IN ($4, '') ",
         "UNION ALL SELECT context, scope, NULL, mode FROM modes ",
@@ -241,5 +241,5 @@ statements! {
     REMOVE_MODES = ["DELETE FROM modes WHERE context = $1"];
 }
 
-/// Tells other nodes of a commit; in PostgreSQL alone, where there are others.
+/// Notifies other nodes of a commit; PostgreSQL only.
 pub(crate) const NOTIFY: Statement = Statement("SELECT pg_notify($1, '')");

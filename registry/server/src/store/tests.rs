@@ -1,4 +1,4 @@
-//! The store alone: both engines take its statements, commits hold, what fails takes back its own.
+//! Tests of the store: statements on both engines, durable commits, rollback of failed writes.
 
 #[path = "../../tests/support/postgres.rs"]
 mod test_postgres;
@@ -26,13 +26,13 @@ fn sqlite_writer(store: &Store) -> &sqlx::SqlitePool {
 
 // Conformance: registry/stores-9
 #[tokio::test]
-async fn a_database_of_a_newer_version_is_left_alone() {
+async fn newer_sqlite_database_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
-    let from_the_future = "INSERT INTO _sqlx_migrations \
+    let newer_migration = "INSERT INTO _sqlx_migrations \
          (version, description, success, checksum, execution_time) \
          VALUES (99, 'later', TRUE, x'00', 1)";
-    sqlx::query(from_the_future)
+    sqlx::query(newer_migration)
         .execute(sqlite_writer(&store))
         .await
         .unwrap();
@@ -44,7 +44,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 
 // Conformance: registry/stores-1
 #[tokio::test]
-async fn sqlite_takes_every_statement() {
+async fn sqlite_prepares_all_statements() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     for (name, statement) in ALL {
@@ -53,10 +53,10 @@ async fn sqlite_takes_every_statement() {
     }
 }
 
-/// What reads all of a table, or of a context, on purpose.
-const WHOLE: [&str; 11] = [
+/// Statements that scan a table or a context on purpose.
+const SCANS: [&str; 11] = [
     "CONTEXTS",
-    "CONTEXTS_OF_ANYTHING",
+    "ALL_CONTEXTS",
     "LIST_ENTRIES",
     "LIVE_SUBJECTS",
     "ALL_SUBJECTS",
@@ -70,27 +70,27 @@ const WHOLE: [&str; 11] = [
 
 // Conformance: registry/stores-1
 #[tokio::test]
-async fn sqlite_finds_what_a_statement_asks_for_without_reading_a_whole_context() {
+async fn sqlite_uses_index_for_other_statements() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     for (name, statement) in ALL {
         let plan = format!("EXPLAIN QUERY PLAN {}", statement.text());
         let steps = sqlx::query(&plan).fetch_all(sqlite_writer(&store)).await;
         let steps = steps.unwrap();
-        let reads_whole = steps.iter().any(|step| {
+        let scans = steps.iter().any(|step| {
             let step: String = step.get("detail");
             // Rows that the statement itself gathered are no table.
             let is_own = step == "SCAN changed";
             (step.starts_with("SCAN") && !is_own) || step.ends_with("(context=?)")
         });
-        assert_eq!(reads_whole, WHOLE.contains(name), "{name}");
+        assert_eq!(scans, SCANS.contains(name), "{name}");
     }
 }
 
 // Conformance: registry/stores-1
 #[tokio::test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn postgres_takes_every_statement() {
+async fn postgres_prepares_all_statements() {
     let postgres = TestPostgres::start();
     let database = Database::Postgres(postgres.url().parse().unwrap());
     let store = Store::open(&database, 1).await.unwrap();
@@ -103,28 +103,28 @@ async fn postgres_takes_every_statement() {
     }
 }
 
-/// The tables of another version are left alone on either engine.
+/// A database of a newer version is not changed.
 // Conformance: registry/stores-9
 #[tokio::test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn a_postgres_of_a_newer_version_is_left_alone() {
+async fn newer_postgres_database_is_rejected() {
     let postgres = TestPostgres::start();
     let database = Database::Postgres(postgres.url().parse().unwrap());
     let store = Store::open(&database, 1).await.unwrap();
     let Engine::Postgres { writer, .. } = &store.engine else {
         unreachable!("this test opens PostgreSQL");
     };
-    let from_the_future = "INSERT INTO _sqlx_migrations \
+    let newer_migration = "INSERT INTO _sqlx_migrations \
          (version, description, success, checksum, execution_time) \
          VALUES (99, 'later', TRUE, '\\x00', 1)";
-    sqlx::query(from_the_future).execute(writer).await.unwrap();
+    sqlx::query(newer_migration).execute(writer).await.unwrap();
     let error = Store::open(&database, 1).await.unwrap_err();
     assert!(matches!(error, OpenError::Newer { version: 99 }), "{error}");
 }
 
 // Conformance: registry/stores-2
 #[tokio::test]
-async fn commits_survive_in_wal_mode_with_full_synchronisation() {
+async fn sqlite_uses_wal_and_full_sync() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     for (pragma, expected) in [("journal_mode", "wal"), ("synchronous", "2")] {
@@ -139,7 +139,7 @@ async fn commits_survive_in_wal_mode_with_full_synchronisation() {
 
 // Conformance: registry/stores-3
 #[tokio::test]
-async fn a_write_that_is_not_committed_leaves_nothing() {
+async fn dropped_write_has_no_effect() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let mut write = store.write().await.unwrap();
@@ -158,11 +158,10 @@ async fn a_write_that_is_not_committed_leaves_nothing() {
     );
 }
 
-/// Futures are polled in order by hand, so that the second and third write wait for their turn
-/// while the first holds it.
+/// The second and third write wait for the lock while the first holds it.
 // Conformance: registry/stores-3
 #[tokio::test]
-async fn writes_that_wait_share_a_commit_and_one_that_fails_takes_back_only_its_own() {
+async fn waiting_writes_share_one_commit() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let mut first = store.write().await.unwrap();
@@ -177,7 +176,7 @@ async fn writes_that_wait_share_a_commit_and_one_that_fails_takes_back_only_its_
         assert_eq!(counters::next_id(&mut write, ".").await.unwrap().get(), 2);
         write.commit().await.unwrap()
     };
-    // `join!` polls in order: both are in the queue before the first asks to commit.
+    // `join!` polls in order: both are queued before the first commits.
     let commit = async { first.commit().await.unwrap() };
     let ((), third, first) = tokio::join!(biased; failing, third, commit);
     assert_eq!((first, third), (1, 1), "one commit, one change sequence");
@@ -193,13 +192,13 @@ async fn writes_that_wait_share_a_commit_and_one_that_fails_takes_back_only_its_
 
 // Conformance: registry/stores-3
 #[tokio::test]
-async fn a_store_that_fails_says_so_to_all_who_share_the_transaction() {
+async fn failed_commit_fails_all_its_writes() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let write = store.write().await.unwrap();
     let next = async {
         let mut write = store.write().await.unwrap();
-        // Rolls the shared transaction back behind the store's back.
+        // Rolls back the shared transaction without the store's knowledge.
         let broken = sqlx::query("ROLLBACK");
         match &mut *write {
             Connection::Sqlite(transaction, _) => {
@@ -315,7 +314,7 @@ async fn dropped_commits_are_not_confirmed_by_the_next() {
     drop(connection);
     let mut first = store.write().await.unwrap();
     assert_eq!(counters::next_id(&mut first, ".").await.unwrap().get(), 1);
-    // The queue for the turn: second, commit of the first, third, commit of the second.
+    // The queue for the lock: second, commit of the first, third, commit of the second.
     let mut second = Box::pin(store.write());
     assert!(poll!(second.as_mut()).is_pending());
     let mut first = Box::pin(first.commit());
@@ -340,7 +339,7 @@ async fn dropped_commits_are_not_confirmed_by_the_next() {
 // Conformance: registry/stores-13
 #[tokio::test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn a_dropped_begin_leaves_no_postgres_transaction() {
+async fn dropped_begin_leaves_no_postgres_transaction() {
     let postgres = TestPostgres::start();
     let database = Database::Postgres(postgres.url().parse().unwrap());
     let store = Store::open(&database, 1).await.unwrap();

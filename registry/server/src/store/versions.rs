@@ -1,4 +1,4 @@
-//! Table `versions`: where each id is registered.
+//! Table `versions`: the subject versions and their schema IDs.
 
 use avouch_registry_api::types::{SchemaId, Version};
 
@@ -9,12 +9,12 @@ use crate::store::connection::{Row, Value};
 use crate::store::schemas::content_of;
 use crate::store::statements::{
     ALL_SUBJECTS, DELETED_SUBJECTS, ENTRY, EXPORT_ENTRIES, EXPORT_SIZES, HOLDERS, LIST_ENTRIES,
-    LIVE_SUBJECTS, LOOKALIKES, NEWEST_ENTRIES, PUT_VERSION, REMOVE_VERSION, SOFT_DELETE_VERSION,
-    VERSIONS,
+    LIVE_SUBJECTS, NEWEST_ENTRIES, PUT_VERSION, REMOVE_VERSION, SOFT_DELETE_VERSION, VERSIONS,
+    VERSIONS_OF_LENGTH,
 };
 use crate::store::{Connection, Page};
 
-/// A version with everything about it.
+/// A version with its content.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) subject: String,
@@ -23,14 +23,14 @@ pub(crate) struct Entry {
     pub(crate) content: Content,
 }
 
-/// A version's position in the order of an export.
+/// The position of a version in the order of an export.
 #[derive(Clone, Debug)]
 pub(crate) struct Position {
     pub(crate) subject: Subject,
     pub(crate) version: Version,
 }
 
-/// All versions of a subject, ascending, soft-deleted ones included.
+/// Returns all versions of a subject, soft-deleted ones included, in ascending order.
 pub(crate) async fn rows(
     connection: &mut Connection,
     subject: &Subject,
@@ -39,7 +39,7 @@ pub(crate) async fn rows(
     rows.iter().map(row_of).collect()
 }
 
-/// One version with its content.
+/// Returns a version with its content.
 pub(crate) async fn entry(
     connection: &mut Connection,
     subject: &Subject,
@@ -51,7 +51,7 @@ pub(crate) async fn entry(
     row.as_ref().map(entry_of).transpose()
 }
 
-/// A subject's live versions with their contents, newest first.
+/// Returns the live versions of a subject with their contents, newest first.
 pub(crate) async fn newest(
     connection: &mut Connection,
     subject: &Subject,
@@ -63,9 +63,9 @@ pub(crate) async fn newest(
     rows.iter().map(entry_of).collect()
 }
 
-/// Versions of a subject whose text has as many characters, newest first; `with_references` adds
-/// those that refer to others, whatever their length.
-pub(crate) async fn lookalikes(
+/// Returns the versions of a subject whose schema has this many characters, newest first.
+/// `with_references` adds versions with references of any length.
+pub(crate) async fn of_length(
     connection: &mut Connection,
     subject: &Subject,
     chars: i64,
@@ -73,11 +73,11 @@ pub(crate) async fn lookalikes(
 ) -> Result<Vec<Entry>, sqlx::Error> {
     let [context, name] = key(subject);
     let values = [context, name, chars.into(), with_references.into()];
-    let rows = connection.rows(LOOKALIKES, &values).await?;
+    let rows = connection.rows(VERSIONS_OF_LENGTH, &values).await?;
     rows.iter().map(entry_of).collect()
 }
 
-/// Versions of all subjects that start with `prefix`, by subject and version.
+/// Returns versions of all subjects with the prefix, by subject and version.
 pub(crate) async fn list(
     connection: &mut Connection,
     prefix: &Prefix,
@@ -109,7 +109,7 @@ pub(crate) async fn after(
     rows.iter().map(entry_of).collect()
 }
 
-/// How many characters the contents of the same versions have.
+/// Returns the number of characters of the same versions' contents.
 pub(crate) async fn sizes_after(
     connection: &mut Connection,
     position: Option<&Position>,
@@ -126,12 +126,12 @@ fn beyond(position: Option<&Position>, limit: i64) -> [Value<'_>; 4] {
             let [context, name] = key(subject);
             [context, name, (*version).into(), limit.into()]
         }
-        // Every version is greater than this in the order of context, subject and version.
+        // Less than every version in the order of context, subject and version.
         None => ["".into(), "".into(), Value::Int(0), limit.into()],
     }
 }
 
-/// Names of the subjects that start with `prefix` and have a version to show, sorted.
+/// Returns the names of subjects with the prefix and a version that is included, sorted.
 pub(crate) async fn subjects(
     connection: &mut Connection,
     prefix: &Prefix,
@@ -153,7 +153,7 @@ pub(crate) async fn subjects(
     rows.iter().map(|row| row.get("subject")).collect()
 }
 
-/// Every place where an id is registered, by subject and version.
+/// Returns the versions with an ID and their creation times, by subject and version.
 pub(crate) async fn holders(
     connection: &mut Connection,
     context: &str,
@@ -165,7 +165,7 @@ pub(crate) async fn holders(
     rows.iter().map(place).collect()
 }
 
-/// Stores a version; an import may overwrite one.
+/// Stores a version. An import may overwrite one.
 pub(crate) async fn put(
     connection: &mut Connection,
     subject: &Subject,
@@ -184,7 +184,7 @@ pub(crate) async fn put(
     connection.execute(PUT_VERSION, &values).await
 }
 
-/// Hides a version.
+/// Soft-deletes a version.
 pub(crate) async fn soft_delete(
     connection: &mut Connection,
     subject: &Subject,
@@ -195,7 +195,7 @@ pub(crate) async fn soft_delete(
     connection.execute(SOFT_DELETE_VERSION, &values).await
 }
 
-/// Removes a version; its id may be left without any.
+/// Deletes a version. Its ID may have no version afterwards.
 pub(crate) async fn remove(
     connection: &mut Connection,
     subject: &Subject,

@@ -1,6 +1,6 @@
-//! Writes, one after the other, committed together: whoever waits for a turn while a write runs
-//! joins its transaction, and one sync of the disk confirms them all. A write that fails takes back
-//! what it did and nothing else. Invariant: no write is answered before its commit.
+//! Group commit. Writes run one after the other; those that wait while a write runs join its
+//! transaction, and one sync of the disk commits them all. A write that fails rolls back to its
+//! savepoint. Invariant: no write completes before its commit.
 
 use std::io;
 use std::mem;
@@ -16,7 +16,7 @@ use crate::store::counters;
 use crate::store::engine::Engine;
 use crate::store::statements::{BEGIN_MEMBER, NOTIFY};
 
-/// Who may write next.
+/// The write lock.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     group: Arc<Mutex<Group>>,
@@ -28,16 +28,16 @@ struct Group {
     open: Option<Connection>,
     /// The change sequence that the commit will reach.
     seq: u64,
-    /// Writes that are done but for the commit.
+    /// Writes that wait for the commit.
     members: Vec<oneshot::Sender<Outcome>>,
-    /// The last write gave up: what it did must be undone before anything else.
+    /// The last write failed or was dropped; its changes must be rolled back first.
     is_abandoned: bool,
 }
 
-/// The change sequence that a commit reached, or why it failed.
+/// The change sequence of a commit, or the reason why it failed.
 type Outcome = Result<u64, Failure>;
 
-/// Why a transaction failed, for each of those who shared it.
+/// The reason why a transaction failed, for each of its writes.
 #[derive(Clone, Debug)]
 struct Failure {
     reason: String,
@@ -54,17 +54,17 @@ impl From<&sqlx::Error> for Failure {
 }
 
 impl Failure {
-    fn gone() -> Self {
+    fn aborted() -> Self {
         Self {
-            reason: "the transaction is gone".to_owned(),
+            reason: "the transaction was aborted".to_owned(),
             is_timeout: false,
         }
     }
 }
 
 impl Writer {
-    /// Waits for the turn to write. The newest state is under it, of this process and of others.
-    pub(super) async fn turn(&self, engine: &Engine) -> Result<Write, sqlx::Error> {
+    /// Waits for the write lock. The transaction is on the current state of the database.
+    pub(super) async fn begin(&self, engine: &Engine) -> Result<Write, sqlx::Error> {
         let mut group = Arc::clone(&self.group).lock_owned().await;
         if let Err(error) = group.join(engine).await {
             group.fail((&error).into());
@@ -73,31 +73,31 @@ impl Writer {
         Ok(Write {
             group,
             writer: Arc::clone(&self.group),
-            is_done: false,
+            is_committing: false,
         })
     }
 }
 
-/// The turn to write. Dropped without [`Write::commit`], it did nothing.
+/// A write in the open transaction, which holds the write lock. Dropping it without
+/// [`Write::commit`] discards its changes.
 #[derive(Debug)]
 pub(crate) struct Write {
     group: OwnedMutexGuard<Group>,
     writer: Arc<Mutex<Group>>,
-    is_done: bool,
+    is_committing: bool,
 }
 
 impl Write {
-    /// Makes the write durable and visible, and returns the change sequence that it reached.
-    ///
-    /// Queues once more for the turn: those who wait already come before and join the transaction.
+    /// Makes the write durable and visible, and returns its change sequence.
     ///
     /// # Errors
-    /// When the database fails; then nothing happened.
+    /// If the database fails. The changes are discarded.
     pub(crate) async fn commit(mut self) -> Result<u64, sqlx::Error> {
         let (sender, mut outcome) = oneshot::channel();
         self.group.members.push(sender);
-        self.is_done = true;
+        self.is_committing = true;
         let writer = Arc::clone(&self.writer);
+        // Queues for the lock again: writes that wait already come first and join the transaction.
         drop(self);
         tokio::select! {
             biased;
@@ -117,26 +117,26 @@ impl Deref for Write {
 
     fn deref(&self) -> &Connection {
         let open = self.group.open.as_ref();
-        open.expect("a turn is given with an open transaction, which stays until the turn ends")
+        open.expect("a write holds the lock, and the transaction stays open until it releases it")
     }
 }
 
 impl DerefMut for Write {
     fn deref_mut(&mut self) -> &mut Connection {
         let open = self.group.open.as_mut();
-        open.expect("a turn is given with an open transaction, which stays until the turn ends")
+        open.expect("a write holds the lock, and the transaction stays open until it releases it")
     }
 }
 
 impl Drop for Write {
     fn drop(&mut self) {
-        if self.is_done {
+        if self.is_committing {
             return;
         }
         if self.group.members.is_empty() {
             self.group.open = None;
         } else {
-            // Each member is in the queue for the turn, so somebody comes and undoes it.
+            // Each member is queued for the lock, and the next one rolls back.
             self.group.is_abandoned = true;
         }
     }
@@ -149,7 +149,7 @@ impl Group {
             Some(open) => open.execute(BEGIN_MEMBER, &[]).await,
             None => {
                 let mut open = engine.begin_write().await?;
-                // Comes first, since it locks out the writers of other processes.
+                // The first statement, because in PostgreSQL it locks out the writers of other nodes.
                 self.seq = counters::next_change(&mut open).await?;
                 self.open = Some(open);
                 Ok(())
@@ -158,8 +158,7 @@ impl Group {
     }
 
     async fn commit(&mut self) {
-        // Taken before anything can fail: should this future be dropped, no later commit confirms
-        // them.
+        // Taken before anything can fail: if this future is dropped, no later commit confirms them.
         let members = mem::take(&mut self.members);
         let undone = self.undo_abandoned().await;
         let committed = match (undone, self.open.take()) {
@@ -168,7 +167,7 @@ impl Group {
                 let committed = announce_and_commit(open).await;
                 committed.map_err(|error| (&error).into())
             }
-            (Ok(()), None) => Err(Failure::gone()),
+            (Ok(()), None) => Err(Failure::aborted()),
         };
         self.open = None;
         send(members, &committed.map(|()| self.seq));
@@ -182,7 +181,7 @@ impl Group {
         }
     }
 
-    /// Gives the transaction up, for all who share it.
+    /// Aborts the transaction for all its writes.
     fn fail(&mut self, failure: Failure) {
         self.open = None;
         send(mem::take(&mut self.members), &Err(failure));
@@ -205,7 +204,7 @@ async fn announce_and_commit(mut open: Connection) -> Result<(), sqlx::Error> {
 }
 
 fn outcome_of(received: Result<Outcome, oneshot::error::RecvError>) -> Result<u64, sqlx::Error> {
-    let outcome = received.unwrap_or_else(|_dropped| Err(Failure::gone()));
+    let outcome = received.unwrap_or_else(|_dropped| Err(Failure::aborted()));
     outcome.map_err(|failure| {
         if failure.is_timeout {
             sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, failure.reason))

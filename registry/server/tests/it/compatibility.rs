@@ -1,4 +1,4 @@
-//! Which versions a new schema must agree with, and the words when it does not.
+//! The versions that a new schema is compared with, and the error messages.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ fn schema(text: &str) -> Option<Value> {
 }
 
 #[tokio::test]
-async fn an_incompatible_registration_says_why() {
+async fn incompatible_registration_lists_reasons() {
     let server = TestServer::start().await;
     let old = record(&[INT_A]);
     server.register("s", &old).await;
@@ -48,7 +48,7 @@ async fn an_incompatible_registration_says_why() {
 
 // Conformance: registry/rest-8
 #[tokio::test]
-async fn the_incompatibility_code_is_a_setting() {
+async fn incompatibility_code_is_configurable() {
     let server = TestServer::start_with(|config| config.incompatible_code = 409).await;
     server.register("s", "\"int\"").await;
     let (code, _) = server
@@ -57,10 +57,10 @@ async fn the_incompatibility_code_is_a_setting() {
     assert_eq!(code, 409);
 }
 
-/// History, new schema, and the levels at which the one may follow the other.
+/// Registered schemas, the new schema, and the levels at which it is compatible.
 // Conformance: registry/rule-7
 #[tokio::test]
-async fn each_level_asks_the_right_versions_in_the_right_direction() {
+async fn levels_select_versions_and_direction() {
     let a = record(&[INT_A]);
     let a_b = record(&[INT_A, OPTIONAL_B]);
     let a_b_required = record(&[INT_A, REQUIRED_B]);
@@ -102,7 +102,7 @@ async fn each_level_asks_the_right_versions_in_the_right_direction() {
 
 // Conformance: registry/rule-7
 #[tokio::test]
-async fn soft_deleted_versions_do_not_count() {
+async fn soft_deleted_versions_are_not_compared() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
     server.set_level("s", "NONE").await;
@@ -121,7 +121,7 @@ async fn soft_deleted_versions_do_not_count() {
 }
 
 #[tokio::test]
-async fn a_first_version_may_not_use_the_field_that_it_reserves() {
+async fn first_version_cannot_use_reserved_field() {
     let server = TestServer::start().await;
     let reserving = |schema: &str| {
         let properties = json!({ "confluent:reserved": "a" });
@@ -140,7 +140,7 @@ async fn a_first_version_may_not_use_the_field_that_it_reserves() {
 
 // Conformance: registry/rule-7
 #[tokio::test]
-async fn groups_are_compared_among_themselves() {
+async fn only_versions_of_same_group_are_compared() {
     let server = TestServer::start().await;
     let group = json!({ "compatibilityGroup": "major" });
     server.ok(Method::PUT, "/config/s", Some(group)).await;
@@ -160,7 +160,7 @@ async fn groups_are_compared_among_themselves() {
 }
 
 #[tokio::test]
-async fn checks_answer_for_versions_that_are_not_there() {
+async fn checks_handle_missing_versions() {
     let server = TestServer::start().await;
     let check = |version: &str| format!("/compatibility/subjects/none/versions/{version}");
     let verdict = server.ok(POST, &check("latest"), schema("\"int\"")).await;
@@ -193,7 +193,7 @@ async fn checks_answer_for_versions_that_are_not_there() {
 
 // Conformance: registry/rule-7
 #[tokio::test]
-async fn a_named_version_is_the_only_one_compared_even_at_a_transitive_level() {
+async fn check_compares_only_named_version() {
     let server = TestServer::start().await;
     server.set_level("s", "NONE").await;
     server.register("s", "\"string\"").await;
@@ -211,7 +211,7 @@ async fn a_named_version_is_the_only_one_compared_even_at_a_transitive_level() {
 }
 
 #[tokio::test]
-async fn full_tells_both_directions_and_the_old_schema_once() {
+async fn full_reports_both_directions() {
     let server = TestServer::start().await;
     server.register("s", &record(&[INT_A])).await;
     server.set_level("s", "FULL").await;
@@ -233,9 +233,9 @@ async fn full_tells_both_directions_and_the_old_schema_once() {
     }
 }
 
-/// Texts over 64 KiB are parsed and compared on another thread; the verdict is the same.
+/// Schemas over 64 KiB are parsed and compared on another thread, with the same result.
 #[tokio::test]
-async fn large_schemas_are_judged_like_small_ones() {
+async fn large_schemas_are_compared_like_small_ones() {
     let server = TestServer::start().await;
     let enumeration = |count: usize| {
         let symbols: Vec<String> = (0..count)

@@ -1,4 +1,4 @@
-//! Many writers at once, on one node or several. What holds is the same on every engine.
+//! Concurrent writers on one or several nodes. The properties are the same on each engine.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::server::TestServer;
 const WRITERS: usize = 8;
 const SCHEMAS: usize = 12;
 
-/// Nodes on one database.
+/// Nodes that share a database.
 pub(crate) type Nodes = Vec<Arc<TestServer>>;
 
 async fn one_file() -> Nodes {
@@ -21,29 +21,29 @@ async fn one_file() -> Nodes {
 
 // Conformance: registry/stores-4
 #[tokio::test(flavor = "multi_thread")]
-async fn ids_of_racing_writers_are_dense_and_unique_by_content() {
+async fn concurrent_registrations_get_dense_ids() {
     ids_are_dense_and_unique_by_content(one_file().await).await;
 }
 
 // Conformance: registry/stores-4
 #[tokio::test(flavor = "multi_thread")]
-async fn versions_of_racing_writers_are_dense_and_never_break_the_level() {
+async fn concurrent_versions_are_dense_and_compatible() {
     versions_are_dense_and_never_break_the_level(one_file().await).await;
 }
 
 // Conformance: registry/stores-4
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_acknowledged_can_be_read_at_once() {
+async fn acknowledged_registration_is_readable_at_once() {
     what_is_acknowledged_is_read_everywhere(one_file().await).await;
 }
 
-/// Every writer registers the same schemas in an order of its own, and some that are its alone.
+/// Each writer registers common schemas in its own order, and some of its own.
 pub(crate) async fn ids_are_dense_and_unique_by_content(nodes: Nodes) {
     let writers = (0..WRITERS).map(|writer| {
         let server = Arc::clone(&nodes[writer % nodes.len()]);
         tokio::spawn(async move {
             let mut registered = Vec::new();
-            for (subject, schema) in wanted(writer) {
+            for (subject, schema) in schemas_of(writer) {
                 let (id, version) = server.register(&subject, &schema).await;
                 assert_eq!(version, 1, "{subject}");
                 registered.push((schema, id));
@@ -62,7 +62,7 @@ pub(crate) async fn ids_are_dense_and_unique_by_content(nodes: Nodes) {
     assert_eq!(ids, dense);
 }
 
-fn wanted(writer: usize) -> Vec<(String, String)> {
+fn schemas_of(writer: usize) -> Vec<(String, String)> {
     let both = |step: usize| {
         let shared = (step * 5 + writer) % SCHEMAS;
         let own = format!("Own{writer}x{step}");
@@ -74,7 +74,7 @@ fn wanted(writer: usize) -> Vec<(String, String)> {
     (0..SCHEMAS).flat_map(both).collect()
 }
 
-/// Each promotion is fine after int; string is only fine after bytes.
+/// Every promotion is compatible with int; string is compatible with bytes only.
 pub(crate) async fn versions_are_dense_and_never_break_the_level(nodes: Nodes) {
     nodes[0].register("s", "\"int\"").await;
     let writers = (0..WRITERS).map(|writer| {
@@ -82,8 +82,8 @@ pub(crate) async fn versions_are_dense_and_never_break_the_level(nodes: Nodes) {
         tokio::spawn(async move {
             let schema = ["\"long\"", "\"float\"", "\"double\"", "\"string\""][writer / 2];
             let body = Some(json!({ "schema": schema }));
-            let answer = server.call(Method::POST, "/subjects/s/versions", body);
-            answer.await.0
+            let response = server.call(Method::POST, "/subjects/s/versions", body);
+            response.await.0
         })
     });
     let statuses = join_all(writers).await.into_iter().map(Result::unwrap);
@@ -105,7 +105,7 @@ pub(crate) async fn versions_are_dense_and_never_break_the_level(nodes: Nodes) {
     }
 }
 
-/// Writers register on one node and read on all, by every way that leads to a schema.
+/// Writers register on one node and read on all nodes, by each kind of request that returns a schema.
 pub(crate) async fn what_is_acknowledged_is_read_everywhere(nodes: Nodes) {
     let writers = (0..WRITERS).map(|writer| {
         let nodes = nodes.clone();

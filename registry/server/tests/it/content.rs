@@ -1,5 +1,4 @@
-//! What becomes part of a schema beside its text: metadata, rules, tags, from the request, the
-//! version before and the configuration.
+//! Metadata, rules and tags of a schema, from the request, the previous version and the configuration.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,7 +15,7 @@ fn owner(name: &str) -> Value {
 
 // Conformance: registry/rest-5
 #[tokio::test]
-async fn a_configuration_keeps_every_property_and_returns_it() {
+async fn configuration_returns_all_stored_properties() {
     let server = TestServer::start().await;
     let rules = json!({ "domainRules": [
         { "name": "r", "kind": "CONDITION", "mode": "WRITE", "type": "CEL", "expr": "true" },
@@ -54,7 +53,7 @@ async fn a_configuration_keeps_every_property_and_returns_it() {
 
 // Conformance: registry/rule-8
 #[tokio::test]
-async fn an_alias_stands_for_the_subject_it_names() {
+async fn alias_resolves_to_subject() {
     let server = TestServer::start().await;
     server.register("real", "\"int\"").await;
     let alias = Some(json!({ "alias": "real" }));
@@ -83,7 +82,7 @@ async fn an_alias_stands_for_the_subject_it_names() {
 
 // Conformance: registry/rest-6
 #[tokio::test]
-async fn metadata_and_rules_are_inherited_merged_and_overridden() {
+async fn metadata_and_rules_are_merged() {
     let server = TestServer::start().await;
     let text = record(&[INT_A]);
     let first = json!({
@@ -100,7 +99,7 @@ async fn metadata_and_rules_are_inherited_merged_and_overridden() {
     assert_eq!(next["ruleSet"], read_in);
 
     let config = json!({
-        "defaultMetadata": { "properties": { "owner": "nobody", "tier": "2" } },
+        "defaultMetadata": { "properties": { "owner": "default", "tier": "2" } },
         "overrideMetadata": { "properties": { "region": "eu" } },
         "overrideRuleSet": { "domainRules": [{ "name": "b", "type": "CEL" }] },
     });
@@ -122,7 +121,7 @@ async fn metadata_and_rules_are_inherited_merged_and_overridden() {
 
 // Conformance: registry/rest-6
 #[tokio::test]
-async fn rule_sets_that_no_client_could_run_are_refused_everywhere() {
+async fn invalid_rule_sets_are_rejected_everywhere() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
     let bad = json!({ "domainRules": [{ "name": "r", "type": "CEL", "mode": "UPGRADE" }] });
@@ -159,7 +158,7 @@ async fn rule_sets_that_no_client_could_run_are_refused_everywhere() {
 
 // Conformance: registry/rule-5
 #[tokio::test]
-async fn a_version_of_minus_one_notes_the_version_it_became() {
+async fn version_minus_one_is_stored_in_metadata() {
     let server = TestServer::start().await;
     let text = record(&[INT_A]);
     let body = json!({ "schema": text, "version": -1 });
@@ -194,7 +193,7 @@ async fn a_version_of_minus_one_notes_the_version_it_became() {
 
 // Conformance: registry/rest-7
 #[tokio::test]
-async fn tags_go_into_the_text_with_a_registration_or_on_their_own() {
+async fn tags_are_added_with_or_without_registration() {
     let server = TestServer::start().await;
     let text = record(&[INT_A]);
     let tag = |path: &str, kind: &str, tag: &str| {
@@ -244,12 +243,12 @@ async fn tags_go_into_the_text_with_a_registration_or_on_their_own() {
     );
     let dropped = json!({ "rulesToRemove": ["a"] });
     let fourth = server.ok(POST, path, Some(dropped)).await;
-    assert_eq!(fourth["ruleSet"], json!({}), "what is empty is not told");
+    assert_eq!(fourth["ruleSet"], json!({}), "empty lists are omitted");
 }
 
 // Conformance: registry/rule-2
 #[tokio::test]
-async fn references_written_out_are_the_schema_that_refers() {
+async fn inlined_references_equal_referencing_schema() {
     let server = TestServer::start().await;
     let money = r#"{"type":"record","name":"n.Money","fields":[{"name":"cents","type":"long"}]}"#;
     server.register("money", money).await;
@@ -274,7 +273,7 @@ async fn references_written_out_are_the_schema_that_refers() {
 
 // Conformance: registry/rule-8
 #[tokio::test]
-async fn aliases_and_rule_types_select_in_the_listing() {
+async fn listing_selects_by_alias_and_rule_type() {
     let server = TestServer::start().await;
     server.register("a", "\"int\"").await;
     let ruled = json!({
@@ -299,6 +298,6 @@ async fn aliases_and_rule_types_select_in_the_listing() {
     for (path, expected) in table {
         assert_eq!(subjects(server.get(path).await), expected, "{path}");
     }
-    let told = server.get("/schemas?aliases=true&limit=1").await;
-    assert_eq!(told[0]["aliases"], json!(["nick"]));
+    let listed = server.get("/schemas?aliases=true&limit=1").await;
+    assert_eq!(listed[0]["aliases"], json!(["nick"]));
 }

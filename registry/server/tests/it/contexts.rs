@@ -1,4 +1,4 @@
-//! Contexts: registries within the registry, each with ids of its own.
+//! Contexts, each with its own subjects and IDs.
 
 use avouch_registry_api::remote::RemoteSource;
 use avouch_registry_api::source::SchemaSource;
@@ -10,14 +10,14 @@ use crate::server::{INT_A, OPTIONAL_B, REQUIRED_B, TestServer, record};
 
 async fn register(server: &TestServer, path: &str, schema: &str) -> (i64, i64) {
     let body = Some(json!({ "schema": schema }));
-    let answer = server.ok(Method::POST, path, body).await;
+    let response = server.ok(Method::POST, path, body).await;
     (
-        answer["id"].as_i64().unwrap(),
-        answer["version"].as_i64().unwrap(),
+        response["id"].as_i64().unwrap(),
+        response["version"].as_i64().unwrap(),
     )
 }
 
-/// Default context: `s` with ids 1 and 2. `.c`: `s` with id 1 and `only` with id 2.
+/// Default context: `s` with IDs 1 and 2. `.c`: `s` with ID 1 and `only` with ID 2.
 async fn filled() -> TestServer {
     let server = TestServer::start().await;
     assert_eq!(server.register("s", "\"int\"").await, (1, 1));
@@ -30,7 +30,7 @@ async fn filled() -> TestServer {
 
 // Conformance: registry/contexts-1, registry/rule-9
 #[tokio::test]
-async fn each_context_counts_its_own_ids_and_lists_its_own_subjects() {
+async fn contexts_have_own_ids_and_subjects() {
     let server = filled().await;
     assert_eq!(server.get("/contexts").await, json!([".", ".c"]));
     assert_eq!(
@@ -64,7 +64,7 @@ async fn each_context_counts_its_own_ids_and_lists_its_own_subjects() {
 
 // Conformance: registry/contexts-2
 #[tokio::test]
-async fn an_id_is_looked_up_in_the_context_that_the_request_means() {
+async fn id_is_resolved_in_requested_context() {
     let server = filled().await;
     let table = [
         ("/schemas/ids/1", "\"int\""),
@@ -73,10 +73,10 @@ async fn an_id_is_looked_up_in_the_context_that_the_request_means() {
         ("/contexts/.c/schemas/ids/1", "\"string\""),
         ("/contexts/.c/schemas/ids/1?subject=s", "\"string\""),
         ("/schemas/ids/2?subject=s", "\"long\""),
-        // No such subject in the default context, but in another.
+        // The subject exists in another context only.
         ("/schemas/ids/2?subject=only", "\"bytes\""),
-        // Nowhere: the default context's.
-        ("/schemas/ids/2?subject=nobody", "\"long\""),
+        // The subject does not exist: the default context.
+        ("/schemas/ids/2?subject=none", "\"long\""),
     ];
     for (path, expected) in table {
         assert_eq!(server.get(path).await["schema"], expected, "{path}");
@@ -91,7 +91,7 @@ async fn an_id_is_looked_up_in_the_context_that_the_request_means() {
 
 // Conformance: registry/contexts-2
 #[tokio::test]
-async fn one_content_has_one_guid_in_every_context() {
+async fn guid_is_equal_in_all_contexts() {
     let server = filled().await;
     register(&server, "/contexts/.d/subjects/x/versions", "\"long\"").await;
     let guid = server.get("/schemas/ids/2").await["guid"].clone();
@@ -103,7 +103,7 @@ async fn one_content_has_one_guid_in_every_context() {
 
 // Conformance: registry/contexts-2
 #[tokio::test]
-async fn a_guid_is_written_out_with_the_types_of_the_context_that_has_it() {
+async fn resolved_guid_uses_types_of_its_context() {
     let server = TestServer::start().await;
     let money = r#"{"type":"fixed","name":"Money","size":8}"#;
     server.register(":.c:money", money).await;
@@ -119,7 +119,7 @@ async fn a_guid_is_written_out_with_the_types_of_the_context_that_has_it() {
 
 // Conformance: registry/contexts-3, registry/rule-9
 #[tokio::test]
-async fn an_unqualified_reader_finds_a_subject_of_another_context() {
+async fn unqualified_name_finds_subject_elsewhere() {
     let server = filled().await;
     let latest = server.get("/subjects/only/versions/latest").await;
     assert_eq!(latest["subject"], ":.c:only");
@@ -133,7 +133,7 @@ async fn an_unqualified_reader_finds_a_subject_of_another_context() {
 
 // Conformance: registry/contexts-4
 #[tokio::test]
-async fn settings_are_a_subjects_then_its_contexts_then_everyones() {
+async fn settings_inherit_from_context_and_global() {
     let server = TestServer::start().await;
     let level = |level: &str| Some(json!({ "compatibility": level }));
     let versions = "/subjects/:.c:s/versions";
@@ -163,7 +163,7 @@ async fn settings_are_a_subjects_then_its_contexts_then_everyones() {
 
 // Conformance: registry/contexts-5
 #[tokio::test]
-async fn references_lead_within_the_context_and_by_full_names_out_of_it() {
+async fn qualified_references_cross_contexts() {
     let server = TestServer::start().await;
     let money = r#"{"type":"fixed","name":"Money","size":8}"#;
     let cents = r#"{"type":"fixed","name":"Cents","size":8}"#;
@@ -192,16 +192,19 @@ async fn references_lead_within_the_context_and_by_full_names_out_of_it() {
         json!({ "schema": r#"["null","R"]"#, "references": [reference("R", ":.c:both")] });
     let (id, _) = server.register_body("outside", outside).await;
     let id = i32::try_from(id).unwrap();
-    let told = server
+    let registered = server
         .registry
         .source()
         .schema(schema_id(id))
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(told.references, [money, cents, &schema]);
+    assert_eq!(registered.references, [money, cents, &schema]);
     let remote = RemoteSource::new(&server.url).unwrap();
-    assert_eq!(remote.schema(schema_id(id)).await.unwrap().unwrap(), told);
+    assert_eq!(
+        remote.schema(schema_id(id)).await.unwrap().unwrap(),
+        registered
+    );
     let (code, _) = server
         .refused(Method::DELETE, "/subjects/cents", None)
         .await;
@@ -214,7 +217,7 @@ async fn references_lead_within_the_context_and_by_full_names_out_of_it() {
 
 // Conformance: registry/contexts-6
 #[tokio::test]
-async fn a_context_ends_with_its_last_version_and_never_gives_an_id_out_again() {
+async fn deleted_context_never_reuses_ids() {
     let server = filled().await;
     let (code, message) = server.refused(Method::DELETE, "/contexts/.c", None).await;
     assert_eq!(code, 42211);
@@ -224,8 +227,8 @@ async fn a_context_ends_with_its_last_version_and_never_gives_an_id_out_again() 
         server.delete(&path).await;
         server.delete(&format!("{path}?permanent=true")).await;
     }
-    let answer = server.send(Method::DELETE, "/contexts/.c", None).await;
-    assert_eq!(answer.status().as_u16(), 204);
+    let response = server.send(Method::DELETE, "/contexts/.c", None).await;
+    assert_eq!(response.status().as_u16(), 204);
     assert_eq!(server.get("/contexts").await, json!(["."]));
     let server = server.restart().await;
     assert_eq!(server.register(":.c:new", "\"int\"").await, (3, 1));

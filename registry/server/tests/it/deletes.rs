@@ -1,4 +1,4 @@
-//! Soft and permanent deletes, and what comes back afterwards.
+//! Soft and permanent deletion, and registrations after it.
 
 use reqwest::Method;
 use serde_json::json;
@@ -14,7 +14,7 @@ async fn two_versions() -> TestServer {
 
 // Conformance: registry/rule-6
 #[tokio::test]
-async fn a_soft_deleted_version_is_hidden_but_readable_by_id() {
+async fn soft_deleted_version_is_readable_by_id() {
     let server = two_versions().await;
     assert_eq!(server.delete("/subjects/s/versions/1").await, json!(1));
     assert_eq!(server.get("/subjects/s/versions").await, json!([2]));
@@ -53,7 +53,7 @@ async fn a_soft_deleted_version_is_hidden_but_readable_by_id() {
 
 // Conformance: registry/rule-10
 #[tokio::test]
-async fn latest_is_the_highest_live_version_even_when_deleted_ones_are_included() {
+async fn latest_is_always_a_live_version() {
     let server = two_versions().await;
     assert_eq!(server.delete("/subjects/s/versions/latest").await, json!(2));
     assert_eq!(
@@ -72,7 +72,7 @@ async fn latest_is_the_highest_live_version_even_when_deleted_ones_are_included(
 
 // Conformance: registry/rule-6
 #[tokio::test]
-async fn content_registered_again_after_a_soft_delete_gets_its_old_id_and_a_new_version() {
+async fn reregistered_content_keeps_id() {
     let server = two_versions().await;
     server.delete("/subjects/s/versions/1").await;
     assert_eq!(server.register("s", &record(&[INT_A])).await, (1, 3));
@@ -82,7 +82,7 @@ async fn content_registered_again_after_a_soft_delete_gets_its_old_id_and_a_new_
 
 // Conformance: registry/rule-6
 #[tokio::test]
-async fn numbering_goes_on_while_any_version_is_left_and_restarts_when_none_is() {
+async fn numbering_restarts_without_versions() {
     let server = two_versions().await;
     server.delete("/subjects/s/versions/2").await;
     server.delete("/subjects/s/versions/2?permanent=true").await;
@@ -110,7 +110,7 @@ async fn numbering_goes_on_while_any_version_is_left_and_restarts_when_none_is()
 
 // Conformance: registry/rule-6
 #[tokio::test]
-async fn deletes_are_refused_in_order() {
+async fn deletion_checks_run_in_order() {
     let server = two_versions().await;
     server.delete("/subjects/s/versions/1").await;
     let table = [
@@ -139,7 +139,7 @@ async fn deletes_are_refused_in_order() {
 
 // Conformance: registry/rule-6
 #[tokio::test]
-async fn a_subject_that_is_gone_leaves_no_settings() {
+async fn deleted_subject_leaves_no_settings() {
     let server = two_versions().await;
     server.set_level("s", "FULL").await;
     server.delete("/subjects/s").await;

@@ -16,13 +16,13 @@ async fn router_serves_exactly_documented_operations() {
         let path = path.replace("{id}", "1").replace("{version}", "1");
         let path: String = path.replace(['{', '}'], "");
         for method in &methods {
-            let (status, answer) = server.call(method.clone(), &path, None).await;
+            let (status, response) = server.call(method.clone(), &path, None).await;
             let name = method.as_str().to_ascii_lowercase();
-            let routed = status != 405 && answer["message"] != "HTTP 404 Not Found";
+            let routed = status != 405 && response["message"] != "HTTP 404 Not Found";
             assert_eq!(
                 routed,
                 documented.get(&name).is_some(),
-                "{method} {path}: {answer}"
+                "{method} {path}: {response}"
             );
             operations += usize::from(routed);
         }
@@ -44,14 +44,14 @@ async fn error_responses_are_documented() {
         let operations = documented.as_object().unwrap();
         for (name, operation) in operations {
             let method = Method::from_bytes(name.to_ascii_uppercase().as_bytes()).unwrap();
-            let (status, answer) = server.call(method, &concrete, None).await;
+            let (status, response) = server.call(method, &concrete, None).await;
             let description = &operation["responses"][status.to_string()]["description"];
-            let code = format!("`error_code` {}:", answer["error_code"]);
+            let code = format!("`error_code` {}:", response["error_code"]);
             let lists = |all: &str| status < 300 || all.contains(&code);
             let is_documented = description.as_str().is_some_and(lists);
             assert!(
                 is_documented,
-                "{name} {path}: {status} {answer} not in {description}"
+                "{name} {path}: {status} {response} not in {description}"
             );
         }
     }

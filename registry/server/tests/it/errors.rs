@@ -1,4 +1,4 @@
-//! Error bodies on every route, known or not, and the headers of every answer.
+//! Error bodies of known and unknown routes, and the headers of all responses.
 
 use reqwest::Method;
 use serde_json::json;
@@ -11,7 +11,7 @@ const PUT: Method = Method::PUT;
 
 // Conformance: main-job/5b, registry/rest-2
 #[tokio::test]
-async fn unknown_routes_answer_as_clients_expect_whatever_the_method() {
+async fn unknown_routes_return_404_for_all_methods() {
     let server = TestServer::start().await;
     let expected = json!({ "error_code": 404, "message": "HTTP 404 Not Found" });
     let methods = [
@@ -29,8 +29,8 @@ async fn unknown_routes_answer_as_clients_expect_whatever_the_method() {
             "/associations:batchGet",
             "/dek-registry/v1/keks",
         ] {
-            let answer = server.call(method.clone(), path, None).await;
-            assert_eq!(answer, (404, expected.clone()), "{method} {path}");
+            let response = server.call(method.clone(), path, None).await;
+            assert_eq!(response, (404, expected.clone()), "{method} {path}");
         }
     }
     for path in [
@@ -48,7 +48,7 @@ async fn unknown_routes_answer_as_clients_expect_whatever_the_method() {
 
 // Conformance: main-job/5b
 #[tokio::test]
-async fn probes_for_associations_find_nothing_in_a_way_clients_understand() {
+async fn associations_are_empty_lists() {
     let server = TestServer::start().await;
     let paths = [
         "/associations/subjects/s",
@@ -60,16 +60,16 @@ async fn probes_for_associations_find_nothing_in_a_way_clients_understand() {
         assert_eq!(server.get(path).await, json!([]), "{path}");
         for method in [POST, PUT, Method::DELETE] {
             let body = Some(json!({}));
-            let answer = server.call(method.clone(), path, body).await;
-            assert_eq!(answer, (404, nothing.clone()), "{method} {path}");
+            let response = server.call(method.clone(), path, body).await;
+            assert_eq!(response, (404, nothing.clone()), "{method} {path}");
         }
     }
 }
 
-/// Content type sent, content types accepted, status.
+/// Content type of the request, accepted content types, status.
 // Conformance: registry/rest-2
 #[tokio::test]
-async fn content_types_that_nobody_reads_or_writes_are_refused() {
+async fn unsupported_content_types_are_rejected() {
     let server = TestServer::start().await;
     let ours = "application/vnd.schemaregistry.v1+json";
     let table = [
@@ -98,9 +98,9 @@ async fn content_types_that_nobody_reads_or_writes_are_refused() {
         if !accepted.is_empty() {
             request = request.header("Accept", accepted);
         }
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status().as_u16(), expected, "{sent} {accepted}");
-        let body: serde_json::Value = answer.json().await.unwrap();
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status().as_u16(), expected, "{sent} {accepted}");
+        let body: serde_json::Value = response.json().await.unwrap();
         if expected != 200 {
             assert_eq!(body["error_code"], expected, "{sent} {accepted}");
         }
@@ -109,7 +109,7 @@ async fn content_types_that_nobody_reads_or_writes_are_refused() {
 
 // Conformance: registry/rest-2
 #[tokio::test]
-async fn known_routes_refuse_other_methods() {
+async fn known_routes_reject_other_methods() {
     let server = TestServer::start().await;
     let expected = json!({ "error_code": 405, "message": "HTTP 405 Method Not Allowed" });
     for (method, path) in [
@@ -117,14 +117,14 @@ async fn known_routes_refuse_other_methods() {
         (POST, "/config"),
         (Method::PATCH, "/mode/s"),
     ] {
-        let answer = server.call(method.clone(), path, None).await;
-        assert_eq!(answer, (405, expected.clone()), "{method} {path}");
+        let response = server.call(method.clone(), path, None).await;
+        assert_eq!(response, (405, expected.clone()), "{method} {path}");
     }
 }
 
 // Conformance: registry/rest-2, registry/rule-16
 #[tokio::test]
-async fn bodies_that_are_missing_broken_or_huge_are_told_apart() {
+async fn missing_malformed_and_large_bodies_differ() {
     let server = TestServer::start_with(|config| config.body_bytes = 1_000).await;
     let huge = format!(r#"{{"schema":"{}"}}"#, "x".repeat(1_000));
     let routes = [
@@ -143,26 +143,26 @@ async fn bodies_that_are_missing_broken_or_huge_are_told_apart() {
     ];
     for (method, path) in routes {
         for (body, expected) in bodies {
-            let answer = server
+            let response = server
                 .send(method.clone(), path, Some(body.to_owned()))
                 .await;
-            let status = answer.status().as_u16();
-            let answer: serde_json::Value = answer.json().await.unwrap();
-            assert_eq!(u64::from(status), expected, "{path} {body:.20}: {answer}");
-            assert_eq!(answer["error_code"], expected, "{path}");
+            let status = response.status().as_u16();
+            let response: serde_json::Value = response.json().await.unwrap();
+            assert_eq!(u64::from(status), expected, "{path} {body:.20}: {response}");
+            assert_eq!(response["error_code"], expected, "{path}");
         }
     }
 }
 
-/// One refusal a line, after the lines that explain the columns.
-const REFUSALS: &str = include_str!("refusals.txt");
+/// One failing request per line, after the lines that explain the columns.
+const ERRORS: &str = include_str!("errors.txt");
 
 // Conformance: main-job/5b, registry/rest-1
 #[tokio::test]
-async fn every_refusal_has_its_code_and_words() {
+async fn errors_have_expected_code_and_message() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
-    let rows = REFUSALS.lines().skip_while(|line| !line.is_empty()).skip(1);
+    let rows = ERRORS.lines().skip_while(|line| !line.is_empty()).skip(1);
     for row in rows {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let [call, body, code, message] = cells[..] else {
@@ -183,7 +183,7 @@ async fn every_refusal_has_its_code_and_words() {
 
 // Conformance: registry/rule-14
 #[tokio::test]
-async fn invalid_schemas_carry_the_parsers_words() {
+async fn invalid_schema_error_contains_parser_message() {
     let server = TestServer::start().await;
     let texts = [
         "",
@@ -198,16 +198,16 @@ async fn invalid_schemas_carry_the_parsers_words() {
         let body = Some(json!({ "schema": text }));
         let (code, message) = server.refused(POST, "/subjects/s/versions", body).await;
         assert_eq!(code, 42201, "{text}: {message}");
-        let told = message == "Empty schema"
+        let is_expected = message == "Empty schema"
             || (message.starts_with("Invalid schema {subject=s,version=0,id=-1,guid=")
                 && message.contains(" of type AVRO, details: "));
-        assert!(told, "{text}: {message}");
+        assert!(is_expected, "{text}: {message}");
     }
 }
 
 // Conformance: registry/rest-3
 #[tokio::test]
-async fn every_answer_carries_request_id_and_content_type() {
+async fn responses_have_request_id_and_content_type() {
     let server = TestServer::start().await;
     let http = reqwest::Client::new();
     for path in [
@@ -218,14 +218,14 @@ async fn every_answer_carries_request_id_and_content_type() {
         "/",
     ] {
         let url = format!("{}{path}", server.url);
-        let asked = http
+        let response = http
             .get(&url)
             .header("X-Request-ID", "abc-1")
             .send()
             .await
             .unwrap();
-        assert_eq!(asked.headers()["x-request-id"], "abc-1", "{path}");
-        let content_type = &asked.headers()["content-type"];
+        assert_eq!(response.headers()["x-request-id"], "abc-1", "{path}");
+        let content_type = &response.headers()["content-type"];
         assert_eq!(
             content_type, "application/vnd.schemaregistry.v1+json",
             "{path}"
@@ -248,7 +248,7 @@ async fn every_answer_carries_request_id_and_content_type() {
 }
 
 #[tokio::test]
-async fn the_registry_says_who_it_is() {
+async fn metadata_endpoints_describe_registry() {
     let server = TestServer::start().await;
     let alone = server.get("/v1/metadata/id").await;
     assert_eq!(alone["scope"]["clusters"]["kafka-cluster"], "avouch");
@@ -264,7 +264,7 @@ async fn the_registry_says_who_it_is() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_gone_is_told_as_such() {
+async fn closed_store_is_error_50001() {
     let server = TestServer::start().await;
     server.registry.close().await;
     let body = Some(json!({ "schema": "\"int\"" }));
@@ -284,7 +284,7 @@ async fn a_store_that_is_gone_is_told_as_such() {
 
 // Conformance: registry/rest-2
 #[tokio::test]
-async fn a_text_longer_than_a_schema_may_be_is_told_as_such() {
+async fn oversized_schema_is_error_42209() {
     let server = TestServer::start().await;
     let doc = "x".repeat(1 << 20);
     let text = format!(r#"{{"type":"record","name":"R","doc":"{doc}","fields":[]}}"#);

@@ -1,4 +1,4 @@
-//! Ids, versions and what counts as the same schema.
+//! IDs, versions and equality of schemas.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::server::{INT_A, NOW_MS, OPTIONAL_B, TestServer, record};
 const POST: Method = Method::POST;
 
 #[tokio::test]
-async fn a_registered_schema_is_found_in_every_way() {
+async fn registered_schema_is_found_by_all_lookups() {
     let server = TestServer::start().await;
     let text = record(&[INT_A]);
     let spaced = text.replace(':', " : ");
@@ -45,8 +45,8 @@ async fn a_registered_schema_is_found_in_every_way() {
     let by_id = server
         .get("/schemas/ids/1?subject=pay-value&fetchMaxId=True")
         .await;
-    let told = ["subject", "version", "maxId"].map(|name| by_id[name].clone());
-    assert_eq!(told, [json!("pay-value"), json!(1), json!(1)]);
+    let returned = ["subject", "version", "maxId"].map(|name| by_id[name].clone());
+    assert_eq!(returned, [json!("pay-value"), json!(1), json!(1)]);
     assert_eq!(
         server.get("/schemas/ids/1?subject=unknown").await["schema"],
         text
@@ -67,21 +67,21 @@ async fn a_registered_schema_is_found_in_every_way() {
 }
 
 #[tokio::test]
-async fn raw_texts_are_not_wrapped() {
+async fn bare_schemas_have_no_wrapper() {
     let server = TestServer::start().await;
     server.register("s", r#"{"type":"string"}"#).await;
     for path in [
         "/schemas/ids/1/schema",
         "/subjects/s/versions/latest/schema",
     ] {
-        let answer = server.send(Method::GET, path, None).await;
-        assert_eq!(answer.text().await.unwrap(), "\"string\"", "{path}");
+        let response = server.send(Method::GET, path, None).await;
+        assert_eq!(response.text().await.unwrap(), "\"string\"", "{path}");
     }
 }
 
 // Conformance: registry/rule-1
 #[tokio::test]
-async fn equal_content_shares_an_id_and_other_content_never_does() {
+async fn equal_content_shares_id() {
     let server = TestServer::start().await;
     let plain = record(&[INT_A]);
     assert_eq!(server.register("a", &plain).await, (1, 1));
@@ -139,7 +139,7 @@ async fn equal_content_shares_an_id_and_other_content_never_does() {
 
 // Conformance: registry/rule-3
 #[tokio::test]
-async fn spellings_of_one_schema_are_one_schema() {
+async fn equivalent_schemas_are_one_version() {
     let server = TestServer::start().await;
     let (id, _) = server.register("s", &record(&[INT_A])).await;
     let spellings = [
@@ -160,7 +160,7 @@ async fn spellings_of_one_schema_are_one_schema() {
 
 // Conformance: registry/stores-7, registry/rule-1
 #[tokio::test]
-async fn an_id_is_never_given_out_twice() {
+async fn ids_are_never_reused() {
     let server = TestServer::start().await;
     server.register("a", "\"int\"").await;
     assert_eq!(server.register("b", "\"string\"").await, (2, 1));
@@ -183,7 +183,7 @@ async fn an_id_is_never_given_out_twice() {
 
 // Conformance: registry/rule-5
 #[tokio::test]
-async fn an_explicit_version_must_be_the_next_one() {
+async fn explicit_version_must_be_next() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
     server.set_level("s", "NONE").await;
@@ -197,7 +197,7 @@ async fn an_explicit_version_must_be_the_next_one() {
 
 // Conformance: registry/rule-12
 #[tokio::test]
-async fn subjects_may_hold_slashes_spaces_and_percent_signs() {
+async fn subjects_may_contain_special_characters() {
     let server = TestServer::start().await;
     let names = [
         ("subj%2Fect", "subj/ect"),
@@ -231,7 +231,7 @@ async fn subjects_may_hold_slashes_spaces_and_percent_signs() {
 
 // Conformance: registry/rest-9
 #[tokio::test]
-async fn a_schema_that_is_not_avro_is_kept_as_its_text() {
+async fn other_schema_types_are_stored_unparsed() {
     let server = TestServer::start().await;
     let body = |text: &str| Some(json!({ "schema": text, "schemaType": "JSON" }));
     let path = "/subjects/j/versions";
@@ -262,7 +262,7 @@ async fn a_schema_that_is_not_avro_is_kept_as_its_text() {
 }
 
 #[tokio::test]
-async fn the_listing_selects_by_prefix_and_version() {
+async fn listing_selects_by_prefix_and_version() {
     let server = TestServer::start().await;
     server.register("a", &record(&[INT_A])).await;
     server.register("a", &record(&[INT_A, OPTIONAL_B])).await;

@@ -1,4 +1,4 @@
-//! What a peer can make grow, and where it ends.
+//! Limits on everything that a client can make grow.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -23,14 +23,14 @@ fn record_of(name: &str, part: &str) -> String {
     format!(r#"{{"type":"record","name":"{name}","fields":[{field}]}}"#)
 }
 
-async fn refusal(server: &TestServer, subject: &str, body: Value) -> String {
+async fn rejection(server: &TestServer, subject: &str, body: Value) -> String {
     let path = format!("/subjects/{subject}/versions");
     let (code, message) = server.refused(POST, &path, Some(body)).await;
     assert_eq!(code, 42201, "{message}");
     message
 }
 
-/// Stores versions as they are.
+/// Imports versions.
 async fn import(server: &TestServer, records: Vec<Value>) {
     let mode = |word: &str| Some(json!({ "mode": word }));
     server.ok(PUT, "/mode?force=true", mode("IMPORT")).await;
@@ -53,7 +53,7 @@ fn version(subject: &str, version: usize, id: usize, schema: &str, references: &
 
 // Conformance: registry/rest-10
 #[tokio::test]
-async fn a_schema_refers_to_a_hundred_others_at_most() {
+async fn schema_has_at_most_100_references() {
     let server = TestServer::start().await;
     server.register("m", &named("M")).await;
     let body = |count: usize| {
@@ -61,13 +61,13 @@ async fn a_schema_refers_to_a_hundred_others_at_most() {
         json!({ "schema": r#"["null","M"]"#, "references": references })
     };
     server.register_body("s", body(100)).await;
-    let message = refusal(&server, "t", body(101)).await;
+    let message = rejection(&server, "t", body(101)).await;
     assert_eq!(message, "More than 100 references");
 }
 
 // Conformance: registry/rest-10
 #[tokio::test]
-async fn references_lead_sixteen_deep_at_most() {
+async fn references_nest_at_most_16_deep() {
     let server = TestServer::start().await;
     server.register("R0", &named("R0")).await;
     for depth in 1..=16 {
@@ -78,7 +78,7 @@ async fn references_lead_sixteen_deep_at_most() {
     }
     let references = json!([reference("R16", "R16")]);
     let body = json!({ "schema": record_of("R17", "R16"), "references": references });
-    let message = refusal(&server, "R17", body).await;
+    let message = rejection(&server, "R17", body).await;
     assert!(
         message.ends_with("references nest more than 16 deep"),
         "{message}"
@@ -87,7 +87,7 @@ async fn references_lead_sixteen_deep_at_most() {
 
 // Conformance: registry/rest-10
 #[tokio::test]
-async fn references_lead_to_four_mebibytes_of_text_at_most() {
+async fn referenced_schemas_have_at_most_4_mib() {
     let server = TestServer::start().await;
     let doc = "x".repeat(1_000_000);
     let mut references = Vec::new();
@@ -99,15 +99,15 @@ async fn references_lead_to_four_mebibytes_of_text_at_most() {
     }
     let body = |count: usize| json!({ "schema": "\"M0\"", "references": references[..count] });
     server.register_body("four", body(4)).await;
-    let message = refusal(&server, "five", body(5)).await;
+    let message = rejection(&server, "five", body(5)).await;
     let expected = "references lead to more than 4194304 bytes of schemas";
     assert!(message.ends_with(expected), "{message:.200}");
 }
 
-/// Nobody can register a cycle, but an import may bring one.
+/// A registration cannot create a cycle, but an import can.
 // Conformance: registry/rest-10
 #[tokio::test]
-async fn references_in_a_circle_come_to_an_end() {
+async fn reference_cycles_terminate() {
     let server = TestServer::start().await;
     let records = vec![
         version("a", 1, 1, &record_of("A", "B"), &[reference("B", "b")]),
@@ -118,20 +118,20 @@ async fn references_in_a_circle_come_to_an_end() {
     let (code, message) = server.refused(GET, resolved, None).await;
     assert_eq!(code, 42201, "{message}");
     let body = json!({ "schema": record_of("C", "A"), "references": [reference("A", "a")] });
-    refusal(&server, "c", body).await;
-    let told = server
+    rejection(&server, "c", body).await;
+    let schema = server
         .registry
         .source()
         .schema(schema_id(1))
         .await
         .unwrap()
         .unwrap();
-    assert!(told.references.len() <= 2, "{:?}", told.references);
+    assert!(schema.references.len() <= 2, "{:?}", schema.references);
 }
 
 // Conformance: registry/rest-10, registry/rule-16
 #[tokio::test]
-async fn a_listing_tells_a_thousand_schemas_at_most() {
+async fn listing_returns_at_most_1000_schemas() {
     let server = TestServer::start().await;
     let records = (1..=1_001).map(|at| version("s", at, at, &named(&format!("F{at}")), &[]));
     import(&server, records.collect()).await;
@@ -157,7 +157,7 @@ async fn a_listing_tells_a_thousand_schemas_at_most() {
 
 // Conformance: registry/rest-10
 #[tokio::test]
-async fn a_body_that_is_packed_is_not_unpacked() {
+async fn compressed_bodies_are_rejected() {
     let server = TestServer::start().await;
     let post = |coding: &str, body: &'static [u8]| {
         let url = format!("{}/subjects/s/versions", server.url);
@@ -167,10 +167,10 @@ async fn a_body_that_is_packed_is_not_unpacked() {
     };
     // The start of a gzip stream.
     for coding in ["gzip", "deflate", "br", "zstd"] {
-        let answer = post(coding, b"\x1f\x8b\x08").send().await.unwrap();
-        assert_eq!(answer.status().as_u16(), 415, "{coding}");
-        let answer: Value = answer.json().await.unwrap();
-        assert_eq!(answer["error_code"], 415, "{coding}");
+        let response = post(coding, b"\x1f\x8b\x08").send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 415, "{coding}");
+        let response: Value = response.json().await.unwrap();
+        assert_eq!(response["error_code"], 415, "{coding}");
     }
     let plain = post("identity", b"{\"schema\":\"\\\"int\\\"\"}");
     assert_eq!(plain.send().await.unwrap().status().as_u16(), 200);
@@ -179,7 +179,7 @@ async fn a_body_that_is_packed_is_not_unpacked() {
 
 // Conformance: registry/rest-10
 #[tokio::test]
-async fn json_nests_no_deeper_than_it_is_read() {
+async fn json_nesting_is_limited() {
     let server = TestServer::start().await;
     let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     let body = |levels: usize| format!(r#"{{"schema":"\"int\"","ignored":{}}}"#, deep(levels));
@@ -188,23 +188,23 @@ async fn json_nests_no_deeper_than_it_is_read() {
         (PUT, "/config", 100, 200),
         (PUT, "/config", 200, 400),
         (PUT, "/config", 100_000, 400),
-        // What nobody looks at is passed over, at no cost.
+        // Ignored properties are skipped without a limit.
         (POST, register, 100_000, 200),
     ];
     for (method, path, levels, expected) in table {
-        let answer = server.send(method, path, Some(body(levels))).await;
-        assert_eq!(answer.status().as_u16(), expected, "{path} {levels}");
+        let response = server.send(method, path, Some(body(levels))).await;
+        assert_eq!(response.status().as_u16(), expected, "{path} {levels}");
     }
     for levels in [300, 100_000] {
         let schema = format!(r#"{{"type":"int","ignored":{}}}"#, deep(levels));
-        refusal(&server, "t", json!({ "schema": schema })).await;
+        rejection(&server, "t", json!({ "schema": schema })).await;
     }
 }
 
-/// Each is one more than a schema may have.
+/// Each case exceeds a limit by one.
 // Conformance: registry/rest-10
 #[tokio::test]
-async fn a_schema_with_too_much_of_something_is_invalid() {
+async fn schema_above_any_limit_is_invalid() {
     let server = TestServer::start().await;
     let nested = |levels: usize| {
         let open = r#"{"type":"array","items":"#.repeat(levels);
@@ -237,7 +237,7 @@ async fn a_schema_with_too_much_of_something_is_invalid() {
         (record(&many), "at most 20000 types"),
     ];
     for (schema, part) in table {
-        let message = refusal(&server, "s", json!({ "schema": schema })).await;
+        let message = rejection(&server, "s", json!({ "schema": schema })).await;
         assert!(
             message.contains(part),
             "{part}: {}",

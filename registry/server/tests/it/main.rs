@@ -1,5 +1,5 @@
-//! The registry as its clients meet it: the true application on a port of its own, over a database
-//! in a directory that vanishes, driven by HTTP alone.
+//! Integration tests over HTTP: each starts the application on a free port, with a database in a
+//! temporary directory.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -12,19 +12,19 @@ mod contexts;
 mod deletes;
 mod document;
 mod errors;
-mod explanations;
+mod fast_path;
 mod identity;
+mod import_export;
 mod limits;
 mod normalize;
 mod postgres;
-mod recall;
 mod references;
 mod remote;
 mod server;
 mod settings;
 #[path = "../support/postgres.rs"]
 mod test_postgres;
-mod transfer;
+mod v1;
 
 use avouch_registry_api::types::SchemaId;
 

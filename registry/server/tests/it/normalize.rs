@@ -1,4 +1,4 @@
-//! Normalizing and written-out references: one spelling for schemas that mean the same.
+//! Normalization and inlined references.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ const KEPT: &str = concat!(
     r#"{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"long","#,
     r#""logicalType":"timestamp-millis","unit":"ms"},"default":0}],"owner":"pay","pii":false}"#
 );
-/// The same with its attributes in another order.
+/// The same schema with its attributes in another order.
 const SHUFFLED: &str = concat!(
     r#"{"pii":false,"owner":"pay","type":"record","name":"R","fields":[{"name":"a","type":"#,
     r#"{"type":"long","unit":"ms","logicalType":"timestamp-millis"},"default":0}]}"#
@@ -22,7 +22,7 @@ fn body(schema: &str) -> Option<Value> {
 
 // Conformance: registry/rule-3
 #[tokio::test]
-async fn a_normalized_schema_is_found_under_every_spelling() {
+async fn normalized_lookup_ignores_attribute_order() {
     let server = TestServer::start().await;
     let path = "/subjects/s/versions?normalize=true";
     let first = server.ok(POST, path, body(SHUFFLED)).await;
@@ -42,7 +42,7 @@ async fn a_normalized_schema_is_found_under_every_spelling() {
 
 // Conformance: registry/rule-3
 #[tokio::test]
-async fn the_configuration_normalizes_for_everyone_but_imports() {
+async fn configured_normalization_excludes_imports() {
     let server = TestServer::start().await;
     let normalize = Some(json!({ "normalize": true }));
     let stored = server.ok(Method::PUT, "/config", normalize).await;
@@ -70,7 +70,7 @@ async fn the_configuration_normalizes_for_everyone_but_imports() {
 }
 
 #[tokio::test]
-async fn normalizing_sorts_references_and_drops_the_second_of_two() {
+async fn normalization_sorts_and_deduplicates_references() {
     let server = TestServer::start().await;
     for subject in ["x", "y"] {
         let text = format!(r#"{{"type":"fixed","name":"{subject}.F","size":1}}"#);
@@ -89,7 +89,7 @@ async fn normalizing_sorts_references_and_drops_the_second_of_two() {
 
 // Conformance: registry/rule-13
 #[tokio::test]
-async fn a_resolved_text_stands_for_itself() {
+async fn resolved_schema_is_self_contained() {
     let server = TestServer::start().await;
     let id = r#"{"type":"fixed","name":"Id","namespace":"n","size":16}"#;
     server.register("id", id).await;

@@ -291,7 +291,7 @@ async fn what_is_wrong_with_a_database_is_said_in_a_line() {
         opened.unwrap_err()
     };
     let wrong = open(&postgres.url_with("s3cret")).await;
-    assert!(matches!(wrong, OpenError::Refused { .. }), "{wrong}");
+    assert!(matches!(wrong, OpenError::Rejected { .. }), "{wrong}");
     assert!(wrong.to_string().contains("password"), "{wrong}");
     assert!(!wrong.to_string().contains("s3cret"), "{wrong}");
 

@@ -1,4 +1,4 @@
-//! Schemas that use types of other subjects.
+//! References to schemas of other subjects.
 
 use avouch_registry_api::remote::RemoteSource;
 use avouch_registry_api::source::SchemaSource;
@@ -38,7 +38,7 @@ async fn chain() -> TestServer {
 
 // Conformance: registry/rule-4
 #[tokio::test]
-async fn references_are_pinned_resolved_transitively_and_returned() {
+async fn references_are_resolved_transitively() {
     let server = chain().await;
     let stored = server.get("/subjects/payment/versions/1").await;
     let reference = json!([{ "name": "n.Money", "subject": "money", "version": 1 }]);
@@ -65,7 +65,7 @@ async fn references_are_pinned_resolved_transitively_and_returned() {
 
 // Conformance: registry/rule-4
 #[tokio::test]
-async fn what_is_referred_to_cannot_be_deleted() {
+async fn referenced_version_cannot_be_deleted() {
     let server = chain().await;
     let expected = "One or more references exist to the schema \
                     {magic=1,keytype=SCHEMA,subject=money,version=1}.";
@@ -99,7 +99,7 @@ async fn what_is_referred_to_cannot_be_deleted() {
 
 // Conformance: registry/rule-4
 #[tokio::test]
-async fn references_that_lead_nowhere_are_refused() {
+async fn missing_references_are_rejected() {
     let server = chain().await;
     server.register("gone", "\"int\"").await;
     server.delete("/subjects/gone").await;
@@ -132,7 +132,7 @@ async fn references_that_lead_nowhere_are_refused() {
 }
 
 #[tokio::test]
-async fn compatibility_sees_through_references() {
+async fn compatibility_check_resolves_references() {
     let server = chain().await;
     let broken = PAYMENT.replace(r#""type":"Money""#, r#""type":"string""#);
     let body = json!({ "schema": broken });
@@ -144,10 +144,10 @@ async fn compatibility_sees_through_references() {
     assert_eq!(verdict["is_compatible"], true, "{verdict}");
 }
 
-/// Two ways to one name, each with a version of its own.
+/// A name that is referenced in two versions.
 // Conformance: registry/rule-4
 #[tokio::test]
-async fn a_name_that_leads_to_two_versions_stands_for_the_first() {
+async fn first_version_of_repeated_name_is_used() {
     let server = TestServer::start().await;
     let money = |size: i32| format!(r#"{{"type":"fixed","name":"M","size":{size}}}"#);
     server.set_level("m", "NONE").await;

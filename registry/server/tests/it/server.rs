@@ -1,4 +1,4 @@
-//! A registry to talk to.
+//! A running registry for the tests.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// When every version of these tests is created.
+/// Creation time of all versions.
 pub(crate) const NOW_MS: i64 = 1_790_000_000_000;
 
-/// A running registry; its directory goes with it.
+/// A running registry with a temporary directory.
 pub(crate) struct TestServer {
     pub(crate) registry: Registry,
     pub(crate) url: String,
@@ -36,7 +36,7 @@ impl TestServer {
         Self::serve(database, Some(directory), config).await
     }
 
-    /// One more node on a database that outlives it.
+    /// Starts a node on an existing database.
     pub(crate) async fn start_on(database: Database) -> Self {
         Self::serve(database, None, RegistryConfig::default()).await
     }
@@ -65,7 +65,7 @@ impl TestServer {
         }
     }
 
-    /// Stops the registry and opens another one over the same database.
+    /// Restarts the registry on the same database.
     pub(crate) async fn restart(self) -> Self {
         self.handle.stop(true).await;
         self.registry.close().await;
@@ -84,42 +84,42 @@ impl TestServer {
         request.send().await.unwrap()
     }
 
-    /// Status and JSON body of an answer; null if there is none.
+    /// Returns status and JSON body of a response; null if the body is empty.
     pub(crate) async fn call(
         &self,
         method: Method,
         path: &str,
         body: Option<Value>,
     ) -> (u16, Value) {
-        let answer = self
+        let response = self
             .send(method, path, body.map(|body| body.to_string()))
             .await;
-        let status = answer.status().as_u16();
-        let body = answer.text().await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.text().await.unwrap();
         let body = if body.is_empty() { "null" } else { &body };
         (status, serde_json::from_str(body).unwrap())
     }
 
-    /// A call that must succeed.
+    /// Returns the body of a request that must succeed.
     pub(crate) async fn ok(&self, method: Method, path: &str, body: Option<Value>) -> Value {
-        let (status, answer) = self.call(method.clone(), path, body).await;
-        assert_eq!(status, 200, "{method} {path}: {answer}");
-        answer
+        let (status, response) = self.call(method.clone(), path, body).await;
+        assert_eq!(status, 200, "{method} {path}: {response}");
+        response
     }
 
-    /// A call that must fail; returns error code and message.
+    /// Returns error code and message of a request that must fail.
     pub(crate) async fn refused(
         &self,
         method: Method,
         path: &str,
         body: Option<Value>,
     ) -> (u64, String) {
-        let (status, answer) = self.call(method.clone(), path, body).await;
-        assert!(status >= 400, "{method} {path}: {status} {answer}");
-        let code = answer["error_code"].as_u64().unwrap();
+        let (status, response) = self.call(method.clone(), path, body).await;
+        assert!(status >= 400, "{method} {path}: {status} {response}");
+        let code = response["error_code"].as_u64().unwrap();
         let digits = if code > 999 { code / 100 } else { code };
-        assert_eq!(digits, u64::from(status), "{answer}");
-        (code, answer["message"].as_str().unwrap().to_owned())
+        assert_eq!(digits, u64::from(status), "{response}");
+        (code, response["message"].as_str().unwrap().to_owned())
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
@@ -130,7 +130,7 @@ impl TestServer {
         self.ok(Method::DELETE, path, None).await
     }
 
-    /// Registers an Avro text; returns id and version.
+    /// Registers an Avro schema and returns ID and version.
     pub(crate) async fn register(&self, subject: &str, schema: &str) -> (i64, i64) {
         self.register_body(subject, json!({ "schema": schema }))
             .await
@@ -138,10 +138,10 @@ impl TestServer {
 
     pub(crate) async fn register_body(&self, subject: &str, body: Value) -> (i64, i64) {
         let path = format!("/subjects/{subject}/versions");
-        let answer = self.ok(Method::POST, &path, Some(body)).await;
+        let response = self.ok(Method::POST, &path, Some(body)).await;
         (
-            answer["id"].as_i64().unwrap(),
-            answer["version"].as_i64().unwrap(),
+            response["id"].as_i64().unwrap(),
+            response["version"].as_i64().unwrap(),
         )
     }
 
@@ -152,7 +152,7 @@ impl TestServer {
     }
 }
 
-/// A record `n.R` with the given fields, as canonical text.
+/// Returns a record `n.R` with the given fields.
 pub(crate) fn record(fields: &[&str]) -> String {
     let fields = fields.join(",");
     format!(r#"{{"type":"record","name":"R","namespace":"n","fields":[{fields}]}}"#)

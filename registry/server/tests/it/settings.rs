@@ -15,7 +15,7 @@ fn mode(word: &str) -> Option<Value> {
 }
 
 #[tokio::test]
-async fn levels_are_read_changed_inherited_and_forgotten() {
+async fn levels_are_set_inherited_and_deleted() {
     let server = TestServer::start().await;
     let level = |word: &str| json!({ "compatibilityLevel": word });
     assert_eq!(server.get("/config").await, level("BACKWARD"));
@@ -57,7 +57,7 @@ async fn levels_are_read_changed_inherited_and_forgotten() {
 
 // Conformance: registry/rule-8
 #[tokio::test]
-async fn a_subject_configured_without_a_level_has_the_servers_default() {
+async fn configuration_without_level_uses_server_default() {
     let server = TestServer::start().await;
     server
         .ok(PUT, "/config", Some(json!({ "compatibility": "NONE" })))
@@ -78,7 +78,7 @@ async fn a_subject_configured_without_a_level_has_the_servers_default() {
 }
 
 #[tokio::test]
-async fn modes_are_read_changed_inherited_and_forgotten() {
+async fn modes_are_set_inherited_and_deleted() {
     let server = TestServer::start().await;
     assert_eq!(server.get("/mode").await, json!({ "mode": "READWRITE" }));
     let (code, message) = server.refused(GET, "/mode/s", None).await;
@@ -128,7 +128,7 @@ async fn modes_are_read_changed_inherited_and_forgotten() {
 
 // Conformance: registry/rule-11
 #[tokio::test]
-async fn read_only_refuses_every_change() {
+async fn read_only_mode_rejects_changes() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
     server.ok(PUT, "/mode/s", mode("READONLY")).await;
@@ -157,7 +157,7 @@ async fn read_only_refuses_every_change() {
 
 // Conformance: registry/rule-11
 #[tokio::test]
-async fn import_takes_ids_and_versions_as_they_come() {
+async fn import_mode_accepts_ids_and_versions() {
     let server = TestServer::start().await;
     let import = |schema: &str, id: i32, version: i32| {
         Some(json!({ "schema": schema, "id": id, "version": version }))
@@ -195,7 +195,7 @@ async fn import_takes_ids_and_versions_as_they_come() {
 
 // Conformance: registry/rule-11
 #[tokio::test]
-async fn import_needs_an_empty_scope_unless_forced() {
+async fn import_mode_requires_empty_scope() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
     let (code, message) = server.refused(PUT, "/mode", mode("IMPORT")).await;
@@ -223,7 +223,7 @@ async fn import_needs_an_empty_scope_unless_forced() {
 
 // Conformance: registry/rule-11
 #[tokio::test]
-async fn modes_can_be_frozen() {
+async fn mode_changes_can_be_disabled() {
     let server = TestServer::start_with(|config| config.mode_mutable = false).await;
     let calls = [
         (PUT, "/mode", mode("READONLY")),

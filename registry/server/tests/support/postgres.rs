@@ -1,5 +1,5 @@
-//! A PostgreSQL of a test's own: a private server in a directory that vanishes, on a socket there,
-//! so that no port is taken. It sorts text as English does, which the registry must not notice.
+//! A PostgreSQL server for one test, with a temporary directory and a socket in it instead of a port. Its
+//! collation is English, which must not affect the registry.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
@@ -12,15 +12,15 @@ use tempfile::TempDir;
 const USER: &str = "avouch";
 const PASSWORD: &str = "correct horse";
 
-/// A running server; it ends with the value.
+/// A running server, which is stopped when dropped.
 pub(crate) struct TestPostgres {
     directory: TempDir,
-    /// PostgreSQL refuses to run as root.
+    /// PostgreSQL does not run as root.
     owner: Option<(u32, u32)>,
 }
 
 impl TestPostgres {
-    /// Makes an empty database and serves it.
+    /// Creates an empty database and starts a server.
     pub(crate) fn start() -> Self {
         let directory = TempDir::new().unwrap();
         let postgres = Self {
@@ -49,7 +49,7 @@ impl TestPostgres {
         postgres
     }
 
-    /// Where a registry finds it.
+    /// Returns the URL of the database.
     pub(crate) fn url(&self) -> String {
         self.url_with(PASSWORD)
     }
@@ -60,12 +60,12 @@ impl TestPostgres {
         format!("postgres://{USER}:{password}@localhost/postgres?host={socket}")
     }
 
-    /// Ends the server at once, as if it were killed.
+    /// Stops the server at once, as a kill does.
     pub(crate) fn stop(&self) {
         self.run("pg_ctl", &["stop", "--wait", "--mode=immediate"]);
     }
 
-    /// Starts the server again, over the same data.
+    /// Restarts the server on the same data.
     pub(crate) fn resume(&self) {
         let options = format!(
             "-c listen_addresses='' -c fsync=off -c unix_socket_directories='{}'",
@@ -105,7 +105,7 @@ impl Drop for TestPostgres {
     }
 }
 
-/// The newest server that Debian's packages, or whoever else, put on this machine.
+/// Returns the directory of the installed server programs, the newest ones of several.
 fn binaries() -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut candidates: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
@@ -125,13 +125,13 @@ fn binaries() -> PathBuf {
         .clone()
 }
 
-/// Whom the server runs as when the test is root: the user of Debian's packages.
+/// Returns the user that runs the server if the test runs as root: that of Debian's packages.
 fn owner() -> Option<(u32, u32)> {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         return None;
     }
     let users = fs::read_to_string("/etc/passwd").unwrap();
     let user = users.lines().find(|line| line.starts_with("postgres:"));
-    let fields: Vec<&str> = user.expect("there is a user postgres").split(':').collect();
+    let fields: Vec<&str> = user.expect("the user postgres exists").split(':').collect();
     Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
 }

@@ -1,4 +1,4 @@
-//! What the registry says on request beyond Confluent's words.
+//! Avouch's additions to Confluent's API: structured errors, dry runs, plans, undelete, histories.
 
 use reqwest::Method;
 use serde_json::json;
@@ -9,7 +9,7 @@ const POST: Method = Method::POST;
 
 // Conformance: registry/ours-1
 #[tokio::test]
-async fn an_incompatible_schema_is_explained_in_parts_with_both_places() {
+async fn explained_error_has_both_locations() {
     let server = TestServer::start().await;
     server.register("s", &record(&[INT_A])).await;
     let text = record(&[INT_A, REQUIRED_B]);
@@ -18,11 +18,11 @@ async fn an_incompatible_schema_is_explained_in_parts_with_both_places() {
         .call(POST, "/subjects/s/versions", body.clone())
         .await;
     assert_eq!(terse.1.get("findings"), None, "nobody asked");
-    let (status, answer) = server
+    let (status, response) = server
         .call(POST, "/subjects/s/versions?explain=true", body.clone())
         .await;
-    assert_eq!((status, &answer["error_code"]), (409, &json!(40901)));
-    let finding = &answer["findings"][0];
+    assert_eq!((status, &response["error_code"]), (409, &json!(40901)));
+    let finding = &response["findings"][0];
     assert_eq!(finding["kind"], "READER_FIELD_MISSING_DEFAULT_VALUE");
     assert_eq!(
         (&finding["version"], &finding["direction"]),
@@ -37,23 +37,23 @@ async fn an_incompatible_schema_is_explained_in_parts_with_both_places() {
     let path = "/compatibility/subjects/s/versions?explain=true";
     let verdict = server.ok(POST, path, body).await;
     assert_eq!(verdict["is_compatible"], false);
-    assert_eq!(verdict["findings"], answer["findings"]);
+    assert_eq!(verdict["findings"], response["findings"]);
 }
 
 // Conformance: registry/ours-2
 #[tokio::test]
-async fn a_look_up_that_almost_matched_says_what_differs() {
+async fn failed_lookup_returns_closest_version() {
     let server = TestServer::start().await;
     server.set_level("s", "NONE").await;
     server.register("s", "\"string\"").await;
     server.register("s", &record(&[INT_A])).await;
     let text = record(&[r#"{"name":"a","type":{"type":"int","avro.java.string":"String"}}"#]);
     let body = Some(json!({ "schema": text }));
-    let (status, answer) = server
+    let (status, response) = server
         .call(POST, "/subjects/s?explain=true", body.clone())
         .await;
-    assert_eq!((status, &answer["error_code"]), (404, &json!(40403)));
-    let closest = &answer["closest"];
+    assert_eq!((status, &response["error_code"]), (404, &json!(40403)));
+    let closest = &response["closest"];
     assert_eq!(
         (&closest["subject"], &closest["version"]),
         (&json!("s"), &json!(2))
@@ -69,7 +69,7 @@ async fn a_look_up_that_almost_matched_says_what_differs() {
 
 // Conformance: registry/ours-3
 #[tokio::test]
-async fn a_dry_run_answers_like_a_registration_and_writes_nothing() {
+async fn dry_run_writes_nothing() {
     let server = TestServer::start().await;
     let body = Some(json!({ "schema": record(&[INT_A]) }));
     let path = "/subjects/s/versions";
@@ -88,7 +88,7 @@ async fn a_dry_run_answers_like_a_registration_and_writes_nothing() {
 
 // Conformance: registry/ours-3
 #[tokio::test]
-async fn a_plan_is_told_step_by_step_and_applied_whole_or_not_at_all() {
+async fn plan_is_applied_atomically() {
     let server = TestServer::start().await;
     server.register("old", "\"int\"").await;
     let money = r#"{"type":"record","name":"n.Money","fields":[]}"#;
@@ -121,8 +121,8 @@ async fn a_plan_is_told_step_by_step_and_applied_whole_or_not_at_all() {
         .await;
     assert_eq!((status, &refused["error_code"]), (409, &json!(40901)));
     let message = refused["message"].as_str().unwrap();
-    let told = "nothing was registered: schema 3 of 3, subject old: Schema being registered";
-    assert!(message.starts_with(told), "{message}");
+    let returned = "nothing was registered: schema 3 of 3, subject old: Schema being registered";
+    assert!(message.starts_with(returned), "{message}");
     assert_eq!(server.get("/subjects").await, json!(["old"]), "nothing was");
 
     let plan = server
@@ -151,7 +151,7 @@ async fn a_plan_is_told_step_by_step_and_applied_whole_or_not_at_all() {
 
 // Conformance: registry/ours-4
 #[tokio::test]
-async fn a_soft_deleted_version_comes_back_under_its_number() {
+async fn undelete_restores_version_number() {
     let server = TestServer::start().await;
     server.register("s", &record(&[INT_A])).await;
     server.delete("/subjects/s/versions/1").await;
@@ -189,7 +189,7 @@ async fn a_soft_deleted_version_comes_back_under_its_number() {
 
 // Conformance: registry/ours-4
 #[tokio::test]
-async fn a_history_tells_when_each_version_was_created() {
+async fn history_has_creation_times() {
     let server = TestServer::start().await;
     let (id, _) = server.register("s", "\"int\"").await;
     server.delete("/subjects/s/versions/1").await;

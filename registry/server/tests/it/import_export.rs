@@ -1,4 +1,4 @@
-//! A registry's content out and in, and records as Confluent writes them.
+//! Export and import of records in Confluent's format.
 
 use avouch_registry_api::remote::RemoteSource;
 use avouch_registry_api::source::SchemaSource;
@@ -37,7 +37,7 @@ async fn importing() -> TestServer {
 
 // Conformance: registry/rule-15
 #[tokio::test]
-async fn records_of_every_kind_do_what_they_do_in_the_topic() {
+async fn import_applies_all_record_kinds() {
     let server = importing().await;
     let money = r#"{"type":"record","name":"M","namespace":"n","fields":[]}"#;
     let mut referring = version("order", 1, 4, r#"["null","n.M"]"#, false);
@@ -105,7 +105,7 @@ async fn records_of_every_kind_do_what_they_do_in_the_topic() {
 
 // Conformance: registry/rule-15
 #[tokio::test]
-async fn an_import_is_stored_whole_or_not_at_all() {
+async fn import_is_atomic() {
     let server = importing().await;
     let clash = json!({ "records": [
         version("a", 1, 1, "\"int\"", false),
@@ -142,7 +142,7 @@ async fn an_import_is_stored_whole_or_not_at_all() {
 
 // Conformance: registry/rule-15
 #[tokio::test]
-async fn what_is_exported_imports_to_the_same_registry() {
+async fn export_and_import_round_trip() {
     let server = TestServer::start().await;
     server
         .ok(PUT, "/config", Some(json!({ "compatibility": "NONE" })))
@@ -168,7 +168,7 @@ async fn what_is_exported_imports_to_the_same_registry() {
     let copy = importing().await;
     copy.ok(POST, "/v1/import", Some(json!({ "records": records })))
         .await;
-    let asked = [
+    let paths = [
         "/schemas?deleted=true",
         "/config",
         "/config/s",
@@ -176,7 +176,7 @@ async fn what_is_exported_imports_to_the_same_registry() {
         "/schemas/ids/1/versions?deleted=true",
         "/v1/subjects/t/versions",
     ];
-    for path in asked {
+    for path in paths {
         assert_eq!(server.get(path).await, copy.get(path).await, "{path}");
     }
     let history = copy.get("/v1/subjects/t/versions").await;
@@ -185,7 +185,7 @@ async fn what_is_exported_imports_to_the_same_registry() {
 
 // Conformance: registry/rule-15
 #[tokio::test]
-async fn an_export_has_contexts_without_versions_and_ids_that_are_gone() {
+async fn export_includes_contexts_without_versions() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
     server.register("t", "\"long\"").await;
@@ -220,14 +220,14 @@ async fn an_export_has_contexts_without_versions_and_ids_that_are_gone() {
     assert_eq!(code, 400, "{message}");
 }
 
-/// What today's parser refuses and older registries took.
+/// Schemas that are rejected today and were accepted by older registries.
 const BAD_DEFAULT: &str =
     r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"one"}]}"#;
 const BAD_NAME: &str = r#"{"type":"record","name":"R-1","fields":[{"name":"a b","type":"int"}]}"#;
 
 // Conformance: registry/rule-11
 #[tokio::test]
-async fn import_over_rest_takes_what_older_registries_took() {
+async fn import_mode_accepts_legacy_schemas() {
     let server = importing().await;
     let path = "/subjects/s/versions";
     for (version, schema) in [(1, BAD_DEFAULT), (2, BAD_NAME)] {
@@ -256,16 +256,16 @@ async fn import_over_rest_takes_what_older_registries_took() {
     server.register("s", &next).await;
     let new = Some(json!({ "schema": BAD_DEFAULT }));
     let refused = server.refused(POST, "/subjects/new/versions", new.clone());
-    assert_eq!(refused.await.0, 42201, "nothing new is taken like that");
+    assert_eq!(refused.await.0, 42201, "a new schema is rejected");
     let lenient = json!({ "validateNewSchemas": false });
     server.ok(PUT, "/config/new", Some(lenient)).await;
     server.ok(POST, "/subjects/new/versions", new).await;
 }
 
-/// What an import may leave that nobody can read: each call says so, and none is our fault.
+/// Imported schemas that cannot be parsed: requests return the reason, and none is a server error.
 // Conformance: registry/rule-11
 #[tokio::test]
-async fn what_cannot_be_read_is_refused_with_the_reason_and_never_an_error_of_ours() {
+async fn unreadable_schema_is_no_server_error() {
     let server = importing().await;
     let mut dangling = version("dangling", 1, 1, r#"["null","n.M"]"#, false);
     dangling["value"]["references"] =
@@ -298,8 +298,8 @@ async fn what_cannot_be_read_is_refused_with_the_reason_and_never_an_error_of_ou
             format!("/schemas/ids/{id}/versions"),
         ];
         for path in readable {
-            let answer = server.send(Method::GET, &path, None).await;
-            assert_eq!(answer.status().as_u16(), 200, "{path}");
+            let response = server.send(Method::GET, &path, None).await;
+            assert_eq!(response.status().as_u16(), 200, "{path}");
         }
         let versions = format!("/subjects/{subject}/versions");
         let check = format!("/compatibility/subjects/{subject}/versions/latest");
@@ -321,8 +321,11 @@ async fn what_cannot_be_read_is_refused_with_the_reason_and_never_an_error_of_ou
     let (code, message) = server.refused(Method::GET, resolved, None).await;
     assert_eq!(code, 42201, "{message}");
     let source = server.registry.source();
-    let told = source.schema(schema_id(1)).await.unwrap().unwrap();
-    assert_eq!(told.references, [""; 0], "for the broker to find");
+    let registered = source.schema(schema_id(1)).await.unwrap().unwrap();
+    assert_eq!(registered.references, [""; 0], "the broker reports it");
     let remote = RemoteSource::new(&server.url).unwrap();
-    assert_eq!(remote.schema(schema_id(1)).await.unwrap().unwrap(), told);
+    assert_eq!(
+        remote.schema(schema_id(1)).await.unwrap().unwrap(),
+        registered
+    );
 }

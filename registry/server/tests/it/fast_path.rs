@@ -1,26 +1,25 @@
-//! A schema by its id is told from memory before the request is routed: in the words of its route,
-//! and as it is now.
+//! The fast path for `GET /schemas/ids/{id}`: cached responses equal those of the route and are current.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use crate::server::TestServer;
 
-/// A parameter that nobody knows; with it a request takes its route.
+/// An unknown parameter, with which a request does not take the fast path.
 const ROUTED: &str = "routed=true";
 
-async fn told(answer: Response) -> (u16, Vec<(String, String)>, String) {
-    let status = answer.status().as_u16();
-    let headers = answer.headers().iter();
+async fn parts(response: Response) -> (u16, Vec<(String, String)>, String) {
+    let status = response.status().as_u16();
+    let headers = response.headers().iter();
     let mut headers: Vec<_> = headers
         .filter(|(name, _)| !["x-request-id", "date"].contains(&name.as_str()))
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
         .collect();
     headers.sort();
-    (status, headers, answer.text().await.unwrap())
+    (status, headers, response.text().await.unwrap())
 }
 
-async fn asked(server: &TestServer, path: &str, accept: Option<&str>) -> Response {
+async fn get(server: &TestServer, path: &str, accept: Option<&str>) -> Response {
     let request = reqwest::Client::new().get(format!("{}{path}", server.url));
     let request = match accept {
         Some(accept) => request.header("accept", accept),
@@ -31,7 +30,7 @@ async fn asked(server: &TestServer, path: &str, accept: Option<&str>) -> Respons
 
 // Conformance: registry/stores-11b
 #[tokio::test]
-async fn an_answer_out_of_memory_is_the_routes_word_for_word() {
+async fn cached_response_equals_routed_response() {
     let server = TestServer::start().await;
     let tagged = json!({
         "schema": "\"int\"",
@@ -42,7 +41,7 @@ async fn an_answer_out_of_memory_is_the_routes_word_for_word() {
     server.register(":.c:u", "\"string\"").await;
     let nick = json!({"alias": "s"});
     server.ok(Method::PUT, "/config/nick", Some(nick)).await;
-    let questions = [
+    let paths = [
         "/schemas/ids/1?",
         "/schemas/ids/01?",
         "/schemas/ids/1?subject=",
@@ -55,7 +54,7 @@ async fn an_answer_out_of_memory_is_the_routes_word_for_word() {
         "/schemas/ids/1?subject=u",
         "/schemas/ids/1?subject=%3A.c%3A",
         "/schemas/ids/1?subject=:.c:u",
-        "/schemas/ids/2?subject=nobody",
+        "/schemas/ids/2?subject=none",
         "/schemas/ids/9?",
         "/schemas/ids/-1?",
         "/schemas/ids/x?",
@@ -70,13 +69,13 @@ async fn an_answer_out_of_memory_is_the_routes_word_for_word() {
         Some("text/html, */*;q=0.1"),
         Some("text/html"),
     ];
-    for question in questions {
+    for path in paths {
         for accept in accepts {
-            let routed = asked(&server, &format!("{question}&{ROUTED}"), accept).await;
-            let routed = told(routed).await;
+            let routed = get(&server, &format!("{path}&{ROUTED}"), accept).await;
+            let routed = parts(routed).await;
             for _ in 0..2 {
-                let answer = told(asked(&server, question, accept).await).await;
-                assert_eq!(answer, routed, "{question} {accept:?}");
+                let cached = parts(get(&server, path, accept).await).await;
+                assert_eq!(cached, routed, "{path} {accept:?}");
             }
         }
     }
@@ -84,7 +83,7 @@ async fn an_answer_out_of_memory_is_the_routes_word_for_word() {
 
 // Conformance: registry/stores-11b
 #[tokio::test]
-async fn an_answer_out_of_memory_tells_what_is_so_now() {
+async fn cached_response_is_current() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
     let by_id = async |query: &str| server.get(&format!("/schemas/ids/1{query}")).await;
@@ -115,20 +114,20 @@ async fn an_answer_out_of_memory_tells_what_is_so_now() {
 
 // Conformance: operation/5
 #[tokio::test]
-async fn an_answer_out_of_memory_has_the_callers_name_if_that_is_usable() {
+async fn cached_response_has_request_id() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
     let too_long = "x".repeat(129);
     for path in ["/schemas/ids/1", "/schemas/ids/1?routed=true"] {
-        for (given, comes_back) in [
+        for (sent, is_kept) in [
             ("deploy-42", true),
             ("two words", false),
             (&too_long, false),
         ] {
             let request = reqwest::Client::new().get(format!("{}{path}", server.url));
-            let answer = request.header("x-request-id", given).send().await.unwrap();
-            let name = answer.headers()["x-request-id"].to_str().unwrap();
-            assert_eq!(name == given, comes_back, "{path}: {name}");
+            let response = request.header("x-request-id", sent).send().await.unwrap();
+            let id = response.headers()["x-request-id"].to_str().unwrap();
+            assert_eq!(id == sent, is_kept, "{path}: {id}");
         }
     }
 }
