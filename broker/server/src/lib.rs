@@ -6,10 +6,23 @@
 //! `metadata` and calls a core: `avouch_contract` checks records, `avouch_log` appends and reads
 //! batches, `avouch_coordinator` runs consumer groups. The cores do not import each other.
 
+mod admin;
+mod background;
 mod compute;
+mod config;
+mod contract_http;
+mod decompressor_pool;
 mod error;
+mod fetch_purgatory;
 mod handler;
+mod lifecycle;
 mod metadata;
+mod metrics;
+mod node;
+mod quota;
+mod schema_snapshot;
 mod server;
 
-pub use server::{Broker, BrokerConfig, Limits, StartConfigError, StartError};
+pub use config::start_config::StartConfigError;
+pub use config::{BrokerConfig, Limits};
+pub use lifecycle::{Broker, StartError};

@@ -12,8 +12,9 @@ use avouch_protocol::messages::alter_configs::{
 };
 
 use super::{Call, named_twice};
+use crate::admin::configs::ConfigResource;
 use crate::metadata::Alteration;
-use crate::server::{ConfigResource, Node};
+use crate::node::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -12,7 +12,7 @@ use avouch_protocol::types::PartitionIndex;
 
 use super::Call;
 use crate::metadata::Topic;
-use crate::server::Node;
+use crate::node::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

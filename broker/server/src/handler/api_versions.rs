@@ -14,7 +14,7 @@ use avouch_protocol::messages::api_versions::{
 };
 
 use super::{Call, Reply, encode_at};
-use crate::server::Node;
+use crate::node::Node;
 
 /// A feature in Kafka's sense (KIP-584) with the levels it may have here.
 struct Feature {

@@ -8,7 +8,7 @@ use avouch_protocol::messages::create_acls::{
 };
 
 use super::{Call, NO_AUTHORIZER};
-use crate::server::Node;
+use crate::node::Node;
 
 pub(super) async fn handle(
     _node: Arc<Node>,

@@ -15,7 +15,8 @@ use avouch_protocol::messages::create_partitions::{
 use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::cluster;
-use crate::server::{Node, Turn};
+use crate::node::Node;
+use crate::quota::controller_mutation::Turn;
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -17,7 +17,8 @@ use uuid::Uuid;
 use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::{Topic, TopicRequest, cluster, effective_config};
-use crate::server::{Node, Turn};
+use crate::node::Node;
+use crate::quota::controller_mutation::Turn;
 
 pub(super) async fn handle(
     node: Arc<Node>,

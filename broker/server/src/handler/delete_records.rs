@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::Call;
 use crate::error::log_error;
 use crate::metadata::Topic;
-use crate::server::Node;
+use crate::node::Node;
 
 const HIGH_WATERMARK: i64 = -1;
 

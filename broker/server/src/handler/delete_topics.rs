@@ -17,7 +17,8 @@ use uuid::Uuid;
 use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::Topic;
-use crate::server::{Node, Turn};
+use crate::node::Node;
+use crate::quota::controller_mutation::Turn;
 
 /// A topic as the request names it.
 type Named = (Option<String>, Uuid);

@@ -7,7 +7,7 @@ use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
 
 use super::{Call, NO_AUTHORIZER};
-use crate::server::Node;
+use crate::node::Node;
 
 pub(super) async fn handle(
     _node: Arc<Node>,

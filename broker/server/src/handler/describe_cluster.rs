@@ -10,7 +10,7 @@ use avouch_protocol::messages::describe_cluster::{
 };
 
 use super::{CLUSTER_OPERATIONS, Call};
-use crate::server::Node;
+use crate::node::Node;
 
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;

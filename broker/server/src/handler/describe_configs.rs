@@ -13,9 +13,10 @@ use avouch_protocol::messages::describe_configs::{
 };
 
 use super::Call;
+use crate::admin::configs::ConfigResource;
 use crate::metadata::Scope;
 use crate::metadata::effective_config::{self, EffectiveConfig};
-use crate::server::{ConfigResource, Node};
+use crate::node::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

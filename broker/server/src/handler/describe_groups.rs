@@ -11,7 +11,7 @@ use avouch_protocol::messages::describe_groups::{
 
 use super::{Call, GROUP_OPERATIONS};
 use crate::error::group_error;
-use crate::server::Node;
+use crate::node::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -10,8 +10,9 @@ use avouch_protocol::messages::describe_log_dirs::{
 use avouch_protocol::types::{PartitionIndex, TopicPartition};
 
 use super::Call;
+use crate::background::disk_space;
 use crate::metadata::Topic;
-use crate::server::{Node, disk_space};
+use crate::node::Node;
 
 /// What a size that cannot be told is called.
 const UNKNOWN_BYTES: i64 = -1;

@@ -15,7 +15,7 @@ use avouch_protocol::types::TopicPartition;
 
 use super::{Call, TOPIC_OPERATIONS};
 use crate::metadata::{Cluster, Topic};
-use crate::server::Node;
+use crate::node::Node;
 
 /// `max.request.partition.size.limit`: partitions of one page.
 const PAGE_MAX: usize = 2_000;

@@ -11,7 +11,7 @@ use avouch_protocol::messages::elect_leaders::{
 use avouch_protocol::types::PartitionIndex;
 
 use super::Call;
-use crate::server::Node;
+use crate::node::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

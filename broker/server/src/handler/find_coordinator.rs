@@ -11,7 +11,7 @@ use avouch_protocol::messages::find_coordinator::{
 };
 
 use super::Call;
-use crate::server::Node;
+use crate::node::Node;
 
 const GROUP: i8 = 0;
 

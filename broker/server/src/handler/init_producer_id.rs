@@ -10,7 +10,7 @@ use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
 use super::Call;
-use crate::server::Node;
+use crate::node::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

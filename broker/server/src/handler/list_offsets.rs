@@ -20,7 +20,7 @@ use avouch_protocol::types::{Offset, PartitionIndex, TimestampMs, TopicPartition
 
 use super::{Call, check_leader_epoch, named_twice};
 use crate::error::read_error;
-use crate::server::Node;
+use crate::node::Node;
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;

@@ -7,7 +7,7 @@ use avouch_protocol::messages::list_partition_reassignments::{
 };
 
 use super::Call;
-use crate::server::Node;
+use crate::node::Node;
 
 pub(super) async fn handle(
     _node: Arc<Node>,

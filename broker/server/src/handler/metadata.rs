@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{CLUSTER_OPERATIONS, Call, TOPIC_OPERATIONS};
 use crate::error::metadata_error;
 use crate::metadata::{MetadataError, Topic};
-use crate::server::Node;
+use crate::node::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -57,7 +57,12 @@ use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tracing::{Instrument as _, Span, error_span};
 
-use crate::server::{InFlight, Node, PendingResponse, RejectedRequest, Service, Turn};
+use crate::node::Node;
+use crate::quota::controller_mutation::Turn;
+use crate::server::intake::InFlight;
+use crate::server::service::PendingResponse;
+use crate::server::service::RejectedRequest;
+use crate::server::service::Service;
 use fetch::FetchTurn;
 use produce::AppendOrder;
 

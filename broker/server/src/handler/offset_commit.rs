@@ -15,7 +15,7 @@ use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex};
 
 use super::Call;
 use crate::error::group_error;
-use crate::server::Node;
+use crate::node::Node;
 
 /// As long as the broker keeps offsets.
 const BROKERS_RETENTION: i64 = -1;

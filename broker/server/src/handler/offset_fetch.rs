@@ -15,7 +15,7 @@ use avouch_protocol::types::PartitionIndex;
 
 use super::Call;
 use crate::error::group_error;
-use crate::server::Node;
+use crate::node::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

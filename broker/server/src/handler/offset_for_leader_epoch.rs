@@ -17,7 +17,7 @@ use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex, TopicPartition
 
 use super::{Call, check_leader_epoch};
 use crate::error::read_error;
-use crate::server::Node;
+use crate::node::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::Call;
 use crate::error::group_error;
-use crate::server::Node;
+use crate::node::Node;
 
 pub(super) async fn handle(
     node: Arc<Node>,

@@ -11,13 +11,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{Instrument as _, error_span, warn};
 
-use super::admission::{Admission, Refused};
-use super::connection;
-use super::node::Node;
-use super::service::Service;
+use crate::node::Node;
+use crate::server::admission::{Admission, Refused};
+use crate::server::connection;
+use crate::server::service::Service;
 
 /// Accepts until `stop` turns true, then waits for the connections there are.
-pub(super) async fn accept<S: Service>(
+pub(crate) async fn accept<S: Service>(
     node: Arc<Node>,
     service: Arc<S>,
     listener: TcpListener,

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use super::config::{Limits, UNLIMITED};
+use crate::config::{Limits, UNLIMITED};
 
 /// How long new connections are counted together, in ms.
 const WINDOW_MS: u64 = 1_000;

@@ -18,15 +18,15 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tracing::{debug, error, warn};
 
-use super::frames::Frames;
-use super::node::Node;
-use super::replies;
-use super::service::{PendingResponse, RejectedRequest, Service};
+use crate::node::Node;
+use crate::server::frames::Frames;
+use crate::server::replies;
+use crate::server::service::{PendingResponse, RejectedRequest, Service};
 
 /// Requests of one connection that may be taken in before the first of them is answered.
 const IN_FLIGHT_MAX: usize = 256;
 /// How long requests already taken in may go on once nothing more is read.
-pub(super) const CLOSING: Duration = Duration::from_secs(5);
+pub(crate) const CLOSING: Duration = Duration::from_secs(5);
 
 /// Why a connection ends before its peer closes it.
 #[derive(Debug, Error)]

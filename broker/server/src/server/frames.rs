@@ -14,9 +14,9 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::timeout;
 
-use super::connection::Closed;
-use super::intake::{InFlight, MEMORY_UNIT_BYTES, OwnMemory, memory_units};
-use super::node::Node;
+use crate::node::Node;
+use crate::server::connection::Closed;
+use crate::server::intake::{InFlight, MEMORY_UNIT_BYTES, OwnMemory, memory_units};
 
 /// The most that is read at a time while a frame's length is not known, in bytes.
 const READ_BYTES: usize = 64 * 1024;
@@ -26,7 +26,7 @@ const LENGTH_BYTES: usize = 4;
 
 /// The frames of one connection.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     reader: OwnedReadHalf,
     buffer: BytesMut,
     /// Counts the buffer.
@@ -37,7 +37,7 @@ pub(super) struct Frames {
 
 impl Frames {
     /// Frames of up to `bytes_max`, of which as much again may be under way.
-    pub(super) fn new(reader: OwnedReadHalf, bytes_max: usize) -> Self {
+    pub(crate) fn new(reader: OwnedReadHalf, bytes_max: usize) -> Self {
         Self {
             reader,
             own: OwnMemory::new(bytes_max),
@@ -47,7 +47,7 @@ impl Frames {
     }
 
     /// The next frame without its length, or `None` when the peer closed between two frames.
-    pub(super) async fn next(&mut self, node: &Node) -> Result<Option<(Reader, InFlight)>, Closed> {
+    pub(crate) async fn next(&mut self, node: &Node) -> Result<Option<(Reader, InFlight)>, Closed> {
         let limits = &node.config.limits;
         if self.buffer.is_empty() && !self.begin(node).await? {
             return Ok(None);

@@ -1,35 +1,11 @@
-//! The shell: listener, connections, the only clock, and the order of start and stop.
+//! The network: listener, connections and their limits, frames in and responses out, and the only
+//! clock.
 
-mod accept;
-mod admission;
-mod clock;
-mod config;
-mod config_life;
-mod connection;
-mod contract_http;
-pub(crate) mod disk_space;
-mod frames;
-mod inflaters;
-mod intake;
-mod kept_schemas;
-mod maintenance;
-mod metrics;
-mod mutations;
-mod node;
-mod replies;
-mod service;
-mod start;
-mod start_config;
-mod survey;
-mod timed_disk;
-mod topic_life;
-mod waiters;
-
-pub use config::{BrokerConfig, Limits};
-pub(crate) use config_life::ConfigResource;
-pub(crate) use intake::{InFlight, memory_units};
-pub(crate) use mutations::Turn;
-pub(crate) use node::Node;
-pub(crate) use service::{PendingResponse, RejectedRequest, Service};
-pub use start::{Broker, StartError};
-pub use start_config::StartConfigError;
+pub(crate) mod accept;
+pub(crate) mod admission;
+pub(crate) mod clock;
+pub(crate) mod connection;
+pub(crate) mod frames;
+pub(crate) mod intake;
+pub(crate) mod replies;
+pub(crate) mod service;

@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use super::connection::{CLOSING, Closed};
-use super::service::PendingResponse;
+use crate::server::connection::{CLOSING, Closed};
+use crate::server::service::PendingResponse;
 
 /// Buffers that one call writes.
 const SLICES_MAX: usize = 64;
@@ -30,7 +30,7 @@ const SEND_BYTES_MAX: usize = 1024 * 1024;
 ///
 /// # Errors
 /// When the peer is gone, or takes nothing for as long as `stall`.
-pub(super) async fn write(
+pub(crate) async fn write(
     mut writer: OwnedWriteHalf,
     mut replies: mpsc::Receiver<PendingResponse>,
     stall: Duration,
@@ -205,7 +205,7 @@ mod kernel {
     use tokio::net::tcp::OwnedWriteHalf;
 
     /// Sends what the socket takes of a stretch; returns how many bytes that was.
-    pub(super) fn send(writer: &OwnedWriteHalf, stretch: &Stretch) -> io::Result<usize> {
+    pub(crate) fn send(writer: &OwnedWriteHalf, stretch: &Stretch) -> io::Result<usize> {
         let socket: &TcpStream = writer.as_ref();
         socket.try_io(Interest::WRITABLE, || {
             let mut at = stretch.at;
@@ -222,7 +222,7 @@ mod kernel {
     use avouch_protocol::chunk::Stretch;
     use tokio::net::tcp::OwnedWriteHalf;
 
-    pub(super) fn send(_: &OwnedWriteHalf, _: &Stretch) -> io::Result<usize> {
+    pub(crate) fn send(_: &OwnedWriteHalf, _: &Stretch) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

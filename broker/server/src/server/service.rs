@@ -10,7 +10,7 @@ use avouch_protocol::reader::Reader;
 use futures_util::future::BoxFuture;
 use tracing::Span;
 
-use super::intake::InFlight;
+use crate::server::intake::InFlight;
 
 /// A response that is produced when it is awaited: the parts of its frame, or `None` if the request
 /// expects none. An error closes the connection.

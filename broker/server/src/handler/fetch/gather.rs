@@ -15,7 +15,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Wanted;
 use crate::error::read_error;
 use crate::handler::check_leader_epoch;
-use crate::server::{Node, memory_units};
+use crate::node::Node;
+use crate::server::intake::memory_units;
 
 /// What a stretch counts as among what is read and not yet sent: it takes no memory, but keeps its
 /// file open.

@@ -24,7 +24,7 @@ use avouch_protocol::types::{PartitionIndex, TopicId, TopicPartition};
 use uuid::Uuid;
 
 use super::Call;
-use crate::server::Node;
+use crate::node::Node;
 use gather::Gathered;
 
 const READ_COMMITTED: i8 = 1;

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use super::Asker;
 use crate::metadata::Topic;
-use crate::server::Node;
+use crate::node::Node;
 
 /// Records whose fault is told in words; the rest are only numbered.
 const RECORD_ERRORS_IN_WORDS: usize = 16;

@@ -23,7 +23,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::{Call, CloseReason, Reply, Taken, encode};
-use crate::server::Node;
+use crate::node::Node;
 use admit::{Admitted, Refusal};
 pub(super) use order::AppendOrder;
 

@@ -1,5 +1,7 @@
 //! What a broker is started with: resolved values, no files, no environment.
 
+pub(crate) mod start_config;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -46,7 +48,7 @@ pub struct BrokerConfig {
 }
 
 /// What Kafka says for a number without a limit.
-pub(super) const UNLIMITED: usize = 0x7fff_ffff;
+pub(crate) const UNLIMITED: usize = 0x7fff_ffff;
 
 /// Bounds on what clients can make the broker hold.
 #[derive(Clone, Copy, Debug)]

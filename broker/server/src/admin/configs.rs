@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use avouch_protocol::error_code::ErrorCode;
 
-use super::maintenance;
-use super::node::Node;
-use super::topic_life::to_its_end;
+use crate::admin::topics::to_its_end;
+use crate::background::maintenance;
 use crate::error::metadata_error;
 use crate::metadata::{Alteration, MetadataError, Scope};
+use crate::node::Node;
 
 /// Whose configs a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use avouch_protocol::compress::{Decompressor, InflateError, Limits};
 use avouch_protocol::section::Section;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::intake::MEMORY_UNIT_BYTES;
 use crate::compute;
+use crate::server::intake::MEMORY_UNIT_BYTES;
 
 /// Buffers kept for reuse; more are made when needed and dropped afterwards.
 const KEPT_MAX: usize = 8;

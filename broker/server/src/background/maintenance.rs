@@ -11,29 +11,29 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
-use super::node::Node;
 use crate::metadata::Topic;
+use crate::node::Node;
 
 /// How often it is looked whether a topic asks for syncs.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Tells the log what a topic's configs say about its partitions. Cheap, and the same as often as
 /// it is done.
-pub(super) fn configure(log: &Log, topic: &Topic) {
+pub(crate) fn configure(log: &Log, topic: &Topic) {
     for partition in topic.partitions() {
         log.configure(partition, topic.settings.log);
     }
 }
 
 /// The same for every topic, after a change of what topics fall back to.
-pub(super) fn configure_all(node: &Node) {
+pub(crate) fn configure_all(node: &Node) {
     for topic in node.metadata.cluster().topics() {
         configure(&node.log, topic);
     }
 }
 
 /// Begins it; all of it ends with `stopping`.
-pub(super) fn start(node: &Arc<Node>, stopping: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
+pub(crate) fn start(node: &Arc<Node>, stopping: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
     [
         tokio::spawn(look_after(Arc::clone(node), stopping.clone())),
         tokio::spawn(flush(Arc::clone(node), stopping.clone())),
@@ -64,7 +64,7 @@ async fn look_after(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
 }
 
 /// Deletes what the log still has of deleted topics: a full disk may have refused that before.
-pub(super) fn delete_leftovers(log: &Log, tombstones: &HashSet<TopicId>) {
+pub(crate) fn delete_leftovers(log: &Log, tombstones: &HashSet<TopicId>) {
     let known = log.known_partitions().into_iter();
     let left: BTreeSet<_> = known
         .map(|partition| partition.topic)

@@ -9,15 +9,15 @@ use avouch_coordinator::group::Coordinator;
 use avouch_log::{AppendBatch, AppendOutcome, Log};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::clock::Clock;
-use super::config::{BrokerConfig, Limits};
-use super::inflaters::Inflaters;
-use super::intake::{Intake, MEMORY_UNIT_BYTES, memory_units};
-use super::metrics::Metrics;
-use super::mutations::Mutations;
-use super::waiters::Waiters;
 use crate::compute::Compute;
+use crate::config::{BrokerConfig, Limits};
+use crate::decompressor_pool::Inflaters;
+use crate::fetch_purgatory::Waiters;
 use crate::metadata::Metadata;
+use crate::metrics::Metrics;
+use crate::quota::controller_mutation::Mutations;
+use crate::server::clock::Clock;
+use crate::server::intake::{Intake, MEMORY_UNIT_BYTES, memory_units};
 
 /// One running broker, shared by its connections.
 #[derive(Debug)]
@@ -33,22 +33,22 @@ pub(crate) struct Node {
     pub(crate) metrics: Metrics,
     pub(crate) inflaters: Inflaters,
     pub(crate) intake: Intake,
-    pub(super) mutations: Mutations,
-    pub(super) answers: AnswerMemory,
+    pub(crate) mutations: Mutations,
+    pub(crate) answers: AnswerMemory,
     pub(crate) compute: Compute,
-    pub(super) offsets_topic: Arc<InternalTopic>,
+    pub(crate) offsets_topic: Arc<InternalTopic>,
 }
 
 /// Memory of answers that are under way.
 #[derive(Debug)]
-pub(super) struct AnswerMemory {
+pub(crate) struct AnswerMemory {
     cold_reads: Arc<Semaphore>,
     hot_reads: Arc<Semaphore>,
     parked: Arc<Semaphore>,
 }
 
 impl AnswerMemory {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         let counting = |bytes| Arc::new(Semaphore::new(bytes / MEMORY_UNIT_BYTES));
         Self {
             cold_reads: counting(limits.cold_read_bytes_max),

@@ -10,16 +10,16 @@ use std::time::Duration;
 use avouch_log::{Disk, DiskFile, FileSystem, OpenMode, RealDisk};
 use prometheus::Histogram;
 
-use super::clock::Clock;
+use crate::server::clock::Clock;
 
 /// The directory of the write-ahead log, in the log's.
 const WAL_DIR: &str = "wal";
 
 /// A disk that is watched.
 #[derive(Debug)]
-pub(super) struct TimedDisk {
-    pub(super) clock: Clock,
-    pub(super) wal_sync_seconds: Histogram,
+pub(crate) struct TimedDisk {
+    pub(crate) clock: Clock,
+    pub(crate) wal_sync_seconds: Histogram,
 }
 
 impl TimedDisk {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::config::BrokerConfig;
+use crate::config::BrokerConfig;
 use crate::metadata::broker_config;
 use crate::metadata::create::PARTITIONS_MAX;
 use crate::metadata::topic_config::ConfigError;
@@ -175,7 +175,7 @@ impl BrokerConfig {
     }
 
     /// What topics fall back to as far as it was given at start.
-    pub(super) fn topic_defaults(&self) -> broker_config::BrokerConfigs {
+    pub(crate) fn topic_defaults(&self) -> broker_config::BrokerConfigs {
         broker_config::BrokerConfigs {
             started: self.configs.clone(),
             ..broker_config::BrokerConfigs::default()
@@ -183,7 +183,7 @@ impl BrokerConfig {
     }
 
     /// The broker's own configs as they are in force.
-    pub(super) fn own_configs(&self) -> impl Iterator<Item = (&'static str, String)> {
+    pub(crate) fn own_configs(&self) -> impl Iterator<Item = (&'static str, String)> {
         OWN.iter().map(|own| (own.name, (own.tell)(self)))
     }
 }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use avouch_contract::Decision;
 use avouch_protocol::types::{Offset, TopicId};
 
-use super::maintenance;
-use super::mutations::Turn;
-use super::node::Node;
+use crate::background::maintenance;
 use crate::metadata::{CreateError, Creation, MetadataError, Topic, TopicRequest, cluster};
+use crate::node::Node;
+use crate::quota::controller_mutation::Turn;
 
 impl Node {
     /// Creates a topic with its partitions when it is the request's turn; `validate_only` decides
@@ -233,7 +233,7 @@ fn tell_of_creation(topic: &Topic, creation: &Creation, request: &TopicRequest) 
 }
 
 /// Runs `change` on a task of its own, so that dropping the caller does not stop it half-way.
-pub(super) async fn to_its_end<Outcome: Send + 'static>(
+pub(crate) async fn to_its_end<Outcome: Send + 'static>(
     change: impl Future<Output = Outcome> + Send + 'static,
 ) -> Outcome {
     match tokio::spawn(change).await {

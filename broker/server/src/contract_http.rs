@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::{Info, OpenApi};
 
-use super::clock::Clock;
+use crate::server::clock::Clock;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -56,13 +56,13 @@ fn own_endpoints() -> Vec<Endpoint> {
 }
 
 /// Returns the OpenAPI document of the route.
-pub(super) fn document() -> OpenApi {
+pub(crate) fn document() -> OpenApi {
     let info = Info::new("Avouch contracts", env!("CARGO_PKG_VERSION"));
     avouch_http::document(info, own_endpoints(), |_, _, _| ())
 }
 
 /// Returns a function that mounts the route.
-pub(super) fn routes(
+pub(crate) fn routes(
     feed: Arc<Feed>,
     clock: Clock,
 ) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {

@@ -1,5 +1,8 @@
 //! The broker's own metrics. Contract violations are counted in `avouch_contract`.
 
+pub(crate) mod kafka_exporter;
+pub(crate) mod timed_disk;
+
 use avouch_protocol::api::ApiKey;
 use avouch_protocol::error_code::ErrorCode;
 use prometheus::{
@@ -28,7 +31,7 @@ pub(crate) struct Metrics {
     /// Error codes in replies, by API name and the code's name.
     errors: IntCounterVec,
     /// Seconds that syncs of the write-ahead log took.
-    pub(super) wal_sync_seconds: Histogram,
+    pub(crate) wal_sync_seconds: Histogram,
     /// Open client connections.
     pub(crate) connections: IntGauge,
     /// Connections closed at once, by the limit they would have exceeded.

@@ -33,7 +33,7 @@ struct Content {
 
 /// Restores what was kept. Until `stopping`, looks up again what has changed since, and keeps what
 /// becomes known: the file must not go on holding what the registry deleted or replaced.
-pub(super) async fn start(
+pub(crate) async fn start(
     contracts: &Contracts,
     data_dir: &Path,
     stopping: watch::Receiver<bool>,

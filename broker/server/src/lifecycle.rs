@@ -18,22 +18,22 @@ use tokio::task::{JoinError, JoinHandle};
 use tracing::{error, info, warn};
 use utoipa::openapi::OpenApi;
 
-use super::accept::accept;
-use super::clock::Clock;
-use super::config::BrokerConfig;
-use super::contract_http;
-use super::inflaters::Inflaters;
-use super::intake::Intake;
-use super::kept_schemas;
-use super::maintenance;
-use super::metrics::Metrics;
-use super::mutations::Mutations;
-use super::node::{AnswerMemory, Node};
-use super::survey::Survey;
-use super::timed_disk::TimedDisk;
-use super::waiters::Waiters;
+use crate::background::maintenance;
 use crate::compute::{self, Compute};
+use crate::config::BrokerConfig;
+use crate::contract_http;
+use crate::decompressor_pool::Inflaters;
+use crate::fetch_purgatory::Waiters;
 use crate::metadata::{CreateRules, Metadata, StoreError, cluster};
+use crate::metrics::Metrics;
+use crate::metrics::kafka_exporter::Survey;
+use crate::metrics::timed_disk::TimedDisk;
+use crate::node::{AnswerMemory, Node};
+use crate::quota::controller_mutation::Mutations;
+use crate::schema_snapshot;
+use crate::server::accept::accept;
+use crate::server::clock::Clock;
+use crate::server::intake::Intake;
 
 /// How long a stopping broker waits for clients to take their replies.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -120,7 +120,7 @@ impl Broker {
         let (stop, stopping) = watch::channel(false);
         let contracts = contracts(&config, source, clock, metrics)?;
         let keeping_schemas = if config.keep_schemas {
-            Some(kept_schemas::start(&contracts, &config.data_dir, stopping.clone()).await)
+            Some(schema_snapshot::start(&contracts, &config.data_dir, stopping.clone()).await)
         } else {
             None
         };

@@ -10,8 +10,8 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntGaugeVec, Opts};
 
-use super::node::Node;
 use crate::metadata::Cluster;
+use crate::node::Node;
 
 /// Partitions that a scrape tells of, with seven numbers each, and committed offsets: what is
 /// beyond is left out, because one scrape must not take the memory of many.

@@ -1,0 +1,3 @@
+//! Quotas on what clients may do per second.
+
+pub(crate) mod controller_mutation;
