@@ -1,14 +1,14 @@
-//! Which instructions a loop may use.
+//! Instruction levels: detection and dispatch.
 
-use crate::lanes::{Lanes, Loads, plain::Plain};
+use crate::lanes::{Lanes, Loads, scalar::Scalar};
 
-/// A set of instructions that this machine has. There is no value for a set that it hasn't.
+/// A set of instructions. A value exists only for sets that this processor supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Level(Kind);
+pub struct Level(Instructions);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Plain,
+enum Instructions {
+    Scalar,
     #[cfg(target_arch = "x86_64")]
     Sse2(x86::Sse2),
     #[cfg(target_arch = "x86_64")]
@@ -18,32 +18,32 @@ enum Kind {
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::x86;
 
-/// A loop to run with the lanes of a level. Implement `run` with `#[inline(always)]`, or it is
-/// compiled without the level's instructions.
+/// A function that is generic over the lanes of a level. Implement `run` with `#[inline(always)]`;
+/// otherwise it is compiled without the level's instructions.
 pub trait Job {
-    /// What it comes to.
+    /// The result.
     type Output;
 
-    /// Runs it.
+    /// Runs the job with the given lanes.
     fn run<L: Lanes>(self, lanes: L) -> Self::Output;
 }
 
 impl Level {
-    /// Safe code without vector instructions, on every machine.
-    pub const SCALAR: Self = Self(Kind::Plain);
+    /// Safe code without vector instructions, supported everywhere.
+    pub const SCALAR: Self = Self(Instructions::Scalar);
 
-    /// The fastest that this machine has.
+    /// Returns the fastest level that this processor supports.
     #[must_use]
     pub fn best() -> Self {
         Self::all().last().unwrap_or(Self::SCALAR)
     }
 
-    /// All that this machine has, slowest first.
+    /// Returns the levels that this processor supports, slowest first.
     pub fn all() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let vectors = [
-            Some(Kind::Sse2(x86::Sse2::BASELINE)),
-            x86::Avx2::detect().map(Kind::Avx2),
+            Some(Instructions::Sse2(x86::Sse2::BASELINE)),
+            x86::Avx2::detect().map(Instructions::Avx2),
         ];
         #[cfg(not(target_arch = "x86_64"))]
         let vectors = [];
@@ -51,15 +51,15 @@ impl Level {
         std::iter::once(Self::SCALAR).chain(vectors)
     }
 
-    /// Runs a job with this level's lanes and instructions.
+    /// Runs a job with the lanes of this level, compiled for its instructions.
     #[inline]
     pub fn run<J: Job>(self, job: J) -> J::Output {
         match self.0 {
-            Kind::Plain => Plain.apart(job),
+            Instructions::Scalar => Scalar.run_outlined(job),
             #[cfg(target_arch = "x86_64")]
-            Kind::Sse2(lanes) => lanes.apart(job),
+            Instructions::Sse2(lanes) => lanes.run_outlined(job),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2(lanes) => lanes.apart(job),
+            Instructions::Avx2(lanes) => lanes.run_outlined(job),
         }
     }
 }

@@ -1,15 +1,16 @@
-//! The fast loops of the Avro validator: reading varints, texts and blocks of numbers at the speed
-//! of the machine.
+//! Fast loops of the Avro validator in `avouch-avro`: skipping over varints, strings and blocks of
+//! numbers with SIMD instructions.
 //!
-//! The only crate of ours with `unsafe`, which stays within it: nothing public is unsafe to use.
-//! Its two reasons are loads that reach up to [`PADDING_BYTES`] bytes behind a value without being checked
-//! one by one, and vector instructions that the processor must have. [`Padded`] is the proof of the
-//! first, [`Level`] of the second.
+//! This is the only crate of the workspace with `unsafe` code, and no public function is unsafe.
+//! Two things need it: loads of up to [`PADDING_BYTES`] past a value without a bounds check for
+//! each, and instructions that the processor must support. [`Padded`] proves the former, [`Level`]
+//! the latter.
 //!
-//! Everything is written once, over [`Lanes`]; the lanes of [`Level::SCALAR`] are safe code, and so
-//! the safe twin of every loop: it runs where there are no others, and tests hold the others to it.
+//! Each loop is written once, generic over [`Lanes`]. The lanes of [`Level::SCALAR`] are safe code;
+//! they run on processors without the others, and tests compare the others with them.
 //!
-//! Knows nothing of schemas and faults: what can't be read is `None`, and the caller finds out why.
+//! The crate does not know schemas or faults. A [`Reader`] returns `None` for anything that it
+//! cannot read, and the caller determines the reason.
 
 mod lanes;
 mod level;

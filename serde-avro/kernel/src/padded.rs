@@ -1,20 +1,21 @@
-//! Bytes that may be read beyond their end.
+//! Data that are followed by readable bytes.
 
 use std::mem::MaybeUninit;
 
-/// Bytes that can be read behind a datum, whatever they hold.
+/// The number of readable bytes after a [`Padded`] datum. Their values never affect a result.
 pub const PADDING_BYTES: usize = 64;
 
-/// A datum with at least [`PADDING_BYTES`] bytes behind it. What those hold changes no verdict.
+/// A datum that is followed by at least [`PADDING_BYTES`] readable bytes of the same buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct Padded<'b> {
-    /// The datum first. Invariant: at least `len + PADDING_BYTES` bytes.
+    /// The datum, then the padding. Invariant: at least `len + PADDING_BYTES` bytes.
     buffer: &'b [u8],
     len: usize,
 }
 
 impl<'b> Padded<'b> {
-    /// The first `len` bytes of a buffer; `None` if less than [`PADDING_BYTES`] follow.
+    /// Returns the first `len` bytes of a buffer as a datum, or `None` if fewer than
+    /// [`PADDING_BYTES`] bytes follow them.
     #[inline]
     #[must_use]
     pub fn new(buffer: &'b [u8], len: usize) -> Option<Self> {
@@ -22,8 +23,8 @@ impl<'b> Padded<'b> {
         (needed <= buffer.len()).then_some(Self { buffer, len })
     }
 
-    /// A datum that stands in a larger buffer; `None` if it doesn't, or less than [`PADDING_BYTES`] bytes
-    /// of the buffer follow.
+    /// Returns a datum that is a slice of a larger buffer, or `None` if it is not, or if fewer than
+    /// [`PADDING_BYTES`] bytes of the buffer follow it.
     #[inline]
     #[must_use]
     pub fn within(buffer: &'b [u8], datum: &[u8]) -> Option<Self> {
@@ -31,22 +32,24 @@ impl<'b> Padded<'b> {
         Self::new(buffer.get(start..)?, datum.len())
     }
 
-    /// Does something with a copy of a datum that has no slack. Up to some 4,000 bytes the copy is
-    /// on the stack, beyond that it is one allocation.
+    /// Runs a job on a padded copy of a datum and returns its result. The copy is on the stack up
+    /// to about 4,000 bytes; a longer datum takes one allocation.
     #[inline]
     pub fn copied<R>(datum: &[u8], job: impl FnOnce(Padded<'_>) -> R) -> R {
-        if datum.len() > NEAR_BYTES - PADDING_BYTES {
-            return far(datum, job);
+        if datum.len() > STACK_BYTES - PADDING_BYTES {
+            return copied_to_heap(datum, job);
         }
-        let mut near = [MaybeUninit::<u8>::uninit(); NEAR_BYTES];
-        let start = near.as_mut_ptr().cast::<u8>();
-        // SAFETY: the datum has at most NEAR_BYTES - PADDING_BYTES bytes, and `near` is another object.
+        // Not zeroed: clearing 4 KiB would cost more than the validation of a typical datum.
+        let mut copy = [MaybeUninit::<u8>::uninit(); STACK_BYTES];
+        let start = copy.as_mut_ptr().cast::<u8>();
+        // SAFETY: the datum has at most STACK_BYTES - PADDING_BYTES bytes and does not overlap
+        // `copy`.
         unsafe { start.copy_from_nonoverlapping(datum.as_ptr(), datum.len()) };
-        // SAFETY: as above, so the slack ends within `near`.
-        let slack = unsafe { start.add(datum.len()) };
-        // SAFETY: as above.
-        unsafe { slack.write_bytes(0, PADDING_BYTES) };
-        // SAFETY: the bytes of datum and slack have just been written.
+        // SAFETY: for the same reason the padding ends within `copy`.
+        let padding = unsafe { start.add(datum.len()) };
+        // SAFETY: as above, and the padding starts where the datum ends.
+        unsafe { padding.write_bytes(0, PADDING_BYTES) };
+        // SAFETY: the bytes of the datum and the padding were initialized above.
         let buffer = unsafe { std::slice::from_raw_parts(start, datum.len() + PADDING_BYTES) };
         job(Padded {
             buffer,
@@ -54,31 +57,31 @@ impl<'b> Padded<'b> {
         })
     }
 
-    /// The datum.
+    /// Returns the datum without the padding.
     #[inline]
     #[must_use]
     pub fn datum(&self) -> &'b [u8] {
         &self.buffer[..self.len]
     }
 
-    /// Datum and slack.
+    /// Returns the datum and the padding.
     #[inline]
     pub(crate) fn buffer(&self) -> &'b [u8] {
         self.buffer
     }
 
-    /// Bytes of the datum.
+    /// Returns the length of the datum in bytes.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 }
 
-/// A page, so that no stack probe is needed.
-const NEAR_BYTES: usize = 4_096;
+/// The size of a stack copy: one page, so that the compiler needs no stack probe.
+const STACK_BYTES: usize = 4_096;
 
 #[cold]
-fn far<R>(datum: &[u8], job: impl FnOnce(Padded<'_>) -> R) -> R {
+fn copied_to_heap<R>(datum: &[u8], job: impl FnOnce(Padded<'_>) -> R) -> R {
     let buffer = [datum, &[0; PADDING_BYTES]].concat();
     job(Padded {
         buffer: &buffer,
@@ -92,7 +95,7 @@ mod tests {
 
     // Conformance: validator/2b
     #[test]
-    fn a_part_of_a_buffer_is_padded_if_the_slack_follows_it() {
+    fn slice_is_padded_if_enough_bytes_follow() {
         let buffer: Vec<u8> = (0..100).collect();
         let at = |from: usize, to: usize| Padded::within(&buffer, &buffer[from..to]);
         assert_eq!(at(3, 36).unwrap().datum(), &buffer[3..36]);
@@ -105,7 +108,7 @@ mod tests {
 
     // Conformance: validator/2b
     #[test]
-    fn a_copy_holds_the_datum_and_slack_at_every_size() {
+    fn copy_keeps_datum_and_padding() {
         for size in [0, 1, 63, 64, 65, 4_031, 4_032, 4_033, 20_000] {
             let datum = vec![7; size];
             Padded::copied(&datum, |padded| {

@@ -1,10 +1,10 @@
-//! Loads of a word and of 64 bytes side by side.
+//! Loads of 8, 32 and 64 bytes with byte-wise comparison.
 
-pub(crate) mod plain;
+pub(crate) mod scalar;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86;
 
-/// How bytes are loaded and compared. Only this crate makes and uses them.
+/// Instructions that load and compare bytes. Sealed: only this crate implements and calls it.
 pub trait Lanes: Loads + Copy {}
 
 impl<L: Loads + Copy> Lanes for L {}
@@ -14,30 +14,33 @@ pub(crate) use sealed::Loads;
 mod sealed {
     use crate::Job;
 
-    /// Loads from a buffer, of which 64 bytes must be there.
+    /// Loads from a buffer in which at least 64 bytes follow the position. Bit `i` of a result
+    /// belongs to byte `i`.
     pub trait Loads {
-        /// Runs a job in a function of its own, with the instructions of these lanes.
-        fn apart<J: Job>(self, job: J) -> J::Output;
+        /// Runs a job in a function that is not inlined, compiled for the instructions of these
+        /// lanes.
+        fn run_outlined<J: Job>(self, job: J) -> J::Output;
 
-        /// Eight bytes, the first lowest.
+        /// Returns eight bytes as a little-endian number.
         ///
         /// # Safety
         /// `at + 64 <= buffer.len()`.
         unsafe fn word(self, buffer: &[u8], at: usize) -> u64;
 
-        /// Which of 64 bytes are 0x80 and above, the first lowest.
+        /// Returns the highest bit of each of 64 bytes.
         ///
         /// # Safety
         /// `at + 64 <= buffer.len()`.
         unsafe fn high_bits(self, buffer: &[u8], at: usize) -> u64;
 
-        /// Which of the first 32 bytes are 0x80 and above, the first lowest.
+        /// Returns the highest bit of each of 32 bytes.
         ///
         /// # Safety
         /// `at + 64 <= buffer.len()`.
         unsafe fn high_bits_32(self, buffer: &[u8], at: usize) -> u32;
 
-        /// Which of 64 bytes are above `max`, the first lowest.
+        /// Returns a bit for each of 64 bytes that is set if the byte is greater than `max`, which
+        /// is less than 0x80.
         ///
         /// # Safety
         /// `at + 64 <= buffer.len()`.
@@ -73,7 +76,7 @@ mod tests {
 
     // Conformance: validator/2a
     #[test]
-    fn every_level_sees_the_same_bytes() {
+    fn levels_load_and_compare_bytes_alike() {
         let mut state = 1_u64;
         for round in 0..2_000 {
             let bytes = (0..80).map(|_| {

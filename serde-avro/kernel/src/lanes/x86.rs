@@ -1,4 +1,4 @@
-//! Lanes of x86-64: SSE2, which all of them have, and AVX2 with the bit instructions of its time.
+//! Lanes of x86-64: SSE2, which is part of the baseline, and AVX2 with BMI and LZCNT.
 
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8,
@@ -9,11 +9,12 @@ use std::arch::x86_64::{
 use super::Loads;
 use crate::Job;
 
-/// The instructions that every x86-64 has.
+/// The x86-64 baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sse2(());
 
-/// The instructions of 2013 and later. A value is the proof that the machine has them.
+/// AVX2, BMI1, BMI2, LZCNT and POPCNT (Intel Haswell of 2013, AMD Zen). A value proves that the
+/// processor supports them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Avx2(());
 
@@ -22,6 +23,7 @@ impl Sse2 {
 }
 
 impl Avx2 {
+    /// Returns the lanes if the processor supports all their instructions.
     pub(crate) fn detect() -> Option<Self> {
         let has = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
@@ -32,7 +34,7 @@ impl Avx2 {
     }
 }
 
-/// Runs a job compiled for AVX2: what is inlined into it is compiled for AVX2, too.
+/// Runs a job compiled for AVX2, together with everything that is inlined into it.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 #[inline(never)]
 fn with_avx2<J: Job>(lanes: Avx2, job: J) -> J::Output {
@@ -41,33 +43,33 @@ fn with_avx2<J: Job>(lanes: Avx2, job: J) -> J::Output {
 
 impl Loads for Sse2 {
     #[inline(never)]
-    fn apart<J: Job>(self, job: J) -> J::Output {
+    fn run_outlined<J: Job>(self, job: J) -> J::Output {
         job.run(self)
     }
 
     #[inline(always)]
     unsafe fn word(self, buffer: &[u8], at: usize) -> u64 {
-        // SAFETY: the caller holds that 64 bytes follow.
+        // SAFETY: the caller guarantees 64 bytes from `at` on.
         unsafe { word(buffer, at) }
     }
 
     #[inline(always)]
     unsafe fn high_bits(self, buffer: &[u8], at: usize) -> u64 {
-        // SAFETY: the caller holds that 64 bytes follow.
+        // SAFETY: the caller guarantees 64 bytes from `at` on.
         let part = |index: usize| u64::from(unsafe { high_bits_16(buffer, at + 16 * index) });
         part(0) | part(1) << 16 | part(2) << 32 | part(3) << 48
     }
 
     #[inline(always)]
     unsafe fn high_bits_32(self, buffer: &[u8], at: usize) -> u32 {
-        // SAFETY: the caller holds that 64 bytes follow.
+        // SAFETY: the caller guarantees 64 bytes from `at` on.
         let part = |index: usize| u32::from(unsafe { high_bits_16(buffer, at + 16 * index) });
         part(0) | part(1) << 16
     }
 
     #[inline(always)]
     unsafe fn above(self, buffer: &[u8], at: usize, max: u8) -> u64 {
-        // SAFETY: the caller holds that 64 bytes follow.
+        // SAFETY: the caller guarantees 64 bytes from `at` on.
         let part = |index: usize| u64::from(unsafe { above_16(buffer, at + 16 * index, max) });
         part(0) | part(1) << 16 | part(2) << 32 | part(3) << 48
     }
@@ -75,45 +77,45 @@ impl Loads for Sse2 {
 
 impl Loads for Avx2 {
     #[inline(always)]
-    fn apart<J: Job>(self, job: J) -> J::Output {
-        // SAFETY: the lanes are the proof that the machine has the instructions.
+    fn run_outlined<J: Job>(self, job: J) -> J::Output {
+        // SAFETY: a value of `Avx2` exists only if the processor supports the instructions.
         unsafe { with_avx2(self, job) }
     }
 
     #[inline(always)]
     unsafe fn word(self, buffer: &[u8], at: usize) -> u64 {
-        // SAFETY: the caller holds that 64 bytes follow.
+        // SAFETY: the caller guarantees 64 bytes from `at` on.
         unsafe { word(buffer, at) }
     }
 
     #[inline(always)]
     unsafe fn high_bits(self, buffer: &[u8], at: usize) -> u64 {
-        // SAFETY: the caller holds that 64 bytes follow.
+        // SAFETY: the caller guarantees 64 bytes from `at` on.
         let part = |index: usize| u64::from(unsafe { high_bits_32(buffer, at + 32 * index) });
         part(0) | part(1) << 32
     }
 
     #[inline(always)]
     unsafe fn high_bits_32(self, buffer: &[u8], at: usize) -> u32 {
-        // SAFETY: the caller holds that 64 bytes follow.
+        // SAFETY: the caller guarantees 64 bytes from `at` on.
         unsafe { high_bits_32(buffer, at) }
     }
 
     #[inline(always)]
     unsafe fn above(self, buffer: &[u8], at: usize, max: u8) -> u64 {
-        // SAFETY: the caller holds that 64 bytes follow.
+        // SAFETY: the caller guarantees 64 bytes from `at` on.
         let part = |index: usize| u64::from(unsafe { above_32(buffer, at + 32 * index, max) });
         part(0) | part(1) << 32
     }
 }
 
-// All that follow read from `at` on: the number of bytes in their name, a word eight. The caller
-// holds that so many are in the buffer, and for 32 that the machine has AVX2.
+// Each function below reads, from `at` on, the number of bytes in its name; `word` reads eight. The
+// caller guarantees that the buffer has them, and AVX2 for those of 32 bytes.
 
 #[inline(always)]
 unsafe fn word(buffer: &[u8], at: usize) -> u64 {
     debug_assert!(at + 8 <= buffer.len());
-    // SAFETY: eight bytes are there, and nothing is asked of their alignment.
+    // SAFETY: the caller guarantees eight bytes; an array of u8 has no alignment requirement.
     let eight = unsafe { buffer.as_ptr().add(at).cast::<[u8; 8]>().read() };
     u64::from_le_bytes(eight)
 }
@@ -121,7 +123,7 @@ unsafe fn word(buffer: &[u8], at: usize) -> u64 {
 #[inline(always)]
 unsafe fn high_bits_16(buffer: &[u8], at: usize) -> u16 {
     debug_assert!(at + 16 <= buffer.len());
-    // SAFETY: 16 bytes are there; the load is an unaligned one, and SSE2 is on every x86-64.
+    // SAFETY: the caller guarantees 16 bytes; the load is unaligned; SSE2 is in the baseline.
     let bits = unsafe { _mm_movemask_epi8(load_16(buffer, at)) };
     low_half(bits)
 }
@@ -129,15 +131,16 @@ unsafe fn high_bits_16(buffer: &[u8], at: usize) -> u16 {
 #[inline(always)]
 unsafe fn high_bits_32(buffer: &[u8], at: usize) -> u32 {
     debug_assert!(at + 32 <= buffer.len());
-    // SAFETY: 32 bytes are there, the load is an unaligned one, and the machine has AVX2.
+    // SAFETY: the caller guarantees 32 bytes and AVX2; the load is unaligned.
     unsafe { _mm256_movemask_epi8(load_32(buffer, at)) }.cast_unsigned()
 }
 
 #[inline(always)]
 unsafe fn above_16(buffer: &[u8], at: usize, max: u8) -> u16 {
     debug_assert!(at + 16 <= buffer.len());
-    // SAFETY: 16 bytes are there; the load is an unaligned one, and SSE2 is on every x86-64.
+    // SAFETY: the caller guarantees 16 bytes; the load is unaligned; SSE2 is in the baseline.
     let at_most = unsafe {
+        // There is no unsigned comparison: a saturating difference of 0 means "at most max".
         let over = _mm_subs_epu8(load_16(buffer, at), _mm_set1_epi8(max.cast_signed()));
         _mm_movemask_epi8(_mm_cmpeq_epi8(over, _mm_setzero_si128()))
     };
@@ -147,7 +150,7 @@ unsafe fn above_16(buffer: &[u8], at: usize, max: u8) -> u16 {
 #[inline(always)]
 unsafe fn above_32(buffer: &[u8], at: usize, max: u8) -> u32 {
     debug_assert!(at + 32 <= buffer.len());
-    // SAFETY: 32 bytes are there, the load is an unaligned one, and the machine has AVX2.
+    // SAFETY: the caller guarantees 32 bytes and AVX2; the load is unaligned.
     let at_most = unsafe {
         let over = _mm256_subs_epu8(load_32(buffer, at), _mm256_set1_epi8(max.cast_signed()));
         _mm256_movemask_epi8(_mm256_cmpeq_epi8(over, _mm256_setzero_si256()))
@@ -157,17 +160,17 @@ unsafe fn above_32(buffer: &[u8], at: usize, max: u8) -> u32 {
 
 #[inline(always)]
 unsafe fn load_16(buffer: &[u8], at: usize) -> __m128i {
-    // SAFETY: the caller holds that 16 bytes are there.
+    // SAFETY: the caller guarantees 16 bytes.
     unsafe { _mm_loadu_si128(buffer.as_ptr().add(at).cast()) }
 }
 
 #[inline(always)]
 unsafe fn load_32(buffer: &[u8], at: usize) -> __m256i {
-    // SAFETY: the caller holds that 32 bytes are there and that the machine has AVX2.
+    // SAFETY: the caller guarantees 32 bytes and AVX2.
     unsafe { _mm256_loadu_si256(buffer.as_ptr().add(at).cast()) }
 }
 
-/// A mask of 16 lanes as it is: the instruction leaves the rest zero.
+/// Returns the low 16 bits of a mask of 16 lanes; the instruction sets the others to zero.
 #[inline(always)]
 fn low_half(mask: i32) -> u16 {
     let [first, second, _, _] = mask.to_le_bytes();

@@ -1,27 +1,27 @@
-//! The safe twin: checked loads, words of eight bytes for lanes.
+//! Safe lanes: bounds-checked loads, computed on words of eight bytes.
 
 use super::Loads;
 use crate::Job;
 
-/// Safe code, on every machine.
+/// Lanes of safe code, supported everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Plain;
+pub(crate) struct Scalar;
 
 /// The highest bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
 /// The lowest bit of each byte.
 const LOW: u64 = 0x0101_0101_0101_0101;
 
-impl Loads for Plain {
+impl Loads for Scalar {
     #[inline(never)]
-    fn apart<J: Job>(self, job: J) -> J::Output {
+    fn run_outlined<J: Job>(self, job: J) -> J::Output {
         job.run(self)
     }
 
     #[inline(always)]
     unsafe fn word(self, buffer: &[u8], at: usize) -> u64 {
         let eight = buffer[at..].first_chunk();
-        u64::from_le_bytes(*eight.expect("the caller holds that 64 bytes follow"))
+        u64::from_le_bytes(*eight.expect("the caller guarantees 64 bytes"))
     }
 
     #[inline(always)]
@@ -39,9 +39,9 @@ impl Loads for Plain {
     unsafe fn above(self, buffer: &[u8], at: usize, max: u8) -> u64 {
         assert!(
             max < 0x80,
-            "sums of two bytes below 0x80 carry nothing over"
+            "the sum of two bytes below 0x80 does not carry into the next byte"
         );
-        // Adding this reaches the highest bit from max + 1 on.
+        // Adding 0x7f - max to the low seven bits sets the highest bit exactly if they exceed max.
         let add = LOW * u64::from(0x7f - max);
         gather(&buffer[at..at + 64], |word| {
             (word | ((word & !HIGH) + add)) & HIGH
@@ -49,12 +49,12 @@ impl Loads for Plain {
     }
 }
 
-/// One bit for each byte, where `highest` leaves at most the highest bit of each.
+/// Collects one bit per byte. `highest` clears every bit of a word except the highest of each byte.
 #[inline(always)]
 fn gather(bytes: &[u8], highest: impl Fn(u64) -> u64) -> u64 {
     let mut bits = 0;
     for (index, eight) in bytes.as_chunks().0.iter().enumerate() {
-        // The product moves bit 8 i to bit 56 + i.
+        // The multiplication moves bit 8 * i to bit 56 + i without carries.
         let ones = highest(u64::from_le_bytes(*eight)) >> 7;
         let byte = ones.wrapping_mul(0x0102_0408_1020_4080) >> 56;
         bits |= byte << (8 * index);
