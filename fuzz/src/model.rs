@@ -21,5 +21,5 @@ pub fn check_schema_pair(bytes: &[u8]) -> bool {
         return false;
     };
     invariants::check_datum(&new, &old, rest);
-    invariants::check_pair(&old, &new)
+    invariants::check_pair(&old, &new).is_some()
 }

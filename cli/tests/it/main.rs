@@ -226,27 +226,16 @@ fn each_half_alone_serves_its_own_routes() {
 
 // Conformance: main-job/1e
 #[test]
-fn invalid_registry_urls_create_no_data_directory() {
+fn a_registry_url_that_needs_tls_is_refused_before_anything_is_made() {
     let root = tempdir().unwrap();
-    let cases = [
-        (&["registry.example:8081"][..], "expected http://HOST:PORT"),
-        (
-            &["https://registry.example", "--registry-ca-file", "no.pem"],
-            "cannot read CA file no.pem",
-        ),
-    ];
-    for (url, part) in cases {
+    for url in ["https://registry.example", "registry.example:8081"] {
         let output = avouch(root.path())
-            .args(["serve", "--broker-only", "--registry-url"])
-            .args(url)
+            .args(["serve", "--broker-only", "--registry-url", url])
             .output()
             .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(
-            stderr.contains("registry-url") && stderr.contains(part),
-            "{stderr}"
-        );
+        assert!(stderr.contains("registry-url"), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert!(fs::read_dir(root.path()).unwrap().next().is_none());
     }

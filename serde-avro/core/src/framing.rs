@@ -1,30 +1,30 @@
-//! The prefix that names a datum's writer schema.
+//! Confluent's wire format: the prefix of a payload that identifies the writer's schema.
 //!
-//! Owns the two framings of Confluent's serializers: `0x00` and a big-endian id, `0x01` and a
-//! 16-byte GUID. It doesn't know whether the schema exists, nor the header framing, which has no
-//! prefix at all.
+//! There are two prefixes: `0x00` and a big-endian schema id, and `0x01` and a 16-byte GUID.
+//! Whether the schema exists is not checked. Framing by record headers has no prefix and is not
+//! part of this module.
 
-/// How a payload names its writer schema.
+/// An identifier of the writer's schema in a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SchemaRef {
-    /// A registry's schema id.
+    /// A schema id.
     Id(i32),
-    /// A registry's schema GUID, its bytes in the order that text shows them.
+    /// A schema GUID, its bytes in the order of its textual form.
     Guid([u8; 16]),
 }
 
-/// A payload taken apart.
+/// The parts of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Framed<'a> {
-    /// The writer schema.
+    /// The writer's schema.
     pub schema: SchemaRef,
-    /// What follows the prefix, maybe nothing.
+    /// The bytes after the prefix; may be empty.
     pub datum: &'a [u8],
-    /// Bytes of the prefix: 5 or 17.
+    /// The length of the prefix in bytes: 5 or 17.
     pub prefix_bytes: usize,
 }
 
-/// Why a payload has no prefix.
+/// The reasons why a payload has no valid prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FramingFault {
     /// The first byte is neither of the two magic bytes.
@@ -36,15 +36,15 @@ pub enum FramingFault {
     /// The payload ends within its prefix.
     #[error("{have} bytes are too short for a prefix of {need}")]
     Short {
-        /// Bytes of the payload.
+        /// The length of the payload in bytes.
         have: usize,
-        /// Bytes of the prefix.
+        /// The length of the prefix in bytes.
         need: usize,
     },
 }
 
 impl FramingFault {
-    /// The stable reason code: `no-magic` or `short`.
+    /// Returns the stable reason code: `no-magic` or `short`.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ const GUID_MAGIC: u8 = 1;
 const ID_PREFIX_BYTES: usize = 5;
 const GUID_PREFIX_BYTES: usize = 17;
 
-/// Splits a payload into the reference to its writer schema and the datum.
+/// Splits a payload into the identifier of the writer's schema and the datum.
 ///
 /// # Errors
 /// [`FramingFault::Short`] for an empty payload or one that ends within its prefix,
@@ -97,7 +97,7 @@ pub fn split(payload: &[u8]) -> Result<Framed<'_>, FramingFault> {
     }
 }
 
-/// The prefix of a payload whose writer schema has this id.
+/// Returns the prefix of a payload for a schema id.
 #[must_use]
 pub fn prefix(id: i32) -> [u8; ID_PREFIX_BYTES] {
     let [a, b, c, d] = id.to_be_bytes();
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_prefix_splits_into_what_was_put_in() {
+    fn id_prefix_round_trips() {
         for id in [0, 1, 41, i32::MAX, -1] {
             let mut payload = prefix(id).to_vec();
             payload.extend(b"datum");
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guid_prefix_keeps_its_byte_order() {
+    fn guid_prefix_keeps_byte_order() {
         let mut payload = vec![1];
         payload.extend(1..=16);
         let framed = split(&payload).unwrap();
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_whole_prefix_is_refused_with_its_code() {
+    fn incomplete_prefixes_have_a_reason_code() {
         let table: [(&[u8], FramingFault, &str); 6] = [
             (&[], FramingFault::Short { have: 0, need: 5 }, "short"),
             (&[0], FramingFault::Short { have: 1, need: 5 }, "short"),

@@ -1,5 +1,7 @@
-//! Avro for contracts: the schema model, its texts, the compatibility relation, the compiled
-//! validator and the framing that names a datum's schema.
+//! Apache Avro schemas and validation: a schema model, schema compatibility, a compiled validator
+//! for the binary encoding, schema changes, and Confluent's wire format.
+//!
+//! The crate validates data; it does not decode them into values or encode values.
 //!
 //! ```
 //! use avouch_avro::{Schema, framing, validator::Validator};
@@ -15,10 +17,10 @@
 //!         {"name": "amount", "type": "long"},
 //!         {"name": "note", "type": ["null", "string"], "default": null}]}"#,
 //! )?;
-//! // The second version reads what the first one wrote.
+//! // The second version reads data of the first one.
 //! assert!(second.can_read(&first)?.is_compatible());
 //!
-//! // What a serializer sends: the id of the writer's schema, then the datum.
+//! // A serializer's payload: a magic byte, the id of the writer's schema, then the datum.
 //! let payload = b"\0\0\0\0\x29\x04p1\x06";
 //! let framed = framing::split(payload)?;
 //! assert_eq!(framed.schema, framing::SchemaRef::Id(41));
@@ -30,8 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What doesn't fit is told with its place in both texts and with what would help, and what changed
-//! with whom it breaks:
+//! Incompatibilities have their position in both schemas and a suggestion; changes have the readers
+//! that they break:
 //!
 //! ```
 //! use avouch_avro::{Schema, diff};
@@ -52,35 +54,36 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Where the specification's rules are:
+//! The parts of the specification:
 //!
-//! | specification | here |
+//! | section | item |
 //! |---|---|
 //! | Schema Declaration | [`Schema::parse`] |
 //! | Primitive Types; Records, Enums, Arrays, Maps, Unions, Fixed | [`schema::Type`] |
-//! | Names, namespaces, full names | [`schema::Name`] |
+//! | Names | [`schema::Name`] |
 //! | Aliases | [`schema::Record::aliases`], [`schema::Field::aliases`] |
 //! | default values | [`schema::Field::default`], [`schema::Enum::default`] |
 //! | Sort Order | [`schema::Order`] |
 //! | Logical Types | [`schema::Node::logical_type`] |
 //! | other attributes as metadata | [`schema::Node::attributes`] |
 //! | Transforming into Parsing Canonical Form | [`Schema::parsing_canonical_form`] |
-//! | Schema Fingerprints | [`Schema::rabin_fingerprint`] and its neighbours |
-//! | Schema Resolution | [`compatibility`]: whether it works; [`diff`]: what changed |
+//! | Schema Fingerprints | [`Schema::rabin_fingerprint`] and the other digests |
+//! | Schema Resolution | [`Schema::can_read`], [`compatibility`]; [`diff`] |
 //! | Binary Encoding | [`validator`] |
 //!
-//! And what is not the specification's:
+//! Behavior of other implementations:
 //!
-//! | whose | here |
+//! | origin | item |
 //! |---|---|
 //! | Java's `Schema.toString` | `Display` of [`Schema`], [`Schema::to_registry_string`] |
 //! | Java's `SchemaCompatibility` | [`Schema::can_read`] |
 //! | Confluent's `normalize` | [`Schema::to_normalized_string`] |
 //! | Confluent's wire format | [`framing`] |
 //!
-//! Texts and data come from strangers: everything here is bounded by [`Limits`], by a budget or by
-//! the input, and nothing panics on it. Random schemas, data and evolutions to try it with are in
-//! the crate `avouch-avro-random`.
+//! Schemas and data may come from untrusted sources: time and memory are bounded by [`Limits`], by
+//! a budget or by the size of the input, and no input causes a panic.
+//!
+//! The feature `serde` implements `Serialize` and `Deserialize` for [`Schema`].
 
 pub mod compatibility;
 pub mod diff;

@@ -20,6 +20,7 @@ fn write(random: &mut Random, schema: &Schema, id: NodeId, depth: usize, out: &m
         Type::Null => {}
         Type::Boolean => out.push(u8::from(random.one_in(2))),
         Type::Int => {
+            // All lengths of varints are equally likely, not all values.
             let bits = random.below(33);
             let value = random.number() >> 32 >> (32 - bits);
             write_varint(random, value, 5, out);
@@ -64,6 +65,7 @@ fn write_union(
     }
     let small = |id: &NodeId| matches!(schema.node(*id).kind, Type::Null | Type::Boolean);
     let branch = match branches.iter().position(small) {
+        // Ends recursive data.
         Some(end) if depth < 12 => end,
         Some(_) | None => random.below(branches.len()),
     };

@@ -4,10 +4,10 @@ use super::{PRIMITIVES, Random};
 use avouch_avro::Schema;
 use serde_json::{Value, json};
 
-/// Returns a schema that differs from `schema` by up to three changes: fields added, removed, renamed
-/// and reordered, types promoted and changed, branches, symbols, sizes, names, aliases, defaults and
-/// documentation. Some changes are incompatible. A change that results in an invalid schema is
-/// dropped.
+/// Returns a schema that differs from `schema` by up to three changes: fields added, removed,
+/// renamed and reordered, types promoted and changed, branches, symbols, sizes, names, aliases,
+/// defaults and documentation. Some changes are incompatible. A change that results in an invalid
+/// schema is dropped.
 ///
 /// # Panics
 /// If the schema's string is not JSON, which is a defect of the model.

@@ -1,13 +1,14 @@
-//! Invariants of every schema, pair of schemas and datum. The functions panic where one does not hold
-//! and show the input.
+//! Invariants of every schema, pair of schemas and datum. The functions panic where one does not
+//! hold and show the input.
 
 use crate::resolution::resolve;
+use avouch_avro::Schema;
+use avouch_avro::diff::{self, Change};
 use avouch_avro::schema::Site;
 use avouch_avro::validator::Validator;
-use avouch_avro::{Schema, diff};
 
-/// Checks a schema string: it is rejected at a position within it, or the schema round-trips through
-/// every string form and compiles. Returns the schema.
+/// Checks a schema string: it is rejected at a position within it, or the schema round-trips
+/// through every string form and compiles. Returns the schema.
 ///
 /// # Panics
 /// If an invariant does not hold.
@@ -47,15 +48,14 @@ fn sorted(schema: &Schema) -> Vec<u8> {
 }
 
 /// Checks two versions of a schema: the changes break new readers exactly if the new schema cannot
-/// read the old one's data, old readers exactly if the old schema cannot read the new one's, and all
-/// sites are within their sources. Returns whether both directions could be compared.
+/// read the old one's data, old readers exactly if the old schema cannot read the new one's, and
+/// all sites are within their sources. Returns the changes, or `None` if the schemas exceed the
+/// budget.
 ///
 /// # Panics
 /// If an invariant does not hold.
-pub fn check_pair(old: &Schema, new: &Schema) -> bool {
-    let (Ok(backward), Ok(forward)) = (new.can_read(old), old.can_read(new)) else {
-        return false;
-    };
+pub fn check_pair(old: &Schema, new: &Schema) -> Option<Vec<Change>> {
+    let (backward, forward) = (new.can_read(old).ok()?, old.can_read(new).ok()?);
     let show = || format!("{}\n{}", old.source(), new.source());
     let changes = diff::between(old, new).unwrap_or_else(|error| panic!("{error}: {}", show()));
     let breaks = (
@@ -64,7 +64,7 @@ pub fn check_pair(old: &Schema, new: &Schema) -> bool {
     );
     let incompatible = (!backward.is_compatible(), !forward.is_compatible());
     assert_eq!(breaks, incompatible, "{}: {changes:#?}", show());
-    for change in changes {
+    for change in &changes {
         check_site(old, &change.old);
         check_site(new, &change.new);
     }
@@ -73,7 +73,7 @@ pub fn check_pair(old: &Schema, new: &Schema) -> bool {
         check_site(old, finding.writer());
         assert!(!finding.suggestion().is_empty(), "{}", show());
     }
-    true
+    Some(changes)
 }
 
 /// Checks that a site has bytes in the schema's source.

@@ -1,9 +1,9 @@
 //! Test support for [`avouch_avro`]: generators, a reference decoder and invariants.
 //!
-//! A seed produces the same schemas and data on every machine, so a failing test reports its seed and
-//! can be repeated. [`schema()`], [`datum()`], [`evolve()`] and [`mutate()`] generate input;
-//! [`reference_decoder`] and [`resolution`] are slow implementations of the specification to compare
-//! with; [`invariants`] are assertions for property tests and fuzz targets.
+//! A seed produces the same schemas and data on every machine, so a failing test reports its seed
+//! and can be repeated. [`schema()`], [`datum()`], [`evolve()`] and [`mutate()`] generate input;
+//! [`reference_decoder`] and [`resolution`] are slow implementations of the specification to
+//! compare with; [`invariants`] are assertions for property tests and fuzz targets.
 //!
 //! ```
 //! use avouch_avro::{Schema, validator::Validator};
@@ -88,9 +88,9 @@ const PRIMITIVES: [&str; 8] = [
     "null", "boolean", "int", "long", "float", "double", "bytes", "string",
 ];
 
-/// Returns a copy of `bytes` with one to three changes: a byte set, a bit flipped, a byte removed or
-/// inserted, or the end truncated. Applies to data, and to schema strings after lossy conversion to
-/// UTF-8.
+/// Returns a copy of `bytes` with one to three changes: a byte set, a bit flipped, a byte removed
+/// or inserted, or the end truncated. Applies to data, and to schema strings after lossy conversion
+/// to UTF-8.
 pub fn mutate(random: &mut Random, bytes: &[u8]) -> Vec<u8> {
     // Boundaries of varints, small counts and indexes, and bytes that are invalid in UTF-8.
     const BOUNDARIES: [u8; 12] = [0, 1, 2, 3, 4, 0x7e, 0x7f, 0x80, 0x81, 0xc3, 0xfe, 0xff];

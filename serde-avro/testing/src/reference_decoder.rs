@@ -80,6 +80,7 @@ impl Decoder<'_> {
         if self.depth_left == 0 {
             return Err(self.fault(Reason::TooDeep, path, self.at));
         }
+        // Not restored after a fault, which ends the check.
         self.depth_left -= 1;
         read(self)?;
         self.depth_left += 1;
@@ -104,6 +105,7 @@ impl Decoder<'_> {
                 return Ok(());
             }
             let items = count.unsigned_abs();
+            // The whole block counts at once, as in the validator.
             if items > self.items_left {
                 return Err(self.fault(Reason::TooComplex, path, start));
             }
@@ -140,6 +142,7 @@ impl Decoder<'_> {
         path: &str,
     ) -> Result<usize, Fault> {
         let start = self.at;
+        // An index is an int, so it is negative for odd encodings.
         let index = unzigzag(self.varint(5, 0x0f, what, path)?);
         let index = usize::try_from(index).ok().filter(|index| *index < count);
         index.ok_or_else(|| self.fault(reason, path, start))
@@ -233,6 +236,7 @@ fn takes_no_bytes(schema: &Schema, id: NodeId, enclosing: &mut Vec<NodeId>) -> b
         Type::Null => true,
         Type::Fixed(fixed) => fixed.size == 0,
         Type::Record(record) => {
+            // Without this a record that contains itself would recurse forever.
             if enclosing.contains(&id) {
                 return false;
             }

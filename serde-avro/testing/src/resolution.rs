@@ -1,5 +1,5 @@
-//! Schema Resolution as the specification defines it: a datum of the writer's schema is decoded as a
-//! value of the reader's schema. Checks the verdicts of [`Schema::can_read`].
+//! Schema Resolution as the specification defines it: a datum of the writer's schema is decoded as
+//! a value of the reader's schema. Checks the verdicts of [`Schema::can_read`].
 
 use avouch_avro::Schema;
 use avouch_avro::schema::{Field, Name, NodeId, Record, Type};
@@ -69,6 +69,7 @@ impl<'a> Resolver<'a> {
     fn value(&mut self, read: Option<NodeId>, written: NodeId) -> Result<(), ResolutionError> {
         let writer = self.writer;
         let kind = &writer.node(written).kind;
+        // The writer's union is resolved first: the datum has the index of its branch.
         if let Type::Union(branches) = kind {
             let branch = self.length();
             return self.value(read, branches[branch]);
@@ -152,6 +153,7 @@ impl<'a> Resolver<'a> {
         let fields = read.map_or(&[][..], |read| &read.fields);
         for field in &written.fields {
             let start = self.at;
+            // The field is skipped once to find its end, then read by each matching field.
             self.value(None, field.node)?;
             let end = self.at;
             for reads in fields
@@ -169,6 +171,7 @@ impl<'a> Resolver<'a> {
                 .fields
                 .iter()
                 .any(|field| reads_field(reads, &field.name));
+            // Defaults are valid by construction and not decoded.
             if !found && reads.default().is_none() {
                 return Err(ResolutionError::Field(reads.name.to_string()));
             }
@@ -191,6 +194,7 @@ impl<'a> Resolver<'a> {
             }
         };
         loop {
+            // The size of the block, which is not needed.
             let count = self.long();
             if count == 0 {
                 return Ok(());

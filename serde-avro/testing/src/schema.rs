@@ -55,7 +55,8 @@ struct Writer<'r> {
     random: &'r mut Random,
     /// The full names defined so far; those of enums with their symbols.
     defined: Vec<(String, Vec<String>)>,
-    /// The enclosing records. Only unions, arrays and maps may refer to them, or data would be infinite.
+    /// The enclosing records. Only unions, arrays and maps may refer to them, or data would be
+    /// infinite.
     open: Vec<String>,
     /// The number of names generated so far.
     names: usize,
@@ -103,6 +104,7 @@ impl Writer<'_> {
         let is_visible = |name: &&String| name.contains('.') || namespace.is_none();
         let defined = self.defined.iter().map(|(name, _)| name);
         let names: Vec<_> = defined.filter(is_visible).cloned().collect();
+        // `below` panics at 0.
         let at = self.random.below(names.len().max(1));
         names.get(at).map(|name| self.reference(name, namespace))
     }
@@ -135,6 +137,7 @@ impl Writer<'_> {
             let key = branch_key(&branch, namespace);
             // A union has each unnamed type and each name at most once.
             let is_taken = |other: &Value| branch_key(other, namespace) == key;
+            // A rejected branch takes its definitions with it.
             if branch.is_array() || branches.iter().any(is_taken) {
                 self.defined.truncate(defined);
             } else {
@@ -188,6 +191,7 @@ impl Writer<'_> {
         };
         let (mut json, name) = self.named(kind, namespace);
         let within = name.rsplit_once('.').map(|(own, _)| own.to_owned());
+        // In scope for the fields, but defined only afterwards.
         self.open.push(name.clone());
         let count = self.random.below(5);
         let fields: Vec<_> = (0..count)

@@ -143,7 +143,7 @@ mod tests {
                 r#"{"name":"a","type":"long"}"#,
                 r#"{"name":"a","type":"int"}"#,
                 false,
-                "/a: int became long",
+                "/a: type changed from int to long",
             ),
         ];
         for (new, old, same, first) in table {

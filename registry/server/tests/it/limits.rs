@@ -226,15 +226,15 @@ async fn schema_above_any_limit_is_invalid() {
     let many = names(81, &many);
     let record = |fields: &str| format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#);
     let table = [
-        (nested(65), "nest at most 64 deep"),
+        (nested(65), "types nest deeper than 64 levels"),
         (nested(5_000), ""),
-        (record(&fields), "at most 5000 fields"),
+        (record(&fields), "5001 fields; the maximum is 5000"),
         (
             format!(r#"{{"type":"enum","name":"E","symbols":[{symbols}]}}"#),
-            "at most 10000 symbols",
+            "10001 symbols; the maximum is 10000",
         ),
-        (format!("[{branches}]"), "at most 256 branches"),
-        (record(&many), "at most 20000 types"),
+        (format!("[{branches}]"), "257 branches; the maximum is 256"),
+        (record(&many), "more than 20000 types"),
     ];
     for (schema, part) in table {
         let message = rejection(&server, "s", json!({ "schema": schema })).await;

@@ -1,14 +1,15 @@
 //! The comparison of two graphs of types.
 //!
-//! Owns the walk: each pair of a reader's and a writer's node is compared once, and taken for
-//! compatible while it is being compared. The stack is explicit, so schemas cannot overflow it.
-//! What fits leaves nothing behind: no note, no place, no path.
+//! Each pair of a reader's and a writer's node is compared once, and counts as compatible while its
+//! comparison is in progress. The stack is explicit, so that schemas cannot overflow it. Compatible
+//! types allocate no drafts and no paths.
 
-use super::finding::{BYTES_A_STEP, CAUSES_MAX, Draft, DraftId};
-use super::place::{PlaceId, Places, Step};
+use super::finding::{BYTES_PER_STEP, CAUSES_MAX, Draft, DraftId};
+use super::location::{LocationId, Locations, Step};
+use super::rules::{is_name_of, missing_symbols, reads_primitive};
 use super::{CheckError, Incompatibility, IncompatibilityKind};
 use crate::schema::{Enum, Field, Name, Node, NodeId, Record, Schema, Type};
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::collections::{HashMap, hash_map::Entry};
 use std::mem::discriminant;
 
 pub(super) fn check(
@@ -16,9 +17,9 @@ pub(super) fn check(
     writer: &Schema,
     budget: usize,
 ) -> Result<Vec<Incompatibility>, CheckError> {
-    let mut checker = Checker::new(reader, writer, budget, Memory::NamedPairs);
+    let mut checker = Checker::new(reader, writer, budget, Memo::NamedPairs);
     let found = checker.run((reader.root(), writer.root()))?;
-    checker.tell(&found)
+    checker.render(&found)
 }
 
 /// A reader's node and a writer's.
@@ -26,78 +27,73 @@ pub(super) type Pair = (NodeId, NodeId);
 
 /// The pairs whose findings are kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Memory {
-    /// Those with a named type. A walk reaches no other pair twice: an unnamed type stands within
-    /// one other type, so it is reached with its parent's pair, and so on up to a named one.
+pub(super) enum Memo {
+    /// Those with a named type. One comparison reaches no other pair twice: an unnamed type has one
+    /// parent, so its pair is reached only with the pair of the parents, up to a named type.
     NamedPairs,
-    /// All, because they may be asked for.
+    /// All, because [`Checker::reads`] may be called with any pair.
     AllPairs,
 }
 
 pub(super) struct Checker<'s> {
     pub(super) reader: &'s Schema,
     pub(super) writer: &'s Schema,
-    pub(super) places: Places,
+    pub(super) locations: Locations,
     budget: usize,
     spent: usize,
-    memory: Memory,
+    memo: Memo,
     drafts: Vec<Draft>,
-    /// What was found of each pair; nothing while it is being compared.
-    verdicts: HashMap<Pair, Vec<DraftId>>,
-    /// Where all pairs are kept: those being compared, each with whether it was met again
-    /// meanwhile and taken for compatible.
+    /// The findings of each pair; empty while its comparison is in progress.
+    results: HashMap<Pair, Vec<DraftId>>,
+    /// With [`Memo::AllPairs`], the pairs in progress, each with whether it was reached again and
+    /// assumed compatible.
     open: HashMap<Pair, bool>,
-    /// Whether a pair that was met again turned out not to be compatible, so that others may have
-    /// been taken for compatible because of it.
+    /// Whether such an assumption was wrong, so that pairs that depend on it have wrong results.
     is_refuted: bool,
 }
 
-/// A pair being compared.
+/// A pair whose comparison is in progress.
 struct Frame {
     pair: Pair,
-    place: PlaceId,
-    /// How the pair around it came to this one, and what it makes of the findings.
+    location: LocationId,
+    /// The step from the parent pair, which also determines how the parent uses the findings.
     step: Step,
-    /// The number of the part to compare next.
+    /// The index of the next child to compare.
     next: usize,
-    /// Whether the other parts don't matter any more.
-    is_settled: bool,
+    /// Whether the remaining children make no difference.
+    is_decided: bool,
     findings: Vec<DraftId>,
-    /// Why the branch of a reader's union that is meant for the writer's type doesn't take it.
+    /// The findings of the branch of the reader's union that has the kind and name of the writer's
+    /// type.
     causes: Vec<DraftId>,
 }
 
-/// A part to be compared, and how to come to it.
-type Part = (Pair, Step);
+/// A child pair and the step to it.
+type Child = (Pair, Step);
 
 impl<'s> Checker<'s> {
-    pub(super) fn new(
-        reader: &'s Schema,
-        writer: &'s Schema,
-        budget: usize,
-        memory: Memory,
-    ) -> Self {
+    pub(super) fn new(reader: &'s Schema, writer: &'s Schema, budget: usize, memo: Memo) -> Self {
         Self {
             reader,
             writer,
-            places: Places::new(),
+            locations: Locations::new(),
             budget,
             spent: 0,
-            memory,
+            memo,
             drafts: Vec::new(),
-            verdicts: HashMap::new(),
+            results: HashMap::new(),
             open: HashMap::new(),
             is_refuted: false,
         }
     }
 
-    /// Whether a pair has no findings, as known from an earlier comparison or else compared now.
+    /// Returns whether a pair has no findings.
     ///
-    /// That a pair is compatible may rest on one around it, which is taken for compatible while it
-    /// is being compared. Where that one turns out not to be, what is known to be incompatible
-    /// stays and the rest is compared again. Java doesn't, and may be wrong about a part.
+    /// The result "compatible" of a pair may depend on the assumption that an enclosing pair is
+    /// compatible. If that assumption is wrong, incompatible results are kept and the others are
+    /// computed again. Java does not do this, so its result for a part of a schema may be wrong.
     pub(super) fn reads(&mut self, pair: Pair) -> Result<bool, CheckError> {
-        if let Some(findings) = self.verdicts.get(&pair) {
+        if let Some(findings) = self.results.get(&pair) {
             return Ok(findings.is_empty());
         }
         loop {
@@ -106,23 +102,25 @@ impl<'s> Checker<'s> {
             if !self.is_refuted {
                 return Ok(found.is_empty());
             }
-            self.spend(self.verdicts.len())?;
-            self.verdicts.retain(|_, findings| !findings.is_empty());
+            self.spend(self.results.len())?;
+            // Incompatible results do not depend on an assumption.
+            self.results.retain(|_, findings| !findings.is_empty());
         }
     }
 
     fn run(&mut self, root: Pair) -> Result<Vec<DraftId>, CheckError> {
         if self.remembers(root) {
-            self.verdicts.entry(root).or_default();
+            // The root counts as compatible while its comparison is in progress.
+            self.results.entry(root).or_default();
         }
-        let mut stack = vec![self.open(root, Places::ROOT, Step::Root)?];
+        let mut stack = vec![self.open(root, Locations::ROOT, Step::Root)?];
         while let Some(frame) = stack.last_mut() {
-            if let Some((pair, step)) = self.next_part(frame)? {
+            if let Some((pair, step)) = self.next_child(frame)? {
                 match self.known(pair) {
                     Some(findings) => self.conclude(frame, (pair, step), findings)?,
                     None => {
-                        let place = self.places.step(frame.place, step);
-                        stack.push(self.open(pair, place, step)?);
+                        let location = self.locations.step(frame.location, step);
+                        stack.push(self.open(pair, location, step)?);
                     }
                 }
                 continue;
@@ -130,9 +128,11 @@ impl<'s> Checker<'s> {
             let Some(done) = stack.pop() else {
                 break;
             };
+            // Always false with NamedPairs, which does not track assumptions.
             let was_met = self.open.remove(&done.pair).unwrap_or_default();
+            // A compatible pair has its entry from the start of its comparison.
             if !done.findings.is_empty() && self.remembers(done.pair) {
-                self.verdicts.insert(done.pair, done.findings.clone());
+                self.results.insert(done.pair, done.findings.clone());
                 self.is_refuted |= was_met;
             }
             match stack.last_mut() {
@@ -143,17 +143,17 @@ impl<'s> Checker<'s> {
         Ok(Vec::new())
     }
 
-    /// What is known of a pair without comparing its parts. From the first time that nothing is,
-    /// it is taken for compatible.
+    /// Returns the findings of a pair that are known without comparing children. Otherwise records
+    /// the assumption that the pair is compatible and returns `None`.
     fn known(&mut self, pair: Pair) -> Option<Vec<DraftId>> {
         let (read, written) = (self.reader.node(pair.0), self.writer.node(pair.1));
-        if takes(&read.kind, &written.kind) {
+        if reads_primitive(&read.kind, &written.kind) {
             return Some(Vec::new());
         }
         if !self.remembers(pair) {
             return None;
         }
-        match self.verdicts.entry(pair) {
+        match self.results.entry(pair) {
             Entry::Occupied(known) => {
                 if let Some(was_met) = self.open.get_mut(&pair) {
                     *was_met = known.get().is_empty();
@@ -167,25 +167,26 @@ impl<'s> Checker<'s> {
         }
     }
 
+    /// Returns whether the findings of a pair are kept.
     fn remembers(&self, pair: Pair) -> bool {
         let is_named = |node: &Node| node.name().is_some();
-        self.memory == Memory::AllPairs
+        self.memo == Memo::AllPairs
             || is_named(self.reader.node(pair.0))
             || is_named(self.writer.node(pair.1))
     }
 
-    /// Starts comparing a pair with what the two differ in by themselves.
-    fn open(&mut self, pair: Pair, place: PlaceId, step: Step) -> Result<Frame, CheckError> {
+    /// Starts the comparison of a pair with the properties of the two types themselves.
+    fn open(&mut self, pair: Pair, location: LocationId, step: Step) -> Result<Frame, CheckError> {
         let mut frame = Frame {
             pair,
-            place,
+            location,
             step,
             next: 0,
-            is_settled: false,
+            is_decided: false,
             findings: Vec::new(),
             causes: Vec::new(),
         };
-        if self.memory == Memory::AllPairs {
+        if self.memo == Memo::AllPairs {
             self.open.insert(pair, false);
         }
         let (reader, writer) = (self.reader, self.writer);
@@ -212,15 +213,15 @@ impl<'s> Checker<'s> {
             | (Type::Map(_), Type::Map(_))
             | (Type::Union(_), _)
             | (_, Type::Union(_)) => {}
-            (read, written) if takes(read, written) => {}
+            (read, written) if reads_primitive(read, written) => {}
             _ => self.find(&mut frame, IncompatibilityKind::TypeMismatch, None),
         }
         self.spend(1)?;
         Ok(frame)
     }
 
-    /// The next part of a pair; none when there is nothing left to compare.
-    fn next_part(&mut self, frame: &mut Frame) -> Result<Option<Part>, CheckError> {
+    /// Returns the next child of a pair, or `None` if nothing is left to compare.
+    fn next_child(&mut self, frame: &mut Frame) -> Result<Option<Child>, CheckError> {
         let (reader, writer) = (self.reader, self.writer);
         let (id, index) = (frame.pair.0, frame.next);
         match (&reader.node(id).kind, &writer.node(frame.pair.1).kind) {
@@ -230,7 +231,7 @@ impl<'s> Checker<'s> {
             }
             (read, written) => {
                 frame.next += 1;
-                let part = match (read, written) {
+                let child = match (read, written) {
                     (Type::Array(item), Type::Array(written)) if index == 0 => {
                         Some(((*item, *written), Step::Items))
                     }
@@ -245,38 +246,39 @@ impl<'s> Checker<'s> {
                         .map(|branch| ((id, *branch), Step::WriterBranch(index))),
                     _ => None,
                 };
-                Ok(part)
+                Ok(child)
             }
         }
     }
 
-    /// The next field of a reader's record that has something to read. Fields that have nothing are
-    /// judged on the way.
+    /// Returns the next field of the reader's record that reads a field of the writer's. Checks the
+    /// others for a default.
     fn next_field(
         &mut self,
         frame: &mut Frame,
         read: &Record,
         written: &Record,
-    ) -> Result<Option<Part>, CheckError> {
+    ) -> Result<Option<Child>, CheckError> {
         let pair = frame.pair;
         while let Some(field) = read.fields.get(frame.next) {
             let reader = frame.next;
             frame.next += 1;
+            // One lookup for the name and for each alias.
             self.spend(1 + field.aliases.len())?;
             let writer = self.writer_field(field, reader, pair.1, written)?;
             if let Some(writer) = writer {
-                let part = (field.node, written.fields[writer].node);
+                let pair = (field.node, written.fields[writer].node);
                 let writer = Some(writer);
-                return Ok(Some((part, Step::Field { reader, writer })));
+                return Ok(Some((pair, Step::Field { reader, writer })));
             }
             if field.default.is_some() {
                 continue;
             }
-            // Java compares the enum with the whole record of the writer, and tells just that.
+            // Java compares the enum with the whole record of the writer and reports the mismatch.
             if self.is_enum_with_default(field.node) {
                 return Ok(Some(((field.node, pair.1), Step::Field { reader, writer })));
             }
-            let step = Step::LackedField(reader);
+            let step = Step::MissingField(reader);
             self.find(
                 frame,
                 IncompatibilityKind::ReaderFieldMissingDefaultValue,
@@ -286,15 +288,15 @@ impl<'s> Checker<'s> {
         Ok(None)
     }
 
-    /// The next branch of a reader's union that might take the writer's type. None is found when
-    /// none does.
+    /// Returns the next branch of the reader's union that may read the writer's type. After the
+    /// last one, adds the finding that there is none.
     fn next_candidate(
         &mut self,
         frame: &mut Frame,
         branches: &[NodeId],
         written: &Type,
-    ) -> Result<Option<Part>, CheckError> {
-        if frame.is_settled {
+    ) -> Result<Option<Child>, CheckError> {
+        if frame.is_decided {
             return Ok(None);
         }
         while let Some(branch) = branches.get(frame.next) {
@@ -304,23 +306,24 @@ impl<'s> Checker<'s> {
             let node = self.reader.node(*branch);
             let read = &node.kind;
             let is_same_kind = discriminant(read) == discriminant(written);
-            // Named types are compared even so: their findings may come up again elsewhere.
-            if is_same_kind || takes(read, written) || node.name().is_some() {
+            // Java also compares named types of another kind, and their findings may be used
+            // elsewhere.
+            if is_same_kind || reads_primitive(read, written) || node.name().is_some() {
                 return Ok(Some(((*branch, frame.pair.1), Step::ReaderBranch(index))));
             }
         }
-        frame.is_settled = true;
+        frame.is_decided = true;
         let causes = std::mem::take(&mut frame.causes);
-        let draft = self.lacking(frame.pair, frame.place, causes);
+        let draft = self.missing_branch(frame.pair, frame.location, causes);
         frame.findings.push(draft);
         Ok(None)
     }
 
-    /// What the findings of a part are to the pair around it.
+    /// Applies the findings of a child to its parent.
     fn conclude(
         &mut self,
         frame: &mut Frame,
-        (pair, step): Part,
+        (pair, step): Child,
         findings: Vec<DraftId>,
     ) -> Result<(), CheckError> {
         self.spend(1 + findings.len())?;
@@ -329,29 +332,34 @@ impl<'s> Checker<'s> {
             | Step::Items
             | Step::Values
             | Step::Field { .. }
-            | Step::LackedField(_)
+            | Step::MissingField(_)
             | Step::WriterBranch(_)
             | Step::Attribute(_) => frame.findings.extend(findings),
-            Step::ReaderBranch(_) if findings.is_empty() => frame.is_settled = true,
+            // The first matching branch is enough.
+            Step::ReaderBranch(_) if findings.is_empty() => frame.is_decided = true,
             Step::ReaderBranch(_) => {
-                if frame.causes.is_empty() && self.is_meant_for(pair)? {
+                if frame.causes.is_empty() && self.is_counterpart(pair)? {
                     frame.causes = self.innermost(&findings);
                 }
             }
             Step::WriterBranchAlone(index) => {
-                // There is one finding at most: that the reader's union lacks this branch.
+                // There is at most one finding: that the reader's union lacks this branch.
                 if let Some(found) = findings.first() {
                     let causes = self.draft(*found).causes.clone();
-                    let place = self.places.step(frame.place, Step::WriterBranch(index));
-                    frame.findings.push(self.lacking(pair, place, causes));
+                    let location = self
+                        .locations
+                        .step(frame.location, Step::WriterBranch(index));
+                    frame
+                        .findings
+                        .push(self.missing_branch(pair, location, causes));
                 }
             }
         }
         Ok(())
     }
 
-    /// Whether a branch of the reader's union is of the writer's kind and name.
-    fn is_meant_for(&mut self, pair: Pair) -> Result<bool, CheckError> {
+    /// Returns whether a branch of the reader's union has the kind and name of the writer's type.
+    fn is_counterpart(&mut self, pair: Pair) -> Result<bool, CheckError> {
         let (read, written) = (self.reader.node(pair.0), self.writer.node(pair.1));
         self.spend(read.kind.aliases().len())?;
         let names_match = match (read.name(), written.name()) {
@@ -362,7 +370,7 @@ impl<'s> Checker<'s> {
         Ok(names_match && discriminant(&read.kind) == discriminant(&written.kind))
     }
 
-    /// The findings, each that has causes replaced by them.
+    /// Returns the findings, with each that has causes replaced by these.
     fn innermost(&self, findings: &[DraftId]) -> Vec<DraftId> {
         let causes = findings.iter().flat_map(|found| {
             let causes = &self.draft(*found).causes;
@@ -375,7 +383,7 @@ impl<'s> Checker<'s> {
         causes.take(CAUSES_MAX).copied().collect()
     }
 
-    /// Names match without their namespaces, or by an alias with it.
+    /// Compares names: without namespaces, or by an alias with its namespace.
     fn names(
         &mut self,
         frame: &mut Frame,
@@ -393,17 +401,18 @@ impl<'s> Checker<'s> {
         Ok(())
     }
 
-    /// The place of the writer's field that a reader's field reads.
+    /// Returns the position of the writer's field that a reader's field reads.
     fn writer_field(
         &self,
         field: &Field,
-        place: usize,
+        position: usize,
         writer_node: NodeId,
         written: &Record,
     ) -> Result<Option<usize>, CheckError> {
         let names = [&field.name].into_iter().chain(&field.aliases);
-        let mut found = names.filter_map(|name| written.position_near(place, name));
+        let mut found = names.filter_map(|name| written.position_near(position, name));
         let first = found.next();
+        // A second match is an error in Java, too.
         if found.next().is_none() {
             return Ok(first);
         }
@@ -415,15 +424,17 @@ impl<'s> Checker<'s> {
                 .kind
                 .as_str()
                 .to_ascii_uppercase(),
-            position: place,
+            position,
             writer: self.writer.string_of(writer_node),
         })
     }
 
+    /// Returns whether a type is an enum with a default.
     fn is_enum_with_default(&self, node: NodeId) -> bool {
         matches!(&self.reader.node(node).kind, Type::Enum(symbols) if symbols.default.is_some())
     }
 
+    /// Compares the symbols of two enums.
     fn symbols(
         &mut self,
         frame: &mut Frame,
@@ -432,7 +443,7 @@ impl<'s> Checker<'s> {
     ) -> Result<(), CheckError> {
         let symbols = read.symbols.iter().chain(&written.symbols);
         let bytes: usize = symbols.map(|symbol| symbol.len()).sum();
-        self.spend(read.symbols.len() + written.symbols.len() + bytes / BYTES_A_STEP)?;
+        self.spend(read.symbols.len() + written.symbols.len() + bytes / BYTES_PER_STEP)?;
         if read.default.is_none() && !missing_symbols(read, written).is_empty() {
             let step = Step::Attribute("symbols");
             self.find(frame, IncompatibilityKind::MissingEnumSymbols, Some(step));
@@ -440,32 +451,37 @@ impl<'s> Checker<'s> {
         Ok(())
     }
 
-    /// Notes a finding of a pair, a step from it or there.
+    /// Adds a finding of a pair, at a step from its location or at the location itself.
     fn find(&mut self, frame: &mut Frame, kind: IncompatibilityKind, step: Option<Step>) {
-        let place = match step {
-            Some(step) => self.places.step(frame.place, step),
-            None => frame.place,
+        let location = match step {
+            Some(step) => self.locations.step(frame.location, step),
+            None => frame.location,
         };
         let draft = Draft {
             kind,
             pair: frame.pair,
-            place,
+            location,
             causes: Vec::new(),
         };
-        frame.findings.push(self.note(draft));
+        frame.findings.push(self.add(draft));
     }
 
-    /// Notes that no branch of the reader's union takes the writer's type.
-    fn lacking(&mut self, pair: Pair, place: PlaceId, causes: Vec<DraftId>) -> DraftId {
-        self.note(Draft {
+    /// Adds the finding that no branch of the reader's union reads the writer's type.
+    fn missing_branch(
+        &mut self,
+        pair: Pair,
+        location: LocationId,
+        causes: Vec<DraftId>,
+    ) -> DraftId {
+        self.add(Draft {
             kind: IncompatibilityKind::MissingUnionBranch,
             pair,
-            place,
+            location,
             causes,
         })
     }
 
-    fn note(&mut self, draft: Draft) -> DraftId {
+    fn add(&mut self, draft: Draft) -> DraftId {
         self.drafts.push(draft);
         DraftId(self.drafts.len() - 1)
     }
@@ -474,7 +490,12 @@ impl<'s> Checker<'s> {
         &self.drafts[id.0]
     }
 
+    /// Adds to the steps spent.
+    ///
+    /// # Errors
+    /// Returns [`CheckError::BudgetExceeded`] if they exceed the budget.
     pub(super) fn spend(&mut self, steps: usize) -> Result<(), CheckError> {
+        // Saturates, because callers add lengths without checks.
         self.spent = self.spent.saturating_add(steps);
         let budget = self.budget;
         if self.spent > budget {
@@ -489,42 +510,12 @@ impl<'s> Checker<'s> {
     }
 }
 
-/// The symbols of the writer's enum that the reader's lacks, in the writer's order.
-pub(super) fn missing_symbols<'s>(read: &Enum, written: &'s Enum) -> Vec<&'s str> {
-    if read.symbols == written.symbols {
-        return Vec::new();
-    }
-    let known: HashSet<_> = read.symbols.iter().collect();
-    let symbols = written.symbols.iter();
-    let missing = symbols.filter(|symbol| !known.contains(symbol));
-    missing.map(|symbol| &**symbol).collect()
-}
-
-/// Whether a reader's type has the name of a writer's: without namespaces, or as an alias with it.
-fn is_name_of((name, aliases): (&Name, &[Name]), written: &Name) -> bool {
-    name.simple() == written.simple() || aliases.contains(written)
-}
-
-/// Equal primitive types, and the promotions of the specification.
-pub(super) fn takes(read: &Type, written: &Type) -> bool {
-    match read {
-        Type::Null => matches!(written, Type::Null),
-        Type::Boolean => matches!(written, Type::Boolean),
-        Type::Int => matches!(written, Type::Int),
-        Type::Long => matches!(written, Type::Int | Type::Long),
-        Type::Float => matches!(written, Type::Int | Type::Long | Type::Float),
-        Type::Double => matches!(written, Type::Int | Type::Long | Type::Float | Type::Double),
-        Type::Bytes | Type::String => matches!(written, Type::Bytes | Type::String),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A record that comes back to itself after `length` steps.
-    fn circle(length: usize) -> Schema {
+    /// Returns records that form a cycle of `length` through optional fields.
+    fn cycle(length: usize) -> Schema {
         let record = |at: usize| {
             let next = (at + 1) % length;
             format!(
@@ -536,15 +527,15 @@ mod tests {
         Schema::parse(&format!("[{all}]")).unwrap()
     }
 
-    /// The steps that comparing takes, and the findings.
+    /// Returns the number of steps and of findings of a comparison.
     fn steps(reader: &Schema, writer: &Schema) -> (usize, usize) {
-        let mut checker = Checker::new(reader, writer, usize::MAX, Memory::NamedPairs);
+        let mut checker = Checker::new(reader, writer, usize::MAX, Memo::NamedPairs);
         let found = checker.run((reader.root(), writer.root())).unwrap();
-        let told = checker.tell(&found).unwrap();
-        (checker.spent, told.len())
+        let findings = checker.render(&found).unwrap();
+        (checker.spent, findings.len())
     }
 
-    /// A record of optional fields.
+    /// Returns a record of optional fields.
     fn wide(fields: usize, kind: &str) -> Schema {
         let field = |at| format!(r#"{{"name":"f{at}","type":["null","{kind}"]}}"#);
         let fields = (0..fields).map(field).collect::<Vec<_>>().join(",");
@@ -556,7 +547,7 @@ mod tests {
 
     // Conformance: avro/3e
     #[test]
-    fn steps_grow_with_the_fields_and_five_thousand_take_a_tenth_of_the_budget() {
+    fn steps_are_linear_in_the_fields() {
         for (read, written, findings) in [("long", "int", 0), ("int", "long", 1)] {
             let of = |fields| steps(&wide(fields, read), &wide(fields, written));
             let (few, many) = (of(500), of(5_000));
@@ -568,25 +559,25 @@ mod tests {
 
     // Conformance: avro/3f
     #[test]
-    fn records_that_come_back_to_themselves_take_steps_for_each_pair_once() {
-        let (taken, findings) = steps(&circle(29), &circle(31));
+    fn recursive_records_are_compared_once_per_pair() {
+        let (taken, findings) = steps(&cycle(29), &cycle(31));
         assert_eq!(findings, 0);
         assert!(taken <= 29 * 31 * 16, "{taken}");
     }
 
     // Conformance: avro/3f
     #[test]
-    fn circles_of_different_lengths_are_compared_once_around() {
-        assert_eq!(check(&circle(29), &circle(31), 1_000_000), Ok(Vec::new()));
+    fn cycles_of_different_lengths_are_compatible() {
+        assert_eq!(check(&cycle(29), &cycle(31), 1_000_000), Ok(Vec::new()));
         assert_eq!(
-            check(&circle(29), &circle(31), 1_000),
+            check(&cycle(29), &cycle(31), 1_000),
             Err(CheckError::BudgetExceeded { budget: 1_000 })
         );
     }
 
     // Conformance: avro/3f
     #[test]
-    fn findings_that_double_at_each_level_end_at_the_budget() {
+    fn exponential_findings_exceed_the_budget() {
         let chain = |leaf: &str| {
             let record = |at: usize| {
                 let part = if at == 0 {

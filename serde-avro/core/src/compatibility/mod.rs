@@ -1,17 +1,17 @@
-//! The compatibility relation: can a reader's schema read what a writer's schema wrote?
+//! Compatibility of a reader's schema with a writer's schema: [`Schema::can_read`].
 //!
-//! Owns the verdicts of Java's `SchemaCompatibility` (Avro 1.12 and 1.13): the same findings, with
-//! Java's paths, in Java's order. It knows nothing of levels (`BACKWARD`, `FULL_TRANSITIVE`), of
-//! versions and of the messages a registry makes of findings.
+//! The results are those of Java's `SchemaCompatibility` (Avro 1.12 and 1.13): the same findings,
+//! with Java's paths, in Java's order. Compatibility levels (`BACKWARD`, `FULL_TRANSITIVE`),
+//! versions, and the messages of a registry are not part of this module.
 //!
-//! What is Java's and may surprise: names match without their namespace; logical types don't
-//! count; what is wrong inside a branch of a union shows as that branch missing, what it is
-//! stands in [`Incompatibility::causes`]; a pair of types that is reached twice
-//! brings its findings twice, with the paths of the first time.
+//! As in Java, names match without their namespace, and logical types are ignored. An incompatible
+//! branch of a union is reported as missing; [`Incompatibility::causes`] has the reasons. A pair of
+//! types that is reached twice has its findings twice, with the paths of the first time.
 
 mod check;
 mod finding;
-mod place;
+mod location;
+mod rules;
 mod suggestion;
 
 use crate::Schema;
@@ -25,20 +25,21 @@ use std::sync::Arc;
 pub enum IncompatibilityKind {
     /// Two fixed types have different sizes.
     FixedSizeMismatch,
-    /// The reader's type takes nothing of the writer's type.
+    /// The types differ and the writer's type is not promoted to the reader's.
     TypeMismatch,
-    /// Two named types have different names, and none of the reader's aliases is the writer's.
+    /// Two named types have different names, and no alias of the reader's type is the writer's
+    /// name.
     NameMismatch,
-    /// The writer's enum has symbols that the reader's lacks, and the reader's has no default.
+    /// The writer's enum has symbols that the reader's enum lacks, and the latter has no default.
     MissingEnumSymbols,
-    /// No branch of the reader's union takes the writer's type.
+    /// No branch of the reader's union reads the writer's type.
     MissingUnionBranch,
-    /// The writer's record lacks a field of the reader's that has no default.
+    /// The writer's record lacks a field of the reader's record that has no default.
     ReaderFieldMissingDefaultValue,
 }
 
 impl IncompatibilityKind {
-    /// Java's name, such as `TYPE_MISMATCH`.
+    /// Returns Java's name, such as `TYPE_MISMATCH`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -62,18 +63,18 @@ impl fmt::Display for IncompatibilityKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Incompatibility {
-    /// What is wrong.
+    /// The kind of incompatibility.
     pub kind: IncompatibilityKind,
-    /// Where, as a JSON pointer into the reader's schema whose fields are numbered by place;
-    /// within a writer's union, its branch by place. `/` is the whole schema.
+    /// Java's location: a JSON pointer into the reader's schema, with fields by position; within a
+    /// writer's union, the position of its branch. `/` is the whole schema.
     pub path: Arc<str>,
-    /// Java's additional information, such as `reader type: INT not compatible with writer type:
-    /// STRING`, `[B, C]` or the name of a field.
+    /// Java's message, such as `reader type: INT not compatible with writer type: STRING`, `[B, C]`
+    /// or the name of a field.
     pub info: Arc<str>,
     detail: Arc<Detail>,
 }
 
-/// What Java doesn't tell. Shared, because a finding can come up many times.
+/// The parts that Java does not report. Shared, because a finding can occur many times.
 #[derive(Debug, PartialEq, Eq)]
 struct Detail {
     reader: Site,
@@ -83,30 +84,30 @@ struct Detail {
 }
 
 impl Incompatibility {
-    /// The place in the reader's schema, also within branches of unions.
+    /// Returns the site in the reader's schema, also within branches of unions.
     #[must_use]
     pub fn reader(&self) -> &Site {
         &self.detail.reader
     }
 
-    /// The place in the writer's schema.
+    /// Returns the site in the writer's schema.
     #[must_use]
     pub fn writer(&self) -> &Site {
         &self.detail.writer
     }
 
-    /// A change that would remove the finding, such as `add "default": 0 to field amount in the
-    /// reader's schema`.
+    /// Returns a change that would remove the finding, such as `add "default": 0 to field amount in
+    /// the reader's schema`.
     #[must_use]
     pub fn suggestion(&self) -> &str {
         &self.detail.suggestion
     }
 
-    /// What Java doesn't list: why the branch of the reader's union that is meant for the writer's
-    /// type, by its kind and name, doesn't take it. Of unions within unions the innermost causes,
-    /// eight at most; empty if there is no such branch, and if telling the findings alone takes
-    /// half the budget. Their `path` starts at the branch; their sites, as all, at the whole
-    /// schema.
+    /// Returns the reasons why the branch of the reader's union with the kind and name of the
+    /// writer's type does not read it, which Java does not report. For unions within unions these
+    /// are the innermost causes, at most eight. Empty if there is no such branch, or if the
+    /// findings alone take half the budget. The `path` of a cause starts at the branch, its sites
+    /// at the root.
     #[must_use]
     pub fn causes(&self) -> &[Self] {
         &self.detail.causes
@@ -185,20 +186,20 @@ impl Schema {
     }
 }
 
-/// The relation of two schemas, to be asked about parts of them. What was found once is kept, so
-/// that asking for all parts costs as much as asking for the whole.
+/// The compatibility of the types of two schemas. Results are kept, so that comparing all types
+/// costs as much as comparing the schemas.
 pub(crate) struct Relation<'s>(check::Checker<'s>);
 
 impl<'s> Relation<'s> {
     pub(crate) fn new(reader: &'s Schema, writer: &'s Schema) -> Self {
-        let memory = check::Memory::AllPairs;
-        Self(check::Checker::new(reader, writer, STEPS_MAX, memory))
+        let memo = check::Memo::AllPairs;
+        Self(check::Checker::new(reader, writer, STEPS_MAX, memo))
     }
 
-    /// Whether one type of the reader's reads all of one of the writer's.
+    /// Returns whether a type of the reader's schema reads all data of a type of the writer's.
     ///
     /// # Errors
-    /// [`CheckError`], when there is no telling.
+    /// As [`Schema::can_read`].
     pub(crate) fn reads(&mut self, reader: NodeId, writer: NodeId) -> Result<bool, CheckError> {
         self.0.reads((reader, writer))
     }

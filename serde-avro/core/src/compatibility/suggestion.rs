@@ -1,21 +1,21 @@
-//! What would make a pair of schemas compatible, in a sentence.
+//! Suggestions of changes that make two schemas compatible.
 //!
-//! Owns the words. A suggestion names one change, mostly to the reader's schema, that removes the
-//! finding; whether it is the right one for the data is for people to say.
+//! A suggestion is one change, usually of the reader's schema, that removes the finding. Whether it
+//! suits the data cannot be determined here.
 
 use super::{Incompatibility, IncompatibilityKind};
 use crate::schema::{Field, NodeId, Record, Schema, Type};
 
-/// Fields of a writer's record among which a renamed one is looked for.
-const FIELDS_LOOKED_AT: usize = 64;
-/// Bytes of the longest name that is taken for another one misspelt.
+/// Maximum number of the writer's fields that are searched for a renamed one.
+const FIELDS_SEARCHED_MAX: usize = 64;
+/// Maximum length of a name that is compared with others, in bytes.
 const NAME_BYTES_MAX: usize = 64;
-/// Pairs of characters, one of each name, whose comparison counts as one step.
-const PAIRS_A_STEP: usize = 256;
-/// Bytes of symbols that a suggestion lists.
+/// Pairs of characters, one of each name, that count as one step of the budget.
+const PAIRS_PER_STEP: usize = 256;
+/// Maximum length of the list of symbols in a suggestion, in bytes.
 const SYMBOLS_BYTES_MAX: usize = 1_024;
-/// How alike two names must be to be taken for one, from 0 to 1.
-const LIKENESS: f64 = 0.75;
+/// Minimum Jaro-Winkler similarity of a renamed field, from 0 to 1.
+const SIMILARITY_MIN: f64 = 0.75;
 
 /// The two schemas of a finding.
 #[derive(Clone, Copy)]
@@ -24,13 +24,13 @@ pub(super) struct Sides<'s> {
     pub(super) writer: &'s Schema,
 }
 
-/// Whether names may be compared for likeness, and what that has taken.
-pub(super) struct Guess {
+/// The comparison of similar names: whether it is allowed, and the steps it has taken.
+pub(super) struct Similarity {
     is_allowed: bool,
     steps: usize,
 }
 
-impl Guess {
+impl Similarity {
     pub(super) fn new(is_allowed: bool) -> Self {
         Self {
             is_allowed,
@@ -42,24 +42,25 @@ impl Guess {
         self.steps
     }
 
-    /// Whether two names are alike enough for one to be the other, misspelt.
-    fn are_alike(&mut self, one: &str, other: &str) -> bool {
+    /// Returns whether two names are similar.
+    fn is_similar(&mut self, one: &str, other: &str) -> bool {
         if !self.is_allowed || one.len().max(other.len()) > NAME_BYTES_MAX {
             return false;
         }
-        self.steps += 1 + one.len() * other.len() / PAIRS_A_STEP;
-        strsim::jaro_winkler(one, other) >= LIKENESS
+        // The comparison takes time proportional to the product of the lengths.
+        self.steps += 1 + one.len() * other.len() / PAIRS_PER_STEP;
+        strsim::jaro_winkler(one, other) >= SIMILARITY_MIN
     }
 }
 
-/// The change that would remove a finding. `pair` is what does not fit: for a missing default the
-/// two records, for a missing branch the reader's union and the branch.
+/// Returns the change that would remove a finding. `pair` has the incompatible types: for a missing
+/// default the two records, for a missing branch the reader's union and the branch.
 pub(super) fn suggestion(
     sides: Sides<'_>,
     kind: IncompatibilityKind,
     pair: (NodeId, NodeId),
     (info, causes): (&str, &[Incompatibility]),
-    guess: &mut Guess,
+    similarity: &mut Similarity,
 ) -> String {
     let Sides { reader, writer } = sides;
     let (read, written) = (reader.label(pair.0), writer.label(pair.1));
@@ -67,36 +68,39 @@ pub(super) fn suggestion(
         IncompatibilityKind::FixedSizeMismatch => {
             let size = match &writer.node(pair.1).kind {
                 Type::Fixed(fixed) => fixed.size.to_string(),
-                _ => "its former size".to_owned(),
+                _ => "the former size".to_owned(),
             };
-            format!("keep the size of {read} at {size}, or add a field of a new type beside it")
+            format!("keep the size of {read} at {size}, or add a field of a new type")
         }
         IncompatibilityKind::NameMismatch => {
             format!("add \"aliases\": [\"{written}\"] to {read} in the reader's schema")
         }
         IncompatibilityKind::MissingEnumSymbols => {
             let symbols = some_symbols(info.trim_matches(['[', ']']));
-            format!("keep the symbols {symbols} in {read}, or give {read} a \"default\" symbol")
+            format!("keep the symbols {symbols} in {read}, or add a \"default\" symbol to {read}")
         }
         IncompatibilityKind::MissingUnionBranch => missing_branch(written, causes),
         IncompatibilityKind::ReaderFieldMissingDefaultValue => {
-            missing_default(sides, pair, info, guess)
+            missing_default(sides, pair, info, similarity)
         }
         IncompatibilityKind::TypeMismatch
             if widens(&reader.node(pair.0).kind, &writer.node(pair.1).kind) =>
         {
-            format!("read it as {written}: {read} can become {written}, but not the other way")
+            format!(
+                "change the reader's type to {written}: {read} is promoted to {written}, not the \
+                 reverse"
+            )
         }
         IncompatibilityKind::TypeMismatch => format!(
-            "keep the type {written}, or leave the field and add one of type {read} with a \
-             \"default\""
+            "keep the type {written}, or add another field of type {read} with a \"default\""
         ),
     }
 }
 
-/// So many of the symbols as a sentence bears.
+/// Returns the symbols, shortened to about [`SYMBOLS_BYTES_MAX`].
 fn some_symbols(symbols: &str) -> String {
     let start = symbols.get(..SYMBOLS_BYTES_MAX);
+    // Cut at a separator, so that no symbol is incomplete.
     match start.and_then(|start| start.rsplit_once(", ")) {
         Some((shown, _)) => {
             let more = symbols[shown.len()..].matches(", ").count();
@@ -110,8 +114,8 @@ fn missing_branch(written: &str, causes: &[Incompatibility]) -> String {
     match causes.first() {
         None => format!("add {written} to the union in the reader's schema"),
         Some(cause) => {
-            let (place, what) = (&cause.reader().path, cause.suggestion());
-            format!("the union reads {written} only in part; at {place}: {what}")
+            let (path, change) = (&cause.reader().path, cause.suggestion());
+            format!("branch {written} of the union is incompatible; at {path}: {change}")
         }
     }
 }
@@ -120,29 +124,29 @@ fn missing_default(
     sides: Sides<'_>,
     pair: (NodeId, NodeId),
     name: &str,
-    guess: &mut Guess,
+    similarity: &mut Similarity,
 ) -> String {
     let Type::Record(read) = &sides.reader.node(pair.0).kind else {
         return format!("add a \"default\" to field {name} in the reader's schema");
     };
-    let place = read.position(name);
-    let field = place.and_then(|place| read.fields.get(place));
+    let position = read.position(name);
+    let field = position.and_then(|position| read.fields.get(position));
     let add = match field.and_then(|field| sample(sides.reader, field.node)) {
         Some(sample) => {
             format!("add \"default\": {sample} to field {name} in the reader's schema")
         }
         None => format!(
-            "make field {name} a union that starts with \"null\", with \"default\": null, in the \
-             reader's schema"
+            "make field {name} a union with \"null\" first and \"default\": null in the reader's \
+             schema"
         ),
     };
-    match field.and_then(|field| renamed(sides, (read, field), pair.1, guess)) {
+    match field.and_then(|field| renamed(sides, (read, field), pair.1, similarity)) {
         Some(old) => format!("{add}, or \"aliases\": [\"{old}\"] if {old} was renamed"),
         None => add,
     }
 }
 
-/// A default of the type as JSON, if there is a plain one.
+/// Returns a simple default of a type as JSON, if there is one.
 fn sample(schema: &Schema, id: NodeId) -> Option<String> {
     Some(match &schema.node(id).kind {
         Type::Null => "null".to_owned(),
@@ -156,32 +160,33 @@ fn sample(schema: &Schema, id: NodeId) -> Option<String> {
         Type::Record(record) if record.fields.iter().all(|field| field.default.is_some()) => {
             "{}".to_owned()
         }
-        // A union holds no union, so this goes one deep.
+        // A union contains no union, so this recurses once.
         Type::Union(branches) => return sample(schema, *branches.first()?),
         Type::Record(_) | Type::Fixed(_) => return None,
     })
 }
 
-/// A field of the writer's record that the reader's lacks and whose name and type are alike.
+/// Returns a field of the writer's record that the reader's record lacks, with the same type and a
+/// similar name.
 fn renamed<'s>(
     sides: Sides<'s>,
     (read, field): (&Record, &Field),
     written: NodeId,
-    guess: &mut Guess,
+    similarity: &mut Similarity,
 ) -> Option<&'s str> {
     let Type::Record(written) = &sides.writer.node(written).kind else {
         return None;
     };
-    let word = sides.reader.node(field.node).kind.as_str();
-    let renamed = written.fields.iter().take(FIELDS_LOOKED_AT).find(|old| {
+    let type_name = sides.reader.node(field.node).kind.as_str();
+    let renamed = written.fields.iter().take(FIELDS_SEARCHED_MAX).find(|old| {
         read.position(&old.name).is_none()
-            && sides.writer.node(old.node).kind.as_str() == word
-            && guess.are_alike(&old.name, &field.name)
+            && sides.writer.node(old.node).kind.as_str() == type_name
+            && similarity.is_similar(&old.name, &field.name)
     });
     renamed.map(|old| &*old.name)
 }
 
-/// Whether the reader's type would be promoted to the writer's.
+/// Returns whether the reader's type would be promoted to the writer's.
 fn widens(read: &Type, written: &Type) -> bool {
-    super::check::takes(written, read)
+    super::rules::reads_primitive(written, read)
 }

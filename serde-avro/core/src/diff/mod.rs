@@ -1,9 +1,9 @@
-//! What changed in meaning between two versions of a schema, and who it breaks.
+//! Changes between two versions of a schema, and the readers that they break.
 //!
-//! Owns the list of changes. Who breaks is the compatibility relation's to say: some change breaks
-//! new readers exactly if the new schema cannot read what the old one wrote, and some change breaks
-//! old readers exactly if the old schema cannot read what the new one writes. So documentation,
-//! attributes, logical types, orders and defaults of fields that both have break nobody.
+//! The result agrees with [`Schema::can_read`]: a change breaks new readers exactly if the new
+//! schema cannot read data of the old one, and old readers exactly if the old schema cannot read
+//! data of the new one. So changes of documentation, attributes, logical types, sort orders, and
+//! defaults of fields in both versions break no readers.
 //!
 //! ```
 //! use avouch_avro::{Schema, diff};
@@ -12,7 +12,10 @@
 //! let new = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"long"}]}"#;
 //! let (old, new) = (Schema::parse(old)?, Schema::parse(new)?);
 //! let changes = diff::between(&old, &new)?;
-//! assert_eq!(changes[0].to_string(), "/a: int became long; breaks old readers");
+//! assert_eq!(
+//!     changes[0].to_string(),
+//!     "/a: type changed from int to long; breaks old readers"
+//! );
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -24,152 +27,151 @@ use crate::compatibility::CheckError;
 use crate::schema::Site;
 use std::fmt;
 
-/// One change. A type that is used in several places is compared once, at the first; again only
-/// where it breaks someone whom it didn't break there.
+/// A change. The changes of a type that is used several times are listed at its first use, and
+/// again only where they break readers that they did not break there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
-    /// What changed.
+    /// The kind of change.
     pub kind: ChangeKind,
-    /// Where in the old schema; of what is new, where it would have been: the type around it.
+    /// The site in the old schema; for an addition, that of the enclosing type.
     pub old: Site,
-    /// Where in the new schema; of what is gone, the type around it.
+    /// The site in the new schema; for a removal, that of the enclosing type.
     pub new: Site,
-    /// Who cannot go on.
+    /// The readers that the change breaks.
     pub breaks: Breaks,
 }
 
-/// Whom a change breaks.
+/// The readers that a change breaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Breaks {
-    /// Readers that still have the old schema, on what is written with the new one.
+    /// Readers with the old schema, on data of the new one.
     pub old_readers: bool,
-    /// Readers that have the new schema, on what was written with the old one.
+    /// Readers with the new schema, on data of the old one.
     pub new_readers: bool,
 }
 
-/// What can change.
+/// The kinds of change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChangeKind {
-    /// A field is new.
+    /// A field was added.
     FieldAdded {
-        /// Its name.
+        /// The name.
         field: String,
-        /// Whether it has a default.
+        /// Whether the field has a default.
         has_default: bool,
     },
-    /// A field is gone.
+    /// A field was removed.
     FieldRemoved {
-        /// Its name.
+        /// The name.
         field: String,
     },
-    /// A field has another name, and the old one as an alias.
+    /// A field has a new name, with the old one as an alias.
     FieldRenamed {
         /// The old name.
         from: String,
         /// The new one.
         to: String,
     },
-    /// Fields that both have stand in another order.
+    /// The fields in both versions have another order.
     FieldsReordered,
-    /// A type that the old one is promoted to.
+    /// The old type is promoted to the new type.
     Promoted {
         /// The old type.
         from: String,
         /// The new one.
         to: String,
     },
-    /// Any other type.
+    /// The type changed otherwise.
     TypeChanged {
         /// The old type.
         from: String,
         /// The new one.
         to: String,
     },
-    /// A record, enum or fixed has another name.
+    /// A record, enum or fixed has a new name.
     NameChanged {
         /// The old full name.
         from: String,
         /// The new one.
         to: String,
     },
-    /// A union has a new branch.
+    /// A branch was added to a union.
     BranchAdded {
-        /// Its type.
+        /// The type of the branch.
         branch: String,
     },
-    /// A union has lost a branch.
+    /// A branch was removed from a union.
     BranchRemoved {
-        /// Its type.
+        /// The type of the branch.
         branch: String,
     },
-    /// Branches that both have stand in another order.
+    /// The branches in both versions have another order.
     BranchesReordered,
-    /// An enum has new symbols.
+    /// Symbols were added to an enum.
     SymbolsAdded {
         /// The symbols.
         symbols: Vec<String>,
     },
-    /// An enum has lost symbols.
+    /// Symbols were removed from an enum.
     SymbolsRemoved {
         /// The symbols.
         symbols: Vec<String>,
     },
-    /// Symbols that both have stand in another order.
+    /// The symbols in both versions have another order.
     SymbolsReordered,
-    /// A fixed has another size.
+    /// The size of a fixed changed.
     SizeChanged {
         /// The old size in bytes.
         from: usize,
         /// The new one.
         to: usize,
     },
-    /// The default of a field or an enum.
+    /// The default of a field or an enum changed.
     DefaultChanged {
-        /// The old default as JSON, if there was one.
+        /// The old default as JSON, `None` without one.
         from: Option<String>,
         /// The new one.
         to: Option<String>,
     },
-    /// The logical type, or its precision and scale.
+    /// The logical type or its precision or scale changed.
     LogicalTypeChanged {
-        /// The old one, such as `decimal(9, 2)`, if there was one.
+        /// The old one, such as `decimal(9, 2)`, `None` without one.
         from: Option<String>,
         /// The new one.
         to: Option<String>,
     },
-    /// The documentation.
+    /// The documentation changed.
     DocChanged,
-    /// The aliases.
+    /// The aliases changed.
     AliasesChanged,
-    /// How a field sorts.
+    /// The sort order of a field changed.
     OrderChanged,
-    /// Attributes that the specification gives no meaning.
+    /// Attributes that the specification does not define changed.
     AttributesChanged,
 }
 
-/// The changes from `old` to `new`, in the order of the new schema.
+/// Returns the changes from `old` to `new`, in the order of the new schema.
 ///
 /// # Errors
-/// [`CheckError`], when there is no telling whether one reads the other.
+/// Returns a [`CheckError`] if the schemas cannot be compared within the budget.
 pub fn between(old: &Schema, new: &Schema) -> Result<Vec<Change>, CheckError> {
     walk::changes(old, new, usize::MAX)
 }
 
-/// The first of the changes that [`between`] answers, at most `most`; what comes behind them is not
-/// looked for.
+/// Returns the first `max` of the changes that [`between`] returns, without computing the others.
 ///
 /// # Errors
 /// As [`between`].
-pub fn first(old: &Schema, new: &Schema, most: usize) -> Result<Vec<Change>, CheckError> {
-    walk::changes(old, new, most)
+pub fn first(old: &Schema, new: &Schema, max: usize) -> Result<Vec<Change>, CheckError> {
+    walk::changes(old, new, max)
 }
 
 impl Breaks {
-    /// Whether nobody breaks.
+    /// Returns whether no readers break.
     #[must_use]
-    pub fn nobody(self) -> bool {
+    pub fn is_none(self) -> bool {
         self == Self::default()
     }
 }
@@ -177,7 +179,7 @@ impl Breaks {
 impl fmt::Display for Breaks {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match (self.old_readers, self.new_readers) {
-            (false, false) => "breaks nobody",
+            (false, false) => "breaks no readers",
             (true, false) => "breaks old readers",
             (false, true) => "breaks new readers",
             (true, true) => "breaks old and new readers",
@@ -193,7 +195,7 @@ impl fmt::Display for Change {
 
 impl fmt::Display for ChangeKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+        let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
         match self {
             Self::FieldAdded { field, has_default } => {
                 let with = if *has_default { "with" } else { "without" };
@@ -205,9 +207,9 @@ impl fmt::Display for ChangeKind {
             }
             Self::FieldsReordered => out.write_str("fields were reordered"),
             Self::Promoted { from, to } | Self::TypeChanged { from, to } => {
-                write!(out, "{from} became {to}")
+                write!(out, "type changed from {from} to {to}")
             }
-            Self::NameChanged { from, to } => write!(out, "type {from} is called {to} now"),
+            Self::NameChanged { from, to } => write!(out, "type {from} was renamed to {to}"),
             Self::BranchAdded { branch } => write!(out, "branch {branch} was added"),
             Self::BranchRemoved { branch } => write!(out, "branch {branch} was removed"),
             Self::BranchesReordered => out.write_str("branches were reordered"),
@@ -218,14 +220,14 @@ impl fmt::Display for ChangeKind {
                 write!(out, "symbols {} were removed", symbols.join(", "))
             }
             Self::SymbolsReordered => out.write_str("symbols were reordered"),
-            Self::SizeChanged { from, to } => write!(out, "size {from} became {to}"),
+            Self::SizeChanged { from, to } => write!(out, "size changed from {from} to {to}"),
             Self::DefaultChanged { from, to } => {
                 let (from, to) = (or_none(from), or_none(to));
-                write!(out, "default {from} became {to}")
+                write!(out, "default changed from {from} to {to}")
             }
             Self::LogicalTypeChanged { from, to } => {
                 let (from, to) = (or_none(from), or_none(to));
-                write!(out, "logical type {from} became {to}")
+                write!(out, "logical type changed from {from} to {to}")
             }
             Self::DocChanged => out.write_str("documentation changed"),
             Self::AliasesChanged => out.write_str("aliases changed"),

@@ -1,4 +1,4 @@
-//! What two types, or two fields, differ in by themselves.
+//! Changes of two types or two fields themselves, without their children.
 
 use super::{Breaks, ChangeKind};
 use crate::json::{Member, Value, write_value};
@@ -6,16 +6,16 @@ use crate::schema::{Enum, Field, Fixed, Name, Node, Record, Schema, Type};
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
-/// Attributes that belong to a logical type.
+/// The attributes of logical types.
 const LOGICAL: [&str; 3] = ["logicalType", "precision", "scale"];
-/// What an entry of a set counts as, whatever its length.
+/// The cost of an entry of a set, in addition to its bytes.
 const ENTRY_BYTES: usize = 16;
 const BOTH: Breaks = Breaks {
     old_readers: true,
     new_readers: true,
 };
 
-/// Bytes that comparing a type by itself looks at and may tell.
+/// Returns the number of bytes that a comparison of the type itself reads and may report.
 pub(super) fn own_bytes(node: &Node) -> usize {
     let symbols = match &node.kind {
         Type::Enum(symbols) => &symbols.symbols[..],
@@ -27,7 +27,7 @@ pub(super) fn own_bytes(node: &Node) -> usize {
     symbols.chain(aliases).sum::<usize>() + attribute_bytes(&node.attributes)
 }
 
-/// Bytes that comparing a field by itself looks at and may tell.
+/// Returns the number of bytes that a comparison of the field itself reads and may report.
 pub(super) fn field_bytes(field: &Field) -> usize {
     let default = field.default.as_ref().map_or(0, json_bytes);
     let aliases = field.aliases.iter().map(|alias| ENTRY_BYTES + alias.len());
@@ -41,12 +41,12 @@ fn attribute_bytes(attributes: &[Member]) -> usize {
         .sum()
 }
 
-/// The bytes of the text that a value was read from.
+/// Returns the length of a value in its source.
 fn json_bytes(value: &Value) -> usize {
     value.span.end - value.span.start
 }
 
-/// What two types of one kind differ in, not counting the types they are made of.
+/// Returns the changes of two types of the same kind, without those of their children.
 pub(super) fn own_changes(old: &Node, new: &Node) -> Vec<(ChangeKind, Breaks)> {
     let mut changes = match (&old.kind, &new.kind) {
         (Type::Record(old), Type::Record(new)) => {
@@ -55,7 +55,7 @@ pub(super) fn own_changes(old: &Node, new: &Node) -> Vec<(ChangeKind, Breaks)> {
             changes
         }
         (Type::Enum(old), Type::Enum(new)) => enums(old, new),
-        (Type::Fixed(old), Type::Fixed(new)) => fixeds(old, new),
+        (Type::Fixed(old), Type::Fixed(new)) => fixed_types(old, new),
         _ => Vec::new(),
     };
     let (from, to) = (logical(&old.attributes), logical(&new.attributes));
@@ -71,14 +71,14 @@ pub(super) fn own_changes(old: &Node, new: &Node) -> Vec<(ChangeKind, Breaks)> {
     changes
 }
 
-/// What two fields differ in, but for name and type.
+/// Returns the changes of two fields except those of name and type.
 pub(super) fn field_changes(old: (&Schema, &Field), new: (&Schema, &Field)) -> Vec<ChangeKind> {
     let (was, is) = (old.1, new.1);
     let mut changes = Vec::new();
-    let json = |value: &Option<Value>| value.as_ref().map(text);
+    let json = |value: &Option<Value>| value.as_ref().map(to_json);
     let (from, to) = (json(&was.default), json(&is.default));
-    // An int's 1 and a double's 1.0 are both written as 1.
-    if from != to && old.0.default_text(was) != new.0.default_text(is) {
+    // The default of a double may be written 1 or 1.0: only a difference in normal form counts.
+    if from != to && old.0.default_string(was) != new.0.default_string(is) {
         changes.push(ChangeKind::DefaultChanged { from, to });
     }
     let documented = doc(was.doc.as_deref(), is.doc.as_deref());
@@ -95,23 +95,23 @@ pub(super) fn field_changes(old: (&Schema, &Field), new: (&Schema, &Field)) -> V
     changes
 }
 
-/// Whether the fields that both have by name stand in another order.
+/// Returns whether the fields in both records have another order.
 pub(super) fn reordered(old: &Record, new: &Record) -> bool {
-    let places = new
+    let positions = new
         .fields
         .iter()
         .filter_map(|field| old.position(&field.name));
-    !places.is_sorted()
+    !positions.is_sorted()
 }
 
 fn enums(old: &Enum, new: &Enum) -> Vec<(ChangeKind, Breaks)> {
     let mut changes = names((&old.name, &old.aliases), (&new.name, &new.aliases));
-    let lacking = |from: &Enum, within: &Enum| {
-        let known: HashSet<_> = within.symbols.iter().collect();
-        let lacking = from.symbols.iter().filter(|symbol| !known.contains(symbol));
-        lacking.map(ToString::to_string).collect::<Vec<_>>()
+    let missing = |from: &Enum, other: &Enum| {
+        let known: HashSet<_> = other.symbols.iter().collect();
+        let missing = from.symbols.iter().filter(|symbol| !known.contains(symbol));
+        missing.map(ToString::to_string).collect::<Vec<_>>()
     };
-    let symbols = lacking(new, old);
+    let symbols = missing(new, old);
     if !symbols.is_empty() {
         let breaks = Breaks {
             old_readers: old.default.is_none(),
@@ -119,7 +119,7 @@ fn enums(old: &Enum, new: &Enum) -> Vec<(ChangeKind, Breaks)> {
         };
         changes.push((ChangeKind::SymbolsAdded { symbols }, breaks));
     }
-    let symbols = lacking(old, new);
+    let symbols = missing(old, new);
     if !symbols.is_empty() {
         let breaks = Breaks {
             new_readers: new.default.is_none(),
@@ -127,8 +127,11 @@ fn enums(old: &Enum, new: &Enum) -> Vec<(ChangeKind, Breaks)> {
         };
         changes.push((ChangeKind::SymbolsRemoved { symbols }, breaks));
     }
-    let places: HashMap<_, _> = old.symbols.iter().zip(0..).collect();
-    let kept = new.symbols.iter().filter_map(|symbol| places.get(symbol));
+    let positions: HashMap<_, _> = old.symbols.iter().zip(0..).collect();
+    let kept = new
+        .symbols
+        .iter()
+        .filter_map(|symbol| positions.get(symbol));
     if !kept.is_sorted() {
         changes.push((ChangeKind::SymbolsReordered, Breaks::default()));
     }
@@ -144,7 +147,7 @@ fn enums(old: &Enum, new: &Enum) -> Vec<(ChangeKind, Breaks)> {
     changes
 }
 
-fn fixeds(old: &Fixed, new: &Fixed) -> Vec<(ChangeKind, Breaks)> {
+fn fixed_types(old: &Fixed, new: &Fixed) -> Vec<(ChangeKind, Breaks)> {
     let mut changes = names((&old.name, &old.aliases), (&new.name, &new.aliases));
     let (from, to) = (old.size, new.size);
     if from != to {
@@ -154,7 +157,8 @@ fn fixeds(old: &Fixed, new: &Fixed) -> Vec<(ChangeKind, Breaks)> {
     changes
 }
 
-/// Names match without their namespaces, or by an alias of the reader's with it.
+/// Returns the changes of names and aliases. A name matches without its namespace, or by an alias
+/// of the reader with it.
 fn names(old: (&Name, &[Name]), new: (&Name, &[Name])) -> Vec<(ChangeKind, Breaks)> {
     let reads = |reader: (&Name, &[Name]), writer: &Name| {
         reader.0.simple() == writer.simple() || reader.1.contains(writer)
@@ -177,8 +181,8 @@ fn names(old: (&Name, &[Name]), new: (&Name, &[Name])) -> Vec<(ChangeKind, Break
     changes
 }
 
-/// Whether the aliases differ, in any order. That what was renamed has its old name as an alias is
-/// told as the renaming.
+/// Returns whether the aliases differ, in any order. The old name as an alias is part of the
+/// renaming.
 fn other_aliases<T: Eq + Hash>(old: &[T], new: &[T], old_name: &T) -> bool {
     fn others<'a, T: Eq + Hash>(aliases: &'a [T], old_name: &T) -> HashSet<&'a T> {
         aliases.iter().filter(|alias| *alias != old_name).collect()
@@ -186,42 +190,43 @@ fn other_aliases<T: Eq + Hash>(old: &[T], new: &[T], old_name: &T) -> bool {
     others(old, old_name) != others(new, old_name)
 }
 
-/// An empty documentation says as much as none.
+/// Returns a change of the documentation; an empty one equals none.
 fn doc(old: Option<&str>, new: Option<&str>) -> Option<(ChangeKind, Breaks)> {
     (old.unwrap_or_default() != new.unwrap_or_default())
         .then_some((ChangeKind::DocChanged, Breaks::default()))
 }
 
-/// A logical type with its numbers, such as `decimal(9, 2)`.
+/// Returns the logical type with its parameters, such as `decimal(9, 2)`.
 fn logical(attributes: &[Member]) -> Option<String> {
-    let text_of = |key| {
+    let json_of = |key| {
         let member = attributes.iter().find(|member| &*member.key == key)?;
-        Some(text(&member.value))
+        Some(to_json(&member.value))
     };
-    let name = text_of("logicalType")?;
+    let name = json_of("logicalType")?;
+    // A logical type that is not a string is printed as its JSON.
     let name = name.trim_matches('"');
-    let numbers: Vec<_> = ["precision", "scale"]
+    let parameters: Vec<_> = ["precision", "scale"]
         .into_iter()
-        .filter_map(text_of)
+        .filter_map(json_of)
         .collect();
-    Some(if numbers.is_empty() {
+    Some(if parameters.is_empty() {
         name.to_owned()
     } else {
-        format!("{name}({})", numbers.join(", "))
+        format!("{name}({})", parameters.join(", "))
     })
 }
 
-/// The other attributes as JSON; their order has no meaning.
+/// Returns the other attributes as JSON, without their order.
 fn custom(attributes: &[Member]) -> HashMap<&str, String> {
     let others = attributes
         .iter()
         .filter(|member| !LOGICAL.contains(&&*member.key));
     others
-        .map(|member| (&*member.key, text(&member.value)))
+        .map(|member| (&*member.key, to_json(&member.value)))
         .collect()
 }
 
-fn text(value: &Value) -> String {
+fn to_json(value: &Value) -> String {
     let mut out = String::new();
     write_value(&value.json, &mut out);
     out

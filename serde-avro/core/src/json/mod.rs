@@ -1,63 +1,62 @@
-//! JSON as schema texts need it: bounded reading with source spans, writing byte for byte as Java
-//! writes it.
+//! JSON for schemas: a bounded reader with source spans, and a writer with the output of Java's.
 //!
-//! Owns the value tree. Members keep their order, a repeated key keeps its first place and its
-//! last value, integers keep all their digits. It knows nothing of Avro.
+//! Members keep their order, a repeated key keeps its first position and its last value, and
+//! integers keep all digits. The module does not depend on Avro.
 
 mod pointer;
 mod read;
 mod write;
 
 pub(crate) use pointer::Path;
-pub(crate) use read::{Mistake, read};
+pub(crate) use read::{Failure, read};
 pub(crate) use write::{write_string, write_value};
 
 use crate::span::Span;
 use std::borrow::Cow;
 use std::ops::Deref;
 
-/// A JSON value and where it stood. `S` is what its strings are.
+/// A JSON value with its position. `S` is the type of its strings.
 #[derive(Clone, Debug)]
 pub(crate) struct Value<S = Box<str>> {
-    /// What it is.
+    /// The value.
     pub(crate) json: Json<S>,
-    /// Where it stood in its text.
+    /// The position in the source.
     pub(crate) span: Span,
 }
 
-/// What a JSON value is.
+/// The content of a JSON value.
 #[derive(Clone, Debug)]
 pub(crate) enum Json<S = Box<str>> {
     /// `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number without fraction and exponent, as its digits, with a `-` if it is below zero.
+    /// A number without fraction and exponent, as its digits, with `-` if it is negative.
     Integer(S),
-    /// Any other number; infinite if it is too large for a double.
+    /// Any other number; infinite if it exceeds the range of a double.
     Float(f64),
-    /// A string, its escapes resolved.
+    /// A string without escapes.
     String(S),
     /// An array.
     Array(Vec<Value<S>>),
-    /// An object, each key once.
+    /// An object with unique keys.
     Object(Vec<Member<S>>),
 }
 
 /// A key of an object and its value.
 #[derive(Clone, Debug)]
 pub(crate) struct Member<S = Box<str>> {
-    /// The key, its escapes resolved.
+    /// The key without escapes.
     pub(crate) key: S,
     /// The value.
     pub(crate) value: Value<S>,
 }
 
-/// A value whose strings stand in the text it was read from, but for those with escapes.
-pub(crate) type Read<'t> = Value<Cow<'t, str>>;
+/// A value whose strings are borrowed from the source, except those with escapes.
+pub(crate) type BorrowedValue<'t> = Value<Cow<'t, str>>;
 
 impl<S: Deref<Target = str>> Value<S> {
-    /// The value of a key, if this is an object that has it.
+    /// Returns the value of a key, if this is an object that has it.
     pub(crate) fn member(&self, key: &str) -> Option<&Self> {
         self.members()
             .iter()
@@ -65,29 +64,24 @@ impl<S: Deref<Target = str>> Value<S> {
             .map(|member| &member.value)
     }
 
-    /// The members, none if this is no object.
+    /// Returns the members of an object, an empty slice for other values.
     pub(crate) fn members(&self) -> &[Member<S>] {
         match &self.json {
             Json::Object(members) => members,
-            Json::Null
-            | Json::Bool(_)
-            | Json::Integer(_)
-            | Json::Float(_)
-            | Json::String(_)
-            | Json::Array(_) => &[],
+            _ => &[],
         }
     }
 
-    /// The string, if this is one.
+    /// Returns the string, if this is a string.
     pub(crate) fn as_str(&self) -> Option<&str> {
-        if let Json::String(text) = &self.json {
-            Some(text)
+        if let Json::String(string) = &self.json {
+            Some(string)
         } else {
             None
         }
     }
 
-    /// The elements, if this is an array.
+    /// Returns the elements, if this is an array.
     pub(crate) fn elements(&self) -> Option<&[Self]> {
         if let Json::Array(elements) = &self.json {
             Some(elements)
@@ -96,17 +90,21 @@ impl<S: Deref<Target = str>> Value<S> {
         }
     }
 
-    /// The value with strings of its own.
-    pub(crate) fn kept(&self) -> Value {
-        let own = |text: &S| Box::from(&**text);
+    /// Returns a copy that owns its strings.
+    pub(crate) fn to_owned_value(&self) -> Value {
+        let own = |string: &S| Box::from(&**string);
         let json = match &self.json {
             Json::Null => Json::Null,
             Json::Bool(bool) => Json::Bool(*bool),
             Json::Integer(digits) => Json::Integer(own(digits)),
             Json::Float(float) => Json::Float(*float),
-            Json::String(text) => Json::String(own(text)),
-            Json::Array(elements) => Json::Array(elements.iter().map(Self::kept).collect()),
-            Json::Object(members) => Json::Object(members.iter().map(Member::kept).collect()),
+            Json::String(string) => Json::String(own(string)),
+            Json::Array(elements) => {
+                Json::Array(elements.iter().map(Self::to_owned_value).collect())
+            }
+            Json::Object(members) => {
+                Json::Object(members.iter().map(Member::to_owned_member).collect())
+            }
         };
         Value {
             json,
@@ -116,17 +114,17 @@ impl<S: Deref<Target = str>> Value<S> {
 }
 
 impl<S: Deref<Target = str>> Member<S> {
-    /// The member with strings of its own.
-    pub(crate) fn kept(&self) -> Member {
+    /// Returns a copy that owns its strings.
+    pub(crate) fn to_owned_member(&self) -> Member {
         Member {
             key: Box::from(&*self.key),
-            value: self.value.kept(),
+            value: self.value.to_owned_value(),
         }
     }
 }
 
 impl<S> Json<S> {
-    /// What to call it in a message.
+    /// Returns the kind of the value for messages, with an article.
     pub(crate) fn describe(&self) -> &'static str {
         match self {
             Self::Null => "null",

@@ -1,8 +1,8 @@
-//! JSON pointers (RFC 6901): the way from the whole text to a value in it.
+//! JSON pointers (RFC 6901).
 
 use std::borrow::Cow;
 
-/// The steps from the whole text to the value at hand.
+/// The keys and indexes from the root to the current value.
 #[derive(Debug, Default)]
 pub(crate) struct Path {
     steps: Vec<Step>,
@@ -27,22 +27,23 @@ impl Path {
         self.steps.pop();
     }
 
-    /// The pointer, empty for the whole text.
+    /// Returns the pointer, empty for the root.
     pub(crate) fn pointer(&self) -> String {
-        written(self.steps.iter())
+        join(self.steps.iter())
     }
 
-    /// The pointer, if the steps were taken from the value outwards.
+    /// Returns the pointer if the steps were pushed from the value outwards.
     pub(crate) fn pointer_backwards(&self) -> String {
-        written(self.steps.iter().rev())
+        join(self.steps.iter().rev())
     }
 }
 
-fn written<'s>(steps: impl Iterator<Item = &'s Step>) -> String {
+fn join<'s>(steps: impl Iterator<Item = &'s Step>) -> String {
     let mut pointer = String::new();
     for step in steps {
         pointer.push('/');
         match step {
+            // "~" first: escaping "/" adds another "~".
             Step::Key(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
             Step::Index(index) => pointer.push_str(&index.to_string()),
         }

@@ -1,12 +1,13 @@
-//! The JSON writer, byte for byte as Java's.
+//! The JSON writer, with the same output as Java's.
 //!
-//! Owns string escapes (only what must be escaped, `\u` in upper case) and the text of doubles:
-//! `Double.toString` as specified since JDK 19, the shortest digits that read back equal.
+//! Strings have only the escapes that JSON requires, `\u` with upper-case digits. Doubles are
+//! printed as by `Double.toString` since JDK 19: the shortest digits that parse to the same value.
 
 use super::Json;
 use std::fmt::Write as _;
 use std::ops::Deref;
 
+/// Appends a value as compact JSON.
 pub(crate) fn write_value<S: Deref<Target = str>>(json: &Json<S>, out: &mut String) {
     match json {
         Json::Null => out.push_str("null"),
@@ -14,7 +15,7 @@ pub(crate) fn write_value<S: Deref<Target = str>>(json: &Json<S>, out: &mut Stri
         Json::Bool(false) => out.push_str("false"),
         Json::Integer(digits) => out.push_str(digits),
         Json::Float(float) => write_double(*float, out),
-        Json::String(text) => write_string(text, out),
+        Json::String(string) => write_string(string, out),
         Json::Array(elements) => {
             out.push('[');
             for (index, element) in elements.iter().enumerate() {
@@ -40,9 +41,10 @@ pub(crate) fn write_value<S: Deref<Target = str>>(json: &Json<S>, out: &mut Stri
     }
 }
 
-pub(crate) fn write_string(text: &str, out: &mut String) {
+/// Appends a string with quotes and escapes.
+pub(crate) fn write_string(string: &str, out: &mut String) {
     out.push('"');
-    for c in text.chars() {
+    for c in string.chars() {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -52,7 +54,7 @@ pub(crate) fn write_string(text: &str, out: &mut String) {
             '\u{c}' => out.push_str("\\f"),
             '\r' => out.push_str("\\r"),
             c if c < ' ' => {
-                write!(out, "\\u{:04X}", u32::from(c)).expect("a String takes any text");
+                write!(out, "\\u{:04X}", u32::from(c)).expect("writing to a String cannot fail");
             }
             c => out.push(c),
         }
@@ -61,6 +63,7 @@ pub(crate) fn write_string(text: &str, out: &mut String) {
 }
 
 fn write_double(double: f64, out: &mut String) {
+    // JSON has no such numbers; Java writes strings.
     if !double.is_finite() {
         let name = match (double.is_nan(), double > 0.0) {
             (true, _) => "NaN",
@@ -75,6 +78,7 @@ fn write_double(double: f64, out: &mut String) {
     let (digits, exponent) = shortest_digits(double.abs());
     let (first, rest) = digits.split_at(1);
     match exponent {
+        // Java uses the decimal notation from 10^-3 to less than 10^7.
         0..=6 => {
             let whole = usize::try_from(exponent).unwrap_or_default() + 1;
             let digits = format!("{digits:0<whole$}");
@@ -87,7 +91,7 @@ fn write_double(double: f64, out: &mut String) {
         }
         _ => {
             push_decimal(first, rest, out);
-            write!(out, "E{exponent}").expect("a String takes any text");
+            write!(out, "E{exponent}").expect("writing to a String cannot fail");
         }
     }
 }
@@ -98,10 +102,11 @@ fn push_decimal(whole: &str, fraction: &str, out: &mut String) {
     out.push_str(if fraction.is_empty() { "0" } else { fraction });
 }
 
-/// The digits without trailing zeros, and the exponent of the first.
+/// Returns the significant digits without trailing zeros, and the decimal exponent of the first
+/// one.
 fn shortest_digits(double: f64) -> (String, i32) {
     let shortest = format!("{double:e}");
-    // Java wants two digits where one would do, and of those the closest: 4.9E-324, not 5E-324.
+    // Java prints at least two digits, and of those the closest: 4.9E-324 instead of 5E-324.
     let two = format!("{double:.1e}");
     let one_digit = shortest.find('e') == Some(1);
     let chosen = if one_digit && two.parse() == Ok(double) {
@@ -111,7 +116,7 @@ fn shortest_digits(double: f64) -> (String, i32) {
     };
     let (mantissa, exponent) = chosen
         .split_once('e')
-        .expect("the {:e} format has an exponent");
+        .expect("the format {:e} has an exponent");
     let digits = mantissa.replace('.', "");
     let kept = digits.trim_end_matches('0').len().max(1);
     (
@@ -126,7 +131,7 @@ mod tests {
 
     // Conformance: avro/2a
     #[test]
-    fn doubles_print_as_java_prints_them() {
+    fn doubles_print_as_in_java() {
         let table = [
             (0.0, "0.0"),
             (-0.0, "-0.0"),

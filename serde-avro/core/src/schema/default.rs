@@ -1,50 +1,62 @@
-//! Defaults: whether a JSON value is one of a type, by the rules of Java's strict parser.
+//! Validation of defaults, by the rules of Java's strict parser.
 //!
-//! A default may match any branch of a union, an integer is a double, and any string is an enum,
-//! bytes or fixed. Work grows with the texts of the defaults: what a default leaves out has one of
-//! its own that was checked before. It is bounded: a value tried against many branches counts each
-//! time.
+//! A default may match any branch of a union; an integer is valid for a double, and any string for
+//! an enum, bytes or fixed. The work grows with the source of the defaults, because a field that a
+//! default omits has its own default, which was checked before. It is bounded: a value that is
+//! compared with several branches counts for each.
 
 use super::{NodeId, Record, Type, parse::Parser};
 use crate::json::{Json, Member, Value};
 use std::collections::BTreeMap;
 
-/// Comparisons of a value with a type that one schema may ask for.
+/// Maximum number of comparisons of a value with a type, over all defaults of one schema.
 const STEPS_MAX: usize = 1_000_000;
-/// Values within values, defaults of fields within defaults included.
+/// Maximum nesting of values, including the defaults of omitted fields.
 const DEPTH_MAX: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Valid,
     Invalid,
-    /// Valid as far as known; some type it touched is not defined yet.
-    Depends,
+    /// Valid except for values whose type is not defined yet.
+    Undecided,
 }
 
-/// One default under examination.
+/// The reasons why a default cannot be checked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DefaultError {
+    #[error(
+        "checking the defaults of this schema takes more than {STEPS_MAX} comparisons or \
+         {DEPTH_MAX} levels"
+    )]
+    TooComplex,
+    #[error("the default uses record {name} before the end of its definition")]
+    OpenRecord { name: String },
+}
+
+/// The state of the check of one default.
 pub(super) struct Check<'p> {
     pub(super) parser: &'p Parser<'p>,
-    /// Work so far, over all defaults of the schema.
+    /// Comparisons so far, over all defaults of the schema.
     pub(super) steps: usize,
     pub(super) depth: usize,
 }
 
 impl Check<'_> {
-    /// Whether `value` is a `node`.
+    /// Returns whether `value` is a valid default of `node`.
     ///
     /// # Errors
-    /// What keeps this from being answered.
-    pub(super) fn value(&mut self, node: NodeId, value: &Value) -> Result<Outcome, String> {
+    /// Returns a [`DefaultError`] if this cannot be decided.
+    pub(super) fn value(&mut self, node: NodeId, value: &Value) -> Result<Outcome, DefaultError> {
         self.steps += 1;
         if self.steps > STEPS_MAX || self.depth > DEPTH_MAX {
-            return Err("the defaults of this schema are too costly to check".into());
+            return Err(DefaultError::TooComplex);
         }
         if self.parser.pending.contains_key(&node) {
-            // Java takes a type that it doesn't know yet for a record.
+            // Java treats a type that is not defined yet as a record.
             let object = matches!(value.json, Json::Object(_));
             return Ok(if object {
-                Outcome::Depends
+                Outcome::Undecided
             } else {
                 Outcome::Invalid
             });
@@ -66,11 +78,11 @@ impl Check<'_> {
             }
             (Type::Union(branches), _) => return self.any(branches, value),
             (Type::Record(record), Json::Object(members)) => {
+                // Fields after this one are unknown, so completeness cannot be decided.
                 if self.parser.open.contains(&node) {
-                    let name = &record.name;
-                    return Err(format!(
-                        "the fields of {name} are not known yet at this default"
-                    ));
+                    return Err(DefaultError::OpenRecord {
+                        name: record.name.to_string(),
+                    });
                 }
                 return self.record(node, record, members);
             }
@@ -83,50 +95,54 @@ impl Check<'_> {
         })
     }
 
-    /// Fields count in their order, as in Java. A field that is not given is valid if it has a
-    /// default, unless that one could not be checked yet.
+    /// Checks the fields of a record in their order, as Java does. An omitted field is valid if it
+    /// has a default that is not undecided.
     fn record(
         &mut self,
         id: NodeId,
         record: &Record,
         members: &[Member],
-    ) -> Result<Outcome, String> {
-        let unsettled = self.parser.unsettled.get(&id).into_iter().flatten();
+    ) -> Result<Outcome, DefaultError> {
+        // The default of an omitted field is checked again here if it is undecided.
+        let undecided = self.parser.undecided.get(&id).into_iter().flatten();
         let mut values = BTreeMap::new();
-        for place in unsettled {
+        for position in undecided {
             self.steps += 1;
             let default = record
                 .fields
-                .get(*place)
+                .get(*position)
                 .and_then(|field| field.default.as_ref());
-            values.extend(default.map(|default| (*place, default)));
+            values.extend(default.map(|default| (*position, default)));
         }
         let mut required = record.required;
         for member in members {
             self.steps += 1;
-            let Some(place) = record.position(&member.key) else {
+            let Some(position) = record.position(&member.key) else {
                 continue;
             };
-            values.insert(place, &member.value);
-            required -= usize::from(record.fields[place].default.is_none());
+            // Replaces an undecided default of the same field.
+            values.insert(position, &member.value);
+            required -= usize::from(record.fields[position].default.is_none());
         }
         if required > 0 {
             return Ok(Outcome::Invalid);
         }
         let fields = values.into_iter();
-        self.all(fields.map(|(place, value)| (record.fields[place].node, value)))
+        self.all(fields.map(|(position, value)| (record.fields[position].node, value)))
     }
 
+    /// Returns the outcome of several values, the first invalid one ending the check.
     fn all<'v>(
         &mut self,
         pairs: impl IntoIterator<Item = (NodeId, &'v Value)>,
-    ) -> Result<Outcome, String> {
+    ) -> Result<Outcome, DefaultError> {
         let mut outcome = Outcome::Valid;
+        // Not restored after an error, which ends the parse.
         self.depth += 1;
         for (node, value) in pairs {
             match self.value(node, value)? {
                 Outcome::Valid => {}
-                Outcome::Depends => outcome = Outcome::Depends,
+                Outcome::Undecided => outcome = Outcome::Undecided,
                 Outcome::Invalid => {
                     outcome = Outcome::Invalid;
                     break;
@@ -137,7 +153,8 @@ impl Check<'_> {
         Ok(outcome)
     }
 
-    fn any(&mut self, branches: &[NodeId], value: &Value) -> Result<Outcome, String> {
+    /// Returns the outcome of the first branch that is not invalid.
+    fn any(&mut self, branches: &[NodeId], value: &Value) -> Result<Outcome, DefaultError> {
         for branch in branches {
             let outcome = self.value(*branch, value)?;
             if outcome != Outcome::Invalid {
@@ -148,7 +165,7 @@ impl Check<'_> {
     }
 }
 
-/// The number of a text, by the grammar of Java's `Double.valueOf` without hexadecimal.
+/// Parses a number by the grammar of Java's `Double.valueOf`, without hexadecimal.
 pub(super) fn java_double(text: &str) -> Option<f64> {
     let text = text.trim_matches(|c: char| c <= ' ');
     let (sign, rest) = match text.as_bytes().first()? {
@@ -162,8 +179,9 @@ pub(super) fn java_double(text: &str) -> Option<f64> {
         _ => {}
     }
     let digits = rest.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(rest);
-    let starts_right = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    let number: f64 = digits.parse().ok().filter(|_| starts_right)?;
+    // Rust also parses "inf", "nan" and a second sign.
+    let is_decimal = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    let number: f64 = digits.parse().ok().filter(|_| is_decimal)?;
     Some(sign * number)
 }
 
@@ -172,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_in_strings_read_as_java_reads_them() {
+    fn numbers_in_strings_parse_as_in_java() {
         for (text, expected) in [
             ("1.5", 1.5),
             ("1.5f", 1.5),

@@ -1,8 +1,8 @@
-//! Why a text is no schema.
+//! Parse errors.
 
-use crate::json::Mistake;
+use crate::json::Failure;
 
-/// Why a text is no schema: what is wrong, what would be right, and where.
+/// An error of the schema parser: the cause, often a suggestion, and the position in the source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} (line {line}, column {column}{})", at(pointer))]
 pub struct ParseError {
@@ -21,36 +21,36 @@ fn at(pointer: &str) -> String {
 }
 
 impl ParseError {
-    pub(crate) fn new(text: &str, mistake: Mistake) -> Self {
-        let before = text.get(..mistake.offset).unwrap_or(text);
+    pub(crate) fn new(source: &str, failure: Failure) -> Self {
+        let before = source.get(..failure.offset).unwrap_or(source);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
-            message: mistake.message,
+            message: failure.message,
             line: before.matches('\n').count() + 1,
             column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
-            pointer: mistake.pointer,
+            pointer: failure.pointer,
         }
     }
 
-    /// What is wrong and what would be right, without the place.
+    /// Returns the cause and the suggestion, without the position.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The line of the offending value, from 1.
+    /// Returns the line of the offending value, from 1.
     #[must_use]
     pub fn line(&self) -> usize {
         self.line
     }
 
-    /// The column of the offending value in characters, from 1.
+    /// Returns the column of the offending value in characters, from 1.
     #[must_use]
     pub fn column(&self) -> usize {
         self.column
     }
 
-    /// The JSON pointer (RFC 6901) to the offending value; empty for the whole text.
+    /// Returns the JSON pointer (RFC 6901) to the offending value; empty for the whole source.
     #[must_use]
     pub fn pointer(&self) -> &str {
         &self.pointer

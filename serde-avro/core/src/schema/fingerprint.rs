@@ -1,26 +1,26 @@
-//! Fingerprints of the Parsing Canonical Form (specification, "Schema Fingerprints").
+//! Fingerprints of the Parsing Canonical Form (specification, section Schema Fingerprints).
 
 use super::Schema;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
-/// The fingerprint of the empty text, which is also the polynomial.
+/// The fingerprint of the empty string, which is also the polynomial.
 const EMPTY: u64 = 0xc15d_213a_a4d7_a795;
 
 impl Schema {
-    /// CRC-64-AVRO ("Rabin") of the Parsing Canonical Form.
+    /// Returns the CRC-64-AVRO ("Rabin") fingerprint of the Parsing Canonical Form.
     #[must_use]
     pub fn rabin_fingerprint(&self) -> u64 {
         rabin(self.parsing_canonical_form().as_bytes())
     }
 
-    /// MD5 of the Parsing Canonical Form.
+    /// Returns the MD5 digest of the Parsing Canonical Form.
     #[must_use]
     pub fn md5_fingerprint(&self) -> [u8; 16] {
         Md5::digest(self.parsing_canonical_form()).into()
     }
 
-    /// SHA-256 of the Parsing Canonical Form.
+    /// Returns the SHA-256 digest of the Parsing Canonical Form.
     #[must_use]
     pub fn sha256_fingerprint(&self) -> [u8; 32] {
         Sha256::digest(self.parsing_canonical_form()).into()
@@ -34,8 +34,10 @@ fn rabin(bytes: &[u8]) -> u64 {
     })
 }
 
+/// Computes an entry of the byte-wise table. Not stored: eight steps a byte are fast enough here.
 fn table_entry(index: u64) -> u64 {
     (0..8).fold(index, |entry, _| {
+        // The negation of the low bit is a mask of all ones or zeros.
         (entry >> 1) ^ (EMPTY & (entry & 1).wrapping_neg())
     })
 }
@@ -46,7 +48,7 @@ mod tests {
 
     // Conformance: avro/2c
     #[test]
-    fn fingerprints_of_int_are_those_of_the_specification() {
+    fn fingerprints_of_int_match_the_specification() {
         let schema = Schema::parse(r#"{"type":"int"}"#).unwrap();
         assert_eq!(schema.rabin_fingerprint(), 0x7275_d51a_3f39_5c8f);
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();

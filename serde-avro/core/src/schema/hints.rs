@@ -1,19 +1,18 @@
-//! What would have been right: the second half of the parser's messages.
+//! Suggestions in the messages of the parser.
 //!
-//! Owns the guesses. They are made once a text is refused, so they may take their time, within the
-//! limits that the text had to keep.
+//! They are computed only after an error, within the limits of schemas, so they need not be fast.
 
 use super::Type;
-use crate::json::{Json, Read};
+use crate::json::{BorrowedValue, Json};
 
 const TYPES: &str = "null, boolean, int, long, float, double, bytes, string, record, enum, array, \
                      map, fixed or the name of a type";
-const TYPE_WORDS: [&str; 13] = [
+const TYPE_NAMES: [&str; 13] = [
     "null", "boolean", "int", "long", "float", "double", "bytes", "string", "record", "enum",
     "array", "map", "fixed",
 ];
 /// Types that need attributes, each with an example.
-const OBJECTS: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 6] = [
     ("record", r#"{"type": "record", "name": "R", "fields": []}"#),
     ("error", r#"{"type": "error", "name": "E", "fields": []}"#),
     ("enum", r#"{"type": "enum", "name": "E", "symbols": ["A"]}"#),
@@ -21,7 +20,7 @@ const OBJECTS: [(&str, &str); 6] = [
     ("map", r#"{"type": "map", "values": "string"}"#),
     ("fixed", r#"{"type": "fixed", "name": "F", "size": 16}"#),
 ];
-/// Logical types that are taken for types, each with its type.
+/// Logical types that are mistaken for types, each with the type that it annotates.
 const LOGICAL: [(&str, &str); 11] = [
     ("date", "int"),
     ("time-millis", "int"),
@@ -35,7 +34,7 @@ const LOGICAL: [(&str, &str); 11] = [
     ("uuid", "string"),
     ("decimal", "bytes"),
 ];
-/// Words of other languages.
+/// Type names of other languages, each with the Avro type.
 const FOREIGN: [(&str, &str); 16] = [
     ("bool", "boolean"),
     ("integer", "int"),
@@ -54,74 +53,72 @@ const FOREIGN: [(&str, &str); 16] = [
     ("list", "array"),
     ("object", "record"),
 ];
-/// Bytes of the longest word that is looked at as another one misspelt.
-const WORD_BYTES_MAX: usize = 256;
-/// Pairs of characters, one of each word, that are compared for one message at most: some ten
-/// milliseconds.
+/// Maximum length of a name that is compared with others, in bytes.
+const NAME_BYTES_MAX: usize = 256;
+/// Maximum number of pairs of characters that are compared for one message; about ten milliseconds.
 const PAIRS_MAX: usize = 4_000_000;
-/// How alike two words must be for one to be meant by the other, from 0 to 1.
-const LIKENESS: f64 = 0.82;
+/// Minimum Jaro-Winkler similarity of a suggestion, from 0 to 1.
+const SIMILARITY_MIN: f64 = 0.82;
 
-/// The message for a type that has no definition. `word` is what the text has, `names` are the full
-/// names that are defined.
-pub(super) fn undefined<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> String {
-    let lower = word.to_ascii_lowercase();
+/// Returns the message for an undefined type. `names` are the full names that are defined.
+pub(super) fn undefined<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> String {
+    let lower = name.to_ascii_lowercase();
     let of = |table: &[(&'static str, &'static str)]| {
         let row = table.iter().find(|(known, _)| *known == lower);
-        row.map(|(_, advice)| *advice)
+        row.map(|(_, value)| *value)
     };
-    if let Some(example) = of(&OBJECTS) {
-        return format!("\"{word}\" takes more than its name: write {example} as the type");
+    if let Some(example) = of(&EXAMPLES) {
+        return format!("type \"{name}\" needs attributes: write {example}");
     }
     if let Some(kind) = of(&LOGICAL) {
         return format!(
-            "\"{word}\" is a logical type: write {{\"type\": \"{kind}\", \"logicalType\": \
+            "\"{name}\" is a logical type: write {{\"type\": \"{kind}\", \"logicalType\": \
              \"{lower}\"}}"
         );
     }
-    let same = TYPE_WORDS.into_iter().find(|known| *known == lower);
+    let same = TYPE_NAMES.into_iter().find(|known| *known == lower);
     let meant = match same.or_else(|| of(&FOREIGN)) {
         Some(known) => Some(known.to_owned()),
-        None => closest(word, names),
+        None => closest(name, names),
     };
     match meant {
-        Some(meant) => format!("\"{word}\" is not defined; did you mean \"{meant}\"?"),
-        None => format!("\"{word}\" is not defined; expected {TYPES}"),
+        Some(meant) => format!("unknown type \"{name}\"; did you mean \"{meant}\"?"),
+        None => format!("unknown type \"{name}\"; expected {TYPES}"),
     }
 }
 
-/// The message for a JSON value that is no schema at all.
-pub(super) fn no_schema(found: &str) -> String {
-    format!("{found} is no schema; expected {TYPES}")
+/// Returns the message for a JSON value that cannot be a schema.
+pub(super) fn not_a_schema(found: &str) -> String {
+    format!("{found} is not a schema; expected {TYPES}")
 }
 
-/// The message for a schema object without a type.
-pub(super) fn untyped(object: &Read<'_>) -> String {
-    let what = format!("a schema object needs a \"type\" that is a string: {TYPES}");
-    format!("{what}{}", instead(object, "type"))
+/// Returns the message for a schema object without a type.
+pub(super) fn untyped(object: &BorrowedValue<'_>) -> String {
+    let hint = similar_key(object, "type");
+    format!("a schema object needs \"type\", a string: {TYPES}{hint}")
 }
 
-/// The message for an empty text.
+/// Returns the message for an empty source.
 pub(super) fn empty() -> String {
-    format!("the text is empty; a schema is {TYPES}, or a union")
+    format!("the schema is empty; expected {TYPES}, or a union")
 }
 
-/// What to add to a message about a missing attribute: a key that may be meant for it.
-pub(super) fn instead(object: &Read<'_>, wanted: &str) -> String {
+/// Returns a suffix for the message about a missing attribute: a similar key that may be a typo.
+pub(super) fn similar_key(object: &BorrowedValue<'_>, wanted: &str) -> String {
     let keys = object.members().iter().map(|member| &*member.key);
-    let candidates =
-        keys.filter(|key| *key != wanted && key.len() <= WORD_BYTES_MAX && !TELLING.contains(key));
+    let candidates = keys
+        .filter(|key| *key != wanted && key.len() <= NAME_BYTES_MAX && !KNOWN_KEYS.contains(key));
     let best = candidates
         .map(|key| (strsim::jaro_winkler(&key.to_ascii_lowercase(), wanted), key))
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
         .max_by(|one, other| one.0.total_cmp(&other.0));
     best.map_or_else(String::new, |(_, key)| {
-        format!("; did you mean \"{wanted}\" where it says \"{key}\"?")
+        format!("; did you mean \"{wanted}\" instead of \"{key}\"?")
     })
 }
 
-/// Attributes that mean what they say.
-const TELLING: [&str; 12] = [
+/// Attributes of the specification, which are not typos of others.
+const KNOWN_KEYS: [&str; 12] = [
     "type",
     "name",
     "namespace",
@@ -136,68 +133,75 @@ const TELLING: [&str; 12] = [
     "order",
 ];
 
-/// What to add to a message about a name that is none of `known`.
-pub(super) fn meant<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> String {
-    best(word, known).map_or_else(String::new, |best| format!("; did you mean \"{best}\"?"))
+/// Returns a suffix for the message about an unknown name: the most similar known one.
+pub(super) fn similar_name<'n>(unknown: &str, known: impl Iterator<Item = &'n str>) -> String {
+    best(unknown, known).map_or_else(String::new, |best| format!("; did you mean \"{best}\"?"))
 }
 
-/// What to add to a message about a default: how it would be one.
+/// Returns a suffix for the message about an invalid default of a type.
 pub(super) fn default(kind: &Type, value: &Json) -> &'static str {
     match (kind, value) {
         (Type::Union(_), Json::Null) => "; add \"null\" to the union",
-        (Type::Union(_), _) => "; it must be of one of the branches",
-        (Type::Null, _) => "; only null is",
-        (_, Json::Null) => "; for null the type must be a union with \"null\"",
+        (Type::Union(_), _) => "",
+        (Type::Null, _) => "; the only default is null",
+        (_, Json::Null) => "; a null default needs a union with \"null\"",
         (Type::Int | Type::Long | Type::Float | Type::Double | Type::Boolean, Json::String(_)) => {
             "; write it without quotes"
         }
-        (Type::Int, Json::Integer(_)) => "; it needs a long",
-        (Type::Long, Json::Integer(_)) => "; it has more than 64 bits",
-        (Type::Int | Type::Long, Json::Float(_)) => "; write it without a point and an exponent",
+        (Type::Int, Json::Integer(_)) => "; it exceeds 32 bits",
+        (Type::Long, Json::Integer(_)) => "; it exceeds 64 bits",
+        (Type::Int | Type::Long, Json::Float(_)) => {
+            "; write it without a decimal point or exponent"
+        }
         (Type::Bytes | Type::String | Type::Fixed(_) | Type::Enum(_), _) => {
             "; write it as a string"
         }
-        (Type::Array(_), Json::Array(_)) => "; an element is none of the items",
-        (Type::Map(_), Json::Object(_)) => "; a value is none of the map's",
+        (Type::Array(_), Json::Array(_)) => "; an element does not match the items",
+        (Type::Map(_), Json::Object(_)) => "; a value does not match the values",
         (Type::Record(_), Json::Object(_)) => {
-            "; a field is missing that has no default, or is of another type"
+            "; a field without a default is missing, or a value does not match its field"
         }
         (Type::Array(_), _) => "; write it as [...]",
         (Type::Map(_) | Type::Record(_), _) => "; write it as {...}",
-        (Type::Boolean, _) => "; it is true or false",
-        (Type::Int | Type::Long | Type::Float | Type::Double, _) => "; write a number",
+        (Type::Boolean, _) => "; expected true or false",
+        (Type::Int | Type::Long | Type::Float | Type::Double, _) => "; expected a number",
     }
 }
 
-/// The defined name or type that a word may be meant for.
-fn closest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+/// Returns the defined name or type that is most similar to an unknown one. A name that differs in
+/// its namespace only has priority.
+fn closest<'n>(unknown: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     let mut names: Vec<_> = names.collect();
+    // HashMap order varies between runs; the suggestion must not.
     names.sort_unstable();
-    let simple = |name: &str| name.rsplit('.').next() == Some(word);
+    let simple = |name: &str| name.rsplit('.').next() == Some(unknown);
     let elsewhere = names.iter().find(|name| simple(name));
-    let known = TYPE_WORDS.into_iter().chain(names.iter().copied());
-    let found = elsewhere.copied().or_else(|| best(word, known));
+    let known = TYPE_NAMES.into_iter().chain(names.iter().copied());
+    let found = elsewhere.copied().or_else(|| best(unknown, known));
     found.map(str::to_owned)
 }
 
-/// The most alike of the known words, the first of several; of very many, of those that come first.
-fn best<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+/// Returns the most similar of the known names, the first in alphabetical order if several are.
+/// Only the first names are compared once [`PAIRS_MAX`] is reached.
+fn best<'n>(unknown: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let mut best: Option<(f64, &str)> = None;
     let mut pairs = 0;
     for candidate in known {
-        if word.len().max(candidate.len()) > WORD_BYTES_MAX {
+        if unknown.len().max(candidate.len()) > NAME_BYTES_MAX {
             continue;
         }
-        pairs += word.len() * candidate.len();
+        // The comparison takes time proportional to the product of the lengths.
+        pairs += unknown.len() * candidate.len();
         if pairs > PAIRS_MAX {
             break;
         }
-        let likeness = strsim::jaro_winkler(word, candidate);
+        let similarity = strsim::jaro_winkler(unknown, candidate);
+        // A tie goes to the alphabetically first name, in any order of the input.
         let better = best.is_none_or(|(most, name)| {
-            likeness > most || (likeness - most).abs() < f64::EPSILON && candidate < name
+            similarity > most || (similarity - most).abs() < f64::EPSILON && candidate < name
         });
-        if likeness >= LIKENESS && better {
-            best = Some((likeness, candidate));
+        if similarity >= SIMILARITY_MIN && better {
+            best = Some((similarity, candidate));
         }
     }
     best.map(|(_, name)| name)

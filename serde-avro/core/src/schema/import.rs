@@ -1,7 +1,7 @@
-//! Taking the named types of referenced schemas into scope.
+//! Import of the named types of referenced schemas.
 //!
-//! Copies what isn't there yet and never a name twice, so that a chain of references, each holding
-//! all before it, stays as large as the texts together.
+//! Each name is copied once. So a chain of references, each of which contains all before it, is as
+//! large as the sources together.
 
 use super::{
     Schema, Type,
@@ -9,19 +9,21 @@ use super::{
 };
 use std::collections::HashMap;
 
-/// Copies the named types of `reference`, and what they are made of, into `nodes` and `names`.
-/// Answers the copy of its root; none once `most` nodes would leave no room for the text's own.
+/// Copies the named types of `reference` and their children to `nodes` and `names`. Returns the
+/// copy of its root, or `None` if fewer than one of `nodes_max` nodes would be left for the schema
+/// itself.
 pub(super) fn import(
     reference: &Schema,
     nodes: &mut Vec<Node>,
     names: &mut HashMap<Box<str>, NodeId>,
-    most: usize,
+    nodes_max: usize,
 ) -> Option<NodeId> {
     let mut copies: HashMap<NodeId, NodeId> = HashMap::new();
     let mut queue: Vec<NodeId> = reference.model.names.values().copied().collect();
+    // HashMap order varies between runs; node ids must not.
     queue.sort_unstable();
     queue.push(reference.root());
-    let mut fresh = Vec::new();
+    let mut added = Vec::new();
     while let Some(id) = queue.pop() {
         if copies.contains_key(&id) {
             continue;
@@ -35,10 +37,10 @@ pub(super) fn import(
             copies.insert(id, known);
             continue;
         }
-        if nodes.len() + 1 >= most {
+        if nodes.len() + 1 >= nodes_max {
             return None;
         }
-        let copy = NodeId(u32::try_from(nodes.len()).expect("nodes are limited"));
+        let copy = NodeId(u32::try_from(nodes.len()).expect("the number of nodes is limited"));
         if let Some(name) = node.name() {
             names.insert(name.fullname().into(), copy);
         }
@@ -46,11 +48,12 @@ pub(super) fn import(
             is_imported: true,
             ..node.clone()
         });
-        fresh.push(copy);
+        added.push(copy);
         queue.extend(node.kind.children());
         copies.insert(id, copy);
     }
-    for id in fresh {
+    // The copies refer to nodes of the reference until all of them have a copy.
+    for id in added {
         if let Some(node) = nodes.get_mut(id.index()) {
             map(&mut node.kind, &copies);
         }
@@ -59,7 +62,11 @@ pub(super) fn import(
 }
 
 fn map(kind: &mut Type, copies: &HashMap<NodeId, NodeId>) {
-    kind.map_children(|child| *copies.get(&child).expect("children were in the queue"));
+    kind.map_children(|child| {
+        *copies
+            .get(&child)
+            .expect("the queue contained all children")
+    });
 }
 
 #[cfg(test)]
@@ -68,16 +75,16 @@ mod tests {
 
     // Conformance: avro/1e
     #[test]
-    fn a_reference_is_copied_no_further_than_the_limit() {
+    fn import_stops_at_the_node_limit() {
         let field = |at| format!(r#"{{"name":"f{at}","type":"int"}}"#);
         let fields = (0..100).map(field).collect::<Vec<_>>().join(",");
         let text = format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#);
         let reference = Schema::parse(&text).unwrap();
-        for (most, copied) in [(50, None), (101, None), (102, Some(NodeId(0)))] {
+        for (nodes_max, copied) in [(50, None), (101, None), (102, Some(NodeId(0)))] {
             let (mut nodes, mut names) = (Vec::new(), HashMap::new());
-            let root = import(&reference, &mut nodes, &mut names, most);
-            assert_eq!(root, copied, "{most}");
-            assert!(nodes.len() < most, "{}", nodes.len());
+            let root = import(&reference, &mut nodes, &mut names, nodes_max);
+            assert_eq!(root, copied, "{nodes_max}");
+            assert!(nodes.len() < nodes_max, "{}", nodes.len());
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The schema model: texts in, an immutable graph of types out.
+//! The schema model: a parser, an immutable graph of types, and the strings printed from it.
 //!
-//! Owns the parser, the model and the texts that are derived from it. What Java's strict parser
-//! (Avro 1.12 and 1.13, ASCII names, defaults validated) takes is taken and what it refuses is
-//! refused, within [`Limits`]. It knows nothing of subjects, versions and ids.
+//! The parser accepts what Java's strict parser accepts (Avro 1.12 and 1.13, ASCII names, validated
+//! defaults) and rejects what it rejects, within [`Limits`]. Subjects, versions and ids are not
+//! part of the model.
 //!
-//! Beyond the specification, as Java: a name may be referred to before it is defined, and from
-//! within a namespace by its simple name if it has none itself; a type may be defined twice if both
-//! definitions mean the same; and comments may stand between tokens.
-//! Not as Java: half a surrogate pair in a string is refused, and so is a string default of a
-//! float or double that is written in hexadecimal.
+//! Extensions of the specification, as in Java: a name may be used before its definition; a name
+//! without namespace may be used from within a namespace; a type may be defined twice if both
+//! definitions are equivalent; comments are allowed between tokens. Differences from Java: an
+//! unpaired surrogate in a string is rejected, and so is a default of a float or double that is a
+//! string with a hexadecimal number.
 
 mod default;
 mod error;
@@ -34,7 +34,7 @@ pub use value::JsonValue;
 use parse::{Checks, Parser};
 use std::{collections::HashMap, sync::Arc};
 
-/// A parsed schema: immutable, cheap to clone, to be shared between threads.
+/// A parsed schema. Immutable, cheap to clone, and shareable between threads.
 #[derive(Clone, Debug)]
 pub struct Schema {
     model: Arc<Model>,
@@ -47,19 +47,19 @@ struct Model {
     root: NodeId,
     root_span: Span,
     names: HashMap<Box<str>, NodeId>,
-    /// Named types that are the root of a reference: canonical text refers to them.
-    outside: Vec<NodeId>,
+    /// The named types that are roots of references, which the registry string refers to by name.
+    reference_roots: Vec<NodeId>,
 }
 
-/// Maxima of one schema. Memory and time grow in proportion to each limit; `depth` also costs stack,
-/// about 2 KiB a level.
+/// Maxima of one schema. Memory and time grow in proportion to each limit; `depth` also costs
+/// stack, about 2 KiB a level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Types within types, by the text or by following names for the first time. JSON values
-    /// may nest four times as deep.
+    /// Nesting of types, in the source and through the first use of each name. JSON values may nest
+    /// four times as deep.
     pub depth: usize,
-    /// Types, references to named types and everything in referenced schemas included.
+    /// Types, including uses of names that are not defined yet and the types of referenced schemas.
     pub nodes: usize,
     /// Symbols of one enum.
     pub symbols: usize,
@@ -67,11 +67,11 @@ pub struct Limits {
     pub branches: usize,
     /// Fields of one record.
     pub fields: usize,
-    /// Bytes of one full name.
+    /// Bytes of one full name, alias or symbol.
     pub name_bytes: usize,
-    /// Bytes of one fixed.
+    /// Size of one fixed, in bytes.
     pub fixed_bytes: usize,
-    /// Bytes of the text.
+    /// Bytes of the source.
     pub source_bytes: usize,
 }
 
@@ -147,43 +147,44 @@ impl Limits {
 }
 
 impl Schema {
-    /// Parses a text that stands for itself, within the default [`Limits`].
+    /// Parses a self-contained schema, within the default [`Limits`].
     ///
     /// # Errors
-    /// When the text is no schema: what is wrong, what would be right, and where.
-    pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Self::parse_with(text, &[], &Limits::default())
+    /// Returns a [`ParseError`] with the position if `source` is not a valid schema.
+    pub fn parse(source: &str) -> Result<Self, ParseError> {
+        Self::parse_with(source, &[], &Limits::default())
     }
 
-    /// Parses a text in which the named types of `references` are in scope, those that the
-    /// references took from their own references included. Of two references that define one
-    /// name, the first counts.
+    /// Parses a schema that may use the named types of `references`, including those that these
+    /// have from their own references. If two references define the same name, the first one
+    /// applies.
     ///
     /// # Errors
     /// As [`Schema::parse`].
     pub fn parse_with(
-        text: &str,
+        source: &str,
         references: &[Self],
         limits: &Limits,
     ) -> Result<Self, ParseError> {
         let checks = Checks::All;
-        Parser::parse(text, references, limits, checks)
-            .map_err(|mistake| ParseError::new(text, mistake))
+        Parser::parse(source, references, limits, checks)
+            .map_err(|failure| ParseError::new(source, failure))
     }
 
-    /// Parses a text that older parsers took: names may hold any characters, and a field's default
-    /// may be any value. Everything else is as for [`Schema::parse_with`].
+    /// Parses a schema as old versions of Java's parser did, which checked neither the characters
+    /// of names nor the defaults of fields. Everything else is checked as in
+    /// [`Schema::parse_with`].
     ///
     /// # Errors
     /// As [`Schema::parse`].
     pub fn parse_legacy(
-        text: &str,
+        source: &str,
         references: &[Self],
         limits: &Limits,
     ) -> Result<Self, ParseError> {
-        let checks = Checks::AllButNamesAndDefaults;
-        Parser::parse(text, references, limits, checks)
-            .map_err(|mistake| ParseError::new(text, mistake))
+        let checks = Checks::Legacy;
+        Parser::parse(source, references, limits, checks)
+            .map_err(|failure| ParseError::new(source, failure))
     }
 
     /// Returns the string that the schema was parsed from.
@@ -192,34 +193,34 @@ impl Schema {
         &self.model.source
     }
 
-    /// The node of the whole schema.
+    /// Returns the root node.
     #[must_use]
     pub fn root(&self) -> NodeId {
         self.model.root
     }
 
-    /// A node of this schema.
+    /// Returns a node of this schema.
     ///
     /// # Panics
-    /// If `id` is of another, larger schema.
+    /// If `id` belongs to another, larger schema.
     #[must_use]
     pub fn node(&self, id: NodeId) -> &Node {
         &self.model.nodes[id.index()]
     }
 
-    /// The node of a named type by its full name, those of references included.
+    /// Returns the node of a named type by its full name. Types of references are included.
     #[must_use]
-    pub fn named(&self, full_name: &str) -> Option<NodeId> {
-        self.model.names.get(full_name).copied()
+    pub fn named(&self, fullname: &str) -> Option<NodeId> {
+        self.model.names.get(fullname).copied()
     }
 
-    /// The full name of the whole schema, if it is a record, enum or fixed.
+    /// Returns the full name of the schema, if it is a record, enum or fixed.
     #[must_use]
     pub fn name(&self) -> Option<&Name> {
         self.node(self.root()).name()
     }
 
-    /// How many nodes there are; every [`NodeId`] of this schema is below.
+    /// Returns the number of nodes. The index of every [`NodeId`] of this schema is smaller.
     pub(crate) fn node_count(&self) -> usize {
         self.model.nodes.len()
     }
@@ -229,7 +230,7 @@ impl Schema {
 mod tests {
     use super::*;
 
-    /// Records of which each is made of the one before twice, by its name.
+    /// Returns a union of records, each with two fields of the type of the record before it.
     fn doubling(records: usize) -> String {
         let record = |at: usize| {
             let part = |name| format!(r#"{{"name":"{name}","type":"R{}"}}"#, at - 1);
@@ -244,14 +245,13 @@ mod tests {
         format!("[{}]", records.join(","))
     }
 
-    /// Texts that are refused today, and what they are as canonical text.
     // Conformance: registry/rule-11
     #[test]
-    fn a_legacy_text_may_have_any_names_and_defaults_and_nothing_else_that_is_wrong() {
+    fn legacy_parser_skips_names_and_defaults_only() {
         let record = |name: &str, field: &str| {
             format!(r#"{{"type":"record","name":"{name}","fields":[{field}]}}"#)
         };
-        let taken = [
+        let accepted = [
             record("R-x", ""),
             record("R", r#"{"name":"a-b","type":"int"}"#),
             record("R", r#"{"name":"a","type":"int","default":"one"}"#),
@@ -263,7 +263,7 @@ mod tests {
             ),
             r#"{"type":"fixed","name":"F","namespace":"a-b.1","size":4,"aliases":["G!"]}"#.into(),
         ];
-        for text in taken {
+        for text in accepted {
             assert!(Schema::parse(&text).is_err(), "{text}");
             let legacy = Schema::parse_legacy(&text, &[], &Limits::default()).unwrap();
             let again = legacy.to_registry_string();
@@ -271,7 +271,7 @@ mod tests {
             let parsed = Schema::parse_legacy(&again, &[], &Limits::default());
             assert_eq!(parsed.unwrap().to_registry_string(), again);
         }
-        let refused = [
+        let rejected = [
             "",
             "{}",
             r#"["int","int"]"#,
@@ -279,7 +279,7 @@ mod tests {
             r#"{"type":"record","name":"int","fields":[]}"#,
             r#"{"type":"enum","name":"E","symbols":["a"],"default":"b"}"#,
         ];
-        for text in refused {
+        for text in rejected {
             let parsed = Schema::parse_legacy(text, &[], &Limits::default());
             assert!(parsed.is_err(), "{text}");
         }
@@ -287,7 +287,7 @@ mod tests {
 
     // Conformance: avro/1e
     #[test]
-    fn a_schema_has_a_node_for_each_type_of_its_text_and_none_for_a_name_used_again() {
+    fn used_names_add_no_nodes() {
         for records in [1, 10, 60] {
             let schema = Schema::parse(&doubling(records)).unwrap();
             assert_eq!(schema.node_count(), 1 + records);

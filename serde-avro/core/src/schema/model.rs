@@ -1,7 +1,7 @@
-//! The parsed form: an arena of nodes.
+//! The parsed form of a schema: an arena of nodes, named as in the specification.
 //!
-//! Owns the node types, named as the specification names them. A named type is one node however
-//! often it is referred to, so that a schema is a graph as large as its text, recursive or not.
+//! A named type is one node regardless of how often it is used. So a schema, recursive or not, is a
+//! graph whose size is proportional to its source.
 
 use super::Name;
 use super::value::{self, JsonValue};
@@ -9,99 +9,97 @@ use crate::json::{Member, Value};
 use crate::span::Span;
 use std::collections::HashMap;
 
-/// A node of one schema's arena.
+/// The index of a node in the arena of its schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub(crate) u32);
 
 impl NodeId {
     pub(crate) fn index(self) -> usize {
-        usize::try_from(self.0).expect("a node index was a usize before")
+        usize::try_from(self.0).expect("indexes are created from a usize")
     }
 }
 
-/// A type as it stands in the text.
+/// A type of a schema, with its attributes and its position in the source.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Node {
     /// The type.
     pub kind: Type,
-    /// Attributes the specification gives no meaning here, `logicalType` and its own included, in
-    /// the order of the text.
     pub(crate) attributes: Vec<Member>,
-    /// Where its JSON value stood, in the text that defined it.
+    /// The position of the type in the source that defines it.
     pub span: Span,
-    /// Where each type that it is made of stood, in the same text: items, values, branches or the
-    /// types of fields, whether they are defined there or only named.
+    /// The positions of the items, values, branches or field types in the same source, each a
+    /// definition or a name, in the order of [`Type::children`].
     pub child_spans: Vec<Span>,
-    /// Whether it came with a referenced schema, so that its spans are of another text.
+    /// Whether the type comes from a referenced schema, so that its spans belong to another source.
     pub is_imported: bool,
 }
 
-/// The types of the specification ("Primitive Types", "Complex Types").
+/// A type (specification, sections Primitive Types and Complex Types).
 #[derive(Clone, Debug)]
 pub enum Type {
-    /// No value; takes no bytes.
+    /// The null type, encoded in zero bytes.
     Null,
-    /// True or false.
+    /// A boolean.
     Boolean,
-    /// A whole number of 32 bits, with sign.
+    /// A signed 32-bit integer.
     Int,
-    /// A whole number of 64 bits, with sign.
+    /// A signed 64-bit integer.
     Long,
-    /// An IEEE 754 number of 32 bits.
+    /// A 32-bit IEEE 754 number.
     Float,
-    /// An IEEE 754 number of 64 bits.
+    /// A 64-bit IEEE 754 number.
     Double,
-    /// Any bytes.
+    /// A sequence of bytes.
     Bytes,
-    /// Unicode text.
+    /// A Unicode string.
     String,
-    /// Any number of items of one type.
+    /// An array with items of one type.
     Array(NodeId),
-    /// Any number of values of one type, each with a string as its key.
+    /// A map from strings to values of one type.
     Map(NodeId),
-    /// A value of one of the branches, of which none is a union and no two are alike: each unnamed
-    /// type comes once, each name once.
+    /// A union. No branch is a union, and each unnamed type and each name occurs at most once.
     Union(Vec<NodeId>),
-    /// A value of each field, in order.
+    /// A record.
     Record(Box<Record>),
-    /// One of some symbols.
+    /// An enum.
     Enum(Box<Enum>),
-    /// So many bytes.
+    /// A fixed number of bytes.
     Fixed(Box<Fixed>),
 }
 
-/// A record.
+/// A record type.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Record {
-    /// Its name.
+    /// The name.
     pub name: Name,
-    /// Its other names.
+    /// The aliases.
     pub aliases: Vec<Name>,
-    /// Its documentation.
+    /// The documentation.
     pub doc: Option<Box<str>>,
-    /// Whether it was declared as `error`.
+    /// Whether the type is declared as `error`.
     pub is_error: bool,
-    /// Its fields in order, their names unique.
+    /// The fields, with unique names.
     pub fields: Vec<Field>,
-    pub(crate) places: HashMap<Box<str>, usize>,
-    /// How many fields have no default.
+    /// The positions of the fields by name.
+    pub(crate) positions: HashMap<Box<str>, usize>,
+    /// The number of fields without a default.
     pub(crate) required: usize,
 }
 
 impl Record {
-    /// The place of the field with this name.
+    /// Returns the position of the field with this name, from 0.
     #[must_use]
     pub fn position(&self, field: &str) -> Option<usize> {
-        self.places.get(field).copied()
+        self.positions.get(field).copied()
     }
 
-    /// As [`Record::position`], but quicker if it is the place where the other record has it.
-    pub(crate) fn position_near(&self, place: usize, field: &str) -> Option<usize> {
-        let near = self.fields.get(place);
+    /// As [`Record::position`], with a guess of the position that saves the lookup if it is right.
+    pub(crate) fn position_near(&self, guess: usize, field: &str) -> Option<usize> {
+        let near = self.fields.get(guess);
         match near.filter(|near| *near.name == *field) {
-            Some(_) => Some(place),
+            Some(_) => Some(guess),
             None => self.position(field),
         }
     }
@@ -111,62 +109,60 @@ impl Record {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Field {
-    /// Its name.
+    /// The name.
     pub name: Box<str>,
-    /// Its type.
+    /// The type.
     pub node: NodeId,
-    /// Its documentation.
+    /// The documentation.
     pub doc: Option<Box<str>>,
-    /// Its default, valid for its type.
     pub(crate) default: Option<Value>,
-    /// How it sorts.
+    /// The sort order.
     pub order: Order,
-    /// Its other names.
+    /// The aliases.
     pub aliases: Vec<Box<str>>,
-    /// Attributes the specification gives no meaning, in the order of the text.
     pub(crate) attributes: Vec<Member>,
-    /// Where its JSON object stood, in the text that defined it.
+    /// The position of the field in the source that defines it.
     pub span: Span,
 }
 
-/// How a field sorts ("Sort Order").
+/// The sort order of a field (specification, section Sort Order).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// As its type does; the default.
+    /// The order of the type; the default.
     Ascending,
-    /// The other way.
+    /// The reverse order of the type.
     Descending,
-    /// It does not count.
+    /// The field is ignored.
     Ignore,
 }
 
-/// An enum.
+/// An enum type.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Enum {
-    /// Its name.
+    /// The name.
     pub name: Name,
-    /// Its other names.
+    /// The aliases.
     pub aliases: Vec<Name>,
-    /// Its documentation.
+    /// The documentation.
     pub doc: Option<Box<str>>,
-    /// Its symbols in order, each once.
+    /// The symbols, each once.
     pub symbols: Vec<Box<str>>,
-    /// The symbol that readers take for one they don't know.
+    /// The symbol that readers use for unknown symbols.
     pub default: Option<Box<str>>,
 }
 
-/// A fixed.
+/// A fixed type.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Fixed {
-    /// Its name.
+    /// The name.
     pub name: Name,
-    /// Its other names.
+    /// The aliases.
     pub aliases: Vec<Name>,
-    /// Its documentation.
+    /// The documentation.
     pub doc: Option<Box<str>>,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: usize,
 }
 
@@ -239,7 +235,7 @@ impl Field {
 }
 
 impl Type {
-    /// The word of the specification, such as `record`.
+    /// Returns the specification's name of the type, such as `record`.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -291,9 +287,9 @@ impl Type {
         self.named().map_or(&[], |named| named.aliases)
     }
 
-    /// The primitive type of a word.
-    pub(crate) fn primitive(word: &str) -> Option<Self> {
-        Some(match word {
+    /// Returns the primitive type with this name.
+    pub(crate) fn primitive(name: &str) -> Option<Self> {
+        Some(match name {
             "null" => Self::Null,
             "boolean" => Self::Boolean,
             "int" => Self::Int,

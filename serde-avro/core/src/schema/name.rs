@@ -1,9 +1,10 @@
-//! Names: the specification's simple names, namespaces and full names.
+//! Names: simple names, namespaces and full names (specification, section Names).
 
 use std::fmt;
 
-/// Names that stand for types and not for namespaces, as Java sees it when it shortens one.
-const TYPE_WORDS: [&str; 14] = [
+/// Simple names that Java never uses to refer to a type, because they read as a type of the
+/// specification.
+const TYPE_NAMES: [&str; 14] = [
     "record", "enum", "array", "map", "union", "fixed", "string", "bytes", "int", "long", "float",
     "double", "boolean", "null",
 ];
@@ -12,31 +13,36 @@ const TYPE_WORDS: [&str; 14] = [
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
     fullname: Box<str>,
-    /// Bytes of the namespace and its dot.
+    /// The length of the namespace and the dot, 0 without a namespace.
     prefix_bytes: usize,
 }
 
 impl Name {
-    /// A checked name: `name` itself if it is dotted, else within `space`.
+    /// Creates a name: `name` itself if it is dotted, else `name` within `namespace`.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn new(name: &str, space: Option<&str>) -> Result<Self, String> {
-        let (space, simple) = parts(name, space);
+    /// Returns a [`NameError`] if the name or a component of its namespace has invalid characters.
+    pub(crate) fn new(name: &str, namespace: Option<&str>) -> Result<Self, NameError> {
+        let (namespace, simple) = split(name, namespace);
         check_simple_name(simple)?;
-        for part in space.into_iter().flat_map(|space| space.split('.')) {
-            check_simple_name(part)
-                .map_err(|why| format!("the namespace of \"{name}\" is wrong: {why}"))?;
+        for component in namespace
+            .into_iter()
+            .flat_map(|namespace| namespace.split('.'))
+        {
+            check_simple_name(component).map_err(|error| NameError::Namespace {
+                name: name.to_owned(),
+                error: Box::new(error),
+            })?;
         }
-        Ok(Self::unchecked(name, space))
+        Ok(Self::unchecked(name, namespace))
     }
 
-    /// The same name, whatever characters it has.
-    pub(crate) fn unchecked(name: &str, space: Option<&str>) -> Self {
-        match parts(name, space) {
-            (Some(space), simple) => Self {
-                fullname: format!("{space}.{simple}").into(),
-                prefix_bytes: space.len() + 1,
+    /// Creates a name without checking its characters.
+    pub(crate) fn unchecked(name: &str, namespace: Option<&str>) -> Self {
+        match split(name, namespace) {
+            (Some(namespace), simple) => Self {
+                fullname: format!("{namespace}.{simple}").into(),
+                prefix_bytes: namespace.len() + 1,
             },
             (None, simple) => Self {
                 fullname: simple.into(),
@@ -45,28 +51,28 @@ impl Name {
         }
     }
 
-    /// Namespace and simple name, such as `com.example.Payment`.
+    /// Returns the full name, such as `com.example.Payment`.
     #[must_use]
     pub fn fullname(&self) -> &str {
         &self.fullname
     }
 
-    /// The part behind the last dot.
+    /// Returns the simple name, which is the part after the last dot.
     #[must_use]
     pub fn simple(&self) -> &str {
         self.fullname.get(self.prefix_bytes..).unwrap_or_default()
     }
 
-    /// The part before the last dot, if there is one.
+    /// Returns the namespace, which is the part before the last dot.
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
         self.fullname.get(..self.prefix_bytes.checked_sub(1)?)
     }
 
-    /// The text that Java refers to this name by from within `space`: short if it means the same,
-    /// and full if the short form would read as the name of a type.
-    pub(crate) fn seen_from(&self, space: Option<&str>) -> &str {
-        if self.namespace() == space && !TYPE_WORDS.contains(&self.simple()) {
+    /// Returns the name by which Java refers to the type from within `namespace`: the simple name
+    /// if the namespaces are equal, unless it reads as a type of the specification.
+    pub(crate) fn relative_to(&self, namespace: Option<&str>) -> &str {
+        if self.namespace() == namespace && !TYPE_NAMES.contains(&self.simple()) {
             self.simple()
         } else {
             self.fullname()
@@ -74,13 +80,14 @@ impl Name {
     }
 }
 
-/// Namespace and simple name of a name that stands in `space`.
-fn parts<'a>(name: &'a str, space: Option<&'a str>) -> (Option<&'a str>, &'a str) {
-    let (space, simple) = match name.rsplit_once('.') {
-        Some((space, simple)) => (Some(space), simple),
-        None => (space, name),
+/// Returns the namespace and the simple name of `name`, which is used within `namespace`.
+fn split<'a>(name: &'a str, namespace: Option<&'a str>) -> (Option<&'a str>, &'a str) {
+    let (namespace, simple) = match name.rsplit_once('.') {
+        Some((namespace, simple)) => (Some(namespace), simple),
+        None => (namespace, name),
     };
-    (space.filter(|space| !space.is_empty()), simple)
+    // An empty namespace, as in ".R", is the null namespace.
+    (namespace.filter(|namespace| !namespace.is_empty()), simple)
 }
 
 impl fmt::Display for Name {
@@ -89,27 +96,40 @@ impl fmt::Display for Name {
     }
 }
 
-/// Checks `[A-Za-z_][A-Za-z0-9_]*`.
+/// The reasons why a name is invalid.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NameError {
+    #[error("empty name; expected {NAME_CHARACTERS}")]
+    Empty,
+    #[error("\"{name}\" starts with {found:?}; expected a letter A-Z, a-z or _")]
+    Start { name: String, found: char },
+    #[error("\"{name}\" contains {found:?}; expected {NAME_CHARACTERS}")]
+    Character { name: String, found: char },
+    #[error("invalid namespace of \"{name}\": {error}")]
+    Namespace { name: String, error: Box<Self> },
+    #[error("the name has {bytes} bytes; the maximum is {bytes_max}")]
+    TooLong { bytes: usize, bytes_max: usize },
+}
+
+const NAME_CHARACTERS: &str = "letters A-Z and a-z, digits 0-9 and _";
+
+/// Checks that a name matches `[A-Za-z_][A-Za-z0-9_]*`.
 ///
 /// # Errors
-/// What is wrong with it.
-pub(crate) fn check_simple_name(name: &str) -> Result<(), String> {
-    const RIGHT: &str = "a name has the letters A-Z, a-z, the digits 0-9 and _";
-    match name.chars().next() {
-        None => return Err(format!("empty name; {RIGHT}")),
-        Some(first) if first.is_ascii_alphabetic() || first == '_' => {}
-        Some(_) => {
-            return Err(format!(
-                "\"{name}\" starts with a wrong character; {RIGHT}, no digit first"
-            ));
-        }
+/// Returns a [`NameError`] with the first invalid character.
+pub(crate) fn check_simple_name(name: &str) -> Result<(), NameError> {
+    let first = name.chars().next().ok_or(NameError::Empty)?;
+    if !first.is_ascii_alphabetic() && first != '_' {
+        let (name, found) = (name.to_owned(), first);
+        return Err(NameError::Start { name, found });
     }
-    match name
-        .chars()
-        .find(|c| !c.is_ascii_alphanumeric() && *c != '_')
-    {
+    let mut characters = name.chars();
+    match characters.find(|c| !c.is_ascii_alphanumeric() && *c != '_') {
         None => Ok(()),
-        Some(wrong) => Err(format!("\"{name}\" contains {wrong:?}; {RIGHT}")),
+        Some(found) => Err(NameError::Character {
+            name: name.to_owned(),
+            found,
+        }),
     }
 }
 
@@ -119,7 +139,7 @@ mod tests {
 
     // Conformance: avro/1b
     #[test]
-    fn a_dotted_name_carries_its_own_namespace() {
+    fn dotted_names_ignore_the_enclosing_namespace() {
         let table = [
             ("R", None, "R", None, "R"),
             ("R", Some("a.b"), "a.b.R", Some("a.b"), "R"),
@@ -127,18 +147,18 @@ mod tests {
             (".R", Some("a.b"), "R", None, "R"),
             ("R", Some(""), "R", None, "R"),
         ];
-        for (name, space, full, full_space, simple) in table {
-            let name = Name::new(name, space).unwrap();
+        for (name, enclosing, fullname, namespace, simple) in table {
+            let name = Name::new(name, enclosing).unwrap();
             assert_eq!(
                 (name.fullname(), name.namespace(), name.simple()),
-                (full, full_space, simple)
+                (fullname, namespace, simple)
             );
         }
     }
 
     // Conformance: avro/1a
     #[test]
-    fn wrong_names_are_refused() {
+    fn invalid_names_are_rejected() {
         for name in ["", "1a", "a-b", "a.", "a..b", ".", "é", "a.é", " a", "a$"] {
             assert!(Name::new(name, None).is_err(), "{name:?}");
         }
@@ -147,12 +167,12 @@ mod tests {
 
     // Conformance: avro/1b
     #[test]
-    fn a_reference_is_short_where_it_means_the_same() {
+    fn references_within_a_namespace_are_short() {
         let name = |full| Name::new(full, None).unwrap();
-        assert_eq!(name("a.R").seen_from(Some("a")), "R");
-        assert_eq!(name("a.R").seen_from(Some("b")), "a.R");
-        assert_eq!(name("a.R").seen_from(None), "a.R");
-        assert_eq!(name("a.long").seen_from(Some("a")), "a.long");
-        assert_eq!(name("R").seen_from(Some("a")), "R");
+        assert_eq!(name("a.R").relative_to(Some("a")), "R");
+        assert_eq!(name("a.R").relative_to(Some("b")), "a.R");
+        assert_eq!(name("a.R").relative_to(None), "a.R");
+        assert_eq!(name("a.long").relative_to(Some("a")), "a.long");
+        assert_eq!(name("R").relative_to(Some("a")), "R");
     }
 }

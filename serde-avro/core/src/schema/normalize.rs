@@ -1,21 +1,21 @@
-//! Confluent's `normalize`: the model in which everything that may be written in several ways is
-//! written in one.
+//! Confluent's `normalize`: a model in which equivalent schemas print the same string.
 //!
-//! Owns the order of attributes and aliases and the spelling of defaults, as `toNormalizedString`
-//! of Confluent Schema Registry 8 has them. A registry parses that text again and keeps the
-//! canonical text of the result, so what `toNormalizedString` itself looks like never shows.
+//! The order of attributes and aliases and the form of defaults follow `toNormalizedString` of
+//! Confluent Schema Registry 8. A registry parses that string again and stores what Java's
+//! `Schema.toString(references, false)` prints.
 //!
-//! Where Confluent's text would mean something else than the schema, the schema's meaning stays: a
-//! default for a later branch of a union (dropped there), a whole number beyond 64 bits (dropped,
-//! or an error), characters beyond U+00FF in a default of bytes (replaced there), a name without
-//! namespace within a namespace (moved into it there).
+//! Where Confluent's string would change the meaning of the schema, the meaning is kept: a default
+//! for a later branch of a union (Confluent drops it), an integer beyond 64 bits (dropped or an
+//! error), characters beyond U+00FF in a default of bytes (replaced), a name without namespace used
+//! within a namespace (moved into the namespace).
 
 use super::{Field, Node, NodeId, Record, Schema, Type};
 use crate::json::{Json, Member, Value, write_value};
 use std::cmp::Ordering;
 
-/// The logical types of Avro 1.12 that need nothing but the right type, with that type's word.
-const PLAIN_LOGICAL_TYPES: [(&str, &str); 13] = [
+/// The logical types of Avro 1.12 with the types that they apply to. `decimal` also has attributes
+/// to check; `uuid` and `duration` on a fixed require a size.
+const LOGICAL_TYPES: [(&str, &str); 13] = [
     ("date", "int"),
     ("time-millis", "int"),
     ("time-micros", "long"),
@@ -31,19 +31,19 @@ const PLAIN_LOGICAL_TYPES: [(&str, &str); 13] = [
     ("decimal", "fixed"),
 ];
 
-/// The nodes in normal form, at the same places.
+/// Returns the nodes in normal form, with the same indexes.
 pub(super) fn normalized(nodes: &[Node]) -> Vec<Node> {
     nodes.iter().map(|node| normal_node(nodes, node)).collect()
 }
 
 impl Schema {
-    /// A field's default as JSON in its one spelling.
-    pub(crate) fn default_text(&self, field: &Field) -> Option<String> {
+    /// Returns a field's default as JSON in normal form.
+    pub(crate) fn default_string(&self, field: &Field) -> Option<String> {
         let given = field.default.as_ref()?;
         let normal = default_of(&self.model.nodes, field.node, given);
-        let mut text = String::new();
-        write_value(&normal.as_ref().unwrap_or(given).json, &mut text);
-        Some(text)
+        let mut json = String::new();
+        write_value(&normal.as_ref().unwrap_or(given).json, &mut json);
+        Some(json)
     }
 }
 
@@ -72,14 +72,16 @@ fn normalize_field(nodes: &[Node], field: &mut Field) {
     }
 }
 
-/// A logical type that is in force comes first, with what it needs; the rest is sorted by key.
+/// Returns the attributes sorted by key, with those of a valid logical type first.
 fn node_attributes(node: &Node) -> Vec<Member> {
     let mut attributes = sorted(&node.attributes);
-    if let Some(name) = logical_type_in_force(node) {
+    if let Some(name) = valid_logical_type(node) {
         let decimal = name == "decimal";
+        // The sort is stable: other attributes stay sorted by key.
         attributes.sort_by_key(|member| match &*member.key {
             "logicalType" => 0,
             "precision" if decimal => 1,
+            // A scale of 0 is the default and is sorted with the other attributes.
             "scale" if decimal && integer(&member.value) != Some(0) => 2,
             _ => 3,
         });
@@ -87,9 +89,9 @@ fn node_attributes(node: &Node) -> Vec<Member> {
     attributes
 }
 
-/// The logical type that Java takes the node for: a known one, on the right type, with the right
+/// Returns the logical type if Java accepts it: it is known, applies to the type, and has valid
 /// attributes.
-fn logical_type_in_force(node: &Node) -> Option<&str> {
+fn valid_logical_type(node: &Node) -> Option<&str> {
     let name = node.logical_type()?;
     let size = match &node.kind {
         Type::Fixed(fixed) => Some(fixed.size),
@@ -99,7 +101,7 @@ fn logical_type_in_force(node: &Node) -> Option<&str> {
         ("uuid", Some(size)) => size == 16,
         ("duration", Some(size)) => size == 12,
         _ => {
-            PLAIN_LOGICAL_TYPES.contains(&(name, node.kind.as_str()))
+            LOGICAL_TYPES.contains(&(name, node.kind.as_str()))
                 && (name != "decimal" || is_decimal(node, size))
         }
     };
@@ -120,8 +122,10 @@ fn is_decimal(node: &Node, size: Option<usize>) -> bool {
     precision > 0 && (0..=precision).contains(&scale) && fits
 }
 
-/// The decimal digits that a two's complement number of `size` bytes holds in any case.
+/// Returns the number of decimal digits that every two's complement number of `size` bytes can
+/// hold.
 fn decimal_digits(size: usize) -> f64 {
+    // One bit is the sign.
     let bits = u32::try_from(size).unwrap_or(u32::MAX).saturating_mul(8);
     (std::f64::consts::LOG10_2 * f64::from(bits.saturating_sub(1))).floor()
 }
@@ -141,12 +145,12 @@ fn sorted(members: &[Member]) -> Vec<Member> {
             value: sorted_value(&member.value),
         })
         .collect();
-    sorted.sort_by(|one, other| as_java(&one.key, &other.key));
+    sorted.sort_by(|one, other| java_order(&one.key, &other.key));
     sorted
 }
 
-/// Java's order of strings: by UTF-16 units.
-fn as_java(one: &str, other: &str) -> Ordering {
+/// Compares strings as Java does, by UTF-16 code units.
+fn java_order(one: &str, other: &str) -> Ordering {
     one.encode_utf16().cmp(other.encode_utf16())
 }
 
@@ -162,14 +166,15 @@ fn sorted_value(value: &Value) -> Value {
     }
 }
 
-/// The value as a default of the type has it in one spelling: numbers of floats and doubles with a
-/// point, keys sorted. Nothing if it is none of the type; the work is bounded by what the parser
-/// spent on the same question.
+/// Returns a default in normal form: numbers of floats and doubles with a decimal point, keys
+/// sorted. Returns `None` if the value is not valid for the type. The parser has done the same
+/// comparisons within its limits, which bounds the work.
 fn default_of(nodes: &[Node], id: NodeId, value: &Value) -> Option<Value> {
     let json = match (&nodes[id.index()].kind, &value.json) {
         (Type::Union(branches), _) => {
             return branches
                 .iter()
+                // As in the parser, the first matching branch applies.
                 .find_map(|branch| default_of(nodes, *branch, value));
         }
         (Type::Float, Json::Integer(_) | Json::Float(_)) => Json::Float(single(number(value)?)),
@@ -193,7 +198,7 @@ fn default_of(nodes: &[Node], id: NodeId, value: &Value) -> Option<Value> {
         }
         (Type::Record(record), Json::Object(members)) if is_complete(record, value) => {
             object(members, |key, value| match record.position(key) {
-                Some(place) => default_of(nodes, record.fields[place].node, value),
+                Some(position) => default_of(nodes, record.fields[position].node, value),
                 None => Some(sorted_value(value)),
             })?
         }
@@ -215,11 +220,11 @@ fn object(
         let key = key.clone();
         list.push(Member { key, value });
     }
-    list.sort_by(|one, other| as_java(&one.key, &other.key));
+    list.sort_by(|one, other| java_order(&one.key, &other.key));
     Some(Json::Object(list))
 }
 
-/// Whether each field is given or has a default.
+/// Returns whether each field has a value or a default.
 fn is_complete(record: &Record, value: &Value) -> bool {
     record
         .fields
@@ -235,9 +240,13 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// The double with the digits of the closest float.
-#[expect(clippy::cast_possible_truncation, reason = "a float is what is wanted")]
+/// Returns the double that prints with the digits of the closest float.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "rounding to a float is intended"
+)]
 fn single(double: f64) -> f64 {
+    // The digits of the float, parsed as a double, print unchanged.
     let float = double as f32;
     float.to_string().parse().unwrap_or(double)
 }

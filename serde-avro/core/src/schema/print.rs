@@ -1,8 +1,7 @@
-//! The texts that a schema is known by: canonical text, as it is, normalized and with references
-//! written out, and Parsing Canonical Form.
+//! The strings of a schema: those of Java and Confluent, and the Parsing Canonical Form.
 //!
-//! All write a named type out where it comes first and by its name afterwards. Recursion is
-//! bounded, because the parser bounds how deep types nest with names followed.
+//! Each writes out a named type at its first use and writes its name afterwards. The recursion is
+//! bounded, because the parser limits the nesting of types including that through names.
 
 use super::normalize::normalized;
 use super::{Enum, Fixed, Name, Node, NodeId, Order, Record, Schema, Type};
@@ -10,27 +9,29 @@ use crate::json::{Member, write_string, write_value};
 use std::collections::HashSet;
 
 impl Schema {
-    /// Returns the string of Java's `Schema.toString(references, false)`, which a Confluent registry
-    /// stores and compares: compact JSON, attributes in a fixed order, custom attributes in the order
-    /// of the source. A type that is the root of a referenced schema is printed as its name; other
-    /// types of referenced schemas are written out. Without references it is the string that
-    /// `Display` prints.
+    /// Returns the string of Java's `Schema.toString(references, false)`, which a Confluent
+    /// registry stores and compares: compact JSON, attributes in a fixed order, custom attributes
+    /// in the order of the source. A type that is the root of a referenced schema is printed as its
+    /// name; other types of referenced schemas are written out. Without references it is the string
+    /// that `Display` prints.
     #[must_use]
     pub fn to_registry_string(&self) -> String {
         self.print(&self.model.nodes)
     }
 
     /// Returns the string that a Confluent registry stores under `normalize=true`: as
-    /// [`Schema::to_registry_string`], with aliases and custom attributes sorted, the attributes of a
-    /// logical type first, and a decimal point in defaults of floats and doubles. Documentation and
-    /// the order of fields, symbols and branches are kept, unlike in the Parsing Canonical Form.
+    /// [`Schema::to_registry_string`], with aliases and custom attributes sorted, the attributes of
+    /// a logical type first, and a decimal point in defaults of floats and doubles. Documentation
+    /// and the order of fields, symbols and branches are kept, unlike in the Parsing Canonical
+    /// Form.
     #[must_use]
     pub fn to_normalized_string(&self) -> String {
         self.print(&normalized(&self.model.nodes))
     }
 
     fn print(&self, nodes: &[Node]) -> String {
-        let known = self.model.outside.iter().copied().collect();
+        // Types in `known` are never written out.
+        let known = self.model.reference_roots.iter().copied().collect();
         Writer::new(nodes, Form::Full, known).write(self.root())
     }
 
@@ -52,8 +53,9 @@ impl Schema {
     }
 }
 
-/// What makes two definitions of one name the same to Java: all but documentation, aliases, the
-/// default of enums, and whether a record is an error. Other named types stay names.
+/// Returns a string that is equal for two definitions of one name if Java accepts them as
+/// equivalent: it has everything except documentation, aliases, defaults of enums, and whether a
+/// record is an error. Other named types are printed as names.
 pub(super) fn structure(nodes: &[Node], id: NodeId) -> String {
     Writer::new(nodes, Form::Structure(id), HashSet::new()).write(id)
 }
@@ -86,22 +88,23 @@ impl<'s> Writer<'s> {
         self.out
     }
 
-    fn node(&mut self, id: NodeId, space: Option<&str>) {
+    fn node(&mut self, id: NodeId, namespace: Option<&str>) {
         let nodes = self.nodes;
         let node = &nodes[id.index()];
         match &node.kind {
             Type::Union(branches) => {
                 self.out.push('[');
-                self.list(branches, |writer, branch| writer.node(*branch, space));
+                self.list(branches, |writer, branch| writer.node(*branch, namespace));
                 self.out.push(']');
             }
-            Type::Array(item) => self.holder("array", "items", *item, node, space),
-            Type::Map(item) => self.holder("map", "values", *item, node, space),
-            Type::Record(_) | Type::Enum(_) | Type::Fixed(_) => self.named(id, node, space),
+            Type::Array(item) => self.container("array", "items", *item, node, namespace),
+            Type::Map(item) => self.container("map", "values", *item, node, namespace),
+            Type::Record(_) | Type::Enum(_) | Type::Fixed(_) => self.named(id, node, namespace),
             _ => self.primitive(node),
         }
     }
 
+    /// Writes a type without parameters: its name, or an object if it has attributes.
     fn primitive(&mut self, node: &Node) {
         if node.attributes.is_empty() {
             return write_string(node.kind.as_str(), &mut self.out);
@@ -112,34 +115,44 @@ impl<'s> Writer<'s> {
         self.out.push('}');
     }
 
-    fn holder(&mut self, word: &str, key: &str, item: NodeId, node: &Node, space: Option<&str>) {
+    /// Writes an array or map.
+    fn container(
+        &mut self,
+        kind: &str,
+        key: &str,
+        item: NodeId,
+        node: &Node,
+        namespace: Option<&str>,
+    ) {
         self.out.push_str("{\"type\":");
-        write_string(word, &mut self.out);
+        write_string(kind, &mut self.out);
         self.key(key);
-        self.node(item, space);
+        self.node(item, namespace);
         self.attributes(&node.attributes);
         self.out.push('}');
     }
 
-    fn named(&mut self, id: NodeId, node: &'s Node, space: Option<&str>) {
+    fn named(&mut self, id: NodeId, node: &'s Node, namespace: Option<&str>) {
         let Some(name) = node.name() else {
             return;
         };
-        let elsewhere = matches!(self.form, Form::Structure(root) if root != id);
-        if elsewhere || !self.known.insert(id) {
-            return write_string(name.seen_from(space), &mut self.out);
+        let is_other = matches!(self.form, Form::Structure(root) if root != id);
+        // Written out at its first use only; `insert` returns false for a known type.
+        if is_other || !self.known.insert(id) {
+            return write_string(name.relative_to(namespace), &mut self.out);
         }
         let is_error = matches!(&node.kind, Type::Record(record) if record.is_error);
-        let word = if is_error && self.form == Form::Full {
+        let kind = if is_error && self.form == Form::Full {
             "error"
         } else {
             node.kind.as_str()
         };
         self.out.push_str("{\"type\":");
-        write_string(word, &mut self.out);
+        write_string(kind, &mut self.out);
         self.key("name");
         write_string(name.simple(), &mut self.out);
-        if name.namespace() != space {
+        // An inherited namespace is omitted; the null namespace within another is printed as "".
+        if name.namespace() != namespace {
             self.key("namespace");
             write_string(name.namespace().unwrap_or_default(), &mut self.out);
         }
@@ -154,13 +167,14 @@ impl<'s> Writer<'s> {
             self.key("aliases");
             self.out.push('[');
             self.list(aliases, |writer, alias| {
-                write_string(alias.seen_from(name.namespace()), &mut writer.out);
+                write_string(alias.relative_to(name.namespace()), &mut writer.out);
             });
             self.out.push(']');
         }
         self.out.push('}');
     }
 
+    /// Writes the fields and returns the aliases, which come after the custom attributes.
     fn record(&mut self, record: &'s Record) -> &'s [Name] {
         self.doc(record.doc.as_deref());
         self.key("fields");
@@ -223,9 +237,11 @@ impl<'s> Writer<'s> {
         }
     }
 
-    fn strings(&mut self, texts: &'s [Box<str>]) {
+    fn strings(&mut self, strings: &'s [Box<str>]) {
         self.out.push('[');
-        self.list(texts, |writer, text| write_string(text, &mut writer.out));
+        self.list(strings, |writer, string| {
+            write_string(string, &mut writer.out);
+        });
         self.out.push(']');
     }
 
@@ -264,13 +280,13 @@ impl ParsingForm<'_> {
             write_string(node.kind.as_str(), out);
         }
         match &node.kind {
-            Type::Union(branches) => self.parts(branches, "[", "]", out, |form, branch, out| {
+            Type::Union(branches) => self.list(branches, "[", "]", out, |form, branch, out| {
                 form.node(*branch, out);
             }),
-            Type::Array(item) => self.holder("array", "items", *item, out),
-            Type::Map(item) => self.holder("map", "values", *item, out),
+            Type::Array(item) => self.container("array", "items", *item, out),
+            Type::Map(item) => self.container("map", "values", *item, out),
             Type::Record(record) => {
-                self.parts(
+                self.list(
                     &record.fields,
                     ",\"fields\":[",
                     "]}",
@@ -285,7 +301,7 @@ impl ParsingForm<'_> {
                 );
             }
             Type::Enum(symbols) => {
-                self.parts(
+                self.list(
                     &symbols.symbols,
                     ",\"symbols\":[",
                     "]}",
@@ -300,26 +316,27 @@ impl ParsingForm<'_> {
         }
     }
 
-    fn holder(&mut self, word: &str, key: &str, item: NodeId, out: &mut String) {
-        out.push_str(&format!("{{\"type\":\"{word}\",\"{key}\":"));
+    fn container(&mut self, kind: &str, key: &str, item: NodeId, out: &mut String) {
+        out.push_str(&format!("{{\"type\":\"{kind}\",\"{key}\":"));
         self.node(item, out);
         out.push('}');
     }
 
-    fn parts<T>(
+    /// Writes a list of items between `open` and `close`.
+    fn list<T>(
         &mut self,
-        parts: &[T],
+        items: &[T],
         open: &str,
         close: &str,
         out: &mut String,
         mut write: impl FnMut(&mut Self, &T, &mut String),
     ) {
         out.push_str(open);
-        for (index, part) in parts.iter().enumerate() {
+        for (index, item) in items.iter().enumerate() {
             if index > 0 {
                 out.push(',');
             }
-            write(self, part, out);
+            write(self, item, out);
         }
         out.push_str(close);
     }

@@ -1,41 +1,42 @@
-//! Where a type stands: its path through the schema, and the bytes of the text it stands on.
+//! Sites: the path of a type through a schema, and its position in the source.
 //!
-//! Owns the spelling of paths. A type that is defined in a referenced schema has no bytes in this
-//! text: the span is that of the name that leads there.
+//! A type of a referenced schema is not in this source. Its span is that of the name that refers to
+//! it or to the type around it.
 
 use super::{Node, NodeId, Schema, Type};
 use crate::span::Span;
 
-/// A place in a schema.
+/// A location in a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Site {
-    /// From the root: `/name` for a field, `[]` for the items of an array, `{}` for the values of
-    /// a map, `<name>` for a branch of a union. `/` is the whole schema.
+    /// The path from the root: `/name` for a field, `[]` for the items of an array, `{}` for the
+    /// values of a map, `<name>` for a branch of a union. `/` is the whole schema.
     pub path: String,
-    /// The bytes of [`Schema::text`]: a definition, or the name that refers to it.
+    /// The bytes of [`Schema::source`] with the definition or the name that refers to it.
     pub span: Span,
 }
 
 impl Schema {
-    /// The place that is reached from the root by the parts (fields, branches, items) with these
-    /// numbers, each from 0. A number that no part has ends the path.
+    /// Returns the site that is reached from the root through the children with these indexes, each
+    /// from 0 in the order of [`Type::children`]. An index that no child has ends the path.
     #[must_use]
-    pub fn site(&self, parts: &[usize]) -> Site {
+    pub fn site(&self, indexes: &[usize]) -> Site {
         let mut path = String::new();
         let mut id = self.root();
         let mut span = self.model.root_span;
-        let mut is_here = true;
-        for part in parts {
+        let mut in_source = true;
+        for index in indexes {
             let node = self.node(id);
-            is_here &= !node.is_imported;
-            let Some(next) = node.kind.child(*part) else {
+            // Below an imported type the span stays that of the name.
+            in_source &= !node.is_imported;
+            let Some(next) = node.kind.child(*index) else {
                 break;
             };
-            self.write_step(node, *part, next, &mut path);
+            self.write_step(node, *index, next, &mut path);
             id = next;
-            span = match node.child_spans.get(*part) {
-                Some(part_span) if is_here => *part_span,
+            span = match node.child_spans.get(*index) {
+                Some(child_span) if in_source => *child_span,
                 Some(_) | None => span,
             };
         }
@@ -45,20 +46,22 @@ impl Schema {
         Site { path, span }
     }
 
-    /// As [`Schema::site`], but of a field as a whole, not of its type.
-    pub(crate) fn field_site(&self, parts: &[usize]) -> Site {
-        let mut site = self.site(parts);
-        let Some((last, above)) = parts.split_last() else {
+    /// As [`Schema::site`], with the span of the whole field instead of its type.
+    pub(crate) fn field_site(&self, indexes: &[usize]) -> Site {
+        let mut site = self.site(indexes);
+        let Some((last, above)) = indexes.split_last() else {
             return site;
         };
         let mut id = self.root();
-        for part in above {
+        for index in above {
+            // The field is in another source; the span stays that of the name.
             if self.node(id).is_imported {
                 return site;
             }
-            id = self.node(id).kind.child(*part).unwrap_or(id);
+            id = self.node(id).kind.child(*index).unwrap_or(id);
         }
         let node = self.node(id);
+        // The record itself may be imported, its parent not.
         if let (Type::Record(record), false) = (&node.kind, node.is_imported)
             && let Some(field) = record.fields.get(*last)
         {
@@ -67,11 +70,11 @@ impl Schema {
         site
     }
 
-    fn write_step(&self, node: &Node, part: usize, next: NodeId, path: &mut String) {
+    fn write_step(&self, node: &Node, index: usize, next: NodeId, path: &mut String) {
         match &node.kind {
             Type::Record(record) => {
                 path.push('/');
-                path.push_str(record.fields.get(part).map_or("", |field| &field.name));
+                path.push_str(record.fields.get(index).map_or("", |field| &field.name));
             }
             Type::Array(_) => path.push_str("[]"),
             Type::Map(_) => path.push_str("{}"),
@@ -84,7 +87,7 @@ impl Schema {
         }
     }
 
-    /// What to call a type: its full name, or the word of the specification.
+    /// Returns the full name of a named type, or the name of an unnamed type.
     pub(crate) fn label(&self, id: NodeId) -> &str {
         let node = self.node(id);
         node.name()
@@ -99,7 +102,7 @@ mod tests {
 
     // Conformance: avro/1h
     #[test]
-    fn a_place_has_a_path_and_bytes_of_its_own_also_where_a_name_is_used_again() {
+    fn used_names_have_their_own_site() {
         let text = r#"{"type":"record","name":"R","fields":[
             {"name":"ids","type":{"type":"array","items":{"type":"fixed","name":"n.Id","size":2}}},
             {"name":"more","type":{"type":"map","values":["null","n.Id"]}}]}"#;
@@ -116,26 +119,26 @@ mod tests {
             (&[1, 0, 1], "/more{}<n.Id>", r#""n.Id""#),
             (&[1, 0, 9], "/more{}", r#"["null","n.Id"]"#),
         ];
-        for (parts, path, bytes) in table {
-            let site = schema.site(parts);
+        for (indexes, path, bytes) in table {
+            let site = schema.site(indexes);
             assert_eq!(site.path, path);
-            assert_eq!(&text[site.span.start..site.span.end], bytes, "{path}");
+            assert_eq!(&text[site.span.range()], bytes, "{path}");
         }
         let field = schema.field_site(&[1]).span;
-        assert!(text[field.start..field.end].starts_with(r#"{"name":"more""#));
+        assert!(text[field.range()].starts_with(r#"{"name":"more""#));
     }
 
     // Conformance: avro/1h
     #[test]
-    fn a_place_within_a_referenced_type_is_the_name_that_leads_there() {
+    fn sites_in_references_span_the_referring_name() {
         let money =
             r#"{"type":"record","name":"n.Money","fields":[{"name":"cents","type":"long"}]}"#;
         let money = Schema::parse(money).unwrap();
         let text = r#"{"type":"record","name":"R","fields":[{"name":"price","type":"n.Money"}]}"#;
         let schema = Schema::parse_with(text, &[money], &Limits::default()).unwrap();
-        for parts in [&[0][..], &[0, 0]] {
-            let site = schema.site(parts);
-            assert_eq!(&text[site.span.start..site.span.end], r#""n.Money""#);
+        for indexes in [&[0][..], &[0, 0]] {
+            let site = schema.site(indexes);
+            assert_eq!(&text[site.span.range()], r#""n.Money""#);
         }
         assert_eq!(schema.field_site(&[0, 0]).path, "/price/cents");
     }

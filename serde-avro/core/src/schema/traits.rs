@@ -15,9 +15,9 @@ impl FromStr for Schema {
     }
 }
 
-/// Prints the string of Java's `Schema.toString()`: compact JSON with attributes in a fixed order and
-/// referenced schemas written out, so that it parses by itself. A Confluent registry returns the
-/// same string for `format=resolved`.
+/// Prints the string of Java's `Schema.toString()`: compact JSON with attributes in a fixed order
+/// and referenced schemas written out, so that it parses by itself. A Confluent registry returns
+/// the same string for `format=resolved`.
 impl fmt::Display for Schema {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.string_of(self.root()))
@@ -26,8 +26,8 @@ impl fmt::Display for Schema {
 
 /// Two schemas are equal if they print the same string. White space, the order of the
 /// specification's attributes and the use of references make no difference; documentation, aliases,
-/// defaults and other attributes do, because readers may depend on them. For "encodes data in the same way"
-/// compare [`Schema::parsing_canonical_form`].
+/// defaults and other attributes do, because readers may depend on them. For "encodes data in the
+/// same way" compare [`Schema::parsing_canonical_form`].
 impl PartialEq for Schema {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.model, &other.model) || self.to_string() == other.to_string()

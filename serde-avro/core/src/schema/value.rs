@@ -3,7 +3,8 @@
 use crate::json::{self, Member, Value};
 use std::fmt;
 
-/// A JSON value of a schema: a default or an attribute. Displays as compact JSON, as Java writes it.
+/// A JSON value of a schema: a default or an attribute. Displays as compact JSON, as Java writes
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonValue<'s>(&'s Value);
 
@@ -27,11 +28,13 @@ impl fmt::Display for JsonValue<'_> {
     }
 }
 
+/// Returns the keys and values of members.
 pub(super) fn iter(members: &[Member]) -> impl Iterator<Item = (&str, JsonValue<'_>)> {
     let members = members.iter();
     members.map(|member| (&*member.key, JsonValue::new(&member.value)))
 }
 
+/// Returns the value of a key.
 pub(super) fn find<'s>(members: &'s [Member], key: &str) -> Option<JsonValue<'s>> {
     let found = members.iter().find(|member| *member.key == *key)?;
     Some(JsonValue::new(&found.value))

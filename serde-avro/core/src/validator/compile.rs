@@ -1,82 +1,87 @@
-//! From schema to program.
+//! The compiler: from a schema to a program.
 //!
-//! A record stands where it is used if it is used once, else apart, and is called; so a program
-//! is as large as its schema's text. What takes no bytes has no operations. Recursion is bounded
-//! as the schema's nesting is.
+//! A record that is used once is inlined; others are shared and called. So the size of a program is
+//! proportional to the source. Types without bytes have no operations. The recursion is bounded by
+//! the nesting of the schema.
 
 use super::CompileError;
-use super::program::{Op, Part, PathStep, Place, Program, Step};
+use super::program::{Op, PathId, PathStep, Program, SkippedValue, Step};
 use crate::schema::{Node, NodeId, Record, Schema, Type};
 use std::collections::HashMap;
 
-/// Bytes that one `Skip` gathers at most.
+/// Maximum number of bytes of one `Skip`.
 const SKIP_BYTES_MAX: u32 = 1 << 30;
 
+/// Compiles a schema. `depth_max` determines whether the program counts the depth.
+///
+/// # Errors
+/// Returns [`CompileError`] if an index exceeds 31 bits.
 pub(super) fn compile(schema: &Schema, depth_max: u32) -> Result<Program, CompileError> {
-    let survey = Survey::of(schema);
-    let deepest = survey.deepest.get(&schema.root()).copied().flatten();
+    let analysis = Analysis::of(schema);
+    let deepest = analysis.deepest.get(&schema.root()).copied().flatten();
     let counts_depth = deepest.is_none_or(|deepest| deepest > depth_max);
     let mut compiler = Compiler {
         schema,
-        survey,
+        analysis,
         program: Program {
             counts_depth,
             ..Program::default()
         },
-        apart: HashMap::new(),
+        shared: HashMap::new(),
         calls: Vec::new(),
         names: HashMap::new(),
         queue: Vec::new(),
-        joinable: None,
+        open_skip: None,
     };
     compiler.node(schema.root(), 0)?;
     compiler.emit(Op::End, 0)?;
     while let Some((id, record)) = compiler.queue.pop() {
+        // Compiling a shared record may add others to the queue.
         let start = compiler.here()?;
-        compiler.apart.insert(id, Some(start));
-        compiler.joinable = None;
+        compiler.shared.insert(id, Some(start));
+        compiler.open_skip = None;
         compiler.fields(record, 0)?;
         compiler.emit(Op::Return, 0)?;
     }
     compiler.link();
     let mut program = compiler.program;
     program.ops.shrink_to_fit();
-    program.places.shrink_to_fit();
+    program.paths.shrink_to_fit();
     program.steps.shrink_to_fit();
     program.names.shrink_to_fit();
-    program.parts.shrink_to_fit();
+    program.skipped.shrink_to_fit();
     Ok(program)
 }
 
-/// What must be known of all nodes before the first is compiled.
-struct Survey {
-    /// Whether a node's values take no bytes, whatever they are.
+/// Properties of all nodes, computed before compilation.
+struct Analysis {
+    /// Whether all values of a node are encoded in zero bytes.
     empty: HashMap<NodeId, bool>,
-    /// How often a record is referred to.
+    /// The number of uses of a node.
     uses: HashMap<NodeId, u32>,
-    /// How deep a node's values nest at most; none if there is no bound.
+    /// The maximum nesting of the values of a node, `None` without a bound.
     deepest: HashMap<NodeId, Option<u32>>,
 }
 
-impl Survey {
+impl Analysis {
     fn of(schema: &Schema) -> Self {
-        let mut survey = Self {
+        let mut analysis = Self {
             empty: HashMap::new(),
             uses: HashMap::new(),
             deepest: HashMap::new(),
         };
-        // Children stand before their parents, except where a record contains itself.
+        // Children are before their parents, except within a cycle of records.
         for id in postorder(schema) {
             let node = schema.node(id);
             for child in node.kind.children() {
-                *survey.uses.entry(child).or_default() += 1;
+                *analysis.uses.entry(child).or_default() += 1;
             }
-            let empty = survey.is_empty(node);
-            survey.empty.insert(id, empty);
-            let deepest = survey.deepest_of(node, empty);
-            survey.deepest.insert(id, deepest);
+            let empty = analysis.is_empty(node);
+            analysis.empty.insert(id, empty);
+            let deepest = analysis.deepest_of(node, empty);
+            analysis.deepest.insert(id, deepest);
         }
-        survey
+        analysis
     }
 
     fn is_empty(&self, node: &Node) -> bool {
@@ -107,6 +112,7 @@ impl Survey {
     }
 }
 
+/// Returns the reachable nodes, children before parents.
 fn postorder(schema: &Schema) -> Vec<NodeId> {
     let mut order = Vec::new();
     let mut seen = vec![false; schema.node_count()];
@@ -114,6 +120,7 @@ fn postorder(schema: &Schema) -> Vec<NodeId> {
     while let Some((id, done)) = stack.pop() {
         if done {
             order.push(id);
+        // The second visit, after the children, adds the node.
         } else if !std::mem::replace(&mut seen[id.index()], true) {
             stack.push((id, true));
             stack.extend(schema.node(id).kind.children().rev().map(|id| (id, false)));
@@ -124,66 +131,66 @@ fn postorder(schema: &Schema) -> Vec<NodeId> {
 
 struct Compiler<'s> {
     schema: &'s Schema,
-    survey: Survey,
+    analysis: Analysis,
     program: Program,
-    /// Where the records that stand apart start; none until it is known.
-    apart: HashMap<NodeId, Option<u32>>,
-    /// Calls whose targets are records for the time being.
+    /// The first operations of the shared records, `None` until they are compiled.
+    shared: HashMap<NodeId, Option<u32>>,
+    /// The calls to link, with their records.
     calls: Vec<(usize, NodeId)>,
-    /// The places of branches among the program's names.
+    /// The indexes of branches among the program's names.
     names: HashMap<NodeId, u32>,
     queue: Vec<(NodeId, &'s Record)>,
-    /// The `Skip` that a following one may join.
-    joinable: Option<usize>,
+    /// The `Skip` that a directly following one extends.
+    open_skip: Option<usize>,
 }
 
 impl<'s> Compiler<'s> {
-    fn node(&mut self, id: NodeId, place: Place) -> Result<(), CompileError> {
+    fn node(&mut self, id: NodeId, path: PathId) -> Result<(), CompileError> {
         let node = self.schema.node(id);
-        if self.survey.empty.get(&id).copied().unwrap_or_default() {
+        if self.analysis.empty.get(&id).copied().unwrap_or_default() {
             return Ok(());
         }
         match &node.kind {
             Type::Null => Ok(()),
-            Type::Boolean => self.emit(Op::Boolean, place),
-            Type::Int => self.emit(Op::Int, place),
-            Type::Long => self.emit(Op::Long, place),
-            Type::Float => self.skip(4, "float", place),
-            Type::Double => self.skip(8, "double", place),
-            Type::Fixed(fixed) => self.skip(index(fixed.size)?, "fixed", place),
-            Type::Bytes => self.emit(Op::Bytes, place),
-            Type::String => self.emit(Op::String, place),
-            Type::Enum(symbols) => self.emit(Op::Enum(index(symbols.symbols.len())?), place),
-            Type::Union(branches) => self.union(branches, place),
-            Type::Array(item) => self.blocks(*item, false, place),
-            Type::Map(item) => self.blocks(*item, true, place),
-            Type::Record(record) => self.record(id, record, place),
+            Type::Boolean => self.emit(Op::Boolean, path),
+            Type::Int => self.emit(Op::Int, path),
+            Type::Long => self.emit(Op::Long, path),
+            Type::Float => self.skip(4, "float", path),
+            Type::Double => self.skip(8, "double", path),
+            Type::Fixed(fixed) => self.skip(index(fixed.size)?, "fixed", path),
+            Type::Bytes => self.emit(Op::Bytes, path),
+            Type::String => self.emit(Op::String, path),
+            Type::Enum(symbols) => self.emit(Op::Enum(index(symbols.symbols.len())?), path),
+            Type::Union(branches) => self.union(branches, path),
+            Type::Array(item) => self.blocks(*item, false, path),
+            Type::Map(item) => self.blocks(*item, true, path),
+            Type::Record(record) => self.record(id, record, path),
         }
     }
 
-    fn record(&mut self, id: NodeId, record: &'s Record, place: Place) -> Result<(), CompileError> {
-        let uses = self.survey.uses.get(&id).copied().unwrap_or_default();
-        // Where depth is counted each record is called, so that each is a level of the stack.
+    fn record(&mut self, id: NodeId, record: &'s Record, path: PathId) -> Result<(), CompileError> {
+        let uses = self.analysis.uses.get(&id).copied().unwrap_or_default();
+        // If the depth is counted, each record is a call, so that it is a frame of the stack.
         if !self.program.counts_depth && uses <= 1 {
-            return self.fields(record, place);
+            return self.fields(record, path);
         }
-        self.apart.entry(id).or_insert_with(|| {
+        self.shared.entry(id).or_insert_with(|| {
             self.queue.push((id, record));
             None
         });
         self.calls.push((self.program.ops.len(), id));
-        self.emit(Op::Call(0), place)
+        self.emit(Op::Call(0), path)
     }
 
-    fn fields(&mut self, record: &'s Record, place: Place) -> Result<(), CompileError> {
+    fn fields(&mut self, record: &'s Record, path: PathId) -> Result<(), CompileError> {
         for field in &record.fields {
-            let place = self.step(place, Step::Field(field.name.clone()))?;
-            self.node(field.node, place)?;
+            let path = self.step(path, Step::Field(field.name.clone()))?;
+            self.node(field.node, path)?;
         }
         Ok(())
     }
 
-    fn union(&mut self, branches: &[NodeId], place: Place) -> Result<(), CompileError> {
+    fn union(&mut self, branches: &[NodeId], path: PathId) -> Result<(), CompileError> {
         let first_target = index(self.program.targets.len())?;
         let count = index(branches.len())?;
         self.emit(
@@ -191,7 +198,7 @@ impl<'s> Compiler<'s> {
                 first_target,
                 branches: count,
             },
-            place,
+            path,
         )?;
         self.program
             .targets
@@ -199,20 +206,21 @@ impl<'s> Compiler<'s> {
         let mut jumps = Vec::with_capacity(branches.len());
         for (target, branch) in (first_target..).zip(branches) {
             let step = self.branch_step(*branch)?;
-            let place = self.step(place, step)?;
+            let path = self.step(path, step)?;
             self.program.targets[target as usize] = self.here()?;
-            self.joinable = None;
-            self.node(*branch, place)?;
+            self.open_skip = None;
+            self.node(*branch, path)?;
+            // The last branch continues at the end of the union without a jump.
             if target + 1 < first_target + count {
                 jumps.push(self.program.ops.len());
-                self.emit(Op::Jump(0), place)?;
+                self.emit(Op::Jump(0), path)?;
             }
         }
         let end = self.here()?;
         for jump in jumps {
             self.program.ops[jump] = Op::Jump(end);
         }
-        self.joinable = None;
+        self.open_skip = None;
         Ok(())
     }
 
@@ -225,24 +233,27 @@ impl<'s> Compiler<'s> {
             return Ok(Step::Branch(*known));
         }
         let at = index(self.program.names.len())?;
+        // Stored once: a name may be long and used by many unions.
         self.program.names.push(name.fullname().into());
         self.names.insert(branch, at);
         Ok(Step::Branch(at))
     }
 
-    fn blocks(&mut self, item: NodeId, is_map: bool, place: Place) -> Result<(), CompileError> {
+    fn blocks(&mut self, item: NodeId, is_map: bool, path: PathId) -> Result<(), CompileError> {
         if is_map {
             self.program.maps.push(self.here()?);
-        } else if self.survey.empty.get(&item).copied().unwrap_or_default() {
-            return self.emit(Op::EmptyBlocks, place);
+        } else if self.analysis.empty.get(&item).copied().unwrap_or_default() {
+            return self.emit(Op::EmptyBlocks, path);
         }
         let blocks = self.program.ops.len();
-        self.emit(Op::Blocks { end: 0 }, place)?;
+        self.emit(Op::Blocks { end: 0 }, path)?;
         if is_map {
             let key = self.step(0, Step::Key)?;
             self.emit(Op::String, key)?;
         }
+        // Paths start again at each item; the frame has the path of the blocks.
         self.node(item, 0)?;
+        // Items of one operation are checked in one loop.
         if let [.., Op::Blocks { .. }, only] = self.program.ops.as_mut_slice() {
             *only = all_items(*only);
         }
@@ -251,54 +262,59 @@ impl<'s> Compiler<'s> {
         Ok(())
     }
 
-    fn skip(&mut self, bytes: u32, what: &'static str, place: Place) -> Result<(), CompileError> {
-        let part = Part { bytes, what, place };
-        let joined = self
-            .joinable
+    /// Emits bytes of any value, as part of the previous `Skip` if possible.
+    fn skip(&mut self, bytes: u32, what: &'static str, path: PathId) -> Result<(), CompileError> {
+        let value = SkippedValue { bytes, what, path };
+        let extended = self
+            .open_skip
             .and_then(|at| match self.program.ops.get_mut(at) {
+                // A fixed may exceed the maximum by itself.
                 Some(Op::Skip(total)) if *total <= SKIP_BYTES_MAX - bytes.min(SKIP_BYTES_MAX) => {
                     *total += bytes;
                     Some(at)
                 }
                 _ => None,
             });
-        if let Some(at) = joined {
-            self.program.parts.push((index(at)?, part));
+        if let Some(at) = extended {
+            self.program.skipped.push((index(at)?, value));
             return Ok(());
         }
         let at = self.program.ops.len();
-        self.program.parts.push((index(at)?, part));
-        self.emit(Op::Skip(bytes), place)?;
-        self.joinable = Some(at);
+        self.program.skipped.push((index(at)?, value));
+        self.emit(Op::Skip(bytes), path)?;
+        // `emit` has just ended the previous one.
+        self.open_skip = Some(at);
         Ok(())
     }
 
-    fn emit(&mut self, op: Op, place: Place) -> Result<(), CompileError> {
+    fn emit(&mut self, op: Op, path: PathId) -> Result<(), CompileError> {
         self.here()?;
-        self.joinable = None;
+        self.open_skip = None;
         self.program.ops.push(op);
-        self.program.places.push(place);
+        self.program.paths.push(path);
         Ok(())
     }
 
-    fn step(&mut self, parent: Place, step: Step) -> Result<Place, CompileError> {
+    /// Adds a step and returns the path that ends with it.
+    fn step(&mut self, parent: PathId, step: Step) -> Result<PathId, CompileError> {
         self.program.steps.push(PathStep { parent, step });
         index(self.program.steps.len())
     }
 
+    /// Returns the index of the next operation.
     fn here(&self) -> Result<u32, CompileError> {
         index(self.program.ops.len())
     }
 
-    /// Points calls at their records, and jumps at the end of the jumps they lead to.
+    /// Sets the targets of calls, and replaces targets that are jumps by the ends of these.
     fn link(&mut self) {
         for (call, id) in &self.calls {
-            let start = self.apart.get(id).copied().flatten().unwrap_or_default();
+            let start = self.shared.get(id).copied().flatten().unwrap_or_default();
             self.program.ops[*call] = Op::Call(start);
         }
         let ops = &self.program.ops;
-        let settle = |mut target: u32| {
-            // Jumps only lead forward, so this ends.
+        let resolve = |mut target: u32| {
+            // Jumps only lead forward, so the loop terminates.
             while let Some(Op::Jump(next)) = ops.get(target as usize) {
                 target = *next;
             }
@@ -308,22 +324,22 @@ impl<'s> Compiler<'s> {
             .program
             .targets
             .iter()
-            .map(|target| settle(*target))
+            .map(|target| resolve(*target))
             .collect();
-        let settled = |op: &Op| {
+        let resolved = |op: &Op| {
             if let Op::Jump(to) = op {
-                Op::Jump(settle(*to))
+                Op::Jump(resolve(*to))
             } else {
                 *op
             }
         };
-        let ops = ops.iter().map(settled).collect();
+        let ops = ops.iter().map(resolved).collect();
         self.program.targets = targets;
         self.program.ops = ops;
     }
 }
 
-/// The operation that does all items of a block at once, if there is one.
+/// Returns the operation that checks all items of a block, if there is one.
 fn all_items(op: Op) -> Op {
     match op {
         Op::Int => Op::Ints,
@@ -333,6 +349,7 @@ fn all_items(op: Op) -> Op {
     }
 }
 
+/// Converts an index to 31 bits, so that sums of two indexes fit into 32.
 fn index(length: usize) -> Result<u32, CompileError> {
     u32::try_from(length)
         .ok()

@@ -1,16 +1,16 @@
-//! Reading bytes of a datum, bounds checked.
+//! Bounds-checked reads of a datum.
 
 use super::{Need, Reason};
 
-/// Why reading stopped, before its path is known.
+/// A fault without its path.
 #[derive(Debug)]
-pub(super) struct Stop {
+pub(super) struct Rejection {
     pub(super) reason: Reason,
     pub(super) offset: usize,
     pub(super) need: Option<Need>,
 }
 
-impl Stop {
+impl Rejection {
     #[cold]
     pub(super) fn new(reason: Reason, offset: usize) -> Self {
         Self {
@@ -30,7 +30,7 @@ impl Stop {
     }
 }
 
-/// A width of varints: bytes at most, and what the last of them may hold.
+/// The limits of a varint: the maximum number of bytes, and the maximum value of the last one.
 #[derive(Clone, Copy)]
 struct Width {
     bytes: usize,
@@ -46,24 +46,24 @@ const LONG: Width = Width {
     last_byte_max: 0x01,
 };
 
-/// The continuation bits of eight bytes.
+/// The continuation bits of the varints in eight bytes.
 const CONTINUES: u64 = 0x8080_8080_8080_8080;
 
-/// Texts up to this size are looked at for being ASCII first, which is cheaper than a call.
+/// Strings up to this size are first checked for ASCII, which is cheaper than the call.
 const SHORT_STRING: usize = 64;
 
-/// Checks UTF-8. Stands apart, because the check is slower where it is inlined.
+/// Checks UTF-8. Not inlined, because the check is slower where it is.
 ///
 /// # Errors
-/// How many bytes are valid.
+/// Returns the number of valid bytes.
 #[inline(never)]
-fn check_utf8(text: &[u8]) -> Result<(), usize> {
-    str::from_utf8(text)
+fn check_utf8(bytes: &[u8]) -> Result<(), usize> {
+    str::from_utf8(bytes)
         .map(|_| ())
         .map_err(|error| error.valid_up_to())
 }
 
-/// A datum and how far it has been read; never past its end.
+/// A datum and a position that is never past its end.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'d> {
     data: &'d [u8],
@@ -92,71 +92,74 @@ impl<'d> Cursor<'d> {
         self.data.len() - self.at
     }
 
-    /// The next bytes.
+    /// Returns the next bytes.
     #[inline]
-    pub(super) fn take(&mut self, bytes: usize, what: &'static str) -> Result<&'d [u8], Stop> {
+    pub(super) fn take(&mut self, bytes: usize, what: &'static str) -> Result<&'d [u8], Rejection> {
         match self.rest().get(..bytes) {
             Some(taken) => {
                 self.at += bytes;
                 Ok(taken)
             }
-            None => Err(Stop::truncated(self.at, what, bytes as u64)),
+            None => Err(Rejection::truncated(self.at, what, bytes as u64)),
         }
     }
 
     #[inline]
-    pub(super) fn boolean(&mut self) -> Result<(), Stop> {
+    pub(super) fn boolean(&mut self) -> Result<(), Rejection> {
         match self.rest().first() {
             Some(0 | 1) => {
                 self.at += 1;
                 Ok(())
             }
-            Some(_) => Err(Stop::new(Reason::BadBool, self.at)),
-            None => Err(Stop::truncated(self.at, "boolean", 1)),
+            Some(_) => Err(Rejection::new(Reason::BadBool, self.at)),
+            None => Err(Rejection::truncated(self.at, "boolean", 1)),
         }
     }
 
-    /// An int, before its zigzag is undone.
+    /// Reads an int and returns it before zigzag decoding.
     #[inline]
-    pub(super) fn int(&mut self, what: &'static str) -> Result<u32, Stop> {
+    pub(super) fn int(&mut self, what: &'static str) -> Result<u32, Rejection> {
         let wide = self.varint(INT, what)?;
         Ok(u32::try_from(wide).expect("a varint of INT's width has 32 bits"))
     }
 
-    /// A long, before its zigzag is undone.
+    /// Reads a long and returns it before zigzag decoding.
     #[inline]
-    pub(super) fn long(&mut self, what: &'static str) -> Result<u64, Stop> {
+    pub(super) fn long(&mut self, what: &'static str) -> Result<u64, Rejection> {
         self.varint(LONG, what)
     }
 
-    /// Passes over longs while whole ones end within eight bytes and `left` allows for as many as
-    /// those can hold. Leaves at least one.
+    /// Skips longs while eight bytes contain the end of one and more than eight items are left, and
+    /// subtracts them from `left`. At least one item remains.
     #[inline]
-    pub(super) fn pass_longs(&mut self, left: &mut u64) {
+    pub(super) fn skip_longs(&mut self, left: &mut u64) {
         while let Some(eight) = self.rest().first_chunk().filter(|_| *left > 8) {
             let ends = !u64::from_le_bytes(*eight) & CONTINUES;
             if ends == 0 {
                 return;
             }
+            // Advances past the last end within the eight bytes.
             self.at += 8 - (ends.leading_zeros() / 8) as usize;
             *left -= u64::from(ends.count_ones());
         }
     }
 
-    /// A long, its zigzag undone.
+    /// Reads a long and returns it after zigzag decoding.
     #[inline]
-    pub(super) fn signed(&mut self, what: &'static str) -> Result<i64, Stop> {
+    pub(super) fn signed(&mut self, what: &'static str) -> Result<i64, Rejection> {
+        // The lowest bit is the sign, and inverts the others.
         let zigzag = self.long(what)?;
         Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
     }
 
-    /// A length and so many bytes.
+    /// Reads a length and returns as many bytes.
     #[inline]
-    pub(super) fn bytes(&mut self, what: &'static str) -> Result<&'d [u8], Stop> {
+    pub(super) fn bytes(&mut self, what: &'static str) -> Result<&'d [u8], Rejection> {
         let start = self.at;
         let length = self.signed("length")?;
+        // A negative length is invalid, not truncated.
         let Ok(length) = u64::try_from(length) else {
-            return Err(Stop::new(Reason::BadVarint, start));
+            return Err(Rejection::new(Reason::BadVarint, start));
         };
         match usize::try_from(length)
             .ok()
@@ -166,38 +169,40 @@ impl<'d> Cursor<'d> {
                 self.at += taken.len();
                 Ok(taken)
             }
-            None => Err(Stop::truncated(self.at, what, length)),
+            None => Err(Rejection::truncated(self.at, what, length)),
         }
     }
 
-    /// A length and so many bytes of UTF-8.
+    /// Reads a length and as many bytes, which must be UTF-8.
     #[inline]
-    pub(super) fn string(&mut self) -> Result<(), Stop> {
-        let text = self.bytes("string")?;
-        if text.len() <= SHORT_STRING && text.is_ascii() {
+    pub(super) fn string(&mut self) -> Result<(), Rejection> {
+        let bytes = self.bytes("string")?;
+        if bytes.len() <= SHORT_STRING && bytes.is_ascii() {
             return Ok(());
         }
-        check_utf8(text).map_err(|valid| {
-            let start = self.at - text.len();
-            Stop::new(Reason::BadUtf8, start + valid)
+        check_utf8(bytes).map_err(|valid| {
+            let start = self.at - bytes.len();
+            Rejection::new(Reason::BadUtf8, start + valid)
         })
     }
 
     #[inline(always)]
-    fn varint(&mut self, width: Width, what: &'static str) -> Result<u64, Stop> {
+    fn varint(&mut self, width: Width, what: &'static str) -> Result<u64, Rejection> {
         let rest = self.rest();
+        // One byte is the most frequent length.
         if let Some(byte) = rest.first().filter(|byte| **byte < 0x80) {
             self.at += 1;
             return Ok(u64::from(*byte));
         }
         if let Some(eight) = rest.first_chunk() {
+            // A single load finds the end of a varint of up to eight bytes.
             let word = u64::from_le_bytes(*eight);
             let ends = !word & CONTINUES;
             if ends != 0 {
                 let bits = ends.trailing_zeros() + 1;
                 let bytes = (bits / 8) as usize;
                 let value = squeeze(word & (u64::MAX >> (64 - bits)));
-                // Up to eight bytes are 56 bits, which a long takes whatever they are.
+                // Eight bytes have 56 bits, within the width of a long.
                 if bytes < width.bytes || (value >> 32 == 0 && bytes == width.bytes) {
                     self.at += bytes;
                     return Ok(value);
@@ -207,13 +212,13 @@ impl<'d> Cursor<'d> {
         self.varint_by_bytes(width, what)
     }
 
-    /// The same, for what the eight bytes don't tell: ends of data, nine and ten bytes, faults.
+    /// As [`Cursor::varint`], for the end of the data, nine and ten bytes, and faults.
     #[cold]
-    fn varint_by_bytes(&mut self, width: Width, what: &'static str) -> Result<u64, Stop> {
+    fn varint_by_bytes(&mut self, width: Width, what: &'static str) -> Result<u64, Rejection> {
         let mut value = 0;
         for (index, byte) in self.rest().iter().take(width.bytes).enumerate() {
             if index + 1 == width.bytes && *byte > width.last_byte_max {
-                return Err(Stop::new(Reason::BadVarint, self.at));
+                return Err(Rejection::new(Reason::BadVarint, self.at));
             }
             value |= u64::from(*byte & 0x7f) << (7 * index);
             if *byte < 0x80 {
@@ -221,11 +226,15 @@ impl<'d> Cursor<'d> {
                 return Ok(value);
             }
         }
-        Err(Stop::truncated(self.at, what, self.remaining() as u64 + 1))
+        Err(Rejection::truncated(
+            self.at,
+            what,
+            self.remaining() as u64 + 1,
+        ))
     }
 }
 
-/// Moves eight groups of seven bits together.
+/// Compacts eight groups of seven bits into 56 bits.
 #[inline]
 fn squeeze(word: u64) -> u64 {
     let pairs = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
@@ -237,16 +246,19 @@ fn squeeze(word: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn outcome(bytes: &[u8], read: impl FnOnce(&mut Cursor<'_>) -> Result<u64, Stop>) -> String {
+    fn outcome(
+        bytes: &[u8],
+        read: impl FnOnce(&mut Cursor<'_>) -> Result<u64, Rejection>,
+    ) -> String {
         let mut cursor = Cursor::new(bytes);
         match read(&mut cursor) {
             Ok(value) => format!("{value} in {}", cursor.at()),
-            Err(stop) => stop.reason.code().to_owned(),
+            Err(rejection) => rejection.reason.code().to_owned(),
         }
     }
 
     #[test]
-    fn varints_hold_their_width_and_over_long_forms_within_it() {
+    fn varints_are_limited_to_their_width() {
         let table: [(&[u8], &str, &str); 14] = [
             (&[0], "0 in 1", "0 in 1"),
             (&[0x80, 0x01], "128 in 2", "128 in 2"),
@@ -309,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn zigzag_reaches_both_ends() {
+    fn zigzag_decodes_extreme_values() {
         let mut ends = [0xff; 10];
         ends[9] = 1;
         assert_eq!(Cursor::new(&ends).signed("long").unwrap(), i64::MIN);

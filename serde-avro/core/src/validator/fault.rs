@@ -1,36 +1,38 @@
-//! What is wrong with a datum, and where.
+//! Faults of data.
 
 use std::fmt;
 
-/// The first fault of a datum.
+/// The first fault of a datum: the reason, and the position in the schema and in the datum. It
+/// contains no bytes of the datum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
-    /// What is wrong.
+    /// The reason.
     pub reason: Reason,
-    /// Where in the schema: `/field` steps into a record, `[3]` is the fourth item of an array,
-    /// `{3}` the fourth entry of a map (`{3}.key` its key), `(string)` the branch of a union by
-    /// its type or full name, `/` alone the whole datum. Such as `/items[3]/price`,
-    /// `/note(string)` or `/tags{0}.key`. It holds nothing of the datum.
+    /// The path in the schema: `/field` for a field, `[3]` for the fourth item of an array, `{3}`
+    /// for the fourth entry of a map (`{3}.key` for its key), `(string)` for a branch of a union by
+    /// its type or full name, `/` for the whole datum. Examples: `/items[3]/price`,
+    /// `/note(string)`, `/tags{0}.key`.
     pub path: String,
-    /// Where in the datum, in bytes: where the wrong value starts, for text its wrong byte.
+    /// The offset in the datum, in bytes: the start of the invalid value, or the first invalid byte
+    /// of a string.
     pub offset: usize,
-    /// Bytes of the datum.
+    /// The length of the datum in bytes.
     pub len: usize,
-    /// What the datum was too short for, if it was.
+    /// The value for which the datum is too short, if the reason is [`Reason::Truncated`].
     pub need: Option<Need>,
 }
 
-/// What a datum was too short for.
+/// A value for which a datum is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
     /// The type, such as `double`, or `length`, `block count`, `block size`, `union index`.
     pub what: &'static str,
-    /// The bytes it needs from [`Fault::offset`] on, at least.
+    /// The minimum number of bytes from [`Fault::offset`] on.
     pub bytes: u64,
 }
 
-/// The kinds of fault.
+/// The reasons why a datum is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
@@ -40,19 +42,19 @@ pub enum Reason {
     TrailingBytes,
     /// An int or long has too many bytes or bits, or a length is negative.
     BadVarint,
-    /// A union has no branch of this index.
+    /// A union has no branch with the index.
     BadUnion,
-    /// An enum has no symbol of this index.
+    /// An enum has no symbol with the index.
     BadEnum,
-    /// A string or map key is no UTF-8.
+    /// A string or map key is not UTF-8.
     BadUtf8,
     /// A boolean is neither 0 nor 1.
     BadBool,
-    /// A block is not as large as it says.
+    /// The size of a block differs from the size that it declares.
     BadBlock,
-    /// Values nest deeper than [`Budget::depth`](super::Budget::depth).
+    /// The nesting exceeds [`Budget::depth`](super::Budget::depth).
     TooDeep,
-    /// There are more items than [`Budget::items`](super::Budget::items).
+    /// The number of items exceeds [`Budget::items`](super::Budget::items).
     TooComplex,
 }
 
@@ -69,7 +71,7 @@ impl Fault {
         }
     }
 
-    /// Sets what the datum was too short for.
+    /// Sets the value for which the datum is too short.
     #[must_use]
     pub fn with_need(self, need: Need) -> Self {
         Self {
@@ -80,7 +82,7 @@ impl Fault {
 }
 
 impl Reason {
-    /// The stable code, such as `trailing-bytes`.
+    /// Returns the stable code, such as `trailing-bytes`.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {

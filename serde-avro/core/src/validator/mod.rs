@@ -1,18 +1,18 @@
-//! The compiled validator: is this datum exactly one value of this schema?
+//! The compiled validator: checks that a datum is exactly one value of a schema in the binary
+//! encoding.
 //!
-//! Owns the promise that a datum is accepted only if a decoder by the specification reads it, to
-//! its last byte, and is stricter on purpose where decoders are careless: strings and map keys are
-//! UTF-8; a boolean is 0 or 1; an int has at most 5 bytes and 32 bits, a long 10 and 64 (over-long
-//! forms within that pass); a negative block count is followed by the size that the block has;
-//! nothing follows the value. Logical types are not checked. It builds no values, and knows
-//! nothing of framing, topics and records.
+//! A datum is accepted only if a decoder that follows the specification reads it to its last byte.
+//! The validator is stricter than common decoders: strings and map keys are UTF-8; a boolean is 0
+//! or 1; an int has at most 5 bytes and 32 bits, a long 10 bytes and 64 bits (over-long varints
+//! within that are accepted); a negative block count is followed by the exact size of the block; no
+//! bytes follow the value. Logical types are not checked. No values are built.
 //!
-//! There are two forms of a program: the plain one is safe code and finds the first fault, the
-//! fused one runs on the kernel's fast loops and only accepts. What it does not accept is judged
-//! again by the plain form.
+//! A schema is compiled to two programs. The reference interpreter is safe code and finds the first
+//! fault. The fast interpreter uses the loops of the kernel and only accepts or rejects; rejected
+//! data are checked again by the reference interpreter.
 //!
-//! Work is bounded by the datum and a [`Budget`]: values that take no bytes are not walked, and
-//! schemas that contain themselves are followed with an explicit stack.
+//! Time is bounded by the datum and a [`Budget`]: values that take no bytes are not visited, and
+//! recursive schemas use an explicit stack.
 
 mod compile;
 mod cursor;
@@ -31,7 +31,7 @@ use crate::Schema;
 use fast::FastProgram;
 use program::Program;
 
-/// A schema compiled to a flat program, to be shared between threads.
+/// A compiled schema. Immutable and shareable between threads.
 #[derive(Debug)]
 pub struct Validator {
     program: Program,
@@ -40,7 +40,7 @@ pub struct Validator {
     budget: Budget,
 }
 
-/// Why a schema cannot be compiled: it has 2^31 types, fields and branches, or a fixed as large.
+/// The error of a schema with 2^31 types, fields and branches, or with a fixed of that size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the schema is too large to compile")]
 pub struct CompileError;
@@ -49,10 +49,10 @@ pub struct CompileError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Budget {
-    /// Records, arrays and maps within each other, the outermost included; those that take no
-    /// bytes don't count. Raising it costs 32 bytes a level while a datum is that deep.
+    /// Nesting of records, arrays and maps, including the outermost; types without bytes do not
+    /// count. Each level costs 32 bytes while a datum is that deep.
     pub depth: u32,
-    /// Items of all arrays and entries of all maps, those that take no bytes included.
+    /// Items of all arrays and entries of all maps, including items without bytes.
     pub items: u64,
 }
 
@@ -83,19 +83,20 @@ impl Validator {
     /// Compiles a schema, with the default [`Budget`] for each datum.
     ///
     /// # Errors
-    /// When the schema is too large.
+    /// Returns [`CompileError`] if the schema is too large.
     pub fn compile(schema: &Schema) -> Result<Self, CompileError> {
         Self::compile_with(schema, Budget::default())
     }
 
-    /// Compiles a schema, with a budget for each datum. Takes time and memory in proportion to
-    /// the schema's text.
+    /// Compiles a schema, with a budget for each datum. Time and memory are proportional to the
+    /// source of the schema.
     ///
     /// # Errors
-    /// When the schema is too large.
+    /// Returns [`CompileError`] if the schema is too large.
     pub fn compile_with(schema: &Schema, budget: Budget) -> Result<Self, CompileError> {
         let program = compile::compile(schema, budget.depth)?;
         Ok(Self {
+            // Before `program` is moved.
             fast: FastProgram::of(&program, budget),
             program,
             level: Level::best(),
@@ -103,20 +104,20 @@ impl Validator {
         })
     }
 
-    /// Checks that `datum` is one value of the schema, whole, to its last byte. Copies it first;
-    /// where bytes can be read behind it, [`Self::validate_padded`] saves that.
+    /// Checks that `datum` is exactly one value of the schema. Copies the datum to add padding;
+    /// [`Self::validate_in`] and [`Self::validate_padded`] avoid the copy.
     ///
     /// # Errors
-    /// The first fault.
+    /// Returns the first fault.
     pub fn validate(&self, datum: &[u8]) -> Result<(), Fault> {
         Padded::copied(datum, |datum| self.validate_padded(datum))
     }
 
-    /// Checks a datum that stands in a larger buffer: without a copy, unless it stands less than
-    /// [`PADDING_BYTES`] bytes before the buffer's end, or elsewhere.
+    /// As [`Self::validate`], for a datum that is a slice of `buffer`. Copies it only if fewer than
+    /// [`PADDING_BYTES`] bytes of the buffer follow, or if it is not a slice of the buffer.
     ///
     /// # Errors
-    /// The first fault.
+    /// Returns the first fault.
     #[inline]
     pub fn validate_in(&self, buffer: &[u8], datum: &[u8]) -> Result<(), Fault> {
         match Padded::within(buffer, datum) {
@@ -125,23 +126,24 @@ impl Validator {
         }
     }
 
-    /// The same as [`Self::validate`], without a copy.
+    /// As [`Self::validate`], for a datum that is known to be padded. Never copies it.
     ///
     /// # Errors
-    /// The first fault.
+    /// Returns the first fault.
     #[inline]
     pub fn validate_padded(&self, datum: Padded<'_>) -> Result<(), Fault> {
         if self.accepts_at(self.level, datum) {
             return Ok(());
         }
+        // Rejected data are rare: the slower interpreter determines the fault.
         self.validate_reference(datum.datum())
     }
 
-    /// The same as [`Self::validate_in`], with the reason alone, which costs no allocation: for
-    /// data of which only some faults are told.
+    /// As [`Self::validate_in`], without the path of the fault, so that a rejection allocates
+    /// nothing. For callers that report a few faults of many.
     ///
     /// # Errors
-    /// The reason of the first fault.
+    /// Returns the reason of the first fault.
     #[doc(hidden)]
     #[inline]
     pub fn reason_in(&self, buffer: &[u8], datum: &[u8]) -> Result<(), Reason> {
@@ -156,17 +158,18 @@ impl Validator {
         reference::reason(&self.program, self.budget, datum)
     }
 
-    /// The verdict of the plain form alone, which is slower and the judge of what is refused.
+    /// Runs the reference interpreter alone. For tests and benches.
     ///
     /// # Errors
-    /// The first fault.
+    /// Returns the first fault.
     #[doc(hidden)]
     #[cold]
     pub fn validate_reference(&self, datum: &[u8]) -> Result<(), Fault> {
         reference::run(&self.program, self.budget, datum)
     }
 
-    /// The verdict of the fused form alone, with the instructions of a level.
+    /// Runs the fast interpreter alone, at an instruction level, and returns whether it accepts the
+    /// datum. For tests and benches.
     #[doc(hidden)]
     #[inline]
     #[must_use]
@@ -174,7 +177,7 @@ impl Validator {
         self.fast.accepts(level, datum)
     }
 
-    /// Memory that this validator holds, in bytes.
+    /// Returns the size of the validator in memory, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.program.memory_bytes() + self.fast.memory_bytes()

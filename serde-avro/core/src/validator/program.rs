@@ -1,6 +1,6 @@
-//! The compiled form: flat operations, and beside them what a fault report needs.
+//! The compiled form: a list of operations, and the data for fault reports.
 
-/// One step of checking. Targets are indexes of operations.
+/// An operation of the reference interpreter. Targets are indexes of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {
     /// A byte that is 0 or 1.
@@ -9,19 +9,20 @@ pub(super) enum Op {
     Int,
     /// A varint of 64 bits.
     Long,
-    /// So many bytes of any content: floats, doubles, fixed, and runs of them.
+    /// A number of bytes of any value: floats, doubles, fixed types, and sequences of them.
     Skip(u32),
-    /// A length and so many bytes.
+    /// A length and as many bytes.
     Bytes,
-    /// A length and so many bytes of UTF-8.
+    /// A length and as many bytes of UTF-8.
     String,
     /// A varint below the number of symbols.
     Enum(u32),
-    /// A varint below `branches`, then on at the target of that branch.
+    /// A varint below `branches`, then a jump to the target of that branch.
     Union { first_target: u32, branches: u32 },
-    /// On at a target.
+    /// A jump.
     Jump(u32),
-    /// Blocks of what follows, up to `Next`; if there are none, on at `end`, behind it.
+    /// Blocks of items, each checked by the operations up to `Next`. `end` is the operation after
+    /// that.
     Blocks { end: u32 },
     /// All items of a block, each an `Int`.
     Ints,
@@ -33,59 +34,59 @@ pub(super) enum Op {
     Next,
     /// Blocks of items that take no bytes.
     EmptyBlocks,
-    /// A record that stands elsewhere.
+    /// A call of a shared record.
     Call(u32),
-    /// The end of such a record.
+    /// The end of a shared record.
     Return,
     /// The end of the datum.
     End,
 }
 
-/// Where a step of a path comes from.
+/// A step of a path.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Field(Box<str>),
     /// A branch by its type.
     Type(&'static str),
-    /// A branch by its full name, one of the program's names.
+    /// A branch by its full name, an index into the program's names.
     Branch(u32),
     Key,
 }
 
-/// An operation's place in its record, item or entry: an index into the steps, 0 for the record,
-/// item or entry itself.
-pub(super) type Place = u32;
+/// The path of an operation within its record, item or entry: one more than the index of its last
+/// step, 0 for the record, item or entry itself.
+pub(super) type PathId = u32;
 
-/// The steps of places, each with the place it starts from.
+/// A step with the path before it.
 #[derive(Clone, Debug)]
 pub(super) struct PathStep {
-    pub(super) parent: Place,
+    pub(super) parent: PathId,
     pub(super) step: Step,
 }
 
-/// One value within a run of skipped bytes.
+/// One value of a sequence of skipped bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+pub(super) struct SkippedValue {
     pub(super) bytes: u32,
     pub(super) what: &'static str,
-    pub(super) place: Place,
+    pub(super) path: PathId,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Program {
     pub(super) ops: Vec<Op>,
     pub(super) targets: Vec<u32>,
-    /// Whether the datum may nest deeper than the budget, so that depth needs counting.
+    /// Whether data may nest deeper than the budget, so that the depth must be counted.
     pub(super) counts_depth: bool,
-    /// The place of each operation.
-    pub(super) places: Vec<Place>,
+    /// The path of each operation.
+    pub(super) paths: Vec<PathId>,
     pub(super) steps: Vec<PathStep>,
-    /// The full names of branches, each once however many unions refer to it.
+    /// The full names of branches, each once for all unions.
     pub(super) names: Vec<Box<str>>,
-    /// The `Blocks` that are maps, in order.
+    /// The operations `Blocks` that are maps, in order.
     pub(super) maps: Vec<u32>,
-    /// What each `Skip` consists of, by operation, in order.
-    pub(super) parts: Vec<(u32, Part)>,
+    /// The values of each `Skip` with its operation, in order.
+    pub(super) skipped: Vec<(u32, SkippedValue)>,
 }
 
 impl Program {
@@ -96,9 +97,9 @@ impl Program {
         });
         let names = self.names.iter().map(|name| size_of_val(name) + name.len());
         self.ops.capacity() * size_of::<Op>()
-            + (self.targets.capacity() + self.places.capacity() + self.maps.capacity()) * 4
+            + (self.targets.capacity() + self.paths.capacity() + self.maps.capacity()) * 4
             + self.steps.capacity() * size_of::<PathStep>()
-            + self.parts.capacity() * size_of::<(u32, Part)>()
+            + self.skipped.capacity() * size_of::<(u32, SkippedValue)>()
             + fields.chain(names).sum::<usize>()
     }
 
@@ -106,27 +107,28 @@ impl Program {
         self.maps.binary_search(&op).is_ok()
     }
 
-    /// The parts of the `Skip` at an operation.
-    pub(super) fn parts(&self, op: u32) -> impl Iterator<Item = Part> + '_ {
-        let start = self.parts.partition_point(|(owner, _)| *owner < op);
-        let rest = self.parts.get(start..).unwrap_or_default();
+    /// Returns the values of the `Skip` at an operation.
+    pub(super) fn skipped_values(&self, op: u32) -> impl Iterator<Item = SkippedValue> + '_ {
+        let start = self.skipped.partition_point(|(owner, _)| *owner < op);
+        let rest = self.skipped.get(start..).unwrap_or_default();
         rest.iter()
             .take_while(move |(owner, _)| *owner == op)
-            .map(|(_, part)| *part)
+            .map(|(_, value)| *value)
     }
 
-    pub(super) fn place(&self, op: u32) -> Place {
+    pub(super) fn path(&self, op: u32) -> PathId {
         usize::try_from(op)
             .ok()
-            .and_then(|op| self.places.get(op))
+            .and_then(|op| self.paths.get(op))
             .copied()
             .unwrap_or_default()
     }
 
-    /// Writes the path from a record, item or entry to a place within it.
-    pub(super) fn write_path(&self, place: Place, out: &mut String) {
+    /// Appends the path within a record, item or entry.
+    pub(super) fn write_path(&self, path: PathId, out: &mut String) {
         let mut steps = Vec::new();
-        let mut next = place;
+        let mut next = path;
+        // Paths are stored from the last step to the first.
         while let Some(step) = next
             .checked_sub(1)
             .and_then(|at| self.steps.get(at as usize))
@@ -140,7 +142,7 @@ impl Program {
                     out.push('/');
                     out.push_str(name);
                 }
-                Step::Type(word) => write_branch(word, out),
+                Step::Type(name) => write_branch(name, out),
                 Step::Branch(name) => {
                     let name = self.names.get(*name as usize);
                     write_branch(name.map_or("", |name| name), out);

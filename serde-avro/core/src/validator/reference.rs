@@ -1,52 +1,56 @@
-//! The plain interpreter: safe code that tells the first fault, and the judge of the fused one.
+//! The reference interpreter: safe code that finds the first fault.
 //!
-//! Invariant: an operation either reads bytes or moves on to one that does, so the work is bounded
-//! by the datum; the stack holds the records, arrays and maps that are open.
+//! Invariant: an operation reads bytes or advances to one that does, so the work is bounded by the
+//! datum. The stack has the enclosing records, arrays and maps.
 
-use super::cursor::{Cursor, Stop};
+use super::cursor::{Cursor, Rejection};
 use super::program::{Op, Program};
 use super::stack::Stack;
 use super::{Budget, Fault, Need, Reason};
 
+/// Checks a datum.
+///
+/// # Errors
+/// Returns the first fault.
 pub(super) fn run(program: &Program, budget: Budget, datum: &[u8]) -> Result<(), Fault> {
     let mut machine = Machine::new(program, budget, datum);
-    machine.run().map_err(|stop| machine.fault(&stop))
+    machine.run().map_err(|rejection| machine.fault(&rejection))
 }
 
-/// As [`run`], without the place of the fault and its path, which is the costly part.
+/// As [`run`], without the path of the fault, which is expensive to build.
 #[cold]
 pub(super) fn reason(program: &Program, budget: Budget, datum: &[u8]) -> Result<(), Reason> {
     let mut machine = Machine::new(program, budget, datum);
-    machine.run().map_err(|stop| stop.reason)
+    machine.run().map_err(|rejection| rejection.reason)
 }
 
-/// A record, array or map that is open.
+/// An enclosing record, array or map.
 #[derive(Clone, Copy, Debug, Default)]
 struct Frame {
-    /// The operation behind the call, or the first of an item.
+    /// The operation after the call, or the first one of an item.
     resume: u32,
-    /// Items left in the block, the one at hand included.
+    /// The items left in the block, including the current one.
     left: u64,
-    /// Items up to the end of the block.
+    /// The items up to the end of the block.
     total: u64,
-    /// Where the block ends, if it says so.
+    /// The end of the block, if it declares a size.
     block_end: Option<usize>,
 }
 
-/// Levels without a heap allocation.
-const NEAR_FRAMES: usize = 8;
+/// The number of levels without a heap allocation.
+const INLINE_FRAMES: usize = 8;
 
 struct Machine<'p, 'd> {
     program: &'p Program,
     cursor: Cursor<'d>,
-    stack: Stack<Frame, NEAR_FRAMES>,
+    stack: Stack<Frame, INLINE_FRAMES>,
     depth_max: usize,
     items_left: u64,
-    /// The operation at hand.
+    /// The current operation.
     op: u32,
 }
 
-/// The head of a block that has items.
+/// The header of a block with items.
 struct Block {
     items: u64,
     end: Option<usize>,
@@ -58,6 +62,7 @@ impl<'p, 'd> Machine<'p, 'd> {
             program,
             cursor: Cursor::new(datum),
             stack: Stack::new(),
+            // Without counting, the compiler has shown that no datum exceeds the budget.
             depth_max: if program.counts_depth {
                 budget.depth as usize
             } else {
@@ -68,7 +73,7 @@ impl<'p, 'd> Machine<'p, 'd> {
         }
     }
 
-    fn run(&mut self) -> Result<(), Stop> {
+    fn run(&mut self) -> Result<(), Rejection> {
         while let Some(op) = self.program.ops.get(self.op as usize) {
             match *op {
                 Op::Boolean => self.cursor.boolean()?,
@@ -136,12 +141,12 @@ impl<'p, 'd> Machine<'p, 'd> {
         }
         match self.cursor.remaining() {
             0 => Ok(()),
-            _ => Err(Stop::new(Reason::TrailingBytes, self.cursor.at())),
+            _ => Err(Rejection::new(Reason::TrailingBytes, self.cursor.at())),
         }
     }
 
     #[inline]
-    fn call(&mut self) -> Result<(), Stop> {
+    fn call(&mut self) -> Result<(), Rejection> {
         self.check_depth()?;
         self.stack.push(Frame {
             resume: self.op + 1,
@@ -150,32 +155,29 @@ impl<'p, 'd> Machine<'p, 'd> {
         Ok(())
     }
 
-    /// Ends a record that was called. Answers where it was called from.
+    /// Ends a called record. Returns the operation after the call.
     #[inline]
     fn leave(&mut self) -> u32 {
-        let resume = self
-            .stack
-            .top()
-            .expect("a return stands behind a call")
-            .resume;
+        let resume = self.stack.top().expect("a return follows a call").resume;
         self.stack.pop();
         resume
     }
 
-    fn longs(&mut self) -> Result<(), Stop> {
+    fn longs(&mut self) -> Result<(), Rejection> {
         self.each(|cursor, left| {
-            cursor.pass_longs(left);
+            cursor.skip_longs(left);
             cursor.long("long").map(|_| ())
         })
     }
 
-    /// Reads all items of a block, and leaves the last one to be ended. `read` takes one off the
-    /// items left for each that it reads beyond the first.
+    /// Reads all items of a block, except that the last one is ended by `Next`. For each further
+    /// item that `read` reads it decrements the items left.
     fn each(
         &mut self,
-        read: impl Fn(&mut Cursor<'d>, &mut u64) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
-        let frame = self.stack.top().expect("an item stands in blocks");
+        read: impl Fn(&mut Cursor<'d>, &mut u64) -> Result<(), Rejection>,
+    ) -> Result<(), Rejection> {
+        let frame = self.stack.top().expect("an item is within blocks");
+        // Local copies, which the compiler keeps in registers.
         let mut cursor = self.cursor;
         let mut left = frame.left;
         let outcome = loop {
@@ -190,30 +192,32 @@ impl<'p, 'd> Machine<'p, 'd> {
         outcome
     }
 
-    /// A place in a list of so many.
+    /// Reads an index below `count`.
     #[inline]
-    fn index(&mut self, what: &'static str, count: u32, reason: Reason) -> Result<u32, Stop> {
+    fn index(&mut self, what: &'static str, count: u32, reason: Reason) -> Result<u32, Rejection> {
         let start = self.cursor.at();
         let zigzag = self.cursor.int(what)?;
+        // A negative index has an odd encoding.
         if zigzag & 1 == 0 && zigzag >> 1 < count {
             return Ok(zigzag >> 1);
         }
-        Err(Stop::new(reason, start))
+        Err(Rejection::new(reason, start))
     }
 
-    /// Ends an item. Answers where the next one starts, if there is one.
+    /// Ends an item. Returns the operation of the next item, if there is one.
     #[inline]
-    fn next(&mut self) -> Result<Option<u32>, Stop> {
-        let frame = self.stack.top().expect("an item stands in blocks");
+    fn next(&mut self) -> Result<Option<u32>, Rejection> {
+        let frame = self.stack.top().expect("an item is within blocks");
         frame.left -= 1;
         if frame.left > 0 {
             return Ok(Some(frame.resume));
         }
+        // Items must fill the block exactly.
         if frame.block_end.is_some_and(|end| end != self.cursor.at()) {
-            return Err(Stop::new(Reason::BadBlock, self.cursor.at()));
+            return Err(Rejection::new(Reason::BadBlock, self.cursor.at()));
         }
         let block = self.block()?;
-        let frame = self.stack.top().expect("it was there before");
+        let frame = self.stack.top().expect("the frame is still on the stack");
         match block {
             Some(Block { items, end }) => {
                 frame.left = items;
@@ -228,17 +232,19 @@ impl<'p, 'd> Machine<'p, 'd> {
         }
     }
 
-    /// The head of a block; none if it is the one that ends the blocks.
+    /// Reads the header of a block. Returns `None` for the one that ends the blocks.
     #[inline]
-    fn block(&mut self) -> Result<Option<Block>, Stop> {
+    fn block(&mut self) -> Result<Option<Block>, Rejection> {
         let start = self.cursor.at();
         let count = self.cursor.signed("block count")?;
         if count == 0 {
             return Ok(None);
         }
+        // The count may be i64::MIN, which has no positive counterpart.
         let items = count.unsigned_abs();
+        // Subtracted before the items are read, so that a huge count fails at once.
         let Some(items_left) = self.items_left.checked_sub(items) else {
-            return Err(Stop::new(Reason::TooComplex, start));
+            return Err(Rejection::new(Reason::TooComplex, start));
         };
         self.items_left = items_left;
         let end = if count < 0 {
@@ -249,43 +255,47 @@ impl<'p, 'd> Machine<'p, 'd> {
         Ok(Some(Block { items, end }))
     }
 
-    fn block_end(&mut self) -> Result<usize, Stop> {
+    /// Reads the size of a block. Returns the position of its end.
+    fn block_end(&mut self) -> Result<usize, Rejection> {
         let start = self.cursor.at();
         let Ok(size) = u64::try_from(self.cursor.signed("block size")?) else {
-            return Err(Stop::new(Reason::BadBlock, start));
+            return Err(Rejection::new(Reason::BadBlock, start));
         };
-        // A size beyond the datum is told when its items have been walked, or have run out.
+        // A size beyond the datum is reported after the items have been checked, or are truncated.
         Ok(self
             .cursor
             .at()
+            // Such an end is never reached, so the block is rejected.
             .saturating_add(usize::try_from(size).unwrap_or(usize::MAX)))
     }
 
-    fn empty_blocks(&mut self) -> Result<(), Stop> {
+    fn empty_blocks(&mut self) -> Result<(), Rejection> {
         self.check_depth()?;
         while let Some(block) = self.block()? {
             if block.end.is_some_and(|end| end != self.cursor.at()) {
-                return Err(Stop::new(Reason::BadBlock, self.cursor.at()));
+                return Err(Rejection::new(Reason::BadBlock, self.cursor.at()));
             }
         }
         Ok(())
     }
 
     #[inline]
-    fn check_depth(&self) -> Result<(), Stop> {
+    fn check_depth(&self) -> Result<(), Rejection> {
         if self.stack.len() < self.depth_max {
             return Ok(());
         }
-        Err(Stop::new(Reason::TooDeep, self.cursor.at()))
+        Err(Rejection::new(Reason::TooDeep, self.cursor.at()))
     }
 
-    /// The report of a stop: the path is that of the open frames, then of the operation at hand.
+    /// Returns the fault of a rejection. Its path is that of the frames, then that of the current
+    /// operation.
     #[cold]
-    fn fault(&self, stop: &Stop) -> Fault {
+    fn fault(&self, rejection: &Rejection) -> Fault {
         let mut path = String::new();
         for frame in self.stack.frames() {
+            // The call or the blocks are before the operation at which the frame resumes.
             let op = frame.resume - 1;
-            self.program.write_path(self.program.place(op), &mut path);
+            self.program.write_path(self.program.path(op), &mut path);
             if frame.left > 0 {
                 let item = frame.total - frame.left;
                 let (open, close) = if self.program.is_map(op) {
@@ -296,31 +306,31 @@ impl<'p, 'd> Machine<'p, 'd> {
                 path.push_str(&format!("{open}{item}{close}"));
             }
         }
-        let mut place = self.program.place(self.op);
-        let mut offset = stop.offset;
-        let mut need = stop.need;
+        let mut last = self.program.path(self.op);
+        let mut offset = rejection.offset;
+        let mut need = rejection.need;
         if let Some(Op::Skip(_)) = self.program.ops.get(self.op as usize) {
-            // Of the values skipped together, the first that is not all there.
-            let mut there = self.cursor.remaining();
-            for part in self.program.parts(self.op) {
-                place = part.place;
+            // The first incomplete value of those that are skipped together.
+            let mut remaining = self.cursor.remaining();
+            for value in self.program.skipped_values(self.op) {
+                last = value.path;
                 need = Some(Need {
-                    what: part.what,
-                    bytes: part.bytes.into(),
+                    what: value.what,
+                    bytes: value.bytes.into(),
                 });
-                match there.checked_sub(part.bytes as usize) {
-                    Some(left) => there = left,
+                match remaining.checked_sub(value.bytes as usize) {
+                    Some(left) => remaining = left,
                     None => break,
                 }
-                offset += part.bytes as usize;
+                offset += value.bytes as usize;
             }
         }
-        self.program.write_path(place, &mut path);
+        self.program.write_path(last, &mut path);
         if !path.starts_with('/') {
             path.insert(0, '/');
         }
         Fault {
-            reason: stop.reason,
+            reason: rejection.reason,
             path,
             offset,
             len: self.cursor.len(),

@@ -1,19 +1,19 @@
-//! The records, arrays and maps that are open.
+//! The stack of enclosing records, arrays and maps.
 
-/// A stack whose first frames cost no heap allocation.
+/// A stack whose first `INLINE` frames take no heap allocation.
 #[derive(Debug)]
-pub(super) struct Stack<F, const NEAR: usize> {
-    near: [F; NEAR],
-    far: Vec<F>,
+pub(super) struct Stack<F, const INLINE: usize> {
+    inline: [F; INLINE],
+    heap: Vec<F>,
     len: usize,
 }
 
-impl<F: Copy + Default, const NEAR: usize> Stack<F, NEAR> {
+impl<F: Copy + Default, const INLINE: usize> Stack<F, INLINE> {
     #[inline]
     pub(super) fn new() -> Self {
         Self {
-            near: [F::default(); NEAR],
-            far: Vec::new(),
+            inline: [F::default(); INLINE],
+            heap: Vec::new(),
             len: 0,
         }
     }
@@ -25,17 +25,18 @@ impl<F: Copy + Default, const NEAR: usize> Stack<F, NEAR> {
 
     #[inline]
     pub(super) fn push(&mut self, frame: F) {
-        match self.near.get_mut(self.len) {
+        match self.inline.get_mut(self.len) {
             Some(slot) => *slot = frame,
-            None => self.far.push(frame),
+            None => self.heap.push(frame),
         }
         self.len += 1;
     }
 
     #[inline]
     pub(super) fn pop(&mut self) {
-        if self.len > NEAR {
-            self.far.pop();
+        // Frames beyond the inline ones are in `heap`.
+        if self.len > INLINE {
+            self.heap.pop();
         }
         self.len = self.len.saturating_sub(1);
     }
@@ -43,14 +44,14 @@ impl<F: Copy + Default, const NEAR: usize> Stack<F, NEAR> {
     #[inline]
     pub(super) fn top(&mut self) -> Option<&mut F> {
         let top = self.len.checked_sub(1)?;
-        if top < NEAR {
-            self.near.get_mut(top)
+        if top < INLINE {
+            self.inline.get_mut(top)
         } else {
-            self.far.last_mut()
+            self.heap.last_mut()
         }
     }
 
     pub(super) fn frames(&self) -> impl Iterator<Item = &F> {
-        self.near.iter().take(self.len).chain(&self.far)
+        self.inline.iter().take(self.len).chain(&self.heap)
     }
 }

@@ -1,4 +1,4 @@
-//! What schemas made to be costly come to: the same answers, or an error at a bound.
+//! Schemas that are expensive by design: the same results, or an error at the budget.
 
 use avouch_avro::compatibility::{CheckError, Incompatibility};
 use avouch_avro::validator::Validator;
@@ -10,8 +10,8 @@ fn findings(reader: &Schema, writer: &Schema) -> Result<Vec<Incompatibility>, Ch
     Ok(compatibility.into_findings())
 }
 
-fn numbered(count: usize, part: impl Fn(usize) -> String) -> String {
-    (0..count).map(part).collect::<Vec<_>>().join(",")
+fn numbered(count: usize, item: impl Fn(usize) -> String) -> String {
+    (0..count).map(item).collect::<Vec<_>>().join(",")
 }
 
 fn record(fields: &str) -> Schema {
@@ -19,7 +19,7 @@ fn record(fields: &str) -> Schema {
     Schema::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// A record whose fields are all of one enum.
+/// Returns a record whose fields have the same enum.
 fn fields_of_enum(count: usize, symbols: &str) -> Schema {
     let first = format!(r#"{{"type":"enum","name":"E","symbols":[{symbols}]}}"#);
     record(&numbered(count, |at| {
@@ -30,7 +30,7 @@ fn fields_of_enum(count: usize, symbols: &str) -> Schema {
 
 // Conformance: avro/3g
 #[test]
-fn a_finding_told_many_times_shares_its_texts_and_ends_at_the_budget() {
+fn repeated_findings_share_strings_within_the_budget() {
     let symbols = numbered(9_000, |at| format!(r#""S{at:0>40}""#));
     let outcome = |fields| {
         let (reader, writer) = (
@@ -52,25 +52,25 @@ fn a_finding_told_many_times_shares_its_texts_and_ends_at_the_budget() {
 
 // Conformance: avro/1f
 #[test]
-fn names_of_any_length_and_number_are_guessed_at_within_bounds() {
-    let wrong = |names: &[String], word: &str| {
+fn similar_names_are_searched_within_bounds() {
+    let message = |names: &[String], unknown: &str| {
         let fixed = |at: usize| format!(r#"{{"type":"fixed","name":"{}","size":1}}"#, names[at]);
-        let text = format!("[{},\"{word}\"]", numbered(names.len(), fixed));
+        let text = format!("[{},\"{unknown}\"]", numbered(names.len(), fixed));
         Schema::parse(&text).unwrap_err().message().to_owned()
     };
     let name = |bytes: usize| "N".repeat(bytes);
-    assert!(wrong(&[name(255)], &name(256)).contains("did you mean"));
-    assert!(!wrong(&[name(256)], &name(257)).contains("did you mean"));
+    assert!(message(&[name(255)], &name(256)).contains("did you mean"));
+    assert!(!message(&[name(256)], &name(257)).contains("did you mean"));
     let mut names: Vec<_> = (0..200).map(|at| format!("A{at:0>199}")).collect();
     names.push(format!("B{}", name(199)));
-    assert!(!wrong(&names, &format!("B{}", name(198))).contains("did you mean"));
-    assert!(wrong(&names[150..], &format!("B{}", name(198))).contains("did you mean"));
+    assert!(!message(&names, &format!("B{}", name(198))).contains("did you mean"));
+    assert!(message(&names[150..], &format!("B{}", name(198))).contains("did you mean"));
 }
 
-/// Of 64 fields of the writer, the last one is like each of the reader's.
+/// Of the writer's 64 fields, the last one is similar to each of the reader's.
 // Conformance: avro/3g
 #[test]
-fn renamings_are_guessed_of_short_names_and_within_half_the_budget() {
+fn renamed_fields_are_searched_within_bounds() {
     let long = |letter: &str| letter.repeat(57);
     let field = |name: &str| format!(r#"{{"name":"{name}","type":"int"}}"#);
     let other = numbered(63, |at| field(&format!("{}{at:0>4}", long("z"))));
@@ -80,21 +80,21 @@ fn renamings_are_guessed_of_short_names_and_within_half_the_budget() {
     }));
     let found = findings(&reader, &writer).unwrap();
     assert_eq!(found.len(), 4_000);
-    let is_guessed = |at: usize| found[at].suggestion().contains("\"aliases\"");
-    assert!(is_guessed(0) && is_guessed(300));
-    assert!(!is_guessed(3_999));
+    let has_alias = |at: usize| found[at].suggestion().contains("\"aliases\"");
+    assert!(has_alias(0) && has_alias(300));
+    assert!(!has_alias(3_999));
 
-    let lacked = |bytes| {
+    let missing = |bytes| {
         let (reader, writer) = (field(&"a".repeat(bytes)), field(&"a".repeat(bytes - 1)));
         findings(&record(&reader), &record(&writer)).unwrap()
     };
-    assert!(lacked(64)[0].suggestion().contains("\"aliases\""));
-    assert!(!lacked(65)[0].suggestion().contains("\"aliases\""));
+    assert!(missing(64)[0].suggestion().contains("\"aliases\""));
+    assert!(!missing(65)[0].suggestion().contains("\"aliases\""));
 }
 
 // Conformance: avro/4b
 #[test]
-fn changes_far_down_end_at_the_budget_and_the_first_of_them_can_be_had() {
+fn first_changes_are_available_within_the_budget() {
     let side = |doc: &str| {
         let fields = numbered(1_000, |at| {
             format!(r#"{{"name":"f{at}","type":"int","doc":"{doc}"}}"#)
@@ -119,7 +119,7 @@ fn changes_far_down_end_at_the_budget_and_the_first_of_them_can_be_had() {
 
 // Conformance: avro/4b
 #[test]
-fn changes_of_a_large_type_compared_with_many_end_at_the_budget() {
+fn changes_of_large_types_exceed_the_budget() {
     let symbols = numbered(5_000, |at| format!(r#""S{at:0>40}""#));
     let old = fields_of_enum(200, &symbols);
     let new = record(&numbered(200, |at| {
@@ -135,7 +135,7 @@ fn changes_of_a_large_type_compared_with_many_end_at_the_budget() {
 
 // Conformance: validator/1d
 #[test]
-fn a_name_that_many_unions_refer_to_is_kept_once_in_the_program() {
+fn program_stores_each_branch_name_once() {
     let of = |bytes: usize| {
         let name = "N".repeat(bytes);
         let schema = record(&numbered(1_000, |at| {
@@ -154,10 +154,9 @@ fn a_name_that_many_unions_refer_to_is_kept_once_in_the_program() {
     assert_eq!(fault.path, format!("/f1({})", "N".repeat(1_000)));
 }
 
-/// As Java takes them.
 // Conformance: avro/1e
 #[test]
-fn defaults_are_checked_in_steps_that_grow_with_their_texts() {
+fn defaults_are_checked_in_linear_time() {
     let inner = numbered(400, |at| {
         format!(r#"{{"name":"f{at}","type":"int","default":0}}"#)
     });
@@ -178,35 +177,37 @@ fn defaults_are_checked_in_steps_that_grow_with_their_texts() {
     );
     let error = Schema::parse(&text).unwrap_err();
     assert!(
-        error.message().starts_with("invalid default for field o"),
+        error
+            .message()
+            .starts_with("invalid default {\"f399\":\"x\"} of field o"),
         "{error}"
     );
 }
 
-/// A part is compatible only if what it contains is, also where that contains the part.
+/// A type in a cycle is compatible only if the whole cycle is.
 // Conformance: avro/4
 #[test]
-fn a_change_within_a_circle_breaks_whom_the_whole_circle_breaks() {
+fn changes_in_cycles_break_the_whole_cycle() {
     let side = |x: &str, f: &str| {
-        let circle =
+        let cycle =
             r#"{"type":"record","name":"S","fields":[{"name":"back","type":["null","R"]}]}"#;
         record(&format!(
             r#"{{"name":"x","type":"{x}"}},{{"name":"f","type":{}}}"#,
-            f.replace('S', circle)
+            f.replace('S', cycle)
         ))
     };
     let changes = diff::between(&side("int", "S"), &side("string", r#"["null",S]"#)).unwrap();
-    let told: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    let found: Vec<_> = changes.iter().map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        found,
         [
-            "/x: int became string; breaks old and new readers",
-            "/f: S became union; breaks old and new readers",
+            "/x: type changed from int to string; breaks old and new readers",
+            "/f: type changed from S to union; breaks old and new readers",
         ]
     );
     let changes = diff::between(&side("int", "S"), &side("long", r#"["null",S]"#)).unwrap();
     assert_eq!(
         changes[1].to_string(),
-        "/f: S became union; breaks old readers"
+        "/f: type changed from S to union; breaks old readers"
     );
 }

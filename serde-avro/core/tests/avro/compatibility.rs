@@ -1,12 +1,12 @@
-//! Pairs of schemas against the verdicts of Java's `SchemaCompatibility`.
+//! Pairs of schemas against Java's `SchemaCompatibility`.
 
 use avouch_avro::Schema;
 use avouch_avro::compatibility::{CheckError, Compatibility, Incompatibility};
 use serde_json::{Value, json};
 
-/// Pairs with verdict and findings of Java (Avro 1.13 line).
+/// Pairs with result and findings of Java (Avro 1.13 line).
 const GIVEN: &str = include_str!("../data/compatibility.jsonl");
-/// More pairs, in which types are used again and findings come twice (Avro 1.12.1).
+/// Pairs in which types are used several times and findings are repeated (Avro 1.12.1).
 const MORE: &str = include_str!("../data/compatibility-more.jsonl");
 
 fn schema(value: &Value) -> Schema {
@@ -34,7 +34,7 @@ fn as_java(outcome: Result<Compatibility, CheckError>) -> Value {
 
 // Conformance: avro/3a
 #[test]
-fn every_pair_has_javas_verdict_and_findings_in_javas_order() {
+fn findings_equal_those_of_java() {
     let mut seen = 0;
     let mut wrong = Vec::new();
     for line in GIVEN.lines().chain(MORE.lines()) {
@@ -61,7 +61,7 @@ fn every_pair_has_javas_verdict_and_findings_in_javas_order() {
 
 // Conformance: avro/3a
 #[test]
-fn every_schema_reads_what_it_wrote() {
+fn schemas_read_their_own_data() {
     for line in GIVEN.lines().chain(MORE.lines()) {
         let row: Value = serde_json::from_str(line).unwrap();
         for side in ["reader", "writer"] {
@@ -76,7 +76,7 @@ fn every_schema_reads_what_it_wrote() {
 
 // Conformance: avro/3e
 #[test]
-fn records_of_five_thousand_fields_are_within_the_budget() {
+fn large_records_are_within_the_budget() {
     let record = |kind: &str| {
         let fields: Vec<_> = (0..5_000)
             .map(|at| json!({"name": format!("f{at}"), "type": kind}))
@@ -99,7 +99,7 @@ const PAYMENTS_INCOMPATIBLE: &str =
     include_str!("../../../../tests/data/payments-incompatible.avsc");
 
 #[test]
-fn the_second_version_of_payments_reads_the_first_and_the_incompatible_one_does_not() {
+fn payments_versions_are_compatible() {
     let [first, second] = PAYMENTS.map(|text| Schema::parse(text).unwrap());
     assert!(second.can_read(&first).unwrap().is_compatible());
     let incompatible = Schema::parse(PAYMENTS_INCOMPATIBLE).unwrap();

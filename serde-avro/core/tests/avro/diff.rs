@@ -1,8 +1,8 @@
-//! Each kind of change, with who it breaks.
+//! The kinds of change and the readers that they break.
 
 use avouch_avro::{Schema, diff};
 
-/// A change to the fields of a record R: old, new, and what is told.
+/// Old and new fields of a record R, and the expected changes.
 const FIELDS: [(&str, &str, &[&str]); 17] = [
     (
         r#"{"name":"a","type":"int"}"#,
@@ -12,7 +12,7 @@ const FIELDS: [(&str, &str, &[&str]); 17] = [
     (
         "",
         r#"{"name":"b","type":"int","default":1}"#,
-        &["/b: field b was added with a default; breaks nobody"],
+        &["/b: field b was added with a default; breaks no readers"],
     ),
     (
         r#"{"name":"a","type":"int"}"#,
@@ -27,37 +27,37 @@ const FIELDS: [(&str, &str, &[&str]); 17] = [
     (
         r#"{"name":"a","type":"string"}"#,
         r#"{"name":"a","type":"bytes"}"#,
-        &["/a: string became bytes; breaks nobody"],
+        &["/a: type changed from string to bytes; breaks no readers"],
     ),
     (
         r#"{"name":"a","type":"int"}"#,
         r#"{"name":"a","type":"boolean"}"#,
-        &["/a: int became boolean; breaks old and new readers"],
+        &["/a: type changed from int to boolean; breaks old and new readers"],
     ),
     (
         r#"{"name":"a","type":"int"},{"name":"b","type":"int"}"#,
         r#"{"name":"b","type":"int"},{"name":"a","type":"int"}"#,
-        &["/: fields were reordered; breaks nobody"],
+        &["/: fields were reordered; breaks no readers"],
     ),
     (
         r#"{"name":"a","type":"int","default":1}"#,
         r#"{"name":"a","type":"int","doc":"d","order":"ignore","pii":true}"#,
         &[
-            "/a: default 1 became none; breaks nobody",
-            "/a: documentation changed; breaks nobody",
-            "/a: sort order changed; breaks nobody",
-            "/a: attributes changed; breaks nobody",
+            "/a: default changed from 1 to none; breaks no readers",
+            "/a: documentation changed; breaks no readers",
+            "/a: sort order changed; breaks no readers",
+            "/a: attributes changed; breaks no readers",
         ],
     ),
     (
         r#"{"name":"a","type":{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}}"#,
         r#"{"name":"a","type":{"type":"bytes","logicalType":"decimal","precision":9,"scale":3}}"#,
-        &["/a: logical type decimal(9, 2) became decimal(9, 3); breaks nobody"],
+        &["/a: logical type changed from decimal(9, 2) to decimal(9, 3); breaks no readers"],
     ),
     (
         r#"{"name":"a","type":"string"}"#,
         r#"{"name":"a","type":["null","string"]}"#,
-        &["/a: string became union; breaks old readers"],
+        &["/a: type changed from string to union; breaks old readers"],
     ),
     (
         r#"{"name":"a","type":["null","string"]}"#,
@@ -67,36 +67,36 @@ const FIELDS: [(&str, &str, &[&str]); 17] = [
     (
         r#"{"name":"a","type":["int","long"]}"#,
         r#"{"name":"a","type":["long"]}"#,
-        &["/a: branch int was removed; breaks nobody"],
+        &["/a: branch int was removed; breaks no readers"],
     ),
     (
         r#"{"name":"a","type":["int","null"]}"#,
         r#"{"name":"a","type":["null","int"]}"#,
-        &["/a: branches were reordered; breaks nobody"],
+        &["/a: branches were reordered; breaks no readers"],
     ),
     (
         r#"{"name":"a","type":{"type":"enum","name":"E","symbols":["A","B"]}}"#,
         r#"{"name":"a","type":{"type":"enum","name":"E","symbols":["C","A"],"default":"A"}}"#,
         &[
             "/a: symbols C were added; breaks old readers",
-            "/a: symbols B were removed; breaks nobody",
-            "/a: default none became \"A\"; breaks nobody",
+            "/a: symbols B were removed; breaks no readers",
+            "/a: default changed from none to \"A\"; breaks no readers",
         ],
     ),
     (
         r#"{"name":"a","type":{"type":"fixed","name":"F","size":1}}"#,
         r#"{"name":"a","type":{"type":"fixed","name":"F","size":2}}"#,
-        &["/a: size 1 became 2; breaks old and new readers"],
+        &["/a: size changed from 1 to 2; breaks old and new readers"],
     ),
     (
         r#"{"name":"a","type":{"type":"fixed","name":"F","size":1}}"#,
         r#"{"name":"a","type":{"type":"fixed","name":"G","size":1,"aliases":["F"]}}"#,
-        &["/a: type F is called G now; breaks old readers"],
+        &["/a: type F was renamed to G; breaks old readers"],
     ),
     (
         r#"{"name":"a","type":{"type":"map","values":{"type":"array","items":"int"}}}"#,
         r#"{"name":"a","type":{"type":"map","values":{"type":"array","items":"long"}}}"#,
-        &["/a{}[]: int became long; breaks old readers"],
+        &["/a{}[]: type changed from int to long; breaks old readers"],
     ),
 ];
 
@@ -107,17 +107,17 @@ fn record(fields: &str) -> Schema {
 
 // Conformance: avro/4
 #[test]
-fn each_kind_of_change_is_told_with_whom_it_breaks() {
-    for (old, new, told) in FIELDS {
+fn changes_list_the_readers_they_break() {
+    for (old, new, expected) in FIELDS {
         let changes = diff::between(&record(old), &record(new)).unwrap();
         let found: Vec<_> = changes.iter().map(ToString::to_string).collect();
-        assert_eq!(found, told, "{old} to {new}");
+        assert_eq!(found, expected, "{old} to {new}");
     }
 }
 
 // Conformance: avro/4
 #[test]
-fn a_change_points_into_both_texts() {
+fn changes_have_sites_in_both_schemas() {
     let old = record(r#"{"name":"a","type":"int"},{"name":"gone","type":["null","int"]}"#);
     let new = record(r#"{"name":"a","type":"long"}"#);
     let changes = diff::between(&old, &new).unwrap();
@@ -135,7 +135,7 @@ fn a_change_points_into_both_texts() {
 
 // Conformance: avro/4
 #[test]
-fn a_type_that_contains_itself_is_compared_once() {
+fn recursive_types_are_compared_once() {
     let side = |kind: &str| {
         record(&format!(
             r#"{{"name":"v","type":"{kind}"}},{{"name":"next","type":["null","R"]}}"#

@@ -1,5 +1,5 @@
-//! The fused form at every level of instructions, against the plain form: same verdict on every
-//! datum, whatever stands behind it.
+//! The fast interpreter, at every instruction level and with any padding, against the reference
+//! interpreter.
 
 use crate::verdicts;
 use avouch_avro::Schema;
@@ -7,55 +7,56 @@ use avouch_avro::validator::{Budget, Level, PADDING_BYTES, Padded, Validator};
 use avouch_avro_testing::{self as testing, Random};
 use std::collections::BTreeSet;
 
-/// Data of one schema, each looked at in every form.
-struct Forms {
+/// The interpreters of one schema, and the number of data accepted and rejected.
+struct Interpreters {
     schema: Schema,
     validator: Validator,
     levels: Vec<Level>,
     accepted: u32,
-    refused: u32,
+    rejected: u32,
 }
 
-impl Forms {
+impl Interpreters {
     fn new(schema: Schema, budget: Budget) -> Self {
         Self {
             validator: Validator::compile_with(&schema, budget).unwrap(),
             schema,
             levels: Level::all().collect(),
             accepted: 0,
-            refused: 0,
+            rejected: 0,
         }
     }
 
-    /// What follows a datum is all zeros, all ones, or its own beginning, which may well complete
-    /// it. The buffer ends where the slack does, so that a tool sees a read beyond it.
-    fn agree_on(&mut self, datum: &[u8]) {
-        let plain = self.validator.validate_reference(datum);
-        for slack in [
+    /// Checks that the interpreters agree on a datum. The padding is zeros, ones, or the start of
+    /// the datum, which may complete a truncated value. The buffer ends with the padding, so that
+    /// AddressSanitizer and valgrind detect a read past it.
+    fn check(&mut self, datum: &[u8]) {
+        let expected = self.validator.validate_reference(datum);
+        for padding in [
             vec![0; PADDING_BYTES],
             vec![0xff; PADDING_BYTES],
             [datum, &[1; PADDING_BYTES]].concat()[..PADDING_BYTES].to_vec(),
         ] {
-            let buffer = [datum, &slack].concat();
+            let buffer = [datum, &padding].concat();
             let padded = Padded::new(&buffer, datum.len()).unwrap();
             for level in &self.levels {
                 assert_eq!(
                     self.validator.accepts_at(*level, padded),
-                    plain.is_ok(),
-                    "{level:?} differs from {plain:?}: {} {datum:02x?} then {slack:02x?}",
+                    expected.is_ok(),
+                    "{level:?} differs from {expected:?}: {} {datum:02x?} then {padding:02x?}",
                     self.schema.source()
                 );
             }
         }
-        assert_eq!(self.validator.validate(datum), plain);
-        match plain {
+        assert_eq!(self.validator.validate(datum), expected);
+        match expected {
             Ok(()) => self.accepted += 1,
-            Err(_) => self.refused += 1,
+            Err(_) => self.rejected += 1,
         }
     }
 }
 
-/// How much is tried: 1 for a test run, more from `AVOUCH_FUZZ_ROUNDS`.
+/// Returns the number of rounds: 1, or the value of `AVOUCH_FUZZ_ROUNDS`.
 fn rounds() -> u64 {
     let set = std::env::var("AVOUCH_FUZZ_ROUNDS");
     set.map_or(1, |rounds| rounds.parse().unwrap())
@@ -63,32 +64,38 @@ fn rounds() -> u64 {
 
 // Conformance: validator/2a
 #[test]
-fn the_forms_agree_on_the_oracles_data() {
-    let mut forms: Vec<_> = verdicts::schemas()
+fn interpreters_agree_on_oracle_data() {
+    let mut interpreters: Vec<_> = verdicts::schemas()
         .into_iter()
-        .map(|(schema, _)| Forms::new(schema, Budget::default()))
+        .map(|(schema, _)| Interpreters::new(schema, Budget::default()))
         .collect();
     for row in verdicts::rows() {
-        forms[row.schema].agree_on(&row.datum);
+        interpreters[row.schema].check(&row.datum);
     }
-    let accepted: u32 = forms.iter().map(|forms| forms.accepted).sum();
-    let refused: u32 = forms.iter().map(|forms| forms.refused).sum();
-    assert!(accepted > 500 && refused > 500, "{accepted} {refused}");
+    let accepted: u32 = interpreters
+        .iter()
+        .map(|interpreters| interpreters.accepted)
+        .sum();
+    let rejected: u32 = interpreters
+        .iter()
+        .map(|interpreters| interpreters.rejected)
+        .sum();
+    assert!(accepted > 500 && rejected > 500, "{accepted} {rejected}");
 }
 
 // Conformance: validator/2a
 #[test]
-fn the_forms_agree_on_mutated_data_of_every_schema() {
+fn interpreters_agree_on_mutated_data() {
     for (seed, (schema, extra)) in (0..).zip(verdicts::schemas()) {
-        let mut forms = Forms::new(schema, Budget::default());
+        let mut interpreters = Interpreters::new(schema, Budget::default());
         let random = &mut Random::new(seed);
         for _ in 0..40 * rounds() {
             let mut seeds = BTreeSet::from_iter(extra.iter().cloned());
-            seeds.insert(testing::datum(random, &forms.schema));
+            seeds.insert(testing::datum(random, &interpreters.schema));
             for datum in seeds.into_iter().filter(|datum| datum.len() < 4_000) {
-                forms.agree_on(&datum);
+                interpreters.check(&datum);
                 for _ in 0..16 {
-                    forms.agree_on(&testing::mutate(random, &datum));
+                    interpreters.check(&testing::mutate(random, &datum));
                 }
             }
         }
@@ -97,38 +104,41 @@ fn the_forms_agree_on_mutated_data_of_every_schema() {
 
 // Conformance: validator/2a
 #[test]
-fn the_forms_agree_on_random_schemas() {
+fn interpreters_agree_on_random_schemas() {
     let budgets = [
         Budget::default(),
         Budget::default().with_depth(3),
         Budget::default().with_items(4),
     ];
-    let (mut accepted, mut refused) = (0, 0);
+    let (mut accepted, mut rejected) = (0, 0);
     for seed in 0..1_000 * rounds() {
         let random = &mut Random::new(seed + 1_000_000);
         let schema = testing::schema(random);
-        let mut forms = Forms::new(schema, random.pick(&budgets));
+        let mut interpreters = Interpreters::new(schema, random.pick(&budgets));
         for _ in 0..4 {
-            let valid = testing::datum(random, &forms.schema);
-            forms.agree_on(&valid);
+            let valid = testing::datum(random, &interpreters.schema);
+            interpreters.check(&valid);
             for _ in 0..12 {
-                forms.agree_on(&testing::mutate(random, &valid));
+                interpreters.check(&testing::mutate(random, &valid));
             }
         }
-        accepted += forms.accepted;
-        refused += forms.refused;
+        accepted += interpreters.accepted;
+        rejected += interpreters.rejected;
     }
-    assert!(accepted > 5_000 && refused > 5_000, "{accepted} {refused}");
+    assert!(
+        accepted > 5_000 && rejected > 5_000,
+        "{accepted} {rejected}"
+    );
 }
 
 // Conformance: validator/2a
 #[test]
-fn the_forms_agree_on_blocks_that_span_many_loads() {
+fn interpreters_agree_on_long_blocks() {
     let items = ["int", "long", "string", "double", "boolean", "bytes"];
     for (seed, item) in (0..).zip(items.repeat(30 * usize::try_from(rounds()).unwrap())) {
         let random = &mut Random::new(seed + 2_000_000);
         let array = Schema::parse(&format!(r#"{{"type":"array","items":"{item}"}}"#)).unwrap();
-        let mut forms = Forms::new(array, Budget::default());
+        let mut interpreters = Interpreters::new(array, Budget::default());
         let one = Schema::parse(&format!("\"{item}\"")).unwrap();
         let mut valid = Vec::new();
         for _ in 0..random.below(3) {
@@ -137,19 +147,19 @@ fn the_forms_agree_on_blocks_that_span_many_loads() {
             (0..count).for_each(|_| valid.extend(testing::datum(random, &one)));
         }
         valid.push(0);
-        forms.agree_on(&valid);
+        interpreters.check(&valid);
         for _ in 0..60 {
-            forms.agree_on(&testing::mutate(random, &valid));
+            interpreters.check(&testing::mutate(random, &valid));
         }
     }
 }
 
 // Conformance: validator/2a
 #[test]
-fn the_forms_agree_on_varints_at_every_place_and_of_every_length() {
+fn interpreters_agree_on_varints_at_every_position() {
     for item in ["int", "long"] {
         let array = Schema::parse(&format!(r#"{{"type":"array","items":"{item}"}}"#)).unwrap();
-        let mut forms = Forms::new(array, Budget::default());
+        let mut interpreters = Interpreters::new(array, Budget::default());
         for before in 0..70 {
             for continuing in 0..12 {
                 for last in [0, 1, 2, 0x0f, 0x10, 0x7f] {
@@ -161,23 +171,23 @@ fn the_forms_agree_on_varints_at_every_place_and_of_every_length() {
                     };
                     let long = [vec![0x80; continuing], vec![last]].concat();
                     let datum = [head, vec![3; before], long, vec![3, 0]].concat();
-                    forms.agree_on(&datum);
+                    interpreters.check(&datum);
                 }
             }
         }
-        assert!(forms.accepted > 500 && forms.refused > 500);
+        assert!(interpreters.accepted > 500 && interpreters.rejected > 500);
     }
 }
 
 // Conformance: validator/2a
 #[test]
-fn the_forms_agree_on_texts_of_every_length() {
+fn interpreters_agree_on_strings_of_every_length() {
     for schema in [
         r#""string""#,
         r#"["null","string"]"#,
         r#"["string","null"]"#,
     ] {
-        let mut forms = Forms::new(Schema::parse(schema).unwrap(), Budget::default());
+        let mut interpreters = Interpreters::new(Schema::parse(schema).unwrap(), Budget::default());
         let index: &[u8] = match schema {
             r#""string""# => &[],
             r#"["null","string"]"# => &[2],
@@ -199,10 +209,10 @@ fn the_forms_agree_on_texts_of_every_length() {
                         i64::try_from(length).unwrap(),
                         &mut head,
                     );
-                    forms.agree_on(&[head, text].concat());
+                    interpreters.check(&[head, text].concat());
                 }
             }
         }
-        assert!(forms.accepted > 300 && forms.refused > 300);
+        assert!(interpreters.accepted > 300 && interpreters.rejected > 300);
     }
 }

@@ -1,9 +1,9 @@
-//! What findings tell beyond Java's words: both places and a suggestion.
+//! The parts of findings that Java does not report: sites, suggestions and causes.
 
 use avouch_avro::Schema;
 use avouch_avro::compatibility::{Incompatibility, IncompatibilityKind};
 
-/// A record R of these fields, each as JSON without braces.
+/// Returns a record R with fields that are JSON objects without braces.
 fn record(fields: &[&str]) -> Schema {
     let fields: Vec<_> = fields.iter().map(|field| format!("{{{field}}}")).collect();
     let fields = fields.join(",");
@@ -24,7 +24,8 @@ struct Expected {
     suggestion: &'static str,
 }
 
-/// Fields of the reader, fields of the writer, and the first finding with paths and source texts.
+/// Returns fields of the reader, fields of the writer, and the expected first finding with paths
+/// and sources.
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn table() -> Vec<(Vec<&'static str>, Vec<&'static str>, Expected)> {
     let row = |kind, reader, writer, suggestion| Expected {
@@ -55,7 +56,7 @@ fn table() -> Vec<(Vec<&'static str>, Vec<&'static str>, Expected)> {
                 IncompatibilityKind::TypeMismatch,
                 ("/a[]", r#""int""#),
                 ("/a[]", r#""long""#),
-                "read it as long: int can become long, but not the other way",
+                "change the reader's type to long: int is promoted to long, not the reverse",
             ),
         ),
         (
@@ -65,8 +66,7 @@ fn table() -> Vec<(Vec<&'static str>, Vec<&'static str>, Expected)> {
                 IncompatibilityKind::TypeMismatch,
                 ("/a", r#""boolean""#),
                 ("/a", r#"{"type":"map","values":"int"}"#),
-                "keep the type map, or leave the field and add one of type boolean with a \
-                 \"default\"",
+                "keep the type map, or add another field of type boolean with a \"default\"",
             ),
         ),
         (
@@ -86,7 +86,7 @@ fn table() -> Vec<(Vec<&'static str>, Vec<&'static str>, Expected)> {
                 IncompatibilityKind::MissingEnumSymbols,
                 ("/a", r#"{"type":"enum","name":"E","symbols":["A"]}"#),
                 ("/a", r#"{"type":"enum","name":"E","symbols":["A","B"]}"#),
-                "keep the symbols B in n.E, or give n.E a \"default\" symbol",
+                "keep the symbols B in n.E, or add a \"default\" symbol to n.E",
             ),
         ),
         (
@@ -112,7 +112,7 @@ fn table() -> Vec<(Vec<&'static str>, Vec<&'static str>, Expected)> {
                 IncompatibilityKind::FixedSizeMismatch,
                 ("/a", r#"{"type":"fixed","name":"F","size":4}"#),
                 ("/a", r#"{"type":"fixed","name":"F","size":8}"#),
-                "keep the size of n.F at 8, or add a field of a new type beside it",
+                "keep the size of n.F at 8, or add a field of a new type",
             ),
         ),
     ]
@@ -120,7 +120,7 @@ fn table() -> Vec<(Vec<&'static str>, Vec<&'static str>, Expected)> {
 
 // Conformance: avro/3c
 #[test]
-fn each_kind_tells_both_places_and_what_would_help() {
+fn findings_have_sites_and_a_suggestion() {
     for (reader, writer, expected) in table() {
         let (reader, writer) = (record(&reader), record(&writer));
         let findings = findings(&reader, &writer);
@@ -139,7 +139,7 @@ fn each_kind_tells_both_places_and_what_would_help() {
 
 // Conformance: avro/3d
 #[test]
-fn a_branch_that_reads_in_part_is_not_called_missing() {
+fn incompatible_branches_are_not_called_missing() {
     let side = |field: &str| format!(r#"{{"type":"record","name":"S","fields":[{field}]}}"#);
     let reader = record(&[&format!(
         r#""name":"a","type":["null",{}]"#,
@@ -149,17 +149,15 @@ fn a_branch_that_reads_in_part_is_not_called_missing() {
     let findings = findings(&reader, &writer);
     assert_eq!(
         findings[0].suggestion(),
-        "the union reads n.S only in part; at /a<n.S>/x: add \"default\": 0 to field x in the \
-         reader's schema"
+        "branch n.S of the union is incompatible; at /a<n.S>/x: add \"default\": 0 to field x in \
+         the reader's schema"
     );
     assert_eq!(findings[0].writer().path, "/a<n.S>");
 }
 
-/// What Java hides behind a missing branch, by writer's branch: the path in the reader's schema and
-/// what is wrong there.
 // Conformance: avro/3d
 #[test]
-fn causes_are_the_innermost_findings_of_the_branch_that_is_meant() {
+fn causes_are_the_innermost_findings() {
     let inner = |fields: &str| format!(r#"{{"type":"record","name":"In","fields":[{fields}]}}"#);
     let outer = |inner: &str| {
         let field = format!(r#"{{"name":"in","type":["null",{inner}]}}"#);
@@ -200,22 +198,22 @@ fn causes_are_the_innermost_findings_of_the_branch_that_is_meant() {
         };
         assert_eq!(found.kind, IncompatibilityKind::MissingUnionBranch);
         let causes = found.causes().iter();
-        let told: Vec<_> = causes
+        let found_causes: Vec<_> = causes
             .map(|cause| (&*cause.reader().path, cause.kind))
             .collect();
-        assert_eq!(told, expected, "{read} {written}");
+        assert_eq!(found_causes, expected, "{read} {written}");
         assert!(found.causes().iter().all(|cause| cause.causes().is_empty()));
     }
 }
 
 // Conformance: avro/3c
 #[test]
-fn following_a_suggestion_removes_the_finding() {
+fn suggestions_remove_the_finding() {
     let writer = record(&[r#""name":"amont","type":"long""#]);
-    for helped in [
+    for field in [
         r#""name":"amount","type":"long","default":0"#,
         r#""name":"amount","type":"long","aliases":["amont"]"#,
     ] {
-        assert_eq!(findings(&record(&[helped]), &writer), []);
+        assert_eq!(findings(&record(&[field]), &writer), []);
     }
 }

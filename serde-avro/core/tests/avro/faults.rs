@@ -1,4 +1,4 @@
-//! What a fault tells.
+//! The contents of faults.
 
 use avouch_avro::Schema;
 use avouch_avro::validator::Validator;
@@ -21,7 +21,7 @@ fn hex(text: &str) -> Vec<u8> {
     digits.chunks(2).map(byte).collect()
 }
 
-/// Data, and the fault of each. `ITEM` is thirteen bytes.
+/// Data with their faults. `ITEM` is thirteen bytes.
 const FAULTS: &str = "
     : /id: truncated at byte 0 of 0, length needs 1
     0a 41: /id: truncated at byte 1 of 2, string needs 5
@@ -46,7 +46,7 @@ const FAULTS: &str = "
 
 // Conformance: validator/1c
 #[test]
-fn a_fault_says_what_where_and_what_was_missing() {
+fn faults_have_reason_path_and_offset() {
     let validator = Validator::compile(&Schema::parse(ORDER).unwrap()).unwrap();
     for line in FAULTS.trim().lines() {
         let (datum, expected) = line.split_once(": ").unwrap();
@@ -62,7 +62,7 @@ fn a_fault_says_what_where_and_what_was_missing() {
 
 // Conformance: validator/1c
 #[test]
-fn what_has_no_name_is_still_placed() {
+fn values_without_names_have_paths() {
     let table = [
         (
             r#""double""#,
@@ -97,7 +97,7 @@ fn what_has_no_name_is_still_placed() {
 
 // Conformance: validator/1d
 #[test]
-fn depth_is_told_with_the_way_down() {
+fn depth_faults_have_the_whole_path() {
     let schema = r#"{"type":"record","name":"L","fields":[{"name":"n","type":["null","L"]}]}"#;
     let validator = Validator::compile(&Schema::parse(schema).unwrap()).unwrap();
     let chain = |links: usize| [vec![2; links], vec![0]].concat();
@@ -108,7 +108,7 @@ fn depth_is_told_with_the_way_down() {
         fault.to_string(),
         format!("{path}: too-deep at byte 64 of 65")
     );
-    // The datum that overflows the stack of other decoders.
+    // This datum overflows the stack of other decoders.
     assert_eq!(
         validator.validate(&chain(400)).unwrap_err().reason.code(),
         "too-deep"

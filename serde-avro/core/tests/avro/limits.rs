@@ -1,95 +1,92 @@
-//! What a schema may hold at most: each limit at its edge and one above, by default and as set.
+//! Limits of schemas: each at its value and one above, by default and as set.
 
 use avouch_avro::{Limits, Schema};
 
-/// A limit: a text that needs it to be so many, the limits that have it so, and what is said of one
-/// more: message and JSON pointer.
+/// A limit: a schema that uses exactly the given value of it, limits with that value, its default,
+/// and the message and JSON pointer for one more.
 struct Limit {
-    text: fn(usize) -> String,
+    source: fn(usize) -> String,
     set: fn(usize) -> Limits,
     default: fn(&Limits) -> usize,
-    told: fn(usize) -> (String, String),
+    error: fn(usize) -> (String, String),
 }
 
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn table() -> Vec<Limit> {
     vec![
         Limit {
-            text: records_within,
+            source: records_within,
             set: |depth| Limits::default().with_depth(depth),
             default: |limits| limits.depth,
-            told: |depth| {
+            error: |depth| {
                 let pointer = "/fields/0/type".repeat(depth + 1);
-                (format!("types nest at most {depth} deep"), pointer)
+                (format!("types nest deeper than {depth} levels"), pointer)
             },
         },
         Limit {
-            text: arrays_within,
+            source: arrays_within,
             set: |depth| Limits::default().with_depth(depth),
             default: |limits| limits.depth,
-            told: |depth| {
+            error: |depth| {
                 let pointer = "/items".repeat(depth + 1);
-                (format!("types nest at most {depth} deep"), pointer)
+                (format!("types nest deeper than {depth} levels"), pointer)
             },
         },
         Limit {
-            text: |nodes| record_of(nodes - 1),
+            source: |nodes| record_of(nodes - 1),
             set: |nodes| Limits::default().with_nodes(nodes).with_fields(nodes),
             default: |limits| limits.nodes,
-            told: |nodes| {
+            error: |nodes| {
                 let pointer = format!("/fields/{}/type", nodes - 1);
-                (format!("a schema has at most {nodes} types"), pointer)
+                (format!("the schema has more than {nodes} types"), pointer)
             },
         },
         Limit {
-            text: enum_of,
+            source: enum_of,
             set: |symbols| Limits::default().with_symbols(symbols),
             default: |limits| limits.symbols,
-            told: |most| {
-                let one_more = most + 1;
-                let message =
-                    format!("an enum has at most {most} symbols; this one has {one_more}");
+            error: |max| {
+                let count = max + 1;
+                let message = format!("enum E has {count} symbols; the maximum is {max}");
                 (message, "/symbols".to_owned())
             },
         },
         Limit {
-            text: union_of,
+            source: union_of,
             set: |branches| Limits::default().with_branches(branches),
             default: |limits| limits.branches,
-            told: |most| {
-                let one_more = most + 1;
-                let message =
-                    format!("a union has at most {most} branches; this one has {one_more}");
+            error: |max| {
+                let count = max + 1;
+                let message = format!("the union has {count} branches; the maximum is {max}");
                 (message, String::new())
             },
         },
         Limit {
-            text: record_of,
+            source: record_of,
             set: |fields| Limits::default().with_fields(fields),
             default: |limits| limits.fields,
-            told: |most| {
-                let one_more = most + 1;
-                let message =
-                    format!("a record has at most {most} fields; this one has {one_more}");
+            error: |max| {
+                let count = max + 1;
+                let message = format!("record R has {count} fields; the maximum is {max}");
                 (message, "/fields".to_owned())
             },
         },
         Limit {
-            text: |bytes| format!(r#"{{"type":"fixed","name":"F","size":{bytes}}}"#),
+            source: |bytes| format!(r#"{{"type":"fixed","name":"F","size":{bytes}}}"#),
             set: |bytes| Limits::default().with_fixed_bytes(bytes),
             default: |limits| limits.fixed_bytes,
-            told: |most| {
-                let message = format!("fixed F needs \"size\", a whole number from 0 to {most}");
+            error: |max| {
+                let message = format!("fixed F needs \"size\", an integer from 0 to {max}");
                 (message, "/size".to_owned())
             },
         },
         Limit {
-            text: |bytes| format!("\"int\"{}", " ".repeat(bytes - 5)),
+            source: |bytes| format!("\"int\"{}", " ".repeat(bytes - 5)),
             set: |bytes| Limits::default().with_source_bytes(bytes),
             default: |limits| limits.source_bytes,
-            told: |most| {
-                let one_more = most + 1;
-                let message = format!("a text has at most {most} bytes; this one has {one_more}");
+            error: |max| {
+                let bytes = max + 1;
+                let message = format!("the schema has {bytes} bytes; the maximum is {max}");
                 (message, String::new())
             },
         },
@@ -98,29 +95,29 @@ fn table() -> Vec<Limit> {
 
 // Conformance: avro/1c
 #[test]
-fn every_limit_holds_at_its_edge_by_default_and_as_set() {
+fn limits_apply_at_their_exact_value() {
     for (row, limit) in table().into_iter().enumerate() {
         let default = (limit.default)(&Limits::default());
-        for edge in [default, 7] {
-            let limits = (limit.set)(edge);
-            let taken = Schema::parse_with(&(limit.text)(edge), &[], &limits);
-            assert!(taken.is_ok(), "row {row}: {taken:?}");
-            let error = Schema::parse_with(&(limit.text)(edge + 1), &[], &limits).unwrap_err();
-            let told = (error.message().to_owned(), error.pointer().to_owned());
-            assert_eq!(told, (limit.told)(edge), "row {row}");
+        for max in [default, 7] {
+            let limits = (limit.set)(max);
+            let accepted = Schema::parse_with(&(limit.source)(max), &[], &limits);
+            assert!(accepted.is_ok(), "row {row}: {accepted:?}");
+            let error = Schema::parse_with(&(limit.source)(max + 1), &[], &limits).unwrap_err();
+            let found = (error.message().to_owned(), error.pointer().to_owned());
+            assert_eq!(found, (limit.error)(max), "row {row}");
         }
     }
 }
 
-/// Texts with a name of so many bytes, each with what is said of too many.
+/// Schemas with a name of the given length, each with the start of the message and the pointer.
 // Conformance: avro/1d
 #[test]
-fn every_name_is_limited() {
+fn names_of_every_kind_are_limited() {
     type Named = fn(usize) -> String;
     let table: [(Named, &str, &str); 6] = [
         (
             |bytes| format!(r#"{{"type":"fixed","name":"{:n<bytes$}","size":1}}"#, ""),
-            "",
+            "invalid name: ",
             "/name",
         ),
         (
@@ -131,7 +128,7 @@ fn every_name_is_limited() {
                     ""
                 )
             },
-            "",
+            "invalid name: ",
             "/name",
         ),
         (
@@ -139,7 +136,7 @@ fn every_name_is_limited() {
                 let field = format!(r#"{{"name":"{:n<bytes$}","type":"int"}}"#, "");
                 format!(r#"{{"type":"record","name":"R","fields":[{field}]}}"#)
             },
-            "wrong field name: ",
+            "invalid field name: ",
             "/fields/0/name",
         ),
         (
@@ -148,7 +145,7 @@ fn every_name_is_limited() {
                 let field = format!(r#"{{"name":"f","type":"int",{aliases}}}"#);
                 format!(r#"{{"type":"record","name":"R","fields":[{field}]}}"#)
             },
-            "",
+            "invalid alias: ",
             "/fields/0/aliases/1",
         ),
         (
@@ -158,7 +155,7 @@ fn every_name_is_limited() {
                     ""
                 )
             },
-            "wrong symbol of enum E: ",
+            "invalid symbol of enum E: ",
             "/symbols/0",
         ),
         (
@@ -166,64 +163,65 @@ fn every_name_is_limited() {
                 let aliases = format!(r#""aliases":["{:n<bytes$}"]"#, "");
                 format!(r#"{{"type":"fixed","name":"F","size":1,{aliases}}}"#)
             },
-            "",
+            "invalid alias: ",
             "/aliases/0",
         ),
     ];
-    for (text, what, pointer) in table {
-        for edge in [Limits::default().name_bytes, 7] {
-            let limits = Limits::default().with_name_bytes(edge);
-            let taken = Schema::parse_with(&text(edge), &[], &limits);
-            assert!(taken.is_ok(), "{pointer}: {taken:?}");
-            let error = Schema::parse_with(&text(edge + 1), &[], &limits).unwrap_err();
-            let why = format!("{what}a name has at most {edge} bytes");
-            assert_eq!((error.message(), error.pointer()), (&*why, pointer));
+    for (source, prefix, pointer) in table {
+        for max in [Limits::default().name_bytes, 7] {
+            let limits = Limits::default().with_name_bytes(max);
+            let accepted = Schema::parse_with(&source(max), &[], &limits);
+            assert!(accepted.is_ok(), "{pointer}: {accepted:?}");
+            let error = Schema::parse_with(&source(max + 1), &[], &limits).unwrap_err();
+            let bytes = max + 1;
+            let message = format!("{prefix}the name has {bytes} bytes; the maximum is {max}");
+            assert_eq!((error.message(), error.pointer()), (&*message, pointer));
         }
     }
 }
 
 // Conformance: avro/1c
 #[test]
-fn types_nest_no_deeper_by_their_names_than_by_the_text() {
-    let edge = Limits::default().depth.div_ceil(2) - 1;
-    assert!(Schema::parse(&chain_of(edge)).is_ok());
-    let error = Schema::parse(&chain_of(edge + 1)).unwrap_err();
+fn depth_includes_types_used_by_name() {
+    let max = Limits::default().depth.div_ceil(2) - 1;
+    assert!(Schema::parse(&chain_of(max)).is_ok());
+    let error = Schema::parse(&chain_of(max + 1)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "types nest at most 64 deep, names followed (line 1, column 1)"
+        "types nest deeper than 64 levels through names (line 1, column 1)"
     );
 }
 
 // Conformance: avro/1c
 #[test]
-fn attributes_nest_four_times_as_deep_as_types() {
+fn attributes_nest_four_times_deeper() {
     let attribute = |depth: usize| {
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
         format!(r#"{{"type":"int","x":{open}{close}}}"#)
     };
-    let edge = 4 * Limits::default().depth - 1;
-    assert!(Schema::parse(&attribute(edge)).is_ok());
-    let error = Schema::parse(&attribute(edge + 1)).unwrap_err();
-    assert_eq!(error.message(), "nested too deeply");
-    assert_eq!(error.pointer(), format!("/x{}", "/0".repeat(edge)));
+    let max = 4 * Limits::default().depth - 1;
+    assert!(Schema::parse(&attribute(max)).is_ok());
+    let error = Schema::parse(&attribute(max + 1)).unwrap_err();
+    assert_eq!(error.message(), "JSON values nest too deeply");
+    assert_eq!(error.pointer(), format!("/x{}", "/0".repeat(max)));
 }
 
 // Conformance: avro/1c
 #[test]
-fn types_of_references_count() {
+fn types_of_references_are_counted() {
     let limits = Limits::default().with_nodes(5);
     let known = Schema::parse(&record_of(3)).unwrap();
     let text = |kind: &str| format!(r#"["null",{kind}]"#);
     let error = |kind| Schema::parse_with(&text(kind), std::slice::from_ref(&known), &limits);
     assert_eq!(
         error("\"R\"").unwrap_err().message(),
-        "a schema has at most 5 types"
+        "the schema has more than 5 types"
     );
     assert!(Schema::parse_with("\"R\"", &[known], &limits).is_ok());
 }
 
-fn numbered(count: usize, part: impl Fn(usize) -> String) -> String {
-    (0..count).map(part).collect::<Vec<_>>().join(",")
+fn numbered(count: usize, item: impl Fn(usize) -> String) -> String {
+    (0..count).map(item).collect::<Vec<_>>().join(",")
 }
 
 fn arrays_within(depth: usize) -> String {
@@ -252,8 +250,8 @@ fn union_of(branches: usize) -> String {
     format!("[{}]", numbered(branches, fixed))
 }
 
-/// One union of records, each with a field of the next one's type, and the last of the first's:
-/// text nests two deep, names twice as deep as there are records.
+/// Returns a union of records, each with an optional field of the next one's type, the last with
+/// one of the first's. The source nests two levels, the names two levels per record.
 fn chain_of(records: usize) -> String {
     let record = |at| {
         let next = (at + 1) % records;

@@ -1,20 +1,20 @@
-//! Values of logical types that fastavro cannot make anything of, in data that are valid Avro.
+//! Values of logical types in valid data that fastavro cannot represent.
 
 use avouch_avro::Schema;
 use avouch_avro::schema::{NodeId, Type};
 use std::collections::BTreeSet;
 
-pub(crate) const DATES: &str = "has dates and timestamps of the years 1 to 9999 only";
-pub(crate) const TIMES: &str = "has times within a day only";
-pub(crate) const UUIDS: &str = "has UUIDs of 32 hexadecimal digits only";
+pub(crate) const DATES: &str = "supports dates and timestamps of the years 1 to 9999";
+pub(crate) const TIMES: &str = "supports times within a day";
+pub(crate) const UUIDS: &str = "supports UUIDs of 32 hexadecimal digits";
 
-/// From 0001-01-01 to 9999-12-31, in days from 1970-01-01.
+/// The days from 0001-01-01 to 9999-12-31, relative to 1970-01-01.
 const DAYS: std::ops::RangeInclusive<i128> = -719_162..=2_932_896;
 const HOUR_MILLIS: i128 = 60 * 60 * 1_000;
 const DAY_MILLIS: i128 = 24 * HOUR_MILLIS;
 
-/// Why fastavro refuses a datum that is valid without its logical types, if it does.
-pub(crate) fn beyond_fastavro(schema: &Schema, datum: &[u8]) -> BTreeSet<&'static str> {
+/// Returns the reasons why fastavro rejects a datum that is valid without logical types.
+pub(crate) fn unsupported_by_fastavro(schema: &Schema, datum: &[u8]) -> BTreeSet<&'static str> {
     let mut walk = Walk {
         schema,
         datum,
@@ -42,7 +42,8 @@ impl Walk<'_> {
             Type::Boolean => self.at += 1,
             Type::Int | Type::Long => {
                 let number = self.long();
-                self.found.extend(number_beyond(logical, number.into()));
+                self.found
+                    .extend(unsupported_number(logical, number.into()));
             }
             Type::Float => self.at += 4,
             Type::Double => self.at += 8,
@@ -111,10 +112,10 @@ impl Walk<'_> {
     }
 }
 
-fn number_beyond(logical: Option<&str>, number: i128) -> Option<&'static str> {
+fn unsupported_number(logical: Option<&str>, number: i128) -> Option<&'static str> {
     let (days, hours) = match logical? {
         "date" => (number, 0),
-        // It divides towards 0, so that less than an hour below 0 is within.
+        // fastavro divides toward zero, so a negative time of less than an hour is accepted.
         "time-millis" => (0, number / HOUR_MILLIS),
         "time-micros" => (0, number / (1_000 * HOUR_MILLIS)),
         "timestamp-millis" | "local-timestamp-millis" => (number.div_euclid(DAY_MILLIS), 0),

@@ -1,9 +1,9 @@
-//! Normalized texts against Confluent's.
+//! Normalized schemas against Confluent's.
 
 use avouch_avro::{Limits, Schema};
 use serde_json::Value;
 
-/// Confluent's text of each input; where we differ on purpose, what `differs`.
+/// Confluent's string of each input; on an intended difference, `differs` describes it.
 const GIVEN: &str = include_str!("../data/normalized.jsonl");
 
 struct Row {
@@ -26,7 +26,7 @@ fn rows() -> impl Iterator<Item = Row> {
 
 // Conformance: avro/2b
 #[test]
-fn every_text_normalizes_as_confluents_does_or_is_known_to_differ() {
+fn schemas_normalize_as_in_confluent() {
     let mut wrong = Vec::new();
     for row in rows() {
         let found = Schema::parse(&row.input).unwrap().to_normalized_string();
@@ -49,8 +49,8 @@ fn every_text_normalizes_as_confluents_does_or_is_known_to_differ() {
 
 // Conformance: avro/2b
 #[test]
-fn a_normalized_text_is_its_own_and_means_the_same() {
-    // The alias without a namespace is within one in Java's text, which has no word for it.
+fn normalization_is_idempotent_and_keeps_meaning() {
+    // Java prints an alias without namespace by its simple name, which parses as another alias.
     for Row { input, .. } in rows().filter(|row| !row.input.contains("\".C\"")) {
         let schema = Schema::parse(&input).unwrap();
         let text = schema.to_normalized_string();
@@ -67,7 +67,7 @@ fn a_normalized_text_is_its_own_and_means_the_same() {
 
 // Conformance: avro/1g
 #[test]
-fn references_stay_names_when_normalized_and_are_written_out_when_resolved() {
+fn normalized_references_print_as_names() {
     let id = Schema::parse(r#"{"type":"fixed","name":"a.Id","size":16}"#).unwrap();
     let text = r#"{"type":"record","name":"a.R","fields":[{"name":"id","type":"Id"}]}"#;
     let schema = Schema::parse_with(text, &[id], &Limits::default()).unwrap();

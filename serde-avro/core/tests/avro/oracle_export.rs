@@ -1,4 +1,4 @@
-//! Pairs of schemas from a fresh seed, with our answers, for other implementations to confirm.
+//! Export of random pairs of schemas with results, for the comparison with other implementations.
 
 use avouch_avro::Schema;
 use avouch_avro::validator::Budget;
@@ -8,18 +8,19 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
 
-const DATA_A_PAIR: usize = 3;
+/// The number of data per pair.
+const DATA_PER_PAIR: usize = 3;
 
-/// Writes `FRESH_COUNT` pairs from the seed `FRESH_SEED` to the file `FRESH_PAIRS`. Called by
+/// Writes `ORACLE_COUNT` pairs from the seed `ORACLE_SEED` to the file `ORACLE_PAIRS`. Called by
 /// `tests/oracle/run`.
 // Conformance: avro/5e
 #[test]
 #[ignore = "an input of tests/oracle/run"]
-fn write_fresh_pairs() {
+fn write_random_pairs() {
     let variable = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
-    let seed: u64 = variable("FRESH_SEED").parse().unwrap();
-    let count: u64 = variable("FRESH_COUNT").parse().unwrap();
-    let file = std::fs::File::create(variable("FRESH_PAIRS")).unwrap();
+    let seed: u64 = variable("ORACLE_SEED").parse().unwrap();
+    let count: u64 = variable("ORACLE_COUNT").parse().unwrap();
+    let file = std::fs::File::create(variable("ORACLE_PAIRS")).unwrap();
     let mut out = BufWriter::new(file);
     for index in 0..count {
         let random = &mut Random::new(seed.wrapping_add(index));
@@ -30,14 +31,14 @@ fn write_fresh_pairs() {
         } else {
             (old, new)
         };
-        let mut row = answers(&reader, &writer);
+        let mut row = results(&reader, &writer);
         row["data"] = data(random, &writer);
         writeln!(out, "{row}").unwrap();
     }
     out.flush().unwrap();
 }
 
-fn answers(reader: &Schema, writer: &Schema) -> Value {
+fn results(reader: &Schema, writer: &Schema) -> Value {
     let findings: Value = match reader.can_read(writer) {
         Ok(compatibility) => compatibility
             .findings()
@@ -47,13 +48,13 @@ fn answers(reader: &Schema, writer: &Schema) -> Value {
         Err(error) => json!(error.to_string()),
     };
     json!({
-        "reader": texts(reader),
-        "writer": texts(writer),
+        "reader": strings(reader),
+        "writer": strings(writer),
         "findings": findings,
     })
 }
 
-fn texts(schema: &Schema) -> Value {
+fn strings(schema: &Schema) -> Value {
     json!({
         "text": schema.source(),
         "canonical": schema.to_string(),
@@ -62,10 +63,10 @@ fn texts(schema: &Schema) -> Value {
     })
 }
 
-/// Valid data of a schema, hexadecimal.
+/// Returns valid data of a schema in hexadecimal digits.
 fn data(random: &mut Random, schema: &Schema) -> Value {
     let mut data = Vec::new();
-    for _ in 0..DATA_A_PAIR {
+    for _ in 0..DATA_PER_PAIR {
         let datum = testing::datum(random, schema);
         if reference_decoder::check(schema, Budget::default(), &datum).is_ok() {
             let hex = datum.iter().fold(String::new(), |mut hex, byte| {

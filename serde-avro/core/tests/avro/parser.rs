@@ -1,11 +1,11 @@
-//! The parser's errors, limits and references.
+//! Errors and references of the parser.
 
 use avouch_avro::schema::Type;
 use avouch_avro::{Limits, Schema};
 
 // Conformance: avro/1f
 #[test]
-fn an_error_says_what_and_where() {
+fn errors_have_message_and_position() {
     let text = "{\n  \"type\": \"record\", \"name\": \"R\",\n  \"fields\": [\n    \
                 {\"name\": \"a\", \"type\": \"strng\"}\n  ]\n}";
     let error = Schema::parse(text).unwrap_err();
@@ -15,31 +15,31 @@ fn an_error_says_what_and_where() {
     );
     assert_eq!(
         error.to_string(),
-        "\"strng\" is not defined; did you mean \"string\"? \
+        "unknown type \"strng\"; did you mean \"string\"? \
          (line 4, column 27, at /fields/0/type)"
     );
 }
 
-/// Mistakes that people make, each with what they are told.
-const MISTAKES: &str = include_str!("../data/parse-errors.txt");
+/// Common mistakes, each with the expected error.
+const PARSE_ERRORS: &str = include_str!("../data/parse-errors.txt");
 
 // Conformance: avro/1f
 #[test]
-fn a_mistake_is_told_with_what_would_be_right() {
-    let rows: Vec<_> = MISTAKES.lines().skip(1).collect();
+fn common_mistakes_have_suggestions() {
+    let rows: Vec<_> = PARSE_ERRORS.lines().skip(1).collect();
     for row in rows.chunks(2) {
-        let [text, told] = row else {
-            panic!("{row:?} is not a mistake and what is said of it");
+        let [source, expected] = row else {
+            panic!("{row:?} is not a schema and an error");
         };
-        let error = Schema::parse(text).unwrap_err();
-        assert_eq!(error.to_string(), told.trim_start(), "{text}");
+        let error = Schema::parse(source).unwrap_err();
+        assert_eq!(error.to_string(), expected.trim_start(), "{source}");
     }
     assert!(rows.len() >= 60);
 }
 
 // Conformance: avro/1f
 #[test]
-fn places_point_at_the_offending_value() {
+fn positions_point_at_the_invalid_value() {
     let field = |rest: &str| {
         format!(r#"{{"type":"record","name":"R","fields":[{{"name":"a","type":{rest}}}]}}"#)
     };
@@ -66,20 +66,20 @@ fn places_point_at_the_offending_value() {
     }
 }
 
-fn numbered(count: usize, part: impl Fn(usize) -> String) -> String {
-    (0..count).map(part).collect::<Vec<_>>().join(",")
+fn numbered(count: usize, item: impl Fn(usize) -> String) -> String {
+    (0..count).map(item).collect::<Vec<_>>().join(",")
 }
 
 // Conformance: avro/1e
 #[test]
-fn hostile_texts_end_in_an_error() {
+fn hostile_schemas_are_rejected() {
     let defaults = r#"[{"type":"record","name":"A","fields":[{"name":"b","type":"B","default":{}}]},
         {"type":"record","name":"B","fields":[{"name":"a","type":"A","default":{}}]}]"#;
     assert!(
         Schema::parse(defaults)
             .unwrap_err()
             .to_string()
-            .contains("costly")
+            .contains("comparisons")
     );
     let union = numbered(64, |at| {
         format!(r#"{{"type":"record","name":"R{at}","fields":[{{"name":"v","type":"U"}}]}}"#)
@@ -97,7 +97,7 @@ fn hostile_texts_end_in_an_error() {
         Schema::parse(&text)
             .unwrap_err()
             .to_string()
-            .contains("costly")
+            .contains("comparisons")
     );
     assert!(Schema::parse(&"[".repeat(100_000)).is_err());
     assert!(Schema::parse(&"{\"a\":".repeat(100_000)).is_err());
@@ -105,7 +105,7 @@ fn hostile_texts_end_in_an_error() {
 
 // Conformance: avro/1e
 #[test]
-fn records_that_use_each_other_twice_stay_as_small_as_their_text() {
+fn shared_records_do_not_grow() {
     let record = |at: usize| {
         let part = |name| format!(r#"{{"name":"{name}","type":"R{}"}}"#, at - 1);
         let fields = if at == 0 {
@@ -125,7 +125,7 @@ const ADDRESS: &str = r#"{"type":"record","name":"n.A","fields":[
 
 // Conformance: avro/1g
 #[test]
-fn references_stay_names_and_what_they_define_is_written_out() {
+fn references_print_as_names() {
     let address = Schema::parse(ADDRESS).unwrap();
     let canonical = address.to_string();
     let inner = r#"{"type":"enum","name":"E","symbols":["X"]}"#;
@@ -164,7 +164,7 @@ fn references_stay_names_and_what_they_define_is_written_out() {
 
 // Conformance: avro/1e
 #[test]
-fn a_long_chain_of_references_stays_small() {
+fn long_reference_chains_stay_small() {
     let mut known = Vec::new();
     for at in 0..40_usize {
         let previous = at
@@ -180,7 +180,7 @@ fn a_long_chain_of_references_stays_small() {
 
 // Conformance: avro/1h
 #[test]
-fn nodes_know_their_spans_and_attributes() {
+fn nodes_have_spans_and_attributes() {
     let text = r#"{"type":"array","items":{"type":"int","logicalType":"date","x":[1]},"y":2}"#;
     let schema = Schema::parse(text).unwrap();
     let array = schema.node(schema.root());
@@ -194,7 +194,7 @@ fn nodes_know_their_spans_and_attributes() {
 }
 
 #[test]
-fn what_is_shared_between_threads_may_be() {
+fn schema_and_validator_are_send_and_sync() {
     fn shared<T: Send + Sync>() {}
     shared::<Schema>();
     shared::<avouch_avro::validator::Validator>();

@@ -1,42 +1,41 @@
-//! Where the validator is stricter than Java and fastavro, and where it is not: a test for each
-//! such row of the contract, with what those two did with the same bytes when the committed
-//! verdicts were made.
+//! Data on which the validator is stricter than Java or fastavro, with the results of both from the
+//! committed verdicts.
 
 use crate::verdicts;
 use avouch_avro::Schema;
 use avouch_avro::validator::Validator;
 
-/// What to do with a datum.
+/// The result of a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Does {
+enum Verdict {
     Accepts,
-    Refuses,
+    Rejects,
 }
-use Does::{Accepts, Refuses};
+use Verdict::{Accepts, Rejects};
 
-/// Bytes, our reason to refuse them (empty if they pass), and what Java and fastavro do.
-type Case = (&'static str, &'static str, Does, Does);
+/// A datum, the expected reason (empty if it is accepted), and the results of Java and fastavro.
+type Case = (&'static str, &'static str, Verdict, Verdict);
 
 fn check(schema: &str, cases: &[Case]) {
     let validator = Validator::compile(&Schema::parse(schema).unwrap()).unwrap();
     let schemas = verdicts::schemas();
     let mut rows = verdicts::rows();
     rows.retain(|row| schemas[row.schema].0.to_string() == schema);
-    for (hex, ours, java, fastavro) in cases {
+    for (hex, reason, java, fastavro) in cases {
         let row = rows.iter().find(|row| row.datum == verdicts::from_hex(hex));
         let row = row.unwrap_or_else(|| panic!("{hex} is not among the verdicts"));
         let found = validator.validate(&row.datum);
         let found = found.map_or_else(|fault| fault.reason.code(), |()| "");
-        assert_eq!(found, *ours, "{schema} {hex}");
-        let does = |verdict| {
+        assert_eq!(found, *reason, "{schema} {hex}");
+        let verdict_of = |verdict| {
             if verdict == "accept" {
                 Accepts
             } else {
-                Refuses
+                Rejects
             }
         };
         assert_eq!(
-            (does(&*row.java), does(&*row.fastavro)),
+            (verdict_of(&*row.java), verdict_of(&*row.fastavro)),
             (*java, *fastavro),
             "{schema} {hex}"
         );
@@ -45,10 +44,10 @@ fn check(schema: &str, cases: &[Case]) {
 
 // Conformance: validator/s1
 #[test]
-fn invalid_utf8_is_refused_where_java_replaces_it() {
+fn invalid_utf8_is_rejected_unlike_java() {
     let cases = [
-        ("02ff", "bad-utf8", Accepts, Refuses),
-        ("04c328", "bad-utf8", Accepts, Refuses),
+        ("02ff", "bad-utf8", Accepts, Rejects),
+        ("04c328", "bad-utf8", Accepts, Rejects),
         ("04c3a9", "", Accepts, Accepts),
     ];
     check(r#""string""#, &cases);
@@ -56,7 +55,7 @@ fn invalid_utf8_is_refused_where_java_replaces_it() {
 
 // Conformance: validator/s2
 #[test]
-fn a_boolean_other_than_0_or_1_is_refused_where_both_take_it() {
+fn booleans_above_one_are_rejected_unlike_both() {
     let cases = [
         ("02", "bad-bool", Accepts, Accepts),
         ("ff", "bad-bool", Accepts, Accepts),
@@ -67,7 +66,7 @@ fn a_boolean_other_than_0_or_1_is_refused_where_both_take_it() {
 
 // Conformance: validator/s3
 #[test]
-fn a_number_beyond_its_bits_is_refused_where_both_drop_them() {
+fn excess_bits_are_rejected_unlike_both() {
     check(
         r#""int""#,
         &[("ffffffff1f", "bad-varint", Accepts, Accepts)],
@@ -80,20 +79,20 @@ fn a_number_beyond_its_bits_is_refused_where_both_drop_them() {
 
 // Conformance: validator/s4
 #[test]
-fn a_number_beyond_its_bytes_is_refused_as_in_java() {
+fn excess_bytes_are_rejected_as_in_java() {
     check(
         r#""int""#,
-        &[("808080808000", "bad-varint", Refuses, Accepts)],
+        &[("808080808000", "bad-varint", Rejects, Accepts)],
     );
     check(
         r#""long""#,
-        &[("8080808080808080808000", "bad-varint", Refuses, Accepts)],
+        &[("8080808080808080808000", "bad-varint", Rejects, Accepts)],
     );
 }
 
 // Conformance: validator/s5
 #[test]
-fn an_over_long_number_within_its_bytes_passes_as_in_both() {
+fn over_long_numbers_pass_as_in_both() {
     check(r#""int""#, &[("8080808000", "", Accepts, Accepts)]);
     check(
         r#""long""#,
@@ -103,7 +102,7 @@ fn an_over_long_number_within_its_bytes_passes_as_in_both() {
 
 // Conformance: validator/s6
 #[test]
-fn a_block_of_another_size_than_it_says_is_refused_where_neither_looks() {
+fn wrong_block_sizes_are_rejected_unlike_both() {
     let cases = [
         ("01020200", "", Accepts, Accepts),
         ("01040200", "bad-block", Accepts, Accepts),
@@ -112,10 +111,10 @@ fn a_block_of_another_size_than_it_says_is_refused_where_neither_looks() {
     check(r#"{"type":"array","items":"int"}"#, &cases);
 }
 
-/// Both stop where the value ends and leave it to their caller to look behind it; the verdicts were
-/// made by callers that do.
+/// Both decoders stop at the end of the value; the committed verdicts include a check for more
+/// bytes.
 // Conformance: validator/s7
 #[test]
-fn trailing_bytes_are_refused() {
-    check(r#""null""#, &[("00", "trailing-bytes", Refuses, Refuses)]);
+fn trailing_bytes_are_rejected() {
+    check(r#""null""#, &[("00", "trailing-bytes", Rejects, Rejects)]);
 }

@@ -1,4 +1,4 @@
-//! The law of the validator: it agrees with a decoder by the book on every datum.
+//! The validator against the reference decoder.
 
 use avouch_avro::Schema;
 use avouch_avro::validator::{Budget, Reason, Validator};
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 // Conformance: avro/5b, validator/1a, validator/5
 #[test]
-fn the_validator_and_the_book_agree_on_every_datum_and_fault() {
+fn validator_agrees_with_the_reference_decoder() {
     let budgets = [
         Budget::default(),
         Budget::default().with_depth(3),
@@ -44,13 +44,13 @@ fn the_validator_and_the_book_agree_on_every_datum_and_fault() {
             }
         }
     }
-    assert_eq!(outcomes.len(), 11, "every outcome comes up: {outcomes:?}");
+    assert_eq!(outcomes.len(), 11, "every outcome occurs: {outcomes:?}");
     assert!(outcomes.values().all(|count| *count > 20), "{outcomes:?}");
 }
 
 // Conformance: avro/5b, validator/1a
 #[test]
-fn the_validator_and_the_book_agree_on_blocks_of_many_items() {
+fn validator_agrees_on_long_blocks() {
     for (seed, item) in (0..).zip(["int", "long", "string", "double", "boolean"].repeat(40)) {
         let random = &mut Random::new(seed);
         let text = format!(r#"{{"type":"array","items":"{item}"}}"#);
@@ -76,7 +76,7 @@ fn the_validator_and_the_book_agree_on_blocks_of_many_items() {
 
 // Conformance: validator/1d
 #[test]
-fn a_schema_of_many_shared_records_compiles_small() {
+fn shared_records_compile_once() {
     let record = |at: usize| {
         let part = if at == 0 {
             "\"int\"".to_owned()
@@ -103,7 +103,7 @@ fn a_schema_of_many_shared_records_compiles_small() {
 
 // Conformance: validator/1d
 #[test]
-fn records_that_take_no_bytes_take_no_time() {
+fn records_without_bytes_take_no_time() {
     let record = |at: usize| {
         let part = if at == 0 {
             "\"null\"".to_owned()
@@ -129,7 +129,7 @@ fn records_that_take_no_bytes_take_no_time() {
 
 // Conformance: validator/1d
 #[test]
-fn records_at_the_limit_of_depth_are_within_the_budget() {
+fn schema_depth_limit_is_within_the_budget() {
     let open = |at| format!(r#"{{"type":"record","name":"R{at}","fields":[{{"name":"f","type":"#);
     let text = (0..64).map(open).collect::<String>() + "\"int\"" + &"}]}".repeat(64);
     let validator = Validator::compile(&Schema::parse(&text).unwrap()).unwrap();

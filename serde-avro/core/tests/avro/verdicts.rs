@@ -1,10 +1,10 @@
-//! The validator against the decoders of Java and of fastavro, on committed data.
+//! The validator against the decoders of Java and fastavro, on committed data.
 //!
-//! `data/verdicts/schemas.jsonl` is written by hand; `data.jsonl` beside it holds seeded data with
-//! the verdicts of both. Where we differ from one, a named reason must explain it; `oracle/`
-//! tells how to make the rows again.
+//! `data/verdicts/schemas.jsonl` is written by hand; `data.jsonl` has random data with the verdicts
+//! of both decoders. Every difference must have a named reason. `oracle/README.md` describes how to
+//! generate the rows.
 
-use crate::logical_types::{DATES, TIMES, UUIDS, beyond_fastavro};
+use crate::logical_types::{DATES, TIMES, UUIDS, unsupported_by_fastavro};
 use avouch_avro::Schema;
 use avouch_avro::validator::{Fault, Reason, Validator};
 use avouch_avro_testing::{self as testing, Random};
@@ -19,67 +19,68 @@ enum Oracle {
     Fastavro,
 }
 
-/// Why we refuse what an oracle accepts.
-const CARELESS: [(Oracle, Reason, &str); 12] = [
+/// The reasons for data that an oracle accepts and the validator rejects.
+const LENIENT: [(Oracle, Reason, &str); 12] = [
     (
         Oracle::Java,
         Reason::BadBool,
-        "takes any byte but 1 for false",
+        "reads any byte except 1 as false",
     ),
-    (Oracle::Java, Reason::BadUtf8, "replaces what is no UTF-8"),
+    (Oracle::Java, Reason::BadUtf8, "replaces invalid UTF-8"),
     (
         Oracle::Java,
         Reason::BadBlock,
-        "doesn't look at the size of a block",
+        "ignores the size of a block",
     ),
     (
         Oracle::Java,
         Reason::BadVarint,
-        "drops the bits of a long or int beyond its width",
+        "drops the bits beyond the width of an int or long",
     ),
     (
         Oracle::Java,
         Reason::TooDeep,
-        "goes as deep as its thread's stack",
+        "nests up to the size of its thread's stack",
     ),
     (
         Oracle::Fastavro,
         Reason::BadBool,
-        "takes any byte but 0 for true",
+        "reads any byte except 0 as true",
     ),
     (
         Oracle::Fastavro,
         Reason::BadBlock,
-        "doesn't look at the size of a block",
+        "ignores the size of a block",
     ),
     (
         Oracle::Fastavro,
         Reason::BadVarint,
-        "takes varints of any length",
+        "accepts varints of any length",
     ),
     (
         Oracle::Fastavro,
         Reason::BadEnum,
-        "counts an index below zero from the end",
+        "counts a negative index from the end",
     ),
     (
         Oracle::Fastavro,
         Reason::BadUnion,
-        "counts an index below zero from the end",
+        "counts a negative index from the end",
     ),
     (
         Oracle::Fastavro,
         Reason::TooComplex,
-        "has no limit to the items",
+        "has no limit on items",
     ),
     (
         Oracle::Fastavro,
         Reason::TooDeep,
-        "goes as deep as Python's stack",
+        "nests up to the size of Python's stack",
     ),
 ];
 
-/// Why fastavro refuses what we accept: it makes values of logical types.
+/// The reasons for data that fastavro rejects and the validator accepts: fastavro decodes logical
+/// types.
 const LOGICAL: [&str; 3] = [DATES, TIMES, UUIDS];
 
 pub(crate) struct Row {
@@ -117,28 +118,28 @@ pub(crate) fn rows() -> Vec<Row> {
         .collect()
 }
 
-/// The reasons for a difference; none if there is no such difference on purpose.
+/// Returns the reasons for a difference, none if it is not intended.
 fn explained(
     oracle: Oracle,
     schema: &Schema,
     datum: &[u8],
-    ours: &Result<(), Fault>,
+    outcome: &Result<(), Fault>,
 ) -> BTreeSet<&'static str> {
-    match ours {
+    match outcome {
         Err(fault) => {
-            let row = CARELESS
+            let row = LENIENT
                 .iter()
                 .find(|row| row.0 == oracle && row.1 == fault.reason);
             row.map(|row| row.2).into_iter().collect()
         }
-        Ok(()) if oracle == Oracle::Fastavro => beyond_fastavro(schema, datum),
+        Ok(()) if oracle == Oracle::Fastavro => unsupported_by_fastavro(schema, datum),
         Ok(()) => BTreeSet::new(),
     }
 }
 
 // Conformance: main-job/8e, validator/1b, validator/s8
 #[test]
-fn every_difference_from_java_and_fastavro_has_a_named_reason() {
+fn differences_have_a_named_reason() {
     let schemas = schemas();
     let validators: Vec<_> = schemas
         .iter()
@@ -148,15 +149,15 @@ fn every_difference_from_java_and_fastavro_has_a_named_reason() {
     let mut used = BTreeMap::<_, usize>::new();
     for row in rows() {
         let (schema, _) = &schemas[row.schema];
-        let ours = validators[row.schema].validate(&row.datum);
+        let outcome = validators[row.schema].validate(&row.datum);
         for (oracle, verdict) in [(Oracle::Java, &row.java), (Oracle::Fastavro, &row.fastavro)] {
-            if (verdict == "accept") == ours.is_ok() {
+            if (verdict == "accept") == outcome.is_ok() {
                 continue;
             }
-            let reasons = explained(oracle, schema, &row.datum, &ours);
+            let reasons = explained(oracle, schema, &row.datum, &outcome);
             if reasons.is_empty() {
                 unexplained.push(format!(
-                    "{oracle:?} {verdict}, ours {ours:?}: {} {:02x?}",
+                    "{oracle:?} {verdict}, validator {outcome:?}: {} {:02x?}",
                     schema.source(),
                     row.datum
                 ));
@@ -172,7 +173,7 @@ fn every_difference_from_java_and_fastavro_has_a_named_reason() {
         "{count} unexplained:\n{}",
         unexplained.join("\n")
     );
-    let mut reasons: BTreeSet<_> = CARELESS.iter().map(|row| (row.0, row.2)).collect();
+    let mut reasons: BTreeSet<_> = LENIENT.iter().map(|row| (row.0, row.2)).collect();
     reasons.extend(LOGICAL.map(|reason| (Oracle::Fastavro, reason)));
     let unused: Vec<_> = reasons
         .iter()
@@ -181,10 +182,10 @@ fn every_difference_from_java_and_fastavro_has_a_named_reason() {
     assert!(unused.is_empty(), "no row needs {unused:?}; used {used:?}");
 }
 
-/// Every logical type of Java's has its rows, and what is said of fastavro's is so of each row.
+/// Every logical type of Java has rows, and fastavro rejects every row with an unsupported value.
 // Conformance: validator/s8
 #[test]
-fn logical_types_are_not_checked_and_fastavro_refuses_what_it_has_no_value_for() {
+fn logical_types_are_not_checked() {
     let schemas = schemas();
     let mut seen = BTreeSet::new();
     for row in rows() {
@@ -192,10 +193,10 @@ fn logical_types_are_not_checked_and_fastavro_refuses_what_it_has_no_value_for()
         seen.extend(schema.node(schema.root()).logical_type());
         let validator = Validator::compile(schema).unwrap();
         if validator.validate(&row.datum).is_ok() {
-            let is_beyond = !beyond_fastavro(schema, &row.datum).is_empty();
+            let is_unsupported = !unsupported_by_fastavro(schema, &row.datum).is_empty();
             let text = schema.source();
             assert!(
-                !is_beyond || row.fastavro == "refuse",
+                !is_unsupported || row.fastavro == "reject",
                 "{text} {:02x?}",
                 row.datum
             );
@@ -222,7 +223,7 @@ fn logical_types_are_not_checked_and_fastavro_refuses_what_it_has_no_value_for()
 
 // Conformance: main-job/8e, validator/1b
 #[test]
-fn the_rows_cover_every_schema_with_both_verdicts_of_all_three() {
+fn rows_cover_every_schema_and_verdict() {
     let rows = rows();
     let schemas = schemas();
     assert!(schemas.len() >= 60, "{}", schemas.len());
@@ -230,15 +231,15 @@ fn the_rows_cover_every_schema_with_both_verdicts_of_all_three() {
         let count = rows.iter().filter(|row| row.schema == index).count();
         assert!(count >= 2, "{}", schema.source());
     }
-    for verdict in ["accept", "refuse"] {
+    for verdict in ["accept", "reject"] {
         assert!(rows.iter().filter(|row| row.java == verdict).count() > 500);
         assert!(rows.iter().filter(|row| row.fastavro == verdict).count() > 500);
     }
 }
 
-/// Writes the rows without verdicts, for the oracles to fill in.
+/// Writes the rows without verdicts, which the oracles add.
 #[test]
-#[ignore = "writes the inputs of the oracles; see oracle/README.md"]
+#[ignore = "writes the input of the oracles; see oracle/README.md"]
 fn write_inputs() {
     let mut out = String::new();
     for (index, (schema, extra)) in schemas().into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Throughput of one broker: produce at the highest rate, and consume the records.
+//! One load after the other on one broker: produce as fast as it takes records, and read them back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,39 +19,34 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::workloads::{Values, Workload};
+use crate::cells::{Cell, Values};
 
 pub(crate) const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 
-/// The result of a load.
+/// What a load came to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Throughput {
+pub(crate) struct Loaded {
     pub(crate) records_per_second: f64,
-    /// CPU seconds of the broker per 10^9 bytes of values.
+    /// CPU seconds of the broker for 10^9 bytes of values.
     pub(crate) cpu_seconds_per_gb: f64,
 }
 
-/// A topic and the load that produced its records.
+/// A topic with what a load put there.
 #[derive(Debug)]
 pub(crate) struct Filled {
     pub(crate) topic: String,
     pub(crate) records: u64,
-    pub(crate) throughput: Throughput,
+    pub(crate) loaded: Loaded,
 }
 
-/// Creates `topic` and produces with acks=all for `span`, after a warm-up of one second.
-pub(crate) fn produce(
-    peer: &Peer,
-    workload: &Workload,
-    topic: &str,
-    span: Duration,
-) -> Result<Filled> {
-    let mut values = prepare(peer, workload, topic)?;
+/// Produces with acks=all for `span`, after a second of warming up, to a topic of its own.
+pub(crate) fn produce(peer: &Peer, cell: &Cell, topic: &str, span: Duration) -> Result<Filled> {
+    let mut values = prepared(peer, cell, topic)?;
     let acked = Acked::default();
     let producer: ThreadedProducer<Acked> = config(peer.bootstrap())
         .set("acks", "all")
-        .set("compression.type", workload.codec)
+        .set("compression.type", cell.codec)
         .set("linger.ms", "5")
         .set("queue.buffering.max.kbytes", "65536")
         .create_with_context(acked.clone())?;
@@ -61,7 +56,7 @@ pub(crate) fn produce(
         while now() < end {
             for _ in 0..64 {
                 let record = BaseRecord::<(), [u8], _>::with_opaque_to(topic, ())
-                    .partition(sent % workload.partitions)
+                    .partition(sent % cell.partitions)
                     .payload(values.next_value());
                 match producer.send(record) {
                     Ok(()) => sent = sent.wrapping_add(1) & i32::MAX,
@@ -77,7 +72,7 @@ pub(crate) fn produce(
     send_for(WARM_UP)?;
     let before = (acked.records(), acked.bytes(), peer.cpu_seconds()?, now());
     send_for(span)?;
-    let throughput = throughput(
+    let loaded = loaded(
         acked.records() - before.0,
         acked.bytes() - before.1,
         peer.cpu_seconds()? - before.2,
@@ -87,43 +82,38 @@ pub(crate) fn produce(
     Ok(Filled {
         topic: topic.to_owned(),
         records: acked.records(),
-        throughput,
+        loaded,
     })
 }
 
-/// Consumes all records of a topic with one partition.
-pub(crate) fn consume(peer: &Peer, filled: &Filled) -> Result<Throughput> {
-    let consumer = consumer(peer)?;
+/// Reads a topic of one partition from its beginning to its end.
+pub(crate) fn consume(peer: &Peer, filled: &Filled) -> Result<Loaded> {
+    let consumer = reader(peer)?;
     let deadline = Deadline::after(DRAIN_LIMIT);
     let (mut records, mut bytes) = (0, 0);
-    // The consumer is connected but has not fetched yet, so that its prefetching is measured too.
+    // It is connected and has asked for nothing yet: what it fetches ahead counts.
     let (cpu, started) = (peer.cpu_seconds()?, now());
     consumer.assign(&beginning(&filled.topic, 1)?)?;
     while records < filled.records {
-        ensure!(!deadline.left().is_zero(), "only {records} records arrived");
+        ensure!(!deadline.left().is_zero(), "{records} records came");
         if let Some(message) = consumer.poll(Duration::from_secs(1)).transpose()? {
             records += 1;
             bytes += message.payload_len() as u64;
         }
     }
     let elapsed = started.elapsed();
-    Ok(throughput(
-        records,
-        bytes,
-        peer.cpu_seconds()? - cpu,
-        elapsed,
-    ))
+    Ok(loaded(records, bytes, peer.cpu_seconds()? - cpu, elapsed))
 }
 
-fn throughput(records: u64, bytes: u64, cpu_seconds: f64, elapsed: Duration) -> Throughput {
-    Throughput {
+fn loaded(records: u64, bytes: u64, cpu_seconds: f64, elapsed: Duration) -> Loaded {
+    Loaded {
         records_per_second: records as f64 / elapsed.as_secs_f64(),
         cpu_seconds_per_gb: cpu_seconds / (bytes as f64 / 1e9),
     }
 }
 
-/// Returns a connected consumer without an assignment.
-pub(crate) fn consumer(peer: &Peer) -> Result<BaseConsumer> {
+/// A consumer that is connected and reads nothing yet.
+pub(crate) fn reader(peer: &Peer) -> Result<BaseConsumer> {
     let consumer: BaseConsumer = config(peer.bootstrap())
         .set("group.id", "bench")
         .set("enable.auto.commit", "false")
@@ -132,7 +122,7 @@ pub(crate) fn consumer(peer: &Peer) -> Result<BaseConsumer> {
     Ok(consumer)
 }
 
-/// Returns the first `count` partitions, each from offset 0.
+/// So many partitions, from their beginnings.
 pub(crate) fn beginning(topic: &str, count: i32) -> Result<TopicPartitionList> {
     let mut partitions = TopicPartitionList::new();
     for partition in 0..count {
@@ -151,42 +141,41 @@ pub(crate) fn delete(peer: &Peer, topic: &str) -> Result<()> {
     let error_code = Connection::open(peer.bootstrap())?.delete_topic(topic)?;
     ensure!(
         error_code == 0,
-        "deleting {topic} failed with error {error_code}"
+        "{topic} is not deleted: error {error_code}"
     );
     Ok(())
 }
 
-/// Creates the topic and returns the values to produce. For Avouch, Avro schemas are registered, so
-/// that the topic has a contract.
-pub(crate) fn prepare(peer: &Peer, workload: &Workload, topic: &str) -> Result<Source> {
-    let source = match workload.values {
-        Values::Bytes(size) => Source::Generated(Payload::new(size)),
+/// Makes the topic, under a contract where the cell asks for one and the broker knows what that
+/// is, and the values to send there.
+pub(crate) fn prepared(peer: &Peer, cell: &Cell, topic: &str) -> Result<Source> {
+    let source = match cell.values {
+        Values::Bytes(size) => Source::Made(Payload::new(size)),
         Values::Data(index) => {
             let set = &avouch_bench_report::data::sets()[index];
             let id = match peer.registry() {
                 Some(url) => register(url, &format!("{topic}-value"), &set.schema)?,
-                // Apache Kafka does not read the id.
                 None => 1,
             };
             let framed = |datum: &&[u8]| [&[0], &id.to_be_bytes()[..], datum].concat();
-            Source::Stored(set.records().iter().map(framed).collect(), 0)
+            Source::Kept(set.records().iter().map(framed).collect(), 0)
         }
     };
-    create(peer, topic, workload.partitions)?;
+    create(peer, topic, cell.partitions)?;
     Ok(source)
 }
 
-/// Generated values, or stored values and the index of the last one.
+/// Values, made or taken in turn.
 pub(crate) enum Source {
-    Generated(Payload),
-    Stored(Vec<Vec<u8>>, usize),
+    Made(Payload),
+    Kept(Vec<Vec<u8>>, usize),
 }
 
 impl Source {
     pub(crate) fn next_value(&mut self) -> &[u8] {
         match self {
-            Self::Generated(payload) => payload.next_value(),
-            Self::Stored(values, next) => {
+            Self::Made(payload) => payload.next_value(),
+            Self::Kept(values, next) => {
                 *next = (*next + 1) % values.len();
                 &values[*next]
             }
@@ -194,7 +183,7 @@ impl Source {
     }
 }
 
-/// Counts acknowledged records and their bytes.
+/// Counts what was acknowledged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Acked(Arc<(AtomicU64, AtomicU64)>);
 
@@ -215,7 +204,7 @@ impl ProducerContext for Acked {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let message = result.as_ref().unwrap_or_else(|(error, _)| {
-            panic!("delivery failed: {error}");
+            panic!("a record was refused: {error}");
         });
         self.0.0.fetch_add(1, Ordering::Relaxed);
         self.0

@@ -1,8 +1,8 @@
-//! The parser: a JSON value in, nodes out.
+//! The schema parser: from a JSON value to nodes.
 //!
-//! Owns names in scope, the order of definition and the limits. Types that are referred to before
-//! they are defined get a placeholder, replaced when the text is through. Recursion is bounded by
-//! `Limits::depth`; nothing is looked at more often than the text has it.
+//! The parser keeps the names in scope and applies the limits. A type that is used before its
+//! definition gets a placeholder, which is replaced at the end. The recursion is bounded by
+//! `Limits::depth`, and every value is visited once.
 
 mod named;
 mod record;
@@ -10,23 +10,25 @@ mod resolve;
 
 use super::hints;
 use super::{
-    Limits, Model, Name, Node, NodeId, Schema, Type, import::import, name::check_simple_name,
+    Limits, Model, Name, Node, NodeId, Schema, Type,
+    import::import,
+    name::{NameError, check_simple_name},
 };
-use crate::json::{self, Json, Member, Mistake, Path, Read};
+use crate::json::{self, BorrowedValue, Failure, Json, Member, Path};
 use crate::span::Span;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// JSON levels that one level of types takes at most: type, list of fields, field.
+/// Maximum number of JSON levels for one level of types: type, list of fields, field.
 const JSON_LEVELS: usize = 4;
 
-/// What of a text is checked.
+/// The checks of the parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Checks {
     All,
-    /// What parsers took that looked at neither the characters of names nor the values of defaults.
-    AllButNamesAndDefaults,
+    /// Those of old parsers, which checked neither the characters of names nor defaults.
+    Legacy,
 }
 
 pub(super) struct Parser<'a> {
@@ -35,22 +37,22 @@ pub(super) struct Parser<'a> {
     pub(super) nodes: Vec<Node>,
     names: HashMap<Box<str>, NodeId>,
     path: Path,
-    /// Records whose fields are not all read.
+    /// Records whose definition has not ended yet.
     pub(super) open: HashSet<NodeId>,
-    /// Placeholders of names that are not defined yet.
+    /// Placeholders for names that are not defined yet.
     pub(super) pending: HashMap<NodeId, Pending>,
-    /// Defaults to look at again when the placeholders are replaced.
+    /// Defaults to check again when the placeholders are replaced.
     deferred: Vec<Deferred>,
-    /// The fields of those defaults, by record.
-    pub(super) unsettled: HashMap<NodeId, BTreeSet<usize>>,
+    /// The positions of the fields of those defaults, by record.
+    pub(super) undecided: HashMap<NodeId, BTreeSet<usize>>,
     default_steps: usize,
 }
 
-/// A name that was used before its definition.
+/// A use of a name before its definition.
 pub(super) struct Pending {
-    name: Box<str>,
-    /// The name as the text has it.
-    word: Box<str>,
+    fullname: Box<str>,
+    /// The name as written in the source.
+    written: Box<str>,
     offset: usize,
     pointer: String,
 }
@@ -61,11 +63,11 @@ struct Deferred {
     pointer: String,
 }
 
-type Parsed<T> = Result<T, Mistake>;
+type Parsed<T> = Result<T, Failure>;
 
 impl<'a> Parser<'a> {
     pub(super) fn parse(
-        text: &str,
+        source: &str,
         references: &[Schema],
         limits: &'a Limits,
         checks: Checks,
@@ -79,80 +81,92 @@ impl<'a> Parser<'a> {
             open: HashSet::new(),
             pending: HashMap::new(),
             deferred: Vec::new(),
-            unsettled: HashMap::new(),
+            undecided: HashMap::new(),
             default_steps: 0,
         };
-        if text.len() > limits.source_bytes {
-            let (most, bytes) = (limits.source_bytes, text.len());
-            let why = format!("a text has at most {most} bytes; this one has {bytes}");
-            return parser.fail(0, why);
+        if source.len() > limits.source_bytes {
+            let (max, bytes) = (limits.source_bytes, source.len());
+            let message = format!("the schema has {bytes} bytes; the maximum is {max}");
+            return parser.fail(0, message);
         }
-        if text.trim_matches([' ', '\t', '\n', '\r']).is_empty() {
+        if source.trim_matches([' ', '\t', '\n', '\r']).is_empty() {
             return parser.fail(0, hints::empty());
         }
-        let value = json::read(text, limits.depth.saturating_mul(JSON_LEVELS))?;
-        let mut outside = Vec::new();
+        // Saturates, because a caller may set a huge depth.
+        let value = json::read(source, limits.depth.saturating_mul(JSON_LEVELS))?;
+        let mut reference_roots = Vec::new();
+        // In order: the first definition of a name applies.
         for reference in references {
             let (nodes, names) = (&mut parser.nodes, &mut parser.names);
             let Some(root) = import(reference, nodes, names, limits.nodes) else {
                 return parser.fail(0, parser.too_many_nodes());
             };
             let named = parser.node(root).name().is_some();
-            outside.extend(named.then_some(root));
+            reference_roots.extend(named.then_some(root));
         }
+        // The import leaves room for the root, but the limit may be 0.
         parser.check_nodes(0)?;
         let root = parser.schema(&value, None, 0)?;
         let root = parser.resolve(root)?;
         let Self { nodes, names, .. } = parser;
         let model = Model {
-            source: text.into(),
+            source: source.into(),
             nodes,
             root,
             root_span: value.span,
             names,
-            outside,
+            reference_roots,
         };
         Ok(Schema {
             model: Arc::new(model),
         })
     }
 
-    fn schema(&mut self, value: &Read<'_>, space: Option<&str>, depth: usize) -> Parsed<NodeId> {
+    fn schema(
+        &mut self,
+        value: &BorrowedValue<'_>,
+        namespace: Option<&str>,
+        depth: usize,
+    ) -> Parsed<NodeId> {
+        // Checked before the recursion, which bounds the stack.
         if depth > self.limits.depth {
-            let most = self.limits.depth;
-            return self.fail(value.span.start, format!("types nest at most {most} deep"));
+            let max = self.limits.depth;
+            let message = format!("types nest deeper than {max} levels");
+            return self.fail(value.span.start, message);
         }
         match &value.json {
-            Json::String(word) => self.reference(word, space, value.span),
-            Json::Array(branches) => self.union(branches, space, depth, value.span),
-            Json::Object(_) => self.complex(value, space, depth),
+            Json::String(name) => self.reference(name, namespace, value.span),
+            Json::Array(branches) => self.union(branches, namespace, depth, value.span),
+            Json::Object(_) => self.complex(value, namespace, depth),
             other @ (Json::Null | Json::Bool(_) | Json::Integer(_) | Json::Float(_)) => {
-                let why = hints::no_schema(other.describe());
-                self.fail(value.span.start, why)
+                let message = hints::not_a_schema(other.describe());
+                self.fail(value.span.start, message)
             }
         }
     }
 
-    fn reference(&mut self, word: &str, space: Option<&str>, span: Span) -> Parsed<NodeId> {
-        if let Some(kind) = Type::primitive(word) {
+    /// Returns the node that a name refers to, a placeholder if it is not defined yet.
+    fn reference(&mut self, name: &str, namespace: Option<&str>, span: Span) -> Parsed<NodeId> {
+        if let Some(kind) = Type::primitive(name) {
             return self.push(Node::new(kind, span));
         }
-        let full = match space {
-            Some(space) if !word.contains('.') => format!("{space}.{word}"),
-            Some(_) | None => word.to_owned(),
+        let fullname = match namespace {
+            Some(namespace) if !name.contains('.') => format!("{namespace}.{name}"),
+            Some(_) | None => name.to_owned(),
         };
-        // Java falls back to a name without namespace, if its definition is complete.
-        let bare = self.names.get(word).filter(|id| !self.open.contains(id));
-        if let Some(id) = self.names.get(full.as_str()).or(bare) {
+        // Java falls back to the name without namespace, but only after the end of its definition.
+        let bare = self.names.get(name).filter(|id| !self.open.contains(id));
+        if let Some(id) = self.names.get(fullname.as_str()).or(bare) {
             return Ok(*id);
         }
+        // A placeholder of any type; `resolve` replaces every use of it.
         let id = self.push(Node::new(Type::Null, span))?;
         let pointer = self.path.pointer();
         self.pending.insert(
             id,
             Pending {
-                name: full.into(),
-                word: word.into(),
+                fullname: fullname.into(),
+                written: name.into(),
                 offset: span.start,
                 pointer,
             },
@@ -162,30 +176,34 @@ impl<'a> Parser<'a> {
 
     fn union(
         &mut self,
-        values: &[Read<'_>],
-        space: Option<&str>,
+        values: &[BorrowedValue<'_>],
+        namespace: Option<&str>,
         depth: usize,
         span: Span,
     ) -> Parsed<NodeId> {
         if values.len() > self.limits.branches {
-            let (most, count) = (self.limits.branches, values.len());
-            let why = format!("a union has at most {most} branches; this one has {count}");
-            return self.fail(span.start, why);
+            let (max, count) = (self.limits.branches, values.len());
+            let message = format!("the union has {count} branches; the maximum is {max}");
+            return self.fail(span.start, message);
         }
+        // Added before its branches, so that ids follow the order of the source.
         let id = self.push(Node::new(Type::Union(Vec::new()), span))?;
         let mut branches = Vec::with_capacity(values.len());
         let mut seen = HashSet::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
             self.path.push_index(index);
-            let branch = self.schema(value, space, depth + 1)?;
+            let branch = self.schema(value, namespace, depth + 1)?;
             if matches!(self.node(branch).kind, Type::Union(_)) {
-                let why = "a union holds no union; list its branches in the outer one";
-                return self.fail(value.span.start, why);
+                let message =
+                    "a union must not contain a union; list its branches in the outer one";
+                return self.fail(value.span.start, message);
             }
             let key = self.branch_key(branch);
             if seen.contains(&key) {
-                let why = format!("the union has {key} twice; unnamed types and names count once");
-                return self.fail(value.span.start, why);
+                let message = format!(
+                    "duplicate branch {key}; a union has each unnamed type and each name once"
+                );
+                return self.fail(value.span.start, message);
             }
             seen.insert(key);
             self.path.pop();
@@ -196,81 +214,90 @@ impl<'a> Parser<'a> {
         Ok(id)
     }
 
-    /// What tells branches of a union apart.
+    /// Returns the key by which branches of a union are distinct: the full name or the type.
     fn branch_key(&self, branch: NodeId) -> Cow<'static, str> {
         let node = self.node(branch);
         match (self.pending.get(&branch), node.name()) {
-            (Some(pending), _) => pending.name.to_string().into(),
+            (Some(pending), _) => pending.fullname.to_string().into(),
             (None, Some(name)) => name.fullname().to_owned().into(),
             (None, None) => node.kind.as_str().into(),
         }
     }
 
-    fn complex(&mut self, value: &Read<'_>, space: Option<&str>, depth: usize) -> Parsed<NodeId> {
-        let Some(word) = value.member("type").and_then(Read::as_str) else {
+    fn complex(
+        &mut self,
+        value: &BorrowedValue<'_>,
+        namespace: Option<&str>,
+        depth: usize,
+    ) -> Parsed<NodeId> {
+        let Some(kind) = value.member("type").and_then(BorrowedValue::as_str) else {
             return self.fail(value.span.start, hints::untyped(value));
         };
-        match word {
-            "record" | "error" => self.record(value, space, depth, word == "error"),
-            "enum" => self.enumeration(value, space),
-            "fixed" => self.fixed(value, space),
+        match kind {
+            // As in Java, an error is a record that prints differently.
+            "record" | "error" => self.record(value, namespace, depth, kind == "error"),
+            "enum" => self.enumeration(value, namespace),
+            "fixed" => self.fixed(value, namespace),
             "array" => {
-                let item = self.part(value, "items", space, depth)?;
+                let item = self.child(value, "items", namespace, depth)?;
                 self.push_complex(value, Type::Array(item), value.member("items"))
             }
             "map" => {
-                let item = self.part(value, "values", space, depth)?;
+                let item = self.child(value, "values", namespace, depth)?;
                 self.push_complex(value, Type::Map(item), value.member("values"))
             }
-            _ => match Type::primitive(word) {
+            // A name in an object, such as {"type": "int"} or {"type": "R"}.
+            other => match Type::primitive(other) {
                 Some(kind) => self.push_complex(value, kind, None),
-                None => self.reference(word, space, value.span),
+                None => self.reference(other, namespace, value.span),
             },
         }
     }
 
-    fn part(
+    /// Parses the schema that is the value of a key.
+    pub(super) fn child(
         &mut self,
-        value: &Read<'_>,
+        value: &BorrowedValue<'_>,
         key: &'static str,
-        space: Option<&str>,
+        namespace: Option<&str>,
         depth: usize,
     ) -> Parsed<NodeId> {
-        let Some(part) = value.member(key) else {
-            let instead = hints::instead(value, key);
-            let why = format!("expected \"{key}\", the schema of what it holds{instead}");
-            return self.fail(value.span.start, why);
+        let Some(child) = value.member(key) else {
+            let hint = hints::similar_key(value, key);
+            return self.fail(
+                value.span.start,
+                format!("missing \"{key}\", a schema{hint}"),
+            );
         };
         self.path.push_key(key);
-        let id = self.schema(part, space, depth + 1)?;
+        let id = self.schema(child, namespace, depth + 1)?;
         self.path.pop();
         Ok(id)
     }
 
-    /// A type that may have attributes, and the JSON value of what it is made of.
+    /// Adds a type with its attributes; `child` is the JSON value of its items or values.
     fn push_complex(
         &mut self,
-        value: &Read<'_>,
+        value: &BorrowedValue<'_>,
         kind: Type,
-        part: Option<&Read<'_>>,
+        child: Option<&BorrowedValue<'_>>,
     ) -> Parsed<NodeId> {
         self.push(Node {
-            attributes: attributes(value, is_schema_word),
-            child_spans: part.map(|part| part.span).into_iter().collect(),
+            attributes: attributes(value, is_schema_key),
+            child_spans: child.map(|child| child.span).into_iter().collect(),
             ..Node::new(kind, value.span)
         })
     }
 
     fn push(&mut self, node: Node) -> Parsed<NodeId> {
         self.check_nodes(node.span.start)?;
-        let id = NodeId(u32::try_from(self.nodes.len()).expect("nodes are limited"));
+        let id = NodeId(u32::try_from(self.nodes.len()).expect("the number of nodes is limited"));
         self.nodes.push(node);
         Ok(id)
     }
 
     fn check_nodes(&self, offset: usize) -> Parsed<()> {
-        let most = self.limits.nodes;
-        if self.nodes.len() < most {
+        if self.nodes.len() < self.limits.nodes {
             Ok(())
         } else {
             self.fail(offset, self.too_many_nodes())
@@ -278,48 +305,57 @@ impl<'a> Parser<'a> {
     }
 
     fn too_many_nodes(&self) -> String {
-        format!("a schema has at most {} types", self.limits.nodes)
+        format!("the schema has more than {} types", self.limits.nodes)
     }
 
-    fn check_name(&self, name: &str) -> Result<(), String> {
-        if name.len() > self.limits.name_bytes {
-            return Err(self.name_too_long());
-        }
+    /// Checks the name of a field or symbol.
+    fn check_name(&self, name: &str) -> Result<(), NameError> {
+        self.check_name_bytes(name)?;
         match self.checks {
             Checks::All => check_simple_name(name),
-            Checks::AllButNamesAndDefaults => Ok(()),
+            Checks::Legacy => Ok(()),
         }
     }
 
-    fn name(&self, name: &str, space: Option<&str>) -> Result<Name, String> {
+    fn name(&self, name: &str, namespace: Option<&str>) -> Result<Name, NameError> {
         match self.checks {
-            Checks::All => Name::new(name, space),
-            Checks::AllButNamesAndDefaults => Ok(Name::unchecked(name, space)),
+            Checks::All => Name::new(name, namespace),
+            Checks::Legacy => Ok(Name::unchecked(name, namespace)),
         }
     }
 
-    fn name_too_long(&self) -> String {
-        format!("a name has at most {} bytes", self.limits.name_bytes)
+    fn check_name_bytes(&self, name: &str) -> Result<(), NameError> {
+        let (bytes, bytes_max) = (name.len(), self.limits.name_bytes);
+        if bytes > bytes_max {
+            return Err(NameError::TooLong { bytes, bytes_max });
+        }
+        Ok(())
     }
 
     pub(super) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
     }
 
-    /// Fails at the value of a key, or at the object that lacks it.
-    fn fail_at<T>(&self, object: &Read<'_>, key: &str, message: impl Into<String>) -> Parsed<T> {
+    /// Returns a failure at the value of a key, or at the object if the key is missing.
+    fn fail_at<T>(
+        &self,
+        object: &BorrowedValue<'_>,
+        key: &str,
+        message: impl Into<String>,
+    ) -> Parsed<T> {
         let Some(value) = object.member(key) else {
             return self.fail(object.span.start, message);
         };
-        Err(Mistake {
+        Err(Failure {
             message: message.into(),
             offset: value.span.start,
             pointer: format!("{}/{key}", self.path.pointer()),
         })
     }
 
+    /// Returns a failure at an offset of the source.
     fn fail<T>(&self, offset: usize, message: impl Into<String>) -> Parsed<T> {
-        Err(Mistake {
+        Err(Failure {
             message: message.into(),
             offset,
             pointer: self.path.pointer(),
@@ -327,8 +363,8 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Attributes of types to which the specification gives a meaning.
-fn is_schema_word(key: &str) -> bool {
+/// Returns whether the specification defines an attribute of types.
+fn is_schema_key(key: &str) -> bool {
     matches!(
         key,
         "doc"
@@ -344,10 +380,11 @@ fn is_schema_word(key: &str) -> bool {
     )
 }
 
-fn attributes(value: &Read<'_>, is_reserved: impl Fn(&str) -> bool) -> Vec<Member> {
+/// Returns the members of an object that the specification does not define.
+fn attributes(value: &BorrowedValue<'_>, is_reserved: impl Fn(&str) -> bool) -> Vec<Member> {
     let members = value.members().iter();
     members
         .filter(|member| !is_reserved(&member.key))
-        .map(Member::kept)
+        .map(Member::to_owned_member)
         .collect()
 }

@@ -1,63 +1,67 @@
-//! What named types have in common, enums and fixed.
+//! Enums, fixed types, and the common part of named types.
 
 use super::super::{Enum, Fixed, Name, Node, NodeId, Type, hints, print};
-use super::{Parsed, Parser, attributes, is_schema_word};
-use crate::json::{Json, Read};
+use super::{Parsed, Parser, attributes, is_schema_key};
+use crate::json::{BorrowedValue, Json};
 use std::collections::HashSet;
 
-/// What a named type's definition starts with.
+/// The attributes that named types have in common.
 pub(super) struct Head {
     pub(super) name: Name,
     pub(super) doc: Option<Box<str>>,
     pub(super) aliases: Vec<Name>,
-    /// The definition that has the name already, if this is a second one.
+    /// The earlier definition of the same name.
     pub(super) first: Option<NodeId>,
 }
 
 impl Parser<'_> {
-    pub(super) fn enumeration(&mut self, value: &Read<'_>, space: Option<&str>) -> Parsed<NodeId> {
+    pub(super) fn enumeration(
+        &mut self,
+        value: &BorrowedValue<'_>,
+        namespace: Option<&str>,
+    ) -> Parsed<NodeId> {
         let Head {
             name,
             doc,
             aliases,
             first,
-        } = self.head(value, space)?;
-        let Some(list) = value.member("symbols").and_then(Read::elements) else {
-            let instead = hints::instead(value, "symbols");
-            let why = format!("enum {name} needs \"symbols\", an array of names{instead}");
-            return self.fail_at(value, "symbols", why);
+        } = self.head(value, namespace)?;
+        let Some(list) = value.member("symbols").and_then(BorrowedValue::elements) else {
+            let hint = hints::similar_key(value, "symbols");
+            let message = format!("enum {name} needs \"symbols\", an array of names{hint}");
+            return self.fail_at(value, "symbols", message);
         };
         if list.len() > self.limits.symbols {
-            let (most, count) = (self.limits.symbols, list.len());
-            let why = format!("an enum has at most {most} symbols; this one has {count}");
-            return self.fail_at(value, "symbols", why);
+            let (max, count) = (self.limits.symbols, list.len());
+            let message = format!("enum {name} has {count} symbols; the maximum is {max}");
+            return self.fail_at(value, "symbols", message);
         }
         let mut symbols = Vec::with_capacity(list.len());
         let mut seen = HashSet::with_capacity(list.len());
         self.path.push_key("symbols");
         for (index, symbol) in list.iter().enumerate() {
             self.path.push_index(index);
+            // A value that is not a string is rejected as an empty name.
             let text = symbol.as_str().unwrap_or_default();
-            if let Err(why) = self.check_name(text) {
-                return self.fail(
-                    symbol.span.start,
-                    format!("wrong symbol of enum {name}: {why}"),
-                );
+            if let Err(error) = self.check_name(text) {
+                let message = format!("invalid symbol of enum {name}: {error}");
+                return self.fail(symbol.span.start, message);
             }
             if !seen.insert(text) {
-                let why = format!("enum {name} has the symbol {text} twice");
-                return self.fail(symbol.span.start, why);
+                let message = format!("duplicate symbol {text} of enum {name}");
+                return self.fail(symbol.span.start, message);
             }
             self.path.pop();
             symbols.push(text.into());
         }
         self.path.pop();
-        let default = value.member("default").and_then(Read::as_str);
+        // As in Java, a default that is not a string is ignored.
+        let default = value.member("default").and_then(BorrowedValue::as_str);
         if let Some(missing) = default.filter(|default| !seen.contains(default)) {
-            let meant = hints::meant(missing, symbols.iter().map(AsRef::as_ref));
-            let why =
-                format!("the default {missing:?} of enum {name} is none of its symbols{meant}");
-            return self.fail_at(value, "default", why);
+            let hint = hints::similar_name(missing, symbols.iter().map(AsRef::as_ref));
+            let message =
+                format!("default {missing:?} of enum {name} is not one of its symbols{hint}");
+            return self.fail_at(value, "default", message);
         }
         let kind = Enum {
             name,
@@ -66,28 +70,32 @@ impl Parser<'_> {
             symbols,
             default: default.map(Into::into),
         };
-        let is_reserved = |key: &str| is_schema_word(key) || key == "default";
+        let is_reserved = |key: &str| is_schema_key(key) || key == "default";
         let id = self.define(value, Type::Enum(Box::new(kind)), first, is_reserved)?;
-        self.same_as_first(id, first, value)
+        self.merge_definition(id, first, value)
     }
 
-    pub(super) fn fixed(&mut self, value: &Read<'_>, space: Option<&str>) -> Parsed<NodeId> {
+    pub(super) fn fixed(
+        &mut self,
+        value: &BorrowedValue<'_>,
+        namespace: Option<&str>,
+    ) -> Parsed<NodeId> {
         let Head {
             name,
             doc,
             aliases,
             first,
-        } = self.head(value, space)?;
+        } = self.head(value, namespace)?;
         let size = match value.member("size").map(|size| &size.json) {
+            // Negative and huge sizes do not parse and are rejected below.
             Some(Json::Integer(digits)) => digits.parse::<usize>().ok(),
             _ => None,
         };
-        let most = self.limits.fixed_bytes;
-        let Some(size) = size.filter(|size| *size <= most) else {
-            let instead = hints::instead(value, "size");
-            let why =
-                format!("fixed {name} needs \"size\", a whole number from 0 to {most}{instead}");
-            return self.fail_at(value, "size", why);
+        let max = self.limits.fixed_bytes;
+        let Some(size) = size.filter(|size| *size <= max) else {
+            let hint = hints::similar_key(value, "size");
+            let message = format!("fixed {name} needs \"size\", an integer from 0 to {max}{hint}");
+            return self.fail_at(value, "size", message);
         };
         let fixed = Fixed {
             name,
@@ -95,35 +103,54 @@ impl Parser<'_> {
             doc,
             size,
         };
-        let id = self.define(value, Type::Fixed(Box::new(fixed)), first, is_schema_word)?;
-        self.same_as_first(id, first, value)
+        let id = self.define(value, Type::Fixed(Box::new(fixed)), first, is_schema_key)?;
+        self.merge_definition(id, first, value)
     }
 
-    pub(super) fn head(&mut self, value: &Read<'_>, space: Option<&str>) -> Parsed<Head> {
-        let Some(text) = value.member("name").and_then(Read::as_str) else {
-            let instead = hints::instead(value, "name");
-            let why = format!("a record, enum or fixed needs a \"name\" that is a string{instead}");
-            return self.fail_at(value, "name", why);
+    /// Parses the name, aliases and documentation of a definition.
+    pub(super) fn head(
+        &mut self,
+        value: &BorrowedValue<'_>,
+        namespace: Option<&str>,
+    ) -> Parsed<Head> {
+        let Some(text) = value.member("name").and_then(BorrowedValue::as_str) else {
+            let hint = hints::similar_key(value, "name");
+            let message = format!("a record, enum or fixed needs \"name\", a string{hint}");
+            return self.fail_at(value, "name", message);
         };
-        let space = value.member("namespace").and_then(Read::as_str).or(space);
-        let name = match self.name(text, space) {
-            Ok(name) if name.fullname().len() <= self.limits.name_bytes => name,
-            Ok(_) => return self.fail_at(value, "name", self.name_too_long()),
-            Err(why) => return self.fail_at(value, "name", format!("wrong name: {why}")),
+        let namespace = value
+            .member("namespace")
+            .and_then(BorrowedValue::as_str)
+            .or(namespace);
+        // The limit applies to the full name, which may include the enclosing namespace.
+        let checked = self.name(text, namespace).and_then(|name| {
+            self.check_name_bytes(name.fullname())?;
+            Ok(name)
+        });
+        let name = match checked {
+            Ok(name) => name,
+            Err(error) => return self.fail_at(value, "name", format!("invalid name: {error}")),
         };
+        // Such a type could not be used: its name would mean the primitive type.
         if name.namespace().is_none() && Type::primitive(name.fullname()).is_some() {
-            let why = format!("{name} is a primitive type; choose another name or a namespace");
-            return self.fail_at(value, "name", why);
+            let message = format!("{name} is a primitive type; use another name or a namespace");
+            return self.fail_at(value, "name", message);
         }
         let mut aliases = Vec::new();
-        for alias in self.alias_texts(value)? {
+        // Aliases are relative to the namespace of the type itself, not to the enclosing one.
+        for alias in self.alias_names(value)? {
             match self.name(&alias, name.namespace()) {
                 Ok(alias) if !aliases.contains(&alias) => aliases.push(alias),
                 Ok(_) => {}
-                Err(why) => return self.fail_at(value, "aliases", format!("wrong alias: {why}")),
+                Err(error) => {
+                    return self.fail_at(value, "aliases", format!("invalid alias: {error}"));
+                }
             }
         }
-        let doc = value.member("doc").and_then(Read::as_str).map(Into::into);
+        let doc = value
+            .member("doc")
+            .and_then(BorrowedValue::as_str)
+            .map(Into::into);
         let first = self.names.get(name.fullname()).copied();
         Ok(Head {
             name,
@@ -133,30 +160,33 @@ impl Parser<'_> {
         })
     }
 
-    pub(super) fn alias_texts(&mut self, value: &Read<'_>) -> Parsed<Vec<Box<str>>> {
-        const WHY: &str = "\"aliases\" is an array of strings";
+    /// Returns the distinct aliases as written in the source.
+    pub(super) fn alias_names(&mut self, value: &BorrowedValue<'_>) -> Parsed<Vec<Box<str>>> {
+        const MESSAGE: &str = "\"aliases\" must be an array of strings";
         let Some(list) = value.member("aliases") else {
             return Ok(Vec::new());
         };
         let Some(elements) = list.elements() else {
-            return self.fail_at(value, "aliases", WHY);
+            return self.fail_at(value, "aliases", MESSAGE);
         };
+        // Aliases have no limit of their own.
         if elements.len() > self.limits.branches {
-            let (most, count) = (self.limits.branches, elements.len());
-            let why = format!("a name has at most {most} aliases; this one has {count}");
-            return self.fail_at(value, "aliases", why);
+            let (max, count) = (self.limits.branches, elements.len());
+            let message = format!("{count} aliases; the maximum is {max}");
+            return self.fail_at(value, "aliases", message);
         }
         let mut aliases: Vec<Box<str>> = Vec::new();
         self.path.push_key("aliases");
         for (index, element) in elements.iter().enumerate() {
             self.path.push_index(index);
-            match element.as_str() {
-                Some(text) if text.len() > self.limits.name_bytes => {
-                    return self.fail(element.span.start, self.name_too_long());
-                }
-                Some(text) if aliases.iter().any(|known| **known == *text) => {}
-                Some(text) => aliases.push(text.into()),
-                None => return self.fail(element.span.start, WHY),
+            let Some(alias) = element.as_str() else {
+                return self.fail(element.span.start, MESSAGE);
+            };
+            if let Err(error) = self.check_name_bytes(alias) {
+                return self.fail(element.span.start, format!("invalid alias: {error}"));
+            }
+            if !aliases.iter().any(|known| **known == *alias) {
+                aliases.push(alias.into());
             }
             self.path.pop();
         }
@@ -164,10 +194,10 @@ impl Parser<'_> {
         Ok(aliases)
     }
 
-    /// Adds a named type, and its name unless a first definition has it.
+    /// Adds a named type, and its name if it is the first definition.
     pub(super) fn define(
         &mut self,
-        value: &Read<'_>,
+        value: &BorrowedValue<'_>,
         kind: Type,
         first: Option<NodeId>,
         is_reserved: impl Fn(&str) -> bool,
@@ -177,41 +207,44 @@ impl Parser<'_> {
             attributes,
             ..Node::new(kind, value.span)
         })?;
+        // The name refers to the first definition.
         if let (None, Some(name)) = (first, self.nodes[id.index()].name()) {
             self.names.insert(name.fullname().into(), id);
         }
         Ok(id)
     }
 
-    /// A second definition counts as a reference to the first if it means the same.
-    pub(super) fn same_as_first(
+    /// Returns the first definition instead of a second one that is equivalent.
+    pub(super) fn merge_definition(
         &self,
         id: NodeId,
         first: Option<NodeId>,
-        value: &Read<'_>,
+        value: &BorrowedValue<'_>,
     ) -> Parsed<NodeId> {
         let Some(first) = first else {
             return Ok(id);
         };
+        // A second definition within the first, or one that uses it, cannot be equivalent.
         let same = !self.open.contains(&first)
-            && !self.mentions(id, first)
+            && !self.uses(id, first)
             && print::structure(&self.nodes, id) == print::structure(&self.nodes, first);
         if same {
             return Ok(first);
         }
         let name = self.branch_key(id);
-        let why = format!("{name} is defined twice; refer to the first definition by its name");
-        self.fail(value.span.start, why)
+        let message = format!("duplicate definition of {name}; refer to the first one by its name");
+        self.fail(value.span.start, message)
     }
 
-    /// Whether a definition refers to `wanted`, not counting what the types it refers to do.
-    fn mentions(&self, definition: NodeId, wanted: NodeId) -> bool {
+    /// Returns whether a definition uses `wanted`, not through other named types.
+    fn uses(&self, definition: NodeId, wanted: NodeId) -> bool {
         let mut queue: Vec<_> = self.node(definition).kind.children().collect();
         while let Some(id) = queue.pop() {
             if id == wanted {
                 return true;
             }
             let node = self.node(id);
+            // Other named types may use `wanted`; that is no use by this definition.
             if node.name().is_none() {
                 queue.extend(node.kind.children());
             }

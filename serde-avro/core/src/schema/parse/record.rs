@@ -1,14 +1,14 @@
-//! Records and their fields.
+//! Records and fields.
 
 use super::super::default::{self, Check, Outcome};
 use super::super::{Field, NodeId, Order, Record, Type, hints};
 use super::named::Head;
-use super::{Checks, Deferred, Parsed, Parser, attributes, is_schema_word};
-use crate::json::{self, Json, Read, Value};
+use super::{Checks, Deferred, Parsed, Parser, attributes, is_schema_key};
+use crate::json::{self, BorrowedValue, Json, Value};
 use std::collections::HashMap;
 
-/// Attributes of fields to which the specification gives a meaning.
-fn is_field_word(key: &str) -> bool {
+/// Returns whether the specification defines an attribute of fields.
+fn is_field_key(key: &str) -> bool {
     matches!(
         key,
         "default" | "doc" | "name" | "order" | "type" | "aliases"
@@ -18,22 +18,21 @@ fn is_field_word(key: &str) -> bool {
 impl Parser<'_> {
     pub(super) fn record(
         &mut self,
-        value: &Read<'_>,
-        space: Option<&str>,
+        value: &BorrowedValue<'_>,
+        namespace: Option<&str>,
         depth: usize,
         is_error: bool,
     ) -> Parsed<NodeId> {
-        let head = self.head(value, space)?;
-        let Some(list) = value.member("fields").and_then(Read::elements) else {
-            let instead = hints::instead(value, "fields");
-            let name = head.name;
-            let why = format!("record {name} needs \"fields\", an array of fields{instead}");
-            return self.fail_at(value, "fields", why);
+        let head = self.head(value, namespace)?;
+        let Some(list) = value.member("fields").and_then(BorrowedValue::elements) else {
+            let (name, hint) = (head.name, hints::similar_key(value, "fields"));
+            let message = format!("record {name} needs \"fields\", an array of fields{hint}");
+            return self.fail_at(value, "fields", message);
         };
         if list.len() > self.limits.fields {
-            let (most, count) = (self.limits.fields, list.len());
-            let why = format!("a record has at most {most} fields; this one has {count}");
-            return self.fail_at(value, "fields", why);
+            let (name, count, max) = (head.name, list.len(), self.limits.fields);
+            let message = format!("record {name} has {count} fields; the maximum is {max}");
+            return self.fail_at(value, "fields", message);
         }
         let Head {
             name,
@@ -41,54 +40,54 @@ impl Parser<'_> {
             aliases,
             first,
         } = head;
-        let space = name.namespace().map(str::to_owned);
-        let (fields, places) = (
-            Vec::with_capacity(list.len()),
-            HashMap::with_capacity(list.len()),
-        );
+        let namespace = name.namespace().map(str::to_owned);
         let record = Record {
             name,
             aliases,
             doc,
             is_error,
-            fields,
-            places,
+            fields: Vec::with_capacity(list.len()),
+            positions: HashMap::with_capacity(list.len()),
             required: 0,
         };
-        let id = self.define(value, Type::Record(Box::new(record)), first, is_schema_word)?;
+        let id = self.define(value, Type::Record(Box::new(record)), first, is_schema_key)?;
+        // The name is in scope before the fields are parsed, so that they may use it.
         self.open.insert(id);
         self.path.push_key("fields");
         for (index, field) in list.iter().enumerate() {
             self.path.push_index(index);
-            self.field(id, field, space.as_deref(), depth)?;
+            self.field(id, field, namespace.as_deref(), depth)?;
             self.path.pop();
         }
         self.path.pop();
         self.open.remove(&id);
-        self.same_as_first(id, first, value)
+        self.merge_definition(id, first, value)
     }
 
     fn field(
         &mut self,
         record: NodeId,
-        value: &Read<'_>,
-        space: Option<&str>,
+        value: &BorrowedValue<'_>,
+        namespace: Option<&str>,
         depth: usize,
     ) -> Parsed<()> {
-        let Some(name) = value.member("name").and_then(Read::as_str) else {
-            let instead = hints::instead(value, "name");
-            let why = format!("a field is an object with a \"name\" and a \"type\"{instead}");
-            return self.fail_at(value, "name", why);
+        let Some(name) = value.member("name").and_then(BorrowedValue::as_str) else {
+            let hint = hints::similar_key(value, "name");
+            let message = format!("a field must be an object with \"name\" and \"type\"{hint}");
+            return self.fail_at(value, "name", message);
         };
-        if let Err(why) = self.check_name(name) {
-            return self.fail_at(value, "name", format!("wrong field name: {why}"));
+        if let Err(error) = self.check_name(name) {
+            return self.fail_at(value, "name", format!("invalid field name: {error}"));
         }
-        let node = self.part(value, "type", space, depth)?;
-        let aliases = self.alias_texts(value)?;
+        let node = self.child(value, "type", namespace, depth)?;
+        let aliases = self.alias_names(value)?;
         let order = self.order(value)?;
         let default = self.default(value, name, node)?;
-        let doc = value.member("doc").and_then(Read::as_str).map(Into::into);
-        let attributes = attributes(value, is_field_word);
+        let doc = value
+            .member("doc")
+            .and_then(BorrowedValue::as_str)
+            .map(Into::into);
+        let attributes = attributes(value, is_field_key);
         let span = value.span;
         let name: Box<str> = name.into();
         let field = Field {
@@ -101,37 +100,39 @@ impl Parser<'_> {
             attributes,
             span,
         };
+        // Errors of the default point to it, not to the field.
         self.path.push_key("default");
-        let verdict = self.verdict(&field)?;
-        let pointer = (verdict == Outcome::Depends).then(|| self.path.pointer());
+        let outcome = self.check_default(&field)?;
+        let pointer = (outcome == Outcome::Undecided).then(|| self.path.pointer());
         self.path.pop();
         let owner = &mut self.nodes[record.index()];
-        let part = value.member("type").map_or(span, |part| part.span);
-        owner.child_spans.push(part);
+        let type_span = value.member("type").map_or(span, |kind| kind.span);
+        owner.child_spans.push(type_span);
         let Type::Record(owner) = &mut owner.kind else {
             return Ok(());
         };
-        let place = owner.fields.len();
+        let position = owner.fields.len();
+        // Counted once here, so that the check of a default need not visit every field.
         owner.required += usize::from(field.default.is_none());
-        let twice = owner.places.insert(name, place).map(|_| field.name.clone());
+        let duplicate = owner.positions.insert(name, position);
+        let name = field.name.clone();
         owner.fields.push(field);
-        if let Some(twice) = twice {
-            let why = format!("the record has a field {twice} already; names are unique");
-            return self.fail_at(value, "name", why);
+        if duplicate.is_some() {
+            return self.fail_at(value, "name", format!("duplicate field {name}"));
         }
         if let Some(pointer) = pointer {
-            self.unsettled.entry(record).or_default().insert(place);
+            self.undecided.entry(record).or_default().insert(position);
             self.deferred.push(Deferred {
                 record,
-                field: place,
+                field: position,
                 pointer,
             });
         }
         Ok(())
     }
 
-    /// Whether the field's default is one of its type, as far as that is known by now.
-    pub(super) fn verdict(&mut self, field: &Field) -> Parsed<Outcome> {
+    /// Checks the default of a field against its type, as far as types are defined.
+    pub(super) fn check_default(&mut self, field: &Field) -> Parsed<Outcome> {
         let (Some(value), Checks::All) = (&field.default, self.checks) else {
             return Ok(Outcome::Valid);
         };
@@ -146,54 +147,69 @@ impl Parser<'_> {
             Ok(Outcome::Invalid) => {
                 let mut given = String::new();
                 json::write_value(&value.json, &mut given);
-                let mut wanted = self.node(field.node).kind.as_str();
-                if self.pending.contains_key(&field.node) {
-                    wanted = "type that is defined before this field";
-                }
-                let advice = hints::default(&self.node(field.node).kind, &value.json);
-                let why = format!(
-                    "invalid default for field {}: {given} is no {wanted}{advice}",
-                    field.name
-                );
-                self.fail(value.span.start, why)
+                let kind = &self.node(field.node).kind;
+                let cause = if self.pending.contains_key(&field.node) {
+                    "its type is not defined before the field".to_owned()
+                } else {
+                    let hint = hints::default(kind, &value.json);
+                    let expected = match kind {
+                        Type::Union(_) => "a value of one of the branches",
+                        other => other.as_str(),
+                    };
+                    format!("expected {expected}{hint}")
+                };
+                let message = format!("invalid default {given} of field {}: {cause}", field.name);
+                self.fail(value.span.start, message)
             }
             Ok(outcome) => Ok(outcome),
-            Err(why) => self.fail(value.span.start, why),
+            Err(error) => self.fail(value.span.start, error.to_string()),
         }
     }
 
-    fn default(&self, field: &Read<'_>, name: &str, node: NodeId) -> Parsed<Option<Value>> {
+    /// Returns the default; a string for a float or double is converted to a number, as in Java.
+    fn default(
+        &self,
+        field: &BorrowedValue<'_>,
+        name: &str,
+        node: NodeId,
+    ) -> Parsed<Option<Value>> {
         let Some(value) = field.member("default") else {
             return Ok(None);
         };
         let floating = matches!(self.node(node).kind, Type::Float | Type::Double);
+        // Java also converts strings, such as "NaN" and "1.5f".
         let Some(text) = value.as_str().filter(|_| floating) else {
-            return Ok(Some(value.kept()));
+            return Ok(Some(value.to_owned_value()));
         };
         match default::java_double(text) {
             Some(double) => Ok(Some(Value {
                 json: Json::Float(double),
                 span: value.span,
             })),
-            None if self.checks == Checks::AllButNamesAndDefaults => Ok(Some(value.kept())),
+            None if self.checks == Checks::Legacy => Ok(Some(value.to_owned_value())),
             None => {
-                let why = format!("invalid default for field {name}: {text:?} is no number");
-                self.fail(value.span.start, why)
+                let message =
+                    format!("invalid default {text:?} of field {name}: expected a number");
+                self.fail(value.span.start, message)
             }
         }
     }
 
-    fn order(&self, field: &Read<'_>) -> Parsed<Order> {
+    fn order(&self, field: &BorrowedValue<'_>) -> Parsed<Order> {
         let Some(value) = field.member("order") else {
             return Ok(Order::Ascending);
         };
+        // Java ignores the case.
         match value.as_str().map(str::to_ascii_lowercase).as_deref() {
             Some("ascending") => Ok(Order::Ascending),
             Some("descending") => Ok(Order::Descending),
             Some("ignore") => Ok(Order::Ignore),
             Some(_) | None => {
-                let why = "\"order\" is \"ascending\", \"descending\" or \"ignore\"";
-                self.fail(value.span.start, why)
+                let mut given = String::new();
+                json::write_value(&value.json, &mut given);
+                let message =
+                    format!("unknown order {given}; expected ascending, descending or ignore");
+                self.fail(value.span.start, message)
             }
         }
     }

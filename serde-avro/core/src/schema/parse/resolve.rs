@@ -1,21 +1,22 @@
-//! The end of a text: names that were used before their definition find it.
+//! Resolution of names that are used before their definition.
 
 use super::super::{NodeId, Type, hints};
 use super::{Deferred, Parsed, Parser, Pending};
-use crate::json::Mistake;
+use crate::json::Failure;
 use std::collections::HashMap;
 
 impl Parser<'_> {
-    /// Replaces the placeholders, looks again at what depended on them, and checks that
-    /// following names for the first time nests no deeper than the limit.
+    /// Replaces the placeholders, checks undecided defaults again, and checks the nesting of types
+    /// through names. Returns the root.
     pub(super) fn resolve(&mut self, root: NodeId) -> Parsed<NodeId> {
         let mut targets = HashMap::new();
         let mut missing: Option<&Pending> = None;
         for (id, pending) in &self.pending {
-            match self.names.get(&pending.name) {
+            match self.names.get(&pending.fullname) {
                 Some(target) => {
                     targets.insert(*id, *target);
                 }
+                // The first in the source, whatever the order of the map.
                 None if missing.is_none_or(|other| pending.offset < other.offset) => {
                     missing = Some(pending);
                 }
@@ -23,14 +24,14 @@ impl Parser<'_> {
             }
         }
         if let Some(Pending {
-            word,
+            written,
             offset,
             pointer,
             ..
         }) = missing
         {
-            let message = hints::undefined(word, self.names.keys().map(|name| &**name));
-            return Err(Mistake {
+            let message = hints::undefined(written, self.names.keys().map(|name| &**name));
+            return Err(Failure {
                 message,
                 offset: *offset,
                 pointer: pointer.clone(),
@@ -42,6 +43,7 @@ impl Parser<'_> {
             nodes.for_each(|node| node.kind.map_children(target));
         }
         self.pending.clear();
+        // The list is taken, because the check borrows the parser.
         for Deferred {
             record,
             field,
@@ -54,10 +56,10 @@ impl Parser<'_> {
             let Some(deferred) = owner.fields.get(field).cloned() else {
                 continue;
             };
-            self.verdict(&deferred)
-                .map_err(|mistake| Mistake { pointer, ..mistake })?;
-            if let Some(unsettled) = self.unsettled.get_mut(&record) {
-                unsettled.remove(&field);
+            self.check_default(&deferred)
+                .map_err(|failure| Failure { pointer, ..failure })?;
+            if let Some(undecided) = self.undecided.get_mut(&record) {
+                undecided.remove(&field);
             }
         }
         let root = target(root);
@@ -65,16 +67,19 @@ impl Parser<'_> {
         Ok(root)
     }
 
+    /// Checks the nesting of types, each named type being followed once.
     fn check_depth(&self, root: NodeId) -> Parsed<()> {
         let mut queue = vec![(root, 0)];
         let mut seen = vec![false; self.nodes.len()];
         while let Some((id, depth)) = queue.pop() {
             if depth > self.limits.depth {
-                let most = self.limits.depth;
-                return self.fail(0, format!("types nest at most {most} deep, names followed"));
+                let max = self.limits.depth;
+                let message = format!("types nest deeper than {max} levels through names");
+                return self.fail(0, message);
             }
             let node = self.node(id);
             let was_seen = std::mem::replace(&mut seen[id.index()], true);
+            // An unnamed type has one parent; a named type is followed at its first use.
             if node.name().is_none() || !was_seen {
                 queue.extend(node.kind.children().rev().map(|id| (id, depth + 1)));
             }

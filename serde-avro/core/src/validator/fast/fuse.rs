@@ -1,12 +1,13 @@
-//! From plain operations to fused ones.
+//! Fusion of the operations of the reference interpreter.
 //!
-//! Two passes: the first finds where jumps lead, the second writes steps and joins what nothing
-//! leads into the middle of.
+//! The first pass marks the targets of jumps. The second writes steps and merges operations that
+//! are not targets into the step before.
 
 use super::{FastProgram, Op, Step};
 use crate::validator::Budget;
 use crate::validator::program::{Op as Plain, Program};
 
+/// Fuses the operations of a program.
 pub(super) fn fuse(program: &Program, budget: Budget) -> FastProgram {
     let mut fuser = Fuser {
         ops: &program.ops,
@@ -18,11 +19,11 @@ pub(super) fn fuse(program: &Program, budget: Budget) -> FastProgram {
     fuser.find_targets();
     fuser.write();
     let Fuser { starts, steps, .. } = fuser;
-    let moved = |target: u32| starts[target as usize];
+    let relocated = |target: u32| starts[target as usize];
     let mut steps: Vec<_> = steps
         .into_iter()
         .map(|step| Step {
-            op: with_targets(step.op, moved),
+            op: with_targets(step.op, relocated),
             ..step
         })
         .collect();
@@ -30,7 +31,7 @@ pub(super) fn fuse(program: &Program, budget: Budget) -> FastProgram {
     let nests = |step: &Step| matches!(step.op, Op::Blocks { .. } | Op::Call(_));
     FastProgram {
         nests: steps.iter().any(nests),
-        targets: program.targets.iter().copied().map(moved).collect(),
+        targets: program.targets.iter().copied().map(relocated).collect(),
         depth_max: if program.counts_depth {
             budget.depth as usize
         } else {
@@ -44,15 +45,16 @@ pub(super) fn fuse(program: &Program, budget: Budget) -> FastProgram {
 struct Fuser<'p> {
     ops: &'p [Plain],
     targets: &'p [u32],
-    /// Which plain operations something leads to, besides the one before.
+    /// Whether each operation is reached by a jump, a call or a loop.
     is_target: Vec<bool>,
-    /// The step at which each plain operation starts.
+    /// The step of each operation.
     starts: Vec<u32>,
-    /// The steps so far; they lead to plain operations still.
+    /// The steps so far. Their targets are still indexes of operations.
     steps: Vec<Step>,
 }
 
 impl Fuser<'_> {
+    /// Marks the targets.
     fn find_targets(&mut self) {
         let mut at = 0;
         while at < self.ops.len() {
@@ -68,9 +70,10 @@ impl Fuser<'_> {
                     }
                 }
                 Op::Optional { end, .. } => self.is_target[end as usize] = true,
-                Op::Jump(_) if self.is_idle(at) => {}
+                Op::Jump(_) if self.is_noop(at) => {}
                 Op::Jump(target) | Op::Call(target) => self.is_target[target as usize] = true,
                 Op::Blocks { end } => {
+                    // Each item starts again after the blocks.
                     self.is_target[at + 1] = true;
                     self.is_target[end as usize] = true;
                 }
@@ -94,6 +97,7 @@ impl Fuser<'_> {
         }
     }
 
+    /// Writes the steps.
     fn write(&mut self) {
         let mut at = 0;
         while at < self.ops.len() {
@@ -102,36 +106,40 @@ impl Fuser<'_> {
                 Plain::Skip(bytes) => bytes,
                 _ => 0,
             };
+            // Also for merged operations: nothing jumps to them.
             self.starts[at] = index(self.steps.len());
-            if !self.is_idle(at) && (self.is_target[at] || !self.join(op, skip)) {
+            if !self.is_noop(at) && (self.is_target[at] || !self.merge(op, skip)) {
                 self.steps.push(Step { op, skip });
             }
             at += count;
         }
     }
 
-    /// Makes an operation part of the last step, if that is possible.
-    fn join(&mut self, op: Op, skip: u32) -> bool {
+    /// Merges an operation into the last step. Returns whether that is possible.
+    fn merge(&mut self, op: Op, skip: u32) -> bool {
         let Some(last) = self.steps.last_mut() else {
             return false;
         };
-        if op == Op::Nothing && is_followed(last.op) {
+        if op == Op::Nothing && falls_through(last.op) {
+            // On overflow the operation becomes a step of its own.
             let sum = last.skip.checked_add(skip);
             last.skip = sum.unwrap_or(last.skip);
             return sum.is_some();
         }
-        let joined = match (last.op, op) {
+        let merged = match (last.op, op) {
+            // The skipped bytes are between the two operations.
             _ if last.skip > 0 => return false,
             (Op::Strings(some), Op::Strings(more)) => Op::Strings(some + more),
             (Op::Longs(some), Op::Longs(more)) => Op::Longs(some + more),
             (Op::Ints(some), Op::Ints(more)) => Op::Ints(some + more),
             _ => return false,
         };
-        last.op = joined;
+        last.op = merged;
         true
     }
 
-    /// The fused operation that begins with a plain one, and how many that does.
+    /// Returns the fused operation that starts at an operation, and the number of operations it
+    /// replaces.
     fn shape(&self, at: usize) -> (Op, usize) {
         let op = match self.ops[at] {
             Plain::Boolean => Op::Boolean,
@@ -167,7 +175,8 @@ impl Fuser<'_> {
         }
     }
 
-    /// A union of two, one of which takes no bytes: its branch leads to the union's end.
+    /// Returns the operation for a union. One of two branches without bytes is recognized by its
+    /// target, the end of the union.
     fn union(&self, at: usize, first_target: u32, branches: u32) -> (Op, usize) {
         let plain = Op::Union {
             first_target,
@@ -176,18 +185,19 @@ impl Fuser<'_> {
         let [first, second, ..] = self.targets[first_target as usize..] else {
             return (plain, 1);
         };
+        // More targets may follow, those of other unions.
         if branches != 2 {
             return (plain, 1);
         }
         match self.ops[at + 1..] {
-            // The empty branch first: it is a jump to the end.
+            // The empty branch is first: it is a jump to the end.
             [Plain::Jump(end), Plain::String, ..]
-                if first == end && self.settled(at + 3) == end =>
+                if first == end && self.resolved(at + 3) == end =>
             {
                 (Op::OptionalString { absent: 0 }, 3)
             }
             [Plain::Jump(end), ..] if first == end => (Op::Optional { absent: 0, end }, 2),
-            // The empty branch last: the other one ends with a jump to the end.
+            // The empty branch is last: the other one ends with a jump to the end.
             [Plain::String, Plain::Jump(end), ..] if second == end => {
                 (Op::OptionalString { absent: 2 }, 2)
             }
@@ -202,28 +212,28 @@ impl Fuser<'_> {
         }
     }
 
-    /// Whether this is a jump to what follows it anyway.
-    fn is_idle(&self, at: usize) -> bool {
+    /// Returns whether an operation is a jump to the one after it.
+    fn is_noop(&self, at: usize) -> bool {
         matches!(self.ops[at], Plain::Jump(target) if target as usize == at + 1)
     }
 
-    /// Where one is that comes to `at`, once jumps are followed.
-    fn settled(&self, at: usize) -> u32 {
+    /// Returns the target of `at` if it is a jump, else `at`.
+    fn resolved(&self, at: usize) -> u32 {
         match self.ops.get(at) {
             Some(Plain::Jump(target)) => *target,
             _ => index(at),
         }
     }
 
-    /// Whether what stands before `target` is a jump to it.
+    /// Returns whether the operation before `target` is a jump to it.
     fn jumps_to(&self, target: u32) -> bool {
         let before = (target as usize).checked_sub(1);
-        before.is_some_and(|before| self.is_idle(before))
+        before.is_some_and(|before| self.is_noop(before))
     }
 }
 
-/// Whether the next operation in line always comes after this one.
-fn is_followed(op: Op) -> bool {
+/// Returns whether the next operation always follows this one.
+fn falls_through(op: Op) -> bool {
     match op {
         Op::Nothing
         | Op::Boolean
@@ -248,19 +258,22 @@ fn is_followed(op: Op) -> bool {
     }
 }
 
-fn with_targets(op: Op, moved: impl Fn(u32) -> u32) -> Op {
+/// Replaces the targets of an operation.
+fn with_targets(op: Op, relocated: impl Fn(u32) -> u32) -> Op {
     match op {
         Op::Optional { absent, end } => Op::Optional {
             absent,
-            end: moved(end),
+            end: relocated(end),
         },
-        Op::Blocks { end } => Op::Blocks { end: moved(end) },
-        Op::Jump(target) => Op::Jump(moved(target)),
-        Op::Call(target) => Op::Call(moved(target)),
+        Op::Blocks { end } => Op::Blocks {
+            end: relocated(end),
+        },
+        Op::Jump(target) => Op::Jump(relocated(target)),
+        Op::Call(target) => Op::Call(relocated(target)),
         other => other,
     }
 }
 
 fn index(steps: usize) -> u32 {
-    u32::try_from(steps).expect("there are no more steps than plain operations, and those are u32")
+    u32::try_from(steps).expect("there are no more steps than operations, whose indexes are u32")
 }

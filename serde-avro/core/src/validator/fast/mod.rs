@@ -1,7 +1,7 @@
-//! The fast form: fewer, larger operations over the kernel's reader.
+//! The fast interpreter: fewer, larger operations on the kernel's reader.
 //!
-//! It accepts exactly what the plain form accepts, and tells nothing of what it doesn't: the plain
-//! form is then asked for the fault.
+//! It accepts exactly the data that the reference interpreter accepts, and reports nothing about
+//! others.
 
 mod fuse;
 mod run;
@@ -10,46 +10,47 @@ use super::Budget;
 use super::program::Program;
 use avouch_avro_kernel::{Level, Padded};
 
-/// A program of fused operations.
+/// A program of the fast interpreter.
 #[derive(Debug)]
 pub(super) struct FastProgram {
     steps: Vec<Step>,
     targets: Vec<u32>,
-    /// Frames that may be open.
+    /// Maximum number of frames.
     depth_max: usize,
-    /// Items of all blocks.
+    /// Maximum number of items of all blocks.
     items_max: u64,
-    /// Whether there are operations that open frames.
+    /// Whether the program has operations that push frames.
     nests: bool,
 }
 
-/// An operation, and bytes of any content behind it.
+/// An operation, and a number of bytes of any value after it.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     op: Op,
     skip: u32,
 }
 
-/// One step of checking. Targets are indexes of steps. What is not told is as in the plain form.
+/// A fused operation. Targets are indexes of steps. Operations without a comment are those of the
+/// reference interpreter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
-    /// Nothing but what is skipped.
+    /// No operation; the step only skips bytes.
     Nothing,
     Boolean,
-    /// So many ints, one after the other.
+    /// A number of consecutive ints.
     Ints(u32),
-    /// So many longs, one after the other.
+    /// A number of consecutive longs.
     Longs(u32),
     Bytes,
-    /// So many strings, one after the other.
+    /// A number of consecutive strings.
     Strings(u32),
     Enum(u32),
-    /// A union of a text and what takes no bytes, whose index is this byte.
+    /// A union of a string and a branch without bytes; `absent` is the encoded index of the latter.
     OptionalString {
         absent: u8,
     },
-    /// A union of what follows and what takes no bytes, whose index is this byte; there, on at
-    /// `end`.
+    /// A union of the following operations and a branch without bytes, for which it jumps to `end`;
+    /// `absent` is the encoded index of the latter.
     Optional {
         absent: u8,
         end: u32,
@@ -67,9 +68,9 @@ enum Op {
     IntBlocks,
     /// Blocks of longs.
     LongBlocks,
-    /// Blocks of so many strings an item.
+    /// Blocks with a number of strings per item.
     StringBlocks(u32),
-    /// Blocks of so many bytes an item, none for items that take no bytes.
+    /// Blocks with a number of bytes per item, 0 for items without bytes.
     SkipBlocks(u32),
     Call(u32),
     Return,
@@ -77,11 +78,12 @@ enum Op {
 }
 
 impl FastProgram {
+    /// Fuses the operations of a program.
     pub(super) fn of(program: &Program, budget: Budget) -> Self {
         fuse::fuse(program, budget)
     }
 
-    /// Whether the datum is one value of the schema, whole.
+    /// Returns whether the datum is exactly one value of the schema.
     #[inline(always)]
     pub(super) fn accepts(&self, level: Level, datum: Padded<'_>) -> bool {
         run::run(self, level, datum).is_some()

@@ -1,10 +1,10 @@
-//! The interpreter of fused operations.
+//! The loop of the fast interpreter. `None` means that the datum is rejected.
 
 use super::{FastProgram, Op};
 use crate::validator::stack::Stack;
 use avouch_avro_kernel::{Job, Lanes, Level, Padded, Reader};
 
-/// Whether the datum is one value of the program's schema, whole.
+/// Returns `Some` if the datum is exactly one value of the program's schema.
 #[inline(always)]
 pub(super) fn run(program: &FastProgram, level: Level, datum: Padded<'_>) -> Option<()> {
     if program.nests {
@@ -14,13 +14,13 @@ pub(super) fn run(program: &FastProgram, level: Level, datum: Padded<'_>) -> Opt
     }
 }
 
-/// A datum to check by a program that opens frames.
+/// A job for a program that pushes frames.
 struct Nested<'a> {
     program: &'a FastProgram,
     datum: Padded<'a>,
 }
 
-/// A datum to check by a program that doesn't.
+/// A job for a program that pushes no frames.
 struct Flat<'a> {
     program: &'a FastProgram,
     datum: Padded<'a>,
@@ -45,7 +45,7 @@ impl Job for Flat<'_> {
     }
 }
 
-/// Where open records, arrays and maps are kept.
+/// A stack of frames.
 trait Frames {
     fn len(&self) -> usize;
     fn push(&mut self, frame: Frame);
@@ -75,7 +75,7 @@ impl<const NEAR: usize> Frames for Stack<Frame, NEAR> {
     }
 }
 
-/// For programs that open none, so that nothing is made ready for them.
+/// The stack of a program without frames, which takes no initialization.
 struct NoFrames;
 
 impl Frames for NoFrames {
@@ -96,24 +96,25 @@ impl Frames for NoFrames {
     }
 }
 
-/// A record, array or map that is open.
+/// An enclosing record, array or map.
 #[derive(Clone, Copy, Debug, Default)]
 struct Frame {
-    /// The step behind the call, or the first of an item.
+    /// The step after the call, or the first one of an item.
     resume: usize,
-    /// Items left in the block, the one at hand included.
+    /// The items left in the block, including the current one.
     left: u64,
-    /// Where the block ends, if it says so.
+    /// The end of the block, if it declares a size.
     block_end: Option<usize>,
 }
 
-/// The head of a block that has items.
+/// The header of a block with items.
 struct Block {
     items: u64,
     end: Option<usize>,
 }
 
-/// The stack stands apart, since its heap is no matter of registers, and the rest is.
+/// The state of the interpreter. The stack is a reference, so that the compiler keeps the rest in
+/// registers.
 struct Machine<'a, 's, L, F> {
     program: &'a FastProgram,
     reader: Reader<'a, L>,
@@ -137,8 +138,9 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
         let steps = self.program.steps.as_slice();
         let mut rest = steps;
         loop {
-            let (step, behind) = rest.split_first()?;
-            rest = behind;
+            // Splitting a slice costs less than an index with a bounds check.
+            let (step, next_steps) = rest.split_first()?;
+            rest = next_steps;
             match step.op {
                 Op::Nothing => {}
                 Op::Boolean => self.reader.boolean()?,
@@ -149,6 +151,7 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
                 Op::Enum(symbols) => self.reader.index(symbols).map(|_| ())?,
                 Op::OptionalString { absent } => self.reader.optional_string(absent)?,
                 Op::Optional { absent, end } => {
+                    // The single-byte index is the most frequent encoding.
                     if self.reader.byte_is(absent) || self.is_empty_branch(absent)? {
                         rest = steps.get(end as usize..)?;
                     }
@@ -158,6 +161,7 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
                     branches,
                 } => {
                     let branch = self.reader.index(branches)?;
+                    // Both are below 2^31, so the sum does not overflow.
                     let target = self.program.targets.get((first_target + branch) as usize)?;
                     rest = steps.get(*target as usize..)?;
                 }
@@ -175,6 +179,7 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
                 Op::IntBlocks => self.blocks(|reader, items| reader.ints(items))?,
                 Op::LongBlocks => self.blocks(|reader, items| reader.longs(items))?,
                 Op::StringBlocks(each) => self.blocks(|reader, items| {
+                    // A count may be up to 2^63.
                     let strings = items.checked_mul(each.into())?;
                     (0..strings).try_for_each(|_| reader.string())
                 })?,
@@ -195,15 +200,15 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
         }
     }
 
-    /// The branch of a union of two: whether it is the one that takes no bytes. The index has been
-    /// found not to be the one byte `absent`.
+    /// Returns whether the branch of a union of two is the one without bytes, after the index was
+    /// found not to be the single byte `absent`.
     #[inline(always)]
     fn is_empty_branch(&mut self, absent: u8) -> Option<bool> {
         let other = absent ^ 2;
         if self.reader.byte_is(other) {
             return Some(false);
         }
-        // Longer than it must be, or wrong.
+        // An over-long or invalid index.
         self.reader
             .index(2)
             .map(|branch| branch == u32::from(absent >> 1))
@@ -219,7 +224,7 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
         Some(())
     }
 
-    /// Opens an array or map whose items start at `first`, if it has any.
+    /// Starts an array or map whose items start at `first`. Returns whether it has items.
     #[inline(always)]
     fn open_blocks(&mut self, first: usize) -> Option<bool> {
         self.check_depth()?;
@@ -234,10 +239,11 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
         Some(true)
     }
 
-    /// Ends an item. Answers where the next one starts, if there is one.
+    /// Ends an item. Returns the step of the next item, if there is one.
     #[inline(always)]
     fn next(&mut self) -> Option<Option<usize>> {
         let frame = self.stack.top()?;
+        // A frame is pushed only for a block with items.
         frame.left -= 1;
         let first = frame.resume;
         if frame.left > 0 {
@@ -255,7 +261,7 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
         Some(Some(first))
     }
 
-    /// All blocks of an array or map, of which `read` reads so many items.
+    /// Reads all blocks of an array or map; `read` reads a number of items.
     #[inline(always)]
     fn blocks(&mut self, read: impl Fn(&mut Reader<'_, L>, u64) -> Option<()>) -> Option<()> {
         self.check_depth()?;
@@ -266,7 +272,7 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
         Some(())
     }
 
-    /// The head of a block; the inner none is the one that ends the blocks.
+    /// Reads the header of a block. Returns `Some(None)` for the one that ends the blocks.
     #[inline(always)]
     fn block(&mut self) -> Option<Option<Block>> {
         let count = self.reader.signed()?;
@@ -274,6 +280,7 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
             return Some(None);
         }
         let items = count.unsigned_abs();
+        // Subtracted before the items are read, so that a huge count fails at once.
         self.items_left = self.items_left.checked_sub(items)?;
         let end = if count < 0 {
             let size = usize::try_from(self.reader.signed()?).ok()?;

@@ -1,7 +1,7 @@
-"""Adds fastavro's verdict to each row: does it decode the datum, to its last byte?
+"""Adds fastavro's verdict to each row: accept if it decodes the datum to its last byte.
 
-Each row is judged in a process of its own, with little memory and time, because a hostile count
-makes fastavro allocate until it is stopped.
+Each row is decoded in its own process with limited memory and time, because fastavro allocates
+without bound for a large count.
 """
 
 import io
@@ -19,7 +19,7 @@ SECONDS = 5
 
 
 def accepts(schema, datum):
-    """Whether fastavro decodes `datum` and leaves nothing; False also when it is stopped."""
+    """Returns whether fastavro decodes all of `datum`; False if it exceeds the limits."""
     child = os.fork()
     if child == 0:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
@@ -29,7 +29,7 @@ def accepts(schema, datum):
         try:
             fastavro.schemaless_reader(source, schema, None)
             os._exit(0 if not source.read() else 1)
-        except BaseException:  # Whatever it raises, it has refused.
+        except BaseException:  # Any exception is a rejection.
             os._exit(1)
     return os.waitpid(child, 0)[1] == 0
 
@@ -41,7 +41,7 @@ def main():
     for line in (FOLDER / "data.jsonl").read_text().splitlines():
         row = json.loads(line)
         accepted = accepts(schemas[row["schema"]], bytes.fromhex(row["datum"]))
-        row["fastavro"] = "accept" if accepted else "refuse"
+        row["fastavro"] = "accept" if accepted else "reject"
         rows.append(json.dumps(row, separators=(",", ":")) + "\n")
     (FOLDER / "data.jsonl").write_text("".join(rows))
 

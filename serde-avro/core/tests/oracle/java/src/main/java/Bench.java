@@ -10,15 +10,16 @@ import org.apache.avro.Schema;
 import org.apache.avro.SchemaCompatibility;
 
 /**
- * How long Java takes to parse and compare the shapes of a folder. Asked on standard input, as in
- * {@code parse 0}, it answers with the CPU time of its thread for one run, in ns, over a round.
+ * Measures how long Java takes to parse and compare the schemas of a folder. For each request on
+ * standard input, such as {@code parse 0}, it prints the CPU time of one run in ns, averaged over a
+ * round.
  */
 public final class Bench {
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
   private static final long WARM_NS = 3_000_000_000L;
   private static final long ROUND_NS = 50_000_000L;
-  /** Runs between two looks at the clock, which takes a microsecond. */
-  private static final int RUNS_A_LOOK = 16;
+  /** Runs between two reads of the clock, which takes a microsecond. */
+  private static final int RUNS_PER_READ = 16;
 
   public static void main(String[] arguments) throws Exception {
     Path folder = Path.of(arguments[0]);
@@ -47,15 +48,15 @@ public final class Bench {
     return () -> SchemaCompatibility.checkReaderWriterCompatibility(reader, writer);
   }
 
-  private static double round(Runnable run, long leastNs) {
+  private static double round(Runnable run, long minNs) {
     long start = THREADS.getCurrentThreadCpuTime();
     long runs = 0;
     long spent = 0;
-    while (spent < leastNs) {
-      for (int index = 0; index < RUNS_A_LOOK; index++) {
+    while (spent < minNs) {
+      for (int index = 0; index < RUNS_PER_READ; index++) {
         run.run();
       }
-      runs += RUNS_A_LOOK;
+      runs += RUNS_PER_READ;
       spent = THREADS.getCurrentThreadCpuTime() - start;
     }
     return (double) spent / runs;

@@ -10,7 +10,7 @@ import org.apache.avro.AvroRuntimeException;
 import org.apache.avro.Schema;
 import org.apache.avro.SchemaCompatibility;
 
-/** Adds to each pair of schemas the verdict of Java's checker, and what it found. */
+/** Adds the verdict and the findings of Java's compatibility check to each pair of schemas. */
 public final class Pairs {
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -19,12 +19,12 @@ public final class Pairs {
     List<String> rows = new ArrayList<>();
     for (String line : Files.readAllLines(file)) {
       JsonNode row = JSON.readTree(line);
-      rows.add(JSON.writeValueAsString(judge(row.get("reader"), row.get("writer"))));
+      rows.add(JSON.writeValueAsString(evaluate(row.get("reader"), row.get("writer"))));
     }
     Files.write(file, rows);
   }
 
-  private static ObjectNode judge(JsonNode reader, JsonNode writer) throws Exception {
+  private static ObjectNode evaluate(JsonNode reader, JsonNode writer) throws Exception {
     ObjectNode row = JSON.createObjectNode();
     row.set("reader", reader);
     row.set("writer", writer);
@@ -40,8 +40,8 @@ public final class Pairs {
                       .put("type", one.getType().toString())
                       .put("path", one.getLocation())
                       .put("info", one.getMessage()));
-    } catch (AvroRuntimeException refused) {
-      return row.put("verdict", "error").put("message", refused.getMessage());
+    } catch (AvroRuntimeException error) {
+      return row.put("verdict", "error").put("message", error.getMessage());
     }
     row.put("verdict", found.isEmpty() ? "compatible" : "incompatible");
     row.set("incompatibilities", found);

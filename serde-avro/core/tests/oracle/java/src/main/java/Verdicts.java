@@ -10,7 +10,7 @@ import org.apache.avro.generic.GenericDatumReader;
 import org.apache.avro.io.BinaryDecoder;
 import org.apache.avro.io.DecoderFactory;
 
-/** Adds Java's verdict to each row: does a generic reader decode the datum, to its last byte? */
+/** Adds Java's verdict to each row: accept if a generic reader decodes the datum to its last byte. */
 public final class Verdicts {
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -26,7 +26,7 @@ public final class Verdicts {
       ObjectNode row = (ObjectNode) JSON.readTree(line);
       byte[] datum = HexFormat.of().parseHex(row.get("datum").textValue());
       boolean accepted = accepts(readers.get(row.get("schema").intValue()), datum);
-      row.put("java", accepted ? "accept" : "refuse");
+      row.put("java", accepted ? "accept" : "reject");
       rows.add(JSON.writeValueAsString(row));
     }
     Files.write(folder.resolve("data.jsonl"), rows);
@@ -37,7 +37,7 @@ public final class Verdicts {
     try {
       reader.read(null, decoder);
       return decoder.isEnd();
-    } catch (Exception | StackOverflowError | OutOfMemoryError refused) {
+    } catch (Exception | StackOverflowError | OutOfMemoryError error) {
       return false;
     }
   }

@@ -13,8 +13,8 @@ import org.apache.avro.generic.GenericDatumReader;
 import org.apache.avro.io.BinaryDecoder;
 import org.apache.avro.io.DecoderFactory;
 
-/** Confirms our answers on fresh pairs: texts, verdicts, findings, and that compatible data decode. */
-public final class Fresh {
+/** Compares random pairs with Java: strings, verdicts, findings, and decoding of compatible data. */
+public final class RandomPairs {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static int pairs;
   private static int incompatible;
@@ -22,8 +22,8 @@ public final class Fresh {
   private static int differences;
 
   public static void main(String[] arguments) throws Exception {
-    for (String line : Files.readAllLines(Path.of(System.getenv("FRESH_PAIRS")))) {
-      confirm(JSON.readTree(line));
+    for (String line : Files.readAllLines(Path.of(System.getenv("ORACLE_PAIRS")))) {
+      compare(JSON.readTree(line));
     }
     System.out.printf(
         "Java: %d pairs, %d of them incompatible, %d data decoded, %d differences%n",
@@ -31,10 +31,10 @@ public final class Fresh {
     System.exit(differences == 0 ? 0 : 1);
   }
 
-  private static void confirm(JsonNode row) {
+  private static void compare(JsonNode row) {
     pairs++;
-    Schema reader = confirmTexts(row.get("reader"));
-    Schema writer = confirmTexts(row.get("writer"));
+    Schema reader = compareStrings(row.get("reader"));
+    Schema writer = compareStrings(row.get("writer"));
     JsonNode findings = findings(reader, writer);
     if (!findings.equals(row.get("findings"))) {
       differ(row, "findings", findings.toString());
@@ -48,13 +48,13 @@ public final class Fresh {
     }
   }
 
-  private static Schema confirmTexts(JsonNode texts) {
+  private static Schema compareStrings(JsonNode strings) {
     Schema.Parser parser = new Schema.Parser(NameValidator.STRICT_VALIDATOR);
     parser.setValidateDefaults(true);
-    Schema schema = parser.parse(texts.get("text").textValue());
-    same(texts, "canonical", schema.toString());
-    same(texts, "pcf", SchemaNormalization.toParsingForm(schema));
-    same(texts, "rabin", Long.toHexString(SchemaNormalization.parsingFingerprint64(schema)));
+    Schema schema = parser.parse(strings.get("text").textValue());
+    same(strings, "canonical", schema.toString());
+    same(strings, "pcf", SchemaNormalization.toParsingForm(schema));
+    same(strings, "rabin", Long.toHexString(SchemaNormalization.parsingFingerprint64(schema)));
     return schema;
   }
 
@@ -72,8 +72,8 @@ public final class Fresh {
                       .put("path", one.getLocation())
                       .put("info", one.getMessage()));
       return found;
-    } catch (AvroRuntimeException refused) {
-      return JSON.getNodeFactory().textNode(refused.getMessage());
+    } catch (AvroRuntimeException error) {
+      return JSON.getNodeFactory().textNode(error.getMessage());
     }
   }
 
@@ -82,8 +82,8 @@ public final class Fresh {
     BinaryDecoder decoder = DecoderFactory.get().binaryDecoder(datum, null);
     try {
       new GenericDatumReader<Object>(writer, reader).read(null, decoder);
-    } catch (Exception refused) {
-      differ(row, "datum " + HexFormat.of().formatHex(datum), refused.toString());
+    } catch (Exception error) {
+      differ(row, "datum " + HexFormat.of().formatHex(datum), error.toString());
     }
   }
 

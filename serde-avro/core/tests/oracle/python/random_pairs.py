@@ -1,7 +1,7 @@
-"""Confirms our answers on fresh pairs: canonical forms, and that data of compatible pairs decode.
+"""Compares random pairs with fastavro: canonical forms, and decoding of data of compatible pairs.
 
-fastavro resolves types by their full names and knows no aliases of types, so pairs whose named types
-differ in name are left to Java; so are names that stand before their definition.
+fastavro resolves types by their full names and ignores aliases of types, so pairs whose named types
+have different names are checked with Java only; so are names that are used before their definition.
 """
 
 import io
@@ -14,7 +14,7 @@ import fastavro.schema
 
 
 def names(schema, space=""):
-    """The full names that a schema defines, in order."""
+    """Returns the full names that a schema defines, in order."""
     if isinstance(schema, list):
         return [name for branch in schema for name in names(branch, space)]
     if not isinstance(schema, dict):
@@ -33,14 +33,14 @@ def names(schema, space=""):
     return found
 
 
-def as_fastavro_takes_it(schema):
-    """The schema without logical types, and with the defaults of floats and doubles written as such.
+def supported_by_fastavro(schema):
+    """Returns the schema without logical types, and with a decimal point in defaults of floats.
 
-    fastavro fails at values that no date, time or UUID has, at decimals that their bytes can't hold,
-    and takes no whole number for a double.
+    fastavro fails on values outside the range of a date, time, UUID or decimal, and rejects an
+    integer as a default of a double.
     """
     if isinstance(schema, list):
-        return [as_fastavro_takes_it(branch) for branch in schema]
+        return [supported_by_fastavro(branch) for branch in schema]
     if not isinstance(schema, dict):
         return schema
     plain = {key: value for key, value in schema.items() if key != "logicalType"}
@@ -50,14 +50,14 @@ def as_fastavro_takes_it(schema):
             plain["default"] = float(plain["default"])
     for key in ("type", "items", "values"):
         if key in plain:
-            plain[key] = as_fastavro_takes_it(plain[key])
+            plain[key] = supported_by_fastavro(plain[key])
     if "fields" in plain:
-        plain["fields"] = [as_fastavro_takes_it(field) for field in plain["fields"]]
+        plain["fields"] = [supported_by_fastavro(field) for field in plain["fields"]]
     return plain
 
 
-class Confirmation:
-    """What was confirmed, and what was not."""
+class Comparison:
+    """The numbers of pairs and data compared, and of differences."""
 
     def __init__(self):
         self.pairs = self.skipped = self.data = self.differences = 0
@@ -66,17 +66,17 @@ class Confirmation:
         self.differences += 1
         print(f"{what}\n  in {row}")
 
-    def confirm_form(self, texts):
-        """The schema as JSON, without what contracts don't look at."""
-        schema = as_fastavro_takes_it(json.loads(texts["text"]))
+    def compare_form(self, strings):
+        """Compares the canonical form and returns the schema that fastavro supports."""
+        schema = supported_by_fastavro(json.loads(strings["text"]))
         form = fastavro.schema.to_parsing_canonical_form(schema)
-        if form != texts["pcf"]:
-            self.differ(f"canonical form: fastavro has {form}", texts)
+        if form != strings["pcf"]:
+            self.differ(f"canonical form: fastavro has {form}", strings)
         return schema
 
-    def confirm(self, row):
-        """Raises UnknownType for a name before its definition, which fastavro refuses."""
-        reader, writer = (self.confirm_form(row[side]) for side in ("reader", "writer"))
+    def compare(self, row):
+        """Raises UnknownType for a name before its definition, which fastavro rejects."""
+        reader, writer = (self.compare_form(row[side]) for side in ("reader", "writer"))
         if row["findings"] != [] or set(names(reader)) != set(names(writer)):
             return
         parsed = fastavro.parse_schema(writer), fastavro.parse_schema(reader)
@@ -85,22 +85,22 @@ class Confirmation:
             try:
                 fastavro.schemaless_reader(io.BytesIO(bytes.fromhex(datum)), *parsed)
             except UnicodeDecodeError:
-                pass  # Bytes read as a string need not be one; the specification promotes them.
-            except Exception as refused:  # Whatever it raises, it differs.
-                self.differ(f"datum {datum}: fastavro has {refused!r}", row)
+                pass  # The specification promotes bytes to string without a check of UTF-8.
+            except Exception as error:  # Any other exception is a difference.
+                self.differ(f"datum {datum}: fastavro has {error!r}", row)
 
 
 def main():
-    done = Confirmation()
-    with open(os.environ["FRESH_PAIRS"], encoding="utf-8") as rows:
+    done = Comparison()
+    with open(os.environ["ORACLE_PAIRS"], encoding="utf-8") as rows:
         for line in rows:
             try:
-                done.confirm(json.loads(line))
+                done.compare(json.loads(line))
                 done.pairs += 1
             except fastavro.schema.UnknownType:
                 done.skipped += 1
     print(
-        f"fastavro: {done.pairs} pairs, {done.skipped} left out, {done.data} data decoded, "
+        f"fastavro: {done.pairs} pairs, {done.skipped} skipped, {done.data} data decoded, "
         f"{done.differences} differences"
     )
     sys.exit(1 if done.differences else 0)

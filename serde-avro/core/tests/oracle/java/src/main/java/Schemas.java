@@ -9,20 +9,20 @@ import org.apache.avro.NameValidator;
 import org.apache.avro.Schema;
 import org.apache.avro.SchemaNormalization;
 
-/** Adds to each schema text what Java's strict parser makes of it. */
-public final class Texts {
+/** Adds the result of Java's strict parser to each schema. */
+public final class Schemas {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   public static void main(String[] arguments) throws Exception {
     Path file = Path.of(arguments[0], "canonical-corners.jsonl");
     List<String> rows = new ArrayList<>();
     for (String line : Files.readAllLines(file)) {
-      rows.add(JSON.writeValueAsString(judge(JSON.readTree(line).get("input").textValue())));
+      rows.add(JSON.writeValueAsString(evaluate(JSON.readTree(line).get("input").textValue())));
     }
     Files.write(file, rows);
   }
 
-  private static ObjectNode judge(String input) {
+  private static ObjectNode evaluate(String input) {
     ObjectNode row = JSON.createObjectNode().put("input", input);
     try {
       Schema.Parser parser = new Schema.Parser(NameValidator.STRICT_VALIDATOR);
@@ -32,12 +32,12 @@ public final class Texts {
           .put("canonical", encodable(schema.toString()))
           .put("pcf", SchemaNormalization.toParsingForm(schema))
           .put("rabin", Long.toHexString(SchemaNormalization.parsingFingerprint64(schema)));
-    } catch (RuntimeException refused) {
+    } catch (RuntimeException error) {
       return row.put("valid", false);
     }
   }
 
-  /** The text with what UTF-8 cannot hold replaced, as on its way over the wire. */
+  /** Returns the string with unpaired surrogates replaced, as by an encoder. */
   private static String encodable(String text) {
     return new String(text.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8);
   }
