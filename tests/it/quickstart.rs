@@ -26,9 +26,9 @@ fn quickstart_rejects_invalid_payments() -> Result<()> {
     let expected = [
         "register version 1 of payments-value: 200, schema id 1",
         "produce 1000 payments: 1000 acknowledged",
-        "consume them in a group: 1000, the first is p-000000",
-        "produce a payment cut short: INVALID_RECORD (87)",
-        "produce one with another subject's schema id: INVALID_RECORD (87)",
+        "consume them in a group: 1000 payments, first: p-000000",
+        "produce a truncated payment: INVALID_RECORD (87)",
+        "produce a schema id of another subject: INVALID_RECORD (87)",
         "  record 0: value: payments-value v1 (id 1): /fee: truncated at byte",
         "  record 0: value: id 2 is registered as greetings-value v1, not under payments-value",
         "end offset before and after: 1000, 1000",

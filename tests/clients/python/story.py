@@ -1,8 +1,8 @@
-"""The story of Avouch with an ordinary client: a schema, payments, two bad ones, two new versions.
+"""Quickstart: registers a schema, produces valid and invalid payments, registers two new versions.
 
-    story.py BOOTSTRAP REGISTRY_URL SCHEMA_FOLDER INCOMPATIBLE_SCHEMA_FILE
+    quickstart.py BOOTSTRAP REGISTRY_URL SCHEMA_FOLDER INCOMPATIBLE_SCHEMA_FILE
 
-Prints what it sees; the README shows this output.
+The README shows the output.
 """
 
 import sys
@@ -28,24 +28,26 @@ def main(bootstrap, registry_url, schemas, incompatible):
 
     registry = SchemaRegistryClient({"url": registry_url})
     serialize = AvroSerializer(registry, first, conf={"auto.register.schemas": False})
-    values = [serialize(payment(n), value_of_topic()) for n in range(COUNT)]
+    values = [serialize(payment(n), value_context()) for n in range(COUNT)]
     results = produce(bootstrap, values)
+    # confluent-kafka reports a delivered record as the error None.
     print(f"produce {COUNT} payments: {results.count(None)} acknowledged")
 
     payments = consume(bootstrap, AvroDeserializer(registry))
-    print(f"consume them in a group: {len(payments)}, the first is {payments[0]['paymentId']}")
+    print(f"consume them in a group: {len(payments)} payments, first: {payments[0]['paymentId']}")
 
-    ends = end_offset(bootstrap)
-    (cut,) = produce(bootstrap, [values[0][:-3]])
-    print(f"produce a payment cut short: {cut.name()} ({cut.code()})")
-    other = register(registry_url, '"string"', subject="greetings-value")[1]["id"]
-    foreign_id = values[0][:1] + other.to_bytes(4, "big") + values[0][5:]
-    (foreign,) = produce(bootstrap, [foreign_id])
-    print(f"produce one with another subject's schema id: {foreign.name()} ({foreign.code()})")
-    print("why, from the broker's feed of violations:")
-    for fault in faults(registry_url):
-        print(f"  {fault}")
-    print(f"end offset before and after: {ends}, {end_offset(bootstrap)}")
+    before = end_offset(bootstrap)
+    (truncated,) = produce(bootstrap, [values[0][:-3]])
+    print(f"produce a truncated payment: {truncated.name()} ({truncated.code()})")
+    other_id = register(registry_url, '"string"', subject="greetings-value")[1]["id"]
+    # A value starts with a zero byte and the schema id in four bytes.
+    value = values[0][:1] + other_id.to_bytes(4, "big") + values[0][5:]
+    (rejected,) = produce(bootstrap, [value])
+    print(f"produce a schema id of another subject: {rejected.name()} ({rejected.code()})")
+    print("violations reported by the broker:")
+    for violation in violations(registry_url):
+        print(f"  {violation}")
+    print(f"end offset before and after: {before}, {end_offset(bootstrap)}")
 
     status, body = register(registry_url, Path(incompatible).read_text())
     print(f"register an incompatible version: {status}")
@@ -69,18 +71,18 @@ def payment(number):
     }
 
 
-def value_of_topic():
+def value_context():
     return SerializationContext(TOPIC, MessageField.VALUE)
 
 
 def register(registry_url, schema, subject=SUBJECT):
     path = f"{registry_url}/subjects/{subject}/versions"
-    answer = requests.post(path, json={"schema": schema}, headers=HEADERS, timeout=30)
-    return answer.status_code, answer.json()
+    response = requests.post(path, json={"schema": schema}, headers=HEADERS, timeout=30)
+    return response.status_code, response.json()
 
 
 def produce(bootstrap, values):
-    """What became of each value: None, or the error."""
+    """Returns the error of each value, or None if it was acknowledged."""
     producer = Producer({"bootstrap.servers": bootstrap})
     results = []
     for value in values:
@@ -97,7 +99,7 @@ def consume(bootstrap, deserialize):
     while len(payments) < COUNT:
         message = consumer.poll(1.0)
         if message is not None and message.error() is None:
-            payments.append(deserialize(message.value(), value_of_topic()))
+            payments.append(deserialize(message.value(), value_context()))
         elif message is not None and message.error().code() != KafkaError._PARTITION_EOF:
             raise SystemExit(message.error().str())
     consumer.close()
@@ -111,7 +113,7 @@ def end_offset(bootstrap):
     return high
 
 
-def faults(registry_url):
+def violations(registry_url):
     path = f"{registry_url}/v1/contracts/violations?topic={TOPIC}"
     entries = requests.get(path, timeout=30).json()["violations"]
     return [f"record {entry['index']}: {entry['message']}" for entry in entries]
