@@ -17,26 +17,26 @@ use serde_json::{Value, json};
 /// Seed of the generated requests.
 const OPENAPI_SEED: &str = "20261128";
 
-// Conformance: main-job/5a, registry/judges
+// Conformance: main-job/5a, registry/clients
 #[test]
 fn confluent_kafka_registry_client_works() -> Result<()> {
     compare_results(python("registry.py"), "sync", "confluent-kafka")
 }
 
-// Conformance: main-job/5a, registry/judges
+// Conformance: main-job/5a, registry/clients
 #[test]
 fn confluent_kafka_async_registry_client_works() -> Result<()> {
     compare_results(python("registry.py"), "async", "confluent-kafka")
 }
 
-// Conformance: registry/judges
+// Conformance: registry/clients
 #[test]
 fn confluent_javascript_registry_client_works() -> Result<()> {
     compare_results(javascript(), "confluent", "confluent-javascript")
 }
 
 /// This client exposes the HTTP status of an error response, but not its error code.
-// Conformance: registry/judges
+// Conformance: registry/clients
 #[test]
 fn kafkajs_registry_client_works() -> Result<()> {
     compare_results(javascript(), "kafkajs", "kafkajs")

@@ -32,7 +32,7 @@ struct Money {
     cents: i64,
 }
 
-// Conformance: registry/judges
+// Conformance: registry/clients
 #[tokio::test]
 async fn subject_name_strategies_round_trip() -> Result<()> {
     let (_node, settings) = registry()?;
@@ -69,7 +69,7 @@ async fn subject_name_strategies_round_trip() -> Result<()> {
     Ok(())
 }
 
-// Conformance: registry/judges
+// Conformance: registry/clients
 #[tokio::test]
 async fn header_guids_resolve_to_schema() -> Result<()> {
     let (_node, settings) = registry()?;
@@ -103,7 +103,7 @@ async fn header_guids_resolve_to_schema() -> Result<()> {
     Ok(())
 }
 
-// Conformance: registry/judges
+// Conformance: registry/clients
 #[tokio::test]
 async fn supplied_schema_registers_references_first() -> Result<()> {
     let (_node, settings) = registry()?;
@@ -137,7 +137,7 @@ async fn supplied_schema_registers_references_first() -> Result<()> {
     Ok(())
 }
 
-// Conformance: registry/judges
+// Conformance: registry/clients
 #[tokio::test]
 async fn schemas_are_registered_found_and_compared() -> Result<()> {
     let (_node, settings) = registry()?;
@@ -157,7 +157,7 @@ async fn schemas_are_registered_found_and_compared() -> Result<()> {
     Ok(())
 }
 
-// Conformance: registry/judges
+// Conformance: registry/clients
 #[tokio::test]
 async fn client_caches_errors_until_cleared() -> Result<()> {
     let (node, settings) = registry()?;
