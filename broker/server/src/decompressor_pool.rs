@@ -6,13 +6,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use avouch_net::{MemoryPermit, MemoryPool};
 use avouch_protocol::batch::Codec;
 use avouch_protocol::compress::{Decompressor, InflateError, Limits};
 use avouch_protocol::section::Section;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
 use crate::compute;
-use crate::server::intake::MEMORY_UNIT_BYTES;
 
 /// Buffers kept for reuse; more are made when needed and dropped afterwards.
 const KEPT_MAX: usize = 8;
@@ -28,8 +28,7 @@ const INLINE_BYTES_MAX: usize = compute::INLINE_BYTES_MAX / 4;
 pub(crate) struct Inflaters {
     idle: Mutex<Vec<Decompressor>>,
     decoders: Semaphore,
-    held: Semaphore,
-    held_units_max: usize,
+    held: MemoryPool,
 }
 
 /// The records section of a batch as it is behind its codec.
@@ -47,19 +46,17 @@ pub(crate) struct Loan<'a> {
     pool: &'a Inflaters,
     /// Present until the loan ends.
     buffer: Option<Decompressor>,
-    _held: SemaphorePermit<'a>,
+    _held: MemoryPermit,
 }
 
 impl Inflaters {
     /// A pool in which `decoders` batches inflate at a time, and inflated ones hold up to
     /// `held_bytes_max`.
     pub(crate) fn new(decoders: usize, held_bytes_max: usize) -> Self {
-        let held_units_max = held_bytes_max / MEMORY_UNIT_BYTES;
         Self {
             idle: Mutex::default(),
             decoders: Semaphore::new(decoders),
-            held: Semaphore::new(held_units_max),
-            held_units_max,
+            held: MemoryPool::new(held_bytes_max),
         }
     }
 
@@ -79,7 +76,7 @@ impl Inflaters {
                 .inflate(codec, compressed, limits)
                 .map(|_| Inflated::Stored(compressed));
         }
-        let _decoder = acquire(&self.decoders, 1).await;
+        let _decoder = self.decoders.acquire().await;
         let mut buffer = self.idle().pop().unwrap_or_default();
         let inflated = if compressed.bytes().len() > INLINE_BYTES_MAX {
             compute::apart(|| buffer.inflate(codec, compressed, limits).map(drop))
@@ -90,8 +87,7 @@ impl Inflaters {
             self.keep(buffer);
             return Err(error);
         }
-        let units = buffer.buffer_bytes() / MEMORY_UNIT_BYTES + 1;
-        let held = acquire(&self.held, units.min(self.held_units_max)).await;
+        let held = self.held.reserve(buffer.buffer_bytes()).await;
         Ok(Inflated::Lent(Loan {
             pool: self,
             buffer: Some(buffer),
@@ -131,13 +127,6 @@ impl Drop for Loan<'_> {
             self.pool.keep(buffer);
         }
     }
-}
-
-async fn acquire(semaphore: &Semaphore, units: usize) -> SemaphorePermit<'_> {
-    semaphore
-        .acquire_many(u32::try_from(units).unwrap_or(u32::MAX))
-        .await
-        .expect("the semaphore is never closed")
 }
 
 #[cfg(test)]

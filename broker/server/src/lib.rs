@@ -1,10 +1,10 @@
 //! A Kafka-compatible broker whose topics have contracts: a record that violates its topic's
 //! contract is never appended, and its producer receives the record, the field and the reason.
 //!
-//! A request passes through in one direction: `server` (sockets, the only clock) reads a frame,
-//! `avouch_protocol` decodes it, `handler` (one file for each API key) resolves it against
-//! `metadata` and calls a core: `avouch_contract` checks records, `avouch_log` appends and reads
-//! batches, `avouch_coordinator` runs consumer groups. The cores do not import each other.
+//! A request passes through in one direction: `avouch_net` reads a frame, `avouch_protocol` decodes
+//! it, `handler` (one file for each API key) resolves it against `metadata` and calls a core:
+//! `avouch_contract` checks records, `avouch_log` appends and reads batches, `avouch_coordinator`
+//! runs consumer groups. The cores do not import each other.
 
 mod admin;
 mod background;
@@ -21,7 +21,6 @@ mod metrics;
 mod node;
 mod quota;
 mod schema_snapshot;
-mod server;
 
 pub use config::start_config::StartConfigError;
 pub use config::{BrokerConfig, Limits};

@@ -9,7 +9,8 @@ use actix_web::web::ServiceConfig;
 use avouch_contract::{ContractConfig, Contracts};
 use avouch_coordinator::group::{Coordinator, Replay};
 use avouch_coordinator::{InternalTopic, ReplayError};
-use avouch_log::{Damage, Listener, Log, LogConfig, OpenError};
+use avouch_log::{Damage, Listener, Log, LogConfig, OpenError, is_cached, read_range};
+use avouch_net::{Clock, ConnectionMetrics, FileAccess, ListenerContext, RequestMemory, listen};
 use avouch_protocol::types::{TopicId, TopicPartition};
 use avouch_registry_api::source::SchemaSource;
 use thiserror::Error;
@@ -28,12 +29,9 @@ use crate::metadata::{CreateRules, Metadata, StoreError, cluster};
 use crate::metrics::Metrics;
 use crate::metrics::kafka_exporter::Survey;
 use crate::metrics::timed_disk::TimedDisk;
-use crate::node::{AnswerMemory, Node};
+use crate::node::{Node, ResponseMemory};
 use crate::quota::controller_mutation::Mutations;
 use crate::schema_snapshot;
-use crate::server::accept::accept;
-use crate::server::clock::Clock;
-use crate::server::intake::Intake;
 
 /// How long a stopping broker waits for clients to take their replies.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -103,6 +101,7 @@ impl Broker {
         let waiters = Arc::new(Waiters::default());
         let (report_poison, poisoned) = watch::channel(None);
         let own_metrics = Metrics::register(metrics)?;
+        let connection_metrics = ConnectionMetrics::register(metrics)?;
         let events = Arc::new(LogEvents {
             metrics: own_metrics.clone(),
             waiters: Arc::clone(&waiters),
@@ -136,20 +135,26 @@ impl Broker {
             clock,
             metrics: own_metrics,
             inflaters: Inflaters::new(compute::cores(), limits.inflated_in_flight_bytes_max),
-            intake: Intake::new(limits.in_flight_bytes_max),
+            request_memory: Arc::new(RequestMemory::new(limits.in_flight_bytes_max)),
             mutations: Mutations::new(limits.mutations_per_second, limits.mutations_burst),
-            answers: AnswerMemory::new(&limits),
+            response_memory: ResponseMemory::new(&limits),
             compute: Compute::default(),
             offsets_topic,
         });
         metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let accepting = tokio::spawn(accept(
-            Arc::clone(&node),
-            Arc::clone(&node),
-            listener,
-            stopping.clone(),
-        ));
+        let context = Arc::new(ListenerContext {
+            limits: limits.connections,
+            memory: Arc::clone(&node.request_memory),
+            clock,
+            metrics: connection_metrics,
+            files: FileAccess {
+                is_cached,
+                read_range,
+            },
+        });
+        let service = Arc::clone(&node);
+        let accepting = tokio::spawn(listen(listener, context, service, stopping.clone()));
         let background = maintenance::start(&node, &stopping);
         Ok(Self {
             node,

@@ -7,7 +7,8 @@ use avouch_contract::Contracts;
 use avouch_coordinator::InternalTopic;
 use avouch_coordinator::group::Coordinator;
 use avouch_log::{AppendBatch, AppendOutcome, Log};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use avouch_net::{Clock, MemoryPool, RequestMemory};
+use tokio::sync::oneshot;
 
 use crate::compute::Compute;
 use crate::config::{BrokerConfig, Limits};
@@ -16,8 +17,6 @@ use crate::fetch_purgatory::Waiters;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::quota::controller_mutation::Mutations;
-use crate::server::clock::Clock;
-use crate::server::intake::{Intake, MEMORY_UNIT_BYTES, memory_units};
 
 /// One running broker, shared by its connections.
 #[derive(Debug)]
@@ -32,33 +31,35 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) inflaters: Inflaters,
-    pub(crate) intake: Intake,
+    pub(crate) request_memory: Arc<RequestMemory>,
     pub(crate) mutations: Mutations,
-    pub(crate) answers: AnswerMemory,
+    pub(crate) response_memory: ResponseMemory,
     pub(crate) compute: Compute,
     pub(crate) offsets_topic: Arc<InternalTopic>,
 }
 
-/// Memory of answers that are under way.
+/// Memory of responses until they are sent.
 #[derive(Debug)]
-pub(crate) struct AnswerMemory {
-    cold_reads: Arc<Semaphore>,
-    hot_reads: Arc<Semaphore>,
-    parked: Arc<Semaphore>,
+pub(crate) struct ResponseMemory {
+    /// Batches read from files.
+    pub(crate) cold_reads: MemoryPool,
+    /// Batches read from memory, which stay there while a response holds them.
+    pub(crate) hot_reads: MemoryPool,
+    /// Fetches that wait for records.
+    pub(crate) delayed: MemoryPool,
 }
 
-impl AnswerMemory {
+impl ResponseMemory {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let counting = |bytes| Arc::new(Semaphore::new(bytes / MEMORY_UNIT_BYTES));
         Self {
-            cold_reads: counting(limits.cold_read_bytes_max),
-            hot_reads: counting(limits.hot_read_bytes_max),
-            parked: counting(limits.parked_bytes_max),
+            cold_reads: MemoryPool::new(limits.cold_read_bytes_max),
+            hot_reads: MemoryPool::new(limits.hot_read_bytes_max),
+            delayed: MemoryPool::new(limits.parked_bytes_max),
         }
     }
 }
 
-/// Where clients are told to connect.
+/// Where clients should connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) host: String,
@@ -81,27 +82,6 @@ impl Node {
         }
     }
 
-    /// Bytes of requests that are in flight now, as they are counted.
-    pub(crate) fn in_flight_bytes(&self) -> usize {
-        self.intake.counted_bytes()
-    }
-
-    /// Counts `bytes` as read from files for a consumer until the permit is dropped, if there is
-    /// room for them. Never waits: a slow consumer must not hold up the others.
-    pub(crate) fn cold_read(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        count(&self.answers.cold_reads, bytes)
-    }
-
-    /// The same for what is read from memory, which is kept for as long as a reply holds it.
-    pub(crate) fn hot_read(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        count(&self.answers.hot_reads, bytes)
-    }
-
-    /// The same for what a request holds that waits for records.
-    pub(crate) fn parked(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        count(&self.answers.parked, bytes)
-    }
-
     /// Puts batches into the log as one frame; the receiver hears their outcomes once durable. The
     /// place in the log is taken before this returns.
     pub(crate) fn append(
@@ -118,9 +98,4 @@ impl Node {
         );
         outcomes
     }
-}
-
-fn count(free: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
-    let units = u32::try_from(memory_units(bytes)).ok()?;
-    Arc::clone(free).try_acquire_many_owned(units).ok()
 }

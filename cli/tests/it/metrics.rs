@@ -34,6 +34,7 @@ fn named_in_sources() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut folders = vec![
         checkout().join("broker/contract/src"),
+        checkout().join("broker/net/src"),
         checkout().join("broker/server/src"),
         checkout().join("registry/server/src"),
         checkout().join("cli/src"),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use avouch_log::{Durability, LOW_SPACE_BYTES};
+use avouch_net::ConnectionLimits;
 use avouch_protocol::compress;
 
 use avouch_coordinator::group::GroupConfig;
@@ -47,29 +48,14 @@ pub struct BrokerConfig {
     pub configs: BTreeMap<String, String>,
 }
 
-/// What Kafka says for a number without a limit.
-pub(crate) const UNLIMITED: usize = 0x7fff_ffff;
-
 /// Bounds on what clients can make the broker hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// `socket.request.max.bytes`: the largest request. Default 100 MiB, as Kafka's.
-    pub request_bytes_max: usize,
+    /// Limits of connections and of single requests.
+    pub connections: ConnectionLimits,
     /// `queued.max.request.bytes`: requests that are read, wait for their turn or for the log, over
     /// all connections; beyond it no more is read but for the rest of one request. Default 256 MiB.
     pub in_flight_bytes_max: usize,
-    /// `max.connections`: connections beyond it are closed at once. Default 10,000.
-    pub connections_max: usize,
-    /// `connections.max.idle.ms`. Default 10 minutes, as Kafka's.
-    pub idle: Duration,
-    /// How long a frame that was begun may take to be whole, besides what the next limit gives it
-    /// for the bytes that have arrived. Default 30 s.
-    pub frame: Duration,
-    /// The pace that a large frame must keep. Default 1 MiB a second, so that one of 100 MiB may
-    /// take 130 s, and one of which nothing comes 30 s.
-    pub frame_bytes_per_second_min: usize,
-    /// How long a client may take nothing of a reply before its connection is cut. Default 60 s.
-    pub write_stall: Duration,
     /// Partitions of all topics together; more cost memory and time at start. Default 10,000.
     pub partitions_max: usize,
     /// `controller_mutation_rate`: partitions made and deleted a second, over all clients. Each
@@ -99,13 +85,6 @@ pub struct Limits {
     /// Idempotent producers that are remembered, each counted for every partition it writes to;
     /// beyond it the least recently used are forgotten. Default 100,000.
     pub producers_max: usize,
-    /// `max.connections.per.ip`: connections from one address that is not this machine's own;
-    /// those beyond it are closed at once. Default unlimited, as Kafka's, for as long as nobody
-    /// has to log in: behind one address may stand many clients.
-    pub connections_per_ip_max: usize,
-    /// `max.connection.creation.rate`: new connections from one such address within a second.
-    /// Default unlimited, as Kafka's, for the same reason.
-    pub connections_per_ip_and_second_max: usize,
 }
 
 impl Limits {
@@ -123,13 +102,8 @@ impl Default for Limits {
     fn default() -> Self {
         const MIB: usize = 1024 * 1024;
         Self {
-            request_bytes_max: 100 * MIB,
+            connections: ConnectionLimits::default(),
             in_flight_bytes_max: 256 * MIB,
-            connections_max: 10_000,
-            idle: Duration::from_secs(600),
-            frame: Duration::from_secs(30),
-            frame_bytes_per_second_min: MIB,
-            write_stall: Duration::from_secs(60),
             partitions_max: 10_000,
             mutations_per_second: 100,
             mutations_burst: 4_000,
@@ -141,8 +115,6 @@ impl Default for Limits {
             inflated_bytes_max: 32 * MIB,
             inflated_in_flight_bytes_max: 128 * MIB,
             producers_max: 100_000,
-            connections_per_ip_max: UNLIMITED,
-            connections_per_ip_and_second_max: UNLIMITED,
         }
     }
 }

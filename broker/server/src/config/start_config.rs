@@ -99,16 +99,16 @@ const MS_MAX: i64 = i64::MAX / 4;
 const OWN: &[Own] = own! {
     "auto.create.topics.enable": switch at auto_create_topics;
     "avouch.auto.exclude": list at auto_exclude;
-    "connections.max.idle.ms": ms(1..=MS_MAX) at limits.idle;
+    "connections.max.idle.ms": ms(1..=MS_MAX) at limits.connections.idle_timeout;
     "fetch.max.bytes": count(1_024..=INT_MAX) at limits.fetch_bytes_max;
     "group.initial.rebalance.delay.ms": count(0..=INT_MAX) at groups.initial_rebalance_delay_ms;
     "group.max.session.timeout.ms": count(1..=INT_MAX) at groups.session_timeout_max_ms;
     "group.max.size": count(1..=INT_MAX) at groups.members_max;
     "group.min.session.timeout.ms": count(1..=INT_MAX) at groups.session_timeout_min_ms;
     "log.retention.check.interval.ms": ms(1..=MS_MAX) at retention_check;
-    "max.connection.creation.rate": count(1..=INT_MAX) at limits.connections_per_ip_and_second_max;
-    "max.connections": count(1..=INT_MAX) at limits.connections_max;
-    "max.connections.per.ip": count(1..=INT_MAX) at limits.connections_per_ip_max;
+    "max.connection.creation.rate": count(1..=INT_MAX) at limits.connections.connections_per_ip_and_second_max;
+    "max.connections": count(1..=INT_MAX) at limits.connections.connections_max;
+    "max.connections.per.ip": count(1..=INT_MAX) at limits.connections.connections_per_ip_max;
     "max.decompressed.message.bytes": count(1_024..=INT_MAX) at limits.inflated_bytes_max;
     "num.partitions": count(1..=PARTITIONS_MAX.into()) at default_partition_count;
     "offset.metadata.max.bytes": count(0..=INT_MAX) at groups.offset_metadata_bytes_max;
@@ -118,7 +118,7 @@ const OWN: &[Own] = own! {
     "offsets.topic.segment.bytes": count(1_024..=INT_MAX) at groups.offsets_segment_bytes;
     "partitions.max": count(1..=INT_MAX) at limits.partitions_max;
     "queued.max.request.bytes": count(1_048_576..=MS_MAX) at limits.in_flight_bytes_max;
-    "socket.request.max.bytes": count(1_024..=INT_MAX) at limits.request_bytes_max;
+    "socket.request.max.bytes": count(1_024..=INT_MAX) at limits.connections.request_bytes_max;
     "strict.replication": switch at strict_replication;
 };
 
@@ -251,7 +251,10 @@ mod tests {
         config.configure(set).unwrap();
         assert!(!config.auto_create_topics);
         assert_eq!(config.auto_exclude, ["a*", "b"]);
-        assert_eq!(config.limits.idle, Duration::from_millis(7));
+        assert_eq!(
+            config.limits.connections.idle_timeout,
+            Duration::from_millis(7)
+        );
         assert_eq!(config.groups.offsets_retention_ms, 120_000);
         assert_eq!(config.default_partition_count, 12);
         let defaults = config.topic_defaults();

@@ -37,7 +37,7 @@ pub(super) async fn handle(
             return refused(ErrorCode::UnsupportedEndpointType, message);
         }
     }
-    let address = node.advertised(call.client.local);
+    let address = node.advertised(call.client.session.local);
     let mut response = DescribeClusterResponse {
         cluster_id: node.metadata.cluster_id().to_owned(),
         controller_id: node.config.node_id,

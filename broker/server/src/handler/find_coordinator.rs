@@ -23,7 +23,7 @@ pub(super) async fn handle(
     let refused = refusal(&node, request.key_type).await;
     let coordinator = |key: String| match &refused {
         None => {
-            let address = node.advertised(call.client.local);
+            let address = node.advertised(call.client.session.local);
             Coordinator {
                 key,
                 node_id: node.config.node_id,

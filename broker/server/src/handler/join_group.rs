@@ -25,7 +25,7 @@ pub(super) async fn handle(
         member_id: request.member_id.into(),
         instance_id: request.group_instance_id.map(Into::into),
         client_id: call.header.client_id.as_deref().unwrap_or_default().into(),
-        client_host: format!("/{}", call.client.peer.ip()).into(),
+        client_host: format!("/{}", call.client.session.peer.ip()).into(),
         session_timeout_ms: request.session_timeout_ms,
         rebalance_timeout_ms: request.rebalance_timeout_ms,
         protocol_type: request.protocol_type.into(),

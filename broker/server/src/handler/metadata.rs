@@ -51,7 +51,7 @@ pub(super) async fn handle(
             topic.topic_authorized_operations = TOPIC_OPERATIONS;
         }
     }
-    let address = node.advertised(call.client.local);
+    let address = node.advertised(call.client.session.local);
     let mut response = MetadataResponse {
         brokers: vec![MetadataResponseBroker {
             node_id: node.config.node_id,

@@ -42,10 +42,10 @@ mod produce;
 mod sync_group;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use avouch_log::Bounds;
+use avouch_net::{PendingResponse, RejectedRequest, RequestPermit, Service, Session};
 use avouch_protocol::api::ApiKey;
 use avouch_protocol::chunk::Chunk;
 use avouch_protocol::error_code::ErrorCode;
@@ -59,10 +59,6 @@ use tracing::{Instrument as _, Span, error_span};
 
 use crate::node::Node;
 use crate::quota::controller_mutation::Turn;
-use crate::server::intake::InFlight;
-use crate::server::service::PendingResponse;
-use crate::server::service::RejectedRequest;
-use crate::server::service::Service;
 use fetch::FetchTurn;
 use produce::AppendOrder;
 
@@ -89,10 +85,8 @@ const GROUP_OPERATIONS: i32 = operations(&[3, 6, 8, 10, 11]);
 /// The peer of a connection.
 #[derive(Debug)]
 pub(crate) struct Client {
-    /// Where it comes from.
-    pub(crate) peer: SocketAddr,
-    /// The address it connected to: what it is told unless another is advertised.
-    pub(crate) local: SocketAddr,
+    /// Addresses and principal of the connection.
+    pub(crate) session: Session,
     /// Keeps what it produces in order.
     append_order: AppendOrder,
     /// Keeps any of its partitions from being starved by the others.
@@ -100,11 +94,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client that connected from `peer` to `local`.
-    pub(crate) fn new(peer: SocketAddr, local: SocketAddr) -> Self {
+    /// Creates the client of a new connection.
+    pub(crate) fn new(session: Session) -> Self {
         Self {
-            peer,
-            local,
+            session,
             append_order: AppendOrder::default(),
             fetch_turn: FetchTurn::default(),
         }
@@ -142,9 +135,9 @@ impl Call {
         Some(&id[..id.floor_char_boundary(BYTES_MAX)])
     }
 
-    /// Who asks, as Kafka names principals.
-    pub(crate) fn principal(&self) -> &'static str {
-        "User:ANONYMOUS"
+    /// Returns the principal of the client.
+    pub(crate) fn principal(&self) -> &str {
+        self.client.session.principal().as_str()
     }
 }
 
@@ -174,10 +167,10 @@ pub(crate) enum CloseReason {
 }
 
 impl Service for Node {
-    type Session = Client;
+    type Connection = Client;
 
-    fn session(&self, peer: SocketAddr, local: SocketAddr) -> Client {
-        Client::new(peer, local)
+    fn connect(&self, session: Session) -> Client {
+        Client::new(session)
     }
 
     /// A request is in flight until it is handled, a produce request until the log has appended it.
@@ -185,7 +178,7 @@ impl Service for Node {
         self: &Arc<Self>,
         client: &Arc<Client>,
         mut reader: Reader,
-        memory: InFlight,
+        memory: RequestPermit,
     ) -> Result<PendingResponse, RejectedRequest> {
         let (header, api) =
             identify(&mut reader).map_err(|reason| RejectedRequest::new(reason, Span::none()))?;
@@ -291,7 +284,7 @@ struct Taken {
     node: Arc<Node>,
     call: Call,
     reader: Reader,
-    memory: InFlight,
+    memory: RequestPermit,
     /// See [`Taken::parked`].
     is_parked: bool,
 }
@@ -334,13 +327,19 @@ impl Taken {
             // A handful stands in what frames are rounded up to.
             if used > HANDFUL_ELEMENTS {
                 let bytes = frame_bytes + used * ELEMENT_BYTES;
-                self.node.intake.grow(&mut self.memory, bytes, 0).await;
+                self.node
+                    .request_memory
+                    .grow(&mut self.memory, bytes, 0)
+                    .await;
             }
             return decoded;
         }
         let all = self.reader.elements_left();
         let most = frame_bytes + all.min(frame_bytes) * ELEMENT_BYTES;
-        self.node.intake.grow(&mut self.memory, most, 0).await;
+        self.node
+            .request_memory
+            .grow(&mut self.memory, most, 0)
+            .await;
         let (decoded, used) = decode_counted(&self.call, self.reader.clone());
         self.memory
             .shrink(frame_bytes + used.unwrap_or(all) * ELEMENT_BYTES);

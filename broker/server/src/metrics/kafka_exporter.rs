@@ -141,7 +141,7 @@ impl Gauges {
         self.broker_info
             .with_label_values(&[id.as_str(), &address])
             .set(1);
-        let in_flight = i64::try_from(node.in_flight_bytes()).unwrap_or(i64::MAX);
+        let in_flight = i64::try_from(node.request_memory.reserved_bytes()).unwrap_or(i64::MAX);
         self.in_flight_bytes.with_label_values(&none).set(in_flight);
     }
 

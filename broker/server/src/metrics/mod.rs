@@ -32,12 +32,6 @@ pub(crate) struct Metrics {
     errors: IntCounterVec,
     /// Seconds that syncs of the write-ahead log took.
     pub(crate) wal_sync_seconds: Histogram,
-    /// Open client connections.
-    pub(crate) connections: IntGauge,
-    /// Connections closed at once, by the limit they would have exceeded.
-    refused_connections: IntCounterVec,
-    /// Connections that ended before their peers closed them, by reason.
-    closed_connections: IntCounterVec,
     /// Bytes of record batches appended.
     pub(crate) produced_bytes: IntCounter,
     /// Records appended.
@@ -67,9 +61,6 @@ impl Metrics {
         registry.register(Box::new(metrics.answer_seconds.clone()))?;
         registry.register(Box::new(metrics.errors.clone()))?;
         registry.register(Box::new(metrics.wal_sync_seconds.clone()))?;
-        registry.register(Box::new(metrics.connections.clone()))?;
-        registry.register(Box::new(metrics.refused_connections.clone()))?;
-        registry.register(Box::new(metrics.closed_connections.clone()))?;
         registry.register(Box::new(metrics.produced_bytes.clone()))?;
         registry.register(Box::new(metrics.produced_records.clone()))?;
         registry.register(Box::new(metrics.fetched_bytes.clone()))?;
@@ -108,17 +99,6 @@ impl Metrics {
                 )
                 .buckets(SYNC_SECONDS.to_vec()),
             )?,
-            connections: IntGauge::new("avouch_connections", "Open Kafka connections.")?,
-            refused_connections: counter_by(
-                &["limit"],
-                "avouch_connections_refused_total",
-                "Kafka connections closed at once, by the limit exceeded.",
-            )?,
-            closed_connections: counter_by(
-                &["reason"],
-                "avouch_connections_closed_total",
-                "Kafka connections that the broker closed, or that broke, by reason.",
-            )?,
             produced_bytes: IntCounter::new(
                 "avouch_produced_bytes_total",
                 "Bytes of record batches appended.",
@@ -152,16 +132,6 @@ impl Metrics {
                 "Damaged ranges of offsets that readers met since the start.",
             )?,
         })
-    }
-
-    /// Counts a connection closed at once because of `limit`.
-    pub(crate) fn connection_refused(&self, limit: &str) {
-        self.refused_connections.with_label_values(&[limit]).inc();
-    }
-
-    /// Counts a connection that ended for `reason`.
-    pub(crate) fn connection_closed(&self, reason: &str) {
-        self.closed_connections.with_label_values(&[reason]).inc();
     }
 
     /// Counts the error codes of a reply.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use avouch_log::{Disk, DiskFile, FileSystem, OpenMode, RealDisk};
 use prometheus::Histogram;
 
-use crate::server::clock::Clock;
+use avouch_net::Clock;
 
 /// The directory of the write-ahead log, in the log's.
 const WAL_DIR: &str = "wal";

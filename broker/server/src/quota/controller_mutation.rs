@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::metadata::MetadataError;
-use crate::server::clock::Clock;
+use avouch_net::Clock;
 
 /// The longest that a request waits for its turn.
 const PATIENCE_MAX: Duration = Duration::from_secs(10);

@@ -4,19 +4,18 @@
 use std::sync::Arc;
 
 use avouch_log::{Bounds, ReadError, ReadResult, Stretched};
+use avouch_net::MemoryPermit;
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::chunk::Chunk;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::fetch::{FetchPartition, PartitionData};
 use avouch_protocol::types::{Offset, TopicPartition};
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Wanted;
 use crate::error::read_error;
 use crate::handler::check_leader_epoch;
 use crate::node::Node;
-use crate::server::intake::memory_units;
 
 /// What a stretch counts as among what is read and not yet sent: it takes no memory, but keeps its
 /// file open.
@@ -250,19 +249,22 @@ async fn read_log(
     if node.log.is_resident(target, from) {
         let mut read = node.log.read(target, from, bytes_max)?;
         let bytes = read.batches.iter().map(Bytes::len).sum();
-        match node.hot_read(bytes) {
+        match node.response_memory.hot_reads.try_reserve(bytes) {
             Some(permit) => counted_with_the_last(&mut read.batches, permit),
             None => read.batches.truncate(1),
         }
         return Ok(read.into());
     }
     if let Some(mut stretched) = node.log.stretch(target, from, bytes_max)
-        && let Some(permit) = node.cold_read(STRETCH_COUNTED_BYTES)
+        && let Some(permit) = node
+            .response_memory
+            .cold_reads
+            .try_reserve(STRETCH_COUNTED_BYTES)
     {
         stretched.stretch.held = Some(Arc::new(permit));
         return Ok(stretched.into());
     }
-    let permit = node.cold_read(bytes_max);
+    let permit = node.response_memory.cold_reads.try_reserve(bytes_max);
     let bytes_max = permit.as_ref().map_or(0, |_| bytes_max);
     let log = node.log.clone();
     let mut read = tokio::task::spawn_blocking(move || log.read(target, from, bytes_max))
@@ -277,7 +279,7 @@ async fn read_log(
 /// A batch that is counted for as long as it is held.
 struct Counted {
     batch: Bytes,
-    _permit: Arc<OwnedSemaphorePermit>,
+    _permit: Arc<MemoryPermit>,
 }
 
 impl AsRef<[u8]> for Counted {
@@ -287,9 +289,10 @@ impl AsRef<[u8]> for Counted {
 }
 
 /// The batches, which hold their share of `permit` until the last of them is dropped.
-fn counted(batches: Vec<Bytes>, mut permit: OwnedSemaphorePermit) -> Vec<Bytes> {
-    let used = memory_units(batches.iter().map(Bytes::len).sum());
-    let permit = Arc::new(permit.split(used).unwrap_or(permit));
+fn counted(batches: Vec<Bytes>, mut permit: MemoryPermit) -> Vec<Bytes> {
+    // The permit covers the requested maximum, of which the read may have used a part only.
+    drop(permit.split(batches.iter().map(Bytes::len).sum()));
+    let permit = Arc::new(permit);
     batches
         .into_iter()
         .map(|batch| {
@@ -302,7 +305,7 @@ fn counted(batches: Vec<Bytes>, mut permit: OwnedSemaphorePermit) -> Vec<Bytes> 
 }
 
 /// Has the last batch, which is sent last, hold the permit for all.
-fn counted_with_the_last(batches: &mut [Bytes], permit: OwnedSemaphorePermit) {
+fn counted_with_the_last(batches: &mut [Bytes], permit: MemoryPermit) {
     if let Some(last) = batches.last_mut() {
         *last = Bytes::from_owner(Counted {
             batch: std::mem::take(last),

@@ -43,8 +43,11 @@ pub(super) async fn handle(node: Arc<Node>, call: Call, request: FetchRequest) -
     let mut gathered = Gathered::begin(&wanted, call.client.fetch_turn.next());
     gathered.read(&node).await;
     // Who finds no room to wait is answered at once.
-    let parked = gathered.must_wait().then(|| node.parked(wanted.bytes()));
-    if let Some(Some(_parked)) = parked {
+    let delayed = &node.response_memory.delayed;
+    let permit = gathered
+        .must_wait()
+        .then(|| delayed.try_reserve(wanted.bytes()));
+    if let Some(Some(_permit)) = permit {
         let waiting = node.waiters.register(wanted.targets().collect());
         let wait = async {
             loop {

@@ -135,8 +135,8 @@ async fn describe_configs_lists_all_kafka_configs() {
 async fn enforced_limits_are_described() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_limited(dir.path(), |limits| {
-        limits.connections_per_ip_max = 7;
-        limits.connections_per_ip_and_second_max = 5;
+        limits.connections.connections_per_ip_max = 7;
+        limits.connections.connections_per_ip_and_second_max = 5;
     })
     .await;
     let mut client = Client::connect(broker.kafka_address()).await;

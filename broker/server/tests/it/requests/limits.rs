@@ -90,7 +90,7 @@ async fn connection_memory_in_flight_is_limited() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_limited(dir.path(), |limits| {
         limits.in_flight_bytes_max = 400 << 10;
-        limits.request_bytes_max = 100 << 10;
+        limits.connections.request_bytes_max = 100 << 10;
     })
     .await;
     let mut client = Client::connect(broker.kafka_address()).await;
@@ -157,7 +157,10 @@ async fn earlier_responses_precede_connection_close() {
 async fn request_read_timeout_closes_connection() {
     let dir = tempfile::tempdir().unwrap();
     let frame = Duration::from_millis(20);
-    let broker = broker_limited(dir.path(), |limits| limits.frame = frame).await;
+    let broker = broker_limited(dir.path(), |limits| {
+        limits.connections.request_read_timeout = frame
+    })
+    .await;
     for start in [&[0][..], &[0, 0, 0, 100], &[0, 0, 0, 100, 0, 18]] {
         let mut client = Client::connect(broker.kafka_address()).await;
         client.send_raw(start).await;
@@ -191,7 +194,7 @@ async fn stalled_requests_holding_memory_are_closed() {
     let metrics = prometheus::Registry::new();
     let broker = broker_limited_and_measured(dir.path(), &metrics, |limits| {
         limits.in_flight_bytes_max = 256 << 10;
-        limits.frame = Duration::from_millis(200);
+        limits.connections.request_read_timeout = Duration::from_millis(200);
     })
     .await;
     let mut incomplete = Vec::new();
@@ -270,7 +273,7 @@ async fn large_requests_complete_with_little_memory() {
 async fn idle_connection_is_closed() {
     let dir = tempfile::tempdir().unwrap();
     let idle = Duration::from_millis(20);
-    let broker = broker_limited(dir.path(), |limits| limits.idle = idle).await;
+    let broker = broker_limited(dir.path(), |limits| limits.connections.idle_timeout = idle).await;
     let mut idle = Client::connect(broker.kafka_address()).await;
     assert_eq!(idle.receive_raw().await, None);
 }
@@ -279,7 +282,7 @@ async fn idle_connection_is_closed() {
 #[tokio::test]
 async fn connection_limit_admits_after_disconnect() {
     let dir = tempfile::tempdir().unwrap();
-    let broker = broker_limited(dir.path(), |limits| limits.connections_max = 1).await;
+    let broker = broker_limited(dir.path(), |limits| limits.connections.connections_max = 1).await;
     let mut first = Client::connect(broker.kafka_address()).await;
     assert!(first.is_served().await);
     let mut second = Client::connect(broker.kafka_address()).await;
@@ -298,8 +301,8 @@ async fn connection_limit_admits_after_disconnect() {
 async fn response_write_timeout_closes_connection() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_limited(dir.path(), |limits| {
-        limits.write_stall = Duration::from_millis(20);
-        limits.connections_max = 2;
+        limits.connections.response_write_timeout = Duration::from_millis(20);
+        limits.connections.connections_max = 2;
     })
     .await;
     let mut client = Client::connect(broker.kafka_address()).await;

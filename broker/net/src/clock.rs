@@ -1,50 +1,50 @@
-//! The broker's only clock. Everything else takes the time as an argument.
+//! The clock of a broker. Code outside the shell takes the time as an argument.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use avouch_protocol::types::TimestampMs;
 
-/// Wall time for records and monotonic time for time-outs.
+/// Wall time for records and monotonic time for timeouts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub struct Clock {
     started: Instant,
     started_at: TimestampMs,
 }
 
 impl Clock {
-    /// A clock whose monotonic time starts now.
+    /// Starts a clock at monotonic time zero.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the shell's clock")]
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self {
             started: Instant::now(),
             started_at: system_time(),
         }
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     #[must_use]
-    pub(crate) fn now(&self) -> TimestampMs {
+    pub fn now(&self) -> TimestampMs {
         system_time()
     }
 
-    /// Time since the clock started; never goes back.
+    /// Returns the time since the clock started; never goes back.
     #[must_use]
-    pub(crate) fn elapsed(&self) -> Duration {
+    pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Milliseconds since the Unix epoch that never step back, whatever is done to the system's
-    /// clock: the time of start plus what has passed since.
+    /// Returns milliseconds since the Unix epoch that never step back, even if the system clock is
+    /// set: the start time plus the monotonic time since.
     #[must_use]
-    pub(crate) fn steady(&self) -> TimestampMs {
+    pub fn steady(&self) -> TimestampMs {
         let passed = i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX);
         TimestampMs(self.started_at.0.saturating_add(passed))
     }
 
-    /// Milliseconds since the clock started; never goes back.
+    /// Returns the milliseconds since the clock started; never goes back.
     #[must_use]
-    pub(crate) fn monotonic_ms(&self) -> u64 {
+    pub fn monotonic_ms(&self) -> u64 {
         u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
