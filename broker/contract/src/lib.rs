@@ -227,8 +227,8 @@ impl Contracts {
     }
 
     /// Returns the numbers that must not have moved when a batch with this basis gets its offset,
-    /// each with its value at the verdict. They move before a change of a schema is acknowledged, or
-    /// when the change feed delivers it.
+    /// each with its value at the verdict. They move before a change of a schema is acknowledged,
+    /// or when the change feed delivers it.
     pub fn conditions<'a>(
         &'a self,
         basis: &'a Basis,
@@ -410,8 +410,8 @@ impl Contracts {
         judgements
     }
 
-    /// Looks up an id and returns its judgement with the epoch that it belongs to. A lookup that was
-    /// sent before the request arrived may not be valid for it; the next one is.
+    /// Looks up an id and returns its judgement with the epoch that it belongs to. A lookup that
+    /// was sent before the request arrived may not be valid for it; the next one is.
     async fn ask(
         &self,
         request: &CheckRequest<'_>,
@@ -440,8 +440,8 @@ impl fmt::Debug for Contracts {
     }
 }
 
-/// Returns the epoch as of which a judgement from the cache is valid, or `None` if the registry must
-/// be queried. `epoch` is the id's, read before the cache. While the registry is unreachable,
+/// Returns the epoch as of which a judgement from the cache is valid, or `None` if the registry
+/// must be queried. `epoch` is the id's, read before the cache. While the registry is unreachable,
 /// what passed last goes on passing.
 fn epoch_in_force(
     schemas: &Schemas,

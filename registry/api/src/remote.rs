@@ -105,8 +105,9 @@ impl RemoteSource {
         })
     }
 
-    /// Polls the change feed until `shutdown` completes, so that [`SchemaSource::freshness`] follows
-    /// the registry at once: each request waits there for news. A failed request is repeated.
+    /// Polls the change feed until `shutdown` completes, so that [`SchemaSource::freshness`]
+    /// follows the registry at once: each request waits there for news. A failed request is
+    /// repeated.
     pub async fn follow_changes(&self, shutdown: impl Future<Output = ()>) {
         let follow = async {
             loop {

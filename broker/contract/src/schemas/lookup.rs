@@ -16,7 +16,8 @@ pub(crate) type LookUp<A> = Shared<BoxFuture<'static, Result<A, String>>>;
 /// The state of the registry that the result of a lookup belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// The epoch of the id, or the source's change number for a subject, before the lookup was sent.
+    /// The epoch of the id, or the source's change number for a subject, before the lookup was
+    /// sent.
     pub(crate) epoch: u64,
     /// The number of the lookup.
     pub(crate) sent: u64,

@@ -140,8 +140,8 @@ impl FromRequest for Params {
     }
 }
 
-/// Returns whether a client requests the state of the database rather than what this node has cached
-/// of it (`Cache-Control: no-cache`).
+/// Returns whether a client requests the state of the database rather than what this node has
+/// cached of it (`Cache-Control: no-cache`).
 pub(crate) fn requests_current(headers: &HeaderMap) -> bool {
     let values = headers.get_all(CACHE_CONTROL);
     let mut values = values.filter_map(|value| value.to_str().ok());

@@ -118,8 +118,8 @@ async fn deployment() -> HandlerResult {
 
 /// Get the change sequence number, optionally after waiting for a change
 ///
-/// The response is sent once the number is above `since`, after `wait_ms` at the latest. It names the
-/// schemas that may have changed after `since`.
+/// The response is sent once the number is above `since`, after `wait_ms` at the latest. It names
+/// the schemas that may have changed after `since`.
 #[utoipa::path(
     get,
     path = "/v1/changes",

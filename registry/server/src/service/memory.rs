@@ -1,7 +1,7 @@
 //! The most frequent lookups, served from memory: schemas by id, and the subject of an alias. An id
-//! is read again once a version of it changed, on this node or another one: its schema may have been
-//! deleted permanently and another one imported under it. While the database is unavailable, the last
-//! known response is served.
+//! is read again once a version of it changed, on this node or another one: its schema may have
+//! been deleted permanently and another one imported under it. While the database is unavailable,
+//! the last known response is served.
 
 use std::cmp;
 use std::collections::{BTreeSet, HashMap};
@@ -132,8 +132,8 @@ impl Service {
         }
     }
 
-    /// Invalidates what changed, in this order: caches here, caches of a broker in this process, and
-    /// then the sequence that lets remote brokers query again.
+    /// Invalidates what changed, in this order: caches here, caches of a broker in this process,
+    /// and then the sequence that lets remote brokers query again.
     fn announce(&self, seq: u64, news: &News) {
         self.memory.take_in(news);
         let ids = default_ids(news);

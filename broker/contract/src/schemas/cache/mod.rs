@@ -1,10 +1,10 @@
 //! Schemas by id, cached and compiled once; and the subjects that are known not to exist.
 //!
 //! Owns the cache of the registry and the rule by which an entry may be used. Invariants: an entry
-//! is valid while the epoch of its id is the one read before the lookup was sent, so that no record is
-//! checked by a schema that was deleted or replaced; a negative entry is valid only for requests that
-//! arrived before its lookup was sent, or while an immediate source has recorded no change (see
-//! `stands`); the last known schema stays valid while the registry is unreachable; the cache is bounded,
+//! is valid while the epoch of its id is the one read before the lookup was sent, so that no record
+//! is checked by a schema that was deleted or replaced; a negative entry is valid only for requests
+//! that arrived before its lookup was sent, or while an immediate source has recorded no change;
+//! the last known schema stays valid while the registry is unreachable; the cache is bounded,
 //! schemas in bytes, the rest in entries. Knows no topic and no record.
 
 use std::collections::HashMap;
@@ -296,7 +296,8 @@ impl Inner {
         })
     }
 
-    /// The freshness rule: `epoch` is what the source has received, which the lookup must have seen.
+    /// The freshness rule: `epoch` is what the source has received, which the lookup must have
+    /// seen.
     fn stands(&self, asked_at: Stamp, epoch: u64, arrival: &Arrival, doubt: Doubt) -> bool {
         if asked_at.sent > arrival.sent {
             return true;
