@@ -229,4 +229,17 @@ mod tests {
             assert_eq!(marked.is_ok(), is_kept, "{case}: {marked:?}");
         }
     }
+
+    /// SQLite deletes its log when the last connection closes.
+    // Conformance: broker/admin-21
+    #[tokio::test]
+    async fn the_database_stays_open_after_failed_transactions() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("m.sqlite")).await.unwrap();
+        drop(Transaction::begin(&store.writer).await.unwrap());
+        while store.writer.size() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(dir.path().join("m.sqlite-wal").exists());
+    }
 }

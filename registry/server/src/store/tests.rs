@@ -3,7 +3,9 @@
 #[path = "../../tests/support/postgres.rs"]
 mod test_postgres;
 
+use std::future::poll_fn;
 use std::path::Path;
+use std::task::Poll;
 
 use futures_util::poll;
 use sqlx::{Executor as _, Row as _};
@@ -259,6 +261,26 @@ async fn acknowledged_writes_survive_failed_commits() {
     assert_eq!(highest_id(&open(directory.path()).await).await, 3);
 }
 
+/// SQLite deletes its log when the last connection closes.
+// Conformance: registry/stores-13
+#[tokio::test]
+async fn the_database_stays_open_without_readers_and_writer() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let Engine::Sqlite { readers, .. } = &store.engine else {
+        unreachable!("these tests open files");
+    };
+    readers.close().await;
+    fail_commits(&store).await;
+    assert!(store.write().await.unwrap().commit().await.is_err());
+    while sqlite_writer(&store).size() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let log = directory.path().join("registry.db-wal");
+    assert!(log.exists());
+    store.close().await;
+}
+
 /// SQLite rolls a transaction back when a read fails with an I/O error.
 // Conformance: registry/stores-13
 #[tokio::test]
@@ -346,22 +368,29 @@ async fn dropped_begin_leaves_no_postgres_transaction() {
     let Engine::Postgres { writer, .. } = &store.engine else {
         unreachable!("this test opens PostgreSQL");
     };
-    // The connection exists, so that the first poll sends BEGIN.
-    sqlx::query("SELECT 1").execute(writer).await.unwrap();
-    let mut dropped = 0;
-    for polls in 1..=20 {
+    // Dropped at each point where it waits, the last of which is for the response to BEGIN.
+    for waits in 1.. {
         let mut begin = Box::pin(store.engine.begin_write());
-        let mut is_ready = false;
-        for _ in 0..polls {
-            is_ready = is_ready || poll!(begin.as_mut()).is_ready();
-            tokio::task::yield_now().await;
-        }
+        let mut left = waits;
+        let has_begun = poll_fn(|context| match begin.as_mut().poll(context) {
+            Poll::Ready(begun) => Poll::Ready(begun.is_ok()),
+            Poll::Pending => {
+                left -= 1;
+                if left == 0 {
+                    Poll::Ready(false)
+                } else {
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
         drop(begin);
-        dropped += i32::from(!is_ready);
         let outside = sqlx::query("SAVEPOINT probe").execute(writer).await;
         let error = outside.expect_err("SAVEPOINT fails outside a transaction");
         let code = error.as_database_error().and_then(|error| error.code());
         assert_eq!(code.as_deref(), Some("25P01"), "{error}");
+        if has_begun {
+            break;
+        }
     }
-    assert!(dropped > 0, "no BEGIN was dropped");
 }
