@@ -1,28 +1,27 @@
-//! The registry's error codes as numbers on the wire. The first three digits of a code are its HTTP
-//! status, with no exception. The messages belong to the server, which knows what they speak of.
+//! The registry's error codes. The first three digits of a code are its HTTP status.
 
 use serde::{Deserialize, Serialize};
 
 use crate::rest::{ClosestBody, FindingBody};
 
-/// The body of every answer that is not a success.
+/// The body of every error response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
     /// A code whose first three digits are the HTTP status, or the bare status.
     pub error_code: u32,
-    /// For a person.
+    /// A description for people.
     pub message: String,
-    /// What an incompatible schema breaks, in parts; only when the request asked for it.
+    /// Structured incompatibilities, if requested with `explain`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<FindingBody>,
-    /// What almost matched a look-up; only when the request asked for it.
+    /// The version closest to a schema that was not found, if requested with `explain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closest: Option<ClosestBody>,
 }
 
 impl ErrorBody {
-    /// A body with a code and words, and nothing more.
+    /// Creates a body with a code and a message only.
     #[must_use]
     pub fn new(error_code: u32, message: String) -> Self {
         Self {
@@ -33,14 +32,14 @@ impl ErrorBody {
         }
     }
 
-    /// The HTTP status that goes with the code: its first three digits.
+    /// Returns the HTTP status of the code: its first three digits.
     #[must_use]
     pub fn http_status(&self) -> u16 {
         http_status(self.error_code)
     }
 }
 
-/// The HTTP status that goes with an error code: its first three digits.
+/// Returns the HTTP status of an error code: its first three digits.
 #[must_use]
 pub fn http_status(error_code: u32) -> u16 {
     let digits = if error_code > 999 {
@@ -53,7 +52,7 @@ pub fn http_status(error_code: u32) -> u16 {
 
 macro_rules! error_codes {
     ($($(#[doc = $doc:literal])* $name:ident = $number:literal,)*) => {
-        /// Every code this registry answers with (Confluent Schema Registry's numbers).
+        /// An error code of the registry, with Confluent Schema Registry's number.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u32)]
         pub enum ErrorCode {
@@ -61,10 +60,10 @@ macro_rules! error_codes {
         }
 
         impl ErrorCode {
-            /// All of them, ascending within a status.
+            /// All codes, ascending within a status.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The number on the wire.
+            /// Returns the number on the wire.
             #[must_use]
             pub fn number(self) -> u32 {
                 match self {
@@ -72,7 +71,7 @@ macro_rules! error_codes {
                 }
             }
 
-            /// When it is answered, in a sentence.
+            /// Returns a sentence that describes the error.
             #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self {
@@ -84,67 +83,67 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    /// The body is not JSON of the expected shape.
+    /// The body is not JSON of the expected form.
     BadRequest = 400,
-    /// No such route.
+    /// The route does not exist.
     RouteNotFound = 404,
-    /// The route exists, but not for this method.
+    /// The route does not support the method.
     MethodNotAllowed = 405,
-    /// None of the content types that the client accepts can be served.
+    /// The client accepts none of the content types of the response.
     NotAcceptable = 406,
-    /// The body is larger than the limit.
+    /// The body exceeds the maximum size.
     BodyTooLarge = 413,
-    /// The body is of a content type that is not read.
+    /// The content type of the body is not supported.
     UnsupportedMediaType = 415,
-    /// A body is required, or asks for what this registry does not do.
+    /// The body is missing, or requests an unsupported operation.
     Unprocessable = 422,
-    /// The registry is at fault.
+    /// An internal error of the registry.
     Internal = 500,
-    /// The subject has no version that the call may see.
+    /// The subject has no version that the request includes.
     SubjectNotFound = 40401,
-    /// The subject has no such version.
+    /// The subject does not have the version.
     VersionNotFound = 40402,
-    /// No such schema: by id, or by content under the subject.
+    /// No schema has the id, or no version of the subject has the content.
     SchemaNotFound = 40403,
-    /// A second soft delete of a subject.
+    /// The subject is soft-deleted already.
     SubjectSoftDeleted = 40404,
-    /// A permanent delete of a subject that was not soft-deleted first.
+    /// The subject must be soft-deleted before it is deleted permanently.
     SubjectNotSoftDeleted = 40405,
-    /// A second soft delete of a version.
+    /// The version is soft-deleted already.
     VersionSoftDeleted = 40406,
-    /// A permanent delete of a version that was not soft-deleted first.
+    /// The version must be soft-deleted before it is deleted permanently.
     VersionNotSoftDeleted = 40407,
-    /// The subject has no compatibility level of its own.
+    /// The subject has no configuration of its own.
     SubjectConfigNotFound = 40408,
     /// The subject has no mode of its own.
     SubjectModeNotFound = 40409,
-    /// The schema breaks the compatibility level; some versions of Confluent's say plain 409.
+    /// The schema is incompatible with an earlier version. Older registries return 409.
     Incompatible = 40901,
     /// The schema or one of its references is invalid.
     InvalidSchema = 42201,
-    /// The version is neither a positive 31-bit number nor `latest`.
+    /// The version is neither a number from 1 to 2^31-1 nor `latest`.
     InvalidVersion = 42202,
-    /// No such compatibility level.
+    /// The compatibility level does not exist.
     InvalidCompatibilityLevel = 42203,
-    /// No such mode.
+    /// The mode does not exist.
     InvalidMode = 42204,
-    /// The mode in force forbids it.
+    /// The effective mode does not permit the operation.
     NotPermitted = 42205,
-    /// Another schema refers to what is to be deleted.
+    /// Another schema refers to the version to delete.
     ReferenceExists = 42206,
-    /// An imported id differs from the one the schema already has.
+    /// The imported id differs from the existing id of the schema.
     IdDoesNotMatch = 42207,
-    /// The subject's name is not allowed.
+    /// The subject name is invalid.
     InvalidSubject = 42208,
-    /// A context that is to be deleted has versions.
+    /// The context to delete has versions.
     ContextNotEmpty = 42211,
-    /// The schema is larger than the limit.
+    /// The schema exceeds the maximum size.
     SchemaTooLarge = 42209,
-    /// A rule set has a shape that no client could apply.
+    /// The rule set is invalid.
     InvalidRuleSet = 42210,
-    /// The store failed.
+    /// The registry's database failed.
     Store = 50001,
-    /// The store did not answer in time.
+    /// The registry's database did not respond in time.
     StoreTimeout = 50002,
 }
 

@@ -1,7 +1,7 @@
 //! The changes that a source of schemas has received, in a form cheap enough to compare once per
 //! batch: one number for the whole registry, and one for each id.
 //!
-//! An answer about an id is current while the id's epoch equals the epoch read before the registry
+//! A response about an id is current while the id's epoch equals the epoch read before the registry
 //! was queried. A source that shares a process with its registry moves the epochs before a change
 //! is acknowledged; a remote source moves them when the change feed delivers the change.
 
@@ -81,7 +81,7 @@ impl Freshness {
     }
 
     /// Returns whether changes are recorded before they are acknowledged. Only then is a negative
-    /// answer current while the numbers stay the same.
+    /// result current while the numbers stay the same.
     #[must_use]
     pub fn is_immediate(&self) -> bool {
         self.is_immediate

@@ -1,6 +1,6 @@
-//! The records of Confluent's topic `_schemas`, in which a registry's content moves from one to
-//! another: one key of each kind, its value, and nothing for what is gone. The order of a key's
-//! attributes is Confluent's, because its topic is compacted by the key's bytes.
+//! Records of Confluent's topic `_schemas`, the format of exports and imports. A record without a
+//! value deletes its key. The attributes of a key are in Confluent's order, because the topic is
+//! compacted by the bytes of the keys.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,25 +8,25 @@ use serde_json::Value;
 use crate::rest::{ConfigProperties, Metadata, RuleSet, SchemaReference};
 use crate::types::{CompatibilityLevel, Mode, SchemaId, SchemaType, Version};
 
-/// One record.
+/// A record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Record {
-    /// What it is about.
+    /// The key.
     pub key: RecordKey,
-    /// What is so from now on, by the key's kind; `null` when the key's matter is gone.
+    /// The value, by the kind of the key; `null` deletes the key.
     #[serde(default)]
     pub value: Value,
 }
 
-/// What a record is about. No subject stands for the whole registry.
+/// The key of a record. A setting without a subject applies to the whole registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "keytype", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RecordKey {
     /// A version; the value is a `SchemaValue`.
     Schema {
-        /// Its subject.
+        /// The subject.
         subject: String,
         /// The version.
         version: Version,
@@ -35,33 +35,33 @@ pub enum RecordKey {
     },
     /// A configuration; the value is a `ConfigValue`.
     Config {
-        /// Its subject.
+        /// The subject.
         subject: Option<String>,
         /// Always 0.
         magic: i32,
     },
     /// A mode; the value is a `ModeValue`.
     Mode {
-        /// Its subject.
+        /// The subject.
         subject: Option<String>,
         /// Always 0.
         magic: i32,
     },
-    /// A soft delete of all versions so far; the value is a `DeleteSubjectValue`.
+    /// A soft delete of all versions up to one; the value is a `DeleteSubjectValue`.
     DeleteSubject {
         /// The subject.
         subject: String,
         /// Always 0.
         magic: i32,
     },
-    /// Caches are emptied; nothing changes.
+    /// An instruction to clear caches, without effect.
     ClearSubject {
         /// The subject.
         subject: Option<String>,
         /// Always 0.
         magic: i32,
     },
-    /// A context exists; it also exists by its subjects. The value is a [`ContextValue`].
+    /// A context; one with subjects exists without this record. The value is a [`ContextValue`].
     Context {
         /// The tenant.
         tenant: Option<String>,
@@ -70,7 +70,7 @@ pub enum RecordKey {
         /// Always 0.
         magic: i32,
     },
-    /// A barrier; nothing changes.
+    /// A barrier without effect.
     Noop {
         /// Always 0.
         magic: i32,
@@ -81,30 +81,30 @@ pub enum RecordKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SchemaValue {
-    /// Its subject.
+    /// The subject.
     pub subject: String,
     /// The version.
     pub version: Version,
     /// The schema id.
     pub id: SchemaId,
-    /// Absent means Avro.
+    /// The schema type; absent means Avro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_type: Option<SchemaType>,
-    /// Named types of other subjects.
+    /// References to named types of other subjects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub references: Option<Vec<SchemaReference>>,
-    /// See [`Metadata`].
+    /// The metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
-    /// See [`RuleSet`].
+    /// The rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule_set: Option<RuleSet>,
-    /// The text.
+    /// The schema text.
     pub schema: String,
-    /// Whether it is soft-deleted.
+    /// True if the version is soft-deleted.
     #[serde(default)]
     pub deleted: bool,
-    /// When it was registered, in milliseconds since 1970; older registries did not note it.
+    /// Registration time, in milliseconds since 1970; absent in records of older registries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ts: Option<i64>,
 }
@@ -113,13 +113,13 @@ pub struct SchemaValue {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ConfigValue {
-    /// Its subject.
+    /// The subject.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// The level.
+    /// The compatibility level.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compatibility_level: Option<CompatibilityLevel>,
-    /// Everything else.
+    /// The other properties.
     #[serde(flatten)]
     pub properties: ConfigProperties,
 }
@@ -127,7 +127,7 @@ pub struct ConfigValue {
 /// A mode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModeValue {
-    /// Its subject.
+    /// The subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// The mode.
@@ -138,28 +138,27 @@ pub struct ModeValue {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ContextValue {
-    /// Its tenant.
+    /// The tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
-    /// Its name.
+    /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
-    /// The highest id that it gave out, whatever became of it. Only Avouch notes it; Confluent's
-    /// registry reads past it.
+    /// The highest id that the context ever assigned. Confluent's registry ignores it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_id: Option<SchemaId>,
 }
 
-/// How far a subject's soft delete goes.
+/// The extent of a subject's soft delete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteSubjectValue {
     /// The subject.
     pub subject: String,
-    /// The last version that it deletes.
+    /// The last deleted version.
     pub version: Version,
 }
 
-/// The body of an import: records in the order of the topic.
+/// Records to import, in the order of the topic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportRequest {
@@ -167,7 +166,7 @@ pub struct ImportRequest {
     pub records: Vec<Record>,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportBody {
@@ -182,7 +181,7 @@ mod tests {
     /// Keys byte for byte as Confluent writes them.
     // Conformance: registry/rule-15
     #[test]
-    fn keys_are_written_as_compaction_needs_them() {
+    fn keys_keep_the_order_of_attributes() {
         let keys = [
             r#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#,
             r#"{"keytype":"CONFIG","subject":null,"magic":0}"#,

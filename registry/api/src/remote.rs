@@ -106,7 +106,7 @@ impl RemoteSource {
     }
 
     /// Polls the change feed until `shutdown` completes, so that [`SchemaSource::freshness`]
-    /// follows the registry at once: each request waits there for news. A failed request is
+    /// follows the registry at once: each request waits there for a change. Failed requests are
     /// repeated.
     pub async fn follow_changes(&self, shutdown: impl Future<Output = ()>) {
         let follow = async {

@@ -1,11 +1,11 @@
-//! How a topic's keys and values find their subject: the three subject name strategies.
+//! Subject names of a topic's keys and values: the three subject name strategies.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::types::ParseError;
 
-/// Which half of a record.
+/// The component of a record that a schema describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// The key.
@@ -15,7 +15,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// `key` or `value`.
+    /// Returns `key` or `value`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,21 +31,21 @@ impl fmt::Display for Part {
     }
 }
 
-/// The rule that names a subject, as serializers configure it.
+/// The strategy by which serializers name subjects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SubjectNameStrategy {
     /// `<topic>-key` or `<topic>-value`.
     #[default]
     TopicName,
-    /// The record's full name.
+    /// The full name of the record type.
     RecordName,
-    /// `<topic>-<record's full name>`.
+    /// `<topic>-<full name of the record type>`.
     TopicRecordName,
 }
 
 impl SubjectNameStrategy {
-    /// The subject for one half of a topic's records, or `None` when the strategy needs the name of
-    /// a record and the schema is not a named type.
+    /// Returns the subject of a topic's keys or values, `None` if the strategy requires the name of
+    /// a record type and the schema has none.
     #[must_use]
     pub fn subject(self, topic: &str, part: Part, record_name: Option<&str>) -> Option<String> {
         match self {
@@ -55,7 +55,7 @@ impl SubjectNameStrategy {
         }
     }
 
-    /// The short name.
+    /// Returns the short name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -75,7 +75,7 @@ impl fmt::Display for SubjectNameStrategy {
 impl FromStr for SubjectNameStrategy {
     type Err = ParseError;
 
-    /// Takes the short name, or Confluent's class name.
+    /// Parses the short name or Confluent's class name.
     fn from_str(word: &str) -> Result<Self, ParseError> {
         const PACKAGE: &str = "io.confluent.kafka.serializers.subject.";
         let short = word.strip_prefix(PACKAGE).unwrap_or(word);

@@ -1,78 +1,78 @@
-//! The bodies of plans: several schemas checked or registered together.
+//! Plans: several schemas checked or registered together.
 
 use serde::{Deserialize, Serialize};
 
 use super::{RegisterRequest, SchemaBody};
 use crate::error::ErrorBody;
 
-/// Schemas to check or to register together (`POST /v1/plan`, `POST /v1/apply`).
+/// Schemas to check or register together (`POST /v1/plan`, `POST /v1/apply`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanRequest {
-    /// In order: a schema may refer to those before it.
+    /// The schemas in order; a schema may refer to previous ones.
     pub subjects: Vec<PlanStepRequest>,
 }
 
-/// One schema of a plan.
+/// A schema of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanStepRequest {
-    /// Where it is to be registered.
+    /// The subject to register under.
     pub subject: String,
-    /// Whether its text is normalized.
+    /// True to normalize the schema.
     #[serde(default)]
     pub normalize: bool,
-    /// The schema, as a registration has it.
+    /// The schema, as in a registration.
     #[serde(flatten)]
     pub schema: RegisterRequest,
 }
 
-/// What becomes of a plan.
+/// The result of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanBody {
-    /// Whether no step is refused.
+    /// True if no step is rejected.
     pub applicable: bool,
-    /// Whether everything was registered; otherwise nothing was.
+    /// True if all schemas were registered; otherwise none was.
     pub applied: bool,
-    /// One a schema, in the order of the request.
+    /// One step per schema, in the order of the request.
     pub steps: Vec<PlanStepBody>,
 }
 
-/// What becomes of one schema of a plan.
+/// The result for one schema of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanStepBody {
-    /// The subject as requested.
+    /// The requested subject.
     pub subject: String,
-    /// What registering it does.
+    /// The effect of registering the schema.
     pub action: PlanAction,
-    /// The version that it has or gets; unless it was applied, the id of a new one may differ.
+    /// The existing or new version. Unless the plan is applied, the id of a new one may differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<SchemaBody>,
-    /// Why it is refused.
+    /// The reason of a rejection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorBody>,
 }
 
-/// What registering a schema does.
+/// The effect of registering a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PlanAction {
-    /// A new version.
+    /// A new version is registered.
     Register,
-    /// Nothing: it is registered already.
+    /// The schema is registered already.
     Existing,
-    /// It cannot be registered.
+    /// The registration is rejected.
     Refused,
 }
 
-/// A plan that was not applied, as a refusal.
+/// The error response for a plan that was not applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RefusedPlanBody {
-    /// The first refusal.
+    /// The error of the first rejected step.
     #[serde(flatten)]
     pub error: ErrorBody,
     /// All steps.
