@@ -165,9 +165,13 @@ pub(crate) struct RawServe {
     #[arg(long, env = "AVOUCH_BROKER_ONLY", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) broker_only: Option<bool>,
-    /// The registry of a --broker-only broker.
+    /// URL of the registry of a --broker-only broker, http:// or https://.
     #[arg(long, value_name = "URL", env = "AVOUCH_REGISTRY_URL")]
     pub(crate) registry_url: Option<String>,
+    /// PEM file of the certificate authorities that may issue the certificate of --registry-url
+    /// [default: the operating system's].
+    #[arg(long, value_name = "FILE", env = "AVOUCH_REGISTRY_CA_FILE")]
+    pub(crate) registry_ca_file: Option<PathBuf>,
     /// The PostgreSQL database that registry nodes share, as postgres://USER@HOST:PORT/DATABASE
     /// [default: a file in the data directory].
     #[arg(

@@ -98,8 +98,10 @@ pub(crate) enum Role {
     RegistryOnly,
     /// The broker alone.
     BrokerOnly {
-        /// Where its registry answers.
+        /// URL of its registry.
         registry_url: String,
+        /// Certificate authorities of an `https://` registry; `None` means the system's.
+        registry_ca_file: Option<PathBuf>,
     },
 }
 
@@ -120,7 +122,7 @@ pub(crate) enum ConfigError {
     BothAlone,
     #[error("broker-only needs a registry-url")]
     RegistryUrlMissing,
-    #[error("registry-url is only for broker-only; this process runs its own registry")]
+    #[error("registry-url requires broker-only; this process runs its own registry")]
     RegistryUrlUnused,
     #[error("{0} is the registry's; a broker-only process has none")]
     RegistryUnused(&'static str),
@@ -202,6 +204,7 @@ fn layered(upper: RawServe, lower: RawServe) -> RawServe {
         broker_config: [lower.broker_config, upper.broker_config].concat(),
         broker_only: upper.broker_only.or(lower.broker_only),
         registry_url: upper.registry_url.or(lower.registry_url),
+        registry_ca_file: upper.registry_ca_file.or(lower.registry_ca_file),
         registry_db: upper.registry_db.or(lower.registry_db),
         registry_incompatible_code: upper
             .registry_incompatible_code
@@ -244,7 +247,10 @@ fn role(raw: &RawServe) -> Result<Role, ConfigError> {
     );
     match (alone, raw.registry_url.clone()) {
         ((true, true), _) => Err(ConfigError::BothAlone),
-        ((false, true), Some(registry_url)) => Ok(Role::BrokerOnly { registry_url }),
+        ((false, true), Some(registry_url)) => Ok(Role::BrokerOnly {
+            registry_url,
+            registry_ca_file: raw.registry_ca_file.clone(),
+        }),
         ((false, true), None) => Err(ConfigError::RegistryUrlMissing),
         ((_, false), Some(_)) => Err(ConfigError::RegistryUrlUnused),
         ((true, false), None) => Ok(Role::RegistryOnly),
@@ -363,11 +369,16 @@ mod tests {
                 },
             ),
             ("registry-body-bytes = 7", "", |c| c.registry.body_bytes = 7),
-            ("broker-only = true", "registry-url = 'http://r'", |c| {
-                c.role = Role::BrokerOnly {
-                    registry_url: "http://r".to_owned(),
-                };
-            }),
+            (
+                "broker-only = true\nregistry-ca-file = 'ca.pem'",
+                "registry-url = 'https://r'",
+                |c| {
+                    c.role = Role::BrokerOnly {
+                        registry_url: "https://r".to_owned(),
+                        registry_ca_file: Some("ca.pem".into()),
+                    };
+                },
+            ),
         ];
         for (flags, file, change) in cases {
             let mut expected = ServeConfig::default();

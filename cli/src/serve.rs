@@ -13,6 +13,7 @@ use actix_web::web::ServiceConfig;
 use anyhow::{Context as _, anyhow, bail};
 use avouch_broker::{Broker, BrokerConfig};
 use avouch_registry::{Database, Registry, RegistryConfig};
+use avouch_registry_api::client::RegistryClient;
 use avouch_registry_api::remote::RemoteSource;
 use avouch_registry_api::source::SchemaSource;
 use tokio::runtime;
@@ -189,13 +190,19 @@ async fn open_registry(
     })
 }
 
-/// The client of a registry behind HTTP, which asks nothing yet.
+/// Returns the source of a registry behind HTTP; it sends no request yet.
 fn remote_registry(role: &Role) -> anyhow::Result<Option<RemoteSource>> {
     match role {
         Role::Both | Role::RegistryOnly => Ok(None),
-        Role::BrokerOnly { registry_url } => {
-            let client = RemoteSource::new(registry_url).context("registry-url")?;
-            Ok(Some(client))
+        Role::BrokerOnly {
+            registry_url,
+            registry_ca_file,
+        } => {
+            let mut client = RegistryClient::builder(registry_url);
+            if let Some(ca_file) = registry_ca_file {
+                client = client.ca_file(ca_file);
+            }
+            Ok(Some(RemoteSource::build(client).context("registry-url")?))
         }
     }
 }

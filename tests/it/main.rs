@@ -16,7 +16,7 @@ mod member_kills;
 mod quickstart;
 mod readme;
 mod registry_clients;
+mod schema_changes;
 mod standalone;
 mod startup;
 mod tidy;
-mod trust;

@@ -148,7 +148,7 @@ impl Peer {
     ///
     /// # Errors
     /// Fails if the process has exited.
-    pub fn forget_highest_memory(&self) -> Result<()> {
+    pub fn reset_peak_memory(&self) -> Result<()> {
         // Writing 5 resets the peak resident set size (Linux, proc(5)).
         let path = format!("/proc/{}/clear_refs", self.child.id());
         Ok(fs::write(path, "5")?)

@@ -1,5 +1,5 @@
-//! What the benchmarks share: data sets, the figures' types, their targets, and the page that shows
-//! all figures. It measures nothing itself.
+//! Parts that all benchmarks share: data sets, result types, targets, and the renderer of
+//! `docs/benchmarks.md`. It measures nothing itself.
 
 pub mod avro;
 mod broker;

@@ -226,16 +226,27 @@ fn each_half_alone_serves_its_own_routes() {
 
 // Conformance: main-job/1e
 #[test]
-fn a_registry_url_that_needs_tls_is_refused_before_anything_is_made() {
+fn invalid_registry_urls_create_no_data_directory() {
     let root = tempdir().unwrap();
-    for url in ["https://registry.example", "registry.example:8081"] {
+    let cases = [
+        (&["registry.example:8081"][..], "expected http://HOST:PORT"),
+        (
+            &["https://registry.example", "--registry-ca-file", "no.pem"],
+            "cannot read CA file no.pem",
+        ),
+    ];
+    for (url, part) in cases {
         let output = avouch(root.path())
-            .args(["serve", "--broker-only", "--registry-url", url])
+            .args(["serve", "--broker-only", "--registry-url"])
+            .args(url)
             .output()
             .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(stderr.contains("registry-url"), "{stderr}");
+        assert!(
+            stderr.contains("registry-url") && stderr.contains(part),
+            "{stderr}"
+        );
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert!(fs::read_dir(root.path()).unwrap().next().is_none());
     }

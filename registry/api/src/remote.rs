@@ -10,49 +10,38 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use reqwest::header::CACHE_CONTROL;
-use reqwest::{StatusCode, Url};
-use serde::de::DeserializeOwned;
-use thiserror::Error;
 
-use crate::error::{ErrorBody, ErrorCode};
+use crate::client::{
+    BuildError, ClientBuilder, ClientError, Deleted, Page, RegistryClient, SchemaOptions,
+    VersionOptions,
+};
+use crate::error::ErrorCode;
 use crate::freshness::{Changed, Freshness};
-use crate::rest::{ChangesBody, SchemaBody, SchemaReference, SubjectVersionBody};
+use crate::rest::{ChangesBody, SchemaBody, SchemaReference};
 use crate::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
-use crate::types::{SchemaId, Version};
+use crate::types::SchemaId;
 
-/// No answer of the registry takes longer.
+/// The maximum time of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the registry may wait for a change before it answers; less than [`REQUEST_TIMEOUT`].
-const CHANGE_WAIT_MS: u64 = 1_000;
-/// The pause between two questions to the change feed; a registry that does not wait bears it.
+/// How long the registry may wait for a change; less than [`REQUEST_TIMEOUT`].
+const CHANGE_WAIT: Duration = Duration::from_secs(1);
+/// The pause between two polls of the change feed, for a registry that does not wait.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// How often a registry without a change feed is taken to have changed.
+/// The interval at which a registry without a change feed is taken to have changed.
 const NO_FEED_INTERVAL: Duration = Duration::from_secs(1);
-/// Every how many of these intervals known schemas are taken to have changed: each costs lookups.
+/// Known schemas are taken to have changed every so many of these intervals: each costs lookups.
 const NO_FEED_KNOWN_INTERVALS: u64 = 5;
 /// Registry instances that are remembered; one behind a load balancer has a few.
 const MAX_INSTANCES: usize = 64;
-/// The pause after the change feed did not answer.
+/// The pause after a failed poll of the change feed.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
-/// Schemas that one schema may refer to, transitively.
+/// Maximum number of schemas that one schema may refer to, transitively.
 const MAX_REFERENCES: usize = 1_000;
 
-/// A base address that is not one.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{url:?} is no registry address: {reason}")]
-pub struct AddressError {
-    /// As given.
-    pub url: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-/// A client of one registry.
+/// A source of schemas over HTTP.
 #[derive(Debug)]
 pub struct RemoteSource {
-    base: Url,
-    http: reqwest::Client,
+    client: RegistryClient,
     freshness: Arc<Freshness>,
     feed: Mutex<Feed>,
 }
@@ -76,30 +65,22 @@ enum FeedResponse {
 }
 
 impl RemoteSource {
-    /// A client for the registry at `url`, such as `http://127.0.0.1:8081`. Connects on first use.
+    /// Returns a source for the registry at `url`, such as `http://127.0.0.1:8081`. It connects on
+    /// the first request.
     ///
     /// # Errors
-    /// When `url` is not an absolute HTTP address.
-    pub fn new(url: &str) -> Result<Self, AddressError> {
-        let refuse = |reason: String| AddressError {
-            url: url.to_owned(),
-            reason,
-        };
-        let base = Url::parse(url).map_err(|error| refuse(error.to_string()))?;
-        if base.scheme() == "https" {
-            let reason = "TLS is not spoken here; give an http:// address, such as a local proxy's";
-            return Err(refuse(reason.to_owned()));
-        }
-        if base.cannot_be_a_base() || base.scheme() != "http" {
-            return Err(refuse("it must start with http://".to_owned()));
-        }
-        let http = reqwest::Client::builder()
-            .timeout(REQUEST_TIMEOUT)
-            .build()
-            .map_err(|error| refuse(error.to_string()))?;
+    /// [`BuildError`] when `url` is not an absolute `http://` or `https://` URL.
+    pub fn new(url: &str) -> Result<Self, BuildError> {
+        Self::build(RegistryClient::builder(url))
+    }
+
+    /// Returns a source that uses a client with these settings, except for its timeout of 2 s.
+    ///
+    /// # Errors
+    /// [`BuildError`] when a setting is invalid.
+    pub fn build(builder: ClientBuilder) -> Result<Self, BuildError> {
         Ok(Self {
-            base,
-            http,
+            client: builder.timeout(REQUEST_TIMEOUT).build()?,
             freshness: Arc::new(Freshness::new(false, 0)),
             feed: Mutex::default(),
         })
@@ -111,7 +92,7 @@ impl RemoteSource {
     pub async fn follow_changes(&self, shutdown: impl Future<Output = ()>) {
         let follow = async {
             loop {
-                let pause = match self.changes_within(CHANGE_WAIT_MS).await {
+                let pause = match self.changes_within(CHANGE_WAIT).await {
                     Ok(FeedResponse::NoFeed(_)) => NO_FEED_INTERVAL,
                     Ok(FeedResponse::At(_)) => POLL_INTERVAL,
                     Err(_away) => RETRY_INTERVAL,
@@ -131,11 +112,11 @@ impl RemoteSource {
     /// # Errors
     /// When the registry does not respond.
     pub async fn poll_changes(&self) -> Result<(), SourceError> {
-        self.changes_within(0).await.map(drop)
+        self.changes_within(Duration::ZERO).await.map(drop)
     }
 
-    async fn changes_within(&self, wait_ms: u64) -> Result<FeedResponse, SourceError> {
-        let response = self.poll(wait_ms).await;
+    async fn changes_within(&self, wait: Duration) -> Result<FeedResponse, SourceError> {
+        let response = self.poll(wait).await;
         let reachable = response.is_ok();
         if let Ok(response) = &response {
             self.apply(response.clone());
@@ -145,19 +126,16 @@ impl RemoteSource {
         response
     }
 
-    async fn poll(&self, wait_ms: u64) -> Result<FeedResponse, SourceError> {
-        let mut url = self.url(&["v1", "changes"]);
+    async fn poll(&self, wait: Duration) -> Result<FeedResponse, SourceError> {
         let (since, without_feed) = match &self.feed().last {
             Some(FeedResponse::At(body)) => (body.seq, 0),
             Some(FeedResponse::NoFeed(count)) => (0, count + 1),
             None => (0, 0),
         };
-        url.set_query(Some(&format!("since={since}&wait_ms={wait_ms}")));
-        let (status, body) = self.ask(&url).await?;
-        match status {
-            StatusCode::OK => decoded::<ChangesBody>(&url, &body).map(FeedResponse::At),
-            StatusCode::NOT_FOUND => Ok(FeedResponse::NoFeed(without_feed)),
-            _ => Err(failure(format!("{url}: answered {status}"))),
+        match self.client.changes(since, wait).await {
+            Ok(changes) => Ok(FeedResponse::At(changes)),
+            Err(error) if error.status() == Some(404) => Ok(FeedResponse::NoFeed(without_feed)),
+            Err(error) => Err(failure(&error)),
         }
     }
 
@@ -198,11 +176,8 @@ impl RemoteSource {
     }
 
     async fn look_up(&self, id: SchemaId) -> Result<Option<RegisteredSchema>, SourceError> {
-        let url = self.url(&["schemas", "ids", &id.to_string()]);
-        let Some(body) = self
-            .get::<SchemaBody>(url, &[ErrorCode::SchemaNotFound])
-            .await?
-        else {
+        let schema = self.client.schema(id, SchemaOptions::default()).await;
+        let Some(body) = found(schema, &[ErrorCode::SchemaNotFound])? else {
             return Ok(None);
         };
         let versions = self.versions(id).await?;
@@ -216,16 +191,19 @@ impl RemoteSource {
         }))
     }
 
-    /// Two questions, since the answer that includes deleted versions does not say which they are.
-    /// The live ones are asked last: what is deleted in between counts as deleted, and what is
-    /// registered in between is left out rather than taken for deleted.
+    /// Returns the subject versions of a schema. It takes two requests, because the listing with
+    /// deleted versions does not mark them. The live ones are requested last: a version deleted in
+    /// between counts as deleted, and one registered in between is left out, not taken for deleted.
     async fn versions(&self, id: SchemaId) -> Result<Vec<SubjectVersion>, SourceError> {
-        let live = self.url(&["schemas", "ids", &id.to_string(), "versions"]);
-        let mut all = live.clone();
-        all.set_query(Some("deleted=true"));
-        let absent = [ErrorCode::SchemaNotFound];
-        let all: Vec<SubjectVersionBody> = self.get(all, &absent).await?.unwrap_or_default();
-        let live: Vec<SubjectVersionBody> = self.get(live, &absent).await?.unwrap_or_default();
+        let listed = async |deleted| {
+            let listed = self
+                .client
+                .schema_versions(id, None, deleted, Page::default());
+            let listed = found(listed.await, &[ErrorCode::SchemaNotFound])?;
+            Ok::<_, SourceError>(listed.unwrap_or_default())
+        };
+        let all = listed(true).await?;
+        let live = listed(false).await?;
         let versions = all.into_iter().map(|place| SubjectVersion {
             deleted: !live.contains(&place),
             subject: place.subject,
@@ -234,10 +212,10 @@ impl RemoteSource {
         Ok(versions.collect())
     }
 
-    /// Walks references depth first with an explicit stack, so that dependencies come out first
-    /// and a hostile registry can neither recurse nor loop. A name that leads to two versions
-    /// stands for the one that is come to first. One that leads nowhere, as imports may leave them,
-    /// leaves nothing: the schema cannot be understood, however often it is asked for.
+    /// Returns the texts of references, transitively, dependencies first. The walk is depth first
+    /// with an explicit stack, so that a hostile registry can neither recurse nor loop. Of two
+    /// versions with one name, the first counts. A reference to a missing version, as imports may
+    /// leave it, yields no texts at all: the schema cannot be parsed, however often it is fetched.
     async fn reference_texts(
         &self,
         references: Vec<SchemaReference>,
@@ -273,61 +251,30 @@ impl RemoteSource {
         Ok(texts)
     }
 
-    /// Names in its references belong to its context, which the answer spells out.
+    /// Returns the version that a reference names. The names of its own references are qualified
+    /// with its context.
     async fn version(
         &self,
         reference: &SchemaReference,
     ) -> Result<Option<SchemaBody>, SourceError> {
-        let version = reference.version.to_string();
-        let mut url = self.url(&["subjects", &reference.subject, "versions", &version]);
-        url.set_query(Some("deleted=true&referenceFormat=qualified"));
+        let options = VersionOptions {
+            deleted: true,
+            qualified_references: true,
+            ..VersionOptions::default()
+        };
+        let version = self
+            .client
+            .version(&reference.subject, reference.version, options);
         let absent = [ErrorCode::SubjectNotFound, ErrorCode::VersionNotFound];
-        self.get(url, &absent).await
+        found(version.await, &absent)
     }
 
     async fn has_subject(&self, subject: &str) -> Result<bool, SourceError> {
-        let url = self.url(&["subjects", subject, "versions"]);
-        let versions: Option<Vec<Version>> = self.get(url, &[ErrorCode::SubjectNotFound]).await?;
+        let versions = self
+            .client
+            .versions(subject, Deleted::Exclude, Page::default());
+        let versions = found(versions.await, &[ErrorCode::SubjectNotFound])?;
         Ok(versions.is_some_and(|versions| !versions.is_empty()))
-    }
-
-    /// The decoded answer, or `None` when the registry answers with one of the codes in `absent`.
-    /// A 404 with any other code is a failure: a proxy or another service may have sent it.
-    async fn get<T: DeserializeOwned>(
-        &self,
-        url: Url,
-        absent: &[ErrorCode],
-    ) -> Result<Option<T>, SourceError> {
-        let (status, body) = self.ask(&url).await?;
-        if status == StatusCode::OK {
-            return decoded(&url, &body).map(Some);
-        }
-        let code = serde_json::from_slice::<ErrorBody>(&body)
-            .ok()
-            .map(|error| error.error_code);
-        if code.is_some_and(|code| absent.iter().any(|absent| absent.number() == code)) {
-            return Ok(None);
-        }
-        Err(failure(format!("{url}: answered {status}")))
-    }
-
-    async fn ask(&self, url: &Url) -> Result<(StatusCode, Vec<u8>), SourceError> {
-        // A registry behind a load balancer may cache what another node has changed already.
-        let request = self.http.get(url.clone()).header(CACHE_CONTROL, "no-cache");
-        let answer = request.send().await;
-        let answer = answer.map_err(|error| sent(url, &error))?;
-        let status = answer.status();
-        let body = answer.bytes().await.map_err(|error| sent(url, &error))?;
-        Ok((status, body.into()))
-    }
-
-    fn url(&self, segments: &[&str]) -> Url {
-        let mut url = self.base.clone();
-        url.path_segments_mut()
-            .expect("the constructor refused addresses without a path")
-            .pop_if_empty()
-            .extend(segments);
-        url
     }
 }
 
@@ -362,16 +309,23 @@ impl Feed {
     }
 }
 
-fn decoded<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, SourceError> {
-    serde_json::from_slice(body).map_err(|error| failure(format!("{url}: {error}")))
+/// Returns the value, or `None` when the registry rejected the request with one of these codes. A
+/// 404 with any other code is a failure: a proxy or another service may have sent it.
+fn found<T>(
+    result: Result<T, ClientError>,
+    absent: &[ErrorCode],
+) -> Result<Option<T>, SourceError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if absent.iter().any(|&code| error.is(code)) => Ok(None),
+        Err(error) => Err(failure(&error)),
+    }
 }
 
-fn sent(url: &Url, error: &reqwest::Error) -> SourceError {
-    failure(format!("{url}: {error}"))
-}
-
-fn failure(reason: String) -> SourceError {
-    SourceError { reason }
+fn failure(error: &ClientError) -> SourceError {
+    SourceError {
+        reason: error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -379,30 +333,6 @@ mod tests {
     use std::sync::atomic;
 
     use super::*;
-
-    #[test]
-    fn a_subject_is_one_path_segment() {
-        let client = RemoteSource::new("http://127.0.0.1:8081/registry/").unwrap();
-        let url = client.url(&["subjects", "a/b c%", "versions"]);
-        assert_eq!(
-            url.as_str(),
-            "http://127.0.0.1:8081/registry/subjects/a%2Fb%20c%25/versions"
-        );
-    }
-
-    #[test]
-    fn an_address_without_scheme_or_host_is_refused() {
-        for url in ["127.0.0.1:8081", "mailto:x", "ftp://h/", "httpx://h/"] {
-            assert!(RemoteSource::new(url).is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn an_address_that_needs_tls_is_refused_in_one_line() {
-        let error = RemoteSource::new("https://registry.example/").unwrap_err();
-        let line = error.to_string();
-        assert!(line.contains("TLS is not spoken here") && line.lines().count() == 1);
-    }
 
     fn at(seq: u64, instance: &str, ids: Option<&[i32]>) -> FeedResponse {
         FeedResponse::At(ChangesBody {

@@ -1,11 +1,11 @@
-//! How soon a consumer at default settings has a record after its producer heard the ack: one
-//! record at a time, so that the consumer waits in a long poll for each. Prints one line.
+//! Measures the time from the ack at the producer until a consumer at default settings receives the
+//! record. One record is sent at a time, so that each ends a waiting fetch. Prints one line.
 //!
 //! ```text
 //! bench_fetch_latency BOOTSTRAP RECORDS
 //! ```
 //!
-//! A record can reach the consumer before its ack reaches the producer; that counts as 0.
+//! If a record reaches the consumer before its ack reaches the producer, the time is 0.
 
 use std::io::{Write as _, stdout};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -23,18 +23,18 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::Offset;
 
-/// How long one record may take before the run is given up.
+/// Maximum time for one record.
 const RECORD_LIMIT: Duration = Duration::from_secs(30);
-/// Records before the measured ones: connections are made and code is warm.
+/// Number of records that are sent before the measured ones.
 const WARM_UP: usize = 100;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [bootstrap, records] = args.as_slice() else {
-        anyhow::bail!("wakeup BOOTSTRAP RECORDS");
+        anyhow::bail!("usage: bench_fetch_latency BOOTSTRAP RECORDS");
     };
     let records: usize = records.parse()?;
-    let topic = format!("wakeup-{}", std::process::id());
+    let topic = format!("fetch-latency-{}", std::process::id());
     let created = Connection::open(bootstrap)?.create_topic(&topic, 1, &[])?;
     ensure!(created.error_code == 0, "{created:?}");
 
@@ -50,7 +50,7 @@ fn main() -> Result<()> {
     for _ in 0..WARM_UP + records {
         let record = BaseRecord::<(), [u8]>::to(&topic).payload(&[b'a'; 100]);
         producer.send(record).map_err(|(error, _)| error)?;
-        let (ack, arrival) = (moment(&acks)?, moment(&arrivals)?);
+        let (ack, arrival) = (receive(&acks)?, receive(&arrivals)?);
         waits_us.push(arrival.saturating_duration_since(ack).as_micros());
     }
     let mut measured = waits_us.split_off(WARM_UP);
@@ -64,7 +64,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Says when each ack came.
+/// Sends the time of each ack.
 struct Acks(Sender<Instant>);
 
 impl ClientContext for Acks {}
@@ -73,15 +73,17 @@ impl ProducerContext for Acks {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        assert!(result.is_ok(), "a record was refused: {result:?}");
-        // The receiver is gone only when the run has failed already.
-        let _told = self.0.send(now());
+        assert!(result.is_ok(), "delivery failed: {result:?}");
+        // Sending fails only if the main thread has failed.
+        let _sent = self.0.send(now());
     }
 }
 
-/// Starts a consumer on a thread of its own that says when each record came.
+/// Starts a consumer on a separate thread, which sends the time of each record.
 fn consume(bootstrap: &str, topic: &str, arrived: Sender<Instant>) -> Result<()> {
-    let consumer: BaseConsumer = config(bootstrap).set("group.id", "wakeup").create()?;
+    let consumer: BaseConsumer = config(bootstrap)
+        .set("group.id", "fetch-latency")
+        .create()?;
     let mut partitions = TopicPartitionList::new();
     partitions.add_partition_offset(topic, 0, Offset::Beginning)?;
     consumer.assign(&partitions)?;
@@ -96,8 +98,8 @@ fn consume(bootstrap: &str, topic: &str, arrived: Sender<Instant>) -> Result<()>
     Ok(())
 }
 
-fn moment(moments: &Receiver<Instant>) -> Result<Instant> {
-    moments
+fn receive(times: &Receiver<Instant>) -> Result<Instant> {
+    times
         .recv_timeout(RECORD_LIMIT)
-        .context("a record went missing")
+        .context("no ack or record within 30 s")
 }

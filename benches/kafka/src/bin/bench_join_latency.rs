@@ -1,11 +1,11 @@
-//! How soon a lone member of a new group has its partitions, at default settings: from subscribing
-//! to being assigned. One group after the other, the first told apart; prints one line.
+//! Measures the time from subscribe to assignment of the only member of a new group, at default
+//! settings. Groups are measured one after another. Prints one line, with the first group apart.
 //!
 //! ```text
 //! bench_join_latency BOOTSTRAP GROUPS
 //! ```
 //!
-//! Metadata and the coordinator are looked up within that time, as every application does it.
+//! The time includes the lookups of metadata and of the coordinator, as in every application.
 
 use std::io::{Write as _, stdout};
 use std::time::Duration;
@@ -21,15 +21,15 @@ const POLL: Duration = Duration::from_millis(1);
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [bootstrap, groups] = args.as_slice() else {
-        anyhow::bail!("group_start BOOTSTRAP GROUPS");
+        anyhow::bail!("usage: bench_join_latency BOOTSTRAP GROUPS");
     };
     let groups: u32 = groups.parse()?;
     let topic = format!("group-start-{}", std::process::id());
     let created = Connection::open(bootstrap)?.create_topic(&topic, 3, &[])?;
     ensure!(created.error_code == 0, "{created:?}");
-    // A broker's first group makes the topic of committed offsets with its fifty partitions.
-    let first = assigned_within(bootstrap, &topic, 0)?;
-    let times = (1..=groups).map(|group| assigned_within(bootstrap, &topic, group));
+    // The first group of a broker creates the topic `__consumer_offsets` with 50 partitions.
+    let first = time_to_assignment(bootstrap, &topic, 0)?;
+    let times = (1..=groups).map(|group| time_to_assignment(bootstrap, &topic, group));
     let mut times = times.collect::<Result<Vec<_>>>()?;
     times.sort();
     let median = times.get(times.len() / 2).context("at least one group")?;
@@ -42,8 +42,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// How long a new member of a new group waits for its partitions.
-fn assigned_within(bootstrap: &str, topic: &str, group: u32) -> Result<Duration> {
+/// Returns the time from subscribe to assignment of a member of a new group.
+fn time_to_assignment(bootstrap: &str, topic: &str, group: u32) -> Result<Duration> {
     let consumer: BaseConsumer = config(bootstrap)
         .set("group.id", format!("{topic}-{group}"))
         .create()?;
@@ -51,7 +51,7 @@ fn assigned_within(bootstrap: &str, topic: &str, group: u32) -> Result<Duration>
     consumer.subscribe(&[topic])?;
     Deadline::after(PROGRAM_LIMIT).wait("partitions", || {
         while started.elapsed() < PROGRAM_LIMIT {
-            // No record comes; polling serves the group's callbacks.
+            // The topic is empty. Polling serves the callbacks of the group.
             drop(consumer.poll(POLL));
             if consumer.assignment()?.count() > 0 {
                 return Ok(Some(started.elapsed()));

@@ -1,12 +1,11 @@
-//! Produces with acks=all through rdkafka for some seconds and prints one line of figures: records
-//! a second, and how long a record waits from `send` to its delivery report.
+//! Produces with acks=all through rdkafka for some seconds and prints one line: records per second
+//! and the time from `send` to the delivery report.
 //!
 //! ```text
 //! bench_produce BOOTSTRAP SIZE PARTITIONS SECONDS [CODEC]
 //! ```
 //!
-//! Payloads are half random, so that a codec finds something, and every record has its own. Figures
-//! are told, never asserted.
+//! Payloads are half random, so that they compress, and differ for each record. Nothing is asserted.
 
 use std::io::{Write as _, stdout};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,17 +21,17 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
-/// How long producing runs before it is measured.
+/// Time of producing before the measurement.
 const WARM_UP: Duration = Duration::from_secs(2);
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
-/// Records in the client at once: enough to keep the broker busy, few enough that the wait is the
-/// broker's and not a queue's.
+/// Records in the queue of the client: enough to keep the broker busy, and few enough that queueing
+/// does not dominate the measured time.
 const QUEUED_MAX: &str = "20000";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [bootstrap, size, partitions, seconds, rest @ ..] = args.as_slice() else {
-        anyhow::bail!("load BOOTSTRAP SIZE PARTITIONS SECONDS [CODEC]");
+        anyhow::bail!("usage: bench_produce BOOTSTRAP SIZE PARTITIONS SECONDS [CODEC]");
     };
     let (size, partitions): (usize, i32) = (size.parse()?, partitions.parse()?);
     let codec = rest.first().map_or("none", String::as_str);
@@ -63,20 +62,20 @@ fn main() -> Result<()> {
     let elapsed = started.elapsed();
     let mut waits_us = waits.take();
     load.producer.flush(DRAIN_LIMIT)?;
-    let figures = figures(&mut waits_us, size, elapsed)?;
+    let summary = summary(&mut waits_us, size, elapsed)?;
     writeln!(
         stdout(),
-        "{size} B, {partitions} partitions, {codec}: {figures}"
+        "{size} B, {partitions} partitions, {codec}: {summary}"
     )?;
     Ok(())
 }
 
-/// How long each record waited for its report, in µs.
+/// Time from send to delivery report of each record, in µs.
 #[derive(Clone, Debug, Default)]
 struct Waits(Arc<Mutex<Vec<u128>>>);
 
 impl Waits {
-    /// Those since the last call.
+    /// Removes and returns the times since the last call.
     fn take(&self) -> Vec<u128> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -88,13 +87,13 @@ impl ProducerContext for Waits {
     type DeliveryOpaque = Box<Instant>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Instant>) {
-        assert!(result.is_ok(), "a record was refused: {result:?}");
+        assert!(result.is_ok(), "delivery failed: {result:?}");
         let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waits.push(sent.elapsed().as_micros());
     }
 }
 
-/// The producing side.
+/// A producer and its topic.
 struct Load {
     producer: ThreadedProducer<Waits>,
     topic: String,
@@ -104,7 +103,7 @@ struct Load {
 }
 
 impl Load {
-    /// Sends as fast as the client takes it.
+    /// Sends records for `span` at the highest rate.
     fn run_for(&mut self, span: Duration) -> Result<()> {
         let end = now() + span;
         let mut full = false;
@@ -117,7 +116,7 @@ impl Load {
         Ok(())
     }
 
-    /// Whether the client had room.
+    /// Sends one record. Returns false if the queue of the client is full.
     fn send_one(&mut self) -> Result<bool> {
         let record = BaseRecord::<(), [u8], _>::with_opaque_to(&self.topic, Box::new(now()))
             .partition(self.sent % self.partitions)
@@ -133,7 +132,7 @@ impl Load {
     }
 }
 
-fn figures(waits_us: &mut [u128], size: usize, elapsed: Duration) -> Result<String> {
+fn summary(waits_us: &mut [u128], size: usize, elapsed: Duration) -> Result<String> {
     waits_us.sort_unstable();
     let count = waits_us.len();
     let at = |per_mille: usize| waits_us.get(count * per_mille / 1000).copied();

@@ -108,6 +108,16 @@ impl ClientError {
         }
     }
 
+    /// Returns the HTTP status of an error response.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection.status),
+            Self::Status { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
     /// Returns whether the registry rejected the request with this code.
     #[must_use]
     pub fn is(&self, code: ErrorCode) -> bool {

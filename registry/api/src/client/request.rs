@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -157,7 +157,10 @@ impl Request<'_> {
     pub(super) async fn open(self) -> Result<Response, ClientError> {
         let (url, timeout) = (self.shown_url(), self.client.timeout);
         let mut request = self.client.http.request(self.method, self.url);
-        request = request.header(ACCEPT, rest::CONTENT_TYPE);
+        // A cache between client and registry may hold a state that another client has changed.
+        request = request
+            .header(ACCEPT, rest::CONTENT_TYPE)
+            .header(CACHE_CONTROL, "no-cache");
         if let Some(body) = self.body {
             let body = body.map_err(|error| ClientError::Transport {
                 url: url.clone(),

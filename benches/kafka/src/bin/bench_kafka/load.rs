@@ -1,4 +1,4 @@
-//! One load after the other on one broker: produce as fast as it takes records, and read them back.
+//! Throughput of one broker: produce at the highest rate, and consume the records.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,34 +19,39 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::cells::{Cell, Values};
+use crate::workloads::{Values, Workload};
 
 pub(crate) const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 
-/// What a load came to.
+/// The result of a load.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct Throughput {
     pub(crate) records_per_second: f64,
-    /// CPU seconds of the broker for 10^9 bytes of values.
+    /// CPU seconds of the broker per 10^9 bytes of values.
     pub(crate) cpu_seconds_per_gb: f64,
 }
 
-/// A topic with what a load put there.
+/// A topic and the load that produced its records.
 #[derive(Debug)]
 pub(crate) struct Filled {
     pub(crate) topic: String,
     pub(crate) records: u64,
-    pub(crate) loaded: Loaded,
+    pub(crate) throughput: Throughput,
 }
 
-/// Produces with acks=all for `span`, after a second of warming up, to a topic of its own.
-pub(crate) fn produce(peer: &Peer, cell: &Cell, topic: &str, span: Duration) -> Result<Filled> {
-    let mut values = prepared(peer, cell, topic)?;
+/// Creates `topic` and produces with acks=all for `span`, after a warm-up of one second.
+pub(crate) fn produce(
+    peer: &Peer,
+    workload: &Workload,
+    topic: &str,
+    span: Duration,
+) -> Result<Filled> {
+    let mut values = prepare(peer, workload, topic)?;
     let acked = Acked::default();
     let producer: ThreadedProducer<Acked> = config(peer.bootstrap())
         .set("acks", "all")
-        .set("compression.type", cell.codec)
+        .set("compression.type", workload.codec)
         .set("linger.ms", "5")
         .set("queue.buffering.max.kbytes", "65536")
         .create_with_context(acked.clone())?;
@@ -56,7 +61,7 @@ pub(crate) fn produce(peer: &Peer, cell: &Cell, topic: &str, span: Duration) -> 
         while now() < end {
             for _ in 0..64 {
                 let record = BaseRecord::<(), [u8], _>::with_opaque_to(topic, ())
-                    .partition(sent % cell.partitions)
+                    .partition(sent % workload.partitions)
                     .payload(values.next_value());
                 match producer.send(record) {
                     Ok(()) => sent = sent.wrapping_add(1) & i32::MAX,
@@ -72,7 +77,7 @@ pub(crate) fn produce(peer: &Peer, cell: &Cell, topic: &str, span: Duration) -> 
     send_for(WARM_UP)?;
     let before = (acked.records(), acked.bytes(), peer.cpu_seconds()?, now());
     send_for(span)?;
-    let loaded = loaded(
+    let throughput = throughput(
         acked.records() - before.0,
         acked.bytes() - before.1,
         peer.cpu_seconds()? - before.2,
@@ -82,38 +87,43 @@ pub(crate) fn produce(peer: &Peer, cell: &Cell, topic: &str, span: Duration) -> 
     Ok(Filled {
         topic: topic.to_owned(),
         records: acked.records(),
-        loaded,
+        throughput,
     })
 }
 
-/// Reads a topic of one partition from its beginning to its end.
-pub(crate) fn consume(peer: &Peer, filled: &Filled) -> Result<Loaded> {
-    let consumer = reader(peer)?;
+/// Consumes all records of a topic with one partition.
+pub(crate) fn consume(peer: &Peer, filled: &Filled) -> Result<Throughput> {
+    let consumer = consumer(peer)?;
     let deadline = Deadline::after(DRAIN_LIMIT);
     let (mut records, mut bytes) = (0, 0);
-    // It is connected and has asked for nothing yet: what it fetches ahead counts.
+    // The consumer is connected but has not fetched yet, so that its prefetching is measured too.
     let (cpu, started) = (peer.cpu_seconds()?, now());
     consumer.assign(&beginning(&filled.topic, 1)?)?;
     while records < filled.records {
-        ensure!(!deadline.left().is_zero(), "{records} records came");
+        ensure!(!deadline.left().is_zero(), "only {records} records arrived");
         if let Some(message) = consumer.poll(Duration::from_secs(1)).transpose()? {
             records += 1;
             bytes += message.payload_len() as u64;
         }
     }
     let elapsed = started.elapsed();
-    Ok(loaded(records, bytes, peer.cpu_seconds()? - cpu, elapsed))
+    Ok(throughput(
+        records,
+        bytes,
+        peer.cpu_seconds()? - cpu,
+        elapsed,
+    ))
 }
 
-fn loaded(records: u64, bytes: u64, cpu_seconds: f64, elapsed: Duration) -> Loaded {
-    Loaded {
+fn throughput(records: u64, bytes: u64, cpu_seconds: f64, elapsed: Duration) -> Throughput {
+    Throughput {
         records_per_second: records as f64 / elapsed.as_secs_f64(),
         cpu_seconds_per_gb: cpu_seconds / (bytes as f64 / 1e9),
     }
 }
 
-/// A consumer that is connected and reads nothing yet.
-pub(crate) fn reader(peer: &Peer) -> Result<BaseConsumer> {
+/// Returns a connected consumer without an assignment.
+pub(crate) fn consumer(peer: &Peer) -> Result<BaseConsumer> {
     let consumer: BaseConsumer = config(peer.bootstrap())
         .set("group.id", "bench")
         .set("enable.auto.commit", "false")
@@ -122,7 +132,7 @@ pub(crate) fn reader(peer: &Peer) -> Result<BaseConsumer> {
     Ok(consumer)
 }
 
-/// So many partitions, from their beginnings.
+/// Returns the first `count` partitions, each from offset 0.
 pub(crate) fn beginning(topic: &str, count: i32) -> Result<TopicPartitionList> {
     let mut partitions = TopicPartitionList::new();
     for partition in 0..count {
@@ -141,41 +151,42 @@ pub(crate) fn delete(peer: &Peer, topic: &str) -> Result<()> {
     let error_code = Connection::open(peer.bootstrap())?.delete_topic(topic)?;
     ensure!(
         error_code == 0,
-        "{topic} is not deleted: error {error_code}"
+        "deleting {topic} failed with error {error_code}"
     );
     Ok(())
 }
 
-/// Makes the topic, under a contract where the cell asks for one and the broker knows what that
-/// is, and the values to send there.
-pub(crate) fn prepared(peer: &Peer, cell: &Cell, topic: &str) -> Result<Source> {
-    let source = match cell.values {
-        Values::Bytes(size) => Source::Made(Payload::new(size)),
+/// Creates the topic and returns the values to produce. For Avouch, Avro schemas are registered, so
+/// that the topic has a contract.
+pub(crate) fn prepare(peer: &Peer, workload: &Workload, topic: &str) -> Result<Source> {
+    let source = match workload.values {
+        Values::Bytes(size) => Source::Generated(Payload::new(size)),
         Values::Data(index) => {
             let set = &avouch_bench_report::data::sets()[index];
             let id = match peer.registry() {
                 Some(url) => register(url, &format!("{topic}-value"), &set.schema)?,
+                // Apache Kafka does not read the id.
                 None => 1,
             };
             let framed = |datum: &&[u8]| [&[0], &id.to_be_bytes()[..], datum].concat();
-            Source::Kept(set.records().iter().map(framed).collect(), 0)
+            Source::Stored(set.records().iter().map(framed).collect(), 0)
         }
     };
-    create(peer, topic, cell.partitions)?;
+    create(peer, topic, workload.partitions)?;
     Ok(source)
 }
 
-/// Values, made or taken in turn.
+/// Generated values, or stored values and the index of the last one.
 pub(crate) enum Source {
-    Made(Payload),
-    Kept(Vec<Vec<u8>>, usize),
+    Generated(Payload),
+    Stored(Vec<Vec<u8>>, usize),
 }
 
 impl Source {
     pub(crate) fn next_value(&mut self) -> &[u8] {
         match self {
-            Self::Made(payload) => payload.next_value(),
-            Self::Kept(values, next) => {
+            Self::Generated(payload) => payload.next_value(),
+            Self::Stored(values, next) => {
                 *next = (*next + 1) % values.len();
                 &values[*next]
             }
@@ -183,7 +194,7 @@ impl Source {
     }
 }
 
-/// Counts what was acknowledged.
+/// Counts acknowledged records and their bytes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Acked(Arc<(AtomicU64, AtomicU64)>);
 
@@ -204,7 +215,7 @@ impl ProducerContext for Acked {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let message = result.as_ref().unwrap_or_else(|(error, _)| {
-            panic!("a record was refused: {error}");
+            panic!("delivery failed: {error}");
         });
         self.0.0.fetch_add(1, Ordering::Relaxed);
         self.0

@@ -1,28 +1,29 @@
-//! Avouch and Apache Kafka on this machine in alternating rounds, by one load program: throughput,
-//! broker CPU time, the way of single records, memory, start. Writes `docs/benchmarks/broker.json`.
+//! Compares Avouch with Apache Kafka on this machine, in alternating rounds with one client:
+//! throughput, broker CPU time, end-to-end latency, memory and start time. Writes
+//! `docs/benchmarks/broker.json`.
 //!
 //! ```text
 //! bench_kafka [--only PATTERN] [ROUNDS [SECONDS]]
 //! ```
 //!
-//! With a pattern, only rows whose names hold it are measured, and take the place of those of the
-//! last whole run. CPU seconds are what counts where others share the machine. Each figure is the
-//! median of the rounds; nothing is asserted.
+//! With a pattern, only rows whose names contain it are measured, and replace those of the last
+//! whole run. Each result is the median of the rounds. Rates depend on the load of the machine;
+//! CPU seconds hardly do. Nothing is asserted.
 
 #![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "figures to three digits"
+    reason = "results are shown with three digits"
 )]
 
-mod cells;
-mod figures;
 mod idle;
+mod latency;
 mod load;
 mod report;
+mod results;
 mod sync;
-mod way;
+mod workloads;
 
 use std::fs;
 use std::process::Command;
@@ -32,60 +33,61 @@ use anyhow::{Context as _, Result, bail};
 use avouch_tests::deadline::now;
 use avouch_tests::peer::{Kind, Peer};
 
-use cells::{CELLS, Cell, Rate, WAYS};
-use figures::Figures;
-use load::{Loaded, create, delete};
+use load::{Throughput, create, delete};
+use results::Results;
 use sync::Syncs;
+use workloads::{LATENCY_WORKLOADS, Rate, WORKLOADS, Workload};
 
 const IDLE_CONSUMERS: usize = 1_000;
 const IDLE_ROUNDS: u64 = 3;
-/// Of the slower peak, the rate at which single records are followed.
+/// The rate of [`Rate::ShareOfPeak`], as a share of the lower peak rate.
 const SHARE_OF_PEAK: f64 = 0.3;
-/// The names of rows that are not of a cell or a way.
-const START: &str = "start to first record, s";
-const REST: &str = "memory, idle, MB";
-const LOADED: &str = "memory, loaded, MB";
-const HIGHEST: &str = "memory, highest under load, MB";
-const IDLE: &str = "idle, 1,000 consumers, % of a core";
+/// Names of the rows without a workload.
+const START_ROW: &str = "start to first record, s";
+const IDLE_MEMORY_ROW: &str = "memory, idle, MB";
+const LOADED_MEMORY_ROW: &str = "memory, loaded, MB";
+const PEAK_MEMORY_ROW: &str = "memory, highest under load, MB";
+const IDLE_CPU_ROW: &str = "idle, 1,000 consumers, % of a core";
 
-/// What is asked for.
+/// The arguments.
 #[derive(Debug)]
 struct Plan {
     rounds: u64,
-    /// Of one load, warming up not counted.
+    /// Duration of one load, without the warm-up.
     span: Duration,
     only: Option<String>,
 }
 
 fn main() -> Result<()> {
-    let plan = Plan::of(std::env::args().skip(1))?;
-    let mut figures = Figures::new(plan.only.clone());
-    if figures.wants(START) || figures.wants(REST) {
+    let plan = Plan::parse(std::env::args().skip(1))?;
+    let mut results = Results::new(plan.only.clone());
+    if results.wants(START_ROW) || results.wants(IDLE_MEMORY_ROW) {
         for round in 0..plan.rounds {
-            start_and_rest(&mut figures, round)?;
+            measure_start(&mut results, round)?;
         }
     }
     let peers = [Peer::start(Kind::Avouch)?, Peer::start(Kind::Kafka)?];
-    loads(&mut figures, &peers, &plan)?;
+    measure_loads(&mut results, &peers, &plan)?;
     let mut syncs = Syncs::new()?;
-    let share_rate = match wants_share(&figures) {
-        true => Some((slower_peak(&figures)? * SHARE_OF_PEAK).round()),
+    let share_rate = match wants_share(&results) {
+        true => Some((lower_peak(&results)? * SHARE_OF_PEAK).round()),
         false => None,
     };
+    // Mode `os` is compared in latency and idle CPU time only.
     let os = Peer::start(Kind::AvouchOs)?;
     let [fsync, kafka] = &peers;
     let peers = [fsync, &os, kafka];
-    ways(&mut figures, peers, (share_rate, &mut syncs), &plan)?;
-    if figures.wants(IDLE) {
+    measure_latency(&mut results, peers, (share_rate, &mut syncs), &plan)?;
+    if results.wants(IDLE_CPU_ROW) {
         for round in 0..IDLE_ROUNDS {
-            idle(&mut figures, peers, round, plan.span * 2)?;
+            measure_idle(&mut results, peers, round, plan.span * 2)?;
         }
     }
-    report::write(&figures, &plan, share_rate, syncs.percentiles_ms())
+    report::write(&results, &plan, share_rate, syncs.percentiles_ms())
 }
 
 impl Plan {
-    fn of(words: impl Iterator<Item = String>) -> Result<Self> {
+    fn parse(words: impl Iterator<Item = String>) -> Result<Self> {
         let mut plan = Self {
             rounds: 5,
             span: Duration::from_secs(3),
@@ -95,7 +97,7 @@ impl Plan {
         let mut words = words;
         while let Some(word) = words.next() {
             match word.as_str() {
-                "--only" => plan.only = Some(words.next().context("--only what?")?),
+                "--only" => plan.only = Some(words.next().context("--only needs a pattern")?),
                 number => numbers.push(number.parse()?),
             }
         }
@@ -106,151 +108,165 @@ impl Plan {
                 plan.rounds = *rounds;
                 plan.span = Duration::from_secs(*seconds);
             }
-            _ => bail!("too many numbers; there are: --only PATTERN, ROUNDS, SECONDS"),
+            _ => bail!("too many arguments; expected [--only PATTERN] [ROUNDS [SECONDS]]"),
         }
         Ok(plan)
     }
 }
 
-/// Seconds to a first record, and memory after it.
-fn start_and_rest(figures: &mut Figures, round: u64) -> Result<()> {
-    figures.step(&format!("start {}", round + 1));
-    for kind in in_turn(round, [Kind::Avouch, Kind::Kafka]) {
+/// Measures the time from start to the first record, and the memory after it.
+fn measure_start(results: &mut Results, round: u64) -> Result<()> {
+    results.step(&format!("start {}", round + 1));
+    for kind in alternate(round, [Kind::Avouch, Kind::Kafka]) {
         let prepared = Peer::prepare(kind)?;
         let started = now();
         let peer = prepared.start()?;
-        figures.note(START, kind, started.elapsed().as_secs_f64());
-        figures.note(REST, kind, mb(peer.memory_bytes()?.0));
+        results.add(START_ROW, kind, started.elapsed().as_secs_f64());
+        results.add(IDLE_MEMORY_ROW, kind, mb(peer.memory_bytes()?.0));
     }
     Ok(())
 }
 
-/// All that is produced and consumed; the first round is not counted, since a Java machine gets
-/// faster for a while.
-fn loads(figures: &mut Figures, peers: &[Peer; 2], plan: &Plan) -> Result<()> {
-    let is_memory_wanted = figures.wants(LOADED) || figures.wants(HIGHEST);
-    let cells = CELLS.iter().enumerate();
-    let wanted: Vec<_> = cells
-        .filter(|(_, cell)| {
-            let is_read = cell.partitions == 1;
+/// Measures throughput and memory under load. The first round is a warm-up, because a JVM becomes
+/// faster while it compiles.
+fn measure_loads(results: &mut Results, peers: &[Peer; 2], plan: &Plan) -> Result<()> {
+    let is_memory_wanted = results.wants(LOADED_MEMORY_ROW) || results.wants(PEAK_MEMORY_ROW);
+    let workloads = WORKLOADS.iter().enumerate();
+    let wanted: Vec<_> = workloads
+        .filter(|(_, workload)| {
+            let is_consumed = workload.partitions == 1;
             is_memory_wanted
-                || figures.wants(&cell.produced())
-                || (is_read && (figures.wants(&cell.cached()) || figures.wants(&cell.read())))
+                || results.wants(&workload.produce_row())
+                || (is_consumed
+                    && (results.wants(&workload.cached_row())
+                        || results.wants(&workload.disk_row())))
         })
         .collect();
     if wanted.is_empty() {
         return Ok(());
     }
     for round in 0..=plan.rounds {
-        figures.is_counting = round > 0;
+        results.is_counting = round > 0;
         for peer in peers {
-            peer.forget_highest_memory()?;
+            peer.reset_peak_memory()?;
         }
-        for (index, cell) in &wanted {
-            figures.step(&format!("round {round} of {}: {}", plan.rounds, cell.name));
-            let topic = format!("cell-{index}-{round}");
-            for peer in in_turn(round, [&peers[0], &peers[1]]) {
-                measure(figures, peer, (cell, &topic), plan.span)?;
+        for (index, workload) in &wanted {
+            let rounds = plan.rounds;
+            results.step(&format!("round {round} of {rounds}: {}", workload.name));
+            let topic = format!("workload-{index}-{round}");
+            for peer in alternate(round, [&peers[0], &peers[1]]) {
+                measure_load(results, peer, (workload, &topic), plan.span)?;
             }
         }
         for peer in peers {
             let (resident, highest) = peer.memory_bytes()?;
-            figures.note(LOADED, peer.kind(), mb(resident));
-            figures.note(HIGHEST, peer.kind(), mb(highest));
-            // The disk need not hold the rounds together.
+            results.add(LOADED_MEMORY_ROW, peer.kind(), mb(resident));
+            results.add(PEAK_MEMORY_ROW, peer.kind(), mb(highest));
+            // The disk may not have room for the records of all rounds.
             for (index, _) in &wanted {
-                delete(peer, &format!("cell-{index}-{round}"))?;
+                delete(peer, &format!("workload-{index}-{round}"))?;
             }
         }
     }
-    figures.is_counting = true;
+    results.is_counting = true;
     Ok(())
 }
 
-/// One load on one broker.
-fn measure(
-    figures: &mut Figures,
+/// Measures one workload on one broker.
+fn measure_load(
+    results: &mut Results,
     peer: &Peer,
-    (cell, topic): (&Cell, &str),
+    (workload, topic): (&Workload, &str),
     span: Duration,
 ) -> Result<()> {
-    let filled = load::produce(peer, cell, topic, span)?;
-    let mut told = |what: &str, loaded: Loaded| {
+    let filled = load::produce(peer, workload, topic, span)?;
+    let mut add = |name: &str, throughput: Throughput| {
         let kind = peer.kind();
-        let rate = loaded.records_per_second;
-        figures.note(&format!("{what}: records/s"), kind, rate);
-        let cpu = loaded.cpu_seconds_per_gb;
-        figures.note(&format!("{what}: CPU s/GB"), kind, cpu);
+        let rate = throughput.records_per_second;
+        results.add(&format!("{name}: records/s"), kind, rate);
+        let cpu = throughput.cpu_seconds_per_gb;
+        results.add(&format!("{name}: CPU s/GB"), kind, cpu);
     };
-    told(&cell.produced(), filled.loaded);
-    if cell.partitions == 1 {
-        told(&cell.cached(), load::consume(peer, &filled)?);
+    add(&workload.produce_row(), filled.throughput);
+    if workload.partitions == 1 {
+        add(&workload.cached_row(), load::consume(peer, &filled)?);
+        // Without root there are no results from disk.
         if drop_caches().is_ok() {
-            told(&cell.read(), load::consume(peer, &filled)?);
+            add(&workload.disk_row(), load::consume(peer, &filled)?);
         }
     }
     Ok(())
 }
 
-/// The way of single records through each broker; the first round is not counted.
-fn ways(
-    figures: &mut Figures,
+/// Measures the end-to-end latency of each broker. The first round is a warm-up.
+fn measure_latency(
+    results: &mut Results,
     peers: [&Peer; 3],
     (share_rate, syncs): (Option<f64>, &mut Syncs),
     plan: &Plan,
 ) -> Result<()> {
-    let wanted: Vec<_> = WAYS.iter().filter(|way| figures.wants(way.name)).collect();
+    let wanted: Vec<_> = LATENCY_WORKLOADS
+        .iter()
+        .filter(|latency| results.wants(latency.name))
+        .collect();
     if wanted.is_empty() {
         return Ok(());
     }
     for round in 0..=plan.rounds {
-        figures.is_counting = round > 0;
-        figures.step(&format!("round {round} of {}: single records", plan.rounds));
+        results.is_counting = round > 0;
+        results.step(&format!("round {round} of {}: latency", plan.rounds));
         syncs.round()?;
-        for (index, way) in wanted.iter().enumerate() {
-            let rate = match way.rate {
+        for (index, latency) in wanted.iter().enumerate() {
+            let rate = match latency.rate {
                 Rate::PerSecond(rate) => rate,
-                Rate::ShareOfPeak => share_rate.context("the rate was looked up")?,
+                Rate::ShareOfPeak => share_rate.context("no peak rate")?,
             };
-            for peer in in_turn(round, peers) {
-                let topic = format!("way-{index}-{round}");
-                let (p50, p99) = way::latency(peer, (&way.cell, &topic), rate, plan.span)?;
-                let name = |part: &str| format!("{}: {part} ms", way.name);
-                figures.note(&name("p50"), peer.kind(), p50);
-                figures.note(&name("p99"), peer.kind(), p99);
+            for peer in alternate(round, peers) {
+                let topic = format!("latency-{index}-{round}");
+                let workload = (&latency.workload, topic.as_str());
+                let (p50, p99) = latency::measure(peer, workload, rate, plan.span)?;
+                let name = |part: &str| format!("{}: {part} ms", latency.name);
+                results.add(&name("p50"), peer.kind(), p50);
+                results.add(&name("p99"), peer.kind(), p99);
             }
         }
     }
     Ok(())
 }
 
-/// What each broker takes while consumers wait.
-fn idle(figures: &mut Figures, peers: [&Peer; 3], round: u64, span: Duration) -> Result<()> {
-    figures.step("consumers that wait");
-    for peer in in_turn(round, peers) {
+/// Measures the CPU time of each broker while consumers poll an empty topic.
+fn measure_idle(
+    results: &mut Results,
+    peers: [&Peer; 3],
+    round: u64,
+    span: Duration,
+) -> Result<()> {
+    results.step("idle consumers");
+    for peer in alternate(round, peers) {
         let topic = format!("idle-{round}");
         create(peer, &topic, 1)?;
         let percent = idle::percent_of_a_core(peer, (&topic, IDLE_CONSUMERS), span)?;
-        figures.note(IDLE, peer.kind(), percent);
+        results.add(IDLE_CPU_ROW, peer.kind(), percent);
     }
     Ok(())
 }
 
-fn wants_share(figures: &Figures) -> bool {
-    let mut ways = WAYS.iter();
-    ways.any(|way| matches!(way.rate, Rate::ShareOfPeak) && figures.wants(way.name))
+fn wants_share(results: &Results) -> bool {
+    let mut latencies = LATENCY_WORKLOADS.iter();
+    latencies
+        .any(|latency| matches!(latency.rate, Rate::ShareOfPeak) && results.wants(latency.name))
 }
 
-/// Of this run, or of the last whole one.
-fn slower_peak(figures: &Figures) -> Result<f64> {
-    let name = format!("{}: records/s", CELLS[1].produced());
-    let peaks = figures.medians(&name).or_else(|| report::medians(&name));
-    let peaks = peaks.with_context(|| format!("no figures of {name:?}"))?;
+/// Returns the lower peak rate of the two brokers, from this run or from the last whole one.
+fn lower_peak(results: &Results) -> Result<f64> {
+    let name = format!("{}: records/s", WORKLOADS[1].produce_row());
+    let peaks = results.medians(&name).or_else(|| report::medians(&name));
+    let peaks = peaks.with_context(|| format!("no results of {name:?}"))?;
     Ok(peaks.into_iter().fold(f64::INFINITY, f64::min))
 }
 
-/// Whoever came first comes last in the next round.
-fn in_turn<T, const N: usize>(round: u64, mut peers: [T; N]) -> [T; N] {
+/// Reverses the order in every second round, so that no broker is always the first.
+fn alternate<T, const N: usize>(round: u64, mut peers: [T; N]) -> [T; N] {
     if !round.is_multiple_of(2) {
         peers.reverse();
     }
@@ -261,7 +277,7 @@ fn mb(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// Makes the next reads come from the disk; needs root.
+/// Drops the page cache, so that the next reads are from disk. Needs root.
 fn drop_caches() -> Result<()> {
     Command::new("sync").status()?;
     Ok(fs::write("/proc/sys/vm/drop_caches", "3")?)
@@ -272,11 +288,11 @@ mod tests {
     use super::*;
 
     fn plan(words: &[&str]) -> Result<Plan> {
-        Plan::of(words.iter().map(|word| (*word).to_owned()))
+        Plan::parse(words.iter().map(|word| (*word).to_owned()))
     }
 
     #[test]
-    fn a_pattern_may_stand_before_the_numbers() {
+    fn pattern_precedes_rounds_and_seconds() {
         let plan = plan(&["--only", "idle", "2", "1"]).unwrap();
         assert_eq!(plan.only.as_deref(), Some("idle"));
         assert_eq!((plan.rounds, plan.span.as_secs()), (2, 1));

@@ -1,4 +1,5 @@
-//! `docs/benchmarks/broker.json`: a whole run, in which single rows may have been measured again.
+//! `docs/benchmarks/broker.json`: the results of a whole run, with rows that were measured again
+//! later.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,29 +12,29 @@ use avouch_tests::peer::Kind;
 use serde_json::{Value, json};
 
 use crate::Plan;
-use crate::figures::{Figures, Row, median};
+use crate::results::{Results, Row, median};
 
-const NOTES: &str = "Client and brokers share the machine, and none is bound to a core: a Java \
-    machine's collector and\ncompilers work beside its threads, and bound to one core it would be \
-    judged by them. So CPU time says more than rates do.\nConsuming counts from before the first \
-    fetch. Memory is what is resident: idle after a first record; loaded after a round of all \
-    loads, and\nits highest within the round. Formatting Kafka's storage is not in its start. End \
-    to end a record's time counts from the moment when it\nwas due, at linger 0, so that whatever \
-    keeps the client waiting is in it. Consumers that idle let each fetch wait for half a second,\n\
-    as clients do by default, which makes 2,000 fetches a second.";
+const NOTES: &str = "Client and brokers share the machine. No process is pinned to a core, because \
+    the garbage collector and\nthe compiler threads of a JVM need other cores than its request \
+    threads. CPU time is therefore more comparable than rates.\nConsume results include the first \
+    fetch. Memory is the resident size: idle after the first record, loaded after one round of \
+    all\nworkloads, and the highest value within that round. Start times of Kafka exclude \
+    formatting its storage. End-to-end latency starts when\na record is due, with linger 0, so that \
+    it includes delays in the client. Each idle consumer sends fetches with a max wait of 500 \
+    ms,\nthe default of clients, which makes 2,000 fetches per second.";
 
 pub(crate) fn write(
-    figures: &Figures,
+    results: &Results,
     plan: &Plan,
     share_rate: Option<f64>,
     syncs_ms: Option<(f64, f64)>,
 ) -> Result<()> {
     let commit = commit()?;
-    let rows = figures.rows.iter();
+    let rows = results.rows.iter();
     let new = rows.map(|(name, row)| (name.clone(), row_json(name, row, &commit)));
     let new: BTreeMap<_, _> = new.collect();
     let mut report = match plan.only {
-        Some(_) => committed().context("no whole run to put this into")?,
+        Some(_) => committed().context("no results of a whole run to update")?,
         None => json!({
             "commit": commit,
             "machine": printed("sh", &["-c", MACHINE])?,
@@ -41,7 +42,7 @@ pub(crate) fn write(
             "rounds": plan.rounds,
             "seconds": plan.span.as_secs(),
             "client": if cfg!(debug_assertions) {
-                "one librdkafka client for all, built for tests, which is slower"
+                "one librdkafka client for all, a debug build"
             } else {
                 "one librdkafka client for all"
             },
@@ -63,7 +64,7 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// The medians of a row of the committed report, of those brokers that it has figures of.
+/// Returns the medians of Avouch and Kafka in a row of the committed report.
 pub(crate) fn medians(name: &str) -> Option<Vec<f64>> {
     let report = committed().ok()?;
     let row = report["rows"].as_array()?;
@@ -84,7 +85,7 @@ fn row_json(name: &str, row: &Row, commit: &str) -> Value {
     })
 }
 
-/// Old rows with new ones in their places, by name.
+/// Replaces rows of `old` by new ones with the same name.
 fn merged(old: &Value, new: BTreeMap<String, Value>) -> Value {
     let old = old.as_array().into_iter().flatten();
     let mut rows: BTreeMap<String, Value> = old
@@ -102,7 +103,7 @@ fn path() -> PathBuf {
     checkout().join("docs/benchmarks/broker.json")
 }
 
-/// With a plus if files differ from it.
+/// Returns the commit, with a plus sign if files were modified.
 fn commit() -> Result<String> {
     let changed = printed("git", &["status", "--porcelain", "--untracked-files=no"])?;
     let mark = if changed.is_empty() { "" } else { "+" };
@@ -125,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_that_was_measured_again_takes_its_own_place_only() {
+    fn new_row_replaces_row_of_same_name() {
         let old = json!([{"name": "a", "avouch": 1}, {"name": "b", "avouch": 2}]);
         let new = json!({"name": "b", "avouch": 3});
         let merged = merged(&old, BTreeMap::from([("b".to_owned(), new)]));

@@ -1,4 +1,4 @@
-//! What one sync of the disk takes: what durable records may be later than those that are not.
+//! Latency of one sync on this disk, by which durable records may be slower than others.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -9,44 +9,44 @@ use avouch_tests::checkout;
 use avouch_tests::deadline::now;
 
 const BYTES: usize = 4_096;
-const A_ROUND: u64 = 200;
+const WRITES_PER_ROUND: u64 = 200;
 
-/// A file whose bytes are all there, so that writing it again changes no metadata.
+/// A file that is already written to its full size, so that overwriting it changes no metadata.
 #[derive(Debug)]
 pub(crate) struct Syncs {
     file: File,
-    took: Vec<Duration>,
+    times: Vec<Duration>,
 }
 
 impl Syncs {
     pub(crate) fn new() -> Result<Self> {
         let file = tempfile::tempfile_in(checkout().join("target"))?;
-        let zeros = vec![0; BYTES * usize::try_from(A_ROUND)?];
+        let zeros = vec![0; BYTES * usize::try_from(WRITES_PER_ROUND)?];
         file.write_all_at(&zeros, 0)?;
         file.sync_data()?;
         Ok(Self {
             file,
-            took: Vec::new(),
+            times: Vec::new(),
         })
     }
 
-    /// Writes and syncs one block after the other.
+    /// Writes and syncs each block once.
     pub(crate) fn round(&mut self) -> Result<()> {
-        for block in 0..A_ROUND {
+        for block in 0..WRITES_PER_ROUND {
             let started = now();
             self.file.write_all_at(&[1; BYTES], block * BYTES as u64)?;
             self.file.sync_data()?;
-            self.took.push(started.elapsed());
+            self.times.push(started.elapsed());
         }
         Ok(())
     }
 
-    /// p50 and p99 of all rounds, if there were any.
+    /// Returns p50 and p99 of all rounds, or `None` without rounds.
     pub(crate) fn percentiles_ms(mut self) -> Option<(f64, f64)> {
-        self.took.sort_unstable();
+        self.times.sort_unstable();
         let at = |percent: usize| {
-            let took = self.took.get(self.took.len() * percent / 100)?;
-            Some(took.as_secs_f64() * 1e3)
+            let time = self.times.get(self.times.len() * percent / 100)?;
+            Some(time.as_secs_f64() * 1e3)
         };
         at(50).zip(at(99))
     }

@@ -1,4 +1,4 @@
-//! What was measured: figures by row and broker, one a round, and which rows are wanted at all.
+//! Results by row and broker, one per round, and the selection of rows by `--only`.
 
 use std::collections::BTreeMap;
 use std::io::{Write as _, stdout};
@@ -7,19 +7,19 @@ use std::time::Instant;
 use avouch_tests::deadline::now;
 use avouch_tests::peer::Kind;
 
-/// Figures by broker, one a round.
+/// Results by broker, one per round.
 pub(crate) type Row = BTreeMap<&'static str, Vec<f64>>;
 
 #[derive(Debug)]
-pub(crate) struct Figures {
+pub(crate) struct Results {
     started: Instant,
     only: Option<String>,
-    /// Whether what is noted counts; not while all get warm.
+    /// False during the warm-up round, whose results are dropped.
     pub(crate) is_counting: bool,
     pub(crate) rows: BTreeMap<String, Row>,
 }
 
-impl Figures {
+impl Results {
     pub(crate) fn new(only: Option<String>) -> Self {
         Self {
             started: now(),
@@ -29,37 +29,38 @@ impl Figures {
         }
     }
 
-    /// Whether a row of this name, or names that begin so, is asked for.
+    /// Returns true if the pattern of `--only` is part of `name`, or if there is no pattern.
     pub(crate) fn wants(&self, name: &str) -> bool {
         let only = self.only.as_ref();
         only.is_none_or(|pattern| name.contains(pattern.as_str()))
     }
 
-    pub(crate) fn note(&mut self, name: &str, kind: Kind, value: f64) {
+    pub(crate) fn add(&mut self, name: &str, kind: Kind, value: f64) {
+        // The unit after the colon is not part of the name that patterns match.
         let stem = name.split_once(": ").map_or(name, |(stem, _)| stem);
         if !self.is_counting || !self.wants(stem) {
             return;
         }
-        say(&format!("{name}: {} {value:.3}", kind.name()));
+        print(&format!("{name}: {} {value:.3}", kind.name()));
         let row = self.rows.entry(name.to_owned()).or_default();
         row.entry(kind.name()).or_default().push(value);
     }
 
-    /// Says what comes next, and how long it took so far.
+    /// Prints the elapsed time and the next step.
     pub(crate) fn step(&self, what: &str) {
         let seconds = self.started.elapsed().as_secs();
-        say(&format!("[{:02}:{:02}] {what}", seconds / 60, seconds % 60));
+        print(&format!("[{:02}:{:02}] {what}", seconds / 60, seconds % 60));
     }
 
-    /// Of each broker, if there are any.
+    /// Returns the median of each broker for a row.
     pub(crate) fn medians(&self, name: &str) -> Option<Vec<f64>> {
         let row = self.rows.get(name)?;
         Some(row.values().map(|rounds| median(rounds)).collect())
     }
 }
 
-/// A terminal that is gone does not end a run of minutes.
-fn say(line: &str) {
+fn print(line: &str) {
+    // A closed terminal must not end a run that takes minutes.
     drop(writeln!(stdout(), "{line}"));
 }
 
@@ -74,14 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_asked_for_is_noted() {
-        let mut figures = Figures::new(Some("consume from cache".to_owned()));
-        figures.note("produce, 1 KiB: records/s", Kind::Kafka, 1.0);
-        figures.is_counting = false;
-        figures.note("consume from cache, 1 KiB: records/s", Kind::Kafka, 2.0);
-        figures.is_counting = true;
-        figures.note("consume from cache, 1 KiB: records/s", Kind::Kafka, 3.0);
-        let medians = figures.medians("consume from cache, 1 KiB: records/s");
-        assert_eq!((figures.rows.len(), medians), (1, Some(vec![3.0])));
+    fn results_of_other_rows_are_dropped() {
+        let mut results = Results::new(Some("consume from cache".to_owned()));
+        results.add("produce, 1 KiB: records/s", Kind::Kafka, 1.0);
+        results.is_counting = false;
+        results.add("consume from cache, 1 KiB: records/s", Kind::Kafka, 2.0);
+        results.is_counting = true;
+        results.add("consume from cache, 1 KiB: records/s", Kind::Kafka, 3.0);
+        let medians = results.medians("consume from cache, 1 KiB: records/s");
+        assert_eq!((results.rows.len(), medians), (1, Some(vec![3.0])));
     }
 }
