@@ -1,4 +1,4 @@
-# The one door for people. The commands themselves stand in .ci/run and tests/run, which CI calls.
+# Recipes for people. CI runs `.ci/run`, which runs `tests/run`.
 
 # List the recipes.
 default:
@@ -8,114 +8,121 @@ default:
 serve *flags:
     cargo run --release -- serve {{ flags }}
 
-# Formatting, lints, documentation and our example contracts, each without a complaint.
+# Check formatting, lints, documentation, spelling and the conformance tables.
 check:
-    .ci/run fmt clippy doc schemas
+    .ci/run fmt docs clippy doc typos
 
-# The README's story, printed, on a node of its own.
+# Report words, names and comments that are not plain technical English.
+language *paths:
+    tests/language.py {{ paths }}
+
+# Write the names of the tests into docs/conformance.
+conformance:
+    tests/conformance.py
+
+# Print the README's quickstart on a new node.
 story:
     tests/run story
 
-# What needs Rust only.
+# Run the tests that need only Rust.
 test:
     cargo test
 
-# Everything, foreign clients and crashes included; installs what it needs.
+# Install what the tests need and run all of them.
 test-all:
     tests/run
 
-# Fresh pairs of schemas that Avro's Java and fastavro confirm; a seed repeats a run.
+# Have Avro's Java and fastavro check new pairs of schemas; a seed repeats a run.
 oracle seed="":
     ORACLE_SEED={{ seed }} tests/run oracle
 
-# The real binary with kcat, confluent-kafka, aiokafka, kafkajs, Java, Kafka's tools, rdkafka, krafka.
+# Run the tests with kcat, confluent-kafka, aiokafka, kafkajs, Java, Kafka's tools, rdkafka and krafka.
 clients:
     tests/run clients
 
-# Producers with many requests in flight, and a broker that is killed again and again.
+# Run the crash tests.
 crash:
     tests/run crash
 
-# The same over 500 kills, a good ten minutes.
+# Kill brokers 500 times; takes more than ten minutes.
 crash-long kills="500":
-    AVOUCH_KILLS={{ kills }} tests/run crash
+    AVOUCH_KILLS={{ kills }} NEXTEST_PROFILE=long tests/run crash
 
-# The log on simulated disks that fail: 100,000 workloads, each made from a seed that a failure names.
+# Run 100,000 seeded workloads of the log on simulated disks that fail; a failure prints its seed.
 fuzz-log seeds="0..100000":
     AVOUCH_LOG_SEEDS={{ seeds }} cargo test --release -p avouch-log --lib tests::seeds
 
-# Produce with acks=all: records per second, p99; from ack to a waiting consumer; from subscribing to partitions.
+# Measure produce with acks=all, the latency from ack to consumer, and the time to join a group.
 bench-produce seconds="10":
     benches/kafka/run-produce {{ seconds }}
 
-# Avouch beside Apache Kafka in alternating rounds, about a quarter of an hour; writes
-# docs/benchmarks/broker.json and renders it. `only` measures rows again whose names hold it.
+# Compare the broker with Apache Kafka (15 minutes) and update docs/benchmarks; `only` selects rows by name.
 bench-broker rounds="5" seconds="3" only="":
     tests/run install
     cargo build --release
-    AVOUCH_BIN=target/release/avouch cargo run --release -p avouch-bench-kafka --bin bench_kafka -- \
+    cargo run --release -p avouch-bench-kafka --bin bench_kafka -- \
         {{ if only == "" { "" } else { "--only " + quote(only) } }} {{ rounds }} {{ seconds }}
     cargo run -p avouch-bench-report
 
-# docs/compatibility.md from what the tests show of each client.
+# Write docs/compatibility.md from the results of the client tests.
 compatibility:
     tests/run install build
     rm -f target/shown.tsv
     AVOUCH_SHOWN=$PWD/target/shown.tsv cargo test -p avouch-tests --test it -- clients acceptance compaction kafka_tools member_kills
     cargo run -p avouch-tests --bin matrix target/shown.tsv
 
-# The Avro validator against its peers; writes docs/benchmarks/avro.json and renders it.
+# Compare the Avro validator with other libraries and update docs/benchmarks.
 bench-avro:
     cargo run --release -p avouch-bench-avro
 
-# Parsing and comparing schemas against apache-avro and Java; writes docs/benchmarks/model.json.
+# Compare schema parsing and compatibility checks with apache-avro and Java, and update docs/benchmarks.
 bench-model:
     cargo run --release -p avouch-bench-avro -- model
 
-# What a contract costs the broker; writes docs/benchmarks/contract.json and renders it.
+# Measure the cost of contracts in the broker and update docs/benchmarks.
 bench-contract:
     cargo build --release
     cargo run --release -p avouch-bench-contract
 
-# What the registry costs; writes docs/benchmarks/registry.json and renders it.
+# Measure the registry and update docs/benchmarks.
 bench-registry:
     cargo build --release
     cargo run --release -p avouch-bench-registry
 
-# docs/benchmarks.md from the committed figures.
-render:
-    cargo run -p avouch-bench-report
-
-# The log alone against the bare disk, some minutes; writes docs/benchmarks/log.json and renders it.
+# Measure the log without the broker and update docs/benchmarks.
 bench-log:
     cargo build --release
     cargo run --release -p avouch-bench-log
 
-# Start after kill -9 over so many GB, one after the other, 33 GB of disk; adds to the same JSON.
+# Measure the restart after kill -9 with that many GB of data (33 GB of disk) and update docs/benchmarks.
 bench-restart +gb="1 10 30":
     cargo build --release
     cargo run --release -p avouch-bench-log -- restart {{ gb }}
 
-# The validator's fast loops against safe code; 16,000 rounds take about an hour on two cores.
+# Write docs/benchmarks.md from the committed results.
+render:
+    cargo run -p avouch-bench-report
+
+# Compare the fast validator with the reference interpreter; 16,000 rounds take an hour on two cores.
 fuzz-avro rounds="16000":
     AVOUCH_FUZZ_ROUNDS={{ rounds }} cargo test --release -p avouch-avro --test avro differential
 
-# All Avro tests under AddressSanitizer, which sees every access beyond a buffer.
+# Run the Avro tests under AddressSanitizer.
 asan-avro:
     tests/run asan
 
-# The Avro tests under valgrind, which sees every read beyond a buffer.
+# Run the Avro tests under valgrind.
 valgrind-avro:
-    tests/valgrind-avro
+    serde-avro/core/tests/valgrind
 
-# Coverage-guided fuzzing under AddressSanitizer; the default is about an hour on two cores.
+# Run the fuzz targets under AddressSanitizer; by default an hour on two cores.
 fuzz seconds="900" *targets:
     fuzz/run {{ seconds }} {{ targets }}
 
-# What CI runs.
+# Run what CI runs.
 ci:
     .ci/run
 
-# Bans, licences and sources of the dependency tree.
+# Check bans, licences and sources of the dependencies.
 deny:
     .ci/run deny

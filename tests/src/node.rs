@@ -202,15 +202,19 @@ impl Drop for Node {
     }
 }
 
-/// Returns the path of the release binary in the target directory of the test, or `AVOUCH_BIN`.
+/// Returns the binary that was built with this test, or the one that `AVOUCH_BIN` names.
 pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("AVOUCH_BIN") {
         return path.into();
     }
-    let test = std::env::current_exe().unwrap_or_default();
-    // The test binary is target/debug/deps/it-0123.
-    let target = test.ancestors().nth(3).unwrap_or(Path::new("target"));
-    target.join("release/avouch")
+    let program = std::env::current_exe().unwrap_or_default();
+    let folder = program.parent().unwrap_or(Path::new("target/debug"));
+    // Tests are in target/debug/deps, other programs in target/debug.
+    let profile = match folder.parent() {
+        Some(parent) if folder.ends_with("deps") => parent,
+        _ => folder,
+    };
+    profile.join("avouch")
 }
 
 /// Returns the command `avouch serve` with `data_dir` and `flags`, without the environment of the
@@ -291,9 +295,8 @@ fn fixed_port() -> Result<u16> {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Starts at a position derived from the process id, so that concurrent test processes rarely
-    // probe the same ports.
-    let start = u16::try_from(std::process::id() % u32::from(COUNT))?;
+    // Tests are processes with neighbouring ids: a large prime keeps their ranges apart.
+    let start = u16::try_from(std::process::id().wrapping_mul(7_919) % u32::from(COUNT))?;
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = FIRST + (start + step % COUNT) % COUNT;
