@@ -38,6 +38,7 @@ impl Clock {
     /// set: the start time plus the monotonic time since.
     #[must_use]
     pub fn steady(&self) -> TimestampMs {
+        // The monotonic clock is not affected by changes of the wall clock.
         let passed = i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX);
         TimestampMs(self.started_at.0.saturating_add(passed))
     }

@@ -155,6 +155,7 @@ async fn read_requests<S: Service>(
             return Ok(Ended::PeerClosed);
         };
         let response = service.dispatch(connection, frame, memory).await?;
+        // Waits while the queue is full: the client must read responses before it is read again.
         if queue.send(response).await.is_err() {
             // The writer ended first, and its error is the one to report.
             return Ok(Ended::Stopping);

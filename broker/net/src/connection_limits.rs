@@ -1,7 +1,7 @@
 //! Limits of connections: their number, and for other machines the number and rate per address.
 //!
-//! Invariant: memory is bounded by the open connections and by the addresses seen within one second.
-//! Pure: the time is an argument.
+//! Invariant: memory is bounded by the open connections and by the addresses seen within one
+//! second. Pure: the time is an argument.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! Request frames from a transport, with their memory reserved from the first byte.
 //!
-//! Invariants: the buffer grows with the bytes that arrive and not with the claimed length, and only
-//! by what is reserved; a partially received frame has one deadline, which only received bytes
+//! Invariants: the buffer grows with the bytes that arrive and not with the claimed length, and
+//! only by what is reserved; a partially received frame has one deadline, which only received bytes
 //! extend; a connection between two requests has no buffer.
 
 use std::time::Duration;

@@ -25,7 +25,7 @@ const SEND_BYTES_MAX: usize = 1024 * 1024;
 /// Functions that read the files of response parts.
 #[derive(Clone, Copy, Debug)]
 pub struct FileAccess {
-    /// Whether the page cache holds a range, so that sending it does not wait for the disk.
+    /// Returns whether the page cache holds a range, so that sending it does not wait for the disk.
     pub is_cached: fn(&Stretch) -> bool,
     /// Reads a range; may block.
     pub read_range: fn(&Stretch) -> io::Result<Bytes>,

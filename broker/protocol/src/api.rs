@@ -1,4 +1,4 @@
-//! The APIs we speak: keys, versions, and which header goes with which version.
+//! The table of supported APIs: keys, versions, headers, and the operation that each requires.
 //!
 //! The versions are about Kafka 4.0's, a set that existed in one release, because clients trip over
 //! sets that never did. Knows nothing of the messages' fields.
@@ -6,7 +6,8 @@
 use std::ops::RangeInclusive;
 
 macro_rules! apis {
-    ($($name:ident = $key:literal, $from:literal..=$to:literal, flexible $flexible:literal;)*) => {
+    ($($name:ident = $key:literal, $from:literal..=$to:literal, flexible $flexible:literal
+        $(, $operation:ident on $resource:ident)?;)*) => {
         /// An API of the protocol.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(i16)]
@@ -44,6 +45,15 @@ macro_rules! apis {
             pub const fn flexible_from(self) -> i16 {
                 match self { $(Self::$name => $flexible),* }
             }
+
+            /// The operation that a client must be allowed, and the type of resource on which, as
+            /// Kafka requires it. Every client may send ApiVersions.
+            #[must_use]
+            pub const fn required(self) -> Option<(Operation, Resource)> {
+                match self {
+                    $(Self::$name => apis!(@required $($operation on $resource)?)),*
+                }
+            }
         }
 
         impl TryFrom<i16> for ApiKey {
@@ -54,43 +64,106 @@ macro_rules! apis {
             }
         }
     };
+    (@required) => { None };
+    (@required $operation:ident on $resource:ident) => {
+        Some((Operation::$operation, Resource::$resource))
+    };
 }
 
 apis! {
-    Produce = 0, 3..=12, flexible 9;
-    Fetch = 1, 4..=16, flexible 12;
-    ListOffsets = 2, 1..=9, flexible 6;
-    Metadata = 3, 0..=12, flexible 9;
-    OffsetCommit = 8, 2..=9, flexible 8;
-    OffsetFetch = 9, 1..=9, flexible 6;
-    FindCoordinator = 10, 0..=6, flexible 3;
-    JoinGroup = 11, 0..=9, flexible 6;
-    Heartbeat = 12, 0..=4, flexible 4;
-    LeaveGroup = 13, 0..=5, flexible 4;
-    SyncGroup = 14, 0..=5, flexible 4;
-    DescribeGroups = 15, 0..=6, flexible 5;
-    ListGroups = 16, 0..=5, flexible 3;
+    Produce = 0, 3..=12, flexible 9, Write on Topic;
+    Fetch = 1, 4..=16, flexible 12, Read on Topic;
+    ListOffsets = 2, 1..=9, flexible 6, Describe on Topic;
+    Metadata = 3, 0..=12, flexible 9, Describe on Topic;
+    OffsetCommit = 8, 2..=9, flexible 8, Read on Group;
+    OffsetFetch = 9, 1..=9, flexible 6, Describe on Group;
+    FindCoordinator = 10, 0..=6, flexible 3, Describe on Group;
+    JoinGroup = 11, 0..=9, flexible 6, Read on Group;
+    Heartbeat = 12, 0..=4, flexible 4, Read on Group;
+    LeaveGroup = 13, 0..=5, flexible 4, Read on Group;
+    SyncGroup = 14, 0..=5, flexible 4, Read on Group;
+    DescribeGroups = 15, 0..=6, flexible 5, Describe on Group;
+    ListGroups = 16, 0..=5, flexible 3, Describe on Cluster;
     ApiVersions = 18, 0..=4, flexible 3;
-    CreateTopics = 19, 2..=7, flexible 5;
-    DeleteTopics = 20, 1..=6, flexible 4;
-    DeleteRecords = 21, 0..=2, flexible 2;
-    InitProducerId = 22, 0..=5, flexible 2;
-    OffsetForLeaderEpoch = 23, 2..=4, flexible 4;
-    DescribeAcls = 29, 1..=3, flexible 2;
-    CreateAcls = 30, 1..=3, flexible 2;
-    DeleteAcls = 31, 1..=3, flexible 2;
-    DescribeConfigs = 32, 1..=4, flexible 4;
-    AlterConfigs = 33, 0..=2, flexible 2;
-    DescribeLogDirs = 35, 1..=4, flexible 2;
-    CreatePartitions = 37, 0..=3, flexible 2;
-    DeleteGroups = 42, 0..=2, flexible 2;
-    ElectLeaders = 43, 0..=2, flexible 2;
-    IncrementalAlterConfigs = 44, 0..=1, flexible 1;
-    AlterPartitionReassignments = 45, 0..=0, flexible 0;
-    ListPartitionReassignments = 46, 0..=0, flexible 0;
-    OffsetDelete = 47, 0..=0, flexible 32767;
-    DescribeCluster = 60, 0..=1, flexible 0;
-    DescribeTopicPartitions = 75, 0..=0, flexible 0;
+    CreateTopics = 19, 2..=7, flexible 5, Create on Cluster;
+    DeleteTopics = 20, 1..=6, flexible 4, Delete on Topic;
+    DeleteRecords = 21, 0..=2, flexible 2, Delete on Topic;
+    InitProducerId = 22, 0..=5, flexible 2, IdempotentWrite on Cluster;
+    OffsetForLeaderEpoch = 23, 2..=4, flexible 4, Describe on Topic;
+    DescribeAcls = 29, 1..=3, flexible 2, Describe on Cluster;
+    CreateAcls = 30, 1..=3, flexible 2, Alter on Cluster;
+    DeleteAcls = 31, 1..=3, flexible 2, Alter on Cluster;
+    DescribeConfigs = 32, 1..=4, flexible 4, DescribeConfigs on Topic;
+    AlterConfigs = 33, 0..=2, flexible 2, AlterConfigs on Topic;
+    DescribeLogDirs = 35, 1..=4, flexible 2, Describe on Cluster;
+    CreatePartitions = 37, 0..=3, flexible 2, Alter on Topic;
+    DeleteGroups = 42, 0..=2, flexible 2, Delete on Group;
+    ElectLeaders = 43, 0..=2, flexible 2, Alter on Cluster;
+    IncrementalAlterConfigs = 44, 0..=1, flexible 1, AlterConfigs on Topic;
+    AlterPartitionReassignments = 45, 0..=0, flexible 0, Alter on Cluster;
+    ListPartitionReassignments = 46, 0..=0, flexible 0, Describe on Cluster;
+    OffsetDelete = 47, 0..=0, flexible 32767, Delete on Group;
+    DescribeCluster = 60, 0..=1, flexible 0, Describe on Cluster;
+    DescribeTopicPartitions = 75, 0..=0, flexible 0, Describe on Topic;
+}
+
+/// An operation on a resource, with Kafka's code (`AclOperation`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "the names are Kafka's")]
+pub enum Operation {
+    Read = 3,
+    Write = 4,
+    Create = 5,
+    Delete = 6,
+    Alter = 7,
+    Describe = 8,
+    ClusterAction = 9,
+    DescribeConfigs = 10,
+    AlterConfigs = 11,
+    IdempotentWrite = 12,
+}
+
+/// A type of resource on which operations are authorized (`ResourceType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are Kafka's")]
+pub enum Resource {
+    Topic,
+    Group,
+    Cluster,
+}
+
+impl Resource {
+    /// Returns the operations that exist on resources of this type.
+    #[must_use]
+    pub const fn operations(self) -> &'static [Operation] {
+        use Operation::{
+            Alter, AlterConfigs, ClusterAction, Create, Delete, Describe, DescribeConfigs,
+            IdempotentWrite, Read, Write,
+        };
+        match self {
+            Self::Topic => &[
+                Read,
+                Write,
+                Create,
+                Delete,
+                Alter,
+                Describe,
+                DescribeConfigs,
+                AlterConfigs,
+            ],
+            Self::Group => &[Read, Delete, Describe, DescribeConfigs, AlterConfigs],
+            Self::Cluster => &[
+                Create,
+                Alter,
+                Describe,
+                ClusterAction,
+                DescribeConfigs,
+                AlterConfigs,
+                IdempotentWrite,
+            ],
+        }
+    }
 }
 
 /// A key that is none of ours.

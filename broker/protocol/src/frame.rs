@@ -18,8 +18,8 @@ pub fn request<M: Message>(header: &RequestHeader, body: &M) -> Result<Vec<Chunk
     with_length(writer)
 }
 
-/// The frame of a response to the request with this correlation id, as chunks to write one after
-/// the other.
+/// Returns the frame of a response to the request with this correlation id, as chunks to write one
+/// after the other.
 ///
 /// # Errors
 /// When the version cannot carry the body.
@@ -28,19 +28,31 @@ pub fn response<M: Message>(
     version: i16,
     body: &M,
 ) -> Result<Vec<Chunk>, WireError> {
-    response_with_errors(correlation_id, version, body).map(|(frame, _)| frame)
+    encode_response(Writer::new(), correlation_id, version, body).map(|(frame, _)| frame)
 }
 
-/// The same, and the error codes that stand in it.
+/// Returns the same frame with a throttle time in ms in place of the body's, and the error codes
+/// that it contains. A version without a throttle time is written without one.
 ///
 /// # Errors
 /// When the version cannot carry the body.
-pub fn response_with_errors<M: Message>(
+pub fn throttled_response<M: Message>(
+    correlation_id: i32,
+    version: i16,
+    body: &M,
+    throttle_time_ms: i32,
+) -> Result<(Vec<Chunk>, ErrorCounts), WireError> {
+    let mut writer = Writer::new();
+    writer.set_throttle_time_ms(throttle_time_ms);
+    encode_response(writer, correlation_id, version, body)
+}
+
+fn encode_response<M: Message>(
+    mut writer: Writer,
     correlation_id: i32,
     version: i16,
     body: &M,
 ) -> Result<(Vec<Chunk>, ErrorCounts), WireError> {
-    let mut writer = Writer::new();
     ResponseHeader { correlation_id }.encode(&mut writer, M::API, version);
     body.encode(&mut writer, version)?;
     let errors = writer.errors().to_vec();

@@ -256,8 +256,7 @@ macro_rules! structures {
                         spec.check_droppable(stringify!($field), self.$field == default, shape)?;
                     } else if spec.tag.is_none() {
                         spec.check_null(stringify!($field), &self.$field, shape)?;
-                        self.$field.write(writer, shape)?;
-                        $crate::message::note_error!($field, writer, self.$field);
+                        $crate::message::write_field!($field, writer, self.$field, shape);
                     }
                 )*
                 if shape.flexible {
@@ -282,12 +281,19 @@ macro_rules! structures {
     )*};
 }
 
-/// Has the writer count the codes in fields of this one name.
-macro_rules! note_error {
-    (error_code, $writer:ident, $code:expr) => {
+/// Writes a field. The writer counts error codes and overrides the throttle time.
+macro_rules! write_field {
+    (error_code, $writer:ident, $code:expr, $shape:ident) => {
+        $code.write($writer, $shape)?;
         $writer.note_error($code);
     };
-    ($other:ident, $writer:ident, $value:expr) => {};
+    (throttle_time_ms, $writer:ident, $time_ms:expr, $shape:ident) => {
+        let time_ms: i32 = $writer.throttle_time_ms().unwrap_or($time_ms);
+        time_ms.write($writer, $shape)?;
+    };
+    ($other:ident, $writer:ident, $value:expr, $shape:ident) => {
+        $value.write($writer, $shape)?;
+    };
 }
 
 macro_rules! default {
@@ -346,7 +352,7 @@ macro_rules! spec {
     };
 }
 
-pub(super) use {default, field_doc, message, note_error, spec, structures};
+pub(super) use {default, field_doc, message, spec, structures, write_field};
 
 /// What a table says of one field. Built by the tables, folded away by the compiler.
 #[derive(Clone, Copy, Debug)]

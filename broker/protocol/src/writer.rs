@@ -19,6 +19,7 @@ pub struct Writer {
     tail: BytesMut,
     chunk_bytes: usize,
     errors: ErrorCounts,
+    throttle_time_ms: Option<i32>,
 }
 
 /// Error codes other than 0 in a message, each with how often it stands there.
@@ -52,6 +53,16 @@ impl Writer {
             Some((_, count)) => *count += 1,
             None => self.errors.push((code, 1)),
         }
+    }
+
+    /// Sets the throttle time of the response, in ms; it replaces the value in the message.
+    pub(crate) fn set_throttle_time_ms(&mut self, time_ms: i32) {
+        self.throttle_time_ms = Some(time_ms);
+    }
+
+    /// Returns the throttle time of the response in ms, if it was set.
+    pub(crate) fn throttle_time_ms(&self) -> Option<i32> {
+        self.throttle_time_ms
     }
 
     /// The error codes counted so far.

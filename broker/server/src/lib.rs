@@ -21,6 +21,7 @@ mod metrics;
 mod node;
 mod quota;
 mod schema_snapshot;
+mod security;
 
 pub use config::start_config::StartConfigError;
 pub use config::{BrokerConfig, Limits};

@@ -30,8 +30,9 @@ use crate::metrics::Metrics;
 use crate::metrics::kafka_exporter::Survey;
 use crate::metrics::timed_disk::TimedDisk;
 use crate::node::{Node, ResponseMemory};
-use crate::quota::controller_mutation::Mutations;
+use crate::quota::controller_mutation::MutationQuota;
 use crate::schema_snapshot;
+use crate::security::authorizer::Authorizer;
 
 /// How long a stopping broker waits for clients to take their replies.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -135,8 +136,9 @@ impl Broker {
             clock,
             metrics: own_metrics,
             inflaters: Inflaters::new(compute::cores(), limits.inflated_in_flight_bytes_max),
+            authorizer: Authorizer::AllowAll,
             request_memory: Arc::new(RequestMemory::new(limits.in_flight_bytes_max)),
-            mutations: Mutations::new(limits.mutations_per_second, limits.mutations_burst),
+            mutation_quota: MutationQuota::new(limits.mutations_per_second, limits.mutations_burst),
             response_memory: ResponseMemory::new(&limits),
             compute: Compute::default(),
             offsets_topic,

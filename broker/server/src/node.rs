@@ -16,7 +16,8 @@ use crate::decompressor_pool::Inflaters;
 use crate::fetch_purgatory::Waiters;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
-use crate::quota::controller_mutation::Mutations;
+use crate::quota::controller_mutation::MutationQuota;
+use crate::security::authorizer::Authorizer;
 
 /// One running broker, shared by its connections.
 #[derive(Debug)]
@@ -31,8 +32,9 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) inflaters: Inflaters,
+    pub(crate) authorizer: Authorizer,
     pub(crate) request_memory: Arc<RequestMemory>,
-    pub(crate) mutations: Mutations,
+    pub(crate) mutation_quota: MutationQuota,
     pub(crate) response_memory: ResponseMemory,
     pub(crate) compute: Compute,
     pub(crate) offsets_topic: Arc<InternalTopic>,

@@ -12,16 +12,16 @@ use avouch_protocol::types::{Offset, TopicId};
 use crate::background::maintenance;
 use crate::metadata::{CreateError, Creation, MetadataError, Topic, TopicRequest, cluster};
 use crate::node::Node;
-use crate::quota::controller_mutation::Turn;
+use crate::quota::controller_mutation::{ThrottleTime, Throttling};
 
 impl Node {
-    /// Creates a topic with its partitions when it is the request's turn; `validate_only` decides
+    /// Creates a topic with its partitions within the mutation quota; `validate_only` decides
     /// and changes nothing.
     pub(crate) async fn create_topic(
         self: &Arc<Self>,
         request: TopicRequest,
         validate_only: bool,
-        turn: &mut Turn,
+        throttling: &mut Throttling,
     ) -> Result<Arc<Topic>, MetadataError> {
         let (topic, _) = self
             .metadata
@@ -31,11 +31,13 @@ impl Node {
             return Ok(topic);
         }
         let partitions = topic.partitions().count();
-        self.mutations.take(self.clock, turn, partitions).await?;
+        self.mutation_quota
+            .take(self.clock, throttling, partitions)
+            .await?;
         self.create_out_of_turn(request).await
     }
 
-    /// The same without waiting for a turn.
+    /// The same outside the mutation quota.
     async fn create_out_of_turn(
         self: &Arc<Self>,
         request: TopicRequest,
@@ -58,8 +60,8 @@ impl Node {
             replication_factor: -1,
             ..TopicRequest::default()
         };
-        let mut turn = Turn::told();
-        self.find_or(name, self.create_topic(request, false, &mut turn))
+        let mut throttling = Throttling::reject(ThrottleTime::default());
+        self.find_or(name, self.create_topic(request, false, &mut throttling))
             .await
     }
 
@@ -84,10 +86,12 @@ impl Node {
     pub(crate) async fn delete_topic(
         self: &Arc<Self>,
         topic: &Topic,
-        turn: &mut Turn,
+        throttling: &mut Throttling,
     ) -> Result<(), MetadataError> {
         let partitions = topic.partitions().count();
-        self.mutations.take(self.clock, turn, partitions).await?;
+        self.mutation_quota
+            .take(self.clock, throttling, partitions)
+            .await?;
         let (node, id) = (Arc::clone(self), topic.id());
         to_its_end(async move { node.delete(id).await }).await
     }
@@ -99,7 +103,7 @@ impl Node {
         count: i32,
         assignments: Option<Vec<Vec<i32>>>,
         validate_only: bool,
-        turn: &mut Turn,
+        throttling: &mut Throttling,
     ) -> Result<(), MetadataError> {
         let before = self.metadata.cluster();
         let before = before
@@ -113,7 +117,9 @@ impl Node {
             return Ok(());
         }
         let partitions = usize::try_from(count.saturating_sub(before)).unwrap_or(0);
-        self.mutations.take(self.clock, turn, partitions).await?;
+        self.mutation_quota
+            .take(self.clock, throttling, partitions)
+            .await?;
         let node = Arc::clone(self);
         to_its_end(async move {
             let prepare = |topic: &Topic| node.make_partitions(topic);

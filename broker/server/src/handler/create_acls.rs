@@ -7,17 +7,17 @@ use avouch_protocol::messages::create_acls::{
     AclCreationResult, CreateAclsRequest, CreateAclsResponse,
 };
 
-use super::{Call, NO_AUTHORIZER};
+use super::Call;
 use crate::node::Node;
 
 pub(super) async fn handle(
-    _node: Arc<Node>,
+    node: Arc<Node>,
     _call: Call,
     request: CreateAclsRequest,
 ) -> CreateAclsResponse {
     let refused = |_| AclCreationResult {
         error_code: ErrorCode::SecurityDisabled.code(),
-        error_message: Some(NO_AUTHORIZER.to_owned()),
+        error_message: Some(node.authorizer.acl_error().to_owned()),
     };
     CreateAclsResponse {
         results: request.creations.iter().map(refused).collect(),

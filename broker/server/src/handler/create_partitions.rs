@@ -16,7 +16,7 @@ use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::cluster;
 use crate::node::Node;
-use crate::quota::controller_mutation::Turn;
+use crate::quota::controller_mutation::Throttling;
 
 pub(super) async fn handle(
     node: Arc<Node>,
@@ -29,17 +29,17 @@ pub(super) async fn handle(
         let message = "Duplicate topic name.".to_owned();
         results.push(result(name, Err((ErrorCode::InvalidRequest, message))));
     }
-    let mut turn = call.turn(3, request.timeout_ms);
+    let mut throttling = call.throttling(3, request.timeout_ms);
     for topic in request.topics {
         if !twice.contains(&topic.name) {
             let name = topic.name.clone();
-            let grown = grow(&node, topic, request.validate_only, &mut turn).await;
+            let grown = grow(&node, topic, request.validate_only, &mut throttling).await;
             results.push(result(&name, grown));
         }
     }
     CreatePartitionsResponse {
         results,
-        throttle_time_ms: turn.throttle_time_ms(),
+        ..Default::default()
     }
 }
 
@@ -47,7 +47,7 @@ async fn grow(
     node: &Arc<Node>,
     topic: CreatePartitionsTopic,
     validate_only: bool,
-    turn: &mut Turn,
+    throttling: &mut Throttling,
 ) -> Result<(), (ErrorCode, String)> {
     if topic.name == cluster::OFFSETS_TOPIC {
         // Which of its partitions is whose coordinator is fixed by their number.
@@ -59,9 +59,15 @@ async fn grow(
         let ids = assigned.into_iter().map(|replicas| replicas.broker_ids);
         ids.collect()
     });
-    node.grow_topic(topic.name, topic.count, assignments, validate_only, turn)
-        .await
-        .map_err(|error| (metadata_error(&error), error.to_string()))
+    node.grow_topic(
+        topic.name,
+        topic.count,
+        assignments,
+        validate_only,
+        throttling,
+    )
+    .await
+    .map_err(|error| (metadata_error(&error), error.to_string()))
 }
 
 fn result(name: &str, grown: Result<(), (ErrorCode, String)>) -> CreatePartitionsTopicResult {

@@ -18,7 +18,7 @@ use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::{Topic, TopicRequest, cluster, effective_config};
 use crate::node::Node;
-use crate::quota::controller_mutation::Turn;
+use crate::quota::controller_mutation::Throttling;
 
 pub(super) async fn handle(
     node: Arc<Node>,
@@ -34,15 +34,15 @@ pub(super) async fn handle(
             "Duplicate topic name.",
         ));
     }
-    let mut turn = call.turn(6, request.timeout_ms);
+    let mut throttling = call.throttling(6, request.timeout_ms);
     for topic in &request.topics {
         if !twice.contains(&topic.name) {
-            topics.push(create(&node, topic, request.validate_only, &mut turn).await);
+            topics.push(create(&node, topic, request.validate_only, &mut throttling).await);
         }
     }
     CreateTopicsResponse {
         topics,
-        throttle_time_ms: turn.throttle_time_ms(),
+        ..Default::default()
     }
 }
 
@@ -50,7 +50,7 @@ async fn create(
     node: &Arc<Node>,
     topic: &CreatableTopic,
     validate_only: bool,
-    turn: &mut Turn,
+    throttling: &mut Throttling,
 ) -> CreatableTopicResult {
     if topic.name == cluster::OFFSETS_TOPIC {
         let message = "The topic is the broker's own, made on first need.";
@@ -77,7 +77,7 @@ async fn create(
             .map(|config| config.name.clone())
             .collect(),
     };
-    match node.create_topic(request, validate_only, turn).await {
+    match node.create_topic(request, validate_only, throttling).await {
         Ok(created) => result(node, &created, validate_only),
         Err(error) => refused(&topic.name, metadata_error(&error), &error.to_string()),
     }

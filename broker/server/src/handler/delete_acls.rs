@@ -7,17 +7,17 @@ use avouch_protocol::messages::delete_acls::{
     DeleteAclsFilterResult, DeleteAclsRequest, DeleteAclsResponse,
 };
 
-use super::{Call, NO_AUTHORIZER};
+use super::Call;
 use crate::node::Node;
 
 pub(super) async fn handle(
-    _node: Arc<Node>,
+    node: Arc<Node>,
     _call: Call,
     request: DeleteAclsRequest,
 ) -> DeleteAclsResponse {
     let refused = |_| DeleteAclsFilterResult {
         error_code: ErrorCode::SecurityDisabled.code(),
-        error_message: Some(NO_AUTHORIZER.to_owned()),
+        error_message: Some(node.authorizer.acl_error().to_owned()),
         ..Default::default()
     };
     DeleteAclsResponse {

@@ -18,7 +18,7 @@ use super::{Call, named_twice};
 use crate::error::metadata_error;
 use crate::metadata::Topic;
 use crate::node::Node;
-use crate::quota::controller_mutation::Turn;
+use crate::quota::controller_mutation::Throttling;
 
 /// A topic as the request names it.
 type Named = (Option<String>, Uuid);
@@ -38,11 +38,11 @@ pub(super) async fn handle(
         let named = |name| (Some(name), Uuid::nil());
         request.topic_names.into_iter().map(named).collect()
     };
-    let mut turn = call.turn(5, request.timeout_ms);
+    let mut throttling = call.throttling(5, request.timeout_ms);
     let (found, mut responses) = resolve(&node, named);
     for (topic, mentions) in found.into_values() {
         responses.push(if mentions == 1 {
-            delete(&node, &topic, &mut turn).await
+            delete(&node, &topic, &mut throttling).await
         } else {
             let message = "The provided topic name maps to an ID that was already supplied.";
             refused(this(&topic), ErrorCode::InvalidRequest, message)
@@ -50,7 +50,7 @@ pub(super) async fn handle(
     }
     DeleteTopicsResponse {
         responses,
-        throttle_time_ms: turn.throttle_time_ms(),
+        ..Default::default()
     }
 }
 
@@ -98,12 +98,16 @@ fn find(node: &Node, (name, id): &Named) -> Result<Arc<Topic>, (ErrorCode, &'sta
     }
 }
 
-async fn delete(node: &Arc<Node>, topic: &Topic, turn: &mut Turn) -> DeletableTopicResult {
+async fn delete(
+    node: &Arc<Node>,
+    topic: &Topic,
+    throttling: &mut Throttling,
+) -> DeletableTopicResult {
     if topic.is_internal() {
         let message = "The broker's own topic cannot be deleted.";
         return refused(this(topic), ErrorCode::InvalidRequest, message);
     }
-    match node.delete_topic(topic, turn).await {
+    match node.delete_topic(topic, throttling).await {
         Ok(()) => DeletableTopicResult {
             name: Some(topic.name().to_owned()),
             topic_id: topic.id().0,

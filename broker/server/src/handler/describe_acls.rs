@@ -6,17 +6,17 @@ use std::sync::Arc;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
 
-use super::{Call, NO_AUTHORIZER};
+use super::Call;
 use crate::node::Node;
 
 pub(super) async fn handle(
-    _node: Arc<Node>,
+    node: Arc<Node>,
     _call: Call,
     _request: DescribeAclsRequest,
 ) -> DescribeAclsResponse {
     DescribeAclsResponse {
         error_code: ErrorCode::SecurityDisabled.code(),
-        error_message: Some(NO_AUTHORIZER.to_owned()),
+        error_message: Some(node.authorizer.acl_error().to_owned()),
         ..Default::default()
     }
 }

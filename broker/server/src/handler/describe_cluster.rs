@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::api::Resource;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
 };
 
-use super::{CLUSTER_OPERATIONS, Call};
+use super::Call;
 use crate::node::Node;
 
 const BROKERS: i8 = 1;
@@ -50,7 +51,8 @@ pub(super) async fn handle(
         ..Default::default()
     };
     if request.include_cluster_authorized_operations {
-        response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+        let operations = call.allowed_operations(&node, Resource::Cluster);
+        response.cluster_authorized_operations = operations;
     }
     response
 }

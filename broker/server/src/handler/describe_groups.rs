@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use avouch_coordinator::group::{GroupDescription, GroupError};
+use avouch_protocol::api::Resource;
 use avouch_protocol::messages::describe_groups::{
     DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
 };
 
-use super::{Call, GROUP_OPERATIONS};
+use super::Call;
 use crate::error::group_error;
 use crate::node::Node;
 
@@ -20,6 +21,9 @@ pub(super) async fn handle(
 ) -> DescribeGroupsResponse {
     let ids = request.groups.iter().map(|id| id.as_str().into()).collect();
     let described = node.groups.describe(ids).await;
+    let operations = request
+        .include_authorized_operations
+        .then(|| call.allowed_operations(&node, Resource::Group));
     let groups = request
         .groups
         .into_iter()
@@ -33,7 +37,7 @@ pub(super) async fn handle(
                 Err(error) => Err(error.clone()),
             };
             match group {
-                Ok(group) => live(group_id, group, request.include_authorized_operations),
+                Ok(group) => live(group_id, group, operations),
                 Err(error) => dead(&call, group_id, &error),
             }
         });
@@ -43,7 +47,7 @@ pub(super) async fn handle(
     }
 }
 
-fn live(group_id: String, group: GroupDescription, with_operations: bool) -> DescribedGroup {
+fn live(group_id: String, group: GroupDescription, operations: Option<i32>) -> DescribedGroup {
     let members = group
         .members
         .into_iter()
@@ -67,8 +71,8 @@ fn live(group_id: String, group: GroupDescription, with_operations: bool) -> Des
         members: members.collect(),
         ..Default::default()
     };
-    if with_operations {
-        described.authorized_operations = GROUP_OPERATIONS;
+    if let Some(operations) = operations {
+        described.authorized_operations = operations;
     }
     described
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use avouch_protocol::api::Resource;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
@@ -13,7 +14,7 @@ use avouch_protocol::messages::describe_topic_partitions::{
 };
 use avouch_protocol::types::TopicPartition;
 
-use super::{Call, TOPIC_OPERATIONS};
+use super::Call;
 use crate::metadata::{Cluster, Topic};
 use crate::node::Node;
 
@@ -22,10 +23,11 @@ const PAGE_MAX: usize = 2_000;
 
 pub(super) async fn handle(
     node: Arc<Node>,
-    _call: Call,
+    call: Call,
     request: DescribeTopicPartitionsRequest,
 ) -> DescribeTopicPartitionsResponse {
     let cluster = node.metadata.cluster();
+    let operations = call.allowed_operations(&node, Resource::Topic);
     let names = names_from(&request, &cluster);
     let wanted = usize::try_from(request.response_partition_limit).unwrap_or(0);
     let mut room = wanted.clamp(1, PAGE_MAX);
@@ -41,7 +43,7 @@ pub(super) async fn handle(
         room -= page.len();
         let next = first + page.len();
         if !page.is_empty() {
-            topics.push(with_partitions(topic, page));
+            topics.push(with_partitions(topic, page, operations));
         }
         let is_more = topic.partitions().nth(next).is_some();
         if is_more {
@@ -85,13 +87,14 @@ fn names_from(request: &DescribeTopicPartitionsRequest, cluster: &Cluster) -> Ve
 fn with_partitions(
     topic: &Topic,
     partitions: Vec<DescribeTopicPartitionsResponsePartition>,
+    topic_authorized_operations: i32,
 ) -> DescribeTopicPartitionsResponseTopic {
     DescribeTopicPartitionsResponseTopic {
         name: Some(topic.name().to_owned()),
         topic_id: topic.id().0,
         is_internal: topic.is_internal(),
         partitions,
-        topic_authorized_operations: TOPIC_OPERATIONS,
+        topic_authorized_operations,
         ..Default::default()
     }
 }

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use avouch_protocol::api::Resource;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
@@ -15,7 +16,7 @@ use avouch_protocol::messages::metadata::{
 use avouch_protocol::types::TopicId;
 use uuid::Uuid;
 
-use super::{CLUSTER_OPERATIONS, Call, TOPIC_OPERATIONS};
+use super::Call;
 use crate::error::metadata_error;
 use crate::metadata::{MetadataError, Topic};
 use crate::node::Node;
@@ -47,8 +48,9 @@ pub(super) async fn handle(
         }
     };
     if topic_operations {
+        let operations = call.allowed_operations(&node, Resource::Topic);
         for topic in topics.iter_mut().filter(|topic| topic.error_code == 0) {
-            topic.topic_authorized_operations = TOPIC_OPERATIONS;
+            topic.topic_authorized_operations = operations;
         }
     }
     let address = node.advertised(call.client.session.local);
@@ -65,7 +67,8 @@ pub(super) async fn handle(
         ..Default::default()
     };
     if cluster_operations {
-        response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+        let operations = call.allowed_operations(&node, Resource::Cluster);
+        response.cluster_authorized_operations = operations;
     }
     response
 }

@@ -46,7 +46,7 @@ use std::sync::Arc;
 
 use avouch_log::Bounds;
 use avouch_net::{PendingResponse, RejectedRequest, RequestPermit, Service, Session};
-use avouch_protocol::api::ApiKey;
+use avouch_protocol::api::{ApiKey, Resource};
 use avouch_protocol::chunk::Chunk;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::header::RequestHeader;
@@ -58,7 +58,7 @@ use thiserror::Error;
 use tracing::{Instrument as _, Span, error_span};
 
 use crate::node::Node;
-use crate::quota::controller_mutation::Turn;
+use crate::quota::controller_mutation::{ThrottleTime, Throttling};
 use fetch::FetchTurn;
 use produce::AppendOrder;
 
@@ -72,15 +72,6 @@ const ELEMENT_BYTES: usize = 100;
 const HANDFUL_ELEMENTS: usize = 10;
 /// Requests with more elements are counted before they are decoded.
 const FEW_ELEMENTS: usize = 256;
-
-/// What a Kafka without an authorizer says of its access rules.
-const NO_AUTHORIZER: &str = "No Authorizer is configured on the broker.";
-
-/// What everybody may do with a topic, the cluster and a group, a bit an operation
-/// (`AclOperation`): everything, as long as nobody is kept from anything.
-const TOPIC_OPERATIONS: i32 = operations(&[3, 4, 5, 6, 7, 8, 10, 11]);
-const CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12]);
-const GROUP_OPERATIONS: i32 = operations(&[3, 6, 8, 10, 11]);
 
 /// The peer of a connection.
 #[derive(Debug)]
@@ -110,6 +101,7 @@ pub(crate) struct Call {
     pub(crate) client: Arc<Client>,
     pub(crate) header: RequestHeader,
     pub(crate) api: ApiKey,
+    throttle_time: ThrottleTime,
 }
 
 impl Call {
@@ -118,13 +110,14 @@ impl Call {
         self.header.api_version
     }
 
-    /// How a request that makes or deletes partitions takes its turn: from version `told_from` on
-    /// it is told to come again, before that it waits for up to `timeout_ms`.
-    fn turn(&self, told_from: i16, timeout_ms: i32) -> Turn {
-        if self.version() >= told_from {
-            Turn::told()
+    /// Returns the reaction of a request that creates or deletes partitions to an exceeded quota:
+    /// a version with THROTTLING_QUOTA_EXCEEDED is rejected, an older one waits for up to
+    /// `timeout_ms`.
+    fn throttling(&self, first_version_with_quota_error: i16, timeout_ms: i32) -> Throttling {
+        if self.version() >= first_version_with_quota_error {
+            Throttling::reject(self.throttle_time.clone())
         } else {
-            Turn::waiting(timeout_ms)
+            Throttling::wait(timeout_ms)
         }
     }
 
@@ -133,6 +126,12 @@ impl Call {
         const BYTES_MAX: usize = 128;
         let id = self.header.client_id.as_deref()?;
         Some(&id[..id.floor_char_boundary(BYTES_MAX)])
+    }
+
+    /// Returns the operations that the client may do on a resource, one bit each.
+    fn allowed_operations(&self, node: &Node, resource: Resource) -> i32 {
+        let principal = self.client.session.principal();
+        node.authorizer.allowed_operations(principal, resource)
     }
 
     /// Returns the principal of the client.
@@ -148,6 +147,8 @@ pub(crate) enum CloseReason {
     UnknownApi(i16),
     #[error("{api:?} request of version {version}, which is not served")]
     UnsupportedVersion { api: ApiKey, version: i16 },
+    #[error("{api:?} request of a principal without the required permission")]
+    NotAuthorized { api: ApiKey },
     #[error("malformed request header: {0}")]
     MalformedHeader(WireError),
     #[error("malformed {api:?} request of version {version}: {error}")]
@@ -188,6 +189,7 @@ impl Service for Node {
             client: Arc::clone(client),
             header,
             api,
+            throttle_time: ThrottleTime::default(),
         };
         // At the highest level, so that the span exists whenever a line is logged.
         let span = error_span!(
@@ -236,6 +238,12 @@ async fn route(taken: Taken) -> Result<Reply, CloseReason> {
             ApiKey::ApiVersions => Ok(api_versions::unsupported(taken.node, taken.call)),
             _ => Err(CloseReason::UnsupportedVersion { api, version }),
         };
+    }
+    if let Some((operation, resource)) = api.required() {
+        let principal = taken.call.client.session.principal();
+        if !taken.node.authorizer.allows(principal, operation, resource) {
+            return Err(CloseReason::NotAuthorized { api });
+        }
     }
     match api {
         ApiKey::Produce => produce::accept(taken).await,
@@ -357,17 +365,6 @@ fn check_leader_epoch(known: i32, bounds: &Bounds) -> Result<(), ErrorCode> {
     }
 }
 
-/// Operations as the bits in which Kafka tells them.
-const fn operations(codes: &[u8]) -> i32 {
-    let mut bits = 0;
-    let mut at = 0;
-    while at < codes.len() {
-        bits |= 1 << codes[at];
-        at += 1;
-    }
-    bits
-}
-
 /// What a request names more than once. Kafka refuses that, in one answer for all its mentions.
 fn named_twice<Name: Ord>(names: impl IntoIterator<Item = Name>) -> BTreeSet<Name> {
     let mut once = BTreeSet::new();
@@ -417,7 +414,9 @@ fn encode_at<Response: Message>(
     response: &Response,
     version: i16,
 ) -> Result<Vec<Chunk>, CloseReason> {
-    let encoded = frame::response_with_errors(call.header.correlation_id, version, response);
+    let correlation_id = call.header.correlation_id;
+    let throttle_time_ms = call.throttle_time.ms();
+    let encoded = frame::throttled_response(correlation_id, version, response, throttle_time_ms);
     let (frame, errors) = encoded.map_err(|error| CloseReason::Unencodable {
         api: call.api,
         version,

@@ -1,83 +1,99 @@
-//! How fast topics come and go, over all clients: partitions made and deleted, as Kafka's
-//! `controller_mutation_rate` counts them (KIP-599).
+//! The controller mutation quota (KIP-599): the rate at which partitions are created and deleted,
+//! over all clients, as Kafka's `controller_mutation_rate` counts them.
 //!
-//! Who asks at a version that knows THROTTLING_QUOTA_EXCEEDED is told at once how long to wait; an
-//! older one waits here, for as long as its own time-out allows.
+//! A request of a version with THROTTLING_QUOTA_EXCEEDED is rejected at once with the time to wait;
+//! one of an older version waits, as long as its own timeout allows.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::metadata::MetadataError;
 use avouch_net::Clock;
 
-/// The longest that a request waits for its turn.
-const PATIENCE_MAX: Duration = Duration::from_secs(10);
+use crate::metadata::MetadataError;
 
-/// What is left to be made and deleted.
-#[derive(Debug)]
-pub(crate) struct Mutations(Mutex<Bucket>);
+/// Maximum time that a request waits for the quota.
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Thousandths of partitions, filled up with time. Pure.
+/// The quota shared by all requests.
 #[derive(Debug)]
-struct Bucket {
+pub(crate) struct MutationQuota(Mutex<TokenBucket>);
+
+/// A token bucket of thousandths of partitions. Pure.
+#[derive(Debug)]
+struct TokenBucket {
     per_second: i64,
-    full: i64,
+    capacity: i64,
     left: i64,
     at_ms: u64,
 }
 
-/// One request's dealings with it.
+/// The reaction of one request to an exceeded quota.
 #[derive(Debug)]
-pub(crate) struct Turn {
-    /// None when it does not wait.
-    patience: Option<Duration>,
-    throttle_ms: u64,
+pub(crate) struct Throttling {
+    /// The time that the request can still wait; `None` if it is rejected instead.
+    wait_left: Option<Duration>,
+    /// The throttle time of the request's response.
+    throttle_time: ThrottleTime,
 }
 
-impl Turn {
-    /// The turn of a request that is told to come again.
-    pub(crate) fn told() -> Self {
+/// The throttle time of a response in ms, shared by the request and the code that encodes it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ThrottleTime(Arc<AtomicI32>);
+
+impl ThrottleTime {
+    /// Raises the throttle time to `time_ms`.
+    pub(crate) fn raise(&self, time_ms: u64) {
+        let time_ms = i32::try_from(time_ms).unwrap_or(i32::MAX);
+        // Relaxed: the same task reads it, after the handler has returned.
+        self.0.fetch_max(time_ms, Ordering::Relaxed);
+    }
+
+    /// Returns the throttle time in ms.
+    pub(crate) fn ms(&self) -> i32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Throttling {
+    /// Creates the throttling of a request that is rejected when the quota is exceeded.
+    pub(crate) fn reject(throttle_time: ThrottleTime) -> Self {
         Self {
-            patience: None,
-            throttle_ms: 0,
+            wait_left: None,
+            throttle_time,
         }
     }
 
-    /// The turn of a request that waits for up to `timeout_ms`.
-    pub(crate) fn waiting(timeout_ms: i32) -> Self {
+    /// Creates the throttling of a request that waits for up to `timeout_ms`.
+    pub(crate) fn wait(timeout_ms: i32) -> Self {
         let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
         Self {
-            patience: Some(timeout.min(PATIENCE_MAX)),
-            throttle_ms: 0,
+            wait_left: Some(timeout.min(WAIT_MAX)),
+            throttle_time: ThrottleTime::default(),
         }
-    }
-
-    /// For how long the request's client should keep back.
-    pub(crate) fn throttle_time_ms(&self) -> i32 {
-        i32::try_from(self.throttle_ms).unwrap_or(i32::MAX)
     }
 }
 
-impl Mutations {
+impl MutationQuota {
+    /// Creates a quota of `per_second` partitions with bursts of up to `burst`.
     pub(crate) fn new(per_second: u32, burst: u32) -> Self {
-        let full = i64::from(burst.max(1)) * 1_000;
-        Self(Mutex::new(Bucket {
+        let capacity = i64::from(burst.max(1)) * 1_000;
+        Self(Mutex::new(TokenBucket {
             per_second: per_second.max(1).into(),
-            full,
-            left: full,
+            capacity,
+            left: capacity,
             at_ms: 0,
         }))
     }
 
-    /// Takes `partitions`.
+    /// Takes `partitions` from the quota.
     ///
     /// # Errors
-    /// When there were too many before and it is not this request's way to wait until there were
-    /// not, or not for so long.
+    /// When the quota is exceeded and the request does not wait, or cannot wait long enough.
     pub(crate) async fn take(
         &self,
         clock: Clock,
-        turn: &mut Turn,
+        throttling: &mut Throttling,
         partitions: usize,
     ) -> Result<(), MetadataError> {
         loop {
@@ -85,14 +101,14 @@ impl Mutations {
                 return Ok(());
             };
             let wait = Duration::from_millis(wait_ms);
-            match turn.patience.as_mut() {
+            match throttling.wait_left.as_mut() {
                 None => {
-                    turn.throttle_ms = turn.throttle_ms.max(wait_ms);
+                    throttling.throttle_time.raise(wait_ms);
                     return Err(MetadataError::Throttled { wait_ms });
                 }
-                Some(patience) => {
-                    let left = patience.checked_sub(wait);
-                    *patience = left.ok_or(MetadataError::NotInTime { wait_ms })?;
+                Some(wait_left) => {
+                    let left = wait_left.checked_sub(wait);
+                    *wait_left = left.ok_or(MetadataError::NotInTime { wait_ms })?;
                     tokio::time::sleep(wait).await;
                 }
             }
@@ -105,18 +121,19 @@ impl Mutations {
     }
 }
 
-impl Bucket {
-    /// Takes `partitions` if anything is left, however little; else says in how many ms there will
-    /// be.
+impl TokenBucket {
+    /// Takes `partitions` if any token is left, otherwise returns the ms until one is.
     fn try_take(&mut self, now_ms: u64, partitions: usize) -> Result<(), u64> {
         let passed = i64::try_from(now_ms.saturating_sub(self.at_ms)).unwrap_or(i64::MAX);
         self.at_ms = now_ms;
         let filled = passed.saturating_mul(self.per_second);
-        self.left = self.left.saturating_add(filled).min(self.full);
+        self.left = self.left.saturating_add(filled).min(self.capacity);
         if self.left <= 0 {
             let wait_ms = self.left.unsigned_abs() / self.per_second.unsigned_abs() + 1;
             return Err(wait_ms);
         }
+        // The bucket may go below zero: a topic larger than the burst is created in one piece and
+        // later requests wait for it.
         let taken = i64::try_from(partitions).unwrap_or(i64::MAX);
         self.left = self.left.saturating_sub(taken.saturating_mul(1_000));
         Ok(())
@@ -129,10 +146,10 @@ mod tests {
 
     // Conformance: broker/input-10b
     #[test]
-    fn a_burst_passes_and_then_so_many_a_second_a_large_topic_in_one_piece() {
-        let mut bucket = Bucket {
+    fn burst_passes_then_rate_applies() {
+        let mut bucket = TokenBucket {
             per_second: 10,
-            full: 20_000,
+            capacity: 20_000,
             left: 20_000,
             at_ms: 0,
         };

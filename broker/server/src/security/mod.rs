@@ -1,0 +1,3 @@
+//! Authorization of requests.
+
+pub(crate) mod authorizer;
