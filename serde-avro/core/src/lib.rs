@@ -94,3 +94,8 @@ mod span;
 pub mod validator;
 
 pub use schema::{Limits, ParseError, Schema};
+
+/// Compiles the example of the README with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -95,15 +95,14 @@ impl Check<'_> {
         })
     }
 
-    /// Checks the fields of a record in their order, as Java does. An omitted field is valid if it
-    /// has a default that is not undecided.
+    /// Checks the fields of a record in their order, as Java does. An omitted field with a default
+    /// is valid; an undecided default is checked again.
     fn record(
         &mut self,
         id: NodeId,
         record: &Record,
         members: &[Member],
     ) -> Result<Outcome, DefaultError> {
-        // The default of an omitted field is checked again here if it is undecided.
         let undecided = self.parser.undecided.get(&id).into_iter().flatten();
         let mut values = BTreeMap::new();
         for position in undecided {

@@ -10,8 +10,7 @@ use super::{
 use std::collections::HashMap;
 
 /// Copies the named types of `reference` and their children to `nodes` and `names`. Returns the
-/// copy of its root, or `None` if fewer than one of `nodes_max` nodes would be left for the schema
-/// itself.
+/// copy of its root, or `None` if `nodes_max` would leave no node for the schema itself.
 pub(super) fn import(
     reference: &Schema,
     nodes: &mut Vec<Node>,

@@ -139,8 +139,8 @@ impl Validator {
         self.validate_reference(datum.datum())
     }
 
-    /// As [`Self::validate_in`], without the path of the fault, so that a rejection allocates
-    /// nothing. For callers that report a few faults of many.
+    /// As [`Self::validate_in`], without the path of the fault, which is expensive to build. For
+    /// callers that report a few faults of many.
     ///
     /// # Errors
     /// Returns the reason of the first fault.
