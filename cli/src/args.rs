@@ -1,5 +1,6 @@
-//! The command line as types. The option structs double as the tables of `avouch.toml`: one
-//! spelling for a flag, its `AVOUCH_*` twin and its key. Resolves no defaults.
+//! The command line as types. The option structs are also the tables of `avouch.toml`, so that a
+//! flag, its `AVOUCH_*` environment variable and its key share one name. Defaults are applied in
+//! `config`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,15 +13,16 @@ use avouch_registry_api::types::CompatibilityLevel;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Deserializer};
+use thiserror::Error;
 
 use crate::broker_settings::BrokerSettings;
 
-/// An event broker with a schema registry built in: records that break their topic's contract never
-/// reach the log.
+/// A Kafka-compatible broker with a schema registry inside. Records that violate the contract of
+/// their topic are rejected before they reach the log.
 #[derive(Debug, Parser)]
 #[command(name = "avouch", version, propagate_version = true)]
 pub(crate) struct Cli {
-    /// Configuration file; without it ./avouch.toml is read if there is one.
+    /// Configuration file [default: ./avouch.toml if it exists].
     #[arg(long, global = true, value_name = "FILE", env = "AVOUCH_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
@@ -29,64 +31,66 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run broker and registry.
+    /// Run the broker and the registry.
     Serve(RawServe),
-    /// Work with schemas.
+    /// Check, register, export and import schemas.
     #[command(subcommand)]
     Schema(SchemaCommand),
-    /// Look into a data directory's log.
+    /// Inspect the log of a data directory.
     #[command(subcommand)]
     Log(LogCommand),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
-    /// Print everything that stands in the log: partitions, segments, batches, the write-ahead log.
+    /// Print the content of the log: partitions, segments, batches, the write-ahead log.
     ///
-    /// Changes nothing, and works beside a running broker. Exits 1 when something is damaged.
+    /// Reads only, also while a broker is running. Exits with 1 if the log is corrupt.
     Dump {
         #[command(flatten)]
         at: LogPlace,
     },
-    /// Read everything in the log and print what is not as it was written.
+    /// Verify all checksums of the log and print corruption.
     ///
-    /// Changes nothing, and works beside a running broker. Exits 1 when something is damaged.
+    /// Reads only, also while a broker is running. Exits with 1 if the log is corrupt.
     Verify {
         #[command(flatten)]
         at: LogPlace,
     },
-    /// Have consumers pass over damaged offsets instead of being told CORRUPT_MESSAGE.
+    /// Mark a corrupt offset range as skipped, so that consumers continue after it.
     ///
-    /// Needs a broker that is stopped. What was lost stays lost.
+    /// Consumers receive CORRUPT_MESSAGE until then. The broker must be stopped. The records of the
+    /// range are lost.
     Skip {
-        /// Where everything is kept [default: ./avouch-data].
+        /// Data directory [default: ./avouch-data].
         #[arg(long, value_name = "DIR", env = "AVOUCH_DATA_DIR")]
         data_dir: Option<PathBuf>,
-        /// The partition as the broker's log line names it: TOPIC-ID-INDEX.
+        /// The partition as in the broker's log: TOPIC-ID-INDEX.
         partition: TopicPartition,
-        /// The first damaged offset, as the broker's log line names it.
+        /// The first corrupt offset, as in the broker's log.
         offset: i64,
     },
 }
 
-/// Which log to look into, and in which form to tell.
+/// The log to inspect and the output format.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LogPlace {
-    /// Where everything is kept [default: ./avouch-data].
+    /// Data directory [default: ./avouch-data].
     #[arg(long, value_name = "DIR", env = "AVOUCH_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Print JSON, an object a line.
+    /// Print JSON, one object per line.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SchemaCommand {
-    /// Check that every version is compatible with those before it.
+    /// Check that every version is compatible with the previous ones.
     ///
-    /// A path is a folder of subjects, a subject's folder, or a file in one:
-    /// schemas/SUBJECT/VERSION.avsc. Exits 1 when a version is incompatible.
+    /// A path is a directory of subjects, the directory of a subject, or a file in it:
+    /// schemas/SUBJECT/VERSION.avsc. Exits with 1 if a version is incompatible.
     Check {
+        /// Directories or files to check.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
         #[command(flatten)]
@@ -94,74 +98,77 @@ pub(crate) enum SchemaCommand {
     },
     /// Register a schema and print its id.
     Register {
-        /// The subject to register under, such as payments-value.
+        /// Subject to register the schema under, such as payments-value.
         #[arg(long)]
         subject: String,
-        /// An .avsc file.
+        /// File with an Avro schema (.avsc).
         file: PathBuf,
         #[command(flatten)]
         options: RawClient,
     },
-    /// Write everything in a registry to a file: ids, versions, deleted ones, settings.
+    /// Export the content of a registry to a file: schemas with ids and versions, soft-deleted ones
+    /// included, and settings.
     ///
-    /// A line is a record of Confluent's topic _schemas: {"key": ..., "value": ...}.
+    /// Each line is a record of Confluent's topic _schemas: {"key": ..., "value": ...}.
     Export {
-        /// The file to write.
+        /// File to write.
         file: PathBuf,
         #[command(flatten)]
         options: RawClient,
     },
-    /// Store the records of a file in a registry, ids and versions as they are.
+    /// Import the records of a file into a registry and keep their ids and versions.
     ///
-    /// Reads what export writes and what Kafka's tools print of the topic _schemas: kcat -J, or
-    /// keys and values apart by a tab. The registry is in mode IMPORT meanwhile.
+    /// Accepts the output of export and of Kafka's tools for the topic _schemas: kcat -J, or keys
+    /// and values separated by a tab. The registry is in mode IMPORT during the import.
     Import {
-        /// Import although the registry has subjects.
+        /// Import even if the registry has subjects.
         #[arg(long)]
         force: bool,
-        /// The file to read.
+        /// File to read.
         file: PathBuf,
         #[command(flatten)]
         options: RawClient,
     },
 }
 
-/// What one source (flags with environment, or the file's `[serve]`) says about `serve`.
+/// Options of `serve` from one source: flags with environment, or the file's `[serve]`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct RawServe {
-    /// Where everything is kept [default: ./avouch-data].
+    /// Data directory [default: ./avouch-data].
     #[arg(long, value_name = "DIR", env = "AVOUCH_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Kafka listener; port 0 takes a free one [default: 127.0.0.1:9092].
+    /// Address of the Kafka listener; with port 0 the system assigns a port
+    /// [default: 127.0.0.1:9092].
     #[arg(long, value_name = "IP:PORT", env = "AVOUCH_KAFKA_LISTEN")]
     pub(crate) kafka_listen: Option<SocketAddr>,
-    /// Registry and metrics listener; port 0 takes a free one [default: 127.0.0.1:8081].
+    /// Address of the listener for registry and metrics; with port 0 the system assigns a port
+    /// [default: 127.0.0.1:8081].
     #[arg(long, value_name = "IP:PORT", env = "AVOUCH_HTTP_LISTEN")]
     pub(crate) http_listen: Option<SocketAddr>,
-    /// Address given to Kafka clients [default: the one each client connected to].
+    /// Address that Kafka clients connect to [default: the one each client connected to].
     #[arg(long, value_name = "HOST:PORT", env = "AVOUCH_ADVERTISE")]
     pub(crate) advertise: Option<HostPort>,
-    /// Written as JSON when ready, removed at exit.
+    /// File with the addresses as JSON, created when the process is ready and deleted at exit.
     #[arg(long, value_name = "PATH", env = "AVOUCH_READY_FILE")]
     pub(crate) ready_file: Option<PathBuf>,
-    /// What an acknowledgement means [default: fsync].
+    /// When a produce request is acknowledged [default: fsync].
     #[arg(long, value_enum, env = "AVOUCH_DURABILITY")]
     pub(crate) durability: Option<Durability>,
-    /// Producers are refused while the disk has less than this left [default: 536870912].
+    /// Free disk space below which produce requests are rejected [default: 536870912].
     #[arg(long, value_name = "BYTES", env = "AVOUCH_LOW_SPACE_BYTES")]
     pub(crate) low_space_bytes: Option<u64>,
-    /// A broker config under Kafka's name, such as num.partitions=3; can be given again and again.
+    /// Broker config with Kafka's name, such as num.partitions=3; repeatable.
     ///
-    /// In the environment, several stand one a line, or apart by commas.
+    /// In the environment variable, separate several with line breaks or commas.
     #[arg(long, value_name = "KEY=VALUE", env = "AVOUCH_BROKER_CONFIG")]
     #[serde(deserialize_with = "one_table")]
     pub(crate) broker_config: Vec<BrokerSettings>,
-    /// Run the registry alone.
+    /// Run only the registry.
     #[arg(long, env = "AVOUCH_REGISTRY_ONLY", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) registry_only: Option<bool>,
-    /// Run the broker alone, with the registry at --registry-url.
+    /// Run only the broker, with the registry at --registry-url.
     #[arg(long, env = "AVOUCH_BROKER_ONLY", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) broker_only: Option<bool>,
@@ -172,8 +179,8 @@ pub(crate) struct RawServe {
     /// [default: the operating system's].
     #[arg(long, value_name = "FILE", env = "AVOUCH_REGISTRY_CA_FILE")]
     pub(crate) registry_ca_file: Option<PathBuf>,
-    /// The PostgreSQL database that registry nodes share, as postgres://USER@HOST:PORT/DATABASE
-    /// [default: a file in the data directory].
+    /// PostgreSQL database that registry nodes share: postgres://USER@HOST:PORT/DATABASE
+    /// [default: an SQLite file in the data directory].
     #[arg(
         long,
         value_name = "URL",
@@ -181,22 +188,22 @@ pub(crate) struct RawServe {
         hide_env_values = true
     )]
     pub(crate) registry_db: Option<PostgresUrl>,
-    /// The error code for an incompatible schema: 40901, or 409 as older registries answered
+    /// Error code for an incompatible schema: 40901, or 409 as in older registries
     /// [default: 40901].
     #[arg(long, value_name = "CODE", env = "AVOUCH_REGISTRY_INCOMPATIBLE_CODE")]
     pub(crate) registry_incompatible_code: Option<u32>,
-    /// The compatibility level where nothing sets one: NONE, or BACKWARD, FORWARD or FULL, each
-    /// also as ..._TRANSITIVE [default: BACKWARD].
+    /// Compatibility level where none is configured: NONE, or BACKWARD, FORWARD or FULL, each also
+    /// with the suffix _TRANSITIVE [default: BACKWARD].
     #[arg(long, value_name = "LEVEL", env = "AVOUCH_REGISTRY_COMPATIBILITY")]
     pub(crate) registry_compatibility: Option<CompatibilityLevel>,
-    /// Whether modes such as READONLY and IMPORT can be set [default: true].
+    /// Whether requests can set modes such as READONLY and IMPORT [default: true].
     #[arg(long, env = "AVOUCH_REGISTRY_MODE_MUTABLE", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) registry_mode_mutable: Option<bool>,
-    /// The largest request body; more costs that much memory a request [default: 2097152].
+    /// Maximum size of a request body; each request can use this much memory [default: 2097152].
     #[arg(long, value_name = "BYTES", env = "AVOUCH_REGISTRY_BODY_BYTES")]
     pub(crate) registry_body_bytes: Option<usize>,
-    /// Allow listeners that other machines can reach, although nobody has to log in.
+    /// Allow listeners on non-loopback addresses, although there is no authentication.
     #[arg(long, env = "AVOUCH_ALLOW_INSECURE_LISTEN", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) allow_insecure_listen: Option<bool>,
@@ -239,54 +246,61 @@ impl RawClient {
     }
 }
 
-/// What one source says about local schema checks: the file's `[schema]`.
+/// Options of local schema checks from one source: flags with environment, or the file's
+/// `[schema]`.
 #[derive(Args, Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct RawSchema {
-    /// NONE, or BACKWARD, FORWARD or FULL, each also as ..._TRANSITIVE [default: BACKWARD].
+    /// Compatibility level: NONE, or BACKWARD, FORWARD or FULL, each also with the suffix
+    /// _TRANSITIVE [default: BACKWARD].
     #[arg(long, value_name = "LEVEL", env = "AVOUCH_COMPATIBILITY")]
     compatibility: Option<CompatibilityLevel>,
 }
 
 impl RawSchema {
-    /// These options, and where one is missing, the other's.
+    /// Returns these options, and those of `other` where they are missing.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             compatibility: self.compatibility.or(other.compatibility),
         }
     }
 
-    /// The compatibility level to check.
+    /// Returns the compatibility level to check.
     pub(crate) fn level(self) -> CompatibilityLevel {
         self.compatibility.unwrap_or(CompatibilityLevel::Backward)
     }
 }
 
-/// When a produce request is acknowledged.
+/// The condition for acknowledging a produce request.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Durability {
-    /// Once the disk has confirmed the write: survives a power cut.
+    /// The disk has confirmed the write: records survive a power failure.
     Fsync,
-    /// Once the operating system has it: survives a crash of avouch only.
+    /// The operating system has the write: records survive only a crash of avouch.
     Os,
 }
 
-/// A host name or IP address with a port, as clients are told it.
+/// A host name or IP address with a port, as returned to clients.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
 pub(crate) struct HostPort {
-    /// A name, an IPv4 address, or an IPv6 address without brackets; never empty.
+    /// Name, IPv4 address, or IPv6 address without brackets; never empty.
     pub(crate) host: String,
-    /// 1 and up.
+    /// The port, never 0.
     pub(crate) port: u16,
 }
 
+/// A text that is not a host and a port.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("invalid address \"{0}\"; expected HOST:PORT")]
+pub(crate) struct HostPortError(String);
+
 impl FromStr for HostPort {
-    type Err = String;
+    type Err = HostPortError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("\"{text}\" is not HOST:PORT");
+        let wrong = || HostPortError(text.to_owned());
         let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
         let port = port
             .parse()
@@ -308,7 +322,7 @@ impl FromStr for HostPort {
 }
 
 impl TryFrom<String> for HostPort {
-    type Error = String;
+    type Error = HostPortError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
@@ -326,12 +340,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_well_formed() {
+    fn command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn host_and_port_are_told_apart() {
+    fn host_and_port_are_separated() {
         let cases = [
             ("kafka.example:9092", Some(("kafka.example", 9092))),
             ("10.0.0.1:1", Some(("10.0.0.1", 1))),
@@ -352,7 +366,7 @@ mod tests {
 
     // Conformance: main-job/1b
     #[test]
-    fn every_option_of_serve_has_its_environment_twin() {
+    fn serve_options_have_environment_variables() {
         let command = Cli::command();
         let serve = command.find_subcommand("serve").unwrap();
         let mut options = 0;
@@ -365,17 +379,17 @@ mod tests {
                 continue;
             }
             options += 1;
-            let twin = format!("AVOUCH_{}", long.to_uppercase().replace('-', "_"));
+            let variable = format!("AVOUCH_{}", long.to_uppercase().replace('-', "_"));
             let named = option
                 .get_env()
                 .map(|name| name.to_string_lossy().into_owned());
-            assert_eq!(named, Some(twin));
+            assert_eq!(named, Some(variable));
         }
         assert!(options >= 12, "{options}");
     }
 
     #[test]
-    fn a_switch_can_be_given_bare_or_with_a_value() {
+    fn switches_accept_an_optional_value() {
         let registry_only = |args: &[&str]| {
             let cli = Cli::try_parse_from([&["avouch", "serve"], args].concat()).ok()?;
             match cli.command {

@@ -1,5 +1,5 @@
-//! Broker configs as they are given: `KEY=VALUE` on the command line and in the environment, a
-//! table in the file. Does not know which configs there are.
+//! Broker configs as the user writes them: `KEY=VALUE` on the command line and in the environment,
+//! a table in the file. The names are checked in `config`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -7,18 +7,19 @@ use std::str::FromStr;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use thiserror::Error;
 use toml::{Table, Value};
 
-/// Settings from one place, in their order. One without a `=` has no value, which is for whoever
-/// resolves them to refuse.
+/// Settings of one source in their order. A setting without `=` has no value, which `config`
+/// rejects.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct BrokerSettings(pub(crate) Vec<(String, Option<String>)>);
 
 impl FromStr for BrokerSettings {
     type Err = Infallible;
 
-    /// A line or a comma begins another setting; a comma only where a `=` follows before the next
-    /// one, because there are lists among the values.
+    /// Splits settings at line breaks and commas. A comma separates settings only if a `=` follows
+    /// before the next comma, because values can be lists.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut settings: Vec<String> = Vec::new();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
@@ -49,8 +50,20 @@ impl<'de> Deserialize<'de> for BrokerSettings {
     }
 }
 
-/// A dot in a bare key makes a table in TOML; here it is a part of the name.
-fn flatten(into: &mut BTreeMap<String, String>, prefix: &str, table: Table) -> Result<(), String> {
+/// A value that is not a scalar or a list of scalars.
+#[derive(Debug, Error)]
+#[error("invalid value of {name}; expected a string, a number, a boolean or a list of these")]
+struct ValueError {
+    name: String,
+}
+
+/// Adds the settings of a table. In TOML a dot in a bare key creates a table; here it is part of
+/// the name.
+fn flatten(
+    into: &mut BTreeMap<String, String>,
+    prefix: &str,
+    table: Table,
+) -> Result<(), ValueError> {
     for (key, value) in table {
         let name = format!("{prefix}{key}");
         let text = match value {
@@ -69,15 +82,15 @@ fn flatten(into: &mut BTreeMap<String, String>, prefix: &str, table: Table) -> R
     Ok(())
 }
 
-fn scalar(name: &str, value: Value) -> Result<String, String> {
+fn scalar(name: &str, value: Value) -> Result<String, ValueError> {
     match value {
         Value::String(text) => Ok(text),
         Value::Integer(number) => Ok(number.to_string()),
         Value::Float(number) => Ok(number.to_string()),
         Value::Boolean(switch) => Ok(switch.to_string()),
-        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => Err(format!(
-            "{name} is neither a text, a number, true, false, nor a list of these"
-        )),
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => Err(ValueError {
+            name: name.to_owned(),
+        }),
     }
 }
 
@@ -93,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_stand_on_lines_or_apart_by_commas_and_lists_stay_whole() {
+    fn lines_and_commas_separate_settings_but_not_lists() {
         type Pair = (&'static str, Option<&'static str>);
         let cases: [(&str, &[Pair]); 6] = [
             ("a.b=1", &[("a.b", Some("1"))]),
@@ -110,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_holds_settings_with_or_without_quotes() {
+    fn table_keys_may_be_quoted() {
         let table = "num.partitions = 3\n'log.retention.ms' = 5\nlist = ['a', 'b']\nx = true";
         let settings: BrokerSettings = toml::from_str(table).unwrap();
         let expected = [

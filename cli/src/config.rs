@@ -1,5 +1,5 @@
-//! What `serve` runs with: flags and environment over `avouch.toml` over defaults, checked as a
-//! whole. Pure; reads neither file nor environment.
+//! The configuration of `serve`: flags and environment take precedence over `avouch.toml`, which
+//! takes precedence over defaults. Reads neither file nor environment.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,33 +16,33 @@ use crate::args::{Durability, HostPort, RawServe};
 use crate::broker_settings::BrokerSettings;
 use crate::config_file::nearest_hint;
 
-/// Where everything is kept unless somebody says otherwise.
+/// The default data directory.
 pub(crate) const DATA_DIR: &str = "./avouch-data";
 
-/// Everything `serve` needs to know, with nothing left to decide.
+/// The complete configuration of `serve`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ServeConfig {
-    /// Which halves run here.
+    /// The parts that run in this process.
     pub(crate) role: Role,
-    /// Where everything is kept; made when missing.
+    /// The data directory, created if it is missing.
     pub(crate) data_dir: PathBuf,
-    /// The database that registry nodes share; `None` means a file in the data directory.
+    /// The database that registry nodes share; `None` for a file in the data directory.
     pub(crate) registry_db: Option<PostgresUrl>,
-    /// What the registry here lets be set about it; unused by a broker alone.
+    /// Settings of the registry; unused by a standalone broker.
     pub(crate) registry: RegistrySettings,
-    /// The Kafka listener; unused by a registry alone.
+    /// The Kafka listener; unused by a standalone registry.
     pub(crate) kafka_listen: SocketAddr,
     /// The HTTP listener: registry, metrics, health.
     pub(crate) http_listen: SocketAddr,
-    /// What Kafka clients are told; `None` means the address each connected to.
+    /// The address returned to Kafka clients; `None` for the address each connected to.
     pub(crate) advertise: Option<HostPort>,
-    /// Written when ready, removed at exit.
+    /// The file created when the process is ready and deleted at exit.
     pub(crate) ready_file: Option<PathBuf>,
-    /// What an acknowledgement means.
+    /// The condition for acknowledging produce requests.
     pub(crate) durability: Durability,
-    /// Space that the disk must have left for producers to be served, in bytes.
+    /// Free disk space below which produce requests are rejected, in bytes.
     pub(crate) low_space_bytes: u64,
-    /// Broker configs under Kafka's names; each is one that a broker takes.
+    /// Broker configs by Kafka's names, valid for a broker.
     pub(crate) broker_configs: BTreeMap<String, String>,
 }
 
@@ -64,16 +64,16 @@ impl Default for ServeConfig {
     }
 }
 
-/// What can be set about a registry.
+/// Settings of a registry.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct RegistrySettings {
     /// The error code for an incompatible schema.
     pub(crate) incompatible_code: u32,
-    /// The level where nothing sets one.
+    /// The compatibility level where none is configured.
     pub(crate) compatibility: CompatibilityLevel,
-    /// Whether modes can be set.
+    /// True if requests can set modes.
     pub(crate) mode_mutable: bool,
-    /// Bytes of a request body at most.
+    /// Maximum size of a request body, in bytes.
     pub(crate) body_bytes: usize,
 }
 
@@ -89,14 +89,14 @@ impl Default for RegistrySettings {
     }
 }
 
-/// Which halves of Avouch a process runs.
+/// The parts of Avouch that a process runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Role {
-    /// Broker and registry, joined without a network hop.
+    /// Broker and registry, connected within the process.
     Both,
-    /// The registry alone.
+    /// Only the registry.
     RegistryOnly,
-    /// The broker alone.
+    /// Only the broker.
     BrokerOnly {
         /// URL of its registry.
         registry_url: String,
@@ -106,7 +106,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// Whether a Kafka listener is opened.
+    /// Returns whether the process has a Kafka listener.
     pub(crate) fn has_broker(&self) -> bool {
         match self {
             Self::Both | Self::BrokerOnly { .. } => true,
@@ -115,49 +115,48 @@ impl Role {
     }
 }
 
-/// Options that do not go together.
+/// An invalid option or combination of options.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub(crate) enum ConfigError {
-    #[error("registry-only and broker-only exclude each other")]
-    BothAlone,
-    #[error("broker-only needs a registry-url")]
+    #[error("registry-only and broker-only are mutually exclusive")]
+    BothOnly,
+    #[error("broker-only requires registry-url")]
     RegistryUrlMissing,
     #[error("registry-url requires broker-only; this process runs its own registry")]
     RegistryUrlUnused,
-    #[error("{0} is the registry's; a broker-only process has none")]
+    #[error("{0} is not available with broker-only; it configures the registry of this process")]
     RegistryUnused(&'static str),
-    #[error("registry-incompatible-code is 40901 or 409, not {0}")]
+    #[error("invalid registry-incompatible-code {0}; expected 40901 or 409")]
     IncompatibleCode(u32),
-    #[error("broker-config is the broker's; a registry-only process has none")]
+    #[error("broker-config is not available with registry-only")]
     BrokerConfigUnused,
-    #[error("broker-config: \"{0}\" is not KEY=VALUE")]
+    #[error("invalid broker-config \"{0}\"; expected KEY=VALUE")]
     NoBrokerSetting(String),
     #[error("broker-config: {reason}{hint}")]
     BrokerConfig {
-        /// What is wrong.
+        /// The error.
         reason: String,
-        /// A name that may be meant, or nothing.
+        /// A suggested name, or nothing.
         hint: String,
     },
     #[error(
-        "{key} {address} can be reached from other machines and nobody has to log in; \
-         say allow-insecure-listen if you mean it"
+        "{key} {address} is reachable from other machines and there is no authentication; \
+         set allow-insecure-listen to allow it"
     )]
     OffLoopback {
-        /// The listener's key.
+        /// The option of the listener.
         key: &'static str,
-        /// The address asked for.
+        /// The address.
         address: SocketAddr,
     },
 }
 
-/// The configuration that `flags` (with the environment folded in), then `file`, then the defaults
-/// amount to.
+/// Returns the configuration by `flags` (which include the environment), then `file`, then the
+/// defaults.
 ///
 /// # Errors
-/// When options exclude each other, a broker config is none or its value bad, or a
-/// listener without authentication would be reachable from other machines and nothing says that
-/// this is meant.
+/// When options exclude each other, a broker config is unknown or its value invalid, or a listener
+/// would be reachable from other machines without `allow-insecure-listen`.
 pub(crate) fn resolve(flags: RawServe, file: RawServe) -> Result<ServeConfig, ConfigError> {
     let raw = layered(flags, file);
     let default = ServeConfig::default();
@@ -181,15 +180,15 @@ pub(crate) fn resolve(flags: RawServe, file: RawServe) -> Result<ServeConfig, Co
         broker_configs,
     };
     if !raw.allow_insecure_listen.unwrap_or(false) {
-        stays_on_loopback("http-listen", config.http_listen)?;
+        require_loopback("http-listen", config.http_listen)?;
         if config.role.has_broker() {
-            stays_on_loopback("kafka-listen", config.kafka_listen)?;
+            require_loopback("kafka-listen", config.kafka_listen)?;
         }
     }
     Ok(config)
 }
 
-/// `upper`, and where it says nothing, `lower`.
+/// Returns the options of `upper`, and those of `lower` where they are missing.
 fn layered(upper: RawServe, lower: RawServe) -> RawServe {
     RawServe {
         data_dir: upper.data_dir.or(lower.data_dir),
@@ -200,7 +199,7 @@ fn layered(upper: RawServe, lower: RawServe) -> RawServe {
         durability: upper.durability.or(lower.durability),
         low_space_bytes: upper.low_space_bytes.or(lower.low_space_bytes),
         registry_only: upper.registry_only.or(lower.registry_only),
-        // The upper ones come last, and the last one of a name counts.
+        // Those of `upper` come last, because the last value of a name is used.
         broker_config: [lower.broker_config, upper.broker_config].concat(),
         broker_only: upper.broker_only.or(lower.broker_only),
         registry_url: upper.registry_url.or(lower.registry_url),
@@ -218,7 +217,7 @@ fn layered(upper: RawServe, lower: RawServe) -> RawServe {
     }
 }
 
-/// The broker configs that were given, each checked, and all against each other.
+/// Returns the broker configs after checking each of them and their combination.
 fn broker_configs(settings: Vec<BrokerSettings>) -> Result<BTreeMap<String, String>, ConfigError> {
     let mut configs = BTreeMap::new();
     for (key, value) in settings.into_iter().flat_map(|settings| settings.0) {
@@ -241,12 +240,12 @@ fn broker_configs(settings: Vec<BrokerSettings>) -> Result<BTreeMap<String, Stri
 }
 
 fn role(raw: &RawServe) -> Result<Role, ConfigError> {
-    let alone = (
+    let only = (
         raw.registry_only.unwrap_or(false),
         raw.broker_only.unwrap_or(false),
     );
-    match (alone, raw.registry_url.clone()) {
-        ((true, true), _) => Err(ConfigError::BothAlone),
+    match (only, raw.registry_url.clone()) {
+        ((true, true), _) => Err(ConfigError::BothOnly),
         ((false, true), Some(registry_url)) => Ok(Role::BrokerOnly {
             registry_url,
             registry_ca_file: raw.registry_ca_file.clone(),
@@ -294,7 +293,7 @@ fn registry_settings(raw: &RawServe, role: &Role) -> Result<RegistrySettings, Co
     })
 }
 
-fn stays_on_loopback(key: &'static str, address: SocketAddr) -> Result<(), ConfigError> {
+fn require_loopback(key: &'static str, address: SocketAddr) -> Result<(), ConfigError> {
     if address.ip().to_canonical().is_loopback() {
         Ok(())
     } else {
@@ -309,14 +308,14 @@ mod tests {
     /// How the expected configuration differs from the default.
     type Change = fn(&mut ServeConfig);
 
-    /// A source that says what these lines of TOML say.
+    /// Returns the options in these lines of TOML.
     fn raw(toml: &str) -> RawServe {
         toml::from_str(toml).unwrap()
     }
 
     // Conformance: registry/rest-8
     #[test]
-    fn flags_win_over_the_file_and_the_file_over_defaults() {
+    fn flags_override_file_and_file_overrides_defaults() {
         let cases: [(&str, &str, Change); 15] = [
             ("", "", |_| {}),
             ("data-dir = 'a'", "", |c| c.data_dir = "a".into()),
@@ -392,11 +391,11 @@ mod tests {
     }
 
     #[test]
-    fn options_that_exclude_each_other_are_refused() {
+    fn mutually_exclusive_options_are_rejected() {
         let cases = [
             (
                 "registry-only = true\nbroker-only = true",
-                ConfigError::BothAlone,
+                ConfigError::BothOnly,
             ),
             ("broker-only = true", ConfigError::RegistryUrlMissing),
             ("registry-url = 'http://r'", ConfigError::RegistryUrlUnused),
@@ -431,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn leaving_loopback_needs_the_explicit_flag() {
+    fn non_loopback_listeners_require_the_flag() {
         let cases = [
             ("kafka-listen = '0.0.0.0:9092'", Some("kafka-listen")),
             ("http-listen = '192.168.0.1:8081'", Some("http-listen")),
@@ -452,12 +451,12 @@ mod tests {
             ),
         ];
         for (flags, expected) in cases {
-            let refused = match resolve(raw(flags), RawServe::default()) {
+            let rejected = match resolve(raw(flags), RawServe::default()) {
                 Err(ConfigError::OffLoopback { key, .. }) => Some(key),
                 Ok(_) => None,
                 Err(other) => panic!("{flags}: {other}"),
             };
-            assert_eq!(refused, expected, "{flags}");
+            assert_eq!(rejected, expected, "{flags}");
         }
     }
 }

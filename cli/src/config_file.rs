@@ -1,5 +1,5 @@
-//! `avouch.toml`: one file with a table for each kind of command. Every unknown key is an error
-//! that names the nearest known one; the known keys are the flags, so the two cannot drift apart.
+//! `avouch.toml`: one file with a table for each kind of command. An unknown key is an error that
+//! suggests the most similar known key. The known keys are derived from the flags.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use toml::{Table, Value};
 
 use crate::args::{RawClient, RawSchema, RawServe};
 
-/// What `avouch.toml` says, a table a field; a missing table says nothing.
+/// The tables of `avouch.toml`; a missing table is empty.
 #[derive(Debug, Default)]
 pub(crate) struct ConfigFile {
     /// `[serve]`
@@ -23,7 +23,7 @@ pub(crate) struct ConfigFile {
     pub(crate) schema: RawSchema,
 }
 
-/// Why a configuration file was not taken.
+/// A configuration file that cannot be used.
 #[derive(Debug, Error)]
 #[error("{}: {fault}", path.display())]
 pub(crate) struct ConfigFileError {
@@ -46,14 +46,14 @@ enum Fault {
         hint: String,
     },
     #[error("[{table}] {reason}")]
-    BadValue { table: &'static str, reason: String },
+    InvalidValue { table: &'static str, reason: String },
 }
 
 impl ConfigFile {
-    /// The file at `named`; without a name the one at `usual` if it exists, else an empty one.
+    /// Reads the file `named`, or without it the file `usual` if it exists.
     ///
     /// # Errors
-    /// When the file cannot be read, is not TOML, or holds an unknown key or a bad value.
+    /// When the file cannot be read, is not TOML, or contains an unknown key or an invalid value.
     pub(crate) fn load(named: Option<&Path>, usual: &Path) -> Result<Self, ConfigFileError> {
         let path = named.unwrap_or(usual);
         let fail = |fault| ConfigFileError {
@@ -95,7 +95,7 @@ fn parse(text: &str) -> Result<ConfigFile, Fault> {
     }
 }
 
-/// The table `name` taken out of `top`, read as options.
+/// Removes the table `name` from `top` and parses it as options.
 fn take_table<T: Args + DeserializeOwned + Default>(
     top: &mut Table,
     name: &'static str,
@@ -104,7 +104,7 @@ fn take_table<T: Args + DeserializeOwned + Default>(
         None => return Ok(T::default()),
         Some(Value::Table(table)) => table,
         Some(_) => {
-            return Err(Fault::BadValue {
+            return Err(Fault::InvalidValue {
                 table: name,
                 reason: "must be a table".to_owned(),
             });
@@ -121,13 +121,13 @@ fn take_table<T: Args + DeserializeOwned + Default>(
     }
     table
         .try_into()
-        .map_err(|error: toml::de::Error| Fault::BadValue {
+        .map_err(|error: toml::de::Error| Fault::InvalidValue {
             table: name,
             reason: one_line(&error.to_string()),
         })
 }
 
-/// The keys of a table: the long flags of its options.
+/// Returns the keys of a table: the long flags of its options.
 fn keys<T: Args>() -> Vec<String> {
     let command = T::augment_args(Command::new("keys"));
     command
@@ -136,7 +136,7 @@ fn keys<T: Args>() -> Vec<String> {
         .collect()
 }
 
-/// For a key above all tables: the table it belongs to, or the table it may mean.
+/// Returns a hint for a key outside all tables: its table, or the table with a similar name.
 fn table_hint(key: &str) -> String {
     let tables = [
         ("serve", keys::<RawServe>()),
@@ -152,7 +152,7 @@ fn table_hint(key: &str) -> String {
     }
 }
 
-/// The known key that an unknown one is most like, as words to append.
+/// Returns a hint with the known key most similar to an unknown one, or an empty string.
 pub(crate) fn nearest_hint<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> String {
     let spelled = key.replace('_', "-");
     known
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_one_line_and_name_the_way_out() {
+    fn errors_are_one_line_with_a_hint() {
         let cases = [
             (
                 "[serve]\ndata-dri = 'x'",
@@ -208,11 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn bad_values_and_bad_syntax_say_where() {
+    fn invalid_values_and_syntax_name_their_place() {
         let cases = [
             ("[serve]\nkafka-listen = 'nowhere'", "kafka-listen"),
             ("[serve]\ndurability = 'maybe'", "durability"),
-            ("[serve]\nadvertise = 'kafka'", "\"kafka\" is not HOST:PORT"),
+            (
+                "[serve]\nadvertise = 'kafka'",
+                "invalid address \"kafka\"; expected HOST:PORT",
+            ),
             ("[serve]\n\ndata-dir = ", "line 3: "),
         ];
         for (text, expected) in cases {
@@ -228,12 +231,15 @@ mod tests {
     fn every_flag_is_a_key() {
         for key in keys::<RawServe>() {
             let fault = parse(&format!("[serve]\n{key} = []")).unwrap_err();
-            assert!(matches!(fault, Fault::BadValue { .. }), "{key}: {fault}");
+            assert!(
+                matches!(fault, Fault::InvalidValue { .. }),
+                "{key}: {fault}"
+            );
         }
     }
 
     #[test]
-    fn a_missing_file_counts_only_when_it_was_named() {
+    fn missing_file_fails_only_when_named() {
         let missing = tempfile::tempdir().unwrap().path().join("avouch.toml");
         assert!(ConfigFile::load(None, &missing).is_ok());
         assert!(ConfigFile::load(Some(&missing), Path::new("unused")).is_err());

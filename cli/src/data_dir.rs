@@ -1,5 +1,5 @@
-//! The data directory's door: one process at a time, and never older software over newer data.
-//! A refusal leaves the disk as it was. Knows nothing of what is kept inside.
+//! Data directory lock and format check: one process at a time, and no older software on newer
+//! data. A rejected start does not change the disk.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
@@ -8,13 +8,13 @@ use std::process;
 
 use thiserror::Error;
 
-/// Number of the newest layout that this build reads; a step of it means that older builds must
-/// keep their hands off.
+/// The newest layout that this build reads. It is incremented when older builds must not open a
+/// directory any more.
 const FORMAT: u32 = 1;
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
 
-/// Why a data directory cannot be used.
+/// A data directory that cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum DataDirError {
     #[error("data directory {} is in use by another avouch{holder}", path.display())]
@@ -25,25 +25,25 @@ pub(crate) enum DataDirError {
     )]
     Newer { path: PathBuf, found: u32 },
     #[error("data directory {} has an unreadable {FORMAT_FILE} file: {content:?}", path.display())]
-    NotOurs { path: PathBuf, content: String },
+    InvalidFormat { path: PathBuf, content: String },
     #[error("data directory {} cannot be used: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
 
-/// A data directory that was looked at and may be claimed; nothing is changed on disk yet.
+/// A data directory that was checked and can be claimed; the disk is unchanged.
 #[derive(Debug)]
 pub(crate) struct Candidate {
     path: PathBuf,
     lock: Option<File>,
 }
 
-/// A data directory that belongs to this process until this is dropped.
+/// A data directory that this process holds until this is dropped.
 #[derive(Debug)]
 pub(crate) struct DataDir {
     _lock: File,
 }
 
-/// Looks at `path`, which need not exist, and takes its lock if there is one to take.
+/// Checks `path`, which need not exist, and takes its lock if there is a lock file.
 ///
 /// # Errors
 /// When another process holds the directory, or its data is of a newer version.
@@ -65,29 +65,29 @@ pub(crate) fn inspect(path: &Path) -> Result<Candidate, DataDirError> {
 }
 
 impl Candidate {
-    /// Makes the directory if it is missing, takes its lock, and marks its format.
+    /// Creates the directory if it is missing, takes its lock, and writes its format.
     ///
     /// # Errors
-    /// As [`inspect`], and when the directory cannot be made or written.
+    /// As [`inspect`], and when the directory cannot be created or written.
     pub(crate) fn claim(self) -> Result<DataDir, DataDirError> {
         let Self { path, lock } = self;
         let lock = match lock {
             Some(lock) => lock,
             None => locked(
                 &path,
-                make(&path).map_err(|source| io_error(&path, source))?,
+                create(&path).map_err(|source| io_error(&path, source))?,
             )?,
         };
-        let marked = format(&path)?;
+        let found = format(&path)?;
         write_holder(&lock).map_err(|source| io_error(&path, source))?;
-        if marked.is_none() {
-            mark(&path).map_err(|source| io_error(&path, source))?;
+        if found.is_none() {
+            write_format(&path).map_err(|source| io_error(&path, source))?;
         }
         Ok(DataDir { _lock: lock })
     }
 }
 
-/// The format that the directory is marked with, `None` if it is not marked yet.
+/// Returns the format of the directory, `None` if it is not written yet.
 fn format(path: &Path) -> Result<Option<u32>, DataDirError> {
     let content = match fs::read_to_string(path.join(FORMAT_FILE)) {
         Ok(content) => content,
@@ -100,14 +100,14 @@ fn format(path: &Path) -> Result<Option<u32>, DataDirError> {
             found,
         }),
         Ok(found) => Ok(Some(found)),
-        Err(_) => Err(DataDirError::NotOurs {
+        Err(_) => Err(DataDirError::InvalidFormat {
             path: path.to_owned(),
             content,
         }),
     }
 }
 
-fn make(path: &Path) -> io::Result<File> {
+fn create(path: &Path) -> io::Result<File> {
     fs::create_dir_all(path)?;
     OpenOptions::new()
         .read(true)
@@ -135,14 +135,15 @@ fn locked(path: &Path, file: File) -> Result<File, DataDirError> {
     }
 }
 
-/// The lock file's content helps people only; the lock itself is the kernel's and ends with us.
+/// Writes the process id for error messages. The lock itself is the kernel's and ends with the
+/// process.
 fn write_holder(mut lock: &File) -> io::Result<()> {
     lock.set_len(0)?;
     writeln!(lock, "{}", process::id())
 }
 
-/// Written beside and renamed, so that a crash leaves either no mark or a whole one.
-fn mark(path: &Path) -> io::Result<()> {
+/// Writes the format to a draft and renames it, so that a crash leaves no partial file.
+fn write_format(path: &Path) -> io::Result<()> {
     let draft = path.join(format!("{FORMAT_FILE}.draft"));
     let mut file = File::create(&draft)?;
     writeln!(file, "{FORMAT}")?;
@@ -165,20 +166,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claimed_directory_refuses_a_second_claim_and_names_the_holder() {
+    fn second_claim_fails_and_names_the_holder() {
         let root = tempdir().unwrap();
         let path = root.path().join("deep/data");
         let held = inspect(&path).unwrap().claim().unwrap();
 
-        let refusal = inspect(&path).unwrap_err().to_string();
-        assert!(refusal.contains(&format!("in use by another avouch (pid {})", process::id())));
+        let error = inspect(&path).unwrap_err().to_string();
+        assert!(error.contains(&format!("in use by another avouch (pid {})", process::id())));
 
         drop(held);
         inspect(&path).unwrap().claim().unwrap();
     }
 
     #[test]
-    fn looking_changes_nothing_on_disk() {
+    fn inspect_does_not_change_the_disk() {
         let root = tempdir().unwrap();
         let path = root.path().join("data");
         inspect(&path).unwrap();
@@ -186,25 +187,22 @@ mod tests {
     }
 
     #[test]
-    fn newer_and_foreign_data_are_left_alone() {
+    fn newer_or_invalid_formats_are_rejected() {
         for (content, expected) in [("2\n", "by a newer avouch (format 2"), ("x", "unreadable")] {
             let root = tempdir().unwrap();
             fs::write(root.path().join(FORMAT_FILE), content).unwrap();
-            let refusal = inspect(root.path()).unwrap_err().to_string();
-            assert!(refusal.contains(expected), "{refusal}");
+            let error = inspect(root.path()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
             assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
         }
     }
 
     #[test]
-    fn a_directory_that_cannot_be_made_is_one_error() {
+    fn uncreatable_directory_is_an_io_error() {
         let root = tempdir().unwrap();
         let file = root.path().join("file");
         fs::write(&file, "").unwrap();
-        let refused = inspect(&file.join("data")).and_then(Candidate::claim);
-        assert!(
-            matches!(refused, Err(DataDirError::Io { .. })),
-            "{refused:?}"
-        );
+        let result = inspect(&file.join("data")).and_then(Candidate::claim);
+        assert!(matches!(result, Err(DataDirError::Io { .. })), "{result:?}");
     }
 }

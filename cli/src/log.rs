@@ -1,6 +1,6 @@
-//! `avouch log`: what stands in a data directory's log, whether it is as it was written, and giving
-//! damage up. Looking changes nothing and works beside a running broker; giving up needs the
-//! directory for itself.
+//! `avouch log`: prints and verifies the log of a data directory, and marks corrupt ranges as
+//! skipped. Inspection only reads and works while a broker is running; `skip` needs exclusive
+//! access to the directory.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::args::LogCommand;
 use crate::config::DATA_DIR;
 use crate::data_dir;
 
-/// Runs one of the commands on the data directory that it, or else the configuration, names.
+/// Runs a command on the data directory of its flag or, without one, of the configuration.
 ///
 /// # Errors
-/// When there is no log that can be read, or nothing to give up.
+/// When the log cannot be read, or the offset is not corrupt.
 pub(crate) fn run(command: LogCommand, configured: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let usual = || PathBuf::from(DATA_DIR);
     let place = |flag: Option<PathBuf>| flag.or(configured).unwrap_or_else(usual);
@@ -40,7 +40,7 @@ pub(crate) fn run(command: LogCommand, configured: Option<PathBuf>) -> anyhow::R
     }
 }
 
-/// Prints items as they come, then the totals; fails if one of them is a fault.
+/// Prints the items as they are read, then the totals; fails if one of them is a fault.
 fn show(
     json: bool,
     look: impl FnOnce(&mut dyn FnMut(Item)) -> Result<Totals, OpenError>,
@@ -77,36 +77,36 @@ fn show(
     })
 }
 
-/// Has readers pass over the damage that begins at `offset`.
+/// Marks the corrupt range that starts at `offset` as skipped.
 fn skip(data_dir: &Path, partition: TopicPartition, offset: Offset) -> anyhow::Result<ExitCode> {
     let _data_dir = data_dir::inspect(data_dir)?.claim()?;
     let config = LogConfig::new(data_dir.join("log"));
     let (log, _) = Log::open(config, Arc::new(RealDisk), Arc::new(Silent))?;
-    let result = give_up(&log, partition, offset);
+    let result = skip_range(&log, partition, offset);
     log.close()?;
     let damage = result?;
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "{partition}: offsets {} to {} are passed over from now on",
+        "{partition}: offsets {} to {} are marked as skipped",
         damage.from,
         damage.to.plus(-1)
     )?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn give_up(log: &Log, partition: TopicPartition, offset: Offset) -> anyhow::Result<Damage> {
+fn skip_range(log: &Log, partition: TopicPartition, offset: Offset) -> anyhow::Result<Damage> {
     match log.read(partition, offset, 1) {
         Err(ReadError::Corrupt { damage }) => {
             log.skip_damage(partition, damage)?;
             Ok(damage)
         }
-        Ok(_) => bail!("{partition}: offset {offset} is not damaged"),
+        Ok(_) => bail!("{partition}: offset {offset} is not corrupt"),
         Err(error) => Err(error).with_context(|| partition.to_string()),
     }
 }
 
-/// Nobody waits for what the log does here.
+/// A listener that ignores all events: no request waits for them here.
 struct Silent;
 
 impl Listener for Silent {

@@ -1,5 +1,5 @@
-//! Where log lines go: to stderr, as text or JSON, filtered by `AVOUCH_LOG`, and no more of a kind
-//! than somebody can read. What is held back is counted and told.
+//! Log output: to stderr, as text or JSON, filtered by `AVOUCH_LOG`, with a rate limit per source
+//! line. Suppressed lines are counted and reported.
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal as _};
@@ -13,17 +13,17 @@ use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-/// What is logged when `AVOUCH_LOG` says nothing: the HTTP server's life is ours to tell.
+/// The filter without `AVOUCH_LOG`. Start and stop of the HTTP server are logged by `serve`.
 const FILTER: &str = "info,actix_server=warn,sqlx=warn";
-/// Lines that one place in the code may write in a second. A client at fault sends thousands.
+/// Maximum number of lines per second of one source line. A misbehaving client can cause thousands.
 const LINES_PER_SECOND: u32 = 100;
-/// How often lines that were held back are told.
+/// The interval between reports of suppressed lines.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Logs to stderr from now on, as `AVOUCH_LOG` and `AVOUCH_LOG_FORMAT` (`text` or `json`) say.
+/// Initializes logging to stderr by `AVOUCH_LOG` and `AVOUCH_LOG_FORMAT` (`text` or `json`).
 ///
 /// # Errors
-/// When one of them cannot be understood.
+/// When one of them is invalid.
 pub(crate) fn to_stderr() -> anyhow::Result<Suppressed> {
     let filter = match std::env::var("AVOUCH_LOG") {
         Ok(filter) => EnvFilter::try_new(filter).context("AVOUCH_LOG")?,
@@ -34,7 +34,7 @@ pub(crate) fn to_stderr() -> anyhow::Result<Suppressed> {
     let lines = match format.as_str() {
         "" | "text" => lines.with_ansi(io::stderr().is_terminal()).boxed(),
         "json" => lines.json().flatten_event(true).boxed(),
-        other => bail!("AVOUCH_LOG_FORMAT {other:?} is neither text nor json"),
+        other => bail!("invalid AVOUCH_LOG_FORMAT {other:?}; expected text or json"),
     };
     let suppressed = Suppressed::default();
     let limit = Limit(suppressed.clone());
@@ -45,11 +45,11 @@ pub(crate) fn to_stderr() -> anyhow::Result<Suppressed> {
     Ok(suppressed)
 }
 
-/// The lines of each place in the code, shared by whoever counts and whoever reports.
+/// The rate limits of all source lines, shared by the filter and the reporter.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Suppressed(Arc<Mutex<HashMap<Identifier, Place>>>);
 
-/// One place in the code that writes lines.
+/// A source line that writes log lines.
 #[derive(Debug)]
 struct Place {
     source: &'static Metadata<'static>,
@@ -57,20 +57,25 @@ struct Place {
 }
 
 impl Suppressed {
-    /// Tells now and then how many lines were held back, for as long as it is polled.
+    /// Reports the number of suppressed lines at intervals, while it is polled.
     pub(crate) async fn report(self) {
         let mut interval = tokio::time::interval(REPORT_INTERVAL);
         loop {
             interval.tick().await;
-            // Collected first: telling counts lines too.
-            let held_back: Vec<_> = self
+            // Collected before the lock is taken again: the report itself passes the filter.
+            let suppressed: Vec<_> = self
                 .places()
                 .values_mut()
-                .filter_map(|place| Some((place.source, place.budget.take_held_back()?)))
+                .filter_map(|place| Some((place.source, place.budget.take_suppressed()?)))
                 .collect();
-            for (source, lines) in held_back {
+            for (source, lines) in suppressed {
                 let (file, line) = (source.file(), source.line());
-                tracing::warn!(file, line, lines, "log lines of one kind were held back");
+                tracing::warn!(
+                    file,
+                    line,
+                    lines,
+                    "log lines were suppressed by the rate limit"
+                );
             }
         }
     }
@@ -80,7 +85,7 @@ impl Suppressed {
     }
 }
 
-/// Lets a line through while its place has some left this second.
+/// Admits a line while its source line is below the limit of the current second.
 struct Limit(Suppressed);
 
 impl<S: Subscriber> Filter<S> for Limit {
@@ -88,7 +93,7 @@ impl<S: Subscriber> Filter<S> for Limit {
         true
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a shell: the log's own time")]
+    #[expect(clippy::disallowed_methods, reason = "the log reads the real clock")]
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         let (source, now) = (event.metadata(), Instant::now());
         let mut places = self.0.places();
@@ -100,12 +105,12 @@ impl<S: Subscriber> Filter<S> for Limit {
     }
 }
 
-/// Lines written in the current second, and lines held back since the last report.
+/// Lines written in the current second, and lines suppressed since the last report.
 #[derive(Debug)]
 struct Budget {
     second: Instant,
     written: u32,
-    held_back: u64,
+    suppressed: u64,
 }
 
 impl Budget {
@@ -113,11 +118,11 @@ impl Budget {
         Self {
             second: now,
             written: 0,
-            held_back: 0,
+            suppressed: 0,
         }
     }
 
-    /// Whether one more line may be written now.
+    /// Returns whether a line may be written now, and counts it.
     fn admit(&mut self, now: Instant) -> bool {
         if now.duration_since(self.second) >= Duration::from_secs(1) {
             self.second = now;
@@ -127,14 +132,14 @@ impl Budget {
         if is_admitted {
             self.written += 1;
         } else {
-            self.held_back += 1;
+            self.suppressed += 1;
         }
         is_admitted
     }
 
-    /// How many lines were held back since this was asked last, `None` if none were.
-    fn take_held_back(&mut self) -> Option<u64> {
-        let lines = std::mem::take(&mut self.held_back);
+    /// Returns the number of lines suppressed since the last call, `None` if none were.
+    fn take_suppressed(&mut self) -> Option<u64> {
+        let lines = std::mem::take(&mut self.suppressed);
         (lines > 0).then_some(lines)
     }
 }
@@ -145,8 +150,8 @@ mod tests {
 
     // Conformance: operation/4
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
-    fn a_flood_of_lines_is_cut_to_a_number_a_second_and_the_rest_is_counted_once() {
+    #[expect(clippy::disallowed_methods, reason = "any instant works")]
+    fn rate_limit_drops_and_counts_excess_lines() {
         let start = Instant::now();
         let mut budget = Budget::new(start);
         let flood = |budget: &mut Budget, now| {
@@ -159,9 +164,9 @@ mod tests {
         assert_eq!(flood(&mut budget, start + Duration::from_millis(999)), 0);
         assert_eq!(flood(&mut budget, start + Duration::from_secs(1)), allowed);
         assert_eq!(
-            budget.take_held_back(),
+            budget.take_suppressed(),
             Some(u64::from(20 + LINES_PER_SECOND + 20 + 20))
         );
-        assert_eq!(budget.take_held_back(), None);
+        assert_eq!(budget.take_suppressed(), None);
     }
 }

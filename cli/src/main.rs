@@ -1,15 +1,15 @@
-//! The `avouch` binary: reads the command line, hands over to one file a command, and turns an
-//! error into one line on stderr and exit code 1. Decides nothing else.
+//! The `avouch` binary: parses the command line, calls the module of the command, and reports an
+//! error as one line on stderr with exit code 1.
 
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command line speaks through its standard streams"
+    reason = "commands write their results to the standard streams"
 )]
 
 mod args;
+mod banner;
 mod broker_settings;
-mod card;
 mod config;
 mod config_file;
 mod data_dir;

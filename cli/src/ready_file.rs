@@ -1,5 +1,5 @@
-//! The ready file: a supervisor's or a test's way to learn the real addresses. It appears whole or
-//! not at all, and only while the process serves.
+//! The ready file, from which a supervisor or a test reads the actual addresses. It is created
+//! atomically and exists while the process serves.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::{fs, io, process};
 
 use serde::Serialize;
 
-/// What the ready file says.
+/// The content of the ready file.
 #[derive(Debug, Serialize)]
 struct Content {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -16,15 +16,15 @@ struct Content {
     pid: u32,
 }
 
-/// A ready file on disk, removed when dropped.
+/// A ready file on disk, deleted when dropped.
 #[derive(Debug)]
 pub(crate) struct ReadyFile {
     path: PathBuf,
 }
 
 impl ReadyFile {
-    /// The file at `path`, saying where this process listens (`kafka` is `None` for a registry
-    /// alone). One that a crash left behind is replaced.
+    /// Creates the file at `path` with the addresses of this process; `kafka` is `None` for a
+    /// registry without broker. A file left by a crash is replaced.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -47,7 +47,7 @@ impl ReadyFile {
 
 impl Drop for ReadyFile {
     fn drop(&mut self) {
-        // Somebody may have removed it already, which is what we want too.
+        // The file may be deleted already.
         let _ = fs::remove_file(&self.path);
     }
 }

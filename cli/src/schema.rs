@@ -1,5 +1,5 @@
-//! `avouch schema`: the compatibility gate over a folder of versions, and registering one file. The
-//! relation itself is the Avro core's; here it is only applied along a subject's history.
+//! `avouch schema check` and `register`: checks the compatibility of the versions in a directory,
+//! and registers a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,7 +13,7 @@ use avouch_registry_api::client::{RegisterOptions, RegistryClient};
 use avouch_registry_api::rest::RegisterRequest;
 use avouch_registry_api::types::{CompatibilityLevel, SchemaId};
 
-/// What a check found, in the order of subjects and versions.
+/// The result of a check, in the order of subjects and versions.
 #[derive(Debug)]
 pub(crate) struct Report {
     level: CompatibilityLevel,
@@ -27,7 +27,7 @@ struct SubjectReport {
     breaks: Vec<Break>,
 }
 
-/// One version that cannot read another's data.
+/// A version that cannot read data of another.
 #[derive(Debug)]
 struct Break {
     reader: u32,
@@ -36,7 +36,7 @@ struct Break {
 }
 
 impl Report {
-    /// Whether nothing was found.
+    /// Returns whether all versions are compatible.
     pub(crate) fn compatible(&self) -> bool {
         self.subjects
             .iter()
@@ -79,11 +79,11 @@ impl fmt::Display for Report {
     }
 }
 
-/// Whether the versions under `paths` keep `level` along each subject's history. A path is a folder
-/// of subjects, a subject's folder, or a file in one.
+/// Checks the versions under `paths` at `level`, each against the previous ones of its subject. A
+/// path is a directory of subjects, the directory of a subject, or a file in it.
 ///
 /// # Errors
-/// When a path holds no schema, a file is not named by its version, or a schema does not parse.
+/// When a path contains no schema, a file is not named by its version, or a schema is invalid.
 pub(crate) fn check(paths: &[PathBuf], level: CompatibilityLevel) -> anyhow::Result<Report> {
     let mut folders = BTreeSet::new();
     for path in paths {
@@ -101,7 +101,7 @@ fn subject_folders(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if path.is_file() {
         let folder = path
             .parent()
-            .context("a schema file stands in its subject's folder")?;
+            .context("a schema file must be in the directory of its subject")?;
         return Ok(vec![folder.to_owned()]);
     }
     let mut folders = Vec::new();
@@ -114,7 +114,7 @@ fn subject_folders(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     if folders.is_empty() {
-        bail!("there is no schema here");
+        bail!("no schema found; expected .avsc files");
     }
     Ok(folders)
 }
@@ -151,7 +151,8 @@ fn check_subject(folder: &Path, level: CompatibilityLevel) -> anyhow::Result<Sub
     })
 }
 
-/// Whether a version must read older data, and whether older versions must read its data.
+/// Returns whether a version must read data of older ones, and whether older ones must read its
+/// data.
 fn directions(level: CompatibilityLevel) -> (bool, bool) {
     match level {
         CompatibilityLevel::None => (false, false),
@@ -193,18 +194,21 @@ fn read_versions(folder: &Path) -> anyhow::Result<BTreeMap<u32, Schema>> {
             .filter(|version| *version > 0)
             .ok_or_else(|| {
                 anyhow!(
-                    "{}: the name is not a version such as 1.avsc",
+                    "{}: invalid file name; expected a version, such as 1.avsc",
                     path.display()
                 )
             })?;
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let schema = Schema::parse(&text).with_context(|| path.display().to_string())?;
         if versions.insert(version, schema).is_some() {
-            bail!("{}: version {version} is there twice", path.display());
+            bail!("{}: duplicate version {version}", path.display());
         }
     }
     if versions.is_empty() {
-        bail!("{}: there is no schema here", folder.display());
+        bail!(
+            "{}: no schema found; expected .avsc files",
+            folder.display()
+        );
     }
     Ok(versions)
 }

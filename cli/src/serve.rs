@@ -1,6 +1,5 @@
-//! `avouch serve`: opens what the configuration asks for in an order that leaves the disk alone
-//! until nothing obvious can go wrong, serves until a signal, drains, and ends. Decides nothing
-//! about records or schemas.
+//! `avouch serve`: checks addresses and the data directory before it changes the disk, opens
+//! registry and broker, serves until a signal, drains, and exits.
 
 use std::future::pending;
 use std::io::{self, Write as _};
@@ -20,7 +19,7 @@ use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Durability;
-use crate::card::Card;
+use crate::banner::Banner;
 use crate::config::{Role, ServeConfig};
 use crate::data_dir;
 use crate::http::{self, Health};
@@ -30,8 +29,8 @@ use crate::ready_file::ReadyFile;
 /// Serves until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// When something cannot be opened, when the log fails, and when a second signal cuts the drain
-/// short.
+/// When something cannot be opened, when the log fails, and when a second signal interrupts the
+/// drain.
 pub(crate) fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     let suppressed = logging::to_stderr()?;
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -39,7 +38,7 @@ pub(crate) fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
         tokio::spawn(suppressed.report());
         serve(config).await
     });
-    // What still runs now was given its chance to drain, or must not hold up a failing process.
+    // Remaining tasks had their time to drain, or must not delay the exit of a failed process.
     runtime.shutdown_background();
     served.map(|()| ExitCode::SUCCESS)
 }
@@ -57,7 +56,7 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     raise_open_files();
 
     let metrics = prometheus::Registry::new();
-    // Recovery may take a while. Stopping in its midst is like a crash, which it is made for.
+    // Recovery may take a while. Interrupting it is like a crash, which the next start recovers from.
     let node = tokio::select! {
         opened = Node::open(&config, kafka_listener, remote, &metrics) => opened?,
         () = stop.next() => return Ok(()),
@@ -79,25 +78,25 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
                 .with_context(|| format!("ready file {}", path.display()))
         })
         .transpose()?;
-    let card = card(&config, kafka_address, http_address).to_string();
-    if let Err(error) = io::stdout().write_all(card.as_bytes()) {
-        tracing::warn!(%error, "nobody reads the start card");
+    let banner = banner(&config, kafka_address, http_address).to_string();
+    if let Err(error) = io::stdout().write_all(banner.as_bytes()) {
+        tracing::warn!(%error, "cannot write the startup banner to stdout");
     }
 
     tokio::select! {
         () = stop.next() => {}
-        reason = node.failed() => bail!("the log failed, nothing more is acknowledged: {reason}"),
-        ended = &mut http_task => bail!("the HTTP server ended: {ended:?}"),
+        reason = node.failed() => bail!("the log failed, so no further write is acknowledged: {reason}"),
+        ended = &mut http_task => bail!("the HTTP server stopped: {ended:?}"),
     }
-    tracing::info!("draining; a second signal stops at once");
+    tracing::info!("draining; a second signal stops the process immediately");
     health.drain();
     tokio::select! {
         () = node.drain(http_handle) => Ok(()),
-        () = stop.next() => bail!("stopped before everything was drained"),
+        () = stop.next() => bail!("stopped before the drain was complete"),
     }
 }
 
-/// The halves that run in this process.
+/// The parts that run in this process.
 struct Node {
     registry: Option<Registry>,
     broker: Option<Broker>,
@@ -115,7 +114,7 @@ impl Node {
             Role::BrokerOnly { .. } => None,
         };
         let source: Option<Arc<dyn SchemaSource>> = match remote {
-            Some(client) => Some(followed(client)),
+            Some(source) => Some(follow(source)),
             None => registry.as_ref().map(Registry::source),
         };
         let broker = match kafka_listener.zip(source) {
@@ -123,7 +122,7 @@ impl Node {
             Some((listener, source)) => Some(
                 Broker::start(broker_config(config)?, listener, source, metrics)
                     .await
-                    .context("the broker cannot start")?,
+                    .context("cannot start the broker")?,
             ),
         };
         if let (Some(registry), Some(broker)) = (&registry, &broker) {
@@ -145,7 +144,7 @@ impl Node {
         }
     }
 
-    /// Resolves when this process must not go on.
+    /// Returns the reason once the process must stop.
     async fn failed(&self) -> String {
         match &self.broker {
             Some(broker) => broker.failed().await,
@@ -153,8 +152,8 @@ impl Node {
         }
     }
 
-    /// The broker asks the registry until its end, and HTTP tells until then that the process
-    /// drains, so they end after it.
+    /// Stops the broker first: it uses the registry until its end, and the health endpoints report
+    /// the drain until then.
     async fn drain(self, http: ServerHandle) {
         if let Some(broker) = self.broker {
             broker.shutdown().await;
@@ -185,8 +184,8 @@ async fn open_registry(
     };
     let opened = Registry::open(&database, options).await;
     opened.with_context(|| match database {
-        Database::Sqlite(path) => format!("the registry at {} cannot be opened", path.display()),
-        Database::Postgres(_) => "the registry cannot be opened".to_owned(),
+        Database::Sqlite(path) => format!("cannot open the registry at {}", path.display()),
+        Database::Postgres(_) => "cannot open the registry".to_owned(),
     })
 }
 
@@ -207,12 +206,13 @@ fn remote_registry(role: &Role) -> anyhow::Result<Option<RemoteSource>> {
     }
 }
 
-/// The same with its registry's changes followed as long as the process runs.
-fn followed(client: RemoteSource) -> Arc<RemoteSource> {
-    let client = Arc::new(client);
-    let follower = Arc::clone(&client);
+/// Returns the source after starting a task that follows the registry's changes while the process
+/// runs.
+fn follow(source: RemoteSource) -> Arc<RemoteSource> {
+    let source = Arc::new(source);
+    let follower = Arc::clone(&source);
     tokio::spawn(async move { follower.follow_changes(pending()).await });
-    client
+    source
 }
 
 fn broker_config(config: &ServeConfig) -> anyhow::Result<BrokerConfig> {
@@ -231,8 +231,8 @@ fn broker_config(config: &ServeConfig) -> anyhow::Result<BrokerConfig> {
     Ok(broker)
 }
 
-fn card(config: &ServeConfig, kafka: Option<SocketAddr>, http: SocketAddr) -> Card<'_> {
-    Card {
+fn banner(config: &ServeConfig, kafka: Option<SocketAddr>, http: SocketAddr) -> Banner<'_> {
+    Banner {
         kafka,
         http,
         has_registry: match config.role {
@@ -247,22 +247,22 @@ fn card(config: &ServeConfig, kafka: Option<SocketAddr>, http: SocketAddr) -> Ca
 fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
-            anyhow!("{key} {address} is in use; stop what listens there or choose another port")
+            anyhow!("{key} {address} is in use; stop the other process or choose another port")
         }
         _ => anyhow!("{key} {address}: {error}"),
     })
 }
 
-/// Each partition and each connection holds file descriptors; the usual soft limit of 1024 is soon
-/// reached.
+/// Raises the limit of open files: each partition and each connection holds file descriptors, and
+/// the usual soft limit is 1024.
 fn raise_open_files() {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => tracing::debug!(limit, "open files"),
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+        Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
     }
 }
 
-/// SIGINT and SIGTERM, caught from the moment of `listen`.
+/// SIGINT and SIGTERM, caught after `listen`.
 struct StopSignals {
     interrupt: Signal,
     terminate: Signal,

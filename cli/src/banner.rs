@@ -1,4 +1,4 @@
-//! The start card: where things are and what to try first. Text only; every command on it works as
+//! The startup banner: addresses, data directory, and commands to try. Every command works as
 //! printed, from any directory.
 
 use std::fmt;
@@ -7,19 +7,19 @@ use std::path::Path;
 
 use crate::args::Durability;
 
-/// What the card shows.
+/// The content of the banner.
 #[derive(Debug)]
-pub(crate) struct Card<'a> {
-    /// `None` for a registry alone.
+pub(crate) struct Banner<'a> {
+    /// `None` for a registry without broker.
     pub(crate) kafka: Option<SocketAddr>,
     pub(crate) http: SocketAddr,
-    /// Whether the HTTP address is a registry, not metrics alone.
+    /// True if the HTTP listener serves a registry besides metrics.
     pub(crate) has_registry: bool,
     pub(crate) data_dir: &'a Path,
     pub(crate) durability: Durability,
 }
 
-impl fmt::Display for Card<'_> {
+impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let http = self.http;
         writeln!(f, "avouch {}", env!("CARGO_PKG_VERSION"))?;
@@ -60,12 +60,12 @@ impl fmt::Display for Card<'_> {
 mod tests {
     use super::*;
 
-    fn card(kafka: bool, has_registry: bool) -> String {
+    fn banner(kafka: bool, has_registry: bool) -> String {
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let durability = Durability::Fsync;
         let data_dir = Path::new("./avouch-data");
         let kafka = kafka.then(|| address(9092));
-        Card {
+        Banner {
             kafka,
             http: address(8081),
             has_registry,
@@ -77,7 +77,7 @@ mod tests {
 
     // Conformance: main-job/1a
     #[test]
-    fn the_card_shows_addresses_data_durability_and_three_commands() {
+    fn banner_shows_addresses_settings_and_commands() {
         let expected = r#"  kafka       127.0.0.1:9092
   registry    http://127.0.0.1:8081
   data        ./avouch-data
@@ -87,20 +87,20 @@ try
   kcat -C -e -b 127.0.0.1:9092 -t greetings
   curl --json '{"schema": "\"string\""}' http://127.0.0.1:8081/subjects/names-value/versions
 "#;
-        let card = card(true, true);
-        let (_version, rest) = card.split_once('\n').unwrap();
+        let banner = banner(true, true);
+        let (_version, rest) = banner.split_once('\n').unwrap();
         assert_eq!(rest, expected);
     }
 
     #[test]
-    fn a_half_shows_only_what_it_serves() {
-        let broker = card(true, false);
+    fn banner_omits_parts_that_are_not_served() {
+        let broker = banner(true, false);
         assert!(
             broker.contains("metrics     http://127.0.0.1:8081\n"),
             "{broker}"
         );
         assert!(!broker.contains("/subjects"), "{broker}");
-        let registry = card(false, true);
+        let registry = banner(false, true);
         assert!(!registry.contains("kafka"), "{registry}");
         assert!(!registry.contains("kcat"), "{registry}");
     }
