@@ -29,6 +29,7 @@ fn example_producer_and_consumer_work() -> Result<()> {
     })?;
 
     let expected = Record {
+        // The example produces to partition 1 explicitly.
         partition: 1,
         offset: 0,
         key: Some("your_key".to_owned()),
@@ -44,6 +45,7 @@ fn delivery_callback_receives_partition_and_offset() -> Result<()> {
     let node = Node::start()?;
     let (broker, topic) = (node.bootstrap(), "topicname1");
     Family::Java.run(broker, "create", topic, &["--partitions", "2"])?;
+    // All clients produce to the same partition, so their offsets continue.
     for (family, first) in [(Family::Java, 0), (Family::Python, 3), (Family::Node, 6)] {
         let what = Produce {
             partition: Some(1),
@@ -78,6 +80,8 @@ fn topic_is_auto_created_with_one_partition() -> Result<()> {
 fn missing_partition_times_out_in_client() -> Result<()> {
     let node = Node::start()?;
     let (broker, topic) = (node.bootstrap(), "created-by-send");
+    // The first metadata request creates the topic with partition 0 only. Java then waits for
+    // partition 1.
     let args = ["--partition", "1", "--count", "1", "--timeout-ms", "3000"];
     let events = Family::Java.run(broker, "produce", topic, &args)?;
 
@@ -98,6 +102,7 @@ fn missing_partition_times_out_in_client() -> Result<()> {
 fn topic_has_requested_partition_count() -> Result<()> {
     let node = Node::start()?;
     for (family, replication) in [
+        // A replication factor of 3 is accepted and reduced to 1.
         (Family::Java, "3"),
         (Family::Python, "1"),
         (Family::Node, "3"),
@@ -162,24 +167,24 @@ fn next_consumer_resumes_at_committed_offset() -> Result<()> {
 // Conformance: broker/groups-11, main-job/3f
 #[test]
 fn idle_java_member_takes_over() -> Result<()> {
-    the_idle_member_takes_over(Family::Java)
+    check_idle_member_takeover(Family::Java)
 }
 
 // Conformance: broker/groups-11, main-job/3f
 #[test]
 fn idle_python_member_takes_over() -> Result<()> {
-    the_idle_member_takes_over(Family::Python)
+    check_idle_member_takeover(Family::Python)
 }
 
 // Conformance: broker/groups-11, main-job/3f
 #[test]
 fn idle_kafkajs_member_takes_over() -> Result<()> {
-    the_idle_member_takes_over(Family::Node)
+    check_idle_member_takeover(Family::Node)
 }
 
 #[test]
 fn idle_aiokafka_member_takes_over() -> Result<()> {
-    the_idle_member_takes_over(Family::Aiokafka)
+    check_idle_member_takeover(Family::Aiokafka)
 }
 
 // Conformance: main-job/3g
@@ -219,7 +224,7 @@ impl Member {
     }
 }
 
-fn the_idle_member_takes_over(family: Family) -> Result<()> {
+fn check_idle_member_takeover(family: Family) -> Result<()> {
     let node = Node::start()?;
     let (broker, topic) = (node.bootstrap(), format!("three-for-four-{family:?}"));
     let group = format!("four-{family:?}");
@@ -233,10 +238,12 @@ fn the_idle_member_takes_over(family: Family) -> Result<()> {
         });
     }
     let assigned = settled(&mut members, &[vec![], vec![0], vec![1], vec![2]])?;
+    // Any member can be the idle one.
     let idle = assigned.iter().position(|partitions| partitions.is_empty());
     let idle = idle.context("no idle member")?;
 
     let victim = (idle + 1) % members.len();
+    // A killed member does not leave the group. Its session must time out.
     members.remove(victim).running.kill_9()?;
     settled(&mut members, &[vec![0], vec![1], vec![2]])?;
 
@@ -250,6 +257,7 @@ fn the_idle_member_takes_over(family: Family) -> Result<()> {
     let read: Vec<_> = Deadline::after(PROGRAM_LIMIT).wait("nine records", || {
         members.iter_mut().for_each(Member::process_events);
         let read: BTreeSet<_> = members.iter().flat_map(|member| &member.read).collect();
+        // A set, because a member can read a record again after a rebalance.
         Ok((read.len() == 9).then(|| members.iter().map(|member| member.read.len()).collect()))
     })?;
     assert_eq!(read, [3, 3, 3]);

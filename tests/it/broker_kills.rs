@@ -61,6 +61,7 @@ struct Group {
 impl Group {
     fn join(broker: &str) -> Result<Self> {
         Connection::open(broker)?.create_topic(TOPIC, PARTITIONS, &[])?;
+        // By default librdkafka waits up to 10 s before it reconnects.
         let (load, _) = producer(config(broker).set("reconnect.backoff.max.ms", "200"))?;
         Ok(Self {
             load,
@@ -100,6 +101,7 @@ impl Group {
     }
 
     fn step(&mut self) -> Result<()> {
+        // The queue of the client is limited, also while the broker is down.
         while self.load.in_flight_count() < UNDELIVERED_MAX {
             let partition = i32::try_from(self.sent)? % PARTITIONS;
             send(&self.load, (TOPIC, Some(partition)), "work", b"work")?;
@@ -189,6 +191,7 @@ impl ConsumerContext for Assignments {
         if let Rebalance::Assign(partitions) = rebalance {
             let mut assigned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             assigned.times += 1;
+            // With an eager assignor each assignment is complete.
             assigned.partitions = partitions.count();
         }
     }
@@ -242,11 +245,13 @@ impl Member {
 
     /// Checks that no acknowledged commit of the member's partitions was lost.
     fn check_commits(&self) -> Result<()> {
+        // The client retries until it has reconnected.
         let found = Deadline::after(PROGRAM_LIMIT).wait("committed offsets", || {
             Ok(self.consumer.committed(REQUEST_LIMIT).ok())
         })?;
         ensure!(found.count() > 0, "the member lost its partitions");
         for found in found.elements() {
+            // Nothing was committed before the kill.
             let Some(acked) = self.committed.get(&found.partition()) else {
                 continue;
             };
@@ -255,6 +260,7 @@ impl Member {
                 _ => -1,
             };
             ensure!(
+                // A commit whose response was lost can be stored, so the offset may be higher.
                 offset >= *acked,
                 "partition {}: committed {acked}, found {offset}",
                 found.partition()

@@ -63,6 +63,7 @@ fn families_read_records_of_all_families() -> Result<()> {
         let prefix = format!("{family:?}");
         let what = Produce {
             topic,
+            // One partition, so that the order of records is the same for all readers.
             partition: Some(0),
             codecs: &CODECS,
             idempotent: false,
@@ -78,6 +79,7 @@ fn families_read_records_of_all_families() -> Result<()> {
         let read = without_keys(&records(&family.consume(broker, topic)?));
         assert_eq!(value_set(&read), expected, "{family:?}");
         assert_eq!(read.len(), expected.len(), "{family:?}");
+        // Offsets and order are compared too, not only the values.
         readings.push(read);
     }
     for (family, reading) in FAMILIES.iter().zip(&readings) {
@@ -114,6 +116,7 @@ fn round_trips_all_codecs(family: Family) -> Result<()> {
     acknowledged.sort();
 
     let alone = without_keys(&records(&family.consume(broker, &topic)?));
+    // The topic is auto-created with one partition, so the group reads in the same order.
     let group = family.group(broker, &topic, &format!("all of {family:?}"), sent.len())?;
     let group = without_keys(&records(&group));
     assert_eq!(value_set(&alone), sent);

@@ -41,6 +41,7 @@ impl Fixture {
         let node = Node::start()?;
         let id = register(&node.url(), SUBJECT, schema)?;
         let mut connection = Connection::open(node.bootstrap())?;
+        // The topic is empty, so mode `auto` enforces the contract.
         connection.create_topic(TOPIC, 3, &[])?;
         Ok(Self {
             node,
@@ -51,6 +52,7 @@ impl Fixture {
 
     /// Encodes the payment (`p1`, 7).
     fn valid(&self) -> Vec<u8> {
+        // Avro: the string length 2 as a zigzag varint, its bytes, and the long 7.
         framed(self.id, b"\x04p1\x0e")
     }
 
@@ -63,6 +65,7 @@ impl Fixture {
     /// indexes of the rejected records, and the reason code of the first violation in the feed.
     fn rejected(&mut self, values: Values<'_>) -> Result<(Vec<i32>, String)> {
         let before = self.connection.high_watermark(TOPIC, 0)?;
+        // The feed contains the violations of earlier batches too.
         let previous = self.violations()?.len();
         let response = self.connection.produce_values(TOPIC, values)?;
         assert_eq!(response.error_code, INVALID_RECORD, "{response:?}");
@@ -107,6 +110,7 @@ fn one_invalid_record_rejects_the_batch() -> Result<()> {
         (&[truncated, valid], &[0]),
         (&[valid, truncated], &[1]),
         (&[valid, truncated, valid, truncated, valid], &[1, 3]),
+        // A null value is a tombstone and always valid.
         (&[None, truncated], &[1]),
         (&[truncated, None], &[0]),
         (&[None, truncated, None], &[1]),
@@ -161,6 +165,7 @@ fn violation_is_reported_by_all_channels() -> Result<()> {
     let counted = metrics.lines().any(|line| {
         line.starts_with("avouch_contract_violations_total{")
             && line.contains(r#"reason="truncated""#)
+            // One record of the batch is invalid.
             && line.ends_with(" 1")
     });
     assert!(counted, "{metrics}");
@@ -173,6 +178,7 @@ fn malformed_values_are_rejected_with_reason() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let other = register(&fixture.node.url(), "orders-value", r#""string""#)?;
     let datum = b"\x04p1\x0e".as_slice();
+    // A frequent mistake: the value is a complete Avro file.
     let container = [b"Obj\x01".as_slice(), datum].concat();
     let cases = [
         ("zero length", vec![], "short"),
@@ -225,6 +231,7 @@ fn recursive_and_huge_data_are_rejected() -> Result<()> {
     let list = r#"{"type": "record", "name": "List", "fields": [
         {"name": "next", "type": ["null", "List"]}]}"#;
     let mut fixture = Fixture::with_schema(list)?;
+    // Each byte 2 selects the branch `List`: 400 levels.
     let nested = framed(fixture.id, &[2; 400]);
     assert_eq!(
         fixture.rejected(&[Some(&nested)])?,
@@ -246,6 +253,7 @@ fn recursive_and_huge_data_are_rejected() -> Result<()> {
 fn invalid_partition_does_not_affect_others() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let (valid, truncated) = (fixture.valid(), fixture.truncated());
+    // One request with three partitions.
     let batches = [
         (0, vec![(None, Some(valid.as_slice()))]),
         (1, vec![(None, Some(truncated.as_slice()))]),
@@ -317,6 +325,7 @@ fn compressed_batches_are_validated() -> Result<()> {
         .iter()
         .map(|batch| batch.compression as usize)
         .collect();
+    // The order of CODECS is that of the codec numbers in the batch attributes.
     assert_eq!(stored, (0..CODECS.len()).collect::<Vec<_>>());
     Ok(())
 }
@@ -330,6 +339,7 @@ fn soft_deleted_version_is_accepted() -> Result<()> {
         r#", {"name": "note", "type": "string", "default": ""}]}"#,
     );
     let second = register(&fixture.node.url(), SUBJECT, &wider)?;
+    // Producers still use a version after it is deleted softly.
     let path = format!("/subjects/{SUBJECT}/versions/2");
     let (status, body) = request(&fixture.node.url(), Method::DELETE, &path, None)?;
     assert_eq!(status, 200, "{body}");
@@ -345,6 +355,7 @@ fn new_schema_id_is_accepted_immediately() -> Result<()> {
         "]}",
         r#", {"name": "note", "type": "string", "default": ""}]}"#,
     );
+    // The broker must not cache that the id is unknown.
     let next = framed(fixture.id + 1, b"\x04p1\x0e\x02n");
     assert_eq!(
         fixture.rejected(&[Some(&next)])?,
@@ -371,6 +382,7 @@ fn contract_survives_subject_deletion() -> Result<()> {
         (vec![0], "truncated".to_owned())
     );
 
+    // After a restart the decision must not depend on the deleted subject.
     fixture.node.terminate()?;
     fixture.node.restart()?;
     fixture.connection = Connection::open(fixture.node.bootstrap())?;
@@ -404,6 +416,7 @@ fn retry_and_dead_letter_topics_skip_validation() -> Result<()> {
     let node = Node::start()?;
     let mut connection = Connection::open(node.bootstrap())?;
     let names = [
+        // Names by Spring, Kafka Connect and Kafka Streams.
         "payments-dlt",
         "payments-retry-0",
         "payments.DLT",
@@ -496,6 +509,7 @@ fn idempotent_producer_loses_only_invalid_batch() -> Result<()> {
     let (producer, deliveries) = rust_client::producer(
         rust_client::config(broker)
             .set("enable.idempotence", "true")
+            // One record per batch, so that one batch is rejected and the others follow it.
             .set("batch.num.messages", "1")
             .set("linger.ms", "0"),
     )?;
@@ -515,6 +529,8 @@ fn idempotent_producer_loses_only_invalid_batch() -> Result<()> {
             .cloned()
             .collect();
         assert_eq!(stored, valid, "{events:?}");
+        // The sequence numbers after the rejected batch must not be skipped, or all later batches
+        // fail.
         let bad = events.iter().any(|event| {
             matches!(event, Event::Failed { value, code: Some(87), .. } if *value == values[1])
         });
@@ -532,6 +548,7 @@ fn violation_with_acks_0_closes_connection() -> Result<()> {
     let truncated = fixture.truncated();
     let records = vec![(None, Some(truncated.as_slice()))];
     let request = produce_request(TOPIC, 0, &[(0, records)])?;
+    // A request with acks 0 has no response that could contain the error.
     fixture.connection.send(10, &request)?;
     assert!(fixture.connection.is_closed_by_broker()?);
     fixture.connection = Connection::open(fixture.node.bootstrap())?;
@@ -556,6 +573,7 @@ fn contradictory_contract_configs_are_rejected() -> Result<()> {
             ("confluent.value.schema.validation", "true"),
         ],
         &[("avouch.value.validation", "sometimes")],
+        // A misspelled name must not disable validation silently.
         &[("avouch.value.validaton", "payload")],
     ];
     for configs in cases {

@@ -43,6 +43,7 @@ fn kills_preserve_acknowledged_records() -> Result<()> {
         clients.work_until(clients.recorder.acked() + 100 + kill * 61 % 300)?;
         clients.follower.commit()?;
         clients.observe()?;
+        // The kill must hit requests between receipt and acknowledgement.
         let in_flight = clients.work_until_in_flight(IN_FLIGHT_MIN)?;
         node.kill_9()?;
         let acked = clients.recorder.acked();
@@ -50,6 +51,7 @@ fn kills_preserve_acknowledged_records() -> Result<()> {
             stderr(),
             "kill {kill}: {in_flight} produce requests in flight, {acked} records acknowledged"
         )?;
+        // New producer ids also appear while the broker is down.
         clients.fleet.replace_some(kill)?;
         node.restart()?;
         clients.observe()?;
@@ -76,6 +78,7 @@ fn committed_offsets_survive_a_kill() -> Result<()> {
         let read = records(&Family::Rust.group(&broker, TOPIC, "readers", 4)?);
         let offsets: Vec<_> = read.iter().map(|record| record.offset).collect();
         assert_eq!(offsets, (run * 4..run * 4 + 4).collect::<Vec<_>>());
+        // The offsets were committed before, so the next run continues after them.
         node.kill_9()?;
         node.restart()?;
     }
@@ -140,6 +143,7 @@ impl Clients {
     fn work_until_in_flight(&mut self, wanted: i64) -> Result<i64> {
         Deadline::after(PROGRAM_LIMIT).wait("requests in flight", || {
             self.work()?;
+            // Both counts are reported by the clients periodically.
             let in_flight = self.fleet.in_flight() + self.java.in_flight();
             Ok((in_flight >= wanted).then_some(in_flight))
         })
@@ -168,6 +172,7 @@ impl Clients {
     /// Waits until all pending records are acknowledged, then reads all records with a client of a
     /// third family.
     fn finish(self) -> Result<Recorder> {
+        // The final read is complete only if no retry is pending.
         self.java.finish()?;
         self.fleet.finish()?;
         let read = records(&read_all(&self.broker)?);

@@ -86,6 +86,7 @@ fn serves(node: &Node) -> Result<()> {
 }
 
 fn invalid_frame_lengths(node: &Node) -> Result<()> {
+    // 0x16030100 is the start of a TLS handshake. The last length exceeds the limit by one byte.
     for length in [-1, i32::MIN, i32::MAX, 0x1603_0100, (100 << 20) + 1] {
         let mut stream = open(node)?;
         stream.write_all(&length.to_be_bytes())?;
@@ -136,6 +137,7 @@ fn large_invalid_frames(node: &Node) -> Result<()> {
     const BYTES: i32 = 60 << 20;
     let body = vec![0xff; usize::try_from(BYTES)? - PRODUCE.len()];
     let mut streams = Vec::new();
+    // Four frames of 60 MiB approach the limit of 256 MiB for requests in flight.
     for _ in 0..4 {
         let mut stream = open(node)?;
         stream.write_all(&[&BYTES.to_be_bytes()[..], &PRODUCE].concat())?;
@@ -219,6 +221,7 @@ fn all_keys_and_versions(node: &Node) -> Result<()> {
             let mut stream = open(node)?;
             let header = [0, key, 0, version, 0, 0, 0, 1, 255, 255, 0];
             stream.write_all(&framed(&header)?)?;
+            // Without more input the broker responds or closes the connection at once.
             stream.shutdown(std::net::Shutdown::Write)?;
             drain(&mut stream)?;
         }
@@ -231,6 +234,7 @@ fn decompression_bombs(node: &Node) -> Result<()> {
     let mut connection = Connection::open(node.bootstrap())?;
     connection.create_topic("bombs", 1, &[])?;
     let mut value = vec![0; 30 << 20];
+    // Random bytes keep the decompression ratio below its limit.
     fill_random(&mut { SEED }, &mut value[..200_000]);
     let mut producers = Vec::new();
     for _ in 0..6 {

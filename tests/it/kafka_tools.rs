@@ -42,6 +42,7 @@ fn verifiable_consumer_reads_all_acknowledged_records() -> Result<()> {
             )
         };
         let mut places: Vec<_> = named(events, name).map(place).collect();
+        // The tools print records of different partitions in any order.
         places.sort();
         places
     };
@@ -60,6 +61,7 @@ fn latency_tool_reads_every_record() -> Result<()> {
     let node = Node::start()?;
     let outcomes = run(
         node.bootstrap(),
+        // The tool fails if a record does not arrive or differs.
         &["EndToEndLatency BROKER probed 200 all 100"],
     )?;
     let text = outcomes[0].text()?;
@@ -105,11 +107,13 @@ fn topic_command_creates_describes_deletes() -> Result<()> {
         anyhow::bail!("{outcomes:?}");
     };
     assert_eq!(created.rows()?, [["Created", "topic", "t."]]);
+    // A second creation must fail, but not with --if-not-exists.
     assert_eq!(again.status, 1);
     assert!(again.output.contains("already exists"), "{again:?}");
     unless.text()?;
     assert_eq!(list.rows()?, [["t"]]);
     let rows = described.rows()?;
+    // One line for the topic and one for each partition.
     assert_eq!(rows.len(), 3, "{rows:?}");
     assert!(rows[0].contains(&"retention.ms=60000"), "{rows:?}");
     assert_eq!(
@@ -172,6 +176,7 @@ fn commands_change_topics_and_configs() -> Result<()> {
     }
     assert_eq!(ends.rows()?, [["t:0:0"], ["t:1:0"], ["t:2:0"]]);
     assert_eq!(
+        // The number of partitions cannot decrease.
         (shrunk.status, unknown.status),
         (1, 1),
         "{shrunk:?} {unknown:?}"
@@ -180,6 +185,7 @@ fn commands_change_topics_and_configs() -> Result<()> {
     assert!(two.text()?.contains("  retention.ms=1000"), "{two:?}");
     assert!(one.text()?.contains("  cleanup.policy=compact"), "{one:?}");
     assert!(!one.text()?.contains("  retention.ms="), "{one:?}");
+    // The tool prints two lines of text before the JSON.
     let json = dirs.text()?.lines().find(|line| line.starts_with('{'));
     let dirs: Value = serde_json::from_str(json.context("no JSON")?)?;
     let partitions = &dirs["brokers"][0]["logDirs"][0]["partitions"];
@@ -201,6 +207,7 @@ fn group_command_deletes_groups_and_offsets() -> Result<()> {
             "TopicCommand --bootstrap-server BROKER --create --topic t --partitions 1",
             "TopicCommand --bootstrap-server BROKER --create --topic u --partitions 1",
             "ConsumerGroupCommand --bootstrap-server BROKER --group g --topic t --topic u \
+             // This creates the group: without members, with committed offsets.
              --reset-offsets --to-earliest --execute",
             "ConsumerGroupCommand --bootstrap-server BROKER --delete-offsets --group g --topic t",
             describe,
@@ -218,6 +225,7 @@ fn group_command_deletes_groups_and_offsets() -> Result<()> {
     let rows = rest.rows()?;
     let topics: Vec<_> = rows.iter().filter(|row| row[0] == "g").collect();
     assert_eq!(topics.len(), 1, "{rows:?}");
+    // Group, topic, partition, committed offset.
     assert_eq!(topics[0][..4], ["g", "u", "0", "0"]);
     assert!(deleted.text()?.contains("was successful"), "{deleted:?}");
     assert!(list.rows()?.is_empty(), "{list:?}");
@@ -254,6 +262,7 @@ fn group_command_lists_describes_resets() -> Result<()> {
     };
     assert_eq!(list.rows()?, [["g"]]);
     assert_eq!(last(groups)?, ["g", "Classic", "consumer"]);
+    // Group, topic, partition, committed offset, end offset, lag.
     assert_eq!(last(before)?[..6], ["g", "t", "0", "40", "40", "0"]);
     assert!(last(state)?.ends_with(&["Empty", "0"]), "{state:?}");
     assert!(members.text()?.contains("no active members"), "{members:?}");
@@ -275,6 +284,7 @@ fn commands_describe_the_cluster() -> Result<()> {
     )?;
     let versions = outcomes[0].text()?;
     assert!(versions.contains("Produce(0): 0 to "), "{versions}");
+    // The tool prints UNKNOWN for APIs that this version of Kafka does not know.
     assert!(!versions.contains("UNKNOWN"), "{versions}");
     let id = last(&outcomes[1])?;
     assert_eq!(id[..2], ["Cluster", "ID:"]);
@@ -295,6 +305,7 @@ fn named<'a>(events: &'a [Value], name: &'a str) -> impl Iterator<Item = &'a Val
 
 fn last(outcome: &Outcome) -> Result<Vec<&str>> {
     let last = outcome.rows()?.pop();
+    // Some tools print an error and exit with 0.
     ensure!(!outcome.output.contains("Error:"), "{}", outcome.output);
     last.context("no output")
 }

@@ -115,6 +115,7 @@ impl Group {
     fn kill(&mut self, family: Family) -> Result<()> {
         let found = self.members.iter().position(|m| m.family == family);
         let victim = self.members.remove(found.context("no such member")?);
+        // Records that were read before the kill are not read again if they were committed.
         for event in victim.program.kill_9()? {
             if let Event::Record(record) = event {
                 self.seen.insert((record.partition, record.offset));
@@ -138,6 +139,7 @@ impl Group {
             })
             .collect();
         let (acked_count, sent) = (acked.len(), self.sent);
+        // The broker was not killed, so each record is acknowledged.
         ensure!(acked_count == sent, "{acked_count} of {sent} acknowledged");
         let mut ends = BTreeMap::new();
         for (partition, offset) in &acked {
@@ -151,6 +153,7 @@ impl Group {
     }
 
     fn step(&mut self) -> Result<()> {
+        // Otherwise the members would not catch up before the deadline.
         while self.sent < self.seen.len() + UNREAD_MAX {
             let partition = i32::try_from(self.sent)? % PARTITIONS;
             send(&self.load, (TOPIC, Some(partition)), "work", b"work")?;
@@ -188,6 +191,7 @@ impl Group {
             };
             let before = self.committed.insert(found.partition(), offset);
             ensure!(
+                // A late commit of a killed member must be rejected, not overwrite a newer one.
                 before.is_none_or(|before| before <= offset),
                 "partition {}: committed {before:?}, found {offset}",
                 found.partition()

@@ -64,9 +64,11 @@ fn errors_have_confluents_shape() -> Result<()> {
     let cases = [
         (Method::GET, "/nowhere", 404, 404),
         (Method::POST, "/nowhere/at/all", 404, 404),
+        // Newer APIs of Confluent, which this registry does not have.
         (Method::PUT, "/associations/resources/payments", 404, 404),
         (Method::POST, "/associations", 404, 404),
         (Method::GET, "/v1/nothing", 404, 404),
+        // A known path with an unknown method.
         (Method::DELETE, "/schemas/types", 405, 405),
         (Method::GET, "/schemas/ids/99", 404, 40403),
         (Method::GET, "/subjects/unknown/versions", 404, 40401),
@@ -113,6 +115,7 @@ fn rejected_schemas_have_distinct_codes() -> Result<()> {
         ),
         (
             "/subjects/s/versions",
+            // Confluent uses the same code for an invalid schema and for an unknown type.
             json!({"schema": "\"string\"", "schemaType": "XML"}),
             422,
             42201,
@@ -137,6 +140,7 @@ fn rejected_schemas_have_distinct_codes() -> Result<()> {
 fn root_returns_empty_object() -> Result<()> {
     let node = Node::start()?;
     let (status, body) = request(&node.url(), Method::GET, "/", None)?;
+    // Health checks often request this path.
     assert_eq!((status, body), (200, json!({})));
     Ok(())
 }

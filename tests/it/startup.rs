@@ -22,6 +22,7 @@ fn banner_commands_work() -> Result<()> {
     let (_, commands) = banner.split_once("try\n").context("no commands")?;
     let mut outputs = Vec::new();
     for command in commands.lines() {
+        // The banner is copied to a shell by users.
         let output = Command::new("sh").args(["-c", command]).output()?;
         ensure!(output.status.success(), "{command}: {output:?}");
         outputs.push(String::from_utf8(output.stdout)?);
@@ -64,6 +65,7 @@ fn graceful_restart_preserves_state() -> Result<()> {
     assert_eq!(places, [6, 7, 8, 9, 10, 11]);
     let read = records(&Family::Python.group(&broker, topic, "readers", 8)?);
     let offsets: Vec<_> = read.iter().map(|record| record.offset).collect();
+    // The group committed offset 4 before the restart.
     assert_eq!(offsets, [4, 5, 6, 7, 8, 9, 10, 11]);
     assert_eq!(self::topic_ids(&broker)?, topic_ids);
     assert_eq!(Connection::open(&broker)?.metadata()?.cluster_id, cluster);
@@ -94,6 +96,7 @@ fn draining_node_reports_503_until_responses_sent() -> Result<()> {
     for _ in 0..FETCHES {
         slow.write_all(&fetch_frame("large", 0)?)?;
     }
+    // The first byte shows that the broker has started to respond.
     slow.read_exact(&mut [0])?;
     assert_eq!(get(&node.url(), "/readyz")?.0, 200);
 

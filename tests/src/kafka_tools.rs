@@ -53,6 +53,7 @@ impl Outcome {
 pub fn run(bootstrap: &str, commands: &[&str]) -> Result<Vec<Outcome>> {
     let mut java = kafka_java(SHORT_LIVED);
     let mut running = Running::start(java.arg("avouch.kafka.Tools"))?;
+    // One process for all commands: starting Java takes longer than most commands.
     running.feed(script(bootstrap, commands)?.as_bytes())?;
     let outcomes = running
         .finish()?
@@ -107,6 +108,7 @@ fn words(bootstrap: &str, command: &str) -> Result<Vec<String>> {
 
 fn class(tool: &str) -> String {
     match tool {
+        // Written in Scala and still in the core package.
         "ConfigCommand" => "kafka.admin.ConfigCommand".to_owned(),
         "ConsumerGroupCommand" => {
             "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand".to_owned()

@@ -87,6 +87,7 @@ impl Node {
     }
 
     fn start_at(kafka: &str, http: &str, flags: &[&str]) -> Result<Self> {
+        // The ready file and the log are next to the data directory, not in it.
         let directory = tempfile::tempdir()?;
         let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
         let (child, addresses) = launch(directory.path(), kafka, http, &flags)?;
@@ -195,6 +196,7 @@ impl Drop for Node {
         // The process may have exited already.
         drop(self.kill_9());
         let log = self.log().unwrap_or_default();
+        // The last lines are the relevant ones.
         let skipped = log.lines().count().saturating_sub(LOG_LINES_SHOWN);
         for line in log.lines().skip(skipped) {
             eprintln!("| {line}");
@@ -256,6 +258,7 @@ fn launch(
     drop(fs::remove_file(&ready_file));
     let log = OpenOptions::new()
         .create(true)
+        // A restarted node continues the same log.
         .append(true)
         .open(directory.join("log"))?;
     let binary = binary();
@@ -284,6 +287,7 @@ fn launch(
         }
         match fs::read(&ready_file) {
             Ok(content) => Ok(Some(serde_json::from_slice(&content)?)),
+            // The file is created atomically, so it is complete once it exists.
             Err(_) => Ok(None),
         }
     })?;
@@ -300,6 +304,7 @@ fn fixed_port() -> Result<u16> {
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = FIRST + (start + step % COUNT) % COUNT;
+        // The listener is closed again at once, because the node must bind the port.
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return Ok(port);
         }

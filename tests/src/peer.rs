@@ -78,6 +78,7 @@ impl Prepared {
                 _data: data,
             },
         };
+        // Kafka accepts connections before it accepts records.
         Deadline::after(START_LIMIT).wait("a first record", || Ok(peer.accepts_record().ok()))?;
         Ok(peer)
     }
@@ -201,6 +202,7 @@ fn avouch(kind: Kind, data: TempDir) -> Result<Peer> {
         ])
         .arg("--ready-file")
         .arg(&ready)
+        // Log lines cost CPU time; Kafka logs no requests either.
         .env("AVOUCH_LOG", "warn")
         .stdout(Stdio::null())
         .stderr(fs::File::create(data.path().join("log"))?)

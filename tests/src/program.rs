@@ -89,6 +89,7 @@ impl Running {
             .with_context(|| name.clone())?;
         let stdout = child.stdout.take().context("stdout is not piped")?;
         let mut stderr = child.stderr.take().context("stderr is not piped")?;
+        // A bounded channel slows down a program whose test does not read.
         let (sender, events) = sync_channel(LINES_BUFFERED);
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -172,6 +173,7 @@ impl Running {
     /// # Errors
     /// Fails if the program fails or exceeds its time limit.
     pub fn finish(mut self) -> Result<Vec<Event>> {
+        // Programs that read their commands from stdin exit when it is closed.
         drop(self.child.stdin.take());
         let mut events = Vec::new();
         while let Some(event) = self.next_event()? {
@@ -227,6 +229,7 @@ pub fn stdout_of(command: &mut Command) -> Result<String> {
     let status = Deadline::after(PROGRAM_LIMIT).wait(&name, || Ok(child.try_wait()?));
     if status.is_err() {
         drop(child.kill());
+        // Without waiting, the killed process would remain a zombie.
         drop(child.wait());
     }
     let text = |file: &mut File| -> Result<String> {

@@ -55,6 +55,7 @@ impl Connection {
     /// Fails if the connection fails.
     pub fn open(bootstrap: &str) -> Result<Self> {
         let stream = TcpStream::connect(bootstrap)?;
+        // A missing response must fail the test, not block it.
         stream.set_read_timeout(Some(PROGRAM_LIMIT))?;
         Ok(Self {
             stream,
@@ -73,6 +74,7 @@ impl Connection {
         let mut frame = vec![0; usize::try_from(i32::from_be_bytes(size))?];
         self.stream.read_exact(&mut frame)?;
         let mut frame = Bytes::from(frame);
+        // Flexible versions have tagged fields in the header.
         let header_version = R::Response::header_version(version);
         let header = ResponseHeader::decode(&mut frame, header_version)?;
         ensure!(header.correlation_id == self.correlation_id, "{header:?}");
@@ -101,6 +103,7 @@ impl Connection {
     pub fn is_closed_by_broker(&mut self) -> Result<bool> {
         match self.stream.read(&mut [0]) {
             Ok(count) => Ok(count == 0),
+            // The kernel resets the connection if the broker closed it with unread input.
             Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(true),
             Err(error) => Err(error.into()),
         }
@@ -116,6 +119,7 @@ impl Connection {
         partitions: &[(i32, Vec<KeyValue<'_>>)],
     ) -> Result<Vec<PartitionProduceResponse>> {
         let request = produce_request(topic, ACKS_ALL, partitions)?;
+        // Record errors exist since version 8.
         let response = self.call(10, &request)?;
         let topic = response.responses.into_iter().next();
         Ok(topic
@@ -153,6 +157,7 @@ impl Connection {
             let Some(last) = batches.last() else {
                 return Ok(batches);
             };
+            // Valid without compaction, which could leave gaps.
             offset = last.min_offset + i64::from(last.record_count);
             if offset >= high_watermark {
                 return Ok(batches);
@@ -202,6 +207,7 @@ impl Connection {
         let request = FetchRequest::default()
             .with_replica_id(BrokerId(-1))
             .with_max_bytes(FETCH_BYTES)
+            // -1 means no fetch session.
             .with_session_epoch(-1)
             .with_topics(vec![wanted]);
         let response = self.call(11, &request)?;
@@ -236,6 +242,7 @@ impl Connection {
         let request = CreateTopicsRequest::default()
             .with_topics(vec![wanted])
             .with_timeout_ms(30_000);
+        // Version 5 returns the configs of the topic.
         let response = self.call(5, &request)?;
         response
             .topics

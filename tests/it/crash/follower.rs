@@ -29,6 +29,7 @@ impl Follower {
     pub(super) fn new(broker: &str, recorder: &Recorder) -> Result<Self> {
         let consumer: BaseConsumer = config(broker)
             .set("group.id", GROUP)
+            // Commits are part of the history, so they are made explicitly.
             .set("enable.auto.commit", "false")
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "200")

@@ -62,6 +62,7 @@ impl JavaLoad {
 
     /// Stops sending and waits until all sent records are acknowledged.
     pub(super) fn finish(mut self) -> Result<()> {
+        // The time limit was started with the program.
         self.program.extend();
         let Self {
             program,

@@ -98,9 +98,11 @@ impl Fleet {
             .set("max.in.flight.requests.per.connection", "5")
             .set("batch.num.messages", "1")
             .set("linger.ms", "0")
+            // No record may time out, or it would not be retried after a restart.
             .set("message.timeout.ms", "300000")
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "200")
+            // The statistics are the only source of the number of requests in flight.
             .set("statistics.interval.ms", "50")
             .create_with_context(state.clone())?;
         Ok((producer, state))
@@ -145,6 +147,7 @@ impl Fleet {
             let new = self.producer()?;
             let slot = &mut self.producers[number % PRODUCERS];
             let (producer, _) = std::mem::replace(slot, new);
+            // A purged record must not be retried: it can be stored or not.
             producer.purge(PurgeConfig::default().queue().inflight());
         }
         // The statistics of the killed connection are stale.

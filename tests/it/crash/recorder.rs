@@ -18,6 +18,7 @@ impl Recorder {
 
     pub(super) fn record(&self, event: Event) {
         let is_ack = matches!(event, Event::Acked { .. });
+        // Counted after it is recorded: a counted acknowledgement is always in the history.
         self.history().record(event);
         self.acked.fetch_add(usize::from(is_ack), Ordering::Relaxed);
     }

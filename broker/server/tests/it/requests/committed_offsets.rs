@@ -56,6 +56,7 @@ async fn coordinator(client: &mut Client, group: &str) {
 async fn commit(client: &mut Client, group: &str, offset: i64, retention_ms: i64) {
     let request = OffsetCommitRequest {
         group_id: group.to_owned(),
+        // Versions 2 to 4 of OffsetCommit have a retention time.
         retention_time_ms: retention_ms,
         topics: vec![OffsetCommitRequestTopic {
             name: "t".to_owned(),
@@ -96,6 +97,7 @@ async fn offsets_partition(client: &mut Client, group: &str) -> TopicPartition {
         ..Default::default()
     };
     let metadata: MetadataResponse = client.call(12, &request).await;
+    // As in Kafka, the hash of the group id selects one of 50 partitions.
     let index = partition_of(&group.into(), 50).0;
     let id = metadata.topics[0].topic_id;
     format!("{id}-{index}").parse().unwrap()
@@ -109,6 +111,7 @@ fn segment(dir: &Path, partition: TopicPartition) -> PathBuf {
 /// Corrupts the last byte of a batch, selected by index; a negative index counts from the end.
 fn corrupt(segment: &Path, index: isize) {
     let mut bytes = std::fs::read(segment).unwrap();
+    // Batches follow each other without padding.
     let mut ends = Vec::new();
     let mut at = 0;
     while at < bytes.len() {

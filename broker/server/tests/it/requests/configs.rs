@@ -96,6 +96,8 @@ async fn describe_configs_lists_all_kafka_configs() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     let topic = described(&mut client, TOPIC, "t").await;
+    // Kafka's own topic configs have names with dots, except a few; aliases of other vendors do not
+    // count.
     let kafkas = topic
         .iter()
         .filter(|config| !config.name.contains('.') || is_kafkas(config));
@@ -120,12 +122,14 @@ async fn describe_configs_lists_all_kafka_configs() {
             of("node.id").config_source,
             of("message.max.bytes").config_source
         ),
+        // STATIC_BROKER_CONFIG and DEFAULT_CONFIG.
         (4, 5)
     );
     let retention = topic
         .iter()
         .find(|config| config.name == "retention.ms")
         .unwrap();
+    // Type 5 is LONG.
     assert_eq!((retention.config_type, retention.read_only), (5, false));
     assert_eq!(retention.synonyms[0].name, "log.retention.ms");
 }
@@ -135,6 +139,7 @@ async fn describe_configs_lists_all_kafka_configs() {
 async fn enforced_limits_are_described() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_limited(dir.path(), |limits| {
+        // Both are unlimited by default.
         limits.connections.connections_per_ip_max = 7;
         limits.connections.connections_per_ip_and_second_max = 5;
     })
@@ -167,6 +172,7 @@ async fn request_without_config_names_returns_all() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     let mut counts = Vec::new();
+    // As in Kafka, an empty list has the same meaning as null.
     for keys in [None, Some(Vec::new()), Some(vec!["segment.ms".to_owned()])] {
         let request = DescribeConfigsRequest {
             resources: vec![DescribeConfigsResource {
@@ -205,6 +211,7 @@ async fn topic_configs_support_all_operations() {
             Some("compact"),
             ("delete,compact", 1),
         ),
+        // SUBTRACT must work on the result of APPEND, not on the default.
         ("cleanup.policy", SUBTRACT, Some("delete"), ("compact", 1)),
     ] {
         let code = alter(&mut client, TOPIC, "t", &[(name, operation, given)]).await;
@@ -221,8 +228,10 @@ async fn invalid_config_changes_are_rejected() {
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
+    // Sent with each invalid topic change. A partial success would be visible at the end.
     let good = ("retention.bytes", SET, Some("7"));
     for (kind, name, change, code) in [
+        // 40 is INVALID_CONFIG, 42 INVALID_REQUEST, 3 UNKNOWN_TOPIC_OR_PARTITION.
         (TOPIC, "t", ("retention.ms", SET, Some("soon")), 40),
         (TOPIC, "t", ("retention.mss", SET, Some("1")), 40),
         (TOPIC, "t", ("retention.ms", APPEND, Some("1")), 40),
@@ -236,6 +245,7 @@ async fn invalid_config_changes_are_rejected() {
         (BROKER, "one", ("log.retention.ms", SET, Some("1")), 42),
         (BROKER, "", ("log.retention.ms", SET, Some("soon")), 40),
         (BROKER, "", ("no.such.config", SET, Some("1")), 40),
+        // Type 8 is BROKER_LOGGER, which Kafka supports and this broker does not.
         (8, "1", ("root", SET, Some("DEBUG")), 42),
     ] {
         let changes = if kind == TOPIC {
@@ -257,6 +267,7 @@ async fn invalid_config_changes_are_rejected() {
     let response: IncrementalAlterConfigsResponse = client.call(1, &twice).await;
     assert_eq!(
         (response.responses.len(), response.responses[0].error_code),
+        // One error for both entries of the resource.
         (1, 42)
     );
     let validate_only = IncrementalAlterConfigsRequest {
@@ -297,6 +308,7 @@ async fn alter_configs_replaces_all_configs() {
     for (configs, retention, segment) in [
         (both, ("5", 1), ("1048576", 1)),
         (
+            // AlterConfigs is not incremental: segment.bytes returns to its default.
             vec![config("retention.ms", "6")],
             ("6", 1),
             ("1073741824", 5),
@@ -310,6 +322,7 @@ async fn alter_configs_replaces_all_configs() {
         }
     }
     let all = described(&mut client, TOPIC, "t").await;
+    // kafka-configs.sh of old versions reads all configs, changes one, and writes all back.
     let written_back = all
         .iter()
         .map(|found| config(&found.name, found.value.as_deref().unwrap()));
@@ -345,6 +358,7 @@ async fn contract_change_affects_next_batch() {
         (("avouch.value.validation", DELETE, None), 87),
         (("avouch.enforcement", SET, Some("shadow")), 0),
         (("avouch.enforcement", DELETE, None), 87),
+        // Aliases of other vendors change the same setting.
         (("confluent.value.schema.validation", SET, Some("false")), 0),
         (("confluent.value.schema.validation", SET, Some("true")), 87),
         (
@@ -364,6 +378,7 @@ async fn contract_change_affects_next_batch() {
         let response = client.produce("checked", batch_of(&[TRUNCATED])).await;
         assert_eq!(produced(&response), code, "{change:?}");
     }
+    // The alias of Confluent is still set to true.
     let contradiction = [("redpanda.value.schema.id.validation", SET, Some("false"))];
     assert_eq!(
         alter(&mut client, TOPIC, "checked", &contradiction).await,
@@ -386,6 +401,7 @@ async fn topic_configs_default_to_broker_configs() {
         &[("retention.ms", SET, Some("1"))],
     )
     .await;
+    // The empty name is the cluster default. The config of broker 1 overrides it.
     for (name, given) in [("", "3"), ("1", "2")] {
         let change = [("log.retention.ms", SET, Some(given))];
         assert_eq!(alter(&mut client, BROKER, name, &change).await, 0);
@@ -407,6 +423,7 @@ async fn topic_configs_default_to_broker_configs() {
         })
         .collect();
     let expected = [
+        // Sources: topic, this broker, all brokers, default. Kafka lists them by precedence.
         ("retention.ms", "1", 1),
         ("log.retention.ms", "2", 2),
         ("log.retention.ms", "3", 3),

@@ -76,6 +76,7 @@ async fn empty_topic_contract_survives_restart() {
     first.shutdown().await;
 
     // With a registry that no longer has the subject the decision persists; the id is unknown.
+    // Otherwise a registry outage at startup would disable validation.
     let second = broker_with(dir.path(), Arc::new(OneSubject::default())).await;
     let mut client = Client::connect(second.kafka_address()).await;
     assert_eq!(
@@ -92,6 +93,7 @@ async fn topic_with_data_gets_shadow_mode() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic(TOPIC, 1).await;
     assert_eq!(
+        // Existing producers of a topic must not fail because a schema is registered.
         only(&client.produce(TOPIC, batch_of(&[b"unchecked"])).await).error_code,
         0
     );
@@ -113,6 +115,7 @@ async fn tombstones_are_accepted_empty_values_rejected() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic(TOPIC, 1).await;
     let mut builder = BatchBuilder::new(Codec::Lz4);
+    // A null value deletes a key in a compacted topic. An empty value does not.
     builder.push(Some(b"k"), None, TimestampMs(1), &[]);
     assert_eq!(
         only(&client.produce(TOPIC, builder.finish()).await).error_code,

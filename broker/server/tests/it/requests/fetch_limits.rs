@@ -72,6 +72,7 @@ async fn first_batch_ignores_limit_and_partitions_rotate() {
         produce(&mut client, index).await;
     }
     let mut request = fetching(&[0, 1, 2, 3]);
+    // Smaller than any batch. Without a first batch a consumer could not progress.
     request.max_bytes = 1;
     // Partition 0 is empty. A partition without batches in a response comes first in the next one.
     for expected in [1, 2, 3, 1, 2] {
@@ -98,6 +99,7 @@ async fn delayed_fetch_waits_for_min_bytes() {
     let mut request = fetching(&[0, 1]);
     request.min_bytes = 4 * batch_bytes();
     request.max_wait_ms = 600_000;
+    // The fetch must be delayed before the first append, so that each append wakes it.
     let correlation = consumer.send(11, &request).await;
     for index in [0, 1, 0, 1] {
         produce(&mut producer, index).await;
@@ -124,6 +126,7 @@ async fn fetch_waits_when_some_partitions_are_unknown() {
     let mut consumer = Client::connect(broker.kafka_address()).await;
     let mut producer = Client::connect(broker.kafka_address()).await;
     producer.create_topic("t", 1).await;
+    // Partition 9 does not exist.
     let mut request = fetching(&[0, 9]);
     request.max_wait_ms = 600_000;
     let correlation = consumer.send(11, &request).await;
@@ -153,6 +156,7 @@ async fn delayed_fetch_ends_on_timeout_or_error() {
     let empty: FetchResponse = client.call(11, &request).await;
     assert_eq!(nonempty(empty), Vec::<i32>::new());
     produce(&mut client, 1).await;
+    // More than the partition has. The timeout returns what is available.
     request.min_bytes = 1 << 20;
     let partial: FetchResponse = client.call(11, &request).await;
     assert_eq!(nonempty(partial), [1]);
@@ -172,6 +176,7 @@ async fn delayed_fetch_ends_on_timeout_or_error() {
 #[tokio::test]
 async fn delayed_fetch_is_limited_by_broker() {
     for (fetch_wait, parked_bytes_max) in [
+        // First the maximum wait time is short, then no memory is left for delayed fetches.
         (Duration::from_millis(20), 1 << 20),
         (Duration::from_secs(600), 0),
     ] {
@@ -184,6 +189,7 @@ async fn delayed_fetch_is_limited_by_broker() {
         let mut client = Client::connect(broker.kafka_address()).await;
         client.create_topic("t", 1).await;
         let mut request = fetching(&[0]);
+        // The broker must respond earlier than after 24 days.
         request.max_wait_ms = i32::MAX;
         let response: FetchResponse = client.call(11, &request).await;
         assert_eq!(partitions(response)[0].error_code, 0);
@@ -200,6 +206,7 @@ async fn repeated_fetch_partition_uses_last_entry() {
     for index in [0, 1] {
         produce(&mut client, index).await;
     }
+    // As in Kafka, the last entry of a partition replaces the earlier ones.
     let mut request = fetching(&[0, 1, 0]);
     // The end of the partition, without records.
     request.topics[0].partitions[2].fetch_offset = 1;
@@ -221,6 +228,7 @@ async fn hot_reads_above_limit_return_one_batch() {
     let broker = broker_limited(dir.path(), |limits| limits.hot_read_bytes_max = 1 << 10).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
+    // Three batches of 1 kB. One exceeds the limit but is returned anyway.
     for _ in 0..3 {
         produce(&mut client, 0).await;
     }
@@ -258,6 +266,7 @@ async fn fetch_returns_offsets_and_aborted_transactions() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     produce(&mut client, 0).await;
+    // Only read_committed consumers expect a list of aborted transactions.
     for (isolation_level, aborted) in [(0, None), (1, Some(0))] {
         let mut request = fetching(&[0]);
         request.isolation_level = isolation_level;
@@ -292,6 +301,8 @@ async fn fetch_respects_log_start_within_batch() {
         ..Default::default()
     };
     let _: DeleteRecordsResponse = client.call(2, &deletion).await;
+    // Offset 2 is inside the batch. The batch is returned whole, and the consumer skips the first
+    // two records.
     for (offset, code, batches) in [(1, 1, 0), (2, 0, 1), (3, 0, 0), (4, 1, 0)] {
         let mut request = fetching(&[0]);
         request.topics[0].partitions[0].fetch_offset = offset;
@@ -310,6 +321,7 @@ async fn fetch_session_is_declined() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     produce(&mut client, 0).await;
+    // 0 creates a session and -1 is a fetch without one. Session id 0 declines.
     for session_epoch in [0, -1] {
         let mut request = fetching(&[0]);
         request.session_epoch = session_epoch;
@@ -334,6 +346,7 @@ async fn repeated_list_offsets_partition_is_rejected_once() {
     let request = ListOffsetsRequest {
         topics: vec![ListOffsetsTopic {
             name: "t".to_owned(),
+            // A repeated partition has one INVALID_REQUEST in the response.
             partitions: [0, 1, 0, 0].map(partition).into(),
         }],
         ..Default::default()
@@ -355,6 +368,7 @@ async fn metadata_without_topics_depends_on_version() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     for (version, topics, count) in [
+        // In version 0 an empty list means all topics, from version 1 on null does.
         (0, Some(Vec::new()), 1),
         (1, Some(Vec::new()), 0),
         (1, None, 1),

@@ -106,12 +106,14 @@ async fn fetch_by_topic_id() {
         ..Default::default()
     };
     let metadata: MetadataResponse = client.call(12, &request).await;
+    // Fetch has topic ids instead of names since version 13.
     let mut by_id = fetching("t", 0, 1 << 20, 0);
     by_id.topics[0].topic_id = metadata.topics[0].topic_id;
     let response: FetchResponse = client.call(16, &by_id).await;
     assert_eq!(bases(only(response)), [0]);
     by_id.topics[0].topic_id = uuid::Uuid::from_u128(1);
     let response: FetchResponse = client.call(16, &by_id).await;
+    // UNKNOWN_TOPIC_ID.
     assert_eq!(only(response).error_code, 100);
 }
 
@@ -126,6 +128,7 @@ async fn unknown_fetch_session_and_epoch_are_rejected() {
     request.session_id = 7;
     request.session_epoch = 1;
     let response: FetchResponse = client.call(11, &request).await;
+    // FETCH_SESSION_ID_NOT_FOUND makes the client send a full fetch.
     assert_eq!(response.error_code, 70);
     let mut request = fetching("t", 0, 1_000, 0);
     request.topics[0].partitions[0].current_leader_epoch = 9;
@@ -141,6 +144,7 @@ async fn full_fetch_ignores_session_id() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     client.produce("t", batch_of(&[b"v"])).await;
+    // Both epochs request a full fetch, in which Kafka ignores the id.
     for epoch in [0, -1] {
         let mut request = fetching("t", 0, 1 << 20, 0);
         (request.session_id, request.session_epoch) = (7, epoch);
@@ -158,12 +162,14 @@ async fn timestamp_lookup_searches_compressed_batches() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     let mut builder = BatchBuilder::new(Codec::Zstd);
+    // Timestamps out of order: the batch must be decompressed to find the record.
     for time in [100, 300, 200] {
         builder.push(None, Some(b"v"), TimestampMs(time), &[]);
     }
     client.produce("t", builder.finish()).await;
     client.produce("t", batch_of(&[b"v"])).await;
     for (timestamp, offset, at) in [
+        // Special values: earliest, latest, maximum timestamp, earliest local, latest tiered.
         (-2, 0, -1),
         (-1, 4, -1),
         (-3, 3, 1_700_000_000_000),
@@ -203,6 +209,7 @@ async fn cold_reads_above_limit_return_one_batch() {
         client.produce("t", batch_of(&[b"v"])).await;
     }
     first.shutdown().await;
+    // After the restart the batches are on disk only, and count as cold reads.
     for (bytes_max, expected) in [(0, vec![1]), (1 << 20, vec![1, 2])] {
         let broker = broker_limited(dir.path(), |limits| {
             limits.cold_read_bytes_max = bytes_max;
@@ -230,6 +237,7 @@ async fn verified_batches_are_sent_zero_copy() {
     let mut client = Client::connect(first.kafka_address()).await;
     client.create_topic("t", 1).await;
     for at in 0..LARGE_BATCHES {
+        // Each batch has different bytes, so that a wrong file range is noticed.
         let value = vec![u8::try_from(at).unwrap(); 30_000];
         client.produce("t", batch_of(&[&value, b"v"])).await;
     }
@@ -242,8 +250,10 @@ async fn verified_batches_are_sent_zero_copy() {
     let all = fetching("t", 0, 10 << 20, 0);
     let read: FetchResponse = client.call(11, &all).await;
     let read = only(read).records.into_bytes();
+    // The first read verifies the CRCs. Only verified batches are sent from the file.
     assert_eq!(counter(&metrics, "avouch_fetched_file_bytes_total"), 0);
     for (offset, bytes_max, bases_expected) in [
+        // From the start, from inside a batch, and with a limit on the bytes.
         (0, 10 << 20, (0, 80)),
         (41, 10 << 20, (40, 80)),
         (7, 400_000, (6, 32)),

@@ -107,8 +107,10 @@ async fn offset_delete_removes_single_offsets() {
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
     client.create_topic("t", 2).await;
+    // Requests about groups fail until the offsets topic exists.
     offsets_topic(&mut client).await;
     commit(&mut client, "g").await;
+    // Partition 9 does not exist. The other one is deleted anyway.
     let response: OffsetDeleteResponse = client.call(0, &offset_delete("g", &[9, 1])).await;
     let codes: Vec<i16> = response.topics[0]
         .partitions
@@ -117,7 +119,10 @@ async fn offset_delete_removes_single_offsets() {
         .collect();
     assert_eq!((response.error_code, codes), (0, vec![3, 0]));
     let unknown: OffsetDeleteResponse = client.call(0, &offset_delete("unknown", &[0])).await;
+    // GROUP_ID_NOT_FOUND.
     assert_eq!(unknown.error_code, 69);
+    // For the protocol type `consumer` the check is per topic, for others it covers the whole
+    // group.
     joined(&mut client, "busy", "connect").await;
     let busy: OffsetDeleteResponse = client.call(0, &offset_delete("busy", &[0])).await;
     assert_eq!(busy.error_code, 68, "NON_EMPTY_GROUP");
@@ -138,6 +143,7 @@ async fn delete_groups_rejects_groups_with_members() {
     commit(&mut client, "old").await;
     joined(&mut client, "busy", "consumer").await;
     let request = DeleteGroupsRequest {
+        // A repeated group has one result.
         groups_names: ["old", "busy", "unknown", "old"].map(str::to_owned).into(),
     };
     let response: DeleteGroupsResponse = client.call(2, &request).await;
@@ -183,6 +189,7 @@ async fn group_generation_survives_broker_restart() {
     };
     let response: HeartbeatResponse = client.call(3, &heartbeat).await;
     assert_eq!(response.error_code, 0);
+    // Only the leader sends assignments. The broker restored the old ones.
     sync.assignments.clear();
     let synced: SyncGroupResponse = client.call(3, &sync).await;
     assert_eq!((synced.error_code, &synced.assignment[..]), (0, &[7][..]));
@@ -200,6 +207,7 @@ async fn group_generation_survives_broker_restart() {
         }],
         ..Default::default()
     };
+    // 4,096 bytes are the limit. 12 is OFFSET_METADATA_TOO_LARGE.
     for (more, code) in [("", 0), ("x", 12)] {
         let metadata = &mut commit.topics[0].partitions[0].committed_metadata;
         metadata.as_mut().unwrap().push_str(more);

@@ -74,6 +74,7 @@ async fn delayed_fetches_use_no_request_memory() {
     let mut waiting = Vec::new();
     for _ in 0..4 {
         let mut client = Client::connect(broker.kafka_address()).await;
+        // The rack id makes the request large. Four of them would exceed the limit of 64 KiB.
         let fetch = delayed_fetch(600_000, "r".repeat(30_000));
         client.send(11, &fetch).await;
         waiting.push(client);
@@ -129,6 +130,7 @@ async fn request_completes_after_client_disconnects() {
 async fn earlier_responses_precede_connection_close() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker(dir.path()).await;
+    // A producer must not lose acknowledgements because of a later invalid request.
     for invalid in [
         // Key 4, LeaderAndIsr, an API between brokers.
         vec![0, 0, 0, 10, 0, 4, 0, 0, 0, 0, 0, 1, 255, 255],
@@ -144,6 +146,7 @@ async fn earlier_responses_precede_connection_close() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     let acked = produce_request("t", 0, -1, batch_of(&[b"v"]));
+    // With acks 0 there is no response, so that closing the connection is the only signal.
     let rejected = produce_request("unknown", 0, 0, batch_of(&[b"v"]));
     let first = client.send(9, &acked).await;
     client.send(9, &rejected).await;
@@ -161,6 +164,7 @@ async fn request_read_timeout_closes_connection() {
         limits.connections.request_read_timeout = frame
     })
     .await;
+    // A partial length, a length alone, and a partial header.
     for start in [&[0][..], &[0, 0, 0, 100], &[0, 0, 0, 100, 0, 18]] {
         let mut client = Client::connect(broker.kafka_address()).await;
         client.send_raw(start).await;
@@ -176,6 +180,7 @@ async fn claimed_request_size_reserves_no_memory() {
     let mut incomplete = Vec::new();
     for _ in 0..64 {
         let mut client = Client::connect(broker.kafka_address()).await;
+        // 64 clients announce 100 MiB each and send 1 kB.
         let claimed = (100_i32 << 20).to_be_bytes();
         client.send_raw(&[&claimed[..], &[0; 1_000]].concat()).await;
         incomplete.push(client);
@@ -200,6 +205,8 @@ async fn stalled_requests_holding_memory_are_closed() {
     let mut incomplete = Vec::new();
     for _ in 0..COUNT {
         let mut client = Client::connect(broker.kafka_address()).await;
+        // 24 clients hold 50 kB each. They fill the limit of 256 KiB, and none of them can
+        // complete.
         let claimed = (60_i32 << 10).to_be_bytes();
         client
             .send_raw(&[&claimed[..], &[0; 50_000]].concat())
@@ -208,12 +215,14 @@ async fn stalled_requests_holding_memory_are_closed() {
     }
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
+    // Creating the topic needs memory, which is free after the first timeouts.
     for client in &mut incomplete {
         assert_eq!(client.receive_raw().await, None);
     }
     let closed: f64 = metrics
         .gather()
         .iter()
+        // The label is the reason. All reasons are added up.
         .filter(|family| family.name() == "avouch_connections_closed_total")
         .flat_map(|family| family.get_metric())
         .map(|metric| metric.get_counter().get_value())
@@ -224,6 +233,7 @@ async fn stalled_requests_holding_memory_are_closed() {
 // Conformance: broker/input-5
 #[tokio::test]
 async fn request_above_memory_limit_completes() {
+    // The response is several times larger than the request and exceeds the limit.
     const COUNT: usize = 50_000;
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_limited(dir.path(), |limits| limits.in_flight_bytes_max = 1 << 20).await;
@@ -255,6 +265,7 @@ async fn large_requests_complete_with_little_memory() {
     let broker = broker_limited(dir.path(), |limits| limits.in_flight_bytes_max = 2 << 20).await;
     let address = broker.kafka_address();
     Client::connect(address).await.create_topic("t", 1).await;
+    // Two of the 16 requests fit into the limit. The others must wait, not fail.
     let batch = batch_of(&[&vec![b'x'; 1_000_000]]);
     let mut producing = tokio::task::JoinSet::new();
     for _ in 0..16 {
@@ -288,6 +299,7 @@ async fn connection_limit_admits_after_disconnect() {
     let mut second = Client::connect(broker.kafka_address()).await;
     assert!(!second.is_served().await);
     drop(first);
+    // The broker notices the disconnect some time later.
     loop {
         let mut third = Client::connect(broker.kafka_address()).await;
         if third.is_served().await {
@@ -316,9 +328,11 @@ async fn response_write_timeout_closes_connection() {
     let mut unread = Client::connect(broker.kafka_address()).await;
     let mut fetch = delayed_fetch(0, String::new());
     fetch.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+    // Eight responses of 16 MB exceed the socket buffers of both sides.
     for _ in 0..8 {
         unread.send(11, &fetch).await;
     }
+    // A free place shows that the broker closed the connection that does not read.
     loop {
         let mut third = Client::connect(broker.kafka_address()).await;
         if third.is_served().await {
@@ -333,6 +347,7 @@ async fn partition_limit_covers_all_topics() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_limited(dir.path(), |limits| limits.partitions_max = 5).await;
     let mut client = Client::connect(broker.kafka_address()).await;
+    // The second topic would exceed 5 partitions. The third fits again.
     let request = creation(&[("three", 3), ("more", 3), ("two", 2)]);
     let response: CreateTopicsResponse = client.call(5, &request).await;
     let codes: Vec<i16> = response
@@ -353,6 +368,7 @@ async fn mutation_quota_throttles_by_version() {
     })
     .await;
     let mut client = Client::connect(broker.kafka_address()).await;
+    // validate_only must not use up the quota.
     let request = creation(&[("a", 8), ("b", 8), ("c", 8), ("a", 8)]);
     let mut validated = request.clone();
     validated.validate_only = true;
@@ -365,6 +381,7 @@ async fn mutation_quota_throttles_by_version() {
     assert!(throttle_ms > 5_000, "six partitions at 1/s: {throttle_ms}");
     let response: CreateTopicsResponse = client.call(7, &creation(&[("a", 8)])).await;
     assert_eq!(codes(&response), [36], "other errors take precedence");
+    // Version 5 has no THROTTLING_QUOTA_EXCEEDED, so the broker delays the request.
     let response: CreateTopicsResponse = client.call(5, &creation(&[("c", 8)])).await;
     assert_eq!(
         codes(&response),
@@ -381,6 +398,7 @@ async fn mutation_quota_throttles_by_version() {
     };
     let response: CreatePartitionsResponse = client.call(3, &grown).await;
     assert_eq!(response.results[0].error_code, 89);
+    // The topic has 8 partitions already. An invalid request must not be throttled.
     grown.topics[0].count = 8;
     let response: CreatePartitionsResponse = client.call(3, &grown).await;
     assert_eq!(
@@ -393,6 +411,7 @@ async fn mutation_quota_throttles_by_version() {
     };
     let response: DeleteTopicsResponse = client.call(5, &deletion).await;
     assert_eq!(response.responses[0].error_code, 89);
+    // Clients retry after LEADER_NOT_AVAILABLE.
     let mut auto = about("d");
     auto.allow_auto_topic_creation = true;
     let response: MetadataResponse = client.call(9, &auto).await;
@@ -404,6 +423,7 @@ async fn mutation_quota_throttles_by_version() {
 async fn old_client_waits_for_mutation_quota() {
     let dir = tempfile::tempdir().unwrap();
     let broker = broker_limited(dir.path(), |limits| {
+        // At 200 partitions per second, 20 partitions wait for a tenth of a second.
         limits.mutations_burst = 1;
         limits.mutations_per_second = 200;
     })

@@ -39,6 +39,7 @@ fn sequenced(producer: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> Byte
 /// Returns the batch at an offset of partition 0.
 async fn stored(client: &mut Client, topic: &str, offset: i64) -> Bytes {
     let request = FetchRequest {
+        // A fetch returns at least one batch, here exactly one.
         max_bytes: 1,
         topics: vec![FetchTopic {
             topic: topic.to_owned(),
@@ -134,6 +135,7 @@ async fn rejected_batch_uses_no_sequence() {
     client.create_topic("checked", 1).await;
     for (epoch, sequence, value, code) in [
         (0, 0, VALID, 0),
+        // The rejected sequence number must be sent again, before the next one.
         (0, 1, TRUNCATED, 87),
         (0, 2, VALID, 45),
         (0, 1, VALID, 0),
@@ -161,6 +163,7 @@ async fn broker_only_batches_are_rejected() {
     };
     let append_time = {
         let mut bytes = batch_of(&[b"v"]).to_vec();
+        // Bit 3 of the attributes is the timestamp type. Only the broker may set it.
         bytes[22] |= 8;
         // Stamping the same maximum timestamp recomputes the CRC.
         batch::stamp_max_timestamp(&mut bytes, NOW);
@@ -189,6 +192,7 @@ async fn broker_only_batches_are_rejected() {
     let response = client
         .produce("__consumer_offsets", batch_of(&[b"v"]))
         .await;
+    // INVALID_TOPIC_EXCEPTION.
     assert_eq!(only(&response).error_code, 17);
 }
 
@@ -201,6 +205,7 @@ async fn compacted_topic_rejects_records_without_key() {
     let compacted = [("cleanup.policy", "compact")];
     client.create_topic_with("t", 1, &compacted).await;
     let mut builder = BatchBuilder::new(Codec::None);
+    // All records without a key are reported, not only the first.
     for key in [Some(&b"k"[..]), None, Some(b"k"), None] {
         builder.push(key, Some(b"v"), NOW, &[]);
     }
@@ -227,6 +232,7 @@ async fn batch_is_stored_unchanged_except_offset() {
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
+    // With offsets above 0 the broker must write the base offset into each batch.
     client.produce("t", batch_of(&[b"first"])).await;
     let codecs = [
         Codec::None,
@@ -276,6 +282,7 @@ async fn duplicate_returns_original_append_time() {
     let append_time = [("message.timestamp.type", "LogAppendTime")];
     client.create_topic_with("t", 1, &append_time).await;
     let first = client.produce("t", sequenced(7, 0, 0, &[b"a"])).await;
+    // The last append time is another one now.
     client.produce("t", sequenced(7, 0, 1, &[b"b"])).await;
     let again = client.produce("t", sequenced(7, 0, 0, &[b"a"])).await;
     let result = |response: &ProduceResponse| {

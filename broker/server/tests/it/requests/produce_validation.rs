@@ -69,13 +69,16 @@ async fn malformed_batches_are_rejected() {
     let two = Bytes::from([good.as_ref(), good.as_ref()].concat());
     let future = {
         let mut builder = BatchBuilder::new(Codec::None);
+        // Such a timestamp would keep time-based retention from deleting the segment.
         builder.push(None, Some(b"v"), TimestampMs(i64::MAX / 2), &[]);
         builder.finish()
     };
     let big = batch_of(&[&vec![b'x'; 1_100_000]]);
     for (what, batch, code) in [
+        // 2 is CORRUPT_MESSAGE, 87 INVALID_RECORD, 32 INVALID_TIMESTAMP, 10 MESSAGE_TOO_LARGE.
         ("bit flip", patched(&good, good.len() - 1, 0xff), 2),
         ("truncated batch", good.slice(..good.len() - 1), 2),
+        // Byte 16 is the magic, byte 7 the last byte of the base offset.
         ("old magic", patched(&good, 16, 1), 87),
         ("two batches", two, 87),
         ("base offset", patched(&good, 7, 5), 87),
@@ -121,6 +124,7 @@ async fn produce_errors_are_per_partition() {
             topic(
                 "t",
                 vec![
+                    // Byte 66 is in the first record, after the batch header of 61 bytes.
                     part(0, &patched(&good, 66, 0xff)),
                     part(1, &good),
                     part(2, &good),
@@ -148,6 +152,7 @@ async fn retries_return_original_offset_after_restart() {
     let first = broker(dir.path()).await;
     let mut client = Client::connect(first.kafka_address()).await;
     client.create_topic("t", 1).await;
+    // The last two are retries.
     for (sequence, offset) in [(0, 0), (1, 1), (2, 2), (1, 1), (0, 0)] {
         let response = client
             .produce("t", sequenced(7, 0, sequence, &[b"v"]))
@@ -167,6 +172,7 @@ async fn retries_return_original_offset_after_restart() {
 
     let second = broker(dir.path()).await;
     let mut client = Client::connect(second.kafka_address()).await;
+    // A producer retries after a broker restart if it did not receive the acknowledgement.
     let retried = client.produce("t", sequenced(7, 1, 0, &[b"v"])).await;
     assert_eq!(
         (only(&retried).error_code, only(&retried).base_offset),
@@ -184,6 +190,7 @@ async fn acks_0_rejection_closes_connection() {
     client
         .send(9, &produce_request("t", 0, 0, batch_of(&[b"v"])))
         .await;
+    // The request with acks 0 has no response.
     let acked = client.produce("t", batch_of(&[b"v"])).await;
     assert_eq!(
         only(&acked).base_offset,
@@ -203,6 +210,7 @@ async fn acks_0_append_failure_closes_connection() {
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
+    // Only the append notices the gap, after the request was accepted.
     for sequence in [0, 5] {
         let batch = sequenced(7, 0, sequence, &[b"v"]);
         client.send(9, &produce_request("t", 0, 0, batch)).await;
@@ -220,6 +228,7 @@ async fn zstd_requires_produce_version_7() {
     let mut builder = BatchBuilder::new(Codec::Zstd);
     builder.push(None, Some(b"v"), TimestampMs(-1), &[]);
     let request = produce_request("t", 0, -1, builder.finish());
+    // UNSUPPORTED_COMPRESSION_TYPE: Kafka 2.1 introduced zstd together with version 7.
     for (version, code) in [(6, 76), (7, 0)] {
         let response: ProduceResponse = client.call(version, &request).await;
         assert_eq!(only(&response).error_code, code, "version {version}");
@@ -233,6 +242,7 @@ async fn invalid_acks_are_rejected() {
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
+    // INVALID_REQUIRED_ACKS: Kafka removed acks above 1 in 0.9.
     let request = produce_request("t", 0, 2, batch_of(&[b"v"]));
     let response: ProduceResponse = client.call(9, &request).await;
     assert_eq!(only(&response).error_code, 21);
@@ -258,6 +268,7 @@ async fn codecs_are_accepted_bombs_rejected() {
         assert_eq!(only(&response).error_code, 0, "{codec:?}");
     }
     let mut bomb = BatchBuilder::new(Codec::Zstd);
+    // 40 MiB of zeros compress to some kB. The decompression limit is lower.
     bomb.push(None, Some(&vec![0; 40 << 20]), NOW, &[]);
     let response = client.produce("t", bomb.finish()).await;
     assert_eq!(
@@ -279,12 +290,14 @@ async fn wrong_max_timestamp_is_corrected() {
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic("t", 1).await;
     let mut batch = batch_of(&[b"v"]).to_vec();
+    // Clients can write any maximum timestamp into the header. Timestamp lookups depend on it.
     avouch_protocol::batch::stamp_max_timestamp(&mut batch, TimestampMs(i64::MAX / 2));
     assert_eq!(only(&client.produce("t", batch.into()).await).error_code, 0);
     let request = ListOffsetsRequest {
         topics: vec![ListOffsetsTopic {
             name: "t".to_owned(),
             partitions: vec![ListOffsetsPartition {
+                // -3 is the record with the maximum timestamp.
                 timestamp: -3,
                 ..Default::default()
             }],

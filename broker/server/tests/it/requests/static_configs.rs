@@ -24,6 +24,7 @@ use super::client::{Client, batch_of, produce_request, start};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+// Codes of config sources in DescribeConfigs.
 const CHANGED: i8 = 2;
 const STATIC: i8 = 4;
 
@@ -76,6 +77,7 @@ async fn dynamic_configs_override_static_ones() {
     let static_configs = [
         ("num.partitions", "3"),
         ("log.retention.ms", "1000"),
+        // A value equal to the default is still a static config.
         ("max.connections", "10000"),
         ("avouch.enforcement", "shadow"),
     ];
@@ -121,6 +123,7 @@ async fn disabled_auto_creation_creates_no_topic() {
             name: Some("t".to_owned()),
             ..Default::default()
         }]),
+        // Both the client and the broker must allow auto-creation.
         allow_auto_topic_creation: true,
         ..Default::default()
     };
@@ -139,10 +142,12 @@ async fn strict_replication_rejects_missing_replicas() {
     let dir = tempfile::tempdir().unwrap();
     let broker = started_with(dir.path(), &[("strict.replication", "true")]).await;
     let mut client = Client::connect(broker.kafka_address()).await;
+    // INVALID_REPLICATION_FACTOR.
     assert_eq!(created(&mut client, "three", 3).await.0, 38);
     client
         .create_topic_with("two", 1, &[("min.insync.replicas", "2")])
         .await;
+    // NOT_ENOUGH_REPLICAS applies to acks=all only.
     for (acks, code) in [(-1, 19), (1, 0)] {
         let request = produce_request("two", 0, acks, batch_of(&[b"v"]));
         let response: ProduceResponse = client.call(9, &request).await;

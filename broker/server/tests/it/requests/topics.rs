@@ -35,11 +35,13 @@ async fn metadata_request_auto_creates_topic() {
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     let missing: MetadataResponse = client.call(12, &metadata_of("t", false)).await;
+    // UNKNOWN_TOPIC_OR_PARTITION: the client disabled auto-creation.
     assert_eq!(missing.topics[0].error_code, 3);
     let response: MetadataResponse = client.call(12, &metadata_of("t", true)).await;
     let created = &response.topics[0];
     assert_eq!((created.error_code, created.partitions.len()), (0, 1));
     let invalid: MetadataResponse = client.call(12, &metadata_of("a/b", true)).await;
+    // INVALID_TOPIC_EXCEPTION: librdkafka reports it, and retries an unknown topic.
     assert_eq!(invalid.topics[0].error_code, 17);
 }
 
@@ -60,6 +62,7 @@ async fn cluster_and_topic_ids_survive_restart() {
     assert_eq!(before.topics[0].topic_id, after.topics[0].topic_id);
     assert!(!after.topics[0].topic_id.is_nil());
     let next: InitProducerIdResponse = client.call(4, &InitProducerIdRequest::default()).await;
+    // Producer ids are reserved in blocks. A restart skips the rest of a block.
     assert!(next.producer_id > id.producer_id);
 }
 
@@ -85,6 +88,7 @@ async fn create_topics_decides_each_topic_separately() {
         };
     client.create_topic("taken", 1).await;
     let cases = [
+        // A replication factor of 3 is valid, because clients use it by default.
         (topic("good", 3, 3, None), 0),
         (topic("bad name", 1, 1, None), 17),
         (topic("none", 0, 1, None), 37),
@@ -100,6 +104,7 @@ async fn create_topics_decides_each_topic_separately() {
             ),
             40,
         ),
+        // Kafka returns one error for both entries.
         (topic("twice", 1, 1, None), 42),
         (topic("twice", 1, 1, None), 42),
     ];
@@ -145,6 +150,7 @@ async fn contradictory_topic_returns_kafkas_code() {
     };
     let topic = CreatableTopic {
         name: "t".to_owned(),
+        // -1 selects the broker default, and is the only valid value with assignments.
         num_partitions: -1,
         replication_factor: -1,
         ..Default::default()
@@ -199,6 +205,7 @@ async fn recreated_topic_has_new_id() {
     };
     let deleted: DeleteTopicsResponse = client.call(6, &by_id).await;
     assert_eq!(deleted.responses[0].error_code, 0);
+    // The name exists again later, so that only the id shows which topic was meant.
     let again: DeleteTopicsResponse = client.call(6, &by_id).await;
     assert_eq!(again.responses[0].error_code, 100, "UNKNOWN_TOPIC_ID");
     let recreated: MetadataResponse = client.call(12, &metadata_of("t", true)).await;
@@ -250,6 +257,7 @@ async fn topic_creation_completes_after_disconnect() {
     let broker = broker(dir.path()).await;
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         let mut leaving = Client::connect(broker.kafka_address()).await;
+        // The client disconnects before the response. The creation must not be canceled half-way.
         leaving.send(12, &metadata_of(name, true)).await;
         drop(leaving);
     }
@@ -274,6 +282,7 @@ async fn only_broker_creates_offsets_topic() {
         }],
         ..Default::default()
     };
+    // A client could choose another number of partitions, which decides where groups are stored.
     let rejected: CreateTopicsResponse = client.call(5, &request).await;
     assert_eq!(rejected.topics[0].error_code, 17);
     let created: MetadataResponse = client
@@ -291,6 +300,7 @@ async fn producer_ids_are_never_reused() {
     let broker = broker(dir.path()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     let named = InitProducerIdRequest {
+        // Without a transactional id the broker ignores the client's id and epoch.
         producer_id: 3,
         producer_epoch: 4,
         ..Default::default()
@@ -316,6 +326,7 @@ async fn unknown_topic_id_is_reported_in_metadata() {
         }]),
         ..Default::default()
     };
+    // Topic ids exist in Metadata since version 10.
     for version in 10..=12 {
         let found: MetadataResponse = client.call(version, &by_id).await;
         assert_eq!(found.topics[0].error_code, 100, "version {version}");
