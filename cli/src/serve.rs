@@ -56,7 +56,8 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     raise_open_files();
 
     let metrics = prometheus::Registry::new();
-    // Recovery may take a while. Interrupting it is like a crash, which the next start recovers from.
+    // Recovery may take a while. Interrupting it is like a crash, which the next start recovers
+    // from.
     let node = tokio::select! {
         opened = Node::open(&config, kafka_listener, remote, &metrics) => opened?,
         () = stop.next() => return Ok(()),
@@ -85,7 +86,9 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
 
     tokio::select! {
         () = stop.next() => {}
-        reason = node.failed() => bail!("the log failed, so no further write is acknowledged: {reason}"),
+        reason = node.failed() => {
+            bail!("the log failed, so no further write is acknowledged: {reason}")
+        }
         ended = &mut http_task => bail!("the HTTP server stopped: {ended:?}"),
     }
     tracing::info!("draining; a second signal stops the process immediately");

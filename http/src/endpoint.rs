@@ -1,5 +1,5 @@
-//! Endpoints: handlers together with their OpenAPI documentation. Router and document are built from
-//! the same list, so neither can have a route that the other lacks.
+//! Endpoints: handlers together with their OpenAPI documentation. Router and document are built
+//! from the same list, so neither can have a route that the other lacks.
 
 use std::fmt;
 use std::rc::Rc;

@@ -32,8 +32,8 @@ struct ViolationsBody<'a> {
     /// The `since` of the next request. A value below that of the request means that the broker has
     /// restarted.
     next: u64,
-    /// The lowest number that is kept, or the next number if none is. A value above `since + 1` means
-    /// that violations were discarded before they were read.
+    /// The lowest number that is kept, or the next number if none is. A value above `since + 1`
+    /// means that violations were discarded before they were read.
     oldest: u64,
 }
 

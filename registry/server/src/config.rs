@@ -16,15 +16,16 @@ pub struct RegistryConfig {
     /// Compatibility level if neither the subject nor the global configuration has one. Default:
     /// `BACKWARD`.
     pub compatibility_default: CompatibilityLevel,
-    /// Error code of an incompatible schema: 40901, or 409 for clients that expect the code of older
-    /// servers. The HTTP status is 409 in both cases. Default: 40901.
+    /// Error code of an incompatible schema: 40901, or 409 for clients that expect the code of
+    /// older servers. The HTTP status is 409 in both cases. Default: 40901.
     pub incompatible_code: u32,
     /// Permit mode changes. Default: true.
     pub mode_mutable: bool,
-    /// Maximum size of a request body in bytes; larger ones are rejected with 413. Each request may use
-    /// as much memory. Default: 2 MiB.
+    /// Maximum size of a request body in bytes; larger ones are rejected with 413. Each request may
+    /// use as much memory. Default: 2 MiB.
     pub body_bytes: usize,
-    /// Number of read-only database connections; each SQLite connection has its own thread. Default: 4.
+    /// Number of read-only database connections; each SQLite connection has its own thread.
+    /// Default: 4.
     pub readers: u32,
     /// The metric registry to which the registry adds its metrics. Default: a new one.
     pub metrics: prometheus::Registry,

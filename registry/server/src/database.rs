@@ -18,8 +18,8 @@ pub enum Database {
     Postgres(PostgresUrl),
 }
 
-/// The address of a PostgreSQL database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Missing parts
-/// are taken from the environment (`PGPASSWORD`, `PGPASSFILE`, ...).
+/// The address of a PostgreSQL database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Missing
+/// parts are taken from the environment (`PGPASSWORD`, `PGPASSFILE`, ...).
 #[derive(Clone, Deserialize, PartialEq, Eq)]
 #[serde(try_from = "String")]
 pub struct PostgresUrl(String);
@@ -31,7 +31,8 @@ impl PostgresUrl {
     }
 }
 
-/// Reason why a text is not a [`PostgresUrl`]. Does not contain the text, which may have a password.
+/// Reason why a text is not a [`PostgresUrl`]. Does not contain the text, which may have a
+/// password.
 #[derive(Debug, Error)]
 pub enum PostgresUrlError {
     /// The scheme is not that of PostgreSQL.

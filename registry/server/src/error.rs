@@ -209,8 +209,8 @@ impl From<sqlx::Error> for RegistryError {
     }
 }
 
-/// Returns true if the database did not respond in time, to a lock or a statement. A database without
-/// a connection is unreachable, which is another error.
+/// Returns true if the database did not respond in time, to a lock or a statement. A database
+/// without a connection is unreachable, which is another error.
 pub(crate) fn is_timeout(error: &sqlx::Error) -> bool {
     /// PostgreSQL's `query_canceled`, `lock_not_available` and
     /// `idle_in_transaction_session_timeout`, and SQLite's `SQLITE_BUSY`.

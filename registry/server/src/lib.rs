@@ -1,8 +1,8 @@
 //! A Confluent-compatible Avro schema registry over SQLite or PostgreSQL.
 //!
-//! `decide` has the pure decisions, `store` the SQL, `service` the operations that join them, `rest` the
-//! HTTP API. [`Registry::app_config`] mounts a registry in an actix-web application, and a broker in the
-//! same process uses [`Registry::source`]. The crate knows nothing of Kafka.
+//! `decide` has the pure decisions, `store` the SQL, `service` the operations that join them,
+//! `rest` the HTTP API. [`Registry::app_config`] mounts a registry in an actix-web application, and
+//! a broker in the same process uses [`Registry::source`]. The crate knows nothing of Kafka.
 
 mod config;
 mod database;
@@ -84,8 +84,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Opens the database and listens for changes of other nodes. Writes run on the tokio runtime of the
-    /// caller.
+    /// Opens the database and listens for changes of other nodes. Writes run on the tokio runtime
+    /// of the caller.
     ///
     /// # Errors
     /// If the database cannot be opened or migrated, or if the metrics exist already.
@@ -105,8 +105,8 @@ impl Registry {
         })
     }
 
-    /// Returns true if the database responded to the last request. Otherwise, only cached schemas are
-    /// served.
+    /// Returns true if the database responded to the last request. Otherwise, only cached schemas
+    /// are served.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.service.store.engine.is_reachable()
@@ -118,8 +118,8 @@ impl Registry {
         Arc::clone(&self.source) as Arc<dyn SchemaSource>
     }
 
-    /// Sets the ID of the Kafka cluster in `GET /v1/metadata/id`; only the first call has an effect. The
-    /// default is `avouch`.
+    /// Sets the ID of the Kafka cluster in `GET /v1/metadata/id`; only the first call has an
+    /// effect. The default is `avouch`.
     pub fn serve_cluster(&self, id: &str) {
         self.cluster_id.get_or_init(|| id.to_owned());
     }
@@ -145,9 +145,9 @@ impl Registry {
         self.service.store.close().await;
     }
 
-    /// Runs a write on the registry's runtime. It completes even if the client disconnects, so that a
-    /// commit and the cache invalidation after it are never separated. Its log lines are in the span of
-    /// the request.
+    /// Runs a write on the registry's runtime. It completes even if the client disconnects, so that
+    /// a commit and the cache invalidation after it are never separated. Its log lines are in the
+    /// span of the request.
     async fn write<T, F>(&self, write: impl FnOnce(Arc<Service>) -> F) -> Result<T, RegistryError>
     where
         T: Send + 'static,

@@ -32,8 +32,8 @@ pub(crate) struct Metrics {
     registrations: IntCounterVec,
     requests: IntCounterVec,
     latency: HistogramVec,
-    // The children for cached responses of `SCHEMA_BY_ID`. Looking them up by label would take as long
-    // as the response.
+    // The children for cached responses of `SCHEMA_BY_ID`. Looking them up by label would take as
+    // long as the response.
     cached: IntCounter,
     cached_latency: Histogram,
 }
@@ -78,8 +78,8 @@ impl Metrics {
         self.registrations.with_label_values(&[outcome]).inc();
     }
 
-    /// Counts a response. The number of label values is bounded: routes are path patterns, and methods
-    /// without a route are `other`.
+    /// Counts a response. The number of label values is bounded: routes are path patterns, and
+    /// methods without a route are `other`.
     pub(crate) fn responded(&self, route: &str, method: &str, status: StatusCode) {
         self.requests
             .with_label_values(&[route, method_label(method), status.as_str()])

@@ -5,7 +5,8 @@
 //! bench_produce BOOTSTRAP SIZE PARTITIONS SECONDS [CODEC]
 //! ```
 //!
-//! Payloads are half random, so that they compress, and differ for each record. Nothing is asserted.
+//! Payloads are half random, so that they compress, and differ for each record. Nothing is
+//! asserted.
 
 use std::io::{Write as _, stdout};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,10 +1,10 @@
 //! Runs a coordinator's state machine: tickets of requests that wait, the timer, appends to the
 //! internal topic and their outcomes. Knows no request, no record and no rule of a machine.
 //!
-//! One lock holds the machine and the tickets, and is never held across an await. Appends are handed
-//! to the log under it, so the log has them in the machine's order. The log reports outcomes from its
-//! own thread into a queue; one task feeds them, and the time, to the machine. A caller that gives
-//! up drops its future; the reply to its ticket is then discarded.
+//! One lock holds the machine and the tickets, and is never held across an await. Appends are
+//! handed to the log under it, so the log has them in the machine's order. The log reports outcomes
+//! from its own thread into a queue; one task feeds them, and the time, to the machine. A caller
+//! that gives up drops its future; the reply to its ticket is then discarded.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -2,7 +2,8 @@
 //! still opens, holds all that was put in, and can be written to.
 //!
 //! What was put in is [`fill`], which therefore never changes. A new format gets its folder by
-//! `AVOUCH_KEEP=1 cargo test -p avouch-log format_compatibility`, run before the format changes again.
+//! `AVOUCH_KEEP=1 cargo test -p avouch-log format_compatibility`, run before the format changes
+//! again.
 
 use std::fs;
 use std::path::{Path, PathBuf};

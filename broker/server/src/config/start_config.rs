@@ -106,7 +106,8 @@ const OWN: &[Own] = own! {
     "group.max.size": count(1..=INT_MAX) at groups.members_max;
     "group.min.session.timeout.ms": count(1..=INT_MAX) at groups.session_timeout_min_ms;
     "log.retention.check.interval.ms": ms(1..=MS_MAX) at retention_check;
-    "max.connection.creation.rate": count(1..=INT_MAX) at limits.connections.connections_per_ip_and_second_max;
+    "max.connection.creation.rate": count(1..=INT_MAX)
+        at limits.connections.connections_per_ip_and_second_max;
     "max.connections": count(1..=INT_MAX) at limits.connections.connections_max;
     "max.connections.per.ip": count(1..=INT_MAX) at limits.connections.connections_per_ip_max;
     "max.decompressed.message.bytes": count(1_024..=INT_MAX) at limits.inflated_bytes_max;

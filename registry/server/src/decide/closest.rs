@@ -10,8 +10,8 @@ const DIFFERENCES_MAX: usize = 50;
 const DIFFERENCE_BYTES_MAX: usize = 1_024;
 
 /// Returns true if the new schema has the same meaning as the old one, whose metadata and rules are
-/// equal already. The order of aliases and properties is irrelevant, and a schema without references
-/// may contain the types that the old one references.
+/// equal already. The order of aliases and properties is irrelevant, and a schema without
+/// references may contain the types that the old one references.
 pub(crate) fn same_meaning(new: &Content, new_parsed: &Parsed, old: &Resolved) -> bool {
     if new.schema_type != old.content.schema_type {
         return false;

@@ -1,5 +1,5 @@
-//! Compatibility of a schema with earlier versions at a level. The messages and their order are those
-//! of Confluent Schema Registry.
+//! Compatibility of a schema with earlier versions at a level. The messages and their order are
+//! those of Confluent Schema Registry.
 
 use std::borrow::Cow;
 
@@ -17,8 +17,8 @@ const SHOWN_CHARS: usize = 10 * 1024;
 /// Maximum number of findings of one direction; the others are only counted. More make larger error
 /// responses.
 const FINDINGS_MAX: usize = 5_000;
-/// Total size of the findings and messages of one direction, in bytes, after which the others are only
-/// counted.
+/// Total size of the findings and messages of one direction, in bytes, after which the others are
+/// only counted.
 const FINDINGS_BYTES_MAX: usize = 4 << 20;
 /// Maximum size of the details of one finding, such as the missing symbols, in bytes.
 const INFO_BYTES_MAX: usize = 64 << 10;
@@ -48,8 +48,8 @@ pub(crate) struct Unreadable {
     pub(crate) reason: ContentError,
 }
 
-/// Returns how many of a subject's versions, newest first, [`relevant`] needs to choose from; `None`
-/// means all of them.
+/// Returns how many of a subject's versions, newest first, [`relevant`] needs to choose from;
+/// `None` means all of them.
 pub(crate) fn versions_to_read(config: &ConfigBody) -> Option<usize> {
     let grouped = config.properties.compatibility_group.is_some();
     if config.compatibility_level == CompatibilityLevel::None {

@@ -1,5 +1,5 @@
-//! The content of a schema ID and its identity. Content never changes under an ID, and equal content
-//! in one context has one ID.
+//! The content of a schema ID and its identity. Content never changes under an ID, and equal
+//! content in one context has one ID.
 
 use avouch_avro::Schema;
 use avouch_avro::schema::{Limits, ParseError};
@@ -24,8 +24,9 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// Returns the MD5 of the content as a UUID, which Confluent Schema Registry calls the GUID. The
-    /// digest covers bare concatenations, so different contents can have equal GUIDs: compare both.
+    /// Returns the MD5 of the content as a UUID, which Confluent Schema Registry calls the GUID.
+    /// The digest covers bare concatenations, so different contents can have equal GUIDs: compare
+    /// both.
     pub(crate) fn guid(&self) -> Uuid {
         let references = self.references.iter();
         self.guid_with(references.map(|r| (&*r.name, &*r.subject, r.version.get())))
@@ -156,8 +157,8 @@ pub(crate) enum Strictness {
     Legacy,
 }
 
-/// A content with the schemas that it needs to be parsed: its references, transitively, dependencies
-/// first.
+/// A content with the schemas that it needs to be parsed: its references, transitively,
+/// dependencies first.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolved {
     pub(crate) content: Content,

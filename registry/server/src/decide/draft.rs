@@ -1,5 +1,5 @@
-//! A requested schema before it is parsed: validated, and completed from the subject's latest version
-//! and the configuration where the request leaves something out.
+//! A requested schema before it is parsed: validated, and completed from the subject's latest
+//! version and the configuration where the request leaves something out.
 
 use avouch_avro::Limits;
 use avouch_registry_api::rest::{
@@ -93,8 +93,8 @@ impl Draft {
         })
     }
 
-    /// Returns the next version of a subject: `base` with changed tags, metadata and rules. Rules are
-    /// merged into or removed from `before`.
+    /// Returns the next version of a subject: `base` with changed tags, metadata and rules. Rules
+    /// are merged into or removed from `before`.
     ///
     /// # Errors
     /// [`RegistryError::InvalidRuleSet`] for rules that no client could apply, or that are both
@@ -164,10 +164,10 @@ impl Draft {
         self.tags_to_add.is_empty() && self.tags_to_remove.is_empty() && !self.propagate_tags
     }
 
-    /// Adds what the request leaves out: schema, metadata and rules of the subject's latest version,
-    /// and metadata and rules of the configuration, which may also override those of the request.
-    /// `next` is the version that the schema gets if it is new; `None` for a lookup. Returns true if
-    /// anything changed.
+    /// Adds what the request leaves out: schema, metadata and rules of the subject's latest
+    /// version, and metadata and rules of the configuration, which may also override those of the
+    /// request. `next` is the version that the schema gets if it is new; `None` for a lookup.
+    /// Returns true if anything changed.
     pub(crate) fn complete(
         &mut self,
         latest: Option<&Content>,
@@ -203,8 +203,8 @@ impl Draft {
             || self.tags_to_add != sent.tags_to_add
     }
 
-    /// Returns the content, whose schema is not parsed yet. `references` are those of the draft with
-    /// their versions resolved.
+    /// Returns the content, whose schema is not parsed yet. `references` are those of the draft
+    /// with their versions resolved.
     ///
     /// # Errors
     /// [`RegistryError::InvalidSchema`] if there is no schema.

@@ -55,8 +55,8 @@ pub(crate) fn property<'a>(metadata: Option<&'a Metadata>, name: &str) -> Option
     properties.get(name).map(String::as_str)
 }
 
-/// Returns true if `new` equals the metadata `old` of version `old_version`, apart from a version that
-/// only one of them contains and that matches.
+/// Returns true if `new` equals the metadata `old` of version `old_version`, apart from a version
+/// that only one of them contains and that matches.
 pub(crate) fn equal_but_for_version(
     new: Option<&Metadata>,
     old: Option<&Metadata>,

@@ -61,8 +61,8 @@ pub(crate) enum Plan {
     },
 }
 
-/// Plans a registration. `versions` are all versions of the subject, ascending; `same_content` are the
-/// IDs in the context with exactly this content, ascending.
+/// Plans a registration. `versions` are all versions of the subject, ascending; `same_content` are
+/// the IDs in the context with exactly this content, ascending.
 ///
 /// # Errors
 /// [`RegistryError::IdDoesNotMatch`] if an import demands another ID than the content has in the

@@ -1,5 +1,5 @@
-//! Rule sets: validation, defaults and merging. The registry never runs a rule; it rejects those that
-//! no client could run.
+//! Rule sets: validation, defaults and merging. The registry never runs a rule; it rejects those
+//! that no client could run.
 
 use std::collections::BTreeSet;
 

@@ -102,9 +102,9 @@ pub(crate) fn shown(stored: StoredConfigBody, default: CompatibilityLevel) -> Co
     }
 }
 
-/// Returns the effective configuration of a subject. A subject with a configuration but no level has
-/// the server's default level, not the global one. Normalization and validation are inherited from the
-/// global configuration; aliases, metadata and rules are not.
+/// Returns the effective configuration of a subject. A subject with a configuration but no level
+/// has the server's default level, not the global one. Normalization and validation are inherited
+/// from the global configuration; aliases, metadata and rules are not.
 pub(crate) fn effective(
     subject: Option<StoredConfigBody>,
     global: Option<StoredConfigBody>,

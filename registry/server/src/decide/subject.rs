@@ -7,7 +7,8 @@ use crate::error::RegistryError;
 /// The context of subjects whose names contain none.
 pub(crate) const DEFAULT_CONTEXT: &str = ".";
 
-/// The context whose settings apply if neither a subject nor its context has any. It has no subjects.
+/// The context whose settings apply if neither a subject nor its context has any. It has no
+/// subjects.
 pub(crate) const GLOBAL_CONTEXT: &str = ".__GLOBAL";
 /// The prefix that selects all subjects of all contexts.
 pub(crate) const ALL_CONTEXTS: &str = ":*:";

@@ -110,8 +110,8 @@ fn tags_of(place: &Map<String, Value>) -> Vec<String> {
     tags.into_iter().flatten().map(name).collect()
 }
 
-/// Visits every record and field, outermost first. The stack is explicit, because the depth that the
-/// parser permits can exceed the thread's stack.
+/// Visits every record and field, outermost first. The stack is explicit, because the depth that
+/// the parser permits can exceed the thread's stack.
 fn each_entity(schema: &mut Value, visit: &mut dyn FnMut(&SchemaEntity, &mut Map<String, Value>)) {
     let mut rest: Vec<(&mut Value, String)> = vec![(schema, String::new())];
     while let Some((value, namespace)) = rest.pop() {

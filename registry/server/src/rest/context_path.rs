@@ -1,6 +1,6 @@
 //! `/contexts/{context}/...`: every path within one context. The middleware rewrites the request so
-//! that the context is where the plain path has it: in the subject, in the prefix of a listing, or in
-//! the query parameter `subject` beside an ID.
+//! that the context is where the plain path has it: in the subject, in the prefix of a listing, or
+//! in the query parameter `subject` beside an ID.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;

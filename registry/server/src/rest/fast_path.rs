@@ -1,6 +1,6 @@
-//! Middleware that serves `GET /schemas/ids/{id}`, the request of every deserializer, from the schema
-//! cache before routing. A request that needs more than the cache goes on to its route, whose
-//! response has the same bytes.
+//! Middleware that serves `GET /schemas/ids/{id}`, the request of every deserializer, from the
+//! schema cache before routing. A request that needs more than the cache goes on to its route,
+//! whose response has the same bytes.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};

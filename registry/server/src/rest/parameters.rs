@@ -28,7 +28,9 @@ enum Form {
 }
 
 macro_rules! parameters {
-    ($place:ident, $($(#[doc = $description:literal])* $name:ident = $form:ident $spelling:literal;)*) => {$(
+    ($place:ident, $(
+        $(#[doc = $description:literal])* $name:ident = $form:ident $spelling:literal;
+    )*) => {$(
         $(#[doc = $description])*
         pub(crate) struct $name;
 

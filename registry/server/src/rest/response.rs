@@ -132,8 +132,8 @@ fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .filter(|range| !range.is_empty())
 }
 
-/// Returns the content type of the response: the preferred one among those that the client names, or
-/// the registry's own if it names none.
+/// Returns the content type of the response: the preferred one among those that the client names,
+/// or the registry's own if it names none.
 pub(crate) fn content_type(headers: &HeaderMap) -> HeaderValue {
     let mut named = CONTENT_TYPES.len();
     for range in accepted(headers) {

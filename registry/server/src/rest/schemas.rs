@@ -58,8 +58,8 @@ async fn list(registry: Data<Registry>, params: Params) -> HandlerResult {
     Ok(json(&registry.service.schemas(listing).await?))
 }
 
-/// Returns true if only versions with an association are requested. There are none; lifecycle `NONE`
-/// requests those without.
+/// Returns true if only versions with an association are requested. There are none; lifecycle
+/// `NONE` requests those without.
 fn selects_associated(params: &Params) -> bool {
     let is_filtered = params.text(query::ResourceType).is_some()
         || params.text(query::AssociationType).is_some()

@@ -80,8 +80,8 @@ async fn apply(registry: Data<Registry>, bytes: Bytes) -> HandlerResult {
     }
 }
 
-/// Counts the outcome of each schema as if it had been registered alone. A plan that was not applied
-/// registered nothing, so only its incompatible schemas count.
+/// Counts the outcome of each schema as if it had been registered alone. A plan that was not
+/// applied registered nothing, so only its incompatible schemas count.
 fn count(registry: &Registry, plan: &PlanBody) {
     for step in &plan.steps {
         let outcome = match (step.action, &step.error) {
@@ -143,8 +143,8 @@ async fn undelete(
 
 /// Export the registry as records of Confluent's topic `_schemas`
 ///
-/// The response is a consistent snapshot: a JSON array with one record per line. The closing bracket
-/// marks a complete export.
+/// The response is a consistent snapshot: a JSON array with one record per line. The closing
+/// bracket marks a complete export.
 #[utoipa::path(get, path = "/v1/export", responses((status = 200, body = Vec<Record>)))]
 async fn export(registry: Data<Registry>) -> HandlerResult {
     let (sender, mut parts) = mpsc::channel(PARTS_AHEAD);

@@ -18,7 +18,8 @@ use crate::store::edges;
 use crate::store::versions::{self, Entry};
 
 impl Service {
-    /// Returns why the schema is incompatible with the versions of a subject at its compatibility level.
+    /// Returns why the schema is incompatible with the versions of a subject at its compatibility
+    /// level.
     pub(crate) async fn check_subject(
         &self,
         subject: &Subject,
@@ -34,8 +35,8 @@ impl Service {
             .await
     }
 
-    /// Returns why the schema is incompatible with one version at the subject's compatibility level.
-    /// Everything is compatible with the latest version of a subject without versions.
+    /// Returns why the schema is incompatible with one version at the subject's compatibility
+    /// level. Everything is compatible with the latest version of a subject without versions.
     pub(crate) async fn check_version(
         &self,
         subject: &Subject,

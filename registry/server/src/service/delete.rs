@@ -44,8 +44,8 @@ impl Service {
         Ok(version)
     }
 
-    /// Restores a soft-deleted version under its number if it is compatible with the live versions. A
-    /// live version is returned unchanged.
+    /// Restores a soft-deleted version under its number if it is compatible with the live versions.
+    /// A live version is returned unchanged.
     pub(crate) async fn undelete_version(
         &self,
         subject: &Subject,

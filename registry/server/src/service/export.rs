@@ -1,4 +1,5 @@
-//! Export of the registry as records: one snapshot, in parts that are sent while the next one is read.
+//! Export of the registry as records: one snapshot, in parts that are sent while the next one is
+//! read.
 
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use crate::store::{Connection, counters, settings, versions};
 const PART_VERSIONS: i64 = 1_000;
 /// Maximum size of the versions in a part, in characters, unless a single version is larger.
 const PART_CHARS: i64 = 1 << 20;
-/// Time after which an export is aborted if the client does not read. An export holds a connection, and
-/// PostgreSQL aborts a transaction that is idle for 10 seconds.
+/// Time after which an export is aborted if the client does not read. An export holds a connection,
+/// and PostgreSQL aborts a transaction that is idle for 10 seconds.
 const SEND_TIMEOUT: Duration = Duration::from_secs(8);
 /// Confluent's name of the tenant of all contexts.
 const TENANT: &str = "default";
@@ -31,8 +32,8 @@ type Part = Result<Vec<Record>, RegistryError>;
 
 impl Service {
     /// Sends all data in parts: contexts with the highest ID that each assigned, configurations and
-    /// modes, then versions, soft-deleted ones included, by context, subject and version. An empty part
-    /// is the last one; without it the export is incomplete.
+    /// modes, then versions, soft-deleted ones included, by context, subject and version. An empty
+    /// part is the last one; without it the export is incomplete.
     pub(crate) async fn export(&self, parts: Sender<Part>) {
         if let Err(error) = self.export_to(&parts).await {
             tracing::error!(%error, "export aborted");
@@ -92,8 +93,8 @@ async fn versions_of_next_part(
     Ok(count.max(1))
 }
 
-/// Returns the record of a context with its highest ID; none for the default context before its first
-/// ID.
+/// Returns the record of a context with its highest ID; none for the default context before its
+/// first ID.
 async fn context_record(
     connection: &mut Connection,
     context: &str,

@@ -13,12 +13,13 @@ use crate::service::{Prepared, compute};
 use crate::store::Connection;
 use crate::store::versions::{self, Entry};
 
-/// Maximum number of versions that are compared, newest first, to find the closest one. More make every
-/// failed lookup slower.
+/// Maximum number of versions that are compared, newest first, to find the closest one. More make
+/// every failed lookup slower.
 const MAX_COMPARED: i64 = 20;
 
-/// Returns the newest version among `rows` that is equivalent to the schema: it may have another order
-/// of aliases or properties, inlined references, or a version in the metadata of one of the two.
+/// Returns the newest version among `rows` that is equivalent to the schema: it may have another
+/// order of aliases or properties, inlined references, or a version in the metadata of one of the
+/// two.
 pub(super) async fn equivalent_version(
     connection: &mut Connection,
     subject: &Subject,

@@ -1,6 +1,7 @@
-//! The operations of the registry, one file for each kind. An operation reads what a decision needs,
-//! decides, and writes the result in the same transaction. Knows no HTTP. Invariant: the change sequence
-//! in memory is never ahead of the store, and is up to date before an operation returns.
+//! The operations of the registry, one file for each kind. An operation reads what a decision
+//! needs, decides, and writes the result in the same transaction. Knows no HTTP. Invariant: the
+//! change sequence in memory is never ahead of the store, and is up to date before an operation
+//! returns.
 
 mod check;
 mod delete;
@@ -98,8 +99,8 @@ impl Service {
         Ok(())
     }
 
-    /// Resolves the references of a draft, parses it, and converts Avro schemas to the registry's form,
-    /// or the normalized form if the request or the settings demand it.
+    /// Resolves the references of a draft, parses it, and converts Avro schemas to the registry's
+    /// form, or the normalized form if the request or the settings demand it.
     ///
     /// # Errors
     /// [`RegistryError::InvalidSchema`] if the schema or a reference is invalid.
@@ -182,8 +183,8 @@ fn parse_draft(mut resolved: Resolved, changes: &Changes) -> Result<Prepared, Dr
     Ok(Prepared { resolved, parsed })
 }
 
-/// Replaces the version -1 of references by the latest version. A new schema may reference live versions
-/// only.
+/// Replaces the version -1 of references by the latest version. A new schema may reference live
+/// versions only.
 async fn resolve_versions(
     connection: &mut Connection,
     subject: &Subject,
@@ -228,8 +229,9 @@ fn reference_error(
     }
 }
 
-/// Runs work on schemas of `text_bytes` bytes: on this thread if they are small, otherwise on a blocking
-/// thread, so that other requests do not wait. At most as many run at a time as there are cores.
+/// Runs work on schemas of `text_bytes` bytes: on this thread if they are small, otherwise on a
+/// blocking thread, so that other requests do not wait. At most as many run at a time as there are
+/// cores.
 async fn compute<T: Send + 'static>(
     text_bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,

@@ -24,8 +24,8 @@ pub(crate) enum Intent {
 }
 
 impl Service {
-    /// Plans the steps in order, each on the result of those before it. Nothing is written unless the
-    /// plan is applied and no step is rejected.
+    /// Plans the steps in order, each on the result of those before it. Nothing is written unless
+    /// the plan is applied and no step is rejected.
     pub(crate) async fn plan_all(
         &self,
         requests: Vec<PlanStepRequest>,

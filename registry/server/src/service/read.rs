@@ -73,8 +73,8 @@ impl Service {
             .ok_or(RegistryError::VersionNotFound(row.version.into()))
     }
 
-    /// Returns a page of a subject's versions, soft-deleted ones included, in ascending order, without
-    /// their schemas.
+    /// Returns a page of a subject's versions, soft-deleted ones included, in ascending order,
+    /// without their schemas.
     pub(crate) async fn history(
         &self,
         subject: &Subject,
@@ -206,8 +206,8 @@ impl Service {
         }
     }
 
-    /// Returns the schema with an ID in the subject's context, with subject and version if the subject
-    /// has the ID.
+    /// Returns the schema with an ID in the subject's context, with subject and version if the
+    /// subject has the ID.
     pub(crate) async fn schema(
         &self,
         id: SchemaId,
@@ -225,8 +225,9 @@ impl Service {
         Ok(known.told(&subject.name, max_id))
     }
 
-    /// Returns the subject of a lookup by ID in the context of the lookup: the context that the request
-    /// names, the default one if the subject has the ID there, or the first one in which it does.
+    /// Returns the subject of a lookup by ID in the context of the lookup: the context that the
+    /// request names, the default one if the subject has the ID there, or the first one in which it
+    /// does.
     pub(crate) async fn subject_of_id(
         &self,
         id: SchemaId,
@@ -373,8 +374,8 @@ async fn listed(
     versions::list(connection, prefix, with_deleted, latest_only, page).await
 }
 
-/// Returns the entry as an item of the listing if it is selected. `aliases` are pairs of an alias and its
-/// subject.
+/// Returns the entry as an item of the listing if it is selected. `aliases` are pairs of an alias
+/// and its subject.
 fn selected(entry: Entry, listing: &Listing, aliases: &[(String, String)]) -> Option<SchemaBody> {
     let starts = |name: &str| plain_name(name).starts_with(&listing.prefix.plain);
     let own: Vec<String> = aliases
@@ -390,8 +391,8 @@ fn selected(entry: Entry, listing: &Listing, aliases: &[(String, String)]) -> Op
     })
 }
 
-/// Returns the requested subject; if its name contains no context and the default context has no such
-/// subject, the first one of that name in another context.
+/// Returns the requested subject; if its name contains no context and the default context has no
+/// such subject, the first one of that name in another context.
 pub(super) async fn locate(
     connection: &mut Connection,
     subject: &Subject,
@@ -411,7 +412,8 @@ pub(super) async fn locate(
     Ok(subject.clone())
 }
 
-/// Returns the requested version. `Latest` is the highest live one even if deleted ones are included.
+/// Returns the requested version. `Latest` is the highest live one even if deleted ones are
+/// included.
 async fn find(
     connection: &mut Connection,
     subject: &Subject,

@@ -53,8 +53,8 @@ struct Addition {
 }
 
 impl Service {
-    /// Registers a schema, or returns the version that has it. Uses a snapshot if there is nothing to
-    /// write, so that starting serializers do not queue for the write lock.
+    /// Registers a schema, or returns the version that has it. Uses a snapshot if there is nothing
+    /// to write, so that starting serializers do not queue for the write lock.
     pub(crate) async fn register(
         &self,
         subject: &Subject,
@@ -121,7 +121,8 @@ impl Service {
         Ok(body)
     }
 
-    /// Returns the version of a subject with this content, as sent or as completed by a registration.
+    /// Returns the version of a subject with this content, as sent or as completed by a
+    /// registration.
     pub(crate) async fn look_up(
         &self,
         subject: &Subject,
@@ -212,9 +213,9 @@ impl Service {
         registered
     }
 
-    /// Returns the response of a registration that has nothing to write. Skipped for the first version of
-    /// a subject, which always writes, unless parsing the schema is expensive: an invalid one is then
-    /// rejected without the write lock.
+    /// Returns the response of a registration that has nothing to write. Skipped for the first
+    /// version of a subject, which always writes, unless parsing the schema is expensive: an
+    /// invalid one is then rejected without the write lock.
     async fn find_registered(
         &self,
         subject: &Subject,
@@ -337,7 +338,8 @@ impl Service {
         })
     }
 
-    /// Writes the new version and, if its ID is new, its content, and deletes the versions it replaces.
+    /// Writes the new version and, if its ID is new, its content, and deletes the versions it
+    /// replaces.
     async fn add(
         &self,
         connection: &mut Connection,
@@ -401,8 +403,8 @@ fn candidates(rows: &[VersionRow], wanted: WantedVersion) -> &[VersionRow] {
     }
 }
 
-/// Returns the version among `rows` that has the content, live ones first. `ids` are the IDs with exactly
-/// this content.
+/// Returns the version among `rows` that has the content, live ones first. `ids` are the IDs with
+/// exactly this content.
 async fn same_content(
     connection: &mut Connection,
     subject: &Subject,

@@ -1,5 +1,6 @@
-//! Configurations and modes of subjects, contexts and the whole registry. A subject without settings
-//! inherits those of its context, and a context those of `:.__GLOBAL:`. `None` is the default context.
+//! Configurations and modes of subjects, contexts and the whole registry. A subject without
+//! settings inherits those of its context, and a context those of `:.__GLOBAL:`. `None` is the
+//! default context.
 
 use avouch_registry_api::rest::{ConfigBody, StoredConfigBody};
 use avouch_registry_api::types::Mode;
@@ -126,8 +127,8 @@ impl Service {
         }
     }
 
-    /// Sets or deletes the mode of a scope. Unless forced, [`Mode::Import`] requires a scope without live
-    /// versions and deletes the soft-deleted ones.
+    /// Sets or deletes the mode of a scope. Unless forced, [`Mode::Import`] requires a scope
+    /// without live versions and deletes the soft-deleted ones.
     pub(crate) async fn put_mode(
         &self,
         subject: Option<&Subject>,

@@ -1,4 +1,5 @@
-//! Import of records. IDs, versions, deletion state, creation times and schemas are stored as they are.
+//! Import of records. IDs, versions, deletion state, creation times and schemas are stored as they
+//! are.
 
 use avouch_registry_api::records::{
     ConfigValue, ContextValue, DeleteSubjectValue, ModeValue, Record, RecordKey, SchemaValue,

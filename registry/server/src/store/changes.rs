@@ -1,6 +1,6 @@
-//! Changes after a change sequence number, so that a node invalidates only what changed. Versions have
-//! the number of their last change. Deletions, which leave no row, and settings update a mark in table
-//! `counters`.
+//! Changes after a change sequence number, so that a node invalidates only what changed. Versions
+//! have the number of their last change. Deletions, which leave no row, and settings update a mark
+//! in table `counters`.
 
 use avouch_registry_api::types::SchemaId;
 
@@ -35,7 +35,8 @@ impl Mark {
 pub(crate) struct News {
     /// The current change sequence number.
     pub(crate) seq: u64,
-    /// Context and ID of registered, deleted or restored versions; `None` if any ID may have changed.
+    /// Context and ID of registered, deleted or restored versions; `None` if any ID may have
+    /// changed.
     pub(crate) ids: Option<Vec<(String, SchemaId)>>,
     /// A configuration may have changed.
     pub(crate) configs: bool,

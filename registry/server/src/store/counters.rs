@@ -1,5 +1,5 @@
-//! Table `counters`: counters that survive deletions. All IDs are assigned from here, so none is ever
-//! assigned twice.
+//! Table `counters`: counters that survive deletions. All IDs are assigned from here, so none is
+//! ever assigned twice.
 
 use avouch_registry_api::types::SchemaId;
 

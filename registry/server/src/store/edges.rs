@@ -35,10 +35,10 @@ pub(crate) enum ReferenceError {
     Store(#[from] sqlx::Error),
 }
 
-/// Returns the referenced schemas, transitively, dependencies first, each once. Soft-deleted versions
-/// are included, because the schemas that reference them must stay readable. A subject without a
-/// context is in the context of the schema that references it, which is `context` for the first ones.
-/// If a name leads to two versions, the first one is used, as in Confluent's registry.
+/// Returns the referenced schemas, transitively, dependencies first, each once. Soft-deleted
+/// versions are included, because the schemas that reference them must stay readable. A subject
+/// without a context is in the context of the schema that references it, which is `context` for the
+/// first ones. If a name leads to two versions, the first one is used, as in Confluent's registry.
 pub(crate) async fn dependencies(
     connection: &mut Connection,
     context: &str,

@@ -1,5 +1,5 @@
-//! The two engines: connection pools, migrations and the start of transactions. An SQLite file belongs
-//! to one process; several registry nodes share a PostgreSQL database.
+//! The two engines: connection pools, migrations and the start of transactions. An SQLite file
+//! belongs to one process; several registry nodes share a PostgreSQL database.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +23,8 @@ use crate::store::transaction::Transaction;
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time after which a request that waits for a connection to PostgreSQL fails.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Timeouts that PostgreSQL enforces on each connection, in milliseconds. They bound the time for which
-/// a node that stalls in a transaction blocks the others.
+/// Timeouts that PostgreSQL enforces on each connection, in milliseconds. They bound the time for
+/// which a node that stalls in a transaction blocks the others.
 const POSTGRES_TIMEOUTS: [(&str, &str); 3] = [
     ("lock_timeout", "5000"),
     ("statement_timeout", "10000"),
@@ -83,7 +83,8 @@ impl Engine {
     }
 
     /// Begins a transaction that may write. In SQLite it holds the write lock. In PostgreSQL each
-    /// statement sees what is committed when it starts, and the row of the change counter is the lock.
+    /// statement sees what is committed when it starts, and the row of the change counter is the
+    /// lock.
     pub(super) async fn begin_write(&self) -> Result<Connection, sqlx::Error> {
         match self {
             Self::Sqlite { writer, wait, .. } => {
@@ -246,8 +247,8 @@ enum Embedded {
     ForPostgres,
 }
 
-// The text of a released migration must not change, comments included: sqlx compares its checksum with
-// that of the database.
+// The text of a released migration must not change, comments included: sqlx compares its checksum
+// with that of the database.
 const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,

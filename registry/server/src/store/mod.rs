@@ -1,6 +1,6 @@
-//! The SQL store. Each table has a file that reads and writes its rows; all statements are in one file
-//! and run unchanged on SQLite and PostgreSQL. Invariant: the content of an ID never changes while a
-//! version has the ID, and counters only increase.
+//! The SQL store. Each table has a file that reads and writes its rows; all statements are in one
+//! file and run unchanged on SQLite and PostgreSQL. Invariant: the content of an ID never changes
+//! while a version has the ID, and counters only increase.
 
 pub(crate) mod changes;
 mod connection;
@@ -53,8 +53,8 @@ impl Store {
         self.engine.begin_read().await.map(Snapshot)
     }
 
-    /// Waits for the write lock and returns a transaction on the current state. Dropping it without a
-    /// commit discards its changes.
+    /// Waits for the write lock and returns a transaction on the current state. Dropping it without
+    /// a commit discards its changes.
     pub(crate) async fn write(&self) -> Result<Write, sqlx::Error> {
         self.writer.begin(&self.engine).await
     }

@@ -23,8 +23,8 @@ pub(crate) async fn content(
     row.as_ref().map(content_of).transpose()
 }
 
-/// Returns the IDs with exactly this content in ascending order: at most one, unless imports created
-/// more.
+/// Returns the IDs with exactly this content in ascending order: at most one, unless imports
+/// created more.
 pub(crate) async fn ids_of(
     connection: &mut Connection,
     context: &str,
@@ -87,8 +87,8 @@ pub(crate) async fn insert(
     connection.execute(INSERT_CONTENT, &values).await
 }
 
-/// Deletes the content and the references of an ID unless a version has it. Called after an ID lost a
-/// version.
+/// Deletes the content and the references of an ID unless a version has it. Called after an ID lost
+/// a version.
 pub(crate) async fn remove_unused(
     connection: &mut Connection,
     context: &str,

@@ -1,5 +1,5 @@
-//! Tables `configs` and `modes`. The scope is the name of a subject, or empty for the whole context; no
-//! subject has an empty name.
+//! Tables `configs` and `modes`. The scope is the name of a subject, or empty for the whole
+//! context; no subject has an empty name.
 
 use std::collections::HashMap;
 
@@ -47,8 +47,8 @@ impl Settings {
     }
 }
 
-/// Returns the settings that the effective ones are derived from: those of the scope, of its context,
-/// and of two other contexts.
+/// Returns the settings that the effective ones are derived from: those of the scope, of its
+/// context, and of two other contexts.
 pub(crate) async fn inherited(
     connection: &mut Connection,
     scope: Scope<'_>,

@@ -63,7 +63,8 @@ macro_rules! change {
     };
 }
 
-/// Selects the names of subjects with a version that matches; "deleted only" means without a live one.
+/// Selects the names of subjects with a version that matches; "deleted only" means without a live
+/// one.
 macro_rules! subjects {
     ($having:literal) => {
         concat!(
@@ -99,8 +100,8 @@ statements! {
         "INSERT INTO counters (name, value) VALUES ($1, ", change!(), ") ",
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     ];
-    // The changed versions, and the schemas that reference them, transitively: a schema is complete only
-    // with those that it references.
+    // The changed versions, and the schemas that reference them, transitively: a schema is complete
+    // only with those that it references.
     CHANGED_IDS = [
         "WITH RECURSIVE changed (context, id) AS (",
         "SELECT context, id FROM versions WHERE changed_seq > $1 ",

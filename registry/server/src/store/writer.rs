@@ -149,7 +149,8 @@ impl Group {
             Some(open) => open.execute(BEGIN_MEMBER, &[]).await,
             None => {
                 let mut open = engine.begin_write().await?;
-                // The first statement, because in PostgreSQL it locks out the writers of other nodes.
+                // The first statement, because in PostgreSQL it locks out the writers of other
+                // nodes.
                 self.seq = counters::next_change(&mut open).await?;
                 self.open = Some(open);
                 Ok(())

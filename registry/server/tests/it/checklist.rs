@@ -1,5 +1,5 @@
-//! Every method and path of Confluent's REST API for Avro, as data: `checklist.txt` has requests and
-//! expected responses.
+//! Every method and path of Confluent's REST API for Avro, as data: `checklist.txt` has requests
+//! and expected responses.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -51,8 +51,8 @@ async fn run(server: &TestServer, title: &str, row: &str) {
     }
 }
 
-/// Checks a body. `~` before an object compares its properties only, `=` compares the exact text, and an
-/// empty expectation matches any body.
+/// Checks a body. `~` before an object compares its properties only, `=` compares the exact text,
+/// and an empty expectation matches any body.
 fn expect(wanted: &str, text: &str, json: &Value, place: &str) {
     if let Some(raw) = wanted.strip_prefix('=') {
         assert_eq!(text, raw, "{place}");

@@ -105,7 +105,8 @@ pub(crate) async fn versions_are_dense_and_never_break_the_level(nodes: Nodes) {
     }
 }
 
-/// Writers register on one node and read on all nodes, by each kind of request that returns a schema.
+/// Writers register on one node and read on all nodes, by each kind of request that returns a
+/// schema.
 pub(crate) async fn what_is_acknowledged_is_read_everywhere(nodes: Nodes) {
     let writers = (0..WRITERS).map(|writer| {
         let nodes = nodes.clone();

@@ -1,4 +1,5 @@
-//! Metadata, rules and tags of a schema, from the request, the previous version and the configuration.
+//! Metadata, rules and tags of a schema, from the request, the previous version and the
+//! configuration.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! The fast path for `GET /schemas/ids/{id}`: cached responses equal those of the route and are current.
+//! The fast path for `GET /schemas/ids/{id}`: cached responses equal those of the route and are
+//! current.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};

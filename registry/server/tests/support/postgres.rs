@@ -1,5 +1,5 @@
-//! A PostgreSQL server for one test, with a temporary directory and a socket in it instead of a port. Its
-//! collation is English, which must not affect the registry.
+//! A PostgreSQL server for one test, with a temporary directory and a socket in it instead of a
+//! port. Its collation is English, which must not affect the registry.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};

@@ -19,7 +19,8 @@ const NOTES: &str = "Client and brokers share the machine. No process is pinned 
     threads. CPU time is therefore more comparable than rates.\nConsume results include the first \
     fetch. Memory is the resident size: idle after the first record, loaded after one round of \
     all\nworkloads, and the highest value within that round. Start times of Kafka exclude \
-    formatting its storage. End-to-end latency starts when\na record is due, with linger 0, so that \
+    formatting its storage. End-to-end latency starts when\na record is due, with \
+    linger 0, so that \
     it includes delays in the client. Each idle consumer sends fetches with a max wait of 500 \
     ms,\nthe default of clients, which makes 2,000 fetches per second.";
 

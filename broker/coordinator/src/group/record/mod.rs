@@ -1,8 +1,8 @@
 //! The records of `__consumer_offsets` as Kafka writes them, so that its tools read them.
 //!
 //! The tables are in [`avouch_protocol::coordinator_records`]; a record without a value is a
-//! tombstone. Offsets with an expiry are written in version 1, which alone has that field, all other
-//! values in version 3, as Kafka does. Unreadable bytes are an error, never a panic.
+//! tombstone. Offsets with an expiry are written in version 1, which alone has that field, all
+//! other values in version 3, as Kafka does. Unreadable bytes are an error, never a panic.
 
 use std::sync::Arc;
 
