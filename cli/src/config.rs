@@ -382,11 +382,8 @@ mod tests {
         for (flags, file, change) in cases {
             let mut expected = ServeConfig::default();
             change(&mut expected);
-            assert_eq!(
-                resolve(raw(flags), raw(file)),
-                Ok(expected),
-                "{flags} over {file}"
-            );
+            let resolved = resolve(raw(flags), raw(file));
+            assert_eq!(resolved, Ok(expected), "{flags} over {file}");
         }
     }
 

@@ -21,6 +21,9 @@ const READ_BYTES: usize = 1024 * 1024;
 /// Returns the wall-clock time, which goes into the records' timestamps.
 type WallClock = Box<dyn Fn() -> TimestampMs + Send + Sync>;
 
+/// Receives a record: its key, and its value or `None` for a tombstone.
+type Sink<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
+
 /// An internal topic over the log. Appends fail until [`InternalTopic::open`] names its id.
 pub struct InternalTopic {
     log: Log,
@@ -64,7 +67,7 @@ impl InternalTopic {
         &self,
         partitions: impl IntoIterator<Item = TopicPartition>,
         limits: Limits,
-        sink: &mut dyn FnMut(&[u8], Option<&[u8]>),
+        sink: &mut Sink<'_>,
     ) -> Result<(), ReplayError> {
         let mut decompressor = Decompressor::new();
         for partition in partitions {
@@ -79,7 +82,7 @@ impl InternalTopic {
         partition: TopicPartition,
         decompressor: &mut Decompressor,
         limits: Limits,
-        sink: &mut dyn FnMut(&[u8], Option<&[u8]>),
+        sink: &mut Sink<'_>,
     ) -> Result<(), ReadError> {
         let Some(bounds) = self.log.bounds(partition) else {
             return Ok(());
@@ -160,7 +163,7 @@ fn replay_batch(
     batch: &[u8],
     decompressor: &mut Decompressor,
     limits: Limits,
-    sink: &mut dyn FnMut(&[u8], Option<&[u8]>),
+    sink: &mut Sink<'_>,
 ) -> Result<Offset, Box<dyn std::error::Error + Send + Sync>> {
     let header = BatchHeader::parse(batch)?;
     let section = decompressor.inflate(header.codec()?, &batch[HEADER_BYTES..], limits)?;

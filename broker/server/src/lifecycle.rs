@@ -145,16 +145,7 @@ impl Broker {
         });
         metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let context = Arc::new(ListenerContext {
-            limits: limits.connections,
-            memory: Arc::clone(&node.request_memory),
-            clock,
-            metrics: connection_metrics,
-            files: FileAccess {
-                is_cached,
-                read_range,
-            },
-        });
+        let context = listener_context(&node, connection_metrics);
         let service = Arc::clone(&node);
         let accepting = tokio::spawn(listen(listener, context, service, stopping.clone()));
         let background = maintenance::start(&node, &stopping);
@@ -229,6 +220,20 @@ impl Broker {
         }
         self.node.metadata.close().await;
     }
+}
+
+/// Returns what the listener needs of the broker besides the handlers.
+fn listener_context(node: &Node, metrics: ConnectionMetrics) -> Arc<ListenerContext> {
+    Arc::new(ListenerContext {
+        limits: node.config.limits.connections,
+        memory: Arc::clone(&node.request_memory),
+        clock: node.clock,
+        metrics,
+        files: FileAccess {
+            is_cached,
+            read_range,
+        },
+    })
 }
 
 async fn open_metadata(config: &BrokerConfig) -> Result<Metadata, StoreError> {

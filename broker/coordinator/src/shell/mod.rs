@@ -54,11 +54,11 @@ pub trait Machine: Send + 'static {
     /// What a client asks for.
     type Request: Send;
     /// What a request returns.
-    type Reply: Send;
+    type Reply: fmt::Debug + Send;
     /// Why a request is rejected.
-    type Error: Send;
+    type Error: fmt::Debug + Send;
     /// A record of the internal topic.
-    type Record: Send;
+    type Record: fmt::Debug + Send;
 
     /// The error for a request that arrives after the coordinator is gone.
     const UNAVAILABLE: Self::Error;
@@ -92,12 +92,15 @@ pub trait Machine: Send + 'static {
     fn deadline(&self) -> Option<TimestampMs>;
 }
 
+/// The outcome of a request.
+type Outcome<M> = Result<<M as Machine>::Reply, <M as Machine>::Error>;
+
 /// The results of one call of a machine. The shell appends first and then sends the replies; a
 /// reply that depends on a record is among the effects of [`Machine::persisted`].
 #[derive(Debug)]
 pub struct Effects<M: Machine + ?Sized> {
     /// Replies, at most one for each ticket.
-    pub replies: Vec<(Ticket, Result<M::Reply, M::Error>)>,
+    pub replies: Vec<(Ticket, Outcome<M>)>,
     /// Records to append to a partition of the internal topic, in this order. The records of one
     /// entry are appended together or not at all.
     pub persist: Vec<(Token, PartitionIndex, Vec<M::Record>)>,
@@ -122,7 +125,7 @@ pub struct Shell<M: Machine> {
 
 struct State<M: Machine> {
     machine: M,
-    waiting: HashMap<Ticket, oneshot::Sender<Result<M::Reply, M::Error>>>,
+    waiting: HashMap<Ticket, oneshot::Sender<Outcome<M>>>,
     next_ticket: u64,
     /// The time at which the timer task runs again without a wake-up.
     armed: Option<TimestampMs>,

@@ -47,7 +47,6 @@ impl RegistryClient {
     }
 
     /// Returns a builder for a client of the registry at `url`.
-    #[must_use]
     pub fn builder(url: &str) -> ClientBuilder {
         ClientBuilder::new(url)
     }

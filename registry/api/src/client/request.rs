@@ -150,7 +150,7 @@ impl Request<'_> {
             Ok((response.status, response.rest().await?))
         };
         let in_time = tokio::time::timeout(timeout, work).await;
-        in_time.unwrap_or_else(|_elapsed| Err(ClientError::Timeout { url, timeout }))
+        in_time.unwrap_or(Err(ClientError::Timeout { url, timeout }))
     }
 
     /// Sends the request and returns the response once its head has arrived.

@@ -53,7 +53,7 @@ pub(crate) fn distance(new: &Content, new_parsed: &Parsed, old: &Resolved) -> Ve
     if let (Parsed::Avro(new), Ok(Parsed::Avro(old))) = (new_parsed, old.parse()) {
         match diff::first(&old, new, DIFFERENCES_MAX) {
             Ok(changes) => {
-                differences.extend(changes.iter().map(ToString::to_string).map(truncated))
+                differences.extend(changes.iter().map(ToString::to_string).map(truncated));
             }
             Err(error) => differences.push(error.to_string()),
         }

@@ -394,13 +394,8 @@ async fn topic_configs_default_to_broker_configs() {
     let mut client = Client::connect(first.kafka_address()).await;
     client.create_topic("t", 1).await;
     client.create_topic("own", 1).await;
-    alter(
-        &mut client,
-        TOPIC,
-        "own",
-        &[("retention.ms", SET, Some("1"))],
-    )
-    .await;
+    let own = [("retention.ms", SET, Some("1"))];
+    alter(&mut client, TOPIC, "own", &own).await;
     // The empty name is the cluster default. The config of broker 1 overrides it.
     for (name, given) in [("", "3"), ("1", "2")] {
         let change = [("log.retention.ms", SET, Some(given))];

@@ -161,7 +161,7 @@ async fn request_read_timeout_closes_connection() {
     let dir = tempfile::tempdir().unwrap();
     let frame = Duration::from_millis(20);
     let broker = broker_limited(dir.path(), |limits| {
-        limits.connections.request_read_timeout = frame
+        limits.connections.request_read_timeout = frame;
     })
     .await;
     // A partial length, a length alone, and a partial header.
