@@ -130,7 +130,7 @@ pub(crate) enum ConfigError {
     IncompatibleCode(u32),
     #[error("broker-config is not available with registry-only")]
     BrokerConfigUnused,
-    #[error("invalid broker-config \"{0}\"; expected KEY=VALUE")]
+    #[error("broker-config: invalid setting \"{0}\"; expected KEY=VALUE")]
     NoBrokerSetting(String),
     #[error("broker-config: {reason}{hint}")]
     BrokerConfig {

@@ -1,4 +1,4 @@
-//! Broker configs given at start: by flag, by environment and by file, told to Kafka's tools.
+//! Static broker configs: set by flag, environment and file, and returned to Kafka's tools.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -17,8 +17,8 @@ use tempfile::tempdir;
 
 use crate::node::{Node, avouch};
 
-/// The value of a config of broker 1 and the code of its source.
-fn told(kafka: &str, config: &str) -> (Option<String>, i8) {
+/// Returns the value of a config of broker 1 and the code of its source.
+fn describe(kafka: &str, config: &str) -> (Option<String>, i8) {
     const VERSION: i16 = 4;
     let header = RequestHeader {
         api_key: ApiKey::DescribeConfigs.code(),
@@ -39,18 +39,18 @@ fn told(kafka: &str, config: &str) -> (Option<String>, i8) {
     stream.write_all(&sent).unwrap();
     let mut length = [0; 4];
     stream.read_exact(&mut length).unwrap();
-    let mut answer = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
-    stream.read_exact(&mut answer).unwrap();
-    let mut reader = Reader::new(answer.into());
+    let mut response = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
+    stream.read_exact(&mut response).unwrap();
+    let mut reader = Reader::new(response.into());
     ResponseHeader::decode(&mut reader, ApiKey::DescribeConfigs, VERSION).unwrap();
     let response = DescribeConfigsResponse::decode(&mut reader, VERSION).unwrap();
-    let told = &response.results[0].configs[0];
-    (told.value.clone(), told.config_source)
+    let config = &response.results[0].configs[0];
+    (config.value.clone(), config.config_source)
 }
 
 // Conformance: broker/admin-19
 #[test]
-fn broker_configs_come_from_flags_over_the_environment_over_the_file() {
+fn broker_configs_follow_the_order_of_sources() {
     const STATIC: i8 = 4;
     let root = tempdir().unwrap();
     let file = "[serve.broker-config]\nnum.partitions = 3\npartitions.max = 100";
@@ -88,7 +88,7 @@ fn broker_configs_come_from_flags_over_the_environment_over_the_file() {
         let flags = [&["--data-dir", "data"], flags].concat();
         let node = Node::start_with(command, root.path(), &flags);
         for (config, value) in expected {
-            let (found, source) = told(&node.kafka(), config);
+            let (found, source) = describe(&node.kafka(), config);
             assert_eq!(
                 (found.as_deref(), source),
                 (Some(value), STATIC),

@@ -1,4 +1,4 @@
-//! `avouch log`: telling what stands in a log, finding damage, giving it up.
+//! `avouch log`: dumping and verifying a log, and skipping corruption.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn open(root: &Path) -> Log {
         .0
 }
 
-/// A log with three batches, closed.
+/// Writes a log with three batches and closes it.
 fn three_batches(root: &Path) {
     let log = open(root);
     log.create_partition(partition()).unwrap();
@@ -72,7 +72,7 @@ fn segment(root: &Path) -> PathBuf {
     dir.join("00000000000000000000.log")
 }
 
-/// Runs `avouch log` and returns its exit code, its output and its errors.
+/// Runs `avouch log` and returns its exit code, stdout and stderr.
 fn run(root: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = avouch(root);
     command
@@ -89,7 +89,7 @@ fn run(root: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 /// Flips the last byte of the second batch.
-fn damage(root: &Path) {
+fn corrupt(root: &Path) {
     let mut bytes = fs::read(segment(root)).unwrap();
     let at = bytes.len() - bytes.len() / 3 - 4;
     bytes[at] ^= 1;
@@ -98,7 +98,7 @@ fn damage(root: &Path) {
 
 // Conformance: log/17
 #[test]
-fn a_sound_log_is_dumped_in_words_and_as_json_and_verified() {
+fn intact_log_is_dumped_and_verified() {
     let root = tempdir().unwrap();
     three_batches(root.path());
     let (code, text, errors) = run(root.path(), &["verify"]);
@@ -128,10 +128,10 @@ fn a_sound_log_is_dumped_in_words_and_as_json_and_verified() {
 
 // Conformance: log/17
 #[test]
-fn damage_is_found_named_and_given_up() {
+fn corruption_is_reported_and_skipped() {
     let root = tempdir().unwrap();
     three_batches(root.path());
-    damage(root.path());
+    corrupt(root.path());
     let (code, text, _) = run(root.path(), &["verify"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(
@@ -147,16 +147,19 @@ fn damage_is_found_named_and_given_up() {
     assert!(matches!(read(1), Err(ReadError::Corrupt { .. })));
     let (code, _, errors) = run(root.path(), &["skip", PARTITION, "0"]);
     assert_eq!(code, Some(1));
-    assert!(errors.contains("offset 0 is not damaged"), "{errors}");
+    assert!(errors.contains("offset 0 is not corrupt"), "{errors}");
     let (code, text, errors) = run(root.path(), &["skip", PARTITION, "1"]);
     assert_eq!(code, Some(0), "{errors}");
-    assert!(text.contains("offsets 1 to 1 are passed over"), "{text}");
+    assert!(
+        text.contains("offsets 1 to 1 are marked as skipped"),
+        "{text}"
+    );
     assert_eq!(read(1).unwrap().batches.len(), 1, "the third batch");
 }
 
 // Conformance: log/17
 #[test]
-fn looking_works_beside_a_running_broker_and_giving_up_does_not() {
+fn running_broker_permits_inspection_but_not_skip() {
     let root = tempdir().unwrap();
     let node = Node::start(root.path(), &["--data-dir", "data"]);
     for command in ["verify", "dump"] {
@@ -171,7 +174,7 @@ fn looking_works_beside_a_running_broker_and_giving_up_does_not() {
 }
 
 #[test]
-fn a_directory_without_a_log_is_one_line_and_stays_as_it_is() {
+fn missing_log_is_one_error_without_changes() {
     let root = tempdir().unwrap();
     let (code, _, errors) = run(root.path(), &["verify"]);
     assert_eq!((code, errors.lines().count()), (Some(1), 1), "{errors}");

@@ -1,4 +1,4 @@
-//! Log lines as whoever collects them meets them.
+//! Log lines as a log collector receives them.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,12 +8,12 @@ use tempfile::tempdir;
 
 use crate::node::{Node, avouch};
 
-/// Produce version 3, correlation id 7, client id `bad`, and no body at all.
+/// A Produce request of version 3 with correlation id 7 and client id `bad`, without a body.
 const TORN_PRODUCE: [u8; 17] = [0, 0, 0, 13, 0, 0, 0, 3, 0, 0, 0, 7, 0, 3, b'b', b'a', b'd'];
 
 // Conformance: operation/3
 #[test]
-fn a_line_of_json_names_connection_client_api_and_correlation_id() {
+fn json_log_lines_name_the_request() {
     let root = tempdir().unwrap();
     let mut command = avouch(root.path());
     command.env("AVOUCH_LOG_FORMAT", "json");

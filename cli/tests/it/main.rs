@@ -1,21 +1,18 @@
-//! The binary as its user meets it: first run, restart, refusals, configuration, and the schema
-//! commands. Needs Rust only; the Kafka side of a running node is the business of `tests/`.
+//! Tests of the binary: start, stop, startup errors, configuration, and the commands. They need
+//! only Rust; `tests/` tests a running node with Kafka clients.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test's helper fails by panicking, as its test does"
-)]
+#![expect(clippy::unwrap_used, reason = "test helpers panic like their tests")]
 
 mod broker_configs;
 mod documented;
 mod log;
 mod log_lines;
-mod metered;
 mod metrics;
 mod node;
 mod postgres;
-mod refusals;
+mod registry_requests;
 mod schemas;
+mod startup_errors;
 #[path = "../../../registry/server/tests/support/postgres.rs"]
 mod test_postgres;
 
@@ -30,7 +27,7 @@ use crate::node::{Node, avouch, http_status};
 
 // Conformance: main-job/1a
 #[test]
-fn the_card_and_the_ready_file_name_the_real_addresses() {
+fn banner_and_ready_file_contain_the_addresses() {
     let root = tempdir().unwrap();
     let node = Node::start(root.path(), &["--data-dir", "data"]);
 
@@ -41,16 +38,16 @@ fn the_card_and_the_ready_file_name_the_real_addresses() {
         ready["http"].as_str().unwrap(),
     );
     assert!(!kafka.ends_with(":0") && !http.ends_with(":0"), "{ready}");
-    let card = node.card();
+    let banner = node.banner();
     for part in [
         &format!("kafka       {kafka}"),
         &format!("registry    http://{http}"),
         "fsync",
     ] {
-        assert!(card.contains(part), "{part} in {card}");
+        assert!(banner.contains(part), "{part} in {banner}");
     }
-    let commands = card.split_once("try\n").unwrap().1.lines().count();
-    assert_eq!(commands, 3, "{card}");
+    let commands = banner.split_once("try\n").unwrap().1.lines().count();
+    assert_eq!(commands, 3, "{banner}");
     assert!(std::net::TcpStream::connect(kafka).is_ok());
 
     node.stop("-TERM");
@@ -58,7 +55,7 @@ fn the_card_and_the_ready_file_name_the_real_addresses() {
 
 // Conformance: main-job/1d
 #[test]
-fn a_stop_signal_drains_and_exits_0_and_the_next_start_takes_over() {
+fn stop_signals_drain_and_exit_with_0() {
     let root = tempdir().unwrap();
     for signal in ["-TERM", "-INT"] {
         let node = Node::start(root.path(), &["--data-dir", "data"]);
@@ -94,7 +91,7 @@ fn health_metrics_and_errors_are_served_over_http() {
 
 // Conformance: main-job/1b
 #[test]
-fn flag_wins_over_environment_over_file_over_default() {
+fn flags_override_environment_file_and_defaults() {
     let root = tempdir().unwrap();
     let cases: [(&str, Option<&str>, &[&str], &str); 4] = [
         ("", None, &[], "avouch-data"),
@@ -119,7 +116,7 @@ fn flag_wins_over_environment_over_file_over_default() {
 
 // Conformance: registry/rest-8
 #[test]
-fn the_registry_is_what_flags_environment_and_file_make_it() {
+fn registry_settings_come_from_every_source() {
     let root = tempdir().unwrap();
     let file = "[serve]\nregistry-only = true\nregistry-incompatible-code = 409\n";
     fs::write(root.path().join("avouch.toml"), file).unwrap();
@@ -148,7 +145,7 @@ fn the_registry_is_what_flags_environment_and_file_make_it() {
 
 // Conformance: main-job/1b
 #[test]
-fn every_environment_twin_counts() {
+fn every_environment_variable_has_an_effect() {
     let root = tempdir().unwrap();
     let environment = [
         ("AVOUCH_DATA_DIR", "from-env"),
@@ -164,15 +161,19 @@ fn every_environment_twin_counts() {
     command.envs(environment);
     let node = Node::start_bare(command, &root.path().join("ready-from-env.json"));
     assert!(root.path().join("from-env").is_dir());
-    assert!(node.card().contains("durability  os"), "{}", node.card());
+    assert!(
+        node.banner().contains("durability  os"),
+        "{}",
+        node.banner()
+    );
     assert_eq!(http_status(&node.http(), "GET", "/subjects").0, 200);
     node.stop("-TERM");
 
-    // Each of these changes what is refused.
-    let refusals = [
+    // Each of these causes an error.
+    let errors = [
         (
             &[("AVOUCH_REGISTRY_ONLY", "1"), ("AVOUCH_BROKER_ONLY", "1")][..],
-            "exclude",
+            "mutually exclusive",
         ),
         (&[("AVOUCH_BROKER_ONLY", "true")], "registry-url"),
         (&[("AVOUCH_REGISTRY_URL", "http://r")], "registry-url"),
@@ -183,7 +184,7 @@ fn every_environment_twin_counts() {
             "allow-insecure-listen",
         ),
     ];
-    for (environment, part) in refusals {
+    for (environment, part) in errors {
         let mut command = avouch(root.path());
         let output = command
             .arg("serve")
@@ -198,10 +199,14 @@ fn every_environment_twin_counts() {
 
 // Conformance: main-job/1f
 #[test]
-fn each_half_alone_serves_its_own_routes() {
+fn standalone_parts_serve_only_their_routes() {
     let root = tempdir().unwrap();
     let registry = Node::start(root.path(), &["--registry-only", "--data-dir", "registry"]);
-    assert!(!registry.card().contains("kafka"), "{}", registry.card());
+    assert!(
+        !registry.banner().contains("kafka"),
+        "{}",
+        registry.banner()
+    );
     assert_eq!(
         http_status(&registry.http(), "GET", "/subjects"),
         (200, "[]".to_owned())
@@ -216,7 +221,7 @@ fn each_half_alone_serves_its_own_routes() {
         "broker",
     ];
     let broker = Node::start(root.path(), &flags);
-    assert!(broker.card().contains("kafka"), "{}", broker.card());
+    assert!(broker.banner().contains("kafka"), "{}", broker.banner());
     assert_eq!(http_status(&broker.http(), "GET", "/subjects").0, 404);
     assert_eq!(http_status(&broker.http(), "GET", "/readyz").0, 200);
 

@@ -1,4 +1,4 @@
-//! The metrics of a running node against what docs/operations.md says of them.
+//! The metrics of a running node compared with docs/operations.md.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Names in backticks in the first cells of the table of metrics, without their labels.
+/// Returns the names in backticks in the first column of the table of metrics, without labels.
 fn documented() -> BTreeSet<String> {
     let page = fs::read_to_string(checkout().join("docs/operations.md")).unwrap();
     let (_, behind) = page.split_once("| metric | |").unwrap();
@@ -29,7 +29,7 @@ fn documented() -> BTreeSet<String> {
     names
 }
 
-/// Names that stand in the sources of both halves as a text of their own.
+/// Returns the metric names in the string literals of broker and registry.
 fn named_in_sources() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut folders = vec![
@@ -58,7 +58,7 @@ fn named_in_sources() -> BTreeSet<String> {
 }
 
 fn is_metric(text: &str) -> bool {
-    /// What PostgreSQL's notifications are sent under.
+    /// The channel of PostgreSQL notifications, which is not a metric.
     const CHANNEL: &str = "avouch_registry";
     let is_name = text
         .bytes()
@@ -68,21 +68,21 @@ fn is_metric(text: &str) -> bool {
 }
 
 #[test]
-fn every_metric_is_documented_and_nothing_else() {
+fn documentation_lists_exactly_the_existing_metrics() {
     let documented = documented();
     let root = tempdir().unwrap();
     let node = Node::start(root.path(), &["--data-dir", "data"]);
     let (_, text) = http_status(&node.http(), "GET", "/metrics");
     let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    let told: BTreeSet<&str> = families.filter_map(|line| line.split(' ').next()).collect();
-    assert!(told.len() > 8, "{text}");
-    for name in told {
+    let exported: BTreeSet<&str> = families.filter_map(|line| line.split(' ').next()).collect();
+    assert!(exported.len() > 8, "{text}");
+    for name in exported {
         assert!(documented.contains(name), "{name} is not documented");
     }
-    // What counts by label is told only once there is something to count.
+    // A metric with labels is exported only after its first value.
     let named = named_in_sources();
     let missing: Vec<_> = named.difference(&documented).collect();
-    let invented: Vec<_> = documented.difference(&named).collect();
-    assert_eq!((missing, invented), (Vec::new(), Vec::<&String>::new()));
+    let unknown: Vec<_> = documented.difference(&named).collect();
+    assert_eq!((missing, unknown), (Vec::new(), Vec::<&String>::new()));
     node.stop("-TERM");
 }

@@ -1,4 +1,4 @@
-//! A running `avouch serve` as a value: started, known to be ready, stopped, never left behind.
+//! A running `avouch serve`, which is killed when it is dropped.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,27 +8,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
-/// The binary in `directory`, with nothing of the caller's environment.
+/// Returns the command of the binary in `directory`, with an empty environment.
 pub(crate) fn avouch(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_avouch"));
     command.current_dir(directory).env_clear();
     command
 }
 
-/// A node that is ready. Dropped without [`Node::stop`], it is killed.
+/// A node that is ready. It is killed when it is dropped without [`Node::stop`].
 pub(crate) struct Node {
     child: Child,
-    card: String,
+    banner: String,
     ready_file: PathBuf,
 }
 
 impl Node {
-    /// A node on free ports with `flags`, started in `directory`.
+    /// Starts a node on free ports with `flags` in `directory`.
     pub(crate) fn start(directory: &Path, flags: &[&str]) -> Self {
         Self::start_with(avouch(directory), directory, flags)
     }
 
-    /// The same with a prepared `command`.
+    /// Starts a node with a prepared `command`.
     pub(crate) fn start_with(mut command: Command, directory: &Path, flags: &[&str]) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -47,7 +47,7 @@ impl Node {
         Self::spawn(command, ready_file)
     }
 
-    /// A node with nothing but what `command` says, which includes where the ready file is.
+    /// Starts a node with only the options of `command`, which include `ready_file`.
     pub(crate) fn start_bare(mut command: Command, ready_file: &Path) -> Self {
         command.arg("serve");
         Self::spawn(command, ready_file.to_owned())
@@ -59,35 +59,35 @@ impl Node {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let card = read_card(&mut child);
+        let banner = read_banner(&mut child);
         Self {
             child,
-            card,
+            banner,
             ready_file,
         }
     }
 
-    /// What the node printed when it was ready.
-    pub(crate) fn card(&self) -> &str {
-        &self.card
+    /// Returns the startup banner.
+    pub(crate) fn banner(&self) -> &str {
+        &self.banner
     }
 
-    /// Where it wrote its addresses.
+    /// Returns the path of the ready file.
     pub(crate) fn ready_file(&self) -> PathBuf {
         self.ready_file.clone()
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its HTTP address, `HOST:PORT`.
+    /// Returns the HTTP address, `HOST:PORT`.
     pub(crate) fn http(&self) -> String {
         self.address("http")
     }
 
-    /// Its Kafka address, `HOST:PORT`.
+    /// Returns the Kafka address, `HOST:PORT`.
     pub(crate) fn kafka(&self) -> String {
         self.address("kafka")
     }
@@ -98,9 +98,9 @@ impl Node {
         ready[listener].as_str().unwrap().to_owned()
     }
 
-    /// Sends `signal` (as `kill` spells it) and waits: the exit code, and what it logged.
+    /// Sends `signal`, such as `-TERM`, waits, and returns the exit code and the log.
     pub(crate) fn stop(mut self, signal: &str) -> (Option<i32>, String) {
-        // A shell has `kill` built in; the program of that name is not on every machine.
+        // `kill` is built into every shell; not every machine has the program.
         let sent = Command::new("sh")
             .args(["-c", &format!("kill {signal} {}", self.pid())])
             .status()
@@ -119,25 +119,25 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // After `stop` there is nothing left to kill, and that is fine.
+        // Fails after `stop`, when the process has exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Reads the card to its third command. The card comes last, so the node is ready by then.
-fn read_card(child: &mut Child) -> String {
-    let mut card = String::new();
+/// Reads the banner to its third command. The node prints it last, so it is ready then.
+fn read_banner(child: &mut Child) -> String {
+    let mut banner = String::new();
     let mut commands = None;
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
-        card.push_str(&line);
-        card.push('\n');
+        banner.push_str(&line);
+        banner.push('\n');
         commands = commands
             .map(|count| count + 1)
             .or((line == "try").then_some(0));
         if commands == Some(3) {
-            return card;
+            return banner;
         }
     }
     let mut stderr = String::new();
@@ -147,15 +147,15 @@ fn read_card(child: &mut Child) -> String {
         .unwrap()
         .read_to_string(&mut stderr)
         .unwrap();
-    panic!("no card, only {card:?}; stderr:\n{stderr}");
+    panic!("incomplete banner {banner:?}; stderr:\n{stderr}");
 }
 
-/// Status and body of one HTTP request without a body.
+/// Sends an HTTP request without a body and returns status and body of the response.
 pub(crate) fn http_status(address: &str, method: &str, path: &str) -> (u16, String) {
     http(address, method, path, &[], "")
 }
 
-/// Status and body of one HTTP request.
+/// Sends an HTTP request and returns status and body of the response.
 pub(crate) fn http(
     address: &str,
     method: &str,
@@ -172,9 +172,9 @@ pub(crate) fn http(
         head += &format!("Content-Length: {}\r\n", body.len());
     }
     write!(stream, "{head}\r\n{body}").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, body.to_owned())
 }

@@ -1,5 +1,5 @@
-//! Registry processes on one PostgreSQL. Ignored by plain `cargo test`, which needs only Rust; run
-//! by `tests/run postgres`.
+//! Registry processes that share a PostgreSQL database. `tests/run postgres` runs these tests;
+//! plain `cargo test` ignores them, because it needs only Rust.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -74,7 +74,7 @@ async fn write(nodes: [String; 2], writer: usize) -> Vec<i32> {
 // Conformance: registry/stores-5
 #[test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-fn eight_writers_on_two_processes_get_dense_ids_and_versions_and_read_them_on_the_other() {
+fn concurrent_writers_on_two_processes_are_consistent() {
     let root = tempdir().unwrap();
     let postgres = TestPostgres::start();
     let (first, second) = (
@@ -125,18 +125,18 @@ fn eight_writers_on_two_processes_get_dense_ids_and_versions_and_read_them_on_th
 // Conformance: registry/stores-8
 #[test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-fn without_its_database_a_process_lives_but_takes_no_work_until_it_is_back() {
+fn process_is_unready_while_its_database_is_stopped() {
     let root = tempdir().unwrap();
     let postgres = TestPostgres::start();
     let node = start(root.path(), "a", &postgres);
     let http = node.http();
     let until_ready_is = |expected| {
-        // Each question takes a while; the bound only ends a failing run.
-        let asked = (0..6_000).any(|_| {
+        // The bound only ends a failing run.
+        let reached = (0..6_000).any(|_| {
             thread::sleep(std::time::Duration::from_millis(10));
             http_status(&http, "GET", "/readyz").0 == expected
         });
-        assert!(asked, "/readyz never answered {expected}");
+        assert!(reached, "/readyz never returned {expected}");
     };
     until_ready_is(200);
     postgres.stop();
@@ -153,10 +153,10 @@ fn without_its_database_a_process_lives_but_takes_no_work_until_it_is_back() {
 // Conformance: registry/stores-9
 #[test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-fn a_database_that_refuses_is_one_line_without_the_password() {
+fn database_errors_are_one_line_without_the_password() {
     let root = tempdir().unwrap();
     let postgres = TestPostgres::start();
-    let refused = |url: &str| {
+    let error = |url: &str| {
         let mut serve = avouch(root.path());
         serve.args(["serve", "--registry-only", "--http-listen", "127.0.0.1:0"]);
         let output = serve.args(["--registry-db", url]).output().unwrap();
@@ -166,12 +166,12 @@ fn a_database_that_refuses_is_one_line_without_the_password() {
         assert!(!line.contains("s3cret"), "{line}");
         line
     };
-    let wrong = refused(&postgres.url_with("s3cret"));
+    let wrong = error(&postgres.url_with("s3cret"));
     assert!(
         wrong.contains("rejected the connection: password authentication failed"),
         "{wrong}"
     );
     postgres.stop();
-    let away = refused(&postgres.url());
+    let away = error(&postgres.url());
     assert!(away.contains("unreachable"), "{away}");
 }

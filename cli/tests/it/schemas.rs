@@ -1,4 +1,4 @@
-//! `avouch schema` from the outside: what it prints and how it exits.
+//! `avouch schema`: output and exit codes.
 
 use std::fs;
 use std::path::Path;
@@ -8,10 +8,10 @@ use tempfile::tempdir;
 use crate::node::{Node, avouch, http_status};
 
 const V1: &str = r#"{"type": "record", "name": "P", "fields": [{"name": "id", "type": "long"}]}"#;
-/// Reads version 1, and is read by it.
+/// Compatible with version 1 in both directions.
 const ADDED_WITH_DEFAULT: &str = r#"{"type": "record", "name": "P", "fields": [
     {"name": "id", "type": "long"}, {"name": "note", "type": "string", "default": ""}]}"#;
-/// Cannot read version 1, but is read by it.
+/// Cannot read data of version 1, which can read its data.
 const ADDED_WITHOUT_DEFAULT: &str = r#"{"type": "record", "name": "P", "fields": [
     {"name": "id", "type": "long"}, {"name": "note", "type": "string"}]}"#;
 
@@ -23,7 +23,7 @@ fn write_versions(root: &Path, subject: &str, versions: &[&str]) {
     }
 }
 
-/// Exit code and both outputs of `avouch schema ARGS` in `root`.
+/// Runs `avouch schema ARGS` in `root` and returns exit code and output.
 fn schema(root: &Path, args: &[&str]) -> (Option<i32>, String) {
     let output = avouch(root).arg("schema").args(args).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
@@ -31,7 +31,7 @@ fn schema(root: &Path, args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_history_is_checked_at_the_level_asked_for() {
+fn check_applies_the_requested_level() {
     let cases: [(&[&str], &str, Option<i32>); 7] = [
         (&[V1], "BACKWARD", Some(0)),
         (&[V1, ADDED_WITH_DEFAULT], "BACKWARD", Some(0)),
@@ -63,7 +63,7 @@ fn a_history_is_checked_at_the_level_asked_for() {
 }
 
 #[test]
-fn a_break_is_told_with_versions_kind_and_path() {
+fn check_reports_versions_kind_and_path() {
     let root = tempdir().unwrap();
     write_versions(root.path(), "fine-value", &[V1]);
     write_versions(root.path(), "p-value", &[V1, ADDED_WITHOUT_DEFAULT]);
@@ -77,7 +77,7 @@ fn a_break_is_told_with_versions_kind_and_path() {
 }
 
 #[test]
-fn a_check_over_nothing_or_nonsense_fails() {
+fn check_without_valid_schemas_fails() {
     let root = tempdir().unwrap();
     fs::create_dir(root.path().join("empty")).unwrap();
     write_versions(root.path(), "broken-value", &["{\"type\": \"recrod\"}"]);
@@ -87,7 +87,7 @@ fn a_check_over_nothing_or_nonsense_fails() {
         ("missing", "missing"),
         ("empty", "no schema"),
         ("schemas/broken-value", "1.avsc"),
-        ("schemas/latest-value/latest.avsc", "not a version"),
+        ("schemas/latest-value/latest.avsc", "expected a version"),
     ];
     for (path, part) in cases {
         let (code, text) = schema(root.path(), &["check", path]);
@@ -100,7 +100,7 @@ fn a_check_over_nothing_or_nonsense_fails() {
 }
 
 #[test]
-fn registering_prints_the_id_and_a_refusal_its_reason() {
+fn register_prints_the_id_or_the_reason() {
     let root = tempdir().unwrap();
     write_versions(root.path(), "p-value", &[V1, ADDED_WITHOUT_DEFAULT]);
     let node = Node::start(root.path(), &["--registry-only", "--data-dir", "data"]);
@@ -128,7 +128,7 @@ fn registering_prints_the_id_and_a_refusal_its_reason() {
     node.stop("-TERM");
 }
 
-/// As Confluent writes them: a deleted version, a deleted subject, settings, a tombstone, noise.
+/// Records in Confluent's form: settings, a live version, a soft-deleted one.
 const RECORDS: [&str; 5] = [
     r#"{"key":{"keytype":"NOOP","magic":0},"value":null}"#,
     concat!(
@@ -148,7 +148,7 @@ const RECORDS: [&str; 5] = [
 
 // Conformance: registry/rule-15
 #[test]
-fn a_registry_moves_through_a_file_with_ids_versions_deletes_and_settings() {
+fn import_restores_an_export() {
     let root = tempdir().unwrap();
     fs::write(root.path().join("in.jsonl"), RECORDS.join("\n")).unwrap();
     let import = |name: &str, file: &str| {

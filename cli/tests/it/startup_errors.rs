@@ -1,4 +1,4 @@
-//! What `serve` refuses: each time one line on stderr, exit code 1, and a disk left as it was.
+//! Startup errors of `serve`: one line on stderr, exit code 1, and no change of the disk.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,8 +8,8 @@ use tempfile::tempdir;
 
 use crate::node::{Node, avouch};
 
-/// Runs `serve` in `directory`, expects a refusal, and returns its one line.
-fn refused(directory: &Path, flags: &[&str]) -> String {
+/// Runs `serve` in `directory`, expects an error, and returns its line.
+fn error(directory: &Path, flags: &[&str]) -> String {
     let output = avouch(directory).arg("serve").args(flags).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
@@ -30,10 +30,10 @@ fn names(directory: &Path) -> Vec<String> {
 
 // Conformance: main-job/1c
 #[test]
-fn a_second_serve_on_one_data_directory_names_the_first() {
+fn locked_data_directory_names_the_holder() {
     let root = tempdir().unwrap();
     let first = Node::start(root.path(), &["--data-dir", "data"]);
-    let line = refused(
+    let line = error(
         root.path(),
         &[
             "--data-dir",
@@ -52,17 +52,17 @@ fn a_second_serve_on_one_data_directory_names_the_first() {
 
 // Conformance: main-job/1e
 #[test]
-fn a_port_in_use_is_named_and_nothing_is_made() {
+fn port_in_use_is_named() {
     let root = tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken = listener.local_addr().unwrap().to_string();
+    let used = listener.local_addr().unwrap().to_string();
     for (flag, other) in [
         ("--kafka-listen", "--http-listen"),
         ("--http-listen", "--kafka-listen"),
     ] {
-        let line = refused(root.path(), &[flag, &taken, other, "127.0.0.1:0"]);
+        let line = error(root.path(), &[flag, &used, other, "127.0.0.1:0"]);
         assert!(
-            line.contains(&format!("{} {taken} is in use", &flag[2..])),
+            line.contains(&format!("{} {used} is in use", &flag[2..])),
             "{line}"
         );
         assert!(names(root.path()).is_empty());
@@ -71,7 +71,7 @@ fn a_port_in_use_is_named_and_nothing_is_made() {
 
 // Conformance: main-job/1e
 #[test]
-fn a_directory_that_cannot_be_written_is_named() {
+fn unusable_data_directory_is_named() {
     let root = tempdir().unwrap();
     fs::write(root.path().join("file"), "").unwrap();
     let free = [
@@ -80,7 +80,7 @@ fn a_directory_that_cannot_be_written_is_named() {
         "--http-listen",
         "127.0.0.1:0",
     ];
-    let line = refused(
+    let line = error(
         root.path(),
         &[&["--data-dir", "file/data"], &free[..]].concat(),
     );
@@ -93,12 +93,12 @@ fn a_directory_that_cannot_be_written_is_named() {
 
 // Conformance: main-job/1e
 #[test]
-fn data_of_a_newer_version_is_left_alone() {
+fn newer_data_format_is_rejected() {
     let root = tempdir().unwrap();
     let data = root.path().join("data");
     fs::create_dir(&data).unwrap();
     fs::write(data.join("FORMAT"), "4000000000\n").unwrap();
-    let line = refused(root.path(), &["--data-dir", "data"]);
+    let line = error(root.path(), &["--data-dir", "data"]);
     assert!(
         line.contains("written by a newer avouch (format 4000000000"),
         "{line}"
@@ -112,7 +112,7 @@ fn data_of_a_newer_version_is_left_alone() {
 
 // Conformance: broker/admin-19
 #[test]
-fn a_broker_config_that_is_none_or_does_not_fit_is_refused_in_one_line() {
+fn invalid_broker_configs_are_rejected() {
     let root = tempdir().unwrap();
     for (setting, expected) in [
         (
@@ -123,7 +123,10 @@ fn a_broker_config_that_is_none_or_does_not_fit_is_refused_in_one_line() {
             "num.partitions=none",
             "num.partitions: \"none\" is not a whole number",
         ),
-        ("num.partitions", "\"num.partitions\" is not KEY=VALUE"),
+        (
+            "num.partitions",
+            "invalid setting \"num.partitions\"; expected KEY=VALUE",
+        ),
         ("num.io.threads=8", "has no effect here"),
         ("listeners=PLAINTEXT://:9092", "is given by --kafka-listen"),
         (
@@ -131,7 +134,7 @@ fn a_broker_config_that_is_none_or_does_not_fit_is_refused_in_one_line() {
             "log.retention.ms: -2 is below the least value -1",
         ),
     ] {
-        let line = refused(root.path(), &["--broker-config", setting]);
+        let line = error(root.path(), &["--broker-config", setting]);
         assert!(line.starts_with("avouch: broker-config: "), "{line}");
         assert!(line.contains(expected), "{line}");
         assert!(names(root.path()).is_empty());
@@ -140,7 +143,7 @@ fn a_broker_config_that_is_none_or_does_not_fit_is_refused_in_one_line() {
 
 // Conformance: main-job/1b
 #[test]
-fn an_unknown_key_is_refused_with_a_suggestion() {
+fn unknown_keys_are_rejected_with_a_suggestion() {
     let root = tempdir().unwrap();
     let cases = [
         (
@@ -154,7 +157,7 @@ fn an_unknown_key_is_refused_with_a_suggestion() {
     ];
     for (content, suggestion) in cases {
         fs::write(root.path().join("avouch.toml"), content).unwrap();
-        let line = refused(root.path(), &[]);
+        let line = error(root.path(), &[]);
         assert!(
             line.contains("avouch.toml") && line.contains(suggestion),
             "{line}"
@@ -165,10 +168,10 @@ fn an_unknown_key_is_refused_with_a_suggestion() {
 
 // Conformance: main-job/1e
 #[test]
-fn leaving_loopback_without_authentication_needs_the_explicit_flag() {
+fn non_loopback_listeners_require_a_flag() {
     let root = tempdir().unwrap();
     for flag in ["--kafka-listen", "--http-listen"] {
-        let line = refused(root.path(), &[flag, "0.0.0.0:0"]);
+        let line = error(root.path(), &[flag, "0.0.0.0:0"]);
         assert!(line.contains("allow-insecure-listen"), "{line}");
     }
     assert!(names(root.path()).is_empty());

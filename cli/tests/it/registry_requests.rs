@@ -1,4 +1,4 @@
-//! What `/metrics` and the log tell of requests to the registry.
+//! Metrics and log lines of requests to the registry.
 
 use serde_json::Value;
 use tempfile::tempdir;
@@ -9,7 +9,7 @@ const JSON: &str = "Content-Type: application/json";
 
 // Conformance: registry/rest-15
 #[test]
-fn every_answer_of_the_registry_is_counted_also_those_that_no_handler_gave() {
+fn registry_responses_without_handler_are_counted() {
     let root = tempdir().unwrap();
     let node = Node::start(root.path(), &["--data-dir", "data"]);
     let address = node.http();
@@ -47,7 +47,7 @@ fn every_answer_of_the_registry_is_counted_also_those_that_no_handler_gave() {
 
 // Conformance: registry/rest-15
 #[test]
-fn schemas_of_a_plan_are_counted_as_if_each_was_registered_alone() {
+fn schemas_of_a_plan_are_counted_separately() {
     let root = tempdir().unwrap();
     let node = Node::start(root.path(), &["--data-dir", "data"]);
     let address = node.http();
@@ -60,7 +60,7 @@ fn schemas_of_a_plan_are_counted_as_if_each_was_registered_alone() {
     let wrong = r#"{"subject":"a","schema":"\"int\""}"#;
     assert_eq!(apply(text), 200);
     assert_eq!(apply(&format!("{text},{other}")), 200);
-    // Nothing of it is registered, and of that only the refusal counts.
+    // Nothing of the plan is registered, so only its rejection is counted.
     assert_eq!(apply(&format!("{other},{wrong}")), 409);
     for (outcome, count) in [("added", 2), ("existing", 1), ("incompatible", 1)] {
         let labels = format!("{{outcome=\"{outcome}\"}}");
@@ -71,7 +71,7 @@ fn schemas_of_a_plan_are_counted_as_if_each_was_registered_alone() {
 
 // Conformance: registry/rest-15
 #[test]
-fn a_change_is_a_line_and_what_the_store_logs_of_it_carries_the_requests_id() {
+fn log_lines_of_a_change_carry_the_request_id() {
     let root = tempdir().unwrap();
     let mut command = avouch(root.path());
     command.env("AVOUCH_LOG_FORMAT", "json");
@@ -79,8 +79,8 @@ fn a_change_is_a_line_and_what_the_store_logs_of_it_carries_the_requests_id() {
     let node = Node::start_with(command, root.path(), &["--data-dir", "data"]);
     let headers = [JSON, "X-Request-ID: deploy-42"];
     let body = r#"{"schema":"\"string\""}"#;
-    let (status, answer) = http(&node.http(), "POST", "/subjects/s/versions", &headers, body);
-    assert_eq!(status, 200, "{answer}");
+    let (status, response) = http(&node.http(), "POST", "/subjects/s/versions", &headers, body);
+    assert_eq!(status, 200, "{response}");
     let (_, stderr) = node.stop("-TERM");
 
     let lines: Vec<Value> = stderr
@@ -100,7 +100,7 @@ fn a_change_is_a_line_and_what_the_store_logs_of_it_carries_the_requests_id() {
     assert!(lines.iter().any(inserted), "{stderr}");
 }
 
-/// The value of a metric with these labels; 0 if there is none.
+/// Returns the value of a metric with these labels, 0 if there is none.
 fn metric(address: &str, name: &str, labels: &str) -> u64 {
     let (status, text) = http_status(address, "GET", "/metrics");
     assert_eq!(status, 200);
