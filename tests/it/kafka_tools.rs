@@ -201,13 +201,13 @@ fn commands_change_topics_and_configs() -> Result<()> {
 fn group_command_deletes_groups_and_offsets() -> Result<()> {
     let node = Node::start()?;
     let describe = "ConsumerGroupCommand --bootstrap-server BROKER --describe --group g";
+    // Resetting offsets creates the group, without members and with committed offsets.
     let outcomes = run(
         node.bootstrap(),
         &[
             "TopicCommand --bootstrap-server BROKER --create --topic t --partitions 1",
             "TopicCommand --bootstrap-server BROKER --create --topic u --partitions 1",
             "ConsumerGroupCommand --bootstrap-server BROKER --group g --topic t --topic u \
-             // This creates the group: without members, with committed offsets.
              --reset-offsets --to-earliest --execute",
             "ConsumerGroupCommand --bootstrap-server BROKER --delete-offsets --group g --topic t",
             describe,

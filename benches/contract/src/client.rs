@@ -36,6 +36,7 @@ impl Client {
     /// Fails if the connection fails.
     pub fn connect(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
+        // Nagle's algorithm would delay the second part of a request.
         stream.set_nodelay(true)?;
         Ok(Self { stream })
     }
@@ -139,6 +140,8 @@ fn encoded<M: Message>(api: ApiKey, version: i16, body: &M) -> Result<Vec<u8>> {
     let header = RequestHeader {
         api_key: api.code(),
         api_version: version,
+        // Requests are encoded once and sent repeatedly. Responses arrive in order, so the id is
+        // not needed.
         correlation_id: 0,
         client_id: Some("bench".to_owned()),
     };

@@ -49,6 +49,7 @@ fn measured(only: Option<&str>) -> Result<Report> {
     let node = Node::start()?;
     let mut client = Client::connect(&node.kafka)?;
     let mut cases = Vec::new();
+    // The records `payment` and `order`; the others are not records.
     for set in &data::sets()[..2] {
         for codec in CODECS {
             if only.is_none_or(|only| only == codec.0) {
@@ -104,6 +105,7 @@ impl Case {
             case.value_bytes = all as f64 / values.len() as f64;
             let mut requests = Vec::new();
             let mut bytes = 0;
+            // Several batches, so that the CPU caches do not contain a single one.
             for at in 0..BATCHES {
                 let batch = batch(codec, &values, at * BATCH_RECORDS, node.ready_at);
                 bytes += batch.len();
@@ -119,6 +121,7 @@ impl Case {
     fn measure(&mut self, node: &Node, client: &mut Client, round: usize) -> Result<()> {
         let records = self.count * BATCH_RECORDS;
         for at in 0..LEVELS.len() {
+            // Rotating the order cancels out drifts of the machine.
             let (requests, times) = &mut self.levels[(round + at) % LEVELS.len()];
             // Background work of the previous level (segment writes) ends during this warm-up.
             client.produce(requests, BATCHES)?;
@@ -157,6 +160,7 @@ fn values(set: &Set, id: u32) -> Vec<Vec<u8>> {
 fn batch(codec: Codec, values: &[Vec<u8>], start: usize, now: TimestampMs) -> Bytes {
     let mut builder = BatchBuilder::new(codec);
     for value in values.iter().cycle().skip(start).take(BATCH_RECORDS) {
+        // Old timestamps would make retention delete segments during the measurement.
         builder.push(None, Some(value), now, &[]);
     }
     builder.finish()

@@ -58,6 +58,7 @@ impl Node {
     pub fn kill_9(&mut self) -> Result<()> {
         self.process.kill()?;
         self.process.wait()?;
+        // A killed process leaves its ready file, which must not be mistaken for the new one.
         Ok(fs::remove_file(self.folder.path().join("ready"))?)
     }
 
@@ -84,6 +85,7 @@ impl Node {
                 self.ready_at = TimestampMs(i64::try_from(written.as_millis())?);
                 return Ok(());
             }
+            // Checked after the file: a process that fails at once has not written it.
             let ended = self.process.try_wait()?;
             ensure!(ended.is_none(), "the broker exited: {ended:?}");
             sleep(POLL_INTERVAL);
@@ -120,6 +122,7 @@ impl Node {
             body.len()
         )?;
         let mut response = String::new();
+        // With `Connection: close` the response ends with the stream.
         stream.read_to_string(&mut response)?;
         let (_, body) = response.split_once("\r\n\r\n").context("no body")?;
         let body: Value = serde_json::from_str(body).with_context(|| response.clone())?;

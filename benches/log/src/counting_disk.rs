@@ -108,6 +108,7 @@ struct CountingFile {
 
 impl CountingFile {
     fn changed(&self, change: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        // Only writes to segments and checkpoints belong to a checkpoint.
         if self.is_wal {
             return change();
         }
@@ -134,6 +135,7 @@ impl CountingDisk {
         mode: OpenMode,
         open: impl FnOnce() -> io::Result<Arc<dyn DiskFile>>,
     ) -> io::Result<Arc<dyn DiskFile>> {
+        // Opening a file for writing creates it, which counts as work of a checkpoint.
         let is_wal = path.extension().is_some_and(|name| name == "wal");
         let file = match is_wal || mode == OpenMode::ReadOnly {
             true => open()?,

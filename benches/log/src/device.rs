@@ -42,12 +42,14 @@ fn row(scale: Scale, shape: Shape) -> Result<DeviceRow> {
     drop(warm);
     let mut load = Load::open(config, shape)?;
     let bytes = match (shape.window, shape.batch_bytes) {
+        // Without a window the load is slow, so it writes less.
         (1, batch) => scale.lone_commits * LONE_ROUNDS * batch,
         (_, SMALL) => scale.round_bytes / 4,
         _ => scale.round_bytes,
     };
     let before = (load.activity.written() as f64, device_bytes()?);
     load.append(bytes)?;
+    // Closing moves the rest of the write-ahead log to segments.
     load.log.close()?;
     let produced = bytes as f64;
     Ok(DeviceRow {

@@ -62,6 +62,7 @@ impl Fetches {
         let after = self.new.ends();
         // With thousands of partitions only some received a batch.
         let mut ends = after.iter();
+        // Both lists have the partitions in the same order.
         before.retain(|end| ends.next() != Some(end));
         let (bytes, took) = self.new.fetch(&before)?;
         self.memory.push(mb_per_s(bytes, took));

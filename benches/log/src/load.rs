@@ -105,6 +105,7 @@ impl Load {
             partition: PartitionIndex(index),
         };
         let partitions: Vec<_> = (0..shape.partitions).map(partition).collect();
+        // Creating an existing partition of a reopened log has no effect.
         for partition in &partitions {
             log.create_partition(*partition)?;
         }
@@ -123,6 +124,7 @@ impl Load {
     /// Appends `bytes` and returns the time until the last batch is acknowledged.
     pub(crate) fn append(&mut self, bytes: usize) -> Result<Duration> {
         let start = now();
+        // A rest smaller than a batch is not written.
         let count = bytes / self.batch.len();
         for _ in 0..count {
             self.append_one()?;
@@ -207,6 +209,8 @@ impl Load {
 /// Returns a batch of one record as a client sends it. The log inspects only its header.
 fn batch(bytes: usize) -> Result<Bytes> {
     let mut batch = Vec::with_capacity(bytes);
+    // Header fields in order: base offset, length, leader epoch, magic, CRC, attributes, last
+    // offset delta, timestamps, producer id and epoch, sequence, count.
     batch.put_i64(0);
     batch.put_u32(u32::try_from(bytes - LENGTH_TO)?);
     batch.put_i32(-1);

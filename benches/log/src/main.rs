@@ -48,6 +48,7 @@ fn main() -> Result<()> {
             let restarts = restart::measured(&sizes.collect::<Result<Vec<_>, _>>()?)?;
             commit(|report| report.restarts = Some(restarts))
         }
+        // Used only by the benchmark itself, which starts a child process.
         ["many", batches_each] => many::measure_and_print(batches_each.parse()?),
         _ => bail!("unknown arguments; there are: none, look, restart GB..."),
     }

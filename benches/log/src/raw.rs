@@ -33,6 +33,7 @@ impl Raw {
             bytes,
             chunk: vec![0x5a; CHUNK_BYTES],
         };
+        // Allocates the blocks of the file.
         raw.write_whole()?;
         Ok(raw)
     }
@@ -43,6 +44,7 @@ impl Raw {
         for at in (0..self.bytes).step_by(CHUNK_BYTES) {
             self.file.write_all_at(&self.chunk, at as u64)?;
         }
+        // sync_data skips the modification time, as the log does.
         self.file.sync_data()?;
         Ok(start.elapsed())
     }

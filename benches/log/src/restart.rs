@@ -22,6 +22,7 @@ const RESERVED_BYTES: u64 = 3 * GB;
 /// Measures one restart for each data size.
 pub(crate) fn measured(sizes_gb: &[usize]) -> Result<Restarts> {
     for gb in sizes_gb {
+        // All sizes are checked first, so that a run of several minutes does not fail at its end.
         ensure_room(*gb)?;
     }
     let rows = sizes_gb.iter().map(|gb| {

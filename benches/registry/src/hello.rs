@@ -11,6 +11,7 @@ pub(crate) fn serve() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}", listener.local_addr()?)?;
+    // The parent process waits for the address.
     stdout.flush()?;
     let server = HttpServer::new(|| App::new().route("/", web::get().to(hello)));
     let server = server.workers(1).listen(listener)?.run();

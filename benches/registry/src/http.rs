@@ -74,6 +74,7 @@ impl Connection {
         loop {
             line.clear();
             self.reader.read_line(&mut line)?;
+            // The empty line after the headers has no colon.
             let Some((name, value)) = line.trim_end().split_once(':') else {
                 break;
             };

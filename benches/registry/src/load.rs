@@ -37,6 +37,8 @@ impl<F: Fn(usize) -> Request + Send + Copy> Load<F> {
 
     fn one(self, address: &str, first: usize) -> Result<()> {
         let mut connection = Connection::open(address)?;
+        // Connection `first` sends each request whose number is `first` modulo the number of
+        // connections.
         for at in (first..self.count).step_by(self.connections) {
             let response = connection.send(&(self.request)(at))?;
             let text = String::from_utf8_lossy(&response.body);

@@ -59,6 +59,7 @@ fn lookups() -> Result<Lookups> {
             (&registry, lookup, &mut registry_ns),
             (&hello, greeting, &mut hello_ns),
         ];
+        // The order alternates, so that neither server always runs first.
         turns.rotate_left(round % 2);
         for (server, load, times) in turns {
             let before = server.cpu_ns()?;
@@ -82,6 +83,7 @@ fn registrations() -> Result<Registrations> {
     let registry = Process::registry()?;
     let (mut rates, mut cpu_us) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
+        // Each round registers other schemas: a repeated registration writes nothing.
         let first = round * REGISTRATIONS;
         let before = registry.cpu_ns()?;
         let took = Load {

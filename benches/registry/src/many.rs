@@ -27,6 +27,7 @@ pub(crate) fn measured() -> Result<Many> {
     let filled = filling.run(&registry.address)?;
     let full = registry.resident_bytes()?;
     let database = registry.database_bytes()?;
+    // After the restart the caches are empty.
     let start = registry.restart()?;
     let restarted = registry.resident_bytes()?;
     let by_id = us_per_request(&registry, |at| {

@@ -21,6 +21,7 @@ impl Set {
     #[must_use]
     pub fn records(&self) -> Vec<&[u8]> {
         // Each record starts where the previous one ends.
+        // Only the ends are stored.
         let starts = std::iter::once(&0).chain(&self.ends);
         let ranges = starts.zip(&self.ends);
         ranges
@@ -51,6 +52,7 @@ impl Set {
             ends.push(writer.out.len());
         }
         let mut buffer = writer.out;
+        // The validator reads up to 64 bytes after a record.
         buffer.extend([0; 64]);
         Self {
             name,
@@ -89,6 +91,7 @@ pub fn sets() -> [Set; 4] {
 pub fn wide_schema(fields: usize) -> String {
     let types = [
         json!("string"),
+        // A mix of types, so that no single code path dominates.
         json!(["null", "string"]),
         json!("long"),
         json!("double"),
@@ -132,6 +135,7 @@ fn payment(writer: &mut Writer) {
     }
     writer.long(1_763_000_000_000 + writer.peek_i64(100_000_000));
     let digits = 2 + writer.below(6);
+    // A decimal is encoded as bytes with their length.
     writer.long(i64::try_from(digits).expect("small"));
     writer.raw(digits);
     writer.boolean();
@@ -168,6 +172,7 @@ fn order_schema() -> String {
 fn order(writer: &mut Writer) {
     writer.id("order-", 16);
     writer.id("", 8 + writer.peek(16));
+    // Two of the fields are unions with null.
     if writer.optional() {
         writer.id("", 12 + writer.peek(20));
     }
@@ -191,6 +196,7 @@ fn order(writer: &mut Writer) {
     let branch = writer.below(4);
     writer.long(i64::try_from(branch).expect("small"));
     match branch {
+        // The branch null has no bytes.
         0 => {}
         1 => {
             writer.long(writer.peek_i64(10_000));
@@ -215,6 +221,7 @@ fn longs(writer: &mut Writer) {
         items.number(bits);
         count += 1;
     }
+    // The number of items is known only after they are generated.
     writer.long(count);
     writer.out.extend(items.out);
     writer.long(0);
@@ -230,6 +237,7 @@ fn strings(writer: &mut Writer) {
             let pool = if is_ascii || writer.below(8) > 0 {
                 ['a', 'e', 'n', 'r', ' ', '7']
             } else {
+                // Characters of two, three and four bytes.
                 ['ä', 'é', 'ß', '日', '本', '😀']
             };
             line.push(pool[writer.below(pool.len())]);
@@ -265,10 +273,12 @@ impl Writer {
     }
 
     fn peek_u64(&self) -> u64 {
+        // Without advancing the state, so that it can be an argument of another method.
         mixed(self.state ^ self.out.len() as u64)
     }
 
     fn long(&mut self, value: i64) {
+        // Zigzag: the sign becomes the lowest bit.
         let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
         while rest >= 0x80 {
             self.out.push(rest.to_le_bytes()[0] | 0x80);

@@ -172,6 +172,7 @@ impl Report {
     /// # Errors
     /// Fails if the file has another format.
     pub fn committed() -> Result<Self> {
+        // The two recipes write different parts of the file, so the other part must be kept.
         if page::json_path(NAME).exists() {
             return page::committed(NAME);
         }
@@ -232,10 +233,12 @@ impl Measured {
         );
         for row in &self.appends {
             let is_synced = row.durability == "fsync";
+            // Mode `os` does not sync, so it is compared with unsynced writes.
             let raw = match is_synced {
                 true => self.raw.synced_mb_per_s,
                 false => self.raw.write_mb_per_s,
             };
+            // The first row of each mode has one partition.
             let ratio = row.mb_per_s / self.first(row).mb_per_s;
             let target = match is_synced && row.partitions == 100 {
                 true => BY_ONE_PARTITION.cell(ratio, "x of 1 partition"),
@@ -265,6 +268,7 @@ impl Measured {
         for row in &self.appends {
             let first = self.first(row);
             let by = |us: f64, first: f64| format!("{:.2} ms, {:.2}x", us / 1e3, us / first);
+            // Checkpoints must not delay commits that overlap them.
             let inside = row.p99_in_checkpoint_us / row.p99_outside_us;
             let target = match row.durability == "fsync" {
                 true => IN_CHECKPOINT.cell(inside, "x inside"),
@@ -370,6 +374,8 @@ impl Restarts {
                 row.ready_ms,
                 row.first_record_ms,
                 row.replayed_mb,
+                // The target applies to all data sizes: a restart must not depend on the amount of
+                // data.
                 RESTART_S.cell(row.ready_ms / 1e3, " s"),
             );
         }

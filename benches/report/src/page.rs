@@ -142,6 +142,7 @@ impl Section {
         let whole = format!("{begin}{text}{end}");
         let old = page.split_once(&begin);
         match old.and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1))) {
+            // Text outside the markers is not generated and stays.
             Some((before, after)) => format!("{before}{whole}{after}"),
             None => format!("{page}{whole}"),
         }

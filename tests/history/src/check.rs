@@ -17,6 +17,7 @@ use crate::violation::Violation;
 pub fn check(history: &History) -> Vec<Violation> {
     let facts = Facts::of(history);
     let mut wrong = Vec::new();
+    // The order matters: later checks ignore what earlier ones reported.
     let misplaced = check_acks(&facts, &mut wrong);
     let contested = check_values(&facts, &misplaced, &mut wrong);
     check_places(&facts, &contested, &mut wrong);
@@ -90,6 +91,7 @@ impl<'a> Facts<'a> {
                 ..
             } => {
                 let log_start = self.log_start.entry(*partition).or_default();
+                // Observers can be late, and the log start never decreases.
                 *log_start = (*log_start).max(watermarks.log_start);
             }
             Event::OffsetForTime { .. } | Event::Committed { .. } | Event::Fetched { .. } => {}
@@ -98,6 +100,7 @@ impl<'a> Facts<'a> {
 
     fn record_read(&mut self, reader: Reader, at: PartitionOffset, value: &'a str) {
         let values = self.read_at.entry(at).or_default();
+        // Two readers of one value are not two values.
         if !values.contains(&value) {
             values.push(value);
         }
@@ -187,6 +190,7 @@ fn check_places(
         }
         if facts.rejected.contains(value.as_str()) {
             wrong.push(Violation::RejectedRead { value, at });
+        // A rejected value was sent, so it is not reported twice.
         } else if !facts.sent.contains(value.as_str()) {
             wrong.push(Violation::NeverSent { value, at });
         }
@@ -200,9 +204,11 @@ fn check_lost(facts: &Facts<'_>, misplaced: &BTreeSet<&str>, wrong: &mut Vec<Vio
         return;
     };
     let none = BTreeSet::new();
+    // Earlier readers may have read only a part.
     let read = facts.read_by.get(&last).unwrap_or(&none);
     let mut expected = BTreeMap::new();
     for (at, values) in &facts.read_at {
+        // A value that was read once must not disappear, even without an acknowledgement.
         expected.extend(values.first().map(|value| (*at, *value)));
     }
     let acked = facts
@@ -227,6 +233,7 @@ fn check_sends(facts: &Facts<'_>, misplaced: &BTreeSet<&str>, wrong: &mut Vec<Vi
         let mut highest: Option<&PartitionOffset> = None;
         for at in places {
             match highest {
+                // The highest offset stays the reference, so that one late record is reported once.
                 Some(later) if at.offset <= later.offset => wrong.push(Violation::SendsReordered {
                     producer: *producer,
                     later: *later,
@@ -251,6 +258,7 @@ fn check_commits(history: &History, wrong: &mut Vec<Violation>) {
                 partition,
                 offset,
             } => match highest.get(&(group, *partition)) {
+                // A higher offset is valid: a commit without an acknowledgement can be stored.
                 Some(committed) if offset.is_none_or(|found| found < *committed) => {
                     wrong.push(Violation::CommitLost {
                         group: group.clone(),
@@ -283,6 +291,7 @@ fn check_watermarks(history: &History, wrong: &mut Vec<Violation>) {
             continue;
         };
         let now = *watermarks;
+        // Only responses to the same observer have a known order.
         let before = newest.insert((*observer, *partition), now).unwrap_or(now);
         let in_order = now.log_start <= now.last_stable && now.last_stable <= now.high_watermark;
         let grew = before.log_start <= now.log_start

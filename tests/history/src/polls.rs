@@ -40,6 +40,7 @@ pub(crate) fn check_polls(history: &History, wrong: &mut Vec<Violation>) {
         for pair in places.windows(2) {
             wrong.extend(step(pair[0], pair[1], true));
         }
+        // A poll that went back must not hide the next one that does.
         let furthest = position.max(places.iter().max().copied());
         positions.extend(furthest.map(|at| ((*reader, *partition), at)));
     }
@@ -86,6 +87,7 @@ impl Step {
                 in_one_poll,
             });
         }
+        // The first visible offset between the two records.
         let next = PartitionOffset::new(after.partition, after.offset + 1);
         let skipped = visible.range(next..at).next()?;
         Some(Violation::Skipped {

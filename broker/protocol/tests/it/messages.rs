@@ -78,6 +78,7 @@ where
     let mut written = BytesMut::new();
     read.encode(&mut written, version)
         .unwrap_or_else(|error| panic!("{name}: {error}"));
+    // Equal bytes also prove that fields have the same order and types.
     assert_eq!(written, bytes, "{name}: {read:?}");
     let read_back = Local::from_bytes(written.freeze(), version);
     assert_eq!(read_back.as_ref(), Ok(&message), "{name}");
@@ -102,6 +103,7 @@ fn version_conversions_match_reference_implementation() {
                 for written in Local::VERSIONS {
                     let mut buffer = BytesMut::new();
                     let reference = reference.encode(&mut buffer, written);
+                    // Both must fail for the same conversions.
                     let expected = reference.is_ok().then(|| buffer.freeze());
                     let name = std::any::type_name::<Local>();
                     let [local, reference] =
@@ -155,6 +157,7 @@ fn versions_match_reference_implementation() {
         assert_eq!(format!("{key:?}"), api.name());
         let (local, valid) = (api.versions(), key.valid_versions());
         assert!(
+            // Avouch supports a subset of the versions.
             valid.min <= *local.start() && *local.end() <= valid.max,
             "{api:?}"
         );
@@ -206,6 +209,7 @@ fn request_headers_match_reference_implementation() {
 #[test]
 fn header_of_unknown_api_is_decoded() {
     let mut writer = Writer::new();
+    // The broker needs the correlation id to respond to an unsupported request.
     writer.i16(999);
     writer.i16(0);
     writer.i32(7);
@@ -255,6 +259,7 @@ fn records_are_not_copied() {
         .records
         .clone()
         .unwrap();
+    // The address shows whether the bytes were copied.
     let first_byte = records.chunks()[0].memory().unwrap().as_ptr();
     assert!(
         frame.as_ptr_range().contains(&first_byte),
@@ -270,6 +275,7 @@ fn records_are_not_copied() {
             .any(|chunk| chunk.memory().unwrap().as_ptr() == first_byte),
         "not a separate segment"
     );
+    // After the length, the correlation id and the tagged fields of the header.
     let whole = joined(&chunks).unwrap().slice(9..);
     assert_eq!(FetchResponse::from_bytes(whole, 12), Ok(response));
 }
@@ -295,6 +301,7 @@ fn fields_missing_in_version_follow_kafka() {
     };
     assert_eq!(encode(&rejected, 4), Err(error));
 
+    // Kafka marks this field as ignorable.
     let dropped = ApiVersionsResponse {
         throttle_time_ms: 5,
         ..Default::default()
@@ -320,6 +327,7 @@ fn null_is_rejected_where_not_nullable() {
         Err(error)
     );
     assert!(encode(&all_topics, 1).is_ok());
+    // Empty transactional id, acks, timeout, then a null array.
     let null_topic_data = Bytes::from_static(&[0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
     assert_eq!(
         ProduceRequest::from_bytes(null_topic_data, 3),
@@ -334,11 +342,14 @@ fn unsupported_versions_are_rejected() {
         version: 2,
     };
     assert_eq!(ProduceRequest::from_bytes(Bytes::new(), 2), Err(error));
+    // librdkafka disables features if Produce is not advertised from version 0.
     assert_eq!(ApiKey::Produce.advertised_versions(), 0..=12);
     assert_eq!(
         ApiKey::Fetch.advertised_versions(),
         ApiKey::Fetch.versions()
     );
+    // Clients decode this response before they know the version, so its header has no tagged
+    // fields.
     assert_eq!(ApiKey::ApiVersions.response_header_version(4), 0);
 }
 
@@ -348,6 +359,7 @@ fn error_codes_match_reference_implementation() {
         let local = ErrorCode::try_from(code).unwrap();
         assert_eq!(local.code(), code);
         let Some(reference) = ResponseError::try_from_code(code) else {
+            // The reference has no value for code 0.
             assert_eq!(local, ErrorCode::None);
             continue;
         };

@@ -31,6 +31,7 @@ type Fields = (
 /// Returns records with null and empty components, and values that span several snappy blocks.
 fn samples() -> Vec<Fields> {
     let mut records: Vec<Fields> = vec![
+        // Null and empty components have different encodings.
         (None, None, 1_000, vec![]),
         (
             Some(vec![]),
@@ -46,6 +47,7 @@ fn samples() -> Vec<Fields> {
         ),
     ];
     records.extend((0..300_u16).map(|index| {
+        // 300 records of up to 600 bytes exceed a snappy block of 32 KiB.
         let value = index.to_be_bytes().repeat(usize::from(index) + 1);
         (
             None,
@@ -91,6 +93,7 @@ fn read(batch: &[u8]) -> Vec<Fields> {
             (
                 record.key.map(<[u8]>::to_vec),
                 record.value.map(<[u8]>::to_vec),
+                // Timestamps are stored relative to the base timestamp.
                 header.base_timestamp.0 + record.timestamp_delta,
                 record
                     .headers
@@ -109,6 +112,7 @@ fn built_batches_match_reference_implementation() {
         assert!(crc_matches(&batch));
         let set = reference::RecordBatchDecoder::decode_with_custom_compression(
             &mut batch.clone(),
+            // The codecs are not those of Avouch, so that errors cannot cancel out.
             Some(|bytes: &mut Bytes, codec| Ok(one_shot_decompress(bytes, codec))),
         )
         .unwrap();
@@ -204,6 +208,7 @@ fn one_shot_decompress(bytes: &[u8], codec: reference::Compression) -> Bytes {
                 .unwrap();
         }
         reference::Compression::Snappy => {
+            // The header of xerial framing: magic, version 1, compatible with version 1.
             assert_eq!(&bytes[..16], b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01");
             let mut rest = &bytes[16..];
             while let Some((length, after)) = rest.split_first_chunk() {
@@ -269,6 +274,7 @@ fn builder_sets_counts_and_attributes() {
 
 /// Encodes a record with the given bytes after its length.
 fn record(fields: &[u8]) -> Vec<u8> {
+    // The zigzag encoding of a small positive number is its double.
     let mut bytes = vec![u8::try_from(fields.len()).unwrap() * 2];
     bytes.extend_from_slice(fields);
     bytes
@@ -297,11 +303,13 @@ fn section_must_contain_counted_records() {
     let complete = record(&NULLS);
     assert_fault(&[], (0, 0, RecordFault::Truncated));
     assert_fault(&complete, (1, 7, RecordFault::Truncated));
+    // The third record is the excess.
     assert_fault(&complete.repeat(3), (2, 14, RecordFault::LongSection(7)));
 }
 
 #[test]
 fn record_must_contain_exactly_its_fields() {
+    // Length 7, but one byte follows.
     assert_fault(&[14, 0], (0, 1, RecordFault::Truncated));
     assert_fault(&[1], (0, 0, RecordFault::BadLength(-1)));
     assert_fault(&[0x80; 6], (0, 0, RecordFault::BadVarint));
@@ -326,6 +334,7 @@ fn header_counts_and_keys_are_checked() {
     let nulls_and = |headers: &[u8]| record(&[&NULLS[..5], headers].concat());
     assert_fault(&nulls_and(&[1]), (0, 6, RecordFault::BadHeaderCount(-1)));
     assert_fault(
+        // The varint 1001.
         &nulls_and(&[0xd2, 0x0f]),
         (0, 6, RecordFault::BadHeaderCount(1001)),
     );
@@ -361,6 +370,7 @@ fn truncated_or_corrupt_batch_never_panics() {
             section.is_ok_and(|section| RecordIter::new(section, 20).all(|record| record.is_ok()))
         };
         assert!(passes(compressed), "{codec:?}");
+        // Every proper prefix must be an error, also of codecs without an end mark.
         for end in 0..compressed.len() {
             assert!(
                 !passes(&compressed[..end]),
@@ -421,6 +431,7 @@ fn invalid_client_batches_are_rejected_by_name() {
         ),
         (
             "control",
+            // Bit 5 marks a control batch, bit 3 the timestamp type LogAppendTime.
             |header| header.attributes |= 0x20,
             0,
             ClientBatchError::Control,
@@ -459,6 +470,7 @@ fn client_offsets_start_at_zero() {
     let batch = build(Codec::None, &samples()[..2]);
     let header = BatchHeader::parse(&batch).unwrap();
     let mut section = batch[HEADER_BYTES..].to_vec();
+    // After length, attributes and timestamp delta: the offset delta 1.
     section[3] = 2;
     let error = verify_client_batch(&header, batch.len(), &section).unwrap_err();
     assert_eq!(
