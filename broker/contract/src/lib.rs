@@ -1,12 +1,13 @@
-//! Contracts: a record that doesn't satisfy its topic's contract never reaches the log, and the
-//! producer is told which record, which field and why.
+//! Contracts: a record that does not satisfy its topic's contract never reaches the log, and its
+//! producer receives the record, the field and the reason.
 //!
-//! The way of a batch: `policy` (what the topic's configs ask for), `effective` (with `auto`
-//! decided), `check` (the ids its records name), `cache` (the schemas behind them, from memory as
-//! a rule), `judge` (what each schema comes to), `check` (every record), `report`. Pure but for
-//! `cache` (asks the registry) and `report`.
+//! A batch passes through `config` (the policy that the topic's configs state, with `auto`
+//! decided), `check` (the schema ids that its records name), `schemas` (their validators, usually
+//! from the cache), `check::eligibility` (whether the topic allows each schema), `check` again
+//! (every record) and `report`. Only `schemas::cache`, which requests schemas, and `report` have
+//! effects.
 //!
-//! Invariant: what cannot be checked is refused, never let through. Knows no file and no socket.
+//! Invariant: what cannot be checked is rejected, never accepted. Knows no file and no socket.
 
 mod check;
 mod config;
