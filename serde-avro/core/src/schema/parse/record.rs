@@ -114,10 +114,10 @@ impl Parser<'_> {
         let position = owner.fields.len();
         // Counted once here, so that the check of a default need not visit every field.
         owner.required += usize::from(field.default.is_none());
-        let duplicate = owner.positions.insert(name, position);
-        let name = field.name.clone();
+        let known = owner.positions.insert(name, position);
+        let duplicate = known.map(|_| field.name.clone());
         owner.fields.push(field);
-        if duplicate.is_some() {
+        if let Some(name) = duplicate {
             return self.fail_at(value, "name", format!("duplicate field {name}"));
         }
         if let Some(pointer) = pointer {
