@@ -4,13 +4,13 @@
 //! `rest` the HTTP API. [`Registry::app_config`] mounts a registry in an actix-web application, and
 //! a broker in the same process uses [`Registry::source`]. The crate knows nothing of Kafka.
 
+mod cache;
+mod change_listener;
 mod config;
 mod database;
 mod decide;
 mod error;
-mod follow;
 mod metrics;
-mod remembered;
 mod rest;
 mod service;
 mod source;
@@ -32,6 +32,7 @@ pub use crate::database::{Database, PostgresUrl};
 pub use crate::error::RegistryError;
 pub use crate::rest::document;
 
+use crate::change_listener::listen_for_changes;
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::source::StoreSource;
@@ -80,7 +81,7 @@ pub struct Registry {
     source: Arc<StoreSource>,
     runtime: Handle,
     cluster_id: Arc<OnceLock<String>>,
-    follower: AbortHandle,
+    listener: AbortHandle,
 }
 
 impl Registry {
@@ -95,13 +96,13 @@ impl Registry {
         let metrics = Metrics::register(&config.metrics)?;
         let service = Arc::new(Service::new(store, config, metrics, change_seq));
         let source = Arc::new(StoreSource::new(Arc::clone(&service)));
-        let follower = tokio::spawn(follow::follow(Arc::clone(&service)));
+        let listener = tokio::spawn(listen_for_changes(Arc::clone(&service)));
         Ok(Self {
             service,
             source,
             runtime: Handle::current(),
             cluster_id: Arc::default(),
-            follower: follower.abort_handle(),
+            listener: listener.abort_handle(),
         })
     }
 
@@ -141,7 +142,7 @@ impl Registry {
 
     /// Waits for running statements and closes the database. Later requests fail.
     pub async fn close(&self) {
-        self.follower.abort();
+        self.listener.abort();
         self.service.store.close().await;
     }
 
@@ -168,3 +169,8 @@ impl fmt::Debug for Registry {
             .finish_non_exhaustive()
     }
 }
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -15,14 +15,14 @@ const LATENCY_BUCKETS_S: [f64; 10] = [
 /// The most requested route.
 pub(crate) const SCHEMA_BY_ID: &str = "/schemas/ids/{id}";
 
-/// How a registration ended.
+/// Outcome of a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// A new version was written.
     Added,
-    /// It was registered before.
+    /// The schema was registered already.
     Existing,
-    /// It broke the compatibility level.
+    /// The schema was incompatible.
     Incompatible,
 }
 

@@ -1,5 +1,4 @@
-//! The registry as a source for a broker in the same process: reads the store, and caches each
-//! answer until something of the id changes.
+//! The registry as the source of schemas for a broker in the same process.
 
 use std::sync::Arc;
 
@@ -25,9 +24,12 @@ impl StoreSource {
     }
 
     async fn look_up(&self, id: SchemaId) -> Result<Option<RegisteredSchema>, SourceError> {
-        // Another node's change in a shared database is received a little later.
+        // With a shared database, changes of other nodes arrive after they are acknowledged.
         let cached = self.freshness().is_immediate();
-        let schema = self.service.registered(DEFAULT_CONTEXT, id, cached).await;
+        let schema = self
+            .service
+            .registered_schema(DEFAULT_CONTEXT, id, cached)
+            .await;
         let schema = schema.map_err(|error| failure(&error))?;
         Ok(schema.map(|schema| schema.as_ref().clone()))
     }

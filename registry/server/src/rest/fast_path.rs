@@ -51,10 +51,10 @@ fn cached_response(registry: &Registry, request: &ServiceRequest) -> Option<Http
         return None;
     }
     // The cache of a node that does not share its database is the current state.
-    if requests_current(request.headers()) && !registry.service.store.is_own() {
+    if requests_current(request.headers()) && !registry.service.store.is_exclusive() {
         return None;
     }
-    let body = registry.service.recall(id, params.subject())?;
+    let body = registry.service.cached_response(id, params.subject())?;
     let mut response = HttpResponse::Ok().message_body(body).ok()?;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type(request.headers()));

@@ -1,4 +1,4 @@
-//! The OpenAPI document: what the handlers say about themselves, completed by what holds for all.
+//! The OpenAPI document: the documentation of the handlers, completed by what is common to all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;

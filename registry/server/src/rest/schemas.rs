@@ -210,7 +210,7 @@ async fn named_subject(
     let Some(subject) = params.subject() else {
         return Ok(None);
     };
-    match registry.service.behind_alias(subject.clone()).await {
+    match registry.service.resolve_alias(subject.clone()).await {
         // Without its database the registry knows no alias, but cached IDs are still served.
         Err(RegistryError::Store(_) | RegistryError::StoreTimeout(_)) => Ok(Some(subject)),
         subject => subject.map(Some),

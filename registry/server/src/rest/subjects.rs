@@ -160,7 +160,7 @@ async fn register(
 ) -> HandlerResult {
     let subject = registry
         .service
-        .behind_alias(Subject::writable(&path)?)
+        .resolve_alias(Subject::writable(&path)?)
         .await?;
     let request: RegisterRequest = body(&bytes)?;
     let normalize = params.flag(query::Normalize);
@@ -343,7 +343,10 @@ pub(crate) async fn subject(
     registry: &Data<Registry>,
     name: &str,
 ) -> Result<Subject, RegistryError> {
-    registry.service.behind_alias(Subject::existing(name)).await
+    registry
+        .service
+        .resolve_alias(Subject::existing(name))
+        .await
 }
 
 /// Returns the subject and the version that the path names, aliases resolved.

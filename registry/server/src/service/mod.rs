@@ -3,25 +3,24 @@
 //! change sequence in memory is never ahead of the store, and is up to date before an operation
 //! returns.
 
+mod change_feed;
 mod check;
 mod delete;
 mod export;
 mod identity;
-mod memory;
 mod plan;
 mod read;
 mod register;
+mod schema_cache;
 mod settings;
 mod transfer;
 
 use std::num::NonZero;
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::sync::LazyLock;
 
-use avouch_registry_api::freshness::Freshness;
 use avouch_registry_api::rest::{SchemaBody, SchemaReference, SchemaTags};
 use thiserror::Error;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use crate::config::RegistryConfig;
 use crate::decide::content::{Content, ContentError, Parsed, Resolved, Strictness};
@@ -34,10 +33,11 @@ use crate::store::edges::{self, ReferenceError};
 use crate::store::versions::{self, Entry};
 use crate::store::{Connection, Store, Write};
 
-use self::memory::Memory;
+use self::change_feed::ChangeFeed;
 pub(crate) use self::plan::{Intent, rejection};
 pub(crate) use self::read::Listing;
 pub(crate) use self::register::Checks;
+use self::schema_cache::SchemaCache;
 use self::settings::EffectiveSettings;
 
 /// Maximum size of schemas that are parsed and compared on the thread of the request, in bytes.
@@ -49,9 +49,8 @@ pub(crate) struct Service {
     pub(crate) store: Store,
     pub(crate) config: RegistryConfig,
     pub(crate) metrics: Metrics,
-    change_seq: watch::Sender<u64>,
-    freshness: Arc<Freshness>,
-    memory: Memory,
+    cache: SchemaCache,
+    feed: ChangeFeed,
 }
 
 /// A parsed schema in registry form.
@@ -68,34 +67,19 @@ impl Service {
         metrics: Metrics,
         change_seq: u64,
     ) -> Self {
-        let freshness = Arc::new(Freshness::new(store.is_own(), change_seq));
+        let feed = ChangeFeed::new(store.is_exclusive(), change_seq);
         Self {
             store,
             config,
             metrics,
-            change_seq: watch::Sender::new(change_seq),
-            freshness,
-            memory: Memory::new(change_seq),
+            cache: SchemaCache::new(),
+            feed,
         }
-    }
-
-    /// Returns the changes that this node has taken in.
-    pub(crate) fn freshness(&self) -> &Arc<Freshness> {
-        &self.freshness
-    }
-
-    /// The change sequence once it is beyond `since`, or as it is when `patience` ends.
-    pub(crate) async fn change_beyond(&self, since: u64, patience: Duration) -> u64 {
-        let mut changes = self.change_seq.subscribe();
-        let beyond = changes.wait_for(|&seq| seq > since);
-        // What ended it does not matter: patience, or a change.
-        let _ended = tokio::time::timeout(patience, beyond).await;
-        *self.change_seq.borrow()
     }
 
     async fn commit(&self, transaction: Write) -> Result<(), RegistryError> {
         let seq = transaction.commit().await?;
-        self.take_in(seq).await;
+        self.apply_changes(seq).await;
         Ok(())
     }
 
@@ -115,7 +99,7 @@ impl Service {
         let normalize = settings.normalizes(draft.normalize);
         let references = resolve_versions(connection, subject, &draft.references, strictness).await;
         let requested = draft.references.clone();
-        let changes = Changes {
+        let options = ParseOptions {
             strictness,
             normalize,
             tags_to_add: draft.tags_to_add.clone(),
@@ -136,14 +120,14 @@ impl Service {
             dependencies,
         };
         let text_bytes = resolved.text_bytes();
-        let work = move || parse_draft(resolved, &changes);
+        let work = move || parse_draft(resolved, &options);
         let parsed = compute(text_bytes, work).await?;
         parsed.map_err(|error| describe(&error.to_string()))
     }
 }
 
-/// Changes of a schema between parsing and storing it.
-struct Changes {
+/// Options of parsing a draft.
+struct ParseOptions {
     strictness: Strictness,
     normalize: bool,
     tags_to_add: Vec<SchemaTags>,
@@ -161,19 +145,19 @@ enum DraftError {
     Tags(#[from] TagError),
 }
 
-fn parse_draft(mut resolved: Resolved, changes: &Changes) -> Result<Prepared, DraftError> {
-    let mut parsed = resolved.parse_as(changes.strictness)?;
-    if !changes.tags_to_add.is_empty() || !changes.tags_to_remove.is_empty() {
+fn parse_draft(mut resolved: Resolved, options: &ParseOptions) -> Result<Prepared, DraftError> {
+    let mut parsed = resolved.parse_as(options.strictness)?;
+    if !options.tags_to_add.is_empty() || !options.tags_to_remove.is_empty() {
         let Parsed::Avro(schema) = &parsed else {
             return Err(DraftError::NotAvro);
         };
         let text = schema.to_registry_string();
         resolved.content.text =
-            tags::changed(&text, &changes.tags_to_add, &changes.tags_to_remove)?;
-        parsed = resolved.parse_as(changes.strictness)?;
+            tags::changed(&text, &options.tags_to_add, &options.tags_to_remove)?;
+        parsed = resolved.parse_as(options.strictness)?;
     }
     match &parsed {
-        Parsed::Avro(schema) if changes.normalize => {
+        Parsed::Avro(schema) if options.normalize => {
             resolved.content.text = schema.to_normalized_string();
             resolved.content.sort_references();
         }
@@ -295,7 +279,7 @@ mod tests {
 
     // Conformance: registry/stores-14
     #[tokio::test]
-    async fn no_more_work_runs_at_once_than_the_pool_has_turns() {
+    async fn pool_bounds_concurrent_work() {
         static POOL: Semaphore = Semaphore::const_new(2);
         let running = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));

@@ -38,7 +38,7 @@ impl Service {
         let mut resolved = Vec::with_capacity(requests.len());
         for request in requests {
             let subject = match Subject::writable(&request.subject) {
-                Ok(subject) => self.behind_alias(subject).await,
+                Ok(subject) => self.resolve_alias(subject).await,
                 Err(error) => Err(error),
             };
             resolved.push((subject, request));

@@ -214,15 +214,15 @@ impl Service {
         subject: &Subject,
         with_max_id: bool,
     ) -> Result<SchemaBody, RegistryError> {
-        let known = self.known(&subject.context, id).await?;
-        let known = known.ok_or(RegistryError::IdNotFound(id.get()))?;
+        let schema = self.cached_schema(&subject.context, id).await?;
+        let schema = schema.ok_or(RegistryError::IdNotFound(id.get()))?;
         let max_id = if with_max_id {
             let mut snapshot = self.store.read().await?;
             Some(counters::highest_id(&mut snapshot, &subject.context).await?)
         } else {
             None
         };
-        Ok(known.told(&subject.name, max_id))
+        Ok(schema.body_for(&subject.name, max_id))
     }
 
     /// Returns the subject of a lookup by ID in the context of the lookup: the context that the
@@ -249,8 +249,8 @@ impl Service {
     }
 
     async fn holds(&self, subject: &Subject, id: SchemaId) -> Result<bool, RegistryError> {
-        let known = self.known(&subject.context, id).await?;
-        Ok(known.is_some_and(|known| known.is_held_by(&subject.name)))
+        let schema = self.cached_schema(&subject.context, id).await?;
+        Ok(schema.is_some_and(|schema| schema.is_registered_under(&subject.name)))
     }
 
     /// Returns the default context and those that have a version.

@@ -191,7 +191,7 @@ impl Service {
                         .await?;
                 }
                 Ok(Registered {
-                    body: answer(self.add(connection, subject, *addition).await?),
+                    body: registration_body(self.add(connection, subject, *addition).await?),
                     outcome: Outcome::Added,
                 })
             }
@@ -462,12 +462,12 @@ async fn registration(
 ) -> Result<SchemaBody, RegistryError> {
     let entry = versions::entry(connection, subject, version).await?;
     entry
-        .map(answer)
+        .map(registration_body)
         .ok_or(RegistryError::VersionNotFound(version.into()))
 }
 
-/// The answer to a registration: the version without its subject.
-fn answer(entry: Entry) -> SchemaBody {
+/// Returns the response of a registration: the version without its subject.
+fn registration_body(entry: Entry) -> SchemaBody {
     SchemaBody {
         subject: None,
         ..body_of(entry)

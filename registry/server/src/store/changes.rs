@@ -32,7 +32,7 @@ impl Mark {
 
 /// Changes after a change sequence number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct News {
+pub(crate) struct Changes {
     /// The current change sequence number.
     pub(crate) seq: u64,
     /// Context and ID of registered, deleted or restored versions; `None` if any ID may have
@@ -42,13 +42,24 @@ pub(crate) struct News {
     pub(crate) configs: bool,
 }
 
+impl Changes {
+    /// Returns a change that may concern everything.
+    pub(crate) fn everything(seq: u64) -> Self {
+        Self {
+            seq,
+            ids: None,
+            configs: true,
+        }
+    }
+}
+
 /// Sets a mark to the change sequence number of the transaction.
 pub(crate) async fn mark(connection: &mut Connection, mark: Mark) -> Result<(), sqlx::Error> {
     connection.execute(MOVE_MARK, &[mark.name().into()]).await
 }
 
 /// Returns the changes after `seq` in the connection's snapshot.
-pub(crate) async fn since(connection: &mut Connection, seq: u64) -> Result<News, sqlx::Error> {
+pub(crate) async fn since(connection: &mut Connection, seq: u64) -> Result<Changes, sqlx::Error> {
     let before = i64::try_from(seq).unwrap_or(i64::MAX);
     let (mut reached, mut ids, mut configs) = (before, Some(Vec::new()), false);
     for row in connection.rows(MARKS, &[]).await? {
@@ -71,7 +82,7 @@ pub(crate) async fn since(connection: &mut Connection, seq: u64) -> Result<News,
         let is_complete = i64::try_from(changed.len()).is_ok_and(|count| count <= MAX_LISTED);
         ids = is_complete.then_some(changed);
     }
-    Ok(News {
+    Ok(Changes {
         seq: reached.unsigned_abs(),
         ids,
         configs,

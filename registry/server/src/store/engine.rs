@@ -71,13 +71,13 @@ impl Engine {
     pub(crate) async fn begin_probe(&self) -> Result<Connection, sqlx::Error> {
         match self {
             Self::Sqlite { readers, .. } => {
-                let begun = Transaction::begin(readers, None).await;
-                begun.map(|transaction| Connection::Sqlite(transaction, Wait::Asleep))
+                let started = Transaction::begin(readers, None).await;
+                started.map(|transaction| Connection::Sqlite(transaction, Wait::Asleep))
             }
             Self::Postgres { readers, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                let begun = Transaction::begin(readers, Some(begin)).await;
-                begun.map(Connection::Postgres)
+                let started = Transaction::begin(readers, Some(begin)).await;
+                started.map(Connection::Postgres)
             }
         }
     }
@@ -88,14 +88,14 @@ impl Engine {
     pub(super) async fn begin_write(&self) -> Result<Connection, sqlx::Error> {
         match self {
             Self::Sqlite { writer, wait, .. } => {
-                let begun = Transaction::begin(writer, Some("BEGIN IMMEDIATE")).await;
-                begun.map(|transaction| Connection::Sqlite(transaction, *wait))
+                let started = Transaction::begin(writer, Some("BEGIN IMMEDIATE")).await;
+                started.map(|transaction| Connection::Sqlite(transaction, *wait))
             }
             Self::Postgres { writer, .. } => {
                 self.require_reachable()?;
                 let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-                let begun = Transaction::begin(writer, Some(begin)).await;
-                begun.map(Connection::Postgres)
+                let started = Transaction::begin(writer, Some(begin)).await;
+                started.map(Connection::Postgres)
             }
         }
     }

@@ -44,7 +44,7 @@ impl Store {
     }
 
     /// Returns true if only this process changes the database.
-    pub(crate) fn is_own(&self) -> bool {
+    pub(crate) fn is_exclusive(&self) -> bool {
         matches!(self.engine, Engine::Sqlite { .. })
     }
 

@@ -82,8 +82,8 @@ async fn sqlite_uses_index_for_other_statements() {
         let scans = steps.iter().any(|step| {
             let step: String = step.get("detail");
             // Rows that the statement itself gathered are no table.
-            let is_own = step == "SCAN changed";
-            (step.starts_with("SCAN") && !is_own) || step.ends_with("(context=?)")
+            let is_recursive = step == "SCAN changed";
+            (step.starts_with("SCAN") && !is_recursive) || step.ends_with("(context=?)")
         });
         assert_eq!(scans, SCANS.contains(name), "{name}");
     }
@@ -324,7 +324,7 @@ async fn writes_with_a_failed_statement_cannot_commit() {
 /// The commit fails, and is dropped before it can report that; the next one succeeds.
 // Conformance: registry/stores-13
 #[tokio::test]
-async fn dropped_commits_are_not_confirmed_by_the_next() {
+async fn dropped_commits_are_not_confirmed_later() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let (release, released) = std::sync::mpsc::channel::<()>();

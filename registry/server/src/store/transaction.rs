@@ -18,7 +18,7 @@ pub(crate) struct Transaction<E: Database> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Begun, and every statement so far succeeded.
+    /// The transaction has started, and every statement so far has succeeded.
     Open,
     /// A step runs, or it failed, or its future was dropped: the transaction may have ended.
     Unknown,

@@ -28,8 +28,8 @@ async fn incompatible_registration_lists_reasons() {
     let old = record(&[INT_A]);
     server.register("s", &old).await;
     let new = record(&[STRING_A]);
-    let refused = server
-        .refused(POST, "/subjects/s/versions", schema(&new))
+    let rejected = server
+        .rejected(POST, "/subjects/s/versions", schema(&new))
         .await;
     let expected = format!(
         "Schema being registered is incompatible with an earlier schema for subject \"s\", \
@@ -38,7 +38,7 @@ async fn incompatible_registration_lists_reasons() {
          STRING not compatible with writer type: INT'}}, {{oldSchemaVersion: 1}}, {{oldSchema: \
          '{old}'}}, {{validateFields: 'false', compatibility: 'BACKWARD'}}]"
     );
-    assert_eq!(refused, (40901, expected));
+    assert_eq!(rejected, (40901, expected));
     assert_eq!(server.get("/subjects/s/versions").await, json!([1]));
     let forced = server
         .ok(POST, "/subjects/s/versions?force=true", schema(&new))
@@ -52,7 +52,7 @@ async fn incompatibility_code_is_configurable() {
     let server = TestServer::start_with(|config| config.incompatible_code = 409).await;
     server.register("s", "\"int\"").await;
     let (code, _) = server
-        .refused(POST, "/subjects/s/versions", schema("\"string\""))
+        .rejected(POST, "/subjects/s/versions", schema("\"string\""))
         .await;
     assert_eq!(code, 409);
 }
@@ -132,7 +132,7 @@ async fn first_version_cannot_use_reserved_field() {
     let checked = json!({ "validateFields": true });
     server.ok(Method::PUT, "/config/s", Some(checked)).await;
     let path = "/subjects/s/versions";
-    let (code, message) = server.refused(POST, path, Some(using)).await;
+    let (code, message) = server.rejected(POST, path, Some(using)).await;
     assert_eq!(code, 40901, "{message}");
     assert!(message.contains("reserved field a"), "{message}");
     server.register_body("s", reserving("\"int\"")).await;
@@ -152,10 +152,10 @@ async fn only_versions_of_same_group_are_compared() {
     let (_, version) = server.register_body("s", of_major("\"string\"", "2")).await;
     assert_eq!(version, 2, "another group");
     let path = "/subjects/s/versions";
-    let refused = server
-        .refused(POST, path, Some(of_major("\"boolean\"", "1")))
+    let rejected = server
+        .rejected(POST, path, Some(of_major("\"boolean\"", "1")))
         .await;
-    assert_eq!(refused.0, 40901);
+    assert_eq!(rejected.0, 40901);
     server.register_body("s", of_major("\"long\"", "1")).await;
 }
 
@@ -170,15 +170,15 @@ async fn checks_handle_missing_versions() {
         .await;
     assert_eq!(verdict, json!({ "is_compatible": true, "messages": [] }));
     for (version, code) in [("1", 40402), ("0", 42202), ("abc", 42202)] {
-        let refused = server
-            .refused(POST, &check(version), schema("\"int\""))
+        let rejected = server
+            .rejected(POST, &check(version), schema("\"int\""))
             .await;
-        assert_eq!(refused.0, code, "{version}");
+        assert_eq!(rejected.0, code, "{version}");
     }
-    let refused = server
-        .refused(POST, &check("latest"), schema("nonsense"))
+    let rejected = server
+        .rejected(POST, &check("latest"), schema("nonsense"))
         .await;
-    assert_eq!(refused.0, 42201);
+    assert_eq!(rejected.0, 42201);
     let verdict = server
         .ok(POST, &check("latest?verbose=true"), schema("nonsense"))
         .await;
@@ -251,7 +251,7 @@ async fn large_schemas_are_compared_like_small_ones() {
     server.register("s", &old).await;
     assert_eq!(server.register("s", &enumeration(4_001)).await, (2, 2));
     let fewer = schema(&enumeration(3_999));
-    let (code, message) = server.refused(POST, "/subjects/s/versions", fewer).await;
+    let (code, message) = server.rejected(POST, "/subjects/s/versions", fewer).await;
     assert_eq!(code, 40901);
     assert!(message.contains("[SYMBOL_NUMBER_03999, SYMBOL_NUMBER_04000]"));
     assert!(message.contains("{oldSchema: <truncated> '"));

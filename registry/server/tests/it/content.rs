@@ -49,7 +49,7 @@ async fn configuration_returns_all_stored_properties() {
     assert_eq!(left["compatibilityGroup"], "major");
     shown = server.delete("/config/s").await;
     assert_eq!(shown["compatibilityLevel"], "NONE");
-    assert_eq!(server.refused(GET, "/config/s", None).await.0, 40408);
+    assert_eq!(server.rejected(GET, "/config/s", None).await.0, 40408);
 }
 
 // Conformance: registry/rule-8
@@ -147,14 +147,14 @@ async fn invalid_rule_sets_are_rejected_everywhere() {
         (PUT, "/config/s", json!({ "overrideRuleSet": bad })),
     ];
     for (method, path, body) in calls {
-        let refused = server.refused(method, path, Some(body)).await;
-        assert_eq!(refused, (42210, message.clone()), "{path}");
+        let rejected = server.rejected(method, path, Some(body)).await;
+        assert_eq!(rejected, (42210, message.clone()), "{path}");
     }
     let both = json!({ "ruleSet": {}, "rulesToRemove": ["r"] });
-    let refused = server
-        .refused(POST, "/subjects/s/versions/1/tags", Some(both))
+    let rejected = server
+        .rejected(POST, "/subjects/s/versions/1/tags", Some(both))
         .await;
-    assert_eq!(refused.0, 42210);
+    assert_eq!(rejected.0, 42210);
 }
 
 // Conformance: registry/rule-5
@@ -235,7 +235,7 @@ async fn tags_are_added_with_or_without_registration() {
 
     let nowhere = json!({ "schema": text, "schemaTagsToAdd": tag("n.Q", "sr_record", "X") });
     let (code, message) = server
-        .refused(POST, "/subjects/s/versions", Some(nowhere))
+        .rejected(POST, "/subjects/s/versions", Some(nowhere))
         .await;
     assert_eq!(code, 42201);
     assert!(

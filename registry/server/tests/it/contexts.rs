@@ -84,7 +84,7 @@ async fn id_is_resolved_in_requested_context() {
     let holders = server.get("/contexts/.c/schemas/ids/2/versions").await;
     assert_eq!(holders, json!([{ "subject": ":.c:only", "version": 1 }]));
     let (code, _) = server
-        .refused(Method::GET, "/contexts/.c/schemas/ids/3", None)
+        .rejected(Method::GET, "/contexts/.c/schemas/ids/3", None)
         .await;
     assert_eq!(code, 40403);
 }
@@ -127,7 +127,9 @@ async fn unqualified_name_finds_subject_elsewhere() {
     let body = Some(json!({ "schema": "\"bytes\"" }));
     let found = server.ok(Method::POST, "/subjects/only", body).await;
     assert_eq!(found["id"], 2);
-    let (code, _) = server.refused(Method::DELETE, "/subjects/only", None).await;
+    let (code, _) = server
+        .rejected(Method::DELETE, "/subjects/only", None)
+        .await;
     assert_eq!(code, 40401, "writers say what they mean");
 }
 
@@ -140,7 +142,7 @@ async fn settings_inherit_from_context_and_global() {
     register(&server, versions, &record(&[INT_A])).await;
     let incompatible = Some(json!({ "schema": record(&[INT_A, REQUIRED_B]) }));
     let (code, _) = server
-        .refused(Method::POST, versions, incompatible.clone())
+        .rejected(Method::POST, versions, incompatible.clone())
         .await;
     assert_eq!(code, 40901);
     server
@@ -155,7 +157,7 @@ async fn settings_inherit_from_context_and_global() {
     let mode = Some(json!({ "mode": "READONLY" }));
     server.ok(Method::PUT, "/contexts/.c/mode", mode).await;
     let body = Some(json!({ "schema": record(&[INT_A, OPTIONAL_B]) }));
-    let (code, message) = server.refused(Method::POST, versions, body).await;
+    let (code, message) = server.rejected(Method::POST, versions, body).await;
     assert_eq!(code, 42205);
     assert_eq!(message, "Subject :.c:s in context .c is in read-only mode");
     server.register("s", "\"int\"").await;
@@ -206,11 +208,11 @@ async fn qualified_references_cross_contexts() {
         registered
     );
     let (code, _) = server
-        .refused(Method::DELETE, "/subjects/cents", None)
+        .rejected(Method::DELETE, "/subjects/cents", None)
         .await;
     assert_eq!(code, 42206);
     let (code, _) = server
-        .refused(Method::POST, "/subjects/both/versions", Some(body))
+        .rejected(Method::POST, "/subjects/both/versions", Some(body))
         .await;
     assert_eq!(code, 42201, "the default context has no money");
 }
@@ -219,7 +221,7 @@ async fn qualified_references_cross_contexts() {
 #[tokio::test]
 async fn deleted_context_never_reuses_ids() {
     let server = filled().await;
-    let (code, message) = server.refused(Method::DELETE, "/contexts/.c", None).await;
+    let (code, message) = server.rejected(Method::DELETE, "/contexts/.c", None).await;
     assert_eq!(code, 42211);
     assert_eq!(message, "The specified context '.c' is not empty.");
     for subject in ["s", "only"] {

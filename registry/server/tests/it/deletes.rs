@@ -33,7 +33,7 @@ async fn soft_deleted_version_is_readable_by_id() {
         json!([-1, 2])
     );
     let (code, message) = server
-        .refused(Method::GET, "/subjects/s/versions/1", None)
+        .rejected(Method::GET, "/subjects/s/versions/1", None)
         .await;
     assert_eq!((code, message.as_str()), (40402, "Version 1 not found."));
     assert_eq!(
@@ -62,10 +62,10 @@ async fn latest_is_always_a_live_version() {
     );
     server.delete("/subjects/s/versions/latest").await;
     let path = "/subjects/s/versions/latest?deleted=true";
-    let (code, message) = server.refused(Method::GET, path, None).await;
+    let (code, message) = server.rejected(Method::GET, path, None).await;
     assert_eq!((code, message.as_str()), (40402, "Version -1 not found."));
     let (code, _) = server
-        .refused(Method::GET, "/subjects/s/versions/latest", None)
+        .rejected(Method::GET, "/subjects/s/versions/latest", None)
         .await;
     assert_eq!(code, 40401);
 }
@@ -125,11 +125,11 @@ async fn deletion_checks_run_in_order() {
         ("/subjects/s?permanent=true", 40405),
     ];
     for (path, expected) in table {
-        let (code, message) = server.refused(Method::DELETE, path, None).await;
+        let (code, message) = server.rejected(Method::DELETE, path, None).await;
         assert_eq!(code, expected, "{path}: {message}");
     }
     server.delete("/subjects/s").await;
-    let (code, message) = server.refused(Method::DELETE, "/subjects/s", None).await;
+    let (code, message) = server.rejected(Method::DELETE, "/subjects/s", None).await;
     assert_eq!(code, 40404);
     assert_eq!(
         message,
@@ -149,6 +149,6 @@ async fn deleted_subject_leaves_no_settings() {
         "a soft delete keeps"
     );
     server.delete("/subjects/s?permanent=true").await;
-    let (code, _) = server.refused(Method::GET, "/config/s", None).await;
+    let (code, _) = server.rejected(Method::GET, "/config/s", None).await;
     assert_eq!(code, 40408);
 }

@@ -71,9 +71,9 @@ async fn associations_are_empty_lists() {
 #[tokio::test]
 async fn unsupported_content_types_are_rejected() {
     let server = TestServer::start().await;
-    let ours = "application/vnd.schemaregistry.v1+json";
+    let registry_type = "application/vnd.schemaregistry.v1+json";
     let table = [
-        (ours, ours, 200),
+        (registry_type, registry_type, 200),
         (
             "application/vnd.schemaregistry+json",
             "application/vnd.schemaregistry+json",
@@ -83,9 +83,9 @@ async fn unsupported_content_types_are_rejected() {
         ("application/octet-stream", "*/*", 200),
         ("", "", 200),
         ("text/plain", "*/*", 415),
-        ("application/xml", ours, 415),
-        (ours, "text/html", 406),
-        (ours, "text/html, application/*;q=0.1", 200),
+        ("application/xml", registry_type, 415),
+        (registry_type, "text/html", 406),
+        (registry_type, "text/html, application/*;q=0.1", 200),
     ];
     for (sent, accepted, expected) in table {
         let url = format!("{}/subjects/s/versions", server.url);
@@ -171,12 +171,12 @@ async fn errors_have_expected_code_and_message() {
         let (method, path) = call.split_once(' ').unwrap();
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let body = (!body.is_empty()).then(|| serde_json::from_str(body).unwrap());
-        let refused = server.refused(method, path.trim(), body).await;
-        assert_eq!(refused.0.to_string(), code, "{row}: {}", refused.1);
+        let rejected = server.rejected(method, path.trim(), body).await;
+        assert_eq!(rejected.0.to_string(), code, "{row}: {}", rejected.1);
         assert!(
-            message.is_empty() || refused.1 == message,
+            message.is_empty() || rejected.1 == message,
             "{row}: {}",
-            refused.1
+            rejected.1
         );
     }
 }
@@ -196,7 +196,7 @@ async fn invalid_schema_error_contains_parser_message() {
     ];
     for text in texts {
         let body = Some(json!({ "schema": text }));
-        let (code, message) = server.refused(POST, "/subjects/s/versions", body).await;
+        let (code, message) = server.rejected(POST, "/subjects/s/versions", body).await;
         assert_eq!(code, 42201, "{text}: {message}");
         let is_expected = message == "Empty schema"
             || (message.starts_with("Invalid schema {subject=s,version=0,id=-1,guid=")
@@ -272,7 +272,7 @@ async fn closed_store_is_error_50001() {
         (GET, "/subjects", None),
         (POST, "/subjects/s/versions", body),
     ] {
-        let (code, message) = server.refused(method, path, body).await;
+        let (code, message) = server.rejected(method, path, body).await;
         assert_eq!(code, 50001, "{path}");
         assert!(
             message.starts_with("Error while accessing the registry's store"),
@@ -289,7 +289,7 @@ async fn oversized_schema_is_error_42209() {
     let doc = "x".repeat(1 << 20);
     let text = format!(r#"{{"type":"record","name":"R","doc":"{doc}","fields":[]}}"#);
     let body = Some(json!({ "schema": text }));
-    let refused = server.refused(POST, "/subjects/s/versions", body).await;
+    let rejected = server.rejected(POST, "/subjects/s/versions", body).await;
     let message = "Register operation failed because schema is too large".to_owned();
-    assert_eq!(refused, (42209, message));
+    assert_eq!(rejected, (42209, message));
 }

@@ -109,7 +109,7 @@ async fn cached_response_is_current() {
         let path = format!("/subjects/{subject}?permanent=true");
         server.delete(&path).await;
     }
-    let (code, _) = server.refused(Method::GET, "/schemas/ids/1", None).await;
+    let (code, _) = server.rejected(Method::GET, "/schemas/ids/1", None).await;
     assert_eq!(code, 40403);
 }
 

@@ -119,7 +119,7 @@ async fn equal_content_shares_id() {
     let found = server.get("/subjects/c/metadata?key=owner&value=pay").await;
     assert_eq!(found["id"], 3);
     let path = "/subjects/c/metadata?key=owner&value=other";
-    assert_eq!(server.refused(Method::GET, path, None).await.0, 40403);
+    assert_eq!(server.rejected(Method::GET, path, None).await.0, 40403);
     let ruled = json!({
         "schema": plain,
         "ruleSet": { "domainRules": [
@@ -154,7 +154,7 @@ async fn equivalent_schemas_are_one_version() {
     }
     let documented = record(&[r#"{"name":"a","type":"int","doc":"x"}"#]);
     let body = json!({ "schema": documented });
-    let (code, message) = server.refused(POST, "/subjects/s", Some(body)).await;
+    let (code, message) = server.rejected(POST, "/subjects/s", Some(body)).await;
     assert_eq!((code, message.as_str()), (40403, "Schema not found"));
 }
 
@@ -166,7 +166,7 @@ async fn ids_are_never_reused() {
     assert_eq!(server.register("b", "\"string\"").await, (2, 1));
     server.delete("/subjects/b").await;
     server.delete("/subjects/b?permanent=true").await;
-    let (code, message) = server.refused(Method::GET, "/schemas/ids/2", None).await;
+    let (code, message) = server.rejected(Method::GET, "/schemas/ids/2", None).await;
     assert_eq!((code, message.as_str()), (40403, "Schema 2 not found"));
     let server = server.restart().await;
     assert_eq!(
@@ -189,7 +189,7 @@ async fn explicit_version_must_be_next() {
     server.set_level("s", "NONE").await;
     let body = |version: i32| Some(json!({ "schema": "\"long\"", "version": version }));
     let path = "/subjects/s/versions";
-    let (code, message) = server.refused(POST, path, body(3)).await;
+    let (code, message) = server.rejected(POST, path, body(3)).await;
     assert_eq!(code, 42201);
     assert_eq!(message, "Version is not one more than previous version");
     assert_eq!(server.ok(POST, path, body(2)).await["version"], 2);
@@ -240,14 +240,14 @@ async fn other_schema_types_are_stored_unparsed() {
     assert_eq!(first["schema"], r#"{"type": "object"}"#);
     let again = server.ok(POST, path, body(r#"{"type": "object"}"#)).await;
     assert_eq!(again["id"], first["id"]);
-    let (code, message) = server.refused(POST, path, body("{}")).await;
+    let (code, message) = server.rejected(POST, path, body("{}")).await;
     assert_eq!(code, 40901);
     assert!(
         message.contains("Only Avro schemas are compared"),
         "{message}"
     );
     let avro = Some(json!({ "schema": "\"int\"" }));
-    let (code, message) = server.refused(POST, path, avro).await;
+    let (code, message) = server.rejected(POST, path, avro).await;
     assert_eq!(code, 40901);
     assert!(
         message.contains("Incompatible because of different schema type"),

@@ -70,7 +70,7 @@ async fn import_applies_all_record_kinds() {
         .await;
     assert_eq!(gone, json!([-2, 3]));
     assert_eq!(
-        server.refused(Method::GET, "/schemas/ids/5", None).await.0,
+        server.rejected(Method::GET, "/schemas/ids/5", None).await.0,
         40403
     );
     let order = server
@@ -86,7 +86,7 @@ async fn import_applies_all_record_kinds() {
     let config = json!({ "compatibilityLevel": "NONE", "normalize": true });
     assert_eq!(server.get("/config/gone").await, config);
     assert_eq!(
-        server.refused(Method::GET, "/config/money", None).await.0,
+        server.rejected(Method::GET, "/config/money", None).await.0,
         40408
     );
     assert_eq!(
@@ -111,7 +111,7 @@ async fn import_is_atomic() {
         version("a", 1, 1, "\"int\"", false),
         version("b", 1, 1, "\"long\"", false),
     ] });
-    let (code, message) = server.refused(POST, "/v1/import", Some(clash)).await;
+    let (code, message) = server.rejected(POST, "/v1/import", Some(clash)).await;
     assert_eq!(code, 42205);
     assert_eq!(
         message,
@@ -121,7 +121,7 @@ async fn import_is_atomic() {
         version("a", 1, 1, "\"int\"", false),
         setting("MODE", None, json!({ "mode": "SOMETIMES" })),
     ] });
-    let (code, message) = server.refused(POST, "/v1/import", Some(bad)).await;
+    let (code, message) = server.rejected(POST, "/v1/import", Some(bad)).await;
     assert_eq!(code, 400);
     assert!(message.starts_with("record 2: "), "{message}");
     assert_eq!(server.get("/subjects").await, json!([]));
@@ -133,7 +133,7 @@ async fn import_is_atomic() {
     server
         .ok(PUT, "/mode", Some(json!({ "mode": "READWRITE" })))
         .await;
-    let (code, message) = server.refused(POST, "/v1/import", Some(one)).await;
+    let (code, message) = server.rejected(POST, "/v1/import", Some(one)).await;
     assert_eq!(
         (code, message.as_str()),
         (42205, "The registry is not in import mode")
@@ -216,7 +216,7 @@ async fn export_includes_contexts_without_versions() {
     let bad = json!({ "records": [{ "key": key, "value": { "maxId": 7 } }] });
     copy.ok(PUT, "/mode?force=true", Some(json!({ "mode": "IMPORT" })))
         .await;
-    let (code, message) = copy.refused(POST, "/v1/import", Some(bad)).await;
+    let (code, message) = copy.rejected(POST, "/v1/import", Some(bad)).await;
     assert_eq!(code, 400, "{message}");
 }
 
@@ -237,7 +237,7 @@ async fn import_mode_accepts_legacy_schemas() {
         assert_eq!(imported["schema"], schema, "canonical all the same");
     }
     let no_schema = json!({ "schema": "{}", "id": 20, "version": 9 });
-    assert_eq!(server.refused(POST, path, Some(no_schema)).await.0, 42201);
+    assert_eq!(server.rejected(POST, path, Some(no_schema)).await.0, 42201);
     server
         .ok(PUT, "/mode", Some(json!({ "mode": "READWRITE" })))
         .await;
@@ -255,8 +255,8 @@ async fn import_mode_accepts_legacy_schemas() {
     server.set_level("s", "NONE").await;
     server.register("s", &next).await;
     let new = Some(json!({ "schema": BAD_DEFAULT }));
-    let refused = server.refused(POST, "/subjects/new/versions", new.clone());
-    assert_eq!(refused.await.0, 42201, "a new schema is rejected");
+    let rejected = server.rejected(POST, "/subjects/new/versions", new.clone());
+    assert_eq!(rejected.await.0, 42201, "a new schema is rejected");
     let lenient = json!({ "validateNewSchemas": false });
     server.ok(PUT, "/config/new", Some(lenient)).await;
     server.ok(POST, "/subjects/new/versions", new).await;
@@ -305,7 +305,7 @@ async fn unreadable_schema_is_no_server_error() {
         let check = format!("/compatibility/subjects/{subject}/versions/latest");
         let undelete = format!("/v1/subjects/{subject}/versions/3/undelete");
         for (path, body) in [(&versions, int()), (&check, int()), (&undelete, None)] {
-            let (code, message) = server.refused(POST, path, body).await;
+            let (code, message) = server.rejected(POST, path, body).await;
             assert_eq!(code, 42201, "{path}: {message}");
             assert!(message.contains(reason) || path == &undelete, "{message}");
         }
@@ -313,12 +313,12 @@ async fn unreadable_schema_is_no_server_error() {
         let verdict = server.ok(POST, &verbose, int()).await;
         assert_eq!(verdict["is_compatible"], false);
         let look_up = format!("/subjects/{subject}?explain=true");
-        assert_eq!(server.refused(POST, &look_up, int()).await.0, 40403);
+        assert_eq!(server.rejected(POST, &look_up, int()).await.0, 40403);
         server.set_level(subject, "NONE").await;
         server.register(subject, "\"int\"").await;
     }
     let resolved = "/schemas/ids/1?format=resolved";
-    let (code, message) = server.refused(Method::GET, resolved, None).await;
+    let (code, message) = server.rejected(Method::GET, resolved, None).await;
     assert_eq!(code, 42201, "{message}");
     let source = server.registry.source();
     let registered = source.schema(schema_id(1)).await.unwrap().unwrap();

@@ -25,7 +25,7 @@ fn record_of(name: &str, part: &str) -> String {
 
 async fn rejection(server: &TestServer, subject: &str, body: Value) -> String {
     let path = format!("/subjects/{subject}/versions");
-    let (code, message) = server.refused(POST, &path, Some(body)).await;
+    let (code, message) = server.rejected(POST, &path, Some(body)).await;
     assert_eq!(code, 42201, "{message}");
     message
 }
@@ -115,7 +115,7 @@ async fn reference_cycles_terminate() {
     ];
     import(&server, records).await;
     let resolved = "/subjects/a/versions/1?format=resolved";
-    let (code, message) = server.refused(GET, resolved, None).await;
+    let (code, message) = server.rejected(GET, resolved, None).await;
     assert_eq!(code, 42201, "{message}");
     let body = json!({ "schema": record_of("C", "A"), "references": [reference("A", "a")] });
     rejection(&server, "c", body).await;

@@ -36,7 +36,7 @@ async fn normalized_lookup_ignores_attribute_order() {
     let plain = server.ok(POST, "/subjects/s", body(SHUFFLED)).await;
     assert_eq!(plain["version"], 1, "orders of properties do not count");
     let other = KEPT.replace("pay", "pays");
-    let other = server.refused(POST, "/subjects/s", body(&other)).await;
+    let other = server.rejected(POST, "/subjects/s", body(&other)).await;
     assert_eq!(other.0, 40403, "their values do");
 }
 

@@ -1,5 +1,5 @@
-//! Registry nodes on one PostgreSQL. Ignored by plain `cargo test`, which needs only Rust; run by
-//! `tests/run postgres`.
+//! Registry nodes on one PostgreSQL database. Ignored by plain `cargo test`, which needs Rust only;
+//! `tests/run postgres` runs them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,7 +32,7 @@ async fn two_nodes(postgres: &TestPostgres) -> Nodes {
 // Conformance: registry/stores-5
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn ids_of_two_nodes_are_dense_and_unique_by_content() {
+async fn registrations_on_two_nodes_get_dense_ids() {
     let postgres = TestPostgres::start();
     ids_are_dense_and_unique_by_content(two_nodes(&postgres).await).await;
 }
@@ -40,7 +40,7 @@ async fn ids_of_two_nodes_are_dense_and_unique_by_content() {
 // Conformance: registry/stores-5, registry/rule-16
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn versions_of_two_nodes_are_dense_and_never_break_the_level() {
+async fn concurrent_versions_on_two_nodes_are_dense() {
     let postgres = TestPostgres::start();
     versions_are_dense_and_never_break_the_level(two_nodes(&postgres).await).await;
 }
@@ -48,16 +48,16 @@ async fn versions_of_two_nodes_are_dense_and_never_break_the_level() {
 // Conformance: registry/stores-5, registry/rule-16
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn what_one_node_acknowledges_the_other_reads_at_once() {
+async fn acknowledged_registration_is_readable_on_other_node() {
     let postgres = TestPostgres::start();
     what_is_acknowledged_is_read_everywhere(two_nodes(&postgres).await).await;
 }
 
-/// The feed on one node ends its wait when the other node commits; a cached answer follows.
+/// The feed of one node responds when the other node commits, and the cache follows.
 // Conformance: registry/stores-6
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn a_node_hears_of_what_another_changes() {
+async fn node_receives_changes_of_other_node() {
     let postgres = TestPostgres::start();
     let nodes = two_nodes(&postgres).await;
     let (id, _) = nodes[0].register("s", &fixed("F")).await;
@@ -65,9 +65,9 @@ async fn a_node_hears_of_what_another_changes() {
     assert_eq!(nodes[1].get(&path).await["deleted"], false);
     let since = nodes[0].registry.source().freshness().seq();
     let feed = format!("/v1/changes?since={since}&wait_ms=30000");
-    let (heard, _) = tokio::join!(nodes[1].get(&feed), nodes[0].delete("/subjects/s"));
+    let (changes, _) = tokio::join!(nodes[1].get(&feed), nodes[0].delete("/subjects/s"));
     assert_eq!(
-        (&heard["seq"], &heard["ids"]),
+        (&changes["seq"], &changes["ids"]),
         (&json!(since + 1), &json!([id]))
     );
     assert_eq!(nodes[1].get(&path).await["deleted"], true);
@@ -87,7 +87,7 @@ async fn a_node_hears_of_what_another_changes() {
 // Conformance: registry/stores-7
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn ids_are_never_given_out_again_after_deletes_and_restarts() {
+async fn ids_are_not_reused_after_restart() {
     let postgres = TestPostgres::start();
     let server = TestServer::start_on(database(&postgres.url())).await;
     assert_eq!(server.register("s", &fixed("A")).await.0, 1);
@@ -98,11 +98,11 @@ async fn ids_are_never_given_out_again_after_deletes_and_restarts() {
     assert_eq!(server.register("t", &fixed("C")).await.0, 3);
 }
 
-/// English would put them the other way round.
+/// The English collation has another order.
 // Conformance: registry/stores-10
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn subjects_are_sorted_by_their_bytes() {
+async fn subjects_are_sorted_by_bytes() {
     let postgres = TestPostgres::start();
     let server = TestServer::start_on(database(&postgres.url())).await;
     for subject in ["a", "B", "_x", "b%2Fc", "b-d"] {
@@ -119,28 +119,28 @@ async fn subjects_are_sorted_by_their_bytes() {
 // Conformance: registry/stores-8
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn without_its_database_a_node_serves_the_ids_it_knows_and_recovers_by_itself() {
+async fn cached_ids_are_served_without_database() {
     let postgres = TestPostgres::start();
     let server = TestServer::start_on(database(&postgres.url())).await;
     let (known, _) = server.register("s", &fixed("Known")).await;
     let (unknown, _) = server.register("t", &fixed("Unknown")).await;
     let known = format!("/schemas/ids/{known}");
     let before = server.get(&known).await;
-    let as_clients_ask = format!("{known}?subject=s");
-    let named = server.get(&as_clients_ask).await;
+    let with_subject = format!("{known}?subject=s");
+    let named = server.get(&with_subject).await;
     postgres.stop();
 
     until(|| !server.registry.is_ready()).await;
     assert_eq!(server.get(&known).await, before);
-    assert_eq!(server.get(&as_clients_ask).await, named);
+    assert_eq!(server.get(&with_subject).await, named);
     let body = Some(json!({ "schema": "\"int\"" }));
-    let refused = [
+    let rejected = [
         (Method::GET, format!("/schemas/ids/{unknown}"), None),
         (Method::GET, "/subjects".to_owned(), None),
         (Method::POST, "/subjects/s/versions".to_owned(), body),
     ];
-    for (method, path, body) in refused {
-        let (code, message) = server.refused(method, &path, body).await;
+    for (method, path, body) in rejected {
+        let (code, message) = server.rejected(method, &path, body).await;
         assert_eq!(code, 50001, "{path}: {message}");
     }
 
@@ -150,11 +150,11 @@ async fn without_its_database_a_node_serves_the_ids_it_knows_and_recovers_by_its
     assert_eq!(server.get("/subjects").await, json!(["s", "t", "u"]));
 }
 
-/// Another client of the database holds what every write needs, for longer than it is waited for.
+/// Another client of the database holds the lock that every write needs for longer than the timeout.
 // Conformance: registry/stores-12
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn a_database_that_does_not_answer_in_time_is_50002() {
+async fn database_timeout_is_error_50002() {
     let postgres = TestPostgres::start();
     let server = TestServer::start_on(database(&postgres.url())).await;
     server.register("s", &fixed("A")).await;
@@ -166,17 +166,17 @@ async fn a_database_that_does_not_answer_in_time_is_50002() {
         .unwrap();
     let body = Some(json!({ "schema": fixed("B") }));
     let path = "/subjects/s/versions";
-    let (code, message) = server.refused(Method::POST, path, body).await;
+    let (code, message) = server.rejected(Method::POST, path, body).await;
     assert_eq!(code, 50002, "{message}");
     holder.rollback().await.unwrap();
     assert_eq!(server.register("t", &fixed("B")).await, (2, 1));
 }
 
-/// An id that nothing happened to stays in memory; one that something happened to does not.
+/// An unchanged ID stays in the cache; a changed one does not.
 // Conformance: registry/stores-6
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn a_node_forgets_what_another_changes_and_an_alias_it_sets() {
+async fn changes_invalidate_only_affected_entries() {
     let postgres = TestPostgres::start();
     let nodes = [
         TestServer::start_on(database(&postgres.url())).await,
@@ -201,12 +201,12 @@ async fn a_node_forgets_what_another_changes_and_an_alias_it_sets() {
     }
 }
 
-/// A broker behind a load balancer queries a node that has not received the change yet:
-/// notifications are lost here, so nodes only poll.
+/// A broker behind a load balancer queries a node that has not received the change yet. Notifications
+/// are lost here, so nodes only poll.
 // Conformance: contract/3o
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn a_broker_reads_what_another_node_has_just_replaced() {
+async fn broker_reads_schema_replaced_on_other_node() {
     let postgres = TestPostgres::start();
     let quiet = sqlx::PgPool::connect(&postgres.url()).await.unwrap();
     let lose_notifications = [
@@ -249,18 +249,18 @@ async fn a_broker_reads_what_another_node_has_just_replaced() {
             assert_eq!(source.schema(schema_id(1)).await.unwrap(), None, "{turn}");
         }
     }
-    // Any client, once the node has polled.
+    // Other clients read the change once the node has polled.
     let seq = nodes[0].registry.source().freshness().seq();
     until(|| local.freshness().seq() >= seq).await;
     let (status, body) = nodes[1].call(Method::GET, "/schemas/ids/1", None).await;
     assert_eq!(status, 404, "{body}");
 }
 
-/// The sequence of a restored database is lower, the same or higher; its content is another.
+/// A restored database has other content; its change sequence can be lower, equal or higher.
 // Conformance: contract/3f
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn a_database_restored_under_a_node_is_read_anew() {
+async fn restored_database_invalidates_cache() {
     let postgres = TestPostgres::start();
     let server = TestServer::start_on(database(&postgres.url())).await;
     server.register("s", "\"int\"").await;
@@ -295,7 +295,7 @@ async fn a_database_restored_under_a_node_is_read_anew() {
 // Conformance: registry/stores-9
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-async fn what_is_wrong_with_a_database_is_said_in_a_line() {
+async fn unusable_database_is_one_line_error() {
     let postgres = TestPostgres::start();
     let open = async |url: &str| {
         let opened = Registry::open(&database(url), RegistryConfig::default()).await;
@@ -313,7 +313,7 @@ async fn what_is_wrong_with_a_database_is_said_in_a_line() {
     assert!(matches!(away, OpenError::Unreachable { .. }), "{away}");
 }
 
-/// Waits for what must come true soon; the bound only ends a failing run.
+/// Waits for a condition. The limit only ends a failing test.
 async fn until(condition: impl Fn() -> bool) {
     let waiting = async {
         while !condition() {

@@ -70,8 +70,8 @@ async fn referenced_version_cannot_be_deleted() {
     let expected = "One or more references exist to the schema \
                     {magic=1,keytype=SCHEMA,subject=money,version=1}.";
     for path in ["/subjects/money/versions/1", "/subjects/money"] {
-        let refused = server.refused(Method::DELETE, path, None).await;
-        assert_eq!(refused, (42206, expected.to_owned()), "{path}");
+        let rejected = server.rejected(Method::DELETE, path, None).await;
+        assert_eq!(rejected, (42206, expected.to_owned()), "{path}");
     }
     server.delete("/subjects/order").await;
     server.delete("/subjects/payment").await;
@@ -84,7 +84,7 @@ async fn referenced_version_cannot_be_deleted() {
 
     server.delete("/subjects/money").await;
     let path = "/subjects/money?permanent=true";
-    let (code, _) = server.refused(Method::DELETE, path, None).await;
+    let (code, _) = server.rejected(Method::DELETE, path, None).await;
     assert_eq!(
         code, 42206,
         "a soft-deleted referrer protects what it needs to stay readable"
@@ -123,11 +123,11 @@ async fn missing_references_are_rejected() {
         ),
     ];
     for (body, part) in table {
-        let refused = server
-            .refused(Method::POST, "/subjects/x/versions", Some(body))
+        let rejected = server
+            .rejected(Method::POST, "/subjects/x/versions", Some(body))
             .await;
-        assert_eq!(refused.0, 42201);
-        assert!(refused.1.contains(part), "{}", refused.1);
+        assert_eq!(rejected.0, 42201);
+        assert!(rejected.1.contains(part), "{}", rejected.1);
     }
 }
 

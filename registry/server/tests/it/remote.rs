@@ -1,4 +1,4 @@
-//! The registry as a broker asks it: in the same process and over HTTP, with the same answers.
+//! The registry as the source of schemas for a broker, in the same process and over HTTP.
 
 use std::future::ready;
 use std::sync::atomic::Ordering;
@@ -32,7 +32,7 @@ async fn filled() -> TestServer {
 }
 
 #[tokio::test]
-async fn both_sources_tell_the_same() {
+async fn local_and_remote_source_agree() {
     let server = filled().await;
     let local = server.registry.source();
     let remote = RemoteSource::new(&server.url).unwrap();
@@ -59,7 +59,7 @@ async fn both_sources_tell_the_same() {
 }
 
 #[tokio::test]
-async fn a_remembered_answer_holds_only_while_nothing_changes() {
+async fn cached_schema_follows_changes() {
     let server = filled().await;
     let source = server.registry.source();
     let versions = async || {
@@ -85,7 +85,7 @@ async fn a_remembered_answer_holds_only_while_nothing_changes() {
 }
 
 #[tokio::test]
-async fn the_change_sequence_survives_a_restart_and_grows_only_with_changes() {
+async fn change_sequence_grows_only_with_changes() {
     let server = filled().await;
     let seq = server.registry.source().freshness().seq();
     server.register("money", MONEY).await;
@@ -101,7 +101,7 @@ async fn the_change_sequence_survives_a_restart_and_grows_only_with_changes() {
 }
 
 #[tokio::test]
-async fn a_remote_source_hears_of_changes_and_of_a_registry_that_is_gone() {
+async fn remote_source_follows_changes() {
     let server = filled().await;
     let remote = RemoteSource::new(&server.url).unwrap();
     let freshness = remote.freshness();
@@ -114,37 +114,37 @@ async fn a_remote_source_hears_of_changes_and_of_a_registry_that_is_gone() {
     assert!(!freshness.is_immediate() && local.freshness().is_immediate());
     remote.follow_changes(ready(())).await;
 
-    // Followed, a change is heard without asking.
+    // While changes are followed, a change arrives without a query.
     let before = freshness.seq();
-    let heard = async {
+    let received = async {
         while freshness.seq() == before {
             tokio::task::yield_now().await;
         }
     };
     let change = async {
         server.set_level("money", "NONE").await;
-        heard.await;
+        received.await;
     };
     remote.follow_changes(change).await;
     assert_eq!(freshness.seq(), before + 1);
-    assert_eq!(epoch(&remote, 1), 2, "a setting changes no id");
+    assert_eq!(epoch(&remote, 1), 2, "a setting changes no ID");
 
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", nobody.local_addr().unwrap());
-    drop(nobody);
-    let gone = RemoteSource::new(&url).unwrap();
-    assert!(gone.schema(schema_id(1)).await.is_err());
-    assert!(gone.subject_exists("s").await.is_err());
-    assert!(gone.freshness().is_reachable());
-    assert!(gone.poll_changes().await.is_err());
-    assert!(!gone.freshness().is_reachable());
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", unused.local_addr().unwrap());
+    drop(unused);
+    let unreachable = RemoteSource::new(&url).unwrap();
+    assert!(unreachable.schema(schema_id(1)).await.is_err());
+    assert!(unreachable.subject_exists("s").await.is_err());
+    assert!(unreachable.freshness().is_reachable());
+    assert!(unreachable.poll_changes().await.is_err());
+    assert!(!unreachable.freshness().is_reachable());
 }
 
 fn epoch(source: &dyn SchemaSource, id: i32) -> u64 {
     source.freshness().epoch(id).load(Ordering::SeqCst)
 }
 
-/// Ids 1 to 4 whose epoch moved while `change` ran, at both sources.
+/// Returns which of the IDs 1 to 4 have another epoch after `change`, at both sources.
 async fn moved(server: &TestServer, change: impl Future<Output = ()>) -> Vec<i32> {
     let local = server.registry.source();
     let remote = RemoteSource::new(&server.url).unwrap();
@@ -165,7 +165,7 @@ async fn moved(server: &TestServer, change: impl Future<Output = ()>) -> Vec<i32
 
 // Conformance: contract/3m
 #[tokio::test]
-async fn the_feed_names_changed_ids_and_their_referrers() {
+async fn feed_lists_changed_ids_and_their_referrers() {
     let server = filled().await;
     let server = &server;
     let register = async |subject: &str, schema: &str| {
@@ -178,7 +178,7 @@ async fn the_feed_names_changed_ids_and_their_referrers() {
         [] as [i32; 0],
         "in another context"
     );
-    // Schema 2 refers to version 1 of `money`, which is id 1.
+    // Schema 2 references version 1 of `money`, which has ID 1.
     assert_eq!(moved(server, register("more", MONEY)).await, [1, 2]);
     let delete = async |path: &str| {
         server.delete(path).await;
@@ -188,7 +188,7 @@ async fn the_feed_names_changed_ids_and_their_referrers() {
     assert_eq!(
         moved(server, permanently).await,
         [1, 2, 3, 4],
-        "perhaps any"
+        "any may have changed"
     );
     let level = server.set_level("money", "NONE");
     assert_eq!(moved(server, level).await, [] as [i32; 0]);
@@ -209,10 +209,10 @@ fn record(subject: &str, id: i32, schema: &str, references: &Value) -> Value {
     })
 }
 
-/// A reference may be imported after what refers to it, and be replaced later.
+/// A reference can be imported after the schema that references it, and can be replaced later.
 // Conformance: contract/3k
 #[tokio::test]
-async fn an_imported_reference_changes_what_refers_to_it() {
+async fn imported_reference_changes_its_referrers() {
     let server = TestServer::start().await;
     let mode = Some(json!({ "mode": "IMPORT" }));
     server.ok(Method::PUT, "/mode", mode).await;
@@ -239,7 +239,7 @@ async fn an_imported_reference_changes_what_refers_to_it() {
 
 // Conformance: contract/3j
 #[tokio::test]
-async fn an_id_deleted_and_imported_again_is_read_anew() {
+async fn reimported_id_is_read_again() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
     server.register(":.c:s", "\"int\"").await;
@@ -280,10 +280,10 @@ async fn an_id_deleted_and_imported_again_is_read_anew() {
     }
 }
 
-/// The sequence does not identify a restored database: it may have any value.
+/// The change sequence does not identify a restored database, which may have any value.
 // Conformance: contract/3f
 #[tokio::test]
-async fn each_start_of_a_registry_is_an_instance() {
+async fn restarted_registry_is_new_instance() {
     let server = filled().await;
     let instance = async |server: &TestServer| server.get("/v1/changes").await["instance"].clone();
     let first = instance(&server).await;

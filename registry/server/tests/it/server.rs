@@ -108,7 +108,7 @@ impl TestServer {
     }
 
     /// Returns error code and message of a request that must fail.
-    pub(crate) async fn refused(
+    pub(crate) async fn rejected(
         &self,
         method: Method,
         path: &str,

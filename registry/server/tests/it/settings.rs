@@ -19,7 +19,7 @@ async fn levels_are_set_inherited_and_deleted() {
     let server = TestServer::start().await;
     let level = |word: &str| json!({ "compatibilityLevel": word });
     assert_eq!(server.get("/config").await, level("BACKWARD"));
-    let (code, message) = server.refused(GET, "/config/s", None).await;
+    let (code, message) = server.rejected(GET, "/config/s", None).await;
     assert_eq!(code, 40408);
     assert_eq!(
         message,
@@ -49,7 +49,7 @@ async fn levels_are_set_inherited_and_deleted() {
     );
 
     assert_eq!(server.delete("/config/s").await, level("NONE"));
-    let (code, _) = server.refused(DELETE, "/config/s", None).await;
+    let (code, _) = server.rejected(DELETE, "/config/s", None).await;
     assert_eq!(code, 40401);
     assert_eq!(server.delete("/config").await, level("FULL"));
     assert_eq!(server.get("/config").await, level("BACKWARD"));
@@ -72,7 +72,7 @@ async fn configuration_without_level_uses_server_default() {
     server.register("s", "\"int\"").await;
     let body = Some(json!({ "schema": "\"string\"" }));
     assert_eq!(
-        server.refused(POST, "/subjects/s/versions", body).await.0,
+        server.rejected(POST, "/subjects/s/versions", body).await.0,
         40901
     );
 }
@@ -81,7 +81,7 @@ async fn configuration_without_level_uses_server_default() {
 async fn modes_are_set_inherited_and_deleted() {
     let server = TestServer::start().await;
     assert_eq!(server.get("/mode").await, json!({ "mode": "READWRITE" }));
-    let (code, message) = server.refused(GET, "/mode/s", None).await;
+    let (code, message) = server.rejected(GET, "/mode/s", None).await;
     assert_eq!(code, 40409);
     assert_eq!(
         message,
@@ -100,7 +100,7 @@ async fn modes_are_set_inherited_and_deleted() {
         server.delete("/mode/s").await,
         json!({ "mode": "READONLY" })
     );
-    assert_eq!(server.refused(DELETE, "/mode/s", None).await.0, 40401);
+    assert_eq!(server.rejected(DELETE, "/mode/s", None).await.0, 40401);
     server.ok(PUT, "/mode/s", mode("READONLY")).await;
     assert_eq!(
         server
@@ -109,19 +109,19 @@ async fn modes_are_set_inherited_and_deleted() {
         json!({})
     );
     assert_eq!(
-        server.refused(GET, "/mode/s", None).await.0,
+        server.rejected(GET, "/mode/s", None).await.0,
         40409,
         "null clears"
     );
     server.ok(PUT, "/mode/s", mode("READONLY")).await;
     server.delete("/mode?recursive=true").await;
     assert_eq!(
-        server.refused(GET, "/mode/s", None).await.0,
+        server.rejected(GET, "/mode/s", None).await.0,
         40409,
         "recursive clears"
     );
     assert_eq!(
-        server.refused(PUT, "/mode", mode("SOMETIMES")).await.0,
+        server.rejected(PUT, "/mode", mode("SOMETIMES")).await.0,
         42204
     );
 }
@@ -141,9 +141,9 @@ async fn read_only_mode_rejects_changes() {
         (PUT, "/config/s", level.clone()),
     ];
     for (method, path, body) in calls {
-        let refused = server.refused(method, path, body).await;
+        let rejected = server.rejected(method, path, body).await;
         let message = "Subject s in context . is in read-only mode".to_owned();
-        assert_eq!(refused, (42205, message), "{path}");
+        assert_eq!(rejected, (42205, message), "{path}");
     }
     assert_eq!(
         server.get("/subjects/s/versions").await,
@@ -152,7 +152,7 @@ async fn read_only_mode_rejects_changes() {
     );
     server.ok(POST, "/subjects/other/versions", schema).await;
     server.ok(PUT, "/mode", mode("READONLY")).await;
-    assert_eq!(server.refused(PUT, "/config", level).await.0, 42205);
+    assert_eq!(server.rejected(PUT, "/config", level).await.0, 42205);
 }
 
 // Conformance: registry/rule-11
@@ -163,7 +163,7 @@ async fn import_mode_accepts_ids_and_versions() {
         Some(json!({ "schema": schema, "id": id, "version": version }))
     };
     let path = "/subjects/s/versions";
-    let (code, message) = server.refused(POST, path, import("\"int\"", 40, 7)).await;
+    let (code, message) = server.rejected(POST, path, import("\"int\"", 40, 7)).await;
     assert_eq!(code, 42205);
     assert_eq!(message, "Subject s in context . is not in import mode");
 
@@ -175,16 +175,16 @@ async fn import_mode_accepts_ids_and_versions() {
     );
     server.ok(POST, path, import("\"string\"", 12, 3)).await;
     assert_eq!(server.get(path).await, json!([3, 7]), "nothing is compared");
-    let (code, message) = server.refused(POST, path, import("\"long\"", 40, 8)).await;
+    let (code, message) = server.rejected(POST, path, import("\"long\"", 40, 8)).await;
     assert_eq!(code, 42205);
     assert_eq!(
         message,
         "Overwrite new schema with id 40 in context . is not permitted."
     );
     let other_id = Some(json!({ "schema": "\"int\"", "id": 41 }));
-    assert_eq!(server.refused(POST, path, other_id).await.0, 42207);
+    assert_eq!(server.rejected(POST, path, other_id).await.0, 42207);
     let no_id = Some(json!({ "schema": "\"long\"" }));
-    let (code, message) = server.refused(POST, path, no_id).await;
+    let (code, message) = server.rejected(POST, path, no_id).await;
     assert_eq!(code, 42205);
     assert_eq!(message, "Subject s in context . is not in read-write mode");
 
@@ -198,7 +198,7 @@ async fn import_mode_accepts_ids_and_versions() {
 async fn import_mode_requires_empty_scope() {
     let server = TestServer::start().await;
     server.register("s", "\"int\"").await;
-    let (code, message) = server.refused(PUT, "/mode", mode("IMPORT")).await;
+    let (code, message) = server.rejected(PUT, "/mode", mode("IMPORT")).await;
     assert_eq!(
         (code, message.as_str()),
         (42205, "Cannot import since found existing subjects")
@@ -231,7 +231,7 @@ async fn mode_changes_can_be_disabled() {
         (DELETE, "/mode", None),
     ];
     for (method, path, body) in calls {
-        let refused = server.refused(method, path, body).await;
-        assert_eq!(refused, (42205, "Mode changes are not allowed".to_owned()));
+        let rejected = server.rejected(method, path, body).await;
+        assert_eq!(rejected, (42205, "Mode changes are not allowed".to_owned()));
     }
 }

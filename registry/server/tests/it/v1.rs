@@ -7,7 +7,7 @@ use crate::server::{INT_A, NOW_MS, REQUIRED_B, TestServer, record};
 
 const POST: Method = Method::POST;
 
-// Conformance: registry/ours-1
+// Conformance: registry/v1-1
 #[tokio::test]
 async fn explained_error_has_both_locations() {
     let server = TestServer::start().await;
@@ -40,7 +40,7 @@ async fn explained_error_has_both_locations() {
     assert_eq!(verdict["findings"], response["findings"]);
 }
 
-// Conformance: registry/ours-2
+// Conformance: registry/v1-2
 #[tokio::test]
 async fn failed_lookup_returns_closest_version() {
     let server = TestServer::start().await;
@@ -67,7 +67,7 @@ async fn failed_lookup_returns_closest_version() {
     );
 }
 
-// Conformance: registry/ours-3
+// Conformance: registry/v1-3
 #[tokio::test]
 async fn dry_run_writes_nothing() {
     let server = TestServer::start().await;
@@ -80,13 +80,13 @@ async fn dry_run_writes_nothing() {
     assert_eq!(server.get("/subjects").await, json!([]));
     assert_eq!(server.ok(POST, path, body).await, trial);
     let bad = Some(json!({ "schema": record(&[INT_A, REQUIRED_B]) }));
-    let refused = server
-        .refused(POST, "/subjects/s/versions?dryRun=true", bad)
+    let rejected = server
+        .rejected(POST, "/subjects/s/versions?dryRun=true", bad)
         .await;
-    assert_eq!(refused.0, 40901);
+    assert_eq!(rejected.0, 40901);
 }
 
-// Conformance: registry/ours-3
+// Conformance: registry/v1-3
 #[tokio::test]
 async fn plan_is_applied_atomically() {
     let server = TestServer::start().await;
@@ -116,11 +116,11 @@ async fn plan_is_applied_atomically() {
     let error = &plan["steps"][2]["error"];
     assert_eq!(error["error_code"], 40901);
     assert_eq!(error["findings"][0]["kind"], "TYPE_MISMATCH");
-    let (status, refused) = server
+    let (status, rejected) = server
         .call(POST, "/v1/apply", Some(json!({ "subjects": bad })))
         .await;
-    assert_eq!((status, &refused["error_code"]), (409, &json!(40901)));
-    let message = refused["message"].as_str().unwrap();
+    assert_eq!((status, &rejected["error_code"]), (409, &json!(40901)));
+    let message = rejected["message"].as_str().unwrap();
     let returned = "nothing was registered: schema 3 of 3, subject old: Schema being registered";
     assert!(message.starts_with(returned), "{message}");
     assert_eq!(server.get("/subjects").await, json!(["old"]), "nothing was");
@@ -145,11 +145,11 @@ async fn plan_is_applied_atomically() {
         server.get("/subjects").await,
         json!(["money", "old", "order"])
     );
-    let empty = server.refused(POST, "/v1/apply", Some(json!({}))).await;
+    let empty = server.rejected(POST, "/v1/apply", Some(json!({}))).await;
     assert_eq!(empty.0, 400);
 }
 
-// Conformance: registry/ours-4
+// Conformance: registry/v1-4
 #[tokio::test]
 async fn undelete_restores_version_number() {
     let server = TestServer::start().await;
@@ -171,7 +171,7 @@ async fn undelete_restores_version_number() {
     server.delete("/subjects/s/versions/1").await;
     server.register("s", "\"string\"").await;
     assert_eq!(
-        server.refused(POST, path, None).await.0,
+        server.rejected(POST, path, None).await.0,
         40901,
         "it breaks what came since"
     );
@@ -183,11 +183,11 @@ async fn undelete_restores_version_number() {
         ("/v1/subjects/x/versions/1/undelete", 40401),
     ];
     for (path, code) in table {
-        assert_eq!(server.refused(POST, path, None).await.0, code, "{path}");
+        assert_eq!(server.rejected(POST, path, None).await.0, code, "{path}");
     }
 }
 
-// Conformance: registry/ours-4
+// Conformance: registry/v1-4
 #[tokio::test]
 async fn history_has_creation_times() {
     let server = TestServer::start().await;
@@ -201,7 +201,7 @@ async fn history_has_creation_times() {
     }]);
     assert_eq!(history, expected);
     let unknown = server
-        .refused(Method::GET, "/v1/subjects/x/versions", None)
+        .rejected(Method::GET, "/v1/subjects/x/versions", None)
         .await;
     assert_eq!(unknown.0, 40401);
 }

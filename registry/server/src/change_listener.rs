@@ -1,7 +1,6 @@
-//! Keeps a registry node informed of what other nodes on the same PostgreSQL change. The change
-//! sequence in the database is the truth and is read at least every [`POLL_INTERVAL`]; a
-//! notification only makes the next reading come sooner. Tells the store whether the database
-//! answers at all.
+//! Listens for the changes of other nodes on the same PostgreSQL database. The change sequence in the
+//! database is authoritative and is read at least every [`POLL_INTERVAL`]; a notification only triggers
+//! the next read. Each read also determines whether the database is reachable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +10,18 @@ use sqlx::postgres::{PgListener, PgPool};
 use crate::service::Service;
 use crate::store::{CHANGES_CHANNEL, Engine};
 
-/// The longest time between two readings: the bound on how long a node may not know of a change.
+/// Maximum time between two reads, which bounds how long a node can miss a change.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Follows the database until the future is dropped; a file of ours changes by us alone.
-pub(crate) async fn follow(service: Arc<Service>) {
+/// Applies the changes of other nodes until the future is dropped. An SQLite database has no others.
+pub(crate) async fn listen_for_changes(service: Arc<Service>) {
     match &service.store.engine {
         Engine::Sqlite { .. } => {}
-        Engine::Postgres { readers, .. } => follow_postgres(&service, readers).await,
+        Engine::Postgres { readers, .. } => listen_on_postgres(&service, readers).await,
     }
 }
 
-async fn follow_postgres(service: &Service, pool: &PgPool) {
+async fn listen_on_postgres(service: &Service, pool: &PgPool) {
     let mut listener = None;
     let mut was_disconnected = false;
     loop {
@@ -34,7 +33,7 @@ async fn follow_postgres(service: &Service, pool: &PgPool) {
             }
             Err(error) => {
                 if was_reachable {
-                    tracing::error!(%error, "the registry's database does not answer");
+                    tracing::error!(%error, "registry database unreachable");
                 }
                 listener = None;
                 was_disconnected = true;
@@ -42,33 +41,33 @@ async fn follow_postgres(service: &Service, pool: &PgPool) {
             }
         };
         if is_reachable && !was_reachable {
-            tracing::info!("the registry's database answers again");
+            tracing::info!("registry database reachable again");
         }
         service.store.engine.set_reachable(is_reachable);
         service.freshness().set_reachable(is_reachable);
         if is_reachable && listener.is_none() {
-            listener = listen(pool).await;
+            listener = subscribe(pool).await;
         }
-        // A lost connection, like no notification, only means that the next reading is due.
         let was_listening = listener.is_some();
-        let _hint = tokio::time::timeout(POLL_INTERVAL, hint(&mut listener)).await;
+        // Timeout, notification and a lost connection all lead to the next read.
+        let _any = tokio::time::timeout(POLL_INTERVAL, notified(&mut listener)).await;
         // A database that is restored under a running node closes its connections.
         was_disconnected |= was_listening && listener.is_none();
     }
 }
 
-async fn listen(pool: &PgPool) -> Option<PgListener> {
+async fn subscribe(pool: &PgPool) -> Option<PgListener> {
     let mut listener = PgListener::connect_with(pool).await.ok()?;
     listener.listen(CHANGES_CHANNEL).await.ok()?;
     Some(listener)
 }
 
-/// Resolves when another node may have changed something.
-async fn hint(listener: &mut Option<PgListener>) {
-    let Some(listening) = listener else {
+/// Waits for a notification. Removes the listener if its connection is lost.
+async fn notified(listener: &mut Option<PgListener>) {
+    let Some(connected) = listener else {
         return std::future::pending().await;
     };
-    if !matches!(listening.try_recv().await, Ok(Some(_))) {
+    if !matches!(connected.try_recv().await, Ok(Some(_))) {
         *listener = None;
     }
 }
