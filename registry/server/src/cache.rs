@@ -1,9 +1,9 @@
-//! A size-bounded cache whose entries are current until a change invalidates their keys. A value that is
-//! no longer current can still be read while the database is unreachable.
+//! A size-bounded cache whose entries are current until a change invalidates their keys. A value
+//! that is no longer current can still be read while the database is unreachable.
 //!
-//! Invariant: an entry has the epoch that its key had before the value was read from the database. A
-//! change increments the epoch of a key after its commit, so an entry that the change could affect has a
-//! lower epoch, whenever it was inserted.
+//! Invariant: an entry has the epoch that its key had before the value was read from the database.
+//! A change increments the epoch of a key after its commit, so an entry that the change could
+//! affect has a lower epoch, whenever it was inserted.
 
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,8 +78,8 @@ impl<K: Eq + Hash + EpochKey, V: Clone> Cache<K, V> {
         self.entries.get(key).map(|entry| entry.value)
     }
 
-    /// Inserts a value of `bytes` bytes that was read when the key had `epoch`, unless the cache has a
-    /// newer one.
+    /// Inserts a value of `bytes` bytes that was read when the key had `epoch`, unless the cache
+    /// has a newer one.
     pub(crate) fn insert(&self, key: K, epoch: u64, bytes: usize, value: V) {
         let newer = self.entries.peek(&key).filter(|entry| entry.epoch > epoch);
         if newer.is_some() {

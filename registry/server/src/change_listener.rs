@@ -1,6 +1,6 @@
-//! Listens for the changes of other nodes on the same PostgreSQL database. The change sequence in the
-//! database is authoritative and is read at least every [`POLL_INTERVAL`]; a notification only triggers
-//! the next read. Each read also determines whether the database is reachable.
+//! Listens for the changes of other nodes on the same PostgreSQL database. The change sequence in
+//! the database is authoritative and is read at least every [`POLL_INTERVAL`]; a notification only
+//! triggers the next read. Each read also determines whether the database is reachable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use crate::store::{CHANGES_CHANNEL, Engine};
 /// Maximum time between two reads, which bounds how long a node can miss a change.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Applies the changes of other nodes until the future is dropped. An SQLite database has no others.
+/// Applies the changes of other nodes until the future is dropped. An SQLite database has no
+/// others.
 pub(crate) async fn listen_for_changes(service: Arc<Service>) {
     match &service.store.engine {
         Engine::Sqlite { .. } => {}

@@ -20,8 +20,8 @@ use crate::store::changes::{self, Changes};
 /// The changes that this node has applied.
 #[derive(Debug)]
 pub(super) struct ChangeFeed {
-    /// The change sequence number up to which changes are applied. Locked while changes are read and
-    /// applied, so that they are applied in order.
+    /// The change sequence number up to which changes are applied. Locked while changes are read
+    /// and applied, so that they are applied in order.
     applied: Mutex<u64>,
     /// The same number, for those that wait for a change.
     announced: watch::Sender<u64>,
@@ -33,8 +33,8 @@ pub(super) struct ChangeFeed {
 }
 
 impl ChangeFeed {
-    /// Creates a feed that has applied changes up to `seq`. `is_exclusive` states that only this process
-    /// changes the database.
+    /// Creates a feed that has applied changes up to `seq`. `is_exclusive` states that only this
+    /// process changes the database.
     pub(super) fn new(is_exclusive: bool, seq: u64) -> Self {
         Self {
             applied: Mutex::new(seq),
@@ -74,8 +74,8 @@ impl Service {
         self.announce(*applied, &changes);
     }
 
-    /// Reads and applies the changes of all nodes. `may_be_restored` states that the connection to the
-    /// database was lost, so that the database may have been restored from a backup meanwhile.
+    /// Reads and applies the changes of all nodes. `may_be_restored` states that the connection to
+    /// the database was lost, so that the database may have been restored from a backup meanwhile.
     ///
     /// # Errors
     /// If the database fails.
@@ -97,13 +97,14 @@ impl Service {
     /// Applies the changes of other nodes, for a response that must not be older.
     pub(crate) async fn catch_up_with_other_nodes(&self) {
         if !self.store.is_exclusive() {
-            // Without its database a node serves what is cached; reconnecting invalidates all of it.
+            // Without its database a node serves what is cached; reconnecting invalidates all of
+            // it.
             let _unreachable = self.catch_up(false).await;
         }
     }
 
-    /// Invalidates what has changed, in this order: the caches of the registry, those of a broker in this
-    /// process, and then the number that lets remote brokers query again.
+    /// Invalidates what has changed, in this order: the caches of the registry, those of a broker
+    /// in this process, and then the number that lets remote brokers query again.
     fn announce(&self, seq: u64, changes: &Changes) {
         self.cache.invalidate(changes);
         let ids = default_ids(changes);

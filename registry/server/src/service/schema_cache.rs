@@ -1,7 +1,7 @@
-//! The most frequent lookups, cached: schemas by ID, and the subjects of aliases. An ID is read again
-//! once a version of it has changed, on this node or another one: its schema may have been deleted
-//! permanently and another one imported under it. While the database is unreachable, the last known
-//! response is served.
+//! The most frequent lookups, cached: schemas by ID, and the subjects of aliases. An ID is read
+//! again once a version of it has changed, on this node or another one: its schema may have been
+//! deleted permanently and another one imported under it. While the database is unreachable, the
+//! last known response is served.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -193,8 +193,8 @@ impl Service {
         response.ok()
     }
 
-    /// Returns the schema of an ID with its references, for a broker. Uses the cache only if `cached` is
-    /// set, which it must not be where another node may have made changes.
+    /// Returns the schema of an ID with its references, for a broker. Uses the cache only if
+    /// `cached` is set, which it must not be where another node may have made changes.
     ///
     /// # Errors
     /// If the database fails.
@@ -234,7 +234,8 @@ impl Service {
         };
         let holders = versions::holders(&mut snapshot, context, id).await?;
         let references = edges::dependencies(&mut snapshot, context, &content.references).await;
-        // An import may leave a schema without its references. The broker reports that it is invalid.
+        // An import may leave a schema without its references. The broker reports that it is
+        // invalid.
         let references = match references {
             Err(ReferenceError::Store(error)) => return Err(error.into()),
             references => references.unwrap_or_default(),
@@ -313,8 +314,8 @@ impl CachedSchema {
         Ok(schema)
     }
 
-    /// Returns the response to a lookup for `subject`, with subject and version if the subject has the
-    /// ID.
+    /// Returns the response to a lookup for `subject`, with subject and version if the subject has
+    /// the ID.
     pub(super) fn body_for(&self, subject: &str, max_id: Option<SchemaId>) -> SchemaBody {
         let versions = &self.versions;
         let own = versions.iter().rfind(|(name, ..)| name == subject);
@@ -335,7 +336,8 @@ impl CachedSchema {
         self.versions.iter().any(|(name, ..)| name == subject)
     }
 
-    /// Returns the estimated size in memory: the serialized response, and about as much for its parts.
+    /// Returns the estimated size in memory: the serialized response, and about as much for its
+    /// parts.
     fn bytes(&self) -> usize {
         let versions = self.versions.iter().map(|(name, ..)| name.len() + 64);
         2 * self.response.len() + versions.sum::<usize>() + 512

@@ -150,7 +150,8 @@ async fn cached_ids_are_served_without_database() {
     assert_eq!(server.get("/subjects").await, json!(["s", "t", "u"]));
 }
 
-/// Another client of the database holds the lock that every write needs for longer than the timeout.
+/// Another client of the database holds the lock that every write needs for longer than the
+/// timeout.
 // Conformance: registry/stores-12
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
@@ -201,8 +202,8 @@ async fn changes_invalidate_only_affected_entries() {
     }
 }
 
-/// A broker behind a load balancer queries a node that has not received the change yet. Notifications
-/// are lost here, so nodes only poll.
+/// A broker behind a load balancer queries a node that has not received the change yet.
+/// Notifications are lost here, so nodes only poll.
 // Conformance: contract/3o
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
