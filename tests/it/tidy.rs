@@ -12,7 +12,7 @@ const FILE_LINES_MAX: usize = 700;
 const LINE_COLUMNS_MAX: usize = 100;
 
 /// A crate's folder, and those of ours that it may import.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("serde-avro/kernel", &[]),
     // Only the tests of the core import the generators, which import the core.
     (
@@ -20,11 +20,17 @@ const ARROWS: [(&str, &[&str]); 22] = [
         &["avouch-avro-kernel", "avouch-avro-testing"],
     ),
     ("serde-avro/testing", &["avouch-avro"]),
+    ("compute", &[]),
     ("http", &[]),
     ("registry/api", &[]),
     (
         "registry/server",
-        &["avouch-avro", "avouch-http", "avouch-registry-api"],
+        &[
+            "avouch-avro",
+            "avouch-compute",
+            "avouch-http",
+            "avouch-registry-api",
+        ],
     ),
     ("broker/protocol", &[]),
     ("broker/net", &["avouch-protocol"]),
@@ -32,7 +38,12 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("broker/coordinator", &["avouch-protocol", "avouch-log"]),
     (
         "broker/contract",
-        &["avouch-protocol", "avouch-avro", "avouch-registry-api"],
+        &[
+            "avouch-protocol",
+            "avouch-avro",
+            "avouch-compute",
+            "avouch-registry-api",
+        ],
     ),
     (
         "broker/server",
@@ -42,6 +53,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
             "avouch-log",
             "avouch-coordinator",
             "avouch-contract",
+            "avouch-compute",
             "avouch-http",
             "avouch-registry-api",
         ],

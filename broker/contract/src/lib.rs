@@ -19,6 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use avouch_compute::ComputePool;
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::section::Section;
 use avouch_protocol::types::PartitionIndex;
@@ -154,17 +155,6 @@ pub struct AutoDecisions {
     pub if_used: (Decision, Decision),
 }
 
-/// Runs CPU-bound work for [`Contracts::check`]: small work on the calling thread, large work where
-/// it does not delay other tasks.
-pub trait Executor: Sync {
-    /// Runs `work`, which reads `bytes` bytes, and returns its result.
-    fn run<R: Send>(
-        &self,
-        bytes: usize,
-        work: impl FnOnce() -> R + Send,
-    ) -> impl Future<Output = R> + Send;
-}
-
 /// The contracts of all topics.
 #[derive(Clone)]
 pub struct Contracts {
@@ -240,10 +230,10 @@ impl Contracts {
     }
 
     /// Checks a batch, and reports what violates. Ready at once when all schemas are cached and
-    /// current, and `executor` is ready.
-    pub async fn check(&self, request: CheckRequest<'_>, executor: &impl Executor) -> Checked {
+    /// current, and `compute` has a permit.
+    pub async fn check(&self, request: CheckRequest<'_>, compute: &ComputePool) -> Checked {
         let mut basis = Basis::default();
-        let verdict = self.verdict(request, &mut basis, executor).await;
+        let verdict = self.verdict(request, &mut basis, compute).await;
         Checked { verdict, basis }
     }
 
@@ -251,7 +241,7 @@ impl Contracts {
         &self,
         request: CheckRequest<'_>,
         basis: &mut Basis,
-        executor: &impl Executor,
+        compute: &ComputePool,
     ) -> Verdict {
         let policy = request.policy;
         if !policy.checks_anything()
@@ -265,7 +255,7 @@ impl Contracts {
             record_count: request.header.record_count,
         };
         let bytes = request.records.bytes().len();
-        let ids = executor
+        let ids = compute
             .run(bytes, || check::schema_ids(batch, policy))
             .await;
         let ids = match ids {
@@ -282,7 +272,7 @@ impl Contracts {
             }))
             .ok()
         };
-        match executor.run(bytes, check).await {
+        match compute.run(bytes, check).await {
             Some(Ok(findings)) => {
                 self.report.findings(&request, &findings, (self.clock)());
                 verdict(&request, findings)

@@ -1,10 +1,10 @@
-//! Decompression for checks: reused buffers, a few decoders at a time, a bound on what they hold.
+//! Decompression for checks: reused buffers, a bounded number of decoders, bounded memory.
 //!
-//! Invariant: inflated batches that wait for their verdict hold at most the bytes they were given,
-//! plus one batch a decoder. A batch may wait for the registry while it is inflated, and there may
-//! be as many such batches as there are connections.
+//! A decompressed batch may wait for the registry, and as many batches may wait as there are
+//! connections. Invariant: decompressed batches hold at most the configured bytes in total, plus
+//! one batch for each decoder.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use avouch_net::{MemoryPermit, MemoryPool};
 use avouch_protocol::batch::Codec;
@@ -12,119 +12,118 @@ use avouch_protocol::compress::{Decompressor, InflateError, Limits};
 use avouch_protocol::section::Section;
 use tokio::sync::Semaphore;
 
-use crate::compute;
+/// Maximum number of idle buffers; others are freed after use.
+const IDLE_BUFFERS_MAX: usize = 8;
+/// Maximum size of an idle buffer, in bytes; larger ones are freed after use.
+const IDLE_BUFFER_BYTES_MAX: usize = 4 << 20;
 
-/// Buffers kept for reuse; more are made when needed and dropped afterwards.
-const KEPT_MAX: usize = 8;
-/// A buffer that grew beyond this is not kept, in bytes.
-const KEPT_BYTES_MAX: usize = 4 << 20;
-
-/// What is inflated where it is, in compressed bytes: a quarter of what is checked there, which
-/// it inflates to as a rule.
-const INLINE_BYTES_MAX: usize = compute::INLINE_BYTES_MAX / 4;
+/// Maximum size of compressed data that is decompressed on the calling thread, in bytes. Data of
+/// this size usually decompresses to the size that is also checked on the calling thread.
+const INLINE_BYTES_MAX: usize = avouch_compute::INLINE_BYTES_MAX / 4;
 
 /// A pool of decompressors.
 #[derive(Debug)]
-pub(crate) struct Inflaters {
+pub(crate) struct DecompressorPool {
     idle: Mutex<Vec<Decompressor>>,
     decoders: Semaphore,
-    held: MemoryPool,
+    memory: MemoryPool,
 }
 
-/// The records section of a batch as it is behind its codec.
+/// The decompressed records of a batch.
 #[derive(Debug)]
-pub(crate) enum Inflated<'a> {
-    /// There is no codec: the batch's own bytes.
+pub(crate) enum Decompressed<'a> {
+    /// The bytes of a batch without compression.
     Stored(Section<'a>),
-    /// In a buffer on loan.
-    Lent(Loan<'a>),
+    /// Bytes in a pooled buffer.
+    Pooled(PooledBuffer<'a>),
 }
 
-/// A buffer on loan, counted until it is dropped.
+/// A buffer of the pool. Its memory is reserved until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Loan<'a> {
-    pool: &'a Inflaters,
-    /// Present until the loan ends.
+pub(crate) struct PooledBuffer<'a> {
+    pool: &'a DecompressorPool,
+    /// `None` only while it is dropped.
     buffer: Option<Decompressor>,
-    _held: MemoryPermit,
+    _permit: MemoryPermit,
 }
 
-impl Inflaters {
-    /// A pool in which `decoders` batches inflate at a time, and inflated ones hold up to
-    /// `held_bytes_max`.
-    pub(crate) fn new(decoders: usize, held_bytes_max: usize) -> Self {
+impl DecompressorPool {
+    /// Creates a pool of up to `decoders` concurrent decompressions whose results hold up to
+    /// `bytes_max` bytes.
+    pub(crate) fn new(decoders: usize, bytes_max: usize) -> Self {
         Self {
             idle: Mutex::default(),
             decoders: Semaphore::new(decoders),
-            held: MemoryPool::new(held_bytes_max),
+            memory: MemoryPool::new(bytes_max),
         }
     }
 
-    /// The section that `compressed` stands for, counted until it is dropped. Waits for a decoder
-    /// and for room.
+    /// Decompresses the records of a batch. Waits for a decoder and for memory.
     ///
     /// # Errors
     /// As [`Decompressor::inflate`].
-    pub(crate) async fn inflate<'a>(
+    pub(crate) async fn decompress<'a>(
         &'a self,
         codec: Codec,
         compressed: Section<'a>,
         limits: Limits,
-    ) -> Result<Inflated<'a>, InflateError> {
+    ) -> Result<Decompressed<'a>, InflateError> {
         if codec == Codec::None {
             return Decompressor::new()
                 .inflate(codec, compressed, limits)
-                .map(|_| Inflated::Stored(compressed));
+                .map(|_| Decompressed::Stored(compressed));
         }
         let _decoder = self.decoders.acquire().await;
         let mut buffer = self.idle().pop().unwrap_or_default();
-        let inflated = if compressed.bytes().len() > INLINE_BYTES_MAX {
-            compute::apart(|| buffer.inflate(codec, compressed, limits).map(drop))
+        let decompressed = if compressed.bytes().len() > INLINE_BYTES_MAX {
+            avouch_compute::run_blocking(|| buffer.inflate(codec, compressed, limits).map(drop))
         } else {
             buffer.inflate(codec, compressed, limits).map(drop)
         };
-        if let Err(error) = inflated {
-            self.keep(buffer);
+        if let Err(error) = decompressed {
+            self.recycle(buffer);
             return Err(error);
         }
-        let held = self.held.reserve(buffer.buffer_bytes()).await;
-        Ok(Inflated::Lent(Loan {
+        // The size is known only now. The decoder is held while waiting for memory, so batches over
+        // the limit are at most one for each decoder.
+        let permit = self.memory.reserve(buffer.buffer_bytes()).await;
+        Ok(Decompressed::Pooled(PooledBuffer {
             pool: self,
             buffer: Some(buffer),
-            _held: held,
+            _permit: permit,
         }))
     }
 
-    /// Keeps a buffer for the next batch, if there is room.
-    fn keep(&self, buffer: Decompressor) {
+    /// Keeps a buffer for the next batch unless it is large or there are enough.
+    fn recycle(&self, buffer: Decompressor) {
         let mut idle = self.idle();
-        if idle.len() < KEPT_MAX && buffer.buffer_bytes() <= KEPT_BYTES_MAX {
+        if idle.len() < IDLE_BUFFERS_MAX && buffer.buffer_bytes() <= IDLE_BUFFER_BYTES_MAX {
             idle.push(buffer);
         }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Decompressor>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Decompressor>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inflated<'_> {
-    /// The records.
+impl Decompressed<'_> {
+    /// Returns the records.
     pub(crate) fn section(&self) -> Section<'_> {
         match self {
             Self::Stored(section) => *section,
-            Self::Lent(loan) => {
-                let buffer = loan.buffer.as_ref().expect("present until dropped");
+            Self::Pooled(pooled) => {
+                let buffer = pooled.buffer.as_ref().expect("present until dropped");
                 buffer.inflated()
             }
         }
     }
 }
 
-impl Drop for Loan<'_> {
+impl Drop for PooledBuffer<'_> {
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer.take() {
-            self.pool.keep(buffer);
+            self.pool.recycle(buffer);
         }
     }
 }
@@ -146,86 +145,106 @@ mod tests {
 
     // Conformance: broker/input-5b
     #[test]
-    fn inflated_batches_wait_for_room() {
-        let pool = Inflaters::new(2, 1 << 20);
+    fn decompressed_batches_wait_for_memory() {
+        let pool = DecompressorPool::new(2, 1 << 20);
         let section = compressed(700_000);
-        let inflate = || pool.inflate(Codec::Lz4, Section::from(&section), Limits::default());
-        let first = inflate().now_or_never().expect("there is room").unwrap();
+        let decompress = || pool.decompress(Codec::Lz4, Section::from(&section), Limits::default());
+        let first = decompress()
+            .now_or_never()
+            .expect("memory is available")
+            .unwrap();
         assert!(first.section().len() > 700_000);
-        assert!(inflate().now_or_never().is_none(), "one more is too many");
+        assert!(
+            decompress().now_or_never().is_none(),
+            "the limit is reached"
+        );
         drop(first);
-        assert!(inflate().now_or_never().is_some());
+        assert!(decompress().now_or_never().is_some());
     }
 
     // Conformance: broker/input-5b
     #[test]
-    fn a_batch_larger_than_all_room_passes_alone() {
-        let pool = Inflaters::new(1, 1 << 10);
+    fn batch_over_memory_limit_passes_alone() {
+        let pool = DecompressorPool::new(1, 1 << 10);
         let section = compressed(700_000);
-        let inflated = pool.inflate(Codec::Lz4, Section::from(&section), Limits::default());
-        assert!(inflated.now_or_never().expect("it is alone").is_ok());
+        let decompressed = pool.decompress(Codec::Lz4, Section::from(&section), Limits::default());
+        assert!(
+            decompressed
+                .now_or_never()
+                .expect("no other batch holds memory")
+                .is_ok()
+        );
     }
 
     #[test]
-    fn what_has_no_codec_takes_no_room() {
-        let pool = Inflaters::new(0, 0);
-        let section = pool.inflate(Codec::None, Section::from(b"as it is"), Limits::default());
+    fn uncompressed_batch_reserves_no_memory() {
+        let pool = DecompressorPool::new(0, 0);
+        let section = pool.decompress(Codec::None, Section::from(b"as it is"), Limits::default());
         let section = section.now_or_never().expect("nothing to wait for");
         assert_eq!(section.unwrap().section().bytes(), b"as it is");
     }
 
     // Conformance: validator/3b
     #[test]
-    fn a_buffer_that_came_back_is_lent_again() {
-        let pool = Inflaters::new(1, 1 << 30);
+    fn returned_buffer_is_reused() {
+        let pool = DecompressorPool::new(1, 1 << 30);
         let place = |bytes| {
             let section = compressed(bytes);
-            let inflated = pool.inflate(Codec::Lz4, Section::from(&section), Limits::default());
-            let inflated = inflated.now_or_never().expect("there is room").unwrap();
-            inflated.section().as_ptr()
+            let decompressed =
+                pool.decompress(Codec::Lz4, Section::from(&section), Limits::default());
+            let decompressed = decompressed
+                .now_or_never()
+                .expect("memory is available")
+                .unwrap();
+            decompressed.section().as_ptr()
         };
-        assert_eq!(place(100_000), place(90_000), "no new buffer was made");
+        assert_eq!(place(100_000), place(90_000), "the buffer is reused");
     }
 
     // Conformance: validator/3b
     #[test]
-    fn a_buffer_comes_back_also_when_a_batch_is_corrupt() {
-        let pool = Inflaters::new(1, 1 << 30);
+    fn corrupt_batch_returns_its_buffer() {
+        let pool = DecompressorPool::new(1, 1 << 30);
         let section = compressed(100_000);
-        let inflate = |section| {
-            let inflated = pool.inflate(Codec::Lz4, section, Limits::default());
-            inflated.now_or_never().expect("there is room")
+        let decompress = |section| {
+            let decompressed = pool.decompress(Codec::Lz4, section, Limits::default());
+            decompressed.now_or_never().expect("memory is available")
         };
-        let buffer = |section| inflate(section).unwrap().section().as_ptr();
+        let buffer = |section| decompress(section).unwrap().section().as_ptr();
         let first = buffer(Section::from(&section));
         let cut = Section::from(&section[..section.len() - 1]);
-        assert_eq!(inflate(cut).err(), Some(InflateError::Corrupt));
+        assert_eq!(decompress(cut).err(), Some(InflateError::Corrupt));
         assert_eq!(pool.idle().len(), 1);
         assert_eq!(
             buffer(Section::from(&section)),
             first,
-            "no new one was made"
+            "the buffer is reused"
         );
     }
 
     // Conformance: validator/3b
     #[test]
-    fn idle_buffers_are_few_and_none_is_large() {
-        let pool = Inflaters::new(1, 1 << 30);
+    fn idle_buffers_are_bounded() {
+        let pool = DecompressorPool::new(1, 1 << 30);
         let section = compressed(1_000);
         let limits = Limits {
             ratio: 1_000,
             ..Limits::default()
         };
-        let inflate = |section| {
-            let inflated = pool.inflate(Codec::Lz4, section, limits);
-            inflated.now_or_never().expect("there is room").unwrap()
+        let decompress = |section| {
+            let decompressed = pool.decompress(Codec::Lz4, section, limits);
+            decompressed
+                .now_or_never()
+                .expect("memory is available")
+                .unwrap()
         };
-        let all = || (0..2 * KEPT_MAX).map(|_| inflate(Section::from(&section)));
+        let all = || (0..2 * IDLE_BUFFERS_MAX).map(|_| decompress(Section::from(&section)));
         drop(all().collect::<Vec<_>>());
-        assert_eq!(pool.idle().len(), KEPT_MAX);
+        assert_eq!(pool.idle().len(), IDLE_BUFFERS_MAX);
         pool.idle().clear();
-        drop(inflate(Section::from(&compressed(2 * KEPT_BYTES_MAX))));
+        drop(decompress(Section::from(&compressed(
+            2 * IDLE_BUFFER_BYTES_MAX,
+        ))));
         assert!(pool.idle().is_empty());
     }
 }

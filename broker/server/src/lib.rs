@@ -8,7 +8,6 @@
 
 mod admin;
 mod background;
-mod compute;
 mod config;
 mod contract_http;
 mod decompressor_pool;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
+use avouch_compute::ComputePool;
 use avouch_contract::{ContractConfig, Contracts};
 use avouch_coordinator::group::{Coordinator, Replay};
 use avouch_coordinator::{InternalTopic, ReplayError};
@@ -20,10 +21,9 @@ use tracing::{error, info, warn};
 use utoipa::openapi::OpenApi;
 
 use crate::background::maintenance;
-use crate::compute::{self, Compute};
 use crate::config::BrokerConfig;
 use crate::contract_http;
-use crate::decompressor_pool::Inflaters;
+use crate::decompressor_pool::DecompressorPool;
 use crate::fetch_purgatory::Waiters;
 use crate::metadata::{CreateRules, Metadata, StoreError, cluster};
 use crate::metrics::Metrics;
@@ -135,12 +135,15 @@ impl Broker {
             waiters,
             clock,
             metrics: own_metrics,
-            inflaters: Inflaters::new(compute::cores(), limits.inflated_in_flight_bytes_max),
+            decompressors: DecompressorPool::new(
+                avouch_compute::cores(),
+                limits.inflated_in_flight_bytes_max,
+            ),
             authorizer: Authorizer::AllowAll,
             request_memory: Arc::new(RequestMemory::new(limits.in_flight_bytes_max)),
             mutation_quota: MutationQuota::new(limits.mutations_per_second, limits.mutations_burst),
             response_memory: ResponseMemory::new(&limits),
-            compute: Compute::default(),
+            compute: ComputePool::shared(),
             offsets_topic,
         });
         metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;

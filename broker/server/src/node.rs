@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use avouch_compute::ComputePool;
 use avouch_contract::Contracts;
 use avouch_coordinator::InternalTopic;
 use avouch_coordinator::group::Coordinator;
@@ -10,9 +11,8 @@ use avouch_log::{AppendBatch, AppendOutcome, Log};
 use avouch_net::{Clock, MemoryPool, RequestMemory};
 use tokio::sync::oneshot;
 
-use crate::compute::Compute;
 use crate::config::{BrokerConfig, Limits};
-use crate::decompressor_pool::Inflaters;
+use crate::decompressor_pool::DecompressorPool;
 use crate::fetch_purgatory::Waiters;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
@@ -31,12 +31,12 @@ pub(crate) struct Node {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
-    pub(crate) inflaters: Inflaters,
+    pub(crate) decompressors: DecompressorPool,
     pub(crate) authorizer: Authorizer,
     pub(crate) request_memory: Arc<RequestMemory>,
     pub(crate) mutation_quota: MutationQuota,
     pub(crate) response_memory: ResponseMemory,
-    pub(crate) compute: Compute,
+    pub(crate) compute: ComputePool,
     pub(crate) offsets_topic: Arc<InternalTopic>,
 }
 

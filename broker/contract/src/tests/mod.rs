@@ -44,15 +44,6 @@ const BROKEN_ID: i32 = 13;
 const VALUE: (&str, &str) = ("avouch.value.validation", "payload");
 const BOTH: [(&str, &str); 2] = [VALUE, ("avouch.key.validation", "payload")];
 
-/// Runs all work on the calling thread.
-struct Inline;
-
-impl Executor for Inline {
-    async fn run<R: Send>(&self, _: usize, work: impl FnOnce() -> R + Send) -> R {
-        work()
-    }
-}
-
 struct World {
     registry: Arc<FakeRegistry>,
     contracts: Contracts,
@@ -124,7 +115,8 @@ impl World {
             arrival: &arrival,
         };
         let early = self.alongside(principal, policy, records);
-        let Checked { verdict, basis } = self.contracts.check(request, &Inline).await;
+        let Checked { verdict, basis } =
+            self.contracts.check(request, &ComputePool::shared()).await;
         let late = self.alongside(principal, policy, records);
         for accepted in [early, late].into_iter().flatten() {
             let Accepted { tag, .. } = accepted;

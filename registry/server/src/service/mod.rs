@@ -15,12 +15,9 @@ mod schema_cache;
 mod settings;
 mod transfer;
 
-use std::num::NonZero;
-use std::sync::LazyLock;
-
+use avouch_compute::ComputePool;
 use avouch_registry_api::rest::{SchemaBody, SchemaReference, SchemaTags};
 use thiserror::Error;
-use tokio::sync::Semaphore;
 
 use crate::config::RegistryConfig;
 use crate::decide::content::{Content, ContentError, Parsed, Resolved, Strictness};
@@ -39,9 +36,6 @@ pub(crate) use self::read::Listing;
 pub(crate) use self::register::Checks;
 use self::schema_cache::SchemaCache;
 use self::settings::EffectiveSettings;
-
-/// Maximum size of schemas that are parsed and compared on the thread of the request, in bytes.
-const INLINE_BYTES: usize = 64 << 10;
 
 /// The registry without its REST API.
 #[derive(Debug)]
@@ -213,36 +207,14 @@ fn reference_error(
     }
 }
 
-/// Runs work on schemas of `text_bytes` bytes: on this thread if they are small, otherwise on a
-/// blocking thread, so that other requests do not wait. At most as many run at a time as there are
-/// cores.
+/// Runs work on schemas of `text_bytes` bytes. Large work runs on a blocking thread, so that other
+/// requests do not wait; a panic in it fails this request only.
 async fn compute<T: Send + 'static>(
     text_bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, RegistryError> {
-    static POOL: LazyLock<Semaphore> = LazyLock::new(|| {
-        let cores = std::thread::available_parallelism();
-        Semaphore::new(cores.map_or(1, NonZero::get))
-    });
-    if text_bytes <= INLINE_BYTES {
-        return Ok(work());
-    }
-    compute_within(&POOL, work).await
-}
-
-async fn compute_within<T: Send + 'static>(
-    pool: &'static Semaphore,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, RegistryError> {
-    let permit = pool.acquire().await;
-    let permit = permit.map_err(|_closed| RegistryError::Internal)?;
-    // The permit is released when the work ends, even if the request was cancelled before.
-    let worked = tokio::task::spawn_blocking(move || {
-        let worked = work();
-        drop(permit);
-        worked
-    });
-    worked.await.map_err(|_panicked| RegistryError::Internal)
+    let worked = ComputePool::shared().run_detached(text_bytes, work).await;
+    worked.map_err(|_panicked| RegistryError::Internal)
 }
 
 /// Returns the response for a version.
@@ -267,38 +239,5 @@ fn content_body(content: Content) -> SchemaBody {
         rule_set: content.rule_set,
         schema: content.text,
         ..SchemaBody::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-
-    // Conformance: registry/stores-14
-    #[tokio::test]
-    async fn pool_bounds_concurrent_work() {
-        static POOL: Semaphore = Semaphore::const_new(2);
-        let running = Arc::new(AtomicUsize::new(0));
-        let most = Arc::new(AtomicUsize::new(0));
-        let tasks = (0..32).map(|at| {
-            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
-            tokio::spawn(compute_within(&POOL, move || {
-                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
-                most.fetch_max(now, Ordering::SeqCst);
-                std::thread::yield_now();
-                running.fetch_sub(1, Ordering::SeqCst);
-                at
-            }))
-        });
-        for (at, task) in tasks.collect::<Vec<_>>().into_iter().enumerate() {
-            assert_eq!(task.await.unwrap().unwrap(), at);
-        }
-        assert!(most.load(Ordering::SeqCst) <= 2);
-        let panicked = compute_within(&POOL, || panic!("broken")).await;
-        assert!(matches!(panicked, Err::<(), _>(RegistryError::Internal)));
-        assert_eq!(POOL.available_permits(), 2, "a turn ends with its work");
     }
 }

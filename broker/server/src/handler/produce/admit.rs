@@ -153,7 +153,10 @@ pub(super) async fn admit(
     let now = node.clock.now();
     let inflation = node.config.limits.inflation();
     let section = Section::within(memory, &records[HEADER_BYTES..]);
-    let inflated = node.inflaters.inflate(codec, section, inflation).await?;
+    let inflated = node
+        .decompressors
+        .decompress(codec, section, inflation)
+        .await?;
     let section = inflated.section();
     let duplicate = header.has_producer()
         && matches!(
