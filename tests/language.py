@@ -7,7 +7,7 @@ Prints each finding as PATH:LINE, then a table of counts and limits. PATH is a f
 default is the whole repository. --summary prints the table only. --check fails when a limit is
 exceeded; without it the exit code is 0.
 
-Checked: words (WORDS below, with the wanted word beside each), doc comments that begin with a
+Checked: words (WORDS below, with their replacements), doc comments that begin with a
 question word, the share of inline comments, the length of test names and of commit subjects.
 """
 
@@ -20,8 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Pattern of a word, the wanted word, and the most occurrences per 10,000 words of comments, and of
-# documents. Messages (string literals outside tests) and names must not contain the word at all.
+# Pattern of a word, its replacement, and the maximum number of occurrences per 10,000 words of comments
+# and of documents. Messages (string literals outside tests) and names must not contain the word.
 WORDS = [
     (r"tells?|told|telling", "return, report, print, indicate", 1),
     (r"stands?|stood", "is, applies, is written", 1),
@@ -48,7 +48,7 @@ WORDS = [
     (r"judges?|judged|judging", "check, evaluate, oracle", 0),
     (r"spoken|speaks?|spoke", "support, use", 0),
 ]
-# Phrases, in prose and messages only.
+# Phrases, checked in prose and messages only.
 PHRASES = [
     (r"look-ups?", "lookup", 0),
     (r"for good(?! (?:reason|measure))", "permanently", 0),
@@ -59,20 +59,20 @@ PHRASES = [
     (r"what an? [\w-]+ (?:is|are|does|has|holds|says|comes)", "use a noun", 0),
     (r"that is none|that are none", "unknown, invalid", 0),
 ]
-# The same letters with another meaning: names and texts of other people's software.
-FOREIGN = re.compile(
+# Text that contains one of the words with another meaning, such as names in third-party software.
+OTHER_MEANING = re.compile(
     r"connection ?refused|ConnectionRefused|connection_refused|ECONNREFUSED|spare_capacity|"
     r"at_least|AtLeast|least_recently|wild ?cards?|say-so|fall(?:s|ing)? behind|lag(?:s|ging)? behind",
     re.IGNORECASE,
 )
 RETURNS = re.compile(r"\breturn(?:s|ed|ing)?\b", re.IGNORECASE)
-RETURNS_LEAST = 30
+RETURNS_MIN = 30
 QUESTIONS = re.compile(r"(?:What|Whether|Where|How|Who|Whose|Whom|Why|When|Which|Whatever)\b")
-QUESTIONS_MOST_PERCENT = 6.0
-INLINE_LEAST_PERCENT = 2.0
-TEST_NAME_WORDS = 7
-COMMITS = 60
-SUBJECT_CHARACTERS = 72
+QUESTION_DOCS_MAX_PERCENT = 6.0
+INLINE_MIN_PERCENT = 2.0
+TEST_NAME_WORDS_MAX = 7
+COMMITS_CHECKED = 60
+SUBJECT_CHARACTERS_MAX = 72
 
 RUST = re.compile(
     r"""(?P<comment>//[^\n]*|/\*.*?\*/)
@@ -85,17 +85,17 @@ RUST = re.compile(
 )
 PLAIN_NAME = re.compile(r"[\w./:{}%?&=<>#$,@*+-]*")
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+")
-DEFINING = {"fn", "struct", "enum", "trait", "type", "mod", "const", "static", "let", "mut", "union"}
+DEFINING_KEYWORDS = {"fn", "struct", "enum", "trait", "type", "mod", "const", "static", "let", "mut", "union"}
 TEST_MODULE = re.compile(r"#\[cfg\(test\)\]\s*(?:#\[[^\]]*\]\s*)*(?:pub(?:\([^)]*\))? )?mod (\w+);")
 TEST_ATTRIBUTE = re.compile(r"#\[(?:\w+::)?test\b")
 
 
-def compiled(words):
-    return [(re.compile(rf"\b(?:{word})\b", re.IGNORECASE), wanted, limit, word) for word, wanted, limit in words]
+def compile_rules(words):
+    return [(re.compile(rf"\b(?:{word})\b", re.IGNORECASE), replacement, limit, word) for word, replacement, limit in words]
 
 
-WORD_RULES = compiled(WORDS)
-PROSE_RULES = WORD_RULES + compiled(PHRASES)
+WORD_RULES = compile_rules(WORDS)
+PROSE_RULES = WORD_RULES + compile_rules(PHRASES)
 ANY_PROSE = re.compile("|".join(f"(?:{rule[0].pattern})" for rule in PROSE_RULES), re.IGNORECASE)
 ANY_WORD = re.compile("|".join(f"(?:{rule[0].pattern})" for rule in WORD_RULES), re.IGNORECASE)
 
@@ -111,17 +111,17 @@ class Report:
         self.names = {}
 
     def prose(self, kind, path, line, text):
-        """Counts the words of one piece of text that begins at `line`."""
-        text = FOREIGN.sub(" ", text)
+        """Counts the words of a text that starts at `line`."""
+        text = OTHER_MEANING.sub(" ", text)
         self.words[kind] += len(re.findall(r"[A-Za-z][A-Za-z'-]*", text))
         if not ANY_PROSE.search(text):
             return
-        for pattern, wanted, limit, key in PROSE_RULES:
+        for pattern, replacement, limit, key in PROSE_RULES:
             for match in pattern.finditer(text):
                 self.counts[kind][key] += 1
                 at = line + text.count("\n", 0, match.start())
                 word = " ".join(match.group(0).split())
-                self.findings.append((path, at, f"{word!r} in {kind}: {wanted}"))
+                self.findings.append((path, at, f"{word!r} in {kind}: {replacement}"))
 
     def comment(self, path, line, text):
         self.prose("comments", path, line, text)
@@ -131,15 +131,15 @@ class Report:
         if name not in self.names or (defines and not self.names[name][2]):
             self.names[name] = (path, line, defines)
 
-    def close_names(self):
+    def check_names(self):
         for name, (path, line, _) in self.names.items():
-            spaced = FOREIGN.sub(" ", " ".join(CAMEL.split(FOREIGN.sub("_", name))))
+            spaced = OTHER_MEANING.sub(" ", " ".join(CAMEL.split(OTHER_MEANING.sub("_", name))))
             if not ANY_WORD.search(spaced):
                 continue
-            for pattern, wanted, _, key in WORD_RULES:
+            for pattern, replacement, _, key in WORD_RULES:
                 if pattern.search(spaced):
                     self.counts["names"][key] += 1
-                    self.findings.append((path, line, f"name {name}: {wanted}"))
+                    self.findings.append((path, line, f"name {name}: {replacement}"))
 
 
 def test_modules(sources):
@@ -162,8 +162,8 @@ def is_test_path(path, modules):
 
 
 def read_rust(report, path, text, modules):
-    tests_begin = re.search(r"^#\[cfg\(test\)\]\n(?:#\[[^\n]*\n)*mod \w+ \{", text, re.MULTILINE)
-    product_end = 0 if is_test_path(path, modules) else tests_begin.start() if tests_begin else len(text)
+    test_module = re.search(r"^#\[cfg\(test\)\]\n(?:#\[[^\n]*\n)*mod \w+ \{", text, re.MULTILINE)
+    product_end = 0 if is_test_path(path, modules) else test_module.start() if test_module else len(text)
     product_lines = text.count("\n", 0, product_end)
     lines = text.count("\n") + 1
     inline_lines = set()
@@ -183,15 +183,15 @@ def read_rust(report, path, text, modules):
                 report.prose("messages", path, line, re.sub(r"\{[^{}]*\}", " ", body))
         elif kind == "name":
             rest = text[match.end() : match.end() + 1]
-            report.name(path, line, token, before in DEFINING or rest == ":")
+            report.name(path, line, token, before in DEFINING_KEYWORDS or rest == ":")
             if before == "fn" and is_test(text, match.start()):
                 words = len([word for word in token.split("_") if word])
-                if words > TEST_NAME_WORDS:
+                if words > TEST_NAME_WORDS_MAX:
                     report.findings.append((path, line, f"test name of {words} words: {token}"))
                     report.counts["names"]["test names"] += 1
         if kind != "comment":
             before = token
-    close_docs(report, path, docs)
+    check_docs(report, path, docs)
     report.code_lines += product_lines
     report.inline += sum(1 for at in inline_lines if at <= product_lines)
     return lines
@@ -225,16 +225,16 @@ def read_comment(docs, inline_lines, line, token):
         inline_lines.update(range(line, line + token.count("\n") + 1))
 
 
-def close_docs(report, path, docs):
+def check_docs(report, path, docs):
     for _, line, _, bodies in docs:
         fenced = False
-        kept = []
+        prose = []
         for body in bodies:
             if body.startswith("```"):
                 fenced = not fenced
                 body = ""
-            kept.append("" if fenced else re.sub(r"`[^`]*`", " ", body))
-        report.comment(path, line, "\n".join(kept))
+            prose.append("" if fenced else re.sub(r"`[^`]*`", " ", body))
+        report.comment(path, line, "\n".join(prose))
         report.docs += 1
         if QUESTIONS.match(bodies[0]):
             report.questions += 1
@@ -242,7 +242,7 @@ def close_docs(report, path, docs):
 
 
 def read_document(report, path, text):
-    """Markdown without code."""
+    """Reads the prose of a Markdown file, without code."""
     text = re.sub(r"^(\s*)(```|~~~).*?^\1\2", lambda m: "\n" * m.group(0).count("\n"), text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"`[^`\n]*`", " ", text)
     text = re.sub(r"\]\([^)]*\)", "]", text)
@@ -251,9 +251,9 @@ def read_document(report, path, text):
 
 def read_script(report, path, text):
     for number, line in enumerate(text.splitlines(), 1):
-        found = re.search(r"(?:^|\s)#(?!!)(.*)", line)
-        if found:
-            report.comment(path, number, found.group(1))
+        comment = re.search(r"(?:^|\s)#(?!!)(.*)", line)
+        if comment:
+            report.comment(path, number, comment.group(1))
 
 
 def tracked(paths):
@@ -268,7 +268,7 @@ def read(report, path, modules):
     if path.endswith("package-lock.json") or path == "Cargo.lock" or path == "tests/language.py":
         return
     reader = (
-        (lambda *given: read_rust(*given, modules)) if path.endswith(".rs")
+        (lambda *args: read_rust(*args, modules)) if path.endswith(".rs")
         else read_document if path.endswith(".md")
         else read_script if path.endswith((".toml", ".sh", ".py", ".yml", "justfile")) or "." not in path.rsplit("/", 1)[-1]
         else None
@@ -282,12 +282,12 @@ def read(report, path, modules):
 
 def subjects(report):
     out = subprocess.run(
-        ["git", "log", f"-{COMMITS}", "--no-merges", "--format=%h %s"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "log", f"-{COMMITS_CHECKED}", "--no-merges", "--format=%h %s"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     long = 0
     for entry in out.stdout.splitlines():
         commit, _, subject = entry.partition(" ")
-        if len(subject) > SUBJECT_CHARACTERS:
+        if len(subject) > SUBJECT_CHARACTERS_MAX:
             long += 1
             report.findings.append((f"commit {commit}", 0, f"subject of {len(subject)} characters: {subject[:60]}..."))
     return long
@@ -300,52 +300,52 @@ def label(pattern):
 
 
 def summary(report, long_subjects):
-    """Prints the table; returns what exceeds its limit."""
+    """Prints the table and returns the rows that exceed a limit."""
     exceeded = []
     per = lambda kind, count: 10_000 * count / max(report.words[kind], 1)
     print(f"{'word':22} {'comments':>15} {'documents':>15} {'limit':>5} {'messages':>8} {'names':>5}  use")
-    for _, wanted, limit, key in PROSE_RULES:
+    for _, replacement, limit, key in PROSE_RULES:
         row = {kind: report.counts[kind][key] for kind in report.counts}
         if not any(row.values()):
             continue
         comments, documents = per("comments", row["comments"]), per("documents", row["documents"])
         over = comments > limit or documents > limit or row["messages"] or row["names"]
-        shown = label(key)
+        name = label(key)
         print(
-            f"{shown:22} {row['comments']:6} {comments:6.1f}/10k {row['documents']:6} {documents:6.1f}/10k"
-            f" {limit:5} {row['messages']:8} {row['names']:5}  {wanted}"
+            f"{name:22} {row['comments']:6} {comments:6.1f}/10k {row['documents']:6} {documents:6.1f}/10k"
+            f" {limit:5} {row['messages']:8} {row['names']:5}  {replacement}"
         )
         if over:
-            exceeded.append(shown)
+            exceeded.append(name)
     returns = per("comments", report.returns)
     questions = 100 * report.questions / max(report.docs, 1)
     inline = 100 * report.inline / max(report.code_lines, 1)
     facts = [
-        (f"return(s) in comments: {returns:.1f} per 10,000 words, at least {RETURNS_LEAST}", returns < RETURNS_LEAST),
+        (f"return(s) in comments: {returns:.1f} per 10,000 words, at least {RETURNS_MIN}", returns < RETURNS_MIN),
         (
             f"doc comments that begin with a question word: {report.questions} of {report.docs}, {questions:.1f} %,"
-            f" at most {QUESTIONS_MOST_PERCENT} %",
-            questions > QUESTIONS_MOST_PERCENT,
+            f" at most {QUESTION_DOCS_MAX_PERCENT} %",
+            questions > QUESTION_DOCS_MAX_PERCENT,
         ),
         (
             f"inline comments: {report.inline} of {report.code_lines} lines outside tests, {inline:.2f} %,"
-            f" at least {INLINE_LEAST_PERCENT} %",
-            report.code_lines > 0 and inline < INLINE_LEAST_PERCENT,
+            f" at least {INLINE_MIN_PERCENT} %",
+            report.code_lines > 0 and inline < INLINE_MIN_PERCENT,
         ),
         (
-            f"test names of more than {TEST_NAME_WORDS} words: {report.counts['names']['test names']}",
+            f"test names of more than {TEST_NAME_WORDS_MAX} words: {report.counts['names']['test names']}",
             report.counts["names"]["test names"] > 0,
         ),
         (
-            f"commit subjects over {SUBJECT_CHARACTERS} characters among the last {COMMITS}: {long_subjects}",
+            f"commit subjects over {SUBJECT_CHARACTERS_MAX} characters among the last {COMMITS_CHECKED}: {long_subjects}",
             long_subjects > 0,
         ),
         (f"words: {report.words['comments']} in comments, {report.words['documents']} in documents", False),
     ]
     print()
-    for text, wrong in facts:
-        print(f"{'over ' if wrong else '     '}{text}")
-        if wrong:
+    for text, is_over in facts:
+        print(f"{'over ' if is_over else '     '}{text}")
+        if is_over:
             exceeded.append(text)
     return exceeded
 
@@ -361,7 +361,7 @@ def main():
     modules = test_modules(tracked(["*.rs"]))
     for path in tracked(paths or ["."]):
         read(report, path, modules)
-    report.close_names()
+    report.check_names()
     long = subjects(report) if not options.paths else 0
     if not options.summary:
         for path, line, text in sorted(report.findings):

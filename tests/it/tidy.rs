@@ -1,5 +1,5 @@
-//! The house rules that no lint checks: which crate and which module may know which, how long a
-//! file and a line may be, and that every file says what it is.
+//! Repository rules that no lint checks: imports between crates and modules, lengths of files and
+//! lines, and module heads.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use crate::checkout_files::rust_files;
 const FILE_LINES_MAX: usize = 700;
 const LINE_COLUMNS_MAX: usize = 100;
 
-/// A crate's folder, and those of ours that it may import.
-const ARROWS: [(&str, &[&str]); 23] = [
+/// Folders of the workspace's crates, with the workspace crates that each may import.
+const ALLOWED_IMPORTS: [(&str, &[&str]); 23] = [
     ("serde-avro/kernel", &[]),
     // Only the tests of the core import the generators, which import the core.
     (
@@ -98,9 +98,8 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ),
 ];
 
-/// A folder, and words that its code must not contain: the invariants of ARCHITECTURE.md that are
-/// absences.
-const ABSENCES: [(&str, &[&str]); 10] = [
+/// Folders and words that their code must not contain: the invariants of ARCHITECTURE.md.
+const FORBIDDEN_WORDS: [(&str, &[&str]); 10] = [
     (
         "serde-avro/kernel/src/",
         &["std::fs", "std::net", "std::env"],
@@ -145,19 +144,19 @@ const ABSENCES: [(&str, &[&str]); 10] = [
     ),
 ];
 
-/// The shell of the group machine: it gives it time and writes its records.
+/// Shell of the group machine, which passes the time to it and writes its records.
 const GROUP_SHELL: &str = "broker/coordinator/src/group/coordinator";
 
 // Conformance: main-job/9a
 #[test]
-fn crates_import_only_what_stands_below_them() -> Result<()> {
+fn crates_import_only_allowed_crates() -> Result<()> {
     let mut wrong = Vec::new();
     for member in members(&file("Cargo.toml")?) {
-        if !ARROWS.iter().any(|(folder, _)| *folder == member) {
-            wrong.push(format!("{member}: nothing says what it may import"));
+        if !ALLOWED_IMPORTS.iter().any(|(folder, _)| *folder == member) {
+            wrong.push(format!("{member}: no entry in ALLOWED_IMPORTS"));
         }
     }
-    for (folder, allowed) in ARROWS {
+    for (folder, allowed) in ALLOWED_IMPORTS {
         let path = format!("{folder}/Cargo.toml");
         for line in file(&path)?.lines() {
             let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
@@ -184,10 +183,10 @@ fn crates_import_only_what_stands_below_them() -> Result<()> {
 
 // Conformance: main-job/9a
 #[test]
-fn modules_do_not_know_what_they_must_not() -> Result<()> {
+fn modules_contain_no_forbidden_words() -> Result<()> {
     let mut wrong = Vec::new();
     for source in rust_files()? {
-        for (folder, words) in ABSENCES {
+        for (folder, words) in FORBIDDEN_WORDS {
             let is_shell = source.path.starts_with(GROUP_SHELL);
             if !source.path.starts_with(folder) || is_test_code(&source.path) || is_shell {
                 continue;
@@ -251,7 +250,7 @@ fn handlers_never_import_handlers() -> Result<()> {
         if own == "mod" {
             continue;
         }
-        // What `super` is, seen from a file of a handler's folder, is the handler itself.
+        // In a file below a handler's folder, `super` is the handler itself.
         let parent = match path.split_once('/') {
             Some((_, file)) if file != "mod.rs" => "super::super::",
             _ => "super::",
@@ -269,7 +268,7 @@ fn handlers_never_import_handlers() -> Result<()> {
 
 // Conformance: main-job/9a
 #[test]
-fn files_say_what_they_are_and_fit_a_screen_or_a_few() -> Result<()> {
+fn files_have_heads_and_bounded_lengths() -> Result<()> {
     let leftovers = [concat!("to", "do!("), concat!("unimple", "mented!(")];
     let mut wrong = Vec::new();
     for source in rust_files()? {
@@ -287,7 +286,7 @@ fn files_say_what_they_are_and_fit_a_screen_or_a_few() -> Result<()> {
                 wrong.push(format!("{path}:{number}: {columns} columns"));
             }
             if leftovers.iter().any(|word| line.contains(word)) {
-                wrong.push(format!("{path}:{number}: left to do"));
+                wrong.push(format!("{path}:{number}: unfinished code"));
             }
         }
     }
@@ -295,7 +294,7 @@ fn files_say_what_they_are_and_fit_a_screen_or_a_few() -> Result<()> {
     Ok(())
 }
 
-/// What a crate's own binaries and integration tests call it.
+/// Folders and names of the workspace's crates.
 const OWN_NAMES: [(&str, &str); 22] = [
     ("serde-avro/kernel", "avouch-avro-kernel"),
     ("serde-avro/core", "avouch-avro"),
@@ -321,7 +320,7 @@ const OWN_NAMES: [(&str, &str); 22] = [
     ("fuzz", "avouch-fuzz"),
 ];
 
-/// Crates of ours that a file's paths begin with, as packages are named.
+/// Returns the names of the workspace's packages that paths in a file begin with.
 fn imported(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     for line in text
@@ -344,7 +343,7 @@ fn imported(text: &str) -> Vec<String> {
     names
 }
 
-/// The members of the workspace, from its manifest.
+/// Returns the members of the workspace from its manifest.
 fn members(manifest: &str) -> Vec<String> {
     let (_, rest) = manifest.split_once("\nmembers = [").unwrap_or_default();
     let (list, _) = rest.split_once(']').unwrap_or_default();
@@ -352,7 +351,7 @@ fn members(manifest: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Lines of code with their numbers: neither comments nor what is compiled for tests only.
+/// Returns numbered lines of code, without comments and items that are compiled for tests only.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut skipped: Option<Skipped<'_>> = None;
     (1..).zip(text.lines()).filter(move |(_, line)| {
@@ -367,7 +366,7 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
             let indent = &line[..line.len() - trimmed.len()];
             skipped = Some(Skipped {
                 indent,
-                begun: false,
+                has_started: false,
             });
             return false;
         }
@@ -378,25 +377,25 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// An item that is compiled for tests only, as rustfmt lays it out.
 struct Skipped<'t> {
     indent: &'t str,
-    /// Whether its attributes are behind.
-    begun: bool,
+    /// True after the attributes.
+    has_started: bool,
 }
 
 impl Skipped<'_> {
-    /// Whether the item ends with this line.
+    /// Returns true if the item ends with this line.
     fn ends_with(&mut self, line: &str) -> bool {
         let own = line.strip_prefix(self.indent).unwrap_or(line);
-        let is_first = !self.begun;
+        let is_first = !self.has_started;
         if is_first && (own.starts_with("#[") || own.starts_with("//")) {
             return false;
         }
-        self.begun = true;
+        self.has_started = true;
         let is_one_line = is_first && (own.ends_with(';') || own.ends_with('}'));
         is_one_line || own == "}" || own == "};" || own == ");"
     }
 }
 
-/// The names that follow one of these paths, also within braces.
+/// Returns the names that follow one of these paths, also within braces.
 fn reached(text: &str, paths: &[&str]) -> Vec<String> {
     let mut names = Vec::new();
     for path in paths {
@@ -428,7 +427,7 @@ fn is_test_code(path: &str) -> bool {
 }
 
 #[test]
-fn code_behind_a_test_module_is_code() {
+fn code_excludes_test_items_only() {
     let text = [
         "use a;",
         "#[cfg(test)]",
@@ -458,7 +457,7 @@ fn code_behind_a_test_module_is_code() {
 }
 
 #[test]
-fn names_behind_a_path_are_found_alone_and_in_braces() {
+fn names_after_a_path_are_found() {
     let text = "use super::{Call, fetch::x};\nsuper::produce::y();\nuse super::super::z;";
     assert_eq!(
         reached(text, &["super::"]),
@@ -470,10 +469,10 @@ fn names_behind_a_path_are_found_alone_and_in_braces() {
 #[test]
 fn imports_are_found_wherever_a_path_begins() {
     // Split, so that this file itself does not seem to import anything.
-    let ours = "avouch";
+    let prefix = "avouch";
     let text = format!(
-        "use {ours}_avro::schema;\n// use {ours}_tests::x;\nlet a = {ours}_broker::X;\n\
-         let metric = \"{ours}_contract_violations_total\";"
+        "use {prefix}_avro::schema;\n// use {prefix}_tests::x;\nlet a = {prefix}_broker::X;\n\
+         let metric = \"{prefix}_contract_violations_total\";"
     );
     assert_eq!(imported(&text), ["avouch-avro", "avouch-broker"]);
 }

@@ -44,13 +44,13 @@ fn table(lines: &str) -> Result<String> {
     Ok(out)
 }
 
-/// The version that the tests run.
+/// Returns the version that the tests run.
 fn version(client: &str) -> Result<String> {
     let pinned = |path: &str, before: &str| -> Result<String> {
         let text = fs::read_to_string(checkout().join(path))?;
-        let behind = text.split_once(before).context(before.to_owned())?.1;
+        let rest = text.split_once(before).context(before.to_owned())?.1;
         let is_version = |c: &char| c.is_ascii_alphanumeric() || *c == '.' || *c == '-';
-        Ok(behind.chars().take_while(is_version).collect())
+        Ok(rest.chars().take_while(is_version).collect())
     };
     let python = "tests/clients/python/requirements.txt";
     match client {
