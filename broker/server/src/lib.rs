@@ -7,18 +7,20 @@
 //! runs consumer groups. The cores do not import each other.
 
 mod admin;
+mod admission;
 mod background;
 mod config;
 mod contract_http;
 mod decompressor_pool;
 mod error;
-mod fetch_purgatory;
 mod handler;
 mod lifecycle;
 mod metadata;
 mod metrics;
 mod node;
+mod purgatory;
 mod quota;
+mod read;
 mod schema_snapshot;
 mod security;
 

@@ -1,4 +1,4 @@
-//! A broker's life: open, recover, listen, drain, close.
+//! Starts and stops a broker: open, recover, listen, drain, close.
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
@@ -20,32 +20,34 @@ use tokio::task::{JoinError, JoinHandle};
 use tracing::{error, info, warn};
 use utoipa::openapi::OpenApi;
 
+use crate::admission::Admission;
 use crate::background::maintenance;
 use crate::config::BrokerConfig;
 use crate::contract_http;
 use crate::decompressor_pool::DecompressorPool;
-use crate::fetch_purgatory::Waiters;
 use crate::metadata::{CreateRules, Metadata, StoreError, cluster};
 use crate::metrics::Metrics;
 use crate::metrics::kafka_exporter::Survey;
 use crate::metrics::timed_disk::TimedDisk;
-use crate::node::{Node, ResponseMemory};
+use crate::node::Node;
+use crate::purgatory::Purgatory;
 use crate::quota::controller_mutation::MutationQuota;
+use crate::read::LogReader;
 use crate::schema_snapshot;
 use crate::security::authorizer::Authorizer;
 
-/// How long a stopping broker waits for clients to take their replies.
-const DRAIN: Duration = Duration::from_secs(10);
+/// Maximum wait of a stopping broker for clients to receive their responses.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
 
-/// Why a broker did not start. Nothing is listening afterwards.
+/// Reason why a broker did not start. Nothing is listening afterwards.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The data directory cannot be made.
+    /// The data directory cannot be created.
     #[error("cannot use data directory {path}: {error}")]
     DataDir {
         /// The directory.
         path: String,
-        /// What the system said.
+        /// The error of the system.
         error: std::io::Error,
     },
     /// The metadata cannot be opened.
@@ -63,7 +65,7 @@ pub enum StartError {
     /// The socket cannot be used.
     #[error("Kafka listener: {0}")]
     Socket(#[from] std::io::Error),
-    /// A metric's name is taken.
+    /// A metric of this name is registered already.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
 }
@@ -75,16 +77,17 @@ pub struct Broker {
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
     background: [JoinHandle<()>; 2],
-    keeping_schemas: Option<JoinHandle<()>>,
-    poisoned: watch::Receiver<Option<String>>,
+    schema_snapshot: Option<JoinHandle<()>>,
+    failure: watch::Receiver<Option<String>>,
 }
 
 impl Broker {
-    /// Opens the data directory, recovers the log and serves Kafka clients on `listener`, which is
-    /// bound already, so that a taken port is found before any file is touched.
+    /// Opens the data directory, recovers the log and serves Kafka clients on `listener`. The
+    /// listener is bound by the caller, so that a port in use is reported before any file is
+    /// touched.
     ///
     /// # Errors
-    /// When the data cannot be opened; nothing runs afterwards.
+    /// If the data cannot be opened; nothing runs afterwards.
     pub async fn start(
         config: BrokerConfig,
         listener: TcpListener,
@@ -98,15 +101,15 @@ impl Broker {
             error,
         })?;
         let clock = Clock::start();
-        let metadata = open_metadata(&config).await?;
-        let waiters = Arc::new(Waiters::default());
-        let (report_poison, poisoned) = watch::channel(None);
+        let metadata = Arc::new(open_metadata(&config).await?);
+        let purgatory = Arc::new(Purgatory::new(config.limits.parked_bytes_max));
+        let (report_failure, failure) = watch::channel(None);
         let own_metrics = Metrics::register(metrics)?;
         let connection_metrics = ConnectionMetrics::register(metrics)?;
         let events = Arc::new(LogEvents {
             metrics: own_metrics.clone(),
-            waiters: Arc::clone(&waiters),
-            report_poison,
+            purgatory: Arc::clone(&purgatory),
+            report_failure,
         });
         let disk = TimedDisk {
             clock,
@@ -115,35 +118,45 @@ impl Broker {
         let log = open_log(&config, disk, events).await?;
         reconcile(&metadata, &log).await?;
         let mut config = config;
+        config.groups.offsets_partitions = offsets_partitions(&config, &metadata);
         let (offsets_topic, groups) =
-            start_group_coordinator(&mut config, &metadata, &log, clock).await?;
+            start_group_coordinator(&config, &metadata, &log, clock).await?;
         let (stop, stopping) = watch::channel(false);
         let contracts = contracts(&config, source, clock, metrics)?;
-        let keeping_schemas = if config.keep_schemas {
+        let schema_snapshot = if config.keep_schemas {
             Some(schema_snapshot::start(&contracts, &config.data_dir, stopping.clone()).await)
         } else {
             None
         };
         let limits = config.limits;
-        let node = Arc::new(Node {
-            config,
-            kafka_address,
-            metadata,
-            log,
-            groups,
-            contracts,
-            waiters,
+        let admission = Admission {
             clock,
-            metrics: own_metrics,
+            metadata: Arc::clone(&metadata),
+            log: log.clone(),
+            contracts: contracts.clone(),
+            compute: ComputePool::shared(),
             decompressors: DecompressorPool::new(
                 avouch_compute::cores(),
                 limits.inflated_in_flight_bytes_max,
             ),
+            decompression: limits.inflation(),
+            strict_replication: config.strict_replication,
+        };
+        let node = Arc::new(Node {
+            config,
+            kafka_address,
+            metadata,
+            reader: LogReader::new(log.clone(), &limits),
+            log,
+            groups,
+            contracts,
+            admission,
+            purgatory,
+            clock,
+            metrics: own_metrics,
             authorizer: Authorizer::AllowAll,
             request_memory: Arc::new(RequestMemory::new(limits.in_flight_bytes_max)),
             mutation_quota: MutationQuota::new(limits.mutations_per_second, limits.mutations_burst),
-            response_memory: ResponseMemory::new(&limits),
-            compute: ComputePool::shared(),
             offsets_topic,
         });
         metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;
@@ -157,63 +170,64 @@ impl Broker {
             stop,
             accepting,
             background,
-            keeping_schemas,
-            poisoned,
+            schema_snapshot,
+            failure,
         })
     }
 
-    /// Where Kafka clients connect.
+    /// Returns the address of the Kafka listener.
     #[must_use]
     pub fn kafka_address(&self) -> SocketAddr {
         self.node.kafka_address
     }
 
-    /// The cluster's id.
+    /// Returns the cluster's id.
     #[must_use]
     pub fn cluster_id(&self) -> &str {
         self.node.metadata.cluster_id()
     }
 
-    /// The broker's own HTTP API, to be mounted beside the registry's.
+    /// Returns a function that mounts the broker's HTTP API.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
         contract_http::routes(self.node.contracts.feed(), self.node.clock)
     }
 
-    /// The OpenAPI document of [`Self::routes`].
+    /// Returns the OpenAPI document of [`Self::routes`].
     #[must_use]
     pub fn document() -> OpenApi {
         contract_http::document()
     }
 
-    /// Returns when the log has failed for good, with the reason: the process should exit non-zero
-    /// and recover from the log at its next start.
+    /// Waits until the log has failed and returns the reason. The log does not recover while the
+    /// process runs: exit with a non-zero code, so that the next start recovers it.
     pub async fn failed(&self) -> String {
-        let mut poisoned = self.poisoned.clone();
-        match poisoned.wait_for(Option::is_some).await {
+        let mut failure = self.failure.clone();
+        match failure.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or_default(),
-            // The log is gone without having failed: there is nothing to report, ever.
+            // The log was closed without a failure.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// Stops reading requests, answers those taken in for ten seconds at most, closes the log.
+    /// Stops accepting requests, sends the responses of accepted ones for up to 10 s, and closes the
+    /// log.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
-        self.node.waiters.close();
+        self.node.purgatory.close();
         self.node.groups.shutdown();
-        match tokio::time::timeout(DRAIN, &mut self.accepting).await {
+        match tokio::time::timeout(DRAIN_MAX, &mut self.accepting).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => error!(%error, "listener failed"),
             Err(_) => {
-                warn!("clients do not read their replies: their connections are cut");
+                warn!("clients do not read their responses; closing their connections");
                 self.accepting.abort();
             }
         }
         self.background.iter().for_each(JoinHandle::abort);
-        if let Some(keeping) = self.keeping_schemas
-            && let Err(error) = keeping.await
+        if let Some(snapshot) = self.schema_snapshot
+            && let Err(error) = snapshot.await
         {
-            error!(%error, "schemas are not kept");
+            error!(%error, "schema snapshot not written");
         }
         let log = self.node.log.clone();
         match tokio::task::spawn_blocking(move || log.close()).await {
@@ -225,7 +239,7 @@ impl Broker {
     }
 }
 
-/// Returns what the listener needs of the broker besides the handlers.
+/// Returns the parts of the broker that the listener uses.
 fn listener_context(node: &Node, metrics: ConnectionMetrics) -> Arc<ListenerContext> {
     Arc::new(ListenerContext {
         limits: node.config.limits.connections,
@@ -253,35 +267,45 @@ fn create_rules(config: &BrokerConfig) -> CreateRules {
     }
 }
 
-/// Replays `__consumer_offsets`, if the topic exists, and starts the group coordinator. An existing
-/// topic determines the number of partitions, since a group's records are in one of them.
+/// Returns the number of partitions of `__consumer_offsets`. An existing topic determines it, since
+/// the partition of a group's records depends on it.
+fn offsets_partitions(config: &BrokerConfig, metadata: &Metadata) -> i32 {
+    let configured = config.groups.offsets_partitions;
+    let cluster = metadata.cluster();
+    let Some(topic) = cluster.topic(cluster::OFFSETS_TOPIC) else {
+        return configured;
+    };
+    let existing = topic.row.partition_count;
+    if existing != configured && config.configs.contains_key("offsets.topic.num.partitions") {
+        warn!(
+            existing,
+            configured, "offsets.topic.num.partitions applies to a new topic only"
+        );
+    }
+    existing
+}
+
+/// Replays `__consumer_offsets`, if the topic exists, and starts the group coordinator.
 async fn start_group_coordinator(
-    config: &mut BrokerConfig,
+    config: &BrokerConfig,
     metadata: &Metadata,
     log: &Log,
     clock: Clock,
 ) -> Result<(Arc<InternalTopic>, Arc<Coordinator>), StartError> {
     let cluster = metadata.cluster();
     let topic = cluster.topic(cluster::OFFSETS_TOPIC);
-    if let Some(topic) = topic {
-        let (is, asked) = (topic.row.partition_count, config.groups.offsets_partitions);
-        if is != asked && config.configs.contains_key("offsets.topic.num.partitions") {
-            warn!(is, asked, "offsets.topic.num.partitions stays as it is");
-        }
-        config.groups.offsets_partitions = is;
-    }
     let offsets_topic = Arc::new(InternalTopic::new(log.clone(), move || clock.now()));
     let mut replay = Replay::new(config.groups.clone());
     if let Some(topic) = topic {
         offsets_topic.open(topic.id());
         let (topic, partitions) = (Arc::clone(&offsets_topic), topic.partitions());
         let limits = config.limits.inflation();
-        let reading = tokio::task::spawn_blocking(move || {
+        let replayed = tokio::task::spawn_blocking(move || {
             let mut sink = |key: &[u8], value: Option<&[u8]>| replay.record(key, value);
             topic.replay(partitions, limits, &mut sink)?;
             Ok::<Replay, ReplayError>(replay)
         });
-        replay = reading.await??;
+        replay = replayed.await??;
     }
     let steady = Arc::new(move || clock.steady());
     let groups = Coordinator::start(replay, offsets_topic.clone(), steady);
@@ -304,33 +328,33 @@ fn contracts(
 
 struct LogEvents {
     metrics: Metrics,
-    waiters: Arc<Waiters>,
-    report_poison: watch::Sender<Option<String>>,
+    purgatory: Arc<Purgatory>,
+    report_failure: watch::Sender<Option<String>>,
 }
 
 impl Listener for LogEvents {
     fn advanced(&self, partitions: &[TopicPartition]) {
-        self.waiters.wake(partitions);
+        self.purgatory.check_and_complete(partitions);
     }
 
     fn poisoned(&self, reason: &str) {
-        // Told once, by whoever ends the process because of it.
-        self.report_poison.send_replace(Some(reason.to_owned()));
+        // Not logged here: `Broker::failed` returns it, and its caller logs it and exits.
+        self.report_failure.send_replace(Some(reason.to_owned()));
     }
 
     fn low_space(&self, is_low: bool) {
         self.metrics.low_space.set(i64::from(is_low));
         if is_low {
-            error!("too little space left on the disk: producers are refused until there is more");
+            error!("disk space is low; produce requests are rejected until space is freed");
         } else {
-            info!("there is space on the disk again: producers are served");
+            info!("disk space is sufficient again; produce requests are accepted");
         }
     }
 
     fn damaged(&self, partition: TopicPartition, damage: Damage) {
         self.metrics.damaged_ranges.inc();
         let (from, to) = (damage.from.0, damage.to.0);
-        error!(%partition, from, to, "offsets are damaged; the rest of the partition is served");
+        error!(%partition, from, to, "offsets are corrupt; the rest of the partition is served");
     }
 }
 
@@ -352,15 +376,15 @@ async fn open_log(
         damaged_ranges.inc();
         warn!(
             from,
-            to, "frames of the write-ahead log are lost; what could be told of them follows"
+            to, "WAL frames are unreadable; affected partitions follow"
         );
     }
     info!(?report, "log recovered");
     Ok(log)
 }
 
-/// Brings the log in line with the metadata: partitions of every topic exist, data of deleted
-/// topics goes, data that nobody knows is kept and reported.
+/// Aligns the log with the metadata: creates missing partitions, deletes data of deleted topics,
+/// and reports data of unknown topics, which is kept.
 async fn reconcile(metadata: &Metadata, log: &Log) -> Result<(), StartError> {
     let cluster = metadata.cluster();
     for topic in cluster.topics() {
@@ -375,7 +399,7 @@ async fn reconcile(metadata: &Metadata, log: &Log) -> Result<(), StartError> {
     for partition in log.known_partitions() {
         let topic = &partition.topic;
         if cluster.topic_by_id(*topic).is_none() && !tombstones.contains(topic) {
-            warn!(%partition, "data of an unknown topic is kept aside");
+            warn!(%partition, "partition belongs to no known topic; its data is kept but not served");
         }
     }
     let log = log.clone();

@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use avouch_contract::Decision;
-use avouch_protocol::types::{Offset, TopicId};
+use avouch_protocol::types::TopicId;
 
 use crate::background::maintenance;
 use crate::metadata::{CreateError, Creation, MetadataError, Topic, TopicRequest, cluster};
@@ -131,37 +130,6 @@ impl Node {
         .await
     }
 
-    /// Makes what `auto` comes to for a topic's keys and values final: `if_empty` when nothing was
-    /// ever appended to it, not even what is not durable yet, else `if_used`.
-    pub(crate) async fn decide(
-        self: &Arc<Self>,
-        id: TopicId,
-        if_empty: (Decision, Decision),
-        if_used: (Decision, Decision),
-    ) -> Result<Arc<Topic>, MetadataError> {
-        let node = Arc::clone(self);
-        to_its_end(async move {
-            let decision = || {
-                if node.is_empty(id) { if_empty } else { if_used }
-            };
-            node.metadata.decide(id, decision).await
-        })
-        .await
-    }
-
-    /// Whether no batch ever got an offset in the topic.
-    pub(crate) fn is_empty(&self, id: TopicId) -> bool {
-        let cluster = self.metadata.cluster();
-        let mut partitions = cluster
-            .topic_by_id(id)
-            .into_iter()
-            .flat_map(|topic| topic.partitions());
-        partitions.all(|partition| {
-            let next = self.log.next_offset(partition);
-            next.is_none_or(|next| next == Offset(0))
-        })
-    }
-
     async fn create(&self, request: &TopicRequest) -> Result<Arc<Topic>, MetadataError> {
         let prepare = |topic: &Topic| {
             self.make_partitions(topic);
@@ -197,7 +165,8 @@ impl Node {
             // The tombstone is written: maintenance, or the next start, deletes the data.
             tracing::error!(topic = topic.name(), %error, "data not deleted");
         }
-        self.waiters.wake(&topic.partitions().collect::<Vec<_>>());
+        self.purgatory
+            .check_and_complete(&topic.partitions().collect::<Vec<_>>());
         self.groups.topic_deleted(&topic.name().into());
         tracing::info!(topic = topic.name(), %id, "topic deleted");
         Ok(())

@@ -1,15 +1,21 @@
-//! Fetch (key 1), versions 4 to 16. Topics are named by id from version 13.
+//! Fetch (key 1), versions 4 to 16.
 //!
-//! Answers once `min_bytes` are there or `max_wait_ms` have passed, woken by appends. Batches are
-//! answered whole, the one around the asked offset first; the first partition with data gets at
-//! least one batch, however small the limits. A partition that got nothing for want of room comes
-//! first in its connection's next request, so that none starves. Fetch sessions are declined:
-//! session id 0 makes every client send full requests. A full request is served whatever session it
-//! names, as that one would be closed by it; one that goes on with a session finds none. A
-//! partition named more than once is answered once, as the last mention asks, which is what
-//! Kafka's map of partitions comes to.
+//! Behavior:
+//! - Waits until `min_bytes` are available, for up to `max_wait_ms` (KIP-74 limits apply).
+//! - Returns complete batches, the first of which contains the requested offset. The first
+//!   partition with data gets at least one batch, whatever the limits.
+//! - A partition that got nothing because the response was full is read first in the next request
+//!   of its connection.
+//! - Declines fetch sessions (KIP-227): session id 0 makes clients send full requests. A full
+//!   request is served whatever session it names, since it would close that session; an incremental
+//!   request gets FETCH_SESSION_ID_NOT_FOUND.
+//! - A repeated partition gets one response, for its last mention, as Kafka's map of partitions
+//!   does.
+//!
+//! Version notes:
+//! - 13: topics by id (KIP-516).
 
-mod gather;
+mod delayed_fetch;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -25,7 +31,7 @@ use uuid::Uuid;
 
 use super::Call;
 use crate::node::Node;
-use gather::Gathered;
+use delayed_fetch::DelayedFetch;
 
 const READ_COMMITTED: i8 = 1;
 /// The session epochs of full requests.
@@ -39,36 +45,19 @@ pub(super) async fn handle(node: Arc<Node>, call: Call, request: FetchRequest) -
             ..Default::default()
         };
     }
-    let wanted = Wanted::resolve(&node, &call, request);
-    let mut gathered = Gathered::begin(&wanted, call.client.fetch_turn.next());
-    gathered.read(&node).await;
-    // Who finds no room to wait is answered at once.
-    let delayed = &node.response_memory.delayed;
-    let permit = gathered
-        .must_wait()
-        .then(|| delayed.try_reserve(wanted.bytes()));
-    if let Some(Some(_permit)) = permit {
-        let waiting = node.waiters.register(wanted.targets().collect());
-        let wait = async {
-            loop {
-                // An append may have come between the first read and the registration.
-                gathered.read(&node).await;
-                if !gathered.must_wait() || !waiting.wait().await {
-                    return;
-                }
-            }
-        };
-        // Either there is enough now, or what there is must do.
-        drop(tokio::time::timeout(wanted.max_wait, wait).await);
-    }
-    call.client.fetch_turn.set(gathered.left_out());
-    let (bytes, file_bytes) = gathered.bytes();
+    let resolved = ResolvedFetch::new(&node, &call, request);
+    let mut fetch = DelayedFetch::new(&node, &resolved, call.client.fetch_turn.next());
+    node.purgatory
+        .try_complete_else_wait(&mut fetch, resolved.max_wait)
+        .await;
+    call.client.fetch_turn.set(fetch.starved());
+    let (bytes, file_bytes) = fetch.bytes();
     node.metrics.fetched_bytes.inc_by(bytes as u64);
     node.metrics.fetched_file_bytes.inc_by(file_bytes as u64);
-    response(&wanted, gathered)
+    response(&resolved, fetch)
 }
 
-/// Which partition a connection's next fetch begins with: one that was left out of the last.
+/// The partition that a connection's next fetch reads first: one that was starved in the last.
 #[derive(Debug, Default)]
 pub(super) struct FetchTurn(Mutex<Option<TopicPartition>>);
 
@@ -77,123 +66,115 @@ impl FetchTurn {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, left_out: Option<TopicPartition>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = left_out;
+    fn set(&self, starved: Option<TopicPartition>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = starved;
     }
 }
 
-/// A request with its partitions found, or not.
-struct Wanted {
-    topics: Vec<WantedTopic>,
-    /// Those of all topics, in the request's order.
-    partitions: Vec<WantedPartition>,
+/// A request with its partitions resolved.
+struct ResolvedFetch {
+    topics: Vec<ResolvedTopic>,
+    /// Partitions of all topics, in the request's order.
+    partitions: Vec<ResolvedPartition>,
     max_wait: Duration,
     bytes_min: usize,
     bytes_max: usize,
     read_committed: bool,
 }
 
-struct WantedTopic {
+struct ResolvedTopic {
     name: String,
     id: Uuid,
     partition_count: usize,
 }
 
-struct WantedPartition {
-    asked: FetchPartition,
+struct ResolvedPartition {
+    request: FetchPartition,
     target: Result<TopicPartition, ErrorCode>,
 }
 
-impl Wanted {
-    fn resolve(node: &Node, call: &Call, request: FetchRequest) -> Self {
+impl ResolvedFetch {
+    fn new(node: &Node, call: &Call, request: FetchRequest) -> Self {
         let cluster = node.metadata.cluster();
         let by_id = call.version() >= 13;
-        let mut topics: Vec<WantedTopic> = Vec::with_capacity(request.topics.len());
+        let mut topics = Vec::with_capacity(request.topics.len());
         let mut partitions = Vec::new();
-        for asked in named_once(request.topics) {
+        for requested in deduplicated(request.topics) {
             let topic = if by_id {
                 cluster
-                    .topic_by_id(TopicId(asked.topic_id))
+                    .topic_by_id(TopicId(requested.topic_id))
                     .ok_or(ErrorCode::UnknownTopicId)
             } else {
                 cluster
-                    .topic(&asked.topic)
+                    .topic(&requested.topic)
                     .ok_or(ErrorCode::UnknownTopicOrPartition)
             };
-            topics.push(WantedTopic {
-                name: asked.topic,
-                id: asked.topic_id,
-                partition_count: asked.partitions.len(),
+            topics.push(ResolvedTopic {
+                name: requested.topic,
+                id: requested.topic_id,
+                partition_count: requested.partitions.len(),
             });
-            partitions.extend(asked.partitions.into_iter().map(|asked| {
-                let index = PartitionIndex(asked.partition);
+            partitions.extend(requested.partitions.into_iter().map(|request| {
+                let index = PartitionIndex(request.partition);
                 let target = topic.and_then(|topic| {
                     topic
                         .partition(index)
                         .ok_or(ErrorCode::UnknownTopicOrPartition)
                 });
-                WantedPartition { asked, target }
+                ResolvedPartition { request, target }
             }));
         }
+        // Negative numbers count as 0.
+        let (wait_ms, bytes_min, bytes_max) =
+            (request.max_wait_ms, request.min_bytes, request.max_bytes);
+        let limits = &node.config.limits;
         Self {
             topics,
             partitions,
-            max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0))
-                .min(node.config.limits.fetch_wait),
-            bytes_min: usize::try_from(request.min_bytes).unwrap_or(0),
-            bytes_max: usize::try_from(request.max_bytes)
+            max_wait: Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))
+                .min(limits.fetch_wait),
+            bytes_min: usize::try_from(bytes_min).unwrap_or(0),
+            bytes_max: usize::try_from(bytes_max)
                 .unwrap_or(0)
-                .min(node.config.limits.fetch_bytes_max),
+                .min(limits.fetch_bytes_max),
             read_committed: request.isolation_level == READ_COMMITTED,
         }
     }
-
-    /// What it takes in memory with its answers, about, and with what waits for its partitions.
-    fn bytes(&self) -> usize {
-        const PARTITION_BYTES: usize = 512;
-        (self.topics.len() + self.partitions.len()) * PARTITION_BYTES
-    }
-
-    /// The partitions that exist.
-    fn targets(&self) -> impl Iterator<Item = TopicPartition> {
-        self.partitions
-            .iter()
-            .filter_map(|partition| partition.target.ok())
-    }
 }
 
-/// Every partition once, where it is named first, asked for as where it is named last.
-fn named_once(topics: Vec<FetchTopic>) -> Vec<FetchTopic> {
-    let mut once: Vec<FetchTopic> = Vec::with_capacity(topics.len());
+/// Returns each partition once: at the place of its first mention, with the values of its last.
+fn deduplicated(topics: Vec<FetchTopic>) -> Vec<FetchTopic> {
+    let mut unique: Vec<FetchTopic> = Vec::with_capacity(topics.len());
     let mut topic_places = HashMap::new();
-    let mut places = HashMap::new();
+    let mut partition_places = HashMap::new();
     for mut topic in topics {
         let partitions = std::mem::take(&mut topic.partitions);
         let name = (topic.topic.clone(), topic.topic_id);
-        let at = *topic_places.entry(name).or_insert(once.len());
-        if at == once.len() {
-            once.push(topic);
+        let at = *topic_places.entry(name).or_insert(unique.len());
+        if at == unique.len() {
+            unique.push(topic);
         }
-        let into = &mut once[at].partitions;
-        for asked in partitions {
-            match places.entry((at, asked.partition)) {
-                Entry::Occupied(place) => into[*place.get()] = asked,
+        let into = &mut unique[at].partitions;
+        for request in partitions {
+            match partition_places.entry((at, request.partition)) {
+                Entry::Occupied(place) => into[*place.get()] = request,
                 Entry::Vacant(place) => {
                     place.insert(into.len());
-                    into.push(asked);
+                    into.push(request);
                 }
             }
         }
     }
-    once
+    unique
 }
 
-fn response(wanted: &Wanted, gathered: Gathered<'_>) -> FetchResponse {
-    let mut answers = gathered.into_wire();
-    let topics = wanted.topics.iter().map(|topic| FetchableTopicResponse {
+fn response(resolved: &ResolvedFetch, fetch: DelayedFetch<'_>) -> FetchResponse {
+    let mut partitions = fetch.into_partitions();
+    let topics = resolved.topics.iter().map(|topic| FetchableTopicResponse {
         topic: topic.name.clone(),
         topic_id: topic.id,
-        partitions: answers.by_ref().take(topic.partition_count).collect(),
+        // Results are flat and in the order of the topics.
+        partitions: partitions.by_ref().take(topic.partition_count).collect(),
     });
     FetchResponse {
         responses: topics.collect(),

@@ -1,18 +1,16 @@
-//! Produce (key 0), versions 3 to 12; 0 to 2 are advertised and refused, see `api_versions`.
+//! Produce (key 0), versions 3 to 12; 0 to 2 are advertised and rejected, see `api_versions`.
 //!
-//! The request's batches are admitted one after the other (`admit`) and appended as one frame
-//! before the connection reads its next request: that is the order of the log (`order`). The reply
-//! waits for durability. A refused batch leaves the others of its request alone. With acks=0 there
-//! is no reply; what would have been an error closes the connection.
+//! Behavior:
+//! - Checks the batches of a request one after the other (`admission`) and appends them as one
+//!   frame before the connection reads its next request, which fixes the order of the log.
+//! - Responds when the batches are durable. A rejected batch does not affect the others.
+//! - Checks and appends a batch again if its contract changed in between.
+//! - With acks=0 there is no response; an error closes the connection.
 
-mod admit;
 mod order;
-mod reply;
+mod response;
 
-use std::sync::Arc;
-
-use avouch_contract::Arrival;
-use avouch_log::{AppendBatch, AppendOutcome, Guard};
+use avouch_log::{AppendBatch, AppendOutcome, Guard, Log};
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::messages::produce::{
     PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
@@ -23,14 +21,15 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::{Call, CloseReason, Reply, Taken, encode};
+use crate::admission::{Admitted, ProduceContext, Rejection};
+use crate::metrics::Metrics;
 use crate::node::Node;
-use admit::{Admitted, Refusal};
 pub(super) use order::AppendOrder;
 
-/// How often a batch is checked again because its topic's contract changed under it.
+/// Maximum number of checks of a batch whose contract changes between check and append.
 const CHECKS_MAX: usize = 5;
 
-/// Appends what the request may append; the reply's future waits for it to be durable.
+/// Checks and appends the batches of a request. The returned future waits until they are durable.
 pub(super) async fn accept(mut taken: Taken) -> Result<Reply, CloseReason> {
     let request: ProduceRequest = taken.decode().await?;
     let frame = taken.reader.memory();
@@ -38,26 +37,23 @@ pub(super) async fn accept(mut taken: Taken) -> Result<Reply, CloseReason> {
         node, call, memory, ..
     } = taken;
     let acks = request.acks;
-    let arrival = node.contracts.arrive();
-    let asker = Asker {
-        node: &node,
-        call: &call,
-        arrival: &arrival,
-    };
-    let mut production = Production::admit(asker, request, &frame).await;
-    call.client.append_order.wait().await;
-    call.client.append_order.begin(production.guards());
-    let outcomes = production.append(&node);
+    let mut production = Production::new(&node, request);
+    production.check(&node, &call, Some(&frame)).await;
+    let order = &call.client.append_order;
+    order.wait().await;
+    order.push(production.guards());
+    // The place in the log is taken here, before the connection reads its next request.
+    let outcomes = production.append(&node.log);
     if acks == 0
-        && let Some(refusal) = production.first_refusal()
+        && let Some(rejection) = production.first_rejection()
     {
-        return Err(CloseReason::RefusedUnacknowledged(refusal.to_string()));
+        return Err(CloseReason::RefusedUnacknowledged(rejection.to_string()));
     }
     Ok(async move {
         production.settle(&node, &call, outcomes).await;
-        call.client.append_order.settle();
+        call.client.append_order.pop();
         drop(memory);
-        let response = production.response();
+        let response = production.into_response();
         if acks != 0 {
             return encode(&node, &call, &response).map(Some);
         }
@@ -69,7 +65,7 @@ pub(super) async fn accept(mut taken: Taken) -> Result<Reply, CloseReason> {
     .boxed())
 }
 
-/// What became of the first batch that was not appended.
+/// Returns the error of the first batch that was not appended.
 fn first_error(response: &ProduceResponse) -> Option<String> {
     let mut partitions = response
         .responses
@@ -80,185 +76,249 @@ fn first_error(response: &ProduceResponse) -> Option<String> {
     Some(failed.error_message.clone().unwrap_or_else(code))
 }
 
-/// A produce request on its way: what became of each batch so far.
+/// A produce request in progress.
 struct Production {
-    topics: Vec<(String, Vec<Entry>)>,
+    topics: Vec<RequestedTopic>,
+    /// Batches of all topics, in the request's order.
+    batches: Vec<Batch>,
 }
 
-struct Entry {
-    index: PartitionIndex,
+struct RequestedTopic {
+    name: String,
+    batch_count: usize,
+}
+
+/// The batch of one partition.
+struct Batch {
+    /// Index of its topic in the request.
+    topic: usize,
+    partition: PartitionIndex,
     state: State,
 }
 
 enum State {
-    /// To be appended. Boxed: most entries soon hold an outcome instead.
+    /// To be checked, for the first time or because its contract changed.
+    Unchecked(Bytes),
+    /// To be appended. Boxed, because most batches soon have a smaller state.
     Admitted(Box<Admitted>),
-    /// In the log's hands; kept to be checked again should the contract have changed.
+    /// Handed to the log. The records are kept in case the contract has changed.
     Appending {
         records: Bytes,
         record_count: u64,
     },
     Done(AppendOutcome),
-    Refused(Refusal),
-}
-
-/// Who asks for batches to be appended.
-#[derive(Clone, Copy)]
-struct Asker<'a> {
-    node: &'a Arc<Node>,
-    call: &'a Call,
-    /// The request's; all of its batches wait for the registry together.
-    arrival: &'a Arrival,
+    Rejected(Rejection),
 }
 
 type Outcomes = oneshot::Receiver<Vec<AppendOutcome>>;
 
 impl Production {
-    async fn admit(asker: Asker<'_>, request: ProduceRequest, frame: &[u8]) -> Self {
+    fn new(node: &Node, request: ProduceRequest) -> Self {
         let mut topics = Vec::with_capacity(request.topic_data.len());
-        let refused = admit::request_refusal(&request);
-        for topic in request.topic_data {
-            let mut entries = Vec::with_capacity(topic.partition_data.len());
-            let refused = refused
+        let mut batches = Vec::new();
+        let rejected = node.admission.reject_request(&request);
+        for (topic, data) in request.topic_data.into_iter().enumerate() {
+            let rejected = rejected
                 .clone()
-                .or_else(|| admit::replicas_refusal(asker.node, &topic.name, request.acks));
-            for partition in topic.partition_data {
-                let index = PartitionIndex(partition.index);
-                let state = match &refused {
-                    Some(refusal) => State::Refused(refusal.clone()),
-                    None => {
-                        let records = partition.records.unwrap_or_default().into_bytes();
-                        State::admit(asker, &topic.name, index, records, frame).await
-                    }
-                };
-                entries.push(Entry { index, state });
-            }
-            topics.push((topic.name, entries));
+                .or_else(|| node.admission.reject_topic(&data.name, request.acks));
+            topics.push(RequestedTopic {
+                name: data.name,
+                batch_count: data.partition_data.len(),
+            });
+            batches.extend(data.partition_data.into_iter().map(|data| Batch {
+                topic,
+                partition: PartitionIndex(data.index),
+                state: match &rejected {
+                    Some(rejection) => State::Rejected(rejection.clone()),
+                    None => State::Unchecked(data.records.unwrap_or_default().into_bytes()),
+                },
+            }));
         }
-        Self { topics }
+        Self { topics, batches }
     }
 
-    /// What must still hold when the log gives the admitted batches their offsets.
+    /// Checks every batch that is unchecked. `frame` is the buffer of the request, if it is still
+    /// available.
+    async fn check(&mut self, node: &Node, call: &Call, frame: Option<&[u8]>) {
+        let arrival = node.contracts.arrive();
+        let context = ProduceContext {
+            version: call.version(),
+            client_id: call.header.client_id.as_deref(),
+            principal: call.principal(),
+            arrival: &arrival,
+        };
+        for batch in &mut self.batches {
+            let State::Unchecked(records) = &batch.state else {
+                continue;
+            };
+            let (topic, memory) = (&self.topics[batch.topic].name, frame.unwrap_or(records));
+            let admitted = node
+                .admission
+                .admit(context, topic, batch.partition, records, memory);
+            batch.state = match admitted.await {
+                Ok(admitted) => State::Admitted(Box::new(admitted)),
+                Err(rejection) => State::Rejected(rejection),
+            };
+        }
+    }
+
+    /// Returns what must hold when the log assigns offsets to the admitted batches.
     fn guards(&self) -> Vec<Guard> {
-        self.topics
-            .iter()
-            .flat_map(|(_, entries)| entries)
-            .filter_map(|entry| match &entry.state {
+        let batches = self.batches.iter();
+        batches
+            .filter_map(|batch| match &batch.state {
                 State::Admitted(admitted) => admitted.batch.guard.clone(),
-                State::Appending { .. } | State::Done(_) | State::Refused(_) => None,
+                State::Unchecked(_)
+                | State::Appending { .. }
+                | State::Done(_)
+                | State::Rejected(_) => None,
             })
             .collect()
     }
 
-    /// Hands every admitted batch to the log, as one frame.
-    fn append(&mut self, node: &Node) -> Option<Outcomes> {
-        let mut batches: Vec<AppendBatch> = Vec::new();
-        for entry in self.topics.iter_mut().flat_map(|(_, entries)| entries) {
-            if let State::Admitted(admitted) = &entry.state {
-                let appending = State::Appending {
-                    records: admitted.batch.batch.clone(),
-                    record_count: admitted.record_count,
-                };
-                if let State::Admitted(admitted) = std::mem::replace(&mut entry.state, appending) {
-                    batches.push(admitted.batch);
+    /// Hands every admitted batch to the log, as one frame. The receiver gets their outcomes once
+    /// they are durable.
+    fn append(&mut self, log: &Log) -> Option<Outcomes> {
+        let mut admitted: Vec<AppendBatch> = Vec::new();
+        for batch in &mut self.batches {
+            batch.state = match std::mem::replace(&mut batch.state, State::Unchecked(Bytes::new()))
+            {
+                State::Admitted(ready) => {
+                    let appending = State::Appending {
+                        records: ready.batch.batch.clone(),
+                        record_count: ready.record_count,
+                    };
+                    admitted.push(ready.batch);
+                    appending
                 }
-            }
+                state => state,
+            };
         }
-        (!batches.is_empty()).then(|| node.append(batches))
+        if admitted.is_empty() {
+            return None;
+        }
+        let (sender, outcomes) = oneshot::channel();
+        // The receiver is gone if the connection closed meanwhile.
+        log.append(
+            admitted,
+            Box::new(move |appended| drop(sender.send(appended))),
+        );
+        Some(outcomes)
     }
 
-    /// Waits until every batch has its outcome; a batch whose contract changed in between is
-    /// checked and appended again.
-    async fn settle(&mut self, node: &Arc<Node>, call: &Call, outcomes: Option<Outcomes>) {
-        let mut outcomes = outcomes;
-        for _ in 0..CHECKS_MAX {
-            let Some(pending) = outcomes.take() else {
-                return;
+    /// Waits for the outcome of every batch. Repeats check and append for the batches whose contract
+    /// or schemas changed after their check, until each was checked `CHECKS_MAX` times.
+    async fn settle(&mut self, node: &Node, call: &Call, outcomes: Option<Outcomes>) {
+        let mut pending = outcomes;
+        for checks in 1..=CHECKS_MAX {
+            let Some(outcomes) = pending else { break };
+            // The sender is dropped without outcomes if the log is closed.
+            self.apply(outcomes.await.unwrap_or_default(), &node.metrics);
+            // A batch that is appended must get its outcome, so the last round appends nothing.
+            if checks == CHECKS_MAX {
+                break;
+            }
+            self.check(node, call, None).await;
+            pending = self.append(&node.log);
+        }
+        for batch in &mut self.batches {
+            if let State::Done(outcome @ AppendOutcome::Duplicate { .. }) = batch.state {
+                let topic = &self.topics[batch.topic].name;
+                let original = original_outcome(node, topic, batch.partition, outcome);
+                batch.state = State::Done(original.await);
+            }
+        }
+    }
+
+    /// Applies the outcomes of a frame to its batches, which are those that are being appended.
+    fn apply(&mut self, outcomes: Vec<AppendOutcome>, metrics: &Metrics) {
+        let mut outcomes = outcomes.into_iter();
+        for batch in &mut self.batches {
+            let State::Appending {
+                records,
+                record_count,
+            } = &batch.state
+            else {
+                continue;
             };
-            // A dropped sender means that the log is gone.
-            let mut settled = pending.await.unwrap_or_default().into_iter();
-            let arrival = node.contracts.arrive();
-            let asker = Asker {
-                node,
-                call,
-                arrival: &arrival,
-            };
-            for (topic, entries) in &mut self.topics {
-                for entry in entries {
-                    let State::Appending {
-                        records,
-                        record_count,
-                    } = &entry.state
-                    else {
-                        continue;
-                    };
-                    let outcome = settled.next().unwrap_or(AppendOutcome::StorageFailed);
+            batch.state = match outcomes.next().unwrap_or(AppendOutcome::StorageFailed) {
+                AppendOutcome::GuardChanged => State::Unchecked(records.clone()),
+                outcome => {
                     if matches!(outcome, AppendOutcome::Appended { .. }) {
-                        node.metrics.produced_bytes.inc_by(records.len() as u64);
-                        node.metrics.produced_records.inc_by(*record_count);
+                        metrics.produced_bytes.inc_by(records.len() as u64);
+                        metrics.produced_records.inc_by(*record_count);
                     }
-                    entry.state = match outcome {
-                        AppendOutcome::GuardChanged => {
-                            let batch = records.clone();
-                            State::admit(asker, topic, entry.index, batch, records).await
-                        }
-                        AppendOutcome::Duplicate { .. } => {
-                            State::Done(original(node, topic, entry.index, outcome).await)
-                        }
-                        outcome => State::Done(outcome),
-                    };
+                    State::Done(outcome)
                 }
-            }
-            outcomes = self.append(node);
+            };
         }
     }
 
-    fn first_refusal(&self) -> Option<&Refusal> {
-        self.topics
-            .iter()
-            .flat_map(|(_, entries)| entries)
-            .find_map(|entry| match &entry.state {
-                State::Refused(refusal) => Some(refusal),
-                State::Admitted(_) | State::Appending { .. } | State::Done(_) => None,
-            })
+    fn first_rejection(&self) -> Option<&Rejection> {
+        self.batches.iter().find_map(|batch| match &batch.state {
+            State::Rejected(rejection) => Some(rejection),
+            State::Unchecked(_) | State::Admitted(_) | State::Appending { .. } | State::Done(_) => {
+                None
+            }
+        })
     }
 
-    fn response(self) -> ProduceResponse {
-        let topic = |(name, entries): (String, Vec<Entry>)| TopicProduceResponse {
-            name,
-            partition_responses: entries.into_iter().map(Entry::response).collect(),
-        };
+    fn into_response(self) -> ProduceResponse {
+        let mut batches = self.batches.into_iter();
+        let topics = self.topics.into_iter().map(|topic| TopicProduceResponse {
+            name: topic.name,
+            partition_responses: batches
+                .by_ref()
+                .take(topic.batch_count)
+                .map(Batch::into_response)
+                .collect(),
+        });
         ProduceResponse {
-            responses: self.topics.into_iter().map(topic).collect(),
+            responses: topics.collect(),
             ..Default::default()
         }
     }
 }
 
-/// A duplicate's outcome as it was the first time: with the time that its topic stamped into it. It
-/// stays a duplicate where no time was stamped, or compaction has taken the batch since.
-async fn original(
-    node: &Arc<Node>,
+impl Batch {
+    fn into_response(self) -> PartitionProduceResponse {
+        match self.state {
+            State::Done(outcome) => response::appended(self.partition, outcome),
+            State::Rejected(rejection) => response::rejected(self.partition, rejection),
+            // Retriable: the contract changed after each of the checks.
+            State::Unchecked(_) | State::Admitted(_) | State::Appending { .. } => {
+                let reason = "the contract changed during each check".to_owned();
+                response::rejected(self.partition, Rejection::Unavailable(reason))
+            }
+        }
+    }
+}
+
+/// Returns the outcome of a duplicate as its original had it: with the timestamp of LogAppendTime,
+/// which is only in the stored batch. Returns `outcome` if there is no such timestamp or compaction
+/// has removed the batch.
+async fn original_outcome(
+    node: &Node,
     topic: &str,
-    index: PartitionIndex,
+    partition: PartitionIndex,
     outcome: AppendOutcome,
 ) -> AppendOutcome {
-    let cluster = node.metadata.cluster();
-    let stamped = cluster.topic(topic).filter(|t| t.settings.log_append_time);
-    let target = stamped.and_then(|topic| topic.partition(index));
-    let (
-        AppendOutcome::Duplicate {
-            base_offset,
-            log_start,
-        },
-        Some(target),
-    ) = (outcome, target)
+    let AppendOutcome::Duplicate {
+        base_offset,
+        log_start,
+    } = outcome
     else {
         return outcome;
     };
+    let cluster = node.metadata.cluster();
+    let stamped = cluster.topic(topic).filter(|t| t.settings.log_append_time);
+    let Some(target) = stamped.and_then(|topic| topic.partition(partition)) else {
+        return outcome;
+    };
     let log = node.log.clone();
-    let read = tokio::task::spawn_blocking(move || log.read(target, base_offset, 0));
-    let batches = match read.await {
+    // A limit of 0 bytes returns one batch.
+    let read = tokio::task::spawn_blocking(move || log.read(target, base_offset, 0)).await;
+    let batches = match read {
         Ok(Ok(read)) => read.batches,
         Ok(Err(_)) | Err(_) => Vec::new(),
     };
@@ -274,35 +334,5 @@ async fn original(
             }
         }
         _ => outcome,
-    }
-}
-
-impl State {
-    async fn admit(
-        asker: Asker<'_>,
-        topic: &str,
-        index: PartitionIndex,
-        records: Bytes,
-        memory: &[u8],
-    ) -> Self {
-        match admit::admit(asker, topic, index, records, memory).await {
-            Ok(admitted) => Self::Admitted(Box::new(admitted)),
-            Err(refusal) => Self::Refused(refusal),
-        }
-    }
-}
-
-impl Entry {
-    fn response(self) -> PartitionProduceResponse {
-        let index = self.index;
-        match self.state {
-            State::Done(outcome) => reply::outcome(index, outcome),
-            State::Refused(refusal) => reply::refusal(index, refusal),
-            // The contract kept changing: the client may try again.
-            State::Admitted(_) | State::Appending { .. } => reply::refusal(
-                index,
-                Refusal::Unavailable("the contract keeps changing".into()),
-            ),
-        }
     }
 }

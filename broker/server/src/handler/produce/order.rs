@@ -1,8 +1,8 @@
 //! Keeps a connection's batches in the order of its requests.
 //!
-//! The log appends batches in the order in which they are handed to it. Only a batch whose contract
-//! or schema changed before it got its offset is handed over again, later. While there may be such
-//! a one, nothing newer of its connection is handed over.
+//! The log appends batches in the order in which it receives them. A batch whose contract or schema
+//! changed before it got its offset is appended again later; until that is settled, newer requests
+//! of the connection wait.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,43 +10,42 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use avouch_log::Guard;
 use tokio::sync::Notify;
 
-/// What one connection has handed to the log and not heard of yet. One task hands over, another
-/// one settles, both in the order of the requests.
+/// The requests of a connection whose outcomes are pending. One task appends, another one settles,
+/// both in the order of the requests.
 #[derive(Debug, Default)]
 pub(crate) struct AppendOrder {
-    /// The guards of each request, oldest first; as many requests as a connection may pipeline.
-    unsettled: Mutex<VecDeque<Vec<Guard>>>,
+    /// The guards of each request, oldest first. Bounded by the requests in flight of a connection.
+    pending: Mutex<VecDeque<Vec<Guard>>>,
     settled: Notify,
 }
 
 impl AppendOrder {
-    /// Returns when nothing that was handed over may have to be handed over again, except together
-    /// with what is handed over now.
+    /// Waits until no pending batch needs to be appended again.
     pub(super) async fn wait(&self) {
-        while self.has_lapsed() {
+        // A guard may still fail between here and the writer; batches under the same contract then
+        // fail together and keep their order.
+        while self.has_failed_guard() {
             self.settled.notified().await;
         }
     }
 
-    /// A request's batches are about to be handed over under these guards.
-    pub(super) fn begin(&self, guards: Vec<Guard>) {
+    /// Adds a request, directly before its batches are appended.
+    pub(super) fn push(&self, guards: Vec<Guard>) {
         self.lock().push_back(guards);
     }
 
-    /// The oldest request has all its outcomes.
-    pub(super) fn settle(&self) {
+    /// Removes the oldest request, which has all its outcomes.
+    pub(super) fn pop(&self) {
         self.lock().pop_front();
         self.settled.notify_one();
     }
 
-    fn has_lapsed(&self) -> bool {
+    fn has_failed_guard(&self) -> bool {
         self.lock().iter().flatten().any(|guard| !guard.holds())
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Vec<Guard>>> {
-        self.unsettled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,17 +60,17 @@ mod tests {
 
     // Conformance: broker/produce-7
     #[test]
-    fn nothing_passes_a_batch_whose_guard_has_lapsed_until_it_is_settled() {
+    fn requests_wait_for_batches_with_failed_guards() {
         let revision = Arc::new(AtomicU64::new(1));
         let guard = Guard::new(Arc::clone(&revision), 1);
         let order = AppendOrder::default();
-        order.begin(vec![guard.clone()]);
-        order.begin(vec![guard]);
+        order.push(vec![guard.clone()]);
+        order.push(vec![guard]);
         assert!(order.wait().now_or_never().is_some());
         revision.store(2, Ordering::Release);
         for _ in 0..2 {
             assert!(order.wait().now_or_never().is_none());
-            order.settle();
+            order.pop();
         }
         assert!(order.wait().now_or_never().is_some());
     }

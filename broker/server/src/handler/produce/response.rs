@@ -1,16 +1,16 @@
-//! What a batch's fate is called on the wire.
+//! Maps outcomes and rejections of batches to partitions of a Produce response.
 
 use avouch_log::AppendOutcome;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::produce::{BatchIndexAndErrorMessage, PartitionProduceResponse};
 use avouch_protocol::types::{Offset, PartitionIndex, TimestampMs};
 
-use super::admit::Refusal;
+use crate::admission::Rejection;
 use crate::error::append_error;
 
-/// The reply for a batch that the log has decided on.
-pub(super) fn outcome(index: PartitionIndex, outcome: AppendOutcome) -> PartitionProduceResponse {
-    let appended =
+/// Returns the response for a batch that was handed to the log.
+pub(super) fn appended(index: PartitionIndex, outcome: AppendOutcome) -> PartitionProduceResponse {
+    let success =
         |base: Offset, log_start: Offset, time: Option<TimestampMs>| PartitionProduceResponse {
             index: index.0,
             base_offset: base.0,
@@ -23,11 +23,11 @@ pub(super) fn outcome(index: PartitionIndex, outcome: AppendOutcome) -> Partitio
             base_offset,
             log_start,
             append_time,
-        } => appended(base_offset, log_start, append_time),
+        } => success(base_offset, log_start, append_time),
         AppendOutcome::Duplicate {
             base_offset,
             log_start,
-        } => appended(base_offset, log_start, None),
+        } => success(base_offset, log_start, None),
         AppendOutcome::OutOfOrderSequence
         | AppendOutcome::DuplicateSequence
         | AppendOutcome::InvalidProducerEpoch
@@ -38,12 +38,12 @@ pub(super) fn outcome(index: PartitionIndex, outcome: AppendOutcome) -> Partitio
     }
 }
 
-/// The reply for a batch that never reached the log. `record_errors` stands only beside an error.
-pub(super) fn refusal(index: PartitionIndex, refusal: Refusal) -> PartitionProduceResponse {
-    let error = refusal.code();
-    let message = refusal.to_string();
-    match refusal {
-        Refusal::Records { errors, .. } => PartitionProduceResponse {
+/// Returns the response for a batch that was not handed to the log.
+pub(super) fn rejected(index: PartitionIndex, rejection: Rejection) -> PartitionProduceResponse {
+    let error = rejection.code();
+    let message = rejection.to_string();
+    match rejection {
+        Rejection::Records { errors, .. } => PartitionProduceResponse {
             record_errors: errors
                 .into_iter()
                 .map(|error| BatchIndexAndErrorMessage {
