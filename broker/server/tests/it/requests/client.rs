@@ -17,18 +17,23 @@ use avouch_protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use avouch_protocol::messages::produce::{
-    PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    TopicProduceData,
 };
 use avouch_protocol::reader::Reader;
-use avouch_protocol::types::TimestampMs;
+use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use avouch_registry_api::freshness::{Changed, Freshness};
 use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
 use avouch_registry_api::types::{SchemaId, SchemaType, Version};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+
+/// Timestamp of records.
+pub(super) const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
 
 /// A registry with one subject and one schema, which exist after `register` is called.
 #[derive(Debug)]
@@ -122,6 +127,14 @@ impl SchemaSource for OneSubject {
     fn freshness(&self) -> &Arc<Freshness> {
         &self.freshness
     }
+}
+
+/// Starts a broker with an empty registry in a new directory and connects a client.
+pub(super) async fn connected_broker() -> (TempDir, Broker, Client) {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(dir.path()).await;
+    let client = Client::connect(broker.kafka_address()).await;
+    (dir, broker, client)
 }
 
 /// Starts a broker in `dir` with an empty registry.
@@ -308,7 +321,25 @@ pub(super) fn produce_request(topic: &str, index: i32, acks: i16, batch: Bytes) 
 pub(super) fn batch_of(values: &[&[u8]]) -> Bytes {
     let mut builder = BatchBuilder::new(Codec::None);
     for value in values {
-        builder.push(Some(b"k"), Some(value), TimestampMs(1_700_000_000_000), &[]);
+        builder.push(Some(b"k"), Some(value), NOW, &[]);
+    }
+    builder.finish()
+}
+
+/// Returns the only partition of a Produce response.
+pub(super) fn only(response: &ProduceResponse) -> &PartitionProduceResponse {
+    &response.responses[0].partition_responses[0]
+}
+
+/// Returns a batch of an idempotent producer.
+pub(super) fn sequenced(producer: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> Bytes {
+    let mut builder = BatchBuilder::new(Codec::None).producer(
+        ProducerId(producer),
+        ProducerEpoch(epoch),
+        Sequence(sequence),
+    );
+    for value in values {
+        builder.push(Some(b"k"), Some(value), NOW, &[]);
     }
     builder.finish()
 }

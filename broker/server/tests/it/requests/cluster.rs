@@ -21,14 +21,12 @@ use avouch_protocol::messages::list_partition_reassignments::{
 };
 use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 
-use super::client::{Client, broker};
+use super::client::connected_broker;
 
 // Conformance: broker/admin-15
 #[tokio::test]
 async fn describe_cluster_lists_brokers() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, broker, mut client) = connected_broker().await;
     for (endpoint_type, code, brokers) in [(1, 0, 1), (2, 114, 0), (3, 115, 0)] {
         let request = DescribeClusterRequest {
             include_cluster_authorized_operations: true,
@@ -49,9 +47,7 @@ async fn describe_cluster_lists_brokers() {
 // Conformance: broker/admin-15
 #[tokio::test]
 async fn authorized_operations_include_everything() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let mut request = MetadataRequest {
         topics: None,
@@ -73,9 +69,7 @@ async fn authorized_operations_include_everything() {
 // Conformance: broker/admin-16
 #[tokio::test]
 async fn features_match_kafka_4_0_without_transactions() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let request = ApiVersionsRequest {
         client_software_name: "test".to_owned(),
         client_software_version: "1".to_owned(),
@@ -100,9 +94,7 @@ async fn features_match_kafka_4_0_without_transactions() {
 // Conformance: broker/admin-17
 #[tokio::test]
 async fn acl_requests_return_security_disabled() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     for version in 1..=3 {
         let described: DescribeAclsResponse =
             client.call(version, &DescribeAclsRequest::default()).await;
@@ -121,9 +113,7 @@ async fn acl_requests_return_security_disabled() {
 // Conformance: broker/admin-18
 #[tokio::test]
 async fn reassignment_and_election_do_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 2).await;
     let listed: ListPartitionReassignmentsResponse = client
         .call(0, &ListPartitionReassignmentsRequest::default())

@@ -17,7 +17,9 @@ use avouch_protocol::messages::incremental_alter_configs::{
 };
 use avouch_protocol::messages::produce::ProduceResponse;
 
-use super::client::{Client, OneSubject, batch_of, broker, broker_limited, broker_with};
+use super::client::{
+    Client, OneSubject, batch_of, broker, broker_limited, broker_with, connected_broker,
+};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -91,9 +93,7 @@ fn produced(response: &ProduceResponse) -> i16 {
 // Conformance: broker/admin-2
 #[tokio::test]
 async fn describe_configs_lists_all_kafka_configs() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let topic = described(&mut client, TOPIC, "t").await;
     // Kafka's own topic configs have names with dots, except a few; aliases of other vendors do not
@@ -167,9 +167,7 @@ async fn enforced_limits_are_described() {
 // Conformance: broker/admin-2
 #[tokio::test]
 async fn request_without_config_names_returns_all() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let mut counts = Vec::new();
     // As in Kafka, an empty list has the same meaning as null.
@@ -198,9 +196,7 @@ fn is_kafkas(config: &DescribeConfigsResourceResult) -> bool {
 // Conformance: broker/admin-3
 #[tokio::test]
 async fn topic_configs_support_all_operations() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     for (name, operation, given, expected) in [
         ("retention.ms", SET, Some("5"), ("5", 1)),
@@ -224,9 +220,7 @@ async fn topic_configs_support_all_operations() {
 // Conformance: broker/admin-3
 #[tokio::test]
 async fn invalid_config_changes_are_rejected() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     // Sent with each invalid topic change. A partial success would be visible at the end.
     let good = ("retention.bytes", SET, Some("7"));
@@ -285,9 +279,7 @@ async fn invalid_config_changes_are_rejected() {
 // Conformance: broker/admin-4
 #[tokio::test]
 async fn alter_configs_replaces_all_configs() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let replacing = |configs: Vec<ReplacedConfig>| AlterConfigsRequest {
         resources: vec![ReplacedResource {

@@ -3,7 +3,7 @@
 use avouch_protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 
-use super::client::{Client, batch_of, broker, produce_request};
+use super::client::{Client, batch_of, broker, connected_broker, produce_request};
 
 fn named(software: &str) -> ApiVersionsRequest {
     ApiVersionsRequest {
@@ -15,9 +15,7 @@ fn named(software: &str) -> ApiVersionsRequest {
 // Conformance: broker/fetch-11
 #[tokio::test]
 async fn unsupported_api_versions_returns_version_0() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     // Header: key 18, version 99, correlation 7, no client id; the rest is ignored.
     client
         .send_raw(&[0, 0, 0, 11, 0, 18, 0, 99, 0, 0, 0, 7, 255, 255, 0])
@@ -65,9 +63,7 @@ async fn invalid_requests_close_the_connection() {
 // Conformance: broker/clients-1b
 #[tokio::test]
 async fn bytes_after_a_request_are_ignored() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     // Metadata version 12 of all topics as librdkafka encodes it: null in four bytes instead of
     // one, then two flags and no tagged fields. Correlation 7, no client id.
@@ -88,9 +84,7 @@ async fn bytes_after_a_request_are_ignored() {
 // Conformance: broker/fetch-11
 #[tokio::test]
 async fn invalid_client_software_name_is_rejected() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let response: ApiVersionsResponse = client.call(3, &named("bad name")).await;
     assert_eq!(response.error_code, 42);
 }
@@ -98,9 +92,7 @@ async fn invalid_client_software_name_is_rejected() {
 // Conformance: broker/produce-7
 #[tokio::test]
 async fn pipelined_responses_keep_request_order() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let mut expected = Vec::new();
     for at in 0..20 {
@@ -122,9 +114,7 @@ async fn shutdown_completes_delayed_fetch_and_closes() {
     use avouch_protocol::messages::fetch::{
         FetchPartition, FetchRequest, FetchResponse, FetchTopic,
     };
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let request = FetchRequest {
         max_wait_ms: 600_000,

@@ -2,19 +2,13 @@
 
 use std::sync::Arc;
 
-use avouch_protocol::messages::produce::{PartitionProduceResponse, ProduceResponse};
-
-use super::client::{Client, OneSubject, batch_of, broker_with};
+use super::client::{Client, OneSubject, batch_of, broker_with, only};
 
 const TOPIC: &str = "checked";
 /// Confluent's framing of id 1, then the Avro string "a".
 const VALID: &[u8] = &[0, 0, 0, 0, 1, 2, b'a'];
 /// The same with a truncated string.
 const TRUNCATED: &[u8] = &[0, 0, 0, 0, 1, 4, b'a'];
-
-fn only(response: &ProduceResponse) -> &PartitionProduceResponse {
-    &response.responses[0].partition_responses[0]
-}
 
 #[tokio::test]
 async fn violation_names_record_and_appends_nothing() {

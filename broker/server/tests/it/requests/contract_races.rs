@@ -12,17 +12,15 @@ use avouch_protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
-use avouch_protocol::messages::produce::{
-    PartitionProduceData, PartitionProduceResponse, ProduceResponse,
-};
-use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use avouch_protocol::messages::produce::{PartitionProduceData, ProduceResponse};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::client::{Client, OneSubject, batch_of, broker_with, produce_request, start};
+use super::client::{
+    Client, NOW, OneSubject, batch_of, broker_with, only, produce_request, sequenced, start,
+};
 
 const TOPIC: &str = "checked";
-const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
 const INVALID_RECORD: i16 = 87;
 const NOT_ENOUGH_REPLICAS: i16 = 19;
 /// Confluent's framing of id 1, then the Avro string "a".
@@ -34,10 +32,6 @@ const ID_1: &[u8] = &[0, 0, 0, 0, 1];
 const DATUM: &[u8] = &[2, b'a'];
 const IDS_ONLY: [(&str, &str); 1] = [("avouch.value.validation", "id")];
 
-fn only(response: &ProduceResponse) -> &PartitionProduceResponse {
-    &response.responses[0].partition_responses[0]
-}
-
 fn registered() -> Arc<OneSubject> {
     let registry = Arc::new(OneSubject::default());
     registry.register();
@@ -45,13 +39,6 @@ fn registered() -> Arc<OneSubject> {
 }
 
 /// Returns the first batch of a producer.
-fn sequenced(producer: i64, value: &[u8]) -> Bytes {
-    let (epoch, first) = (ProducerEpoch(0), Sequence(0));
-    let mut builder = BatchBuilder::new(Codec::None).producer(ProducerId(producer), epoch, first);
-    builder.push(Some(b"k"), Some(value), NOW, &[]);
-    builder.finish()
-}
-
 async fn set(broker: &Broker, name: &str, value: &str) {
     let config = AlterableConfig {
         name: name.to_owned(),
@@ -158,19 +145,25 @@ async fn retry_after_contract_change_is_deduplicated() {
     let broker = broker_with(dir.path(), registered()).await;
     let mut client = Client::connect(broker.kafka_address()).await;
     client.create_topic_with(TOPIC, 1, &IDS_ONLY).await;
-    let stored = client.produce(TOPIC, sequenced(7, TRUNCATED)).await;
+    let stored = client
+        .produce(TOPIC, sequenced(7, 0, 0, &[TRUNCATED]))
+        .await;
     assert_eq!(
         (only(&stored).error_code, only(&stored).base_offset),
         (0, 0)
     );
     set(&broker, "avouch.value.validation", "payload").await;
-    let retried = client.produce(TOPIC, sequenced(7, TRUNCATED)).await;
+    let retried = client
+        .produce(TOPIC, sequenced(7, 0, 0, &[TRUNCATED]))
+        .await;
     assert_eq!(
         (only(&retried).error_code, only(&retried).base_offset),
         (0, 0)
     );
     // The first attempt of another producer is checked by the new contract.
-    let late = client.produce(TOPIC, sequenced(8, TRUNCATED)).await;
+    let late = client
+        .produce(TOPIC, sequenced(8, 0, 0, &[TRUNCATED]))
+        .await;
     assert_eq!(only(&late).error_code, INVALID_RECORD);
     assert_eq!(high_watermark(&mut client).await, 1);
 }
@@ -185,7 +178,7 @@ async fn concurrent_duplicates_are_stored_once() {
     first.create_topic(TOPIC, 1).await;
     for producer in 0..20 {
         // Both requests are sent before either batch is durable.
-        let request = produce_request(TOPIC, 0, -1, sequenced(producer, VALID));
+        let request = produce_request(TOPIC, 0, -1, sequenced(producer, 0, 0, &[VALID]));
         let sent = (
             first.send(9, &request).await,
             second.send(9, &request).await,

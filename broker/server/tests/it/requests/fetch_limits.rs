@@ -17,7 +17,7 @@ use avouch_protocol::messages::list_offsets::{
 use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 use avouch_protocol::messages::produce::ProduceResponse;
 
-use super::client::{Client, batch_of, broker, broker_limited, produce_request};
+use super::client::{Client, batch_of, broker, broker_limited, connected_broker, produce_request};
 
 /// Returns a Fetch request for partitions of topic `t` from offset 0.
 fn fetching(partitions: &[i32]) -> FetchRequest {
@@ -64,9 +64,7 @@ fn batch_bytes() -> i32 {
 // Conformance: broker/fetch-3
 #[tokio::test]
 async fn first_batch_ignores_limit_and_partitions_rotate() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 4).await;
     for index in [1, 2, 3] {
         produce(&mut client, index).await;
@@ -147,9 +145,7 @@ async fn fetch_waits_when_some_partitions_are_unknown() {
 // Conformance: broker/fetch-2
 #[tokio::test]
 async fn delayed_fetch_ends_on_timeout_or_error() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 2).await;
     let mut request = fetching(&[0, 1]);
     request.max_wait_ms = 20;
@@ -199,9 +195,7 @@ async fn delayed_fetch_is_limited_by_broker() {
 // Conformance: broker/input-5b
 #[tokio::test]
 async fn repeated_fetch_partition_uses_last_entry() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 2).await;
     for index in [0, 1] {
         produce(&mut client, index).await;
@@ -261,9 +255,7 @@ async fn topic_deletion_completes_delayed_fetch() {
 // Conformance: broker/produce-15, broker/fetch-6
 #[tokio::test]
 async fn fetch_returns_offsets_and_aborted_transactions() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     produce(&mut client, 0).await;
     // Only read_committed consumers expect a list of aborted transactions.
@@ -285,9 +277,7 @@ async fn fetch_returns_offsets_and_aborted_transactions() {
 // Conformance: broker/fetch-1
 #[tokio::test]
 async fn fetch_respects_log_start_within_batch() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     client.produce("t", batch_of(&[b"a", b"b", b"c"])).await;
     let deletion = DeleteRecordsRequest {
@@ -316,9 +306,7 @@ async fn fetch_respects_log_start_within_batch() {
 // Conformance: broker/fetch-4, broker/deviation-4
 #[tokio::test]
 async fn fetch_session_is_declined() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     produce(&mut client, 0).await;
     // 0 creates a session and -1 is a fetch without one. Session id 0 declines.
@@ -334,9 +322,7 @@ async fn fetch_session_is_declined() {
 // Conformance: broker/fetch-8
 #[tokio::test]
 async fn repeated_list_offsets_partition_is_rejected_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 2).await;
     let partition = |partition_index| ListOffsetsPartition {
         partition_index,
@@ -363,9 +349,7 @@ async fn repeated_list_offsets_partition_is_rejected_once() {
 // Conformance: broker/fetch-9
 #[tokio::test]
 async fn metadata_without_topics_depends_on_version() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     for (version, topics, count) in [
         // In version 0 an empty list means all topics, from version 1 on null does.

@@ -11,7 +11,7 @@ use avouch_protocol::messages::list_offsets::{
 use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 use avouch_protocol::types::TimestampMs;
 
-use super::client::{Client, batch_of, broker, broker_limited, broker_measured};
+use super::client::{Client, batch_of, broker, broker_limited, broker_measured, connected_broker};
 
 fn fetching(topic: &str, offset: i64, bytes_max: i32, wait_ms: i32) -> FetchRequest {
     FetchRequest {
@@ -58,9 +58,7 @@ fn bases(partition: PartitionData) -> Vec<i64> {
 // Conformance: broker/fetch-1, main-job/6c
 #[tokio::test]
 async fn fetch_returns_complete_batches_above_limit() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     client.produce("t", batch_of(&[b"a", b"b", b"c"])).await;
     client.produce("t", batch_of(&[b"d"])).await;
@@ -96,9 +94,7 @@ async fn append_completes_delayed_fetch() {
 // Conformance: broker/fetch-7
 #[tokio::test]
 async fn fetch_by_topic_id() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     client.produce("t", batch_of(&[b"v"])).await;
     let request = MetadataRequest {
@@ -120,9 +116,7 @@ async fn fetch_by_topic_id() {
 // Conformance: broker/fetch-4, broker/fetch-5
 #[tokio::test]
 async fn unknown_fetch_session_and_epoch_are_rejected() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let mut request = fetching("t", 0, 1_000, 0);
     request.session_id = 7;
@@ -139,9 +133,7 @@ async fn unknown_fetch_session_and_epoch_are_rejected() {
 // Conformance: broker/fetch-4
 #[tokio::test]
 async fn full_fetch_ignores_session_id() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     client.produce("t", batch_of(&[b"v"])).await;
     // Both epochs request a full fetch, in which Kafka ignores the id.
@@ -157,9 +149,7 @@ async fn full_fetch_ignores_session_id() {
 // Conformance: broker/fetch-8, log/19
 #[tokio::test]
 async fn timestamp_lookup_searches_compressed_batches() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let mut builder = BatchBuilder::new(Codec::Zstd);
     // Timestamps out of order: the batch must be decompressed to find the record.

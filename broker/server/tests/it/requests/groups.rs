@@ -22,7 +22,7 @@ use avouch_protocol::messages::sync_group::{
     SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
 };
 
-use super::client::{Client, broker};
+use super::client::{Client, broker, connected_broker};
 
 /// Creates the offsets topic, which groups need.
 async fn offsets_topic(client: &mut Client) {
@@ -135,9 +135,7 @@ async fn offset_delete_removes_single_offsets() {
 // Conformance: broker/admin-12, broker/groups-7
 #[tokio::test]
 async fn delete_groups_rejects_groups_with_members() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 2).await;
     offsets_topic(&mut client).await;
     commit(&mut client, "old").await;

@@ -17,7 +17,8 @@ use avouch_protocol::messages::metadata::{
 use avouch_protocol::messages::produce::ProduceResponse;
 
 use super::client::{
-    Client, batch_of, broker, broker_limited, broker_limited_and_measured, produce_request,
+    Client, batch_of, broker, broker_limited, broker_limited_and_measured, connected_broker,
+    produce_request,
 };
 
 fn delayed_fetch(max_wait_ms: i32, rack_id: String) -> FetchRequest {
@@ -110,9 +111,7 @@ async fn connection_memory_in_flight_is_limited() {
 
 #[tokio::test]
 async fn request_completes_after_client_disconnects() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     client.send(11, &delayed_fetch(20, String::new())).await;
     client.send(5, &creation(&[("created", 1)])).await;

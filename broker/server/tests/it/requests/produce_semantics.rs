@@ -8,33 +8,18 @@ use avouch_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchRespon
 use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
-use avouch_protocol::messages::produce::{PartitionProduceResponse, ProduceResponse};
-use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use avouch_protocol::messages::produce::ProduceResponse;
 use bytes::Bytes;
 
-use super::client::{Client, OneSubject, batch_of, broker, broker_with, produce_request};
+use super::client::{
+    Client, NOW, OneSubject, batch_of, broker_with, connected_broker, only, produce_request,
+    sequenced,
+};
 
-const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
 /// Confluent's framing of id 1, then the Avro string "a".
 const VALID: &[u8] = &[0, 0, 0, 0, 1, 2, b'a'];
 /// The same with a truncated string.
 const TRUNCATED: &[u8] = &[0, 0, 0, 0, 1, 4, b'a'];
-
-fn only(response: &ProduceResponse) -> &PartitionProduceResponse {
-    &response.responses[0].partition_responses[0]
-}
-
-fn sequenced(producer: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> Bytes {
-    let mut builder = BatchBuilder::new(Codec::None).producer(
-        ProducerId(producer),
-        ProducerEpoch(epoch),
-        Sequence(sequence),
-    );
-    for value in values {
-        builder.push(Some(b"k"), Some(value), NOW, &[]);
-    }
-    builder.finish()
-}
 
 /// Returns the batch at an offset of partition 0.
 async fn stored(client: &mut Client, topic: &str, offset: i64) -> Bytes {
@@ -66,9 +51,7 @@ async fn stored(client: &mut Client, topic: &str, offset: i64) -> Bytes {
 // Conformance: broker/produce-7
 #[tokio::test]
 async fn requests_in_flight_keep_their_order() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let mut sent = Vec::new();
     for sequence in 0..5 {
@@ -87,9 +70,7 @@ async fn requests_in_flight_keep_their_order() {
 // Conformance: broker/produce-8
 #[tokio::test]
 async fn producer_sequences_follow_kafka() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let max = i32::MAX;
     // Producer, epoch, first sequence, records; then error code and first offset.
@@ -152,9 +133,7 @@ async fn rejected_batch_uses_no_sequence() {
 // Conformance: broker/produce-1, broker/produce-11, broker/deviation-3
 #[tokio::test]
 async fn broker_only_batches_are_rejected() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let control = {
         let mut builder = BatchBuilder::new(Codec::None).control();
@@ -199,9 +178,7 @@ async fn broker_only_batches_are_rejected() {
 // Conformance: broker/produce-4
 #[tokio::test]
 async fn compacted_topic_rejects_records_without_key() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let compacted = [("cleanup.policy", "compact")];
     client.create_topic_with("t", 1, &compacted).await;
     let mut builder = BatchBuilder::new(Codec::None);
@@ -228,9 +205,7 @@ async fn compacted_topic_rejects_records_without_key() {
 // Conformance: broker/produce-2, broker/deviation-1
 #[tokio::test]
 async fn batch_is_stored_unchanged_except_offset() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     // With offsets above 0 the broker must write the base offset into each batch.
     client.produce("t", batch_of(&[b"first"])).await;
@@ -257,9 +232,7 @@ async fn batch_is_stored_unchanged_except_offset() {
 // Conformance: broker/produce-5, log/20
 #[tokio::test]
 async fn log_append_time_is_stored_and_returned() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let append_time = [("message.timestamp.type", "LogAppendTime")];
     client.create_topic_with("t", 1, &append_time).await;
     client.create_topic("plain", 1).await;
@@ -276,9 +249,7 @@ async fn log_append_time_is_stored_and_returned() {
 // Conformance: broker/produce-5
 #[tokio::test]
 async fn duplicate_returns_original_append_time() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let append_time = [("message.timestamp.type", "LogAppendTime")];
     client.create_topic_with("t", 1, &append_time).await;
     let first = client.produce("t", sequenced(7, 0, 0, &[b"a"])).await;
@@ -296,9 +267,7 @@ async fn duplicate_returns_original_append_time() {
 // Conformance: broker/produce-6, broker/fetch-13
 #[tokio::test]
 async fn acknowledgement_returns_base_and_start_offset() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let two_replicas = [("min.insync.replicas", "2")];
     client.create_topic_with("t", 1, &two_replicas).await;
     for (acks, offset) in [(1, 0), (-1, 1)] {

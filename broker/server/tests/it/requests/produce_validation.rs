@@ -3,31 +3,14 @@
 use avouch_protocol::batch::Codec;
 use avouch_protocol::builder::BatchBuilder;
 use avouch_protocol::messages::produce::{
-    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
-    TopicProduceData,
+    PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
 };
-use avouch_protocol::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use avouch_protocol::types::TimestampMs;
 use bytes::Bytes;
 
-use super::client::{Client, batch_of, broker, produce_request};
-
-const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
-
-fn only(response: &ProduceResponse) -> &PartitionProduceResponse {
-    &response.responses[0].partition_responses[0]
-}
-
-fn sequenced(producer: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> Bytes {
-    let mut builder = BatchBuilder::new(Codec::None).producer(
-        ProducerId(producer),
-        ProducerEpoch(epoch),
-        Sequence(sequence),
-    );
-    for value in values {
-        builder.push(Some(b"k"), Some(value), NOW, &[]);
-    }
-    builder.finish()
-}
+use super::client::{
+    Client, NOW, batch_of, broker, connected_broker, only, produce_request, sequenced,
+};
 
 fn patched(batch: &Bytes, at: usize, byte: u8) -> Bytes {
     let mut bytes = batch.to_vec();
@@ -61,9 +44,7 @@ async fn produce_offsets_survive_restart() {
 // Conformance: broker/produce-1, broker/produce-4, broker/input-7
 #[tokio::test]
 async fn malformed_batches_are_rejected() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let good = batch_of(&[b"v"]);
     let two = Bytes::from([good.as_ref(), good.as_ref()].concat());
@@ -105,9 +86,7 @@ async fn malformed_batches_are_rejected() {
 // Conformance: broker/produce-10
 #[tokio::test]
 async fn produce_errors_are_per_partition() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 2).await;
     let good = batch_of(&[b"v"]);
     let part = |index, batch: &Bytes| PartitionProduceData {
@@ -183,9 +162,7 @@ async fn retries_return_original_offset_after_restart() {
 // Conformance: broker/produce-6
 #[tokio::test]
 async fn acks_0_rejection_closes_connection() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     client
         .send(9, &produce_request("t", 0, 0, batch_of(&[b"v"])))
@@ -206,9 +183,7 @@ async fn acks_0_rejection_closes_connection() {
 // Conformance: broker/produce-6
 #[tokio::test]
 async fn acks_0_append_failure_closes_connection() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     // Only the append notices the gap, after the request was accepted.
     for sequence in [0, 5] {
@@ -221,9 +196,7 @@ async fn acks_0_append_failure_closes_connection() {
 // Conformance: broker/produce-3
 #[tokio::test]
 async fn zstd_requires_produce_version_7() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let mut builder = BatchBuilder::new(Codec::Zstd);
     builder.push(None, Some(b"v"), TimestampMs(-1), &[]);
@@ -238,9 +211,7 @@ async fn zstd_requires_produce_version_7() {
 // Conformance: broker/produce-6
 #[tokio::test]
 async fn invalid_acks_are_rejected() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     // INVALID_REQUIRED_ACKS: Kafka removed acks above 1 in 0.9.
     let request = produce_request("t", 0, 2, batch_of(&[b"v"]));
@@ -251,9 +222,7 @@ async fn invalid_acks_are_rejected() {
 // Conformance: broker/produce-3, broker/input-8
 #[tokio::test]
 async fn codecs_are_accepted_bombs_rejected() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     for codec in [
         Codec::None,
@@ -285,9 +254,7 @@ async fn wrong_max_timestamp_is_corrected() {
     use avouch_protocol::messages::list_offsets::{
         ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
     };
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let mut batch = batch_of(&[b"v"]).to_vec();
     // Clients can write any maximum timestamp into the header. Timestamp lookups depend on it.

@@ -26,7 +26,7 @@ use avouch_protocol::messages::offset_for_leader_epoch::{
 };
 use avouch_protocol::messages::produce::ProduceResponse;
 
-use super::client::{Client, batch_of, broker, produce_request};
+use super::client::{Client, batch_of, broker, connected_broker, produce_request};
 
 /// Returns name, partition count and id of all topics.
 async fn topics(client: &mut Client) -> Vec<(String, usize, uuid::Uuid)> {
@@ -90,9 +90,7 @@ async fn added_partitions_are_writable_immediately() {
 // Conformance: broker/admin-8
 #[tokio::test]
 async fn invalid_partition_counts_are_rejected_per_topic() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 2).await;
     for (topic, code) in [
         (create_partitions("none", 3, None), 3),
@@ -129,9 +127,7 @@ async fn invalid_partition_counts_are_rejected_per_topic() {
 // Conformance: broker/admin-7
 #[tokio::test]
 async fn create_topics_validates_and_honors_assignments() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let placed = |ids: &[i32]| CreatableTopic {
         name: "placed".to_owned(),
         num_partitions: -1,
@@ -165,9 +161,7 @@ async fn create_topics_validates_and_honors_assignments() {
 // Conformance: broker/admin-9
 #[tokio::test]
 async fn repeated_topics_in_deletion_are_rejected() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     for name in ["both", "free", "twice"] {
         client.create_topic(name, 1).await;
     }
@@ -268,9 +262,7 @@ async fn delete_records_survives_restart() {
 // Conformance: broker/admin-11
 #[tokio::test]
 async fn describe_log_dirs_returns_sizes() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 2).await;
     let batch = batch_of(&[b"v"]);
     client.produce("t", batch.clone()).await;
@@ -309,9 +301,7 @@ async fn describe_log_dirs_returns_sizes() {
 // Conformance: broker/admin-13
 #[tokio::test]
 async fn leader_epoch_ends_at_high_watermark() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     client.produce("t", batch_of(&[b"a", b"b"])).await;
     for (partition, current, epoch, expected) in [
@@ -345,9 +335,7 @@ async fn leader_epoch_ends_at_high_watermark() {
 // Conformance: broker/admin-14
 #[tokio::test]
 async fn describe_topic_partitions_returns_pages() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     for (name, partitions) in [("a", 2), ("b", 3), ("c", 1)] {
         client.create_topic(name, partitions).await;
     }

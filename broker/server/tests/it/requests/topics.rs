@@ -15,7 +15,7 @@ use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
 
-use super::client::{Client, batch_of, broker};
+use super::client::{Client, batch_of, broker, connected_broker};
 
 fn metadata_of(name: &str, create: bool) -> MetadataRequest {
     MetadataRequest {
@@ -31,9 +31,7 @@ fn metadata_of(name: &str, create: bool) -> MetadataRequest {
 // Conformance: broker/fetch-9
 #[tokio::test]
 async fn metadata_request_auto_creates_topic() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let missing: MetadataResponse = client.call(12, &metadata_of("t", false)).await;
     // UNKNOWN_TOPIC_OR_PARTITION: the client disabled auto-creation.
     assert_eq!(missing.topics[0].error_code, 3);
@@ -69,9 +67,7 @@ async fn cluster_and_topic_ids_survive_restart() {
 // Conformance: broker/admin-7, broker/input-10
 #[tokio::test]
 async fn create_topics_decides_each_topic_separately() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let topic =
         |name: &str, partitions: i32, replicas: i16, config: Option<(&str, &str)>| CreatableTopic {
             name: name.to_owned(),
@@ -141,9 +137,7 @@ async fn create_topics_decides_each_topic_separately() {
 // Conformance: broker/admin-7
 #[tokio::test]
 async fn contradictory_topic_returns_kafkas_code() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let on_broker_one = |partition_index| CreatableReplicaAssignment {
         partition_index,
         broker_ids: vec![1],
@@ -191,9 +185,7 @@ async fn contradictory_topic_returns_kafkas_code() {
 // Conformance: broker/admin-9
 #[tokio::test]
 async fn recreated_topic_has_new_id() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let before: MetadataResponse = client.call(12, &metadata_of("t", true)).await;
     client.produce("t", batch_of(&[b"v"])).await;
     let by_id = DeleteTopicsRequest {
@@ -217,9 +209,7 @@ async fn recreated_topic_has_new_id() {
 // Conformance: broker/admin-2
 #[tokio::test]
 async fn describe_configs_returns_sources() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let resource = |kind: i8, name: &str| DescribeConfigsResource {
         resource_type: kind,
@@ -270,9 +260,7 @@ async fn topic_creation_completes_after_disconnect() {
 
 #[tokio::test]
 async fn only_broker_creates_offsets_topic() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let request = CreateTopicsRequest {
         topics: vec![CreatableTopic {
             name: "__consumer_offsets".to_owned(),
@@ -296,9 +284,7 @@ async fn only_broker_creates_offsets_topic() {
 // Conformance: broker/produce-13
 #[tokio::test]
 async fn producer_ids_are_never_reused() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let named = InitProducerIdRequest {
         // Without a transactional id the broker ignores the client's id and epoch.
         producer_id: 3,
@@ -316,9 +302,7 @@ async fn producer_ids_are_never_reused() {
 // Conformance: broker/fetch-7
 #[tokio::test]
 async fn unknown_topic_id_is_reported_in_metadata() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let by_id = MetadataRequest {
         topics: Some(vec![MetadataRequestTopic {
             topic_id: uuid::Uuid::from_u128(7),

@@ -49,7 +49,7 @@ use avouch_protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequ
 use avouch_protocol::messages::produce::{ProduceRequest, ProduceResponse};
 use avouch_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
-use super::client::{Client, batch_of, broker, produce_request};
+use super::client::{Client, batch_of, connected_broker, produce_request};
 
 /// Sends full and minimal examples of a request in each of its versions, and checks the response.
 async fn check_each_version<Request: Message>(client: &mut Client) {
@@ -74,9 +74,7 @@ macro_rules! checked {
 // Conformance: broker/admin-1, main-job/6b
 #[tokio::test]
 async fn all_request_versions_get_responses() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     let checked = checked!(
         &mut client,
         ProduceRequest,
@@ -125,9 +123,7 @@ async fn all_request_versions_get_responses() {
 // Conformance: main-job/6b
 #[tokio::test]
 async fn produce_and_fetch_work_at_every_version() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let metadata = MetadataRequest {
         topics: None,
@@ -217,9 +213,7 @@ async fn joined(client: &mut Client, version: i16, group: &str) -> JoinGroupResp
 // Conformance: broker/groups-8, main-job/6b
 #[tokio::test]
 async fn group_lifecycle_works_at_every_version() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = broker(dir.path()).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
+    let (_dir, _broker, mut client) = connected_broker().await;
     client.create_topic("t", 1).await;
     let coordinator = FindCoordinatorRequest {
         key: "g".to_owned(),
