@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use avouch_log::inspect::{self, Item, Totals};
-use avouch_log::{Damage, Listener, Log, LogConfig, OpenError, ReadError, RealDisk};
+use avouch_log::{CorruptRange, Listener, Log, LogConfig, OpenError, ReadError, RealDisk};
 use avouch_protocol::types::{Offset, TopicPartition};
 
 use crate::args::LogCommand;
@@ -84,22 +84,26 @@ fn skip(data_dir: &Path, partition: TopicPartition, offset: Offset) -> anyhow::R
     let (log, _) = Log::open(config, Arc::new(RealDisk), Arc::new(Silent))?;
     let result = skip_range(&log, partition, offset);
     log.close()?;
-    let damage = result?;
+    let range = result?;
     let mut out = io::stdout().lock();
     writeln!(
         out,
         "{partition}: offsets {} to {} are marked as skipped",
-        damage.from,
-        damage.to.plus(-1)
+        range.from,
+        range.to.plus(-1)
     )?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn skip_range(log: &Log, partition: TopicPartition, offset: Offset) -> anyhow::Result<Damage> {
+fn skip_range(
+    log: &Log,
+    partition: TopicPartition,
+    offset: Offset,
+) -> anyhow::Result<CorruptRange> {
     match log.read(partition, offset, 1) {
-        Err(ReadError::Corrupt { damage }) => {
-            log.skip_damage(partition, damage)?;
-            Ok(damage)
+        Err(ReadError::Corrupt { range }) => {
+            log.skip_corrupt_range(partition, range)?;
+            Ok(range)
         }
         Ok(_) => bail!("{partition}: offset {offset} is not corrupt"),
         Err(error) => Err(error).with_context(|| partition.to_string()),
@@ -116,5 +120,5 @@ impl Listener for Silent {
 
     fn low_space(&self, _is_low: bool) {}
 
-    fn damaged(&self, _tp: TopicPartition, _damage: Damage) {}
+    fn corrupt_range_found(&self, _tp: TopicPartition, _range: CorruptRange) {}
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use avouch_log::{
-    AppendBatch, AppendOutcome, Damage, Durability, Listener, Log, LogConfig, Origin,
+    AppendBatch, AppendOutcome, CorruptRange, Durability, Listener, Log, LogConfig, Origin,
 };
 use avouch_protocol::batch::crc32c;
 use avouch_protocol::types::{Offset, PartitionIndex, TopicId, TopicPartition};
@@ -79,7 +79,7 @@ impl Listener for NoopListener {
     fn advanced(&self, _partitions: &[TopicPartition]) {}
     fn poisoned(&self, _reason: &str) {}
     fn low_space(&self, _is_low: bool) {}
-    fn damaged(&self, _tp: TopicPartition, _damage: Damage) {}
+    fn corrupt_range_found(&self, _tp: TopicPartition, _range: CorruptRange) {}
 }
 
 /// Returns the default configuration with a quarter of the WAL and checkpoint sizes, so that every

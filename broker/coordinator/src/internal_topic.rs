@@ -92,9 +92,9 @@ impl InternalTopic {
             let batches = match self.log.read(partition, next, READ_BYTES) {
                 Ok(read) => read.batches,
                 // The log has already counted the range and logged where it is.
-                Err(ReadError::Corrupt { damage }) if damage.to > next => {
+                Err(ReadError::Corrupt { range }) if range.to > next => {
                     error!(%partition, "records of an internal topic in a corrupt range are lost");
-                    next = damage.to;
+                    next = range.to;
                     continue;
                 }
                 Err(error) => return Err(error),

@@ -1,7 +1,7 @@
-//! What callers of the log say and hear: values only, no behaviour.
+//! Values that callers of the log pass and receive.
 //!
-//! Offsets handed out here are final: an outcome is delivered only once its batch is as durable as
-//! the configured mode promises. Knows no Kafka error code; the handlers map these enums.
+//! An outcome is delivered only after its batch is as durable as the configured mode requires, so
+//! the offsets in it are final. Kafka error codes are assigned by the handlers.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,61 +15,61 @@ use thiserror::Error;
 
 use crate::compaction::Compacted;
 
-/// When an append counts as done.
+/// The event after which an append is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// After its WAL frame was synced: survives a power cut.
+    /// Its WAL frame was synced: survives a power loss.
     Fsync,
-    /// After its WAL frame was handed to the operating system: survives a killed process only.
+    /// Its WAL frame was written to the page cache: survives a process crash only.
     Os,
 }
 
-/// How a log is kept. Plain data; build it with [`LogConfig::new`] and change fields.
+/// Configuration of a log. [`LogConfig::new`] sets the defaults.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
-    /// The data directory; created when missing.
+    /// Data directory; created if missing.
     pub dir: PathBuf,
-    /// When an append counts as done. Default `Fsync`.
+    /// The event after which an append is acknowledged. Default `Fsync`.
     pub durability: Durability,
-    /// Size of one WAL file. Default 64 MiB; more means fewer, later recycled files.
+    /// Size of one WAL file. Default 64 MiB. Larger files are fewer and recycled later.
     pub wal_file_bytes: u64,
-    /// All WAL files together. Default 1 GiB; more lets producers run further ahead of slow
-    /// segment writes, and costs disk and restart time.
+    /// Size of all WAL files together. Default 1 GiB. A higher limit lets producers run further
+    /// ahead of slow segment writes, and costs disk space and restart time.
     pub wal_bytes_max: u64,
-    /// WAL bytes after which a checkpoint is taken. Default 256 MiB; bounds what a restart replays.
+    /// WAL bytes between two checkpoints; bounds the replay of a restart. Default 256 MiB.
     pub checkpoint_bytes: u64,
-    /// A segment is closed before it grows beyond this. Default 1 GiB, at most 2 GiB.
+    /// Size at which a segment is closed. Default 1 GiB, at most 2 GiB.
     pub segment_bytes: u64,
-    /// Newest batches kept in memory, over all partitions. Default 32 MiB; half of it is what may
-    /// wait for being written to segments before that is started.
+    /// Newest batches kept in memory, over all partitions. Default 32 MiB. The flusher writes
+    /// segments when half of it is in no segment.
     pub tail_bytes_max: usize,
-    /// Bytes of batches that are committed by one write and sync. Default 8 MiB.
-    pub round_bytes_max: usize,
-    /// Segment files held open for reading. Default 512; sixteen times as many may be open because
-    /// they were written to since the last checkpoint, so raise RLIMIT_NOFILE with it.
+    /// Bytes of batches committed by one write and sync. Default 8 MiB.
+    pub commit_bytes_max: usize,
+    /// Segment files held open for reading. Default 512. Sixteen times as many can be open because
+    /// they were written since the last checkpoint, so raise RLIMIT_NOFILE together with it.
     pub open_files_max: usize,
-    /// Files and directories from which on a checkpoint syncs the whole file system at one go.
-    /// Default 512; fewer syncs, but of other programs' data too.
+    /// Number of files and directories from which a checkpoint syncs the whole file system in one
+    /// call. Default 512. A lower number means fewer syncs, which include other programs' data.
     pub sync_all_from: usize,
-    /// Keys that one compaction compares, in bytes of memory. Default 64 MiB; with more, fewer
-    /// passes are needed over partitions with many keys.
+    /// Memory for the keys that one compaction compares, in bytes. Default 64 MiB. More memory
+    /// means fewer passes over partitions with many keys.
     pub compaction_bytes_max: usize,
-    /// `producer.id.expiration.ms`: how long a producer that sends nothing is remembered. Default a
-    /// day, as Kafka's.
+    /// `producer.id.expiration.ms`: time after which the state of an idle producer is removed.
+    /// Default one day, as in Kafka.
     pub producer_expiration_ms: i64,
-    /// Producers that are remembered, each counted for every partition it writes to; beyond it the
-    /// least recently used are forgotten. Default 100,000; more cost 400 bytes each.
+    /// Producers with state, counted once per partition they write to; the least recently used are
+    /// evicted above it. Default 100,000; each costs about 400 bytes.
     pub producers_max: usize,
-    /// Space that the disk must have left for producers to be served. Default 512 MiB; 0 lets them
-    /// fill it. What is left keeps deletion, retention, offset commits and checkpoints going.
+    /// Free disk space below which appends of clients fail. Default 512 MiB; 0 disables the check.
+    /// The reserve keeps deletion, retention, offset commits and checkpoints working.
     pub low_space_bytes: u64,
 }
 
-/// The default of [`LogConfig::low_space_bytes`].
+/// Default of [`LogConfig::low_space_bytes`].
 pub const LOW_SPACE_BYTES: u64 = 512 << 20;
 
 impl LogConfig {
-    /// The defaults, over data directory `dir`.
+    /// Returns the default configuration for data directory `dir`.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl LogConfig {
             checkpoint_bytes: 256 << 20,
             segment_bytes: 1 << 30,
             tail_bytes_max: 32 << 20,
-            round_bytes_max: 8 << 20,
+            commit_bytes_max: 8 << 20,
             open_files_max: 512,
             sync_all_from: 512,
             compaction_bytes_max: 64 << 20,
@@ -91,34 +91,35 @@ impl LogConfig {
     }
 }
 
-/// Hears of what the log did. Called on log threads: must return at once and never call the log's
-/// blocking methods.
+/// Receives events of the log. Called on log threads: must return without blocking and must not
+/// call blocking methods of the log.
 pub trait Listener: Send + Sync {
-    /// The high watermark of these partitions moved; reads already see it, and the outcomes of the
-    /// appends that moved it are delivered right after.
+    /// Reports partitions whose high watermark moved. Fetches see the new records already; the
+    /// outcomes of the appends are delivered right after this call.
     fn advanced(&self, partitions: &[TopicPartition]);
-    /// Storage failed for good: every waiting and later append gets `StorageFailed`. The process
-    /// should exit non-zero; the next start recovers.
+    /// Reports that storage failed permanently: every pending and later append gets
+    /// `StorageFailed`. The process should exit with an error; the next start recovers.
     fn poisoned(&self, reason: &str);
-    /// The space left on the disk fell below what is kept in reserve, or is back.
+    /// Reports that the free disk space fell below the reserve, or is above it again.
     fn low_space(&self, is_low: bool);
-    /// Opening found damage, or a reader met some that nobody has met before since then.
-    fn damaged(&self, tp: TopicPartition, damage: Damage);
+    /// Reports a corrupt range, found at startup or by a read. Each range is reported once.
+    fn corrupt_range_found(&self, tp: TopicPartition, range: CorruptRange);
 }
 
-/// Who wrote a batch.
+/// The source of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A producer: its sequence is checked and remembered.
+    /// A producer: its sequence numbers are checked and stored.
     Client,
-    /// The broker's own coordinators: no producer check, no producer state.
+    /// A coordinator of the broker: no sequence check and no producer state.
     Coordinator,
 }
 
-/// Numbers that must not have changed since a decision was made, e.g. a policy's revision.
+/// Conditions of an append: numbers that must still have the value they had when the append was
+/// decided, such as the revision of a policy.
 #[derive(Clone, Debug)]
 pub struct Guard {
-    // Two without an allocation: a policy and one schema are the usual ones.
+    // The usual conditions, a policy and one schema, need no allocation.
     first: Condition,
     second: Option<Condition>,
     more: Vec<Condition>,
@@ -131,7 +132,7 @@ struct Condition {
 }
 
 impl Guard {
-    /// Creates a guard of one number: where it is kept, and its value at the decision.
+    /// Creates a guard with one condition: `current` must equal `expected`.
     #[must_use]
     pub fn new(current: Arc<AtomicU64>, expected: u64) -> Self {
         Self {
@@ -141,7 +142,7 @@ impl Guard {
         }
     }
 
-    /// Adds a number.
+    /// Adds a condition.
     pub fn add(&mut self, current: Arc<AtomicU64>, expected: u64) {
         let condition = Condition { current, expected };
         match self.second {
@@ -150,7 +151,7 @@ impl Guard {
         }
     }
 
-    /// Returns whether all numbers are still the expected ones.
+    /// Returns whether all numbers have their expected values.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.first.holds()
@@ -165,203 +166,203 @@ impl Condition {
     }
 }
 
-/// One batch to append.
+/// A batch to append.
 #[derive(Clone, Debug)]
 pub struct AppendBatch {
-    /// Where to.
+    /// Partition to append to.
     pub target: TopicPartition,
-    /// Exactly one record batch of magic 2 whose CRC was checked.
+    /// Exactly one record batch of magic 2 whose CRC was verified.
     pub batch: Bytes,
-    /// Opaque to the log; kept per segment.
+    /// Opaque number; each segment records the tags of its batches.
     pub tag: u32,
-    /// `Some`: stamped into the batch as every record's timestamp (`LogAppendTime`).
+    /// If set, written into the batch as the timestamp of every record (`LogAppendTime`).
     pub append_time: Option<TimestampMs>,
-    /// Looked at when the offset is assigned.
+    /// Checked when the offset is assigned.
     pub guard: Option<Guard>,
-    /// Whether producer rules hold for it.
+    /// Determines whether producer sequences are checked.
     pub origin: Origin,
 }
 
-/// What became of one batch.
+/// The outcome of one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
-    /// Appended and durable.
+    /// The batch is appended and durable.
     Appended {
         /// Offset of its first record.
         base_offset: Offset,
         /// The partition's log start offset.
         log_start: Offset,
-        /// The timestamp stamped into it, if one was.
+        /// The append time written into the batch, if any.
         append_time: Option<TimestampMs>,
     },
-    /// One of the producer's last five batches; durable since.
+    /// The batch repeats one of its producer's last five batches, which is durable.
     Duplicate {
-        /// Offset the original got.
+        /// Base offset of the original.
         base_offset: Offset,
         /// The partition's log start offset.
         log_start: Offset,
     },
-    /// The producer skipped a sequence.
+    /// The batch skips a sequence number of its producer.
     OutOfOrderSequence,
-    /// The sequence is older than the producer's last five batches.
+    /// The sequence number is older than the producer's last five batches.
     DuplicateSequence,
-    /// The producer's epoch is older than the newest seen.
+    /// The producer epoch is older than the newest one of this producer.
     InvalidProducerEpoch,
-    /// No such partition, or its topic was deleted.
+    /// The partition is unknown, or its topic was deleted.
     UnknownPartition,
-    /// A number of the guard had changed; nothing of this batch was appended.
+    /// A condition of the guard no longer holds; the batch was not appended.
     GuardChanged,
-    /// The bytes are not exactly one batch of magic 2: a mistake of the caller.
+    /// The bytes are not exactly one batch of magic 2, which is an error of the caller.
     Malformed,
-    /// The disk is full or failed, or the log is closed; whether the batch is kept is unknown
-    /// after a failure, and it is not when the disk was full.
+    /// The disk is full or failed, or the log is closed. After a full disk the batch is not
+    /// stored; after a failure this is unknown.
     StorageFailed,
 }
 
-/// Gets one outcome per batch, in the order of the batches. Runs on the writer thread after
-/// durability, in append order; must return at once.
+/// Receives one outcome per batch, in the order of the batches. Called on the writer thread in
+/// append order; must return without blocking.
 pub type AppendDone = Box<dyn FnOnce(Vec<AppendOutcome>) + Send>;
 
-/// Gets the log start offset once a change of it is durable.
+/// Receives the log start offset when its change is durable.
 pub type LogStartDone = Box<dyn FnOnce(Result<Offset, LogError>) + Send>;
 
-/// The edges of a partition. `log_start <= last_stable <= high_watermark`.
+/// The bounds of a partition: `log_start <= last_stable <= high_watermark`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bounds {
-    /// First offset that can be read.
+    /// First offset that can be fetched.
     pub log_start: Offset,
-    /// First offset that is not yet durable, so not yet visible.
+    /// Offset after the last durable, and therefore visible, record.
     pub high_watermark: Offset,
-    /// First offset of an undecided transaction; the high watermark while there is none. (The
-    /// log does not track transactions yet, so it always is the high watermark.)
+    /// First offset of an open transaction. The log does not track transactions, so this equals
+    /// the high watermark.
     pub last_stable: Offset,
-    /// Stamped into batches appended now.
+    /// Leader epoch of batches appended now.
     pub leader_epoch: LeaderEpoch,
 }
 
-/// Whole batches from a partition.
+/// Complete batches of a partition.
 #[derive(Clone, Debug)]
 pub struct ReadResult {
-    /// The batch that contains the asked offset, then those after it.
+    /// The batch that contains the requested offset, then the following ones.
     pub batches: Vec<Bytes>,
-    /// The partition's edges when the read began.
+    /// Bounds of the partition when the read started.
     pub bounds: Bounds,
 }
 
-/// Whole batches that stay in their file.
+/// Complete batches that stay in their segment file.
 #[derive(Clone, Debug)]
-pub struct Stretched {
-    /// The batch that contains the asked offset, then those after it.
-    pub stretch: Stretch,
-    /// The offset behind them.
+pub struct FileRangeResult {
+    /// The batch that contains the requested offset, then the following ones.
+    pub range: Stretch,
+    /// Offset after the range.
     pub next: Offset,
-    /// The partition's edges when they were looked up.
+    /// Bounds of the partition at the lookup.
     pub bounds: Bounds,
 }
 
-/// One batch and where it stands.
+/// A batch and its offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchAt {
     /// Offset of its first record.
     pub base_offset: Offset,
-    /// The whole batch.
+    /// The complete batch.
     pub batch: Bytes,
 }
 
-/// Whether a batch was seen before, asked before it is checked any further.
+/// Result of looking up a batch among its producer's last five batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DuplicateCheck {
-    /// Not among the producer's last five batches.
+    /// The batch is not a duplicate.
     None,
-    /// It was.
+    /// The batch is a duplicate.
     Duplicate {
-        /// Offset the original got.
+        /// Base offset of the original.
         base_offset: Offset,
-        /// Whether the original may be acknowledged; if not, append the duplicate: its outcome
-        /// comes once the original is durable.
+        /// Whether the original is durable. If not, append the duplicate: its outcome is
+        /// delivered when the original is durable.
         durable: bool,
     },
 }
 
-/// What a retention pass gave up.
+/// Result of a retention pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retired {
-    /// Closed segments that are no longer readable; their files go with the next checkpoint.
+pub struct DeletedByRetention {
+    /// Deleted segments; their files are removed after the next checkpoint.
     pub segments: usize,
-    /// Bytes of batches in them.
+    /// Bytes of their batches.
     pub bytes: u64,
-    /// The log start offset now.
+    /// The log start offset after the pass.
     pub log_start: Offset,
 }
 
-/// What looking after a partition did.
+/// Result of the maintenance of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Maintained {
-    /// What was too old or too much.
-    pub retired: Retired,
-    /// What compaction did, if it was due.
+    /// Deletions by retention.
+    pub deleted: DeletedByRetention,
+    /// Result of the compaction, if one was due.
     pub compacted: Option<Compacted>,
 }
 
-/// Offsets that a damaged file took away. Reading them answers [`ReadError::Corrupt`].
+/// A range of offsets lost to corruption. Fetching one returns [`ReadError::Corrupt`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Damage {
+pub struct CorruptRange {
     /// First lost offset.
     pub from: Offset,
-    /// First offset that is there again.
+    /// First offset after the range.
     pub to: Offset,
 }
 
-/// What opening found.
+/// Result of recovery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecoveryReport {
-    /// WAL frames replayed behind the checkpoint.
+    /// WAL frames replayed after the checkpoint.
     pub frames_replayed: u64,
-    /// Bytes of them.
+    /// Bytes of these frames.
     pub bytes_replayed: u64,
-    /// Whether the WAL ended in an incomplete frame, which was never acknowledged and was cut.
+    /// Whether the WAL ended in an incomplete frame. It was never acknowledged and is ignored.
     pub torn_tail: bool,
-    /// WAL sequence numbers that were durable once and are unreadable now: `[from, to)` pairs.
-    pub damaged_frames: Vec<(u64, u64)>,
-    /// Partitions with offsets lost to damage.
-    pub damaged_partitions: Vec<(TopicPartition, Damage)>,
-    /// Whether leader epochs were raised because offsets may be given out a second time.
+    /// WAL sequence numbers that were durable and are now unreadable, as `[from, to)` pairs.
+    pub missing_frames: Vec<(u64, u64)>,
+    /// Corrupt ranges by partition.
+    pub corrupt_ranges: Vec<(TopicPartition, CorruptRange)>,
+    /// Whether leader epochs were increased because offsets may be assigned a second time.
     pub epochs_bumped: bool,
 }
 
-/// Why a read failed.
+/// Errors of reads.
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// No such partition, or its topic was deleted.
-    #[error("no such partition")]
+    /// The partition is unknown, or its topic was deleted.
+    #[error("unknown partition")]
     UnknownPartition,
-    /// Below the log start offset or above the high watermark.
-    #[error("offset is outside {}..={}", bounds.log_start, bounds.high_watermark)]
+    /// The offset is below the log start offset or above the high watermark.
+    #[error("offset is out of range; expected {} to {}", bounds.log_start, bounds.high_watermark)]
     OutOfRange {
-        /// The partition's edges.
+        /// Bounds of the partition.
         bounds: Bounds,
     },
-    /// The bytes that held the offset are damaged.
-    #[error("offsets {} to {} are damaged", damage.from, damage.to)]
+    /// The batch that contains the offset is corrupt.
+    #[error("offsets {} to {} are corrupt", range.from, range.to)]
     Corrupt {
-        /// What is lost; reading on from `to` works.
-        damage: Damage,
+        /// The corrupt range. Reading from `range.to` works.
+        range: CorruptRange,
     },
-    /// The disk failed to answer.
-    #[error("segment could not be read")]
+    /// The file system returned an error.
+    #[error("cannot read a segment")]
     Io(#[from] io::Error),
 }
 
-/// Why a change of the log failed.
+/// Errors of changes to the log.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LogError {
-    /// No such partition, or its topic was deleted.
-    #[error("no such partition")]
+    /// The partition is unknown, or its topic was deleted.
+    #[error("unknown partition")]
     UnknownPartition,
-    /// Above the high watermark.
-    #[error("offset is outside {}..={}", bounds.log_start, bounds.high_watermark)]
+    /// The offset is above the high watermark.
+    #[error("offset is out of range; expected {} to {}", bounds.log_start, bounds.high_watermark)]
     OutOfRange {
-        /// The partition's edges.
+        /// Bounds of the partition.
         bounds: Bounds,
     },
     /// The disk is full or failed, or the log is closed.
@@ -369,42 +370,42 @@ pub enum LogError {
     StorageFailed(String),
 }
 
-/// Why a data directory did not open. Nothing was changed on disk, except under `Io`.
+/// Errors of opening a data directory. Nothing on disk was changed, except under `Io`.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// Written by a version that knows more.
-    #[error("{path}: format {found}, this version reads up to {known}")]
+    /// The format version is newer than this version supports.
+    #[error("{path}: format version {found} is not supported; this version reads up to {known}")]
     NewerFormat {
-        /// The file that says so.
+        /// The file with the newer version.
         path: PathBuf,
         /// Its format version.
         found: u32,
-        /// Ours.
+        /// The newest supported version.
         known: u32,
     },
-    /// The checkpoint is unreadable.
-    #[error("{path}: the checkpoint is damaged at byte {at}")]
-    DamagedCheckpoint {
+    /// The checkpoint is corrupt.
+    #[error("{path}: the checkpoint is corrupt at byte {at}")]
+    CorruptCheckpoint {
         /// The file.
         path: PathBuf,
-        /// The first byte that makes no sense.
+        /// Position of the first invalid byte.
         at: usize,
     },
-    /// There are data files but no checkpoint.
-    #[error("{dir}: data without a checkpoint")]
+    /// There is data but no checkpoint.
+    #[error("{dir}: contains data but no checkpoint")]
     MissingCheckpoint {
         /// The data directory.
         dir: PathBuf,
     },
-    /// The configuration contradicts itself.
+    /// The configuration is invalid.
     #[error("{0}")]
     Config(&'static str),
-    /// The disk failed.
+    /// The file system returned an error.
     #[error("{path}: {source}")]
     Io {
-        /// What was being worked on.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }

@@ -1,7 +1,6 @@
-//! The checkpoint's bytes: what segments hold, and from which WAL frame on to replay.
+//! Encoding of the checkpoint: the contents of the segments, and the first WAL frame to replay.
 //!
-//! Pure: values to bytes and back, as docs/log-format.md draws them. Decoding never trusts a
-//! count. Knows no file.
+//! Pure functions over bytes, as specified in docs/log-format.md.
 
 use std::collections::VecDeque;
 
@@ -11,56 +10,56 @@ use avouch_protocol::types::{
 };
 use bytes::BufMut;
 
-use crate::api::Damage;
+use crate::api::CorruptRange;
 use crate::codec::Reader;
-use crate::partition::producer_state::{BATCHES_KEPT, Producer, Seen};
+use crate::partition::producer_state::{BATCHES_KEPT, Producer, SentBatch};
 use crate::partition::tags::{TAGS_MAX, TagSet};
 use crate::segment::{Generation, SegmentMeta};
 use crate::wal::frame::{FrameSeq, Incarnation};
 
-/// The checkpoint did not change with format 3.
+/// Version of the checkpoint; format 3 of the log did not change it.
 pub(crate) const CHECKPOINT_FORMAT: u32 = 2;
 const MAGIC: [u8; 8] = *b"AVOUCHCP";
 const HEADER_BYTES: usize = 20;
 const FLAG_OPEN_OS: u8 = 1;
 const TAGS_ANY: u32 = 65536;
-/// The format without what compaction, expiry and skipped damage need.
+/// The version without the fields of compaction, producer expiration and skipped ranges.
 const FIRST_FORMAT: u32 = 1;
 
-/// The whole checkpoint.
+/// Contents of the checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Checkpoint {
-    /// A log in mode `os` was opened and not closed since.
+    /// Whether the log was opened in mode `os` and not closed since.
     pub(crate) open_os: bool,
     /// Frames up to this one are in segments.
     pub(crate) seq: FrameSeq,
     pub(crate) incarnation: Incarnation,
-    /// Where the leader epochs of new partitions begin.
+    /// Leader epoch of new partitions.
     pub(crate) epoch_floor: LeaderEpoch,
-    /// Topics whose files may not be gone yet.
+    /// Deleted topics whose files may still exist.
     pub(crate) deleted: Vec<TopicId>,
     pub(crate) partitions: Vec<PartitionCheckpoint>,
 }
 
-/// One partition as of its own next offset.
+/// State of a partition at its own next offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PartitionCheckpoint {
     pub(crate) tp: TopicPartition,
     pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) log_start: Offset,
     pub(crate) next_offset: Offset,
-    pub(crate) damage: Vec<Damage>,
-    pub(crate) skipped: Vec<Damage>,
+    pub(crate) corrupt_ranges: Vec<CorruptRange>,
+    pub(crate) skipped: Vec<CorruptRange>,
     pub(crate) cleaned_to: Offset,
     pub(crate) segments: Vec<SegmentMeta>,
     pub(crate) producers: Vec<(ProducerId, Producer)>,
 }
 
-/// Why a checkpoint cannot be read.
+/// Errors of decoding a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadCheckpoint {
     Newer { format: u32 },
-    Damaged { at: usize },
+    Corrupt { at: usize },
 }
 
 impl Checkpoint {
@@ -96,16 +95,18 @@ impl Checkpoint {
             (magic == MAGIC).then_some((format, body_bytes, reader.u32()?))
         };
         let (format, body_bytes, crc) =
-            header(&mut reader).ok_or(BadCheckpoint::Damaged { at: 0 })?;
+            header(&mut reader).ok_or(BadCheckpoint::Corrupt { at: 0 })?;
         if format > CHECKPOINT_FORMAT {
             return Err(BadCheckpoint::Newer { format });
         }
         let body = bytes.get(HEADER_BYTES..).unwrap_or_default();
+        // The length is compared first, so a truncated file is not read past its end.
         if format == 0 || body.len() != body_bytes || crc32c(body) != crc {
-            return Err(BadCheckpoint::Damaged { at: HEADER_BYTES });
+            return Err(BadCheckpoint::Corrupt { at: HEADER_BYTES });
         }
+        // Trailing bytes mean a writer error, although the CRC matches.
         let parsed = Self::decode_body(&mut reader, format).filter(|_| reader.left() == 0);
-        parsed.ok_or(BadCheckpoint::Damaged { at: reader.at() })
+        parsed.ok_or(BadCheckpoint::Corrupt { at: reader.at() })
     }
 
     fn decode_body(reader: &mut Reader<'_>, format: u32) -> Option<Self> {
@@ -128,8 +129,8 @@ impl PartitionCheckpoint {
         into.put_i32(self.leader_epoch.0);
         into.put_i64(self.log_start.0);
         into.put_i64(self.next_offset.0);
-        encode_damage(&self.damage, into);
-        encode_damage(&self.skipped, into);
+        encode_ranges(&self.corrupt_ranges, into);
+        encode_ranges(&self.skipped, into);
         into.put_i64(self.cleaned_to.0);
         put_count(into, self.segments.len());
         for segment in &self.segments {
@@ -148,11 +149,11 @@ impl PartitionCheckpoint {
             leader_epoch: LeaderEpoch(reader.i32()?),
             log_start: reader.offset()?,
             next_offset: reader.offset()?,
-            damage: list(reader, 16, decode_damage)?,
+            corrupt_ranges: list(reader, 16, decode_range)?,
             skipped: if is_first {
                 Vec::new()
             } else {
-                list(reader, 16, decode_damage)?
+                list(reader, 16, decode_range)?
             },
             cleaned_to: if is_first {
                 Offset(0)
@@ -165,16 +166,16 @@ impl PartitionCheckpoint {
     }
 }
 
-fn encode_damage(damages: &[Damage], into: &mut Vec<u8>) {
-    put_count(into, damages.len());
-    for damage in damages {
-        into.put_i64(damage.from.0);
-        into.put_i64(damage.to.0);
+fn encode_ranges(ranges: &[CorruptRange], into: &mut Vec<u8>) {
+    put_count(into, ranges.len());
+    for range in ranges {
+        into.put_i64(range.from.0);
+        into.put_i64(range.to.0);
     }
 }
 
-fn decode_damage(reader: &mut Reader<'_>) -> Option<Damage> {
-    Some(Damage {
+fn decode_range(reader: &mut Reader<'_>) -> Option<CorruptRange> {
+    Some(CorruptRange {
         from: reader.offset()?,
         to: reader.offset()?,
     })
@@ -238,10 +239,10 @@ fn encode_producer(id: ProducerId, producer: &Producer, into: &mut Vec<u8>) {
     into.put_i16(producer.epoch.0);
     into.put_i64(producer.idle_since.map_or(-1, |since| since.0));
     into.put_u8(u8::try_from(producer.batches.len()).expect("five batches at most are kept"));
-    for seen in &producer.batches {
-        into.put_i32(seen.base_sequence.0);
-        into.put_i32(seen.last_sequence.0);
-        into.put_i64(seen.base_offset.0);
+    for batch in &producer.batches {
+        into.put_i32(batch.base_sequence.0);
+        into.put_i32(batch.last_sequence.0);
+        into.put_i64(batch.base_offset.0);
     }
 }
 
@@ -254,14 +255,14 @@ fn decode_producer(reader: &mut Reader<'_>, is_first: bool) -> Option<(ProducerI
         Some(TimestampMs(reader.i64()?)).filter(|since| since.0 >= 0)
     };
     let count = usize::from(reader.u8()?);
-    let seen = |_| {
-        Some(Seen {
+    let batch = |_| {
+        Some(SentBatch {
             base_sequence: Sequence(reader.i32()?),
             last_sequence: Sequence(reader.i32()?),
             base_offset: reader.offset()?,
         })
     };
-    let batches = (0..count).map(seen).collect::<Option<VecDeque<_>>>()?;
+    let batches = (0..count).map(batch).collect::<Option<VecDeque<_>>>()?;
     let producer = Producer {
         epoch,
         batches,
@@ -301,14 +302,14 @@ mod tests {
         segment.tags.insert(3);
         let mut any = SegmentMeta::new(Offset(90));
         any.tags = TagSet::Any;
-        let seen = Seen {
+        let batch = SentBatch {
             base_sequence: Sequence(1),
             last_sequence: Sequence(2),
             base_offset: Offset(88),
         };
         let producer = Producer {
             epoch: ProducerEpoch(2),
-            batches: VecDeque::from([seen; 5]),
+            batches: VecDeque::from([batch; 5]),
             idle_since: Some(TimestampMs(5)),
             last_used: FrameSeq(0),
         };
@@ -326,11 +327,11 @@ mod tests {
                 leader_epoch: LeaderEpoch(4),
                 log_start: Offset(41),
                 next_offset: Offset(90),
-                damage: vec![Damage {
+                corrupt_ranges: vec![CorruptRange {
                     from: Offset(50),
                     to: Offset(60),
                 }],
-                skipped: vec![Damage {
+                skipped: vec![CorruptRange {
                     from: Offset(70),
                     to: Offset(71),
                 }],
@@ -342,14 +343,14 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_reads_back_as_it_was() {
+    fn checkpoint_round_trips() {
         for checkpoint in [full(), Checkpoint::default()] {
             assert_eq!(Checkpoint::decode(&checkpoint.encode()), Ok(checkpoint));
         }
     }
 
     #[test]
-    fn every_flipped_bit_and_every_cut_is_noticed() {
+    fn bit_flips_and_truncation_are_detected() {
         let bytes = full().encode();
         for at in 0..bytes.len() {
             assert!(Checkpoint::decode(&bytes[..at]).is_err(), "cut at {at}");
@@ -365,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_named() {
+    fn newer_format_is_reported() {
         let mut bytes = full().encode();
         bytes[11] = 3;
         assert_eq!(

@@ -1,11 +1,10 @@
-//! Bounded reading of big-endian fields from bytes that may be damaged: every take can say no.
-//!
-//! Knows no layout; `frame`, `index` and `checkpoint` do.
+//! Bounds-checked reading of big-endian fields from bytes that may be corrupt. The layouts are
+//! defined by `frame`, `index` and `checkpoint`.
 
 use avouch_protocol::types::{Offset, PartitionIndex, TopicId, TopicPartition};
 use uuid::Uuid;
 
-/// Reads fields one after the other.
+/// Reads consecutive fields; each read returns `None` at the end of the bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
@@ -17,12 +16,12 @@ impl<'a> Reader<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// The position of the next field.
+    /// Returns the position of the next field.
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    /// Bytes left.
+    /// Returns the number of bytes left.
     pub(crate) fn left(&self) -> usize {
         self.bytes.len() - self.at
     }
@@ -71,7 +70,8 @@ impl<'a> Reader<'a> {
         Some(TopicPartition { topic, partition })
     }
 
-    /// A count of items that take at least `item_bytes` each, so never more than can be there.
+    /// Reads a count of items of at least `item_bytes` each. Returns `None` if more items are
+    /// counted than can follow, so a corrupt count cannot cause a large allocation.
     pub(crate) fn count(&mut self, item_bytes: usize) -> Option<usize> {
         let count = usize::try_from(self.u32()?).ok()?;
         (count.checked_mul(item_bytes)? <= self.left()).then_some(count)

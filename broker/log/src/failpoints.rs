@@ -1,34 +1,33 @@
-//! Bugs that tests switch on, to see that the proof of the log notices each of them.
+//! Bugs that tests enable, to verify that the crash tests detect each of them.
 //!
-//! Invariant: outside the tests of this crate no bug can be on, and the compiler drops the
-//! question.
+//! Invariant: outside the tests of this crate [`is_on`] is the constant false.
 
-/// A mistake that an implementation of the log could make.
+/// A bug that an implementation of the log could have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
-    /// Answers are given once a frame is written, and it is synced then.
+    /// Appends are acknowledged after the write and before the sync.
     AckBeforeSync,
-    /// A failed sync is tried again, and taken for good when it succeeds.
+    /// A failed sync is retried, and a success of the second try is accepted.
     FailedSyncRetried,
-    /// The names of new slots, segments and partitions are not synced.
+    /// The directory entries of new WAL files, segments and partitions are not synced.
     NamesNotSynced,
     /// A checkpoint names segments that are not synced.
     SegmentsNotSynced,
-    /// The WAL is recycled though the checkpoint that makes it superfluous is not durable.
+    /// WAL files are recycled although the checkpoint that replaces them is not durable.
     CheckpointNotSynced,
-    /// What was replayed is served without being synced.
+    /// Replayed frames are served without being synced.
     ReplayNotSynced,
-    /// A frame whose header is whole counts, whatever its body is.
+    /// A frame with a valid header is accepted without a check of its body.
     TornFrameAccepted,
-    /// Whatever looks like a frame of the right incarnation is taken for one of the slot.
+    /// A frame of the right incarnation is accepted with any salt.
     SaltIgnored,
-    /// Batches are read from segments without a look at their CRC.
+    /// Batches are read from segments without a check of their CRC.
     ChecksumIgnored,
-    /// A checkpoint forgets the sequences of producers.
+    /// A checkpoint contains no producer state.
     ProducersForgotten,
 }
 
-/// Whether the code is to behave as if it had `bug`.
+/// Returns whether `bug` is enabled.
 #[cfg(not(test))]
 pub(crate) const fn is_on(_bug: Bug) -> bool {
     false
@@ -50,7 +49,7 @@ mod switch {
         ON.get() == Some(bug)
     }
 
-    /// Runs `work` on this thread with the bug, one after the other.
+    /// Runs `work` on this thread with `bug` enabled.
     pub(crate) fn with<T>(bug: Bug, work: impl FnOnce() -> T) -> T {
         ON.set(Some(bug));
         let result = work();

@@ -1,8 +1,8 @@
-//! Looks at a data directory without changing anything: what stands in it, and whether all of it is
-//! as it was written. Works beside a running log, which it does not need.
+//! Read-only inspection of a data directory: its contents, and whether they are intact. Works next
+//! to a running log.
 //!
-//! Invariant: files are opened for reading only. Knows no command line and no form of output; items
-//! are values, with a line of text each and fields for JSON.
+//! Invariant: files are opened for reading only. Items are values that can be printed as a line of
+//! text or serialized.
 
 use std::fmt;
 use std::io;
@@ -15,16 +15,16 @@ use serde::Serialize;
 use crate::api::OpenError;
 use crate::checkpoint::{Checkpoint, PartitionCheckpoint};
 use crate::disk::{Disk, DiskFile, OpenMode};
-use crate::recovery::{find_slots, io_at, read_checkpoint};
-use crate::segment::scanner::Holes;
+use crate::recovery::{find_wal_files, io_at, read_checkpoint};
+use crate::segment::scanner::OffsetGaps;
 use crate::segment::{Peek, SegmentMeta};
 use crate::wal::frame::{Entry, FrameSeq, decode_entries};
-use crate::wal::scan::{Slot, find_frames, plan, read_body};
+use crate::wal::scan::{WalFile, find_frames, plan, read_body};
 
-/// How often a directory is looked at anew because a running log changed it meanwhile.
-const ROUNDS_MAX: usize = 5;
+/// Maximum number of passes over a directory that a running log changes meanwhile.
+const ATTEMPTS_MAX: usize = 5;
 
-/// One thing that stands in a data directory.
+/// An item of a data directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Item {
@@ -32,140 +32,140 @@ pub enum Item {
     Checkpoint {
         /// WAL frames up to this one are in segments.
         wal_sequence: u64,
-        /// The highest so far.
+        /// The highest incarnation so far.
         incarnation: u64,
         /// Whether a log in mode `os` was opened and not closed since.
         open_os: bool,
-        /// Partitions it names.
+        /// Number of its partitions.
         partitions: usize,
-        /// Topics whose files may not be gone yet.
+        /// Number of deleted topics whose files may still exist.
         deleted_topics: usize,
     },
-    /// A partition, as of the checkpoint.
+    /// A partition as described by the checkpoint.
     Partition {
         /// Topic id and index.
         partition: String,
-        /// Its leader epoch.
+        /// Leader epoch.
         leader_epoch: i32,
-        /// First offset that can be read.
+        /// Log start offset.
         log_start: i64,
         /// Offset after the last batch in segments.
         next_offset: i64,
-        /// Compaction compared records below it.
+        /// Compaction has compared all records below this offset.
         cleaned_to: i64,
-        /// Ranges of lost offsets, `[from, to)`.
-        damage: Vec<(i64, i64)>,
-        /// Those that readers pass over.
+        /// Corrupt ranges, `[from, to)`.
+        corrupt_ranges: Vec<(i64, i64)>,
+        /// Corrupt ranges that reads skip, `[from, to)`.
         skipped: Vec<(i64, i64)>,
-        /// Producers that are remembered.
+        /// Number of producers with state.
         producers: usize,
     },
     /// A segment of the partition before it.
     Segment {
-        /// Its file.
+        /// Path of the file.
         file: PathBuf,
-        /// Where it begins.
+        /// Base offset.
         base_offset: i64,
         /// Offset after its last batch.
         next_offset: i64,
-        /// Bytes of it that count.
+        /// Length that the checkpoint names.
         bytes: u64,
-        /// Its greatest timestamp.
+        /// Maximum timestamp.
         max_timestamp: i64,
     },
     /// A batch, in the segment before it or in a WAL frame.
     Batch(Batch),
-    /// A WAL slot.
-    Slot {
-        /// Its file.
+    /// A WAL file.
+    WalFile {
+        /// Path of the file.
         file: PathBuf,
-        /// Its length.
+        /// Length of the file.
         bytes: u64,
-        /// The opening that wrote it.
+        /// Incarnation that wrote it.
         incarnation: u64,
         /// Sequence number of its first frame.
         first_sequence: u64,
     },
-    /// A whole WAL frame that a start would replay.
+    /// A complete WAL frame that a start would replay.
     Frame {
-        /// Its slot's file.
+        /// Path of its WAL file.
         file: PathBuf,
-        /// Byte in the file.
+        /// Position in the file.
         at: u64,
-        /// Its number.
+        /// Sequence number.
         sequence: u64,
-        /// Frames up to this one were durable when it was written.
+        /// Frames up to this one were durable when this one was written.
         synced_sequence: u64,
-        /// Bytes of its body.
+        /// Length of the body.
         bytes: usize,
     },
-    /// Something in the frame before it that is no batch.
+    /// An entry other than a batch of the frame before it.
     Change {
-        /// What it says.
+        /// Description of the change.
         text: String,
     },
-    /// Something that is not as it was written.
+    /// A fault.
     Fault {
         /// The file.
         file: PathBuf,
-        /// Byte in the file, or the number of a WAL frame.
+        /// Position in the file, or the number of a WAL frame.
         at: u64,
-        /// What is wrong.
+        /// Description of the fault.
         text: String,
     },
 }
 
-/// A batch's header.
+/// Header of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Batch {
     /// Topic id and index.
     pub partition: String,
-    /// Byte in its file; 0 in a WAL frame.
+    /// Position in its segment; 0 in a WAL frame.
     pub at: u64,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: usize,
     /// Offset of its first record.
     pub base_offset: i64,
     /// Offset of its last record.
     pub last_offset: i64,
-    /// Records in it.
+    /// Number of records.
     pub records: i32,
-    /// Its greatest timestamp.
+    /// Maximum timestamp.
     pub max_timestamp: i64,
-    /// -1 without one.
+    /// Producer id, -1 without one.
     pub producer_id: i64,
-    /// -1 without one.
+    /// Producer epoch, -1 without one.
     pub producer_epoch: i16,
-    /// -1 without one.
+    /// Base sequence, -1 without one.
     pub base_sequence: i32,
     /// Raw attribute bits.
     pub attributes: i16,
 }
 
-/// What was looked at.
+/// Totals of an inspection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// Partitions that the checkpoint names.
+    /// Number of partitions in the checkpoint.
     pub partitions: u64,
-    /// Segments.
+    /// Number of segments.
     pub segments: u64,
-    /// Batches in segments.
+    /// Number of batches in segments.
     pub batches: u64,
-    /// Bytes of them.
+    /// Bytes of these batches.
     pub bytes: u64,
-    /// WAL frames that a start would replay.
+    /// Number of WAL frames that a start would replay.
     pub frames: u64,
-    /// What is not as it was written.
+    /// Number of faults.
     pub faults: u64,
 }
 
-/// Shows `see` everything in the log directory `dir`: the checkpoint, then each partition with its
-/// segments and batches, then the WAL.
+/// Passes every item of the log directory `dir` to `see`: the checkpoint, each partition with its
+/// segments and batches, then the WAL. Returns the totals.
 ///
 /// # Errors
-/// When there is no log that this version can read, or the disk fails.
+/// If this version cannot read the log, or the file system fails.
 pub fn dump(dir: &Path, disk: &dyn Disk, see: &mut dyn FnMut(Item)) -> Result<Totals, OpenError> {
-    let mut look = Look {
+    let mut look = Inspector {
         dir,
         disk,
         see,
@@ -175,15 +175,16 @@ pub fn dump(dir: &Path, disk: &dyn Disk, see: &mut dyn FnMut(Item)) -> Result<To
     Ok(look.totals)
 }
 
-/// Shows `see` what in the log directory `dir` is not as it was written. Where a running log
-/// changed it meanwhile it is looked at anew, so that what went on purpose is no fault.
+/// Passes every fault in the log directory `dir` to `see`. Repeats the pass if a running log
+/// changed the directory meanwhile, so that deletions are not reported as faults. Returns the
+/// totals.
 ///
 /// # Errors
-/// When there is no log that this version can read, or the disk fails.
+/// If this version cannot read the log, or the file system fails.
 pub fn verify(dir: &Path, disk: &dyn Disk, see: &mut dyn FnMut(Item)) -> Result<Totals, OpenError> {
-    let mut rounds = 0;
+    let mut attempts = 0;
     loop {
-        rounds += 1;
+        attempts += 1;
         let before = read_checkpoint(disk, dir)?;
         let mut faults = Vec::new();
         let mut keep = |item| {
@@ -192,22 +193,23 @@ pub fn verify(dir: &Path, disk: &dyn Disk, see: &mut dyn FnMut(Item)) -> Result<
             }
         };
         let totals = dump(dir, disk, &mut keep)?;
+        // An unchanged checkpoint means that no file it names was removed during the pass.
         let is_still = read_checkpoint(disk, dir)? == before;
-        if faults.is_empty() || is_still || rounds == ROUNDS_MAX {
+        if faults.is_empty() || is_still || attempts == ATTEMPTS_MAX {
             faults.into_iter().for_each(see);
             return Ok(totals);
         }
     }
 }
 
-struct Look<'a> {
+struct Inspector<'a> {
     dir: &'a Path,
     disk: &'a dyn Disk,
     see: &'a mut dyn FnMut(Item),
     totals: Totals,
 }
 
-impl Look<'_> {
+impl Inspector<'_> {
     fn all(&mut self) -> Result<(), OpenError> {
         let missing = || OpenError::MissingCheckpoint {
             dir: self.dir.to_owned(),
@@ -227,9 +229,9 @@ impl Look<'_> {
     }
 
     fn partition(&mut self, partition: &PartitionCheckpoint) -> Result<(), OpenError> {
-        let pairs = |damage: &[crate::api::Damage]| {
-            let pair = |damage: &crate::api::Damage| (damage.from.0, damage.to.0);
-            damage.iter().map(pair).collect()
+        let pairs = |range: &[crate::api::CorruptRange]| {
+            let pair = |range: &crate::api::CorruptRange| (range.from.0, range.to.0);
+            range.iter().map(pair).collect()
         };
         let name = partition.tp.to_string();
         self.totals.partitions += 1;
@@ -239,17 +241,17 @@ impl Look<'_> {
             log_start: partition.log_start.0,
             next_offset: partition.next_offset.0,
             cleaned_to: partition.cleaned_to.0,
-            damage: pairs(&partition.damage),
+            corrupt_ranges: pairs(&partition.corrupt_ranges),
             skipped: pairs(&partition.skipped),
             producers: partition.producers.len(),
         });
         let dir = self.dir.join("data").join(&name);
-        let known = partition.damage.iter().chain(&partition.skipped);
-        let mut order = Order {
-            holes: Holes {
+        let known = partition.corrupt_ranges.iter().chain(&partition.skipped);
+        let mut order = OrderCheck {
+            gaps: OffsetGaps {
                 log_start: partition.log_start,
                 known: known.copied().collect(),
-                given_up: Vec::new(),
+                skipped: Vec::new(),
             },
             newest_epoch: partition.leader_epoch,
             epoch: LeaderEpoch(0),
@@ -265,7 +267,7 @@ impl Look<'_> {
         name: &str,
         meta: &SegmentMeta,
         path: &Path,
-        order: &mut Order,
+        order: &mut OrderCheck,
     ) -> Result<(), OpenError> {
         self.totals.segments += 1;
         (self.see)(Item::Segment {
@@ -292,7 +294,7 @@ impl Look<'_> {
         name: &str,
         meta: &SegmentMeta,
         (path, file): (&Path, &dyn DiskFile),
-        order: &mut Order,
+        order: &mut OrderCheck,
     ) -> io::Result<()> {
         let mut at = 0;
         let mut next = meta.base_offset;
@@ -301,7 +303,8 @@ impl Look<'_> {
             let filled = file.read_at(&mut head, at)?;
             let peek = head.get(..filled).and_then(Peek::of);
             let Some(peek) = peek.filter(|peek| at + peek.bytes <= meta.bytes) else {
-                let text = "no batch stands here; what follows it is reached by the index only";
+                let text =
+                    "no batch at this position; the following ones are reached by the index only";
                 self.fault(path, at, text.to_owned());
                 return Ok(());
             };
@@ -317,7 +320,7 @@ impl Look<'_> {
                 }
                 Ok(_) | Err(_) => self.fault(path, at, "the batch's CRC is wrong".to_owned()),
             }
-            let follows = order.holes.follows(meta, next, peek.base_offset);
+            let follows = order.gaps.follows(meta, next, peek.base_offset);
             if !follows || peek.next_offset > meta.next_offset {
                 let text = format!("offset {} does not follow {next}", peek.base_offset);
                 self.fault(path, at, text);
@@ -332,21 +335,21 @@ impl Look<'_> {
 
     fn wal(&mut self, checkpoint: &Checkpoint) -> Result<(), OpenError> {
         let wal_dir = self.dir.join("wal");
-        let found = find_slots(self.disk, &wal_dir, OpenMode::ReadOnly)?;
-        for (id, slot) in &found.used {
-            (self.see)(Item::Slot {
+        let found = find_wal_files(self.disk, &wal_dir, OpenMode::ReadOnly)?;
+        for (id, wal_file) in &found.used {
+            (self.see)(Item::WalFile {
                 file: id.path(&wal_dir),
-                bytes: slot.bytes,
-                incarnation: slot.header.incarnation.0,
-                first_sequence: slot.header.first_seq.0,
+                bytes: wal_file.bytes,
+                incarnation: wal_file.header.incarnation.0,
+                first_sequence: wal_file.header.first_seq.0,
             });
         }
-        let slots: Vec<&Slot> = found.used.iter().map(|(_, slot)| slot).collect();
+        let wal_files: Vec<&WalFile> = found.used.iter().map(|(_, wal_file)| wal_file).collect();
         let failed = |source| io_at(&wal_dir, source);
-        let findings = find_frames(&slots, checkpoint.seq).map_err(failed)?;
-        let plan = plan(&findings, checkpoint.seq);
+        let scanned = find_frames(&wal_files, checkpoint.seq).map_err(failed)?;
+        let plan = plan(&scanned, checkpoint.seq);
         for frame in &plan.frames {
-            let id = found.used.get(frame.slot).map(|(id, _)| *id);
+            let id = found.used.get(frame.wal_file).map(|(id, _)| *id);
             let file = id.map_or_else(|| wal_dir.clone(), |id| id.path(&wal_dir));
             self.totals.frames += 1;
             (self.see)(Item::Frame {
@@ -356,8 +359,8 @@ impl Look<'_> {
                 synced_sequence: frame.header.synced_seq.0,
                 bytes: frame.header.body_bytes,
             });
-            // A running log may have begun to use the slot again.
-            let Ok(body) = read_body(&slots, frame) else {
+            // A running log may have reused the WAL file.
+            let Ok(body) = read_body(&wal_files, frame) else {
                 self.fault(
                     &file,
                     frame.at,
@@ -367,12 +370,12 @@ impl Look<'_> {
             };
             match decode_entries(&body) {
                 Some(entries) => entries.iter().for_each(|entry| self.entry(entry)),
-                None => self.fault(&file, frame.at, "the frame makes no sense".to_owned()),
+                None => self.fault(&file, frame.at, "the frame has invalid entries".to_owned()),
             }
         }
-        for (from, to) in &plan.damaged {
+        for (from, to) in &plan.missing {
             let last = FrameSeq(to.0.saturating_sub(1));
-            let text = format!("WAL frames {} to {} are lost", from.0, last.0);
+            let text = format!("WAL frames {} to {} are missing", from.0, last.0);
             self.fault(&wal_dir, from.0, text);
         }
         Ok(())
@@ -389,12 +392,12 @@ impl Look<'_> {
                 if let Ok(header) = BatchHeader::parse(bytes) {
                     return (self.see)(Item::Batch(batch(&name, 0, &header)));
                 }
-                format!("{name}: no batch")
+                format!("{name}: invalid batch")
             }
             Entry::LogStart { target, offset } => format!("{target}: log start {offset}"),
             Entry::TopicDeleted { topic } => format!("{topic}: deleted"),
-            Entry::DamageSkipped { target, damage } => {
-                format!("{target}: {} to {} skipped", damage.from, damage.to)
+            Entry::RangeSkipped { target, range } => {
+                format!("{target}: {} to {} skipped", range.from, range.to)
             }
         };
         (self.see)(Item::Change { text });
@@ -410,16 +413,16 @@ impl Look<'_> {
     }
 }
 
-/// What no CRC covers is held against its neighbours.
-struct Order {
-    holes: Holes,
-    /// That of the partition.
+/// Compares the fields that no CRC covers with those of the neighbouring batches.
+struct OrderCheck {
+    gaps: OffsetGaps,
+    /// Leader epoch of the partition.
     newest_epoch: LeaderEpoch,
-    /// That of the batch before.
+    /// Leader epoch of the previous batch.
     epoch: LeaderEpoch,
 }
 
-impl Order {
+impl OrderCheck {
     fn wrong_epoch(&mut self, epoch: LeaderEpoch) -> Option<String> {
         let before = self.epoch;
         if epoch < before || epoch > self.newest_epoch {
@@ -468,14 +471,14 @@ impl fmt::Display for Item {
                 leader_epoch,
                 log_start,
                 next_offset,
-                damage,
+                corrupt_ranges,
                 ..
             } => {
                 write!(f, "{partition}: offsets {log_start} to {next_offset}, ")?;
                 write!(f, "leader epoch {leader_epoch}")?;
-                damage
+                corrupt_ranges
                     .iter()
-                    .try_for_each(|(from, to)| write!(f, ", {from} to {to} are lost"))
+                    .try_for_each(|(from, to)| write!(f, ", {from} to {to} corrupt"))
             }
             Self::Segment {
                 file,
@@ -489,7 +492,7 @@ impl fmt::Display for Item {
                 file.display()
             ),
             Self::Batch(batch) => batch.fmt(f),
-            Self::Slot {
+            Self::WalFile {
                 file,
                 bytes,
                 incarnation,

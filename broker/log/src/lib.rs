@@ -1,8 +1,9 @@
-//! The log: what is acknowledged stays.
+//! Durable partition log: write-ahead log, segments, recovery, retention and compaction.
 //!
-//! Every append goes into one interleaved write-ahead log and is acknowledged, and visible, only
-//! once that is durable. Per-partition segments are written behind it. docs/log-format.md draws
-//! every byte. Knows no schema, no topic name, no Kafka error code, no clock.
+//! All appends go into one interleaved write-ahead log (WAL) and are acknowledged and visible only
+//! when they are durable there. The flusher copies them into per-partition segments later.
+//! docs/log-format.md specifies the files. The log knows no schemas, topic names or Kafka error
+//! codes, and does not read the clock.
 
 mod api;
 mod checkpoint;
@@ -23,9 +24,9 @@ mod tests;
 mod wal;
 
 pub use api::{
-    AppendBatch, AppendDone, AppendOutcome, BatchAt, Bounds, Damage, DuplicateCheck, Durability,
-    Guard, LOW_SPACE_BYTES, Listener, LogConfig, LogError, LogStartDone, Maintained, OpenError,
-    Origin, ReadError, ReadResult, RecoveryReport, Retired, Stretched,
+    AppendBatch, AppendDone, AppendOutcome, BatchAt, Bounds, CorruptRange, DeletedByRetention,
+    DuplicateCheck, Durability, FileRangeResult, Guard, LOW_SPACE_BYTES, Listener, LogConfig,
+    LogError, LogStartDone, Maintained, OpenError, Origin, ReadError, ReadResult, RecoveryReport,
 };
 pub use compaction::Compacted;
 pub use disk::page_cache::{is_cached, read_range};
@@ -42,10 +43,10 @@ use partition::retention::{RetentionLimits, new_log_start};
 use runtime::queue::{ChangeDone, Job};
 use runtime::shared::Shared;
 use runtime::threads::Threads;
-use runtime::wakeup::Wish;
+use runtime::wakeup::FlusherTask;
 use storage::StorageError;
 
-/// A log over one data directory. Cheap to clone; all clones are the same log.
+/// A log over one data directory. Clones share one log.
 #[derive(Clone, Debug)]
 pub struct Log {
     shared: Arc<Shared>,
@@ -53,11 +54,11 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens, and recovers, the log in `config.dir`.
+    /// Opens the log in `config.dir` and recovers it.
     ///
     /// # Errors
-    /// When the directory was written by a newer version, is damaged beyond what can be told
-    /// apart, or the disk fails.
+    /// If a newer version wrote the directory, the checkpoint is missing or corrupt, or the file
+    /// system fails.
     pub fn open(
         config: LogConfig,
         disk: Arc<dyn Disk>,
@@ -70,18 +71,18 @@ impl Log {
         Ok((Self { shared, threads }, report))
     }
 
-    /// Makes a partition known; does nothing when it is. Its existence is not durable until data
-    /// is: the server calls this for every partition at start.
+    /// Creates a partition without data if it is unknown. This is not durable before the first
+    /// append: the server calls it for every partition at startup.
     ///
     /// # Errors
-    /// [`LogError::StorageFailed`] once poisoned.
+    /// [`LogError::StorageFailed`] after storage failed.
     pub fn create_partition(&self, tp: TopicPartition) -> Result<(), LogError> {
         self.still_open()?;
         self.shared.partition_or_new(tp);
         Ok(())
     }
 
-    /// All partitions, also those only found on disk, sorted.
+    /// Returns all partitions in order, including those only found on disk.
     #[must_use]
     pub fn known_partitions(&self) -> Vec<TopicPartition> {
         self.shared
@@ -91,31 +92,33 @@ impl Log {
             .collect()
     }
 
-    /// Deletes a topic's partitions: gone for readers at once, for good when this returns. Blocks.
+    /// Deletes all partitions of a topic. They disappear for fetches at once; the deletion is
+    /// durable when this returns. Blocks.
     ///
     /// # Errors
-    /// [`LogError::StorageFailed`] when that could not be made durable.
+    /// [`LogError::StorageFailed`] if the deletion could not be made durable.
     pub fn delete_topic(&self, topic: TopicId) -> Result<(), LogError> {
         let (done, result) = sync_channel(1);
-        self.start_deletion(topic, Box::new(move |deleted| answer(&done, deleted)));
+        self.start_deletion(topic, Box::new(move |deleted| send_result(&done, deleted)));
         result.recv().unwrap_or_else(|_| Err(closed()))?;
-        // Only behind a checkpoint do the files go, and with producers refused none would come.
-        self.shared.wake_flusher.raise(Wish::Checkpoint);
+        // The files are removed only after a checkpoint. Request one here: while low disk space
+        // rejects producers, no append would cause it.
+        self.shared.wake_flusher.raise(FlusherTask::Checkpoint);
         Ok(())
     }
 
-    /// Appends batches in one atomic WAL frame. Never blocks; watch [`Log::queued_bytes`].
+    /// Appends batches in one atomic WAL frame. Does not block; [`Log::queued_bytes`] grows.
     pub fn append(&self, batches: Vec<AppendBatch>, done: AppendDone) {
         self.submit(Job::Append { batches, done });
     }
 
-    /// Bytes of batches that wait for the writer.
+    /// Returns the bytes of batches that wait for the writer.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.shared.queue.bytes()
     }
 
-    /// The partition's edges, `None` when it is unknown.
+    /// Returns the bounds of a partition, `None` if it is unknown.
     #[must_use]
     pub fn bounds(&self, tp: TopicPartition) -> Option<Bounds> {
         self.shared
@@ -123,7 +126,7 @@ impl Log {
             .map(|partition| partition.state().bounds())
     }
 
-    /// Bytes of the partition's readable batches, as they were produced; `None` when it is unknown.
+    /// Returns the bytes of a partition's batches as they were produced, `None` if it is unknown.
     #[must_use]
     pub fn stored_bytes(&self, tp: TopicPartition) -> Option<u64> {
         let partition = self.shared.partition(tp)?;
@@ -133,8 +136,9 @@ impl Log {
         Some(flushed + unflushed.sum::<u64>())
     }
 
-    /// Whole batches from the one that contains `from`, up to `max_bytes`, but always at least
-    /// one; none when `from` is the high watermark. May read files, see [`Log::is_resident`].
+    /// Returns complete batches, starting with the one that contains `from`, up to `max_bytes` but
+    /// at least one; none if `from` is the high watermark. Reads files unless
+    /// [`Log::is_resident`].
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -147,17 +151,22 @@ impl Log {
         read::read(&self.shared, tp, from, max_bytes)
     }
 
-    /// What [`Log::read`] would give, or less, as a stretch of a segment's file that can be sent
-    /// without being read: batches of at least 64 KiB that were written or read since the segment
-    /// was opened, so that their CRCs are known to be right, of which nothing is damaged or taken
-    /// out by compaction, and which the page cache holds; on the machine's own disk, on Linux.
-    /// Never waits, neither for the disk nor for a lock: `None` wherever that may be needed.
+    /// Returns a prefix of what [`Log::read`] returns, as a range of a segment file that the kernel
+    /// can send without copying. The range has at least 64 KiB. Its batches were written or
+    /// verified since the segment was opened, contain no corrupt or compacted offsets, and are in
+    /// the page cache. Returns `None` otherwise, on other systems than Linux, and where it would
+    /// have to wait for the disk or a lock.
     #[must_use]
-    pub fn stretch(&self, tp: TopicPartition, from: Offset, max_bytes: usize) -> Option<Stretched> {
-        read::stretch(&self.shared, tp, from, max_bytes)
+    pub fn file_range(
+        &self,
+        tp: TopicPartition,
+        from: Offset,
+        max_bytes: usize,
+    ) -> Option<FileRangeResult> {
+        read::file_range(&self.shared, tp, from, max_bytes)
     }
 
-    /// Whether [`Log::read`] would answer from memory, so may run on a reactor thread.
+    /// Returns whether [`Log::read`] needs no file, so that it can run on a reactor thread.
     #[must_use]
     pub fn is_resident(&self, tp: TopicPartition, from: Offset) -> bool {
         self.shared
@@ -165,8 +174,8 @@ impl Log {
             .is_none_or(|partition| partition.state().is_resident(from))
     }
 
-    /// The first batch that ends behind `from` and whose greatest timestamp is at or above `ts`.
-    /// May read files.
+    /// Returns the first batch that ends after `from` and whose max timestamp is at least `ts`. May
+    /// read files.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -179,7 +188,7 @@ impl Log {
         read::first_at_time(&self.shared, tp, from, ts)
     }
 
-    /// The batch with the greatest timestamp, the first of several. May read files.
+    /// Returns the first batch with the maximum timestamp. May read files.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -190,7 +199,7 @@ impl Log {
         read::max_timestamp(&self.shared, tp)
     }
 
-    /// Whether `header` is that of one of its producer's last five batches.
+    /// Looks `header` up among the last five batches of its producer.
     #[must_use]
     pub fn find_duplicate(&self, tp: TopicPartition, header: &BatchHeader) -> DuplicateCheck {
         let partition = self.shared.partition(tp);
@@ -203,8 +212,8 @@ impl Log {
         }
     }
 
-    /// The offset that the next batch gets: the high watermark, or above it while something that
-    /// was decided is not durable yet. `None` when the partition is unknown.
+    /// Returns the offset of the next batch: the high watermark, or more while appends are not yet
+    /// durable. `None` if the partition is unknown.
     #[must_use]
     pub fn next_offset(&self, tp: TopicPartition) -> Option<Offset> {
         self.shared
@@ -212,36 +221,40 @@ impl Log {
             .map(|partition| partition.state().next_offset)
     }
 
-    /// How long a producer that sends nothing is remembered (`producer.id.expiration.ms`).
+    /// Returns `producer.id.expiration.ms`: the time after which an idle producer's state expires.
     #[must_use]
     pub fn producer_expiration_ms(&self) -> i64 {
         self.shared.config.producer_expiration_ms
     }
 
-    /// Makes durable what mode `os` has only given to the operating system. Does not wait.
+    /// Syncs the WAL, which mode `os` leaves in the page cache. Does not wait.
     pub fn sync(&self) {
-        // Should it fail, the log is poisoned, which its listener hears of.
+        // If the sync fails, the listener receives the failure.
         self.submit(Job::Sync {
             done: Box::new(drop),
         });
     }
 
-    /// Makes readers pass over lost offsets, for good, instead of telling them of the damage.
-    /// Blocks until that is durable.
+    /// Marks a corrupt range as skipped, so that reads continue after it. Blocks until the change
+    /// is durable.
     ///
     /// # Errors
     /// [`LogError::UnknownPartition`], [`LogError::StorageFailed`].
-    pub fn skip_damage(&self, tp: TopicPartition, damage: Damage) -> Result<(), LogError> {
+    pub fn skip_corrupt_range(
+        &self,
+        tp: TopicPartition,
+        range: CorruptRange,
+    ) -> Result<(), LogError> {
         let (done, result) = sync_channel(1);
-        self.submit(Job::SkipDamage {
+        self.submit(Job::SkipCorruptRange {
             target: tp,
-            damage,
-            done: Box::new(move |skipped| answer(&done, skipped)),
+            range,
+            done: Box::new(move |skipped| send_result(&done, skipped)),
         });
         result.recv().unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Raises the log start offset to `offset` (`DeleteRecords`); a lower one changes nothing.
+    /// Raises the log start offset to `offset` (`DeleteRecords`); a lower offset has no effect.
     pub fn set_log_start(&self, tp: TopicPartition, offset: Offset, done: LogStartDone) {
         self.submit(Job::LogStart {
             target: tp,
@@ -250,15 +263,15 @@ impl Log {
         });
     }
 
-    /// Says what the partition's topic says about its data; nothing happens to an unknown one.
+    /// Sets the settings that a partition takes from its topic; ignored for an unknown partition.
     pub fn configure(&self, tp: TopicPartition, settings: PartitionSettings) {
         if let Some(partition) = self.shared.partition(tp) {
             partition.state().settings = Some(settings);
         }
     }
 
-    /// Does what is due: forgets idle producers, gives up what is too old or too much, compacts.
-    /// To be called every few seconds. Blocks; a compaction may take minutes.
+    /// Performs the maintenance that is due: expires idle producers, rolls segments, applies
+    /// retention, compacts. Call it every few seconds. Blocks; a compaction may take minutes.
     ///
     /// # Errors
     /// [`LogError::UnknownPartition`], [`LogError::StorageFailed`].
@@ -269,7 +282,8 @@ impl Log {
             .ok_or(LogError::UnknownPartition)?;
         let failed = |error: StorageError| LogError::StorageFailed(error.to_string());
         let flusher = &self.threads.flusher;
-        // What few write to would else stay in memory, out of reach for what follows.
+        // Retention and compaction see segments only. Without this flush the batches of a partition
+        // with few writes would stay in memory beyond their retention time.
         flusher.flush_one(&partition).map_err(failed)?;
         let (settings, is_expired) = {
             let mut state = partition.state();
@@ -287,15 +301,15 @@ impl Log {
             flusher.roll(&partition).map_err(failed)?;
         }
         let (ms, bytes) = (settings.retention_ms, settings.retention_bytes);
-        let retired = self.enforce_retention(tp, now, ms, bytes)?;
+        let deleted = self.enforce_retention(tp, now, ms, bytes)?;
         let compacted = compaction::compact(&self.shared, flusher, &partition, now);
         Ok(Maintained {
-            retired,
+            deleted,
             compacted: compacted.map_err(failed)?,
         })
     }
 
-    /// Gives up whole closed segments that are too old or too many. Blocks until durable.
+    /// Deletes closed segments that exceed the retention time or size. Blocks until durable.
     ///
     /// # Errors
     /// [`LogError::UnknownPartition`], [`LogError::StorageFailed`].
@@ -305,7 +319,7 @@ impl Log {
         now: TimestampMs,
         retention_ms: Option<i64>,
         retention_bytes: Option<i64>,
-    ) -> Result<Retired, LogError> {
+    ) -> Result<DeletedByRetention, LogError> {
         let partition = self
             .shared
             .partition(tp)
@@ -314,6 +328,8 @@ impl Log {
             retention_ms,
             retention_bytes,
         };
+        // The segments are copied so that the result counts those of the plan even if the flusher
+        // adds more meanwhile.
         let (planned, before) = {
             let state = partition.state();
             let unflushed = state
@@ -325,30 +341,36 @@ impl Log {
         };
         let Some(offset) = planned else {
             let log_start = partition.state().log_start;
-            return Ok(Retired {
+            return Ok(DeletedByRetention {
                 segments: 0,
                 bytes: 0,
                 log_start,
             });
         };
         let (done, result) = sync_channel(1);
-        self.set_log_start(tp, offset, Box::new(move |raised| answer(&done, raised)));
+        self.set_log_start(
+            tp,
+            offset,
+            Box::new(move |raised| send_result(&done, raised)),
+        );
         let log_start = result.recv().unwrap_or_else(|_| Err(closed()))?;
-        self.shared.wake_flusher.raise(Wish::Checkpoint);
+        self.shared.wake_flusher.raise(FlusherTask::Checkpoint);
+        // `DeleteRecords` may have raised the log start further than planned; count what it deleted
+        // too.
         let gone = before
             .iter()
             .take_while(|segment| segment.next_offset <= log_start);
         let (segments, bytes) = gone.fold((0, 0), |(count, sum), segment| {
             (count + 1, sum + segment.bytes)
         });
-        Ok(Retired {
+        Ok(DeletedByRetention {
             segments,
             bytes,
             log_start,
         })
     }
 
-    /// Whether some batch of the partition may carry `tag`; never wrong when it says no.
+    /// Returns whether a batch of the partition may have `tag`; false is always correct.
     #[must_use]
     pub fn may_hold_tag(&self, tp: TopicPartition, tag: u32) -> bool {
         self.shared.partition(tp).is_some_and(|partition| {
@@ -361,11 +383,11 @@ impl Log {
         })
     }
 
-    /// Drains the queue, syncs, takes a last checkpoint and ends the threads. Later appends get
-    /// `StorageFailed`; reads go on. Blocks.
+    /// Drains the queue, syncs, takes a last checkpoint and stops the threads. Later appends get
+    /// `StorageFailed`; reads continue to work. Blocks.
     ///
     /// # Errors
-    /// [`LogError::StorageFailed`] when the last checkpoint failed; nothing acknowledged is lost.
+    /// [`LogError::StorageFailed`] if the last checkpoint failed. No acknowledged record is lost.
     pub fn close(&self) -> Result<(), LogError> {
         self.threads.close(&self.shared)
     }
@@ -375,8 +397,8 @@ impl Log {
     }
 
     fn submit(&self, job: Job) {
-        if let Err(refused) = self.shared.queue.push(job) {
-            refused.fail("the log is closed");
+        if let Err(rejected) = self.shared.queue.push(job) {
+            rejected.fail("the log is closed");
         }
     }
 
@@ -388,9 +410,9 @@ impl Log {
     }
 }
 
-/// Hands a result to whoever waits for it.
-fn answer<T>(to: &SyncSender<T>, result: T) {
-    // Nobody waits any more: the caller's thread is gone, and its answer with it.
+/// Sends a result to the waiting caller.
+fn send_result<T>(to: &SyncSender<T>, result: T) {
+    // The receiver is gone only if the caller's thread ended.
     drop(to.send(result));
 }
 

@@ -1,5 +1,5 @@
-//! Locks that go on after a panic of another thread: every section they guard leaves its data
-//! whole at each point where it could panic.
+//! Locks that ignore poisoning: each guarded section keeps its data consistent at every point where
+//! it could panic.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
@@ -9,7 +9,7 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The lock, if nobody has it: for those who must not wait.
+/// Returns the guard if the lock is free. Does not wait.
 pub(crate) fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),

@@ -1,17 +1,15 @@
-//! Reads: the tail from memory, the rest from segments, as if it were one sequence of batches.
+//! Reads: recent batches from memory, others from segments, as one sequence of batches.
 //!
-//! Offsets that compaction took are passed over, as is damage that an operator gave up.
-//!
-//! Invariant: nothing at or above the high watermark, and nothing that is damaged, is handed out;
-//! what was seen to be right is not looked at again before it is sent.
-//! Files are read without holding a partition's lock.
+//! Offsets removed by compaction and skipped ranges are passed over. Invariant: no batch at or
+//! above the high watermark and no corrupt batch is returned. Files are read without the
+//! partition's lock.
 
 use std::io;
 
 use avouch_protocol::types::{Offset, TimestampMs, TopicPartition};
 use bytes::Bytes;
 
-use crate::api::{BatchAt, Bounds, Damage, ReadError, ReadResult, Stretched};
+use crate::api::{BatchAt, Bounds, CorruptRange, FileRangeResult, ReadError, ReadResult};
 use crate::disk::OpenMode;
 use crate::partition::{Partition, State};
 use crate::runtime::shared::Shared;
@@ -26,17 +24,17 @@ pub(crate) fn read(
 ) -> Result<ReadResult, ReadError> {
     let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
     let result = read_partition(shared, &partition, from, max_bytes);
-    telling(shared, tp, result)
+    report_corruption(shared, tp, result)
 }
 
-/// Has damage told that a reader met.
-fn telling<T>(
+/// Reports the corrupt range of a failed read.
+fn report_corruption<T>(
     shared: &Shared,
     tp: TopicPartition,
     result: Result<T, ReadError>,
 ) -> Result<T, ReadError> {
-    if let Err(ReadError::Corrupt { damage }) = &result {
-        shared.note_damage(tp, *damage);
+    if let Err(ReadError::Corrupt { range }) = &result {
+        shared.report_corrupt_range(tp, *range);
     }
     result
 }
@@ -58,6 +56,8 @@ fn read_partition(
     let mut next = from;
     let mut left = max_bytes;
     loop {
+        // The lock is not held during the file read, so note whether compaction replaces the file
+        // meanwhile.
         let replacements = {
             let state = partition.state();
             next = state.past_skipped(next);
@@ -66,22 +66,24 @@ fn read_partition(
         let more = match locate(partition, next, left, result.batches.is_empty()) {
             Located::Nothing => Vec::new(),
             Located::Memory(batches) => batches,
-            Located::Damaged(_) if !result.batches.is_empty() => Vec::new(),
-            Located::Damaged(damage) => return Err(ReadError::Corrupt { damage }),
+            Located::Corrupt(_) if !result.batches.is_empty() => Vec::new(),
+            Located::Corrupt(range) => return Err(ReadError::Corrupt { range }),
             Located::Compacted { to } => {
                 next = to;
                 continue;
             }
             Located::Segment { meta, limit } => {
                 match read_segment(shared, partition, &meta, next, limit, left) {
-                    // Compaction took all up to where something else begins.
+                    // Compaction removed everything up to the limit.
                     Ok(batches) if batches.is_empty() && limit > next => {
                         next = limit;
                         continue;
                     }
                     Ok(batches) => batches,
+                    // The located file was removed by compaction; the records are in the new
+                    // segment.
                     Err(_) if partition.state().replacements != replacements => continue,
-                    // What was read before is good; the next read will name what is wrong.
+                    // Return what was read before; the next read returns the error.
                     Err(_) if !result.batches.is_empty() => Vec::new(),
                     Err(error) => return Err(error),
                 }
@@ -101,30 +103,30 @@ fn read_partition(
     }
 }
 
-/// See [`super::Log::stretch`].
-pub(crate) fn stretch(
+/// See [`super::Log::file_range`].
+pub(crate) fn file_range(
     shared: &Shared,
     tp: TopicPartition,
     from: Offset,
     max_bytes: usize,
-) -> Option<Stretched> {
+) -> Option<FileRangeResult> {
     let partition = shared.partition(tp)?;
     let (bounds, meta) = {
         let state = partition.state();
-        let is_whole = state.damage.is_empty() && state.skipped.is_empty();
-        let holder = state.segment_of(from).filter(|_| is_whole)?;
-        (state.bounds(), holder.clone())
+        let is_whole = state.corrupt_ranges.is_empty() && state.skipped.is_empty();
+        let segment = state.segment_of(from).filter(|_| is_whole)?;
+        (state.bounds(), segment.clone())
     };
     let is_inside = bounds.log_start <= from && from < bounds.high_watermark;
     if !is_inside || from < meta.base_offset {
         return None;
     }
-    let file = shared.handles.opened(&partition.dir, &meta)?;
+    let file = shared.file_cache.opened(&partition.dir, &meta)?;
     let limit = bounds.high_watermark;
-    // Whatever is wrong, reading will name it.
-    let (stretch, next) = file.stretch(&meta, (from, limit), max_bytes).ok()??;
-    Some(Stretched {
-        stretch,
+    // On any error fall back to `read`, which reports it.
+    let (range, next) = file.file_range(&meta, (from, limit), max_bytes).ok()??;
+    Some(FileRangeResult {
+        range,
         next,
         bounds,
     })
@@ -139,7 +141,7 @@ pub(crate) fn first_at_time(
 ) -> Result<Option<BatchAt>, ReadError> {
     let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
     let found = unless_replaced(&partition, || find_time(shared, &partition, from, ts));
-    telling(shared, tp, found)
+    report_corruption(shared, tp, found)
 }
 
 fn find_time(
@@ -148,7 +150,7 @@ fn find_time(
     from: Offset,
     ts: TimestampMs,
 ) -> Result<Option<BatchAt>, ReadError> {
-    let (segments, in_memory, from, holes) = {
+    let (segments, in_memory, from, gaps) = {
         let state = partition.state();
         let from = state.log_start.max(from);
         let fits =
@@ -161,11 +163,11 @@ fn find_time(
                 base_offset: batch.base_offset,
                 batch: batch.bytes.clone(),
             });
-        (segments, in_memory, from, state.holes())
+        (segments, in_memory, from, state.gaps())
     };
     for meta in &segments {
         let file = open(shared, partition, meta)?;
-        if let Some(found) = file.first_at_time(meta, &holes, from, ts)? {
+        if let Some(found) = file.first_at_time(meta, &gaps, from, ts)? {
             return Ok(Some(found));
         }
     }
@@ -179,44 +181,44 @@ pub(crate) fn max_timestamp(
 ) -> Result<Option<BatchAt>, ReadError> {
     let partition = shared.partition(tp).ok_or(ReadError::UnknownPartition)?;
     let found = unless_replaced(&partition, || find_newest(shared, &partition));
-    telling(shared, tp, found)
+    report_corruption(shared, tp, found)
 }
 
 fn find_newest(shared: &Shared, partition: &Partition) -> Result<Option<BatchAt>, ReadError> {
-    let (segments, in_memory, log_start, holes) = {
+    let (segments, in_memory, log_start, gaps) = {
         let state = partition.state();
         (
             state.segments.clone(),
             newest_in_memory(&state),
             state.log_start,
-            state.holes(),
+            state.gaps(),
         )
     };
     let readable = |meta: &&SegmentMeta| meta.next_offset > log_start && meta.bytes > 0;
     let mut best: Option<(TimestampMs, BatchAt)> = None;
     let mut of_segments: Option<(TimestampMs, Offset, &SegmentMeta)> = None;
     for meta in segments.iter().filter(readable) {
-        // Only the first segment can be partly given up.
+        // Only in the first segment can records be below the log start offset.
         let max = if meta.max_timestamp_at >= log_start {
             Some((meta.max_timestamp, meta.max_timestamp_at))
         } else {
-            open(shared, partition, meta)?.max_timestamp(meta, &holes, log_start)?
+            open(shared, partition, meta)?.max_timestamp(meta, &gaps, log_start)?
         };
         if let Some((ts, offset)) = max
-            && of_segments.is_none_or(|(greatest, ..)| ts > greatest)
+            && of_segments.is_none_or(|(max, ..)| ts > max)
         {
             of_segments = Some((ts, offset, meta));
         }
     }
     if let Some((ts, offset, meta)) = of_segments {
         let file = open(shared, partition, meta)?;
-        best = Some((ts, file.batch_at(meta, &holes, offset)?));
+        best = Some((ts, file.batch_at(meta, &gaps, offset)?));
     }
     let newer = in_memory.filter(|(ts, _)| best.as_ref().is_none_or(|(best, _)| ts > best));
     Ok(newer.or(best).map(|(_, batch)| batch))
 }
 
-/// What `find` finds, tried again while compaction replaces the files it reads.
+/// Returns the result of `find`, repeated while compaction replaces the files it reads.
 fn unless_replaced<T>(
     partition: &Partition,
     find: impl Fn() -> Result<T, ReadError>,
@@ -250,19 +252,19 @@ fn newest_in_memory(state: &State) -> Option<(TimestampMs, BatchAt)> {
     best
 }
 
-/// Where the batch that contains an offset is.
+/// The place of the batch that contains an offset.
 enum Located {
     Memory(Vec<Bytes>),
     Segment {
         meta: SegmentMeta,
         limit: Offset,
     },
-    Damaged(Damage),
-    /// Nowhere: compaction took all up to where damage begins.
+    Corrupt(CorruptRange),
+    /// Compaction removed all offsets up to `to`, where a corrupt or skipped range starts.
     Compacted {
         to: Offset,
     },
-    /// At the high watermark.
+    /// The offset is the high watermark.
     Nothing,
 }
 
@@ -271,20 +273,21 @@ fn locate(partition: &Partition, from: Offset, max_bytes: usize, must: bool) -> 
     if from >= state.high_watermark {
         return Located::Nothing;
     }
-    if let Some(damage) = state.damage_at(from) {
-        return Located::Damaged(damage);
+    if let Some(range) = state.corrupt_range_at(from) {
+        return Located::Corrupt(range);
     }
+    // A read never crosses a corrupt or skipped range, so each result is contiguous.
     let limit = state.read_limit(from);
     let in_memory = state
         .tail
         .front()
         .is_some_and(|oldest| oldest.base_offset <= from);
-    let holder = if in_memory {
+    let segment = if in_memory {
         None
     } else {
         state.segment_of(from)
     };
-    let first = match holder {
+    let first = match segment {
         Some(meta) => Some(meta.base_offset),
         None => state
             .tail
@@ -294,7 +297,7 @@ fn locate(partition: &Partition, from: Offset, max_bytes: usize, must: bool) -> 
     if limit < state.high_watermark && first.is_none_or(|first| first >= limit) {
         return Located::Compacted { to: limit };
     }
-    match holder {
+    match segment {
         Some(meta) if meta.base_offset < limit => Located::Segment {
             meta: meta.clone(),
             limit,
@@ -331,9 +334,9 @@ fn read_segment(
     limit: Offset,
     max_bytes: usize,
 ) -> Result<Vec<Bytes>, ReadError> {
-    let holes = partition.state().holes();
+    let gaps = partition.state().gaps();
     let batches = open(shared, partition, meta)
-        .and_then(|file| file.read(meta, &holes, from, limit.min(meta.next_offset), max_bytes));
+        .and_then(|file| file.read(meta, &gaps, from, limit.min(meta.next_offset), max_bytes));
     batches.map_err(|error| gone_meanwhile(partition, from).unwrap_or(error))
 }
 
@@ -344,21 +347,21 @@ fn open(
 ) -> Result<std::sync::Arc<crate::segment::SegmentFile>, ReadError> {
     let disk = &*shared.disk;
     shared
-        .handles
+        .file_cache
         .segment(disk, &partition.dir, meta, OpenMode::Existing)
         .map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound {
-                let damage = Damage {
+                let range = CorruptRange {
                     from: meta.base_offset,
                     to: meta.next_offset,
                 };
-                return ReadError::Corrupt { damage };
+                return ReadError::Corrupt { range };
             }
             ReadError::Io(error)
         })
 }
 
-/// A file may fail to be read because what it held was given up after it was located.
+/// Returns the error of a read that failed because its data was deleted after it was located.
 fn gone_meanwhile(partition: &Partition, from: Offset) -> Option<ReadError> {
     let state = partition.state();
     if state.deleted {
@@ -368,7 +371,7 @@ fn gone_meanwhile(partition: &Partition, from: Offset) -> Option<ReadError> {
     (from < bounds.log_start).then_some(ReadError::OutOfRange { bounds })
 }
 
-/// The offset after a batch that was checked before.
+/// Returns the offset after a verified batch.
 fn end_of(batch: &[u8]) -> Option<Offset> {
     let header = avouch_protocol::batch::BatchHeader::parse(batch).ok()?;
     Some(header.next_offset())

@@ -1,8 +1,7 @@
-//! Opening a data directory: checkpoint, then the WAL behind it.
+//! Opening of a data directory: reads the checkpoint, then replays the WAL after it.
 //!
-//! Invariants: nothing on disk is changed before it is clear that the directory can be opened;
-//! what is served afterwards is durable. The cost is that of the WAL's tail, whatever the size of
-//! the data.
+//! Invariants: nothing on disk is changed before it is certain that the directory can be opened;
+//! everything served afterwards is durable. The cost depends on the WAL, not on the amount of data.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -22,14 +21,14 @@ use crate::runtime::shared::Shared;
 use crate::runtime::writer::Writer;
 use crate::storage::StorageError;
 use crate::wal::frame::{
-    FORMAT_VERSION, FRAME_HEADER_BYTES, FrameHeader, FrameSeq, Incarnation, Opening,
-    SLOT_HEADER_BYTES, Salt, SlotHeader, SlotState,
+    FORMAT_VERSION, FRAME_HEADER_BYTES, FrameHeader, FrameSeq, Incarnation, Salt, Session,
+    WAL_HEADER_BYTES, WalFileHeader, WalFileState,
 };
 use crate::wal::replay::Replay;
-use crate::wal::scan::{Plan, Slot, end_of, find_frames, plan, read_body, rewrite};
-use crate::wal::{LiveSlot, SlotId, Slots, Wal, WalLimits};
+use crate::wal::scan::{ReplayPlan, WalFile, end_of, find_frames, plan, read_body, rewrite};
+use crate::wal::{LiveWalFile, Wal, WalFileId, WalFiles, WalLimits};
 
-/// A log that is ready to be driven.
+/// A recovered log, without threads.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) shared: Arc<Shared>,
@@ -50,22 +49,26 @@ pub(crate) fn open(
         Some(checkpoint) => (checkpoint, false),
         None => (Checkpoint::default(), true),
     };
-    let found = find_slots(&*disk, &config.dir.join("wal"), OpenMode::Existing)?;
+    // Opened for writing, because unproven frames are rewritten in place below.
+    let found = find_wal_files(&*disk, &config.dir.join("wal"), OpenMode::Existing)?;
     let wal_dir = config.dir.join("wal");
-    let (plan, slots) =
+    let (plan, wal_files) =
         plan_replay(&found, &checkpoint).map_err(|source| io_at(&wal_dir, source))?;
-    let was_unclean = checkpoint.open_os || !plan.damaged.is_empty();
+    // Offsets can have been visible and be assigned again, so consumers must see a new leader epoch
+    // (KIP-320).
+    let was_unclean = checkpoint.open_os || !plan.missing.is_empty();
     let epoch_floor = LeaderEpoch(checkpoint.epoch_floor.0 + i32::from(was_unclean));
+    // Files without any frame count too, otherwise two starts could use one number.
     let newest = found
         .used
         .iter()
-        .map(|(_, slot)| slot.header.incarnation.0)
+        .map(|(_, wal_file)| wal_file.header.incarnation.0)
         .max();
     let incarnation = Incarnation(newest.unwrap_or(0).max(checkpoint.incarnation.0) + 1);
     let os_mode = config.durability == Durability::Os;
     let limits = WalLimits::of(&config);
 
-    let shared = Arc::new(Shared::new(config, disk, listener, slots, epoch_floor));
+    let shared = Arc::new(Shared::new(config, disk, listener, wal_files, epoch_floor));
     let flusher = Arc::new(Flusher::new(Arc::clone(&shared), incarnation));
     restore(&shared, checkpoint);
     let report = replay(&shared, &flusher, &found, &plan)?;
@@ -73,31 +76,37 @@ pub(crate) fn open(
         epochs_bumped: was_unclean,
         ..report
     };
-    for (partition, damage) in &report.damaged_partitions {
-        shared.note_damage(*partition, *damage);
+    for (partition, range) in &report.corrupt_ranges {
+        shared.report_corrupt_range(*partition, *range);
     }
     if was_unclean {
         bump_epochs(&shared);
     }
     let failed = |error: StorageError| io_at(&shared.config.dir, io::Error::other(error));
-    // On a full disk it has to wait, and with it all appends; what is there is served.
-    let mut is_owed = was_unclean || os_mode;
-    if is_new || is_owed {
+    // On a full disk the checkpoint is postponed, and with it all appends; reads work.
+    let mut is_pending = was_unclean || os_mode;
+    if is_new || is_pending {
         match flusher.checkpoint() {
             Err(StorageError::Full) if !is_new => {}
             taken => {
                 taken.map_err(failed)?;
-                is_owed = false;
+                is_pending = false;
             }
         }
     }
-    let slots = Arc::clone(&shared.slots);
+    let wal_files = Arc::clone(&shared.wal_files);
     let salt = shared.disk.salt();
     let salt = Salt(salt.map_err(|source| io_at(&wal_dir, source))?);
-    let opening = Opening { incarnation, salt };
-    let wal = Wal::new(Arc::clone(&shared.disk), wal_dir, limits, opening, slots);
+    let session = Session { incarnation, salt };
+    let wal = Wal::new(
+        Arc::clone(&shared.disk),
+        wal_dir,
+        limits,
+        session,
+        wal_files,
+    );
     let mut writer = Writer::new(Arc::clone(&shared), Arc::clone(&flusher), wal, plan.next);
-    writer.begin(is_owed).map_err(failed)?;
+    writer.start(is_pending).map_err(failed)?;
     Ok(Opened {
         shared,
         writer,
@@ -120,8 +129,8 @@ fn validate(config: &LogConfig) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Makes the directories, and their names durable: a process that was killed may have made names
-/// without that. Where there is no checkpoint yet, writing the first one syncs the rest.
+/// Creates the directories and syncs their entries, which a crashed process may not have synced.
+/// Without a checkpoint, writing the first one syncs the rest.
 fn make_directories(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
     let has_checkpoint = disk.exists(&dir.join("checkpoint"));
     let sync = |dir: &Path| disk.sync_dir(dir).map_err(|source| io_at(dir, source));
@@ -139,7 +148,7 @@ fn make_directories(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
     sync(parent.unwrap_or(Path::new(".")))
 }
 
-/// The checkpoint; none only if there is no data either.
+/// Reads the checkpoint; returns `None` only if there is no data either.
 pub(crate) fn read_checkpoint(
     disk: &dyn Disk,
     dir: &Path,
@@ -175,42 +184,42 @@ pub(crate) fn read_checkpoint(
             found: format,
             known: CHECKPOINT_FORMAT,
         }),
-        Err(BadCheckpoint::Damaged { at }) => Err(OpenError::DamagedCheckpoint { path, at }),
+        Err(BadCheckpoint::Corrupt { at }) => Err(OpenError::CorruptCheckpoint { path, at }),
     }
 }
 
-/// All WAL slots.
-pub(crate) struct FoundSlots {
-    /// By incarnation, then first sequence.
-    pub(crate) used: Vec<(SlotId, Slot)>,
-    free: Vec<(SlotId, u64)>,
+/// All WAL files of a directory.
+pub(crate) struct FoundWalFiles {
+    /// Files that were started, by incarnation, then first sequence.
+    pub(crate) used: Vec<(WalFileId, WalFile)>,
+    free: Vec<(WalFileId, u64)>,
 }
 
-pub(crate) fn find_slots(
+pub(crate) fn find_wal_files(
     disk: &dyn Disk,
     dir: &Path,
     mode: OpenMode,
-) -> Result<FoundSlots, OpenError> {
-    let mut found = FoundSlots {
+) -> Result<FoundWalFiles, OpenError> {
+    let mut found = FoundWalFiles {
         used: Vec::new(),
         free: Vec::new(),
     };
     let names = disk.list(dir).map_err(|source| io_at(dir, source))?;
-    for id in names.iter().filter_map(|name| SlotId::of_name(name)) {
+    for id in names.iter().filter_map(|name| WalFileId::of_name(name)) {
         let path = id.path(dir);
         let (file, bytes, state) =
-            read_slot(disk, &path, mode).map_err(|source| io_at(&path, source))?;
+            read_wal_file(disk, &path, mode).map_err(|source| io_at(&path, source))?;
         match state {
-            SlotState::Used(header) => found.used.push((
+            WalFileState::Used(header) => found.used.push((
                 id,
-                Slot {
+                WalFile {
                     header,
                     file,
                     bytes,
                 },
             )),
-            SlotState::Free => found.free.push((id, bytes)),
-            SlotState::Newer(format) => {
+            WalFileState::Free => found.free.push((id, bytes)),
+            WalFileState::Newer(format) => {
                 return Err(OpenError::NewerFormat {
                     path,
                     found: format,
@@ -221,63 +230,66 @@ pub(crate) fn find_slots(
     }
     found
         .used
-        .sort_by_key(|(_, slot)| (slot.header.incarnation, slot.header.first_seq));
+        .sort_by_key(|(_, wal_file)| (wal_file.header.incarnation, wal_file.header.first_seq));
     Ok(found)
 }
 
-fn read_slot(
+fn read_wal_file(
     disk: &dyn Disk,
     path: &Path,
     mode: OpenMode,
-) -> io::Result<(Arc<dyn DiskFile>, u64, SlotState)> {
+) -> io::Result<(Arc<dyn DiskFile>, u64, WalFileState)> {
     let file = disk.open(path, mode)?;
-    let mut sector = [0; SLOT_HEADER_BYTES];
+    let mut sector = [0; WAL_HEADER_BYTES];
     let filled = file.read_at(&mut sector, 0)?;
-    let state = match SlotHeader::decode(sector.get(..filled).unwrap_or_default()) {
-        SlotState::Free => header_by_first_frame(&*file)?,
-        state @ (SlotState::Used(_) | SlotState::Newer(_)) => state,
+    let state = match WalFileHeader::decode(sector.get(..filled).unwrap_or_default()) {
+        WalFileState::Free => header_by_first_frame(&*file)?,
+        state @ (WalFileState::Used(_) | WalFileState::Newer(_)) => state,
     };
     let bytes = file.size_bytes()?;
     Ok((file, bytes, state))
 }
 
-/// A slot's header is in one sector, so it is old or new after a crash but never torn. Where it
-/// is damaged, the first frame behind it tells the same; an older life's frame there does no harm,
-/// and no record ever stands there.
-fn header_by_first_frame(file: &dyn DiskFile) -> io::Result<SlotState> {
+/// Returns the header inferred from the first frame. A header is in one sector, so a crash leaves
+/// the old or the new one; if it is corrupt, the first frame contains the same fields. Records
+/// never start at that position, and a frame of an earlier incarnation there has no effect.
+fn header_by_first_frame(file: &dyn DiskFile) -> io::Result<WalFileState> {
     let mut head = [0; FRAME_HEADER_BYTES];
-    file.read_at(&mut head, SLOT_HEADER_BYTES as u64)?;
-    let inferred = |frame: FrameHeader| SlotHeader {
+    file.read_at(&mut head, WAL_HEADER_BYTES as u64)?;
+    let inferred = |frame: FrameHeader| WalFileHeader {
         incarnation: frame.incarnation,
         first_seq: frame.seq,
         salt: frame.salt,
     };
     let header = FrameHeader::decode(&head).map(inferred);
-    Ok(header.map_or(SlotState::Free, SlotState::Used))
+    Ok(header.map_or(WalFileState::Free, WalFileState::Used))
 }
 
-/// What to replay, and which slots still hold something.
-fn plan_replay(found: &FoundSlots, checkpoint: &Checkpoint) -> io::Result<(Plan, Slots)> {
-    let slots: Vec<&Slot> = found.used.iter().map(|(_, slot)| slot).collect();
-    let findings = find_frames(&slots, checkpoint.seq)?;
-    let mut known = Slots {
+/// Returns the frames to replay and the files that contain needed frames.
+fn plan_replay(
+    found: &FoundWalFiles,
+    checkpoint: &Checkpoint,
+) -> io::Result<(ReplayPlan, WalFiles)> {
+    let wal_files: Vec<&WalFile> = found.used.iter().map(|(_, wal_file)| wal_file).collect();
+    let scanned = find_frames(&wal_files, checkpoint.seq)?;
+    let mut known = WalFiles {
         free: found.free.clone(),
-        ..Slots::default()
+        ..WalFiles::default()
     };
-    for (id, slot) in &found.used {
-        let first_seq = slot.header.first_seq;
-        if end_of(&slots, slot.header.incarnation) <= checkpoint.seq.next() {
-            known.free.push((*id, slot.bytes));
+    for (id, wal_file) in &found.used {
+        let first_seq = wal_file.header.first_seq;
+        if end_of(&wal_files, wal_file.header.incarnation) <= checkpoint.seq.next() {
+            known.free.push((*id, wal_file.bytes));
         } else {
-            known.live.push_back(LiveSlot {
+            known.live.push_back(LiveWalFile {
                 id: *id,
                 first_seq,
-                bytes: slot.bytes,
+                bytes: wal_file.bytes,
             });
         }
     }
     known.retire(checkpoint.seq);
-    Ok((plan(&findings, checkpoint.seq), known))
+    Ok((plan(&scanned, checkpoint.seq), known))
 }
 
 fn restore(shared: &Shared, checkpoint: Checkpoint) {
@@ -294,26 +306,28 @@ fn restore(shared: &Shared, checkpoint: Checkpoint) {
 fn replay(
     shared: &Arc<Shared>,
     flusher: &Flusher,
-    found: &FoundSlots,
-    plan: &Plan,
+    found: &FoundWalFiles,
+    plan: &ReplayPlan,
 ) -> Result<RecoveryReport, OpenError> {
-    let slots: Vec<&Slot> = found.used.iter().map(|(_, slot)| slot).collect();
+    let wal_files: Vec<&WalFile> = found.used.iter().map(|(_, wal_file)| wal_file).collect();
     let mut replay = Replay::new(shared);
     let mut is_full = false;
     for frame in &plan.frames {
         let path = || {
             found
                 .used
-                .get(frame.slot)
+                .get(frame.wal_file)
                 .map_or(PathBuf::new(), |(id, _)| id.path(&shared.wal_dir()))
         };
-        let body = read_body(&slots, frame).map_err(|source| io_at(&path(), source))?;
+        let body = read_body(&wal_files, frame).map_err(|source| io_at(&path(), source))?;
         replay
             .frame(frame.header.seq, &body)
             .map_err(|source| io_at(&path(), source))?;
+        // Replay must not need more memory than the running log.
         if shared.memory.unflushed() > shared.config.tail_bytes_max && !is_full {
             match flusher.flush() {
-                // The tail is served from memory then: no more than the WAL's size of it.
+                // Without space for segments the replayed batches stay in memory, at most the WAL's
+                // size.
                 Err(StorageError::Full) => is_full = true,
                 flushed => {
                     flushed.map_err(|error| io_at(&shared.config.dir, io::Error::other(error)))?;
@@ -321,21 +335,22 @@ fn replay(
             }
         }
     }
-    // A killed process leaves frames in a cache only, the system's or the drive's; what is served
-    // must be durable.
+    // After a crash frames may exist only in the page cache or in the drive's cache. What is served
+    // must be durable, so write and sync them again.
     let unproven = plan
         .frames
         .iter()
         .filter(|frame| frame.header.seq > plan.proven);
     for frame in unproven {
-        rewrite(&slots, frame).map_err(|source| io_at(&shared.wal_dir(), source))?;
+        rewrite(&wal_files, frame).map_err(|source| io_at(&shared.wal_dir(), source))?;
     }
-    let replayed: BTreeSet<usize> = plan.frames.iter().map(|frame| frame.slot).collect();
-    for (id, slot) in replayed.iter().filter_map(|at| found.used.get(*at)) {
+    let replayed: BTreeSet<usize> = plan.frames.iter().map(|frame| frame.wal_file).collect();
+    for (id, wal_file) in replayed.iter().filter_map(|at| found.used.get(*at)) {
         if failpoints::is_on(Bug::ReplayNotSynced) {
             break;
         }
-        slot.file
+        wal_file
+            .file
             .sync_data()
             .map_err(|source| io_at(&id.path(&shared.wal_dir()), source))?;
     }

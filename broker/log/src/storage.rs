@@ -1,26 +1,26 @@
-//! Why a write could not be done: the disk is full, which passes, or it failed, which does not.
+//! Errors of writes: a full disk, which is temporary, and failures, which are final.
 
 use std::io;
 use std::path::Path;
 
 use thiserror::Error;
 
-/// The outcome of a failed write.
+/// The reason of a failed write.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum StorageError {
-    /// No space left; nothing was made durable and nothing was lost.
+    /// No space left. Nothing was made durable and nothing was lost.
     #[error("no space left on the disk")]
     Full,
-    /// The WAL has reached its size and none of it can be recycled yet.
+    /// The WAL has its maximum size and no file of it can be recycled yet.
     #[error("the write-ahead log is full")]
     WalFull,
-    /// Anything else. What is on disk is unknown: the log must not go on.
+    /// Any other failure. The state of the disk is unknown, so the log must stop.
     #[error("{0}")]
     Failed(String),
 }
 
 impl StorageError {
-    /// Sorts an error of a step that reserves or fills space.
+    /// Classifies the error of an operation that allocates space.
     pub(crate) fn of(path: &Path, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
@@ -28,7 +28,7 @@ impl StorageError {
         }
     }
 
-    /// An error of a step that must not fail, such as a sync.
+    /// Creates the error of an operation that must not fail, such as a sync.
     pub(crate) fn failed(path: &Path, error: &io::Error) -> Self {
         Self::Failed(format!("{}: {error}", path.display()))
     }

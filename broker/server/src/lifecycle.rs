@@ -10,7 +10,7 @@ use avouch_compute::ComputePool;
 use avouch_contract::{ContractConfig, Contracts};
 use avouch_coordinator::group::{Coordinator, Replay};
 use avouch_coordinator::{InternalTopic, ReplayError};
-use avouch_log::{Damage, Listener, Log, LogConfig, OpenError, is_cached, read_range};
+use avouch_log::{CorruptRange, Listener, Log, LogConfig, OpenError, is_cached, read_range};
 use avouch_net::{Clock, ConnectionMetrics, FileAccess, ListenerContext, RequestMemory, listen};
 use avouch_protocol::types::{TopicId, TopicPartition};
 use avouch_registry_api::source::SchemaSource;
@@ -351,9 +351,9 @@ impl Listener for LogEvents {
         }
     }
 
-    fn damaged(&self, partition: TopicPartition, damage: Damage) {
+    fn corrupt_range_found(&self, partition: TopicPartition, range: CorruptRange) {
         self.metrics.damaged_ranges.inc();
-        let (from, to) = (damage.from.0, damage.to.0);
+        let (from, to) = (range.from.0, range.to.0);
         error!(%partition, from, to, "offsets are corrupt; the rest of the partition is served");
     }
 }
@@ -372,7 +372,7 @@ async fn open_log(
         .await
         .map_err(std::io::Error::other)?;
     let (log, report) = opened?;
-    for (from, to) in &report.damaged_frames {
+    for (from, to) in &report.missing_frames {
         damaged_ranges.inc();
         warn!(
             from,

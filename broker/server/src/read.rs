@@ -89,13 +89,13 @@ impl LogReader {
         from: Offset,
         bytes_max: usize,
     ) -> Option<Batches> {
-        let mut range = self.log.stretch(target, from, bytes_max)?;
+        let mut found = self.log.file_range(target, from, bytes_max)?;
         let permit = self.cold_memory.try_reserve(FILE_RANGE_BYTES)?;
-        range.stretch.held = Some(Arc::new(permit));
+        found.range.held = Some(Arc::new(permit));
         Some(Batches {
-            chunks: vec![Chunk::File(range.stretch)],
-            next: Some(range.next),
-            bounds: range.bounds,
+            chunks: vec![Chunk::File(found.range)],
+            next: Some(found.next),
+            bounds: found.bounds,
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use avouch_log::{
-    AppendBatch, AppendOutcome, Damage, Listener, Log, LogConfig, Origin, ReadError, RealDisk,
+    AppendBatch, AppendOutcome, CorruptRange, Listener, Log, LogConfig, Origin, ReadError, RealDisk,
 };
 use avouch_protocol::batch::Codec;
 use avouch_protocol::builder::BatchBuilder;
@@ -24,7 +24,7 @@ impl Listener for Silent {
     fn advanced(&self, _partitions: &[TopicPartition]) {}
     fn poisoned(&self, _reason: &str) {}
     fn low_space(&self, _is_low: bool) {}
-    fn damaged(&self, _tp: TopicPartition, _damage: Damage) {}
+    fn corrupt_range_found(&self, _tp: TopicPartition, _range: CorruptRange) {}
 }
 
 fn partition() -> TopicPartition {

@@ -1,16 +1,16 @@
-//! The newest record of each key among those that a compaction compares.
+//! The newest record of each key among the records that a compaction compares.
 //!
-//! Invariant: keys are compared whole, never by a hash alone; what does not fit in memory is left
-//! for the next compaction.
+//! Invariant: keys are compared in full, not by hash. Keys that do not fit the memory are left to
+//! the next compaction.
 
 use std::collections::HashMap;
 
 use avouch_protocol::types::Offset;
 
-/// What a key costs beside its bytes, about.
+/// Approximate memory of a key in addition to its bytes.
 const ENTRY_BYTES: usize = 64;
 
-/// Where the newest record of each key stands.
+/// Offset of the newest record of each key.
 #[derive(Debug)]
 pub(crate) struct Latest {
     offsets: HashMap<Box<[u8]>, Offset>,
@@ -20,7 +20,7 @@ pub(crate) struct Latest {
 }
 
 impl Latest {
-    /// Nothing yet, with room for keys of about `bytes_max`.
+    /// Creates an empty map for keys of about `bytes_max`.
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
             offsets: HashMap::new(),
@@ -30,12 +30,12 @@ impl Latest {
         }
     }
 
-    /// Whether another batch may be noted. The first always may.
+    /// Returns whether another batch may be added; the first always may.
     pub(crate) fn has_room(&self) -> bool {
         self.bytes < self.bytes_max
     }
 
-    /// A record with this key stands at `offset`, behind all noted before.
+    /// Adds a record, whose offset is above all earlier ones.
     pub(crate) fn note(&mut self, key: &[u8], offset: Offset) {
         if let Some(newest) = self.offsets.get_mut(key) {
             *newest = offset;
@@ -45,17 +45,17 @@ impl Latest {
         }
     }
 
-    /// All records below `end` are noted.
+    /// Records that all records below `end` were added.
     pub(crate) fn noted_to(&mut self, end: Offset) {
         self.end = self.end.max(end);
     }
 
-    /// Records from here on were not compared.
+    /// Returns the offset from which on records were not compared.
     pub(crate) fn end(&self) -> Offset {
         self.end
     }
 
-    /// Whether a record with this key stands behind `offset`.
+    /// Returns whether a newer record with this key exists after `offset`.
     pub(crate) fn is_superseded(&self, key: &[u8], offset: Offset) -> bool {
         self.offsets.get(key).is_some_and(|newest| *newest > offset)
     }

@@ -1,9 +1,9 @@
-//! Compaction: of the records with the same key in closed segments, only the newest stays.
+//! Compaction: keeps only the newest record of each key in closed segments.
 //!
-//! `plan` says which segments, `latest` finds the newest record of each key, `rewrite` decides
-//! about each batch; this file reads and writes. Invariants: what it reads stays in force until a
-//! checkpoint names what it wrote; the active segment, so all that is not in a closed one, is never
-//! touched; damage is never rewritten, so never lost from sight.
+//! `plan` selects segments, `latest` finds the newest record of each key, `rewrite` decides about
+//! each batch; this file does the I/O. Invariants: the source segments remain valid until a
+//! checkpoint names the new ones; the active segment is never changed; a segment with a corrupt
+//! batch is not rewritten, so that the corruption remains visible.
 
 mod latest;
 mod plan;
@@ -29,33 +29,34 @@ use crate::partition::Partition;
 use crate::partition::settings::CompactionSettings;
 use crate::runtime::flusher::Flusher;
 use crate::runtime::shared::Shared;
-use crate::runtime::wakeup::Wish;
+use crate::runtime::wakeup::FlusherTask;
 use crate::segment::{SegmentFile, SegmentMeta, index_path};
 use crate::storage::StorageError;
 use latest::Latest;
-use plan::Plan;
+use plan::CompactionPlan;
 use rewrite::{BadBatch, Rewritten, Rules};
 
-/// Bytes that are read, and written, in one go.
+/// Bytes read and written at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// What a compaction came to.
+/// Result of a compaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compacted {
-    /// Bytes of the segments that were read.
+    /// Bytes of the source segments.
     pub bytes_before: u64,
-    /// Bytes of those that replace them.
+    /// Bytes of the segments that replace them.
     pub bytes_after: u64,
 }
 
-/// Compacts a partition if that is due. What it wrote is in force at once and replaces what it
-/// read for good with the next checkpoint, which is asked for.
+/// Compacts a partition if that is due. Reads use the new segments at once; the next checkpoint,
+/// which this requests, makes the replacement durable.
 pub(crate) fn compact(
     shared: &Shared,
     flusher: &Flusher,
     partition: &Partition,
     now: TimestampMs,
 ) -> Result<Option<Compacted>, StorageError> {
+    // One compaction at a time bounds its memory to `compaction_bytes_max` for the whole log.
     let _one_at_a_time = lock(&shared.compacting);
     let Some(mut run) = Run::plan(shared, partition, now) else {
         return Ok(None);
@@ -75,7 +76,7 @@ pub(crate) fn compact(
         }
     };
     if replaced.is_some() {
-        shared.wake_flusher.raise(Wish::Checkpoint);
+        shared.wake_flusher.raise(FlusherTask::Checkpoint);
     } else {
         run.discard();
     }
@@ -92,18 +93,18 @@ enum Failure {
     Batch(#[from] BadBatch),
 }
 
-/// One compaction at work.
+/// A running compaction.
 struct Run<'a> {
     shared: &'a Shared,
     partition: &'a Partition,
-    plan: Plan,
+    plan: CompactionPlan,
     cleaned_to: Offset,
     settings: CompactionSettings,
     segment_bytes: u64,
     /// Base offset of each producer's last batch.
     last_batches: HashMap<ProducerId, Offset>,
     now: TimestampMs,
-    inflater: Decompressor,
+    decompressor: Decompressor,
     created: Vec<PathBuf>,
 }
 
@@ -126,12 +127,12 @@ impl<'a> Run<'a> {
             segment_bytes: settings.segment_bytes,
             last_batches: state.producers.last_offsets(),
             now,
-            inflater: Decompressor::new(),
+            decompressor: Decompressor::new(),
             created: Vec::new(),
         })
     }
 
-    /// Writes and syncs the segments that are to replace the sources.
+    /// Writes and syncs the segments that replace the sources.
     fn write_all(&mut self) -> Result<(Vec<SegmentMeta>, Offset), Failure> {
         let latest = self.compare()?;
         let sources = self.plan.sources.clone();
@@ -145,7 +146,7 @@ impl<'a> Run<'a> {
         Ok((written, latest.end()))
     }
 
-    /// Finds the newest record of each key, in what was not compared before.
+    /// Finds the newest record of each key among the records not compared before.
     fn compare(&mut self) -> Result<Latest, Failure> {
         let mut latest = Latest::new(self.shared.config.compaction_bytes_max);
         for source in &self.plan.sources {
@@ -157,10 +158,11 @@ impl<'a> Run<'a> {
                     break;
                 }
                 for batch in &chunk {
+                    // The remaining records stay dirty and are compared by the next compaction.
                     if !latest.has_room() {
                         return Ok(latest);
                     }
-                    note(&mut latest, &mut self.inflater, batch)?;
+                    note(&mut latest, &mut self.decompressor, batch)?;
                 }
             }
             latest.noted_to(source.next_offset);
@@ -168,7 +170,8 @@ impl<'a> Run<'a> {
         Ok(latest)
     }
 
-    /// Writes what stays of neighbouring sources into one segment; none if nothing does.
+    /// Writes the remaining records of neighbouring sources into one segment. Returns `None` if no
+    /// record remains.
     fn write_group(
         &mut self,
         group: &[SegmentMeta],
@@ -207,6 +210,7 @@ impl<'a> Run<'a> {
     fn rewrite(&mut self, batch: &[u8], latest: &Latest) -> Result<Rewritten, BadBatch> {
         let header = BatchHeader::parse(batch)?;
         let last_source = self.plan.sources.last();
+        // The last batch is kept, even empty, so that the log end offset does not move back.
         let is_end = last_source.is_some_and(|last| last.next_offset == header.next_offset());
         let last_of_producer = self.last_batches.get(&header.producer_id);
         let rules = Rules {
@@ -216,7 +220,7 @@ impl<'a> Run<'a> {
             keep_empty: is_end || last_of_producer == Some(&header.base_offset),
             limits: LIMITS,
         };
-        rewrite::rewrite(batch, &mut self.inflater, rules)
+        rewrite::rewrite(batch, &mut self.decompressor, rules)
     }
 
     fn write_out(&mut self, output: &mut Output) -> Result<(), Failure> {
@@ -240,11 +244,13 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Puts what was written in the place of the sources, unless those are not in force any more.
+    /// Replaces the sources by the written segments, unless the sources were deleted meanwhile.
     fn replace(&self, written: &[SegmentMeta], end: Offset) -> Option<Compacted> {
         let sources = &self.plan.sources;
         let mut state = self.partition.state();
         let current = state.segments.get(..sources.len()).unwrap_or_default();
+        // Retention or `DeleteRecords` may have removed sources while the new segments were
+        // written.
         let is_same = |(current, source): (&SegmentMeta, &SegmentMeta)| current.is_file(source);
         let in_force = current.len() == sources.len() && current.iter().zip(sources).all(is_same);
         if state.deleted || !in_force {
@@ -252,6 +258,7 @@ impl<'a> Run<'a> {
         }
         state.segments.splice(..sources.len(), written.to_vec());
         state.cleaned_to = end;
+        // Readers that located a source segment before this point see the change and repeat.
         state.replacements += 1;
         let compacted_to = sources.last().map(|last| last.next_offset);
         state.read_from_segments(compacted_to.unwrap_or_default());
@@ -267,8 +274,8 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// What cannot be read is left for readers to find; trying again before there is another
-    /// segment would only read it all again.
+    /// Postpones compaction until the partition has another segment, because an earlier attempt
+    /// would fail at the same batch again.
     fn hold(&self, failure: &Failure) {
         let mut state = self.partition.state();
         if state.deleted {
@@ -277,16 +284,16 @@ impl<'a> Run<'a> {
         state.compaction_held_at = state.segments.last().map(|active| active.base_offset);
         drop(state);
         let partition = self.partition.tp;
-        tracing::warn!(%partition, %failure, "not compacted until its next segment");
+        tracing::warn!(%partition, %failure, "compaction postponed until the next segment");
     }
 
-    /// Removes what was written and came to nothing; the directory too, should it be that of a
-    /// topic that was deleted meanwhile.
+    /// Removes the files of an unsuccessful compaction, and the directory of a partition that was
+    /// deleted meanwhile.
     fn discard(&self) {
         let disk = &self.shared.disk;
         for path in &self.created {
             for path in [index_path(path), path.clone()] {
-                // What stays is a leftover like that of a crash.
+                // A file that remains is removed like one of a crashed process.
                 drop(disk.remove_file(&path));
             }
         }
@@ -296,18 +303,23 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What is in the log was admitted once, perhaps under other limits: only memory bounds it here.
+/// Limits of decompression. The batches were accepted earlier, perhaps under other limits, so only
+/// memory is bounded.
 const LIMITS: Limits = Limits {
     max_bytes: 1 << 30,
     ratio: usize::MAX,
     ratio_free_bytes: 1 << 30,
 };
 
-fn note(latest: &mut Latest, inflater: &mut Decompressor, batch: &[u8]) -> Result<(), BadBatch> {
+fn note(
+    latest: &mut Latest,
+    decompressor: &mut Decompressor,
+    batch: &[u8],
+) -> Result<(), BadBatch> {
     let header = BatchHeader::parse(batch)?;
     if rewrite::is_open(&header) {
         let section = batch.get(HEADER_BYTES..).unwrap_or_default();
-        let section = inflater.inflate(header.codec()?, section, LIMITS)?;
+        let section = decompressor.inflate(header.codec()?, section, LIMITS)?;
         for record in RecordIter::new(section, header.record_count) {
             let record = record?;
             if let Some(key) = record.key {
@@ -320,7 +332,7 @@ fn note(latest: &mut Latest, inflater: &mut Decompressor, batch: &[u8]) -> Resul
     Ok(())
 }
 
-/// A segment that is being written.
+/// A segment being written.
 struct Output {
     meta: SegmentMeta,
     file: Option<Arc<SegmentFile>>,
@@ -353,7 +365,7 @@ impl Output {
     }
 }
 
-/// The batches of a segment, one chunk after the other.
+/// Reads the batches of a segment in chunks.
 struct Batches<'a> {
     partition: &'a Partition,
     meta: &'a SegmentMeta,
@@ -370,7 +382,9 @@ impl<'a> Batches<'a> {
     ) -> Result<Self, ReadError> {
         let disk = &*shared.disk;
         let mode = OpenMode::Existing;
-        let file = shared.handles.segment(disk, &partition.dir, meta, mode)?;
+        let file = shared
+            .file_cache
+            .segment(disk, &partition.dir, meta, mode)?;
         Ok(Self {
             partition,
             meta,
@@ -379,12 +393,12 @@ impl<'a> Batches<'a> {
         })
     }
 
-    /// The next batches; none at the end.
+    /// Returns the next batches; none at the end of the segment.
     fn next_chunk(&mut self) -> Result<Vec<Bytes>, ReadError> {
-        let holes = {
+        let gaps = {
             let state = self.partition.state();
             self.at = state.past_skipped(self.at);
-            state.holes()
+            state.gaps()
         };
         let end = self.meta.next_offset;
         if self.at >= end {
@@ -392,7 +406,7 @@ impl<'a> Batches<'a> {
         }
         let batches = self
             .file
-            .read(self.meta, &holes, self.at, end, CHUNK_BYTES)?;
+            .read(self.meta, &gaps, self.at, end, CHUNK_BYTES)?;
         let last = batches.last().map(|batch| BatchHeader::parse(batch));
         self.at = match last {
             Some(Ok(header)) => header.next_offset(),

@@ -1,28 +1,27 @@
-//! Which segments a compaction reads, whether it is worth it, and which of them end in one file.
-//! Pure: what is known of segments in, a plan out.
+//! Selects the segments of a compaction and their grouping into new segments. Pure.
 
 use avouch_protocol::types::{Offset, TimestampMs};
 
 use crate::partition::settings::CompactionSettings;
 use crate::segment::{Generation, SegmentMeta};
 
-/// What a compaction is to do.
+/// A compaction to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Plan {
-    /// Closed segments from the oldest on.
+pub(crate) struct CompactionPlan {
+    /// Closed segments, oldest first.
     pub(crate) sources: Vec<SegmentMeta>,
-    /// Of what it writes: above all that the partition has.
+    /// Generation of the new segments, above all of the partition.
     pub(crate) generation: Generation,
 }
 
-/// The compaction of a partition that is due, if one is. The active segment, and closed ones with
-/// records younger than the least lag, are left alone.
+/// Returns the compaction of a partition, if one is due. Excludes the active segment, and closed
+/// ones with records younger than `min_lag_ms`.
 pub(crate) fn plan(
     segments: &[SegmentMeta],
     cleaned_to: Offset,
     now: TimestampMs,
     settings: &CompactionSettings,
-) -> Option<Plan> {
+) -> Option<CompactionPlan> {
     let (_, closed) = segments.split_last()?;
     let is_old_enough = |segment: &&SegmentMeta| {
         settings.min_lag_ms <= 0
@@ -33,13 +32,13 @@ pub(crate) fn plan(
     let is_due = is_dirty(sources, cleaned_to, now, settings) || may_forget(sources, now);
     let newest = segments.iter().map(|segment| segment.generation.0).max()?;
     let generation = Generation(newest.checked_add(1)?);
-    is_due.then(|| Plan {
+    is_due.then(|| CompactionPlan {
         sources: sources.to_vec(),
         generation,
     })
 }
 
-/// The sources by the file they end in: neighbours that fit `segment_bytes` together.
+/// Groups neighbouring sources that fit `segment_bytes` together into one new segment.
 pub(crate) fn groups(sources: &[SegmentMeta], segment_bytes: u64) -> Vec<&[SegmentMeta]> {
     let mut groups = Vec::new();
     let mut rest = sources;
@@ -58,7 +57,7 @@ pub(crate) fn groups(sources: &[SegmentMeta], segment_bytes: u64) -> Vec<&[Segme
     groups
 }
 
-/// Whether enough is new, or something new has waited long enough.
+/// Returns whether enough bytes are uncompacted, or some of them are older than `max_lag_ms`.
 fn is_dirty(
     sources: &[SegmentMeta],
     cleaned_to: Offset,
@@ -78,7 +77,7 @@ fn is_dirty(
     bytes > 0 && (has_waited || ratio(bytes, all) > settings.min_dirty_ratio)
 }
 
-/// Whether tombstones have stood as long as they must.
+/// Returns whether some tombstones can be removed.
 fn may_forget(sources: &[SegmentMeta], now: TimestampMs) -> bool {
     sources
         .iter()
@@ -119,7 +118,7 @@ mod tests {
 
     // Conformance: log/4
     #[test]
-    fn a_compaction_waits_for_dirt_or_time_and_leaves_young_segments_alone() {
+    fn compaction_waits_for_dirty_ratio_or_lag() {
         let settings = |ratio, min_lag_ms, max_lag_ms| CompactionSettings {
             min_dirty_ratio: ratio,
             min_lag_ms,
@@ -127,7 +126,7 @@ mod tests {
             delete_retention_ms: 0,
         };
         const NEVER: i64 = i64::MAX;
-        // Ratio, least lag, greatest lag, cleaned to; how many segments it reads at time 1000.
+        // Ratio, min lag, max lag, cleaned to; number of segments it reads at time 1000.
         let cases = [
             (0.5, 0, NEVER, 0, 3),
             (0.5, 0, NEVER, 10, 0),
@@ -153,7 +152,7 @@ mod tests {
 
     // Conformance: log/3
     #[test]
-    fn clean_segments_are_read_again_once_their_tombstones_may_go() {
+    fn expired_tombstones_trigger_another_compaction() {
         let mut segments = four();
         segments[0].generation = Generation(4);
         segments[0].delete_horizon = Some(TimestampMs(1_000));
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_active_segment_is_never_read() {
+    fn active_segment_is_never_compacted() {
         let settings = CompactionSettings {
             min_dirty_ratio: 0.0,
             ..CompactionSettings::default()
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_share_a_file_while_they_fit() {
+    fn small_neighbouring_segments_are_merged() {
         let sizes = |segment_bytes| -> Vec<usize> {
             let segments = four();
             let groups = groups(&segments, segment_bytes);

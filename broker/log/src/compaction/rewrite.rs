@@ -1,8 +1,8 @@
-//! What compaction makes of one batch. Pure: a batch in, the same, another or none out.
+//! Compaction of one batch: returns the same batch, another one, or none. Pure.
 //!
-//! Invariant: a record that is kept keeps offset, timestamp, key, value and headers; a batch that
-//! is kept keeps base offset, last offset delta, leader epoch, producer and codec. Source: KIP-98
-//! for empty batches, KIP-534 for delete horizons, Kafka's `Cleaner` for what goes.
+//! Invariant: records keep offset, timestamp, key, value and headers; batches keep base offset,
+//! last offset delta, leader epoch, producer and codec. Sources: KIP-98 for empty batches, KIP-534
+//! for delete horizons, Kafka's `Cleaner` for the removed records.
 
 use avouch_protocol::batch::{
     BatchHeader, Codec, HEADER_BYTES, HeaderError, LENGTH_PREFIX_BYTES, crc32c,
@@ -21,7 +21,7 @@ const DELETE_HORIZON_BIT: i16 = 0x40;
 const CODEC_BITS: i16 = 0x07;
 const NO_TIMESTAMP: TimestampMs = TimestampMs(-1);
 
-/// What a batch comes to.
+/// Result of compacting a batch.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Rewritten {
     Same,
@@ -29,18 +29,18 @@ pub(crate) enum Rewritten {
     Gone,
 }
 
-/// What decides about a batch's records.
+/// Rules of compacting a batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules<'a> {
     pub(crate) latest: &'a Latest,
     pub(crate) now: TimestampMs,
     pub(crate) delete_retention_ms: i64,
-    /// Whether the batch stays as a header when no record of it does.
+    /// Whether the batch is kept as a header if no record remains.
     pub(crate) keep_empty: bool,
     pub(crate) limits: Limits,
 }
 
-/// Why a batch cannot be rewritten, although its CRC is right.
+/// Errors of batches with a correct CRC.
 #[derive(Debug, Error)]
 pub(crate) enum BadBatch {
     #[error(transparent)]
@@ -51,20 +51,20 @@ pub(crate) enum BadBatch {
     Record(#[from] RecordError),
 }
 
-/// From when on a batch's tombstones may go, where that is settled.
+/// Returns the time after which a batch's tombstones can be removed, if it is set.
 pub(crate) fn delete_horizon(header: &BatchHeader) -> Option<TimestampMs> {
     (header.attributes & DELETE_HORIZON_BIT != 0).then_some(header.base_timestamp)
 }
 
-/// Whether compaction looks into a batch: control batches and transactions are left as they are.
+/// Returns whether compaction changes a batch. Control and transactional batches are kept.
 pub(crate) fn is_open(header: &BatchHeader) -> bool {
     !header.is_control() && !header.is_transactional()
 }
 
-/// Decides about every record of `batch`, which is exactly one batch with a right CRC.
+/// Compacts `batch`, which is exactly one batch with a correct CRC.
 pub(crate) fn rewrite(
     batch: &[u8],
-    inflater: &mut Decompressor,
+    decompressor: &mut Decompressor,
     rules: Rules<'_>,
 ) -> Result<Rewritten, BadBatch> {
     let header = BatchHeader::parse(batch)?;
@@ -72,7 +72,7 @@ pub(crate) fn rewrite(
         return Ok(Rewritten::Same);
     }
     let compressed = batch.get(HEADER_BYTES..).unwrap_or_default();
-    let section = inflater.inflate(header.codec()?, compressed, rules.limits)?;
+    let section = decompressor.inflate(header.codec()?, compressed, rules.limits)?;
     let kept = keep(&header, section.bytes(), rules)?;
     if kept.records.is_empty() {
         let is_empty_already = header.record_count == 0;
@@ -84,11 +84,14 @@ pub(crate) fn rewrite(
     }
     let settled = delete_horizon(&header);
     let horizon = match settled {
+        // The horizon is set by the first compaction that sees the tombstone and never changes
+        // (KIP-534).
         None if kept.has_tombstone => Some(TimestampMs(
             rules.now.0.saturating_add(rules.delete_retention_ms).max(0),
         )),
         settled => settled,
     };
+    // Unchanged batches keep their bytes, so their CRC still protects what the producer sent.
     if kept.all && horizon == settled {
         return Ok(Rewritten::Same);
     }
@@ -116,11 +119,13 @@ fn keep<'a>(
     for record in RecordIter::new(section, header.record_count) {
         let record = record?;
         let offset = header.base_offset.plus(i64::from(record.offset_delta));
+        // Records after the compared part may be the newest of their key.
         let was_compared = offset < rules.latest.end();
         let is_tombstone = was_compared && record.value.is_none();
         let goes = match record.key {
             _ if !was_compared => false,
-            // Keys are required from the day the topic is compacted; older records have no place.
+            // Compacted topics require keys, so a record without one precedes that setting. Kafka's
+            // cleaner removes it too.
             None => true,
             Some(key) => rules.latest.is_superseded(key, offset) || (is_tombstone && may_forget),
         };
@@ -134,7 +139,7 @@ fn keep<'a>(
     Ok(kept)
 }
 
-/// The batch with the records that are kept, timed from its delete horizon if it has one.
+/// Builds the batch with the remaining records, relative to its delete horizon if it has one.
 fn build(
     batch: &[u8],
     header: &BatchHeader,
@@ -174,8 +179,8 @@ fn build(
     seal(batch, fields, &compress(codec, &section))
 }
 
-/// The batch without any record: what is known of its producer stays. It has no timestamp, so that
-/// no look-up by time ends in it.
+/// Builds the batch without records, which preserves the state of its producer. It has no
+/// timestamp, so that lookups by time skip it.
 fn empty(batch: &[u8], header: &BatchHeader) -> Bytes {
     let fields = Fields {
         attributes: header.attributes & !(CODEC_BITS | DELETE_HORIZON_BIT),
@@ -186,7 +191,7 @@ fn empty(batch: &[u8], header: &BatchHeader) -> Bytes {
     seal(batch, fields, &[])
 }
 
-/// The header's fields that a rewritten batch has of its own.
+/// Header fields that differ in a rewritten batch.
 #[derive(Clone, Copy)]
 struct Fields {
     attributes: i16,
@@ -195,7 +200,7 @@ struct Fields {
     record_count: i32,
 }
 
-/// A batch with the header of `batch` but for `fields`, in front of `section`.
+/// Builds a batch from the header of `batch`, with `fields` replaced, and `section`.
 fn seal(batch: &[u8], fields: Fields, section: &[u8]) -> Bytes {
     let length = HEADER_BYTES - LENGTH_PREFIX_BYTES + section.len();
     let length = i32::try_from(length)

@@ -1,4 +1,4 @@
-//! What a batch comes to, as a table, and what stays as it was in it.
+//! Table tests of compacting one batch.
 
 use avouch_protocol::batch::{BatchHeader, Codec, HEADER_BYTES, crc_matches, stamp};
 use avouch_protocol::builder::BatchBuilder;
@@ -65,8 +65,8 @@ fn run(batch: &[u8], rules: Rules<'_>) -> Rewritten {
 
 fn records(batch: &[u8]) -> Vec<Found> {
     let header = BatchHeader::parse(batch).unwrap();
-    let mut inflater = Decompressor::new();
-    let section = inflater
+    let mut decompressor = Decompressor::new();
+    let section = decompressor
         .inflate(
             header.codec().unwrap(),
             &batch[HEADER_BYTES..],
@@ -90,7 +90,7 @@ fn records(batch: &[u8]) -> Vec<Found> {
 
 // Conformance: log/2
 #[test]
-fn superseded_records_go_and_the_rest_is_as_it_was_in_every_codec() {
+fn compaction_removes_superseded_records_in_every_codec() {
     let sent = [
         (Some("a"), Some("1")),
         (Some("b"), Some("2")),
@@ -142,7 +142,7 @@ fn records_that_were_not_compared_stay() {
 
 // Conformance: log/5
 #[test]
-fn a_batch_without_records_goes_or_stays_as_a_header_of_its_producer() {
+fn empty_batch_is_removed_or_kept() {
     let before = batch(
         Codec::Lz4,
         &[(Some("a"), Some("1")), (Some("a"), Some("2"))],
@@ -173,7 +173,7 @@ fn a_batch_without_records_goes_or_stays_as_a_header_of_its_producer() {
 
 // Conformance: log/3
 #[test]
-fn a_tombstone_goes_once_its_horizon_has_passed_and_not_before() {
+fn tombstone_is_removed_after_its_horizon() {
     let sent = [(Some("a"), None), (Some("b"), Some("2"))];
     for codec in CODECS {
         let before = batch(codec, &sent);
@@ -209,7 +209,7 @@ fn control_batches_and_transactions_are_left_alone() {
 }
 
 #[test]
-fn a_batch_that_makes_no_sense_is_refused_not_dropped() {
+fn invalid_batch_is_an_error() {
     let mut torn = batch(Codec::None, &[(Some("a"), Some("1"))]);
     torn.truncate(torn.len() - 1);
     let length = i32::try_from(torn.len() - 12).unwrap();

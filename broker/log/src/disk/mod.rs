@@ -1,8 +1,8 @@
-//! The disk as the log sees it: files with positional reads and writes, and names that are durable
-//! only after their directory was synced.
+//! Abstraction of the disk: files with positional reads and writes, and directory entries that are
+//! durable only after a sync of their directory.
 //!
-//! The second implementation is the tests' simulated disk, which loses whatever was not synced.
-//! Randomness comes from it too, so that simulated runs repeat. Knows nothing of what is stored.
+//! [`RealDisk`] is the operating system's. The tests' simulated disk loses everything that was not
+//! synced; random numbers come from it too, so that simulated runs are reproducible.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod page_cache;
@@ -17,23 +17,23 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
 
-/// How a file is opened.
+/// Mode of opening a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
     /// For reading; it must exist.
     ReadOnly,
     /// For reading and writing; it must exist.
     Existing,
-    /// For reading and writing; made when missing, kept when there.
+    /// For reading and writing; created if missing, kept otherwise.
     Create,
-    /// For reading and writing; made when missing, emptied when there.
+    /// For reading and writing; created if missing, truncated otherwise.
     Truncate,
 }
 
-/// What a disk writes whole or not at all.
+/// Bytes that a disk writes atomically.
 pub const SECTOR_BYTES: usize = 512;
 
-/// An empty buffer with room for `bytes`, which begins where a sector may.
+/// Returns an empty buffer for `bytes` that is aligned to a sector.
 pub(crate) fn sector_buffer(bytes: usize) -> BytesMut {
     let mut buffer = BytesMut::with_capacity(bytes + SECTOR_BYTES);
     let skipped = buffer.as_ptr().align_offset(SECTOR_BYTES);
@@ -42,119 +42,119 @@ pub(crate) fn sector_buffer(bytes: usize) -> BytesMut {
     buffer
 }
 
-/// Directories and names.
+/// Directories and their entries.
 pub trait Disk: Debug + Send + Sync {
     /// Opens a file.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
-    /// Opens a file that is written in whole sectors and seldom read: where the system can, around
-    /// its page cache, which costs a copy and some work for each page. A write begins at a multiple
-    /// of [`SECTOR_BYTES`]; what stands behind it in its last sector may be zeros afterwards.
+    /// Opens a file that is written in complete sectors and seldom read. Bypasses the page cache
+    /// where supported, which saves a copy. Writes must start at a multiple of [`SECTOR_BYTES`];
+    /// the rest of the last sector may be zeros afterwards.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn open_in_sectors(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
-    /// Makes a directory and its parents; fine when it is there.
+    /// Creates a directory and its parents, if missing.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
-    /// Gives a file another name, replacing what had it.
+    /// Renames a file, replacing an existing one.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
-    /// Names in a directory, in no order; names that are not UTF-8 are left out.
+    /// Returns the names in a directory, in no order; names that are not UTF-8 are left out.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
-    /// Makes the names in a directory durable.
+    /// Syncs the entries of a directory.
     ///
     /// # Errors
-    /// As the system says; never retried.
+    /// The error of the operating system; the caller must not retry.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Bytes that files may still grow by on the file system that holds `path`.
+    /// Returns the free bytes of the file system that holds `path`.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
-    /// A number that nobody can foretell, another one each time.
+    /// Returns an unpredictable random number.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn salt(&self) -> io::Result<u64>;
-    /// Whether something has this name.
+    /// Returns whether the path exists.
     fn exists(&self, path: &Path) -> bool;
-    /// All of the file system that `dir` is on, to be synced at one go; `None` where the system
-    /// cannot do that. Failures of writes from now on are told by it.
+    /// Returns a handle of the file system of `dir`, to sync all of it; `None` where the system
+    /// does not support this. Its sync reports write errors since this call.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn file_system(&self, dir: &Path) -> io::Result<Option<Box<dyn FileSystem>>> {
         let _without = dir;
         Ok(None)
     }
 }
 
-/// A whole file system.
+/// A complete file system.
 pub trait FileSystem: Debug + Send + Sync {
-    /// Makes everything on it durable: contents, lengths and names. For thousands of files this
-    /// takes a fraction of the time that as many syncs take.
+    /// Syncs all contents, lengths and names. For thousands of files this is much faster than a
+    /// sync of each.
     ///
     /// # Errors
-    /// As the system says; never retried.
+    /// The error of the operating system; the caller must not retry.
     fn sync(&self) -> io::Result<()>;
 }
 
 /// One open file.
 pub trait DiskFile: Debug + Send + Sync {
-    /// Writes all of `bytes` at `at`, growing the file as needed.
+    /// Writes all of `bytes` at `at`, extending the file as needed.
     ///
     /// # Errors
-    /// As the system says; how much was written is then unknown.
+    /// The error of the operating system; an unknown part of the bytes is written then.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
-    /// Reads at `at` until `into` is full or the file ends; returns the bytes read.
+    /// Reads at `at` until `into` is full or the file ends; returns the number of bytes.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize>;
-    /// Makes contents and length durable.
+    /// Syncs contents and length.
     ///
     /// # Errors
-    /// As the system says; what was written since the last success may then be lost even if a
-    /// later call succeeds, so it is never retried.
+    /// The error of the operating system. A later call can succeed although the writes before this
+    /// one are lost, so the caller must not retry.
     fn sync_data(&self) -> io::Result<()>;
-    /// Cuts or grows (with zeros) the file.
+    /// Truncates the file, or extends it with zeros.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
-    /// The length of the file.
+    /// Returns the length of the file.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the operating system.
     fn size_bytes(&self) -> io::Result<u64>;
-    /// The system's own file, out of which it sends by itself what was written; `None` where there
-    /// is none.
+    /// Returns the file of the operating system, from which the kernel can send data; `None` for
+    /// other implementations.
     fn system_file(self: Arc<Self>) -> Option<Arc<File>> {
         None
     }
 }
 
-/// The machine's own file system.
+/// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
@@ -187,7 +187,7 @@ impl Disk for RealDisk {
             .write(true)
             .custom_flags(rustix::fs::OFlags::DIRECT.bits().cast_signed())
             .open(path);
-        // Not every file system can.
+        // Not every file system supports O_DIRECT.
         Ok(match around_cache {
             Ok(direct) => Arc::new(sectors::SectorFile::new(file, direct)),
             Err(_) => file,
@@ -228,7 +228,7 @@ impl Disk for RealDisk {
     }
 
     fn salt(&self) -> io::Result<u64> {
-        // Each half of a random UUID has some bits that are not; the other's are in their place.
+        // A version 4 UUID has six fixed bits; XOR with the other half makes all 64 bits random.
         let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
         Ok(high ^ low)
     }
@@ -243,7 +243,7 @@ impl Disk for RealDisk {
     }
 }
 
-/// A directory held open: since Linux 5.8 its `syncfs` tells every failed write of its file system
+/// An open directory. Since Linux 5.8 `syncfs` on it reports every failed write of the file system
 /// since it was opened.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]

@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn only_written_ranges_are_cached() {
-        // Beside the build: a tmpfs reports the page cache differently.
+        // In the build folder, because a tmpfs reports the page cache differently.
         let mut file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let bytes = 3 * PROBE_BYTES + 5;
         file.write_all(&vec![7; bytes]).unwrap();

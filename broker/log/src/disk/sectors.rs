@@ -1,6 +1,5 @@
-//! Writes around the page cache: whole sectors, out of memory that begins where a sector may. Bytes
-//! that begin elsewhere or end amid a sector are copied, if they are few; what the system refuses
-//! goes through the page cache after all.
+//! Direct I/O: writes that bypass the page cache, in complete sectors from aligned memory. Small
+//! unaligned writes are copied; others, and those that the system rejects, use the page cache.
 
 use std::fs::File;
 use std::io;
@@ -12,17 +11,17 @@ use bytes::{BufMut as _, BytesMut};
 
 use super::{DiskFile, SECTOR_BYTES, sector_buffer};
 
-/// More than this is not copied.
+/// Maximum bytes that are copied into an aligned buffer.
 const COPIED_BYTES_MAX: usize = 64 << 10;
 
-/// A file, opened twice.
+/// A file, opened with and without direct I/O.
 #[derive(Debug)]
 pub(super) struct SectorFile {
     cached: Arc<dyn DiskFile>,
     direct: File,
-    /// The system takes no write around its cache.
-    is_refused: AtomicBool,
-    /// What was copied last, for its memory.
+    /// Whether the system rejected direct I/O on this file.
+    is_unsupported: AtomicBool,
+    /// Buffer for unaligned writes, reused.
     copied: Mutex<BytesMut>,
 }
 
@@ -31,15 +30,15 @@ impl SectorFile {
         Self {
             cached,
             direct,
-            is_refused: AtomicBool::new(false),
+            is_unsupported: AtomicBool::new(false),
             copied: Mutex::new(sector_buffer(0)),
         }
     }
 
-    /// Whether the write was done; if not, it has to go through the cache.
+    /// Writes with direct I/O if possible. Returns false if the write has to use the page cache.
     fn write_directly(&self, bytes: &[u8], at: u64) -> io::Result<bool> {
         let is_whole = |number: usize| number.is_multiple_of(SECTOR_BYTES);
-        if !at.is_multiple_of(SECTOR_BYTES as u64) || self.is_refused.load(Ordering::Relaxed) {
+        if !at.is_multiple_of(SECTOR_BYTES as u64) || self.is_unsupported.load(Ordering::Relaxed) {
             return Ok(false);
         }
         let written = if is_whole(bytes.as_ptr().addr()) && is_whole(bytes.len()) {
@@ -52,15 +51,16 @@ impl SectorFile {
             }
             copied.clear();
             copied.put_slice(bytes);
+            // Zeros after the data are allowed: the next frame starts at the following sector.
             copied.put_bytes(0, whole - bytes.len());
             self.direct.write_all_at(&copied, at)
         } else {
             return Ok(false);
         };
         match written {
-            Err(error) if is_refusal(error.kind()) => {
-                tracing::debug!(%error, "the file system takes no writes around its cache");
-                self.is_refused.store(true, Ordering::Relaxed);
+            Err(error) if is_unsupported_error(error.kind()) => {
+                tracing::debug!(%error, "the file system does not support direct I/O");
+                self.is_unsupported.store(true, Ordering::Relaxed);
                 Ok(false)
             }
             written => written.map(|()| true),
@@ -68,8 +68,8 @@ impl SectorFile {
     }
 }
 
-/// Sectors may be larger than ours, or there may be no such writes at all.
-fn is_refusal(kind: io::ErrorKind) -> bool {
+// The sectors of the device may be larger than 512 bytes, or direct I/O may be unsupported.
+fn is_unsupported_error(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
         io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
@@ -106,10 +106,10 @@ mod tests {
     use super::super::{Disk as _, OpenMode, RealDisk};
     use super::*;
 
-    /// On whatever file system temporary files are on: the bytes are the same either way.
+    /// Runs on the file system of the temporary directory, with or without direct I/O.
     // Conformance: log-proof/16
     #[test]
-    fn what_is_written_in_sectors_reads_back_whatever_its_size_and_address() {
+    fn sector_writes_read_back_at_any_alignment() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         let file = RealDisk.open_in_sectors(&path, OpenMode::Create).unwrap();

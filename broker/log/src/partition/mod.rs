@@ -1,9 +1,8 @@
-//! One partition in memory: its edges, the tail that readers share with the WAL's buffers, the
-//! list of its segments, its producers.
+//! One partition in memory: bounds, recent batches (the tail), segments and producer state.
 //!
-//! Invariants: `log_start <= high_watermark <= next_offset`; batches below `flushed_to` are in
-//! segments, those from it up to the high watermark are in the tail; what lies between the high
-//! watermark and `next_offset` is not durable and nobody sees it. Knows no file.
+//! Invariants: `log_start <= high_watermark <= next_offset`. Batches below `flushed_to` are in
+//! segments, those from there to the high watermark are in the tail. Batches between the high
+//! watermark and `next_offset` are not durable and not visible.
 
 pub(crate) mod producer_state;
 pub(crate) mod retention;
@@ -18,21 +17,21 @@ use std::sync::{Mutex, MutexGuard};
 use avouch_protocol::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use bytes::Bytes;
 
-use crate::api::{Bounds, Damage};
+use crate::api::{Bounds, CorruptRange};
 use crate::checkpoint::PartitionCheckpoint;
 use crate::failpoints::{self, Bug};
 use crate::locks::lock;
 use crate::partition::producer_state::Producers;
 use crate::partition::settings::PartitionSettings;
 use crate::segment::SegmentMeta;
-use crate::segment::scanner::Holes;
+use crate::segment::scanner::OffsetGaps;
 use crate::wal::frame::FrameSeq;
 
-/// A partition that threads share.
+/// A partition, shared among threads.
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub(crate) tp: TopicPartition,
-    /// Where its segments are.
+    /// Directory of its segments.
     pub(crate) dir: PathBuf,
     state: Mutex<State>,
 }
@@ -61,45 +60,45 @@ pub(crate) struct TailBatch {
     pub(crate) bytes: Bytes,
 }
 
-/// What a partition consists of.
+/// State of a partition, guarded by its lock.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) log_start: Offset,
     pub(crate) high_watermark: Offset,
-    /// The next batch's base offset.
+    /// Base offset of the next batch.
     pub(crate) next_offset: Offset,
     pub(crate) leader_epoch: LeaderEpoch,
-    /// Contiguous, up to the high watermark; its beginning may be in segments too.
+    /// Contiguous up to the high watermark; its first batches may be in segments too.
     pub(crate) tail: VecDeque<TailBatch>,
-    /// Batches that left the tail before their turn came to give memory back.
+    /// Number of batches that left the tail before [`State::trim_oldest`] was called for them.
     left_early: usize,
     pub(crate) flushed_to: Offset,
-    /// Oldest first; the last one is written to.
+    /// Oldest first; the last one is the active segment.
     pub(crate) segments: Vec<SegmentMeta>,
-    pub(crate) damage: Vec<Damage>,
-    /// Damage that readers pass over, because an operator said so.
-    pub(crate) skipped: Vec<Damage>,
-    /// Records below this offset were compared with each other by compaction.
+    pub(crate) corrupt_ranges: Vec<CorruptRange>,
+    /// Corrupt ranges that reads skip, as an operator requested.
+    pub(crate) skipped: Vec<CorruptRange>,
+    /// Compaction has compared all records below this offset.
     pub(crate) cleaned_to: Offset,
-    /// How often compaction replaced segments since opening: a reader that failed tries again when
-    /// this moved under it.
+    /// Number of times that compaction replaced segments since the start. A read that fails is
+    /// repeated if this changed meanwhile.
     pub(crate) replacements: u64,
-    /// Compaction met damage when the active segment began here; it waits for the next segment.
+    /// Base offset of the active segment when compaction found a corrupt batch. Compaction waits
+    /// for the next segment.
     pub(crate) compaction_held_at: Option<Offset>,
     pub(crate) settings: Option<PartitionSettings>,
-    /// Records in frames up to this one of which none was synced.
+    /// The newest frame with records of this partition, and the records not yet synced.
     unsynced: (FrameSeq, i64),
     pub(crate) producers: Producers,
-    /// Its deletion is decided and perhaps not durable: nothing more is appended, but what is there
-    /// still is to be kept.
+    /// A deletion was decided but may not be durable: nothing is appended, but the data is kept.
     pub(crate) deleting: bool,
     pub(crate) deleted: bool,
-    /// The directory may hold what a crash left; cleared before the first segment write.
+    /// The directory may contain files of a crashed process; cleared before the first write.
     pub(crate) leftovers: bool,
 }
 
 impl State {
-    /// A partition without data.
+    /// Returns a partition without data.
     pub(crate) fn empty(leader_epoch: LeaderEpoch) -> Self {
         Self {
             leader_epoch,
@@ -117,7 +116,7 @@ impl State {
             tail: VecDeque::new(),
             flushed_to: checkpoint.next_offset,
             segments: checkpoint.segments,
-            damage: checkpoint.damage,
+            corrupt_ranges: checkpoint.corrupt_ranges,
             skipped: checkpoint.skipped,
             cleaned_to: checkpoint.cleaned_to,
             producers: Producers::restore(checkpoint.producers),
@@ -130,9 +129,11 @@ impl State {
         PartitionCheckpoint {
             tp,
             leader_epoch: self.leader_epoch,
+            // The WAL frame that raises it further is replayed after the checkpoint.
             log_start: self.log_start.min(self.flushed_to),
+            // Replay skips batches below this offset and restores the later ones from the WAL.
             next_offset: self.flushed_to,
-            damage: self.damage.clone(),
+            corrupt_ranges: self.corrupt_ranges.clone(),
             skipped: self.skipped.clone(),
             cleaned_to: self.cleaned_to,
             segments: self.segments.clone(),
@@ -152,7 +153,7 @@ impl State {
         }
     }
 
-    /// What the topic says, or the log's own defaults.
+    /// Returns the settings of the topic, or the defaults of the log.
     pub(crate) fn settings_or(&self, segment_bytes: u64) -> PartitionSettings {
         self.settings.unwrap_or(PartitionSettings {
             segment_bytes,
@@ -160,10 +161,12 @@ impl State {
         })
     }
 
-    /// Counts records that go into frame `seq` while frames up to `synced` are; says whether there
-    /// are now so many that the topic wants them synced.
+    /// Counts records that go into frame `seq` while frames up to `synced` are synced. Returns
+    /// whether the topic requires a sync (`flush.messages`).
     pub(crate) fn count_unsynced(&mut self, seq: FrameSeq, synced: FrameSeq, records: i32) -> bool {
         let (newest, before) = self.unsynced;
+        // If the newest frame with records of this partition was synced, none of its records is
+        // pending.
         let before = if newest > synced { before } else { 0 };
         let count = before.saturating_add(records.into());
         self.unsynced = (seq, count);
@@ -171,7 +174,7 @@ impl State {
             .is_some_and(|settings| count >= settings.flush_messages)
     }
 
-    /// Makes a batch of frame `seq` visible, which is durable; tells how many producers are new.
+    /// Makes a durable batch of frame `seq` visible. Returns the number of new producers.
     pub(crate) fn publish(&mut self, batch: TailBatch, seq: FrameSeq) -> usize {
         self.high_watermark = batch.next_offset;
         self.tail.push_back(batch);
@@ -180,7 +183,7 @@ impl State {
         self.producers.len() - before
     }
 
-    /// Whether a read at `from` needs no file.
+    /// Returns whether a read at `from` needs no file.
     pub(crate) fn is_resident(&self, from: Offset) -> bool {
         let oldest = self
             .tail
@@ -189,18 +192,19 @@ impl State {
         from >= oldest || from < self.log_start
     }
 
-    /// Index of the first batch of the tail that ends behind `from`.
+    /// Returns the index of the first batch of the tail that ends after `from`.
     pub(crate) fn tail_index(&self, from: Offset) -> usize {
         self.tail.partition_point(|batch| batch.next_offset <= from)
     }
 
-    /// The part of the tail that no segment holds.
+    /// Returns the batches that are in no segment.
     pub(crate) fn unflushed(&self) -> impl Iterator<Item = &TailBatch> {
         self.tail.range(self.tail_index(self.flushed_to)..)
     }
 
-    /// Drops the oldest batch of the tail if a segment holds it; says whether it did.
+    /// Removes the oldest batch of the tail if a segment holds it. Returns whether it is removed.
     pub(crate) fn trim_oldest(&mut self) -> bool {
+        // `TailMemory` still counts batches that compaction removed from the tail early.
         if self.left_early > 0 {
             self.left_early -= 1;
             return true;
@@ -212,15 +216,16 @@ impl State {
         }
     }
 
-    /// Has reads below `end` come from segments, where compaction has been; all of it is there.
+    /// Removes batches below `end` from the tail, so that reads see the compacted segments.
     pub(crate) fn read_from_segments(&mut self, end: Offset) {
         let end = end.min(self.flushed_to);
+        // Keeping these batches would let a fetch return records that compaction has removed.
         let count = self.tail.partition_point(|batch| batch.next_offset <= end);
         self.tail.drain(..count);
         self.left_early += count;
     }
 
-    /// The segment that holds, or would hold, `from`.
+    /// Returns the segment whose offsets include `from`.
     pub(crate) fn segment_of(&self, from: Offset) -> Option<&SegmentMeta> {
         let at = self
             .segments
@@ -228,62 +233,66 @@ impl State {
         self.segments.get(at)
     }
 
-    /// The damage that covers `from`.
-    pub(crate) fn damage_at(&self, from: Offset) -> Option<Damage> {
-        self.damage
+    /// Returns the corrupt range that includes `from`.
+    pub(crate) fn corrupt_range_at(&self, from: Offset) -> Option<CorruptRange> {
+        self.corrupt_ranges
             .iter()
             .copied()
-            .find(|damage| damage.from <= from && from < damage.to)
+            .find(|range| range.from <= from && from < range.to)
     }
 
-    /// Why offsets may be missing between two batches in a segment.
-    pub(crate) fn holes(&self) -> Holes {
-        let known = self.damage.iter().chain(&self.skipped);
-        Holes {
+    /// Returns the known reasons for missing offsets between two batches of a segment.
+    pub(crate) fn gaps(&self) -> OffsetGaps {
+        let known = self.corrupt_ranges.iter().chain(&self.skipped);
+        OffsetGaps {
             log_start: self.log_start,
             known: known.copied().collect(),
-            given_up: self.skipped.clone(),
+            skipped: self.skipped.clone(),
         }
     }
 
-    /// `from`, or where reading goes on if damage that is to be passed over covers it.
+    /// Returns `from`, or the end of the skipped ranges that include it.
     pub(crate) fn past_skipped(&self, from: Offset) -> Offset {
         let covering = |from: Offset| {
             let mut skipped = self.skipped.iter();
-            skipped.find(|damage| damage.from <= from && from < damage.to)
+            skipped.find(|range| range.from <= from && from < range.to)
         };
+        // Skipped ranges may be adjacent, so continue until none covers the offset.
         let mut at = from;
-        while let Some(damage) = covering(at) {
-            at = damage.to;
+        while let Some(range) = covering(at) {
+            at = range.to;
         }
         at
     }
 
-    /// From now on readers pass over `damage`.
-    pub(crate) fn skip(&mut self, damage: Damage) {
-        self.damage.retain(|known| *known != damage);
-        if !self.skipped.contains(&damage) {
-            self.skipped.push(damage);
+    /// Marks a corrupt range as skipped.
+    pub(crate) fn skip(&mut self, range: CorruptRange) {
+        self.corrupt_ranges.retain(|known| *known != range);
+        if !self.skipped.contains(&range) {
+            self.skipped.push(range);
         }
+        // Compaction can pass over the range now.
         self.compaction_held_at = None;
     }
 
-    /// Where a read that starts at `from` has to end: before damage, at most at the high
-    /// watermark.
+    /// Returns the offset where a read from `from` ends: the next corrupt or skipped range, or the
+    /// high watermark.
     pub(crate) fn read_limit(&self, from: Offset) -> Offset {
-        let starts = self.damage.iter().chain(&self.skipped);
-        let starts = starts.map(|damage| damage.from);
+        let starts = self.corrupt_ranges.iter().chain(&self.skipped);
+        let starts = starts.map(|range| range.from);
         let next = starts.filter(|start| *start > from).min();
         next.map_or(self.high_watermark, |start| start.min(self.high_watermark))
     }
 
-    /// Raises the log start offset and returns the segments nobody can read any more. The one
-    /// being written always stays.
+    /// Raises the log start offset. Returns the segments that are below it now; the active segment
+    /// always remains.
     pub(crate) fn raise_log_start(&mut self, offset: Offset) -> Vec<SegmentMeta> {
         self.log_start = self.log_start.max(offset);
         let log_start = self.log_start;
-        self.damage.retain(|damage| damage.to > log_start);
-        self.skipped.retain(|damage| damage.to > log_start);
+        self.corrupt_ranges.retain(|range| range.to > log_start);
+        self.skipped.retain(|range| range.to > log_start);
+        // The active segment stays even if all its records are deleted, since the flusher appends
+        // to it.
         let closed = self.segments.len().saturating_sub(1);
         let gone = self
             .segments

@@ -1,7 +1,8 @@
-//! What idempotent producers sent to one partition: epoch and last five batches of each.
+//! State of the idempotent producers of one partition: the epoch and the last five batches of each
+//! (KIP-98, KIP-679).
 //!
-//! Invariant: what was staged but is not yet durable is kept apart, so that a snapshot holds only
-//! what a restart would find. Pure; knows no offsets but those it is told. Source: KIP-98, KIP-679.
+//! Invariant: batches that are not durable are kept apart, so a snapshot contains only what a
+//! restart would find. Pure.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,41 +11,41 @@ use avouch_protocol::types::{Offset, ProducerEpoch, ProducerId, Sequence, Timest
 
 use crate::wal::frame::FrameSeq;
 
-/// Batches remembered per producer: the most that a client keeps in flight.
+/// Batches stored per producer: the maximum that a client has in flight.
 pub(crate) const BATCHES_KEPT: usize = 5;
 
-/// One batch that was seen.
+/// A batch of a producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct SentBatch {
     pub(crate) base_sequence: Sequence,
     pub(crate) last_sequence: Sequence,
     pub(crate) base_offset: Offset,
 }
 
-/// What one producer sent.
+/// State of one producer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Producer {
     pub(crate) epoch: ProducerEpoch,
     /// Oldest first, at most [`BATCHES_KEPT`].
-    pub(crate) batches: VecDeque<Seen>,
-    /// When it was first found to have sent nothing since the look before.
+    pub(crate) batches: VecDeque<SentBatch>,
+    /// Time at which it was first found idle; none if it sent a batch since then.
     pub(crate) idle_since: Option<TimestampMs>,
-    /// The WAL frame of its last batch; 0 if a checkpoint holds it.
+    /// WAL frame of its last batch; 0 if it comes from a checkpoint.
     pub(crate) last_used: FrameSeq,
 }
 
-/// How long ago a producer sent something; the least is the longest. What a checkpoint holds comes
-/// first, and of that who was found idle first.
+/// Order of last use, oldest first: producers restored from a checkpoint, by the time they
+/// became idle, then by frame.
 pub(crate) type LastUse = (FrameSeq, TimestampMs, ProducerId);
 
-/// What may be done with a producer's batch.
+/// Result of a sequence check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SequenceVerdict {
+pub(crate) enum SequenceCheck {
     Append,
     Duplicate {
         base_offset: Offset,
     },
-    /// Older than what is remembered.
+    /// Older than the stored batches.
     DuplicateSequence,
     OutOfOrder,
     OldEpoch,
@@ -58,25 +59,26 @@ pub(crate) struct Producers {
 }
 
 impl Producers {
-    /// What may be done with a batch, given everything staged before it. A producer that is not
-    /// known may begin anywhere: its state may have been given up with its records.
-    pub(crate) fn check(&self, header: &BatchHeader) -> SequenceVerdict {
+    /// Checks the sequence of a batch, taking staged batches into account. An unknown producer may
+    /// start at any sequence, because its state may have been removed with its records.
+    pub(crate) fn check(&self, header: &BatchHeader) -> SequenceCheck {
         if !takes_part(header) {
-            return SequenceVerdict::Append;
+            return SequenceCheck::Append;
         }
         let id = header.producer_id;
         match self.staged.get(&id).or_else(|| self.durable.get(&id)) {
             Some(producer) => producer.check(header),
-            None => SequenceVerdict::Append,
+            None => SequenceCheck::Append,
         }
     }
 
-    /// Remembers a batch that gets `base_offset` but is not durable yet.
+    /// Adds a batch at `base_offset` that is not durable yet.
     pub(crate) fn stage(&mut self, header: &BatchHeader, base_offset: Offset) {
         if !takes_part(header) {
             return;
         }
         let id = header.producer_id;
+        // The staged state starts as a copy, so a failed commit leaves the durable one unchanged.
         let durable = &self.durable;
         let producer = self.staged.entry(id).or_insert_with(|| {
             durable
@@ -87,7 +89,7 @@ impl Producers {
         producer.record(header, base_offset);
     }
 
-    /// Everything staged is durable now, the last of it in frame `seq`.
+    /// Marks all staged batches as durable, the last of them in frame `seq`.
     pub(crate) fn commit(&mut self, seq: FrameSeq) {
         let used = |(id, producer)| {
             let last_used = seq;
@@ -102,20 +104,19 @@ impl Producers {
         self.durable.extend(self.staged.drain().map(used));
     }
 
-    /// How many producers are remembered for good.
+    /// Returns the number of producers with durable batches.
     pub(crate) fn len(&self) -> usize {
         self.durable.len()
     }
 
-    /// When each of them was last used.
+    /// Returns the last use of each producer.
     pub(crate) fn last_uses(&self) -> impl Iterator<Item = LastUse> {
         self.durable
             .iter()
             .map(|(id, producer)| producer.last_use(*id))
     }
 
-    /// Forgets those that were last used before `oldest_kept`, but none of which something is
-    /// staged.
+    /// Removes producers last used before `oldest_kept` that have no staged batch.
     pub(crate) fn forget_before(&mut self, oldest_kept: LastUse) {
         let staged = &self.staged;
         self.durable.retain(|id, producer| {
@@ -123,7 +124,7 @@ impl Producers {
         });
     }
 
-    /// Where the original of a batch stands and whether it is durable.
+    /// Returns the base offset of the original of a batch and whether it is durable.
     pub(crate) fn find_duplicate(&self, header: &BatchHeader) -> Option<(Offset, bool)> {
         if !takes_part(header) {
             return None;
@@ -139,15 +140,15 @@ impl Producers {
         }
     }
 
-    /// Producers with what they sent below `end`, by id. What stands at or above it is left to
-    /// replay, which gives back the very same state.
+    /// Returns the producers, sorted by id, with their batches below `end`. Replay of the batches
+    /// from `end` on restores the same state.
     pub(crate) fn snapshot(&self, end: Offset) -> Vec<(ProducerId, Producer)> {
         let below = |producer: &Producer| {
-            let batches: VecDeque<Seen> = producer
+            let batches: VecDeque<SentBatch> = producer
                 .batches
                 .iter()
                 .copied()
-                .filter(|seen| seen.base_offset < end)
+                .filter(|batch| batch.base_offset < end)
                 .collect();
             (!batches.is_empty()).then_some(Producer {
                 epoch: producer.epoch,
@@ -165,25 +166,30 @@ impl Producers {
         snapshot
     }
 
-    /// Forgets who sent nothing for `expiration_ms` (`producer.id.expiration.ms`). A producer is
-    /// idle from the first call that finds it so; whatever it sends begins that anew.
+    /// Removes producers without a batch for `expiration_ms` (`producer.id.expiration.ms`). A
+    /// producer is idle from the first call after its last batch.
     pub(crate) fn expire(&mut self, now: TimestampMs, expiration_ms: i64) {
         let staged = &self.staged;
         self.durable.retain(|id, producer| {
+            // The wall clock of a batch is not stored; idleness is measured between two maintenance
+            // calls.
             let since = *producer.idle_since.get_or_insert(now);
             staged.contains_key(id) || now.0.saturating_sub(since.0) < expiration_ms
         });
     }
 
-    /// Base offset of each producer's last batch.
+    /// Returns the base offset of each producer's last batch.
     pub(crate) fn last_offsets(&self) -> HashMap<ProducerId, Offset> {
         let last = |(id, producer): (&ProducerId, &Producer)| {
-            producer.batches.back().map(|seen| (*id, seen.base_offset))
+            producer
+                .batches
+                .back()
+                .map(|batch| (*id, batch.base_offset))
         };
         self.durable.iter().filter_map(last).collect()
     }
 
-    /// The state a snapshot holds.
+    /// Restores the state from a snapshot.
     pub(crate) fn restore(snapshot: Vec<(ProducerId, Producer)>) -> Self {
         Self {
             durable: snapshot.into_iter().collect(),
@@ -207,30 +213,32 @@ impl Producer {
         (self.last_used, idle_since, id)
     }
 
-    fn check(&self, header: &BatchHeader) -> SequenceVerdict {
+    fn check(&self, header: &BatchHeader) -> SequenceCheck {
         if header.producer_epoch < self.epoch {
-            return SequenceVerdict::OldEpoch;
+            return SequenceCheck::OldEpoch;
         }
+        // A new epoch starts at sequence 0 (KIP-360).
         if header.producer_epoch > self.epoch {
             return if header.base_sequence == Sequence(0) {
-                SequenceVerdict::Append
+                SequenceCheck::Append
             } else {
-                SequenceVerdict::OutOfOrder
+                SequenceCheck::OutOfOrder
             };
         }
         if let Some(base_offset) = self.duplicate_of(header) {
-            return SequenceVerdict::Duplicate { base_offset };
+            return SequenceCheck::Duplicate { base_offset };
         }
         let Some(last) = self.batches.back() else {
-            return SequenceVerdict::Append;
+            return SequenceCheck::Append;
         };
         let expected = last.last_sequence.0.wrapping_add(1) & i32::MAX;
-        // Sequences are a circle of 2^31: what lies less than half of it back is old.
-        let behind = expected.wrapping_sub(header.base_sequence.0) & i32::MAX;
-        match behind {
-            0 => SequenceVerdict::Append,
-            1..=0x3fff_ffff => SequenceVerdict::DuplicateSequence,
-            _ => SequenceVerdict::OutOfOrder,
+        // Sequence numbers wrap at 2^31. A number less than half of that before the expected one is
+        // old, any other is ahead.
+        let distance = expected.wrapping_sub(header.base_sequence.0) & i32::MAX;
+        match distance {
+            0 => SequenceCheck::Append,
+            1..=0x3fff_ffff => SequenceCheck::DuplicateSequence,
+            _ => SequenceCheck::OutOfOrder,
         }
     }
 
@@ -238,22 +246,26 @@ impl Producer {
         if header.producer_epoch != self.epoch {
             return None;
         }
-        let same = |seen: &&Seen| {
-            seen.base_sequence == header.base_sequence
-                && seen.last_sequence == header.last_sequence()
+        let same = |batch: &&SentBatch| {
+            batch.base_sequence == header.base_sequence
+                && batch.last_sequence == header.last_sequence()
         };
-        self.batches.iter().find(same).map(|seen| seen.base_offset)
+        self.batches
+            .iter()
+            .find(same)
+            .map(|batch| batch.base_offset)
     }
 
     fn record(&mut self, header: &BatchHeader, base_offset: Offset) {
         if header.producer_epoch != self.epoch {
+            // Sequences of the old epoch are never valid again.
             *self = Self::new(header.producer_epoch);
         }
         self.idle_since = None;
         if self.batches.len() == BATCHES_KEPT {
             self.batches.pop_front();
         }
-        self.batches.push_back(Seen {
+        self.batches.push_back(SentBatch {
             base_sequence: header.base_sequence,
             last_sequence: header.last_sequence(),
             base_offset,
@@ -261,7 +273,7 @@ impl Producer {
     }
 }
 
-/// Control batches carry a producer but no sequence.
+// Control batches have a producer but no sequence (KIP-98).
 fn takes_part(header: &BatchHeader) -> bool {
     header.has_producer() && header.base_sequence.0 >= 0 && !header.is_control()
 }
@@ -302,8 +314,8 @@ mod tests {
     }
 
     #[test]
-    fn sequences_are_judged_by_epoch_and_last_five_batches() {
-        use SequenceVerdict::{Append, Duplicate, DuplicateSequence, OldEpoch, OutOfOrder};
+    fn sequence_check_uses_the_last_five_batches() {
+        use SequenceCheck::{Append, Duplicate, DuplicateSequence, OldEpoch, OutOfOrder};
         let six = [
             (1, 0, 2),
             (1, 2, 2),
@@ -314,7 +326,7 @@ mod tests {
         ];
         let wrap = [(0, i32::MAX - 1, 2)];
         let wrap_inside = [(0, i32::MAX, 3)];
-        let cases: &[(&[Sent], Sent, SequenceVerdict)] = &[
+        let cases: &[(&[Sent], Sent, SequenceCheck)] = &[
             (&[], (3, 77, 1), Append),
             (&six, (1, 12, 1), Append),
             (&six, (1, 13, 1), OutOfOrder),
@@ -351,10 +363,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_staged_is_seen_by_checks_but_not_by_snapshots() {
+    fn staged_batches_are_checked_but_not_snapshotted() {
         let mut producers = after(&[(0, 0, 1)]);
         producers.stage(&header(0, 1, 1), Offset(100));
-        assert_eq!(producers.check(&header(0, 2, 1)), SequenceVerdict::Append);
+        assert_eq!(producers.check(&header(0, 2, 1)), SequenceCheck::Append);
         assert_eq!(
             producers.find_duplicate(&header(0, 1, 1)),
             Some((Offset(100), false))
@@ -371,7 +383,7 @@ mod tests {
 
     // Conformance: log/9
     #[test]
-    fn a_producer_is_forgotten_once_it_was_idle_long_enough() {
+    fn idle_producer_expires() {
         let mut producers = after(&[(0, 0, 1)]);
         let known = |producers: &Producers| !producers.snapshot(Offset(1000)).is_empty();
         producers.expire(TimestampMs(1_000), 500);
@@ -387,11 +399,11 @@ mod tests {
         assert!(known(&producers));
         producers.expire(TimestampMs(2_200), 500);
         assert!(!known(&producers));
-        assert_eq!(producers.check(&header(0, 77, 1)), SequenceVerdict::Append);
+        assert_eq!(producers.check(&header(0, 77, 1)), SequenceCheck::Append);
     }
 
     #[test]
-    fn a_snapshot_below_some_batches_and_their_replay_give_the_same_state() {
+    fn snapshot_plus_replay_restores_the_state() {
         let sent: Vec<_> = (0..9).map(|at| (0, at * 3, 3)).collect();
         let whole = after(&sent);
         for cut in 0..=9 {
@@ -413,7 +425,7 @@ mod tests {
 
     // Conformance: broker/input-10c
     #[test]
-    fn who_was_used_last_is_kept_and_who_has_something_staged() {
+    fn eviction_keeps_recent_and_staged_producers() {
         let of = |id| BatchHeader {
             producer_id: ProducerId(id),
             ..header(0, 0, 1)

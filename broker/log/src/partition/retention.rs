@@ -1,25 +1,26 @@
-//! Which closed segments a partition gives up. Pure: segments and limits in, a log start out.
+//! Retention: computes the new log start offset from segments and limits. Pure.
 
 use avouch_protocol::types::{Offset, TimestampMs};
 
 use crate::segment::SegmentMeta;
 
-/// What may be kept; `None` or a negative number: no limit.
+/// Retention limits; `None` or a negative number means no limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetentionLimits {
     pub(crate) retention_ms: Option<i64>,
     pub(crate) retention_bytes: Option<i64>,
 }
 
-/// The log start offset once all that is too old or too much is given up, if that gives up
-/// anything. A segment goes by its greatest timestamp, so a timestamp in the future pins it and
-/// all behind it; it goes by size while the rest still has `retention_bytes`.
+/// Returns the log start offset after retention, if it deletes a segment. Segments are deleted from
+/// the oldest on: by their max timestamp, so one with a timestamp in the future keeps all later
+/// ones, or by size while the remaining ones still have `retention_bytes`.
 pub(crate) fn new_log_start(
     segments: &[SegmentMeta],
     unflushed_bytes: u64,
     now: TimestampMs,
     limits: RetentionLimits,
 ) -> Option<Offset> {
+    // The active segment is never deleted.
     let (_, closed) = segments.split_last()?;
     let ms = limits.retention_ms.filter(|ms| *ms >= 0);
     let bytes = limits
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_segments_go_by_age_and_by_size() {
+    fn retention_deletes_by_age_and_size() {
         // Four segments of 100 bytes and ten offsets each; the last is being written.
         let ages = [10, 20, 30, 40];
         let pinned = [10, 9_000, 30, 40];
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_from_a_partition_without_segments() {
+    fn retention_needs_a_segment() {
         let limits = RetentionLimits {
             retention_ms: Some(0),
             retention_bytes: Some(0),

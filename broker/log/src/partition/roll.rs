@@ -1,11 +1,11 @@
-//! When a partition's active segment is closed. Pure: what is known of it in, yes or no out.
+//! Decides when the active segment of a partition is closed. Pure.
 
 use avouch_protocol::types::{Offset, TimestampMs};
 
 use crate::partition::settings::PartitionSettings;
 use crate::segment::SegmentMeta;
 
-/// A batch that is to be written next, as far as it matters here.
+/// The next batch to write, as far as rolling depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Next {
     pub(crate) next_offset: Offset,
@@ -13,8 +13,8 @@ pub(crate) struct Next {
     pub(crate) max_timestamp: TimestampMs,
 }
 
-/// Whether `next` has to go into a new segment: the active one would grow too large, or span too
-/// much time, or hold offsets that its index cannot express.
+/// Returns whether `next` needs a new segment, because the active one would become too large, span
+/// too much time, or contain offsets that its index cannot express.
 pub(crate) fn closes(active: &SegmentMeta, next: Next, settings: &PartitionSettings) -> bool {
     if active.bytes == 0 {
         return false;
@@ -23,13 +23,13 @@ pub(crate) fn closes(active: &SegmentMeta, next: Next, settings: &PartitionSetti
     is_full || !is_near(active, next.next_offset) || spans_too_much(active, next, settings)
 }
 
-/// Whether the index of `segment` can express offsets before `next_offset`.
+/// Returns whether the index of `segment` can express the offsets before `next_offset`.
 pub(crate) fn is_near(segment: &SegmentMeta, next_offset: Offset) -> bool {
     next_offset.0.saturating_sub(segment.base_offset.0) < i64::from(i32::MAX)
 }
 
-/// Whether everything in segments is too old to be kept, so that the active one has to be closed
-/// for retention to take it too. `newest` is the greatest timestamp of what is in no segment yet.
+/// Returns whether all segments exceed the retention time, so that the active one is closed to be
+/// deleted too. `newest` is the max timestamp of the batches that are in no segment.
 pub(crate) fn is_expired(
     segments: &[SegmentMeta],
     newest: Option<TimestampMs>,
@@ -48,6 +48,7 @@ pub(crate) fn is_expired(
 }
 
 fn spans_too_much(active: &SegmentMeta, next: Next, settings: &PartitionSettings) -> bool {
+    // Batches without records have timestamp -1 and say nothing about the age.
     if active.first_timestamp.0 < 0 {
         return false;
     }
@@ -61,13 +62,14 @@ fn spans_too_much(active: &SegmentMeta, next: Next, settings: &PartitionSettings
             .saturating_sub(jitter_ms(active, settings))
 }
 
-/// Another part of the jitter for each segment, the same one whenever it is asked for.
+/// Returns the jitter of a segment: deterministic, and different for each segment.
 fn jitter_ms(active: &SegmentMeta, settings: &PartitionSettings) -> i64 {
     let most = settings.segment_jitter_ms.min(settings.segment_ms);
     if most <= 0 {
         return 0;
     }
     let mixed = active.base_offset.0.wrapping_add(active.first_timestamp.0);
+    // Multiplicative hashing spreads neighbouring offsets over the whole interval.
     mixed.wrapping_mul(0x09e3_779b_97f4_a7c1).rem_euclid(most)
 }
 
@@ -87,7 +89,7 @@ mod tests {
 
     // Conformance: log/8
     #[test]
-    fn a_segment_is_closed_by_size_by_time_and_by_offsets() {
+    fn segment_closes_by_size_time_and_offsets() {
         let settings = PartitionSettings {
             segment_bytes: 1_000,
             segment_ms: 500,
@@ -121,7 +123,7 @@ mod tests {
 
     // Conformance: log/8
     #[test]
-    fn jitter_only_shortens_and_differs_between_segments() {
+    fn jitter_shortens_and_differs_between_segments() {
         let settings = PartitionSettings {
             segment_jitter_ms: 100,
             segment_ms: 500,
@@ -135,7 +137,7 @@ mod tests {
 
     // Conformance: log/8
     #[test]
-    fn the_active_segment_expires_only_with_all_before_it() {
+    fn active_segment_expires_last() {
         let all = [segment(0, 5, 10, 10), segment(10, 5, 20, 20)];
         let now = TimestampMs(1_000);
         let expired = |segments: &[SegmentMeta], newest: Option<i64>, ms| {

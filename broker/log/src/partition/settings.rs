@@ -1,37 +1,38 @@
-//! What a partition's topic says about its data: plain values, set by the server whenever they
-//! change. Not on disk here; the topic's configs are.
+//! Settings that a partition takes from its topic. The server sets them; the log does not store
+//! them.
 
-/// Settings of one partition. Kafka's names and defaults.
+/// Settings of one partition, with Kafka's names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PartitionSettings {
-    /// `segment.bytes`: a segment is closed before it grows beyond this.
+    /// `segment.bytes`: maximum size of a segment.
     pub segment_bytes: u64,
-    /// `segment.ms`: a segment is closed before a batch whose timestamp is further than this from
-    /// that of its first.
+    /// `segment.ms`: maximum difference between the timestamps of the first batch and a later batch
+    /// of a segment.
     pub segment_ms: i64,
-    /// `segment.jitter.ms`: up to this much of `segment_ms` is taken off, another part for each
-    /// segment, so that not all are closed at once.
+    /// `segment.jitter.ms`: maximum random time subtracted from `segment_ms`, so that segments are
+    /// not all closed at once.
     pub segment_jitter_ms: i64,
-    /// `flush.messages`: in mode `os`, appends wait for a sync once this many records did not.
+    /// `flush.messages`: in mode `os`, number of unsynced records from which an append waits for a
+    /// sync.
     pub flush_messages: i64,
-    /// `retention.ms` where `cleanup.policy` has `delete`.
+    /// `retention.ms` if `cleanup.policy` contains `delete`.
     pub retention_ms: Option<i64>,
-    /// `retention.bytes` where `cleanup.policy` has `delete`.
+    /// `retention.bytes` if `cleanup.policy` contains `delete`.
     pub retention_bytes: Option<i64>,
-    /// Where `cleanup.policy` has `compact`.
+    /// Set if `cleanup.policy` contains `compact`.
     pub compaction: Option<CompactionSettings>,
 }
 
-/// How a compacted partition is compacted.
+/// Compaction settings of a partition.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CompactionSettings {
-    /// `min.cleanable.dirty.ratio`: it waits until more than this share of the bytes is new.
+    /// `min.cleanable.dirty.ratio`: share of uncompacted bytes above which compaction runs.
     pub min_dirty_ratio: f64,
-    /// `min.compaction.lag.ms`: segments with younger records are left alone.
+    /// `min.compaction.lag.ms`: segments with younger records are not compacted.
     pub min_lag_ms: i64,
-    /// `max.compaction.lag.ms`: records older than this do not wait for the ratio.
+    /// `max.compaction.lag.ms`: age of records from which compaction ignores the ratio.
     pub max_lag_ms: i64,
-    /// `delete.retention.ms`: how long tombstones stay after the first compaction that saw them.
+    /// `delete.retention.ms`: time that tombstones remain after they were first compacted.
     pub delete_retention_ms: i64,
 }
 

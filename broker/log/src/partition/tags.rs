@@ -1,14 +1,14 @@
-//! A small set of opaque tags: exact while small, "any" once it is not.
+//! A small set of opaque tags, which becomes "any tag" above a limit.
 
-/// More tags than this are no longer told apart.
+/// Maximum number of tags in a set.
 pub(crate) const TAGS_MAX: usize = 256;
 
-/// Which tags a range of batches carries.
+/// The tags of a range of batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TagSet {
     /// Exactly these, sorted.
     Few(Vec<u32>),
-    /// Perhaps every one.
+    /// Possibly every tag.
     Any,
 }
 
@@ -23,6 +23,7 @@ impl TagSet {
         if let Self::Few(tags) = self
             && let Err(at) = tags.binary_search(&tag)
         {
+            // A larger set costs more than the lookups it avoids.
             if tags.len() == TAGS_MAX {
                 *self = Self::Any;
             } else {
@@ -31,7 +32,7 @@ impl TagSet {
         }
     }
 
-    /// Puts in all that `other` may hold.
+    /// Adds all tags of `other`.
     pub(crate) fn extend(&mut self, other: &Self) {
         match other {
             Self::Few(tags) => tags.iter().for_each(|tag| self.insert(*tag)),
@@ -52,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_never_denies_a_tag_that_was_put_in() {
+    fn tag_set_never_denies_an_inserted_tag() {
         let mut set = TagSet::default();
         for tag in (0..600).step_by(2) {
             assert!(set.may_hold(tag + 1) == (set == TagSet::Any));

@@ -1,7 +1,7 @@
-//! The flusher: writes what is durable in the WAL behind it into segments, and takes checkpoints.
+//! The flusher: writes durable batches into segments and takes checkpoints.
 //!
-//! Invariants: only what is visible is written; a checkpoint names a WAL frame only after all up
-//! to it is synced in segments; WAL slots are recycled, and files removed, only after the
+//! Invariants: only visible batches are written; a checkpoint covers a WAL frame only after its
+//! batches are synced in segments; WAL files are recycled and files removed only after the
 //! checkpoint that no longer needs them is durable.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,43 +25,42 @@ use crate::segment::{SegmentFile, SegmentMeta, index_path};
 use crate::storage::StorageError;
 use crate::wal::frame::{FrameSeq, Incarnation};
 
-/// Bytes that are appended to a segment before its partition is looked at again, unless one batch
-/// has more.
+/// Bytes written to a segment with one call, unless a single batch is larger.
 const WRITE_BYTES: usize = 1 << 20;
-/// Segments written between two checkpoints are held open up to this times `open_files_max`; then
-/// some are synced early, which is slow.
+/// Up to this times `open_files_max` segments stay open between two checkpoints. Above it segments
+/// are synced early, which is slow.
 const UNSYNCED_FILES_FACTOR: usize = 16;
-/// Threads that sync a checkpoint's files if there are many.
+/// Threads that sync the files of a large checkpoint.
 const SYNC_THREADS: usize = 8;
-/// From how many files on.
-const SIDE_BY_SIDE_MIN: usize = 64;
+/// Number of files from which these threads are used.
+const PARALLEL_SYNC_MIN: usize = 64;
 
-/// Two locks, so that the writer can empty its memory into segments while a checkpoint waits for
-/// thousands of them to be synced.
+/// Writes segments and checkpoints. The two locks let the writer flush while a checkpoint waits for
+/// thousands of syncs.
 #[derive(Debug)]
 pub(crate) struct Flusher {
     shared: Arc<Shared>,
     incarnation: Incarnation,
-    /// Held over a whole checkpoint; taken before `unsynced`.
+    /// Held during a complete checkpoint; locked before `unsynced`.
     checkpointing: Mutex<()>,
     unsynced: Mutex<Unsynced>,
-    /// To sync a checkpoint of very many files.
+    /// Syncs all files of a large checkpoint in one call, where supported.
     file_system: Option<Box<dyn FileSystem>>,
 }
 
-/// What was written since it was last synced.
+/// Files and directories written since their last sync.
 #[derive(Debug, Default)]
 struct Unsynced {
-    /// Held open, so that no error is missed.
+    /// Kept open, because a write error is only reported to a handle that was open at that time.
     files: BTreeMap<PathBuf, Arc<SegmentFile>>,
-    /// Directories with names that are not durable.
+    /// Directories with new entries.
     dirs: BTreeSet<PathBuf>,
 }
 
 impl Flusher {
     pub(crate) fn new(shared: Arc<Shared>, incarnation: Incarnation) -> Self {
         let (checkpointing, unsynced) = (Mutex::default(), Mutex::default());
-        // Without one each file is synced by itself.
+        // Without this handle each file is synced on its own.
         let file_system = shared.disk.file_system(&shared.config.dir);
         Self {
             shared,
@@ -72,7 +71,7 @@ impl Flusher {
         }
     }
 
-    /// Writes all that is visible and in no segment into segments, without syncing them.
+    /// Writes all visible batches that are in no segment into segments, without a sync.
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
         self.unless_poisoned(|| {
             let flushed = self.flush_all(&mut lock(&self.unsynced));
@@ -81,12 +80,12 @@ impl Flusher {
         })
     }
 
-    /// Writes what is visible of one partition and in no segment into segments.
+    /// Writes the visible batches of one partition into segments.
     pub(crate) fn flush_one(&self, partition: &Partition) -> Result<(), StorageError> {
         self.unless_poisoned(|| self.flush_partition(&mut lock(&self.unsynced), partition))
     }
 
-    /// Closes a partition's active segment: what is written from now on goes into another one.
+    /// Closes the active segment of a partition and starts a new one.
     pub(crate) fn roll(&self, partition: &Partition) -> Result<(), StorageError> {
         self.unless_poisoned(|| {
             let mut unsynced = lock(&self.unsynced);
@@ -100,12 +99,12 @@ impl Flusher {
                 return Ok(());
             };
             self.close_index(partition, &active)?;
-            self.begin_segment(&mut unsynced, partition, base_offset)
+            self.start_segment(&mut unsynced, partition, base_offset)
                 .map(drop)
         })
     }
 
-    /// Makes sure that a partition's directory is there and holds nothing that a crash left.
+    /// Creates the directory of a partition and removes files of a crashed process from it.
     pub(crate) fn prepare(&self, partition: &Partition) -> Result<(), StorageError> {
         self.unless_poisoned(|| {
             let mut unsynced = lock(&self.unsynced);
@@ -116,23 +115,24 @@ impl Flusher {
         })
     }
 
-    /// Makes all that is visible now durable in segments and lets the WAL go.
+    /// Takes a checkpoint: makes all visible batches durable in segments and frees WAL files.
     pub(crate) fn checkpoint(&self) -> Result<(), StorageError> {
         let open_os = self.shared.config.durability == Durability::Os;
         self.unless_poisoned(|| self.take_checkpoint(open_os))
     }
 
-    /// The last checkpoint of a log that is being closed.
+    /// Takes the last checkpoint of a log that is being closed.
     pub(crate) fn final_checkpoint(&self) -> Result<(), StorageError> {
         self.unless_poisoned(|| self.take_checkpoint(false))
     }
 
-    /// Waits until the checkpoint that is being taken, if one is, is done.
+    /// Waits until a checkpoint in progress is complete.
     pub(crate) fn wait_for_checkpoint(&self) {
         drop(lock(&self.checkpointing));
     }
 
-    /// After a failed sync it is unknown what the segments hold: no checkpoint may name them.
+    /// Runs `work` unless storage failed. After a failed sync the contents of segments are unknown,
+    /// so no checkpoint may name them.
     fn unless_poisoned(
         &self,
         work: impl FnOnce() -> Result<(), StorageError>,
@@ -149,19 +149,27 @@ impl Flusher {
 
     fn take_checkpoint(&self, open_os: bool) -> Result<(), StorageError> {
         let _one_at_a_time = lock(&self.checkpointing);
+        // Read before the flush: every frame up to `seq` is then in segments, and frames published
+        // meanwhile are replayed, which has no effect.
         let seq = self.shared.published();
+        // Read before the flush too, so that frames written during the checkpoint count towards the
+        // next one.
         let wal_bytes = self.shared.wal_bytes();
-        // What the checkpoint will say and what has to be synced for it, as of one moment.
+        // The lock makes this one point in time: every file that the checkpoint names is in the set
+        // that is synced for it.
         let (unsynced, checkpoint, garbage) = {
             let mut unsynced = lock(&self.unsynced);
             self.flush_all(&mut unsynced)?;
             let (checkpoint, garbage) = self.snapshot(seq, open_os);
+            // From here on the writer may flush into `unsynced` again while this checkpoint syncs
+            // its own set.
             (std::mem::take(&mut *unsynced), checkpoint, garbage)
         };
         self.shared.memory.trim();
         self.sync(&unsynced)?;
         self.write(&checkpoint)?;
-        lock(&self.shared.slots).retire(seq);
+        // Only now: until the rename is durable, a start would need these frames.
+        lock(&self.shared.wal_files).retire(seq);
         self.shared.note_checkpoint(wal_bytes);
         self.remove(&garbage);
         Ok(())
@@ -176,15 +184,18 @@ impl Flusher {
         }
         let files: Vec<_> = unsynced.files.values().collect();
         if !failpoints::is_on(Bug::SegmentsNotSynced) {
-            side_by_side(&files, |file| file.sync())?;
+            in_parallel(&files, |file| file.sync())?;
         }
         let dirs: Vec<_> = unsynced.dirs.iter().collect();
-        side_by_side(&dirs, |dir| self.sync_dir(dir))
+        in_parallel(&dirs, |dir| self.sync_dir(dir))
     }
 
-    /// Retired segments first, partitions then, tombstones last: what a partition's part does
-    /// not name any more is removed, and a partition that is missing has its tombstone.
+    /// Returns the checkpoint and the files it makes unnecessary. The order matters: a segment in
+    /// the garbage is missing from its partition's list, and a partition missing from the list has
+    /// its topic in the deleted ones.
     fn snapshot(&self, seq: FrameSeq, open_os: bool) -> (Checkpoint, Garbage) {
+        // A segment enters the garbage after it left its partition's list, so it cannot be in both
+        // here.
         let segments = lock(&self.shared.garbage).segments.clone();
         let all = self.shared.partitions();
         let partitions = all
@@ -220,6 +231,7 @@ impl Flusher {
             if failpoints::is_on(Bug::CheckpointNotSynced) {
                 return disk.rename(&temporary, &path);
             }
+            // The contents must be durable before the name refers to them.
             file.sync_data()?;
             disk.rename(&temporary, &path)?;
             disk.sync_dir(dir)
@@ -227,11 +239,12 @@ impl Flusher {
         settle().map_err(|error| StorageError::failed(&path, &error))
     }
 
-    /// Removes what the durable checkpoint no longer names. A file that will not go is left: it
-    /// takes space, but nothing refers to it.
+    /// Removes files that the durable checkpoint no longer names. If that fails, a file remains
+    /// that nothing refers to.
     fn remove(&self, garbage: &Garbage) {
         for path in &garbage.segments {
-            self.shared.handles.forget(path);
+            // An open handle would keep the blocks of the removed file allocated.
+            self.shared.file_cache.forget(path);
             self.remove_file(path);
             self.remove_file(&index_path(path));
         }
@@ -261,21 +274,24 @@ impl Flusher {
             }
             let dir = data_dir.join(name);
             for file in self.shared.disk.list(&dir).unwrap_or_default() {
-                self.shared.handles.forget(&dir.join(&file));
+                self.shared.file_cache.forget(&dir.join(&file));
                 self.remove_file(&dir.join(file));
             }
             if let Err(error) = self.shared.disk.remove_dir(&dir) {
                 let dir = dir.display();
-                tracing::warn!(%dir, %error, "a deleted partition's directory stays");
+                tracing::warn!(%dir, %error, "cannot remove the directory of a deleted partition");
             }
         }
+        // The removal becomes durable with the next checkpoint; until then the deleted topics
+        // remain listed.
         lock(&self.unsynced).dirs.insert(data_dir);
     }
 
     fn remove_file(&self, path: &Path) {
         match self.shared.disk.remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(path = %path.display(), %error, "an unneeded file stays");
+                let path = path.display();
+                tracing::warn!(%path, %error, "cannot remove a file that is no longer needed");
             }
             Ok(()) | Err(_) => {}
         }
@@ -297,7 +313,7 @@ impl Flusher {
             let mut state = partition.state();
             let batches: Vec<TailBatch> = state.unflushed().cloned().collect();
             if batches.is_empty() {
-                // Nothing in memory and nothing to come: what is missing up to here is damage.
+                // The tail is empty, so offsets missing up to here are corrupt ranges.
                 state.flushed_to = state.high_watermark;
             }
             if batches.is_empty() || state.deleted {
@@ -314,6 +330,8 @@ impl Flusher {
         let mut rest = batches.as_slice();
         while let Some(first) = rest.first() {
             let segment = self.segment_for(unsynced, partition, first, &settings)?;
+            // The lock of the partition is not held during the write; only this thread changes the
+            // last segment.
             let count = how_many(rest, &segment, &settings);
             let (now, later) = rest.split_at(count);
             self.append(unsynced, partition, &segment, now)?;
@@ -322,7 +340,7 @@ impl Flusher {
         Ok(())
     }
 
-    /// The segment that takes `batch`: the last one, or a new one if that is to be closed.
+    /// Returns the segment for `batch`: the active one, or a new one if the active one is full.
     fn segment_for(
         &self,
         unsynced: &mut Unsynced,
@@ -335,13 +353,13 @@ impl Flusher {
             Some(last) if !roll::closes(&last, next_of(batch), settings) => Ok(last),
             Some(last) => {
                 self.close_index(partition, &last)?;
-                self.begin_segment(unsynced, partition, batch.base_offset)
+                self.start_segment(unsynced, partition, batch.base_offset)
             }
-            None => self.begin_segment(unsynced, partition, batch.base_offset),
+            None => self.start_segment(unsynced, partition, batch.base_offset),
         }
     }
 
-    fn begin_segment(
+    fn start_segment(
         &self,
         unsynced: &mut Unsynced,
         partition: &Partition,
@@ -351,9 +369,10 @@ impl Flusher {
         let path = segment.path(&partition.dir);
         let failed = |error| StorageError::of(&path, &error);
         let shared = &self.shared;
-        shared.handles.forget(&path);
+        // A file of this name can be cached from before a deletion of the same offsets.
+        shared.file_cache.forget(&path);
         shared
-            .handles
+            .file_cache
             .segment(&*shared.disk, &partition.dir, &segment, OpenMode::Truncate)
             .map_err(failed)?;
         unsynced.dirs.insert(partition.dir.clone());
@@ -361,7 +380,7 @@ impl Flusher {
         Ok(segment)
     }
 
-    /// The index of a closed segment is synced once, so that a power cut does not cost a scan.
+    /// Syncs the index of a closed segment, so that a power loss does not cost a rebuild.
     fn close_index(
         &self,
         partition: &Partition,
@@ -387,14 +406,17 @@ impl Flusher {
         let path = segment.path(&partition.dir);
         let shared = &self.shared;
         let file = shared
-            .handles
+            .file_cache
             .segment(&*shared.disk, &partition.dir, segment, OpenMode::Existing)
             .map_err(|error| StorageError::of(&path, &error))?;
         let runs: Vec<&[u8]> = batches.iter().map(|batch| &batch.bytes[..]).collect();
         file.append(&*shared.disk, segment.bytes, &runs)?;
         note_appended(shared, partition, batches);
+        // Keep the handle that was written: on Linux a write-back error is reported once per open
+        // handle.
         unsynced.files.insert(path, file);
         if unsynced.files.len() > shared.config.open_files_max * UNSYNCED_FILES_FACTOR
+            // Bounds the open files; the early sync is not repeated by the checkpoint.
             && let Some((_, file)) = unsynced.files.pop_first()
         {
             file.sync()?;
@@ -402,8 +424,8 @@ impl Flusher {
         Ok(())
     }
 
-    /// Brings a partition's directory to what the checkpoint says, before it is written to for
-    /// the first time.
+    /// Changes the directory of a partition to what the checkpoint describes, before its first
+    /// write.
     fn clear_leftovers(
         &self,
         unsynced: &mut Unsynced,
@@ -414,16 +436,17 @@ impl Flusher {
         if !shared.disk.exists(&partition.dir) {
             shared.disk.create_dir(&partition.dir).map_err(failed)?;
         }
-        // What is there may have been made by a process that was killed before it was durable.
+        // A crashed process may have created the entries without syncing them.
         unsynced.dirs.insert(shared.data_dir());
         unsynced.dirs.insert(partition.dir.clone());
         let segments = partition.state().segments.clone();
-        // Given up since opening, so the checkpoint still names them: they go behind the next one.
-        let retired = lock(&shared.garbage).segments.clone();
+        // Segments deleted since the start are still named by the last checkpoint, so they must
+        // remain until the next one is durable.
+        let deleted = lock(&shared.garbage).segments.clone();
         let known: BTreeSet<PathBuf> = segments
             .iter()
             .map(|segment| segment.path(&partition.dir))
-            .chain(retired)
+            .chain(deleted)
             .flat_map(|path| [index_path(&path), path])
             .collect();
         for name in shared.disk.list(&partition.dir).map_err(failed)? {
@@ -436,7 +459,7 @@ impl Flusher {
             let path = last.path(&partition.dir);
             let failed = |error| StorageError::of(&path, &error);
             shared
-                .handles
+                .file_cache
                 .segment(&*shared.disk, &partition.dir, last, OpenMode::Existing)
                 .and_then(|file| file.cut(&*shared.disk, last.bytes))
                 .map_err(failed)?;
@@ -450,7 +473,7 @@ impl Flusher {
             return Ok(());
         }
         match self.shared.disk.sync_dir(dir) {
-            // The directory of a topic that was deleted meanwhile.
+            // The topic was deleted meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(StorageError::failed(dir, &error)),
             Ok(()) => Ok(()),
@@ -458,16 +481,17 @@ impl Flusher {
     }
 }
 
-/// Syncs many files by several threads, since file systems commit concurrent syncs together.
-fn side_by_side<T: Sync>(
+/// Syncs many files with several threads, because file systems commit concurrent syncs together.
+fn in_parallel<T: Sync>(
     items: &[T],
     sync: impl Fn(&T) -> Result<(), StorageError> + Sync,
 ) -> Result<(), StorageError> {
-    if items.len() < SIDE_BY_SIDE_MIN {
+    if items.len() < PARALLEL_SYNC_MIN {
         return items.iter().try_for_each(sync);
     }
     let sync = &sync;
     thread::scope(|scope| {
+        // Rounded up, so there are at most `SYNC_THREADS` parts.
         let parts = items.chunks(items.len().div_ceil(SYNC_THREADS));
         let threads: Vec<_> = parts
             .map(|part| scope.spawn(move || part.iter().try_for_each(sync)))
@@ -478,8 +502,9 @@ fn side_by_side<T: Sync>(
     })
 }
 
-/// How many of `batches` one write to `segment` takes: at least one, and none that closes it.
+/// Returns how many of `batches`, at least one, go into `segment` with one write.
 fn how_many(batches: &[TailBatch], segment: &SegmentMeta, settings: &PartitionSettings) -> usize {
+    // Rolling depends on the size after each batch, so the metadata is advanced on a copy.
     let mut grown = segment.clone();
     let mut bytes = 0;
     let fits = |batch: &&TailBatch| {
@@ -505,9 +530,10 @@ fn next_of(batch: &TailBatch) -> Next {
     }
 }
 
-/// The batches are in the partition's last segment now.
+/// Adds batches to the metadata of the last segment.
 fn note_appended(shared: &Shared, partition: &Partition, batches: &[TailBatch]) {
     let mut state = partition.state();
+    // The topic was deleted during the write: its bytes were subtracted already.
     if state.deleted {
         return;
     }

@@ -1,6 +1,5 @@
-//! The threads of an open log and what they share: the writer, which appends to the write-ahead
-//! log, the flusher, which writes segments and checkpoints, and the queue and wake-ups between
-//! them.
+//! The threads of an open log, and the state, queue and wake-ups they share. The writer appends to
+//! the write-ahead log; the flusher writes segments and checkpoints.
 
 pub(crate) mod flusher;
 pub(crate) mod queue;

@@ -1,5 +1,5 @@
-//! What waits for the writer. While it syncs, jobs gather here and become the next round: that is
-//! the whole of group commit, there is no timer.
+//! Queue of the writer. Jobs that arrive during a sync form the next commit batch (group commit
+//! without a timer).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,14 +8,16 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use avouch_protocol::types::{Offset, TopicId, TopicPartition};
 
-use crate::api::{AppendBatch, AppendDone, AppendOutcome, Damage, LogError, LogStartDone, Origin};
+use crate::api::{
+    AppendBatch, AppendDone, AppendOutcome, CorruptRange, LogError, LogStartDone, Origin,
+};
 use crate::locks::lock;
 use crate::wal::frame::ENTRY_HEADER_BYTES;
 
-/// Hears that a change without a result is durable.
+/// Receives the result of a change when it is durable.
 pub(crate) type ChangeDone = Box<dyn FnOnce(Result<(), LogError>) + Send>;
 
-/// One thing for the writer to make durable.
+/// A change for the writer to make durable.
 pub(crate) enum Job {
     Append {
         batches: Vec<AppendBatch>,
@@ -30,19 +32,19 @@ pub(crate) enum Job {
         topic: TopicId,
         done: ChangeDone,
     },
-    SkipDamage {
+    SkipCorruptRange {
         target: TopicPartition,
-        damage: Damage,
+        range: CorruptRange,
         done: ChangeDone,
     },
-    /// Syncs what mode `os` has not.
+    /// Syncs frames that mode `os` has not synced.
     Sync {
         done: ChangeDone,
     },
 }
 
 impl Job {
-    /// Bytes it takes in a frame, at most.
+    /// Returns the maximum bytes of the job in a frame.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Append { batches, .. } => batches
@@ -51,13 +53,13 @@ impl Job {
                 .sum(),
             Self::LogStart { .. } => ENTRY_HEADER_BYTES + size_of::<i64>(),
             Self::DeleteTopic { .. } => ENTRY_HEADER_BYTES,
-            Self::SkipDamage { .. } => ENTRY_HEADER_BYTES + 2 * size_of::<i64>(),
+            Self::SkipCorruptRange { .. } => ENTRY_HEADER_BYTES + 2 * size_of::<i64>(),
             Self::Sync { .. } => 0,
         }
     }
 
-    /// Whether it takes space for what others want to keep: all but what the broker itself needs
-    /// to go on and what gives space back.
+    /// Returns whether the job is rejected while disk space is low. Jobs of the broker itself and
+    /// those that free space are not.
     pub(crate) fn takes_space(&self) -> bool {
         match self {
             Self::Append { batches, .. } => {
@@ -66,12 +68,12 @@ impl Job {
             }
             Self::LogStart { .. }
             | Self::DeleteTopic { .. }
-            | Self::SkipDamage { .. }
+            | Self::SkipCorruptRange { .. }
             | Self::Sync { .. } => false,
         }
     }
 
-    /// Answers that storage failed.
+    /// Completes the job with a storage failure.
     pub(crate) fn fail(self, reason: &str) {
         let error = || LogError::StorageFailed(reason.to_owned());
         match self {
@@ -80,7 +82,7 @@ impl Job {
             }
             Self::LogStart { done, .. } => done(Err(error())),
             Self::DeleteTopic { done, .. }
-            | Self::SkipDamage { done, .. }
+            | Self::SkipCorruptRange { done, .. }
             | Self::Sync { done } => done(Err(error())),
         }
     }
@@ -96,10 +98,10 @@ impl fmt::Debug for Job {
                 .field(offset)
                 .finish(),
             Self::DeleteTopic { topic, .. } => f.debug_tuple("DeleteTopic").field(topic).finish(),
-            Self::SkipDamage { target, damage, .. } => f
-                .debug_tuple("SkipDamage")
+            Self::SkipCorruptRange { target, range, .. } => f
+                .debug_tuple("SkipCorruptRange")
                 .field(target)
-                .field(damage)
+                .field(range)
                 .finish(),
             Self::Sync { .. } => f.write_str("Sync"),
         }
@@ -120,22 +122,24 @@ struct QueueState {
 }
 
 impl Queue {
-    /// Queues a job, or gives it back when the log is closed.
+    /// Adds a job, or returns it if the log is closed.
     pub(crate) fn push(&self, job: Job) -> Result<(), Job> {
         let mut state = lock(&self.state);
         if state.closed {
             return Err(job);
         }
+        // A counter for back pressure only; the lock orders the queue itself.
         self.bytes.fetch_add(job.bytes(), Ordering::Relaxed);
         state.jobs.push_back(job);
+        // Release the lock before the wake-up, so that the writer does not block on it at once.
         drop(state);
         self.ready.notify_one();
         Ok(())
     }
 
-    /// The next round: jobs of up to `bytes_max`, at least one. Waits for the first; `None` once
-    /// the log is closed and drained.
-    pub(crate) fn wait_for_round(&self, bytes_max: usize) -> Option<Vec<Job>> {
+    /// Returns the next commit batch: jobs of up to `bytes_max`, at least one. Waits for the first
+    /// job; returns `None` when the log is closed and the queue is empty.
+    pub(crate) fn wait_for_batch(&self, bytes_max: usize) -> Option<Vec<Job>> {
         let mut state = lock(&self.state);
         while state.jobs.is_empty() {
             if state.closed {
@@ -146,44 +150,48 @@ impl Queue {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        Some(state.round(bytes_max))
+        Some(state.next_batch(bytes_max))
     }
 
-    /// The next round if there is one: how tests drive the log without threads.
+    /// Returns the next commit batch if there is one, for tests without threads.
     #[cfg(test)]
-    pub(crate) fn round(&self, bytes_max: usize) -> Option<Vec<Job>> {
-        let round = lock(&self.state).round(bytes_max);
-        (!round.is_empty()).then_some(round)
+    pub(crate) fn next_batch(&self, bytes_max: usize) -> Option<Vec<Job>> {
+        let batch = lock(&self.state).next_batch(bytes_max);
+        (!batch.is_empty()).then_some(batch)
     }
 
-    /// Jobs of these bytes are answered.
-    pub(crate) fn answered(&self, bytes: usize) {
+    /// Subtracts the bytes of completed jobs.
+    pub(crate) fn completed(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes of jobs that are not answered.
+    /// Returns the bytes of jobs that are not completed.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Takes no more jobs.
+    /// Rejects further jobs.
     pub(crate) fn close(&self) {
+        // Set under the lock: a later push fails, an earlier one is drained before the writer
+        // stops.
         lock(&self.state).closed = true;
         self.ready.notify_all();
     }
 }
 
 impl QueueState {
-    fn round(&mut self, bytes_max: usize) -> Vec<Job> {
-        let mut round = Vec::new();
+    fn next_batch(&mut self, bytes_max: usize) -> Vec<Job> {
+        let mut batch = Vec::new();
         let mut bytes = 0;
         while let Some(next) = self.jobs.front() {
             bytes += next.bytes();
-            if bytes > bytes_max && !round.is_empty() {
+            // A single job above the maximum forms a batch of its own: it was accepted and must not
+            // starve.
+            if bytes > bytes_max && !batch.is_empty() {
                 break;
             }
-            round.extend(self.jobs.pop_front());
+            batch.extend(self.jobs.pop_front());
         }
-        round
+        batch
     }
 }

@@ -1,5 +1,4 @@
-//! What all threads of the log share: partitions, the memory the tail takes, and whether storage
-//! has failed for good.
+//! State shared by all threads of the log: partitions, memory of the tails, storage failure.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
@@ -8,49 +7,49 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use avouch_protocol::types::{LeaderEpoch, Offset, TopicId, TopicPartition};
 
-use crate::api::{Damage, Listener, LogConfig};
+use crate::api::{CorruptRange, Listener, LogConfig};
 use crate::disk::Disk;
 use crate::locks::{lock, read, write};
 use crate::partition::producer_state::LastUse;
 use crate::partition::{Partition, State};
 use crate::runtime::queue::Queue;
-use crate::runtime::wakeup::Signal;
-use crate::segment::file_cache::Handles;
+use crate::runtime::wakeup::Wakeup;
+use crate::segment::file_cache::FileCache;
 use crate::storage::StorageError;
-use crate::wal::Slots;
+use crate::wal::WalFiles;
 use crate::wal::frame::FrameSeq;
 
-/// Places of damage that are remembered as told.
-const DAMAGED_MAX: usize = 10_000;
+/// Maximum number of corrupt ranges that are remembered as reported.
+const REPORTED_RANGES_MAX: usize = 10_000;
 
 pub(crate) struct Shared {
     pub(crate) config: LogConfig,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) listener: Arc<dyn Listener>,
     pub(crate) queue: Queue,
-    pub(crate) slots: Arc<Mutex<Slots>>,
-    pub(crate) handles: Handles,
+    pub(crate) wal_files: Arc<Mutex<WalFiles>>,
+    pub(crate) file_cache: FileCache,
     pub(crate) memory: TailMemory,
     pub(crate) garbage: Mutex<Garbage>,
-    pub(crate) wake_flusher: Signal,
-    /// Damage that readers met, so that each is told once.
-    damaged: Mutex<BTreeSet<(TopicPartition, Offset)>>,
-    /// Held over a whole compaction.
+    pub(crate) wake_flusher: Wakeup,
+    /// Start of corrupt ranges that were reported.
+    reported_ranges: Mutex<BTreeSet<(TopicPartition, Offset)>>,
+    /// Held during a complete compaction.
     pub(crate) compacting: Mutex<()>,
-    /// Any wish but the last asks for a spare slot.
-    pub(crate) wake_spare: Signal,
-    /// Leader epoch of partitions made from now on.
+    /// Any task but `Stop` requests a preallocated WAL file.
+    pub(crate) wake_preallocator: Wakeup,
+    /// Leader epoch of new partitions.
     pub(crate) epoch_floor: LeaderEpoch,
     partitions: RwLock<HashMap<TopicPartition, Arc<Partition>>>,
     published: AtomicU64,
-    /// At least as many producers as are remembered; see [`Shared::note_producers`].
+    /// Upper bound of the number of producers; see [`Shared::note_producers`].
     producers_at_most: AtomicUsize,
     wal_bytes: AtomicU64,
     checkpointed_wal_bytes: AtomicU64,
     poison: OnceLock<String>,
 }
 
-/// Files to be removed once a checkpoint no longer needs them.
+/// Files to remove when a checkpoint no longer needs them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Garbage {
     pub(crate) topics: BTreeSet<TopicId>,
@@ -62,19 +61,19 @@ impl Shared {
         config: LogConfig,
         disk: Arc<dyn Disk>,
         listener: Arc<dyn Listener>,
-        slots: Slots,
+        wal_files: WalFiles,
         epoch_floor: LeaderEpoch,
     ) -> Self {
         Self {
             queue: Queue::default(),
-            slots: Arc::new(Mutex::new(slots)),
-            handles: Handles::new(config.open_files_max),
+            wal_files: Arc::new(Mutex::new(wal_files)),
+            file_cache: FileCache::new(config.open_files_max),
             memory: TailMemory::new(config.tail_bytes_max),
             garbage: Mutex::default(),
-            wake_flusher: Signal::default(),
-            damaged: Mutex::default(),
+            wake_flusher: Wakeup::default(),
+            reported_ranges: Mutex::default(),
             compacting: Mutex::default(),
-            wake_spare: Signal::default(),
+            wake_preallocator: Wakeup::default(),
             epoch_floor,
             partitions: RwLock::default(),
             published: AtomicU64::new(0),
@@ -92,7 +91,7 @@ impl Shared {
         read(&self.partitions).get(&tp).cloned()
     }
 
-    /// All partitions, sorted, so that whatever is done to each is done in the same order always.
+    /// Returns all partitions in order, so that tests see the same order of disk operations.
     pub(crate) fn partitions(&self) -> Vec<Arc<Partition>> {
         let mut all: Vec<_> = read(&self.partitions).values().cloned().collect();
         all.sort_unstable_by_key(|partition| partition.tp);
@@ -107,13 +106,15 @@ impl Shared {
             .collect()
     }
 
-    /// The partition, made without data if it is not known.
+    /// Returns the partition; creates it without data if it is unknown.
     pub(crate) fn partition_or_new(&self, tp: TopicPartition) -> Arc<Partition> {
         if let Some(partition) = self.partition(tp) {
             return partition;
         }
         let state = || State::empty(self.epoch_floor);
         let new = || Arc::new(Partition::new(tp, self.partition_dir(tp), state()));
+        // Another thread may have created it since the read lock was released; then its entry is
+        // used.
         Arc::clone(write(&self.partitions).entry(tp).or_insert_with(new))
     }
 
@@ -124,22 +125,26 @@ impl Shared {
         self.note_producers(producers);
     }
 
-    /// Takes a deleted topic's partition from readers, and its memory.
+    /// Removes a partition of a deleted topic and frees its memory.
     pub(crate) fn drop_partition(&self, partition: &Partition) {
+        // Removed from the map first: lookups fail from here on. Threads that hold the `Arc`
+        // already see `deleted`.
         write(&self.partitions).remove(&partition.tp);
         let mut state = partition.state();
         state.deleting = true;
         state.deleted = true;
         let unflushed = state.unflushed().map(|batch| batch.bytes.len()).sum();
+        // The flusher skips deleted partitions, so their bytes would count as unflushed forever.
         self.memory.flushed(unflushed);
         state.tail.clear();
     }
 
-    /// `new` producers are remembered besides those before. When there may be more of them than
-    /// `producers_max`, the least recently used are forgotten, a tenth at a time, so that it is
-    /// seldom that all are looked at. Holds no lock when it is called.
+    /// Counts `new` producers. Above `producers_max` the least recently used tenth is removed, so
+    /// that producers are seldom enumerated. The caller must hold no lock of a partition.
     pub(crate) fn note_producers(&self, new: usize) {
         let max = self.config.producers_max;
+        // An upper bound is enough: expiry and deletion do not subtract, the exact count below
+        // corrects it.
         let at_most = self.producers_at_most.fetch_add(new, Ordering::Relaxed) + new;
         if new == 0 || at_most <= max {
             return;
@@ -152,6 +157,7 @@ impl Shared {
         let kept = (max - max / 10).max(1);
         if uses.len() > kept {
             let forgotten = uses.len() - kept;
+            // Partial selection is linear in the number of producers, a sort would not be.
             let (_, oldest_kept, _) = uses.select_nth_unstable(forgotten);
             for partition in &partitions {
                 partition.state().producers.forget_before(*oldest_kept);
@@ -164,38 +170,41 @@ impl Shared {
         self.producers_at_most.store(at_most, Ordering::Relaxed);
     }
 
-    /// Frames up to this one are visible.
+    /// Returns the sequence up to which frames are visible.
     pub(crate) fn published(&self) -> FrameSeq {
         FrameSeq(self.published.load(Ordering::Acquire))
     }
 
-    /// Frames up to `seq` are visible; the last of them took `bytes`.
+    /// Makes frames up to `seq` visible; the last of them has `bytes`.
     pub(crate) fn publish(&self, seq: FrameSeq, bytes: usize) {
         self.wal_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        // Pairs with the load in `published`: a checkpoint that reads `seq` also sees the tails of
+        // its batches.
         self.published.store(seq.0, Ordering::Release);
     }
 
-    /// Bytes of frames written since opening.
+    /// Returns the bytes of frames written since the start.
     pub(crate) fn wal_bytes(&self) -> u64 {
         self.wal_bytes.load(Ordering::Relaxed)
     }
 
-    /// A checkpoint covers the frames of the first `bytes` written since opening.
+    /// Records that a checkpoint covers the first `bytes` of frames written since the start.
     pub(crate) fn note_checkpoint(&self, bytes: u64) {
         self.checkpointed_wal_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes of frames that a restart would replay.
+    /// Returns the bytes of frames that a restart would replay.
     pub(crate) fn wal_bytes_since_checkpoint(&self) -> u64 {
         let checkpointed = self.checkpointed_wal_bytes.load(Ordering::Relaxed);
         self.wal_bytes().saturating_sub(checkpointed)
     }
 
-    /// Ends all writing for good if `error` is one that does not pass.
+    /// Stops all writing if `error` is permanent.
     pub(crate) fn note_failure(&self, error: &StorageError) {
         match error {
             StorageError::Full | StorageError::WalFull => {}
             StorageError::Failed(reason) => {
+                // Only the first failure is reported; later ones are its consequences.
                 if self.poison.set(reason.clone()).is_ok() {
                     self.listener.poisoned(reason);
                 }
@@ -203,17 +212,18 @@ impl Shared {
         }
     }
 
-    /// A reader met damage. Told once for each place, up to [`DAMAGED_MAX`] places.
-    pub(crate) fn note_damage(&self, tp: TopicPartition, damage: Damage) {
-        let mut known = lock(&self.damaged);
-        let is_new = known.len() < DAMAGED_MAX && known.insert((tp, damage.from));
+    /// Reports a corrupt range, each once, up to [`REPORTED_RANGES_MAX`] ranges.
+    pub(crate) fn report_corrupt_range(&self, tp: TopicPartition, range: CorruptRange) {
+        let mut known = lock(&self.reported_ranges);
+        let is_new = known.len() < REPORTED_RANGES_MAX && known.insert((tp, range.from));
+        // The listener may block on its own locks, so call it without this one.
         drop(known);
         if is_new {
-            self.listener.damaged(tp, damage);
+            self.listener.corrupt_range_found(tp, range);
         }
     }
 
-    /// Why storage failed for good, if it did.
+    /// Returns the reason of a permanent storage failure.
     pub(crate) fn poison(&self) -> Option<&str> {
         self.poison.get().map(String::as_str)
     }
@@ -239,10 +249,10 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// How much memory the tails of all partitions take.
+/// Memory of the tails of all partitions.
 ///
-/// Batches leave in the order in which they came, over all partitions, so that the buffers that
-/// they share with their WAL frames go whole.
+/// Batches leave in order of arrival over all partitions, so that all batches which share the
+/// buffer of a WAL frame leave together and the buffer is freed.
 #[derive(Debug)]
 pub(crate) struct TailMemory {
     bytes_max: usize,
@@ -265,7 +275,7 @@ impl TailMemory {
         }
     }
 
-    /// Batches were put into tails.
+    /// Adds batches that were added to tails.
     pub(crate) fn added(&self, batches: impl Iterator<Item = (Arc<Partition>, usize)>) {
         let mut kept = lock(&self.kept);
         for (partition, bytes) in batches {
@@ -275,21 +285,23 @@ impl TailMemory {
         }
     }
 
-    /// Bytes of tails are in segments now.
+    /// Subtracts bytes that are in segments now.
     pub(crate) fn flushed(&self, bytes: usize) {
         self.unflushed.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes that are in no segment.
+    /// Returns the bytes that are in no segment.
     pub(crate) fn unflushed(&self) -> usize {
         self.unflushed.load(Ordering::Relaxed)
     }
 
-    /// Drops the oldest batches that are in segments while there is too much.
+    /// Removes the oldest batches that are in segments while the limit is exceeded.
     pub(crate) fn trim(&self) {
         let mut kept = lock(&self.kept);
         while kept.bytes > self.bytes_max
             && let Some((partition, bytes)) = kept.oldest_first.front()
+            // Stops at the first batch that is in no segment: later ones share a frame buffer with
+            // it or are newer, and dropping them would free little.
             && partition.state().trim_oldest()
         {
             let bytes = *bytes;

@@ -1,6 +1,5 @@
-//! The threads of a log: the writer, which commits rounds, the flusher, which follows it with
-//! segments and checkpoints, and one that has the next WAL slot ready. They decide nothing
-//! themselves.
+//! The threads of a log: the writer commits batches of jobs, the flusher writes segments and
+//! checkpoints, and a third one preallocates the next WAL file.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
@@ -11,13 +10,13 @@ use crate::locks::lock;
 use crate::recovery::Opened;
 use crate::runtime::flusher::Flusher;
 use crate::runtime::shared::Shared;
-use crate::runtime::wakeup::Wish;
+use crate::runtime::wakeup::FlusherTask;
 use crate::runtime::writer::Writer;
 use crate::storage::StorageError;
-use crate::wal::{WalLimits, prepare_spare};
+use crate::wal::{WalLimits, preallocate_file};
 
-/// Ends the threads when the last clone of the log is dropped. That is no close: what is queued is
-/// still written, but no checkpoint is taken.
+/// Stops the threads when the last clone of the log is dropped. Queued jobs are still committed,
+/// but no checkpoint is taken.
 #[derive(Debug)]
 pub(crate) struct Threads {
     shared: Arc<Shared>,
@@ -35,9 +34,9 @@ impl Threads {
         } = opened;
         let for_writer = Arc::clone(&shared);
         let for_flusher = (Arc::clone(&shared), Arc::clone(&flusher));
-        let for_spare = Arc::clone(&shared);
+        let for_preallocator = Arc::clone(&shared);
         let running = vec![
-            spawn("log-spare", move || prepare_spares(&for_spare)),
+            spawn("log-spare", move || preallocate_files(&for_preallocator)),
             spawn("log-writer", move || write(writer, &for_writer)),
             spawn("log-flusher", move || {
                 follow(&for_flusher.0, &for_flusher.1);
@@ -50,7 +49,7 @@ impl Threads {
         }
     }
 
-    /// No threads: tests drive the log themselves.
+    /// Starts no threads, for tests that run each step themselves.
     #[cfg(test)]
     pub(crate) fn none(shared: Arc<Shared>, flusher: Arc<Flusher>) -> Self {
         Self {
@@ -60,13 +59,14 @@ impl Threads {
         }
     }
 
-    /// Drains the queue, ends the threads and takes the last checkpoint. A second call does
-    /// nothing.
+    /// Drains the queue, stops the threads and takes the last checkpoint. A second call has no
+    /// effect.
     pub(crate) fn close(&self, shared: &Shared) -> Result<(), LogError> {
         self.stop();
         let mut running = lock(&self.running);
         let was_running = !running.is_empty();
         for thread in running.drain(..) {
+            // A panic leaves a partly written segment, so the next start must recover from the WAL.
             if thread.join().is_err() {
                 shared.note_failure(&StorageError::Failed(
                     "the log's flusher panicked".to_owned(),
@@ -78,6 +78,8 @@ impl Threads {
             return Err(LogError::StorageFailed(reason.to_owned()));
         }
         if was_running {
+            // All threads have ended, so nothing is appended after this checkpoint and a start
+            // replays nothing.
             let taken = self.flusher.final_checkpoint();
             taken.map_err(|error| LogError::StorageFailed(error.to_string()))?;
         }
@@ -85,9 +87,11 @@ impl Threads {
     }
 
     fn stop(&self) {
+        // The order matters: the writer drains the queue before it stops, and may still wake the
+        // flusher.
         self.shared.queue.close();
-        self.shared.wake_flusher.raise(Wish::Stop);
-        self.shared.wake_spare.raise(Wish::Stop);
+        self.shared.wake_flusher.raise(FlusherTask::Stop);
+        self.shared.wake_preallocator.raise(FlusherTask::Stop);
     }
 }
 
@@ -105,10 +109,11 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
 }
 
 fn write(mut writer: Writer, shared: &Shared) {
-    while let Some(jobs) = shared.queue.wait_for_round(shared.config.round_bytes_max) {
+    while let Some(jobs) = shared.queue.wait_for_batch(shared.config.commit_bytes_max) {
         let commit = AssertUnwindSafe(|| writer.commit(jobs));
         if panic::catch_unwind(commit).is_err() {
-            // What was decided may not be written: nothing may be decided on top of it.
+            // The decided changes may not be written, so no further change may be decided after
+            // them.
             shared.note_failure(&StorageError::Failed(
                 "the log's writer panicked".to_owned(),
             ));
@@ -116,15 +121,15 @@ fn write(mut writer: Writer, shared: &Shared) {
     }
 }
 
-/// A spare slot that cannot be made costs speed only, unless a sync failed.
-fn prepare_spares(shared: &Shared) {
+/// Preallocates files on request. A failure costs only speed, unless it is a failed sync.
+fn preallocate_files(shared: &Shared) {
     let (dir, limits) = (shared.wal_dir(), WalLimits::of(&shared.config));
     loop {
-        match shared.wake_spare.wait() {
-            Wish::Stop => return,
-            Wish::Flush | Wish::Checkpoint => {}
+        match shared.wake_preallocator.wait() {
+            FlusherTask::Stop => return,
+            FlusherTask::Flush | FlusherTask::Checkpoint => {}
         }
-        if let Err(error) = prepare_spare(&*shared.disk, &dir, limits, &shared.slots) {
+        if let Err(error) = preallocate_file(&*shared.disk, &dir, limits, &shared.wal_files) {
             shared.note_failure(&error);
         }
     }
@@ -133,14 +138,17 @@ fn prepare_spares(shared: &Shared) {
 fn follow(shared: &Shared, flusher: &Flusher) {
     loop {
         let result = match shared.wake_flusher.wait() {
-            Wish::Flush => flusher.flush(),
-            Wish::Checkpoint => flusher.checkpoint(),
-            Wish::Stop => return,
+            FlusherTask::Flush => flusher.flush(),
+            FlusherTask::Checkpoint => flusher.checkpoint(),
+            FlusherTask::Stop => return,
         };
         match result {
             Ok(()) => {}
+            // The log is poisoned: no further checkpoint may be taken.
             Err(StorageError::Failed(_)) => return,
-            Err(error) => tracing::warn!(%error, "segments fall behind; it is tried again"),
+            Err(error) => {
+                tracing::warn!(%error, "segments could not be written; the next task retries")
+            }
         }
     }
 }

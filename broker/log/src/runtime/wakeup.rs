@@ -1,43 +1,46 @@
-//! How the flusher is woken: a wish that stays until it is taken.
+//! Latched wake-up of a thread; the highest pending task wins.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use crate::locks::lock;
 
-/// What the flusher is to do next; the greatest wish wins.
+/// Task of the flusher, lowest priority first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Wish {
+pub(crate) enum FlusherTask {
     /// Write tails to segments.
     Flush,
     /// Take a checkpoint.
     Checkpoint,
-    /// End.
+    /// Stop the thread.
     Stop,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Signal {
-    wish: Mutex<Option<Wish>>,
+pub(crate) struct Wakeup {
+    task: Mutex<Option<FlusherTask>>,
     raised: Condvar,
 }
 
-impl Signal {
-    pub(crate) fn raise(&self, wish: Wish) {
-        let mut current = lock(&self.wish);
-        *current = (*current).max(Some(wish));
+impl Wakeup {
+    pub(crate) fn raise(&self, task: FlusherTask) {
+        let mut current = lock(&self.task);
+        // A pending checkpoint also flushes, and a pending stop must not be replaced, so keep the
+        // maximum.
+        *current = (*current).max(Some(task));
         drop(current);
         self.raised.notify_one();
     }
 
-    /// Waits for a wish and takes it; `Stop` stays.
-    pub(crate) fn wait(&self) -> Wish {
-        let mut current = lock(&self.wish);
+    /// Waits for a task and removes it; `Stop` remains.
+    pub(crate) fn wait(&self) -> FlusherTask {
+        let mut current = lock(&self.task);
         loop {
-            if let Some(wish) = *current {
-                if wish != Wish::Stop {
+            if let Some(task) = *current {
+                // `Stop` stays set for the case that several threads wait.
+                if task != FlusherTask::Stop {
                     *current = None;
                 }
-                return wish;
+                return task;
             }
             current = self
                 .raised

@@ -1,9 +1,9 @@
-//! The writer: turns a round of jobs into one durable WAL frame, then makes it visible, then
-//! answers. The only one who assigns offsets.
+//! The writer thread: turns a commit batch of jobs into one durable WAL frame, makes it visible and
+//! responds. Only the writer assigns offsets.
 //!
-//! Invariants: room is reserved before anything is decided, so a full disk changes nothing; after
-//! a decision the frame is durable or the log is poisoned; nothing is visible, and no job is
-//! answered, before that.
+//! Invariants: space is reserved before anything is decided, so a full disk changes nothing; after
+//! a decision the frame is durable or the log is poisoned; nothing is visible or acknowledged
+//! before.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,19 +13,20 @@ use avouch_protocol::types::{Offset, TopicId, TopicPartition};
 use bytes::Bytes;
 
 use crate::api::{
-    AppendBatch, AppendDone, AppendOutcome, Damage, Durability, LogError, LogStartDone, Origin,
+    AppendBatch, AppendDone, AppendOutcome, CorruptRange, Durability, LogError, LogStartDone,
+    Origin,
 };
 use crate::failpoints::{self, Bug};
 use crate::locks::lock;
-use crate::partition::producer_state::SequenceVerdict;
+use crate::partition::producer_state::SequenceCheck;
 use crate::partition::{Partition, TailBatch};
 use crate::runtime::flusher::Flusher;
 use crate::runtime::queue::{ChangeDone, Job};
 use crate::runtime::shared::Shared;
-use crate::runtime::wakeup::Wish;
+use crate::runtime::wakeup::FlusherTask;
 use crate::storage::StorageError;
 use crate::wal::frame::{FRAME_HEADER_BYTES, FrameBuilder, FrameSeq, Stamp};
-use crate::wal::{Wal, slot_bytes};
+use crate::wal::{Wal, padded_bytes};
 
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -34,14 +35,14 @@ pub(crate) struct Writer {
     wal: Wal,
     next_seq: FrameSeq,
     synced_seq: FrameSeq,
-    /// The disk had less space left than is kept in reserve when it was last looked at.
+    /// Whether the free disk space was below the reserve at the last check.
     is_low: bool,
-    /// The checkpoint that opening has to take found no space.
-    owes_checkpoint: bool,
+    /// The checkpoint of the start failed because the disk was full.
+    checkpoint_pending: bool,
 }
 
 impl Writer {
-    /// A writer whose first frame is `next_seq`; all before it is durable.
+    /// Creates a writer whose first frame is `next_seq`; all earlier ones are durable.
     pub(crate) fn new(
         shared: Arc<Shared>,
         flusher: Arc<Flusher>,
@@ -56,18 +57,18 @@ impl Writer {
             next_seq,
             synced_seq,
             is_low: false,
-            owes_checkpoint: false,
+            checkpoint_pending: false,
         }
     }
 
-    /// Begins the WAL slot, so that the first append finds it ready. With `owes_checkpoint` nothing
-    /// is appended before one was taken.
+    /// Starts a WAL file, so that the first append need not wait for it. With `checkpoint_pending`
+    /// a checkpoint precedes the first append.
     ///
     /// # Errors
-    /// Never `Full`: the first append tries again then.
-    pub(crate) fn begin(&mut self, owes_checkpoint: bool) -> Result<(), StorageError> {
-        self.owes_checkpoint = owes_checkpoint;
-        if owes_checkpoint {
+    /// Never `Full`: the first append repeats the attempt.
+    pub(crate) fn start(&mut self, checkpoint_pending: bool) -> Result<(), StorageError> {
+        self.checkpoint_pending = checkpoint_pending;
+        if checkpoint_pending {
             return Ok(());
         }
         match self.make_room(0) {
@@ -76,28 +77,28 @@ impl Writer {
         }
     }
 
-    /// Makes one round durable, visible and answered.
+    /// Commits one batch of jobs and completes each of them.
     pub(crate) fn commit(&mut self, jobs: Vec<Job>) {
         let bytes: usize = jobs.iter().map(Job::bytes).sum();
-        self.look_at_space();
-        let (refused, jobs) = jobs
+        self.check_free_space();
+        let (rejected, jobs) = jobs
             .into_iter()
             .partition(|job| self.is_low && job.takes_space());
-        fail(refused, "the disk has too little space left");
-        match self.ready_for(bytes) {
-            Ok(()) => self.commit_ready(jobs, bytes),
-            Err(reason) => fail(jobs, &reason),
+        fail(rejected, "free disk space is below the reserve");
+        match self.reserve(bytes) {
+            Ok(()) => self.commit_reserved(jobs, bytes),
+            Err(error) => fail(jobs, &error.to_string()),
         }
-        self.shared.queue.answered(bytes);
+        self.shared.queue.completed(bytes);
     }
 
-    /// Tells, once each time, when the space left falls below the reserve and when it is back.
-    fn look_at_space(&mut self) {
+    /// Reports each time the free space falls below the reserve or is above it again.
+    fn check_free_space(&mut self) {
         let config = &self.shared.config;
         if config.low_space_bytes == 0 {
             return;
         }
-        // A file system that does not say is taken to have enough; a full one is noticed anyway.
+        // If the free space is unknown, continue: a full disk is detected by the write itself.
         let free = self.shared.disk.free_bytes(&config.dir);
         let is_low = free.is_ok_and(|free| free < config.low_space_bytes);
         if is_low != self.is_low {
@@ -106,20 +107,22 @@ impl Writer {
         }
     }
 
-    fn commit_ready(&mut self, jobs: Vec<Job>, bytes: usize) {
-        let mut round = Round::new(bytes, self.next_seq, self.synced_seq);
+    fn commit_reserved(&mut self, jobs: Vec<Job>, bytes: usize) {
+        let mut batch = CommitBatch::new(bytes, self.next_seq, self.synced_seq);
         for job in jobs {
-            round.decide(&self.shared, job);
+            batch.decide(&self.shared, job);
         }
-        let Round {
+        let CommitBatch {
             frame,
             staged,
-            replies,
+            responses,
             wants_sync,
             ..
-        } = round;
+        } = batch;
         let is_empty = frame.is_empty();
-        let frame = frame.seal(self.wal.opening(), self.next_seq, self.synced_seq);
+        // `synced_seq` proves to recovery that all frames up to it were durable before this one was
+        // written.
+        let frame = frame.seal(self.wal.session(), self.next_seq, self.synced_seq);
         let persisted = if is_empty {
             self.sync_rest(wants_sync)
         } else {
@@ -128,43 +131,47 @@ impl Writer {
         if let Err(error) = persisted {
             self.shared.note_failure(&error);
             let reason = error.to_string();
-            replies.into_iter().for_each(|reply| reply.fail(&reason));
+            responses
+                .into_iter()
+                .for_each(|response| response.fail(&reason));
             return;
         }
         if is_empty {
-            replies.into_iter().for_each(Reply::give);
+            responses.into_iter().for_each(Response::give);
             return;
         }
+        // Visible first, then acknowledged: a producer that fetches after its response finds the
+        // record.
         let moved = self.publish(&frame, staged);
         self.shared.listener.advanced(&moved);
-        replies.into_iter().for_each(Reply::give);
+        responses.into_iter().for_each(Response::give);
         if failpoints::is_on(Bug::AckBeforeSync) {
             drop(self.wal.sync());
         }
         self.wake_flusher();
     }
 
-    /// Reserves room for a round, or says why there is none.
-    fn ready_for(&mut self, bytes: usize) -> Result<(), String> {
+    /// Reserves space for a commit batch.
+    fn reserve(&mut self, bytes: usize) -> Result<(), StorageError> {
         if let Some(reason) = self.shared.poison() {
-            return Err(reason.to_owned());
+            return Err(StorageError::Failed(reason.to_owned()));
         }
-        self.make_room(bytes).map_err(|error| {
-            self.shared.note_failure(&error);
-            error.to_string()
-        })
+        let reserved = self.make_room(bytes);
+        reserved.inspect_err(|error| self.shared.note_failure(error))
     }
 
-    /// Makes room in the WAL and in memory, by writing segments here and now where the flusher
-    /// lags behind: that is what slows producers down to what the disk can take.
+    /// Reserves space in the WAL and in memory. If the flusher is too slow, the writer takes the
+    /// checkpoint or flushes itself, which limits producers to the speed of the disk.
     fn make_room(&mut self, bytes: usize) -> Result<(), StorageError> {
-        if self.owes_checkpoint {
+        if self.checkpoint_pending {
             self.flusher.checkpoint()?;
-            self.owes_checkpoint = false;
+            self.checkpoint_pending = false;
         }
         let frame_bytes = FRAME_HEADER_BYTES + bytes;
         let mut reserved = self.wal.reserve(self.next_seq, frame_bytes);
         if reserved == Err(StorageError::WalFull) {
+            // A checkpoint in progress may free WAL files; waiting for it is cheaper than taking
+            // another one.
             self.flusher.wait_for_checkpoint();
             reserved = self.wal.reserve(self.next_seq, frame_bytes);
         }
@@ -173,6 +180,8 @@ impl Writer {
             reserved = self.wal.reserve(self.next_seq, frame_bytes);
         }
         reserved?;
+        // Back pressure: unflushed batches cannot leave memory, so write them before accepting
+        // more.
         let unflushed = self.shared.memory.unflushed();
         if unflushed > 0 && unflushed + bytes > self.shared.config.tail_bytes_max {
             self.flusher.flush()?;
@@ -193,17 +202,19 @@ impl Writer {
         Ok(())
     }
 
-    /// Syncs the frames before this round, if somebody wants that and some are not.
+    /// Syncs earlier frames if a job requires it and they are not synced.
     fn sync_rest(&mut self, wants_sync: bool) -> Result<(), StorageError> {
         let published = self.shared.published();
         if wants_sync && self.synced_seq < published {
             self.wal.sync()?;
+            // Also covers frames of earlier commit batches that only reached the page cache in mode
+            // `os`.
             self.synced_seq = published;
         }
         Ok(())
     }
 
-    /// Makes a durable frame visible; returns the partitions whose high watermark moved.
+    /// Makes a durable frame visible. Returns the partitions whose high watermark moved.
     fn publish(&mut self, frame: &Bytes, staged: Vec<Staged>) -> Vec<TopicPartition> {
         let mut moved = Vec::new();
         let mut added = Vec::new();
@@ -217,6 +228,7 @@ impl Writer {
                 } => {
                     added.push((Arc::clone(&partition), at.len()));
                     moved.push(partition.tp);
+                    // Shares the buffer of the frame, so a fetch of recent data needs no copy.
                     let bytes = frame.slice(at);
                     let batch = TailBatch { bytes, ..batch };
                     new_producers += partition.state().publish(batch, self.next_seq);
@@ -227,33 +239,37 @@ impl Writer {
                     lock(&self.shared.garbage).segments.extend(paths);
                 }
                 Staged::Deleted { topic, partitions } => {
-                    // First the tombstone: a checkpoint that misses the partitions must have it.
+                    // The topic first: a concurrent checkpoint that misses the partitions must name
+                    // the topic as deleted.
                     lock(&self.shared.garbage).topics.insert(topic);
                     partitions
                         .iter()
                         .for_each(|gone| self.shared.drop_partition(gone));
                 }
-                Staged::Skipped { partition, damage } => partition.state().skip(damage),
+                Staged::Skipped { partition, range } => partition.state().skip(range),
             }
         }
+        // After the tails: `trim` relies on every counted batch being in its tail.
         self.shared.memory.added(added.into_iter());
         self.shared.note_producers(new_producers);
-        self.shared.publish(self.next_seq, slot_bytes(frame.len()));
+        self.shared
+            .publish(self.next_seq, padded_bytes(frame.len()));
         self.next_seq = self.next_seq.next();
+        // One notification per partition, however many batches it received.
         moved.sort_unstable();
         moved.dedup();
         moved
     }
 
     fn wake_flusher(&self) {
-        if self.wal.wants_spare() {
-            self.shared.wake_spare.raise(Wish::Flush);
+        if self.wal.wants_preallocation() {
+            self.shared.wake_preallocator.raise(FlusherTask::Flush);
         }
         let config = &self.shared.config;
         if self.shared.wal_bytes_since_checkpoint() > config.checkpoint_bytes {
-            self.shared.wake_flusher.raise(Wish::Checkpoint);
+            self.shared.wake_flusher.raise(FlusherTask::Checkpoint);
         } else if self.shared.memory.unflushed() > config.tail_bytes_max / 2 {
-            self.shared.wake_flusher.raise(Wish::Flush);
+            self.shared.wake_flusher.raise(FlusherTask::Flush);
         }
         self.shared.memory.trim();
     }
@@ -267,9 +283,9 @@ fn fail(jobs: Vec<Job>, reason: &str) {
 enum Staged {
     Batch {
         partition: Arc<Partition>,
-        /// Where it stands in the frame.
+        /// Range in the frame.
         at: Range<usize>,
-        /// Without its bytes, which are not final before the frame is.
+        /// Without its bytes, which are final only after the frame is sealed.
         batch: TailBatch,
     },
     LogStart {
@@ -282,12 +298,12 @@ enum Staged {
     },
     Skipped {
         partition: Arc<Partition>,
-        damage: Damage,
+        range: CorruptRange,
     },
 }
 
-/// An answer that waits for durability.
-enum Reply {
+/// A response that waits for durability.
+enum Response {
     Append {
         outcomes: Vec<AppendOutcome>,
         done: AppendDone,
@@ -302,7 +318,7 @@ enum Reply {
     },
 }
 
-impl Reply {
+impl Response {
     fn give(self) {
         match self {
             Self::Append { outcomes, done } => done(outcomes),
@@ -323,25 +339,25 @@ impl Reply {
     }
 }
 
-/// One round while it is decided.
-struct Round {
+/// A commit batch while its jobs are decided.
+struct CommitBatch {
     seq: FrameSeq,
     synced_seq: FrameSeq,
     frame: FrameBuilder,
     staged: Vec<Staged>,
-    replies: Vec<Reply>,
-    /// A topic, or somebody, asks for a sync that mode `os` would not do.
+    responses: Vec<Response>,
+    /// A topic or a job requires a sync that mode `os` would not do.
     wants_sync: bool,
 }
 
-impl Round {
+impl CommitBatch {
     fn new(bytes: usize, seq: FrameSeq, synced_seq: FrameSeq) -> Self {
         Self {
             seq,
             synced_seq,
             frame: FrameBuilder::new(bytes),
             staged: Vec::new(),
-            replies: Vec::new(),
+            responses: Vec::new(),
             wants_sync: false,
         }
     }
@@ -353,7 +369,7 @@ impl Round {
                     .iter()
                     .map(|batch| self.append(shared, batch))
                     .collect();
-                self.replies.push(Reply::Append { outcomes, done });
+                self.responses.push(Response::Append { outcomes, done });
             }
             Job::LogStart {
                 target,
@@ -361,25 +377,25 @@ impl Round {
                 done,
             } => {
                 let result = self.log_start(shared, target, offset);
-                self.replies.push(Reply::LogStart { result, done });
+                self.responses.push(Response::LogStart { result, done });
             }
             Job::DeleteTopic { topic, done } => {
                 self.delete(shared, topic);
                 let result = Ok(());
-                self.replies.push(Reply::Changed { result, done });
+                self.responses.push(Response::Changed { result, done });
             }
-            Job::SkipDamage {
+            Job::SkipCorruptRange {
                 target,
-                damage,
+                range,
                 done,
             } => {
-                let result = self.skip(shared, target, damage);
-                self.replies.push(Reply::Changed { result, done });
+                let result = self.skip(shared, target, range);
+                self.responses.push(Response::Changed { result, done });
             }
             Job::Sync { done } => {
                 self.wants_sync = true;
                 let result = Ok(());
-                self.replies.push(Reply::Changed { result, done });
+                self.responses.push(Response::Changed { result, done });
             }
         }
     }
@@ -394,7 +410,7 @@ impl Round {
         };
         let (placed, log_start) = match place(&partition, append, &header) {
             Ok(placed) => placed,
-            Err(refused) => return refused,
+            Err(rejected) => return rejected,
         };
         self.wants_sync |=
             partition
@@ -461,11 +477,11 @@ impl Round {
         &mut self,
         shared: &Shared,
         target: TopicPartition,
-        damage: Damage,
+        range: CorruptRange,
     ) -> Result<(), LogError> {
         let partition = shared.partition(target).ok_or(LogError::UnknownPartition)?;
-        self.frame.damage_skipped(target, damage);
-        self.staged.push(Staged::Skipped { partition, damage });
+        self.frame.range_skipped(target, range);
+        self.staged.push(Staged::Skipped { partition, range });
         Ok(())
     }
 
@@ -475,6 +491,8 @@ impl Round {
             return;
         }
         for partition in &partitions {
+            // Set before the deletion is durable, so that later jobs of this batch are rejected
+            // already.
             partition.state().deleting = true;
         }
         self.frame.topic_deleted(topic);
@@ -482,7 +500,8 @@ impl Round {
     }
 }
 
-/// Gives a batch its offset, or says why it gets none. All of it under the partition's lock.
+/// Assigns the offset of a batch, or returns why it is rejected. Holds the partition's lock, so
+/// that the check and the assignment are one step.
 fn place(
     partition: &Partition,
     append: &AppendBatch,
@@ -495,27 +514,33 @@ fn place(
     let log_start = state.log_start;
     match append.origin {
         Origin::Client => match state.producers.check(header) {
-            SequenceVerdict::Append => {}
-            SequenceVerdict::Duplicate { base_offset } => {
+            SequenceCheck::Append => {}
+            SequenceCheck::Duplicate { base_offset } => {
                 return Err(AppendOutcome::Duplicate {
                     base_offset,
                     log_start,
                 });
             }
-            SequenceVerdict::DuplicateSequence => return Err(AppendOutcome::DuplicateSequence),
-            SequenceVerdict::OutOfOrder => return Err(AppendOutcome::OutOfOrderSequence),
-            SequenceVerdict::OldEpoch => return Err(AppendOutcome::InvalidProducerEpoch),
+            SequenceCheck::DuplicateSequence => return Err(AppendOutcome::DuplicateSequence),
+            SequenceCheck::OutOfOrder => return Err(AppendOutcome::OutOfOrderSequence),
+            SequenceCheck::OldEpoch => return Err(AppendOutcome::InvalidProducerEpoch),
         },
         Origin::Coordinator => {}
     }
+    // Checked under the partition's lock, at the moment that decides: a contract that changes
+    // afterwards applies to later offsets.
     if append.guard.as_ref().is_some_and(|guard| !guard.holds()) {
         return Err(AppendOutcome::GuardChanged);
     }
     let base_offset = state.next_offset;
+    // From here on the batch must become durable, otherwise the log is poisoned: the offset is
+    // used.
     state.next_offset = next_offset(base_offset, header);
     if append.origin == Origin::Client {
         state.producers.stage(header, base_offset);
     }
+    // The log has no replicas; the epoch only changes when a start may assign offsets a second
+    // time.
     let leader_epoch = state.leader_epoch;
     Ok((
         Stamp {

@@ -1,7 +1,7 @@
-//! Open segment files, the least recently used closed first.
+//! Cache of open segment files with least-recently-used eviction.
 //!
-//! Invariant: at most `limit` are kept here, and fewer where their indexes take too much memory;
-//! one in use elsewhere stays open until it is let go.
+//! Invariant: at most `limit` files are cached, fewer if their indexes need too much memory. A file
+//! in use stays open after its eviction until its last user drops it.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,11 +12,11 @@ use crate::disk::{Disk, OpenMode};
 use crate::locks::{lock, try_lock};
 use crate::segment::{SegmentFile, SegmentMeta};
 
-/// Memory that the indexes of open segments take: those of 64 full segments of 1 GiB.
+/// Memory for the indexes of cached segments, enough for 64 full segments of 1 GiB.
 const INDEX_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Debug)]
-pub(crate) struct Handles {
+pub(crate) struct FileCache {
     limit: usize,
     open: Mutex<Open>,
 }
@@ -27,7 +27,7 @@ struct Open {
     uses: u64,
 }
 
-impl Handles {
+impl FileCache {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit: limit.max(1),
@@ -35,7 +35,7 @@ impl Handles {
         }
     }
 
-    /// The segment's file, opened in `mode` if it is not open.
+    /// Returns the file of a segment; opens it in `mode` if it is not cached.
     pub(crate) fn segment(
         &self,
         disk: &dyn Disk,
@@ -47,16 +47,17 @@ impl Handles {
         if let Some(file) = lock(&self.open).find(&path) {
             return Ok(file);
         }
+        // Opened without the lock, because loading the index reads the disk.
         let opened = SegmentFile::open(disk, dir, meta, mode)?;
         Ok(lock(&self.open).keep(path, Arc::new(opened), self.limit))
     }
 
-    /// The segment's file, if it is open and nobody is opening or closing one.
+    /// Returns the file of a segment if it is cached and the cache is not locked.
     pub(crate) fn opened(&self, dir: &Path, meta: &SegmentMeta) -> Option<Arc<SegmentFile>> {
         try_lock(&self.open)?.find(&meta.path(dir))
     }
 
-    /// Closes a file that is to be removed, or to be opened afresh.
+    /// Removes a file from the cache before it is deleted or opened again.
     pub(crate) fn forget(&self, path: &Path) {
         lock(&self.open).files.remove(path);
     }
@@ -70,7 +71,7 @@ impl Open {
         Some(Arc::clone(file))
     }
 
-    /// Keeps `file`, unless another thread was faster: then that one's.
+    /// Caches `file`. Returns the cached one instead if another thread opened it meanwhile.
     fn keep(&mut self, path: PathBuf, file: Arc<SegmentFile>, limit: usize) -> Arc<SegmentFile> {
         if let Some(faster) = self.find(&path) {
             return faster;
@@ -78,6 +79,7 @@ impl Open {
         let index_bytes = |(_, file): &(u64, Arc<SegmentFile>)| file.index_bytes();
         let mut bytes: usize = self.files.values().map(index_bytes).sum();
         while self.files.len() >= limit || bytes > INDEX_BYTES_MAX {
+            // Linear in at most `limit` entries, and only when a file is opened.
             let oldest = self.files.iter().min_by_key(|(_, (used, _))| *used);
             let Some(oldest) = oldest.map(|(path, _)| path.clone()) else {
                 break;
@@ -99,19 +101,21 @@ mod tests {
 
     // Conformance: log-proof/11
     #[test]
-    fn of_very_many_segments_only_the_last_used_stay_open() {
+    fn file_cache_closes_the_least_recently_used() {
         let dir = tempfile::tempdir().unwrap();
-        let handles = Handles::new(8);
+        let file_cache = FileCache::new(8);
         let open = |offset: i64, mode| {
             let meta = SegmentMeta::new(Offset(offset));
-            handles.segment(&RealDisk, dir.path(), &meta, mode).unwrap()
+            file_cache
+                .segment(&RealDisk, dir.path(), &meta, mode)
+                .unwrap()
         };
         let all: Vec<_> = (0..4_000)
             .map(|offset| Arc::downgrade(&open(offset, OpenMode::Create)))
             .collect();
         let is_open = |offset: &usize| all[*offset].upgrade().is_some();
         assert_eq!((0..4_000).filter(is_open).count(), 8);
-        // One that is used again and again outlives those that are used once.
+        // Repeated use keeps a file open while others are used once.
         for offset in 0..100 {
             open(3_992, OpenMode::Existing);
             open(offset, OpenMode::Existing);

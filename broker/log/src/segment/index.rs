@@ -1,7 +1,7 @@
-//! A segment's sparse index: from offset or timestamp to a position not far before it.
+//! Sparse index of a segment: maps offsets and timestamps to positions.
 //!
-//! Invariant: entries grow in offset, position and timestamp. The file is only a cache of what the
-//! segment's batch headers say: a missing or damaged part is read from them again. Knows no file.
+//! Invariant: entries increase in offset, position and timestamp. The index file is a cache:
+//! missing or corrupt entries are rebuilt from the batch headers of the segment.
 
 use avouch_protocol::batch::crc32c;
 use avouch_protocol::types::{Offset, TimestampMs};
@@ -9,38 +9,38 @@ use bytes::BufMut;
 
 use crate::codec::Reader;
 
-/// Bytes of segment between two entries, at least.
+/// Minimum distance between two entries in the segment.
 pub(crate) const INDEX_INTERVAL_BYTES: u64 = 16 << 10;
-/// Bytes of one entry in the file.
+/// Bytes of an entry in the file.
 pub(crate) const INDEX_ENTRY_BYTES: usize = 20;
 
 const CRC_AT: usize = 16;
 
-/// One batch that can be jumped to.
+/// An indexed batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IndexEntry {
     relative_offset: u32,
     position: u32,
-    /// Greatest timestamp of all batches before the position.
+    /// Maximum timestamp of all batches before the position.
     max_before: TimestampMs,
 }
 
-/// A position at which a batch begins, and the offset that it is expected to have.
+/// Position of a batch and its expected base offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct BatchPosition {
     pub(crate) position: u64,
     pub(crate) offset: Offset,
 }
 
-/// A batch to take note of.
+/// A batch to be indexed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Noted {
-    /// Its base offset less that of the segment.
+    /// Base offset minus that of the segment.
     pub(crate) relative_offset: i64,
     pub(crate) span: i64,
     pub(crate) bytes: u64,
     pub(crate) max_timestamp: TimestampMs,
-    /// Compaction may have taken batches before it.
+    /// Whether compaction may have removed offsets before the batch.
     pub(crate) may_skip: bool,
 }
 
@@ -48,12 +48,12 @@ pub(crate) struct Noted {
 #[derive(Debug)]
 pub(crate) struct Index {
     entries: Vec<IndexEntry>,
-    /// Bytes of the segment that were looked at.
+    /// Bytes of the segment that are indexed.
     covered: u64,
     max_timestamp: Option<TimestampMs>,
-    /// Relative offset of the next batch, as the one before it says.
+    /// Expected relative offset of the next batch.
     expected: Option<i64>,
-    /// The next batch stands behind damage: it gets an entry, wherever that is.
+    /// Whether the next batch follows corruption, so that it gets an entry at any distance.
     resumes: bool,
 }
 
@@ -70,8 +70,8 @@ impl Default for Index {
 }
 
 impl Index {
-    /// The valid beginning of an index file, for a segment of `segment_bytes`. What lies behind
-    /// the last entry still has to be noted.
+    /// Decodes the valid prefix of an index file, for a segment of `segment_bytes`. Batches from
+    /// the last entry on are not covered yet.
     pub(crate) fn decode(file: &[u8], segment_bytes: u64) -> Self {
         let mut index = Self::default();
         for bytes in file.chunks_exact(INDEX_ENTRY_BYTES) {
@@ -83,9 +83,12 @@ impl Index {
                     && entry.relative_offset > last.relative_offset
                     && entry.max_before >= last.max_before
             });
+            // An entry after the end was written before a crash that cut the segment.
             if !grows || u64::from(entry.position) >= segment_bytes {
                 break;
             }
+            // The batch of the last entry is indexed again; its own timestamp is not part of the
+            // entry.
             index.covered = u64::from(entry.position);
             index.max_timestamp = Some(entry.max_before);
             index.expected = Some(i64::from(entry.relative_offset));
@@ -94,38 +97,38 @@ impl Index {
         index
     }
 
-    /// Bytes of the segment that were noted.
+    /// Returns the bytes of the segment that are indexed.
     pub(crate) fn covered(&self) -> u64 {
         self.covered
     }
 
-    /// Relative offset of the batch that is noted next, if that can be told.
+    /// Returns the expected relative offset of the next batch, if it is known.
     pub(crate) fn expected(&self) -> Option<i64> {
         self.expected
     }
 
-    /// Entries so far.
+    /// Returns the number of entries.
     pub(crate) fn count(&self) -> usize {
         self.entries.len()
     }
 
-    /// Memory that the entries take.
+    /// Returns the memory of the entries in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.entries.capacity() * size_of::<IndexEntry>()
     }
 
-    /// The file's bytes for entries from number `from` on.
+    /// Encodes the entries from number `from` on.
     pub(crate) fn encode_from(&self, from: usize) -> Vec<u8> {
         let entries = self.entries.get(from..).unwrap_or_default();
         entries.iter().flat_map(|entry| entry.encode()).collect()
     }
 
-    /// Takes note of the batch at the end of what is covered. It gets an entry only if its offset
-    /// is the one that the batch before it says, since no CRC covers it. Batches too far for 32
-    /// bits are passed over; the segment was closed before.
+    /// Indexes the batch at the end of the covered bytes. Batches whose relative offset does not
+    /// fit 32 bits get no entry; a segment is closed before that.
     pub(crate) fn note(&mut self, batch: Noted) {
         let last = self.entries.last();
         let due_at = last.map_or(0, |entry| u64::from(entry.position)) + INDEX_INTERVAL_BYTES;
+        // No CRC covers the base offset, so only the previous batch can confirm it.
         let is_sure = self.expected.is_some_and(|expected| {
             batch.relative_offset == expected
                 || (batch.may_skip && batch.relative_offset > expected)
@@ -149,64 +152,64 @@ impl Index {
         self.expected = Some(batch.relative_offset.saturating_add(batch.span));
     }
 
-    /// The batch that is noted next has this relative offset, whatever stands before it.
+    /// Sets the expected relative offset of the next batch.
     pub(crate) fn expect(&mut self, relative_offset: i64) {
         self.expected = Some(relative_offset);
     }
 
-    /// What lies before `position` and is not covered cannot be told; there a batch with this
-    /// relative offset begins.
+    /// Continues at `position`, where a batch with this relative offset starts, after bytes that
+    /// could not be read.
     pub(crate) fn resume(&mut self, position: u64, relative_offset: i64) {
         self.covered = position;
         self.expected = Some(relative_offset);
         self.resumes = true;
-        // Nothing is known of the timestamps before it.
+        // The timestamps before the position are unknown, so no lookup by time may skip them.
         self.max_timestamp = Some(TimestampMs(i64::MAX));
     }
 
-    /// The place of a batch at or before `offset`.
-    pub(crate) fn place_of(&self, segment: Offset, offset: Offset) -> Place {
+    /// Returns the position of an indexed batch at or before `offset`.
+    pub(crate) fn position_of(&self, segment: Offset, offset: Offset) -> BatchPosition {
         let relative = offset.0.saturating_sub(segment.0);
         self.before(segment, |entry| {
             i64::from(entry.relative_offset) <= relative
         })
     }
 
-    /// A place that no batch with a timestamp of `ts` or above stands before.
-    pub(crate) fn place_of_time(&self, segment: Offset, ts: TimestampMs) -> Place {
+    /// Returns a position before which all batches have timestamps below `ts`.
+    pub(crate) fn position_of_time(&self, segment: Offset, ts: TimestampMs) -> BatchPosition {
         self.before(segment, |entry| entry.max_before < ts)
     }
 
-    /// The next place behind `position` from which batches can be read.
-    pub(crate) fn next_after(&self, segment: Offset, position: u64) -> Option<Place> {
+    /// Returns the next indexed batch after `position`.
+    pub(crate) fn next_after(&self, segment: Offset, position: u64) -> Option<BatchPosition> {
         let at = self
             .entries
             .partition_point(|entry| u64::from(entry.position) <= position);
-        self.entries.get(at).map(|entry| entry.place(segment))
+        self.entries.get(at).map(|entry| entry.position_in(segment))
     }
 
-    /// The last place up to position `end` and offset `limit` from which batches can be read.
-    pub(crate) fn last_up_to(&self, segment: Offset, end: u64, limit: Offset) -> Place {
+    /// Returns the last indexed batch at or before position `end` and offset `limit`.
+    pub(crate) fn last_up_to(&self, segment: Offset, end: u64, limit: Offset) -> BatchPosition {
         let relative = limit.0.saturating_sub(segment.0);
         self.before(segment, |entry| {
             u64::from(entry.position) <= end && i64::from(entry.relative_offset) <= relative
         })
     }
 
-    fn before(&self, segment: Offset, holds: impl Fn(&IndexEntry) -> bool) -> Place {
+    fn before(&self, segment: Offset, holds: impl Fn(&IndexEntry) -> bool) -> BatchPosition {
         let count = self.entries.partition_point(holds);
         let entry = count.checked_sub(1).and_then(|last| self.entries.get(last));
-        let begin = Place {
+        let start = BatchPosition {
             position: 0,
             offset: segment,
         };
-        entry.map_or(begin, |entry| entry.place(segment))
+        entry.map_or(start, |entry| entry.position_in(segment))
     }
 }
 
 impl IndexEntry {
-    fn place(&self, segment: Offset) -> Place {
-        Place {
+    fn position_in(&self, segment: Offset) -> BatchPosition {
+        BatchPosition {
             position: self.position.into(),
             offset: segment.plus(i64::from(self.relative_offset)),
         }
@@ -258,37 +261,37 @@ mod tests {
     }
 
     #[test]
-    fn positions_stand_before_what_is_asked_for_and_within_an_interval() {
+    fn lookup_is_within_one_interval() {
         let index = index(100);
         for at in 0..100 {
-            let place = index.place_of(Offset(1000), Offset(1000 + at * 3 + 1));
-            let position = place.position;
+            let found = index.position_of(Offset(1000), Offset(1000 + at * 3 + 1));
+            let position = found.position;
             assert_eq!(
-                place.offset.0 - 1000,
+                found.offset.0 - 1000,
                 i64::try_from(position).unwrap() / 5000 * 3
             );
             let exact = u64::try_from(at).unwrap() * 5000;
             assert!(position <= exact && exact - position < INDEX_INTERVAL_BYTES + 5000);
-            let by_time = index.place_of_time(Offset(1000), TimestampMs(at * 10));
+            let by_time = index.position_of_time(Offset(1000), TimestampMs(at * 10));
             assert!(by_time.position <= exact);
         }
-        let first = index.place_of_time(Offset(1000), TimestampMs(0));
+        let first = index.position_of_time(Offset(1000), TimestampMs(0));
         assert_eq!(first.position, 0);
     }
 
     #[test]
-    fn what_is_noted_behind_damage_is_found_at_once_and_by_time_only_from_before_the_damage() {
+    fn batches_after_corruption_are_indexed() {
         let mut index = index(10);
         index.resume(90_000, 60);
         index.note(noted(60, 500));
-        let found = index.place_of(Offset(1000), Offset(1061));
+        let found = index.position_of(Offset(1000), Offset(1061));
         assert_eq!((found.position, found.offset), (90_000, Offset(1060)));
-        let by_time = index.place_of_time(Offset(1000), TimestampMs(400));
+        let by_time = index.position_of_time(Offset(1000), TimestampMs(400));
         assert!(by_time.position < 50_000);
     }
 
     #[test]
-    fn an_offset_that_does_not_follow_is_never_an_entry() {
+    fn unexpected_offset_gets_no_entry() {
         let mut index = index(4);
         let count = index.count();
         for (relative, entries) in [(100, count), (15, count), (18, count + 1)] {
@@ -298,16 +301,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_taken_up_to_its_first_damaged_entry() {
+    fn decoding_stops_at_the_first_corrupt_entry() {
         let whole = index(100);
         let file = whole.encode_from(0);
         let bytes = whole.covered();
         assert_eq!(Index::decode(&file, bytes).entries, whole.entries);
-        for damaged in 0..file.len() {
+        for corrupt in 0..file.len() {
             let mut file = file.clone();
-            file[damaged] ^= 0x10;
+            file[corrupt] ^= 0x10;
             let index = Index::decode(&file, bytes);
-            assert_eq!(index.entries, whole.entries[..damaged / INDEX_ENTRY_BYTES]);
+            assert_eq!(index.entries, whole.entries[..corrupt / INDEX_ENTRY_BYTES]);
         }
         let half = Index::decode(&file, bytes / 2);
         assert!(half.covered() < bytes / 2 && half.count() > 0);

@@ -1,10 +1,9 @@
-//! One segment file: record batches back to back, found by offset or time.
+//! One segment file: consecutive record batches, found by offset or timestamp.
 //!
-//! Invariant: only whole batches whose CRC is right, and which stand where their offsets say, are
-//! handed out; a stretch is sent as it is only where this process wrote it, or saw that. Damage
-//! hides no more than the batches it is in, or those up to the next place that the index knows.
-//! What the segment holds, and how much of the file counts, is in its [`SegmentMeta`], which the
-//! partition keeps.
+//! Invariant: only complete batches with a correct CRC and a plausible base offset are returned; a
+//! file range is sent without a check only if this process wrote or verified it. Corruption hides
+//! only the batches it affects, or those up to the next indexed one. The length of the file is in
+//! [`SegmentMeta`], which the partition stores.
 
 pub(crate) mod file_cache;
 pub(crate) mod file_range;
@@ -21,39 +20,39 @@ use avouch_protocol::batch::{HEADER_BYTES, LENGTH_PREFIX_BYTES, crc_matches};
 use avouch_protocol::types::{Offset, TimestampMs};
 use bytes::Bytes;
 
-use crate::api::{BatchAt, Damage, ReadError};
+use crate::api::{BatchAt, CorruptRange, ReadError};
 use crate::codec::Reader;
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::failpoints::{self, Bug};
 use crate::locks::lock;
 use crate::partition::tags::TagSet;
-use crate::segment::index::{INDEX_ENTRY_BYTES, INDEX_INTERVAL_BYTES, Index, Noted, Place};
-use crate::segment::scanner::{Holes, Step, Walk, find_batch};
-use crate::segment::verified::Seen;
+use crate::segment::index::{BatchPosition, INDEX_ENTRY_BYTES, INDEX_INTERVAL_BYTES, Index, Noted};
+use crate::segment::scanner::{BatchScanner, OffsetGaps, ScanStep, find_batch};
+use crate::segment::verified::VerifiedRanges;
 use crate::storage::StorageError;
 
-/// Runs of batches are written together up to this many bytes, which takes a copy; a longer one is
-/// written from where it is.
+/// Runs of batches are copied together and written at once up to this size; a longer run is written
+/// from its own buffer.
 const JOINED_BYTES_MAX: usize = 64 << 10;
 
-/// How often compaction wrote a segment's batches anew; 0 is as they were appended.
+/// Number of compactions that rewrote a segment; 0 for a segment as appended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Generation(pub(crate) u32);
 
-/// What is known of a segment without opening it.
+/// Metadata of a segment, available without opening the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentMeta {
     pub(crate) base_offset: Offset,
     pub(crate) generation: Generation,
-    /// The offset after its last batch.
+    /// Offset after the last batch.
     pub(crate) next_offset: Offset,
     pub(crate) bytes: u64,
-    /// Greatest timestamp of its first batch; -1 when empty.
+    /// Max timestamp of the first batch; -1 if empty.
     pub(crate) first_timestamp: TimestampMs,
     pub(crate) max_timestamp: TimestampMs,
-    /// Base offset of the first batch that has it.
+    /// Base offset of the first batch with the max timestamp.
     pub(crate) max_timestamp_at: Offset,
-    /// From when on some of its tombstones may go.
+    /// Time after which the first of its tombstones can be removed.
     pub(crate) delete_horizon: Option<TimestampMs>,
     pub(crate) tags: TagSet,
 }
@@ -73,7 +72,7 @@ impl SegmentMeta {
         }
     }
 
-    /// Where it is kept.
+    /// Returns the path of its file.
     pub(crate) fn path(&self, dir: &Path) -> PathBuf {
         let base = self.base_offset.0;
         dir.join(match self.generation {
@@ -82,7 +81,7 @@ impl SegmentMeta {
         })
     }
 
-    /// Takes note of a batch that was written behind those it has.
+    /// Adds a batch to the metadata.
     pub(crate) fn note(&mut self, base: Offset, next: Offset, bytes: u64, newest: TimestampMs) {
         if self.bytes == 0 {
             self.first_timestamp = newest;
@@ -95,24 +94,24 @@ impl SegmentMeta {
         }
     }
 
-    /// Whether its batches follow each other without a hole, but for damage: only compaction takes
-    /// batches out.
+    /// Returns whether batches follow each other without gaps other than corrupt ranges. Only
+    /// compaction removes batches.
     pub(crate) fn is_contiguous(&self) -> bool {
         self.generation == Generation(0)
     }
 
-    /// Whether it is the same file.
+    /// Returns whether both describe the same file.
     pub(crate) fn is_file(&self, other: &Self) -> bool {
         (self.base_offset, self.generation) == (other.base_offset, other.generation)
     }
 }
 
-/// Where its index is kept.
+/// Returns the path of the index of a segment.
 pub(crate) fn index_path(segment: &Path) -> PathBuf {
     segment.with_extension("index")
 }
 
-/// What a batch's header says about where it stands.
+/// Offsets, size and timestamp of a batch, from its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peek {
     pub(crate) base_offset: Offset,
@@ -122,13 +121,13 @@ pub(crate) struct Peek {
 }
 
 impl Peek {
-    /// The header at the start of `bytes`, which need not hold the whole batch.
+    /// Decodes the header at the start of `bytes`, which need not contain the complete batch.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let (peek, magic) = Self::claimed(bytes)?;
         (magic == 2 && peek.base_offset.0 >= 0).then_some(peek)
     }
 
-    /// What a header claims whose magic or base offset may be damaged; with its magic.
+    /// Decodes a header without a check of magic and base offset; also returns the magic.
     pub(crate) fn claimed(bytes: &[u8]) -> Option<(Self, u8)> {
         let mut reader = Reader::new(bytes.get(..HEADER_BYTES)?);
         let base_offset = reader.offset()?;
@@ -140,6 +139,7 @@ impl Peek {
         let max_timestamp = TimestampMs(reader.i64()?);
         let bytes = length + LENGTH_PREFIX_BYTES as u64;
         let is_sane = last_offset_delta >= 0 && bytes >= HEADER_BYTES as u64;
+        // Saturating, because a corrupt header can contain any offset.
         let next_offset = Offset(base_offset.0.saturating_add(last_offset_delta + 1));
         let peek = Self {
             base_offset,
@@ -150,13 +150,13 @@ impl Peek {
         is_sane.then_some((peek, magic))
     }
 
-    /// How many offsets it takes.
+    /// Returns the number of offsets.
     pub(crate) fn span(&self) -> i64 {
         self.next_offset.0.saturating_sub(self.base_offset.0)
     }
 }
 
-/// A segment's open file and its index.
+/// An open segment file with its index.
 #[derive(Debug)]
 pub(crate) struct SegmentFile {
     base_offset: Offset,
@@ -164,16 +164,16 @@ pub(crate) struct SegmentFile {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     index: Mutex<LoadedIndex>,
-    /// Where the batches were written or read through this handle, and their CRCs were right.
-    seen: Mutex<Seen>,
-    /// A stretch could not be sent: from now on all is read, and what is wrong is told.
+    /// Ranges that were written or read through this handle with correct CRCs.
+    verified: Mutex<VerifiedRanges>,
+    /// Set when sending a range failed; from then on batches are read, which reports the error.
     failed: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
 struct LoadedIndex {
     index: Index,
-    /// Entries that are in the index file.
+    /// Number of entries in the index file.
     on_disk: usize,
 }
 
@@ -198,23 +198,23 @@ impl SegmentFile {
             path,
             file,
             index: Mutex::new(index),
-            seen: Mutex::default(),
+            verified: Mutex::default(),
             failed: Arc::default(),
         })
     }
 
-    /// Cuts what a crash left behind the first `bytes`, in the index too.
+    /// Truncates the segment to `bytes`, and its index accordingly.
     pub(crate) fn cut(&self, disk: &dyn Disk, bytes: u64) -> io::Result<()> {
         self.file.set_len(bytes)?;
-        *lock(&self.seen) = Seen::default();
+        // The truncated part may be written again with other bytes.
+        *lock(&self.verified) = VerifiedRanges::default();
         let mut loaded = lock(&self.index);
         *loaded = LoadedIndex::load(disk, &self.path, bytes);
         let index_file = disk.open(&index_path(&self.path), OpenMode::Create)?;
         index_file.set_len((loaded.on_disk * INDEX_ENTRY_BYTES) as u64)
     }
 
-    /// Writes batches behind the first `at` bytes and brings the index up to date. Each run holds
-    /// whole batches.
+    /// Writes batches at position `at` and updates the index. Each run contains complete batches.
     pub(crate) fn append(
         &self,
         disk: &dyn Disk,
@@ -224,24 +224,27 @@ impl SegmentFile {
         let failed = |error| StorageError::of(&self.path, &error);
         self.write(at, runs).map_err(failed)?;
         let bytes: usize = runs.iter().map(|run| run.len()).sum();
-        lock(&self.seen).add(at..at + bytes as u64);
+        // Appends verified the CRCs of these batches, compaction computed them.
+        lock(&self.verified).add(at..at + bytes as u64);
         let mut loaded = lock(&self.index);
         self.note_until(&mut loaded.index, at).map_err(failed)?;
         self.note_all(&mut loaded.index, runs);
         let kept = loaded.keep(disk, &self.path);
         if kept.is_err() {
-            // The batches will be written again, and must not be noted twice.
+            // The caller repeats the append, so the entries must not be added twice.
             *loaded = LoadedIndex::load(disk, &self.path, at);
         }
         kept.map_err(failed)
     }
 
-    /// Writes short runs together and long ones from where they are.
+    /// Writes short runs together and long runs from their own buffers.
     fn write(&self, mut at: u64, runs: &[&[u8]]) -> io::Result<()> {
+        // One large write costs less than many small ones; copying more than `JOINED_BYTES_MAX`
+        // does not pay.
         let mut joined = Vec::new();
         let mut rest = runs;
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(how_many_at_once(rest));
+            let (now, later) = rest.split_at(joined_runs(rest));
             let bytes = match now {
                 [run] => run,
                 runs => {
@@ -257,35 +260,35 @@ impl SegmentFile {
         Ok(())
     }
 
-    /// Makes everything written durable; the index is not, it can be rebuilt.
+    /// Syncs the segment. The index is not synced, because it can be rebuilt.
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
         self.file
             .sync_data()
             .map_err(|error| StorageError::failed(&self.path, &error))
     }
 
-    /// Memory that its index takes.
+    /// Returns the memory of its index in bytes.
     pub(crate) fn index_bytes(&self) -> usize {
         lock(&self.index).index.memory_bytes()
     }
 
-    /// Whole batches from the one that contains `from`, or the next where compaction took it, below
-    /// `limit`: at least one if there is one, more while they fit `max_bytes`.
+    /// Returns complete batches below `limit`, starting with the one that contains `from` or, if
+    /// compaction removed it, the next one: at least one, more up to `max_bytes`.
     pub(crate) fn read(
         &self,
         meta: &SegmentMeta,
-        holes: &Holes,
+        gaps: &OffsetGaps,
         from: Offset,
         limit: Offset,
         max_bytes: usize,
     ) -> Result<Vec<Bytes>, ReadError> {
-        let start = self.place_of(meta, from)?;
-        let reaches = |step: &Step| step.to() > from;
-        let (at, first) = match self.find(meta, holes, start, reaches)? {
-            Some(Step::Batch(at, batch)) => (at, batch),
-            // It begins where the caller passes over something.
-            Some(Step::Lost(damage)) if damage.from >= limit => return Ok(Vec::new()),
-            Some(Step::Lost(damage)) => return Err(ReadError::Corrupt { damage }),
+        let start = self.position_of(meta, from)?;
+        let reaches = |step: &ScanStep| step.to() > from;
+        let (at, first) = match self.find(meta, gaps, start, reaches)? {
+            Some(ScanStep::Batch(at, batch)) => (at, batch),
+            // The corruption starts after the limit, so this read ends before it.
+            Some(ScanStep::Lost(range)) if range.from >= limit => return Ok(Vec::new()),
+            Some(ScanStep::Lost(range)) => return Err(ReadError::Corrupt { range }),
             None => return Err(corrupt(from, meta.next_offset)),
         };
         if meta.is_contiguous() && first.base_offset > from {
@@ -294,6 +297,7 @@ impl SegmentFile {
         if first.base_offset >= limit {
             return Ok(Vec::new());
         }
+        // At least the first batch, whatever its size, so that a consumer always advances (KIP-74).
         let room = (max_bytes as u64)
             .max(first.bytes)
             .min(meta.bytes.saturating_sub(at));
@@ -305,7 +309,7 @@ impl SegmentFile {
         let mut done = 0;
         let mut next = first.base_offset;
         while let Some(batch) = next_batch(&chunk, done) {
-            let follows = |peek: &Peek| holes.follows(meta, next, peek.base_offset);
+            let follows = |peek: &Peek| gaps.follows(meta, next, peek.base_offset);
             let Some(peek) =
                 Peek::of(&batch).filter(|peek| follows(peek) && peek.next_offset <= limit)
             else {
@@ -315,79 +319,83 @@ impl SegmentFile {
             done += batch.len();
             batches.push(batch);
         }
+        // The header of the first batch was valid, so its CRC or body must be wrong.
         if batches.is_empty() {
-            Err(self.damaged_batch(meta, holes, from, (at, &first))?)
+            Err(self.corrupt_batch(meta, gaps, from, (at, &first))?)
         } else {
-            lock(&self.seen).add(at..at + done as u64);
+            lock(&self.verified).add(at..at + done as u64);
             Ok(batches)
         }
     }
 
-    /// The first batch at or above `from` whose greatest timestamp is `ts` or above.
+    /// Returns the first batch that ends after `from` and has a max timestamp of at least `ts`.
     ///
     /// # Errors
-    /// `Corrupt` where it may stand in what is damaged and not given up.
+    /// `Corrupt` if it may be in a corrupt range that is not skipped.
     pub(crate) fn first_at_time(
         &self,
         meta: &SegmentMeta,
-        holes: &Holes,
+        gaps: &OffsetGaps,
         from: Offset,
         ts: TimestampMs,
     ) -> Result<Option<BatchAt>, ReadError> {
-        let by_offset = self.place_of(meta, from)?;
-        let by_time = self.place_of_time(meta, ts)?;
+        let by_offset = self.position_of(meta, from)?;
+        let by_time = self.position_of_time(meta, ts)?;
+        // Both are lower bounds, so start at the later one.
         let start = if by_time.position > by_offset.position {
             by_time
         } else {
             by_offset
         };
-        let fits = |step: &Step| match step {
-            Step::Batch(_, batch) => batch.next_offset > from && batch.max_timestamp >= ts,
-            Step::Lost(damage) => damage.to > from && !holes.is_given_up(*damage),
+        let fits = |step: &ScanStep| match step {
+            ScanStep::Batch(_, batch) => batch.next_offset > from && batch.max_timestamp >= ts,
+            ScanStep::Lost(range) => range.to > from && !gaps.is_skipped(*range),
         };
-        match self.find(meta, holes, start, fits)? {
-            Some(Step::Batch(_, found)) => self.batch_at(meta, holes, found.base_offset).map(Some),
-            Some(Step::Lost(damage)) => Err(ReadError::Corrupt { damage }),
+        match self.find(meta, gaps, start, fits)? {
+            Some(ScanStep::Batch(_, found)) => {
+                self.batch_at(meta, gaps, found.base_offset).map(Some)
+            }
+            Some(ScanStep::Lost(range)) => Err(ReadError::Corrupt { range }),
             None => Ok(None),
         }
     }
 
-    /// The greatest timestamp at or above `from` and the first batch that has it.
+    /// Returns the maximum timestamp at or after `from` and the first batch that has it.
     ///
     /// # Errors
-    /// `Corrupt` where it may stand in what is damaged and not given up.
+    /// `Corrupt` if it may be in a corrupt range that is not skipped.
     pub(crate) fn max_timestamp(
         &self,
         meta: &SegmentMeta,
-        holes: &Holes,
+        gaps: &OffsetGaps,
         from: Offset,
     ) -> Result<Option<(TimestampMs, Offset)>, ReadError> {
         let mut best: Option<(TimestampMs, Offset)> = None;
-        let start = self.place_of(meta, from)?;
-        let lost = self.find(meta, holes, start, |step| match step {
-            Step::Batch(_, batch) => {
+        let start = self.position_of(meta, from)?;
+        let lost = self.find(meta, gaps, start, |step| match step {
+            ScanStep::Batch(_, batch) => {
                 let is_better = best.is_none_or(|(ts, _)| batch.max_timestamp > ts);
                 if batch.next_offset > from && is_better {
                     best = Some((batch.max_timestamp, batch.base_offset));
                 }
                 false
             }
-            Step::Lost(damage) => damage.to > from && !holes.is_given_up(*damage),
+            ScanStep::Lost(range) => range.to > from && !gaps.is_skipped(*range),
         })?;
         match lost {
-            Some(Step::Lost(damage)) => Err(ReadError::Corrupt { damage }),
-            Some(Step::Batch(..)) | None => Ok(best),
+            Some(ScanStep::Lost(range)) => Err(ReadError::Corrupt { range }),
+            Some(ScanStep::Batch(..)) | None => Ok(best),
         }
     }
 
-    /// The batch that contains `offset`.
+    /// Returns the batch that contains `offset`.
     pub(crate) fn batch_at(
         &self,
         meta: &SegmentMeta,
-        holes: &Holes,
+        gaps: &OffsetGaps,
         offset: Offset,
     ) -> Result<BatchAt, ReadError> {
-        let batches = self.read(meta, holes, offset, meta.next_offset, 0)?;
+        let batches = self.read(meta, gaps, offset, meta.next_offset, 0)?;
         let batch = batches.into_iter().next();
         let peek = batch.as_deref().and_then(Peek::of);
         match (batch, peek) {
@@ -399,32 +407,36 @@ impl SegmentFile {
         }
     }
 
-    fn place_of(&self, meta: &SegmentMeta, offset: Offset) -> Result<Place, ReadError> {
+    fn position_of(&self, meta: &SegmentMeta, offset: Offset) -> Result<BatchPosition, ReadError> {
         let mut loaded = lock(&self.index);
         self.note_until(&mut loaded.index, meta.bytes)?;
-        Ok(loaded.index.place_of(self.base_offset, offset))
+        Ok(loaded.index.position_of(self.base_offset, offset))
     }
 
-    fn place_of_time(&self, meta: &SegmentMeta, ts: TimestampMs) -> Result<Place, ReadError> {
+    fn position_of_time(
+        &self,
+        meta: &SegmentMeta,
+        ts: TimestampMs,
+    ) -> Result<BatchPosition, ReadError> {
         let mut loaded = lock(&self.index);
         self.note_until(&mut loaded.index, meta.bytes)?;
-        Ok(loaded.index.place_of_time(self.base_offset, ts))
+        Ok(loaded.index.position_of_time(self.base_offset, ts))
     }
 
-    /// Reads on in the batch headers what the index does not cover yet. Where a header makes no
-    /// sense it goes on at the next batch that is whole, and the index knows that place.
+    /// Extends the index to `end` from the batch headers. After an invalid header it continues at
+    /// the next complete batch, which gets an entry.
     fn note_until(&self, index: &mut Index, end: u64) -> io::Result<()> {
-        let mut walk = Walk::new(&*self.file);
+        let mut scanner = BatchScanner::new(&*self.file);
         while index.covered() < end {
             let at = index.covered();
-            let batch = walk.header(at)?.and_then(Peek::of);
+            let batch = scanner.header(at)?.and_then(Peek::of);
             if let Some(batch) = batch.filter(|batch| at + batch.bytes <= end) {
                 index.note(self.noted(&batch));
                 continue;
             }
             let expected = index.expected().unwrap_or(0);
-            let least = Offset(self.base_offset.0.saturating_add(expected));
-            match find_batch(&*self.file, at, end, least)? {
+            let min_offset = Offset(self.base_offset.0.saturating_add(expected));
+            match find_batch(&*self.file, at, end, min_offset)? {
                 Some((at, batch)) => index.resume(at, self.noted(&batch).relative_offset),
                 None => index.resume(end, i64::MAX),
             }
@@ -432,7 +444,7 @@ impl SegmentFile {
         Ok(())
     }
 
-    /// Takes note of whole batches that are written where the index ends.
+    /// Indexes complete batches that are written where the index ends.
     fn note_all(&self, index: &mut Index, runs: &[&[u8]]) {
         if let Some(first) = runs.first().and_then(|run| Peek::of(run)) {
             index.expect(self.noted(&first).relative_offset);
@@ -457,18 +469,18 @@ impl SegmentFile {
         }
     }
 
-    /// The first step from a place on that `fits`.
+    /// Returns the first step from `start` on that `fits`.
     fn find(
         &self,
         meta: &SegmentMeta,
-        holes: &Holes,
-        start: Place,
-        mut fits: impl FnMut(&Step) -> bool,
-    ) -> io::Result<Option<Step>> {
-        let mut walk = Walk::new(&*self.file);
+        gaps: &OffsetGaps,
+        start: BatchPosition,
+        mut fits: impl FnMut(&ScanStep) -> bool,
+    ) -> io::Result<Option<ScanStep>> {
+        let mut scanner = BatchScanner::new(&*self.file);
         let mut place = start;
         while place.position < meta.bytes {
-            let step = match walk.step(meta, holes, place)? {
+            let step = match scanner.step(meta, gaps, place)? {
                 Some(step) => step,
                 None => self.lost_from(meta, place),
             };
@@ -476,13 +488,13 @@ impl SegmentFile {
                 return Ok(Some(step));
             }
             place = match step {
-                Step::Batch(at, batch) => Place {
+                ScanStep::Batch(at, batch) => BatchPosition {
                     position: at + batch.bytes,
                     offset: batch.next_offset,
                 },
-                Step::Lost(_) => match walk
+                ScanStep::Lost(_) => match scanner
                     .stepped_to()
-                    .or_else(|| self.next_place(place.position))
+                    .or_else(|| self.next_position(place.position))
                 {
                     Some(next) => next,
                     None => break,
@@ -492,45 +504,45 @@ impl SegmentFile {
         Ok(None)
     }
 
-    /// What is lost where no batch can be told at a place: all up to the next that the index knows.
-    fn lost_from(&self, meta: &SegmentMeta, place: Place) -> Step {
-        let behind = self.next_place(place.position);
-        let to = behind.map_or(meta.next_offset, |next| next.offset);
-        // The offset expected here may itself be what a damaged header says.
+    /// Returns the range lost at a position without a valid batch: up to the next indexed batch.
+    fn lost_from(&self, meta: &SegmentMeta, place: BatchPosition) -> ScanStep {
+        let following = self.next_position(place.position);
+        let to = following.map_or(meta.next_offset, |next| next.offset);
+        // The expected offset may come from a corrupt header itself, so keep the range non-empty.
         let from = place.offset.min(to.plus(-1));
-        Step::Lost(Damage { from, to })
+        ScanStep::Lost(CorruptRange { from, to })
     }
 
-    fn next_place(&self, position: u64) -> Option<Place> {
+    fn next_position(&self, position: u64) -> Option<BatchPosition> {
         let loaded = lock(&self.index);
         loaded.index.next_after(self.base_offset, position)
     }
 
-    /// What is lost when `batch` at `at` has a wrong CRC: only itself, if what follows it shows
-    /// that its header can be believed.
-    fn damaged_batch(
+    /// Returns the range lost when `batch` at `at` has a wrong CRC: only this batch if the
+    /// following header confirms its length, otherwise all up to the next indexed batch.
+    fn corrupt_batch(
         &self,
         meta: &SegmentMeta,
-        holes: &Holes,
+        gaps: &OffsetGaps,
         from: Offset,
         (at, batch): (u64, &Peek),
     ) -> io::Result<ReadError> {
         let end = at + batch.bytes;
         let is_last = end == meta.bytes && batch.next_offset == meta.next_offset;
-        let mut walk = Walk::new(&*self.file);
-        let next = walk.header(end)?.and_then(Peek::of);
-        let follows = |next: Peek| holes.follows(meta, batch.next_offset, next.base_offset);
+        let mut scanner = BatchScanner::new(&*self.file);
+        let next = scanner.header(end)?.and_then(Peek::of);
+        let follows = |next: Peek| gaps.follows(meta, batch.next_offset, next.base_offset);
         if is_last || (end < meta.bytes && next.is_some_and(follows)) {
             return Ok(corrupt(batch.base_offset.min(from), batch.next_offset));
         }
-        let behind = self.next_place(at).filter(|next| next.offset > from);
-        let to = behind.map_or(meta.next_offset, |next| next.offset);
+        let following = self.next_position(at).filter(|next| next.offset > from);
+        let to = following.map_or(meta.next_offset, |next| next.offset);
         Ok(corrupt(batch.base_offset.min(from), to))
     }
 }
 
-/// How many runs, at least one, one call writes.
-fn how_many_at_once(runs: &[&[u8]]) -> usize {
+/// Returns the number of runs, at least one, that are written with one call.
+fn joined_runs(runs: &[&[u8]]) -> usize {
     let mut bytes = 0;
     let fits = |run: &&&[u8]| {
         bytes += run.len();
@@ -540,12 +552,12 @@ fn how_many_at_once(runs: &[&[u8]]) -> usize {
 }
 
 fn corrupt(from: Offset, to: Offset) -> ReadError {
-    let damage = Damage { from, to };
-    ReadError::Corrupt { damage }
+    let range = CorruptRange { from, to };
+    ReadError::Corrupt { range }
 }
 
 impl LoadedIndex {
-    /// Writes the entries that are not in the file of the index yet.
+    /// Appends new entries to the index file.
     fn keep(&mut self, disk: &dyn Disk, segment: &Path) -> io::Result<()> {
         let fresh = self.index.encode_from(self.on_disk);
         if !fresh.is_empty() {
@@ -556,11 +568,11 @@ impl LoadedIndex {
         Ok(())
     }
 
-    /// The index file's valid part; nothing when it cannot be read, since it is only a cache.
+    /// Loads the valid prefix of an index file; empty if it cannot be read, since it is a cache.
     fn load(disk: &dyn Disk, segment: &Path, segment_bytes: u64) -> Self {
         let read = || {
             let file = disk.open(&index_path(segment), OpenMode::ReadOnly)?;
-            // Behind damage there may be more than one an interval.
+            // After corruption, entries may be closer than the interval.
             let most = 2 * (segment_bytes / INDEX_INTERVAL_BYTES) * INDEX_ENTRY_BYTES as u64;
             let bytes = file.size_bytes()?.min(most);
             let mut entries = vec![0; usize::try_from(bytes).unwrap_or(0)];
@@ -576,10 +588,11 @@ impl LoadedIndex {
     }
 }
 
-/// The whole, undamaged batch at `at` in `chunk`.
+/// Returns the complete batch at `at` in `chunk` if its CRC matches.
 fn next_batch(chunk: &Bytes, at: usize) -> Option<Bytes> {
     let peek = Peek::of(chunk.get(at..)?)?;
     let end = at.checked_add(usize::try_from(peek.bytes).ok()?)?;
+    // `get` fails if the chunk ends within the batch, which is then returned by the next read.
     let is_right = crc_matches(chunk.get(at..end)?) || failpoints::is_on(Bug::ChecksumIgnored);
     let is_whole = end <= chunk.len() && is_right;
     is_whole.then(|| chunk.slice(at..end))

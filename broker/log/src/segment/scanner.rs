@@ -1,37 +1,35 @@
-//! Going through a segment from batch to batch, by headers alone, and past those that are damaged.
+//! Scan of a segment by batch headers, which continues after corrupt batches.
 //!
-//! The CRC of a batch does not cover its base offset, so a header counts only where its batch
-//! follows the one before it. Invariant: every step moves on; nothing is passed over unsaid. Knows
-//! no index.
+//! Invariant: every step advances, and every corrupt range is reported as a step.
 
 use std::io;
 
 use avouch_protocol::batch::{HEADER_BYTES, crc_matches};
 use avouch_protocol::types::Offset;
 
-use crate::api::Damage;
+use crate::api::CorruptRange;
 use crate::disk::DiskFile;
-use crate::segment::index::Place;
+use crate::segment::index::BatchPosition;
 use crate::segment::{Peek, SegmentMeta};
 
-/// What is read at a time to look at headers.
-pub(crate) const WALK_BYTES: usize = 8 << 10;
+/// Bytes read at a time for headers.
+pub(crate) const SCAN_BYTES: usize = 8 << 10;
 const SEARCH_BYTES: usize = 64 << 10;
-/// What looks like a batch and is none is looked at as often as this behind one damaged header.
+/// Maximum number of candidates whose CRC is computed after one corrupt header.
 const SEARCH_TRIES_MAX: usize = 1_000;
 const MAGIC_AT: usize = 16;
 
-/// Why offsets may be missing between two batches of a contiguous segment.
+/// Known reasons for missing offsets between two batches of a contiguous segment.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Holes {
+pub(crate) struct OffsetGaps {
     pub(crate) log_start: Offset,
-    /// Lost before they came into a segment, or given up, or both.
-    pub(crate) known: Vec<Damage>,
-    pub(crate) given_up: Vec<Damage>,
+    /// Corrupt and skipped ranges.
+    pub(crate) known: Vec<CorruptRange>,
+    pub(crate) skipped: Vec<CorruptRange>,
 }
 
-impl Holes {
-    /// Whether a batch at `base` may stand behind one that ends at `next`.
+impl OffsetGaps {
+    /// Returns whether a batch at `base` may follow one that ends at `next`.
     pub(crate) fn follows(&self, meta: &SegmentMeta, next: Offset, base: Offset) -> bool {
         if !meta.is_contiguous() {
             return base >= next;
@@ -39,20 +37,20 @@ impl Holes {
         base == next || (base > next && covers(&self.known, self.log_start.max(next), base))
     }
 
-    /// Whether readers pass over all of `damage`.
-    pub(crate) fn is_given_up(&self, damage: Damage) -> bool {
-        covers(&self.given_up, self.log_start.max(damage.from), damage.to)
+    /// Returns whether reads skip all of `range`.
+    pub(crate) fn is_skipped(&self, range: CorruptRange) -> bool {
+        covers(&self.skipped, self.log_start.max(range.from), range.to)
     }
 }
 
-/// Whether all from `at` to `end` is in one of `ranges`.
-fn covers(ranges: &[Damage], at: Offset, end: Offset) -> bool {
+/// Returns whether `ranges` cover all offsets from `at` to `end`.
+fn covers(ranges: &[CorruptRange], at: Offset, end: Offset) -> bool {
     let mut at = at;
     while at < end {
-        let holder = ranges
+        let known = ranges
             .iter()
             .find(|range| range.from <= at && at < range.to);
-        match holder {
+        match known {
             Some(range) => at = range.to,
             None => return false,
         }
@@ -60,34 +58,34 @@ fn covers(ranges: &[Damage], at: Offset, end: Offset) -> bool {
     true
 }
 
-/// One thing that stands in a segment.
+/// One step of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// A batch whose header makes sense, and its position.
+pub(crate) enum ScanStep {
+    /// A batch with a valid header, and its position.
     Batch(u64, Peek),
-    /// Offsets whose batches cannot be told.
-    Lost(Damage),
+    /// Offsets whose batches are corrupt.
+    Lost(CorruptRange),
 }
 
-impl Step {
-    /// The offset behind it.
+impl ScanStep {
+    /// Returns the offset after the step.
     pub(crate) fn to(&self) -> Offset {
         match self {
             Self::Batch(_, batch) => batch.next_offset,
-            Self::Lost(damage) => damage.to,
+            Self::Lost(range) => range.to,
         }
     }
 }
 
-/// Reads headers one after the other.
-pub(crate) struct Walk<'a> {
+/// Reads the batch headers of a segment one after the other.
+pub(crate) struct BatchScanner<'a> {
     file: &'a dyn DiskFile,
     window: Vec<u8>,
     window_at: u64,
-    stepped_to: Option<Place>,
+    stepped_to: Option<BatchPosition>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> BatchScanner<'a> {
     pub(crate) fn new(file: &'a dyn DiskFile) -> Self {
         Self {
             file,
@@ -97,11 +95,11 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The bytes of a header at `at`; none where the file ends before.
+    /// Returns the header at `at`, `None` if the file ends before.
     pub(crate) fn header(&mut self, at: u64) -> io::Result<Option<&[u8]>> {
         let end = self.window_at + self.window.len() as u64;
         if at < self.window_at || at + HEADER_BYTES as u64 > end {
-            self.window.resize(WALK_BYTES, 0);
+            self.window.resize(SCAN_BYTES, 0);
             let filled = self.file.read_at(&mut self.window, at)?;
             self.window.truncate(filled);
             self.window_at = at;
@@ -113,15 +111,15 @@ impl<'a> Walk<'a> {
             .and_then(|bytes| bytes.get(..HEADER_BYTES)))
     }
 
-    /// What stands at `place`; none if that cannot be told.
+    /// Returns the step at `place`, `None` if its end is unknown.
     pub(crate) fn step(
         &mut self,
         meta: &SegmentMeta,
-        holes: &Holes,
-        place: Place,
-    ) -> io::Result<Option<Step>> {
+        gaps: &OffsetGaps,
+        place: BatchPosition,
+    ) -> io::Result<Option<ScanStep>> {
         self.stepped_to = None;
-        let Place { position, offset } = place;
+        let BatchPosition { position, offset } = place;
         let Some((claimed, _)) = self.header(position)?.and_then(Peek::claimed) else {
             return Ok(None);
         };
@@ -129,32 +127,33 @@ impl<'a> Walk<'a> {
         let is_right = |batch: &Peek| {
             position + batch.bytes <= meta.bytes
                 && batch.next_offset <= meta.next_offset
-                && holes.follows(meta, offset, batch.base_offset)
+                && gaps.follows(meta, offset, batch.base_offset)
         };
         if let Some(batch) = batch.filter(is_right) {
-            return Ok(Some(Step::Batch(position, batch)));
+            return Ok(Some(ScanStep::Batch(position, batch)));
         }
-        // Only its magic or its base offset is damaged, if what follows is where it should be.
-        let behind = Place {
+        // If the following header is as expected, the length in this one is correct, and only its
+        // magic or base offset is corrupt.
+        let following = BatchPosition {
             position: position + claimed.bytes,
             offset: Offset(offset.0.saturating_add(claimed.span())),
         };
-        if !meta.is_contiguous() || !self.is_there(meta, behind)? {
+        if !meta.is_contiguous() || !self.is_there(meta, following)? {
             return Ok(None);
         }
-        self.stepped_to = Some(behind);
-        Ok(Some(Step::Lost(Damage {
+        self.stepped_to = Some(following);
+        Ok(Some(ScanStep::Lost(CorruptRange {
             from: offset,
-            to: behind.offset,
+            to: following.offset,
         })))
     }
 
-    /// Where the last step went that lost just one batch.
-    pub(crate) fn stepped_to(&self) -> Option<Place> {
+    /// Returns the position after the last step if that step lost exactly one batch.
+    pub(crate) fn stepped_to(&self) -> Option<BatchPosition> {
         self.stepped_to
     }
 
-    fn is_there(&mut self, meta: &SegmentMeta, place: Place) -> io::Result<bool> {
+    fn is_there(&mut self, meta: &SegmentMeta, place: BatchPosition) -> io::Result<bool> {
         if place.position >= meta.bytes {
             return Ok(place.position == meta.bytes && place.offset == meta.next_offset);
         }
@@ -163,12 +162,13 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The first whole batch with a right CRC behind `at` whose base offset is at least `least`.
+/// Returns the first complete batch after `at` with a correct CRC and a base offset of at least
+/// `min_offset`.
 pub(crate) fn find_batch(
     file: &dyn DiskFile,
     at: u64,
     end: u64,
-    least: Offset,
+    min_offset: Offset,
 ) -> io::Result<Option<(u64, Peek)>> {
     let mut tries = 0;
     let mut window = vec![0; SEARCH_BYTES];
@@ -185,15 +185,18 @@ pub(crate) fn find_batch(
                 continue;
             }
             let at = start + skip as u64;
+            // A plausible offset rules out most images of headers in record data before the CRC is
+            // computed.
             let is_near = |batch: &Peek| {
                 at + batch.bytes <= end
-                    && batch.base_offset >= least
-                    && batch.base_offset.0 - least.0 <= i64::from(i32::MAX)
+                    && batch.base_offset >= min_offset
+                    && batch.base_offset.0 - min_offset.0 <= i64::from(i32::MAX)
             };
             let Some(batch) = bytes.get(skip..).and_then(Peek::of).filter(is_near) else {
                 continue;
             };
             tries += 1;
+            // Crafted record data can contain many headers; each candidate costs a read and a CRC.
             if tries > SEARCH_TRIES_MAX {
                 return Ok(None);
             }
@@ -203,6 +206,7 @@ pub(crate) fn find_batch(
                 return Ok(Some((at, batch)));
             }
         }
+        // The next window starts at the first position whose header was not complete in this one.
         start += last as u64 + 1;
     }
     Ok(None)

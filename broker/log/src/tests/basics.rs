@@ -1,4 +1,4 @@
-//! Appending and reading, without crashes.
+//! Appends and reads without crashes.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -80,11 +80,11 @@ fn nothing_is_visible_before_it_is_committed() {
     driven.commit();
     assert_eq!(driven.log.bounds(tp(1)).unwrap().high_watermark, Offset(1));
     assert_eq!(driven.log.queued_bytes(), 0);
-    assert_eq!(*driven.heard.advanced.lock().unwrap(), [tp(1)]);
+    assert_eq!(*driven.received.advanced.lock().unwrap(), [tp(1)]);
 }
 
 #[test]
-fn each_batch_of_a_request_gets_its_own_outcome() {
+fn each_batch_gets_its_own_outcome() {
     let mut driven = fresh();
     let sent = |sequence| Spec {
         producer: Some((9, 0, sequence)),
@@ -145,7 +145,7 @@ fn each_batch_of_a_request_gets_its_own_outcome() {
 }
 
 #[test]
-fn a_duplicate_is_known_after_a_restart_from_the_wal_and_from_a_checkpoint() {
+fn duplicates_are_detected_after_restarts() {
     let disk = SimDisk::new(Faults::default());
     let spec = |sequence: i32| Spec {
         producer: Some((9, 0, sequence)),
@@ -159,7 +159,7 @@ fn a_duplicate_is_known_after_a_restart_from_the_wal_and_from_a_checkpoint() {
         }
     }
     drop(driven);
-    for round in 0..3 {
+    for attempt in 0..3 {
         let mut driven = open(&disk);
         let again =
             |driven: &mut Driven, sequence| driven.append(vec![spec(sequence).append_to(tp(1))])[0];
@@ -170,11 +170,15 @@ fn a_duplicate_is_known_after_a_restart_from_the_wal_and_from_a_checkpoint() {
                 base_offset,
                 durable: true,
             };
-            assert_eq!(driven.log.find_duplicate(tp(1), &header), known, "{round}");
+            assert_eq!(
+                driven.log.find_duplicate(tp(1), &header),
+                known,
+                "{attempt}"
+            );
             assert_eq!(
                 again(&mut driven, sequence),
                 duplicate(sequence.into()),
-                "{round}"
+                "{attempt}"
             );
         }
         assert_eq!(again(&mut driven, 1), AppendOutcome::DuplicateSequence);
@@ -209,8 +213,8 @@ fn an_append_time_is_stamped_and_sealed() {
 }
 
 #[test]
-fn reads_return_whole_batches_from_the_one_that_contains_the_offset() {
-    // From, most bytes, ids returned.
+fn reads_return_complete_batches() {
+    // From, max bytes, returned ids.
     let cases: &[(i64, usize, &[u64])] = &[
         (0, 1, &[1]),
         (0, 0, &[1]),
@@ -257,7 +261,7 @@ fn reads_return_whole_batches_from_the_one_that_contains_the_offset() {
 }
 
 #[test]
-fn a_time_is_found_in_segments_and_in_memory() {
+fn timestamps_are_found_everywhere() {
     let disk = SimDisk::new(Faults::default());
     let mut driven = open(&disk);
     ten_batches(&mut driven);
@@ -294,7 +298,7 @@ fn a_time_is_found_in_segments_and_in_memory() {
 }
 
 #[test]
-fn the_log_start_rises_only_within_bounds_and_hides_what_is_below() {
+fn log_start_rises_within_bounds() {
     let mut driven = fresh();
     ten_batches(&mut driven);
     driven.checkpoint().unwrap();
@@ -318,7 +322,7 @@ fn the_log_start_rises_only_within_bounds_and_hides_what_is_below() {
 }
 
 #[test]
-fn tags_are_known_per_partition_and_survive_a_restart() {
+fn tags_survive_a_restart() {
     let disk = SimDisk::new(Faults::default());
     let mut driven = open(&disk);
     let tagged = |tag| {
@@ -338,7 +342,7 @@ fn tags_are_known_per_partition_and_survive_a_restart() {
 }
 
 #[test]
-fn a_full_memory_and_a_full_wal_are_emptied_into_segments() {
+fn full_memory_and_wal_flush_into_segments() {
     let disk = SimDisk::new(Faults::default());
     let mut driven = open(&disk);
     for id in 1..=300 {

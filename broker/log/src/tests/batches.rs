@@ -1,5 +1,5 @@
-//! Record batches to append. The log never looks behind a batch's header, so the records here are
-//! just bytes that carry a number by which a batch is known again.
+//! Record batches for tests. The log does not parse records, so the bytes after the header only
+//! contain a number that identifies the batch.
 
 use avouch_protocol::batch::{HEADER_BYTES, crc32c};
 use avouch_protocol::types::{PartitionIndex, TopicId, TopicPartition};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{AppendBatch, Origin};
 
-/// What a batch is to look like.
+/// Properties of a batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spec {
     pub(super) id: u64,
@@ -66,12 +66,12 @@ impl Spec {
     }
 }
 
-/// The number a batch was built with.
+/// Returns the number of a batch.
 pub(super) fn id_of(batch: &[u8]) -> u64 {
     u64::from_be_bytes(batch[HEADER_BYTES..HEADER_BYTES + 8].try_into().unwrap())
 }
 
-/// Partition 0 of topic number `topic`.
+/// Returns partition 0 of topic number `topic`.
 pub(super) fn tp(topic: u128) -> TopicPartition {
     TopicPartition {
         topic: TopicId(Uuid::from_u128(topic)),

@@ -1,5 +1,5 @@
-//! A bit that flips on the disk, anywhere: what is read is right or refused, and nothing that was
-//! acknowledged vanishes without a word.
+//! Bit flips on the disk: reads return correct batches or an error, and no acknowledged batch
+//! disappears without a report.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,19 +15,19 @@ const FLIPS_A_SCRIPT: u64 = 60;
 
 // Conformance: log-proof/5
 #[test]
-fn a_flipped_bit_is_noticed_wherever_it_is() {
+fn every_bit_flip_is_detected() {
     for (name, script) in SCRIPTS {
         flip_bits(script).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
     }
 }
 
-/// Plays a script, kills the process, and opens what it left with one bit flipped, many times.
+/// Runs a script, kills the process, and opens its disk many times with one bit flipped.
 pub(super) fn flip_bits(script: &str) -> Result<(), String> {
     let mut run = Run::new(Durability::Fsync, SimDisk::new(Faults::default()));
     run.play(script)?;
     let (model, disk) = (run.model.clone(), run.disk.clone());
     let mut driven = run.driven.take().expect("it was played");
-    // A damaged last frame looks like one that was never written whole: so it is another one's.
+    // A corrupt last frame cannot be distinguished from an incomplete one, so another one follows.
     let last = model.fork();
     last.create_partitions(&driven)?;
     let send = Send {
@@ -43,25 +43,25 @@ pub(super) fn flip_bits(script: &str) -> Result<(), String> {
     for _ in 0..FLIPS_A_SCRIPT {
         let flipped = disk.after(Crash::Killed);
         let (path, at, bit) = some_bit(&mut dice, &flipped);
-        flipped.damage(&path, |bytes| bytes[at] ^= 1 << bit);
-        judge(&model, &last, &flipped)
+        flipped.corrupt(&path, |bytes| bytes[at] ^= 1 << bit);
+        check(&model, &last, &flipped)
             .map_err(|wrong| format!("{} byte {at} bit {bit}: {wrong}", path.display()))?;
     }
     Ok(())
 }
 
-fn judge(model: &Model, last: &Model, disk: &SimDisk) -> Result<(), String> {
+fn check(model: &Model, last: &Model, disk: &SimDisk) -> Result<(), String> {
     match Driven::open(config(Durability::Fsync), Arc::new(disk.clone())) {
         Ok((driven, report)) => {
             last.create_partitions(&driven)?;
-            model.check_damaged(&driven, last, !report.damaged_frames.is_empty())
+            model.check_corrupt(&driven, last, !report.missing_frames.is_empty())
         }
-        Err(OpenError::DamagedCheckpoint { .. } | OpenError::NewerFormat { .. }) => Ok(()),
+        Err(OpenError::CorruptCheckpoint { .. } | OpenError::NewerFormat { .. }) => Ok(()),
         Err(error) => Err(format!("does not open: {error}")),
     }
 }
 
-/// A bit of a byte that means something: zeros are what was never written.
+/// Chooses a bit of a nonzero byte, because zeros were never written.
 fn some_bit(dice: &mut Dice, disk: &SimDisk) -> (PathBuf, usize, u64) {
     let files: Vec<_> = disk
         .files()

@@ -1,7 +1,7 @@
-//! Compaction over a disk that crashes at every step, and beside everything else.
+//! Compaction over a disk that crashes at every step.
 //!
-//! The law: a record is missing only if a newer one with its key is there, or it is a tombstone
-//! that has stood long enough; all that is there is as it was sent, where it was.
+//! The property: a record is missing only if a newer one with its key exists, or if it is an
+//! expired tombstone; all others are unchanged and at their offsets.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::{AppendBatch, AppendOutcome, CompactionSettings, Origin, PartitionSet
 
 const DELETE_RETENTION_MS: i64 = 100;
 
-/// A letter a step: `a` to `e` write that key, `A` to `E` delete it, `Z` writes all keys in one
-/// batch; `r` begins a segment, `m` compacts, `w` waits until tombstones may go, `!` takes a
+/// One letter per step: `a` to `e` write that key, `A` to `E` delete it, `Z` writes all keys in one
+/// batch; `r` rolls the segment, `m` compacts, `w` waits until tombstones expire, `!` takes a
 /// checkpoint, `f` writes segments, `k` kills, `s` raises the log start by two.
 const SCRIPTS: &[&str] = &[
     "aba r m",
@@ -38,7 +38,7 @@ struct Run {
     disk: SimDisk,
     driven: Option<Driven>,
     now: i64,
-    /// Key and value by offset, acknowledged or on its way.
+    /// Key and value by offset, acknowledged or pending.
     sent: Vec<(u8, Option<i64>)>,
     acked: usize,
     log_start: i64,
@@ -156,7 +156,7 @@ impl Run {
         }
     }
 
-    /// Holds what is there against the law.
+    /// Checks the property.
     fn check(&self, driven: &Driven) -> Result<Vec<i64>, String> {
         let bounds = driven.log.bounds(tp(1)).ok_or("the partition is gone")?;
         let end = usize::try_from(bounds.high_watermark.0).unwrap();
@@ -195,7 +195,7 @@ impl Run {
     }
 }
 
-/// Every record from `from` on: offset, key, value. Each batch follows the one before.
+/// Returns every record from `from` on: offset, key, value.
 fn read(driven: &Driven, from: Offset, end: Offset) -> Result<Vec<(i64, u8, Option<i64>)>, String> {
     let mut found = Vec::new();
     let mut next = from;
@@ -210,9 +210,9 @@ fn read(driven: &Driven, from: Offset, end: Offset) -> Result<Vec<(i64, u8, Opti
             if header.next_offset() <= next || !crc_matches(&batch) {
                 return Err(format!("{} follows {next}", header.base_offset));
             }
-            let mut inflater = Decompressor::new();
+            let mut decompressor = Decompressor::new();
             let codec = header.codec().unwrap();
-            let section = inflater.inflate(codec, &batch[HEADER_BYTES..], Limits::default());
+            let section = decompressor.inflate(codec, &batch[HEADER_BYTES..], Limits::default());
             for record in RecordIter::new(section.unwrap(), header.record_count) {
                 let record = record.map_err(|error| error.to_string())?;
                 let offset = header.base_offset.0 + i64::from(record.offset_delta);
@@ -256,7 +256,7 @@ fn compaction_outlives_a_crash_at_every_step() {
                 crash_at: Some(point),
                 ..Faults::default()
             }));
-            // It ends in an error wherever the machine stopped; what counts is what is left.
+            // The run ends in an error wherever the machine stopped; only the disk matters.
             drop(run.play(script));
             let torn = Crash::Torn {
                 block: 512,
@@ -274,7 +274,7 @@ fn compaction_outlives_a_crash_at_every_step() {
 
 // Conformance: log/2
 #[test]
-fn only_the_newest_record_of_each_key_and_the_active_segment_stay() {
+fn newest_records_and_active_segment_remain() {
     let mut run = Run::new(SimDisk::new(Faults::default()));
     run.play("abcabcabab r cde m ! k").unwrap();
     let driven = run.driven.as_ref().unwrap();
@@ -295,7 +295,7 @@ fn only_the_newest_record_of_each_key_and_the_active_segment_stay() {
 
 // Conformance: broker/produce-14, log/3
 #[test]
-fn tombstones_stand_as_long_as_they_must_and_offsets_stay() {
+fn tombstones_remain_until_their_horizon() {
     let mut run = Run::new(SimDisk::new(Faults::default()));
     run.play("aBc r a r m ! k").unwrap();
     let there = |run: &Run| run.check(run.driven.as_ref().unwrap()).unwrap();
@@ -313,26 +313,33 @@ fn tombstones_stand_as_long_as_they_must_and_offsets_stay() {
 
 // Conformance: log/7
 #[test]
-fn damage_is_never_compacted_away_and_what_is_behind_it_is_once_it_is_skipped() {
+fn corrupt_range_blocks_compaction_until_skipped() {
     let mut run = Run::new(SimDisk::new(Faults::default()));
     run.play("aaa r aaa r !").unwrap();
     let dir = std::path::Path::new("/data/data").join(tp(1).to_string());
     let first = dir.join("00000000000000000000.log");
-    run.disk.damage(&first, |bytes| {
+    run.disk.corrupt(&first, |bytes| {
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
     });
     run.play_on("k m ! k");
     let driven = run.driven.as_ref().unwrap();
-    let Err(ReadError::Corrupt { damage }) = driven.log.read(tp(1), Offset(2), 1) else {
-        panic!("the damage is hidden");
+    let Err(ReadError::Corrupt { range }) = driven.log.read(tp(1), Offset(2), 1) else {
+        panic!("the range is hidden");
     };
-    assert_eq!((damage.from, damage.to), (Offset(2), Offset(3)));
-    assert_eq!(*driven.heard.damaged.lock().unwrap(), [(tp(1), damage)]);
+    assert_eq!((range.from, range.to), (Offset(2), Offset(3)));
+    assert_eq!(
+        *driven.received.corrupt_ranges.lock().unwrap(),
+        [(tp(1), range)]
+    );
     drop(driven.log.read(tp(1), Offset(2), 1));
-    assert_eq!(driven.heard.damaged.lock().unwrap().len(), 1, "told once");
+    assert_eq!(
+        driven.received.corrupt_ranges.lock().unwrap().len(),
+        1,
+        "reported once"
+    );
     let mut driven = run.driven.take().unwrap();
-    driven.skip_damage(tp(1), damage);
+    driven.skip_corrupt_range(tp(1), range);
     run.driven = Some(driven);
     run.play_on("k");
     let driven = run.driven.as_ref().unwrap();
@@ -350,7 +357,7 @@ fn damage_is_never_compacted_away_and_what_is_behind_it_is_once_it_is_skipped() 
 }
 
 impl Run {
-    /// Plays on where the last script ended.
+    /// Continues where the last script ended.
     fn play_on(&mut self, script: &str) {
         for step in script.bytes().filter(|step| *step != b' ') {
             self.step(step).unwrap();

@@ -1,5 +1,5 @@
-//! Segments with damaged bytes: what is read is right, what is refused is what is damaged, and all
-//! else stays within reach.
+//! Segments with corrupt bytes: reads return correct batches, reject only the corrupt ones, and
+//! reach all others.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::batches::{Spec, id_of, tp};
 use super::harness::{Driven, small};
 use super::sim::{Faults, SimDisk};
 use crate::{CompactionSettings, locks::lock};
-use crate::{Damage, LogConfig, PartitionSettings, ReadError};
+use crate::{CorruptRange, LogConfig, PartitionSettings, ReadError};
 
 const BATCH_BYTES: usize = 120;
 const RECORDS: i64 = 3;
@@ -35,7 +35,7 @@ fn spec(id: u64, bytes: usize) -> Spec {
     }
 }
 
-/// Batches 0 to 19, all in one segment, closed.
+/// Creates batches 0 to 19 in one closed segment.
 fn twenty() -> SimDisk {
     let disk = SimDisk::new(Faults::default());
     let mut driven = open(&disk);
@@ -51,17 +51,16 @@ fn file(extension: &str) -> PathBuf {
     dir.join(format!("00000000000000000000.{extension}"))
 }
 
-fn lost(from: i64, to: i64) -> Damage {
-    Damage {
+fn lost(from: i64, to: i64) -> CorruptRange {
+    CorruptRange {
         from: Offset(from),
         to: Offset(to),
     }
 }
 
-/// Asks for each offset: which are read, as part of the batch that belongs there, and what is
-/// refused.
-fn ask_for_all(driven: &Driven) -> (Vec<i64>, Vec<Damage>) {
-    let (mut read, mut refused) = (Vec::new(), Vec::new());
+/// Reads each offset: returns those that are read and the rejected ranges.
+fn read_all(driven: &Driven) -> (Vec<i64>, Vec<CorruptRange>) {
+    let (mut read, mut rejected) = (Vec::new(), Vec::new());
     let end = driven.log.bounds(tp(1)).unwrap().high_watermark;
     for offset in 0..end.0 {
         match driven.log.read(tp(1), Offset(offset), 1) {
@@ -72,45 +71,49 @@ fn ask_for_all(driven: &Driven) -> (Vec<i64>, Vec<Damage>) {
                 assert_eq!(id, offset / RECORDS, "another batch at {offset}");
                 read.push(offset);
             }
-            Err(ReadError::Corrupt { damage }) => {
-                assert!(damage.from.0 <= offset && offset < damage.to.0);
-                if refused.last() != Some(&damage) {
-                    refused.push(damage);
+            Err(ReadError::Corrupt { range }) => {
+                assert!(range.from.0 <= offset && offset < range.to.0);
+                if rejected.last() != Some(&range) {
+                    rejected.push(range);
                 }
             }
             Err(error) => panic!("{offset}: {error}"),
         }
     }
-    (read, refused)
+    (read, rejected)
 }
 
 // Conformance: log/21
 #[test]
-fn a_batch_whose_offset_has_a_flipped_bit_is_refused_and_its_neighbours_are_not() {
+fn flipped_offset_bit_hides_one_batch() {
     let disk = twenty();
     for bit in 0..64 {
         for batch in [0, 5, 19] {
             let at = batch * BATCH_BYTES + bit / 8;
-            disk.damage(&file("log"), |bytes| bytes[at] ^= 1 << (bit % 8));
+            disk.corrupt(&file("log"), |bytes| bytes[at] ^= 1 << (bit % 8));
             let driven = open(&disk);
             let first = i64::try_from(batch).unwrap() * RECORDS;
             let expected = [lost(first, first + RECORDS)];
-            let (read, refused) = ask_for_all(&driven);
-            assert_eq!(refused, expected, "bit {bit} of batch {batch}");
+            let (read, rejected) = read_all(&driven);
+            assert_eq!(rejected, expected, "bit {bit} of batch {batch}");
             assert_eq!(read.len(), 57);
-            let heard = lock(&driven.heard.damaged).clone();
-            assert_eq!(heard, [(tp(1), expected[0])], "told once, by its range");
+            let received = lock(&driven.received.corrupt_ranges).clone();
+            assert_eq!(
+                received,
+                [(tp(1), expected[0])],
+                "reported once, by its range"
+            );
             drop(driven);
-            disk.damage(&file("log"), |bytes| bytes[at] ^= 1 << (bit % 8));
+            disk.corrupt(&file("log"), |bytes| bytes[at] ^= 1 << (bit % 8));
         }
     }
 }
 
 // Conformance: log/22
 #[test]
-fn behind_a_damaged_header_all_stays_within_reach_also_what_is_appended_and_without_an_index() {
+fn batches_after_a_corrupt_header_are_read() {
     let disk = twenty();
-    disk.damage(&file("log"), |bytes| {
+    disk.corrupt(&file("log"), |bytes| {
         bytes[5 * BATCH_BYTES..5 * BATCH_BYTES + HEADER_BYTES].fill(0);
     });
     let mut driven = open(&disk);
@@ -118,23 +121,23 @@ fn behind_a_damaged_header_all_stays_within_reach_also_what_is_appended_and_with
         driven.append(vec![spec(id, 1_000).append_to(tp(1))]);
     }
     driven.flush().unwrap();
-    let judge = |driven: &Driven, name: &str| {
-        let (read, refused) = ask_for_all(driven);
-        assert_eq!(refused, [lost(15, 18)], "{name}");
+    let check = |driven: &Driven, name: &str| {
+        let (read, rejected) = read_all(driven);
+        assert_eq!(rejected, [lost(15, 18)], "{name}");
         assert_eq!(read.len(), 297, "{name}");
     };
-    judge(&driven, "beside the writer");
+    check(&driven, "while written");
     driven.close().unwrap();
-    judge(&open(&disk), "after a start");
+    check(&open(&disk), "after a start");
     crate::Disk::remove_file(&disk, &file("index")).unwrap();
-    judge(&open(&disk), "without an index");
+    check(&open(&disk), "without an index");
 }
 
 // Conformance: log/22
 #[test]
-fn the_last_batch_of_an_active_segment_may_have_a_damaged_header_too() {
+fn corrupt_last_header_of_active_segment() {
     let disk = twenty();
-    disk.damage(&file("log"), |bytes| {
+    disk.corrupt(&file("log"), |bytes| {
         bytes[19 * BATCH_BYTES..19 * BATCH_BYTES + HEADER_BYTES].fill(0);
     });
     let mut driven = open(&disk);
@@ -142,15 +145,15 @@ fn the_last_batch_of_an_active_segment_may_have_a_damaged_header_too() {
         driven.append(vec![spec(id, 1_000).append_to(tp(1))]);
     }
     driven.close().unwrap();
-    let (read, refused) = ask_for_all(&open(&disk));
-    assert_eq!((read.len(), refused), (87, vec![lost(57, 60)]));
+    let (read, rejected) = read_all(&open(&disk));
+    assert_eq!((read.len(), rejected), (87, vec![lost(57, 60)]));
 }
 
 // Conformance: log/23
 #[test]
-fn a_time_that_may_stand_in_damage_is_refused_until_that_is_given_up() {
+fn time_lookup_fails_until_range_is_skipped() {
     let disk = twenty();
-    disk.damage(&file("log"), |bytes| {
+    disk.corrupt(&file("log"), |bytes| {
         bytes[5 * BATCH_BYTES..5 * BATCH_BYTES + HEADER_BYTES].fill(0);
     });
     let mut driven = open(&disk);
@@ -169,12 +172,15 @@ fn a_time_that_may_stand_in_damage_is_refused_until_that_is_given_up() {
     for ts in [1_050, 1_060, 1_190] {
         let error = find(&driven, ts).unwrap_err();
         assert!(
-            matches!(error, ReadError::Corrupt { damage } if damage == lost(15, 18)),
+            matches!(error, ReadError::Corrupt { range } if range == lost(15, 18)),
             "{ts}: {error}"
         );
     }
-    assert_eq!(*lock(&driven.heard.damaged), [(tp(1), lost(15, 18))]);
-    driven.skip_damage(tp(1), lost(15, 18));
+    assert_eq!(
+        *lock(&driven.received.corrupt_ranges),
+        [(tp(1), lost(15, 18))]
+    );
+    driven.skip_corrupt_range(tp(1), lost(15, 18));
     for (ts, offset) in [(1_050, Some(18)), (1_190, Some(57)), (9_000, None)] {
         assert_eq!(find(&driven, ts).unwrap(), offset, "{ts}");
     }
@@ -182,7 +188,7 @@ fn a_time_that_may_stand_in_damage_is_refused_until_that_is_given_up() {
 
 // Conformance: log/24
 #[test]
-fn a_reader_goes_on_where_compaction_took_all_before_what_is_given_up() {
+fn read_continues_past_compacted_and_skipped_offsets() {
     let disk = SimDisk::new(Faults::default());
     let mut driven = open(&disk);
     let compaction = Some(CompactionSettings {
@@ -200,7 +206,7 @@ fn a_reader_goes_on_where_compaction_took_all_before_what_is_given_up() {
         driven.append(vec![batch]);
     }
     driven.flush().unwrap();
-    driven.skip_damage(tp(1), lost(1, 2));
+    driven.skip_corrupt_range(tp(1), lost(1, 2));
     driven.roll(tp(1)).unwrap();
     let compacted = driven.compact(tp(1), TimestampMs(2_000)).unwrap();
     assert!(compacted.is_some());

@@ -1,5 +1,5 @@
-//! Every crash point of every script: the machine stops at each write, sync, rename and removal,
-//! and what each kind of crash leaves is opened and held against the promises.
+//! Exhaustive crash tests: each script is stopped at every write, sync, rename and removal, and the
+//! disk after each kind of crash is opened and checked.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::scripts::{Run, SCRIPTS, config};
 use super::sim::{Crash, Faults, SimDisk};
 use crate::{Durability, LogConfig};
 
-/// What crashes leave: for each point all of these are tried.
+/// The kinds of crashes; each is tried at every point.
 fn crashes(point: u64) -> [Crash; 5] {
     [
         Crash::Killed,
@@ -29,7 +29,7 @@ fn crashes(point: u64) -> [Crash; 5] {
     ]
 }
 
-/// Steps that a script takes when nothing goes wrong; it must also keep all promises then.
+/// Returns the number of steps of a script without faults, and checks its result.
 fn steps(script: &str, config: &LogConfig) -> Result<u64, String> {
     let disk = SimDisk::new(Faults::default());
     let mut run = Run::on(config.clone(), disk, Model::default());
@@ -38,7 +38,7 @@ fn steps(script: &str, config: &LogConfig) -> Result<u64, String> {
     Ok(run.disk.steps())
 }
 
-/// Opens what is left, checks it, writes on, cuts the power, and checks again.
+/// Opens a disk, checks it, appends, cuts the power, and checks again.
 pub(super) fn outlive(
     model: &Model,
     disk: &SimDisk,
@@ -77,7 +77,7 @@ pub(super) fn outlive(
     model.check(&open(&disk.after(second))?, may_lose_tail)
 }
 
-/// Tries every crash at every point of a script; how many.
+/// Tries every crash at every point of a script; returns their number.
 pub(super) fn enumerate(
     script: &str,
     durability: Durability,
@@ -95,7 +95,7 @@ fn enumerate_with(script: &str, config: &LogConfig, faults: Faults) -> Result<u6
             ..faults
         });
         let mut run = Run::on(config.clone(), disk, Model::default());
-        // It ends in an error wherever the machine stopped; what counts is what is left.
+        // The run ends in an error wherever the machine stopped; only the disk matters.
         drop(run.play(script));
         if let Some(driven) = &run.driven {
             run.model.look(driven);
@@ -125,7 +125,7 @@ fn every_crash_point_keeps_what_was_acknowledged() {
 
 // Conformance: log-proof/1
 #[test]
-fn every_crash_point_keeps_what_was_acknowledged_where_checkpoints_sync_the_whole_file_system() {
+fn crash_points_with_file_system_syncs() {
     let config = LogConfig {
         sync_all_from: 1,
         ..config(Durability::Fsync)
@@ -138,7 +138,7 @@ fn every_crash_point_keeps_what_was_acknowledged_where_checkpoints_sync_the_whol
 
 // Conformance: log-proof/1
 #[test]
-fn in_mode_os_a_kill_loses_nothing_and_a_power_cut_only_the_end() {
+fn mode_os_loses_only_the_end() {
     for (name, script) in SCRIPTS {
         enumerate(script, Durability::Os, Faults::default())
             .unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
@@ -147,7 +147,7 @@ fn in_mode_os_a_kill_loses_nothing_and_a_power_cut_only_the_end() {
 
 // Conformance: log-proof/6
 #[test]
-fn a_disk_that_lies_about_syncs_is_noticed() {
+fn false_sync_success_is_detected() {
     let lying = Faults {
         syncs_lie: true,
         ..Faults::default()
@@ -155,7 +155,7 @@ fn a_disk_that_lies_about_syncs_is_noticed() {
     let noticed =
         |(_, script): &&(&str, &str)| enumerate(script, Durability::Fsync, lying).is_err();
     let count = SCRIPTS.iter().filter(noticed).count();
-    // Scripts that append nothing have nothing to lose.
+    // Scripts without appends cannot lose anything.
     assert!(
         count >= SCRIPTS.len() - 1,
         "only {count} of {} scripts noticed",

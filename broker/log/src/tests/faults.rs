@@ -18,15 +18,15 @@ fn open(disk: &SimDisk) -> Driven {
     driven
 }
 
-/// Room for some large batches before anything is written by itself.
-fn roomy() -> LogConfig {
+/// Returns a configuration in which several large batches cause no write on their own.
+fn large_buffers() -> LogConfig {
     LogConfig {
         wal_file_bytes: 1 << 20,
         wal_bytes_max: 4 << 20,
         checkpoint_bytes: 1 << 20,
         segment_bytes: 1 << 20,
         tail_bytes_max: 1 << 20,
-        round_bytes_max: 1 << 20,
+        commit_bytes_max: 1 << 20,
         ..small("/data")
     }
 }
@@ -47,13 +47,13 @@ fn count(driven: &Driven) -> i64 {
 
 // Conformance: log-proof/3, main-job/7c
 #[test]
-fn a_failed_sync_ends_all_appends_and_loses_nothing_acknowledged() {
+fn failed_sync_ends_appends_without_loss() {
     for (name, script) in SCRIPTS {
         fail_each_sync(script).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
     }
 }
 
-/// Plays a script once for each of its syncs, which fails, and cuts the power then.
+/// Runs a script once per sync with that sync failing, and cuts the power.
 pub(super) fn fail_each_sync(script: &str) -> Result<(), String> {
     let whole = SimDisk::new(Faults::default());
     Run::new(Durability::Fsync, whole.clone()).play(script)?;
@@ -72,15 +72,15 @@ pub(super) fn fail_each_sync(script: &str) -> Result<(), String> {
             return failed(&wrong);
         }
         match &mut run.driven {
-            None if played.is_ok() => return failed("the failure is not told"),
+            None if played.is_ok() => return failed("the failure is not reported"),
             None => {}
             Some(driven) => {
-                let poisoned = driven.heard.poisoned.lock().unwrap().len();
-                let refused = append(driven, 1_000_000) == AppendOutcome::StorageFailed;
-                // The process in which it failed may have been killed since.
-                if poisoned > 1 || refused != (poisoned == 1) {
+                let poisoned = driven.received.poisoned.lock().unwrap().len();
+                let rejected = append(driven, 1_000_000) == AppendOutcome::StorageFailed;
+                // The process in which the sync failed may have been killed since.
+                if poisoned > 1 || rejected != (poisoned == 1) {
                     return failed(&format!(
-                        "told {poisoned} times, appends refused: {refused}"
+                        "reported {poisoned} times, appends rejected: {rejected}"
                     ));
                 }
             }
@@ -90,7 +90,7 @@ pub(super) fn fail_each_sync(script: &str) -> Result<(), String> {
 }
 
 #[test]
-fn after_a_failed_sync_reads_go_on_but_never_show_what_was_not_durable() {
+fn failed_sync_hides_nondurable_batches() {
     let disk = SimDisk::new(Faults::default());
     let mut driven = open(&disk);
     assert!(matches!(
@@ -116,7 +116,7 @@ fn after_a_failed_sync_reads_go_on_but_never_show_what_was_not_durable() {
 
 // Conformance: log-proof/4
 #[test]
-fn a_full_disk_refuses_appends_until_there_is_space_again() {
+fn full_disk_rejects_appends_until_freed() {
     let disk = SimDisk::new(Faults::default());
     let mut driven = open(&disk);
     append(&mut driven, 1);
@@ -126,23 +126,23 @@ fn a_full_disk_refuses_appends_until_there_is_space_again() {
         ..Faults::default()
     });
     let mut acked = 1;
-    let mut refused = 0;
+    let mut rejected = 0;
     for id in 2..60 {
         match append(&mut driven, id) {
             AppendOutcome::Appended { base_offset, .. } => {
                 assert_eq!(base_offset, Offset(acked));
                 acked += 1;
             }
-            AppendOutcome::StorageFailed => refused += 1,
+            AppendOutcome::StorageFailed => rejected += 1,
             other => panic!("{other:?}"),
         }
         assert_eq!(count(&driven), acked);
     }
     assert!(
-        refused > 20 && acked > 5,
-        "{refused} refused, {acked} acknowledged"
+        rejected > 20 && acked > 5,
+        "{rejected} rejected, {acked} acknowledged"
     );
-    assert!(driven.heard.poisoned.lock().unwrap().is_empty());
+    assert!(driven.received.poisoned.lock().unwrap().is_empty());
     for crash in [Crash::Nothing, Crash::Killed] {
         let recovered = open(&disk.after(crash));
         assert_eq!(count(&recovered), acked);
@@ -156,11 +156,11 @@ fn a_full_disk_refuses_appends_until_there_is_space_again() {
     assert_eq!(count(&open(&disk)), acked + 1);
 }
 
-/// The segment is closed before anything is written to it again.
+/// The segment is closed before the next write to it.
 #[test]
-fn what_a_flush_wrote_before_the_disk_was_full_is_synced_by_the_next_checkpoint() {
+fn checkpoint_syncs_partial_flushes() {
     let disk = SimDisk::new(Faults::default());
-    let config = roomy();
+    let config = large_buffers();
     let (mut driven, _) = Driven::open(config.clone(), Arc::new(disk.clone())).unwrap();
     driven.log.create_partition(tp(1)).unwrap();
     for id in 0..2 {
@@ -188,12 +188,12 @@ fn what_a_flush_wrote_before_the_disk_was_full_is_synced_by_the_next_checkpoint(
     assert_eq!(count(&recovered), 2);
 }
 
-/// The batches are in the segment, their entries are not in its index; both are written again.
+/// The batches are in the segment but not in its index; both writes are repeated.
 // Conformance: log-proof/13
 #[test]
-fn what_a_full_disk_kept_out_of_an_index_is_noted_once() {
+fn failed_index_write_is_repeated_once() {
     let disk = SimDisk::new(Faults::default());
-    let config = roomy();
+    let config = large_buffers();
     let (mut driven, _) = Driven::open(config.clone(), Arc::new(disk.clone())).unwrap();
     driven.log.create_partition(tp(1)).unwrap();
     let large = |id| Spec {
@@ -229,7 +229,7 @@ fn what_a_full_disk_kept_out_of_an_index_is_noted_once() {
 
 // Conformance: log-proof/13
 #[test]
-fn a_slot_that_found_no_space_hides_nothing_once_space_is_back() {
+fn unstarted_wal_file_hides_no_frames() {
     let disk = SimDisk::new(Faults::default());
     let mut driven = open(&disk);
     let capacity = Some(disk.used_bytes() + 4_000);
@@ -247,7 +247,7 @@ fn a_slot_that_found_no_space_hides_nothing_once_space_is_back() {
     }
     disk.set_faults(Faults::default());
     driven.checkpoint().unwrap();
-    // It is small enough for the slot that is in use.
+    // Small enough for the current WAL file.
     let small = Spec::new(100).append_to(tp(1));
     assert!(matches!(
         driven.append(vec![small])[0],
@@ -262,7 +262,7 @@ fn a_slot_that_found_no_space_hides_nothing_once_space_is_back() {
             "{crash:?}"
         );
     }
-    // The same slot is tried again: its name is durable before anything in it counts.
+    // The same file is tried again: its name is durable before its frames count.
     while count(&driven) < 30 {
         acked += 1;
         append(&mut driven, 1_000 + acked);
@@ -273,7 +273,7 @@ fn a_slot_that_found_no_space_hides_nothing_once_space_is_back() {
 
 // Conformance: log-proof/13
 #[test]
-fn a_start_on_a_full_disk_serves_what_is_there_and_appends_once_there_is_space() {
+fn start_on_a_full_disk_serves_reads() {
     for durability in [Durability::Fsync, Durability::Os] {
         let disk = SimDisk::new(Faults::default());
         let config = LogConfig {

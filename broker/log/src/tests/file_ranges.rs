@@ -1,5 +1,4 @@
-//! Stretches of segment files that are sent without being read: the same batches as reads give,
-//! only where they were seen to be right.
+//! File ranges: they contain the same batches as reads, and only verified ones.
 
 use std::fs;
 use std::path::Path;
@@ -12,15 +11,15 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::batches::{Spec, tp};
-use super::harness::Heard;
-use crate::{AppendOutcome, Log, LogConfig, RealDisk, Stretched, read_range};
+use super::harness::TestListener;
+use crate::{AppendOutcome, FileRangeResult, Log, LogConfig, RealDisk, read_range};
 
 const BATCH_BYTES: usize = 10_000;
 const BATCHES: u64 = 100;
-/// Offsets of each.
+/// Offsets per batch.
 const RECORDS: i64 = 3;
 
-/// Beside the build: what the page cache tells of files in memory differs.
+/// In the build folder, because a tmpfs reports the page cache differently.
 fn directory() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
 }
@@ -31,11 +30,11 @@ fn open(dir: &Path) -> Log {
         low_space_bytes: 0,
         ..LogConfig::new(dir)
     };
-    let heard = Arc::new(Heard::default());
-    Log::open(config, Arc::new(RealDisk), heard).unwrap().0
+    let received = Arc::new(TestListener::default());
+    Log::open(config, Arc::new(RealDisk), received).unwrap().0
 }
 
-/// A log all of which is in segments, three of them.
+/// Opens a log whose batches are all in three segments.
 fn filled(dir: &Path) -> Log {
     let log = open(dir);
     log.create_partition(tp(1)).unwrap();
@@ -61,9 +60,9 @@ fn offsets() -> impl Iterator<Item = Offset> {
     (0..i64::try_from(BATCHES).unwrap() * RECORDS).map(Offset)
 }
 
-/// The batches in a stretch; the first holds `from`.
-fn batches(stretched: &Stretched, from: Offset) -> Vec<Bytes> {
-    let mut rest = read_range(&stretched.stretch).unwrap();
+/// Returns the batches of a file range; the first contains `from`.
+fn batches(read: &FileRangeResult, from: Offset) -> Vec<Bytes> {
+    let mut rest = read_range(&read.range).unwrap();
     let mut batches = Vec::new();
     let mut next = None;
     while !rest.is_empty() {
@@ -74,7 +73,7 @@ fn batches(stretched: &Stretched, from: Offset) -> Vec<Bytes> {
         assert!(crc_matches(&batch), "{}", header.base_offset);
         batches.push(batch);
     }
-    assert_eq!(next, Some(stretched.next));
+    assert_eq!(next, Some(read.next));
     let first = BatchHeader::parse(&batches[0]).unwrap();
     assert!(first.base_offset <= from && from < first.next_offset());
     batches
@@ -83,70 +82,70 @@ fn batches(stretched: &Stretched, from: Offset) -> Vec<Bytes> {
 // Conformance: broker/fetch-14
 #[test]
 #[cfg(target_os = "linux")]
-fn a_stretch_is_what_a_read_gives_or_the_beginning_of_it() {
+fn file_range_is_a_prefix_of_read() {
     let dir = directory();
     let log = filled(dir.path());
     let mut found = 0;
     for from in offsets() {
         for max_bytes in [0, 64 << 10, 100_000, 256 << 10, 10 << 20] {
-            let Some(stretched) = log.stretch(tp(1), from, max_bytes) else {
+            let Some(read) = log.file_range(tp(1), from, max_bytes) else {
                 continue;
             };
             found += 1;
-            assert!(stretched.stretch.bytes <= max_bytes && stretched.stretch.bytes >= 64 << 10);
-            assert_eq!(stretched.bounds, log.bounds(tp(1)).unwrap());
-            let batches = batches(&stretched, from);
+            assert!(read.range.bytes <= max_bytes && read.range.bytes >= 64 << 10);
+            assert_eq!(read.bounds, log.bounds(tp(1)).unwrap());
+            let batches = batches(&read, from);
             let read = log.read(tp(1), from, max_bytes).unwrap();
             assert_eq!(batches, read.batches[..batches.len()], "{from} {max_bytes}");
         }
     }
-    // Not where fewer than seven batches are left of a segment, or allowed.
+    // Fewer than seven batches are below the minimum size of a range.
     assert!(found > 700, "{found}");
     let end = log.bounds(tp(1)).unwrap().high_watermark;
     for outside in [Offset(-1), end, end.plus(1)] {
-        assert!(log.stretch(tp(1), outside, 1 << 20).is_none());
+        assert!(log.file_range(tp(1), outside, 1 << 20).is_none());
     }
-    assert!(log.stretch(tp(2), Offset(0), 1 << 20).is_none());
+    assert!(log.file_range(tp(2), Offset(0), 1 << 20).is_none());
 }
 
 // Conformance: broker/fetch-14
 #[test]
 #[cfg(target_os = "linux")]
-fn what_was_never_seen_to_be_right_is_read_first() {
+fn unverified_batches_are_read_first() {
     let dir = directory();
     drop(filled(dir.path()));
     let log = open(dir.path());
-    let stretch = || log.stretch(tp(1), Offset(0), 200 << 10);
-    assert!(stretch().is_none(), "nobody looked at it");
+    let file_range = || log.file_range(tp(1), Offset(0), 200 << 10);
+    assert!(file_range().is_none(), "not read yet");
     log.read(tp(1), Offset(0), 100 << 10).unwrap();
-    assert!(stretch().is_none(), "half of it was not looked at");
+    assert!(file_range().is_none(), "half of it was not read");
     log.read(tp(1), Offset(15), 200 << 10).unwrap();
-    let stretched = stretch().unwrap();
-    assert_eq!(batches(&stretched, Offset(0)).len(), 20);
+    let read = file_range().unwrap();
+    assert_eq!(batches(&read, Offset(0)).len(), 20);
 }
 
 // Conformance: broker/fetch-14
 #[test]
 #[cfg(target_os = "linux")]
-fn no_stretch_holds_what_is_damaged() {
-    for damaged in 10..20 {
+fn file_range_excludes_corrupt_batches() {
+    for corrupt in 10..20 {
         let dir = directory();
         drop(filled(dir.path()));
         let partition = fs::read_dir(dir.path().join("data")).unwrap().next();
         let path = partition.unwrap().unwrap().path();
         let path = path.join(format!("{:020}.log", 0));
         let mut bytes = fs::read(&path).unwrap();
-        bytes[damaged * BATCH_BYTES + 61 + damaged * 400] ^= 0x10;
+        bytes[corrupt * BATCH_BYTES + 61 + corrupt * 400] ^= 0x10;
         fs::write(&path, bytes).unwrap();
         let log = open(dir.path());
-        // What stands before the damage is read well; the damage is met by nobody yet.
+        // The batches before the corrupt one are verified; the corrupt one was never read.
         let read = log.read(tp(1), Offset(0), 400 << 10).unwrap();
-        assert_eq!(read.batches.len(), damaged);
+        assert_eq!(read.batches.len(), corrupt);
         let mut found = 0;
         for from in offsets() {
             for max_bytes in [100_000, 200 << 10] {
-                if let Some(stretched) = log.stretch(tp(1), from, max_bytes) {
-                    batches(&stretched, from);
+                if let Some(read) = log.file_range(tp(1), from, max_bytes) {
+                    batches(&read, from);
                     found += 1;
                 }
             }

@@ -1,4 +1,4 @@
-//! Records that hold the image of a WAL frame, left in recycled slots: none is ever taken for one.
+//! Records that contain the image of a WAL frame, in recycled files: none is replayed.
 
 use std::sync::Arc;
 
@@ -10,26 +10,26 @@ use super::harness::{Driven, small};
 use super::sim::{Faults, SimDisk};
 use crate::failpoints::{self, Bug};
 use crate::wal::frame::{
-    ENTRY_HEADER_BYTES, FRAME_ALIGN, FRAME_HEADER_BYTES, FrameBuilder, FrameSeq, Incarnation,
-    Opening, Salt,
+    ENTRY_HEADER_BYTES, FRAME_ALIGN, FRAME_HEADER_BYTES, FrameBuilder, FrameSeq, Incarnation, Salt,
+    Session,
 };
 use crate::{AppendBatch, RecoveryReport};
 
 const IMAGES: usize = 10;
 
-/// A frame that deletes topic 2, as whoever knows the format but no salt would make it.
+/// Returns a frame that deletes topic 2, built without knowledge of the salt.
 fn image() -> Bytes {
     let mut builder = FrameBuilder::new(100);
     builder.topic_deleted(tp(2).topic);
-    let guessed = Opening {
+    let guessed = Session {
         incarnation: Incarnation(1),
         salt: Salt(0),
     };
-    // Far ahead of the log, and as if all before it had been synced.
+    // Far ahead of the log, and as if all earlier frames were synced.
     builder.seal(guessed, FrameSeq(1_000), FrameSeq(999))
 }
 
-/// A batch whose records are images, each where a frame could begin.
+/// Returns a batch whose records are images, each aligned like a frame.
 fn evil(id: u64) -> AppendBatch {
     let image = image();
     let mut append = Spec {
@@ -49,7 +49,7 @@ fn evil(id: u64) -> AppendBatch {
     append
 }
 
-/// Fills slots with images, has them used again, kills, and starts.
+/// Fills WAL files with images, reuses the files, kills the process, and starts.
 fn start_over_images() -> (Driven, RecoveryReport) {
     let disk = SimDisk::new(Faults::default());
     let open = || Driven::open(small("/data"), Arc::new(disk.clone())).unwrap();
@@ -68,15 +68,15 @@ fn start_over_images() -> (Driven, RecoveryReport) {
 
 // Conformance: log-proof/12
 #[test]
-fn records_that_look_like_frames_are_never_replayed() {
+fn crafted_frames_in_records_are_ignored() {
     let (driven, report) = start_over_images();
     assert!(driven.log.bounds(tp(2)).is_some());
     assert_eq!(
-        (report.damaged_frames, report.epochs_bumped),
+        (report.missing_frames, report.epochs_bumped),
         (vec![], false)
     );
-    // What makes the difference is the salt.
+    // The salt distinguishes them.
     let (fooled, report) = failpoints::with(Bug::SaltIgnored, start_over_images);
     assert!(fooled.log.bounds(tp(2)).is_none());
-    assert_eq!(report.damaged_frames.len(), 1);
+    assert_eq!(report.missing_frames.len(), 1);
 }

@@ -1,9 +1,8 @@
-//! Data directories that earlier formats wrote, kept beside this file, a folder a format: each
-//! still opens, holds all that was put in, and can be written to.
+//! Data directories of earlier formats, stored next to this file, one folder per format: each still
+//! opens, has its contents, and accepts writes.
 //!
-//! What was put in is [`fill`], which therefore never changes. A new format gets its folder by
-//! `AVOUCH_KEEP=1 cargo test -p avouch-log format_compatibility`, run before the format changes
-//! again.
+//! [`fill`] created the contents and therefore must not change. To add a format, run
+//! `AVOUCH_KEEP=1 cargo test -p avouch-log format_compatibility` before the format changes again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,12 +18,12 @@ use super::model::read_all;
 use crate::segment::SegmentMeta;
 use crate::wal::frame::FORMAT_VERSION;
 use crate::{
-    AppendBatch, AppendOutcome, Bounds, CompactionSettings, Damage, DuplicateCheck, Origin,
+    AppendBatch, AppendOutcome, Bounds, CompactionSettings, CorruptRange, DuplicateCheck, Origin,
     PartitionSettings, RealDisk, RecoveryReport,
 };
 
 const FORMATS: &[u32] = &[1, 2];
-/// Formats that know compaction and damage that is passed over.
+/// Formats with compaction and skipped ranges.
 const LIFE_FORMATS: &[u32] = &[2];
 const SEQUENCES: i32 = 9;
 
@@ -40,7 +39,7 @@ fn open(dir: &Path) -> (Driven, RecoveryReport) {
     Driven::open(small(dir), Arc::new(RealDisk)).unwrap()
 }
 
-/// A batch of an idempotent producer, two records long.
+/// Returns a batch of an idempotent producer with two records.
 fn sent(sequence: i32) -> Spec {
     Spec {
         records: 2,
@@ -50,7 +49,7 @@ fn sent(sequence: i32) -> Spec {
     }
 }
 
-/// Segments, a raised log start, a deleted topic, producers, tags, and a WAL behind all that.
+/// Creates segments, a raised log start, a deleted topic, producers, tags, and WAL frames.
 fn fill(driven: &mut Driven) {
     for topic in 1..=3 {
         driven.log.create_partition(tp(topic)).unwrap();
@@ -77,7 +76,7 @@ fn fill(driven: &mut Driven) {
     driven.flush().unwrap();
 }
 
-/// A batch of one keyed record, or its tombstone.
+/// Returns a batch of one keyed record or tombstone.
 pub(super) fn keyed(key: u8, value: Option<&[u8]>, at: i64) -> AppendBatch {
     let mut builder = BatchBuilder::new(Codec::None);
     builder.push(Some(&[key; 8]), value, TimestampMs(at), &[]);
@@ -91,8 +90,7 @@ pub(super) fn keyed(key: u8, value: Option<&[u8]>, at: i64) -> AppendBatch {
     }
 }
 
-/// A compacted segment with a delete horizon, damage that is passed over, in the checkpoint and
-/// in the WAL behind it.
+/// Creates a compacted segment with a delete horizon, and skipped ranges in checkpoint and WAL.
 fn fill_life(driven: &mut Driven) {
     for topic in 1..=2 {
         driven.log.create_partition(tp(topic)).unwrap();
@@ -118,21 +116,26 @@ fn fill_life(driven: &mut Driven) {
     for id in 1..=8 {
         driven.append(vec![Spec::new(id).append_to(tp(2))]);
     }
-    driven.skip_damage(tp(2), lost(1, 3));
+    driven.skip_corrupt_range(tp(2), lost(1, 3));
     driven.checkpoint().unwrap();
-    driven.skip_damage(tp(2), lost(5, 6));
+    driven.skip_corrupt_range(tp(2), lost(5, 6));
     driven.append(vec![Spec::new(9).append_to(tp(2))]);
 }
 
-fn lost(from: i64, to: i64) -> Damage {
-    Damage {
+fn lost(from: i64, to: i64) -> CorruptRange {
+    CorruptRange {
         from: Offset(from),
         to: Offset(to),
     }
 }
 
-/// Base offsets and sizes of all batches that readers get, and the segments they are in.
-type Life = (Bounds, Vec<(Offset, usize)>, Vec<SegmentMeta>, Vec<Damage>);
+/// Returns base offsets and sizes of all readable batches, and their segments.
+type Life = (
+    Bounds,
+    Vec<(Offset, usize)>,
+    Vec<SegmentMeta>,
+    Vec<CorruptRange>,
+);
 
 fn life(driven: &Driven, topic: u128) -> Life {
     let bounds = driven.log.bounds(tp(topic)).unwrap();
@@ -152,7 +155,7 @@ fn life(driven: &Driven, topic: u128) -> Life {
     (bounds, there, state.segments.clone(), state.skipped.clone())
 }
 
-/// All that can be seen of a partition.
+/// Returns the observable state of a partition.
 type Seen = (
     Bounds,
     Vec<(Offset, u64, Vec<u8>)>,
@@ -162,7 +165,7 @@ type Seen = (
 
 fn contents(driven: &Driven) -> Vec<Seen> {
     assert_eq!(driven.log.known_partitions(), [tp(1), tp(2)]);
-    let seen = |topic| {
+    let contents = |topic| {
         let duplicate = |sequence| {
             let header = BatchHeader::parse(&sent(sequence).build()).unwrap();
             driven.log.find_duplicate(tp(topic), &header)
@@ -175,7 +178,7 @@ fn contents(driven: &Driven) -> Vec<Seen> {
             tags.collect(),
         )
     };
-    [1, 2].map(seen).into()
+    [1, 2].map(contents).into()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -193,7 +196,7 @@ fn copy(from: &Path, to: &Path) {
 
 // Conformance: log/1
 #[test]
-fn data_directories_of_earlier_formats_open_and_can_be_written_to() {
+fn earlier_formats_open_and_accept_writes() {
     let fresh = tempfile::tempdir().unwrap();
     let (mut driven, _) = open(fresh.path());
     fill(&mut driven);
@@ -223,7 +226,7 @@ fn data_directories_of_earlier_formats_open_and_can_be_written_to() {
 
 // Conformance: log/1
 #[test]
-fn compacted_segments_and_passed_over_damage_of_earlier_formats_are_as_they_were() {
+fn earlier_formats_keep_compaction_and_skips() {
     let fresh = tempfile::tempdir().unwrap();
     let (mut driven, _) = open(fresh.path());
     fill_life(&mut driven);

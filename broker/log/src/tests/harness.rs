@@ -1,5 +1,5 @@
-//! A log without threads: each test decides when a round is committed and when segments are
-//! written, so the order of disk operations is the same in every run.
+//! A log without threads: each test decides when jobs are committed and segments are written, so
+//! the order of disk operations is the same in every run.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -13,22 +13,22 @@ use crate::runtime::queue::Job;
 use crate::runtime::threads::Threads;
 use crate::runtime::writer::Writer;
 use crate::storage::StorageError;
-use crate::wal::{WalLimits, prepare_spare};
+use crate::wal::{WalLimits, preallocate_file};
 use crate::{
-    AppendBatch, AppendOutcome, Compacted, Damage, Disk, Listener, Log, LogConfig, OpenError,
+    AppendBatch, AppendOutcome, Compacted, CorruptRange, Disk, Listener, Log, LogConfig, OpenError,
     RecoveryReport, compaction, recovery,
 };
 
-/// Remembers what it heard.
+/// Records the events of a log.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct TestListener {
     pub(super) poisoned: Mutex<Vec<String>>,
     pub(super) advanced: Mutex<Vec<TopicPartition>>,
     pub(super) low_space: Mutex<Vec<bool>>,
-    pub(super) damaged: Mutex<Vec<(TopicPartition, Damage)>>,
+    pub(super) corrupt_ranges: Mutex<Vec<(TopicPartition, CorruptRange)>>,
 }
 
-impl Listener for Heard {
+impl Listener for TestListener {
     fn advanced(&self, partitions: &[TopicPartition]) {
         lock(&self.advanced).extend(partitions);
     }
@@ -41,20 +41,20 @@ impl Listener for Heard {
         lock(&self.low_space).push(is_low);
     }
 
-    fn damaged(&self, tp: TopicPartition, damage: Damage) {
-        lock(&self.damaged).push((tp, damage));
+    fn corrupt_range_found(&self, tp: TopicPartition, range: CorruptRange) {
+        lock(&self.corrupt_ranges).push((tp, range));
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Driven {
     pub(super) log: Log,
-    pub(super) heard: Arc<Heard>,
+    pub(super) received: Arc<TestListener>,
     writer: Writer,
     flusher: Arc<Flusher>,
 }
 
-/// Sizes so small that a few appends fill every file.
+/// Returns a configuration in which a few appends fill every file.
 pub(super) fn small(dir: impl Into<PathBuf>) -> LogConfig {
     LogConfig {
         wal_file_bytes: 8 << 10,
@@ -62,7 +62,7 @@ pub(super) fn small(dir: impl Into<PathBuf>) -> LogConfig {
         checkpoint_bytes: 16 << 10,
         segment_bytes: 4 << 10,
         tail_bytes_max: 8 << 10,
-        round_bytes_max: 4 << 10,
+        commit_bytes_max: 4 << 10,
         open_files_max: 1,
         low_space_bytes: 0,
         ..LogConfig::new(dir)
@@ -74,8 +74,8 @@ impl Driven {
         config: LogConfig,
         disk: Arc<dyn Disk>,
     ) -> Result<(Self, RecoveryReport), OpenError> {
-        let heard = Arc::new(Heard::default());
-        let listener: Arc<dyn Listener> = Arc::<Heard>::clone(&heard);
+        let received = Arc::new(TestListener::default());
+        let listener: Arc<dyn Listener> = Arc::<TestListener>::clone(&received);
         let opened = recovery::open(config, disk, listener)?;
         let threads = Threads::none(Arc::clone(&opened.shared), Arc::clone(&opened.flusher));
         let log = Log {
@@ -84,51 +84,51 @@ impl Driven {
         };
         let driven = Self {
             log,
-            heard,
+            received,
             writer: opened.writer,
             flusher: opened.flusher,
         };
         Ok((driven, opened.report))
     }
 
-    /// Commits one round.
-    pub(super) fn round(&mut self) -> bool {
+    /// Commits one batch of jobs.
+    pub(super) fn commit_next(&mut self) -> bool {
         let shared = &self.log.shared;
-        let round = shared.queue.round(shared.config.round_bytes_max);
-        round.map(|jobs| self.writer.commit(jobs)).is_some()
+        let batch = shared.queue.next_batch(shared.config.commit_bytes_max);
+        batch.map(|jobs| self.writer.commit(jobs)).is_some()
     }
 
-    /// Commits all that is queued.
+    /// Commits all queued jobs.
     pub(super) fn commit(&mut self) {
-        while self.round() {}
+        while self.commit_next() {}
     }
 
     pub(super) fn flush(&self) -> Result<(), StorageError> {
         self.flusher.flush()
     }
 
-    /// Has the next WAL slot ready.
+    /// Preallocates the next WAL file.
     pub(super) fn spare(&self) -> Result<(), StorageError> {
         let shared = &self.log.shared;
         let limits = WalLimits::of(&shared.config);
-        prepare_spare(&*shared.disk, &shared.wal_dir(), limits, &shared.slots)
+        preallocate_file(&*shared.disk, &shared.wal_dir(), limits, &shared.wal_files)
     }
 
     pub(super) fn checkpoint(&self) -> Result<(), StorageError> {
         self.flusher.checkpoint()
     }
 
-    /// To be run by another thread, or in the middle of something else.
+    /// Returns a handle for another thread.
     pub(super) fn flusher(&self) -> Arc<Flusher> {
         Arc::clone(&self.flusher)
     }
 
-    /// Gives damage up, and commits that.
-    pub(super) fn skip_damage(&mut self, target: TopicPartition, damage: Damage) {
+    /// Skips a corrupt range and commits that.
+    pub(super) fn skip_corrupt_range(&mut self, target: TopicPartition, range: CorruptRange) {
         let done = Box::new(|skipped: Result<(), _>| assert!(skipped.is_ok()));
-        self.log.submit(Job::SkipDamage {
+        self.log.submit(Job::SkipCorruptRange {
             target,
-            damage,
+            range,
             done,
         });
         self.commit();
@@ -139,7 +139,7 @@ impl Driven {
         self.flusher.roll(&self.partition(tp))
     }
 
-    /// Compacts a partition if that is due.
+    /// Compacts a partition if due.
     pub(super) fn compact(
         &self,
         tp: TopicPartition,
@@ -157,7 +157,7 @@ impl Driven {
         self.flusher.final_checkpoint()
     }
 
-    /// Appends and commits in one go.
+    /// Appends and commits.
     pub(super) fn append(&mut self, batches: Vec<AppendBatch>) -> Vec<AppendOutcome> {
         let outcomes = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&outcomes);

@@ -1,4 +1,4 @@
-//! Looking at a data directory: all is seen, damage is found, nothing is changed.
+//! Inspection of a data directory: it finds all contents and corruption, and changes nothing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::harness::Driven;
 use super::scripts::{Run, SCRIPTS, config};
 use super::sim::{Faults, SimDisk};
 use crate::inspect::{Item, Totals, dump, verify};
-use crate::wal::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
+use crate::wal::frame::{FRAME_HEADER_BYTES, WAL_HEADER_BYTES};
 use crate::{Durability, SECTOR_BYTES};
 
 fn look(disk: &SimDisk) -> (Vec<Item>, Totals) {
@@ -18,7 +18,7 @@ fn look(disk: &SimDisk) -> (Vec<Item>, Totals) {
 
 // Conformance: log/16
 #[test]
-fn whatever_a_log_went_through_it_is_sound_and_looking_changes_nothing() {
+fn inspection_finds_no_fault_and_changes_nothing() {
     for (name, script) in SCRIPTS {
         let mut run = Run::new(Durability::Fsync, SimDisk::new(Faults::default()));
         run.play(script).unwrap();
@@ -40,7 +40,7 @@ fn whatever_a_log_went_through_it_is_sound_and_looking_changes_nothing() {
 
 // Conformance: log/16
 #[test]
-fn every_flipped_bit_of_a_batch_is_found() {
+fn flipped_bits_of_a_batch_are_found() {
     let mut run = Run::new(Durability::Fsync, SimDisk::new(Faults::default()));
     run.play("i1*3 p c").unwrap();
     let driven: Option<Driven> = run.driven.take();
@@ -49,12 +49,13 @@ fn every_flipped_bit_of_a_batch_is_found() {
     let is_segment = |path: &Path| path.extension().is_some_and(|extension| extension == "log");
     let (path, bytes) = files.find(|(path, _)| is_segment(path)).unwrap();
     for at in 0..bytes.len() {
-        // The CRC covers neither base offset nor leader epoch; they have to follow the last.
+        // The CRC covers neither base offset nor leader epoch; they are compared with the
+        // previous batch.
         for bit in 0..8 {
-            run.disk.damage(&path, |bytes| bytes[at] ^= 1 << bit);
+            run.disk.corrupt(&path, |bytes| bytes[at] ^= 1 << bit);
             let totals = verify(Path::new("/data"), &run.disk, &mut drop).unwrap();
             assert!(totals.faults > 0, "byte {at} bit {bit}");
-            run.disk.damage(&path, |bytes| bytes[at] ^= 1 << bit);
+            run.disk.corrupt(&path, |bytes| bytes[at] ^= 1 << bit);
         }
     }
     let reopened = Driven::open(config(Durability::Fsync), Arc::new(run.disk.clone()));
@@ -63,7 +64,7 @@ fn every_flipped_bit_of_a_batch_is_found() {
 
 // Conformance: log/16
 #[test]
-fn a_lost_segment_and_lost_frames_are_found() {
+fn missing_segment_and_frames_are_found() {
     let mut run = Run::new(Durability::Fsync, SimDisk::new(Faults::default()));
     run.play("i1 p c i1 p i1 p i1 p").unwrap();
     let files = run.disk.files();
@@ -73,10 +74,10 @@ fn a_lost_segment_and_lost_frames_are_found() {
         .find(|path| path.ends_with("00000000.wal"));
     let (_, totals) = look(&run.disk);
     assert_eq!((totals.frames, totals.segments), (3, 1));
-    // The frame in the middle of those that are to be replayed.
-    run.disk.damage(wal.unwrap(), |bytes| {
+    // The middle one of the frames to replay.
+    run.disk.corrupt(wal.unwrap(), |bytes| {
         const { assert!(FRAME_HEADER_BYTES + 32 + 120 < SECTOR_BYTES) }
-        bytes[SLOT_HEADER_BYTES + 2 * SECTOR_BYTES + 60] ^= 1;
+        bytes[WAL_HEADER_BYTES + 2 * SECTOR_BYTES + 60] ^= 1;
     });
     let (items, totals) = look(&run.disk);
     assert_eq!((totals.frames, totals.faults), (2, 1), "{items:?}");

@@ -1,5 +1,4 @@
-//! The life of data: segments that close, topics that expire, disks that fill up and are emptied,
-//! syncs that are asked for, duplicates that wait.
+//! Retention and rolling, disks that fill up, requested syncs, pending duplicates.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use avouch_protocol::types::{Offset, TimestampMs, TopicPartition};
 
 use super::batches::{Spec, tp};
-use super::harness::{Driven, Heard, small};
+use super::harness::{Driven, TestListener, small};
 use super::model::read_all;
 use super::sim::{Crash, Faults, SimDisk};
 use crate::locks::lock;
@@ -36,7 +35,7 @@ fn is_appended(outcome: AppendOutcome) -> bool {
 
 // Conformance: log/12
 #[test]
-fn a_partition_closes_segments_as_its_own_topic_says() {
+fn topic_settings_close_segments() {
     let disk = SimDisk::new(Faults::default());
     let mut driven = open(small("/data"), Arc::new(disk.clone()));
     let settings = PartitionSettings {
@@ -53,7 +52,7 @@ fn a_partition_closes_segments_as_its_own_topic_says() {
         };
         driven.append(vec![spec.append_to(tp(1)), spec.append_to(tp(2))]);
     };
-    // Three fill the first; the fifth is too late for the second.
+    // Three fill the first segment; the fifth is too late for the second.
     [0, 0, 0, 10, 61, 62].into_iter().for_each(&mut send);
     driven.flush().unwrap();
     let segments = |tp: TopicPartition| -> Vec<String> {
@@ -70,13 +69,18 @@ fn a_partition_closes_segments_as_its_own_topic_says() {
 
 // Conformance: log/11
 #[test]
-fn looking_after_a_topic_empties_it_though_nobody_writes_to_it() {
+fn maintenance_empties_an_idle_topic() {
     let dir = tempfile::tempdir().unwrap();
     let config = LogConfig {
         low_space_bytes: 0,
         ..LogConfig::new(dir.path())
     };
-    let (log, _) = Log::open(config, Arc::new(RealDisk), Arc::new(Heard::default())).unwrap();
+    let (log, _) = Log::open(
+        config,
+        Arc::new(RealDisk),
+        Arc::new(TestListener::default()),
+    )
+    .unwrap();
     log.create_partition(tp(1)).unwrap();
     let settings = PartitionSettings {
         retention_ms: Some(500),
@@ -111,7 +115,7 @@ fn looking_after_a_topic_empties_it_though_nobody_writes_to_it() {
 
 // Conformance: log/14
 #[test]
-fn below_the_reserve_producers_are_refused_and_all_else_goes_on() {
+fn low_space_rejects_only_producers() {
     let disk = SimDisk::new(Faults::default());
     let config = LogConfig {
         low_space_bytes: 10_000,
@@ -144,15 +148,15 @@ fn below_the_reserve_producers_are_refused_and_all_else_goes_on() {
         is_appended(append(&mut driven, 1, 11)),
         "no restart is needed"
     );
-    assert_eq!(*lock(&driven.heard.low_space), [true, false]);
-    assert!(lock(&driven.heard.poisoned).is_empty());
+    assert_eq!(*lock(&driven.received.low_space), [true, false]);
+    assert!(lock(&driven.received.poisoned).is_empty());
 }
 
-/// A file system of 256 KiB in memory, gone when this is.
+/// A mounted file system of 256 KiB in memory, unmounted on drop.
 struct Mounted(tempfile::TempDir);
 
 impl Mounted {
-    /// `None` where this user may not mount.
+    /// Returns `None` if the user may not mount.
     fn new() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
@@ -170,7 +174,7 @@ impl Drop for Mounted {
     }
 }
 
-/// Appends until nothing fits, then gives space back, then appends again.
+/// Appends until the disk is full, frees space, and appends again.
 fn fill_and_free(dir: &Path, disk: &Arc<dyn Disk>, free: impl FnOnce()) {
     let config = LogConfig {
         wal_file_bytes: 32 << 10,
@@ -180,24 +184,24 @@ fn fill_and_free(dir: &Path, disk: &Arc<dyn Disk>, free: impl FnOnce()) {
     };
     let mut driven = open(config.clone(), Arc::clone(disk));
     let mut acked = 0;
-    let mut refused = 0;
+    let mut rejected = 0;
     for id in 0..400 {
         match append(&mut driven, 1, id) {
             AppendOutcome::Appended { base_offset, .. } => {
                 assert_eq!(base_offset, Offset(acked));
                 acked += 1;
             }
-            AppendOutcome::StorageFailed => refused += 1,
+            AppendOutcome::StorageFailed => rejected += 1,
             other => panic!("{other:?}"),
         }
     }
     let count = |driven: &Driven| i64::try_from(read_all(driven, tp(1)).unwrap().len()).unwrap();
     assert!(
-        refused > 50 && acked > 10,
-        "{refused} refused, {acked} acked"
+        rejected > 50 && acked > 10,
+        "{rejected} rejected, {acked} acked"
     );
     assert_eq!(count(&driven), acked, "reads go on");
-    assert!(lock(&driven.heard.poisoned).is_empty());
+    assert!(lock(&driven.received.poisoned).is_empty());
     free();
     assert!(is_appended(append(&mut driven, 1, 1_000)));
     assert_eq!(count(&driven), acked + 1);
@@ -207,7 +211,7 @@ fn fill_and_free(dir: &Path, disk: &Arc<dyn Disk>, free: impl FnOnce()) {
 
 // Conformance: log/14
 #[test]
-fn a_file_system_that_fills_up_loses_nothing_and_is_used_again_once_it_has_space() {
+fn full_file_system_loses_nothing() {
     if let Some(mounted) = Mounted::new() {
         let ballast = mounted.0.path().join("ballast");
         std::fs::write(&ballast, vec![1; 64 << 10]).unwrap();
@@ -227,7 +231,7 @@ fn a_file_system_that_fills_up_loses_nothing_and_is_used_again_once_it_has_space
 
 // Conformance: log/13
 #[test]
-fn in_mode_os_a_topic_gets_the_syncs_that_it_asks_for() {
+fn mode_os_honours_flush_messages() {
     let disk = SimDisk::new(Faults::default());
     let config = LogConfig {
         durability: Durability::Os,
@@ -240,7 +244,7 @@ fn in_mode_os_a_topic_gets_the_syncs_that_it_asks_for() {
     };
     driven.log.configure(tp(1), settings);
     let before = disk.syncs();
-    // Topic, and syncs so far after it.
+    // Topic, and the number of syncs after it.
     let steps = [
         (1, 0),
         (2, 0),
@@ -269,7 +273,7 @@ fn in_mode_os_a_topic_gets_the_syncs_that_it_asks_for() {
 
 // Conformance: log/15
 #[test]
-fn a_duplicate_of_what_is_not_durable_fares_as_its_original_does() {
+fn pending_duplicate_shares_its_originals_outcome() {
     for fails in [false, true] {
         let disk = SimDisk::new(Faults::default());
         let mut driven = open(small("/data"), Arc::new(disk.clone()));
@@ -283,13 +287,13 @@ fn a_duplicate_of_what_is_not_durable_fares_as_its_original_does() {
             producer: Some((7, 0, 0)),
             ..Spec::new(1)
         };
-        let answers = Arc::new(Mutex::new(Vec::new()));
+        let outcomes = Arc::new(Mutex::new(Vec::new()));
         for _ in 0..2 {
-            let sink = Arc::clone(&answers);
+            let sink = Arc::clone(&outcomes);
             let done = Box::new(move |outcomes| lock(&sink).extend::<Vec<_>>(outcomes));
             driven.log.append(vec![spec.append_to(tp(1))], done);
         }
-        assert!(lock(&answers).is_empty(), "neither is answered yet");
+        assert!(lock(&outcomes).is_empty(), "neither has an outcome yet");
         driven.commit();
         let (base_offset, log_start) = (Offset(0), Offset(0));
         let expected = if fails {
@@ -306,7 +310,7 @@ fn a_duplicate_of_what_is_not_durable_fares_as_its_original_does() {
             };
             [original, duplicate]
         };
-        assert_eq!(*lock(&answers), expected);
+        assert_eq!(*lock(&outcomes), expected);
         let (next, visible) = (
             driven.log.next_offset(tp(1)),
             driven.log.bounds(tp(1)).unwrap().high_watermark,
@@ -318,7 +322,7 @@ fn a_duplicate_of_what_is_not_durable_fares_as_its_original_does() {
 
 // Conformance: broker/input-10c
 #[test]
-fn of_too_many_producers_the_least_recently_used_are_forgotten_over_a_restart_too() {
+fn producer_limit_evicts_the_least_recently_used() {
     const MAX: usize = 100;
     let disk = SimDisk::new(Faults::default());
     let config = || LogConfig {
@@ -334,7 +338,7 @@ fn of_too_many_producers_the_least_recently_used_are_forgotten_over_a_restart_to
         let target = tp(if producer % 2 == 0 { 1 } else { 2 });
         driven.append(vec![spec.append_to(target)])[0]
     };
-    // The steady one sends again and again among ten times as many as are remembered.
+    // One producer sends repeatedly among ten times as many producers as the limit.
     let steady = 1_000_000;
     for producer in 0..10 * i64::try_from(MAX).unwrap() {
         assert!(is_appended(send(&mut driven, producer, 0)), "{producer}");
@@ -348,7 +352,7 @@ fn of_too_many_producers_the_least_recently_used_are_forgotten_over_a_restart_to
         }
     }
     let newest = 10 * i64::try_from(MAX).unwrap() - 1;
-    let judge = |driven: &mut Driven| {
+    let check = |driven: &mut Driven| {
         assert!(remembered(driven) <= MAX);
         let is_known = |outcome| matches!(outcome, AppendOutcome::Duplicate { .. });
         assert!(is_known(send(driven, newest, 0)), "the newest is known");
@@ -359,18 +363,21 @@ fn of_too_many_producers_the_least_recently_used_are_forgotten_over_a_restart_to
         let gap = send(driven, steady, 25);
         assert_eq!(gap, AppendOutcome::OutOfOrderSequence, "exactly");
     };
-    judge(&mut driven);
+    check(&mut driven);
     drop(driven);
-    // As after a kill: what the checkpoint holds, and the frames behind it once more.
+    // As after a crash: the state from the checkpoint, and the frames after it.
     let mut driven = open(config(), Arc::new(disk.clone()));
-    judge(&mut driven);
+    check(&mut driven);
     let forgotten = send(&mut driven, 3, 0);
-    assert!(is_appended(forgotten), "one forgotten may begin anywhere");
+    assert!(
+        is_appended(forgotten),
+        "a forgotten producer may start at any sequence"
+    );
     driven.close().unwrap();
-    judge(&mut open(config(), Arc::new(disk)));
+    check(&mut open(config(), Arc::new(disk)));
 }
 
-/// Producers of all partitions.
+/// Returns the number of producers of all partitions.
 fn remembered(driven: &Driven) -> usize {
     let partitions = driven.log.shared.partitions();
     let counts = partitions

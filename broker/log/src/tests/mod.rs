@@ -1,4 +1,4 @@
-//! Tests of the whole log, over a simulated disk and over the real one.
+//! Tests of the log over a simulated disk and over the real one.
 
 mod basics;
 mod batches;

@@ -1,9 +1,9 @@
-//! What a log must hold, kept beside it while a script runs, and the check of a recovered log
+//! Model of a log's contents, maintained while a script runs, and the check of a recovered log
 //! against it.
 //!
-//! The promises: what was acknowledged is at its offset; what was sent and not acknowledged is
-//! there whole or not at all, together with all else of its frame; nothing else is there; order is
-//! kept; nothing that was visible vanishes; duplicates are known exactly where the batch is there.
+//! The properties: acknowledged batches are at their offsets; unacknowledged ones are complete or
+//! missing together with their frame; nothing else exists; the order is kept; visible batches do
+//! not disappear; duplicates are detected exactly if the original exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -15,12 +15,12 @@ use super::batches::{Spec, id_of, tp};
 use super::harness::Driven;
 use crate::locks::lock;
 use crate::runtime::queue::Job;
-use crate::{AppendOutcome, Damage, DuplicateCheck, ReadError};
+use crate::{AppendOutcome, CorruptRange, DuplicateCheck, ReadError};
 
-/// Partitions that scripts use: partition 0 of topics 1 to this.
+/// Scripts use partition 0 of topics 1 to this.
 pub(super) const TOPICS: u128 = 4;
 
-/// What was asked for and what was answered.
+/// Requests and their outcomes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model(Arc<Mutex<Facts>>);
 
@@ -28,13 +28,13 @@ pub(super) struct Model(Arc<Mutex<Facts>>);
 struct Facts {
     sent: BTreeMap<u64, Sent>,
     acked: BTreeMap<u64, Offset>,
-    /// Batches answered with anything but success or a storage failure: they must not be there.
-    refused: BTreeSet<u64>,
+    /// Batches with an outcome other than success or storage failure, which must not exist.
+    rejected: BTreeSet<u64>,
     frames: Vec<Vec<u64>>,
     next_sequence: BTreeMap<u128, i32>,
     deletions: BTreeMap<u128, bool>,
     log_starts: BTreeMap<u128, Vec<(Offset, bool)>>,
-    seen: BTreeMap<u128, Offset>,
+    observed: BTreeMap<u128, Offset>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +52,12 @@ pub(super) struct Send {
 }
 
 impl Model {
-    /// A copy that goes its own way.
+    /// Returns an independent copy.
     pub(super) fn fork(&self) -> Self {
         Self(Arc::new(Mutex::new(lock(&self.0).clone())))
     }
 
-    /// Makes the topics known that nobody asked to delete.
+    /// Creates the topics that were not deleted.
     pub(super) fn create_partitions(&self, driven: &Driven) -> Result<(), String> {
         let facts = lock(&self.0);
         for topic in (1..=TOPICS).filter(|topic| !facts.deletions.contains_key(topic)) {
@@ -76,7 +76,7 @@ impl Model {
         let mut batches = Vec::new();
         for send in sends {
             let id = facts.sent.len() as u64 + 1;
-            // Odd sizes too: else an offset with a flipped bit could be that of another batch.
+            // With even sizes an offset with a flipped bit could be that of another batch.
             let records = 1 + i32::try_from(id % 3).unwrap();
             let producer = send.idempotent.then(|| {
                 let sequence = facts.next_sequence.entry(send.topic).or_default();
@@ -111,7 +111,7 @@ impl Model {
             Box::new(move |outcomes| {
                 let mut facts = lock(&facts);
                 for (id, outcome) in ids.iter().zip(outcomes) {
-                    facts.answer(*id, outcome);
+                    facts.note_outcome(*id, outcome);
                 }
             }),
         );
@@ -130,16 +130,16 @@ impl Model {
         );
     }
 
-    /// Asks for a log start `back` offsets below the high watermark.
+    /// Requests a log start `back` offsets below the high watermark.
     pub(super) fn raise_log_start(&self, driven: &Driven, topic: u128, back: i64) {
         let Some(bounds) = driven.log.bounds(tp(topic)) else {
             return;
         };
         let offset = Offset((bounds.high_watermark.0 - back).max(0));
         let mut facts = lock(&self.0);
-        let wishes = facts.log_starts.entry(topic).or_default();
-        let at = wishes.len();
-        wishes.push((offset, false));
+        let requested = facts.log_starts.entry(topic).or_default();
+        let at = requested.len();
+        requested.push((offset, false));
         drop(facts);
         let facts = Arc::clone(&self.0);
         let done = move |result: Result<Offset, _>| {
@@ -155,18 +155,18 @@ impl Model {
         driven.log.submit(job);
     }
 
-    /// Takes note of what consumers could have seen.
+    /// Records the offsets that consumers could have fetched.
     pub(super) fn look(&self, driven: &Driven) {
         let mut facts = lock(&self.0);
         for topic in 1..=TOPICS {
             if let Some(bounds) = driven.log.bounds(tp(topic)) {
-                facts.seen.insert(topic, bounds.high_watermark);
+                facts.observed.insert(topic, bounds.high_watermark);
             }
         }
     }
 
-    /// Holds a recovered log against all promises. With `may_lose_tail` (mode `os` and a power
-    /// cut) what was acknowledged may be gone from the end, and only from there.
+    /// Checks a recovered log against all properties. With `may_lose_tail` (mode `os` and a power
+    /// loss) acknowledged batches may be missing at the end.
     pub(super) fn check(&self, driven: &Driven, may_lose_tail: bool) -> Result<(), String> {
         let facts = lock(&self.0);
         let mut found = BTreeMap::new();
@@ -179,12 +179,12 @@ impl Model {
         };
         for frame in &facts.frames {
             let there = |id: &&u64| found.contains_key(*id);
-            let judged = frame
+            let checked = frame
                 .iter()
-                .filter(|id| !gone(id) && !facts.refused.contains(id));
-            let judged: Vec<_> = judged.collect();
-            let count = judged.iter().copied().filter(there).count();
-            if count != 0 && count != judged.len() {
+                .filter(|id| !gone(id) && !facts.rejected.contains(id));
+            let checked: Vec<_> = checked.collect();
+            let count = checked.iter().copied().filter(there).count();
+            if count != 0 && count != checked.len() {
                 return Err(format!("of the frame {frame:?} only a part is there"));
             }
         }
@@ -193,31 +193,30 @@ impl Model {
 }
 
 impl Model {
-    /// Holds a log with a damaged file against what must still be true: what is read was sent
-    /// there and stands where it was acknowledged; what was acknowledged is read or refused as
-    /// damaged; with `told` that frames are lost, it may also be missing behind all else. `sent`
-    /// knows what else was sent.
-    pub(super) fn check_damaged(
+    /// Checks a log with a corrupt file: what is read was sent and is at its acknowledged offset;
+    /// acknowledged batches are read or rejected as corrupt, and with `reported` (missing frames)
+    /// may also be missing at the end. `sent` returns further batches that were sent.
+    pub(super) fn check_corrupt(
         &self,
         driven: &Driven,
         sent: &Self,
-        told: bool,
+        reported: bool,
     ) -> Result<(), String> {
         let (facts, sent) = (lock(&self.0), lock(&sent.0));
         for topic in 1..=TOPICS {
-            facts.check_damaged_topic(driven, topic, &sent, told)?;
+            facts.check_corrupt_topic(driven, topic, &sent, reported)?;
         }
         Ok(())
     }
 }
 
 impl Facts {
-    fn check_damaged_topic(
+    fn check_corrupt_topic(
         &self,
         driven: &Driven,
         topic: u128,
         everything: &Self,
-        told: bool,
+        reported: bool,
     ) -> Result<(), String> {
         let Some(bounds) = driven.log.bounds(tp(topic)) else {
             let expected = self.deletions.contains_key(&topic)
@@ -226,7 +225,7 @@ impl Facts {
                 .then_some(())
                 .ok_or(format!("topic {topic} is gone"));
         };
-        let (there, refused) = read_around(driven, tp(topic))?;
+        let (there, rejected) = read_around(driven, tp(topic))?;
         for (offset, id, batch) in &there {
             let sent = everything.sent.get(id).filter(|sent| sent.topic == topic);
             let is_same = sent.is_some_and(|sent| {
@@ -241,14 +240,14 @@ impl Facts {
         for (id, offset) in &self.acked {
             let of_topic = self.sent[id].topic == topic && *offset >= bounds.log_start;
             let is_read = there.iter().any(|(at, ..)| at == offset);
-            let is_told = told && *offset >= bounds.high_watermark;
-            let is_refused = refused
+            let is_reported = reported && *offset >= bounds.high_watermark;
+            let is_rejected = rejected
                 .iter()
-                .any(|damage| damage.from <= *offset && *offset < damage.to);
+                .any(|range| range.from <= *offset && *offset < range.to);
             if of_topic
                 && !is_read
-                && !is_refused
-                && !is_told
+                && !is_rejected
+                && !is_reported
                 && !self.deletions.contains_key(&topic)
             {
                 return Err(format!(
@@ -259,7 +258,7 @@ impl Facts {
         Ok(())
     }
 
-    fn answer(&mut self, id: u64, outcome: AppendOutcome) {
+    fn note_outcome(&mut self, id: u64, outcome: AppendOutcome) {
         match outcome {
             AppendOutcome::Appended { base_offset, .. } => {
                 self.acked.insert(id, base_offset);
@@ -272,7 +271,7 @@ impl Facts {
             | AppendOutcome::UnknownPartition
             | AppendOutcome::GuardChanged
             | AppendOutcome::Malformed => {
-                self.refused.insert(id);
+                self.rejected.insert(id);
             }
         }
     }
@@ -297,9 +296,9 @@ impl Facts {
         }
         self.check_log_start(topic, bounds.log_start, may_lose_tail)?;
         if self
-            .seen
+            .observed
             .get(&topic)
-            .is_some_and(|seen| bounds.high_watermark < *seen && !may_lose_tail)
+            .is_some_and(|observed| bounds.high_watermark < *observed && !may_lose_tail)
         {
             return Err(format!(
                 "topic {topic} went back to {}",
@@ -316,7 +315,7 @@ impl Facts {
             };
             let same = sent.spec.build();
             let is_same = batch.len() == same.len() && batch[16..] == same[16..];
-            if *id <= last_id || self.refused.contains(id) || !is_same {
+            if *id <= last_id || self.rejected.contains(id) || !is_same {
                 return Err(format!(
                     "topic {topic}: batch {id} at {offset} is wrong there"
                 ));
@@ -347,27 +346,27 @@ impl Facts {
         may_lose_tail: bool,
     ) -> Result<(), String> {
         let none = Vec::new();
-        let wishes = self.log_starts.get(&topic).unwrap_or(&none);
-        let acked = wishes
+        let requested = self.log_starts.get(&topic).unwrap_or(&none);
+        let acked = requested
             .iter()
             .filter(|(_, acked)| *acked)
             .map(|(offset, _)| *offset);
-        let least = acked.max().unwrap_or_default();
-        let most = wishes
+        let min = acked.max().unwrap_or_default();
+        let max = requested
             .iter()
             .map(|(offset, _)| *offset)
             .max()
             .unwrap_or_default();
-        let is_lower = log_start < least && !may_lose_tail;
-        if is_lower || log_start > most {
+        let is_lower = log_start < min && !may_lose_tail;
+        if is_lower || log_start > max {
             return Err(format!(
-                "topic {topic} starts at {log_start}, not {least} to {most}"
+                "topic {topic} starts at {log_start}, not {min} to {max}"
             ));
         }
         Ok(())
     }
 
-    /// The producer's last five batches are known exactly if they are there.
+    /// Checks that the producer's last five batches are detected as duplicates if they exist.
     fn check_producer(
         &self,
         driven: &Driven,
@@ -395,7 +394,7 @@ impl Facts {
                     base_offset: *offset,
                     durable: true,
                 },
-                // Below the log start a batch may still be known.
+                // Batches below the log start may still be known.
                 _ if newest.is_none_or(|newest| *id < newest) => continue,
                 _ => DuplicateCheck::None,
             };
@@ -409,7 +408,7 @@ impl Facts {
     }
 }
 
-/// All batches of a partition with their offsets, read one by one and then in one go.
+/// Returns all batches of a partition with their offsets, read one by one and all at once.
 pub(super) fn read_all(
     driven: &Driven,
     tp: TopicPartition,
@@ -450,12 +449,12 @@ fn read_with(
     Ok(all)
 }
 
-/// Batches with their offsets, and what was refused as damaged between them.
-type Around = (Vec<(Offset, u64, Vec<u8>)>, Vec<Damage>);
+/// Returns the batches with their offsets and the corrupt ranges between them.
+type Around = (Vec<(Offset, u64, Vec<u8>)>, Vec<CorruptRange>);
 
 fn read_around(driven: &Driven, tp: TopicPartition) -> Result<Around, String> {
     let bounds = driven.log.bounds(tp).ok_or("no such partition")?;
-    let (mut there, mut refused) = (Vec::new(), Vec::new());
+    let (mut there, mut rejected) = (Vec::new(), Vec::new());
     let mut next = bounds.log_start;
     while next < bounds.high_watermark {
         match driven.log.read(tp, next, 1) {
@@ -465,12 +464,12 @@ fn read_around(driven: &Driven, tp: TopicPartition) -> Result<Around, String> {
                 there.push((header.base_offset, id_of(batch), batch.to_vec()));
                 next = header.next_offset();
             }
-            Err(ReadError::Corrupt { damage }) if damage.to > next => {
-                refused.push(damage);
-                next = damage.to;
+            Err(ReadError::Corrupt { range }) if range.to > next => {
+                rejected.push(range);
+                next = range.to;
             }
             Err(error) => return Err(format!("{tp} at {next}: {error}")),
         }
     }
-    Ok((there, refused))
+    Ok((there, rejected))
 }

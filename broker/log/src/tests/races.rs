@@ -1,5 +1,4 @@
-//! Two things at one time, always in the same order: a disk that lets something else happen in the
-//! middle of an operation.
+//! Deterministic races: a disk that runs another operation in the middle of one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,20 +11,19 @@ use super::harness::{Driven, small};
 use super::model::read_all;
 use super::sim::{Crash, Faults, SimDisk};
 use crate::locks::lock;
-use crate::wal::{WalLimits, prepare_spare};
+use crate::wal::{WalLimits, preallocate_file};
 use crate::{AppendOutcome, Disk, DiskFile, FileSystem, OpenMode};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum ScanStep {
     Write,
     Sync,
 }
 
-type When = Box<dyn Fn(&Path, Step) -> bool + Send>;
+type When = Box<dyn Fn(&Path, ScanStep) -> bool + Send>;
 type Then = Box<dyn FnOnce() + Send>;
 
-/// Does something else, once, right before the first step that is waited for; any number of such
-/// plans at a time.
+/// Runs an action once, right before the first step that matches; supports several actions.
 #[derive(Clone)]
 struct Interrupted {
     disk: SimDisk,
@@ -49,13 +47,13 @@ impl Interrupted {
 
     fn at(
         &self,
-        when: impl Fn(&Path, Step) -> bool + Send + 'static,
+        when: impl Fn(&Path, ScanStep) -> bool + Send + 'static,
         then: impl FnOnce() + Send + 'static,
     ) {
         lock(&self.planned).push((Box::new(when), Box::new(then)));
     }
 
-    fn before(&self, path: &Path, step: Step) {
+    fn before(&self, path: &Path, step: ScanStep) {
         let due = {
             let mut planned = lock(&self.planned);
             let at = planned.iter().position(|(when, _)| when(path, step));
@@ -137,7 +135,7 @@ impl Disk for Interrupted {
 
 impl DiskFile for InterruptedFile {
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.disk.before(&self.path, Step::Write);
+        self.disk.before(&self.path, ScanStep::Write);
         self.file.write_at(bytes, at)
     }
 
@@ -146,7 +144,7 @@ impl DiskFile for InterruptedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.disk.before(&self.path, Step::Sync);
+        self.disk.before(&self.path, ScanStep::Sync);
         self.file.sync_data()
     }
 
@@ -180,39 +178,40 @@ fn count(disk: SimDisk) -> usize {
 
 // Conformance: log-proof/14
 #[test]
-fn a_spare_slot_is_never_made_of_the_one_that_is_being_begun() {
+fn preallocation_avoids_the_file_being_started() {
     let disk = Interrupted::new();
     let mut driven = open(&disk);
-    let (parked, is_parked) = channel();
+    let (blocked, is_blocked) = channel();
     let (go_on, goes_on) = channel::<()>();
     let spare = Arc::new(Mutex::new(None));
 
-    // The spare thread stops once it has emptied its file and before it fills it.
-    let is_spare =
-        |_: &Path, step: Step| step == Step::Write && thread::current().name() == Some("spare");
+    // The preallocating thread stops between truncating its file and filling it.
+    let is_spare = |_: &Path, step: ScanStep| {
+        step == ScanStep::Write && thread::current().name() == Some("spare")
+    };
     disk.at(is_spare, move || {
-        parked.send(()).unwrap();
+        blocked.send(()).unwrap();
         goes_on.recv().unwrap();
     });
-    // It begins right before the first sync of the writer's next slot.
-    let first = lock(&driven.log.shared.slots).live[0].id;
-    let is_next = move |path: &Path, step: Step| {
+    // It starts right before the first sync of the writer's next file.
+    let first = lock(&driven.log.shared.wal_files).live[0].id;
+    let is_next = move |path: &Path, step: ScanStep| {
         let is_slot = path.extension().is_some_and(|name| name == "wal");
-        is_slot && step == Step::Sync && path != first.path(Path::new("/data/wal"))
+        is_slot && step == ScanStep::Sync && path != first.path(Path::new("/data/wal"))
     };
     let (shared, handle) = (Arc::clone(&driven.log.shared), Arc::clone(&spare));
     disk.at(is_next, move || {
         let prepare = move || {
             let limits = WalLimits::of(&shared.config);
-            prepare_spare(&*shared.disk, &shared.wal_dir(), limits, &shared.slots).unwrap();
+            preallocate_file(&*shared.disk, &shared.wal_dir(), limits, &shared.wal_files).unwrap();
         };
         let thread = thread::Builder::new().name("spare".to_owned());
         *lock(&handle) = Some(thread.spawn(prepare).unwrap());
-        is_parked.recv().unwrap();
+        is_blocked.recv().unwrap();
     });
 
     let mut id = 0;
-    while lock(&driven.log.shared.slots).live.len() < 2 {
+    while lock(&driven.log.shared.wal_files).live.len() < 2 {
         id += 1;
         append(&mut driven, id, 1_500);
         assert!(id < 100);
@@ -232,15 +231,15 @@ fn a_spare_slot_is_never_made_of_the_one_that_is_being_begun() {
 
 // Conformance: log-proof/15
 #[test]
-fn a_checkpoint_in_the_middle_of_a_deletion_keeps_the_topic_whole_until_that_is_durable() {
+fn checkpoint_during_deletion_keeps_the_topic() {
     let disk = Interrupted::new();
     let mut driven = open(&disk);
     for id in 1..=3 {
         append(&mut driven, id, 120);
     }
     let (flusher, machine) = (driven.flusher(), disk.disk.clone());
-    let is_wal = |path: &Path, step: Step| {
-        step == Step::Write && path.extension().is_some_and(|name| name == "wal")
+    let is_wal = |path: &Path, step: ScanStep| {
+        step == ScanStep::Write && path.extension().is_some_and(|name| name == "wal")
     };
     disk.at(is_wal, move || {
         flusher.checkpoint().unwrap();

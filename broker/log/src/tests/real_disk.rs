@@ -1,4 +1,4 @@
-//! The log as the server runs it: two threads over the machine's own file system.
+//! The log as the server runs it: with threads, on the file system of the machine.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,11 +8,16 @@ use std::{fs, io};
 use avouch_protocol::types::{Offset, TimestampMs};
 
 use super::batches::{Spec, id_of, tp};
-use super::harness::{Heard, small};
+use super::harness::{TestListener, small};
 use crate::{AppendOutcome, Log, LogConfig, LogError, RealDisk, RecoveryReport};
 
 fn open(config: LogConfig) -> (Log, RecoveryReport) {
-    Log::open(config, Arc::new(RealDisk), Arc::new(Heard::default())).unwrap()
+    Log::open(
+        config,
+        Arc::new(RealDisk),
+        Arc::new(TestListener::default()),
+    )
+    .unwrap()
 }
 
 fn append(log: &Log, spec: Spec, topic: u128) -> AppendOutcome {
@@ -35,7 +40,7 @@ fn ids(log: &Log, topic: u128) -> Vec<u64> {
 }
 
 #[test]
-fn many_producers_append_and_a_restart_finds_it_all_in_order() {
+fn concurrent_appends_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let config = small(dir.path().join("nested/data"));
     let (log, report) = open(config.clone());
@@ -92,15 +97,15 @@ fn many_producers_append_and_a_restart_finds_it_all_in_order() {
     ));
 }
 
-/// They are built where they are written from, unlike short ones.
+/// Large frames are written from their own buffer.
 // Conformance: log-proof/16
 #[test]
-fn large_frames_are_found_by_a_start_that_nobody_prepared() {
+fn large_frames_are_replayed_after_a_crash() {
     let dir = tempfile::tempdir().unwrap();
     let config = LogConfig {
         wal_file_bytes: 1 << 20,
         wal_bytes_max: 8 << 20,
-        // Nothing moves while it is copied.
+        // Nothing is written during the copy.
         checkpoint_bytes: 8 << 20,
         tail_bytes_max: 8 << 20,
         ..small(dir.path())
@@ -119,14 +124,14 @@ fn large_frames_are_found_by_a_start_that_nobody_prepared() {
             "{outcome:?}"
         );
     }
-    // What is on the disk, as a killed process leaves it.
+    // The files as a killed process leaves them.
     let left = tempfile::tempdir().unwrap();
     copy(dir.path(), left.path());
     let (reopened, report) = open(LogConfig {
         dir: left.path().to_owned(),
         ..config
     });
-    assert!(report.damaged_frames.is_empty(), "{report:?}");
+    assert!(report.missing_frames.is_empty(), "{report:?}");
     assert_eq!(ids(&reopened, 1), [0, 1, 2, 3, 4]);
     log.close().unwrap();
 }
@@ -140,7 +145,7 @@ fn copy(from: &Path, to: &Path) {
             copy(&entry.path(), &target);
         } else {
             match fs::copy(entry.path(), target) {
-                // A slot that was being made; under its final name it is copied, or is not yet.
+                // A preallocated file; it may or may not be complete.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 copied => drop(copied.unwrap()),
             }
@@ -170,18 +175,18 @@ fn retention_and_deletion_give_the_space_back() {
         .enforce_retention(tp(1), TimestampMs(500), None, None)
         .unwrap();
     assert_eq!((unlimited.segments, unlimited.log_start), (0, Offset(0)));
-    // Four batches a segment; the last segment is never given up.
-    let retired = log
+    // Each segment holds four batches; the active segment is never deleted.
+    let deleted = log
         .enforce_retention(tp(1), TimestampMs(500), Some(400), None)
         .unwrap();
     assert_eq!(
-        (retired.segments, retired.bytes, retired.log_start),
+        (deleted.segments, deleted.bytes, deleted.log_start),
         (2, 8000, Offset(8))
     );
-    let retired = log
+    let deleted = log
         .enforce_retention(tp(1), TimestampMs(500), None, Some(10_000))
         .unwrap();
-    assert_eq!(retired.log_start, Offset(40));
+    assert_eq!(deleted.log_start, Offset(40));
     assert_eq!(ids(&log, 1), (40..50).collect::<Vec<u64>>());
     log.delete_topic(tp(2).topic).unwrap();
     assert_eq!(log.bounds(tp(2)), None);

@@ -1,4 +1,4 @@
-//! Starts on directories with torn, damaged, missing and foreign files.
+//! Recovery of directories with incomplete, corrupt, missing and unknown files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use super::batches::{Spec, tp};
 use super::harness::{Driven, small};
 use super::model::read_all;
 use super::sim::{Faults, SimDisk};
-use crate::wal::frame::{FRAME_HEADER_BYTES, SLOT_HEADER_BYTES};
-use crate::{Damage, OpenError, ReadError, RecoveryReport, SECTOR_BYTES};
+use crate::wal::frame::{FRAME_HEADER_BYTES, WAL_HEADER_BYTES};
+use crate::{CorruptRange, OpenError, ReadError, RecoveryReport, SECTOR_BYTES};
 
 const BATCH_BYTES: usize = 120;
-/// From a frame of one such batch to the next.
+/// Distance between two frames of one such batch.
 const FRAME_BYTES: usize = (FRAME_HEADER_BYTES + 32 + BATCH_BYTES).next_multiple_of(SECTOR_BYTES);
 
 fn open(disk: &SimDisk) -> Result<(Driven, RecoveryReport), OpenError> {
@@ -41,7 +41,7 @@ fn offsets(driven: &Driven) -> Vec<i64> {
         .collect()
 }
 
-/// A directory with three frames in its first slot and nothing in segments.
+/// Creates a directory with three frames in its first WAL file and no segments.
 fn three_frames() -> SimDisk {
     let disk = SimDisk::new(Faults::default());
     let (mut driven, _) = open(&disk).unwrap();
@@ -49,23 +49,23 @@ fn three_frames() -> SimDisk {
     disk
 }
 
-fn slot(number: u32) -> PathBuf {
+fn wal_file(number: u32) -> PathBuf {
     PathBuf::from(format!("/data/wal/{number:08}.wal"))
 }
 
 // Conformance: main-job/7c
 #[test]
-fn a_last_frame_torn_at_any_byte_is_cut_and_the_rest_stays() {
+fn torn_last_frame_is_ignored() {
     for torn_from in 0..FRAME_BYTES {
         let disk = three_frames();
-        let at = SLOT_HEADER_BYTES + 2 * FRAME_BYTES + torn_from;
-        disk.damage(&slot(0), |bytes| bytes[at..].fill(0));
+        let at = WAL_HEADER_BYTES + 2 * FRAME_BYTES + torn_from;
+        disk.corrupt(&wal_file(0), |bytes| bytes[at..].fill(0));
         let (mut driven, report) = open(&disk).unwrap();
         // The rest of the sector is padding.
         let is_whole = torn_from >= FRAME_HEADER_BYTES + 32 + BATCH_BYTES;
         let expected: &[i64] = if is_whole { &[0, 1, 2] } else { &[0, 1] };
         assert_eq!(offsets(&driven), expected, "torn from byte {torn_from}");
-        assert!(report.damaged_frames.is_empty() && !report.epochs_bumped);
+        assert!(report.missing_frames.is_empty() && !report.epochs_bumped);
         let shows = torn_from >= FRAME_HEADER_BYTES && !is_whole;
         assert_eq!(report.torn_tail, shows, "torn from byte {torn_from}");
         append(&mut driven, 4..=4);
@@ -79,21 +79,21 @@ fn a_last_frame_torn_at_any_byte_is_cut_and_the_rest_stays() {
 }
 
 #[test]
-fn every_flipped_byte_in_the_middle_of_the_wal_is_reported_and_nothing_behind_it_is_lost() {
+fn corrupt_middle_of_wal_is_reported() {
     for at in 0..FRAME_HEADER_BYTES + 32 + BATCH_BYTES {
         let disk = three_frames();
-        disk.damage(&slot(0), |bytes| {
-            bytes[SLOT_HEADER_BYTES + FRAME_BYTES + at] ^= 0x20;
+        disk.corrupt(&wal_file(0), |bytes| {
+            bytes[WAL_HEADER_BYTES + FRAME_BYTES + at] ^= 0x20;
         });
-        for opening in 0..3 {
+        for session in 0..3 {
             let (driven, report) = open(&disk).unwrap();
-            let damage = Damage {
+            let range = CorruptRange {
                 from: Offset(1),
                 to: Offset(2),
             };
-            assert_eq!(report.damaged_partitions, [(tp(1), damage)], "byte {at}");
-            if opening == 0 {
-                assert_eq!(report.damaged_frames, [(2, 3)], "byte {at}");
+            assert_eq!(report.corrupt_ranges, [(tp(1), range)], "byte {at}");
+            if session == 0 {
+                assert_eq!(report.missing_frames, [(2, 3)], "byte {at}");
                 assert!(report.epochs_bumped && !report.torn_tail);
             }
             let bounds = driven.log.bounds(tp(1)).unwrap();
@@ -102,9 +102,9 @@ fn every_flipped_byte_in_the_middle_of_the_wal_is_reported_and_nothing_behind_it
                 (Offset(3), LeaderEpoch(2))
             );
             let before = driven.log.read(tp(1), Offset(0), 1 << 20).unwrap();
-            assert_eq!(before.batches.len(), 1, "it ends before the damage");
+            assert_eq!(before.batches.len(), 1, "it ends before the range");
             let error = driven.log.read(tp(1), Offset(1), 1 << 20).unwrap_err();
-            assert!(matches!(error, ReadError::Corrupt { damage: found } if found == damage));
+            assert!(matches!(error, ReadError::Corrupt { range: found } if found == range));
             assert_eq!(
                 driven
                     .log
@@ -120,7 +120,7 @@ fn every_flipped_byte_in_the_middle_of_the_wal_is_reported_and_nothing_behind_it
 }
 
 #[test]
-fn damage_in_a_segment_hides_only_the_batch_it_is_in() {
+fn corrupt_batch_hides_only_itself() {
     let disk = SimDisk::new(Faults::default());
     let (mut driven, _) = open(&disk).unwrap();
     append(&mut driven, 1..=20);
@@ -129,27 +129,27 @@ fn damage_in_a_segment_hides_only_the_batch_it_is_in() {
         .join(tp(1).to_string())
         .join("00000000000000000000.log");
     for at in (0..BATCH_BYTES).filter(|at| !(12..16).contains(at)) {
-        disk.damage(&segment, |bytes| bytes[5 * BATCH_BYTES + at] ^= 0x41);
+        disk.corrupt(&segment, |bytes| bytes[5 * BATCH_BYTES + at] ^= 0x41);
         let (driven, _) = open(&disk).unwrap();
         let before = driven.log.read(tp(1), Offset(0), 1 << 20).unwrap();
         assert_eq!(before.batches.len(), 5, "byte {at}");
-        let Err(ReadError::Corrupt { damage }) = driven.log.read(tp(1), Offset(5), 1 << 20) else {
-            panic!("byte {at}: damage is served");
+        let Err(ReadError::Corrupt { range }) = driven.log.read(tp(1), Offset(5), 1 << 20) else {
+            panic!("byte {at}: range is served");
         };
-        assert_eq!(damage.from, Offset(5));
-        // A header that cannot be believed hides all up to the next place the index knows.
+        assert_eq!(range.from, Offset(5));
+        // An unusable header hides everything up to the next indexed batch.
         let is_in_header = (0..27).contains(&at) && !(17..23).contains(&at);
         assert!(
-            damage.to == Offset(6) || (is_in_header && damage.to == Offset(20)),
+            range.to == Offset(6) || (is_in_header && range.to == Offset(20)),
             "byte {at}"
         );
         drop(driven);
-        disk.damage(&segment, |bytes| bytes[5 * BATCH_BYTES + at] ^= 0x41);
+        disk.corrupt(&segment, |bytes| bytes[5 * BATCH_BYTES + at] ^= 0x41);
     }
 }
 
 #[test]
-fn an_index_that_is_lost_or_damaged_is_rebuilt() {
+fn lost_or_corrupt_index_is_rebuilt() {
     let disk = SimDisk::new(Faults::default());
     let config = crate::LogConfig {
         segment_bytes: 1 << 20,
@@ -177,7 +177,7 @@ fn an_index_that_is_lost_or_damaged_is_rebuilt() {
         .join("00000000000000000000.index");
     let changes: [fn(&mut Vec<u8>); 2] = [Vec::clear, |bytes| bytes[25] ^= 1];
     for (change, batches) in changes.into_iter().zip(60..) {
-        disk.damage(&index, change);
+        disk.corrupt(&index, change);
         let mut driven = open();
         assert_eq!(read_all(&driven, tp(1)).unwrap().len(), batches);
         driven.append(vec![Spec::new(61).append_to(tp(1))]);
@@ -194,7 +194,7 @@ fn an_index_that_is_lost_or_damaged_is_rebuilt() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_understood_is_refused_and_left_alone() {
+fn unreadable_directory_is_rejected_unchanged() {
     type Change = fn(&SimDisk);
     type Expected = fn(&OpenError) -> bool;
     let checkpoint = || PathBuf::from("/data/checkpoint");
@@ -205,13 +205,13 @@ fn a_directory_that_cannot_be_understood_is_refused_and_left_alone() {
             |error| matches!(error, OpenError::MissingCheckpoint { .. }),
         ),
         (
-            "damaged checkpoint",
-            |disk| disk.damage(Path::new("/data/checkpoint"), |bytes| bytes[30] ^= 1),
-            |error| matches!(error, OpenError::DamagedCheckpoint { .. }),
+            "corrupt checkpoint",
+            |disk| disk.corrupt(Path::new("/data/checkpoint"), |bytes| bytes[30] ^= 1),
+            |error| matches!(error, OpenError::CorruptCheckpoint { .. }),
         ),
         (
             "newer checkpoint",
-            |disk| disk.damage(Path::new("/data/checkpoint"), |bytes| bytes[11] = 9),
+            |disk| disk.corrupt(Path::new("/data/checkpoint"), |bytes| bytes[11] = 9),
             |error| {
                 matches!(
                     error,
@@ -226,7 +226,7 @@ fn a_directory_that_cannot_be_understood_is_refused_and_left_alone() {
         (
             "newer WAL",
             |disk| {
-                disk.damage(&slot(0), |bytes| {
+                disk.corrupt(&wal_file(0), |bytes| {
                     bytes[11] = 9;
                     let crc = avouch_protocol::batch::crc32c(&bytes[..28]);
                     bytes[28..32].copy_from_slice(&crc.to_be_bytes());

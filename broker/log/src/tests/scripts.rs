@@ -1,10 +1,10 @@
-//! Workloads as text, one word a step.
+//! Workloads as text, one word per step.
 //!
 //! `a1` appends to topic 1, `i1` does so with an idempotent producer, `A1` and `I1` with a large
-//! batch; `a1+i2` sends both in one request. `p` commits all that waits, `o` commits one round,
-//! `f` writes segments, `g` prepares a WAL slot, `c` takes a checkpoint, `d1` deletes topic 1, `s1`
-//! and `S1` raise its log start, close to or up to the high watermark. `k` kills the process and
-//! starts it again, `x` closes and opens. `*3` behind a word repeats it.
+//! batch; `a1+i2` sends both in one request. `p` commits all queued jobs, `o` commits one batch,
+//! `f` writes segments, `g` preallocates a WAL file, `c` takes a checkpoint, `d1` deletes topic 1,
+//! `s1` and `S1` raise its log start, close to or up to the high watermark. `k` kills the process
+//! and starts it again, `x` closes and opens. `*3` after a word repeats it.
 
 use std::sync::Arc;
 
@@ -15,17 +15,17 @@ use crate::{Durability, LogConfig};
 
 pub(super) const SCRIPTS: &[(&str, &str)] = &[
     ("one append", "a1 p"),
-    ("appends in one round", "a1 a2 i1 i2 a3+i3 p a1 p"),
-    ("rounds", "i1 p i1 p i1 p i2 p i1+i2+a3 p i1+i2 p a1 p"),
+    ("appends in one batch", "a1 a2 i1 i2 a3+i3 p a1 p"),
+    ("batches", "i1 p i1 p i1 p i2 p i1+i2+a3 p i1+i2 p a1 p"),
     ("a checkpoint between", "i1 p a2 p c i1 p a2 p"),
     ("segments before a crash", "i1*4 p f i1*4 p f a2 p"),
     ("checkpoints in a row", "i1 p c i1 p c i1 p c"),
     (
-        "slots fill and are recycled",
+        "wal_files fill and are recycled",
         "A1*3 p c A2*3 p c I1*3 p c A3*3 p c I2*3 p A1*2 p",
     ),
     (
-        "slots fill without room",
+        "wal_files fill without room",
         "A1*4 p A2*4 p A1*4 p A2*4 p A3*4 p i1 p",
     ),
     ("segments roll", "I1*6 p f I1*6 p c i1*2 p"),
@@ -39,7 +39,7 @@ pub(super) const SCRIPTS: &[(&str, &str)] = &[
         "a1*3 i2 p c d1 p i2 p c i2 p",
     ),
     ("deletion between checkpoints", "a1 p f d1 p c a2 p c a2 p"),
-    ("deletion in the round of an append", "i1 p i1 d1 i1 i2 p c"),
+    ("deletion in the batch of an append", "i1 p i1 d1 i1 i2 p c"),
     ("two deletions", "a1 a2 a3 p c d1 d2 p a3 p c a3 p c"),
     ("log start", "i1*5 p s1 p i1 p"),
     ("log start over segments", "I1*8 p c s1 p i1 p c i1 p"),
@@ -57,7 +57,7 @@ pub(super) const SCRIPTS: &[(&str, &str)] = &[
         "a request over four topics",
         "a1+a2+a3+a4 p c i1+i2+i3+i4 p i4+i3+i2+i1 p",
     ),
-    ("single rounds", "A1 A2 I3 o A1 o i3 o c o i1 o p"),
+    ("single batches", "A1 A2 I3 o A1 o i3 o c o i1 o p"),
     (
         "producers at their fifth",
         "i1*6 p c i1*3 p f i1*4 p c i1 p",
@@ -75,7 +75,7 @@ pub(super) const SCRIPTS: &[(&str, &str)] = &[
         "I1*5 p c S1 i1 p k i1 p s1 p c k i1 p",
     ),
     (
-        "spare slots",
+        "spare wal_files",
         "g A1*6 p g i2 p g A2*4 p c A1*3 g p k g A1*3 p x g i1 p",
     ),
     (
@@ -84,7 +84,7 @@ pub(super) const SCRIPTS: &[(&str, &str)] = &[
     ),
 ];
 
-/// A script at work.
+/// A running script.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) driven: Option<Driven>,
@@ -105,7 +105,7 @@ impl Run {
         Self::on(config(durability), disk, Model::default())
     }
 
-    /// A run on a disk that `model` knows.
+    /// Starts a script on the disk that `model` describes.
     pub(super) fn on(config: LogConfig, disk: SimDisk, model: Model) -> Self {
         Self {
             driven: None,
@@ -115,7 +115,7 @@ impl Run {
         }
     }
 
-    /// Plays a script until it ends or the machine stops.
+    /// Runs a script until it ends or the machine stops.
     pub(super) fn play(&mut self, script: &str) -> Result<(), String> {
         self.driven = Some(self.open()?);
         for word in script.split_whitespace() {
@@ -133,7 +133,7 @@ impl Run {
         Ok(())
     }
 
-    /// Opens the log and makes the partitions known that the server would know.
+    /// Opens the log and creates the partitions, as the server does.
     fn open(&self) -> Result<Driven, String> {
         let opened = Driven::open(self.config.clone(), Arc::new(self.disk.clone()));
         let (driven, _) = opened.map_err(|error| error.to_string())?;
@@ -145,7 +145,7 @@ impl Run {
         let mut driven = self.driven.take().unwrap();
         match word {
             "p" => driven.commit(),
-            "o" => drop(driven.round()),
+            "o" => drop(driven.commit_next()),
             "g" => driven.spare().map_err(|error| error.to_string())?,
             "f" => driven.flush().map_err(|error| error.to_string())?,
             "c" => driven.checkpoint().map_err(|error| error.to_string())?,
@@ -154,7 +154,7 @@ impl Run {
                 driven = self.open()?;
             }
             "k" => {
-                // The machine goes on: what was written and not synced still is so.
+                // The machine continues: unsynced writes stay unsynced.
                 drop(driven);
                 driven = self.open()?;
             }

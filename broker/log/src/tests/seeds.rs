@@ -1,7 +1,7 @@
-//! Workloads, faults and crashes made from a seed: what nobody thought of.
+//! Random workloads, faults and crashes.
 //!
-//! Every choice comes from the seed, which a failure names. `AVOUCH_LOG_SEEDS=4711..4712` runs that
-//! one alone, `0..100000` very many.
+//! Every choice comes from the seed, which a failure names. `AVOUCH_LOG_SEEDS=4711..4712` runs one
+//! seed, `0..100000` many.
 
 use std::ops::Range;
 
@@ -13,10 +13,10 @@ use super::sim::{Crash, Faults, SimDisk};
 use crate::{Durability, LogConfig};
 
 const SEEDS: Range<u64> = 0..2_000;
-/// Times that the machine stops, at most, one after the other on the same disk.
+/// Maximum number of consecutive crashes of one disk.
 const LIVES_MAX: u64 = 3;
 const WORDS_MAX: u64 = 24;
-/// What a script is made of, as often as it stands here. A `#` becomes a topic's number.
+/// Steps of a script, by frequency. A `#` is replaced by the number of a topic.
 const WORDS: &[&str] = &[
     "a#", "a#", "i#", "i#", "i#", "i#*3", "A#", "I#", "I#*2", "i#+a#", "A#+i#", "p", "p", "p", "p",
     "p", "o", "f", "f", "c", "c", "c", "d#", "s#", "S#", "k", "k", "x", "g", "g",
@@ -24,7 +24,7 @@ const WORDS: &[&str] = &[
 
 // Conformance: log-proof/2, log-proof/10
 #[test]
-fn whatever_a_seed_makes_of_it_what_was_acknowledged_stays() {
+fn random_runs_keep_acknowledged_batches() {
     let mut crashes = 0;
     let seeds = seeds();
     for seed in seeds.clone() {
@@ -34,14 +34,16 @@ fn whatever_a_seed_makes_of_it_what_was_acknowledged_stays() {
 }
 
 fn seeds() -> Range<u64> {
-    let Ok(asked) = std::env::var("AVOUCH_LOG_SEEDS") else {
+    let Ok(requested) = std::env::var("AVOUCH_LOG_SEEDS") else {
         return SEEDS;
     };
-    let (from, to) = asked.split_once("..").expect("AVOUCH_LOG_SEEDS=FROM..TO");
+    let (from, to) = requested
+        .split_once("..")
+        .expect("AVOUCH_LOG_SEEDS=FROM..TO");
     from.parse().unwrap()..to.parse().unwrap()
 }
 
-/// Lives through what `seed` brings; how many crashes that were.
+/// Runs one seed; returns the number of crashes.
 pub(super) fn survive(seed: u64) -> Result<u64, String> {
     let mut dice = Dice(seed);
     let config = dice.config();
@@ -55,14 +57,14 @@ pub(super) fn survive(seed: u64) -> Result<u64, String> {
         let faults = dice.faults(&config, &disk, &model, &script);
         disk.set_faults(faults);
         let mut run = Run::on(config.clone(), disk, model.clone());
-        // It ends in an error wherever the machine stopped; what counts is what is left.
+        // The run ends in an error wherever the machine stopped; only the disk matters.
         drop(run.play(&script));
         if let Some(driven) = &run.driven {
             model.look(driven);
         }
         let crash = dice.crash();
         story.push(format!("life {life}: {script:?}, {faults:?}, {crash:?}"));
-        // Mode `os` promises nothing over a power cut, nor where the disk lost what it was given.
+        // Mode `os` guarantees nothing after a power loss, nor does a disk that loses syncs.
         let is_lossy = !matches!(crash, Crash::Killed) || faults.failing_sync.is_some();
         may_lose_tail |= config.durability == Durability::Os && is_lossy;
         disk = run.disk.after(crash);
@@ -89,7 +91,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of `0..bound`.
+    /// Returns a number in `0..bound`.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
@@ -106,7 +108,7 @@ impl Dice {
             wal_bytes_max: wal_file_bytes * self.pick(&[2, 3, 5]),
             segment_bytes: self.pick(&[2 << 10, 4 << 10, 16 << 10]),
             tail_bytes_max: self.pick(&[2 << 10, 8 << 10, 32 << 10]),
-            round_bytes_max: self.pick(&[1 << 10, 4 << 10]),
+            commit_bytes_max: self.pick(&[1 << 10, 4 << 10]),
             open_files_max: self.pick(&[1, 2, 8]),
             sync_all_from: self.pick(&[1, 3, 512]),
             ..small("/data")
@@ -127,7 +129,7 @@ impl Dice {
         words.join(" ")
     }
 
-    /// One thing that goes wrong while `script` is played.
+    /// Returns a fault that occurs while `script` runs.
     fn faults(
         &mut self,
         config: &LogConfig,
@@ -138,7 +140,7 @@ impl Dice {
         let none = Faults::default();
         let rehearsal = disk.after(Crash::Killed);
         let used = rehearsal.used_bytes();
-        // It may end early, as where a script finds no room in its log.
+        // A script can end early, for example if its log is full.
         drop(Run::on(config.clone(), rehearsal.clone(), model.fork()).play(script));
         match self.below(8) {
             0 => none,

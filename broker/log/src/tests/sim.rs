@@ -1,7 +1,7 @@
-//! A disk that keeps two images: what running programs see and what a power cut leaves.
+//! Simulated disk with two images: the contents that programs see, and those after a power loss.
 //!
-//! Writes, lengths and names are durable only once synced; at a crash each 512-byte (or 4 KiB)
-//! block of an unsynced write, and each unsynced name, is lost or kept by the toss of a seed.
+//! Writes, lengths and names are durable only after a sync. At a crash each 512-byte (or 4 KiB)
+//! block of an unsynced write, and each unsynced name, is lost or kept, depending on a seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,28 +11,27 @@ use std::sync::{Arc, Mutex};
 use crate::locks::lock;
 use crate::{Disk, DiskFile, FileSystem, OpenMode, SECTOR_BYTES};
 
-/// What of the unsynced writes a crash leaves.
+/// The unsynced writes that survive a crash.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Crash {
-    /// The process is killed: all of it.
+    /// Process crash: all survive.
     Killed,
-    /// The power is cut: nothing.
+    /// Power loss: none survives.
     Nothing,
-    /// The power is cut: some blocks of this size, by seed.
+    /// Power loss: some blocks of this size survive, by seed.
     Torn { block: usize, seed: u64 },
 }
 
-/// How the disk misbehaves.
+/// Faults of the disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Faults {
-    /// The step (write, sync, rename ...) at which the machine stops, 1 and up.
+    /// The step (write, sync, rename, ...) at which the machine stops, from 1.
     pub(super) crash_at: Option<u64>,
     /// Syncs succeed and do nothing.
     pub(super) syncs_lie: bool,
-    /// The sync, of a file or of a directory, that fails, 1 and up; what it should have synced is
-    /// lost at a crash.
+    /// The sync of a file or directory that fails, from 1; the unsynced writes are lost at a crash.
     pub(super) failing_sync: Option<u64>,
-    /// Bytes that all files may have together.
+    /// Maximum bytes of all files together.
     pub(super) capacity: Option<u64>,
 }
 
@@ -93,12 +92,12 @@ impl SimDisk {
         lock(&self.0).faults = faults;
     }
 
-    /// Steps taken so far.
+    /// Returns the number of steps.
     pub(super) fn steps(&self) -> u64 {
         lock(&self.0).steps
     }
 
-    /// Syncs asked for so far.
+    /// Returns the number of syncs.
     pub(super) fn syncs(&self) -> u64 {
         lock(&self.0).syncs
     }
@@ -107,7 +106,7 @@ impl SimDisk {
         lock(&self.0).used_bytes()
     }
 
-    /// The disk that the next start finds.
+    /// Returns the disk after a crash.
     pub(super) fn after(&self, crash: Crash) -> Self {
         let mut toss = Toss::of(crash);
         let world = lock(&self.0);
@@ -147,8 +146,8 @@ impl SimDisk {
         Self(Arc::new(Mutex::new(next)))
     }
 
-    /// Changes bytes of a file in place, as a failing disk would.
-    pub(super) fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    /// Changes the bytes of a file, as a failing disk would.
+    pub(super) fn corrupt(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut world = lock(&self.0);
         let Some(Node::File(file)) = world.live.get(path).copied() else {
             panic!("{} is no file", path.display());
@@ -159,7 +158,7 @@ impl SimDisk {
         content.unsynced.clear();
     }
 
-    /// All files, with their contents.
+    /// Returns all files with their contents.
     pub(super) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let world = lock(&self.0);
         let content = |(path, node): (&PathBuf, &Node)| match node {
@@ -404,12 +403,12 @@ impl DiskFile for SimFile {
             .map_or(0, |most| (used + growth).saturating_sub(most));
         let over = usize::try_from(over).unwrap();
         if growth > 0 && over > 0 {
-            // What fits is written, as far as a block goes.
+            // The blocks that fit are written.
             let fits = bytes.len().saturating_sub(over) / 512 * 512;
             world.files[self.file].write(at, &bytes[..fits]);
             return Err(io::ErrorKind::StorageFull.into());
         }
-        // A write in flight when the machine stops may be there in part.
+        // A write in progress when the machine stops may be partly done.
         let stepped = world.step();
         world.files[self.file].write(at, &bytes);
         stepped
@@ -499,7 +498,7 @@ impl Content {
     }
 }
 
-/// Decides what an unsynced change comes to.
+/// Decides whether an unsynced change survives.
 struct Toss {
     crash: Crash,
     state: u64,
@@ -519,7 +518,7 @@ impl Toss {
             Crash::Killed => true,
             Crash::Nothing => false,
             Crash::Torn { .. } => {
-                // Xorshift, good enough to toss a coin.
+                // Xorshift is good enough for random bits.
                 self.state ^= self.state << 13;
                 self.state ^= self.state >> 7;
                 self.state ^= self.state << 17;
@@ -528,7 +527,7 @@ impl Toss {
         }
     }
 
-    /// A write cut at the disk's block edges.
+    /// Splits a write at the block boundaries of the disk.
     fn blocks<'a>(&self, at: usize, bytes: &'a [u8]) -> Vec<&'a [u8]> {
         let block = match self.crash {
             Crash::Torn { block, .. } => block,

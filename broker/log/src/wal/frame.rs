@@ -1,8 +1,7 @@
-//! The bytes of the write-ahead log: slot headers, frames and the entries in them, as
-//! docs/log-format.md draws them.
+//! Encoding of the write-ahead log: file headers, frames and their entries, as specified in
+//! docs/log-format.md.
 //!
-//! Pure: bytes in, values out. A frame decodes only if every byte of it is as it was written.
-//! Knows no file and no order of frames.
+//! Pure functions over bytes. A frame decodes only if its checksums match.
 
 use avouch_protocol::batch::{Crc32c, crc32c, stamp, stamp_append_time};
 use avouch_protocol::types::{
@@ -10,34 +9,34 @@ use avouch_protocol::types::{
 };
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::api::Damage;
+use crate::api::CorruptRange;
 use crate::codec::Reader;
 use crate::disk::{SECTOR_BYTES, sector_buffer};
 use crate::failpoints::{self, Bug};
 
-/// Bytes of a slot before its first frame.
-pub(crate) const SLOT_HEADER_BYTES: usize = 512;
+/// Bytes of a WAL file before its first frame.
+pub(crate) const WAL_HEADER_BYTES: usize = 512;
 /// Bytes of a frame before its body.
 pub(crate) const FRAME_HEADER_BYTES: usize = 52;
-/// The same in formats 1 and 2.
+/// Bytes of a frame before its body in formats 1 and 2.
 const UNSALTED_HEADER_BYTES: usize = 44;
-/// Frames begin at multiples of this; those written now begin at sectors.
+/// Alignment of frames in all formats; frames of format 3 are aligned to sectors.
 pub(crate) const FRAME_ALIGN: usize = 8;
-/// A frame for this many bytes of entries is built where it is written from, in whole sectors;
-/// shorter ones are few enough bytes for the disk to copy.
+/// Size of the entries from which a frame is built in a sector-aligned buffer and written without
+/// a copy. Shorter frames are copied by the disk layer.
 const WHOLE_SECTORS_FROM_BYTES: usize = 32 << 10;
 /// First bytes of a frame.
 pub(crate) const FRAME_MAGIC: [u8; 4] = *b"AVFR";
-/// Largest body of a frame.
+/// Maximum body of a frame.
 pub(crate) const FRAME_BODY_BYTES_MAX: usize = 1 << 30;
 /// Bytes of an entry before its body.
 pub(crate) const ENTRY_HEADER_BYTES: usize = 32;
-/// The format version of all files; earlier ones are read.
+/// Format version of new files; earlier versions can be read.
 pub(crate) const FORMAT_VERSION: u32 = 3;
 
-const SLOT_MAGIC: [u8; 8] = *b"AVOUCHWL";
-/// Of every format, so that each knows those after it.
-const SLOT_CRC_AT: usize = 28;
+const WAL_MAGIC: [u8; 8] = *b"AVOUCHWL";
+// This CRC is at the same position in every version, so that old versions detect newer files.
+const HEADER_CRC_AT: usize = 28;
 const SALT_CRC_AT: usize = 40;
 const SALTED_SINCE: u32 = 3;
 const FRAME_TYPE_UNSALTED: u8 = 1;
@@ -46,10 +45,10 @@ const FRAME_CRC_BYTES: usize = 4;
 const KIND_BATCH: u8 = 1;
 const KIND_LOG_START: u8 = 2;
 const KIND_TOPIC_DELETED: u8 = 3;
-const KIND_DAMAGE_SKIPPED: u8 = 4;
+const KIND_RANGE_SKIPPED: u8 = 4;
 const FLAG_COORDINATOR: u8 = 1;
 
-/// Number of a frame over the life of the data directory, 1 and up.
+/// Sequence number of a frame, from 1; increases over all files and starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FrameSeq(pub(crate) u64);
 
@@ -59,59 +58,59 @@ impl FrameSeq {
     }
 }
 
-/// Number of an opening of the data directory, 1 and up.
+/// Number of a start that opened the data directory for writing, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Incarnation(pub(crate) u64);
 
-/// Drawn anew by each opening and in each of its frames: records that hold the image of a frame
-/// lie in recycled slots, and without it nothing would tell that image from a frame.
+/// Random number generated at each start and contained in each of its frames. Recycled WAL files
+/// contain old record data, which can be an image of a frame; only the salt distinguishes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Salt(pub(crate) u64);
 
-/// An opening of the data directory that writes.
+/// One start that writes: its number and its salt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Opening {
+pub(crate) struct Session {
     pub(crate) incarnation: Incarnation,
     pub(crate) salt: Salt,
 }
 
-/// The head of a slot that is, or was, in use.
+/// Header of a WAL file that was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SlotHeader {
+pub(crate) struct WalFileHeader {
     pub(crate) incarnation: Incarnation,
     pub(crate) first_seq: FrameSeq,
-    /// Of its frames; none in formats 1 and 2.
+    /// Salt of its frames; none in formats 1 and 2.
     pub(crate) salt: Option<Salt>,
 }
 
-/// What a slot's first bytes are.
+/// Result of decoding the header of a WAL file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SlotState {
-    Used(SlotHeader),
-    /// Never used, or its header never became whole: it holds nothing.
+pub(crate) enum WalFileState {
+    Used(WalFileHeader),
+    /// The file was never started, or its header is incomplete: it holds no frames.
     Free,
-    /// Written by a version with this newer format.
+    /// The file has this newer format version.
     Newer(u32),
 }
 
-impl SlotHeader {
-    pub(crate) fn encode(self) -> [u8; SLOT_HEADER_BYTES] {
-        let mut sector = [0; SLOT_HEADER_BYTES];
+impl WalFileHeader {
+    pub(crate) fn encode(self) -> [u8; WAL_HEADER_BYTES] {
+        let mut sector = [0; WAL_HEADER_BYTES];
         let mut at = &mut sector[..];
-        at.put_slice(&SLOT_MAGIC);
+        at.put_slice(&WAL_MAGIC);
         at.put_u32(FORMAT_VERSION);
         at.put_u64(self.incarnation.0);
         at.put_u64(self.first_seq.0);
-        let crc = crc32c(&sector[..SLOT_CRC_AT]);
-        sector[SLOT_CRC_AT..SLOT_CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
+        let crc = crc32c(&sector[..HEADER_CRC_AT]);
+        sector[HEADER_CRC_AT..HEADER_CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
         let salt = self.salt.map_or(0, |salt| salt.0);
-        sector[SLOT_CRC_AT + 4..SALT_CRC_AT].copy_from_slice(&salt.to_be_bytes());
+        sector[HEADER_CRC_AT + 4..SALT_CRC_AT].copy_from_slice(&salt.to_be_bytes());
         let crc = crc32c(&sector[..SALT_CRC_AT]);
         sector[SALT_CRC_AT..SALT_CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
         sector
     }
 
-    pub(crate) fn decode(sector: &[u8]) -> SlotState {
+    pub(crate) fn decode(sector: &[u8]) -> WalFileState {
         let parse = || {
             let mut reader = Reader::new(sector);
             let magic = reader.take::<8>()?;
@@ -119,12 +118,12 @@ impl SlotHeader {
             let incarnation = Incarnation(reader.u64()?);
             let first_seq = FrameSeq(reader.u64()?);
             let crc = reader.u32()?;
-            let covered = sector.get(..SLOT_CRC_AT)?;
-            if magic != SLOT_MAGIC || crc != crc32c(covered) {
+            let covered = sector.get(..HEADER_CRC_AT)?;
+            if magic != WAL_MAGIC || crc != crc32c(covered) {
                 return None;
             }
             if version > FORMAT_VERSION {
-                return Some(SlotState::Newer(version));
+                return Some(WalFileState::Newer(version));
             }
             let mut salt = None;
             if version >= SALTED_SINCE {
@@ -133,30 +132,30 @@ impl SlotHeader {
                     return None;
                 }
             }
-            Some(SlotState::Used(Self {
+            Some(WalFileState::Used(Self {
                 incarnation,
                 first_seq,
                 salt,
             }))
         };
-        parse().unwrap_or(SlotState::Free)
+        parse().unwrap_or(WalFileState::Free)
     }
 }
 
-/// The head of a frame.
+/// Header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
     pub(crate) salt: Option<Salt>,
     pub(crate) incarnation: Incarnation,
     pub(crate) seq: FrameSeq,
-    /// Frames up to this one were durable when this one was written.
+    /// Frames up to this one were durable when this frame was written.
     pub(crate) synced_seq: FrameSeq,
     pub(crate) body_bytes: usize,
     pub(crate) body_crc: u32,
 }
 
 impl FrameHeader {
-    /// The header at the start of `bytes`, if it is whole.
+    /// Decodes the header at the start of `bytes`; returns `None` if it is invalid.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let magic = reader.take::<4>()?;
@@ -182,7 +181,7 @@ impl FrameHeader {
         whole.then_some(header)
     }
 
-    /// Bytes before its body.
+    /// Returns the bytes before the body.
     pub(crate) fn header_bytes(&self) -> usize {
         match self.salt {
             Some(_) => FRAME_HEADER_BYTES,
@@ -190,18 +189,18 @@ impl FrameHeader {
         }
     }
 
-    /// Bytes that it takes; the next one begins there at the earliest.
+    /// Returns the bytes of the frame with its padding; the next frame starts there or later.
     pub(crate) fn frame_bytes(&self) -> usize {
         (self.header_bytes() + self.body_bytes).next_multiple_of(FRAME_ALIGN)
     }
 
-    /// Whether it was written into the slot with this header.
-    pub(crate) fn is_of(&self, slot: &SlotHeader) -> bool {
-        let is_salted = self.salt == slot.salt || failpoints::is_on(Bug::SaltIgnored);
-        is_salted && self.incarnation == slot.incarnation
+    /// Returns whether the frame belongs to the file with this header.
+    pub(crate) fn is_of(&self, wal_file: &WalFileHeader) -> bool {
+        let is_salted = self.salt == wal_file.salt || failpoints::is_on(Bug::SaltIgnored);
+        is_salted && self.incarnation == wal_file.incarnation
     }
 
-    /// Whether `body` is what was written.
+    /// Returns whether `body` has the length and CRC of the body that was written.
     pub(crate) fn covers(&self, body: &[u8]) -> bool {
         let is_right = crc32c(body) == self.body_crc || failpoints::is_on(Bug::TornFrameAccepted);
         body.len() == self.body_bytes && is_right
@@ -224,31 +223,32 @@ impl FrameHeader {
     }
 }
 
-/// One thing a frame says.
+/// An entry of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// A batch with its final offsets; a slice of the frame's body.
+    /// A batch with its final offsets; shares the bytes of the frame's body.
     Batch {
         target: TopicPartition,
         tag: u32,
         from_coordinator: bool,
         batch: Bytes,
     },
-    /// A partition's log start offset was raised.
+    /// A new log start offset.
     LogStart {
         target: TopicPartition,
         offset: Offset,
     },
-    /// A topic is gone.
+    /// The deletion of a topic.
     TopicDeleted { topic: TopicId },
-    /// Readers pass over these lost offsets.
-    DamageSkipped {
+    /// A corrupt range that reads skip.
+    RangeSkipped {
         target: TopicPartition,
-        damage: Damage,
+        range: CorruptRange,
     },
 }
 
-/// The entries of a frame's body, `None` if they make no sense although the body's CRC is right.
+/// Decodes the entries of a frame's body; returns `None` if they are invalid although the CRC
+/// of the body matches.
 pub(crate) fn decode_entries(body: &Bytes) -> Option<Vec<Entry>> {
     let mut entries = Vec::new();
     let mut at = 0;
@@ -277,9 +277,9 @@ pub(crate) fn decode_entries(body: &Bytes) -> Option<Vec<Entry>> {
             KIND_TOPIC_DELETED => Entry::TopicDeleted {
                 topic: target.topic,
             },
-            KIND_DAMAGE_SKIPPED => Entry::DamageSkipped {
+            KIND_RANGE_SKIPPED => Entry::RangeSkipped {
                 target,
-                damage: Damage {
+                range: CorruptRange {
                     from: reader.offset()?,
                     to: reader.offset()?,
                 },
@@ -291,7 +291,7 @@ pub(crate) fn decode_entries(body: &Bytes) -> Option<Vec<Entry>> {
     Some(entries)
 }
 
-/// What a batch gets when it is copied into a frame.
+/// Fields that the log writes into a batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp {
     pub(crate) base_offset: Offset,
@@ -299,20 +299,21 @@ pub(crate) struct Stamp {
     pub(crate) append_time: Option<TimestampMs>,
 }
 
-/// Fills one frame. The buffer it ends as is also what readers of the tail share.
+/// Builds one frame. Fetches of recent batches share its buffer.
 #[derive(Debug)]
 pub(crate) struct FrameBuilder {
     frame: BytesMut,
-    /// Of the entries so far: each is summed while the processor's cache still holds it.
+    /// CRC of the entries so far, updated while they are in the processor's cache.
     body_sum: Crc32c,
-    /// What its length will be a multiple of.
+    /// The length of the frame becomes a multiple of this.
     align: usize,
 }
 
 impl FrameBuilder {
-    /// A builder with room for `bytes` of entries.
+    /// Creates a builder with space for `bytes` of entries.
     pub(crate) fn new(bytes: usize) -> Self {
-        // A short one would be mostly padding, which readers of the tail would keep in memory.
+        // A short frame in a sector-aligned buffer would be mostly padding, which stays in memory
+        // as long as the batches in it.
         let (mut frame, align) = if bytes < WHOLE_SECTORS_FROM_BYTES {
             let room = FRAME_HEADER_BYTES + bytes + FRAME_ALIGN;
             (BytesMut::with_capacity(room), FRAME_ALIGN)
@@ -332,8 +333,8 @@ impl FrameBuilder {
         self.frame.len() == FRAME_HEADER_BYTES
     }
 
-    /// Copies a batch in and stamps it; returns where it stands in the frame. `batch` is at least
-    /// a batch header.
+    /// Copies a batch, which has at least a complete header, into the frame and sets its offset,
+    /// leader epoch and append time. Returns its range in the frame.
     pub(crate) fn batch(
         &mut self,
         target: TopicPartition,
@@ -370,18 +371,18 @@ impl FrameBuilder {
         self.entry(KIND_TOPIC_DELETED, 0, target, 0, &[]);
     }
 
-    pub(crate) fn damage_skipped(&mut self, target: TopicPartition, damage: Damage) {
+    pub(crate) fn range_skipped(&mut self, target: TopicPartition, range: CorruptRange) {
         let mut body = [0; 16];
-        body[..8].copy_from_slice(&damage.from.0.to_be_bytes());
-        body[8..].copy_from_slice(&damage.to.0.to_be_bytes());
-        self.entry(KIND_DAMAGE_SKIPPED, 0, target, 0, &body);
+        body[..8].copy_from_slice(&range.from.0.to_be_bytes());
+        body[8..].copy_from_slice(&range.to.0.to_be_bytes());
+        self.entry(KIND_RANGE_SKIPPED, 0, target, 0, &body);
     }
 
-    /// The finished frame, padded with zeros to where another could begin.
-    pub(crate) fn seal(mut self, opening: Opening, seq: FrameSeq, synced_seq: FrameSeq) -> Bytes {
+    /// Completes the frame with its header and zero padding.
+    pub(crate) fn seal(mut self, session: Session, seq: FrameSeq, synced_seq: FrameSeq) -> Bytes {
         let body_bytes = self.frame.len() - FRAME_HEADER_BYTES;
         let body_crc = self.body_sum.sum();
-        let Opening { incarnation, salt } = opening;
+        let Session { incarnation, salt } = session;
         let header = FrameHeader {
             salt: Some(salt),
             incarnation,
@@ -401,7 +402,7 @@ impl FrameBuilder {
         self.body_sum.update(&self.frame[start..]);
     }
 
-    /// Puts an entry that is not summed yet; returns where it starts.
+    /// Adds an entry without updating the CRC; returns its start.
     fn put_entry(
         &mut self,
         kind: u8,
@@ -435,8 +436,8 @@ mod tests {
         }
     }
 
-    fn damage() -> Damage {
-        Damage {
+    fn range() -> CorruptRange {
+        CorruptRange {
             from: Offset(61),
             to: Offset(63),
         }
@@ -453,12 +454,12 @@ mod tests {
         assert_eq!(at, FRAME_HEADER_BYTES + ENTRY_HEADER_BYTES..145);
         builder.log_start(target(), Offset(60));
         builder.topic_deleted(target().topic);
-        builder.damage_skipped(target(), damage());
-        let opening = Opening {
+        builder.range_skipped(target(), range());
+        let session = Session {
             incarnation: Incarnation(1),
             salt: Salt(0x0123_4567_89ab_cdef),
         };
-        builder.seal(opening, FrameSeq(2), FrameSeq(1))
+        builder.seal(session, FrameSeq(2), FrameSeq(1))
     }
 
     fn body(frame: &Bytes) -> Bytes {
@@ -467,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_reads_back_as_it_was_written() {
+    fn frame_round_trips() {
         let frame = frame();
         let header = FrameHeader::decode(&frame).unwrap();
         assert_eq!(header.incarnation, Incarnation(1));
@@ -500,16 +501,16 @@ mod tests {
         );
         assert_eq!(
             entries[3],
-            Entry::DamageSkipped {
+            Entry::RangeSkipped {
                 target: target(),
-                damage: damage()
+                range: range()
             }
         );
         assert_eq!(entries.len(), 4);
     }
 
     #[test]
-    fn every_flipped_bit_and_every_cut_of_a_frame_is_noticed() {
+    fn frame_bit_flips_and_truncation_are_detected() {
         let frame = frame();
         let is_whole = |bytes: &[u8]| {
             FrameHeader::decode(bytes).is_some_and(|header| {
@@ -532,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_make_no_sense_are_refused_wherever_they_are_cut() {
+    fn truncated_entries_are_rejected() {
         let body = body(&frame());
         let ends = [0, 93, 133, 165, 213];
         for at in 0..=body.len() {
@@ -545,25 +546,32 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_header_is_whole_or_free_or_of_a_newer_format() {
-        let header = SlotHeader {
+    fn wal_header_is_valid_free_or_newer() {
+        let header = WalFileHeader {
             incarnation: Incarnation(3),
             first_seq: FrameSeq(9),
             salt: Some(Salt(7)),
         };
         let sector = header.encode();
-        assert_eq!(SlotHeader::decode(&sector), SlotState::Used(header));
-        assert_eq!(SlotHeader::decode(&[0; SLOT_HEADER_BYTES]), SlotState::Free);
-        assert_eq!(SlotHeader::decode(&[]), SlotState::Free);
+        assert_eq!(WalFileHeader::decode(&sector), WalFileState::Used(header));
+        assert_eq!(
+            WalFileHeader::decode(&[0; WAL_HEADER_BYTES]),
+            WalFileState::Free
+        );
+        assert_eq!(WalFileHeader::decode(&[]), WalFileState::Free);
         for at in 0..44 {
-            let mut damaged = sector;
-            damaged[at] ^= 1;
-            assert_eq!(SlotHeader::decode(&damaged), SlotState::Free, "byte {at}");
+            let mut corrupt = sector;
+            corrupt[at] ^= 1;
+            assert_eq!(
+                WalFileHeader::decode(&corrupt),
+                WalFileState::Free,
+                "byte {at}"
+            );
         }
         let mut newer = sector;
         newer[11] = 4;
-        let crc = crc32c(&newer[..SLOT_CRC_AT]);
-        newer[SLOT_CRC_AT..SLOT_CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
-        assert_eq!(SlotHeader::decode(&newer), SlotState::Newer(4));
+        let crc = crc32c(&newer[..HEADER_CRC_AT]);
+        newer[HEADER_CRC_AT..HEADER_CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
+        assert_eq!(WalFileHeader::decode(&newer), WalFileState::Newer(4));
     }
 }

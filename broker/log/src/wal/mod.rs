@@ -1,7 +1,7 @@
-//! The write-ahead log's slots: which are in use, which are free, and the one being written.
+//! WAL files: which are in use, which are free, and the writing end of the current one.
 //!
-//! Invariant: a frame is only written over bytes that are durable already, behind a header that is
-//! durable already; so syncing it never depends on file growth or on a name. Knows no entries.
+//! Invariant: a frame only overwrites bytes that are already durable, in a file whose header is
+//! already durable. So its sync never depends on a change of the file size or a directory entry.
 
 pub(crate) mod frame;
 pub(crate) mod replay;
@@ -17,61 +17,61 @@ use crate::disk::{Disk, DiskFile, OpenMode, SECTOR_BYTES};
 use crate::failpoints::{self, Bug};
 use crate::locks::lock;
 use crate::storage::StorageError;
-use crate::wal::frame::{FrameSeq, Opening, SLOT_HEADER_BYTES, SlotHeader};
+use crate::wal::frame::{FrameSeq, Session, WAL_HEADER_BYTES, WalFileHeader};
 
-/// Slots grow by at least this and at most [`GROWTH_BYTES_MAX`], twofold in between.
+/// A WAL file grows by this much at first, then by its own size, at most by [`GROWTH_BYTES_MAX`].
 const GROWTH_BYTES_MIN: u64 = 256 << 10;
 const GROWTH_BYTES_MAX: u64 = 8 << 20;
-const SPARE_STEP_BYTES: u64 = 2 << 20;
-/// A slot of which less was written does not ask for the next one: an idle node stays small.
-const SPARE_FROM_BYTES: u64 = 1 << 20;
+const PREALLOCATION_STEP_BYTES: u64 = 2 << 20;
+/// Bytes written to a WAL file before the next one is preallocated: an idle node needs one file.
+const PREALLOCATION_FROM_BYTES: u64 = 1 << 20;
 static ZEROS: Zeros = Zeros([0; 256 << 10]);
 
-/// They begin where a sector may.
+/// Zeros aligned to a sector, as direct I/O requires.
 #[repr(align(512))]
 struct Zeros([u8; 256 << 10]);
 
-/// Number of a slot, which is its file's name.
+/// Number of a WAL file; its file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SlotId(pub(crate) u32);
+pub(crate) struct WalFileId(pub(crate) u32);
 
-impl SlotId {
+impl WalFileId {
     pub(crate) fn path(self, dir: &Path) -> PathBuf {
         dir.join(format!("{:08}.wal", self.0))
     }
 
-    /// The slot that has this file name.
+    /// Returns the number of the WAL file with this name.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         let id = name.strip_suffix(".wal")?.parse().ok().map(Self)?;
         (format!("{:08}.wal", id.0) == name).then_some(id)
     }
 }
 
-/// A slot that holds frames which may still be needed.
+/// A WAL file with frames that may still be needed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LiveSlot {
-    pub(crate) id: SlotId,
+pub(crate) struct LiveWalFile {
+    pub(crate) id: WalFileId,
     pub(crate) first_seq: FrameSeq,
     pub(crate) bytes: u64,
 }
 
-/// All slots, oldest live one first; the last live one is being written.
+/// All WAL files. The oldest live file comes first, the last live file is being written.
 #[derive(Debug, Default)]
-pub(crate) struct Slots {
-    pub(crate) live: VecDeque<LiveSlot>,
-    /// Slots to use, or to use again, with their sizes.
-    pub(crate) free: Vec<(SlotId, u64)>,
-    /// A slot that is being written with zeros, with the size that it gets.
-    pub(crate) making: Option<(SlotId, u64)>,
-    /// A slot that the writer took and has not begun yet, with its size.
-    pub(crate) beginning: Option<(SlotId, u64)>,
+pub(crate) struct WalFiles {
+    pub(crate) live: VecDeque<LiveWalFile>,
+    /// Files that can be used, or reused, with their sizes.
+    pub(crate) free: Vec<(WalFileId, u64)>,
+    /// The file that is being preallocated, with its target size.
+    pub(crate) preallocating: Option<(WalFileId, u64)>,
+    /// The file that the writer picked and has not started yet, with its size.
+    pub(crate) starting: Option<(WalFileId, u64)>,
 }
 
-impl Slots {
-    /// Frees the slots that hold nothing above `seq`, except the one being written.
+impl WalFiles {
+    /// Frees all files without a frame above `seq`, except the one being written.
     pub(crate) fn retire(&mut self, seq: FrameSeq) {
         while let (Some(oldest), Some(second)) = (self.live.front(), self.live.get(1)) {
-            // Of two that begin at one frame either may hold it.
+            // A crash can leave two files with the same first sequence; either may hold that frame.
             let begin_alike = second.first_seq == oldest.first_seq;
             if second.first_seq > seq.next() || (begin_alike && second.first_seq > seq) {
                 break;
@@ -82,28 +82,31 @@ impl Slots {
     }
 
     fn bytes(&self) -> u64 {
-        let live = self.live.iter().map(|slot| slot.bytes);
+        let live = self.live.iter().map(|wal_file| wal_file.bytes);
         live.chain(self.others().map(|(_, bytes)| *bytes)).sum()
     }
 
-    /// Whether a slot of this size is ready.
-    fn has_spare(&self, bytes: u64) -> bool {
+    /// Returns whether a free file of this size exists.
+    fn has_free(&self, bytes: u64) -> bool {
         self.free.iter().any(|(_, free)| *free >= bytes)
     }
 
-    fn unused_id(&self) -> SlotId {
-        let live = self.live.iter().map(|slot| slot.id.0);
+    fn unused_id(&self) -> WalFileId {
+        let live = self.live.iter().map(|wal_file| wal_file.id.0);
         let highest = live.chain(self.others().map(|(id, _)| id.0)).max();
-        SlotId(highest.map_or(0, |id| id.saturating_add(1)))
+        WalFileId(highest.map_or(0, |id| id.saturating_add(1)))
     }
 
-    /// Those that hold nothing.
-    fn others(&self) -> impl Iterator<Item = &(SlotId, u64)> {
-        self.free.iter().chain(&self.making).chain(&self.beginning)
+    /// Returns the files without frames.
+    fn others(&self) -> impl Iterator<Item = &(WalFileId, u64)> {
+        self.free
+            .iter()
+            .chain(&self.preallocating)
+            .chain(&self.starting)
     }
 }
 
-/// Sizes of the write-ahead log, and what makes its frames count.
+/// Limits of the WAL, and the durability mode.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WalLimits {
     pub(crate) file_bytes: u64,
@@ -123,52 +126,53 @@ impl WalLimits {
     fn open(&self, disk: &dyn Disk, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
         match self.durability {
             Durability::Fsync => disk.open_in_sectors(path, mode),
-            // Frames count once they are in the page cache.
+            // In this mode a frame is acknowledged when it is in the page cache.
             Durability::Os => disk.open(path, mode),
         }
     }
 }
 
-/// Writes a whole slot of zeros, unless one is ready or there is no room for it: so that the
-/// writer finds it and need not grow a slot while producers wait. Runs beside the writer.
+/// Creates a WAL file of zeros, unless a free one exists or the WAL has its maximum size. Runs
+/// on its own thread, so that the writer need not extend a file while producers wait.
 ///
 /// # Errors
-/// `Full` leaves nothing behind.
-pub(crate) fn prepare_spare(
+/// After `Full` the file is removed.
+pub(crate) fn preallocate_file(
     disk: &dyn Disk,
     dir: &Path,
     limits: WalLimits,
-    slots: &Mutex<Slots>,
+    wal_files: &Mutex<WalFiles>,
 ) -> Result<(), StorageError> {
     let bytes = limits.file_bytes;
-    // On a disk that is nearly full the space has better uses.
+    // On a disk that is nearly full, segments and checkpoints need the space.
     if disk.free_bytes(dir).is_ok_and(|free| free < 2 * bytes) {
         return Ok(());
+        // The number is taken under the lock, so the writer cannot create the same file.
     }
     let id = {
-        let mut slots = lock(slots);
-        let is_enough = slots.has_spare(bytes) || slots.making.is_some();
-        if is_enough || slots.bytes() + bytes > limits.bytes_max {
+        let mut wal_files = lock(wal_files);
+        let is_enough = wal_files.has_free(bytes) || wal_files.preallocating.is_some();
+        if is_enough || wal_files.bytes() + bytes > limits.bytes_max {
             return Ok(());
         }
-        let id = slots.unused_id();
-        slots.making = Some((id, bytes));
+        let id = wal_files.unused_id();
+        wal_files.preallocating = Some((id, bytes));
         id
     };
     let path = id.path(dir);
-    let made = fill_spare(disk, dir, &path, limits);
+    let made = fill_zeros(disk, dir, &path, limits);
     if made.is_err() {
-        // It has no header, so one that stays is a free slot at the next start.
+        // The file has no header, so if it remains, it is a free file at the next start.
         drop(disk.remove_file(&path));
     }
-    let mut slots = lock(slots);
-    slots.making = None;
+    let mut wal_files = lock(wal_files);
+    wal_files.preallocating = None;
     made?;
-    slots.free.push((id, bytes));
+    wal_files.free.push((id, bytes));
     Ok(())
 }
 
-fn fill_spare(
+fn fill_zeros(
     disk: &dyn Disk,
     dir: &Path,
     path: &Path,
@@ -183,23 +187,23 @@ fn fill_spare(
         at: 0,
         grown: 0,
     };
-    // In steps, so that the disk is never busy with all of it while a frame waits to be synced.
+    // Small steps, so that a frame never waits for the disk to write the complete file.
     while spare.grown < bytes {
-        let step = (spare.grown + SPARE_STEP_BYTES).min(bytes);
+        let step = (spare.grown + PREALLOCATION_STEP_BYTES).min(bytes);
         grow(&mut spare, step)?;
     }
     disk.sync_dir(dir)
         .map_err(|error| StorageError::failed(dir, &error))
 }
 
-/// The writing end.
+/// The writing end of the WAL.
 #[derive(Debug)]
 pub(crate) struct Wal {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     limits: WalLimits,
-    opening: Opening,
-    slots: Arc<Mutex<Slots>>,
+    session: Session,
+    wal_files: Arc<Mutex<WalFiles>>,
     current: Option<Current>,
 }
 
@@ -207,101 +211,102 @@ pub(crate) struct Wal {
 struct Current {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
-    /// Where the next frame goes.
+    /// Position of the next frame.
     at: u64,
-    /// Bytes that are durably there.
+    /// Length that is durable.
     grown: u64,
 }
 
 impl Wal {
-    /// A writing end that will begin a slot of its own.
+    /// Creates a writing end, which starts a new file for its first frame.
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         dir: PathBuf,
         limits: WalLimits,
-        opening: Opening,
-        slots: Arc<Mutex<Slots>>,
+        session: Session,
+        wal_files: Arc<Mutex<WalFiles>>,
     ) -> Self {
         Self {
             disk,
             dir,
             limits,
-            opening,
-            slots,
+            session,
+            wal_files,
             current: None,
         }
     }
 
-    pub(crate) fn opening(&self) -> Opening {
-        self.opening
+    pub(crate) fn session(&self) -> Session {
+        self.session
     }
 
-    /// Makes sure that a frame `seq` of `bytes` can be written next.
+    /// Reserves space for the next frame, `seq`, of `bytes`.
     ///
     /// # Errors
-    /// `Full` and `WalFull` leave everything as it was.
+    /// After `Full` and `WalFull` nothing has changed.
     pub(crate) fn reserve(&mut self, seq: FrameSeq, bytes: usize) -> Result<(), StorageError> {
-        let bytes = slot_bytes(bytes) as u64;
-        // No two slots begin at one frame: one that is still empty grows to what is asked.
+        let bytes = padded_bytes(bytes) as u64;
+        // First sequences are unique, so a file without frames is extended rather than replaced.
         let fits = |current: &Current| {
             current.at + bytes <= self.limits.file_bytes.max(current.grown)
-                || current.at == SLOT_HEADER_BYTES as u64
+                || current.at == WAL_HEADER_BYTES as u64
         };
-        // One that is ready is better than growing on.
-        let has_spare = lock(&self.slots).has_spare(self.limits.file_bytes);
+        // Switching to a preallocated file is cheaper than extending the current one, which costs
+        // two syncs.
+        let has_free = lock(&self.wal_files).has_free(self.limits.file_bytes);
         let stays = |current: &Current| {
             let would_grow = current.at + bytes > current.grown;
-            let is_empty = current.at == SLOT_HEADER_BYTES as u64;
-            fits(current) && (is_empty || !would_grow || !has_spare)
+            let is_empty = current.at == WAL_HEADER_BYTES as u64;
+            fits(current) && (is_empty || !would_grow || !has_free)
         };
         if !self.current.as_ref().is_some_and(stays) {
-            self.begin_slot(seq, bytes)?;
+            self.start_file(seq, bytes)?;
         }
         let file_bytes = self.limits.file_bytes;
         let current = self
             .current
             .as_mut()
-            .expect("a slot was begun where there was none");
+            .expect("a wal_file was started where there was none");
         let need = current.at + bytes;
         if need > current.grown {
             let step = current.grown.clamp(GROWTH_BYTES_MIN, GROWTH_BYTES_MAX);
             let target = need.max((current.grown + step).min(file_bytes));
             grow(current, target)?;
-            if let Some(slot) = lock(&self.slots).live.back_mut() {
-                slot.bytes = target;
+            if let Some(wal_file) = lock(&self.wal_files).live.back_mut() {
+                wal_file.bytes = target;
             }
         }
         Ok(())
     }
 
-    /// Whether [`prepare_spare`] has something to do soon.
-    pub(crate) fn wants_spare(&self) -> bool {
-        let from = SPARE_FROM_BYTES.min(self.limits.file_bytes / 4);
+    /// Returns whether [`preallocate_file`] should run.
+    pub(crate) fn wants_preallocation(&self) -> bool {
+        let from = PREALLOCATION_FROM_BYTES.min(self.limits.file_bytes / 4);
         let is_used = self
             .current
             .as_ref()
             .is_some_and(|current| current.at > from);
-        is_used && !lock(&self.slots).has_spare(self.limits.file_bytes)
+        is_used && !lock(&self.wal_files).has_free(self.limits.file_bytes)
     }
 
-    /// Writes a frame where [`Wal::reserve`] made room for it.
+    /// Writes a frame into the space that [`Wal::reserve`] provided.
     ///
     /// # Errors
-    /// Always `Failed`: the slot's contents are unknown then.
+    /// Always `Failed`: the contents of the file are unknown then.
     pub(crate) fn write(&mut self, frame: &[u8]) -> Result<(), StorageError> {
         let current = self.current.as_mut().expect("reserve came first");
         current
             .file
             .write_at(frame, current.at)
             .map_err(|error| StorageError::failed(&current.path, &error))?;
-        current.at += slot_bytes(frame.len()) as u64;
+        current.at += padded_bytes(frame.len()) as u64;
         Ok(())
     }
 
-    /// Makes the frames written so far durable.
+    /// Syncs the frames written so far.
     ///
     /// # Errors
-    /// Always `Failed`, and never to be retried.
+    /// Always `Failed`; the caller must not retry.
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
         match &self.current {
             Some(current) => sync(&current.path, &current.file),
@@ -309,42 +314,44 @@ impl Wal {
         }
     }
 
-    /// Starts writing a slot whose first frame is `seq` and has `bytes`. The new slot becomes
-    /// current only once its growth and then its header are durable.
-    fn begin_slot(&mut self, seq: FrameSeq, bytes: u64) -> Result<(), StorageError> {
-        // A slot that has begun is proof that all frames before it were durable.
+    /// Starts the WAL file whose first frame, of `bytes`, is `seq`. The file becomes current when
+    /// its size and its header are durable.
+    fn start_file(&mut self, seq: FrameSeq, bytes: u64) -> Result<(), StorageError> {
+        // Recovery treats the existence of a later file as proof that all earlier frames were
+        // durable.
         self.sync()?;
-        let (id, is_new) = self.pick_slot(bytes)?;
-        let begun = self.fill_slot(id, is_new, seq, bytes);
-        let mut slots = lock(&self.slots);
-        let taken = slots.beginning.take();
-        match begun {
-            Ok(begun) => {
-                slots.live.push_back(LiveSlot {
+        let (id, is_new) = self.pick_file(bytes)?;
+        let started = self.fill_file(id, is_new, seq, bytes);
+        let mut wal_files = lock(&self.wal_files);
+        let taken = wal_files.starting.take();
+        match started {
+            Ok(started) => {
+                wal_files.live.push_back(LiveWalFile {
                     id,
                     first_seq: seq,
-                    bytes: begun.grown,
+                    bytes: started.grown,
                 });
-                self.current = Some(begun);
+                self.current = Some(started);
                 Ok(())
             }
             Err(error) => {
                 if is_new {
-                    // It has no header, so one that stays is a free slot at the next start.
+                    // The file has no header, so if it remains, it is a free file at the next
+                    // start.
                     drop(self.disk.remove_file(&id.path(&self.dir)));
                 } else {
-                    slots.free.extend(taken);
+                    wal_files.free.extend(taken);
                 }
                 Err(error)
             }
         }
     }
 
-    /// Grows a slot to what its first frame needs, then writes its header. In this order: a slot
-    /// with a header counts as begun, and ends those before it, whatever became of its growth.
-    fn fill_slot(
+    /// Extends a file for its first frame, then writes its header. The order matters: a file with a
+    /// header counts as started and ends all earlier files, even if its growth had failed.
+    fn fill_file(
         &self,
-        id: SlotId,
+        id: WalFileId,
         is_new: bool,
         seq: FrameSeq,
         bytes: u64,
@@ -354,66 +361,70 @@ impl Wal {
         let opened = self.limits.open(&*self.disk, &path, OpenMode::Create);
         let file = opened.map_err(full_or_failed)?;
         let kept = file.size_bytes().map_err(full_or_failed)?;
-        let at = SLOT_HEADER_BYTES as u64;
-        let mut begun = Current {
+        let at = WAL_HEADER_BYTES as u64;
+        let mut started = Current {
             path: path.clone(),
             file,
             at,
             grown: kept,
         };
         let first = (at + bytes).max(GROWTH_BYTES_MIN.min(self.limits.file_bytes));
-        if begun.grown < first {
-            grow(&mut begun, first)?;
+        if started.grown < first {
+            grow(&mut started, first)?;
         }
-        let header = SlotHeader {
-            incarnation: self.opening.incarnation,
+        let header = WalFileHeader {
+            incarnation: self.session.incarnation,
             first_seq: seq,
-            salt: Some(self.opening.salt),
+            salt: Some(self.session.salt),
         };
-        // From here on nothing needs space, and nothing may fail.
-        begun
+        // No step after this point allocates space, so none of them may fail.
+        started
             .file
             .write_at(&header.encode(), 0)
             .map_err(|error| StorageError::failed(&path, &error))?;
-        sync(&path, &begun.file)?;
+        sync(&path, &started.file)?;
         if is_new && !failpoints::is_on(Bug::NamesNotSynced) {
             self.disk
                 .sync_dir(&self.dir)
                 .map_err(|error| StorageError::failed(&self.dir, &error))?;
         }
-        Ok(begun)
+        Ok(started)
     }
 
-    /// Takes a slot, so that nobody else does, and says whether its name is new.
-    fn pick_slot(&self, bytes: u64) -> Result<(SlotId, bool), StorageError> {
-        let mut slots = lock(&self.slots);
-        let largest = slots.free.iter().max_by_key(|(_, bytes)| *bytes).copied();
+    /// Picks a free or new file and reserves it. Returns whether its name is new.
+    fn pick_file(&self, bytes: u64) -> Result<(WalFileId, bool), StorageError> {
+        let mut wal_files = lock(&self.wal_files);
+        let largest = wal_files
+            .free
+            .iter()
+            .max_by_key(|(_, bytes)| *bytes)
+            .copied();
         if let Some((id, bytes)) = largest {
-            slots.free.retain(|(free, _)| *free != id);
-            slots.beginning = Some((id, bytes));
+            wal_files.free.retain(|(free, _)| *free != id);
+            wal_files.starting = Some((id, bytes));
             return Ok((id, false));
         }
-        let size = self.limits.file_bytes.max(SLOT_HEADER_BYTES as u64 + bytes);
-        // A slot above the limit is better than none: a frame may be larger than the limit, and
-        // the last live slot is never let go.
-        let has_others = slots.live.len() > 1;
-        if has_others && slots.bytes() + size > self.limits.bytes_max.max(2 * size) {
+        let size = self.limits.file_bytes.max(WAL_HEADER_BYTES as u64 + bytes);
+        // Exceed the limit rather than fail: a single frame may be larger than the limit, and the
+        // current file is never recycled.
+        let has_others = wal_files.live.len() > 1;
+        if has_others && wal_files.bytes() + size > self.limits.bytes_max.max(2 * size) {
             return Err(StorageError::WalFull);
         }
-        let id = slots.unused_id();
-        slots.beginning = Some((id, size));
+        let id = wal_files.unused_id();
+        wal_files.starting = Some((id, size));
         Ok((id, true))
     }
 }
 
-/// Bytes of a slot that a frame takes: the next one begins at a sector.
-pub(crate) fn slot_bytes(frame_bytes: usize) -> usize {
+/// Returns the bytes that a frame takes in a WAL file, a multiple of the sector size.
+pub(crate) fn padded_bytes(frame_bytes: usize) -> usize {
     frame_bytes.next_multiple_of(SECTOR_BYTES)
 }
 
 fn grow(current: &mut Current, target: u64) -> Result<(), StorageError> {
-    // A slot may end amid a sector: it was made by an earlier version, or its growth was cut short.
-    // No frame reaches into that sector, for room is reserved in whole ones.
+    // A file of an earlier version, or one whose growth failed, may end within a sector. No frame
+    // reaches into that sector, because space is reserved in complete sectors.
     let mut at = current.grown - current.grown % SECTOR_BYTES as u64;
     while at < target {
         let Zeros(zeros) = &ZEROS;

@@ -1,7 +1,7 @@
-//! Replaying WAL frames into partitions.
+//! Replay of WAL frames into partitions.
 //!
-//! Invariant: replaying what a checkpoint already covers changes nothing, so a checkpoint need not
-//! be of one moment over all partitions. Knows no file.
+//! Invariant: replay of frames that the checkpoint covers has no effect, so a checkpoint need not
+//! be one point in time for all partitions.
 
 use std::io;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::types::{Offset, TopicId, TopicPartition};
 use bytes::Bytes;
 
-use crate::api::{Damage, RecoveryReport};
+use crate::api::{CorruptRange, RecoveryReport};
 use crate::locks::lock;
 use crate::partition::{Partition, State, TailBatch};
 use crate::runtime::shared::Shared;
 use crate::wal::frame::{Entry, FrameSeq, decode_entries};
-use crate::wal::scan::Plan;
+use crate::wal::scan::ReplayPlan;
 
 #[derive(Debug)]
 pub(crate) struct Replay<'a> {
@@ -33,16 +33,16 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Applies a whole frame.
+    /// Applies a complete frame.
     ///
     /// # Errors
-    /// When its bytes are right but make no sense: written by something else than this format.
+    /// If its CRC matches but its entries are invalid, so it has another format.
     pub(crate) fn frame(&mut self, seq: FrameSeq, body: &Bytes) -> io::Result<()> {
-        let nonsense = || {
-            let reason = format!("WAL frame {} makes no sense", seq.0);
+        let invalid = || {
+            let reason = format!("WAL frame {} has a correct CRC but invalid entries", seq.0);
             io::Error::new(io::ErrorKind::InvalidData, reason)
         };
-        for entry in decode_entries(body).ok_or_else(nonsense)? {
+        for entry in decode_entries(body).ok_or_else(invalid)? {
             match entry {
                 Entry::Batch {
                     target,
@@ -50,14 +50,14 @@ impl<'a> Replay<'a> {
                     from_coordinator,
                     batch,
                 } => {
-                    let header = BatchHeader::parse(&batch).map_err(|_| nonsense())?;
+                    let header = BatchHeader::parse(&batch).map_err(|_| invalid())?;
                     self.batch(seq, (target, tag, from_coordinator), batch, &header);
                 }
                 Entry::LogStart { target, offset } => self.log_start(target, offset),
                 Entry::TopicDeleted { topic } => self.topic_deleted(topic),
-                Entry::DamageSkipped { target, damage } => {
+                Entry::RangeSkipped { target, range } => {
                     if let Some(partition) = self.shared.partition(target) {
-                        partition.state().skip(damage);
+                        partition.state().skip(range);
                     }
                 }
             }
@@ -68,23 +68,23 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    pub(crate) fn report(&self, plan: &Plan) -> RecoveryReport {
+    pub(crate) fn report(&self, plan: &ReplayPlan) -> RecoveryReport {
         let partitions = self.shared.partitions();
-        let damaged = |partition: &Arc<Partition>| {
-            let damage = partition.state().damage.clone();
+        let corrupt = |partition: &Arc<Partition>| {
+            let range = partition.state().corrupt_ranges.clone();
             let tp = partition.tp;
-            damage.into_iter().map(move |damage| (tp, damage))
+            range.into_iter().map(move |range| (tp, range))
         };
         RecoveryReport {
             frames_replayed: self.frames,
             bytes_replayed: self.bytes,
             torn_tail: plan.torn,
-            damaged_frames: plan
-                .damaged
+            missing_frames: plan
+                .missing
                 .iter()
                 .map(|(from, to)| (from.0, to.0))
                 .collect(),
-            damaged_partitions: partitions.iter().flat_map(damaged).collect(),
+            corrupt_ranges: partitions.iter().flat_map(corrupt).collect(),
             epochs_bumped: false,
         }
     }
@@ -96,6 +96,7 @@ impl<'a> Replay<'a> {
         bytes: Bytes,
         header: &BatchHeader,
     ) {
+        // The topic was deleted in a frame that the checkpoint covers; its id is never used again.
         if lock(&self.shared.garbage).topics.contains(&target.topic) {
             return;
         }
@@ -103,6 +104,7 @@ impl<'a> Replay<'a> {
         let size = bytes.len();
         let new_producers = {
             let mut state = partition.state();
+            // The checkpoint's part of this partition was taken after this frame.
             if header.base_offset < state.next_offset {
                 return;
             }
@@ -131,6 +133,7 @@ impl<'a> Replay<'a> {
         };
         let mut state = partition.state();
         skip_to(&mut state, offset);
+        // Repeating the deletion is harmless: the garbage is removed after the next checkpoint.
         let gone = state.raise_log_start(offset);
         drop(state);
         let paths = gone.iter().map(|segment| segment.path(&partition.dir));
@@ -145,10 +148,10 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// Batches up to `offset` are known to have been there but are gone.
+/// Records the offsets before `offset` as a corrupt range, if batches with them are missing.
 fn skip_to(state: &mut State, offset: Offset) {
     if state.next_offset < offset {
-        state.damage.push(Damage {
+        state.corrupt_ranges.push(CorruptRange {
             from: state.next_offset,
             to: offset,
         });

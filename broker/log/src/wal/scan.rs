@@ -1,9 +1,8 @@
-//! Which WAL frames a start replays: finds whole frames in the slots, then decides where the log
-//! ends and whether something in its middle is damaged.
+//! Scan of the WAL at startup: finds complete frames, then decides where the log ends and which
+//! frames are missing in the middle.
 //!
-//! Invariant: a frame that was durable is either replayed or reported, never silently dropped; a
-//! frame is replayed only behind all that came before it or behind reported damage. Knows no
-//! entries.
+//! Invariant: a durable frame is either replayed or reported as missing. A frame is replayed only
+//! after all earlier ones, except those reported as missing.
 
 use std::io;
 use std::sync::Arc;
@@ -13,223 +12,228 @@ use bytes::Bytes;
 use crate::disk::DiskFile;
 use crate::wal::frame::{
     FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, FrameSeq, Incarnation,
-    SLOT_HEADER_BYTES, SlotHeader,
+    WAL_HEADER_BYTES, WalFileHeader,
 };
 
 const WINDOW_BYTES: usize = 1 << 20;
 
-/// A slot to be scanned.
+/// A WAL file to scan.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) header: SlotHeader,
+pub(crate) struct WalFile {
+    pub(crate) header: WalFileHeader,
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) bytes: u64,
 }
 
-/// A whole frame and where it stands.
+/// A complete frame and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// Index of its slot.
-    pub(crate) slot: usize,
+pub(crate) struct FoundFrame {
+    /// Index of its file.
+    pub(crate) wal_file: usize,
     pub(crate) at: u64,
     pub(crate) header: FrameHeader,
 }
 
-/// What is to be replayed.
+/// Frames to replay.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
-    /// In order of sequence.
-    pub(crate) frames: Vec<Found>,
-    /// Sequences that were durable and are gone: `[from, to)`.
-    pub(crate) damaged: Vec<(FrameSeq, FrameSeq)>,
-    /// Sequence of the next frame to be written.
+pub(crate) struct ReplayPlan {
+    /// Frames in sequence.
+    pub(crate) frames: Vec<FoundFrame>,
+    /// Sequence numbers that were durable and are unreadable, as `[from, to)` pairs.
+    pub(crate) missing: Vec<(FrameSeq, FrameSeq)>,
+    /// Sequence number of the next frame to write.
     pub(crate) next: FrameSeq,
-    /// Frames up to this one were synced, as later ones and slots tell.
+    /// Frames up to this one are proven to be synced by later frames or files.
     pub(crate) proven: FrameSeq,
-    /// Whether an incomplete frame stands at the end.
+    /// Whether the log ends in an incomplete frame.
     pub(crate) torn: bool,
 }
 
-/// Everything found in the slots, which must be sorted by incarnation, then first sequence.
+/// Result of scanning the files, which are sorted by incarnation, then first sequence.
 #[derive(Debug, Default)]
-pub(crate) struct Findings {
-    frames: Vec<Found>,
-    /// First sequence and incarnation of each slot, where a log may end and another begin.
-    begins: Vec<SlotHeader>,
-    /// A frame's header was there without its body.
+pub(crate) struct ScanResult {
+    frames: Vec<FoundFrame>,
+    /// Header of each file: a file ends those of earlier incarnations.
+    starts: Vec<WalFileHeader>,
+    /// Whether a frame header without its complete body was found.
     incomplete: bool,
 }
 
-/// Finds all whole frames above `covered`.
+/// Finds all complete frames above `covered`.
 ///
 /// # Errors
-/// When a slot cannot be read.
-pub(crate) fn find_frames(slots: &[&Slot], covered: FrameSeq) -> io::Result<Findings> {
-    let mut findings = Findings::default();
-    for (index, slot) in slots.iter().enumerate() {
-        findings.begins.push(slot.header);
-        let end = end_of(slots, slot.header.incarnation);
-        let next = slots.get(index + 1).map(|slot| slot.header);
+/// If a file cannot be read.
+pub(crate) fn find_frames(wal_files: &[&WalFile], covered: FrameSeq) -> io::Result<ScanResult> {
+    let mut scanned = ScanResult::default();
+    for (index, wal_file) in wal_files.iter().enumerate() {
+        scanned.starts.push(wal_file.header);
+        let end = end_of(wal_files, wal_file.header.incarnation);
+        let next = wal_files.get(index + 1).map(|wal_file| wal_file.header);
+        // The next file of the same incarnation starts at or before the first needed frame, so this
+        // one contains only covered frames.
         let is_covered = next.is_some_and(|next| {
-            next.incarnation == slot.header.incarnation
+            next.incarnation == wal_file.header.incarnation
                 && next.first_seq <= covered.next()
-                && next.first_seq > slot.header.first_seq
+                && next.first_seq > wal_file.header.first_seq
         });
         if !is_covered && end > covered.next() {
-            scan_slot(index, slot, end, covered, &mut findings)?;
+            scan_file(index, wal_file, end, covered, &mut scanned)?;
         }
     }
-    Ok(findings)
+    Ok(scanned)
 }
 
-/// Reads the body of a found frame again.
+/// Reads the body of a frame again.
 ///
 /// # Errors
-/// When it cannot be read or is not what it was.
-pub(crate) fn read_body(slots: &[&Slot], found: &Found) -> io::Result<Bytes> {
-    let body = match slots.get(found.slot) {
-        Some(slot) => read_frame_body(slot, found.at, &found.header)?,
+/// If it cannot be read or has changed.
+pub(crate) fn read_body(wal_files: &[&WalFile], found: &FoundFrame) -> io::Result<Bytes> {
+    let body = match wal_files.get(found.wal_file) {
+        Some(wal_file) => read_frame_body(wal_file, found.at, &found.header)?,
         None => None,
     };
     body.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a WAL frame changed"))
 }
 
-/// Writes a found frame once more where it stands, so that the next sync covers it. After a sync
-/// that failed the system takes its pages for clean, though the disk never got them.
+/// Writes a frame again at its position, so that the next sync includes it. After a failed sync
+/// the operating system marks the pages clean although the disk never received them.
 ///
 /// # Errors
-/// When it cannot be read or written.
-pub(crate) fn rewrite(slots: &[&Slot], found: &Found) -> io::Result<()> {
-    let Some(slot) = slots.get(found.slot) else {
+/// If it cannot be read or written.
+pub(crate) fn rewrite(wal_files: &[&WalFile], found: &FoundFrame) -> io::Result<()> {
+    let Some(wal_file) = wal_files.get(found.wal_file) else {
         return Ok(());
     };
     let mut frame = vec![0; found.header.header_bytes() + found.header.body_bytes];
-    slot.file.read_at(&mut frame, found.at)?;
-    slot.file.write_at(&frame, found.at)
+    wal_file.file.read_at(&mut frame, found.at)?;
+    wal_file.file.write_at(&frame, found.at)
 }
 
-/// Decides what is replayed on top of `covered`. Pure.
-pub(crate) fn plan(findings: &Findings, covered: FrameSeq) -> Plan {
-    let begun = findings.begins.iter().map(|slot| slot.first_seq.0);
-    let synced = findings
-        .frames
-        .iter()
-        .map(|found| found.header.synced_seq.0);
-    let proven = begun.map(|seq| seq.saturating_sub(1)).chain(synced).max();
-    let mut plan = Plan {
+/// Decides which frames are replayed after `covered`. Pure.
+pub(crate) fn plan(scanned: &ScanResult, covered: FrameSeq) -> ReplayPlan {
+    let started = scanned.starts.iter().map(|wal_file| wal_file.first_seq.0);
+    let synced = scanned.frames.iter().map(|found| found.header.synced_seq.0);
+    let proven = started.map(|seq| seq.saturating_sub(1)).chain(synced).max();
+    let mut plan = ReplayPlan {
         next: covered.next(),
         proven: FrameSeq(proven.unwrap_or(0)),
-        ..Plan::default()
+        ..ReplayPlan::default()
     };
-    for (at, found) in findings.frames.iter().enumerate() {
+    for (at, found) in scanned.frames.iter().enumerate() {
         let seq = found.header.seq;
         if seq > plan.next {
-            let later = findings.frames.get(at..).unwrap_or_default();
-            if !was_durable(plan.next, later, &findings.begins) {
+            let later = scanned.frames.get(at..).unwrap_or_default();
+            if !was_durable(plan.next, later, &scanned.starts) {
                 plan.torn = true;
                 return plan;
             }
-            plan.damaged.push((plan.next, seq));
+            plan.missing.push((plan.next, seq));
         }
         plan.frames.push(*found);
         plan.next = seq.next();
     }
-    // A slot is begun only when all before it is durable.
-    let newest = findings
-        .begins
+    // A file is started only after all earlier frames are durable.
+    let newest = scanned
+        .starts
         .last()
-        .map_or(plan.next, |slot| slot.first_seq);
+        .map_or(plan.next, |wal_file| wal_file.first_seq);
     if newest > plan.next {
-        plan.damaged.push((plan.next, newest));
+        plan.missing.push((plan.next, newest));
         plan.next = newest;
     }
-    plan.torn = findings.incomplete && plan.damaged.is_empty();
+    plan.torn = scanned.incomplete && plan.missing.is_empty();
     plan
 }
 
-/// Whether frame `missing` was durable, judged by the frames and slots behind it.
-fn was_durable(missing: FrameSeq, later: &[Found], begins: &[SlotHeader]) -> bool {
+/// Returns whether frame `missing` was durable, as proven by later frames and files.
+fn was_durable(missing: FrameSeq, later: &[FoundFrame], starts: &[WalFileHeader]) -> bool {
     let Some(first) = later.first() else {
         return false;
     };
+    // A file of an earlier incarnation proves nothing about this one's frames.
     let since = first.header.incarnation;
     later.iter().any(|found| found.header.synced_seq >= missing)
-        || begins
+        || starts
             .iter()
-            .any(|slot| slot.incarnation >= since && slot.first_seq > missing)
+            .any(|wal_file| wal_file.incarnation >= since && wal_file.first_seq > missing)
 }
 
-/// Where the slots of `incarnation` end: a later one began there.
-pub(crate) fn end_of(slots: &[&Slot], incarnation: Incarnation) -> FrameSeq {
-    let later = slots
+/// Returns the sequence that ends the files of `incarnation`: the first of a later incarnation.
+pub(crate) fn end_of(wal_files: &[&WalFile], incarnation: Incarnation) -> FrameSeq {
+    let later = wal_files
         .iter()
-        .filter(|slot| slot.header.incarnation > incarnation);
+        .filter(|wal_file| wal_file.header.incarnation > incarnation);
     later
-        .map(|slot| slot.header.first_seq)
+        .map(|wal_file| wal_file.header.first_seq)
         .min()
         .unwrap_or(FrameSeq(u64::MAX))
 }
 
-fn scan_slot(
+fn scan_file(
     index: usize,
-    slot: &Slot,
+    wal_file: &WalFile,
     end: FrameSeq,
     covered: FrameSeq,
-    findings: &mut Findings,
+    scanned: &mut ScanResult,
 ) -> io::Result<()> {
-    let mut least = slot.header.first_seq;
-    let mut from = SLOT_HEADER_BYTES as u64;
-    let mut window = Window::new(slot);
+    let mut min_seq = wal_file.header.first_seq;
+    let mut from = WAL_HEADER_BYTES as u64;
+    let mut window = Window::new(wal_file);
     while let Some(at) = window.next_magic(from)? {
+        // Unless a valid frame follows, the search continues at the next aligned position: old data
+        // may contain the magic anywhere.
         from = at + FRAME_ALIGN as u64;
         let Some(header) = FrameHeader::decode(window.at(at, FRAME_HEADER_BYTES)?) else {
             continue;
         };
-        // In recycled space stand older lives' frames, and records that look like one.
-        if !header.is_of(&slot.header) || header.seq < least || header.seq >= end {
+        // A recycled file contains frames of earlier incarnations and record data that may look
+        // like a frame. Sequences within one file only increase.
+        if !header.is_of(&wal_file.header) || header.seq < min_seq || header.seq >= end {
             continue;
         }
         from = at + header.frame_bytes() as u64;
         if header.seq > covered {
-            if read_frame_body(slot, at, &header)?.is_none() {
-                // Its body may hold anything, also what looks like a frame: it was passed over.
-                findings.incomplete = true;
+            if read_frame_body(wal_file, at, &header)?.is_none() {
+                // Its body may contain anything, also the image of a frame, so the scan does not
+                // look inside it.
+                scanned.incomplete = true;
                 continue;
             }
-            findings.frames.push(Found {
-                slot: index,
+            scanned.frames.push(FoundFrame {
+                wal_file: index,
                 at,
                 header,
             });
         }
-        least = header.seq.next();
+        min_seq = header.seq.next();
     }
     Ok(())
 }
 
-/// A part of a slot in memory, so that a search over it reads each byte once.
+/// A part of a file in memory, so that a search reads each byte once.
 struct Window<'a> {
-    slot: &'a Slot,
+    wal_file: &'a WalFile,
     start: u64,
     bytes: Vec<u8>,
 }
 
 impl<'a> Window<'a> {
-    fn new(slot: &'a Slot) -> Self {
+    fn new(wal_file: &'a WalFile) -> Self {
         Self {
-            slot,
+            wal_file,
             start: 0,
             bytes: Vec::new(),
         }
     }
 
-    /// Up to `count` bytes at `at`, fewer at the slot's end.
+    /// Returns up to `count` bytes at `at`, fewer at the end of the file.
     fn at(&mut self, at: u64, count: usize) -> io::Result<&[u8]> {
-        let end = at.saturating_add(count as u64).min(self.slot.bytes);
+        let end = at.saturating_add(count as u64).min(self.wal_file.bytes);
         if at < self.start || end > self.start + self.bytes.len() as u64 {
-            let rest = usize::try_from(self.slot.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
+            let rest =
+                usize::try_from(self.wal_file.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
             self.bytes.resize(rest.min(WINDOW_BYTES), 0);
-            let filled = self.slot.file.read_at(&mut self.bytes, at)?;
+            let filled = self.wal_file.file.read_at(&mut self.bytes, at)?;
             self.bytes.truncate(filled);
             self.start = at;
         }
@@ -238,9 +242,9 @@ impl<'a> Window<'a> {
         Ok(have.get(..count).unwrap_or(have))
     }
 
-    /// The first aligned position at or behind `from` that holds a frame's magic.
+    /// Returns the first aligned position from `from` on that contains the magic of a frame.
     fn next_magic(&mut self, mut from: u64) -> io::Result<Option<u64>> {
-        while from < self.slot.bytes {
+        while from < self.wal_file.bytes {
             self.at(from, FRAME_ALIGN)?;
             let skip = usize::try_from(from - self.start).unwrap_or(usize::MAX);
             let ahead = self.bytes.get(skip..).unwrap_or_default();
@@ -259,13 +263,13 @@ impl<'a> Window<'a> {
     }
 }
 
-fn read_frame_body(slot: &Slot, at: u64, header: &FrameHeader) -> io::Result<Option<Bytes>> {
+fn read_frame_body(wal_file: &WalFile, at: u64, header: &FrameHeader) -> io::Result<Option<Bytes>> {
     let body_at = at + header.header_bytes() as u64;
-    if body_at + header.body_bytes as u64 > slot.bytes {
+    if body_at + header.body_bytes as u64 > wal_file.bytes {
         return Ok(None);
     }
     let mut body = vec![0; header.body_bytes];
-    slot.file.read_at(&mut body, body_at)?;
+    wal_file.file.read_at(&mut body, body_at)?;
     Ok(header.covers(&body).then(|| Bytes::from(body)))
 }
 
@@ -276,9 +280,9 @@ mod tests {
     /// Incarnation, sequence, synced sequence.
     type Frame = (u64, u64, u64);
 
-    fn findings(frames: &[Frame], begins: &[(u64, u64)]) -> Findings {
-        let found = |(incarnation, seq, synced): &Frame| Found {
-            slot: 0,
+    fn scanned(frames: &[Frame], starts: &[(u64, u64)]) -> ScanResult {
+        let found = |(incarnation, seq, synced): &Frame| FoundFrame {
+            wal_file: 0,
             at: 0,
             header: FrameHeader {
                 salt: None,
@@ -289,21 +293,21 @@ mod tests {
                 body_crc: 0,
             },
         };
-        let begun = |(incarnation, seq): &(u64, u64)| SlotHeader {
+        let started = |(incarnation, seq): &(u64, u64)| WalFileHeader {
             incarnation: Incarnation(*incarnation),
             first_seq: FrameSeq(*seq),
             salt: None,
         };
-        Findings {
+        ScanResult {
             frames: frames.iter().map(found).collect(),
-            begins: begins.iter().map(begun).collect(),
+            starts: starts.iter().map(started).collect(),
             incomplete: false,
         }
     }
 
     #[test]
-    fn a_missing_frame_ends_the_log_unless_something_shows_that_it_was_durable() {
-        // Frames, slots, covered; then replayed, damaged, torn, next.
+    fn missing_frame_is_reported_if_proven_durable() {
+        // Frames, files, covered; then replayed, missing, torn, next.
         type Case<'a> = (
             &'a str,
             &'a [Frame],
@@ -342,36 +346,36 @@ mod tests {
                 (&[1, 3, 4], &[(2, 3)], false, 5),
             ),
             (
-                "a slot of a later opening shows it",
+                "a wal_file of a later opening shows it",
                 &[(1, 1, 0), (2, 3, 0)],
                 &[(1, 1), (2, 3)],
                 0,
                 (&[1, 3], &[(2, 3)], false, 4),
             ),
             (
-                "an empty slot shows it",
+                "an empty wal_file shows it",
                 &[(1, 1, 0)],
                 &[(1, 1), (1, 3)],
                 0,
                 (&[1], &[(2, 3)], false, 3),
             ),
             (
-                "an earlier opening's slot shows nothing",
+                "an earlier opening's wal_file shows nothing",
                 &[(2, 2, 0), (2, 4, 0)],
                 &[(1, 1), (1, 9), (2, 2)],
                 1,
                 (&[2], &[], true, 3),
             ),
         ];
-        for (name, frames, begins, covered, (replayed, damaged, torn, next)) in cases {
-            let plan = plan(&findings(frames, begins), FrameSeq(*covered));
+        for (name, frames, starts, covered, (replayed, missing, torn, next)) in cases {
+            let plan = plan(&scanned(frames, starts), FrameSeq(*covered));
             let seqs: Vec<u64> = plan.frames.iter().map(|found| found.header.seq.0).collect();
             let lost: Vec<_> = plan
-                .damaged
+                .missing
                 .iter()
                 .map(|(from, to)| (from.0, to.0))
                 .collect();
-            assert_eq!((&seqs[..], &lost[..]), (*replayed, *damaged), "{name}");
+            assert_eq!((&seqs[..], &lost[..]), (*replayed, *missing), "{name}");
             assert_eq!((plan.torn, plan.next.0), (*torn, *next), "{name}");
         }
     }

@@ -90,7 +90,7 @@ fn look_around(node: &Node, stop: &watch::Receiver<bool>) {
                         let saved = before.saturating_sub(compacted.bytes_after);
                         node.metrics.compacted_bytes.inc_by(saved);
                     }
-                    node.metrics.retired_bytes.inc_by(done.retired.bytes);
+                    node.metrics.retired_bytes.inc_by(done.deleted.bytes);
                 }
                 Err(error) => {
                     warn!(topic = topic.name(), %partition, %error, "maintenance failed");

@@ -125,7 +125,7 @@ fn batch_at(log: &Log, target: TopicPartition, offset: Offset) -> Result<Option<
                     epoch: header.leader_epoch,
                 }));
             }
-            Err(ReadError::Corrupt { damage }) if damage.to > offset => offset = damage.to,
+            Err(ReadError::Corrupt { range }) if range.to > offset => offset = range.to,
             Err(error) => return Err(error),
         }
     }

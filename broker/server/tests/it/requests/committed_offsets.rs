@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use avouch_broker::{Broker, BrokerConfig};
 use avouch_coordinator::group::{GroupConfig, partition_of};
-use avouch_log::{Damage, Listener, Log, LogConfig, RealDisk};
+use avouch_log::{CorruptRange, Listener, Log, LogConfig, RealDisk};
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::messages::describe_log_dirs::{
     DescribeLogDirsRequest, DescribeLogDirsResponse,
@@ -38,7 +38,7 @@ impl Listener for NoopListener {
     fn advanced(&self, _partitions: &[TopicPartition]) {}
     fn poisoned(&self, _reason: &str) {}
     fn low_space(&self, _is_low: bool) {}
-    fn damaged(&self, _tp: TopicPartition, _damage: Damage) {}
+    fn corrupt_range_found(&self, _tp: TopicPartition, _range: CorruptRange) {}
 }
 
 /// Finds the coordinator of a group, which creates the offsets topic.
@@ -159,11 +159,11 @@ async fn broker_starts_with_corrupt_group_records() {
     // After an operator has skipped the corrupt range, no records follow the fourth commit.
     let config = LogConfig::new(dir.path().join("log"));
     let (log, _) = Log::open(config, Arc::new(RealDisk), Arc::new(NoopListener)).unwrap();
-    let lost = Damage {
+    let lost = CorruptRange {
         from: Offset(4),
         to: Offset(5),
     };
-    log.skip_damage(partition, lost).unwrap();
+    log.skip_corrupt_range(partition, lost).unwrap();
     log.close().unwrap();
     let fourth = broker(dir.path()).await;
     let mut client = Client::connect(fourth.kafka_address()).await;
