@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 
 use avouch_protocol::batch::Codec;
-use avouch_protocol::compress::{Decompressor, InflateError, Limits, compress};
-use avouch_protocol::section::SLACK_BYTES;
+use avouch_protocol::compress::{DecompressError, Decompressor, Limits, compress};
+use avouch_protocol::section::PADDING_BYTES;
 
 /// Small limits, so that the fuzzer reaches them.
 const LIMITS: Limits = Limits {
@@ -42,8 +42,8 @@ fn decompressed(
     codec: Codec,
     compressed: &[u8],
     limits: Limits,
-) -> Result<Vec<u8>, InflateError> {
-    let section = decompressor.inflate(codec, compressed, limits)?;
-    assert_eq!(section.memory()[section.len()..], [0; SLACK_BYTES]);
+) -> Result<Vec<u8>, DecompressError> {
+    let section = decompressor.decompress(codec, compressed, limits)?;
+    assert_eq!(section.memory()[section.len()..], [0; PADDING_BYTES]);
     Ok(section.to_vec())
 }

@@ -166,7 +166,7 @@ fn replay_batch(
     sink: &mut Sink<'_>,
 ) -> Result<Offset, Box<dyn std::error::Error + Send + Sync>> {
     let header = BatchHeader::parse(batch)?;
-    let section = decompressor.inflate(header.codec()?, &batch[HEADER_BYTES..], limits)?;
+    let section = decompressor.decompress(header.codec()?, &batch[HEADER_BYTES..], limits)?;
     for record in RecordIter::new(section, header.record_count) {
         let record = record?;
         sink(record.key.unwrap_or_default(), record.value);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use avouch_protocol::chunk::Stretch;
+use avouch_protocol::chunk::FileRange;
 use avouch_protocol::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use bytes::Bytes;
 use thiserror::Error;
@@ -253,7 +253,7 @@ pub struct ReadResult {
 #[derive(Clone, Debug)]
 pub struct FileRangeResult {
     /// The batch that contains the requested offset, then the following ones.
-    pub range: Stretch,
+    pub range: FileRange,
     /// Offset after the range.
     pub next: Offset,
     /// Bounds of the partition at the lookup.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use avouch_protocol::reader::Reader;
-use avouch_protocol::section::SLACK_BYTES;
+use avouch_protocol::section::PADDING_BYTES;
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use futures_util::FutureExt as _;
 use tokio::time::timeout;
@@ -86,7 +86,7 @@ impl FrameReader {
             if left().is_zero() {
                 return Err(CloseReason::SlowRequest(allowed));
             }
-            self.buffer.reserve(step + SLACK_BYTES);
+            self.buffer.reserve(step + PADDING_BYTES);
             let mut limited = (&mut self.buffer).limit(step);
             let reading = self.reader.read(&mut limited);
             let read = timeout(left(), reading).await;
@@ -107,7 +107,7 @@ impl FrameReader {
             let readable = timeout(idle, self.reader.readable()).await;
             readable.map_err(|_| CloseReason::Idle(idle))??;
             context.memory.grow(&mut self.memory, READ_BYTES, 0).await;
-            self.buffer.reserve(READ_BYTES + SLACK_BYTES);
+            self.buffer.reserve(READ_BYTES + PADDING_BYTES);
             let mut limited = (&mut self.buffer).limit(READ_BYTES);
             // Not `try_read_buf`: after it an empty socket counts as readable.
             match self.reader.read(&mut limited).now_or_never() {
@@ -164,7 +164,7 @@ fn frame_bytes(buffer: &[u8], bytes_max: usize) -> Result<usize, CloseReason> {
 /// can after small ones.
 fn take_frame(buffer: &mut BytesMut, bytes: usize) -> Reader {
     if buffer.len() == bytes {
-        buffer.resize(bytes + SLACK_BYTES, 0);
+        buffer.resize(bytes + PADDING_BYTES, 0);
         return Reader::within(buffer.split().freeze(), bytes);
     }
     Reader::new(buffer.split_to(bytes).freeze())
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((frame.remaining(), &frame.memory()[..]), (3, &b"one"[..]));
         assert_eq!(&buffer[..], b"two");
         let mut frame = take_frame(&mut buffer, 3);
-        assert_eq!(frame.memory()[3..], [0; SLACK_BYTES]);
+        assert_eq!(frame.memory()[3..], [0; PADDING_BYTES]);
         assert_eq!(frame.take(3).unwrap(), "two");
         assert!(frame.finish().is_ok(), "padding is not part of the frame");
         assert!(buffer.is_empty());

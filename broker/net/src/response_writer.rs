@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use avouch_protocol::chunk::{Chunk, Stretch};
+use avouch_protocol::chunk::{Chunk, FileRange};
 use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
@@ -26,9 +26,9 @@ const SEND_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct FileAccess {
     /// Returns whether the page cache holds a range, so that sending it does not wait for the disk.
-    pub is_cached: fn(&Stretch) -> bool,
+    pub is_cached: fn(&FileRange) -> bool,
     /// Reads a range; may block.
-    pub read_range: fn(&Stretch) -> io::Result<Bytes>,
+    pub read_range: fn(&FileRange) -> io::Result<Bytes>,
 }
 
 /// Writes the responses of one connection.
@@ -131,7 +131,7 @@ impl ResponseWriter {
 
     /// Sends a file range: the kernel copies what the page cache holds, so that this task does not
     /// wait for the disk; a blocking thread reads the rest.
-    async fn send_file_range(&mut self, mut range: Stretch) -> Result<(), CloseReason> {
+    async fn send_file_range(&mut self, mut range: FileRange) -> Result<(), CloseReason> {
         while range.bytes > 0 {
             let writable = timeout(self.timeout, self.transport.writable()).await;
             writable.map_err(|_| CloseReason::Stalled(self.timeout))??;
@@ -164,7 +164,7 @@ impl ResponseWriter {
     }
 
     /// Reads the start of a range and writes it.
-    async fn read_and_write(&mut self, range: &mut Stretch) -> Result<(), CloseReason> {
+    async fn read_and_write(&mut self, range: &mut FileRange) -> Result<(), CloseReason> {
         let part = first(range, READ_BYTES);
         range.at += part.bytes as u64;
         range.bytes -= part.bytes;
@@ -177,15 +177,15 @@ impl ResponseWriter {
 }
 
 /// Returns the start of a range, up to `bytes_max`.
-fn first(range: &Stretch, bytes_max: usize) -> Stretch {
-    Stretch {
+fn first(range: &FileRange, bytes_max: usize) -> FileRange {
+    FileRange {
         bytes: range.bytes.min(bytes_max),
         ..range.clone()
     }
 }
 
 /// Marks the file as unreadable: its owner reads it from then on and reports the cause.
-fn failed(range: &Stretch, error: io::Error) -> CloseReason {
+fn failed(range: &FileRange, error: io::Error) -> CloseReason {
     range.failed.store(true, Ordering::Relaxed);
     CloseReason::File(error)
 }
@@ -209,12 +209,12 @@ fn is_of_the_socket(kind: io::ErrorKind) -> bool {
 mod kernel {
     use std::io;
 
-    use avouch_protocol::chunk::Stretch;
+    use avouch_protocol::chunk::FileRange;
     use tokio::io::Interest;
     use tokio::net::TcpStream;
 
     /// Sends the start of a range and returns the number of bytes that the socket accepted.
-    pub(super) fn send(socket: &TcpStream, range: &Stretch) -> io::Result<usize> {
+    pub(super) fn send(socket: &TcpStream, range: &FileRange) -> io::Result<usize> {
         socket.try_io(Interest::WRITABLE, || {
             let mut at = range.at;
             let sent = rustix::fs::sendfile(socket, &range.file, Some(&mut at), range.bytes);
@@ -227,10 +227,10 @@ mod kernel {
 mod kernel {
     use std::io;
 
-    use avouch_protocol::chunk::Stretch;
+    use avouch_protocol::chunk::FileRange;
     use tokio::net::TcpStream;
 
-    pub(super) fn send(_: &TcpStream, _: &Stretch) -> io::Result<usize> {
+    pub(super) fn send(_: &TcpStream, _: &FileRange) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
@@ -256,7 +256,7 @@ mod tests {
         read_range,
     };
 
-    fn read_range(range: &Stretch) -> io::Result<Bytes> {
+    fn read_range(range: &FileRange) -> io::Result<Bytes> {
         let mut file = &*range.file;
         file.seek(SeekFrom::Start(range.at))?;
         let mut bytes = vec![0; range.bytes];
@@ -291,7 +291,7 @@ mod tests {
 
     async fn parts_arrive_in_order(files: FileAccess) {
         let (file, bytes) = file(5 << 20);
-        let range = |at: usize, bytes| Stretch::new(Arc::clone(&file), at as u64, bytes);
+        let range = |at: usize, bytes| FileRange::new(Arc::clone(&file), at as u64, bytes);
         let parts = vec![
             Chunk::Memory(Bytes::from_static(b"head")),
             Chunk::File(range(7, 3 << 20)),
@@ -327,7 +327,7 @@ mod tests {
     #[tokio::test]
     async fn truncated_file_closes_the_connection() {
         let (file, _) = file(1_000);
-        let range = Stretch::new(file, 900, 101);
+        let range = FileRange::new(file, 900, 101);
         let is_failed = Arc::clone(&range.failed);
         let (writer, _peer) = sockets(CACHED).await;
         let closed = write_response(writer, vec![Chunk::File(range)]).await;

@@ -1,7 +1,7 @@
 //! The table of supported APIs: keys, versions, headers, and the operation that each requires.
 //!
-//! The versions are about Kafka 4.0's, a set that existed in one release, because clients trip over
-//! sets that never did. Knows nothing of the messages' fields.
+//! The versions are close to those of Kafka 4.0: some clients fail with combinations that no
+//! release of Kafka had.
 
 use std::ops::RangeInclusive;
 
@@ -19,35 +19,35 @@ macro_rules! apis {
         }
 
         impl ApiKey {
-            /// All of them, ascending by key.
+            /// All APIs in ascending order of their keys.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// The key on the wire.
+            /// Returns the key on the wire.
             #[must_use]
             pub const fn code(self) -> i16 {
                 match self { $(Self::$name => $key),* }
             }
 
-            /// Kafka's name of the API.
+            /// Returns Kafka's name of the API.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name)),* }
             }
 
-            /// The versions whose messages we read and write.
+            /// Returns the supported versions.
             #[must_use]
             pub const fn versions(self) -> RangeInclusive<i16> {
                 match self { $(Self::$name => $from..=$to),* }
             }
 
-            /// The first version with compact lengths and tagged fields (KIP-482).
+            /// Returns the first version with compact lengths and tagged fields (KIP-482).
             #[must_use]
             pub const fn flexible_from(self) -> i16 {
                 match self { $(Self::$name => $flexible),* }
             }
 
-            /// The operation that a client must be allowed, and the type of resource on which, as
-            /// Kafka requires it. Every client may send ApiVersions.
+            /// Returns the operation and the type of resource that a client needs permission for,
+            /// as in Kafka. ApiVersions needs none.
             #[must_use]
             pub const fn required(self) -> Option<(Operation, Resource)> {
                 match self {
@@ -102,6 +102,7 @@ apis! {
     IncrementalAlterConfigs = 44, 0..=1, flexible 1, AlterConfigs on Topic;
     AlterPartitionReassignments = 45, 0..=0, flexible 0, Alter on Cluster;
     ListPartitionReassignments = 46, 0..=0, flexible 0, Describe on Cluster;
+    // No version of OffsetDelete is flexible.
     OffsetDelete = 47, 0..=0, flexible 32767, Delete on Group;
     DescribeCluster = 60, 0..=1, flexible 0, Describe on Cluster;
     DescribeTopicPartitions = 75, 0..=0, flexible 0, Describe on Topic;
@@ -166,23 +167,24 @@ impl Resource {
     }
 }
 
-/// A key that is none of ours.
+/// An API key that Avouch does not support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("API key {0} is unknown")]
+#[error("API key {0} is not supported")]
 pub struct UnknownApiKey(pub i16);
 
 impl ApiKey {
-    /// The versions to name in an ApiVersions response. Produce is named from 0 on though 0 to 2
-    /// are refused: librdkafka before 2.11.1 otherwise stops compressing (KAFKA-18659).
+    /// Returns the versions to advertise in an ApiVersions response.
     #[must_use]
     pub const fn advertised_versions(self) -> RangeInclusive<i16> {
         match self {
+            // Versions 0 to 2 are advertised but rejected, as in Kafka: otherwise librdkafka before
+            // 2.11.1 does not compress (KAFKA-18659).
             Self::Produce => 0..=*Self::Produce.versions().end(),
             _ => self.versions(),
         }
     }
 
-    /// The version of the header before a request: 2 has tagged fields, 1 has none.
+    /// Returns the version of the request header: 2 has tagged fields, 1 has none.
     #[must_use]
     pub const fn request_header_version(self, version: i16) -> i16 {
         if version >= self.flexible_from() {
@@ -192,11 +194,11 @@ impl ApiKey {
         }
     }
 
-    /// The version of the header before a response: 1 has tagged fields, 0 has none. ApiVersions
-    /// has 0 always, so that a client can read the answer before it knows what we speak (KIP-511).
+    /// Returns the version of the response header: 1 has tagged fields, 0 has none.
     #[must_use]
     pub const fn response_header_version(self, version: i16) -> i16 {
         match self {
+            // A client decodes this response before it knows the supported versions (KIP-511).
             Self::ApiVersions => 0,
             _ => (version >= self.flexible_from()) as i16,
         }

@@ -1,4 +1,4 @@
-//! The header of a record batch, magic 2: 61 bytes, read and stamped in place.
+//! The header of a record batch of magic 2: 61 bytes, decoded and updated in place.
 //!
 //! ```text
 //! 0 base offset i64 | 8 batch length i32 | 12 leader epoch i32 | 16 magic i8 | 17 crc u32
@@ -7,36 +7,35 @@
 //! 61 records
 //! ```
 //! The batch length counts from byte 12. The CRC-32C covers byte 21 to the end, so base offset and
-//! leader epoch are stamped without touching it. Source: KIP-98, Kafka's `DefaultRecordBatch`.
-//! Knows nothing of the records behind the header; `records` does.
+//! leader epoch can change without a new CRC. Source: KIP-98, Kafka's `DefaultRecordBatch`.
 
 use thiserror::Error;
 
 use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
 
-/// Bytes of a batch before its records.
+/// Size of the header in bytes.
 pub const HEADER_BYTES: usize = 61;
-/// Bytes of a batch before the part that its length field counts.
+/// Number of bytes before the part that the batch length counts.
 pub const LENGTH_PREFIX_BYTES: usize = 12;
 const CRC_FROM: usize = 21;
 
-/// How a batch's records are compressed.
+/// A compression codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
-    /// Records stand as they are.
+    /// No compression.
     None,
-    /// RFC 1952.
+    /// Gzip (RFC 1952).
     Gzip,
-    /// Snappy, raw or in xerial's frames.
+    /// Snappy, raw or in xerial framing.
     Snappy,
-    /// LZ4 frames.
+    /// The LZ4 frame format.
     Lz4,
-    /// Zstandard.
+    /// Zstandard (RFC 8878).
     Zstd,
 }
 
 impl Codec {
-    /// Its bits in a batch's attributes.
+    /// Returns the bits of the codec in a batch's attributes.
     #[must_use]
     pub fn bits(self) -> i16 {
         match self {
@@ -49,62 +48,62 @@ impl Codec {
     }
 }
 
-/// What is wrong with a batch's header.
+/// An invalid batch header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum HeaderError {
-    /// Fewer bytes than a header, or than its length field names.
+    /// Fewer bytes than a header, or than its length field declares.
     #[error("batch is truncated: {have} of {need} bytes")]
     Truncated {
-        /// Bytes the batch should have.
+        /// Size of the batch in bytes.
         need: u64,
-        /// Bytes there are.
+        /// Bytes found.
         have: u64,
     },
-    /// The length field is below the least a header needs.
-    #[error("batch length {0} is impossible")]
+    /// The length field is smaller than the rest of a header.
+    #[error("batch length {0} is invalid; expected 49 or more")]
     BadLength(i32),
     /// Magic 0, 1 or above 2.
-    #[error("batch magic {0} is not supported")]
+    #[error("batch magic {0} is not supported; expected 2")]
     UnsupportedMagic(i8),
     /// Codec bits 5 to 7.
-    #[error("codec {0} is unknown")]
+    #[error("unknown codec {0}; expected 0 to 4")]
     UnknownCodec(u8),
 }
 
-/// A parsed header, by value.
+/// A decoded batch header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchHeader {
-    /// Offset of the batch's first record (of what was its first, once compacted).
+    /// Offset of the first record. Compaction can delete that record and keeps the offset.
     pub base_offset: Offset,
-    /// Bytes of the whole batch, header included.
+    /// Size of the batch in bytes, header included.
     pub size_bytes: usize,
-    /// Leader epoch stamped at append.
+    /// Leader epoch, set at append.
     pub leader_epoch: LeaderEpoch,
-    /// CRC-32C as written.
+    /// The stored CRC-32C.
     pub crc: u32,
-    /// Raw attribute bits.
+    /// The attribute bits.
     pub attributes: i16,
-    /// Offset of the last record less the base offset.
+    /// Offset of the last record minus the base offset.
     pub last_offset_delta: i32,
-    /// Timestamp that the records' deltas count from.
+    /// Timestamp to which the records' deltas are added.
     pub base_timestamp: TimestampMs,
-    /// Greatest record timestamp, or the append time.
+    /// Maximum timestamp of the records, or the append time.
     pub max_timestamp: TimestampMs,
-    /// Producer, -1 for none.
+    /// Producer id, -1 for none.
     pub producer_id: ProducerId,
-    /// Its epoch, -1 for none.
+    /// Producer epoch, -1 for none.
     pub producer_epoch: ProducerEpoch,
     /// Sequence of the first record, -1 for none.
     pub base_sequence: Sequence,
-    /// Records in the batch.
+    /// Number of records.
     pub record_count: i32,
 }
 
 impl BatchHeader {
-    /// Parses the header at the start of `bytes`, which may go on behind the batch.
+    /// Parses the header at the start of `bytes`. Bytes after the batch are ignored.
     ///
     /// # Errors
-    /// When fewer bytes are there than the batch claims, or its magic or codec is not one we know.
+    /// If the batch is truncated, or its magic or codec is not supported.
     pub fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
         let Some(head) = bytes.first_chunk::<HEADER_BYTES>() else {
             return Err(HeaderError::Truncated {
@@ -112,11 +111,13 @@ impl BatchHeader {
                 have: bytes.len() as u64,
             });
         };
+        // Magic 0 and 1 have another layout, so nothing else is read before this check.
         let magic = i8::from_be_bytes([head[16]]);
         if magic != 2 {
             return Err(HeaderError::UnsupportedMagic(magic));
         }
         let length = i32::from_be_bytes(field(head, 8));
+        // A negative length becomes 0, which the next check rejects.
         let size_bytes = usize::try_from(length).unwrap_or(0) + LENGTH_PREFIX_BYTES;
         if size_bytes < HEADER_BYTES {
             return Err(HeaderError::BadLength(length));
@@ -145,10 +146,10 @@ impl BatchHeader {
         Ok(header)
     }
 
-    /// The compression of the records.
+    /// Returns the codec of the records.
     ///
     /// # Errors
-    /// [`HeaderError::UnknownCodec`] for codec bits 5 to 7; never after a successful parse.
+    /// [`HeaderError::UnknownCodec`] for codec bits 5 to 7; never after [`Self::parse`] succeeded.
     pub fn codec(&self) -> Result<Codec, HeaderError> {
         match self.attributes & 0x07 {
             0 => Ok(Codec::None),
@@ -160,50 +161,51 @@ impl BatchHeader {
         }
     }
 
-    /// Whether the batch belongs to a transaction.
+    /// Returns true if the batch belongs to a transaction.
     #[must_use]
     pub fn is_transactional(&self) -> bool {
         self.attributes & 0x10 != 0
     }
 
-    /// Whether the batch is a control batch (transaction markers).
+    /// Returns true for a control batch (transaction markers).
     #[must_use]
     pub fn is_control(&self) -> bool {
         self.attributes & 0x20 != 0
     }
 
-    /// Whether `max_timestamp` is the broker's append time.
+    /// Returns true if `max_timestamp` is the broker's append time.
     #[must_use]
     pub fn is_log_append_time(&self) -> bool {
         self.attributes & 0x08 != 0
     }
 
-    /// Whether an idempotent or transactional producer wrote the batch.
+    /// Returns true if an idempotent or transactional producer wrote the batch.
     #[must_use]
     pub fn has_producer(&self) -> bool {
         self.producer_id.0 >= 0
     }
 
-    /// Offset of the batch's last record.
+    /// Returns the offset of the last record.
     #[must_use]
     pub fn last_offset(&self) -> Offset {
         self.base_offset.plus(i64::from(self.last_offset_delta))
     }
 
-    /// The offset after the batch.
+    /// Returns the offset after the last record.
     #[must_use]
     pub fn next_offset(&self) -> Offset {
         self.last_offset().plus(1)
     }
 
-    /// Sequence of the last record; wraps from 2^31-1 to 0.
+    /// Returns the sequence of the last record. It wraps from 2^31-1 to 0.
     #[must_use]
     pub fn last_sequence(&self) -> Sequence {
+        // Clearing the sign bit after the overflow continues with 0, as in Kafka.
         Sequence(self.base_sequence.0.wrapping_add(self.last_offset_delta) & i32::MAX)
     }
 }
 
-/// Whether the CRC-32C in the header is that of the batch, which is exactly `batch`.
+/// Returns true if the stored CRC-32C is correct. `batch` must be exactly one batch.
 #[must_use]
 pub fn crc_matches(batch: &[u8]) -> bool {
     match (batch.first_chunk::<CRC_FROM>(), batch.get(CRC_FROM..)) {
@@ -212,18 +214,17 @@ pub fn crc_matches(batch: &[u8]) -> bool {
     }
 }
 
-/// CRC-32C (Castagnoli) of `bytes`.
+/// Returns the CRC-32C (Castagnoli) of `bytes`.
 #[must_use]
 pub fn crc32c(bytes: &[u8]) -> u32 {
     let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes);
     u32::try_from(sum).expect("a 32-bit CRC fits 32 bits")
 }
 
-/// The CRC-32C of bytes that come one after the other.
+/// An incremental CRC-32C.
 #[derive(Clone, Debug)]
 pub struct Crc32c(crc_fast::Digest);
 
-/// Of no bytes.
 impl Default for Crc32c {
     fn default() -> Self {
         Self(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi))
@@ -231,35 +232,38 @@ impl Default for Crc32c {
 }
 
 impl Crc32c {
-    /// More bytes.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// Of all bytes so far.
+    /// Returns the CRC-32C of all bytes added.
     #[must_use]
     pub fn sum(&self) -> u32 {
         u32::try_from(self.0.finalize()).expect("a 32-bit CRC fits 32 bits")
     }
 }
 
-/// Writes offset and leader epoch into a batch; its CRC stays valid. `batch` is at least a header.
+/// Sets the base offset and the leader epoch of a batch, which its CRC does not cover.
+///
+/// # Panics
+/// If `batch` is shorter than a header.
 pub fn stamp(batch: &mut [u8], base_offset: Offset, leader_epoch: LeaderEpoch) {
     batch[0..8].copy_from_slice(&base_offset.0.to_be_bytes());
     batch[12..16].copy_from_slice(&leader_epoch.0.to_be_bytes());
 }
 
-/// Makes `now` the timestamp of every record of a batch and seals it with a new CRC. `batch` is
-/// exactly one whole batch.
+/// Sets `now` as the append time of a batch, and updates the CRC. `batch` must be exactly one
+/// batch.
 pub fn stamp_append_time(batch: &mut [u8], now: TimestampMs) {
+    // With this bit, the maximum timestamp applies to every record; the deltas are ignored.
     batch[22] |= 0x08;
     stamp_max_timestamp(batch, now);
 }
 
-/// Writes the greatest timestamp into a batch and seals it with a new CRC. `batch` is exactly one
-/// whole batch.
-pub fn stamp_max_timestamp(batch: &mut [u8], greatest: TimestampMs) {
-    batch[35..43].copy_from_slice(&greatest.0.to_be_bytes());
+/// Sets the maximum timestamp of a batch and updates the CRC. `batch` must be exactly one batch.
+pub fn stamp_max_timestamp(batch: &mut [u8], max_timestamp: TimestampMs) {
+    batch[35..43].copy_from_slice(&max_timestamp.0.to_be_bytes());
     let crc = crc32c(&batch[CRC_FROM..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }

@@ -1,4 +1,4 @@
-//! Record batches of the broker's own: group offsets, transaction state, quarantine.
+//! Encoding of record batches that the broker writes itself, such as committed offsets.
 
 use bytes::Bytes;
 
@@ -7,8 +7,8 @@ use super::compress::compress;
 use super::varint;
 use crate::types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 
-/// Gathers records for one batch of magic 2 with base offset 0 and leader epoch -1, which the log
-/// stamps when it appends. The first record's timestamp is the base timestamp.
+/// Builds one batch of magic 2 with base offset 0 and leader epoch -1, which the log overwrites
+/// when it appends. The timestamp of the first record is the base timestamp.
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
     codec: Codec,
@@ -24,7 +24,7 @@ pub struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// No records yet, no producer, and `codec` for what comes.
+    /// Returns a builder without records and without a producer.
     #[must_use]
     pub fn new(codec: Codec) -> Self {
         Self {
@@ -41,34 +41,34 @@ impl BatchBuilder {
         }
     }
 
-    /// Names the producer and the sequence of the first record.
+    /// Sets the producer and the sequence of the first record.
     #[must_use]
     pub fn producer(mut self, id: ProducerId, epoch: ProducerEpoch, sequence: Sequence) -> Self {
         (self.producer_id, self.producer_epoch, self.base_sequence) = (id, epoch, sequence);
         self
     }
 
-    /// Makes the batch part of its producer's transaction.
+    /// Marks the batch as part of its producer's transaction.
     #[must_use]
     pub fn transactional(mut self) -> Self {
         self.attributes |= 0x10;
         self
     }
 
-    /// Makes the batch a control batch.
+    /// Marks the batch as a control batch.
     #[must_use]
     pub fn control(mut self) -> Self {
         self.attributes |= 0x20;
         self
     }
 
-    /// Records so far.
+    /// Returns the number of records.
     #[must_use]
     pub fn len(&self) -> usize {
         usize::try_from(self.record_count).expect("it counts up from 0")
     }
 
-    /// Whether there is no record yet.
+    /// Returns true if there are no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.record_count == 0
@@ -77,7 +77,7 @@ impl BatchBuilder {
     /// Appends a record; `None` is null.
     ///
     /// # Panics
-    /// When the batch grows beyond 2^31-1 bytes, which no limit on what we write comes near.
+    /// If the batch exceeds 2^31-1 bytes. The limits on the broker's own records are far below.
     pub fn push(
         &mut self,
         key: Option<&[u8]>,
@@ -85,12 +85,14 @@ impl BatchBuilder {
         timestamp: TimestampMs,
         headers: &[(&[u8], Option<&[u8]>)],
     ) -> &mut Self {
+        // Deltas are relative to the first record, which then has the delta 0.
         if self.is_empty() {
             self.base_timestamp = timestamp;
         }
         self.max_timestamp = self.max_timestamp.max(timestamp);
         let fields = &mut self.fields;
         fields.clear();
+        // The attributes of a record are unused and always 0.
         fields.push(0);
         varint::write(fields, timestamp.0 - self.base_timestamp.0);
         varint::write(fields, i64::from(self.record_count));
@@ -111,10 +113,10 @@ impl BatchBuilder {
         self
     }
 
-    /// The batch.
+    /// Returns the encoded batch.
     ///
     /// # Panics
-    /// When there is no record: a batch has at least one.
+    /// If there is no record.
     #[must_use]
     pub fn finish(&self) -> Bytes {
         assert!(!self.is_empty(), "a batch has at least one record");
@@ -126,6 +128,7 @@ impl BatchBuilder {
         batch.extend_from_slice(&length.to_be_bytes());
         batch.extend_from_slice(&(-1_i32).to_be_bytes());
         batch.push(2);
+        // The CRC covers the bytes after it, so it is filled in last.
         let crc_at = batch.len();
         batch.extend_from_slice(&[0; 4]);
         let crc_from = batch.len();

@@ -1,5 +1,5 @@
-//! A part of a message: bytes in memory, or a range of a file that is sent without being read here.
-//! Performs no I/O: the log reads file ranges, the server sends them.
+//! Parts of a message: bytes in memory, or a range of a file that is sent without a copy. Performs
+//! no I/O: the log reads file ranges, and the server sends them.
 
 use std::any::Any;
 use std::fmt;
@@ -12,29 +12,29 @@ use bytes::Bytes;
 /// One part of a message.
 #[derive(Clone)]
 pub enum Chunk {
-    /// Bytes at hand.
+    /// Bytes in memory.
     Memory(Bytes),
-    /// Bytes of a file.
-    File(Stretch),
+    /// A range of a file.
+    File(FileRange),
 }
 
-/// Bytes of a file that do not change any more.
+/// A range of a file whose bytes no longer change.
 #[derive(Clone, Debug)]
-pub struct Stretch {
-    /// The file, which is kept open.
+pub struct FileRange {
+    /// The open file.
     pub file: Arc<File>,
-    /// Where the bytes begin.
+    /// Position of the first byte.
     pub at: u64,
-    /// How many there are.
+    /// Size in bytes.
     pub bytes: usize,
-    /// Set by who could not send it, so that the file's owner reads it the next time.
+    /// Set if sending failed, so that the owner of the file reads and verifies the range next time.
     pub failed: Arc<AtomicBool>,
-    /// What is kept for as long as the stretch is.
+    /// A guard that lives as long as the range.
     pub held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
-impl Stretch {
-    /// Bytes of `file`, of which nothing else is known.
+impl FileRange {
+    /// Returns a range of `file` without a guard.
     #[must_use]
     pub fn new(file: Arc<File>, at: u64, bytes: usize) -> Self {
         Self {
@@ -47,31 +47,32 @@ impl Stretch {
     }
 }
 
-/// The same bytes of the same open file.
-impl PartialEq for Stretch {
+/// Two ranges are equal if they are the same bytes of the same open file.
+impl PartialEq for FileRange {
     fn eq(&self, other: &Self) -> bool {
-        let place = |stretch: &Self| (Arc::as_ptr(&stretch.file), stretch.at, stretch.bytes);
+        // File handles are compared by identity: two open files of one path can differ.
+        let place = |range: &Self| (Arc::as_ptr(&range.file), range.at, range.bytes);
         place(self) == place(other)
     }
 }
 
 impl Chunk {
-    /// How many bytes it is.
+    /// Returns the size in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
             Self::Memory(bytes) => bytes.len(),
-            Self::File(stretch) => stretch.bytes,
+            Self::File(range) => range.bytes,
         }
     }
 
-    /// Whether it is no bytes.
+    /// Returns true if there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes, if they are at hand.
+    /// Returns the bytes if they are in memory.
     #[must_use]
     pub fn memory(&self) -> Option<&Bytes> {
         match self {
@@ -96,7 +97,7 @@ impl fmt::Debug for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory(bytes) => bytes.fmt(f),
-            Self::File(stretch) => stretch.fmt(f),
+            Self::File(range) => range.fmt(f),
         }
     }
 }

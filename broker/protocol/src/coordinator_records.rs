@@ -1,4 +1,4 @@
-//! Records of `__consumer_offsets`, and what members store in them, as tables like the messages.
+//! Records of `__consumer_offsets` and the member data in them, defined by tables like messages.
 //!
 //! Keys and values both start with an `i16`. In a key it names the kind of the record (0 and 1 are
 //! [`OffsetCommitKey`], 2 is [`GroupMetadataKey`]); in a value it is the version. No version is
@@ -19,17 +19,18 @@ use crate::writer::Writer;
 pub trait CoordinatorRecord: Wire {
     /// The type's name, for errors.
     const NAME: &str;
-    /// The leading numbers of the kinds or versions that are read.
+    /// The supported leading numbers.
     const VERSIONS: RangeInclusive<i16>;
 
-    /// Decodes `bytes`. Returns the leading number too, since a missing field can mean something
-    /// else than its default. Bytes after the last field are ignored, as in Kafka.
+    /// Decodes `bytes`. Returns the leading number too, since the meaning of a missing field can
+    /// differ from its default. Bytes after the last field are ignored, as in Kafka.
     ///
     /// # Errors
-    /// [`WireError::UnknownRecordVersion`], or the error of the broken field.
+    /// [`WireError::UnknownRecordVersion`], or the error of an invalid field.
     fn from_stored(bytes: &[u8]) -> Result<(i16, Self), WireError> {
         let mut reader = Reader::new(Bytes::copy_from_slice(bytes));
         let version = reader.i16()?;
+        // A later version can reuse or reorder fields, so nothing of it is decoded.
         if !Self::VERSIONS.contains(&version) {
             return Err(WireError::UnknownRecordVersion {
                 record: Self::NAME,
@@ -121,7 +122,7 @@ structures! {
         assignment: Bytes,
     }
 
-    /// The first fields of a consumer's subscription; the rest is of the clients only.
+    /// The first fields of a consumer's subscription. Only clients use the other fields.
     pub struct ConsumerProtocolSubscription {
         topics: Vec<String>,
     }

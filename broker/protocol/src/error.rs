@@ -1,69 +1,69 @@
-//! What can be wrong with a message: in the bytes we read, or in the value we were to write.
+//! Errors of decoding bytes into messages and encoding messages into bytes.
 
 use thiserror::Error;
 
 use super::api::ApiKey;
 
-/// Why bytes are no message, or a value has no bytes in the version asked for. `at` counts bytes
-/// from the start of what the reader was given.
+/// An error of decoding or encoding a message. `at` is a byte position from the start of the bytes
+/// that the reader received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WireError {
     /// The bytes end inside a value.
     #[error("truncated at byte {at}: {need} bytes needed, {have} left")]
     Truncated {
-        /// Where the value starts.
+        /// Position of the value.
         at: usize,
-        /// Bytes it needs.
+        /// Size of the value in bytes.
         need: usize,
-        /// Bytes there are.
+        /// Bytes left.
         have: usize,
     },
     /// A length below -1.
-    #[error("length {length} at byte {at} is impossible")]
+    #[error("length {length} at byte {at} is invalid; expected -1 or more")]
     BadLength {
-        /// Where the length stands.
+        /// Position of the length.
         at: usize,
-        /// What it says.
+        /// The value found.
         length: i64,
     },
-    /// A variable-length integer beyond its bits or bytes.
+    /// A variable-length integer with more than 32 bits.
     #[error("variable-length integer at byte {at} is too long")]
     BadVarint {
-        /// Where it starts.
+        /// Position of the integer.
         at: usize,
     },
     /// A string that is not UTF-8.
     #[error("string at byte {at} is not UTF-8")]
     BadUtf8 {
-        /// Where its text starts.
+        /// Position of the first character.
         at: usize,
     },
-    /// More elements than the bytes left can hold, or than we take.
-    #[error("{count} {what} at byte {at}, {limit} are possible")]
+    /// More elements than the bytes left can hold, or than a frame may have.
+    #[error("{count} {what} at byte {at} exceed the limit of {limit}")]
     TooMany {
-        /// What there is too much of.
+        /// The unit of `count`.
         what: &'static str,
-        /// Where the count stands.
+        /// Position of the count.
         at: usize,
-        /// What it says.
+        /// The value found.
         count: u64,
-        /// What would pass.
+        /// The maximum at this position.
         limit: u64,
     },
-    /// Bytes behind the end of a message or a tagged field.
-    #[error("{count} bytes left over at byte {at}")]
+    /// Bytes after the end of a message or a tagged field.
+    #[error("{count} unexpected bytes after the value that ends at byte {at}")]
     TrailingBytes {
-        /// Where the value ends.
+        /// Position after the value.
         at: usize,
-        /// Bytes behind it.
+        /// Number of bytes after it.
         count: usize,
     },
-    /// A version that we do not speak.
+    /// A version that Avouch does not support.
     #[error("{api:?} version {version} is not supported")]
     UnsupportedVersion {
         /// The API.
         api: ApiKey,
-        /// The version asked for.
+        /// The requested version.
         version: i16,
     },
     /// A record of an internal topic whose kind or version is not supported.
@@ -71,16 +71,16 @@ pub enum WireError {
     UnknownRecordVersion {
         /// The type of the record.
         record: &'static str,
-        /// Its leading number.
+        /// The leading number of the record.
         version: i16,
     },
-    /// Null where a value must be.
-    #[error("null at byte {at}, which needs a value")]
+    /// Null in a field that is never null.
+    #[error("unexpected null at byte {at}")]
     NullNotAllowed {
-        /// Where the null stands.
+        /// Position of the null.
         at: usize,
     },
-    /// Null in a field that has none in this version.
+    /// Null in a field that is not nullable in this version.
     #[error("{field} must not be null in version {version}")]
     NullNotInVersion {
         /// The field.
@@ -88,8 +88,8 @@ pub enum WireError {
         /// The version.
         version: i16,
     },
-    /// A value that this version cannot carry, in a field that must not be dropped silently.
-    #[error("{field} is set but not in version {version}")]
+    /// A value in a field that this version lacks and that is not ignorable.
+    #[error("{field} is set, but version {version} does not have this field")]
     FieldNotInVersion {
         /// The field.
         field: &'static str,
@@ -97,11 +97,11 @@ pub enum WireError {
         version: i16,
     },
     /// A value too long for its length prefix.
-    #[error("{length} bytes or elements are too many to write, {limit} would do")]
+    #[error("length {length} exceeds the maximum of {limit}")]
     TooLong {
-        /// Its length.
+        /// Length of the value in bytes or elements.
         length: usize,
-        /// The greatest that can be written.
+        /// The maximum length.
         limit: usize,
     },
 }

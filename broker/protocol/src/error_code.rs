@@ -1,11 +1,10 @@
-//! Kafka's error codes, which are part of the protocol. Which of our errors becomes which code is
-//! decided elsewhere.
+//! Kafka's error codes. The handlers map errors to codes.
 
 use std::fmt;
 
 macro_rules! error_codes {
     ($($(#[$default:meta])? $name:ident = $code:literal $(, $retriable:ident)?;)*) => {
-        /// A result code in a response.
+        /// An error code of a response.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(i16)]
         pub enum ErrorCode {
@@ -17,22 +16,22 @@ macro_rules! error_codes {
         }
 
         impl ErrorCode {
-            /// All of them, ascending by code.
+            /// All codes in ascending order.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// The code on the wire.
+            /// Returns the number on the wire.
             #[must_use]
             pub const fn code(self) -> i16 {
                 match self { $(Self::$name => $code),* }
             }
 
-            /// Kafka's name of the code, in camel case.
+            /// Returns Kafka's name of the code, in camel case.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name)),* }
             }
 
-            /// Whether clients try again by themselves.
+            /// Returns true if clients retry by themselves.
             #[must_use]
             pub const fn is_retriable(self) -> bool {
                 match self { $(Self::$name => is_retriable!($($retriable)?)),* }
@@ -197,9 +196,9 @@ error_codes! {
     ShareSessionLimitReached = 133, retriable;
 }
 
-/// A code that Kafka has not assigned.
+/// An error code that Kafka 4.0 does not define.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("error code {0} is unknown")]
+#[error("unknown error code {0}")]
 pub struct UnknownErrorCode(pub i16);
 
 impl fmt::Display for ErrorCode {

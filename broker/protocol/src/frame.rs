@@ -1,4 +1,4 @@
-//! Whole frames: four bytes of length, header, body.
+//! Complete frames: a length of four bytes, header and body.
 
 use super::WireError;
 use super::chunk::Chunk;
@@ -6,11 +6,11 @@ use super::header::{RequestHeader, ResponseHeader};
 use super::message::Message;
 use super::writer::{ErrorCounts, Writer};
 
-/// The frame of a request, as chunks to write one after the other. Key and version in `header`
+/// Returns the frame of a request as chunks to write in order. The API key and version in `header`
 /// must be those of `body`.
 ///
 /// # Errors
-/// When the version cannot carry the body.
+/// If the version cannot represent the body.
 pub fn request<M: Message>(header: &RequestHeader, body: &M) -> Result<Vec<Chunk>, WireError> {
     let mut writer = Writer::new();
     header.encode(&mut writer)?;
@@ -18,11 +18,11 @@ pub fn request<M: Message>(header: &RequestHeader, body: &M) -> Result<Vec<Chunk
     with_length(writer)
 }
 
-/// Returns the frame of a response to the request with this correlation id, as chunks to write one
-/// after the other.
+/// Returns the frame of a response to the request with this correlation id, as chunks to write in
+/// order.
 ///
 /// # Errors
-/// When the version cannot carry the body.
+/// If the version cannot represent the body.
 pub fn response<M: Message>(
     correlation_id: i32,
     version: i16,
@@ -31,11 +31,11 @@ pub fn response<M: Message>(
     encode_response(Writer::new(), correlation_id, version, body).map(|(frame, _)| frame)
 }
 
-/// Returns the same frame with a throttle time in ms in place of the body's, and the error codes
-/// that it contains. A version without a throttle time is written without one.
+/// Returns the same frame with this throttle time in ms instead of the one in `body`, and the error
+/// codes in the frame. Versions without a throttle time omit it.
 ///
 /// # Errors
-/// When the version cannot carry the body.
+/// If the version cannot represent the body.
 pub fn throttled_response<M: Message>(
     correlation_id: i32,
     version: i16,
@@ -60,6 +60,7 @@ fn encode_response<M: Message>(
 }
 
 fn with_length(content: Writer) -> Result<Vec<Chunk>, WireError> {
+    // The length is known only now; a rope prepends it without moving the content.
     let mut frame = Writer::new();
     frame.length(false, Some(content.len()))?;
     frame.append(content);

@@ -1,4 +1,4 @@
-//! The headers before requests and responses.
+//! Headers of requests and responses.
 
 use super::WireError;
 use super::api::ApiKey;
@@ -6,31 +6,31 @@ use super::message::{Shape, Wire};
 use super::reader::Reader;
 use super::writer::Writer;
 
-/// What stands before every request's body.
+/// The header of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestHeader {
-    /// Which API, also when it is none of ours.
+    /// The key of the API, which can be unknown.
     pub api_key: i16,
     /// The version of header and body.
     pub api_version: i16,
-    /// What the response must repeat.
+    /// The number that the response must repeat.
     pub correlation_id: i32,
-    /// The client's name for itself.
+    /// The name of the client.
     pub client_id: Option<String>,
 }
 
-/// The client id keeps its 2-byte length in flexible versions too.
+// The client id has a 2-byte length in flexible versions too, so that a broker can decode it before
+// it knows the version (KIP-482).
 const CLIENT_ID: Shape = Shape {
     version: 1,
     flexible: false,
 };
 
 impl RequestHeader {
-    /// Reads a header of version 1 or 2, as key and version ask for. A key that is none of ours is
-    /// read as version 1, which lets the caller name it in its refusal.
+    /// Decodes a header of version 1 or 2, depending on API key and version.
     ///
     /// # Errors
-    /// When the bytes are no header.
+    /// If the bytes are not a valid header.
     pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         let header = Self {
             api_key: reader.i16()?,
@@ -44,10 +44,10 @@ impl RequestHeader {
         Ok(header)
     }
 
-    /// Writes the header.
+    /// Encodes the header.
     ///
     /// # Errors
-    /// When the client id is longer than 32767 bytes.
+    /// If the client id is longer than 32,767 bytes.
     pub fn encode(&self, writer: &mut Writer) -> Result<(), WireError> {
         writer.i16(self.api_key);
         writer.i16(self.api_version);
@@ -60,23 +60,24 @@ impl RequestHeader {
     }
 
     fn version(&self) -> i16 {
+        // Version 1 of an unknown API gives the caller the correlation id for its error response.
         let api = ApiKey::try_from(self.api_key);
         api.map_or(1, |api| api.request_header_version(self.api_version))
     }
 }
 
-/// What stands before every response's body.
+/// The header of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseHeader {
-    /// The request's.
+    /// The correlation id of the request.
     pub correlation_id: i32,
 }
 
 impl ResponseHeader {
-    /// Reads the header of a response to `api` in `version`.
+    /// Decodes the header of a response to `api` in `version`.
     ///
     /// # Errors
-    /// When the bytes are no header.
+    /// If the bytes are not a valid header.
     pub fn decode(reader: &mut Reader, api: ApiKey, version: i16) -> Result<Self, WireError> {
         let header = Self {
             correlation_id: reader.i32()?,
@@ -87,10 +88,11 @@ impl ResponseHeader {
         Ok(header)
     }
 
-    /// Writes the header of a response to `api` in `version`.
+    /// Encodes the header of a response to `api` in `version`.
     pub fn encode(self, writer: &mut Writer, api: ApiKey, version: i16) {
         writer.i32(self.correlation_id);
         if api.response_header_version(version) == 1 {
+            // No tagged fields are defined.
             writer.unsigned_varint(0);
         }
     }

@@ -1,12 +1,12 @@
-//! Bytes in, values out: the Kafka protocol. No sockets, no tokio.
+//! The Kafka protocol: conversion between bytes and values, without I/O.
 //!
-//! Messages are tables of fields and versions (`messages`, one file an API), read by a bounded
-//! [`reader::Reader`] and written as a rope of [`chunk::Chunk`]s by [`writer::Writer`]. Record
-//! batches have their own modules: `batch` (header), `section` (their records), `records`
-//! (walking), `compress`, `builder` (writing).
+//! Messages are tables of fields and versions (`messages`, one file for each API), read by a
+//! bounded [`reader::Reader`] and written as a rope of [`chunk::Chunk`]s by [`writer::Writer`].
+//! Record batches have their own modules: `batch` (header), `section` (record bytes), `records`
+//! (iteration), `compress`, `builder` (writing).
 //!
-//! Invariant: whatever the bytes, decoding ends with a value or a [`WireError`], and what it
-//! allocates is bounded by the bytes that are there, not by what they claim.
+//! Invariant: for any bytes, decoding returns a value or a [`WireError`]. Allocations are bounded
+//! by the size of the input, not by the lengths that it declares.
 
 pub mod api;
 pub mod batch;

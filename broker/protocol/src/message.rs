@@ -1,10 +1,10 @@
-//! What a message is, and the table it is written as.
+//! Encoding and decoding of messages, generated from tables of their fields.
 //!
 //! A message file is a [`message!`](crate::message) table:
 //! ```text
 //! message! {
 //!     Fetch:                                        // the API
-//!     /// What it is for.
+//!     /// Its purpose.
 //!     pub struct FetchRequest {                     // the first structure is the message
 //!         max_wait_ms: i32,                         // in every version, default 0
 //!         max_bytes: i32 = i32::MAX,                // another default
@@ -13,13 +13,13 @@
 //!         cluster_id: Option<String> [12.., tag 0], // tagged field 0
 //!         name: Option<String> [.., null 10..],     // in every version, null only from 10 on
 //!     }
-//!     pub struct FetchTopic { .. }                  // further ones it is made of
+//!     pub struct FetchTopic { .. }                  // structures used in the message
 //! }
 //! ```
-//! Fields stand in the order of the wire. One that a version lacks reads as its default. Writing
-//! it in such a version drops it when it is `ignorable`, and is an error when it is not and its
-//! value is not the default. A tagged field at its default is not written. All of it as Kafka's
-//! message definitions have it.
+//! Fields are in the order of the wire. Decoding a version that lacks a field sets its default.
+//! Encoding it in such a version omits it if it is `ignorable` or has its default, and fails
+//! otherwise. A tagged field with its default is omitted. The semantics are those of Kafka's
+//! message definitions.
 
 use std::ops::RangeInclusive;
 
@@ -30,53 +30,54 @@ use super::api::ApiKey;
 use super::reader::Reader;
 use super::writer::Writer;
 
-/// How the structures of one message are laid out.
+/// The layout of the structures of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// The message's version.
     pub version: i16,
-    /// Whether this version has compact lengths and tagged fields.
+    /// True if this version has compact lengths and tagged fields (KIP-482).
     pub flexible: bool,
 }
 
-/// A value that can be part of a message.
+/// A type of message fields.
 pub trait Wire: Sized {
-    /// The fewest bytes that a value of this type has.
-    fn least_bytes(shape: Shape) -> usize;
+    /// Returns the minimum size of a value in bytes.
+    fn min_bytes(shape: Shape) -> usize;
 
-    /// Reads a value.
+    /// Decodes a value.
     ///
     /// # Errors
-    /// When the bytes are no such value.
+    /// If the bytes are not a valid value.
     fn read(reader: &mut Reader, shape: Shape) -> Result<Self, WireError>;
 
-    /// Writes the value.
+    /// Encodes the value.
     ///
     /// # Errors
-    /// When the version cannot carry it.
+    /// If the version cannot represent it.
     fn write(&self, writer: &mut Writer, shape: Shape) -> Result<(), WireError>;
 
-    /// Whether the value is null.
+    /// Returns true if the value is null.
     fn is_null(&self) -> bool {
         false
     }
 
-    /// A value with everything in it that the version has, see [`Message::example`].
+    /// Returns a value that sets all fields of the version, see [`Message::example`].
     fn example(examples: &mut Examples, shape: Shape) -> Self;
 }
 
-/// Where examples get their values from: small numbers that go up, so that two neighbours of one
-/// type never look the same.
+/// A source of values for examples: increasing small numbers, so that adjacent fields of one type
+/// differ.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Examples {
-    /// Whether what can be null is null, and arrays are empty.
+    /// If true, nullable fields are null and arrays are empty.
     pub bare: bool,
     last: u8,
 }
 
 impl Examples {
-    /// A number from 3 to 120.
+    /// Returns a number from 3 to 120.
     pub fn number(&mut self) -> u8 {
+        // From 3, because 0 to 2 and -1 are frequent defaults; below 128, so that it fits an `i8`.
         self.last = if (3..120).contains(&self.last) {
             self.last + 1
         } else {
@@ -88,33 +89,33 @@ impl Examples {
 
 /// The body of a request or a response.
 pub trait Message: Wire {
-    /// Its API.
+    /// The API of the message.
     const API: ApiKey;
-    /// The versions we speak.
+    /// The supported versions.
     const VERSIONS: RangeInclusive<i16> = Self::API.versions();
     /// The first flexible version.
     const FLEXIBLE_FROM: i16 = Self::API.flexible_from();
 
-    /// Reads a body, which may be followed by other bytes.
+    /// Decodes a body. Bytes after it are not read.
     ///
     /// # Errors
-    /// When `version` is not served or the bytes are no such message.
+    /// If `version` is not supported or the bytes are not a valid message.
     fn decode(reader: &mut Reader, version: i16) -> Result<Self, WireError> {
         Self::read(reader, Self::shape(version)?)
     }
 
-    /// Writes the body.
+    /// Encodes the body.
     ///
     /// # Errors
-    /// When `version` is not served or cannot carry the message.
+    /// If `version` is not supported or cannot represent the message.
     fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), WireError> {
         self.write(writer, Self::shape(version)?)
     }
 
-    /// Reads a body that is exactly `bytes`.
+    /// Decodes a body that is exactly `bytes`.
     ///
     /// # Errors
-    /// Those of [`Self::decode`], and [`WireError::TrailingBytes`].
+    /// The errors of [`Self::decode`], and [`WireError::TrailingBytes`].
     fn from_bytes(bytes: Bytes, version: i16) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes);
         let message = Self::decode(&mut reader, version)?;
@@ -122,9 +123,8 @@ pub trait Message: Wire {
         Ok(message)
     }
 
-    /// A message that sets every field of the version to something other than its default; or a
-    /// `bare` one, in which what can be null is null and arrays are empty. What round-trip tests
-    /// and fuzzers start from.
+    /// Returns a message in which no field of the version has its default. In a `bare` message,
+    /// nullable fields are null and arrays are empty. Used by round-trip tests and fuzz targets.
     ///
     /// # Errors
     /// [`WireError::UnsupportedVersion`].
@@ -139,7 +139,7 @@ pub trait Message: Wire {
         ))
     }
 
-    /// The layout of a version.
+    /// Returns the layout of a version.
     ///
     /// # Errors
     /// [`WireError::UnsupportedVersion`].
@@ -157,7 +157,7 @@ pub trait Message: Wire {
     }
 }
 
-/// A message's table, see the module.
+/// Defines a message from its table, see the module.
 macro_rules! message {
     ($api:ident: $(#[$doc:meta])* pub struct $name:ident $fields:tt $($more:tt)*) => {
         impl $crate::message::Message for $name {
@@ -169,6 +169,7 @@ macro_rules! message {
     };
 }
 
+/// Defines structures that are not messages themselves.
 macro_rules! structures {
     ($($(#[$doc:meta])* pub struct $name:ident {
         $($(#[$note:meta])* $field:ident: $type:ty
@@ -191,15 +192,15 @@ macro_rules! structures {
         }
 
         impl $crate::message::Wire for $name {
-            fn least_bytes(shape: $crate::message::Shape) -> usize {
-                let mut least = usize::from(shape.flexible);
+            fn min_bytes(shape: $crate::message::Shape) -> usize {
+                let mut min = usize::from(shape.flexible);
                 $(
                     let spec = $crate::message::spec!($($($spec)+)?);
                     if spec.tag.is_none() && spec.has(shape.version) {
-                        least += <$type>::least_bytes(shape);
+                        min += <$type>::min_bytes(shape);
                     }
                 )*
-                least
+                min
             }
 
             fn example(
@@ -228,6 +229,7 @@ macro_rules! structures {
                         spec.check_null(stringify!($field), &value.$field, shape)?;
                     }
                 )*
+                // Tags can be in any order and unknown, so each is matched against all fields.
                 if shape.flexible {
                     reader.tagged_fields(|_reader, _tag| {
                         $(
@@ -251,6 +253,7 @@ macro_rules! structures {
                 $(
                     let spec = $crate::message::spec!($($($spec)+)?);
                     if !spec.has(shape.version) {
+                        // Losing a value that the version lacks must be an error, not silent.
                         let default: $type =
                             $crate::message::default!($type $(, $default)?);
                         spec.check_droppable(stringify!($field), self.$field == default, shape)?;
@@ -266,6 +269,7 @@ macro_rules! structures {
                         if let Some(tag) = spec.tag.filter(|_| spec.has(shape.version)) {
                             let default: $type =
                                 $crate::message::default!($type $(, $default)?);
+                            // Kafka omits a tagged field that has its default.
                             if self.$field != default {
                                 let mut field = $crate::writer::Writer::new();
                                 self.$field.write(&mut field, shape)?;
@@ -314,7 +318,7 @@ macro_rules! field_doc {
     };
 }
 
-/// A field's bracket as a [`FieldSpec`].
+/// Converts the bracket of a field into a [`FieldSpec`].
 macro_rules! spec {
     () => {
         $crate::message::FieldSpec::ALWAYS
@@ -354,23 +358,23 @@ macro_rules! spec {
 
 pub(super) use {default, field_doc, message, spec, structures, write_field};
 
-/// What a table says of one field. Built by the tables, folded away by the compiler.
+/// The properties of one field in a table. A constant, which the compiler folds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FieldSpec {
-    /// The first version that has it.
+    /// The first version with the field.
     pub(super) from: i16,
-    /// The last one.
+    /// The last version with the field.
     pub(super) to: i16,
-    /// Its tag, when it is a tagged field.
+    /// The tag of a tagged field.
     pub(super) tag: Option<u32>,
-    /// The first version in which it may be null, if its type has a null.
+    /// The first version in which the field can be null, if its type is nullable.
     pub(super) null_from: i16,
-    /// Whether it may be dropped in a version that lacks it.
+    /// If true, versions without the field omit its value.
     pub(super) ignorable: bool,
 }
 
 impl FieldSpec {
-    /// An untagged field of every version.
+    /// An untagged field in every version.
     pub(super) const ALWAYS: Self = Self {
         from: 0,
         to: i16::MAX,
@@ -383,16 +387,18 @@ impl FieldSpec {
         self.from <= version && version <= self.to
     }
 
-    /// An example that is not the default; not null either where the version has no null.
+    /// Returns a value that differs from the default, and is not null in versions without null.
     pub(super) fn example<T: Wire + PartialEq>(
         &self,
         examples: &mut Examples,
         shape: Shape,
         default: &T,
     ) -> T {
+        // Versions before `null_from` have no null, also in a bare message.
         let bare = examples.bare;
         examples.bare &= shape.version >= self.null_from;
         let mut example = T::example(examples, shape);
+        // Two successive examples differ, so at most one of them is the default.
         if example == *default {
             example = T::example(examples, shape);
         }

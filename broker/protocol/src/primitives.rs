@@ -1,36 +1,36 @@
 //! The protocol's primitive types on the wire, and [`Records`].
 //!
-//! Strings, byte strings and arrays are compact in flexible versions (KIP-482): lengths are then
-//! unsigned variable-length integers, one more than the length, and null is 0.
+//! Strings, byte strings and arrays are compact in flexible versions (KIP-482): the length n is the
+//! unsigned variable-length integer n + 1, and null is 0.
 
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::WireError;
-use super::chunk::{Chunk, Stretch};
+use super::chunk::{Chunk, FileRange};
 use super::message::{Examples, Shape, Wire};
 use super::reader::Reader;
 use super::writer::Writer;
 
-/// Record batches of one partition as a rope: what was read, or segments of the log and parts of
-/// its tail one after the other, none of them copied.
+/// Record batches of one partition as a rope, for instance file ranges of segments and cached
+/// batches, without copies.
 #[derive(Clone, Debug, Default)]
 pub struct Records(Vec<Chunk>);
 
 impl Records {
-    /// Bytes of all chunks.
+    /// Returns the size of all chunks in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.iter().map(Chunk::len).sum()
     }
 
-    /// Whether there are no bytes.
+    /// Returns true if there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(Chunk::is_empty)
     }
 
-    /// Adds a chunk at the end.
+    /// Appends a chunk, unless it is empty.
     pub fn push(&mut self, chunk: impl Into<Chunk>) {
         let chunk = chunk.into();
         if !chunk.is_empty() {
@@ -38,13 +38,14 @@ impl Records {
         }
     }
 
-    /// The chunks in order.
+    /// Returns the chunks in order.
     #[must_use]
     pub fn chunks(&self) -> &[Chunk] {
         &self.0
     }
 
-    /// The bytes at hand in one piece: after decoding all there are, and without a copy.
+    /// Returns the bytes of all chunks in memory. Decoded records have one chunk, which is not
+    /// copied. File ranges are omitted.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         let memory: Vec<Bytes> = self.memory().cloned().collect();
@@ -59,10 +60,10 @@ impl Records {
         self.0.iter().filter_map(Chunk::memory)
     }
 
-    fn stretches(&self) -> impl Iterator<Item = &Stretch> {
+    fn file_ranges(&self) -> impl Iterator<Item = &FileRange> {
         self.0.iter().filter_map(|chunk| match chunk {
             Chunk::Memory(_) => None,
-            Chunk::File(stretch) => Some(stretch),
+            Chunk::File(range) => Some(range),
         })
     }
 }
@@ -82,18 +83,18 @@ impl FromIterator<Chunk> for Records {
     }
 }
 
-/// Equal bytes, however they are cut into chunks, and the same stretches of files.
+/// Compares the bytes in memory, however they are split into chunks, and the file ranges.
 impl PartialEq for Records {
     fn eq(&self, other: &Self) -> bool {
         self.memory().flatten().eq(other.memory().flatten())
-            && self.stretches().eq(other.stretches())
+            && self.file_ranges().eq(other.file_ranges())
     }
 }
 
 macro_rules! fixed {
     ($($type:ty: $bytes:literal bytes, $read:expr, $write:expr, $example:expr;)*) => {$(
         impl Wire for $type {
-            fn least_bytes(_: Shape) -> usize {
+            fn min_bytes(_: Shape) -> usize {
                 $bytes
             }
 
@@ -114,6 +115,7 @@ macro_rules! fixed {
 }
 
 fixed! {
+    // Kafka reads any byte but 0 as true.
     bool: 1 bytes, |reader: &mut Reader| Ok(reader.u8()? != 0),
         |writer: &mut Writer, value: bool| writer.u8(u8::from(value)),
         |number: u8| !number.is_multiple_of(2);
@@ -124,11 +126,11 @@ fixed! {
     Uuid: 16 bytes, Reader::uuid, Writer::uuid, |number: u8| Uuid::from_bytes([number; 16]);
 }
 
-/// Values with a length, which is also how null is written.
+/// Types with a length prefix, which also encodes null.
 macro_rules! nullable {
     ($($type:ty: $read:expr, $write:expr, $prefix_bytes:literal, $example:expr;)*) => {$(
         impl Wire for $type {
-            fn least_bytes(shape: Shape) -> usize {
+            fn min_bytes(shape: Shape) -> usize {
                 if shape.flexible { 1 } else { $prefix_bytes }
             }
 
@@ -147,8 +149,8 @@ macro_rules! nullable {
         }
 
         impl Wire for Option<$type> {
-            fn least_bytes(shape: Shape) -> usize {
-                <$type>::least_bytes(shape)
+            fn min_bytes(shape: Shape) -> usize {
+                <$type>::min_bytes(shape)
             }
 
             fn read(reader: &mut Reader, shape: Shape) -> Result<Self, WireError> {
@@ -219,7 +221,7 @@ fn write_records(
 }
 
 impl<T: Wire> Wire for Vec<T> {
-    fn least_bytes(shape: Shape) -> usize {
+    fn min_bytes(shape: Shape) -> usize {
         if shape.flexible { 1 } else { 4 }
     }
 
@@ -241,8 +243,8 @@ impl<T: Wire> Wire for Vec<T> {
 }
 
 impl<T: Wire> Wire for Option<Vec<T>> {
-    fn least_bytes(shape: Shape) -> usize {
-        Vec::<T>::least_bytes(shape)
+    fn min_bytes(shape: Shape) -> usize {
+        Vec::<T>::min_bytes(shape)
     }
 
     fn read(reader: &mut Reader, shape: Shape) -> Result<Self, WireError> {
@@ -266,9 +268,10 @@ impl<T: Wire> Wire for Option<Vec<T>> {
 }
 
 fn read_array<T: Wire>(reader: &mut Reader, shape: Shape) -> Result<Option<Vec<T>>, WireError> {
-    let Some(count) = reader.count(shape.flexible, T::least_bytes(shape))? else {
+    let Some(count) = reader.count(shape.flexible, T::min_bytes(shape))? else {
         return Ok(None);
     };
+    // `count` was checked against the bytes left, so this allocation is bounded by the frame.
     let mut elements = Vec::with_capacity(count);
     for _ in 0..count {
         elements.push(T::read(reader, shape)?);

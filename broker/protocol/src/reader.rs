@@ -1,43 +1,56 @@
-//! A cursor over one frame: every read is checked against the bytes that are left.
+//! A bounds-checked cursor over one frame.
 //!
-//! Invariant: an element count is believed only as far as the bytes left could hold that many of
-//! the least possible elements, and all arrays of a frame together hold at most [`MAX_ELEMENTS`];
-//! so a frame of n bytes costs a small multiple of n. Knows no message.
+//! Invariant: an element count is accepted only if the bytes left can hold that many elements of
+//! minimum size, and all arrays of a frame have at most [`MAX_ELEMENTS`] elements together. A frame
+//! of n bytes therefore allocates a small multiple of n.
 
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::WireError;
 
-/// Array elements in one frame, all arrays and nested ones together.
+/// Maximum of array elements in one frame, nested arrays included.
 pub const MAX_ELEMENTS: usize = 200_000;
-/// Tagged fields in one frame that we do not know.
+/// Maximum of unknown tagged fields in one frame.
 pub const MAX_UNKNOWN_TAGS: usize = 64;
-/// Bytes of one frame in tagged fields that we do not know.
+/// Maximum bytes of unknown tagged fields in one frame.
 pub const MAX_UNKNOWN_TAG_BYTES: usize = 64 * 1024;
 
-/// A cursor over a frame. Byte strings that it yields share the frame's memory.
+/// A cursor over a frame. Byte strings that it returns share the frame's memory.
 #[derive(Clone, Debug)]
 pub struct Reader {
     bytes: Bytes,
     at: usize,
-    /// The end of what may be read: the frame's, or the tagged field's that is being read.
+    /// End of the frame, or of the tagged field that is being read.
     end: usize,
     elements_left: usize,
     unknown_tags_left: usize,
     unknown_tag_bytes_left: usize,
 }
 
+/// Defines a method for each type of integer.
+macro_rules! integers {
+    ($($type:ident)*) => {$(
+        #[doc = concat!("Reads a big-endian `", stringify!($type), "`.")]
+        ///
+        /// # Errors
+        /// [`WireError::Truncated`].
+        pub fn $type(&mut self) -> Result<$type, WireError> {
+            self.array().map($type::from_be_bytes)
+        }
+    )*};
+}
+
 impl Reader {
-    /// A cursor at the start of `bytes`.
+    /// Returns a cursor at the start of `bytes`.
     #[must_use]
     pub fn new(bytes: Bytes) -> Self {
         let end = bytes.len();
         Self::within(bytes, end)
     }
 
-    /// A cursor over the first `end` bytes of `memory`; what follows them is never read, and may
-    /// serve as slack (see `section`).
+    /// Returns a cursor over the first `end` bytes of `memory`. The bytes after them are never
+    /// decoded; they can serve as padding (see `section`).
     #[must_use]
     pub fn within(memory: Bytes, end: usize) -> Self {
         Self {
@@ -50,41 +63,41 @@ impl Reader {
         }
     }
 
-    /// The frame, and what stands behind it in the same memory.
+    /// Returns the frame and the bytes after it in the same memory.
     #[must_use]
     pub fn memory(&self) -> Bytes {
         self.bytes.clone()
     }
 
-    /// The same cursor with no more than `elements` array elements ahead of it.
+    /// Limits the array elements that can still be read to `elements`.
     #[must_use]
     pub fn with_elements(mut self, elements: usize) -> Self {
         self.elements_left = self.elements_left.min(elements);
         self
     }
 
-    /// Array elements that may still come.
+    /// Returns the number of array elements that can still be read.
     #[must_use]
     pub fn elements_left(&self) -> usize {
         self.elements_left
     }
 
-    /// Bytes read so far.
+    /// Returns the number of bytes read.
     #[must_use]
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// Bytes left to read.
+    /// Returns the number of bytes left.
     #[must_use]
     pub fn remaining(&self) -> usize {
         self.end - self.at
     }
 
-    /// Ends the reading.
+    /// Checks that all bytes were read.
     ///
     /// # Errors
-    /// [`WireError::TrailingBytes`] when bytes are left.
+    /// [`WireError::TrailingBytes`] if bytes are left.
     pub fn finish(&self) -> Result<(), WireError> {
         match self.remaining() {
             0 => Ok(()),
@@ -92,10 +105,10 @@ impl Reader {
         }
     }
 
-    /// The next `N` bytes.
+    /// Reads the next `N` bytes.
     ///
     /// # Errors
-    /// [`WireError::Truncated`], as every read below.
+    /// [`WireError::Truncated`].
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         self.need(N)?;
         let mut out = [0; N];
@@ -104,7 +117,7 @@ impl Reader {
         Ok(out)
     }
 
-    /// The next `count` bytes, shared with the frame.
+    /// Reads the next `count` bytes without a copy.
     ///
     /// # Errors
     /// [`WireError::Truncated`].
@@ -115,7 +128,7 @@ impl Reader {
         Ok(taken)
     }
 
-    /// The next `count` bytes as text.
+    /// Reads the next `count` bytes as a string.
     ///
     /// # Errors
     /// [`WireError::Truncated`], [`WireError::BadUtf8`].
@@ -128,47 +141,9 @@ impl Reader {
         Ok(text)
     }
 
-    /// A byte.
-    ///
-    /// # Errors
-    /// [`WireError::Truncated`].
-    pub fn u8(&mut self) -> Result<u8, WireError> {
-        self.array().map(u8::from_be_bytes)
-    }
+    integers! { u8 i8 i16 i32 i64 }
 
-    /// A signed byte.
-    ///
-    /// # Errors
-    /// [`WireError::Truncated`].
-    pub fn i8(&mut self) -> Result<i8, WireError> {
-        self.array().map(i8::from_be_bytes)
-    }
-
-    /// Two bytes, big-endian.
-    ///
-    /// # Errors
-    /// [`WireError::Truncated`].
-    pub fn i16(&mut self) -> Result<i16, WireError> {
-        self.array().map(i16::from_be_bytes)
-    }
-
-    /// Four bytes, big-endian.
-    ///
-    /// # Errors
-    /// [`WireError::Truncated`].
-    pub fn i32(&mut self) -> Result<i32, WireError> {
-        self.array().map(i32::from_be_bytes)
-    }
-
-    /// Eight bytes, big-endian.
-    ///
-    /// # Errors
-    /// [`WireError::Truncated`].
-    pub fn i64(&mut self) -> Result<i64, WireError> {
-        self.array().map(i64::from_be_bytes)
-    }
-
-    /// Sixteen bytes.
+    /// Reads a UUID of 16 bytes.
     ///
     /// # Errors
     /// [`WireError::Truncated`].
@@ -176,7 +151,7 @@ impl Reader {
         self.array().map(Uuid::from_bytes)
     }
 
-    /// An unsigned variable-length integer of at most 5 bytes, seven bits a byte, least first.
+    /// Reads an unsigned variable-length integer: 1 to 5 bytes of 7 bits, low bits first.
     ///
     /// # Errors
     /// [`WireError::Truncated`], [`WireError::BadVarint`].
@@ -186,6 +161,7 @@ impl Reader {
         for shift in [0, 7, 14, 21, 28] {
             let byte = self.u8()?;
             let bits = u32::from(byte & 0x7f);
+            // The fifth byte holds bits 28 to 31 and no continuation bit.
             if shift == 28 && byte > 0x0f {
                 return Err(WireError::BadVarint { at: start });
             }
@@ -197,10 +173,10 @@ impl Reader {
         Ok(value)
     }
 
-    /// The length of a string (of 2-byte lengths when not compact), or `None` for null.
+    /// Reads the length of a string, 2 bytes unless compact. Returns `None` for null.
     ///
     /// # Errors
-    /// [`WireError::BadLength`] below -1, and those of the integers.
+    /// [`WireError::BadLength`] below -1, and the errors of the integers.
     pub fn string_length(&mut self, compact: bool) -> Result<Option<usize>, WireError> {
         let at = self.at;
         if compact {
@@ -210,10 +186,11 @@ impl Reader {
         signed_length(at, i64::from(length))
     }
 
-    /// The length of bytes or of an array (4 bytes when not compact), or `None` for null.
+    /// Reads the length of a byte string or an array, 4 bytes unless compact. Returns `None` for
+    /// null.
     ///
     /// # Errors
-    /// [`WireError::BadLength`] below -1, and those of the integers.
+    /// [`WireError::BadLength`] below -1, and the errors of the integers.
     pub fn length(&mut self, compact: bool) -> Result<Option<usize>, WireError> {
         let at = self.at;
         if compact {
@@ -223,19 +200,19 @@ impl Reader {
         signed_length(at, i64::from(length))
     }
 
-    /// The count of an array whose elements have at least `least_bytes` bytes each, or `None`.
+    /// Reads the count of an array whose elements have at least `min_bytes` bytes each. Returns
+    /// `None` for null.
     ///
     /// # Errors
-    /// [`WireError::TooMany`] when the bytes left or the frame's [`MAX_ELEMENTS`] cannot hold
-    /// them, and those of [`Self::length`].
-    pub fn count(&mut self, compact: bool, least_bytes: usize) -> Result<Option<usize>, WireError> {
+    /// [`WireError::TooMany`] if the bytes left or [`MAX_ELEMENTS`] do not suffice, and the errors
+    /// of [`Self::length`].
+    pub fn count(&mut self, compact: bool, min_bytes: usize) -> Result<Option<usize>, WireError> {
         let at = self.at;
         let Some(count) = self.length(compact)? else {
             return Ok(None);
         };
-        let limit = self
-            .elements_left
-            .min(self.remaining() / least_bytes.max(1));
+        // Checked here so that callers can allocate `count` elements at once.
+        let limit = self.elements_left.min(self.remaining() / min_bytes.max(1));
         if count > limit {
             let (count, limit) = (count as u64, limit as u64);
             return Err(WireError::TooMany {
@@ -249,13 +226,13 @@ impl Reader {
         Ok(Some(count))
     }
 
-    /// Reads the tagged fields that end a flexible structure (KIP-482). `known` gets each tag with
-    /// the reader standing at the field: it reads the field and says true, or says false and
-    /// leaves it alone.
+    /// Reads the tagged fields at the end of a flexible structure (KIP-482). `known` receives each
+    /// tag with the reader at the start of the field. It reads the field and returns true, or
+    /// returns false to skip it.
     ///
     /// # Errors
-    /// [`WireError::TrailingBytes`] when a known field is shorter than its size says,
-    /// [`WireError::TooMany`] beyond the limits for unknown ones, and those of `known`.
+    /// [`WireError::TrailingBytes`] if a known field is shorter than its declared size,
+    /// [`WireError::TooMany`] above the limits for unknown fields, and the errors of `known`.
     pub fn tagged_fields(
         &mut self,
         mut known: impl FnMut(&mut Self, u32) -> Result<bool, WireError>,
@@ -265,6 +242,7 @@ impl Reader {
             let size = self.unsigned_varint()? as usize;
             self.need(size)?;
             let start = self.at;
+            // A known field must not read into the next one.
             let outer_end = std::mem::replace(&mut self.end, start + size);
             if known(self, tag)? {
                 self.finish()?;
@@ -284,6 +262,7 @@ impl Reader {
             count: count as u64,
             limit: limit as u64,
         };
+        // Tags without content cost a client two bytes each, so their number has its own limit.
         self.unknown_tags_left = (self.unknown_tags_left.checked_sub(1))
             .ok_or_else(|| exceeded("unknown tagged fields", 1, 0))?;
         let left = self.unknown_tag_bytes_left;
@@ -294,6 +273,7 @@ impl Reader {
     }
 
     fn compact_length(&mut self) -> Result<Option<usize>, WireError> {
+        // 0 is null, and n + 1 is the length n (KIP-482).
         Ok(self
             .unsigned_varint()?
             .checked_sub(1)

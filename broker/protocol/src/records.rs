@@ -1,8 +1,8 @@
-//! The records of a batch, walked in place: no allocation, no copy.
+//! Iteration over the records of a batch, without allocation or copy.
 //!
-//! Invariant: an iteration that ends without an error has seen exactly the records that the header
-//! counts, and they fill the section exactly. Knows nothing of compression: a section is what
-//! stands behind the header once decompressed.
+//! Invariant: an iteration that ends without an error has returned exactly as many records as the
+//! header counts, and they fill the section exactly. The section is the part after the header,
+//! decompressed.
 //!
 //! ```text
 //! length varint | attributes i8 | timestamp delta varlong | offset delta varint
@@ -18,19 +18,19 @@ use super::section::Section;
 use super::varint::{self, VarintFault};
 use crate::types::TimestampMs;
 
-/// Headers of one record.
+/// Maximum number of headers in one record.
 pub const MAX_HEADERS: i32 = 1000;
 
 /// A record, as slices of its section.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// Which record of the batch it is, from 0.
+    /// Index of the record in its batch, from 0.
     pub index: i32,
-    /// Byte of the section at which it starts.
+    /// Position of the record in the section.
     pub position: usize,
-    /// Offset less the batch's base offset.
+    /// Offset minus the batch's base offset.
     pub offset_delta: i32,
-    /// Timestamp in ms less the batch's base timestamp.
+    /// Timestamp minus the batch's base timestamp, in ms.
     pub timestamp_delta: i64,
     /// Key, `None` for null.
     pub key: Option<&'a [u8]>,
@@ -43,9 +43,9 @@ pub struct Record<'a> {
 /// A record's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
-    /// Its key; clients write UTF-8, nobody checks.
+    /// The key, UTF-8 by convention. Not checked.
     pub key: &'a [u8],
-    /// Its value, `None` for null.
+    /// The value, `None` for null.
     pub value: Option<&'a [u8]>,
 }
 
@@ -56,19 +56,19 @@ pub struct Headers<'a> {
     left: i32,
 }
 
-/// What is wrong with a section, and where.
+/// An invalid record section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("record {index}, byte {at}: {fault}")]
 pub struct RecordError {
-    /// Which record, from 0.
+    /// Index of the record, from 0.
     pub index: i32,
-    /// Byte of the section.
+    /// Position in the section.
     pub at: usize,
-    /// What is wrong.
+    /// The kind of error.
     pub fault: RecordFault,
 }
 
-/// What is wrong with a record.
+/// A kind of invalid record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RecordFault {
     /// The section or the record ends inside a value.
@@ -77,59 +77,59 @@ pub enum RecordFault {
     /// A variable-length integer has more bits than its type.
     #[error("variable-length integer is too long")]
     BadVarint,
-    /// A length below -1, or null where there is none.
-    #[error("length {0} is impossible")]
+    /// A length below -1, or null in a field that is never null.
+    #[error("length {0} is invalid")]
     BadLength(i32),
     /// A count of headers below 0 or above [`MAX_HEADERS`].
-    #[error("{0} headers, {MAX_HEADERS} are possible")]
+    #[error("header count {0} is invalid; expected 0 to {MAX_HEADERS}")]
     BadHeaderCount(i32),
-    /// The record's fields end before its length says.
-    #[error("{0} bytes left over in the record")]
+    /// The record is longer than its fields.
+    #[error("{0} unexpected bytes at the end of the record")]
     LongRecord(usize),
-    /// The last record ends before the section does.
-    #[error("{0} bytes left over behind the last record")]
+    /// The section continues after the last record.
+    #[error("{0} unexpected bytes after the last record")]
     LongSection(usize),
-    /// A client's record does not have its index for offset delta.
-    #[error("offset delta {0} is not the record's index")]
+    /// The offset delta of a client's record is not its index.
+    #[error("offset delta {0} differs from the record's index")]
     BadOffsetDelta(i32),
 }
 
-/// What is wrong with a batch that a client sent.
+/// A batch that a client must not send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ClientBatchError {
-    /// There is more than one batch, or something behind it.
-    #[error("{0} bytes behind the batch, one batch a partition is allowed")]
+    /// More than one batch, or other bytes after the batch.
+    #[error("{0} bytes after the batch; expected one batch for each partition")]
     MoreThanOneBatch(usize),
-    /// The base offset is the broker's to give.
-    #[error("base offset {0} is not 0")]
+    /// A base offset, which only the broker sets.
+    #[error("base offset is {0}; expected 0")]
     BaseOffset(i64),
-    /// No record, or another number than the offsets span.
-    #[error("{record_count} records and a last offset delta of {last_offset_delta}")]
+    /// No records, or a record count that differs from the offsets.
+    #[error("record count {record_count} does not match last offset delta {last_offset_delta}")]
     BadCount {
-        /// Records, says the header.
+        /// Number of records in the header.
         record_count: i32,
-        /// Offset of the last less that of the first, says the header.
+        /// Last offset delta in the header.
         last_offset_delta: i32,
     },
-    /// Control batches are the broker's.
+    /// A control batch, which only the broker writes.
     #[error("a client must not write control batches")]
     Control,
-    /// Append times are the broker's.
+    /// An append time, which only the broker sets.
     #[error("a client must not set the append time")]
     AppendTime,
-    /// A producer without a sequence.
-    #[error("producer without a sequence")]
+    /// A producer id without a sequence.
+    #[error("producer id without a sequence")]
     NoSequence,
-    /// A record is broken.
+    /// An invalid record.
     #[error(transparent)]
     Record(#[from] RecordError),
 }
 
-/// Checks what a header alone tells of a batch from a client; `sent_bytes` is how much the client
-/// sent for the partition.
+/// Checks the header of a batch from a client. `sent_bytes` is the size of all bytes that the
+/// client sent for the partition.
 ///
 /// # Errors
-/// The first rule of Kafka 4's `LogValidator` that the header breaks.
+/// The first rule of Kafka 4's `LogValidator` that the header violates.
 pub fn verify_client_header(
     header: &BatchHeader,
     sent_bytes: usize,
@@ -143,6 +143,7 @@ pub fn verify_client_header(
     if header.base_offset.0 != 0 {
         return Err(ClientBatchError::BaseOffset(header.base_offset.0));
     }
+    // A client's batch is not compacted, so its offsets have no gaps.
     if record_count <= 0 || last_offset_delta != record_count - 1 {
         return Err(ClientBatchError::BadCount {
             record_count,
@@ -161,20 +162,21 @@ pub fn verify_client_header(
     Ok(())
 }
 
-/// Checks header and records of a batch from a client, and returns the greatest timestamp of its
-/// records, which the header may have wrong. `section` is what stands behind the header,
-/// decompressed; `sent_bytes` as for [`verify_client_header`].
+/// Checks header and records of a batch from a client, and returns the maximum timestamp of the
+/// records. `section` is the decompressed part after the header; `sent_bytes` is as for
+/// [`verify_client_header`].
 ///
 /// # Errors
-/// The first rule broken; of the records, that they fill the section exactly and their offset
-/// deltas are 0, 1, 2 and so on.
+/// The first rule violated. The records must fill the section exactly and have the offset deltas 0,
+/// 1, 2 and so on.
 pub fn verify_client_batch(
     header: &BatchHeader,
     sent_bytes: usize,
     section: &[u8],
 ) -> Result<TimestampMs, ClientBatchError> {
     verify_client_header(header, sent_bytes)?;
-    let mut greatest_delta = i64::MIN;
+    // Clients can send a wrong maximum in the header, so it is computed from the records.
+    let mut max_delta = i64::MIN;
     for record in RecordIter::new(section, header.record_count) {
         let record = record?;
         if record.offset_delta != record.index {
@@ -186,14 +188,14 @@ pub fn verify_client_batch(
             }
             .into());
         }
-        greatest_delta = greatest_delta.max(record.timestamp_delta);
+        max_delta = max_delta.max(record.timestamp_delta);
     }
     Ok(TimestampMs(
-        header.base_timestamp.0.saturating_add(greatest_delta),
+        header.base_timestamp.0.saturating_add(max_delta),
     ))
 }
 
-/// Walks a section. Ends after the first error.
+/// Iterates over the records of a section. Ends after the first error.
 #[derive(Clone, Debug)]
 pub struct RecordIter<'a> {
     rest: Cursor<'a>,
@@ -203,7 +205,7 @@ pub struct RecordIter<'a> {
 }
 
 impl<'a> RecordIter<'a> {
-    /// A walk over `section`, which should hold `record_count` records.
+    /// Returns an iterator over `section`, which must hold `record_count` records.
     #[must_use]
     pub fn new(section: impl Into<Section<'a>>, record_count: i32) -> Self {
         let rest = Cursor {
@@ -223,13 +225,11 @@ impl<'a> RecordIter<'a> {
         if self.index >= self.count {
             return match self.rest.bytes.len() {
                 0 => Ok(None),
-                left => Err(Fault {
-                    at: position,
-                    fault: RecordFault::LongSection(left),
-                }),
+                left => Err((position, RecordFault::LongSection(left))),
             };
         }
         let mut fields = self.rest.sized()?;
+        // The attributes of a record are unused.
         fields.take(1)?;
         let timestamp_delta = fields.varlong()?;
         let offset_delta = fields.varint()?;
@@ -237,11 +237,7 @@ impl<'a> RecordIter<'a> {
         let value = fields.nullable()?;
         let headers = fields.headers()?;
         if !fields.bytes.is_empty() {
-            let fault = RecordFault::LongRecord(fields.bytes.len());
-            return Err(Fault {
-                at: fields.at,
-                fault,
-            });
+            return Err((fields.at, RecordFault::LongRecord(fields.bytes.len())));
         }
         let index = self.index;
         self.index += 1;
@@ -268,7 +264,8 @@ impl<'a> Iterator for RecordIter<'a> {
         let index = self.index;
         let step = self
             .step()
-            .map_err(|Fault { at, fault }| RecordError { index, at, fault });
+            .map_err(|(at, fault)| RecordError { index, at, fault });
+        // After an error the position of the next record is unknown.
         self.ended = !matches!(step, Ok(Some(_)));
         step.transpose()
     }
@@ -286,24 +283,22 @@ impl<'a> Iterator for Headers<'a> {
             bytes: self.bytes,
             at: 0,
         };
-        // The record was walked when this was made, so the headers are whole.
+        // `Cursor::headers` has decoded these bytes before, so this cannot fail.
         let header = rest.header().ok();
         self.bytes = rest.bytes;
         header
     }
 }
 
-/// What is left of a section or of a record, and where that starts in the section.
+/// The unread rest of a section or a record, and its position in the section.
 #[derive(Clone, Debug)]
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-struct Fault {
-    at: usize,
-    fault: RecordFault,
-}
+/// A position in the section, and the error there.
+type Fault = (usize, RecordFault);
 
 impl<'a> Cursor<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], Fault> {
@@ -316,13 +311,11 @@ impl<'a> Cursor<'a> {
     }
 
     fn varint(&mut self) -> Result<i32, Fault> {
-        let read = varint::read_i32(self.bytes);
-        self.integer(read)
+        self.integer(varint::read_i32(self.bytes))
     }
 
     fn varlong(&mut self) -> Result<i64, Fault> {
-        let read = varint::read_i64(self.bytes);
-        self.integer(read)
+        self.integer(varint::read_i64(self.bytes))
     }
 
     fn integer<T>(&mut self, read: Result<(T, usize), VarintFault>) -> Result<T, Fault> {
@@ -336,29 +329,23 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Bytes with their length before them, `None` for null.
+    /// Reads bytes after their length, `None` for null.
     fn nullable(&mut self) -> Result<Option<&'a [u8]>, Fault> {
         let at = self.at;
         match self.varint()? {
             -1 => Ok(None),
             length => match usize::try_from(length) {
                 Ok(length) => self.take(length).map(Some),
-                Err(_) => Err(Fault {
-                    at,
-                    fault: RecordFault::BadLength(length),
-                }),
+                Err(_) => Err((at, RecordFault::BadLength(length))),
             },
         }
     }
 
-    /// A part with its length before it, as a cursor of its own.
+    /// Reads bytes after their length and returns them as a cursor.
     fn sized(&mut self) -> Result<Self, Fault> {
         let start = self.at;
         let Some(bytes) = self.nullable()? else {
-            return Err(Fault {
-                at: start,
-                fault: RecordFault::BadLength(-1),
-            });
+            return Err((start, RecordFault::BadLength(-1)));
         };
         Ok(Self {
             bytes,
@@ -374,16 +361,14 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// Walks the headers once, so that their iterator cannot fail.
+    /// Decodes the headers once, so that their iterator cannot fail.
     fn headers(&mut self) -> Result<Headers<'a>, Fault> {
         let at = self.at;
         let count = self.varint()?;
         if !(0..=MAX_HEADERS).contains(&count) {
-            return Err(Fault {
-                at,
-                fault: RecordFault::BadHeaderCount(count),
-            });
+            return Err((at, RecordFault::BadHeaderCount(count)));
         }
+        // The count needs no check against the bytes: the loop ends at the first missing header.
         let bytes = self.bytes;
         for _ in 0..count {
             self.header()?;
@@ -392,6 +377,6 @@ impl<'a> Cursor<'a> {
     }
 
     fn fault(&self, fault: RecordFault) -> Fault {
-        Fault { at: self.at, fault }
+        (self.at, fault)
     }
 }

@@ -1,17 +1,17 @@
-//! The records of a batch as bytes, and the memory they stand in.
+//! The records of a batch as bytes, with the memory around them.
 //!
-//! A validator loads whole vectors and so reads up to [`SLACK_BYTES`] behind a datum. What stands
-//! behind it in the same memory serves: the next record, the rest of the request's frame, or the
-//! zeros that `compress` and the server's connections leave at the end of their buffers. Then no
-//! datum is copied to be checked.
+//! A validator loads whole vectors and reads up to [`PADDING_BYTES`] after a datum. The bytes after
+//! it in the same memory serve as padding: the next record, the rest of the request's frame, or the
+//! zeros that `compress` and the server's connections append to their buffers. So validation copies
+//! no datum.
 
 use std::ops::Deref;
 
-/// Readable bytes that a buffer should have behind what was asked for: as many as
+/// Number of readable bytes that a buffer should have after its content. Equal to
 /// `avouch_avro::validator::PADDING_BYTES`.
-pub const SLACK_BYTES: usize = 64;
+pub const PADDING_BYTES: usize = 64;
 
-/// Bytes, and the memory they stand in, which may go on behind them.
+/// Record bytes, and the memory that contains them and possibly padding after them.
 #[derive(Clone, Copy, Debug)]
 pub struct Section<'a> {
     bytes: &'a [u8],
@@ -19,26 +19,26 @@ pub struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// `bytes` as a part of `memory`. Should they stand elsewhere, there is just no slack.
+    /// Returns `bytes` as a part of `memory`. If they are elsewhere, they have no padding.
     #[must_use]
     pub fn within(memory: &'a [u8], bytes: &'a [u8]) -> Self {
         Self { bytes, memory }
     }
 
-    /// The bytes.
+    /// Returns the record bytes.
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// All that may be read around them.
+    /// Returns the memory that may be read.
     #[must_use]
     pub fn memory(&self) -> &'a [u8] {
         self.memory
     }
 }
 
-/// Bytes with nothing known behind them.
+/// Converts bytes without padding.
 impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Section<'a> {
     fn from(bytes: &'a T) -> Self {
         let bytes = bytes.as_ref();

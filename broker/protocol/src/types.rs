@@ -1,4 +1,4 @@
-//! The broker's vocabulary as types: parsed once at the edge, never bare integers inside.
+//! Offsets, partition indexes, producer ids and other numbers as types.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,27 +21,27 @@ macro_rules! number {
 }
 
 number!(
-    /// A record's place in its partition, 0 and up.
+    /// The position of a record in its partition, from 0.
     Offset(i64)
 );
 number!(
-    /// A partition's index in its topic, 0 and up.
+    /// The index of a partition in its topic, from 0.
     PartitionIndex(i32)
 );
 number!(
-    /// How often a partition's leadership has been (re)established.
+    /// The number of leader changes of a partition.
     LeaderEpoch(i32)
 );
 number!(
-    /// Identity of an idempotent or transactional producer, -1 for none.
+    /// The id of an idempotent or transactional producer, -1 for none.
     ProducerId(i64)
 );
 number!(
-    /// Generation of a producer id; a higher epoch fences a lower one.
+    /// The generation of a producer id. A higher epoch fences a lower one (KIP-98).
     ProducerEpoch(i16)
 );
 number!(
-    /// Per-partition number of a producer's record; wraps from 2^31-1 to 0.
+    /// The number of a producer's record in a partition. Wraps from 2^31-1 to 0.
     Sequence(i32)
 );
 number!(
@@ -50,15 +50,15 @@ number!(
 );
 
 impl Offset {
-    /// The offset `count` records further on.
+    /// Returns the offset `count` records later, at most `i64::MAX`.
     #[must_use]
     pub fn plus(self, count: i64) -> Self {
+        // Offsets from clients can be any number; the sum must not overflow.
         Self(self.0.saturating_add(count))
     }
 }
 
-/// A topic's identity, stable over its life and never reused: a topic created again under its old
-/// name has another id.
+/// The id of a topic. It is never reused: a topic that is deleted and created again has another id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicId(pub Uuid);
 
@@ -73,21 +73,22 @@ impl fmt::Display for TopicId {
 pub struct TopicPartition {
     /// The topic.
     pub topic: TopicId,
-    /// Which of its partitions.
+    /// The partition.
     pub partition: PartitionIndex,
 }
 
-/// A text that names no partition.
+/// A string that is not a topic partition.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is not a topic id, a hyphen and a partition's index")]
+#[error("invalid topic partition {0:?}; expected a topic id, a hyphen and a partition index")]
 pub struct BadTopicPartition(pub String);
 
 impl FromStr for TopicPartition {
     type Err = BadTopicPartition;
 
-    /// The partition that has this text.
+    /// Parses the format of `Display`: `<topic id>-<partition index>`.
     fn from_str(text: &str) -> Result<Self, BadTopicPartition> {
         let parse = || {
+            // A topic id contains hyphens itself.
             let (topic, index) = text.rsplit_once('-')?;
             Some(Self {
                 topic: TopicId(topic.parse().ok()?),

@@ -1,16 +1,16 @@
-//! Zigzag variable-length integers, as record batches have them: seven bits a byte, least first,
-//! the sign in the lowest bit.
+//! Zigzag variable-length integers of record batches: 7 bits in each byte, low bits first, the sign
+//! in the lowest bit.
 
-/// Why there is no integer.
+/// An invalid integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VarintFault {
-    /// The bytes end inside it.
+    /// The bytes end inside the integer.
     Truncated,
-    /// It has more bits than its type.
+    /// The integer has more bits than its type.
     TooLong,
 }
 
-/// The 32-bit integer at the start of `bytes`, and its length of 1 to 5 bytes.
+/// Returns the 32-bit integer at the start of `bytes` and its length of 1 to 5 bytes.
 pub(crate) fn read_i32(bytes: &[u8]) -> Result<(i32, usize), VarintFault> {
     let (value, length) = read_unsigned(bytes, 32)?;
     let value = u32::try_from(value).map_err(|_| VarintFault::TooLong)?;
@@ -20,7 +20,7 @@ pub(crate) fn read_i32(bytes: &[u8]) -> Result<(i32, usize), VarintFault> {
     ))
 }
 
-/// The 64-bit integer at the start of `bytes`, and its length of 1 to 10 bytes.
+/// Returns the 64-bit integer at the start of `bytes` and its length of 1 to 10 bytes.
 pub(crate) fn read_i64(bytes: &[u8]) -> Result<(i64, usize), VarintFault> {
     let (value, length) = read_unsigned(bytes, 64)?;
     Ok((
@@ -29,7 +29,7 @@ pub(crate) fn read_i64(bytes: &[u8]) -> Result<(i64, usize), VarintFault> {
     ))
 }
 
-/// Appends an integer in as few bytes as it needs.
+/// Appends an integer in its shortest encoding.
 pub fn write(out: &mut Vec<u8>, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
     loop {
@@ -48,6 +48,7 @@ fn read_unsigned(bytes: &[u8], bits: u32) -> Result<(u64, usize), VarintFault> {
     for (index, byte) in bytes.iter().enumerate() {
         let seven_bits = u64::from(byte & 0x7f);
         let room = bits - shift;
+        // The last byte has room for 4 of 32 bits or 1 of 64; other bits must be 0.
         if room < 7 && seven_bits >> room != 0 {
             return Err(VarintFault::TooLong);
         }
@@ -56,6 +57,7 @@ fn read_unsigned(bytes: &[u8], bits: u32) -> Result<(u64, usize), VarintFault> {
             return Ok((value, index + 1));
         }
         shift += 7;
+        // The continuation bit is set, but all bits of the type were read.
         if shift >= bits {
             return Err(VarintFault::TooLong);
         }
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_width_reads_back() {
+    fn every_width_round_trips() {
         for shift in 0..63 {
             for value in [1_i64 << shift, (1_i64 << shift) - 1, -(1_i64 << shift)] {
                 let mut bytes = Vec::new();
@@ -86,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_beyond_the_type_and_missing_bytes_are_faults() {
+    fn excess_bits_and_missing_bytes_are_errors() {
         let cases: [(&[u8], VarintFault); 5] = [
             (&[], VarintFault::Truncated),
             (&[0x80], VarintFault::Truncated),
@@ -106,7 +108,7 @@ mod tests {
         assert_eq!(
             read_i32(&[0x80, 0x00]),
             Ok((0, 2)),
-            "over-long but within its bytes"
+            "longer than needed, but within the maximum length"
         );
     }
 }

@@ -1,7 +1,6 @@
-//! A rope: small fields gather in a buffer, large payloads are appended without a copy.
+//! A rope: small fields are written to a buffer, large payloads are appended without a copy.
 //!
-//! Invariant: the chunks, one after the other, are exactly what was put, in that order. Knows no
-//! message.
+//! Invariant: the concatenated chunks are exactly the written values, in order.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
@@ -9,10 +8,10 @@ use uuid::Uuid;
 use super::WireError;
 use super::chunk::Chunk;
 
-/// Payloads from this size on are shared; below it a copy is cheaper than one more chunk.
+/// Minimum size of a payload that is shared. A copy of a smaller one costs less than a chunk.
 const SHARE_FROM_BYTES: usize = 1024;
 
-/// Collects a message's bytes.
+/// The bytes of a message while it is encoded.
 #[derive(Debug, Default)]
 pub struct Writer {
     chunks: Vec<Chunk>,
@@ -22,23 +21,33 @@ pub struct Writer {
     throttle_time_ms: Option<i32>,
 }
 
-/// Error codes other than 0 in a message, each with how often it stands there.
+/// The error codes other than 0 in a message, each with the number of its occurrences.
 pub type ErrorCounts = Vec<(i16, u64)>;
 
+/// Defines a method for each type of integer.
+macro_rules! integers {
+    ($($type:ident)*) => {$(
+        #[doc = concat!("Writes a big-endian `", stringify!($type), "`.")]
+        pub fn $type(&mut self, value: $type) {
+            self.tail.put_slice(&value.to_be_bytes());
+        }
+    )*};
+}
+
 impl Writer {
-    /// An empty rope.
+    /// Returns an empty rope.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Bytes put so far.
+    /// Returns the number of bytes written.
     #[must_use]
     pub fn len(&self) -> usize {
         self.chunk_bytes + self.tail.len()
     }
 
-    /// Whether nothing was put yet.
+    /// Returns true if nothing was written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -49,6 +58,7 @@ impl Writer {
         if code == 0 {
             return;
         }
+        // A response has few distinct codes, so a linear search is enough.
         match self.errors.iter_mut().find(|(known, _)| *known == code) {
             Some((_, count)) => *count += 1,
             None => self.errors.push((code, 1)),
@@ -65,25 +75,25 @@ impl Writer {
         self.throttle_time_ms
     }
 
-    /// The error codes counted so far.
+    /// Returns the error codes counted so far.
     #[must_use]
     pub fn errors(&self) -> &[(i16, u64)] {
         &self.errors
     }
 
-    /// The chunks, none of them empty.
+    /// Returns the chunks. None of them is empty.
     #[must_use]
     pub fn finish(mut self) -> Vec<Chunk> {
         self.seal_tail();
         self.chunks
     }
 
-    /// Puts bytes by copying them.
+    /// Copies bytes into the rope.
     pub fn put_slice(&mut self, bytes: &[u8]) {
         self.tail.put_slice(bytes);
     }
 
-    /// Puts bytes, sharing their memory when they are many.
+    /// Appends bytes, without a copy if they are 1,024 or more.
     pub fn put_bytes(&mut self, bytes: Bytes) {
         if bytes.len() < SHARE_FROM_BYTES {
             return self.tail.put_slice(&bytes);
@@ -91,7 +101,7 @@ impl Writer {
         self.put_whole(Chunk::Memory(bytes));
     }
 
-    /// Puts a chunk; bytes of a file stay there.
+    /// Appends a chunk. A file range is not read.
     pub fn put(&mut self, chunk: Chunk) {
         match chunk {
             Chunk::Memory(bytes) => self.put_bytes(bytes),
@@ -99,44 +109,21 @@ impl Writer {
         }
     }
 
-    /// Puts all of another rope.
+    /// Appends another rope.
     pub fn append(&mut self, other: Self) {
         for chunk in other.finish() {
             self.put(chunk);
         }
     }
 
-    /// Puts a byte.
-    pub fn u8(&mut self, value: u8) {
-        self.tail.put_u8(value);
-    }
+    integers! { u8 i8 i16 i32 i64 }
 
-    /// Puts a signed byte.
-    pub fn i8(&mut self, value: i8) {
-        self.tail.put_i8(value);
-    }
-
-    /// Puts two bytes, big-endian.
-    pub fn i16(&mut self, value: i16) {
-        self.tail.put_i16(value);
-    }
-
-    /// Puts four bytes, big-endian.
-    pub fn i32(&mut self, value: i32) {
-        self.tail.put_i32(value);
-    }
-
-    /// Puts eight bytes, big-endian.
-    pub fn i64(&mut self, value: i64) {
-        self.tail.put_i64(value);
-    }
-
-    /// Puts sixteen bytes.
+    /// Writes a UUID as 16 bytes.
     pub fn uuid(&mut self, value: Uuid) {
         self.tail.put_slice(value.as_bytes());
     }
 
-    /// Puts an unsigned variable-length integer of 1 to 5 bytes.
+    /// Writes an unsigned variable-length integer of 1 to 5 bytes.
     pub fn unsigned_varint(&mut self, mut value: u32) {
         loop {
             let [.., seven_bits] = (value & 0x7f).to_be_bytes();
@@ -148,11 +135,12 @@ impl Writer {
         }
     }
 
-    /// Puts the length of a string, `None` for null.
+    /// Writes the length of a string, `None` for null.
     ///
     /// # Errors
-    /// [`WireError::TooLong`] beyond 32767, as Kafka has it also where the length is compact.
+    /// [`WireError::TooLong`] above 32,767.
     pub fn string_length(&mut self, compact: bool, length: Option<usize>) -> Result<(), WireError> {
+        // Compact lengths could be larger, but Kafka has the same maximum for both.
         let Ok(signed) = length.map_or(Ok(-1), i16::try_from) else {
             return Err(too_long(length, i16::MAX.unsigned_abs().into()));
         };
@@ -163,15 +151,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts the length of bytes or the count of an array, `None` for null.
+    /// Writes the length of a byte string or the count of an array, `None` for null.
     ///
     /// # Errors
-    /// [`WireError::TooLong`] beyond 2^31-1.
+    /// [`WireError::TooLong`] above 2^31-1.
     pub fn length(&mut self, compact: bool, length: Option<usize>) -> Result<(), WireError> {
         let Ok(signed) = length.map_or(Ok(-1), i32::try_from) else {
             return Err(too_long(length, i32::MAX.unsigned_abs()));
         };
         if compact {
+            // 2^31-1 plus one wraps to the same bits as the unsigned 2^31.
             self.unsigned_varint((signed.wrapping_add(1)).cast_unsigned());
         } else {
             self.i32(signed);
@@ -179,7 +168,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts the tagged fields that end a flexible structure, in ascending order of their tags.
+    /// Writes the tagged fields at the end of a flexible structure. `fields` must be in ascending
+    /// order of their tags.
     ///
     /// # Errors
     /// [`WireError::TooLong`] for a field of 2^32 bytes or more.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use avouch_net::{MemoryPermit, MemoryPool};
 use avouch_protocol::batch::Codec;
-use avouch_protocol::compress::{Decompressor, InflateError, Limits};
+use avouch_protocol::compress::{DecompressError, Decompressor, Limits};
 use avouch_protocol::section::Section;
 use tokio::sync::Semaphore;
 
@@ -61,24 +61,24 @@ impl DecompressorPool {
     /// Decompresses the records of a batch. Waits for a decoder and for memory.
     ///
     /// # Errors
-    /// As [`Decompressor::inflate`].
+    /// As [`Decompressor::decompress`].
     pub(crate) async fn decompress<'a>(
         &'a self,
         codec: Codec,
         compressed: Section<'a>,
         limits: Limits,
-    ) -> Result<Decompressed<'a>, InflateError> {
+    ) -> Result<Decompressed<'a>, DecompressError> {
         if codec == Codec::None {
             return Decompressor::new()
-                .inflate(codec, compressed, limits)
+                .decompress(codec, compressed, limits)
                 .map(|_| Decompressed::Stored(compressed));
         }
         let _decoder = self.decoders.acquire().await;
         let mut buffer = self.idle().pop().unwrap_or_default();
         let decompressed = if compressed.bytes().len() > INLINE_BYTES_MAX {
-            avouch_compute::run_blocking(|| buffer.inflate(codec, compressed, limits).map(drop))
+            avouch_compute::run_blocking(|| buffer.decompress(codec, compressed, limits).map(drop))
         } else {
-            buffer.inflate(codec, compressed, limits).map(drop)
+            buffer.decompress(codec, compressed, limits).map(drop)
         };
         if let Err(error) = decompressed {
             self.recycle(buffer);
@@ -114,7 +114,7 @@ impl Decompressed<'_> {
             Self::Stored(section) => *section,
             Self::Pooled(pooled) => {
                 let buffer = pooled.buffer.as_ref().expect("present until dropped");
-                buffer.inflated()
+                buffer.decompressed()
             }
         }
     }
@@ -213,7 +213,7 @@ mod tests {
         let buffer = |section| decompress(section).unwrap().section().as_ptr();
         let first = buffer(Section::from(&section));
         let cut = Section::from(&section[..section.len() - 1]);
-        assert_eq!(decompress(cut).err(), Some(InflateError::Corrupt));
+        assert_eq!(decompress(cut).err(), Some(DecompressError::Corrupt));
         assert_eq!(pool.idle().len(), 1);
         assert_eq!(
             buffer(Section::from(&section)),

@@ -2,14 +2,14 @@
 
 use avouch_avro::validator::{PADDING_BYTES, Padded};
 use avouch_protocol::compress::{Decompressor, Limits};
-use avouch_protocol::section::SLACK_BYTES;
+use avouch_protocol::section;
 
 use super::*;
 
 // Conformance: validator/3a
 #[test]
 fn records_are_checked_where_they_stand_whatever_the_codec() {
-    assert_eq!(SLACK_BYTES, PADDING_BYTES);
+    assert_eq!(section::PADDING_BYTES, PADDING_BYTES);
     let values: Vec<_> = (0..100_u8).map(|at| vec![at; at.into()]).collect();
     for codec in [
         Codec::None,
@@ -27,7 +27,7 @@ fn records_are_checked_where_they_stand_whatever_the_codec() {
         let compressed = Section::within(&frame, &frame[HEADER_BYTES..batch.len()]);
         let mut decompressor = Decompressor::new();
         let section = decompressor
-            .inflate(codec, compressed, Limits::default())
+            .decompress(codec, compressed, Limits::default())
             .unwrap();
         for (record, value) in RecordIter::new(section, 100).zip(&values) {
             let found = record.unwrap().value.unwrap();

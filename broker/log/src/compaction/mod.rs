@@ -319,7 +319,7 @@ fn note(
     let header = BatchHeader::parse(batch)?;
     if rewrite::is_open(&header) {
         let section = batch.get(HEADER_BYTES..).unwrap_or_default();
-        let section = decompressor.inflate(header.codec()?, section, LIMITS)?;
+        let section = decompressor.decompress(header.codec()?, section, LIMITS)?;
         for record in RecordIter::new(section, header.record_count) {
             let record = record?;
             if let Some(key) = record.key {

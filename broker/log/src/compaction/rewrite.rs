@@ -7,7 +7,7 @@
 use avouch_protocol::batch::{
     BatchHeader, Codec, HEADER_BYTES, HeaderError, LENGTH_PREFIX_BYTES, crc32c,
 };
-use avouch_protocol::compress::{Decompressor, InflateError, Limits, compress};
+use avouch_protocol::compress::{DecompressError, Decompressor, Limits, compress};
 use avouch_protocol::records::{Record, RecordError, RecordIter};
 use avouch_protocol::types::TimestampMs;
 use avouch_protocol::varint;
@@ -46,7 +46,7 @@ pub(crate) enum BadBatch {
     #[error(transparent)]
     Header(#[from] HeaderError),
     #[error(transparent)]
-    Inflate(#[from] InflateError),
+    Inflate(#[from] DecompressError),
     #[error(transparent)]
     Record(#[from] RecordError),
 }
@@ -72,7 +72,7 @@ pub(crate) fn rewrite(
         return Ok(Rewritten::Same);
     }
     let compressed = batch.get(HEADER_BYTES..).unwrap_or_default();
-    let section = decompressor.inflate(header.codec()?, compressed, rules.limits)?;
+    let section = decompressor.decompress(header.codec()?, compressed, rules.limits)?;
     let kept = keep(&header, section.bytes(), rules)?;
     if kept.records.is_empty() {
         let is_empty_already = header.record_count == 0;

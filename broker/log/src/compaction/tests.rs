@@ -67,7 +67,7 @@ fn records(batch: &[u8]) -> Vec<Found> {
     let header = BatchHeader::parse(batch).unwrap();
     let mut decompressor = Decompressor::new();
     let section = decompressor
-        .inflate(
+        .decompress(
             header.codec().unwrap(),
             &batch[HEADER_BYTES..],
             Limits::default(),

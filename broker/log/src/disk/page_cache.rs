@@ -5,7 +5,7 @@ use std::io;
 use std::io::IoSliceMut;
 use std::os::unix::fs::FileExt as _;
 
-use avouch_protocol::chunk::Stretch;
+use avouch_protocol::chunk::FileRange;
 use bytes::Bytes;
 #[cfg(target_os = "linux")]
 use rustix::io::ReadWriteFlags;
@@ -19,7 +19,7 @@ const PROBE_BYTES: usize = 128 << 10;
 /// for the disk. Probes one byte in every `PROBE_BYTES`, and the last one.
 #[cfg(target_os = "linux")]
 #[must_use]
-pub fn is_cached(range: &Stretch) -> bool {
+pub fn is_cached(range: &FileRange) -> bool {
     let is_present = |skip: usize| {
         let mut byte = [0];
         let slices = &mut [IoSliceMut::new(&mut byte)];
@@ -34,7 +34,7 @@ pub fn is_cached(range: &Stretch) -> bool {
 /// Returns false: other systems cannot report what the page cache holds.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
-pub fn is_cached(_: &Stretch) -> bool {
+pub fn is_cached(_: &FileRange) -> bool {
     false
 }
 
@@ -42,7 +42,7 @@ pub fn is_cached(_: &Stretch) -> bool {
 ///
 /// # Errors
 /// Those of the file system, and `UnexpectedEof` when the file ends before the range does.
-pub fn read_range(range: &Stretch) -> io::Result<Bytes> {
+pub fn read_range(range: &FileRange) -> io::Result<Bytes> {
     let mut bytes = vec![0; range.bytes];
     range.file.read_exact_at(&mut bytes, range.at)?;
     Ok(bytes.into())
@@ -62,7 +62,7 @@ mod tests {
         let bytes = 3 * PROBE_BYTES + 5;
         file.write_all(&vec![7; bytes]).unwrap();
         let file = Arc::new(file);
-        let range = |at, bytes| Stretch::new(Arc::clone(&file), at, bytes);
+        let range = |at, bytes| FileRange::new(Arc::clone(&file), at, bytes);
         assert!(is_cached(&range(0, bytes)));
         assert!(is_cached(&range(5, bytes - 5)));
         assert!(!is_cached(&range(0, bytes + 1)));

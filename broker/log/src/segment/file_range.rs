@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use avouch_protocol::chunk::Stretch;
+use avouch_protocol::chunk::FileRange;
 use avouch_protocol::types::Offset;
 
 use super::{Peek, SegmentFile, SegmentMeta};
@@ -24,7 +24,7 @@ impl SegmentFile {
         meta: &SegmentMeta,
         (from, limit): (Offset, Offset),
         max_bytes: usize,
-    ) -> io::Result<Option<(Stretch, Offset)>> {
+    ) -> io::Result<Option<(FileRange, Offset)>> {
         // The simulated disk has no file descriptor to send from.
         let file = Arc::clone(&self.file).system_file();
         let known = self.verified_range(meta, (from, limit), max_bytes);
@@ -34,9 +34,9 @@ impl SegmentFile {
         // Includes the header after the range, which is read below.
         let looked_at = meta.bytes.min(end.position + SCAN_BYTES as u64) - start.position;
         let looked_at = usize::try_from(looked_at).unwrap_or(usize::MAX);
-        let mut range = Stretch {
+        let mut range = FileRange {
             failed: Arc::clone(&self.failed),
-            ..Stretch::new(file, start.position, looked_at)
+            ..FileRange::new(file, start.position, looked_at)
         };
         if !is_cached(&range) {
             return Ok(None);

@@ -212,7 +212,7 @@ fn read(driven: &Driven, from: Offset, end: Offset) -> Result<Vec<(i64, u8, Opti
             }
             let mut decompressor = Decompressor::new();
             let codec = header.codec().unwrap();
-            let section = decompressor.inflate(codec, &batch[HEADER_BYTES..], Limits::default());
+            let section = decompressor.decompress(codec, &batch[HEADER_BYTES..], Limits::default());
             for record in RecordIter::new(section.unwrap(), header.record_count) {
                 let record = record.map_err(|error| error.to_string())?;
                 let offset = header.base_offset.0 + i64::from(record.offset_delta);

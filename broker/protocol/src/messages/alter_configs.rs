@@ -1,7 +1,9 @@
-//! AlterConfigs: replace a resource's whole configuration.
+//! AlterConfigs: replaces all configs of a resource.
 
 use crate::message::message;
 
+// Replaces all configs of a resource, so clients that change one config use
+// IncrementalAlterConfigs instead. Version 1 equals 0.
 message! {
     AlterConfigs:
     /// The new configurations.
@@ -27,13 +29,13 @@ message! {
 
 message! {
     AlterConfigs:
-    /// The outcomes.
+    /// The results.
     pub struct AlterConfigsResponse {
         throttle_time_ms: i32,
         responses: Vec<AlterConfigsResourceResponse>,
     }
 
-    /// The outcome for one resource.
+    /// The result for one resource.
     pub struct AlterConfigsResourceResponse {
         error_code: i16,
         error_message: Option<String>,

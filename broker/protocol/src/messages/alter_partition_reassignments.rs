@@ -1,4 +1,4 @@
-//! AlterPartitionReassignments: move partitions to other brokers (KIP-455).
+//! AlterPartitionReassignments: moves partitions to other brokers (KIP-455).
 
 use crate::message::message;
 
@@ -16,7 +16,7 @@ message! {
         partitions: Vec<ReassignablePartition>,
     }
 
-    /// Where a partition is to be; null ends a move under way.
+    /// The new replicas of a partition; null cancels a reassignment.
     pub struct ReassignablePartition {
         partition_index: i32,
         replicas: Option<Vec<i32>>,
@@ -25,7 +25,7 @@ message! {
 
 message! {
     AlterPartitionReassignments:
-    /// The outcomes.
+    /// The results.
     pub struct AlterPartitionReassignmentsResponse {
         throttle_time_ms: i32,
         error_code: i16,
@@ -33,13 +33,13 @@ message! {
         responses: Vec<ReassignableTopicResponse>,
     }
 
-    /// Outcomes for one topic.
+    /// Results for one topic.
     pub struct ReassignableTopicResponse {
         name: String,
         partitions: Vec<ReassignablePartitionResponse>,
     }
 
-    /// The outcome for one partition.
+    /// The result for one partition.
     pub struct ReassignablePartitionResponse {
         partition_index: i32,
         error_code: i16,

@@ -1,10 +1,13 @@
-//! ApiVersions: what a broker speaks. A version above ours is answered in version 0 (KIP-511).
+//! ApiVersions: the APIs and versions of a broker. A request of an unsupported version receives a
+//! response of version 0 (KIP-511).
 
 use crate::message::message;
 
+// Versions 1 and 2 equal 0. Version 4 can report a feature with minimum version 0, which
+// older Java clients reject (KAFKA-17011).
 message! {
     ApiVersions:
-    /// Who asks.
+    /// The name and version of the client library.
     pub struct ApiVersionsRequest {
         client_software_name: String [3.., ignorable],
         client_software_version: String [3.., ignorable],
@@ -32,14 +35,14 @@ message! {
         max_version: i16,
     }
 
-    /// A feature that the broker could have.
+    /// A feature that the broker supports.
     pub struct SupportedFeatureKey {
         name: String,
         min_version: i16,
         max_version: i16,
     }
 
-    /// A feature that the cluster has.
+    /// A feature that is enabled in the cluster.
     pub struct FinalizedFeatureKey {
         name: String,
         max_version_level: i16,

@@ -1,10 +1,11 @@
-//! CreateAcls: say who may do what.
+//! CreateAcls: creates access control rules.
 
 use crate::message::message;
 
+// Version 3 allows the resource type user (KIP-373).
 message! {
     CreateAcls:
-    /// The rules to make.
+    /// The rules to create.
     pub struct CreateAclsRequest {
         creations: Vec<AclCreation>,
     }
@@ -23,13 +24,13 @@ message! {
 
 message! {
     CreateAcls:
-    /// The outcomes, in the request's order.
+    /// The results, in the order of the request.
     pub struct CreateAclsResponse {
         throttle_time_ms: i32,
         results: Vec<AclCreationResult>,
     }
 
-    /// The outcome for one rule.
+    /// The result for one rule.
     pub struct AclCreationResult {
         error_code: i16,
         error_message: Option<String>,

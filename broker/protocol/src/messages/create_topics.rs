@@ -1,9 +1,11 @@
-//! CreateTopics: new topics with partitions and configuration.
+//! CreateTopics: creates topics with partitions and configs.
 
 use uuid::Uuid;
 
 use crate::message::message;
 
+// Version 3 equals 2. Version 4 allows -1 for partitions and replicas (KIP-464). From version 6
+// on the broker can return THROTTLING_QUOTA_EXCEEDED (KIP-599).
 message! {
     CreateTopics:
     /// The topics to create.
@@ -13,7 +15,7 @@ message! {
         validate_only: bool,
     }
 
-    /// A topic to create; -1 asks for the default number of partitions or replicas.
+    /// A topic to create; -1 is the default number of partitions or replicas.
     pub struct CreatableTopic {
         name: String,
         num_partitions: i32,
@@ -22,7 +24,7 @@ message! {
         configs: Vec<CreatableTopicConfig>,
     }
 
-    /// Where one partition's replicas are to be.
+    /// The replicas of one partition.
     pub struct CreatableReplicaAssignment {
         partition_index: i32,
         broker_ids: Vec<i32>,
@@ -43,7 +45,7 @@ message! {
         topics: Vec<CreatableTopicResult>,
     }
 
-    /// The outcome for one topic.
+    /// The result for one topic.
     pub struct CreatableTopicResult {
         name: String,
         topic_id: Uuid [7.., ignorable],
@@ -52,7 +54,7 @@ message! {
         topic_config_error_code: i16 [5.., tag 0, ignorable],
         num_partitions: i32 [5.., ignorable] = -1,
         replication_factor: i16 [5.., ignorable] = -1,
-        /// Null when the caller may not see them.
+        /// Null if the client is not authorized to read them.
         configs: Option<Vec<CreatableTopicConfigs>> [5.., ignorable] = Some(Vec::new()),
     }
 

@@ -1,7 +1,8 @@
-//! DeleteAcls: take back who may do what.
+//! DeleteAcls: deletes access control rules.
 
 use crate::message::message;
 
+// Version 3 allows the resource type user (KIP-373).
 message! {
     DeleteAcls:
     /// The rules to delete.
@@ -9,12 +10,12 @@ message! {
         filters: Vec<DeleteAclsFilter>,
     }
 
-    /// Which rules.
+    /// A filter of rules; null matches everything.
     pub struct DeleteAclsFilter {
         /// 0 unknown, 1 any, 2 a topic, 3 a group, 4 the cluster, 5 a transactional id.
         resource_type_filter: i8,
         resource_name_filter: Option<String>,
-        /// 1 any, 2 what matches, 3 literal, 4 prefixed.
+        /// 1 any, 2 patterns that match the name, 3 literal, 4 prefixed.
         pattern_type_filter: i8 = 3,
         principal_filter: Option<String>,
         host_filter: Option<String>,
@@ -25,7 +26,7 @@ message! {
 
 message! {
     DeleteAcls:
-    /// The outcomes, in the request's order.
+    /// The results, in the order of the request.
     pub struct DeleteAclsResponse {
         throttle_time_ms: i32,
         filter_results: Vec<DeleteAclsFilterResult>,
@@ -38,7 +39,7 @@ message! {
         matching_acls: Vec<DeleteAclsMatchingAcl>,
     }
 
-    /// A rule that was to be deleted.
+    /// The result for one rule.
     pub struct DeleteAclsMatchingAcl {
         error_code: i16,
         error_message: Option<String>,

@@ -1,7 +1,8 @@
-//! DeleteGroups: forget groups without members.
+//! DeleteGroups: deletes groups without members.
 
 use crate::message::message;
 
+// Version 1 equals 0.
 message! {
     DeleteGroups:
     /// The groups to delete.
@@ -12,13 +13,13 @@ message! {
 
 message! {
     DeleteGroups:
-    /// The outcomes.
+    /// The results.
     pub struct DeleteGroupsResponse {
         throttle_time_ms: i32,
         results: Vec<DeletableGroupResult>,
     }
 
-    /// The outcome for one group.
+    /// The result for one group.
     pub struct DeletableGroupResult {
         group_id: String,
         error_code: i16,

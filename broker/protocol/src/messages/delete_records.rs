@@ -1,10 +1,11 @@
-//! DeleteRecords: raise the log start offset.
+//! DeleteRecords: raises the log start offset.
 
 use crate::message::message;
 
+// Version 1 equals 0.
 message! {
     DeleteRecords:
-    /// The offsets to delete up to.
+    /// The offsets before which records are deleted.
     pub struct DeleteRecordsRequest {
         topics: Vec<DeleteRecordsTopic>,
         timeout_ms: i32,
@@ -25,19 +26,19 @@ message! {
 
 message! {
     DeleteRecords:
-    /// What was deleted.
+    /// The new log start offsets.
     pub struct DeleteRecordsResponse {
         throttle_time_ms: i32,
         topics: Vec<DeleteRecordsTopicResult>,
     }
 
-    /// Outcomes for one topic.
+    /// Results for one topic.
     pub struct DeleteRecordsTopicResult {
         name: String,
         partitions: Vec<DeleteRecordsPartitionResult>,
     }
 
-    /// The outcome for one partition.
+    /// The result for one partition.
     pub struct DeleteRecordsPartitionResult {
         partition_index: i32,
         low_watermark: i64,

@@ -1,9 +1,11 @@
-//! DeleteTopics: from version 6 on by name or by id.
+//! DeleteTopics: deletes topics by name or, from version 6 on, by id.
 
 use uuid::Uuid;
 
 use crate::message::message;
 
+// Versions 2 and 3 equal 1. From version 5 on the broker can return
+// THROTTLING_QUOTA_EXCEEDED (KIP-599).
 message! {
     DeleteTopics:
     /// The topics to delete.
@@ -28,7 +30,7 @@ message! {
         responses: Vec<DeletableTopicResult>,
     }
 
-    /// The outcome for one topic.
+    /// The result for one topic.
     pub struct DeletableTopicResult {
         name: Option<String> [.., null 6..],
         topic_id: Uuid [6.., ignorable],

@@ -1,15 +1,16 @@
-//! DescribeAcls: who may do what.
+//! DescribeAcls: returns access control rules.
 
 use crate::message::message;
 
+// Version 3 allows the resource type user (KIP-373).
 message! {
     DescribeAcls:
-    /// The rules asked for.
+    /// A filter of rules; null matches everything.
     pub struct DescribeAclsRequest {
         /// 0 unknown, 1 any, 2 a topic, 3 a group, 4 the cluster, 5 a transactional id.
         resource_type_filter: i8,
         resource_name_filter: Option<String>,
-        /// 1 any, 2 what matches, 3 literal, 4 prefixed.
+        /// 1 any, 2 patterns that match the name, 3 literal, 4 prefixed.
         pattern_type_filter: i8 = 3,
         principal_filter: Option<String>,
         host_filter: Option<String>,

@@ -1,10 +1,10 @@
-//! DescribeCluster: brokers and the cluster's id (KIP-700).
+//! DescribeCluster: returns the brokers and the cluster id (KIP-700).
 
 use crate::message::message;
 
 message! {
     DescribeCluster:
-    /// Asks for the cluster.
+    /// The options.
     pub struct DescribeClusterRequest {
         include_cluster_authorized_operations: bool,
         /// 1 brokers, 2 controllers.
@@ -24,7 +24,7 @@ message! {
         cluster_id: String,
         controller_id: i32 = -1,
         brokers: Vec<DescribeClusterBroker>,
-        /// A bit an operation; the default says that nobody asked.
+        /// One bit for each operation. The default means that the client did not request them.
         cluster_authorized_operations: i32 = i32::MIN,
     }
 

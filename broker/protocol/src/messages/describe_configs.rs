@@ -1,7 +1,8 @@
-//! DescribeConfigs: configuration values and where they come from.
+//! DescribeConfigs: returns configs and their sources.
 
 use crate::message::message;
 
+// Version 2 equals 1.
 message! {
     DescribeConfigs:
     /// The resources to describe.
@@ -11,7 +12,7 @@ message! {
         include_documentation: bool [3..],
     }
 
-    /// A resource and which of its values; null asks for all.
+    /// A resource and the names of its configs; null requests all.
     pub struct DescribeConfigsResource {
         /// 2 a topic, 4 a broker, 8 a broker logger.
         resource_type: i8,
@@ -42,7 +43,7 @@ message! {
         name: String,
         value: Option<String>,
         read_only: bool,
-        /// 1 topic, 2 broker at run time, 4 broker at start, 5 default.
+        /// 1 topic, 2 dynamic broker config, 4 static broker config, 5 default.
         config_source: i8 = -1,
         is_sensitive: bool,
         synonyms: Vec<DescribeConfigsSynonym>,
@@ -50,11 +51,11 @@ message! {
         documentation: Option<String> [3.., ignorable],
     }
 
-    /// A value that would hold if the ones before it were not set.
+    /// A value that is effective if the ones before it are not set.
     pub struct DescribeConfigsSynonym {
         name: String,
         value: Option<String>,
-        /// As `config_source` of the value.
+        /// As `config_source` of the result.
         source: i8,
     }
 }

@@ -1,9 +1,11 @@
-//! DescribeGroups: state and members of groups.
+//! DescribeGroups: returns the state and the members of groups.
 
 use bytes::Bytes;
 
 use crate::message::message;
 
+// Versions 1 and 2 equal 0. From version 6 on an unknown group is GROUP_ID_NOT_FOUND; older
+// versions return the state `Dead` without an error (KIP-1043).
 message! {
     DescribeGroups:
     /// The groups to describe.
@@ -21,7 +23,7 @@ message! {
         groups: Vec<DescribedGroup>,
     }
 
-    /// A group, or why it cannot be told about.
+    /// A group, or an error.
     pub struct DescribedGroup {
         error_code: i16,
         error_message: Option<String> [6..],
@@ -30,7 +32,7 @@ message! {
         protocol_type: String,
         protocol_data: String,
         members: Vec<DescribedGroupMember>,
-        /// A bit an operation; the default says that nobody asked.
+        /// One bit for each operation. The default means that the client did not request them.
         authorized_operations: i32 [3..] = i32::MIN,
     }
 

@@ -1,10 +1,11 @@
-//! DescribeLogDirs: how many bytes partitions have on disk.
+//! DescribeLogDirs: returns the size of partitions on disk.
 
 use crate::message::message;
 
+// Versions 2 and 3 add no field to the request. Version 4 adds the size of the disk (KIP-827).
 message! {
     DescribeLogDirs:
-    /// The partitions asked for; null asks for all.
+    /// The partitions requested; null requests all.
     pub struct DescribeLogDirsRequest {
         topics: Option<Vec<DescribableLogDirTopic>> = Some(Vec::new()),
     }

@@ -1,4 +1,4 @@
-//! DescribeTopicPartitions: partitions of topics, page by page (KIP-966).
+//! DescribeTopicPartitions: returns the partitions of topics in pages (KIP-966).
 
 use uuid::Uuid;
 
@@ -9,7 +9,7 @@ use crate::writer::Writer;
 
 message! {
     DescribeTopicPartitions:
-    /// The topics asked for, and where to go on.
+    /// The topics, and the start of the page.
     pub struct DescribeTopicPartitionsRequest {
         topics: Vec<TopicRequest>,
         response_partition_limit: i32 = 2000,
@@ -37,14 +37,14 @@ message! {
         next_cursor: Option<Cursor>,
     }
 
-    /// A topic, or why there is none.
+    /// A topic, or an error.
     pub struct DescribeTopicPartitionsResponseTopic {
         error_code: i16,
         name: Option<String>,
         topic_id: Uuid,
         is_internal: bool,
         partitions: Vec<DescribeTopicPartitionsResponsePartition>,
-        /// A bit an operation; the default says that nobody asked.
+        /// One bit for each operation. The default means that the client did not request them.
         topic_authorized_operations: i32 = i32::MIN,
     }
 
@@ -62,9 +62,9 @@ message! {
     }
 }
 
-/// A structure that may be null starts with a byte: 1, or -1 for null.
+// A nullable structure starts with a byte: 1, or -1 for null.
 impl Wire for Option<Cursor> {
-    fn least_bytes(_: Shape) -> usize {
+    fn min_bytes(_: Shape) -> usize {
         1
     }
 

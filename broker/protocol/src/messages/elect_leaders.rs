@@ -1,10 +1,10 @@
-//! ElectLeaders: give partitions their preferred leader, or any (KIP-460).
+//! ElectLeaders: elects the preferred leader of partitions, or any replica (KIP-460).
 
 use crate::message::message;
 
 message! {
     ElectLeaders:
-    /// The partitions to elect for; null stands for all.
+    /// The partitions; null means all.
     pub struct ElectLeadersRequest {
         /// 0 the preferred leader, 1 any replica.
         election_type: i8 [1..],
@@ -21,20 +21,20 @@ message! {
 
 message! {
     ElectLeaders:
-    /// The outcomes.
+    /// The results.
     pub struct ElectLeadersResponse {
         throttle_time_ms: i32,
         error_code: i16 [1..],
         replica_election_results: Vec<ReplicaElectionResult>,
     }
 
-    /// Outcomes for one topic.
+    /// Results for one topic.
     pub struct ReplicaElectionResult {
         topic: String,
         partition_result: Vec<PartitionResult>,
     }
 
-    /// The outcome for one partition.
+    /// The result for one partition.
     pub struct PartitionResult {
         partition_id: i32,
         error_code: i16,

@@ -1,5 +1,5 @@
-//! Fetch: read record batches, waiting for them if need be. From version 7 on in sessions
-//! (KIP-227), from 13 on by topic id.
+//! Fetch: reads record batches, and waits for them if there are none. Sessions exist from version 7
+//! on (KIP-227), topic ids from 13 on (KIP-516).
 
 use uuid::Uuid;
 
@@ -7,28 +7,30 @@ use super::leader::{LeaderIdAndEpoch, NodeEndpoint};
 use crate::message::message;
 use crate::primitives::Records;
 
+// Version 6 equals 5, and 8 equals 7. From version 10 on batches can be compressed with zstd
+// (KIP-110), and from 14 on tiered storage can be reported (KIP-405).
 message! {
     Fetch:
-    /// Where to read from, and how much to wait for.
+    /// The partitions and offsets to read, and the size to wait for.
     pub struct FetchRequest {
         cluster_id: Option<String> [12.., tag 0, ignorable],
-        /// The follower that asks, -1 for a consumer.
+        /// The id of a follower, -1 for a consumer.
         replica_id: i32 [..=14] = -1,
         replica_state: ReplicaState [15.., tag 1, ignorable],
         max_wait_ms: i32,
         min_bytes: i32,
         max_bytes: i32 = i32::MAX,
-        /// 0 reads all, 1 reads committed transactions only.
+        /// 0 reads all records, 1 reads committed transactions only.
         isolation_level: i8,
         session_id: i32 [7.., ignorable],
-        /// -1 asks without a session, 0 for a new one.
+        /// -1 fetches without a session, 0 creates a session.
         session_epoch: i32 [7.., ignorable] = -1,
         topics: Vec<FetchTopic>,
         forgotten_topics_data: Vec<ForgottenTopic> [7..],
         rack_id: String [11.., ignorable],
     }
 
-    /// Which follower asks; consumers leave it at its default.
+    /// The follower; consumers send the default.
     pub struct ReplicaState {
         replica_id: i32 = -1,
         replica_epoch: i64 = -1,
@@ -41,18 +43,18 @@ message! {
         partitions: Vec<FetchPartition>,
     }
 
-    /// Where to read in one partition.
+    /// The position in one partition.
     pub struct FetchPartition {
         partition: i32,
         current_leader_epoch: i32 [9.., ignorable] = -1,
         fetch_offset: i64,
-        /// Epoch of the last record fetched; only followers know it.
+        /// Epoch of the last fetched record, sent by followers only.
         last_fetched_epoch: i32 [12..] = -1,
         log_start_offset: i64 [5.., ignorable] = -1,
         partition_max_bytes: i32,
     }
 
-    /// Partitions to take out of the session.
+    /// Partitions to remove from the session.
     pub struct ForgottenTopic {
         topic: String [..=12, ignorable],
         topic_id: Uuid [13.., ignorable],
@@ -88,11 +90,11 @@ message! {
         diverging_epoch: EpochEndOffset [12.., tag 0, ignorable],
         current_leader: LeaderIdAndEpoch [12.., tag 1, ignorable],
         snapshot_id: SnapshotId [12.., tag 2, ignorable],
-        /// In ascending order of their producers' first offsets; null when all is read.
+        /// In ascending order of the first offsets; null for isolation level 0.
         aborted_transactions: Option<Vec<AbortedTransaction>> = Some(Vec::new()),
-        /// -1 when the leader is to be read (KIP-392).
+        /// -1 if the consumer should read from the leader (KIP-392).
         preferred_read_replica: i32 [11..] = -1,
-        /// Empty, never null: librdkafka takes null for a fault.
+        /// Can be empty, but not null: librdkafka treats null as an error.
         records: Records,
     }
 

@@ -1,11 +1,13 @@
-//! FindCoordinator: which broker coordinates a group or a transaction; from version 4 on for
-//! several keys at once.
+//! FindCoordinator: returns the coordinator of a group or a transaction; from version 4 on for
+//! several keys at once (KIP-699).
 
 use crate::message::message;
 
+// Version 2 equals 1. From version 5 on the broker can return TRANSACTION_ABORTABLE (KIP-890), and
+// version 6 allows share groups (KIP-932).
 message! {
     FindCoordinator:
-    /// Whose coordinator is looked for.
+    /// The groups or transactional ids.
     pub struct FindCoordinatorRequest {
         key: String [..=3],
         /// 0 a group, 1 a transaction.

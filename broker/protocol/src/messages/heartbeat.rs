@@ -1,10 +1,11 @@
-//! Heartbeat: stay a member of a group.
+//! Heartbeat: extends the session of a group member.
 
 use crate::message::message;
 
+// Versions 1 and 2 equal 0.
 message! {
     Heartbeat:
-    /// A member's sign of life.
+    /// The member.
     pub struct HeartbeatRequest {
         group_id: String,
         generation_id: i32,
@@ -15,7 +16,7 @@ message! {
 
 message! {
     Heartbeat:
-    /// Whether the member still belongs to the generation.
+    /// An error code if the member must rejoin.
     pub struct HeartbeatResponse {
         throttle_time_ms: i32 [1.., ignorable],
         error_code: i16,

@@ -1,4 +1,4 @@
-//! IncrementalAlterConfigs: change single configuration values (KIP-339).
+//! IncrementalAlterConfigs: changes single configs (KIP-339).
 
 use crate::message::message;
 
@@ -29,13 +29,13 @@ message! {
 
 message! {
     IncrementalAlterConfigs:
-    /// The outcomes.
+    /// The results.
     pub struct IncrementalAlterConfigsResponse {
         throttle_time_ms: i32,
         responses: Vec<AlterConfigsResourceResponse>,
     }
 
-    /// The outcome for one resource.
+    /// The result for one resource.
     pub struct AlterConfigsResourceResponse {
         error_code: i16,
         error_message: Option<String>,

@@ -1,14 +1,16 @@
-//! InitProducerId: a producer id for an idempotent or transactional producer.
+//! InitProducerId: assigns a producer id to an idempotent or transactional producer.
 
 use crate::message::message;
 
+// Version 1 equals 0. From version 4 on the broker can return PRODUCER_FENCED, and from 5 on
+// TRANSACTION_ABORTABLE (KIP-890).
 message! {
     InitProducerId:
-    /// Who wants a producer id, and which it had.
+    /// The producer and its current id.
     pub struct InitProducerIdRequest {
         transactional_id: Option<String>,
         transaction_timeout_ms: i32,
-        /// The id it had, -1 for none.
+        /// The current id, -1 for none (KIP-360).
         producer_id: i64 [3..] = -1,
         producer_epoch: i16 [3..] = -1,
     }

@@ -1,12 +1,14 @@
-//! JoinGroup: become a member of a group's next generation.
+//! JoinGroup: adds a member to the next generation of a group.
 
 use bytes::Bytes;
 
 use crate::message::message;
 
+// Version 3 equals 2. From version 4 on a new member receives MEMBER_ID_REQUIRED with its id and
+// joins again, so that lost responses leave no unknown members (KIP-394).
 message! {
     JoinGroup:
-    /// Who joins, and which protocols it speaks.
+    /// The member and the assignment protocols that it supports.
     pub struct JoinGroupRequest {
         group_id: String,
         session_timeout_ms: i32,
@@ -19,7 +21,7 @@ message! {
         reason: Option<String> [8.., ignorable],
     }
 
-    /// A protocol, with metadata that only members understand.
+    /// A protocol with metadata, which the broker does not interpret.
     pub struct JoinGroupRequestProtocol {
         name: String,
         metadata: Bytes,
@@ -28,16 +30,16 @@ message! {
 
 message! {
     JoinGroup:
-    /// The generation joined; its leader gets all members.
+    /// The generation. The leader receives all members.
     pub struct JoinGroupResponse {
         throttle_time_ms: i32 [2.., ignorable],
         error_code: i16,
         generation_id: i32 = -1,
         protocol_type: Option<String> [7.., ignorable],
-        /// The protocol chosen; empty, not null, for errors before version 7.
+        /// The selected protocol; for errors before version 7 empty instead of null.
         protocol_name: Option<String> [.., null 7..],
         leader: String,
-        /// Tells a static leader that came back to assign nothing (KIP-814).
+        /// True if a static leader rejoins and must not assign partitions (KIP-814).
         skip_assignment: bool [9..],
         member_id: String,
         members: Vec<JoinGroupResponseMember>,

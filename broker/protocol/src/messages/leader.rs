@@ -1,13 +1,13 @@
-//! Where a partition's leader is, told beside an error so that clients need not ask (KIP-951).
+//! The leader of a partition, returned with an error so that clients need no Metadata request
+//! (KIP-951).
 
 use crate::message::structures;
 
 structures! {
     /// A partition's leader.
     pub struct LeaderIdAndEpoch {
-        /// -1 when unknown.
+        // -1 means unknown.
         leader_id: i32 = -1,
-        /// -1 when unknown.
         leader_epoch: i32 = -1,
     }
 

@@ -1,10 +1,11 @@
-//! LeaveGroup: leave a group; from version 3 on several members at once.
+//! LeaveGroup: removes a member from a group; from version 3 on several members at once (KIP-345).
 
 use crate::message::message;
 
+// Versions 1 and 2 equal 0.
 message! {
     LeaveGroup:
-    /// Who leaves.
+    /// The members to remove.
     pub struct LeaveGroupRequest {
         group_id: String,
         member_id: String [..=2],
@@ -21,14 +22,14 @@ message! {
 
 message! {
     LeaveGroup:
-    /// Who has left.
+    /// The removed members.
     pub struct LeaveGroupResponse {
         throttle_time_ms: i32 [1.., ignorable],
         error_code: i16,
         members: Vec<MemberResponse> [3..],
     }
 
-    /// The outcome for one member.
+    /// The result for one member.
     pub struct MemberResponse {
         member_id: String,
         group_instance_id: Option<String>,

@@ -1,10 +1,11 @@
-//! ListGroups: the groups of a broker.
+//! ListGroups: returns the groups of a broker.
 
 use crate::message::message;
 
+// Versions 1 and 2 equal 0.
 message! {
     ListGroups:
-    /// Which groups to list; empty filters let all pass.
+    /// Filters; an empty filter matches all groups.
     pub struct ListGroupsRequest {
         states_filter: Vec<String> [4..],
         types_filter: Vec<String> [5..],

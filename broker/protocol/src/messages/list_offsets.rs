@@ -1,28 +1,30 @@
-//! ListOffsets: the offset at a point in time, or at an end of the log.
+//! ListOffsets: returns the offset for a timestamp, or the start or end of the log.
 
 use crate::message::message;
 
+// Version 3 equals 2. From version 5 on the broker can return OFFSET_NOT_AVAILABLE. Version 7
+// allows the timestamp -3 (KIP-734), 8 allows -4 (KIP-405) and 9 allows -5 (KIP-1005).
 message! {
     ListOffsets:
-    /// The times to look up.
+    /// The timestamps.
     pub struct ListOffsetsRequest {
         replica_id: i32,
-        /// 0 looks at all, 1 at committed transactions only.
+        /// 0 includes all records, 1 committed transactions only.
         isolation_level: i8 [2..],
         topics: Vec<ListOffsetsTopic>,
     }
 
-    /// Partitions of one topic to look up.
+    /// Partitions of one topic.
     pub struct ListOffsetsTopic {
         name: String,
         partitions: Vec<ListOffsetsPartition>,
     }
 
-    /// The time to look up in one partition.
+    /// The timestamp in one partition.
     pub struct ListOffsetsPartition {
         partition_index: i32,
         current_leader_epoch: i32 [4.., ignorable] = -1,
-        /// -1 the end, -2 the start, -3 the greatest timestamp, or a time in ms.
+        /// A time in ms, -1 for the end, -2 for the start, -3 for the maximum timestamp.
         timestamp: i64,
     }
 }

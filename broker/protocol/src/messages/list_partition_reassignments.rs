@@ -1,10 +1,10 @@
-//! ListPartitionReassignments: which partitions are moving to other brokers (KIP-455).
+//! ListPartitionReassignments: returns the partitions that move to other brokers (KIP-455).
 
 use crate::message::message;
 
 message! {
     ListPartitionReassignments:
-    /// The partitions asked for; null asks for all.
+    /// The partitions requested; null requests all.
     pub struct ListPartitionReassignmentsRequest {
         timeout_ms: i32 = 60_000,
         topics: Option<Vec<ListPartitionReassignmentsTopics>>,
@@ -33,7 +33,7 @@ message! {
         partitions: Vec<OngoingPartitionReassignment>,
     }
 
-    /// Where a partition is, comes to and leaves.
+    /// The current, added and removed replicas of a partition.
     pub struct OngoingPartitionReassignment {
         partition_index: i32,
         replicas: Vec<i32>,

@@ -1,14 +1,15 @@
-//! Metadata: brokers, topics, partitions and who leads them.
+//! Metadata: returns brokers, topics, partitions and leaders.
 
 use uuid::Uuid;
 
 use crate::message::message;
 
+// Version 6 equals 5. From version 12 on clients can name topics by id only (KIP-516).
 message! {
     Metadata:
-    /// The topics to tell about.
+    /// The topics.
     pub struct MetadataRequest {
-        /// Null asks for all topics; so does an empty list in version 0.
+        /// Null requests all topics; so does an empty list in version 0.
         topics: Option<Vec<MetadataRequestTopic>> [.., null 1..] = Some(Vec::new()),
         allow_auto_topic_creation: bool [4..] = true,
         include_cluster_authorized_operations: bool [8..=10],
@@ -31,7 +32,7 @@ message! {
         cluster_id: Option<String> [2.., ignorable],
         controller_id: i32 [1.., ignorable] = -1,
         topics: Vec<MetadataResponseTopic>,
-        /// A bit an operation; the default says that nobody asked.
+        /// One bit for each operation. The default means that the client did not request them.
         cluster_authorized_operations: i32 [8..=10] = i32::MIN,
     }
 
@@ -43,14 +44,14 @@ message! {
         rack: Option<String> [1.., ignorable],
     }
 
-    /// A topic, or why there is none.
+    /// A topic, or an error.
     pub struct MetadataResponseTopic {
         error_code: i16,
         name: Option<String> [.., null 12..],
         topic_id: Uuid [10.., ignorable],
         is_internal: bool [1.., ignorable],
         partitions: Vec<MetadataResponsePartition>,
-        /// A bit an operation; the default says that nobody asked.
+        /// One bit for each operation. The default means that the client did not request them.
         topic_authorized_operations: i32 [8..] = i32::MIN,
     }
 

@@ -1,5 +1,5 @@
-//! The messages, one file an API, each a table of fields and versions; see
-//! [`message`](crate::message) for how to read one.
+//! The messages, one file for each API. [`message`](crate::message) describes the format of the
+//! tables.
 
 pub mod alter_configs;
 pub mod alter_partition_reassignments;

@@ -1,10 +1,10 @@
-//! OffsetDelete: forget offsets that a group committed (KIP-496).
+//! OffsetDelete: deletes committed offsets of a group (KIP-496).
 
 use crate::message::message;
 
 message! {
     OffsetDelete:
-    /// The offsets to forget.
+    /// The offsets to delete.
     pub struct OffsetDeleteRequest {
         group_id: String,
         topics: Vec<OffsetDeleteRequestTopic>,
@@ -24,20 +24,20 @@ message! {
 
 message! {
     OffsetDelete:
-    /// The outcomes.
+    /// The results.
     pub struct OffsetDeleteResponse {
         error_code: i16,
         throttle_time_ms: i32,
         topics: Vec<OffsetDeleteResponseTopic>,
     }
 
-    /// Outcomes for one topic.
+    /// Results for one topic.
     pub struct OffsetDeleteResponseTopic {
         name: String,
         partitions: Vec<OffsetDeleteResponsePartition>,
     }
 
-    /// The outcome for one partition.
+    /// The result for one partition.
     pub struct OffsetDeleteResponsePartition {
         partition_index: i32,
         error_code: i16,

@@ -1,16 +1,17 @@
-//! OffsetFetch: where a group stands; from version 8 on for several groups at once.
+//! OffsetFetch: returns committed offsets; from version 8 on of several groups at once.
 
 use crate::message::message;
 
+// Version 4 equals 3. From version 9 on the broker can return STALE_MEMBER_EPOCH (KIP-848).
 message! {
     OffsetFetch:
-    /// The groups and partitions asked for.
+    /// The groups and partitions.
     pub struct OffsetFetchRequest {
         group_id: String [..=7],
-        /// Null asks for all partitions that have an offset.
+        /// Null requests all partitions with an offset.
         topics: Option<Vec<OffsetFetchRequestTopic>> [..=7, null 2.., ignorable] = Some(Vec::new()),
         groups: Vec<OffsetFetchRequestGroup> [8..],
-        /// Whether offsets of open transactions are to be waited for (KIP-447).
+        /// If true, offsets in open transactions are UNSTABLE_OFFSET_COMMIT (KIP-447).
         require_stable: bool [7..],
     }
 
@@ -25,7 +26,7 @@ message! {
         group_id: String,
         member_id: Option<String> [9.., ignorable],
         member_epoch: i32 [9.., ignorable] = -1,
-        /// Null asks for all partitions that have an offset.
+        /// Null requests all partitions with an offset.
         topics: Option<Vec<OffsetFetchRequestTopics>> = Some(Vec::new()),
     }
 

@@ -1,12 +1,12 @@
-//! OffsetForLeaderEpoch: where an epoch's records end (KIP-320).
+//! OffsetForLeaderEpoch: returns the end offset of a leader epoch (KIP-320).
 
 use crate::message::message;
 
 message! {
     OffsetForLeaderEpoch:
-    /// The epochs to look up.
+    /// The epochs.
     pub struct OffsetForLeaderEpochRequest {
-        /// The follower that asks, -1 for a consumer.
+        /// The id of a follower, -1 for a consumer.
         replica_id: i32 [3.., ignorable] = -2,
         topics: Vec<OffsetForLeaderTopic>,
     }
@@ -27,19 +27,19 @@ message! {
 
 message! {
     OffsetForLeaderEpoch:
-    /// Where the epochs end.
+    /// The end offsets.
     pub struct OffsetForLeaderEpochResponse {
         throttle_time_ms: i32,
         topics: Vec<OffsetForLeaderTopicResult>,
     }
 
-    /// Ends in one topic.
+    /// End offsets in one topic.
     pub struct OffsetForLeaderTopicResult {
         topic: String,
         partitions: Vec<EpochEndOffset>,
     }
 
-    /// The end of an epoch.
+    /// The end offset of an epoch.
     pub struct EpochEndOffset {
         error_code: i16,
         partition: i32,

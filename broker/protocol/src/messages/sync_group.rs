@@ -1,12 +1,13 @@
-//! SyncGroup: get the assignment of a generation; its leader brings everyone's.
+//! SyncGroup: returns a member's assignment; the leader sends the assignments of all members.
 
 use bytes::Bytes;
 
 use crate::message::message;
 
+// Versions 1 and 2 equal 0.
 message! {
     SyncGroup:
-    /// The assignments, when the leader sends them.
+    /// The member. Only the leader sends assignments.
     pub struct SyncGroupRequest {
         group_id: String,
         generation_id: i32,
@@ -17,7 +18,7 @@ message! {
         assignments: Vec<SyncGroupRequestAssignment>,
     }
 
-    /// What one member is assigned, which only members understand.
+    /// The assignment of one member, which the broker does not interpret.
     pub struct SyncGroupRequestAssignment {
         member_id: String,
         assignment: Bytes,

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use avouch_protocol::batch::Codec;
-use avouch_protocol::compress::{Decompressor, InflateError, Limits, compress};
+use avouch_protocol::compress::{DecompressError, Decompressor, Limits, compress};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
 /// Returns data that span several blocks of every codec and hardly compress.
@@ -13,9 +13,9 @@ fn sample() -> Vec<u8> {
         .collect()
 }
 
-fn decompress(codec: Codec, compressed: &[u8]) -> Result<Vec<u8>, InflateError> {
+fn decompress(codec: Codec, compressed: &[u8]) -> Result<Vec<u8>, DecompressError> {
     Decompressor::new()
-        .inflate(codec, compressed, Limits::default())
+        .decompress(codec, compressed, Limits::default())
         .map(|section| section.to_vec())
 }
 
@@ -70,7 +70,7 @@ fn snappy_accepts_raw_and_xerial_framing() {
         wrong[at..at + 4].copy_from_slice(&length.to_be_bytes());
         assert_eq!(
             decompress(Codec::Snappy, &wrong),
-            Err(InflateError::Corrupt),
+            Err(DecompressError::Corrupt),
             "{length}"
         );
     }
@@ -93,7 +93,10 @@ fn lz4_accepts_linked_and_checksummed_blocks() {
                 if checked {
                     let last = frame.len() - 1;
                     frame[last] ^= 1;
-                    assert_eq!(decompress(Codec::Lz4, &frame), Err(InflateError::Corrupt));
+                    assert_eq!(
+                        decompress(Codec::Lz4, &frame),
+                        Err(DecompressError::Corrupt)
+                    );
                 }
             }
         }
@@ -107,12 +110,12 @@ fn lz4_requires_one_terminated_frame() {
     let without_mark = &frame[..frame.len() - 4];
     assert_eq!(
         decompress(Codec::Lz4, without_mark),
-        Err(InflateError::Corrupt)
+        Err(DecompressError::Corrupt)
     );
     let twice = frame.repeat(2);
     assert_eq!(
         decompress(Codec::Lz4, &twice),
-        Err(InflateError::Corrupt),
+        Err(DecompressError::Corrupt),
         "consumers read only the first frame"
     );
 }
@@ -129,7 +132,7 @@ fn zstd_window_above_8_mib_is_rejected() {
     assert_eq!(decompress(Codec::Zstd, &with_window(23)), Ok(sample()));
     assert_eq!(
         decompress(Codec::Zstd, &with_window(24)),
-        Err(InflateError::Corrupt)
+        Err(DecompressError::Corrupt)
     );
 }
 
@@ -143,13 +146,13 @@ fn zstd_frame_with_wrong_size_is_corrupt() {
     longer[5] = 100;
     let mut used = Decompressor::new();
     let packed = compress(Codec::Zstd, &sample());
-    used.inflate(Codec::Zstd, &packed, Limits::default())
+    used.decompress(Codec::Zstd, &packed, Limits::default())
         .unwrap();
     for frame in [empty.as_slice(), &longer] {
         // A used buffer contains data of an earlier batch.
         for decompressor in [&mut Decompressor::new(), &mut used] {
-            let found = decompressor.inflate(Codec::Zstd, frame, Limits::default());
-            assert_eq!(found.err(), Some(InflateError::Corrupt), "{frame:02x?}");
+            let found = decompressor.decompress(Codec::Zstd, frame, Limits::default());
+            assert_eq!(found.err(), Some(DecompressError::Corrupt), "{frame:02x?}");
         }
     }
 }
@@ -163,7 +166,7 @@ fn codecs_reuse_one_buffer() {
         for _ in 0..3 {
             let packed = compress(codec, &sample());
             let section = decompressor
-                .inflate(codec, &packed, Limits::default())
+                .decompress(codec, &packed, Limits::default())
                 .unwrap();
             let address = section.as_ptr();
             let first = *first.get_or_insert(address);
@@ -190,17 +193,17 @@ fn codec_state_does_not_change_results() {
     for _ in 0..2 {
         for (codec, frame) in &frames {
             for _ in 0..2 {
-                let complete = decompressor.inflate(*codec, frame, Limits::default());
+                let complete = decompressor.decompress(*codec, frame, Limits::default());
                 assert_eq!(complete.unwrap().bytes(), sample, "{codec:?}");
             }
             for at in (1..frame.len()).step_by(frame.len() / 8 + 1) {
-                let truncated = decompressor.inflate(*codec, &frame[..at], Limits::default());
+                let truncated = decompressor.decompress(*codec, &frame[..at], Limits::default());
                 let error = truncated.err();
-                assert_eq!(error, Some(InflateError::Corrupt), "{codec:?} {at}");
+                assert_eq!(error, Some(DecompressError::Corrupt), "{codec:?} {at}");
                 let mut corrupt = frame.clone();
                 corrupt[at] ^= 0x55;
                 let fresh = decompress(*codec, &corrupt);
-                let again = decompressor.inflate(*codec, &corrupt, Limits::default());
+                let again = decompressor.decompress(*codec, &corrupt, Limits::default());
                 assert_eq!(again.map(|section| section.bytes().to_vec()), fresh);
             }
         }
@@ -215,17 +218,17 @@ fn decompression_bombs_stop_at_limit() {
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
         let bomb = compress(codec, &zeros);
         let cap = Limits::default().cap(bomb.len());
-        let stopped = decompressor.inflate(codec, &bomb, Limits::default());
+        let stopped = decompressor.decompress(codec, &bomb, Limits::default());
         assert_eq!(
             stopped.err(),
-            Some(InflateError::TooLarge {
+            Some(DecompressError::TooLarge {
                 cap,
                 compressed: bomb.len()
             })
         );
         assert!(decompressor.buffer_bytes() <= 2 * cap, "{codec:?}");
         let next = compress(codec, b"next");
-        let next = decompressor.inflate(codec, &next, Limits::default());
+        let next = decompressor.decompress(codec, &next, Limits::default());
         assert_eq!(next.unwrap().bytes(), b"next", "{codec:?} after a bomb");
         assert!(
             decompressor.buffer_bytes() <= 4 << 20,
@@ -235,12 +238,12 @@ fn decompression_bombs_stop_at_limit() {
     let raw_bomb = snap::raw::Encoder::new().compress_vec(&zeros).unwrap();
     let stopped = decompress(Codec::Snappy, &raw_bomb);
     assert!(
-        matches!(stopped, Err(InflateError::TooLarge { .. })),
+        matches!(stopped, Err(DecompressError::TooLarge { .. })),
         "raw snappy"
     );
     let stored = decompress(Codec::None, &zeros);
     assert!(
-        matches!(stored, Err(InflateError::TooLarge { .. })),
+        matches!(stored, Err(DecompressError::TooLarge { .. })),
         "no codec"
     );
 }
@@ -271,12 +274,14 @@ fn decompression_limit_is_exact() {
             ratio_free_bytes: 0,
         };
         assert!(
-            decompressor.inflate(codec, &compressed, at(1000)).is_ok(),
+            decompressor
+                .decompress(codec, &compressed, at(1000))
+                .is_ok(),
             "{codec:?}"
         );
-        let stopped = decompressor.inflate(codec, &compressed, at(999));
+        let stopped = decompressor.decompress(codec, &compressed, at(999));
         assert!(
-            matches!(stopped, Err(InflateError::TooLarge { cap: 999, .. })),
+            matches!(stopped, Err(DecompressError::TooLarge { cap: 999, .. })),
             "{codec:?}"
         );
     }
@@ -291,7 +296,7 @@ fn unreachable_snappy_length_allocates_nothing() {
         ..Limits::default()
     };
     let mut decompressor = Decompressor::new();
-    let rejected = decompressor.inflate(Codec::Snappy, &claims_16_mebibytes, limits);
-    assert_eq!(rejected.err(), Some(InflateError::Corrupt));
+    let rejected = decompressor.decompress(Codec::Snappy, &claims_16_mebibytes, limits);
+    assert_eq!(rejected.err(), Some(DecompressError::Corrupt));
     assert_eq!(decompressor.buffer_bytes(), 0);
 }

@@ -81,7 +81,7 @@ fn read(batch: &[u8]) -> Vec<Fields> {
     let header = BatchHeader::parse(batch).unwrap();
     let mut decompressor = Decompressor::new();
     let section = decompressor
-        .inflate(
+        .decompress(
             header.codec().unwrap(),
             &batch[HEADER_BYTES..],
             Limits::default(),
@@ -366,7 +366,7 @@ fn truncated_or_corrupt_batch_never_panics() {
         let batch = build(codec, samples);
         let compressed = &batch[HEADER_BYTES..];
         let mut passes = |bytes: &[u8]| {
-            let section = decompressor.inflate(codec, bytes, Limits::default());
+            let section = decompressor.decompress(codec, bytes, Limits::default());
             section.is_ok_and(|section| RecordIter::new(section, 20).all(|record| record.is_ok()))
         };
         assert!(passes(compressed), "{codec:?}");
@@ -475,6 +475,6 @@ fn client_offsets_start_at_zero() {
     let error = verify_client_batch(&header, batch.len(), &section).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "record 0, byte 0: offset delta 1 is not the record's index"
+        "record 0, byte 0: offset delta 1 differs from the record's index"
     );
 }

@@ -2,7 +2,7 @@
 
 use avouch_contract::RecordError;
 use avouch_protocol::batch::HeaderError;
-use avouch_protocol::compress::InflateError;
+use avouch_protocol::compress::DecompressError;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::records::ClientBatchError;
 use thiserror::Error;
@@ -29,7 +29,7 @@ pub(crate) enum Rejection {
     #[error("batch of {bytes} bytes exceeds max.message.bytes={max}")]
     TooLarge { bytes: usize, max: usize },
     #[error("{0}")]
-    Decompression(#[from] InflateError),
+    Decompression(#[from] DecompressError),
     #[error("the CRC of the batch does not match its bytes")]
     BadCrc,
     #[error("{0}")]
@@ -56,7 +56,7 @@ impl Rejection {
             Self::Transactional => ErrorCode::InvalidTxnState,
             Self::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
             Self::InternalTopic(_) => ErrorCode::InvalidTopicException,
-            Self::TooLarge { .. } | Self::Decompression(InflateError::TooLarge { .. }) => {
+            Self::TooLarge { .. } | Self::Decompression(DecompressError::TooLarge { .. }) => {
                 ErrorCode::MessageTooLarge
             }
             Self::Structure(ClientBatchError::AppendTime) => ErrorCode::InvalidTimestamp,

@@ -181,7 +181,7 @@ fn first_at(
     let mut inflater = Decompressor::new();
     let codec = header.codec().map_err(damaged)?;
     let section = inflater
-        .inflate(codec, &batch[HEADER_BYTES..], limits)
+        .decompress(codec, &batch[HEADER_BYTES..], limits)
         .map_err(damaged)?;
     for record in RecordIter::new(section, header.record_count) {
         let record = record.map_err(damaged)?;
