@@ -1,13 +1,12 @@
-//! Contracts: a record that does not satisfy its topic's contract never reaches the log, and its
-//! producer receives the record, the field and the reason.
+//! Contracts: a record that violates its topic's contract never reaches the log, and its producer
+//! receives the record, the field and the reason.
 //!
-//! A batch passes through `config` (the policy that the topic's configs state, with `auto`
-//! decided), `check` (the schema ids that its records name), `schemas` (their validators, usually
-//! from the cache), `check::eligibility` (whether the topic allows each schema), `check` again
-//! (every record) and `report`. Only `schemas::cache`, which requests schemas, and `report` have
-//! effects.
+//! A batch passes through `config` (the policy of the topic's configs, with `auto` decided), `check`
+//! (the schema ids of its records), `schemas` (their validators, usually cached),
+//! `check::eligibility` (whether the topic allows each schema), `check` again (every record) and
+//! `report`. Only `schemas::cache`, which queries the registry, and `report` have side effects.
 //!
-//! Invariant: what cannot be checked is rejected, never accepted. Knows no file and no socket.
+//! Invariant: a record that cannot be checked is rejected. Knows no file and no socket.
 
 mod check;
 mod config;
@@ -23,36 +22,37 @@ use avouch_compute::ComputePool;
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::section::Section;
 use avouch_protocol::types::PartitionIndex;
-use avouch_registry_api::source::{SchemaSource, SourceError};
-use avouch_registry_api::subject::Part;
+use avouch_registry_api::source::SchemaSource;
+use avouch_registry_api::subject::RecordPart;
 use futures_util::future::join_all;
 
 pub use check::LISTED_MAX;
 pub use check::basis::Basis;
-pub use check::inline_check::Alongside;
+pub use check::inline_check::InlineCheck;
 pub use config::auto::{AUTO_EXCLUDE_DEFAULT, Decision, parse_exclude};
 pub use config::effective::EffectivePolicy;
 pub use config::keys;
 pub use config::policy::Policy;
 pub use report::feed;
-pub use schemas::cache::{Arrival, CacheConfig, ClockMs, Schemas};
+pub use schemas::cache::{CacheConfig, ClockMs, Schemas};
+pub use schemas::lookup::{LookupError, RequestContext};
 
-use check::eligibility::{self, Judgement};
-use check::{Batch, Findings, Judgements, PerPart};
+use check::eligibility::{self, Eligibility};
+use check::{Batch, Eligibilities, Findings, PerPart};
 use config::effective::{Mode, Rule};
 use report::Report;
 use report::feed::Feed;
-use schemas::cache::Remembered;
-use schemas::lookup::Doubt;
+use schemas::cache::CachedLookup;
+use schemas::lookup::Staleness;
 
-/// What contracts are started with.
+/// Startup configuration of contracts.
 #[derive(Clone, Debug)]
 pub struct ContractConfig {
     /// `avouch.auto.exclude`: topics that `auto` skips, as patterns with `*`.
     pub auto_exclude: Vec<String>,
     /// Bounds of the schema cache.
     pub cache: CacheConfig,
-    /// Violations kept for the HTTP API. Default 10,000, about 1 KiB each.
+    /// Number of violations that the HTTP API retains. Default 10,000, about 1 KiB each.
     pub feed_entries: usize,
 }
 
@@ -69,60 +69,60 @@ impl Default for ContractConfig {
     }
 }
 
-/// A batch to be checked. It is sound, and its records are decompressed.
+/// A batch to check. Its structure is valid, and its records are decompressed.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckRequest<'a> {
     /// The topic.
     pub topic: &'a str,
     /// The partition.
     pub partition: PartitionIndex,
-    /// What the producer calls itself.
+    /// The producer's client id.
     pub client_id: Option<&'a str>,
-    /// Who the producer is, such as `User:ANONYMOUS`.
+    /// The producer's principal, such as `User:ANONYMOUS`.
     pub principal: &'a str,
     /// The batch's header.
     pub header: &'a BatchHeader,
-    /// What stands behind the header, decompressed.
+    /// The bytes after the header, decompressed.
     pub records: Section<'a>,
     /// The topic's contract.
     pub policy: &'a EffectivePolicy,
-    /// When the request arrived that brought it.
-    pub arrival: &'a Arrival,
+    /// The context of the request that contains the batch.
+    pub context: &'a RequestContext,
 }
 
-/// A record that violates.
+/// A record that violates its contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordError {
-    /// Which record of the batch, from 0.
+    /// Index of the record in the batch, from 0.
     pub index: i32,
-    /// What is wrong with it; the first 16 of a batch have text.
+    /// The violation; only the first 16 records of a batch have a message.
     pub message: Option<String>,
 }
 
-/// What a check comes to. It is good for the policy's revision only.
+/// The result of a check, valid for the policy's revision only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The batch may be appended.
     Accept {
-        /// The one schema id that all checked keys and values name, 0 when they name none or
-        /// several, or some violate in shadow.
+        /// The schema id of all checked keys and values; 0 if there is none or several, or if some
+        /// violate in shadow mode.
         tag: u32,
     },
     /// The batch must not be appended: INVALID_RECORD.
     Reject {
         /// The records that violate, by index, at most [`check::LISTED_MAX`].
         record_errors: Vec<RecordError>,
-        /// The first fault and how many records violate.
+        /// The first fault and the number of records that violate.
         message: String,
     },
-    /// The registry is behind or away: NOT_ENOUGH_REPLICAS, which clients retry.
+    /// The registry is unavailable: NOT_ENOUGH_REPLICAS, which clients retry.
     Unavailable {
-        /// Why, for the producer.
+        /// The reason, for the producer.
         reason: String,
     },
     /// The validator itself failed: KAFKA_STORAGE_ERROR.
     Failed {
-        /// Why, for the producer.
+        /// The reason, for the producer.
         reason: String,
     },
 }
@@ -132,11 +132,11 @@ pub enum Verdict {
 pub struct Checked {
     /// The verdict.
     pub verdict: Verdict,
-    /// Empty unless the verdict rests on schemas that pass.
+    /// The eligible schemas; empty if the verdict depends on none.
     pub basis: Basis,
 }
 
-/// A batch of which every record passes.
+/// The result of an inline check of a batch in which every record passes.
 #[derive(Clone, Debug)]
 pub struct Accepted {
     /// As in [`Verdict::Accept`].
@@ -145,13 +145,12 @@ pub struct Accepted {
     pub basis: Basis,
 }
 
-/// What `auto` comes to for keys and for values of a topic that has no record yet, and of one that
-/// has some.
+/// Decisions of `auto` for keys and for values: of an empty topic, and of a topic with records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AutoDecisions {
-    /// Without a record.
+    /// The decisions if the topic is empty.
     pub if_empty: (Decision, Decision),
-    /// With records.
+    /// The decisions if the topic has records.
     pub if_used: (Decision, Decision),
 }
 
@@ -165,10 +164,10 @@ pub struct Contracts {
 }
 
 impl Contracts {
-    /// Contracts over `source`; `clock` is monotonic, in ms; the metric is registered in `metrics`.
+    /// Creates contracts over the schemas of `source`, and registers their metric in `metrics`.
     ///
     /// # Errors
-    /// When the metric's name is taken.
+    /// If the metric's name is taken.
     pub fn new(
         source: Arc<dyn SchemaSource>,
         config: ContractConfig,
@@ -183,43 +182,42 @@ impl Contracts {
         })
     }
 
-    /// The arrival of a request: what it asks the registry for is bounded together, and a "no" that
-    /// was asked for before doesn't count for it.
+    /// Returns the context of a request that arrives now. All lookups for the request share one
+    /// deadline, and negative results from before its arrival are not valid for it.
     #[must_use]
-    pub fn arrive(&self) -> Arrival {
-        self.schemas.arrive()
+    pub fn start_request(&self) -> RequestContext {
+        self.schemas.start_request()
     }
 
-    /// What is known of the registry's schemas, to be kept while a registry apart is away.
+    /// Returns the schema cache, which the caller may save and restore across a restart.
     #[must_use]
     pub fn schemas(&self) -> &Schemas {
         &self.schemas
     }
 
-    /// Whether batches of a topic need [`Self::check`] at all.
+    /// Returns whether batches of a topic need [`Self::check`].
     #[must_use]
     pub fn needs_check(policy: &EffectivePolicy) -> bool {
         policy.checks_anything()
     }
 
-    /// A check to go along with the first walk over a batch's records; `None` when nothing of the
-    /// batch is to be checked. Where it doesn't accept the batch, call
-    /// [`Self::check`].
+    /// Returns a check for the pass that parses a batch's records; `None` if nothing of the batch is
+    /// checked. If it does not accept the batch, call [`Self::check`].
     #[must_use]
-    pub fn alongside<'a>(
+    pub fn inline_check<'a>(
         &'a self,
         topic: &'a str,
         principal: &str,
         policy: &'a EffectivePolicy,
-        arrival: &'a Arrival,
-    ) -> Option<Alongside<'a>> {
+        context: &'a RequestContext,
+    ) -> Option<InlineCheck<'a>> {
         (policy.checks_anything() && !policy.bypasses(principal))
-            .then(|| Alongside::new(&self.schemas, topic, policy, arrival))
+            .then(|| InlineCheck::new(&self.schemas, topic, policy, context))
     }
 
-    /// Returns the numbers that must not have moved when a batch with this basis gets its offset,
-    /// each with its value at the verdict. They move before a change of a schema is acknowledged,
-    /// or when the change feed delivers it.
+    /// Returns the epochs of a basis, each with its value at the verdict. A batch may get its offset
+    /// only while they are unchanged. An epoch moves before a change of its schema is acknowledged,
+    /// or when the change feed delivers the change.
     pub fn conditions<'a>(
         &'a self,
         basis: &'a Basis,
@@ -229,8 +227,8 @@ impl Contracts {
             .map(|(id, epoch)| (Arc::clone(self.schemas.epoch(id)), epoch))
     }
 
-    /// Checks a batch, and reports what violates. Ready at once when all schemas are cached and
-    /// current, and `compute` has a permit.
+    /// Checks a batch and reports its violations. Ready immediately if all schemas are cached and
+    /// current and `compute` has a permit.
     pub async fn check(&self, request: CheckRequest<'_>, compute: &ComputePool) -> Checked {
         let mut basis = Basis::default();
         let verdict = self.verdict(request, &mut basis, compute).await;
@@ -262,13 +260,13 @@ impl Contracts {
             Ok(ids) => ids,
             Err(error) => return unsound(&error),
         };
-        let judgements = self.judgements(&request, &ids, basis).await;
-        if let Some(verdict) = undecidable(policy, &judgements) {
+        let eligibilities = self.eligibilities(&request, &ids, basis).await;
+        if let Some(verdict) = unavailable_verdict(policy, &eligibilities) {
             return verdict;
         }
         let check = || {
             catch_unwind(AssertUnwindSafe(|| {
-                check::check_batch(batch, policy, &judgements)
+                check::check_batch(batch, policy, &eligibilities)
             }))
             .ok()
         };
@@ -281,7 +279,7 @@ impl Contracts {
             None => {
                 tracing::error!(
                     topic = request.topic,
-                    "the validator panicked, batch refused"
+                    "the validator panicked, batch rejected"
                 );
                 Verdict::Failed {
                     reason: "the validator failed".to_owned(),
@@ -290,28 +288,28 @@ impl Contracts {
         }
     }
 
-    /// What `auto` comes to for keys and for values, as far as it can be told now. Each is
-    /// undecided when it is decided already or there is nothing to decide. For a topic that is
-    /// empty it is asked for anew whether its subject exists, because the first record decides.
+    /// Decides `auto` for keys and for values. A result is undecided if it was decided before, if
+    /// there is nothing to decide, or if no subject exists yet.
     ///
     /// # Errors
-    /// When the registry doesn't answer in time: nothing may be appended then, because the subject
+    /// If the registry does not respond in time. Nothing may be appended then, because the subject
     /// may exist.
     pub async fn decide_auto(
         &self,
         policy: &EffectivePolicy,
         topic: &str,
         topic_is_empty: bool,
-        arrival: &Arrival,
-    ) -> Result<AutoDecisions, SourceError> {
+        context: &RequestContext,
+    ) -> Result<AutoDecisions, LookupError> {
         let (mut if_empty, mut if_used) = <(PerPart<_>, PerPart<_>)>::default();
-        for part in [Part::Key, Part::Value] {
+        for part in [RecordPart::Key, RecordPart::Value] {
             if policy.is_part_undecided(part) {
                 let part_policy = policy.policy.part(part);
                 let subjects = part_policy.fixed_subjects(topic, part);
-                // Whether the subject exists is asked only where it matters.
+                // An excluded topic needs no lookup. The first record of an empty topic decides
+                // permanently, so a cached absence is confirmed then.
                 let exists = !config::auto::is_excluded(topic, &self.auto_exclude)
-                    && self.any_exists(&subjects, topic_is_empty, arrival).await?;
+                    && self.any_exists(&subjects, topic_is_empty, context).await?;
                 let decide = |is_empty| {
                     config::auto::decide_auto(
                         part_policy,
@@ -340,13 +338,13 @@ impl Contracts {
     async fn any_exists(
         &self,
         subjects: &[String],
-        may_be_unheard: bool,
-        arrival: &Arrival,
-    ) -> Result<bool, SourceError> {
+        confirm_absence: bool,
+        context: &RequestContext,
+    ) -> Result<bool, LookupError> {
         for subject in subjects {
             let exists = self
                 .schemas
-                .subject_exists(subject, arrival, may_be_unheard);
+                .subject_exists(subject, context, confirm_absence);
             if exists.await? {
                 return Ok(true);
             }
@@ -354,70 +352,70 @@ impl Contracts {
         Ok(false)
     }
 
-    /// Returns the judgement of each id of a batch: from the cache where it is current, else by
-    /// lookups. Adds the schemas that pass to `basis`.
-    async fn judgements(
+    /// Returns the eligibility of each id of a batch: from the cache where it is current, else by
+    /// lookups. Adds the eligible schemas to `basis`.
+    async fn eligibilities(
         &self,
         request: &CheckRequest<'_>,
         ids: &PerPart<Vec<i32>>,
         basis: &mut Basis,
-    ) -> Judgements {
-        let mut judgements = Judgements::default();
-        let mut asked: Vec<(Rule<'_>, usize, i32, u64)> = Vec::new();
+    ) -> Eligibilities {
+        let mut eligibilities = Eligibilities::default();
+        let mut missing: Vec<(Rule<'_>, usize, i32, u64)> = Vec::new();
         for rule in check::rules(request.policy).into_iter().flatten() {
-            let judged = judgements.part_mut(rule.part);
+            let checked = eligibilities.part_mut(rule.part);
             for (at, &id) in ids.part(rule.part).iter().enumerate() {
-                // Before the cache is read: a change in between must show.
+                // Before the cache is read: a change in between must be noticed.
                 let epoch = self.schemas.epoch(id).load(Ordering::Acquire);
-                let Some(remembered) = self.schemas.remembered(id) else {
-                    asked.push((rule, at, id, epoch));
-                    judged.push((id, Judgement::Unavailable(String::new())));
+                let Some(cached) = self.schemas.cached(id) else {
+                    missing.push((rule, at, id, epoch));
+                    // Replaced below by the result of the lookup.
+                    checked.push((id, Eligibility::Unavailable(LookupError::Aborted)));
                     continue;
                 };
-                let judgement =
-                    eligibility::check_eligibility(rule, request.topic, id, &remembered.answer);
-                let (schemas, arrival) = (&self.schemas, request.arrival);
-                match epoch_in_force(schemas, arrival, epoch, &remembered, &judgement) {
-                    Some(epoch) => basis.add_passed(id, epoch, &judgement),
-                    None => asked.push((rule, at, id, epoch)),
+                let schema = cached.schema.as_ref();
+                let eligibility = eligibility::check_eligibility(rule, request.topic, id, schema);
+                let (schemas, context) = (&self.schemas, request.context);
+                match valid_epoch(schemas, context, epoch, &cached, &eligibility) {
+                    Some(epoch) => basis.add_eligible(id, epoch, &eligibility),
+                    None => missing.push((rule, at, id, epoch)),
                 }
-                judged.push((id, judgement));
+                checked.push((id, eligibility));
             }
         }
-        if !asked.is_empty() {
-            let answers = join_all(
-                asked
-                    .iter()
-                    .map(|&(rule, _, id, _)| self.ask(request, rule, id)),
-            );
-            for (&(rule, at, id, epoch), answer) in asked.iter().zip(answers.await) {
-                let judged = &mut judgements.part_mut(rule.part)[at].1;
-                // A lookup that failed leaves what was known before it.
-                let epoch = answer.as_ref().map_or(epoch, |(_, epoch)| *epoch);
-                judge_again(judged, id, answer.map(|(judgement, _)| judgement));
-                basis.add_passed(id, epoch, judged);
+        if !missing.is_empty() {
+            let lookups = missing
+                .iter()
+                .map(|&(rule, _, id, _)| self.look_up(request, rule, id));
+            let results = join_all(lookups).await;
+            for (&(rule, at, id, epoch), result) in missing.iter().zip(results) {
+                let checked = &mut eligibilities.part_mut(rule.part)[at].1;
+                // A failed lookup leaves the state before it.
+                let epoch = result.as_ref().map_or(epoch, |(_, epoch)| *epoch);
+                merge_lookup(checked, result.map(|(eligibility, _)| eligibility));
+                basis.add_eligible(id, epoch, checked);
             }
         }
-        judgements
+        eligibilities
     }
 
-    /// Looks up an id and returns its judgement with the epoch that it belongs to. A lookup that
-    /// was sent before the request arrived may not be valid for it; the next one is.
-    async fn ask(
+    /// Looks up an id and returns its eligibility with the epoch that it is valid for.
+    async fn look_up(
         &self,
         request: &CheckRequest<'_>,
         rule: Rule<'_>,
         id: i32,
-    ) -> Result<(Judgement, u64), String> {
+    ) -> Result<(Eligibility, u64), LookupError> {
+        // Twice at most: a shared lookup may have been sent before the request arrived, the next one
+        // was not.
         loop {
-            let answered = self.schemas.look_up(id, request.arrival).await?;
-            let judgement =
-                eligibility::check_eligibility(rule, request.topic, id, &answered.answer);
+            let found = self.schemas.lookup(id, request.context).await?;
+            let schema = found.schema.as_ref();
+            let eligibility = eligibility::check_eligibility(rule, request.topic, id, schema);
             let epoch = self.schemas.epoch(id).load(Ordering::Acquire);
-            let doubt = doubt(&judgement);
-            let asked_at = answered.asked_at;
-            if self.schemas.stands(asked_at, epoch, request.arrival, doubt) {
-                return Ok((judgement, asked_at.epoch));
+            let (at, staleness) = (found.fetched_at, staleness(&eligibility));
+            if self.schemas.is_valid(at, epoch, request.context, staleness) {
+                return Ok((eligibility, at.epoch));
             }
         }
     }
@@ -431,64 +429,61 @@ impl fmt::Debug for Contracts {
     }
 }
 
-/// Returns the epoch as of which a judgement from the cache is valid, or `None` if the registry
-/// must be queried. `epoch` is the id's, read before the cache. While the registry is unreachable,
-/// what passed last goes on passing.
-fn epoch_in_force(
+/// Returns the epoch for which an eligibility from the cache is valid, or `None` if the registry
+/// must be queried. `epoch` is the id's, read before the cache.
+fn valid_epoch(
     schemas: &Schemas,
-    arrival: &Arrival,
+    context: &RequestContext,
     epoch: u64,
-    remembered: &Remembered,
-    judgement: &Judgement,
+    cached: &CachedLookup,
+    eligibility: &Eligibility,
 ) -> Option<u64> {
-    if schemas.stands(remembered.asked_at, epoch, arrival, doubt(judgement)) {
-        return Some(remembered.asked_at.epoch);
+    let fetched_at = cached.fetched_at;
+    if schemas.is_valid(fetched_at, epoch, context, staleness(eligibility)) {
+        return Some(fetched_at.epoch);
     }
-    let passes = matches!(judgement, Judgement::Passes(_));
-    (passes && !schemas.is_reachable()).then_some(epoch)
+    // While the registry is unreachable, the last eligible schema stays eligible.
+    let is_eligible = matches!(eligibility, Eligibility::Eligible(_));
+    (is_eligible && !schemas.is_reachable()).then_some(epoch)
 }
 
-/// The changes that may make a judgement outdated.
-fn doubt(judgement: &Judgement) -> Doubt {
-    match judgement {
-        Judgement::Passes(_) | Judgement::Broken(_) => Doubt::Change,
-        Judgement::Fails(_) | Judgement::Unavailable(_) => Doubt::Unheard,
-    }
-}
-
-/// Puts in what the registry's answer comes to. While it is away, what passed goes on passing.
-fn judge_again(judged: &mut Judgement, id: i32, answer: Result<Judgement, String>) {
-    match (answer, &judged) {
-        (Ok(judgement), _) => *judged = judgement,
-        (Err(_), Judgement::Passes(_)) => {}
-        (Err(reason), _) => {
-            *judged = Judgement::Unavailable(format!("schema id {id} not visible yet: {reason}"));
-        }
+/// Returns the changes that may make an eligibility stale.
+fn staleness(eligibility: &Eligibility) -> Staleness {
+    match eligibility {
+        Eligibility::Eligible(_) | Eligibility::Broken(_) => Staleness::Received,
+        Eligibility::Ineligible(_) | Eligibility::Unavailable(_) => Staleness::Unreceived,
     }
 }
 
-/// The verdict when an enforced rule meets a schema of which nothing can be told.
-fn undecidable(policy: &EffectivePolicy, judgements: &Judgements) -> Option<Verdict> {
+/// Replaces a cached eligibility by the result of a lookup. If the lookup failed, an eligible schema
+/// stays eligible.
+fn merge_lookup(cached: &mut Eligibility, result: Result<Eligibility, LookupError>) {
+    match (result, &cached) {
+        (Ok(eligibility), _) => *cached = eligibility,
+        (Err(_), Eligibility::Eligible(_)) => {}
+        (Err(error), _) => *cached = Eligibility::Unavailable(error),
+    }
+}
+
+/// Returns the verdict if an enforced rule needs a schema that is unavailable or broken.
+fn unavailable_verdict(policy: &EffectivePolicy, eligibilities: &Eligibilities) -> Option<Verdict> {
     let mut rules = check::rules(policy).into_iter().flatten();
     rules.find_map(|rule| {
-        let mut judged = judgements.part(rule.part).iter();
-        let verdict = judged.find_map(|(_, judgement)| match judgement {
-            Judgement::Passes(_) | Judgement::Fails(_) => None,
-            Judgement::Unavailable(reason) => Some(Verdict::Unavailable {
-                reason: reason.clone(),
+        let mut checked = eligibilities.part(rule.part).iter();
+        let verdict = checked.find_map(|(id, eligibility)| match eligibility {
+            Eligibility::Eligible(_) | Eligibility::Ineligible(_) => None,
+            Eligibility::Unavailable(error) => Some(Verdict::Unavailable {
+                reason: format!("schema id {id} not visible yet: {error}"),
             }),
-            Judgement::Broken(reason) => Some(Verdict::Failed {
-                reason: reason.clone(),
+            Eligibility::Broken(reason) => Some(Verdict::Failed {
+                reason: format!("schema id {id} is invalid: {reason}"),
             }),
         })?;
         match rule.mode {
             Mode::Enforce => Some(verdict),
             Mode::Shadow => {
-                tracing::debug!(
-                    part = rule.part.as_str(),
-                    ?verdict,
-                    "not checked, in shadow"
-                );
+                let part = rule.part.as_str();
+                tracing::debug!(part, ?verdict, "not checked, in shadow mode");
                 None
             }
         }
@@ -496,7 +491,7 @@ fn undecidable(policy: &EffectivePolicy, judgements: &Judgements) -> Option<Verd
 }
 
 fn verdict(request: &CheckRequest<'_>, findings: Findings) -> Verdict {
-    if findings.refused == 0 {
+    if findings.rejected == 0 {
         let tag = findings
             .only_id
             .and_then(|id| u32::try_from(id).ok())
@@ -509,7 +504,7 @@ fn verdict(request: &CheckRequest<'_>, findings: Findings) -> Verdict {
     };
     let message = format!(
         "{} of {} records violate the contract of topic {}{first}",
-        findings.refused, request.header.record_count, request.topic
+        findings.rejected, request.header.record_count, request.topic
     );
     let error = |(index, message)| RecordError { index, message };
     Verdict::Reject {
@@ -518,7 +513,8 @@ fn verdict(request: &CheckRequest<'_>, findings: Findings) -> Verdict {
     }
 }
 
-/// The records were walked before; should they not be whole now, nothing may be appended.
+/// Returns the verdict on records that do not parse. The caller has parsed them before, so this is
+/// a second line of defence.
 fn unsound(error: &avouch_protocol::records::RecordError) -> Verdict {
     Verdict::Reject {
         record_errors: Vec::new(),

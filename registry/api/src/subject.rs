@@ -7,14 +7,14 @@ use crate::types::ParseError;
 
 /// The component of a record that a schema describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Part {
+pub enum RecordPart {
     /// The key.
     Key,
     /// The value.
     Value,
 }
 
-impl Part {
+impl RecordPart {
     /// Returns `key` or `value`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -25,7 +25,7 @@ impl Part {
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for RecordPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -47,7 +47,12 @@ impl SubjectNameStrategy {
     /// Returns the subject of a topic's keys or values, `None` if the strategy requires the name of
     /// a record type and the schema has none.
     #[must_use]
-    pub fn subject(self, topic: &str, part: Part, record_name: Option<&str>) -> Option<String> {
+    pub fn subject(
+        self,
+        topic: &str,
+        part: RecordPart,
+        record_name: Option<&str>,
+    ) -> Option<String> {
         match self {
             Self::TopicName => Some(format!("{topic}-{part}")),
             Self::RecordName => record_name.map(str::to_owned),
@@ -97,23 +102,23 @@ mod tests {
     #[test]
     fn each_strategy_names_its_subject() {
         let table = [
-            ("TopicNameStrategy", Part::Key, None, Some("pay-key")),
+            ("TopicNameStrategy", RecordPart::Key, None, Some("pay-key")),
             (
                 "TopicNameStrategy",
-                Part::Value,
+                RecordPart::Value,
                 Some("n.Payment"),
                 Some("pay-value"),
             ),
             (
                 "RecordNameStrategy",
-                Part::Value,
+                RecordPart::Value,
                 Some("n.Payment"),
                 Some("n.Payment"),
             ),
-            ("RecordNameStrategy", Part::Value, None, None),
+            ("RecordNameStrategy", RecordPart::Value, None, None),
             (
                 "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy",
-                Part::Value,
+                RecordPart::Value,
                 Some("n.Payment"),
                 Some("pay-n.Payment"),
             ),

@@ -1,7 +1,7 @@
-//! The state of the registry that a verdict rests on: the schemas that let records pass, each with
-//! the epoch of its id. The batch may be appended only while these epochs are unchanged.
+//! The state of the registry that a verdict depends on: the eligible schemas, each with the epoch of
+//! its id. The batch may be appended only while these epochs are unchanged.
 
-use crate::check::eligibility::Judgement;
+use crate::check::eligibility::Eligibility;
 
 /// Ids and epochs. A batch of one schema, the usual one, allocates nothing.
 #[derive(Clone, Debug, Default)]
@@ -12,11 +12,11 @@ pub struct Basis {
 }
 
 impl Basis {
-    /// Adds an id whose schema was taken as of `epoch`. The first epoch of an id stays: should it
-    /// have moved since, the batch must be checked again.
+    /// Adds an id whose schema is valid for `epoch`.
     pub(crate) fn add(&mut self, id: i32, epoch: u64) {
         match self.first {
             None => self.first = Some((id, epoch)),
+            // The first epoch stays: if it has moved since, the batch must be checked again.
             Some((first, _)) if first == id => {}
             Some(_) => {
                 if let Err(at) = self.more.binary_search_by_key(&id, |(id, _)| *id) {
@@ -26,9 +26,9 @@ impl Basis {
         }
     }
 
-    /// Adds an id if its judgement lets records pass.
-    pub(crate) fn add_passed(&mut self, id: i32, epoch: u64, judgement: &Judgement) {
-        if matches!(judgement, Judgement::Passes(_)) {
+    /// Adds an id if its schema is eligible.
+    pub(crate) fn add_eligible(&mut self, id: i32, epoch: u64, eligibility: &Eligibility) {
+        if matches!(eligibility, Eligibility::Eligible(_)) {
             self.add(id, epoch);
         }
     }

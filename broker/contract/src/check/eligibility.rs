@@ -1,7 +1,7 @@
-//! What a schema comes to under a topic's contract, before any datum is looked at: does it belong
-//! to the subject, is its version within the window, does it live.
+//! Eligibility of a schema for a topic: subject, version window and deletion state. Data is not
+//! considered.
 //!
-//! Pure: a judgement follows from rule, topic name and what the registry said, nothing else.
+//! Pure: the result depends on the rule, the topic name and the registered schema only.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,103 +11,99 @@ use avouch_registry_api::types::SchemaId;
 
 use crate::config::effective::{Depth, Rule};
 use crate::report::fault::{Fault, Label};
-use crate::schemas::schema::{Body, CompiledSchema};
+use crate::schemas::lookup::LookupError;
+use crate::schemas::schema::{Body, BrokenSchema, CompiledSchema};
 
-/// What the registry said of an id.
+/// Eligibility of a schema id.
 #[derive(Clone, Debug)]
-pub enum Answer {
-    /// The schema.
-    Known(Arc<CompiledSchema>),
-    /// No subject ever registered it.
-    Unknown,
+pub(crate) enum Eligibility {
+    /// Data may be written with the schema.
+    Eligible(EligibleSchema),
+    /// Data must not be written with the schema.
+    Ineligible(Fault),
+    /// The lookup of the id failed. Retriable.
+    Unavailable(LookupError),
+    /// The registered schema is invalid, so its data cannot be checked.
+    Broken(BrokenSchema),
 }
 
-/// What a schema comes to.
+/// A schema with which data may be written.
 #[derive(Clone, Debug)]
-pub(crate) enum Judgement {
-    /// Data may be written by it.
-    Passes(Passed),
-    /// Data may not be written by it.
-    Fails(Fault),
-    /// It cannot be told: the registry doesn't answer.
-    Unavailable(String),
-    /// It can never be told: the validator has none for this schema.
-    Broken(String),
-}
-
-/// A schema by which data may be written.
-#[derive(Clone, Debug)]
-pub(crate) struct Passed {
+pub(crate) struct EligibleSchema {
     /// The schema.
     pub schema: Arc<CompiledSchema>,
-    /// Index of the version, among the schema's, that lets it pass.
+    /// Index of the newest eligible version, among the schema's.
     version: usize,
 }
 
-impl Passed {
-    /// The schema's name in messages.
+impl EligibleSchema {
+    /// Returns the schema's name in messages.
     #[must_use]
     pub(crate) fn label(&self) -> Label {
         label(self.schema.id, &self.schema.versions[self.version])
     }
 }
 
-/// Judges the schema with `id` for keys or values of `topic`.
+/// Checks the schema with `id`, `None` if the id is unknown, for keys or values of `topic`.
 #[must_use]
 pub(crate) fn check_eligibility(
     rule: Rule<'_>,
     topic: &str,
     id: i32,
-    answer: &Answer,
-) -> Judgement {
-    let schema = match answer {
-        Answer::Known(schema) => schema,
-        Answer::Unknown => return Judgement::Fails(Fault::UnknownId(id)),
+    schema: Option<&Arc<CompiledSchema>>,
+) -> Eligibility {
+    let Some(schema) = schema else {
+        return Eligibility::Ineligible(Fault::UnknownId(id));
     };
     let wanted = wanted_subjects(rule, topic, &schema.body);
-    if let Body::Broken { reason } = &*schema.body
+    if let Body::Broken(reason) = &*schema.body
         && (rule.depth == Depth::Payload || wanted.is_none())
     {
-        return Judgement::Broken(format!("schema id {id} doesn't compile: {reason}"));
+        return Eligibility::Broken(reason.clone());
     }
-    match admit(rule, schema, &wanted.unwrap_or_default()) {
-        Ok(version) => Judgement::Passes(Passed {
+    match eligible_version(rule, schema, &wanted.unwrap_or_default()) {
+        Ok(version) => Eligibility::Eligible(EligibleSchema {
             schema: Arc::clone(schema),
             version,
         }),
-        Err(fault) => Judgement::Fails(fault),
+        Err(fault) => Eligibility::Ineligible(fault),
     }
 }
 
-/// The newest version that passes, as its index.
-fn admit(rule: Rule<'_>, schema: &CompiledSchema, wanted: &[String]) -> Result<usize, Fault> {
+/// Returns the index of the newest eligible version.
+fn eligible_version(
+    rule: Rule<'_>,
+    schema: &CompiledSchema,
+    wanted: &[String],
+) -> Result<usize, Fault> {
     let policy = rule.policy;
-    let newest = |passes: &dyn Fn(&SubjectVersion) -> bool| {
+    let newest = |is_eligible: &dyn Fn(&SubjectVersion) -> bool| {
         let versions = schema.versions.iter().enumerate();
         versions
-            .filter(|(_, v)| passes(v))
+            .filter(|(_, v)| is_eligible(v))
             .max_by_key(|(_, v)| v.version)
             .map(|(at, _)| at)
     };
-    let within = |v: &SubjectVersion| wanted.contains(&v.subject);
-    let living = |v: &SubjectVersion| within(v) && (policy.deleted_allowed || !v.deleted);
+    let in_subject = |v: &SubjectVersion| wanted.contains(&v.subject);
+    let live = |v: &SubjectVersion| in_subject(v) && (policy.deleted_allowed || !v.deleted);
     let in_window = |v: &SubjectVersion| {
-        living(v)
+        live(v)
             && policy.version_min.is_none_or(|min| v.version >= min)
             && policy.version_max.is_none_or(|max| v.version <= max)
     };
     if let Some(version) = newest(&in_window) {
         return Ok(version);
     }
+    // The fault names the condition that the most eligible version violates.
     let label_of = |at: usize| label(schema.id, &schema.versions[at]);
-    if let Some(version) = newest(&living) {
+    if let Some(version) = newest(&live) {
         let (min, max) = (policy.version_min, policy.version_max);
         Err(Fault::OutOfWindow {
             schema: label_of(version),
             min,
             max,
         })
-    } else if let Some(version) = newest(&within) {
+    } else if let Some(version) = newest(&in_subject) {
         Err(Fault::Deleted(label_of(version)))
     } else {
         Err(Fault::WrongSubject {
@@ -118,14 +114,14 @@ fn admit(rule: Rule<'_>, schema: &CompiledSchema, wanted: &[String]) -> Result<u
     }
 }
 
-/// The subjects that admit a schema, `None` when its name is not known.
+/// Returns the subjects that admit a schema, or `None` if they depend on an unknown record name.
 fn wanted_subjects<'r>(rule: Rule<'r>, topic: &str, body: &Body) -> Option<Cow<'r, [String]>> {
     if !rule.policy.subjects.is_empty() {
         return Some(Cow::Borrowed(&rule.policy.subjects));
     }
     let record_name = match body {
         Body::Avro { record_name, .. } => Some(record_name.as_str()),
-        Body::Foreign { .. } | Body::Broken { .. } => None,
+        Body::Foreign { .. } | Body::Broken(_) => None,
     };
     let subject = rule
         .policy

@@ -1,10 +1,10 @@
-//! The check of a batch while its records are walked for the first time: the way of nearly every
-//! batch, because its schemas are remembered and all its records pass.
+//! Fast path: checks records in the same pass that parses them, when all schemas are cached. Most
+//! batches take it.
 //!
-//! It can only say that every record passes. At the first thing that is not as usual (a schema to
-//! be asked for, an answer that may have changed, a fault) it says nothing more, and the batch goes
-//! the long way through `check`, which asks, judges and tells. It judges by the same functions, so
-//! that what passes here passes there.
+//! It only finds out whether every record passes. At the first exception (a schema that must be
+//! looked up, a result that may be stale, a fault) it stops, and the caller runs the full check,
+//! which looks up schemas and reports faults. Both use the same functions, so a batch that passes
+//! here passes there.
 
 use std::sync::atomic::Ordering;
 
@@ -12,38 +12,39 @@ use avouch_protocol::records::Record;
 use avouch_protocol::section::Section;
 
 use crate::check::basis::Basis;
-use crate::check::eligibility::{self, Judgement, Passed};
+use crate::check::eligibility::{self, Eligibility, EligibleSchema};
 use crate::check::{self, OnlyId, PerPart, rules};
 use crate::config::effective::{EffectivePolicy, Rule};
-use crate::schemas::cache::{Arrival, Schemas};
-use crate::{Accepted, epoch_in_force};
+use crate::schemas::cache::Schemas;
+use crate::schemas::lookup::RequestContext;
+use crate::{Accepted, valid_epoch};
 
-/// A check under way.
+/// The state of an inline check.
 #[derive(Debug)]
-pub struct Alongside<'a> {
+pub struct InlineCheck<'a> {
     rules: [Option<Rule<'a>>; 2],
     topic: &'a str,
     schemas: &'a Schemas,
-    arrival: &'a Arrival,
-    /// The schemas met last.
-    last: PerPart<Option<(i32, Passed)>>,
+    context: &'a RequestContext,
+    /// The most recent schemas: consecutive records mostly have the same.
+    last: PerPart<Option<(i32, EligibleSchema)>>,
     ids: OnlyId,
     basis: Basis,
     all_pass: bool,
 }
 
-impl<'a> Alongside<'a> {
+impl<'a> InlineCheck<'a> {
     pub(crate) fn new(
         schemas: &'a Schemas,
         topic: &'a str,
         policy: &'a EffectivePolicy,
-        arrival: &'a Arrival,
+        context: &'a RequestContext,
     ) -> Self {
         Self {
             rules: rules(policy),
             topic,
             schemas,
-            arrival,
+            context,
             last: PerPart::default(),
             ids: OnlyId::default(),
             basis: Basis::default(),
@@ -51,13 +52,13 @@ impl<'a> Alongside<'a> {
         }
     }
 
-    /// Looks at the next record of `section`.
+    /// Checks the next record of `section`.
     #[inline]
     pub fn record(&mut self, section: Section<'_>, record: &Record<'_>) {
         self.all_pass = self.all_pass && self.passes(section, record);
     }
 
-    /// Returns the verdict if every record passes.
+    /// Returns the result if every record passes.
     #[must_use]
     pub fn accepted(self) -> Option<Accepted> {
         self.all_pass.then(|| Accepted {
@@ -76,19 +77,19 @@ impl<'a> Alongside<'a> {
             let last = self.last.part_mut(rule.part);
             if !matches!(last, Some((id, _)) if *id == located.id) {
                 *last = None;
-                let (schemas, arrival) = (self.schemas, self.arrival);
-                let Some((passed, epoch)) =
-                    remembered(schemas, arrival, rule, self.topic, located.id)
+                let (schemas, context) = (self.schemas, self.context);
+                let Some((eligible, epoch)) =
+                    cached(schemas, context, rule, self.topic, located.id)
                 else {
                     return false;
                 };
                 self.basis.add(located.id, epoch);
-                *last = Some((located.id, passed));
+                *last = Some((located.id, eligible));
             }
-            let Some((id, passed)) = last else {
+            let Some((id, eligible)) = last else {
                 return false;
             };
-            if check::datum_fits(rule, section.memory(), located.datum, passed).is_err() {
+            if check::check_datum(rule, section.memory(), located.datum, eligible).is_err() {
                 return false;
             }
             self.ids.add(*id);
@@ -97,20 +98,21 @@ impl<'a> Alongside<'a> {
     }
 }
 
-/// Returns a schema that passes and the epoch that it was taken as of, if the cache alone decides.
-fn remembered(
+/// Returns an eligible schema and the epoch that it is valid for, if the cache suffices.
+fn cached(
     schemas: &Schemas,
-    arrival: &Arrival,
+    context: &RequestContext,
     rule: Rule<'_>,
     topic: &str,
     id: i32,
-) -> Option<(Passed, u64)> {
+) -> Option<(EligibleSchema, u64)> {
+    // Before the cache is read: a change in between must be noticed.
     let epoch = schemas.epoch(id).load(Ordering::Acquire);
-    let remembered = schemas.remembered(id)?;
-    let judgement = eligibility::check_eligibility(rule, topic, id, &remembered.answer);
-    let epoch = epoch_in_force(schemas, arrival, epoch, &remembered, &judgement)?;
-    match judgement {
-        Judgement::Passes(passed) => Some((passed, epoch)),
-        Judgement::Fails(_) | Judgement::Unavailable(_) | Judgement::Broken(_) => None,
+    let cached = schemas.cached(id)?;
+    let eligibility = eligibility::check_eligibility(rule, topic, id, cached.schema.as_ref());
+    let epoch = valid_epoch(schemas, context, epoch, &cached, &eligibility)?;
+    match eligibility {
+        Eligibility::Eligible(eligible) => Some((eligible, epoch)),
+        Eligibility::Ineligible(_) | Eligibility::Unavailable(_) | Eligibility::Broken(_) => None,
     }
 }

@@ -1,12 +1,8 @@
-//! The check of one batch against its topic's contract. Pure; every record is looked at.
+//! The check of one batch against its topic's contract. Pure; every record is checked.
 //!
-//! Two passes over the decompressed records: [`schema_ids`] gathers the ids that keys and values
-//! name; the caller learns what they come to; [`check_batch`] judges every record by that. Nothing
+//! Two passes over the decompressed records: [`schema_ids`] collects the schema ids of keys and
+//! values, the caller determines their eligibility, and [`check_batch`] checks every record. Nothing
 //! is fetched within a pass, and a record that passes costs no allocation.
-//!
-//! A schema is named by the last header `__key_schema_id` or `__value_schema_id`, and then the
-//! whole key or value is the datum; else by a prefix. That is the consumer's precedence, so that
-//! nothing is checked by one schema and read by another.
 
 pub(crate) mod basis;
 pub(crate) mod eligibility;
@@ -18,22 +14,22 @@ use avouch_avro::framing::{self, SchemaRef};
 use avouch_avro::validator::Reason;
 use avouch_protocol::records::{Record, RecordError as WalkError, RecordIter};
 use avouch_protocol::section::Section;
-use avouch_registry_api::subject::Part;
+use avouch_registry_api::subject::RecordPart;
 
-use crate::check::eligibility::{Judgement, Passed};
+use crate::check::eligibility::{Eligibility, EligibleSchema};
 use crate::config::effective::{Depth, EffectivePolicy, Mode, Rule};
 use crate::config::policy::Framing;
 use crate::report::fault::{Fault, FramingFault, Label};
 use crate::schemas::schema::Body;
 
-/// The most schemas that keys, and again values, of one batch may name.
+/// Maximum number of schemas of the keys of one batch, and of the values.
 pub(crate) const SCHEMAS_MAX: usize = 256;
-/// Violations of one batch that are told in words; the rest are only counted.
-pub(crate) const TOLD_MAX: usize = 16;
-/// The most records of one batch that are listed by index; beyond, the count alone tells of them.
+/// Maximum number of violations of one batch and mode that are described; the rest are counted.
+pub(crate) const DESCRIBED_MAX: usize = 16;
+/// Maximum number of rejected records of one batch that are listed by index; the rest are counted.
 pub const LISTED_MAX: usize = 100_000;
 
-/// One thing for keys, one for values.
+/// A value for keys and a value for values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PerPart<T> {
     /// For keys.
@@ -45,67 +41,67 @@ pub(crate) struct PerPart<T> {
 /// The decompressed records of one batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batch<'a> {
-    /// What stands behind the header, decompressed.
+    /// The bytes after the header, decompressed.
     pub section: Section<'a>,
-    /// How many records the header counts.
+    /// Number of records by the header.
     pub record_count: i32,
 }
 
-/// What the ids of a batch came to, each list sorted by id.
-pub(crate) type Judgements = PerPart<Vec<(i32, Judgement)>>;
+/// The eligibility of the ids of a batch, each list sorted by id.
+pub(crate) type Eligibilities = PerPart<Vec<(i32, Eligibility)>>;
 
-/// A violation told in words.
+/// A described violation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// Which record of the batch, from 0.
+    /// Index of the record in the batch, from 0.
     pub index: i32,
     /// Key or value.
-    pub part: Part,
-    /// Whether it refuses the batch.
+    pub part: RecordPart,
+    /// The mode of the rule: the batch is rejected or only reported.
     pub mode: Mode,
     /// The stable reason code.
     pub code: &'static str,
-    /// What is wrong, and where; at most [`crate::report::fault::MESSAGE_BYTES_MAX`] bytes.
+    /// The fault and its place; at most [`crate::report::fault::MESSAGE_BYTES_MAX`] bytes.
     pub message: String,
-    /// The schema id, if it names one.
+    /// The schema id, if known.
     pub schema_id: Option<i32>,
-    /// The schema, if it belongs to the topic.
+    /// The schema, if it belongs to a subject of the topic.
     pub schema: Option<Label>,
 }
 
-/// How often one kind of violation was found.
+/// Number of violations of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Count {
     /// Key or value.
-    pub part: Part,
-    /// Whether it refuses the batch.
+    pub part: RecordPart,
+    /// The mode of the rule: the batch is rejected or only reported.
     pub mode: Mode,
     /// The stable reason code.
     pub code: &'static str,
-    /// How often.
+    /// Number of violations.
     pub violations: u64,
 }
 
-/// What a batch's records came to.
+/// The result of checking a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
-    /// Records with a violation that refuses the batch.
-    pub refused: u64,
-    /// The first [`LISTED_MAX`] of them, by index, with the message of the first [`TOLD_MAX`].
+    /// Number of records that reject the batch.
+    pub rejected: u64,
+    /// The first [`LISTED_MAX`] of them, by index, with the message of the first
+    /// [`DESCRIBED_MAX`].
     pub listed: Vec<(i32, Option<String>)>,
-    /// The first [`TOLD_MAX`] violations of each mode.
-    pub told: Vec<Violation>,
+    /// The first [`DESCRIBED_MAX`] violations of each mode.
+    pub described: Vec<Violation>,
     /// All violations.
     pub counts: Vec<Count>,
-    /// The one schema id that every checked key and value has named, if it is one and nothing
-    /// violates.
+    /// The schema id of every checked key and value, if it is only one and nothing violates.
     pub only_id: Option<i32>,
 }
 
-/// The ids that keys and values name, each list sorted, at most [`SCHEMAS_MAX`] long.
+/// Returns the schema ids of keys and of values, each list sorted, at most [`SCHEMAS_MAX`] long.
 ///
 /// # Errors
-/// When the records don't fill the section.
+/// If the records do not fill the section.
 pub(crate) fn schema_ids(
     batch: Batch<'_>,
     policy: &EffectivePolicy,
@@ -115,6 +111,7 @@ pub(crate) fn schema_ids(
     for record in RecordIter::new(batch.section, batch.record_count) {
         let record = record?;
         for &rule in rules.iter().flatten() {
+            // The second pass reports records without an id.
             let Ok(Some(located)) = locate(rule, &record) else {
                 continue;
             };
@@ -130,109 +127,110 @@ pub(crate) fn schema_ids(
     Ok(ids)
 }
 
-/// Checks every record by what its ids came to.
+/// Checks every record with the eligibility of its schemas.
 ///
 /// # Errors
-/// When the records don't fill the section.
+/// If the records do not fill the section.
 pub(crate) fn check_batch(
     batch: Batch<'_>,
     policy: &EffectivePolicy,
-    judgements: &Judgements,
+    eligibilities: &Eligibilities,
 ) -> Result<Findings, WalkError> {
     let rules = rules(policy);
     let mut findings = Findings::default();
     let mut ids = OnlyId::default();
     for record in RecordIter::new(batch.section, batch.record_count) {
         let record = record?;
-        let mut refusal: Option<Option<String>> = None;
+        let mut rejection: Option<Option<String>> = None;
         for &rule in rules.iter().flatten() {
             match check_part(
                 rule,
                 batch.section.memory(),
                 &record,
-                judgements.part(rule.part),
+                eligibilities.part(rule.part),
             ) {
                 Ok(Some(id)) => ids.add(id),
                 Ok(None) => {}
                 Err(wrong) => {
                     let message = findings.add(record.index, rule, &wrong);
-                    if rule.mode == Mode::Enforce && refusal.is_none() {
-                        refusal = Some(message);
+                    if rule.mode == Mode::Enforce && rejection.is_none() {
+                        rejection = Some(message);
                     }
                 }
             }
         }
-        if let Some(message) = refusal {
-            findings.refuse(record.index, message);
+        if let Some(message) = rejection {
+            findings.reject(record.index, message);
         }
     }
     findings.only_id = ids.one().filter(|_| findings.counts.is_empty());
     Ok(findings)
 }
 
-/// What is in force for keys and for values.
+/// Returns the active rules for keys and values.
 pub(crate) fn rules(policy: &EffectivePolicy) -> [Option<Rule<'_>>; 2] {
-    [policy.rule(Part::Key), policy.rule(Part::Value)]
+    [policy.rule(RecordPart::Key), policy.rule(RecordPart::Value)]
 }
 
-/// Checks one key or value; returns the id it names, if any. What follows it in the section's
-/// memory is the slack that the validator reads into, so that it copies nothing.
+/// Checks one key or value and returns its schema id, if any. `memory` contains the record and the
+/// padding that the validator reads beyond it, so nothing is copied.
 fn check_part<'j>(
     rule: Rule<'_>,
     memory: &[u8],
     record: &Record<'j>,
-    judgements: &'j [(i32, Judgement)],
+    eligibilities: &'j [(i32, Eligibility)],
 ) -> Result<Option<i32>, Wrong<'j>> {
     let owned = |fault| Wrong::Fault(Cow::Owned(fault));
     let Some(Located { id, datum }) = locate(rule, record).map_err(owned)? else {
         return Ok(None);
     };
-    let Ok(at) = judgements.binary_search_by_key(&id, |(id, _)| *id) else {
+    let Ok(at) = eligibilities.binary_search_by_key(&id, |(id, _)| *id) else {
+        // The first pass collects positive ids, until there are too many.
         return Err(owned(if id > 0 {
             Fault::TooManySchemas { max: SCHEMAS_MAX }
         } else {
             Fault::UnknownId(id)
         }));
     };
-    match &judgements[at].1 {
-        Judgement::Fails(fault) => Err(Wrong::Fault(Cow::Borrowed(fault))),
-        // The caller refuses the whole batch for these where the rule is enforced.
-        Judgement::Unavailable(_) | Judgement::Broken(_) => Ok(Some(id)),
-        Judgement::Passes(passed) => match datum_fits(rule, memory, datum, passed) {
+    match &eligibilities[at].1 {
+        Eligibility::Ineligible(fault) => Err(Wrong::Fault(Cow::Borrowed(fault))),
+        // The caller rejects the whole batch for these where the rule is enforced.
+        Eligibility::Unavailable(_) | Eligibility::Broken(_) => Ok(Some(id)),
+        Eligibility::Eligible(schema) => match check_datum(rule, memory, datum, schema) {
             Ok(()) => Ok(Some(id)),
             Err(reason) => Err(Wrong::Datum {
                 reason,
                 datum,
-                passed,
+                schema,
             }),
         },
     }
 }
 
-/// Checks a datum, which stands in `memory`, by a schema that passes.
+/// Checks a datum, which is within `memory`, with an eligible schema.
 #[inline]
-pub(crate) fn datum_fits(
+pub(crate) fn check_datum(
     rule: Rule<'_>,
     memory: &[u8],
     datum: &[u8],
-    passed: &Passed,
+    eligible: &EligibleSchema,
 ) -> Result<(), Reason> {
-    match (rule.depth, &*passed.schema.body) {
+    match (rule.depth, &*eligible.schema.body) {
         (Depth::Payload, Body::Avro { validator, .. }) => validator.reason_in(memory, datum),
-        // `judge` lets no broken schema pass where data are decoded.
-        (Depth::Payload, Body::Foreign { .. } | Body::Broken { .. })
-        | (Depth::Id, Body::Avro { .. } | Body::Foreign { .. } | Body::Broken { .. }) => Ok(()),
+        // A broken schema is never eligible where data is decoded.
+        (Depth::Payload, Body::Foreign { .. } | Body::Broken(_))
+        | (Depth::Id, Body::Avro { .. } | Body::Foreign { .. } | Body::Broken(_)) => Ok(()),
     }
 }
 
-/// What is wrong with a key or value. Of a datum only the reason, until it is told: of many that
-/// are wrong few are.
+/// A violation before it is described. For a datum it has the reason only: of many violations of a
+/// batch few are described, and locating a fault decodes the datum again.
 enum Wrong<'a> {
     Fault(Cow<'a, Fault>),
     Datum {
         reason: Reason,
         datum: &'a [u8],
-        passed: &'a Passed,
+        schema: &'a EligibleSchema,
     },
 }
 
@@ -244,37 +242,36 @@ impl<'a> Wrong<'a> {
         }
     }
 
-    /// The fault with its place; none if the datum has none, which is never so where a reason was
-    /// found.
+    /// Returns the fault with its place. `None` would mean that the two interpreters disagree.
     fn fault(&self) -> Option<Cow<'a, Fault>> {
         match self {
             Self::Fault(fault) => Some(fault.clone()),
-            Self::Datum { datum, passed, .. } => {
-                let Body::Avro { validator, .. } = &*passed.schema.body else {
+            Self::Datum { datum, schema, .. } => {
+                let Body::Avro { validator, .. } = &*schema.schema.body else {
                     return None;
                 };
                 let fault = validator.validate(datum).err()?;
-                let schema = passed.label();
+                let schema = schema.label();
                 Some(Cow::Owned(Fault::Datum { schema, fault }))
             }
         }
     }
 }
 
-/// A schema id, and the datum that it is for.
+/// A schema id and the datum that has this schema.
 pub(crate) struct Located<'a> {
     pub(crate) id: i32,
     pub(crate) datum: &'a [u8],
 }
 
-/// The id that a key or value names and the datum behind it; `None` for a null that is allowed.
+/// Returns the schema id and the datum of a key or value; `None` for an allowed null.
 pub(crate) fn locate<'a>(
     rule: Rule<'_>,
     record: &Record<'a>,
 ) -> Result<Option<Located<'a>>, Fault> {
     let (payload, header) = match rule.part {
-        Part::Key => (record.key, "__key_schema_id"),
-        Part::Value => (record.value, "__value_schema_id"),
+        RecordPart::Key => (record.key, "__key_schema_id"),
+        RecordPart::Value => (record.value, "__value_schema_id"),
     };
     let Some(payload) = payload else {
         return if rule.policy.null_allowed {
@@ -283,6 +280,8 @@ pub(crate) fn locate<'a>(
             Err(Fault::Null)
         };
     };
+    // The precedence of Confluent's deserializers: the last header, then the prefix. Any other would
+    // check a record with one schema and let consumers read it with another.
     let named = record.headers.filter(|h| h.key == header.as_bytes()).last();
     match (named, rule.policy.framing) {
         (Some(_), Framing::Prefix) => {
@@ -318,32 +317,32 @@ fn id(schema: SchemaRef) -> Result<i32, Fault> {
 }
 
 impl<T> PerPart<T> {
-    /// That of one part.
+    /// Returns the value for keys or for values.
     #[must_use]
-    pub(crate) fn part(&self, part: Part) -> &T {
+    pub(crate) fn part(&self, part: RecordPart) -> &T {
         match part {
-            Part::Key => &self.key,
-            Part::Value => &self.value,
+            RecordPart::Key => &self.key,
+            RecordPart::Value => &self.value,
         }
     }
 
-    /// That of one part, to change.
+    /// Returns a mutable reference to the value for keys or for values.
     #[must_use]
-    pub(crate) fn part_mut(&mut self, part: Part) -> &mut T {
+    pub(crate) fn part_mut(&mut self, part: RecordPart) -> &mut T {
         match part {
-            Part::Key => &mut self.key,
-            Part::Value => &mut self.value,
+            RecordPart::Key => &mut self.key,
+            RecordPart::Value => &mut self.value,
         }
     }
 }
 
 impl Findings {
-    /// Counts a violation; returns its message if it is among the first of its mode.
+    /// Counts a violation and returns its message if it is among the first of its mode.
     fn add(&mut self, index: i32, rule: Rule<'_>, wrong: &Wrong<'_>) -> Option<String> {
         let Rule { part, mode, .. } = rule;
         let code = wrong.code();
-        let told = self
-            .told
+        let described = self
+            .described
             .iter()
             .filter(|violation| violation.mode == mode)
             .count();
@@ -357,12 +356,12 @@ impl Findings {
                 violations: 1,
             }),
         }
-        if told >= TOLD_MAX {
+        if described >= DESCRIBED_MAX {
             return None;
         }
         let fault = wrong.fault()?;
         let message = fault.message(part);
-        self.told.push(Violation {
+        self.described.push(Violation {
             index,
             part,
             mode,
@@ -374,15 +373,15 @@ impl Findings {
         Some(message)
     }
 
-    fn refuse(&mut self, index: i32, message: Option<String>) {
-        self.refused += 1;
+    fn reject(&mut self, index: i32, message: Option<String>) {
+        self.rejected += 1;
         if self.listed.len() < LISTED_MAX {
             self.listed.push((index, message));
         }
     }
 }
 
-/// Whether all ids seen are one.
+/// Detects whether all records have the same schema id.
 #[derive(Debug, Default)]
 pub(crate) struct OnlyId {
     first: Option<i32>,
@@ -394,7 +393,7 @@ impl OnlyId {
         self.many |= *self.first.get_or_insert(id) != id;
     }
 
-    /// The id as a tag, 0 when there are none or several.
+    /// Returns the id as a tag, 0 if there are none or several.
     pub(crate) fn tag(&self) -> u32 {
         self.one()
             .and_then(|id| u32::try_from(id).ok())

@@ -1,19 +1,18 @@
-//! What `auto` comes to: decided once per topic and half, kept by the caller as text, never changed
-//! afterwards.
+//! Decisions of validation level `auto`: made once per topic and record part, and never changed.
 //!
-//! Deleting the subject therefore leaves the contract in force. Knows neither the registry nor the
-//! log; it is told whether the subject exists and whether the topic is empty.
+//! Deleting the subject therefore leaves the contract effective. Pure: the caller stores the decision
+//! and passes whether the subject exists and whether the topic is empty.
 
 use std::fmt;
 
 use avouch_registry_api::subject::SubjectNameStrategy;
 use thiserror::Error;
 
-use crate::config::keys::ConfigError;
+use crate::config::keys::{ConfigError, ConfigValueError};
 use crate::config::policy::{Level, PartPolicy};
 
-/// `avouch.auto.exclude` when nobody sets it: topics that hold what is broken, or what Kafka
-/// Streams wraps in bytes of its own.
+/// Default of `avouch.auto.exclude`: internal topics, topics of failed records, and topics in which
+/// Kafka Streams wraps values in a format of its own.
 pub const AUTO_EXCLUDE_DEFAULT: &[&str] = &[
     "__*",
     "*-changelog",
@@ -27,29 +26,29 @@ pub const AUTO_EXCLUDE_DEFAULT: &[&str] = &[
     "dlq.*",
 ];
 
-/// The most patterns that `avouch.auto.exclude` lists.
+/// Maximum number of patterns in `avouch.auto.exclude`.
 const PATTERNS_MAX: usize = 256;
-/// The longest pattern, in bytes: as long as a topic's name.
+/// Maximum length of a pattern in bytes: that of a topic name.
 const PATTERN_BYTES_MAX: usize = 249;
 
-/// What `auto` was decided to be. Kept as its text.
+/// A decision of `auto`, stored as a string.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Decision {
-    /// Not decided; kept as the empty text, that is, not at all.
+    /// Not decided; the empty string.
     #[default]
     Undecided,
     /// The subject appeared before the first record: `payload`.
     Payload,
-    /// The subject appeared after the first record: `payload`, in shadow until somebody sets the
-    /// level.
+    /// The subject appeared after the first record: `payload` in shadow mode, until the level is set
+    /// explicitly.
     PayloadShadow,
     /// The topic is excluded: `none`.
     None,
 }
 
-/// A text that is no decision.
+/// An unknown decision.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is not a decision of auto")]
+#[error("unknown decision of auto {0:?}")]
 pub struct UnknownDecision(pub String);
 
 impl Decision {
@@ -60,10 +59,10 @@ impl Decision {
         Self::None,
     ];
 
-    /// Reads a decision's text.
+    /// Parses a stored decision.
     ///
     /// # Errors
-    /// When it is none of the four.
+    /// If it is unknown.
     pub fn parse(text: &str) -> Result<Self, UnknownDecision> {
         Self::ALL
             .into_iter()
@@ -71,7 +70,7 @@ impl Decision {
             .ok_or_else(|| UnknownDecision(text.to_owned()))
     }
 
-    /// Its text.
+    /// Returns the stored form.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -82,7 +81,7 @@ impl Decision {
         }
     }
 
-    /// Whether there is nothing to keep.
+    /// Returns whether nothing is decided.
     #[must_use]
     pub fn is_undecided(self) -> bool {
         self == Self::Undecided
@@ -95,17 +94,17 @@ impl fmt::Display for Decision {
     }
 }
 
-/// Whether a half of the records is waiting for a decision: its level is `auto`, and not under a
-/// record strategy, where `auto` means `none` for as long as that strategy stands.
+/// Returns whether the level can be decided: it is `auto`, and the subject does not depend on a
+/// record name. With a record name strategy `auto` means `none`.
 #[must_use]
 pub(crate) fn is_decidable(policy: &PartPolicy) -> bool {
     policy.level == Level::Auto
         && (!policy.subjects.is_empty() || policy.strategy == SubjectNameStrategy::TopicName)
 }
 
-/// Decides `auto` for one half of a topic's records, once it is known whether one of its subjects
-/// ([`PartPolicy::fixed_subjects`]) exists. [`Decision::Undecided`] when there is nothing to decide
-/// or nothing to decide it by.
+/// Decides `auto` for the keys or values of a topic. `subject_exists` states whether one of
+/// [`PartPolicy::fixed_subjects`] exists. Returns [`Decision::Undecided`] if there is nothing to
+/// decide or no subject exists.
 #[must_use]
 pub(crate) fn decide_auto(
     policy: &PartPolicy,
@@ -127,43 +126,43 @@ pub(crate) fn decide_auto(
     }
 }
 
-/// Whether one of the patterns matches the whole name.
+/// Returns whether one of the patterns matches the whole name.
 #[must_use]
 pub(crate) fn is_excluded(topic: &str, exclude: &[String]) -> bool {
     exclude.iter().any(|pattern| matches(pattern, topic))
 }
 
-/// Reads the broker config `avouch.auto.exclude`: patterns separated by commas, `*` standing for
-/// any run of characters, even none. The empty text excludes nothing.
+/// Parses the broker config `avouch.auto.exclude`: patterns separated by commas, in which `*` matches
+/// any number of characters. The empty string excludes nothing.
 ///
 /// # Errors
-/// When a pattern is empty, too long or could match no topic's name, or there are too many.
+/// If a pattern is empty or could match no topic name, or if there are too many patterns.
 pub fn parse_exclude(text: &str) -> Result<Vec<String>, ConfigError> {
-    let refuse = |reason| Err(ConfigError::new("avouch.auto.exclude", reason));
+    let reject = |reason| Err(ConfigError::new("avouch.auto.exclude", reason));
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
     let patterns: Vec<String> = text.split(',').map(|word| word.trim().to_owned()).collect();
     if patterns.len() > PATTERNS_MAX {
-        return refuse(format!(
-            "{} patterns, at most {PATTERNS_MAX} fit",
-            patterns.len()
-        ));
+        return reject(ConfigValueError::LongList {
+            found: patterns.len(),
+            max: PATTERNS_MAX,
+        });
     }
     for pattern in &patterns {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-*".contains(&b);
         if pattern.is_empty() {
-            return refuse("a pattern is empty".to_owned());
+            return reject(ConfigValueError::EmptyItem);
         }
         if pattern.len() > PATTERN_BYTES_MAX || !pattern.bytes().all(legal) {
-            return refuse(format!("{pattern:?} matches no topic's name"));
+            let expected = "a topic name with or without *";
+            return reject(ConfigValueError::invalid(pattern, expected));
         }
     }
     Ok(patterns)
 }
 
-/// Whether `pattern` matches all of `name`. After a mismatch only the last `*` is tried again, so
-/// the work is bounded by the product of the lengths.
+/// Returns whether `pattern` matches all of `name`.
 fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
@@ -176,6 +175,7 @@ fn matches(pattern: &str, name: &str) -> bool {
             p += 1;
             n += 1;
         } else if let Some((star, from)) = retry {
+            // Only the last `*` is tried again, so the work is at most the product of the lengths.
             retry = Some((star, from + 1));
             p = star + 1;
             n = from + 1;
@@ -190,7 +190,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use avouch_registry_api::subject::Part;
+    use avouch_registry_api::subject::RecordPart;
 
     use super::*;
     use crate::config::policy::Policy;
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn auto_is_payload_before_the_first_record_and_shadow_after() {
+    fn auto_depends_on_subject_and_emptiness() {
         let auto = value_policy(&[]);
         let table = [
             // topic, subject exists, topic is empty
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn only_auto_with_a_subject_known_beforehand_is_decided() {
+    fn only_auto_with_fixed_subjects_is_decided() {
         const STRATEGY: &str = "avouch.value.subject.name.strategy";
         let table: [(&[(&str, &'static str)], Decision); 6] = [
             (
@@ -267,9 +267,9 @@ mod tests {
     }
 
     #[test]
-    fn fixed_subjects_are_the_listed_ones_or_the_topics() {
+    fn fixed_subjects_ignore_record_names() {
         let subjects = |configs: &[(&str, &'static str)]| {
-            value_policy(configs).fixed_subjects("payments", Part::Value)
+            value_policy(configs).fixed_subjects("payments", RecordPart::Value)
         };
         assert_eq!(subjects(&[]), ["payments-value"]);
         assert_eq!(subjects(&[("avouch.value.subjects", "a, b")]), ["a", "b"]);
@@ -346,14 +346,14 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_survives_its_text() {
+    fn decisions_round_trip() {
         for decision in Decision::ALL {
             assert_eq!(Decision::parse(&decision.to_string()), Ok(decision));
         }
         assert_eq!(
             Decision::Undecided.to_string(),
             "",
-            "what a new topic's row holds"
+            "the initial value in the database"
         );
         assert!(Decision::parse("maybe").is_err());
     }

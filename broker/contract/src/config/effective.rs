@@ -1,33 +1,33 @@
-//! A policy with `auto` resolved: what is really checked, and whether a violation refuses.
+//! A policy with `auto` resolved: the effective rules of a topic.
 //!
-//! Invariant: a decision that cannot be read is taken for the strictest one, so that damaged
-//! metadata never opens a topic.
+//! Invariant: an unknown decision counts as the strictest one, so corrupt metadata never disables a
+//! contract.
 
-use avouch_registry_api::subject::Part;
+use avouch_registry_api::subject::RecordPart;
 
 use crate::config::auto::{self, Decision};
 use crate::config::policy::{Enforcement, Level, PartPolicy, Policy};
 
-/// How far a half that is checked is checked.
+/// The depth of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Its schema id.
+    /// The schema id only.
     Id,
-    /// The whole datum, too.
+    /// Also the whole datum.
     Payload,
 }
 
-/// What a violation comes to.
+/// The effect of a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// The batch is refused.
+    /// The batch is rejected.
     Enforce,
     /// The batch passes; the violation is counted and reported.
     Shadow,
 }
 
 impl Mode {
-    /// `enforce` or `shadow`.
+    /// Returns `enforce` or `shadow`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,32 +37,32 @@ impl Mode {
     }
 }
 
-/// What is in force for one half of the records.
+/// The effective rule for keys or for values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule<'a> {
-    /// Which half.
-    pub part: Part,
-    /// How far it is checked.
+    /// Key or value.
+    pub part: RecordPart,
+    /// The depth of the check.
     pub depth: Depth,
-    /// What a violation comes to.
+    /// The effect of a violation.
     pub mode: Mode,
-    /// Its subjects, framing, window and the like.
+    /// Subjects, framing, version window and the rest of the policy.
     pub policy: &'a PartPolicy,
 }
 
-/// A topic's contract in force.
+/// A topic's effective contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EffectivePolicy {
     /// The contract as configured.
     pub policy: Policy,
-    /// Grows with every change of the contract; a verdict is good for this revision only.
+    /// Incremented with every change of the contract; a verdict is valid for this revision only.
     pub revision: u64,
     key_decision: Decision,
     value_decision: Decision,
 }
 
 impl EffectivePolicy {
-    /// Resolves `auto` by the decisions kept with the topic, as their texts.
+    /// Resolves `auto` with the decisions stored with the topic.
     #[must_use]
     pub fn resolve(policy: Policy, key: &str, value: &str, revision: u64) -> Self {
         let read = |text| Decision::parse(text).unwrap_or(Decision::Payload);
@@ -74,9 +74,9 @@ impl EffectivePolicy {
         }
     }
 
-    /// What is in force for one half, `None` when it is not checked.
+    /// Returns the effective rule for keys or values, `None` if they are not checked.
     #[must_use]
-    pub fn rule(&self, part: Part) -> Option<Rule<'_>> {
+    pub fn rule(&self, part: RecordPart) -> Option<Rule<'_>> {
         let policy = self.policy.part(part);
         let mode = match self.policy.enforcement {
             Enforcement::Enforce => Mode::Enforce,
@@ -101,25 +101,25 @@ impl EffectivePolicy {
         })
     }
 
-    /// Whether any half is checked.
+    /// Returns whether keys or values are checked.
     #[must_use]
     pub fn checks_anything(&self) -> bool {
-        self.rule(Part::Key).is_some() || self.rule(Part::Value).is_some()
+        self.rule(RecordPart::Key).is_some() || self.rule(RecordPart::Value).is_some()
     }
 
-    /// Whether `auto` of this half is still to be decided.
+    /// Returns whether `auto` of keys or of values is undecided.
     #[must_use]
-    pub fn is_part_undecided(&self, part: Part) -> bool {
+    pub fn is_part_undecided(&self, part: RecordPart) -> bool {
         auto::is_decidable(self.policy.part(part)) && self.decision(part).is_undecided()
     }
 
-    /// Whether `auto` of any half is still to be decided.
+    /// Returns whether any decision of `auto` is open.
     #[must_use]
     pub fn is_undecided(&self) -> bool {
-        self.is_part_undecided(Part::Key) || self.is_part_undecided(Part::Value)
+        self.is_part_undecided(RecordPart::Key) || self.is_part_undecided(RecordPart::Value)
     }
 
-    /// Whether records of this principal are not checked.
+    /// Returns whether records of this principal are not checked.
     #[must_use]
     pub fn bypasses(&self, principal: &str) -> bool {
         self.policy
@@ -128,10 +128,10 @@ impl EffectivePolicy {
             .any(|bypass| bypass == principal)
     }
 
-    fn decision(&self, part: Part) -> Decision {
+    fn decision(&self, part: RecordPart) -> Decision {
         match part {
-            Part::Key => self.key_decision,
-            Part::Value => self.value_decision,
+            RecordPart::Key => self.key_decision,
+            RecordPart::Value => self.value_decision,
         }
     }
 }

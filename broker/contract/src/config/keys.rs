@@ -1,10 +1,11 @@
-//! The names of a topic's contract configs: ours and the aliases of other systems, with values and
-//! defaults, as tools list them.
+//! The contract configs of a topic: Avouch's names and the aliases of other systems, with values and
+//! defaults, as tools list them. `parse` parses the values.
 //!
-//! Invariant: writing every default back changes nothing, because tools that edit one config read
-//! the whole list and write it whole. So the aliases and everything optional default to the empty
-//! text, which means "not set". Reading a value is `parse`'s matter.
+//! Invariant: setting every config to its default changes nothing, because tools that edit one config
+//! read all of them and write all of them. Aliases and optional configs therefore default to the empty
+//! string, which means "not set".
 
+use avouch_registry_api::types::Version;
 use thiserror::Error;
 
 /// One config that a topic can have.
@@ -12,29 +13,104 @@ use thiserror::Error;
 pub struct ConfigDef {
     /// Its name.
     pub name: &'static str,
-    /// The values it takes, in words.
+    /// The accepted values, for documentation.
     pub values: &'static str,
-    /// Its value when nobody sets it.
+    /// Its default.
     pub default: &'static str,
-    /// What it does.
+    /// Its documentation.
     pub doc: &'static str,
 }
 
-/// Why a config was refused.
+/// A rejected config.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{key}: {reason}")]
 pub struct ConfigError {
     /// The config's name.
     pub key: String,
-    /// What is wrong and what would be right.
-    pub reason: String,
+    /// The reason.
+    pub reason: ConfigValueError,
+}
+
+/// The reason why a config is rejected.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigValueError {
+    /// The value is not among the accepted ones.
+    #[error("invalid value {found:?}; expected {expected}")]
+    Invalid {
+        /// The value, or the list item.
+        found: String,
+        /// The accepted values.
+        expected: &'static str,
+    },
+    /// Another config of the same meaning has another value.
+    #[error("{found:?} contradicts {other}")]
+    Contradiction {
+        /// The value.
+        found: String,
+        /// The name of the other config.
+        other: String,
+    },
+    /// A minimum exceeds its maximum.
+    #[error("{min} exceeds {max_key}, which is {max}")]
+    EmptyRange {
+        /// The minimum.
+        min: Version,
+        /// The name of the maximum.
+        max_key: String,
+        /// The maximum.
+        max: Version,
+    },
+    /// A list has an empty item.
+    #[error("the list has an empty item")]
+    EmptyItem,
+    /// A list item is too long.
+    #[error("a list item has {found} bytes; the maximum is {max}")]
+    LongItem {
+        /// The length in bytes.
+        found: usize,
+        /// The maximum.
+        max: usize,
+    },
+    /// A list has too many items.
+    #[error("the list has {found} items; the maximum is {max}")]
+    LongList {
+        /// The number of items.
+        found: usize,
+        /// The maximum.
+        max: usize,
+    },
+    /// The feature is not supported.
+    #[error("{0} is not supported yet")]
+    Unsupported(&'static str),
+    /// No config has this name.
+    #[error("Unknown topic config name: {name}{}", suggestion(*.nearest))]
+    UnknownName {
+        /// The name.
+        name: String,
+        /// A similar name.
+        nearest: Option<&'static str>,
+    },
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map_or(String::new(), |name| format!("; did you mean {name}?"))
 }
 
 impl ConfigError {
-    pub(crate) fn new(key: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(key: impl Into<String>, reason: ConfigValueError) -> Self {
         Self {
             key: key.into(),
-            reason: reason.into(),
+            reason,
+        }
+    }
+}
+
+impl ConfigValueError {
+    pub(crate) fn invalid(found: impl Into<String>, expected: &'static str) -> Self {
+        Self::Invalid {
+            found: found.into(),
+            expected,
         }
     }
 }
@@ -51,19 +127,19 @@ pub const CONFIGS: &[ConfigDef] = &[
         "avouch.enforcement",
         ENFORCEMENT,
         "enforce",
-        "What a violation comes to.",
+        "The effect of a violation.",
     ),
     def(
         "avouch.key.framing",
         FRAMING,
         "any",
-        "Where a key names its schema.",
+        "Location of a key's schema id.",
     ),
     def(
         "avouch.key.null",
         ALLOWED,
         "allow",
-        "Whether records without a key pass.",
+        "Allow or reject records without a key.",
     ),
     def(
         "avouch.key.subject.name.strategy",
@@ -76,43 +152,43 @@ pub const CONFIGS: &[ConfigDef] = &[
         "avouch.key.validation",
         LEVEL,
         "none",
-        "How far keys are checked.",
+        "Validation level of keys.",
     ),
     def(
         "avouch.key.version.max",
         VERSION,
         "",
-        "The newest subject version that keys may have.",
+        "Maximum subject version of keys.",
     ),
     def(
         "avouch.key.version.min",
         VERSION,
         "",
-        "The oldest subject version that keys may have.",
+        "Minimum subject version of keys.",
     ),
     def(
         "avouch.on.violation",
         "reject",
         "reject",
-        "What becomes of a violating record.",
+        "The handling of violating records.",
     ),
     def(
         "avouch.quarantine.topic",
-        "not served yet",
+        "not supported yet",
         "",
-        "Where quarantined records go. Quarantine is not served yet.",
+        "Topic for quarantined records. Quarantine is not supported yet.",
     ),
     def(
         "avouch.value.framing",
         FRAMING,
         "any",
-        "Where a value names its schema.",
+        "Location of a value's schema id.",
     ),
     def(
         "avouch.value.null",
         ALLOWED,
         "allow",
-        "Whether tombstones pass.",
+        "Allow or reject tombstones.",
     ),
     def(
         "avouch.value.subject.name.strategy",
@@ -125,25 +201,25 @@ pub const CONFIGS: &[ConfigDef] = &[
         "avouch.value.validation",
         LEVEL,
         "auto",
-        "How far values are checked.",
+        "Validation level of values.",
     ),
     def(
         "avouch.value.version.max",
         VERSION,
         "",
-        "The newest subject version of values.",
+        "Maximum subject version of values.",
     ),
     def(
         "avouch.value.version.min",
         VERSION,
         "",
-        "The oldest subject version of values.",
+        "Minimum subject version of values.",
     ),
     def(
         "avouch.version.deleted",
         ALLOWED,
         "allow",
-        "Whether soft-deleted versions pass.",
+        "Allow or reject soft-deleted versions.",
     ),
     def("confluent.key.schema.validation", BOOLEAN, "", LEVEL_ALIAS),
     def(
@@ -196,24 +272,28 @@ pub const CONFIGS: &[ConfigDef] = &[
     ),
 ];
 
-/// Whether `name` is a contract config of topics.
+/// Returns whether `name` is a contract config of topics.
 #[must_use]
 pub fn is_contract_key(name: &str) -> bool {
     CONFIGS.iter().any(|def| def.name == name)
 }
 
-/// The refusal of a name that no config has, with the nearest contract config as a suggestion.
+/// Returns the error for an unknown name, with the most similar contract config as a suggestion.
 #[must_use]
 pub fn unknown_key(name: &str) -> ConfigError {
-    /// Below this likeness a suggestion would only confuse.
-    const ALIKE: f64 = 0.9;
+    /// Minimum similarity of a suggestion.
+    const SIMILAR: f64 = 0.9;
     let nearest = CONFIGS
         .iter()
         .map(|def| (strsim::jaro_winkler(name, def.name), def.name))
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .filter(|&(likeness, _)| likeness >= ALIKE);
-    let hint = nearest.map_or(String::new(), |(_, near)| format!("; did you mean {near}?"));
-    ConfigError::new(name, format!("Unknown topic config name: {name}{hint}"))
+        .filter(|&(similarity, _)| similarity >= SIMILAR)
+        .map(|(_, near)| near);
+    let unknown = ConfigValueError::UnknownName {
+        name: name.to_owned(),
+        nearest,
+    };
+    ConfigError::new(name, unknown)
 }
 
 const LEVEL: &str = "auto, none, id or payload";
@@ -221,14 +301,14 @@ const ENFORCEMENT: &str = "enforce, shadow or off";
 const FRAMING: &str = "prefix, header or any";
 const ALLOWED: &str = "allow or reject";
 const BOOLEAN: &str = "true or false";
-const VERSION: &str = "a subject version, 1 and up";
+const VERSION: &str = "a subject version, 1 or more";
 const SUBJECTS: &str = "subjects separated by commas";
 const STRATEGY: &str = "TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy, short or \
                         as io.confluent.kafka.serializers.subject.* class name";
-const SUBJECT_DOC: &str = "How the subject of a schema is named.";
-const SUBJECTS_DOC: &str = "The subjects whose schemas pass; replaces the strategy.";
-const LEVEL_ALIAS: &str = "Alias of our validation: true means payload, false means none.";
-const STRATEGY_ALIAS: &str = "Alias of our subject.name.strategy.";
+const SUBJECT_DOC: &str = "Subject name strategy of schemas.";
+const SUBJECTS_DOC: &str = "Subjects whose schemas are allowed; replaces the strategy.";
+const LEVEL_ALIAS: &str = "Alias of avouch.*.validation: true means payload, false means none.";
+const STRATEGY_ALIAS: &str = "Alias of avouch.*.subject.name.strategy.";
 
 const fn def(
     name: &'static str,
@@ -249,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_and_knows_its_own_names() {
+    fn table_is_sorted_and_complete() {
         assert!(CONFIGS.is_sorted_by_key(|def| def.name));
         assert!(CONFIGS.iter().all(|def| is_contract_key(def.name)));
         for name in ["avouch.value", "retention.ms", "avouch.auto.exclude", ""] {
@@ -258,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_refused_with_the_nearest_one() {
+    fn unknown_name_gets_a_suggestion() {
         let table = [
             ("avouch.value.validaton", Some("avouch.value.validation")),
             ("avouch.enforcment", Some("avouch.enforcement")),
@@ -273,7 +353,7 @@ mod tests {
             assert_eq!(error.key, name);
             let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
             assert_eq!(
-                error.reason,
+                error.reason.to_string(),
                 format!("Unknown topic config name: {name}{hint}")
             );
         }

@@ -1,31 +1,31 @@
-//! From a topic's configs to its [`Policy`].
+//! Parses a topic's configs into its [`Policy`].
 //!
-//! Owns what each config's value means and how layers combine: the topic's own settings over the
-//! broker's of the same names over the built-in defaults. Invariant: two names for one thing never
-//! disagree within a layer; such configs are refused whole, naming both.
+//! Defines the meaning of each config's value and the order of layers: the topic's configs, then the
+//! broker's of the same names, then the defaults. Invariant: two names of one setting never disagree
+//! within a layer; such configs are rejected with both names.
 
-use avouch_registry_api::subject::{Part, SubjectNameStrategy};
+use avouch_registry_api::subject::{RecordPart, SubjectNameStrategy};
 use avouch_registry_api::types::Version;
 
-use crate::config::keys::{CONFIGS, ConfigError};
+use crate::config::keys::{CONFIGS, ConfigError, ConfigValueError};
 use crate::config::policy::{Enforcement, Framing, Level, PartPolicy, Policy};
 
-/// The most subjects one config lists, and the most principals.
+/// Maximum number of subjects or principals in one config.
 const LIST_MAX: usize = 64;
-/// The longest subject or principal, in bytes.
+/// Maximum length of a subject or principal in bytes.
 const WORD_BYTES_MAX: usize = 512;
 
 impl Policy {
-    /// Reads the policy out of a topic's configs.
+    /// Parses a topic's configs.
     ///
     /// # Errors
-    /// The first config whose value is bad, contradicts another, or asks for what is not served.
+    /// Returns the first config whose value is invalid, contradicts another or is not supported.
     pub fn from_configs<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Self, ConfigError> {
         Self::from_layers(get, |_| None)
     }
 
-    /// Reads the policy out of a topic's configs over the broker's configs of the same names. The
-    /// broker's `avouch.compat.level` says what `true` of an alias means: `payload` (default) or
+    /// Parses a topic's configs over the broker's configs of the same names. The broker's
+    /// `avouch.compat.level` defines the level of aliases that are `true`: `payload` (default) or
     /// `id`.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl Policy {
             Some(other) => {
                 return Err(ConfigError::new(
                     "avouch.compat.level",
-                    not(other, "id or payload"),
+                    ConfigValueError::invalid(other, "id or payload"),
                 ));
             }
         };
@@ -63,13 +63,13 @@ impl Policy {
         Ok(Self {
             enforcement: enforcement.unwrap_or(default.enforcement),
             bypass_principals: bypass.unwrap_or_default(),
-            key: part(Part::Key, &default.key)?,
-            value: part(Part::Value, &default.value)?,
+            key: part(RecordPart::Key, &default.key)?,
+            value: part(RecordPart::Value, &default.value)?,
         })
     }
 }
 
-type Parse<'p, T> = &'p dyn Fn(&str) -> Result<T, String>;
+type Parse<'p, T> = &'p dyn Fn(&str) -> Result<T, ConfigValueError>;
 
 struct Layers<'l, 'a> {
     topic: &'l dyn Fn(&str) -> Option<&'a str>,
@@ -79,47 +79,51 @@ struct Layers<'l, 'a> {
 impl Layers<'_, '_> {
     fn part(
         &self,
-        part: Part,
+        part: RecordPart,
         default: &PartPolicy,
         alias_level: Level,
         deleted_allowed: bool,
     ) -> Result<PartPolicy, ConfigError> {
-        let ours = |name: &str| format!("avouch.{part}.{name}");
+        let key = |name: &str| format!("avouch.{part}.{name}");
         let alias = |value: &str| {
             boolean(value).map(|checked| if checked { alias_level } else { Level::None })
         };
         let level = self.one(&[
-            (&ours("validation"), &level),
+            (&key("validation"), &level),
             (&format!("redpanda.{part}.schema.id.validation"), &alias),
             (&format!("confluent.{part}.schema.validation"), &alias),
         ])?;
         let strategy = self.one(&[
-            (&ours("subject.name.strategy"), &strategy),
+            (&key("subject.name.strategy"), &strategy),
             (&format!("redpanda.{part}.subject.name.strategy"), &strategy),
             (
                 &format!("confluent.{part}.subject.name.strategy"),
                 &strategy,
             ),
         ])?;
-        let version_min = self.one(&[(&ours("version.min"), &version)])?;
-        let version_max = self.one(&[(&ours("version.max"), &version)])?;
+        let version_min = self.one(&[(&key("version.min"), &version)])?;
+        let version_max = self.one(&[(&key("version.max"), &version)])?;
         if let (Some(min), Some(max)) = (version_min, version_max)
             && min > max
         {
-            let reason = format!("{min} is above {}, which is {max}", ours("version.max"));
-            return Err(ConfigError::new(ours("version.min"), reason));
+            let reason = ConfigValueError::EmptyRange {
+                min,
+                max_key: key("version.max"),
+                max,
+            };
+            return Err(ConfigError::new(key("version.min"), reason));
         }
         Ok(PartPolicy {
             level: level.unwrap_or(default.level),
             strategy: strategy.unwrap_or(default.strategy),
             subjects: self
-                .one(&[(&ours("subjects"), &subjects)])?
+                .one(&[(&key("subjects"), &subjects)])?
                 .unwrap_or_default(),
             framing: self
-                .one(&[(&ours("framing"), &framing)])?
+                .one(&[(&key("framing"), &framing)])?
                 .unwrap_or(default.framing),
             null_allowed: self
-                .one(&[(&ours("null"), &allowed)])?
+                .one(&[(&key("null"), &allowed)])?
                 .unwrap_or(default.null_allowed),
             version_min,
             version_max,
@@ -127,7 +131,7 @@ impl Layers<'_, '_> {
         })
     }
 
-    /// One thing under all its names: the topic's value, else the broker's.
+    /// Returns the value of a setting under any of its names: the topic's, else the broker's.
     fn one<T: PartialEq>(&self, names: &[(&str, Parse<'_, T>)]) -> Result<Option<T>, ConfigError> {
         for layer in [self.topic, self.broker] {
             let mut found: Option<(&str, T)> = None;
@@ -141,7 +145,10 @@ impl Layers<'_, '_> {
                 let value = parse(text).map_err(|reason| ConfigError::new(name, reason))?;
                 match &found {
                     Some((other, earlier)) if *earlier != value => {
-                        let reason = format!("{text:?} contradicts {other}");
+                        let reason = ConfigValueError::Contradiction {
+                            found: text.to_owned(),
+                            other: (*other).to_owned(),
+                        };
                         return Err(ConfigError::new(name, reason));
                     }
                     Some(_) => {}
@@ -156,33 +163,33 @@ impl Layers<'_, '_> {
     }
 }
 
-/// Where the default is the empty text, the empty text means "not set".
+/// Returns whether the empty string means "not set", which is so if it is the default.
 fn may_be_empty(name: &str) -> bool {
     CONFIGS
         .iter()
         .any(|def| def.name == name && def.default.is_empty())
 }
 
-fn level(text: &str) -> Result<Level, String> {
+fn level(text: &str) -> Result<Level, ConfigValueError> {
     match text {
         "auto" => Ok(Level::Auto),
         "none" => Ok(Level::None),
         "id" => Ok(Level::Id),
         "payload" => Ok(Level::Payload),
-        other => Err(not(other, "auto, none, id or payload")),
+        other => invalid(other, "auto, none, id or payload"),
     }
 }
 
-fn enforcement(text: &str) -> Result<Enforcement, String> {
+fn enforcement(text: &str) -> Result<Enforcement, ConfigValueError> {
     match text {
         "enforce" => Ok(Enforcement::Enforce),
         "shadow" => Ok(Enforcement::Shadow),
         "off" => Ok(Enforcement::Off),
-        other => Err(not(other, "enforce, shadow or off")),
+        other => invalid(other, "enforce, shadow or off"),
     }
 }
 
-fn warning_only(text: &str) -> Result<Enforcement, String> {
+fn warning_only(text: &str) -> Result<Enforcement, ConfigValueError> {
     boolean(text).map(|warn| {
         if warn {
             Enforcement::Shadow
@@ -192,100 +199,100 @@ fn warning_only(text: &str) -> Result<Enforcement, String> {
     })
 }
 
-fn framing(text: &str) -> Result<Framing, String> {
+fn framing(text: &str) -> Result<Framing, ConfigValueError> {
     match text {
         "prefix" => Ok(Framing::Prefix),
         "header" => Ok(Framing::Header),
         "any" => Ok(Framing::Any),
-        other => Err(not(other, "prefix, header or any")),
+        other => invalid(other, "prefix, header or any"),
     }
 }
 
-fn strategy(text: &str) -> Result<SubjectNameStrategy, String> {
-    text.parse().map_err(|_| {
-        not(
-            text,
-            "TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy",
-        )
-    })
+fn strategy(text: &str) -> Result<SubjectNameStrategy, ConfigValueError> {
+    let expected = "TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy";
+    text.parse().or_else(|_| invalid(text, expected))
 }
 
-fn allowed(text: &str) -> Result<bool, String> {
+fn allowed(text: &str) -> Result<bool, ConfigValueError> {
     match text {
         "allow" => Ok(true),
         "reject" => Ok(false),
-        other => Err(not(other, "allow or reject")),
+        other => invalid(other, "allow or reject"),
     }
 }
 
-/// Booleans in any case, as Kafka takes them.
-fn boolean(text: &str) -> Result<bool, String> {
+/// Parses a boolean in any case, as Kafka does.
+fn boolean(text: &str) -> Result<bool, ConfigValueError> {
     if text.eq_ignore_ascii_case("true") {
         Ok(true)
     } else if text.eq_ignore_ascii_case("false") {
         Ok(false)
     } else {
-        Err(not(text, "true or false"))
+        invalid(text, "true or false")
     }
 }
 
-fn version(text: &str) -> Result<Version, String> {
+fn version(text: &str) -> Result<Version, ConfigValueError> {
     text.parse()
-        .map_err(|_| not(text, "a subject version, 1 and up"))
+        .or_else(|_| invalid(text, "a subject version, 1 or more"))
 }
 
-fn subjects(text: &str) -> Result<Vec<String>, String> {
+fn subjects(text: &str) -> Result<Vec<String>, ConfigValueError> {
     words(text, ',')
 }
 
-/// Principals are separated as Kafka's `super.users` has it, because their names hold commas.
-fn principals(text: &str) -> Result<Vec<String>, String> {
+/// Parses principals, which semicolons separate as in Kafka's `super.users`: names of TLS principals
+/// contain commas.
+fn principals(text: &str) -> Result<Vec<String>, ConfigValueError> {
     let principals = words(text, ';')?;
     for principal in &principals {
         match principal.split_once(':') {
             Some((kind, name)) if !kind.is_empty() && !name.is_empty() => {}
-            Some(_) | None => return Err(not(principal, "a principal, Type:name")),
+            Some(_) | None => return invalid(principal, "a principal, Type:name"),
         }
     }
     Ok(principals)
 }
 
-fn words(text: &str, separator: char) -> Result<Vec<String>, String> {
+fn words(text: &str, separator: char) -> Result<Vec<String>, ConfigValueError> {
     let mut words: Vec<String> = Vec::new();
     for word in text.split(separator).map(str::trim) {
         if word.is_empty() {
-            return Err("an item of the list is empty".to_owned());
+            return Err(ConfigValueError::EmptyItem);
         }
         if word.len() > WORD_BYTES_MAX {
-            return Err(format!("an item is longer than {WORD_BYTES_MAX} bytes"));
+            return Err(ConfigValueError::LongItem {
+                found: word.len(),
+                max: WORD_BYTES_MAX,
+            });
         }
         if !words.iter().any(|earlier| earlier == word) {
             words.push(word.to_owned());
         }
     }
     if words.len() > LIST_MAX {
-        return Err(format!(
-            "{} items, at most {LIST_MAX} are possible",
-            words.len()
-        ));
+        return Err(ConfigValueError::LongList {
+            found: words.len(),
+            max: LIST_MAX,
+        });
     }
     Ok(words)
 }
 
-fn reject_only(text: &str) -> Result<(), String> {
+fn reject_only(text: &str) -> Result<(), ConfigValueError> {
     match text {
         "reject" => Ok(()),
-        "quarantine" => Err("quarantine is not served yet, only reject".to_owned()),
-        other => Err(not(other, "reject")),
+        "quarantine" => Err(ConfigValueError::Unsupported("quarantine")),
+        other => invalid(other, "reject"),
     }
 }
 
-fn no_quarantine_topic(_: &str) -> Result<(), String> {
-    Err("quarantine is not served yet".to_owned())
+fn no_quarantine_topic(_: &str) -> Result<(), ConfigValueError> {
+    Err(ConfigValueError::Unsupported("quarantine"))
 }
 
-fn not(text: &str, what: &str) -> String {
-    format!("{text:?} is not {what}")
+fn invalid<T>(found: &str, expected: &'static str) -> Result<T, ConfigValueError> {
+    Err(ConfigValueError::invalid(found, expected))
 }
 
 #[cfg(test)]
@@ -307,15 +314,15 @@ mod tests {
         Policy::from_configs(get(configs)).unwrap_or_else(|error| panic!("{configs:?}: {error}"))
     }
 
-    fn refusal(configs: Configs<'_>) -> (String, String) {
+    fn rejection(configs: Configs<'_>) -> (String, String) {
         match Policy::from_configs(get(configs)) {
             Ok(policy) => panic!("{configs:?} passed as {policy:?}"),
-            Err(ConfigError { key, reason }) => (key, reason),
+            Err(ConfigError { key, reason }) => (key, reason.to_string()),
         }
     }
 
     #[test]
-    fn writing_every_default_back_changes_nothing() {
+    fn defaults_set_explicitly_change_nothing() {
         let all = |name: &str| {
             CONFIGS
                 .iter()
@@ -327,14 +334,14 @@ mod tests {
     }
 
     #[test]
-    fn every_name_in_the_table_is_read() {
+    fn every_listed_config_is_parsed() {
         for def in CONFIGS {
             let bad = [(def.name, "no such value!")];
-            // Any text is a list of subjects.
+            // Any string is a list of subjects.
             if def.name.ends_with(".subjects") {
                 assert_ne!(policy(&bad), Policy::default(), "{}", def.name);
             } else {
-                assert_eq!(refusal(&bad).0, def.name);
+                assert_eq!(rejection(&bad).0, def.name);
             }
         }
     }
@@ -440,14 +447,14 @@ mod tests {
     ];
 
     #[test]
-    fn every_value_means_what_it_says() {
+    fn values_have_their_documented_meaning() {
         for &(name, value, is) in MEANINGS {
             assert!(is(&policy(&[(name, value)])), "{name}={value}");
         }
     }
 
     #[test]
-    fn bad_values_are_refused_by_name() {
+    fn invalid_values_are_rejected_by_name() {
         let table = [
             ("avouch.value.validation", ""),
             ("avouch.value.validation", "Payload"),
@@ -472,7 +479,7 @@ mod tests {
             ("warpstream.schema.validation.warning.only", "1"),
         ];
         for (name, value) in table {
-            assert_eq!(refusal(&[(name, value)]).0, name, "{value:?}");
+            assert_eq!(rejection(&[(name, value)]).0, name, "{value:?}");
         }
         let many: String = vec!["s"; 3 * LIST_MAX]
             .iter()
@@ -484,29 +491,29 @@ mod tests {
     }
 
     #[test]
-    fn quarantine_is_refused_until_it_is_served() {
+    fn quarantine_is_rejected() {
         for configs in [
             [("avouch.on.violation", "quarantine")],
             [("avouch.quarantine.topic", "dlq.payments")],
         ] {
-            let (key, reason) = refusal(&configs);
+            let (key, reason) = rejection(&configs);
             assert_eq!(key, configs[0].0);
-            assert!(reason.contains("not served yet"), "{reason}");
+            assert!(reason.contains("not supported yet"), "{reason}");
         }
     }
 
     #[test]
-    fn two_names_that_disagree_are_refused_naming_both() {
-        const OURS: &str = "avouch.value.validation";
+    fn contradicting_names_are_rejected() {
+        const AVOUCH: &str = "avouch.value.validation";
         const CONFLUENT: &str = "confluent.value.schema.validation";
         const REDPANDA: &str = "redpanda.value.schema.id.validation";
         const STRATEGY: &str = "avouch.value.subject.name.strategy";
         const WARN: &str = "warpstream.schema.validation.warning.only";
         let table = [
-            ((OURS, "none"), (CONFLUENT, "true")),
-            ((OURS, "auto"), (CONFLUENT, "true")),
-            ((OURS, "id"), (REDPANDA, "true")),
-            ((OURS, "payload"), (REDPANDA, "false")),
+            ((AVOUCH, "none"), (CONFLUENT, "true")),
+            ((AVOUCH, "auto"), (CONFLUENT, "true")),
+            ((AVOUCH, "id"), (REDPANDA, "true")),
+            ((AVOUCH, "payload"), (REDPANDA, "false")),
             ((REDPANDA, "true"), (CONFLUENT, "false")),
             (
                 (STRATEGY, "TopicNameStrategy"),
@@ -516,21 +523,21 @@ mod tests {
             (("avouch.enforcement", "off"), (WARN, "false")),
         ];
         for (first, second) in table {
-            let (key, reason) = refusal(&[first, second]);
+            let (key, reason) = rejection(&[first, second]);
             assert_eq!(
                 (key.as_str(), reason.contains(first.0)),
                 (second.0, true),
                 "{reason}"
             );
         }
-        let agree = policy(&[(OURS, "payload"), (CONFLUENT, "true"), (REDPANDA, "true")]);
+        let agree = policy(&[(AVOUCH, "payload"), (CONFLUENT, "true"), (REDPANDA, "true")]);
         assert_eq!(agree.value.level, Level::Payload);
-        let keys_apart = policy(&[
-            (OURS, "payload"),
+        let keys_only = policy(&[
+            (AVOUCH, "payload"),
             ("confluent.key.schema.validation", "false"),
         ]);
-        assert_eq!(keys_apart.key.level, Level::None);
-        let (key, reason) = refusal(&[
+        assert_eq!(keys_only.key.level, Level::None);
+        let (key, reason) = rejection(&[
             ("avouch.key.version.min", "4"),
             ("avouch.key.version.max", "3"),
         ]);
@@ -539,17 +546,20 @@ mod tests {
     }
 
     #[test]
-    fn the_topic_overrides_the_broker_which_overrides_the_default() {
-        const OURS: &str = "avouch.value.validation";
+    fn topic_overrides_broker_overrides_default() {
+        const AVOUCH: &str = "avouch.value.validation";
         const ALIAS: &str = "confluent.value.schema.validation";
         let level = |topic: Configs<'_>, broker: Configs<'_>| {
             Policy::from_layers(get(topic), get(broker)).map(|policy| policy.value.level)
         };
-        assert_eq!(level(&[], &[(OURS, "id")]), Ok(Level::Id));
-        assert_eq!(level(&[(OURS, "none")], &[(OURS, "id")]), Ok(Level::None));
-        // Layers may differ: only names within one contradict each other.
+        assert_eq!(level(&[], &[(AVOUCH, "id")]), Ok(Level::Id));
         assert_eq!(
-            level(&[(ALIAS, "true")], &[(OURS, "none")]),
+            level(&[(AVOUCH, "none")], &[(AVOUCH, "id")]),
+            Ok(Level::None)
+        );
+        // Only names within one layer contradict each other.
+        assert_eq!(
+            level(&[(ALIAS, "true")], &[(AVOUCH, "none")]),
             Ok(Level::Payload)
         );
         assert_eq!(

@@ -1,17 +1,17 @@
-//! A topic's contract as values: which keys and values pass, and what a violation costs.
+//! A topic's contract as values: the requirements on keys and values, and the effect of a violation.
 //!
-//! `configs` owns the names, `parse` the way from configs to a [`Policy`], `auto` what `auto` comes
-//! to, `effective` the policy with `auto` resolved. Knows no schema and no record.
+//! `keys` lists the configs, `parse` parses them into a [`Policy`], `auto` decides level `auto`, and
+//! `effective` combines both. Knows no schema and no record.
 
-use avouch_registry_api::subject::{Part, SubjectNameStrategy};
+use avouch_registry_api::subject::{RecordPart, SubjectNameStrategy};
 use avouch_registry_api::types::Version;
 
-/// How far one half of the records is checked.
+/// The validation level of keys or of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// Decided when the topic's subject appears.
     Auto,
-    /// Not at all.
+    /// Nothing is checked.
     None,
     /// The schema id exists and belongs to the subject.
     Id,
@@ -19,10 +19,10 @@ pub enum Level {
     Payload,
 }
 
-/// What a violation comes to.
+/// The effect of a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enforcement {
-    /// The batch is refused.
+    /// The batch is rejected.
     Enforce,
     /// The batch passes; the violation is counted and reported.
     Shadow,
@@ -30,7 +30,7 @@ pub enum Enforcement {
     Off,
 }
 
-/// Where a key or value may name its schema.
+/// The location of the schema id of a key or value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// In a prefix of the payload only.
@@ -41,47 +41,47 @@ pub enum Framing {
     Any,
 }
 
-/// What keys, or values, must be.
+/// The requirements on keys or on values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartPolicy {
-    /// How far they are checked.
+    /// The validation level.
     pub level: Level,
-    /// How their subject is named.
+    /// The subject name strategy.
     pub strategy: SubjectNameStrategy,
-    /// The subjects that pass instead of the strategy's; empty leaves the strategy in force.
+    /// The allowed subjects; if empty, the strategy determines the subject.
     pub subjects: Vec<String>,
-    /// Where they name their schema.
+    /// The location of the schema id.
     pub framing: Framing,
-    /// Whether null passes.
+    /// True if null is allowed.
     pub null_allowed: bool,
-    /// The oldest subject version that passes.
+    /// The minimum subject version.
     pub version_min: Option<Version>,
-    /// The newest subject version that passes.
+    /// The maximum subject version.
     pub version_max: Option<Version>,
-    /// Whether soft-deleted versions pass.
+    /// True if soft-deleted versions are allowed.
     pub deleted_allowed: bool,
 }
 
 /// A topic's contract as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// What a violation comes to.
+    /// The effect of a violation.
     pub enforcement: Enforcement,
     /// Principals whose records are not checked, such as `User:mirror`.
     pub bypass_principals: Vec<String>,
-    /// What keys must be.
+    /// The requirements on keys.
     pub key: PartPolicy,
-    /// What values must be.
+    /// The requirements on values.
     pub value: PartPolicy,
 }
 
 impl Policy {
-    /// What one half of the records must be.
+    /// Returns the requirements on keys or on values.
     #[must_use]
-    pub fn part(&self, part: Part) -> &PartPolicy {
+    pub fn part(&self, part: RecordPart) -> &PartPolicy {
         match part {
-            Part::Key => &self.key,
-            Part::Value => &self.value,
+            RecordPart::Key => &self.key,
+            RecordPart::Value => &self.value,
         }
     }
 }
@@ -111,10 +111,10 @@ impl PartPolicy {
         }
     }
 
-    /// The subjects known without looking at a schema: the listed ones, or that of the topic's
-    /// name. None under the record strategies.
+    /// Returns the subjects that do not depend on a record name: the listed ones, or that of the
+    /// topic name. Empty with a record name strategy.
     #[must_use]
-    pub fn fixed_subjects(&self, topic: &str, part: Part) -> Vec<String> {
+    pub fn fixed_subjects(&self, topic: &str, part: RecordPart) -> Vec<String> {
         if self.subjects.is_empty() {
             self.strategy
                 .subject(topic, part, None)

@@ -1,19 +1,19 @@
-//! What can be wrong with a key or value, and how it is told.
+//! Violations of a key or value, their reason codes and messages.
 //!
-//! Invariant: a fault never holds or shows the data itself, only names, versions, ids, paths and
-//! byte counts. Byte offsets count within the datum, that is, from behind the framing prefix.
+//! Invariant: a fault never contains record data, only names, versions, ids, paths and byte counts.
+//! Byte offsets count from the start of the datum, after the framing prefix.
 
 use std::fmt;
 
 use avouch_avro::validator;
 use avouch_registry_api::source::SubjectVersion;
-use avouch_registry_api::subject::Part;
+use avouch_registry_api::subject::RecordPart;
 use avouch_registry_api::types::{SchemaId, Version};
 
-/// The most bytes of one fault's text.
+/// Maximum length of a message in bytes.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 256;
 
-/// A schema as messages name it: `payments-value v3 (id 41)`.
+/// A schema's name in messages: `payments-value v3 (id 41)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Label {
     /// The subject.
@@ -30,77 +30,77 @@ impl fmt::Display for Label {
     }
 }
 
-/// What is wrong with one key or value.
+/// A violation of one key or value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It doesn't begin with a magic byte.
+    /// The magic byte is missing.
     NoMagic,
-    /// It ends within its framing prefix.
+    /// The framing prefix is truncated.
     Short {
-        /// Bytes it has.
+        /// Length in bytes.
         have: usize,
-        /// Bytes of the prefix.
+        /// Length of the prefix in bytes.
         need: usize,
     },
-    /// It names its schema where, or how, the contract doesn't allow.
+    /// The contract does not allow this location or form of the schema id.
     Framing(FramingFault),
-    /// It is null.
+    /// Null is not allowed.
     Null,
-    /// No schema has the id.
+    /// No registered schema has the id.
     UnknownId(i32),
     /// The schema is registered, but not under a subject of the topic.
     WrongSubject {
         /// The schema id.
         id: SchemaId,
-        /// Where it is registered.
+        /// The versions with the id.
         registered: Vec<SubjectVersion>,
-        /// Where it should be, empty when the schema's type leaves that open.
+        /// The allowed subjects; empty if they depend on an unknown record name.
         wanted: Vec<String>,
     },
     /// The version is outside the window.
     OutOfWindow {
         /// The schema.
         schema: Label,
-        /// The oldest version that passes.
+        /// The minimum version.
         min: Option<Version>,
-        /// The newest version that passes.
+        /// The maximum version.
         max: Option<Version>,
     },
     /// The version is soft-deleted.
     Deleted(Label),
-    /// The datum doesn't decode.
+    /// The datum is invalid under its schema.
     Datum {
         /// The schema.
         schema: Label,
-        /// What is wrong, and where.
+        /// The fault and its place.
         fault: validator::Fault,
     },
-    /// The batch names more schemas than one batch may.
+    /// The batch has too many schemas.
     TooManySchemas {
-        /// How many it may name for keys, and again for values.
+        /// Maximum number for keys, and for values.
         max: usize,
     },
 }
 
-/// What is wrong with how a key or value names its schema. `header` is the header's key.
+/// A violation of the location or form of a schema id. `header` is the key of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FramingFault {
-    /// A header names it, the contract wants a prefix.
+    /// The id is in a header; only prefixes are allowed.
     HeaderNotAllowed {
-        /// The header there is.
+        /// The present header.
         header: &'static str,
     },
-    /// No header names it, the contract wants one.
+    /// The id is not in a header; only headers are allowed.
     HeaderMissing {
-        /// The header there should be.
+        /// The missing header.
         header: &'static str,
     },
-    /// The header is null or doesn't hold exactly one schema id.
+    /// The header is null or does not contain exactly one schema id.
     BadHeader {
         /// The header.
         header: &'static str,
     },
-    /// A GUID names it.
+    /// The schema is identified by a GUID.
     Guid,
 }
 
@@ -110,20 +110,25 @@ impl fmt::Display for FramingFault {
             Self::HeaderNotAllowed { header } => {
                 write!(
                     f,
-                    "header {header} names the schema, only prefixes are allowed"
+                    "header {header} has a schema id, but only prefixes are allowed"
                 )
             }
             Self::HeaderMissing { header } => write!(f, "no header {header}"),
             Self::BadHeader { header } => {
-                write!(f, "header {header} holds no schema id: 0x00 and four bytes")
+                write!(
+                    f,
+                    "header {header} is not a schema id; expected 0x00 and four bytes"
+                )
             }
-            Self::Guid => f.write_str("a GUID names the schema, only schema ids are served"),
+            Self::Guid => {
+                f.write_str("the schema is identified by a GUID; only schema ids are supported")
+            }
         }
     }
 }
 
 impl Fault {
-    /// The stable reason code, for metrics and feeds.
+    /// Returns the stable reason code, for metrics and feeds.
     #[must_use]
     pub(crate) fn code(&self) -> &'static str {
         match self {
@@ -140,7 +145,7 @@ impl Fault {
         }
     }
 
-    /// The schema id it is about, if that is known.
+    /// Returns the schema id, if known.
     #[must_use]
     pub(crate) fn schema_id(&self) -> Option<i32> {
         match self {
@@ -157,7 +162,7 @@ impl Fault {
         }
     }
 
-    /// The subject version it is about, if it got that far.
+    /// Returns the subject version, if the schema belongs to a subject of the topic.
     #[must_use]
     pub(crate) fn schema(&self) -> Option<&Label> {
         match self {
@@ -173,10 +178,10 @@ impl Fault {
         }
     }
 
-    /// The text for one half of a record, such as `value: unknown schema id 7`, at most
+    /// Returns the message for a key or value, such as `value: unknown schema id 7`, at most
     /// [`MESSAGE_BYTES_MAX`] bytes.
     #[must_use]
-    pub(crate) fn message(&self, part: Part) -> String {
+    pub(crate) fn message(&self, part: RecordPart) -> String {
         bounded(format!("{part}: {self}"), MESSAGE_BYTES_MAX)
     }
 }
@@ -208,7 +213,7 @@ impl fmt::Display for Fault {
             }
             Self::Deleted(schema) => write!(f, "{schema} is deleted"),
             Self::Datum { schema, fault } => write!(f, "{schema}: {fault}"),
-            Self::TooManySchemas { max } => write!(f, "the batch names more than {max} schemas"),
+            Self::TooManySchemas { max } => write!(f, "the batch has more than {max} schemas"),
         }
     }
 }
@@ -230,13 +235,14 @@ fn wrong_subject(
         }
     }
     if wanted.is_empty() {
-        f.write_str("; the subject of its type cannot be told, list it in the topic's subjects")
+        f.write_str("; the subject of its type is unknown, list it in the topic's subjects")
     } else {
         write!(f, ", not under {}", wanted.join(", "))
     }
 }
 
-/// `text` cut to at most `max` bytes, with an ellipsis where it was cut. `max` is at least 3.
+/// Returns `text` truncated to at most `max` bytes, with an ellipsis if it was truncated. `max` is 3
+/// or more.
 #[must_use]
 pub(crate) fn bounded(mut text: String, max: usize) -> String {
     const ELLIPSIS: char = '…';
@@ -272,18 +278,21 @@ mod tests {
         }
     }
 
-    fn told(table: &[(Fault, &str, &str)]) {
-        for (fault, code, words) in table {
+    fn assert_described(table: &[(Fault, &str, &str)]) {
+        for (fault, code, message) in table {
             assert_eq!(fault.code(), *code);
-            assert_eq!(fault.message(Part::Value), format!("value: {words}"));
+            assert_eq!(
+                fault.message(RecordPart::Value),
+                format!("value: {message}")
+            );
         }
     }
 
     #[test]
-    fn faults_of_framing_have_their_codes_and_words() {
+    fn framing_faults_have_codes_and_messages() {
         let header = "__value_schema_id";
         let framing = |fault| Fault::Framing(fault);
-        told(&[
+        assert_described(&[
             (
                 Fault::NoMagic,
                 "no-magic",
@@ -297,7 +306,7 @@ mod tests {
             (
                 framing(FramingFault::HeaderNotAllowed { header }),
                 "framing",
-                "header __value_schema_id names the schema, only prefixes are allowed",
+                "header __value_schema_id has a schema id, but only prefixes are allowed",
             ),
             (
                 framing(FramingFault::HeaderMissing { header }),
@@ -307,25 +316,25 @@ mod tests {
             (
                 framing(FramingFault::BadHeader { header }),
                 "framing",
-                "header __value_schema_id holds no schema id: 0x00 and four bytes",
+                "header __value_schema_id is not a schema id; expected 0x00 and four bytes",
             ),
             (
                 framing(FramingFault::Guid),
                 "framing",
-                "a GUID names the schema, only schema ids are served",
+                "the schema is identified by a GUID; only schema ids are supported",
             ),
             (Fault::Null, "null", "null is not allowed"),
         ]);
     }
 
     #[test]
-    fn faults_of_schemas_have_their_codes_and_words() {
+    fn schema_faults_have_codes_and_messages() {
         let window = |min: Option<i32>, max: Option<i32>| Fault::OutOfWindow {
             schema: label(),
             min: min.and_then(Version::new),
             max: max.and_then(Version::new),
         };
-        told(&[
+        assert_described(&[
             (
                 Fault::UnknownId(99_999),
                 "unknown-id",
@@ -369,15 +378,15 @@ mod tests {
             (
                 Fault::TooManySchemas { max: 256 },
                 "too-complex",
-                "the batch names more than 256 schemas",
+                "the batch has more than 256 schemas",
             ),
         ]);
     }
 
     #[test]
-    fn a_message_is_cut_between_characters() {
+    fn message_is_truncated_between_characters() {
         let fault = wrong_subject(&[(&"é".repeat(300), 1)], &["a"]);
-        let message = fault.message(Part::Key);
+        let message = fault.message(RecordPart::Key);
         assert!(message.len() <= MESSAGE_BYTES_MAX && message.len() > MESSAGE_BYTES_MAX - 4);
         assert!(
             message.starts_with("key: id 7 is registered as é"),

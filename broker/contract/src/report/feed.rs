@@ -1,8 +1,8 @@
-//! The newest violations, numbered, for those who ask over HTTP.
+//! Feed of the newest violations, for the HTTP API.
 //!
-//! Invariant: numbers grow by one, from 1 at each start of the broker; at most a fixed number of
-//! entries is kept, the oldest go first. What was lost shows as a gap between `since` and the
-//! oldest number.
+//! Invariant: entries are numbered consecutively from 1 at each start of the broker. A fixed number
+//! of entries is retained; a gap between `since` and the oldest number shows that entries were
+//! dropped.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,23 +10,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The most entries of one page.
+/// Maximum number of entries in a page.
 pub const PAGE_MAX: usize = 1_000;
 
 /// One violation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Violation)]
 pub struct Entry {
-    /// Its number, from 1.
+    /// Number of the entry, from 1.
     pub seq: u64,
-    /// When, on the broker's monotonic clock, in ms; readers are told an age instead.
+    /// Time on the broker's monotonic clock in ms; the API returns an age instead.
     #[serde(skip)]
     pub at_ms: u64,
     /// The topic.
     pub topic: String,
     /// The partition.
     pub partition: i32,
-    /// Which record of its batch, from 0.
+    /// Index of the record in its batch, from 0.
     pub index: i32,
     /// `key` or `value`.
     pub part: &'static str,
@@ -34,11 +34,11 @@ pub struct Entry {
     pub mode: &'static str,
     /// The stable reason code.
     pub reason: &'static str,
-    /// What is wrong, and where.
+    /// The fault and its place.
     pub message: String,
-    /// The schema id, if one was named.
+    /// The schema id, if known.
     pub schema_id: Option<i32>,
-    /// The subject, if the schema belongs to the topic.
+    /// The subject, if the schema belongs to a subject of the topic.
     pub subject: Option<String>,
     /// The version in the subject.
     pub version: Option<i32>,
@@ -48,14 +48,15 @@ pub struct Entry {
     pub principal: String,
 }
 
-/// Part of the feed.
+/// A page of the feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// Entries by number, at most [`PAGE_MAX`].
     pub entries: Vec<Arc<Entry>>,
-    /// What to ask for next: the number of the last entry looked at, whether it matched or not.
+    /// The `since` of the next page: the number of the last entry considered, whether it matched or
+    /// not.
     pub next: u64,
-    /// The lowest number still kept, or the next one if none is.
+    /// The lowest retained number, or the next number if the feed is empty.
     pub oldest: u64,
 }
 
@@ -73,7 +74,7 @@ struct Ring {
 }
 
 impl Feed {
-    /// An empty feed that keeps at most `capacity` entries, about 1 KiB each.
+    /// Creates a feed that retains at most `capacity` entries, about 1 KiB each.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let ring = Ring {
@@ -86,7 +87,7 @@ impl Feed {
         }
     }
 
-    /// Appends an entry; its number is given here.
+    /// Appends an entry and numbers it.
     pub fn push(&self, mut entry: Entry) {
         let mut ring = self.lock();
         entry.seq = ring.next_seq;
@@ -97,12 +98,12 @@ impl Feed {
         ring.entries.push_back(Arc::new(entry));
     }
 
-    /// The entries after number `since`, of one topic or of all. A number that was not given yet
-    /// is from before a restart and counts as 0.
+    /// Returns the entries after number `since`, of one topic or of all.
     #[must_use]
     pub fn since(&self, since: u64, topic: Option<&str>) -> Page {
         let ring = self.lock();
         let oldest = ring.next_seq - ring.entries.len() as u64;
+        // A number that was not assigned yet is from before a restart.
         let since = if since < ring.next_seq { since } else { 0 };
         let mut page = Page {
             entries: Vec::new(),
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_gets_what_came_after_its_number() {
+    fn page_starts_after_the_given_number() {
         let feed = feed(100, 5);
         let table: [(u64, Option<&str>, &[u64], u64); 6] = [
             (0, None, &[1, 2, 3, 4, 5], 5),
@@ -182,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_entries_go_and_the_gap_shows() {
+    fn oldest_entries_are_dropped() {
         let feed = feed(3, 10);
         let page = feed.since(0, None);
         assert_eq!((numbers(&page), page.oldest), (vec![8, 9, 10], 8));
     }
 
     #[test]
-    fn an_empty_feed_has_an_empty_page() {
+    fn empty_feed_has_an_empty_page() {
         assert_eq!(
             feed(3, 0).since(0, None),
             Page {
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_bounded_and_go_on_where_they_ended() {
+    fn pages_are_bounded_and_consecutive() {
         let feed = feed(3 * PAGE_MAX, 2 * PAGE_MAX + 10);
         let mut seen = 0;
         let mut since = 0;

@@ -1,9 +1,8 @@
-//! What becomes of violations besides the answer to the producer: a log line, a metric, an entry
-//! in the feed.
+//! Reports of violations in addition to the response: log lines, a metric and the feed.
 //!
-//! Many clients show no more than an error code, so these are where people learn the reason. Of one
-//! batch the first violations of each mode are told one by one, the rest as a count, so that one
-//! producer cannot drown the log. Metric labels are bounded.
+//! Many clients show only an error code, so the reason is found here. The first violations of each
+//! mode in a batch are reported one by one and the rest as a count, so that one producer cannot flood
+//! the log. The number of metric labels is bounded.
 
 pub(crate) mod fault;
 pub mod feed;
@@ -18,13 +17,13 @@ use crate::report::fault::bounded;
 use crate::report::feed::{Entry, Feed};
 use crate::{CheckRequest, Mode};
 
-/// Topics that have metric labels of their own; the rest count as [`OTHER_TOPICS`].
+/// Maximum number of topics with metric labels of their own; the rest count as [`OTHER_TOPICS`].
 const LABELLED_TOPICS_MAX: usize = 1_000;
 const OTHER_TOPICS: &str = "_other";
-/// The most bytes told of what a client calls itself.
+/// Maximum length of a reported client id or principal in bytes.
 const CLIENT_BYTES_MAX: usize = 128;
 
-/// Where violations are reported.
+/// The outputs of reports.
 #[derive(Debug)]
 pub(crate) struct Report {
     violations: IntCounterVec,
@@ -34,10 +33,10 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Registers the metric; the feed keeps `feed_entries`.
+    /// Registers the metric and creates a feed of `feed_entries` entries.
     ///
     /// # Errors
-    /// When the metric's name is taken.
+    /// If the metric's name is taken.
     pub(crate) fn register(
         registry: &Registry,
         feed_entries: usize,
@@ -45,7 +44,7 @@ impl Report {
         let violations = IntCounterVec::new(
             Opts::new(
                 "avouch_contract_violations_total",
-                "Keys and values that violate their topic's contract.",
+                "Number of keys and values that violate their topic's contract.",
             ),
             &["topic", "part", "reason", "mode"],
         )?;
@@ -58,7 +57,7 @@ impl Report {
         })
     }
 
-    /// Reports what was found in a batch.
+    /// Reports the findings of a batch.
     pub(crate) fn findings(&self, request: &CheckRequest<'_>, findings: &Findings, now_ms: u64) {
         if findings.counts.is_empty() {
             return;
@@ -70,7 +69,7 @@ impl Report {
                 .with_label_values(&labels)
                 .inc_by(count.violations);
         }
-        for violation in &findings.told {
+        for violation in &findings.described {
             let entry = entry(request, violation, now_ms);
             log(&entry);
             self.feed.push(entry);
@@ -139,22 +138,22 @@ fn log(entry: &Entry) {
     );
 }
 
-/// One line for the violations of a batch that were not told one by one.
+/// Logs the number of violations that were not logged one by one.
 fn log_rest(request: &CheckRequest<'_>, findings: &Findings, mode: Mode) {
     let of_mode = findings.counts.iter().filter(|count| count.mode == mode);
     let all: u64 = of_mode.map(|count| count.violations).sum();
-    let told = findings
-        .told
+    let described = findings
+        .described
         .iter()
         .filter(|violation| violation.mode == mode)
         .count() as u64;
-    if all > told {
+    if all > described {
         tracing::warn!(
             topic = request.topic,
             partition = request.partition.0,
             mode = mode.as_str(),
             "{} more contract violations in the same batch",
-            all - told
+            all - described
         );
     }
 }
@@ -165,7 +164,7 @@ mod tests {
 
     // Conformance: operation/1
     #[test]
-    fn topics_beyond_the_bound_share_a_label() {
+    fn excess_topics_share_a_label() {
         let report = Report::register(&Registry::new(), 10).unwrap();
         for n in 0..LABELLED_TOPICS_MAX {
             let topic = format!("t{n}");

@@ -1,66 +1,85 @@
-//! A registered schema made ready to judge data by: compiled once, shared by id.
+//! A registered schema, compiled once and shared by id.
 //!
-//! Invariant: whatever a registry holds, compiling ends with a [`Body`]; a text that doesn't parse
-//! is kept as broken and refuses, it never lets data through. Knows no topic.
+//! Invariant: compiling always ends with a [`Body`], whatever the registry holds. A schema that does
+//! not parse is kept as broken, and its records are rejected. Knows no topic.
 
 use std::sync::Arc;
 
-use avouch_avro::validator::Validator;
+use avouch_avro::schema::ParseError;
+use avouch_avro::validator::{CompileError, Validator};
 use avouch_avro::{Limits, Schema};
 use avouch_registry_api::source::{RegisteredSchema, SubjectVersion};
 use avouch_registry_api::types::{SchemaId, SchemaType};
+use thiserror::Error;
 
 /// A schema as the check uses it.
 #[derive(Clone, Debug)]
 pub struct CompiledSchema {
     /// The schema id.
     pub id: SchemaId,
-    /// What data must be.
+    /// The requirements on data.
     pub body: Arc<Body>,
-    /// Every subject version that holds the id, soft-deleted ones included.
+    /// Every subject version with the id, soft-deleted ones included.
     pub versions: Vec<SubjectVersion>,
-    text: Arc<Text>,
+    source: Arc<Source>,
 }
 
-/// What a schema was compiled from.
+/// The registered texts that a schema was compiled from.
 #[derive(Debug, PartialEq, Eq)]
-struct Text {
+struct Source {
     schema_type: SchemaType,
     text: String,
     references: Vec<String>,
 }
 
-/// What data of a schema must be.
+/// The requirements of a schema on data.
 #[derive(Debug)]
 pub enum Body {
     /// Avro.
     Avro {
-        /// Walks data.
+        /// Validates data.
         validator: Box<Validator>,
-        /// The name that record strategies go by: the full name, or the type's word when it has
-        /// none, as Confluent's serializers have it.
+        /// The name that the record name strategies use: the full name, or the name of the type if
+        /// it has none, as in Confluent's serializers.
         record_name: String,
     },
-    /// A type whose data are not decoded here: `payload` checks as `id`.
+    /// A schema type whose data is not decoded: `payload` checks as `id`.
     Foreign {
         /// JSON Schema or Protobuf.
         schema_type: SchemaType,
     },
-    /// A schema that the registry took and that doesn't compile here.
-    Broken {
-        /// Why.
-        reason: String,
+    /// A registered schema that cannot be compiled.
+    Broken(BrokenSchema),
+}
+
+/// The reason why a registered schema cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BrokenSchema {
+    /// A reference does not parse.
+    #[error("reference {index}: {error}")]
+    Reference {
+        /// Index of the reference, from 0.
+        index: usize,
+        /// The error.
+        error: ParseError,
     },
+    /// The schema does not parse.
+    #[error(transparent)]
+    Schema(#[from] ParseError),
+    /// The validator's program exceeds its limits.
+    #[error(transparent)]
+    Program(#[from] CompileError),
+    /// The compiler panicked.
+    #[error("the schema compiler failed")]
+    CompilerFailed,
 }
 
 impl CompiledSchema {
-    /// Compiles what the registry holds. Work and memory are bounded by the limits of schemas.
+    /// Compiles a registered schema. The limits of schemas bound work and memory.
     #[must_use]
     pub fn compile(registered: RegisteredSchema) -> Self {
         let body = match registered.schema_type {
-            SchemaType::Avro => {
-                compile_avro(&registered).unwrap_or_else(|reason| Body::Broken { reason })
-            }
+            SchemaType::Avro => compile_avro(&registered).unwrap_or_else(Body::Broken),
             schema_type @ (SchemaType::Json | SchemaType::Protobuf) => {
                 Body::Foreign { schema_type }
             }
@@ -73,7 +92,7 @@ impl CompiledSchema {
             id: registered.id,
             body: Arc::new(body),
             versions: registered.versions,
-            text: Arc::new(Text {
+            source: Arc::new(Source {
                 schema_type: registered.schema_type,
                 text: registered.text,
                 references: registered.references,
@@ -81,67 +100,65 @@ impl CompiledSchema {
         }
     }
 
-    /// This one with the versions that the registry has now, if the schema itself is the same.
+    /// Returns this schema with the versions of `registered`, or `None` if the texts differ.
     pub(crate) fn with_versions_of(&self, registered: &RegisteredSchema) -> Option<Self> {
-        let text = &self.text;
-        let is_same = text.text == registered.text
-            && text.references == registered.references
-            && text.schema_type == registered.schema_type;
+        let source = &self.source;
+        let is_same = source.text == registered.text
+            && source.references == registered.references
+            && source.schema_type == registered.schema_type;
         is_same.then(|| Self {
             id: self.id,
             body: Arc::clone(&self.body),
             versions: registered.versions.clone(),
-            text: Arc::clone(&self.text),
+            source: Arc::clone(&self.source),
         })
     }
 
-    /// What the registry said of it.
+    /// Returns the schema as the registry returned it.
     pub(crate) fn registered(&self) -> RegisteredSchema {
         RegisteredSchema {
             id: self.id,
-            schema_type: self.text.schema_type,
-            text: self.text.text.clone(),
-            references: self.text.references.clone(),
+            schema_type: self.source.schema_type,
+            text: self.source.text.clone(),
+            references: self.source.references.clone(),
             versions: self.versions.clone(),
         }
     }
 
-    /// Whether the registry said the same of both.
+    /// Returns whether both have the same texts and versions.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.text == other.text && self.versions == other.versions
+        self.source == other.source && self.versions == other.versions
     }
 
-    /// About how many bytes it takes in memory.
+    /// Returns the approximate memory of the schema in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        /// Maps, counters and the like around each.
+        /// Allocations, map entries and counters of each schema.
         const OVERHEAD_BYTES: usize = 256;
         let body = match &*self.body {
             Body::Avro {
                 validator,
                 record_name,
             } => validator.memory_bytes() + record_name.len(),
-            Body::Foreign { .. } => 0,
-            Body::Broken { reason } => reason.len(),
+            Body::Foreign { .. } | Body::Broken(_) => 0,
         };
         let version = |version: &SubjectVersion| version.subject.len() + size_of_val(version);
-        let references = self.text.references.iter().map(String::len);
-        let text = self.text.text.len() + references.sum::<usize>();
+        let references = self.source.references.iter().map(String::len);
+        let text = self.source.text.len() + references.sum::<usize>();
         OVERHEAD_BYTES + body + text + self.versions.iter().map(version).sum::<usize>()
     }
 }
 
-fn compile_avro(registered: &RegisteredSchema) -> Result<Body, String> {
+fn compile_avro(registered: &RegisteredSchema) -> Result<Body, BrokenSchema> {
     let limits = Limits::default();
     let mut references: Vec<Schema> = Vec::with_capacity(registered.references.len());
-    for (at, text) in registered.references.iter().enumerate() {
+    for (index, text) in registered.references.iter().enumerate() {
         let parsed = Schema::parse_with(text, &references, &limits)
-            .map_err(|error| format!("reference {at}: {error}"))?;
+            .map_err(|error| BrokenSchema::Reference { index, error })?;
         references.push(parsed);
     }
-    let schema = Schema::parse_with(&registered.text, &references, &limits)
-        .map_err(|error| error.to_string())?;
-    let validator = Validator::compile(&schema).map_err(|error| error.to_string())?;
+    let schema = Schema::parse_with(&registered.text, &references, &limits)?;
+    let validator = Validator::compile(&schema)?;
     let record_name = match schema.name() {
         Some(name) => name.fullname().to_owned(),
         None => schema.node(schema.root()).kind.as_str().to_owned(),

@@ -1,4 +1,4 @@
-//! What passes and what doesn't, as tables.
+//! Tables of records that pass and records that violate.
 
 use super::*;
 
@@ -33,19 +33,19 @@ async fn hold(cases: &[(&str, Configs<'_>, Vec<Rec>, Expected<'_>)]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_is_checked_while_it_is_walked_once_its_schemas_are_remembered() {
+async fn inline_check_needs_cached_schemas() {
     let world = World::new();
     let policy = policy(&[VALUE]);
-    let alongside = |records: &[Rec]| {
-        let accepted = world.alongside("User:ANONYMOUS", &policy, records);
+    let inline_check = |records: &[Rec]| {
+        let accepted = world.inline_check("User:ANONYMOUS", &policy, records);
         accepted.map(|accepted| accepted.tag)
     };
-    assert_eq!(alongside(&[good()]), None, "not remembered");
+    assert_eq!(inline_check(&[good()]), None, "not remembered");
     let verdict = world.check(&policy, &[good(), good()]).await;
     let tag = PAYMENT_ID.unsigned_abs();
     assert_eq!(verdict, Verdict::Accept { tag });
-    assert_eq!(alongside(&[good(), good()]), Some(tag));
-    assert_eq!(alongside(&[good(), bad()]), None);
+    assert_eq!(inline_check(&[good(), good()]), Some(tag));
+    assert_eq!(inline_check(&[good(), bad()]), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +106,7 @@ async fn every_record_of_a_batch_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nulls_pass_unless_they_are_refused() {
+async fn nulls_pass_unless_rejected() {
     const NO_NULL_KEY: (&str, &str) = ("avouch.key.null", "reject");
     const NO_NULL_VALUE: (&str, &str) = ("avouch.value.null", "reject");
     let key = || framed(KEY_ID, &string("k"));
@@ -137,7 +137,7 @@ async fn nulls_pass_unless_they_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_is_exactly_one_datum_behind_one_prefix() {
+async fn value_is_one_prefix_and_one_datum() {
     let whole = payment("p1", 1);
     let one = |bytes: Vec<u8>| vec![value(bytes)];
     let fault = |code| [(0, "value", code)];
@@ -178,7 +178,7 @@ async fn a_value_is_exactly_one_datum_behind_one_prefix() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_begins_with_the_id_of_a_schema() {
+async fn value_starts_with_a_schema_id() {
     let whole = payment("p1", 1);
     let one = |bytes: Vec<u8>| vec![value(bytes)];
     let fault = |code| [(0, "value", code)];

@@ -16,12 +16,12 @@ use crate::schemas::cache::ClockMs;
 #[derive(Debug)]
 pub(crate) struct FakeRegistry {
     schemas: Mutex<Vec<RegisteredSchema>>,
-    /// That of a source in the registry's process.
+    /// The freshness of a source in the registry's process.
     immediate: Arc<Freshness>,
-    /// That of a remote source, which receives changes only by [`FakeRegistry::deliver`].
+    /// The freshness of a remote source, which receives changes only by [`FakeRegistry::deliver`].
     remote: Arc<Freshness>,
-    asked_ids: Mutex<Vec<i32>>,
-    asked_subjects: Mutex<Vec<String>>,
+    looked_up_ids: Mutex<Vec<i32>>,
+    looked_up_subjects: Mutex<Vec<String>>,
     held: watch::Sender<bool>,
     failing: watch::Sender<bool>,
     late: AtomicBool,
@@ -33,8 +33,8 @@ impl FakeRegistry {
             schemas: Mutex::default(),
             immediate: Arc::new(Freshness::new(true, 1)),
             remote: Arc::new(Freshness::new(false, 1)),
-            asked_ids: Mutex::default(),
-            asked_subjects: Mutex::default(),
+            looked_up_ids: Mutex::default(),
+            looked_up_subjects: Mutex::default(),
             held: watch::channel(false).0,
             failing: watch::channel(false).0,
             late: AtomicBool::new(false),
@@ -135,7 +135,7 @@ impl FakeRegistry {
         self.remote.set_reachable(is_reachable);
     }
 
-    /// Answers are found at once and kept back while `held`.
+    /// Delays responses while `held`; their content is that of the request's time.
     pub(crate) fn hold(&self, held: bool) {
         self.held.send_replace(held);
     }
@@ -145,16 +145,16 @@ impl FakeRegistry {
     }
 
     /// The ids looked up so far.
-    pub(crate) fn asked_ids(&self) -> Vec<i32> {
-        self.asked_ids.lock().unwrap().clone()
+    pub(crate) fn looked_up_ids(&self) -> Vec<i32> {
+        self.looked_up_ids.lock().unwrap().clone()
     }
 
     /// The subjects looked up so far.
-    pub(crate) fn asked_subjects(&self) -> Vec<String> {
-        self.asked_subjects.lock().unwrap().clone()
+    pub(crate) fn looked_up_subjects(&self) -> Vec<String> {
+        self.looked_up_subjects.lock().unwrap().clone()
     }
 
-    fn answer<A: Send + 'static>(&self, answer: A) -> BoxFuture<'_, Result<A, SourceError>> {
+    fn respond<A: Send + 'static>(&self, response: A) -> BoxFuture<'_, Result<A, SourceError>> {
         let failed = *self.failing.borrow();
         let mut held = self.held.subscribe();
         async move {
@@ -166,7 +166,7 @@ impl FakeRegistry {
                     reason: "connection refused".into(),
                 })
             } else {
-                Ok(answer)
+                Ok(response)
             }
         }
         .boxed()
@@ -175,7 +175,7 @@ impl FakeRegistry {
 
 impl SchemaSource for FakeRegistry {
     fn schema(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<RegisteredSchema>, SourceError>> {
-        self.asked_ids.lock().unwrap().push(id.get());
+        self.looked_up_ids.lock().unwrap().push(id.get());
         let found = self
             .schemas
             .lock()
@@ -183,16 +183,19 @@ impl SchemaSource for FakeRegistry {
             .iter()
             .find(|schema| schema.id == id)
             .cloned();
-        self.answer(found)
+        self.respond(found)
     }
 
     fn subject_exists<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<bool, SourceError>> {
-        self.asked_subjects.lock().unwrap().push(subject.to_owned());
+        self.looked_up_subjects
+            .lock()
+            .unwrap()
+            .push(subject.to_owned());
         let schemas = self.schemas.lock().unwrap();
         let mut versions = schemas.iter().flat_map(|schema| &schema.versions);
         let exists = versions.any(|version| version.subject == subject && !version.deleted);
         drop(schemas);
-        self.answer(exists)
+        self.respond(exists)
     }
 
     fn freshness(&self) -> &Arc<Freshness> {
@@ -204,7 +207,7 @@ impl SchemaSource for FakeRegistry {
     }
 }
 
-/// Tokio's clock, which stands still in a paused test but for what it sleeps.
+/// Tokio's clock, which in a paused test advances only while the test sleeps.
 pub(crate) fn tokio_clock() -> ClockMs {
     let start = Instant::now();
     Arc::new(move || u64::try_from(start.elapsed().as_millis()).unwrap())

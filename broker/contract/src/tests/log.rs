@@ -41,11 +41,11 @@ impl Subscriber for Lines {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_violation_is_a_log_line_and_a_flood_of_them_is_not() {
+async fn log_lines_of_a_batch_are_bounded() {
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
-    // With a single dispatcher, whichever thread reaches a callsite first decides for all by its
-    // own default, which in other tests is none; with two, every callsite asks both.
+    // With a single dispatcher, the first thread that reaches a callsite caches its interest for
+    // all threads, and other tests have no dispatcher; with two, every callsite checks both.
     let _second = tracing::Dispatch::new(lines.clone());
     let world = World::new();
     let policy = policy(&[VALUE]);
@@ -68,6 +68,6 @@ async fn a_violation_is_a_log_line_and_a_flood_of_them_is_not() {
     }
     world.check(&policy, &vec![bad(); 100]).await;
     let many = lines.0.lock().unwrap();
-    assert_eq!(many.len(), check::TOLD_MAX + 1);
-    assert!(many[check::TOLD_MAX].contains("84 more contract violations in the same batch"));
+    assert_eq!(many.len(), check::DESCRIBED_MAX + 1);
+    assert!(many[check::DESCRIBED_MAX].contains("84 more contract violations in the same batch"));
 }

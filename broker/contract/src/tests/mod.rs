@@ -1,11 +1,11 @@
-//! Whole checks against a fake registry: batch in, verdict, feed and metric out.
+//! Complete checks against a fake registry: batch in, verdict, feed and metric out.
 
-mod answers;
 mod cases;
 pub(crate) mod fake_source;
 mod log;
 mod padding;
 mod registry;
+mod reports;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ const NULLS: &str = r#"{"type": "array", "items": "null"}"#;
 const LIST: &str = r#"{"type": "record", "name": "List", "fields": [
     {"name": "next", "type": ["null", "List"]}]}"#;
 
-/// What `payments` and the topics beside it have in the registry.
+/// Schema ids of `payments` and other topics in the registry.
 const PAYMENT_ID: i32 = 41;
 const KEY_ID: i32 = 5;
 const ORDER_ID: i32 = 7;
@@ -103,7 +103,7 @@ impl World {
     ) -> Verdict {
         let batch = batch(records);
         let header = BatchHeader::parse(&batch).unwrap();
-        let arrival = self.contracts.arrive();
+        let context = self.contracts.start_request();
         let request = CheckRequest {
             topic: "payments",
             partition: PartitionIndex(2),
@@ -112,24 +112,24 @@ impl World {
             header: &header,
             records: batch[HEADER_BYTES..].into(),
             policy,
-            arrival: &arrival,
+            context: &context,
         };
-        let early = self.alongside(principal, policy, records);
+        let early = self.inline_check(principal, policy, records);
         let Checked { verdict, basis } =
             self.contracts.check(request, &ComputePool::shared()).await;
-        let late = self.alongside(principal, policy, records);
+        let late = self.inline_check(principal, policy, records);
         for accepted in [early, late].into_iter().flatten() {
             let Accepted { tag, .. } = accepted;
-            assert_eq!(verdict, Verdict::Accept { tag }, "both ways say the same");
+            assert_eq!(verdict, Verdict::Accept { tag }, "both paths agree");
             let sorted = |basis: &Basis| BTreeSet::from_iter(basis.iter());
             let bases = (sorted(&basis), sorted(&accepted.basis));
-            assert_eq!(bases.0, bases.1, "both ways rest on the same");
+            assert_eq!(bases.0, bases.1, "both paths have the same basis");
         }
         verdict
     }
 
-    /// The verdict of a check alongside the walk, if any.
-    fn alongside(
+    /// Returns the result of an inline check, if any.
+    fn inline_check(
         &self,
         principal: &str,
         policy: &EffectivePolicy,
@@ -138,17 +138,17 @@ impl World {
         let batch = batch(records);
         let section = Section::from(&batch[HEADER_BYTES..]);
         let count = BatchHeader::parse(&batch).unwrap().record_count;
-        let arrival = self.contracts.arrive();
-        let mut alongside = self
+        let context = self.contracts.start_request();
+        let mut inline_check = self
             .contracts
-            .alongside("payments", principal, policy, &arrival)?;
+            .inline_check("payments", principal, policy, &context)?;
         for record in RecordIter::new(section, count) {
-            alongside.record(section, &record.ok()?);
+            inline_check.record(section, &record.ok()?);
         }
-        alongside.accepted()
+        inline_check.accepted()
     }
 
-    /// Every violation reported so far: record index, part, reason.
+    /// Returns the reported violations: record index, part, reason.
     fn reported(&self) -> Vec<(i32, &'static str, &'static str)> {
         let page = self.contracts.report.feed.since(0, None);
         page.entries

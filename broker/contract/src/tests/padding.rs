@@ -1,4 +1,4 @@
-//! The protocol's padding behind records is what the validator's loads need.
+//! The protocol pads records as far as the validator's loads reach.
 
 use avouch_avro::validator::{PADDING_BYTES, Padded};
 use avouch_protocol::compress::{Decompressor, Limits};
@@ -8,7 +8,7 @@ use super::*;
 
 // Conformance: validator/3a
 #[test]
-fn records_are_checked_where_they_stand_whatever_the_codec() {
+fn decompressed_records_have_validator_padding() {
     assert_eq!(section::PADDING_BYTES, PADDING_BYTES);
     let values: Vec<_> = (0..100_u8).map(|at| vec![at; at.into()]).collect();
     for codec in [

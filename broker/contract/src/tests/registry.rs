@@ -1,4 +1,4 @@
-//! Checks while the registry changes, is slow or away.
+//! Checks while the registry changes, is slow or unavailable.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_check_with_known_schemas_is_ready_at_once() {
+async fn check_with_cached_schemas_does_not_wait() {
     let world = World::new();
     let policy = policy(&[VALUE]);
     assert_eq!(
@@ -18,11 +18,11 @@ async fn a_check_with_known_schemas_is_ready_at_once() {
     world.registry.changed();
     let ready = world.check(&policy, &[good(), good()]).now_or_never();
     assert_eq!(ready, Some(Verdict::Accept { tag: 41 }));
-    assert_eq!(world.registry.asked_ids(), [41]);
+    assert_eq!(world.registry.looked_up_ids(), [41]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_id_passes_as_soon_as_it_is_registered() {
+async fn rejected_id_passes_once_registered() {
     let world = World::new();
     let policy = policy(&[VALUE]);
     let new = [value(framed(77, &string("x")))];
@@ -32,7 +32,7 @@ async fn a_refused_id_passes_as_soon_as_it_is_registered() {
     ));
     assert!(
         world.check(&policy, &new).now_or_never().is_some(),
-        "nothing changed: no look-up"
+        "nothing changed: no lookup"
     );
     world.registry.register(77, "payments-value", 20, KEY);
     assert_eq!(
@@ -42,7 +42,7 @@ async fn a_refused_id_passes_as_soon_as_it_is_registered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_id_of_another_subject_passes_once_it_is_registered_here_too() {
+async fn foreign_id_passes_once_registered_here() {
     let world = World::new();
     let policy = policy(&[VALUE]);
     let order = [value(framed(ORDER_ID, &[2]))];
@@ -54,7 +54,7 @@ async fn an_id_of_another_subject_passes_once_it_is_registered_here_too() {
         world.check(&policy, &order).await,
         Verdict::Reject { .. }
     ));
-    assert_eq!(world.registry.asked_ids(), [7]);
+    assert_eq!(world.registry.looked_up_ids(), [7]);
     world
         .registry
         .register(ORDER_ID, "payments-value", 20, ORDER);
@@ -65,7 +65,7 @@ async fn an_id_of_another_subject_passes_once_it_is_registered_here_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deletion_counts_at_once_where_deleted_versions_are_refused() {
+async fn soft_deletion_is_effective_immediately() {
     let world = World::new();
     let strict = policy(&[VALUE, ("avouch.version.deleted", "reject")]);
     assert_eq!(
@@ -84,7 +84,7 @@ async fn a_deletion_counts_at_once_where_deleted_versions_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_no_violation_and_stops_nothing_known() {
+async fn outage_rejects_unknown_ids_only() {
     let world = World::new();
     let strict = policy(&[VALUE, ("avouch.version.deleted", "reject")]);
     assert_eq!(
@@ -105,7 +105,7 @@ async fn an_outage_is_no_violation_and_stops_nothing_known() {
         }
     );
     assert!(world.reported().is_empty());
-    // In shadow nothing is refused, so an outage refuses nothing either.
+    // Shadow mode rejects nothing, so an outage rejects nothing either.
     let shadow = policy(&[VALUE, ("avouch.enforcement", "shadow")]);
     assert!(matches!(
         world.check(&shadow, &unknown).await,
@@ -115,7 +115,7 @@ async fn an_outage_is_no_violation_and_stops_nothing_known() {
 
 // Conformance: contract/3g
 #[tokio::test(start_paused = true)]
-async fn a_registry_that_hangs_is_waited_for_two_seconds() {
+async fn wait_for_a_hanging_registry_is_bounded() {
     let world = World::new();
     world.registry.hold(true);
     let start = tokio::time::Instant::now();
@@ -128,7 +128,7 @@ async fn a_registry_that_hangs_is_waited_for_two_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_schema_that_does_not_compile_refuses() {
+async fn broken_schema_rejects_its_records() {
     let world = World::new();
     let verdict = world
         .check(&policy(&[VALUE]), &[value(framed(BROKEN_ID, &[0]))])
@@ -166,7 +166,7 @@ async fn auto_is_decided_when_the_subject_exists() {
     let decide = async |topic: &str, empty| {
         world
             .contracts
-            .decide_auto(&auto, topic, empty, &world.contracts.arrive())
+            .decide_auto(&auto, topic, empty, &world.contracts.start_request())
             .await
             .map(|decided| {
                 if empty {
@@ -182,21 +182,21 @@ async fn auto_is_decided_when_the_subject_exists() {
     world.registry.register(200, "clicks-value", 1, KEY);
     assert_eq!(decide("clicks", true).await, Ok(Decision::Payload));
     assert_eq!(decide("payments-dlq", true).await, Ok(Decision::None));
-    // An excluded topic's subject is not asked for, so an outage doesn't matter.
+    // The subject of an excluded topic is not looked up, so an outage has no effect.
     world.registry.fail(true);
     assert_eq!(decide("clicks-dlq", true).await, Ok(Decision::None));
     assert!(decide("visits", true).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
-async fn auto_of_listed_subjects_is_decided_by_any_of_them() {
+async fn any_listed_subject_decides_auto() {
     let world = World::new();
     let auto = policy(&[("avouch.value.subjects", "none-yet,orders-value")]);
     let decide = async |policy, topic| {
-        let arrival = world.contracts.arrive();
+        let context = world.contracts.start_request();
         let decided = world
             .contracts
-            .decide_auto(policy, topic, true, &arrival)
+            .decide_auto(policy, topic, true, &context)
             .await;
         decided.map(|decided| decided.if_empty)
     };
@@ -211,18 +211,18 @@ async fn auto_of_listed_subjects_is_decided_by_any_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_decision_once_made_is_not_made_again() {
+async fn a_decision_is_final() {
     let world = World::new();
     let decided = decided(&[], Decision::PayloadShadow);
     assert!(!decided.is_undecided());
-    let arrival = world.contracts.arrive();
+    let context = world.contracts.start_request();
     let again = world
         .contracts
-        .decide_auto(&decided, "payments", true, &arrival)
+        .decide_auto(&decided, "payments", true, &context)
         .await;
     let nothing = (Decision::Undecided, Decision::Undecided);
     assert_eq!(again.map(|decided| decided.if_empty), Ok(nothing));
-    assert!(world.registry.asked_subjects().is_empty());
+    assert!(world.registry.looked_up_subjects().is_empty());
 }
 
 const OTHER: &str = r#"{"type": "record", "name": "Other", "fields": [
@@ -254,7 +254,7 @@ async fn a_deleted_id_is_unknown_at_once() {
 
 // Conformance: contract/3j
 #[tokio::test(start_paused = true)]
-async fn a_replaced_id_is_judged_by_its_new_schema() {
+async fn replaced_id_is_checked_with_new_schema() {
     let world = World::new();
     assert_eq!(reason(&world, &[good()]).await, None);
     assert_eq!(reason(&world, &[other()]).await, Some("truncated"));
@@ -268,7 +268,7 @@ async fn a_replaced_id_is_judged_by_its_new_schema() {
 
 // Conformance: contract/3j
 #[tokio::test(start_paused = true)]
-async fn a_schema_that_did_not_compile_is_judged_anew() {
+async fn broken_schema_can_be_replaced() {
     let world = World::new();
     let policy = policy(&[VALUE]);
     let broken = [value(framed(BROKEN_ID, &string("x")))];
@@ -280,7 +280,7 @@ async fn a_schema_that_did_not_compile_is_judged_anew() {
 
 // Conformance: contract/3k
 #[tokio::test(start_paused = true)]
-async fn a_replaced_reference_is_part_of_the_judgement() {
+async fn replaced_reference_changes_the_check() {
     let world = World::new();
     let user = r#"{"type": "record", "name": "User", "fields": [{"name": "at", "type": "Place"}]}"#;
     let place =
@@ -331,12 +331,12 @@ async fn unrelated_changes_cost_no_lookup() {
         let ready = world.check(&policy, &[good()]).now_or_never();
         assert_eq!(ready, Some(Verdict::Accept { tag: 41 }));
     }
-    assert_eq!(world.registry.asked_ids(), [PAYMENT_ID]);
+    assert_eq!(world.registry.looked_up_ids(), [PAYMENT_ID]);
 }
 
 // Conformance: contract/3l
 #[tokio::test(start_paused = true)]
-async fn a_change_after_the_verdict_voids_its_basis() {
+async fn change_after_verdict_invalidates_basis() {
     let world = World::new();
     let policy = policy(&[VALUE]);
     let holds = |accepted: &Accepted| {
@@ -345,19 +345,19 @@ async fn a_change_after_the_verdict_voids_its_basis() {
     };
     assert_eq!(reason(&world, &[good()]).await, None);
     let accepted = world
-        .alongside("User:ANONYMOUS", &policy, &[good()])
+        .inline_check("User:ANONYMOUS", &policy, &[good()])
         .unwrap();
     world.registry.register(1_000, "elsewhere", 1, KEY);
     assert!(holds(&accepted), "another id changed");
     world.registry.replace(PAYMENT_ID, "payments-value", OTHER);
     assert!(!holds(&accepted));
-    let again = world.alongside("User:ANONYMOUS", &policy, &[good()]);
+    let again = world.inline_check("User:ANONYMOUS", &policy, &[good()]);
     assert!(again.is_none(), "the registry must be queried");
 }
 
 // Conformance: contract/3j
 #[tokio::test(start_paused = true)]
-async fn a_remote_change_counts_once_it_is_delivered() {
+async fn remote_change_counts_once_delivered() {
     let world = World::apart();
     assert_eq!(reason(&world, &[good()]).await, None);
     world.registry.replace(PAYMENT_ID, "payments-value", OTHER);
@@ -371,7 +371,7 @@ async fn a_remote_change_counts_once_it_is_delivered() {
 
 // Conformance: contract/3n
 #[tokio::test(start_paused = true)]
-async fn an_unreachable_registry_leaves_the_last_schema_in_force() {
+async fn unreachable_registry_keeps_the_last_schema() {
     let world = World::apart();
     let policy = policy(&[VALUE]);
     assert_eq!(reason(&world, &[good()]).await, None);
@@ -394,7 +394,7 @@ async fn an_unreachable_registry_leaves_the_last_schema_in_force() {
 
 // Conformance: contract/3n
 #[tokio::test(start_paused = true)]
-async fn a_kept_schema_counts_only_until_the_registry_responds() {
+async fn restored_schema_counts_until_registry_responds() {
     let before = World::apart();
     assert_eq!(reason(&before, &[good()]).await, None);
     let kept = before.contracts.schemas().known_schemas();

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use avouch_compute::ComputePool;
 use avouch_contract::{
-    Accepted, Arrival, AutoDecisions, Basis, CheckRequest, Checked, Contracts, EffectivePolicy,
-    Verdict,
+    Accepted, AutoDecisions, Basis, CheckRequest, Checked, Contracts, EffectivePolicy,
+    RequestContext, Verdict,
 };
 use avouch_log::{AppendBatch, DuplicateCheck, Guard, Log, Origin};
 use avouch_net::Clock;
@@ -55,7 +55,7 @@ pub(crate) struct ProduceContext<'a> {
     pub(crate) client_id: Option<&'a str>,
     pub(crate) principal: &'a str,
     /// Shared by all batches of the request, so that they wait for the registry together.
-    pub(crate) arrival: &'a Arrival,
+    pub(crate) request: &'a RequestContext,
 }
 
 /// A batch that may be appended.
@@ -135,7 +135,7 @@ impl Admission {
         let contract = (!is_duplicate && !topic.policy.is_undecided()).then(|| {
             let (policy, principal) = (&topic.policy, context.principal);
             self.contracts
-                .alongside(topic.name(), principal, policy, context.arrival)
+                .inline_check(topic.name(), principal, policy, context.request)
         });
         let walk = || walk::walk(topic, &header, section, now, contract.flatten());
         let Walked {
@@ -175,7 +175,7 @@ impl Admission {
         header: &BatchHeader,
         records: Section<'_>,
     ) -> Result<Approval, Rejection> {
-        let (policy, revision) = self.effective_policy(topic, context.arrival).await?;
+        let (policy, revision) = self.effective_policy(topic, context.request).await?;
         if !Contracts::needs_check(&policy) {
             let guard = self.guard(topic, revision, &Basis::default());
             return Ok(Approval { tag: 0, guard });
@@ -188,7 +188,7 @@ impl Admission {
             header,
             records,
             policy: &policy,
-            arrival: context.arrival,
+            context: context.request,
         };
         let Checked { verdict, basis } = self.contracts.check(request, &self.compute).await;
         match verdict {
@@ -213,7 +213,7 @@ impl Admission {
     async fn effective_policy(
         &self,
         topic: &Topic,
-        arrival: &Arrival,
+        request: &RequestContext,
     ) -> Result<(Arc<EffectivePolicy>, u64), Rejection> {
         if !topic.policy.is_undecided() {
             return Ok((Arc::clone(&topic.policy), topic.policy.revision));
@@ -221,9 +221,9 @@ impl Admission {
         let is_empty = is_empty(&self.metadata, &self.log, topic.id());
         let decisions = self
             .contracts
-            .decide_auto(&topic.policy, topic.name(), is_empty, arrival)
+            .decide_auto(&topic.policy, topic.name(), is_empty, request)
             .await
-            .map_err(|error| Rejection::Unavailable(error.to_string()))?;
+            .map_err(|error| Rejection::Unavailable(format!("registry unavailable: {error}")))?;
         let (key, value) = decisions.if_empty;
         if key.is_undecided() && value.is_undecided() {
             return Ok((Arc::clone(&topic.policy), topic.policy.revision));

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use avouch_contract::{Accepted, Alongside, LISTED_MAX, RecordError};
+use avouch_contract::{Accepted, InlineCheck, LISTED_MAX, RecordError};
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::records::{self, ClientBatchError, RecordFault, RecordIter};
@@ -31,7 +31,7 @@ pub(super) fn walk(
     header: &BatchHeader,
     section: Section<'_>,
     now: TimestampMs,
-    contract: Option<Alongside<'_>>,
+    contract: Option<InlineCheck<'_>>,
 ) -> Result<Walked, Rejection> {
     let walk = || walk_records(topic, header, section, now, contract);
     catch_unwind(AssertUnwindSafe(walk)).unwrap_or_else(|_| {
@@ -50,7 +50,7 @@ fn walk_records(
     header: &BatchHeader,
     section: Section<'_>,
     now: TimestampMs,
-    mut contract: Option<Alongside<'_>>,
+    mut contract: Option<InlineCheck<'_>>,
 ) -> Result<Walked, Rejection> {
     let settings = &topic.settings;
     let mut errors = RecordErrors::default();
@@ -91,7 +91,7 @@ fn walk_records(
     }
     errors.into_result().map(|()| Walked {
         max_timestamp: TimestampMs(max_timestamp),
-        accepted: contract.and_then(Alongside::accepted),
+        accepted: contract.and_then(InlineCheck::accepted),
     })
 }
 

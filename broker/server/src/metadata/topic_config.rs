@@ -227,7 +227,7 @@ impl From<keys::ConfigError> for ConfigError {
     fn from(error: keys::ConfigError) -> Self {
         Self {
             name: error.key,
-            reason: error.reason,
+            reason: error.reason.to_string(),
         }
     }
 }

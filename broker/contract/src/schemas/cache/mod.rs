@@ -1,38 +1,38 @@
-//! Schemas by id, cached and compiled once; and the subjects that are known not to exist.
+//! Cache of schemas by id, each compiled once, and of subjects that do not exist.
 //!
-//! Owns the cache of the registry and the rule by which an entry may be used. Invariants: an entry
-//! is valid while the epoch of its id is the one read before the lookup was sent, so that no record
-//! is checked by a schema that was deleted or replaced; a negative entry is valid only for requests
-//! that arrived before its lookup was sent, or while an immediate source has recorded no change;
-//! the last known schema stays valid while the registry is unreachable; the cache is bounded,
-//! schemas in bytes, the rest in entries. Knows no topic and no record.
+//! `quick_cache` bounds and evicts; this module decides which entry a request may use. Invariants:
+//! an entry is valid while the epoch of its id is the one read before the lookup was sent, so that
+//! no record is checked by a schema that was deleted or replaced; a negative entry is valid only for
+//! requests that arrived before its lookup was sent, or while an immediate source has recorded no
+//! change; the last known schema stays valid while the registry is unreachable. Knows no topic and
+//! no record.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use avouch_registry_api::freshness::Freshness;
-use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SourceError, SubjectVersion};
+use avouch_registry_api::source::{RegisteredSchema, SchemaSource, SubjectVersion};
 use avouch_registry_api::types::SchemaId;
-use dashmap::DashMap;
 use futures_util::FutureExt;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::watch;
 
-use crate::check::eligibility::Answer;
-pub use crate::schemas::lookup::Arrival;
-use crate::schemas::lookup::{Doubt, LookUp, Pace, Stamp, UnderWay};
-use crate::schemas::schema::{Body, CompiledSchema};
+use crate::schemas::lookup::{
+    FetchedAt, LookupError, RateLimit, RequestContext, SharedLookup, Staleness,
+};
+use crate::schemas::schema::{Body, BrokenSchema, CompiledSchema};
 
-/// Ids, and again subjects, that are remembered not to exist. Beyond it all are forgotten, which
-/// costs a look-up each.
-const ABSENT_MAX: usize = 10_000;
-
-/// The part of the cache that is emptied when it is full, so that not every schema that comes then
-/// needs another one to be found that goes.
-const EVICTED_PART: usize = 8;
+/// Maximum number of cached subjects that do not exist.
+const ABSENT_SUBJECTS_MAX: usize = 10_000;
+/// Memory of an entry without a schema, in bytes.
+const ABSENT_BYTES: u64 = 64;
+/// Expected memory of a compiled schema in bytes; sizes the cache's tables.
+const SCHEMA_BYTES_EXPECTED: usize = 8 * 1024;
 
 /// A monotonic clock in milliseconds.
 pub type ClockMs = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -40,16 +40,15 @@ pub type ClockMs = Arc<dyn Fn() -> u64 + Send + Sync>;
 /// Bounds of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheConfig {
-    /// Memory for compiled schemas, in bytes. Default 64 MiB; more saves look-ups and compiling. A
-    /// schema that takes more by itself is looked up whenever it is needed.
+    /// Memory for compiled schemas, in bytes. Default 64 MiB. A schema that exceeds it alone is
+    /// looked up whenever it is needed.
     pub bytes_max: usize,
-    /// How long a request waits for the registry, whatever it asks for. Default 2 s; more holds
-    /// connections longer.
+    /// Maximum time that a request waits for the registry. Default 2 s.
     pub wait: Duration,
-    /// Look-ups of one id within a second. Default 10.
-    pub look_ups_per_id: usize,
-    /// Look-ups of all ids within a second. Default 100; more lets clients load the registry.
-    pub look_ups_in_all: usize,
+    /// Maximum number of lookups of one id within a second. Default 10.
+    pub lookups_per_id: usize,
+    /// Maximum number of lookups of all ids within a second. Default 100.
+    pub lookups_total: usize,
 }
 
 impl Default for CacheConfig {
@@ -57,21 +56,21 @@ impl Default for CacheConfig {
         Self {
             bytes_max: 64 * 1024 * 1024,
             wait: Duration::from_secs(2),
-            look_ups_per_id: 10,
-            look_ups_in_all: 100,
+            lookups_per_id: 10,
+            lookups_total: 100,
         }
     }
 }
 
-/// An answer of the registry, and when it was asked for.
+/// The result of a lookup of an id, and the state of the registry that it belongs to.
 #[derive(Clone, Debug)]
-pub struct Remembered {
-    /// What the registry said.
-    pub answer: Answer,
-    pub(crate) asked_at: Stamp,
+pub struct CachedLookup {
+    /// The schema, `None` if no subject version has the id.
+    pub schema: Option<Arc<CompiledSchema>>,
+    pub(crate) fetched_at: FetchedAt,
 }
 
-/// The registry as the check sees it.
+/// The schemas of a registry.
 #[derive(Clone, Debug)]
 pub struct Schemas {
     inner: Arc<Inner>,
@@ -82,57 +81,57 @@ struct Inner {
     freshness: Arc<Freshness>,
     config: CacheConfig,
     clock: ClockMs,
-    known: DashMap<i32, Known>,
-    ids: Mutex<Ids>,
-    subjects: Mutex<Subjects>,
-    /// The newest look-up's number.
-    sent: AtomicU64,
-    /// Grows with every change of what is known.
+    by_id: Cache<i32, Entry, EntryBytes>,
+    absent_subjects: Cache<String, FetchedAt>,
+    /// Also serializes insertions, so that an older result never replaces a newer one.
+    in_flight: Mutex<InFlight>,
+    /// The number of the newest lookup.
+    lookups: AtomicU64,
+    /// Incremented with every change of the known schemas.
     known_changes: watch::Sender<u64>,
 }
 
-struct Known {
-    schema: Arc<CompiledSchema>,
-    asked_at: Stamp,
-    bytes: usize,
-    used_ms: AtomicU64,
+#[derive(Clone, Debug)]
+struct Entry {
+    lookup: CachedLookup,
+    bytes: u64,
     /// The last lookup failed.
-    is_failing: AtomicBool,
+    is_failing: bool,
 }
 
-struct Ids {
-    /// Ids without a schema, and when that was asked.
-    absent: HashMap<i32, Stamp>,
-    under_way: UnderWay<i32, Remembered>,
-    pace: Pace,
-    known_bytes: usize,
+#[derive(Clone, Debug)]
+struct EntryBytes;
+
+impl Weighter<i32, Entry> for EntryBytes {
+    fn weight(&self, _: &i32, entry: &Entry) -> u64 {
+        entry.bytes
+    }
 }
 
-#[derive(Default)]
-struct Subjects {
-    absent: HashMap<String, Stamp>,
-    under_way: UnderWay<String, (bool, Stamp)>,
+/// The lookups in flight, at most one of each key.
+struct InFlight {
+    ids: HashMap<i32, SharedLookup<CachedLookup>>,
+    subjects: HashMap<String, SharedLookup<(bool, FetchedAt)>>,
+    rate: RateLimit,
 }
 
 impl Schemas {
-    /// An empty cache over `source`.
+    /// Creates an empty cache over `source`.
     #[must_use]
     pub fn new(source: Arc<dyn SchemaSource>, config: CacheConfig, clock: ClockMs) -> Self {
-        let ids = Ids {
-            absent: HashMap::new(),
-            under_way: UnderWay::default(),
-            pace: Pace::new(config.look_ups_per_id, config.look_ups_in_all),
-            known_bytes: 0,
-        };
         let inner = Inner {
             freshness: Arc::clone(source.freshness()),
             source,
             config,
             clock,
-            known: DashMap::new(),
-            ids: Mutex::new(ids),
-            subjects: Mutex::default(),
-            sent: AtomicU64::new(0),
+            by_id: schema_cache(config.bytes_max),
+            absent_subjects: Cache::new(ABSENT_SUBJECTS_MAX),
+            in_flight: Mutex::new(InFlight {
+                ids: HashMap::new(),
+                subjects: HashMap::new(),
+                rate: RateLimit::new(config.lookups_per_id, config.lookups_total),
+            }),
+            lookups: AtomicU64::new(0),
             known_changes: watch::Sender::new(0),
         };
         Self {
@@ -140,110 +139,115 @@ impl Schemas {
         }
     }
 
-    /// The arrival of a request, which may wait from now on.
+    /// Returns the context of a request that arrives now; its wait starts now.
     #[must_use]
-    pub fn arrive(&self) -> Arrival {
-        let wait_ms = u64::try_from(self.inner.config.wait.as_millis()).unwrap_or(u64::MAX);
-        Arrival {
+    pub fn start_request(&self) -> RequestContext {
+        RequestContext {
             seq: self.inner.freshness.seq(),
-            sent: self.inner.sent.load(Ordering::SeqCst),
-            deadline_ms: (self.inner.clock)().saturating_add(wait_ms),
+            lookup: self.inner.lookups.load(Ordering::SeqCst),
+            deadline_ms: (self.inner.clock)().saturating_add(self.inner.wait_ms()),
         }
     }
 
-    /// What is remembered of an id, without asking.
+    /// Returns the cached result for an id, whether or not it is still valid.
     #[must_use]
-    pub fn remembered(&self, id: i32) -> Option<Remembered> {
-        self.inner
-            .known(id)
-            .or_else(|| self.inner.lock_ids().absent(id))
+    pub fn cached(&self, id: i32) -> Option<CachedLookup> {
+        self.inner.by_id.get(&id).map(|entry| entry.lookup)
     }
 
-    /// The number that a received change to the id moves.
+    /// Returns the number that a received change to the id moves.
     pub(crate) fn epoch(&self, id: i32) -> &Arc<AtomicU64> {
         self.inner.freshness.epoch(id)
     }
 
-    /// Whether the registry responded when it was last queried for changes.
+    /// Returns whether the registry responded when it was last queried for changes.
     pub(crate) fn is_reachable(&self) -> bool {
         self.inner.freshness.is_reachable()
     }
 
-    /// Returns whether an entry for an id is valid for a request. `epoch` is the id's.
-    pub(crate) fn stands(
+    /// Returns whether a result for an id is valid for a request. `epoch` is the id's.
+    pub(crate) fn is_valid(
         &self,
-        asked_at: Stamp,
+        fetched_at: FetchedAt,
         epoch: u64,
-        arrival: &Arrival,
-        doubt: Doubt,
+        context: &RequestContext,
+        staleness: Staleness,
     ) -> bool {
-        self.inner.stands(asked_at, epoch, arrival, doubt)
+        self.inner.is_valid(fetched_at, epoch, context, staleness)
     }
 
-    /// What the registry says of an id. Concurrent requests share one look-up, which may have been
-    /// sent before this one arrived: whoever doubts its answer then asks once more.
+    /// Looks up an id. Concurrent requests share one lookup, which may have been sent before this
+    /// request arrived; the caller repeats it if the result is not valid for the request.
     ///
     /// # Errors
-    /// With the reason when the registry doesn't answer in time, or is asked too often.
-    pub async fn look_up(&self, id: i32, arrival: &Arrival) -> Result<Remembered, String> {
-        let look_up = self.inner.join_or_send(id, arrival)?;
-        self.inner.within(arrival, look_up).await
+    /// If the registry fails, does not respond in time, or the id is looked up too often.
+    pub async fn lookup(
+        &self,
+        id: i32,
+        context: &RequestContext,
+    ) -> Result<CachedLookup, LookupError> {
+        let lookup = self.inner.join_or_send(id, context)?;
+        self.inner.wait(context, lookup).await
     }
 
-    /// Whether a subject has a version that is not soft-deleted. A "no" is remembered until a
-    /// change is heard of, and if `may_be_unheard` asked for again. While the registry is away,
-    /// what is known of its schemas answers.
+    /// Returns whether a subject has a version that is not soft-deleted. A negative result is cached
+    /// until a change is received; with `confirm_absence` it is also confirmed by a remote registry.
+    /// While the registry is unreachable, the known schemas decide.
     ///
     /// # Errors
-    /// When the registry doesn't answer in time.
+    /// If the registry fails or does not respond in time.
     pub async fn subject_exists(
         &self,
         subject: &str,
-        arrival: &Arrival,
-        may_be_unheard: bool,
-    ) -> Result<bool, SourceError> {
-        let doubt = if may_be_unheard {
-            Doubt::Unheard
+        context: &RequestContext,
+        confirm_absence: bool,
+    ) -> Result<bool, LookupError> {
+        let staleness = if confirm_absence {
+            Staleness::Unreceived
         } else {
-            Doubt::Change
+            Staleness::Received
         };
+        let is_valid = |at: FetchedAt| self.inner.is_valid(at, context.seq, context, staleness);
         loop {
-            let look_up = {
-                let mut subjects = self.inner.lock_subjects();
-                let absent = subjects.absent.get(subject);
-                if absent.is_some_and(|&at| self.inner.subject_stands(at, arrival, doubt)) {
+            let lookup = {
+                let mut in_flight = self.inner.lock();
+                if self
+                    .inner
+                    .absent_subjects
+                    .get(subject)
+                    .is_some_and(is_valid)
+                {
                     return Ok(false);
                 }
-                match subjects.under_way.of(subject) {
-                    Some(look_up) => look_up,
-                    None => self.inner.send_subject(&mut subjects, subject),
+                match in_flight.subjects.get(subject) {
+                    Some(lookup) => lookup.clone(),
+                    None => self.inner.send_subject(&mut in_flight, subject),
                 }
             };
-            match self.inner.within(arrival, look_up).await {
+            match self.inner.wait(context, lookup).await {
                 Ok((true, _)) => return Ok(true),
-                Ok((false, at)) if self.inner.subject_stands(at, arrival, doubt) => {
-                    return Ok(false);
-                }
+                Ok((false, at)) if is_valid(at) => return Ok(false),
+                // The lookup was sent before the request arrived.
                 Ok((false, _)) => {}
-                Err(_) if self.inner.is_bound(subject) => return Ok(true),
-                Err(reason) => return Err(SourceError { reason }),
+                Err(_) if self.inner.has_known_version(subject) => return Ok(true),
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// Looks up again what has changed since it was cached, so that requests need not wait for it.
-    /// Stops at the first lookup that fails.
+    /// Looks up again the schemas that have changed since they were cached, so that requests need
+    /// not wait for it. Stops at the first lookup that fails.
     pub async fn refresh(&self) {
         if !self.is_reachable() {
             return;
         }
-        let inner = &self.inner;
-        let changed = |known: &Known| !inner.is_current(known.schema.id.get(), known.asked_at);
-        let known = inner.known.iter().filter(|known| changed(known));
-        // Collected first: no lock of the map may be held across a lookup.
-        let ids: Vec<i32> = known.map(|known| *known.key()).collect();
+        let entries = self.inner.by_id.iter();
+        let changed = entries.filter(|(id, entry)| {
+            entry.lookup.schema.is_some() && !self.inner.is_current(*id, entry)
+        });
+        let ids: Vec<i32> = changed.map(|(id, _)| id).collect();
         for id in ids {
-            if self.look_up(id, &self.arrive()).await.is_err() {
+            if self.lookup(id, &self.start_request()).await.is_err() {
                 return;
             }
         }
@@ -252,305 +256,265 @@ impl Schemas {
     /// Adds schemas that an earlier process knew, valid while the registry is unreachable.
     pub async fn restore(&self, schemas: Vec<RegisteredSchema>) {
         for registered in schemas {
-            let schema = Arc::new(compile(registered).await);
-            let mut ids = self.inner.lock_ids();
-            let id = schema.id.get();
-            self.inner
-                .remember(&mut ids, id, &Answer::Known(schema), Stamp::EARLIER);
+            let id = registered.id.get();
+            let lookup = CachedLookup {
+                schema: Some(Arc::new(compile(registered).await)),
+                fetched_at: FetchedAt::RESTORED,
+            };
+            self.inner.insert(&self.inner.lock(), id, &lookup);
         }
     }
 
-    /// Every schema that is known, by id.
+    /// Returns every known schema, by id.
     #[must_use]
     pub fn known_schemas(&self) -> Vec<RegisteredSchema> {
         let mut schemas: Vec<_> = self
             .inner
-            .known
-            .iter()
-            .map(|known| known.schema.registered())
+            .known()
+            .map(|schema| schema.registered())
             .collect();
         schemas.sort_unstable_by_key(|schema| schema.id);
         schemas
     }
 
-    /// A number that grows with every change of [`Self::known_schemas`].
+    /// Returns a number that grows with every change of [`Self::known_schemas`]; evictions do not
+    /// count.
     #[must_use]
     pub fn known_changes(&self) -> watch::Receiver<u64> {
         self.inner.known_changes.subscribe()
     }
 
-    /// Memory taken by compiled schemas, in bytes.
+    /// Returns the memory taken by cached schemas, in bytes.
     #[must_use]
-    pub fn memory_bytes(&self) -> usize {
-        self.inner.lock_ids().known_bytes
+    pub fn memory_bytes(&self) -> u64 {
+        self.inner.by_id.weight()
     }
 }
 
 impl Inner {
-    fn known(&self, id: i32) -> Option<Remembered> {
-        let known = self.known.get(&id)?;
-        known.used_ms.store((self.clock)(), Ordering::Relaxed);
-        Some(Remembered {
-            answer: Answer::Known(Arc::clone(&known.schema)),
-            asked_at: known.asked_at,
-        })
+    fn is_valid(
+        &self,
+        fetched_at: FetchedAt,
+        epoch: u64,
+        context: &RequestContext,
+        staleness: Staleness,
+    ) -> bool {
+        fetched_at.is_valid(epoch, context, staleness, self.freshness.is_immediate())
     }
 
-    /// The freshness rule: `epoch` is what the source has received, which the lookup must have
-    /// seen.
-    fn stands(&self, asked_at: Stamp, epoch: u64, arrival: &Arrival, doubt: Doubt) -> bool {
-        if asked_at.sent > arrival.sent {
-            return true;
-        }
-        asked_at.epoch >= epoch
-            && match doubt {
-                Doubt::Change => true,
-                Doubt::Unheard => self.freshness.is_immediate(),
-            }
-    }
-
-    fn subject_stands(&self, asked_at: Stamp, arrival: &Arrival, doubt: Doubt) -> bool {
-        self.stands(asked_at, arrival.seq, arrival, doubt)
-    }
-
-    /// Returns whether no change to the id was received since the lookup with this stamp was sent.
-    fn is_current(&self, id: i32, asked_at: Stamp) -> bool {
-        asked_at.epoch >= self.epoch(id)
+    /// Returns whether no change to the id was received since the lookup was sent.
+    fn is_current(&self, id: i32, entry: &Entry) -> bool {
+        entry.lookup.fetched_at.epoch >= self.epoch(id)
     }
 
     fn epoch(&self, id: i32) -> u64 {
         self.freshness.epoch(id).load(Ordering::Acquire)
     }
 
-    /// Stamps a lookup that is sent now. `epoch` was read before.
-    fn stamp(&self, epoch: u64) -> Stamp {
-        let sent = self.sent.fetch_add(1, Ordering::SeqCst) + 1;
-        Stamp { epoch, sent }
+    fn known(&self) -> impl Iterator<Item = Arc<CompiledSchema>> + '_ {
+        self.by_id
+            .iter()
+            .filter_map(|(_, entry)| entry.lookup.schema)
+    }
+
+    fn has_known_version(&self, subject: &str) -> bool {
+        let is_live = |version: &SubjectVersion| version.subject == subject && !version.deleted;
+        self.known()
+            .any(|schema| schema.versions.iter().any(is_live))
     }
 
     fn join_or_send(
         self: &Arc<Self>,
         id: i32,
-        arrival: &Arrival,
-    ) -> Result<LookUp<Remembered>, String> {
-        let mut ids = self.lock_ids();
+        context: &RequestContext,
+    ) -> Result<SharedLookup<CachedLookup>, LookupError> {
+        let mut in_flight = self.lock();
+        // Before the cache is read and the lookup is sent: a change in between must be noticed.
         let epoch = self.epoch(id);
-        // Answered since the caller looked.
-        let remembered = self.known(id).or_else(|| ids.absent(id));
-        let counts =
-            |answer: &Remembered| self.stands(answer.asked_at, epoch, arrival, Doubt::Unheard);
-        if let Some(remembered) = remembered.filter(counts) {
-            return Ok(async move { Ok(remembered) }.boxed().shared());
+        let entry = self.by_id.get(&id);
+        if let Some(entry) = &entry {
+            let cached = &entry.lookup;
+            // A lookup may have ended since the caller read the cache.
+            if self.is_valid(cached.fetched_at, epoch, context, Staleness::Unreceived) {
+                let cached = cached.clone();
+                return Ok(async move { Ok(cached) }.boxed().shared());
+            }
         }
-        if let Some(look_up) = ids.under_way.of(&id) {
-            return Ok(look_up);
+        if let Some(lookup) = in_flight.ids.get(&id) {
+            return Ok(lookup.clone());
         }
-        if !self.must_renew(id) && !ids.pace.admit(id, (self.clock)()) {
-            return Err(format!("schema id {id} is looked up too often, try again"));
+        // The rate limit protects the registry from producers that invent ids. Lookups of changed
+        // schemas are exempt: each is sent once per change, unless it fails.
+        let is_exempt = entry.is_some_and(|entry| {
+            entry.lookup.schema.is_some() && !entry.is_failing && !self.is_current(id, &entry)
+        });
+        if !is_exempt && !in_flight.rate.admit(id, (self.clock)()) {
+            return Err(LookupError::RateLimited { id });
         }
-        let asked_at = self.stamp(epoch);
+        let fetched_at = self.next_lookup(epoch);
         let inner = Arc::clone(self);
-        let look_up = run(async move {
-            let answer = inner.bounded(inner.ask(id)).await;
-            let mut ids = inner.lock_ids();
-            match &answer {
-                Ok(answer) => inner.remember(&mut ids, id, answer, asked_at),
+        let fetch = async move {
+            let schema = inner.fetch(id).await?;
+            Ok(CachedLookup { schema, fetched_at })
+        };
+        let lookup = self.spawn(fetch, move |inner, in_flight, result| {
+            in_flight.ids.remove(&id);
+            match result {
+                Ok(lookup) => inner.insert(in_flight, id, lookup),
                 Err(_) => inner.mark_failing(id),
             }
-            ids.under_way.done(&id);
-            answer.map(|answer| Remembered { answer, asked_at })
         });
-        ids.under_way.add(id, look_up.clone());
-        Ok(look_up)
-    }
-
-    /// Returns whether a known schema changed and its last lookup did not fail. The pace of lookups
-    /// protects the registry from producers that invent ids; these are sent once per change.
-    fn must_renew(&self, id: i32) -> bool {
-        self.known.get(&id).is_some_and(|known| {
-            !self.is_current(id, known.asked_at) && !known.is_failing.load(Ordering::Relaxed)
-        })
-    }
-
-    fn mark_failing(&self, id: i32) {
-        if let Some(known) = self.known.get(&id) {
-            known.is_failing.store(true, Ordering::Relaxed);
-        }
+        in_flight.ids.insert(id, lookup.clone());
+        Ok(lookup)
     }
 
     fn send_subject(
         self: &Arc<Self>,
-        subjects: &mut Subjects,
+        in_flight: &mut InFlight,
         subject: &str,
-    ) -> LookUp<(bool, Stamp)> {
-        let asked_at = self.stamp(self.freshness.seq());
-        let inner = Arc::clone(self);
+    ) -> SharedLookup<(bool, FetchedAt)> {
+        let fetched_at = self.next_lookup(self.freshness.seq());
+        let (inner, name) = (Arc::clone(self), subject.to_owned());
+        let fetch = async move {
+            let exists = inner.source.subject_exists(&name).await;
+            Ok((exists.map_err(LookupError::Source)?, fetched_at))
+        };
         let name = subject.to_owned();
-        let look_up = run(async move {
-            let asked = async {
-                inner
-                    .source
-                    .subject_exists(&name)
-                    .await
-                    .map_err(|error| error.reason)
-            };
-            let answer = inner.bounded(asked).await;
-            let mut subjects = inner.lock_subjects();
-            if answer == Ok(false) {
-                insert_bounded(&mut subjects.absent, name.clone(), asked_at);
+        let lookup = self.spawn(fetch, move |inner, in_flight, result| {
+            in_flight.subjects.remove(&name);
+            if matches!(result, Ok((false, _))) {
+                inner.absent_subjects.insert(name, fetched_at);
             } else {
-                subjects.absent.remove(&name);
+                inner.absent_subjects.remove(&name);
             }
-            subjects.under_way.done(&name);
-            answer.map(|exists| (exists, asked_at))
         });
-        subjects.under_way.add(subject.to_owned(), look_up.clone());
-        look_up
+        in_flight
+            .subjects
+            .insert(subject.to_owned(), lookup.clone());
+        lookup
     }
 
-    /// Whether a known schema has a version of this subject that is not soft-deleted.
-    fn is_bound(&self, subject: &str) -> bool {
-        let lives = |version: &SubjectVersion| version.subject == subject && !version.deleted;
-        self.known
-            .iter()
-            .any(|known| known.schema.versions.iter().any(lives))
+    /// Numbers a lookup that is sent now. `epoch` was read before.
+    fn next_lookup(&self, epoch: u64) -> FetchedAt {
+        let lookup = self.lookups.fetch_add(1, Ordering::SeqCst) + 1;
+        FetchedAt { epoch, lookup }
     }
 
-    /// Waits for a look-up for as long as a request may.
-    async fn within<A: Clone>(&self, arrival: &Arrival, look_up: LookUp<A>) -> Result<A, String> {
-        let left_ms = arrival.deadline_ms.saturating_sub((self.clock)());
-        match tokio::time::timeout(Duration::from_millis(left_ms), look_up).await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.no_answer()),
+    /// Runs a lookup in a task of its own, so that it ends even if every request that waits for it
+    /// is dropped. `finish` runs before any waiting request receives the result.
+    fn spawn<A: Clone + Send + 'static>(
+        self: &Arc<Self>,
+        fetch: impl Future<Output = Result<A, LookupError>> + Send + 'static,
+        finish: impl FnOnce(&Self, &mut InFlight, &Result<A, LookupError>) + Send + 'static,
+    ) -> SharedLookup<A> {
+        let inner = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            // A panic must not leave the lookup in flight forever.
+            let fetch = AssertUnwindSafe(fetch).catch_unwind();
+            let result = match tokio::time::timeout(inner.config.wait, fetch).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_panic)) => Err(LookupError::Aborted),
+                Err(_elapsed) => Err(inner.timeout()),
+            };
+            finish(&inner, &mut inner.lock(), &result);
+            result
+        });
+        async move { task.await.unwrap_or(Err(LookupError::Aborted)) }
+            .boxed()
+            .shared()
+    }
+
+    /// Waits for a lookup until the request's deadline.
+    async fn wait<A: Clone>(
+        &self,
+        context: &RequestContext,
+        lookup: SharedLookup<A>,
+    ) -> Result<A, LookupError> {
+        let left_ms = context.deadline_ms.saturating_sub((self.clock)());
+        match tokio::time::timeout(Duration::from_millis(left_ms), lookup).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(self.timeout()),
         }
     }
 
-    fn no_answer(&self) -> String {
-        format!("no answer within {} ms", self.config.wait.as_millis())
+    fn timeout(&self) -> LookupError {
+        LookupError::Timeout {
+            wait_ms: self.wait_ms(),
+        }
     }
 
-    /// Asks the registry and compiles what it has, unless that was done before.
-    async fn ask(&self, id: i32) -> Result<Answer, String> {
+    fn wait_ms(&self) -> u64 {
+        u64::try_from(self.config.wait.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Queries the registry and compiles the schema, unless the cached one has the same text.
+    async fn fetch(&self, id: i32) -> Result<Option<Arc<CompiledSchema>>, LookupError> {
         let Some(schema_id) = SchemaId::new(id) else {
-            return Ok(Answer::Unknown);
+            return Ok(None);
         };
-        let asked = self.source.schema(schema_id).await;
-        let asked = asked.map_err(|error| error.reason)?;
-        let Some(registered) = asked else {
-            return Ok(Answer::Unknown);
+        let registered = self.source.schema(schema_id).await;
+        let Some(registered) = registered.map_err(LookupError::Source)? else {
+            return Ok(None);
         };
-        let known = self.known.get(&id).map(|known| Arc::clone(&known.schema));
+        let known = self.by_id.peek(&id).and_then(|entry| entry.lookup.schema);
         let schema = match known.and_then(|known| known.with_versions_of(&registered)) {
             Some(schema) => schema,
             None => compile(registered).await,
         };
-        Ok(Answer::Known(Arc::new(schema)))
+        Ok(Some(Arc::new(schema)))
     }
 
-    /// Bounds the wait for an answer; a panic behind it is a failure like any other.
-    async fn bounded<A>(
-        &self,
-        asked: impl Future<Output = Result<A, String>>,
-    ) -> Result<A, String> {
-        let asked = AssertUnwindSafe(asked).catch_unwind();
-        match tokio::time::timeout(self.config.wait, asked).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err("the look-up failed".to_owned()),
-            Err(_) => Err(self.no_answer()),
-        }
-    }
-
-    fn remember(&self, ids: &mut Ids, id: i32, answer: &Answer, asked_at: Stamp) {
-        let known = self
-            .known
-            .get(&id)
-            .map(|known| (known.asked_at, Arc::clone(&known.schema)));
-        let is_older = |at: Stamp| at.sent > asked_at.sent;
-        if known.as_ref().is_some_and(|(at, _)| is_older(*at))
-            || ids.absent.get(&id).is_some_and(|&at| is_older(at))
+    /// Inserts a result, unless the cache has a newer one.
+    fn insert(&self, _lock: &InFlight, id: i32, lookup: &CachedLookup) {
+        let previous = self.by_id.peek(&id).map(|entry| entry.lookup);
+        if let Some(previous) = &previous
+            && previous.fetched_at.lookup > lookup.fetched_at.lookup
         {
             return;
         }
-        match answer {
-            Answer::Unknown => {
-                if let Some((_, gone)) = self.known.remove(&id) {
-                    ids.known_bytes -= gone.bytes;
-                    self.known_changed();
-                }
-                insert_bounded(&mut ids.absent, id, asked_at);
-            }
-            Answer::Known(schema) => {
-                ids.absent.remove(&id);
-                let bytes = schema.memory_bytes();
-                if bytes > self.config.bytes_max {
-                    tracing::warn!(id, bytes, "schema is larger than the cache: it is not kept");
-                    if let Some((_, gone)) = self.known.remove(&id) {
-                        ids.known_bytes -= gone.bytes;
-                        self.known_changed();
-                    }
-                    return;
-                }
-                let used_ms = AtomicU64::new((self.clock)());
-                let is_same = known.is_some_and(|(_, known)| known.is_same(schema));
-                let known = Known {
-                    schema: Arc::clone(schema),
-                    asked_at,
-                    bytes,
-                    used_ms,
-                    is_failing: AtomicBool::new(false),
-                };
-                let replaced = self.known.insert(id, known).map_or(0, |known| known.bytes);
-                ids.known_bytes = ids.known_bytes + bytes - replaced;
-                self.evict(ids, id);
-                if !is_same {
-                    self.known_changed();
-                }
-            }
+        let bytes = lookup
+            .schema
+            .as_ref()
+            .map_or(ABSENT_BYTES, |schema| schema.memory_bytes() as u64);
+        // The cache drops a value that exceeds its capacity, and the previous one with it.
+        let is_too_large = bytes > self.by_id.capacity();
+        if is_too_large {
+            tracing::warn!(
+                id,
+                bytes,
+                "schema exceeds the schema cache: it is not cached"
+            );
+        }
+        let entry = Entry {
+            lookup: lookup.clone(),
+            bytes,
+            is_failing: false,
+        };
+        self.by_id.insert(id, entry);
+        let previous = previous.and_then(|previous| previous.schema);
+        let is_same = match (&previous, &lookup.schema) {
+            (Some(previous), Some(schema)) => previous.is_same(schema),
+            (None, None) => true,
+            (None, Some(_)) => is_too_large,
+            (Some(_), None) => false,
+        };
+        if !is_same {
+            self.known_changes.send_modify(|changes| *changes += 1);
         }
     }
 
-    fn known_changed(&self) {
-        self.known_changes.send_modify(|changes| *changes += 1);
-    }
-
-    /// Forgets the schemas longest unused, once the bound is passed, until there is room for some
-    /// more; `kept` stays. One scan for all that go.
-    fn evict(&self, ids: &mut Ids, kept: i32) {
-        let most = self.config.bytes_max;
-        if ids.known_bytes <= most {
-            return;
-        }
-        let others = self.known.iter().filter(|known| *known.key() != kept);
-        let mut by_use: Vec<_> = others
-            .map(|known| (known.used_ms.load(Ordering::Relaxed), *known.key()))
-            .collect();
-        by_use.sort_unstable();
-        for (_, id) in by_use {
-            if ids.known_bytes <= most - most / EVICTED_PART {
-                return;
-            }
-            if let Some((_, gone)) = self.known.remove(&id) {
-                ids.known_bytes -= gone.bytes;
-            }
+    fn mark_failing(&self, id: i32) {
+        if let Some(mut entry) = self.by_id.peek(&id) {
+            entry.is_failing = true;
+            // An entry that was evicted meanwhile is not inserted again.
+            let _evicted = self.by_id.replace(id, entry, true);
         }
     }
 
-    fn lock_ids(&self) -> MutexGuard<'_, Ids> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_subjects(&self) -> MutexGuard<'_, Subjects> {
-        self.subjects.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Ids {
-    fn absent(&self, id: i32) -> Option<Remembered> {
-        let asked_at = *self.absent.get(&id)?;
-        Some(Remembered {
-            answer: Answer::Unknown,
-            asked_at,
-        })
+    fn lock(&self) -> MutexGuard<'_, InFlight> {
+        self.in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -558,29 +522,31 @@ impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Schemas")
             .field("config", &self.config)
-            .field("known", &self.known.len())
+            .field("entries", &self.by_id.len())
             .finish_non_exhaustive()
     }
 }
 
-/// Runs a look-up on its own, so that it ends even if everyone who waits for it goes away.
-fn run<A: Clone + Send + 'static>(
-    asked: impl Future<Output = Result<A, String>> + Send + 'static,
-) -> LookUp<A> {
-    let task = tokio::spawn(asked);
-    async move { task.await.unwrap_or_else(|error| Err(error.to_string())) }
-        .boxed()
-        .shared()
+fn schema_cache(bytes_max: usize) -> Cache<i32, Entry, EntryBytes> {
+    // A shard holds only schemas smaller than its share of the capacity. Requests take a read lock
+    // once per batch and schema, so one shard suffices and lets a schema fill the cache.
+    let options = OptionsBuilder::new()
+        .shards(1)
+        .estimated_items_capacity(bytes_max / SCHEMA_BYTES_EXPECTED)
+        .weight_capacity(bytes_max as u64)
+        .build()
+        .expect("both capacities are set");
+    let hasher = DefaultHashBuilder::default();
+    Cache::with_options(options, EntryBytes, hasher, DefaultLifecycle::default())
 }
 
-/// Compiles apart from the reactor: a large schema takes milliseconds.
+/// Compiles on a blocking thread: a large schema takes milliseconds.
 async fn compile(registered: RegisteredSchema) -> CompiledSchema {
     let id = registered.id.get();
     let broken = registered.clone();
     let compiled = tokio::task::spawn_blocking(|| CompiledSchema::compile(registered)).await;
-    let schema = compiled.unwrap_or_else(|error| {
-        let reason = error.to_string();
-        CompiledSchema::with_body(broken, Body::Broken { reason })
+    let schema = compiled.unwrap_or_else(|_panic| {
+        CompiledSchema::with_body(broken, Body::Broken(BrokenSchema::CompilerFailed))
     });
     match &*schema.body {
         Body::Avro { .. } => {}
@@ -588,29 +554,18 @@ async fn compile(registered: RegisteredSchema) -> CompiledSchema {
             tracing::info!(
                 id,
                 schema_type = schema_type.as_str(),
-                "data of this type are not decoded: payload is id"
+                "data of this schema type is not decoded: validation payload checks as id"
             );
         }
-        Body::Broken { reason } => {
+        Body::Broken(reason) => {
             tracing::error!(
                 id,
-                reason,
-                "registered schema doesn't compile: its data are refused"
+                %reason,
+                "registered schema is invalid: records with it are rejected"
             );
         }
     }
     schema
-}
-
-fn insert_bounded<K: Eq + std::hash::Hash>(
-    absent: &mut HashMap<K, Stamp>,
-    key: K,
-    asked_at: Stamp,
-) {
-    if absent.len() >= ABSENT_MAX {
-        absent.clear();
-    }
-    absent.insert(key, asked_at);
 }
 
 #[cfg(test)]

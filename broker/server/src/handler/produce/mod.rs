@@ -140,12 +140,12 @@ impl Production {
     /// Checks every batch that is unchecked. `frame` is the buffer of the request, if it is still
     /// available.
     async fn check(&mut self, node: &Node, call: &Call, frame: Option<&[u8]>) {
-        let arrival = node.contracts.arrive();
+        let request_context = node.contracts.start_request();
         let context = ProduceContext {
             version: call.version(),
             client_id: call.header.client_id.as_deref(),
             principal: call.principal(),
-            arrival: &arrival,
+            request: &request_context,
         };
         for batch in &mut self.batches {
             let State::Unchecked(records) = &batch.state else {

@@ -1,9 +1,9 @@
-//! What a producer is answered, and what is counted.
+//! Responses to producers, and counts of violations.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn the_producer_is_told_which_record_which_field_and_why() {
+async fn producer_receives_record_field_and_reason() {
     let world = World::new();
     // 31 letters and their length, a count, three prices: the fourth would begin at byte 57.
     let mut cut = payment(&"x".repeat(31), 4);
@@ -16,14 +16,14 @@ async fn the_producer_is_told_which_record_which_field_and_why() {
     let fault = "value: payments-value v3 (id 41): /items[3]/price: truncated at byte 57 of 57, \
                  double needs 8";
     let wrong = "value: id 7 is registered as orders-value v2, not under payments-value";
-    let told = |index, message: &str| RecordError {
+    let error = |index, message: &str| RecordError {
         index,
         message: Some(message.to_owned()),
     };
     assert_eq!(
         world.check(&policy(&[VALUE]), &records).await,
         Verdict::Reject {
-            record_errors: vec![told(1, fault), told(2, wrong)],
+            record_errors: vec![error(1, fault), error(2, wrong)],
             message: format!(
                 "2 of 3 records violate the contract of topic payments; record 1: {fault}"
             ),
@@ -52,7 +52,7 @@ async fn the_producer_is_told_which_record_which_field_and_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_bad_records_are_listed_and_the_first_sixteen_told() {
+async fn violations_are_listed_and_sixteen_described() {
     let world = World::new();
     let Verdict::Reject {
         record_errors,
@@ -63,11 +63,11 @@ async fn all_bad_records_are_listed_and_the_first_sixteen_told() {
     };
     let indexes: Vec<i32> = record_errors.iter().map(|error| error.index).collect();
     assert_eq!(indexes, (0..40).collect::<Vec<_>>());
-    let told: Vec<bool> = record_errors
+    let described: Vec<bool> = record_errors
         .iter()
         .map(|error| error.message.is_some())
         .collect();
-    assert_eq!(told, [vec![true; 16], vec![false; 24]].concat());
+    assert_eq!(described, [vec![true; 16], vec![false; 24]].concat());
     assert!(message.starts_with("40 of 40 records"), "{message}");
     assert_eq!(world.messages().len(), 16);
     let counted = counted(&world);
@@ -89,7 +89,7 @@ async fn a_batch_names_256_schemas_at_most() {
             .registry
             .register(id, "payments-value", i32::try_from(at).unwrap() + 100, KEY);
     }
-    // The pace of look-ups lets a hundred in each second.
+    // A hundred lookups are sent each second.
     let mut verdict = world.check(&policy, &records).await;
     for _ in 0..2 {
         assert!(
@@ -158,7 +158,7 @@ async fn shadow_reports_and_lets_pass() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_under_contract_is_not_checked() {
+async fn topics_without_contract_are_not_checked() {
     let off = ("avouch.enforcement", "off");
     let table = [
         ("undecided", decided(&[], Decision::Undecided), false),
@@ -197,7 +197,7 @@ async fn what_is_not_under_contract_is_not_checked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_tag_is_the_one_id_of_a_batch() {
+async fn tag_is_the_only_schema_id() {
     let key = || framed(KEY_ID, &string("k"));
     let table = [
         (vec![good(), good()], 41),
