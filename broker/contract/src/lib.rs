@@ -1,8 +1,8 @@
 //! Contracts: a record that violates its topic's contract never reaches the log, and its producer
 //! receives the record, the field and the reason.
 //!
-//! A batch passes through `config` (the policy of the topic's configs, with `auto` decided), `check`
-//! (the schema ids of its records), `schemas` (their validators, usually cached),
+//! A batch passes through `config` (the policy of the topic's configs, with `auto` decided),
+//! `check` (the schema ids of its records), `schemas` (their validators, usually cached),
 //! `check::eligibility` (whether the topic allows each schema), `check` again (every record) and
 //! `report`. Only `schemas::cache`, which queries the registry, and `report` have side effects.
 //!
@@ -201,8 +201,8 @@ impl Contracts {
         policy.checks_anything()
     }
 
-    /// Returns a check for the pass that parses a batch's records; `None` if nothing of the batch is
-    /// checked. If it does not accept the batch, call [`Self::check`].
+    /// Returns a check for the pass that parses a batch's records; `None` if nothing of the batch
+    /// is checked. If it does not accept the batch, call [`Self::check`].
     #[must_use]
     pub fn inline_check<'a>(
         &'a self,
@@ -215,9 +215,9 @@ impl Contracts {
             .then(|| InlineCheck::new(&self.schemas, topic, policy, context))
     }
 
-    /// Returns the epochs of a basis, each with its value at the verdict. A batch may get its offset
-    /// only while they are unchanged. An epoch moves before a change of its schema is acknowledged,
-    /// or when the change feed delivers the change.
+    /// Returns the epochs of a basis, each with its value at the verdict. A batch may get its
+    /// offset only while they are unchanged. An epoch moves before a change of its schema is
+    /// acknowledged, or when the change feed delivers the change.
     pub fn conditions<'a>(
         &'a self,
         basis: &'a Basis,
@@ -406,8 +406,8 @@ impl Contracts {
         rule: Rule<'_>,
         id: i32,
     ) -> Result<(Eligibility, u64), LookupError> {
-        // Twice at most: a shared lookup may have been sent before the request arrived, the next one
-        // was not.
+        // Twice at most: a shared lookup may have been sent before the request arrived, the next
+        // one was not.
         loop {
             let found = self.schemas.lookup(id, request.context).await?;
             let schema = found.schema.as_ref();
@@ -455,8 +455,8 @@ fn staleness(eligibility: &Eligibility) -> Staleness {
     }
 }
 
-/// Replaces a cached eligibility by the result of a lookup. If the lookup failed, an eligible schema
-/// stays eligible.
+/// Replaces a cached eligibility by the result of a lookup. If the lookup failed, an eligible
+/// schema stays eligible.
 fn merge_lookup(cached: &mut Eligibility, result: Result<Eligibility, LookupError>) {
     match (result, &cached) {
         (Ok(eligibility), _) => *cached = eligibility,

@@ -1,5 +1,5 @@
-//! The state of the registry that a verdict depends on: the eligible schemas, each with the epoch of
-//! its id. The batch may be appended only while these epochs are unchanged.
+//! The state of the registry that a verdict depends on: the eligible schemas, each with the epoch
+//! of its id. The batch may be appended only while these epochs are unchanged.
 
 use crate::check::eligibility::Eligibility;
 

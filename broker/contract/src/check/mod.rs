@@ -1,8 +1,8 @@
 //! The check of one batch against its topic's contract. Pure; every record is checked.
 //!
 //! Two passes over the decompressed records: [`schema_ids`] collects the schema ids of keys and
-//! values, the caller determines their eligibility, and [`check_batch`] checks every record. Nothing
-//! is fetched within a pass, and a record that passes costs no allocation.
+//! values, the caller determines their eligibility, and [`check_batch`] checks every record.
+//! Nothing is fetched within a pass, and a record that passes costs no allocation.
 
 pub(crate) mod basis;
 pub(crate) mod eligibility;
@@ -280,8 +280,8 @@ pub(crate) fn locate<'a>(
             Err(Fault::Null)
         };
     };
-    // The precedence of Confluent's deserializers: the last header, then the prefix. Any other would
-    // check a record with one schema and let consumers read it with another.
+    // The precedence of Confluent's deserializers: the last header, then the prefix. Any other
+    // would check a record with one schema and let consumers read it with another.
     let named = record.headers.filter(|h| h.key == header.as_bytes()).last();
     match (named, rule.policy.framing) {
         (Some(_), Framing::Prefix) => {

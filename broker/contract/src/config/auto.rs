@@ -1,7 +1,7 @@
 //! Decisions of validation level `auto`: made once per topic and record part, and never changed.
 //!
-//! Deleting the subject therefore leaves the contract effective. Pure: the caller stores the decision
-//! and passes whether the subject exists and whether the topic is empty.
+//! Deleting the subject therefore leaves the contract effective. Pure: the caller stores the
+//! decision and passes whether the subject exists and whether the topic is empty.
 
 use std::fmt;
 
@@ -39,8 +39,8 @@ pub enum Decision {
     Undecided,
     /// The subject appeared before the first record: `payload`.
     Payload,
-    /// The subject appeared after the first record: `payload` in shadow mode, until the level is set
-    /// explicitly.
+    /// The subject appeared after the first record: `payload` in shadow mode, until the level is
+    /// set explicitly.
     PayloadShadow,
     /// The topic is excluded: `none`.
     None,
@@ -132,8 +132,8 @@ pub(crate) fn is_excluded(topic: &str, exclude: &[String]) -> bool {
     exclude.iter().any(|pattern| matches(pattern, topic))
 }
 
-/// Parses the broker config `avouch.auto.exclude`: patterns separated by commas, in which `*` matches
-/// any number of characters. The empty string excludes nothing.
+/// Parses the broker config `avouch.auto.exclude`: patterns separated by commas, in which `*`
+/// matches any number of characters. The empty string excludes nothing.
 ///
 /// # Errors
 /// If a pattern is empty or could match no topic name, or if there are too many patterns.

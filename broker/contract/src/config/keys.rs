@@ -1,9 +1,9 @@
-//! The contract configs of a topic: Avouch's names and the aliases of other systems, with values and
-//! defaults, as tools list them. `parse` parses the values.
+//! The contract configs of a topic: Avouch's names and the aliases of other systems, with values
+//! and defaults, as tools list them. `parse` parses the values.
 //!
-//! Invariant: setting every config to its default changes nothing, because tools that edit one config
-//! read all of them and write all of them. Aliases and optional configs therefore default to the empty
-//! string, which means "not set".
+//! Invariant: setting every config to its default changes nothing, because tools that edit one
+//! config read all of them and write all of them. Aliases and optional configs therefore default to
+//! the empty string, which means "not set".
 
 use avouch_registry_api::types::Version;
 use thiserror::Error;

@@ -1,8 +1,8 @@
 //! Parses a topic's configs into its [`Policy`].
 //!
-//! Defines the meaning of each config's value and the order of layers: the topic's configs, then the
-//! broker's of the same names, then the defaults. Invariant: two names of one setting never disagree
-//! within a layer; such configs are rejected with both names.
+//! Defines the meaning of each config's value and the order of layers: the topic's configs, then
+//! the broker's of the same names, then the defaults. Invariant: two names of one setting never
+//! disagree within a layer; such configs are rejected with both names.
 
 use avouch_registry_api::subject::{RecordPart, SubjectNameStrategy};
 use avouch_registry_api::types::Version;
@@ -241,8 +241,8 @@ fn subjects(text: &str) -> Result<Vec<String>, ConfigValueError> {
     words(text, ',')
 }
 
-/// Parses principals, which semicolons separate as in Kafka's `super.users`: names of TLS principals
-/// contain commas.
+/// Parses principals, which semicolons separate as in Kafka's `super.users`: names of TLS
+/// principals contain commas.
 fn principals(text: &str) -> Result<Vec<String>, ConfigValueError> {
     let principals = words(text, ';')?;
     for principal in &principals {

@@ -1,7 +1,8 @@
-//! A topic's contract as values: the requirements on keys and values, and the effect of a violation.
+//! A topic's contract as values: the requirements on keys and values, and the effect of a
+//! violation.
 //!
-//! `keys` lists the configs, `parse` parses them into a [`Policy`], `auto` decides level `auto`, and
-//! `effective` combines both. Knows no schema and no record.
+//! `keys` lists the configs, `parse` parses them into a [`Policy`], `auto` decides level `auto`,
+//! and `effective` combines both. Knows no schema and no record.
 
 use avouch_registry_api::subject::{RecordPart, SubjectNameStrategy};
 use avouch_registry_api::types::Version;

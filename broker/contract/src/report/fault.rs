@@ -241,8 +241,8 @@ fn wrong_subject(
     }
 }
 
-/// Returns `text` truncated to at most `max` bytes, with an ellipsis if it was truncated. `max` is 3
-/// or more.
+/// Returns `text` truncated to at most `max` bytes, with an ellipsis if it was truncated. `max` is
+/// 3 or more.
 #[must_use]
 pub(crate) fn bounded(mut text: String, max: usize) -> String {
     const ELLIPSIS: char = '…';

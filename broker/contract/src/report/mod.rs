@@ -1,8 +1,8 @@
 //! Reports of violations in addition to the response: log lines, a metric and the feed.
 //!
 //! Many clients show only an error code, so the reason is found here. The first violations of each
-//! mode in a batch are reported one by one and the rest as a count, so that one producer cannot flood
-//! the log. The number of metric labels is bounded.
+//! mode in a batch are reported one by one and the rest as a count, so that one producer cannot
+//! flood the log. The number of metric labels is bounded.
 
 pub(crate) mod fault;
 pub mod feed;

@@ -1,7 +1,7 @@
 //! A registered schema, compiled once and shared by id.
 //!
-//! Invariant: compiling always ends with a [`Body`], whatever the registry holds. A schema that does
-//! not parse is kept as broken, and its records are rejected. Knows no topic.
+//! Invariant: compiling always ends with a [`Body`], whatever the registry holds. A schema that
+//! does not parse is kept as broken, and its records are rejected. Knows no topic.
 
 use std::sync::Arc;
 

@@ -2,10 +2,10 @@
 //!
 //! `quick_cache` bounds and evicts; this module decides which entry a request may use. Invariants:
 //! an entry is valid while the epoch of its id is the one read before the lookup was sent, so that
-//! no record is checked by a schema that was deleted or replaced; a negative entry is valid only for
-//! requests that arrived before its lookup was sent, or while an immediate source has recorded no
-//! change; the last known schema stays valid while the registry is unreachable. Knows no topic and
-//! no record.
+//! no record is checked by a schema that was deleted or replaced; a negative entry is valid only
+//! for requests that arrived before its lookup was sent, or while an immediate source has recorded
+//! no change; the last known schema stays valid while the registry is unreachable. Knows no topic
+//! and no record.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -190,9 +190,9 @@ impl Schemas {
         self.inner.wait(context, lookup).await
     }
 
-    /// Returns whether a subject has a version that is not soft-deleted. A negative result is cached
-    /// until a change is received; with `confirm_absence` it is also confirmed by a remote registry.
-    /// While the registry is unreachable, the known schemas decide.
+    /// Returns whether a subject has a version that is not soft-deleted. A negative result is
+    /// cached until a change is received; with `confirm_absence` it is also confirmed by a remote
+    /// registry. While the registry is unreachable, the known schemas decide.
     ///
     /// # Errors
     /// If the registry fails or does not respond in time.
