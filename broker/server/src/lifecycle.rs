@@ -27,7 +27,7 @@ use crate::contract_http;
 use crate::decompressor_pool::DecompressorPool;
 use crate::metadata::{CreateRules, Metadata, StoreError, cluster};
 use crate::metrics::Metrics;
-use crate::metrics::kafka_exporter::Survey;
+use crate::metrics::kafka_exporter::KafkaExporter;
 use crate::metrics::timed_disk::TimedDisk;
 use crate::node::Node;
 use crate::purgatory::Purgatory;
@@ -102,7 +102,7 @@ impl Broker {
         })?;
         let clock = Clock::start();
         let metadata = Arc::new(open_metadata(&config).await?);
-        let purgatory = Arc::new(Purgatory::new(config.limits.parked_bytes_max));
+        let purgatory = Arc::new(Purgatory::new(config.limits.delayed_fetch_bytes_max));
         let (report_failure, failure) = watch::channel(None);
         let own_metrics = Metrics::register(metrics)?;
         let connection_metrics = ConnectionMetrics::register(metrics)?;
@@ -159,7 +159,8 @@ impl Broker {
             mutation_quota: MutationQuota::new(limits.mutations_per_second, limits.mutations_burst),
             offsets_topic,
         });
-        metrics.register(Box::new(Survey::new(Arc::downgrade(&node))?))?;
+        // Weak, because the caller's metric registry outlives the broker.
+        metrics.register(Box::new(KafkaExporter::new(Arc::downgrade(&node))?))?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let context = listener_context(&node, connection_metrics);
         let service = Arc::clone(&node);
@@ -213,6 +214,7 @@ impl Broker {
     /// log.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
+        // Delayed operations would hold their connections open for up to their timeouts.
         self.node.purgatory.close();
         self.node.groups.shutdown();
         match tokio::time::timeout(DRAIN_MAX, &mut self.accepting).await {
@@ -229,6 +231,7 @@ impl Broker {
         {
             error!(%error, "schema snapshot not written");
         }
+        // Last, because the drained requests append and commit offsets.
         let log = self.node.log.clone();
         match tokio::task::spawn_blocking(move || log.close()).await {
             Ok(Ok(())) => {}
@@ -387,6 +390,7 @@ async fn open_log(
 /// and reports data of unknown topics, which is kept.
 async fn reconcile(metadata: &Metadata, log: &Log) -> Result<(), StartError> {
     let cluster = metadata.cluster();
+    // A topic's row is written first, so a crash can leave it without some of its partitions.
     for topic in cluster.topics() {
         for partition in topic.partitions() {
             if let Err(error) = log.create_partition(partition) {
@@ -396,6 +400,7 @@ async fn reconcile(metadata: &Metadata, log: &Log) -> Result<(), StartError> {
         maintenance::configure(log, topic);
     }
     let tombstones: HashSet<TopicId> = metadata.tombstones().await?.into_iter().collect();
+    // Never deleted: the metadata may come from an older backup than the log.
     for partition in log.known_partitions() {
         let topic = &partition.topic;
         if cluster.topic_by_id(*topic).is_none() && !tombstones.contains(topic) {

@@ -47,8 +47,9 @@ impl LogReader {
         }
     }
 
-    /// Returns the batch that contains `from` and those after it, up to `bytes_max` bytes, but at
-    /// least one batch. Returns one batch only when too many batches are read and not yet sent.
+    /// Returns the batch that contains `from` and those after it, up to `bytes_max` bytes. The
+    /// first batch may exceed the limit. Returns one batch only when too many batches are read and
+    /// not yet sent.
     ///
     /// # Errors
     /// As [`Log::read`].
@@ -75,6 +76,7 @@ impl LogReader {
     ) -> Result<Batches, ReadError> {
         let mut read = self.log.read(target, from, bytes_max)?;
         let bytes = read.batches.iter().map(Bytes::len).sum();
+        // No memory is copied, so it is reserved after the read, when its size is known.
         match self.hot_memory.try_reserve(bytes) {
             Some(permit) => hold_in_last(&mut read.batches, permit),
             None => read.batches.truncate(1),
@@ -89,6 +91,7 @@ impl LogReader {
         from: Offset,
         bytes_max: usize,
     ) -> Option<Batches> {
+        // The permit bounds the open files. Without it the caller reads one batch instead.
         let mut found = self.log.file_range(target, from, bytes_max)?;
         let permit = self.cold_memory.try_reserve(FILE_RANGE_BYTES)?;
         found.range.held = Some(Arc::new(permit));

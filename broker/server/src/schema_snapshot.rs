@@ -1,9 +1,9 @@
-//! What a broker apart from its registry keeps of it on disk: every schema it knows, with the
-//! subject versions that hold it, so that a restart while the registry is away goes on checking.
+//! Snapshot of the schema cache on disk, for a standalone broker: after a restart while the registry
+//! is unavailable, it can still check records of known schemas.
 //!
-//! Owns one file, `schemas.json` in the data directory. It is replaced as a whole, so a crash
-//! leaves the one before or the new one; a file that cannot be read is as good as none, since the
-//! registry is asked for what is missing. Bounded by the cache that it is a copy of.
+//! The file `schemas.json` in the data directory has every cached schema with its subject versions.
+//! It is replaced atomically, so a crash leaves the old or the new one. An unreadable file is
+//! ignored, since the registry has the missing schemas. The size is bounded by the cache.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -19,20 +19,21 @@ use tracing::{info, warn};
 
 const FILE: &str = "schemas.json";
 const FORMAT: u32 = 1;
-/// A longer file is not read: it cannot be one that was written here.
+/// Maximum size of a file that is read; a snapshot is never larger.
 const FILE_BYTES_MAX: u64 = 256 << 20;
-/// The pause between two writes.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Minimum interval between two writes.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The file's content.
+/// Content of the file.
 #[derive(Debug, Deserialize, Serialize)]
 struct Content {
     format: u32,
     schemas: Vec<RegisteredSchema>,
 }
 
-/// Restores what was kept. Until `stopping`, looks up again what has changed since, and keeps what
-/// becomes known: the file must not go on holding what the registry deleted or replaced.
+/// Restores the snapshot into the cache. Then, until `stopping`, writes changes of the cache and
+/// refreshes changed schemas, so that the file does not retain what the registry deleted or
+/// replaced.
 pub(crate) async fn start(
     contracts: &Contracts,
     data_dir: &Path,
@@ -41,24 +42,23 @@ pub(crate) async fn start(
     let path = data_dir.join(FILE);
     match read(&path) {
         Ok(schemas) => {
-            info!(schemas = schemas.len(), "schemas kept from before");
+            info!(schemas = schemas.len(), "schema snapshot restored");
             contracts.schemas().restore(schemas).await;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => warn!(path = %path.display(), %error, "kept schemas cannot be read"),
+        Err(error) => warn!(path = %path.display(), %error, "cannot read the schema snapshot"),
     }
-    let refreshing = refresh(contracts.clone(), stopping.clone());
-    let keeping = keep(contracts.clone(), path, stopping);
+    let refreshed = refresh(contracts.clone(), stopping.clone());
+    let saved = save(contracts.clone(), path, stopping);
     tokio::spawn(async {
-        tokio::join!(refreshing, keeping);
+        tokio::join!(refreshed, saved);
     })
 }
 
 async fn refresh(contracts: Contracts, mut stopping: watch::Receiver<bool>) {
     loop {
-        let pause = tokio::time::sleep(PAUSE);
         tokio::select! {
-            () = pause => {}
+            () = tokio::time::sleep(INTERVAL) => {}
             _ = stopping.wait_for(|stop| *stop) => return,
         }
         tokio::select! {
@@ -68,57 +68,56 @@ async fn refresh(contracts: Contracts, mut stopping: watch::Receiver<bool>) {
     }
 }
 
-async fn keep(contracts: Contracts, path: PathBuf, stopping: watch::Receiver<bool>) {
+async fn save(contracts: Contracts, path: PathBuf, mut stopping: watch::Receiver<bool>) {
     let mut changes = contracts.schemas().known_changes();
+    // What was restored is on disk already.
     changes.mark_unchanged();
-    let is_more_to_come = async |pause| {
-        let mut stopping = stopping.clone();
-        let stopped = stopping.wait_for(|stop| *stop);
-        tokio::time::timeout(pause, stopped).await.is_err()
-    };
     loop {
-        let changed = async { changes.changed().await.is_ok() };
-        let is_changed = tokio::select! {
-            is_changed = changed => is_changed,
-            _ = is_more_to_come(Duration::MAX) => false,
+        let has_changed = tokio::select! {
+            changed = changes.changed() => changed.is_ok(),
+            _ = stopping.wait_for(|stop| *stop) => false,
         };
-        if !is_changed {
+        if !has_changed {
             return;
         }
-        write_apart(&contracts, &path).await;
-        if !is_more_to_come(PAUSE).await {
+        write_snapshot(&contracts, &path).await;
+        let stopped = stopping.wait_for(|stop| *stop);
+        if tokio::time::timeout(INTERVAL, stopped).await.is_ok() {
+            // Changes during the pause would otherwise be lost.
             if changes.has_changed().unwrap_or(false) {
-                write_apart(&contracts, &path).await;
+                write_snapshot(&contracts, &path).await;
             }
             return;
         }
     }
 }
 
-async fn write_apart(contracts: &Contracts, path: &Path) {
+async fn write_snapshot(contracts: &Contracts, path: &Path) {
     let (contracts, at) = (contracts.clone(), path.to_owned());
     let written = tokio::task::spawn_blocking(move || {
         let schemas = contracts.schemas().known_schemas();
         write(&at, schemas)
     });
     if let Err(error) = written.await.unwrap_or_else(|error| Err(error.into())) {
-        warn!(path = %path.display(), %error, "schemas cannot be kept");
+        warn!(path = %path.display(), %error, "cannot write the schema snapshot");
     }
 }
 
 fn read(path: &Path) -> io::Result<Vec<RegisteredSchema>> {
     if fs::metadata(path)?.len() > FILE_BYTES_MAX {
-        return Err(io::Error::other("it is too long"));
+        return Err(io::Error::other(format!(
+            "larger than {FILE_BYTES_MAX} bytes"
+        )));
     }
     let content: Content = serde_json::from_slice(&fs::read(path)?)?;
     if content.format != FORMAT {
-        let reason = format!("it is of format {}, not {FORMAT}", content.format);
+        let reason = format!("unknown format {}; expected {FORMAT}", content.format);
         return Err(io::Error::other(reason));
     }
     Ok(content.schemas)
 }
 
-/// Written beside, synced and renamed.
+/// Writes a temporary file, syncs it and renames it.
 fn write(path: &Path, schemas: Vec<RegisteredSchema>) -> io::Result<()> {
     let content = Content {
         format: FORMAT,
@@ -130,6 +129,7 @@ fn write(path: &Path, schemas: Vec<RegisteredSchema>) -> io::Result<()> {
     file.flush()?;
     file.get_ref().sync_all()?;
     fs::rename(&draft, path)?;
+    // The rename is durable once the directory is synced.
     match path.parent() {
         Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),
@@ -159,12 +159,12 @@ mod tests {
 
     // Conformance: contract/3e
     #[test]
-    fn schemas_are_kept_as_they_are_and_replaced_as_a_whole() {
+    fn snapshot_round_trips_and_is_replaced_atomically() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join(FILE);
         write(&path, vec![schema(1), schema(2)]).unwrap();
         assert_eq!(read(&path).unwrap(), [schema(1), schema(2)]);
-        // A crash amid the next write leaves a draft, and the file as it was.
+        // A crash during the next write leaves a draft and the old file.
         fs::write(path.with_extension("json.draft"), "{\"for").unwrap();
         assert_eq!(read(&path).unwrap(), [schema(1), schema(2)]);
         write(&path, vec![schema(3)]).unwrap();
@@ -174,7 +174,7 @@ mod tests {
 
     // Conformance: contract/3e
     #[test]
-    fn a_file_that_is_damaged_or_of_another_format_is_not_taken_in() {
+    fn corrupt_or_unknown_snapshot_is_rejected() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join(FILE);
         for content in ["", "{\"format\":1,\"sche", "{\"format\":2,\"schemas\":[]}"] {

@@ -114,6 +114,7 @@ impl Admission {
         if topic.is_internal() {
             return Err(Rejection::InternalTopic(topic_name.to_owned()));
         }
+        // Before decompression: the CRC covers the compressed bytes.
         let header = parse_batch(topic, records)?;
         let codec = header.codec()?;
         if codec == Codec::Zstd && context.version < ZSTD_VERSION {
@@ -132,11 +133,14 @@ impl Admission {
                 self.log.find_duplicate(target, &header),
                 DuplicateCheck::Duplicate { .. }
             );
+        // An undecided `auto` needs the registry, so `check` decides it after the walk.
         let contract = (!is_duplicate && !topic.policy.is_undecided()).then(|| {
             let (policy, principal) = (&topic.policy, context.principal);
             self.contracts
                 .inline_check(topic.name(), principal, policy, context.request)
         });
+        // The contract is checked in the same pass as the structure where possible, which saves a
+        // second pass over most batches.
         let walk = || walk::walk(topic, &header, section, now, contract.flatten());
         let Walked {
             max_timestamp,
@@ -243,6 +247,8 @@ impl Admission {
         decisions: AutoDecisions,
     ) -> Result<Arc<Topic>, MetadataError> {
         let (metadata, log) = (Arc::clone(&self.metadata), self.log.clone());
+        // Evaluated under the metadata lock, after the contract's revision was raised: a batch
+        // appended under the old revision is counted, and a later one fails its guard.
         // The change completes even if the connection closes.
         to_its_end(async move {
             let decision = || {

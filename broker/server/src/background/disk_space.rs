@@ -1,22 +1,21 @@
-//! How large the disk under a directory is.
+//! Size and free space of the data directory's file system.
 
 use std::path::Path;
 
-/// Bytes of a file system.
+/// Sizes of a file system, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DiskSpace {
-    /// All there are.
     pub(crate) total_bytes: i64,
-    /// Those that we may still write.
+    /// Free bytes that an unprivileged process may use.
     pub(crate) usable_bytes: i64,
 }
 
-/// The space of the file system that holds `dir`; `None` when the system does not tell.
+/// Returns the space of the file system that contains `dir`; `None` if the system reports an error.
 pub(crate) async fn of(dir: &Path) -> Option<DiskSpace> {
     let dir = dir.to_owned();
-    // A network file system may take its time.
-    let told = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&dir)).await;
-    let stat = told.ok()?.ok()?;
+    // On a network file system this can block for seconds.
+    let stat = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&dir)).await;
+    let stat = stat.ok()?.ok()?;
     let bytes = |blocks: u64| i64::try_from(blocks.saturating_mul(stat.f_frsize)).ok();
     Some(DiskSpace {
         total_bytes: bytes(stat.f_blocks)?,

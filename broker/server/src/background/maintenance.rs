@@ -1,5 +1,5 @@
-//! What the broker does for its data without being asked: retention, compaction, expiry of
-//! producers, and the syncs that topics ask for in mode `os`. Decides nothing; the log does.
+//! Background tasks of the log: retention, compaction, expiry of producers, deletion of leftover
+//! data, and `flush.ms`. The log makes the decisions.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -14,73 +14,75 @@ use tracing::{error, warn};
 use crate::metadata::Topic;
 use crate::node::Node;
 
-/// How often it is looked whether a topic asks for syncs.
-const LOOK: Duration = Duration::from_secs(1);
+/// Interval at which `flush.ms` of all topics is read.
+const FLUSH_CHECK: Duration = Duration::from_secs(1);
 
-/// Tells the log what a topic's configs say about its partitions. Cheap, and the same as often as
-/// it is done.
+/// Applies a topic's configs to its partitions in the log. Cheap and idempotent.
 pub(crate) fn configure(log: &Log, topic: &Topic) {
     for partition in topic.partitions() {
         log.configure(partition, topic.settings.log);
     }
 }
 
-/// The same for every topic, after a change of what topics fall back to.
+/// Applies the configs of all topics, after a change of their defaults.
 pub(crate) fn configure_all(node: &Node) {
     for topic in node.metadata.cluster().topics() {
         configure(&node.log, topic);
     }
 }
 
-/// Begins it; all of it ends with `stopping`.
+/// Spawns the background tasks. They stop when `stopping` becomes true.
 pub(crate) fn start(node: &Arc<Node>, stopping: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
     [
-        tokio::spawn(look_after(Arc::clone(node), stopping.clone())),
+        tokio::spawn(maintain(Arc::clone(node), stopping.clone())),
         tokio::spawn(flush(Arc::clone(node), stopping.clone())),
     ]
 }
 
-/// Looks after every partition, again and again.
-async fn look_after(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
+/// Maintains all partitions every `log.retention.check.interval.ms`.
+async fn maintain(node: Arc<Node>, mut stopping: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(node.config.retention_check) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stopping.wait_for(|stop| *stop) => return,
         }
         let tombstones = node.metadata.tombstones().await.unwrap_or_else(|error| {
-            warn!(%error, "deleted topics not known");
+            warn!(%error, "cannot read deleted topics");
             Vec::new()
         });
         let tombstones = tombstones.into_iter().collect();
-        let (round, stop) = (Arc::clone(&node), stop.clone());
-        let done = tokio::task::spawn_blocking(move || {
-            delete_leftovers(&round.log, &tombstones);
-            look_around(&round, &stop);
+        let (maintained, stopping) = (Arc::clone(&node), stopping.clone());
+        // Compaction reads and writes files.
+        let pass = tokio::task::spawn_blocking(move || {
+            delete_leftovers(&maintained.log, &tombstones);
+            maintain_partitions(&maintained, &stopping);
         });
-        if let Err(error) = done.await {
+        if let Err(error) = pass.await {
             error!(%error, "maintenance failed");
         }
     }
 }
 
-/// Deletes what the log still has of deleted topics: a full disk may have refused that before.
+/// Deletes the remaining data of deleted topics; an earlier deletion may have failed, such as on a
+/// full disk.
 pub(crate) fn delete_leftovers(log: &Log, tombstones: &HashSet<TopicId>) {
     let known = log.known_partitions().into_iter();
-    let left: BTreeSet<_> = known
+    let leftovers: BTreeSet<_> = known
         .map(|partition| partition.topic)
         .filter(|topic| tombstones.contains(topic))
         .collect();
-    for topic in left {
+    for topic in leftovers {
         if let Err(error) = log.delete_topic(topic) {
-            error!(%topic, %error, "data of a deleted topic not deleted");
+            error!(%topic, %error, "cannot delete the data of a deleted topic");
         }
     }
 }
 
-fn look_around(node: &Node, stop: &watch::Receiver<bool>) {
+fn maintain_partitions(node: &Node, stopping: &watch::Receiver<bool>) {
     for topic in node.metadata.cluster().topics() {
         for partition in topic.partitions() {
-            if *stop.borrow() {
+            // A pass over thousands of partitions would delay the shutdown.
+            if *stopping.borrow() {
                 return;
             }
             match node.log.maintain(partition, node.clock.now()) {
@@ -100,28 +102,32 @@ fn look_around(node: &Node, stop: &watch::Receiver<bool>) {
     }
 }
 
-/// In mode `os`: syncs as often as the topic with the least `flush.ms` asks for.
-async fn flush(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
+/// Syncs the log at the interval of the topic with the lowest `flush.ms`, in durability mode `os`.
+async fn flush(node: Arc<Node>, mut stopping: watch::Receiver<bool>) {
     match node.config.durability {
+        // Every acknowledged batch is synced already.
         Durability::Fsync => return,
         Durability::Os => {}
     }
     loop {
-        let asked = least_flush(&node);
+        let interval = min_flush_interval(&node);
+        // Shorter than a long `flush.ms`, since a config change may lower it.
         tokio::select! {
-            () = tokio::time::sleep(asked.unwrap_or(LOOK).min(LOOK)) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(interval.unwrap_or(FLUSH_CHECK).min(FLUSH_CHECK)) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
         }
-        if asked.is_some() {
+        if interval.is_some() {
             node.log.sync();
         }
     }
 }
 
-fn least_flush(node: &Node) -> Option<Duration> {
+fn min_flush_interval(node: &Node) -> Option<Duration> {
     let cluster = node.metadata.cluster();
-    let asked = cluster.topics().map(|topic| topic.settings.flush_ms);
-    let least = asked.filter(|ms| *ms < i64::MAX).min()?;
-    let least = u64::try_from(least).unwrap_or(0).max(1);
-    Some(Duration::from_millis(least))
+    let flush_ms = cluster.topics().map(|topic| topic.settings.flush_ms);
+    // Long.MAX_VALUE is Kafka's default and means never.
+    let min = flush_ms.filter(|ms| *ms < i64::MAX).min()?;
+    // 0 means after every write; a sync per millisecond is the shortest interval here.
+    let min = u64::try_from(min).unwrap_or(0).max(1);
+    Some(Duration::from_millis(min))
 }

@@ -1,5 +1,4 @@
-//! Work that no client requests: retention, compaction, expiry and syncs, and the free space of the
-//! disk.
+//! Background work: retention, compaction, expiry, periodic syncs and the free disk space.
 
 pub(crate) mod disk_space;
 pub(crate) mod maintenance;

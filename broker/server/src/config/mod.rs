@@ -68,9 +68,9 @@ pub struct Limits {
     /// The longest that a fetch waits for records, whatever it asks for (Kafka: no limit). Default
     /// 60 s.
     pub fetch_wait: Duration,
-    /// What fetches that wait for records hold, over all connections; beyond it they are answered
-    /// at once with what there is. Default 64 MiB.
-    pub parked_bytes_max: usize,
+    /// Memory of delayed fetches, over all connections; above it a fetch returns at once with the
+    /// available records. Default 64 MiB.
+    pub delayed_fetch_bytes_max: usize,
     /// Read from memory for consumers and not yet sent, over all connections; beyond it a fetch
     /// gets a batch at a time. Default 128 MiB.
     pub hot_read_bytes_max: usize,
@@ -109,7 +109,7 @@ impl Default for Limits {
             mutations_burst: 4_000,
             fetch_bytes_max: 55 * MIB,
             fetch_wait: Duration::from_secs(60),
-            parked_bytes_max: 64 * MIB,
+            delayed_fetch_bytes_max: 64 * MIB,
             hot_read_bytes_max: 128 * MIB,
             cold_read_bytes_max: 64 * MIB,
             inflated_bytes_max: 32 * MIB,

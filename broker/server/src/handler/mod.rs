@@ -183,7 +183,7 @@ impl Service for Node {
     ) -> Result<PendingResponse, RejectedRequest> {
         let (header, api) =
             identify(&mut reader).map_err(|reason| RejectedRequest::new(reason, Span::none()))?;
-        let timer = self.metrics.taken_in(api);
+        let timer = self.metrics.count_request(api);
         let (clock, taken_in) = (self.clock, self.clock.elapsed());
         let call = Call {
             client: Arc::clone(client),
@@ -422,7 +422,7 @@ fn encode_at<Response: Message>(
         version,
         error,
     })?;
-    node.metrics.answered(call.api, &errors);
+    node.metrics.count_errors(call.api, &errors);
     Ok(frame)
 }
 

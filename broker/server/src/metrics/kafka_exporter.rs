@@ -1,6 +1,5 @@
-//! What a scrape is told of topics and groups, under the names that kafka_exporter made common, so
-//! that dashboards for Kafka fit. Read from the broker's state at each scrape; nothing is counted
-//! on the way of a record.
+//! Gauges of topics and groups under the names of kafka_exporter, so that its dashboards work. Each
+//! scrape reads them from the broker's state; they cost nothing on the path of a record.
 
 use std::sync::Weak;
 
@@ -13,30 +12,32 @@ use prometheus::{IntGaugeVec, Opts};
 use crate::metadata::Cluster;
 use crate::node::Node;
 
-/// Partitions that a scrape tells of, with seven numbers each, and committed offsets: what is
-/// beyond is left out, because one scrape must not take the memory of many.
+/// Maximum number of partitions in a scrape, with seven values each. The limits bound the memory of
+/// a scrape; what exceeds them is omitted.
 const PARTITIONS_MAX: usize = 10_000;
+/// Maximum number of committed offsets in a scrape.
 const OFFSETS_MAX: usize = 50_000;
 
-/// Gauges over the state of a broker, empty once the broker is gone.
+/// Collector of a broker's state. Returns nothing once the broker is stopped.
 #[derive(Debug)]
-pub(crate) struct Survey {
+pub(crate) struct KafkaExporter {
     node: Weak<Node>,
+    /// Without values: the names and labels.
     names: Gauges,
 }
 
-impl Survey {
-    /// A survey of `node`.
+impl KafkaExporter {
+    /// Creates a collector of `node`.
     ///
     /// # Errors
-    /// When a metric's name or label is not one that Prometheus takes.
+    /// If Prometheus rejects a name or label.
     pub(crate) fn new(node: Weak<Node>) -> Result<Self, prometheus::Error> {
         let names = Gauges::new()?;
         Ok(Self { node, names })
     }
 }
 
-impl Collector for Survey {
+impl Collector for KafkaExporter {
     fn desc(&self) -> Vec<&Desc> {
         self.names
             .all()
@@ -46,6 +47,7 @@ impl Collector for Survey {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
+        // New gauges for each scrape, so that deleted topics and groups disappear.
         let (Some(node), Ok(gauges)) = (self.node.upgrade(), Gauges::new()) else {
             return Vec::new();
         };
@@ -70,7 +72,7 @@ impl Collector for Survey {
 /// A row is `field: "name" labels, "help";`.
 macro_rules! gauges {
     ($($field:ident: $name:literal $labels:expr, $help:literal;)*) => {
-        /// One gauge a name.
+        /// One gauge for each name.
         #[derive(Debug)]
         struct Gauges {
             $($field: IntGaugeVec,)*
@@ -98,15 +100,15 @@ gauges! {
     brokers: "kafka_brokers" &[],
         "Brokers in the cluster.";
     broker_info: "kafka_broker_info" &["id", "address"],
-        "1 for each broker, with its id and the address that clients are told.";
+        "1 for each broker, with its id and the address that clients receive.";
     partitions: "kafka_topic_partitions" &["topic"],
         "Partitions of a topic.";
     current_offset: "kafka_topic_partition_current_offset" OF_PARTITION,
-        "The offset that the next record of a partition gets: its high watermark.";
+        "High watermark of a partition: the offset of its next record.";
     oldest_offset: "kafka_topic_partition_oldest_offset" OF_PARTITION,
-        "The first offset that a partition still has.";
+        "First offset of a partition.";
     leader: "kafka_topic_partition_leader" OF_PARTITION,
-        "The id of the broker that leads a partition.";
+        "ID of the broker that leads a partition.";
     leader_is_preferred: "kafka_topic_partition_leader_is_preferred" OF_PARTITION,
         "1 if a partition is led by its preferred broker.";
     replicas: "kafka_topic_partition_replicas" OF_PARTITION,
@@ -118,15 +120,15 @@ gauges! {
     group_members: "kafka_consumergroup_members" &["consumergroup"],
         "Members of a consumer group.";
     group_offset: "kafka_consumergroup_current_offset" OF_GROUP,
-        "The offset a consumer group committed for a partition.";
+        "Offset that a consumer group committed for a partition.";
     group_offset_sum: "kafka_consumergroup_current_offset_sum" OF_GROUP_AND_TOPIC,
-        "The offsets a consumer group committed for all partitions of a topic.";
+        "Sum of the offsets that a consumer group committed for the partitions of a topic.";
     group_lag: "kafka_consumergroup_lag" OF_GROUP,
-        "Offsets between what a consumer group committed and the high watermark.";
+        "Distance from the committed offset of a consumer group to the high watermark.";
     group_lag_sum: "kafka_consumergroup_lag_sum" OF_GROUP_AND_TOPIC,
-        "The lags of a consumer group in all partitions of a topic.";
+        "Sum of the lags of a consumer group in the partitions of a topic.";
     in_flight_bytes: "avouch_in_flight_bytes" &[],
-        "Bytes of requests read and not yet done.";
+        "Bytes of requests that are received and not yet handled.";
 }
 
 impl Gauges {
@@ -168,7 +170,7 @@ impl Gauges {
             self.current_offset
                 .with_label_values(&labels)
                 .set(current.0);
-            // Every partition stands on the one broker there is.
+            // The only broker has the only replica of every partition.
             for (gauge, value) in [
                 (&self.leader, i64::from(node_id)),
                 (&self.leader_is_preferred, 1),
@@ -181,8 +183,7 @@ impl Gauges {
         }
     }
 
-    /// A topic that is gone, or a partition that it no longer has, leaves a group's offset without
-    /// a lag.
+    /// Sets the gauges of groups. An offset of a deleted topic has no lag.
     fn groups(
         &self,
         groups: &[GroupSurvey],
@@ -204,6 +205,7 @@ impl Gauges {
                     .with_label_values(&sums)
                     .add(committed.0);
                 if let Some(end) = high_watermark(topic.as_str(), *partition) {
+                    // DeleteRecords or a new topic of the same name can leave an offset above the end.
                     let lag = end.0.saturating_sub(committed.0).max(0);
                     self.group_lag.with_label_values(&labels).set(lag);
                     self.group_lag_sum.with_label_values(&sums).add(lag);

@@ -1,4 +1,4 @@
-//! The broker's own metrics. Contract violations are counted in `avouch_contract`.
+//! Counters and histograms of the broker. `avouch_contract` counts contract violations.
 
 pub(crate) mod kafka_exporter;
 pub(crate) mod timed_disk;
@@ -9,28 +9,28 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
 
-/// Upper bounds of the answer times told apart, in seconds: from a read out of memory to a fetch
-/// that waited as long as it may.
-const ANSWER_SECONDS: &[f64] = &[
+/// Histogram buckets of response times, in seconds: from a read from memory to a fetch that waited
+/// for the maximum time.
+const RESPONSE_SECONDS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
 ];
 
-/// Upper bounds of the times of syncs told apart, in seconds: from a disk with a battery to one
-/// that is about to fail.
+/// Histogram buckets of sync times, in seconds: from a disk with a protected cache to one that is
+/// about to fail.
 const SYNC_SECONDS: &[f64] = &[
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
 ];
 
-/// Counters and gauges, registered once.
+/// The metrics of a broker; clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     /// Requests by API name.
     requests: IntCounterVec,
-    /// Seconds from taking a request in to its reply, by API name.
-    answer_seconds: HistogramVec,
-    /// Error codes in replies, by API name and the code's name.
+    /// Seconds from accepting a request to its response, by API name.
+    response_seconds: HistogramVec,
+    /// Error codes in responses, by API name and the code's name.
     errors: IntCounterVec,
-    /// Seconds that syncs of the write-ahead log took.
+    /// Seconds of writing and syncing the write-ahead log, for each sync.
     pub(crate) wal_sync_seconds: Histogram,
     /// Bytes of record batches appended.
     pub(crate) produced_bytes: IntCounter,
@@ -38,27 +38,27 @@ pub(crate) struct Metrics {
     pub(crate) produced_records: IntCounter,
     /// Bytes of record batches sent to consumers.
     pub(crate) fetched_bytes: IntCounter,
-    /// Those of them that the kernel sent out of segment files.
+    /// The part of them that the kernel sent from segment files.
     pub(crate) fetched_file_bytes: IntCounter,
-    /// Bytes given up by retention.
+    /// Bytes deleted by retention.
     pub(crate) retired_bytes: IntCounter,
     /// Bytes that compaction saved.
     pub(crate) compacted_bytes: IntCounter,
-    /// 1 while producers are refused for want of space.
+    /// 1 while produce requests are rejected because disk space is low.
     pub(crate) low_space: IntGauge,
-    /// Damaged ranges that readers met.
+    /// Corrupt ranges of offsets.
     pub(crate) damaged_ranges: IntCounter,
 }
 
 impl Metrics {
-    /// Registers the metrics.
+    /// Creates and registers the metrics.
     ///
     /// # Errors
-    /// When a name is taken already.
+    /// If a metric of the same name is registered already.
     pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self::new()?;
         registry.register(Box::new(metrics.requests.clone()))?;
-        registry.register(Box::new(metrics.answer_seconds.clone()))?;
+        registry.register(Box::new(metrics.response_seconds.clone()))?;
         registry.register(Box::new(metrics.errors.clone()))?;
         registry.register(Box::new(metrics.wal_sync_seconds.clone()))?;
         registry.register(Box::new(metrics.produced_bytes.clone()))?;
@@ -77,25 +77,25 @@ impl Metrics {
             requests: counter_by(
                 &["api"],
                 "avouch_requests_total",
-                "Kafka requests taken in, by API.",
+                "Kafka requests accepted, by API.",
             )?,
-            answer_seconds: HistogramVec::new(
+            response_seconds: HistogramVec::new(
                 HistogramOpts::new(
                     "avouch_request_seconds",
-                    "Seconds from taking a Kafka request in to its reply, waits included, by API.",
+                    "Seconds from accepting a Kafka request to its response, waits included, by API.",
                 )
-                .buckets(ANSWER_SECONDS.to_vec()),
+                .buckets(RESPONSE_SECONDS.to_vec()),
                 &["api"],
             )?,
             errors: counter_by(
                 &["api", "code"],
                 "avouch_errors_total",
-                "Error codes in replies to Kafka requests, by API and Kafka's name of the code.",
+                "Error codes in Kafka responses, by API and Kafka's name of the code.",
             )?,
             wal_sync_seconds: Histogram::with_opts(
                 HistogramOpts::new(
                     "avouch_log_wal_sync_seconds",
-                    "Seconds that a sync of the write-ahead log took.",
+                    "Seconds of writing and syncing the write-ahead log, for each sync.",
                 )
                 .buckets(SYNC_SECONDS.to_vec()),
             )?,
@@ -113,11 +113,11 @@ impl Metrics {
             )?,
             fetched_file_bytes: IntCounter::new(
                 "avouch_fetched_file_bytes_total",
-                "Bytes of record batches sent to consumers out of segment files by the kernel.",
+                "Bytes of record batches that the kernel sent to consumers from segment files.",
             )?,
             retired_bytes: IntCounter::new(
                 "avouch_log_retired_bytes_total",
-                "Bytes of record batches given up by retention.",
+                "Bytes of record batches deleted by retention.",
             )?,
             compacted_bytes: IntCounter::new(
                 "avouch_log_compacted_bytes_total",
@@ -125,18 +125,19 @@ impl Metrics {
             )?,
             low_space: IntGauge::new(
                 "avouch_log_low_space",
-                "1 while producers are refused because the disk has too little space left.",
+                "1 while produce requests are rejected because disk space is low.",
             )?,
             damaged_ranges: IntCounter::new(
                 "avouch_log_damaged_ranges_total",
-                "Damaged ranges of offsets that readers met since the start.",
+                "Corrupt ranges of offsets found since the start.",
             )?,
         })
     }
 
-    /// Counts the error codes of a reply.
-    pub(crate) fn answered(&self, api: ApiKey, errors: &[(i16, u64)]) {
+    /// Counts the error codes of a response.
+    pub(crate) fn count_errors(&self, api: ApiKey, errors: &[(i16, u64)]) {
         for (code, count) in errors {
+            // Bounded labels: a code that Kafka does not define counts as Unknown.
             let name = ErrorCode::try_from(*code).map_or("Unknown", ErrorCode::name);
             self.errors
                 .with_label_values(&[api.name(), name])
@@ -144,10 +145,10 @@ impl Metrics {
         }
     }
 
-    /// Counts a request; what is returned takes the seconds until its reply.
-    pub(crate) fn taken_in(&self, api: ApiKey) -> Histogram {
+    /// Counts a request. Returns the histogram for the seconds until its response.
+    pub(crate) fn count_request(&self, api: ApiKey) -> Histogram {
         self.requests.with_label_values(&[api.name()]).inc();
-        self.answer_seconds.with_label_values(&[api.name()])
+        self.response_seconds.with_label_values(&[api.name()])
     }
 }
 

@@ -1,5 +1,5 @@
-//! The machine's disk, with a clock on writing to the write-ahead log and syncing it: what an
-//! acknowledgement waits for. Changes nothing of what the disk does.
+//! A disk that measures the time of writing and syncing the write-ahead log, which is what an
+//! acknowledgement waits for.
 
 use std::io;
 use std::mem;
@@ -12,10 +12,10 @@ use prometheus::Histogram;
 
 use avouch_net::Clock;
 
-/// The directory of the write-ahead log, in the log's.
+/// Name of the write-ahead log's directory.
 const WAL_DIR: &str = "wal";
 
-/// A disk that is watched.
+/// The machine's disk with a histogram of WAL syncs.
 #[derive(Debug)]
 pub(crate) struct TimedDisk {
     pub(crate) clock: Clock,
@@ -23,7 +23,8 @@ pub(crate) struct TimedDisk {
 }
 
 impl TimedDisk {
-    fn watched(&self, path: &Path, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+    fn timed(&self, path: &Path, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        // Segments are written after the acknowledgement, so their time does not matter here.
         let folder = path.parent().and_then(Path::file_name);
         if folder.is_none_or(|name| name != WAL_DIR) {
             return file;
@@ -39,11 +40,11 @@ impl TimedDisk {
 
 impl Disk for TimedDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.watched(path, RealDisk.open(path, mode)?))
+        Ok(self.timed(path, RealDisk.open(path, mode)?))
     }
 
     fn open_in_sectors(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.watched(path, RealDisk.open_in_sectors(path, mode)?))
+        Ok(self.timed(path, RealDisk.open_in_sectors(path, mode)?))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -92,7 +93,7 @@ struct TimedFile {
     file: Arc<dyn DiskFile>,
     clock: Clock,
     sync_seconds: Histogram,
-    /// Time that went into writes that no sync covers yet.
+    /// Time of writes since the last sync.
     writing: Mutex<Duration>,
 }
 
@@ -101,7 +102,7 @@ impl TimedFile {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn timed<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
+    fn measure<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
         let before = self.clock.elapsed();
         let done = work();
         (done, self.clock.elapsed().saturating_sub(before))
@@ -110,7 +111,7 @@ impl TimedFile {
 
 impl DiskFile for TimedFile {
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        let (written, took) = self.timed(|| self.file.write_at(bytes, at));
+        let (written, took) = self.measure(|| self.file.write_at(bytes, at));
         *self.writing() += took;
         written
     }
@@ -120,7 +121,8 @@ impl DiskFile for TimedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let (synced, took) = self.timed(|| self.file.sync_data());
+        let (synced, took) = self.measure(|| self.file.sync_data());
+        // A write counts for the sync that makes it durable.
         let took = mem::take(&mut *self.writing()) + took;
         self.sync_seconds.observe(took.as_secs_f64());
         synced

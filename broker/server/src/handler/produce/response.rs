@@ -24,6 +24,7 @@ pub(super) fn appended(index: PartitionIndex, outcome: AppendOutcome) -> Partiti
             log_start,
             append_time,
         } => success(base_offset, log_start, append_time),
+        // As Kafka: a duplicate succeeds with the offset of its original.
         AppendOutcome::Duplicate {
             base_offset,
             log_start,

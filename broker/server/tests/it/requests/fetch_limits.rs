@@ -171,7 +171,7 @@ async fn delayed_fetch_ends_on_timeout_or_error() {
 // Conformance: broker/input-5b
 #[tokio::test]
 async fn delayed_fetch_is_limited_by_broker() {
-    for (fetch_wait, parked_bytes_max) in [
+    for (fetch_wait, delayed_fetch_bytes_max) in [
         // First the maximum wait time is short, then no memory is left for delayed fetches.
         (Duration::from_millis(20), 1 << 20),
         (Duration::from_secs(600), 0),
@@ -179,7 +179,7 @@ async fn delayed_fetch_is_limited_by_broker() {
         let dir = tempfile::tempdir().unwrap();
         let broker = broker_limited(dir.path(), |limits| {
             limits.fetch_wait = fetch_wait;
-            limits.parked_bytes_max = parked_bytes_max;
+            limits.delayed_fetch_bytes_max = parked_bytes_max;
         })
         .await;
         let mut client = Client::connect(broker.kafka_address()).await;
