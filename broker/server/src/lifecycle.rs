@@ -355,7 +355,7 @@ impl Listener for LogEvents {
     }
 
     fn corrupt_range_found(&self, partition: TopicPartition, range: CorruptRange) {
-        self.metrics.damaged_ranges.inc();
+        self.metrics.corrupt_ranges.inc();
         let (from, to) = (range.from.0, range.to.0);
         error!(%partition, from, to, "offsets are corrupt; the rest of the partition is served");
     }
@@ -370,13 +370,13 @@ async fn open_log(
     log_config.durability = config.durability;
     log_config.low_space_bytes = config.low_space_bytes;
     log_config.producers_max = config.limits.producers_max;
-    let damaged_ranges = events.metrics.damaged_ranges.clone();
+    let corrupt_ranges = events.metrics.corrupt_ranges.clone();
     let opened = tokio::task::spawn_blocking(move || Log::open(log_config, Arc::new(disk), events))
         .await
         .map_err(std::io::Error::other)?;
     let (log, report) = opened?;
     for (from, to) in &report.missing_frames {
-        damaged_ranges.inc();
+        corrupt_ranges.inc();
         warn!(
             from,
             to, "WAL frames are unreadable; affected partitions follow"

@@ -47,7 +47,7 @@ pub(crate) struct Metrics {
     /// 1 while produce requests are rejected because disk space is low.
     pub(crate) low_space: IntGauge,
     /// Corrupt ranges of offsets.
-    pub(crate) damaged_ranges: IntCounter,
+    pub(crate) corrupt_ranges: IntCounter,
 }
 
 impl Metrics {
@@ -68,7 +68,7 @@ impl Metrics {
         registry.register(Box::new(metrics.retired_bytes.clone()))?;
         registry.register(Box::new(metrics.compacted_bytes.clone()))?;
         registry.register(Box::new(metrics.low_space.clone()))?;
-        registry.register(Box::new(metrics.damaged_ranges.clone()))?;
+        registry.register(Box::new(metrics.corrupt_ranges.clone()))?;
         Ok(metrics)
     }
 
@@ -127,7 +127,7 @@ impl Metrics {
                 "avouch_log_low_space",
                 "1 while produce requests are rejected because disk space is low.",
             )?,
-            damaged_ranges: IntCounter::new(
+            corrupt_ranges: IntCounter::new(
                 "avouch_log_damaged_ranges_total",
                 "Corrupt ranges of offsets found since the start.",
             )?,

@@ -179,7 +179,7 @@ async fn delayed_fetch_is_limited_by_broker() {
         let dir = tempfile::tempdir().unwrap();
         let broker = broker_limited(dir.path(), |limits| {
             limits.fetch_wait = fetch_wait;
-            limits.delayed_fetch_bytes_max = parked_bytes_max;
+            limits.delayed_fetch_bytes_max = delayed_fetch_bytes_max;
         })
         .await;
         let mut client = Client::connect(broker.kafka_address()).await;
