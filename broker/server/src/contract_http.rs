@@ -1,17 +1,15 @@
 //! `GET /v1/contracts/violations`: the feed of contract violations over HTTP.
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use avouch_contract::feed::{Entry, Feed};
+use avouch_contract::feed::Entry;
 use avouch_http::{Endpoint, ErrorBody, endpoints, error_response, mount};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::{Info, OpenApi};
 
-use avouch_net::Clock;
+use crate::admin::contracts::Violations;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -45,12 +43,6 @@ struct AgedViolation<'a> {
     age_ms: u64,
 }
 
-/// State of the endpoint.
-struct Violations {
-    feed: Arc<Feed>,
-    clock: Clock,
-}
-
 fn own_endpoints() -> Vec<Endpoint> {
     endpoints![violations]
 }
@@ -63,12 +55,10 @@ pub(crate) fn document() -> OpenApi {
 
 /// Returns a function that mounts the route.
 pub(crate) fn routes(
-    feed: Arc<Feed>,
-    clock: Clock,
+    violations: Violations,
 ) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
-    let state = Data::new(Violations { feed, clock });
     move |application| {
-        application.app_data(state);
+        application.app_data(Data::new(violations));
         mount(own_endpoints(), application);
     }
 }
@@ -87,14 +77,13 @@ pub(crate) fn routes(
         (status = 400, description = "Unknown or invalid query parameter", body = ErrorBody),
     )
 )]
-async fn violations(request: HttpRequest, state: Data<Violations>) -> HttpResponse {
+async fn violations(request: HttpRequest, service: Data<Violations>) -> HttpResponse {
     let query = match Query::<ViolationsQuery>::from_query(request.query_string()) {
         Ok(query) => query.into_inner(),
         Err(error) => return error_response(StatusCode::BAD_REQUEST, error.to_string()),
     };
     let topic = query.topic.as_deref().filter(|topic| !topic.is_empty());
-    let page = state.feed.since(query.since, topic);
-    let now_ms = state.clock.monotonic_ms();
+    let (page, now_ms) = service.since(query.since, topic);
     let aged = |violation| AgedViolation {
         violation,
         age_ms: now_ms.saturating_sub(violation.at_ms),
@@ -108,8 +97,12 @@ async fn violations(request: HttpRequest, state: Data<Violations>) -> HttpRespon
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
     use actix_web::{App, http};
+    use avouch_contract::feed::Feed;
+    use avouch_net::Clock;
     use serde_json::{Value, json};
 
     use super::*;
@@ -133,15 +126,15 @@ mod tests {
         }
     }
 
-    fn feed() -> Arc<Feed> {
+    fn feed() -> Violations {
         let feed = Feed::new(10);
         feed.push(entry("payments", 1));
         feed.push(entry("payments", 2));
-        Arc::new(feed)
+        Violations::new(Arc::new(feed), Clock::start())
     }
 
     async fn call(request: TestRequest) -> (StatusCode, Value) {
-        let app = init_service(App::new().configure(routes(feed(), Clock::start()))).await;
+        let app = init_service(App::new().configure(routes(feed()))).await;
         let response = call_service(&app, request.to_request()).await;
         (response.status(), read_body_json(response).await)
     }

@@ -20,6 +20,8 @@ use tokio::task::{JoinError, JoinHandle};
 use tracing::{error, info, warn};
 use utoipa::openapi::OpenApi;
 
+use crate::admin::Admin;
+use crate::admin::contracts::Violations;
 use crate::admission::Admission;
 use crate::background::maintenance;
 use crate::config::BrokerConfig;
@@ -142,6 +144,19 @@ impl Broker {
             decompression: limits.inflation(),
             strict_replication: config.strict_replication,
         };
+        let config = Arc::new(config);
+        let admin = Arc::new(Admin {
+            config: Arc::clone(&config),
+            kafka_address,
+            metadata: Arc::clone(&metadata),
+            log: log.clone(),
+            groups: Arc::clone(&groups),
+            offsets_topic,
+            purgatory: Arc::clone(&purgatory),
+            mutation_quota: MutationQuota::new(limits.mutations_per_second, limits.mutations_burst),
+            violations: Violations::new(contracts.feed(), clock),
+            clock,
+        });
         let node = Arc::new(Node {
             config,
             kafka_address,
@@ -156,8 +171,7 @@ impl Broker {
             metrics: own_metrics,
             authorizer: Authorizer::AllowAll,
             request_memory: Arc::new(RequestMemory::new(limits.in_flight_bytes_max)),
-            mutation_quota: MutationQuota::new(limits.mutations_per_second, limits.mutations_burst),
-            offsets_topic,
+            admin,
         });
         // Weak, because the caller's metric registry outlives the broker.
         metrics.register(Box::new(KafkaExporter::new(Arc::downgrade(&node))?))?;
@@ -190,7 +204,7 @@ impl Broker {
 
     /// Returns a function that mounts the broker's HTTP API.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
-        contract_http::routes(self.node.contracts.feed(), self.node.clock)
+        contract_http::routes(self.node.admin.violations.clone())
     }
 
     /// Returns the OpenAPI document of [`Self::routes`].

@@ -4,24 +4,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use avouch_contract::Contracts;
-use avouch_coordinator::InternalTopic;
 use avouch_coordinator::group::Coordinator;
 use avouch_log::Log;
 use avouch_net::{Clock, RequestMemory};
 
+use crate::admin::Admin;
 use crate::admission::Admission;
 use crate::config::BrokerConfig;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::purgatory::Purgatory;
-use crate::quota::controller_mutation::MutationQuota;
 use crate::read::LogReader;
 use crate::security::authorizer::Authorizer;
 
 /// A running broker, shared by its connections.
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) config: BrokerConfig,
+    pub(crate) config: Arc<BrokerConfig>,
     pub(crate) kafka_address: SocketAddr,
     pub(crate) metadata: Arc<Metadata>,
     pub(crate) log: Log,
@@ -34,8 +33,7 @@ pub(crate) struct Node {
     pub(crate) metrics: Metrics,
     pub(crate) authorizer: Authorizer,
     pub(crate) request_memory: Arc<RequestMemory>,
-    pub(crate) mutation_quota: MutationQuota,
-    pub(crate) offsets_topic: Arc<InternalTopic>,
+    pub(crate) admin: Arc<Admin>,
 }
 
 /// A host and port for clients.

@@ -1,100 +1,143 @@
-//! Configs of topics and brokers: whose they are, and changing them to the end.
+//! Configs of topics and brokers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use avouch_protocol::error_code::ErrorCode;
+use thiserror::Error;
 
-use crate::admin::topics::to_its_end;
+use super::{Admin, AdminError, run_to_completion};
 use crate::background::maintenance;
-use crate::error::metadata_error;
-use crate::metadata::{Alteration, MetadataError, Scope};
-use crate::node::Node;
+use crate::metadata::effective_config::{self, EffectiveConfig};
+use crate::metadata::{AlterError, Alteration, MetadataError, Scope};
 
-/// Whose configs a request is about.
+/// The type and name of a config resource, as requests contain them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ResourceKey {
+    /// Kafka's number of the type (`ConfigResource.Type`).
+    pub(crate) resource_type: i8,
+    /// The name; empty for all brokers.
+    pub(crate) name: String,
+}
+
+/// A resource that has configs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ConfigResource {
+enum ConfigResource {
     /// The topic of this name, which need not exist.
     Topic(String),
     /// This broker, or all of them.
     Broker(Scope),
 }
 
-/// Why a request about a resource is refused, in Kafka's code and in words.
-pub(crate) type ResourceRefusal = (ErrorCode, String);
+/// A resource without configs.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum UnsupportedResource {
+    /// The broker is not this one.
+    #[error("Unexpected broker id, expected {node_id} or empty string, but received {id}")]
+    OtherBroker {
+        /// The requested id.
+        id: i32,
+        /// This broker's id.
+        node_id: i32,
+    },
+    /// The name of a broker is not a number.
+    #[error("Broker id must be an integer, but it is: {0}")]
+    BrokerName(String),
+    /// Log levels cannot be changed.
+    #[error("Log levels are set when the broker starts")]
+    BrokerLogger,
+    /// The type is unknown.
+    #[error("Resource type {0} has no configs; expected a topic (2) or a broker (4)")]
+    Type(i8),
+}
 
 impl ConfigResource {
-    /// Reads a resource off a request; its type is numbered as Kafka does.
-    ///
-    /// # Errors
-    /// When it is neither a topic nor this or every broker.
-    pub(crate) fn parse(
-        resource_type: i8,
-        name: &str,
-        node_id: i32,
-    ) -> Result<Self, ResourceRefusal> {
+    fn parse(key: &ResourceKey, node_id: i32) -> Result<Self, UnsupportedResource> {
         const TOPIC: i8 = 2;
         const BROKER: i8 = 4;
         const BROKER_LOGGER: i8 = 8;
-        let refused = |message: String| Err((ErrorCode::InvalidRequest, message));
-        match (resource_type, name.parse::<i32>()) {
-            (TOPIC, _) => Ok(Self::Topic(name.to_owned())),
-            (BROKER, _) if name.is_empty() => Ok(Self::Broker(Scope::Cluster)),
+        match (key.resource_type, key.name.parse::<i32>()) {
+            (TOPIC, _) => Ok(Self::Topic(key.name.clone())),
+            // The empty name is the cluster-wide default (KIP-226).
+            (BROKER, _) if key.name.is_empty() => Ok(Self::Broker(Scope::Cluster)),
             (BROKER, Ok(id)) if id == node_id => Ok(Self::Broker(Scope::Broker)),
-            (BROKER, Ok(id)) => refused(format!(
-                "Unexpected broker id, expected {node_id} or empty string, but received {id}"
-            )),
-            (BROKER, Err(_)) => refused(format!("Broker id must be an integer, but it is: {name}")),
-            (BROKER_LOGGER, _) => {
-                refused("Log levels are set when the broker is started.".to_owned())
-            }
-            (other, _) => refused(format!(
-                "Resources of type {other} have no configs; topics (2) and brokers (4) do."
-            )),
+            (BROKER, Ok(id)) => Err(UnsupportedResource::OtherBroker { id, node_id }),
+            (BROKER, Err(_)) => Err(UnsupportedResource::BrokerName(key.name.clone())),
+            (BROKER_LOGGER, _) => Err(UnsupportedResource::BrokerLogger),
+            (other, _) => Err(UnsupportedResource::Type(other)),
         }
     }
 }
 
-impl Node {
-    /// Changes the configs of a resource; `validate_only` decides and changes nothing.
+impl Admin {
+    /// Returns every config of a resource with its value and source, defaults included.
     ///
     /// # Errors
-    /// Why nothing of the resource changed.
+    /// If the resource has no configs or the topic does not exist.
+    pub(crate) fn describe_configs(
+        &self,
+        resource: &ResourceKey,
+    ) -> Result<Vec<EffectiveConfig>, AdminError> {
+        let cluster = self.metadata.cluster();
+        match ConfigResource::parse(resource, self.config.node_id)? {
+            ConfigResource::Topic(name) => match cluster.topic(&name) {
+                Some(topic) => Ok(effective_config::of_topic(topic, &cluster)),
+                None => Err(MetadataError::UnknownTopic.into()),
+            },
+            ConfigResource::Broker(Scope::Broker) => {
+                Ok(effective_config::of_broker(&self.start_configs(), &cluster))
+            }
+            ConfigResource::Broker(Scope::Cluster) => {
+                Ok(effective_config::of_all_brokers(&cluster))
+            }
+        }
+    }
+
+    /// Changes the configs of a resource: all of them or none. With `validate_only` the request is
+    /// checked and nothing changes. A changed contract applies from the next batch.
+    ///
+    /// # Errors
+    /// If the resource has no configs, `alteration` is malformed or invalid, or the database fails.
     pub(crate) async fn alter_configs(
         self: &Arc<Self>,
-        resource: ConfigResource,
-        alteration: Alteration,
+        resource: &ResourceKey,
+        alteration: Result<Alteration, AlterError>,
         validate_only: bool,
-    ) -> Result<(), ResourceRefusal> {
-        let node = Arc::clone(self);
-        let altered = to_its_end(async move {
-            let metadata = &node.metadata;
-            let altered = match &resource {
+    ) -> Result<(), AdminError> {
+        let resource = ConfigResource::parse(resource, self.config.node_id)?;
+        // The resource is checked first, as in Kafka, so its error wins over a malformed change.
+        let alteration = alteration?;
+        let admin = Arc::clone(self);
+        let altered = run_to_completion(async move {
+            let metadata = &admin.metadata;
+            match &resource {
                 ConfigResource::Topic(name) => {
-                    metadata.alter_topic(name, &alteration, validate_only).await
+                    metadata
+                        .alter_topic(name, &alteration, validate_only)
+                        .await?;
                 }
                 ConfigResource::Broker(scope) => {
                     metadata
                         .alter_broker(*scope, &alteration, validate_only)
-                        .await
+                        .await?;
                 }
-            };
-            if altered.is_ok() && !validate_only {
-                maintenance::configure_all(&node);
+            }
+            if !validate_only {
+                // A broker config can be the default of any topic.
+                maintenance::configure_all(metadata, &admin.log);
                 tracing::info!(?resource, ?alteration, "configs changed");
             }
-            altered
+            Ok(())
         });
-        altered.await.map_err(|error| {
+        altered.await.map_err(|error: MetadataError| {
             if matches!(error, MetadataError::Store(_)) {
-                tracing::error!(%error, "configs not changed");
+                tracing::error!(%error, "cannot store changed configs");
             }
-            (metadata_error(&error), error.to_string())
+            error.into()
         })
     }
 
-    /// What this broker was started with, under the names of Kafka's configs.
-    pub(crate) fn started_with(&self) -> BTreeMap<&'static str, String> {
+    /// Returns the values that this broker was started with, by the names of Kafka's configs.
+    fn start_configs(&self) -> BTreeMap<&'static str, String> {
         let config = &self.config;
         let id = config.node_id.to_string();
         let dir = config.data_dir.display().to_string();
@@ -127,18 +170,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resources_are_topics_this_broker_and_all_brokers() {
-        let parse = |resource_type, name| ConfigResource::parse(resource_type, name, 1);
+    fn resources_are_topics_and_brokers() {
+        let parse = |resource_type, name: &str| {
+            let name = name.to_owned();
+            ConfigResource::parse(
+                &ResourceKey {
+                    resource_type,
+                    name,
+                },
+                1,
+            )
+        };
         assert_eq!(parse(2, "t"), Ok(ConfigResource::Topic("t".to_owned())));
         assert_eq!(parse(4, ""), Ok(ConfigResource::Broker(Scope::Cluster)));
         assert_eq!(parse(4, "1"), Ok(ConfigResource::Broker(Scope::Broker)));
         for (resource_type, name) in [(4, "2"), (4, "one"), (8, "1"), (16, "metrics"), (0, "")] {
-            let refused = parse(resource_type, name).unwrap_err();
-            assert_eq!(
-                refused.0,
-                ErrorCode::InvalidRequest,
-                "{resource_type} {name}"
-            );
+            let rejected = parse(resource_type, name);
+            assert!(rejected.is_err(), "{resource_type} {name}");
         }
     }
 }

@@ -1,57 +1,46 @@
-//! The life of topics: made, decided about, deleted, each across metadata, log and groups.
-//!
-//! Invariant: a change that has begun runs to its end, whatever becomes of the connection that
-//! asked for it. Half of one would leave database, snapshot and log at odds until the next start.
+//! Topics: creation, more partitions and deletion, each in metadata, log and groups.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use avouch_protocol::types::TopicId;
 
+use super::{Admin, AdminError, run_to_completion};
 use crate::background::maintenance;
 use crate::metadata::{CreateError, Creation, MetadataError, Topic, TopicRequest, cluster};
-use crate::node::Node;
 use crate::quota::controller_mutation::{ThrottleTime, Throttling};
 
-impl Node {
-    /// Creates a topic with its partitions within the mutation quota; `validate_only` decides
-    /// and changes nothing.
+impl Admin {
+    /// Creates a topic with its partitions within the mutation quota. With `validate_only` the
+    /// request is checked and nothing changes.
+    ///
+    /// # Errors
+    /// If the request breaks a rule, the quota is exceeded or the database fails.
     pub(crate) async fn create_topic(
         self: &Arc<Self>,
         request: TopicRequest,
         validate_only: bool,
         throttling: &mut Throttling,
-    ) -> Result<Arc<Topic>, MetadataError> {
-        let (topic, _) = self
-            .metadata
-            .create(&request, true, self.clock.now(), |_: &Topic| {})
-            .await?;
-        if validate_only {
-            return Ok(topic);
+    ) -> Result<Arc<Topic>, AdminError> {
+        if request.name == cluster::OFFSETS_TOPIC {
+            return Err(AdminError::InternalTopic(request.name));
         }
-        let partitions = topic.partitions().count();
-        self.mutation_quota
-            .take(self.clock, throttling, partitions)
-            .await?;
-        self.create_out_of_turn(request).await
+        Ok(self
+            .create_within_quota(request, validate_only, throttling)
+            .await?)
     }
 
-    /// The same outside the mutation quota.
-    async fn create_out_of_turn(
-        self: &Arc<Self>,
-        request: TopicRequest,
-    ) -> Result<Arc<Topic>, MetadataError> {
-        let node = Arc::clone(self);
-        to_its_end(async move { node.create(&request).await }).await
-    }
-
-    /// The topic of this name, made with the broker's defaults when there is none and room for one.
-    pub(crate) async fn topic_or_new(
+    /// Returns the topic of this name. If there is none, creates it with the broker's defaults
+    /// within the mutation quota.
+    ///
+    /// # Errors
+    /// If the topic cannot be created.
+    pub(crate) async fn find_or_create_topic(
         self: &Arc<Self>,
         name: &str,
     ) -> Result<Arc<Topic>, MetadataError> {
         if name == cluster::OFFSETS_TOPIC {
-            return self.offsets_topic().await;
+            return self.find_or_create_offsets_topic().await;
         }
         let request = TopicRequest {
             name: name.to_owned(),
@@ -59,13 +48,22 @@ impl Node {
             replication_factor: -1,
             ..TopicRequest::default()
         };
+        // Metadata requests do not wait and have no throttle time of their own: clients retry.
         let mut throttling = Throttling::reject(ThrottleTime::default());
-        self.find_or(name, self.create_topic(request, false, &mut throttling))
-            .await
+        self.find_or(
+            name,
+            self.create_within_quota(request, false, &mut throttling),
+        )
+        .await
     }
 
-    /// The topic of committed offsets, created on first need.
-    pub(crate) async fn offsets_topic(self: &Arc<Self>) -> Result<Arc<Topic>, MetadataError> {
+    /// Returns the topic of committed offsets, which is created when it is first needed.
+    ///
+    /// # Errors
+    /// If the topic cannot be created.
+    pub(crate) async fn find_or_create_offsets_topic(
+        self: &Arc<Self>,
+    ) -> Result<Arc<Topic>, MetadataError> {
         let segment_bytes = self.config.groups.offsets_segment_bytes;
         let request = TopicRequest {
             name: cluster::OFFSETS_TOPIC.to_owned(),
@@ -77,82 +75,134 @@ impl Node {
             ]),
             ..TopicRequest::default()
         };
-        self.find_or(cluster::OFFSETS_TOPIC, self.create_out_of_turn(request))
+        self.find_or(cluster::OFFSETS_TOPIC, self.create(request))
             .await
     }
 
-    /// Deletes a topic for clients at once, then its data, then what groups committed for it.
+    /// Deletes a topic: first for clients, then its data, then the offsets that groups committed
+    /// for it.
+    ///
+    /// # Errors
+    /// If the topic is internal or unknown, the quota is exceeded or the database fails.
     pub(crate) async fn delete_topic(
         self: &Arc<Self>,
         topic: &Topic,
         throttling: &mut Throttling,
-    ) -> Result<(), MetadataError> {
-        let partitions = topic.partitions().count();
-        self.mutation_quota
-            .take(self.clock, throttling, partitions)
+    ) -> Result<(), AdminError> {
+        if topic.is_internal() {
+            return Err(AdminError::InternalTopicDeletion(topic.name().to_owned()));
+        }
+        self.acquire_quota(throttling, topic.partitions().count())
             .await?;
-        let (node, id) = (Arc::clone(self), topic.id());
-        to_its_end(async move { node.delete(id).await }).await
+        let (admin, id) = (Arc::clone(self), topic.id());
+        Ok(run_to_completion(async move { admin.delete(id).await }).await?)
     }
 
-    /// Gives a topic more partitions, `count` in all; `validate_only` decides and changes nothing.
-    pub(crate) async fn grow_topic(
+    /// Increases the number of a topic's partitions to `count`. With `validate_only` the request is
+    /// checked and nothing changes.
+    ///
+    /// # Errors
+    /// If the topic is internal or unknown, a rule is broken, the quota is exceeded or the database
+    /// fails.
+    pub(crate) async fn create_partitions(
         self: &Arc<Self>,
         name: String,
         count: i32,
         assignments: Option<Vec<Vec<i32>>>,
         validate_only: bool,
         throttling: &mut Throttling,
-    ) -> Result<(), MetadataError> {
-        let before = self.metadata.cluster();
-        let before = before
-            .topic(&name)
-            .map_or(0, |topic| topic.row.partition_count);
-        let deciding =
-            self.metadata
-                .grow(&name, count, assignments.as_deref(), true, |_: &Topic| {});
-        deciding.await?;
+    ) -> Result<(), AdminError> {
+        if name == cluster::OFFSETS_TOPIC {
+            // A group's partition is the hash of its id modulo their number.
+            return Err(AdminError::InternalTopic(name));
+        }
+        let cluster = self.metadata.cluster();
+        let topic = cluster.topic(&name);
+        let before = topic.map_or(0, |topic| topic.row.partition_count);
+        // The first pass validates, so that an invalid request does not use the quota.
+        let validation = self.metadata.create_partitions(
+            &name,
+            count,
+            assignments.as_deref(),
+            true,
+            |_: &Topic| {},
+        );
+        validation.await?;
         if validate_only {
             return Ok(());
         }
-        let partitions = usize::try_from(count.saturating_sub(before)).unwrap_or(0);
-        self.mutation_quota
-            .take(self.clock, throttling, partitions)
-            .await?;
-        let node = Arc::clone(self);
-        to_its_end(async move {
-            let prepare = |topic: &Topic| node.make_partitions(topic);
+        let added = usize::try_from(count.saturating_sub(before)).unwrap_or(0);
+        self.acquire_quota(throttling, added).await?;
+        let admin = Arc::clone(self);
+        let created = run_to_completion(async move {
+            let prepare = |topic: &Topic| admin.create_log_partitions(topic);
             let assignments = assignments.as_deref();
-            node.metadata
-                .grow(&name, count, assignments, false, prepare)
+            let metadata = &admin.metadata;
+            metadata
+                .create_partitions(&name, count, assignments, false, prepare)
                 .await
+        });
+        Ok(created.await?)
+    }
+
+    async fn acquire_quota(
+        &self,
+        throttling: &mut Throttling,
+        partitions: usize,
+    ) -> Result<(), MetadataError> {
+        self.mutation_quota
+            .acquire(self.clock, throttling, partitions)
+            .await
+    }
+
+    async fn create_within_quota(
+        self: &Arc<Self>,
+        request: TopicRequest,
+        validate_only: bool,
+        throttling: &mut Throttling,
+    ) -> Result<Arc<Topic>, MetadataError> {
+        // The first pass validates, so that an invalid request does not use the quota.
+        let (topic, _) = self
+            .metadata
+            .create(&request, true, self.clock.now(), |_: &Topic| {})
+            .await?;
+        if validate_only {
+            return Ok(topic);
+        }
+        self.acquire_quota(throttling, topic.partitions().count())
+            .await?;
+        self.create(request).await
+    }
+
+    async fn create(self: &Arc<Self>, request: TopicRequest) -> Result<Arc<Topic>, MetadataError> {
+        let admin = Arc::clone(self);
+        run_to_completion(async move {
+            let prepare = |topic: &Topic| {
+                admin.create_log_partitions(topic);
+                if topic.name() == cluster::OFFSETS_TOPIC {
+                    admin.offsets_topic.open(topic.id());
+                }
+            };
+            let now = admin.clock.now();
+            let created = admin.metadata.create(&request, false, now, prepare);
+            let (topic, creation) = created.await?;
+            log_creation(&topic, &creation, &request);
+            Ok(topic)
         })
         .await
     }
 
-    async fn create(&self, request: &TopicRequest) -> Result<Arc<Topic>, MetadataError> {
-        let prepare = |topic: &Topic| {
-            self.make_partitions(topic);
-            if topic.name() == cluster::OFFSETS_TOPIC {
-                self.offsets_topic.open(topic.id());
-            }
-        };
-        let now = self.clock.now();
-        let (topic, creation) = self.metadata.create(request, false, now, prepare).await?;
-        tell_of_creation(&topic, &creation, request);
-        Ok(topic)
-    }
-
-    fn make_partitions(&self, topic: &Topic) {
+    fn create_log_partitions(&self, topic: &Topic) {
         for partition in topic.partitions() {
             if let Err(error) = self.log.create_partition(partition) {
-                tracing::error!(%partition, %error, "partition not created");
+                tracing::error!(%partition, %error, "cannot create the partition's log");
             }
         }
         maintenance::configure(&self.log, topic);
     }
 
     async fn delete(&self, id: TopicId) -> Result<(), MetadataError> {
+        // First the metadata: a topic that clients can see has its data.
         let topic = self.metadata.delete(id, self.clock.now()).await?;
         let log = self.log.clone();
         let deleted = tokio::task::spawn_blocking(move || log.delete_topic(id)).await;
@@ -162,9 +212,11 @@ impl Node {
             Err(error) => Some(error.to_string()),
         };
         if let Some(error) = failed {
-            // The tombstone is written: maintenance, or the next start, deletes the data.
-            tracing::error!(topic = topic.name(), %error, "data not deleted");
+            // The tombstone is durable: background maintenance, or the next start, deletes the
+            // data.
+            tracing::error!(topic = topic.name(), %error, "cannot delete the topic's data yet");
         }
+        // Delayed fetches of the topic return at once, with the error for an unknown topic.
         self.purgatory
             .check_and_complete(&topic.partitions().collect::<Vec<_>>());
         self.groups.topic_deleted(&topic.name().into());
@@ -175,14 +227,14 @@ impl Node {
     async fn find_or(
         &self,
         name: &str,
-        creating: impl Future<Output = Result<Arc<Topic>, MetadataError>>,
+        creation: impl Future<Output = Result<Arc<Topic>, MetadataError>>,
     ) -> Result<Arc<Topic>, MetadataError> {
         let existing = || self.metadata.cluster().topic(name).cloned();
         if let Some(topic) = existing() {
             return Ok(topic);
         }
-        match creating.await {
-            // Another request was faster.
+        match creation.await {
+            // A concurrent request has created it since.
             Err(MetadataError::Create(CreateError::Exists(_))) => {
                 existing().ok_or(MetadataError::UnknownTopic)
             }
@@ -191,7 +243,7 @@ impl Node {
     }
 }
 
-fn tell_of_creation(topic: &Topic, creation: &Creation, request: &TopicRequest) {
+fn log_creation(topic: &Topic, creation: &Creation, request: &TopicRequest) {
     tracing::info!(
         topic = topic.name(),
         partitions = topic.row.partition_count,
@@ -201,18 +253,8 @@ fn tell_of_creation(topic: &Topic, creation: &Creation, request: &TopicRequest) 
     if creation.replication_clamped {
         tracing::warn!(
             topic = topic.name(),
-            asked = request.replication_factor,
-            "replication factor clamped to 1: there is one broker"
+            requested = request.replication_factor,
+            "replication factor reduced to 1: the cluster has one broker"
         );
-    }
-}
-
-/// Runs `change` on a task of its own, so that dropping the caller does not stop it half-way.
-pub(crate) async fn to_its_end<Outcome: Send + 'static>(
-    change: impl Future<Output = Outcome> + Send + 'static,
-) -> Outcome {
-    match tokio::spawn(change).await {
-        Ok(outcome) => outcome,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -23,7 +23,7 @@ use avouch_protocol::section::Section;
 use avouch_protocol::types::{Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
 use bytes::Bytes;
 
-use crate::admin::topics::to_its_end;
+use crate::admin::run_to_completion;
 use crate::decompressor_pool::DecompressorPool;
 use crate::metadata::{Metadata, MetadataError, Topic};
 pub(crate) use rejection::Rejection;
@@ -250,7 +250,7 @@ impl Admission {
         // Evaluated under the metadata lock, after the contract's revision was raised: a batch
         // appended under the old revision is counted, and a later one fails its guard.
         // The change completes even if the connection closes.
-        to_its_end(async move {
+        run_to_completion(async move {
             let decision = || {
                 if is_empty(&metadata, &log, id) {
                     decisions.if_empty

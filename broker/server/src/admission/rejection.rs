@@ -47,31 +47,3 @@ pub(crate) enum Rejection {
     #[error("{0}")]
     Storage(String),
 }
-
-impl Rejection {
-    /// Returns Kafka's error code.
-    pub(crate) fn code(&self) -> ErrorCode {
-        match self {
-            Self::InvalidAcks(_) => ErrorCode::InvalidRequiredAcks,
-            Self::Transactional => ErrorCode::InvalidTxnState,
-            Self::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
-            Self::InternalTopic(_) => ErrorCode::InvalidTopicException,
-            Self::TooLarge { .. } | Self::Decompression(DecompressError::TooLarge { .. }) => {
-                ErrorCode::MessageTooLarge
-            }
-            Self::Structure(ClientBatchError::AppendTime) => ErrorCode::InvalidTimestamp,
-            // Retriable: the network may have corrupted the bytes.
-            Self::BadCrc | Self::Header(HeaderError::Truncated { .. }) => ErrorCode::CorruptMessage,
-            Self::ZstdTooEarly | Self::Header(HeaderError::UnknownCodec(_)) => {
-                ErrorCode::UnsupportedCompressionType
-            }
-            // Not retriable: with a matching CRC the producer sent these bytes and would again.
-            Self::NoBatch | Self::Decompression(_) | Self::Header(_) | Self::Structure(_) => {
-                ErrorCode::InvalidRecord
-            }
-            Self::Records { error, .. } => *error,
-            Self::Unavailable(_) | Self::NotEnoughReplicas(_) => ErrorCode::NotEnoughReplicas,
-            Self::Storage(_) => ErrorCode::KafkaStorageError,
-        }
-    }
-}

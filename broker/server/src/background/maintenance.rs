@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
-use crate::metadata::Topic;
+use crate::metadata::{Metadata, Topic};
 use crate::node::Node;
 
 /// Interval at which `flush.ms` of all topics is read.
@@ -24,10 +24,10 @@ pub(crate) fn configure(log: &Log, topic: &Topic) {
     }
 }
 
-/// Applies the configs of all topics, after a change of their defaults.
-pub(crate) fn configure_all(node: &Node) {
-    for topic in node.metadata.cluster().topics() {
-        configure(&node.log, topic);
+/// Applies the configs of every topic, after the defaults of topics have changed.
+pub(crate) fn configure_all(metadata: &Metadata, log: &Log) {
+    for topic in metadata.cluster().topics() {
+        configure(log, topic);
     }
 }
 

@@ -1,33 +1,38 @@
-//! AlterPartitionReassignments (key 45), version 0: a partition may only be put where it is, on the
-//! one broker there is, and no move is ever under way that could be ended.
+//! AlterPartitionReassignments (key 45), version 0.
+//!
+//! Behavior:
+//! * A reassignment to this broker, where every partition is, succeeds and changes nothing; one to
+//!   other brokers is rejected.
+//! * There is never a reassignment to cancel.
 
 use std::sync::Arc;
 
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::alter_partition_reassignments::{
-    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
-use avouch_protocol::types::PartitionIndex;
 
 use super::Call;
-use crate::metadata::Topic;
-use crate::node::Node;
+use crate::admin::Admin;
+use crate::error::{RequestError, code_and_message};
 
 pub(super) async fn handle(
-    node: Arc<Node>,
+    admin: Arc<Admin>,
     _call: Call,
     request: AlterPartitionReassignmentsRequest,
 ) -> AlterPartitionReassignmentsResponse {
-    let cluster = node.metadata.cluster();
+    let cluster = admin.metadata.cluster();
+    let node_id = admin.config.node_id;
     let topics = request.topics.into_iter().map(|topic| {
-        let found = cluster.topic(&topic.name);
-        let partitions = topic.partitions.iter().map(|asked| {
-            let decided = decide(found.map(AsRef::as_ref), asked, node.config.node_id);
+        let partitions = topic.partitions.into_iter().map(|partition| {
+            let partition_index = partition.partition_index;
+            let exists = cluster.partition(&topic.name, partition_index).is_some();
+            let checked = check(exists, partition.replicas, node_id);
+            let (error_code, error_message) = code_and_message(&checked);
             ReassignablePartitionResponse {
-                partition_index: asked.partition_index,
-                error_code: decided.map_or_else(|(error, _)| error.code(), |()| 0),
-                error_message: decided.err().map(|(_, message)| message.to_owned()),
+                partition_index,
+                error_code,
+                error_message,
             }
         });
         ReassignableTopicResponse {
@@ -41,25 +46,12 @@ pub(super) async fn handle(
     }
 }
 
-fn decide(
-    topic: Option<&Topic>,
-    asked: &ReassignablePartition,
-    node_id: i32,
-) -> Result<(), (ErrorCode, &'static str)> {
-    let partition = topic.and_then(|topic| topic.partition(PartitionIndex(asked.partition_index)));
-    match (partition, asked.replicas.as_deref()) {
-        (None, _) => Err((
-            ErrorCode::UnknownTopicOrPartition,
-            "There is no such topic or partition.",
-        )),
-        (Some(_), None) => Err((
-            ErrorCode::NoReassignmentInProgress,
-            "The partition is not moving.",
-        )),
-        (Some(_), Some(replicas)) if replicas == [node_id] => Ok(()),
-        (Some(_), Some(_)) => Err((
-            ErrorCode::InvalidReplicaAssignment,
-            "There is one broker, and the partition is there.",
-        )),
+fn check(exists: bool, replicas: Option<Vec<i32>>, node_id: i32) -> Result<(), RequestError> {
+    match replicas {
+        _ if !exists => Err(RequestError::UnknownPartition),
+        // Null cancels a reassignment.
+        None => Err(RequestError::NoReassignmentInProgress),
+        Some(replicas) if replicas == [node_id] => Ok(()),
+        Some(replicas) => Err(RequestError::InvalidReplicaAssignment { replicas, node_id }),
     }
 }

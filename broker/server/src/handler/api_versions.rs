@@ -1,9 +1,13 @@
 //! ApiVersions (key 18), versions 0 to 4.
 //!
-//! Answers every API of `wire::api` with its versions, for each is served, and the features of the
-//! cluster. A version too high is answered, not closed on: body
-//! version 0, error 35 and the versions we do speak (KIP-511). Produce is advertised from 0, though
-//! 0 to 2 are refused: librdkafka before 2.11 otherwise stops compressing (KAFKA-18659).
+//! Behavior:
+//! * Returns every API of `avouch_protocol::api` with its versions, and the features of the cluster.
+//! * Produce is advertised from version 0, although 0 to 2 are rejected: librdkafka before 2.11 does
+//!   not compress otherwise (KAFKA-18659).
+//!
+//! Version notes:
+//! * A version that is not supported gets a response of version 0 with UNSUPPORTED_VERSION and the
+//!   supported versions (KIP-511).
 
 use std::sync::Arc;
 
@@ -13,18 +17,19 @@ use avouch_protocol::messages::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
 
-use super::{Call, Reply, encode_at};
+use super::{Call, HandlerFuture, encode_at};
+use crate::error::{KafkaError as _, RequestError};
 use crate::node::Node;
 
-/// A feature in Kafka's sense (KIP-584) with the levels it may have here.
+/// A feature (KIP-584) with its supported levels.
 struct Feature {
     name: &'static str,
     min: i16,
     max: i16,
 }
 
-/// `metadata.version` 25 is Kafka 4.0's. Without `transaction.version` 2, clients do transactions
-/// the older way; without `group.version` 1 there are classic groups only.
+/// `metadata.version` 25 is Kafka 4.0's. Clients use the older transaction protocol below
+/// `transaction.version` 2, and classic groups below `group.version` 1.
 const FEATURES: &[Feature] = &[
     Feature {
         name: "group.version",
@@ -43,7 +48,7 @@ const FEATURES: &[Feature] = &[
     },
 ];
 
-/// Features never change while a broker runs.
+/// The epoch of the finalized features, which never change while a broker runs.
 const FEATURES_EPOCH: i64 = 0;
 
 pub(super) async fn handle(
@@ -51,29 +56,30 @@ pub(super) async fn handle(
     call: Call,
     request: ApiVersionsRequest,
 ) -> ApiVersionsResponse {
-    let named = |text: &str| call.version() < 3 || is_software_word(text);
-    if named(&request.client_software_name) && named(&request.client_software_version) {
-        ApiVersionsResponse {
-            supported_features: supported(call.version()),
-            finalized_features: finalized(),
-            finalized_features_epoch: FEATURES_EPOCH,
-            ..served(ErrorCode::None)
-        }
-    } else {
-        ApiVersionsResponse {
-            error_code: ErrorCode::InvalidRequest.code(),
+    // The fields exist from version 3.
+    let is_valid = |name: &str| call.version() < 3 || is_software_name(name);
+    if !is_valid(&request.client_software_name) || !is_valid(&request.client_software_version) {
+        return ApiVersionsResponse {
+            error_code: RequestError::InvalidClientSoftware.error_code().code(),
             ..Default::default()
-        }
+        };
+    }
+    ApiVersionsResponse {
+        supported_features: supported(call.version()),
+        finalized_features: finalized(),
+        finalized_features_epoch: FEATURES_EPOCH,
+        ..supported_versions(ErrorCode::None)
     }
 }
 
-/// The answer to a version that is not served.
-pub(super) fn unsupported(node: Arc<Node>, call: Call) -> Reply {
-    let response = served(ErrorCode::UnsupportedVersion);
+/// Returns the response to a version that is not supported.
+pub(super) fn unsupported(node: Arc<Node>, call: Call) -> HandlerFuture {
+    let response = supported_versions(ErrorCode::UnsupportedVersion);
+    // Version 0: the only one that a client of an unknown newer version can parse.
     Box::pin(async move { encode_at(&node, &call, &response, 0).map(Some) })
 }
 
-fn served(error: ErrorCode) -> ApiVersionsResponse {
+fn supported_versions(error: ErrorCode) -> ApiVersionsResponse {
     let api_keys = ApiKey::ALL.iter().map(|api| {
         let versions = api.advertised_versions();
         ApiVersion {
@@ -89,8 +95,8 @@ fn served(error: ErrorCode) -> ApiVersionsResponse {
     }
 }
 
-/// The features that the broker could have. Version 3 cannot carry one that starts at 0: its
-/// clients refuse it (KIP-1022).
+/// Returns the supported features. Clients of version 3 reject a feature whose minimum level is 0,
+/// so only version 4 has these (KIP-1022).
 fn supported(version: i16) -> Vec<SupportedFeatureKey> {
     let features = FEATURES
         .iter()
@@ -104,7 +110,7 @@ fn supported(version: i16) -> Vec<SupportedFeatureKey> {
         .collect()
 }
 
-/// The features that the cluster has. One at level 0 is not had.
+/// Returns the finalized features. A feature at level 0 is disabled and not listed.
 fn finalized() -> Vec<FinalizedFeatureKey> {
     let features = FEATURES.iter().filter(|feature| feature.max > 0);
     features
@@ -116,8 +122,8 @@ fn finalized() -> Vec<FinalizedFeatureKey> {
         .collect()
 }
 
-/// KIP-511: letters and digits, with dots and dashes between them.
-fn is_software_word(text: &str) -> bool {
+/// Returns whether a name follows KIP-511: letters and digits, with dots and dashes between them.
+fn is_software_name(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.ends_with(|c: char| c.is_ascii_alphanumeric())
@@ -129,8 +135,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn produce_is_advertised_from_zero_and_nothing_twice() {
-        let keys = served(ErrorCode::None).api_keys;
+    fn produce_is_advertised_from_version_zero() {
+        let keys = supported_versions(ErrorCode::None).api_keys;
         let produce = keys.iter().find(|key| key.api_key == 0).unwrap();
         assert_eq!((produce.min_version, produce.max_version), (0, 12));
         assert!(keys.is_sorted_by(|a, b| a.api_key < b.api_key));
@@ -138,7 +144,7 @@ mod tests {
 
     // Conformance: broker/admin-16
     #[test]
-    fn features_that_start_at_zero_are_told_from_version_4_on() {
+    fn features_from_level_zero_need_version_4() {
         let names = |version| supported(version).into_iter().map(|feature| feature.name);
         assert_eq!(names(3).collect::<Vec<_>>(), ["metadata.version"]);
         assert_eq!(names(4).len(), 3);
@@ -150,12 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn software_words_follow_kip_511() {
+    fn software_names_follow_kip_511() {
         for good in ["a", "librdkafka", "2.0.2", "apache-kafka-java"] {
-            assert!(is_software_word(good), "{good}");
+            assert!(is_software_name(good), "{good}");
         }
         for bad in ["", "-a", "a.", "a b", "ä"] {
-            assert!(!is_software_word(bad), "{bad}");
+            assert!(!is_software_name(bad), "{bad}");
         }
     }
 }

@@ -1,13 +1,16 @@
-//! CreateAcls (key 30), versions 1 to 3: refused, rule by rule; see `describe_acls`.
+//! CreateAcls (key 30), versions 1 to 3.
+//!
+//! Behavior:
+//! * Rejects each ACL, because the broker has no authorizer; see `describe_acls`.
 
 use std::sync::Arc;
 
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::create_acls::{
     AclCreationResult, CreateAclsRequest, CreateAclsResponse,
 };
 
 use super::Call;
+use crate::error::{RequestError, code_and_message};
 use crate::node::Node;
 
 pub(super) async fn handle(
@@ -15,12 +18,14 @@ pub(super) async fn handle(
     _call: Call,
     request: CreateAclsRequest,
 ) -> CreateAclsResponse {
-    let refused = |_| AclCreationResult {
-        error_code: ErrorCode::SecurityDisabled.code(),
-        error_message: Some(node.authorizer.acl_error().to_owned()),
+    let rejected = RequestError::SecurityDisabled(node.authorizer.acl_error());
+    let (error_code, error_message) = code_and_message::<(), _>(&Err(rejected));
+    let result = AclCreationResult {
+        error_code,
+        error_message,
     };
     CreateAclsResponse {
-        results: request.creations.iter().map(refused).collect(),
+        results: vec![result; request.creations.len()],
         ..Default::default()
     }
 }

@@ -1,44 +1,52 @@
 //! CreateTopics (key 19), versions 2 to 7.
 //!
-//! Each topic is decided alone; one named twice is refused. Replication factors
-//! above 1 are clamped unless `strict.replication` is set. Version 5 and up answer the effective
-//! configs, 7 the topic id. Version 6 and up are told when topics come and go too fast; older ones
-//! wait.
+//! Behavior:
+//! * Creates each topic independently of the others. A topic that the request contains twice is
+//!   rejected.
+//! * A replication factor above 1 is reduced to 1, or rejected if `strict.replication` is set.
+//!
+//! Version notes:
+//! * Version 5 returns the effective configs (KIP-525).
+//! * Version 6 returns THROTTLING_QUOTA_EXCEEDED when the mutation quota is exceeded (KIP-599);
+//!   older versions wait.
+//! * Version 7 returns the topic id.
 
 use std::sync::Arc;
 
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
     CreateTopicsResponse,
 };
 use uuid::Uuid;
 
-use super::{Call, named_twice};
-use crate::error::metadata_error;
-use crate::metadata::{Topic, TopicRequest, cluster, effective_config};
-use crate::node::Node;
-use crate::quota::controller_mutation::Throttling;
+use super::{Call, duplicates};
+use crate::admin::Admin;
+use crate::error::{RequestError, code_and_message};
+use crate::metadata::{Cluster, Topic, TopicRequest, effective_config};
 
 pub(super) async fn handle(
-    node: Arc<Node>,
+    admin: Arc<Admin>,
     call: Call,
     request: CreateTopicsRequest,
 ) -> CreateTopicsResponse {
-    let twice = named_twice(request.topics.iter().map(|topic| topic.name.clone()));
-    let mut topics = Vec::with_capacity(request.topics.len());
-    for name in &twice {
-        topics.push(refused(
-            name,
-            ErrorCode::InvalidRequest,
-            "Duplicate topic name.",
-        ));
-    }
+    let twice = duplicates(request.topics.iter().map(|topic| topic.name.clone()));
+    let rejections = twice.iter().map(|name| {
+        let duplicate = Err(RequestError::DuplicateTopicName);
+        rejected(name.clone(), code_and_message::<(), _>(&duplicate))
+    });
+    let mut topics: Vec<_> = rejections.collect();
     let mut throttling = call.throttling(6, request.timeout_ms);
-    for topic in &request.topics {
-        if !twice.contains(&topic.name) {
-            topics.push(create(&node, topic, request.validate_only, &mut throttling).await);
+    let validate_only = request.validate_only;
+    for topic in request.topics {
+        if twice.contains(&topic.name) {
+            continue;
         }
+        let name = topic.name.clone();
+        let created = admin.create_topic(topic_request(topic), validate_only, &mut throttling);
+        topics.push(match created.await {
+            Ok(topic) => result(&topic, &admin.metadata.cluster(), validate_only),
+            Err(error) => rejected(name, code_and_message::<(), _>(&Err(error))),
+        });
     }
     CreateTopicsResponse {
         topics,
@@ -46,47 +54,41 @@ pub(super) async fn handle(
     }
 }
 
-async fn create(
-    node: &Arc<Node>,
-    topic: &CreatableTopic,
-    validate_only: bool,
-    throttling: &mut Throttling,
-) -> CreatableTopicResult {
-    if topic.name == cluster::OFFSETS_TOPIC {
-        let message = "The topic is the broker's own, made on first need.";
-        return refused(&topic.name, ErrorCode::InvalidTopicException, message);
-    }
-    let request = TopicRequest {
-        name: topic.name.clone(),
+fn topic_request(topic: CreatableTopic) -> TopicRequest {
+    // A null value is an error in CreateTopics, unlike in IncrementalAlterConfigs.
+    let (set, unset): (Vec<_>, Vec<_>) = topic
+        .configs
+        .into_iter()
+        .partition(|config| config.value.is_some());
+    TopicRequest {
+        name: topic.name,
         partition_count: topic.num_partitions,
         replication_factor: topic.replication_factor,
         assignments: topic
             .assignments
-            .iter()
-            .map(|assigned| (assigned.partition_index, assigned.broker_ids.clone()))
+            .into_iter()
+            .map(|assigned| (assigned.partition_index, assigned.broker_ids))
             .collect(),
-        configs: topic
-            .configs
-            .iter()
-            .filter_map(|config| Some((config.name.clone(), config.value.clone()?)))
+        configs: set
+            .into_iter()
+            .map(|config| (config.name, config.value.unwrap_or_default()))
             .collect(),
-        unset_configs: topic
-            .configs
-            .iter()
-            .filter(|config| config.value.is_none())
-            .map(|config| config.name.clone())
-            .collect(),
-    };
-    match node.create_topic(request, validate_only, throttling).await {
-        Ok(created) => result(node, &created, validate_only),
-        Err(error) => refused(&topic.name, metadata_error(&error), &error.to_string()),
+        unset_configs: unset.into_iter().map(|config| config.name).collect(),
     }
 }
 
-fn result(node: &Node, topic: &Topic, validate_only: bool) -> CreatableTopicResult {
+fn result(topic: &Topic, cluster: &Cluster, validate_only: bool) -> CreatableTopicResult {
+    let configs = effective_config::of_topic(topic, cluster)
+        .into_iter()
+        .map(|config| CreatableTopicConfigs {
+            name: config.name.to_owned(),
+            value: config.value().map(str::to_owned),
+            config_source: config.source().code(),
+            ..Default::default()
+        });
     CreatableTopicResult {
         name: topic.name().to_owned(),
-        // A topic that was only thought of has no identity yet.
+        // A validated topic was not created, so its id means nothing.
         topic_id: if validate_only {
             Uuid::nil()
         } else {
@@ -94,26 +96,19 @@ fn result(node: &Node, topic: &Topic, validate_only: bool) -> CreatableTopicResu
         },
         num_partitions: topic.row.partition_count,
         replication_factor: 1,
-        configs: Some(
-            effective_config::of_topic(topic, &node.metadata.cluster())
-                .into_iter()
-                .map(|config| CreatableTopicConfigs {
-                    name: config.name.to_owned(),
-                    value: config.value().map(str::to_owned),
-                    config_source: config.source().code(),
-                    ..Default::default()
-                })
-                .collect(),
-        ),
+        configs: Some(configs.collect()),
         ..Default::default()
     }
 }
 
-fn refused(name: &str, error: ErrorCode, message: &str) -> CreatableTopicResult {
+fn rejected(
+    name: String,
+    (error_code, error_message): (i16, Option<String>),
+) -> CreatableTopicResult {
     CreatableTopicResult {
-        name: name.to_owned(),
-        error_code: error.code(),
-        error_message: Some(message.to_owned()),
+        name,
+        error_code,
+        error_message,
         num_partitions: -1,
         replication_factor: -1,
         ..Default::default()

@@ -1,13 +1,16 @@
-//! DeleteAcls (key 31), versions 1 to 3: refused, filter by filter; see `describe_acls`.
+//! DeleteAcls (key 31), versions 1 to 3.
+//!
+//! Behavior:
+//! * Rejects each filter, because the broker has no authorizer; see `describe_acls`.
 
 use std::sync::Arc;
 
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::delete_acls::{
     DeleteAclsFilterResult, DeleteAclsRequest, DeleteAclsResponse,
 };
 
 use super::Call;
+use crate::error::{RequestError, code_and_message};
 use crate::node::Node;
 
 pub(super) async fn handle(
@@ -15,13 +18,15 @@ pub(super) async fn handle(
     _call: Call,
     request: DeleteAclsRequest,
 ) -> DeleteAclsResponse {
-    let refused = |_| DeleteAclsFilterResult {
-        error_code: ErrorCode::SecurityDisabled.code(),
-        error_message: Some(node.authorizer.acl_error().to_owned()),
+    let rejected = RequestError::SecurityDisabled(node.authorizer.acl_error());
+    let (error_code, error_message) = code_and_message::<(), _>(&Err(rejected));
+    let result = DeleteAclsFilterResult {
+        error_code,
+        error_message,
         ..Default::default()
     };
     DeleteAclsResponse {
-        filter_results: request.filters.iter().map(refused).collect(),
+        filter_results: vec![result; request.filters.len()],
         ..Default::default()
     }
 }

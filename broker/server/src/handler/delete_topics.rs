@@ -1,33 +1,37 @@
-//! DeleteTopics (key 20), versions 1 to 6. Version 6 names topics by id, too.
+//! DeleteTopics (key 20), versions 1 to 6.
 //!
-//! A deleted topic is gone for clients when the reply leaves; its data follows. What is named twice
-//! is refused, even once by name and once by id. Version 5 and up are told when topics come and go
-//! too fast; older ones wait.
+//! Behavior:
+//! * A deleted topic does not exist for clients once the response is sent; its data is deleted
+//!   afterwards.
+//! * A topic that the request contains twice, also once by name and once by id, is rejected.
+//!
+//! Version notes:
+//! * Version 5 returns THROTTLING_QUOTA_EXCEEDED when the mutation quota is exceeded (KIP-599);
+//!   older versions wait.
+//! * Version 6 accepts topic ids (KIP-516).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
 };
 use avouch_protocol::types::TopicId;
 use uuid::Uuid;
 
-use super::{Call, named_twice};
-use crate::error::metadata_error;
-use crate::metadata::Topic;
-use crate::node::Node;
-use crate::quota::controller_mutation::Throttling;
+use super::{Call, duplicates};
+use crate::admin::Admin;
+use crate::error::{KafkaError, RequestError};
+use crate::metadata::{Cluster, Topic};
 
-/// A topic as the request names it.
+/// Name and id of a topic in the request.
 type Named = (Option<String>, Uuid);
 
-/// Topics that exist, each with how often the request names it.
+/// Topics that exist, each with the number of its occurrences in the request.
 type Found = BTreeMap<TopicId, (Arc<Topic>, usize)>;
 
 pub(super) async fn handle(
-    node: Arc<Node>,
+    admin: Arc<Admin>,
     call: Call,
     request: DeleteTopicsRequest,
 ) -> DeleteTopicsResponse {
@@ -39,13 +43,21 @@ pub(super) async fn handle(
         request.topic_names.into_iter().map(named).collect()
     };
     let mut throttling = call.throttling(5, request.timeout_ms);
-    let (found, mut responses) = resolve(&node, named);
-    for (topic, mentions) in found.into_values() {
-        responses.push(if mentions == 1 {
-            delete(&node, &topic, &mut throttling).await
+    // All names are resolved before the first deletion, as in Kafka.
+    let (found, mut responses) = resolve(&admin.metadata.cluster(), named);
+    for (topic, occurrences) in found.into_values() {
+        let named = (Some(topic.name().to_owned()), topic.id().0);
+        responses.push(if occurrences > 1 {
+            rejected(named, &RequestError::DuplicateTopic)
         } else {
-            let message = "The provided topic name maps to an ID that was already supplied.";
-            refused(this(&topic), ErrorCode::InvalidRequest, message)
+            match admin.delete_topic(&topic, &mut throttling).await {
+                Ok(()) => DeletableTopicResult {
+                    name: named.0,
+                    topic_id: named.1,
+                    ..Default::default()
+                },
+                Err(error) => rejected(named, &error),
+            }
         });
     }
     DeleteTopicsResponse {
@@ -54,78 +66,45 @@ pub(super) async fn handle(
     }
 }
 
-/// The topics there are, with how often each was named, and the answers for the rest.
-fn resolve(node: &Node, named: Vec<Named>) -> (Found, Vec<DeletableTopicResult>) {
-    let twice = named_twice(named.iter().cloned());
-    let again = |named: &Named| {
-        let message = match named.0 {
-            Some(_) => "Duplicate topic name.",
-            None => "Duplicate topic id.",
-        };
-        refused(named.clone(), ErrorCode::InvalidRequest, message)
+/// Returns the topics that exist, and the responses for the others.
+fn resolve(cluster: &Cluster, named: Vec<Named>) -> (Found, Vec<DeletableTopicResult>) {
+    let twice = duplicates(named.iter().cloned());
+    let duplicate = |named: &Named| match named.0 {
+        Some(_) => rejected(named.clone(), &RequestError::DuplicateTopicName),
+        None => rejected(named.clone(), &RequestError::DuplicateTopicId),
     };
-    let mut responses: Vec<DeletableTopicResult> = twice.iter().map(again).collect();
+    let mut responses: Vec<_> = twice.iter().map(duplicate).collect();
     let mut found = Found::new();
     for named in named.into_iter().filter(|named| !twice.contains(named)) {
-        match find(node, &named) {
+        match find(cluster, &named) {
+            // By id, so that a topic given by name and by id counts twice.
             Ok(topic) => found.entry(topic.id()).or_insert((topic, 0)).1 += 1,
-            Err((error, message)) => responses.push(refused(named, error, message)),
+            Err(error) => responses.push(rejected(named, &error)),
         }
     }
     (found, responses)
 }
 
-fn find(node: &Node, (name, id): &Named) -> Result<Arc<Topic>, (ErrorCode, &'static str)> {
-    let cluster = node.metadata.cluster();
-    let unknown = "There is no such topic.";
+fn find(cluster: &Cluster, (name, id): &Named) -> Result<Arc<Topic>, RequestError> {
     match (name, id.is_nil()) {
-        (Some(name), true) => cluster
-            .topic(name)
-            .cloned()
-            .ok_or((ErrorCode::UnknownTopicOrPartition, unknown)),
-        (None, false) => cluster
-            .topic_by_id(TopicId(*id))
-            .cloned()
-            .ok_or((ErrorCode::UnknownTopicId, unknown)),
-        (Some(_), false) => Err((
-            ErrorCode::InvalidRequest,
-            "You may not specify both topic name and topic id.",
-        )),
-        (None, true) => Err((
-            ErrorCode::InvalidRequest,
-            "Neither topic name nor id were specified.",
-        )),
+        (Some(name), true) => {
+            let topic = cluster.topic(name).cloned();
+            topic.ok_or(RequestError::UnknownPartition)
+        }
+        (None, false) => {
+            let topic = cluster.topic_by_id(TopicId(*id)).cloned();
+            topic.ok_or(RequestError::UnknownTopicId)
+        }
+        (Some(_), false) => Err(RequestError::TopicNameAndId),
+        (None, true) => Err(RequestError::NoTopicNameOrId),
     }
 }
 
-async fn delete(
-    node: &Arc<Node>,
-    topic: &Topic,
-    throttling: &mut Throttling,
-) -> DeletableTopicResult {
-    if topic.is_internal() {
-        let message = "The broker's own topic cannot be deleted.";
-        return refused(this(topic), ErrorCode::InvalidRequest, message);
-    }
-    match node.delete_topic(topic, throttling).await {
-        Ok(()) => DeletableTopicResult {
-            name: Some(topic.name().to_owned()),
-            topic_id: topic.id().0,
-            ..Default::default()
-        },
-        Err(error) => refused(this(topic), metadata_error(&error), &error.to_string()),
-    }
-}
-
-fn this(topic: &Topic) -> Named {
-    (Some(topic.name().to_owned()), topic.id().0)
-}
-
-fn refused((name, topic_id): Named, error: ErrorCode, message: &str) -> DeletableTopicResult {
+fn rejected((name, topic_id): Named, error: &(impl KafkaError + ToString)) -> DeletableTopicResult {
     DeletableTopicResult {
         name,
         topic_id,
-        error_code: error.code(),
-        error_message: Some(message.to_owned()),
+        error_code: error.error_code().code(),
+        error_message: Some(error.to_string()),
     }
 }

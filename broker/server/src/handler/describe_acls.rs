@@ -1,12 +1,14 @@
-//! DescribeAcls (key 29), versions 1 to 3: there are no access rules, and that is said as a Kafka
-//! without an authorizer says it.
+//! DescribeAcls (key 29), versions 1 to 3.
+//!
+//! Behavior:
+//! * Returns SECURITY_DISABLED, as a Kafka broker without an authorizer does.
 
 use std::sync::Arc;
 
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
 
 use super::Call;
+use crate::error::{RequestError, code_and_message};
 use crate::node::Node;
 
 pub(super) async fn handle(
@@ -14,9 +16,11 @@ pub(super) async fn handle(
     _call: Call,
     _request: DescribeAclsRequest,
 ) -> DescribeAclsResponse {
+    let rejected = RequestError::SecurityDisabled(node.authorizer.acl_error());
+    let (error_code, error_message) = code_and_message::<(), _>(&Err(rejected));
     DescribeAclsResponse {
-        error_code: ErrorCode::SecurityDisabled.code(),
-        error_message: Some(node.authorizer.acl_error().to_owned()),
+        error_code,
+        error_message,
         ..Default::default()
     }
 }

@@ -1,16 +1,21 @@
-//! DescribeCluster (key 60), versions 0 and 1: the one broker, which is the controller as well.
+//! DescribeCluster (key 60), versions 0 and 1.
 //!
-//! Who asks for controllers (from version 1) is told that this listener is the brokers' (KIP-919).
+//! Behavior:
+//! * Returns the only broker, which is the controller too.
+//!
+//! Version notes:
+//! * Version 1 has an endpoint type (KIP-919). Requests for controllers get
+//!   MISMATCHED_ENDPOINT_TYPE, because the listener is the broker's.
 
 use std::sync::Arc;
 
 use avouch_protocol::api::Resource;
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
 };
 
 use super::Call;
+use crate::error::{RequestError, code_and_message};
 use crate::node::Node;
 
 const BROKERS: i8 = 1;
@@ -21,23 +26,21 @@ pub(super) async fn handle(
     call: Call,
     request: DescribeClusterRequest,
 ) -> DescribeClusterResponse {
-    let refused = |error: ErrorCode, message: &str| DescribeClusterResponse {
-        error_code: error.code(),
-        error_message: Some(message.to_owned()),
-        endpoint_type: request.endpoint_type,
-        ..Default::default()
+    let checked = match request.endpoint_type {
+        BROKERS => Ok(()),
+        CONTROLLERS => Err(RequestError::MismatchedEndpointType),
+        other => Err(RequestError::UnsupportedEndpointType(other)),
     };
-    match request.endpoint_type {
-        BROKERS => {}
-        CONTROLLERS => {
-            let message = "The request was sent to an endpoint of the wrong type.";
-            return refused(ErrorCode::MismatchedEndpointType, message);
-        }
-        _ => {
-            let message = "This endpoint type is not supported yet.";
-            return refused(ErrorCode::UnsupportedEndpointType, message);
-        }
+    if checked.is_err() {
+        let (error_code, error_message) = code_and_message(&checked);
+        return DescribeClusterResponse {
+            error_code,
+            error_message,
+            endpoint_type: request.endpoint_type,
+            ..Default::default()
+        };
     }
+    // The address of the listener to which this client is connected.
     let address = node.advertised(call.client.session.local);
     let mut response = DescribeClusterResponse {
         cluster_id: node.metadata.cluster_id().to_owned(),

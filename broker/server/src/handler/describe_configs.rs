@@ -1,65 +1,46 @@
-//! DescribeConfigs (key 32), versions 1 to 4: of topics, of this broker, and what was changed for
-//! all brokers (the broker without a name).
+//! DescribeConfigs (key 32), versions 1 to 4.
 //!
-//! Every config is listed with its value and source, defaults included: tools that read, change and
-//! write back the whole list depend on it.
+//! Behavior:
+//! * Describes topics, this broker, and what was changed for all brokers (the broker whose name is
+//!   empty).
+//! * Returns every config with its value and source, defaults included, because tools read, change
+//!   and write back the complete list.
 
 use std::sync::Arc;
 
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
     DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 
 use super::Call;
-use crate::admin::configs::ConfigResource;
-use crate::metadata::Scope;
-use crate::metadata::effective_config::{self, EffectiveConfig};
-use crate::node::Node;
+use crate::admin::Admin;
+use crate::admin::configs::ResourceKey;
+use crate::error::code_and_message;
+use crate::metadata::effective_config::EffectiveConfig;
 
 pub(super) async fn handle(
-    node: Arc<Node>,
+    admin: Arc<Admin>,
     _call: Call,
     request: DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
-    let results = request
-        .resources
-        .iter()
-        .map(|resource| match configs(&node, resource) {
-            Ok(configs) => described(&request, resource, configs),
-            Err((error, message)) => DescribeConfigsResult {
-                error_code: error.code(),
-                error_message: Some(message),
-                resource_type: resource.resource_type,
-                resource_name: resource.resource_name.clone(),
-                ..Default::default()
-            },
+    let results = request.resources.iter().map(|resource| {
+        let configs = admin.describe_configs(&ResourceKey {
+            resource_type: resource.resource_type,
+            name: resource.resource_name.clone(),
         });
+        let (error_code, error_message) = code_and_message(&configs);
+        DescribeConfigsResult {
+            error_code,
+            error_message,
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name.clone(),
+            configs: described(&request, resource, configs.unwrap_or_default()),
+        }
+    });
     DescribeConfigsResponse {
         results: results.collect(),
         ..Default::default()
-    }
-}
-
-fn configs(
-    node: &Node,
-    resource: &DescribeConfigsResource,
-) -> Result<Vec<EffectiveConfig>, (ErrorCode, String)> {
-    let cluster = node.metadata.cluster();
-    let node_id = node.config.node_id;
-    match ConfigResource::parse(resource.resource_type, &resource.resource_name, node_id)? {
-        ConfigResource::Topic(name) => match cluster.topic(&name) {
-            Some(topic) => Ok(effective_config::of_topic(topic, &cluster)),
-            None => Err((
-                ErrorCode::UnknownTopicOrPartition,
-                format!("The topic '{name}' does not exist."),
-            )),
-        },
-        ConfigResource::Broker(Scope::Broker) => {
-            Ok(effective_config::of_broker(&node.started_with(), &cluster))
-        }
-        ConfigResource::Broker(Scope::Cluster) => Ok(effective_config::of_all_brokers(&cluster)),
     }
 }
 
@@ -67,25 +48,17 @@ fn described(
     request: &DescribeConfigsRequest,
     resource: &DescribeConfigsResource,
     configs: Vec<EffectiveConfig>,
-) -> DescribeConfigsResult {
-    let wanted = |config: &EffectiveConfig| match &resource.configuration_keys {
-        // As in Kafka, to name none is to ask for all.
+) -> Vec<DescribeConfigsResourceResult> {
+    let requested = |config: &EffectiveConfig| match &resource.configuration_keys {
+        // As in Kafka, an empty list means all configs.
         Some(keys) => keys.is_empty() || keys.iter().any(|key| key == config.name),
         None => true,
     };
-    DescribeConfigsResult {
-        resource_type: resource.resource_type,
-        resource_name: resource.resource_name.clone(),
-        configs: configs
-            .into_iter()
-            .filter(wanted)
-            .map(|config| into_wire(&config, request))
-            .collect(),
-        ..Default::default()
-    }
+    let configs = configs.iter().filter(|config| requested(config));
+    configs.map(|config| result(config, request)).collect()
 }
 
-fn into_wire(
+fn result(
     config: &EffectiveConfig,
     request: &DescribeConfigsRequest,
 ) -> DescribeConfigsResourceResult {
@@ -93,9 +66,9 @@ fn into_wire(
         let value = value.filter(|_| !config.is_sensitive());
         value.map(str::to_owned)
     };
-    let asked = config.synonyms.iter().filter(|_| request.include_synonyms);
-    // A default that is nothing is no synonym.
-    let synonyms = asked
+    let synonyms = config.synonyms.iter().filter(|_| request.include_synonyms);
+    // Kafka does not list a default of null as a synonym.
+    let synonyms = synonyms
         .filter(|synonym| synonym.value.is_some())
         .map(|synonym| DescribeConfigsSynonym {
             name: synonym.name.to_owned(),

@@ -1,6 +1,8 @@
 //! DescribeGroups (key 15), versions 0 to 6.
 //!
-//! A group that does not exist is in state Dead; from version 6 that is an error with a message.
+//! Version notes:
+//! * A group that does not exist is in state Dead without an error; from version 6 with
+//!   GROUP_ID_NOT_FOUND and a message (KIP-1043).
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use avouch_protocol::messages::describe_groups::{
 };
 
 use super::Call;
-use crate::error::group_error;
+use crate::error::KafkaError as _;
 use crate::node::Node;
 
 pub(super) async fn handle(
@@ -19,35 +21,22 @@ pub(super) async fn handle(
     call: Call,
     request: DescribeGroupsRequest,
 ) -> DescribeGroupsResponse {
-    let ids = request.groups.iter().map(|id| id.as_str().into()).collect();
-    let described = node.groups.describe(ids).await;
+    let described = node.admin.describe_groups(&request.groups).await;
     let operations = request
         .include_authorized_operations
         .then(|| call.allowed_operations(&node, Resource::Group));
-    let groups = request
-        .groups
-        .into_iter()
-        .enumerate()
-        .map(|(at, group_id)| {
-            let group = match &described {
-                Ok(groups) => groups
-                    .get(at)
-                    .cloned()
-                    .unwrap_or(Err(GroupError::GroupIdNotFound)),
-                Err(error) => Err(error.clone()),
-            };
-            match group {
-                Ok(group) => live(group_id, group, operations),
-                Err(error) => dead(&call, group_id, &error),
-            }
-        });
+    let groups = request.groups.into_iter().zip(described);
+    let groups = groups.map(|(group_id, group)| match group {
+        Ok(group) => existing(group_id, group, operations),
+        Err(error) => dead(&call, group_id, &error),
+    });
     DescribeGroupsResponse {
         groups: groups.collect(),
         ..Default::default()
     }
 }
 
-fn live(group_id: String, group: GroupDescription, operations: Option<i32>) -> DescribedGroup {
+fn existing(group_id: String, group: GroupDescription, operations: Option<i32>) -> DescribedGroup {
     let members = group
         .members
         .into_iter()
@@ -78,10 +67,14 @@ fn live(group_id: String, group: GroupDescription, operations: Option<i32>) -> D
 }
 
 fn dead(call: &Call, group_id: String, error: &GroupError) -> DescribedGroup {
-    let unknown = *error == GroupError::GroupIdNotFound;
-    let told = !unknown || call.version() >= 6;
+    // Older clients treat any error as fatal for the complete request.
+    let has_code = *error != GroupError::GroupIdNotFound || call.version() >= 6;
     DescribedGroup {
-        error_code: if told { group_error(error).code() } else { 0 },
+        error_code: if has_code {
+            error.error_code().code()
+        } else {
+            0
+        },
         error_message: (call.version() >= 6).then(|| format!("Group {group_id}: {error}.")),
         group_id,
         group_state: "Dead".to_owned(),

@@ -1,16 +1,20 @@
-//! FindCoordinator (key 10), versions 0 to 6; several keys at once from version 4.
+//! FindCoordinator (key 10), versions 0 to 6.
 //!
-//! This broker coordinates every group. Transactions (key type 1) and share groups (2) are not
-//! served and refused clearly.
+//! Behavior:
+//! * This broker coordinates every group. The first request creates `__consumer_offsets`.
+//! * Transactions (key type 1) and share groups (2) are rejected.
+//!
+//! Version notes:
+//! * Version 4 has several keys in one request (KIP-699).
 
 use std::sync::Arc;
 
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
 };
 
 use super::Call;
+use crate::error::{RequestError, code_and_message};
 use crate::node::Node;
 
 const GROUP: i8 = 0;
@@ -20,9 +24,10 @@ pub(super) async fn handle(
     call: Call,
     request: FindCoordinatorRequest,
 ) -> FindCoordinatorResponse {
-    let refused = refusal(&node, request.key_type).await;
-    let coordinator = |key: String| match &refused {
-        None => {
+    let checked = check(&node, request.key_type).await;
+    // The result is the same for all keys of a request.
+    let coordinator = |key: String| match &checked {
+        Ok(()) => {
             let address = node.advertised(call.client.session.local);
             Coordinator {
                 key,
@@ -32,46 +37,46 @@ pub(super) async fn handle(
                 ..Default::default()
             }
         }
-        Some((error, message)) => Coordinator {
-            key,
-            node_id: -1,
-            port: -1,
-            error_code: error.code(),
-            error_message: Some(message.clone()),
-            ..Default::default()
-        },
+        Err(_) => {
+            let (error_code, error_message) = code_and_message(&checked);
+            Coordinator {
+                key,
+                node_id: -1,
+                port: -1,
+                error_code,
+                error_message,
+                ..Default::default()
+            }
+        }
     };
     if call.version() >= 4 {
+        let keys = request.coordinator_keys.into_iter();
         return FindCoordinatorResponse {
-            coordinators: request
-                .coordinator_keys
-                .into_iter()
-                .map(coordinator)
-                .collect(),
+            coordinators: keys.map(coordinator).collect(),
             ..Default::default()
         };
     }
-    let only = coordinator(request.key);
+    let coordinator = coordinator(request.key);
     FindCoordinatorResponse {
-        error_code: only.error_code,
-        error_message: only.error_message,
-        node_id: only.node_id,
-        host: only.host,
-        port: only.port,
+        error_code: coordinator.error_code,
+        error_message: coordinator.error_message,
+        node_id: coordinator.node_id,
+        host: coordinator.host,
+        port: coordinator.port,
         ..Default::default()
     }
 }
 
-async fn refusal(node: &Arc<Node>, key_type: i8) -> Option<(ErrorCode, String)> {
+async fn check(node: &Node, key_type: i8) -> Result<(), RequestError> {
     if key_type != GROUP {
-        let message = "Only consumer groups have a coordinator here.".to_owned();
-        return Some((ErrorCode::InvalidRequest, message));
+        return Err(RequestError::UnsupportedCoordinatorType(key_type));
     }
-    match node.offsets_topic().await {
-        Ok(_) => None,
+    // Groups need the topic before their first record; Kafka creates it at this point too.
+    match node.admin.find_or_create_offsets_topic().await {
+        Ok(_) => Ok(()),
         Err(error) => {
-            tracing::error!(%error, "the offsets topic cannot be created");
-            Some((ErrorCode::CoordinatorNotAvailable, error.to_string()))
+            tracing::error!(%error, "cannot create __consumer_offsets");
+            Err(RequestError::CoordinatorNotAvailable(error.to_string()))
         }
     }
 }

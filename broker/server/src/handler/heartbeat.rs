@@ -1,17 +1,18 @@
-//! Heartbeat (key 12), versions 0 to 4: a member says it lives and hears of rebalances.
+//! Heartbeat (key 12), versions 0 to 4.
+//!
+//! Behavior:
+//! * Keeps the member's session alive; REBALANCE_IN_PROGRESS requests that it joins again.
 
 use std::sync::Arc;
 
-use avouch_coordinator::group::{Generation, Heartbeat};
-use avouch_protocol::error_code::ErrorCode;
+use avouch_coordinator::group::{Coordinator, Generation, Heartbeat};
 use avouch_protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 
 use super::Call;
-use crate::error::group_error;
-use crate::node::Node;
+use crate::error::code_of;
 
 pub(super) async fn handle(
-    node: Arc<Node>,
+    groups: Arc<Coordinator>,
     _call: Call,
     request: HeartbeatRequest,
 ) -> HeartbeatResponse {
@@ -21,10 +22,8 @@ pub(super) async fn handle(
         instance_id: request.group_instance_id.map(Into::into),
         generation: Generation(request.generation_id),
     };
-    let answered = node.groups.heartbeat(heartbeat).await;
-    let error = answered.map_or_else(|error| group_error(&error), |()| ErrorCode::None);
     HeartbeatResponse {
-        error_code: error.code(),
+        error_code: code_of(&groups.heartbeat(heartbeat).await),
         ..Default::default()
     }
 }

@@ -1,37 +1,48 @@
-//! IncrementalAlterConfigs (key 44), versions 0 and 1: changes some of a resource's configs.
+//! IncrementalAlterConfigs (key 44), versions 0 and 1 (KIP-339).
 //!
-//! Each resource is decided alone, and changes whole or not at all; one named twice is refused. A
-//! changed contract counts from the next batch.
+//! Behavior:
+//! * Sets, deletes, appends to or subtracts from the configs in the request; the resource's other
+//!   configs stay.
+//! * Each resource changes completely or not at all, independently of the others.
+//! * A resource that the request contains twice is rejected.
 
 use std::sync::Arc;
 
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterConfigsResourceResponse, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
 
-use super::{Call, named_twice};
-use crate::admin::configs::ConfigResource;
+use super::{Call, duplicates};
+use crate::admin::Admin;
+use crate::admin::configs::ResourceKey;
+use crate::error::{RequestError, code_and_message};
 use crate::metadata::Alteration;
-use crate::node::Node;
 
 pub(super) async fn handle(
-    node: Arc<Node>,
+    admin: Arc<Admin>,
     _call: Call,
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
-    let twice = named_twice(request.resources.iter().map(resource_of));
-    let mut responses = Vec::with_capacity(request.resources.len());
-    for resource in &twice {
-        let message = "Each resource must appear at most once.".to_owned();
-        responses.push(answer(resource, Err((ErrorCode::InvalidRequest, message))));
-    }
+    let twice = duplicates(request.resources.iter().map(key));
+    let rejected = twice.iter().map(|key| {
+        response(
+            key,
+            code_and_message::<(), _>(&Err(RequestError::DuplicateResource)),
+        )
+    });
+    let mut responses: Vec<_> = rejected.collect();
     for resource in request.resources {
-        let this = resource_of(&resource);
-        if !twice.contains(&this) {
-            let altered = alter(&node, resource, request.validate_only).await;
-            responses.push(answer(&this, altered));
+        let key = key(&resource);
+        if !twice.contains(&key) {
+            let configs = resource.configs.into_iter();
+            let alteration = Alteration::changing(
+                configs.map(|config| (config.name, config.config_operation, config.value)),
+            );
+            let altered = admin
+                .alter_configs(&key, alteration, request.validate_only)
+                .await;
+            responses.push(response(&key, code_and_message(&altered)));
         }
     }
     IncrementalAlterConfigsResponse {
@@ -40,38 +51,21 @@ pub(super) async fn handle(
     }
 }
 
-async fn alter(
-    node: &Arc<Node>,
-    resource: AlterConfigsResource,
-    validate_only: bool,
-) -> Result<(), (ErrorCode, String)> {
-    let node_id = node.config.node_id;
-    let whose = ConfigResource::parse(resource.resource_type, &resource.resource_name, node_id)?;
-    let configs = resource.configs.into_iter();
-    let alteration = Alteration::changing(
-        configs.map(|config| (config.name, config.config_operation, config.value)),
-    )
-    .map_err(|error| (ErrorCode::InvalidRequest, error.to_string()))?;
-    node.alter_configs(whose, alteration, validate_only).await
+fn key(resource: &AlterConfigsResource) -> ResourceKey {
+    ResourceKey {
+        resource_type: resource.resource_type,
+        name: resource.resource_name.clone(),
+    }
 }
 
-/// What tells resources apart: type and name.
-fn resource_of(resource: &AlterConfigsResource) -> (i8, String) {
-    (resource.resource_type, resource.resource_name.clone())
-}
-
-fn answer(
-    (resource_type, resource_name): &(i8, String),
-    altered: Result<(), (ErrorCode, String)>,
+fn response(
+    key: &ResourceKey,
+    (error_code, error_message): (i16, Option<String>),
 ) -> AlterConfigsResourceResponse {
-    let (error, error_message) = match altered {
-        Ok(()) => (ErrorCode::None, None),
-        Err((error, message)) => (error, Some(message)),
-    };
     AlterConfigsResourceResponse {
-        error_code: error.code(),
+        error_code,
         error_message,
-        resource_type: *resource_type,
-        resource_name: resource_name.clone(),
+        resource_type: key.resource_type,
+        resource_name: key.name.clone(),
     }
 }

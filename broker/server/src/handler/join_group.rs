@@ -1,21 +1,25 @@
-//! JoinGroup (key 11), versions 0 to 9. The reply waits until the whole group has joined.
+//! JoinGroup (key 11), versions 0 to 9.
 //!
-//! From version 4 a new member is first told its id and joins again with it (KIP-394).
+//! Behavior:
+//! * The response waits until all members of the group have joined or the rebalance timeout has
+//!   passed.
+//!
+//! Version notes:
+//! * From version 4 a new member gets MEMBER_ID_REQUIRED with its id and joins again (KIP-394).
 
 use std::sync::Arc;
 
-use avouch_coordinator::group::{GroupError, JoinGroup, JoinReply};
+use avouch_coordinator::group::{Coordinator, GroupError, JoinGroup, JoinReply};
 use avouch_protocol::messages::join_group::{
     JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember,
 };
 use bytes::Bytes;
 
 use super::Call;
-use crate::error::group_error;
-use crate::node::Node;
+use crate::error::KafkaError as _;
 
 pub(super) async fn handle(
-    node: Arc<Node>,
+    groups: Arc<Coordinator>,
     call: Call,
     request: JoinGroupRequest,
 ) -> JoinGroupResponse {
@@ -32,25 +36,23 @@ pub(super) async fn handle(
         protocols: request
             .protocols
             .into_iter()
-            // A copy, which does not keep the whole frame.
             .map(|protocol| {
-                (
-                    protocol.name.into(),
-                    Bytes::copy_from_slice(&protocol.metadata),
-                )
+                // A copy: a slice would keep the complete request frame in memory.
+                let metadata = Bytes::copy_from_slice(&protocol.metadata);
+                (protocol.name.into(), metadata)
             })
             .collect(),
         requires_known_member: call.version() >= 4,
         supports_skip_assignment: call.version() >= 9,
     };
-    match node.groups.join(join).await {
-        Ok(reply) => joined(reply),
-        Err(error) => refused(&call, &error, member_id),
+    match groups.join(join).await {
+        Ok(joined) => success(joined),
+        Err(error) => failure(&call, &error, member_id),
     }
 }
 
-fn joined(reply: JoinReply) -> JoinGroupResponse {
-    let members = reply
+fn success(joined: JoinReply) -> JoinGroupResponse {
+    let members = joined
         .members
         .into_iter()
         .map(|member| JoinGroupResponseMember {
@@ -59,25 +61,25 @@ fn joined(reply: JoinReply) -> JoinGroupResponse {
             metadata: member.metadata,
         });
     JoinGroupResponse {
-        generation_id: reply.generation.0,
-        protocol_type: Some(reply.protocol_type.to_string()),
-        protocol_name: Some(reply.protocol.to_string()),
-        leader: reply.leader.to_string(),
-        skip_assignment: reply.skip_assignment,
-        member_id: reply.member_id.to_string(),
+        generation_id: joined.generation.0,
+        protocol_type: Some(joined.protocol_type.to_string()),
+        protocol_name: Some(joined.protocol.to_string()),
+        leader: joined.leader.to_string(),
+        skip_assignment: joined.skip_assignment,
+        member_id: joined.member_id.to_string(),
         members: members.collect(),
         ..Default::default()
     }
 }
 
-fn refused(call: &Call, error: &GroupError, member_id: String) -> JoinGroupResponse {
+fn failure(call: &Call, error: &GroupError, member_id: String) -> JoinGroupResponse {
     let member_id = match error {
         GroupError::MemberIdRequired { member_id } => member_id.to_string(),
         _ => member_id,
     };
     JoinGroupResponse {
-        error_code: group_error(error).code(),
-        // Null only exists from version 7 on.
+        error_code: error.error_code().code(),
+        // The field is nullable from version 7.
         protocol_name: (call.version() < 7).then(String::new),
         member_id,
         ..Default::default()

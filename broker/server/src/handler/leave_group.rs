@@ -1,19 +1,20 @@
-//! LeaveGroup (key 13), versions 0 to 5; several members at once, by id or static name, from 3.
+//! LeaveGroup (key 13), versions 0 to 5.
+//!
+//! Version notes:
+//! * Version 3 has several members in one request, by member id or group instance id (KIP-345).
 
 use std::sync::Arc;
 
-use avouch_coordinator::group::{LeaveGroup, LeavingMember};
-use avouch_protocol::error_code::ErrorCode;
+use avouch_coordinator::group::{Coordinator, LeaveGroup, LeavingMember};
 use avouch_protocol::messages::leave_group::{
     LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, MemberResponse,
 };
 
 use super::Call;
-use crate::error::group_error;
-use crate::node::Node;
+use crate::error::{KafkaError as _, code_of};
 
 pub(super) async fn handle(
-    node: Arc<Node>,
+    groups: Arc<Coordinator>,
     call: Call,
     request: LeaveGroupRequest,
 ) -> LeaveGroupResponse {
@@ -33,36 +34,29 @@ pub(super) async fn handle(
         group: request.group_id.into(),
         members: leaving.collect(),
     };
-    let outcomes = match node.groups.leave(leave).await {
+    let outcomes = match groups.leave(leave).await {
         Ok(outcomes) => outcomes,
         Err(error) => {
-            let error_code = group_error(&error).code();
             return LeaveGroupResponse {
-                error_code,
+                error_code: error.error_code().code(),
                 ..Default::default()
             };
         }
     };
-    let codes = outcomes.iter().map(|outcome| {
-        outcome
-            .as_ref()
-            .map_or_else(group_error, |()| ErrorCode::None)
-            .code()
-    });
+    // The older form has the member's error at the top.
     if call.version() < 3 {
-        let error_code = codes.into_iter().next().unwrap_or_default();
         return LeaveGroupResponse {
-            error_code,
+            error_code: outcomes.first().map(code_of).unwrap_or_default(),
             ..Default::default()
         };
     }
     let members = members
         .into_iter()
-        .zip(codes)
-        .map(|(member, error_code)| MemberResponse {
+        .zip(&outcomes)
+        .map(|(member, outcome)| MemberResponse {
             member_id: member.member_id,
             group_instance_id: member.group_instance_id,
-            error_code,
+            error_code: code_of(outcome),
         });
     LeaveGroupResponse {
         members: members.collect(),

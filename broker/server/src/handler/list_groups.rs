@@ -1,4 +1,7 @@
-//! ListGroups (key 16), versions 0 to 5, filtered by state (from 4) and type (from 5).
+//! ListGroups (key 16), versions 0 to 5.
+//!
+//! Version notes:
+//! * Version 4 filters by state (KIP-518), version 5 by type (KIP-848).
 
 use std::sync::Arc;
 
@@ -6,11 +9,11 @@ use avouch_coordinator::group::{GroupListing, ListGroups};
 use avouch_protocol::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 
 use super::Call;
-use crate::error::group_error;
-use crate::node::Node;
+use crate::admin::Admin;
+use crate::error::code_of;
 
 pub(super) async fn handle(
-    node: Arc<Node>,
+    admin: Arc<Admin>,
     _call: Call,
     request: ListGroupsRequest,
 ) -> ListGroupsResponse {
@@ -18,15 +21,11 @@ pub(super) async fn handle(
         states: request.states_filter,
         types: request.types_filter,
     };
-    match node.groups.list(filter).await {
-        Ok(groups) => ListGroupsResponse {
-            groups: groups.into_iter().map(listed).collect(),
-            ..Default::default()
-        },
-        Err(error) => ListGroupsResponse {
-            error_code: group_error(&error).code(),
-            ..Default::default()
-        },
+    let groups = admin.list_groups(filter).await;
+    ListGroupsResponse {
+        error_code: code_of(&groups),
+        groups: groups.unwrap_or_default().into_iter().map(listed).collect(),
+        ..Default::default()
     }
 }
 

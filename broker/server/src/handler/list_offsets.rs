@@ -1,9 +1,15 @@
 //! ListOffsets (key 2), versions 1 to 9.
 //!
-//! -1 is the end (the last stable offset for read_committed), -2 the start, -3 the record with the
-//! greatest timestamp, -4 the start again (there is no remote storage), -5 nothing, and any
-//! timestamp the first record at or after it, looked up inside compressed batches as well. What a
-//! version did not know yet, and other negative times, are UNSUPPORTED_VERSION for their partition.
+//! Behavior:
+//! * -1 means the high watermark (the last stable offset with read_committed), -2 the log start, -3
+//!   the record with the maximum timestamp, -4 the local log start, -5 the last offset in remote
+//!   storage, of which there is none.
+//! * A timestamp means the first record at or after it, found inside compressed batches too.
+//! * A partition that the request contains twice is rejected once.
+//!
+//! Version notes:
+//! * -3 needs version 7 (KIP-734), -4 version 8 (KIP-405), -5 version 9 (KIP-1005). A sentinel that
+//!   the request's version does not define gets UNSUPPORTED_VERSION for its partition.
 
 use std::sync::Arc;
 
@@ -16,15 +22,15 @@ use avouch_protocol::messages::list_offsets::{
     ListOffsetsTopicResponse,
 };
 use avouch_protocol::records::RecordIter;
-use avouch_protocol::types::{Offset, PartitionIndex, TimestampMs, TopicPartition};
+use avouch_protocol::types::{Offset, TimestampMs, TopicPartition};
 
-use super::{Call, check_leader_epoch, named_twice};
-use crate::error::read_error;
+use super::{Call, check_leader_epoch, duplicates};
+use crate::error::{KafkaError as _, RequestError};
 use crate::node::Node;
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
-const GREATEST_TIMESTAMP: i64 = -3;
+const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const READ_COMMITTED: i8 = 1;
@@ -35,37 +41,38 @@ pub(super) async fn handle(
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
     let cluster = node.metadata.cluster();
-    let named = request.topics.iter().flat_map(|topic| {
-        let indexes = topic.partitions.iter();
-        indexes.map(|asked| (topic.name.clone(), asked.partition_index))
+    let partitions = request.topics.iter().flat_map(|topic| {
+        let partitions = topic.partitions.iter();
+        partitions.map(|partition| (topic.name.clone(), partition.partition_index))
     });
-    let repeated = named_twice(named);
-    // Of a partition that is named twice, the first mention is answered for all.
-    let mut twice = repeated.clone();
+    let twice = duplicates(partitions);
+    // A duplicate partition has one result, at its first occurrence.
+    let mut unlisted = twice.clone();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
-        let found = cluster.topic(&topic.name);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for asked in topic.partitions {
-            let target =
-                found.and_then(|found| found.partition(PartitionIndex(asked.partition_index)));
-            let this = (topic.name.clone(), asked.partition_index);
-            let found = match (repeated.contains(&this), target) {
-                (true, _) if !twice.remove(&this) => continue,
-                (true, _) => Err(ErrorCode::InvalidRequest),
-                (false, _) if !is_known(asked.timestamp, call.version()) => {
-                    Err(ErrorCode::UnsupportedVersion)
+        for partition in topic.partitions {
+            let index = partition.partition_index;
+            let key = (topic.name.clone(), index);
+            let found = if twice.contains(&key) {
+                if !unlisted.remove(&key) {
+                    continue;
                 }
-                (false, None) => Err(ErrorCode::UnknownTopicOrPartition),
-                (false, Some(target)) => {
-                    look_up(&node, target, &asked, request.isolation_level).await
+                Err(RequestError::DuplicatePartition.into())
+            } else if !is_supported(partition.timestamp, call.version()) {
+                Err(RequestError::UnsupportedTimestamp(partition.timestamp).into())
+            } else {
+                match cluster.partition(&topic.name, index) {
+                    None => Err(RequestError::UnknownPartition.into()),
+                    Some(target) => find(&node, target, &partition, request.isolation_level).await,
                 }
             };
-            let mut answer = reply(&asked, found);
+            let mut response = response(index, found);
             if call.version() < 4 {
-                answer.leader_epoch = -1; // Not in these versions' replies.
+                // The field is not ignorable and not in these versions.
+                response.leader_epoch = -1;
             }
-            partitions.push(answer);
+            partitions.push(response);
         }
         topics.push(ListOffsetsTopicResponse {
             name: topic.name,
@@ -78,69 +85,65 @@ pub(super) async fn handle(
     }
 }
 
-/// Whether a request of this version may ask for this time.
-fn is_known(timestamp: i64, version: i16) -> bool {
+/// Returns whether a version of the request defines this timestamp.
+fn is_supported(timestamp: i64, version: i16) -> bool {
     match timestamp {
         LATEST | EARLIEST | 0.. => true,
-        GREATEST_TIMESTAMP => version >= 7,
+        MAX_TIMESTAMP => version >= 7,
         EARLIEST_LOCAL => version >= 8,
         LATEST_TIERED => version >= 9,
         _ => false,
     }
 }
 
-/// An offset, its record's timestamp where one was looked for, and the epoch to validate it by.
+/// A found offset.
 struct Found {
+    /// `None` if no offset matches.
     offset: Option<Offset>,
+    /// The timestamp of the record, if one was searched for.
     timestamp: Option<TimestampMs>,
     bounds: Bounds,
 }
 
-async fn look_up(
+async fn find(
     node: &Node,
     target: TopicPartition,
-    asked: &ListOffsetsPartition,
+    partition: &ListOffsetsPartition,
     isolation_level: i8,
 ) -> Result<Found, ErrorCode> {
-    let bounds = node
-        .log
-        .bounds(target)
-        .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    check_leader_epoch(asked.current_leader_epoch, &bounds)?;
-    let edge = |offset| {
+    let bounds = node.log.bounds(target);
+    let bounds = bounds.ok_or(RequestError::UnknownPartition)?;
+    check_leader_epoch(partition.current_leader_epoch, &bounds)?;
+    let found = |offset| {
         Ok(Found {
-            offset: Some(offset),
+            offset,
             timestamp: None,
             bounds,
         })
     };
-    match asked.timestamp {
-        LATEST if isolation_level == READ_COMMITTED => edge(bounds.last_stable),
-        LATEST => edge(bounds.high_watermark),
-        EARLIEST | EARLIEST_LOCAL => edge(bounds.log_start),
-        LATEST_TIERED => Ok(Found {
-            offset: None,
-            timestamp: None,
-            bounds,
-        }),
-        GREATEST_TIMESTAMP | 0.. => {
-            let (log, timestamp) = (node.log.clone(), asked.timestamp);
+    match partition.timestamp {
+        LATEST if isolation_level == READ_COMMITTED => found(Some(bounds.last_stable)),
+        LATEST => found(Some(bounds.high_watermark)),
+        EARLIEST | EARLIEST_LOCAL => found(Some(bounds.log_start)),
+        LATEST_TIERED => found(None),
+        timestamp => {
+            let log = node.log.clone();
             let limits = node.config.limits.inflation();
-            let found =
+            // Reading and decompressing may block for the disk.
+            let search =
                 tokio::task::spawn_blocking(move || by_timestamp(&log, target, timestamp, limits));
-            let found = found.await.map_err(|_| ErrorCode::UnknownServerError)?;
-            let record = found.map_err(|error| read_error(&error))?;
+            let record = search.await.map_err(|_| RequestError::Internal)?;
+            let record = record.map_err(|error| error.error_code())?;
             Ok(Found {
                 offset: record.map(|(offset, _)| offset),
                 timestamp: record.map(|(_, timestamp)| timestamp),
                 bounds,
             })
         }
-        _ => Err(ErrorCode::UnsupportedVersion),
     }
 }
 
-/// The first record at or after `timestamp`, or the one with the greatest.
+/// Finds the first record at or after `timestamp`, or the one with the maximum timestamp.
 fn by_timestamp(
     log: &Log,
     target: TopicPartition,
@@ -148,7 +151,7 @@ fn by_timestamp(
     limits: Limits,
 ) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
     let log_start = log.bounds(target).unwrap_or_default().log_start;
-    if timestamp == GREATEST_TIMESTAMP {
+    if timestamp == MAX_TIMESTAMP {
         let newest = log.offset_of_max_timestamp(target)?;
         return match newest {
             Some(BatchAt { batch, .. }) => first_at(&batch, log_start, None, limits),
@@ -157,58 +160,56 @@ fn by_timestamp(
     }
     let timestamp = TimestampMs(timestamp);
     let mut from = log_start;
-    // The first batch that is new enough may have been cut in half by the log start.
+    // If the log start is inside a batch, the only matching records of that batch may be before it:
+    // then the search continues at the next batch.
     while let Some(BatchAt { batch, .. }) = log.offset_for_time(target, from, timestamp)? {
         let found = first_at(&batch, log_start, Some(timestamp), limits)?;
         if found.is_some() {
             return Ok(found);
         }
-        from = BatchHeader::parse(&batch).map_err(damaged)?.next_offset();
+        from = BatchHeader::parse(&batch).map_err(corrupt)?.next_offset();
     }
     Ok(None)
 }
 
-/// The first record of a batch, from `log_start` on, that is at or after `timestamp`, or without
-/// one has the batch's greatest.
+/// Finds the first record of a batch, from `log_start` on, that is at or after `timestamp`; without
+/// one, the first with the batch's maximum timestamp.
 fn first_at(
     batch: &[u8],
     log_start: Offset,
     timestamp: Option<TimestampMs>,
     limits: Limits,
 ) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
-    let header = BatchHeader::parse(batch).map_err(damaged)?;
-    let least = timestamp.unwrap_or(header.max_timestamp);
-    let mut inflater = Decompressor::new();
-    let codec = header.codec().map_err(damaged)?;
-    let section = inflater
+    let header = BatchHeader::parse(batch).map_err(corrupt)?;
+    let min = timestamp.unwrap_or(header.max_timestamp);
+    let mut decompressor = Decompressor::new();
+    let codec = header.codec().map_err(corrupt)?;
+    let section = decompressor
         .decompress(codec, &batch[HEADER_BYTES..], limits)
-        .map_err(damaged)?;
+        .map_err(corrupt)?;
     for record in RecordIter::new(section, header.record_count) {
-        let record = record.map_err(damaged)?;
+        let record = record.map_err(corrupt)?;
         let offset = header.base_offset.plus(i64::from(record.offset_delta));
         let delta = record.timestamp_delta;
         let at = if header.is_log_append_time() {
+            // Every record has the batch's append time, which is its maximum.
             header.max_timestamp
         } else {
             TimestampMs(header.base_timestamp.0.saturating_add(delta))
         };
-        if at >= least && offset >= log_start {
+        if at >= min && offset >= log_start {
             return Ok(Some((offset, at)));
         }
     }
     Ok(None)
 }
 
-/// What was checked when it was appended cannot be read any more.
-fn damaged<E>(_: E) -> ReadError {
+/// Returns the error for a stored batch that does not parse, although it did when it was appended.
+fn corrupt<E>(_: E) -> ReadError {
     ReadError::Io(std::io::ErrorKind::InvalidData.into())
 }
 
-fn reply(
-    asked: &ListOffsetsPartition,
-    found: Result<Found, ErrorCode>,
-) -> ListOffsetsPartitionResponse {
-    let partition_index = asked.partition_index;
+fn response(partition_index: i32, found: Result<Found, ErrorCode>) -> ListOffsetsPartitionResponse {
     match found {
         Ok(found) => ListOffsetsPartitionResponse {
             partition_index,

@@ -1,4 +1,7 @@
-//! ListPartitionReassignments (key 46), version 0: nothing ever moves, there is one broker.
+//! ListPartitionReassignments (key 46), version 0.
+//!
+//! Behavior:
+//! * Returns no reassignments: a cluster of one broker has none.
 
 use std::sync::Arc;
 
@@ -7,10 +10,10 @@ use avouch_protocol::messages::list_partition_reassignments::{
 };
 
 use super::Call;
-use crate::node::Node;
+use crate::admin::Admin;
 
 pub(super) async fn handle(
-    _node: Arc<Node>,
+    _admin: Arc<Admin>,
     _call: Call,
     _request: ListPartitionReassignmentsRequest,
 ) -> ListPartitionReassignmentsResponse {

@@ -1,14 +1,16 @@
 //! Metadata (key 3), versions 0 to 12.
 //!
-//! No topics named means all of them (version 0: an empty list, later: null). A topic that does
-//! not exist is created with the broker's default partition count when the request and the broker
-//! allow it, and answered at once, or with LEADER_NOT_AVAILABLE while topics come too fast. Every
-//! topic has its stable id from version 10.
+//! Behavior:
+//! * Without topics (version 0: an empty list, later: null) returns all topics.
+//! * A topic that does not exist is created with the broker's defaults if request and broker allow
+//!   it. While the mutation quota is exceeded it gets LEADER_NOT_AVAILABLE, which clients retry.
+//!
+//! Version notes:
+//! * Version 10 returns topic ids, version 12 accepts them (KIP-516).
 
 use std::sync::Arc;
 
 use avouch_protocol::api::Resource;
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
     MetadataResponsePartition, MetadataResponseTopic,
@@ -17,8 +19,8 @@ use avouch_protocol::types::TopicId;
 use uuid::Uuid;
 
 use super::Call;
-use crate::error::metadata_error;
-use crate::metadata::{MetadataError, Topic};
+use crate::error::{KafkaError, RequestError};
+use crate::metadata::{MetadataError, Topic, create};
 use crate::node::Node;
 
 pub(super) async fn handle(
@@ -26,28 +28,22 @@ pub(super) async fn handle(
     call: Call,
     request: MetadataRequest,
 ) -> MetadataResponse {
-    let (cluster_operations, topic_operations) = (
-        request.include_cluster_authorized_operations,
-        request.include_topic_authorized_operations,
-    );
     let may_create = request.allow_auto_topic_creation || call.version() < 4;
     let mut topics: Vec<_> = match request.topics {
         Some(topics) if !(topics.is_empty() && call.version() == 0) => {
-            let mut answers = Vec::with_capacity(topics.len());
+            let mut named = Vec::with_capacity(topics.len());
             for topic in topics {
-                answers.push(named(&node, &call, topic, may_create).await);
+                named.push(resolve(&node, &call, topic, may_create).await);
             }
-            answers
+            named
         }
         _ => {
             let cluster = node.metadata.cluster();
-            cluster
-                .topics()
-                .map(|topic| described(&node, topic))
-                .collect()
+            let topics = cluster.topics();
+            topics.map(|topic| described(&node, topic)).collect()
         }
     };
-    if topic_operations {
+    if request.include_topic_authorized_operations {
         let operations = call.allowed_operations(&node, Resource::Topic);
         for topic in topics.iter_mut().filter(|topic| topic.error_code == 0) {
             topic.topic_authorized_operations = operations;
@@ -66,27 +62,28 @@ pub(super) async fn handle(
         topics,
         ..Default::default()
     };
-    if cluster_operations {
+    if request.include_cluster_authorized_operations {
         let operations = call.allowed_operations(&node, Resource::Cluster);
         response.cluster_authorized_operations = operations;
     }
     response
 }
 
-async fn named(
-    node: &Arc<Node>,
+async fn resolve(
+    node: &Node,
     call: &Call,
-    asked: MetadataRequestTopic,
+    topic: MetadataRequestTopic,
     may_create: bool,
 ) -> MetadataResponseTopic {
-    let Some(name) = asked.name else {
+    // A null name means that the topic is given by id.
+    let Some(name) = topic.name else {
         let cluster = node.metadata.cluster();
-        return match cluster.topic_by_id(TopicId(asked.topic_id)) {
+        return match cluster.topic_by_id(TopicId(topic.topic_id)) {
             Some(topic) => described(node, topic),
             None => {
-                // Null only exists from version 12 on.
+                // The field is nullable from version 12.
                 let name = (call.version() < 12).then(String::new);
-                refused(name, asked.topic_id, ErrorCode::UnknownTopicId)
+                failed(name, topic.topic_id, &RequestError::UnknownTopicId)
             }
         };
     };
@@ -94,37 +91,34 @@ async fn named(
         return described(node, topic);
     }
     if !(may_create && node.config.auto_create_topics) {
-        let valid = crate::metadata::create::check_name(&name).is_ok();
-        let error = if valid {
-            ErrorCode::UnknownTopicOrPartition
-        } else {
-            ErrorCode::InvalidTopicException
+        let error = match create::check_name(&name) {
+            Ok(()) => RequestError::UnknownPartition,
+            Err(_) => RequestError::InvalidTopicName,
         };
-        return refused(Some(name), Uuid::nil(), error);
+        return failed(Some(name), Uuid::nil(), &error);
     }
-    match node.topic_or_new(&name).await {
+    match node.admin.find_or_create_topic(&name).await {
         Ok(topic) => described(node, &topic),
-        // All clients ask again after this one.
         Err(MetadataError::Throttled { .. }) => {
-            refused(Some(name), Uuid::nil(), ErrorCode::LeaderNotAvailable)
+            failed(Some(name), Uuid::nil(), &RequestError::LeaderNotAvailable)
         }
-        Err(error) => refused(Some(name), Uuid::nil(), metadata_error(&error)),
+        Err(error) => failed(Some(name), Uuid::nil(), &error),
     }
 }
 
 fn described(node: &Node, topic: &Topic) -> MetadataResponseTopic {
-    let this = node.config.node_id;
+    let node_id = node.config.node_id;
     let partitions = topic
         .partitions()
         .map(|partition| MetadataResponsePartition {
             partition_index: partition.partition.0,
-            leader_id: this,
+            leader_id: node_id,
             leader_epoch: node
                 .log
                 .bounds(partition)
                 .map_or(0, |bounds| bounds.leader_epoch.0),
-            replica_nodes: vec![this],
-            isr_nodes: vec![this],
+            replica_nodes: vec![node_id],
+            isr_nodes: vec![node_id],
             ..Default::default()
         });
     MetadataResponseTopic {
@@ -136,9 +130,9 @@ fn described(node: &Node, topic: &Topic) -> MetadataResponseTopic {
     }
 }
 
-fn refused(name: Option<String>, topic_id: Uuid, error: ErrorCode) -> MetadataResponseTopic {
+fn failed(name: Option<String>, topic_id: Uuid, error: &impl KafkaError) -> MetadataResponseTopic {
     MetadataResponseTopic {
-        error_code: error.code(),
+        error_code: error.error_code().code(),
         name,
         topic_id,
         ..Default::default()

@@ -1,10 +1,12 @@
-//! One file an API key: the folder listing is the support table. A handler resolves, asks a core,
-//! and replies; it opens no file, and it knows no other handler.
+//! Request handlers, one file for each API key: the folder lists the supported APIs.
 //!
-//! A request is decoded and taken in when it arrives; its reply is a future that the connection
-//! awaits when its turn comes. Only Produce does its work on arrival, because that fixes the order
-//! of appends; every other API works when the reply is awaited, as Kafka's one-at-a-time
-//! connections have it.
+//! A handler translates between messages and services. It opens no file and imports no other
+//! handler. Its argument is the service that it needs, or the [`Node`] if it needs several.
+//!
+//! Requests are decoded on arrival. Their responses are futures, which the connection awaits in the
+//! order of the requests. Only Produce does its work on arrival, because that determines the order
+//! of appends; other handlers run when their response is awaited, as in Kafka, whose connections
+//! process one request at a time.
 
 mod alter_configs;
 mod alter_partition_reassignments;
@@ -44,11 +46,11 @@ mod sync_group;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use avouch_coordinator::group::Coordinator;
 use avouch_log::Bounds;
 use avouch_net::{PendingResponse, RejectedRequest, RequestPermit, Service, Session};
 use avouch_protocol::api::{ApiKey, Resource};
 use avouch_protocol::chunk::Chunk;
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::header::RequestHeader;
 use avouch_protocol::message::Message;
 use avouch_protocol::reader::Reader;
@@ -57,20 +59,22 @@ use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tracing::{Instrument as _, Span, error_span};
 
+use crate::admin::Admin;
+use crate::error::RequestError;
 use crate::node::Node;
 use crate::quota::controller_mutation::{ThrottleTime, Throttling};
 use fetch::FetchTurn;
 use produce::AppendOrder;
 
-/// A reply in parts, without its length; `None` when the request wants none. An error closes the
-/// connection.
-pub(crate) type Reply = BoxFuture<'static, Result<Option<Vec<Chunk>>, CloseReason>>;
+/// A response as segments, without its length; `None` if the request has no response. An error
+/// closes the connection.
+pub(crate) type HandlerFuture = BoxFuture<'static, Result<Option<Vec<Chunk>>, CloseReason>>;
 
-/// What an array element of a request takes in memory once it is decoded, about, in bytes.
+/// Approximate memory of a decoded array element, in bytes.
 const ELEMENT_BYTES: usize = 100;
-/// Elements that are not counted.
-const HANDFUL_ELEMENTS: usize = 10;
-/// Requests with more elements are counted before they are decoded.
+/// Maximum number of elements that need no memory permit of their own.
+const UNCOUNTED_ELEMENTS_MAX: usize = 10;
+/// Maximum number of elements of a request that is decoded before its memory is reserved.
 const FEW_ELEMENTS: usize = 256;
 
 /// The peer of a connection.
@@ -78,9 +82,9 @@ const FEW_ELEMENTS: usize = 256;
 pub(crate) struct Client {
     /// Addresses and principal of the connection.
     pub(crate) session: Session,
-    /// Keeps what it produces in order.
+    /// The order of the connection's appends.
     append_order: AppendOrder,
-    /// Keeps any of its partitions from being starved by the others.
+    /// The partition with which the next fetch starts, so that none starves.
     fetch_turn: FetchTurn,
 }
 
@@ -95,7 +99,7 @@ impl Client {
     }
 }
 
-/// One request's surroundings.
+/// The context of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) client: Arc<Client>,
@@ -105,7 +109,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// The version of the request, and so of its reply.
+    /// Returns the version of the request and of its response.
     pub(crate) fn version(&self) -> i16 {
         self.header.api_version
     }
@@ -121,14 +125,14 @@ impl Call {
         }
     }
 
-    /// What the client calls itself, cut to what a log line may hold.
+    /// Returns the client id, truncated to 128 bytes for log lines.
     pub(crate) fn client_id(&self) -> Option<&str> {
         const BYTES_MAX: usize = 128;
         let id = self.header.client_id.as_deref()?;
         Some(&id[..id.floor_char_boundary(BYTES_MAX)])
     }
 
-    /// Returns the operations that the client may do on a resource, one bit each.
+    /// Returns the operations that the client may do on a resource, one bit for each.
     fn allowed_operations(&self, node: &Node, resource: Resource) -> i32 {
         let principal = self.client.session.principal();
         node.authorizer.allowed_operations(principal, resource)
@@ -140,12 +144,12 @@ impl Call {
     }
 }
 
-/// Why a request ends its connection.
+/// The reason for which a request closes its connection.
 #[derive(Debug, Error)]
 pub(crate) enum CloseReason {
-    #[error("request of API key {0}, which is not served")]
+    #[error("request of API key {0}, which is not supported")]
     UnknownApi(i16),
-    #[error("{api:?} request of version {version}, which is not served")]
+    #[error("{api:?} request of version {version}, which is not supported")]
     UnsupportedVersion { api: ApiKey, version: i16 },
     #[error("{api:?} request of a principal without the required permission")]
     NotAuthorized { api: ApiKey },
@@ -157,14 +161,14 @@ pub(crate) enum CloseReason {
         version: i16,
         error: WireError,
     },
-    #[error("{api:?} reply of version {version} cannot be encoded: {error}")]
+    #[error("{api:?} response of version {version} cannot be encoded: {error}")]
     Unencodable {
         api: ApiKey,
         version: i16,
         error: WireError,
     },
-    #[error("a produce request with acks=0 was refused: {0}")]
-    RefusedUnacknowledged(String),
+    #[error("a produce request with acks=0 was rejected: {0}")]
+    RejectedUnacknowledged(String),
 }
 
 impl Service for Node {
@@ -174,7 +178,8 @@ impl Service for Node {
         Client::new(session)
     }
 
-    /// A request is in flight until it is handled, a produce request until the log has appended it.
+    /// Decodes a request and starts its handler. A request holds `memory` until it is handled, a
+    /// produce request until the log has appended it.
     async fn dispatch(
         self: &Arc<Self>,
         client: &Arc<Client>,
@@ -184,14 +189,14 @@ impl Service for Node {
         let (header, api) =
             identify(&mut reader).map_err(|reason| RejectedRequest::new(reason, Span::none()))?;
         let timer = self.metrics.count_request(api);
-        let (clock, taken_in) = (self.clock, self.clock.elapsed());
+        let (clock, received_at) = (self.clock, self.clock.elapsed());
         let call = Call {
             client: Arc::clone(client),
             header,
             api,
             throttle_time: ThrottleTime::default(),
         };
-        // At the highest level, so that the span exists whenever a line is logged.
+        // At the highest level, so that every log line of the request has the span's fields.
         let span = error_span!(
             "request",
             api = api.name(),
@@ -201,21 +206,21 @@ impl Service for Node {
         );
         let request = span.clone();
         let rejected = move |reason| RejectedRequest::new(reason, request);
-        let taken = Taken {
+        let received = ReceivedRequest {
             node: Arc::clone(self),
             call,
             reader,
             memory,
-            is_parked: false,
+            is_delayed: false,
         };
-        let reply = route(taken)
+        let response = route(received)
             .instrument(span.clone())
             .await
             .map_err(rejected.clone())?;
         let timed = async move {
-            let reply = reply.await.map_err(rejected);
-            timer.observe((clock.elapsed() - taken_in).as_secs_f64());
-            reply
+            let response = response.await.map_err(rejected);
+            timer.observe((clock.elapsed() - received_at).as_secs_f64());
+            response
         };
         Ok(Box::pin(timed.instrument(span)))
     }
@@ -230,110 +235,126 @@ fn identify(reader: &mut Reader) -> Result<(RequestHeader, ApiKey), CloseReason>
     }
 }
 
-/// Gives a request to the handler of its API.
-async fn route(taken: Taken) -> Result<Reply, CloseReason> {
-    let (api, version) = (taken.call.api, taken.call.version());
+/// Authorizes a request and passes it to the handler of its API.
+async fn route(received: ReceivedRequest) -> Result<HandlerFuture, CloseReason> {
+    let (api, version) = (received.call.api, received.call.version());
+    // Kafka closes the connection too: a client that ignored ApiVersions cannot parse an error.
     if !api.versions().contains(&version) {
         return match api {
-            ApiKey::ApiVersions => Ok(api_versions::unsupported(taken.node, taken.call)),
+            ApiKey::ApiVersions => Ok(api_versions::unsupported(received.node, received.call)),
             _ => Err(CloseReason::UnsupportedVersion { api, version }),
         };
     }
     if let Some((operation, resource)) = api.required() {
-        let principal = taken.call.client.session.principal();
-        if !taken.node.authorizer.allows(principal, operation, resource) {
+        let principal = received.call.client.session.principal();
+        if !received
+            .node
+            .authorizer
+            .allows(principal, operation, resource)
+        {
             return Err(CloseReason::NotAuthorized { api });
         }
     }
     match api {
-        ApiKey::Produce => produce::accept(taken).await,
-        ApiKey::Fetch => taken.parked().in_turn(fetch::handle).await,
-        ApiKey::ListOffsets => taken.in_turn(list_offsets::handle).await,
-        ApiKey::Metadata => taken.in_turn(metadata::handle).await,
-        ApiKey::OffsetCommit => taken.in_turn(offset_commit::handle).await,
-        ApiKey::OffsetFetch => taken.in_turn(offset_fetch::handle).await,
-        ApiKey::FindCoordinator => taken.in_turn(find_coordinator::handle).await,
-        ApiKey::JoinGroup => taken.parked().in_turn(join_group::handle).await,
-        ApiKey::Heartbeat => taken.in_turn(heartbeat::handle).await,
-        ApiKey::LeaveGroup => taken.in_turn(leave_group::handle).await,
-        ApiKey::SyncGroup => taken.parked().in_turn(sync_group::handle).await,
-        ApiKey::DescribeGroups => taken.in_turn(describe_groups::handle).await,
-        ApiKey::ListGroups => taken.in_turn(list_groups::handle).await,
-        ApiKey::ApiVersions => taken.in_turn(api_versions::handle).await,
-        ApiKey::CreateTopics => taken.in_turn(create_topics::handle).await,
-        ApiKey::DeleteTopics => taken.in_turn(delete_topics::handle).await,
-        ApiKey::DeleteRecords => taken.in_turn(delete_records::handle).await,
-        ApiKey::InitProducerId => taken.in_turn(init_producer_id::handle).await,
-        ApiKey::OffsetForLeaderEpoch => taken.in_turn(offset_for_leader_epoch::handle).await,
-        ApiKey::DescribeAcls => taken.in_turn(describe_acls::handle).await,
-        ApiKey::CreateAcls => taken.in_turn(create_acls::handle).await,
-        ApiKey::DeleteAcls => taken.in_turn(delete_acls::handle).await,
-        ApiKey::DescribeConfigs => taken.in_turn(describe_configs::handle).await,
-        ApiKey::AlterConfigs => taken.in_turn(alter_configs::handle).await,
-        ApiKey::DescribeLogDirs => taken.in_turn(describe_log_dirs::handle).await,
-        ApiKey::CreatePartitions => taken.in_turn(create_partitions::handle).await,
-        ApiKey::DeleteGroups => taken.in_turn(delete_groups::handle).await,
-        ApiKey::ElectLeaders => taken.in_turn(elect_leaders::handle).await,
-        ApiKey::IncrementalAlterConfigs => taken.in_turn(incremental_alter_configs::handle).await,
+        ApiKey::Produce => produce::accept(received).await,
+        ApiKey::Fetch => received.delayed().in_turn(fetch::handle).await,
+        ApiKey::ListOffsets => received.in_turn(list_offsets::handle).await,
+        ApiKey::Metadata => received.in_turn(metadata::handle).await,
+        ApiKey::OffsetCommit => received.in_turn(offset_commit::handle).await,
+        ApiKey::OffsetFetch => received.in_turn(offset_fetch::handle).await,
+        ApiKey::FindCoordinator => received.in_turn(find_coordinator::handle).await,
+        ApiKey::JoinGroup => received.delayed().in_turn(join_group::handle).await,
+        ApiKey::Heartbeat => received.in_turn(heartbeat::handle).await,
+        ApiKey::LeaveGroup => received.in_turn(leave_group::handle).await,
+        ApiKey::SyncGroup => received.delayed().in_turn(sync_group::handle).await,
+        ApiKey::DescribeGroups => received.in_turn(describe_groups::handle).await,
+        ApiKey::ListGroups => received.in_turn(list_groups::handle).await,
+        ApiKey::ApiVersions => received.in_turn(api_versions::handle).await,
+        ApiKey::CreateTopics => received.in_turn(create_topics::handle).await,
+        ApiKey::DeleteTopics => received.in_turn(delete_topics::handle).await,
+        ApiKey::DeleteRecords => received.in_turn(delete_records::handle).await,
+        ApiKey::InitProducerId => received.in_turn(init_producer_id::handle).await,
+        ApiKey::OffsetForLeaderEpoch => received.in_turn(offset_for_leader_epoch::handle).await,
+        ApiKey::DescribeAcls => received.in_turn(describe_acls::handle).await,
+        ApiKey::CreateAcls => received.in_turn(create_acls::handle).await,
+        ApiKey::DeleteAcls => received.in_turn(delete_acls::handle).await,
+        ApiKey::DescribeConfigs => received.in_turn(describe_configs::handle).await,
+        ApiKey::AlterConfigs => received.in_turn(alter_configs::handle).await,
+        ApiKey::DescribeLogDirs => received.in_turn(describe_log_dirs::handle).await,
+        ApiKey::CreatePartitions => received.in_turn(create_partitions::handle).await,
+        ApiKey::DeleteGroups => received.in_turn(delete_groups::handle).await,
+        ApiKey::ElectLeaders => received.in_turn(elect_leaders::handle).await,
+        ApiKey::IncrementalAlterConfigs => {
+            received.in_turn(incremental_alter_configs::handle).await
+        }
         ApiKey::AlterPartitionReassignments => {
-            taken.in_turn(alter_partition_reassignments::handle).await
+            received
+                .in_turn(alter_partition_reassignments::handle)
+                .await
         }
         ApiKey::ListPartitionReassignments => {
-            taken.in_turn(list_partition_reassignments::handle).await
+            received.in_turn(list_partition_reassignments::handle).await
         }
-        ApiKey::OffsetDelete => taken.in_turn(offset_delete::handle).await,
-        ApiKey::DescribeCluster => taken.in_turn(describe_cluster::handle).await,
-        ApiKey::DescribeTopicPartitions => taken.in_turn(describe_topic_partitions::handle).await,
+        ApiKey::OffsetDelete => received.in_turn(offset_delete::handle).await,
+        ApiKey::DescribeCluster => received.in_turn(describe_cluster::handle).await,
+        ApiKey::DescribeTopicPartitions => {
+            received.in_turn(describe_topic_partitions::handle).await
+        }
     }
 }
 
-/// A request taken in, its body not yet read.
-struct Taken {
+/// A received request whose body is not decoded.
+struct ReceivedRequest {
     node: Arc<Node>,
     call: Call,
     reader: Reader,
     memory: RequestPermit,
-    /// See [`Taken::parked`].
-    is_parked: bool,
+    /// See [`ReceivedRequest::delayed`].
+    is_delayed: bool,
 }
 
-impl Taken {
-    /// Decodes now, works and encodes when the reply's turn comes. Counted until it has worked.
-    async fn in_turn<Request, Response, Handle, Working>(
+impl ReceivedRequest {
+    /// Decodes the request now; handles it and encodes its response when the response is awaited.
+    /// The request holds its memory permit until it is handled.
+    async fn in_turn<Service, Request, Response, Handle, Handling>(
         mut self,
         handle: Handle,
-    ) -> Result<Reply, CloseReason>
+    ) -> Result<HandlerFuture, CloseReason>
     where
+        Service: HandlerArgument,
         Request: Message + Send + 'static,
         Response: Message + Send,
-        Handle: FnOnce(Arc<Node>, Call, Request) -> Working + Send + 'static,
-        Working: Future<Output = Response> + Send,
+        Handle: FnOnce(Arc<Service>, Call, Request) -> Handling + Send + 'static,
+        Handling: Future<Output = Response> + Send,
     {
         let request = self.decode().await?;
         let (node, call, memory) = (self.node, self.call, self.memory);
         Ok(Box::pin(async move {
-            let memory = (!self.is_parked).then_some(memory);
-            let response = handle(Arc::clone(&node), call.clone(), request).await;
+            // `then_some` drops the permit of a delayed request here, before its handler waits.
+            let memory = (!self.is_delayed).then_some(memory);
+            let response = handle(Service::of(&node), call.clone(), request).await;
             drop(memory);
             encode(&node, &call, &response).map(Some)
         }))
     }
 
-    /// For those that wait for records or members: they must not keep producers waiting, so they
-    /// are no longer counted once they work, and count what they hold themselves.
-    fn parked(mut self) -> Self {
-        self.is_parked = true;
+    /// Marks a request that waits for records or members. Its memory permit is released when its
+    /// handler starts, so that it does not block producers meanwhile; the handler reserves the
+    /// memory that it holds.
+    fn delayed(mut self) -> Self {
+        self.is_delayed = true;
         self
     }
 
-    /// The body of the request, for which `memory` counts what it takes, decoded, besides the
-    /// frame. One with many elements is counted before it is decoded.
+    /// Decodes the body and extends the memory permit by the memory of its elements. Of a request
+    /// with many elements the memory is reserved before it is decoded.
     async fn decode<Request: Message>(&mut self) -> Result<Request, CloseReason> {
         let frame_bytes = self.reader.position() + self.reader.remaining();
+        // Cloning a reader copies no bytes.
         let few = self.reader.clone().with_elements(FEW_ELEMENTS);
         if let (decoded, Some(used)) = decode_counted(&self.call, few) {
-            // A handful stands in what frames are rounded up to.
-            if used > HANDFUL_ELEMENTS {
+            // The permit of a frame is rounded up, which covers a few elements.
+            if used > UNCOUNTED_ELEMENTS_MAX {
                 let bytes = frame_bytes + used * ELEMENT_BYTES;
                 self.node
                     .request_memory
@@ -343,48 +364,76 @@ impl Taken {
             return decoded;
         }
         let all = self.reader.elements_left();
-        let most = frame_bytes + all.min(frame_bytes) * ELEMENT_BYTES;
+        // An element has at least one byte, so a frame has at most as many elements as bytes.
+        let max = frame_bytes + all.min(frame_bytes) * ELEMENT_BYTES;
         self.node
             .request_memory
-            .grow(&mut self.memory, most, 0)
+            .grow(&mut self.memory, max, 0)
             .await;
         let (decoded, used) = decode_counted(&self.call, self.reader.clone());
+        // The counted elements replace the estimate.
         self.memory
             .shrink(frame_bytes + used.unwrap_or(all) * ELEMENT_BYTES);
         decoded
     }
 }
 
-/// Whether a client knows the leader epoch; one that does not say, -1, does.
-fn check_leader_epoch(known: i32, bounds: &Bounds) -> Result<(), ErrorCode> {
+/// The first argument of handlers.
+trait HandlerArgument: Send + Sync + 'static {
+    /// Returns the argument as part of a broker.
+    fn of(node: &Arc<Node>) -> Arc<Self>;
+}
+
+impl HandlerArgument for Node {
+    fn of(node: &Arc<Node>) -> Arc<Self> {
+        Arc::clone(node)
+    }
+}
+
+impl HandlerArgument for Admin {
+    fn of(node: &Arc<Node>) -> Arc<Self> {
+        Arc::clone(&node.admin)
+    }
+}
+
+impl HandlerArgument for Coordinator {
+    fn of(node: &Arc<Node>) -> Arc<Self> {
+        Arc::clone(&node.groups)
+    }
+}
+
+/// Compares the leader epoch that a client knows with the partition's; -1 means no epoch.
+fn check_leader_epoch(known: i32, bounds: &Bounds) -> Result<(), RequestError> {
     match known {
         ..0 => Ok(()),
-        _ if known < bounds.leader_epoch.0 => Err(ErrorCode::FencedLeaderEpoch),
-        _ if known > bounds.leader_epoch.0 => Err(ErrorCode::UnknownLeaderEpoch),
+        _ if known < bounds.leader_epoch.0 => Err(RequestError::FencedLeaderEpoch),
+        _ if known > bounds.leader_epoch.0 => Err(RequestError::UnknownLeaderEpoch),
         _ => Ok(()),
     }
 }
 
-/// What a request names more than once. Kafka refuses that, in one answer for all its mentions.
-fn named_twice<Name: Ord>(names: impl IntoIterator<Item = Name>) -> BTreeSet<Name> {
+/// Returns the items that occur more than once. Kafka rejects these with one result for all their
+/// occurrences.
+fn duplicates<Item: Ord>(items: impl IntoIterator<Item = Item>) -> BTreeSet<Item> {
     let mut once = BTreeSet::new();
-    let mut twice = BTreeSet::new();
-    for name in names {
-        if let Some(name) = once.replace(name) {
-            twice.insert(name);
+    let mut duplicates = BTreeSet::new();
+    for item in items {
+        if let Some(item) = once.replace(item) {
+            duplicates.insert(item);
         }
     }
-    twice
+    duplicates
 }
 
-/// The body of a request, and how many elements it has; `None` when there are more than the reader
-/// lets through. Bytes behind it are not looked at, as with Kafka: librdkafka, which sets aside
-/// four bytes for a count of topics and uses one, leaves three behind when it asks for all.
+/// Decodes the body of a request. Returns also the number of its elements; `None` if there are more
+/// than the reader allows.
 fn decode_counted<Request: Message>(
     call: &Call,
     mut reader: Reader,
 ) -> (Result<Request, CloseReason>, Option<usize>) {
     let before = reader.elements_left();
+    // Bytes after the body are ignored, as in Kafka: librdkafka reserves four bytes for a count of
+    // topics and uses one, which leaves three when it requests all topics.
     let decoded = Request::decode(&mut reader, call.version());
     let used = match &decoded {
         Err(WireError::TooMany { .. }) => None,
@@ -398,7 +447,7 @@ fn decode_counted<Request: Message>(
     (decoded.map_err(malformed), used)
 }
 
-/// A reply with length and header; the errors in it are counted.
+/// Encodes a response with its header and counts the errors in it.
 fn encode<Response: Message>(
     node: &Node,
     call: &Call,
@@ -407,7 +456,7 @@ fn encode<Response: Message>(
     encode_at(node, call, response, call.version())
 }
 
-/// The same with a body of another version than the request's.
+/// As [`encode`], with a body of another version than the request's.
 fn encode_at<Response: Message>(
     node: &Node,
     call: &Call,
@@ -434,7 +483,7 @@ mod tests {
 
     // Conformance: broker/fetch-5
     #[test]
-    fn an_epoch_behind_is_fenced_one_ahead_is_unknown_and_none_passes() {
+    fn leader_epochs_are_fenced_or_unknown() {
         let bounds = Bounds {
             leader_epoch: LeaderEpoch(3),
             ..Bounds::default()
@@ -442,16 +491,16 @@ mod tests {
         for (known, expected) in [
             (-1, Ok(())),
             (3, Ok(())),
-            (2, Err(ErrorCode::FencedLeaderEpoch)),
-            (4, Err(ErrorCode::UnknownLeaderEpoch)),
+            (2, Err(RequestError::FencedLeaderEpoch)),
+            (4, Err(RequestError::UnknownLeaderEpoch)),
         ] {
             assert_eq!(check_leader_epoch(known, &bounds), expected, "{known}");
         }
     }
 
     #[test]
-    fn what_is_named_three_times_is_told_once() {
-        let twice: Vec<i32> = named_twice([3, 1, 3, 2, 1, 3]).into_iter().collect();
+    fn duplicates_are_returned_once() {
+        let twice: Vec<i32> = duplicates([3, 1, 3, 2, 1, 3]).into_iter().collect();
         assert_eq!(twice, [1, 3]);
     }
 }

@@ -1,75 +1,56 @@
-//! OffsetDelete (key 47), version 0: makes a group forget offsets of topics it no longer reads.
+//! OffsetDelete (key 47), version 0 (KIP-496).
+//!
+//! Behavior:
+//! * Deletes committed offsets of topics that the group does not subscribe to.
 
 use std::sync::Arc;
 
-use avouch_coordinator::group::{DeleteOffsets, GroupError, TopicName};
-use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteResponsePartition,
     OffsetDeleteResponseTopic,
 };
-use avouch_protocol::types::PartitionIndex;
 
 use super::Call;
-use crate::error::group_error;
-use crate::node::Node;
+use crate::admin::Admin;
+use crate::error::{KafkaError as _, code_of};
 
 pub(super) async fn handle(
-    node: Arc<Node>,
+    admin: Arc<Admin>,
     _call: Call,
     request: OffsetDeleteRequest,
 ) -> OffsetDeleteResponse {
-    let cluster = node.metadata.cluster();
-    let mut existing: Vec<(TopicName, PartitionIndex)> = Vec::new();
-    let topics = request.topics.into_iter().map(|topic| {
-        let found = cluster.topic(&topic.name);
-        let partitions = topic.partitions.iter().map(|asked| {
-            let index = PartitionIndex(asked.partition_index);
-            let exists = found.is_some_and(|topic| topic.partition(index).is_some());
-            let error = if exists {
-                existing.push((topic.name.as_str().into(), index));
-                ErrorCode::None
-            } else {
-                ErrorCode::UnknownTopicOrPartition
+    let partitions: Vec<(&str, i32)> = request
+        .topics
+        .iter()
+        .flat_map(|topic| {
+            let partitions = topic.partitions.iter();
+            partitions.map(|partition| (topic.name.as_str(), partition.partition_index))
+        })
+        .collect();
+    let outcomes = match admin.delete_offsets(request.group_id, &partitions).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            return OffsetDeleteResponse {
+                error_code: error.error_code().code(),
+                ..Default::default()
             };
-            OffsetDeleteResponsePartition {
-                partition_index: index.0,
-                error_code: error.code(),
-            }
+        }
+    };
+    let mut outcomes = outcomes.iter();
+    let topics = request.topics.iter().map(|topic| {
+        // Each topic consumes as many outcomes as it has partitions.
+        let partitions = topic.partitions.iter().zip(outcomes.by_ref());
+        let partitions = partitions.map(|(partition, outcome)| OffsetDeleteResponsePartition {
+            partition_index: partition.partition_index,
+            error_code: code_of(outcome),
         });
         OffsetDeleteResponseTopic {
             partitions: partitions.collect(),
-            name: topic.name,
+            name: topic.name.clone(),
         }
     });
-    let topics = topics.collect();
-    let deleted = node.groups.delete_offsets(DeleteOffsets {
-        group: request.group_id.into(),
-        partitions: existing,
-    });
-    match deleted.await {
-        Ok(outcomes) => OffsetDeleteResponse {
-            topics: with_outcomes(topics, &outcomes),
-            ..Default::default()
-        },
-        Err(error) => OffsetDeleteResponse {
-            error_code: group_error(&error).code(),
-            ..Default::default()
-        },
+    OffsetDeleteResponse {
+        topics: topics.collect(),
+        ..Default::default()
     }
-}
-
-/// The answers with what became of the partitions that exist, in their order.
-fn with_outcomes(
-    mut topics: Vec<OffsetDeleteResponseTopic>,
-    outcomes: &[Result<(), GroupError>],
-) -> Vec<OffsetDeleteResponseTopic> {
-    let mut outcomes = outcomes.iter();
-    let partitions = topics.iter_mut().flat_map(|topic| &mut topic.partitions);
-    for partition in partitions.filter(|partition| partition.error_code == 0) {
-        if let Some(Err(error)) = outcomes.next() {
-            partition.error_code = group_error(error).code();
-        }
-    }
-    topics
 }

@@ -1,11 +1,15 @@
-//! OffsetFetch (key 9), versions 1 to 9; several groups at once from version 8.
+//! OffsetFetch (key 9), versions 1 to 9.
 //!
-//! A partition without an offset answers -1 and no error. Null topics ask for every offset of the
-//! group.
+//! Behavior:
+//! * A partition without a committed offset has offset -1 and no error.
+//! * Null topics mean all offsets of the group.
+//!
+//! Version notes:
+//! * Version 8 has several groups in one request (KIP-709).
 
 use std::sync::Arc;
 
-use avouch_coordinator::group::{FetchedOffset, GroupError, OffsetsQuery};
+use avouch_coordinator::group::{Coordinator, FetchedOffset, GroupError, OffsetsQuery};
 use avouch_protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
@@ -14,24 +18,24 @@ use avouch_protocol::messages::offset_fetch::{
 use avouch_protocol::types::PartitionIndex;
 
 use super::Call;
-use crate::error::group_error;
-use crate::node::Node;
+use crate::error::KafkaError as _;
 
 pub(super) async fn handle(
-    node: Arc<Node>,
+    groups: Arc<Coordinator>,
     call: Call,
     request: OffsetFetchRequest,
 ) -> OffsetFetchResponse {
     if call.version() >= 8 {
-        let mut groups = Vec::with_capacity(request.groups.len());
+        let mut fetched = Vec::with_capacity(request.groups.len());
         for group in request.groups {
-            groups.push(fetch(&node, group).await);
+            fetched.push(fetch(&groups, group).await);
         }
         return OffsetFetchResponse {
-            groups,
+            groups: fetched,
             ..Default::default()
         };
     }
+    // The older form converts to the newer one, so that one function serves both.
     let topics = request.topics.map(|topics| {
         topics
             .into_iter()
@@ -46,11 +50,12 @@ pub(super) async fn handle(
         topics,
         ..Default::default()
     };
-    single(fetch(&node, group).await)
+    single(fetch(&groups, group).await)
 }
 
-async fn fetch(node: &Node, asked: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
-    let partitions = asked.topics.as_ref().map(|topics| {
+async fn fetch(groups: &Coordinator, group: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+    // None, for null topics, selects all committed offsets.
+    let partitions = group.topics.as_ref().map(|topics| {
         topics
             .iter()
             .flat_map(|topic| {
@@ -60,22 +65,23 @@ async fn fetch(node: &Node, asked: OffsetFetchRequestGroup) -> OffsetFetchRespon
             .collect()
     });
     let query = OffsetsQuery {
-        group: asked.group_id.as_str().into(),
+        group: group.group_id.as_str().into(),
         partitions,
     };
-    match node.groups.fetch_offsets(vec![query]).await {
+    match groups.fetch_offsets(vec![query]).await {
         Ok(fetched) => OffsetFetchResponseGroup {
-            group_id: asked.group_id,
-            topics: by_topic(fetched.into_iter().flat_map(|group| group.offsets)),
+            group_id: group.group_id,
+            topics: by_topic(fetched.into_iter().flat_map(|fetched| fetched.offsets)),
             ..Default::default()
         },
-        Err(error) => refused(asked, &error),
+        Err(error) => failed(group, &error),
     }
 }
 
 fn by_topic(offsets: impl Iterator<Item = FetchedOffset>) -> Vec<OffsetFetchResponseTopics> {
     let mut topics: Vec<OffsetFetchResponseTopics> = Vec::new();
     for offset in offsets {
+        // The coordinator returns offsets grouped by topic in the order of the request.
         if topics
             .last()
             .is_none_or(|topic| topic.name != offset.topic.as_str())
@@ -112,11 +118,12 @@ fn partition(fetched: FetchedOffset) -> OffsetFetchResponsePartitions {
     }
 }
 
-/// The error stands on the group and, for versions without that field, on every partition.
-fn refused(asked: OffsetFetchRequestGroup, error: &GroupError) -> OffsetFetchResponseGroup {
-    let error_code = group_error(error).code();
-    let topics = asked.topics.unwrap_or_default().into_iter().map(|topic| {
-        let failed = |index| OffsetFetchResponsePartitions {
+/// Returns the response for a group that failed. Every partition has the code too, for versions in
+/// which the group has none.
+fn failed(group: OffsetFetchRequestGroup, error: &GroupError) -> OffsetFetchResponseGroup {
+    let error_code = error.error_code().code();
+    let topics = group.topics.unwrap_or_default().into_iter().map(|topic| {
+        let partition = |index| OffsetFetchResponsePartitions {
             partition_index: index,
             committed_offset: -1,
             committed_leader_epoch: -1,
@@ -125,17 +132,17 @@ fn refused(asked: OffsetFetchRequestGroup, error: &GroupError) -> OffsetFetchRes
         };
         OffsetFetchResponseTopics {
             name: topic.name,
-            partitions: topic.partition_indexes.into_iter().map(failed).collect(),
+            partitions: topic.partition_indexes.into_iter().map(partition).collect(),
         }
     });
     OffsetFetchResponseGroup {
-        group_id: asked.group_id,
+        group_id: group.group_id,
         topics: topics.collect(),
         error_code,
     }
 }
 
-/// The form of versions 1 to 7: one group, its fields at the top.
+/// Returns the response of versions 1 to 7, in which the fields of the only group are at the top.
 fn single(group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
     let partition = |partition: OffsetFetchResponsePartitions| OffsetFetchResponsePartition {
         partition_index: partition.partition_index,

@@ -1,8 +1,10 @@
-//! OffsetForLeaderEpoch (key 23), versions 2 to 4: where the records of an epoch end (KIP-320), by
-//! which a consumer finds out that records it read are gone.
+//! OffsetForLeaderEpoch (key 23), versions 2 to 4 (KIP-320).
 //!
-//! Epochs are not kept apart from the batches, which carry them: they only go up along a partition,
-//! so that a handful of reads finds where one ends.
+//! Behavior:
+//! * Returns the offset after the last record of an epoch. Consumers detect by it that records that
+//!   they read were deleted.
+//! * Batches contain their epochs, which never decrease along a partition. A binary search finds
+//!   the end of one with few reads.
 
 use std::sync::Arc;
 
@@ -13,10 +15,10 @@ use avouch_protocol::messages::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
     OffsetForLeaderPartition, OffsetForLeaderTopicResult,
 };
-use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex, TopicPartition};
+use avouch_protocol::types::{LeaderEpoch, Offset, TopicPartition};
 
 use super::{Call, check_leader_epoch};
-use crate::error::read_error;
+use crate::error::{KafkaError as _, RequestError};
 use crate::node::Node;
 
 pub(super) async fn handle(
@@ -27,15 +29,13 @@ pub(super) async fn handle(
     let cluster = node.metadata.cluster();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
-        let found = cluster.topic(&topic.topic);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for asked in topic.partitions {
-            let target = found.and_then(|topic| topic.partition(PartitionIndex(asked.partition)));
-            let end = match target {
-                Some(target) => look_up(&node, target, &asked).await,
-                None => Err(ErrorCode::UnknownTopicOrPartition),
+        for partition in topic.partitions {
+            let end = match cluster.partition(&topic.topic, partition.partition) {
+                Some(target) => find(&node, target, &partition).await,
+                None => Err(RequestError::UnknownPartition.into()),
             };
-            partitions.push(answer(&asked, end));
+            partitions.push(response(partition.partition, end));
         }
         topics.push(OffsetForLeaderTopicResult {
             topic: topic.topic,
@@ -51,17 +51,15 @@ pub(super) async fn handle(
 /// An epoch, and the offset after its last record.
 type End = (LeaderEpoch, Offset);
 
-async fn look_up(
+async fn find(
     node: &Node,
     target: TopicPartition,
-    asked: &OffsetForLeaderPartition,
+    partition: &OffsetForLeaderPartition,
 ) -> Result<Option<End>, ErrorCode> {
-    let bounds = node
-        .log
-        .bounds(target)
-        .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    check_leader_epoch(asked.current_leader_epoch, &bounds)?;
-    let epoch = LeaderEpoch(asked.leader_epoch);
+    let bounds = node.log.bounds(target);
+    let bounds = bounds.ok_or(RequestError::UnknownPartition)?;
+    check_leader_epoch(partition.current_leader_epoch, &bounds)?;
+    let epoch = LeaderEpoch(partition.leader_epoch);
     if epoch.0 < 0 || epoch > bounds.leader_epoch {
         return Ok(None);
     }
@@ -69,29 +67,32 @@ async fn look_up(
         return Ok(Some((epoch, bounds.high_watermark)));
     }
     let log = node.log.clone();
-    let found = tokio::task::spawn_blocking(move || {
+    // The reads may block for the disk.
+    let search = tokio::task::spawn_blocking(move || {
         end_of_epoch(epoch, bounds, |offset| batch_at(&log, target, offset))
     });
-    let end = found.await.map_err(|_| ErrorCode::UnknownServerError)?;
-    end.map(Some).map_err(|error| read_error(&error))
+    let end = search.await.map_err(|_| RequestError::Internal)?;
+    end.map(Some).map_err(|error| error.error_code())
 }
 
-/// A batch's base offset, the offset after it and its epoch.
+/// Epoch and offsets of a batch.
 #[derive(Clone, Copy, Debug)]
-struct Epoch {
+struct Batch {
     base: Offset,
+    /// The offset after the batch.
     next: Offset,
     epoch: LeaderEpoch,
 }
 
-/// The greatest epoch up to `epoch` that has batches, and where a later one's begin. Without any
-/// up to it, the epoch itself and where the first batch begins, as Kafka answers.
+/// Returns the highest epoch up to `epoch` that has batches, and the base offset of the first batch
+/// of a later one. If no epoch up to it has batches, returns the epoch itself and the base offset of
+/// the first batch, as Kafka does.
 fn end_of_epoch(
     epoch: LeaderEpoch,
     bounds: Bounds,
-    batch_at: impl Fn(Offset) -> Result<Option<Epoch>, ReadError>,
+    batch_at: impl Fn(Offset) -> Result<Option<Batch>, ReadError>,
 ) -> Result<End, ReadError> {
-    // Batches before `from` are of epochs up to it, those from `to` on of later ones.
+    // Batches before `from` have epochs up to `epoch`, batches from `to` on have later ones.
     let (mut from, mut to) = (bounds.log_start, bounds.high_watermark);
     let (mut last, mut end) = (epoch, bounds.high_watermark);
     while from < to {
@@ -99,6 +100,7 @@ fn end_of_epoch(
         match batch_at(middle)? {
             Some(batch) if batch.epoch <= epoch => {
                 last = batch.epoch;
+                // The batch may end before `middle` + 1 if it is followed by a gap.
                 from = batch.next.max(middle.plus(1));
             }
             Some(later) => {
@@ -111,15 +113,15 @@ fn end_of_epoch(
     Ok((last, end))
 }
 
-/// The batch that holds `offset`, or the first behind it; what is damaged is passed over.
-fn batch_at(log: &Log, target: TopicPartition, offset: Offset) -> Result<Option<Epoch>, ReadError> {
+/// Returns the batch that contains `offset`, or the first one after it. Skips corrupt ranges.
+fn batch_at(log: &Log, target: TopicPartition, offset: Offset) -> Result<Option<Batch>, ReadError> {
     let mut offset = offset;
     loop {
         match log.read(target, offset, 0) {
             Ok(read) => {
                 let header = read.batches.first();
                 let header = header.and_then(|batch| BatchHeader::parse(batch).ok());
-                return Ok(header.map(|header| Epoch {
+                return Ok(header.map(|header| Batch {
                     base: header.base_offset,
                     next: header.next_offset(),
                     epoch: header.leader_epoch,
@@ -131,8 +133,7 @@ fn batch_at(log: &Log, target: TopicPartition, offset: Offset) -> Result<Option<
     }
 }
 
-fn answer(asked: &OffsetForLeaderPartition, end: Result<Option<End>, ErrorCode>) -> EpochEndOffset {
-    let partition = asked.partition;
+fn response(partition: i32, end: Result<Option<End>, ErrorCode>) -> EpochEndOffset {
     match end {
         Ok(Some((epoch, offset))) => EpochEndOffset {
             partition,
@@ -158,8 +159,8 @@ mod tests {
 
     // Conformance: broker/admin-13
     #[test]
-    fn an_epoch_ends_where_the_next_one_begins() {
-        // Batches of three offsets with a hole: epochs 1, 1, 3, 3, 4.
+    fn epoch_ends_where_next_one_starts() {
+        // Batches of three offsets with a gap: epochs 1, 1, 3, 3, 4.
         let batches = [(3, 6, 1), (6, 9, 1), (12, 15, 3), (15, 18, 3), (18, 21, 4)];
         let bounds = Bounds {
             log_start: Offset(3),
@@ -169,7 +170,7 @@ mod tests {
         };
         let batch_at = |offset: Offset| {
             let found = batches.iter().find(|(_, next, _)| offset.0 < *next);
-            Ok(found.map(|&(base, next, epoch)| Epoch {
+            Ok(found.map(|&(base, next, epoch)| Batch {
                 base: Offset(base),
                 next: Offset(next),
                 epoch: LeaderEpoch(epoch),

@@ -1,17 +1,19 @@
-//! SyncGroup (key 14), versions 0 to 5. The reply waits for the leader's assignments.
+//! SyncGroup (key 14), versions 0 to 5.
+//!
+//! Behavior:
+//! * The response waits until the leader of the group has sent the assignments.
 
 use std::sync::Arc;
 
-use avouch_coordinator::group::{Generation, SyncGroup};
+use avouch_coordinator::group::{Coordinator, Generation, SyncGroup};
 use avouch_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use bytes::Bytes;
 
 use super::Call;
-use crate::error::group_error;
-use crate::node::Node;
+use crate::error::KafkaError as _;
 
 pub(super) async fn handle(
-    node: Arc<Node>,
+    groups: Arc<Coordinator>,
     _call: Call,
     request: SyncGroupRequest,
 ) -> SyncGroupResponse {
@@ -25,22 +27,23 @@ pub(super) async fn handle(
         assignments: request
             .assignments
             .into_iter()
-            // A copy, which does not keep the whole frame.
             .map(|assigned| {
+                // A copy: a slice would keep the complete request frame in memory.
                 let assignment = Bytes::copy_from_slice(&assigned.assignment);
                 (assigned.member_id.into(), assignment)
             })
             .collect(),
     };
-    match node.groups.sync(sync).await {
-        Ok(reply) => SyncGroupResponse {
-            protocol_type: Some(reply.protocol_type.to_string()),
-            protocol_name: Some(reply.protocol.to_string()),
-            assignment: reply.assignment,
+    // Completes when the leader's request is durable, or with an error at the session timeout.
+    match groups.sync(sync).await {
+        Ok(synced) => SyncGroupResponse {
+            protocol_type: Some(synced.protocol_type.to_string()),
+            protocol_name: Some(synced.protocol.to_string()),
+            assignment: synced.assignment,
             ..Default::default()
         },
         Err(error) => SyncGroupResponse {
-            error_code: group_error(&error).code(),
+            error_code: error.error_code().code(),
             ..Default::default()
         },
     }

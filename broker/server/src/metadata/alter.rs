@@ -1,5 +1,5 @@
-//! What a request to change configs comes to, without a database: Kafka's two ways, replacing all
-//! of a resource's configs (AlterConfigs) and changing some of them (KIP-339).
+//! Changes of configs, without a database: replacing all of a resource's configs (AlterConfigs) or
+//! changing some of them (IncrementalAlterConfigs, KIP-339).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,61 +8,62 @@ use thiserror::Error;
 use super::config_kind::{Kind, words_of};
 use super::topic_config::ConfigError;
 
-/// What is done to one config.
+/// An operation on a config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
-    /// Gives it a value.
+    /// Sets a value.
     Set,
-    /// Gives it back its default.
+    /// Deletes the value, so that the default applies.
     Delete,
-    /// Adds words to a list that lacks them.
+    /// Appends elements to a list, except those that it contains already.
     Append,
-    /// Takes words out of a list.
+    /// Removes elements from a list.
     Subtract,
 }
 
-/// One config's change.
+/// A change of one config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// The config.
+    /// The config's name.
     pub(crate) name: String,
-    /// What is done to it.
+    /// The operation.
     pub(crate) operation: Operation,
-    /// The value or words; nothing counts for [`Operation::Delete`].
+    /// The value or the list elements; ignored for [`Operation::Delete`].
     pub(crate) value: String,
 }
 
 /// A change of a resource's configs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Alteration {
-    /// These are all of them now.
+    /// Replaces all configs.
     Replace(BTreeMap<String, String>),
-    /// These change, each named once.
+    /// Changes some configs, each at most once.
     Change(Vec<Change>),
 }
 
-/// Why configs were not changed. Nothing of the resource has changed then.
+/// A rejected change of configs. Nothing of the resource has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum AlterError {
-    /// The request makes no sense, whatever the configs are.
+    /// The request is malformed, whatever the configs are.
     #[error("{0}")]
     Malformed(String),
-    /// The config stays as it was when the broker was started.
+    /// The config is static: only a restart changes it.
     #[error("Cannot update these configs dynamically: {0}")]
     ReadOnly(String),
-    /// A config is unknown or its value bad.
+    /// A config is unknown or its value invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
 
 impl Alteration {
-    /// A replacement as a request has it.
+    /// Creates a replacement from the configs in a request.
     ///
     /// # Errors
-    /// When a config has no value or is named twice.
+    /// If a config has no value or occurs twice.
     pub(crate) fn replacing(
         configs: impl IntoIterator<Item = (String, Option<String>)>,
     ) -> Result<Self, AlterError> {
+        // Replacing sets every config: operation 0.
         let set = configs.into_iter().map(|(name, value)| (name, 0, value));
         let changes = changes(set)?;
         let pairs = changes
@@ -71,17 +72,18 @@ impl Alteration {
         Ok(Self::Replace(pairs.collect()))
     }
 
-    /// Changes as a request has them; operations are numbered as in IncrementalAlterConfigs.
+    /// Creates changes from the configs in a request, with the operation numbers of
+    /// IncrementalAlterConfigs.
     ///
     /// # Errors
-    /// When a config has no value though it needs one, is named twice, or an operation is unknown.
+    /// If a config lacks a value or occurs twice, or an operation is unknown.
     pub(crate) fn changing(
         configs: impl IntoIterator<Item = (String, i8, Option<String>)>,
     ) -> Result<Self, AlterError> {
         changes(configs).map(Self::Change)
     }
 
-    /// The configs it names.
+    /// Returns the names of the configs.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         let (replaced, changed) = match self {
             Self::Replace(configs) => (Some(configs), None),
@@ -99,10 +101,11 @@ impl Alteration {
         )
     }
 
-    /// The configs that `current` becomes. `kind_and_default` knows every config there is.
+    /// Applies the changes to `current` and returns the new configs. `kind_and_default` returns the
+    /// kind and the default of a config.
     ///
     /// # Errors
-    /// When words are to be added to, or taken from, what is no list.
+    /// If a config is not a list but elements are appended to or removed from it.
     pub(crate) fn apply(
         &self,
         current: &BTreeMap<String, String>,
@@ -115,6 +118,7 @@ impl Alteration {
         let mut configs = current.clone();
         for change in changes {
             let name = change.name.as_str();
+            // A list without a value of its own starts from its default, as in Kafka.
             let now = |configs: &BTreeMap<String, String>| {
                 let default = kind_and_default(name).map_or("", |(_, default)| default);
                 configs.get(name).map_or(default, String::as_str).to_owned()
@@ -123,18 +127,18 @@ impl Alteration {
                 let kind = kind_and_default(name).map(|(kind, _)| kind);
                 kind.and_then(Kind::separator).ok_or_else(|| ConfigError {
                     name: name.to_owned(),
-                    reason: "it is not a list, so nothing can be added to it or taken from it"
-                        .to_owned(),
+                    reason: "APPEND and SUBTRACT need a list".to_owned(),
                 })
             };
             let value = match change.operation {
                 Operation::Set => change.value.clone(),
                 Operation::Delete => {
+                    // Deleting a config without a value is not an error (KAFKA-20506).
                     configs.remove(name);
                     continue;
                 }
-                Operation::Append => added(&now(&configs), &change.value, separator()?),
-                Operation::Subtract => taken(&now(&configs), &change.value, separator()?),
+                Operation::Append => appended(&now(&configs), &change.value, separator()?),
+                Operation::Subtract => subtracted(&now(&configs), &change.value, separator()?),
             };
             configs.insert(name.to_owned(), value);
         }
@@ -145,10 +149,11 @@ impl Alteration {
 fn changes(
     configs: impl IntoIterator<Item = (String, i8, Option<String>)>,
 ) -> Result<Vec<Change>, AlterError> {
-    let malformed = |text: String| Err(AlterError::Malformed(text));
+    let malformed = |reason: String| Err(AlterError::Malformed(reason));
     let mut names = BTreeSet::new();
     let mut changes = Vec::new();
     for (name, operation, value) in configs {
+        // Kafka's numbers (`AlterConfigOp.OpType`).
         let operation = match operation {
             0 => Operation::Set,
             1 => Operation::Delete,
@@ -159,8 +164,9 @@ fn changes(
         if value.is_none() && operation != Operation::Delete {
             return malformed(format!("Null value not supported for config {name}."));
         }
+        // The order of two changes of one config would decide the result.
         if !names.insert(name.clone()) {
-            return malformed(format!("Config {name} is named twice."));
+            return malformed(format!("Duplicate config {name}."));
         }
         changes.push(Change {
             name,
@@ -171,20 +177,20 @@ fn changes(
     Ok(changes)
 }
 
-fn added(current: &str, words: &str, separator: char) -> String {
+fn appended(current: &str, elements: &str, separator: char) -> String {
     let mut list: Vec<&str> = words_of(current, separator).collect();
-    for word in words_of(words, separator) {
-        if !list.contains(&word) {
-            list.push(word);
+    for element in words_of(elements, separator) {
+        if !list.contains(&element) {
+            list.push(element);
         }
     }
     list.join(separator.encode_utf8(&mut [0; 4]))
 }
 
-fn taken(current: &str, words: &str, separator: char) -> String {
-    let gone: Vec<&str> = words_of(words, separator).collect();
+fn subtracted(current: &str, elements: &str, separator: char) -> String {
+    let removed: Vec<&str> = words_of(elements, separator).collect();
     let left: Vec<&str> = words_of(current, separator)
-        .filter(|word| !gone.contains(word))
+        .filter(|element| !removed.contains(element))
         .collect();
     left.join(separator.encode_utf8(&mut [0; 4]))
 }
@@ -212,7 +218,7 @@ mod tests {
 
     // Conformance: broker/admin-3
     #[test]
-    fn each_operation_does_what_kip_339_says() {
+    fn operations_follow_kip_339() {
         let subjects = "avouch.value.subjects";
         let bypass = "avouch.bypass.principals";
         for (before, changed, after) in [
@@ -227,7 +233,7 @@ mod tests {
                 &[],
             ),
             (&[], change("retention.ms", DELETE, Some("ignored")), &[]),
-            // Words are added to the default, and once only.
+            // Elements are appended to the default, and once only.
             (
                 &[],
                 change("cleanup.policy", APPEND, Some("compact,delete")),
@@ -261,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn malformed_changes_are_rejected() {
         for changes in [
             vec![change("retention.ms", SET, None)],
             vec![change("retention.ms", 4, Some("1"))],
@@ -270,22 +276,25 @@ mod tests {
                 change("retention.ms", DELETE, None),
             ],
         ] {
-            let refused = Alteration::changing(changes);
+            let rejected = Alteration::changing(changes);
             assert!(
-                matches!(refused, Err(AlterError::Malformed(_))),
-                "{refused:?}"
+                matches!(rejected, Err(AlterError::Malformed(_))),
+                "{rejected:?}"
             );
         }
         let no_list = Alteration::changing([change("retention.ms", APPEND, Some("1"))]).unwrap();
-        let refused = no_list.apply(&BTreeMap::new(), kind_and_default);
-        assert!(matches!(refused, Err(AlterError::Config(_))), "{refused:?}");
+        let rejected = no_list.apply(&BTreeMap::new(), kind_and_default);
+        assert!(
+            matches!(rejected, Err(AlterError::Config(_))),
+            "{rejected:?}"
+        );
         let null = Alteration::replacing([("retention.ms".to_owned(), None)]);
         assert!(matches!(null, Err(AlterError::Malformed(_))), "{null:?}");
     }
 
     // Conformance: broker/admin-4
     #[test]
-    fn a_replacement_forgets_what_it_does_not_name() {
+    fn replacement_deletes_missing_configs() {
         let replacement =
             Alteration::replacing([("retention.ms".to_owned(), Some("5".to_owned()))]).unwrap();
         let became = replacement.apply(&map(&[("cleanup.policy", "compact")]), kind_and_default);

@@ -1,4 +1,4 @@
-//! The cluster as requests see it: an immutable snapshot of its topics, replaced whole on change.
+//! Immutable snapshot of the cluster's topics, which every change replaces.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,26 +15,26 @@ use super::topic_config::{self, TopicSettings};
 /// Name of the topic that holds committed offsets and group metadata.
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
-/// A topic with everything requests need, resolved once.
+/// A topic with its configs and contract resolved.
 #[derive(Debug)]
 pub(crate) struct Topic {
-    /// Its row: identity, name, configs, decisions.
+    /// The stored id, name, configs and decisions.
     pub(crate) row: TopicRow,
-    /// Its configs as the broker reads them.
+    /// The configs that the broker itself uses.
     pub(crate) settings: TopicSettings,
-    /// Its contract, `auto` resolved as far as it is decided.
+    /// The contract, with `auto` resolved as far as it is decided.
     pub(crate) policy: Arc<EffectivePolicy>,
-    /// The revision of the contract in force; append compares it with the one a verdict was
-    /// reached under. Shared by every snapshot of the topic.
+    /// The current revision of the contract. An append compares it with the revision that the batch
+    /// was checked under. All snapshots of the topic share it.
     pub(crate) revision: Arc<AtomicU64>,
 }
 
 impl Topic {
-    /// Resolves a row over the broker's defaults. Its configs were checked when they were set, so a
-    /// policy that no longer parses can only come from a newer version's data, which start-up
-    /// refuses.
+    /// Resolves a row with the broker's defaults.
     #[must_use]
     pub(crate) fn new(row: TopicRow, revision: Arc<AtomicU64>, defaults: &BrokerConfigs) -> Self {
+        // The configs were checked when they were set. Only data of a newer version has configs that
+        // do not parse, and the start rejects it.
         let policy = topic_config::contract(&row.configs, defaults).unwrap_or_default();
         let number = revision.load(Ordering::Acquire);
         let policy = Arc::new(EffectivePolicy::resolve(
@@ -52,12 +52,13 @@ impl Topic {
         }
     }
 
-    /// The topic with another row or other defaults. The contract's revision grows when that makes
-    /// it another contract, so that verdicts reached under the old one no longer count.
+    /// Returns the topic with another row or other defaults. If that changes its contract, the
+    /// contract's revision increases, which invalidates the results of checks in progress.
     #[must_use]
     pub(crate) fn successor(&self, row: TopicRow, defaults: &BrokerConfigs) -> Self {
         let policy = topic_config::contract(&row.configs, defaults).unwrap_or_default();
         let decided = (&row.key_decision, &row.value_decision);
+        // Compared by value: a change of other configs keeps the revision.
         if policy != self.policy.policy
             || decided != (&self.row.key_decision, &self.row.value_decision)
         {
@@ -66,25 +67,25 @@ impl Topic {
         Self::new(row, Arc::clone(&self.revision), defaults)
     }
 
-    /// The topic's id.
+    /// Returns the topic's id.
     #[must_use]
     pub(crate) fn id(&self) -> TopicId {
         self.row.id
     }
 
-    /// The topic's name.
+    /// Returns the topic's name.
     #[must_use]
     pub(crate) fn name(&self) -> &str {
         &self.row.name
     }
 
-    /// Whether the broker alone writes to it.
+    /// Returns whether only the broker writes to the topic.
     #[must_use]
     pub(crate) fn is_internal(&self) -> bool {
         self.row.name == OFFSETS_TOPIC
     }
 
-    /// The partition of this index, if the topic has it.
+    /// Returns the partition of this index, if the topic has it.
     #[must_use]
     pub(crate) fn partition(&self, index: PartitionIndex) -> Option<TopicPartition> {
         (0..self.row.partition_count)
@@ -95,7 +96,7 @@ impl Topic {
             })
     }
 
-    /// Every partition, by index.
+    /// Returns all partitions, ascending by index.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = TopicPartition> + use<> {
         let topic = self.row.id;
         (0..self.row.partition_count).map(move |index| TopicPartition {
@@ -105,7 +106,7 @@ impl Topic {
     }
 }
 
-/// Every topic there is, and the broker configs that topics fall back to.
+/// All topics, and the broker configs that are the defaults of topics.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cluster {
     by_name: BTreeMap<String, Arc<Topic>>,
@@ -114,7 +115,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// No topics yet, under these broker configs.
+    /// Creates a cluster without topics.
     #[must_use]
     pub(crate) fn new(broker_configs: BrokerConfigs) -> Self {
         Self {
@@ -123,14 +124,15 @@ impl Cluster {
         }
     }
 
-    /// What was changed of the broker's configs while it ran.
+    /// Returns the broker configs.
     #[must_use]
     pub(crate) fn broker_configs(&self) -> &BrokerConfigs {
         &self.broker_configs
     }
 
-    /// Puts other broker configs in force, for every topic at once.
+    /// Replaces the broker configs, and with them the defaults of all topics.
     pub(crate) fn set_broker_configs(&mut self, configs: BrokerConfigs) {
+        // Collected first: `put` changes the map that `topics` iterates over.
         let topics: Vec<Arc<Topic>> = self.topics().cloned().collect();
         for topic in topics {
             self.put(Arc::new(topic.successor(topic.row.clone(), &configs)));
@@ -138,33 +140,42 @@ impl Cluster {
         self.broker_configs = Arc::new(configs);
     }
 
-    /// The topic of this name.
+    /// Returns the topic of this name.
     #[must_use]
     pub(crate) fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
         self.by_name.get(name)
     }
 
-    /// The topic of this id.
+    /// Returns the topic of this id.
     #[must_use]
     pub(crate) fn topic_by_id(&self, id: TopicId) -> Option<&Arc<Topic>> {
         self.by_id.get(&id)
     }
 
-    /// All topics, by name.
+    /// Returns the partition of this index of the topic of this name, if both exist.
+    #[must_use]
+    pub(crate) fn partition(&self, topic: &str, index: i32) -> Option<TopicPartition> {
+        self.topic(topic)?.partition(PartitionIndex(index))
+    }
+
+    /// Returns all topics, ascending by name.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
         self.by_name.values()
     }
 
-    /// Partitions of all topics together.
+    /// Returns the number of partitions of all topics.
     #[must_use]
     pub(crate) fn partition_count(&self) -> usize {
         let counts = self.topics().map(|topic| topic.row.partition_count);
+        // Stored counts are positive, so the conversion drops none.
         counts.filter_map(|count| usize::try_from(count).ok()).sum()
     }
 
-    /// A topic whose name differs from `name` only in `.` against `_`, which metric names fold.
+    /// Returns the name of a topic that differs from `name` only by `.` and `_`, which are equal in
+    /// metric names.
     #[must_use]
     pub(crate) fn colliding_name(&self, name: &str) -> Option<&str> {
+        // Most names contain neither, which saves comparing all names.
         if !name.contains(['.', '_']) {
             return None;
         }
@@ -182,7 +193,7 @@ impl Cluster {
         self.by_id.insert(topic.id(), topic);
     }
 
-    /// Takes a topic out.
+    /// Removes a topic.
     pub(crate) fn remove(&mut self, topic: &Topic) {
         self.by_name.remove(topic.name());
         self.by_id.remove(&topic.id());

@@ -1,4 +1,4 @@
-//! What CreateTopics decides, without a database: names, counts, replicas, configs.
+//! Rules for new topics and partitions, without a database: names, counts, replicas and configs.
 
 use std::collections::BTreeMap;
 
@@ -7,73 +7,74 @@ use thiserror::Error;
 use super::cluster::{Cluster, Topic};
 use super::topic_config::{self, ConfigError};
 
-/// The longest topic name, in bytes.
+/// Maximum length of a topic name, in bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 249;
-/// The most partitions of one topic.
+/// Maximum number of partitions of a topic.
 pub(crate) const PARTITIONS_MAX: i32 = 1_000;
 
-/// A topic somebody asks for; -1 stands for the broker's default in both counts.
+/// A topic to create. A count of -1 means the broker's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TopicRequest {
-    /// Its name.
+    /// The name.
     pub(crate) name: String,
-    /// Partitions, 1 and up, or -1.
+    /// Number of partitions, at least 1, or -1.
     pub(crate) partition_count: i32,
-    /// Copies of each partition, 1 and up, or -1.
+    /// Number of replicas of each partition, at least 1, or -1.
     pub(crate) replication_factor: i16,
-    /// Explicit replicas of partitions as they are named; empty lets the broker place them.
+    /// Partition indexes with their replicas; empty if the broker chooses them.
     pub(crate) assignments: Vec<(i32, Vec<i32>)>,
-    /// Configs set at birth.
+    /// Configs of the topic.
     pub(crate) configs: BTreeMap<String, String>,
-    /// Configs named without a value, which has no meaning here.
+    /// Configs without a value, which are rejected.
     pub(crate) unset_configs: Vec<String>,
 }
 
 /// The broker's rules for new topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CreateRules {
-    /// Partitions of a topic that does not say how many.
+    /// `num.partitions`: default number of partitions of a topic.
     pub(crate) default_partition_count: i32,
-    /// The most partitions of all topics together.
+    /// Maximum number of partitions of all topics.
     pub(crate) partitions_max: usize,
-    /// Refuses replication factors above 1, as a one-broker Kafka would, instead of clamping them.
+    /// `strict.replication`: replication factors above 1 are rejected, as by Kafka with one broker,
+    /// instead of reduced to 1.
     pub(crate) strict_replication: bool,
-    /// This broker, the only place for a replica.
+    /// The id of this broker, which has all replicas.
     pub(crate) node_id: i32,
 }
 
-/// Why a topic cannot be created.
+/// A topic that cannot be created.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum CreateError {
-    /// The name is not a topic name, or collides with another in metric names.
+    /// The name is invalid or equal to another topic's in metric names.
     #[error("{0}")]
     InvalidName(String),
-    /// There is one of that name.
+    /// A topic of this name exists.
     #[error("Topic '{0}' already exists.")]
     Exists(String),
-    /// Too few or too many partitions.
+    /// The number of partitions is invalid.
     #[error("{0}")]
     InvalidPartitions(String),
-    /// The cluster would have more partitions than it may.
-    #[error("The cluster has {have} partitions and may have {max}: no room for {wanted} more.")]
+    /// The limit on partitions of all topics would be exceeded.
+    #[error("{wanted} new partitions exceed the limit of {max}; the cluster has {have}.")]
     TooManyPartitions {
-        /// Partitions of all topics.
+        /// Number of partitions of all topics.
         have: usize,
-        /// Partitions of the new one.
+        /// Number of new partitions.
         wanted: i32,
         /// The limit.
         max: usize,
     },
-    /// More copies than brokers, under strict replication, or fewer than one.
+    /// The replication factor is below 1, or above it under strict replication.
     #[error("{0}")]
     InvalidReplicationFactor(String),
-    /// The explicit replicas do not fit.
+    /// The replicas are not on this broker or the partitions have gaps.
     #[error("{0}")]
     InvalidAssignment(String),
     /// The request contradicts itself.
     #[error("{0}")]
     Contradictory(String),
-    /// A config is unknown or its value bad.
+    /// A config is unknown or its value invalid.
     #[error("{0}")]
     InvalidConfig(#[from] ConfigError),
     /// Configs without a value.
@@ -81,31 +82,32 @@ pub(crate) enum CreateError {
     UnsetConfig(String),
 }
 
-/// What a request comes to.
+/// The result of a valid request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Creation {
-    /// Partitions it will have.
+    /// Number of partitions of the topic.
     pub(crate) partition_count: i32,
-    /// Whether it asked for more copies than the one it gets.
+    /// True if the replication factor was reduced to 1.
     pub(crate) replication_clamped: bool,
 }
 
-/// Decides whether a topic may be created, and with how many partitions.
+/// Checks a request to create a topic and determines the number of partitions.
 ///
 /// # Errors
-/// The first rule that the request breaks.
+/// Returns the first rule that the request breaks.
 pub(crate) fn decide(
     request: &TopicRequest,
     cluster: &Cluster,
     rules: CreateRules,
 ) -> Result<Creation, CreateError> {
+    // Kafka checks in this order, so that a request with several faults gets the same error.
     check_name(&request.name)?;
     if cluster.topic(&request.name).is_some() {
         return Err(CreateError::Exists(request.name.clone()));
     }
     if let Some(other) = cluster.colliding_name(&request.name) {
         return Err(CreateError::InvalidName(format!(
-            "Topic '{}' collides with existing topic '{other}': '.' and '_' are alike in metrics.",
+            "Topic '{}' collides with existing topic '{other}': '.' and '_' are equal in metric names.",
             request.name
         )));
     }
@@ -128,7 +130,7 @@ pub(crate) fn decide(
 /// Checks a topic's name by Kafka's rule: 1 to 249 of `[a-zA-Z0-9._-]`, not `.` or `..`.
 ///
 /// # Errors
-/// [`CreateError::InvalidName`] saying what is wrong.
+/// Returns [`CreateError::InvalidName`] with the reason.
 pub(crate) fn check_name(name: &str) -> Result<(), CreateError> {
     let reason = if name.is_empty() {
         "Topic name is empty.".to_owned()
@@ -143,36 +145,37 @@ pub(crate) fn check_name(name: &str) -> Result<(), CreateError> {
         .chars()
         .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')))
     {
-        format!("Topic name has {bad:?}; only ASCII letters, digits, '.', '_' and '-' may stand.")
+        format!("Topic name has {bad:?}; only ASCII letters, digits, '.', '_' and '-' are valid.")
     } else {
         return Ok(());
     };
     Err(CreateError::InvalidName(reason))
 }
 
-/// Decides how many partitions a topic that has `have` of them may grow to.
+/// Checks that `count` is more than the topic's number of partitions and within the limits. Returns
+/// it.
 ///
 /// # Errors
-/// When that would not be more, or too many.
-pub(crate) fn grown(
+/// Returns [`CreateError::InvalidPartitions`] or [`CreateError::TooManyPartitions`].
+pub(crate) fn check_count(
     topic: &Topic,
     count: i32,
     cluster: &Cluster,
     rules: CreateRules,
 ) -> Result<i32, CreateError> {
     let have = topic.row.partition_count;
-    let refused = |reason: String| Err(CreateError::InvalidPartitions(reason));
+    let rejected = |reason: String| Err(CreateError::InvalidPartitions(reason));
     if count == have {
-        return refused(format!("Topic already has {have} partition(s)."));
+        return rejected(format!("Topic already has {have} partition(s)."));
     }
     if count < have {
-        return refused(format!(
+        return rejected(format!(
             "The topic {} currently has {have} partition(s); {count} would not be an increase.",
             topic.name()
         ));
     }
     if count > PARTITIONS_MAX {
-        return refused(format!(
+        return rejected(format!(
             "Number of partitions was {count}; it must be 1 to {PARTITIONS_MAX}."
         ));
     }
@@ -180,24 +183,24 @@ pub(crate) fn grown(
     Ok(count)
 }
 
-/// Checks that every new partition is assigned to the one broker there is.
+/// Checks that every new partition is assigned to this broker.
 ///
 /// # Errors
-/// [`CreateError::InvalidAssignment`].
+/// Returns [`CreateError::InvalidAssignment`].
 pub(crate) fn check_new_assignments(
     assignments: &[Vec<i32>],
     new_partitions: i32,
     node_id: i32,
 ) -> Result<(), CreateError> {
-    let refused = |reason: String| Err(CreateError::InvalidAssignment(reason));
+    let rejected = |reason: String| Err(CreateError::InvalidAssignment(reason));
     if i32::try_from(assignments.len()) != Ok(new_partitions) {
-        return refused(format!(
+        return rejected(format!(
             "Increasing the number of partitions by {new_partitions} but {} assignments provided.",
             assignments.len()
         ));
     }
     match assignments.iter().find(|ids| ids.as_slice() != [node_id]) {
-        Some(ids) => refused(format!(
+        Some(ids) => rejected(format!(
             "A partition is assigned to {ids:?}; the only broker is {node_id}."
         )),
         None => Ok(()),
@@ -205,6 +208,7 @@ pub(crate) fn check_new_assignments(
 }
 
 fn check_room(wanted: i32, cluster: &Cluster, rules: CreateRules) -> Result<(), CreateError> {
+    // Saturating: the counts come from the request.
     let have = cluster.partition_count();
     let max = rules.partitions_max;
     if have.saturating_add(usize::try_from(wanted).unwrap_or(0)) > max {
@@ -216,6 +220,7 @@ fn check_room(wanted: i32, cluster: &Cluster, rules: CreateRules) -> Result<(), 
 fn partition_count(request: &TopicRequest, rules: CreateRules) -> Result<i32, CreateError> {
     match request.partition_count {
         -1 => Ok(rules.default_partition_count),
+        // The limit bounds the work of one request; the limit on all partitions applies too.
         count @ 1..=PARTITIONS_MAX => Ok(count),
         count => Err(CreateError::InvalidPartitions(format!(
             "Number of partitions was {count}; it must be 1 to {PARTITIONS_MAX}."
@@ -225,10 +230,11 @@ fn partition_count(request: &TopicRequest, rules: CreateRules) -> Result<i32, Cr
 
 fn replication_clamped(request: &TopicRequest, rules: CreateRules) -> Result<bool, CreateError> {
     match request.replication_factor {
+        // -1 means the broker's default replication factor, which is 1.
         -1 | 1 => Ok(false),
         factor if factor > 1 && !rules.strict_replication => Ok(true),
         factor if factor > 1 => Err(CreateError::InvalidReplicationFactor(format!(
-            "Replication factor {factor} is larger than the one broker there is."
+            "Replication factor {factor} is larger than the number of brokers, 1."
         ))),
         factor => Err(CreateError::InvalidReplicationFactor(format!(
             "Replication factor was {factor}; it must be larger than 0."
@@ -239,11 +245,13 @@ fn replication_clamped(request: &TopicRequest, rules: CreateRules) -> Result<boo
 fn assigned(request: &TopicRequest, rules: CreateRules) -> Result<Creation, CreateError> {
     if request.partition_count != -1 || request.replication_factor != -1 {
         return Err(CreateError::Contradictory(
-            "Give replica assignments or counts, not both.".to_owned(),
+            "Replica assignments and counts exclude each other.".to_owned(),
         ));
     }
     let mut assignments: Vec<&(i32, Vec<i32>)> = request.assignments.iter().collect();
+    // Requests may list partitions in any order.
     assignments.sort_by_key(|(index, _)| *index);
+    // Duplicates are reported before gaps, because a duplicate looks like a gap.
     if let Some(pair) = assignments.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(CreateError::InvalidAssignment(format!(
             "Found multiple manual partition assignments for partition {}.",
@@ -308,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn strict_replication_refuses_what_one_broker_cannot_hold() {
+    fn strict_replication_rejects_factors_above_one() {
         let strict = CreateRules {
             strict_replication: true,
             ..RULES
@@ -329,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_partitions_and_zero_replicas_are_refused() {
+    fn invalid_partition_and_replica_counts_are_rejected() {
         let cluster = Cluster::default();
         for (partitions, replicas) in [(0, 1), (-2, 1), (1_001, 1), (1, 0), (1, -3)] {
             assert!(decide(&request("t", partitions, replicas), &cluster, RULES).is_err());
@@ -362,8 +370,8 @@ mod tests {
                 replication_factor,
                 ..with(&[(0, &[1])])
             };
-            let refused = decide(&both, &cluster, RULES);
-            assert!(matches!(refused, Err(CreateError::Contradictory(_))));
+            let rejected = decide(&both, &cluster, RULES);
+            assert!(matches!(rejected, Err(CreateError::Contradictory(_))));
         }
     }
 }

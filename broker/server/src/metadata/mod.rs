@@ -1,8 +1,8 @@
-//! Topics, their configs and decisions, the cluster's identity and its producer ids.
+//! Topics with their configs and contract decisions, broker configs, cluster id and producer ids.
 //!
-//! The database is the truth; requests read an immutable [`Cluster`] snapshot of it. A change is
-//! written first and becomes visible after. Knows nothing of the log: callers create and delete
-//! partitions there.
+//! Requests read an immutable [`Cluster`] snapshot of the database. A change is durable before it
+//! becomes visible in the snapshot. The module does not import the log: its callers create and
+//! delete partitions there.
 
 pub(crate) mod alter;
 pub(crate) mod broker_config;
@@ -33,35 +33,35 @@ pub(crate) use store::StoreError;
 use store::{Store, TopicRow};
 use topic_config::ConfigError;
 
-/// Producer ids taken from the database at a time. A crash loses the rest of a block: ids are
-/// never handed out twice.
+/// Number of producer ids that one transaction allocates. A crash loses the rest of a block, so
+/// that no id is returned twice.
 const PRODUCER_ID_BLOCK: i64 = 1_000;
 
-/// Under which the configs of all brokers are kept.
+/// The scope of the configs of all brokers in the database.
 const CLUSTER_SCOPE: &str = "cluster";
 
-/// Why a change of the metadata failed.
+/// A change of the metadata that failed.
 #[derive(Debug, Error)]
 pub(crate) enum MetadataError {
     /// The request breaks a rule.
     #[error(transparent)]
     Create(#[from] CreateError),
-    /// The configs cannot be changed like that.
+    /// The change of configs is invalid.
     #[error(transparent)]
     Alter(#[from] AlterError),
-    /// There is no such topic.
-    #[error("there is no such topic")]
+    /// The topic does not exist.
+    #[error("This server does not host this topic-partition.")]
     UnknownTopic,
-    /// Too many partitions were made and deleted lately; there is room again in `wait_ms`.
-    #[error("the limit on partitions made and deleted is exceeded; try again in {wait_ms} ms")]
+    /// The partition mutation quota is exceeded for a request that does not wait.
+    #[error("the partition mutation quota is exceeded; retry in {wait_ms} ms")]
     Throttled {
-        /// How long to wait, in ms.
+        /// Time until the quota allows a request, in ms.
         wait_ms: u64,
     },
-    /// The same, for a request that waited as long as it may.
-    #[error("the limit on partitions made and deleted left no room in time, nor in {wait_ms} ms")]
-    NotInTime {
-        /// How much longer it would have been, in ms.
+    /// The partition mutation quota is exceeded for longer than the request may wait.
+    #[error("timed out waiting for the partition mutation quota; retry in {wait_ms} ms")]
+    QuotaTimeout {
+        /// Time until the quota allows a request, in ms.
         wait_ms: u64,
     },
     /// The database failed; nothing changed.
@@ -76,23 +76,25 @@ pub(crate) struct Metadata {
     cluster_id: String,
     rules: CreateRules,
     snapshot: RwLock<Arc<Cluster>>,
-    /// Held over every change, so that decide, write and publish are one step.
+    /// Held during each change, so that check, write and publication are one step.
     change: Mutex<()>,
     producer_ids: Mutex<std::ops::Range<i64>>,
 }
 
 impl Metadata {
-    /// Opens the database at `path`, creating it with a new cluster id when there is none.
-    /// `started` is what topics fall back to below whatever was changed while brokers ran.
+    /// Opens the database at `path`; creates it with a new cluster id if it does not exist.
+    /// `started` are the static broker configs, which dynamic ones override.
     ///
     /// # Errors
-    /// When the database cannot be opened or read, or holds what `started` contradicts.
+    /// If the database cannot be opened or read, or its configs are invalid together with
+    /// `started`.
     pub(crate) async fn open(
         path: &Path,
         rules: CreateRules,
         started: BTreeMap<String, String>,
     ) -> Result<Self, StoreError> {
         let store = Store::open(path).await?;
+        // Durable before the first client connects: clients compare the id after each reconnect.
         let cluster_id = store
             .fact_or_insert("cluster_id", &new_cluster_id())
             .await?;
@@ -101,10 +103,14 @@ impl Metadata {
             cluster: store.broker_configs(CLUSTER_SCOPE).await?,
             broker: store.broker_configs(&rules.node_id.to_string()).await?,
         };
+        // Both scopes were valid when they were stored, but the static configs may have changed
+        // since.
         configs.check()?;
         let mut cluster = Cluster::new(configs.clone());
         for row in store.topics().await? {
             check_contract(&row.name, &row.configs, &configs)?;
+            // Revisions start again with the process: no check of an earlier process is in
+            // progress.
             let revision = Arc::new(AtomicU64::new(1));
             cluster.put(Arc::new(Topic::new(row, revision, &configs)));
         }
@@ -118,31 +124,32 @@ impl Metadata {
         })
     }
 
-    /// The cluster's id: 22 characters, the same for the life of the data directory.
+    /// Returns the cluster id: 22 characters, constant for a data directory.
     #[must_use]
     pub(crate) fn cluster_id(&self) -> &str {
         &self.cluster_id
     }
 
-    /// The topics of this moment.
+    /// Returns the current snapshot.
     #[must_use]
     pub(crate) fn cluster(&self) -> Arc<Cluster> {
         Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Ids of deleted topics, whose data may still lie on disk after a crash.
+    /// Returns the ids of deleted topics, whose data may be on disk still.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     pub(crate) async fn tombstones(&self) -> Result<Vec<TopicId>, StoreError> {
         self.store.tombstones().await
     }
 
-    /// Creates a topic; `validate_only` stops before anything is written. `prepare` runs between
-    /// the row's write and the topic's appearance: it makes the partitions.
+    /// Creates a topic. With `validate_only` the request is checked and nothing is written.
+    /// `prepare` creates the partitions: it runs after the row is durable and before the topic is
+    /// visible.
     ///
     /// # Errors
-    /// When a rule is broken or the database fails.
+    /// If a rule is broken or the database fails.
     pub(crate) async fn create(
         &self,
         request: &TopicRequest,
@@ -163,19 +170,21 @@ impl Metadata {
         };
         let revision = Arc::new(AtomicU64::new(1));
         let topic = Arc::new(Topic::new(row, revision, cluster.broker_configs()));
+        // The topic of a validation has its effective configs, which CreateTopics returns.
         if validate_only {
             return Ok((topic, creation));
         }
         self.store.insert(&topic.row, now).await?;
+        // A crash here leaves a topic without partitions; the next start creates them.
         prepare(&topic);
         self.publish(|cluster| cluster.put(Arc::clone(&topic)));
         Ok((topic, creation))
     }
 
-    /// Deletes a topic: afterwards nobody finds it, and a tombstone says its data is garbage.
+    /// Deletes a topic and writes a tombstone, by which its data is deleted later.
     ///
     /// # Errors
-    /// When there is no such topic or the database fails.
+    /// If the topic does not exist or the database fails.
     pub(crate) async fn delete(
         &self,
         id: TopicId,
@@ -184,19 +193,18 @@ impl Metadata {
         let _change = self.change.lock().await;
         let cluster = self.cluster();
         let topic = cluster.topic_by_id(id).ok_or(MetadataError::UnknownTopic)?;
+        // The tombstone and the deletion are one transaction: data of an id with neither is never
+        // deleted.
         self.store.delete(&topic.row, now).await?;
         self.publish(|cluster| cluster.remove(topic));
         Ok(Arc::clone(topic))
     }
 
-    /// Records what `auto` comes to for a topic's keys and values, for good, and raises the
-    /// contract's revision. Decisions already made stay.
-    ///
-    /// `decision` is asked a last time when the revision is raised already: whatever the log holds
-    /// then is all that was placed in it under an earlier contract.
+    /// Stores the final decisions of `auto` for a topic's keys and values and increases the
+    /// contract's revision. Earlier decisions stay.
     ///
     /// # Errors
-    /// When there is no such topic or the database fails.
+    /// If the topic does not exist or the database fails.
     pub(crate) async fn decide(
         &self,
         id: TopicId,
@@ -206,10 +214,12 @@ impl Metadata {
         let cluster = self.cluster();
         let topic = cluster.topic_by_id(id).ok_or(MetadataError::UnknownTopic)?;
         if with_decision(&topic.row, decision()) == topic.row {
-            // Another request was faster.
+            // A concurrent request has decided since.
             return Ok(Arc::clone(topic));
         }
         topic.revision.fetch_add(1, Ordering::AcqRel);
+        // Evaluated again: from here on the log rejects batches that were checked under the earlier
+        // revision, so what it contains now is final.
         let row = with_decision(&topic.row, decision());
         let (key, value) = (&row.key_decision, &row.value_decision);
         let stored = self.store.decide(id, key, value).await;
@@ -218,16 +228,16 @@ impl Metadata {
         } else {
             topic.row.clone()
         };
-        // Even if nothing was decided: verdicts have to be reached under the raised revision.
+        // Also after a failure: checks need a snapshot with the increased revision to succeed.
         let decided = self.put_successor(topic, row);
         stored?;
         Ok(decided)
     }
 
-    /// Changes a topic's configs; `validate_only` stops before anything is written.
+    /// Changes a topic's configs. With `validate_only` the change is checked and nothing is written.
     ///
     /// # Errors
-    /// When there is no such topic, the configs cannot be changed like that, or the database fails.
+    /// If the topic does not exist, the change is invalid or the database fails.
     pub(crate) async fn alter_topic(
         &self,
         name: &str,
@@ -239,6 +249,7 @@ impl Metadata {
         let topic = cluster.topic(name).ok_or(MetadataError::UnknownTopic)?;
         let configs = alteration.apply(&topic.row.configs, topic_config::kind_and_default)?;
         topic_config::check(&configs, cluster.broker_configs()).map_err(AlterError::from)?;
+        // Unchanged configs keep the contract's revision, so checks in progress stay valid.
         if validate_only || configs == topic.row.configs {
             return Ok(());
         }
@@ -249,12 +260,11 @@ impl Metadata {
         Ok(())
     }
 
-    /// Changes broker configs, and with them what topics fall back to; `validate_only` stops before
-    /// anything is written.
+    /// Changes broker configs, and with them the defaults of topics. With `validate_only` the
+    /// change is checked and nothing is written.
     ///
     /// # Errors
-    /// When the configs cannot be changed like that, would contradict a topic's, or the database
-    /// fails.
+    /// If the change is invalid, alone or for a topic's contract, or the database fails.
     pub(crate) async fn alter_broker(
         &self,
         scope: Scope,
@@ -278,13 +288,14 @@ impl Metadata {
         Ok(())
     }
 
-    /// Gives a topic more partitions, `count` in all; `validate_only` stops before anything is
-    /// written. `assignments` names the replicas of each new one. `prepare` runs between the row's
-    /// write and the partitions' appearance: it makes them.
+    /// Increases the number of a topic's partitions to `count`. With `validate_only` the request is
+    /// checked and nothing is written. `assignments` has the replicas of each new partition.
+    /// `prepare` creates the partitions: it runs after the row is durable and before they are
+    /// visible.
     ///
     /// # Errors
-    /// When there is no such topic, a rule is broken or the database fails.
-    pub(crate) async fn grow(
+    /// If the topic does not exist, a rule is broken or the database fails.
+    pub(crate) async fn create_partitions(
         &self,
         name: &str,
         count: i32,
@@ -294,9 +305,10 @@ impl Metadata {
     ) -> Result<(), MetadataError> {
         let _change = self.change.lock().await;
         let cluster = self.cluster();
+        // The count is read under the lock: concurrent requests cannot both add partitions.
         let topic = cluster.topic(name).ok_or(MetadataError::UnknownTopic)?;
         let mut row = topic.row.clone();
-        row.partition_count = create::grown(topic, count, &cluster, self.rules)?;
+        row.partition_count = create::check_count(topic, count, &cluster, self.rules)?;
         if let Some(assignments) = assignments {
             let new = row.partition_count - topic.row.partition_count;
             create::check_new_assignments(assignments, new, self.rules.node_id)?;
@@ -305,18 +317,19 @@ impl Metadata {
             return Ok(());
         }
         self.store.set_partition_count(topic.id(), count).await?;
-        let grown = Arc::new(topic.successor(row, cluster.broker_configs()));
-        prepare(&grown);
-        self.publish(|cluster| cluster.put(grown));
+        let successor = Arc::new(topic.successor(row, cluster.broker_configs()));
+        prepare(&successor);
+        self.publish(|cluster| cluster.put(successor));
         Ok(())
     }
 
-    /// A producer id that was never handed out before, not even before a crash.
+    /// Returns a producer id that was never returned before, not even before a crash.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     pub(crate) async fn next_producer_id(&self) -> Result<ProducerId, StoreError> {
         const FACT: &str = "next_producer_id";
+        // The lock spans the transaction, so that concurrent requests allocate one block.
         let mut block = self.producer_ids.lock().await;
         if block.is_empty() {
             let first = self.store.take_ids(FACT, PRODUCER_ID_BLOCK).await?;
@@ -332,7 +345,7 @@ impl Metadata {
         self.store.close().await;
     }
 
-    /// Replaces a topic's snapshot by that of its new row.
+    /// Replaces a topic in the snapshot.
     fn put_successor(&self, topic: &Topic, row: TopicRow) -> Arc<Topic> {
         let successor = topic.successor(row, self.cluster().broker_configs());
         let successor = Arc::new(successor);
@@ -345,11 +358,12 @@ impl Metadata {
             .snapshot
             .write()
             .unwrap_or_else(PoisonError::into_inner);
+        // Copies the snapshot only if a request still reads it.
         change(Arc::make_mut(&mut snapshot));
     }
 }
 
-/// What the broker configs become, after everything that rests on them was checked.
+/// Returns the changed broker configs, checked together with all topics' contracts.
 fn decide_broker_configs(
     cluster: &Cluster,
     scope: Scope,
@@ -362,7 +376,7 @@ fn decide_broker_configs(
         return Err(if broker_config::exists(name) {
             AlterError::ReadOnly(name.to_owned())
         } else {
-            let reason = "there is no such broker config".to_owned();
+            let reason = "unknown broker config".to_owned();
             let name = name.to_owned();
             AlterError::Config(ConfigError { name, reason })
         });
@@ -371,13 +385,14 @@ fn decide_broker_configs(
     let changed = alteration.apply(before.scope(scope), broker_config::changeable)?;
     let configs = before.with(scope, changed);
     configs.check()?;
+    // A default can complete or contradict the contract of a topic that sets only a part of it.
     for topic in cluster.topics() {
         check_contract(topic.name(), &topic.row.configs, &configs)?;
     }
     Ok(configs)
 }
 
-/// Whether a topic's contract still makes sense over other defaults.
+/// Checks a topic's contract with other defaults.
 fn check_contract(
     topic: &str,
     configs: &BTreeMap<String, String>,
@@ -391,11 +406,11 @@ fn check_contract(
         })
 }
 
-/// The row with what is open in it decided.
+/// Returns the row with its open decisions set.
 fn with_decision(row: &TopicRow, (key, value): (Decision, Decision)) -> TopicRow {
-    let decided = |held: &String, decision: Decision| match held.as_str() {
+    let decided = |stored: &String, decision: Decision| match stored.as_str() {
         "" => decision.to_string(),
-        held => held.to_owned(),
+        stored => stored.to_owned(),
     };
     TopicRow {
         key_decision: decided(&row.key_decision, key),
@@ -404,7 +419,7 @@ fn with_decision(row: &TopicRow, (key, value): (Decision, Decision)) -> TopicRow
     }
 }
 
-/// A random cluster id in Kafka's form: 16 bytes as URL-safe Base64 without padding.
+/// Returns a random cluster id in Kafka's form: 16 bytes as URL-safe Base64 without padding.
 fn new_cluster_id() -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let bits = Uuid::new_v4().as_u128();
@@ -423,7 +438,6 @@ fn new_cluster_id() -> String {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     const RULES: CreateRules = CreateRules {
@@ -443,7 +457,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn identity_topics_and_producer_ids_survive_a_restart() {
+    async fn ids_and_topics_survive_restart() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metadata.sqlite");
         let first = Metadata::open(&path, RULES, BTreeMap::new()).await.unwrap();
@@ -469,7 +483,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_is_taken_once_and_comes_back_with_another_id() {
+    async fn recreated_topic_has_another_id() {
         let dir = tempfile::tempdir().unwrap();
         let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES, BTreeMap::new())
             .await
@@ -486,11 +500,11 @@ mod tests {
             Err(MetadataError::Create(CreateError::Exists(_)))
         ));
         metadata.delete(topic.id(), TimestampMs(2)).await.unwrap();
-        let (reborn, _) = metadata
+        let (recreated, _) = metadata
             .create(&named("t"), false, TimestampMs(3), |_| ())
             .await
             .unwrap();
-        assert_ne!(reborn.id(), topic.id());
+        assert_ne!(recreated.id(), topic.id());
     }
 
     #[tokio::test]
@@ -508,7 +522,7 @@ mod tests {
 
     // Conformance: log/18
     #[tokio::test]
-    async fn auto_is_decided_by_what_the_log_holds_once_no_earlier_verdict_counts() {
+    async fn auto_is_decided_after_the_revision_increases() {
         let dir = tempfile::tempdir().unwrap();
         let metadata = Metadata::open(&dir.path().join("m.sqlite"), RULES, BTreeMap::new())
             .await
@@ -518,7 +532,7 @@ mod tests {
             .await
             .unwrap();
         let before = topic.revision.load(Ordering::Acquire);
-        // A batch gets its offset just before the revision is raised.
+        // A batch is appended just before the revision increases.
         let decision = || match topic.revision.load(Ordering::Acquire) == before {
             true => (Decision::Undecided, Decision::Payload),
             false => (Decision::Undecided, Decision::PayloadShadow),
@@ -527,11 +541,14 @@ mod tests {
         let shadow = Decision::PayloadShadow.to_string();
         assert_eq!(decided.row.value_decision, shadow);
         let revision = topic.revision.load(Ordering::Acquire);
-        assert_eq!(decided.policy.revision, revision, "verdicts under it count");
+        assert_eq!(
+            decided.policy.revision, revision,
+            "checks under it are valid"
+        );
     }
 
     #[tokio::test]
-    async fn a_decision_of_auto_is_made_once() {
+    async fn decision_of_auto_is_final() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.sqlite");
         let metadata = Metadata::open(&path, RULES, BTreeMap::new()).await.unwrap();
@@ -556,7 +573,7 @@ mod tests {
         let again = later.revision.load(Ordering::Acquire);
         assert_eq!(
             again, decided,
-            "verdicts under the decided contract stay good"
+            "checks under the decided contract stay valid"
         );
         let reopened = Metadata::open(&path, RULES, BTreeMap::new()).await.unwrap();
         let row = &reopened.cluster().topic("t").unwrap().row.clone();

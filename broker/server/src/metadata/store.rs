@@ -1,5 +1,6 @@
-//! The SQL behind the metadata: topics with their configs, tombstones, facts of the cluster.
-//! Every change is one transaction, durable on return. Decides nothing.
+//! SQL statements of the metadata: topics with their configs, tombstones, facts of the cluster.
+//!
+//! Each change is one transaction and durable when its function returns.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,24 +17,24 @@ use uuid::Uuid;
 use super::topic_config::ConfigError;
 use super::transaction::Transaction;
 
-/// Why the metadata could not be read or written.
+/// Metadata that could not be read or written.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The database refused.
+    /// The database failed.
     #[error("metadata store: {0}")]
     Database(#[from] sqlx::Error),
-    /// Its tables are of another version.
+    /// The tables cannot be migrated, for example because a newer version wrote them.
     #[error("metadata store: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// What the broker was started with does not go with what is stored.
+    /// The static broker configs are invalid together with the stored ones.
     #[error(transparent)]
     Contradiction(#[from] ConfigError),
-    /// A row holds what we never write.
+    /// A row contains an invalid value.
     #[error("metadata store: {what} is not valid: {value}")]
     BadRow {
-        /// Which column.
+        /// The column.
         what: &'static str,
-        /// What it holds.
+        /// Its value.
         value: String,
     },
 }
@@ -52,8 +53,8 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
     ),
 ];
 
-/// The migrations that the binary contains. `sqlx::migrate!` would embed the same, but compiles all
-/// of sqlx and SQLite a second time, for the macro.
+/// The migrations, which the binary contains.
+// Not `sqlx::migrate!`: the macro compiles sqlx and SQLite a second time, for the build host.
 #[derive(Clone, Copy, Debug)]
 struct EmbeddedMigrations;
 
@@ -69,44 +70,45 @@ impl MigrationSource<'static> for EmbeddedMigrations {
     }
 }
 
-/// A topic as its row and config rows have it.
+/// A stored topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TopicRow {
-    /// Identity, never reused.
+    /// The id, which is never reused.
     pub(crate) id: TopicId,
-    /// Unique among living topics.
+    /// The name, unique among topics that are not deleted.
     pub(crate) name: String,
-    /// 1 and up.
+    /// The number of partitions, at least 1.
     pub(crate) partition_count: i32,
-    /// Configs set on the topic, defaults not among them.
+    /// The configs set on the topic, without defaults.
     pub(crate) configs: BTreeMap<String, String>,
-    /// The decision of `auto` for keys, empty while undecided.
+    /// The decision of `auto` for keys; empty if undecided.
     pub(crate) key_decision: String,
-    /// The same for values.
+    /// The decision of `auto` for values; empty if undecided.
     pub(crate) value_decision: String,
 }
 
 /// The open database.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
-    /// Reads. Its connection stays open as long as the store: when the last connection closes and
-    /// the next one opens, SQLite replays its log and may find there a commit that was reported as
-    /// failed. While a connection is open, such a commit stays invisible and the next one
-    /// overwrites it, so memory and database agree.
+    // Its connection stays open as long as the store. When the last connection closes and the next
+    // one opens, SQLite replays its log, which may contain a commit that was reported as failed.
+    // While a connection is open, such a commit is invisible and the next one overwrites it.
+    /// Connection for reads.
     reader: SqlitePool,
-    /// Runs all changes, on one connection: they are rare, and SQLite has one writer anyway.
+    /// Connection for all changes: SQLite has one writer at a time.
     pub(super) writer: SqlitePool,
 }
 
 impl Store {
-    /// Opens, or creates, the database at `path`.
+    /// Opens or creates the database at `path`.
     ///
     /// # Errors
-    /// When the file cannot be opened or is of a newer version.
+    /// If the file cannot be opened or a newer version wrote it.
     pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
+            // Readers do not block the writer in WAL mode; FULL syncs each commit.
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
         let one = || SqlitePoolOptions::new().max_connections(1);
@@ -127,10 +129,10 @@ impl Store {
         Ok(Self { reader, writer })
     }
 
-    /// The value of a fact of the cluster; `default` becomes it when there is none yet.
+    /// Returns the value of a fact of the cluster; sets it to `default` if it has none.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub(super) async fn fact_or_insert(
         &self,
         name: &str,
@@ -142,11 +144,11 @@ impl Store {
         Ok(value)
     }
 
-    /// Takes `count` ids from the fact `name`, the next free id, which starts at 1. Returns the
+    /// Allocates `count` ids from the fact `name`, the next free id, which starts at 1. Returns the
     /// first of them.
     ///
     /// # Errors
-    /// If the database fails or the fact is not a number; then no id is taken.
+    /// If the database fails or the fact is not a number; then no id is allocated.
     pub(super) async fn take_ids(&self, name: &'static str, count: i64) -> Result<i64, StoreError> {
         let mut transaction = Transaction::begin(&self.writer).await?;
         let first = fact_or_insert(&mut transaction, name, "1").await?;
@@ -163,11 +165,12 @@ impl Store {
         Ok(first)
     }
 
-    /// Every living topic.
+    /// Returns all topics that are not deleted.
     ///
     /// # Errors
-    /// When the database refuses or a row is broken.
+    /// If the database fails or a row is invalid.
     pub(super) async fn topics(&self) -> Result<Vec<TopicRow>, StoreError> {
+        // Two queries instead of a join, which would repeat each topic for each of its configs.
         let mut configs: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         for row in sqlx::query("SELECT topic_id, name, value FROM topic_configs")
             .fetch_all(&self.reader)
@@ -200,10 +203,10 @@ impl Store {
         Ok(topics)
     }
 
-    /// Ids of deleted topics.
+    /// Returns the ids of deleted topics.
     ///
     /// # Errors
-    /// When the database refuses or a row is broken.
+    /// If the database fails or a row is invalid.
     pub(super) async fn tombstones(&self) -> Result<Vec<TopicId>, StoreError> {
         let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM topic_tombstones")
             .fetch_all(&self.reader)
@@ -214,7 +217,7 @@ impl Store {
     /// Writes a new topic.
     ///
     /// # Errors
-    /// When the database refuses, a name already taken included.
+    /// If the database fails or a topic has the name already.
     pub(super) async fn insert(
         &self,
         topic: &TopicRow,
@@ -248,7 +251,7 @@ impl Store {
     /// Replaces all configs of a topic.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub(super) async fn set_topic_configs(
         &self,
         id: TopicId,
@@ -271,10 +274,10 @@ impl Store {
         Ok(())
     }
 
-    /// The broker configs that were changed under `scope`.
+    /// Returns the dynamic broker configs of `scope`.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub(super) async fn broker_configs(
         &self,
         scope: &str,
@@ -292,7 +295,7 @@ impl Store {
     /// Replaces all broker configs of `scope`.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub(super) async fn set_broker_configs(
         &self,
         scope: &str,
@@ -315,10 +318,10 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a topic another number of partitions.
+    /// Changes the number of a topic's partitions.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub(super) async fn set_partition_count(
         &self,
         id: TopicId,
@@ -334,16 +337,17 @@ impl Store {
         Ok(())
     }
 
-    /// Records what `auto` was decided to be. A decision already there stays.
+    /// Stores decisions of `auto`. Earlier decisions stay.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub(super) async fn decide(
         &self,
         id: TopicId,
         key: &str,
         value: &str,
     ) -> Result<(), StoreError> {
+        // The database keeps an earlier decision even if the caller's snapshot is outdated.
         let update = "UPDATE topics SET \
                       key_decision = CASE key_decision WHEN '' THEN ? ELSE key_decision END, \
                       value_decision = CASE value_decision WHEN '' THEN ? ELSE value_decision END \
@@ -359,10 +363,10 @@ impl Store {
         Ok(())
     }
 
-    /// Turns a topic into a tombstone.
+    /// Deletes a topic and inserts its tombstone.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub(super) async fn delete(
         &self,
         topic: &TopicRow,
@@ -377,6 +381,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         for delete in [
+            // The configs reference the topic, so they are deleted first.
             "DELETE FROM topic_configs WHERE topic_id = ?",
             "DELETE FROM topics WHERE id = ?",
         ] {
@@ -389,10 +394,10 @@ impl Store {
         Ok(())
     }
 
-    /// Closes the database; what was written is on disk already.
+    /// Closes the database.
     pub(super) async fn close(&self) {
-        // The writer comes last: the last connection to close moves SQLite's log into the file,
-        // which the reader cannot.
+        // The writer is closed last: the last connection moves SQLite's log into the database file,
+        // which a read-only connection cannot.
         self.reader.close().await;
         self.writer.close().await;
     }
@@ -403,6 +408,7 @@ async fn fact_or_insert(
     name: &str,
     default: &str,
 ) -> Result<String, sqlx::Error> {
+    // One statement, because another process may open the database at the same time.
     let insert = "INSERT INTO cluster (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
     sqlx::query(insert)
         .bind(name)

@@ -1,11 +1,12 @@
 //! A transaction on the metadata database.
 //!
-//! A connection returns to its pool only after a successful COMMIT. A statement or COMMIT that
-//! fails, and a future that is dropped half-way, close the connection instead: sqlx counts open
-//! transactions itself and counts wrong after a failed COMMIT, because SQLite has rolled back by
-//! then. What sqlx runs next on such a connection is a savepoint, which commits nothing. BEGIN and
-//! COMMIT are therefore plain statements here. SQLite rejects BEGIN inside a transaction and COMMIT
-//! outside one, so a successful COMMIT means that the whole transaction is durable.
+//! A connection returns to its pool only after a successful COMMIT. A failed statement, a failed
+//! COMMIT and a dropped future close the connection instead.
+//!
+//! BEGIN and COMMIT are plain statements, because sqlx counts open transactions itself. After a
+//! failed COMMIT, when SQLite has rolled back, its count is wrong: the next transaction on the
+//! connection would be a savepoint, which commits nothing. SQLite rejects BEGIN inside a transaction
+//! and COMMIT outside one, so a successful COMMIT means that the complete transaction is durable.
 
 use std::ops::{Deref, DerefMut};
 
@@ -20,7 +21,7 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    /// Begins a transaction that holds the write lock.
+    /// Starts a transaction that holds the write lock.
     ///
     /// # Errors
     /// If no connection can be opened, or another process holds the lock.
@@ -39,6 +40,7 @@ impl Transaction {
     /// If SQLite cannot write or sync its log; the changes are discarded then.
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.execute("COMMIT").await?;
+        // Set only after SQLite has confirmed: a dropped future leaves it false.
         self.is_committed = true;
         Ok(())
     }
@@ -61,6 +63,7 @@ impl DerefMut for Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         if !self.is_committed {
+            // Closing rolls back whatever is open on the connection.
             self.connection.close_on_drop();
         }
     }
@@ -157,8 +160,8 @@ mod tests {
         let retention = set("log.retention.ms", "8");
         let altered = metadata.alter_broker(Scope::Cluster, &retention, false);
         altered.await.unwrap();
-        let grown = metadata.grow("kept", 5, None, false, |_| ());
-        grown.await.unwrap();
+        let added = metadata.create_partitions("kept", 5, None, false, |_| ());
+        added.await.unwrap();
         let decided = metadata.decide(kept, || (Decision::Payload, Decision::Payload));
         decided.await.unwrap();
         metadata.delete(deleted, TimestampMs(2)).await.unwrap();
@@ -215,7 +218,7 @@ mod tests {
                 "dropped commit" => {
                     let (release, released) = std::sync::mpsc::channel::<()>();
                     let mut handle = transaction.lock_handle().await.unwrap();
-                    // Runs on SQLite's thread: COMMIT goes on once the sender is dropped.
+                    // Runs on SQLite's thread: COMMIT continues once the sender is dropped.
                     handle.set_commit_hook(move || released.recv().is_err());
                     drop(handle);
                     let mut committing = Box::pin(transaction.commit());
@@ -233,7 +236,7 @@ mod tests {
     /// SQLite deletes its log when the last connection closes.
     // Conformance: broker/admin-21
     #[tokio::test]
-    async fn the_database_stays_open_after_failed_transactions() {
+    async fn database_stays_open_after_failed_transactions() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("m.sqlite")).await.unwrap();
         drop(Transaction::begin(&store.writer).await.unwrap());

@@ -86,18 +86,18 @@ impl MutationQuota {
         }))
     }
 
-    /// Takes `partitions` from the quota.
+    /// Uses `partitions` of the quota.
     ///
     /// # Errors
-    /// When the quota is exceeded and the request does not wait, or cannot wait long enough.
-    pub(crate) async fn take(
+    /// If the quota is exceeded and the request does not wait, or cannot wait long enough.
+    pub(crate) async fn acquire(
         &self,
         clock: Clock,
         throttling: &mut Throttling,
         partitions: usize,
     ) -> Result<(), MetadataError> {
         loop {
-            let Err(wait_ms) = self.try_take(clock.monotonic_ms(), partitions) else {
+            let Err(wait_ms) = self.try_acquire(clock.monotonic_ms(), partitions) else {
                 return Ok(());
             };
             let wait = Duration::from_millis(wait_ms);
@@ -108,22 +108,24 @@ impl MutationQuota {
                 }
                 Some(wait_left) => {
                     let left = wait_left.checked_sub(wait);
-                    *wait_left = left.ok_or(MetadataError::NotInTime { wait_ms })?;
+                    *wait_left = left.ok_or(MetadataError::QuotaTimeout { wait_ms })?;
                     tokio::time::sleep(wait).await;
                 }
             }
         }
     }
 
-    fn try_take(&self, now_ms: u64, partitions: usize) -> Result<(), u64> {
+    fn try_acquire(&self, now_ms: u64, partitions: usize) -> Result<(), u64> {
+        // Held for arithmetic only, never across an await.
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bucket.try_take(now_ms, partitions)
+        bucket.try_acquire(now_ms, partitions)
     }
 }
 
 impl TokenBucket {
-    /// Takes `partitions` if any token is left, otherwise returns the ms until one is.
-    fn try_take(&mut self, now_ms: u64, partitions: usize) -> Result<(), u64> {
+    /// Uses `partitions` if any token is left, otherwise returns the ms until one is.
+    fn try_acquire(&mut self, now_ms: u64, partitions: usize) -> Result<(), u64> {
+        // The monotonic clock never decreases; saturating covers threads that read it in turn.
         let passed = i64::try_from(now_ms.saturating_sub(self.at_ms)).unwrap_or(i64::MAX);
         self.at_ms = now_ms;
         let filled = passed.saturating_mul(self.per_second);
@@ -134,8 +136,8 @@ impl TokenBucket {
         }
         // The bucket may go below zero: a topic larger than the burst is created in one piece and
         // later requests wait for it.
-        let taken = i64::try_from(partitions).unwrap_or(i64::MAX);
-        self.left = self.left.saturating_sub(taken.saturating_mul(1_000));
+        let used = i64::try_from(partitions).unwrap_or(i64::MAX);
+        self.left = self.left.saturating_sub(used.saturating_mul(1_000));
         Ok(())
     }
 }
@@ -153,7 +155,7 @@ mod tests {
             left: 20_000,
             at_ms: 0,
         };
-        for (now_ms, partitions, taken) in [
+        for (now_ms, partitions, expected) in [
             (0, 19, Ok(())),
             (0, 5, Ok(())),
             (0, 1, Err(401)),
@@ -162,7 +164,11 @@ mod tests {
             (60_000, 20, Ok(())),
             (60_000, 1, Err(1)),
         ] {
-            assert_eq!(bucket.try_take(now_ms, partitions), taken, "at {now_ms}");
+            assert_eq!(
+                bucket.try_acquire(now_ms, partitions),
+                expected,
+                "at {now_ms}"
+            );
         }
     }
 }

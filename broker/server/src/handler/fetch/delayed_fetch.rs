@@ -8,7 +8,7 @@ use avouch_protocol::messages::fetch::{FetchPartition, PartitionData};
 use avouch_protocol::types::{Offset, TopicPartition};
 
 use super::ResolvedFetch;
-use crate::error::read_error;
+use crate::error::KafkaError as _;
 use crate::handler::check_leader_epoch;
 use crate::node::Node;
 use crate::purgatory::DelayedOperation;
@@ -193,7 +193,7 @@ impl PartitionResult {
             return self.fail(ErrorCode::UnknownTopicOrPartition);
         };
         if let Err(error) = check_leader_epoch(request.current_leader_epoch, &bounds) {
-            return self.fail(error);
+            return self.fail(error.into());
         }
         self.bounds = Some(bounds);
         if self.next < bounds.log_start || self.next > bounds.high_watermark {
@@ -216,7 +216,7 @@ impl PartitionResult {
                         partition = %target, offset = self.next.0, %error, "fetch failed"
                     );
                 }
-                self.fail(read_error(&error));
+                self.fail(error.error_code());
             }
         }
     }

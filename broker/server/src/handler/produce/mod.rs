@@ -20,7 +20,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use super::{Call, CloseReason, Reply, Taken, encode};
+use super::{Call, CloseReason, HandlerFuture, ReceivedRequest, encode};
 use crate::admission::{Admitted, ProduceContext, Rejection};
 use crate::metrics::Metrics;
 use crate::node::Node;
@@ -30,12 +30,12 @@ pub(super) use order::AppendOrder;
 const CHECKS_MAX: usize = 5;
 
 /// Checks and appends the batches of a request. The returned future waits until they are durable.
-pub(super) async fn accept(mut taken: Taken) -> Result<Reply, CloseReason> {
-    let request: ProduceRequest = taken.decode().await?;
-    let frame = taken.reader.memory();
-    let Taken {
+pub(super) async fn accept(mut received: ReceivedRequest) -> Result<HandlerFuture, CloseReason> {
+    let request: ProduceRequest = received.decode().await?;
+    let frame = received.reader.memory();
+    let ReceivedRequest {
         node, call, memory, ..
-    } = taken;
+    } = received;
     let acks = request.acks;
     let mut production = Production::new(&node, request);
     production.check(&node, &call, Some(&frame)).await;
@@ -47,7 +47,7 @@ pub(super) async fn accept(mut taken: Taken) -> Result<Reply, CloseReason> {
     if acks == 0
         && let Some(rejection) = production.first_rejection()
     {
-        return Err(CloseReason::RefusedUnacknowledged(rejection.to_string()));
+        return Err(CloseReason::RejectedUnacknowledged(rejection.to_string()));
     }
     Ok(async move {
         production.settle(&node, &call, outcomes).await;
@@ -59,7 +59,7 @@ pub(super) async fn accept(mut taken: Taken) -> Result<Reply, CloseReason> {
         }
         match first_error(&response) {
             None => Ok(None),
-            Some(error) => Err(CloseReason::RefusedUnacknowledged(error)),
+            Some(error) => Err(CloseReason::RejectedUnacknowledged(error)),
         }
     }
     .boxed())

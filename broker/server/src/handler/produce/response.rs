@@ -6,7 +6,7 @@ use avouch_protocol::messages::produce::{BatchIndexAndErrorMessage, PartitionPro
 use avouch_protocol::types::{Offset, PartitionIndex, TimestampMs};
 
 use crate::admission::Rejection;
-use crate::error::append_error;
+use crate::error::KafkaError as _;
 
 /// Returns the response for a batch that was handed to the log.
 pub(super) fn appended(index: PartitionIndex, outcome: AppendOutcome) -> PartitionProduceResponse {
@@ -35,13 +35,13 @@ pub(super) fn appended(index: PartitionIndex, outcome: AppendOutcome) -> Partiti
         | AppendOutcome::UnknownPartition
         | AppendOutcome::GuardChanged
         | AppendOutcome::Malformed
-        | AppendOutcome::StorageFailed => failed(index, append_error(outcome), None),
+        | AppendOutcome::StorageFailed => failed(index, outcome.error_code(), None),
     }
 }
 
 /// Returns the response for a batch that was not handed to the log.
 pub(super) fn rejected(index: PartitionIndex, rejection: Rejection) -> PartitionProduceResponse {
-    let error = rejection.code();
+    let error = rejection.error_code();
     let message = rejection.to_string();
     match rejection {
         Rejection::Records { errors, .. } => PartitionProduceResponse {
