@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use avouch_node::PostgresUrl;
 use avouch_protocol::types::TopicPartition;
-use avouch_registry::PostgresUrl;
 use avouch_registry_api::client::{BuildError, RegistryClient};
 use avouch_registry_api::types::CompatibilityLevel;
 use clap::builder::BoolishValueParser;
@@ -279,6 +279,15 @@ pub(crate) enum Durability {
     Fsync,
     /// The operating system has the write: records survive only a crash of avouch.
     Os,
+}
+
+impl From<Durability> for avouch_log::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Fsync => Self::Fsync,
+            Durability::Os => Self::Os,
+        }
+    }
 }
 
 /// A host name or IP address with a port, as returned to clients.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::args::Durability;
+use avouch_log::Durability;
 
 /// The content of the banner.
 #[derive(Debug)]

@@ -2,17 +2,13 @@
 //! takes precedence over defaults. Reads neither file nor environment.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use avouch_node::{BrokerConfig, NodeConfig, RegistryConfig, Role, StartConfigError};
 use thiserror::Error;
 
-use avouch_broker::{BrokerConfig, StartConfigError};
-use avouch_log::LOW_SPACE_BYTES;
-use avouch_registry::{PostgresUrl, RegistryConfig};
-use avouch_registry_api::types::CompatibilityLevel;
-
-use crate::args::{Durability, HostPort, RawServe};
+use crate::args::RawServe;
 use crate::broker_settings::BrokerSettings;
 use crate::config_file::nearest_hint;
 
@@ -20,97 +16,22 @@ use crate::config_file::nearest_hint;
 pub(crate) const DATA_DIR: &str = "./avouch-data";
 
 /// The complete configuration of `serve`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct ServeConfig {
-    /// The parts that run in this process.
-    pub(crate) role: Role,
-    /// The data directory, created if it is missing.
-    pub(crate) data_dir: PathBuf,
-    /// The database that registry nodes share; `None` for a file in the data directory.
-    pub(crate) registry_db: Option<PostgresUrl>,
-    /// Settings of the registry; unused by a standalone broker.
-    pub(crate) registry: RegistrySettings,
-    /// The Kafka listener; unused by a standalone registry.
-    pub(crate) kafka_listen: SocketAddr,
-    /// The HTTP listener: registry, metrics, health.
-    pub(crate) http_listen: SocketAddr,
-    /// The address returned to Kafka clients; `None` for the address each connected to.
-    pub(crate) advertise: Option<HostPort>,
+    /// The node to run.
+    pub(crate) node: NodeConfig,
     /// The file created when the process is ready and deleted at exit.
     pub(crate) ready_file: Option<PathBuf>,
-    /// The condition for acknowledging produce requests.
-    pub(crate) durability: Durability,
-    /// Free disk space below which produce requests are rejected, in bytes.
-    pub(crate) low_space_bytes: u64,
-    /// Broker configs by Kafka's names, valid for a broker.
-    pub(crate) broker_configs: BTreeMap<String, String>,
 }
 
 impl Default for ServeConfig {
     fn default() -> Self {
+        let mut node = NodeConfig::new(DATA_DIR);
+        node.kafka_listen.set_port(9092);
+        node.http_listen.set_port(8081);
         Self {
-            role: Role::Both,
-            data_dir: PathBuf::from(DATA_DIR),
-            registry_db: None,
-            registry: RegistrySettings::default(),
-            kafka_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)),
-            http_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
-            advertise: None,
+            node,
             ready_file: None,
-            durability: Durability::Fsync,
-            low_space_bytes: LOW_SPACE_BYTES,
-            broker_configs: BTreeMap::new(),
-        }
-    }
-}
-
-/// Settings of a registry.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct RegistrySettings {
-    /// The error code for an incompatible schema.
-    pub(crate) incompatible_code: u32,
-    /// The compatibility level where none is configured.
-    pub(crate) compatibility: CompatibilityLevel,
-    /// True if requests can set modes.
-    pub(crate) mode_mutable: bool,
-    /// Maximum size of a request body, in bytes.
-    pub(crate) body_bytes: usize,
-}
-
-impl Default for RegistrySettings {
-    fn default() -> Self {
-        let default = RegistryConfig::default();
-        Self {
-            incompatible_code: default.incompatible_code,
-            compatibility: default.compatibility_default,
-            mode_mutable: default.mode_mutable,
-            body_bytes: default.body_bytes,
-        }
-    }
-}
-
-/// The parts of Avouch that a process runs.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Role {
-    /// Broker and registry, connected within the process.
-    Both,
-    /// Only the registry.
-    RegistryOnly,
-    /// Only the broker.
-    BrokerOnly {
-        /// URL of its registry.
-        registry_url: String,
-        /// Certificate authorities of an `https://` registry; `None` means the system's.
-        registry_ca_file: Option<PathBuf>,
-    },
-}
-
-impl Role {
-    /// Returns whether the process has a Kafka listener.
-    pub(crate) fn has_broker(&self) -> bool {
-        match self {
-            Self::Both | Self::BrokerOnly { .. } => true,
-            Self::RegistryOnly => false,
         }
     }
 }
@@ -132,10 +53,10 @@ pub(crate) enum ConfigError {
     BrokerConfigUnused,
     #[error("broker-config: invalid setting \"{0}\"; expected KEY=VALUE")]
     NoBrokerSetting(String),
-    #[error("broker-config: {reason}{hint}")]
+    #[error("broker-config: {error}{hint}")]
     BrokerConfig {
         /// The error.
-        reason: String,
+        error: StartConfigError,
         /// A suggested name, or nothing.
         hint: String,
     },
@@ -159,30 +80,29 @@ pub(crate) enum ConfigError {
 /// would be reachable from other machines without `allow-insecure-listen`.
 pub(crate) fn resolve(flags: RawServe, file: RawServe) -> Result<ServeConfig, ConfigError> {
     let raw = layered(flags, file);
-    let default = ServeConfig::default();
-    let role = role(&raw)?;
-    let registry = registry_settings(&raw, &role)?;
-    let broker_configs = broker_configs(raw.broker_config)?;
-    if !role.has_broker() && !broker_configs.is_empty() {
+    let mut config = ServeConfig::default();
+    let node = &mut config.node;
+    node.role = role(&raw)?;
+    configure_registry(&mut node.registry, &raw, &node.role)?;
+    if configure_broker(&mut node.broker, raw.broker_config)? && !node.role.has_broker() {
         return Err(ConfigError::BrokerConfigUnused);
     }
-    let config = ServeConfig {
-        role,
-        data_dir: raw.data_dir.unwrap_or(default.data_dir),
-        registry_db: raw.registry_db,
-        registry,
-        kafka_listen: raw.kafka_listen.unwrap_or(default.kafka_listen),
-        http_listen: raw.http_listen.unwrap_or(default.http_listen),
-        advertise: raw.advertise,
-        ready_file: raw.ready_file,
-        durability: raw.durability.unwrap_or(default.durability),
-        low_space_bytes: raw.low_space_bytes.unwrap_or(default.low_space_bytes),
-        broker_configs,
-    };
+    node.data_dir = raw.data_dir.unwrap_or_else(|| DATA_DIR.into());
+    node.registry_database = raw.registry_db;
+    node.kafka_listen = raw.kafka_listen.unwrap_or(node.kafka_listen);
+    node.http_listen = raw.http_listen.unwrap_or(node.http_listen);
+    node.broker.advertise = raw.advertise.map(|at| (at.host, at.port));
+    if let Some(durability) = raw.durability {
+        node.broker.durability = durability.into();
+    }
+    if let Some(bytes) = raw.low_space_bytes {
+        node.broker.low_space_bytes = bytes;
+    }
+    config.ready_file = raw.ready_file;
     if !raw.allow_insecure_listen.unwrap_or(false) {
-        require_loopback("http-listen", config.http_listen)?;
-        if config.role.has_broker() {
-            require_loopback("kafka-listen", config.kafka_listen)?;
+        require_loopback("http-listen", config.node.http_listen)?;
+        if config.node.role.has_broker() {
+            require_loopback("kafka-listen", config.node.kafka_listen)?;
         }
     }
     Ok(config)
@@ -217,8 +137,13 @@ fn layered(upper: RawServe, lower: RawServe) -> RawServe {
     }
 }
 
-/// Returns the broker configs after checking each of them and their combination.
-fn broker_configs(settings: Vec<BrokerSettings>) -> Result<BTreeMap<String, String>, ConfigError> {
+/// Sets the broker configs after checking each of them and their combination. Returns true if there
+/// is one.
+fn configure_broker(
+    broker: &mut BrokerConfig,
+    settings: Vec<BrokerSettings>,
+) -> Result<bool, ConfigError> {
+    // A later setting of a name replaces an earlier one, even if the earlier one is invalid.
     let mut configs = BTreeMap::new();
     for (key, value) in settings.into_iter().flat_map(|settings| settings.0) {
         match value {
@@ -226,17 +151,16 @@ fn broker_configs(settings: Vec<BrokerSettings>) -> Result<BTreeMap<String, Stri
             None => return Err(ConfigError::NoBrokerSetting(key)),
         };
     }
-    let mut unused = BrokerConfig::new(PathBuf::new());
     let pairs = configs.iter();
-    let taken = unused.configure(pairs.map(|(key, value)| (key.as_str(), value.as_str())));
+    let taken = broker.configure(pairs.map(|(key, value)| (key.as_str(), value.as_str())));
     taken.map_err(|error| ConfigError::BrokerConfig {
         hint: match &error {
             StartConfigError::Unknown(name) => nearest_hint(name, BrokerConfig::config_names()),
             _ => String::new(),
         },
-        reason: error.to_string(),
+        error,
     })?;
-    Ok(configs)
+    Ok(!configs.is_empty())
 }
 
 fn role(raw: &RawServe) -> Result<Role, ConfigError> {
@@ -257,8 +181,11 @@ fn role(raw: &RawServe) -> Result<Role, ConfigError> {
     }
 }
 
-fn registry_settings(raw: &RawServe, role: &Role) -> Result<RegistrySettings, ConfigError> {
-    let default = RegistrySettings::default();
+fn configure_registry(
+    registry: &mut RegistryConfig,
+    raw: &RawServe,
+    role: &Role,
+) -> Result<(), ConfigError> {
     let given = [
         ("registry-db", raw.registry_db.is_some()),
         (
@@ -272,25 +199,28 @@ fn registry_settings(raw: &RawServe, role: &Role) -> Result<RegistrySettings, Co
         ("registry-mode-mutable", raw.registry_mode_mutable.is_some()),
         ("registry-body-bytes", raw.registry_body_bytes.is_some()),
     ];
-    let has_registry = match role {
-        Role::Both | Role::RegistryOnly => true,
-        Role::BrokerOnly { .. } => false,
-    };
-    if let Some((key, _)) = given.iter().find(|(_, given)| *given && !has_registry) {
+    if let Some((key, _)) = given
+        .iter()
+        .find(|(_, given)| *given && !role.has_registry())
+    {
         return Err(ConfigError::RegistryUnused(key));
     }
-    let incompatible_code = raw
-        .registry_incompatible_code
-        .unwrap_or(default.incompatible_code);
-    if ![409, 40901].contains(&incompatible_code) {
-        return Err(ConfigError::IncompatibleCode(incompatible_code));
+    if let Some(code) = raw.registry_incompatible_code {
+        if ![409, 40901].contains(&code) {
+            return Err(ConfigError::IncompatibleCode(code));
+        }
+        registry.incompatible_code = code;
     }
-    Ok(RegistrySettings {
-        incompatible_code,
-        compatibility: raw.registry_compatibility.unwrap_or(default.compatibility),
-        mode_mutable: raw.registry_mode_mutable.unwrap_or(default.mode_mutable),
-        body_bytes: raw.registry_body_bytes.unwrap_or(default.body_bytes),
-    })
+    if let Some(level) = raw.registry_compatibility {
+        registry.compatibility_default = level;
+    }
+    if let Some(mutable) = raw.registry_mode_mutable {
+        registry.mode_mutable = mutable;
+    }
+    if let Some(bytes) = raw.registry_body_bytes {
+        registry.body_bytes = bytes;
+    }
+    Ok(())
 }
 
 fn require_loopback(key: &'static str, address: SocketAddr) -> Result<(), ConfigError> {
@@ -303,10 +233,13 @@ fn require_loopback(key: &'static str, address: SocketAddr) -> Result<(), Config
 
 #[cfg(test)]
 mod tests {
+    use avouch_log::Durability;
+    use avouch_registry_api::types::CompatibilityLevel;
+
     use super::*;
 
     /// How the expected configuration differs from the default.
-    type Change = fn(&mut ServeConfig);
+    type Change = fn(&mut NodeConfig);
 
     /// Returns the options in these lines of TOML.
     fn raw(toml: &str) -> RawServe {
@@ -331,24 +264,18 @@ mod tests {
                     c.http_listen = "[::1]:80".parse().unwrap();
                 },
             ),
-            (
-                "advertise = 'k.example:19092'",
-                "durability = 'os'\nready-file = 'r'",
-                |c| {
-                    c.advertise = Some("k.example:19092".parse().unwrap());
-                    c.durability = Durability::Os;
-                    c.ready_file = Some("r".into());
-                },
-            ),
+            ("advertise = 'k.example:19092'", "durability = 'os'", |c| {
+                c.broker.advertise = Some(("k.example".to_owned(), 19092));
+                c.broker.durability = Durability::Os;
+            }),
             ("durability = 'fsync'", "durability = 'os'", |_| {}),
-            ("", "low-space-bytes = 7", |c| c.low_space_bytes = 7),
+            ("", "low-space-bytes = 7", |c| c.broker.low_space_bytes = 7),
             (
                 "broker-config.num.partitions = 1",
                 "[broker-config]\nnum.partitions = 2\nlog.retention.ms = 3",
                 |c| {
                     let given = [("num.partitions", "1"), ("log.retention.ms", "3")];
-                    let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
-                    c.broker_configs = given.into();
+                    c.broker.configure(given).unwrap();
                 },
             ),
             ("registry-only = true", "", |c| c.role = Role::RegistryOnly),
@@ -356,14 +283,14 @@ mod tests {
             (
                 "registry-db = 'postgres://a/b'",
                 "registry-db = 'postgres://c/d'",
-                |c| c.registry_db = "postgres://a/b".parse().ok(),
+                |c| c.registry_database = "postgres://a/b".parse().ok(),
             ),
             (
                 "registry-incompatible-code = 409\nregistry-compatibility = 'FULL'",
                 "registry-mode-mutable = false\nregistry-compatibility = 'NONE'",
                 |c| {
                     c.registry.incompatible_code = 409;
-                    c.registry.compatibility = CompatibilityLevel::Full;
+                    c.registry.compatibility_default = CompatibilityLevel::Full;
                     c.registry.mode_mutable = false;
                 },
             ),
@@ -380,11 +307,20 @@ mod tests {
             ),
         ];
         for (flags, file, change) in cases {
-            let mut expected = ServeConfig::default();
+            let mut expected = ServeConfig::default().node;
             change(&mut expected);
-            let resolved = resolve(raw(flags), raw(file));
-            assert_eq!(resolved, Ok(expected), "{flags} over {file}");
+            let resolved = resolve(raw(flags), raw(file)).unwrap().node;
+            // The configurations of broker and registry have no equality.
+            let shown = (format!("{resolved:?}"), format!("{expected:?}"));
+            assert_eq!(shown.0, shown.1, "{flags} over {file}");
         }
+    }
+
+    #[test]
+    fn ready_file_flag_overrides_file() {
+        let resolved = resolve(raw("ready-file = 'a'"), raw("ready-file = 'b'")).unwrap();
+        assert_eq!(resolved.ready_file, Some("a".into()));
+        assert_eq!(resolve(raw(""), raw("")).unwrap().ready_file, None);
     }
 
     #[test]
@@ -418,11 +354,8 @@ mod tests {
             ),
         ];
         for (flags, expected) in cases {
-            assert_eq!(
-                resolve(raw(flags), RawServe::default()),
-                Err(expected),
-                "{flags}"
-            );
+            let rejected = resolve(raw(flags), RawServe::default()).unwrap_err();
+            assert_eq!(rejected, expected, "{flags}");
         }
     }
 

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use avouch_log::inspect::{self, Item, Totals};
 use avouch_log::{CorruptRange, Listener, Log, LogConfig, OpenError, ReadError, RealDisk};
+use avouch_node::DataDir;
 use avouch_protocol::types::{Offset, TopicPartition};
 
 use crate::args::LogCommand;
 use crate::config::DATA_DIR;
-use crate::data_dir;
 
 /// Runs a command on the data directory of its flag or, without one, of the configuration.
 ///
@@ -79,7 +79,8 @@ fn show(
 
 /// Marks the corrupt range that starts at `offset` as skipped.
 fn skip(data_dir: &Path, partition: TopicPartition, offset: Offset) -> anyhow::Result<ExitCode> {
-    let _data_dir = data_dir::inspect(data_dir)?.claim()?;
+    // A running node would not notice the change.
+    let _data_dir = DataDir::lock(data_dir)?;
     let config = LogConfig::new(data_dir.join("log"));
     let (log, _) = Log::open(config, Arc::new(RealDisk), Arc::new(Silent))?;
     let result = skip_range(&log, partition, offset);

@@ -12,8 +12,6 @@ mod banner;
 mod broker_settings;
 mod config;
 mod config_file;
-mod data_dir;
-mod http;
 mod log;
 mod logging;
 mod ready_file;

@@ -16,18 +16,43 @@ const LOCK_FILE: &str = "LOCK";
 
 /// A data directory that cannot be used.
 #[derive(Debug, Error)]
-pub(crate) enum DataDirError {
+#[non_exhaustive]
+pub enum DataDirError {
+    /// Another process has locked the directory.
     #[error("data directory {} is in use by another avouch{holder}", path.display())]
-    InUse { path: PathBuf, holder: String },
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// The process id in parentheses after a space, or nothing if it is unknown.
+        holder: String,
+    },
+    /// The directory has a format that this version does not read.
     #[error(
         "data directory {} was written by a newer avouch (format {found}, this one reads {FORMAT})",
         path.display()
     )]
-    Newer { path: PathBuf, found: u32 },
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// The format file contains no number.
     #[error("data directory {} has an unreadable {FORMAT_FILE} file: {content:?}", path.display())]
-    InvalidFormat { path: PathBuf, content: String },
-    #[error("data directory {} cannot be used: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    InvalidFormat {
+        /// The directory.
+        path: PathBuf,
+        /// The content of the file.
+        content: String,
+    },
+    /// The directory cannot be created, read, locked or written.
+    #[error("data directory {} cannot be used: {error}", path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// The operating system's error.
+        error: io::Error,
+    },
 }
 
 /// A data directory that was checked and can be claimed; the disk is unchanged.
@@ -39,8 +64,20 @@ pub(crate) struct Candidate {
 
 /// A data directory that this process holds until this is dropped.
 #[derive(Debug)]
-pub(crate) struct DataDir {
+pub struct DataDir {
     _lock: File,
+}
+
+impl DataDir {
+    /// Locks the directory at `path`, which is created if it is missing, for a command that changes
+    /// it while no node runs on it.
+    ///
+    /// # Errors
+    /// When another process holds the directory, its data is of a newer version, or it cannot be
+    /// created or written.
+    pub fn lock(path: &Path) -> Result<Self, DataDirError> {
+        inspect(path)?.claim()
+    }
 }
 
 /// Checks `path`, which need not exist, and takes its lock if there is a lock file.
@@ -55,8 +92,9 @@ pub(crate) fn inspect(path: &Path) -> Result<Candidate, DataDirError> {
     {
         Ok(file) => Some(locked(path, file)?),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(source) => return Err(io_error(path, source)),
+        Err(error) => return Err(io_error(path, error)),
     };
+    // Before anything is written: a newer directory must stay as it is.
     format(path)?;
     Ok(Candidate {
         path: path.to_owned(),
@@ -75,13 +113,14 @@ impl Candidate {
             Some(lock) => lock,
             None => locked(
                 &path,
-                create(&path).map_err(|source| io_error(&path, source))?,
+                create(&path).map_err(|error| io_error(&path, error))?,
             )?,
         };
+        // Read again under the lock: another process may have written it since `inspect`.
         let found = format(&path)?;
-        write_holder(&lock).map_err(|source| io_error(&path, source))?;
+        write_holder(&lock).map_err(|error| io_error(&path, error))?;
         if found.is_none() {
-            write_format(&path).map_err(|source| io_error(&path, source))?;
+            write_format(&path).map_err(|error| io_error(&path, error))?;
         }
         Ok(DataDir { _lock: lock })
     }
@@ -92,7 +131,7 @@ fn format(path: &Path) -> Result<Option<u32>, DataDirError> {
     let content = match fs::read_to_string(path.join(FORMAT_FILE)) {
         Ok(content) => content,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(io_error(path, source)),
+        Err(error) => return Err(io_error(path, error)),
     };
     match content.trim().parse::<u32>() {
         Ok(found) if found > FORMAT => Err(DataDirError::Newer {
@@ -131,7 +170,7 @@ fn locked(path: &Path, file: File) -> Result<File, DataDirError> {
                 holder,
             })
         }
-        Err(TryLockError::Error(source)) => Err(io_error(path, source)),
+        Err(TryLockError::Error(error)) => Err(io_error(path, error)),
     }
 }
 
@@ -149,13 +188,14 @@ fn write_format(path: &Path) -> io::Result<()> {
     writeln!(file, "{FORMAT}")?;
     file.sync_all()?;
     fs::rename(&draft, path.join(FORMAT_FILE))?;
+    // The rename is durable only after the directory is synced.
     File::open(path)?.sync_all()
 }
 
-fn io_error(path: &Path, source: io::Error) -> DataDirError {
+fn io_error(path: &Path, error: io::Error) -> DataDirError {
     DataDirError::Io {
         path: path.to_owned(),
-        source,
+        error,
     }
 }
 
