@@ -22,7 +22,7 @@ fn families_read_compacted_topic_completely() -> Result<()> {
     // One batch per segment; all but the last segment are closed and therefore compacted.
     let configs = [
         ("cleanup.policy", "compact"),
-        ("segment.bytes", "100"),
+        ("internal.segment.bytes", "100"),
         ("min.cleanable.dirty.ratio", "0"),
     ];
     let created = raw.create_topic(TOPIC, 1, &configs)?;

@@ -104,6 +104,10 @@ impl Broker {
         })?;
         let clock = Clock::start();
         let metadata = Arc::new(open_metadata(&config).await?);
+        let mut config = config;
+        config
+            .apply_changes(metadata.cluster().broker_configs())
+            .map_err(StoreError::from)?;
         let purgatory = Arc::new(Purgatory::new(config.limits.delayed_fetch_bytes_max));
         let (report_failure, failure) = watch::channel(None);
         let own_metrics = Metrics::register(metrics)?;
@@ -119,7 +123,6 @@ impl Broker {
         };
         let log = open_log(&config, disk, events).await?;
         reconcile(&metadata, &log).await?;
-        let mut config = config;
         config.groups.offsets_partitions = offsets_partitions(&config, &metadata);
         let (offsets_topic, groups) =
             start_group_coordinator(&config, &metadata, &log, clock).await?;

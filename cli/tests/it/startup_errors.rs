@@ -117,21 +117,21 @@ fn invalid_broker_configs_are_rejected() {
     for (setting, expected) in [
         (
             "num.partition=3",
-            "there is no broker config \"num.partition\"; did you mean \"num.partitions\"?",
+            "unknown broker config \"num.partition\"; did you mean \"num.partitions\"?",
         ),
         (
             "num.partitions=none",
-            "num.partitions: \"none\" is not a whole number",
+            "invalid value \"none\" of num.partitions; expected a 32-bit integer from 1 to 1000",
         ),
         (
             "num.partitions",
             "invalid setting \"num.partitions\"; expected KEY=VALUE",
         ),
-        ("num.io.threads=8", "has no effect here"),
-        ("listeners=PLAINTEXT://:9092", "is given by --kafka-listen"),
+        ("num.io.threads=8", "has no effect in Avouch"),
+        ("listeners=PLAINTEXT://:9092", "is set by --kafka-listen"),
         (
             "log.retention.ms=-2",
-            "log.retention.ms: -2 is below the least value -1",
+            "invalid value \"-2\" of log.retention.ms; expected a 64-bit integer of at least -1",
         ),
     ] {
         let line = error(root.path(), &["--broker-config", setting]);

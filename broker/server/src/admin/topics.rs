@@ -65,13 +65,18 @@ impl Admin {
         self: &Arc<Self>,
     ) -> Result<Arc<Topic>, MetadataError> {
         let segment_bytes = self.config.groups.offsets_segment_bytes;
+        // As in Kafka, `offsets.topic.segment.bytes` may be less than the minimum of topics.
+        let segment_config = match segment_bytes < 1024 * 1024 {
+            true => "internal.segment.bytes",
+            false => "segment.bytes",
+        };
         let request = TopicRequest {
             name: cluster::OFFSETS_TOPIC.to_owned(),
             partition_count: self.config.groups.offsets_partitions,
             replication_factor: 1,
             configs: BTreeMap::from([
                 ("cleanup.policy".to_owned(), "compact".to_owned()),
-                ("segment.bytes".to_owned(), segment_bytes.to_string()),
+                (segment_config.to_owned(), segment_bytes.to_string()),
             ]),
             ..TopicRequest::default()
         };

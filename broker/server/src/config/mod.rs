@@ -1,4 +1,5 @@
-//! What a broker is started with: resolved values, no files, no environment.
+//! The configuration of a broker: resolved values, no files, no environment. The names, types and
+//! documentation of those that are Kafka configs are in `metadata::broker_config`.
 
 pub(crate) mod start_config;
 
@@ -15,80 +16,79 @@ use avouch_coordinator::group::GroupConfig;
 /// A broker's configuration.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
-    /// Directory of the log and the metadata; created when missing.
+    /// Directory of the log and the metadata; created if it is missing.
     pub data_dir: PathBuf,
-    /// Host and port that clients are told, instead of the address each of them connected to.
+    /// Host and port that clients receive, instead of the address that each connected to.
     pub advertise: Option<(String, u16)>,
-    /// What an ack promises.
+    /// When an append is acknowledged.
     pub durability: Durability,
     /// This broker's id in metadata.
     pub node_id: i32,
-    /// `num.partitions`: partitions of a topic that does not say how many.
+    /// Number of partitions of a topic that is created without one. Default 1.
     pub default_partition_count: i32,
-    /// `auto.create.topics.enable`: whether asking for a topic's metadata may create it.
+    /// Creates topics when a client requests their metadata and permits it. Default true.
     pub auto_create_topics: bool,
-    /// Refuses replication factors above 1 instead of clamping them to 1.
+    /// Rejects replication factors above 1 instead of reducing them to 1. Default false.
     pub strict_replication: bool,
-    /// Topics that `auto` never puts under contract, as patterns with `*`.
+    /// Topics without automatic contracts, as patterns with `*`.
     pub auto_exclude: Vec<String>,
-    /// How often it is looked what retention and compaction have to do. Default 15 s, as often as
-    /// Kafka's cleaner does.
+    /// Interval between passes of retention and compaction. Default 15 s, as of Kafka's cleaner.
     pub retention_check: Duration,
-    /// Space that the disk must have left for producers to be served. Default 512 MiB.
+    /// Free disk space below which produce requests are rejected, in bytes. Default 512 MiB.
     pub low_space_bytes: u64,
-    /// Whether schemas are kept in the data directory: for a broker whose registry is another
-    /// process. Default no.
+    /// Stores schemas in the data directory, for a broker with a remote registry. Default false.
     pub keep_schemas: bool,
     /// Limits and delays of consumer groups.
     pub groups: GroupConfig,
-    /// Bounds on what clients can make the broker hold.
+    /// Limits of what clients can allocate.
     pub limits: Limits,
-    /// What was given under Kafka's names, see [`BrokerConfig::configure`]; those that topics fall
-    /// back to are in force through this alone.
+    /// The configs that were set under Kafka's names, see [`BrokerConfig::configure`]. Defaults of
+    /// topic configs are nowhere else.
     pub configs: BTreeMap<String, String>,
 }
 
-/// Bounds on what clients can make the broker hold.
+/// Limits of what clients can allocate.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Limits of connections and of single requests.
     pub connections: ConnectionLimits,
-    /// `queued.max.request.bytes`: requests that are read, wait for their turn or for the log, over
-    /// all connections; beyond it no more is read but for the rest of one request. Default 256 MiB.
+    /// Bytes of requests that were read and have no response yet, over all connections; beyond it,
+    /// only the rest of one request is read. Default 256 MiB.
     pub in_flight_bytes_max: usize,
-    /// Partitions of all topics together; more cost memory and time at start. Default 10,000.
+    /// Partitions of all topics; more cost memory and time at startup. Default 10,000.
     pub partitions_max: usize,
-    /// `controller_mutation_rate`: partitions made and deleted a second, over all clients. Each
-    /// topic costs a commit of the metadata and each partition file handles. Default 100.
+    /// Partitions created and deleted per second, over all clients (`controller_mutation_rate`,
+    /// KIP-599). Each topic costs a commit of the metadata, each partition file handles. Default
+    /// 100.
     pub mutations_per_second: u32,
-    /// How many of them may be made or deleted at once after a quiet time. Default 4,000.
+    /// Partitions that can be created or deleted at once after a pause. Default 4,000.
     pub mutations_burst: u32,
-    /// `fetch.max.bytes`: the largest fetch response. Default 55 MiB, as Kafka's.
+    /// Maximum size of a fetch response. Default 55 MiB, as Kafka's.
     pub fetch_bytes_max: usize,
-    /// The longest that a fetch waits for records, whatever it asks for (Kafka: no limit). Default
+    /// Maximum time that a fetch waits for records, whatever it requests (Kafka: no limit). Default
     /// 60 s.
     pub fetch_wait: Duration,
-    /// Memory of delayed fetches, over all connections; above it a fetch returns at once with the
-    /// available records. Default 64 MiB.
+    /// Bytes held by fetches that wait for records, over all connections; beyond it, they return at
+    /// once. Default 64 MiB.
     pub delayed_fetch_bytes_max: usize,
-    /// Read from memory for consumers and not yet sent, over all connections; beyond it a fetch
-    /// gets a batch at a time. Default 128 MiB.
+    /// Bytes read from memory for consumers and not sent yet, over all connections; beyond it, a
+    /// fetch returns one batch. Default 128 MiB.
     pub hot_read_bytes_max: usize,
-    /// Read from files for consumers and not yet sent, over all connections; beyond it a fetch gets
-    /// a batch at a time. Default 64 MiB.
+    /// Bytes read from files for consumers and not sent yet, over all connections; beyond it, a
+    /// fetch returns one batch. Default 64 MiB.
     pub cold_read_bytes_max: usize,
-    /// `max.decompressed.message.bytes`: what one batch may inflate to. Default 32 MiB.
+    /// Maximum size of one decompressed batch. Default 32 MiB.
     pub inflated_bytes_max: usize,
-    /// Inflated batches that wait for their verdict, over all connections; beyond it no more is
-    /// inflated. Default 128 MiB.
+    /// Bytes of decompressed batches that are not checked yet, over all connections; beyond it,
+    /// decompression waits. Default 128 MiB.
     pub inflated_in_flight_bytes_max: usize,
-    /// Idempotent producers that are remembered, each counted for every partition it writes to;
-    /// beyond it the least recently used are forgotten. Default 100,000.
+    /// Idempotent producers with state, each counted for every partition it writes to; beyond it,
+    /// the state of the least recently used is dropped. Default 100,000.
     pub producers_max: usize,
 }
 
 impl Limits {
-    /// The cap on decompression.
+    /// Returns the limits of decompression.
     #[must_use]
     pub fn inflation(&self) -> compress::Limits {
         compress::Limits {
@@ -120,7 +120,7 @@ impl Default for Limits {
 }
 
 impl BrokerConfig {
-    /// The defaults, with data in `data_dir`.
+    /// Returns the defaults, with data in `data_dir`.
     #[must_use]
     pub fn new(data_dir: PathBuf) -> Self {
         Self {

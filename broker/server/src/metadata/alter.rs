@@ -83,22 +83,23 @@ impl Alteration {
         changes(configs).map(Self::Change)
     }
 
-    /// Returns the names of the configs.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+    /// Returns the names of the configs that get a value or lose the one in `current`. Deleting a
+    /// config that is not set changes nothing, whatever its name (KAFKA-20506).
+    pub(crate) fn set_names<'a>(
+        &'a self,
+        current: &'a BTreeMap<String, String>,
+    ) -> impl Iterator<Item = &'a str> {
         let (replaced, changed) = match self {
-            Self::Replace(configs) => (Some(configs), None),
-            Self::Change(changes) => (None, Some(changes)),
+            Self::Replace(configs) => (Some(configs), [].as_slice()),
+            Self::Change(changes) => (None, changes.as_slice()),
         };
-        let replaced = replaced
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name.as_str());
-        replaced.chain(
-            changed
-                .into_iter()
-                .flatten()
-                .map(|change| change.name.as_str()),
-        )
+        let changed = changed.iter().filter(|change| {
+            change.operation != Operation::Delete || current.contains_key(&change.name)
+        });
+        let replaced = replaced.into_iter().flat_map(BTreeMap::keys);
+        replaced
+            .map(String::as_str)
+            .chain(changed.map(|change| change.name.as_str()))
     }
 
     /// Applies the changes to `current` and returns the new configs. `kind_and_default` returns the
@@ -125,10 +126,8 @@ impl Alteration {
             };
             let separator = || {
                 let kind = kind_and_default(name).map(|(kind, _)| kind);
-                kind.and_then(Kind::separator).ok_or_else(|| ConfigError {
-                    name: name.to_owned(),
-                    reason: "APPEND and SUBTRACT need a list".to_owned(),
-                })
+                kind.and_then(Kind::separator)
+                    .ok_or_else(|| ConfigError::NotAList(name.to_owned()))
             };
             let value = match change.operation {
                 Operation::Set => change.value.clone(),

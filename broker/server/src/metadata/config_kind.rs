@@ -1,181 +1,311 @@
-//! What values configs take, as they are checked and as Kafka tells clients of them. Knows no
-//! config.
+//! The values that configs accept: parsing as in Kafka's `ConfigDef.parseType`, ranges, and the type
+//! that clients receive. Knows no config by name.
 
-/// What values a config takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use thiserror::Error;
+
+/// The values that a config accepts.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
-    /// `true` or `false`.
+    /// `true` or `false` in any case.
     Boolean,
-    /// A 32-bit integer of at least this.
-    Int(i32),
-    /// A 64-bit integer of at least this.
-    Long(i64),
+    /// A 16-bit integer.
+    Short,
+    /// A 32-bit integer from the first to the second number.
+    Int(i32, i32),
     /// A 32-bit integer in one of these ranges, both ends included.
-    Within(&'static [(i32, i32)]),
-    /// A number from 0 to 1.
-    Ratio,
+    IntWithin(&'static [(i32, i32)]),
+    /// A 64-bit integer from the first to the second number.
+    Long(i64, i64),
+    /// A number from the first to the second.
+    Double(f64, f64),
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A comma-separated list of these words.
     ListOf(&'static [&'static str]),
-    /// A list of anything, separated by this.
+    /// A list of any words with this separator.
     List(char),
     /// A comma-separated list of `PARTITION:BROKER`, or `*` for all.
     Replicas,
-    /// Anything.
+    /// Any string.
     Text,
-}
-
-/// What a config's values are, as Kafka tells clients (`DescribeConfigsResponse.ConfigType`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ValueType {
-    /// `true` or `false`.
-    Boolean,
-    /// Any text.
-    Text,
-    /// A 32-bit integer.
-    Int,
-    /// A 16-bit integer.
-    Short,
-    /// A 64-bit integer.
-    Long,
-    /// A floating-point number.
-    Double,
-    /// A list of texts.
-    List,
     /// The name of a Java class.
     Class,
-    /// A text that is never shown.
+    /// A string that is never shown.
     Password,
 }
 
+/// A parsed value. Its `Display` is the string that is stored and described.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ConfigValue {
+    Boolean(bool),
+    Integer(i64),
+    Double(f64),
+    Text(String),
+    List(Vec<String>, char),
+}
+
+/// An invalid value of a config.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("invalid value {value:?} of {key}; expected {expected}")]
+pub struct ConfigValueError {
+    /// The config's name.
+    pub key: String,
+    /// The value.
+    pub value: String,
+    /// The accepted values.
+    pub expected: String,
+}
+
+/// The type of a config's values (`DescribeConfigsResponse.ConfigType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i8)]
+pub(crate) enum ValueType {
+    Boolean = 1,
+    Text = 2,
+    Int = 3,
+    Short = 4,
+    Long = 5,
+    Double = 6,
+    List = 7,
+    Class = 8,
+    Password = 9,
+}
+
 impl ValueType {
-    /// Kafka's number for it.
+    /// Returns Kafka's number of the type.
     #[must_use]
     pub(crate) fn code(self) -> i8 {
-        match self {
-            Self::Boolean => 1,
-            Self::Text => 2,
-            Self::Int => 3,
-            Self::Short => 4,
-            Self::Long => 5,
-            Self::Double => 6,
-            Self::List => 7,
-            Self::Class => 8,
-            Self::Password => 9,
-        }
+        self as i8
     }
 }
 
 impl Kind {
-    /// What its values are.
+    /// A 32-bit integer of at least `min`.
+    pub(crate) const fn int(min: i32) -> Self {
+        Self::Int(min, i32::MAX)
+    }
+
+    /// A 64-bit integer of at least `min`.
+    pub(crate) const fn long(min: i64) -> Self {
+        Self::Long(min, i64::MAX)
+    }
+
+    /// Returns the type of the values.
     #[must_use]
     pub(crate) fn value_type(self) -> ValueType {
         match self {
             Self::Boolean => ValueType::Boolean,
-            Self::Int(_) | Self::Within(_) => ValueType::Int,
-            Self::Long(_) => ValueType::Long,
-            Self::Ratio => ValueType::Double,
+            Self::Short => ValueType::Short,
+            Self::Int(..) | Self::IntWithin(_) => ValueType::Int,
+            Self::Long(..) => ValueType::Long,
+            Self::Double(..) => ValueType::Double,
             Self::OneOf(_) | Self::Text => ValueType::Text,
             Self::ListOf(_) | Self::List(_) | Self::Replicas => ValueType::List,
+            Self::Class => ValueType::Class,
+            Self::Password => ValueType::Password,
         }
     }
 
-    /// What stands between the words of a list; `None` when it is no list.
+    /// Returns the separator of a list, `None` for other kinds.
     #[must_use]
     pub(crate) fn separator(self) -> Option<char> {
         match self {
             Self::ListOf(_) | Self::Replicas => Some(','),
             Self::List(separator) => Some(separator),
             Self::Boolean
-            | Self::Int(_)
-            | Self::Within(_)
-            | Self::Long(_)
-            | Self::Ratio
+            | Self::Short
+            | Self::Int(..)
+            | Self::IntWithin(_)
+            | Self::Long(..)
+            | Self::Double(..)
             | Self::OneOf(_)
-            | Self::Text => None,
+            | Self::Text
+            | Self::Class
+            | Self::Password => None,
         }
     }
 
-    /// Checks a value.
+    /// Parses a value of the config `key`, which is named in the error.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn check(self, value: &str) -> Result<(), String> {
-        fits(self, value)
+    /// If this kind does not accept the value.
+    pub(crate) fn parse(self, key: &str, value: &str) -> Result<ConfigValue, ConfigValueError> {
+        self.parsed(value).ok_or_else(|| self.invalid(key, value))
+    }
+
+    /// Returns the error for a value of the config `key` that this kind does not accept.
+    pub(crate) fn invalid(self, key: &str, value: &str) -> ConfigValueError {
+        ConfigValueError {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            expected: self.to_string(),
+        }
+    }
+
+    fn parsed(self, value: &str) -> Option<ConfigValue> {
+        // Java's `String.trim` removes all characters up to U+0020, and no other white space.
+        let value = value.trim_matches(|c: char| c <= ' ');
+        let integer = |accepted: &dyn Fn(&i64) -> bool| {
+            let number = value.parse().ok().filter(accepted);
+            number.map(ConfigValue::Integer)
+        };
+        let list = |separator, accepted: &dyn Fn(&str) -> bool| {
+            let words: Vec<String> = words_of(value, separator).map(str::to_owned).collect();
+            let valid = words.iter().all(|word| accepted(word));
+            valid.then_some(ConfigValue::List(words, separator))
+        };
+        match self {
+            Self::Boolean if value.eq_ignore_ascii_case("true") => Some(ConfigValue::Boolean(true)),
+            Self::Boolean if value.eq_ignore_ascii_case("false") => {
+                Some(ConfigValue::Boolean(false))
+            }
+            Self::Boolean => None,
+            Self::Short => integer(&|number| i16::try_from(*number).is_ok()),
+            Self::Int(min, max) => integer(&|number| (min.into()..=max.into()).contains(number)),
+            Self::IntWithin(ranges) => integer(&|number| {
+                let mut ranges = ranges.iter();
+                ranges.any(|(min, max)| (i64::from(*min)..=i64::from(*max)).contains(number))
+            }),
+            Self::Long(min, max) => integer(&|number| (min..=max).contains(number)),
+            Self::Double(min, max) => {
+                let number = value.parse().ok();
+                let number = number.filter(|number| (min..=max).contains(number));
+                number.map(ConfigValue::Double)
+            }
+            Self::OneOf(words) => words
+                .contains(&value)
+                .then(|| ConfigValue::Text(value.to_owned())),
+            Self::ListOf(words) => list(',', &|word| words.contains(&word)),
+            Self::List(separator) => list(separator, &|_| true),
+            Self::Replicas if value == "*" => Some(ConfigValue::Text(value.to_owned())),
+            Self::Replicas => list(',', &is_replica),
+            Self::Text | Self::Class | Self::Password => Some(ConfigValue::Text(value.to_owned())),
+        }
     }
 }
 
-fn fits(kind: Kind, value: &str) -> Result<(), String> {
-    let at_least = |parsed: Option<i64>, least: i64, what: &str| match parsed {
-        Some(number) if number >= least => Ok(()),
-        Some(_) => Err(format!("{value} is below the least value {least}")),
-        None => Err(format!("{value:?} is not {what}")),
-    };
-    match kind {
-        Kind::Boolean => match value {
-            "true" | "false" => Ok(()),
-            _ => Err(format!("{value:?} is not true or false")),
-        },
-        Kind::Int(least) => at_least(
-            value.parse::<i32>().ok().map(i64::from),
-            i64::from(least),
-            "a 32-bit integer",
-        ),
-        Kind::Within(ranges) => within(ranges, value),
-        Kind::Long(least) => at_least(value.parse().ok(), least, "a 64-bit integer"),
-        Kind::Ratio => match value.parse::<f64>() {
-            Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(()),
-            _ => Err(format!("{value:?} is not a number from 0 to 1")),
-        },
-        Kind::OneOf(words) => one_of(words, value),
-        Kind::ListOf(words) => words_of(value, ',').try_for_each(|word| one_of(words, word)),
-        Kind::Replicas if value.trim() == "*" => Ok(()),
-        Kind::Replicas => words_of(value, ',').try_for_each(replica),
-        Kind::List(_) | Kind::Text => Ok(()),
+impl fmt::Display for Kind {
+    /// Writes the accepted values as in "expected ...".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let range = |f: &mut fmt::Formatter<'_>, bits, range: RangeInclusive<i64>, all| {
+            write!(f, "a {bits}-bit integer")?;
+            match (range.start(), range.end()) {
+                _ if range == all => Ok(()),
+                (min, max) if max == all.end() => write!(f, " of at least {min}"),
+                (min, max) => write!(f, " from {min} to {max}"),
+            }
+        };
+        match *self {
+            Self::Boolean => f.write_str("true or false"),
+            Self::Short => f.write_str("a 16-bit integer"),
+            Self::Int(min, max) => {
+                let all = i32::MIN.into()..=i32::MAX.into();
+                range(f, 32, min.into()..=max.into(), all)
+            }
+            Self::IntWithin(ranges) => {
+                let ranges = ranges.iter().map(|(min, max)| match min == max {
+                    true => min.to_string(),
+                    false => format!("{min} to {max}"),
+                });
+                f.write_str(&ranges.collect::<Vec<_>>().join(" or "))
+            }
+            Self::Long(min, max) => range(f, 64, min..=max, i64::MIN..=i64::MAX),
+            Self::Double(f64::MIN, f64::MAX) => f.write_str("a number"),
+            Self::Double(min, max) => write!(f, "a number from {min} to {max}"),
+            Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
+            Self::ListOf(words) => write!(f, "a list of {}", words.join(", ")),
+            Self::List(separator) => write!(f, "a list separated by {separator:?}"),
+            Self::Replicas => f.write_str("a list of PARTITION:BROKER, or *"),
+            Self::Text | Self::Password => f.write_str("a string"),
+            Self::Class => f.write_str("the name of a class"),
+        }
     }
 }
 
-/// The words of a list; none in an empty text.
+impl fmt::Display for ConfigValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean(value) => value.fmt(f),
+            Self::Integer(value) => value.fmt(f),
+            // As Java prints it: always with a fraction.
+            Self::Double(value) => write!(f, "{value:?}"),
+            Self::Text(value) => f.write_str(value),
+            Self::List(words, separator) => f.write_str(&joined(words, *separator)),
+        }
+    }
+}
+
+/// Returns the words of a list, without empty ones.
 pub(super) fn words_of(value: &str, separator: char) -> impl Iterator<Item = &str> {
-    value
-        .split(separator)
-        .map(str::trim)
-        .filter(|word| !word.is_empty())
+    let words = value.split(separator).map(str::trim);
+    words.filter(|word| !word.is_empty())
 }
 
-fn within(ranges: &[(i32, i32)], value: &str) -> Result<(), String> {
-    let number = value
-        .parse::<i32>()
-        .map_err(|_| format!("{value:?} is not a 32-bit integer"))?;
-    if ranges
-        .iter()
-        .any(|(from, to)| (*from..=*to).contains(&number))
-    {
-        return Ok(());
-    }
-    let allowed = ranges.iter().map(|(from, to)| match from == to {
-        true => from.to_string(),
-        false => format!("{from} to {to}"),
-    });
-    let allowed = allowed.collect::<Vec<_>>().join(" or ");
-    Err(format!("{value} is not {allowed}"))
+fn joined(words: &[String], separator: char) -> String {
+    words.join(separator.encode_utf8(&mut [0; 4]))
 }
 
-fn replica(word: &str) -> Result<(), String> {
+fn is_replica(word: &str) -> bool {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    match word.split_once(':') {
-        Some((partition, broker)) if is_number(partition) && is_number(broker) => Ok(()),
-        _ => Err(format!(
-            "{word:?} is not PARTITION:BROKER, nor is it * alone"
-        )),
-    }
+    word.split_once(':')
+        .is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
 }
 
-fn one_of(words: &[&str], value: &str) -> Result<(), String> {
-    if words.contains(&value) {
-        Ok(())
-    } else {
-        Err(format!("{value:?} is not one of {}", words.join(", ")))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(kind: Kind, value: &str) -> Option<String> {
+        let parsed = kind.parse("key", value).ok()?;
+        Some(parsed.to_string())
+    }
+
+    // Conformance: broker/admin-24
+    #[test]
+    fn values_are_parsed_as_kafka_does() {
+        let cases = [
+            (Kind::Boolean, " TRUE ", "true"),
+            (Kind::Boolean, "False", "false"),
+            (Kind::int(0), " 5 ", "5"),
+            (Kind::int(0), "\t+05\n", "5"),
+            (Kind::long(-1), "-1 ", "-1"),
+            (Kind::Double(0.0, 1.0), " 1 ", "1.0"),
+            (Kind::OneOf(&["gzip", "zstd"]), " zstd", "zstd"),
+            (Kind::ListOf(&["a", "b"]), " a , b ", "a,b"),
+            (Kind::ListOf(&["a", "b"]), "", ""),
+            (Kind::Replicas, " * ", "*"),
+            (Kind::Replicas, "0:1, 1:1", "0:1,1:1"),
+            (Kind::Text, " text ", "text"),
+        ];
+        for (kind, value, expected) in cases {
+            assert_eq!(stored(kind, value).as_deref(), Some(expected), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_accepted_values() {
+        let cases = [
+            (Kind::Boolean, "yes", "true or false"),
+            (Kind::Boolean, "\u{a0}true", "true or false"),
+            (Kind::int(0), "-1", "a 32-bit integer of at least 0"),
+            (Kind::int(0), "2147483648", "a 32-bit integer of at least 0"),
+            (Kind::Int(1, 9), "10", "a 32-bit integer from 1 to 9"),
+            (Kind::long(i64::MIN), "5.0", "a 64-bit integer"),
+            (Kind::Short, "32768", "a 16-bit integer"),
+            (Kind::IntWithin(&[(-1, -1), (1, 9)]), "0", "-1 or 1 to 9"),
+            (Kind::Double(0.0, 1.0), "NaN", "a number from 0 to 1"),
+            (Kind::OneOf(&["a", "b"]), "A", "one of a, b"),
+            (Kind::ListOf(&["a", "b"]), "a,c", "a list of a, b"),
+            (Kind::Replicas, "0:1,*", "a list of PARTITION:BROKER, or *"),
+        ];
+        for (kind, value, expected) in cases {
+            let error = kind.parse("some.key", value).unwrap_err();
+            assert_eq!(error.expected, expected);
+            let text = format!("invalid value {value:?} of some.key; expected {expected}");
+            assert_eq!(error.to_string(), text);
+        }
     }
 }

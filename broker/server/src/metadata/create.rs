@@ -89,6 +89,8 @@ pub(crate) struct Creation {
     pub(crate) partition_count: i32,
     /// True if the replication factor was reduced to 1.
     pub(crate) replication_clamped: bool,
+    /// Its configs as they are stored.
+    pub(crate) configs: BTreeMap<String, String>,
 }
 
 /// Checks a request to create a topic and determines the number of partitions.
@@ -114,17 +116,20 @@ pub(crate) fn decide(
     if !request.unset_configs.is_empty() {
         return Err(CreateError::UnsetConfig(request.unset_configs.join(",")));
     }
-    topic_config::check(&request.configs, cluster.broker_configs())?;
-    let creation = if request.assignments.is_empty() {
-        Creation {
-            partition_count: partition_count(request, rules)?,
-            replication_clamped: replication_clamped(request, rules)?,
-        }
+    let configs = request.configs.clone();
+    let configs = topic_config::check(&BTreeMap::new(), configs, cluster.broker_configs())?;
+    let (partition_count, replication_clamped) = if request.assignments.is_empty() {
+        let count = partition_count(request, rules)?;
+        (count, replication_clamped(request, rules)?)
     } else {
-        assigned(request, rules)?
+        (assigned(request, rules)?, false)
     };
-    check_room(creation.partition_count, cluster, rules)?;
-    Ok(creation)
+    check_room(partition_count, cluster, rules)?;
+    Ok(Creation {
+        partition_count,
+        replication_clamped,
+        configs,
+    })
 }
 
 /// Checks a topic's name by Kafka's rule: 1 to 249 of `[a-zA-Z0-9._-]`, not `.` or `..`.
@@ -242,7 +247,7 @@ fn replication_clamped(request: &TopicRequest, rules: CreateRules) -> Result<boo
     }
 }
 
-fn assigned(request: &TopicRequest, rules: CreateRules) -> Result<Creation, CreateError> {
+fn assigned(request: &TopicRequest, rules: CreateRules) -> Result<i32, CreateError> {
     if request.partition_count != -1 || request.replication_factor != -1 {
         return Err(CreateError::Contradictory(
             "Replica assignments and counts exclude each other.".to_owned(),
@@ -277,10 +282,7 @@ fn assigned(request: &TopicRequest, rules: CreateRules) -> Result<Creation, Crea
             "Number of partitions was {count}; it must be 1 to {PARTITIONS_MAX}."
         )));
     }
-    Ok(Creation {
-        partition_count: count,
-        replication_clamped: false,
-    })
+    Ok(count)
 }
 
 #[cfg(test)]

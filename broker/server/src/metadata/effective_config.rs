@@ -1,77 +1,72 @@
-//! Configs as they stand: each with its value, where that comes from and what it would be without,
-//! defaults included.
+//! Effective configs: each with its value, the source of the value and its synonyms, defaults
+//! included.
 
 use std::collections::BTreeMap;
 
 use avouch_contract::keys;
 
-use super::broker_config::{self, BrokerConfigDef, BrokerConfigs, Meaning, Scope};
+use super::broker_config::{self, BrokerConfigDef, BrokerConfigs, Scope};
 use super::cluster::{Cluster, Topic};
 use super::topic_config::{self, ValueType};
 
-/// Where a config's value comes from.
+/// The source of a config's value (`DescribeConfigsResponse.ConfigSource`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i8)]
 pub(crate) enum Source {
     /// Set on the topic.
-    Topic,
+    Topic = 1,
     /// Changed for this broker while it ran.
-    Broker,
+    Broker = 2,
     /// Changed for all brokers while they ran.
-    Cluster,
-    /// Given to the broker when it was started.
-    Start,
-    /// Nobody set it.
-    Default,
+    Cluster = 3,
+    /// Set at startup of the broker.
+    Static = 4,
+    /// Not set.
+    Default = 5,
 }
 
 impl Source {
-    /// Kafka's number for it (`DescribeConfigsResponse.ConfigSource`).
+    /// Returns Kafka's number of the source.
     #[must_use]
     pub(crate) fn code(self) -> i8 {
-        match self {
-            Self::Topic => 1,
-            Self::Broker => 2,
-            Self::Cluster => 3,
-            Self::Start => 4,
-            Self::Default => 5,
-        }
+        self as i8
     }
 }
 
-/// A value that a config has, or would have if those before it were not.
+/// A value that a config has, or would have without those before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Synonym {
-    /// The name under which the value was set.
+    /// The name of the config that has the value.
     pub(crate) name: &'static str,
-    /// The value.
+    /// The value; `None` for null.
     pub(crate) value: Option<String>,
-    /// Where it comes from.
+    /// The source of the value.
     pub(crate) source: Source,
 }
 
-/// One config as it stands.
+/// One effective config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EffectiveConfig {
-    /// Its name.
+    /// The name.
     pub(crate) name: &'static str,
-    /// What it takes.
+    /// The type of the values.
     pub(crate) value_type: ValueType,
-    /// Its value and those that it would fall back to, never empty.
+    /// The value and those that it overrides; never empty.
     pub(crate) synonyms: Vec<Synonym>,
-    /// Whether it stays as it is while the broker runs.
+    /// True if the config cannot be changed while the broker runs.
     pub(crate) read_only: bool,
-    /// What it does.
+    /// The documentation.
     pub(crate) doc: &'static str,
 }
 
 impl EffectiveConfig {
-    /// The value in force; `None` for none, or for one that is not to be shown.
+    /// Returns the effective value, `None` for null.
     #[must_use]
     pub(crate) fn value(&self) -> Option<&str> {
         self.synonyms.first()?.value.as_deref()
     }
 
-    /// Where the value comes from.
+    /// Returns the source of the value.
     #[must_use]
     pub(crate) fn source(&self) -> Source {
         self.synonyms
@@ -79,14 +74,14 @@ impl EffectiveConfig {
             .map_or(Source::Default, |first| first.source)
     }
 
-    /// Whether its value is never shown.
+    /// Returns true if the value must not be shown.
     #[must_use]
     pub(crate) fn is_sensitive(&self) -> bool {
         self.value_type == ValueType::Password
     }
 }
 
-/// Every config of a topic: Kafka's, then the contract's.
+/// Returns every config of a topic: Kafka's, then the contract's.
 #[must_use]
 pub(crate) fn of_topic(topic: &Topic, cluster: &Cluster) -> Vec<EffectiveConfig> {
     let config = |name: &'static str, value_type, default: &str, doc| {
@@ -111,8 +106,7 @@ pub(crate) fn of_topic(topic: &Topic, cluster: &Cluster) -> Vec<EffectiveConfig>
             doc,
         }
     };
-    let kafka = topic_config::CONFIGS
-        .iter()
+    let kafka = topic_config::described(&topic.row.configs)
         .map(|def| config(def.name, def.kind.value_type(), def.default, def.doc));
     let contract = keys::CONFIGS.iter().map(|def| {
         let value_type = topic_config::contract_kind(def.name).value_type();
@@ -121,44 +115,18 @@ pub(crate) fn of_topic(topic: &Topic, cluster: &Cluster) -> Vec<EffectiveConfig>
     kafka.chain(contract).collect()
 }
 
-/// Every config of this broker, which was started with `started`.
+/// Returns every config of this broker, which was started with `started`.
 #[must_use]
 pub(crate) fn of_broker(
     started: &BTreeMap<&'static str, String>,
     cluster: &Cluster,
 ) -> Vec<EffectiveConfig> {
-    let configs = cluster.broker_configs();
-    let kafka = broker_config::all()
-        .iter()
-        .map(|def| of_this_broker(def, started, configs));
-    let contract = keys::CONFIGS.iter().map(|def| {
-        let mut synonyms: Vec<Synonym> = changed(def.name, configs).collect();
-        synonyms.push(synonym(def.name, Some(def.default), Source::Default));
-        EffectiveConfig {
-            name: def.name,
-            value_type: topic_config::contract_kind(def.name).value_type(),
-            synonyms,
-            read_only: false,
-            doc: def.doc,
-        }
-    });
-    let mut compat: Vec<Synonym> = changed(broker_config::COMPAT_LEVEL, configs).collect();
-    compat.push(synonym(
-        broker_config::COMPAT_LEVEL,
-        Some("payload"),
-        Source::Default,
-    ));
-    let compat = EffectiveConfig {
-        name: broker_config::COMPAT_LEVEL,
-        value_type: ValueType::Text,
-        synonyms: compat,
-        read_only: false,
-        doc: "What `true` of another system's validation config means: payload or id.",
-    };
-    kafka.chain(contract).chain([compat]).collect()
+    broker_config::all()
+        .map(|def| of_this_broker(&def, started, cluster.broker_configs()))
+        .collect()
 }
 
-/// What was changed for all brokers, and nothing else, as Kafka answers for the unnamed broker.
+/// Returns only what was changed for all brokers, as Kafka does for the broker without a name.
 #[must_use]
 pub(crate) fn of_all_brokers(cluster: &Cluster) -> Vec<EffectiveConfig> {
     let changed = cluster.broker_configs().scope(Scope::Cluster);
@@ -167,7 +135,7 @@ pub(crate) fn of_all_brokers(cluster: &Cluster) -> Vec<EffectiveConfig> {
     for config in &mut configs {
         config
             .synonyms
-            .retain(|synonym| !matches!(synonym.source, Source::Broker | Source::Start));
+            .retain(|synonym| !matches!(synonym.source, Source::Broker | Source::Static));
     }
     configs
 }
@@ -178,34 +146,29 @@ fn of_this_broker(
     configs: &BrokerConfigs,
 ) -> EffectiveConfig {
     let mut synonyms: Vec<Synonym> = changed(def.name, configs).collect();
-    // What was given is among them already, even where it is the default.
+    // A config that was set explicitly is among them already, even with the default value.
     if let Some(value) = started.get(def.name)
         && !configs.started.contains_key(def.name)
         && Some(value.as_str()) != def.default
     {
-        synonyms.push(synonym(def.name, Some(value), Source::Start));
+        synonyms.push(synonym(def.name, Some(value), Source::Static));
     }
     synonyms.push(synonym(def.name, def.default, Source::Default));
-    let doc = match def.meaning {
-        Meaning::DefaultOf(_) => "The default of topics that do not set it themselves.",
-        Meaning::Start => "Given when the broker is started.",
-        Meaning::Inert => "Shown for Kafka's tools; has no effect here.",
-    };
     EffectiveConfig {
         name: def.name,
-        value_type: def.value_type,
+        value_type: def.kind.value_type(),
         synonyms,
-        read_only: !matches!(def.meaning, Meaning::DefaultOf(_)),
-        doc,
+        read_only: !def.is_dynamic(),
+        doc: def.doc(),
     }
 }
 
-/// What a broker config was changed to or given at start, the one in force first.
+/// Returns the values that a broker config was changed to or started with, the effective one first.
 fn changed(name: &'static str, configs: &BrokerConfigs) -> impl Iterator<Item = Synonym> {
     let layers = [
         (configs.scope(Scope::Broker), Source::Broker),
         (configs.scope(Scope::Cluster), Source::Cluster),
-        (&configs.started, Source::Start),
+        (&configs.started, Source::Static),
     ];
     layers.into_iter().filter_map(move |(layer, source)| {
         let value = layer.get(name)?;

@@ -164,7 +164,7 @@ impl Metadata {
             id: TopicId(Uuid::new_v4()),
             name: request.name.clone(),
             partition_count: creation.partition_count,
-            configs: request.configs.clone(),
+            configs: creation.configs.clone(),
             key_decision: String::new(),
             value_decision: String::new(),
         };
@@ -247,8 +247,10 @@ impl Metadata {
         let _change = self.change.lock().await;
         let cluster = self.cluster();
         let topic = cluster.topic(name).ok_or(MetadataError::UnknownTopic)?;
-        let configs = alteration.apply(&topic.row.configs, topic_config::kind_and_default)?;
-        topic_config::check(&configs, cluster.broker_configs()).map_err(AlterError::from)?;
+        let current = &topic.row.configs;
+        let configs = alteration.apply(current, topic_config::kind_and_default)?;
+        let configs = topic_config::check(current, configs, cluster.broker_configs())
+            .map_err(AlterError::from)?;
         // Unchanged configs keep the contract's revision, so checks in progress stay valid.
         if validate_only || configs == topic.row.configs {
             return Ok(());
@@ -369,22 +371,18 @@ fn decide_broker_configs(
     scope: Scope,
     alteration: &Alteration,
 ) -> Result<BrokerConfigs, AlterError> {
-    for name in alteration.names() {
+    let before = cluster.broker_configs();
+    for name in alteration.set_names(before.scope(scope)) {
         if broker_config::changeable(name).is_some() {
             continue;
         }
-        return Err(if broker_config::exists(name) {
-            AlterError::ReadOnly(name.to_owned())
-        } else {
-            let reason = "unknown broker config".to_owned();
-            let name = name.to_owned();
-            AlterError::Config(ConfigError { name, reason })
+        return Err(match broker_config::find(name) {
+            Some(_) => AlterError::ReadOnly(name.to_owned()),
+            None => ConfigError::UnknownBrokerConfig(name.to_owned()).into(),
         });
     }
-    let before = cluster.broker_configs();
     let changed = alteration.apply(before.scope(scope), broker_config::changeable)?;
-    let configs = before.with(scope, changed);
-    configs.check()?;
+    let configs = before.changed(scope, changed)?;
     // A default can complete or contradict the contract of a topic that sets only a part of it.
     for topic in cluster.topics() {
         check_contract(topic.name(), &topic.row.configs, &configs)?;
@@ -398,12 +396,11 @@ fn check_contract(
     configs: &BTreeMap<String, String>,
     defaults: &BrokerConfigs,
 ) -> Result<(), ConfigError> {
-    topic_config::contract(configs, defaults)
-        .map(|_| ())
-        .map_err(|mut error| {
-            error.reason = format!("topic {topic}: {}", error.reason);
-            error
-        })
+    let contract = topic_config::contract(configs, defaults);
+    contract.map(|_| ()).map_err(|error| ConfigError::Topic {
+        topic: topic.to_owned(),
+        error: Box::new(error),
+    })
 }
 
 /// Returns the row with its open decisions set.

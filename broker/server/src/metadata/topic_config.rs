@@ -1,7 +1,7 @@
-//! Kafka's topic configs as one table: name, kind, default, what it means here. Contract configs
-//! (`avouch.*` and their aliases) are a table of their own in `avouch_contract::keys`.
+//! Kafka's topic configs: one row with name, accepted values, default and documentation. Contract
+//! configs (`avouch.*` and their aliases) have a table of their own in `avouch_contract::keys`.
 //!
-//! Source of names and defaults: Kafka 4.0 `TopicConfig` and `LogConfig`.
+//! Source of names, defaults and ranges: Kafka 4.1 `TopicConfig` and `LogConfig`.
 
 use std::collections::BTreeMap;
 
@@ -10,239 +10,181 @@ use avouch_log::{CompactionSettings, PartitionSettings};
 use thiserror::Error;
 
 use super::broker_config::BrokerConfigs;
-pub(crate) use super::config_kind::{Kind, ValueType};
+use super::config_kind::words_of;
+pub(crate) use super::config_kind::{ConfigValueError, Kind, ValueType};
 
-/// One config a topic can have.
-#[derive(Clone, Copy, Debug)]
+/// One topic config.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ConfigDef {
     /// Kafka's name.
     pub(crate) name: &'static str,
-    /// What it takes.
+    /// The accepted values.
     pub(crate) kind: Kind,
-    /// Its value when nobody sets it.
+    /// The default, as Kafka prints it.
     pub(crate) default: &'static str,
-    /// What it does here.
+    /// The effect in this broker.
     pub(crate) doc: &'static str,
 }
 
-const fn def(
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    doc: &'static str,
-) -> ConfigDef {
-    ConfigDef {
-        name,
-        kind,
-        default,
-        doc,
-    }
+/// A row is `"name": kind = default, doc;`. Without documentation the config has no effect.
+macro_rules! configs {
+    ($($name:literal: $kind:expr, = $default:expr $(, $doc:expr)?;)*) => {
+        &[$(ConfigDef {
+            name: $name,
+            kind: $kind,
+            default: $default,
+            doc: configs!(@doc $($doc)?),
+        }),*]
+    };
+    (@doc) => { NO_EFFECT };
+    (@doc $doc:expr) => { $doc };
 }
 
-const FOREVER: &str = "9223372036854775807";
+const UNLIMITED: &str = "9223372036854775807";
+const CODECS: &[&str] = &["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"];
 const REMOTE_STORAGE: &str = "remote.storage.enable";
-const LEAST_LAG: &str = "min.compaction.lag.ms";
-const GREATEST_LAG: &str = "max.compaction.lag.ms";
-const INERT: &str = "Accepted and shown for Kafka's tools; has no effect here.";
+const MIN_LAG: &str = "min.compaction.lag.ms";
+const MAX_LAG: &str = "max.compaction.lag.ms";
+/// Documentation of a config that is stored and described, and changes nothing.
+pub(crate) const NO_EFFECT: &str = "Accepted for Kafka's tools; has no effect.";
 
 /// Every Kafka topic config, sorted by name.
-pub(crate) const CONFIGS: &[ConfigDef] = &[
-    def(
-        "cleanup.policy",
-        Kind::ListOf(&["delete", "compact"]),
-        "delete",
-        "How old data goes.",
-    ),
-    def(
-        "compression.gzip.level",
-        Kind::Within(&[(-1, -1), (1, 9)]),
-        "-1",
-        INERT,
-    ),
-    def(
-        "compression.lz4.level",
-        Kind::Within(&[(1, 17)]),
-        "9",
-        INERT,
-    ),
-    def(
-        "compression.type",
-        Kind::OneOf(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
-        "producer",
-        "Batches are stored as they were produced, whatever this says.",
-    ),
-    def(
-        "compression.zstd.level",
-        Kind::Within(&[(-131_072, 22)]),
-        "3",
-        INERT,
-    ),
-    def(
-        "delete.retention.ms",
-        Kind::Long(0),
-        "86400000",
-        "How long tombstones stay.",
-    ),
-    def("file.delete.delay.ms", Kind::Long(0), "60000", INERT),
-    def(
-        "flush.messages",
-        Kind::Long(1),
-        FOREVER,
-        "With --durability os: this many records are acknowledged without a sync at most; 1: none.",
-    ),
-    def(
-        "flush.ms",
-        Kind::Long(0),
-        FOREVER,
-        "With --durability os: appends are synced at most this long after their ack.",
-    ),
-    def(
-        "follower.replication.throttled.replicas",
-        Kind::Replicas,
-        "",
-        INERT,
-    ),
-    def("index.interval.bytes", Kind::Int(0), "4096", INERT),
-    def(
-        "leader.replication.throttled.replicas",
-        Kind::Replicas,
-        "",
-        INERT,
-    ),
-    def("local.retention.bytes", Kind::Long(-2), "-2", INERT),
-    def("local.retention.ms", Kind::Long(-2), "-2", INERT),
-    def(
-        "max.compaction.lag.ms",
-        Kind::Long(1),
-        FOREVER,
-        "A record older than this is compacted without waiting for the dirty ratio; no segment of \
-         a compacted topic spans more.",
-    ),
-    def(
-        "max.message.bytes",
-        Kind::Int(0),
-        "1048588",
-        "The largest batch, compressed, in bytes.",
-    ),
-    def(
-        "message.timestamp.after.max.ms",
-        Kind::Long(0),
-        "3600000",
-        "How far a record's timestamp may lie ahead of the broker's clock.",
-    ),
-    def(
-        "message.timestamp.before.max.ms",
-        Kind::Long(0),
-        FOREVER,
-        "How far a record's timestamp may lie behind the broker's clock.",
-    ),
-    def(
-        "message.timestamp.type",
-        Kind::OneOf(&["CreateTime", "LogAppendTime"]),
-        "CreateTime",
-        "Whose clock a record's timestamp is.",
-    ),
-    def(
-        "min.cleanable.dirty.ratio",
-        Kind::Ratio,
-        "0.5",
-        "Compaction waits until more than this share of the closed segments is new.",
-    ),
-    def(
-        "min.compaction.lag.ms",
-        Kind::Long(0),
-        "0",
-        "Closed segments with records younger than this are not compacted.",
-    ),
-    def(
-        "min.insync.replicas",
-        Kind::Int(1),
-        "1",
-        "Clamped to 1, there is one broker; with strict.replication, acks=all is refused above 1.",
-    ),
-    def("preallocate", Kind::Boolean, "false", INERT),
-    def("remote.log.copy.disable", Kind::Boolean, "false", INERT),
-    def(
-        "remote.log.delete.on.disable",
-        Kind::Boolean,
-        "false",
-        INERT,
-    ),
-    def(
-        REMOTE_STORAGE,
-        Kind::Boolean,
-        "false",
-        "There is no remote storage here: true is refused.",
-    ),
-    def(
-        "retention.bytes",
-        Kind::Long(-1),
-        "-1",
-        "Closed segments beyond this size go; -1: none.",
-    ),
-    def(
-        "retention.ms",
-        Kind::Long(-1),
-        "604800000",
-        "Closed segments older than this go.",
-    ),
-    def(
-        "segment.bytes",
-        Kind::Int(14),
-        "1073741824",
-        "A segment is closed before it grows beyond this.",
-    ),
-    def("segment.index.bytes", Kind::Int(4), "10485760", INERT),
-    def(
-        "segment.jitter.ms",
-        Kind::Long(0),
-        "0",
-        "Up to this much is taken off segment.ms, another part for each segment.",
-    ),
-    def(
-        "segment.ms",
-        Kind::Long(1),
-        "604800000",
-        "A segment is closed before a batch this much newer than its first.",
-    ),
-    def(
-        "unclean.leader.election.enable",
-        Kind::Boolean,
-        "false",
-        INERT,
-    ),
-];
+pub(crate) const CONFIGS: &[ConfigDef] = configs! {
+    "cleanup.policy": Kind::ListOf(&["delete", "compact"]), = "delete",
+        "Retention policy: delete, compact or both. Empty: records are kept without limit.";
+    "compression.gzip.level": Kind::IntWithin(&[(-1, -1), (1, 9)]), = "-1";
+    "compression.lz4.level": Kind::IntWithin(&[(1, 17)]), = "9";
+    "compression.type": Kind::OneOf(CODECS), = "producer",
+        "Has no effect: batches are stored as produced.";
+    "compression.zstd.level": Kind::IntWithin(&[(-131_072, 22)]), = "3";
+    "delete.retention.ms": Kind::long(0), = "86400000",
+        "Time before compaction removes a tombstone, in milliseconds.";
+    "file.delete.delay.ms": Kind::long(0), = "60000";
+    "flush.messages": Kind::long(1), = UNLIMITED,
+        "With durability os: maximum number of records acknowledged without a sync.";
+    "flush.ms": Kind::long(0), = UNLIMITED,
+        "With durability os: maximum time between an acknowledgement and its sync, in \
+         milliseconds.";
+    "follower.replication.throttled.replicas": Kind::Replicas, = "";
+    "index.interval.bytes": Kind::int(0), = "4096";
+    "leader.replication.throttled.replicas": Kind::Replicas, = "";
+    "local.retention.bytes": Kind::long(-2), = "-2";
+    "local.retention.ms": Kind::long(-2), = "-2";
+    "max.compaction.lag.ms": Kind::long(1), = UNLIMITED,
+        "Maximum age of a record before compaction ignores the dirty ratio, and maximum time \
+         span of a segment of a compacted topic, in milliseconds.";
+    "max.message.bytes": Kind::int(0), = "1048588", "Maximum size of a compressed batch, in bytes.";
+    "message.timestamp.after.max.ms": Kind::long(0), = "3600000",
+        "Maximum time that a record's timestamp is ahead of the broker's clock, in milliseconds.";
+    "message.timestamp.before.max.ms": Kind::long(0), = UNLIMITED,
+        "Maximum time that a record's timestamp is behind the broker's clock, in milliseconds.";
+    "message.timestamp.type": Kind::OneOf(&["CreateTime", "LogAppendTime"]), = "CreateTime",
+        "Source of a record's timestamp: its producer, or the broker's clock.";
+    "min.cleanable.dirty.ratio": Kind::Double(0.0, 1.0), = "0.5",
+        "Minimum share of uncompacted bytes in closed segments before compaction.";
+    "min.compaction.lag.ms": Kind::long(0), = "0",
+        "Minimum age of a record before compaction, in milliseconds.";
+    "min.insync.replicas": Kind::int(1), = "1",
+        "Capped at 1, the number of replicas. With strict.replication, a higher value rejects \
+         acks=all.";
+    "preallocate": Kind::Boolean, = "false";
+    "remote.log.copy.disable": Kind::Boolean, = "false";
+    "remote.log.delete.on.disable": Kind::Boolean, = "false";
+    "remote.storage.enable": Kind::Boolean, = "false",
+        "Remote storage is not supported; only false is accepted.";
+    "retention.bytes": Kind::long(-1), = "-1",
+        "Maximum size of a partition before closed segments are deleted, in bytes; -1: no limit.";
+    "retention.ms": Kind::long(-1), = "604800000",
+        "Maximum age of a closed segment before it is deleted, in milliseconds; -1: no limit.";
+    "segment.bytes": Kind::int(1024 * 1024), = "1073741824", "Maximum size of a segment, in bytes.";
+    "segment.index.bytes": Kind::int(4), = "10485760";
+    "segment.jitter.ms": Kind::long(0), = "0",
+        "Maximum random time subtracted from segment.ms of each segment, in milliseconds.";
+    "segment.ms": Kind::long(1), = "604800000",
+        "Maximum time between the first and the last batch of a segment, in milliseconds.";
+    "unclean.leader.election.enable": Kind::Boolean, = "false";
+};
 
-/// Why a config was refused.
+/// Replaces `segment.bytes` in tests, without its minimum. As in Kafka 4.1, it is described only
+/// where it is set.
+const INTERNAL_SEGMENT_BYTES: ConfigDef = ConfigDef {
+    name: "internal.segment.bytes",
+    kind: Kind::int(14),
+    default: "",
+    doc: "Maximum size of a segment in tests, in bytes.",
+};
+
+/// A rejected config.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{name}: {reason}")]
-pub struct ConfigError {
-    /// The config's name.
-    pub(crate) name: String,
-    /// What is wrong and what would be right.
-    pub(crate) reason: String,
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No broker config has this name.
+    #[error("unknown broker config \"{0}\"")]
+    UnknownBrokerConfig(String),
+    /// The value is invalid, alone or with the other configs.
+    #[error(transparent)]
+    Value(#[from] ConfigValueError),
+    /// The operation needs a list.
+    #[error("{0} is not a list; APPEND and SUBTRACT need a list")]
+    NotAList(String),
+    /// The contract configs are invalid.
+    #[error(transparent)]
+    Contract(#[from] keys::ConfigError),
+    /// A broker's contract config contradicts those of a topic.
+    #[error("topic {topic}: {error}")]
+    Topic {
+        /// The topic.
+        topic: String,
+        /// The contradiction.
+        error: Box<Self>,
+    },
 }
 
-impl From<keys::ConfigError> for ConfigError {
-    fn from(error: keys::ConfigError) -> Self {
-        Self {
-            name: error.key,
-            reason: error.reason.to_string(),
+/// Returns the topic config called `name`; fails to compile if there is none.
+pub(super) const fn named(name: &str) -> &'static ConfigDef {
+    let mut at = 0;
+    while at < CONFIGS.len() {
+        if equal(CONFIGS[at].name.as_bytes(), name.as_bytes()) {
+            return &CONFIGS[at];
         }
+        at += 1;
     }
+    panic!("unknown topic config")
 }
 
-/// What a topic config, a contract's included, takes, and its value when nobody sets it.
+/// Compares at compile time, where `==` is not available.
+const fn equal(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
+fn kafka_config(name: &str) -> Option<&'static ConfigDef> {
+    let mut defs = CONFIGS.iter().chain([&INTERNAL_SEGMENT_BYTES]);
+    defs.find(|def| def.name == name)
+}
+
+/// Returns the Kafka configs to describe for a topic with `configs`.
+pub(crate) fn described(
+    configs: &BTreeMap<String, String>,
+) -> impl Iterator<Item = &'static ConfigDef> {
+    let internal = Some(&INTERNAL_SEGMENT_BYTES).filter(|def| configs.contains_key(def.name));
+    CONFIGS.iter().chain(internal)
+}
+
+/// Returns the kind and the default of a topic config, contract configs included.
 #[must_use]
 pub(crate) fn kind_and_default(name: &str) -> Option<(Kind, &'static str)> {
-    if let Some(def) = CONFIGS.iter().find(|def| def.name == name) {
+    if let Some(def) = kafka_config(name) {
         return Some((def.kind, def.default));
     }
     let def = keys::CONFIGS.iter().find(|def| def.name == name)?;
     Some((contract_kind(def.name), def.default))
 }
 
-/// What a contract config takes; whether the text fits is for the contract to say.
+/// Returns the kind of a contract config. The contract itself checks the value.
 #[must_use]
 pub(crate) fn contract_kind(name: &str) -> Kind {
     match name {
@@ -252,76 +194,80 @@ pub(crate) fn contract_kind(name: &str) -> Kind {
     }
 }
 
-/// What the broker itself reads of a topic's configs.
+/// The topic configs that the broker itself uses.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TopicSettings {
-    /// The largest batch, in bytes as produced.
+    /// Maximum size of a produced batch, in bytes.
     pub(crate) max_message_bytes: usize,
-    /// Whether keys are required, as in Kafka's compacted topics.
+    /// True if keys are required, as in Kafka's compacted topics.
     pub(crate) compacted: bool,
-    /// How many replicas an acknowledgement of all asks for.
+    /// Number of replicas that acks=all requires.
     pub(crate) min_insync_replicas: i64,
-    /// Whether old segments are deleted.
+    /// True if old segments are deleted.
     pub(crate) deletes: bool,
-    /// Whether the broker's clock overwrites record timestamps.
+    /// True if the broker's clock replaces record timestamps.
     pub(crate) log_append_time: bool,
-    /// How far ahead of the clock a record may be, in milliseconds.
+    /// Maximum time that a record is ahead of the clock, in milliseconds.
     pub(crate) timestamp_after_max_ms: i64,
-    /// How far behind it, in milliseconds.
+    /// Maximum time that a record is behind the clock, in milliseconds.
     pub(crate) timestamp_before_max_ms: i64,
-    /// How long an append may stay unsynced in mode `os`, in milliseconds.
+    /// Maximum time between an append and its sync with durability `os`, in milliseconds.
     pub(crate) flush_ms: i64,
-    /// What the log does with each partition's data.
+    /// Settings of each partition's log.
     pub(crate) log: PartitionSettings,
 }
 
-/// Checks every config a topic is to have, contract configs included, over the broker's defaults.
+/// Checks the configs that a topic is to have over the broker's defaults, and returns them as they
+/// are stored. A value that `current` has too is not checked again, because an older version may
+/// have accepted it.
 ///
 /// # Errors
-/// The first name that is unknown or value that does not fit.
+/// If a name is unknown, a value is invalid, or values contradict each other.
 pub(crate) fn check(
-    configs: &BTreeMap<String, String>,
+    current: &BTreeMap<String, String>,
+    mut configs: BTreeMap<String, String>,
     defaults: &BrokerConfigs,
-) -> Result<(), ConfigError> {
-    for (name, value) in configs {
-        if keys::is_contract_key(name) {
+) -> Result<BTreeMap<String, String>, ConfigError> {
+    for (name, value) in &mut configs {
+        if current.get(name) == Some(value) {
             continue;
         }
-        let Some(def) = CONFIGS.iter().find(|def| def.name == name) else {
-            return Err(keys::unknown_key(name).into());
-        };
-        def.kind.check(value).map_err(|reason| ConfigError {
-            name: name.clone(),
-            reason,
-        })?;
+        let (kind, _) = kind_and_default(name).ok_or_else(|| keys::unknown_key(name))?;
+        *value = kind.parse(name, value)?.to_string();
     }
-    agree(|name| value_of(configs, defaults, name))?;
-    contract(configs, defaults).map(|_| ())
+    check_combination(|name| value_of(&configs, defaults, name))?;
+    contract(&configs, defaults)?;
+    Ok(configs)
 }
 
-/// Checks configs that contradict each other, or what there is here; each fits its own kind.
+/// Checks configs that contradict each other or need an unsupported feature. Each value is valid for
+/// its own config.
 ///
 /// # Errors
-/// The first contradiction.
-pub(super) fn agree<'a>(value_of: impl Fn(&'static str) -> &'a str) -> Result<(), ConfigError> {
-    let refused = |name: &str, reason: String| {
-        let name = name.to_owned();
-        Err(ConfigError { name, reason })
+/// Returns the first contradiction.
+pub(super) fn check_combination<'a>(
+    value_of: impl Fn(&'static str) -> &'a str,
+) -> Result<(), ConfigValueError> {
+    let invalid = |key: &'static str, expected: String| {
+        let (key, value) = (key.to_owned(), value_of(key).to_owned());
+        Err(ConfigValueError {
+            key,
+            value,
+            expected,
+        })
     };
     if value_of(REMOTE_STORAGE) == "true" {
-        let reason = "Tiered Storage functionality is disabled in the broker.".to_owned();
-        return refused(REMOTE_STORAGE, reason);
+        let expected = "false; Tiered Storage functionality is disabled in the broker.";
+        return invalid(REMOTE_STORAGE, expected.to_owned());
     }
     let lag = |name| value_of(name).parse::<i64>().unwrap_or_default();
-    let (least, greatest) = (lag(LEAST_LAG), lag(GREATEST_LAG));
-    if least > greatest {
-        let reason = format!("{least} is more than {GREATEST_LAG}, which is {greatest}");
-        return refused(LEAST_LAG, reason);
+    if lag(MIN_LAG) > lag(MAX_LAG) {
+        return invalid(MIN_LAG, format!("at most {MAX_LAG}, {}", lag(MAX_LAG)));
     }
     Ok(())
 }
 
-/// A config's value: the topic's own, or the broker's, or Kafka's default.
+/// Returns a config's value: the topic's own, or the broker's, or Kafka's default.
 fn value_of<'a>(
     configs: &'a BTreeMap<String, String>,
     defaults: &'a BrokerConfigs,
@@ -332,10 +278,10 @@ fn value_of<'a>(
         .unwrap_or_else(|| default_of(name))
 }
 
-/// The contract that a topic's configs ask for, over the broker's defaults.
+/// Returns the contract that a topic's configs define over the broker's defaults.
 ///
 /// # Errors
-/// When they contradict each other or a value does not fit.
+/// If a value is invalid or values contradict each other.
 pub(crate) fn contract(
     configs: &BTreeMap<String, String>,
     defaults: &BrokerConfigs,
@@ -345,25 +291,32 @@ pub(crate) fn contract(
 }
 
 impl TopicSettings {
-    /// Reads the settings out of configs that [`check`] let pass, over the broker's defaults.
+    /// Returns the settings of configs that [`check`] accepted, over the broker's defaults.
     #[must_use]
     pub(crate) fn resolve(configs: &BTreeMap<String, String>, defaults: &BrokerConfigs) -> Self {
         let text = |name: &str| value_of(configs, defaults, name);
         let long = |name: &str| text(name).parse::<i64>().unwrap_or(i64::MAX);
         let cleanup = text("cleanup.policy");
-        let has = |policy| cleanup.split(',').any(|word| word.trim() == policy);
+        let has = |policy| words_of(cleanup, ',').any(|word| word == policy);
         let (deletes, compacted) = (has("delete"), has("compact"));
         let limit = |name: &str| Some(long(name)).filter(|&value| deletes && value >= 0);
         let flush_ms = long("flush.ms");
+        let segment_bytes = match configs.contains_key(INTERNAL_SEGMENT_BYTES.name) {
+            true => INTERNAL_SEGMENT_BYTES.name,
+            false => "segment.bytes",
+        };
+        // No segment of a compacted topic spans more than the maximum lag: the active segment is
+        // never compacted.
         let segment_ms = if compacted {
-            long("segment.ms").min(long(GREATEST_LAG))
+            long("segment.ms").min(long(MAX_LAG))
         } else {
             long("segment.ms")
         };
         let log = PartitionSettings {
-            segment_bytes: u64::try_from(long("segment.bytes")).unwrap_or(0),
+            segment_bytes: u64::try_from(long(segment_bytes)).unwrap_or(0),
             segment_ms,
             segment_jitter_ms: long("segment.jitter.ms"),
+            // Kafka's `flush.ms=0` syncs every append.
             flush_messages: if flush_ms == 0 {
                 1
             } else {
@@ -393,10 +346,7 @@ impl TopicSettings {
 }
 
 pub(super) fn default_of(name: &str) -> &'static str {
-    CONFIGS
-        .iter()
-        .find(|def| def.name == name)
-        .map_or("", |def| def.default)
+    kafka_config(name).map_or("", |def| def.default)
 }
 
 #[cfg(test)]
@@ -410,16 +360,21 @@ mod tests {
             .collect()
     }
 
+    fn check_new(pairs: &[(&str, &str)]) -> Result<BTreeMap<String, String>, ConfigError> {
+        check(&BTreeMap::new(), configs(pairs), &BrokerConfigs::default())
+    }
+
     #[test]
-    fn every_default_fits_its_own_kind_and_the_table_is_sorted() {
+    fn table_is_sorted_with_valid_defaults() {
         for def in CONFIGS {
-            assert_eq!(def.kind.check(def.default), Ok(()), "{}", def.name);
+            let parsed = def.kind.parse(def.name, def.default).unwrap();
+            assert_eq!(parsed.to_string(), def.default, "{}", def.name);
         }
         assert!(CONFIGS.is_sorted_by_key(|def| def.name));
     }
 
     #[test]
-    fn bad_configs_are_refused_by_name() {
+    fn invalid_configs_are_rejected_by_name() {
         for (name, value) in [
             ("retention.ms", "soon"),
             ("retention.ms", "-2"),
@@ -436,68 +391,94 @@ mod tests {
             ("leader.replication.throttled.replicas", "0:1,*"),
             ("follower.replication.throttled.replicas", "zero:one"),
             ("remote.storage.enable", "true"),
+            ("segment.bytes", "1048575"),
         ] {
-            let error = check(&configs(&[(name, value)]), &BrokerConfigs::default()).unwrap_err();
-            assert_eq!(error.name, name, "{value}");
+            let error = check_new(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.contains(name), "{value}: {error}");
         }
-        assert_eq!(
-            check(
-                &configs(&[("cleanup.policy", "compact,delete")]),
-                &BrokerConfigs::default()
-            ),
-            Ok(())
-        );
     }
 
     // Conformance: broker/admin-6
     #[test]
-    fn levels_and_throttled_replicas_that_kafka_takes_are_taken() {
+    fn values_that_kafka_accepts_are_accepted() {
         for (name, value) in [
+            ("cleanup.policy", "compact,delete"),
+            ("cleanup.policy", ""),
             ("compression.gzip.level", "-1"),
             ("compression.gzip.level", "9"),
             ("compression.lz4.level", "17"),
             ("compression.zstd.level", "-131072"),
             ("leader.replication.throttled.replicas", "*"),
-            ("follower.replication.throttled.replicas", "0:1, 1:1"),
+            ("follower.replication.throttled.replicas", "0:1,1:1"),
+            ("segment.bytes", "1048576"),
         ] {
-            let checked = check(&configs(&[(name, value)]), &BrokerConfigs::default());
-            assert_eq!(checked, Ok(()), "{name}={value}");
+            let checked = check_new(&[(name, value)]);
+            assert_eq!(checked, Ok(configs(&[(name, value)])), "{name}={value}");
         }
+    }
+
+    // Conformance: broker/admin-24
+    #[test]
+    fn values_are_stored_as_kafka_prints_them() {
+        for (name, value, stored) in [
+            ("retention.ms", " 5 ", "5"),
+            ("preallocate", "False", "false"),
+            ("cleanup.policy", " compact , delete ", "compact,delete"),
+            ("avouch.value.subjects", " a, b", "a,b"),
+        ] {
+            let checked = check_new(&[(name, value)]);
+            assert_eq!(checked, Ok(configs(&[(name, stored)])), "{name}");
+        }
+    }
+
+    #[test]
+    fn stored_values_stay_acceptable() {
+        let old = configs(&[("segment.bytes", "1000")]);
+        let altered = configs(&[("segment.bytes", "1000"), ("retention.ms", "1")]);
+        let defaults = BrokerConfigs::default();
+        let checked = check(&old, altered.clone(), &defaults);
+        assert_eq!(checked, Ok(altered));
+        let smaller = configs(&[("segment.bytes", "999")]);
+        assert!(check(&old, smaller, &defaults).is_err());
+    }
+
+    #[test]
+    fn empty_cleanup_policy_keeps_all_records() {
+        let pairs = [("cleanup.policy", ""), ("retention.ms", "5")];
+        let resolved = TopicSettings::resolve(&configs(&pairs), &BrokerConfigs::default());
+        assert!(!resolved.deletes && !resolved.compacted);
+        assert_eq!(resolved.log.retention_ms, None);
+        assert_eq!(resolved.log.compaction, None);
     }
 
     // Conformance: broker/admin-6
     #[test]
-    fn a_least_lag_above_the_greatest_is_refused_wherever_the_two_are_set() {
-        let lags = |least: &str, greatest: &str| {
-            let set = configs(&[(LEAST_LAG, least), (GREATEST_LAG, greatest)]);
-            check(&set, &BrokerConfigs::default())
-        };
-        assert_eq!(lags("5", "5"), Ok(()));
-        assert_eq!(lags("6", "5").unwrap_err().name, LEAST_LAG);
-        let brokers = configs(&[("log.cleaner.max.compaction.lag.ms", "5")]);
-        let brokers = BrokerConfigs {
-            cluster: brokers,
+    fn minimum_lag_above_maximum_is_rejected() {
+        let lags = |min: &str, max: &str| check_new(&[(MIN_LAG, min), (MAX_LAG, max)]);
+        assert!(lags("5", "5").is_ok());
+        let error = lags("6", "5").unwrap_err().to_string();
+        assert!(
+            error.contains("at most max.compaction.lag.ms, 5"),
+            "{error}"
+        );
+        let broker = |pairs: &[(&str, &str)]| BrokerConfigs {
+            cluster: configs(pairs),
             ..BrokerConfigs::default()
         };
-        assert!(check(&configs(&[(LEAST_LAG, "6")]), &brokers).is_err());
-        let both = [
-            ("log.cleaner.max.compaction.lag.ms", "5"),
-            ("log.cleaner.min.compaction.lag.ms", "6"),
-        ];
-        let brokers = BrokerConfigs {
-            cluster: configs(&both),
-            ..BrokerConfigs::default()
-        };
-        assert!(brokers.check().is_err());
+        let max = ("log.cleaner.max.compaction.lag.ms", "5");
+        let topic = configs(&[(MIN_LAG, "6")]);
+        assert!(check(&BTreeMap::new(), topic, &broker(&[max])).is_err());
+        let min = ("log.cleaner.min.compaction.lag.ms", "6");
+        assert!(broker(&[max, min]).check().is_err());
     }
 
     // Conformance: broker/produce-14
     #[test]
-    fn a_compacted_topics_segments_span_no_more_than_its_greatest_lag() {
+    fn compacted_segments_span_at_most_maximum_lag() {
         let span = |policy: &str, lag: &str| {
             let set = [
                 ("cleanup.policy", policy),
-                (GREATEST_LAG, lag),
+                (MAX_LAG, lag),
                 ("segment.ms", "100"),
             ];
             let resolved = TopicSettings::resolve(&configs(&set), &BrokerConfigs::default());
@@ -526,7 +507,7 @@ mod tests {
 
     // Conformance: log/12
     #[test]
-    fn the_log_hears_of_what_the_cleanup_policy_asks_for() {
+    fn cleanup_policy_determines_log_settings() {
         let resolved =
             |pairs: &[_]| TopicSettings::resolve(&configs(pairs), &BrokerConfigs::default());
         // Policy; whether it is compacted; retention.ms, retention.bytes.
@@ -555,7 +536,7 @@ mod tests {
                 retention_ms: Some(604_800_000),
                 ..PartitionSettings::default()
             },
-            "Kafka's defaults are the log's"
+            "the log has Kafka's defaults"
         );
         let flushed = resolved(&[("flush.ms", "0")]);
         assert_eq!(flushed.log.flush_messages, 1);

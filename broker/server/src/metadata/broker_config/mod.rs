@@ -1,119 +1,154 @@
-//! The broker's own configs: which there are, which may be changed while it runs, and what was
-//! changed, for this broker or for all.
+//! The broker's own configs: the table, which of them can be changed while the broker runs, and what
+//! was set at startup or changed, for this broker or for all.
 //!
-//! Invariant: what can be changed has an effect at once, namely as a default of topics. Whatever
-//! else the broker was started with stays as it is and is shown as read-only.
+//! Invariant: a change takes effect at once if the config is the default of a topic config, and is
+//! stored otherwise. Everything else is read-only.
 
+pub(crate) mod setting;
 mod table;
 
 use std::collections::BTreeMap;
 
 use avouch_contract::{Policy, keys};
 
-use super::topic_config::{self, ConfigError, Kind, ValueType};
+use super::topic_config::{self, ConfigDef, ConfigError, Kind};
+use setting::Setting;
 
-/// What the level an alias's `true` means is called; see [`Policy::from_layers`].
-pub(crate) const COMPAT_LEVEL: &str = "avouch.compat.level";
+/// The level that `true` of an alias means; see [`Policy::from_layers`].
+pub(crate) const COMPAT_LEVEL: BrokerConfigDef = BrokerConfigDef {
+    name: "avouch.compat.level",
+    kind: Kind::OneOf(&["payload", "id"]),
+    default: Some("payload"),
+    role: Role::Contract(
+        "Level of other systems' validation configs that are true: payload or id.",
+    ),
+};
 
-/// One config a broker can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One broker config.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct BrokerConfigDef {
     /// Kafka's name.
     pub(crate) name: &'static str,
-    /// What it takes.
-    pub(crate) value_type: ValueType,
-    /// Its value when nobody sets it.
+    /// The accepted values.
+    pub(crate) kind: Kind,
+    /// Kafka's default; `None` for null.
     pub(crate) default: Option<&'static str>,
-    /// What it does here.
-    pub(crate) meaning: Meaning,
+    /// The effect.
+    pub(crate) role: Role,
 }
 
-/// What a broker config does here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Meaning {
-    /// It is the default of this topic config, and may be changed while the broker runs.
-    DefaultOf(&'static str),
-    /// The broker got its value when it was started.
-    Start,
-    /// Nothing: it is shown, with Kafka's default, for Kafka's tools.
-    Inert,
+/// The effect of a broker config.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role {
+    /// The default of a topic config; can be changed while the broker runs.
+    DefaultOf(&'static ConfigDef),
+    /// A default of contracts with this documentation; can be changed while the broker runs.
+    Contract(&'static str),
+    /// A field of the broker's configuration, set at startup.
+    Setting(Setting),
+    /// Set at startup by other means, such as the flag.
+    Fixed(Option<&'static str>),
+    /// None, but changes are stored, because Kafka changes it at run time.
+    Stored,
+    /// None.
+    NoEffect,
 }
 
-/// Whose config it is.
+/// The brokers that a config applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Every broker's.
+    /// Every broker.
     Cluster,
-    /// This broker's alone; wins over the cluster's.
+    /// This broker; overrides the cluster's.
     Broker,
 }
 
-/// What was given to this broker when it was started, and changed while brokers ran.
+/// The configs set at startup, and those changed while brokers ran.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BrokerConfigs {
-    /// At start, for this broker; whatever was changed wins over it.
+    /// Set at startup of this broker; overridden by changes.
     pub(crate) started: BTreeMap<String, String>,
-    /// For every broker.
+    /// Changed for every broker.
     pub(crate) cluster: BTreeMap<String, String>,
-    /// For this one.
+    /// Changed for this broker.
     pub(crate) broker: BTreeMap<String, String>,
 }
 
-/// Every broker config but those of contracts, sorted by name.
-#[must_use]
-pub(crate) fn all() -> &'static [BrokerConfigDef] {
-    table::CONFIGS
+/// Returns every broker config: the table, then those of contracts.
+pub(crate) fn all() -> impl Iterator<Item = BrokerConfigDef> {
+    let contract = keys::CONFIGS.iter().map(contract_config);
+    let kafka = table::CONFIGS.iter().copied();
+    kafka.chain(contract).chain([COMPAT_LEVEL])
 }
 
-/// The broker config that is the default of a topic config; contract configs have one name in both
-/// places.
+/// Returns the broker config called `name`.
+#[must_use]
+pub(crate) fn find(name: &str) -> Option<BrokerConfigDef> {
+    all().find(|def| def.name == name)
+}
+
+fn contract_config(def: &keys::ConfigDef) -> BrokerConfigDef {
+    BrokerConfigDef {
+        name: def.name,
+        kind: topic_config::contract_kind(def.name),
+        default: Some(def.default),
+        role: Role::Contract(def.doc),
+    }
+}
+
+/// Returns the broker config that is the default of a topic config; a contract config has one name
+/// in both places.
 #[must_use]
 pub(crate) fn default_of(topic_config: &str) -> Option<&'static str> {
     let contract = keys::CONFIGS.iter().find(|def| def.name == topic_config);
-    let is_default = |def: &&BrokerConfigDef| match def.meaning {
-        Meaning::DefaultOf(name) => name == topic_config,
-        Meaning::Start | Meaning::Inert => false,
+    let is_default = |def: &&BrokerConfigDef| match def.role {
+        Role::DefaultOf(of) => of.name == topic_config,
+        _ => false,
     };
     contract
         .map(|def| def.name)
         .or_else(|| table::CONFIGS.iter().find(is_default).map(|def| def.name))
 }
 
-/// What a config that may be changed while the broker runs takes, and its default.
+/// Returns the kind and the default of a config that can be changed while the broker runs.
 #[must_use]
 pub(crate) fn changeable(name: &str) -> Option<(Kind, &'static str)> {
-    if name == COMPAT_LEVEL {
-        return Some((Kind::OneOf(&["payload", "id"]), "payload"));
-    }
-    if keys::is_contract_key(name) {
-        return topic_config::kind_and_default(name);
-    }
-    let def = table::CONFIGS.iter().find(|def| def.name == name)?;
-    match def.meaning {
-        Meaning::DefaultOf(topic_config) => topic_config::kind_and_default(topic_config),
-        Meaning::Start | Meaning::Inert => None,
-    }
+    let def = find(name).filter(BrokerConfigDef::is_dynamic)?;
+    let default = match def.role {
+        // Kafka's default of some is null, which means the topic config's default.
+        Role::DefaultOf(topic_config) => topic_config.default,
+        _ => def.default.unwrap_or_default(),
+    };
+    Some((def.kind, default))
 }
 
-/// The names of configs that may be changed while the broker runs.
-pub(crate) fn changeable_names() -> impl Iterator<Item = &'static str> {
-    let kafkas = table::CONFIGS.iter().filter(|def| match def.meaning {
-        Meaning::DefaultOf(_) => true,
-        Meaning::Start | Meaning::Inert => false,
-    });
-    let contracts = keys::CONFIGS.iter().map(|def| def.name);
-    let names = kafkas.map(|def| def.name).chain(contracts);
-    names.chain([COMPAT_LEVEL])
-}
+impl BrokerConfigDef {
+    /// Returns true if the config can be changed while the broker runs.
+    #[must_use]
+    pub(crate) fn is_dynamic(&self) -> bool {
+        match self.role {
+            Role::DefaultOf(_) | Role::Contract(_) | Role::Stored => true,
+            Role::Setting(setting) => setting.is_dynamic,
+            Role::Fixed(_) | Role::NoEffect => false,
+        }
+    }
 
-/// Whether there is a broker config of this name at all.
-#[must_use]
-pub(crate) fn exists(name: &str) -> bool {
-    changeable(name).is_some() || table::CONFIGS.iter().any(|def| def.name == name)
+    /// Returns the documentation: the effect, and when a change takes effect.
+    #[must_use]
+    pub(crate) fn doc(&self) -> &'static str {
+        match self.role {
+            Role::DefaultOf(topic_config) => topic_config.doc,
+            Role::Contract(doc) => doc,
+            Role::Setting(setting) => setting.doc,
+            Role::Fixed(_) => "Set at startup.",
+            Role::Stored => "Stored for Kafka's tools; has no effect.",
+            Role::NoEffect => topic_config::NO_EFFECT,
+        }
+    }
 }
 
 impl BrokerConfigs {
-    /// The value in force of one that was given or changed.
+    /// Returns the effective value of a config that was set or changed.
     #[must_use]
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         let changed = self.broker.get(name).or_else(|| self.cluster.get(name));
@@ -121,13 +156,13 @@ impl BrokerConfigs {
         value.map(String::as_str)
     }
 
-    /// What topics that do not set a topic config themselves have, if that was changed.
+    /// Returns the default of a topic config if it was set or changed.
     #[must_use]
     pub(crate) fn topic_default(&self, topic_config: &str) -> Option<&str> {
         self.value(default_of(topic_config)?)
     }
 
-    /// The configs of one scope.
+    /// Returns the configs of one scope.
     #[must_use]
     pub(crate) fn scope(&self, scope: Scope) -> &BTreeMap<String, String> {
         match scope {
@@ -136,7 +171,7 @@ impl BrokerConfigs {
         }
     }
 
-    /// The same with other configs in one scope.
+    /// Returns these configs with others in one scope.
     #[must_use]
     pub(crate) fn with(&self, scope: Scope, configs: BTreeMap<String, String>) -> Self {
         let mut changed = self.clone();
@@ -147,24 +182,36 @@ impl BrokerConfigs {
         changed
     }
 
-    /// Checks every config that was given or changed; the scopes alone, then together.
+    /// Returns these configs after replacing those of one scope. Each changed value is checked and
+    /// stored as Kafka prints it. A value that the scope has already is not checked again, because
+    /// an older version may have accepted it.
     ///
     /// # Errors
-    /// The first whose value does not fit, or contradicts another.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let changed = self.cluster.iter().chain(&self.broker);
-        for (name, value) in self.started.iter().chain(changed) {
-            if keys::is_contract_key(name) {
+    /// If a value is invalid or contradicts another.
+    pub(crate) fn changed(
+        &self,
+        scope: Scope,
+        mut configs: BTreeMap<String, String>,
+    ) -> Result<Self, ConfigError> {
+        for (name, value) in &mut configs {
+            if self.scope(scope).get(name) == Some(value) {
                 continue;
             }
             if let Some((kind, _)) = changeable(name) {
-                kind.check(value).map_err(|reason| ConfigError {
-                    name: name.clone(),
-                    reason,
-                })?;
+                *value = kind.parse(name, value)?.to_string();
             }
         }
-        topic_config::agree(|name| {
+        let changed = self.with(scope, configs);
+        changed.check()?;
+        Ok(changed)
+    }
+
+    /// Checks the combination of the configs. Each value is valid for its own config.
+    ///
+    /// # Errors
+    /// If a value contradicts another.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        topic_config::check_combination(|name| {
             self.topic_default(name)
                 .unwrap_or_else(|| topic_config::default_of(name))
         })?;
@@ -179,19 +226,23 @@ mod tests {
 
     // Conformance: broker/admin-2
     #[test]
-    fn the_table_is_sorted_and_its_defaults_are_the_topics() {
+    fn table_is_sorted_with_valid_defaults() {
         assert!(table::CONFIGS.is_sorted_by(|a, b| a.name < b.name));
         for def in table::CONFIGS {
-            if let Meaning::DefaultOf(topic_config) = def.meaning {
-                let (_, default) = topic_config::kind_and_default(topic_config).unwrap();
-                assert!(def.default.is_none_or(|own| own == default), "{}", def.name);
-                assert_eq!(default_of(topic_config), Some(def.name));
+            if let Role::DefaultOf(topic_config) = def.role {
+                let same = def.default.is_none_or(|own| own == topic_config.default);
+                assert!(same, "{}", def.name);
+                assert_eq!(default_of(topic_config.name), Some(def.name));
+            }
+            // The defaults of settings are Kafka's and may be beyond Avouch's range.
+            if let (Some(default), Role::Stored | Role::NoEffect) = (def.default, def.role) {
+                assert!(def.kind.parse(def.name, default).is_ok(), "{}", def.name);
             }
         }
     }
 
     #[test]
-    fn a_brokers_value_wins_over_the_clusters() {
+    fn broker_value_overrides_cluster_value() {
         let text =
             |value: &str| BTreeMap::from([("log.retention.ms".to_owned(), value.to_owned())]);
         let configs = BrokerConfigs::default()
@@ -203,33 +254,47 @@ mod tests {
         assert_eq!(only_clusters.topic_default("retention.bytes"), None);
     }
 
-    // Conformance: broker/admin-6
+    // Conformance: broker/admin-6, broker/admin-24
     #[test]
-    fn only_defaults_of_topics_change_in_a_running_broker() {
+    fn kafkas_dynamic_configs_can_be_changed() {
         for name in [
             "log.retention.ms",
             "message.max.bytes",
             "avouch.enforcement",
-            COMPAT_LEVEL,
+            COMPAT_LEVEL.name,
+            "log.cleaner.backoff.ms",
+            "num.io.threads",
+            "max.connections",
         ] {
             assert!(changeable(name).is_some(), "{name}");
         }
         for name in [
             "num.partitions",
             "log.dirs",
-            "num.io.threads",
+            "broker.rack",
             "no.such.config",
         ] {
             assert!(changeable(name).is_none(), "{name}");
         }
-        assert!(exists("num.partitions") && !exists("no.such.config"));
+        assert!(find("num.partitions").is_some() && find("no.such.config").is_none());
     }
 
     #[test]
-    fn bad_and_contradicting_values_are_refused_by_name() {
-        for (pairs, name) in [
+    fn documentation_says_what_has_an_effect() {
+        let has_effect = |name| !find(name).unwrap().doc().contains("no effect");
+        assert!(!has_effect("log.cleaner.backoff.ms"));
+        assert!(!has_effect("log.preallocate"));
+        assert!(has_effect("log.retention.ms"));
+        let doc = find("max.connections").unwrap().doc();
+        assert!(doc.contains("takes effect at the next start"), "{doc}");
+    }
+
+    #[test]
+    fn invalid_and_contradicting_values_are_rejected() {
+        for (pairs, named) in [
             (&[("log.retention.ms", "soon")][..], "log.retention.ms"),
-            (&[(COMPAT_LEVEL, "perhaps")], COMPAT_LEVEL),
+            (&[("log.cleaner.threads", "many")], "log.cleaner.threads"),
+            (&[(COMPAT_LEVEL.name, "perhaps")], COMPAT_LEVEL.name),
             (&[("avouch.enforcement", "perhaps")], "avouch.enforcement"),
             (
                 &[
@@ -243,10 +308,9 @@ mod tests {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect();
-            let refused = BrokerConfigs::default()
-                .with(Scope::Cluster, configs)
-                .check();
-            assert_eq!(refused.unwrap_err().name, name);
+            let rejected = BrokerConfigs::default().changed(Scope::Cluster, configs);
+            let message = rejected.unwrap_err().to_string();
+            assert!(message.contains(named), "{message}");
         }
     }
 }

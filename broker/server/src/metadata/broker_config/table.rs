@@ -1,55 +1,106 @@
-//! Kafka's broker configs as one table: name, type, default, what it means here; and a few of our
-//! own. Contract configs are in a table of their own, `avouch_contract::keys`.
+//! Kafka's broker configs and Avouch's own as one table: name, accepted values, default, role.
+//! Contract configs have a table of their own, `avouch_contract::keys`.
 //!
 //! Source of names, types and defaults: Kafka 4.1 `AbstractKafkaConfig`, without internal ones; of
-//! which topic config is whose default: `ServerTopicConfigSynonyms`.
+//! the defaults of topic configs: `ServerTopicConfigSynonyms`; of the dynamic ones:
+//! `DynamicBrokerConfig`.
 
-use super::{BrokerConfigDef, Meaning};
-use crate::metadata::topic_config::ValueType;
+use super::setting::{Field, Setting, read_minutes, write_minutes};
+use super::{BrokerConfigDef, Role};
+use crate::metadata::config_kind::Kind;
+use crate::metadata::create::PARTITIONS_MAX;
+use crate::metadata::topic_config;
 
-/// A row is `"name": Type = default;`, which shows the config and no more. With `[start]` it has
-/// the value that the broker was started with, with `[default of "NAME"]` it is what topics fall
-/// back to for that topic config.
+/// A row is `"name": Type = default [role];`. The type may have a range. Roles:
+/// - none: described for Kafka's tools, without effect;
+/// - `[dynamic]`: the same, and stored when it is changed, as Kafka does;
+/// - `[default of "NAME"]`: default of that topic config, which determines the accepted values;
+/// - `[at field: "doc"]`: the field of [`BrokerConfig`](crate::BrokerConfig) that it sets at
+///   startup; with `dynamic` a change is stored and takes effect at the next start;
+/// - `[fixed]`: determined by other means, such as a flag of the binary.
 macro_rules! configs {
-    ($($name:literal: $type:ident = $default:tt $([$($meaning:tt)+])?;)*) => {
+    ($(
+        $name:literal $(: $kind:ident $(($min:expr, $max:expr))?)? = $default:tt
+        $([$($role:tt)+])?;
+    )*) => {
         /// Every broker config, sorted by name.
         pub(super) const CONFIGS: &[BrokerConfigDef] = &[$(BrokerConfigDef {
             name: $name,
-            value_type: ValueType::$type,
+            kind: configs!(@kind $($kind $(($min, $max))?)? $([$($role)+])?),
             default: configs!(@default $default),
-            meaning: configs!(@meaning $($($meaning)+)?),
+            role: configs!(@role $($($role)+)?),
         }),*];
     };
     (@default null) => { None };
     (@default $default:literal) => { Some($default) };
-    (@meaning) => { Meaning::Inert };
-    (@meaning start) => { Meaning::Start };
-    (@meaning default of $topic_config:literal) => { Meaning::DefaultOf($topic_config) };
+    (@kind [default of $topic_config:literal]) => { topic_config::named($topic_config).kind };
+    (@kind Int $([$($role:tt)+])?) => { Kind::Int(i32::MIN, i32::MAX) };
+    (@kind Long $([$($role:tt)+])?) => { Kind::Long(i64::MIN, i64::MAX) };
+    (@kind Double $([$($role:tt)+])?) => { Kind::Double(f64::MIN, f64::MAX) };
+    (@kind List $([$($role:tt)+])?) => { Kind::List(',') };
+    (@kind $kind:ident $([$($role:tt)+])?) => { Kind::$kind };
+    (@kind $kind:ident ($min:expr, $max:expr) $([$($role:tt)+])?) => { Kind::$kind($min, $max) };
+    (@role) => { Role::NoEffect };
+    (@role dynamic) => { Role::Stored };
+    (@role default of $topic_config:literal) => {
+        Role::DefaultOf(topic_config::named($topic_config))
+    };
+    (@role fixed) => { Role::Fixed(None) };
+    (@role fixed by $flag:literal) => { Role::Fixed(Some($flag)) };
+    (@role at $($field:ident).+: $doc:literal) => { configs!(@set false, $($field).+, $doc) };
+    (@role dynamic at $($field:ident).+: $doc:literal) => {
+        configs!(@set true, $($field).+, $doc)
+    };
+    (@set $dynamic:literal, $($field:ident).+, $doc:literal) => {
+        Role::Setting(Setting {
+            read: |config| config.$($field).+.read(),
+            write: |config, value| config.$($field).+.write(value),
+            is_dynamic: $dynamic,
+            doc: $doc,
+        })
+    };
+    (@role minutes at $($field:ident).+: $doc:literal) => {
+        Role::Setting(Setting {
+            read: |config| read_minutes(config.$($field).+),
+            write: |config, value| write_minutes(&mut config.$($field).+, value),
+            is_dynamic: false,
+            doc: $doc,
+        })
+    };
 }
+
+const INT_MAX: i32 = i32::MAX;
+/// The sum of two such times does not overflow.
+const MS_MAX: i64 = i64::MAX / 4;
 
 configs! {
     "add.partitions.to.txn.retry.backoff.max.ms": Int = "100";
     "add.partitions.to.txn.retry.backoff.ms": Int = "20";
-    "advertised.listeners": Text = null [start];
+    "advertised.listeners": Text = null [fixed by "--advertise"];
     "alter.config.policy.class.name": Class = null;
     "alter.log.dirs.replication.quota.window.num": Int = "11";
     "alter.log.dirs.replication.quota.window.size.seconds": Int = "1";
     "authorizer.class.name": Text = "";
-    "auto.create.topics.enable": Boolean = "true" [start];
+    "auto.create.topics.enable": Boolean = "true"
+        [at auto_create_topics:
+            "Creates a topic when a client requests its metadata and permits it."];
     "auto.leader.rebalance.enable": Boolean = "true";
-    "avouch.auto.exclude": List = null [start];
-    "background.threads": Int = "10";
+    "avouch.auto.exclude": List = null
+        [at auto_exclude: "Topics without automatic contracts, as patterns with *."];
+    "background.threads": Int = "10" [dynamic];
     "broker.heartbeat.interval.ms": Int = "2000";
-    "broker.id": Int = "-1" [start];
+    "broker.id": Int = "-1" [fixed];
     "broker.rack": Text = null;
     "broker.session.timeout.ms": Int = "9000";
     "client.quota.callback.class": Class = null;
-    "compression.gzip.level": Int = "-1" [default of "compression.gzip.level"];
-    "compression.lz4.level": Int = "9" [default of "compression.lz4.level"];
-    "compression.type": Text = "producer" [default of "compression.type"];
-    "compression.zstd.level": Int = "3" [default of "compression.zstd.level"];
+    "compression.gzip.level" = "-1" [default of "compression.gzip.level"];
+    "compression.lz4.level" = "9" [default of "compression.lz4.level"];
+    "compression.type" = "producer" [default of "compression.type"];
+    "compression.zstd.level" = "3" [default of "compression.zstd.level"];
     "connection.failed.authentication.delay.ms": Int = "100";
-    "connections.max.idle.ms": Long = "600000" [start];
+    "connections.max.idle.ms": Long(1, MS_MAX) = "600000"
+        [at limits.connections.idle_timeout:
+            "Maximum time between two requests of a connection, in milliseconds."];
     "connections.max.reauth.ms": Long = "0";
     "controlled.shutdown.enable": Boolean = "true";
     "controller.listener.names": Text = null;
@@ -65,7 +116,7 @@ configs! {
     "controller.quota.window.size.seconds": Int = "1";
     "controller.socket.timeout.ms": Int = "30000";
     "create.topic.policy.class.name": Class = null;
-    "default.replication.factor": Int = "1" [start];
+    "default.replication.factor": Int = "1" [fixed];
     "delegation.token.expiry.check.interval.ms": Long = "3600000";
     "delegation.token.expiry.time.ms": Long = "86400000";
     "delegation.token.max.lifetime.ms": Long = "604800000";
@@ -73,7 +124,8 @@ configs! {
     "delete.records.purgatory.purge.interval.requests": Int = "1";
     "delete.topic.enable": Boolean = "true";
     "early.start.listeners": Text = null;
-    "fetch.max.bytes": Int = "57671680" [start];
+    "fetch.max.bytes": Int(1_024, INT_MAX) = "57671680"
+        [at limits.fetch_bytes_max: "Maximum size of a fetch response, in bytes."];
     "fetch.purgatory.purge.interval.requests": Int = "1000";
     "group.consumer.assignors": List = "uniform,range";
     "group.consumer.heartbeat.interval.ms": Int = "5000";
@@ -87,10 +139,18 @@ configs! {
     "group.coordinator.append.linger.ms": Int = "5";
     "group.coordinator.rebalance.protocols": List = "classic,consumer,streams";
     "group.coordinator.threads": Int = "4";
-    "group.initial.rebalance.delay.ms": Int = "3000" [start];
-    "group.max.session.timeout.ms": Int = "1800000" [start];
-    "group.max.size": Int = "2147483647" [start];
-    "group.min.session.timeout.ms": Int = "6000" [start];
+    "group.initial.rebalance.delay.ms": Int(0, INT_MAX) = "3000"
+        [at groups.initial_rebalance_delay_ms:
+            "Time to wait for members before the first rebalance of an empty group, in \
+             milliseconds."];
+    "group.max.session.timeout.ms": Int(1, INT_MAX) = "1800000"
+        [at groups.session_timeout_max_ms:
+            "Maximum session timeout of group members, in milliseconds."];
+    "group.max.size": Int(1, INT_MAX) = "2147483647"
+        [at groups.members_max: "Maximum number of members of a group."];
+    "group.min.session.timeout.ms": Int(1, INT_MAX) = "6000"
+        [at groups.session_timeout_min_ms:
+            "Minimum session timeout of group members, in milliseconds."];
     "group.share.assignors": List = "simple";
     "group.share.delivery.count.limit": Int = "5";
     "group.share.heartbeat.interval.ms": Int = "5000";
@@ -121,57 +181,67 @@ configs! {
     "leader.imbalance.check.interval.seconds": Long = "300";
     "listener.security.protocol.map": Text =
         "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT";
-    "listeners": Text = "PLAINTEXT://:9092" [start];
-    "log.cleaner.backoff.ms": Long = "15000";
-    "log.cleaner.dedupe.buffer.size": Long = "134217728";
-    "log.cleaner.delete.retention.ms": Long = "86400000" [default of "delete.retention.ms"];
+    "listeners": Text = "PLAINTEXT://:9092" [fixed by "--kafka-listen"];
+    "log.cleaner.backoff.ms": Long = "15000" [dynamic];
+    "log.cleaner.dedupe.buffer.size": Long = "134217728" [dynamic];
+    "log.cleaner.delete.retention.ms" = "86400000" [default of "delete.retention.ms"];
     "log.cleaner.enable": Boolean = "true";
-    "log.cleaner.io.buffer.load.factor": Double = "0.9";
-    "log.cleaner.io.buffer.size": Int = "524288";
-    "log.cleaner.io.max.bytes.per.second": Double = "1.7976931348623157E308";
-    "log.cleaner.max.compaction.lag.ms": Long =
+    "log.cleaner.io.buffer.load.factor": Double = "0.9" [dynamic];
+    "log.cleaner.io.buffer.size": Int = "524288" [dynamic];
+    "log.cleaner.io.max.bytes.per.second": Double = "1.7976931348623157E308" [dynamic];
+    "log.cleaner.max.compaction.lag.ms" =
         "9223372036854775807" [default of "max.compaction.lag.ms"];
-    "log.cleaner.min.cleanable.ratio": Double = "0.5" [default of "min.cleanable.dirty.ratio"];
-    "log.cleaner.min.compaction.lag.ms": Long = "0" [default of "min.compaction.lag.ms"];
-    "log.cleaner.threads": Int = "1";
-    "log.cleanup.policy": List = "delete" [default of "cleanup.policy"];
-    "log.dir": Text = "/tmp/kafka-logs" [start];
+    "log.cleaner.min.cleanable.ratio" = "0.5" [default of "min.cleanable.dirty.ratio"];
+    "log.cleaner.min.compaction.lag.ms" = "0" [default of "min.compaction.lag.ms"];
+    "log.cleaner.threads": Int = "1" [dynamic];
+    "log.cleanup.policy" = "delete" [default of "cleanup.policy"];
+    "log.dir": Text = "/tmp/kafka-logs" [fixed by "--data-dir"];
     "log.dir.failure.timeout.ms": Long = "30000";
-    "log.dirs": Text = null [start];
-    "log.flush.interval.messages": Long = "9223372036854775807" [default of "flush.messages"];
-    "log.flush.interval.ms": Long = null [default of "flush.ms"];
+    "log.dirs": Text = null [fixed by "--data-dir"];
+    "log.flush.interval.messages" = "9223372036854775807" [default of "flush.messages"];
+    "log.flush.interval.ms" = null [default of "flush.ms"];
     "log.flush.offset.checkpoint.interval.ms": Int = "60000";
     "log.flush.scheduler.interval.ms": Long = "9223372036854775807";
     "log.flush.start.offset.checkpoint.interval.ms": Int = "60000";
-    "log.index.interval.bytes": Int = "4096" [default of "index.interval.bytes"];
-    "log.index.size.max.bytes": Int = "10485760" [default of "segment.index.bytes"];
-    "log.local.retention.bytes": Long = "-2" [default of "local.retention.bytes"];
-    "log.local.retention.ms": Long = "-2" [default of "local.retention.ms"];
-    "log.message.timestamp.after.max.ms": Long =
-        "3600000" [default of "message.timestamp.after.max.ms"];
-    "log.message.timestamp.before.max.ms": Long =
+    "log.index.interval.bytes" = "4096" [default of "index.interval.bytes"];
+    "log.index.size.max.bytes" = "10485760" [default of "segment.index.bytes"];
+    "log.local.retention.bytes" = "-2" [default of "local.retention.bytes"];
+    "log.local.retention.ms" = "-2" [default of "local.retention.ms"];
+    "log.message.timestamp.after.max.ms" = "3600000" [default of "message.timestamp.after.max.ms"];
+    "log.message.timestamp.before.max.ms" =
         "9223372036854775807" [default of "message.timestamp.before.max.ms"];
-    "log.message.timestamp.type": Text = "CreateTime" [default of "message.timestamp.type"];
-    "log.preallocate": Boolean = "false" [default of "preallocate"];
-    "log.retention.bytes": Long = "-1" [default of "retention.bytes"];
-    "log.retention.check.interval.ms": Long = "300000" [start];
+    "log.message.timestamp.type" = "CreateTime" [default of "message.timestamp.type"];
+    "log.preallocate" = "false" [default of "preallocate"];
+    "log.retention.bytes" = "-1" [default of "retention.bytes"];
+    "log.retention.check.interval.ms": Long(1, MS_MAX) = "300000"
+        [at retention_check:
+            "Interval between passes of retention and compaction, in milliseconds."];
     "log.retention.hours": Int = "168";
     "log.retention.minutes": Int = null;
-    "log.retention.ms": Long = null [default of "retention.ms"];
+    "log.retention.ms" = null [default of "retention.ms"];
     "log.roll.hours": Int = "168";
     "log.roll.jitter.hours": Int = "0";
-    "log.roll.jitter.ms": Long = null [default of "segment.jitter.ms"];
-    "log.roll.ms": Long = null [default of "segment.ms"];
-    "log.segment.bytes": Int = "1073741824" [default of "segment.bytes"];
-    "log.segment.delete.delay.ms": Long = "60000" [default of "file.delete.delay.ms"];
-    "max.connection.creation.rate": Int = "2147483647" [start];
-    "max.connections": Int = "2147483647" [start];
-    "max.connections.per.ip": Int = "2147483647" [start];
-    "max.connections.per.ip.overrides": Text = "";
-    "max.decompressed.message.bytes": Int = "33554432" [start];
+    "log.roll.jitter.ms" = null [default of "segment.jitter.ms"];
+    "log.roll.ms" = null [default of "segment.ms"];
+    "log.segment.bytes" = "1073741824" [default of "segment.bytes"];
+    "log.segment.delete.delay.ms" = "60000" [default of "file.delete.delay.ms"];
+    "max.connection.creation.rate": Int(1, INT_MAX) = "2147483647"
+        [dynamic at limits.connections.connections_per_ip_and_second_max:
+            "Maximum number of new connections from one address of another machine per \
+             second."];
+    "max.connections": Int(1, INT_MAX) = "2147483647"
+        [dynamic at limits.connections.connections_max:
+            "Maximum number of open connections. A change takes effect at the next start."];
+    "max.connections.per.ip": Int(1, INT_MAX) = "2147483647"
+        [dynamic at limits.connections.connections_per_ip_max:
+            "Maximum number of open connections from one address of another machine. A change \
+             takes effect at the next start."];
+    "max.connections.per.ip.overrides": Text = "" [dynamic];
+    "max.decompressed.message.bytes": Int(1_024, INT_MAX) = "33554432"
+        [at limits.inflated_bytes_max: "Maximum size of a decompressed batch, in bytes."];
     "max.incremental.fetch.session.cache.slots": Int = "1000";
     "max.request.partition.size.limit": Int = "2000";
-    "message.max.bytes": Int = "1048588" [default of "max.message.bytes"];
+    "message.max.bytes" = "1048588" [default of "max.message.bytes"];
     "metadata.log.dir": Text = null;
     "metadata.log.max.record.bytes.between.snapshots": Long = "20971520";
     "metadata.log.max.snapshot.interval.ms": Long = "3600000";
@@ -180,46 +250,60 @@ configs! {
     "metadata.max.idle.interval.ms": Int = "500";
     "metadata.max.retention.bytes": Long = "104857600";
     "metadata.max.retention.ms": Long = "604800000";
-    "metric.reporters": List = "org.apache.kafka.common.metrics.JmxReporter";
+    "metric.reporters": List = "org.apache.kafka.common.metrics.JmxReporter" [dynamic];
     "metrics.num.samples": Int = "2";
     "metrics.recording.level": Text = "INFO";
     "metrics.sample.window.ms": Long = "30000";
-    "min.insync.replicas": Int = "1" [default of "min.insync.replicas"];
-    "node.id": Int = null [start];
-    "num.io.threads": Int = "8";
-    "num.network.threads": Int = "3";
-    "num.partitions": Int = "1" [start];
-    "num.recovery.threads.per.data.dir": Int = "2";
+    "min.insync.replicas" = "1" [default of "min.insync.replicas"];
+    "node.id": Int = null [fixed];
+    "num.io.threads": Int = "8" [dynamic];
+    "num.network.threads": Int = "3" [dynamic];
+    "num.partitions": Int(1, PARTITIONS_MAX) = "1"
+        [at default_partition_count:
+            "Number of partitions of a topic that is created without one."];
+    "num.recovery.threads.per.data.dir": Int = "2" [dynamic];
     "num.replica.alter.log.dirs.threads": Int = null;
-    "num.replica.fetchers": Int = "1";
-    "offset.metadata.max.bytes": Int = "4096" [start];
+    "num.replica.fetchers": Int = "1" [dynamic];
+    "offset.metadata.max.bytes": Int(0, INT_MAX) = "4096"
+        [at groups.offset_metadata_bytes_max:
+            "Maximum size of the metadata of a committed offset, in bytes."];
     "offsets.commit.timeout.ms": Int = "5000";
     "offsets.load.buffer.size": Int = "5242880";
-    "offsets.retention.check.interval.ms": Long = "600000" [start];
-    "offsets.retention.minutes": Int = "10080" [start];
+    "offsets.retention.check.interval.ms": Long(1, MS_MAX) = "600000"
+        [at groups.retention_check_interval_ms:
+            "Interval between checks for expired offsets, in milliseconds."];
+    "offsets.retention.minutes": Int(1, INT_MAX) = "10080"
+        [minutes at groups.offsets_retention_ms:
+            "Time before the offsets of an empty group are deleted, in minutes."];
     "offsets.topic.compression.codec": Int = "0";
-    "offsets.topic.num.partitions": Int = "50" [start];
-    "offsets.topic.replication.factor": Short = "3" [start];
-    "offsets.topic.segment.bytes": Int = "104857600" [start];
-    "partitions.max": Int = "10000" [start];
+    "offsets.topic.num.partitions": Int(1, PARTITIONS_MAX) = "50"
+        [at groups.offsets_partitions:
+            "Number of partitions of __consumer_offsets when it is created."];
+    "offsets.topic.replication.factor": Short = "3" [fixed];
+    "offsets.topic.segment.bytes": Int(1_024, INT_MAX) = "104857600"
+        [at groups.offsets_segment_bytes:
+            "Maximum size of a segment of __consumer_offsets when it is created, in bytes."];
+    "partitions.max": Int(1, INT_MAX) = "10000"
+        [at limits.partitions_max: "Maximum number of partitions of all topics."];
     "principal.builder.class": Class =
         "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder";
-    "process.roles": List = null [start];
-    "producer.id.expiration.ms": Int = "86400000" [start];
+    "process.roles": List = null [fixed];
+    "producer.id.expiration.ms": Int = "86400000" [dynamic];
     "producer.purgatory.purge.interval.requests": Int = "1000";
-    "queued.max.request.bytes": Long = "-1" [start];
+    "queued.max.request.bytes": Long(1_048_576, MS_MAX) = "-1"
+        [at limits.in_flight_bytes_max: "Maximum size of all requests in memory, in bytes."];
     "queued.max.requests": Int = "500";
     "quota.window.num": Int = "11";
     "quota.window.size.seconds": Int = "1";
-    "remote.fetch.max.wait.ms": Int = "500";
-    "remote.list.offsets.request.timeout.ms": Long = "30000";
-    "remote.log.index.file.cache.total.size.bytes": Long = "1073741824";
-    "remote.log.manager.copier.thread.pool.size": Int = "10";
-    "remote.log.manager.copy.max.bytes.per.second": Long = "9223372036854775807";
+    "remote.fetch.max.wait.ms": Int = "500" [dynamic];
+    "remote.list.offsets.request.timeout.ms": Long = "30000" [dynamic];
+    "remote.log.index.file.cache.total.size.bytes": Long = "1073741824" [dynamic];
+    "remote.log.manager.copier.thread.pool.size": Int = "10" [dynamic];
+    "remote.log.manager.copy.max.bytes.per.second": Long = "9223372036854775807" [dynamic];
     "remote.log.manager.copy.quota.window.num": Int = "11";
     "remote.log.manager.copy.quota.window.size.seconds": Int = "1";
-    "remote.log.manager.expiration.thread.pool.size": Int = "10";
-    "remote.log.manager.fetch.max.bytes.per.second": Long = "9223372036854775807";
+    "remote.log.manager.expiration.thread.pool.size": Int = "10" [dynamic];
+    "remote.log.manager.fetch.max.bytes.per.second": Long = "9223372036854775807" [dynamic];
     "remote.log.manager.fetch.quota.window.num": Int = "11";
     "remote.log.manager.fetch.quota.window.size.seconds": Int = "1";
     "remote.log.manager.task.interval.ms": Long = "30000";
@@ -231,7 +315,7 @@ configs! {
     "remote.log.metadata.manager.impl.prefix": Text = "rlmm.config.";
     "remote.log.metadata.manager.listener.name": Text = null;
     "remote.log.reader.max.pending.tasks": Int = "100";
-    "remote.log.reader.threads": Int = "10";
+    "remote.log.reader.threads": Int = "10" [dynamic];
     "remote.log.storage.manager.class.name": Text = null;
     "remote.log.storage.manager.class.path": Text = null;
     "remote.log.storage.manager.impl.prefix": Text = "rsm.config.";
@@ -317,7 +401,8 @@ configs! {
     "socket.connection.setup.timeout.ms": Long = "10000";
     "socket.listen.backlog.size": Int = "50";
     "socket.receive.buffer.bytes": Int = "102400";
-    "socket.request.max.bytes": Int = "104857600" [start];
+    "socket.request.max.bytes": Int(1_024, INT_MAX) = "104857600"
+        [at limits.connections.request_bytes_max: "Maximum size of a request, in bytes."];
     "socket.send.buffer.bytes": Int = "102400";
     "ssl.allow.dn.changes": Boolean = "false";
     "ssl.allow.san.changes": Boolean = "false";
@@ -342,11 +427,13 @@ configs! {
     "ssl.truststore.location": Text = null;
     "ssl.truststore.password": Password = null;
     "ssl.truststore.type": Text = "JKS";
-    "strict.replication": Boolean = "false" [start];
+    "strict.replication": Boolean = "false"
+        [at strict_replication:
+            "Rejects a replication factor above 1 instead of reducing it to 1."];
     "telemetry.max.bytes": Int = "1048576";
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": Int = "10000";
     "transaction.max.timeout.ms": Int = "900000";
-    "transaction.partition.verification.enable": Boolean = "true";
+    "transaction.partition.verification.enable": Boolean = "true" [dynamic];
     "transaction.remove.expired.transaction.cleanup.interval.ms": Int = "3600000";
     "transaction.state.log.load.buffer.size": Int = "5242880";
     "transaction.state.log.min.isr": Int = "2";
@@ -355,6 +442,5 @@ configs! {
     "transaction.state.log.segment.bytes": Int = "104857600";
     "transaction.two.phase.commit.enable": Boolean = "false";
     "transactional.id.expiration.ms": Int = "604800000";
-    "unclean.leader.election.enable": Boolean =
-        "false" [default of "unclean.leader.election.enable"];
+    "unclean.leader.election.enable" = "false" [default of "unclean.leader.election.enable"];
 }

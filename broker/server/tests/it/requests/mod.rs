@@ -4,6 +4,7 @@
 mod client;
 mod cluster;
 mod committed_offsets;
+mod config_values;
 mod configs;
 mod connections;
 mod contract;

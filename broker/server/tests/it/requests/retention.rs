@@ -93,7 +93,7 @@ async fn compaction_keeps_newest_value_of_key() {
     let mut client = Client::connect(broker.kafka_address()).await;
     let configs = [
         ("cleanup.policy", "compact"),
-        ("segment.bytes", "150"),
+        ("internal.segment.bytes", "150"),
         ("min.cleanable.dirty.ratio", "0"),
     ];
     client.create_topic_with("t", 1, &configs).await;
@@ -157,7 +157,7 @@ async fn fetch_continues_across_offset_gaps() {
     let mut client = Client::connect(broker.kafka_address()).await;
     let configs = [
         ("cleanup.policy", "compact"),
-        ("segment.bytes", "100"),
+        ("internal.segment.bytes", "100"),
         ("min.cleanable.dirty.ratio", "0"),
     ];
     client.create_topic_with("t", 1, &configs).await;
