@@ -88,7 +88,8 @@ pub(crate) enum SchemaCommand {
     /// Check that every version is compatible with the previous ones.
     ///
     /// A path is a directory of subjects, the directory of a subject, or a file in it:
-    /// schemas/SUBJECT/VERSION.avsc. Exits with 1 if a version is incompatible.
+    /// schemas/SUBJECT/VERSION.avsc. A type that a file does not define is taken from the newest
+    /// version of the subject that defines it. Exits with 1 if a version is incompatible.
     Check {
         /// Directories or files to check.
         #[arg(required = true, value_name = "PATH")]
@@ -97,6 +98,10 @@ pub(crate) enum SchemaCommand {
         options: RawSchema,
     },
     /// Register a schema and print its id.
+    ///
+    /// Types that the file does not define are searched in the other .avsc files below its
+    /// directory. These are registered first, under the full name of their type, or for
+    /// SUBJECT/VERSION.avsc under SUBJECT.
     Register {
         /// Subject to register the schema under, such as payments-value.
         #[arg(long)]
@@ -152,7 +157,7 @@ pub(crate) struct RawServe {
     /// File with the addresses as JSON, created when the process is ready and deleted at exit.
     #[arg(long, value_name = "PATH", env = "AVOUCH_READY_FILE")]
     pub(crate) ready_file: Option<PathBuf>,
-    /// When a produce request is acknowledged [default: fsync].
+    /// Condition for acknowledging a produce request [default: fsync].
     #[arg(long, value_enum, env = "AVOUCH_DURABILITY")]
     pub(crate) durability: Option<Durability>,
     /// Free disk space below which produce requests are rejected [default: 536870912].
@@ -196,7 +201,7 @@ pub(crate) struct RawServe {
     /// with the suffix _TRANSITIVE [default: BACKWARD].
     #[arg(long, value_name = "LEVEL", env = "AVOUCH_REGISTRY_COMPATIBILITY")]
     pub(crate) registry_compatibility: Option<CompatibilityLevel>,
-    /// Whether requests can set modes such as READONLY and IMPORT [default: true].
+    /// Allow requests to set modes such as READONLY and IMPORT [default: true].
     #[arg(long, env = "AVOUCH_REGISTRY_MODE_MUTABLE", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) registry_mode_mutable: Option<bool>,

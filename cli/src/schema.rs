@@ -1,5 +1,5 @@
 //! `avouch schema check` and `register`: checks the compatibility of the versions in a directory,
-//! and registers a file.
+//! and registers a file with the files that it refers to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use avouch_avro::Schema;
 use avouch_avro::compatibility::Incompatibility;
-use avouch_registry_api::client::{RegisterOptions, RegistryClient};
-use avouch_registry_api::rest::RegisterRequest;
-use avouch_registry_api::types::{CompatibilityLevel, SchemaId};
+use avouch_registry_api::client::{LookupOptions, RegisterOptions, RegistryClient};
+use avouch_registry_api::rest::{ReferenceRequest, RegisterRequest, SchemaBody};
+use avouch_registry_api::types::{CompatibilityLevel, SchemaId, Version};
+
+use crate::schema_references::{SchemaFile, SchemaFiles, is_schema};
 
 /// The result of a check, in the order of subjects and versions.
 #[derive(Debug)]
@@ -198,8 +200,7 @@ fn read_versions(folder: &Path) -> anyhow::Result<BTreeMap<u32, Schema>> {
                     path.display()
                 )
             })?;
-        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let schema = Schema::parse(&text).with_context(|| path.display().to_string())?;
+        let schema = parse(&path)?;
         if versions.insert(version, schema).is_some() {
             bail!("{}: duplicate version {version}", path.display());
         }
@@ -213,22 +214,108 @@ fn read_versions(folder: &Path) -> anyhow::Result<BTreeMap<u32, Schema>> {
     Ok(versions)
 }
 
-fn is_schema(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == "avsc")
+/// Parses a file. Types that it does not define are searched in the files below its directory, or
+/// below the directory of its subject's directory if it is named by a version.
+fn parse(path: &Path) -> anyhow::Result<Schema> {
+    let place = || path.display().to_string();
+    let text = fs::read_to_string(path).with_context(place)?;
+    let file = SchemaFile::new(path.to_owned(), text);
+    if !file.has_references() {
+        return Schema::parse(&file.text).with_context(place);
+    }
+    let (files, at) = files_around(&file)?;
+    Ok(files.parse(at)?)
 }
 
-/// Registers the schema in the file at `path` under `subject` and returns its id.
+/// Reads the files that `file` may refer to, and returns them with its index.
+fn files_around(file: &SchemaFile) -> anyhow::Result<(SchemaFiles, usize)> {
+    let folder = file.path.parent().unwrap_or(Path::new(""));
+    let folder = match file.version() {
+        Some(_) => folder.parent().unwrap_or(folder),
+        None => folder,
+    };
+    let files = SchemaFiles::read(folder).with_context(|| folder.display().to_string())?;
+    let at = files.position(&file.path).context("the file was deleted")?;
+    Ok((files, at))
+}
+
+/// Registers the schema in the file at `path` under `subject` and returns its id. Files that it
+/// refers to are registered first, under the name of their directory if they are named by a
+/// version, else under the full name of their type.
 ///
 /// # Errors
-/// When the file cannot be read, the registry cannot be reached, or it rejects the schema.
+/// When a file cannot be read, a reference cannot be resolved, the registry cannot be reached, or it
+/// rejects a schema.
 pub(crate) async fn register(
     registry: &RegistryClient,
     subject: &str,
     path: &Path,
 ) -> anyhow::Result<SchemaId> {
-    let request = RegisterRequest::avro(fs::read_to_string(path)?);
-    let options = RegisterOptions::default();
-    let registered = registry.register(subject, &request, options).await?;
-    registered.id.context("the registry returned no id")
+    // Symbolic links and relative paths would not equal the paths below the directory.
+    let path = path.canonicalize()?;
+    let file = SchemaFile::new(path.clone(), fs::read_to_string(&path)?);
+    let (files, at) = match file.has_references() {
+        true => files_around(&file)?,
+        false => (SchemaFiles::new(vec![file]), 0),
+    };
+    let order = files.order(at)?;
+    let mut registered: BTreeMap<usize, (String, Version)> = BTreeMap::new();
+    for needed in order.into_iter().filter(|needed| *needed != at) {
+        let file = files.file(needed);
+        let subject = subject_of(file)?;
+        let (request, body) = register_one(registry, &subject, &files, needed, &registered)
+            .await
+            .with_context(|| format!("{} as {subject}", file.path.display()))?;
+        let version = match body.version {
+            Some(version) => version,
+            // Older registries return the id only.
+            None => {
+                let found = registry.look_up(&subject, &request, LookupOptions::default());
+                found.await?.version.context("no version in the response")?
+            }
+        };
+        registered.insert(needed, (subject, version));
+    }
+    let (_, body) = register_one(registry, subject, &files, at, &registered).await?;
+    body.id.context("the registry returned no id")
+}
+
+async fn register_one(
+    registry: &RegistryClient,
+    subject: &str,
+    files: &SchemaFiles,
+    at: usize,
+    registered: &BTreeMap<usize, (String, Version)>,
+) -> anyhow::Result<(RegisterRequest, SchemaBody)> {
+    let references = files.references(at)?;
+    let references = references.into_iter().filter_map(|reference| {
+        let (subject, version) = registered.get(&reference.file)?;
+        Some(ReferenceRequest {
+            name: Some(reference.name),
+            subject: Some(subject.clone()),
+            version: Some(version.get()),
+        })
+    });
+    let references: Vec<ReferenceRequest> = references.collect();
+    let mut request = RegisterRequest::avro(files.file(at).text.clone());
+    request.references = Some(references).filter(|references| !references.is_empty());
+    let body = registry
+        .register(subject, &request, RegisterOptions::default())
+        .await?;
+    Ok((request, body))
+}
+
+fn subject_of(file: &SchemaFile) -> anyhow::Result<String> {
+    let folder = file.path.parent().and_then(Path::file_name);
+    let subject = match (file.version(), folder) {
+        (Some(_), Some(folder)) => folder.to_str(),
+        _ => file.root_name(),
+    };
+    let named = || {
+        format!(
+            "{}: the schema has no name to register it",
+            file.path.display()
+        )
+    };
+    subject.map(str::to_owned).with_context(named)
 }

@@ -99,6 +99,67 @@ fn check_without_valid_schemas_fails() {
     }
 }
 
+const CURRENCY: &str = r#"{"type": "enum", "name": "shop.Currency", "symbols": ["EUR"]}"#;
+const MONEY: &str = r#"{"type": "record", "name": "shop.Money", "fields": [
+    {"name": "units", "type": "long"}, {"name": "currency", "type": "Currency"}]}"#;
+const MONEY_WITHOUT_UNITS: &str = r#"{"type": "record", "name": "shop.Money", "fields": [
+    {"name": "currency", "type": "Currency"}]}"#;
+
+#[test]
+fn check_resolves_types_of_other_subjects() {
+    let root = tempdir().unwrap();
+    write_versions(root.path(), "currency", &[CURRENCY]);
+    write_versions(root.path(), "money-value", &[MONEY_WITHOUT_UNITS, MONEY]);
+    let (code, text) = schema(root.path(), &["check", "schemas/money-value"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("READER_FIELD_MISSING_DEFAULT_VALUE"),
+        "{text}"
+    );
+    let forward = ["check", "schemas", "--compatibility", "FORWARD"];
+    let (code, text) = schema(root.path(), &forward);
+    assert_eq!(code, Some(0), "{text}");
+
+    fs::remove_dir_all(root.path().join("schemas/currency")).unwrap();
+    let (code, text) = schema(root.path(), &["check", "schemas"]);
+    assert_eq!(code, Some(1), "{text}");
+    let expected = "money-value/1.avsc: unknown type \"shop.Currency\"";
+    assert!(
+        text.contains(expected) && text.lines().count() == 1,
+        "{text}"
+    );
+}
+
+#[test]
+fn register_registers_references_first() {
+    let root = tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(root.path().join(name), text).unwrap();
+    let order = r#"{"type": "record", "name": "shop.Order", "fields": [
+        {"name": "total", "type": "Money"}]}"#;
+    write("order.avsc", order);
+    write("money.avsc", MONEY);
+    write("currency.avsc", CURRENCY);
+    let node = Node::start(root.path(), &["--registry-only", "--data-dir", "data"]);
+    let url = format!("http://{}", node.http());
+    let register = || {
+        let flags = ["register", "--registry", &url, "--subject", "orders-value"];
+        schema(root.path(), &[&flags[..], &["order.avsc"]].concat())
+    };
+    assert_eq!(register(), (Some(0), "3\n".to_owned()));
+    assert_eq!(register(), (Some(0), "3\n".to_owned()));
+    for subject in ["shop.Currency", "shop.Money", "orders-value"] {
+        let path = format!("/subjects/{subject}/versions/1");
+        assert_eq!(http_status(&node.http(), "GET", &path).0, 200, "{subject}");
+    }
+
+    let cyclic = r#"{"type": "record", "name": "shop.Currency", "fields": [
+        {"name": "order", "type": "Order"}]}"#;
+    write("currency.avsc", cyclic);
+    let (code, text) = register();
+    assert_eq!(code, Some(1));
+    assert!(text.contains("refer to each other in a cycle"), "{text}");
+}
+
 #[test]
 fn register_prints_the_id_or_the_reason() {
     let root = tempdir().unwrap();
