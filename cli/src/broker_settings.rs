@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_commas_separate_settings_but_not_lists() {
+    fn lines_and_commas_separate_settings() {
         type Pair = (&'static str, Option<&'static str>);
         let cases: [(&str, &[Pair]); 6] = [
             ("a.b=1", &[("a.b", Some("1"))]),

@@ -244,8 +244,8 @@ fn files_around(file: &SchemaFile) -> anyhow::Result<(SchemaFiles, usize)> {
 /// version, else under the full name of their type.
 ///
 /// # Errors
-/// When a file cannot be read, a reference cannot be resolved, the registry cannot be reached, or it
-/// rejects a schema.
+/// When a file cannot be read, a reference cannot be resolved, the registry cannot be reached, or
+/// it rejects a schema.
 pub(crate) async fn register(
     registry: &RegistryClient,
     subject: &str,

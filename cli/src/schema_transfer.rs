@@ -185,7 +185,7 @@ mod tests {
 
     // Conformance: registry/rule-15
     #[test]
-    fn lines_are_read_in_every_spelling_that_tools_print() {
+    fn lines_of_all_tools_are_read() {
         let key = r#"{"keytype":"CONFIG","subject":"s","magic":0}"#;
         let value = r#"{"compatibilityLevel":"FULL"}"#;
         let quoted = |text: &str| Value::from(text).to_string();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_registrys_own_mode_waits_and_unknown_kinds_are_counted() {
+    fn registry_mode_is_set_last() {
         let text = r#"
 {"key":{"keytype":"MODE","subject":null,"magic":0},"value":{"mode":"READONLY"}}
 {"key":{"keytype":"ASSOC","tenant":"default"},"value":{}}
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_hold_no_more_than_the_registry_takes() {
+    fn requests_stay_below_the_body_limit() {
         let record = |size: usize| Record {
             key: RecordKey::Noop { magic: 0 },
             value: Value::from("x".repeat(size)),

@@ -18,7 +18,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::{Info, License, OpenApi, Server as DocumentedServer};
 
-/// How long running requests may take once the process stops.
+/// Maximum time of running requests after the process stops, in seconds.
 const SHUTDOWN_TIMEOUT_S: u64 = 3;
 const DESCRIPTION: &str = "A Kafka-compatible broker with a Confluent-compatible schema registry. \
     Every response has the header `X-Request-ID`, which is that of the request or a generated one. \

@@ -266,7 +266,7 @@ async fn open_registry(
     }
 }
 
-/// Returns the source of a registry behind HTTP; it sends no request yet.
+/// Returns the source of a remote registry; it sends no request yet.
 fn remote_registry(role: &Role) -> Result<Option<RemoteSource>, StartError> {
     match role {
         Role::Both | Role::RegistryOnly => Ok(None),

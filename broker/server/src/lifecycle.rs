@@ -142,9 +142,9 @@ impl Broker {
             compute: ComputePool::shared(),
             decompressors: DecompressorPool::new(
                 avouch_compute::cores(),
-                limits.inflated_in_flight_bytes_max,
+                limits.decompressed_in_flight_bytes_max,
             ),
-            decompression: limits.inflation(),
+            decompression: limits.decompression(),
             strict_replication: config.strict_replication,
         };
         let config = Arc::new(config);
@@ -319,7 +319,7 @@ async fn start_group_coordinator(
     if let Some(topic) = topic {
         offsets_topic.open(topic.id());
         let (topic, partitions) = (Arc::clone(&offsets_topic), topic.partitions());
-        let limits = config.limits.inflation();
+        let limits = config.limits.decompression();
         let replayed = tokio::task::spawn_blocking(move || {
             let mut sink = |key: &[u8], value: Option<&[u8]>| replay.record(key, value);
             topic.replay(partitions, limits, &mut sink)?;

@@ -69,7 +69,7 @@ fn stop_signals_drain_and_exit_with_0() {
 
 // Conformance: operation/2
 #[test]
-fn health_metrics_and_errors_are_served_over_http() {
+fn http_serves_health_metrics_and_errors() {
     let root = tempdir().unwrap();
     let node = Node::start(root.path(), &["--data-dir", "data"]);
     let cases = [

@@ -15,11 +15,8 @@ fn checkout() -> PathBuf {
 /// Returns the names in backticks in the first column of the table of metrics, without labels.
 fn documented() -> BTreeSet<String> {
     let page = fs::read_to_string(checkout().join("docs/operations.md")).unwrap();
-    let (_, behind) = page.split_once("| metric | |").unwrap();
-    let rows = behind
-        .lines()
-        .skip(2)
-        .take_while(|row| row.starts_with('|'));
+    let (_, after) = page.split_once("| metric | |").unwrap();
+    let rows = after.lines().skip(2).take_while(|row| row.starts_with('|'));
     let mut names = BTreeSet::new();
     for row in rows {
         let cell = row.split('|').nth(1).unwrap();
@@ -63,8 +60,8 @@ fn is_metric(text: &str) -> bool {
     let is_name = text
         .bytes()
         .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    let is_ours = text.starts_with("avouch_") && text != CHANNEL;
-    is_name && (is_ours || text.starts_with("kafka_"))
+    let is_avouch = text.starts_with("avouch_") && text != CHANNEL;
+    is_name && (is_avouch || text.starts_with("kafka_"))
 }
 
 #[test]

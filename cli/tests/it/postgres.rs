@@ -125,7 +125,7 @@ fn concurrent_writers_on_two_processes_are_consistent() {
 // Conformance: registry/stores-8
 #[test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-fn process_is_unready_while_its_database_is_stopped() {
+fn stopped_database_makes_the_process_unready() {
     let root = tempdir().unwrap();
     let postgres = TestPostgres::start();
     let node = start(root.path(), "a", &postgres);
@@ -153,7 +153,7 @@ fn process_is_unready_while_its_database_is_stopped() {
 // Conformance: registry/stores-9
 #[test]
 #[ignore = "needs PostgreSQL: tests/run postgres"]
-fn database_errors_are_one_line_without_the_password() {
+fn database_errors_do_not_contain_the_password() {
     let root = tempdir().unwrap();
     let postgres = TestPostgres::start();
     let error = |url: &str| {

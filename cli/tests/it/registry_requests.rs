@@ -71,7 +71,7 @@ fn schemas_of_a_plan_are_counted_separately() {
 
 // Conformance: registry/rest-15
 #[test]
-fn log_lines_of_a_change_carry_the_request_id() {
+fn changes_are_logged_with_request_id() {
     let root = tempdir().unwrap();
     let mut command = avouch(root.path());
     command.env("AVOUCH_LOG_FORMAT", "json");

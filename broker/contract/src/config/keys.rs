@@ -15,6 +15,8 @@ pub struct ConfigDef {
     pub name: &'static str,
     /// The accepted values, for documentation.
     pub values: &'static str,
+    /// The separator of a list; `None` for other values.
+    pub separator: Option<char>,
     /// Its default.
     pub default: &'static str,
     /// Its documentation.
@@ -117,10 +119,11 @@ impl ConfigValueError {
 
 /// Every contract config of a topic, sorted by name.
 pub const CONFIGS: &[ConfigDef] = &[
-    def(
+    list(
         "avouch.bypass.principals",
         "principals separated by semicolons, each Type:name",
-        "",
+        // Not commas, because the names of principals contain them.
+        ';',
         "Principals whose records are not checked, such as replicators.",
     ),
     def(
@@ -147,7 +150,7 @@ pub const CONFIGS: &[ConfigDef] = &[
         "TopicNameStrategy",
         SUBJECT_DOC,
     ),
-    def("avouch.key.subjects", SUBJECTS, "", SUBJECTS_DOC),
+    list("avouch.key.subjects", SUBJECTS, ',', SUBJECTS_DOC),
     def(
         "avouch.key.validation",
         LEVEL,
@@ -196,7 +199,7 @@ pub const CONFIGS: &[ConfigDef] = &[
         "TopicNameStrategy",
         SUBJECT_DOC,
     ),
-    def("avouch.value.subjects", SUBJECTS, "", SUBJECTS_DOC),
+    list("avouch.value.subjects", SUBJECTS, ',', SUBJECTS_DOC),
     def(
         "avouch.value.validation",
         LEVEL,
@@ -319,7 +322,24 @@ const fn def(
     ConfigDef {
         name,
         values,
+        separator: None,
         default,
+        doc,
+    }
+}
+
+/// An optional list of values with this separator.
+const fn list(
+    name: &'static str,
+    values: &'static str,
+    separator: char,
+    doc: &'static str,
+) -> ConfigDef {
+    ConfigDef {
+        name,
+        values,
+        separator: Some(separator),
+        default: "",
         doc,
     }
 }

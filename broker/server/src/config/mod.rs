@@ -20,7 +20,7 @@ pub struct BrokerConfig {
     pub data_dir: PathBuf,
     /// Host and port that clients receive, instead of the address that each connected to.
     pub advertise: Option<(String, u16)>,
-    /// When an append is acknowledged.
+    /// Condition for acknowledging an append.
     pub durability: Durability,
     /// This broker's id in metadata.
     pub node_id: i32,
@@ -78,10 +78,10 @@ pub struct Limits {
     /// fetch returns one batch. Default 64 MiB.
     pub cold_read_bytes_max: usize,
     /// Maximum size of one decompressed batch. Default 32 MiB.
-    pub inflated_bytes_max: usize,
+    pub decompressed_bytes_max: usize,
     /// Bytes of decompressed batches that are not checked yet, over all connections; beyond it,
     /// decompression waits. Default 128 MiB.
-    pub inflated_in_flight_bytes_max: usize,
+    pub decompressed_in_flight_bytes_max: usize,
     /// Idempotent producers with state, each counted for every partition it writes to; beyond it,
     /// the state of the least recently used is dropped. Default 100,000.
     pub producers_max: usize,
@@ -90,9 +90,9 @@ pub struct Limits {
 impl Limits {
     /// Returns the limits of decompression.
     #[must_use]
-    pub fn inflation(&self) -> compress::Limits {
+    pub fn decompression(&self) -> compress::Limits {
         compress::Limits {
-            max_bytes: self.inflated_bytes_max,
+            max_bytes: self.decompressed_bytes_max,
             ..compress::Limits::default()
         }
     }
@@ -112,8 +112,8 @@ impl Default for Limits {
             delayed_fetch_bytes_max: 64 * MIB,
             hot_read_bytes_max: 128 * MIB,
             cold_read_bytes_max: 64 * MIB,
-            inflated_bytes_max: 32 * MIB,
-            inflated_in_flight_bytes_max: 128 * MIB,
+            decompressed_bytes_max: 32 * MIB,
+            decompressed_in_flight_bytes_max: 128 * MIB,
             producers_max: 100_000,
         }
     }

@@ -1,5 +1,5 @@
-//! The configs that a broker is started with, under Kafka's names. `metadata::broker_config` has the
-//! table.
+//! The configs that a broker is started with, under Kafka's names. `metadata::broker_config` has
+//! the table.
 //!
 //! Those that are defaults of topic configs are stored as values and overridden by changes at run
 //! time; all others set a field of [`BrokerConfig`].
@@ -232,7 +232,8 @@ mod tests {
             (
                 "log.retention.ms",
                 "-2",
-                "invalid value \"-2\" of log.retention.ms; expected a 64-bit integer of at least -1",
+                "invalid value \"-2\" of log.retention.ms; expected a 64-bit integer of at least \
+                 -1",
             ),
             (
                 "group.min.session.timeout.ms",

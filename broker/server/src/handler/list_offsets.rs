@@ -128,7 +128,7 @@ async fn find(
         LATEST_TIERED => found(None),
         timestamp => {
             let log = node.log.clone();
-            let limits = node.config.limits.inflation();
+            let limits = node.config.limits.decompression();
             // Reading and decompressing may block for the disk.
             let search =
                 tokio::task::spawn_blocking(move || by_timestamp(&log, target, timestamp, limits));

@@ -1,5 +1,5 @@
-//! The values that configs accept: parsing as in Kafka's `ConfigDef.parseType`, ranges, and the type
-//! that clients receive. Knows no config by name.
+//! The values that configs accept: parsing as in Kafka's `ConfigDef.parseType`, ranges, and the
+//! type that clients receive. Knows no config by name.
 
 use std::fmt;
 use std::ops::RangeInclusive;

@@ -109,7 +109,7 @@ pub(crate) fn of_topic(topic: &Topic, cluster: &Cluster) -> Vec<EffectiveConfig>
     let kafka = topic_config::described(&topic.row.configs)
         .map(|def| config(def.name, def.kind.value_type(), def.default, def.doc));
     let contract = keys::CONFIGS.iter().map(|def| {
-        let value_type = topic_config::contract_kind(def.name).value_type();
+        let value_type = topic_config::contract_kind(def).value_type();
         config(def.name, value_type, def.default, def.doc)
     });
     kafka.chain(contract).collect()

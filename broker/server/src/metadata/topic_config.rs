@@ -75,9 +75,9 @@ pub(crate) const CONFIGS: &[ConfigDef] = configs! {
          span of a segment of a compacted topic, in milliseconds.";
     "max.message.bytes": Kind::int(0), = "1048588", "Maximum size of a compressed batch, in bytes.";
     "message.timestamp.after.max.ms": Kind::long(0), = "3600000",
-        "Maximum time that a record's timestamp is ahead of the broker's clock, in milliseconds.";
+        "Maximum time that a record's timestamp is after the broker's clock, in milliseconds.";
     "message.timestamp.before.max.ms": Kind::long(0), = UNLIMITED,
-        "Maximum time that a record's timestamp is behind the broker's clock, in milliseconds.";
+        "Maximum time that a record's timestamp is before the broker's clock, in milliseconds.";
     "message.timestamp.type": Kind::OneOf(&["CreateTime", "LogAppendTime"]), = "CreateTime",
         "Source of a record's timestamp: its producer, or the broker's clock.";
     "min.cleanable.dirty.ratio": Kind::Double(0.0, 1.0), = "0.5",
@@ -181,17 +181,13 @@ pub(crate) fn kind_and_default(name: &str) -> Option<(Kind, &'static str)> {
         return Some((def.kind, def.default));
     }
     let def = keys::CONFIGS.iter().find(|def| def.name == name)?;
-    Some((contract_kind(def.name), def.default))
+    Some((contract_kind(def), def.default))
 }
 
 /// Returns the kind of a contract config. The contract itself checks the value.
 #[must_use]
-pub(crate) fn contract_kind(name: &str) -> Kind {
-    match name {
-        "avouch.key.subjects" | "avouch.value.subjects" => Kind::List(','),
-        "avouch.bypass.principals" => Kind::List(';'),
-        _ => Kind::Text,
-    }
+pub(crate) fn contract_kind(def: &keys::ConfigDef) -> Kind {
+    def.separator.map_or(Kind::Text, Kind::List)
 }
 
 /// The topic configs that the broker itself uses.
@@ -207,9 +203,9 @@ pub(crate) struct TopicSettings {
     pub(crate) deletes: bool,
     /// True if the broker's clock replaces record timestamps.
     pub(crate) log_append_time: bool,
-    /// Maximum time that a record is ahead of the clock, in milliseconds.
+    /// Maximum time that a record is after the clock, in milliseconds.
     pub(crate) timestamp_after_max_ms: i64,
-    /// Maximum time that a record is behind the clock, in milliseconds.
+    /// Maximum time that a record is before the clock, in milliseconds.
     pub(crate) timestamp_before_max_ms: i64,
     /// Maximum time between an append and its sync with durability `os`, in milliseconds.
     pub(crate) flush_ms: i64,
@@ -240,8 +236,8 @@ pub(crate) fn check(
     Ok(configs)
 }
 
-/// Checks configs that contradict each other or need an unsupported feature. Each value is valid for
-/// its own config.
+/// Checks configs that contradict each other or need an unsupported feature. Each value is valid
+/// for its own config.
 ///
 /// # Errors
 /// Returns the first contradiction.

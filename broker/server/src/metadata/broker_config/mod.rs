@@ -1,5 +1,5 @@
-//! The broker's own configs: the table, which of them can be changed while the broker runs, and what
-//! was set at startup or changed, for this broker or for all.
+//! The broker's own configs: the table, which of them can be changed while the broker runs, and
+//! what was set at startup or changed, for this broker or for all.
 //!
 //! Invariant: a change takes effect at once if the config is the default of a topic config, and is
 //! stored otherwise. Everything else is read-only.
@@ -90,7 +90,7 @@ pub(crate) fn find(name: &str) -> Option<BrokerConfigDef> {
 fn contract_config(def: &keys::ConfigDef) -> BrokerConfigDef {
     BrokerConfigDef {
         name: def.name,
-        kind: topic_config::contract_kind(def.name),
+        kind: topic_config::contract_kind(def),
         default: Some(def.default),
         role: Role::Contract(def.doc),
     }
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn documentation_says_what_has_an_effect() {
+    fn documentation_describes_the_effect() {
         let has_effect = |name| !find(name).unwrap().doc().contains("no effect");
         assert!(!has_effect("log.cleaner.backoff.ms"));
         assert!(!has_effect("log.preallocate"));

@@ -238,7 +238,7 @@ configs! {
              takes effect at the next start."];
     "max.connections.per.ip.overrides": Text = "" [dynamic];
     "max.decompressed.message.bytes": Int(1_024, INT_MAX) = "33554432"
-        [at limits.inflated_bytes_max: "Maximum size of a decompressed batch, in bytes."];
+        [at limits.decompressed_bytes_max: "Maximum size of a decompressed batch, in bytes."];
     "max.incremental.fetch.session.cache.slots": Int = "1000";
     "max.request.partition.size.limit": Int = "2000";
     "message.max.bytes" = "1048588" [default of "max.message.bytes"];
