@@ -1,5 +1,6 @@
 //! Static broker configs: set by flag, environment and file, and returned to Kafka's tools.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -17,8 +18,8 @@ use tempfile::tempdir;
 
 use crate::node::{Node, avouch};
 
-/// Returns the value of a config of broker 1 and the code of its source.
-fn describe(kafka: &str, config: &str) -> (Option<String>, i8) {
+/// Returns the configs of broker 1: name, value and code of the source.
+pub(crate) fn describe(kafka: &str) -> BTreeMap<String, (Option<String>, i8)> {
     const VERSION: i16 = 4;
     let header = RequestHeader {
         api_key: ApiKey::DescribeConfigs.code(),
@@ -30,7 +31,7 @@ fn describe(kafka: &str, config: &str) -> (Option<String>, i8) {
         resources: vec![DescribeConfigsResource {
             resource_type: 4,
             resource_name: "1".to_owned(),
-            configuration_keys: Some(vec![config.to_owned()]),
+            configuration_keys: None,
         }],
         ..Default::default()
     };
@@ -43,9 +44,11 @@ fn describe(kafka: &str, config: &str) -> (Option<String>, i8) {
     stream.read_exact(&mut response).unwrap();
     let mut reader = Reader::new(response.into());
     ResponseHeader::decode(&mut reader, ApiKey::DescribeConfigs, VERSION).unwrap();
-    let response = DescribeConfigsResponse::decode(&mut reader, VERSION).unwrap();
-    let config = &response.results[0].configs[0];
-    (config.value.clone(), config.config_source)
+    let mut response = DescribeConfigsResponse::decode(&mut reader, VERSION).unwrap();
+    let configs = response.results.remove(0).configs.into_iter();
+    configs
+        .map(|config| (config.name, (config.value, config.config_source)))
+        .collect()
 }
 
 // Conformance: broker/admin-19
@@ -87,11 +90,11 @@ fn broker_configs_follow_the_order_of_sources() {
         command.env("AVOUCH_BROKER_CONFIG", environment);
         let flags = [&["--data-dir", "data"], flags].concat();
         let node = Node::start_with(command, root.path(), &flags);
+        let configs = describe(&node.kafka());
         for (config, value) in expected {
-            let (found, source) = describe(&node.kafka(), config);
             assert_eq!(
-                (found.as_deref(), source),
-                (Some(value), STATIC),
+                configs[config],
+                (Some(value.to_owned()), STATIC),
                 "{config}"
             );
         }

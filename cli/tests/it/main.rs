@@ -5,6 +5,7 @@
 
 mod broker_configs;
 mod documented;
+mod documented_configs;
 mod log;
 mod log_lines;
 mod metrics;
