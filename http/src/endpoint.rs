@@ -62,6 +62,7 @@ impl Endpoint {
 
     fn into_route(self) -> Route {
         let methods = self.methods;
+        // A guard and not `Route::method`, which has one method only; some paths share a handler.
         let has_method = move |context: &GuardContext<'_>| {
             let method = context.head().method.as_str();
             methods.iter().any(|served| name(served) == method)
@@ -83,6 +84,7 @@ impl fmt::Debug for Endpoint {
 /// Returns one resource for each path, in the order of the list, with the path as its label. The
 /// router tries them in this order. A method that a path does not have gets status 405.
 pub fn resources(endpoints: Vec<Endpoint>) -> impl Iterator<Item = (Rc<str>, Resource)> {
+    // A list and not a map: the router tries paths in this order.
     let mut by_path: Vec<(Rc<str>, Vec<Endpoint>)> = Vec::new();
     for endpoint in endpoints {
         match by_path.iter_mut().find(|(path, _)| **path == endpoint.path) {

@@ -55,6 +55,7 @@ pub fn with_json_error<B: MessageBody>(
     if !is_error || is_json(response.headers()) {
         return response.map_into_left_body();
     }
+    // The framework's text is dropped: it can contain bytes of the request.
     let json = status_response(status).into_body();
     let mut response = response.map_body(|_, _| EitherBody::right(json));
     let content_type = HeaderValue::from_static("application/json");

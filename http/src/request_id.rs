@@ -23,6 +23,7 @@ pub fn request_id(headers: &HeaderMap) -> HeaderValue {
 /// Returns true if the ID can be written to a log line as it is.
 fn is_usable(sent: &HeaderValue) -> bool {
     let id = sent.as_bytes();
+    // Spaces, control characters and other encodings could forge fields of a log line.
     (1..=BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 

@@ -1,6 +1,6 @@
 //! An internal topic: coordinators append batches of records to it and replay it at startup.
 //!
-//! Does not know what the records mean, and does not create the topic.
+//! Does not interpret the records, and does not create the topic.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -16,6 +16,7 @@ use tracing::{error, warn};
 
 use crate::shell::{KeyValue, RecordLog, StoreDone, StoreFailed};
 
+/// Bytes that a replay reads at a time.
 const READ_BYTES: usize = 1024 * 1024;
 
 /// Returns the wall-clock time, which goes into the records' timestamps.
@@ -105,6 +106,7 @@ impl InternalTopic {
                     Ok(end) => next = end,
                     Err(error) => {
                         warn!(%partition, offset = next.0, %error, "unreadable batch skipped");
+                        // Without a readable header the offset stays, and the loop ends below.
                         next =
                             BatchHeader::parse(batch).map_or(next, |header| header.next_offset());
                     }
@@ -135,6 +137,7 @@ impl RecordLog for InternalTopic {
                 partition,
             },
             batch: builder.finish(),
+            // Internal topics have no contract, so there is no schema id to check.
             tag: 0,
             append_time: None,
             guard: None,

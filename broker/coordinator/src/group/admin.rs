@@ -1,4 +1,4 @@
-//! What tools ask: what groups look like, which there are, and to delete one.
+//! Administration: describe, list and delete groups.
 
 use bytes::Bytes;
 
@@ -6,13 +6,15 @@ use super::error::GroupError;
 use super::member::{Group, Phase};
 use super::offsets::{all_partitions, tombstones};
 use super::record::GroupRecord;
-use super::reply::{DescribedMember, GroupDescription, GroupListing, GroupReply, GroupSurvey};
 use super::request::ListGroups;
+use super::response::{
+    DescribedMember, GroupDescription, GroupListing, GroupResponse, GroupSurvey,
+};
 use super::turn::{Then, Turn};
 use crate::shell::Ticket;
 
 impl Group {
-    /// What the group looks like. Metadata and assignments are those of a stable generation.
+    /// Describes the group. Metadata and assignments are those of a stable generation.
     pub(super) fn describe(&self) -> GroupDescription {
         let is_stable = matches!(self.phase, Phase::Stable { .. });
         let protocol = self.protocol.as_ref().filter(|_| is_stable);
@@ -37,7 +39,7 @@ impl Group {
         }
     }
 
-    /// The group's line in a list, `None` if the list is of other groups.
+    /// Returns the group's entry in a list, or `None` if the filter excludes it.
     pub(super) fn list(&self, filter: &ListGroups) -> Option<GroupListing> {
         let has = |names: &[String], name: &str| {
             names.is_empty() || names.iter().any(|given| given.eq_ignore_ascii_case(name))
@@ -52,7 +54,7 @@ impl Group {
         })
     }
 
-    /// What the group has and reads, with the first `offsets_max` of its offsets.
+    /// Returns the group's members and its first `offsets_max` offsets.
     pub(super) fn survey(&self, offsets_max: usize) -> GroupSurvey {
         let offsets = self.offsets.iter().take(offsets_max);
         GroupSurvey {
@@ -64,12 +66,12 @@ impl Group {
         }
     }
 
-    /// Deletes the group with all its offsets, those on their way to the log included. The answer
-    /// waits for the records.
+    /// Deletes the group with all its offsets. The response waits for the records.
     pub(super) fn delete(&self, turn: &mut Turn<'_>, ticket: Ticket) -> Result<(), GroupError> {
         if !matches!(self.phase, Phase::Empty) {
             return Err(GroupError::NonEmptyGroup);
         }
+        // Commits in flight are appended before these records, so their offsets are included.
         let mut records = tombstones(&self.id, all_partitions(&self.id, Some(self), turn));
         records.push(GroupRecord::Group {
             group: self.id.clone(),
@@ -78,7 +80,7 @@ impl Group {
         turn.persist(
             &self.id,
             records,
-            Then::Reply(ticket, GroupReply::DeleteGroup),
+            Then::Response(ticket, GroupResponse::DeleteGroup),
         );
         Ok(())
     }

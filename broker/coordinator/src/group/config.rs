@@ -1,49 +1,49 @@
-//! The limits and delays of the coordinator. Plain data; nothing here decides.
+//! Settings of the group coordinator.
 
-/// What a member counts for besides its texts, and an id that was given out, in bytes.
+/// Memory in bytes that is counted for each member and each issued member id, in addition to
+/// strings.
 pub(super) const MEMBER_BYTES: usize = 256;
 
-/// Settings of all groups. Names are Kafka's where Kafka has them.
+/// Settings of all groups, named as in Kafka where Kafka has them.
 #[derive(Clone, Debug)]
 pub struct GroupConfig {
-    /// `group.min.session.timeout.ms`, 6 s: the shortest session a member may ask for.
+    /// `group.min.session.timeout.ms`, default 6 s: minimum session timeout of a member.
     pub session_timeout_min_ms: i32,
-    /// `group.max.session.timeout.ms`, 30 min: the longest. A dead member holds its partitions
-    /// that long.
+    /// `group.max.session.timeout.ms`, default 30 min: maximum session timeout. The partitions of a
+    /// crashed member are unassigned after this time.
     pub session_timeout_max_ms: i32,
-    /// `group.initial.rebalance.delay.ms`, 0: how long an empty group gathers members before its
-    /// first generation. Raising it spares rebalances when many members start at once, and delays
-    /// each first start by as much.
+    /// `group.initial.rebalance.delay.ms`, default 0: time that an empty group waits for members
+    /// before its first generation. A higher value avoids rebalances if many members start
+    /// together, and delays the first start.
     pub initial_rebalance_delay_ms: i32,
-    /// How long a new member's JoinGroup may stay parked, 5 min. Its client may be gone unnoticed.
+    /// Maximum wait of a new member's JoinGroup, default 5 min, as its client can be gone
+    /// unnoticed.
     pub new_member_join_timeout_ms: i32,
-    /// `group.max.size`, 500: members and members to be of one group. Memory is this times
-    /// `metadata_bytes_max`.
+    /// `group.max.size`, default 500: maximum of members and issued member ids in a group.
     pub members_max: usize,
-    /// Groups there may be, 10,000.
+    /// Maximum number of groups, default 10,000.
     pub groups_max: usize,
-    /// Bytes of what one member sends about itself in JoinGroup, names included, 64 KiB.
+    /// Maximum size of a member's metadata and names in JoinGroup, default 64 KiB.
     pub metadata_bytes_max: usize,
-    /// Bytes of what all members of all groups say about themselves and have been assigned, with
-    /// 256 for each member, 64 MiB. Raising it costs as much memory.
+    /// Maximum memory of the metadata and assignments of all members of all groups, and 256 bytes
+    /// for each member, default 64 MiB.
     pub members_bytes_max: usize,
-    /// Bytes of all assignments that a leader sends in one SyncGroup, 4 MiB. They become one
-    /// record.
+    /// Maximum size of all assignments in one SyncGroup, default 4 MiB. They become one record.
     pub assignments_bytes_max: usize,
-    /// `offset.metadata.max.bytes`, 4,096: the text beside a committed offset.
+    /// `offset.metadata.max.bytes`, default 4,096: maximum size of the metadata of an offset.
     pub offset_metadata_bytes_max: usize,
-    /// `offsets.retention.minutes` in ms, 7 days, counted from when the group became empty, for
-    /// offsets without a group's protocol from their commit (KIP-211).
+    /// `offsets.retention.minutes` in ms, default 7 days: counted from the time when the group
+    /// became empty, and from the commit for offsets of clients without a group (KIP-211).
     pub offsets_retention_ms: i64,
-    /// `offsets.retention.check.interval.ms`, 10 min: how often offsets and empty groups are looked
-    /// at. Each look walks all of them.
+    /// `offsets.retention.check.interval.ms`, default 10 min: interval between checks of all
+    /// offsets and empty groups.
     pub retention_check_interval_ms: i64,
-    /// `offsets.topic.num.partitions`, 50. Fixed once the topic exists: it says where a group's
-    /// records are.
+    /// `offsets.topic.num.partitions`, default 50. Must not change after the topic is created,
+    /// because it determines the partition of a group's records.
     pub offsets_partitions: i32,
-    /// `offsets.topic.segment.bytes`, 1 MiB where Kafka has 100: the newest segment is never
-    /// compacted, so a start reads up to this much of each partition beside twice what is live.
-    /// Counts when the topic is made.
+    /// `offsets.topic.segment.bytes`, default 1 MiB (Kafka: 100 MiB). Effective when the topic is
+    /// created. The newest segment is never compacted, so a start reads up to this many bytes of
+    /// each partition, and twice the live records.
     pub offsets_segment_bytes: i32,
 }
 

@@ -1,107 +1,109 @@
-//! What a group request can be refused for. Names what is wrong; the edge gives it Kafka's number.
+//! Errors of group requests. The handlers map them to Kafka's error codes.
 
 use thiserror::Error;
 
 use super::ids::{Generation, MemberId};
 use crate::shell::StoreFailed;
 
-/// Why a group request, or one item of it, was refused. Unless said otherwise nothing changed.
+/// The reason why a group request, or one item of it, is rejected. A rejected request changes
+/// nothing, except where a variant states otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GroupError {
-    /// The coordinator still reads its log; ask again.
-    #[error("the coordinator is still loading")]
+    /// The coordinator replays its log. Clients retry.
+    #[error("the group coordinator is loading")]
     CoordinatorLoading,
-    /// The coordinator shuts down; ask again later.
-    #[error("the coordinator is shutting down")]
+    /// The coordinator shuts down. Clients retry.
+    #[error("the group coordinator is shutting down")]
     CoordinatorNotAvailable,
-    /// The answer rested on a record that did not become durable; ask again.
+    /// The response depends on a record that did not become durable. Clients retry.
     #[error(transparent)]
     StoreFailed(#[from] StoreFailed),
-    /// The group's name is empty or too long.
-    #[error("group id of {bytes} bytes is not within 1..={limit}")]
+    /// The group id is empty or too long.
+    #[error("group id has {bytes} bytes; expected 1 to {limit}")]
     InvalidGroupId {
-        /// Bytes of the name.
+        /// Size of the id in bytes.
         bytes: usize,
-        /// Bytes it may have.
+        /// Maximum size in bytes.
         limit: usize,
     },
-    /// There is no such group.
-    #[error("there is no such group")]
+    /// The group does not exist.
+    #[error("unknown group")]
     GroupIdNotFound,
     /// The group still has members.
-    #[error("the group has members")]
+    #[error("the group is not empty")]
     NonEmptyGroup,
-    /// Members of the group read the topic whose offset was to be deleted.
+    /// Members of the group subscribe to the topic whose offset was to be deleted.
     #[error("the group is subscribed to the topic")]
     GroupSubscribedToTopic,
-    /// One group more than the broker keeps.
-    #[error("there are {limit} groups already")]
+    /// The broker has the maximum number of groups.
+    #[error("the maximum of {limit} groups is reached")]
     TooManyGroups {
-        /// Groups there may be.
+        /// Maximum number of groups.
         limit: usize,
     },
-    /// One member more than a group may have.
-    #[error("the group has {limit} members already")]
+    /// The group has the maximum number of members (`group.max.size`).
+    #[error("the group has the maximum of {limit} members")]
     GroupMaxSize {
-        /// Members a group may have.
+        /// Maximum number of members.
         limit: usize,
     },
-    /// The members of all groups say more about themselves than the broker keeps.
-    #[error("members of all groups take {bytes} bytes and may take {limit}")]
+    /// The members of all groups exceed their memory limit.
+    #[error("members of all groups need {bytes} bytes, more than the maximum of {limit}")]
     MembersTooLarge {
-        /// Bytes with what was refused.
+        /// Bytes needed, including the rejected request.
         bytes: usize,
-        /// Bytes allowed.
+        /// Maximum in bytes.
         limit: usize,
     },
-    /// A member's metadata, or a leader's assignments, are larger than allowed.
-    #[error("metadata of {bytes} bytes is above {limit}")]
+    /// A member's metadata, or a leader's assignments, are too large.
+    #[error("member metadata has {bytes} bytes, more than the maximum of {limit}")]
     MetadataTooLarge {
-        /// Bytes sent.
+        /// Bytes received.
         bytes: usize,
-        /// Bytes allowed.
+        /// Maximum in bytes.
         limit: usize,
     },
-    /// The text beside an offset is larger than allowed.
-    #[error("offset metadata of {bytes} bytes is above {limit}")]
+    /// The metadata of a committed offset are too large (`offset.metadata.max.bytes`).
+    #[error("offset metadata has {bytes} bytes, more than the maximum of {limit}")]
     OffsetMetadataTooLarge {
-        /// Bytes sent.
+        /// Bytes received.
         bytes: usize,
-        /// Bytes allowed.
+        /// Maximum in bytes.
         limit: usize,
     },
     /// The session timeout is out of bounds.
-    #[error("session timeout {asked_ms} ms is not within {min_ms}..={max_ms}")]
+    #[error("session timeout is {timeout_ms} ms; expected {min_ms} to {max_ms}")]
     InvalidSessionTimeout {
-        /// What the member asked for.
-        asked_ms: i32,
-        /// The shortest there may be.
+        /// Requested timeout in ms.
+        timeout_ms: i32,
+        /// Minimum in ms.
         min_ms: i32,
-        /// The longest there may be.
+        /// Maximum in ms.
         max_ms: i32,
     },
-    /// The member shall join again under this id (KIP-394); it is kept for its session timeout.
-    #[error("join again as {member_id}")]
+    /// The member must join again with this id (KIP-394), which stays valid for its session
+    /// timeout.
+    #[error("a new member must join again as {member_id}")]
     MemberIdRequired {
-        /// The id made for it.
+        /// The new id.
         member_id: MemberId,
     },
-    /// The group does not know the member.
-    #[error("the group does not know the member")]
+    /// The group has no such member.
+    #[error("unknown member")]
     UnknownMember,
-    /// The static member's name is held by another member id (KIP-345).
-    #[error("the instance id belongs to another member now")]
+    /// The group instance id belongs to another member id (KIP-345).
+    #[error("the group instance id belongs to another member")]
     FencedInstance,
-    /// The request is of another generation.
+    /// The request has another generation than the group.
     #[error("the group is in generation {current}")]
     IllegalGeneration {
-        /// The generation the group is in.
+        /// Generation of the group.
         current: Generation,
     },
-    /// The member's protocol type or protocols do not fit the group's.
-    #[error("the member's protocols do not fit the group's")]
+    /// The member's protocol type or protocols are not those of the group.
+    #[error("the member shares no protocol with the group")]
     InconsistentProtocol,
-    /// The group rebalances; join again.
+    /// The group rebalances. Members join again.
     #[error("the group is rebalancing")]
     RebalanceInProgress,
 }

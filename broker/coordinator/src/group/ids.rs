@@ -1,5 +1,4 @@
-//! The names and numbers of the group protocol as types, so that no two bare strings stand side by
-//! side. Knows no rule about them.
+//! Names and numbers of the group protocol as types, so that they cannot be confused.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -12,13 +11,13 @@ macro_rules! text {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The name as text.
+            /// Returns the name as a string.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// Whether the name is empty, which on the wire mostly means "none given".
+            /// Returns true if the name is empty, which usually means "none" on the wire.
             #[must_use]
             pub fn is_empty(&self) -> bool {
                 self.0.is_empty()
@@ -52,29 +51,29 @@ macro_rules! text {
 }
 
 text! {
-    /// A group's name.
+    /// The id of a group.
     GroupId;
-    /// A member's name, given by the coordinator; empty in a request of a member that has none yet.
+    /// The id of a member, assigned by the coordinator; empty in the first request of a member.
     MemberId;
-    /// A static member's name (`group.instance.id`, KIP-345), given by its operator.
+    /// The `group.instance.id` of a static member (KIP-345), set by its operator.
     InstanceId;
-    /// What kind of group it is: `consumer`, `connect`, or a client's own word.
+    /// The protocol type of a group: `consumer`, `connect` or a name that the client defines.
     ProtocolType;
-    /// A way of assigning work that a member supports, for consumers an assignor's name.
+    /// An assignment protocol; for consumers the name of an assignor.
     ProtocolName;
-    /// A topic's name: committed offsets are kept by name, as Kafka's log format has it.
+    /// A topic name. Committed offsets are stored by name, as in Kafka.
     TopicName;
 }
 
-/// How often a group has completed a rebalance, 1 and up; -1 for none.
+/// The number of completed rebalances of a group, from 1; -1 for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub i32);
 
 impl Generation {
-    /// What a client that is in no generation sends.
+    /// The generation of a client without a group.
     pub const NONE: Self = Self(-1);
 
-    /// The generation after this one; starts again at 1 after 2^31-1.
+    /// Returns the next generation. 1 follows 2^31-1.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.checked_add(1).unwrap_or(1))

@@ -1,37 +1,37 @@
-//! JoinGroup: who may enter, under which id, and whether it takes a rebalance.
+//! JoinGroup: admission of members, their ids, and the start of a rebalance.
 //!
-//! | the member | the group | what happens |
+//! | member | state of the group | result |
 //! |---|---|---|
-//! | has no id, must know one | any | it gets an id and comes back (KIP-394) |
-//! | is new | any | enters; rebalance |
-//! | holds its id | Preparing | joins the generation to come |
-//! | holds its id, says the same | Completing, or Stable and a follower | current generation |
-//! | holds its id, else | Completing, Stable | rebalance |
-//! | succeeds a static member | Stable, same protocol, topics | current generation (KIP-345) |
-//! | succeeds a static member | otherwise | rebalance |
+//! | has no id, but needs one | any | receives an id and joins again (KIP-394) |
+//! | is new | any | rebalance |
+//! | has an id | Preparing | joins the next generation |
+//! | has an id, same metadata | Completing, or Stable and a follower | current generation |
+//! | has an id, otherwise | Completing, Stable | rebalance |
+//! | replaces a static member | Stable, same protocol, topics | current generation (KIP-345) |
+//! | replaces a static member | otherwise | rebalance |
 //!
-//! Invariant: whoever is refused changes nothing.
+//! Invariant: a rejected request changes nothing.
 
 use super::config::GroupConfig;
 use super::error::GroupError;
 use super::ids::MemberId;
-use super::member::{Group, Member, Parked, Phase};
-use super::reply::{GroupReply, JoinReply};
+use super::member::{Group, Member, Phase, Waiting};
 use super::request::JoinGroup;
+use super::response::{GroupResponse, JoinResponse};
 use super::subscription;
 use super::turn::{Then, Turn};
 use crate::shell::Ticket;
 
-/// Bytes of a client id that go into the ids of its members.
+/// Maximum part of the client id in a member id, in bytes.
 const CLIENT_ID_BYTES_MAX: usize = 200;
 
-/// Checks what can be said of a JoinGroup without its group.
+/// Checks a JoinGroup independently of its group.
 pub(super) fn check(config: &GroupConfig, join: &JoinGroup) -> Result<(), GroupError> {
     let (min_ms, max_ms) = (config.session_timeout_min_ms, config.session_timeout_max_ms);
-    let asked_ms = join.session_timeout_ms;
-    if !(min_ms..=max_ms).contains(&asked_ms) {
+    let timeout_ms = join.session_timeout_ms;
+    if !(min_ms..=max_ms).contains(&timeout_ms) {
         return Err(GroupError::InvalidSessionTimeout {
-            asked_ms,
+            timeout_ms,
             min_ms,
             max_ms,
         });
@@ -46,8 +46,9 @@ pub(super) fn check(config: &GroupConfig, join: &JoinGroup) -> Result<(), GroupE
     Ok(())
 }
 
-/// A new member's id: the client's name for itself and something nobody else has.
+/// Returns a new member id: the client id and a unique suffix.
 pub(super) fn member_id(client_id: &str, unique: impl std::fmt::Display) -> MemberId {
+    // A character must not be split.
     let mut end = client_id.len().min(CLIENT_ID_BYTES_MAX);
     while !client_id.is_char_boundary(end) {
         end -= 1;
@@ -55,17 +56,17 @@ pub(super) fn member_id(client_id: &str, unique: impl std::fmt::Display) -> Memb
     MemberId::from(format!("{}-{unique}", &client_id[..end]))
 }
 
-/// Answers a static member's successor, whose place is durable by now or not: it is in the
-/// generation it found, if both are still there.
-pub(super) fn succeeded(
+/// Returns the response to the successor of a static member after the append of its record: the
+/// successor is in its generation, if both still exist.
+pub(super) fn successor_response(
     group: Option<&Group>,
-    outcome: Result<JoinReply, GroupError>,
-) -> Result<GroupReply, GroupError> {
-    let reply = outcome?;
+    outcome: Result<JoinResponse, GroupError>,
+) -> Result<GroupResponse, GroupError> {
+    let response = outcome?;
     match group {
-        Some(group) if group.members.contains_key(&reply.member_id) => {
-            if group.generation == reply.generation {
-                Ok(GroupReply::Join(reply))
+        Some(group) if group.members.contains_key(&response.member_id) => {
+            if group.generation == response.generation {
+                Ok(GroupResponse::Join(response))
             } else {
                 Err(GroupError::RebalanceInProgress)
             }
@@ -75,16 +76,17 @@ pub(super) fn succeeded(
 }
 
 impl Group {
-    /// Answers a JoinGroup, or parks it and returns `None`. `fresh` is the id it gets if it is new.
+    /// Handles a JoinGroup. Returns `None` if the response waits for the rebalance. `new_id` is the
+    /// id of a new member.
     pub(super) fn join(
         &mut self,
         turn: &mut Turn<'_>,
         ticket: Ticket,
         join: JoinGroup,
-        fresh: MemberId,
-    ) -> Result<Option<JoinReply>, GroupError> {
+        new_id: MemberId,
+    ) -> Result<Option<JoinResponse>, GroupError> {
         if !join.member_id.is_empty() {
-            return self.join_under_id(turn, ticket, join);
+            return self.rejoin(turn, ticket, join);
         }
         let holder = join
             .instance_id
@@ -95,24 +97,26 @@ impl Group {
             return Err(GroupError::InconsistentProtocol);
         }
         if let Some(holder) = holder {
-            return Ok(self.succeed(turn, ticket, join, &holder, &fresh));
+            return Ok(self.replace_static_member(turn, ticket, join, &holder, &new_id));
         }
-        self.check_room(turn.config)?;
+        self.check_member_count(turn.config)?;
+        // A static member is identified by its instance id, so a lost response leaves no unknown
+        // member.
         if join.instance_id.is_none() && join.requires_known_member {
             let until = turn.after_ms(join.session_timeout_ms);
-            self.pending.insert(fresh.clone(), until);
-            return Err(GroupError::MemberIdRequired { member_id: fresh });
+            self.pending.insert(new_id.clone(), until);
+            return Err(GroupError::MemberIdRequired { member_id: new_id });
         }
-        self.enter(turn, ticket, join, fresh);
+        self.enter(turn, ticket, join, new_id);
         Ok(None)
     }
 
-    fn join_under_id(
+    fn rejoin(
         &mut self,
         turn: &mut Turn<'_>,
         ticket: Ticket,
         join: JoinGroup,
-    ) -> Result<Option<JoinReply>, GroupError> {
+    ) -> Result<Option<JoinResponse>, GroupError> {
         let id = join.member_id.clone();
         let is_pending = self.pending.contains_key(&id) && join.instance_id.is_none();
         if !is_pending {
@@ -126,16 +130,18 @@ impl Group {
             self.enter(turn, ticket, join, id);
             return Ok(None);
         }
-        let says_the_same = self
+        // A follower that repeats its JoinGroup has lost the response. A leader that does so
+        // requests a rebalance: its topics can have new partitions.
+        let unchanged = self
             .members
             .get(&id)
             .is_some_and(|member| member.protocols == join.protocols);
-        let may_go_on = match self.phase {
+        let keeps_generation = match self.phase {
             Phase::Empty | Phase::Preparing { .. } => false,
-            Phase::Completing { .. } => says_the_same,
-            Phase::Stable { .. } => says_the_same && self.leader.as_ref() != Some(&id),
+            Phase::Completing { .. } => unchanged,
+            Phase::Stable { .. } => unchanged && self.leader.as_ref() != Some(&id),
         };
-        if may_go_on {
+        if keeps_generation {
             if let Some(member) = self.members.get_mut(&id) {
                 member.touch(turn.now);
             }
@@ -143,12 +149,12 @@ impl Group {
         }
         if let Some(mut member) = self.members.remove(&id) {
             member.update(join);
-            self.wait_for_the_others(turn, ticket, member);
+            self.wait_for_rebalance(turn, ticket, member);
         }
         Ok(None)
     }
 
-    /// A new member: the generation to come has it.
+    /// Adds a new member to the next generation.
     fn enter(&mut self, turn: &mut Turn<'_>, ticket: Ticket, join: JoinGroup, id: MemberId) {
         if self.members.is_empty() {
             self.protocol_type = Some(join.protocol_type.clone());
@@ -163,34 +169,37 @@ impl Group {
         if let Some(instance) = &join.instance_id {
             self.statics.insert(instance.clone(), id.clone());
         }
+        // The first member of an empty group leads.
         self.leader.get_or_insert_with(|| id.clone());
-        self.wait_for_the_others(turn, ticket, Member::new(id, join));
+        self.wait_for_rebalance(turn, ticket, Member::new(id, join));
     }
 
-    fn wait_for_the_others(&mut self, turn: &mut Turn<'_>, ticket: Ticket, mut member: Member) {
+    fn wait_for_rebalance(&mut self, turn: &mut Turn<'_>, ticket: Ticket, mut member: Member) {
         if member.is_new {
+            // Set again by `touch` after the response.
             member.expires_at = turn.after_ms(turn.config.new_member_join_timeout_ms.max(1));
         }
-        if let Some(earlier) = member.park(Parked::Join(ticket)) {
-            turn.refuse(earlier, GroupError::RebalanceInProgress);
+        // A retry of the client: the response to the earlier request would be lost.
+        if let Some(earlier) = member.wait_on(Waiting::Join(ticket)) {
+            turn.reject(earlier, GroupError::RebalanceInProgress);
         }
         self.members.insert(member.id.clone(), member);
         self.rebalance_or_complete(turn);
     }
 
-    /// A static member comes back as a new process: it takes the place, and where nothing changes
-    /// for the others also the assignment, of `holder`, which is fenced from now on.
-    fn succeed(
+    /// Replaces the static member `holder`, whose process has restarted, and fences it. Keeps the
+    /// assignment if nothing changes for the other members.
+    fn replace_static_member(
         &mut self,
         turn: &mut Turn<'_>,
         ticket: Ticket,
         join: JoinGroup,
         holder: &MemberId,
         id: &MemberId,
-    ) -> Option<JoinReply> {
+    ) -> Option<JoinResponse> {
         let mut member = self.members.remove(holder)?;
-        if let Some(parked) = member.park(Parked::No) {
-            turn.refuse(parked, GroupError::FencedInstance);
+        if let Some(waiting) = member.wait_on(Waiting::No) {
+            turn.reject(waiting, GroupError::FencedInstance);
         }
         let led = self.leader.as_ref() == Some(holder);
         if led {
@@ -207,26 +216,27 @@ impl Group {
         member.touch(turn.now);
         let topics_stay = topics_before == self.topics_of(&member);
         self.members.insert(id.clone(), member);
+        // The vote can change even if the set of common protocols does not.
         let protocol_stays = self.select_protocol() == self.protocol;
         if !matches!(self.phase, Phase::Stable { .. }) || !protocol_stays || !topics_stay {
             if let Some(member) = self.members.remove(id) {
-                self.wait_for_the_others(turn, ticket, member);
+                self.wait_for_rebalance(turn, ticket, member);
             }
             return None;
         }
-        let mut reply = self.joined(id);
-        reply.skip_assignment = led && skips_assignment;
+        let mut response = self.joined(id);
+        response.skip_assignment = led && skips_assignment;
         if led && !skips_assignment {
-            // A client that cannot be told to keep the assignment must not take itself for the
-            // leader, or it would assign anew what the others keep.
-            reply.leader = holder.clone();
-            reply.members.clear();
+            // Older clients cannot skip the assignment. As the leader they would assign partitions
+            // that the other members keep, so the response names the fenced member as leader.
+            response.leader = holder.clone();
+            response.members.clear();
         }
         if let Some(member) = self.members.get_mut(id) {
             member.is_new = false;
         }
         let metadata = self.metadata(Member::assigned);
-        self.store(turn, metadata, Then::Succeed(ticket, reply));
+        self.store(turn, metadata, Then::RespondToSuccessor(ticket, response));
         None
     }
 
@@ -237,7 +247,7 @@ impl Group {
         Some(topics)
     }
 
-    fn check_room(&self, config: &GroupConfig) -> Result<(), GroupError> {
+    fn check_member_count(&self, config: &GroupConfig) -> Result<(), GroupError> {
         if self.members.len() + self.pending.len() < config.members_max {
             Ok(())
         } else {

@@ -1,10 +1,9 @@
-//! All groups of this broker as one pure machine: requests, time and outcomes of appends in,
-//! answers and records out.
+//! The state machine of all groups: requests, time and append results in, responses and records
+//! out.
 //!
-//! Invariants: every ticket is answered exactly once, at the latest by [`GroupMachine::close`]; a
-//! group is in the map exactly as long as something would be lost with it; its timer is its
-//! earliest deadline. Time and randomness are arguments; disk, sockets and tasks are not known
-//! here.
+//! Invariants: every ticket receives exactly one response, at the latest from
+//! [`GroupMachine::close`]; a group is in the map exactly while it has state; its timer is its
+//! earliest deadline. Time and randomness are arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,19 +15,18 @@ use super::config::{GroupConfig, MEMBER_BYTES};
 use super::error::GroupError;
 use super::ids::{GroupId, TopicName};
 use super::join;
-use super::member::{Group, Parked};
+use super::member::{Group, Waiting};
 use super::offsets;
 use super::record::GroupRecord;
-use super::reply::{GroupReply, GroupSurvey};
 use super::request::{CommitOffsets, GroupRequest, JoinGroup, OffsetsQuery};
+use super::response::{GroupResponse, GroupSurvey};
 use super::turn::{Effects, Then, Turn, Writes};
 use crate::shell::{KeyValue, Machine, StoreFailed, Ticket, Token};
 
-/// Bytes a group's name may have.
+/// Maximum size of a group id in bytes.
 const GROUP_ID_BYTES_MAX: usize = 1_024;
 
-/// The groups. Made empty, filled by [`replay`](Self::replay), serving from
-/// [`loaded`](Self::loaded) on.
+/// All groups. [`replay`](Self::replay) fills them, and [`loaded`](Self::loaded) starts serving.
 pub struct GroupMachine {
     config: GroupConfig,
     unique: Box<dyn FnMut() -> Uuid + Send>,
@@ -37,7 +35,7 @@ pub struct GroupMachine {
     timers: BTreeSet<(TimestampMs, GroupId)>,
     retention_check_at: TimestampMs,
     writes: Writes,
-    /// What the members of all groups take.
+    /// Memory of the members of all groups.
     members_bytes: usize,
 }
 
@@ -48,12 +46,12 @@ enum Stage {
     Closed,
 }
 
-/// What a request comes to at once: an answer, none yet, or a refusal.
-type Answer = Result<Option<GroupReply>, GroupError>;
+/// The immediate result of a request; `None` if the response follows later.
+type Immediate = Result<Option<GroupResponse>, GroupError>;
 
 impl Machine for GroupMachine {
     type Request = GroupRequest;
-    type Reply = GroupReply;
+    type Response = GroupResponse;
     type Error = GroupError;
     type Record = GroupRecord;
 
@@ -62,7 +60,7 @@ impl Machine for GroupMachine {
     fn encode(record: &GroupRecord) -> Option<KeyValue> {
         record
             .encode()
-            .inspect_err(|error| tracing::warn!(%error, "a group's record cannot be encoded"))
+            .inspect_err(|error| tracing::warn!(%error, "cannot encode a record of a group"))
             .ok()
     }
 
@@ -73,13 +71,14 @@ impl Machine for GroupMachine {
         request: GroupRequest,
         effects: &mut Effects,
     ) {
+        // Before all records are replayed, a group could be incomplete.
         let outcome = match self.stage {
             Stage::Loading => Err(GroupError::CoordinatorLoading),
             Stage::Closed => Err(GroupError::CoordinatorNotAvailable),
             Stage::Serving => self.serve(now, ticket, request, effects),
         };
         if let Some(outcome) = outcome.transpose() {
-            effects.replies.push((ticket, outcome));
+            effects.responses.push((ticket, outcome));
         }
     }
 
@@ -90,6 +89,7 @@ impl Machine for GroupMachine {
         outcome: Result<(), StoreFailed>,
         effects: &mut Effects,
     ) {
+        // State changes here and not in `handle`: before, a crash could lose the record.
         let Some(write) = self.writes.take(token) else {
             return;
         };
@@ -101,15 +101,15 @@ impl Machine for GroupMachine {
         let outcome = outcome.map_err(GroupError::from);
         match write.then {
             Then::Nothing => {}
-            Then::Reply(ticket, reply) => {
-                effects.replies.push((ticket, outcome.map(|()| reply)));
+            Then::Response(ticket, response) => {
+                effects.responses.push((ticket, outcome.map(|()| response)));
             }
-            Then::Succeed(ticket, reply) => {
-                let outcome = outcome.map(|()| reply);
+            Then::RespondToSuccessor(ticket, response) => {
+                let outcome = outcome.map(|()| response);
                 let group = self.groups.get(&write.group);
                 effects
-                    .replies
-                    .push((ticket, join::succeeded(group, outcome)));
+                    .responses
+                    .push((ticket, join::successor_response(group, outcome)));
             }
             Then::Assign(assignments) => {
                 let outcome = outcome.map(|()| assignments);
@@ -127,6 +127,7 @@ impl Machine for GroupMachine {
         }
         if matches!(self.stage, Stage::Serving) && self.retention_check_at <= now {
             self.retention_check_at = after(now, self.config.retention_check_interval_ms);
+            // A write in flight can bring offsets that would be missing from the tombstones.
             let busy: BTreeSet<GroupId> = self.writes.groups().cloned().collect();
             for id in self.ids().iter().filter(|id| !busy.contains(*id)) {
                 self.on_group(now, id, effects, |group, turn| group.expire_offsets(turn));
@@ -136,6 +137,7 @@ impl Machine for GroupMachine {
 
     fn deadline(&self) -> Option<TimestampMs> {
         let timer = self.timers.first().map(|(at, _)| *at);
+        // Without groups there is nothing to expire, and an idle broker should not wake up.
         let serves_groups = matches!(self.stage, Stage::Serving) && !self.groups.is_empty();
         timer
             .into_iter()
@@ -145,7 +147,7 @@ impl Machine for GroupMachine {
 }
 
 impl GroupMachine {
-    /// A machine without groups. `unique` gives the random part of new members' ids.
+    /// Returns a machine without groups. `unique` returns the random part of a new member's id.
     pub fn new(config: GroupConfig, unique: impl FnMut() -> Uuid + Send + 'static) -> Self {
         Self {
             config,
@@ -159,8 +161,8 @@ impl GroupMachine {
         }
     }
 
-    /// Takes in one record of `__consumer_offsets`, in the order of its partition: the only change
-    /// of what is durable.
+    /// Applies one record of `__consumer_offsets`, in the order of its partition. Only this
+    /// function changes durable state.
     pub fn replay(&mut self, record: GroupRecord) {
         match record {
             GroupRecord::Offset {
@@ -197,8 +199,8 @@ impl GroupMachine {
         }
     }
 
-    /// Starts serving: all records are replayed. Members go on in their generation, their sessions
-    /// start now.
+    /// Starts serving after all records are replayed. Members stay in their generation, and their
+    /// sessions start now.
     pub fn loaded(&mut self, now: TimestampMs) {
         self.stage = Stage::Serving;
         self.retention_check_at = after(now, self.config.retention_check_interval_ms);
@@ -213,7 +215,7 @@ impl GroupMachine {
         }
     }
 
-    /// All groups, by name, with `offsets_max` committed offsets between them.
+    /// Returns all groups by name, with at most `offsets_max` committed offsets in total.
     pub fn survey(&self, offsets_max: usize) -> Vec<GroupSurvey> {
         let mut left = offsets_max;
         let surveyed = self.groups.values().map(|group| {
@@ -224,10 +226,11 @@ impl GroupMachine {
         surveyed.collect()
     }
 
-    /// Forgets all groups' offsets of a topic that was deleted.
+    /// Deletes the offsets of a deleted topic in all groups.
     pub fn topic_deleted(&mut self, now: TimestampMs, topic: &TopicName, effects: &mut Effects) {
-        let coming = self.writes.groups().cloned();
-        let ids: BTreeSet<GroupId> = self.ids().into_iter().chain(coming).collect();
+        // A group whose first commit is in flight is not in the map yet.
+        let in_flight = self.writes.groups().cloned();
+        let ids: BTreeSet<GroupId> = self.ids().into_iter().chain(in_flight).collect();
         let Self {
             config,
             writes,
@@ -241,12 +244,11 @@ impl GroupMachine {
             effects,
         };
         for id in ids {
-            offsets::forget_topic(&id, groups.get(&id), &mut turn, topic);
+            offsets::delete_topic_offsets(&id, groups.get(&id), &mut turn, topic);
         }
     }
 
-    /// Ends the service: whoever is parked is told so, and whoever comes. Answers that wait for
-    /// records still come with them.
+    /// Rejects all waiting and later requests. Responses that wait for records are still sent.
     pub fn close(&mut self, effects: &mut Effects) {
         self.stage = Stage::Closed;
         self.timers.clear();
@@ -255,9 +257,9 @@ impl GroupMachine {
             .values_mut()
             .flat_map(|group| group.members.values_mut())
         {
-            if let Some(ticket) = member.park(Parked::No) {
+            if let Some(ticket) = member.wait_on(Waiting::No) {
                 effects
-                    .replies
+                    .responses
                     .push((ticket, Err(GroupError::CoordinatorNotAvailable)));
             }
         }
@@ -269,7 +271,7 @@ impl GroupMachine {
         ticket: Ticket,
         request: GroupRequest,
         effects: &mut Effects,
-    ) -> Answer {
+    ) -> Immediate {
         match request {
             GroupRequest::Join(join) => self.join(now, ticket, join, effects),
             GroupRequest::Sync(sync) => {
@@ -277,19 +279,19 @@ impl GroupMachine {
                 let before = self.groups.get(&id).map_or(0, Group::assignments_bytes);
                 self.check_bytes(before, sync.assignments_bytes())?;
                 self.on_members(now, &id, effects, |group, turn| {
-                    Ok(group.sync(turn, ticket, sync)?.map(GroupReply::Sync))
+                    Ok(group.sync(turn, ticket, sync)?.map(GroupResponse::Sync))
                 })
             }
             GroupRequest::Heartbeat(beat) => {
                 self.on_members(now, &beat.group, effects, |group, turn| {
                     group
                         .heartbeat(turn, &beat)
-                        .map(|()| Some(GroupReply::Heartbeat))
+                        .map(|()| Some(GroupResponse::Heartbeat))
                 })
             }
             GroupRequest::Leave(leave) => {
                 self.on_members(now, &leave.group, effects, |group, turn| {
-                    Ok(Some(GroupReply::Leave(group.leave(turn, &leave))))
+                    Ok(Some(GroupResponse::Leave(group.leave(turn, &leave))))
                 })
             }
             GroupRequest::CommitOffsets(commit) => self.commit(now, ticket, commit, effects),
@@ -298,19 +300,19 @@ impl GroupMachine {
                     let group = self.groups.get(&query.group);
                     offsets::fetch(group, query)
                 };
-                Ok(Some(GroupReply::FetchOffsets(
+                Ok(Some(GroupResponse::FetchOffsets(
                     queries.into_iter().map(fetch).collect(),
                 )))
             }
             GroupRequest::Describe(ids) => {
                 let describe = |id: &GroupId| self.known(id).map(Group::describe);
-                Ok(Some(GroupReply::Describe(
+                Ok(Some(GroupResponse::Describe(
                     ids.iter().map(describe).collect(),
                 )))
             }
             GroupRequest::List(filter) => {
                 let listed = self.groups.values().filter_map(|group| group.list(&filter));
-                Ok(Some(GroupReply::List(listed.collect())))
+                Ok(Some(GroupResponse::List(listed.collect())))
             }
             GroupRequest::DeleteGroup(id) => {
                 self.known(&id)?;
@@ -325,7 +327,7 @@ impl GroupMachine {
                     group.delete_offsets(turn, ticket, &request)
                 });
                 let outcomes = deleted.unwrap_or(Err(GroupError::GroupIdNotFound))?;
-                Ok(outcomes.map(GroupReply::DeleteOffsets))
+                Ok(outcomes.map(GroupResponse::DeleteOffsets))
             }
         }
     }
@@ -336,7 +338,7 @@ impl GroupMachine {
         ticket: Ticket,
         join: JoinGroup,
         effects: &mut Effects,
-    ) -> Answer {
+    ) -> Immediate {
         check_group_id(&join.group)?;
         join::check(&self.config, &join)?;
         let group = self.groups.get(&join.group);
@@ -344,16 +346,19 @@ impl GroupMachine {
         let names_bytes = join.client_id.len() + join.member_id.as_str().len();
         self.check_bytes(before, MEMBER_BYTES + join.bytes() + names_bytes)?;
         if !self.groups.contains_key(&join.group) {
+            // Checked before the group is created, so that stale members create no groups.
             if !join.member_id.is_empty() {
                 return Err(GroupError::UnknownMember);
             }
-            self.check_room(&join.group)?;
+            self.check_group_count(&join.group)?;
             self.ensure(&join.group);
         }
         let id = join.group.clone();
-        let fresh = join::member_id(&join.client_id, (self.unique)());
+        let new_id = join::member_id(&join.client_id, (self.unique)());
         self.on_members(now, &id, effects, |group, turn| {
-            Ok(group.join(turn, ticket, join, fresh)?.map(GroupReply::Join))
+            Ok(group
+                .join(turn, ticket, join, new_id)?
+                .map(GroupResponse::Join))
         })
     }
 
@@ -363,9 +368,9 @@ impl GroupMachine {
         ticket: Ticket,
         commit: CommitOffsets,
         effects: &mut Effects,
-    ) -> Answer {
+    ) -> Immediate {
         check_group_id(&commit.group)?;
-        self.check_room(&commit.group)?;
+        self.check_group_count(&commit.group)?;
         let id = commit.group.clone();
         let Self {
             config,
@@ -381,10 +386,10 @@ impl GroupMachine {
         };
         let outcomes = offsets::commit(groups.get_mut(&id), &mut turn, ticket, commit)?;
         self.settle(&id);
-        Ok(outcomes.map(GroupReply::CommitOffsets))
+        Ok(outcomes.map(GroupResponse::CommitOffsets))
     }
 
-    /// A durable record of our own: members are already what they are, all else is as replayed.
+    /// Applies a durable record of this broker. The members in memory are newer than the record.
     fn apply(&mut self, record: GroupRecord) {
         match record {
             GroupRecord::Group {
@@ -397,14 +402,14 @@ impl GroupMachine {
         }
     }
 
-    /// Lets `act` work on a group's members; a group that does not exist has none.
+    /// Runs `act` on a group; an unknown group has no members.
     fn on_members(
         &mut self,
         now: TimestampMs,
         id: &GroupId,
         effects: &mut Effects,
-        act: impl FnOnce(&mut Group, &mut Turn<'_>) -> Answer,
-    ) -> Answer {
+        act: impl FnOnce(&mut Group, &mut Turn<'_>) -> Immediate,
+    ) -> Immediate {
         self.on_group(now, id, effects, act)
             .unwrap_or(Err(GroupError::UnknownMember))
     }
@@ -435,7 +440,8 @@ impl GroupMachine {
         Some(outcome)
     }
 
-    /// After a group has changed: drops it if it is blank, else sets its timer.
+    /// Updates timer and memory accounting after a change, and removes the group if it has no
+    /// state.
     fn settle(&mut self, id: &GroupId) {
         let Some(group) = self.groups.get_mut(id) else {
             return;
@@ -451,17 +457,21 @@ impl GroupMachine {
             self.timers.extend(deadline.map(|at| (at, id.clone())));
             group.timer = deadline;
         }
+        // The old value is subtracted before the new one is added, so a shrinking group cannot
+        // underflow the sum.
         let bytes = group.members_bytes();
-        self.members_bytes = self.members_bytes - group.counted_bytes + bytes;
-        group.counted_bytes = bytes;
-        if group.is_blank() {
+        self.members_bytes = self.members_bytes - group.accounted_bytes + bytes;
+        group.accounted_bytes = bytes;
+        if group.is_unused() {
             self.groups.remove(id);
         }
     }
 
-    /// Whether there is room for members that take `after` bytes where they took `before`.
+    /// Checks the memory limit for members that grow from `before` to `after` bytes.
     fn check_bytes(&self, before: usize, after: usize) -> Result<(), GroupError> {
         let (bytes, limit) = (self.members_bytes + after, self.config.members_bytes_max);
+        // A request that does not grow is accepted above the limit too, so that the members of a
+        // group can leave or shrink after the limit was lowered.
         if after <= before || bytes <= limit + before {
             return Ok(());
         }
@@ -490,7 +500,7 @@ impl GroupMachine {
         self.groups.get(id).ok_or(GroupError::GroupIdNotFound)
     }
 
-    fn check_room(&self, id: &GroupId) -> Result<(), GroupError> {
+    fn check_group_count(&self, id: &GroupId) -> Result<(), GroupError> {
         if self.groups.len() < self.config.groups_max || self.groups.contains_key(id) {
             Ok(())
         } else {
@@ -513,11 +523,15 @@ impl fmt::Debug for GroupMachine {
 
 #[cfg(test)]
 impl GroupMachine {
-    /// Asserts what holds between any two calls.
+    /// Asserts the invariants between calls.
     pub(super) fn assert_sound(&self) {
         self.groups.values().for_each(Group::assert_sound);
         let timers = self.groups.values().filter_map(|group| group.timer).count();
-        assert_eq!(timers, self.timers.len(), "a timer a group at most");
+        assert_eq!(
+            timers,
+            self.timers.len(),
+            "at most one timer for each group"
+        );
         let bytes: usize = self.groups.values().map(Group::members_bytes).sum();
         assert_eq!(bytes, self.members_bytes, "all members are counted");
     }
@@ -533,6 +547,7 @@ fn check_group_id(id: &GroupId) -> Result<(), GroupError> {
 }
 
 fn after(now: TimestampMs, delay_ms: i64) -> TimestampMs {
+    // At least 1 ms later, so that a timer cannot fire in a loop.
     TimestampMs(now.0.saturating_add(delay_ms.max(1)))
 }
 
@@ -541,13 +556,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn before_it_is_loaded_it_asks_for_patience() {
+    fn requests_before_loading_are_retriable() {
         let mut machine = GroupMachine::new(GroupConfig::default(), Uuid::new_v4);
         let mut effects = Effects::default();
         let request = GroupRequest::Describe(Vec::new());
         machine.handle(TimestampMs(0), Ticket(1), request, &mut effects);
         assert_eq!(
-            effects.replies,
+            effects.responses,
             [(Ticket(1), Err(GroupError::CoordinatorLoading))]
         );
         assert_eq!(machine.deadline(), None);

@@ -1,9 +1,8 @@
-//! A group and its members as data: the states, who is parked, which protocols they share.
+//! The state of a group and its members.
 //!
 //! Invariants: a group in state Empty has no members; every member in `statics` is in `members`;
-//! the leader, if there is one, is a member; a member is parked on at most one request; any two
-//! members share a protocol with all the others. Knows no transition: those are in `join`,
-//! `session` and `rebalance`.
+//! the leader, if there is one, is a member; a member waits in at most one request; all members
+//! share a protocol. The transitions are in `join`, `session` and `rebalance`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,20 +16,20 @@ use super::error::GroupError;
 use super::ids::{Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType};
 use super::offsets::Offsets;
 use super::record::{GroupMetadata, StoredMember};
-use super::reply::{JoinReply, JoinedMember, SyncReply};
 use super::request::JoinGroup;
+use super::response::{JoinResponse, JoinedMember, SyncResponse};
 use crate::shell::{Ticket, Token};
 
-/// A group's state as tools see it. A group that is gone is Kafka's `Dead`.
+/// The state of a group, as in DescribeGroups. A deleted group is `Dead` in Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GroupState {
-    /// No members, perhaps offsets. A join starts a rebalance.
+    /// No members, possibly offsets. A join starts a rebalance.
     Empty,
-    /// Waits for the members to join; heartbeats are told to.
+    /// Waits for the members to rejoin; heartbeats return REBALANCE_IN_PROGRESS.
     PreparingRebalance,
-    /// All have joined; waits for the leader's assignments to arrive and become durable.
+    /// All members have joined. Waits for the leader's assignments to become durable.
     CompletingRebalance,
-    /// Everyone can have its assignment.
+    /// All members can fetch their assignments.
     Stable,
 }
 
@@ -45,38 +44,38 @@ impl fmt::Display for GroupState {
     }
 }
 
-/// A state with what belongs to it alone.
+/// A state with its data.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
     Empty,
-    /// Ends `until` at the latest, without those that have not joined.
+    /// Ends at `until`, without the members that have not joined.
     Preparing {
         until: TimestampMs,
         gathering: Option<Gathering>,
     },
-    /// Members that have not synced `until` then are dropped. `storing` is the append of the
-    /// leader's assignments.
+    /// Members that have not synced at `until` are removed. `storing` is the append of the leader's
+    /// assignments.
     Completing {
         until: TimestampMs,
         storing: Option<Token>,
     },
-    /// As long as some member has not fetched its assignment, `until` bounds it.
+    /// Members that have not synced at `until` are removed. `None` after all have synced.
     Stable {
         until: Option<TimestampMs>,
     },
 }
 
-/// An empty group's wait for its first members (`group.initial.rebalance.delay.ms`).
+/// The initial delay of an empty group (`group.initial.rebalance.delay.ms`).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gathering {
-    /// Whether someone has come since the wait was last extended.
+    /// True if a member has joined since the last extension.
     pub(super) newcomer: bool,
-    /// How far the wait may still be extended.
+    /// Maximum of further extensions, in ms.
     pub(super) remaining_ms: i32,
 }
 
 impl Phase {
-    /// When the phase ends by itself.
+    /// Returns the time at which the phase ends by itself.
     pub(super) fn until(&self) -> Option<TimestampMs> {
         match *self {
             Self::Empty => None,
@@ -90,24 +89,24 @@ impl Phase {
 pub(super) struct Group {
     pub(super) id: GroupId,
     pub(super) phase: Phase,
-    /// When `phase` last changed, -1 if unknown.
+    /// Time of the last change of `phase`, -1 if unknown.
     pub(super) phase_since: TimestampMs,
     pub(super) generation: Generation,
     pub(super) protocol_type: Option<ProtocolType>,
-    /// The protocol of the generation, from its first JoinGroup answer on.
+    /// The protocol of the generation, from its first JoinGroup response on.
     pub(super) protocol: Option<ProtocolName>,
     pub(super) leader: Option<MemberId>,
     pub(super) members: BTreeMap<MemberId, Member>,
     pub(super) statics: BTreeMap<InstanceId, MemberId>,
-    /// Ids given out whose members have not come back yet, and how long they may take.
+    /// Issued ids whose members have not joined yet, and the time of their expiry.
     pub(super) pending: BTreeMap<MemberId, TimestampMs>,
-    /// Whether the log holds, or may hold, a metadata record of the group.
+    /// True if the log contains, or can contain, a metadata record of the group.
     pub(super) stored: bool,
     pub(super) offsets: Offsets,
     /// The machine's timer for the group.
     pub(super) timer: Option<TimestampMs>,
-    /// What the machine has counted the group's members with.
-    pub(super) counted_bytes: usize,
+    /// The part of the machine's `members_bytes` for this group.
+    pub(super) accounted_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -120,17 +119,17 @@ pub(super) struct Member {
     pub(super) rebalance_timeout_ms: i32,
     pub(super) protocols: Vec<(ProtocolName, Bytes)>,
     pub(super) assignment: Bytes,
-    pub(super) parked: Parked,
-    /// Whether it has not been told its id by a JoinGroup answer yet.
+    pub(super) waiting: Waiting,
+    /// True until the member receives its id in a JoinGroup response.
     pub(super) is_new: bool,
-    /// Whether it has sent SyncGroup in this generation.
+    /// True if the member has sent SyncGroup in this generation.
     pub(super) synced: bool,
     pub(super) expires_at: TimestampMs,
 }
 
-/// The request a member waits in.
+/// The request in which a member waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Parked {
+pub(super) enum Waiting {
     No,
     Join(Ticket),
     Sync(Ticket),
@@ -152,12 +151,11 @@ impl Group {
             stored: false,
             offsets: Offsets::default(),
             timer: None,
-            counted_bytes: 0,
+            accounted_bytes: 0,
         }
     }
 
-    /// Becomes what its stored metadata says, whatever it was. Its members' sessions are not
-    /// started.
+    /// Replaces the group's state by its stored metadata. Sessions are not started.
     pub(super) fn load(&mut self, metadata: GroupMetadata) {
         self.stored = true;
         self.protocol_type = Some(metadata.protocol_type).filter(|kind| !kind.is_empty());
@@ -173,6 +171,7 @@ impl Group {
             let member = Member::load(stored, metadata.protocol.as_ref());
             self.members.insert(member.id.clone(), member);
         }
+        // A record of another broker version can name a leader that is not a member.
         let leader = metadata.leader.filter(|id| self.members.contains_key(id));
         self.leader = leader.or_else(|| self.members.keys().next().cloned());
         self.protocol = metadata.protocol;
@@ -183,7 +182,7 @@ impl Group {
         };
     }
 
-    /// Its stored metadata is deleted. Members that have come since stay.
+    /// Applies the deletion of the stored metadata. Members that joined later stay.
     pub(super) fn unload(&mut self) {
         self.stored = false;
         if matches!(self.phase, Phase::Empty) {
@@ -200,15 +199,15 @@ impl Group {
         }
     }
 
-    /// Whether nothing would be lost with the group.
-    pub(super) fn is_blank(&self) -> bool {
+    /// Returns true if the group has no state.
+    pub(super) fn is_unused(&self) -> bool {
         matches!(self.phase, Phase::Empty)
             && self.pending.is_empty()
             && self.offsets.is_empty()
             && !self.stored
     }
 
-    /// What its members and those to be take, in bytes.
+    /// Returns the memory of members and issued ids in bytes.
     pub(super) fn members_bytes(&self) -> usize {
         let members = self.members.values();
         let members = members.map(|member| member.bytes() + member.assignment.len());
@@ -219,7 +218,7 @@ impl Group {
         members.chain(pending).sum()
     }
 
-    /// What the member that a JoinGroup is from takes already, without its assignment.
+    /// Returns the memory of the member that sent a JoinGroup, without its assignment.
     pub(super) fn bytes_before(&self, join: &JoinGroup) -> usize {
         let holder = join
             .instance_id
@@ -229,7 +228,7 @@ impl Group {
         member.map_or(0, Member::bytes)
     }
 
-    /// What its members have been assigned, in bytes.
+    /// Returns the size of all assignments in bytes.
     pub(super) fn assignments_bytes(&self) -> usize {
         self.members
             .values()
@@ -237,7 +236,7 @@ impl Group {
             .sum()
     }
 
-    /// When something happens to the group by itself.
+    /// Returns the time at which the group changes by itself.
     pub(super) fn deadline(&self) -> Option<TimestampMs> {
         let members = self.members.values().filter_map(Member::deadline);
         members
@@ -246,7 +245,7 @@ impl Group {
             .min()
     }
 
-    /// Checks that the member is in the group under its static name, if it gives one.
+    /// Checks that the group has the member, with its group instance id if it sends one.
     pub(super) fn check_member(
         &self,
         id: &MemberId,
@@ -255,6 +254,7 @@ impl Group {
         if let Some(instance) = instance {
             match self.statics.get(instance) {
                 None => return Err(GroupError::UnknownMember),
+                // Another process uses the same instance id.
                 Some(holder) if holder != id => return Err(GroupError::FencedInstance),
                 Some(_) => {}
             }
@@ -276,8 +276,8 @@ impl Group {
         }
     }
 
-    /// Whether a member with these protocols, in the place of `replaced` if that is one, still
-    /// shares a protocol with all others.
+    /// Returns true if a member with these protocols, instead of `replaced`, shares a protocol with
+    /// all other members.
     pub(super) fn accepts_protocols(&self, join: &JoinGroup, replaced: Option<&MemberId>) -> bool {
         if join.protocol_type.is_empty() || join.protocols.is_empty() {
             return false;
@@ -289,10 +289,12 @@ impl Group {
         };
         let shared = |name: &ProtocolName| others().all(|member| member.supports(name));
         let fits = self.protocol_type.as_ref() == Some(&join.protocol_type);
+        // An empty group can change its protocol type.
         (fits || self.members.is_empty()) && join.protocols.iter().any(|(name, _)| shared(name))
     }
 
-    /// The protocol that all members support and most prefer; of equals the first by name.
+    /// Returns the protocol that all members support and most members prefer, and the first by name
+    /// of several.
     pub(super) fn select_protocol(&self) -> Option<ProtocolName> {
         let shared = |name: &ProtocolName| self.members.values().all(|m| m.supports(name));
         let mut votes: BTreeMap<&ProtocolName, usize> = BTreeMap::new();
@@ -301,6 +303,7 @@ impl Group {
                 *votes.entry(name).or_default() += 1;
             }
         }
+        // The map is ordered by name, so the result does not depend on the order of members.
         let most = votes.values().max().copied();
         votes
             .into_iter()
@@ -308,7 +311,7 @@ impl Group {
             .map(|(name, _)| name.clone())
     }
 
-    /// The longest that any member may take to join again.
+    /// Returns the maximum rebalance timeout of the members in ms.
     pub(super) fn rebalance_timeout_ms(&self) -> i32 {
         self.members
             .values()
@@ -317,8 +320,8 @@ impl Group {
             .unwrap_or(1)
     }
 
-    /// The answer that puts a member into the current generation.
-    pub(super) fn joined(&self, id: &MemberId) -> JoinReply {
+    /// Returns the JoinGroup response of a member in the current generation.
+    pub(super) fn joined(&self, id: &MemberId) -> JoinResponse {
         let leader = self.leader.clone().unwrap_or_else(|| id.clone());
         let protocol = self.protocol_name();
         let members = if leader == *id {
@@ -326,7 +329,7 @@ impl Group {
         } else {
             Vec::new()
         };
-        JoinReply {
+        JoinResponse {
             generation: self.generation,
             protocol_type: self.protocol_type_name(),
             protocol,
@@ -346,8 +349,8 @@ impl Group {
         members.collect()
     }
 
-    pub(super) fn synced(&self, member: &Member) -> SyncReply {
-        SyncReply {
+    pub(super) fn synced(&self, member: &Member) -> SyncResponse {
+        SyncResponse {
             protocol_type: self.protocol_type_name(),
             protocol: self.protocol_name(),
             assignment: member.assignment.clone(),
@@ -378,7 +381,7 @@ impl Member {
             rebalance_timeout_ms: 0,
             protocols: Vec::new(),
             assignment: Bytes::new(),
-            parked: Parked::No,
+            waiting: Waiting::No,
             is_new: true,
             synced: false,
             expires_at: TimestampMs(0),
@@ -395,20 +398,22 @@ impl Member {
             client_id: stored.client_id,
             client_host: stored.client_host,
             session_timeout_ms: stored.session_timeout_ms,
+            // Records come from disk and can contain any number.
             rebalance_timeout_ms: stored.rebalance_timeout_ms.max(1),
             protocols: protocol
                 .map(|name| (name.clone(), subscription))
                 .into_iter()
                 .collect(),
             assignment: stored.assignment,
-            parked: Parked::No,
+            waiting: Waiting::No,
             is_new: false,
+            // A stored generation is complete: after a restart members only send heartbeats.
             synced: true,
             expires_at: TimestampMs(0),
         }
     }
 
-    /// What it takes but for its assignment.
+    /// Returns the memory of the member without its assignment, in bytes.
     fn bytes(&self) -> usize {
         let protocols = self.protocols.iter();
         let protocols = protocols.map(|(name, data)| name.as_str().len() + data.len());
@@ -417,12 +422,12 @@ impl Member {
         MEMBER_BYTES + protocols.sum::<usize>() + names_bytes
     }
 
-    /// Takes over what the member says about itself now. Whether it is static was said when it
-    /// entered.
+    /// Updates the member from a JoinGroup. The instance id is set when the member enters.
     pub(super) fn update(&mut self, join: JoinGroup) {
         self.client_id = join.client_id;
         self.client_host = join.client_host;
         self.session_timeout_ms = join.session_timeout_ms;
+        // Version 0 sends no rebalance timeout.
         self.rebalance_timeout_ms = match join.rebalance_timeout_ms {
             given @ 1.. => given,
             _ => join.session_timeout_ms,
@@ -430,36 +435,37 @@ impl Member {
         self.protocols = join.protocols;
     }
 
-    /// Starts the member's session anew.
+    /// Restarts the member's session.
     pub(super) fn touch(&mut self, now: TimestampMs) {
         let session_ms = i64::from(self.session_timeout_ms.max(1));
         self.expires_at = TimestampMs(now.0.saturating_add(session_ms));
     }
 
-    /// Its assignment in the current generation.
+    /// Returns the assignment in the current generation.
     pub(super) fn assigned(&self) -> Bytes {
         self.assignment.clone()
     }
 
-    /// When the member counts as dead. Whoever is parked cannot send heartbeats and lives on; only
-    /// a newcomer's parked join is bounded, since nobody would notice that its client is gone.
+    /// Returns the time at which the session expires, `None` for never.
     pub(super) fn deadline(&self) -> Option<TimestampMs> {
-        match self.parked {
-            Parked::No => Some(self.expires_at),
-            Parked::Join(_) => self.is_new.then_some(self.expires_at),
-            Parked::Sync(_) => None,
+        // A client with a waiting request sends no heartbeats, so its session does not expire. A
+        // new member's JoinGroup does, because its client could be gone unnoticed.
+        match self.waiting {
+            Waiting::No => Some(self.expires_at),
+            Waiting::Join(_) => self.is_new.then_some(self.expires_at),
+            Waiting::Sync(_) => None,
         }
     }
 
     pub(super) fn is_joining(&self) -> bool {
-        matches!(self.parked, Parked::Join(_))
+        matches!(self.waiting, Waiting::Join(_))
     }
 
-    /// Parks the member on a request; returns the one it was parked on before.
-    pub(super) fn park(&mut self, on: Parked) -> Option<Ticket> {
-        match std::mem::replace(&mut self.parked, on) {
-            Parked::No => None,
-            Parked::Join(ticket) | Parked::Sync(ticket) => Some(ticket),
+    /// Sets the request in which the member waits. Returns the ticket of the previous one.
+    pub(super) fn wait_on(&mut self, on: Waiting) -> Option<Ticket> {
+        match std::mem::replace(&mut self.waiting, on) {
+            Waiting::No => None,
+            Waiting::Join(ticket) | Waiting::Sync(ticket) => Some(ticket),
         }
     }
 
@@ -480,7 +486,7 @@ impl Member {
 
 #[cfg(test)]
 impl Group {
-    /// Asserts the invariants of the head of this file.
+    /// Asserts the invariants of this module.
     pub(super) fn assert_sound(&self) {
         let members = &self.members;
         let is_empty = matches!(self.phase, Phase::Empty);
@@ -490,7 +496,7 @@ impl Group {
         );
         assert!(
             self.leader.iter().all(|id| members.contains_key(id)),
-            "who leads: {self:?}"
+            "leader is not a member: {self:?}"
         );
         let held = self.statics.iter().all(|(name, id)| {
             members
@@ -503,12 +509,15 @@ impl Group {
             .count();
         assert!(
             held && named == self.statics.len(),
-            "static names: {self:?}"
+            "instance ids: {self:?}"
         );
         assert!(
             members.is_empty() || self.select_protocol().is_some(),
             "protocols: {self:?}"
         );
-        assert!(!self.is_blank(), "a blank group is dropped: {self:?}");
+        assert!(
+            !self.is_unused(),
+            "a group without state is removed: {self:?}"
+        );
     }
 }

@@ -1,19 +1,18 @@
-//! Consumer groups: who is in a group, in which generation, and how far it has read.
+//! Consumer groups: members, generations and committed offsets.
 //!
-//! A pure machine decides, a thin shell does. `machine` takes a request and the time and says what
-//! to answer and what to append to `__consumer_offsets`; `coordinator` owns the tickets, the timer
-//! and the log. An answer that rests on a record leaves once the record is durable, and committed
-//! offsets change only then, so that what a client was told survives a crash.
+//! `machine` is a pure state machine: from a request and the time it computes responses and records
+//! of `__consumer_offsets`. `coordinator` runs it with a timer and the log. A response that depends
+//! on a record is sent after the record is durable, and committed offsets change only then, so that
+//! a crash loses nothing that was acknowledged.
 //!
 //! ```text
-//! request -> coordinator -> machine -> effects: replies            -> the waiting handlers
+//! request -> coordinator -> machine -> effects: responses          -> the waiting handlers
 //!                             ^                 records + token    -> the log
 //!                             +---- persisted(token) ------------------ durable
 //! ```
-//! The classic protocol of Kafka's groups, static members (KIP-345) included. Subscriptions and
-//! assignments are opaque bytes; only the topics of a consumer's subscription are read, by the
-//! rules that protect or expire offsets. Which topics exist, and how errors are numbered on the
-//! wire, is not known here.
+//! Implements Kafka's classic group protocol with static members (KIP-345). Subscriptions and
+//! assignments are opaque bytes, except that the topics of a consumer's subscription protect their
+//! offsets from deletion and expiry.
 
 mod admin;
 mod config;
@@ -26,14 +25,14 @@ mod member;
 mod offsets;
 mod rebalance;
 mod record;
-mod reply;
 mod request;
+mod response;
 mod session;
 mod subscription;
 mod turn;
 
 #[cfg(test)]
-mod laws;
+mod properties;
 #[cfg(test)]
 mod scripts;
 
@@ -44,12 +43,12 @@ pub use ids::{Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolT
 pub use machine::GroupMachine;
 pub use member::GroupState;
 pub use record::{GroupMetadata, GroupRecord, RecordError, StoredMember, partition_of};
-pub use reply::{
-    DescribedMember, FetchedOffset, FetchedOffsets, GroupDescription, GroupListing, GroupReply,
-    GroupSurvey, JoinReply, JoinedMember, SyncReply,
-};
 pub use request::{
     CommitOffsets, CommittedOffset, DeleteOffsets, GroupRequest, Heartbeat, JoinGroup, LeaveGroup,
     LeavingMember, ListGroups, OffsetToCommit, OffsetsQuery, SyncGroup,
+};
+pub use response::{
+    DescribedMember, FetchedOffset, FetchedOffsets, GroupDescription, GroupListing, GroupResponse,
+    GroupSurvey, JoinResponse, JoinedMember, SyncResponse,
 };
 pub use turn::Effects;

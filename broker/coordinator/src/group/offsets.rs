@@ -1,8 +1,7 @@
-//! Committed offsets: who may commit, what is kept, and when it is forgotten.
+//! Committed offsets: commit, fetch, deletion and expiry.
 //!
-//! Invariant: an offset changes only by a durable record (`set`, `remove` are called from replay),
-//! so nobody is told of an offset that a crash could take back. Which partitions exist is not known
-//! here.
+//! Invariant: only durable records change an offset (replay calls `set` and `remove`), so no
+//! response contains an offset that a crash could lose.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +12,13 @@ use super::error::GroupError;
 use super::ids::{Generation, GroupId, TopicName};
 use super::member::{Group, Phase};
 use super::record::GroupRecord;
-use super::reply::{FetchedOffset, FetchedOffsets, GroupReply};
 use super::request::{CommitOffsets, CommittedOffset, DeleteOffsets, OffsetToCommit, OffsetsQuery};
+use super::response::{FetchedOffset, FetchedOffsets, GroupResponse};
 use super::subscription;
 use super::turn::{Then, Turn};
 use crate::shell::Ticket;
 
-/// An outcome for each partition of a request, in its order.
+/// A result for each partition, in the order of the request.
 type Outcomes = Vec<Result<(), GroupError>>;
 
 /// A group's durable offsets.
@@ -40,6 +39,7 @@ impl Offsets {
     pub(super) fn remove(&mut self, topic: &TopicName, partition: PartitionIndex) {
         if let Some(partitions) = self.topics.get_mut(topic) {
             partitions.remove(&partition);
+            // An empty map would keep the group alive, see `Group::is_unused`.
             if partitions.is_empty() {
                 self.topics.remove(topic);
             }
@@ -61,8 +61,8 @@ impl Offsets {
     }
 }
 
-/// Stores offsets for a group, which need not exist for a client that is in none. `None` when the
-/// answer waits for the records.
+/// Commits offsets. Clients without a group protocol can commit for an unknown group. Returns
+/// `None` if the response waits for the records.
 pub(super) fn commit(
     group: Option<&mut Group>,
     turn: &mut Turn<'_>,
@@ -71,6 +71,7 @@ pub(super) fn commit(
 ) -> Result<Option<Outcomes>, GroupError> {
     match group {
         Some(group) => group.check_commit(turn, &commit)?,
+        // A client that assigns partitions to itself creates the group with its first commit.
         None if commit.generation < Generation(0) => {}
         None => {
             let current = Generation::NONE;
@@ -82,6 +83,7 @@ pub(super) fn commit(
         .iter()
         .map(|offset| check_metadata(turn.config, offset))
         .collect();
+    // An overflow means that the offset never expires.
     let expires_at = commit
         .retention_ms
         .map(|retention_ms| TimestampMs(turn.now.0.saturating_add(retention_ms)));
@@ -107,12 +109,12 @@ pub(super) fn commit(
     if records.is_empty() {
         return Ok(Some(outcomes));
     }
-    let then = Then::Reply(ticket, GroupReply::CommitOffsets(outcomes));
+    let then = Then::Response(ticket, GroupResponse::CommitOffsets(outcomes));
     turn.persist(&commit.group, records, then);
     Ok(None)
 }
 
-/// The durable offsets that a query asks for; a group that does not exist has none.
+/// Returns the durable offsets of a query. An unknown group has none.
 pub(super) fn fetch(group: Option<&Group>, query: OffsetsQuery) -> FetchedOffsets {
     let offsets = match (query.partitions, group) {
         (Some(partitions), group) => partitions
@@ -142,22 +144,21 @@ pub(super) fn fetch(group: Option<&Group>, query: OffsetsQuery) -> FetchedOffset
     }
 }
 
-/// Forgets the offsets of a topic that is gone, those on their way to the log included; they may be
-/// all there is of a group yet.
-pub(super) fn forget_topic(
+/// Deletes a group's offsets of a deleted topic, including commits in flight.
+pub(super) fn delete_topic_offsets(
     id: &GroupId,
     group: Option<&Group>,
     turn: &mut Turn<'_>,
     topic: &TopicName,
 ) {
-    let mut doomed = all_partitions(id, group, turn);
-    doomed.retain(|(of, _)| of == topic);
-    if !doomed.is_empty() {
-        turn.persist(id, tombstones(id, doomed), Then::Nothing);
+    let mut deleted = all_partitions(id, group, turn);
+    deleted.retain(|(of, _)| of == topic);
+    if !deleted.is_empty() {
+        turn.persist(id, tombstones(id, deleted), Then::Nothing);
     }
 }
 
-/// Every partition with an offset, durable or on its way to the log.
+/// Returns every partition with an offset, durable or in flight.
 pub(super) fn all_partitions(
     id: &GroupId,
     group: Option<&Group>,
@@ -170,7 +171,7 @@ pub(super) fn all_partitions(
         .collect()
 }
 
-/// The records that forget the offsets of `partitions`.
+/// Returns tombstones for the offsets of `partitions`.
 pub(super) fn tombstones(
     group: &GroupId,
     partitions: impl IntoIterator<Item = (TopicName, PartitionIndex)>,
@@ -196,7 +197,7 @@ fn check_metadata(config: &GroupConfig, offset: &OffsetToCommit) -> Result<(), G
 }
 
 impl Group {
-    /// Forgets some offsets on request. `None` when the answer waits for the records.
+    /// Deletes offsets on request. Returns `None` if the response waits for the records.
     pub(super) fn delete_offsets(
         &self,
         turn: &mut Turn<'_>,
@@ -206,33 +207,35 @@ impl Group {
         let subscribed = match self.phase {
             Phase::Empty => BTreeSet::new(),
             Phase::Preparing { .. } | Phase::Completing { .. } | Phase::Stable { .. } => {
+                // Without known subscriptions any offset could be in use.
                 self.subscribed_topics().ok_or(GroupError::NonEmptyGroup)?
             }
         };
         let mut outcomes = Vec::with_capacity(request.partitions.len());
-        let mut doomed = Vec::new();
+        let mut deleted = Vec::new();
         for (topic, partition) in &request.partitions {
             if subscribed.contains(topic.as_str()) {
                 outcomes.push(Err(GroupError::GroupSubscribedToTopic));
             } else {
-                doomed.push((topic.clone(), *partition));
+                deleted.push((topic.clone(), *partition));
                 outcomes.push(Ok(()));
             }
         }
-        if doomed.is_empty() {
+        if deleted.is_empty() {
             return Ok(Some(outcomes));
         }
-        let then = Then::Reply(ticket, GroupReply::DeleteOffsets(outcomes));
-        turn.persist(&self.id, tombstones(&self.id, doomed), then);
+        let then = Then::Response(ticket, GroupResponse::DeleteOffsets(outcomes));
+        turn.persist(&self.id, tombstones(&self.id, deleted), then);
         Ok(None)
     }
 
-    /// Forgets what has outlived its retention, and the group itself if it is empty and holds
-    /// nothing any more. Not to be called while a write of the group is in flight.
+    /// Deletes expired offsets, and the group itself if it is empty and has none left. Must not be
+    /// called while a write of the group is in flight.
     pub(super) fn expire_offsets(&self, turn: &mut Turn<'_>) {
-        let doomed = self.outlived(turn);
-        let all_go = self.offsets.iter().count() == doomed.len();
-        let mut records = tombstones(&self.id, doomed);
+        let deleted = self.expired(turn);
+        // An issued id keeps the group, and a group that was never stored needs no tombstone.
+        let all_go = self.offsets.iter().count() == deleted.len();
+        let mut records = tombstones(&self.id, deleted);
         if all_go && matches!(self.phase, Phase::Empty) && self.pending.is_empty() && self.stored {
             records.push(GroupRecord::Group {
                 group: self.id.clone(),
@@ -245,6 +248,7 @@ impl Group {
     }
 
     fn check_commit(&mut self, turn: &Turn<'_>, commit: &CommitOffsets) -> Result<(), GroupError> {
+        // Kafka accepts a commit without a generation while the group is empty.
         let of_no_generation = commit.generation < Generation(0);
         let is_empty = matches!(self.phase, Phase::Empty);
         if of_no_generation && is_empty {
@@ -255,6 +259,7 @@ impl Group {
         }
         self.check_member(&commit.member_id, commit.instance_id.as_ref())?;
         self.check_generation(commit.generation)?;
+        // All members have joined the next generation and must sync before they commit in it.
         if matches!(self.phase, Phase::Completing { .. }) {
             return Err(GroupError::RebalanceInProgress);
         }
@@ -262,16 +267,16 @@ impl Group {
         Ok(())
     }
 
-    /// The partitions whose offsets are past their retention: in an empty group counted from when
-    /// it became empty, in a stable one for topics that nobody subscribes to, without a protocol
-    /// from the commit (KIP-211). One whose client asked for a time of its own goes by that.
-    fn outlived(&self, turn: &Turn<'_>) -> Vec<(TopicName, PartitionIndex)> {
+    /// Returns the partitions whose retention has expired (KIP-211). In an empty group it starts
+    /// when the group becomes empty; in a stable one, and only for topics without subscribers, with
+    /// the commit. A retention that the client requested has precedence.
+    fn expired(&self, turn: &Turn<'_>) -> Vec<(TopicName, PartitionIndex)> {
         let subscribed = self.subscribed_topics();
         let is_old = |value: &CommittedOffset, since: i64| match value.expires_at {
             Some(at) => turn.now >= at,
             None => turn.now.0.saturating_sub(since) >= turn.config.offsets_retention_ms,
         };
-        let outlived = self
+        let expired = self
             .offsets
             .iter()
             .filter(|(topic, _, value)| match self.phase {
@@ -282,15 +287,16 @@ impl Group {
                         .is_none_or(|topics| topics.contains(topic.as_str()));
                     !read && is_old(value, value.committed_at.0)
                 }
+                // The subscriptions of the next generation are not known yet.
                 Phase::Preparing { .. } | Phase::Completing { .. } => false,
             });
-        outlived
+        expired
             .map(|(topic, partition, _)| (topic.clone(), partition))
             .collect()
     }
 
-    /// The topics that the members read, `None` if that cannot be told: the group is not one of
-    /// consumers, or a member's metadata is its own.
+    /// Returns the subscribed topics, or `None` if they are unknown: the protocol type is not
+    /// `consumer`, or the metadata have another format.
     fn subscribed_topics(&self) -> Option<BTreeSet<String>> {
         if self
             .protocol_type

@@ -1,14 +1,14 @@
-//! The rebalance: how a group goes from one generation to the next.
+//! The rebalance: transition of a group from one generation to the next.
 //!
 //! ```text
-//!          join                all joined, or time is up          assignments durable
+//!          join                all joined, or timeout             assignments durable
 //!  Empty --------> Preparing ---------------------------> Completing --------> Stable
 //!    ^                 |  ^                                    |                  |
-//!    +-- nobody left --+  +------ join, leave, member dead ----+------------------+
+//!    +-- no members ---+  +------ join, leave, expired session +------------------+
 //! ```
-//! Invariant: the generation grows by one whenever a join phase completes, and only then; whoever
-//! was parked for an older generation is answered before. A completed generation is stored with its
-//! assignments, an empty group as such, so that a restart finds either.
+//! Invariant: the generation increases by one when a join phase completes, and only then. Before
+//! that, requests that wait for an older generation receive their response. Completed generations
+//! are stored with their assignments, and so are empty groups.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,14 @@ use bytes::Bytes;
 
 use super::error::GroupError;
 use super::ids::{MemberId, ProtocolType};
-use super::member::{Gathering, Group, Member, Parked, Phase};
+use super::member::{Gathering, Group, Member, Phase, Waiting};
 use super::record::{GroupMetadata, GroupRecord, StoredMember};
-use super::reply::GroupReply;
+use super::response::GroupResponse;
 use super::turn::{Then, Turn};
 use crate::shell::Token;
 
 impl Group {
-    /// After someone joined.
+    /// Continues after a member joined.
     pub(super) fn rebalance_or_complete(&mut self, turn: &mut Turn<'_>) {
         match self.phase {
             Phase::Preparing { .. } => self.complete_if_all_joined(turn),
@@ -33,8 +33,8 @@ impl Group {
         }
     }
 
-    /// After members were removed.
-    pub(super) fn go_on_without_the_removed(&mut self, turn: &mut Turn<'_>) {
+    /// Continues after members were removed.
+    pub(super) fn continue_without_removed(&mut self, turn: &mut Turn<'_>) {
         match self.phase {
             Phase::Empty => {}
             Phase::Preparing { .. } => self.complete_if_all_joined(turn),
@@ -42,7 +42,7 @@ impl Group {
         }
     }
 
-    /// Removes a member and answers what it was parked on. The caller says how the group goes on.
+    /// Removes a member and rejects its waiting request. The caller continues the rebalance.
     pub(super) fn remove(&mut self, turn: &mut Turn<'_>, id: &MemberId) {
         let Some(mut member) = self.members.remove(id) else {
             return;
@@ -51,14 +51,15 @@ impl Group {
             self.statics.remove(instance);
         }
         if self.leader.as_ref() == Some(id) {
+            // Any member can lead; the first by id makes the choice deterministic.
             self.leader = self.members.keys().next().cloned();
         }
-        if let Some(parked) = member.park(Parked::No) {
-            turn.refuse(parked, GroupError::UnknownMember);
+        if let Some(waiting) = member.wait_on(Waiting::No) {
+            turn.reject(waiting, GroupError::UnknownMember);
         }
     }
 
-    /// Ends the join phase if nobody is missing and no gathering is under way.
+    /// Ends the join phase if all members have joined and no initial delay is active.
     pub(super) fn complete_if_all_joined(&mut self, turn: &mut Turn<'_>) {
         let gathers = matches!(
             self.phase,
@@ -73,7 +74,7 @@ impl Group {
         }
     }
 
-    /// When the time of a phase is up.
+    /// Ends a phase whose time has expired.
     pub(super) fn end_phase(&mut self, turn: &mut Turn<'_>) {
         match self.phase {
             Phase::Empty => {}
@@ -81,14 +82,15 @@ impl Group {
                 gathering: Some(gathering),
                 ..
             } if gathering.newcomer && gathering.remaining_ms > 0 => {
-                self.gather_on(turn, gathering.remaining_ms);
+                self.extend_gathering(turn, gathering.remaining_ms);
             }
             Phase::Preparing { .. } => self.complete_join_phase(turn),
             Phase::Completing { .. } | Phase::Stable { .. } => self.drop_unsynced(turn),
         }
     }
 
-    /// The leader's assignments are durable, or not: answers whoever waits for them.
+    /// Handles the result of the append of the leader's assignments, and responds to waiting
+    /// members.
     pub(super) fn assign(
         &mut self,
         turn: &mut Turn<'_>,
@@ -98,6 +100,7 @@ impl Group {
         let Phase::Completing { until, storing } = self.phase else {
             return;
         };
+        // The append is of an earlier rebalance.
         if storing != Some(token) {
             return;
         }
@@ -115,6 +118,7 @@ impl Group {
                 );
                 Ok(())
             }
+            // The leader can sync again.
             Err(error) => {
                 self.phase = Phase::Completing {
                     until,
@@ -123,10 +127,10 @@ impl Group {
                 Err(error)
             }
         };
-        self.answer_syncs(turn, &outcome);
+        self.respond_to_syncs(turn, &outcome);
     }
 
-    /// The group as it is stored, with the assignments that `assignment_of` names.
+    /// Returns the group's metadata record, with the assignments of `assignment_of`.
     pub(super) fn metadata(&self, assignment_of: impl Fn(&Member) -> Bytes) -> GroupMetadata {
         let members = self.members.values().map(|member| StoredMember {
             member_id: member.id.clone(),
@@ -151,14 +155,14 @@ impl Group {
         }
     }
 
-    /// Stores the group as it is. It counts as stored from now on, for its tombstone must not be
-    /// forgotten when the outcome is not known yet.
+    /// Appends the group's metadata record.
     pub(super) fn store(
         &mut self,
         turn: &mut Turn<'_>,
         metadata: GroupMetadata,
         then: Then,
     ) -> Token {
+        // Set before the append is durable: a group that is deleted meanwhile needs a tombstone.
         self.stored = true;
         let record = GroupRecord::Group {
             group: self.id.clone(),
@@ -169,8 +173,9 @@ impl Group {
 
     fn prepare_rebalance(&mut self, turn: &mut Turn<'_>) {
         if matches!(self.phase, Phase::Completing { .. }) {
-            self.answer_syncs(turn, &Err(GroupError::RebalanceInProgress));
+            self.respond_to_syncs(turn, &Err(GroupError::RebalanceInProgress));
         }
+        // The delay applies to the first members of an empty group only, as in Kafka.
         let delay_ms = turn.config.initial_rebalance_delay_ms;
         let starts_from_empty = matches!(self.phase, Phase::Empty);
         if starts_from_empty && delay_ms > 0 {
@@ -181,7 +186,7 @@ impl Group {
                     gathering: None,
                 },
             );
-            self.gather_on(turn, self.rebalance_timeout_ms());
+            self.extend_gathering(turn, self.rebalance_timeout_ms());
         } else {
             let until = turn.after_ms(self.rebalance_timeout_ms());
             self.enter_phase(
@@ -195,7 +200,7 @@ impl Group {
         }
     }
 
-    fn gather_on(&mut self, turn: &Turn<'_>, remaining_ms: i32) {
+    fn extend_gathering(&mut self, turn: &Turn<'_>, remaining_ms: i32) {
         let wait_ms = turn.config.initial_rebalance_delay_ms.min(remaining_ms);
         let gathering = Gathering {
             newcomer: false,
@@ -210,6 +215,7 @@ impl Group {
 
     fn complete_join_phase(&mut self, turn: &mut Turn<'_>) {
         let missing = self.members.values().filter(|member| !member.is_joining());
+        // Static members keep their place until their session expires (KIP-345).
         let gone = missing.filter(|member| member.instance_id.is_none());
         for id in gone.map(|member| member.id.clone()).collect::<Vec<_>>() {
             self.remove(turn, &id);
@@ -222,7 +228,8 @@ impl Group {
         if !leader_joined.is_some_and(Member::is_joining) {
             let joined = self.members.values().find(|member| member.is_joining());
             let Some(joined) = joined.map(|member| member.id.clone()) else {
-                // Only static members are left, none of them back: their sessions decide.
+                // Only static members are left, and none has rejoined. They have until their
+                // session expires.
                 let until = turn.after_ms(self.rebalance_timeout_ms());
                 self.phase = Phase::Preparing {
                     until,
@@ -242,10 +249,11 @@ impl Group {
                 storing: None,
             },
         );
-        self.answer_joins(turn);
+        self.respond_to_joins(turn);
     }
 
     fn become_empty(&mut self, turn: &mut Turn<'_>) {
+        // A new generation fences requests of the removed members.
         self.generation = self.generation.next();
         self.protocol = None;
         self.leader = None;
@@ -254,46 +262,49 @@ impl Group {
         self.store(turn, metadata, Then::Nothing);
     }
 
-    fn answer_joins(&mut self, turn: &mut Turn<'_>) {
+    fn respond_to_joins(&mut self, turn: &mut Turn<'_>) {
         for member in self.members.values_mut() {
             member.synced = false;
             member.assignment = Bytes::new();
         }
         for id in self.members.keys().cloned().collect::<Vec<_>>() {
-            let reply = self.joined(&id);
+            let response = self.joined(&id);
             let Some(member) = self.members.get_mut(&id) else {
                 continue;
             };
-            if let Some(ticket) = member.park(Parked::No) {
+            // The session restarts, because it did not expire while the member waited.
+            if let Some(ticket) = member.wait_on(Waiting::No) {
                 member.touch(turn.now);
                 member.is_new = false;
-                turn.reply(ticket, Ok(GroupReply::Join(reply)));
+                turn.response(ticket, Ok(GroupResponse::Join(response)));
             }
         }
     }
 
-    fn answer_syncs(&mut self, turn: &mut Turn<'_>, outcome: &Result<(), GroupError>) {
-        let mut answers = Vec::new();
+    fn respond_to_syncs(&mut self, turn: &mut Turn<'_>, outcome: &Result<(), GroupError>) {
+        // Collected first, because `synced` borrows the group.
+        let mut responses = Vec::new();
         for member in self.members.values() {
-            if let Parked::Sync(ticket) = member.parked {
-                let reply = outcome
+            if let Waiting::Sync(ticket) = member.waiting {
+                let response = outcome
                     .clone()
-                    .map(|()| GroupReply::Sync(self.synced(member)));
-                answers.push((member.id.clone(), ticket, reply));
+                    .map(|()| GroupResponse::Sync(self.synced(member)));
+                responses.push((member.id.clone(), ticket, response));
             }
         }
-        for (id, ticket, reply) in answers {
+        for (id, ticket, response) in responses {
             if let Some(member) = self.members.get_mut(&id) {
-                member.parked = Parked::No;
+                member.waiting = Waiting::No;
                 member.touch(turn.now);
             }
-            turn.reply(ticket, reply);
+            turn.response(ticket, response);
         }
     }
 
     fn drop_unsynced(&mut self, turn: &mut Turn<'_>) {
         let late = self.members.values().filter(|member| !member.synced);
         let late: Vec<MemberId> = late.map(|member| member.id.clone()).collect();
+        // All have synced, but the append of the assignments is still in flight.
         if late.is_empty() {
             let again = turn.after_ms(self.rebalance_timeout_ms());
             match &mut self.phase {
@@ -306,10 +317,11 @@ impl Group {
         for id in &late {
             self.remove(turn, id);
         }
-        self.go_on_without_the_removed(turn);
+        self.continue_without_removed(turn);
     }
 
     fn enter_phase(&mut self, turn: &Turn<'_>, phase: Phase) {
+        // Stored, because the retention of an empty group's offsets starts here.
         self.phase = phase;
         self.phase_since = turn.now;
     }

@@ -1,4 +1,4 @@
-//! What can be asked of the groups: parsed by the handlers, free of wire versions.
+//! Requests to the group coordinator, independent of wire versions.
 
 use std::sync::Arc;
 
@@ -9,29 +9,29 @@ use super::ids::{
     Generation, GroupId, InstanceId, MemberId, ProtocolName, ProtocolType, TopicName,
 };
 
-/// One request. Each is answered by the [`GroupReply`](super::GroupReply) of the same name, or by
-/// a [`GroupError`](super::GroupError).
+/// A request. It returns the [`GroupResponse`](super::GroupResponse) of the same name, or a
+/// [`GroupError`](super::GroupError).
 #[derive(Clone, Debug)]
 pub enum GroupRequest {
-    /// Enter a group or take part in its rebalance; waits for the others.
+    /// Joins a group or its rebalance; waits for the other members.
     Join(JoinGroup),
-    /// Give (the leader) or fetch (the others) the assignments of a generation; waits for them.
+    /// Stores (leader) or returns (followers) the assignments of a generation; waits for them.
     Sync(SyncGroup),
-    /// Say that the member is alive.
+    /// Extends a member's session.
     Heartbeat(Heartbeat),
-    /// Take members out of a group.
+    /// Removes members from a group.
     Leave(LeaveGroup),
-    /// Store how far partitions have been read.
+    /// Commits offsets.
     CommitOffsets(CommitOffsets),
-    /// Ask how far partitions have been read, for several groups at once.
+    /// Returns committed offsets of several groups.
     FetchOffsets(Vec<OffsetsQuery>),
-    /// Ask what groups look like.
+    /// Describes groups.
     Describe(Vec<GroupId>),
-    /// Ask which groups there are.
+    /// Lists groups.
     List(ListGroups),
-    /// Delete an empty group with its offsets.
+    /// Deletes an empty group with its offsets.
     DeleteGroup(GroupId),
-    /// Delete some of a group's offsets.
+    /// Deletes some of a group's offsets.
     DeleteOffsets(DeleteOffsets),
 }
 
@@ -42,29 +42,28 @@ pub struct JoinGroup {
     pub group: GroupId,
     /// The member; empty on its first request.
     pub member_id: MemberId,
-    /// Its static name, if it has one.
+    /// The group instance id of a static member.
     pub instance_id: Option<InstanceId>,
-    /// The client's name for itself; a new member's id starts with it.
+    /// The client id. The id of a new member starts with it.
     pub client_id: Arc<str>,
-    /// Where the client is, as Kafka writes it: `/127.0.0.1`.
+    /// The client's address in Kafka's format: `/127.0.0.1`.
     pub client_host: Arc<str>,
-    /// How long the member may be silent.
+    /// Maximum time between two requests of the member, in ms.
     pub session_timeout_ms: i32,
-    /// How long it may take to join again; below 1 (version 0 has none) the session timeout counts.
+    /// Maximum time to rejoin, in ms. Below 1 (version 0 has none) the session timeout is used.
     pub rebalance_timeout_ms: i32,
-    /// What kind of group it wants.
+    /// The protocol type.
     pub protocol_type: ProtocolType,
-    /// The protocols it supports, best first, each with its metadata.
+    /// The supported protocols in order of preference, each with its metadata.
     pub protocols: Vec<(ProtocolName, Bytes)>,
-    /// Whether a new member must come back under the id it is given (version 4 and up).
+    /// True if a new member must join again with the id that it receives (version 4 and up).
     pub requires_known_member: bool,
-    /// Whether a static leader that comes back can be told to keep the assignment (version 9 and
-    /// up).
+    /// True if the response can make a static leader keep the assignment (version 9 and up).
     pub supports_skip_assignment: bool,
 }
 
 impl JoinGroup {
-    /// Bytes of what the member says about itself, names included.
+    /// Returns the size of the metadata and names that the member sends, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let protocols = self.protocols.iter();
@@ -82,20 +81,20 @@ pub struct SyncGroup {
     pub group: GroupId,
     /// The member.
     pub member_id: MemberId,
-    /// Its static name, if it has one.
+    /// The group instance id of a static member.
     pub instance_id: Option<InstanceId>,
-    /// The generation it joined.
+    /// The generation.
     pub generation: Generation,
-    /// The group's kind as the member knows it (version 5 and up).
+    /// The protocol type that the member expects (version 5 and up).
     pub protocol_type: Option<ProtocolType>,
-    /// The selected protocol as the member knows it (version 5 and up).
+    /// The protocol that the member expects (version 5 and up).
     pub protocol: Option<ProtocolName>,
-    /// Who gets what; only the leader's counts.
+    /// The assignments. Those of followers are ignored.
     pub assignments: Vec<(MemberId, Bytes)>,
 }
 
 impl SyncGroup {
-    /// Bytes of all assignments.
+    /// Returns the size of all assignments in bytes.
     #[must_use]
     pub fn assignments_bytes(&self) -> usize {
         self.assignments.iter().map(|(_, bytes)| bytes.len()).sum()
@@ -109,9 +108,9 @@ pub struct Heartbeat {
     pub group: GroupId,
     /// The member.
     pub member_id: MemberId,
-    /// Its static name, if it has one.
+    /// The group instance id of a static member.
     pub instance_id: Option<InstanceId>,
-    /// The generation it is in.
+    /// The generation.
     pub generation: Generation,
 }
 
@@ -120,16 +119,16 @@ pub struct Heartbeat {
 pub struct LeaveGroup {
     /// The group.
     pub group: GroupId,
-    /// Who leaves; before version 3 exactly one.
+    /// The members; before version 3 exactly one.
     pub members: Vec<LeavingMember>,
 }
 
-/// One member that leaves: by id, or by static name with the id empty.
+/// A member that leaves, by id, or by group instance id with an empty id.
 #[derive(Clone, Debug)]
 pub struct LeavingMember {
-    /// Its id; may be empty when the static name is given.
+    /// Its id; can be empty if the group instance id is set.
     pub member_id: MemberId,
-    /// Its static name, if it has one.
+    /// The group instance id of a static member.
     pub instance_id: Option<InstanceId>,
 }
 
@@ -138,16 +137,15 @@ pub struct LeavingMember {
 pub struct CommitOffsets {
     /// The group.
     pub group: GroupId,
-    /// The member; empty for a client that assigns its partitions itself.
+    /// The member; empty for a client that assigns partitions to itself.
     pub member_id: MemberId,
-    /// Its static name, if it has one.
+    /// The group instance id of a static member.
     pub instance_id: Option<InstanceId>,
-    /// The generation it is in, [`Generation::NONE`] for a client that is in no group.
+    /// The generation, [`Generation::NONE`] for a client without a group.
     pub generation: Generation,
-    /// How long to keep the offsets from now on, whatever becomes of the group; `None` for as long
-    /// as the broker keeps them. Only clients of before 2018 ask for it.
+    /// Retention of these offsets in ms, `None` for the broker's. Sent by versions 2 to 4 only.
     pub retention_ms: Option<i64>,
-    /// What to store. The handler has refused topics and partitions that do not exist.
+    /// The offsets. The handler has rejected unknown topics and partitions.
     pub offsets: Vec<OffsetToCommit>,
 }
 
@@ -162,7 +160,7 @@ pub struct OffsetToCommit {
     pub offset: Offset,
     /// The leader epoch of the last record read, -1 if unknown.
     pub leader_epoch: LeaderEpoch,
-    /// The client's own text.
+    /// Opaque text of the client.
     pub metadata: Arc<str>,
 }
 
@@ -173,11 +171,11 @@ pub struct CommittedOffset {
     pub offset: Offset,
     /// The leader epoch of the last record read, -1 if unknown.
     pub leader_epoch: LeaderEpoch,
-    /// The client's own text.
+    /// Opaque text of the client.
     pub metadata: Arc<str>,
-    /// When it was committed.
+    /// Time of the commit.
     pub committed_at: TimestampMs,
-    /// When it is forgotten, if its client asked for a time of its own.
+    /// Time of expiry, if the client requested a retention.
     pub expires_at: Option<TimestampMs>,
 }
 
@@ -186,16 +184,16 @@ pub struct CommittedOffset {
 pub struct OffsetsQuery {
     /// The group.
     pub group: GroupId,
-    /// The partitions asked for; `None` for all that have an offset.
+    /// The partitions; `None` for all with an offset.
     pub partitions: Option<Vec<(TopicName, PartitionIndex)>>,
 }
 
 /// ListGroups, API key 16.
 #[derive(Clone, Debug, Default)]
 pub struct ListGroups {
-    /// States to list, by Kafka's names in any case; empty for all.
+    /// States by Kafka's names, case-insensitive; empty for all.
     pub states: Vec<String>,
-    /// Types to list, of which we have `classic`, in any case; empty for all.
+    /// Types, case-insensitive; empty for all. All groups have the type `classic`.
     pub types: Vec<String>,
 }
 
@@ -204,6 +202,6 @@ pub struct ListGroups {
 pub struct DeleteOffsets {
     /// The group.
     pub group: GroupId,
-    /// The partitions whose offsets go.
+    /// The partitions.
     pub partitions: Vec<(TopicName, PartitionIndex)>,
 }

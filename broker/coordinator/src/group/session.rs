@@ -1,7 +1,7 @@
-//! A member's life within a generation: SyncGroup, Heartbeat, LeaveGroup, and its end by silence.
+//! SyncGroup, Heartbeat, LeaveGroup and session timeouts.
 //!
-//! Invariant: a member that sends anything valid lives on for its session timeout; one that is
-//! silent for longer is removed, and the group rebalances without it.
+//! Invariant: every valid request extends a member's session. A member without requests for its
+//! session timeout is removed, and the group rebalances.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +9,20 @@ use bytes::Bytes;
 
 use super::error::GroupError;
 use super::ids::MemberId;
-use super::member::{Group, Parked, Phase};
-use super::reply::SyncReply;
+use super::member::{Group, Phase, Waiting};
 use super::request::{Heartbeat, LeaveGroup, LeavingMember, SyncGroup};
+use super::response::SyncResponse;
 use super::turn::{Then, Turn};
 use crate::shell::{Ticket, Token};
 
 impl Group {
-    /// Answers a SyncGroup, or parks it and returns `None`.
+    /// Handles a SyncGroup. Returns `None` if the response waits for the leader's assignments.
     pub(super) fn sync(
         &mut self,
         turn: &mut Turn<'_>,
         ticket: Ticket,
         sync: SyncGroup,
-    ) -> Result<Option<SyncReply>, GroupError> {
+    ) -> Result<Option<SyncResponse>, GroupError> {
         self.check_sync(turn, &sync)?;
         let Some(member) = self.members.get_mut(&sync.member_id) else {
             return Err(GroupError::UnknownMember);
@@ -32,9 +32,10 @@ impl Group {
             Phase::Preparing { .. } => Err(GroupError::RebalanceInProgress),
             Phase::Completing { until, storing } => {
                 member.synced = true;
-                if let Some(earlier) = member.park(Parked::Sync(ticket)) {
-                    turn.refuse(earlier, GroupError::RebalanceInProgress);
+                if let Some(earlier) = member.wait_on(Waiting::Sync(ticket)) {
+                    turn.reject(earlier, GroupError::RebalanceInProgress);
                 }
+                // A repeated SyncGroup of the leader must not append a second time.
                 if self.leader.as_ref() == Some(&sync.member_id) && storing.is_none() {
                     let token = self.store_assignments(turn, sync.assignments);
                     self.phase = Phase::Completing {
@@ -47,6 +48,7 @@ impl Group {
             Phase::Stable { until } => {
                 member.synced = true;
                 member.touch(turn.now);
+                // After the last member has its assignment, nothing remains to time out.
                 let all_synced = self.members.values().all(|member| member.synced);
                 self.phase = Phase::Stable {
                     until: until.filter(|_| !all_synced),
@@ -59,7 +61,7 @@ impl Group {
         }
     }
 
-    /// Answers a Heartbeat.
+    /// Handles a Heartbeat.
     pub(super) fn heartbeat(
         &mut self,
         turn: &Turn<'_>,
@@ -71,12 +73,12 @@ impl Group {
         match self.phase {
             Phase::Empty => Err(GroupError::UnknownMember),
             Phase::Preparing { .. } => Err(GroupError::RebalanceInProgress),
-            // Members may beat while the leader still assigns.
+            // Members can send heartbeats while the leader computes assignments.
             Phase::Completing { .. } | Phase::Stable { .. } => Ok(()),
         }
     }
 
-    /// Answers a LeaveGroup, an outcome a member.
+    /// Handles a LeaveGroup. Returns a result for each member.
     pub(super) fn leave(
         &mut self,
         turn: &mut Turn<'_>,
@@ -88,11 +90,11 @@ impl Group {
             .iter()
             .map(|member| self.leave_one(turn, member));
         let outcomes = leaving.collect();
-        self.go_on(turn, members_before);
+        self.continue_after_removal(turn, members_before);
         outcomes
     }
 
-    /// Does what is due by now: removes dead members and ids nobody came back for, ends phases.
+    /// Removes members and issued ids whose time has expired, and ends phases.
     pub(super) fn expire(&mut self, turn: &mut Turn<'_>) {
         let dead = self
             .members
@@ -103,24 +105,25 @@ impl Group {
         for id in &dead {
             self.remove(turn, id);
         }
+        // An issued id holds up the join phase until it expires.
         self.pending.retain(|_, until| *until > turn.now);
-        self.go_on(turn, members_before);
+        self.continue_after_removal(turn, members_before);
         if self.phase.until().is_some_and(|until| until <= turn.now) {
             self.end_phase(turn);
         }
     }
 
-    /// Starts a member's session anew.
+    /// Restarts a member's session.
     pub(super) fn touch(&mut self, turn: &Turn<'_>, id: &MemberId) {
         if let Some(member) = self.members.get_mut(id) {
             member.touch(turn.now);
         }
     }
 
-    /// Goes on after members, or only ids nobody came back for, are gone.
-    fn go_on(&mut self, turn: &mut Turn<'_>, members_before: usize) {
+    /// Continues after members or issued ids were removed.
+    fn continue_after_removal(&mut self, turn: &mut Turn<'_>, members_before: usize) {
         if self.members.len() < members_before {
-            self.go_on_without_the_removed(turn);
+            self.continue_without_removed(turn);
         } else if matches!(self.phase, Phase::Preparing { .. }) {
             self.complete_if_all_joined(turn);
         }
@@ -129,6 +132,7 @@ impl Group {
     fn check_sync(&self, turn: &Turn<'_>, sync: &SyncGroup) -> Result<(), GroupError> {
         self.check_member(&sync.member_id, sync.instance_id.as_ref())?;
         self.check_generation(sync.generation)?;
+        // Versions before 5 send neither, so only present values are compared (KIP-559).
         let other_type = sync.protocol_type.is_some() && sync.protocol_type != self.protocol_type;
         let other_protocol = sync.protocol.is_some() && sync.protocol != self.protocol;
         if other_type || other_protocol {
@@ -162,6 +166,7 @@ impl Group {
         turn: &mut Turn<'_>,
         leaving: &LeavingMember,
     ) -> Result<(), GroupError> {
+        // A tool can remove a static member without its member id (KIP-345).
         let by_name = leaving
             .instance_id
             .as_ref()
@@ -171,6 +176,7 @@ impl Group {
             (Some(_), Some(holder)) if leaving.member_id.is_empty() => holder,
             _ => leaving.member_id.clone(),
         };
+        // The member received its id, but has not joined with it.
         if leaving.instance_id.is_none() && self.pending.remove(&id).is_some() {
             return Ok(());
         }

@@ -1,8 +1,8 @@
-//! The topics of a consumer's subscription, by which the rules protect or expire offsets.
+//! The topics of a consumer's subscription, which protect offsets from deletion and expiry.
 
 use avouch_protocol::coordinator_records::{ConsumerProtocolSubscription, CoordinatorRecord as _};
 
-/// Returns the topics that a consumer's metadata names, `None` if the bytes are not a subscription.
+/// Returns the topics in a consumer's metadata, or `None` if the bytes are not a subscription.
 pub(super) fn topics(metadata: &[u8]) -> Option<Vec<String>> {
     let (_, subscription) = ConsumerProtocolSubscription::from_stored(metadata).ok()?;
     Some(subscription.topics)
@@ -13,7 +13,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn topics_are_decoded_and_noise_is_not() {
+    fn topics_of_valid_subscriptions_are_decoded() {
         let two = b"\0\x01\0\0\0\x02\0\x01a\0\x02bc\xff\xff\xff\xff";
         assert_eq!(topics(two), Some(vec!["a".to_owned(), "bc".to_owned()]));
         for nonsense in [

@@ -1,7 +1,6 @@
-//! One turn of the machine: the time, the limits, and where effects go; and the appends in flight.
+//! The context of one call of the machine, and the appends in flight.
 //!
-//! Invariant: every append gets a fresh token and stays here until its outcome is known, in the
-//! order of the log. Knows nothing of what the records mean.
+//! Invariant: every append has its own token and is in [`Writes`] until its result is known.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +11,14 @@ use super::error::GroupError;
 use super::ids::{GroupId, MemberId, TopicName};
 use super::machine::GroupMachine;
 use super::record::{GroupRecord, partition_of};
-use super::reply::{GroupReply, JoinReply};
+use super::response::{GroupResponse, JoinResponse};
 use crate::shell::{self, Ticket, Token};
 use bytes::Bytes;
 
 /// The effects of one call of the group machine.
 pub type Effects = shell::Effects<GroupMachine>;
 
-/// What one call of the machine works with.
+/// The context of one call: time, settings, appends in flight and effects.
 pub(super) struct Turn<'a> {
     pub(super) now: TimestampMs,
     pub(super) config: &'a GroupConfig,
@@ -28,21 +27,22 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    pub(super) fn reply(&mut self, ticket: Ticket, outcome: Result<GroupReply, GroupError>) {
-        self.effects.replies.push((ticket, outcome));
+    pub(super) fn response(&mut self, ticket: Ticket, outcome: Result<GroupResponse, GroupError>) {
+        self.effects.responses.push((ticket, outcome));
     }
 
-    pub(super) fn refuse(&mut self, ticket: Ticket, error: GroupError) {
-        self.reply(ticket, Err(error));
+    pub(super) fn reject(&mut self, ticket: Ticket, error: GroupError) {
+        self.response(ticket, Err(error));
     }
 
-    /// Appends `records`; `then` happens once they are durable.
+    /// Appends `records`, and continues with `then` after they are durable.
     pub(super) fn persist(
         &mut self,
         group: &GroupId,
         records: Vec<GroupRecord>,
         then: Then,
     ) -> Token {
+        // Tokens increase, so the map of appends in flight has the order of the log.
         let token = Token(self.writes.next_token);
         self.writes.next_token += 1;
         let partition = partition_of(group, self.config.offsets_partitions);
@@ -63,8 +63,7 @@ impl Turn<'_> {
     }
 }
 
-/// The appends whose outcome is not known yet. As many as there are requests that wait for one, and
-/// a few of the machine's own.
+/// The appends in flight: at most one for each waiting request, and some of the machine itself.
 #[derive(Debug, Default)]
 pub(super) struct Writes {
     next_token: u64,
@@ -80,7 +79,7 @@ impl Writes {
         self.in_flight.values().map(|write| &write.group)
     }
 
-    /// The partitions of a group whose commits are on their way to the log.
+    /// Returns the partitions of a group with a commit in flight.
     pub(super) fn commits<'a>(
         &'a self,
         group: &'a GroupId,
@@ -111,14 +110,14 @@ pub(super) struct Write {
     pub(super) then: Then,
 }
 
-/// What happens once an append is durable.
+/// The continuation of a durable append.
 #[derive(Debug)]
 pub(super) enum Then {
     Nothing,
-    /// The request is answered; if the append failed, with that.
-    Reply(Ticket, GroupReply),
-    /// A static member's successor joins the generation it found, if both are still there.
-    Succeed(Ticket, JoinReply),
-    /// The generation whose leader sent these gets its assignments.
+    /// Sends the response, or the error of the append.
+    Response(Ticket, GroupResponse),
+    /// Responds to the successor of a static member, if member and generation still exist.
+    RespondToSuccessor(Ticket, JoinResponse),
+    /// Sends the leader's assignments to the members.
     Assign(BTreeMap<MemberId, Bytes>),
 }

@@ -1,10 +1,10 @@
 //! Runs a coordinator's state machine: tickets of requests that wait, the timer, appends to the
-//! internal topic and their outcomes. Knows no request, no record and no rule of a machine.
+//! internal topic and their outcomes. Independent of the requests, records and rules of a machine.
 //!
 //! One lock holds the machine and the tickets, and is never held across an await. Appends are
 //! handed to the log under it, so the log has them in the machine's order. The log reports outcomes
 //! from its own thread into a queue; one task feeds them, and the time, to the machine. A caller
-//! that gives up drops its future; the reply to its ticket is then discarded.
+//! that drops its future discards the response.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
 
-/// One request that waits for its reply; each gets exactly one.
+/// One request that waits for its response; each gets exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
@@ -49,13 +49,13 @@ pub trait RecordLog: Send + Sync {
     fn append(&self, partition: PartitionIndex, records: Vec<KeyValue>, done: StoreDone);
 }
 
-/// A pure state machine: requests and the time in, replies and records out.
+/// A pure state machine: requests and the time in, responses and records out.
 pub trait Machine: Send + 'static {
-    /// What a client asks for.
+    /// A client's request.
     type Request: Send;
-    /// What a request returns.
-    type Reply: fmt::Debug + Send;
-    /// Why a request is rejected.
+    /// The response to a request.
+    type Response: fmt::Debug + Send;
+    /// The error of a rejected request.
     type Error: fmt::Debug + Send;
     /// A record of the internal topic.
     type Record: fmt::Debug + Send;
@@ -66,7 +66,7 @@ pub trait Machine: Send + 'static {
     /// Encodes a record; `None` if it has no stored form, which fails the append.
     fn encode(record: &Self::Record) -> Option<KeyValue>;
 
-    /// Handles one request; its reply is among the effects of this call or of a later one.
+    /// Handles one request; its response is among the effects of this call or of a later one.
     fn handle(
         &mut self,
         now: TimestampMs,
@@ -85,22 +85,22 @@ pub trait Machine: Send + 'static {
         effects: &mut Effects<Self>,
     );
 
-    /// Does what is due at `now`.
+    /// Applies the timeouts that have expired at `now`.
     fn expire(&mut self, now: TimestampMs, effects: &mut Effects<Self>);
 
-    /// Returns when to call [`expire`](Self::expire) next, `None` for never.
+    /// Returns the time of the next call of [`expire`](Self::expire), `None` for never.
     fn deadline(&self) -> Option<TimestampMs>;
 }
 
 /// The outcome of a request.
-type Outcome<M> = Result<<M as Machine>::Reply, <M as Machine>::Error>;
+type Outcome<M> = Result<<M as Machine>::Response, <M as Machine>::Error>;
 
-/// The results of one call of a machine. The shell appends first and then sends the replies; a
-/// reply that depends on a record is among the effects of [`Machine::persisted`].
+/// The results of one call of a machine. The shell appends first and then sends the responses; a
+/// response that depends on a record is among the effects of [`Machine::persisted`].
 #[derive(Debug)]
 pub struct Effects<M: Machine + ?Sized> {
-    /// Replies, at most one for each ticket.
-    pub replies: Vec<(Ticket, Outcome<M>)>,
+    /// Responses, at most one for each ticket.
+    pub responses: Vec<(Ticket, Outcome<M>)>,
     /// Records to append to a partition of the internal topic, in this order. The records of one
     /// entry are appended together or not at all.
     pub persist: Vec<(Token, PartitionIndex, Vec<M::Record>)>,
@@ -109,7 +109,7 @@ pub struct Effects<M: Machine + ?Sized> {
 impl<M: Machine + ?Sized> Default for Effects<M> {
     fn default() -> Self {
         Self {
-            replies: Vec::new(),
+            responses: Vec::new(),
             persist: Vec::new(),
         }
     }
@@ -159,23 +159,24 @@ impl<M: Machine> Shell<M> {
         shell
     }
 
-    /// Returns the machine's reply to `request`, after as long as the machine delays it. Dropping
-    /// the future is safe.
+    /// Returns the machine's response to `request`, after as long as the machine delays it.
+    /// Dropping the future is safe.
     ///
     /// # Errors
     /// The error with which the machine rejects the request.
-    pub async fn request(&self, request: M::Request) -> Result<M::Reply, M::Error> {
-        let (reply, replied) = oneshot::channel();
+    pub async fn request(&self, request: M::Request) -> Result<M::Response, M::Error> {
+        let (response, responded) = oneshot::channel();
         {
             let mut state = self.state();
             let ticket = Ticket(state.next_ticket);
             state.next_ticket += 1;
-            state.waiting.insert(ticket, reply);
+            state.waiting.insert(ticket, response);
             self.with_effects(&mut state, |machine, now, effects| {
                 machine.handle(now, ticket, request, effects);
             });
         }
-        replied.await.unwrap_or(Err(M::UNAVAILABLE))
+        // The sender is dropped only with the shell.
+        responded.await.unwrap_or(Err(M::UNAVAILABLE))
     }
 
     /// Applies a change that no client requested, such as the deletion of a topic.
@@ -200,6 +201,7 @@ impl<M: Machine> Shell<M> {
     ) {
         let mut effects = Effects::default();
         act(&mut state.machine, (self.clock)(), &mut effects);
+        // Appended under the lock, so that the log has the machine's order.
         for (token, partition, records) in effects.persist {
             let done = Done {
                 token,
@@ -213,11 +215,10 @@ impl<M: Machine> Shell<M> {
                 None => done.report(Err(StoreFailed)),
             }
         }
-        for (ticket, outcome) in effects.replies {
-            if let Some(reply) = state.waiting.remove(&ticket) {
-                // The receiver is gone if the caller gave up; the machine's state does not depend
-                // on it.
-                drop(reply.send(outcome));
+        for (ticket, outcome) in effects.responses {
+            if let Some(response) = state.waiting.remove(&ticket) {
+                // The caller can have dropped the receiver; the machine does not depend on it.
+                drop(response.send(outcome));
             }
         }
         // The timer task sleeps until `armed`; wake it only for an earlier deadline.
@@ -230,6 +231,7 @@ impl<M: Machine> Shell<M> {
     /// Feeds outcomes and the time to the machine. Returns the time until the next deadline.
     fn tick(&self) -> Option<Duration> {
         let mut state = self.state();
+        // The queue's lock is released before the machine runs: the log's thread must not wait.
         let outcomes = mem::take(&mut *self.outcomes.queue());
         self.with_effects(&mut state, |machine, now, effects| {
             for (token, outcome) in outcomes {

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use avouch_coordinator::group::{Coordinator, GroupError, JoinGroup, JoinReply};
+use avouch_coordinator::group::{Coordinator, GroupError, JoinGroup, JoinResponse};
 use avouch_protocol::messages::join_group::{
     JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember,
 };
@@ -51,7 +51,7 @@ pub(super) async fn handle(
     }
 }
 
-fn success(joined: JoinReply) -> JoinGroupResponse {
+fn success(joined: JoinResponse) -> JoinGroupResponse {
     let members = joined
         .members
         .into_iter()

@@ -1,5 +1,5 @@
-//! The group coordinator: typed requests over the shell of the group machine, and the replay of
-//! `__consumer_offsets` before it starts. Decides nothing.
+//! The group coordinator: typed requests to the group machine, and the replay of
+//! `__consumer_offsets` at startup.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,12 +11,13 @@ use super::error::GroupError;
 use super::ids::{GroupId, TopicName};
 use super::machine::GroupMachine;
 use super::record::GroupRecord;
-use super::reply::{
-    FetchedOffsets, GroupDescription, GroupListing, GroupReply, GroupSurvey, JoinReply, SyncReply,
-};
 use super::request::{
     CommitOffsets, DeleteOffsets, GroupRequest, Heartbeat, JoinGroup, LeaveGroup, ListGroups,
     OffsetsQuery, SyncGroup,
+};
+use super::response::{
+    FetchedOffsets, GroupDescription, GroupListing, GroupResponse, GroupSurvey, JoinResponse,
+    SyncResponse,
 };
 use crate::shell::{Clock, RecordLog, Shell};
 
@@ -43,7 +44,7 @@ impl Coordinator {
     }
 
     /// Rejects delayed and later requests, because the coordinator shuts down. Commits in flight
-    /// still get their replies once they are durable.
+    /// still get their responses once they are durable.
     pub fn shutdown(&self) {
         self.shell
             .apply(|machine, _, effects| machine.close(effects));
@@ -56,6 +57,7 @@ impl Coordinator {
 
     /// Deletes empty groups with their offsets; returns an outcome for each, in order.
     pub async fn delete_groups(&self, groups: Vec<GroupId>) -> Vec<Result<(), GroupError>> {
+        // Concurrent, so that all tombstones share one sync of the log.
         let deletions = groups.into_iter().map(|group| self.delete_group(group));
         futures_util::future::join_all(deletions).await
     }
@@ -70,17 +72,17 @@ impl Coordinator {
 macro_rules! typed {
     ($(
         $(#[$doc:meta])*
-        $name:ident($request:ty) -> $reply:ty = $variant:ident $(($value:ident))?;
+        $name:ident($request:ty) -> $response:ty = $variant:ident $(($value:ident))?;
     )*) => {
         impl Coordinator {$(
             $(#[$doc])*
             ///
             /// # Errors
             /// The reason why the group rejects the request.
-            pub async fn $name(&self, request: $request) -> Result<$reply, GroupError> {
+            pub async fn $name(&self, request: $request) -> Result<$response, GroupError> {
                 match self.shell.request(GroupRequest::$variant(request)).await? {
-                    GroupReply::$variant $(($value))? => Ok(typed!(@value $($value)?)),
-                    other => unreachable!("the machine replies in kind, not {other:?}"),
+                    GroupResponse::$variant $(($value))? => Ok(typed!(@value $($value)?)),
+                    other => unreachable!("response {other:?} is of another request"),
                 }
             }
         )*}
@@ -91,9 +93,9 @@ macro_rules! typed {
 
 typed! {
     /// Adds a member to a group, or takes part in its rebalance.
-    join(JoinGroup) -> JoinReply = Join(reply);
+    join(JoinGroup) -> JoinResponse = Join(response);
     /// Stores or returns the assignments of a generation.
-    sync(SyncGroup) -> SyncReply = Sync(reply);
+    sync(SyncGroup) -> SyncResponse = Sync(response);
     /// Renews a member's session.
     heartbeat(Heartbeat) -> () = Heartbeat;
     /// Removes members from a group; returns an outcome for each.
@@ -133,6 +135,7 @@ impl Replay {
             Ok(record) => self.machine.replay(record),
             Err(error) => {
                 self.unread += 1;
+                // One line at the end of the replay is enough at the default level.
                 tracing::debug!(%error, "unreadable record of __consumer_offsets skipped");
             }
         }

@@ -1,4 +1,4 @@
-//! The shell over a log and a clock of the test's own.
+//! Tests of the coordinator with a log and a clock of the test.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, mpsc};
@@ -11,8 +11,7 @@ use super::*;
 use crate::group::{Generation, GroupState, LeavingMember, OffsetToCommit};
 use crate::shell::{KeyValue, StoreDone, StoreFailed};
 
-/// A log that says "durable" from a thread of its own, or keeps what it is asked for a test to
-/// decide.
+/// A log that reports success from another thread, or holds appends until the test decides.
 struct TestLog {
     writer: Option<mpsc::Sender<StoreDone>>,
     records: Mutex<Vec<KeyValue>>,
@@ -20,16 +19,16 @@ struct TestLog {
 }
 
 impl TestLog {
-    fn that_works() -> Self {
+    fn working() -> Self {
         let (writer, appended) = mpsc::channel::<StoreDone>();
         std::thread::spawn(move || appended.into_iter().for_each(|done| done(Ok(()))));
         Self {
             writer: Some(writer),
-            ..Self::that_holds()
+            ..Self::holding()
         }
     }
 
-    fn that_holds() -> Self {
+    fn holding() -> Self {
         Self {
             writer: None,
             records: Mutex::default(),
@@ -86,7 +85,7 @@ impl World {
         }
     }
 
-    async fn settled_member(&self) -> JoinReply {
+    async fn settled_member(&self) -> JoinResponse {
         let joined = self.coordinator.join(join()).await.unwrap();
         let assignments = vec![(joined.member_id.clone(), Bytes::from("p0"))];
         let sync = sync(&joined, assignments);
@@ -111,7 +110,7 @@ fn join() -> JoinGroup {
     }
 }
 
-fn sync(joined: &JoinReply, assignments: Vec<(crate::group::MemberId, Bytes)>) -> SyncGroup {
+fn sync(joined: &JoinResponse, assignments: Vec<(crate::group::MemberId, Bytes)>) -> SyncGroup {
     SyncGroup {
         group: "g".into(),
         member_id: joined.member_id.clone(),
@@ -123,7 +122,7 @@ fn sync(joined: &JoinReply, assignments: Vec<(crate::group::MemberId, Bytes)>) -
     }
 }
 
-fn beat(joined: &JoinReply) -> Heartbeat {
+fn beat(joined: &JoinResponse) -> Heartbeat {
     Heartbeat {
         group: "g".into(),
         member_id: joined.member_id.clone(),
@@ -151,11 +150,11 @@ fn commit() -> CommitOffsets {
 }
 
 #[tokio::test]
-async fn a_member_goes_on_with_another_coordinator_over_the_same_log() {
-    let world = World::new(TestLog::that_works(), Vec::new());
+async fn member_survives_coordinator_restart() {
+    let world = World::new(TestLog::working(), Vec::new());
     let joined = world.settled_member().await;
     let loaded = world.log.records.lock().unwrap().clone();
-    let successor = World::new(TestLog::that_works(), loaded);
+    let successor = World::new(TestLog::working(), loaded);
     successor
         .coordinator
         .heartbeat(beat(&joined))
@@ -164,8 +163,8 @@ async fn a_member_goes_on_with_another_coordinator_over_the_same_log() {
 }
 
 #[tokio::test]
-async fn a_commit_is_answered_once_the_log_has_it() {
-    let world = World::new(TestLog::that_holds(), Vec::new());
+async fn commit_response_waits_for_durability() {
+    let world = World::new(TestLog::holding(), Vec::new());
     let coordinator = world.coordinator.clone();
     let committed = tokio::spawn(async move { coordinator.commit_offsets(commit()).await });
     while world.log.held.lock().unwrap().is_empty() {
@@ -187,8 +186,8 @@ async fn a_commit_is_answered_once_the_log_has_it() {
 }
 
 #[tokio::test]
-async fn an_append_that_the_log_forgets_has_failed() {
-    let world = World::new(TestLog::that_holds(), Vec::new());
+async fn dropped_append_callback_is_a_failure() {
+    let world = World::new(TestLog::holding(), Vec::new());
     let coordinator = world.coordinator.clone();
     let committed = tokio::spawn(async move { coordinator.commit_offsets(commit()).await });
     while world.log.held.lock().unwrap().is_empty() {
@@ -199,8 +198,8 @@ async fn an_append_that_the_log_forgets_has_failed() {
 }
 
 #[tokio::test]
-async fn silence_ends_a_session() {
-    let world = World::new(TestLog::that_works(), Vec::new());
+async fn session_expires_without_requests() {
+    let world = World::new(TestLog::working(), Vec::new());
     let joined = world.settled_member().await;
     world.pass(9_999);
     world.coordinator.heartbeat(beat(&joined)).await.unwrap();
@@ -211,23 +210,23 @@ async fn silence_ends_a_session() {
 }
 
 #[tokio::test]
-async fn a_caller_that_gives_up_harms_nobody() {
-    let world = World::new(TestLog::that_works(), Vec::new());
+async fn dropped_request_does_not_block_the_group() {
+    let world = World::new(TestLog::working(), Vec::new());
     let joined = world.settled_member().await;
     let coordinator = world.coordinator.clone();
-    let parked = tokio::spawn(async move { coordinator.join(join()).await });
+    let waiting = tokio::spawn(async move { coordinator.join(join()).await });
     world
         .until(|group| group.state == GroupState::PreparingRebalance)
         .await;
-    parked.abort();
-    assert!(parked.await.unwrap_err().is_cancelled());
+    waiting.abort();
+    assert!(waiting.await.unwrap_err().is_cancelled());
     let again = JoinGroup {
         member_id: joined.member_id.clone(),
         ..join()
     };
     let again = world.coordinator.join(again).await.unwrap();
     assert_eq!((again.generation, again.members.len()), (Generation(2), 2));
-    // Nobody syncs for whoever gave up: its session ends like any other.
+    // The new member never syncs, so its session expires.
     world
         .coordinator
         .sync(sync(&again, Vec::new()))
@@ -240,17 +239,17 @@ async fn a_caller_that_gives_up_harms_nobody() {
 }
 
 #[tokio::test]
-async fn shutdown_answers_whoever_waits_and_whoever_comes() {
-    let world = World::new(TestLog::that_works(), Vec::new());
+async fn shutdown_rejects_waiting_and_new_requests() {
+    let world = World::new(TestLog::working(), Vec::new());
     world.settled_member().await;
     let coordinator = world.coordinator.clone();
-    let parked = tokio::spawn(async move { coordinator.join(join()).await });
+    let waiting = tokio::spawn(async move { coordinator.join(join()).await });
     world
         .until(|group| group.state == GroupState::PreparingRebalance)
         .await;
     world.coordinator.shutdown();
     assert_eq!(
-        parked.await.unwrap(),
+        waiting.await.unwrap(),
         Err(GroupError::CoordinatorNotAvailable)
     );
     let late = world.coordinator.list(ListGroups::default()).await;
@@ -258,8 +257,8 @@ async fn shutdown_answers_whoever_waits_and_whoever_comes() {
 }
 
 #[tokio::test]
-async fn groups_are_left_deleted_and_forgotten_through_the_shell() {
-    let world = World::new(TestLog::that_works(), Vec::new());
+async fn groups_are_left_and_deleted() {
+    let world = World::new(TestLog::working(), Vec::new());
     let coordinator = &world.coordinator;
     coordinator.commit_offsets(commit()).await.unwrap();
     let joined = world.settled_member().await;
@@ -296,26 +295,25 @@ async fn groups_are_left_deleted_and_forgotten_through_the_shell() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_members_at_once_all_get_their_work_done() {
-    let world = World::new(TestLog::that_works(), Vec::new());
+async fn concurrent_members_get_assignments() {
+    let world = World::new(TestLog::working(), Vec::new());
     let members = (0..16).map(|_| tokio::spawn(work_and_leave(world.coordinator.clone())));
     let ends = futures_util::future::join_all(members).await;
     assert!(ends.iter().all(Result::is_ok), "{ends:?}");
     world.until(|group| group.state == GroupState::Empty).await;
 }
 
-/// A member's life as clients live it: joins until it has an assignment, commits three times,
-/// leaves.
+/// Joins until the member has an assignment, commits three times, and leaves.
 async fn work_and_leave(coordinator: Arc<Coordinator>) {
     let mut member_id = crate::group::MemberId::from("");
     let mut commits = 0;
     while commits < 3 {
-        let asked = JoinGroup {
+        let request = JoinGroup {
             member_id: member_id.clone(),
             requires_known_member: true,
             ..join()
         };
-        let joined = match coordinator.join(asked).await {
+        let joined = match coordinator.join(request).await {
             Ok(joined) => joined,
             Err(GroupError::MemberIdRequired { member_id: given }) => {
                 member_id = given;
@@ -323,8 +321,8 @@ async fn work_and_leave(coordinator: Arc<Coordinator>) {
             }
             Err(error) => panic!("{error}"),
         };
-        let everyone = joined.members.iter();
-        let work = everyone
+        let members = joined.members.iter();
+        let work = members
             .map(|member| (member.member_id.clone(), Bytes::from("work")))
             .collect();
         match coordinator.sync(sync(&joined, work)).await {
@@ -334,13 +332,13 @@ async fn work_and_leave(coordinator: Arc<Coordinator>) {
         }
         while commits < 3 && coordinator.heartbeat(beat(&joined)).await.is_ok() {
             let (member_id, generation) = (joined.member_id.clone(), joined.generation);
-            let asked = CommitOffsets {
+            let request = CommitOffsets {
                 member_id,
                 generation,
                 retention_ms: None,
                 ..commit()
             };
-            match coordinator.commit_offsets(asked).await {
+            match coordinator.commit_offsets(request).await {
                 Ok(outcomes) => assert_eq!(outcomes, [Ok(())]),
                 Err(GroupError::RebalanceInProgress | GroupError::IllegalGeneration { .. }) => {
                     break;

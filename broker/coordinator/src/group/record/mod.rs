@@ -1,8 +1,8 @@
-//! The records of `__consumer_offsets` as Kafka writes them, so that its tools read them.
+//! The records of `__consumer_offsets`, in Kafka's format.
 //!
 //! The tables are in [`avouch_protocol::coordinator_records`]; a record without a value is a
-//! tombstone. Offsets with an expiry are written in version 1, which alone has that field, all
-//! other values in version 3, as Kafka does. Unreadable bytes are an error, never a panic.
+//! tombstone. Offsets with an expiry have version 1, the only one with that field, and all other
+//! values version 3, as in Kafka. Invalid bytes are an error, never a panic.
 
 use std::sync::Arc;
 
@@ -23,15 +23,15 @@ use super::request::CommittedOffset;
 const OFFSET_KEY: i16 = 1;
 const GROUP_KEY: i16 = 2;
 const VALUE: i16 = 3;
-/// The one version of an offset's value that has an expiry.
+/// The only version of an offset's value with an expiry.
 const EXPIRING_VALUE: i16 = 1;
 /// Kafka's value for an offset without an expiry.
 const NO_EXPIRY: i64 = -1;
 
-/// One record: a fact about a group.
+/// A record of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupRecord {
-    /// How far the group has read a partition; `None` when that is forgotten.
+    /// A committed offset; `None` if it is deleted.
     Offset {
         /// The group.
         group: GroupId,
@@ -42,7 +42,7 @@ pub enum GroupRecord {
         /// The offset.
         value: Option<CommittedOffset>,
     },
-    /// What the group looks like after a rebalance; `None` when it is deleted.
+    /// A group after a rebalance; `None` if it is deleted.
     Group {
         /// The group.
         group: GroupId,
@@ -54,7 +54,7 @@ pub enum GroupRecord {
 /// A group after a rebalance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMetadata {
-    /// The group's kind.
+    /// The protocol type.
     pub protocol_type: ProtocolType,
     /// The generation.
     pub generation: Generation,
@@ -62,7 +62,7 @@ pub struct GroupMetadata {
     pub protocol: Option<ProtocolName>,
     /// The leader, `None` without members.
     pub leader: Option<MemberId>,
-    /// Since when the group is in this state, -1 if unknown.
+    /// Time of the last change of state, -1 if unknown.
     pub since: TimestampMs,
     /// The members.
     pub members: Vec<StoredMember>,
@@ -73,50 +73,51 @@ pub struct GroupMetadata {
 pub struct StoredMember {
     /// Its id.
     pub member_id: MemberId,
-    /// Its static name, if it has one.
+    /// The group instance id of a static member.
     pub instance_id: Option<InstanceId>,
-    /// The client's name for itself.
+    /// The client id.
     pub client_id: Arc<str>,
-    /// Where the client is.
+    /// The client's address.
     pub client_host: Arc<str>,
-    /// How long it may take to join again.
+    /// Maximum time to rejoin, in ms.
     pub rebalance_timeout_ms: i32,
-    /// How long it may be silent.
+    /// Session timeout in ms.
     pub session_timeout_ms: i32,
     /// Its metadata for the selected protocol.
     pub subscription: Bytes,
-    /// What was assigned to it.
+    /// Its assignment.
     pub assignment: Bytes,
 }
 
 /// A record that cannot be decoded or encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RecordError {
-    /// The key names a kind of record that is not supported; newer group protocols use 3 and up.
+    /// An unsupported kind of record. Newer group protocols use 3 and above.
     #[error("key version {0} is not supported")]
     UnknownKey(i16),
-    /// The key has no version.
+    /// A key without a version.
     #[error("key of {0} bytes has no version")]
     ShortKey(usize),
-    /// A value's version is not supported, a field is broken, or a string is too long.
+    /// An unsupported version, an invalid field, or a string that is too long.
     #[error(transparent)]
     Wire(#[from] WireError),
 }
 
-/// The partition of `__consumer_offsets` that holds a group's records: Java's
-/// `abs(group.hashCode()) % count`, the hash over UTF-16 units. `count` is 1 or more.
+/// Returns the partition of `__consumer_offsets` for a group: Java's
+/// `abs(group.hashCode()) % count`. `count` is 1 or more.
 #[must_use]
 pub fn partition_of(group: &GroupId, count: i32) -> PartitionIndex {
+    // Java's `hashCode` uses UTF-16 units, so names outside of ASCII need them too.
     let units = group.as_str().encode_utf16();
     let hash = units.fold(0_i32, |hash, unit| {
         hash.wrapping_mul(31).wrapping_add(i32::from(unit))
     });
-    // Kafka's own abs makes 0 of the one number that has no opposite.
+    // Kafka's own `abs` returns 0 for `i32::MIN`, which has no positive counterpart.
     PartitionIndex(hash.checked_abs().unwrap_or(0) % count.max(1))
 }
 
 impl GroupRecord {
-    /// The group that the record is about.
+    /// Returns the group of the record.
     #[must_use]
     pub fn group(&self) -> &GroupId {
         match self {
@@ -157,7 +158,7 @@ impl GroupRecord {
     /// Decodes a record from its key and value.
     ///
     /// # Errors
-    /// [`RecordError`] if the kind or the version is not supported, or a field is broken.
+    /// [`RecordError`] if the kind or the version is not supported, or a field is invalid.
     pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Self, RecordError> {
         let kind = key.first_chunk().ok_or(RecordError::ShortKey(key.len()))?;
         match i16::from_be_bytes(*kind) {
@@ -177,12 +178,14 @@ impl GroupRecord {
                     value: value.map(decode_metadata).transpose()?,
                 })
             }
+            // Kafka's newer group protocols write kinds 3 and above.
             kind => Err(RecordError::UnknownKey(kind)),
         }
     }
 }
 
 fn encode_offset(value: &CommittedOffset) -> Result<Bytes, WireError> {
+    // Later versions have no expiry, so it would be lost.
     let version = value.expires_at.map_or(VALUE, |_| EXPIRING_VALUE);
     let stored = OffsetCommitValue {
         offset: value.offset.0,
@@ -234,7 +237,7 @@ fn decode_metadata(value: &[u8]) -> Result<GroupMetadata, WireError> {
         instance_id: member.group_instance_id.map(InstanceId::from),
         client_id: member.client_id.into(),
         client_host: member.client_host.into(),
-        // Version 0 has no rebalance timeout: the session timeout served for both.
+        // Version 0 has no rebalance timeout and used the session timeout for both.
         rebalance_timeout_ms: match version {
             0 => member.session_timeout,
             _ => member.rebalance_timeout,

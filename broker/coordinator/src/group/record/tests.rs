@@ -1,4 +1,4 @@
-//! Records as Kafka writes them, byte by byte, and noise.
+//! Records in Kafka's format, byte by byte, and random bytes.
 
 use proptest::prelude::*;
 

@@ -1,17 +1,18 @@
-//! Stories about groups as text: a line asks something, the lines behind it that start with `>` are
-//! all that the machine does then. `UPDATE_STORIES=DIRECTORY cargo test` writes what it does now.
+//! Scripted tests of groups: a line is a request, and the lines after it that start with `>` are
+//! all effects of the machine. `UPDATE_SCRIPTS=DIRECTORY cargo test` writes the current effects.
 //!
 //! ```text
 //! t=10s a joins [as=LABEL] [instance=NAME] [session=10s] [rebalance=60s] [type=consumer] [dance]
-//!               [skip] [protocols=range,rr] [says=TEXT] [topics=t,u] [group=g]
+//!               [skip] [protocols=range,rr] [metadata=TEXT] [topics=t,u] [group=g]
 //! a syncs [a=WORK b=WORK]       a beats        a leaves [instance=NAME]   leaves LABEL LABEL
 //! a commits t-0=4 [note=TEXT]   x commits-alone t-0=4 [keep=MS]   (all: [as=LABEL] [generation=N])
 //! fetch t-0 | all   describe g   list [state=S] [type=T]   delete g   delete-offsets t-0
 //! topic-deleted t   wait   restart   close   config NAME=VALUE
-//! disk holds   disk works   disk fails      (what becomes of appends, held ones included)
+//! disk holds   disk works   disk fails      (the result of appends, held ones included)
 //! ```
-//! A client knows its last member id and generation. Member ids are shown by the client's name, the
-//! second of a client as `a2`. What happened before the line's own time is shown with its time.
+//! A client remembers its last member id and generation. Member ids are shown as the client's name,
+//! the second id of a client as `a2`. Effects before the time of the line are shown with their
+//! time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -30,16 +31,16 @@ use crate::shell::{KeyValue, Machine as _, StoreFailed, Ticket, Token};
 
 mod show;
 
-macro_rules! stories {
+macro_rules! scripts {
     ($($name:ident)*) => {$(
         #[test]
         fn $name() {
-            tell(stringify!($name), include_str!(concat!(stringify!($name), ".txt")));
+            run(stringify!($name), include_str!(concat!(stringify!($name), ".txt")));
         }
     )*};
 }
 
-stories! {
+scripts! {
     first_join
     four_members_three_partitions
     dead_member
@@ -69,32 +70,32 @@ stories! {
     closing
 }
 
-fn tell(name: &str, story: &str) {
+fn run(name: &str, script: &str) {
     let mut world = World::new();
-    let mut told = String::new();
-    for line in story.lines().filter(|line| !line.starts_with('>')) {
-        told.push_str(line);
-        told.push('\n');
+    let mut output = String::new();
+    for line in script.lines().filter(|line| !line.starts_with('>')) {
+        output.push_str(line);
+        output.push('\n');
         if !line.trim().is_empty() && !line.starts_with('#') {
             world.act(line);
         }
         for event in world.events.drain(..) {
-            writeln!(told, "> {event}").unwrap();
+            writeln!(output, "> {event}").unwrap();
         }
     }
     assert!(
-        world.asked.is_empty(),
-        "{name}: unanswered at the end: {:?}",
-        world.asked
+        world.waiting.is_empty(),
+        "{name}: requests without a response: {:?}",
+        world.waiting
     );
-    if let Some(directory) = std::env::var_os("UPDATE_STORIES") {
+    if let Some(directory) = std::env::var_os("UPDATE_SCRIPTS") {
         std::fs::write(
             std::path::Path::new(&directory).join(name.to_owned() + ".txt"),
-            &told,
+            &output,
         )
         .unwrap();
     } else {
-        assert_eq!(told, story, "story {name} goes differently");
+        assert_eq!(output, script, "script {name} has another result");
     }
 }
 
@@ -111,14 +112,14 @@ struct World {
     disk: Disk,
     held: Vec<(Token, Vec<GroupRecord>)>,
     log: Vec<KeyValue>,
-    asked: BTreeMap<Ticket, String>,
+    waiting: BTreeMap<Ticket, String>,
     tickets: u64,
     known: HashMap<String, (MemberId, Generation)>,
     labels: Vec<(MemberId, String)>,
     events: Vec<String>,
 }
 
-/// A line's words: those with a `=` by name, in order, and the others.
+/// The words of a line: those with `=` by name, in order, and the others.
 struct Words<'a> {
     plain: Vec<&'a str>,
     named: Vec<(&'a str, &'a str)>,
@@ -158,7 +159,7 @@ impl World {
             disk: Disk::Works,
             held: Vec::new(),
             log: Vec::new(),
-            asked: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             tickets: 0,
             known: HashMap::new(),
             labels: Vec::new(),
@@ -187,7 +188,7 @@ impl World {
                 let (who, request) = self.request(words);
                 self.tickets += 1;
                 let ticket = Ticket(self.tickets);
-                self.asked.insert(ticket, who);
+                self.waiting.insert(ticket, who);
                 self.turn(|machine, now, effects| machine.handle(now, ticket, request, effects));
             }
             None => panic!("nothing to do: {line}"),
@@ -195,7 +196,7 @@ impl World {
     }
 
     fn advance(&mut self, to: TimestampMs) {
-        assert!(self.now <= to, "time goes on, not back to {to}");
+        assert!(self.now <= to, "time must not go back to {to}");
         while let Some(at) = self.machine.deadline().filter(|at| *at <= to) {
             self.now = at;
             let seen = self.events.len();
@@ -216,9 +217,9 @@ impl World {
     }
 
     fn take(&mut self, effects: Effects) {
-        for (ticket, outcome) in effects.replies {
+        for (ticket, outcome) in effects.responses {
             let who = self
-                .asked
+                .waiting
                 .remove(&ticket)
                 .expect("each ticket is answered once");
             let shown = self.show(&who, outcome);
@@ -260,7 +261,7 @@ impl World {
     }
 
     fn restart(&mut self) {
-        self.asked.clear();
+        self.waiting.clear();
         self.held.clear();
         self.tickets += 1_000;
         self.machine = machine(self.config.clone(), self.tickets);
@@ -446,12 +447,12 @@ fn join(
 ) -> JoinGroup {
     let session_ms = duration_ms(words.take("session").unwrap_or("10s"));
     let rebalance_ms = duration_ms(words.take("rebalance").unwrap_or("60s"));
-    let says = words
-        .take("says")
+    let metadata = words
+        .take("metadata")
         .map_or_else(|| format!("m{client}"), str::to_owned);
     let metadata = words
         .take("topics")
-        .map_or_else(|| text(&says), subscription);
+        .map_or_else(|| text(&metadata), subscription);
     let protocols = words.take("protocols").unwrap_or("range").split(',');
     JoinGroup {
         group,

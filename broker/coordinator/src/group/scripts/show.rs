@@ -1,16 +1,16 @@
-//! How a story tells what the machine answers and stores.
+//! Formats responses and records as lines of a script.
 
 use bytes::Bytes;
 
 use super::World;
 use crate::group::{
     FetchedOffsets, GroupDescription, GroupError, GroupListing, GroupMetadata, GroupRecord,
-    GroupReply, JoinReply,
+    GroupResponse, JoinResponse,
 };
 
 impl World {
-    /// What `who` is told; it remembers its id and generation.
-    pub(super) fn show(&mut self, who: &str, outcome: Result<GroupReply, GroupError>) -> String {
+    /// Formats the response to `who`, and remembers its member id and generation.
+    pub(super) fn show(&mut self, who: &str, outcome: Result<GroupResponse, GroupError>) -> String {
         match outcome {
             Err(GroupError::MemberIdRequired { member_id }) => {
                 let generation = super::Generation::NONE;
@@ -18,41 +18,41 @@ impl World {
                     .insert(who.to_owned(), (member_id.clone(), generation));
                 format!("must know its id: {}", self.label(&member_id))
             }
-            Err(error) => format!("refused: {error}"),
-            Ok(GroupReply::Join(reply)) => self.show_join(who, &reply),
-            Ok(GroupReply::Sync(reply)) => {
+            Err(error) => format!("rejected: {error}"),
+            Ok(GroupResponse::Join(response)) => self.show_join(who, &response),
+            Ok(GroupResponse::Sync(response)) => {
                 format!(
                     "synced protocol={} assignment={}",
-                    reply.protocol,
-                    shown(&reply.assignment)
+                    response.protocol,
+                    shown(&response.assignment)
                 )
             }
-            Ok(GroupReply::Heartbeat) => "lives".to_owned(),
-            Ok(GroupReply::Leave(outcomes)) => format!("left: {}", show_outcomes(&outcomes)),
-            Ok(GroupReply::CommitOffsets(outcomes)) => {
+            Ok(GroupResponse::Heartbeat) => "lives".to_owned(),
+            Ok(GroupResponse::Leave(outcomes)) => format!("left: {}", show_outcomes(&outcomes)),
+            Ok(GroupResponse::CommitOffsets(outcomes)) => {
                 format!("committed: {}", show_outcomes(&outcomes))
             }
-            Ok(GroupReply::FetchOffsets(groups)) => groups
+            Ok(GroupResponse::FetchOffsets(groups)) => groups
                 .iter()
                 .map(show_offsets)
                 .collect::<Vec<_>>()
                 .join(" | "),
-            Ok(GroupReply::Describe(groups)) => {
+            Ok(GroupResponse::Describe(groups)) => {
                 let groups = groups.into_iter().map(|group| match group {
                     Ok(group) => self.show_description(&group),
-                    Err(error) => format!("refused: {error}"),
+                    Err(error) => format!("rejected: {error}"),
                 });
                 groups.collect::<Vec<_>>().join(" | ")
             }
-            Ok(GroupReply::List(groups)) => or_none(
+            Ok(GroupResponse::List(groups)) => or_none(
                 groups
                     .iter()
                     .map(show_listing)
                     .collect::<Vec<_>>()
                     .join(", "),
             ),
-            Ok(GroupReply::DeleteGroup) => "done".to_owned(),
-            Ok(GroupReply::DeleteOffsets(outcomes)) => show_outcomes(&outcomes),
+            Ok(GroupResponse::DeleteGroup) => "done".to_owned(),
+            Ok(GroupResponse::DeleteOffsets(outcomes)) => show_outcomes(&outcomes),
         }
     }
 
@@ -89,16 +89,21 @@ impl World {
         format!("generation={} members=[{members}]", metadata.generation)
     }
 
-    fn show_join(&mut self, who: &str, reply: &JoinReply) -> String {
-        self.known
-            .insert(who.to_owned(), (reply.member_id.clone(), reply.generation));
-        let (id, leader) = (self.label(&reply.member_id), self.label(&reply.leader));
+    fn show_join(&mut self, who: &str, response: &JoinResponse) -> String {
+        self.known.insert(
+            who.to_owned(),
+            (response.member_id.clone(), response.generation),
+        );
+        let (id, leader) = (
+            self.label(&response.member_id),
+            self.label(&response.leader),
+        );
         let mut text = format!(
             "joined as {id} generation={} protocol={} leader={leader}",
-            reply.generation, reply.protocol
+            response.generation, response.protocol
         );
-        if !reply.members.is_empty() {
-            let members = reply.members.iter().map(|member| {
+        if !response.members.is_empty() {
+            let members = response.members.iter().map(|member| {
                 format!(
                     "{}:{}",
                     self.label(&member.member_id),
@@ -107,7 +112,7 @@ impl World {
             });
             text += &format!(" members=[{}]", members.collect::<Vec<_>>().join(" "));
         }
-        if reply.skip_assignment {
+        if response.skip_assignment {
             text += " skip";
         }
         text
@@ -117,9 +122,9 @@ impl World {
         let members = group.members.iter().map(|member| {
             let instance = member.instance_id.as_ref().map(|name| format!("({name})"));
             let label = self.label(&member.member_id);
-            let (says, has) = (shown(&member.metadata), shown(&member.assignment));
+            let (metadata, assignment) = (shown(&member.metadata), shown(&member.assignment));
             format!(
-                "{label}{} says {says} has {has}",
+                "{label}{} metadata={metadata} assignment={assignment}",
                 instance.unwrap_or_default()
             )
         });
@@ -181,7 +186,7 @@ fn show_outcomes(outcomes: &[Result<(), GroupError>]) -> String {
     outcomes.collect::<Vec<_>>().join(", ")
 }
 
-/// Opaque bytes: text as it is, a subscription by its topics.
+/// Formats opaque bytes: a subscription by its topics, others as text.
 fn shown(bytes: &Bytes) -> String {
     match crate::group::subscription::topics(bytes) {
         Some(topics) => topics.join("+"),

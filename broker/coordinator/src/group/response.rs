@@ -1,4 +1,4 @@
-//! What the groups answer, free of wire versions and error numbers.
+//! Responses of the group coordinator, independent of wire versions and error codes.
 
 use std::sync::Arc;
 
@@ -12,45 +12,45 @@ use super::ids::{
 use super::member::GroupState;
 use super::request::CommittedOffset;
 
-/// The answer to the [`GroupRequest`](super::GroupRequest) of the same name.
+/// The response to the [`GroupRequest`](super::GroupRequest) of the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GroupReply {
-    /// The generation the member is in now.
-    Join(JoinReply),
+pub enum GroupResponse {
+    /// The member's generation.
+    Join(JoinResponse),
     /// The member's assignment.
-    Sync(SyncReply),
-    /// The member's session goes on.
+    Sync(SyncResponse),
+    /// The session is extended.
     Heartbeat,
-    /// An outcome for each leaving member, in the request's order.
+    /// A result for each leaving member, in the order of the request.
     Leave(Vec<Result<(), GroupError>>),
-    /// An outcome for each offset, in the request's order.
+    /// A result for each offset, in the order of the request.
     CommitOffsets(Vec<Result<(), GroupError>>),
-    /// The offsets of each group, in the request's order.
+    /// The offsets of each group, in the order of the request.
     FetchOffsets(Vec<FetchedOffsets>),
-    /// A description of each group, in the request's order.
+    /// A description of each group, in the order of the request.
     Describe(Vec<Result<GroupDescription, GroupError>>),
     /// The groups, by name.
     List(Vec<GroupListing>),
-    /// The group and its offsets are gone.
+    /// The group and its offsets are deleted.
     DeleteGroup,
-    /// An outcome for each partition, in the request's order.
+    /// A result for each partition, in the order of the request.
     DeleteOffsets(Vec<Result<(), GroupError>>),
 }
 
 /// A completed JoinGroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JoinReply {
+pub struct JoinResponse {
     /// The generation.
     pub generation: Generation,
-    /// The group's kind.
+    /// The protocol type.
     pub protocol_type: ProtocolType,
     /// The protocol that all members support and most prefer.
     pub protocol: ProtocolName,
-    /// Who assigns.
+    /// The member that assigns partitions.
     pub leader: MemberId,
-    /// Who this member is.
+    /// The id of this member.
     pub member_id: MemberId,
-    /// Whether the leader shall keep the assignment there is (KIP-814).
+    /// True if the leader must keep the current assignment (KIP-814).
     pub skip_assignment: bool,
     /// All members, for the leader; empty for the others.
     pub members: Vec<JoinedMember>,
@@ -61,7 +61,7 @@ pub struct JoinReply {
 pub struct JoinedMember {
     /// Its id.
     pub member_id: MemberId,
-    /// Its static name, if it has one.
+    /// The group instance id of a static member.
     pub instance_id: Option<InstanceId>,
     /// Its metadata for the selected protocol.
     pub metadata: Bytes,
@@ -69,12 +69,12 @@ pub struct JoinedMember {
 
 /// A completed SyncGroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyncReply {
-    /// The group's kind.
+pub struct SyncResponse {
+    /// The protocol type.
     pub protocol_type: ProtocolType,
     /// The selected protocol.
     pub protocol: ProtocolName,
-    /// What the leader assigned to the member; empty when it assigned nothing.
+    /// The leader's assignment for the member; empty if there is none.
     pub assignment: Bytes,
 }
 
@@ -83,7 +83,7 @@ pub struct SyncReply {
 pub struct FetchedOffsets {
     /// The group.
     pub group: GroupId,
-    /// The partitions asked for, in the request's order, or all that have an offset, by name.
+    /// The requested partitions in the order of the request, or all with an offset by name.
     pub offsets: Vec<FetchedOffset>,
 }
 
@@ -94,18 +94,18 @@ pub struct FetchedOffset {
     pub topic: TopicName,
     /// Its partition.
     pub partition: PartitionIndex,
-    /// The durable offset, `None` when there is none (on the wire offset -1 and no error).
+    /// The durable offset, `None` if there is none (on the wire offset -1 without an error).
     pub committed: Option<CommittedOffset>,
 }
 
-/// What a group looks like.
+/// The state of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupDescription {
     /// The group.
     pub group: GroupId,
     /// Its state.
     pub state: GroupState,
-    /// Its kind, `None` for a group that only holds offsets.
+    /// The protocol type, `None` for a group that only has offsets.
     pub protocol_type: Option<ProtocolType>,
     /// The selected protocol, in state Stable.
     pub protocol: Option<ProtocolName>,
@@ -118,11 +118,11 @@ pub struct GroupDescription {
 pub struct DescribedMember {
     /// Its id.
     pub member_id: MemberId,
-    /// Its static name, if it has one.
+    /// The group instance id of a static member.
     pub instance_id: Option<InstanceId>,
-    /// The client's name for itself.
+    /// The client id.
     pub client_id: Arc<str>,
-    /// Where the client is.
+    /// The client's address.
     pub client_host: Arc<str>,
     /// Its metadata for the selected protocol; empty unless the group is Stable.
     pub metadata: Bytes,
@@ -135,13 +135,13 @@ pub struct DescribedMember {
 pub struct GroupListing {
     /// The group.
     pub group: GroupId,
-    /// Its kind, `None` for a group that only holds offsets.
+    /// The protocol type, `None` for a group that only has offsets.
     pub protocol_type: Option<ProtocolType>,
     /// Its state.
     pub state: GroupState,
 }
 
-/// What a group has and reads, for those who watch.
+/// Members and committed offsets of a group, for metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSurvey {
     /// The group.
@@ -153,6 +153,6 @@ pub struct GroupSurvey {
 }
 
 impl GroupListing {
-    /// The only type of group there is so far, as ListGroups names it (KIP-848).
+    /// The only supported type of group, as in ListGroups (KIP-848).
     pub const TYPE: &'static str = "classic";
 }

@@ -1,5 +1,5 @@
-//! What holds whatever anybody sends, in whatever order: random requests, time-outs and outcomes of
-//! appends against a model that knows only the durable records.
+//! Property tests: random requests, timeouts and append results, compared with a model of the
+//! durable records.
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem::discriminant;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::machine::GroupMachine;
 use super::{
     CommitOffsets, DeleteOffsets, Effects, Generation, GroupConfig, GroupError, GroupId,
-    GroupRecord, GroupReply, GroupRequest, GroupState, Heartbeat, InstanceId, JoinGroup,
+    GroupRecord, GroupRequest, GroupResponse, GroupState, Heartbeat, InstanceId, JoinGroup,
     LeaveGroup, LeavingMember, MemberId, OffsetToCommit, OffsetsQuery, SyncGroup, TopicName,
 };
 use crate::shell::{Machine as _, StoreFailed, Ticket, Token};
@@ -22,15 +22,15 @@ const CLIENTS: usize = 4;
 
 #[derive(Clone, Debug)]
 enum Act {
-    Ask(usize, Ask),
+    Request(usize, Request),
     TopicDeleted(u8),
     Stored { ok: bool },
     Pass { ms: i64 },
 }
 
-/// What one of the clients asks for, as a member of the group it last joined.
+/// A request of one client, as a member of the group that it joined last.
 #[derive(Clone, Debug)]
-enum Ask {
+enum Request {
     Join {
         group: usize,
         is_static: bool,
@@ -42,7 +42,7 @@ enum Ask {
     Beat,
     Leave,
     Commit {
-        alone: bool,
+        without_group: bool,
         topic: u8,
         offset: i64,
     },
@@ -52,7 +52,7 @@ enum Ask {
     },
 }
 
-fn ask() -> impl Strategy<Value = Ask> {
+fn request() -> impl Strategy<Value = Request> {
     let join = (
         0..GROUPS,
         any::<bool>(),
@@ -63,21 +63,21 @@ fn ask() -> impl Strategy<Value = Ask> {
     let commit = (any::<bool>(), 0..2_u8, 0..100_i64);
     prop_oneof![
         6 => join.prop_map(|(group, is_static, dance, forget, protocol)| {
-            Ask::Join { group, is_static, dance, forget, protocol }
+            Request::Join { group, is_static, dance, forget, protocol }
         }),
-        6 => Just(Ask::Sync),
-        3 => Just(Ask::Beat),
-        2 => Just(Ask::Leave),
-        5 => commit.prop_map(|(alone, topic, offset)| Ask::Commit { alone, topic, offset }),
-        1 => Just(Ask::DeleteGroup),
-        1 => (0..2_u8).prop_map(|topic| Ask::DeleteOffset { topic }),
+        6 => Just(Request::Sync),
+        3 => Just(Request::Beat),
+        2 => Just(Request::Leave),
+        5 => commit.prop_map(|(without_group, topic, offset)| Request::Commit { without_group, topic, offset }),
+        1 => Just(Request::DeleteGroup),
+        1 => (0..2_u8).prop_map(|topic| Request::DeleteOffset { topic }),
     ]
 }
 
 fn act() -> impl Strategy<Value = Act> {
     let ms = prop_oneof![0..3_000_i64, 0..60_000_i64, Just(1_000_000)];
     prop_oneof![
-        24 => (0..CLIENTS, ask()).prop_map(|(client, ask)| Act::Ask(client, ask)),
+        24 => (0..CLIENTS, request()).prop_map(|(client, request)| Act::Request(client, request)),
         1 => (0..2_u8).prop_map(Act::TopicDeleted),
         8 => prop::bool::weighted(0.9).prop_map(|ok| Act::Stored { ok }),
         3 => ms.prop_map(|ms| Act::Pass { ms }),
@@ -89,7 +89,7 @@ proptest! {
 
     // Conformance: broker/groups-10
     #[test]
-    fn whatever_happens_the_laws_hold(acts in prop::collection::vec(act(), 1..120)) {
+    fn invariants_hold_for_random_requests(acts in prop::collection::vec(act(), 1..120)) {
         let mut world = World::new();
         for act in acts {
             world.act(act);
@@ -108,13 +108,13 @@ struct Client {
 }
 
 impl Client {
-    fn request(&mut self, ask: &Ask, everyone: Vec<MemberId>) -> GroupRequest {
-        if let Ask::Join {
+    fn request(&mut self, request: &Request, all_members: Vec<MemberId>) -> GroupRequest {
+        if let Request::Join {
             group: index,
             is_static,
             forget,
             ..
-        } = *ask
+        } = *request
             && (forget || self.group != group(index))
         {
             let instance_id = is_static.then(|| InstanceId::from("i"));
@@ -132,40 +132,40 @@ impl Client {
             instance_id,
             generation,
         } = self.clone();
-        match *ask {
-            Ask::Join {
+        match *request {
+            Request::Join {
                 dance, protocol, ..
             } => GroupRequest::Join(join(self, dance, protocol)),
-            Ask::Sync => GroupRequest::Sync(SyncGroup {
+            Request::Sync => GroupRequest::Sync(SyncGroup {
                 group,
                 member_id,
                 instance_id,
                 generation,
                 protocol_type: None,
                 protocol: None,
-                assignments: everyone
+                assignments: all_members
                     .into_iter()
                     .map(|id| (id, Bytes::from("work")))
                     .collect(),
             }),
-            Ask::Beat => GroupRequest::Heartbeat(self.beat()),
-            Ask::Leave => {
+            Request::Beat => GroupRequest::Heartbeat(self.beat()),
+            Request::Leave => {
                 let members = vec![LeavingMember {
                     member_id,
                     instance_id,
                 }];
                 GroupRequest::Leave(LeaveGroup { group, members })
             }
-            Ask::Commit {
-                alone,
+            Request::Commit {
+                without_group,
                 topic: index,
                 offset,
             } => {
-                let commit = commit(self.clone(), alone, topic(index), offset);
+                let commit = commit(self.clone(), without_group, topic(index), offset);
                 GroupRequest::CommitOffsets(commit)
             }
-            Ask::DeleteGroup => GroupRequest::DeleteGroup(group),
-            Ask::DeleteOffset { topic: index } => {
+            Request::DeleteGroup => GroupRequest::DeleteGroup(group),
+            Request::DeleteOffset { topic: index } => {
                 let partitions = vec![(topic(index), PartitionIndex(0))];
                 GroupRequest::DeleteOffsets(DeleteOffsets { group, partitions })
             }
@@ -192,7 +192,7 @@ struct World {
     now: TimestampMs,
     machine: GroupMachine,
     clients: Vec<Client>,
-    asked: HashMap<Ticket, (usize, GroupRequest)>,
+    waiting: HashMap<Ticket, (usize, GroupRequest)>,
     tickets: u64,
     writes: Vec<(Token, Vec<GroupRecord>)>,
     log: Vec<GroupRecord>,
@@ -214,7 +214,7 @@ impl World {
             now: TimestampMs(0),
             machine,
             clients: vec![client; CLIENTS],
-            asked: HashMap::new(),
+            waiting: HashMap::new(),
             tickets: 0,
             writes: Vec::new(),
             log: Vec::new(),
@@ -236,19 +236,19 @@ impl World {
                 let topic = topic(index);
                 self.turn(|machine, now, effects| machine.topic_deleted(now, &topic, effects));
             }
-            Act::Ask(client, ask) => {
-                let everyone = self.clients.iter().map(|client| client.member_id.clone());
-                let everyone = everyone.collect();
-                let request = self.clients[client].request(&ask, everyone);
-                self.ask(client, request);
+            Act::Request(client, request) => {
+                let all_members = self.clients.iter().map(|client| client.member_id.clone());
+                let all_members = all_members.collect();
+                let request = self.clients[client].request(&request, all_members);
+                self.request(client, request);
             }
         }
     }
 
-    fn ask(&mut self, client: usize, request: GroupRequest) {
+    fn request(&mut self, client: usize, request: GroupRequest) {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        self.asked.insert(ticket, (client, request.clone()));
+        self.waiting.insert(ticket, (client, request.clone()));
         self.turn(|machine, now, effects| machine.handle(now, ticket, request, effects));
     }
 
@@ -258,9 +258,9 @@ impl World {
         for (token, _, records) in effects.persist {
             self.writes.push((token, records));
         }
-        for (ticket, outcome) in effects.replies {
+        for (ticket, outcome) in effects.responses {
             let (client, request) = self
-                .asked
+                .waiting
                 .remove(&ticket)
                 .expect("no ticket is answered twice");
             self.learn(client, &request, outcome);
@@ -271,23 +271,23 @@ impl World {
         &mut self,
         client: usize,
         request: &GroupRequest,
-        outcome: Result<GroupReply, GroupError>,
+        outcome: Result<GroupResponse, GroupError>,
     ) {
         let (member_id, generation) = match (request, outcome) {
             (_, Err(GroupError::MemberIdRequired { member_id })) => (member_id, Generation::NONE),
             (_, Err(_)) => return,
-            (GroupRequest::Join(join), Ok(GroupReply::Join(reply))) => {
+            (GroupRequest::Join(join), Ok(GroupResponse::Join(response))) => {
                 let latest = self
                     .generations
                     .entry(join.group.clone())
                     .or_insert(Generation(0));
-                assert!(reply.generation >= *latest, "generations never go back");
-                *latest = reply.generation;
-                (reply.member_id, reply.generation)
+                assert!(response.generation >= *latest, "generations never go back");
+                *latest = response.generation;
+                (response.member_id, response.generation)
             }
-            (request, Ok(reply)) => return assert_in_kind(request, &reply),
+            (request, Ok(response)) => return assert_in_kind(request, &response),
         };
-        // The client may have moved on to another group meanwhile.
+        // The client can have joined another group meanwhile.
         if self.clients[client].group == *group_of(request) {
             self.clients[client].member_id = member_id;
             self.clients[client].generation = generation;
@@ -329,15 +329,18 @@ impl World {
         }
     }
 
-    /// Everyone sees the durable offsets and no others, and the groups are sound.
+    /// Checks that exactly the durable offsets are visible and that the invariants hold.
     fn check(&mut self) {
         self.machine.assert_sound();
         let seen = offsets(&mut self.machine, self.now);
-        assert_eq!(seen, self.durable, "exactly what is durable is seen");
+        assert_eq!(
+            seen, self.durable,
+            "exactly the durable offsets are visible"
+        );
     }
 
-    /// Everyone is answered, and a restart finds all that is durable: offsets, and the members of
-    /// stable generations.
+    /// Checks that every request has a response, and that a restart restores all durable state:
+    /// offsets, and the members of stable generations.
     fn finish(mut self) {
         while !self.writes.is_empty() {
             self.store(Ok(()));
@@ -346,7 +349,11 @@ impl World {
         let alive = alive.filter(|client| is_stable_member(&mut self.machine, self.now, client));
         let alive: Vec<Client> = alive.collect();
         self.turn(|machine, _, effects| machine.close(effects));
-        assert!(self.asked.is_empty(), "unanswered: {:?}", self.asked);
+        assert!(
+            self.waiting.is_empty(),
+            "without a response: {:?}",
+            self.waiting
+        );
         let mut restarted = machine();
         for record in self.log {
             let (key, value) = record.encode().unwrap();
@@ -376,10 +383,10 @@ fn is_stable_member(machine: &mut GroupMachine, now: TimestampMs, client: &Clien
         GroupRequest::Heartbeat(client.beat()),
         &mut effects,
     );
-    match &effects.replies[..] {
+    match &effects.responses[..] {
         [
-            (_, Ok(GroupReply::Describe(groups))),
-            (_, Ok(GroupReply::Heartbeat)),
+            (_, Ok(GroupResponse::Describe(groups))),
+            (_, Ok(GroupResponse::Heartbeat)),
         ] => groups[0]
             .as_ref()
             .is_ok_and(|group| group.state == GroupState::Stable),
@@ -387,20 +394,26 @@ fn is_stable_member(machine: &mut GroupMachine, now: TimestampMs, client: &Clien
     }
 }
 
-fn assert_in_kind(request: &GroupRequest, reply: &GroupReply) {
+fn assert_in_kind(request: &GroupRequest, response: &GroupResponse) {
     let in_kind = matches!(
-        (request, reply),
-        (GroupRequest::Join(_), GroupReply::Join(_))
-            | (GroupRequest::Sync(_), GroupReply::Sync(_))
-            | (GroupRequest::Heartbeat(_), GroupReply::Heartbeat)
-            | (GroupRequest::Leave(_), GroupReply::Leave(_))
-            | (GroupRequest::CommitOffsets(_), GroupReply::CommitOffsets(_))
-            | (GroupRequest::DeleteGroup(_), GroupReply::DeleteGroup)
-            | (GroupRequest::DeleteOffsets(_), GroupReply::DeleteOffsets(_))
+        (request, response),
+        (GroupRequest::Join(_), GroupResponse::Join(_))
+            | (GroupRequest::Sync(_), GroupResponse::Sync(_))
+            | (GroupRequest::Heartbeat(_), GroupResponse::Heartbeat)
+            | (GroupRequest::Leave(_), GroupResponse::Leave(_))
+            | (
+                GroupRequest::CommitOffsets(_),
+                GroupResponse::CommitOffsets(_)
+            )
+            | (GroupRequest::DeleteGroup(_), GroupResponse::DeleteGroup)
+            | (
+                GroupRequest::DeleteOffsets(_),
+                GroupResponse::DeleteOffsets(_)
+            )
     );
     assert!(
         in_kind,
-        "{:?} was answered by {reply:?}",
+        "{:?} was answered by {response:?}",
         discriminant(request)
     );
 }
@@ -408,7 +421,7 @@ fn assert_in_kind(request: &GroupRequest, reply: &GroupReply) {
 fn group_of(request: &GroupRequest) -> &GroupId {
     match request {
         GroupRequest::Join(join) => &join.group,
-        other => panic!("only joins tell a member its id, not {other:?}"),
+        other => panic!("only JoinGroup returns a member id, not {other:?}"),
     }
 }
 
@@ -424,8 +437,8 @@ fn offsets(
     let request = GroupRequest::FetchOffsets(queries.collect());
     machine.handle(now, Ticket(0), request, &mut effects);
     let mut seen = BTreeMap::new();
-    for (_, outcome) in effects.replies {
-        if let Ok(GroupReply::FetchOffsets(groups)) = outcome {
+    for (_, outcome) in effects.responses {
+        if let Ok(GroupResponse::FetchOffsets(groups)) = outcome {
             for (of, fetched) in groups.into_iter().flat_map(|g| {
                 let group = g.group;
                 g.offsets
@@ -474,21 +487,21 @@ fn join(client: &Client, dance: bool, protocol: u8) -> JoinGroup {
         protocol_type: "consumer".into(),
         protocols: protocols
             .iter()
-            .map(|name| ((*name).into(), Bytes::from("says")))
+            .map(|name| ((*name).into(), Bytes::from("metadata")))
             .collect(),
         requires_known_member: dance,
         supports_skip_assignment: true,
     }
 }
 
-fn commit(client: Client, alone: bool, topic: TopicName, offset: i64) -> CommitOffsets {
+fn commit(client: Client, without_group: bool, topic: TopicName, offset: i64) -> CommitOffsets {
     let Client {
         group,
         mut member_id,
         mut instance_id,
         mut generation,
     } = client;
-    if alone {
+    if without_group {
         (member_id, instance_id, generation) = ("".into(), None, Generation::NONE);
     }
     let offsets = vec![OffsetToCommit {
