@@ -68,7 +68,9 @@ fn request() -> impl Strategy<Value = Request> {
         6 => Just(Request::Sync),
         3 => Just(Request::Beat),
         2 => Just(Request::Leave),
-        5 => commit.prop_map(|(without_group, topic, offset)| Request::Commit { without_group, topic, offset }),
+        5 => commit.prop_map(|(without_group, topic, offset)| {
+            Request::Commit { without_group, topic, offset }
+        }),
         1 => Just(Request::DeleteGroup),
         1 => (0..2_u8).prop_map(|topic| Request::DeleteOffset { topic }),
     ]
