@@ -42,11 +42,13 @@ impl ErrorBody {
 /// Returns the HTTP status of an error code: its first three digits.
 #[must_use]
 pub fn http_status(error_code: u32) -> u16 {
+    // Bare statuses have three digits, codes of the registry five.
     let digits = if error_code > 999 {
         error_code / 100
     } else {
         error_code
     };
+    // A code from another registry may be of any size.
     u16::try_from(digits).unwrap_or(500)
 }
 
@@ -152,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_three_digits_are_an_http_status() {
+    fn code_contains_http_status() {
         for code in ErrorCode::ALL {
             let status = http_status(code.number());
             assert!((400..=500).contains(&status), "{code:?} gives {status}");

@@ -39,6 +39,7 @@ impl Freshness {
     pub fn new(is_immediate: bool, seq: u64) -> Self {
         Self {
             seq: AtomicU64::new(seq),
+            // Starts at 1, so that 0 can mean that nothing was read yet.
             epochs: (0..EPOCHS).map(|_| Arc::new(AtomicU64::new(1))).collect(),
             is_immediate,
             is_reachable: AtomicBool::new(true),
@@ -76,6 +77,8 @@ impl Freshness {
                 }
             }
         }
+        // The number of a restored registry starts again lower; readers compare for equality, so it
+        // must still change.
         let next = self.seq.load(Ordering::Acquire) + 1;
         self.seq.store(seq.max(next), Ordering::Release);
     }
@@ -105,7 +108,7 @@ mod tests {
 
     // Conformance: contract/3m
     #[test]
-    fn a_change_moves_only_its_own_epochs() {
+    fn change_moves_only_its_epochs() {
         let freshness = Freshness::new(true, 7);
         let epochs = || [1, 2, 3].map(|id| freshness.epoch(id).load(Ordering::Acquire));
         assert_eq!((freshness.seq(), epochs()), (7, [1, 1, 1]));

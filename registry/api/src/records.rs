@@ -22,6 +22,8 @@ pub struct Record {
 /// The key of a record. A setting without a subject applies to the whole registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+// serde writes the tag first and the fields in the order below, which must not change: keys are
+// compared by their bytes.
 #[serde(tag = "keytype", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RecordKey {
     /// A version; the value is a `SchemaValue`.
@@ -170,7 +172,7 @@ pub struct ImportRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportBody {
-    /// Records that changed something or said what was so already.
+    /// Number of applied records, with or without an effect.
     pub imported: usize,
 }
 

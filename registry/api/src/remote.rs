@@ -1,4 +1,4 @@
-//! A registry behind HTTP, for a broker in another process. Every query goes over the network;
+//! A remote registry, for a broker in another process. Every query goes over the network;
 //! the caller caches the responses. Works against any Confluent-compatible registry, but receives
 //! changes only from one that serves `GET /v1/changes`; any other one is taken to change all the
 //! time.
@@ -23,15 +23,16 @@ use crate::types::SchemaId;
 
 /// The maximum time of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the registry may wait for a change; less than [`REQUEST_TIMEOUT`].
+/// Maximum time for which the registry waits for a change; less than [`REQUEST_TIMEOUT`].
 const CHANGE_WAIT: Duration = Duration::from_secs(1);
 /// The pause between two polls of the change feed, for a registry that does not wait.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The interval at which a registry without a change feed is taken to have changed.
 const NO_FEED_INTERVAL: Duration = Duration::from_secs(1);
-/// Known schemas are taken to have changed every so many of these intervals: each costs lookups.
+/// Known schemas are taken to have changed once in this many intervals, because each
+/// change costs lookups.
 const NO_FEED_KNOWN_INTERVALS: u64 = 5;
-/// Registry instances that are remembered; one behind a load balancer has a few.
+/// Registry instances that are remembered; a load balancer distributes requests over a few.
 const MAX_INSTANCES: usize = 64;
 /// The pause after a failed poll of the change feed.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
@@ -95,6 +96,7 @@ impl RemoteSource {
                 let pause = match self.changes_within(CHANGE_WAIT).await {
                     Ok(FeedResponse::NoFeed(_)) => NO_FEED_INTERVAL,
                     Ok(FeedResponse::At(_)) => POLL_INTERVAL,
+                    // `poll` has recorded that the registry is unavailable.
                     Err(_away) => RETRY_INTERVAL,
                 };
                 tokio::time::sleep(pause).await;
@@ -127,6 +129,7 @@ impl RemoteSource {
     }
 
     async fn poll(&self, wait: Duration) -> Result<FeedResponse, SourceError> {
+        // The lock is released before the request, which may take as long as its timeout.
         let (since, without_feed) = match &self.feed().last {
             Some(FeedResponse::At(body)) => (body.seq, 0),
             Some(FeedResponse::NoFeed(count)) => (0, count + 1),
@@ -134,6 +137,7 @@ impl RemoteSource {
         };
         match self.client.changes(since, wait).await {
             Ok(changes) => Ok(FeedResponse::At(changes)),
+            // Any 404: a registry without this route has no error code for it.
             Err(error) if error.status() == Some(404) => Ok(FeedResponse::NoFeed(without_feed)),
             Err(error) => Err(failure(&error)),
         }
@@ -150,11 +154,14 @@ impl RemoteSource {
         let changed = match (&feed.last, &response) {
             (Some(FeedResponse::At(before)), FeedResponse::At(now)) if !is_new_instance => {
                 match (now.seq.cmp(&before.seq), &now.ids) {
+                    // The request timed out without a change.
                     (Ordering::Equal, _) => None,
                     (Ordering::Greater, Some(ids)) => Some(Changed::Ids(ids)),
                     _ => Some(Changed::Any),
                 }
             }
+            // An empty list still increments the number, so that negative results are looked up
+            // again.
             (Some(FeedResponse::NoFeed(_)), FeedResponse::NoFeed(count)) => {
                 let is_due = count.is_multiple_of(NO_FEED_KNOWN_INTERVALS);
                 Some(if is_due {
@@ -235,6 +242,8 @@ impl RemoteSource {
                 }
                 Step::Fetch(reference) => reference,
             };
+            // Both sets, as in Confluent's registry: a name counts once, and so does a version
+            // under two names.
             let place = (reference.subject.clone(), reference.version);
             if !names.insert(reference.name.clone()) || !seen.insert(place) {
                 continue;
@@ -245,6 +254,7 @@ impl RemoteSource {
             let Some(body) = self.version(&reference).await? else {
                 return Ok(Vec::new());
             };
+            // Below its own references on the stack, so that they come first in the result.
             stack.push(Step::Emit(body.schema));
             stack.extend(body.references.into_iter().rev().map(Step::Fetch));
         }
@@ -258,6 +268,7 @@ impl RemoteSource {
         reference: &SchemaReference,
     ) -> Result<Option<SchemaBody>, SourceError> {
         let options = VersionOptions {
+            // A schema stays readable when a version that it references is soft-deleted.
             deleted: true,
             qualified_references: true,
             ..VersionOptions::default()
@@ -301,6 +312,7 @@ impl Feed {
         if self.instances.iter().any(|known| known == instance) {
             return false;
         }
+        // The oldest one; if it responds again, all schemas are looked up once more.
         if self.instances.len() >= MAX_INSTANCES {
             self.instances.pop_front();
         }
@@ -350,7 +362,7 @@ mod tests {
 
     // Conformance: contract/3m
     #[test]
-    fn the_feed_moves_only_the_ids_it_names() {
+    fn feed_changes_only_named_ids() {
         let client = RemoteSource::new("http://127.0.0.1:8081").unwrap();
         let apply = |response| {
             client.apply(response);
@@ -365,7 +377,7 @@ mod tests {
 
     // Conformance: contract/3f
     #[test]
-    fn a_restored_registry_moves_every_id() {
+    fn restored_registry_changes_every_id() {
         let client = RemoteSource::new("http://127.0.0.1:8081").unwrap();
         let apply = |response| {
             client.apply(response);
@@ -380,7 +392,7 @@ mod tests {
 
     // Conformance: contract/3f
     #[test]
-    fn a_registry_without_feed_changes_all_the_time() {
+    fn registry_without_feed_always_changes() {
         let client = RemoteSource::new("http://127.0.0.1:8081").unwrap();
         client.apply(at(500, "a", None));
         let response = (0..=10).map(|count| {

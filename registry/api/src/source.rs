@@ -1,5 +1,5 @@
 //! The interface between a broker or serializer and a registry, which may be in the same process or
-//! behind HTTP.
+//! remote.
 
 use std::sync::Arc;
 

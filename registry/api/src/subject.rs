@@ -83,6 +83,7 @@ impl FromStr for SubjectNameStrategy {
     /// Parses the short name or Confluent's class name.
     fn from_str(word: &str) -> Result<Self, ParseError> {
         const PACKAGE: &str = "io.confluent.kafka.serializers.subject.";
+        // Java clients configure the class name; others use the bare name.
         let short = word.strip_prefix(PACKAGE).unwrap_or(word);
         [Self::TopicName, Self::RecordName, Self::TopicRecordName]
             .into_iter()

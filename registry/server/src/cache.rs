@@ -66,6 +66,8 @@ impl<K: Eq + Hash + EpochKey, V: Clone> Cache<K, V> {
     where
         Q: Hash + Equivalent<K> + EpochKey + ?Sized,
     {
+        // The entry before the epoch: a change in between makes a current entry look outdated,
+        // never the reverse.
         let entry = self.entries.get(key)?;
         (entry.epoch == self.epoch(key)).then_some(entry.value)
     }
@@ -81,6 +83,7 @@ impl<K: Eq + Hash + EpochKey, V: Clone> Cache<K, V> {
     /// Inserts a value of `bytes` bytes that was read when the key had `epoch`, unless the cache
     /// has a newer one.
     pub(crate) fn insert(&self, key: K, epoch: u64, bytes: usize, value: V) {
+        // Two readers may finish in either order; the older value must not win.
         let newer = self.entries.peek(&key).filter(|entry| entry.epoch > epoch);
         if newer.is_some() {
             return;

@@ -36,6 +36,7 @@ async fn listen_on_postgres(service: &Service, pool: &PgPool) {
                 if was_reachable {
                     tracing::error!(%error, "registry database unreachable");
                 }
+                // The connection may be half open; a new one subscribes again.
                 listener = None;
                 was_disconnected = true;
                 false

@@ -75,6 +75,7 @@ impl fmt::Display for PostgresUrl {
             options.get_host(),
             options.get_port(),
         );
+        // PostgreSQL's default.
         let database = options.get_database().unwrap_or(user);
         write!(f, "postgres://{user}@{host}:{port}/{database}")
     }

@@ -120,6 +120,12 @@ pub enum RegistryError {
     /// The schema exceeds the size limit.
     #[error("Register operation failed because schema is too large")]
     SchemaTooLarge,
+    /// The request body exceeds the size limit.
+    #[error("the request body exceeds {limit} bytes; --registry-body-bytes sets the maximum")]
+    BodyTooLarge {
+        /// The maximum in bytes.
+        limit: usize,
+    },
     /// The rule set is invalid.
     #[error("{0}")]
     InvalidRuleSet(String),
@@ -173,6 +179,7 @@ impl RegistryError {
             Self::ReferenceExists { .. } => ErrorCode::ReferenceExists,
             Self::IdDoesNotMatch => ErrorCode::IdDoesNotMatch,
             Self::SchemaTooLarge => ErrorCode::SchemaTooLarge,
+            Self::BodyTooLarge { .. } => ErrorCode::BodyTooLarge,
             Self::InvalidRuleSet(_) => ErrorCode::InvalidRuleSet,
             Self::ContextNotEmpty(_) => ErrorCode::ContextNotEmpty,
             Self::InvalidSubject(_) => ErrorCode::InvalidSubject,
@@ -216,6 +223,7 @@ pub(crate) fn is_timeout(error: &sqlx::Error) -> bool {
     /// `idle_in_transaction_session_timeout`, and SQLite's `SQLITE_BUSY`.
     const CODES: [&str; 4] = ["57014", "55P03", "25P03", "5"];
     match error {
+        // `writer` reports the failure of a shared commit in this form too.
         sqlx::Error::Io(error) => error.kind() == io::ErrorKind::TimedOut,
         sqlx::Error::Database(error) => {
             let code = error.code();

@@ -92,6 +92,7 @@ impl Registry {
     /// If the database cannot be opened or migrated, or if the metrics exist already.
     pub async fn open(database: &Database, config: RegistryConfig) -> Result<Self, OpenError> {
         let store = Store::open(database, config.readers).await?;
+        // The caches are empty, so that everything up to this number counts as applied.
         let change_seq = counters::last_change(&mut *store.read().await?).await?;
         let metrics = Metrics::register(&config.metrics)?;
         let service = Arc::new(Service::new(store, config, metrics, change_seq));
@@ -122,6 +123,7 @@ impl Registry {
     /// Sets the ID of the Kafka cluster in `GET /v1/metadata/id`; only the first call has an
     /// effect. The default is `avouch`.
     pub fn serve_cluster(&self, id: &str) {
+        // The broker that knows the ID starts after the registry.
         self.cluster_id.get_or_init(|| id.to_owned());
     }
 

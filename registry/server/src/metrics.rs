@@ -102,6 +102,7 @@ impl Metrics {
 
 fn method_label(method: &str) -> &str {
     match method {
+        // A client can send any word as a method; each label value would be a new time series.
         "GET" | "POST" | "PUT" | "DELETE" => method,
         _ => "other",
     }

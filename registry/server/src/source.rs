@@ -38,6 +38,7 @@ impl StoreSource {
         let subject = Subject::existing(subject);
         let mut snapshot = self.service.store.read().await?;
         let rows = versions::rows(&mut snapshot, &subject).await?;
+        // A subject exists while it has a live version.
         Ok(rows.iter().any(|row| !row.deleted))
     }
 }

@@ -25,7 +25,7 @@ pub enum BuildError {
     Url {
         /// The URL as given.
         url: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The CA file cannot be read.
@@ -41,7 +41,7 @@ pub enum BuildError {
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The HTTP client cannot be set up, for example its TLS configuration.
@@ -104,6 +104,8 @@ impl ClientBuilder {
         // Reading the system's certificates takes milliseconds, so it is left out where unused.
         let mut http = reqwest::Client::builder()
             .tls_built_in_root_certs(is_tls && self.ca_file.is_none())
+            // The client has no timeout for a whole request, because an export takes as long as its
+            // size requires; `Request::read_any` adds one to all others.
             .connect_timeout(self.timeout)
             .read_timeout(self.timeout)
             .user_agent(concat!("avouch/", env!("CARGO_PKG_VERSION")));
@@ -149,6 +151,7 @@ fn read_ca_file(path: &Path) -> Result<Vec<Certificate>, BuildError> {
     })?;
     let certificates = Certificate::from_pem_bundle(&pem);
     let certificates = certificates.map_err(|error| invalid(super::error::root_cause(&error)))?;
+    // A file without a PEM block is no parse error, and would leave no trusted certificate.
     if certificates.is_empty() {
         return Err(invalid("it contains no certificate".to_owned()));
     }

@@ -1,4 +1,4 @@
-//! Why a request failed.
+//! Errors of requests.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -69,7 +69,7 @@ pub enum ClientError {
     Invalid {
         /// The URL of the request.
         url: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
 }
@@ -125,9 +125,11 @@ impl ClientError {
     }
 
     pub(super) fn sending(url: String, timeout: Duration, error: &reqwest::Error) -> Self {
+        // Before the other cases: a timeout while connecting is also a connect error.
         if error.is_timeout() {
             return Self::Timeout { url, timeout };
         }
+        // Also before `is_connect`, which includes failed handshakes.
         if let Some(reason) = tls_failure(error) {
             return Self::Tls { url, reason };
         }

@@ -1,5 +1,5 @@
 //! A client of the registry's whole REST API, over `http://` and `https://`. Works against any
-//! Confluent-compatible registry; methods that need a `/v1` route of Avouch say so.
+//! Confluent-compatible registry; the documentation of a method names its `/v1` route if it works with Avouch only.
 //!
 //! Each method sends one request and returns its decoded response. A response with an error status
 //! is a [`ClientError::Rejected`], which carries Confluent's error code and message. Every request
@@ -52,7 +52,7 @@ impl RegistryClient {
     }
 }
 
-/// Which versions a request includes.
+/// The versions that a request includes, by deletion state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Deleted {
     /// Live versions.

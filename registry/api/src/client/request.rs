@@ -26,6 +26,7 @@ impl RegistryClient {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .expect("the builder accepts only http and https URLs, which have a path")
+            // A base URL that ends with a slash has an empty last segment.
             .pop_if_empty()
             .extend(segments);
         Request {
@@ -63,6 +64,8 @@ impl Request<'_> {
     /// Adds a query parameter that has a value.
     pub(super) fn optional(self, name: &str, value: Option<&str>) -> Self {
         match value {
+            // Without the parameter the registry uses its own default, which an empty value may not
+            // be.
             Some(value) => self.text(name, value),
             None => self,
         }
@@ -104,6 +107,7 @@ impl Request<'_> {
 
     pub(super) fn json<T: Serialize>(self, body: &T) -> Self {
         Self {
+            // The error is returned when the request is sent, so that calls can be chained.
             body: Some(serde_json::to_vec(body)),
             ..self
         }
@@ -203,6 +207,7 @@ impl Response {
     /// Returns the next bytes, `None` at the end. `held` counts the bytes that the caller keeps.
     pub(super) async fn chunk(&mut self, held: usize) -> Result<Option<Bytes>, ClientError> {
         match self.response.chunk().await {
+            // Counted while the body arrives: its length may be missing or wrong.
             Ok(Some(chunk)) if held.saturating_add(chunk.len()) > self.max_bytes => {
                 Err(ClientError::TooLarge {
                     url: self.url.clone(),
@@ -235,6 +240,7 @@ pub(super) fn rejected(url: String, status: StatusCode, body: &[u8]) -> ClientEr
     let status = status.as_u16();
     match serde_json::from_slice::<ErrorBody>(body) {
         Ok(body) => ClientError::Rejected(Box::new(Rejection { url, status, body })),
+        // A proxy or another service sent the response.
         Err(_foreign) => ClientError::Status { url, status },
     }
 }

@@ -12,24 +12,24 @@ pub struct SchemaOptions<'a> {
     pub subject: Option<&'a str>,
     /// The form of the schema.
     pub format: Format,
-    /// Whether references outside the default context name their context.
+    /// Name the context of references outside the default one.
     pub qualified_references: bool,
     /// Tags to report from the schema; `*` reports all.
     pub find_tags: &'a [&'a str],
-    /// Whether to report the highest id assigned so far.
+    /// Report the highest id assigned so far.
     pub max_id: bool,
 }
 
 /// Options of a listing of schemas.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SchemasOptions<'a> {
-    /// What subject names start with; `:.context:` selects a context, `:*:` all of them.
+    /// Prefix of the subject names; `:.context:` selects a context, `:*:` all of them.
     pub subject_prefix: Option<&'a str>,
-    /// Whether to list soft-deleted versions too.
+    /// List soft-deleted versions too.
     pub deleted: bool,
-    /// Whether to list only the latest version of each subject.
+    /// List only the latest version of each subject.
     pub latest_only: bool,
-    /// Whether to report the aliases of each subject.
+    /// Report the aliases of each subject.
     pub aliases: bool,
     /// Lists only versions with a rule of this type.
     pub rule_type: Option<&'a str>,
@@ -150,6 +150,7 @@ impl RegistryClient {
     }
 
     fn schema_request(&self, id: SchemaId, rest: &[&str], subject: Option<&str>) -> Request<'_> {
+        // All routes of an ID accept the subject, which selects the context.
         let id = id.to_string();
         let segments = [&["schemas", "ids", &id], rest].concat();
         self.get(&segments).optional("subject", subject)

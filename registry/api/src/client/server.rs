@@ -4,7 +4,7 @@ use super::request::Request;
 use super::{ClientError, Page, RegistryClient};
 use crate::rest::{AssociationBody, BuildBody, ClusterIdBody, DeploymentBody};
 
-/// Which associations a listing returns.
+/// Filters of a listing of associations.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AssociationOptions<'a> {
     /// Only those of this kind of resource, such as `topic`.

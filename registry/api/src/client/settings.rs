@@ -72,7 +72,7 @@ impl RegistryClient {
     }
 
     /// Deletes a mode and returns it: `DELETE /mode` and `DELETE /mode/{subject}`. With
-    /// `recursive`, a context's subjects lose theirs too.
+    /// `recursive`, those of a context's subjects are deleted too.
     ///
     /// # Errors
     /// Code 40401 when the subject has none; see [`ClientError`].

@@ -7,13 +7,13 @@ use crate::types::{SchemaId, Version, VersionSelector};
 /// Options of a registration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RegisterOptions {
-    /// Whether the registry normalizes the schema first.
+    /// Normalize the schema first.
     pub normalize: bool,
-    /// Whether to skip the compatibility check. Avouch only.
+    /// Skip the compatibility check. Avouch only.
     pub force: bool,
-    /// Whether to return the outcome without writing anything.
+    /// Return the outcome without writing anything.
     pub dry_run: bool,
-    /// Whether a rejection carries structured findings. Avouch only.
+    /// Include structured findings in a rejection. Avouch only.
     pub explain: bool,
     /// The form of the schema in the response.
     pub format: Format,
@@ -22,11 +22,11 @@ pub struct RegisterOptions {
 /// Options of a lookup by content.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LookupOptions {
-    /// Whether the registry normalizes the schema first.
+    /// Normalize the schema first.
     pub normalize: bool,
-    /// Whether soft-deleted versions are found too.
+    /// Find soft-deleted versions too.
     pub deleted: bool,
-    /// Whether a rejection names the closest version. Avouch only.
+    /// Name the closest version in a rejection. Avouch only.
     pub explain: bool,
     /// The form of the schema in the response.
     pub format: Format,
@@ -35,11 +35,11 @@ pub struct LookupOptions {
 /// Options of a lookup of one version.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct VersionOptions<'a> {
-    /// Whether a soft-deleted version is found too.
+    /// Find a soft-deleted version too.
     pub deleted: bool,
     /// The form of the schema.
     pub format: Format,
-    /// Whether references outside the default context name their context.
+    /// Name the context of references outside the default one.
     pub qualified_references: bool,
     /// Tags to report from the schema; `*` reports all.
     pub find_tags: &'a [&'a str],
@@ -48,15 +48,15 @@ pub struct VersionOptions<'a> {
 /// Options of a compatibility check.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CompatibilityOptions {
-    /// Whether the registry normalizes the schema first.
+    /// Normalize the schema first.
     pub normalize: bool,
-    /// Whether the response contains a message for each incompatibility.
+    /// Return a message for each incompatibility.
     pub verbose: bool,
-    /// Whether the response contains structured findings. Avouch only.
+    /// Return structured findings. Avouch only.
     pub explain: bool,
 }
 
-/// How far a delete goes.
+/// Kind of a delete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeleteMode {
     /// Hides versions; they stay readable by id.

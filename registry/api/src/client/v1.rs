@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::request::{Response, decode, rejected};
 use super::{ClientError, Page, RegistryClient};
 use crate::records::{ImportBody, ImportRequest, Record};
-use crate::rest::{ChangesBody, PlanBody, PlanRequest, RefusedPlanBody, SchemaBody, VersionBody};
+use crate::rest::{ChangesBody, PlanBody, PlanRequest, RejectedPlanBody, SchemaBody, VersionBody};
 use crate::types::Version;
 
 /// The outcome of [`RegistryClient::apply`].
@@ -15,7 +15,7 @@ pub enum ApplyOutcome {
     /// All schemas are registered.
     Applied(PlanBody),
     /// Nothing was registered because a step was rejected.
-    Rejected(Box<RefusedPlanBody>),
+    Rejected(Box<RejectedPlanBody>),
 }
 
 impl RegistryClient {
@@ -51,6 +51,7 @@ impl RegistryClient {
         if status.is_success() {
             return decode(url, &body).map(ApplyOutcome::Applied);
         }
+        // A rejected plan is an error response with the plan in it; any other error has no plan.
         match serde_json::from_slice(&body) {
             Ok(plan) => Ok(ApplyOutcome::Rejected(Box::new(plan))),
             Err(_other) => Err(rejected(url, status, &body)),
@@ -138,6 +139,7 @@ impl Export {
             }
             match self.response.chunk(self.lines.partial.len()).await? {
                 Some(bytes) => self.lines.push(&bytes),
+                // A response that a proxy cuts off may end without an error.
                 None if self.lines.is_closed => return Ok(None),
                 None => {
                     return Err(ClientError::Invalid {
@@ -161,6 +163,7 @@ struct Lines {
 
 impl Lines {
     fn push(&mut self, bytes: &[u8]) {
+        // A chunk of the body may end anywhere in a line.
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.partial.extend_from_slice(part);
             if !part.ends_with(b"\n") {
@@ -168,6 +171,7 @@ impl Lines {
             }
             let line = std::mem::take(&mut self.partial);
             let line = line.trim_ascii_end();
+            // The separator is at the end of each line but the last element.
             match line.strip_suffix(b",").unwrap_or(line) {
                 b"" | b"[" => {}
                 b"]" => self.is_closed = true,

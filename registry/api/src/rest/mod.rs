@@ -9,7 +9,9 @@ mod server;
 mod settings;
 
 pub use compatibility::{ClosestBody, CompatibilityBody, FindingBody, PlaceBody};
-pub use plan::{PlanAction, PlanBody, PlanRequest, PlanStepBody, PlanStepRequest, RefusedPlanBody};
+pub use plan::{
+    PlanAction, PlanBody, PlanRequest, PlanStepBody, PlanStepRequest, RejectedPlanBody,
+};
 pub use schema::{
     ContextIdBody, EntityType, Metadata, ReferenceRequest, RegisterRequest, Rule, RuleSet,
     SchemaBody, SchemaEntity, SchemaReference, SchemaTags, SubjectVersionBody, TagRequest,

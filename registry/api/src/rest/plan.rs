@@ -65,13 +65,15 @@ pub enum PlanAction {
     /// The schema is registered already.
     Existing,
     /// The registration is rejected.
-    Refused,
+    // The name on the wire is older than that of the variant.
+    #[serde(rename = "REFUSED")]
+    Rejected,
 }
 
 /// The error response for a plan that was not applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct RefusedPlanBody {
+pub struct RejectedPlanBody {
     /// The error of the first rejected step.
     #[serde(flatten)]
     pub error: ErrorBody,

@@ -317,6 +317,7 @@ where
     T: TryFrom<i32>,
 {
     let number = Option::<i32>::deserialize(deserializer)?;
+    // Not an error: the response is complete without the number.
     Ok(number.and_then(|number| T::try_from(number).ok()))
 }
 
@@ -363,6 +364,7 @@ where
     D: Deserializer<'de>,
     T: Blank + Deserialize<'de>,
 {
+    // Content is compared by equality and by GUID, and Confluent's clients send either form.
     let value = Option::<T>::deserialize(deserializer)?;
     Ok(value.filter(|value| !value.is_blank()))
 }

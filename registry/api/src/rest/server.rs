@@ -34,7 +34,7 @@ pub struct AssociationBody {
     /// `STRONG` or `WEAK`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<String>,
-    /// Whether the subject accepts no further versions.
+    /// True if the subject accepts no further versions.
     #[serde(default)]
     pub frozen: bool,
 }

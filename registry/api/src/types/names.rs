@@ -19,6 +19,7 @@ macro_rules! names {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        // Must match the names of `as_str`, which a test compares.
         #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
         pub enum $type {
             $(#[$first_doc])* $first,
@@ -47,6 +48,7 @@ macro_rules! names {
         impl FromStr for $type {
             type Err = ParseError;
 
+            // Confluent's registry and its clients mix upper and lower case.
             /// Parses the name in any case.
             fn from_str(text: &str) -> Result<Self, ParseError> {
                 let is_named = |value: &&Self| value.as_str().eq_ignore_ascii_case(text);
@@ -61,7 +63,7 @@ macro_rules! names {
 }
 
 names! {
-    /// Which earlier versions a new version is compared with, and in which direction.
+    /// The earlier versions that a new version is compared with, and the direction.
     CompatibilityLevel, "unknown compatibility level"
     /// No comparison.
     None = "NONE",
@@ -91,7 +93,7 @@ impl CompatibilityLevel {
 }
 
 names! {
-    /// How strictly findings of a comparison are judged.
+    /// Strictness of a comparison.
     CompatibilityPolicy, "unknown compatibility policy"
     /// By the specification's rules.
     Strict = "STRICT",
@@ -102,7 +104,7 @@ names! {
 }
 
 names! {
-    /// Which changes a subject, a context or the whole registry accepts.
+    /// The changes that a subject, a context or the whole registry accepts.
     Mode, "unknown mode"
     /// All changes except registrations with an id of their own.
     Readwrite = "READWRITE",

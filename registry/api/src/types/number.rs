@@ -15,12 +15,14 @@ macro_rules! number {
     ($(#[$doc:meta])* $name:ident, $minimum:literal, $problem:literal, $expected:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        // Deserialization checks the range too.
         #[serde(into = "i32", try_from = "i32")]
         pub struct $name(i32);
 
         impl $name {
             /// Returns the value for a number in range, `None` for any other.
             #[must_use]
+            // Signed, as in Confluent's registry and on the wire.
             pub const fn new(number: i32) -> Option<Self> {
                 if number >= $minimum {
                     Some(Self(number))

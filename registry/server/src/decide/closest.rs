@@ -16,6 +16,7 @@ pub(crate) fn same_meaning(new: &Content, new_parsed: &Parsed, old: &Resolved) -
     if new.schema_type != old.content.schema_type {
         return false;
     }
+    // An import may have stored a schema that cannot be parsed; it equals no other.
     let Ok(Parsed::Avro(old_schema)) = old.parse() else {
         return false;
     };
@@ -58,6 +59,7 @@ pub(crate) fn distance(new: &Content, new_parsed: &Parsed, old: &Resolved) -> Ve
             Err(error) => differences.push(error.to_string()),
         }
     }
+    // Schemas with the same meaning can still differ in text, such as the order of properties.
     if differences.is_empty() {
         differences.push(first_difference(&new.text, &old_content.text));
     }

@@ -53,7 +53,9 @@ pub(crate) struct Unreadable {
 pub(crate) fn versions_to_read(config: &ConfigBody) -> Option<usize> {
     let grouped = config.properties.compatibility_group.is_some();
     if config.compatibility_level == CompatibilityLevel::None {
+        // Reserved fields are compared with the latest version at any level.
         Some(usize::from(validates_fields(config)))
+    // The newest version of the group may be any version.
     } else if config.compatibility_level.is_transitive() || grouped {
         None
     } else {
@@ -79,6 +81,7 @@ pub(crate) fn incompatibilities(
         incompatibilities.messages = reserved(new, new_content, latest);
     }
     for version in relevant(config, new_content, earlier) {
+        // Newest first: the error names the version that the client most likely started from.
         let found = compare(level, new, new_content, &version)?;
         if !found.messages.is_empty() {
             incompatibilities.messages.extend(found.messages);
@@ -137,6 +140,7 @@ fn has_field(schema: &Parsed, field: &str) -> bool {
     let Parsed::Avro(schema) = schema else {
         return false;
     };
+    // Only fields of the outermost record can be reserved.
     let root = &schema.node(schema.root()).kind;
     matches!(root, Type::Record(record) if record.position(field).is_some())
 }
@@ -196,6 +200,7 @@ fn compare_avro(
             with_old_schema(old_reads_new(), earlier)
         }
         CompatibilityLevel::Full | CompatibilityLevel::FullTransitive => {
+            // Confluent reports this direction first, and the old schema once, at the end.
             let mut both = old_reads_new();
             let other = with_old_schema(new_reads_old(), earlier);
             both.messages.extend(other.messages);
@@ -214,6 +219,7 @@ fn one_way(
     version: Version,
 ) -> Incompatibilities {
     let backward = direction == CompatibilityLevel::Backward;
+    // Backward: the new schema reads data that was written with the old one.
     let (reader, writer) = if backward { (new, old) } else { (old, new) };
     let (reader_age, writer_age) = if backward {
         ("new", "old")
@@ -231,6 +237,7 @@ fn one_way(
     let mut incompatibilities = Incompatibilities::default();
     let mut bytes = 0;
     for finding in &found {
+        // Checked before each finding, so the total exceeds the limit by one finding at most.
         if incompatibilities.findings.len() == FINDINGS_MAX || bytes > FINDINGS_BYTES_MAX {
             let more = found.len() - incompatibilities.findings.len();
             incompatibilities.messages.push(format!("and {more} more"));
@@ -265,6 +272,7 @@ fn shown_info(info: &str) -> Cow<'_, str> {
     if info.len() <= INFO_BYTES_MAX {
         return Cow::Borrowed(info);
     }
+    // Slicing inside a character would panic.
     let end = info.floor_char_boundary(INFO_BYTES_MAX);
     let more = info.len() - end;
     Cow::Owned(format!("{}... and {more} bytes more", &info[..end]))
@@ -326,6 +334,7 @@ fn with_old_schema(
     let text = &earlier.resolved.content.text;
     incompatibilities
         .messages
+        // Counted in characters, as by Confluent.
         .push(match text.char_indices().nth(SHOWN_CHARS) {
             None => format!("{{oldSchema: '{text}'}}"),
             Some((end, _)) => format!("{{oldSchema: <truncated> '{}...'}}", &text[..end]),

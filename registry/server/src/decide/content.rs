@@ -37,6 +37,8 @@ impl Content {
         &self,
         references: impl Iterator<Item = (&'a str, &'a str, i32)>,
     ) -> Uuid {
+        // Concatenation without separators, as in Confluent's registry: GUIDs must be equal in
+        // both.
         let mut md5 = Md5::new();
         md5.update(&self.text);
         for (name, subject, version) in references {
@@ -58,6 +60,7 @@ impl Content {
     /// Sorts and deduplicates the references as normalization does.
     pub(crate) fn sort_references(&mut self) {
         let mut sorted = std::mem::take(&mut self.references);
+        // By subject and version only; the sort is stable, so that names keep their order.
         sorted.sort_by(|one, other| {
             (&one.subject, one.version).cmp(&(&other.subject, other.version))
         });
@@ -205,10 +208,13 @@ impl Resolved {
     /// If the schema or a reference is invalid.
     pub(crate) fn parse_as(&self, strictness: Strictness) -> Result<Parsed, ContentError> {
         match self.content.schema_type {
+            // Stored and compared as text; no parser of these languages is included.
             SchemaType::Json | SchemaType::Protobuf => return Ok(Parsed::Text),
             SchemaType::Avro => {}
         }
         let limits = Limits::default();
+        // The dependencies are parsed like the schema: with legacy data anywhere in the graph,
+        // strict parsing of a dependency would make a stored schema unreadable.
         let parse = |text: &str, scope: &[Schema]| match strictness {
             Strictness::New => Schema::parse_with(text, scope, &limits),
             Strictness::Legacy => Schema::parse_legacy(text, scope, &limits),

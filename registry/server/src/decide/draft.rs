@@ -65,6 +65,7 @@ impl Draft {
     /// version; [`RegistryError::InvalidRuleSet`] for rules that no client could apply.
     pub(crate) fn of(request: RegisterRequest, normalize: bool) -> Result<Self, RegistryError> {
         let schema_type = match request.schema_type.as_deref() {
+            // An empty type means Avro, like an absent one.
             None | Some("") => SchemaType::Avro,
             Some(name) => name.parse().map_err(|_unknown| {
                 RegistryError::InvalidSchema(format!("Invalid schema type {name}"))
@@ -80,11 +81,13 @@ impl Draft {
         };
         Ok(Self {
             schema_type,
+            // Java treats a blank string like a missing one.
             text: request.schema.filter(|text| !text.trim().is_empty()),
             references: references(request.references.unwrap_or_default())?,
             metadata: request.metadata,
             rule_set: request.rule_set.map(rules::checked).transpose()?,
             version,
+            // Clients send -1 for a schema without an ID.
             id: request.id.and_then(SchemaId::new),
             normalize,
             tags_to_add,
@@ -174,6 +177,7 @@ impl Draft {
         config: &ConfigProperties,
         next: Option<Version>,
     ) -> bool {
+        // Compared at the end, so that the caller parses again only what changed.
         let sent = self.clone();
         if let (None, Some(latest)) = (&self.text, latest) {
             self.schema_type = latest.schema_type;
@@ -181,16 +185,19 @@ impl Draft {
             self.references = latest.references.iter().map(Into::into).collect();
         }
         if let (true, Some(latest)) = (self.propagate_tags, latest) {
+            // Before the requested ones, which may extend those of the latest version.
             self.tags_to_add.splice(..0, tags::found(&latest.text));
         }
         let inherited = latest.and_then(|latest| latest.metadata.clone());
         let own = self.metadata.take().or(inherited);
+        // Later arguments win: default, then own, then override.
         let own = metadata::merged(config.default_metadata.clone(), own);
         self.metadata = metadata::merged(own, config.override_metadata.clone());
         let inherited = latest.and_then(|latest| latest.rule_set.clone());
         let own = self.rule_set.take().or(inherited);
         let own = rules::merged(config.default_rule_set.clone(), own);
         self.rule_set = rules::merged(own, config.override_rule_set.clone());
+        // A version inherited from the latest schema would be wrong for the next one.
         let has_version = metadata::stored_version(self.metadata.as_ref()).is_some();
         if let Some(next) = next
             && (self.version != WantedVersion::Any || has_version)

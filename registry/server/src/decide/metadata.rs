@@ -64,7 +64,9 @@ pub(crate) fn equal_but_for_version(
 ) -> bool {
     let stored = |metadata| stored_version(metadata).and_then(|text| text.parse::<i32>().ok());
     match (stored(new), stored(old)) {
+        // Both recorded or neither: the version is compared like any property.
         (None, None) | (Some(_), Some(_)) => new == old,
+        // The client sent back what a registration with version -1 returned.
         (Some(version), None) => version == old_version.get() && without_version(new) == plain(old),
         (None, Some(_)) => plain(new) == without_version(old),
     }

@@ -74,6 +74,7 @@ pub(crate) fn plan(
     wanted: Wanted,
     any_version: bool,
 ) -> Result<Plan, RegistryError> {
+    // A demanded version is registered again, even with content that another version has.
     if wanted.version == WantedVersion::Any
         && let Some(row) = registered(versions, same_content)
     {
@@ -120,6 +121,7 @@ pub(crate) fn replaced(
     version: Version,
     id: SchemaId,
 ) -> impl Iterator<Item = Version> + '_ {
+    // Confluent removes them too, so that an ID has at most one version per subject.
     let same = move |row: &&VersionRow| row.deleted && row.id == id && row.version < version;
     versions.iter().filter(same).map(|row| row.version)
 }
@@ -130,6 +132,7 @@ pub(crate) fn replaced(
 /// [`RegistryError::InvalidSchema`] if the numbers are exhausted.
 pub(crate) fn next_version(versions: &[VersionRow]) -> Result<Version, RegistryError> {
     let exhausted = || RegistryError::InvalidSchema("The subject has no version left".to_owned());
+    // Soft-deleted versions count: their numbers are never reused while they exist.
     match versions.iter().map(|row| row.version).max() {
         Some(highest) => highest.next().ok_or_else(exhausted),
         None => Ok(Version::FIRST),

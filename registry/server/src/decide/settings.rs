@@ -42,6 +42,7 @@ pub(crate) fn update(
     set(request, "overrideMetadata", &mut own.override_metadata)?;
     set_rules(request, "defaultRuleSet", &mut own.default_rule_set)?;
     set_rules(request, "overrideRuleSet", &mut own.override_rule_set)?;
+    // An empty string clears the alias, like `null`.
     own.alias = own.alias.filter(|alias| !alias.is_empty());
     Ok(StoredConfigBody {
         compatibility,
@@ -73,6 +74,7 @@ fn set<T: DeserializeOwned>(
     name: &str,
     property: &mut Option<T>,
 ) -> Result<(), RegistryError> {
+    // `null` deserializes to `None`, which clears the property.
     if let Some(value) = request.get(name) {
         *property =
             serde_json::from_value(value.clone()).map_err(|error| invalid_value(name, error))?;
@@ -124,6 +126,7 @@ pub(crate) fn effective(
                 compatibility_level,
                 properties: own,
             } = shown(own, default);
+            // An alias, metadata and rules describe one subject, so they are not inherited.
             let properties = ConfigProperties {
                 normalize: own.normalize.or(global.normalize),
                 validate_fields: own.validate_fields.or(global.validate_fields),
@@ -182,6 +185,7 @@ pub(crate) fn permit_registration(
 ) -> Result<(), RegistryError> {
     permit_change(mode, Some(subject))?;
     match (mode, demands_id) {
+        // IDs are assigned by the registry or by the client, never by both in one scope.
         (Mode::Import | Mode::Forward, true) | (Mode::Readwrite, false) => Ok(()),
         (_, true) => Err(not_permitted(Some(subject), "import", "not in")),
         (_, false) => Err(not_permitted(Some(subject), "read-write", "not in")),

@@ -31,11 +31,13 @@ impl Subject {
     /// Parses a name. If it contains no context, it belongs to `context`.
     pub(crate) fn within(context: &str, name: &str) -> Self {
         let (context, plain) = match name.strip_prefix(':') {
+            // The delimiter is `:.`; `:x` without a dot is a plain name.
             Some(qualified) if qualified.starts_with('.') => {
                 qualified.split_once(':').unwrap_or((qualified, ""))
             }
             Some(_) | None => (context, name),
         };
+        // One form for each subject, since stores and caches compare names as strings.
         let name = if context == DEFAULT_CONTEXT {
             plain.to_owned()
         } else {
@@ -66,6 +68,7 @@ impl Subject {
     pub(crate) fn writable_scope(name: &str) -> Result<Self, RegistryError> {
         let subject = Self::existing(name);
         let is_empty = subject.name.is_empty() && !name.starts_with(":.");
+        // Confluent uses these names for the global settings and an empty context.
         let is_reserved = ["__GLOBAL", "__EMPTY"].contains(&subject.plain());
         if is_empty || is_reserved || subject.name.chars().any(char::is_control) {
             return Err(RegistryError::InvalidSubject(name.to_owned()));

@@ -1,6 +1,6 @@
 //! `/compatibility`: checks of a schema against registered versions.
 
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{Data, Path};
 use avouch_http::Endpoint;
 use avouch_registry_api::rest::{CompatibilityBody, RegisterRequest};
 
@@ -11,7 +11,7 @@ use crate::rest::error_responses::{
     InvalidRuleSet, InvalidSchema, InvalidVersion, VersionNotFound,
 };
 use crate::rest::parameters::{path, query};
-use crate::rest::request::{Params, body};
+use crate::rest::request::{Body, Params};
 use crate::rest::response::{HandlerResult, json};
 use crate::rest::subjects::{subject, subject_version};
 
@@ -34,13 +34,13 @@ async fn with_version(
     registry: Data<Registry>,
     path: Path<(String, String)>,
     params: Params,
-    bytes: Bytes,
+    body: Body,
 ) -> HandlerResult {
     let (subject, spec) = subject_version(&registry, &path).await?;
     let normalize = params.flag(query::Normalize);
     let incompatibilities = registry
         .service
-        .check_version(&subject, spec, body(&bytes)?, normalize)
+        .check_version(&subject, spec, body.parsed()?, normalize)
         .await;
     result(incompatibilities, &params)
 }
@@ -57,13 +57,13 @@ async fn with_subject(
     registry: Data<Registry>,
     path: Path<String>,
     params: Params,
-    bytes: Bytes,
+    body: Body,
 ) -> HandlerResult {
     let subject = subject(&registry, &path).await?;
     let normalize = params.flag(query::Normalize);
     let incompatibilities = registry
         .service
-        .check_subject(&subject, body(&bytes)?, normalize)
+        .check_subject(&subject, body.parsed()?, normalize)
         .await;
     result(incompatibilities, &params)
 }

@@ -17,6 +17,7 @@ pub(crate) async fn in_context<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     if let Some(uri) = rewritten(request.uri()) {
+        // The router reads the path from here, handlers read the query from the URI.
         request.match_info_mut().get_mut().update(&uri);
         request.head_mut().uri = uri;
     }
@@ -36,6 +37,7 @@ pub(crate) fn context_named(segment: &str) -> String {
 /// Returns the equivalent URI without a context path; `None` if it has none.
 fn rewritten(uri: &Uri) -> Option<Uri> {
     let (segment, path) = uri.path().strip_prefix("/contexts/")?.split_once('/')?;
+    // The segment is still percent-encoded.
     let context = format!(":{}:", context_named(&segment.replace("%3A", ":")));
     let query = uri.query().unwrap_or_default();
     let (path, query) = (path_in(&context, path), query_in(&context, path, query));
@@ -57,6 +59,7 @@ fn path_in(context: &str, path: &str) -> String {
         ["compatibility", "subjects", ..] => Some(2),
         _ => None,
     };
+    // The context of a listing is a query parameter.
     let is_listing = matches!(segments.as_slice(), ["subjects"] | ["subjects", ""]);
     let mut path = String::new();
     for (at, segment) in segments.iter().enumerate() {

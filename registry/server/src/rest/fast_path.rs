@@ -39,10 +39,12 @@ pub(crate) async fn fast_path<B: MessageBody>(
 
 fn cached_response(registry: &Registry, request: &ServiceRequest) -> Option<HttpResponse<Bytes>> {
     let prefix = SCHEMA_BY_ID.strip_suffix("{id}")?;
+    // Anything but a plain number, such as a longer path, is left to the router.
     let id = request.path().strip_prefix(prefix)?.parse().ok()?;
     if request.method() != Method::GET {
         return None;
     }
+    // After the cheap tests, which nearly every other request fails.
     let received_at = now();
     let params = Params::of(request.query_string());
     let is_cacheable = params.are_among(&[query::SubjectOfId::NAME, query::FetchMaxId::NAME])

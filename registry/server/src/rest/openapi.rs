@@ -63,6 +63,7 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     if let Some(body) = &mut operation.request_body {
         body.required = Some(Required::True);
         let content = mem::take(&mut body.content);
+        // `utoipa` documents one content type; all have the same schema.
         body.content = content.values().take(1).flat_map(in_every_type).collect();
     }
     let mut codes: BTreeSet<u32> = ANY_REQUEST.iter().map(|code| code.number()).collect();
@@ -74,6 +75,7 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     }
     for (status, response) in mem::take(&mut operation.responses.responses) {
         match (status.parse(), response) {
+            // Keys of declared errors are error codes, not HTTP statuses.
             (Ok(code), _) if code >= 400 => _ = codes.insert(code),
             (_, RefOr::T(mut response)) => {
                 let content = mem::take(&mut response.content);

@@ -5,12 +5,15 @@ use std::future::{Ready, ready};
 use std::str::FromStr;
 
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderMap};
-use actix_web::web::Query;
+use actix_web::web::{Bytes, Data, Query};
 use actix_web::{FromRequest, HttpRequest};
 use avouch_registry_api::rest::SchemaBody;
+use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
+use crate::Registry;
 use crate::decide::content::Format;
 use crate::decide::subject::{DEFAULT_CONTEXT, Subject, Visibility};
 use crate::decide::tags;
@@ -29,6 +32,7 @@ pub(crate) struct Params(Vec<(String, String)>);
 impl Params {
     /// Parses a query string. One that cannot be decoded has no parameters.
     pub(crate) fn of(query: &str) -> Self {
+        // A list of pairs, because some parameters are repeated.
         let parsed = Query::<Vec<(String, String)>>::from_query(query);
         parsed.map(|Query(pairs)| Self(pairs)).unwrap_or_default()
     }
@@ -70,6 +74,7 @@ impl Params {
 
     /// Returns the page that `offset` and `limit` select. A limit below 1 is none.
     pub(crate) fn page(&self) -> Page {
+        // Confluent's default of -1 means no limit.
         let limit = self.number(query::Limit).filter(|&limit| limit > 0);
         Page {
             offset: self.number(query::Offset).unwrap_or(0).max(0),
@@ -148,20 +153,50 @@ pub(crate) fn requests_current(headers: &HeaderMap) -> bool {
     values.any(|value| value.split(',').any(|word| word.trim() == "no-cache"))
 }
 
-/// Parses a body that must be a JSON object.
-///
-/// # Errors
-/// [`RegistryError::BodyMissing`] if the body is empty or `null`, [`RegistryError::BadRequest`] if
-/// it is not an object of the expected form.
-pub(crate) fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RegistryError> {
-    let text = bytes.trim_ascii();
-    if matches!(text, b"" | b"null") {
-        return Err(RegistryError::BodyMissing);
+/// The body of a request.
+#[derive(Debug)]
+pub(crate) struct Body(pub(crate) Bytes);
+
+impl Body {
+    /// Parses the body, which must be a JSON object.
+    ///
+    /// # Errors
+    /// [`RegistryError::BodyMissing`] if the body is empty or `null`, [`RegistryError::BadRequest`]
+    /// if it is not an object of the expected form.
+    pub(crate) fn parsed<T: DeserializeOwned>(&self) -> Result<T, RegistryError> {
+        let text = self.0.trim_ascii();
+        if matches!(text, b"" | b"null") {
+            return Err(RegistryError::BodyMissing);
+        }
+        // serde would also read an array as the fields of a struct, in their order.
+        if !text.starts_with(b"{") {
+            return Err(RegistryError::BadRequest(
+                "The request body must be an object".to_owned(),
+            ));
+        }
+        serde_json::from_slice(text).map_err(|error| RegistryError::BadRequest(error.to_string()))
     }
-    if !text.starts_with(b"{") {
-        return Err(RegistryError::BadRequest(
-            "The request body must be an object".to_owned(),
-        ));
+}
+
+impl FromRequest for Body {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let limit = request
+            .app_data::<Data<Registry>>()
+            .map_or(0, |registry| registry.service.config.body_bytes);
+        let read = Bytes::from_request(request, payload);
+        Box::pin(async move {
+            read.await.map(Self).map_err(|error| {
+                let is_too_large =
+                    error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE;
+                if is_too_large {
+                    RegistryError::BodyTooLarge { limit }.into()
+                } else {
+                    error
+                }
+            })
+        })
     }
-    serde_json::from_slice(text).map_err(|error| RegistryError::BadRequest(error.to_string()))
 }

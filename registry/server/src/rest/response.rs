@@ -69,6 +69,7 @@ pub(crate) async fn resource_layer<B: MessageBody + 'static>(
     let method = request.method().clone();
     let response = match rejected_content_type(&request) {
         Some(status) => request.into_response(status_response(status)),
+        // Also for errors of extractors, which handlers never see.
         None => next.call(request).await?.map_into_boxed_body(),
     };
     let status = response.status();
@@ -116,6 +117,7 @@ pub(crate) fn rejected_content_type(request: &ServiceRequest) -> Option<StatusCo
         }
     }
     let mut accepted = accepted(headers).peekable();
+    // Without the header a client accepts everything (RFC 9110, section 12.5.1).
     let accepts_any = accepted.peek().is_none();
     let fits =
         |range: &str| ["*/*", "application/*"].contains(&range) || CONTENT_TYPES.contains(&range);

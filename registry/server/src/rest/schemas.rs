@@ -45,6 +45,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 )]
 async fn list(registry: Data<Registry>, params: Params) -> HandlerResult {
     if selects_associated(&params) {
+        // No version has an association.
         return Ok(json::<[(); 0]>(&[]));
     }
     let listing = Listing {
@@ -129,6 +130,7 @@ async fn subjects(registry: Data<Registry>, id: Path<i32>, params: Params) -> Ha
     let id = holder_id(*id)?;
     let with_deleted = params.flag(query::Deleted);
     let holders = registry.service.holders(id, subject.as_ref(), with_deleted);
+    // Several versions of a subject may have the ID.
     let subjects: BTreeSet<String> = holders
         .await?
         .into_iter()

@@ -53,6 +53,7 @@ async fn root() -> HandlerResult {
 async fn contexts(registry: Data<Registry>, params: Params) -> HandlerResult {
     let mut contexts = registry.service.contexts().await?;
     let prefix = params.text(query::ContextPrefix).unwrap_or_default();
+    // There are few contexts, so they are filtered and paged here.
     contexts.retain(|context| context.starts_with(prefix));
     Ok(json(&params.page().of(contexts)))
 }
@@ -129,6 +130,7 @@ async fn deployment() -> HandlerResult {
 async fn changes(registry: Data<Registry>, params: Params) -> HandlerResult {
     let since = params.number(query::Since).unwrap_or(0);
     let wait_ms = params.number(query::WaitMs).unwrap_or(0);
+    // A waiting request occupies a connection, but no thread and no database connection.
     let wait = Duration::from_millis(wait_ms).min(WAIT_MAX);
     Ok(json(&registry.service.changes(since, wait).await))
 }

@@ -1,6 +1,10 @@
 //! `/config` and `/mode`, each for the whole registry, a context or a subject.
 
-use actix_web::web::{Bytes, Data, Path};
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::web::{Data, Path};
+use actix_web::{FromRequest, HttpRequest};
 use avouch_http::Endpoint;
 use avouch_registry_api::rest::{ConfigBody, ModeBody, StoredConfigBody};
 use serde::Deserialize;
@@ -14,7 +18,7 @@ use crate::rest::error_responses::{
     ReferenceExists, SubjectConfigNotFound, SubjectModeNotFound, SubjectNotFound,
 };
 use crate::rest::parameters::{path, query};
-use crate::rest::request::{Params, body};
+use crate::rest::request::{Body, Params};
 use crate::rest::response::{HandlerResult, json};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -34,8 +38,45 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// A subject or a context; `None` is the whole registry.
-type Scope = Option<Subject>;
+/// The scope of a request that does not create it: a subject or a context. `None` is the whole
+/// registry, which the default context is too.
+struct Existing(Option<Subject>);
+
+/// The scope of a request that may create its settings, see [`Existing`].
+struct Writable(Option<Subject>);
+
+impl FromRequest for Existing {
+    type Error = RegistryError;
+    type Future = Ready<Result<Self, RegistryError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let scope = scope(request, |name| Ok(Subject::existing(name)));
+        ready(scope.map(Self))
+    }
+}
+
+impl FromRequest for Writable {
+    type Error = RegistryError;
+    type Future = Ready<Result<Self, RegistryError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(scope(request, Subject::writable_scope).map(Self))
+    }
+}
+
+/// Returns the subject in the path; `None` if the path has none or it is the default context.
+fn scope(
+    request: &HttpRequest,
+    parse: impl Fn(&str) -> Result<Subject, RegistryError>,
+) -> Result<Option<Subject>, RegistryError> {
+    // The path extractor decodes `%2F`, which the router leaves as it is.
+    let Ok(name) = Path::<String>::extract(request).into_inner() else {
+        return Ok(None);
+    };
+    let subject = parse(&name)?;
+    // The default context has an empty name, and its settings are the global ones.
+    Ok(Some(subject).filter(|subject| !subject.name.is_empty()))
+}
 
 /// Get the global configuration
 #[utoipa::path(
@@ -44,8 +85,10 @@ type Scope = Option<Subject>;
     params(query::DefaultToGlobal),
     responses((status = 200, body = ConfigBody))
 )]
-async fn config(registry: Data<Registry>, params: Params) -> HandlerResult {
-    config_of(&registry, None, &params).await
+async fn config(registry: Data<Registry>, scope: Existing, params: Params) -> HandlerResult {
+    let inherited = params.flag(query::DefaultToGlobal);
+    let config = registry.service.config(scope.0.as_ref(), inherited);
+    Ok(json(&config.await?))
 }
 
 /// Get the configuration of a subject
@@ -57,16 +100,10 @@ async fn config(registry: Data<Registry>, params: Params) -> HandlerResult {
 )]
 async fn subject_config(
     registry: Data<Registry>,
-    path: Path<String>,
+    scope: Existing,
     params: Params,
 ) -> HandlerResult {
-    config_of(&registry, existing(&path), &params).await
-}
-
-async fn config_of(registry: &Registry, scope: Scope, params: &Params) -> HandlerResult {
-    let inherited = params.flag(query::DefaultToGlobal);
-    let config = registry.service.config(scope.as_ref(), inherited);
-    Ok(json(&config.await?))
+    config(registry, scope, params).await
 }
 
 /// Update the global configuration
@@ -79,8 +116,11 @@ async fn config_of(registry: &Registry, scope: Scope, params: &Params) -> Handle
         InvalidCompatibilityLevel, NotPermitted, InvalidRuleSet
     )
 )]
-async fn put_config(registry: Data<Registry>, bytes: Bytes) -> HandlerResult {
-    store_config(&registry, None, &bytes).await
+async fn put_config(registry: Data<Registry>, scope: Writable, body: Body) -> HandlerResult {
+    let request: Map<String, Value> = body.parsed()?;
+    let stored = registry
+        .write(|service| async move { service.put_config(scope.0.as_ref(), &request).await });
+    Ok(json(&stored.await?))
 }
 
 /// Update the configuration of a subject
@@ -96,17 +136,10 @@ async fn put_config(registry: Data<Registry>, bytes: Bytes) -> HandlerResult {
 )]
 async fn put_subject_config(
     registry: Data<Registry>,
-    path: Path<String>,
-    bytes: Bytes,
+    scope: Writable,
+    body: Body,
 ) -> HandlerResult {
-    store_config(&registry, writable(&path)?, &bytes).await
-}
-
-async fn store_config(registry: &Registry, scope: Scope, bytes: &[u8]) -> HandlerResult {
-    let request: Map<String, Value> = body(bytes)?;
-    let stored =
-        registry.write(|service| async move { service.put_config(scope.as_ref(), &request).await });
-    Ok(json(&stored.await?))
+    put_config(registry, scope, body).await
 }
 
 /// Delete the global configuration
@@ -115,8 +148,10 @@ async fn store_config(registry: &Registry, scope: Scope, bytes: &[u8]) -> Handle
     path = "/config",
     responses((status = 200, body = ConfigBody), NotPermitted)
 )]
-async fn delete_config(registry: Data<Registry>) -> HandlerResult {
-    remove_config(&registry, None).await
+async fn delete_config(registry: Data<Registry>, scope: Existing) -> HandlerResult {
+    let deleted =
+        registry.write(|service| async move { service.delete_config(scope.0.as_ref()).await });
+    Ok(json(&deleted.await?))
 }
 
 /// Delete the configuration of a subject
@@ -126,14 +161,8 @@ async fn delete_config(registry: Data<Registry>) -> HandlerResult {
     params(path::Subject),
     responses((status = 200, body = ConfigBody), SubjectNotFound, NotPermitted)
 )]
-async fn delete_subject_config(registry: Data<Registry>, path: Path<String>) -> HandlerResult {
-    remove_config(&registry, existing(&path)).await
-}
-
-async fn remove_config(registry: &Registry, scope: Scope) -> HandlerResult {
-    let deleted =
-        registry.write(|service| async move { service.delete_config(scope.as_ref()).await });
-    Ok(json(&deleted.await?))
+async fn delete_subject_config(registry: Data<Registry>, scope: Existing) -> HandlerResult {
+    delete_config(registry, scope).await
 }
 
 /// Get the global mode
@@ -143,8 +172,10 @@ async fn remove_config(registry: &Registry, scope: Scope) -> HandlerResult {
     params(query::DefaultToGlobal),
     responses((status = 200, body = ModeBody))
 )]
-async fn mode(registry: Data<Registry>, params: Params) -> HandlerResult {
-    mode_of(&registry, None, &params).await
+async fn mode(registry: Data<Registry>, scope: Existing, params: Params) -> HandlerResult {
+    let inherited = params.flag(query::DefaultToGlobal);
+    let mode = registry.service.mode(scope.0.as_ref(), inherited).await?;
+    Ok(json(&ModeBody { mode: Some(mode) }))
 }
 
 /// Get the mode of a subject
@@ -154,18 +185,8 @@ async fn mode(registry: Data<Registry>, params: Params) -> HandlerResult {
     params(path::Subject, query::DefaultToGlobal),
     responses((status = 200, body = ModeBody), SubjectModeNotFound)
 )]
-async fn subject_mode(
-    registry: Data<Registry>,
-    path: Path<String>,
-    params: Params,
-) -> HandlerResult {
-    mode_of(&registry, existing(&path), &params).await
-}
-
-async fn mode_of(registry: &Registry, scope: Scope, params: &Params) -> HandlerResult {
-    let inherited = params.flag(query::DefaultToGlobal);
-    let mode = registry.service.mode(scope.as_ref(), inherited).await?;
-    Ok(json(&ModeBody { mode: Some(mode) }))
+async fn subject_mode(registry: Data<Registry>, scope: Existing, params: Params) -> HandlerResult {
+    mode(registry, scope, params).await
 }
 
 /// Set the global mode
@@ -176,8 +197,25 @@ async fn mode_of(registry: &Registry, scope: Scope, params: &Params) -> HandlerR
     request_body = ModeBody,
     responses((status = 200, body = ModeBody), InvalidMode, NotPermitted, ReferenceExists)
 )]
-async fn put_mode(registry: Data<Registry>, params: Params, bytes: Bytes) -> HandlerResult {
-    store_mode(&registry, None, &params, &bytes).await
+async fn put_mode(
+    registry: Data<Registry>,
+    scope: Writable,
+    params: Params,
+    body: Body,
+) -> HandlerResult {
+    // A string, because an unknown mode has an error code of its own.
+    #[derive(Deserialize)]
+    struct Request {
+        mode: Option<String>,
+    }
+    let requested = body.parsed::<Request>()?.mode;
+    let mode = requested.map(|name| name.parse()).transpose();
+    let mode = mode.map_err(|_unknown| RegistryError::InvalidMode)?;
+    let force = params.flag(query::Force);
+    registry
+        .write(|service| async move { service.put_mode(scope.0.as_ref(), mode, force).await })
+        .await?;
+    Ok(json(&ModeBody { mode }))
 }
 
 /// Set the mode of a subject
@@ -193,31 +231,11 @@ async fn put_mode(registry: Data<Registry>, params: Params, bytes: Bytes) -> Han
 )]
 async fn put_subject_mode(
     registry: Data<Registry>,
-    path: Path<String>,
+    scope: Writable,
     params: Params,
-    bytes: Bytes,
+    body: Body,
 ) -> HandlerResult {
-    store_mode(&registry, writable(&path)?, &params, &bytes).await
-}
-
-async fn store_mode(
-    registry: &Registry,
-    scope: Scope,
-    params: &Params,
-    bytes: &[u8],
-) -> HandlerResult {
-    #[derive(Deserialize)]
-    struct Request {
-        mode: Option<String>,
-    }
-    let requested = body::<Request>(bytes)?.mode;
-    let mode = requested.map(|name| name.parse()).transpose();
-    let mode = mode.map_err(|_unknown| RegistryError::InvalidMode)?;
-    let force = params.flag(query::Force);
-    registry
-        .write(|service| async move { service.put_mode(scope.as_ref(), mode, force).await })
-        .await?;
-    Ok(json(&ModeBody { mode }))
+    put_mode(registry, scope, params, body).await
 }
 
 /// Delete the global mode
@@ -227,8 +245,13 @@ async fn store_mode(
     params(query::Recursive),
     responses((status = 200, body = ModeBody), NotPermitted)
 )]
-async fn delete_mode(registry: Data<Registry>, params: Params) -> HandlerResult {
-    remove_mode(&registry, None, &params).await
+async fn delete_mode(registry: Data<Registry>, scope: Existing, params: Params) -> HandlerResult {
+    let recursive = params.flag(query::Recursive);
+    let deleted = registry
+        .write(|service| async move { service.delete_mode(scope.0.as_ref(), recursive).await });
+    Ok(json(&ModeBody {
+        mode: deleted.await?,
+    }))
 }
 
 /// Delete the mode of a subject
@@ -240,29 +263,8 @@ async fn delete_mode(registry: Data<Registry>, params: Params) -> HandlerResult 
 )]
 async fn delete_subject_mode(
     registry: Data<Registry>,
-    path: Path<String>,
+    scope: Existing,
     params: Params,
 ) -> HandlerResult {
-    remove_mode(&registry, existing(&path), &params).await
-}
-
-async fn remove_mode(registry: &Registry, scope: Scope, params: &Params) -> HandlerResult {
-    let recursive = params.flag(query::Recursive);
-    let deleted = registry
-        .write(|service| async move { service.delete_mode(scope.as_ref(), recursive).await });
-    Ok(json(&ModeBody {
-        mode: deleted.await?,
-    }))
-}
-
-/// Returns the scope of a request that does not create it. The default context is the whole
-/// registry.
-fn existing(name: &str) -> Scope {
-    Some(Subject::existing(name)).filter(|subject| !subject.name.is_empty())
-}
-
-/// Returns the scope of a request that may create its settings.
-fn writable(name: &str) -> Result<Scope, RegistryError> {
-    let subject = Subject::writable_scope(name)?;
-    Ok(Some(subject).filter(|subject| !subject.name.is_empty()))
+    delete_mode(registry, scope, params).await
 }

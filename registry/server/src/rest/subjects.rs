@@ -1,6 +1,6 @@
 //! `/subjects`: names, versions, registration, lookup by content, deletion.
 
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{Data, Path};
 use avouch_http::Endpoint;
 use avouch_registry_api::rest::{RegisterRequest, SchemaBody, TagRequest};
 use avouch_registry_api::types::VersionSelector;
@@ -17,7 +17,7 @@ use crate::rest::error_responses::{
     VersionSoftDeleted,
 };
 use crate::rest::parameters::{path, query};
-use crate::rest::request::{Params, body};
+use crate::rest::request::{Body, Params};
 use crate::rest::response::{HandlerResult, explained, json, schema_text};
 use crate::service::Checks;
 
@@ -70,10 +70,10 @@ async fn look_up(
     registry: Data<Registry>,
     path: Path<String>,
     params: Params,
-    bytes: Bytes,
+    body: Body,
 ) -> HandlerResult {
     let subject = subject(&registry, &path).await?;
-    let request: RegisterRequest = body(&bytes)?;
+    let request: RegisterRequest = body.parsed()?;
     let normalize = params.flag(query::Normalize);
     let with_deleted = params.flag(query::Deleted);
     let found = registry
@@ -156,16 +156,18 @@ async fn register(
     registry: Data<Registry>,
     path: Path<String>,
     params: Params,
-    bytes: Bytes,
+    body: Body,
 ) -> HandlerResult {
     let subject = registry
         .service
         .resolve_alias(Subject::writable(&path)?)
         .await?;
-    let request: RegisterRequest = body(&bytes)?;
+    let request: RegisterRequest = body.parsed()?;
     let normalize = params.flag(query::Normalize);
     let checks = checks(&params);
     let is_dry_run = params.flag(query::DryRun);
+    // The response of a registration has no subject, so that its context must be kept for the
+    // format.
     let context = subject.context.clone();
     let registered = registry.write(|service| async move {
         if is_dry_run {
@@ -317,10 +319,10 @@ async fn retag(
     registry: Data<Registry>,
     path: Path<(String, String)>,
     params: Params,
-    bytes: Bytes,
+    body: Body,
 ) -> HandlerResult {
     let (subject, spec) = subject_version(&registry, &path).await?;
-    let request: TagRequest = body(&bytes)?;
+    let request: TagRequest = body.parsed()?;
     let registered =
         registry.write(|service| async move { service.retag(&subject, spec, request).await });
     match registered.await {
@@ -354,6 +356,7 @@ pub(crate) async fn subject_version(
     registry: &Data<Registry>,
     path: &(String, String),
 ) -> Result<(Subject, VersionSelector), RegistryError> {
+    // Parsed first: an invalid version is an error even of an unknown subject.
     let spec = version_selector(&path.1)?;
     Ok((subject(registry, &path.0).await?, spec))
 }

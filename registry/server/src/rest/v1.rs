@@ -22,7 +22,7 @@ use crate::rest::error_responses::{
     NotPermitted, SchemaTooLarge, SubjectNotFound, VersionNotFound,
 };
 use crate::rest::parameters::{path, query};
-use crate::rest::request::{Params, body};
+use crate::rest::request::{Body, Params};
 use crate::rest::response::{HandlerResult, explained, json, status_of};
 use crate::rest::subjects::{checks, subject, subject_version};
 use crate::service::{Intent, rejection};
@@ -45,8 +45,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     request_body = PlanRequest,
     responses((status = 200, body = PlanBody))
 )]
-async fn plan(registry: Data<Registry>, bytes: Bytes) -> HandlerResult {
-    let request: PlanRequest = body(&bytes)?;
+async fn plan(registry: Data<Registry>, body: Body) -> HandlerResult {
+    let request: PlanRequest = body.parsed()?;
     let plan = registry
         .write(|service| async move { service.plan_all(request.subjects, Intent::Plan).await });
     Ok(json(&plan.await?))
@@ -65,8 +65,8 @@ async fn plan(registry: Data<Registry>, bytes: Bytes) -> HandlerResult {
         InvalidRuleSet
     )
 )]
-async fn apply(registry: Data<Registry>, bytes: Bytes) -> HandlerResult {
-    let request: PlanRequest = body(&bytes)?;
+async fn apply(registry: Data<Registry>, body: Body) -> HandlerResult {
+    let request: PlanRequest = body.parsed()?;
     let plan = registry
         .write(|service| async move { service.plan_all(request.subjects, Intent::Apply).await });
     let plan = plan.await?;
@@ -87,7 +87,8 @@ fn count(registry: &Registry, plan: &PlanBody) {
         let outcome = match (step.action, &step.error) {
             (PlanAction::Register, _) if plan.applied => Outcome::Added,
             (PlanAction::Existing, _) if plan.applied => Outcome::Existing,
-            (PlanAction::Refused, Some(error)) if error.http_status() == INCOMPATIBLE_STATUS => {
+            // By status, because the code of incompatibility is configurable.
+            (PlanAction::Rejected, Some(error)) if error.http_status() == INCOMPATIBLE_STATUS => {
                 Outcome::Incompatible
             }
             _ => continue,
@@ -129,6 +130,7 @@ async fn undelete(
     params: Params,
 ) -> HandlerResult {
     let (subject, spec) = subject_version(&registry, &path).await?;
+    // `latest` is a live version, which has nothing to restore.
     let VersionSelector::Number(version) = spec else {
         return Err(RegistryError::InvalidVersion(path.1.clone()));
     };
@@ -171,6 +173,7 @@ async fn export(registry: Data<Registry>) -> HandlerResult {
 
 /// Returns the records as lines of the array. No records mean the end of the array.
 fn lines_of(records: &[Record], is_first: bool) -> Result<Bytes, RegistryError> {
+    // The service ends each complete export with an empty part.
     let is_last = records.is_empty();
     let mut text = Vec::new();
     if is_first {
@@ -202,8 +205,8 @@ fn lines_of(records: &[Record], is_first: bool) -> Result<Bytes, RegistryError> 
     request_body = ImportRequest,
     responses((status = 200, body = ImportBody), NotPermitted)
 )]
-async fn import(registry: Data<Registry>, bytes: Bytes) -> HandlerResult {
-    let request: ImportRequest = body(&bytes)?;
+async fn import(registry: Data<Registry>, body: Body) -> HandlerResult {
+    let request: ImportRequest = body.parsed()?;
     let imported = registry.write(|service| async move { service.import(request.records).await });
     let imported = imported.await?;
     Ok(json(&ImportBody { imported }))

@@ -47,6 +47,7 @@ impl ChangeFeed {
 
     /// Returns the change sequence number once it is above `since`, or when `timeout` has passed.
     async fn changed(&self, since: u64, timeout: Duration) -> u64 {
+        // Subscribed before the number is read, so that no change in between is missed.
         let mut announced = self.announced.subscribe();
         let changed = announced.wait_for(|&seq| seq > since);
         // Timeout and change lead to the same response.
@@ -70,6 +71,7 @@ impl Service {
         let changes = self.changes_since(*applied).await;
         // The commit has been made, so an unknown change invalidates everything.
         let changes = changes.unwrap_or(Changes::everything(seq));
+        // A snapshot may include later commits than this one; their own calls then return early.
         *applied = changes.seq.max(seq);
         self.announce(*applied, &changes);
     }
@@ -82,6 +84,7 @@ impl Service {
     pub(crate) async fn catch_up(&self, may_be_restored: bool) -> Result<(), RegistryError> {
         let mut applied = self.feed.applied.lock().await;
         let mut changes = self.changes_since(*applied).await?;
+        // The sequence of a database never decreases, except in an older copy of it.
         let is_restored = may_be_restored || changes.seq < *applied;
         if is_restored {
             changes = Changes::everything(changes.seq);

@@ -50,6 +50,8 @@ impl Service {
             VersionSelector::Number(number) => {
                 let entry = versions::entry(&mut snapshot, subject, number).await?;
                 let live = entry.filter(|entry| !entry.row.deleted);
+                // Before the schema is parsed, as in Confluent's registry: the version decides
+                // which error is returned.
                 Some(live.ok_or(RegistryError::VersionNotFound(spec))?)
             }
         };
@@ -74,6 +76,7 @@ impl Service {
         let latest = versions::newest(connection, subject, 1).await?.pop();
         let latest = latest.map(|entry| entry.content);
         let next = next_version(&rows)?;
+        // Metadata take part in the check through compatibility groups and reserved fields.
         draft.complete(latest.as_ref(), &settings.config.properties, Some(next));
         self.prepare(connection, subject, draft, settings, settings.strictness())
             .await
@@ -108,6 +111,8 @@ impl Service {
         }
         let content = prepared.resolved.content.clone();
         let old_bytes = earlier.iter().map(|earlier| earlier.resolved.text_bytes());
+        // All versions are compared in one piece of work, so their total size decides where it
+        // runs.
         let text_bytes = prepared.resolved.text_bytes() + old_bytes.sum::<usize>();
         let config = config.clone();
         let parsed = prepared.parsed.clone();

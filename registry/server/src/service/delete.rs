@@ -28,6 +28,8 @@ impl Service {
         self.permit_delete(&mut transaction, subject).await?;
         let with_deleted = depth == Depth::Permanent;
         let version = row.version;
+        // A soft-deleted schema is still readable by its ID, so it protects its references from
+        // permanent deletion.
         let referrers = edges::referrers(&mut transaction, name, version, with_deleted).await?;
         if !referrers.is_empty() {
             return Err(RegistryError::ReferenceExists {
@@ -35,8 +37,11 @@ impl Service {
                 version,
             });
         }
+        // After the check of references: this is the order of Confluent's errors.
         permit_version(name, row, depth)?;
         delete(&mut transaction, subject, &[row], depth).await?;
+        // The subject ends with its last version, and a later one of the same name starts without
+        // settings.
         if depth == Depth::Permanent && rows.len() == 1 {
             delete_settings(&mut transaction, subject).await?;
         }
@@ -60,6 +65,7 @@ impl Service {
         }
         let entry = versions::entry(&mut transaction, subject, version).await?;
         let entry = entry.ok_or(RegistryError::VersionNotFound(version.into()))?;
+        // Repeating the request after a lost response is no error.
         if !entry.row.deleted {
             return Ok(body_of(entry));
         }
@@ -126,6 +132,7 @@ impl Service {
         {
             return Err(RegistryError::ContextNotEmpty(context.to_owned()));
         }
+        // The counter of IDs stays, or a later context of the same name would reuse them.
         settings::remove_configs(&mut transaction, context).await?;
         settings::remove_modes(&mut transaction, context).await?;
         self.commit(transaction).await

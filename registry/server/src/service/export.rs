@@ -37,6 +37,7 @@ impl Service {
     pub(crate) async fn export(&self, parts: Sender<Part>) {
         if let Err(error) = self.export_to(&parts).await {
             tracing::error!(%error, "export aborted");
+            // Without the error, a full channel also ends without the last part.
             let _disconnected = parts.try_send(Err(error));
         }
     }
@@ -51,6 +52,7 @@ impl Service {
         }
         let mut after = None;
         loop {
+            // Sizes are read before contents, so that no part is larger in memory than its limit.
             let limit = versions_of_next_part(&mut snapshot, after.as_ref()).await?;
             let entries = versions::after(&mut snapshot, after.as_ref(), limit).await?;
             let Some(last) = entries.last() else { break };
@@ -90,6 +92,7 @@ async fn versions_of_next_part(
         chars <= PART_CHARS
     });
     let count = i64::try_from(fitting.count()).unwrap_or(i64::MAX);
+    // A version larger than a part is a part of its own; with 0 the export would never end.
     Ok(count.max(1))
 }
 

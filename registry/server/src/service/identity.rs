@@ -31,7 +31,9 @@ pub(super) async fn equivalent_version(
         return Ok(None);
     }
     let content = &prepared.resolved.content;
+    // Reordering keeps the length of the text. SQL counts characters, and so does this.
     let chars = i64::try_from(content.text.chars().count()).unwrap_or(i64::MAX);
+    // A schema with references may equal a longer one that contains the referenced types.
     let inlined = content.references.is_empty();
     let candidates = versions::of_length(connection, subject, chars, inlined).await?;
     for entry in candidates {
@@ -84,6 +86,7 @@ pub(super) async fn closest(
     with_deleted: bool,
 ) -> Result<Option<Box<ClosestBody>>, RegistryError> {
     let mut entries = versions::newest(connection, subject, MAX_COMPARED).await?;
+    // All versions are soft-deleted; the newest one is the best that can be compared.
     if entries.is_empty() && with_deleted {
         let rows = versions::rows(connection, subject).await?;
         if let Some(row) = rows.last() {
@@ -101,6 +104,7 @@ pub(super) async fn closest(
         let text_bytes = prepared.resolved.text_bytes() + old.text_bytes();
         let differences = compute(text_bytes, move || distance(&new, &parsed, &old)).await?;
         let best = closest.as_ref().map(|best| best.differences.len());
+        // Strictly fewer, so that the newest of several equally close versions is returned.
         if best.is_none_or(|best| differences.len() < best) {
             closest = Some(ClosestBody {
                 subject: subject.name.clone(),

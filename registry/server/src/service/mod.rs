@@ -91,6 +91,7 @@ impl Service {
         strictness: Strictness,
     ) -> Result<Prepared, RegistryError> {
         let normalize = settings.normalizes(draft.normalize);
+        // The result is examined below, because the error message contains the drafted schema.
         let references = resolve_versions(connection, subject, &draft.references, strictness).await;
         let requested = draft.references.clone();
         let options = ParseOptions {
@@ -142,6 +143,7 @@ enum DraftError {
 fn parse_draft(mut resolved: Resolved, options: &ParseOptions) -> Result<Prepared, DraftError> {
     let mut parsed = resolved.parse_as(options.strictness)?;
     if !options.tags_to_add.is_empty() || !options.tags_to_remove.is_empty() {
+        // Tags are attributes in an Avro schema; other languages have no place for them here.
         let Parsed::Avro(schema) = &parsed else {
             return Err(DraftError::NotAvro);
         };
@@ -174,6 +176,7 @@ async fn resolve_versions(
         let target = Subject::within(&subject.context, &reference.subject);
         let rows = versions::rows(connection, &target).await?;
         let is_new = strictness == Strictness::New;
+        // Rows are in ascending order of versions.
         let mut newest_first = rows.iter().rev();
         let target = match reference.version {
             -1 => newest_first.find(|row| !row.deleted),

@@ -1,7 +1,7 @@
 //! Plans: the effect of registering several schemas, and their registration in one transaction.
 
 use avouch_registry_api::rest::{
-    PlanAction, PlanBody, PlanStepBody, PlanStepRequest, RefusedPlanBody, SchemaBody,
+    PlanAction, PlanBody, PlanStepBody, PlanStepRequest, RejectedPlanBody, SchemaBody,
 };
 
 use crate::decide::draft::Draft;
@@ -35,6 +35,7 @@ impl Service {
             let message = format!("the plan has more than {MAX_STEPS} schemas");
             return Err(RegistryError::BadRequest(message));
         }
+        // Before the write lock is taken, because aliases are read from a snapshot.
         let mut resolved = Vec::with_capacity(requests.len());
         for request in requests {
             let subject = match Subject::writable(&request.subject) {
@@ -51,6 +52,7 @@ impl Service {
                 Ok(subject) => self.step(&mut transaction, &subject, request).await,
                 Err(error) => Err(error),
             };
+            // A database that fails is no property of the schema, so that the whole plan fails.
             steps.push(match step {
                 Err(
                     error @ (RegistryError::Store(_)
@@ -62,7 +64,7 @@ impl Service {
                 step => step_body(name, step),
             });
         }
-        let is_rejected = |step: &PlanStepBody| step.action == PlanAction::Refused;
+        let is_rejected = |step: &PlanStepBody| step.action == PlanAction::Rejected;
         let applicable = !steps.iter().any(is_rejected);
         let applied = applicable && intent == Intent::Apply;
         if applied {
@@ -87,6 +89,7 @@ impl Service {
         let registered = registered.await?;
         let action = match registered.outcome {
             Outcome::Added => PlanAction::Register,
+            // An incompatible schema is an error above.
             Outcome::Existing | Outcome::Incompatible => PlanAction::Existing,
         };
         Ok((action, registered.body))
@@ -94,8 +97,9 @@ impl Service {
 }
 
 /// Returns the error response of a plan if one of its steps was rejected.
-pub(crate) fn rejection(plan: &PlanBody) -> Option<RefusedPlanBody> {
+pub(crate) fn rejection(plan: &PlanBody) -> Option<RejectedPlanBody> {
     let position = plan.steps.iter().position(|step| step.error.is_some())?;
+    // The first one: later steps may have failed only because they refer to it.
     let step = &plan.steps[position];
     let mut error = step.error.clone()?;
     let (number, count) = (position + 1, plan.steps.len());
@@ -104,7 +108,7 @@ pub(crate) fn rejection(plan: &PlanBody) -> Option<RefusedPlanBody> {
         step.subject, error.message
     );
     let plan = plan.clone();
-    Some(RefusedPlanBody { error, plan })
+    Some(RejectedPlanBody { error, plan })
 }
 
 fn step_body(
@@ -120,7 +124,7 @@ fn step_body(
         },
         Err(error) => PlanStepBody {
             subject,
-            action: PlanAction::Refused,
+            action: PlanAction::Rejected,
             schema: None,
             error: Some(error.explained()),
         },

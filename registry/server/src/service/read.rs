@@ -173,6 +173,7 @@ impl Service {
         } else {
             Vec::new()
         };
+        // Aliases and rule types are no columns, so the filter runs here, page by page.
         let everything = Prefix {
             plain: String::new(),
             ..listing.prefix.clone()
@@ -236,9 +237,11 @@ impl Service {
         let Some(subject) = subject else {
             return Ok(Subject::existing(""));
         };
+        // A context in the name is a demand; without one, Confluent searches the others.
         if subject.context != DEFAULT_CONTEXT || self.holds(subject, id).await? {
             return Ok(subject.clone());
         }
+        // Without the database, only the default context can be searched, from the cache.
         for context in self.contexts().await.unwrap_or_default() {
             let elsewhere = Subject::within(&context, &subject.name);
             if self.holds(&elsewhere, id).await? {
@@ -257,6 +260,7 @@ impl Service {
     pub(crate) async fn contexts(&self) -> Result<Vec<String>, RegistryError> {
         let mut snapshot = self.store.read().await?;
         let mut contexts = counters::contexts(&mut snapshot).await?;
+        // The default context exists without any version.
         if !contexts.iter().any(|context| context == DEFAULT_CONTEXT) {
             contexts.insert(0, DEFAULT_CONTEXT.to_owned());
         }
@@ -286,6 +290,7 @@ impl Service {
         body: SchemaBody,
         format: Format,
     ) -> Result<SchemaBody, RegistryError> {
+        // A schema without references is its own resolved form.
         if format == Format::Stored || body.references.is_empty() {
             return Ok(body);
         }
@@ -324,6 +329,7 @@ impl Service {
         guid: &str,
     ) -> Result<(SchemaBody, Vec<ContextIdBody>), RegistryError> {
         let mut snapshot = self.store.read().await?;
+        // GUIDs are stored in lower case; UUIDs are compared without case.
         let guid = guid.to_ascii_lowercase();
         let found = schemas::with_guid_anywhere(&mut snapshot, &guid).await?;
         let places = found.iter().map(|(context, id, _)| ContextIdBody {
@@ -422,6 +428,7 @@ async fn find(
 ) -> Result<VersionRow, RegistryError> {
     let rows = versions::rows(connection, subject).await?;
     let visible = |row: &&VersionRow| with_deleted || !row.deleted;
+    // `latest` never selects a soft-deleted version, even if the request includes them.
     let found = match spec {
         VersionSelector::Latest => rows.iter().rfind(|row| !row.deleted),
         VersionSelector::Number(number) => rows

@@ -17,7 +17,7 @@ use crate::service::read::locate;
 use crate::service::settings::EffectiveSettings;
 use crate::service::{Prepared, Service, body_of};
 use crate::store::versions::Entry;
-use crate::store::{Connection, counters, edges, schemas, versions};
+use crate::store::{Connection, Write, counters, edges, schemas, versions};
 
 /// Compatibility checks of a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,19 +64,15 @@ impl Service {
     ) -> Result<SchemaBody, RegistryError> {
         let draft = Draft::of(request, normalize)?;
         draft.check_size()?;
+        // Another request may register the schema after this snapshot; the transaction below looks
+        // it up again.
         if let Some(body) = self.find_registered(subject, &draft).await? {
             self.metrics.registered(Outcome::Existing);
             return Ok(body);
         }
-        let mut transaction = self.store.write().await?;
-        let registered = self
-            .register_within(&mut transaction, subject, draft, checks)
-            .await;
-        let Registered { body, outcome } = self.counted(registered)?;
-        if outcome == Outcome::Added {
-            self.commit(transaction).await?;
-        }
-        Ok(body)
+        let transaction = self.store.write().await?;
+        self.register_and_commit(transaction, subject, draft, checks)
+            .await
     }
 
     /// Returns the response of a registration without writing anything.
@@ -103,6 +99,8 @@ impl Service {
     ) -> Result<SchemaBody, RegistryError> {
         let mut transaction = self.store.write().await?;
         let base = self.find_entry(&mut transaction, subject, spec).await?;
+        // Rules are merged into those of the version before the new one, tags are changed in the
+        // version of the path.
         let before = request
             .new_version
             .and_then(|version| version.checked_sub(1));
@@ -110,7 +108,18 @@ impl Service {
         let before = before.map_or(VersionSelector::Latest, VersionSelector::Number);
         let before = self.find_entry(&mut transaction, subject, before).await?;
         let draft = Draft::retagged(base.content, request, before.content.rule_set)?;
-        let checks = Checks::Compatibility;
+        self.register_and_commit(transaction, subject, draft, Checks::Compatibility)
+            .await
+    }
+
+    /// Registers a schema and commits the transaction if there is something to write.
+    async fn register_and_commit(
+        &self,
+        mut transaction: Write,
+        subject: &Subject,
+        draft: Draft,
+        checks: Checks,
+    ) -> Result<SchemaBody, RegistryError> {
         let registered = self
             .register_within(&mut transaction, subject, draft, checks)
             .await;
@@ -134,6 +143,7 @@ impl Service {
         let mut snapshot = self.store.read().await?;
         let subject = &locate(&mut snapshot, subject).await?;
         let settings = self.effective_settings(&mut snapshot, subject).await?;
+        // A stored schema must be found even if it was imported without validation.
         let legacy = Strictness::Legacy;
         let (sent, ids) = self
             .identify(&mut snapshot, subject, draft.clone(), &settings, legacy)
@@ -145,6 +155,7 @@ impl Service {
         let mut found =
             same_content(&mut snapshot, subject, &sent, &ids, &rows, with_deleted).await?;
         if found.is_none() {
+            // The registration of the same request may have added metadata or rules.
             let latest = latest(&mut snapshot, subject, &rows).await?;
             let config = &settings.config.properties;
             if latest.is_some() && draft.complete(latest.as_ref(), config, None) {
@@ -252,6 +263,7 @@ impl Service {
         };
         let strictness = settings.strictness();
         let mut sent = None;
+        // First as sent: read-only modes permit the registration of a schema that exists.
         if draft.has_text() && draft.is_untagged() {
             let draft = draft.clone();
             let identified = self.identify(connection, subject, draft, &settings, strictness);
@@ -274,6 +286,7 @@ impl Service {
             changed = draft.complete(latest.as_ref(), config, Some(next));
         }
         let (prepared, ids) = match sent {
+            // Parsing again is the expensive part.
             Some(sent) if !changed => sent,
             _ => {
                 self.identify(connection, subject, draft, &settings, strictness)
@@ -351,6 +364,7 @@ impl Service {
         let id = store_content(connection, subject, addition.id, &content).await?;
         for replaced in replaced(&rows, version, id) {
             let referrers = edges::referrers(connection, &subject.name, replaced, true).await?;
+            // A referenced version must stay readable.
             if referrers.is_empty() {
                 versions::remove(connection, subject, replaced).await?;
             }
@@ -362,6 +376,7 @@ impl Service {
         };
         let created_at_ms = (self.config.clock)();
         versions::put(connection, subject, row, created_at_ms).await?;
+        // Only an import overwrites a version, whose ID may now be unused.
         let overwritten = rows.iter().find(|row| row.version == version);
         if let Some(overwritten) = overwritten {
             schemas::remove_unused(connection, &subject.context, overwritten.id).await?;
@@ -444,6 +459,7 @@ pub(super) async fn store_content(
                         "Overwrite new schema with id {id} in context {context} is not permitted."
                     )));
                 }
+                // Otherwise a later registration would be assigned the same ID.
                 None => counters::raise_ids(connection, context, id).await?,
             }
             id

@@ -123,6 +123,7 @@ impl SchemaCache {
             self.schemas.invalidate(refs.iter());
             self.registered.invalidate(refs.iter());
         } else {
+            // Too many IDs changed to list them, or a deleted ID left no row to find it by.
             self.schemas.invalidate_all();
             self.registered.invalidate_all();
         }
@@ -148,6 +149,7 @@ impl Service {
             return Ok(Some(schema));
         }
         let epoch = cache.epoch(&key);
+        // The epoch is read before the database: a change in between makes the entry outdated.
         match self.read_schema(context, id).await {
             Ok(Some(schema)) => {
                 let schema = Arc::new(schema);
@@ -183,6 +185,7 @@ impl Service {
         let Some(subject) = subject else {
             return Some(cached(DEFAULT_CONTEXT)?.response.clone());
         };
+        // Without current aliases, the subject may be the alias of another one.
         let aliases = self.cache.aliases.current(subject.context.as_str())?;
         let subject = resolved(&aliases, subject);
         let schema = cached(&subject.context)?;
@@ -318,8 +321,11 @@ impl CachedSchema {
     /// the ID.
     pub(super) fn body_for(&self, subject: &str, max_id: Option<SchemaId>) -> SchemaBody {
         let versions = &self.versions;
+        // The newest version of the subject, if several have the ID.
         let own = versions.iter().rfind(|(name, ..)| name == subject);
         let first_live = || versions.iter().find(|(_, row, _)| !row.deleted);
+        // Time and deletion state of a lookup without a subject are those of one version: a live
+        // one if any.
         let shown = own.or_else(first_live).or(versions.first());
         SchemaBody {
             subject: own.map(|(subject, ..)| subject.clone()),
@@ -340,6 +346,7 @@ impl CachedSchema {
     /// parts.
     fn bytes(&self) -> usize {
         let versions = self.versions.iter().map(|(name, ..)| name.len() + 64);
+        // An estimate suffices: the limit protects against growth, not against exact use.
         2 * self.response.len() + versions.sum::<usize>() + 512
     }
 }

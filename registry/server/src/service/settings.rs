@@ -49,20 +49,13 @@ impl Service {
         let default = self.config.compatibility_default;
         let scope = Scope::of_optional(subject);
         if inherited {
-            let global = Subject::existing("");
-            let subject = subject.unwrap_or(&global);
-            return Ok(self
-                .effective_settings(&mut snapshot, subject)
-                .await?
-                .config);
+            let effective = self.settings_of(&mut snapshot, subject).await?;
+            return Ok(effective.config);
         }
         let own = settings::config(&mut snapshot, scope).await?;
-        match (subject, own) {
-            (_, Some(own)) => Ok(shown(own, default)),
-            (Some(subject), None) if subject.context != GLOBAL_CONTEXT => {
-                Err(RegistryError::SubjectConfigNotFound(subject.name.clone()))
-            }
-            (_, None) => Ok(shown(StoredConfigBody::default(), default)),
+        match (own, without_default(subject)) {
+            (None, Some(name)) => Err(RegistryError::SubjectConfigNotFound(name.to_owned())),
+            (own, _) => Ok(shown(own.unwrap_or_default(), default)),
         }
     }
 
@@ -90,10 +83,8 @@ impl Service {
         let mut transaction = self.store.write().await?;
         let scope = Scope::of_optional(subject);
         let stored = settings::config(&mut transaction, scope).await?;
-        if let (Some(subject), None) = (subject, &stored)
-            && subject.context != GLOBAL_CONTEXT
-        {
-            return Err(RegistryError::SubjectNotFound(subject.name.clone()));
+        if let (None, Some(name)) = (&stored, without_default(subject)) {
+            return Err(RegistryError::SubjectNotFound(name.to_owned()));
         }
         self.permit_settings(&mut transaction, subject).await?;
         settings::remove_config(&mut transaction, scope).await?;
@@ -113,17 +104,12 @@ impl Service {
         let mut snapshot = self.store.read().await?;
         let scope = Scope::of_optional(subject);
         if inherited {
-            let global = Subject::existing("");
-            let subject = subject.unwrap_or(&global);
-            return Ok(self.effective_settings(&mut snapshot, subject).await?.mode);
+            return Ok(self.settings_of(&mut snapshot, subject).await?.mode);
         }
         let own = settings::mode(&mut snapshot, scope).await?;
-        match (subject, own) {
-            (_, Some(mode)) => Ok(mode),
-            (Some(subject), None) if subject.context != GLOBAL_CONTEXT => {
-                Err(RegistryError::SubjectModeNotFound(subject.name.clone()))
-            }
-            (_, None) => Ok(Mode::Readwrite),
+        match (own, without_default(subject)) {
+            (None, Some(name)) => Err(RegistryError::SubjectModeNotFound(name.to_owned())),
+            (own, _) => Ok(own.unwrap_or(Mode::Readwrite)),
         }
     }
 
@@ -142,12 +128,8 @@ impl Service {
         }
         let mut transaction = self.store.write().await?;
         let scope = Scope::of_optional(subject);
-        let global = Subject::existing("");
-        let before = subject.unwrap_or(&global);
-        let before = self
-            .effective_settings(&mut transaction, before)
-            .await?
-            .mode;
+        let before = self.settings_of(&mut transaction, subject).await?.mode;
+        // A scope that is in this mode already has versions from an import that continues.
         if mode == Some(Mode::Import) && before != Mode::Import && !force {
             clear_for_import(&mut transaction, subject).await?;
         }
@@ -169,14 +151,12 @@ impl Service {
         let mut transaction = self.store.write().await?;
         let scope = Scope::of_optional(subject);
         let stored = settings::mode(&mut transaction, scope).await?;
-        let shown = match (subject, stored) {
-            (Some(subject), stored) if subject.context != GLOBAL_CONTEXT => {
-                if stored.is_none() && !recursive {
-                    return Err(RegistryError::SubjectNotFound(subject.name.clone()));
-                }
-                stored
+        let shown = match (stored, without_default(subject)) {
+            (None, Some(name)) if !recursive => {
+                return Err(RegistryError::SubjectNotFound(name.to_owned()));
             }
-            (_, stored) => Some(stored.unwrap_or(Mode::Readwrite)),
+            (stored, Some(_)) => stored,
+            (stored, None) => Some(stored.unwrap_or(Mode::Readwrite)),
         };
         if scope.is_context() && recursive {
             settings::remove_modes(&mut transaction, scope.context).await?;
@@ -184,6 +164,17 @@ impl Service {
         settings::remove_mode(&mut transaction, scope).await?;
         self.commit(transaction).await?;
         Ok(shown)
+    }
+
+    /// Returns the effective settings of a scope.
+    async fn settings_of(
+        &self,
+        connection: &mut Connection,
+        subject: Option<&Subject>,
+    ) -> Result<EffectiveSettings, RegistryError> {
+        let global = Subject::existing("");
+        self.effective_settings(connection, subject.unwrap_or(&global))
+            .await
     }
 
     /// Returns the effective settings of a subject.
@@ -199,6 +190,7 @@ impl Service {
         let [default_context, global] = PARENTS.map(Scope::context);
         let config = |scope| stored.config(scope).cloned();
         let config = match config(scope) {
+            // Own settings are completed from the global ones, not from those of the context.
             Some(own) => effective(Some(own), config(default_context), default),
             None => {
                 let inherited = config(context).or_else(|| config(global));
@@ -226,13 +218,19 @@ impl Service {
         connection: &mut Connection,
         subject: Option<&Subject>,
     ) -> Result<(), RegistryError> {
-        let global = Subject::existing("");
-        let settings = self.effective_settings(connection, subject.unwrap_or(&global));
-        let mode = settings.await?.mode;
+        let mode = self.settings_of(connection, subject).await?.mode;
         permit_change(mode, subject.map(|subject| subject.name.as_str()))
     }
 }
 
+/// Returns the name of a scope for which missing settings are an error. The whole registry and the
+/// context that all others inherit from have defaults.
+fn without_default(subject: Option<&Subject>) -> Option<&str> {
+    let subject = subject.filter(|subject| subject.context != GLOBAL_CONTEXT);
+    subject.map(|subject| subject.name.as_str())
+}
+
+/// Deletes the soft-deleted versions of a scope, so that an import can use their numbers.
 async fn clear_for_import(
     connection: &mut Connection,
     subject: Option<&Subject>,
@@ -250,6 +248,8 @@ async fn clear_for_import(
             names.iter().map(|name| Subject::existing(name)).collect()
         }
     };
+    // All checks come before the first deletion, so that an error names the reason and not the
+    // state in between.
     let mut selected = Vec::with_capacity(subjects.len());
     for subject in subjects {
         let rows = versions::rows(connection, &subject).await?;

@@ -94,6 +94,7 @@ impl Service {
             metadata: value.metadata,
             rule_set: value.rule_set,
         };
+        // An earlier record may have stored the version with another ID, which may now be unused.
         let before = versions::entry(connection, subject, version).await?;
         store_content(connection, subject, Some(value.id), &content).await?;
         let row = VersionRow {
@@ -101,6 +102,7 @@ impl Service {
             id: value.id,
             deleted: value.deleted,
         };
+        // Records of older registries have no time.
         let created_at_ms = value.ts.unwrap_or_else(|| (self.config.clock)());
         versions::put(connection, subject, row, created_at_ms).await?;
         if let Some(before) = before {

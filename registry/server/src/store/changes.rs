@@ -61,6 +61,7 @@ pub(crate) async fn mark(connection: &mut Connection, mark: Mark) -> Result<(), 
 /// Returns the changes after `seq` in the connection's snapshot.
 pub(crate) async fn since(connection: &mut Connection, seq: u64) -> Result<Changes, sqlx::Error> {
     let before = i64::try_from(seq).unwrap_or(i64::MAX);
+    // Without a row, nothing was ever changed.
     let (mut reached, mut ids, mut configs) = (before, Some(Vec::new()), false);
     for row in connection.rows(MARKS, &[]).await? {
         let (name, value): (String, i64) = (row.get("name")?, row.get("value")?);
@@ -73,6 +74,7 @@ pub(crate) async fn since(connection: &mut Connection, seq: u64) -> Result<Chang
         }
     }
     if reached > before && ids.is_some() {
+        // One more than the maximum, to recognize that there are more.
         let limit = MAX_LISTED + 1;
         let rows = connection
             .rows(CHANGED_IDS, &[before.into(), limit.into()])
@@ -83,6 +85,7 @@ pub(crate) async fn since(connection: &mut Connection, seq: u64) -> Result<Chang
         ids = is_complete.then_some(changed);
     }
     Ok(Changes {
+        // The counter starts at 0 and only grows.
         seq: reached.unsigned_abs(),
         ids,
         configs,

@@ -240,6 +240,7 @@ impl Row {
         T: TryFrom<i32, Error: Into<BoxDynError>>,
     {
         let number = self.get::<i32>(column)?;
+        // A value out of range is corrupt data, or was written by another program.
         T::try_from(number).map_err(|error| sqlx::Error::Decode(error.into()))
     }
 }

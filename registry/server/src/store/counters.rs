@@ -28,6 +28,7 @@ pub(crate) async fn raise_ids(
 ) -> Result<(), sqlx::Error> {
     let name = ids(context);
     let values = [(&name).into(), i64::from(id.get()).into()];
+    // The statement keeps a counter that is higher already.
     connection.execute(RAISE_COUNTER, &values).await
 }
 

@@ -58,6 +58,7 @@ pub(crate) async fn dependencies(
             depth,
         )
     };
+    // Reversed, because the last pushed one is read first.
     let first = references.iter().rev().cloned();
     let mut stack: Vec<Step> = first.map(|reference| read(context, reference, 1)).collect();
     while let Some(step) = stack.pop() {
@@ -69,6 +70,7 @@ pub(crate) async fn dependencies(
             Step::Read(subject, reference, depth) => (subject, reference, depth),
         };
         let SchemaReference { name, version, .. } = reference;
+        // This also ends a cycle, which imports can create.
         if !names.insert(name) || !seen.insert((subject.name.clone(), version)) {
             continue;
         }
@@ -84,10 +86,12 @@ pub(crate) async fn dependencies(
             version: version.get(),
         };
         let content = entry.ok_or(missing)?.content;
+        // Counted while reading: each version may be small and their sum large.
         bytes = bytes.saturating_add(content.text.len());
         if bytes > MAX_DEPENDENCY_BYTES {
             return Err(ReferenceError::TooLarge);
         }
+        // Below its own references on the stack, so that they come first in the result.
         stack.push(Step::Emit(content.text));
         let next = content.references.into_iter().rev();
         stack.extend(next.map(|reference| read(&subject.context, reference, depth + 1)));

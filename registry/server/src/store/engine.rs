@@ -156,6 +156,7 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
+        // In WAL mode the default, NORMAL, syncs at checkpoints only and may lose the last commits.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(LOCK_TIMEOUT);
@@ -202,6 +203,7 @@ async fn open_postgres(url: &PostgresUrl, readers: u32) -> Result<Engine, OpenEr
             .connect_lazy_with(options.clone())
     };
     Ok(Engine::Postgres {
+        // One connection, because `Writer` runs one transaction at a time.
         writer: pool(1),
         // One more, which listens for changes.
         readers: pool(readers + 1),
@@ -234,6 +236,7 @@ where
 {
     let migrated = Migrator::new(migrations).await?.run(database).await;
     migrated.map_err(|error| match error {
+        // The database has a migration that this binary does not know.
         MigrateError::VersionMissing(version) => OpenError::Newer { version },
         error => error.into(),
     })
@@ -277,6 +280,7 @@ impl MigrationSource<'static> for Embedded {
         let migration = |(version, name, text): (i64, &'static str, &'static str)| {
             let text = match self {
                 Self::ForSqlite => text.into(),
+                // Names are listed in the order of their bytes on both engines.
                 Self::ForPostgres => text.replace(" TEXT", " TEXT COLLATE \"C\"").into(),
             };
             Migration::new(version, name.into(), MigrationType::Simple, text, false)

@@ -30,6 +30,7 @@ pub(crate) async fn ids_of(
     context: &str,
     content: &Content,
 ) -> Result<Vec<SchemaId>, sqlx::Error> {
+    // The GUID is the indexed column; different contents may share one.
     let candidates = with_guid(connection, context, &content.guid().to_string()).await?;
     let same = candidates
         .into_iter()

@@ -59,6 +59,7 @@ pub(crate) async fn inherited(
     let mut settings = Settings::default();
     for row in connection.rows(INHERITED_SETTINGS, &values).await? {
         let key = (row.get("context")?, row.get("scope")?);
+        // One statement returns both tables: a row of `modes` has no body.
         match row.get::<Option<String>>("body")? {
             Some(body) => drop(settings.configs.insert(key, decode(&body)?)),
             None => drop(settings.modes.insert(key, mode_of(&row)?)),

@@ -264,7 +264,7 @@ async fn acknowledged_writes_survive_failed_commits() {
 /// SQLite deletes its log when the last connection closes.
 // Conformance: registry/stores-13
 #[tokio::test]
-async fn the_database_stays_open_without_readers_and_writer() {
+async fn database_stays_open_without_other_connections() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let Engine::Sqlite { readers, .. } = &store.engine else {
@@ -372,8 +372,8 @@ async fn dropped_begin_leaves_no_postgres_transaction() {
     for waits in 1.. {
         let mut begin = Box::pin(store.engine.begin_write());
         let mut left = waits;
-        let has_begun = poll_fn(|context| match begin.as_mut().poll(context) {
-            Poll::Ready(begun) => Poll::Ready(begun.is_ok()),
+        let has_started = poll_fn(|context| match begin.as_mut().poll(context) {
+            Poll::Ready(started) => Poll::Ready(started.is_ok()),
             Poll::Pending => {
                 left -= 1;
                 if left == 0 {
@@ -389,7 +389,7 @@ async fn dropped_begin_leaves_no_postgres_transaction() {
         let error = outside.expect_err("SAVEPOINT fails outside a transaction");
         let code = error.as_database_error().and_then(|error| error.code());
         assert_eq!(code.as_deref(), Some("25P01"), "{error}");
-        if has_begun {
+        if has_started {
             break;
         }
     }

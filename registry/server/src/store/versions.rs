@@ -72,6 +72,7 @@ pub(crate) async fn of_length(
     with_references: bool,
 ) -> Result<Vec<Entry>, sqlx::Error> {
     let [context, name] = key(subject);
+    // The length is no identity; the caller compares the contents.
     let values = [context, name, chars.into(), with_references.into()];
     let rows = connection.rows(VERSIONS_OF_LENGTH, &values).await?;
     rows.iter().map(entry_of).collect()

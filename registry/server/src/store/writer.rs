@@ -94,15 +94,18 @@ impl Write {
     /// If the database fails. The changes are discarded.
     pub(crate) async fn commit(mut self) -> Result<u64, sqlx::Error> {
         let (sender, mut outcome) = oneshot::channel();
+        // Before the lock is released, so that whichever write commits includes this one.
         self.group.members.push(sender);
         self.is_committing = true;
         let writer = Arc::clone(&self.writer);
         // Queues for the lock again: writes that wait already come first and join the transaction.
         drop(self);
         tokio::select! {
+            // A commit by another member may have completed both; its outcome counts.
             biased;
             outcome = &mut outcome => return outcome_of(outcome),
             mut group = writer.lock_owned() => {
+                // Another member committed while this one waited for the lock.
                 if outcome.is_empty() {
                     group.commit().await;
                 }
@@ -146,6 +149,7 @@ impl Group {
     async fn join(&mut self, engine: &Engine) -> Result<(), sqlx::Error> {
         self.undo_abandoned().await?;
         match &mut self.open {
+            // The first write needs no savepoint: if it fails, the whole transaction is dropped.
             Some(open) => open.execute(BEGIN_MEMBER, &[]).await,
             None => {
                 let mut open = engine.begin_write().await?;
@@ -199,6 +203,7 @@ fn send(members: Vec<oneshot::Sender<Outcome>>, outcome: &Outcome) {
 async fn announce_and_commit(mut open: Connection) -> Result<(), sqlx::Error> {
     match &open {
         Connection::Sqlite(..) => {}
+        // PostgreSQL delivers it only if the transaction commits.
         Connection::Postgres(_) => open.execute(NOTIFY, &[CHANGES_CHANNEL.into()]).await?,
     }
     open.commit().await
