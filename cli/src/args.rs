@@ -134,6 +134,15 @@ pub(crate) enum SchemaCommand {
         #[command(flatten)]
         options: RawClient,
     },
+    /// Accept that the registry's database registry.sqlite is lost.
+    ///
+    /// The next start creates an empty registry. Its schema ids continue after those that the lost
+    /// one can have assigned, so that none is assigned twice.
+    AcceptLoss {
+        /// Data directory [default: ./avouch-data].
+        #[arg(long, value_name = "DIR", env = "AVOUCH_DATA_DIR")]
+        data_dir: Option<PathBuf>,
+    },
 }
 
 /// Options of `serve` from one source: flags with environment, or the file's `[serve]`.
@@ -205,9 +214,14 @@ pub(crate) struct RawServe {
     #[arg(long, env = "AVOUCH_REGISTRY_MODE_MUTABLE", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) registry_mode_mutable: Option<bool>,
-    /// Maximum size of a request body; each request can use this much memory [default: 2097152].
+    /// Maximum size of a request body; each request can use several times as much memory
+    /// [default: 8388608].
     #[arg(long, value_name = "BYTES", env = "AVOUCH_REGISTRY_BODY_BYTES")]
     pub(crate) registry_body_bytes: Option<usize>,
+    /// Maximum size of a registered schema in canonical form, without indentation
+    /// [default: 1048576].
+    #[arg(long, value_name = "BYTES", env = "AVOUCH_REGISTRY_SCHEMA_BYTES")]
+    pub(crate) registry_schema_bytes: Option<usize>,
     /// Allow listeners on non-loopback addresses, although there is no authentication.
     #[arg(long, env = "AVOUCH_ALLOW_INSECURE_LISTEN", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]

@@ -133,6 +133,7 @@ fn layered(upper: RawServe, lower: RawServe) -> RawServe {
             .or(lower.registry_compatibility),
         registry_mode_mutable: upper.registry_mode_mutable.or(lower.registry_mode_mutable),
         registry_body_bytes: upper.registry_body_bytes.or(lower.registry_body_bytes),
+        registry_schema_bytes: upper.registry_schema_bytes.or(lower.registry_schema_bytes),
         allow_insecure_listen: upper.allow_insecure_listen.or(lower.allow_insecure_listen),
     }
 }
@@ -198,6 +199,7 @@ fn configure_registry(
         ),
         ("registry-mode-mutable", raw.registry_mode_mutable.is_some()),
         ("registry-body-bytes", raw.registry_body_bytes.is_some()),
+        ("registry-schema-bytes", raw.registry_schema_bytes.is_some()),
     ];
     if let Some((key, _)) = given
         .iter()
@@ -219,6 +221,9 @@ fn configure_registry(
     }
     if let Some(bytes) = raw.registry_body_bytes {
         registry.body_bytes = bytes;
+    }
+    if let Some(bytes) = raw.registry_schema_bytes {
+        registry.schema_bytes = bytes;
     }
     Ok(())
 }
@@ -295,6 +300,9 @@ mod tests {
                 },
             ),
             ("registry-body-bytes = 7", "", |c| c.registry.body_bytes = 7),
+            ("", "registry-schema-bytes = 8", |c| {
+                c.registry.schema_bytes = 8
+            }),
             (
                 "broker-only = true\nregistry-ca-file = 'ca.pem'",
                 "registry-url = 'https://r'",

@@ -20,10 +20,11 @@ mod schema_references;
 mod schema_transfer;
 mod serve;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use avouch_node::{DataDir, REGISTRY_FILE, accept_loss};
 use clap::Parser as _;
 use tokio::runtime;
 
@@ -86,7 +87,24 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             println!("{} records, {} skipped", imported.records, imported.skipped);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Schema(SchemaCommand::AcceptLoss { data_dir }) => {
+            let data_dir = data_dir.or(file.serve.data_dir);
+            accept_registry_loss(&data_dir.unwrap_or_else(|| PathBuf::from(config::DATA_DIR)))
+        }
     }
+}
+
+fn accept_registry_loss(data_dir: &Path) -> anyhow::Result<ExitCode> {
+    // Taken so that no running process notices the loss only at its next start.
+    let _data_dir = DataDir::lock(data_dir)?;
+    let database = data_dir.join(REGISTRY_FILE);
+    let is_accepted =
+        accept_loss(&database).with_context(|| database.display().to_string())?;
+    if !is_accepted {
+        bail!("{} is not lost; nothing was changed", database.display());
+    }
+    println!("the next start creates an empty registry");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the requests of a command to the end.

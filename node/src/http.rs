@@ -68,7 +68,7 @@ where
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::new(health.clone()))
-            .configure(|application| mount(own_endpoints(), application))
+            .configure(|application| mount(&own_endpoints(), application))
             .configure(routes.clone())
             .default_service(web::to(not_found).wrap(from_fn(traced)))
     });

@@ -50,13 +50,16 @@ use avouch_registry_api::source::SchemaSource;
 use tokio::task::{AbortHandle, JoinHandle};
 
 pub use avouch_broker::{Broker, BrokerConfig, Limits, StartConfigError};
-pub use avouch_registry::{PostgresUrl, RegistryConfig};
+pub use avouch_registry::{PostgresUrl, RegistryConfig, accept_loss};
 
 pub use crate::config::{NodeConfig, Role};
 pub use crate::data_dir::{DataDir, DataDirError};
 pub use crate::error::{Failure, StartError};
 
 use crate::http::Health;
+
+/// The registry's SQLite database in the data directory.
+pub const REGISTRY_FILE: &str = "registry.sqlite";
 
 /// A running node: the parts of its [`Role`] over one data directory.
 ///
@@ -187,7 +190,7 @@ impl Parts {
                 source
             }
             None => {
-                let sqlite = config.data_dir.join("registry.sqlite");
+                let sqlite = config.data_dir.join(REGISTRY_FILE);
                 let registry =
                     open_registry(sqlite, config.registry_database, config.registry).await?;
                 let source = registry.source();

@@ -188,3 +188,33 @@ fn non_loopback_listeners_require_a_flag() {
         "{stderr}"
     );
 }
+
+// Conformance: registry/stores-15
+#[test]
+fn lost_registry_database_prevents_start() {
+    let root = tempdir().unwrap();
+    let flags = ["--data-dir", "data"];
+    let accept_loss = || {
+        let mut command = avouch(root.path());
+        command.args(["schema", "accept-loss"]).args(flags);
+        let output = command.output().unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    Node::start(root.path(), &flags).stop("-TERM");
+    let (accepted, stderr) = accept_loss();
+    assert!(!accepted && stderr.contains("is not lost"), "{stderr}");
+
+    let database = root.path().join("data/registry.sqlite");
+    fs::remove_file(&database).unwrap();
+    let line = error(root.path(), &flags);
+    assert!(line.contains("data/registry.sqlite is missing"), "{line}");
+    assert!(line.contains("avouch schema accept-loss"), "{line}");
+    assert!(!database.exists());
+
+    let (accepted, stderr) = accept_loss();
+    assert!(accepted, "{stderr}");
+    Node::start(root.path(), &flags).stop("-TERM");
+}

@@ -22,8 +22,11 @@ pub struct RegistryConfig {
     /// Permit mode changes. Default: true.
     pub mode_mutable: bool,
     /// Maximum size of a request body in bytes; larger ones are rejected with 413. Each request may
-    /// use as much memory. Default: 2 MiB.
+    /// use several times as much memory. Default: 8 MiB.
     pub body_bytes: usize,
+    /// Maximum size of a registered schema in bytes. It applies to the canonical form, without
+    /// indentation; larger ones are rejected with 42209. Default: 1 MiB.
+    pub schema_bytes: usize,
     /// Number of read-only database connections; each SQLite connection has its own thread.
     /// Default: 4.
     pub readers: u32,
@@ -39,7 +42,8 @@ impl Default for RegistryConfig {
             compatibility_default: CompatibilityLevel::Backward,
             incompatible_code: ErrorCode::Incompatible.number(),
             mode_mutable: true,
-            body_bytes: 2 << 20,
+            body_bytes: 8 << 20,
+            schema_bytes: 1 << 20,
             readers: 4,
             metrics: prometheus::Registry::new(),
             clock: Arc::new(system_time_ms),
@@ -54,6 +58,7 @@ impl fmt::Debug for RegistryConfig {
             .field("incompatible_code", &self.incompatible_code)
             .field("mode_mutable", &self.mode_mutable)
             .field("body_bytes", &self.body_bytes)
+            .field("schema_bytes", &self.schema_bytes)
             .field("readers", &self.readers)
             .finish_non_exhaustive()
     }

@@ -18,6 +18,7 @@ mod store;
 
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use actix_web::web::ServiceConfig;
@@ -31,6 +32,7 @@ pub use crate::config::{Clock, RegistryConfig};
 pub use crate::database::{Database, PostgresUrl};
 pub use crate::error::RegistryError;
 pub use crate::rest::document;
+pub use crate::store::accept_loss;
 
 use crate::change_listener::listen_for_changes;
 use crate::metrics::Metrics;
@@ -60,6 +62,19 @@ pub enum OpenError {
     /// The file cannot be opened, or is not a database.
     #[error("registry database: {0}")]
     Store(#[from] sqlx::Error),
+    /// The file existed at an earlier start. An empty database would assign its IDs again.
+    #[error(
+        "registry database {} is missing: its schemas and settings{} are lost; restore the file, \
+         or accept the loss with `avouch schema accept-loss`",
+        path.display(),
+        highest.map_or_else(String::new, |id| format!(", with schema IDs up to {id},"))
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// An upper bound of the IDs in the default context.
+        highest: Option<i64>,
+    },
     /// The tables cannot be migrated to this version.
     #[error("registry database migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -156,6 +171,7 @@ impl Registry {
         T: Send + 'static,
         F: Future<Output = Result<T, RegistryError>> + Send + 'static,
     {
+        // A dropped request drops its future; a spawned task runs to its end.
         let write = write(Arc::clone(&self.service)).in_current_span();
         self.runtime
             .spawn(write)

@@ -67,6 +67,7 @@ pub(crate) async fn since(connection: &mut Connection, seq: u64) -> Result<Chang
         let (name, value): (String, i64) = (row.get("name")?, row.get("value")?);
         if name == CHANGES {
             reached = value;
+        // Which IDs lost their last version is not recorded, so that any may have.
         } else if value > before && name == Mark::Ids.name() {
             ids = None;
         } else if value > before && name == Mark::Configs.name() {

@@ -24,43 +24,44 @@ pub(crate) enum Connection {
     Postgres(Transaction<Postgres>),
 }
 
-/// How the answer of SQLite's thread is awaited.
+/// The way of waiting for SQLite's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// As everything is.
-    Asleep,
-    /// Awake for the time of a short statement, which is less than waking up on another core takes.
-    /// For the one write at a time, which all others wait for. Its commit is for the disk, asleep.
-    Awake,
+    /// The task sleeps until the result wakes it.
+    Sleep,
+    /// The task polls for the time of a short statement, which is less than it takes to wake it on
+    /// another core, and sleeps after that. For the one write at a time, which all others wait for.
+    /// A commit waits for the disk, so it never polls.
+    Poll,
 }
 
 impl Wait {
-    /// Some tens of microseconds.
+    /// Takes some tens of microseconds.
     const POLLS: u32 = 500;
 
-    /// With one core, SQLite's thread could not answer meanwhile.
+    /// Returns how the writer waits: with one core, polling would keep SQLite's thread from running.
     pub(crate) fn of_the_writer() -> Self {
         match available_parallelism() {
-            Ok(cores) if cores.get() > 1 => Self::Awake,
-            Ok(_) | Err(_) => Self::Asleep,
+            Ok(cores) if cores.get() > 1 => Self::Poll,
+            Ok(_) | Err(_) => Self::Sleep,
         }
     }
 
-    async fn until<F: Future>(self, answer: F) -> F::Output {
-        let mut answer = pin!(answer);
+    async fn until<F: Future>(self, result: F) -> F::Output {
+        let mut result = pin!(result);
         let mut polls = match self {
-            Self::Asleep => 1,
-            Self::Awake => Self::POLLS,
+            Self::Sleep => 1,
+            Self::Poll => Self::POLLS,
         };
         poll_fn(|context| {
             while polls > 1 {
-                if let Poll::Ready(answer) = answer.as_mut().poll(context) {
-                    return Poll::Ready(answer);
+                if let Poll::Ready(result) = result.as_mut().poll(context) {
+                    return Poll::Ready(result);
                 }
                 polls -= 1;
                 spin_loop();
             }
-            answer.as_mut().poll(context)
+            result.as_mut().poll(context)
         })
         .await
     }

@@ -4,8 +4,9 @@
 use avouch_registry_api::types::SchemaId;
 
 use crate::store::Connection;
+use crate::store::connection::Row;
 use crate::store::statements::{
-    ALL_CONTEXTS, CONTEXTS, INCREMENT_COUNTER, RAISE_COUNTER, READ_COUNTER,
+    ALL_CONTEXTS, CONTEXTS, HIGHEST_IDS, INCREMENT_COUNTER, RAISE_COUNTER, READ_COUNTER,
 };
 
 pub(super) const CHANGES: &str = "changes";
@@ -16,6 +17,7 @@ pub(crate) async fn next_id(
     context: &str,
 ) -> Result<SchemaId, sqlx::Error> {
     let id = increment(connection, &ids(context)).await?;
+    // The wire format has 32 bits for an ID.
     let id = i32::try_from(id).ok().and_then(SchemaId::new);
     id.ok_or_else(|| sqlx::Error::Protocol("schema IDs are exhausted".to_owned()))
 }
@@ -40,6 +42,15 @@ pub(crate) async fn highest_id(
     let id = current(connection, &ids(context)).await?;
     let id = SchemaId::new(i32::try_from(id).unwrap_or(i32::MAX));
     id.ok_or_else(|| sqlx::Error::Protocol("the ID counter is negative".to_owned()))
+}
+
+/// Returns the highest ID that each context has assigned.
+pub(super) async fn highest_ids(
+    connection: &mut Connection,
+) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    let rows = connection.rows(HIGHEST_IDS, &[]).await?;
+    let highest = |row: &Row| Ok((row.get("context")?, row.get("value")?));
+    rows.iter().map(highest).collect()
 }
 
 /// Returns the contexts that have a version, sorted.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use avouch_registry_api::types::SchemaId;
 use futures_util::future::BoxFuture;
 use sqlx::error::BoxDynError;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationSource, MigrationType, Migrator};
@@ -16,7 +17,10 @@ use sqlx::{Acquire, ConnectOptions as _, Connection as _};
 
 use crate::OpenError;
 use crate::database::{Database, PostgresUrl};
+use crate::decide::subject::DEFAULT_CONTEXT;
 use crate::store::connection::{Connection, Wait};
+use crate::store::counters;
+use crate::store::ids_file::{IdBounds, IdsFile};
 use crate::store::transaction::Transaction;
 
 /// Time after which a statement that waits for the lock of another process fails.
@@ -37,7 +41,7 @@ pub(crate) enum Engine {
     Sqlite {
         writer: SqlitePool,
         readers: SqlitePool,
-        /// How the one that writes waits.
+        /// The way in which the writer waits.
         wait: Wait,
         /// Keeps the database open. When the last connection closes and the next one opens, SQLite
         /// replays its log and may find there a commit that was reported as failed. While a
@@ -53,11 +57,18 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// Opens the database and migrates its tables.
-    pub(crate) async fn open(database: &Database, readers: u32) -> Result<Self, OpenError> {
+    /// Opens the database and migrates its tables. An SQLite database has a file with the bounds of
+    /// its IDs.
+    pub(crate) async fn open(
+        database: &Database,
+        readers: u32,
+    ) -> Result<(Self, Option<IdsFile>), OpenError> {
         match database {
-            Database::Sqlite(path) => open_sqlite(path, readers.max(1)).await,
-            Database::Postgres(url) => open_postgres(url, readers.max(1)).await,
+            Database::Sqlite(path) => {
+                let (engine, ids) = open_sqlite(path, readers.max(1)).await?;
+                Ok((engine, Some(ids)))
+            }
+            Database::Postgres(url) => Ok((open_postgres(url, readers.max(1)).await?, None)),
         }
     }
 
@@ -72,7 +83,7 @@ impl Engine {
         match self {
             Self::Sqlite { readers, .. } => {
                 let started = Transaction::begin(readers, None).await;
-                started.map(|transaction| Connection::Sqlite(transaction, Wait::Asleep))
+                started.map(|transaction| Connection::Sqlite(transaction, Wait::Sleep))
             }
             Self::Postgres { readers, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -151,7 +162,8 @@ impl Engine {
     }
 }
 
-async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
+async fn open_sqlite(path: &Path, readers: u32) -> Result<(Engine, IdsFile), OpenError> {
+    let known = known_ids(path)?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -159,6 +171,7 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
         // In WAL mode the default, NORMAL, syncs at checkpoints only and may lose the last commits.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // Another process with the file, such as a backup, may hold its lock.
         .busy_timeout(LOCK_TIMEOUT);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
@@ -167,6 +180,7 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
         .connect_with(options.clone())
         .await?;
     migrate(&writer, Embedded::ForSqlite).await?;
+    let ids = restored_ids(&writer, path, known).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(readers)
         .test_before_acquire(false)
@@ -182,12 +196,64 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Engine, OpenError> {
     sqlx::query("SELECT COUNT(*) FROM modes")
         .execute(&anchor)
         .await?;
-    Ok(Engine::Sqlite {
+    let engine = Engine::Sqlite {
         writer,
         readers,
         anchor,
         wait: Wait::of_the_writer(),
-    })
+    };
+    Ok((engine, ids))
+}
+
+/// Returns what the file next to the database records of its IDs.
+///
+/// # Errors
+/// [`OpenError::Missing`] if the database existed and its loss was not accepted.
+fn known_ids(path: &Path) -> Result<Option<IdBounds>, OpenError> {
+    let missing = |highest: Option<i64>| OpenError::Missing {
+        path: path.to_owned(),
+        highest,
+    };
+    match (IdBounds::read(path), path.exists()) {
+        (Ok(Some(known)), false) if !known.is_loss_accepted() => {
+            Err(missing(known.by_context().get(DEFAULT_CONTEXT).copied()))
+        }
+        (Ok(known), _) => Ok(known),
+        // The file is written anew from the database.
+        (Err(error), true) => {
+            tracing::warn!(%error, path = %path.display(), "bounds of the schema IDs are unreadable");
+            Ok(None)
+        }
+        (Err(_unreadable), false) => Err(missing(None)),
+    }
+}
+
+/// Raises the ID counters of a database that replaces a lost one, and writes the file with the
+/// bounds of the IDs.
+async fn restored_ids(
+    writer: &SqlitePool,
+    path: &Path,
+    known: Option<IdBounds>,
+) -> Result<IdsFile, OpenError> {
+    let transaction = Transaction::begin(writer, Some("BEGIN IMMEDIATE")).await?;
+    let mut connection = Connection::Sqlite(transaction, Wait::Sleep);
+    if let Some(known) = known.as_ref().filter(|known| known.is_loss_accepted()) {
+        for (context, &bound) in known.by_context() {
+            let bound = i32::try_from(bound).unwrap_or(i32::MAX);
+            if let Some(id) = SchemaId::new(bound) {
+                counters::raise_ids(&mut connection, context, id).await?;
+            }
+        }
+    }
+    let highest = counters::highest_ids(&mut connection).await?;
+    connection.commit().await?;
+    let is_new = known.as_ref().is_none_or(IdBounds::is_loss_accepted);
+    let mut file = IdsFile::new(path, known);
+    // Without this file a later loss is not noticed, which is no reason not to start.
+    if let Err(error) = file.cover(&highest, is_new) {
+        tracing::warn!(%error, path = %path.display(), "cannot write the bounds of the schema IDs");
+    }
+    Ok(file)
 }
 
 async fn open_postgres(url: &PostgresUrl, readers: u32) -> Result<Engine, OpenError> {
@@ -200,6 +266,7 @@ async fn open_postgres(url: &PostgresUrl, readers: u32) -> Result<Engine, OpenEr
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(CONNECT_TIMEOUT)
+            // Lazily, since the database has just responded.
             .connect_lazy_with(options.clone())
     };
     Ok(Engine::Postgres {

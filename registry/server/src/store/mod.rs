@@ -7,6 +7,7 @@ mod connection;
 pub(crate) mod counters;
 pub(crate) mod edges;
 mod engine;
+mod ids_file;
 pub(crate) mod schemas;
 pub(crate) mod settings;
 mod statements;
@@ -21,6 +22,7 @@ use crate::database::Database;
 
 pub(crate) use self::connection::Connection;
 pub(crate) use self::engine::Engine;
+pub use self::ids_file::accept_loss;
 pub(crate) use self::writer::Write;
 use self::writer::Writer;
 
@@ -37,9 +39,10 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the database, creates the file if it does not exist, and migrates the tables.
     pub(crate) async fn open(database: &Database, readers: u32) -> Result<Self, OpenError> {
+        let (engine, ids) = Engine::open(database, readers).await?;
         Ok(Self {
-            engine: Engine::open(database, readers).await?,
-            writer: Writer::default(),
+            engine,
+            writer: Writer::new(ids),
         })
     }
 

@@ -92,6 +92,10 @@ statements! {
         "AND EXISTS (SELECT 1 FROM versions v WHERE v.context = substr(c.name, 5)) ",
         "ORDER BY c.name",
     ];
+    HIGHEST_IDS = [
+        "SELECT substr(name, 5) AS context, value FROM counters ",
+        "WHERE name >= 'ids:' AND name < 'ids;' ORDER BY name",
+    ];
     MARKS = [
         "SELECT name, value FROM counters ",
         "WHERE name IN ('changes', 'changes:ids', 'changes:configs')",

@@ -394,3 +394,53 @@ async fn dropped_begin_leaves_no_postgres_transaction() {
         }
     }
 }
+
+/// Returns the next ID of the default context.
+async fn assigned(store: &Store) -> i32 {
+    let mut write = store.write().await.unwrap();
+    let id = counters::next_id(&mut write, ".").await.unwrap();
+    write.commit().await.unwrap();
+    id.get()
+}
+
+// Conformance: registry/stores-15
+#[tokio::test]
+async fn lost_database_is_no_first_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("registry.sqlite");
+    let database = Database::Sqlite(path.clone());
+    assert!(!accept_loss(&path).unwrap(), "nothing is lost");
+    let store = Store::open(&database, 1).await.unwrap();
+    assert_eq!(assigned(&store).await, 1);
+    store.close().await;
+    let store = Store::open(&database, 1).await.unwrap();
+    assert_eq!(assigned(&store).await, 2, "a restart skips no ID");
+    store.close().await;
+    assert!(!accept_loss(&path).unwrap(), "it exists");
+
+    std::fs::remove_file(&path).unwrap();
+    for _ in 0..2 {
+        let error = Store::open(&database, 1).await.unwrap_err().to_string();
+        assert!(error.contains("registry.sqlite is missing"), "{error}");
+        assert!(error.contains("IDs up to 1001"), "{error}");
+        assert!(error.contains("avouch schema accept-loss"), "{error}");
+        assert!(!error.contains('\n') && !path.exists(), "{error}");
+    }
+    assert!(accept_loss(&path).unwrap());
+    let store = Store::open(&database, 1).await.unwrap();
+    assert_eq!(assigned(&store).await, 1_002, "no ID is assigned again");
+    store.close().await;
+
+    // Only the loss that was accepted.
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(
+        Store::open(&database, 1).await,
+        Err(OpenError::Missing { .. })
+    ));
+    let ids = path.with_extension("ids");
+    std::fs::write(&ids, "unreadable").unwrap();
+    assert!(matches!(
+        Store::open(&database, 1).await,
+        Err(OpenError::Missing { .. })
+    ));
+}

@@ -139,6 +139,7 @@ pub(crate) async fn subjects(
     visibility: Visibility,
     page: Page,
 ) -> Result<Vec<String>, sqlx::Error> {
+    // A soft-deleted subject has only soft-deleted versions, which a filter of rows cannot express.
     let statement = match visibility {
         Visibility::Live => LIVE_SUBJECTS,
         Visibility::WithDeleted => ALL_SUBJECTS,

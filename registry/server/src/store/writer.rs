@@ -14,10 +14,11 @@ use crate::store::CHANGES_CHANNEL;
 use crate::store::connection::Connection;
 use crate::store::counters;
 use crate::store::engine::Engine;
+use crate::store::ids_file::IdsFile;
 use crate::store::statements::{BEGIN_MEMBER, NOTIFY};
 
 /// The write lock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Writer {
     group: Arc<Mutex<Group>>,
 }
@@ -32,6 +33,8 @@ struct Group {
     members: Vec<oneshot::Sender<Outcome>>,
     /// The last write failed or was dropped; its changes must be rolled back first.
     is_abandoned: bool,
+    /// The file with the bounds of the IDs, for an SQLite database.
+    ids: Option<IdsFile>,
 }
 
 /// The change sequence of a commit, or the reason why it failed.
@@ -63,6 +66,16 @@ impl Failure {
 }
 
 impl Writer {
+    pub(super) fn new(ids: Option<IdsFile>) -> Self {
+        let group = Group {
+            ids,
+            ..Group::default()
+        };
+        Self {
+            group: Arc::new(Mutex::new(group)),
+        }
+    }
+
     /// Waits for the write lock. The transaction is on the current state of the database.
     pub(super) async fn begin(&self, engine: &Engine) -> Result<Write, sqlx::Error> {
         let mut group = Arc::clone(&self.group).lock_owned().await;
@@ -136,6 +149,8 @@ impl Drop for Write {
         if self.is_committing {
             return;
         }
+        // A rollback to the savepoint would keep an empty transaction open, and with it the lock of
+        // the database.
         if self.group.members.is_empty() {
             self.group.open = None;
         } else {
@@ -169,7 +184,7 @@ impl Group {
         let committed = match (undone, self.open.take()) {
             (Err(error), _) => Err((&error).into()),
             (Ok(()), Some(open)) => {
-                let committed = announce_and_commit(open).await;
+                let committed = announce_and_commit(open, self.ids.as_mut()).await;
                 committed.map_err(|error| (&error).into())
             }
             (Ok(()), None) => Err(Failure::aborted()),
@@ -200,7 +215,16 @@ fn send(members: Vec<oneshot::Sender<Outcome>>, outcome: &Outcome) {
     }
 }
 
-async fn announce_and_commit(mut open: Connection) -> Result<(), sqlx::Error> {
+async fn announce_and_commit(
+    mut open: Connection,
+    ids: Option<&mut IdsFile>,
+) -> Result<(), sqlx::Error> {
+    if let Some(ids) = ids {
+        // Before the commit: a bound that is too high only skips IDs. The file is written once in
+        // many IDs, so this thread may wait for it.
+        let highest = counters::highest_ids(&mut open).await?;
+        ids.cover(&highest, false)?;
+    }
     match &open {
         Connection::Sqlite(..) => {}
         // PostgreSQL delivers it only if the transaction commits.
