@@ -23,7 +23,8 @@ pub struct Endpoint {
     operation: Operation,
     /// Schemas that the operation's bodies refer to, by name.
     schemas: Vec<(String, RefOr<Schema>)>,
-    route: Route,
+    /// Creates a route to the handler; a route cannot be cloned.
+    route: fn() -> Route,
 }
 
 /// Lists handlers that are annotated with `#[utoipa::path]` as [`Endpoint`]s. The handlers must be
@@ -33,7 +34,9 @@ macro_rules! endpoints {
     [$($handler:ident),* $(,)?] => {
         $crate::__private::paste! {
             vec![$(
-                $crate::Endpoint::new::<[<__path_ $handler>]>($crate::__private::web::to($handler))
+                $crate::Endpoint::new::<[<__path_ $handler>]>(|| {
+                    $crate::__private::web::to($handler)
+                })
             ),*]
         }
     };
@@ -43,7 +46,7 @@ impl Endpoint {
     /// Joins a handler with the documentation that `#[utoipa::path]` generated for it.
     #[doc(hidden)]
     #[must_use]
-    pub fn new<D>(handler: Route) -> Self
+    pub fn new<D>(route: fn() -> Route) -> Self
     where
         D: utoipa::Path + SchemaReferences + for<'t> Tags<'t>,
     {
@@ -56,18 +59,22 @@ impl Endpoint {
             methods: D::methods(),
             operation,
             schemas,
-            route: handler,
+            route,
         }
     }
 
-    fn into_route(self) -> Route {
-        let methods = self.methods;
+    fn route(&self) -> Route {
+        let methods = self.methods.clone();
         // A guard and not `Route::method`, which has one method only; some paths share a handler.
         let has_method = move |context: &GuardContext<'_>| {
-            let method = context.head().method.as_str();
+            let method = match context.head().method.as_str() {
+                // The response to GET, whose body the server leaves out (RFC 9110, section 9.3.2).
+                "HEAD" => "GET",
+                method => method,
+            };
             methods.iter().any(|served| name(served) == method)
         };
-        self.route.guard(fn_guard(has_method))
+        (self.route)().guard(fn_guard(has_method))
     }
 }
 
@@ -82,27 +89,39 @@ impl fmt::Debug for Endpoint {
 }
 
 /// Returns one resource for each path, in the order of the list, with the path as its label. The
-/// router tries them in this order. A method that a path does not have gets status 405.
-pub fn resources(endpoints: Vec<Endpoint>) -> impl Iterator<Item = (Rc<str>, Resource)> {
+/// router tries them in this order. A path with GET also has HEAD; any other method that a path does
+/// not have gets status 405.
+pub fn resources(endpoints: &[Endpoint]) -> impl Iterator<Item = (Rc<str>, Resource)> {
+    resources_with(endpoints, "")
+}
+
+fn resources_with<'a>(
+    endpoints: &'a [Endpoint],
+    suffix: &'a str,
+) -> impl Iterator<Item = (Rc<str>, Resource)> + 'a {
     // A list and not a map: the router tries paths in this order.
-    let mut by_path: Vec<(Rc<str>, Vec<Endpoint>)> = Vec::new();
+    let mut by_path: Vec<(Rc<str>, Vec<&Endpoint>)> = Vec::new();
     for endpoint in endpoints {
         match by_path.iter_mut().find(|(path, _)| **path == endpoint.path) {
             Some((_, methods)) => methods.push(endpoint),
             None => by_path.push((endpoint.path.as_str().into(), vec![endpoint])),
         }
     }
-    by_path.into_iter().map(|(path, methods)| {
-        let resource = web::resource(&*path).default_service(web::to(method_not_allowed));
-        let add = |resource: Resource, endpoint: Endpoint| resource.route(endpoint.into_route());
+    by_path.into_iter().map(move |(path, methods)| {
+        let resource = web::resource(format!("{path}{suffix}"));
+        let resource = resource.default_service(web::to(method_not_allowed));
+        let add = |resource: Resource, endpoint: &Endpoint| resource.route(endpoint.route());
         (path, methods.into_iter().fold(resource, add))
     })
 }
 
-/// Adds the endpoints' routes to an application, each wrapped in [`traced`].
-pub fn mount(endpoints: Vec<Endpoint>, application: &mut ServiceConfig) {
-    for (_, resource) in resources(endpoints) {
-        application.service(resource.wrap(from_fn(traced)));
+/// Adds the endpoints' routes to an application, each wrapped in [`traced`]. Every path also works
+/// with a trailing slash.
+pub fn mount(endpoints: &[Endpoint], application: &mut ServiceConfig) {
+    for suffix in ["", "/"] {
+        for (_, resource) in resources_with(endpoints, suffix) {
+            application.service(resource.wrap(from_fn(traced)));
+        }
     }
 }
 
@@ -156,8 +175,8 @@ fn name(method: &HttpMethod) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::StatusCode;
     use actix_web::http::header::CONTENT_TYPE;
+    use actix_web::http::{Method, StatusCode};
     use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
     use actix_web::web::Path;
     use actix_web::{App, HttpResponse};
@@ -186,7 +205,7 @@ mod tests {
     #[actix_web::test]
     async fn error_responses_have_json_body() {
         let app = App::new()
-            .configure(|application| mount(crate::endpoints![item, delete_item], application))
+            .configure(|application| mount(&crate::endpoints![item, delete_item], application))
             .default_service(web::to(not_found).wrap(from_fn(traced)));
         let app = init_service(app).await;
         let cases = [
@@ -238,6 +257,31 @@ mod tests {
                 json!(status)
             };
             assert_eq!(body["error_code"], code, "{path}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn trailing_slash_and_head_equal_get() {
+        let app = App::new()
+            .configure(|application| mount(&crate::endpoints![item, delete_item], application));
+        let app = init_service(app).await;
+        for (request, path, status) in [
+            (TestRequest::get(), "/items/2/", 200),
+            (TestRequest::delete(), "/items/2/", 204),
+            (
+                TestRequest::with_uri("/").method(Method::HEAD),
+                "/items/2",
+                200,
+            ),
+            (
+                TestRequest::with_uri("/").method(Method::HEAD),
+                "/items/0/",
+                409,
+            ),
+            (TestRequest::put(), "/items/2/", 405),
+        ] {
+            let response = call_service(&app, request.uri(path).to_request()).await;
+            assert_eq!(response.status().as_u16(), status, "{path}");
         }
     }
 

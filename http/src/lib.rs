@@ -30,7 +30,7 @@ mod traced;
 pub use crate::endpoint::{Endpoint, document, mount, resources};
 pub use crate::error::{ErrorBody, error_response, not_found, status_response, with_json_error};
 pub use crate::request_id::{X_REQUEST_ID, request_id};
-pub use crate::traced::{logs_reads, traced};
+pub use crate::traced::{Unchanged, logs_reads, traced};
 
 #[doc(hidden)]
 pub mod __private {

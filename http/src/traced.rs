@@ -9,6 +9,11 @@ use tracing::{Instrument as _, Level, debug, error_span, info};
 use crate::error::with_json_error;
 use crate::request_id::{X_REQUEST_ID, request_id};
 
+/// Marks the response to a request that changed nothing although its method permits it. It is logged
+/// like a read. A handler inserts it into the extensions of the response.
+#[derive(Clone, Copy, Debug)]
+pub struct Unchanged;
+
 /// Returns true if successful reads are logged, which they are at level DEBUG.
 #[must_use]
 pub fn logs_reads() -> bool {
@@ -40,8 +45,9 @@ pub async fn traced<B: MessageBody + 'static>(
     let respond = async {
         let response = next.call(request).await?;
         let status = response.status();
+        let is_unchanged = response.response().extensions().contains::<Unchanged>();
         // Serializers and probes read constantly; an operator searches for changes and errors.
-        if is_read && status.is_success() {
+        if (is_read || is_unchanged) && status.is_success() {
             debug!(status = status.as_u16(), "request completed");
         } else {
             info!(status = status.as_u16(), "request completed");

@@ -59,7 +59,7 @@ pub(crate) fn routes(
 ) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
     move |application| {
         application.app_data(Data::new(violations));
-        mount(own_endpoints(), application);
+        mount(&own_endpoints(), application);
     }
 }
 

@@ -1,11 +1,12 @@
-//! `/contexts/{context}/...`: every path within one context. The middleware rewrites the request so
+//! Other spellings of a path: with a trailing slash, and within one context as
+//! `/contexts/{context}/...`. The middleware rewrites the request so
 //! that the context is where the plain path has it: in the subject, in the prefix of a listing, or
 //! in the query parameter `subject` beside an ID.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Uri;
+use actix_web::http::{Method, Uri};
 use actix_web::middleware::Next;
 
 /// Rewrites the request before it is routed.
@@ -16,7 +17,7 @@ pub(crate) async fn in_context<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    if let Some(uri) = rewritten(request.uri()) {
+    if let Some(uri) = rewritten(request.method(), request.uri()) {
         // The router reads the path from here, handlers read the query from the URI.
         request.match_info_mut().get_mut().update(&uri);
         request.head_mut().uri = uri;
@@ -34,13 +35,29 @@ pub(crate) fn context_named(segment: &str) -> String {
     }
 }
 
-/// Returns the equivalent URI without a context path; `None` if it has none.
-fn rewritten(uri: &Uri) -> Option<Uri> {
-    let (segment, path) = uri.path().strip_prefix("/contexts/")?.split_once('/')?;
-    // The segment is still percent-encoded.
-    let context = format!(":{}:", context_named(&segment.replace("%3A", ":")));
+/// Returns the equivalent URI without a trailing slash and without a context path; `None` if it has
+/// neither. Confluent's clients send both forms of a path.
+fn rewritten(method: &Method, uri: &Uri) -> Option<Uri> {
+    let path = match uri.path().strip_suffix('/') {
+        Some("") | None => uri.path(),
+        Some(path) => path,
+    };
     let query = uri.query().unwrap_or_default();
-    let (path, query) = (path_in(&context, path), query_in(&context, path, query));
+    let has_slash = path.len() < uri.path().len();
+    let in_context = path.strip_prefix("/contexts/").and_then(|rest| {
+        let parts = rest.split_once('/');
+        // `/contexts/c/` is the root path within the context, except that DELETE is for the context.
+        parts.or((has_slash && method != Method::DELETE).then_some((rest, "")))
+    });
+    let (path, query) = match in_context {
+        Some((segment, path)) => {
+            // The segment is still percent-encoded.
+            let context = format!(":{}:", context_named(&segment.replace("%3A", ":")));
+            (path_in(&context, path), query_in(&context, path, query))
+        }
+        None if !has_slash => return None,
+        None => (path.to_owned(), query.to_owned()),
+    };
     let rewritten = if query.is_empty() {
         path
     } else {
@@ -60,7 +77,7 @@ fn path_in(context: &str, path: &str) -> String {
         _ => None,
     };
     // The context of a listing is a query parameter.
-    let is_listing = matches!(segments.as_slice(), ["subjects"] | ["subjects", ""]);
+    let is_listing = matches!(segments.as_slice(), ["subjects"]);
     let mut path = String::new();
     for (at, segment) in segments.iter().enumerate() {
         path.push('/');
@@ -79,7 +96,7 @@ fn path_in(context: &str, path: &str) -> String {
 
 /// Qualifies `subject` and `subjectPrefix`, or adds the one that the path supports.
 fn query_in(context: &str, path: &str, query: &str) -> String {
-    let wanted = match path.trim_end_matches('/') {
+    let wanted = match path {
         "subjects" | "schemas" => Some("subjectPrefix"),
         path if path.starts_with("schemas/ids/") => Some("subject"),
         _ => None,
@@ -144,13 +161,29 @@ mod tests {
             ),
             ("/contexts/.c/schemas", "/schemas?subjectPrefix=:.c:"),
             ("/contexts/.c/schemas/types", "/schemas/types"),
+            ("/contexts/.c/subjects/", "/subjects?subjectPrefix=:.c:"),
+            ("/contexts/.c/config/", "/config/:.c:"),
+            ("/contexts/.c/", "/"),
+            (
+                "/config/?defaultToGlobal=true",
+                "/config?defaultToGlobal=true",
+            ),
+            ("/subjects/s/versions/", "/subjects/s/versions"),
         ];
         for (uri, expected) in table {
-            let rewritten = rewritten(&uri.parse().unwrap());
+            let rewritten = rewritten(&Method::GET, &uri.parse().unwrap());
             assert_eq!(rewritten.unwrap().to_string(), expected, "{uri}");
         }
-        for plain in ["/contexts", "/contexts/.c", "/subjects/contexts/versions"] {
-            assert!(rewritten(&plain.parse().unwrap()).is_none(), "{plain}");
+        for plain in [
+            "/",
+            "/contexts",
+            "/contexts/.c",
+            "/subjects/contexts/versions",
+        ] {
+            let rewritten = rewritten(&Method::GET, &plain.parse().unwrap());
+            assert!(rewritten.is_none(), "{plain}");
         }
+        let deleted = rewritten(&Method::DELETE, &"/contexts/.c/".parse().unwrap());
+        assert_eq!(deleted.unwrap(), "/contexts/.c");
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn configure(registry: Registry, application: &mut ServiceConfig) {
         .app_data(Data::clone(&registry))
         .app_data(body_limit)
         .default_service(web::to(not_found));
-    for (path, resource) in resources(endpoints()) {
+    for (path, resource) in resources(&endpoints()) {
         // Serializers treat only a 404 as absence of the API that writes associations.
         let resource = if path.starts_with("/associations") {
             resource.default_service(web::to(avouch_http::not_found))

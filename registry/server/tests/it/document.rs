@@ -56,3 +56,46 @@ async fn error_responses_are_documented() {
         }
     }
 }
+
+/// Every path responds with a trailing slash as without, and to HEAD as to GET.
+// Conformance: registry/rest-17
+#[tokio::test]
+async fn trailing_slash_and_head_are_served_everywhere() {
+    let server = TestServer::start().await;
+    server.register("subject", "\"int\"").await;
+    let document = serde_json::to_value(avouch_registry::document()).unwrap();
+    let mut paths = 0;
+    for (path, documented) in document["paths"].as_object().unwrap() {
+        let path = path.replace("{id}", "1").replace("{version}", "1");
+        let path: String = path.replace(['{', '}'], "");
+        for in_context in ["", "/contexts/:.:"] {
+            let path = format!("{in_context}{path}");
+            // Deletions last: they change the responses of the others.
+            for name in ["get", "post", "put", "delete"] {
+                if documented.get(name).is_none() {
+                    continue;
+                }
+                let method = Method::from_bytes(name.to_ascii_uppercase().as_bytes()).unwrap();
+                let plain = server.call(method.clone(), &path, None).await;
+                let slash = format!("{}/", path.trim_end_matches('/'));
+                let slashed = server.call(method.clone(), &slash, None).await;
+                // A deletion that succeeded is not repeated.
+                if method != Method::DELETE || plain.0 >= 400 {
+                    assert_eq!(slashed, plain, "{method} {slash}");
+                }
+                paths += 1;
+            }
+            let get = server.send(Method::GET, &path, None).await;
+            let head = server.send(Method::HEAD, &path, None).await;
+            assert_eq!(head.status(), get.status(), "HEAD {path}");
+            if documented.get("get").is_some() {
+                let content_type =
+                    |response: &reqwest::Response| response.headers().get("content-type").cloned();
+                assert_ne!(head.status(), 405, "HEAD {path}");
+                assert_eq!(content_type(&head), content_type(&get), "HEAD {path}");
+            }
+            assert!(head.bytes().await.unwrap().is_empty(), "HEAD {path}");
+        }
+    }
+    assert!(paths > 100, "{paths}");
+}
