@@ -121,7 +121,7 @@ fn acknowledged_schemas_survive_a_full_disk() -> Result<()> {
         let (status, body) = try_register(&url, subject, schema)?;
         assert_eq!(
             (status, &body["error_code"]),
-            (500, &50001.into()),
+            (503, &50001.into()),
             "{body}"
         );
     }

@@ -143,7 +143,7 @@ fn stopped_database_makes_the_process_unready() {
     until_ready_is(503);
     assert_eq!(http_status(&http, "GET", "/livez").0, 200);
     let (status, body) = http_status(&http, "GET", "/subjects");
-    assert!(status == 500 && body.contains("50001"), "{status} {body}");
+    assert!(status == 503 && body.contains("50001"), "{status} {body}");
     postgres.resume();
     until_ready_is(200);
     assert_eq!(http_status(&http, "GET", "/subjects").1, "[]");

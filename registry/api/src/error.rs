@@ -1,4 +1,5 @@
-//! The registry's error codes. The first three digits of a code are its HTTP status.
+//! The registry's error codes. The first three digits of a code are its HTTP status, except for
+//! those of an unavailable database.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use crate::rest::{ClosestBody, FindingBody};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
-    /// A code whose first three digits are the HTTP status, or the bare status.
+    /// A code, see [`http_status`], or the bare HTTP status.
     pub error_code: u32,
     /// A description for people.
     pub message: String,
@@ -32,16 +33,23 @@ impl ErrorBody {
         }
     }
 
-    /// Returns the HTTP status of the code: its first three digits.
+    /// Returns the HTTP status of the code, see [`http_status`].
     #[must_use]
     pub fn http_status(&self) -> u16 {
         http_status(self.error_code)
     }
 }
 
-/// Returns the HTTP status of an error code: its first three digits.
+/// Returns the HTTP status of an error code: its first three digits, or 503 for a database that is
+/// unavailable or slow. Confluent's registry returns 500 for these codes too. Some clients, such as
+/// the crate `schema_registry_converter` 6, cache a 500 until their process ends and repeat a request
+/// after 503 only.
 #[must_use]
 pub fn http_status(error_code: u32) -> u16 {
+    let unavailable = [ErrorCode::Store, ErrorCode::StoreTimeout];
+    if unavailable.iter().any(|code| code.number() == error_code) {
+        return 503;
+    }
     // Bare statuses have three digits, codes of the registry five.
     let digits = if error_code > 999 {
         error_code / 100
@@ -157,8 +165,11 @@ mod tests {
     fn code_contains_http_status() {
         for code in ErrorCode::ALL {
             let status = http_status(code.number());
-            assert!((400..=500).contains(&status), "{code:?} gives {status}");
-            assert!(code.number().to_string().starts_with(&status.to_string()));
+            assert!((400..=503).contains(&status), "{code:?} gives {status}");
+            let is_unavailable = [ErrorCode::Store, ErrorCode::StoreTimeout].contains(code);
+            let digits = if is_unavailable { 500 } else { status };
+            assert_eq!(status == 503, is_unavailable, "{code:?}");
+            assert!(code.number().to_string().starts_with(&digits.to_string()));
         }
         assert_eq!(
             http_status(409),

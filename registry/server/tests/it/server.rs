@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 use avouch_registry::{Database, Registry, RegistryConfig};
+use avouch_registry_api::error::http_status;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -117,8 +118,8 @@ impl TestServer {
         let (status, response) = self.call(method.clone(), path, body).await;
         assert!(status >= 400, "{method} {path}: {status} {response}");
         let code = response["error_code"].as_u64().unwrap();
-        let digits = if code > 999 { code / 100 } else { code };
-        assert_eq!(digits, u64::from(status), "{response}");
+        let expected = http_status(u32::try_from(code).unwrap());
+        assert_eq!(status, expected, "{method} {path}: {response}");
         (code, response["message"].as_str().unwrap().to_owned())
     }
 
