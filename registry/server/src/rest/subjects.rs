@@ -1,7 +1,9 @@
 //! `/subjects`: names, versions, registration, lookup by content, deletion.
 
-use actix_web::web::{Data, Path};
-use avouch_http::Endpoint;
+use actix_web::http::header::USER_AGENT;
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use avouch_http::{Endpoint, Unchanged};
 use avouch_registry_api::rest::{RegisterRequest, SchemaBody, TagRequest};
 use avouch_registry_api::types::VersionSelector;
 
@@ -10,16 +12,17 @@ use crate::decide::delete::Depth;
 use crate::decide::register::VersionRow;
 use crate::decide::subject::{ALL_CONTEXTS, Prefix, Subject, Visibility, version_selector};
 use crate::error::RegistryError;
+use crate::metrics::Outcome;
 use crate::rest::error_responses::{
     IdDoesNotMatch, Incompatible, InvalidRuleSet, InvalidSchema, InvalidSubject, InvalidVersion,
     NotPermitted, ReferenceExists, SchemaNotFound, SchemaTooLarge, SubjectNotFound,
     SubjectNotSoftDeleted, SubjectSoftDeleted, VersionNotFound, VersionNotSoftDeleted,
     VersionSoftDeleted,
 };
-use crate::rest::parameters::{path, query};
+use crate::rest::parameters::{Parameter as _, path, query};
 use crate::rest::request::{Body, Params};
-use crate::rest::response::{HandlerResult, explained, json, schema_text};
-use crate::service::Checks;
+use crate::rest::response::{HandlerResult, explained, json, json_bytes, schema_text};
+use crate::service::{Checks, Registered, Registration, serialized};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     avouch_http::endpoints![
@@ -157,13 +160,27 @@ async fn register(
     path: Path<String>,
     params: Params,
     body: Body,
+    request: HttpRequest,
 ) -> HandlerResult {
+    let registration = Registration {
+        subject: &path,
+        normalize: params.flag(query::Normalize),
+        body: &body.0,
+    };
+    let service = &registry.service;
+    let is_cacheable = params.are_among(&[query::Normalize::NAME]);
+    // Read before the alias, the settings and the versions that the response depends on.
+    let epoch = service.registration_epoch(registration);
+    if is_cacheable && let Some(known) = service.known_registration(registration).await {
+        service.metrics.registered(Outcome::Existing);
+        return Ok(existing(&registry, &path, &request, known));
+    }
     let subject = registry
         .service
         .resolve_alias(Subject::writable(&path)?)
         .await?;
-    let request: RegisterRequest = body.parsed()?;
-    let normalize = params.flag(query::Normalize);
+    let schema: RegisterRequest = body.parsed()?;
+    let normalize = registration.normalize;
     let checks = checks(&params);
     let is_dry_run = params.flag(query::DryRun);
     // The response of a registration has no subject, so that its context must be kept for the
@@ -171,19 +188,49 @@ async fn register(
     let context = subject.context.clone();
     let registered = registry.write(|service| async move {
         if is_dry_run {
-            service.dry_run(&subject, request, normalize, checks).await
+            let dry_run = service.dry_run(&subject, schema, normalize, checks).await;
+            // Only the response of a registration is cached.
+            let outcome = Outcome::Added;
+            dry_run.map(|body| Registered { body, outcome })
         } else {
-            service.register(&subject, request, normalize, checks).await
+            service.register(&subject, schema, normalize, checks).await
         }
     });
-    let registered = match registered.await {
+    let Registered {
+        body: registered,
+        outcome,
+    } = match registered.await {
         Err(error) if params.flag(query::Explain) => return Ok(explained(&error)),
         registered => registered?,
     };
     let registered = registry
         .service
         .in_format_within(&context, registered, params.format());
-    Ok(json(&registered.await?))
+    let response = serialized(&registered.await?)?;
+    if outcome != Outcome::Existing {
+        return Ok(json_bytes(response));
+    }
+    if is_cacheable {
+        service.remember_registration(registration, epoch, response.clone());
+    }
+    Ok(existing(&registry, &path, &request, response))
+}
+
+/// Returns the response to a registration of a schema that is registered already, and counts it for
+/// the client: some clients register a schema with every record.
+fn existing(
+    registry: &Registry,
+    subject: &str,
+    request: &HttpRequest,
+    response: Bytes,
+) -> HttpResponse {
+    let user_agent = request.headers().get(USER_AGENT);
+    let user_agent = user_agent.and_then(|value| value.to_str().ok());
+    let metrics = &registry.service.metrics;
+    metrics.registered_again(subject, user_agent.unwrap_or_default());
+    let mut response = json_bytes(response);
+    response.extensions_mut().insert(Unchanged);
+    response
 }
 
 /// Get the latest version with the given metadata properties

@@ -30,9 +30,9 @@ pub(crate) enum Checks {
 
 /// The result of a registration.
 #[derive(Debug)]
-pub(super) struct Registered {
-    pub(super) body: SchemaBody,
-    pub(super) outcome: Outcome,
+pub(crate) struct Registered {
+    pub(crate) body: SchemaBody,
+    pub(crate) outcome: Outcome,
 }
 
 /// The effect of a registration, before the compatibility check.
@@ -53,22 +53,22 @@ struct Addition {
 }
 
 impl Service {
-    /// Registers a schema, or returns the version that has it. Uses a snapshot if there is nothing
-    /// to write, so that starting serializers do not queue for the write lock.
+    /// Registers a schema, or finds the version that has it. Uses a snapshot if there is nothing to
+    /// write, so that starting serializers do not queue for the write lock.
     pub(crate) async fn register(
         &self,
         subject: &Subject,
         request: RegisterRequest,
         normalize: bool,
         checks: Checks,
-    ) -> Result<SchemaBody, RegistryError> {
+    ) -> Result<Registered, RegistryError> {
         let draft = Draft::of(request, normalize)?;
-        draft.check_size()?;
         // Another request may register the schema after this snapshot; the transaction below looks
         // it up again.
         if let Some(body) = self.find_registered(subject, &draft).await? {
-            self.metrics.registered(Outcome::Existing);
-            return Ok(body);
+            let outcome = Outcome::Existing;
+            self.metrics.registered(outcome);
+            return Ok(Registered { body, outcome });
         }
         let transaction = self.store.write().await?;
         self.register_and_commit(transaction, subject, draft, checks)
@@ -84,7 +84,6 @@ impl Service {
         checks: Checks,
     ) -> Result<SchemaBody, RegistryError> {
         let draft = Draft::of(request, normalize)?;
-        draft.check_size()?;
         let mut transaction = self.store.write().await?;
         let registered = self.register_within(&mut transaction, subject, draft, checks);
         Ok(registered.await?.body)
@@ -108,8 +107,9 @@ impl Service {
         let before = before.map_or(VersionSelector::Latest, VersionSelector::Number);
         let before = self.find_entry(&mut transaction, subject, before).await?;
         let draft = Draft::retagged(base.content, request, before.content.rule_set)?;
-        self.register_and_commit(transaction, subject, draft, Checks::Compatibility)
-            .await
+        let checks = Checks::Compatibility;
+        let registered = self.register_and_commit(transaction, subject, draft, checks);
+        Ok(registered.await?.body)
     }
 
     /// Registers a schema and commits the transaction if there is something to write.
@@ -119,15 +119,15 @@ impl Service {
         subject: &Subject,
         draft: Draft,
         checks: Checks,
-    ) -> Result<SchemaBody, RegistryError> {
+    ) -> Result<Registered, RegistryError> {
         let registered = self
             .register_within(&mut transaction, subject, draft, checks)
             .await;
-        let Registered { body, outcome } = self.counted(registered)?;
-        if outcome == Outcome::Added {
+        let registered = self.counted(registered)?;
+        if registered.outcome == Outcome::Added {
             self.commit(transaction).await?;
         }
-        Ok(body)
+        Ok(registered)
     }
 
     /// Returns the version of a subject with this content, as sent or as completed by a
@@ -145,11 +145,20 @@ impl Service {
         let settings = self.effective_settings(&mut snapshot, subject).await?;
         // A stored schema must be found even if it was imported without validation.
         let legacy = Strictness::Legacy;
+        let rows = versions::rows(&mut snapshot, subject).await?;
+        let exists = rows.iter().any(|row| with_deleted || !row.deleted);
+        if !draft.has_text() {
+            // Not 42201, as for a registration: nothing is registered under an empty schema.
+            return Err(if exists {
+                RegistryError::SchemaNotFound { closest: None }
+            } else {
+                RegistryError::SubjectNotFound(subject.name.clone())
+            });
+        }
         let (sent, ids) = self
             .identify(&mut snapshot, subject, draft.clone(), &settings, legacy)
             .await?;
-        let rows = versions::rows(&mut snapshot, subject).await?;
-        if !rows.iter().any(|row| with_deleted || !row.deleted) {
+        if !exists {
             return Err(RegistryError::SubjectNotFound(subject.name.clone()));
         }
         let mut found =
@@ -268,6 +277,7 @@ impl Service {
             let draft = draft.clone();
             let identified = self.identify(connection, subject, draft, &settings, strictness);
             let (prepared, ids) = identified.await?;
+            prepared.resolved.check_size(self.config.schema_bytes)?;
             if !adds_to_content(config) {
                 let candidates = candidates(&rows, wanted.version);
                 let found =
@@ -293,6 +303,7 @@ impl Service {
                     .await?
             }
         };
+        prepared.resolved.check_size(self.config.schema_bytes)?;
         let (version, id) = match plan(&rows, &ids, wanted, settings.mode.is_import())? {
             Plan::Registered(row) => return Ok(Proposal::Registered(row)),
             Plan::Add { version, id } => (version, id),

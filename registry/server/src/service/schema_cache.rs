@@ -1,4 +1,5 @@
-//! The most frequent lookups, cached: schemas by ID, and the subjects of aliases. An ID is read
+//! The most frequent requests, cached: schemas by ID, the subjects of aliases, and registrations of
+//! schemas that are registered already. An ID is read
 //! again once a version of it has changed, on this node or another one: its schema may have been
 //! deleted permanently and another one imported under it. While the database is unreachable, the
 //! last known response is served.
@@ -22,6 +23,12 @@ use crate::store::changes::Changes;
 use crate::store::edges::{self, ReferenceError};
 use crate::store::{schemas, settings, versions};
 
+/// Estimated size of a cache entry in memory, besides its texts, in bytes.
+const ENTRY_BYTES: usize = 128;
+/// Maximum size of a registration's body that is cached, in bytes. Clients that register a schema
+/// with every record have small schemas.
+const MAX_REMEMBERED_BYTES: usize = 64 << 10;
+
 /// The subjects of the aliases of a context, by alias.
 type Aliases = HashMap<String, Subject>;
 
@@ -33,6 +40,50 @@ pub(super) struct SchemaCache {
     registered: Cache<IdKey, Arc<RegisteredSchema>>,
     /// By context. Caching all aliases of a context also caches that a subject is not an alias.
     aliases: Cache<String, Arc<Aliases>>,
+    /// Responses to registrations that had nothing to write. Any change invalidates all of them,
+    /// since the response depends on settings, aliases, references and versions.
+    registrations: Cache<RegistrationKey, Bytes>,
+}
+
+/// A registration: the subject as in the path, the `normalize` flag, and the body of the request.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct RegistrationKey {
+    subject: String,
+    normalize: bool,
+    body: Bytes,
+}
+
+/// A [`RegistrationKey`] that looks up without an allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Registration<'a> {
+    pub(crate) subject: &'a str,
+    pub(crate) normalize: bool,
+    pub(crate) body: &'a [u8],
+}
+
+impl Equivalent<RegistrationKey> for Registration<'_> {
+    fn equivalent(&self, key: &RegistrationKey) -> bool {
+        // The whole body and not a digest of it: a collision would return the ID of another schema.
+        let RegistrationKey {
+            subject,
+            normalize,
+            body,
+        } = key;
+        self.subject == subject && self.normalize == *normalize && self.body == body
+    }
+}
+
+// All registrations are invalidated together, so that one epoch is enough.
+impl EpochKey for RegistrationKey {
+    fn slot(&self) -> usize {
+        0
+    }
+}
+
+impl EpochKey for Registration<'_> {
+    fn slot(&self) -> usize {
+        0
+    }
 }
 
 /// A context and a schema ID.
@@ -110,6 +161,7 @@ impl SchemaCache {
             schemas: Cache::new(),
             registered: Cache::new(),
             aliases: Cache::new(),
+            registrations: Cache::new(),
         }
     }
 
@@ -130,6 +182,7 @@ impl SchemaCache {
         if changes.configs {
             self.aliases.invalidate_all();
         }
+        self.registrations.invalidate_all();
     }
 }
 
@@ -194,6 +247,48 @@ impl Service {
             subject.context != DEFAULT_CONTEXT || schema.is_registered_under(&subject.name);
         let response = is_complete.then(|| serialized(&schema.body_for(&subject.name, None)))?;
         response.ok()
+    }
+
+    /// Returns the epoch of a registration, to be read before anything that its response depends on.
+    pub(crate) fn registration_epoch(&self, registration: Registration<'_>) -> u64 {
+        self.cache.registrations.epoch(&registration)
+    }
+
+    /// Returns the response to an earlier registration with the same request if nothing has changed
+    /// since then. On a shared database, this costs a query for the changes of other nodes.
+    pub(crate) async fn known_registration(&self, registration: Registration<'_>) -> Option<Bytes> {
+        let known = self.cache.registrations.current(&registration)?;
+        if self.store.is_exclusive() {
+            return Some(known);
+        }
+        // Another node may have deleted the version and acknowledged that already.
+        self.catch_up(false).await.ok()?;
+        self.cache.registrations.current(&registration)
+    }
+
+    /// Caches the response to a registration that had nothing to write.
+    pub(crate) fn remember_registration(
+        &self,
+        registration: Registration<'_>,
+        epoch: u64,
+        response: Bytes,
+    ) {
+        let Registration {
+            subject,
+            normalize,
+            body,
+        } = registration;
+        if body.len() > MAX_REMEMBERED_BYTES {
+            return;
+        }
+        let bytes = subject.len() + body.len() + response.len() + ENTRY_BYTES;
+        let key = RegistrationKey {
+            subject: subject.to_owned(),
+            normalize,
+            // A copy, since the body may be a part of a larger read buffer.
+            body: Bytes::copy_from_slice(body),
+        };
+        self.cache.registrations.insert(key, epoch, bytes, response);
     }
 
     /// Returns the schema of an ID with its references, for a broker. Uses the cache only if
@@ -267,8 +362,6 @@ impl Service {
     }
 
     async fn aliases(&self, context: &str) -> Result<Arc<Aliases>, RegistryError> {
-        /// Estimated size of an entry in memory, besides its strings.
-        const ENTRY_BYTES: usize = 128;
         let cache = &self.cache.aliases;
         if let Some(aliases) = cache.current(context) {
             return Ok(aliases);
@@ -351,7 +444,8 @@ impl CachedSchema {
     }
 }
 
-fn serialized(body: &SchemaBody) -> Result<Bytes, RegistryError> {
+/// Returns the response with the body of a schema.
+pub(crate) fn serialized(body: &SchemaBody) -> Result<Bytes, RegistryError> {
     let json = serde_json::to_vec(body).map_err(|_impossible| RegistryError::Internal)?;
     // Without spare capacity, which the estimated size does not include.
     Ok(json.into_boxed_slice().into())
@@ -371,7 +465,7 @@ mod tests {
         let request = serde_json::from_value(json!({ "schema": schema })).unwrap();
         let subject = Subject::existing(subject);
         let registered = service.register(&subject, request, false, Checks::Compatibility);
-        registered.await.unwrap().id.unwrap()
+        registered.await.unwrap().body.id.unwrap()
     }
 
     async fn configure(service: &Service, subject: &str, alias: &str) {
