@@ -118,6 +118,7 @@ impl RemoteSource {
     }
 
     async fn changes_within(&self, wait: Duration) -> Result<FeedResponse, SourceError> {
+        // A failed poll leaves the last response, from which the next one continues.
         let response = self.poll(wait).await;
         let reachable = response.is_ok();
         if let Ok(response) = &response {

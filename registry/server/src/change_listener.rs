@@ -27,6 +27,7 @@ async fn listen_on_postgres(service: &Service, pool: &PgPool) {
     let mut was_disconnected = false;
     loop {
         let was_reachable = service.store.engine.is_reachable();
+        // Notifications may have been lost with the connection, so that everything is invalidated.
         let is_reachable = match service.catch_up(was_disconnected).await {
             Ok(()) => {
                 was_disconnected = false;

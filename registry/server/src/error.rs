@@ -118,8 +118,16 @@ pub enum RegistryError {
     #[error("The ID of an imported schema does not match the existing ID")]
     IdDoesNotMatch,
     /// The schema exceeds the size limit.
-    #[error("Register operation failed because schema is too large")]
-    SchemaTooLarge,
+    #[error(
+        "Register operation failed because schema is too large: its canonical form has {bytes} \
+         bytes, --registry-schema-bytes permits {limit}"
+    )]
+    SchemaTooLarge {
+        /// The size of the canonical form in bytes.
+        bytes: usize,
+        /// The maximum in bytes.
+        limit: usize,
+    },
     /// The request body exceeds the size limit.
     #[error("the request body exceeds {limit} bytes; --registry-body-bytes sets the maximum")]
     BodyTooLarge {
@@ -178,7 +186,7 @@ impl RegistryError {
             Self::NotPermitted(_) => ErrorCode::NotPermitted,
             Self::ReferenceExists { .. } => ErrorCode::ReferenceExists,
             Self::IdDoesNotMatch => ErrorCode::IdDoesNotMatch,
-            Self::SchemaTooLarge => ErrorCode::SchemaTooLarge,
+            Self::SchemaTooLarge { .. } => ErrorCode::SchemaTooLarge,
             Self::BodyTooLarge { .. } => ErrorCode::BodyTooLarge,
             Self::InvalidRuleSet(_) => ErrorCode::InvalidRuleSet,
             Self::ContextNotEmpty(_) => ErrorCode::ContextNotEmpty,

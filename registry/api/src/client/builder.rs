@@ -99,6 +99,7 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`] when the URL or the CA file is invalid.
     pub fn build(self) -> Result<RegistryClient, BuildError> {
+        // Here and not at the first request, so that a typing error stops a process at its start.
         let base = parse_url(&self.url)?;
         let is_tls = base.scheme() == "https";
         // Reading the system's certificates takes milliseconds, so it is left out where unused.

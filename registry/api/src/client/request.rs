@@ -149,6 +149,7 @@ impl Request<'_> {
     /// Sends the request and returns status and body of its response.
     pub(super) async fn read_any(self) -> Result<(StatusCode, Vec<u8>), ClientError> {
         let (timeout, url) = (self.client.timeout, self.shown_url());
+        // The body arrives after the head and may stall, so the timeout covers both.
         let work = async {
             let mut response = self.open().await?;
             Ok((response.status, response.rest().await?))

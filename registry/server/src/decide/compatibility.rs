@@ -23,6 +23,10 @@ const FINDINGS_BYTES_MAX: usize = 4 << 20;
 /// Maximum size of the details of one finding, such as the missing symbols, in bytes.
 const INFO_BYTES_MAX: usize = 64 << 10;
 
+/// Added to a missing default if the schema has no default at all.
+const NO_DEFAULTS: &str = "{hint: 'the new schema has no default in any field; the serializer may \
+    have dropped them'}";
+
 /// An earlier version to compare with.
 #[derive(Clone, Debug)]
 pub(crate) struct Earlier {
@@ -89,6 +93,9 @@ pub(crate) fn incompatibilities(
             break;
         }
     }
+    if lacks_all_defaults(&incompatibilities.findings, new_content) {
+        incompatibilities.messages.push(NO_DEFAULTS.to_owned());
+    }
     if !incompatibilities.messages.is_empty() {
         let validates = validates_fields(config);
         incompatibilities.messages.push(format!(
@@ -96,6 +103,17 @@ pub(crate) fn incompatibilities(
         ));
     }
     Ok(incompatibilities)
+}
+
+/// Returns true if a default is missing and the new schema has none at all. Serializers that build
+/// the schema from a type of the program, such as Go's `avrov2`, drop all defaults.
+fn lacks_all_defaults(findings: &[FindingBody], new: &Content) -> bool {
+    let is_missing = |finding: &FindingBody| {
+        finding.kind == IncompatibilityKind::ReaderFieldMissingDefaultValue.as_str()
+            && finding.direction == CompatibilityLevel::Backward
+    };
+    // The canonical form has no space before the colon. A `doc` with this text is escaped.
+    findings.iter().any(is_missing) && !new.text.contains("\"default\":")
 }
 
 /// Returns those of `earlier` (newest first) that the configuration compares `content` with.
@@ -534,6 +552,24 @@ mod tests {
             "{}",
             found[2].suggestion
         );
+    }
+
+    // Conformance: registry/v1-1
+    #[test]
+    fn schema_without_any_default_is_named() {
+        let field =
+            |name: &str, default: &str| format!(r#"{{"name":"{name}","type":"int"{default}}}"#);
+        let old = record(&field("a", ""));
+        let backward = |new: &str| messages_of(CompatibilityLevel::Backward, new, &old);
+        let dropped = record(&[field("a", ""), field("b", "")].join(","));
+        let messages = backward(&dropped);
+        assert_eq!(messages[messages.len() - 2], NO_DEFAULTS);
+        let some = record(&[field("a", r#","default":1"#), field("b", "")].join(","));
+        assert!(!backward(&some).iter().any(|message| message == NO_DEFAULTS));
+        let forward = messages_of(CompatibilityLevel::Forward, &old, &dropped);
+        assert!(!forward.is_empty() && !forward.iter().any(|message| message == NO_DEFAULTS));
+        let other = backward("\"int\"");
+        assert!(!other.is_empty() && !other.iter().any(|message| message == NO_DEFAULTS));
     }
 
     // Conformance: registry/rule-7

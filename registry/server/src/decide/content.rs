@@ -10,6 +10,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::decide::metadata;
+use crate::error::RegistryError;
 
 /// Everything that identifies a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,6 +190,18 @@ pub(crate) enum ContentError {
 }
 
 impl Resolved {
+    /// Checks the size of the schema, which is in canonical form.
+    ///
+    /// # Errors
+    /// [`RegistryError::SchemaTooLarge`] if it exceeds the limit.
+    pub(crate) fn check_size(&self, limit: usize) -> Result<(), RegistryError> {
+        let bytes = self.content.text.len();
+        if bytes > limit {
+            return Err(RegistryError::SchemaTooLarge { bytes, limit });
+        }
+        Ok(())
+    }
+
     /// Returns the total size of the schemas in bytes, which determines where they are parsed.
     pub(crate) fn text_bytes(&self) -> usize {
         self.content.text.len() + self.dependencies.iter().map(String::len).sum::<usize>()
@@ -212,7 +225,9 @@ impl Resolved {
             SchemaType::Json | SchemaType::Protobuf => return Ok(Parsed::Text),
             SchemaType::Avro => {}
         }
-        let limits = Limits::default();
+        // The size limits of bodies and of canonical forms apply to the text.
+        let mut limits = Limits::default();
+        limits.source_bytes = usize::MAX;
         // The dependencies are parsed like the schema: with legacy data anywhere in the graph,
         // strict parsing of a dependency would make a stored schema unreadable.
         let parse = |text: &str, scope: &[Schema]| match strictness {

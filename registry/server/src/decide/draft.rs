@@ -1,7 +1,6 @@
 //! A requested schema before it is parsed: validated, and completed from the subject's latest
 //! version and the configuration where the request leaves something out.
 
-use avouch_avro::Limits;
 use avouch_registry_api::rest::{
     ConfigProperties, Metadata, ReferenceRequest, RegisterRequest, RuleSet, SchemaReference,
     SchemaTags, TagRequest,
@@ -137,18 +136,6 @@ impl Draft {
             tags_to_remove: request.tags_to_remove.unwrap_or_default(),
             propagate_tags: false,
         })
-    }
-
-    /// Rejects a schema above the size limit.
-    ///
-    /// # Errors
-    /// [`RegistryError::SchemaTooLarge`] if it is.
-    pub(crate) fn check_size(&self) -> Result<(), RegistryError> {
-        let limit = Limits::default().source_bytes;
-        if self.text.as_ref().is_some_and(|text| text.len() > limit) {
-            return Err(RegistryError::SchemaTooLarge);
-        }
-        Ok(())
     }
 
     /// Returns true if the schema is parsed within tens of microseconds.

@@ -72,6 +72,7 @@ fn apply(schema: &mut Value, change: &SchemaTags, adding: bool) -> Result<(), Ta
             tags.retain(|tag| !change.tags.contains(tag));
         }
         if tags.is_empty() {
+            // Keeps the order of the other attributes, unlike `remove`.
             place.shift_remove(TAGS);
         } else {
             place.insert(TAGS.to_owned(), json!(tags));

@@ -57,6 +57,7 @@ fn cached_response(registry: &Registry, request: &ServiceRequest) -> Option<Http
         return None;
     }
     let body = registry.service.cached_response(id, params.subject())?;
+    // Typed as bytes: a boxed body would cost an allocation for each response.
     let mut response = HttpResponse::Ok().message_body(body).ok()?;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type(request.headers()));

@@ -77,6 +77,7 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
         match (status.parse(), response) {
             // Keys of declared errors are error codes, not HTTP statuses.
             (Ok(code), _) if code >= 400 => _ = codes.insert(code),
+            // A success; errors are added below, one response for each status.
             (_, RefOr::T(mut response)) => {
                 let content = mem::take(&mut response.content);
                 response.content = content.values().take(1).flat_map(in_every_type).collect();

@@ -126,6 +126,10 @@ pub(crate) mod query {
         Recursive = Flag "recursive";
         /// `qualified` adds the context to the subjects of references, unless it is the default one
         ReferenceFormat = Text "referenceFormat";
+        /// Resource name, such as a topic name; accepted and ignored
+        ResourceName = Text "resourceName";
+        /// Namespace of the resource, such as a Kafka cluster ID; accepted and ignored
+        ResourceNamespace = Text "resourceNamespace";
         /// Resource type; selects versions with an association, of which there are none
         ResourceType = Text "resourceType";
         /// Return only versions with a rule of this type

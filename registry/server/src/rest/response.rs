@@ -9,7 +9,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
 use actix_web::{Error, HttpResponse, HttpResponseBuilder, ResponseError};
 use avouch_http::{status_response, with_json_error};
 use avouch_registry_api::error::http_status;
@@ -32,6 +32,13 @@ pub(crate) const CONTENT_TYPES: [&str; 3] = [
 /// Returns a success with a JSON body.
 pub(crate) fn json<T: Serialize>(body: &T) -> HttpResponse {
     HttpResponse::Ok().json(body)
+}
+
+/// Returns a success whose body is JSON already.
+pub(crate) fn json_bytes(body: Bytes) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(rest::CONTENT_TYPE)
+        .body(body)
 }
 
 /// Returns a success whose body is a schema as it is.
@@ -75,6 +82,7 @@ pub(crate) async fn resource_layer<B: MessageBody + 'static>(
     let status = response.status();
     if status.is_server_error() {
         let error = response.response().error().map(ToString::to_string);
+        // Here, because the response does not carry the cause of an internal error.
         tracing::error!(route = &*route, %method, error, "registry request failed");
     }
     let metrics = &registry.service.metrics;
@@ -110,6 +118,7 @@ pub(crate) fn rejected_content_type(request: &ServiceRequest) -> Option<StatusCo
     if let Some(sent) = headers.get(CONTENT_TYPE) {
         let sent = sent.to_str().unwrap_or_default();
         let essence = sent.split(';').next().unwrap_or_default().trim();
+        // Some clients send a content type with requests that have no body.
         let has_body = matches!(*request.method(), Method::POST | Method::PUT);
         let is_readable = |known: &&str| known.eq_ignore_ascii_case(essence);
         if has_body && !readable.clone().any(is_readable) {
@@ -119,9 +128,14 @@ pub(crate) fn rejected_content_type(request: &ServiceRequest) -> Option<StatusCo
     let mut accepted = accepted(headers).peekable();
     // Without the header a client accepts everything (RFC 9110, section 12.5.1).
     let accepts_any = accepted.peek().is_none();
-    let fits =
-        |range: &str| ["*/*", "application/*"].contains(&range) || CONTENT_TYPES.contains(&range);
+    let fits = |range: &str| accepts_all(range) || CONTENT_TYPES.contains(&range);
     (!accepts_any && !accepted.any(fits)).then_some(StatusCode::NOT_ACCEPTABLE)
+}
+
+/// Returns true for a range that includes all content types. `*` is not a media range, but Java's
+/// URL connection sends it, and servers in Java read it as `*/*`.
+fn accepts_all(range: &str) -> bool {
+    ["*/*", "application/*", "*"].contains(&range)
 }
 
 /// Returns the media ranges of the `Accept` header, without their parameters.
@@ -139,7 +153,7 @@ fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 pub(crate) fn content_type(headers: &HeaderMap) -> HeaderValue {
     let mut named = CONTENT_TYPES.len();
     for range in accepted(headers) {
-        if ["*/*", "application/*"].contains(&range) {
+        if accepts_all(range) {
             named = 0;
         } else if let Some(at) = CONTENT_TYPES.iter().position(|known| *known == range) {
             named = named.min(at);
@@ -170,6 +184,7 @@ mod tests {
             ),
             (Some("text/html, */*;q=0.8"), rest::CONTENT_TYPE),
             (Some("application/*"), rest::CONTENT_TYPE),
+            (Some("text/html, image/gif, *; q=.2"), rest::CONTENT_TYPE),
         ];
         for (accept, expected) in table {
             let mut headers = HeaderMap::new();

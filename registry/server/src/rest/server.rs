@@ -31,6 +31,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         version,
         changes,
         deployment,
+        associations,
         associations_of_subject,
         associations_of_resource,
         associations_of_named_resource,
@@ -151,6 +152,20 @@ impl utoipa::ToSchema for Associations {}
 
 fn no_associations() -> HandlerResult {
     Ok(json(&Associations([])))
+}
+
+/// List associations, of which there are none
+#[utoipa::path(
+    get,
+    path = "/associations",
+    params(
+        query::ResourceName, query::ResourceNamespace, query::ResourceType, query::AssociationType,
+        query::Lifecycle, query::Offset, query::Limit
+    ),
+    responses((status = 200, body = Associations))
+)]
+async fn associations() -> HandlerResult {
+    no_associations()
 }
 
 /// List the associations of a subject, of which there are none

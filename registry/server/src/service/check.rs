@@ -91,6 +91,7 @@ impl Service {
         config: &ConfigBody,
     ) -> Result<Incompatibilities, RegistryError> {
         let limit = versions_to_read(config);
+        // The statement has no form without a limit.
         let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
         let entries = versions::newest(connection, subject, limit).await?;
         self.compare(connection, subject, prepared, config, entries)

@@ -44,6 +44,7 @@ impl Service {
 
     async fn export_to(&self, parts: &Sender<Part>) -> Result<(), RegistryError> {
         let mut snapshot = self.store.read().await?;
+        // Contexts come first, so that an import reserves their IDs before it stores versions.
         for context in counters::all_contexts(&mut snapshot).await? {
             let mut records = Vec::new();
             records.extend(context_record(&mut snapshot, &context).await?);

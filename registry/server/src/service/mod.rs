@@ -33,8 +33,9 @@ use crate::store::{Connection, Store, Write};
 use self::change_feed::ChangeFeed;
 pub(crate) use self::plan::{Intent, rejection};
 pub(crate) use self::read::Listing;
-pub(crate) use self::register::Checks;
+pub(crate) use self::register::{Checks, Registered};
 use self::schema_cache::SchemaCache;
+pub(crate) use self::schema_cache::{Registration, serialized};
 use self::settings::EffectiveSettings;
 
 /// The registry without its REST API.

@@ -84,7 +84,6 @@ impl Service {
         request: PlanStepRequest,
     ) -> Result<(PlanAction, SchemaBody), RegistryError> {
         let draft = Draft::of(request.schema, request.normalize)?;
-        draft.check_size()?;
         let registered = self.register_within(connection, subject, draft, Checks::Compatibility);
         let registered = registered.await?;
         let action = match registered.outcome {
@@ -98,6 +97,7 @@ impl Service {
 
 /// Returns the error response of a plan if one of its steps was rejected.
 pub(crate) fn rejection(plan: &PlanBody) -> Option<RejectedPlanBody> {
+    // Numbers in the message count from 1, as people do.
     let position = plan.steps.iter().position(|step| step.error.is_some())?;
     // The first one: later steps may have failed only because they refer to it.
     let step = &plan.steps[position];

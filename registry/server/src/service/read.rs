@@ -128,6 +128,7 @@ impl Service {
         if rows.is_empty() {
             return Err(RegistryError::SubjectNotFound(subject.name.clone()));
         }
+        // Newest first: the latest version with the properties wins.
         for row in rows.iter().rev() {
             let entry = versions::entry(&mut snapshot, subject, row.version).await?;
             let Some(entry) = entry else { continue };
@@ -158,6 +159,7 @@ impl Service {
 
     pub(crate) async fn schemas(&self, listing: Listing) -> Result<Vec<SchemaBody>, RegistryError> {
         let mut snapshot = self.store.read().await?;
+        // A response of more versions would need too much memory.
         let limit = listing.page.limit.min(MAX_LISTED);
         if !listing.with_aliases && listing.rule_type.is_none() {
             let page = Page {
@@ -203,6 +205,7 @@ impl Service {
             if read < MAX_LISTED {
                 return Ok(found);
             }
+            // By offset in one snapshot, so that no version is skipped or repeated.
             page.offset += MAX_LISTED;
         }
     }

@@ -123,6 +123,7 @@ impl Service {
     ) -> Result<(), RegistryError> {
         self.permit_mode_change()?;
         let is_global = subject.is_some_and(Subject::is_global);
+        // It is the mode of a whole registry that receives a replication.
         if mode == Some(Mode::Forward) && !is_global {
             return Err(RegistryError::ForwardIsGlobal);
         }
@@ -158,6 +159,7 @@ impl Service {
             (stored, Some(_)) => stored,
             (stored, None) => Some(stored.unwrap_or(Mode::Readwrite)),
         };
+        // Without the flag, subjects keep the modes of their own.
         if scope.is_context() && recursive {
             settings::remove_modes(&mut transaction, scope.context).await?;
         }

@@ -33,6 +33,7 @@ impl Service {
         let count = records.len();
         for (index, record) in records.into_iter().enumerate() {
             let stored = self.store_record(&mut transaction, record).await;
+            // The file may have thousands of records; the number finds the faulty one.
             stored.map_err(|error| match error {
                 RegistryError::BadRequest(reason) => {
                     RegistryError::BadRequest(format!("record {}: {reason}", index + 1))
@@ -121,6 +122,7 @@ async fn reserve_ids(
     let Some(max_id) = max_id else {
         return Ok(());
     };
+    // The name becomes a part of subject names, whose delimiter is the colon.
     let context = context.filter(|context| context.starts_with('.') && !context.contains(':'));
     match context {
         Some(context) if max_id.get() > 0 => {

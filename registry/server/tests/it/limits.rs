@@ -1,6 +1,8 @@
 //! Limits on everything that a client can make grow.
 
 use reqwest::Method;
+use serde::Serialize as _;
+use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::{Value, json};
 
 use crate::schema_id;
@@ -246,4 +248,67 @@ async fn schema_above_any_limit_is_invalid() {
     }
     let listed = server.call(GET, "/subjects", None).await;
     assert_eq!(listed, (200, json!(["deep"])));
+}
+
+/// A schema of about 750 KB that is sent with 2.7 MB of indentation, as public FHIR schemas are.
+// Conformance: registry/rest-10
+#[tokio::test]
+async fn indentation_does_not_count_as_schema_size() {
+    let server = TestServer::start().await;
+    let doc = "x".repeat(100);
+    let fields = (0..4_000).map(|at| {
+        json!({ "name": format!("field{at:04}"), "type": ["null", "string"], "default": null, "doc": doc })
+    });
+    let schema = json!({ "type": "record", "name": "R", "fields": fields.collect::<Vec<_>>() });
+    let mut indented = Vec::new();
+    let indent = PrettyFormatter::with_indent(&[b' '; 24]);
+    let mut serializer = Serializer::with_formatter(&mut indented, indent);
+    schema.serialize(&mut serializer).unwrap();
+    let indented = String::from_utf8(indented).unwrap();
+    assert!(indented.len() > 2_700_000, "{}", indented.len());
+
+    server.register("s", &indented).await;
+    let stored = server.get("/schemas/ids/1").await;
+    let stored = stored["schema"].as_str().unwrap();
+    assert!(
+        (600_000..1_000_000).contains(&stored.len()),
+        "{}",
+        stored.len()
+    );
+    assert_eq!(
+        server.register("s", stored).await,
+        (1, 1),
+        "the same schema"
+    );
+}
+
+// Conformance: registry/rest-2, registry/rest-10
+#[tokio::test]
+async fn size_errors_name_their_setting() {
+    let server = TestServer::start_with(|config| {
+        config.schema_bytes = 100;
+        config.body_bytes = 1_000;
+    });
+    let server = server.await;
+    let path = "/subjects/s/versions";
+    let long = format!(
+        "{{ \"type\" : \"fixed\", \"size\" : 4, \"name\" : \"{}\" }}",
+        "x".repeat(100)
+    );
+    let body = Some(json!({ "schema": long }));
+    let (code, message) = server.rejected(POST, path, body).await;
+    assert_eq!(code, 42209, "{message}");
+    assert!(message.starts_with("Register operation failed because schema is too large"));
+    assert!(
+        message.contains("--registry-schema-bytes permits 100"),
+        "{message}"
+    );
+
+    let body = Some(json!({ "schema": "x".repeat(1_000) }));
+    let (code, message) = server.rejected(POST, path, body).await;
+    assert_eq!(code, 413, "{message}");
+    assert!(
+        message.contains("1000 bytes; --registry-body-bytes"),
+        "{message}"
+    );
 }

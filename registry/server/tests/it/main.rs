@@ -20,6 +20,7 @@ mod normalize;
 mod postgres;
 mod references;
 mod remote;
+mod repeated;
 mod server;
 mod settings;
 #[path = "../support/postgres.rs"]

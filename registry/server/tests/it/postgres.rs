@@ -202,7 +202,7 @@ async fn changes_invalidate_only_affected_entries() {
     }
 }
 
-/// A broker behind a load balancer queries a node that has not received the change yet.
+/// A broker that uses a load balancer queries a node that has not received the change yet.
 /// Notifications are lost here, so nodes only poll.
 // Conformance: contract/3o
 #[tokio::test(flavor = "multi_thread")]
