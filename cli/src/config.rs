@@ -254,7 +254,7 @@ mod tests {
     // Conformance: registry/rest-8
     #[test]
     fn flags_override_file_and_file_overrides_defaults() {
-        let cases: [(&str, &str, Change); 15] = [
+        let cases: [(&str, &str, Change); 16] = [
             ("", "", |_| {}),
             ("data-dir = 'a'", "", |c| c.data_dir = "a".into()),
             ("", "data-dir = 'b'", |c| c.data_dir = "b".into()),
