@@ -98,8 +98,7 @@ fn accept_registry_loss(data_dir: &Path) -> anyhow::Result<ExitCode> {
     // Taken so that no running process notices the loss only at its next start.
     let _data_dir = DataDir::lock(data_dir)?;
     let database = data_dir.join(REGISTRY_FILE);
-    let is_accepted =
-        accept_loss(&database).with_context(|| database.display().to_string())?;
+    let is_accepted = accept_loss(&database).with_context(|| database.display().to_string())?;
     if !is_accepted {
         bail!("{} is not lost; nothing was changed", database.display());
     }
