@@ -70,6 +70,15 @@ pub(crate) enum LogCommand {
         /// The first corrupt offset, as in the broker's log.
         offset: i64,
     },
+    /// Rebuild a missing checkpoint of the log from segments and WAL.
+    ///
+    /// Reads all segments. The broker must be stopped; it does the same at startup if the checkpoint
+    /// is corrupt. Records deleted by DeleteRecords can reappear, and skipped ranges are corrupt again.
+    RebuildCheckpoint {
+        /// Data directory [default: ./avouch-data].
+        #[arg(long, value_name = "DIR", env = "AVOUCH_DATA_DIR")]
+        data_dir: Option<PathBuf>,
+    },
 }
 
 /// The log to inspect and the output format.

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use avouch_log::inspect::{self, Item, Totals};
-use avouch_log::{CorruptRange, Listener, Log, LogConfig, OpenError, ReadError, RealDisk};
+use avouch_log::{
+    CorruptRange, Listener, Log, LogConfig, OpenError, ReadError, RealDisk, rebuild_checkpoint,
+};
 use avouch_node::DataDir;
 use avouch_protocol::types::{Offset, TopicPartition};
 
@@ -37,6 +39,13 @@ pub(crate) fn run(command: LogCommand, configured: Option<PathBuf>) -> anyhow::R
             partition,
             offset,
         } => skip(&place(data_dir), partition, Offset(offset)),
+        LogCommand::RebuildCheckpoint { data_dir } => {
+            let data_dir = place(data_dir);
+            let _claimed = DataDir::lock(&data_dir)?;
+            let partitions = rebuild_checkpoint(&data_dir.join("log"), &RealDisk)?;
+            writeln!(io::stdout(), "checkpoint rebuilt: {partitions} partitions")?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -392,7 +392,7 @@ pub enum OpenError {
         at: usize,
     },
     /// There is data but no checkpoint.
-    #[error("{dir}: contains data but no checkpoint")]
+    #[error("{dir}: contains data but no checkpoint; run `avouch log rebuild-checkpoint`")]
     MissingCheckpoint {
         /// The data directory.
         dir: PathBuf,

@@ -1,10 +1,12 @@
 //! Encoding of the checkpoint: the contents of the segments, and the first WAL frame to replay.
 //!
-//! Pure functions over bytes, as specified in docs/log-format.md.
+//! The encoding is pure, as specified in docs/log-format.md; [`store`] writes the file.
 
 use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
 
-use avouch_protocol::batch::crc32c;
+use avouch_protocol::batch::{Crc32c, crc32c};
 use avouch_protocol::types::{
     LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicId, TopicPartition,
 };
@@ -12,15 +14,22 @@ use bytes::BufMut;
 
 use crate::api::CorruptRange;
 use crate::codec::Reader;
+use crate::disk::{Disk, OpenMode};
+use crate::failpoints::{self, Bug};
 use crate::partition::producer_state::{BATCHES_KEPT, Producer, SentBatch};
 use crate::partition::tags::{TAGS_MAX, TagSet};
 use crate::segment::{Generation, SegmentMeta};
+use crate::storage::StorageError;
 use crate::wal::frame::{FrameSeq, Incarnation};
 
-/// Version of the checkpoint; format 3 of the log did not change it.
-pub(crate) const CHECKPOINT_FORMAT: u32 = 2;
+/// Version of the checkpoint, which is not that of the WAL.
+pub(crate) const CHECKPOINT_FORMAT: u32 = 3;
+/// The first version whose CRC covers the header too. Later versions must keep its position and
+/// range, so that a corrupt version number is not mistaken for a newer version.
+const HEADER_CHECKED_SINCE: u32 = 3;
 const MAGIC: [u8; 8] = *b"AVOUCHCP";
 const HEADER_BYTES: usize = 20;
+const CRC_AT: usize = 16;
 const FLAG_OPEN_OS: u8 = 1;
 const TAGS_ANY: u32 = 65536;
 /// The version without the fields of compaction, producer expiration and skipped ranges.
@@ -55,6 +64,34 @@ pub(crate) struct PartitionCheckpoint {
     pub(crate) producers: Vec<(ProducerId, Producer)>,
 }
 
+/// Writes a checkpoint into the log directory `dir`, durably and atomically.
+///
+/// # Errors
+/// After `Full` the old checkpoint remains.
+pub(crate) fn store(
+    disk: &dyn Disk,
+    dir: &Path,
+    checkpoint: &Checkpoint,
+) -> Result<(), StorageError> {
+    let (temporary, path) = (dir.join("checkpoint.tmp"), dir.join("checkpoint"));
+    let fill = || {
+        let file = disk.open(&temporary, OpenMode::Truncate)?;
+        file.write_at(&checkpoint.encode(), 0)?;
+        io::Result::Ok(file)
+    };
+    let file = fill().map_err(|error| StorageError::of(&temporary, &error))?;
+    let settle = || {
+        if failpoints::is_on(Bug::CheckpointNotSynced) {
+            return disk.rename(&temporary, &path);
+        }
+        // The contents must be durable before the name refers to them.
+        file.sync_data()?;
+        disk.rename(&temporary, &path)?;
+        disk.sync_dir(dir)
+    };
+    settle().map_err(|error| StorageError::failed(&path, &error))
+}
+
 /// Errors of decoding a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadCheckpoint {
@@ -81,7 +118,7 @@ impl Checkpoint {
         bytes.put_slice(&MAGIC);
         bytes.put_u32(CHECKPOINT_FORMAT);
         put_count(&mut bytes, body.len());
-        bytes.put_u32(crc32c(&body));
+        bytes.put_u32(crc_of(&bytes, &body));
         bytes.put_slice(&body);
         bytes
     }
@@ -96,13 +133,17 @@ impl Checkpoint {
         };
         let (format, body_bytes, crc) =
             header(&mut reader).ok_or(BadCheckpoint::Corrupt { at: 0 })?;
-        if format > CHECKPOINT_FORMAT {
-            return Err(BadCheckpoint::Newer { format });
-        }
         let body = bytes.get(HEADER_BYTES..).unwrap_or_default();
         // The length is compared first, so a truncated file is not read past its end.
-        if format == 0 || body.len() != body_bytes || crc32c(body) != crc {
+        let expected = match format {
+            HEADER_CHECKED_SINCE.. => crc_of(bytes.get(..CRC_AT).unwrap_or_default(), body),
+            _ => crc32c(body),
+        };
+        if format == 0 || body.len() != body_bytes || expected != crc {
             return Err(BadCheckpoint::Corrupt { at: HEADER_BYTES });
+        }
+        if format > CHECKPOINT_FORMAT {
+            return Err(BadCheckpoint::Newer { format });
         }
         // Trailing bytes mean a writer error, although the CRC matches.
         let parsed = Self::decode_body(&mut reader, format).filter(|_| reader.left() == 0);
@@ -120,6 +161,13 @@ impl Checkpoint {
             partitions: list(reader, 52, partition)?,
         })
     }
+}
+
+fn crc_of(header: &[u8], body: &[u8]) -> u32 {
+    let mut sum = Crc32c::default();
+    sum.update(header);
+    sum.update(body);
+    sum.sum()
 }
 
 impl PartitionCheckpoint {
@@ -368,10 +416,12 @@ mod tests {
     #[test]
     fn newer_format_is_reported() {
         let mut bytes = full().encode();
-        bytes[11] = 3;
+        bytes[11] = 4;
+        let crc = crc_of(&bytes[..CRC_AT], &bytes[HEADER_BYTES..]);
+        bytes[CRC_AT..HEADER_BYTES].copy_from_slice(&crc.to_be_bytes());
         assert_eq!(
             Checkpoint::decode(&bytes),
-            Err(BadCheckpoint::Newer { format: 3 })
+            Err(BadCheckpoint::Newer { format: 4 })
         );
     }
 }

@@ -15,6 +15,7 @@ pub mod inspect;
 mod locks;
 mod partition;
 mod read;
+mod rebuild;
 mod recovery;
 mod runtime;
 mod segment;
@@ -32,6 +33,7 @@ pub use compaction::Compacted;
 pub use disk::page_cache::{is_cached, read_range};
 pub use disk::{Disk, DiskFile, FileSystem, OpenMode, RealDisk, SECTOR_BYTES};
 pub use partition::settings::{CompactionSettings, PartitionSettings};
+pub use rebuild::rebuild_checkpoint;
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use avouch_protocol::types::LeaderEpoch;
+use tracing::warn;
 
 use crate::api::{Durability, Listener, LogConfig, OpenError, RecoveryReport};
 use crate::checkpoint::{BadCheckpoint, CHECKPOINT_FORMAT, Checkpoint};
@@ -16,6 +17,7 @@ use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::failpoints::{self, Bug};
 use crate::locks::lock;
 use crate::partition::State;
+use crate::rebuild::rebuild;
 use crate::runtime::flusher::Flusher;
 use crate::runtime::shared::Shared;
 use crate::runtime::writer::Writer;
@@ -45,9 +47,15 @@ pub(crate) fn open(
 ) -> Result<Opened, OpenError> {
     validate(&config)?;
     make_directories(&*disk, &config.dir)?;
-    let (checkpoint, is_new) = match read_checkpoint(&*disk, &config.dir)? {
-        Some(checkpoint) => (checkpoint, false),
-        None => (Checkpoint::default(), true),
+    let (checkpoint, is_new) = match read_checkpoint(&*disk, &config.dir) {
+        Ok(Some(checkpoint)) => (checkpoint, false),
+        Ok(None) => (Checkpoint::default(), true),
+        Err(OpenError::CorruptCheckpoint { path, at }) => {
+            let path = path.display();
+            warn!(%path, at, "corrupt checkpoint: rebuilding it from segments and WAL");
+            (rebuild(&*disk, &config.dir)?, false)
+        }
+        Err(error) => return Err(error),
     };
     // Opened for writing, because unproven frames are rewritten in place below.
     let found = find_wal_files(&*disk, &config.dir.join("wal"), OpenMode::Existing)?;

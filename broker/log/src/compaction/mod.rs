@@ -34,6 +34,7 @@ use crate::segment::{SegmentFile, SegmentMeta, index_path};
 use crate::storage::StorageError;
 use latest::Latest;
 use plan::CompactionPlan;
+pub(crate) use rewrite::delete_horizon;
 use rewrite::{BadBatch, Rewritten, Rules};
 
 /// Bytes read and written at a time.
@@ -358,7 +359,7 @@ impl Output {
         let bytes = batch.len() as u64;
         let (base, next) = (header.base_offset, header.next_offset());
         self.meta.note(base, next, bytes, header.max_timestamp);
-        let horizons = [self.meta.delete_horizon, rewrite::delete_horizon(&header)];
+        let horizons = [self.meta.delete_horizon, delete_horizon(&header)];
         self.meta.delete_horizon = horizons.into_iter().flatten().min();
         self.buffer.extend_from_slice(batch);
         Ok(())

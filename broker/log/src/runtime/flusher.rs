@@ -13,7 +13,7 @@ use std::thread;
 use avouch_protocol::types::Offset;
 
 use crate::api::Durability;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::disk::{FileSystem, OpenMode};
 use crate::failpoints::{self, Bug};
 use crate::locks::lock;
@@ -218,25 +218,7 @@ impl Flusher {
     }
 
     fn write(&self, checkpoint: &Checkpoint) -> Result<(), StorageError> {
-        let dir = &self.shared.config.dir;
-        let (temporary, path) = (dir.join("checkpoint.tmp"), dir.join("checkpoint"));
-        let disk = &self.shared.disk;
-        let fill = || {
-            let file = disk.open(&temporary, OpenMode::Truncate)?;
-            file.write_at(&checkpoint.encode(), 0)?;
-            io::Result::Ok(file)
-        };
-        let file = fill().map_err(|error| StorageError::of(&temporary, &error))?;
-        let settle = || {
-            if failpoints::is_on(Bug::CheckpointNotSynced) {
-                return disk.rename(&temporary, &path);
-            }
-            // The contents must be durable before the name refers to them.
-            file.sync_data()?;
-            disk.rename(&temporary, &path)?;
-            disk.sync_dir(dir)
-        };
-        settle().map_err(|error| StorageError::failed(&path, &error))
+        checkpoint::store(&*self.shared.disk, &self.shared.config.dir, checkpoint)
     }
 
     /// Removes files that the durable checkpoint no longer names. If that fails, a file remains

@@ -81,6 +81,17 @@ impl SegmentMeta {
         })
     }
 
+    /// Returns the metadata of an empty segment whose file has this name.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let stem = name.strip_suffix(".log")?;
+        let (base, generation) = stem.split_once('.').unwrap_or((stem, "0"));
+        let meta = Self {
+            generation: Generation(generation.parse().ok()?),
+            ..Self::new(Offset(base.parse().ok()?))
+        };
+        (meta.path(Path::new("")) == Path::new(name)).then_some(meta)
+    }
+
     /// Adds a batch to the metadata.
     pub(crate) fn note(&mut self, base: Offset, next: Offset, bytes: u64, newest: TimestampMs) {
         if self.bytes == 0 {

@@ -17,6 +17,7 @@ mod lifecycle;
 mod model;
 mod races;
 mod real_disk;
+mod rebuild;
 mod recovery;
 mod scripts;
 mod seeds;

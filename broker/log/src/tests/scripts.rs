@@ -21,11 +21,11 @@ pub(super) const SCRIPTS: &[(&str, &str)] = &[
     ("segments before a crash", "i1*4 p f i1*4 p f a2 p"),
     ("checkpoints in a row", "i1 p c i1 p c i1 p c"),
     (
-        "wal_files fill and are recycled",
+        "WAL files fill and are recycled",
         "A1*3 p c A2*3 p c I1*3 p c A3*3 p c I2*3 p A1*2 p",
     ),
     (
-        "wal_files fill without room",
+        "WAL files fill without room",
         "A1*4 p A2*4 p A1*4 p A2*4 p A3*4 p i1 p",
     ),
     ("segments roll", "I1*6 p f I1*6 p c i1*2 p"),
@@ -75,7 +75,7 @@ pub(super) const SCRIPTS: &[(&str, &str)] = &[
         "I1*5 p c S1 i1 p k i1 p s1 p c k i1 p",
     ),
     (
-        "spare wal_files",
+        "preallocated files",
         "g A1*6 p g i2 p g A2*4 p c A1*3 g p k g A1*3 p x g i1 p",
     ),
     (

@@ -83,6 +83,13 @@ pub(crate) fn find_frames(wal_files: &[&WalFile], covered: FrameSeq) -> io::Resu
     Ok(scanned)
 }
 
+/// Returns the lowest sequence that was found, or that of the first frame of the newest file.
+pub(crate) fn first_found(scanned: &ScanResult) -> FrameSeq {
+    let frames = scanned.frames.iter().map(|found| found.header.seq).min();
+    let newest = scanned.starts.last().map(|file| file.first_seq);
+    frames.or(newest).unwrap_or(FrameSeq(1))
+}
+
 /// Reads the body of a frame again.
 ///
 /// # Errors
