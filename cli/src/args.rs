@@ -188,6 +188,7 @@ pub(crate) struct RawServe {
     #[serde(deserialize_with = "one_table")]
     pub(crate) broker_config: Vec<BrokerSettings>,
     /// Run only the registry.
+    // The flag alone means true. A value needs `=`, because the next argument could be a flag.
     #[arg(long, env = "AVOUCH_REGISTRY_ONLY", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) registry_only: Option<bool>,
@@ -208,6 +209,7 @@ pub(crate) struct RawServe {
         long,
         value_name = "URL",
         env = "AVOUCH_REGISTRY_DB",
+        // The URL may contain a password, which the help would print.
         hide_env_values = true
     )]
     pub(crate) registry_db: Option<PostgresUrl>,
@@ -338,16 +340,19 @@ impl FromStr for HostPort {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || HostPortError(text.to_owned());
+        // From the right, because an IPv6 address in brackets contains colons too.
         let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
         let port = port
             .parse()
             .ok()
+            // Clients cannot connect to port 0.
             .filter(|port| *port != 0)
             .ok_or_else(wrong)?;
         let bracketed = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'));
         let host = bracketed.unwrap_or(host);
+        // `::1:9092` is ambiguous: the last part could belong to the address.
         if host.is_empty() || (bracketed.is_none() && host.contains(':')) {
             return Err(wrong());
         }
@@ -367,6 +372,7 @@ impl TryFrom<String> for HostPort {
 }
 
 fn one_table<'de, D: Deserializer<'de>>(table: D) -> Result<Vec<BrokerSettings>, D::Error> {
+    // A file has one table, the command line one value per flag; both become a list.
     BrokerSettings::deserialize(table).map(|settings| vec![settings])
 }
 

@@ -29,6 +29,7 @@ impl fmt::Display for Banner<'_> {
         let name = if self.has_registry {
             "registry"
         } else {
+            // Padded to the width of the other name.
             "metrics "
         };
         writeln!(f, "  {name}    http://{http}")?;

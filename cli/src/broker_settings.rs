@@ -25,6 +25,7 @@ impl FromStr for BrokerSettings {
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             for (at, part) in line.split(',').enumerate() {
                 match settings.last_mut() {
+                    // A part without `=` continues the list of the setting before it.
                     Some(before) if at > 0 && !part.contains('=') => {
                         before.push(',');
                         before.push_str(part);
@@ -43,6 +44,7 @@ impl FromStr for BrokerSettings {
 
 impl<'de> Deserialize<'de> for BrokerSettings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // TOML rejects duplicate keys, so the order of the settings has no meaning.
         let mut settings = BTreeMap::new();
         flatten(&mut settings, "", Table::deserialize(deserializer)?).map_err(D::Error::custom)?;
         let pairs = settings.into_iter().map(|(key, value)| (key, Some(value)));
@@ -67,6 +69,7 @@ fn flatten(
     for (key, value) in table {
         let name = format!("{prefix}{key}");
         let text = match value {
+            // `num.partitions = 3` is the table `num` with the key `partitions`.
             Value::Table(inner) => {
                 flatten(into, &format!("{name}."), inner)?;
                 continue;
@@ -86,6 +89,7 @@ fn scalar(name: &str, value: Value) -> Result<String, ValueError> {
     match value {
         Value::String(text) => Ok(text),
         Value::Integer(number) => Ok(number.to_string()),
+        // Kafka has ratios, which are floating-point numbers.
         Value::Float(number) => Ok(number.to_string()),
         Value::Boolean(switch) => Ok(switch.to_string()),
         Value::Datetime(_) | Value::Array(_) | Value::Table(_) => Err(ValueError {

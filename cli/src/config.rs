@@ -84,6 +84,7 @@ pub(crate) fn resolve(flags: RawServe, file: RawServe) -> Result<ServeConfig, Co
     let node = &mut config.node;
     node.role = role(&raw)?;
     configure_registry(&mut node.registry, &raw, &node.role)?;
+    // An invalid setting is reported before an unused one: it is wrong in any case.
     if configure_broker(&mut node.broker, raw.broker_config)? && !node.role.has_broker() {
         return Err(ConfigError::BrokerConfigUnused);
     }
@@ -165,6 +166,7 @@ fn configure_broker(
 }
 
 fn role(raw: &RawServe) -> Result<Role, ConfigError> {
+    // A flag that is false is the same as none, so that it can override the file.
     let only = (
         raw.registry_only.unwrap_or(false),
         raw.broker_only.unwrap_or(false),
@@ -229,6 +231,7 @@ fn configure_registry(
 }
 
 fn require_loopback(key: &'static str, address: SocketAddr) -> Result<(), ConfigError> {
+    // `::ffff:127.0.0.1` is an IPv4 address in IPv6 form.
     if address.ip().to_canonical().is_loopback() {
         Ok(())
     } else {

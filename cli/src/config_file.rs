@@ -62,6 +62,7 @@ impl ConfigFile {
         };
         match fs::read_to_string(path) {
             Ok(text) => parse(&text).map_err(fail),
+            // The default file is optional. A file that the user names must exist.
             Err(error) if named.is_none() && error.kind() == ErrorKind::NotFound => {
                 Ok(Self::default())
             }
@@ -72,6 +73,7 @@ impl ConfigFile {
 
 fn parse(text: &str) -> Result<ConfigFile, Fault> {
     let mut top: Table = text.parse().map_err(|error: toml::de::Error| {
+        // Spans count bytes from 0; editors count lines from 1.
         let line = error.span().map_or(1, |span| {
             text.bytes()
                 .take(span.start)
@@ -86,6 +88,7 @@ fn parse(text: &str) -> Result<ConfigFile, Fault> {
         client: take_table(&mut top, "client")?,
         schema: take_table(&mut top, "schema")?,
     };
+    // The known tables were removed above, so what is left is unknown.
     match top.keys().next() {
         None => Ok(file),
         Some(key) => Err(Fault::UnknownTopKey {
@@ -111,6 +114,7 @@ fn take_table<T: Args + DeserializeOwned + Default>(
         }
     };
     let known = keys::<T>();
+    // Checked here, because the error of serde suggests no similar key.
     if let Some(key) = table.keys().find(|key| !known.contains(key)) {
         let hint = nearest_hint(key, known.iter().map(String::as_str));
         return Err(Fault::UnknownKey {
@@ -154,9 +158,11 @@ fn table_hint(key: &str) -> String {
 
 /// Returns a hint with the known key most similar to an unknown one, or an empty string.
 pub(crate) fn nearest_hint<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> String {
+    // Environment variables have underscores where keys have hyphens.
     let spelled = key.replace('_', "-");
     known
         .map(|candidate| (strsim::jaro_winkler(&spelled, candidate), candidate))
+        // Below this similarity a suggestion is more confusing than helpful.
         .filter(|(similarity, _)| *similarity > 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map_or_else(String::new, |(_, candidate)| {

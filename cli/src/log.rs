@@ -57,6 +57,7 @@ fn show(
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut written = Ok(());
     let totals = look(&mut |item| {
+        // The inspection cannot be stopped, so after a failed write the rest is dropped.
         if written.is_ok() {
             written = if json {
                 serde_json::to_writer(&mut out, &item)
@@ -93,6 +94,7 @@ fn skip(data_dir: &Path, partition: TopicPartition, offset: Offset) -> anyhow::R
     let config = LogConfig::new(data_dir.join("log"));
     let (log, _) = Log::open(config, Arc::new(RealDisk), Arc::new(Silent))?;
     let result = skip_range(&log, partition, offset);
+    // Closed before the result is returned: the mark is durable only then.
     log.close()?;
     let range = result?;
     let mut out = io::stdout().lock();
@@ -110,6 +112,7 @@ fn skip_range(
     partition: TopicPartition,
     offset: Offset,
 ) -> anyhow::Result<CorruptRange> {
+    // Finds the corruption again, so that a mistyped offset marks no intact records.
     match log.read(partition, offset, 1) {
         Err(ReadError::Corrupt { range }) => {
             log.skip_corrupt_range(partition, range)?;

@@ -32,7 +32,9 @@ pub(crate) fn to_stderr() -> anyhow::Result<Suppressed> {
     let format = std::env::var("AVOUCH_LOG_FORMAT").unwrap_or_default();
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = match format.as_str() {
+        // Escape sequences are for terminals; in a file they would be noise.
         "" | "text" => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        // Log collectors expect the fields at the top level.
         "json" => lines.json().flatten_event(true).boxed(),
         other => bail!("invalid AVOUCH_LOG_FORMAT {other:?}; expected text or json"),
     };
@@ -81,6 +83,7 @@ impl Suppressed {
     }
 
     fn places(&self) -> MutexGuard<'_, HashMap<Identifier, Place>> {
+        // A panic elsewhere leaves counters that are still valid.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -124,6 +127,7 @@ impl Budget {
 
     /// Returns whether a line may be written now, and counts it.
     fn admit(&mut self, now: Instant) -> bool {
+        // A window that starts with its first line: simple, and exact enough for a log.
         if now.duration_since(self.second) >= Duration::from_secs(1) {
             self.second = now;
             self.written = 0;

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
+            // The alternate form prints all causes on one line.
             eprintln!("avouch: {error:#}");
             ExitCode::FAILURE
         }
@@ -108,6 +109,7 @@ fn accept_registry_loss(data_dir: &Path) -> anyhow::Result<ExitCode> {
 
 /// Runs the requests of a command to the end.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    // One request at a time needs no worker threads.
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -36,8 +36,10 @@ impl ReadyFile {
         let pid = process::id();
         let content = serde_json::to_string(&Content { kafka, http, pid })?;
         let mut draft = path.as_os_str().to_owned();
+        // Named by process, so that two starting processes do not share a draft.
         draft.push(format!(".{pid}.draft"));
         fs::write(&draft, content + "\n")?;
+        // The rename is atomic: a reader sees no file or a complete one.
         fs::rename(&draft, path)?;
         Ok(Self {
             path: path.to_owned(),

@@ -87,6 +87,7 @@ impl fmt::Display for Report {
 /// # Errors
 /// When a path contains no schema, a file is not named by its version, or a schema is invalid.
 pub(crate) fn check(paths: &[PathBuf], level: CompatibilityLevel) -> anyhow::Result<Report> {
+    // A set, because several files can belong to one subject.
     let mut folders = BTreeSet::new();
     for path in paths {
         folders.extend(subject_folders(path).with_context(|| path.display().to_string())?);
@@ -99,7 +100,9 @@ pub(crate) fn check(paths: &[PathBuf], level: CompatibilityLevel) -> anyhow::Res
 }
 
 fn subject_folders(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    // The subject is the name of the directory, which `.` and `..` do not have.
     let path = path.canonicalize()?;
+    // All versions of the subject are checked: a file alone has nothing to compare with.
     if path.is_file() {
         let folder = path
             .parent()
@@ -132,6 +135,7 @@ fn check_subject(folder: &Path, level: CompatibilityLevel) -> anyhow::Result<Sub
     let (reads_older, is_read_by_older) = directions(level);
     let mut breaks = Vec::new();
     for (count, newer) in history.iter().enumerate() {
+        // Other levels compare with the previous version only.
         let reach = if level.is_transitive() {
             count
         } else {
@@ -193,6 +197,7 @@ fn read_versions(folder: &Path) -> anyhow::Result<BTreeMap<u32, Schema>> {
         let version = stem
             .parse()
             .ok()
+            // Versions count from 1, as in the registry.
             .filter(|version| *version > 0)
             .ok_or_else(|| {
                 anyhow!(
@@ -201,6 +206,7 @@ fn read_versions(folder: &Path) -> anyhow::Result<BTreeMap<u32, Schema>> {
                 )
             })?;
         let schema = parse(&path)?;
+        // `1.avsc` and `01.avsc` have the same version.
         if versions.insert(version, schema).is_some() {
             bail!("{}: duplicate version {version}", path.display());
         }

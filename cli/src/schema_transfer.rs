@@ -41,6 +41,7 @@ pub(crate) async fn export(registry: &RegistryClient, path: &Path) -> anyhow::Re
         file.write_all(b"\n")?;
         records += 1;
     }
+    // An export is often a backup, so it is complete only once it is on disk.
     file.into_inner()?.sync_all()?;
     Ok(records)
 }
@@ -60,8 +61,10 @@ pub(crate) async fn import(
         records,
         mode,
         skipped,
+        // The complete file is parsed before the first change.
     } = read(&fs::read_to_string(path)?)?;
     let before = registry.mode(None, false).await?;
+    // Only in this mode does the registry accept ids and versions.
     registry.set_mode(None, Some(Mode::Import), force).await?;
     let count = records.len();
     for chunk in chunks(records) {
@@ -114,6 +117,7 @@ fn read_line(lines: &mut Lines, line: &str) -> Result<(), LineError> {
         return Ok(());
     }
     match serde_json::from_value(key)? {
+        // Setting it now would end mode IMPORT before the rest is stored.
         RecordKey::Mode { subject: None, .. } => {
             let value: Option<ModeValue> = serde_json::from_value(value)?;
             lines.mode = Some(value.map(|value| value.mode));
@@ -124,11 +128,14 @@ fn read_line(lines: &mut Lines, line: &str) -> Result<(), LineError> {
 }
 
 fn key_and_value(line: &str) -> Result<(Value, Value), LineError> {
+    // JSON escapes tabs within strings, so a tab can only be the separator.
     if let Some((key, value)) = line.split_once('\t') {
+        // Console consumers print a tombstone as an empty value.
         let value = if value.is_empty() { "null" } else { value };
         return Ok((serde_json::from_str(key)?, serde_json::from_str(value)?));
     }
     let mut line: Value = serde_json::from_str(line)?;
+    // kcat names the value `payload`.
     let value = line.get("value").or_else(|| line.get("payload"));
     let value = unwrapped(value.cloned().unwrap_or(Value::Null))?;
     let key = line.get_mut("key").ok_or(LineError::NoKey)?.take();
@@ -155,6 +162,7 @@ fn is_known(key: &Value) -> bool {
         "NOOP",
     ];
     let kind = key.get("keytype").and_then(Value::as_str);
+    // A key without a kind is an error, which the parser of the record reports.
     kind.is_none_or(|kind| KINDS.contains(&kind))
 }
 
@@ -162,6 +170,7 @@ fn chunks(records: Vec<Record>) -> Vec<Vec<Record>> {
     let mut chunks: Vec<Vec<Record>> = Vec::new();
     let mut bytes = 0;
     for record in records {
+        // Keys are small, so only values count.
         let size = record.value.to_string().len();
         let fits =
             |chunk: &&mut Vec<Record>| chunk.len() < CHUNK_RECORDS && bytes + size <= CHUNK_BYTES;

@@ -33,6 +33,7 @@ impl NodeConfig {
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let data_dir = data_dir.into();
+        // With port 0 the system assigns a free port.
         let free_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             role: Role::Both,

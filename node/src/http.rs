@@ -52,6 +52,7 @@ impl Health {
 
     /// Makes `/readyz` report that the process is draining.
     pub(crate) fn drain(&self) {
+        // No other data is published with the flag.
         self.ready.store(false, Ordering::Relaxed);
     }
 }
@@ -69,11 +70,15 @@ where
         App::new()
             .app_data(Data::new(health.clone()))
             .configure(|application| mount(&own_endpoints(), application))
+            // Last, because the registry matches every path.
             .configure(routes.clone())
+            // Responses of unknown routes have a request id too.
             .default_service(web::to(not_found).wrap(from_fn(traced)))
     });
     Ok(server
+        // Responses are small and the store runs on the main runtime, so one thread is enough.
         .workers(1)
+        // The caller decides when the node stops.
         .disable_signals()
         .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
         .listen(listener)?

@@ -85,13 +85,16 @@ impl Node {
     /// When a listener, the data directory, the registry or the broker cannot be opened.
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
         let remote = remote_registry(&config.role)?;
+        // Only reads, and fails if another node holds the directory.
         let candidate = data_dir::inspect(&config.data_dir)?;
+        // A port in use is reported before the directory is created.
         let (http_listener, http_address) = bind("http-listen", config.http_listen)?;
         let kafka_listener = match config.role.has_broker() {
             true => Some(bind("kafka-listen", config.kafka_listen)?.0),
             false => None,
         };
         let data_dir = candidate.claim()?;
+        // A clone shares the metrics: all parts register in one place.
         let metrics = config.registry.metrics.clone();
         let parts = Parts::open(config, kafka_listener, remote).await?;
         let opened = parts.health(metrics).and_then(|health| {
@@ -133,6 +136,7 @@ impl Node {
         let log_failed = async {
             match &self.parts.broker {
                 Some(broker) => broker.failed().await,
+                // A registry has no failure that only a restart repairs.
                 None => pending().await,
             }
         };
@@ -204,6 +208,7 @@ impl Parts {
         match Broker::start(broker_config, listener, source, &metrics).await {
             Ok(broker) => {
                 if let Some(registry) = &parts.registry {
+                    // Confluent's tools request the id of the Kafka cluster from the registry.
                     registry.serve_cluster(broker.cluster_id());
                 }
                 parts.broker = Some(broker);
@@ -229,6 +234,7 @@ impl Parts {
             if let Some(routes) = broker {
                 routes(service);
             }
+            // After the broker's, because the registry matches every path.
             if let Some(routes) = registry {
                 routes(service);
             }
@@ -290,6 +296,7 @@ fn remote_registry(role: &Role) -> Result<Option<RemoteSource>, StartError> {
 fn follow(source: RemoteSource) -> (Arc<RemoteSource>, AbortOnDrop) {
     let source = Arc::new(source);
     let follower = Arc::clone(&source);
+    // Without end of its own: it is aborted when the node is dropped.
     let task = tokio::spawn(async move { follower.follow_changes(pending()).await });
     (source, AbortOnDrop(task.abort_handle()))
 }
@@ -312,6 +319,7 @@ fn bind(
         Ok((socket, bound_to))
     });
     bound.map_err(|error| match error.kind() {
+        // The most frequent error gets a message that says what to do.
         io::ErrorKind::AddrInUse => StartError::AddressInUse { listener, address },
         _ => StartError::Bind {
             listener,

@@ -107,11 +107,13 @@ impl Default for Limits {
             partitions_max: 10_000,
             mutations_per_second: 100,
             mutations_burst: 4_000,
+            // Kafka's default; consumers request up to 50 MiB by default.
             fetch_bytes_max: 55 * MIB,
             fetch_wait: Duration::from_secs(60),
             delayed_fetch_bytes_max: 64 * MIB,
             hot_read_bytes_max: 128 * MIB,
             cold_read_bytes_max: 64 * MIB,
+            // A batch of 1 MiB, Kafka's default maximum, may decompress to 32 times its size.
             decompressed_bytes_max: 32 * MIB,
             decompressed_in_flight_bytes_max: 128 * MIB,
             producers_max: 100_000,
@@ -126,6 +128,7 @@ impl BrokerConfig {
         Self {
             data_dir,
             advertise: None,
+            // Acknowledged means durable unless the user decides otherwise.
             durability: Durability::Fsync,
             node_id: 1,
             default_partition_count: 1,

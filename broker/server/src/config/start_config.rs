@@ -51,8 +51,11 @@ impl BrokerConfig {
     ) -> Result<(), StartConfigError> {
         for (name, value) in configs {
             let value = self.configure_one(name, value)?;
+            // Kept although a field has the value: a config that was set is described as static
+            // even if it equals the default.
             self.configs.insert(name.to_owned(), value);
         }
+        // After all are set, because configs may depend on each other in any order.
         self.topic_defaults().check()?;
         self.check_combination()?;
         Ok(())
@@ -95,6 +98,7 @@ impl BrokerConfig {
         for def in broker_config::all() {
             if let Role::Setting(setting) = def.role
                 && setting.is_dynamic
+                // Includes those that were set at startup, which have the lowest precedence.
                 && let Some(value) = changed.value(def.name)
             {
                 let parsed = def.kind.parse(def.name, value)?;

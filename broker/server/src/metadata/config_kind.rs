@@ -172,6 +172,7 @@ impl Kind {
             Self::Long(min, max) => integer(&|number| (min..=max).contains(number)),
             Self::Double(min, max) => {
                 let number = value.parse().ok();
+                // NaN is in no range.
                 let number = number.filter(|number| (min..=max).contains(number));
                 number.map(ConfigValue::Double)
             }
@@ -180,6 +181,7 @@ impl Kind {
                 .then(|| ConfigValue::Text(value.to_owned())),
             Self::ListOf(words) => list(',', &|word| words.contains(&word)),
             Self::List(separator) => list(separator, &|_| true),
+            // The wildcard is no list, so it cannot be combined with pairs.
             Self::Replicas if value == "*" => Some(ConfigValue::Text(value.to_owned())),
             Self::Replicas => list(',', &is_replica),
             Self::Text | Self::Class | Self::Password => Some(ConfigValue::Text(value.to_owned())),
@@ -193,6 +195,7 @@ impl fmt::Display for Kind {
         let range = |f: &mut fmt::Formatter<'_>, bits, range: RangeInclusive<i64>, all| {
             write!(f, "a {bits}-bit integer")?;
             match (range.start(), range.end()) {
+                // Without bounds of its own, the type says everything.
                 _ if range == all => Ok(()),
                 (min, max) if max == all.end() => write!(f, " of at least {min}"),
                 (min, max) => write!(f, " from {min} to {max}"),

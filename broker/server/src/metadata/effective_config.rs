@@ -129,6 +129,7 @@ pub(crate) fn of_broker(
 /// Returns only what was changed for all brokers, as Kafka does for the broker without a name.
 #[must_use]
 pub(crate) fn of_all_brokers(cluster: &Cluster) -> Vec<EffectiveConfig> {
+    // Kafka lists only what was changed, because these values are not those of any broker.
     let changed = cluster.broker_configs().scope(Scope::Cluster);
     let mut configs = of_broker(&BTreeMap::new(), cluster);
     configs.retain(|config| changed.contains_key(config.name));

@@ -225,6 +225,7 @@ pub(crate) fn check(
     defaults: &BrokerConfigs,
 ) -> Result<BTreeMap<String, String>, ConfigError> {
     for (name, value) in &mut configs {
+        // Stored values were valid when they were set; a new minimum must not block other changes.
         if current.get(name) == Some(value) {
             continue;
         }
@@ -295,6 +296,7 @@ impl TopicSettings {
         let cleanup = text("cleanup.policy");
         let has = |policy| words_of(cleanup, ',').any(|word| word == policy);
         let (deletes, compacted) = (has("delete"), has("compact"));
+        // -1 means no limit. Without the policy `delete`, retention does not apply.
         let limit = |name: &str| Some(long(name)).filter(|&value| deletes && value >= 0);
         let flush_ms = long("flush.ms");
         let segment_bytes = match configs.contains_key(INTERNAL_SEGMENT_BYTES.name) {

@@ -197,6 +197,7 @@ impl BrokerConfigs {
             if self.scope(scope).get(name) == Some(value) {
                 continue;
             }
+            // A name without kind was stored by a version that knew it; it stays as it is.
             if let Some((kind, _)) = changeable(name) {
                 *value = kind.parse(name, value)?.to_string();
             }

@@ -139,6 +139,7 @@ configs! {
     "group.coordinator.append.linger.ms": Int = "5";
     "group.coordinator.rebalance.protocols": List = "classic,consumer,streams";
     "group.coordinator.threads": Int = "4";
+    // Avouch: 0, so that a single consumer starts without delay.
     "group.initial.rebalance.delay.ms": Int(0, INT_MAX) = "3000"
         [at groups.initial_rebalance_delay_ms:
             "Time to wait for members before the first rebalance of an empty group, in \
@@ -146,6 +147,7 @@ configs! {
     "group.max.session.timeout.ms": Int(1, INT_MAX) = "1800000"
         [at groups.session_timeout_max_ms:
             "Maximum session timeout of group members, in milliseconds."];
+    // Avouch: 500, since the size of a group is bounded by memory.
     "group.max.size": Int(1, INT_MAX) = "2147483647"
         [at groups.members_max: "Maximum number of members of a group."];
     "group.min.session.timeout.ms": Int(1, INT_MAX) = "6000"
@@ -181,6 +183,7 @@ configs! {
     "leader.imbalance.check.interval.seconds": Long = "300";
     "listener.security.protocol.map": Text =
         "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT";
+    // Set by flags, because they are also needed without a broker.
     "listeners": Text = "PLAINTEXT://:9092" [fixed by "--kafka-listen"];
     "log.cleaner.backoff.ms": Long = "15000" [dynamic];
     "log.cleaner.dedupe.buffer.size": Long = "134217728" [dynamic];
@@ -213,6 +216,7 @@ configs! {
     "log.message.timestamp.type" = "CreateTime" [default of "message.timestamp.type"];
     "log.preallocate" = "false" [default of "preallocate"];
     "log.retention.bytes" = "-1" [default of "retention.bytes"];
+    // Avouch: 15 s, because compaction runs in the same passes; Kafka's cleaner has 15 s too.
     "log.retention.check.interval.ms": Long(1, MS_MAX) = "300000"
         [at retention_check:
             "Interval between passes of retention and compaction, in milliseconds."];
@@ -229,6 +233,7 @@ configs! {
         [dynamic at limits.connections.connections_per_ip_and_second_max:
             "Maximum number of new connections from one address of another machine per \
              second."];
+    // Avouch: 10,000, since each connection holds a file descriptor.
     "max.connections": Int(1, INT_MAX) = "2147483647"
         [dynamic at limits.connections.connections_max:
             "Maximum number of open connections. A change takes effect at the next start."];
@@ -237,6 +242,7 @@ configs! {
             "Maximum number of open connections from one address of another machine. A change \
              takes effect at the next start."];
     "max.connections.per.ip.overrides": Text = "" [dynamic];
+    // Not in Kafka 4.1. The cost of a larger value is as much memory per decompressing thread.
     "max.decompressed.message.bytes": Int(1_024, INT_MAX) = "33554432"
         [at limits.decompressed_bytes_max: "Maximum size of a decompressed batch, in bytes."];
     "max.incremental.fetch.session.cache.slots": Int = "1000";
@@ -280,9 +286,11 @@ configs! {
         [at groups.offsets_partitions:
             "Number of partitions of __consumer_offsets when it is created."];
     "offsets.topic.replication.factor": Short = "3" [fixed];
+    // Avouch: 1 MiB, because a start reads up to one segment per partition that is not compacted.
     "offsets.topic.segment.bytes": Int(1_024, INT_MAX) = "104857600"
         [at groups.offsets_segment_bytes:
             "Maximum size of a segment of __consumer_offsets when it is created, in bytes."];
+    // Avouch's own: each partition costs memory and file descriptors.
     "partitions.max": Int(1, INT_MAX) = "10000"
         [at limits.partitions_max: "Maximum number of partitions of all topics."];
     "principal.builder.class": Class =
@@ -290,6 +298,7 @@ configs! {
     "process.roles": List = null [fixed];
     "producer.id.expiration.ms": Int = "86400000" [dynamic];
     "producer.purgatory.purge.interval.requests": Int = "1000";
+    // Avouch: 256 MiB; Kafka has no limit.
     "queued.max.request.bytes": Long(1_048_576, MS_MAX) = "-1"
         [at limits.in_flight_bytes_max: "Maximum size of all requests in memory, in bytes."];
     "queued.max.requests": Int = "500";
@@ -427,6 +436,7 @@ configs! {
     "ssl.truststore.location": Text = null;
     "ssl.truststore.password": Password = null;
     "ssl.truststore.type": Text = "JKS";
+    // Avouch's own: tools that require three replicas work by default.
     "strict.replication": Boolean = "false"
         [at strict_replication:
             "Rejects a replication factor above 1 instead of reducing it to 1."];
