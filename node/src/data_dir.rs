@@ -147,13 +147,26 @@ fn format(path: &Path) -> Result<Option<u32>, DataDirError> {
 }
 
 fn create(path: &Path) -> io::Result<File> {
-    fs::create_dir_all(path)?;
+    create_directories(path)?;
     OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .open(path.join(LOCK_FILE))
+}
+
+/// Creates the directory and its missing parents. Without the syncs a power cut could remove the
+/// name of the whole directory, with everything that was acknowledged in it.
+fn create_directories(path: &Path) -> io::Result<()> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(path)?;
+    for created in missing {
+        let parent = created.parent().filter(|path| !path.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn locked(path: &Path, file: File) -> Result<File, DataDirError> {
