@@ -48,6 +48,11 @@ crash:
 crash-long kills="500":
     AVOUCH_KILLS={{ kills }} NEXTEST_PROFILE=long tests/run crash
 
+# Cut the power at random points of a node's disk, fail its operations and corrupt its files; needs FUSE.
+disk-faults rounds="200" seed="1":
+    AVOUCH_DISK_FAULTS={{ rounds }} AVOUCH_SEED={{ seed }} NEXTEST_PROFILE=long \
+        cargo nextest run -p avouch -p avouch-tests --run-ignored all -E 'test(/^disk_faults::/)'
+
 # Run 100,000 seeded workloads of the log on simulated disks that fail; a failure prints its seed.
 fuzz-log seeds="0..100000":
     AVOUCH_LOG_SEEDS={{ seeds }} cargo test --release -p avouch-log --lib tests::seeds

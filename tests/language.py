@@ -62,7 +62,7 @@ PHRASES = [
 # Text that contains one of the words with another meaning, such as names in third-party software.
 OTHER_MEANING = re.compile(
     r"connection ?refused|ConnectionRefused|connection_refused|ECONNREFUSED|spare_capacity|"
-    r"at_least|AtLeast|least_recently|wild ?cards?|say-so|fall(?:s|ing)? behind|lag(?:s|ging)? behind",
+    r"Reply[A-Z]\w+|at_least|AtLeast|least_recently|wild ?cards?|say-so|fall(?:s|ing)? behind|lag(?:s|ging)? behind",
     re.IGNORECASE,
 )
 RETURNS = re.compile(r"\breturn(?:s|ed|ing)?\b", re.IGNORECASE)

@@ -9,6 +9,8 @@ mod compaction;
 mod contract_cases;
 mod crash;
 #[cfg(target_os = "linux")]
+mod disk_faults;
+#[cfg(target_os = "linux")]
 mod failed_commits;
 mod hostile_input;
 mod kafka_tools;

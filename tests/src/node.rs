@@ -33,6 +33,7 @@ pub struct Addresses {
 pub struct Node {
     child: Child,
     directory: TempDir,
+    data_dir: PathBuf,
     addresses: Addresses,
     flags: Vec<String>,
 }
@@ -86,14 +87,35 @@ impl Node {
         Self::start_at(&kafka, &http, &[])
     }
 
+    /// Starts a node with an existing or new data directory, which the caller keeps.
+    ///
+    /// # Errors
+    /// Fails if the node does not become ready; the error contains the log.
+    pub fn start_on(data_dir: &Path) -> Result<Self> {
+        let any_port = "127.0.0.1:0";
+        Self::launch_in(tempfile::tempdir()?, data_dir, any_port, any_port, &[])
+    }
+
     fn start_at(kafka: &str, http: &str, flags: &[&str]) -> Result<Self> {
-        // The ready file and the log are next to the data directory, not in it.
         let directory = tempfile::tempdir()?;
+        let data_dir = directory.path().join("data");
+        Self::launch_in(directory, &data_dir, kafka, http, flags)
+    }
+
+    fn launch_in(
+        directory: TempDir,
+        data_dir: &Path,
+        kafka: &str,
+        http: &str,
+        flags: &[&str],
+    ) -> Result<Self> {
         let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
-        let (child, addresses) = launch(directory.path(), kafka, http, &flags)?;
+        // The ready file and the log are next to the data directory, not in it.
+        let (child, addresses) = launch(directory.path(), data_dir, kafka, http, &flags)?;
         Ok(Self {
             child,
             directory,
+            data_dir: data_dir.to_owned(),
             addresses,
             flags,
         })
@@ -116,7 +138,7 @@ impl Node {
 
     /// Returns the data directory.
     pub fn data_dir(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.data_dir.clone()
     }
 
     /// Returns the complete log, including previous runs of a restarted node.
@@ -154,6 +176,14 @@ impl Node {
         self.wait()
     }
 
+    /// Returns whether the process has exited.
+    ///
+    /// # Errors
+    /// Fails if its state cannot be read.
+    pub fn has_exited(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Sends SIGTERM without waiting.
     ///
     /// # Errors
@@ -182,7 +212,8 @@ impl Node {
         } else {
             &kafka
         };
-        (self.child, self.addresses) = launch(directory, kafka, &http, &self.flags)?;
+        (self.child, self.addresses) =
+            launch(directory, &self.data_dir, kafka, &http, &self.flags)?;
         Ok(())
     }
 }
@@ -249,6 +280,7 @@ pub fn signal(name: &str, pid: u32) -> Result<()> {
 
 fn launch(
     directory: &Path,
+    data_dir: &Path,
     kafka: &str,
     http: &str,
     flags: &[String],
@@ -263,10 +295,7 @@ fn launch(
         .open(directory.join("log"))?;
     let binary = binary();
     ensure!(binary.exists(), "{}: build it first", binary.display());
-    let serve = serve(
-        &directory.join("data"),
-        &["--kafka-listen", kafka, "--http-listen", http],
-    );
+    let serve = serve(data_dir, &["--kafka-listen", kafka, "--http-listen", http]);
     // With SIGXFSZ ignored, a write beyond the file size limit fails as on a full disk.
     let mut child = Command::new("/bin/sh")
         .args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh"])

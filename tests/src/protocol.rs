@@ -165,6 +165,55 @@ impl Connection {
         }
     }
 
+    /// Returns offset and value of the stored records of a partition, from its start; a null value
+    /// is empty.
+    ///
+    /// # Errors
+    /// Fails if the partition cannot be fetched or a batch is corrupt.
+    pub fn values(&mut self, topic: &str, partition: i32) -> Result<Vec<(i64, Vec<u8>)>> {
+        let mut values: Vec<(i64, Vec<u8>)> = Vec::new();
+        loop {
+            let offset = values.last().map_or(0, |(offset, _)| offset + 1);
+            let (mut records, high_watermark) = self.fetch(topic, partition, offset)?;
+            if offset >= high_watermark {
+                return Ok(values);
+            }
+            ensure!(!records.is_empty(), "no records at offset {offset}");
+            for set in RecordBatchDecoder::decode_all(&mut records)? {
+                let new = set
+                    .records
+                    .into_iter()
+                    .filter(|record| record.offset >= offset);
+                values.extend(
+                    new.map(|record| (record.offset, record.value.unwrap_or_default().to_vec())),
+                );
+            }
+        }
+    }
+
+    /// Returns the value of the record at `offset`; `None` if the broker returns an error, no
+    /// record at this offset, or a batch whose checksum is wrong, which consumers reject.
+    ///
+    /// # Errors
+    /// Fails if there is no response.
+    pub fn value_at(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<Vec<u8>>> {
+        let mut response = self.fetch_response(topic, partition, offset)?;
+        let Some(mut records) = response.records.take().filter(|_| response.error_code == 0) else {
+            return Ok(None);
+        };
+        let Ok(sets) = RecordBatchDecoder::decode_all(&mut records) else {
+            return Ok(None);
+        };
+        let mut records = sets.into_iter().flat_map(|set| set.records);
+        let record = records.find(|record| record.offset == offset);
+        Ok(record.map(|record| record.value.unwrap_or_default().to_vec()))
+    }
+
     /// Returns the high watermark of a partition.
     ///
     /// # Errors
@@ -197,6 +246,17 @@ impl Connection {
         partition: i32,
         offset: i64,
     ) -> Result<PartitionData> {
+        let found = self.fetch_response(topic, partition, offset)?;
+        ensure!(found.error_code == 0, "fetch: error {}", found.error_code);
+        Ok(found)
+    }
+
+    fn fetch_response(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<PartitionData> {
         let wanted = FetchPartition::default()
             .with_partition(partition)
             .with_fetch_offset(offset)
@@ -213,9 +273,7 @@ impl Connection {
         let response = self.call(11, &request)?;
         let topic = response.responses.into_iter().next();
         let found = topic.and_then(|topic| topic.partitions.into_iter().next());
-        let found = found.context("no partition in the response")?;
-        ensure!(found.error_code == 0, "fetch: error {}", found.error_code);
-        Ok(found)
+        found.context("no partition in the response")
     }
 
     /// Sends a CreateTopics request and returns the result of the topic.
