@@ -319,7 +319,7 @@ fn bind(
         Ok((socket, bound_to))
     });
     bound.map_err(|error| match error.kind() {
-        // The most frequent error gets a message that says what to do.
+        // The most frequent error gets a message with the solution.
         io::ErrorKind::AddrInUse => StartError::AddressInUse { listener, address },
         _ => StartError::Bind {
             listener,

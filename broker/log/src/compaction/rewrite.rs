@@ -46,7 +46,7 @@ pub(crate) enum BadBatch {
     #[error(transparent)]
     Header(#[from] HeaderError),
     #[error(transparent)]
-    Inflate(#[from] DecompressError),
+    Decompress(#[from] DecompressError),
     #[error(transparent)]
     Record(#[from] RecordError),
 }

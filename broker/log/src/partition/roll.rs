@@ -48,7 +48,7 @@ pub(crate) fn is_expired(
 }
 
 fn spans_too_much(active: &SegmentMeta, next: Next, settings: &PartitionSettings) -> bool {
-    // Batches without records have timestamp -1 and say nothing about the age.
+    // Batches without records have timestamp -1, which contains no age.
     if active.first_timestamp.0 < 0 {
         return false;
     }

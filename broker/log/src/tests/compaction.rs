@@ -274,7 +274,7 @@ fn compaction_outlives_a_crash_at_every_step() {
             }
             let left = run.disk.after(Crash::Killed);
             if left.exists(Path::new(CHECKPOINT)) && !script.contains('s') {
-                // The rebuild has to tell the sources of a compaction from its results.
+                // The rebuild must distinguish the sources of a compaction from its results.
                 left.corrupt(Path::new(CHECKPOINT), |bytes| bytes[20] ^= 1);
                 outlive(&run, &left)
                     .unwrap_or_else(|wrong| panic!("{script} at {point}, rebuilt: {wrong}"));

@@ -1,4 +1,4 @@
-//! Rebuild of the checkpoint: it loses no acknowledged record, whatever a process left behind.
+//! Rebuild of the checkpoint: it loses no acknowledged record, whichever files a process left.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -195,7 +195,7 @@ impl fmt::Display for Kind {
         let range = |f: &mut fmt::Formatter<'_>, bits, range: RangeInclusive<i64>, all| {
             write!(f, "a {bits}-bit integer")?;
             match (range.start(), range.end()) {
-                // Without bounds of its own, the type says everything.
+                // Without bounds of its own, the type is a complete description.
                 _ if range == all => Ok(()),
                 (min, max) if max == all.end() => write!(f, " of at least {min}"),
                 (min, max) => write!(f, " from {min} to {max}"),
