@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use apache_avro::types::Value;
 use avouch_tests::node::Node;
 use avouch_tests::protocol::{Connection, topic_name};
 use avouch_tests::registry::{get, register, request, try_register};
@@ -19,6 +20,11 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use reqwest::Method;
 use rlimit::{INFINITY, Resource, prlimit};
+use schema_registry_converter::async_impl::avro::AvroEncoder;
+use schema_registry_converter::async_impl::schema_registry::SrSettings;
+use schema_registry_converter::schema_registry_common::{
+    SchemaType, SubjectNameStrategy, SuppliedSchema,
+};
 
 const KAFKA_STORAGE_ERROR: i16 = 56;
 const COORDINATOR_NOT_AVAILABLE: i16 = 15;
@@ -149,6 +155,28 @@ fn acknowledged_schemas_survive_a_full_disk() -> Result<()> {
     assert_eq!(responses(&url, &paths)?, acknowledged);
     ids.push(register(&url, "restarted", r#""double""#)?);
     assert!(ids.is_sorted_by(|left, right| left < right), "{ids:?}");
+    Ok(())
+}
+
+/// The crate repeats a registration after 503; it caches a 500 until its process ends.
+// Conformance: registry/stores-12, registry/clients
+#[tokio::test]
+async fn converter_recovers_from_a_full_disk() -> Result<()> {
+    const SCHEMA: &str = r#"{"type":"record","name":"N","fields":[{"name":"a","type":"long"}]}"#;
+    let node = Node::start()?;
+    let encoder = AvroEncoder::new(SrSettings::new(node.url()));
+    let encode = async |topic: &str| {
+        let schema = SuppliedSchema::new(Some("N".into()), SchemaType::Avro, SCHEMA.into());
+        let subject = SubjectNameStrategy::TopicNameStrategyWithSchema(topic.into(), false, schema);
+        encoder.encode(vec![("a", Value::Long(1))], subject).await
+    };
+    encode("before").await?;
+
+    forbid_growth(&node, &node.data_dir().join("registry.sqlite-wal"))?;
+    let error = encode("payments").await.err().context("a full disk")?;
+    ensure!(error.to_string().contains("503"), "{error}");
+    bound_files(&node, INFINITY)?;
+    assert_eq!(encode("payments").await?, [0, 0, 0, 0, 1, 2]);
     Ok(())
 }
 
