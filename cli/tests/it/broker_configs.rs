@@ -51,14 +51,15 @@ pub(crate) fn describe(kafka: &str) -> BTreeMap<String, (Option<String>, i8)> {
         .collect()
 }
 
-// Conformance: broker/admin-19
+// Conformance: broker/admin-19, broker/admin-24
 #[test]
 fn broker_configs_follow_the_order_of_sources() {
     const STATIC: i8 = 4;
     let root = tempdir().unwrap();
-    let file = "[serve.broker-config]\nnum.partitions = 3\npartitions.max = 100";
+    let file = "[serve.broker-config]\nnum.partitions = 3\npartitions.max = ' 100 '";
     fs::write(root.path().join("avouch.toml"), file).unwrap();
-    let environment = "num.partitions=4\navouch.auto.exclude=a,b,strict.replication=true";
+    // Values are parsed as in Kafka: trimmed, and booleans in any case.
+    let environment = "num.partitions= 4 \navouch.auto.exclude=a,b,strict.replication=TRUE";
     type Expected = [(&'static str, &'static str); 4];
     let cases: [(&[&str], Expected); 2] = [
         (
@@ -75,7 +76,7 @@ fn broker_configs_follow_the_order_of_sources() {
                 "--broker-config",
                 "num.partitions=5",
                 "--broker-config",
-                "auto.create.topics.enable=false",
+                "auto.create.topics.enable=False",
             ],
             [
                 ("num.partitions", "5"),
