@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the broker and the registry.
-    Serve(RawServe),
+    Serve(Box<RawServe>),
     /// Check, register, export and import schemas.
     #[command(subcommand)]
     Schema(SchemaCommand),

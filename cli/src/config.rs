@@ -304,7 +304,7 @@ mod tests {
             ),
             ("registry-body-bytes = 7", "", |c| c.registry.body_bytes = 7),
             ("", "registry-schema-bytes = 8", |c| {
-                c.registry.schema_bytes = 8
+                c.registry.schema_bytes = 8;
             }),
             (
                 "broker-only = true\nregistry-ca-file = 'ca.pem'",

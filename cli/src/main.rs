@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let file = ConfigFile::load(cli.config.as_deref(), Path::new("avouch.toml"))?;
     match cli.command {
-        Command::Serve(flags) => serve::run(config::resolve(flags, file.serve)?),
+        Command::Serve(flags) => serve::run(config::resolve(*flags, file.serve)?),
         Command::Log(command) => log::run(command, file.serve.data_dir),
         Command::Schema(SchemaCommand::Check { paths, options }) => {
             let report = schema::check(&paths, options.or(file.schema).level())?;
