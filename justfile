@@ -53,6 +53,11 @@ disk-faults rounds="200" seed="1":
     AVOUCH_DISK_FAULTS={{ rounds }} AVOUCH_SEED={{ seed }} NEXTEST_PROFILE=long \
         cargo nextest run -p avouch -p avouch-tests --run-ignored all -E 'test(/^disk_faults::/)'
 
+# Send mutated requests of every API in every message layout to a node.
+hostile-frames mutations="2000" seed="1":
+    AVOUCH_HOSTILE_FRAMES={{ mutations }} AVOUCH_SEED={{ seed }} NEXTEST_PROFILE=long \
+        cargo nextest run -p avouch -p avouch-tests --run-ignored all -E 'test(/^hostile_frames::/)'
+
 # Run 100,000 seeded workloads of the log on simulated disks that fail; a failure prints its seed.
 fuzz-log seeds="0..100000":
     AVOUCH_LOG_SEEDS={{ seeds }} cargo test --release -p avouch-log --lib tests::seeds

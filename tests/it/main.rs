@@ -12,6 +12,8 @@ mod crash;
 mod disk_faults;
 #[cfg(target_os = "linux")]
 mod failed_commits;
+#[cfg(target_os = "linux")]
+mod hostile_frames;
 mod hostile_input;
 mod kafka_tools;
 mod member_kills;

@@ -15,12 +15,16 @@ use avouch_faults::FaultFs;
 
 /// Returns the seeds of a run: `rounds` of them unless the environment has another number.
 fn seeds(rounds: u64) -> Result<std::ops::Range<u64>> {
-    let number = |name: &str, default: u64| match env::var(name) {
-        Ok(text) => text.parse().with_context(|| format!("{name}={text}")),
-        Err(_) => Ok(default),
-    };
     let first = number("AVOUCH_SEED", 1)?;
     Ok(first..first + number("AVOUCH_DISK_FAULTS", rounds)?)
+}
+
+/// Returns the number in an environment variable, or `default` if it is not set.
+pub(super) fn number(name: &str, default: u64) -> Result<u64> {
+    match env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name}={text}")),
+        Err(_) => Ok(default),
+    }
 }
 
 /// Mounts a file system; `None` if this process may not mount, as in an unprivileged container.
