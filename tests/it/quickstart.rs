@@ -1,6 +1,6 @@
 //! The quickstart of the README: validation end to end with an unmodified client.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use avouch_tests::checkout;
 use avouch_tests::family::{Family, python};
 use avouch_tests::node::Node;
@@ -20,30 +20,14 @@ fn quickstart(node: &Node) -> Result<String> {
 
 // Conformance: main-job/2a
 #[test]
-fn quickstart_rejects_invalid_payments() -> Result<()> {
+fn quickstart_prints_readme_and_rejects_payments() -> Result<()> {
     let node = Node::start()?;
     let output = quickstart(&node)?;
-    let expected = [
-        "register version 1 of payments-value: 200, schema id 1",
-        "produce 1000 payments: 1000 acknowledged",
-        "consume them in a group: 1000 payments, first: p-000000",
-        "produce a truncated payment: INVALID_RECORD (87)",
-        "produce a schema id of another subject: INVALID_RECORD (87)",
-        "  record 0: value: payments-value v1 (id 1): /fee: truncated at byte",
-        "  record 0: value: id 2 is registered as greetings-value v1, not under payments-value",
-        "end offset before and after: 1000, 1000",
-        "register an incompatible version: 409",
-        "merchantCategory",
-        "register a compatible version: 200, schema id 3",
-    ];
-    // The parts must occur in this order.
-    let mut rest = output.as_str();
-    for part in expected {
-        let (_, after) = rest
-            .split_once(part)
-            .with_context(|| format!("{part} in\n{output}"))?;
-        rest = after;
-    }
+    let readme = file("README.md")?;
+    assert!(
+        readme.contains(&output),
+        "the quickstart output in README.md should be:\n{output}"
+    );
     let stored: i32 = Connection::open(node.bootstrap())?
         .batches("payments", 0)?
         .iter()
@@ -55,18 +39,6 @@ fn quickstart_rejects_invalid_payments() -> Result<()> {
         .lines()
         .filter(|line| line.contains("contract violation"));
     assert_eq!(lines.count(), 2, "{log}");
-    Ok(())
-}
-
-// Conformance: main-job/2a
-#[test]
-fn readme_shows_quickstart_output() -> Result<()> {
-    let output = quickstart(&Node::start()?)?;
-    let readme = file("README.md")?;
-    assert!(
-        readme.contains(&output),
-        "the quickstart output in README.md should be:\n{output}"
-    );
     Ok(())
 }
 

@@ -80,25 +80,6 @@ async fn empty_topic_contract_survives_restart() {
 }
 
 #[tokio::test]
-async fn topic_with_data_gets_shadow_mode() {
-    let dir = tempfile::tempdir().unwrap();
-    let registry = Arc::new(OneSubject::default());
-    let broker = broker_with(dir.path(), Arc::clone(&registry)).await;
-    let mut client = Client::connect(broker.kafka_address()).await;
-    client.create_topic(TOPIC, 1).await;
-    assert_eq!(
-        // Existing producers of a topic must not fail because a schema is registered.
-        only(&client.produce(TOPIC, batch_of(&[b"unchecked"])).await).error_code,
-        0
-    );
-    registry.register();
-    assert_eq!(
-        only(&client.produce(TOPIC, batch_of(&[TRUNCATED])).await).error_code,
-        0
-    );
-}
-
-#[tokio::test]
 async fn tombstones_are_accepted_empty_values_rejected() {
     use avouch_protocol::types::TimestampMs;
     use avouch_protocol::{batch::Codec, builder::BatchBuilder};
