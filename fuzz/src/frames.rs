@@ -70,6 +70,15 @@ bodies! {
         alter_partition_reassignments::AlterPartitionReassignmentsRequest;
     ListPartitionReassignments: list_partition_reassignments::ListPartitionReassignmentsRequest;
     OffsetDelete: offset_delete::OffsetDeleteRequest;
+    AlterReplicaLogDirs: alter_replica_log_dirs::AlterReplicaLogDirsRequest;
+    DescribeClientQuotas: describe_client_quotas::DescribeClientQuotasRequest;
+    DescribeUserScramCredentials:
+        describe_user_scram_credentials::DescribeUserScramCredentialsRequest;
+    DescribeQuorum: describe_quorum::DescribeQuorumRequest;
+    UpdateFeatures: update_features::UpdateFeaturesRequest;
+    DescribeProducers: describe_producers::DescribeProducersRequest;
+    ListTransactions: list_transactions::ListTransactionsRequest;
+    ListConfigResources: list_config_resources::ListConfigResourcesRequest;
     DescribeCluster: describe_cluster::DescribeClusterRequest;
     DescribeTopicPartitions: describe_topic_partitions::DescribeTopicPartitionsRequest;
 }

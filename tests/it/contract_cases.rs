@@ -479,7 +479,7 @@ fn kafka_streams_works_with_validated_topics() -> Result<()> {
     Ok(())
 }
 
-// Conformance: broker/produce-9, main-job/8d
+// Conformance: broker/produce-9, main-job/8d, broker/rejection-4
 #[test]
 fn idempotent_producer_loses_only_invalid_batch() -> Result<()> {
     let fixture = Fixture::new()?;

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use avouch_protocol::chunk::FileRange;
-use avouch_protocol::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
+use avouch_protocol::types::{
+    LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicPartition,
+};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -267,6 +269,19 @@ pub struct BatchAt {
     pub base_offset: Offset,
     /// The complete batch.
     pub batch: Bytes,
+}
+
+/// State of an idempotent producer in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerInfo {
+    /// Its id.
+    pub id: ProducerId,
+    /// The epoch of its last batch.
+    pub epoch: ProducerEpoch,
+    /// The sequence number of its last record.
+    pub last_sequence: Sequence,
+    /// The base offset of its last batch.
+    pub last_offset: Offset,
 }
 
 /// Result of looking up a batch among its producer's last five batches.

@@ -27,7 +27,8 @@ mod wal;
 pub use api::{
     AppendBatch, AppendDone, AppendOutcome, BatchAt, Bounds, CorruptRange, DeletedByRetention,
     DuplicateCheck, Durability, FileRangeResult, Guard, LOW_SPACE_BYTES, Listener, LogConfig,
-    LogError, LogStartDone, Maintained, OpenError, Origin, ReadError, ReadResult, RecoveryReport,
+    LogError, LogStartDone, Maintained, OpenError, Origin, ProducerInfo, ReadError, ReadResult,
+    RecoveryReport,
 };
 pub use compaction::Compacted;
 pub use disk::page_cache::{is_cached, read_range};
@@ -218,6 +219,14 @@ impl Log {
             },
             None => DuplicateCheck::None,
         }
+    }
+
+    /// Returns the idempotent producers with durable batches in the partition, sorted by id. `None`
+    /// if the partition is unknown.
+    #[must_use]
+    pub fn producers(&self, tp: TopicPartition) -> Option<Vec<ProducerInfo>> {
+        let partition = self.shared.partition(tp)?;
+        Some(partition.state().producers.describe())
     }
 
     /// Returns the offset of the next batch: the high watermark, or more while appends are not yet

@@ -73,7 +73,7 @@ macro_rules! apis {
 apis! {
     Produce = 0, 3..=12, flexible 9, Write on Topic;
     Fetch = 1, 4..=16, flexible 12, Read on Topic;
-    ListOffsets = 2, 1..=9, flexible 6, Describe on Topic;
+    ListOffsets = 2, 1..=10, flexible 6, Describe on Topic;
     Metadata = 3, 0..=12, flexible 9, Describe on Topic;
     OffsetCommit = 8, 2..=9, flexible 8, Read on Group;
     OffsetFetch = 9, 1..=9, flexible 6, Describe on Group;
@@ -84,7 +84,7 @@ apis! {
     SyncGroup = 14, 0..=5, flexible 4, Read on Group;
     DescribeGroups = 15, 0..=6, flexible 5, Describe on Group;
     ListGroups = 16, 0..=5, flexible 3, Describe on Cluster;
-    ApiVersions = 18, 0..=4, flexible 3;
+    ApiVersions = 18, 0..=5, flexible 3;
     CreateTopics = 19, 2..=7, flexible 5, Create on Cluster;
     DeleteTopics = 20, 1..=6, flexible 4, Delete on Topic;
     DeleteRecords = 21, 0..=2, flexible 2, Delete on Topic;
@@ -95,6 +95,7 @@ apis! {
     DeleteAcls = 31, 1..=3, flexible 2, Alter on Cluster;
     DescribeConfigs = 32, 1..=4, flexible 4, DescribeConfigs on Topic;
     AlterConfigs = 33, 0..=2, flexible 2, AlterConfigs on Topic;
+    AlterReplicaLogDirs = 34, 1..=2, flexible 2, Alter on Cluster;
     DescribeLogDirs = 35, 1..=4, flexible 2, Describe on Cluster;
     CreatePartitions = 37, 0..=3, flexible 2, Alter on Topic;
     DeleteGroups = 42, 0..=2, flexible 2, Delete on Group;
@@ -104,7 +105,14 @@ apis! {
     ListPartitionReassignments = 46, 0..=0, flexible 0, Describe on Cluster;
     // No version of OffsetDelete is flexible.
     OffsetDelete = 47, 0..=0, flexible 32767, Delete on Group;
-    DescribeCluster = 60, 0..=1, flexible 0, Describe on Cluster;
+    DescribeClientQuotas = 48, 0..=1, flexible 1, DescribeConfigs on Cluster;
+    DescribeUserScramCredentials = 50, 0..=0, flexible 0, Describe on Cluster;
+    DescribeQuorum = 55, 0..=2, flexible 0, Describe on Cluster;
+    UpdateFeatures = 57, 0..=2, flexible 0, Alter on Cluster;
+    DescribeCluster = 60, 0..=2, flexible 0, Describe on Cluster;
+    DescribeProducers = 61, 0..=0, flexible 0, Read on Topic;
+    ListTransactions = 66, 0..=2, flexible 0, Describe on Cluster;
+    ListConfigResources = 74, 0..=1, flexible 0, DescribeConfigs on Cluster;
     DescribeTopicPartitions = 75, 0..=0, flexible 0, Describe on Topic;
 }
 

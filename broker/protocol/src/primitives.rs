@@ -123,6 +123,13 @@ fixed! {
     i16: 2 bytes, Reader::i16, Writer::i16, |number: u8| i16::from(number) << 8;
     i32: 4 bytes, Reader::i32, Writer::i32, |number: u8| i32::from(number) << 16;
     i64: 8 bytes, Reader::i64, Writer::i64, |number: u8| i64::from(number) << 40;
+    u16: 2 bytes, |reader: &mut Reader| reader.i16().map(i16::cast_unsigned),
+        |writer: &mut Writer, value: u16| writer.i16(value.cast_signed()),
+        |number: u8| u16::from(number) << 8;
+    f64: 8 bytes,
+        |reader: &mut Reader| reader.i64().map(|bits| f64::from_bits(bits.cast_unsigned())),
+        |writer: &mut Writer, value: f64| writer.i64(value.to_bits().cast_signed()),
+        f64::from;
     Uuid: 16 bytes, Reader::uuid, Writer::uuid, |number: u8| Uuid::from_bytes([number; 16]);
 }
 

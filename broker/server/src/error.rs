@@ -11,6 +11,7 @@ use avouch_protocol::records::ClientBatchError;
 use thiserror::Error;
 
 use crate::admin::AdminError;
+use crate::admin::features::FeatureError;
 use crate::admission::Rejection;
 use crate::metadata::{AlterError, CreateError, MetadataError, StoreError};
 
@@ -109,9 +110,21 @@ pub(crate) enum RequestError {
         /// The id of the only broker.
         node_id: i32,
     },
-    /// Only groups have a coordinator.
+    /// Share groups and unknown types have no coordinator.
     #[error("Coordinator key type {0} is not supported; only groups (0) are.")]
     UnsupportedCoordinatorType(i8),
+    /// Only one of cluster id and node id is present (KIP-1242).
+    #[error("Cluster id and node id must be present together.")]
+    IncompleteBrokerIdentity,
+    /// The client expects another cluster or broker at this address (KIP-1242).
+    #[error("This is another cluster or broker than the client expects.")]
+    OtherBroker,
+    /// The user has no SCRAM credential.
+    #[error("Attempt to describe a user credential that does not exist: {0}")]
+    UnknownScramUser(String),
+    /// The request contains a user twice.
+    #[error("Cannot describe SCRAM credentials for the same user twice in a single request: {0}")]
+    DuplicateScramUser(String),
     /// `__consumer_offsets` could not be created.
     #[error("The offsets topic is not available: {0}")]
     CoordinatorNotAvailable(String),
@@ -119,7 +132,7 @@ pub(crate) enum RequestError {
     #[error("The transactional id is empty.")]
     EmptyTransactionalId,
     /// The client starts a transactional producer.
-    #[error("Transactions are not supported.")]
+    #[error("Transactions are not supported by this broker; remove transactional.id.")]
     TransactionsUnsupported,
     /// A task of the broker failed.
     #[error("The request failed on the broker.")]
@@ -149,7 +162,11 @@ impl KafkaError for RequestError {
             | Self::NoTopicNameOrId
             | Self::InvalidClientSoftware
             | Self::UnsupportedCoordinatorType(_)
+            | Self::IncompleteBrokerIdentity
             | Self::EmptyTransactionalId => ErrorCode::InvalidRequest,
+            Self::OtherBroker => ErrorCode::RebootstrapRequired,
+            Self::UnknownScramUser(_) => ErrorCode::ResourceNotFound,
+            Self::DuplicateScramUser(_) => ErrorCode::DuplicateResource,
             Self::UnsupportedTimestamp(_) => ErrorCode::UnsupportedVersion,
             Self::FencedLeaderEpoch => ErrorCode::FencedLeaderEpoch,
             Self::UnknownLeaderEpoch => ErrorCode::UnknownLeaderEpoch,
@@ -179,7 +196,15 @@ impl KafkaError for AdminError {
             Self::DeleteRecordsPolicy(_) => ErrorCode::PolicyViolation,
             Self::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             Self::LogClosed => ErrorCode::KafkaStorageError,
+            Self::UnknownLogDir(_) => ErrorCode::LogDirNotFound,
+            Self::UnlistableResource(_) => ErrorCode::UnsupportedVersion,
         }
+    }
+}
+
+impl KafkaError for FeatureError {
+    fn error_code(&self) -> ErrorCode {
+        ErrorCode::InvalidUpdateVersion
     }
 }
 

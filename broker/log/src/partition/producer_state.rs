@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::types::{Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
 
+use crate::api::ProducerInfo;
 use crate::wal::frame::FrameSeq;
 
 /// Batches stored per producer: the maximum that a client has in flight.
@@ -176,6 +177,25 @@ impl Producers {
             let since = *producer.idle_since.get_or_insert(now);
             staged.contains_key(id) || now.0.saturating_sub(since.0) < expiration_ms
         });
+    }
+
+    /// Returns the durable state of each producer, sorted by id.
+    pub(crate) fn describe(&self) -> Vec<ProducerInfo> {
+        let mut producers: Vec<ProducerInfo> = self
+            .durable
+            .iter()
+            .filter_map(|(id, producer)| {
+                let last = producer.batches.back()?;
+                Some(ProducerInfo {
+                    id: *id,
+                    epoch: producer.epoch,
+                    last_sequence: last.last_sequence,
+                    last_offset: last.base_offset,
+                })
+            })
+            .collect();
+        producers.sort_unstable_by_key(|producer| producer.id);
+        producers
     }
 
     /// Returns the base offset of each producer's last batch.

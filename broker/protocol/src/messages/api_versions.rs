@@ -7,10 +7,14 @@ use crate::message::message;
 // older Java clients reject (KAFKA-17011).
 message! {
     ApiVersions:
-    /// The name and version of the client library.
+    /// The name and version of the client library, and the broker that it expects (KIP-1242).
     pub struct ApiVersionsRequest {
         client_software_name: String [3.., ignorable],
         client_software_version: String [3.., ignorable],
+        /// Null if unknown; only together with `node_id`.
+        cluster_id: Option<String> [5.., ignorable] = None,
+        /// -1 if unknown.
+        node_id: i32 [5.., ignorable] = -1,
     }
 }
 

@@ -9,6 +9,7 @@ message! {
         include_cluster_authorized_operations: bool,
         /// 1 brokers, 2 controllers.
         endpoint_type: i8 [1..] = 1,
+        include_fenced_brokers: bool [2..],
     }
 }
 
@@ -34,5 +35,6 @@ message! {
         host: String,
         port: i32,
         rack: Option<String>,
+        is_fenced: bool [2..],
     }
 }

@@ -12,6 +12,8 @@ message! {
         /// 0 includes all records, 1 committed transactions only.
         isolation_level: i8 [2..],
         topics: Vec<ListOffsetsTopic>,
+        /// Time in ms that the broker may use for lookups in remote storage.
+        timeout_ms: i32 [10.., ignorable],
     }
 
     /// Partitions of one topic.

@@ -162,6 +162,7 @@ fn unknown_tagged_fields_are_skipped_within_limits() {
     let expected = ApiVersionsRequest {
         client_software_name: "a".into(),
         client_software_version: "b".into(),
+        ..Default::default()
     };
     assert_eq!(with_tags(64, 0), Ok(expected.clone()));
     assert_eq!(with_tags(1, MAX_UNKNOWN_TAG_BYTES), Ok(expected));

@@ -17,7 +17,17 @@ trait Visit {
     fn message<Local, Reference>(&mut self)
     where
         Local: Message + Clone + std::fmt::Debug + PartialEq,
-        Reference: Encodable + Decodable + std::fmt::Debug;
+        Reference: Encodable + Decodable + std::fmt::Debug + kafka_protocol::protocol::Message;
+}
+
+/// Returns the versions of a message that the reference implementation has too. It is generated
+/// from Kafka 4.1 and lacks ApiVersions 5.
+fn common_versions<Local, Reference>() -> std::ops::RangeInclusive<i16>
+where
+    Local: Message,
+    Reference: kafka_protocol::protocol::Message,
+{
+    *Local::VERSIONS.start()..=(*Local::VERSIONS.end()).min(Reference::VERSIONS.max)
 }
 
 macro_rules! messages {
@@ -74,4 +84,13 @@ messages! {
     offset_delete: OffsetDeleteRequest, OffsetDeleteResponse;
     describe_cluster: DescribeClusterRequest, DescribeClusterResponse;
     describe_topic_partitions: DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
+    alter_replica_log_dirs: AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse;
+    describe_client_quotas: DescribeClientQuotasRequest, DescribeClientQuotasResponse;
+    describe_user_scram_credentials: DescribeUserScramCredentialsRequest,
+        DescribeUserScramCredentialsResponse;
+    describe_quorum: DescribeQuorumRequest, DescribeQuorumResponse;
+    update_features: UpdateFeaturesRequest, UpdateFeaturesResponse;
+    describe_producers: DescribeProducersRequest, DescribeProducersResponse;
+    list_transactions: ListTransactionsRequest, ListTransactionsResponse;
+    list_config_resources: ListConfigResourcesRequest, ListConfigResourcesResponse;
 }

@@ -22,7 +22,7 @@ impl Visit for Seeds {
     fn message<Local, Reference>(&mut self)
     where
         Local: Message + Clone + Debug + PartialEq,
-        Reference: Encodable + Decodable + Debug,
+        Reference: Encodable + Decodable + Debug + kafka_protocol::protocol::Message,
     {
         if !std::any::type_name::<Local>().ends_with("Request") {
             return;

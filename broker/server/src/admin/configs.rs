@@ -26,6 +26,32 @@ enum ConfigResource {
     Topic(String),
     /// This broker, or all of them.
     Broker(Scope),
+    /// A resource of a type that Kafka has and that never has configs here.
+    Empty(ResourceType),
+}
+
+/// The types of config resources (`ConfigResource.Type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResourceType {
+    Topic = 2,
+    Broker = 4,
+    BrokerLogger = 8,
+    ClientMetrics = 16,
+    Group = 32,
+}
+
+impl ResourceType {
+    const ALL: [Self; 5] = [
+        Self::Topic,
+        Self::Broker,
+        Self::BrokerLogger,
+        Self::ClientMetrics,
+        Self::Group,
+    ];
+
+    fn from_code(code: i8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as i8 == code)
+    }
 }
 
 /// A resource without configs.
@@ -42,29 +68,40 @@ pub(crate) enum UnsupportedResource {
     /// The name of a broker is not a number.
     #[error("Broker id must be an integer, but it is: {0}")]
     BrokerName(String),
-    /// Log levels cannot be changed.
-    #[error("Log levels are set when the broker starts")]
-    BrokerLogger,
+    /// Resources of the type have no configs that could change.
+    #[error("configs of {0:?} resources cannot be changed; expected a topic or a broker")]
+    Fixed(ResourceType),
     /// The type is unknown.
-    #[error("Resource type {0} has no configs; expected a topic (2) or a broker (4)")]
+    #[error("Unknown resource type {0}")]
     Type(i8),
 }
 
 impl ConfigResource {
     fn parse(key: &ResourceKey, node_id: i32) -> Result<Self, UnsupportedResource> {
-        const TOPIC: i8 = 2;
-        const BROKER: i8 = 4;
-        const BROKER_LOGGER: i8 = 8;
-        match (key.resource_type, key.name.parse::<i32>()) {
-            (TOPIC, _) => Ok(Self::Topic(key.name.clone())),
+        let resource_type = ResourceType::from_code(key.resource_type);
+        let resource_type = resource_type.ok_or(UnsupportedResource::Type(key.resource_type))?;
+        match resource_type {
+            ResourceType::Topic => Ok(Self::Topic(key.name.clone())),
             // The empty name is the cluster-wide default (KIP-226).
-            (BROKER, _) if key.name.is_empty() => Ok(Self::Broker(Scope::Cluster)),
-            (BROKER, Ok(id)) if id == node_id => Ok(Self::Broker(Scope::Broker)),
-            (BROKER, Ok(id)) => Err(UnsupportedResource::OtherBroker { id, node_id }),
-            (BROKER, Err(_)) => Err(UnsupportedResource::BrokerName(key.name.clone())),
-            (BROKER_LOGGER, _) => Err(UnsupportedResource::BrokerLogger),
-            (other, _) => Err(UnsupportedResource::Type(other)),
+            ResourceType::Broker if key.name.is_empty() => Ok(Self::Broker(Scope::Cluster)),
+            ResourceType::Broker => {
+                check_broker(&key.name, node_id)?;
+                Ok(Self::Broker(Scope::Broker))
+            }
+            ResourceType::BrokerLogger => {
+                check_broker(&key.name, node_id)?;
+                Ok(Self::Empty(resource_type))
+            }
+            ResourceType::ClientMetrics | ResourceType::Group => Ok(Self::Empty(resource_type)),
         }
+    }
+}
+
+fn check_broker(name: &str, node_id: i32) -> Result<(), UnsupportedResource> {
+    match name.parse::<i32>() {
+        Ok(id) if id == node_id => Ok(()),
+        Ok(id) => Err(UnsupportedResource::OtherBroker { id, node_id }),
+        Err(_) => Err(UnsupportedResource::BrokerName(name.to_owned())),
     }
 }
 
@@ -89,7 +126,41 @@ impl Admin {
             ConfigResource::Broker(Scope::Cluster) => {
                 Ok(effective_config::of_all_brokers(&cluster))
             }
+            ConfigResource::Empty(_) => Ok(Vec::new()),
         }
+    }
+
+    /// Returns the resources of the given types, or of all types if `types` is empty.
+    ///
+    /// # Errors
+    /// If a type is unknown.
+    pub(crate) fn list_config_resources(
+        &self,
+        types: &[i8],
+    ) -> Result<Vec<ResourceKey>, AdminError> {
+        let all = ResourceType::ALL.map(|kind| kind as i8);
+        let types = if types.is_empty() { &all } else { types };
+        let mut resources = Vec::new();
+        for code in types {
+            let kind = ResourceType::from_code(*code);
+            let names = match kind.ok_or(AdminError::UnlistableResource(*code))? {
+                ResourceType::Topic => {
+                    let cluster = self.metadata.cluster();
+                    let topics = cluster.topics();
+                    topics.map(|topic| topic.name().to_owned()).collect()
+                }
+                ResourceType::Broker | ResourceType::BrokerLogger => {
+                    vec![self.config.node_id.to_string()]
+                }
+                ResourceType::ClientMetrics | ResourceType::Group => Vec::new(),
+            };
+            let resource_type = *code;
+            resources.extend(names.into_iter().map(|name| ResourceKey {
+                resource_type,
+                name,
+            }));
+        }
+        Ok(resources)
     }
 
     /// Changes the configs of a resource: all of them or none. With `validate_only` the request is
@@ -104,6 +175,9 @@ impl Admin {
         validate_only: bool,
     ) -> Result<(), AdminError> {
         let resource = ConfigResource::parse(resource, self.config.node_id)?;
+        if let ConfigResource::Empty(kind) = resource {
+            return Err(UnsupportedResource::Fixed(kind).into());
+        }
         // The resource is checked first, as in Kafka, so its error wins over a malformed change.
         let alteration = alteration?;
         let admin = Arc::clone(self);
@@ -120,6 +194,7 @@ impl Admin {
                         .alter_broker(*scope, &alteration, validate_only)
                         .await?;
                 }
+                ConfigResource::Empty(_) => {}
             }
             if !validate_only {
                 // A broker config can be the default of any topic.
@@ -184,7 +259,11 @@ mod tests {
         assert_eq!(parse(2, "t"), Ok(ConfigResource::Topic("t".to_owned())));
         assert_eq!(parse(4, ""), Ok(ConfigResource::Broker(Scope::Cluster)));
         assert_eq!(parse(4, "1"), Ok(ConfigResource::Broker(Scope::Broker)));
-        for (resource_type, name) in [(4, "2"), (4, "one"), (8, "1"), (16, "metrics"), (0, "")] {
+        assert_eq!(
+            parse(32, "g"),
+            Ok(ConfigResource::Empty(ResourceType::Group))
+        );
+        for (resource_type, name) in [(4, "2"), (4, "one"), (8, "2"), (8, ""), (0, ""), (64, "")] {
             let rejected = parse(resource_type, name);
             assert!(rejected.is_err(), "{resource_type} {name}");
         }

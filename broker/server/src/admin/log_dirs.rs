@@ -2,7 +2,7 @@
 
 use avouch_protocol::types::TopicPartition;
 
-use super::Admin;
+use super::{Admin, AdminError};
 use crate::background::disk_space::{self, DiskSpace};
 use crate::metadata::Topic;
 
@@ -52,5 +52,23 @@ impl Admin {
             space: disk_space::of(&self.config.data_dir).await,
             topics,
         }
+    }
+
+    /// Checks a move of a replica to a log directory. There is one log directory, which has all
+    /// replicas, so a valid move has no effect.
+    ///
+    /// # Errors
+    /// If the log directory or the partition does not exist.
+    pub(crate) fn alter_replica_log_dir(
+        &self,
+        path: &str,
+        topic: &str,
+        index: i32,
+    ) -> Result<(), AdminError> {
+        if path != self.config.data_dir.display().to_string() {
+            return Err(AdminError::UnknownLogDir(path.to_owned()));
+        }
+        let partition = self.metadata.cluster().partition(topic, index);
+        partition.map(|_| ()).ok_or(AdminError::UnknownPartition)
     }
 }

@@ -5,8 +5,10 @@
 
 pub(crate) mod configs;
 pub(crate) mod contracts;
+pub(crate) mod features;
 mod groups;
 pub(crate) mod log_dirs;
+mod producers;
 mod records;
 mod topics;
 
@@ -69,6 +71,12 @@ pub(crate) enum AdminError {
     /// Resources of this type or name have no configs.
     #[error(transparent)]
     Resource(#[from] UnsupportedResource),
+    /// The log directory is not one of the broker's.
+    #[error("Log directory {0} does not exist on this broker.")]
+    UnknownLogDir(String),
+    /// Resources of this type have no list.
+    #[error("Resources of type {0} cannot be listed.")]
+    UnlistableResource(i8),
     /// Records of compacted topics are deleted by compaction only.
     #[error("Records of topic {0} cannot be deleted: its cleanup.policy is not delete.")]
     DeleteRecordsPolicy(String),

@@ -1,13 +1,16 @@
-//! ApiVersions (key 18), versions 0 to 4.
+//! ApiVersions (key 18), versions 0 to 5.
 //!
 //! Behavior:
-//! * Returns every API of `avouch_protocol::api` with its versions, and the features of the cluster.
-//! * Produce is advertised from version 0, although 0 to 2 are rejected: librdkafka before 2.11 does
-//!   not compress otherwise (KAFKA-18659).
+//! * Returns every API of `avouch_protocol::api` with its versions, and the features of the
+//!   cluster.
+//! * Produce is advertised from version 0, although 0 to 2 are rejected: librdkafka before 2.11
+//!   does not compress otherwise (KAFKA-18659).
 //!
 //! Version notes:
 //! * A version that is not supported gets a response of version 0 with UNSUPPORTED_VERSION and the
 //!   supported versions (KIP-511).
+//! * Version 5 has the cluster id and node id that the client expects. If they are not this
+//!   broker's, it returns REBOOTSTRAP_REQUIRED (KIP-1242).
 
 use std::sync::Arc;
 
@@ -18,57 +21,49 @@ use avouch_protocol::messages::api_versions::{
 };
 
 use super::{Call, HandlerFuture, encode_at};
+use crate::admin::Admin;
+use crate::admin::features::{FEATURES, FEATURES_EPOCH};
 use crate::error::{KafkaError as _, RequestError};
 use crate::node::Node;
 
-/// A feature (KIP-584) with its supported levels.
-struct Feature {
-    name: &'static str,
-    min: i16,
-    max: i16,
-}
-
-/// `metadata.version` 25 is Kafka 4.0's. Clients use the older transaction protocol below
-/// `transaction.version` 2, and classic groups below `group.version` 1.
-const FEATURES: &[Feature] = &[
-    Feature {
-        name: "group.version",
-        min: 0,
-        max: 0,
-    },
-    Feature {
-        name: "metadata.version",
-        min: 25,
-        max: 25,
-    },
-    Feature {
-        name: "transaction.version",
-        min: 0,
-        max: 0,
-    },
-];
-
-/// The epoch of the finalized features, which never change while a broker runs.
-const FEATURES_EPOCH: i64 = 0;
-
 pub(super) async fn handle(
-    _node: Arc<Node>,
+    admin: Arc<Admin>,
     call: Call,
     request: ApiVersionsRequest,
 ) -> ApiVersionsResponse {
-    // The fields exist from version 3.
-    let is_valid = |name: &str| call.version() < 3 || is_software_name(name);
-    if !is_valid(&request.client_software_name) || !is_valid(&request.client_software_version) {
-        return ApiVersionsResponse {
-            error_code: RequestError::InvalidClientSoftware.error_code().code(),
+    let cluster_id = admin.metadata.cluster_id();
+    match check(&request, call.version(), cluster_id, admin.config.node_id) {
+        Ok(()) => ApiVersionsResponse {
+            supported_features: supported(call.version()),
+            finalized_features: finalized(),
+            finalized_features_epoch: FEATURES_EPOCH,
+            ..supported_versions(ErrorCode::None)
+        },
+        Err(error) => ApiVersionsResponse {
+            error_code: error.error_code().code(),
             ..Default::default()
-        };
+        },
     }
-    ApiVersionsResponse {
-        supported_features: supported(call.version()),
-        finalized_features: finalized(),
-        finalized_features_epoch: FEATURES_EPOCH,
-        ..supported_versions(ErrorCode::None)
+}
+
+fn check(
+    request: &ApiVersionsRequest,
+    version: i16,
+    cluster_id: &str,
+    node_id: i32,
+) -> Result<(), RequestError> {
+    const UNKNOWN_NODE: i32 = -1;
+    // The fields exist from version 3.
+    let is_valid = |name: &str| version < 3 || is_software_name(name);
+    if !is_valid(&request.client_software_name) || !is_valid(&request.client_software_version) {
+        return Err(RequestError::InvalidClientSoftware);
+    }
+    match (request.cluster_id.as_deref(), request.node_id) {
+        (None, UNKNOWN_NODE) => Ok(()),
+        (None, _) | (Some(_), UNKNOWN_NODE) => Err(RequestError::IncompleteBrokerIdentity),
+        (Some(cluster), node) if cluster == cluster_id && node == node_id => Ok(()),
+        // The client then looks its cluster up again at the bootstrap servers.
+        (Some(_), _) => Err(RequestError::OtherBroker),
     }
 }
 
@@ -153,6 +148,38 @@ mod tests {
             1,
             "neither transactions v2 nor new groups"
         );
+    }
+
+    // Conformance: broker/fetch-15
+    #[test]
+    fn expected_broker_must_match() {
+        let check = |cluster_id: Option<&str>, node_id| {
+            let request = ApiVersionsRequest {
+                client_software_name: "client".to_owned(),
+                client_software_version: "1".to_owned(),
+                cluster_id: cluster_id.map(str::to_owned),
+                node_id,
+            };
+            check(&request, 5, "this", 1)
+        };
+        for (cluster_id, node_id, expected) in [
+            (None, -1, Ok(())),
+            (Some("this"), 1, Ok(())),
+            (Some("this"), 2, Err(RequestError::OtherBroker)),
+            (Some("other"), 1, Err(RequestError::OtherBroker)),
+            (
+                Some("this"),
+                -1,
+                Err(RequestError::IncompleteBrokerIdentity),
+            ),
+            (None, 1, Err(RequestError::IncompleteBrokerIdentity)),
+        ] {
+            assert_eq!(
+                check(cluster_id, node_id),
+                expected,
+                "{cluster_id:?} {node_id}"
+            );
+        }
     }
 
     #[test]

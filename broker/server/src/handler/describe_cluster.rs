@@ -1,4 +1,4 @@
-//! DescribeCluster (key 60), versions 0 and 1.
+//! DescribeCluster (key 60), versions 0 to 2.
 //!
 //! Behavior:
 //! * Returns the only broker, which is the controller too.
@@ -6,6 +6,7 @@
 //! Version notes:
 //! * Version 1 has an endpoint type (KIP-919). Requests for controllers get
 //!   MISMATCHED_ENDPOINT_TYPE, because the listener is the broker's.
+//! * Version 2 can include fenced brokers, of which there are none (KIP-1073).
 
 use std::sync::Arc;
 

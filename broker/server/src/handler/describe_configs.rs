@@ -3,6 +3,7 @@
 //! Behavior:
 //! * Describes topics, this broker, and what was changed for all brokers (the broker whose name is
 //!   empty).
+//! * Groups, client metrics and broker loggers have no configs.
 //! * Returns every config with its value and source, defaults included, because tools read, change
 //!   and write back the complete list.
 

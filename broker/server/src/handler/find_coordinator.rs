@@ -2,7 +2,9 @@
 //!
 //! Behavior:
 //! * This broker coordinates every group. The first request creates `__consumer_offsets`.
-//! * Transactions (key type 1) and share groups (2) are rejected.
+//! * Transactions (key type 1) get TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which clients treat as
+//!   fatal: librdkafka retries other codes until `init_transactions` times out.
+//! * Share groups (2) get INVALID_REQUEST.
 //!
 //! Version notes:
 //! * Version 4 has several keys in one request (KIP-699).
@@ -18,6 +20,7 @@ use crate::error::{RequestError, code_and_message};
 use crate::node::Node;
 
 const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
 
 pub(super) async fn handle(
     node: Arc<Node>,
@@ -68,8 +71,14 @@ pub(super) async fn handle(
 }
 
 async fn check(node: &Node, key_type: i8) -> Result<(), RequestError> {
-    if key_type != GROUP {
-        return Err(RequestError::UnsupportedCoordinatorType(key_type));
+    match key_type {
+        GROUP => {}
+        TRANSACTION => {
+            // Logged, because some clients show no reason.
+            tracing::warn!("transactional producer rejected: transactions are not supported");
+            return Err(RequestError::TransactionsUnsupported);
+        }
+        other => return Err(RequestError::UnsupportedCoordinatorType(other)),
     }
     // Groups need the topic before their first record; Kafka creates it at this point too.
     match node.admin.find_or_create_offsets_topic().await {

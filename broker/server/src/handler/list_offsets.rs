@@ -1,4 +1,4 @@
-//! ListOffsets (key 2), versions 1 to 9.
+//! ListOffsets (key 2), versions 1 to 10.
 //!
 //! Behavior:
 //! * -1 means the high watermark (the last stable offset with read_committed), -2 the log start, -3
@@ -10,6 +10,7 @@
 //! Version notes:
 //! * -3 needs version 7 (KIP-734), -4 version 8 (KIP-405), -5 version 9 (KIP-1005). A sentinel that
 //!   the request's version does not define gets UNSUPPORTED_VERSION for its partition.
+//! * Version 10 has a timeout for lookups in remote storage, which does not apply (KIP-1075).
 
 use std::sync::Arc;
 

@@ -6,7 +6,8 @@
 //!   it. While the mutation quota is exceeded it gets LEADER_NOT_AVAILABLE, which clients retry.
 //!
 //! Version notes:
-//! * Version 10 returns topic ids, version 12 accepts them (KIP-516).
+//! * Version 10 returns topic ids, version 12 accepts them (KIP-516). A topic id determines the
+//!   topic, whatever its name is: Java sends an empty name with it.
 
 use std::sync::Arc;
 
@@ -75,17 +76,19 @@ async fn resolve(
     topic: MetadataRequestTopic,
     may_create: bool,
 ) -> MetadataResponseTopic {
-    // A null name means that the topic is given by id.
-    let Some(name) = topic.name else {
-        let cluster = node.metadata.cluster();
-        return match cluster.topic_by_id(TopicId(topic.topic_id)) {
-            Some(topic) => described(node, topic),
-            None => {
-                // The field is nullable from version 12.
-                let name = (call.version() < 12).then(String::new);
-                failed(name, topic.topic_id, &RequestError::UnknownTopicId)
-            }
-        };
+    let name = match topic.name {
+        Some(name) if topic.topic_id.is_nil() => name,
+        _ => {
+            let cluster = node.metadata.cluster();
+            return match cluster.topic_by_id(TopicId(topic.topic_id)) {
+                Some(topic) => described(node, topic),
+                None => {
+                    // The field is nullable from version 12.
+                    let name = (call.version() < 12).then(String::new);
+                    failed(name, topic.topic_id, &RequestError::UnknownTopicId)
+                }
+            };
+        }
     };
     if let Some(topic) = node.metadata.cluster().topic(&name) {
         return described(node, topic);

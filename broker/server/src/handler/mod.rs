@@ -10,6 +10,7 @@
 
 mod alter_configs;
 mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod api_versions;
 mod create_acls;
 mod create_partitions;
@@ -19,11 +20,15 @@ mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_user_scram_credentials;
 mod elect_leaders;
 mod fetch;
 mod find_coordinator;
@@ -32,9 +37,11 @@ mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -42,6 +49,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod update_features;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -296,6 +304,18 @@ async fn route(received: ReceivedRequest) -> Result<HandlerFuture, CloseReason> 
             received.in_turn(list_partition_reassignments::handle).await
         }
         ApiKey::OffsetDelete => received.in_turn(offset_delete::handle).await,
+        ApiKey::AlterReplicaLogDirs => received.in_turn(alter_replica_log_dirs::handle).await,
+        ApiKey::DescribeClientQuotas => received.in_turn(describe_client_quotas::handle).await,
+        ApiKey::DescribeUserScramCredentials => {
+            received
+                .in_turn(describe_user_scram_credentials::handle)
+                .await
+        }
+        ApiKey::DescribeQuorum => received.in_turn(describe_quorum::handle).await,
+        ApiKey::UpdateFeatures => received.in_turn(update_features::handle).await,
+        ApiKey::DescribeProducers => received.in_turn(describe_producers::handle).await,
+        ApiKey::ListTransactions => received.in_turn(list_transactions::handle).await,
+        ApiKey::ListConfigResources => received.in_turn(list_config_resources::handle).await,
         ApiKey::DescribeCluster => received.in_turn(describe_cluster::handle).await,
         ApiKey::DescribeTopicPartitions => {
             received.in_turn(describe_topic_partitions::handle).await

@@ -85,8 +85,8 @@ struct Batch {
 }
 
 /// Returns the highest epoch up to `epoch` that has batches, and the base offset of the first batch
-/// of a later one. If no epoch up to it has batches, returns the epoch itself and the base offset of
-/// the first batch, as Kafka does.
+/// of a later one. If no epoch up to it has batches, returns the epoch itself and the base offset
+/// of the first batch, as Kafka does.
 fn end_of_epoch(
     epoch: LeaderEpoch,
     bounds: Bounds,

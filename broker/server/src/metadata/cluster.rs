@@ -33,8 +33,8 @@ impl Topic {
     /// Resolves a row with the broker's defaults.
     #[must_use]
     pub(crate) fn new(row: TopicRow, revision: Arc<AtomicU64>, defaults: &BrokerConfigs) -> Self {
-        // The configs were checked when they were set. Only data of a newer version has configs that
-        // do not parse, and the start rejects it.
+        // The configs were checked when they were set. Only data of a newer version has configs
+        // that do not parse, and the start rejects it.
         let policy = topic_config::contract(&row.configs, defaults).unwrap_or_default();
         let number = revision.load(Ordering::Acquire);
         let policy = Arc::new(EffectivePolicy::resolve(

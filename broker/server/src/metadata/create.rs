@@ -109,7 +109,7 @@ pub(crate) fn decide(
     }
     if let Some(other) = cluster.colliding_name(&request.name) {
         return Err(CreateError::InvalidName(format!(
-            "Topic '{}' collides with existing topic '{other}': '.' and '_' are equal in metric names.",
+            "Topic '{}' collides with existing topic '{other}': '.' and '_' are equal in metrics.",
             request.name
         )));
     }

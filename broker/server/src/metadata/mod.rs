@@ -234,7 +234,7 @@ impl Metadata {
         Ok(decided)
     }
 
-    /// Changes a topic's configs. With `validate_only` the change is checked and nothing is written.
+    /// Changes a topic's configs. With `validate_only` the change is only checked.
     ///
     /// # Errors
     /// If the topic does not exist, the change is invalid or the database fails.

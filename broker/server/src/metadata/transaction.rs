@@ -5,8 +5,9 @@
 //!
 //! BEGIN and COMMIT are plain statements, because sqlx counts open transactions itself. After a
 //! failed COMMIT, when SQLite has rolled back, its count is wrong: the next transaction on the
-//! connection would be a savepoint, which commits nothing. SQLite rejects BEGIN inside a transaction
-//! and COMMIT outside one, so a successful COMMIT means that the complete transaction is durable.
+//! connection would be a savepoint, which commits nothing. SQLite rejects BEGIN inside a
+//! transaction and COMMIT outside one, so a successful COMMIT means that the complete transaction
+//! is durable.
 
 use std::ops::{Deref, DerefMut};
 

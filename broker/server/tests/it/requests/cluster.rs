@@ -31,8 +31,9 @@ async fn describe_cluster_lists_brokers() {
         let request = DescribeClusterRequest {
             include_cluster_authorized_operations: true,
             endpoint_type,
+            ..Default::default()
         };
-        let response: DescribeClusterResponse = client.call(1, &request).await;
+        let response: DescribeClusterResponse = client.call(2, &request).await;
         assert_eq!(
             (response.error_code, response.brokers.len()),
             (code, brokers)
@@ -41,6 +42,28 @@ async fn describe_cluster_lists_brokers() {
             assert_eq!(response.cluster_id, broker.cluster_id());
             assert!(response.cluster_authorized_operations > 0);
         }
+    }
+}
+
+// Conformance: broker/fetch-15
+#[tokio::test]
+async fn api_versions_checks_expected_broker() {
+    let (_dir, broker, mut client) = connected_broker().await;
+    for (cluster_id, node_id, code) in [
+        (None, -1, 0),
+        (Some(broker.cluster_id()), 1, 0),
+        (Some(broker.cluster_id()), 2, 129),
+        (Some("another"), 1, 129),
+        (Some(broker.cluster_id()), -1, 42),
+    ] {
+        let request = ApiVersionsRequest {
+            client_software_name: "client".to_owned(),
+            client_software_version: "1".to_owned(),
+            cluster_id: cluster_id.map(str::to_owned),
+            node_id,
+        };
+        let response: ApiVersionsResponse = client.call(5, &request).await;
+        assert_eq!(response.error_code, code, "{cluster_id:?} {node_id}");
     }
 }
 
@@ -73,6 +96,7 @@ async fn features_match_kafka_4_0_without_transactions() {
     let request = ApiVersionsRequest {
         client_software_name: "test".to_owned(),
         client_software_version: "1".to_owned(),
+        ..Default::default()
     };
     for (version, supported) in [(3, 1), (4, 3)] {
         let response: ApiVersionsResponse = client.call(version, &request).await;
@@ -91,7 +115,7 @@ async fn features_match_kafka_4_0_without_transactions() {
     }
 }
 
-// Conformance: broker/admin-17
+// Conformance: broker/admin-17, broker/rejection-5
 #[tokio::test]
 async fn acl_requests_return_security_disabled() {
     let (_dir, _broker, mut client) = connected_broker().await;

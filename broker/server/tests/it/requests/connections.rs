@@ -9,6 +9,7 @@ fn named(software: &str) -> ApiVersionsRequest {
     ApiVersionsRequest {
         client_software_name: software.to_owned(),
         client_software_version: "1".to_owned(),
+        ..Default::default()
     }
 }
 
@@ -27,10 +28,10 @@ async fn unsupported_api_versions_returns_version_0() {
         .iter()
         .find(|key| key.api_key == 18)
         .unwrap();
-    assert_eq!((own.min_version, own.max_version), (0, 4));
+    assert_eq!((own.min_version, own.max_version), (0, 5));
 }
 
-// Conformance: broker/fetch-11, broker/input-2
+// Conformance: broker/fetch-11, broker/input-2, broker/rejection-7
 #[tokio::test]
 async fn invalid_requests_close_the_connection() {
     let dir = tempfile::tempdir().unwrap();

@@ -16,6 +16,7 @@ mod limits;
 mod metrics;
 mod produce_semantics;
 mod produce_validation;
+mod read_only_admin;
 mod retention;
 mod static_configs;
 mod topic_admin;

@@ -299,20 +299,51 @@ async fn producer_ids_are_never_reused() {
     }
 }
 
+fn metadata_by_id(topic_id: uuid::Uuid, name: Option<&str>) -> MetadataRequest {
+    MetadataRequest {
+        topics: Some(vec![MetadataRequestTopic {
+            topic_id,
+            name: name.map(str::to_owned),
+        }]),
+        ..Default::default()
+    }
+}
+
 // Conformance: broker/fetch-7
 #[tokio::test]
 async fn unknown_topic_id_is_reported_in_metadata() {
     let (_dir, _broker, mut client) = connected_broker().await;
-    let by_id = MetadataRequest {
-        topics: Some(vec![MetadataRequestTopic {
-            topic_id: uuid::Uuid::from_u128(7),
-            name: None,
-        }]),
-        ..Default::default()
-    };
+    let unknown = uuid::Uuid::from_u128(7);
     // Topic ids exist in Metadata since version 10.
     for version in 10..=12 {
-        let found: MetadataResponse = client.call(version, &by_id).await;
+        let found: MetadataResponse = client.call(version, &metadata_by_id(unknown, None)).await;
         assert_eq!(found.topics[0].error_code, 100, "version {version}");
+    }
+    // Java sends the id with an empty name. The name must not create a topic either.
+    for name in ["", "created"] {
+        let request = metadata_by_id(unknown, Some(name));
+        let found: MetadataResponse = client.call(12, &request).await;
+        let topic = &found.topics[0];
+        assert_eq!((topic.error_code, topic.topic_id), (100, unknown), "{name}");
+    }
+}
+
+// Conformance: broker/fetch-7
+#[tokio::test]
+async fn topic_id_determines_topic_in_metadata() {
+    let (_dir, _broker, mut client) = connected_broker().await;
+    client.create_topic("t", 1).await;
+    let all = MetadataRequest {
+        topics: None,
+        ..Default::default()
+    };
+    let all: MetadataResponse = client.call(12, &all).await;
+    let id = all.topics[0].topic_id;
+    for name in [None, Some(""), Some("t"), Some("other")] {
+        let found: MetadataResponse = client.call(12, &metadata_by_id(id, name)).await;
+        let topic = &found.topics[0];
+        assert_eq!((topic.error_code, topic.topic_id), (0, id), "{name:?}");
+        assert_eq!(topic.name.as_deref(), Some("t"), "{name:?}");
+        assert_eq!(topic.partitions.len(), 1, "{name:?}");
     }
 }

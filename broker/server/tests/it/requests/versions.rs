@@ -5,6 +5,7 @@ use avouch_protocol::api::ApiKey;
 use avouch_protocol::message::Message;
 use avouch_protocol::messages::alter_configs::AlterConfigsRequest;
 use avouch_protocol::messages::alter_partition_reassignments as reassignments;
+use avouch_protocol::messages::alter_replica_log_dirs::AlterReplicaLogDirsRequest;
 use avouch_protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use avouch_protocol::messages::create_acls::CreateAclsRequest;
 use avouch_protocol::messages::create_partitions::CreatePartitionsRequest;
@@ -14,11 +15,15 @@ use avouch_protocol::messages::delete_groups::DeleteGroupsRequest;
 use avouch_protocol::messages::delete_records::DeleteRecordsRequest;
 use avouch_protocol::messages::delete_topics::DeleteTopicsRequest;
 use avouch_protocol::messages::describe_acls::DescribeAclsRequest;
+use avouch_protocol::messages::describe_client_quotas::DescribeClientQuotasRequest;
 use avouch_protocol::messages::describe_cluster::DescribeClusterRequest;
 use avouch_protocol::messages::describe_configs::DescribeConfigsRequest;
 use avouch_protocol::messages::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
 use avouch_protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
+use avouch_protocol::messages::describe_producers::DescribeProducersRequest;
+use avouch_protocol::messages::describe_quorum::DescribeQuorumRequest;
 use avouch_protocol::messages::describe_topic_partitions::DescribeTopicPartitionsRequest;
+use avouch_protocol::messages::describe_user_scram_credentials as scram;
 use avouch_protocol::messages::elect_leaders::ElectLeadersRequest;
 use avouch_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
 use avouch_protocol::messages::find_coordinator::FindCoordinatorRequest;
@@ -31,11 +36,13 @@ use avouch_protocol::messages::join_group::{
 use avouch_protocol::messages::leave_group::{
     LeaveGroupRequest, LeaveGroupResponse, MemberIdentity,
 };
+use avouch_protocol::messages::list_config_resources::ListConfigResourcesRequest;
 use avouch_protocol::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
 use avouch_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
 };
 use avouch_protocol::messages::list_partition_reassignments::ListPartitionReassignmentsRequest;
+use avouch_protocol::messages::list_transactions::ListTransactionsRequest;
 use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 use avouch_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -48,6 +55,7 @@ use avouch_protocol::messages::offset_fetch::{
 use avouch_protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use avouch_protocol::messages::produce::{ProduceRequest, ProduceResponse};
 use avouch_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
+use avouch_protocol::messages::update_features::UpdateFeaturesRequest;
 
 use super::client::{Client, batch_of, connected_broker, produce_request};
 
@@ -101,6 +109,7 @@ async fn all_request_versions_get_responses() {
         DeleteAclsRequest,
         DescribeConfigsRequest,
         AlterConfigsRequest,
+        AlterReplicaLogDirsRequest,
         DescribeLogDirsRequest,
         CreatePartitionsRequest,
         DeleteGroupsRequest,
@@ -109,7 +118,14 @@ async fn all_request_versions_get_responses() {
         reassignments::AlterPartitionReassignmentsRequest,
         ListPartitionReassignmentsRequest,
         OffsetDeleteRequest,
+        DescribeClientQuotasRequest,
+        scram::DescribeUserScramCredentialsRequest,
+        DescribeQuorumRequest,
+        UpdateFeaturesRequest,
         DescribeClusterRequest,
+        DescribeProducersRequest,
+        ListTransactionsRequest,
+        ListConfigResourcesRequest,
         DescribeTopicPartitionsRequest,
     );
     let versions: ApiVersionsResponse = client.call(0, &ApiVersionsRequest::default()).await;
