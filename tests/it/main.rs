@@ -2,6 +2,7 @@
 //! and builds the binary first.
 
 mod acceptance;
+mod admin_clients;
 mod broker_kills;
 mod checkout_files;
 mod clients;

@@ -101,7 +101,8 @@ fn words(bootstrap: &str, command: &str) -> Result<Vec<String>> {
     let tool = class(words.next().context("no tool name")?);
     let arguments = words.map(|word| match word {
         "BROKER" => bootstrap.to_owned(),
-        other => other.to_owned(),
+        // As the value of a property: NAME=BROKER.
+        other => other.replace("=BROKER", &format!("={bootstrap}")),
     });
     Ok(std::iter::once(tool).chain(arguments).collect())
 }

@@ -17,6 +17,7 @@ public final class Main {
             case "group" -> Consume.inGroup(args);
             case "create" -> create(args);
             case "load" -> Load.run(args);
+            case "admin" -> AdminCalls.run(args);
             case "streams" -> Streams.run(args);
             case "example-producer" -> KafkaProducerExample.run(args);
             case "example-consumer" -> KafkaConsumerExample.run(args);
