@@ -99,60 +99,145 @@ final class AdminCalls {
     }
 
     private void topics() {
-        call("createTopics", () -> done(admin.createTopics(List.of(new NewTopic(TOPIC, 1, (short) 1))).all()));
+        call(
+                "createTopics",
+                () ->
+                        done(admin.createTopics(List.of(new NewTopic(TOPIC, 1, (short) 1))).all()));
         call("listTopics", () -> get(admin.listTopics().names()));
         call("describeTopics", this::describeTopicsByNameAndId);
-        call("createPartitions", () -> done(admin.createPartitions(Map.of(TOPIC, NewPartitions.increaseTo(2))).all()));
+        call(
+                "createPartitions",
+                () ->
+                        done(
+                                admin.createPartitions(
+                                        Map.of(TOPIC, NewPartitions.increaseTo(2))).all()));
         call("describeConfigs", this::describeConfigs);
         call("incrementalAlterConfigs", this::alterConfig);
         call("listConfigResources", () -> get(admin.listConfigResources().all()).size());
         call("listClientMetricsResources", () -> get(admin.listClientMetricsResources().all()));
-        call("listOffsets", () -> get(admin.listOffsets(Map.of(PARTITION, OffsetSpec.latest())).all()).get(PARTITION).offset());
-        call("describeProducers", () -> get(admin.describeProducers(List.of(PARTITION)).all()).get(PARTITION).activeProducers());
+        call(
+                "listOffsets",
+                () ->
+                        get(
+                                admin.listOffsets(
+                                        Map.of(PARTITION, OffsetSpec.latest())).all()).get(PARTITION).offset());
+        call(
+                "describeProducers",
+                () ->
+                        get(
+                                admin.describeProducers(
+                                        List.of(PARTITION)).all()).get(PARTITION).activeProducers());
     }
 
     private void cluster() {
         call("describeCluster", () -> get(admin.describeCluster().nodes()).size());
-        call("describeFeatures", () -> get(admin.describeFeatures().featureMetadata()).finalizedFeatures().keySet());
+        call(
+                "describeFeatures",
+                () ->
+                        get(
+                                admin.describeFeatures(
+                                        ).featureMetadata()).finalizedFeatures().keySet());
         call("updateFeatures", this::updateFeature);
-        call("describeMetadataQuorum", () -> get(admin.describeMetadataQuorum().quorumInfo()).voters().size());
+        call(
+                "describeMetadataQuorum",
+                () -> get(admin.describeMetadataQuorum().quorumInfo()).voters().size());
         call("unregisterBroker", () -> done(admin.unregisterBroker(9).all()));
         Set<RaftVoterEndpoint> endpoints = Set.of(new RaftVoterEndpoint("CONTROLLER", "localhost", 9));
         call("addRaftVoter", () -> done(admin.addRaftVoter(9, Uuid.randomUuid(), endpoints).all()));
         call("removeRaftVoter", () -> done(admin.removeRaftVoter(9, Uuid.randomUuid()).all()));
-        call("describeLogDirs", () -> get(admin.describeLogDirs(List.of(1)).allDescriptions()).get(1).size());
+        call(
+                "describeLogDirs",
+                () -> get(admin.describeLogDirs(List.of(1)).allDescriptions()).get(1).size());
         TopicPartitionReplica replica = new TopicPartitionReplica(TOPIC, 0, 1);
-        call("describeReplicaLogDirs", () -> get(admin.describeReplicaLogDirs(List.of(replica)).all()).size());
-        call("alterReplicaLogDirs", () -> done(admin.alterReplicaLogDirs(Map.of(replica, "/elsewhere")).all()));
-        call("electLeaders", () -> get(admin.electLeaders(ElectionType.PREFERRED, Set.of(PARTITION)).partitions()).get(PARTITION).map(error -> error.getClass().getSimpleName()));
+        call(
+                "describeReplicaLogDirs",
+                () -> get(admin.describeReplicaLogDirs(List.of(replica)).all()).size());
+        call(
+                "alterReplicaLogDirs",
+                () -> done(admin.alterReplicaLogDirs(Map.of(replica, "/elsewhere")).all()));
+        call(
+                "electLeaders",
+                () ->
+                        get(
+                                admin.electLeaders(
+                                        ElectionType.PREFERRED, Set.of(PARTITION)).partitions()).get(PARTITION).map(error -> error.getClass().getSimpleName()));
         Optional<NewPartitionReassignment> here = Optional.of(new NewPartitionReassignment(List.of(1)));
-        call("alterPartitionReassignments", () -> done(admin.alterPartitionReassignments(Map.of(PARTITION, here)).all()));
-        call("listPartitionReassignments", () -> get(admin.listPartitionReassignments().reassignments()).size());
-        call("describeClientQuotas", () -> get(admin.describeClientQuotas(ClientQuotaFilter.all()).entities()));
+        call(
+                "alterPartitionReassignments",
+                () -> done(admin.alterPartitionReassignments(Map.of(PARTITION, here)).all()));
+        call(
+                "listPartitionReassignments",
+                () -> get(admin.listPartitionReassignments().reassignments()).size());
+        call(
+                "describeClientQuotas",
+                () -> get(admin.describeClientQuotas(ClientQuotaFilter.all()).entities()));
         call("alterClientQuotas", this::alterQuota);
         call("clientInstanceId", () -> admin.clientInstanceId(Duration.ofSeconds(5)));
     }
 
     private void groups() {
         Map<TopicPartition, OffsetAndMetadata> offsets = Map.of(PARTITION, new OffsetAndMetadata(0));
-        call("alterConsumerGroupOffsets", () -> done(admin.alterConsumerGroupOffsets("g", offsets).all()));
+        call(
+                "alterConsumerGroupOffsets",
+                () -> done(admin.alterConsumerGroupOffsets("g", offsets).all()));
         call("listGroups", () -> get(admin.listGroups().all()).size());
         call("listConsumerGroups", () -> get(admin.listConsumerGroups().all()).size());
-        call("describeConsumerGroups", () -> get(admin.describeConsumerGroups(List.of("g")).all()).get("g").groupState());
-        call("describeClassicGroups", () -> get(admin.describeClassicGroups(List.of("g")).all()).get("g").state());
-        call("listConsumerGroupOffsets", () -> get(admin.listConsumerGroupOffsets("g").partitionsToOffsetAndMetadata()).size());
-        call("removeMembersFromConsumerGroup", () -> done(admin.removeMembersFromConsumerGroup("g", new RemoveMembersFromConsumerGroupOptions()).all()));
-        call("deleteConsumerGroupOffsets", () -> done(admin.deleteConsumerGroupOffsets("g", Set.of(PARTITION)).all()));
+        call(
+                "describeConsumerGroups",
+                () ->
+                        get(
+                                admin.describeConsumerGroups(
+                                        List.of("g")).all()).get("g").groupState());
+        call(
+                "describeClassicGroups",
+                () -> get(admin.describeClassicGroups(List.of("g")).all()).get("g").state());
+        call(
+                "listConsumerGroupOffsets",
+                () ->
+                        get(
+                                admin.listConsumerGroupOffsets(
+                                        "g").partitionsToOffsetAndMetadata()).size());
+        call(
+                "removeMembersFromConsumerGroup",
+                () ->
+                        done(
+                                admin.removeMembersFromConsumerGroup(
+                                        "g", new RemoveMembersFromConsumerGroupOptions()).all()));
+        call(
+                "deleteConsumerGroupOffsets",
+                () -> done(admin.deleteConsumerGroupOffsets("g", Set.of(PARTITION)).all()));
         call("deleteConsumerGroups", () -> done(admin.deleteConsumerGroups(List.of("g")).all()));
-        call("describeShareGroups", () -> get(admin.describeShareGroups(List.of("s")).all()).size());
-        call("alterShareGroupOffsets", () -> done(admin.alterShareGroupOffsets("s", Map.of(PARTITION, 0L)).all()));
-        call("listShareGroupOffsets", () -> get(admin.listShareGroupOffsets(Map.of("s", new ListShareGroupOffsetsSpec())).all()).size());
-        call("deleteShareGroupOffsets", () -> done(admin.deleteShareGroupOffsets("s", Set.of(TOPIC)).all()));
+        call(
+                "describeShareGroups",
+                () -> get(admin.describeShareGroups(List.of("s")).all()).size());
+        call(
+                "alterShareGroupOffsets",
+                () -> done(admin.alterShareGroupOffsets("s", Map.of(PARTITION, 0L)).all()));
+        call(
+                "listShareGroupOffsets",
+                () ->
+                        get(
+                                admin.listShareGroupOffsets(
+                                        Map.of("s", new ListShareGroupOffsetsSpec())).all()).size());
+        call(
+                "deleteShareGroupOffsets",
+                () -> done(admin.deleteShareGroupOffsets("s", Set.of(TOPIC)).all()));
         call("deleteShareGroups", () -> done(admin.deleteShareGroups(List.of("s")).all()));
-        call("describeStreamsGroups", () -> get(admin.describeStreamsGroups(List.of("s")).all()).size());
-        call("alterStreamsGroupOffsets", () -> done(admin.alterStreamsGroupOffsets("st", offsets).all()));
-        call("listStreamsGroupOffsets", () -> get(admin.listStreamsGroupOffsets(Map.of("st", new ListStreamsGroupOffsetsSpec())).all()).size());
-        call("deleteStreamsGroupOffsets", () -> done(admin.deleteStreamsGroupOffsets("st", Set.of(PARTITION)).all()));
+        call(
+                "describeStreamsGroups",
+                () -> get(admin.describeStreamsGroups(List.of("s")).all()).size());
+        call(
+                "alterStreamsGroupOffsets",
+                () -> done(admin.alterStreamsGroupOffsets("st", offsets).all()));
+        call(
+                "listStreamsGroupOffsets",
+                () ->
+                        get(
+                                admin.listStreamsGroupOffsets(
+                                        Map.of("st", new ListStreamsGroupOffsetsSpec())).all()).size());
+        call(
+                "deleteStreamsGroupOffsets",
+                () -> done(admin.deleteStreamsGroupOffsets("st", Set.of(PARTITION)).all()));
         call("deleteStreamsGroups", () -> done(admin.deleteStreamsGroups(List.of("st")).all()));
     }
 
@@ -165,24 +250,47 @@ final class AdminCalls {
         call("deleteAcls", () -> get(admin.deleteAcls(List.of(AclBindingFilter.ANY)).all()));
         call("describeUserScramCredentials", () -> get(admin.describeUserScramCredentials().all()));
         ScramCredentialInfo scram = new ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096);
-        call("alterUserScramCredentials", () -> done(admin.alterUserScramCredentials(List.of(new UserScramCredentialUpsertion("a", scram, "secret"))).all()));
+        call(
+                "alterUserScramCredentials",
+                () ->
+                        done(
+                                admin.alterUserScramCredentials(
+                                        List.of(new UserScramCredentialUpsertion("a", scram, "secret"))).all()));
         call("createDelegationToken", () -> get(admin.createDelegationToken().delegationToken()));
-        call("renewDelegationToken", () -> get(admin.renewDelegationToken(TOKEN).expiryTimestamp()));
-        call("expireDelegationToken", () -> get(admin.expireDelegationToken(TOKEN).expiryTimestamp()));
-        call("describeDelegationToken", () -> get(admin.describeDelegationToken().delegationTokens()));
+        call(
+                "renewDelegationToken",
+                () -> get(admin.renewDelegationToken(TOKEN).expiryTimestamp()));
+        call(
+                "expireDelegationToken",
+                () -> get(admin.expireDelegationToken(TOKEN).expiryTimestamp()));
+        call(
+                "describeDelegationToken",
+                () -> get(admin.describeDelegationToken().delegationTokens()));
     }
 
     private void transactions() {
         call("listTransactions", () -> get(admin.listTransactions().all()));
         call("describeTransactions", () -> get(admin.describeTransactions(List.of("x")).all()));
-        call("abortTransaction", () -> done(admin.abortTransaction(new AbortTransactionSpec(PARTITION, 1, (short) 0, 0)).all()));
+        call(
+                "abortTransaction",
+                () ->
+                        done(
+                                admin.abortTransaction(
+                                        new AbortTransactionSpec(PARTITION, 1, (short) 0, 0)).all()));
         call("fenceProducers", () -> done(admin.fenceProducers(List.of("x")).all()));
-        call("forceTerminateTransaction", () -> done(admin.forceTerminateTransaction("x").result()));
+        call(
+                "forceTerminateTransaction",
+                () -> done(admin.forceTerminateTransaction("x").result()));
         call("KafkaProducer.initTransactions", this::initTransactions);
     }
 
     private void deletions() {
-        call("deleteRecords", () -> get(admin.deleteRecords(Map.of(PARTITION, RecordsToDelete.beforeOffset(0))).lowWatermarks().get(PARTITION)).lowWatermark());
+        call(
+                "deleteRecords",
+                () ->
+                        get(
+                                admin.deleteRecords(
+                                        Map.of(PARTITION, RecordsToDelete.beforeOffset(0))).lowWatermarks().get(PARTITION)).lowWatermark());
         call("deleteTopics", () -> done(admin.deleteTopics(List.of(TOPIC)).all()));
     }
 
