@@ -66,9 +66,14 @@ impl Draft {
         let schema_type = match request.schema_type.as_deref() {
             // An empty type means Avro, like an absent one.
             None | Some("") => SchemaType::Avro,
-            Some(name) => name.parse().map_err(|_unknown| {
-                RegistryError::InvalidSchema(format!("Invalid schema type {name}"))
-            })?,
+            // Unlike levels and modes, types are compared with case, as in Confluent's registry.
+            Some(name) => name
+                .parse()
+                .ok()
+                .filter(|known: &SchemaType| known.as_str() == name)
+                .ok_or_else(|| {
+                    RegistryError::InvalidSchema(format!("Invalid schema type {name}"))
+                })?,
         };
         let tags_to_add = request.schema_tags_to_add.unwrap_or_default();
         let tags_to_remove = request.schema_tags_to_remove.unwrap_or_default();
@@ -295,6 +300,10 @@ mod tests {
             (
                 r#"{"schema":"x","schemaType":"THRIFT"}"#,
                 "Invalid schema type THRIFT",
+            ),
+            (
+                r#"{"schema":"x","schemaType":"avro"}"#,
+                "Invalid schema type avro",
             ),
             (
                 r#"{"schema":"x","references":[{"name":"n","subject":"s"}]}"#,
