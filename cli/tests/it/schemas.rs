@@ -105,6 +105,7 @@ const MONEY: &str = r#"{"type": "record", "name": "shop.Money", "fields": [
 const MONEY_WITHOUT_UNITS: &str = r#"{"type": "record", "name": "shop.Money", "fields": [
     {"name": "currency", "type": "Currency"}]}"#;
 
+// Conformance: operation/7
 #[test]
 fn check_resolves_types_of_other_subjects() {
     let root = tempdir().unwrap();
@@ -130,6 +131,7 @@ fn check_resolves_types_of_other_subjects() {
     );
 }
 
+// Conformance: operation/7
 #[test]
 fn register_registers_references_first() {
     let root = tempdir().unwrap();

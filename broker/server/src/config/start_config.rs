@@ -162,6 +162,7 @@ mod tests {
         assert!(fresh().own_configs().count() > 20);
     }
 
+    // Conformance: operation/6
     #[test]
     fn own_configs_are_documented() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");
