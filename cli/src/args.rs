@@ -72,8 +72,9 @@ pub(crate) enum LogCommand {
     },
     /// Rebuild a missing checkpoint of the log from segments and WAL.
     ///
-    /// Reads all segments. The broker must be stopped; it does the same at startup if the checkpoint
-    /// is corrupt. Records deleted by DeleteRecords can reappear, and skipped ranges are corrupt again.
+    /// Reads all segments. The broker must be stopped; it does the same at startup if the
+    /// checkpoint is corrupt. Records deleted by DeleteRecords can reappear, and skipped ranges are
+    /// corrupt again.
     RebuildCheckpoint {
         /// Data directory [default: ./avouch-data].
         #[arg(long, value_name = "DIR", env = "AVOUCH_DATA_DIR")]

@@ -180,6 +180,8 @@ impl Kind {
                 .contains(&value)
                 .then(|| ConfigValue::Text(value.to_owned())),
             Self::ListOf(words) => list(',', &|word| words.contains(&word)),
+            // As in Kafka since KIP-1161, an item must not be empty; an empty list is valid.
+            Self::List(separator) if !value.is_empty() && has_empty_item(value, separator) => None,
             Self::List(separator) => list(separator, &|_| true),
             // The wildcard is no list, so it cannot be combined with pairs.
             Self::Replicas if value == "*" => Some(ConfigValue::Text(value.to_owned())),
@@ -220,7 +222,7 @@ impl fmt::Display for Kind {
             Self::Double(min, max) => write!(f, "a number from {min} to {max}"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::ListOf(words) => write!(f, "a list of {}", words.join(", ")),
-            Self::List(separator) => write!(f, "a list separated by {separator:?}"),
+            Self::List(separator) => write!(f, "items separated by {separator:?}"),
             Self::Replicas => f.write_str("a list of PARTITION:BROKER, or *"),
             Self::Text | Self::Password => f.write_str("a string"),
             Self::Class => f.write_str("the name of a class"),
@@ -251,6 +253,10 @@ fn joined(words: &[String], separator: char) -> String {
     words.join(separator.encode_utf8(&mut [0; 4]))
 }
 
+fn has_empty_item(value: &str, separator: char) -> bool {
+    value.split(separator).any(|item| item.trim().is_empty())
+}
+
 fn is_replica(word: &str) -> bool {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     word.split_once(':')
@@ -279,6 +285,8 @@ mod tests {
             (Kind::OneOf(&["gzip", "zstd"]), " zstd", "zstd"),
             (Kind::ListOf(&["a", "b"]), " a , b ", "a,b"),
             (Kind::ListOf(&["a", "b"]), "", ""),
+            (Kind::List(';'), " a ; b,c ", "a;b,c"),
+            (Kind::List(','), " ", ""),
             (Kind::Replicas, " * ", "*"),
             (Kind::Replicas, "0:1, 1:1", "0:1,1:1"),
             (Kind::Text, " text ", "text"),
@@ -302,6 +310,7 @@ mod tests {
             (Kind::Double(0.0, 1.0), "NaN", "a number from 0 to 1"),
             (Kind::OneOf(&["a", "b"]), "A", "one of a, b"),
             (Kind::ListOf(&["a", "b"]), "a,c", "a list of a, b"),
+            (Kind::List(';'), "a;;b", "items separated by ';'"),
             (Kind::Replicas, "0:1,*", "a list of PARTITION:BROKER, or *"),
         ];
         for (kind, value, expected) in cases {
