@@ -242,6 +242,7 @@ impl Contracts {
         compute: &ComputePool,
     ) -> Verdict {
         let policy = request.policy;
+        // Control batches have no keys and values of clients.
         if !policy.checks_anything()
             || request.header.is_control()
             || policy.bypasses(request.principal)
@@ -252,6 +253,8 @@ impl Contracts {
             section: request.records,
             record_count: request.header.record_count,
         };
+        // Two passes: all missing schemas are looked up at once between them, and neither pass
+        // waits.
         let bytes = request.records.bytes().len();
         let ids = compute
             .run(bytes, || check::schema_ids(batch, policy))
@@ -265,6 +268,8 @@ impl Contracts {
             return verdict;
         }
         let check = || {
+            // A panic must reject this batch only. The closure borrows nothing that it could leave
+            // in an inconsistent state.
             catch_unwind(AssertUnwindSafe(|| {
                 check::check_batch(batch, policy, &eligibilities)
             }))
@@ -341,6 +346,7 @@ impl Contracts {
         confirm_absence: bool,
         context: &RequestContext,
     ) -> Result<bool, LookupError> {
+        // One after the other: a listed subject that exists makes the others irrelevant.
         for subject in subjects {
             let exists = self
                 .schemas
@@ -387,6 +393,8 @@ impl Contracts {
             let lookups = missing
                 .iter()
                 .map(|&(rule, _, id, _)| self.look_up(request, rule, id));
+            // Concurrent, so that a batch waits once for the registry, whatever number of schemas
+            // it has.
             let results = join_all(lookups).await;
             for (&(rule, at, id, epoch), result) in missing.iter().zip(results) {
                 let checked = &mut eligibilities.part_mut(rule.part)[at].1;
@@ -491,6 +499,7 @@ fn unavailable_verdict(policy: &EffectivePolicy, eligibilities: &Eligibilities) 
 }
 
 fn verdict(request: &CheckRequest<'_>, findings: Findings) -> Verdict {
+    // Violations in shadow mode do not reject the batch, but then it has no tag.
     if findings.rejected == 0 {
         let tag = findings
             .only_id

@@ -416,12 +416,11 @@ pub enum OpenError {
     #[error("{0}")]
     Config(&'static str),
     /// The file system returned an error.
-    #[error("{path}: {error}")]
+    #[error("{path}: {source}")]
     Io {
         /// The file or directory.
         path: PathBuf,
         /// The error of the operating system.
-        // Not named `source`: the message contains it, and a report of the chain would repeat it.
-        error: io::Error,
+        source: io::Error,
     },
 }

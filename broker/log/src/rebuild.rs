@@ -17,14 +17,13 @@ use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::partition::producer_state::Producers;
 use crate::partition::tags::TagSet;
 use crate::recovery::{find_wal_files, io_at, read_checkpoint};
-use crate::segment::header::{SegmentBody, SegmentHeader};
 use crate::segment::scanner::find_batch;
 use crate::segment::{Generation, Peek, SegmentMeta};
 use crate::wal::frame::{Entry, FrameSeq, decode_entries};
 use crate::wal::scan::{FoundFrame, WalFile, find_frames, first_found, plan, read_body};
 
-/// Replaces the corrupt or missing checkpoint of the log directory `dir` by one that is rebuilt
-/// from segments and WAL. Reads all segments. Returns the number of partitions.
+/// Replaces the corrupt or missing checkpoint of the log directory `dir` by one that is rebuilt from
+/// segments and WAL. Reads all segments. Returns the number of partitions.
 ///
 /// # Errors
 /// [`OpenError::Config`] if the checkpoint is intact or the directory has no data, otherwise the
@@ -138,13 +137,13 @@ fn rebuild_partition(
         .filter(|file| end.is_none_or(|end| file.base_offset < end))
         .collect();
     files.sort_unstable_by_key(|file| (file.base_offset, file.generation));
-    drop_replaced(disk, dir, tp, &mut files)?;
+    drop_replaced(disk, dir, &mut files)?;
     let mut scan = PartitionScan::default();
     let bases: Vec<Offset> = files.iter().map(|file| file.base_offset).collect();
     for (at, file) in files.into_iter().enumerate() {
         // A segment ends where the next one starts.
         let limit = bases.get(at + 1).copied().or(end);
-        scan.add(disk, (dir, tp), file, limit)?;
+        scan.add(disk, dir, file, limit)?;
     }
     let log_start = scan
         .segments
@@ -169,12 +168,11 @@ fn rebuild_partition(
 
 /// Removes either the sources of the last compaction or its results from `files`, if both exist.
 ///
-/// The sources are the oldest segments. They are removed oldest first, and only after the results
-/// are valid, so the results are needed exactly if the oldest source is missing.
+/// The sources are the oldest segments. They are removed oldest first, and only after the results are
+/// valid, so the results are needed exactly if the oldest source is missing.
 fn drop_replaced(
     disk: &dyn Disk,
     dir: &Path,
-    tp: TopicPartition,
     files: &mut Vec<SegmentMeta>,
 ) -> Result<(), OpenError> {
     let newest = files.iter().map(|file| file.generation).max();
@@ -185,7 +183,7 @@ fn drop_replaced(
     let Some(last) = files.iter().rfind(|file| is_result(file)).cloned() else {
         return Ok(());
     };
-    let results_end = scan_segment(disk, (dir, tp), last, None, &mut |_, _| {})?.next_offset;
+    let results_end = scan_segment(disk, dir, last, None, &mut |_, _| {})?.next_offset;
     let is_source = |file: &SegmentMeta| !is_result(file) && file.base_offset < results_end;
     let first_result = files
         .iter()
@@ -215,7 +213,7 @@ impl PartitionScan {
     fn add(
         &mut self,
         disk: &dyn Disk,
-        (dir, tp): (&Path, TopicPartition),
+        dir: &Path,
         file: SegmentMeta,
         limit: Option<Offset>,
     ) -> Result<(), OpenError> {
@@ -231,7 +229,7 @@ impl PartitionScan {
             });
         }
         let mut next = file.base_offset;
-        let meta = scan_segment(disk, (dir, tp), file, limit, &mut |peek, header| {
+        let meta = scan_segment(disk, dir, file, limit, &mut |peek, header| {
             if is_contiguous && peek.base_offset > next {
                 self.corrupt_ranges.push(CorruptRange {
                     from: next,
@@ -250,12 +248,11 @@ impl PartitionScan {
     }
 }
 
-/// Returns the metadata of a segment as far as its batches are below `limit`. Passes each of them
-/// to
+/// Returns the metadata of a segment as far as its batches are below `limit`. Passes each of them to
 /// `see`, with its header if its CRC matches.
 fn scan_segment(
     disk: &dyn Disk,
-    (dir, tp): (&Path, TopicPartition),
+    dir: &Path,
     mut meta: SegmentMeta,
     limit: Option<Offset>,
     see: &mut dyn FnMut(&Peek, Option<&BatchHeader>),
@@ -263,18 +260,6 @@ fn scan_segment(
     let path = meta.path(dir);
     let failed = |source| io_at(&path, source);
     let file = disk.open(&path, OpenMode::ReadOnly).map_err(failed)?;
-    let header = SegmentHeader::of(tp, &meta);
-    match SegmentHeader::read(&*file).map_err(failed)? {
-        Some(found) if found != header => {
-            // Its offsets become a corrupt range, as if the file was missing.
-            tracing::warn!(path = %path.display(), %found, "ignoring a file of another segment");
-            return Ok(meta);
-        }
-        Some(_) => {}
-        // A file of an earlier format, or a corrupt header, after which the scan finds a batch.
-        None => meta.header_bytes = 0,
-    }
-    let file = SegmentBody::of(file, &meta);
     let file_bytes = file.size_bytes().map_err(failed)?;
     meta.tags = TagSet::Any;
     let mut at = 0;

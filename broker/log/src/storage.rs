@@ -3,7 +3,6 @@
 use std::io;
 use std::path::Path;
 
-use rustix::io::Errno;
 use thiserror::Error;
 
 /// The reason of a failed write.
@@ -15,9 +14,6 @@ pub(crate) enum StorageError {
     /// The WAL has its maximum size and no file of it can be recycled yet.
     #[error("the write-ahead log is full")]
     WalFull,
-    /// The process or the system has no free file handle. Nothing was written; a retry can succeed.
-    #[error("{0}")]
-    NoHandle(String),
     /// Any other failure. The state of the disk is unknown, so the log must stop.
     #[error("{0}")]
     Failed(String),
@@ -32,19 +28,8 @@ impl StorageError {
         }
     }
 
-    /// Returns whether the failed operation can be repeated later.
-    pub(crate) fn is_temporary(&self) -> bool {
-        !matches!(self, Self::Failed(_))
-    }
-
-    /// Creates the error of an operation that must not fail, such as a sync. Only the open of a
-    /// file or directory before it fails for lack of a handle.
+    /// Creates the error of an operation that must not fail, such as a sync.
     pub(crate) fn failed(path: &Path, error: &io::Error) -> Self {
-        let text = format!("{}: {error}", path.display());
-        let code = error.raw_os_error().map(Errno::from_raw_os_error);
-        match code {
-            Some(Errno::MFILE | Errno::NFILE) => Self::NoHandle(text),
-            _ => Self::Failed(text),
-        }
+        Self::Failed(format!("{}: {error}", path.display()))
     }
 }

@@ -185,7 +185,10 @@ impl Decoder<'_> {
                 return Err(self.truncated(what, index as u64 + 1, path));
             };
             if index == bytes_max - 1 && *byte > last_byte_max {
-                return Err(self.fault(Reason::BadVarint, path, start));
+                let fault = self.fault(Reason::BadVarint, path, start);
+                // Only an int can be too wide and still have a value.
+                let wide = (bytes_max == 5).then(|| self.wide_int(start)).flatten();
+                return Err(fault.with_wide_int(wide));
             }
             value |= u64::from(byte & 0x7f) << (7 * index);
             if byte & 0x80 == 0 {
@@ -194,6 +197,12 @@ impl Decoder<'_> {
             }
         }
         Ok(value)
+    }
+
+    fn wide_int(&mut self, start: usize) -> Option<i64> {
+        let value = self.long("int", "");
+        self.at = start;
+        value.ok().filter(|value| i32::try_from(*value).is_err())
     }
 
     fn take(&mut self, bytes: u64, what: &'static str, path: &str) -> Result<Vec<u8>, Fault> {

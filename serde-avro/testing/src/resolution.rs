@@ -108,6 +108,7 @@ impl<'a> Resolver<'a> {
                 }
             }
             primitive => {
+                // The bytes are those of the writer's type, whatever the reader promotes it to.
                 self.skip(primitive);
                 match read {
                     Some(read) if !promotes(primitive, read) => {
@@ -125,9 +126,11 @@ impl<'a> Resolver<'a> {
         branches: &[NodeId],
         written: NodeId,
     ) -> Result<(), ResolutionError> {
+        // The last error describes why no branch matches.
         let start = self.at;
         let mut error = ResolutionError::EmptyUnion;
         for branch in branches {
+            // A branch that fails may have read part of the value.
             self.at = start;
             match self.value(Some(*branch), written) {
                 Ok(()) => return Ok(()),

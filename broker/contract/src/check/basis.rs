@@ -19,6 +19,7 @@ impl Basis {
             // The first epoch stays: if it has moved since, the batch must be checked again.
             Some((first, _)) if first == id => {}
             Some(_) => {
+                // Sorted, so that a batch of 256 schemas adds each in logarithmic time.
                 if let Err(at) = self.more.binary_search_by_key(&id, |(id, _)| *id) {
                     self.more.insert(at, (id, epoch));
                 }

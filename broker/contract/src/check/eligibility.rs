@@ -56,6 +56,8 @@ pub(crate) fn check_eligibility(
         return Eligibility::Ineligible(Fault::UnknownId(id));
     };
     let wanted = wanted_subjects(rule, topic, &schema.body);
+    // At level `id` only the subject matters, which a broken schema has too, unless the strategy
+    // needs the name in the schema.
     if let Body::Broken(reason) = &*schema.body
         && (rule.depth == Depth::Payload || wanted.is_none())
     {
@@ -121,6 +123,8 @@ fn wanted_subjects<'r>(rule: Rule<'r>, topic: &str, body: &Body) -> Option<Cow<'
     }
     let record_name = match body {
         Body::Avro { record_name, .. } => Some(record_name.as_str()),
+        // The name of the type, as for other types without a name.
+        Body::Bytes => Some("bytes"),
         Body::Foreign { .. } | Body::Broken(_) => None,
     };
     let subject = rule

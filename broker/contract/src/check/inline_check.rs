@@ -55,6 +55,7 @@ impl<'a> InlineCheck<'a> {
     /// Checks the next record of `section`.
     #[inline]
     pub fn record(&mut self, section: Section<'_>, record: &Record<'_>) {
+        // After the first exception the remaining records cost nothing here.
         self.all_pass = self.all_pass && self.passes(section, record);
     }
 
@@ -76,6 +77,7 @@ impl<'a> InlineCheck<'a> {
             };
             let last = self.last.part_mut(rule.part);
             if !matches!(last, Some((id, _)) if *id == located.id) {
+                // Cleared first: a failed check must not leave the schema of an earlier record.
                 *last = None;
                 let (schemas, context) = (self.schemas, self.context);
                 let Some((eligible, epoch)) =

@@ -116,6 +116,7 @@ pub(crate) fn schema_ids(
                 continue;
             };
             let named = ids.part_mut(rule.part);
+            // Ids below 1 never exist and need no lookup.
             if let Err(at) = named.binary_search(&located.id)
                 && named.len() < SCHEMAS_MAX
                 && located.id > 0
@@ -152,7 +153,8 @@ pub(crate) fn check_batch(
                 Ok(Some(id)) => ids.add(id),
                 Ok(None) => {}
                 Err(wrong) => {
-                    let message = findings.add(record.index, rule, &wrong);
+                    let message = findings.add(&record, rule, &wrong);
+                    // A record is listed once, with its first fault.
                     if rule.mode == Mode::Enforce && rejection.is_none() {
                         rejection = Some(message);
                     }
@@ -216,10 +218,14 @@ pub(crate) fn check_datum(
     eligible: &EligibleSchema,
 ) -> Result<(), Reason> {
     match (rule.depth, &*eligible.schema.body) {
-        (Depth::Payload, Body::Avro { validator, .. }) => validator.reason_in(memory, datum),
+        (Depth::Payload, Body::Avro { validator, .. }) => {
+            validator.reason_in(rule.policy.budget, memory, datum)
+        }
         // A broken schema is never eligible where data is decoded.
-        (Depth::Payload, Body::Foreign { .. } | Body::Broken(_))
-        | (Depth::Id, Body::Avro { .. } | Body::Foreign { .. } | Body::Broken(_)) => Ok(()),
+        (Depth::Payload, Body::Bytes | Body::Foreign { .. } | Body::Broken(_))
+        | (Depth::Id, Body::Avro { .. } | Body::Bytes | Body::Foreign { .. } | Body::Broken(_)) => {
+            Ok(())
+        }
     }
 }
 
@@ -243,14 +249,14 @@ impl<'a> Wrong<'a> {
     }
 
     /// Returns the fault with its place. `None` would mean that the two interpreters disagree.
-    fn fault(&self) -> Option<Cow<'a, Fault>> {
+    fn fault(&self, rule: Rule<'_>) -> Option<Cow<'a, Fault>> {
         match self {
             Self::Fault(fault) => Some(fault.clone()),
             Self::Datum { datum, schema, .. } => {
                 let Body::Avro { validator, .. } = &*schema.schema.body else {
                     return None;
                 };
-                let fault = validator.validate(datum).err()?;
+                let fault = validator.fault_of(rule.policy.budget, datum).err()?;
                 let schema = schema.label();
                 Some(Cow::Owned(Fault::Datum { schema, fault }))
             }
@@ -290,6 +296,7 @@ pub(crate) fn locate<'a>(
         (Some(named), Framing::Header | Framing::Any) => {
             let bad = Fault::Framing(FramingFault::BadHeader { header });
             match named.value.map(framing::split) {
+                // A header has only the prefix; the whole payload is the datum.
                 Some(Ok(framed)) if framed.datum.is_empty() => Ok(Some(Located {
                     id: id(framed.schema)?,
                     datum: payload,
@@ -338,7 +345,7 @@ impl<T> PerPart<T> {
 
 impl Findings {
     /// Counts a violation and returns its message if it is among the first of its mode.
-    fn add(&mut self, index: i32, rule: Rule<'_>, wrong: &Wrong<'_>) -> Option<String> {
+    fn add(&mut self, record: &Record<'_>, rule: Rule<'_>, wrong: &Wrong<'_>) -> Option<String> {
         let Rule { part, mode, .. } = rule;
         let code = wrong.code();
         let described = self
@@ -347,6 +354,7 @@ impl Findings {
             .filter(|violation| violation.mode == mode)
             .count();
         let same = |count: &&mut Count| (count.part, count.mode, count.code) == (part, mode, code);
+        // At most two parts, two modes and twenty codes, so a linear search is fast.
         match self.counts.iter_mut().find(same) {
             Some(count) => count.violations += 1,
             None => self.counts.push(Count {
@@ -356,13 +364,14 @@ impl Findings {
                 violations: 1,
             }),
         }
+        // Before the fault is located, which decodes the datum again.
         if described >= DESCRIBED_MAX {
             return None;
         }
-        let fault = wrong.fault()?;
-        let message = fault.message(part);
+        let fault = wrong.fault(rule)?;
+        let message = fault.message(part, hint(record));
         self.described.push(Violation {
-            index,
+            index: record.index,
             part,
             mode,
             code,
@@ -381,6 +390,16 @@ impl Findings {
     }
 }
 
+/// Returns the settings to change if serializers of Apicurio Registry wrote the record: by default
+/// they write the datum without a prefix, and the id in a header of their own.
+fn hint(record: &Record<'_>) -> &'static str {
+    const APICURIO: &str = "; Apicurio serdes need apicurio.registry.headers.enabled=false, \
+                            as-confluent=true, use-id=contentId";
+    let mut headers = record.headers.clone();
+    let is_apicurio = headers.any(|header| header.key.starts_with(b"apicurio."));
+    if is_apicurio { APICURIO } else { "" }
+}
+
 /// Detects whether all records have the same schema id.
 #[derive(Debug, Default)]
 pub(crate) struct OnlyId {
@@ -390,6 +409,7 @@ pub(crate) struct OnlyId {
 
 impl OnlyId {
     pub(crate) fn add(&mut self, id: i32) {
+        // Without a branch, because this runs for every record.
         self.many |= *self.first.get_or_insert(id) != id;
     }
 

@@ -115,6 +115,7 @@ pub(crate) fn decide_auto(
 ) -> Decision {
     if !is_decidable(policy) {
         Decision::Undecided
+    // Before existence, which is not looked up for excluded topics.
     } else if is_excluded(topic, exclude) {
         Decision::None
     } else if !subject_exists {

@@ -65,6 +65,7 @@ impl EffectivePolicy {
     /// Resolves `auto` with the decisions stored with the topic.
     #[must_use]
     pub fn resolve(policy: Policy, key: &str, value: &str, revision: u64) -> Self {
+        // An unknown decision is corrupt or from a newer version.
         let read = |text| Decision::parse(text).unwrap_or(Decision::Payload);
         Self {
             policy,
@@ -90,6 +91,7 @@ impl EffectivePolicy {
             Level::Auto => match self.decision(part) {
                 Decision::Undecided | Decision::None => return None,
                 Decision::Payload => (Depth::Payload, mode),
+                // The topic has records from before its contract, so its producers may not conform.
                 Decision::PayloadShadow => (Depth::Payload, Mode::Shadow),
             },
         };

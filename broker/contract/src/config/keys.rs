@@ -127,6 +127,18 @@ pub const CONFIGS: &[ConfigDef] = &[
         "Principals whose records are not checked, such as replicators.",
     ),
     def(
+        "avouch.datum.depth.max",
+        DEPTH,
+        "1000",
+        "Maximum nesting of records, arrays and maps in a datum. Java reads the default.",
+    ),
+    def(
+        "avouch.datum.items.max",
+        ITEMS,
+        "1000000",
+        "Maximum number of array items and map entries in a datum.",
+    ),
+    def(
         "avouch.enforcement",
         ENFORCEMENT,
         "enforce",
@@ -286,10 +298,12 @@ pub fn is_contract_key(name: &str) -> bool {
 pub fn unknown_key(name: &str) -> ConfigError {
     /// Minimum similarity of a suggestion.
     const SIMILAR: f64 = 0.9;
+    // The prefix `avouch.` is common to most names, so the threshold is high.
     let nearest = CONFIGS
         .iter()
         .map(|def| (strsim::jaro_winkler(name, def.name), def.name))
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        // A weak match would send the user in the wrong direction.
         .filter(|&(similarity, _)| similarity >= SIMILAR)
         .map(|(_, near)| near);
     let unknown = ConfigValueError::UnknownName {
@@ -305,6 +319,8 @@ const FRAMING: &str = "prefix, header or any";
 const ALLOWED: &str = "allow or reject";
 const BOOLEAN: &str = "true or false";
 const VERSION: &str = "a subject version, 1 or more";
+pub(crate) const DEPTH: &str = "an integer from 64 to 100000";
+pub(crate) const ITEMS: &str = "an integer from 1 to 1000000000";
 const SUBJECTS: &str = "subjects separated by commas";
 const STRATEGY: &str = "TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy, short or \
                         as io.confluent.kafka.serializers.subject.* class name";

@@ -4,12 +4,17 @@
 //! the broker's of the same names, then the defaults. Invariant: two names of one setting never
 //! disagree within a layer; such configs are rejected with both names.
 
+use avouch_avro::validator::Budget;
 use avouch_registry_api::subject::{RecordPart, SubjectNameStrategy};
 use avouch_registry_api::types::Version;
 
-use crate::config::keys::{CONFIGS, ConfigError, ConfigValueError};
+use crate::config::keys::{CONFIGS, ConfigError, ConfigValueError, DEPTH, ITEMS};
 use crate::config::policy::{Enforcement, Framing, Level, PartPolicy, Policy};
 
+/// Maximum of `avouch.datum.depth.max`; a level costs the validator 32 bytes.
+const DEPTH_MAX: u32 = 100_000;
+/// Maximum of `avouch.datum.items.max`.
+const ITEMS_MAX: u64 = 1_000_000_000;
 /// Maximum number of subjects or principals in one config.
 const LIST_MAX: usize = 64;
 /// Maximum length of a subject or principal in bytes.
@@ -59,7 +64,17 @@ impl Policy {
             .one(&[("avouch.version.deleted", &allowed)])?
             .unwrap_or(true);
         let default = Self::default();
-        let part = |part, default| layers.part(part, default, alias_level, deleted_allowed);
+        let depth = layers.one(&[("avouch.datum.depth.max", &depth)])?;
+        let items = layers.one(&[("avouch.datum.items.max", &items)])?;
+        let budget = Budget::default();
+        let shared = Shared {
+            alias_level,
+            deleted_allowed,
+            budget: budget
+                .with_depth(depth.unwrap_or(budget.depth))
+                .with_items(items.unwrap_or(budget.items)),
+        };
+        let part = |part, default| layers.part(part, default, shared);
         Ok(Self {
             enforcement: enforcement.unwrap_or(default.enforcement),
             bypass_principals: bypass.unwrap_or_default(),
@@ -67,6 +82,15 @@ impl Policy {
             value: part(RecordPart::Value, &default.value)?,
         })
     }
+}
+
+/// Settings that keys and values share.
+#[derive(Clone, Copy)]
+struct Shared {
+    /// The level of aliases that are `true`.
+    alias_level: Level,
+    deleted_allowed: bool,
+    budget: Budget,
 }
 
 type Parse<'p, T> = &'p dyn Fn(&str) -> Result<T, ConfigValueError>;
@@ -81,9 +105,13 @@ impl Layers<'_, '_> {
         &self,
         part: RecordPart,
         default: &PartPolicy,
-        alias_level: Level,
-        deleted_allowed: bool,
+        shared: Shared,
     ) -> Result<PartPolicy, ConfigError> {
+        let Shared {
+            alias_level,
+            deleted_allowed,
+            budget,
+        } = shared;
         let key = |name: &str| format!("avouch.{part}.{name}");
         let alias = |value: &str| {
             boolean(value).map(|checked| if checked { alias_level } else { Level::None })
@@ -103,6 +131,7 @@ impl Layers<'_, '_> {
         ])?;
         let version_min = self.one(&[(&key("version.min"), &version)])?;
         let version_max = self.one(&[(&key("version.max"), &version)])?;
+        // Such a window would reject every record.
         if let (Some(min), Some(max)) = (version_min, version_max)
             && min > max
         {
@@ -128,6 +157,7 @@ impl Layers<'_, '_> {
             version_min,
             version_max,
             deleted_allowed,
+            budget,
         })
     }
 
@@ -135,6 +165,8 @@ impl Layers<'_, '_> {
     fn one<T: PartialEq>(&self, names: &[(&str, Parse<'_, T>)]) -> Result<Option<T>, ConfigError> {
         for layer in [self.topic, self.broker] {
             let mut found: Option<(&str, T)> = None;
+            // Every name is parsed, so that an invalid alias is rejected even if another name
+            // applies.
             for &(name, parse) in names {
                 let Some(text) = layer(name).map(str::trim) else {
                     continue;
@@ -237,6 +269,21 @@ fn version(text: &str) -> Result<Version, ConfigValueError> {
         .or_else(|_| invalid(text, "a subject version, 1 or more"))
 }
 
+fn depth(text: &str) -> Result<u32, ConfigValueError> {
+    // The validator does not count the depth of schemas that nest less.
+    let range = Budget::UNCOUNTED_DEPTH..=DEPTH_MAX;
+    let depth = text.parse().ok().filter(|depth| range.contains(depth));
+    depth.map_or_else(|| invalid(text, DEPTH), Ok)
+}
+
+fn items(text: &str) -> Result<u64, ConfigValueError> {
+    let items = text
+        .parse()
+        .ok()
+        .filter(|items| (1..=ITEMS_MAX).contains(items));
+    items.map_or_else(|| invalid(text, ITEMS), Ok)
+}
+
 fn subjects(text: &str) -> Result<Vec<String>, ConfigValueError> {
     words(text, ',')
 }
@@ -269,12 +316,13 @@ fn words(text: &str, separator: char) -> Result<Vec<String>, ConfigValueError> {
         if !words.iter().any(|earlier| earlier == word) {
             words.push(word.to_owned());
         }
-    }
-    if words.len() > LIST_MAX {
-        return Err(ConfigValueError::LongList {
-            found: words.len(),
-            max: LIST_MAX,
-        });
+        // At once: a list as long as a request would take quadratic time.
+        if words.len() > LIST_MAX {
+            return Err(ConfigValueError::LongList {
+                found: text.split(separator).count(),
+                max: LIST_MAX,
+            });
+        }
     }
     Ok(words)
 }
@@ -413,6 +461,12 @@ mod tests {
         ("avouch.version.deleted", "reject", |p| {
             !p.key.deleted_allowed && !p.value.deleted_allowed
         }),
+        ("avouch.datum.depth.max", " 64 ", |p| {
+            (p.key.budget.depth, p.value.budget.depth) == (64, 64)
+        }),
+        ("avouch.datum.items.max", "5", |p| {
+            (p.key.budget.items, p.value.budget.items) == (5, 5)
+        }),
         ("avouch.bypass.principals", "User:CN=a,O=b; User:c", |p| {
             p.bypass_principals == ["User:CN=a,O=b", "User:c"]
         }),
@@ -473,6 +527,10 @@ mod tests {
             ("avouch.value.version.max", "2147483648"),
             ("avouch.value.version.max", "latest"),
             ("avouch.version.deleted", "warn"),
+            ("avouch.datum.depth.max", "63"),
+            ("avouch.datum.depth.max", "100001"),
+            ("avouch.datum.items.max", "0"),
+            ("avouch.datum.items.max", "1e6"),
             ("avouch.bypass.principals", "mirror"),
             ("avouch.bypass.principals", "User:"),
             ("confluent.value.schema.validation", "yes"),

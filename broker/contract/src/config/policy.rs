@@ -4,6 +4,7 @@
 //! `keys` lists the configs, `parse` parses them into a [`Policy`], `auto` decides level `auto`,
 //! and `effective` combines both. Knows no schema and no record.
 
+use avouch_avro::validator::Budget;
 use avouch_registry_api::subject::{RecordPart, SubjectNameStrategy};
 use avouch_registry_api::types::Version;
 
@@ -61,6 +62,8 @@ pub struct PartPolicy {
     pub version_max: Option<Version>,
     /// True if soft-deleted versions are allowed.
     pub deleted_allowed: bool,
+    /// The limits of one datum.
+    pub budget: Budget,
 }
 
 /// A topic's contract as configured.
@@ -102,6 +105,7 @@ impl PartPolicy {
     fn default_with(level: Level) -> Self {
         Self {
             level,
+            // The default of Confluent's serializers.
             strategy: SubjectNameStrategy::TopicName,
             subjects: Vec::new(),
             framing: Framing::Any,
@@ -109,6 +113,7 @@ impl PartPolicy {
             version_min: None,
             version_max: None,
             deleted_allowed: true,
+            budget: Budget::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Violations of a key or value, their reason codes and messages.
 //!
-//! Invariant: a fault never contains record data, only names, versions, ids, paths and byte counts.
+//! Invariant: a fault never contains record data, only names, versions, ids, paths and byte counts,
+//! and the value of an int beyond 32 bits.
 //! Byte offsets count from the start of the datum, after the framing prefix.
 
 use std::fmt;
@@ -178,11 +179,13 @@ impl Fault {
         }
     }
 
-    /// Returns the message for a key or value, such as `value: unknown schema id 7`, at most
-    /// [`MESSAGE_BYTES_MAX`] bytes.
+    /// Returns the message for a key or value, such as `value: unknown schema id 7`, followed by a
+    /// hint; at most [`MESSAGE_BYTES_MAX`] bytes.
     #[must_use]
-    pub(crate) fn message(&self, part: RecordPart) -> String {
-        bounded(format!("{part}: {self}"), MESSAGE_BYTES_MAX)
+    pub(crate) fn message(&self, part: RecordPart, hint: &str) -> String {
+        // The hint stays complete.
+        let fault_bytes_max = MESSAGE_BYTES_MAX.saturating_sub(hint.len());
+        bounded(format!("{part}: {self}"), fault_bytes_max) + hint
     }
 }
 
@@ -247,6 +250,7 @@ fn wrong_subject(
 pub(crate) fn bounded(mut text: String, max: usize) -> String {
     const ELLIPSIS: char = '…';
     if text.len() > max {
+        // The ellipsis has three bytes, which the bound includes.
         text.truncate(text.floor_char_boundary(max - ELLIPSIS.len_utf8()));
         text.push(ELLIPSIS);
     }
@@ -282,7 +286,7 @@ mod tests {
         for (fault, code, message) in table {
             assert_eq!(fault.code(), *code);
             assert_eq!(
-                fault.message(RecordPart::Value),
+                fault.message(RecordPart::Value, ""),
                 format!("value: {message}")
             );
         }
@@ -386,7 +390,7 @@ mod tests {
     #[test]
     fn message_is_truncated_between_characters() {
         let fault = wrong_subject(&[(&"é".repeat(300), 1)], &["a"]);
-        let message = fault.message(RecordPart::Key);
+        let message = fault.message(RecordPart::Key, "");
         assert!(message.len() <= MESSAGE_BYTES_MAX && message.len() > MESSAGE_BYTES_MAX - 4);
         assert!(
             message.starts_with("key: id 7 is registered as é"),

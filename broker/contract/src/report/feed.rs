@@ -89,6 +89,7 @@ impl Feed {
 
     /// Appends an entry and numbers it.
     pub fn push(&self, mut entry: Entry) {
+        // Numbered under the lock, so that the order of entries is that of their numbers.
         let mut ring = self.lock();
         entry.seq = ring.next_seq;
         ring.next_seq += 1;
@@ -115,6 +116,7 @@ impl Feed {
             if page.entries.len() == PAGE_MAX {
                 break;
             }
+            // Also if the entry does not match, so that the next page starts after it.
             page.next = entry.seq;
             if topic.is_none_or(|topic| entry.topic == topic) {
                 page.entries.push(Arc::clone(entry));

@@ -84,6 +84,7 @@ impl Report {
             .labelled_topics
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        // Labels are never removed: a metric that disappears and returns would look like a reset.
         if labelled.contains(topic) {
             topic
         } else if labelled.len() < LABELLED_TOPICS_MAX {
@@ -97,6 +98,7 @@ impl Report {
 
 fn entry(request: &CheckRequest<'_>, violation: &Violation, now_ms: u64) -> Entry {
     let client = |text: &str| {
+        // Clients choose these texts; control characters could forge log lines.
         let printable = text
             .chars()
             .take(CLIENT_BYTES_MAX)

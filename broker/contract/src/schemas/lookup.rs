@@ -64,6 +64,7 @@ impl FetchedAt {
         staleness: Staleness,
         is_immediate: bool,
     ) -> bool {
+        // Sent after the request arrived, so it saw everything that was acknowledged before.
         if self.lookup > context.lookup {
             return true;
         }
@@ -122,6 +123,7 @@ impl RateLimit {
         while self.sent.front().is_some_and(|&(at, _)| is_past(at)) {
             self.sent.pop_front();
         }
+        // `total` bounds the scan.
         let of_id = self.sent.iter().filter(|(_, sent)| *sent == id).count();
         let fits = self.sent.len() < self.total && of_id < self.per_id;
         if fits {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use avouch_avro::schema::ParseError;
+use avouch_avro::schema::{ParseError, Type};
 use avouch_avro::validator::{CompileError, Validator};
 use avouch_avro::{Limits, Schema};
 use avouch_registry_api::source::{RegisteredSchema, SubjectVersion};
@@ -43,6 +43,10 @@ pub enum Body {
         /// it has none, as in Confluent's serializers.
         record_name: String,
     },
+    /// The Avro schema `bytes`, whatever its attributes. Any bytes are valid: Confluent's
+    /// serializers for Java, Python and JavaScript write the bare bytes, the one for Go a length
+    /// first.
+    Bytes,
     /// A schema type whose data is not decoded: `payload` checks as `id`.
     Foreign {
         /// JSON Schema or Protobuf.
@@ -140,7 +144,7 @@ impl CompiledSchema {
                 validator,
                 record_name,
             } => validator.memory_bytes() + record_name.len(),
-            Body::Foreign { .. } | Body::Broken(_) => 0,
+            Body::Bytes | Body::Foreign { .. } | Body::Broken(_) => 0,
         };
         let version = |version: &SubjectVersion| version.subject.len() + size_of_val(version);
         let references = self.source.references.iter().map(String::len);
@@ -150,18 +154,27 @@ impl CompiledSchema {
 }
 
 fn compile_avro(registered: &RegisteredSchema) -> Result<Body, BrokenSchema> {
-    let limits = Limits::default();
+    // The registry's limits may be higher than the defaults, and a schema that it has accepted must
+    // not be rejected here. The number of types and the depth still bound work and stack.
+    let limits = Limits::default()
+        .with_source_bytes(usize::MAX)
+        .with_branches(usize::MAX);
     let mut references: Vec<Schema> = Vec::with_capacity(registered.references.len());
+    // Dependencies are first, so each reference may use the names of those before it.
     for (index, text) in registered.references.iter().enumerate() {
         let parsed = Schema::parse_with(text, &references, &limits)
             .map_err(|error| BrokenSchema::Reference { index, error })?;
         references.push(parsed);
     }
     let schema = Schema::parse_with(&registered.text, &references, &limits)?;
+    let root = &schema.node(schema.root()).kind;
+    if matches!(root, Type::Bytes) {
+        return Ok(Body::Bytes);
+    }
     let validator = Validator::compile(&schema)?;
     let record_name = match schema.name() {
         Some(name) => name.fullname().to_owned(),
-        None => schema.node(schema.root()).kind.as_str().to_owned(),
+        None => root.as_str().to_owned(),
     };
     Ok(Body::Avro {
         validator: Box::new(validator),

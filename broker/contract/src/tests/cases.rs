@@ -177,6 +177,36 @@ async fn value_is_one_prefix_and_one_datum() {
     .await;
 }
 
+// Conformance: contract/3p
+#[tokio::test(start_paused = true)]
+async fn any_bytes_are_valid_under_bytes() {
+    let strategy = ("avouch.value.subject.name.strategy", "RecordNameStrategy");
+    let bytes = || vec![value(framed(BYTES_ID, &[8, 1, 0xff]))];
+    hold(&[
+        ("bare", &[VALUE], bytes(), &[]),
+        ("empty", &[VALUE], vec![value(framed(BYTES_ID, &[]))], &[]),
+        (
+            "with a length",
+            &[VALUE],
+            vec![value(framed(BYTES_ID, &[4, 1, 2]))],
+            &[],
+        ),
+        (
+            "as a key",
+            &BOTH,
+            vec![good().key(framed(BYTES_ID, &[9]))],
+            &[],
+        ),
+        (
+            "named after its type",
+            &[VALUE, strategy],
+            bytes(),
+            &[(0, "value", "wrong-subject")],
+        ),
+    ])
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn value_starts_with_a_schema_id() {
     let whole = payment("p1", 1);
@@ -226,12 +256,15 @@ async fn value_starts_with_a_schema_id() {
     .await;
 }
 
+// Conformance: contract/3q
 #[tokio::test(start_paused = true)]
 async fn work_is_bounded_whatever_the_bytes_claim() {
     // 2^62 items of no width: a zigzag varint of ten bytes.
     let two_to_62 = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01];
     let nulls = [two_to_62.as_slice(), &[0]].concat();
-    let deep = vec![2_u8; 400];
+    let deep = |levels: usize| [vec![2; levels - 1], vec![0]].concat();
+    const SHALLOW: (&str, &str) = ("avouch.datum.depth.max", "64");
+    const FEW: (&str, &str) = ("avouch.datum.items.max", "2");
     hold(&[
         (
             "array<null> of 2^62",
@@ -240,10 +273,34 @@ async fn work_is_bounded_whatever_the_bytes_claim() {
             &[(0, "value", "too-complex")],
         ),
         (
-            "recursive, 400 bytes",
+            "a list of 1,000 nodes",
             &[VALUE],
-            vec![value(framed(LIST_ID, &deep))],
+            vec![value(framed(LIST_ID, &deep(1_000)))],
+            &[],
+        ),
+        (
+            "a list of 1,001 nodes",
+            &[VALUE],
+            vec![value(framed(LIST_ID, &deep(1_001)))],
             &[(0, "value", "too-deep")],
+        ),
+        (
+            "the limit of the topic",
+            &[VALUE, SHALLOW],
+            vec![
+                value(framed(LIST_ID, &deep(64))),
+                value(framed(LIST_ID, &deep(65))),
+            ],
+            &[(1, "value", "too-deep")],
+        ),
+        (
+            "the items of the topic",
+            &[VALUE, FEW],
+            vec![
+                value(framed(NULLS_ID, &[4, 0])),
+                value(framed(NULLS_ID, &[6, 0])),
+            ],
+            &[(1, "value", "too-complex")],
         ),
         (
             "recursive, shallow",

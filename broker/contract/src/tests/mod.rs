@@ -40,6 +40,7 @@ const LIST_ID: i32 = 10;
 const JSON_ID: i32 = 11;
 const NULL_ID: i32 = 12;
 const BROKEN_ID: i32 = 13;
+const BYTES_ID: i32 = 14;
 
 const VALUE: (&str, &str) = ("avouch.value.validation", "payload");
 const BOTH: [(&str, &str); 2] = [VALUE, ("avouch.key.validation", "payload")];
@@ -76,6 +77,9 @@ impl World {
         registry.register_as("JSON", JSON_ID, "payments-value", 6, "{}", &[]);
         registry.register(NULL_ID, "payments-value", 7, r#""null""#);
         registry.register(BROKEN_ID, "payments-value", 8, r#"{"type": "recrod"}"#);
+        let bytes = r#"{"type": "bytes", "logicalType": "decimal", "precision": 4}"#;
+        registry.register(BYTES_ID, "payments-value", 10, bytes);
+        registry.register(BYTES_ID, "payments-key", 2, bytes);
         let metrics = prometheus::Registry::new();
         let contracts = Contracts::new(
             Arc::clone(&registry) as Arc<dyn SchemaSource>,

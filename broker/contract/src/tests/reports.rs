@@ -112,6 +112,40 @@ async fn a_batch_names_256_schemas_at_most() {
     );
 }
 
+// Conformance: contract/3r
+#[tokio::test(start_paused = true)]
+async fn apicurio_records_get_a_hint() {
+    let world = World::new();
+    let bare = value(payment("p1", 1)).header("apicurio.value.globalId", Some(vec![0; 8]));
+    let plain = value(payment("p1", 1));
+    let verdict = world.check(&policy(&[VALUE]), &[bare, plain]).await;
+    let Verdict::Reject { record_errors, .. } = verdict else {
+        panic!("{verdict:?}")
+    };
+    let fault = "value: no magic byte, expected 0x00 before a schema id";
+    let hint = "; Apicurio serdes need apicurio.registry.headers.enabled=false, \
+                as-confluent=true, use-id=contentId";
+    let messages: Vec<_> = record_errors
+        .into_iter()
+        .map(|error| error.message.unwrap())
+        .collect();
+    assert_eq!(messages, [format!("{fault}{hint}"), fault.to_owned()]);
+}
+
+// Conformance: contract/3r
+#[tokio::test(start_paused = true)]
+async fn int_beyond_32_bits_is_reported() {
+    let world = World::new();
+    world
+        .registry
+        .register(100, "payments-value", 20, r#""int""#);
+    let wide = value(framed(100, &[0x80, 0xf8, 0x82, 0xad, 0x16]));
+    world.check(&policy(&[VALUE]), &[wide]).await;
+    let expected = "value: payments-value v20 (id 100): /: bad-varint at byte 0 of 5, \
+                    3000000000 is beyond 32 bits";
+    assert_eq!(world.messages(), [expected]);
+}
+
 /// The metric's samples: mode, reason, value.
 fn counted(world: &World) -> Vec<(String, String, f64)> {
     let families = world.metrics.gather();

@@ -72,7 +72,7 @@ impl Writer {
             return Ok(());
         }
         match self.make_room(0) {
-            Err(StorageError::Full | StorageError::NoHandle(_)) => Ok(()),
+            Err(StorageError::Full) => Ok(()),
             made => made,
         }
     }

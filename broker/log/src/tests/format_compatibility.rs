@@ -152,13 +152,7 @@ fn life(driven: &Driven, topic: u128) -> Life {
     }
     let partition = driven.log.shared.partition(tp(topic)).unwrap();
     let state = partition.state();
-    // Only new segments have a header.
-    let unheaded = |segment: &SegmentMeta| SegmentMeta {
-        header_bytes: 0,
-        ..segment.clone()
-    };
-    let segments = state.segments.iter().map(unheaded).collect();
-    (bounds, there, segments, state.skipped.clone())
+    (bounds, there, state.segments.clone(), state.skipped.clone())
 }
 
 /// Returns the observable state of a partition.

@@ -1,7 +1,7 @@
 //! Tests of the log over a simulated disk and over the real one.
 
 mod basics;
-pub(crate) mod batches;
+mod batches;
 mod bit_flips;
 mod compaction;
 mod corruption;

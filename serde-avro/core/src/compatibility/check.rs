@@ -48,7 +48,7 @@ pub(super) struct Checker<'s> {
     /// With [`Memo::AllPairs`], the pairs in progress, each with whether it was reached again and
     /// assumed compatible.
     open: HashMap<Pair, bool>,
-    /// Whether such an assumption was wrong, so that pairs that depend on it have wrong results.
+    /// True if such an assumption was wrong, so that pairs that depend on it have wrong results.
     is_refuted: bool,
 }
 
@@ -60,7 +60,7 @@ struct Frame {
     step: Step,
     /// The index of the next child to compare.
     next: usize,
-    /// Whether the remaining children make no difference.
+    /// True if the remaining children make no difference.
     is_decided: bool,
     findings: Vec<DraftId>,
     /// The findings of the branch of the reader's union that has the kind and name of the writer's

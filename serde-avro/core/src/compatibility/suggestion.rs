@@ -156,12 +156,14 @@ fn sample(schema: &Schema, id: NodeId) -> Option<String> {
         Type::Bytes | Type::String => "\"\"".to_owned(),
         Type::Array(_) => "[]".to_owned(),
         Type::Map(_) => "{}".to_owned(),
+        // An enum may have no symbols.
         Type::Enum(symbols) => format!("\"{}\"", symbols.symbols.first()?),
         Type::Record(record) if record.fields.iter().all(|field| field.default.is_some()) => {
             "{}".to_owned()
         }
         // A union contains no union, so this recurses once.
         Type::Union(branches) => return sample(schema, *branches.first()?),
+        // Made up values of these would rarely suit the data.
         Type::Record(_) | Type::Fixed(_) => return None,
     })
 }
@@ -179,6 +181,7 @@ fn renamed<'s>(
     };
     let type_name = sides.reader.node(field.node).kind.as_str();
     let renamed = written.fields.iter().take(FIELDS_SEARCHED_MAX).find(|old| {
+        // A field that both records have was not renamed.
         read.position(&old.name).is_none()
             && sides.writer.node(old.node).kind.as_str() == type_name
             && similarity.is_similar(&old.name, &field.name)

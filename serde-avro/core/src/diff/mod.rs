@@ -59,7 +59,7 @@ pub enum ChangeKind {
     FieldAdded {
         /// The name.
         field: String,
-        /// Whether the field has a default.
+        /// True if the field has a default.
         has_default: bool,
     },
     /// A field was removed.

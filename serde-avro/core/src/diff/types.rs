@@ -65,6 +65,7 @@ pub(super) fn own_changes(old: &Node, new: &Node) -> Vec<(ChangeKind, Breaks)> {
             Breaks::default(),
         ));
     }
+    // Readers ignore attributes that the specification does not define.
     if custom(&old.attributes) != custom(&new.attributes) {
         changes.push((ChangeKind::AttributesChanged, Breaks::default()));
     }
@@ -113,6 +114,7 @@ fn enums(old: &Enum, new: &Enum) -> Vec<(ChangeKind, Breaks)> {
     };
     let symbols = missing(new, old);
     if !symbols.is_empty() {
+        // A reader with a default reads an unknown symbol as that default.
         let breaks = Breaks {
             old_readers: old.default.is_none(),
             ..Breaks::default()
@@ -127,6 +129,7 @@ fn enums(old: &Enum, new: &Enum) -> Vec<(ChangeKind, Breaks)> {
         };
         changes.push((ChangeKind::SymbolsRemoved { symbols }, breaks));
     }
+    // Data has the index of a symbol in the writer's list, so the order breaks no reader.
     let positions: HashMap<_, _> = old.symbols.iter().zip(0..).collect();
     let kept = new
         .symbols
@@ -150,6 +153,7 @@ fn enums(old: &Enum, new: &Enum) -> Vec<(ChangeKind, Breaks)> {
 fn fixed_types(old: &Fixed, new: &Fixed) -> Vec<(ChangeKind, Breaks)> {
     let mut changes = names((&old.name, &old.aliases), (&new.name, &new.aliases));
     let (from, to) = (old.size, new.size);
+    // No reader converts between sizes.
     if from != to {
         changes.push((ChangeKind::SizeChanged { from, to }, BOTH));
     }
@@ -161,6 +165,7 @@ fn fixed_types(old: &Fixed, new: &Fixed) -> Vec<(ChangeKind, Breaks)> {
 /// of the reader with it.
 fn names(old: (&Name, &[Name]), new: (&Name, &[Name])) -> Vec<(ChangeKind, Breaks)> {
     let reads = |reader: (&Name, &[Name]), writer: &Name| {
+        // Java compares the names of types without their namespaces.
         reader.0.simple() == writer.simple() || reader.1.contains(writer)
     };
     let mut changes = Vec::new();

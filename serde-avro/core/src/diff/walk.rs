@@ -44,7 +44,7 @@ struct Pair {
     old_path: Vec<usize>,
     new_path: Vec<usize>,
     directions: Directions,
-    /// Whether the pair was compared before, so that only changes that break readers are listed.
+    /// True if the pair was compared before, so that only changes that break readers are listed.
     is_repeated: bool,
 }
 

@@ -58,6 +58,7 @@ pub(crate) type BorrowedValue<'t> = Value<Cow<'t, str>>;
 impl<S: Deref<Target = str>> Value<S> {
     /// Returns the value of a key, if this is an object that has it.
     pub(crate) fn member(&self, key: &str) -> Option<&Self> {
+        // Keys are unique, and schema objects have few members, so a linear search is fast.
         self.members()
             .iter()
             .find(|member| *member.key == *key)

@@ -39,6 +39,7 @@ impl Path {
 }
 
 fn join<'s>(steps: impl Iterator<Item = &'s Step>) -> String {
+    // Built only for errors; the parser keeps the steps.
     let mut pointer = String::new();
     for step in steps {
         pointer.push('/');

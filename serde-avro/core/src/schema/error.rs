@@ -23,6 +23,7 @@ fn at(pointer: &str) -> String {
 impl ParseError {
     pub(crate) fn new(source: &str, failure: Failure) -> Self {
         let before = source.get(..failure.offset).unwrap_or(source);
+        // Lines and columns are counted only for errors, so that valid input does not pay.
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
             message: failure.message,

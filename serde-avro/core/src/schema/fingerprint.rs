@@ -9,6 +9,10 @@ const EMPTY: u64 = 0xc15d_213a_a4d7_a795;
 
 impl Schema {
     /// Returns the CRC-64-AVRO ("Rabin") fingerprint of the Parsing Canonical Form.
+    ///
+    /// Libraries differ in the order of its bytes: Java, Python and Rust (apache-avro) return the
+    /// bytes of [`u64::to_le_bytes`], as single-object encoding has them; goavro returns the
+    /// number, and hamba offers both (`CRC64Avro` is the big-endian order).
     #[must_use]
     pub fn rabin_fingerprint(&self) -> u64 {
         rabin(self.parsing_canonical_form().as_bytes())
@@ -28,6 +32,7 @@ impl Schema {
 }
 
 fn rabin(bytes: &[u8]) -> u64 {
+    // The low byte of the state and the next byte of input select the table entry.
     bytes.iter().fold(EMPTY, |fingerprint, byte| {
         let low = (fingerprint ^ u64::from(*byte)) & 0xff;
         (fingerprint >> 8) ^ table_entry(low)

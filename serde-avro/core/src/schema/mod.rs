@@ -57,7 +57,7 @@ struct Model {
 #[non_exhaustive]
 pub struct Limits {
     /// Nesting of types, in the source and through the first use of each name. JSON values may nest
-    /// four times as deep.
+    /// 1,000 levels deep, whatever this limit.
     pub depth: usize,
     /// Types, including uses of names that are not defined yet and the types of referenced schemas.
     pub nodes: usize,
@@ -78,10 +78,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            depth: 64,
+            depth: 256,
             nodes: 20_000,
             symbols: 10_000,
-            branches: 256,
+            branches: 4_096,
             fields: 5_000,
             name_bytes: 1_024,
             fixed_bytes: 1 << 20,
@@ -212,6 +212,35 @@ impl Schema {
     #[must_use]
     pub fn named(&self, fullname: &str) -> Option<NodeId> {
         self.model.names.get(fullname).copied()
+    }
+
+    /// Returns the number of branches of the largest union, 0 without unions.
+    #[must_use]
+    pub fn widest_union(&self) -> usize {
+        let nodes = self.model.nodes.iter();
+        let branches = nodes.map(|node| match &node.kind {
+            Type::Union(branches) => branches.len(),
+            _ => 0,
+        });
+        branches.max().unwrap_or_default()
+    }
+
+    /// Returns the nesting of types, each named type being followed at its first use; 0 for a type
+    /// without children. See [`Limits::depth`].
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        let mut deepest = 0;
+        let mut queue = vec![(self.root(), 0)];
+        let mut seen = vec![false; self.model.nodes.len()];
+        while let Some((id, depth)) = queue.pop() {
+            deepest = deepest.max(depth);
+            // Only named types have several uses.
+            if !std::mem::replace(&mut seen[id.index()], true) {
+                let children = self.node(id).kind.children().rev();
+                queue.extend(children.map(|child| (child, depth + 1)));
+            }
+        }
+        deepest
     }
 
     /// Returns the full name of the schema, if it is a record, enum or fixed.

@@ -31,7 +31,7 @@ pub struct Node {
     /// The positions of the items, values, branches or field types in the same source, each a
     /// definition or a name, in the order of [`Type::children`].
     pub child_spans: Vec<Span>,
-    /// Whether the type comes from a referenced schema, so that its spans belong to another source.
+    /// True if the type comes from a referenced schema, so that its spans belong to another source.
     pub is_imported: bool,
 }
 
@@ -78,7 +78,7 @@ pub struct Record {
     pub aliases: Vec<Name>,
     /// The documentation.
     pub doc: Option<Box<str>>,
-    /// Whether the type is declared as `error`.
+    /// True if the type is declared as `error`.
     pub is_error: bool,
     /// The fields, with unique names.
     pub fields: Vec<Field>,
@@ -304,6 +304,7 @@ impl Type {
 
     /// Returns the nodes of the items, values, branches or fields, in order.
     pub fn children(&self) -> impl DoubleEndedIterator<Item = NodeId> {
+        // By index, because iterators over items, branches and fields have different types.
         let count = match self {
             Self::Array(_) | Self::Map(_) => 1,
             Self::Union(branches) => branches.len(),

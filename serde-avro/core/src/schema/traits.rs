@@ -30,6 +30,7 @@ impl fmt::Display for Schema {
 /// same way" compare [`Schema::parsing_canonical_form`].
 impl PartialEq for Schema {
     fn eq(&self, other: &Self) -> bool {
+        // Clones share the model, which is the usual case in caches.
         Arc::ptr_eq(&self.model, &other.model) || self.to_string() == other.to_string()
     }
 }
@@ -38,6 +39,7 @@ impl Eq for Schema {}
 
 impl Hash for Schema {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // Consistent with `eq`: equal schemas print the same string.
         self.to_string().hash(state);
     }
 }

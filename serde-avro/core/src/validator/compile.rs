@@ -55,7 +55,7 @@ pub(super) fn compile(schema: &Schema, depth_max: u32) -> Result<Program, Compil
 
 /// Properties of all nodes, computed before compilation.
 struct Analysis {
-    /// Whether all values of a node are encoded in zero bytes.
+    /// True if all values of a node are encoded in zero bytes.
     empty: HashMap<NodeId, bool>,
     /// The number of uses of a node.
     uses: HashMap<NodeId, u32>,
@@ -100,10 +100,12 @@ impl Analysis {
         if empty {
             return Some(0);
         }
+        // Unions and types without children add no frame to the stack.
         let own = u32::from(matches!(
             node.kind,
             Type::Record(_) | Type::Array(_) | Type::Map(_)
         ));
+        // A child without an entry is within a cycle, so the nesting has no bound.
         let mut deepest = 0;
         for child in node.kind.children() {
             deepest = deepest.max(self.deepest.get(&child).copied().flatten()?);

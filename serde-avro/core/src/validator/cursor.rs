@@ -152,6 +152,16 @@ impl<'d> Cursor<'d> {
         Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
     }
 
+    /// Returns the value at an offset if it is a long that does not fit into an int.
+    #[cold]
+    pub(super) fn wide_int(&self, at: usize) -> Option<i64> {
+        // A copy: the position of the machine stays at the fault.
+        let mut cursor = Cursor { at, ..*self };
+        let value = cursor.signed("int").ok()?;
+        // An int may also have too many bytes for a value that fits.
+        i32::try_from(value).is_err().then_some(value)
+    }
+
     /// Reads a length and returns as many bytes.
     #[inline]
     pub(super) fn bytes(&mut self, what: &'static str) -> Result<&'d [u8], Rejection> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The first fault of a datum: the reason, and the position in the schema and in the datum. It
-/// contains no bytes of the datum.
+/// contains no data, except the value of an int beyond 32 bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
@@ -21,6 +21,9 @@ pub struct Fault {
     pub len: usize,
     /// The value for which the datum is too short, if the reason is [`Reason::Truncated`].
     pub need: Option<Need>,
+    /// The value of an int beyond 32 bits, which some libraries write (fastavro 1.13.1). The reason
+    /// is [`Reason::BadVarint`].
+    pub wide_int: Option<i64>,
 }
 
 /// A value for which a datum is too short.
@@ -68,6 +71,7 @@ impl Fault {
             offset,
             len,
             need: None,
+            wide_int: None,
         }
     }
 
@@ -78,6 +82,12 @@ impl Fault {
             need: Some(need),
             ..self
         }
+    }
+
+    /// Sets the value of an int beyond 32 bits.
+    #[must_use]
+    pub fn with_wide_int(self, wide_int: Option<i64>) -> Self {
+        Self { wide_int, ..self }
     }
 }
 
@@ -114,12 +124,16 @@ impl fmt::Display for Fault {
             offset,
             len,
             need,
+            wide_int,
         } = self;
         write!(out, "{path}: {reason} at byte {offset} of {len}")?;
-        match need {
-            Some(Need { what, bytes }) => write!(out, ", {what} needs {bytes}"),
-            None => Ok(()),
+        if let Some(Need { what, bytes }) = need {
+            write!(out, ", {what} needs {bytes}")?;
         }
+        if let Some(value) = wide_int {
+            write!(out, ", {value} is beyond 32 bits")?;
+        }
+        Ok(())
     }
 }
 

@@ -50,7 +50,8 @@ pub struct CompileError;
 #[non_exhaustive]
 pub struct Budget {
     /// Nesting of records, arrays and maps, including the outermost; types without bytes do not
-    /// count. Each level costs 32 bytes while a datum is that deep.
+    /// count. Each level costs 32 bytes while a datum is that deep. Java reads the default with its
+    /// default stack.
     pub depth: u32,
     /// Items of all arrays and entries of all maps, including items without bytes.
     pub items: u64,
@@ -59,13 +60,17 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self {
-            depth: 64,
+            depth: 1_000,
             items: 1_000_000,
         }
     }
 }
 
 impl Budget {
+    /// The minimum of a depth that is set after compilation: the depth is not counted for schemas
+    /// whose data cannot nest deeper, because counting costs a call for each record.
+    pub const UNCOUNTED_DEPTH: u32 = 64;
+
     /// Sets the maximum depth.
     #[must_use]
     pub fn with_depth(self, depth: u32) -> Self {
@@ -94,10 +99,12 @@ impl Validator {
     /// # Errors
     /// Returns [`CompileError`] if the schema is too large.
     pub fn compile_with(schema: &Schema, budget: Budget) -> Result<Self, CompileError> {
-        let program = compile::compile(schema, budget.depth)?;
+        // Records of schemas that cannot exceed the depth are inlined, which removes a call each.
+        let uncounted_depth = budget.depth.min(Budget::UNCOUNTED_DEPTH);
+        let program = compile::compile(schema, uncounted_depth)?;
         Ok(Self {
             // Before `program` is moved.
-            fast: FastProgram::of(&program, budget),
+            fast: FastProgram::of(&program),
             program,
             level: Level::best(),
             budget,
@@ -139,15 +146,17 @@ impl Validator {
         self.validate_reference(datum.datum())
     }
 
-    /// As [`Self::validate_in`], without the path of the fault, which is expensive to build. For
-    /// callers that report a few faults of many.
+    /// As [`Self::validate_in`], with a budget whose depth is [`Budget::UNCOUNTED_DEPTH`] or more,
+    /// and without the path of the fault, which is expensive to build. For callers that report a
+    /// few faults of many.
     ///
     /// # Errors
     /// Returns the reason of the first fault.
     #[doc(hidden)]
     #[inline]
-    pub fn reason_in(&self, buffer: &[u8], datum: &[u8]) -> Result<(), Reason> {
-        let accepts = |datum: Padded<'_>| self.accepts_at(self.level, datum);
+    pub fn reason_in(&self, budget: Budget, buffer: &[u8], datum: &[u8]) -> Result<(), Reason> {
+        let accepts = |datum: Padded<'_>| self.fast.accepts(self.level, budget, datum);
+        // Copied only for the last datum of a buffer without padding.
         let accepted = match Padded::within(buffer, datum) {
             Some(datum) => accepts(datum),
             None => Padded::copied(datum, accepts),
@@ -155,7 +164,17 @@ impl Validator {
         if accepted {
             return Ok(());
         }
-        reference::reason(&self.program, self.budget, datum)
+        reference::reason(&self.program, budget, datum)
+    }
+
+    /// Returns the fault of a datum for which [`Self::reason_in`] has returned a reason.
+    ///
+    /// # Errors
+    /// Returns the first fault.
+    #[doc(hidden)]
+    #[cold]
+    pub fn fault_of(&self, budget: Budget, datum: &[u8]) -> Result<(), Fault> {
+        reference::run(&self.program, budget, datum)
     }
 
     /// Runs the reference interpreter alone. For tests and benches.
@@ -165,7 +184,7 @@ impl Validator {
     #[doc(hidden)]
     #[cold]
     pub fn validate_reference(&self, datum: &[u8]) -> Result<(), Fault> {
-        reference::run(&self.program, self.budget, datum)
+        self.fault_of(self.budget, datum)
     }
 
     /// Runs the fast interpreter alone, at an instruction level, and returns whether it accepts the
@@ -174,7 +193,7 @@ impl Validator {
     #[inline]
     #[must_use]
     pub fn accepts_at(&self, level: Level, datum: Padded<'_>) -> bool {
-        self.fast.accepts(level, datum)
+        self.fast.accepts(level, self.budget, datum)
     }
 
     /// Returns the size of the validator in memory, in bytes.

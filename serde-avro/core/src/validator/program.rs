@@ -76,7 +76,7 @@ pub(super) struct SkippedValue {
 pub(super) struct Program {
     pub(super) ops: Vec<Op>,
     pub(super) targets: Vec<u32>,
-    /// Whether data may nest deeper than the budget, so that the depth must be counted.
+    /// True if data may exceed the maximum depth, so that the depth must be counted.
     pub(super) counts_depth: bool,
     /// The path of each operation.
     pub(super) paths: Vec<PathId>,

@@ -308,7 +308,9 @@ impl<'p, 'd> Machine<'p, 'd> {
         }
         let mut last = self.program.path(self.op);
         let mut offset = rejection.offset;
+        // Only operations that read an int: a negative length is also a bad varint.
         let mut need = rejection.need;
+        let mut wide_int = None;
         if let Some(Op::Skip(_)) = self.program.ops.get(self.op as usize) {
             // The first incomplete value of those that are skipped together.
             let mut remaining = self.cursor.remaining();
@@ -325,6 +327,11 @@ impl<'p, 'd> Machine<'p, 'd> {
                 offset += value.bytes as usize;
             }
         }
+        if let (Reason::BadVarint, Some(Op::Int | Op::Ints | Op::Enum(_) | Op::Union { .. })) =
+            (rejection.reason, self.program.ops.get(self.op as usize))
+        {
+            wide_int = self.cursor.wide_int(offset);
+        }
         self.program.write_path(last, &mut path);
         if !path.starts_with('/') {
             path.insert(0, '/');
@@ -335,6 +342,7 @@ impl<'p, 'd> Machine<'p, 'd> {
             offset,
             len: self.cursor.len(),
             need,
+            wide_int,
         }
     }
 }

@@ -27,6 +27,7 @@ impl<F: Copy + Default, const INLINE: usize> Stack<F, INLINE> {
     pub(super) fn push(&mut self, frame: F) {
         match self.inline.get_mut(self.len) {
             Some(slot) => *slot = frame,
+            // Deeper data is rare, so that the heap is not used by most schemas.
             None => self.heap.push(frame),
         }
         self.len += 1;

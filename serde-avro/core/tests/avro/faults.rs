@@ -21,7 +21,7 @@ fn hex(text: &str) -> Vec<u8> {
     digits.chunks(2).map(byte).collect()
 }
 
-/// Data with their faults. `ITEM` is thirteen bytes.
+/// Data with their faults. `ITEM` is thirteen bytes, `beyond` the end of a longer message.
 const FAULTS: &str = "
     : /id: truncated at byte 0 of 0, length needs 1
     0a 41: /id: truncated at byte 1 of 2, string needs 5
@@ -33,7 +33,10 @@ const FAULTS: &str = "
     00 00: /items: truncated at byte 2 of 2, block count needs 1
     00 00 06 ITEM ITEM 02 00000000 00: /items[2]/price: truncated at byte 34 of 35, double needs 8
     00 00 06 ITEM ITEM 02 0000: /items[2]/weight: truncated at byte 30 of 32, float needs 4
-    00 00 02 ITEM 02 ffffffff1f: /items[1]/count: bad-varint at byte 17 of 22
+    00 00 02 ITEM 02 ffffffff1f: /items[1]/count: bad-varint at byte 17 of 22, -4294967296 beyond
+    00 00 02 ITEM 02 80f882ad16: /items[1]/count: bad-varint at byte 17 of 22, 3000000000 beyond
+    00 00 02 ITEM 02 808080808000: /items[1]/count: bad-varint at byte 17 of 23
+    00 80f882ad16: /note: bad-varint at byte 1 of 6, 3000000000 beyond
     00 00 01 18 ITEM: /items: bad-block at byte 17 of 17
     00 00 01 50 ITEM: /items: bad-block at byte 17 of 17
     00 00 01 01 ITEM: /items: bad-block at byte 3 of 17
@@ -51,6 +54,7 @@ fn faults_have_reason_path_and_offset() {
     for line in FAULTS.trim().lines() {
         let (datum, expected) = line.split_once(": ").unwrap();
         let datum = hex(&datum.replace("ITEM", "02 00000000 0000000000000000"));
+        let expected = expected.replace(" beyond", " is beyond 32 bits");
         assert_eq!(
             validator.validate(&datum).unwrap_err().to_string(),
             expected,
@@ -101,16 +105,20 @@ fn depth_faults_have_the_whole_path() {
     let schema = r#"{"type":"record","name":"L","fields":[{"name":"n","type":["null","L"]}]}"#;
     let validator = Validator::compile(&Schema::parse(schema).unwrap()).unwrap();
     let chain = |links: usize| [vec![2; links], vec![0]].concat();
-    assert_eq!(validator.validate(&chain(63)), Ok(()));
-    let fault = validator.validate(&chain(64)).unwrap_err();
-    let path = "/n(L)".repeat(64);
+    assert_eq!(validator.validate(&chain(999)), Ok(()));
+    let fault = validator.validate(&chain(1_000)).unwrap_err();
+    let path = "/n(L)".repeat(1_000);
     assert_eq!(
         fault.to_string(),
-        format!("{path}: too-deep at byte 64 of 65")
+        format!("{path}: too-deep at byte 1000 of 1001")
     );
     // This datum overflows the stack of other decoders.
     assert_eq!(
-        validator.validate(&chain(400)).unwrap_err().reason.code(),
+        validator
+            .validate(&chain(1_000_000))
+            .unwrap_err()
+            .reason
+            .code(),
         "too-deep"
     );
 }

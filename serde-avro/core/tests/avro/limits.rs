@@ -1,6 +1,7 @@
 //! Limits of schemas: each at its value and one above, by default and as set.
 
-use avouch_avro::{Limits, Schema};
+use avouch_avro::validator::{Reason, Validator};
+use avouch_avro::{Limits, Schema, diff};
 
 /// A limit: a schema that uses exactly the given value of it, limits with that value, its default,
 /// and the message and JSON pointer for one more.
@@ -101,7 +102,9 @@ fn limits_apply_at_their_exact_value() {
         for max in [default, 7] {
             let limits = (limit.set)(max);
             let accepted = Schema::parse_with(&(limit.source)(max), &[], &limits);
-            assert!(accepted.is_ok(), "row {row}: {accepted:?}");
+            let schema = accepted.unwrap_or_else(|error| panic!("row {row}: {error}"));
+            assert!(schema.depth() <= limits.depth, "row {row}");
+            assert!(schema.widest_union() <= limits.branches, "row {row}");
             let error = Schema::parse_with(&(limit.source)(max + 1), &[], &limits).unwrap_err();
             let found = (error.message().to_owned(), error.pointer().to_owned());
             assert_eq!(found, (limit.error)(max), "row {row}");
@@ -188,18 +191,19 @@ fn depth_includes_types_used_by_name() {
     let error = Schema::parse(&chain_of(max + 1)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "types nest deeper than 64 levels through names (line 1, column 1)"
+        "types nest deeper than 256 levels through names (line 1, column 1)"
     );
 }
 
 // Conformance: avro/1c
 #[test]
-fn attributes_nest_four_times_deeper() {
+fn attributes_nest_a_thousand_levels() {
     let attribute = |depth: usize| {
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
         format!(r#"{{"type":"int","x":{open}{close}}}"#)
     };
-    let max = 4 * Limits::default().depth - 1;
+    // The type itself is the first level.
+    let max = 999;
     assert!(Schema::parse(&attribute(max)).is_ok());
     let error = Schema::parse(&attribute(max + 1)).unwrap_err();
     assert_eq!(error.message(), "JSON values nest too deeply");
@@ -218,6 +222,63 @@ fn types_of_references_are_counted() {
         "the schema has more than 5 types"
     );
     assert!(Schema::parse_with("\"R\"", &[known], &limits).is_ok());
+}
+
+/// All operations on a schema and a datum at the default limits, with the stack of a worker thread.
+// Conformance: avro/1c
+#[test]
+fn default_depth_fits_a_small_stack() {
+    let work = || {
+        for source in [
+            records_within(Limits::default().depth),
+            arrays_within(Limits::default().depth),
+            format!(
+                r#"{{"type":"int","x":{}{}}}"#,
+                "[".repeat(999),
+                "]".repeat(999)
+            ),
+        ] {
+            let schema = Schema::parse(&source).unwrap();
+            let printed = [schema.to_string(), schema.parsing_canonical_form()];
+            assert!(printed.iter().all(|text| Schema::parse(text).is_ok()));
+            assert!(schema.can_read(&schema).unwrap().is_compatible());
+            assert!(diff::between(&schema, &schema).unwrap().is_empty());
+            Validator::compile(&schema).unwrap();
+            // The error at one more level, and the drop of what was read before it.
+            drop(Schema::parse(&source.replace("int", "nit")).unwrap_err());
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(work);
+    thread.unwrap().join().unwrap();
+}
+
+/// The linked list of the Avro specification, longer than a client's JVM stack would fit if each
+/// node took a kilobyte.
+// Conformance: validator/1d
+#[test]
+fn linked_list_of_1000_nodes_is_accepted() {
+    let source = r#"{"type":"record","name":"LongList","aliases":["LinkedLongs"],"fields":[
+        {"name":"value","type":"long"},{"name":"next","type":["null","LongList"]}]}"#;
+    let validator = Validator::compile(&Schema::parse(source).unwrap()).unwrap();
+    let list = |nodes: usize| [[2, 2].repeat(nodes - 1), vec![2, 0]].concat();
+    assert_eq!(validator.validate(&list(1_000)), Ok(()));
+    let fault = validator.validate(&list(1_001)).unwrap_err();
+    assert_eq!((fault.reason, fault.offset), (Reason::TooDeep, 2_000));
+}
+
+/// Shapes of public schemas: a union of 627 branches, and 22 records that are nested through
+/// arrays of nullable records.
+// Conformance: avro/1c
+#[test]
+fn shapes_of_public_schemas_are_accepted() {
+    assert_eq!(Schema::parse(&union_of(627)).unwrap().widest_union(), 627);
+    let open = |at| {
+        let array = r#"{"type":"array","items":["null","#;
+        format!(r#"{{"type":"record","name":"R{at}","fields":[{{"name":"f","type":{array}"#)
+    };
+    let open: String = (0..22).map(open).collect();
+    let schema = Schema::parse(&format!("{open}\"int\"{}", "]}}]}".repeat(22))).unwrap();
+    assert_eq!(schema.depth(), 66);
 }
 
 fn numbered(count: usize, item: impl Fn(usize) -> String) -> String {

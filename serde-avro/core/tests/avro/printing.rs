@@ -47,6 +47,55 @@ fn all_rows() -> Vec<Row> {
     rows(GIVEN).into_iter().chain(corners).collect()
 }
 
+/// pyiceberg repeats the definition of the type of each uuid column. Java merges equal definitions;
+/// printed again, the second one is a name, so parsers that reject a redefinition read it.
+// Conformance: avro/1a
+#[test]
+fn equal_redefinition_is_printed_as_a_name() {
+    let uuid = r#"{"type":"fixed","name":"uuid_fixed","size":16,"logicalType":"uuid"}"#;
+    let table = |second: &str| {
+        let fields = format!(r#"{{"name":"a","type":{uuid}}},{{"name":"b","type":{second}}}"#);
+        format!(r#"{{"type":"record","name":"table","fields":[{fields}]}}"#)
+    };
+    let schema = Schema::parse(&table(uuid)).unwrap();
+    assert_eq!(schema.to_string(), table(r#""uuid_fixed""#));
+    assert_eq!(Schema::parse(&schema.to_string()).unwrap(), schema);
+    for second in [
+        uuid.replace("16", "17"),
+        r#"{"type":"enum","name":"uuid_fixed","symbols":["A"]}"#.to_owned(),
+    ] {
+        let error = Schema::parse(&table(&second)).unwrap_err();
+        assert!(
+            error
+                .message()
+                .starts_with("duplicate definition of uuid_fixed"),
+            "{error}"
+        );
+    }
+}
+
+/// Fingerprints of other libraries, as a number in hexadecimal, with `=` if they are those of the
+/// specification. Their canonical forms differ for logical types: hamba keeps the logical types of
+/// primitive types, and goavro keeps the type as an object.
+const LIBRARY_FINGERPRINTS: &str = r#"
+    = hamba 2.31.0 7275d51a3f395c8f "int"
+    = goavro 2.15.0 7275d51a3f395c8f "int"
+    ! hamba 2.31.0 f9171af064bdedf2 {"type":"int","logicalType":"date"}
+    ! goavro 2.15.0 7109c7b83596bfad {"type":"int","logicalType":"date"}
+    = hamba 2.31.0 e75a5f08f35a41f6 {"type":"fixed","name":"F","size":16,"logicalType":"uuid"}
+    = goavro 2.15.0 e75a5f08f35a41f6 {"type":"fixed","name":"F","size":16,"logicalType":"uuid"}"#;
+
+// Conformance: avro/2c
+#[test]
+fn fingerprints_of_libraries_are_known() {
+    for line in LIBRARY_FINGERPRINTS.trim().lines() {
+        let words: Vec<_> = line.trim().splitn(5, ' ').collect();
+        let own = Schema::parse(words[4]).unwrap().rabin_fingerprint();
+        let is_equal = format!("{own:016x}") == words[3];
+        assert_eq!(is_equal, words[0] == "=", "{line}: {own:016x}");
+    }
+}
+
 // Conformance: avro/1a, avro/2a
 #[test]
 fn schemas_parse_and_print_as_in_java() {

@@ -36,7 +36,7 @@ fn validator_agrees_with_the_reference_decoder() {
                     "seed {seed}: {} {datum:02x?}",
                     schema.source()
                 );
-                let reason = validator.reason_in(&datum, &datum);
+                let reason = validator.reason_in(budget, &datum, &datum);
                 assert_eq!(reason, expected.map_err(|fault| fault.reason));
                 *outcomes
                     .entry(found.err().map(|fault| fault.reason))

@@ -144,6 +144,8 @@ impl Schemas {
     pub fn start_request(&self) -> RequestContext {
         RequestContext {
             seq: self.inner.freshness.seq(),
+            // SeqCst: a lookup with a higher number is numbered after this load, whichever thread
+            // sends it, and so sees every change that was acknowledged before the request.
             lookup: self.inner.lookups.load(Ordering::SeqCst),
             deadline_ms: (self.inner.clock)().saturating_add(self.inner.wait_ms()),
         }
@@ -246,6 +248,7 @@ impl Schemas {
             entry.lookup.schema.is_some() && !self.inner.is_current(*id, entry)
         });
         let ids: Vec<i32> = changed.map(|(id, _)| id).collect();
+        // One after the other, so that lookups of requests are not delayed by a burst.
         for id in ids {
             if self.lookup(id, &self.start_request()).await.is_err() {
                 return;
@@ -358,6 +361,7 @@ impl Inner {
             Ok(CachedLookup { schema, fetched_at })
         };
         let lookup = self.spawn(fetch, move |inner, in_flight, result| {
+            // Removed and inserted under one lock: a request in between would send another lookup.
             in_flight.ids.remove(&id);
             match result {
                 Ok(lookup) => inner.insert(in_flight, id, lookup),
@@ -430,6 +434,7 @@ impl Inner {
         context: &RequestContext,
         lookup: SharedLookup<A>,
     ) -> Result<A, LookupError> {
+        // The deadline is that of the request: its second lookup does not wait twice as long.
         let left_ms = context.deadline_ms.saturating_sub((self.clock)());
         match tokio::time::timeout(Duration::from_millis(left_ms), lookup).await {
             Ok(result) => result,
@@ -449,6 +454,7 @@ impl Inner {
 
     /// Queries the registry and compiles the schema, unless the cached one has the same text.
     async fn fetch(&self, id: i32) -> Result<Option<Arc<CompiledSchema>>, LookupError> {
+        // No registry assigns ids below 1.
         let Some(schema_id) = SchemaId::new(id) else {
             return Ok(None);
         };
@@ -456,6 +462,7 @@ impl Inner {
         let Some(registered) = registered.map_err(LookupError::Source)? else {
             return Ok(None);
         };
+        // Most changes add a version or delete one, which needs no compilation.
         let known = self.by_id.peek(&id).and_then(|entry| entry.lookup.schema);
         let schema = match known.and_then(|known| known.with_versions_of(&registered)) {
             Some(schema) => schema,
@@ -549,7 +556,7 @@ async fn compile(registered: RegisteredSchema) -> CompiledSchema {
         CompiledSchema::with_body(broken, Body::Broken(BrokenSchema::CompilerFailed))
     });
     match &*schema.body {
-        Body::Avro { .. } => {}
+        Body::Avro { .. } | Body::Bytes => {}
         Body::Foreign { schema_type } => {
             tracing::info!(
                 id,

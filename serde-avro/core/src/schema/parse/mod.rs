@@ -20,8 +20,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// Maximum number of JSON levels for one level of types: type, list of fields, field.
-const JSON_LEVELS: usize = 4;
+/// Maximum nesting of JSON values, as in Java's reader (Jackson's `StreamReadConstraints`). It
+/// admits the default depth of types: a record takes three levels, the type, the list of fields and
+/// a field.
+const JSON_DEPTH_MAX: usize = 1_000;
 
 /// The checks of the parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +94,7 @@ impl<'a> Parser<'a> {
         if source.trim_matches([' ', '\t', '\n', '\r']).is_empty() {
             return parser.fail(0, hints::empty());
         }
-        // Saturates, because a caller may set a huge depth.
-        let value = json::read(source, limits.depth.saturating_mul(JSON_LEVELS))?;
+        let value = json::read(source, JSON_DEPTH_MAX)?;
         let mut reference_roots = Vec::new();
         // In order: the first definition of a name applies.
         for reference in references {
@@ -193,11 +194,13 @@ impl<'a> Parser<'a> {
         for (index, value) in values.iter().enumerate() {
             self.path.push_index(index);
             let branch = self.schema(value, namespace, depth + 1)?;
+            // A placeholder never becomes a union, because unions have no names.
             if matches!(self.node(branch).kind, Type::Union(_)) {
                 let message =
                     "a union must not contain a union; list its branches in the outer one";
                 return self.fail(value.span.start, message);
             }
+            // Java compares by full name or type, so two arrays are equal whatever their items.
             let key = self.branch_key(branch);
             if seen.contains(&key) {
                 let message = format!(

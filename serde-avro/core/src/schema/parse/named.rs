@@ -5,6 +5,9 @@ use super::{Parsed, Parser, attributes, is_schema_key};
 use crate::json::{BorrowedValue, Json};
 use std::collections::HashSet;
 
+/// Maximum number of aliases of one type or field. Each is compared with all others.
+const ALIASES_MAX: usize = 256;
+
 /// The attributes that named types have in common.
 pub(super) struct Head {
     pub(super) name: Name,
@@ -169,10 +172,10 @@ impl Parser<'_> {
         let Some(elements) = list.elements() else {
             return self.fail_at(value, "aliases", MESSAGE);
         };
-        // Aliases have no limit of their own.
-        if elements.len() > self.limits.branches {
-            let (max, count) = (self.limits.branches, elements.len());
-            let message = format!("{count} aliases; the maximum is {max}");
+        // Before they are compared.
+        if elements.len() > ALIASES_MAX {
+            let count = elements.len();
+            let message = format!("{count} aliases; the maximum is {ALIASES_MAX}");
             return self.fail_at(value, "aliases", message);
         }
         let mut aliases: Vec<Box<str>> = Vec::new();

@@ -4,11 +4,10 @@
 //! are not targets into the step before.
 
 use super::{FastProgram, Op, Step};
-use crate::validator::Budget;
 use crate::validator::program::{Op as Plain, Program};
 
 /// Fuses the operations of a program.
-pub(super) fn fuse(program: &Program, budget: Budget) -> FastProgram {
+pub(super) fn fuse(program: &Program) -> FastProgram {
     let mut fuser = Fuser {
         ops: &program.ops,
         targets: &program.targets,
@@ -32,12 +31,7 @@ pub(super) fn fuse(program: &Program, budget: Budget) -> FastProgram {
     FastProgram {
         nests: steps.iter().any(nests),
         targets: program.targets.iter().copied().map(relocated).collect(),
-        depth_max: if program.counts_depth {
-            budget.depth as usize
-        } else {
-            usize::MAX
-        },
-        items_max: budget.items,
+        counts_depth: program.counts_depth,
         steps,
     }
 }
@@ -45,7 +39,7 @@ pub(super) fn fuse(program: &Program, budget: Budget) -> FastProgram {
 struct Fuser<'p> {
     ops: &'p [Plain],
     targets: &'p [u32],
-    /// Whether each operation is reached by a jump, a call or a loop.
+    /// True for each operation that is reached by a jump, a call or a loop.
     is_target: Vec<bool>,
     /// The step of each operation.
     starts: Vec<u32>,

@@ -15,11 +15,9 @@ use avouch_avro_kernel::{Level, Padded};
 pub(super) struct FastProgram {
     steps: Vec<Step>,
     targets: Vec<u32>,
-    /// Maximum number of frames.
-    depth_max: usize,
-    /// Maximum number of items of all blocks.
-    items_max: u64,
-    /// Whether the program has operations that push frames.
+    /// True if the depth must be counted.
+    counts_depth: bool,
+    /// True if the program has operations that push frames.
     nests: bool,
 }
 
@@ -79,14 +77,14 @@ enum Op {
 
 impl FastProgram {
     /// Fuses the operations of a program.
-    pub(super) fn of(program: &Program, budget: Budget) -> Self {
-        fuse::fuse(program, budget)
+    pub(super) fn of(program: &Program) -> Self {
+        fuse::fuse(program)
     }
 
     /// Returns whether the datum is exactly one value of the schema.
     #[inline(always)]
-    pub(super) fn accepts(&self, level: Level, datum: Padded<'_>) -> bool {
-        run::run(self, level, datum).is_some()
+    pub(super) fn accepts(&self, level: Level, budget: Budget, datum: Padded<'_>) -> bool {
+        run::run(self, level, budget, datum).is_some()
     }
 
     pub(super) fn memory_bytes(&self) -> usize {

@@ -1,28 +1,44 @@
 //! The loop of the fast interpreter. `None` means that the datum is rejected.
 
 use super::{FastProgram, Op};
+use crate::validator::Budget;
 use crate::validator::stack::Stack;
 use avouch_avro_kernel::{Job, Lanes, Level, Padded, Reader};
 
 /// Returns `Some` if the datum is exactly one value of the program's schema.
 #[inline(always)]
-pub(super) fn run(program: &FastProgram, level: Level, datum: Padded<'_>) -> Option<()> {
+pub(super) fn run(
+    program: &FastProgram,
+    level: Level,
+    budget: Budget,
+    datum: Padded<'_>,
+) -> Option<()> {
     if program.nests {
-        level.run(Nested { program, datum })
+        level.run(Nested {
+            program,
+            budget,
+            datum,
+        })
     } else {
-        level.run(Flat { program, datum })
+        level.run(Flat {
+            program,
+            budget,
+            datum,
+        })
     }
 }
 
 /// A job for a program that pushes frames.
 struct Nested<'a> {
     program: &'a FastProgram,
+    budget: Budget,
     datum: Padded<'a>,
 }
 
 /// A job for a program that pushes no frames.
 struct Flat<'a> {
     program: &'a FastProgram,
+    budget: Budget,
     datum: Padded<'a>,
 }
 
@@ -32,7 +48,8 @@ impl Job for Nested<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Option<()> {
         let stack = &mut Stack::<Frame, 8>::new();
-        Machine::new(self.program, Reader::new(lanes, self.datum), stack).run()
+        let reader = Reader::new(lanes, self.datum);
+        Machine::new(self.program, self.budget, reader, stack).run()
     }
 }
 
@@ -41,7 +58,8 @@ impl Job for Flat<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Option<()> {
-        Machine::new(self.program, Reader::new(lanes, self.datum), &mut NoFrames).run()
+        let reader = Reader::new(lanes, self.datum);
+        Machine::new(self.program, self.budget, reader, &mut NoFrames).run()
     }
 }
 
@@ -119,17 +137,29 @@ struct Machine<'a, 's, L, F> {
     program: &'a FastProgram,
     reader: Reader<'a, L>,
     stack: &'s mut F,
+    depth_max: usize,
     items_left: u64,
 }
 
 impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
     #[inline(always)]
-    fn new(program: &'a FastProgram, reader: Reader<'a, L>, stack: &'s mut F) -> Self {
+    fn new(
+        program: &'a FastProgram,
+        budget: Budget,
+        reader: Reader<'a, L>,
+        stack: &'s mut F,
+    ) -> Self {
         Self {
             program,
             reader,
             stack,
-            items_left: program.items_max,
+            // The compiler has shown that other programs cannot exceed the budget.
+            depth_max: if program.counts_depth {
+                budget.depth as usize
+            } else {
+                usize::MAX
+            },
+            items_left: budget.items,
         }
     }
 
@@ -183,6 +213,7 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
                     let strings = items.checked_mul(each.into())?;
                     (0..strings).try_for_each(|_| reader.string())
                 })?,
+                // Bytes of any value: a block is one skip, whatever its count.
                 Op::SkipBlocks(each) => self.blocks(|reader, items| {
                     reader.skip(usize::try_from(items.checked_mul(each.into())?).ok()?)
                 })?,
@@ -300,6 +331,6 @@ impl<'a, 's, L: Lanes, F: Frames> Machine<'a, 's, L, F> {
 
     #[inline(always)]
     fn check_depth(&self) -> Option<()> {
-        (self.stack.len() < self.program.depth_max).then_some(())
+        (self.stack.len() < self.depth_max).then_some(())
     }
 }
