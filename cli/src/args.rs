@@ -234,6 +234,15 @@ pub(crate) struct RawServe {
     /// [default: 1048576].
     #[arg(long, value_name = "BYTES", env = "AVOUCH_REGISTRY_SCHEMA_BYTES")]
     pub(crate) registry_schema_bytes: Option<usize>,
+    /// Maximum number of references of a registered schema [default: 1000].
+    #[arg(long, value_name = "N", env = "AVOUCH_REGISTRY_SCHEMA_REFERENCES")]
+    pub(crate) registry_schema_references: Option<usize>,
+    /// Maximum number of branches of a union in a registered schema [default: 4096].
+    #[arg(long, value_name = "N", env = "AVOUCH_REGISTRY_SCHEMA_BRANCHES")]
+    pub(crate) registry_schema_branches: Option<usize>,
+    /// Maximum nesting of types in a registered schema; 256 is also the upper limit [default: 256].
+    #[arg(long, value_name = "N", env = "AVOUCH_REGISTRY_SCHEMA_DEPTH")]
+    pub(crate) registry_schema_depth: Option<usize>,
     /// Allow listeners on non-loopback addresses, although there is no authentication.
     #[arg(long, env = "AVOUCH_ALLOW_INSECURE_LISTEN", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]

@@ -135,6 +135,13 @@ fn layered(upper: RawServe, lower: RawServe) -> RawServe {
         registry_mode_mutable: upper.registry_mode_mutable.or(lower.registry_mode_mutable),
         registry_body_bytes: upper.registry_body_bytes.or(lower.registry_body_bytes),
         registry_schema_bytes: upper.registry_schema_bytes.or(lower.registry_schema_bytes),
+        registry_schema_references: upper
+            .registry_schema_references
+            .or(lower.registry_schema_references),
+        registry_schema_branches: upper
+            .registry_schema_branches
+            .or(lower.registry_schema_branches),
+        registry_schema_depth: upper.registry_schema_depth.or(lower.registry_schema_depth),
         allow_insecure_listen: upper.allow_insecure_listen.or(lower.allow_insecure_listen),
     }
 }
@@ -202,6 +209,15 @@ fn configure_registry(
         ("registry-mode-mutable", raw.registry_mode_mutable.is_some()),
         ("registry-body-bytes", raw.registry_body_bytes.is_some()),
         ("registry-schema-bytes", raw.registry_schema_bytes.is_some()),
+        (
+            "registry-schema-references",
+            raw.registry_schema_references.is_some(),
+        ),
+        (
+            "registry-schema-branches",
+            raw.registry_schema_branches.is_some(),
+        ),
+        ("registry-schema-depth", raw.registry_schema_depth.is_some()),
     ];
     if let Some((key, _)) = given
         .iter()
@@ -226,6 +242,15 @@ fn configure_registry(
     }
     if let Some(bytes) = raw.registry_schema_bytes {
         registry.schema_bytes = bytes;
+    }
+    if let Some(references) = raw.registry_schema_references {
+        registry.schema_references = references;
+    }
+    if let Some(branches) = raw.registry_schema_branches {
+        registry.schema_branches = branches;
+    }
+    if let Some(depth) = raw.registry_schema_depth {
+        registry.schema_depth = depth;
     }
     Ok(())
 }
@@ -257,7 +282,7 @@ mod tests {
     // Conformance: registry/rest-8
     #[test]
     fn flags_override_file_and_file_overrides_defaults() {
-        let cases: [(&str, &str, Change); 16] = [
+        let cases: [(&str, &str, Change); 17] = [
             ("", "", |_| {}),
             ("data-dir = 'a'", "", |c| c.data_dir = "a".into()),
             ("", "data-dir = 'b'", |c| c.data_dir = "b".into()),
@@ -306,6 +331,15 @@ mod tests {
             ("", "registry-schema-bytes = 8", |c| {
                 c.registry.schema_bytes = 8;
             }),
+            (
+                "registry-schema-references = 9",
+                "registry-schema-branches = 10\nregistry-schema-depth = 11",
+                |c| {
+                    c.registry.schema_references = 9;
+                    c.registry.schema_branches = 10;
+                    c.registry.schema_depth = 11;
+                },
+            ),
             (
                 "broker-only = true\nregistry-ca-file = 'ca.pem'",
                 "registry-url = 'https://r'",

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use avouch_avro::Limits;
 use avouch_registry_api::error::ErrorCode;
 use avouch_registry_api::types::CompatibilityLevel;
 
@@ -27,6 +28,13 @@ pub struct RegistryConfig {
     /// Maximum size of a registered schema in bytes. It applies to the canonical form, without
     /// indentation; larger ones are rejected with 42209. Default: 1 MiB.
     pub schema_bytes: usize,
+    /// Maximum number of references of a registered schema. Default: 1,000.
+    pub schema_references: usize,
+    /// Maximum number of branches of a union in a registered schema. Default: 4,096.
+    pub schema_branches: usize,
+    /// Maximum nesting of types in a registered schema, at most 256, which the parser's stack allows.
+    /// Default: 256.
+    pub schema_depth: usize,
     /// Number of read-only database connections; each SQLite connection has its own thread.
     /// Default: 4.
     pub readers: u32,
@@ -44,6 +52,9 @@ impl Default for RegistryConfig {
             mode_mutable: true,
             body_bytes: 8 << 20,
             schema_bytes: 1 << 20,
+            schema_references: 1_000,
+            schema_branches: Limits::default().branches,
+            schema_depth: Limits::default().depth,
             readers: 4,
             metrics: prometheus::Registry::new(),
             clock: Arc::new(system_time_ms),
@@ -59,6 +70,9 @@ impl fmt::Debug for RegistryConfig {
             .field("mode_mutable", &self.mode_mutable)
             .field("body_bytes", &self.body_bytes)
             .field("schema_bytes", &self.schema_bytes)
+            .field("schema_references", &self.schema_references)
+            .field("schema_branches", &self.schema_branches)
+            .field("schema_depth", &self.schema_depth)
             .field("readers", &self.readers)
             .finish_non_exhaustive()
     }

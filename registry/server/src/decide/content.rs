@@ -228,6 +228,8 @@ impl Resolved {
         // The size limits of bodies and of canonical forms apply to the text.
         let mut limits = Limits::default();
         limits.source_bytes = usize::MAX;
+        // The limit of branches applies to registrations, not to what is stored already.
+        limits.branches = usize::MAX;
         // The dependencies are parsed like the schema: with legacy data anywhere in the graph,
         // strict parsing of a dependency would make a stored schema unreadable.
         let parse = |text: &str, scope: &[Schema]| match strictness {

@@ -14,8 +14,8 @@ use crate::error::RegistryError;
 
 /// Maximum size of a schema that is parsed within tens of microseconds, in bytes.
 const SHORT_BYTES: usize = 4 << 10;
-/// Maximum number of direct references of a schema.
-const MAX_REFERENCES: usize = 100;
+/// Maximum number of direct references of a requested schema, whatever is configured.
+const MAX_REFERENCES: usize = 10_000;
 
 /// A requested reference. Its version may be -1, which is the latest, or one that cannot exist.
 #[derive(Clone, Debug)]

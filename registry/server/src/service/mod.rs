@@ -55,6 +55,30 @@ struct Prepared {
     parsed: Parsed,
 }
 
+impl Prepared {
+    /// Checks the configured limits of registered schemas.
+    fn check_limits(&self, config: &RegistryConfig) -> Result<(), RegistryError> {
+        let Self { resolved, parsed } = self;
+        resolved.check_size(config.schema_bytes)?;
+        let references = resolved.content.references.len();
+        let mut limits = vec![("references", references, config.schema_references)];
+        if let Parsed::Avro(schema) = parsed {
+            limits.push((
+                "branches of a union",
+                schema.widest_union(),
+                config.schema_branches,
+            ));
+            limits.push(("nested types", schema.depth(), config.schema_depth));
+        }
+        match limits.into_iter().find(|(_, found, max)| found > max) {
+            None => Ok(()),
+            Some((what, found, max)) => Err(RegistryError::InvalidSchema(format!(
+                "The schema has {found} {what}; the maximum is {max}"
+            ))),
+        }
+    }
+}
+
 impl Service {
     pub(crate) fn new(
         store: Store,

@@ -277,7 +277,7 @@ impl Service {
             let draft = draft.clone();
             let identified = self.identify(connection, subject, draft, &settings, strictness);
             let (prepared, ids) = identified.await?;
-            prepared.resolved.check_size(self.config.schema_bytes)?;
+            prepared.check_limits(&self.config)?;
             if !adds_to_content(config) {
                 let candidates = candidates(&rows, wanted.version);
                 let found =
@@ -303,7 +303,7 @@ impl Service {
                     .await?
             }
         };
-        prepared.resolved.check_size(self.config.schema_bytes)?;
+        prepared.check_limits(&self.config)?;
         let (version, id) = match plan(&rows, &ids, wanted, settings.mode.is_import())? {
             Plan::Registered(row) => return Ok(Proposal::Registered(row)),
             Plan::Add { version, id } => (version, id),

@@ -55,16 +55,19 @@ fn version(subject: &str, version: usize, id: usize, schema: &str, references: &
 
 // Conformance: registry/rest-10
 #[tokio::test]
-async fn schema_has_at_most_100_references() {
+async fn schema_has_at_most_1000_references() {
     let server = TestServer::start().await;
     server.register("m", &named("M")).await;
     let body = |count: usize| {
         let references = vec![reference("M", "m"); count];
         json!({ "schema": r#"["null","M"]"#, "references": references })
     };
-    server.register_body("s", body(100)).await;
-    let message = rejection(&server, "t", body(101)).await;
-    assert_eq!(message, "More than 100 references");
+    server.register_body("s", body(1_000)).await;
+    let message = rejection(&server, "t", body(1_001)).await;
+    assert_eq!(
+        message,
+        "The schema has 1001 references; the maximum is 1000"
+    );
 }
 
 // Conformance: registry/rest-10
@@ -212,7 +215,7 @@ async fn schema_above_any_limit_is_invalid() {
         let open = r#"{"type":"array","items":"#.repeat(levels);
         format!("{open}\"int\"{}", "}".repeat(levels))
     };
-    server.register("deep", &nested(64)).await;
+    server.register("deep", &nested(256)).await;
     let names = |count: usize, text: &dyn Fn(usize) -> String| {
         let names: Vec<String> = (0..count).map(text).collect();
         names.join(",")
@@ -220,7 +223,7 @@ async fn schema_above_any_limit_is_invalid() {
     let field = |at: usize| format!(r#"{{"name":"f{at}","type":"int"}}"#);
     let fields = names(5_001, &field);
     let symbols = names(10_001, &|at| format!("\"S{at}\""));
-    let branches = names(257, &|at| named(&format!("F{at}")));
+    let branches = names(4_097, &|at| named(&format!("F{at}")));
     let many = |at: usize| {
         let types = names(249, &|branch| named(&format!("T{at}x{branch}")));
         format!(r#"{{"name":"f{at}","type":[{types}]}}"#)
@@ -228,14 +231,17 @@ async fn schema_above_any_limit_is_invalid() {
     let many = names(81, &many);
     let record = |fields: &str| format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#);
     let table = [
-        (nested(65), "types nest deeper than 64 levels"),
+        (nested(257), "types nest deeper than 256 levels"),
         (nested(5_000), ""),
         (record(&fields), "5001 fields; the maximum is 5000"),
         (
             format!(r#"{{"type":"enum","name":"E","symbols":[{symbols}]}}"#),
             "10001 symbols; the maximum is 10000",
         ),
-        (format!("[{branches}]"), "257 branches; the maximum is 256"),
+        (
+            format!("[{branches}]"),
+            "4097 branches of a union; the maximum is 4096",
+        ),
         (record(&many), "more than 20000 types"),
     ];
     for (schema, part) in table {
