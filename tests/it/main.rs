@@ -22,6 +22,7 @@ mod quickstart;
 mod readme;
 mod registry_clients;
 mod schema_changes;
+mod serializers;
 mod standalone;
 mod startup;
 mod tidy;
