@@ -1,4 +1,4 @@
-//! Files of a stopped node that are corrupt, cut or missing. The node must report it: it
+//! Files of a stopped node that are corrupt, cut, missing or swapped. The node must report it: it
 //! fails to start and names a file, or it starts, returns no wrong record, and logs a warning if
 //! an acknowledged record is missing.
 
@@ -92,7 +92,7 @@ fn corrupt(files: &[PathBuf], random: &mut Random) -> Result<String> {
     let name = file.display();
     let mut content = fs::read(file)?;
     let at = random.below(content.len().max(1));
-    Ok(match random.below(4) {
+    Ok(match random.below(5) {
         0 if !content.is_empty() => {
             content[at] ^= 1 << random.below(8);
             fs::write(file, content)?;
@@ -109,6 +109,20 @@ fn corrupt(files: &[PathBuf], random: &mut Random) -> Result<String> {
             content.truncate(at);
             fs::write(file, content)?;
             format!("cut {name} from {length} to {at} bytes")
+        }
+        3 => {
+            let same_kind: Vec<&PathBuf> = files
+                .iter()
+                .filter(|other| *other != file && other.extension() == file.extension())
+                .collect();
+            let Some(other) = same_kind.get(random.below(same_kind.len().max(1))) else {
+                return Ok(format!(
+                    "changed nothing: {name} is the only one of its kind"
+                ));
+            };
+            fs::write(file, fs::read(other)?)?;
+            fs::write(other, content)?;
+            format!("swapped {name} and {}", other.display())
         }
         _ => {
             fs::remove_file(file)?;
