@@ -279,79 +279,81 @@ mod tests {
         toml::from_str(toml).unwrap()
     }
 
+    /// Flags, file, and the change of the defaults that they make.
+    const PRECEDENCE: [(&str, &str, Change); 17] = [
+        ("", "", |_| {}),
+        ("data-dir = 'a'", "", |c| c.data_dir = "a".into()),
+        ("", "data-dir = 'b'", |c| c.data_dir = "b".into()),
+        ("data-dir = 'a'", "data-dir = 'b'", |c| {
+            c.data_dir = "a".into();
+        }),
+        (
+            "kafka-listen = '127.0.0.2:0'",
+            "http-listen = '[::1]:80'",
+            |c| {
+                c.kafka_listen = "127.0.0.2:0".parse().unwrap();
+                c.http_listen = "[::1]:80".parse().unwrap();
+            },
+        ),
+        ("advertise = 'k.example:19092'", "durability = 'os'", |c| {
+            c.broker.advertise = Some(("k.example".to_owned(), 19092));
+            c.broker.durability = Durability::Os;
+        }),
+        ("durability = 'fsync'", "durability = 'os'", |_| {}),
+        ("", "low-space-bytes = 7", |c| c.broker.low_space_bytes = 7),
+        (
+            "broker-config.num.partitions = 1",
+            "[broker-config]\nnum.partitions = 2\nlog.retention.ms = 3",
+            |c| {
+                let given = [("num.partitions", "1"), ("log.retention.ms", "3")];
+                c.broker.configure(given).unwrap();
+            },
+        ),
+        ("registry-only = true", "", |c| c.role = Role::RegistryOnly),
+        ("registry-only = false", "registry-only = true", |_| {}),
+        (
+            "registry-db = 'postgres://a/b'",
+            "registry-db = 'postgres://c/d'",
+            |c| c.registry_database = "postgres://a/b".parse().ok(),
+        ),
+        (
+            "registry-incompatible-code = 409\nregistry-compatibility = 'FULL'",
+            "registry-mode-mutable = false\nregistry-compatibility = 'NONE'",
+            |c| {
+                c.registry.incompatible_code = 409;
+                c.registry.compatibility_default = CompatibilityLevel::Full;
+                c.registry.mode_mutable = false;
+            },
+        ),
+        ("registry-body-bytes = 7", "", |c| c.registry.body_bytes = 7),
+        ("", "registry-schema-bytes = 8", |c| {
+            c.registry.schema_bytes = 8;
+        }),
+        (
+            "registry-schema-references = 9",
+            "registry-schema-branches = 10\nregistry-schema-depth = 11",
+            |c| {
+                c.registry.schema_references = 9;
+                c.registry.schema_branches = 10;
+                c.registry.schema_depth = 11;
+            },
+        ),
+        (
+            "broker-only = true\nregistry-ca-file = 'ca.pem'",
+            "registry-url = 'https://r'",
+            |c| {
+                c.role = Role::BrokerOnly {
+                    registry_url: "https://r".to_owned(),
+                    registry_ca_file: Some("ca.pem".into()),
+                };
+            },
+        ),
+    ];
+
     // Conformance: registry/rest-8
     #[test]
     fn flags_override_file_and_file_overrides_defaults() {
-        let cases: [(&str, &str, Change); 17] = [
-            ("", "", |_| {}),
-            ("data-dir = 'a'", "", |c| c.data_dir = "a".into()),
-            ("", "data-dir = 'b'", |c| c.data_dir = "b".into()),
-            ("data-dir = 'a'", "data-dir = 'b'", |c| {
-                c.data_dir = "a".into();
-            }),
-            (
-                "kafka-listen = '127.0.0.2:0'",
-                "http-listen = '[::1]:80'",
-                |c| {
-                    c.kafka_listen = "127.0.0.2:0".parse().unwrap();
-                    c.http_listen = "[::1]:80".parse().unwrap();
-                },
-            ),
-            ("advertise = 'k.example:19092'", "durability = 'os'", |c| {
-                c.broker.advertise = Some(("k.example".to_owned(), 19092));
-                c.broker.durability = Durability::Os;
-            }),
-            ("durability = 'fsync'", "durability = 'os'", |_| {}),
-            ("", "low-space-bytes = 7", |c| c.broker.low_space_bytes = 7),
-            (
-                "broker-config.num.partitions = 1",
-                "[broker-config]\nnum.partitions = 2\nlog.retention.ms = 3",
-                |c| {
-                    let given = [("num.partitions", "1"), ("log.retention.ms", "3")];
-                    c.broker.configure(given).unwrap();
-                },
-            ),
-            ("registry-only = true", "", |c| c.role = Role::RegistryOnly),
-            ("registry-only = false", "registry-only = true", |_| {}),
-            (
-                "registry-db = 'postgres://a/b'",
-                "registry-db = 'postgres://c/d'",
-                |c| c.registry_database = "postgres://a/b".parse().ok(),
-            ),
-            (
-                "registry-incompatible-code = 409\nregistry-compatibility = 'FULL'",
-                "registry-mode-mutable = false\nregistry-compatibility = 'NONE'",
-                |c| {
-                    c.registry.incompatible_code = 409;
-                    c.registry.compatibility_default = CompatibilityLevel::Full;
-                    c.registry.mode_mutable = false;
-                },
-            ),
-            ("registry-body-bytes = 7", "", |c| c.registry.body_bytes = 7),
-            ("", "registry-schema-bytes = 8", |c| {
-                c.registry.schema_bytes = 8;
-            }),
-            (
-                "registry-schema-references = 9",
-                "registry-schema-branches = 10\nregistry-schema-depth = 11",
-                |c| {
-                    c.registry.schema_references = 9;
-                    c.registry.schema_branches = 10;
-                    c.registry.schema_depth = 11;
-                },
-            ),
-            (
-                "broker-only = true\nregistry-ca-file = 'ca.pem'",
-                "registry-url = 'https://r'",
-                |c| {
-                    c.role = Role::BrokerOnly {
-                        registry_url: "https://r".to_owned(),
-                        registry_ca_file: Some("ca.pem".into()),
-                    };
-                },
-            ),
-        ];
-        for (flags, file, change) in cases {
+        for (flags, file, change) in PRECEDENCE {
             let mut expected = ServeConfig::default().node;
             change(&mut expected);
             let resolved = resolve(raw(flags), raw(file)).unwrap().node;

@@ -202,10 +202,14 @@ mod tests {
         HttpResponse::NoContent().finish()
     }
 
+    fn items() -> Vec<Endpoint> {
+        crate::endpoints![item, delete_item]
+    }
+
     #[actix_web::test]
     async fn error_responses_have_json_body() {
         let app = App::new()
-            .configure(|application| mount(&crate::endpoints![item, delete_item], application))
+            .configure(|application| mount(&items(), application))
             .default_service(web::to(not_found).wrap(from_fn(traced)));
         let app = init_service(app).await;
         let cases = [
@@ -262,8 +266,7 @@ mod tests {
 
     #[actix_web::test]
     async fn trailing_slash_and_head_equal_get() {
-        let app = App::new()
-            .configure(|application| mount(&crate::endpoints![item, delete_item], application));
+        let app = App::new().configure(|application| mount(&items(), application));
         let app = init_service(app).await;
         for (request, path, status) in [
             (TestRequest::get(), "/items/2/", 200),
@@ -288,7 +291,7 @@ mod tests {
     #[test]
     fn document_has_every_method_of_a_path() {
         let info = Info::new("test", "1");
-        let document = document(info, crate::endpoints![item, delete_item], |_, _, _| ());
+        let document = document(info, items(), |_, _, _| ());
         let document = serde_json::to_value(document).unwrap();
         let path = &document["paths"]["/items/{number}"];
         assert_eq!(path["get"]["operationId"], "get_items_number");

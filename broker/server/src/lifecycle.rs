@@ -98,16 +98,9 @@ impl Broker {
     ) -> Result<Self, StartError> {
         listener.set_nonblocking(true)?;
         let kafka_address = listener.local_addr()?;
-        std::fs::create_dir_all(&config.data_dir).map_err(|error| StartError::DataDir {
-            path: config.data_dir.display().to_string(),
-            error,
-        })?;
         let clock = Clock::start();
-        let metadata = Arc::new(open_metadata(&config).await?);
         let mut config = config;
-        config
-            .apply_changes(metadata.cluster().broker_configs())
-            .map_err(StoreError::from)?;
+        let metadata = Arc::new(open_metadata(&mut config).await?);
         let purgatory = Arc::new(Purgatory::new(config.limits.delayed_fetch_bytes_max));
         let (report_failure, failure) = watch::channel(None);
         let own_metrics = Metrics::register(metrics)?;
@@ -117,36 +110,16 @@ impl Broker {
             purgatory: Arc::clone(&purgatory),
             report_failure,
         });
-        let disk = TimedDisk {
-            clock,
-            wal_sync_seconds: own_metrics.wal_sync_seconds.clone(),
-        };
-        let log = open_log(&config, disk, events).await?;
+        let log = open_log(&config, clock, events).await?;
         reconcile(&metadata, &log).await?;
         config.groups.offsets_partitions = offsets_partitions(&config, &metadata);
         let (offsets_topic, groups) =
             start_group_coordinator(&config, &metadata, &log, clock).await?;
         let (stop, stopping) = watch::channel(false);
         let contracts = contracts(&config, source, clock, metrics)?;
-        let schema_snapshot = if config.keep_schemas {
-            Some(schema_snapshot::start(&contracts, &config.data_dir, stopping.clone()).await)
-        } else {
-            None
-        };
+        let schema_snapshot = keep_schemas(&config, &contracts, &stopping).await;
+        let admission = admission(&config, &metadata, &log, &contracts, clock);
         let limits = config.limits;
-        let admission = Admission {
-            clock,
-            metadata: Arc::clone(&metadata),
-            log: log.clone(),
-            contracts: contracts.clone(),
-            compute: ComputePool::shared(),
-            decompressors: DecompressorPool::new(
-                avouch_compute::cores(),
-                limits.decompressed_in_flight_bytes_max,
-            ),
-            decompression: limits.decompression(),
-            strict_replication: config.strict_replication,
-        };
         let config = Arc::new(config);
         let admin = Arc::new(Admin {
             config: Arc::clone(&config),
@@ -180,8 +153,8 @@ impl Broker {
         metrics.register(Box::new(KafkaExporter::new(Arc::downgrade(&node))?))?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let context = listener_context(&node, connection_metrics);
-        let service = Arc::clone(&node);
-        let accepting = tokio::spawn(listen(listener, context, service, stopping.clone()));
+        let accepting = listen(listener, context, Arc::clone(&node), stopping.clone());
+        let accepting = tokio::spawn(accepting);
         let background = maintenance::start(&node, &stopping);
         Ok(Self {
             node,
@@ -273,9 +246,18 @@ fn listener_context(node: &Node, metrics: ConnectionMetrics) -> Arc<ListenerCont
     })
 }
 
-async fn open_metadata(config: &BrokerConfig) -> Result<Metadata, StoreError> {
+/// Opens the metadata and applies its broker configs to `config`.
+async fn open_metadata(config: &mut BrokerConfig) -> Result<Metadata, StartError> {
+    std::fs::create_dir_all(&config.data_dir).map_err(|error| StartError::DataDir {
+        path: config.data_dir.display().to_string(),
+        error,
+    })?;
     let database = config.data_dir.join("metadata.sqlite");
-    Metadata::open(&database, create_rules(config), config.configs.clone()).await
+    let metadata = Metadata::open(&database, create_rules(config), config.configs.clone()).await?;
+    config
+        .apply_changes(metadata.cluster().broker_configs())
+        .map_err(StoreError::from)?;
+    Ok(metadata)
 }
 
 fn create_rules(config: &BrokerConfig) -> CreateRules {
@@ -346,6 +328,40 @@ fn contracts(
     Contracts::new(source, contract_config, monotonic, metrics)
 }
 
+/// Starts the snapshot of cached schemas, if it is configured.
+async fn keep_schemas(
+    config: &BrokerConfig,
+    contracts: &Contracts,
+    stopping: &watch::Receiver<bool>,
+) -> Option<JoinHandle<()>> {
+    match config.keep_schemas {
+        true => Some(schema_snapshot::start(contracts, &config.data_dir, stopping.clone()).await),
+        false => None,
+    }
+}
+
+fn admission(
+    config: &BrokerConfig,
+    metadata: &Arc<Metadata>,
+    log: &Log,
+    contracts: &Contracts,
+    clock: Clock,
+) -> Admission {
+    Admission {
+        clock,
+        metadata: Arc::clone(metadata),
+        log: log.clone(),
+        contracts: contracts.clone(),
+        compute: ComputePool::shared(),
+        decompressors: DecompressorPool::new(
+            avouch_compute::cores(),
+            config.limits.decompressed_in_flight_bytes_max,
+        ),
+        decompression: config.limits.decompression(),
+        strict_replication: config.strict_replication,
+    }
+}
+
 struct LogEvents {
     metrics: Metrics,
     purgatory: Arc<Purgatory>,
@@ -380,9 +396,13 @@ impl Listener for LogEvents {
 
 async fn open_log(
     config: &BrokerConfig,
-    disk: TimedDisk,
+    clock: Clock,
     events: Arc<LogEvents>,
 ) -> Result<Log, StartError> {
+    let disk = TimedDisk {
+        clock,
+        wal_sync_seconds: events.metrics.wal_sync_seconds.clone(),
+    };
     let mut log_config = LogConfig::new(config.data_dir.join("log"));
     log_config.durability = config.durability;
     log_config.low_space_bytes = config.low_space_bytes;

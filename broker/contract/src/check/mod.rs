@@ -395,7 +395,7 @@ impl Findings {
 fn hint(record: &Record<'_>) -> &'static str {
     const APICURIO: &str = "; Apicurio serdes need apicurio.registry.headers.enabled=false, \
                             as-confluent=true, use-id=contentId";
-    let mut headers = record.headers.clone();
+    let mut headers = record.headers;
     let is_apicurio = headers.any(|header| header.key.starts_with(b"apicurio."));
     if is_apicurio { APICURIO } else { "" }
 }

@@ -147,7 +147,7 @@ fn follow(shared: &Shared, flusher: &Flusher) {
             // The log is poisoned: no further checkpoint may be taken.
             Err(StorageError::Failed(_)) => return,
             Err(error) => {
-                tracing::warn!(%error, "segments could not be written; the next task retries")
+                tracing::warn!(%error, "segments could not be written; the next task retries");
             }
         }
     }

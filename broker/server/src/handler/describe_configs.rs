@@ -36,7 +36,7 @@ pub(super) async fn handle(
             error_message,
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.clone(),
-            configs: described(&request, resource, configs.unwrap_or_default()),
+            configs: described(&request, resource, configs.as_deref().unwrap_or_default()),
         }
     });
     DescribeConfigsResponse {
@@ -48,7 +48,7 @@ pub(super) async fn handle(
 fn described(
     request: &DescribeConfigsRequest,
     resource: &DescribeConfigsResource,
-    configs: Vec<EffectiveConfig>,
+    configs: &[EffectiveConfig],
 ) -> Vec<DescribeConfigsResourceResult> {
     let requested = |config: &EffectiveConfig| match &resource.configuration_keys {
         // As in Kafka, an empty list means all configs.

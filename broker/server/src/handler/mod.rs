@@ -243,7 +243,7 @@ fn identify(reader: &mut Reader) -> Result<(RequestHeader, ApiKey), CloseReason>
     }
 }
 
-/// Authorizes a request and passes it to the handler of its API.
+/// Checks the version of a request, authorizes it and passes it to its handler.
 async fn route(received: ReceivedRequest) -> Result<HandlerFuture, CloseReason> {
     let (api, version) = (received.call.api, received.call.version());
     // Kafka closes the connection too: a client that ignored ApiVersions cannot parse an error.
@@ -263,6 +263,11 @@ async fn route(received: ReceivedRequest) -> Result<HandlerFuture, CloseReason> 
             return Err(CloseReason::NotAuthorized { api });
         }
     }
+    handle(api, received).await
+}
+
+/// Passes a request to the handler of its API.
+async fn handle(api: ApiKey, received: ReceivedRequest) -> Result<HandlerFuture, CloseReason> {
     match api {
         ApiKey::Produce => produce::accept(received).await,
         ApiKey::Fetch => received.delayed().in_turn(fetch::handle).await,
