@@ -89,8 +89,8 @@ impl fmt::Debug for Endpoint {
 }
 
 /// Returns one resource for each path, in the order of the list, with the path as its label. The
-/// router tries them in this order. A path with GET also has HEAD; any other method that a path does
-/// not have gets status 405.
+/// router tries them in this order. A path with GET also has HEAD; any other method that a path
+/// does not have gets status 405.
 pub fn resources(endpoints: &[Endpoint]) -> impl Iterator<Item = (Rc<str>, Resource)> {
     resources_with(endpoints, "")
 }

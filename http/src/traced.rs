@@ -9,8 +9,8 @@ use tracing::{Instrument as _, Level, debug, error_span, info};
 use crate::error::with_json_error;
 use crate::request_id::{X_REQUEST_ID, request_id};
 
-/// Marks the response to a request that changed nothing although its method permits it. It is logged
-/// like a read. A handler inserts it into the extensions of the response.
+/// Marks the response to a request that changed nothing although its method permits it. It is
+/// logged like a read. A handler inserts it into the extensions of the response.
 #[derive(Clone, Copy, Debug)]
 pub struct Unchanged;
 

@@ -82,7 +82,7 @@ fn mutate(frame: &[u8], random: &mut Random) -> Vec<u8> {
 }
 
 /// Sends a frame on a connection of its own and closes it. A response is not read: a mutated
-/// request may wait for as long as its timeout says.
+/// request may wait for as long as its timeout.
 fn send(node: &Node, frame: &[u8]) -> Result<()> {
     let mut stream = TcpStream::connect(node.bootstrap())?;
     let length = i32::try_from(frame.len())?.to_be_bytes();

@@ -22,8 +22,8 @@ use crate::segment::{Generation, Peek, SegmentMeta};
 use crate::wal::frame::{Entry, FrameSeq, decode_entries};
 use crate::wal::scan::{FoundFrame, WalFile, find_frames, first_found, plan, read_body};
 
-/// Replaces the corrupt or missing checkpoint of the log directory `dir` by one that is rebuilt from
-/// segments and WAL. Reads all segments. Returns the number of partitions.
+/// Replaces the corrupt or missing checkpoint of the log directory `dir` by one that is rebuilt
+/// from segments and WAL. Reads all segments. Returns the number of partitions.
 ///
 /// # Errors
 /// [`OpenError::Config`] if the checkpoint is intact or the directory has no data, otherwise the
@@ -168,8 +168,8 @@ fn rebuild_partition(
 
 /// Removes either the sources of the last compaction or its results from `files`, if both exist.
 ///
-/// The sources are the oldest segments. They are removed oldest first, and only after the results are
-/// valid, so the results are needed exactly if the oldest source is missing.
+/// The sources are the oldest segments. They are removed oldest first, and only after the results
+/// are valid, so the results are needed exactly if the oldest source is missing.
 fn drop_replaced(
     disk: &dyn Disk,
     dir: &Path,
@@ -248,8 +248,8 @@ impl PartitionScan {
     }
 }
 
-/// Returns the metadata of a segment as far as its batches are below `limit`. Passes each of them to
-/// `see`, with its header if its CRC matches.
+/// Returns the metadata of a segment as far as its batches are below `limit`. Passes each of them
+/// to `see`, with its header if its CRC matches.
 fn scan_segment(
     disk: &dyn Disk,
     dir: &Path,

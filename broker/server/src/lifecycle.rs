@@ -200,8 +200,8 @@ impl Broker {
         }
     }
 
-    /// Stops accepting requests, sends the responses of accepted ones for up to 10 s, and closes the
-    /// log.
+    /// Stops accepting requests, sends the responses of accepted ones for up to 10 s, and closes
+    /// the log.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         // Delayed operations would hold their connections open for up to their timeouts.
@@ -441,7 +441,10 @@ async fn reconcile(metadata: &Metadata, log: &Log) -> Result<(), StartError> {
     for partition in log.known_partitions() {
         let topic = &partition.topic;
         if cluster.topic_by_id(*topic).is_none() && !tombstones.contains(topic) {
-            warn!(%partition, "partition belongs to no known topic; its data is kept but not served");
+            warn!(
+                %partition,
+                "partition belongs to no known topic; its data is kept but not served"
+            );
         }
     }
     let log = log.clone();

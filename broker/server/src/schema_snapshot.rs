@@ -1,5 +1,5 @@
-//! Snapshot of the schema cache on disk, for a standalone broker: after a restart while the registry
-//! is unavailable, it can still check records of known schemas.
+//! Snapshot of the schema cache on disk, for a standalone broker: after a restart while the
+//! registry is unavailable, it can still check records of known schemas.
 //!
 //! The file `schemas.json` in the data directory has every cached schema with its subject versions.
 //! It is replaced atomically, so a crash leaves the old or the new one. An unreadable file is

@@ -42,8 +42,8 @@ impl ErrorBody {
 
 /// Returns the HTTP status of an error code: its first three digits, or 503 for a database that is
 /// unavailable or slow. Confluent's registry returns 500 for these codes too. Some clients, such as
-/// the crate `schema_registry_converter` 6, cache a 500 until their process ends and repeat a request
-/// after 503 only.
+/// the crate `schema_registry_converter` 6, cache a 500 until their process ends and repeat a
+/// request after 503 only.
 #[must_use]
 pub fn http_status(error_code: u32) -> u16 {
     let unavailable = [ErrorCode::Store, ErrorCode::StoreTimeout];

@@ -32,8 +32,8 @@ pub struct RegistryConfig {
     pub schema_references: usize,
     /// Maximum number of branches of a union in a registered schema. Default: 4,096.
     pub schema_branches: usize,
-    /// Maximum nesting of types in a registered schema, at most 256, which the parser's stack allows.
-    /// Default: 256.
+    /// Maximum nesting of types in a registered schema, at most 256, which the parser's stack
+    /// allows. Default: 256.
     pub schema_depth: usize,
     /// Number of read-only database connections; each SQLite connection has its own thread.
     /// Default: 4.

@@ -23,7 +23,8 @@ pub enum Loss {
     All,
     /// All are kept, as after a kill of the process.
     Nothing,
-    /// Writes are lost at random and cut at sectors; changes of names are lost from a random one on.
+    /// Writes are lost at random and cut at sectors; changes of names are lost from a random one
+    /// on.
     Random,
 }
 

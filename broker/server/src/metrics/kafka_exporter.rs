@@ -205,7 +205,8 @@ impl Gauges {
                     .with_label_values(&sums)
                     .add(committed.0);
                 if let Some(end) = high_watermark(topic.as_str(), *partition) {
-                    // DeleteRecords or a new topic of the same name can leave an offset above the end.
+                    // DeleteRecords or a new topic of the same name can leave an offset above the
+                    // end.
                     let lag = end.0.saturating_sub(committed.0).max(0);
                     self.group_lag.with_label_values(&labels).set(lag);
                     self.group_lag_sum.with_label_values(&sums).add(lag);

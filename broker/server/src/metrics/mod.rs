@@ -82,7 +82,7 @@ impl Metrics {
             response_seconds: HistogramVec::new(
                 HistogramOpts::new(
                     "avouch_request_seconds",
-                    "Seconds from accepting a Kafka request to its response, waits included, by API.",
+                    "Seconds from accepting a Kafka request to its response, with waits, by API.",
                 )
                 .buckets(RESPONSE_SECONDS.to_vec()),
                 &["api"],

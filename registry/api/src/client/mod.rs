@@ -1,5 +1,6 @@
 //! A client of the registry's whole REST API, over `http://` and `https://`. Works against any
-//! Confluent-compatible registry; the documentation of a method names its `/v1` route if it works with Avouch only.
+//! Confluent-compatible registry; the documentation of a method names its `/v1` route if it works
+//! with Avouch only.
 //!
 //! Each method sends one request and returns its decoded response. A response with an error status
 //! is a [`ClientError::Rejected`], which carries Confluent's error code and message. Every request

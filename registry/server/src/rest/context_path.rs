@@ -46,7 +46,8 @@ fn rewritten(method: &Method, uri: &Uri) -> Option<Uri> {
     let has_slash = path.len() < uri.path().len();
     let in_context = path.strip_prefix("/contexts/").and_then(|rest| {
         let parts = rest.split_once('/');
-        // `/contexts/c/` is the root path within the context, except that DELETE is for the context.
+        // `/contexts/c/` is the root path within the context, except that DELETE is for the
+        // context.
         parts.or((has_slash && method != Method::DELETE).then_some((rest, "")))
     });
     let (path, query) = match in_context {

@@ -249,7 +249,8 @@ impl Service {
         response.ok()
     }
 
-    /// Returns the epoch of a registration, to be read before anything that its response depends on.
+    /// Returns the epoch of a registration, to be read before anything that its response depends
+    /// on.
     pub(crate) fn registration_epoch(&self, registration: Registration<'_>) -> u64 {
         self.cache.registrations.epoch(&registration)
     }

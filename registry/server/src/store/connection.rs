@@ -39,7 +39,8 @@ impl Wait {
     /// Takes some tens of microseconds.
     const POLLS: u32 = 500;
 
-    /// Returns how the writer waits: with one core, polling would keep SQLite's thread from running.
+    /// Returns how the writer waits: with one core, polling would keep SQLite's thread from
+    /// running.
     pub(crate) fn of_the_writer() -> Self {
         match available_parallelism() {
             Ok(cores) if cores.get() > 1 => Self::Poll,

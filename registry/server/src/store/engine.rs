@@ -221,7 +221,8 @@ fn known_ids(path: &Path) -> Result<Option<IdBounds>, OpenError> {
         (Ok(known), _) => Ok(known),
         // The file is written anew from the database.
         (Err(error), true) => {
-            tracing::warn!(%error, path = %path.display(), "bounds of the schema IDs are unreadable");
+            let path = path.display();
+            tracing::warn!(%error, %path, "bounds of the schema IDs are unreadable");
             Ok(None)
         }
         (Err(_unreadable), false) => Err(missing(None)),

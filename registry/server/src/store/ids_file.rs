@@ -1,6 +1,6 @@
-//! A small file next to an SQLite database, `registry.ids` for `registry.sqlite`. It proves that the
-//! database existed and bounds the IDs that it has assigned, so that a lost database file is not
-//! taken for a first start, which would assign ID 1 again.
+//! A small file next to an SQLite database, `registry.ids` for `registry.sqlite`. It proves that
+//! the database existed and bounds the IDs that it has assigned, so that a lost database file is
+//! not taken for a first start, which would assign ID 1 again.
 //!
 //! One line for each context: its name and an ID that it has not exceeded. The line `lost` records
 //! that the loss of the database was accepted. Invariant: no ID above its context's bound is
@@ -12,8 +12,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Number of IDs by which a bound is raised: one write of the file serves as many registrations, and
-/// a new database skips at most as many IDs.
+/// Number of IDs by which a bound is raised: one write of the file serves as many registrations,
+/// and a new database skips at most as many IDs.
 const BLOCK: i64 = 1_000;
 /// The line that accepts the loss.
 const LOST: &str = "lost";
@@ -122,8 +122,8 @@ impl IdsFile {
         }
     }
 
-    /// Makes sure that the file covers the highest IDs of contexts, before they are committed. Writes
-    /// the file only if a bound is too low or the file does not exist yet.
+    /// Makes sure that the file covers the highest IDs of contexts, before they are committed.
+    /// Writes the file only if a bound is too low or the file does not exist yet.
     pub(crate) fn cover(&mut self, highest: &[(String, i64)], is_new: bool) -> io::Result<()> {
         let mut bounds = self.bounds.clone();
         let mut is_raised = is_new;

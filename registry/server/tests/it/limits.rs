@@ -263,7 +263,8 @@ async fn indentation_does_not_count_as_schema_size() {
     let server = TestServer::start().await;
     let doc = "x".repeat(100);
     let fields = (0..4_000).map(|at| {
-        json!({ "name": format!("field{at:04}"), "type": ["null", "string"], "default": null, "doc": doc })
+        let name = format!("field{at:04}");
+        json!({ "name": name, "type": ["null", "string"], "default": null, "doc": doc })
     });
     let schema = json!({ "type": "record", "name": "R", "fields": fields.collect::<Vec<_>>() });
     let mut indented = Vec::new();

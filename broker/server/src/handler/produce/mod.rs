@@ -206,8 +206,8 @@ impl Production {
         Some(outcomes)
     }
 
-    /// Waits for the outcome of every batch. Repeats check and append for the batches whose contract
-    /// or schemas changed after their check, until each was checked `CHECKS_MAX` times.
+    /// Waits for the outcome of every batch. Repeats check and append for the batches whose
+    /// contract or schemas changed after their check, until each was checked `CHECKS_MAX` times.
     async fn settle(&mut self, node: &Node, call: &Call, outcomes: Option<Outcomes>) {
         let mut pending = outcomes;
         for checks in 1..=CHECKS_MAX {
