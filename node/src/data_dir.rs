@@ -60,12 +60,14 @@ pub enum DataDirError {
 pub(crate) struct Candidate {
     path: PathBuf,
     lock: Option<File>,
+    dir: Option<File>,
 }
 
 /// A data directory that this process holds until this is dropped.
 #[derive(Debug)]
 pub struct DataDir {
     _lock: File,
+    _dir: Option<File>,
 }
 
 impl DataDir {
@@ -94,11 +96,17 @@ pub(crate) fn inspect(path: &Path) -> Result<Candidate, DataDirError> {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(io_error(path, error)),
     };
+    let dir = if path.exists() {
+        lock_directory(path)?
+    } else {
+        None
+    };
     // Before anything is written: a newer directory must stay as it is.
     format(path)?;
     Ok(Candidate {
         path: path.to_owned(),
         lock,
+        dir,
     })
 }
 
@@ -108,7 +116,7 @@ impl Candidate {
     /// # Errors
     /// As [`inspect`], and when the directory cannot be created or written.
     pub(crate) fn claim(self) -> Result<DataDir, DataDirError> {
-        let Self { path, lock } = self;
+        let Self { path, lock, dir } = self;
         let lock = match lock {
             Some(lock) => lock,
             None => locked(
@@ -116,13 +124,23 @@ impl Candidate {
                 create(&path).map_err(|error| io_error(&path, error))?,
             )?,
         };
+        let dir = match dir {
+            Some(dir) => Some(dir),
+            None => lock_directory(&path)?,
+        };
         // Read again under the lock: another process may have written it since `inspect`.
         let found = format(&path)?;
-        write_holder(&lock).map_err(|error| io_error(&path, error))?;
+        if let Err(error) = write_holder(&lock) {
+            // The process id is only for messages, and a full disk must not prevent a start.
+            tracing::warn!(%error, "cannot write the process id into {LOCK_FILE}");
+        }
         if found.is_none() {
             write_format(&path).map_err(|error| io_error(&path, error))?;
         }
-        Ok(DataDir { _lock: lock })
+        Ok(DataDir {
+            _lock: lock,
+            _dir: dir,
+        })
     }
 }
 
@@ -187,6 +205,21 @@ fn locked(path: &Path, file: File) -> Result<File, DataDirError> {
     }
 }
 
+/// Locks the directory itself, which rejects a second process even if the lock file was removed.
+/// Returns `None` on file systems that cannot lock a directory.
+fn lock_directory(path: &Path) -> Result<Option<File>, DataDirError> {
+    let dir = File::open(path).map_err(|error| io_error(path, error))?;
+    match dir.try_lock() {
+        Ok(()) => Ok(Some(dir)),
+        Err(TryLockError::WouldBlock) => Err(DataDirError::InUse {
+            path: path.to_owned(),
+            holder: String::new(),
+        }),
+        // NFS, for example, locks only files that are open for writing.
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
 /// Writes the process id for error messages. The lock itself is the kernel's and ends with the
 /// process.
 fn write_holder(mut lock: &File) -> io::Result<()> {
@@ -229,6 +262,27 @@ mod tests {
 
         drop(held);
         inspect(&path).unwrap().claim().unwrap();
+    }
+
+    #[test]
+    fn removed_lock_file_admits_no_second_process() {
+        let root = tempdir().unwrap();
+        let held = inspect(root.path()).unwrap().claim().unwrap();
+        fs::remove_file(root.path().join(LOCK_FILE)).unwrap();
+        let error = inspect(root.path()).unwrap_err();
+        assert!(matches!(error, DataDirError::InUse { .. }), "{error}");
+        assert!(!root.path().join(LOCK_FILE).exists());
+        drop(held);
+        inspect(root.path()).unwrap().claim().unwrap();
+    }
+
+    // Nothing can be written to /dev/full, as on a full copy-on-write file system.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn unwritable_process_id_does_not_prevent_a_start() {
+        let root = tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", root.path().join(LOCK_FILE)).unwrap();
+        inspect(root.path()).unwrap().claim().unwrap();
     }
 
     #[test]
