@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use avouch_log::{Durability, Log};
+use avouch_log::{Durability, Log, LogError};
 use avouch_protocol::types::TopicId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -94,6 +94,8 @@ fn maintain_partitions(node: &Node, stopping: &watch::Receiver<bool>) {
                     }
                     node.metrics.retired_bytes.inc_by(done.deleted.bytes);
                 }
+                // The topic was deleted during the pass.
+                Err(LogError::UnknownPartition) => {}
                 Err(error) => {
                     warn!(topic = topic.name(), %partition, %error, "maintenance failed");
                 }
