@@ -416,11 +416,12 @@ pub enum OpenError {
     #[error("{0}")]
     Config(&'static str),
     /// The file system returned an error.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     Io {
         /// The file or directory.
         path: PathBuf,
         /// The error of the operating system.
-        source: io::Error,
+        // Not named `source`: the message contains it, and a report of the chain would repeat it.
+        error: io::Error,
     },
 }

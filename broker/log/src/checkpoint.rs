@@ -208,7 +208,7 @@ impl PartitionCheckpoint {
             } else {
                 reader.offset()?
             },
-            segments: list(reader, 44, |reader| decode_segment(reader, is_first))?,
+            segments: list(reader, 44, |reader| decode_segment(reader, format))?,
             producers: list(reader, 11, |reader| decode_producer(reader, is_first))?,
         })
     }
@@ -238,6 +238,7 @@ fn encode_segment(segment: &SegmentMeta, into: &mut Vec<u8>) {
     into.put_u32(segment.generation.0);
     into.put_i64(segment.first_timestamp.0);
     into.put_i64(segment.delete_horizon.map_or(-1, |horizon| horizon.0));
+    into.put_u32(segment.header_bytes);
     match &segment.tags {
         TagSet::Any => into.put_u32(TAGS_ANY),
         TagSet::Few(tags) => {
@@ -247,13 +248,13 @@ fn encode_segment(segment: &SegmentMeta, into: &mut Vec<u8>) {
     }
 }
 
-fn decode_segment(reader: &mut Reader<'_>, is_first: bool) -> Option<SegmentMeta> {
+fn decode_segment(reader: &mut Reader<'_>, format: u32) -> Option<SegmentMeta> {
     let base_offset = reader.offset()?;
     let next_offset = reader.offset()?;
     let bytes = reader.u64()?;
     let max_timestamp = TimestampMs(reader.i64()?);
     let max_timestamp_at = reader.offset()?;
-    let (generation, first_timestamp, delete_horizon) = if is_first {
+    let (generation, first_timestamp, delete_horizon) = if format == FIRST_FORMAT {
         (Generation(0), max_timestamp, None)
     } else {
         let generation = Generation(reader.u32()?);
@@ -261,11 +262,16 @@ fn decode_segment(reader: &mut Reader<'_>, is_first: bool) -> Option<SegmentMeta
         let horizon = Some(TimestampMs(reader.i64()?)).filter(|horizon| horizon.0 >= 0);
         (generation, first_timestamp, horizon)
     };
+    let header_bytes = match format {
+        HEADER_CHECKED_SINCE.. => reader.u32()?,
+        _ => 0,
+    };
     Some(SegmentMeta {
         base_offset,
         generation,
         next_offset,
         bytes,
+        header_bytes,
         first_timestamp,
         max_timestamp,
         max_timestamp_at,

@@ -9,14 +9,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use avouch_protocol::batch::{BatchHeader, HEADER_BYTES, crc_matches};
-use avouch_protocol::types::LeaderEpoch;
+use avouch_protocol::types::{LeaderEpoch, Offset, TopicPartition};
 use serde::Serialize;
 
-use crate::api::OpenError;
+use crate::api::{CorruptRange, OpenError};
 use crate::checkpoint::{Checkpoint, PartitionCheckpoint};
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::recovery::{find_wal_files, io_at, read_checkpoint};
-use crate::segment::scanner::OffsetGaps;
+use crate::segment::header::{SegmentBody, SegmentHeader};
+use crate::segment::scanner::{OffsetGaps, find_batch};
 use crate::segment::{Peek, SegmentMeta};
 use crate::wal::frame::{Entry, FrameSeq, decode_entries};
 use crate::wal::scan::{WalFile, find_frames, plan, read_body};
@@ -104,6 +105,15 @@ pub enum Item {
         /// Description of the change.
         text: String,
     },
+    /// A corrupt range that reads skip, so that it is no fault.
+    Skipped {
+        /// Topic id and index.
+        partition: String,
+        /// First offset of the range.
+        from: i64,
+        /// First offset after the range.
+        to: i64,
+    },
     /// A fault.
     Fault {
         /// The file.
@@ -175,9 +185,9 @@ pub fn dump(dir: &Path, disk: &dyn Disk, see: &mut dyn FnMut(Item)) -> Result<To
     Ok(look.totals)
 }
 
-/// Passes every fault in the log directory `dir` to `see`. Repeats the pass if a running log
-/// changed the directory meanwhile, so that deletions are not reported as faults. Returns the
-/// totals.
+/// Passes every fault and every skipped range in the log directory `dir` to `see`. Repeats the pass
+/// if a running log changed the directory meanwhile, so that deletions are not reported as faults.
+/// Returns the totals.
 ///
 /// # Errors
 /// If this version cannot read the log, or the file system fails.
@@ -188,14 +198,14 @@ pub fn verify(dir: &Path, disk: &dyn Disk, see: &mut dyn FnMut(Item)) -> Result<
         let before = read_checkpoint(disk, dir)?;
         let mut faults = Vec::new();
         let mut keep = |item| {
-            if matches!(item, Item::Fault { .. }) {
+            if matches!(item, Item::Fault { .. } | Item::Skipped { .. }) {
                 faults.push(item);
             }
         };
         let totals = dump(dir, disk, &mut keep)?;
         // An unchanged checkpoint means that no file it names was removed during the pass.
         let is_still = read_checkpoint(disk, dir)? == before;
-        if faults.is_empty() || is_still || attempts == ATTEMPTS_MAX {
+        if totals.faults == 0 || is_still || attempts == ATTEMPTS_MAX {
             faults.into_iter().for_each(see);
             return Ok(totals);
         }
@@ -229,8 +239,8 @@ impl Inspector<'_> {
     }
 
     fn partition(&mut self, partition: &PartitionCheckpoint) -> Result<(), OpenError> {
-        let pairs = |range: &[crate::api::CorruptRange]| {
-            let pair = |range: &crate::api::CorruptRange| (range.from.0, range.to.0);
+        let pairs = |range: &[CorruptRange]| {
+            let pair = |range: &CorruptRange| (range.from.0, range.to.0);
             range.iter().map(pair).collect()
         };
         let name = partition.tp.to_string();
@@ -245,13 +255,21 @@ impl Inspector<'_> {
             skipped: pairs(&partition.skipped),
             producers: partition.producers.len(),
         });
+        for range in &partition.skipped {
+            (self.see)(Item::Skipped {
+                partition: name.clone(),
+                from: range.from.0,
+                to: range.to.0,
+            });
+        }
         let dir = self.dir.join("data").join(&name);
         let known = partition.corrupt_ranges.iter().chain(&partition.skipped);
         let mut order = OrderCheck {
+            tp: partition.tp,
             gaps: OffsetGaps {
                 log_start: partition.log_start,
                 known: known.copied().collect(),
-                skipped: Vec::new(),
+                skipped: partition.skipped.clone(),
             },
             newest_epoch: partition.leader_epoch,
             epoch: LeaderEpoch(0),
@@ -280,11 +298,30 @@ impl Inspector<'_> {
         let file = match self.disk.open(path, OpenMode::ReadOnly) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.fault(path, 0, "the segment is missing".to_owned());
+                // A running log may have deleted it since the checkpoint was read.
+                if !order.is_skipped(meta.base_offset, meta.next_offset)
+                    && self.is_named(order.tp, meta)?
+                {
+                    self.fault(path, 0, "the segment is missing".to_owned());
+                }
                 return Ok(());
             }
             Err(source) => return Err(io_at(path, source)),
         };
+        if meta.header_bytes > 0 {
+            let expected = SegmentHeader::of(order.tp, meta);
+            match SegmentHeader::read(&*file).map_err(|source| io_at(path, source))? {
+                Some(found) if found == expected => {}
+                Some(_) if order.is_skipped(meta.base_offset, meta.next_offset) => return Ok(()),
+                Some(found) => {
+                    let text = format!("the file contains another segment: {found}");
+                    self.fault(path, 0, text);
+                    return Ok(());
+                }
+                None => self.fault(path, 0, "the segment header is corrupt".to_owned()),
+            }
+        }
+        let file = SegmentBody::of(file, meta);
         self.batches(name, meta, (path, &*file), order)
             .map_err(|source| io_at(path, source))
     }
@@ -303,6 +340,15 @@ impl Inspector<'_> {
             let filled = file.read_at(&mut head, at)?;
             let peek = head.get(..filled).and_then(Peek::of);
             let Some(peek) = peek.filter(|peek| at + peek.bytes <= meta.bytes) else {
+                let following = find_batch(file, at, meta.bytes, next)?;
+                let base = following.map_or(meta.next_offset, |(_, batch)| batch.base_offset);
+                if order.is_skipped(next, base) {
+                    let Some((start, _)) = following else {
+                        return Ok(());
+                    };
+                    (at, next) = (start, base);
+                    continue;
+                }
                 let text =
                     "no batch at this position; the following ones are reached by the index only";
                 self.fault(path, at, text.to_owned());
@@ -318,14 +364,21 @@ impl Inspector<'_> {
                     }
                     (self.see)(Item::Batch(batch(name, at, &header)));
                 }
+                Ok(_) | Err(_) if order.is_skipped(next, next.plus(peek.span())) => {}
                 Ok(_) | Err(_) => self.fault(path, at, "the batch's CRC is wrong".to_owned()),
             }
             let follows = order.gaps.follows(meta, next, peek.base_offset);
-            if !follows || peek.next_offset > meta.next_offset {
+            let is_skipped = order.is_skipped(next, next.plus(peek.span()));
+            if (!follows || peek.next_offset > meta.next_offset) && !is_skipped {
                 let text = format!("offset {} does not follow {next}", peek.base_offset);
                 self.fault(path, at, text);
             }
-            next = peek.next_offset;
+            // The offset in a skipped batch may be wrong; the following one is not.
+            next = if follows {
+                peek.next_offset
+            } else {
+                next.plus(peek.span())
+            };
             at += peek.bytes;
             self.totals.batches += 1;
             self.totals.bytes += peek.bytes;
@@ -403,6 +456,14 @@ impl Inspector<'_> {
         (self.see)(Item::Change { text });
     }
 
+    /// Returns whether the checkpoint, read again, still names a segment.
+    fn is_named(&self, tp: TopicPartition, meta: &SegmentMeta) -> Result<bool, OpenError> {
+        let checkpoint = read_checkpoint(self.disk, self.dir)?;
+        let partitions = checkpoint.into_iter().flat_map(|found| found.partitions);
+        let mut found = partitions.filter(|partition| partition.tp == tp);
+        Ok(found.any(|found| found.segments.iter().any(|segment| segment.is_file(meta))))
+    }
+
     fn fault(&mut self, file: &Path, at: u64, text: String) {
         self.totals.faults += 1;
         (self.see)(Item::Fault {
@@ -415,6 +476,7 @@ impl Inspector<'_> {
 
 /// Compares the fields that no CRC covers with those of the neighbouring batches.
 struct OrderCheck {
+    tp: TopicPartition,
     gaps: OffsetGaps,
     /// Leader epoch of the partition.
     newest_epoch: LeaderEpoch,
@@ -423,6 +485,10 @@ struct OrderCheck {
 }
 
 impl OrderCheck {
+    fn is_skipped(&self, from: Offset, to: Offset) -> bool {
+        self.gaps.is_skipped(CorruptRange { from, to })
+    }
+
     fn wrong_epoch(&mut self, epoch: LeaderEpoch) -> Option<String> {
         let before = self.epoch;
         if epoch < before || epoch > self.newest_epoch {
@@ -509,6 +575,11 @@ impl fmt::Display for Item {
                 ..
             } => write!(f, "  frame {sequence} at {at}: {bytes} bytes"),
             Self::Change { text } => write!(f, "    {text}"),
+            Self::Skipped {
+                partition,
+                from,
+                to,
+            } => write!(f, "{partition}: offsets {from} to {} are skipped", to - 1),
             Self::Fault { file, at, text } => write!(f, "{} at {at}: {text}", file.display()),
         }
     }

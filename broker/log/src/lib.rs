@@ -41,6 +41,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::types::{Offset, TimestampMs, TopicId, TopicPartition};
+use tracing::warn;
 
 use partition::retention::{RetentionLimits, new_log_start};
 use runtime::queue::{ChangeDone, Job};
@@ -67,7 +68,12 @@ impl Log {
         disk: Arc<dyn Disk>,
         listener: Arc<dyn Listener>,
     ) -> Result<(Self, RecoveryReport), OpenError> {
+        let dir = config.dir.clone();
         let opened = recovery::open(config, disk, listener)?;
+        if disk::is_copy_on_write(&dir) {
+            let dir = dir.display();
+            warn!(%dir, "a copy-on-write file system reserves no space; keep free space on it");
+        }
         let shared = Arc::clone(&opened.shared);
         let report = opened.report.clone();
         let threads = Arc::new(Threads::start(opened));

@@ -6,7 +6,8 @@
 
 use std::io;
 
-use avouch_protocol::types::{Offset, TimestampMs, TopicPartition};
+use avouch_protocol::batch::{HEADER_BYTES, LENGTH_PREFIX_BYTES, crc32c};
+use avouch_protocol::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use bytes::Bytes;
 
 use crate::api::{BatchAt, Bounds, CorruptRange, FileRangeResult, ReadError, ReadResult};
@@ -64,6 +65,14 @@ fn read_partition(
             state.replacements
         };
         let more = match locate(partition, next, left, result.batches.is_empty()) {
+            // Without a batch that covers the skipped offsets the position of a client would never
+            // reach the end of the partition.
+            Located::Nothing if result.batches.is_empty() && next > from => {
+                result
+                    .batches
+                    .push(empty_batch(from, next, bounds.leader_epoch));
+                return Ok(result);
+            }
             Located::Nothing => Vec::new(),
             Located::Memory(batches) => batches,
             Located::Corrupt(_) if !result.batches.is_empty() => Vec::new(),
@@ -101,6 +110,23 @@ fn read_partition(
             return Ok(result);
         }
     }
+}
+
+/// Returns a batch without records, such as compaction keeps, for the offsets from `from` to `to`.
+fn empty_batch(from: Offset, to: Offset, leader_epoch: LeaderEpoch) -> Bytes {
+    let last_offset_delta = i32::try_from(to.0 - from.0 - 1).unwrap_or(i32::MAX);
+    let mut batch = vec![0; HEADER_BYTES];
+    let length = u32::try_from(HEADER_BYTES - LENGTH_PREFIX_BYTES).unwrap_or_default();
+    batch[0..8].copy_from_slice(&from.0.to_be_bytes());
+    batch[8..12].copy_from_slice(&length.to_be_bytes());
+    batch[12..16].copy_from_slice(&leader_epoch.0.to_be_bytes());
+    batch[16] = 2;
+    batch[23..27].copy_from_slice(&last_offset_delta.to_be_bytes());
+    // No timestamps, producer id, epoch and sequence: all of them are -1.
+    batch[27..57].fill(0xff);
+    let crc = crc32c(&batch[21..]);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
+    batch.into()
 }
 
 /// See [`super::Log::file_range`].
@@ -348,9 +374,13 @@ fn open(
     let disk = &*shared.disk;
     shared
         .file_cache
-        .segment(disk, &partition.dir, meta, OpenMode::Existing)
+        .segment(disk, partition, meta, OpenMode::Existing)
         .map_err(|error| {
-            if error.kind() == io::ErrorKind::NotFound {
+            // The file is missing or contains another segment.
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::InvalidData
+            ) {
                 let range = CorruptRange {
                     from: meta.base_offset,
                     to: meta.next_offset,

@@ -17,6 +17,7 @@ use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::partition::producer_state::Producers;
 use crate::partition::tags::TagSet;
 use crate::recovery::{find_wal_files, io_at, read_checkpoint};
+use crate::segment::header::{SegmentBody, SegmentHeader};
 use crate::segment::scanner::find_batch;
 use crate::segment::{Generation, Peek, SegmentMeta};
 use crate::wal::frame::{Entry, FrameSeq, decode_entries};
@@ -137,13 +138,13 @@ fn rebuild_partition(
         .filter(|file| end.is_none_or(|end| file.base_offset < end))
         .collect();
     files.sort_unstable_by_key(|file| (file.base_offset, file.generation));
-    drop_replaced(disk, dir, &mut files)?;
+    drop_replaced(disk, dir, tp, &mut files)?;
     let mut scan = PartitionScan::default();
     let bases: Vec<Offset> = files.iter().map(|file| file.base_offset).collect();
     for (at, file) in files.into_iter().enumerate() {
         // A segment ends where the next one starts.
         let limit = bases.get(at + 1).copied().or(end);
-        scan.add(disk, dir, file, limit)?;
+        scan.add(disk, (dir, tp), file, limit)?;
     }
     let log_start = scan
         .segments
@@ -173,6 +174,7 @@ fn rebuild_partition(
 fn drop_replaced(
     disk: &dyn Disk,
     dir: &Path,
+    tp: TopicPartition,
     files: &mut Vec<SegmentMeta>,
 ) -> Result<(), OpenError> {
     let newest = files.iter().map(|file| file.generation).max();
@@ -183,7 +185,7 @@ fn drop_replaced(
     let Some(last) = files.iter().rfind(|file| is_result(file)).cloned() else {
         return Ok(());
     };
-    let results_end = scan_segment(disk, dir, last, None, &mut |_, _| {})?.next_offset;
+    let results_end = scan_segment(disk, (dir, tp), last, None, &mut |_, _| {})?.next_offset;
     let is_source = |file: &SegmentMeta| !is_result(file) && file.base_offset < results_end;
     let first_result = files
         .iter()
@@ -213,7 +215,7 @@ impl PartitionScan {
     fn add(
         &mut self,
         disk: &dyn Disk,
-        dir: &Path,
+        (dir, tp): (&Path, TopicPartition),
         file: SegmentMeta,
         limit: Option<Offset>,
     ) -> Result<(), OpenError> {
@@ -229,7 +231,7 @@ impl PartitionScan {
             });
         }
         let mut next = file.base_offset;
-        let meta = scan_segment(disk, dir, file, limit, &mut |peek, header| {
+        let meta = scan_segment(disk, (dir, tp), file, limit, &mut |peek, header| {
             if is_contiguous && peek.base_offset > next {
                 self.corrupt_ranges.push(CorruptRange {
                     from: next,
@@ -252,7 +254,7 @@ impl PartitionScan {
 /// to `see`, with its header if its CRC matches.
 fn scan_segment(
     disk: &dyn Disk,
-    dir: &Path,
+    (dir, tp): (&Path, TopicPartition),
     mut meta: SegmentMeta,
     limit: Option<Offset>,
     see: &mut dyn FnMut(&Peek, Option<&BatchHeader>),
@@ -260,6 +262,18 @@ fn scan_segment(
     let path = meta.path(dir);
     let failed = |source| io_at(&path, source);
     let file = disk.open(&path, OpenMode::ReadOnly).map_err(failed)?;
+    let header = SegmentHeader::of(tp, &meta);
+    match SegmentHeader::read(&*file).map_err(failed)? {
+        Some(found) if found != header => {
+            // Its offsets become a corrupt range, as if the file was missing.
+            tracing::warn!(path = %path.display(), %found, "ignoring a file of another segment");
+            return Ok(meta);
+        }
+        Some(_) => {}
+        // A file of an earlier format, or a corrupt header, after which the scan finds a batch.
+        None => meta.header_bytes = 0,
+    }
+    let file = SegmentBody::of(file, &meta);
     let file_bytes = file.size_bytes().map_err(failed)?;
     meta.tags = TagSet::Any;
     let mut at = 0;

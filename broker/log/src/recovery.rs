@@ -95,7 +95,7 @@ pub(crate) fn open(
     let mut is_pending = was_unclean || os_mode;
     if is_new || is_pending {
         match flusher.checkpoint() {
-            Err(StorageError::Full) if !is_new => {}
+            Err(StorageError::Full | StorageError::NoHandle(_)) if !is_new => {}
             taken => {
                 taken.map_err(failed)?;
                 is_pending = false;
@@ -336,7 +336,7 @@ fn replay(
             match flusher.flush() {
                 // Without space for segments the replayed batches stay in memory, at most the WAL's
                 // size.
-                Err(StorageError::Full) => is_full = true,
+                Err(StorageError::Full | StorageError::NoHandle(_)) => is_full = true,
                 flushed => {
                     flushed.map_err(|error| io_at(&shared.config.dir, io::Error::other(error)))?;
                 }
@@ -374,9 +374,9 @@ fn bump_epochs(shared: &Shared) {
     }
 }
 
-pub(crate) fn io_at(path: &Path, source: io::Error) -> OpenError {
+pub(crate) fn io_at(path: &Path, error: io::Error) -> OpenError {
     OpenError::Io {
         path: path.to_owned(),
-        source,
+        error,
     }
 }

@@ -229,12 +229,13 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let (disk, dir) = (&*self.shared.disk, &self.partition.dir);
+        let tp = self.partition.tp;
         let file = match &output.file {
             Some(file) => Arc::clone(file),
             None => {
                 let path = output.meta.path(dir);
                 self.created.push(path.clone());
-                let opened = SegmentFile::open(disk, dir, &output.meta, OpenMode::Truncate);
+                let opened = SegmentFile::open(disk, dir, tp, &output.meta, OpenMode::Truncate);
                 let file = opened.map_err(|error| StorageError::of(&path, &error))?;
                 Arc::clone(output.file.insert(Arc::new(file)))
             }
@@ -383,9 +384,7 @@ impl<'a> Batches<'a> {
     ) -> Result<Self, ReadError> {
         let disk = &*shared.disk;
         let mode = OpenMode::Existing;
-        let file = shared
-            .file_cache
-            .segment(disk, &partition.dir, meta, mode)?;
+        let file = shared.file_cache.segment(disk, partition, meta, mode)?;
         Ok(Self {
             partition,
             meta,

@@ -243,6 +243,24 @@ impl Disk for RealDisk {
     }
 }
 
+/// Returns whether the file system of `dir` writes changed blocks to a new place, so that extending
+/// a WAL file in advance does not reserve space for its frames.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_copy_on_write(dir: &Path) -> bool {
+    // Magic numbers from statfs(2) and the sources of bcachefs and OpenZFS.
+    const BTRFS: u64 = 0x9123_683e;
+    const BCACHEFS: u64 = 0xca45_1a4e;
+    const ZFS: u64 = 0x2fc1_2fc1;
+    let found = rustix::fs::statfs(dir).ok().map(|found| found.f_type);
+    let magic = found.and_then(|magic| u64::try_from(magic).ok());
+    magic.is_some_and(|magic| [BTRFS, BCACHEFS, ZFS].contains(&(magic & 0xffff_ffff)))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_copy_on_write(_: &Path) -> bool {
+    false
+}
+
 /// An open directory. Since Linux 5.8 `syncfs` on it reports every failed write of the file system
 /// since it was opened.
 #[cfg(target_os = "linux")]

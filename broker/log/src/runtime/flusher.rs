@@ -166,7 +166,15 @@ impl Flusher {
             (std::mem::take(&mut *unsynced), checkpoint, garbage)
         };
         self.shared.memory.trim();
-        self.sync(&unsynced)?;
+        if let Err(error) = self.sync(&unsynced) {
+            if error.is_temporary() {
+                // Not all of it was synced, so the next checkpoint has to sync it.
+                let mut current = lock(&self.unsynced);
+                current.files.extend(unsynced.files);
+                current.dirs.extend(unsynced.dirs);
+            }
+            return Err(error);
+        }
         self.write(&checkpoint)?;
         // Only now: until the rename is durable, a start would need these frames.
         lock(&self.shared.wal_files).retire(seq);
@@ -353,10 +361,12 @@ impl Flusher {
         let shared = &self.shared;
         // A file of this name can be cached from before a deletion of the same offsets.
         shared.file_cache.forget(&path);
-        shared
+        let file = shared
             .file_cache
-            .segment(&*shared.disk, &partition.dir, &segment, OpenMode::Truncate)
+            .segment(&*shared.disk, partition, &segment, OpenMode::Truncate)
             .map_err(failed)?;
+        // Its header must be durable even if no batch follows before the next checkpoint.
+        unsynced.files.insert(path.clone(), file);
         unsynced.dirs.insert(partition.dir.clone());
         partition.state().segments.push(segment.clone());
         Ok(segment)
@@ -389,7 +399,7 @@ impl Flusher {
         let shared = &self.shared;
         let file = shared
             .file_cache
-            .segment(&*shared.disk, &partition.dir, segment, OpenMode::Existing)
+            .segment(&*shared.disk, partition, segment, OpenMode::Existing)
             .map_err(|error| StorageError::of(&path, &error))?;
         let runs: Vec<&[u8]> = batches.iter().map(|batch| &batch.bytes[..]).collect();
         file.append(&*shared.disk, segment.bytes, &runs)?;
@@ -442,7 +452,7 @@ impl Flusher {
             let failed = |error| StorageError::of(&path, &error);
             shared
                 .file_cache
-                .segment(&*shared.disk, &partition.dir, last, OpenMode::Existing)
+                .segment(&*shared.disk, partition, last, OpenMode::Existing)
                 .and_then(|file| file.cut(&*shared.disk, last.bytes))
                 .map_err(failed)?;
         }

@@ -202,7 +202,7 @@ impl Shared {
     /// Stops all writing if `error` is permanent.
     pub(crate) fn note_failure(&self, error: &StorageError) {
         match error {
-            StorageError::Full | StorageError::WalFull => {}
+            StorageError::Full | StorageError::WalFull | StorageError::NoHandle(_) => {}
             StorageError::Failed(reason) => {
                 // Only the first failure is reported; later ones are its consequences.
                 if self.poison.set(reason.clone()).is_ok() {

@@ -72,7 +72,7 @@ impl Writer {
             return Ok(());
         }
         match self.make_room(0) {
-            Err(StorageError::Full) => Ok(()),
+            Err(StorageError::Full | StorageError::NoHandle(_)) => Ok(()),
             made => made,
         }
     }

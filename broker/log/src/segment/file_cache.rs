@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::disk::{Disk, OpenMode};
 use crate::locks::{lock, try_lock};
+use crate::partition::Partition;
 use crate::segment::{SegmentFile, SegmentMeta};
 
 /// Memory for the indexes of cached segments, enough for 64 full segments of 1 GiB.
@@ -39,16 +40,17 @@ impl FileCache {
     pub(crate) fn segment(
         &self,
         disk: &dyn Disk,
-        dir: &Path,
+        partition: &Partition,
         meta: &SegmentMeta,
         mode: OpenMode,
     ) -> io::Result<Arc<SegmentFile>> {
+        let dir = &partition.dir;
         let path = meta.path(dir);
         if let Some(file) = lock(&self.open).find(&path) {
             return Ok(file);
         }
         // Opened without the lock, because loading the index reads the disk.
-        let opened = SegmentFile::open(disk, dir, meta, mode)?;
+        let opened = SegmentFile::open(disk, dir, partition.tp, meta, mode)?;
         Ok(lock(&self.open).keep(path, Arc::new(opened), self.limit))
     }
 
@@ -98,16 +100,19 @@ mod tests {
 
     use super::*;
     use crate::RealDisk;
+    use crate::partition::State;
 
     // Conformance: log-proof/11
     #[test]
     fn file_cache_closes_the_least_recently_used() {
         let dir = tempfile::tempdir().unwrap();
+        let tp = crate::tests::batches::tp(1);
+        let partition = Partition::new(tp, dir.path().to_owned(), State::default());
         let file_cache = FileCache::new(8);
         let open = |offset: i64, mode| {
             let meta = SegmentMeta::new(Offset(offset));
             file_cache
-                .segment(&RealDisk, dir.path(), &meta, mode)
+                .segment(&RealDisk, &partition, &meta, mode)
                 .unwrap()
         };
         let all: Vec<_> = (0..4_000)

@@ -31,12 +31,13 @@ impl SegmentFile {
         let (Some(file), Some((start, end))) = (file, known) else {
             return Ok(None);
         };
+        let header_bytes = u64::from(self.header_bytes);
         // Includes the header after the range, which is read below.
         let looked_at = meta.bytes.min(end.position + SCAN_BYTES as u64) - start.position;
         let looked_at = usize::try_from(looked_at).unwrap_or(usize::MAX);
         let mut range = FileRange {
             failed: Arc::clone(&self.failed),
-            ..FileRange::new(file, start.position, looked_at)
+            ..FileRange::new(file, start.position + header_bytes, looked_at)
         };
         if !is_cached(&range) {
             return Ok(None);
@@ -49,7 +50,7 @@ impl SegmentFile {
         let following = scanner.header(end.position)?.and_then(Peek::of);
         let is_right = end.position == meta.bytes
             || following.is_some_and(|batch| batch.base_offset == end.offset);
-        range.at = at;
+        range.at = at + header_bytes;
         range.bytes = usize::try_from(end.position.saturating_sub(at)).unwrap_or(0);
         let is_worth_it = is_right && range.bytes >= FILE_RANGE_BYTES_MIN;
         Ok(is_worth_it.then_some((range, end.offset)))

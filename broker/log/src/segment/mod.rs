@@ -7,6 +7,7 @@
 
 pub(crate) mod file_cache;
 pub(crate) mod file_range;
+pub(crate) mod header;
 pub(crate) mod index;
 pub(crate) mod scanner;
 pub(crate) mod verified;
@@ -17,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use avouch_protocol::batch::{HEADER_BYTES, LENGTH_PREFIX_BYTES, crc_matches};
-use avouch_protocol::types::{Offset, TimestampMs};
+use avouch_protocol::types::{Offset, TimestampMs, TopicPartition};
 use bytes::Bytes;
 
 use crate::api::{BatchAt, CorruptRange, ReadError};
@@ -26,6 +27,7 @@ use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::failpoints::{self, Bug};
 use crate::locks::lock;
 use crate::partition::tags::TagSet;
+use crate::segment::header::{SEGMENT_HEADER_BYTES, SegmentBody, SegmentHeader};
 use crate::segment::index::{BatchPosition, INDEX_ENTRY_BYTES, INDEX_INTERVAL_BYTES, Index, Noted};
 use crate::segment::scanner::{BatchScanner, OffsetGaps, ScanStep, find_batch};
 use crate::segment::verified::VerifiedRanges;
@@ -34,6 +36,9 @@ use crate::storage::StorageError;
 /// Runs of batches are copied together and written at once up to this size; a longer run is written
 /// from its own buffer.
 const JOINED_BYTES_MAX: usize = 64 << 10;
+
+#[expect(clippy::cast_possible_truncation, reason = "64 fits 32 bits")]
+const HEADER_BYTES_OF_NEW: u32 = SEGMENT_HEADER_BYTES as u32;
 
 /// Number of compactions that rewrote a segment; 0 for a segment as appended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +51,10 @@ pub(crate) struct SegmentMeta {
     pub(crate) generation: Generation,
     /// Offset after the last batch.
     pub(crate) next_offset: Offset,
+    /// Bytes of its batches.
     pub(crate) bytes: u64,
+    /// Bytes of the file before the first batch; 0 for segments of earlier formats.
+    pub(crate) header_bytes: u32,
     /// Max timestamp of the first batch; -1 if empty.
     pub(crate) first_timestamp: TimestampMs,
     pub(crate) max_timestamp: TimestampMs,
@@ -64,6 +72,7 @@ impl SegmentMeta {
             generation: Generation(0),
             next_offset: base_offset,
             bytes: 0,
+            header_bytes: HEADER_BYTES_OF_NEW,
             first_timestamp: TimestampMs(-1),
             max_timestamp: TimestampMs(-1),
             max_timestamp_at: base_offset,
@@ -173,6 +182,8 @@ pub(crate) struct SegmentFile {
     base_offset: Offset,
     is_contiguous: bool,
     path: PathBuf,
+    header_bytes: u32,
+    /// The file without its header.
     file: Arc<dyn DiskFile>,
     index: Mutex<LoadedIndex>,
     /// Ranges that were written or read through this handle with correct CRCs.
@@ -190,14 +201,27 @@ struct LoadedIndex {
 
 impl SegmentFile {
     /// Opens the file of a segment in `dir`.
+    ///
+    /// # Errors
+    /// `InvalidData` if the file contains another segment, and those of the file system.
     pub(crate) fn open(
         disk: &dyn Disk,
         dir: &Path,
+        tp: TopicPartition,
         meta: &SegmentMeta,
         mode: OpenMode,
     ) -> io::Result<Self> {
         let path = meta.path(dir);
         let file = disk.open(&path, mode)?;
+        if meta.header_bytes > 0 {
+            let header = SegmentHeader::of(tp, meta);
+            match mode {
+                OpenMode::Truncate => file.write_at(&header.encode(), 0)?,
+                OpenMode::ReadOnly | OpenMode::Existing | OpenMode::Create => {
+                    header.check(&*file)?;
+                }
+            }
+        }
         let index = if mode == OpenMode::Truncate {
             LoadedIndex::default()
         } else {
@@ -207,7 +231,8 @@ impl SegmentFile {
             base_offset: meta.base_offset,
             is_contiguous: meta.is_contiguous(),
             path,
-            file,
+            header_bytes: meta.header_bytes,
+            file: SegmentBody::of(file, meta),
             index: Mutex::new(index),
             verified: Mutex::default(),
             failed: Arc::default(),

@@ -72,7 +72,7 @@ pub(super) fn id_of(batch: &[u8]) -> u64 {
 }
 
 /// Returns partition 0 of topic number `topic`.
-pub(super) fn tp(topic: u128) -> TopicPartition {
+pub(crate) fn tp(topic: u128) -> TopicPartition {
     TopicPartition {
         topic: TopicId(Uuid::from_u128(topic)),
         partition: PartitionIndex(0),

@@ -10,6 +10,7 @@ use avouch_protocol::types::{Offset, TimestampMs};
 use super::batches::{Spec, id_of, tp};
 use super::harness::{Driven, small};
 use super::sim::{Faults, SimDisk};
+use crate::segment::header::SEGMENT_HEADER_BYTES;
 use crate::{CompactionSettings, locks::lock};
 use crate::{CorruptRange, LogConfig, PartitionSettings, ReadError};
 
@@ -89,7 +90,7 @@ fn flipped_offset_bit_hides_one_batch() {
     let disk = twenty();
     for bit in 0..64 {
         for batch in [0, 5, 19] {
-            let at = batch * BATCH_BYTES + bit / 8;
+            let at = SEGMENT_HEADER_BYTES + batch * BATCH_BYTES + bit / 8;
             disk.corrupt(&file("log"), |bytes| bytes[at] ^= 1 << (bit % 8));
             let driven = open(&disk);
             let first = i64::try_from(batch).unwrap() * RECORDS;
@@ -114,7 +115,7 @@ fn flipped_offset_bit_hides_one_batch() {
 fn batches_after_a_corrupt_header_are_read() {
     let disk = twenty();
     disk.corrupt(&file("log"), |bytes| {
-        bytes[5 * BATCH_BYTES..5 * BATCH_BYTES + HEADER_BYTES].fill(0);
+        bytes[SEGMENT_HEADER_BYTES + 5 * BATCH_BYTES..][..HEADER_BYTES].fill(0);
     });
     let mut driven = open(&disk);
     for id in 20..100 {
@@ -138,7 +139,7 @@ fn batches_after_a_corrupt_header_are_read() {
 fn corrupt_last_header_of_active_segment() {
     let disk = twenty();
     disk.corrupt(&file("log"), |bytes| {
-        bytes[19 * BATCH_BYTES..19 * BATCH_BYTES + HEADER_BYTES].fill(0);
+        bytes[SEGMENT_HEADER_BYTES + 19 * BATCH_BYTES..][..HEADER_BYTES].fill(0);
     });
     let mut driven = open(&disk);
     for id in 20..30 {
@@ -154,7 +155,7 @@ fn corrupt_last_header_of_active_segment() {
 fn time_lookup_fails_until_range_is_skipped() {
     let disk = twenty();
     disk.corrupt(&file("log"), |bytes| {
-        bytes[5 * BATCH_BYTES..5 * BATCH_BYTES + HEADER_BYTES].fill(0);
+        bytes[SEGMENT_HEADER_BYTES + 5 * BATCH_BYTES..][..HEADER_BYTES].fill(0);
     });
     let mut driven = open(&disk);
     let find = |driven: &Driven, ts: i64| {
@@ -215,5 +216,98 @@ fn read_continues_past_compacted_and_skipped_offsets() {
         let header = read.batches.first().map(|batch| BatchHeader::parse(batch));
         let base = header.map(|header| header.unwrap().base_offset);
         assert_eq!(base, Some(Offset(11)), "from {from}");
+    }
+}
+
+// Conformance: log/25
+#[test]
+fn swapped_segments_are_detected() {
+    let disk = SimDisk::new(Faults::default());
+    let mut driven = open(&disk);
+    driven.log.create_partition(tp(2)).unwrap();
+    for topic in [1, 2] {
+        driven.append(vec![spec(1, BATCH_BYTES).append_to(tp(topic))]);
+    }
+    driven.close().unwrap();
+    let file = |topic| {
+        let dir = Path::new("/data/data").join(tp(topic).to_string());
+        dir.join("00000000000000000000.log")
+    };
+    let (aside, verified) = (PathBuf::from("/data/aside"), Path::new("/data"));
+    for (from, to) in [
+        (file(1), aside.clone()),
+        (file(2), file(1)),
+        (aside, file(2)),
+    ] {
+        crate::Disk::rename(&disk, &from, &to).unwrap();
+    }
+    let driven = open(&disk);
+    for topic in [1, 2] {
+        let error = driven.log.read(tp(topic), Offset(0), 1).unwrap_err();
+        assert!(matches!(error, ReadError::Corrupt { range } if range == lost(0, 3)));
+    }
+    let mut texts = Vec::new();
+    crate::inspect::verify(verified, &disk, &mut |item| texts.push(item.to_string())).unwrap();
+    assert_eq!(texts.len(), 2);
+    assert!(
+        texts
+            .iter()
+            .all(|text| text.contains("contains another segment")),
+        "{texts:?}"
+    );
+}
+
+// Conformance: log/26
+#[test]
+fn read_after_skip_reaches_the_end() {
+    let corrupt: [fn(&mut Vec<u8>); 2] = [
+        |bytes| bytes[SEGMENT_HEADER_BYTES + 19 * BATCH_BYTES..][..HEADER_BYTES].fill(0),
+        |bytes| bytes[SEGMENT_HEADER_BYTES + 19 * BATCH_BYTES + 100] ^= 1,
+    ];
+    for corrupt in corrupt {
+        let disk = twenty();
+        disk.corrupt(&file("log"), corrupt);
+        let mut driven = open(&disk);
+        driven.skip_corrupt_range(tp(1), lost(57, 60));
+        for from in [57, 58, 59] {
+            let read = driven.log.read(tp(1), Offset(from), 1).unwrap();
+            let header = BatchHeader::parse(&read.batches[0]).unwrap();
+            assert!(avouch_protocol::batch::crc_matches(&read.batches[0]));
+            assert_eq!((header.base_offset, header.record_count), (Offset(from), 0));
+            assert_eq!(header.next_offset(), read.bounds.high_watermark);
+        }
+        let at_end = driven.log.read(tp(1), Offset(60), 1).unwrap();
+        assert!(at_end.batches.is_empty());
+    }
+}
+
+// Conformance: log/26
+#[test]
+fn verify_reports_skipped_ranges_without_fault() {
+    let corrupt: [fn(&mut [u8]); 3] = [
+        |header| header.fill(0),
+        |header| header[100] ^= 1,
+        |header| header[5] ^= 1,
+    ];
+    for batch in [0, 5, 19] {
+        for corrupt in corrupt {
+            let disk = twenty();
+            disk.corrupt(&file("log"), |bytes| {
+                corrupt(&mut bytes[SEGMENT_HEADER_BYTES + batch * BATCH_BYTES..][..BATCH_BYTES]);
+            });
+            let verify = || {
+                let mut items = Vec::new();
+                let see = &mut |item: crate::inspect::Item| items.push(item.to_string());
+                let totals = crate::inspect::verify(Path::new("/data"), &disk, see).unwrap();
+                (totals.faults, items)
+            };
+            assert_ne!(verify().0, 0, "batch {batch}");
+            let mut driven = open(&disk);
+            let first = i64::try_from(batch).unwrap() * RECORDS;
+            driven.skip_corrupt_range(tp(1), lost(first, first + RECORDS));
+            driven.close().unwrap();
+            let expected = format!("{}: offsets {first} to {} are skipped", tp(1), first + 2);
+            assert_eq!(verify(), (0, vec![expected]), "batch {batch}");
+        }
     }
 }

@@ -7,8 +7,9 @@ use avouch_protocol::types::Offset;
 use super::batches::{Spec, id_of, tp};
 use super::harness::{Driven, small};
 use super::model::read_all;
-use super::scripts::{Run, SCRIPTS};
+use super::scripts::{Run, SCRIPTS, config};
 use super::sim::{Crash, Faults, SimDisk};
+use crate::locks::lock;
 use crate::storage::StorageError;
 use crate::{AppendOutcome, Durability, LogConfig, PartitionSettings};
 
@@ -304,5 +305,40 @@ fn start_on_a_full_disk_serves_reads() {
         ));
         let (driven, _) = start(&left.after(Crash::Killed)).unwrap();
         assert_eq!(count(&driven), 13, "{durability:?}");
+    }
+}
+
+// Conformance: log-proof/18
+#[test]
+fn missing_file_handles_delay_writes_without_loss() {
+    for (name, script) in SCRIPTS {
+        let mut run = Run::new(Durability::Fsync, SimDisk::new(Faults::default()));
+        // Each part ends with a commit, because the next one starts a new process.
+        for part in script.split_inclusive(" p") {
+            let no_handles = Faults {
+                no_handles: true,
+                ..Faults::default()
+            };
+            run.disk.set_faults(no_handles);
+            if let Some(driven) = &run.driven {
+                // Whether this fails depends on the files that are open; it is repeated below.
+                drop(driven.flush());
+                drop(driven.checkpoint());
+                drop(driven.spare());
+                assert_eq!(*lock(&driven.received.poisoned), [""; 0], "{name}");
+            }
+            run.disk.set_faults(Faults::default());
+            run.play(part)
+                .unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
+        }
+        let driven = run.driven.take().unwrap();
+        driven.checkpoint().unwrap();
+        drop(driven);
+        let left = run.disk.after(Crash::Nothing);
+        let (driven, _) = Driven::open(config(Durability::Fsync), Arc::new(left)).unwrap();
+        run.model.create_partitions(&driven).unwrap();
+        run.model
+            .check(&driven, false)
+            .unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
     }
 }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::batches::{Spec, tp};
 use super::harness::TestListener;
+use crate::segment::header::SEGMENT_HEADER_BYTES;
 use crate::{AppendOutcome, FileRangeResult, Log, LogConfig, RealDisk, read_range};
 
 const BATCH_BYTES: usize = 10_000;
@@ -135,7 +136,7 @@ fn file_range_excludes_corrupt_batches() {
         let path = partition.unwrap().unwrap().path();
         let path = path.join(format!("{:020}.log", 0));
         let mut bytes = fs::read(&path).unwrap();
-        bytes[corrupt * BATCH_BYTES + 61 + corrupt * 400] ^= 0x10;
+        bytes[SEGMENT_HEADER_BYTES + corrupt * BATCH_BYTES + 61 + corrupt * 400] ^= 0x10;
         fs::write(&path, bytes).unwrap();
         let log = open(dir.path());
         // The batches before the corrupt one are verified; the corrupt one was never read.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::batches::tp;
 use super::harness::Driven;
 use super::scripts::{Run, SCRIPTS, config};
 use super::sim::{Faults, SimDisk};
@@ -88,4 +89,25 @@ fn missing_segment_and_frames_are_found() {
         .find(|path| is_segment(path));
     crate::Disk::remove_file(&run.disk, segment.unwrap()).unwrap();
     assert_eq!(look(&run.disk).1.faults, 2);
+}
+
+// Conformance: log/16
+#[test]
+fn dump_ignores_segments_deleted_meanwhile() {
+    let mut run = Run::new(Durability::Fsync, SimDisk::new(Faults::default()));
+    run.play("I1*8 p c").unwrap();
+    let mut driven = run.driven.take().unwrap();
+    let mut deleted = false;
+    let totals = dump(Path::new("/data"), &run.disk, &mut |item| {
+        if matches!(item, Item::Segment { .. }) && !deleted {
+            deleted = true;
+            let end = driven.log.bounds(tp(1)).unwrap().high_watermark;
+            driven.log.set_log_start(tp(1), end, Box::new(drop));
+            driven.commit();
+            driven.checkpoint().unwrap();
+        }
+    });
+    let totals = totals.unwrap();
+    assert!(totals.segments > 1 && totals.batches < 8, "{totals}");
+    assert_eq!(totals.faults, 0);
 }

@@ -1,7 +1,7 @@
 //! Tests of the log over a simulated disk and over the real one.
 
 mod basics;
-mod batches;
+pub(crate) mod batches;
 mod bit_flips;
 mod compaction;
 mod corruption;

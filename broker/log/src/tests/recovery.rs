@@ -9,6 +9,7 @@ use super::batches::{Spec, tp};
 use super::harness::{Driven, small};
 use super::model::read_all;
 use super::sim::{Faults, SimDisk};
+use crate::segment::header::SEGMENT_HEADER_BYTES;
 use crate::wal::frame::{FRAME_HEADER_BYTES, WAL_HEADER_BYTES};
 use crate::{CorruptRange, OpenError, ReadError, RecoveryReport, SECTOR_BYTES};
 
@@ -129,7 +130,9 @@ fn corrupt_batch_hides_only_itself() {
         .join(tp(1).to_string())
         .join("00000000000000000000.log");
     for at in (0..BATCH_BYTES).filter(|at| !(12..16).contains(at)) {
-        disk.corrupt(&segment, |bytes| bytes[5 * BATCH_BYTES + at] ^= 0x41);
+        disk.corrupt(&segment, |bytes| {
+            bytes[SEGMENT_HEADER_BYTES + 5 * BATCH_BYTES + at] ^= 0x41
+        });
         let (driven, _) = open(&disk).unwrap();
         let before = driven.log.read(tp(1), Offset(0), 1 << 20).unwrap();
         assert_eq!(before.batches.len(), 5, "byte {at}");
@@ -144,7 +147,9 @@ fn corrupt_batch_hides_only_itself() {
             "byte {at}"
         );
         drop(driven);
-        disk.corrupt(&segment, |bytes| bytes[5 * BATCH_BYTES + at] ^= 0x41);
+        disk.corrupt(&segment, |bytes| {
+            bytes[SEGMENT_HEADER_BYTES + 5 * BATCH_BYTES + at] ^= 0x41
+        });
     }
 }
 

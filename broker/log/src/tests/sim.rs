@@ -31,6 +31,8 @@ pub(super) struct Faults {
     pub(super) syncs_lie: bool,
     /// The sync of a file or directory that fails, from 1; the unsynced writes are lost at a crash.
     pub(super) failing_sync: Option<u64>,
+    /// No file handle is free: opening a file or directory fails with EMFILE.
+    pub(super) no_handles: bool,
     /// Maximum bytes of all files together.
     pub(super) capacity: Option<u64>,
 }
@@ -178,6 +180,14 @@ impl World {
         self.alive()
     }
 
+    fn handle(&self) -> io::Result<()> {
+        const EMFILE: i32 = 24;
+        match self.faults.no_handles {
+            true => Err(io::Error::from_raw_os_error(EMFILE)),
+            false => Ok(()),
+        }
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.syncs += 1;
         if self.faults.failing_sync == Some(self.syncs) {
@@ -207,6 +217,7 @@ impl SimDisk {
     fn opened(&self, path: &Path, mode: OpenMode) -> io::Result<SimFile> {
         let mut world = lock(&self.0);
         world.alive()?;
+        world.handle()?;
         let file = match (world.live.get(path).copied(), mode) {
             (Some(Node::File(file)), OpenMode::Truncate) => {
                 world.step()?;
@@ -312,6 +323,7 @@ impl Disk for SimDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut world = lock(&self.0);
         world.step()?;
+        world.handle()?;
         if world.live.get(path) != Some(&Node::Dir) {
             return Err(io::ErrorKind::NotFound.into());
         }

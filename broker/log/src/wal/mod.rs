@@ -372,22 +372,22 @@ impl Wal {
         if started.grown < first {
             grow(&mut started, first)?;
         }
-        let header = WalFileHeader {
-            incarnation: self.session.incarnation,
-            first_seq: seq,
-            salt: Some(self.session.salt),
-        };
-        // No step after this point allocates space, so none of them may fail.
-        started
-            .file
-            .write_at(&header.encode(), 0)
-            .map_err(|error| StorageError::failed(&path, &error))?;
-        sync(&path, &started.file)?;
         if is_new && !failpoints::is_on(Bug::NamesNotSynced) {
             self.disk
                 .sync_dir(&self.dir)
                 .map_err(|error| StorageError::failed(&self.dir, &error))?;
         }
+        let header = WalFileHeader {
+            incarnation: self.session.incarnation,
+            first_seq: seq,
+            salt: Some(self.session.salt),
+        };
+        // No step after this point allocates space or a file handle, so none of them may fail.
+        started
+            .file
+            .write_at(&header.encode(), 0)
+            .map_err(|error| StorageError::failed(&path, &error))?;
+        sync(&path, &started.file)?;
         Ok(started)
     }
 
