@@ -279,7 +279,7 @@ mod tests {
     // Nothing can be written to /dev/full, as on a full copy-on-write file system.
     #[cfg(target_os = "linux")]
     #[test]
-    fn unwritable_process_id_does_not_prevent_a_start() {
+    fn unwritable_process_id_does_not_prevent_start() {
         let root = tempdir().unwrap();
         std::os::unix::fs::symlink("/dev/full", root.path().join(LOCK_FILE)).unwrap();
         inspect(root.path()).unwrap().claim().unwrap();

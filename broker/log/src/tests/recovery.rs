@@ -131,7 +131,7 @@ fn corrupt_batch_hides_only_itself() {
         .join("00000000000000000000.log");
     for at in (0..BATCH_BYTES).filter(|at| !(12..16).contains(at)) {
         disk.corrupt(&segment, |bytes| {
-            bytes[SEGMENT_HEADER_BYTES + 5 * BATCH_BYTES + at] ^= 0x41
+            bytes[SEGMENT_HEADER_BYTES + 5 * BATCH_BYTES + at] ^= 0x41;
         });
         let (driven, _) = open(&disk).unwrap();
         let before = driven.log.read(tp(1), Offset(0), 1 << 20).unwrap();
@@ -148,7 +148,7 @@ fn corrupt_batch_hides_only_itself() {
         );
         drop(driven);
         disk.corrupt(&segment, |bytes| {
-            bytes[SEGMENT_HEADER_BYTES + 5 * BATCH_BYTES + at] ^= 0x41
+            bytes[SEGMENT_HEADER_BYTES + 5 * BATCH_BYTES + at] ^= 0x41;
         });
     }
 }

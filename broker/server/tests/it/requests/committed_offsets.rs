@@ -108,12 +108,15 @@ fn segment(dir: &Path, partition: TopicPartition) -> PathBuf {
     folder.join("00000000000000000000.log")
 }
 
+/// docs/log-format.md, "Segment".
+const SEGMENT_HEADER_BYTES: usize = 64;
+
 /// Corrupts the last byte of a batch, selected by index; a negative index counts from the end.
 fn corrupt(segment: &Path, index: isize) {
     let mut bytes = std::fs::read(segment).unwrap();
-    // Batches follow each other without padding.
+    // Batches follow the header and each other without padding.
     let mut ends = Vec::new();
-    let mut at = 0;
+    let mut at = SEGMENT_HEADER_BYTES;
     while at < bytes.len() {
         at += BatchHeader::parse(&bytes[at..]).unwrap().size_bytes;
         ends.push(at);
