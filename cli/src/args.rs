@@ -170,6 +170,12 @@ pub(crate) struct RawServe {
     /// [default: 127.0.0.1:8081].
     #[arg(long, value_name = "IP:PORT", env = "AVOUCH_HTTP_LISTEN")]
     pub(crate) http_listen: Option<SocketAddr>,
+    /// Maximum number of open HTTP connections [default: 1000].
+    #[arg(long, value_name = "COUNT", env = "AVOUCH_HTTP_MAX_CONNECTIONS")]
+    pub(crate) http_max_connections: Option<usize>,
+    /// Maximum memory of HTTP request and response bodies [default: 67108864].
+    #[arg(long, value_name = "BYTES", env = "AVOUCH_HTTP_MEMORY_BYTES")]
+    pub(crate) http_memory_bytes: Option<usize>,
     /// Address that Kafka clients connect to [default: the one each client connected to].
     #[arg(long, value_name = "HOST:PORT", env = "AVOUCH_ADVERTISE")]
     pub(crate) advertise: Option<HostPort>,

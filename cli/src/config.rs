@@ -92,6 +92,12 @@ pub(crate) fn resolve(flags: RawServe, file: RawServe) -> Result<ServeConfig, Co
     node.registry_database = raw.registry_db;
     node.kafka_listen = raw.kafka_listen.unwrap_or(node.kafka_listen);
     node.http_listen = raw.http_listen.unwrap_or(node.http_listen);
+    if let Some(count) = raw.http_max_connections {
+        node.http.connections_max = count;
+    }
+    if let Some(bytes) = raw.http_memory_bytes {
+        node.http.memory_bytes_max = bytes;
+    }
     node.broker.advertise = raw.advertise.map(|at| (at.host, at.port));
     if let Some(durability) = raw.durability {
         node.broker.durability = durability.into();
@@ -115,6 +121,8 @@ fn layered(upper: RawServe, lower: RawServe) -> RawServe {
         data_dir: upper.data_dir.or(lower.data_dir),
         kafka_listen: upper.kafka_listen.or(lower.kafka_listen),
         http_listen: upper.http_listen.or(lower.http_listen),
+        http_max_connections: upper.http_max_connections.or(lower.http_max_connections),
+        http_memory_bytes: upper.http_memory_bytes.or(lower.http_memory_bytes),
         advertise: upper.advertise.or(lower.advertise),
         ready_file: upper.ready_file.or(lower.ready_file),
         durability: upper.durability.or(lower.durability),
@@ -280,7 +288,7 @@ mod tests {
     }
 
     /// Flags, file, and the change of the defaults that they make.
-    const PRECEDENCE: [(&str, &str, Change); 17] = [
+    const PRECEDENCE: [(&str, &str, Change); 18] = [
         ("", "", |_| {}),
         ("data-dir = 'a'", "", |c| c.data_dir = "a".into()),
         ("", "data-dir = 'b'", |c| c.data_dir = "b".into()),
@@ -300,6 +308,9 @@ mod tests {
             c.broker.durability = Durability::Os;
         }),
         ("durability = 'fsync'", "durability = 'os'", |_| {}),
+        ("http-memory-bytes = 8", "http-max-connections = 7", |c| {
+            (c.http.connections_max, c.http.memory_bytes_max) = (7, 8);
+        }),
         ("", "low-space-bytes = 7", |c| c.broker.low_space_bytes = 7),
         (
             "broker-config.num.partitions = 1",

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use avouch_broker::BrokerConfig;
 use avouch_registry::{PostgresUrl, RegistryConfig};
 
+use crate::http::HttpLimits;
+
 /// The configuration of a [`Node`](crate::Node).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -18,6 +20,8 @@ pub struct NodeConfig {
     pub kafka_listen: SocketAddr,
     /// The HTTP listener: registry, metrics, health. Default: a free port on 127.0.0.1.
     pub http_listen: SocketAddr,
+    /// Limits of the HTTP listener.
+    pub http: HttpLimits,
     /// Settings of the broker. The node overwrites its `data_dir` and `keep_schemas`.
     pub broker: BrokerConfig,
     /// Settings of the registry. The node adds its own and the broker's metrics to
@@ -41,6 +45,7 @@ impl NodeConfig {
             data_dir,
             kafka_listen: free_port,
             http_listen: free_port,
+            http: HttpLimits::default(),
             registry: RegistryConfig::default(),
             registry_database: None,
         }

@@ -57,6 +57,9 @@ pub enum StartError {
     /// The OpenAPI document cannot be encoded.
     #[error("the OpenAPI document")]
     Document(#[source] serde_json::Error),
+    /// A metric of the HTTP listener is registered already.
+    #[error("cannot register the metrics of the HTTP listener")]
+    HttpMetrics(#[from] prometheus::Error),
     /// The HTTP listener cannot be registered.
     #[error("the HTTP listener")]
     Http(#[source] io::Error),

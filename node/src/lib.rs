@@ -41,7 +41,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix_web::dev::ServerHandle;
 use actix_web::web::ServiceConfig;
 use avouch_registry::{Database, Registry};
 use avouch_registry_api::client::RegistryClient;
@@ -56,7 +55,8 @@ pub use crate::config::{NodeConfig, Role};
 pub use crate::data_dir::{DataDir, DataDirError};
 pub use crate::error::{Failure, StartError};
 
-use crate::http::Health;
+pub use crate::http::HttpLimits;
+use crate::http::{Health, HttpContext, HttpHandle};
 
 /// The registry's SQLite database in the data directory.
 pub const REGISTRY_FILE: &str = "registry.sqlite";
@@ -69,7 +69,7 @@ pub struct Node {
     parts: Parts,
     health: Health,
     http_address: SocketAddr,
-    http_handle: ServerHandle,
+    http_handle: HttpHandle,
     http_task: JoinHandle<io::Result<()>>,
     /// Unlocked last, when no part writes any more.
     _data_dir: DataDir,
@@ -96,12 +96,16 @@ impl Node {
         let data_dir = candidate.claim()?;
         // A clone shares the metrics: all parts register in one place.
         let metrics = config.registry.metrics.clone();
+        let http_limits = config.http;
         let parts = Parts::open(config, kafka_listener, remote).await?;
-        let opened = parts.health(metrics).and_then(|health| {
-            let server = http::server(http_listener, health.clone(), parts.routes());
-            Ok((health, server.map_err(StartError::Http)?))
+        let opened = parts.health(metrics.clone()).and_then(|health| {
+            let memory = parts.broker.as_ref().map(Broker::request_memory);
+            let context = HttpContext::new(http_limits, memory, &metrics)?;
+            let server = http::server(http_listener, context, health.clone(), parts.routes());
+            let (server, handle) = server.map_err(StartError::Http)?;
+            Ok((health, server, handle))
         });
-        let (health, server) = match opened {
+        let (health, server, http_handle) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 parts.close(None).await;
@@ -112,7 +116,7 @@ impl Node {
             parts,
             health,
             http_address,
-            http_handle: server.handle(),
+            http_handle,
             http_task: tokio::spawn(server),
             _data_dir: data_dir,
         })
@@ -243,12 +247,12 @@ impl Parts {
 
     /// Closes the parts after their requests. The order is that of dependence: the broker uses the
     /// registry until its end, and the health endpoints report the drain until then.
-    async fn close(self, http: Option<ServerHandle>) {
+    async fn close(self, http: Option<HttpHandle>) {
         if let Some(broker) = self.broker {
             broker.shutdown().await;
         }
         if let Some(http) = http {
-            http.stop(true).await;
+            http.stop().await;
         }
         if let Some(registry) = self.registry {
             registry.close().await;

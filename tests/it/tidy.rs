@@ -61,6 +61,7 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 25] = [
     (
         "node",
         &[
+            "avouch-net",
             "avouch-http",
             "avouch-registry-api",
             "avouch-registry",

@@ -82,6 +82,12 @@ impl RequestMemory {
         }
     }
 
+    /// Reserves `bytes` outside of a Kafka request, if they are free now.
+    #[must_use]
+    pub fn try_reserve(&self, bytes: usize) -> Option<MemoryPermit> {
+        self.all.try_reserve(bytes)
+    }
+
     /// Returns the number of bytes reserved now.
     #[must_use]
     pub fn reserved_bytes(&self) -> usize {

@@ -172,6 +172,12 @@ impl Broker {
         self.node.kafka_address
     }
 
+    /// Returns the memory of requests, which the HTTP listener of the process shares.
+    #[must_use]
+    pub fn request_memory(&self) -> Arc<RequestMemory> {
+        Arc::clone(&self.node.request_memory)
+    }
+
     /// Returns the cluster's id.
     #[must_use]
     pub fn cluster_id(&self) -> &str {

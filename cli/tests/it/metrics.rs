@@ -26,7 +26,7 @@ fn documented() -> BTreeSet<String> {
     names
 }
 
-/// Returns the metric names in the string literals of broker and registry.
+/// Returns the metric names in the string literals of broker, registry and node.
 fn named_in_sources() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut folders = vec![
@@ -35,6 +35,7 @@ fn named_in_sources() -> BTreeSet<String> {
         checkout().join("broker/server/src"),
         checkout().join("registry/server/src"),
         checkout().join("cli/src"),
+        checkout().join("node/src"),
     ];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {

@@ -1,5 +1,7 @@
 //! Nodes in this process: start, restart, and startup errors.
 
+mod http_limits;
+
 use std::error::Error;
 
 use avouch_node::{DataDirError, Node, NodeConfig, Role, StartError};

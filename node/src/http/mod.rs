@@ -1,15 +1,20 @@
 //! The HTTP listener: routes of broker and registry, health, metrics and the OpenAPI document in
 //! one server. Knows no route of the broker or the registry.
 
+mod flow;
+mod limits;
+mod server;
+mod stream;
+
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::dev::Server;
+use actix_server::Server;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Bytes, Data, ServiceConfig};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpResponse};
 use avouch_broker::Broker;
 use avouch_http::{Endpoint, endpoints, mount, not_found, traced};
 use avouch_registry::Registry;
@@ -18,8 +23,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::{Info, License, OpenApi, Server as DocumentedServer};
 
-/// Maximum time of running requests after the process stops, in seconds.
-const SHUTDOWN_TIMEOUT_S: u64 = 3;
+pub(crate) use self::limits::HttpContext;
+pub use self::limits::HttpLimits;
+pub(crate) use self::server::HttpHandle;
+
 const DESCRIPTION: &str = "A Kafka-compatible broker with a Confluent-compatible schema registry. \
     Every response has the header `X-Request-ID`, which is that of the request or a generated one. \
     Unknown routes return 404 and unsupported methods 405, both with an error body.";
@@ -62,11 +69,16 @@ impl Health {
 ///
 /// # Errors
 /// If the listener cannot be registered.
-pub(crate) fn server<R>(listener: TcpListener, health: Health, routes: R) -> io::Result<Server>
+pub(crate) fn server<R>(
+    listener: TcpListener,
+    context: HttpContext,
+    health: Health,
+    routes: R,
+) -> io::Result<(Server, HttpHandle)>
 where
     R: FnOnce(&mut ServiceConfig) + Clone + Send + 'static,
 {
-    let server = HttpServer::new(move || {
+    server::start(listener, Arc::new(context), move || {
         App::new()
             .app_data(Data::new(health.clone()))
             .configure(|application| mount(&own_endpoints(), application))
@@ -74,15 +86,7 @@ where
             .configure(routes.clone())
             // Responses of unknown routes have a request id too.
             .default_service(web::to(not_found).wrap(from_fn(traced)))
-    });
-    Ok(server
-        // Responses are small and the store runs on the main runtime, so one thread is enough.
-        .workers(1)
-        // The caller decides when the node stops.
-        .disable_signals()
-        .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
-        .listen(listener)?
-        .run())
+    })
 }
 
 /// Returns the OpenAPI document of a process with these parts.
