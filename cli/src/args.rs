@@ -80,6 +80,14 @@ pub(crate) enum LogCommand {
         #[arg(long, value_name = "DIR", env = "AVOUCH_DATA_DIR")]
         data_dir: Option<PathBuf>,
     },
+    /// Open a log with missing or cut files, whose records are lost.
+    ///
+    /// The broker must be stopped. It starts afterwards with the records that remain.
+    AcceptLoss {
+        /// Data directory [default: ./avouch-data].
+        #[arg(long, value_name = "DIR", env = "AVOUCH_DATA_DIR")]
+        data_dir: Option<PathBuf>,
+    },
 }
 
 /// The log to inspect and the output format.

@@ -39,6 +39,20 @@ pub(crate) fn run(command: LogCommand, configured: Option<PathBuf>) -> anyhow::R
             partition,
             offset,
         } => skip(&place(data_dir), partition, Offset(offset)),
+        LogCommand::AcceptLoss { data_dir } => {
+            let data_dir = place(data_dir);
+            let _locked = DataDir::lock(&data_dir)?;
+            let mut config = LogConfig::new(data_dir.join("log"));
+            config.accept_loss = true;
+            let (log, report) = Log::open(config, Arc::new(RealDisk), Arc::new(Silent))?;
+            log.close()?;
+            let frames = report.frames_replayed;
+            writeln!(
+                io::stdout(),
+                "opened the log; {frames} WAL frames were replayed"
+            )?;
+            Ok(ExitCode::SUCCESS)
+        }
         LogCommand::RebuildCheckpoint { data_dir } => {
             let data_dir = place(data_dir);
             let _claimed = DataDir::lock(&data_dir)?;

@@ -65,6 +65,10 @@ pub struct LogConfig {
     /// Free disk space below which appends of clients fail. Default 512 MiB; 0 disables the check.
     /// The reserve keeps deletion, retention, offset commits and checkpoints working.
     pub low_space_bytes: u64,
+    /// Whether a log must exist, because other data of the node refers to it. Default false.
+    pub must_exist: bool,
+    /// Opens a log with missing or cut files, whose records are lost. Default false.
+    pub accept_loss: bool,
 }
 
 /// Default of [`LogConfig::low_space_bytes`].
@@ -89,6 +93,8 @@ impl LogConfig {
             producer_expiration_ms: 24 * 3_600_000,
             producers_max: 100_000,
             low_space_bytes: LOW_SPACE_BYTES,
+            must_exist: false,
+            accept_loss: false,
         }
     }
 }
@@ -410,6 +416,37 @@ pub enum OpenError {
     #[error("{dir}: contains data but no checkpoint; run `avouch log rebuild-checkpoint`")]
     MissingCheckpoint {
         /// The data directory.
+        dir: PathBuf,
+    },
+    /// A WAL file that existed is missing, which no crash can cause.
+    #[error(
+        "{dir}: the WAL file with frame {first} is missing, and with it acknowledged records; \
+         restore it, or accept the loss with `avouch log accept-loss`"
+    )]
+    MissingWal {
+        /// The directory of the WAL.
+        dir: PathBuf,
+        /// Sequence number of a frame in the file.
+        first: u64,
+    },
+    /// A WAL file is shorter than it was, which no crash can cause.
+    #[error(
+        "{path}: the WAL file ends within a frame at byte {bytes}, and acknowledged records are \
+         missing; restore it, or accept the loss with `avouch log accept-loss`"
+    )]
+    CutWal {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+    },
+    /// The log directory is missing although there is other data.
+    #[error(
+        "{dir}: the log is missing, and with it all records; restore it, or accept the loss with \
+         `avouch log accept-loss`"
+    )]
+    MissingLog {
+        /// The directory.
         dir: PathBuf,
     },
     /// The configuration is invalid.

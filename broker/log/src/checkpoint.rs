@@ -31,6 +31,7 @@ const MAGIC: [u8; 8] = *b"AVOUCHCP";
 const HEADER_BYTES: usize = 20;
 const CRC_AT: usize = 16;
 const FLAG_OPEN_OS: u8 = 1;
+const FLAG_WAL_STARTED: u8 = 2;
 const TAGS_ANY: u32 = 65536;
 /// The version without the fields of compaction, producer expiration and skipped ranges.
 const FIRST_FORMAT: u32 = 1;
@@ -40,6 +41,8 @@ const FIRST_FORMAT: u32 = 1;
 pub(crate) struct Checkpoint {
     /// Whether the log was opened in mode `os` and not closed since.
     pub(crate) open_os: bool,
+    /// Whether a WAL file of this incarnation, or a later one, exists.
+    pub(crate) wal_started: bool,
     /// Frames up to this one are in segments.
     pub(crate) seq: FrameSeq,
     pub(crate) incarnation: Incarnation,
@@ -102,7 +105,12 @@ pub(crate) enum BadCheckpoint {
 impl Checkpoint {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
-        body.put_u8(if self.open_os { FLAG_OPEN_OS } else { 0 });
+        let flags = [
+            (self.open_os, FLAG_OPEN_OS),
+            (self.wal_started, FLAG_WAL_STARTED),
+        ];
+        let flags = flags.iter().filter(|(is_set, _)| *is_set);
+        body.put_u8(flags.map(|(_, flag)| flag).sum());
         body.put_u64(self.seq.0);
         body.put_u64(self.incarnation.0);
         body.put_i32(self.epoch_floor.0);
@@ -152,8 +160,10 @@ impl Checkpoint {
 
     fn decode_body(reader: &mut Reader<'_>, format: u32) -> Option<Self> {
         let partition = |reader: &mut Reader<'_>| PartitionCheckpoint::decode(reader, format);
+        let flags = reader.u8()?;
         Some(Self {
-            open_os: reader.u8()? & FLAG_OPEN_OS != 0,
+            open_os: flags & FLAG_OPEN_OS != 0,
+            wal_started: flags & FLAG_WAL_STARTED != 0,
             seq: FrameSeq(reader.u64()?),
             incarnation: Incarnation(reader.u64()?),
             epoch_floor: LeaderEpoch(reader.i32()?),
@@ -369,6 +379,7 @@ mod tests {
         };
         Checkpoint {
             open_os: true,
+            wal_started: true,
             seq: FrameSeq(12),
             incarnation: Incarnation(3),
             epoch_floor: LeaderEpoch(1),

@@ -63,6 +63,7 @@ pub(crate) fn rebuild(disk: &dyn Disk, dir: &Path) -> Result<Checkpoint, OpenErr
     Ok(Checkpoint {
         // Recovery increases all leader epochs then, because the last one is not known for sure.
         open_os: true,
+        wal_started: false,
         seq: tail.covered,
         incarnation: tail.incarnation,
         epoch_floor: epochs.max().unwrap_or(LeaderEpoch(0)),

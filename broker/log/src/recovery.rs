@@ -49,6 +49,9 @@ pub(crate) fn open(
     make_directories(&*disk, &config.dir)?;
     let (checkpoint, is_new) = match read_checkpoint(&*disk, &config.dir) {
         Ok(Some(checkpoint)) => (checkpoint, false),
+        Ok(None) if config.must_exist && !config.accept_loss => {
+            return Err(OpenError::MissingLog { dir: config.dir });
+        }
         Ok(None) => (Checkpoint::default(), true),
         Err(OpenError::CorruptCheckpoint { path, at }) => {
             let path = path.display();
@@ -60,11 +63,21 @@ pub(crate) fn open(
     // Opened for writing, because unproven frames are rewritten in place below.
     let found = find_wal_files(&*disk, &config.dir.join("wal"), OpenMode::Existing)?;
     let wal_dir = config.dir.join("wal");
-    let (plan, wal_files) =
+    let (mut plan, wal_files, cut) =
         plan_replay(&found, &checkpoint).map_err(|source| io_at(&wal_dir, source))?;
+    if config.accept_loss {
+        // The next WAL file then follows those that are missing.
+        let successors = found
+            .used
+            .iter()
+            .filter_map(|(_, file)| file.header.successor);
+        plan.next = successors.fold(plan.next, FrameSeq::max);
+    } else {
+        check_files(&found, cut, &checkpoint, &wal_dir)?;
+    }
     // Offsets can have been visible and be assigned again, so consumers must see a new leader epoch
     // (KIP-320).
-    let was_unclean = checkpoint.open_os || !plan.missing.is_empty();
+    let was_unclean = checkpoint.open_os || !plan.missing.is_empty() || config.accept_loss;
     let epoch_floor = LeaderEpoch(checkpoint.epoch_floor.0 + i32::from(was_unclean));
     // Files without any frame count too, otherwise two starts could use one number.
     let newest = found
@@ -268,6 +281,7 @@ fn header_by_first_frame(file: &dyn DiskFile) -> io::Result<WalFileState> {
         incarnation: frame.incarnation,
         first_seq: frame.seq,
         salt: frame.salt,
+        successor: None,
     };
     let header = FrameHeader::decode(&head).map(inferred);
     Ok(header.map_or(WalFileState::Free, WalFileState::Used))
@@ -277,7 +291,7 @@ fn header_by_first_frame(file: &dyn DiskFile) -> io::Result<WalFileState> {
 fn plan_replay(
     found: &FoundWalFiles,
     checkpoint: &Checkpoint,
-) -> io::Result<(ReplayPlan, WalFiles)> {
+) -> io::Result<(ReplayPlan, WalFiles, Option<usize>)> {
     let wal_files: Vec<&WalFile> = found.used.iter().map(|(_, wal_file)| wal_file).collect();
     let scanned = find_frames(&wal_files, checkpoint.seq)?;
     let mut known = WalFiles {
@@ -297,7 +311,39 @@ fn plan_replay(
         }
     }
     known.retire(checkpoint.seq);
-    Ok((plan(&scanned, checkpoint.seq), known))
+    Ok((plan(&scanned, checkpoint.seq), known, scanned.cut))
+}
+
+/// Returns an error if WAL files are missing or cut in a way that no crash can cause.
+fn check_files(
+    found: &FoundWalFiles,
+    cut: Option<usize>,
+    checkpoint: &Checkpoint,
+    wal_dir: &Path,
+) -> Result<(), OpenError> {
+    if let Some((id, file)) = cut.and_then(|at| found.used.get(at)) {
+        return Err(OpenError::CutWal {
+            path: id.path(wal_dir),
+            bytes: file.bytes,
+        });
+    }
+    let headers = || found.used.iter().map(|(_, file)| file.header);
+    let missing = |first: FrameSeq| {
+        Err(OpenError::MissingWal {
+            dir: wal_dir.to_owned(),
+            first: first.0,
+        })
+    };
+    let newest = headers().map(|header| header.incarnation).max();
+    if checkpoint.wal_started && newest < Some(checkpoint.incarnation) {
+        return missing(checkpoint.seq.next());
+    }
+    let last_start = headers().map(|header| header.first_seq).max();
+    let successors = headers().filter_map(|header| header.successor);
+    match successors.max() {
+        Some(successor) if last_start < Some(successor) => missing(successor),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn restore(shared: &Shared, checkpoint: Checkpoint) {

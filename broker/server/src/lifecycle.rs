@@ -110,7 +110,8 @@ impl Broker {
             purgatory: Arc::clone(&purgatory),
             report_failure,
         });
-        let log = open_log(&config, clock, events).await?;
+        let has_topics = metadata.cluster().topics().next().is_some();
+        let log = open_log(&config, has_topics, clock, events).await?;
         reconcile(&metadata, &log).await?;
         config.groups.offsets_partitions = offsets_partitions(&config, &metadata);
         let (offsets_topic, groups) =
@@ -402,6 +403,7 @@ impl Listener for LogEvents {
 
 async fn open_log(
     config: &BrokerConfig,
+    must_exist: bool,
     clock: Clock,
     events: Arc<LogEvents>,
 ) -> Result<Log, StartError> {
@@ -412,6 +414,7 @@ async fn open_log(
     let mut log_config = LogConfig::new(config.data_dir.join("log"));
     log_config.durability = config.durability;
     log_config.low_space_bytes = config.low_space_bytes;
+    log_config.must_exist = must_exist;
     log_config.producers_max = config.limits.producers_max;
     let corrupt_ranges = events.metrics.corrupt_ranges.clone();
     let opened = tokio::task::spawn_blocking(move || Log::open(log_config, Arc::new(disk), events))

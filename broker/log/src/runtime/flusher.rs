@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -216,6 +217,7 @@ impl Flusher {
         };
         let checkpoint = Checkpoint {
             open_os,
+            wal_started: self.shared.wal_started.load(Ordering::Acquire),
             seq,
             incarnation: self.incarnation,
             epoch_floor: self.shared.epoch_floor,

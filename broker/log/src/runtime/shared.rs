@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use avouch_protocol::types::{LeaderEpoch, Offset, TopicId, TopicPartition};
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) epoch_floor: LeaderEpoch,
     partitions: RwLock<HashMap<TopicPartition, Arc<Partition>>>,
     published: AtomicU64,
+    /// Whether this session has started a WAL file.
+    pub(crate) wal_started: AtomicBool,
     /// Upper bound of the number of producers; see [`Shared::note_producers`].
     producers_at_most: AtomicUsize,
     wal_bytes: AtomicU64,
@@ -77,6 +79,7 @@ impl Shared {
             epoch_floor,
             partitions: RwLock::default(),
             published: AtomicU64::new(0),
+            wal_started: AtomicBool::new(false),
             producers_at_most: AtomicUsize::new(0),
             wal_bytes: AtomicU64::new(0),
             checkpointed_wal_bytes: AtomicU64::new(0),

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::types::{Offset, TopicId, TopicPartition};
@@ -180,6 +181,7 @@ impl Writer {
             reserved = self.wal.reserve(self.next_seq, frame_bytes);
         }
         reserved?;
+        self.shared.wal_started.store(true, Ordering::Release);
         // Back pressure: unflushed batches cannot leave memory, so write them before accepting
         // more.
         let unflushed = self.shared.memory.unflushed();

@@ -32,7 +32,7 @@ fn acknowledging_before_sync_is_caught() {
 fn every_other_bug_is_caught() {
     let bugs = [
         (Bug::FailedSyncRetried, "is gone"),
-        (Bug::NamesNotSynced, "corrupt"),
+        (Bug::NamesNotSynced, "missing"),
         (Bug::SegmentsNotSynced, "corrupt"),
         (Bug::CheckpointNotSynced, "is gone"),
         (Bug::ReplayNotSynced, "corrupt"),

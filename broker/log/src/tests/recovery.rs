@@ -8,10 +8,12 @@ use avouch_protocol::types::{LeaderEpoch, Offset};
 use super::batches::{Spec, tp};
 use super::harness::{Driven, small};
 use super::model::read_all;
-use super::sim::{Faults, SimDisk};
+use super::sim::{Crash, Faults, SimDisk};
 use crate::segment::header::SEGMENT_HEADER_BYTES;
-use crate::wal::frame::{FRAME_HEADER_BYTES, WAL_HEADER_BYTES};
-use crate::{CorruptRange, OpenError, ReadError, RecoveryReport, SECTOR_BYTES};
+use crate::wal::frame::{FRAME_HEADER_BYTES, WAL_HEADER_BYTES, WalFileHeader, WalFileState};
+use crate::{
+    CorruptRange, Durability, LogConfig, OpenError, ReadError, RecoveryReport, SECTOR_BYTES,
+};
 
 const BATCH_BYTES: usize = 120;
 /// Distance between two frames of one such batch.
@@ -156,7 +158,7 @@ fn corrupt_batch_hides_only_itself() {
 #[test]
 fn lost_or_corrupt_index_is_rebuilt() {
     let disk = SimDisk::new(Faults::default());
-    let config = crate::LogConfig {
+    let config = LogConfig {
         segment_bytes: 1 << 20,
         ..small("/data")
     };
@@ -260,4 +262,70 @@ fn unreadable_directory_is_rejected_unchanged() {
         assert!(expected(&error), "{name}: {error}");
         assert!(disk.files() == before, "{name}: something was changed");
     }
+}
+
+// Conformance: log-proof/19
+#[test]
+fn missing_wal_files_are_rejected_until_accepted() {
+    for (name, script) in super::scripts::SCRIPTS {
+        let mut run = super::scripts::Run::new(Durability::Fsync, SimDisk::new(Faults::default()));
+        run.play(script).unwrap();
+        run.driven.as_ref().unwrap().checkpoint().unwrap();
+        let left = run.disk.after(Crash::Killed);
+        let header = |bytes: &[u8]| match WalFileHeader::decode(&bytes[..WAL_HEADER_BYTES]) {
+            WalFileState::Used(header) => Some((header.incarnation, header.first_seq)),
+            WalFileState::Free | WalFileState::Newer(_) => None,
+        };
+        let files = left.files().into_iter();
+        let wal = files.filter(|(path, _)| path.extension().is_some_and(|name| name == "wal"));
+        let newest = wal.max_by_key(|(_, bytes)| header(bytes)).unwrap().0;
+        crate::Disk::remove_file(&left, &newest).unwrap();
+        let config = |accept_loss| LogConfig {
+            accept_loss,
+            ..super::scripts::config(Durability::Fsync)
+        };
+        let open = |accept_loss| Driven::open(config(accept_loss), Arc::new(left.clone()));
+        let error = open(false).map(drop).unwrap_err();
+        assert!(
+            matches!(error, OpenError::MissingWal { .. }),
+            "{name}: {error}"
+        );
+        assert!(error.to_string().contains("avouch log accept-loss"));
+        let (driven, _) = open(true).unwrap();
+        run.model
+            .check_corrupt(&driven, &run.model.fork(), false)
+            .unwrap();
+        drop(driven);
+        open(false).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+// Conformance: log-proof/19
+#[test]
+fn cut_wal_file_is_rejected() {
+    for cut in 1..FRAME_HEADER_BYTES + 32 + BATCH_BYTES {
+        let disk = three_frames();
+        let end = WAL_HEADER_BYTES + 3 * FRAME_BYTES;
+        disk.corrupt(&wal_file(0), |bytes| bytes.truncate(end - cut));
+        let has_header = FRAME_BYTES - cut >= FRAME_HEADER_BYTES;
+        let is_padding = end - cut >= WAL_HEADER_BYTES + 2 * FRAME_BYTES + 84 + BATCH_BYTES;
+        let result = open(&disk).map(drop);
+        let is_cut = matches!(result, Err(OpenError::CutWal { .. }));
+        assert_eq!(is_cut, has_header && !is_padding, "cut by {cut}");
+    }
+}
+
+// Conformance: log-proof/19
+#[test]
+fn missing_log_is_rejected_until_accepted() {
+    let config = |accept_loss| LogConfig {
+        must_exist: true,
+        accept_loss,
+        ..small("/data")
+    };
+    let disk = SimDisk::new(Faults::default());
+    let open = |accept_loss| Driven::open(config(accept_loss), Arc::new(disk.clone())).map(drop);
+    assert!(matches!(open(false), Err(OpenError::MissingLog { .. })));
+    open(true).unwrap();
+    open(false).unwrap();
 }

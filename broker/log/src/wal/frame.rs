@@ -38,6 +38,7 @@ const WAL_MAGIC: [u8; 8] = *b"AVOUCHWL";
 // This CRC is at the same position in every version, so that old versions detect newer files.
 const HEADER_CRC_AT: usize = 28;
 const SALT_CRC_AT: usize = 40;
+const SUCCESSOR_AT: usize = 44;
 const SALTED_SINCE: u32 = 3;
 const FRAME_TYPE_UNSALTED: u8 = 1;
 const FRAME_TYPE_SALTED: u8 = 2;
@@ -81,6 +82,9 @@ pub(crate) struct WalFileHeader {
     pub(crate) first_seq: FrameSeq,
     /// Salt of its frames; none in formats 1 and 2.
     pub(crate) salt: Option<Salt>,
+    /// First sequence of the next file, written when that file is durable. If there is no such
+    /// file later, it was removed.
+    pub(crate) successor: Option<FrameSeq>,
 }
 
 /// Result of decoding the header of a WAL file.
@@ -107,6 +111,12 @@ impl WalFileHeader {
         sector[HEADER_CRC_AT + 4..SALT_CRC_AT].copy_from_slice(&salt.to_be_bytes());
         let crc = crc32c(&sector[..SALT_CRC_AT]);
         sector[SALT_CRC_AT..SALT_CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
+        if let Some(successor) = self.successor {
+            let bytes = successor.0.to_be_bytes();
+            sector[SUCCESSOR_AT..SUCCESSOR_AT + 8].copy_from_slice(&bytes);
+            let crc = crc32c(&bytes).to_be_bytes();
+            sector[SUCCESSOR_AT + 8..SUCCESSOR_AT + 12].copy_from_slice(&crc);
+        }
         sector
     }
 
@@ -125,21 +135,31 @@ impl WalFileHeader {
             if version > FORMAT_VERSION {
                 return Some(WalFileState::Newer(version));
             }
-            let mut salt = None;
+            let (mut salt, mut successor) = (None, None);
             if version >= SALTED_SINCE {
                 salt = Some(Salt(reader.u64()?));
                 if reader.u32()? != crc32c(sector.get(..SALT_CRC_AT)?) {
                     return None;
                 }
+                successor = decode_successor(&mut reader);
             }
             Some(WalFileState::Used(Self {
                 incarnation,
                 first_seq,
                 salt,
+                successor,
             }))
         };
         parse().unwrap_or(WalFileState::Free)
     }
+}
+
+/// Returns the successor of a file; `None` if it has none yet, or in earlier versions.
+fn decode_successor(reader: &mut Reader<'_>) -> Option<FrameSeq> {
+    let bytes = reader.take::<8>()?;
+    let is_right = reader.u32()? == crc32c(&bytes);
+    let successor = u64::from_be_bytes(bytes);
+    (is_right && successor > 0).then_some(FrameSeq(successor))
 }
 
 /// Header of a frame.
@@ -551,6 +571,7 @@ mod tests {
             incarnation: Incarnation(3),
             first_seq: FrameSeq(9),
             salt: Some(Salt(7)),
+            successor: Some(FrameSeq(12)),
         };
         let sector = header.encode();
         assert_eq!(WalFileHeader::decode(&sector), WalFileState::Used(header));

@@ -186,6 +186,7 @@ fn fill_zeros(
         file,
         at: 0,
         grown: 0,
+        header: None,
     };
     // Small steps, so that a frame never waits for the disk to write the complete file.
     while spare.grown < bytes {
@@ -215,6 +216,8 @@ struct Current {
     at: u64,
     /// Length that is durable.
     grown: u64,
+    /// None in a file that is being preallocated.
+    header: Option<WalFileHeader>,
 }
 
 impl Wal {
@@ -321,7 +324,10 @@ impl Wal {
         // durable.
         self.sync()?;
         let (id, is_new) = self.pick_file(bytes)?;
-        let started = self.fill_file(id, is_new, seq, bytes);
+        let started = self.fill_file(id, is_new, seq, bytes).and_then(|started| {
+            self.name_successor(seq)?;
+            Ok(started)
+        });
         let mut wal_files = lock(&self.wal_files);
         let taken = wal_files.starting.take();
         match started {
@@ -347,6 +353,25 @@ impl Wal {
         }
     }
 
+    /// Writes into the header of the current file that a file whose first frame is `seq` follows.
+    /// Frames go into that file only afterwards, so its removal never looks like a crash.
+    fn name_successor(&self, seq: FrameSeq) -> Result<(), StorageError> {
+        let Some((current, header)) = self
+            .current
+            .as_ref()
+            .and_then(|current| Some((current, current.header?)))
+        else {
+            return Ok(());
+        };
+        let header = WalFileHeader {
+            successor: Some(seq),
+            ..header
+        };
+        let written = current.file.write_at(&header.encode(), 0);
+        written.map_err(|error| StorageError::failed(&current.path, &error))?;
+        sync(&current.path, &current.file)
+    }
+
     /// Extends a file for its first frame, then writes its header. The order matters: a file with a
     /// header counts as started and ends all earlier files, even if its growth had failed.
     fn fill_file(
@@ -367,6 +392,7 @@ impl Wal {
             file,
             at,
             grown: kept,
+            header: None,
         };
         let first = (at + bytes).max(GROWTH_BYTES_MIN.min(self.limits.file_bytes));
         if started.grown < first {
@@ -381,7 +407,9 @@ impl Wal {
             incarnation: self.session.incarnation,
             first_seq: seq,
             salt: Some(self.session.salt),
+            successor: None,
         };
+        started.header = Some(header);
         // No step after this point allocates space or a file handle, so none of them may fail.
         started
             .file

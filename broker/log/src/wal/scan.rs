@@ -57,6 +57,8 @@ pub(crate) struct ScanResult {
     starts: Vec<WalFileHeader>,
     /// Whether a frame header without its complete body was found.
     incomplete: bool,
+    /// Index of a file that ends within a frame.
+    pub(crate) cut: Option<usize>,
 }
 
 /// Finds all complete frames above `covered`.
@@ -200,6 +202,11 @@ fn scan_file(
         }
         from = at + header.frame_bytes() as u64;
         if header.seq > covered {
+            // Space is allocated durably before a frame is written into it.
+            let frame_end = at + (header.header_bytes() + header.body_bytes) as u64;
+            if frame_end > wal_file.bytes {
+                scanned.cut = Some(index);
+            }
             if read_frame_body(wal_file, at, &header)?.is_none() {
                 // Its body may contain anything, also the image of a frame, so the scan does not
                 // look inside it.
@@ -304,11 +311,13 @@ mod tests {
             incarnation: Incarnation(*incarnation),
             first_seq: FrameSeq(*seq),
             salt: None,
+            successor: None,
         };
         ScanResult {
             frames: frames.iter().map(found).collect(),
             starts: starts.iter().map(started).collect(),
             incomplete: false,
+            ..ScanResult::default()
         }
     }
 
