@@ -56,13 +56,13 @@ fn named_in_sources() -> BTreeSet<String> {
 }
 
 fn is_metric(text: &str) -> bool {
-    /// The channel of PostgreSQL notifications, which is not a metric.
-    const CHANNEL: &str = "avouch_registry";
+    /// The channel of PostgreSQL notifications, and a field of `Debug`: not metrics.
+    const OTHERS: [&str; 2] = ["avouch_registry", "kafka_address"];
     let is_name = text
         .bytes()
         .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    let is_avouch = text.starts_with("avouch_") && text != CHANNEL;
-    is_name && (is_avouch || text.starts_with("kafka_"))
+    let is_prefixed = text.starts_with("avouch_") || text.starts_with("kafka_");
+    is_name && is_prefixed && !OTHERS.contains(&text)
 }
 
 #[test]
