@@ -231,8 +231,8 @@ fn recursive_and_huge_data_are_rejected() -> Result<()> {
     let list = r#"{"type": "record", "name": "List", "fields": [
         {"name": "next", "type": ["null", "List"]}]}"#;
     let mut fixture = Fixture::with_schema(list)?;
-    // Each byte 2 selects the branch `List`: 400 levels.
-    let nested = framed(fixture.id, &[2; 400]);
+    // Each byte 2 selects the branch `List`: 1,400 levels, 1,000 are accepted.
+    let nested = framed(fixture.id, &[2; 1_400]);
     assert_eq!(
         fixture.rejected(&[Some(&nested)])?,
         (vec![0], "too-deep".to_owned())
