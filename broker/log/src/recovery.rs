@@ -47,19 +47,7 @@ pub(crate) fn open(
 ) -> Result<Opened, OpenError> {
     validate(&config)?;
     make_directories(&*disk, &config.dir)?;
-    let (checkpoint, is_new) = match read_checkpoint(&*disk, &config.dir) {
-        Ok(Some(checkpoint)) => (checkpoint, false),
-        Ok(None) if config.must_exist && !config.accept_loss => {
-            return Err(OpenError::MissingLog { dir: config.dir });
-        }
-        Ok(None) => (Checkpoint::default(), true),
-        Err(OpenError::CorruptCheckpoint { path, at }) => {
-            let path = path.display();
-            warn!(%path, at, "corrupt checkpoint: rebuilding it from segments and WAL");
-            (rebuild(&*disk, &config.dir)?, false)
-        }
-        Err(error) => return Err(error),
-    };
+    let (checkpoint, is_new) = open_checkpoint(&config, &*disk)?;
     // Opened for writing, because unproven frames are rewritten in place below.
     let found = find_wal_files(&*disk, &config.dir.join("wal"), OpenMode::Existing)?;
     let wal_dir = config.dir.join("wal");
@@ -312,6 +300,23 @@ fn plan_replay(
     }
     known.retire(checkpoint.seq);
     Ok((plan(&scanned, checkpoint.seq), known, scanned.cut))
+}
+
+/// Reads the checkpoint, rebuilds a corrupt one, or returns an empty one and true for a new log.
+fn open_checkpoint(config: &LogConfig, disk: &dyn Disk) -> Result<(Checkpoint, bool), OpenError> {
+    match read_checkpoint(disk, &config.dir) {
+        Ok(Some(checkpoint)) => Ok((checkpoint, false)),
+        Ok(None) if config.must_exist && !config.accept_loss => Err(OpenError::MissingLog {
+            dir: config.dir.clone(),
+        }),
+        Ok(None) => Ok((Checkpoint::default(), true)),
+        Err(OpenError::CorruptCheckpoint { path, at }) => {
+            let path = path.display();
+            warn!(%path, at, "corrupt checkpoint: rebuilding it from segments and WAL");
+            Ok((rebuild(disk, &config.dir)?, false))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns an error if WAL files are missing or cut in a way that no crash can cause.
