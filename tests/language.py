@@ -73,8 +73,6 @@ INLINE_MIN_PERCENT = 2.0
 TEST_NAME_WORDS_MAX = 7
 COMMITS_CHECKED = 60
 SUBJECT_CHARACTERS_MAX = 72
-# Longer subjects from before CI checked them.
-EARLIER_SUBJECTS = ("registry: share registration code, read scopes by extractor, explain lines",)
 
 RUST = re.compile(
     r"""(?P<comment>//[^\n]*|/\*.*?\*/)
@@ -289,7 +287,7 @@ def subjects(report):
     long = 0
     for entry in out.stdout.splitlines():
         commit, _, subject = entry.partition(" ")
-        if len(subject) > SUBJECT_CHARACTERS_MAX and subject not in EARLIER_SUBJECTS:
+        if len(subject) > SUBJECT_CHARACTERS_MAX:
             long += 1
             report.findings.append((f"commit {commit}", 0, f"subject of {len(subject)} characters: {subject[:60]}..."))
     return long
