@@ -9,14 +9,12 @@
 use std::sync::Arc;
 
 use avouch_protocol::messages::incremental_alter_configs::{
-    AlterConfigsResource, AlterConfigsResourceResponse, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
+    AlterConfigsResourceResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
 
-use super::{Call, duplicates};
+use super::{Call, alter_each};
 use crate::admin::Admin;
 use crate::admin::configs::ResourceKey;
-use crate::error::{RequestError, code_and_message};
 use crate::metadata::Alteration;
 
 pub(super) async fn handle(
@@ -24,48 +22,28 @@ pub(super) async fn handle(
     _call: Call,
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
-    let twice = duplicates(request.resources.iter().map(key));
-    let rejected = twice.iter().map(|key| {
-        response(
-            key,
-            code_and_message::<(), _>(&Err(RequestError::DuplicateResource)),
-        )
+    let resources = request.resources.into_iter().map(|resource| {
+        let key = ResourceKey {
+            resource_type: resource.resource_type,
+            name: resource.resource_name,
+        };
+        let configs = resource.configs.into_iter();
+        let changes = configs.map(|config| (config.name, config.config_operation, config.value));
+        (key, Alteration::changing(changes))
     });
-    let mut responses: Vec<_> = rejected.collect();
-    for resource in request.resources {
-        let key = key(&resource);
-        if !twice.contains(&key) {
-            let configs = resource.configs.into_iter();
-            let alteration = Alteration::changing(
-                configs.map(|config| (config.name, config.config_operation, config.value)),
-            );
-            let altered = admin
-                .alter_configs(&key, alteration, request.validate_only)
-                .await;
-            responses.push(response(&key, code_and_message(&altered)));
-        }
-    }
+    let altered = alter_each(&admin, resources.collect(), request.validate_only).await;
+    let responses = altered
+        .into_iter()
+        .map(
+            |(key, (error_code, error_message))| AlterConfigsResourceResponse {
+                error_code,
+                error_message,
+                resource_type: key.resource_type,
+                resource_name: key.name,
+            },
+        );
     IncrementalAlterConfigsResponse {
-        responses,
+        responses: responses.collect(),
         ..Default::default()
-    }
-}
-
-fn key(resource: &AlterConfigsResource) -> ResourceKey {
-    ResourceKey {
-        resource_type: resource.resource_type,
-        name: resource.resource_name.clone(),
-    }
-}
-
-fn response(
-    key: &ResourceKey,
-    (error_code, error_message): (i16, Option<String>),
-) -> AlterConfigsResourceResponse {
-    AlterConfigsResourceResponse {
-        error_code,
-        error_message,
-        resource_type: key.resource_type,
-        resource_name: key.name.clone(),
     }
 }

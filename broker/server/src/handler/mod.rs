@@ -68,7 +68,9 @@ use thiserror::Error;
 use tracing::{Instrument as _, Span, error_span};
 
 use crate::admin::Admin;
-use crate::error::RequestError;
+use crate::admin::configs::ResourceKey;
+use crate::error::{RequestError, code_and_message};
+use crate::metadata::{AlterError, Alteration};
 use crate::node::Node;
 use crate::quota::controller_mutation::{ThrottleTime, Throttling};
 use fetch::FetchTurn;
@@ -448,6 +450,25 @@ fn duplicates<Item: Ord>(items: impl IntoIterator<Item = Item>) -> BTreeSet<Item
         }
     }
     duplicates
+}
+
+/// Changes the configs of each resource, independently of the others. Returns error code and message
+/// of each; a resource that occurs more than once is not changed and returned once.
+async fn alter_each(
+    admin: &Arc<Admin>,
+    changes: Vec<(ResourceKey, Result<Alteration, AlterError>)>,
+    validate_only: bool,
+) -> Vec<(ResourceKey, (i16, Option<String>))> {
+    let twice = duplicates(changes.iter().map(|(key, _)| key.clone()));
+    let rejected = || code_and_message::<(), _>(&Err(RequestError::DuplicateResource));
+    let mut results: Vec<_> = twice.iter().map(|key| (key.clone(), rejected())).collect();
+    for (key, alteration) in changes {
+        if !twice.contains(&key) {
+            let altered = admin.alter_configs(&key, alteration, validate_only).await;
+            results.push((key, code_and_message(&altered)));
+        }
+    }
+    results
 }
 
 /// Decodes the body of a request. Returns also the number of its elements; `None` if there are more
