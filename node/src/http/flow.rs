@@ -9,6 +9,8 @@
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
+use memchr::memchr_iter;
+
 use super::limits::BodyMemory;
 
 /// State shared by a connection's stream and the requests on it, which run on one thread.
@@ -18,6 +20,8 @@ pub(super) struct Flow {
     scan: Cell<Scan>,
     /// The connection's task, if a read waits for the phase to change.
     reader: RefCell<Option<Waker>>,
+    /// True if the end of the request must wake the reader. Otherwise the next bytes do.
+    wakes_at_end: Cell<bool>,
     /// Memory of the request's body.
     memory: RefCell<Vec<BodyMemory>>,
 }
@@ -58,16 +62,36 @@ enum Scan {
 impl Scan {
     /// Returns the number of bytes up to the end of the first empty line, or all.
     fn until_empty_line(&mut self, bytes: &[u8]) -> (usize, bool) {
-        for (at, byte) in bytes.iter().enumerate() {
-            *self = match (*self, byte) {
-                (Self::Leading, b'\r' | b'\n') => Self::Leading,
-                (Self::LineEnd | Self::LineEndCr, b'\n') => return (at + 1, true),
-                (Self::LineEnd, b'\r') => Self::LineEndCr,
-                (_, b'\n') => Self::LineEnd,
-                _ => Self::InLine,
-            };
+        let mut at = 0;
+        if *self == Self::Leading {
+            let is_break = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+            at = bytes.iter().take_while(is_break).count();
+            if at == bytes.len() {
+                return (at, false);
+            }
+            *self = Self::InLine;
         }
+        // Line by line, because searching one byte is much faster than a decision for each.
+        let start = at;
+        for newline in memchr_iter(b'\n', &bytes[start..]).map(|found| start + found) {
+            let line = &bytes[at..newline];
+            at = newline + 1;
+            if self.continues_with(line) != Self::InLine {
+                return (at, true);
+            }
+            *self = Self::LineEnd;
+        }
+        *self = self.continues_with(&bytes[at..]);
         (bytes.len(), false)
+    }
+
+    /// Returns the state after further bytes of a line.
+    fn continues_with(self, line: &[u8]) -> Self {
+        match (self, line) {
+            (_, []) => self,
+            (Self::LineEnd, b"\r") => Self::LineEndCr,
+            _ => Self::InLine,
+        }
     }
 }
 
@@ -116,8 +140,10 @@ impl Flow {
         count
     }
 
-    /// Registers the task to wake when more may be delivered.
-    pub(super) fn wait(&self, waker: &Waker) {
+    /// Registers the task to wake when more may be delivered; at the end of the request only if
+    /// `wakes_at_end`.
+    pub(super) fn wait(&self, waker: &Waker, wakes_at_end: bool) {
+        self.wakes_at_end.set(wakes_at_end);
         match self.phase.get() {
             Phase::Skip => waker.wake_by_ref(),
             _ => *self.reader.borrow_mut() = Some(waker.clone()),
@@ -172,6 +198,9 @@ impl Flow {
             Phase::BodyPaused(Some(0)) | Phase::Closed | Phase::Head => {
                 self.scan.set(Scan::Leading);
                 self.phase.set(Phase::Head);
+                if !self.wakes_at_end.get() {
+                    return;
+                }
             }
             // The HTTP implementation discards the rest, or closes the connection.
             Phase::Body(_) | Phase::BodyPaused(_) | Phase::Skip | Phase::SkipPaused => {

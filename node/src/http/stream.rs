@@ -8,8 +8,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
+use actix_web::web::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
+use tokio_util::io::poll_read_buf;
 
 use super::flow::Flow;
 use super::limits::OpenConnection;
@@ -27,14 +29,13 @@ pub(super) type Stopping = Pin<Box<dyn Future<Output = ()>>>;
 pub(super) struct HttpStream {
     stream: TcpStream,
     flow: Rc<Flow>,
-    /// Received bytes, those that are not delivered yet at `delivered..received`. Empty while the
-    /// connection is idle.
-    buffer: Box<[u8]>,
-    delivered: usize,
-    received: usize,
+    /// Received bytes that are not delivered yet. Without capacity while it waits for bytes.
+    buffer: BytesMut,
     read_deadline: Deadline,
     write_deadline: Deadline,
     stopping: Stopping,
+    /// True once `stopping` was ready, after which it must not be polled.
+    is_stopping: bool,
     connection: OpenConnection,
 }
 
@@ -43,12 +44,11 @@ impl HttpStream {
         Self {
             stream,
             flow: Rc::default(),
-            buffer: Box::default(),
-            delivered: 0,
-            received: 0,
+            buffer: BytesMut::new(),
             read_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
             stopping,
+            is_stopping: false,
             connection,
         }
     }
@@ -59,16 +59,14 @@ impl HttpStream {
 
     /// Fills the buffer. Returns false at the end of the stream.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if self.delivered < self.received {
+        if !self.buffer.is_empty() {
             return Poll::Ready(Ok(true));
         }
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; READ_BYTES].into();
-        }
-        let mut into = ReadBuf::new(&mut self.buffer);
-        let read = Pin::new(&mut self.stream).poll_read(cx, &mut into);
-        (self.delivered, self.received) = (0, into.filled().len());
-        read.map_ok(|()| self.received > 0)
+        // Before the buffer is allocated: a connection that waits holds none.
+        ready!(self.stream.poll_read_ready(cx))?;
+        self.buffer.reserve(READ_BYTES);
+        let read = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer);
+        read.map_ok(|count| count > 0)
     }
 
     /// Waits for bytes while there are none.
@@ -79,13 +77,18 @@ impl HttpStream {
             return Poll::Ready(Err(self.timed_out("slow_request")));
         }
         self.read_deadline.clear();
-        if self.flow.is_idle() {
-            self.buffer = Box::default();
-            // The end of the stream makes the HTTP implementation close an idle connection.
-            return self.stopping.as_mut().poll(cx).map(Ok);
+        self.buffer = BytesMut::new();
+        // In every phase, because no further read may follow the response.
+        self.is_stopping = self.is_stopping || self.stopping.as_mut().poll(cx).is_ready();
+        if !self.flow.is_idle() {
+            self.flow.wait(cx.waker(), self.is_stopping);
+            return Poll::Pending;
         }
-        self.flow.wait(cx.waker());
-        Poll::Pending
+        match self.is_stopping {
+            // The end of the stream makes the HTTP implementation close an idle connection.
+            true => Poll::Ready(Ok(())),
+            false => Poll::Pending,
+        }
     }
 
     fn timed_out(&self, reason: &str) -> io::Error {
@@ -107,16 +110,14 @@ impl AsyncRead for HttpStream {
         if !filled? {
             return Poll::Ready(Ok(()));
         }
-        let bytes = &this.buffer[this.delivered..this.received];
-        let count = this
-            .flow
-            .deliver(&bytes[..bytes.len().min(into.remaining())]);
+        let readable = this.buffer.len().min(into.remaining());
+        let count = this.flow.deliver(&this.buffer[..readable]);
         if count == 0 {
-            this.flow.wait(cx.waker());
+            this.flow.wait(cx.waker(), true);
             return Poll::Pending;
         }
-        into.put_slice(&bytes[..count]);
-        this.delivered += count;
+        into.put_slice(&this.buffer[..count]);
+        this.buffer.advance(count);
         this.read_deadline.extend(count);
         Poll::Ready(Ok(()))
     }
