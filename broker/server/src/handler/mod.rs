@@ -452,8 +452,8 @@ fn duplicates<Item: Ord>(items: impl IntoIterator<Item = Item>) -> BTreeSet<Item
     duplicates
 }
 
-/// Changes the configs of each resource, independently of the others. Returns error code and message
-/// of each; a resource that occurs more than once is not changed and returned once.
+/// Changes the configs of each resource, independently of the others. Returns error code and
+/// message of each; a resource that occurs more than once is not changed and returned once.
 async fn alter_each(
     admin: &Arc<Admin>,
     changes: Vec<(ResourceKey, Result<Alteration, AlterError>)>,
