@@ -85,6 +85,7 @@
 //!
 //! The feature `serde` implements `Serialize` and `Deserialize` for [`Schema`].
 
+pub mod codec;
 pub mod compatibility;
 pub mod diff;
 pub mod framing;
@@ -93,6 +94,7 @@ pub mod schema;
 mod span;
 pub mod validator;
 
+pub use codec::{from_slice, to_vec};
 pub use schema::{Limits, ParseError, Schema};
 
 /// Compiles the example of the README with the doc tests.

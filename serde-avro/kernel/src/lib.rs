@@ -9,6 +9,8 @@
 //! Each loop is written once, generic over [`Lanes`]. The lanes of [`Level::SCALAR`] are safe code;
 //! they run on processors without the others, and tests compare the others with them.
 //!
+//! [`utf8`] checks borrowed strings for the decoder.
+//!
 //! The crate does not know schemas or faults. A [`Reader`] returns `None` for anything that it
 //! cannot read, and the caller determines the reason.
 
@@ -16,9 +18,11 @@ mod lanes;
 mod level;
 mod padded;
 mod reader;
+mod text;
 mod varint;
 
 pub use lanes::Lanes;
 pub use level::{Job, Level};
 pub use padded::{PADDING_BYTES, Padded};
 pub use reader::Reader;
+pub use text::utf8;

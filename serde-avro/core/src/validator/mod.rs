@@ -55,6 +55,10 @@ pub struct Budget {
     pub depth: u32,
     /// Items of all arrays and entries of all maps, including items without bytes.
     pub items: u64,
+    /// Bytes of the values that [`codec`](crate::codec) decodes: the items of arrays and entries of
+    /// maps by their size in memory, and the bytes that a resolver writes. Strings and bytes do not
+    /// count, because the datum contains them. The validator builds no values.
+    pub bytes: u64,
 }
 
 impl Default for Budget {
@@ -62,6 +66,7 @@ impl Default for Budget {
         Self {
             depth: 1_000,
             items: 1_000_000,
+            bytes: 1 << 28,
         }
     }
 }
@@ -81,6 +86,12 @@ impl Budget {
     #[must_use]
     pub fn with_items(self, items: u64) -> Self {
         Self { items, ..self }
+    }
+
+    /// Sets the maximum number of bytes of decoded values.
+    #[must_use]
+    pub fn with_bytes(self, bytes: u64) -> Self {
+        Self { bytes, ..self }
     }
 }
 
