@@ -90,6 +90,7 @@ pub mod compatibility;
 pub mod diff;
 pub mod framing;
 mod json;
+pub mod resolution;
 pub mod schema;
 mod span;
 pub mod validator;

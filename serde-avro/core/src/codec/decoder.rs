@@ -284,9 +284,9 @@ impl<'de> Decoder<'de> {
         self.error(DecodeErrorKind::Value(message.into()))
     }
 
-    /// Skips bytes that the caller has found in the rest of the datum.
-    pub(crate) fn advance(&mut self, bytes: usize) {
-        self.rest = self.rest.get(bytes..).unwrap_or_default();
+    /// Moves to an offset of the datum that was read before.
+    pub(crate) fn seek(&mut self, datum: &'de [u8], offset: usize) {
+        self.rest = datum.get(offset..).unwrap_or_default();
     }
 
     #[cold]
@@ -393,7 +393,7 @@ impl<'de> Decoder<'de> {
             }
             value |= u64::from(*byte & 0x7f) << (7 * index);
             if *byte < 0x80 {
-                self.advance(index + 1);
+                self.rest = self.rest.get(index + 1..).unwrap_or_default();
                 return Ok(value);
             }
         }

@@ -47,6 +47,11 @@ impl Encoder {
         self.out.is_empty()
     }
 
+    /// Removes the bytes after the first `len`.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.out.truncate(len);
+    }
+
     /// Appends a null, which has no bytes.
     #[inline]
     pub fn null(&mut self) {}

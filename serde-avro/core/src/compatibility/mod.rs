@@ -14,6 +14,8 @@ mod location;
 mod rules;
 mod suggestion;
 
+pub(crate) use rules::{is_name_of, reads_primitive};
+
 use crate::Schema;
 use crate::schema::{NodeId, Site};
 use std::fmt;

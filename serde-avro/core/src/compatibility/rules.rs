@@ -17,12 +17,12 @@ pub(super) fn missing_symbols<'s>(read: &Enum, written: &'s Enum) -> Vec<&'s str
 
 /// Returns whether names match: without namespaces, or by an alias of the reader with its
 /// namespace.
-pub(super) fn is_name_of((name, aliases): (&Name, &[Name]), written: &Name) -> bool {
+pub(crate) fn is_name_of((name, aliases): (&Name, &[Name]), written: &Name) -> bool {
     name.simple() == written.simple() || aliases.contains(written)
 }
 
 /// Returns whether types are equal primitive types or a promotion of the specification.
-pub(super) fn reads_primitive(read: &Type, written: &Type) -> bool {
+pub(crate) fn reads_primitive(read: &Type, written: &Type) -> bool {
     match read {
         Type::Null => matches!(written, Type::Null),
         Type::Boolean => matches!(written, Type::Boolean),
