@@ -1,7 +1,5 @@
-//! Apache Avro schemas and validation: a schema model, schema compatibility, a compiled validator
-//! for the binary encoding, schema changes, and Confluent's wire format.
-//!
-//! The crate validates data; it does not decode them into values or encode values.
+//! Apache Avro schemas and data: a schema model, schema compatibility and changes, a compiled
+//! validator, a codec for Rust types, resolution of a writer's schema, and Confluent's wire format.
 //!
 //! ```
 //! use avouch_avro::{Schema, framing, validator::Validator};
@@ -54,6 +52,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Types are encoded and decoded by the traits of [`codec`], which generated code implements. Data
+//! of another schema are resolved first:
+//!
+//! ```
+//! use avouch_avro::{Schema, from_slice, resolution::Resolver, to_vec};
+//!
+//! let datum = to_vec(&vec![1_i32, 2])?;
+//! let ints = Schema::parse(r#"{"type": "array", "items": "int"}"#)?;
+//! let doubles = Schema::parse(r#"{"type": "array", "items": "double"}"#)?;
+//! let mut buffer = Vec::new();
+//! let resolved = Resolver::new(&ints, &doubles)?.resolve(&datum, &mut buffer)?.to_vec();
+//! assert_eq!(from_slice::<Vec<f64>>(&resolved)?, [1.0, 2.0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! The parts of the specification:
 //!
 //! | section | item |
@@ -68,8 +81,8 @@
 //! | other attributes as metadata | [`schema::Node::attributes`] |
 //! | Transforming into Parsing Canonical Form | [`Schema::parsing_canonical_form`] |
 //! | Schema Fingerprints | [`Schema::rabin_fingerprint`] and the other digests |
-//! | Schema Resolution | [`Schema::can_read`], [`compatibility`]; [`diff`] |
-//! | Binary Encoding | [`validator`] |
+//! | Schema Resolution | [`resolution`]; [`Schema::can_read`], [`compatibility`]; [`diff`] |
+//! | Binary Encoding | [`codec`], [`validator`] |
 //!
 //! Behavior of other implementations:
 //!
@@ -83,15 +96,19 @@
 //! Schemas and data may come from untrusted sources: time and memory are bounded by [`Limits`], by
 //! a budget or by the size of the input, and no input causes a panic.
 //!
-//! The feature `serde` implements `Serialize` and `Deserialize` for [`Schema`].
+//! The feature `serde` adds the module `serde`, which encodes and decodes serde types under a
+//! schema, and implements `Serialize` and `Deserialize` for [`Schema`].
 
 pub mod codec;
 pub mod compatibility;
 pub mod diff;
 pub mod framing;
 mod json;
+pub mod logical;
 pub mod resolution;
 pub mod schema;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod span;
 pub mod validator;
 

@@ -52,6 +52,24 @@ impl DecodeError {
         }))
     }
 
+    /// Creates an error whose offset is added by [`DecodeError::located`].
+    #[cfg(feature = "serde")]
+    #[cold]
+    pub(crate) fn unlocated(kind: DecodeErrorKind) -> Self {
+        Self::new(kind, usize::MAX, 0)
+    }
+
+    /// Sets the offset, unless the error has one.
+    #[cfg(feature = "serde")]
+    #[cold]
+    pub(crate) fn located(mut self, offset: usize, len: usize) -> Self {
+        if self.0.offset == usize::MAX {
+            self.0.offset = offset;
+            self.0.len = len;
+        }
+        self
+    }
+
     pub(crate) fn with_need(mut self, need: Need) -> Self {
         self.0.need = Some(need);
         self

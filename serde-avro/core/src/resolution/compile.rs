@@ -242,7 +242,7 @@ impl<'s> Compiler<'s> {
             let source = source.map(index).transpose()?;
             reads.push(Read { source, action });
         }
-        let mut sources = reads.iter().filter_map(|read| read.source);
+        let sources = reads.iter().filter_map(|read| read.source);
         // One field of the writer may also be read by several of the reader.
         if sources.is_sorted_by(|one, next| one < next) {
             return self.in_order(writer, written, &reads);

@@ -1,9 +1,9 @@
 //! Schema Resolution: data of a writer's schema are rewritten into the layout of a reader's schema.
 //!
 //! A [`Resolver`] is compiled once for a pair of schemas. It copies runs of equal layout, skips
-//! fields that the reader lacks, moves, promotes and renames, and inserts defaults that were encoded
-//! when it was compiled. So everything that decodes knows one schema only. For schemas of equal
-//! layout, a resolver returns the datum itself.
+//! fields that the reader lacks, moves, promotes and renames, and inserts encoded defaults. So
+//! everything that decodes knows one schema only. For schemas of equal layout, a resolver returns
+//! the datum itself.
 //!
 //! ```
 //! use avouch_avro::{Schema, resolution::Resolver};
@@ -21,7 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Rules, where the specification leaves a choice or Java differs (docs/conformance/codec.md):
+//! Rules, where the specification leaves a choice or Java differs (docs/resolution.md):
 //! - Names match as in [`Schema::can_read`]: without the namespace, or by an alias of the reader.
 //! - The branch of a reader's union is selected by a [`UnionRule`]. A branch that reads all data of
 //!   the writer's type precedes one that reads a part of them. Unions with the same types and names
@@ -41,6 +41,16 @@ use crate::codec::{Decode, DecodeError, Decoder};
 use crate::compatibility::CheckError;
 use crate::validator::Budget;
 use plan::Plan;
+
+/// Returns the encoded default of a field, or `None` if it has none or one that is not a value of
+/// its type.
+#[cfg(feature = "serde")]
+pub(crate) fn encode_default(schema: &Schema, field: &crate::schema::Field) -> Option<Vec<u8>> {
+    let value = field.default.as_ref()?;
+    let mut steps = crate::compatibility::STEPS_MAX;
+    let (out, outcome) = default::encode(schema, field.node, value, Vec::new(), &mut steps);
+    outcome.is_ok().then_some(out)
+}
 
 /// The rule that selects a branch of a reader's union for a writer's type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -83,7 +83,7 @@ pub(super) enum Action {
     Fail(u32),
 }
 
-/// An entry of the table of symbols that stands for no symbol.
+/// An entry of the table of symbols without a symbol of the reader.
 pub(super) const NO_SYMBOL: u32 = u32::MAX;
 
 /// A field of a `Reorder`: the position of the writer's field, `None` for a default.

@@ -5,6 +5,7 @@
 )]
 
 mod budgets;
+mod codec;
 mod compatibility;
 mod diff;
 mod differential;
@@ -18,6 +19,9 @@ mod oracle_export;
 mod parser;
 mod printing;
 mod properties;
+mod resolution;
+#[cfg(feature = "serde")]
+mod serde_types;
 mod strictness;
 mod validator;
 mod verdicts;

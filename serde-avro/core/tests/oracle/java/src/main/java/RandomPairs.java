@@ -3,6 +3,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HexFormat;
 import org.apache.avro.AvroRuntimeException;
 import org.apache.avro.NameValidator;
@@ -79,7 +80,9 @@ public final class RandomPairs {
 
   private static void decode(JsonNode row, Schema writer, Schema reader, byte[] datum) {
     data++;
-    BinaryDecoder decoder = DecoderFactory.get().binaryDecoder(datum, null);
+    // Followed by bytes that are not read, as in Resolutions.
+    byte[] padded = Arrays.copyOf(datum, datum.length + 4096);
+    BinaryDecoder decoder = DecoderFactory.get().binaryDecoder(padded, null);
     try {
       new GenericDatumReader<Object>(writer, reader).read(null, decoder);
     } catch (Exception error) {
