@@ -89,6 +89,10 @@ bench-avro:
 bench-model:
     cargo run --release -p avouch-bench-avro -- model
 
+# Compare encoding, decoding and resolution with other libraries and update docs/benchmarks.
+bench-codec:
+    cargo run --release -p avouch-bench-avro -- codec
+
 # Measure the cost of contracts in the broker and update docs/benchmarks.
 bench-contract:
     cargo build --release

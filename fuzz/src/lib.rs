@@ -3,6 +3,7 @@
 //! Owns the interpretation of bytes as schemas, data and batches, and the invariants to check. Does
 //! not depend on libFuzzer.
 
+pub mod codec;
 pub mod datum;
 pub mod decompress;
 pub mod frames;

@@ -1,11 +1,14 @@
-//! Benchmarks of the Avro crate against other libraries: `just bench-avro`, `just bench-model`.
+//! Benchmarks of the Avro crate against other libraries: `just bench-avro`, `just bench-model`,
+//! `just bench-codec`.
 //!
-//! Measures the validator, or with the argument `model` schema parsing and compatibility checks.
-//! Writes `docs/benchmarks/avro.json` or `model.json`, and renders `docs/benchmarks.md`. With
-//! `look` or `look-model` it only prints the results.
+//! Measures the validator, with the argument `model` schema parsing and compatibility checks, with
+//! `codec` the codec. Writes `docs/benchmarks/avro.json`, `model.json` or `codec.json`, and renders
+//! `docs/benchmarks.md`. With `look`, `look-model` or `look-codec` it only prints the results.
 
+mod codec;
 mod measure;
 mod model;
+mod types;
 mod validation;
 mod visit;
 
@@ -22,6 +25,14 @@ fn main() -> Result<()> {
             page::write_results("model", &model::measured()?)?;
             page::render()
         }
+        Some("codec") => {
+            page::write_results("codec", &codec::measured()?)?;
+            page::render()
+        }
+        Some("look-codec") => {
+            page::print(&codec::measured()?.markdown());
+            Ok(())
+        }
         Some("look") => {
             page::print(&validation::measured()?.markdown());
             Ok(())
@@ -30,6 +41,8 @@ fn main() -> Result<()> {
             page::print(&model::measured()?.markdown());
             Ok(())
         }
-        Some(other) => bail!("unknown argument {other}; expected model, look or look-model"),
+        Some(other) => {
+            bail!("unknown argument {other}; expected model, codec, look, look-model or look-codec")
+        }
     }
 }

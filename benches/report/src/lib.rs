@@ -3,6 +3,7 @@
 
 pub mod avro;
 mod broker;
+pub mod codec;
 pub mod contract;
 pub mod data;
 pub mod log;

@@ -3,7 +3,7 @@
 //! Owns the page header, the markers around the sections, and the description of a run: commit,
 //! machine, load, rounds.
 
-use crate::{avro, broker, contract, log, model, registry};
+use crate::{avro, broker, codec, contract, log, model, registry};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
@@ -87,6 +87,13 @@ fn sections() -> Result<Vec<Section>> {
             text: committed::<broker::Report>("broker")?.markdown(),
         },
     ];
+    if json_path(codec::NAME).exists() {
+        sections.push(Section {
+            name: codec::NAME,
+            recipe: "bench-codec",
+            text: committed::<codec::Report>(codec::NAME)?.markdown(),
+        });
+    }
     if json_path(log::NAME).exists() {
         sections.push(Section {
             name: log::NAME,
