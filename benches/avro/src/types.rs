@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Implements the codec for a record, field by field.
 macro_rules! record {
     ($type:ident $(<$lifetime:lifetime>)?, $($field:ident: $encode:expr, $decode:expr);*) => {
-        impl Encode for $type $(<$lifetime>)? {
+        impl $(<$lifetime>)? Encode for $type $(<$lifetime>)? {
             fn encode(&self, out: &mut Encoder) -> Result<(), EncodeError> {
                 $(
                     $encode(&self.$field, out)
@@ -30,8 +30,8 @@ macro_rules! record {
         }
     };
     (@decode $type:ident, $($field:ident $decode:expr)*) => {
-        impl<'de> Decode<'de> for $type {
-            fn decode(input: &mut Decoder<'de>) -> Result<Self, DecodeError> {
+        impl<'a> Decode<'a> for $type {
+            fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError> {
                 Ok(Self {
                     $($field: $decode(input)
                         .map_err(|error: DecodeError| error.in_field(stringify!($field)))?),*
@@ -47,7 +47,7 @@ fn some<T: Encode>(value: &Option<T>, out: &mut Encoder) -> Result<(), EncodeErr
 }
 
 /// Decodes an optional value whose null branch is the first.
-fn option<'de, T: Decode<'de>>(input: &mut Decoder<'de>) -> Result<Option<T>, DecodeError> {
+fn option<'a, T: Decode<'a>>(input: &mut Decoder<'a>) -> Result<Option<T>, DecodeError> {
     codec::decode_option(0, input)
 }
 
@@ -61,7 +61,7 @@ mod byte_buffer {
         to.serialize_bytes(bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Vec<u8>, D::Error> {
         from.deserialize_bytes(Bytes)
     }
 
@@ -94,7 +94,7 @@ mod byte_slice {
         to.serialize_bytes(bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<&'de [u8], D::Error> {
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<&'a [u8], D::Error> {
         Deserialize::deserialize(from)
     }
 }
@@ -117,9 +117,9 @@ impl Encode for Status {
     }
 }
 
-impl<'de> Decode<'de> for Status {
+impl<'a> Decode<'a> for Status {
     #[inline]
-    fn decode(input: &mut Decoder<'de>) -> Result<Self, DecodeError> {
+    fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         Ok(match input.enum_index(5)? {
             0 => Self::New,
             1 => Self::Held,
@@ -132,22 +132,22 @@ impl<'de> Decode<'de> for Status {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "Payment")]
-pub(crate) struct PaymentRef<'de> {
-    pub(crate) id: &'de str,
-    pub(crate) account: &'de str,
-    pub(crate) merchant: &'de str,
+pub(crate) struct PaymentRef<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) account: &'a str,
+    pub(crate) merchant: &'a str,
     pub(crate) sequence: i64,
     pub(crate) score: f64,
     pub(crate) status: Status,
     #[serde(borrow)]
-    pub(crate) note: Option<&'de str>,
+    pub(crate) note: Option<&'a str>,
     pub(crate) at: i64,
     #[serde(with = "byte_slice")]
-    pub(crate) amount: &'de [u8],
+    pub(crate) amount: &'a [u8],
     pub(crate) captured: bool,
 }
 
-record!(PaymentRef<'de>,
+record!(PaymentRef<'a>,
     id: Encode::encode, Decode::decode;
     account: Encode::encode, Decode::decode;
     merchant: Encode::encode, Decode::decode;
@@ -218,20 +218,20 @@ record!(Evolved,
 
 /// As [`Evolved`], borrowed.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct EvolvedRef<'de> {
-    pub(crate) id: &'de str,
-    pub(crate) account: &'de str,
-    pub(crate) merchant: &'de str,
+pub(crate) struct EvolvedRef<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) account: &'a str,
+    pub(crate) merchant: &'a str,
     pub(crate) sequence: f64,
     pub(crate) score: f64,
     pub(crate) status: Status,
     pub(crate) at: i64,
-    pub(crate) amount: &'de [u8],
+    pub(crate) amount: &'a [u8],
     pub(crate) captured: bool,
-    pub(crate) currency: &'de str,
+    pub(crate) currency: &'a str,
 }
 
-record!(EvolvedRef<'de>,
+record!(EvolvedRef<'a>,
     id: Encode::encode, Decode::decode;
     account: Encode::encode, Decode::decode;
     merchant: Encode::encode, Decode::decode;
@@ -245,15 +245,15 @@ record!(EvolvedRef<'de>,
 );
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Address<'de> {
-    pub(crate) street: &'de str,
-    pub(crate) city: &'de str,
-    pub(crate) zip: &'de str,
+pub(crate) struct Address<'a> {
+    pub(crate) street: &'a str,
+    pub(crate) city: &'a str,
+    pub(crate) zip: &'a str,
     #[serde(borrow)]
-    pub(crate) country: Option<&'de str>,
+    pub(crate) country: Option<&'a str>,
 }
 
-record!(Address<'de>,
+record!(Address<'a>,
     street: Encode::encode, Decode::decode;
     city: Encode::encode, Decode::decode;
     zip: Encode::encode, Decode::decode;
@@ -261,30 +261,30 @@ record!(Address<'de>,
 );
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Customer<'de> {
-    pub(crate) name: &'de str,
+pub(crate) struct Customer<'a> {
+    pub(crate) name: &'a str,
     #[serde(borrow)]
-    pub(crate) email: Option<&'de str>,
+    pub(crate) email: Option<&'a str>,
     #[serde(borrow)]
-    pub(crate) address: Address<'de>,
+    pub(crate) address: Address<'a>,
 }
 
-record!(Customer<'de>,
+record!(Customer<'a>,
     name: Encode::encode, Decode::decode;
     email: some, option;
     address: Encode::encode, Decode::decode
 );
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Line<'de> {
-    pub(crate) sku: &'de str,
+pub(crate) struct Line<'a> {
+    pub(crate) sku: &'a str,
     pub(crate) quantity: i32,
     pub(crate) price: f64,
     #[serde(borrow)]
-    pub(crate) tags: Vec<&'de str>,
+    pub(crate) tags: Vec<&'a str>,
 }
 
-record!(Line<'de>,
+record!(Line<'a>,
     sku: Encode::encode, Decode::decode;
     quantity: Encode::encode, Decode::decode;
     price: Encode::encode, Decode::decode;
@@ -292,22 +292,22 @@ record!(Line<'de>,
 );
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Credit<'de> {
+pub(crate) struct Credit<'a> {
     pub(crate) last: i32,
-    pub(crate) network: &'de str,
+    pub(crate) network: &'a str,
 }
 
-record!(Credit<'de>,
+record!(Credit<'a>,
     last: Encode::encode, Decode::decode;
     network: Encode::encode, Decode::decode
 );
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Paid<'de> {
+pub(crate) enum Paid<'a> {
     Null,
     #[serde(borrow, rename = "bench.Card")]
-    Credit(Credit<'de>),
-    String(&'de str),
+    Credit(Credit<'a>),
+    String(&'a str),
     Long(i64),
 }
 
@@ -336,8 +336,8 @@ impl Encode for Paid<'_> {
     }
 }
 
-impl<'de> Decode<'de> for Paid<'de> {
-    fn decode(input: &mut Decoder<'de>) -> Result<Self, DecodeError> {
+impl<'a> Decode<'a> for Paid<'a> {
+    fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         Ok(match input.union_index(4)? {
             0 => Self::Null,
             1 => {
@@ -351,18 +351,18 @@ impl<'de> Decode<'de> for Paid<'de> {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Order<'de> {
-    pub(crate) id: &'de str,
+pub(crate) struct Order<'a> {
+    pub(crate) id: &'a str,
     #[serde(borrow)]
-    pub(crate) customer: Customer<'de>,
+    pub(crate) customer: Customer<'a>,
     #[serde(borrow)]
-    pub(crate) lines: Vec<Line<'de>>,
+    pub(crate) lines: Vec<Line<'a>>,
     #[serde(borrow)]
-    pub(crate) attributes: BTreeMap<&'de str, &'de str>,
+    pub(crate) attributes: BTreeMap<&'a str, &'a str>,
     #[serde(borrow)]
-    pub(crate) paid: Paid<'de>,
+    pub(crate) paid: Paid<'a>,
     #[serde(with = "byte_slice")]
-    pub(crate) token: &'de [u8],
+    pub(crate) token: &'a [u8],
     pub(crate) at: i64,
 }
 
@@ -373,11 +373,11 @@ fn fixed_out(value: &&[u8], out: &mut Encoder) -> Result<(), EncodeError> {
 }
 
 /// Decodes the fixed.
-fn fixed_in<'de>(input: &mut Decoder<'de>) -> Result<&'de [u8], DecodeError> {
+fn fixed_in<'a>(input: &mut Decoder<'a>) -> Result<&'a [u8], DecodeError> {
     input.fixed::<16>().map(|bytes| &bytes[..])
 }
 
-record!(Order<'de>,
+record!(Order<'a>,
     id: Encode::encode, Decode::decode;
     customer: Encode::encode, Decode::decode;
     lines: Encode::encode, Decode::decode;

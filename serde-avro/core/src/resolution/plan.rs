@@ -116,36 +116,37 @@ impl Plan {
 
     /// Computes which actions keep all bytes. Within a cycle they do unless one of them does not.
     pub(super) fn find_kept(&mut self) {
-        self.keeps = vec![true; self.actions.len()];
-        loop {
-            let mut is_changed = false;
-            // Parents usually have smaller indexes than their children, so most need one pass.
-            for id in (0..self.actions.len()).rev() {
-                if self.keeps[id] && !self.keeps_all(&self.actions[id]) {
-                    self.keeps[id] = false;
-                    is_changed = true;
+        let mut parents = vec![Vec::new(); self.actions.len()];
+        let mut lost = Vec::new();
+        for (id, action) in (0..).zip(&self.actions) {
+            let children = match action {
+                Action::Bytes(_)
+                | Action::Boolean
+                | Action::Int
+                | Action::Long
+                | Action::Sized
+                | Action::Enum(_) => &[],
+                Action::Record { fields: part, .. } | Action::Union { branches: part, .. } => {
+                    self.list(*part)
                 }
-            }
-            if !is_changed {
-                break;
+                Action::Blocks { item, .. } => std::slice::from_ref(item),
+                _ => {
+                    lost.push(id);
+                    &[]
+                }
+            };
+            children
+                .iter()
+                .for_each(|child| parents[*child as usize].push(id));
+        }
+        self.keeps = vec![true; self.actions.len()];
+        while let Some(id) = lost.pop() {
+            // Each action is lost once, so the work is proportional to the lists.
+            if std::mem::replace(&mut self.keeps[id as usize], false) {
+                lost.extend(&parents[id as usize]);
             }
         }
         self.is_identity = self.keeps.first().copied().unwrap_or_default();
-    }
-
-    fn keeps_all(&self, action: &Action) -> bool {
-        let all = |part: Part| self.list(part).iter().all(|id| self.keeps[*id as usize]);
-        match *action {
-            Action::Bytes(_)
-            | Action::Boolean
-            | Action::Int
-            | Action::Long
-            | Action::Sized
-            | Action::Enum(_) => true,
-            Action::Record { fields: part, .. } | Action::Union { branches: part, .. } => all(part),
-            Action::Blocks { item, .. } => self.keeps[item as usize],
-            _ => false,
-        }
     }
 
     /// Returns the name of the field that an entry of a `Record` consumes.
