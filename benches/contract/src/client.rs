@@ -130,6 +130,7 @@ pub fn produce_request((topic, index): (&str, i32), batch: Bytes) -> Result<Vec<
                 index,
                 records: Some(batch.into()),
             }],
+            ..Default::default()
         }],
         ..Default::default()
     };

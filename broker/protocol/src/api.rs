@@ -1,6 +1,6 @@
 //! The table of supported APIs: keys, versions, headers, and the operation that each requires.
 //!
-//! The versions are close to those of Kafka 4.0: some clients fail with combinations that no
+//! The versions are close to those of Kafka 4.1: some clients fail with combinations that no
 //! release of Kafka had.
 
 use std::ops::RangeInclusive;
@@ -71,7 +71,7 @@ macro_rules! apis {
 }
 
 apis! {
-    Produce = 0, 3..=12, flexible 9, Write on Topic;
+    Produce = 0, 3..=13, flexible 9, Write on Topic;
     Fetch = 1, 4..=16, flexible 12, Read on Topic;
     ListOffsets = 2, 1..=10, flexible 6, Describe on Topic;
     Metadata = 3, 0..=12, flexible 9, Describe on Topic;

@@ -257,6 +257,7 @@ impl KafkaError for Rejection {
             Self::InvalidAcks(_) => ErrorCode::InvalidRequiredAcks,
             Self::Transactional => ErrorCode::InvalidTxnState,
             Self::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+            Self::UnknownTopicId => ErrorCode::UnknownTopicId,
             Self::InternalTopic(_) => ErrorCode::InvalidTopicException,
             Self::TooLarge { .. } | Self::Decompression(DecompressError::TooLarge { .. }) => {
                 ErrorCode::MessageTooLarge

@@ -1,13 +1,16 @@
 //! Produce: appends record batches, exactly one batch of magic 2 for each partition. With acks 0
 //! there is no response.
 
+use uuid::Uuid;
+
 use super::leader::{LeaderIdAndEpoch, NodeEndpoint};
 use crate::message::message;
 use crate::primitives::Records;
 
 // Versions 0 to 2 contained batches of magic 0 and 1 (removed by KIP-896). Versions 4 and 6 equal
 // the ones before them. From version 7 on batches can be compressed with zstd (KIP-110). With
-// version 12 a transactional producer adds partitions implicitly (KIP-890).
+// version 12 a transactional producer adds partitions implicitly (KIP-890). From version 13 on
+// topics have ids instead of names (KIP-516).
 message! {
     Produce:
     /// Batches to append, by topic and partition.
@@ -21,7 +24,8 @@ message! {
 
     /// Batches for one topic.
     pub struct TopicProduceData {
-        name: String,
+        name: String [..=12, ignorable],
+        topic_id: Uuid [13.., ignorable],
         partition_data: Vec<PartitionProduceData>,
     }
 
@@ -43,7 +47,8 @@ message! {
 
     /// Results for one topic.
     pub struct TopicProduceResponse {
-        name: String,
+        name: String [..=12, ignorable],
+        topic_id: Uuid [13.., ignorable],
         partition_responses: Vec<PartitionProduceResponse>,
     }
 

@@ -354,7 +354,7 @@ fn unsupported_versions_are_rejected() {
     };
     assert_eq!(ProduceRequest::from_bytes(Bytes::new(), 2), Err(error));
     // librdkafka disables features if Produce is not advertised from version 0.
-    assert_eq!(ApiKey::Produce.advertised_versions(), 0..=12);
+    assert_eq!(ApiKey::Produce.advertised_versions(), 0..=13);
     assert_eq!(
         ApiKey::Fetch.advertised_versions(),
         ApiKey::Fetch.versions()

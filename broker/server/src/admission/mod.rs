@@ -25,7 +25,7 @@ use bytes::Bytes;
 
 use crate::admin::run_to_completion;
 use crate::decompressor_pool::DecompressorPool;
-use crate::metadata::{Metadata, MetadataError, Topic};
+use crate::metadata::{Metadata, MetadataError, Topic, TopicKey};
 pub(crate) use rejection::Rejection;
 use walk::Walked;
 
@@ -85,12 +85,12 @@ impl Admission {
 
     /// Returns the reason to reject every batch of a topic: with `strict.replication`, `acks=all`
     /// requires `min.insync.replicas` brokers.
-    pub(crate) fn reject_topic(&self, topic: &str, acks: i16) -> Option<Rejection> {
+    pub(crate) fn reject_topic(&self, topic: &TopicKey, acks: i16) -> Option<Rejection> {
         if acks != ACKS_ALL || !self.strict_replication {
             return None;
         }
         let cluster = self.metadata.cluster();
-        let required = cluster.topic(topic)?.settings.min_insync_replicas;
+        let required = cluster.find(topic)?.settings.min_insync_replicas;
         (required > 1).then_some(Rejection::NotEnoughReplicas(required))
     }
 
@@ -101,18 +101,19 @@ impl Admission {
     pub(crate) async fn admit(
         &self,
         context: ProduceContext<'_>,
-        topic_name: &str,
+        key: &TopicKey,
         index: PartitionIndex,
         records: &Bytes,
         memory: &[u8],
     ) -> Result<Admitted, Rejection> {
         let cluster = self.metadata.cluster();
-        let topic = cluster
-            .topic(topic_name)
-            .ok_or(Rejection::UnknownPartition)?;
+        let topic = cluster.find(key).ok_or(match key {
+            TopicKey::Name(_) => Rejection::UnknownPartition,
+            TopicKey::Id(_) => Rejection::UnknownTopicId,
+        })?;
         let target = topic.partition(index).ok_or(Rejection::UnknownPartition)?;
         if topic.is_internal() {
-            return Err(Rejection::InternalTopic(topic_name.to_owned()));
+            return Err(Rejection::InternalTopic(topic.name().to_owned()));
         }
         // Before decompression: the CRC covers the compressed bytes.
         let header = parse_batch(topic, records)?;

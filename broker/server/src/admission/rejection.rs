@@ -18,6 +18,8 @@ pub(crate) enum Rejection {
     Transactional,
     #[error("unknown topic or partition")]
     UnknownPartition,
+    #[error("unknown topic id")]
+    UnknownTopicId,
     #[error("topic {0} is internal and cannot be written to")]
     InternalTopic(String),
     #[error("min.insync.replicas={0} but the cluster has 1 broker")]

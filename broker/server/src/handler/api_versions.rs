@@ -133,7 +133,7 @@ mod tests {
     fn produce_is_advertised_from_version_zero() {
         let keys = supported_versions(ErrorCode::None).api_keys;
         let produce = keys.iter().find(|key| key.api_key == 0).unwrap();
-        assert_eq!((produce.min_version, produce.max_version), (0, 12));
+        assert_eq!((produce.min_version, produce.max_version), (0, 13));
         assert!(keys.is_sorted_by(|a, b| a.api_key < b.api_key));
     }
 

@@ -106,6 +106,13 @@ impl Topic {
     }
 }
 
+/// A topic as a request names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TopicKey {
+    Name(String),
+    Id(TopicId),
+}
+
 /// All topics, and the broker configs that are the defaults of topics.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cluster {
@@ -150,6 +157,15 @@ impl Cluster {
     #[must_use]
     pub(crate) fn topic_by_id(&self, id: TopicId) -> Option<&Arc<Topic>> {
         self.by_id.get(&id)
+    }
+
+    /// Returns the topic that a request names.
+    #[must_use]
+    pub(crate) fn find(&self, key: &TopicKey) -> Option<&Arc<Topic>> {
+        match key {
+            TopicKey::Name(name) => self.topic(name),
+            TopicKey::Id(id) => self.topic_by_id(*id),
+        }
     }
 
     /// Returns the partition of this index of the topic of this name, if both exist.

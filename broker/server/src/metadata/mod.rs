@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 pub(crate) use alter::{AlterError, Alteration};
 pub(crate) use broker_config::{BrokerConfigs, Scope};
-pub(crate) use cluster::{Cluster, Topic};
+pub(crate) use cluster::{Cluster, Topic, TopicKey};
 pub(crate) use create::{CreateError, CreateRules, Creation, TopicRequest};
 pub(crate) use store::StoreError;
 use store::{Store, TopicRow};

@@ -1,4 +1,4 @@
-//! Produce (key 0), versions 3 to 12; 0 to 2 are advertised and rejected, see `api_versions`.
+//! Produce (key 0), versions 3 to 13; 0 to 2 are advertised and rejected, see `api_versions`.
 //!
 //! Behavior:
 //! - Checks the batches of a request one after the other (`admission`) and appends them as one
@@ -6,6 +6,9 @@
 //! - Responds when the batches are durable. A rejected batch does not affect the others.
 //! - Checks and appends a batch again if its contract changed in between.
 //! - With acks=0 there is no response; an error closes the connection.
+//!
+//! Version notes:
+//! - 13: topics by id (KIP-516). An unknown id gets UNKNOWN_TOPIC_ID.
 
 mod order;
 mod response;
@@ -15,17 +18,21 @@ use avouch_protocol::batch::BatchHeader;
 use avouch_protocol::messages::produce::{
     PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
-use avouch_protocol::types::PartitionIndex;
+use avouch_protocol::types::{PartitionIndex, TopicId};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::{Call, CloseReason, HandlerFuture, ReceivedRequest, encode};
 use crate::admission::{Admitted, ProduceContext, Rejection};
+use crate::metadata::TopicKey;
 use crate::metrics::Metrics;
 use crate::node::Node;
 pub(super) use order::AppendOrder;
 
+/// First version of the request with topic ids instead of names.
+const FIRST_VERSION_WITH_IDS: i16 = 13;
 /// Maximum number of checks of a batch whose contract changes between check and append.
 const CHECKS_MAX: usize = 5;
 
@@ -37,7 +44,7 @@ pub(super) async fn accept(mut received: ReceivedRequest) -> Result<HandlerFutur
         node, call, memory, ..
     } = received;
     let acks = request.acks;
-    let mut production = Production::new(&node, request);
+    let mut production = Production::new(&node, call.version(), request);
     production.check(&node, &call, Some(&frame)).await;
     let order = &call.client.append_order;
     order.wait().await;
@@ -84,7 +91,7 @@ struct Production {
 }
 
 struct RequestedTopic {
-    name: String,
+    key: TopicKey,
     batch_count: usize,
 }
 
@@ -113,16 +120,20 @@ enum State {
 type Outcomes = oneshot::Receiver<Vec<AppendOutcome>>;
 
 impl Production {
-    fn new(node: &Node, request: ProduceRequest) -> Self {
+    fn new(node: &Node, version: i16, request: ProduceRequest) -> Self {
         let mut topics = Vec::with_capacity(request.topic_data.len());
         let mut batches = Vec::new();
         let rejected = node.admission.reject_request(&request);
         for (topic, data) in request.topic_data.into_iter().enumerate() {
+            let key = match version {
+                FIRST_VERSION_WITH_IDS.. => TopicKey::Id(TopicId(data.topic_id)),
+                _ => TopicKey::Name(data.name),
+            };
             let rejected = rejected
                 .clone()
-                .or_else(|| node.admission.reject_topic(&data.name, request.acks));
+                .or_else(|| node.admission.reject_topic(&key, request.acks));
             topics.push(RequestedTopic {
-                name: data.name,
+                key,
                 batch_count: data.partition_data.len(),
             });
             batches.extend(data.partition_data.into_iter().map(|data| Batch {
@@ -151,7 +162,7 @@ impl Production {
             let State::Unchecked(records) = &batch.state else {
                 continue;
             };
-            let (topic, memory) = (&self.topics[batch.topic].name, frame.unwrap_or(records));
+            let (topic, memory) = (&self.topics[batch.topic].key, frame.unwrap_or(records));
             let admitted = node
                 .admission
                 .admit(context, topic, batch.partition, records, memory);
@@ -223,7 +234,7 @@ impl Production {
         }
         for batch in &mut self.batches {
             if let State::Done(outcome @ AppendOutcome::Duplicate { .. }) = batch.state {
-                let topic = &self.topics[batch.topic].name;
+                let topic = &self.topics[batch.topic].key;
                 let original = original_outcome(node, topic, batch.partition, outcome);
                 batch.state = State::Done(original.await);
             }
@@ -265,13 +276,20 @@ impl Production {
 
     fn into_response(self) -> ProduceResponse {
         let mut batches = self.batches.into_iter();
-        let topics = self.topics.into_iter().map(|topic| TopicProduceResponse {
-            name: topic.name,
-            partition_responses: batches
-                .by_ref()
-                .take(topic.batch_count)
-                .map(Batch::into_response)
-                .collect(),
+        let topics = self.topics.into_iter().map(|topic| {
+            let (name, topic_id) = match topic.key {
+                TopicKey::Name(name) => (name, Uuid::nil()),
+                TopicKey::Id(id) => (String::new(), id.0),
+            };
+            TopicProduceResponse {
+                name,
+                topic_id,
+                partition_responses: batches
+                    .by_ref()
+                    .take(topic.batch_count)
+                    .map(Batch::into_response)
+                    .collect(),
+            }
         });
         ProduceResponse {
             responses: topics.collect(),
@@ -299,7 +317,7 @@ impl Batch {
 /// has removed the batch.
 async fn original_outcome(
     node: &Node,
-    topic: &str,
+    topic: &TopicKey,
     partition: PartitionIndex,
     outcome: AppendOutcome,
 ) -> AppendOutcome {
@@ -311,7 +329,7 @@ async fn original_outcome(
         return outcome;
     };
     let cluster = node.metadata.cluster();
-    let stamped = cluster.topic(topic).filter(|t| t.settings.log_append_time);
+    let stamped = cluster.find(topic).filter(|t| t.settings.log_append_time);
     let Some(target) = stamped.and_then(|topic| topic.partition(partition)) else {
         return outcome;
     };

@@ -96,6 +96,7 @@ async fn produce_errors_are_per_partition() {
     let topic = |name: &str, parts: Vec<PartitionProduceData>| TopicProduceData {
         name: name.to_owned(),
         partition_data: parts,
+        ..Default::default()
     };
     let request = ProduceRequest {
         acks: -1,

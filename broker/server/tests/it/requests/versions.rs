@@ -148,7 +148,8 @@ async fn produce_and_fetch_work_at_every_version() {
     let metadata: MetadataResponse = client.call(12, &metadata).await;
     let mut expected = 0;
     for version in ProduceRequest::VERSIONS {
-        let request = produce_request("t", 0, -1, batch_of(&[b"v"]));
+        let mut request = produce_request("t", 0, -1, batch_of(&[b"v"]));
+        request.topic_data[0].topic_id = metadata.topics[0].topic_id;
         let response: ProduceResponse = client.call(version, &request).await;
         let partition = &response.responses[0].partition_responses[0];
         assert_eq!(
