@@ -134,6 +134,9 @@ pub(crate) enum RequestError {
     /// The client starts a transactional producer.
     #[error("Transactions are not supported by this broker; remove transactional.id.")]
     TransactionsUnsupported,
+    /// A filter is not a valid regular expression (RE2).
+    #[error("The regular expression is not valid.")]
+    InvalidRegularExpression,
     /// A task of the broker failed.
     #[error("The request failed on the broker.")]
     Internal,
@@ -178,6 +181,7 @@ impl KafkaError for RequestError {
             Self::InvalidReplicaAssignment { .. } => ErrorCode::InvalidReplicaAssignment,
             Self::CoordinatorNotAvailable(_) => ErrorCode::CoordinatorNotAvailable,
             Self::TransactionsUnsupported => ErrorCode::TransactionalIdAuthorizationFailed,
+            Self::InvalidRegularExpression => ErrorCode::InvalidRegularExpression,
             Self::Internal => ErrorCode::UnknownServerError,
         }
     }

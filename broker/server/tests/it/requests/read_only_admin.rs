@@ -151,6 +151,15 @@ async fn missing_features_return_empty_lists() {
     let listed: ListTransactionsResponse = client.call(2, &request).await;
     assert_eq!((listed.error_code, listed.transaction_states.len()), (0, 0));
     assert_eq!(listed.unknown_state_filters, ["Odd"]);
+    // INVALID_REGULAR_EXPRESSION for an expression that RE2 does not have.
+    for (pattern, code) in [("orders-.*", 0), ("(?=orders)", 128)] {
+        let request = ListTransactionsRequest {
+            transactional_id_pattern: Some(pattern.to_owned()),
+            ..Default::default()
+        };
+        let listed: ListTransactionsResponse = client.call(2, &request).await;
+        assert_eq!(listed.error_code, code, "{pattern}");
+    }
 }
 
 // Conformance: broker/admin-22
