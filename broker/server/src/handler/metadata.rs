@@ -4,14 +4,17 @@
 //! * Without topics (version 0: an empty list, later: null) returns all topics.
 //! * A topic that does not exist is created with the broker's defaults if request and broker allow
 //!   it. While the mutation quota is exceeded it gets LEADER_NOT_AVAILABLE, which clients retry.
+//! * Responses with the same unknown topics are delayed if a client requests them in a loop.
 //!
 //! Version notes:
 //! * Version 10 returns topic ids, version 12 accepts them (KIP-516). A topic id determines the
 //!   topic, whatever its name is: Java sends an empty name with it.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use avouch_protocol::api::Resource;
+use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
     MetadataResponsePartition, MetadataResponseTopic,
@@ -21,7 +24,7 @@ use uuid::Uuid;
 
 use super::Call;
 use crate::error::{KafkaError, RequestError};
-use crate::metadata::{MetadataError, Topic, create};
+use crate::metadata::{Cluster, MetadataError, Topic, create};
 use crate::node::Node;
 
 pub(super) async fn handle(
@@ -30,16 +33,16 @@ pub(super) async fn handle(
     request: MetadataRequest,
 ) -> MetadataResponse {
     let may_create = request.allow_auto_topic_creation || call.version() < 4;
+    let cluster = node.metadata.cluster();
     let mut topics: Vec<_> = match request.topics {
         Some(topics) if !(topics.is_empty() && call.version() == 0) => {
             let mut named = Vec::with_capacity(topics.len());
             for topic in topics {
-                named.push(resolve(&node, &call, topic, may_create).await);
+                named.push(resolve(&node, &cluster, &call, topic, may_create).await);
             }
             named
         }
         _ => {
-            let cluster = node.metadata.cluster();
             let topics = cluster.topics();
             topics.map(|topic| described(&node, topic)).collect()
         }
@@ -50,6 +53,7 @@ pub(super) async fn handle(
             topic.topic_authorized_operations = operations;
         }
     }
+    delay_repetition(&node, &call, &topics).await;
     let address = node.advertised(call.client.session.local);
     let mut response = MetadataResponse {
         brokers: vec![MetadataResponseBroker {
@@ -70,8 +74,32 @@ pub(super) async fn handle(
     response
 }
 
+/// Waits if the connection has received the same unknown topics too often in the last second.
+async fn delay_repetition(node: &Node, call: &Call, topics: &[MetadataResponseTopic]) {
+    let mut hasher = DefaultHasher::new();
+    let mut is_known = true;
+    for topic in topics {
+        if topic.error_code == ErrorCode::UnknownTopicOrPartition.code()
+            || topic.error_code == ErrorCode::UnknownTopicId.code()
+        {
+            (&topic.name, topic.topic_id).hash(&mut hasher);
+            is_known = false;
+        }
+    }
+    if is_known {
+        return;
+    }
+    let now = node.clock.elapsed();
+    let delay = call.client.repeated_metadata.delay(hasher.finish(), now);
+    if !delay.is_zero() {
+        node.metrics.delayed_metadata.inc();
+        tokio::time::sleep(delay).await;
+    }
+}
+
 async fn resolve(
     node: &Node,
+    cluster: &Cluster,
     call: &Call,
     topic: MetadataRequestTopic,
     may_create: bool,
@@ -79,7 +107,6 @@ async fn resolve(
     let name = match topic.name {
         Some(name) if topic.topic_id.is_nil() => name,
         _ => {
-            let cluster = node.metadata.cluster();
             return match cluster.topic_by_id(TopicId(topic.topic_id)) {
                 Some(topic) => described(node, topic),
                 None => {
@@ -90,7 +117,7 @@ async fn resolve(
             };
         }
     };
-    if let Some(topic) = node.metadata.cluster().topic(&name) {
+    if let Some(topic) = cluster.topic(&name) {
         return described(node, topic);
     }
     if !(may_create && node.config.auto_create_topics) {

@@ -73,6 +73,7 @@ use crate::error::{RequestError, code_and_message};
 use crate::metadata::{AlterError, Alteration};
 use crate::node::Node;
 use crate::quota::controller_mutation::{ThrottleTime, Throttling};
+use crate::quota::repeated_metadata::RepeatedMetadata;
 use fetch::FetchTurn;
 use produce::AppendOrder;
 
@@ -96,6 +97,8 @@ pub(crate) struct Client {
     append_order: AppendOrder,
     /// The partition with which the next fetch starts, so that none starves.
     fetch_turn: FetchTurn,
+    /// Counts responses with unknown topics.
+    repeated_metadata: RepeatedMetadata,
 }
 
 impl Client {
@@ -105,6 +108,7 @@ impl Client {
             session,
             append_order: AppendOrder::default(),
             fetch_turn: FetchTurn::default(),
+            repeated_metadata: RepeatedMetadata::default(),
         }
     }
 }

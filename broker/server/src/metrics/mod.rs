@@ -40,6 +40,8 @@ pub(crate) struct Metrics {
     pub(crate) fetched_bytes: IntCounter,
     /// The part of them that the kernel sent from segment files.
     pub(crate) fetched_file_bytes: IntCounter,
+    /// Metadata responses that were delayed, see `quota::repeated_metadata`.
+    pub(crate) delayed_metadata: IntCounter,
     /// Bytes deleted by retention.
     pub(crate) retired_bytes: IntCounter,
     /// Bytes that compaction saved.
@@ -65,6 +67,7 @@ impl Metrics {
         registry.register(Box::new(metrics.produced_records.clone()))?;
         registry.register(Box::new(metrics.fetched_bytes.clone()))?;
         registry.register(Box::new(metrics.fetched_file_bytes.clone()))?;
+        registry.register(Box::new(metrics.delayed_metadata.clone()))?;
         registry.register(Box::new(metrics.retired_bytes.clone()))?;
         registry.register(Box::new(metrics.compacted_bytes.clone()))?;
         registry.register(Box::new(metrics.low_space.clone()))?;
@@ -114,6 +117,10 @@ impl Metrics {
             fetched_file_bytes: IntCounter::new(
                 "avouch_fetched_file_bytes_total",
                 "Bytes of record batches that the kernel sent to consumers from segment files.",
+            )?,
+            delayed_metadata: IntCounter::new(
+                "avouch_delayed_metadata_total",
+                "Metadata responses delayed because they repeat that a topic does not exist.",
             )?,
             retired_bytes: IntCounter::new(
                 "avouch_log_retired_bytes_total",

@@ -312,6 +312,7 @@ pub(super) fn produce_request(topic: &str, index: i32, acks: i16, batch: Bytes) 
                 index,
                 records: Some(batch.into()),
             }],
+            ..Default::default()
         }],
         ..Default::default()
     }
@@ -342,4 +343,12 @@ pub(super) fn sequenced(producer: i64, epoch: i16, sequence: i32, values: &[&[u8
         builder.push(Some(b"k"), Some(value), NOW, &[]);
     }
     builder.finish()
+}
+
+/// Returns the value of a counter.
+pub(super) fn counter(metrics: &prometheus::Registry, name: &str) -> usize {
+    let families = metrics.gather();
+    let family = families.iter().find(|family| family.name() == name);
+    let value = family.unwrap().get_metric()[0].get_counter().get_value();
+    format!("{value:.0}").parse().unwrap()
 }

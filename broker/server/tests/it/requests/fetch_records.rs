@@ -11,7 +11,9 @@ use avouch_protocol::messages::list_offsets::{
 use avouch_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 use avouch_protocol::types::TimestampMs;
 
-use super::client::{Client, batch_of, broker, broker_limited, broker_measured, connected_broker};
+use super::client::{
+    Client, batch_of, broker, broker_limited, broker_measured, connected_broker, counter,
+};
 
 fn fetching(topic: &str, offset: i64, bytes_max: i32, wait_ms: i32) -> FetchRequest {
     FetchRequest {
@@ -262,12 +264,4 @@ async fn verified_batches_are_sent_zero_copy() {
         assert!(bytes == read[at..at + bytes.len()], "at {offset}");
     }
     broker.shutdown().await;
-}
-
-/// Returns the value of a counter.
-fn counter(metrics: &prometheus::Registry, name: &str) -> usize {
-    let families = metrics.gather();
-    let family = families.iter().find(|family| family.name() == name);
-    let value = family.unwrap().get_metric()[0].get_counter().get_value();
-    format!("{value:.0}").parse().unwrap()
 }

@@ -130,6 +130,30 @@ async fn rejected_batch_uses_no_sequence() {
     }
 }
 
+// Conformance: broker/produce-9
+#[tokio::test]
+async fn oversized_batch_uses_no_sequence() {
+    let (_dir, _broker, mut client) = connected_broker().await;
+    let limit = [("max.message.bytes", "1024")];
+    client.create_topic_with("t", 1, &limit).await;
+    let value = [7; 600];
+    // A client that splits the batch sends its parts with the sequence numbers of the whole. Java
+    // sends the whole a second time before it splits it.
+    let (whole, part) = (&[&value[..], &value[..]][..], &[&value[..]][..]);
+    for (sequence, values, code) in [
+        (0, part, 0),
+        (1, whole, 10),
+        (1, whole, 10),
+        (2, part, 45),
+        (1, part, 0),
+        (2, part, 0),
+    ] {
+        let batch = sequenced(7, 0, sequence, values);
+        let response = client.produce("t", batch).await;
+        assert_eq!(only(&response).error_code, code, "{sequence}");
+    }
+}
+
 // Conformance: broker/produce-1, broker/produce-11, broker/deviation-3
 #[tokio::test]
 async fn broker_only_batches_are_rejected() {

@@ -14,8 +14,12 @@ use avouch_protocol::messages::init_producer_id::{InitProducerIdRequest, InitPro
 use avouch_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
+use avouch_protocol::messages::produce::ProduceResponse;
+use uuid::Uuid;
 
-use super::client::{Client, batch_of, broker, connected_broker};
+use super::client::{
+    Client, batch_of, broker, broker_measured, connected_broker, counter, only, produce_request,
+};
 
 fn metadata_of(name: &str, create: bool) -> MetadataRequest {
     MetadataRequest {
@@ -206,6 +210,55 @@ async fn recreated_topic_has_new_id() {
     assert_eq!(produced.responses[0].partition_responses[0].base_offset, 0);
 }
 
+// Conformance: broker/produce-16
+#[tokio::test]
+async fn produce_by_id_ignores_recreated_topic() {
+    let (_dir, _broker, mut client) = connected_broker().await;
+    let first: MetadataResponse = client.call(12, &metadata_of("t", true)).await;
+    let first = first.topics[0].topic_id;
+    // Produce has topic ids instead of names since version 13.
+    let mut request = produce_request("", 0, -1, batch_of(&[b"v"]));
+    request.topic_data[0].topic_id = first;
+    let produced: ProduceResponse = client.call(13, &request).await;
+    assert_eq!(produced.responses[0].topic_id, first);
+    assert_eq!(only(&produced).error_code, 0);
+
+    let delete = DeleteTopicsRequest {
+        topic_names: vec!["t".to_owned()],
+        ..Default::default()
+    };
+    let _: DeleteTopicsResponse = client.call(5, &delete).await;
+    let second: MetadataResponse = client.call(12, &metadata_of("t", true)).await;
+    for (id, code, offset) in [
+        (first, 100, -1),
+        (Uuid::nil(), 100, -1),
+        (second.topics[0].topic_id, 0, 0),
+    ] {
+        request.topic_data[0].topic_id = id;
+        let produced: ProduceResponse = client.call(13, &request).await;
+        assert_eq!(produced.responses[0].topic_id, id);
+        let partition = only(&produced);
+        assert_eq!(
+            (partition.error_code, partition.base_offset),
+            (code, offset)
+        );
+    }
+}
+
+// Conformance: broker/fetch-16
+#[tokio::test]
+async fn repeated_unknown_topic_is_delayed() {
+    let (dir, metrics) = (tempfile::tempdir().unwrap(), prometheus::Registry::new());
+    let broker = broker_measured(dir.path(), &metrics).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    // A slow machine may need more than a second for the first requests, so the number of requests
+    // is not limited.
+    while counter(&metrics, "avouch_delayed_metadata_total") < 3 {
+        let response: MetadataResponse = client.call(12, &metadata_of("gone", false)).await;
+        assert_eq!(response.topics[0].error_code, 3);
+    }
+}
+
 // Conformance: broker/admin-2
 #[tokio::test]
 async fn describe_configs_returns_sources() {
@@ -299,7 +352,7 @@ async fn producer_ids_are_never_reused() {
     }
 }
 
-fn metadata_by_id(topic_id: uuid::Uuid, name: Option<&str>) -> MetadataRequest {
+fn metadata_by_id(topic_id: Uuid, name: Option<&str>) -> MetadataRequest {
     MetadataRequest {
         topics: Some(vec![MetadataRequestTopic {
             topic_id,
@@ -313,7 +366,7 @@ fn metadata_by_id(topic_id: uuid::Uuid, name: Option<&str>) -> MetadataRequest {
 #[tokio::test]
 async fn unknown_topic_id_is_reported_in_metadata() {
     let (_dir, _broker, mut client) = connected_broker().await;
-    let unknown = uuid::Uuid::from_u128(7);
+    let unknown = Uuid::from_u128(7);
     // Topic ids exist in Metadata since version 10.
     for version in 10..=12 {
         let found: MetadataResponse = client.call(version, &metadata_by_id(unknown, None)).await;
