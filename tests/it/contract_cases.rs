@@ -72,11 +72,13 @@ impl Fixture {
         assert_eq!(response.base_offset, -1);
         assert_eq!(self.connection.high_watermark(TOPIC, 0)?, before);
         let errors = response.record_errors.iter();
-        let indexes = errors.map(|error| error.batch_index);
+        let mut indexes: Vec<i32> = errors.map(|error| error.batch_index).collect();
+        // A single violation is listed twice.
+        indexes.dedup();
         let violations = self.violations()?;
         let first = violations.get(previous).context("no new violation")?;
         let reason = first["reason"].as_str().unwrap_or_default().to_owned();
-        Ok((indexes.collect(), reason))
+        Ok((indexes, reason))
     }
 
     /// Produces one batch and checks that all of it is stored.
@@ -131,9 +133,10 @@ fn violation_is_reported_by_all_channels() -> Result<()> {
         .connection
         .produce_values(TOPIC, &[Some(&valid), Some(&truncated)])?;
 
-    let [error] = response.record_errors.as_slice() else {
+    let [error, repeated] = response.record_errors.as_slice() else {
         panic!("{response:?}");
     };
+    assert_eq!(error, repeated);
     assert_eq!(error.batch_index, 1);
     let text = error
         .batch_index_error_message
