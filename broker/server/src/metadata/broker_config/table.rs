@@ -439,7 +439,8 @@ configs! {
     // Avouch's own: tools that require three replicas work by default.
     "strict.replication": Boolean = "false"
         [at strict_replication:
-            "Rejects a replication factor above 1 instead of reducing it to 1."];
+            "Rejects a replication factor above 1 instead of reducing it to 1, as Kafka does, and \
+             acks=all with min.insync.replicas above 1, which Kafka 4.4 accepts for one replica."];
     "telemetry.max.bytes": Int = "1048576";
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": Int = "10000";
     "transaction.max.timeout.ms": Int = "900000";
