@@ -188,7 +188,7 @@ record!(Payment,
     captured: Encode::encode, Decode::decode
 );
 
-/// A payment of a reader: without `note`, with `currency`, and with `at` promoted.
+/// A payment of a reader: without `note`, with `currency`, and with `sequence` promoted.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Evolved {
     pub(crate) id: String,
@@ -200,7 +200,7 @@ pub(crate) struct Evolved {
     pub(crate) at: i64,
     pub(crate) amount: Vec<u8>,
     pub(crate) captured: bool,
-    pub(crate) currency: String,
+    pub(crate) currency: Option<String>,
 }
 
 record!(Evolved,
@@ -213,7 +213,7 @@ record!(Evolved,
     at: Encode::encode, Decode::decode;
     amount: Encode::encode, Decode::decode;
     captured: Encode::encode, Decode::decode;
-    currency: Encode::encode, Decode::decode
+    currency: some, option
 );
 
 /// As [`Evolved`], borrowed.
@@ -228,7 +228,7 @@ pub(crate) struct EvolvedRef<'a> {
     pub(crate) at: i64,
     pub(crate) amount: &'a [u8],
     pub(crate) captured: bool,
-    pub(crate) currency: &'a str,
+    pub(crate) currency: Option<&'a str>,
 }
 
 record!(EvolvedRef<'a>,
@@ -241,7 +241,7 @@ record!(EvolvedRef<'a>,
     at: Encode::encode, Decode::decode;
     amount: Encode::encode, Decode::decode;
     captured: Encode::encode, Decode::decode;
-    currency: Encode::encode, Decode::decode
+    currency: some, option
 );
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -30,6 +30,7 @@ pub(super) fn compile(
             actions: Vec::new(),
             keeps: Vec::new(),
             lists: Vec::new(),
+            steps: Vec::new(),
             reads: Vec::new(),
             symbols: Vec::new(),
             defaults: Vec::new(),
@@ -49,7 +50,7 @@ pub(super) fn compile(
     compiler.drain()?;
     // A record may also be called, by its own index.
     compiler.plan.actions[root as usize] = compiler.plan.actions[id as usize];
-    compiler.plan.find_kept();
+    compiler.plan.complete();
     Ok(compiler.plan)
 }
 

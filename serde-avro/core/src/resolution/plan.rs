@@ -101,6 +101,8 @@ pub(super) struct Plan {
     /// True for actions that keep all bytes.
     pub(super) keeps: Vec<bool>,
     pub(super) lists: Vec<ActionId>,
+    /// The actions of `lists`, in place, so that running them takes no lookup.
+    pub(super) steps: Vec<Action>,
     pub(super) reads: Vec<Read>,
     pub(super) symbols: Vec<u32>,
     pub(super) defaults: Vec<u8>,
@@ -114,11 +116,28 @@ impl Plan {
         self.lists.get(part.range()).unwrap_or_default()
     }
 
+    #[inline]
+    pub(super) fn action(&self, id: ActionId) -> &Action {
+        &self.actions[id as usize]
+    }
+
+    #[inline]
+    pub(super) fn steps(&self, part: Part) -> &[Action] {
+        self.steps.get(part.range()).unwrap_or_default()
+    }
+
+    /// Completes a plan whose actions are final.
+    pub(super) fn complete(&mut self) {
+        let actions = self.lists.iter().map(|id| self.actions[*id as usize]);
+        self.steps = actions.collect();
+        self.find_kept();
+    }
+
     /// Computes which actions keep all bytes. Within a cycle they do unless one of them does not.
-    pub(super) fn find_kept(&mut self) {
+    fn find_kept(&mut self) {
         let mut parents = vec![Vec::new(); self.actions.len()];
         let mut lost = Vec::new();
-        for (id, action) in (0..).zip(&self.actions) {
+        for (id, action) in (0_u32..).zip(&self.actions) {
             let children = match action {
                 Action::Bytes(_)
                 | Action::Boolean
@@ -152,8 +171,8 @@ impl Plan {
     /// Returns the name of the field that an entry of a `Record` consumes.
     #[cold]
     pub(super) fn field_name(&self, writer: NodeId, fields: Part, entry: usize) -> String {
-        let before = self.list(fields).iter().take(entry);
-        let consumes = |id: &&ActionId| !matches!(self.actions[**id as usize], Action::Insert(_));
+        let before = self.steps(fields).iter().take(entry);
+        let consumes = |action: &&Action| !matches!(action, Action::Insert(_));
         self.field_at(writer, before.filter(consumes).count())
     }
 

@@ -23,7 +23,7 @@ pub(super) fn run(
         out: Encoder::from(std::mem::take(out)),
         bytes_max: usize::try_from(budget.bytes).unwrap_or(usize::MAX),
     };
-    let outcome = machine.value(0).and_then(|()| {
+    let outcome = machine.value(&plan.actions[0]).and_then(|()| {
         machine.input.finish()?;
         machine.flush()
     });
@@ -41,14 +41,28 @@ struct Machine<'p, 'd> {
 }
 
 impl<'d> Machine<'_, 'd> {
-    fn value(&mut self, id: ActionId) -> Result<(), DecodeError> {
-        match self.plan.actions[id as usize] {
-            Action::Bytes(bytes) => self.input.fixed_slice(bytes as usize).map(|_| ()),
+    /// Runs an action. Those without children are inlined, because most fields are such.
+    #[inline(always)]
+    fn step(&mut self, action: &Action) -> Result<(), DecodeError> {
+        match action {
+            Action::Bytes(bytes) => self.input.fixed_slice(*bytes as usize).map(|_| ()),
             Action::Boolean => self.input.boolean().map(|_| ()),
             Action::Int => self.input.int().map(|_| ()),
-            Action::Long => self.input.long().map(|_| ()),
+            Action::Long => self.input.varint("long").map(|_| ()),
             Action::Sized => self.input.bytes().map(|_| ()),
-            Action::Enum(symbols) => self.input.enum_index(symbols).map(|_| ()),
+            Action::Enum(symbols) => self.input.enum_index(*symbols).map(|_| ()),
+            other => self.value(other),
+        }
+    }
+
+    fn value(&mut self, action: &Action) -> Result<(), DecodeError> {
+        match *action {
+            Action::Bytes(_)
+            | Action::Boolean
+            | Action::Int
+            | Action::Long
+            | Action::Sized
+            | Action::Enum(_) => self.step(action),
             Action::Record { writer, fields } => self.record(writer, fields),
             Action::Reorder {
                 writer,
@@ -68,7 +82,7 @@ impl<'d> Machine<'_, 'd> {
             Action::Wrap { branch, value } => {
                 self.flush()?;
                 self.out.union_index(branch);
-                self.value(value)
+                self.step(self.plan.action(value))
             }
             Action::Blocks { item, is_map } => self.blocks(item, is_map),
             Action::Insert(part) => {
@@ -114,14 +128,18 @@ impl<'d> Machine<'_, 'd> {
     }
 
     /// Ends the run of bytes that are copied.
+    #[inline]
     fn flush(&mut self) -> Result<(), DecodeError> {
         let at = self.input.offset();
-        let run = self.datum.get(self.pending..at);
-        self.out.fixed(run.unwrap_or_default());
-        self.pending = at;
+        if self.pending != at {
+            let run = self.datum.get(self.pending..at);
+            self.out.fixed(run.unwrap_or_default());
+            self.pending = at;
+        }
         self.check_size()
     }
 
+    #[inline]
     fn check_size(&self) -> Result<(), DecodeError> {
         if self.out.len() > self.bytes_max {
             return Err(self.input.error(DecodeErrorKind::TooLarge));
@@ -150,7 +168,7 @@ impl<'d> Machine<'_, 'd> {
 
     fn skip(&mut self, value: ActionId) -> Result<(), DecodeError> {
         self.flush()?;
-        self.value(value)?;
+        self.step(self.plan.action(value))?;
         self.pending = self.input.offset();
         Ok(())
     }
@@ -158,8 +176,8 @@ impl<'d> Machine<'_, 'd> {
     fn record(&mut self, writer: NodeId, fields: Part) -> Result<(), DecodeError> {
         self.input.enter()?;
         let plan = self.plan;
-        for (entry, field) in plan.list(fields).iter().enumerate() {
-            self.value(*field)
+        for (entry, field) in plan.steps(fields).iter().enumerate() {
+            self.step(field)
                 .map_err(|error| error.in_field(plan.field_name(writer, fields, entry)))?;
         }
         self.input.leave();
@@ -173,9 +191,9 @@ impl<'d> Machine<'_, 'd> {
         let plan = self.plan;
         let start = self.input.offset();
         let mut starts = Vec::with_capacity(walks.range().len());
-        for (position, walk) in plan.list(walks).iter().enumerate() {
+        for (position, walk) in plan.steps(walks).iter().enumerate() {
             starts.push(self.input.offset());
-            self.value(*walk)
+            self.step(walk)
                 .map_err(|error| error.in_field(plan.field_at(writer, position)))?;
         }
         let end = self.input.offset();
@@ -183,7 +201,7 @@ impl<'d> Machine<'_, 'd> {
         self.input.seek(self.datum, start);
         for Read { source, action } in plan.reads.get(reads.range()).unwrap_or_default() {
             let Some(source) = source.map(|source| source as usize) else {
-                self.value(*action)?;
+                self.value(plan.action(*action))?;
                 continue;
             };
             let at = starts.get(source).copied().unwrap_or(end);
@@ -191,7 +209,7 @@ impl<'d> Machine<'_, 'd> {
             if at != self.input.offset() {
                 self.flush_to(at)?;
             }
-            self.value(*action)
+            self.value(plan.action(*action))
                 .map_err(|error| error.in_field(plan.field_at(writer, source)))?;
         }
         self.flush_to(end)?;
@@ -202,12 +220,13 @@ impl<'d> Machine<'_, 'd> {
     fn branch(&mut self, writer: NodeId, branches: Part, index: u32) -> Result<(), DecodeError> {
         let plan = self.plan;
         let index = index as usize;
-        self.value(plan.list(branches)[index])
+        self.step(&plan.steps(branches)[index])
             .map_err(|error| error.in_branch(plan.branch_name(writer, index)))
     }
 
     fn blocks(&mut self, item: ActionId, is_map: bool) -> Result<(), DecodeError> {
-        let keeps = self.plan.keeps[item as usize];
+        let plan = self.plan;
+        let (keeps, item) = (plan.keeps[item as usize], plan.action(item));
         let mut blocks = self.input.blocks()?;
         let mut position = 0;
         loop {
@@ -227,8 +246,7 @@ impl<'d> Machine<'_, 'd> {
                     let key = self.input.bytes();
                     key.map_err(|error| error.in_key(position))?;
                 }
-                let item = self.value(item);
-                item.map_err(|error| match is_map {
+                self.step(item).map_err(|error| match is_map {
                     true => error.in_entry(position),
                     false => error.in_item(position),
                 })?;
