@@ -19,6 +19,7 @@ mod rebuild;
 mod recovery;
 mod runtime;
 mod segment;
+mod snapshot;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use disk::page_cache::{is_cached, read_range};
 pub use disk::{Disk, DiskFile, FileSystem, OpenMode, RealDisk, SECTOR_BYTES};
 pub use partition::settings::{CompactionSettings, PartitionSettings};
 pub use rebuild::rebuild_checkpoint;
+pub use snapshot::{Snapshot, SnapshotContent, SnapshotFile};
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -250,6 +252,30 @@ impl Log {
         self.submit(Job::Sync {
             done: Box::new(drop),
         });
+    }
+
+    /// Takes a snapshot of all partitions at one point in time, with everything that was visible
+    /// when this was called. Blocks; producers wait while up to `tail_bytes_max` are written into
+    /// segments.
+    ///
+    /// # Errors
+    /// [`LogError::StorageFailed`] if the disk is full or failed, or the log is closed.
+    pub fn snapshot(&self) -> Result<Snapshot, LogError> {
+        let (done, result) = sync_channel(1);
+        let (shared, flusher) = (Arc::clone(&self.shared), Arc::clone(&self.threads.flusher));
+        // The writer calls this after it published all earlier frames, and publishes none until it
+        // returns: a committed offset is never beyond the end of the partition it refers to.
+        let take = move |synced: Result<(), LogError>| {
+            let taken = synced.and_then(|()| {
+                let failed = |error: StorageError| LogError::StorageFailed(error.to_string());
+                snapshot::take(&shared, &flusher).map_err(failed)
+            });
+            send_result(&done, taken);
+        };
+        self.submit(Job::Sync {
+            done: Box::new(take),
+        });
+        result.recv().unwrap_or_else(|_| Err(closed()))
     }
 
     /// Marks a corrupt range as skipped, so that reads continue after it. Blocks until the change

@@ -127,6 +127,16 @@ impl Flusher {
         self.unless_poisoned(|| self.take_checkpoint(false))
     }
 
+    /// Writes all visible batches into segments, without a sync, and returns the checkpoint that
+    /// describes them. It is not written. Called by the writer's thread.
+    pub(crate) fn checkpoint_of_segments(&self) -> Result<Checkpoint, StorageError> {
+        self.unless_poisoned(|| {
+            let mut unsynced = lock(&self.unsynced);
+            self.flush_all(&mut unsynced)?;
+            Ok(self.snapshot(self.shared.published(), true).0)
+        })
+    }
+
     /// Waits until a checkpoint in progress is complete.
     pub(crate) fn wait_for_checkpoint(&self) {
         drop(lock(&self.checkpointing));
@@ -134,10 +144,10 @@ impl Flusher {
 
     /// Runs `work` unless storage failed. After a failed sync the contents of segments are unknown,
     /// so no checkpoint may name them.
-    fn unless_poisoned(
+    fn unless_poisoned<T>(
         &self,
-        work: impl FnOnce() -> Result<(), StorageError>,
-    ) -> Result<(), StorageError> {
+        work: impl FnOnce() -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
         if let Some(reason) = self.shared.poison() {
             return Err(StorageError::Failed(reason.to_owned()));
         }
@@ -234,6 +244,10 @@ impl Flusher {
     /// Removes files that the durable checkpoint no longer names. If that fails, a file remains
     /// that nothing refers to.
     fn remove(&self, garbage: &Garbage) {
+        // A later snapshot has none of these files: they left the lists before this checkpoint.
+        if self.shared.holds.load(Ordering::Acquire) > 0 {
+            return;
+        }
         for path in &garbage.segments {
             // An open handle would keep the blocks of the removed file allocated.
             self.shared.file_cache.forget(path);

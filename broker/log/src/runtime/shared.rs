@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) wake_flusher: Wakeup,
     /// Start of corrupt ranges that were reported.
     reported_ranges: Mutex<BTreeSet<(TopicPartition, Offset)>>,
+    /// Number of snapshots whose files must not be removed.
+    pub(crate) holds: AtomicUsize,
     /// Held during a complete compaction.
     pub(crate) compacting: Mutex<()>,
     /// Any task but `Stop` requests a preallocated WAL file.
@@ -74,6 +76,7 @@ impl Shared {
             garbage: Mutex::default(),
             wake_flusher: Wakeup::default(),
             reported_ranges: Mutex::default(),
+            holds: AtomicUsize::new(0),
             compacting: Mutex::default(),
             wake_preallocator: Wakeup::default(),
             epoch_floor,

@@ -22,3 +22,4 @@ mod recovery;
 mod scripts;
 mod seeds;
 mod sim;
+mod snapshot;
