@@ -9,6 +9,7 @@
 mod admin;
 mod admission;
 mod background;
+mod backup;
 mod config;
 mod contract_http;
 mod decompressor_pool;
@@ -24,6 +25,8 @@ mod read;
 mod schema_snapshot;
 mod security;
 
+pub use backup::BackupSource;
 pub use config::start_config::StartConfigError;
 pub use config::{BrokerConfig, Limits};
 pub use lifecycle::{Broker, StartError};
+pub use metadata::{METADATA_FILE, StoreError};

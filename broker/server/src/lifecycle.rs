@@ -24,10 +24,11 @@ use crate::admin::Admin;
 use crate::admin::contracts::Violations;
 use crate::admission::Admission;
 use crate::background::maintenance;
+use crate::backup::BackupSource;
 use crate::config::BrokerConfig;
 use crate::contract_http;
 use crate::decompressor_pool::DecompressorPool;
-use crate::metadata::{CreateRules, Metadata, StoreError, cluster};
+use crate::metadata::{CreateRules, METADATA_FILE, Metadata, StoreError, cluster};
 use crate::metrics::Metrics;
 use crate::metrics::kafka_exporter::KafkaExporter;
 use crate::metrics::timed_disk::TimedDisk;
@@ -185,6 +186,12 @@ impl Broker {
         self.node.metadata.cluster_id()
     }
 
+    /// Returns the source of backups of the broker.
+    #[must_use]
+    pub fn backup_source(&self) -> BackupSource {
+        BackupSource::new(&self.node)
+    }
+
     /// Returns a function that mounts the broker's HTTP API.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
         contract_http::routes(self.node.admin.violations.clone())
@@ -259,7 +266,7 @@ async fn open_metadata(config: &mut BrokerConfig) -> Result<Metadata, StartError
         path: config.data_dir.display().to_string(),
         error,
     })?;
-    let database = config.data_dir.join("metadata.sqlite");
+    let database = config.data_dir.join(METADATA_FILE);
     let metadata = Metadata::open(&database, create_rules(config), config.configs.clone()).await?;
     config
         .apply_changes(metadata.cluster().broker_configs())

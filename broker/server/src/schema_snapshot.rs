@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-const FILE: &str = "schemas.json";
+pub(crate) const FILE: &str = "schemas.json";
 const FORMAT: u32 = 1;
 /// Maximum size of a file that is read; a snapshot is never larger.
 const FILE_BYTES_MAX: u64 = 256 << 20;

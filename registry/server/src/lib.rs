@@ -18,7 +18,7 @@ mod store;
 
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use actix_web::web::ServiceConfig;
@@ -89,6 +89,11 @@ pub enum OpenError {
     Metrics(#[from] prometheus::Error),
 }
 
+/// A database that cannot be copied.
+#[derive(Debug, Error)]
+#[error("registry database: {0}")]
+pub struct CopyError(#[from] sqlx::Error);
+
 /// An open registry; clones share it.
 #[derive(Clone)]
 pub struct Registry {
@@ -155,6 +160,16 @@ impl Registry {
     pub fn app_config(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static + use<> {
         let registry = self.clone();
         move |application| rest::configure(registry, application)
+    }
+
+    /// Writes a copy of an SQLite database to the file `to`, which must not exist, without a sync.
+    /// The copy has everything committed before this call, and skips the IDs that this registry may
+    /// assign after it. Returns false for PostgreSQL, which has backups of its own.
+    ///
+    /// # Errors
+    /// If the database cannot be read or the file cannot be written.
+    pub async fn copy(&self, to: &Path) -> Result<bool, CopyError> {
+        Ok(self.service.store.copy(to).await?)
     }
 
     /// Waits for running statements and closes the database. Later requests fail.

@@ -29,13 +29,21 @@ pub(crate) use alter::{AlterError, Alteration};
 pub(crate) use broker_config::{BrokerConfigs, Scope};
 pub(crate) use cluster::{Cluster, Topic, TopicKey};
 pub(crate) use create::{CreateError, CreateRules, Creation, TopicRequest};
-pub(crate) use store::StoreError;
+pub use store::StoreError;
 use store::{Store, TopicRow};
 use topic_config::ConfigError;
 
 /// Number of producer ids that one transaction allocates. A crash loses the rest of a block, so
 /// that no id is returned twice.
 const PRODUCER_ID_BLOCK: i64 = 1_000;
+/// The fact with the next producer id to allocate.
+const NEXT_PRODUCER_ID: &str = "next_producer_id";
+/// Number of producer ids that a copy of the metadata skips. A broker assigns fewer between its
+/// last backup and its loss, so none of them is assigned again.
+const PRODUCER_IDS_SKIPPED: i64 = 1_000_000_000;
+
+/// The database in the data directory.
+pub const METADATA_FILE: &str = "metadata.sqlite";
 
 /// The scope of the configs of all brokers in the database.
 const CLUSTER_SCOPE: &str = "cluster";
@@ -330,16 +338,28 @@ impl Metadata {
     /// # Errors
     /// If the database fails.
     pub(crate) async fn next_producer_id(&self) -> Result<ProducerId, StoreError> {
-        const FACT: &str = "next_producer_id";
         // The lock spans the transaction, so that concurrent requests allocate one block.
         let mut block = self.producer_ids.lock().await;
         if block.is_empty() {
-            let first = self.store.take_ids(FACT, PRODUCER_ID_BLOCK).await?;
+            let first = self
+                .store
+                .take_ids(NEXT_PRODUCER_ID, PRODUCER_ID_BLOCK)
+                .await?;
             *block = first..first.saturating_add(PRODUCER_ID_BLOCK);
         }
         let id = block.start;
         block.start += 1;
         Ok(ProducerId(id))
+    }
+
+    /// Writes a copy of the database to the file `to`, which must not exist, without a sync. The
+    /// copy skips the producer ids that this process may assign later.
+    ///
+    /// # Errors
+    /// If the database cannot be read or the file cannot be written.
+    pub(crate) async fn copy(&self, to: &Path) -> Result<(), StoreError> {
+        let skipped = (NEXT_PRODUCER_ID, PRODUCER_IDS_SKIPPED);
+        self.store.copy(to, skipped).await
     }
 
     /// Closes the database.
@@ -477,6 +497,30 @@ mod tests {
         assert!(second.cluster().topic("gone").is_none());
         assert_eq!(second.tombstones().await.unwrap(), [gone.id()]);
         assert!(second.next_producer_id().await.unwrap().0 > id.0 + 900);
+    }
+
+    // Conformance: operation/backup-3
+    #[tokio::test]
+    async fn copy_skips_producer_ids_issued_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metadata.sqlite");
+        let metadata = Metadata::open(&path, RULES, BTreeMap::new()).await.unwrap();
+        let (topic, _) = metadata
+            .create(&named("t"), false, TimestampMs(1), |_| ())
+            .await
+            .unwrap();
+        for name in ["unused", "used"] {
+            let path = dir.path().join(name);
+            metadata.copy(&path).await.unwrap();
+            let mut later = ProducerId(0);
+            for _ in 0..3 * PRODUCER_ID_BLOCK {
+                later = metadata.next_producer_id().await.unwrap();
+            }
+            let copy = Metadata::open(&path, RULES, BTreeMap::new()).await.unwrap();
+            assert_eq!(copy.cluster_id(), metadata.cluster_id());
+            assert_eq!(copy.cluster().topic("t").unwrap().id(), topic.id());
+            assert!(copy.next_producer_id().await.unwrap() > later);
+        }
     }
 
     #[tokio::test]

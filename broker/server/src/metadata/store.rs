@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use sqlx::error::BoxDynError;
 use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, Row, SqliteConnection, SqlitePool};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -391,6 +391,41 @@ impl Store {
                 .await?;
         }
         transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Writes a copy of the database to the file `to`, which must not exist, without a sync. The
+    /// copy does not allocate the next `count` ids of the fact `name`.
+    ///
+    /// # Errors
+    /// If the database cannot be read or the file cannot be written.
+    pub(super) async fn copy(
+        &self,
+        to: &Path,
+        (name, count): (&'static str, i64),
+    ) -> Result<(), StoreError> {
+        let path = to.to_str().ok_or_else(|| StoreError::BadRow {
+            what: "path",
+            value: to.display().to_string(),
+        })?;
+        // On a connection of its own, because it lasts as long as reading the whole database.
+        let mut source = self.reader.connect_options().connect().await?;
+        sqlx::query("VACUUM INTO ?")
+            .bind(path)
+            .execute(&mut source)
+            .await?;
+        source.close().await?;
+        let mut copy = SqliteConnectOptions::new().filename(to).connect().await?;
+        let skip = "INSERT INTO cluster (name, value) VALUES (?, ?) \
+                    ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + ?";
+        sqlx::query(skip)
+            .bind(name)
+            .bind(count.to_string())
+            .bind(count)
+            .execute(&mut copy)
+            .await?;
+        // Closing moves everything into the one file.
+        copy.close().await?;
         Ok(())
     }
 

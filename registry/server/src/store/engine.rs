@@ -35,6 +35,10 @@ const POSTGRES_TIMEOUTS: [(&str, &str); 3] = [
     ("idle_in_transaction_session_timeout", "10000"),
 ];
 
+/// Number of IDs that a copy skips in each context. A registry assigns fewer between its last
+/// backup and its loss, so none of them is assigned again.
+const IDS_SKIPPED: i64 = 1_000;
+
 /// Connections to a database: one that writes, so that decisions never race, and several that read.
 #[derive(Debug)]
 pub(crate) enum Engine {
@@ -136,6 +140,40 @@ impl Engine {
         }
         let reason = "PostgreSQL is unreachable".to_owned();
         Err(sqlx::Error::Protocol(reason))
+    }
+
+    /// Writes a copy of an SQLite database to the file `to`, which must not exist, without a sync.
+    /// The copy does not assign the next [`IDS_SKIPPED`] IDs of each context. Returns false for
+    /// PostgreSQL, which has backups of its own.
+    pub(super) async fn copy(&self, to: &Path) -> Result<bool, sqlx::Error> {
+        let Self::Sqlite { readers, .. } = self else {
+            return Ok(false);
+        };
+        let path = to.to_str().ok_or_else(|| {
+            let reason = format!("{} is not UTF-8", to.display());
+            sqlx::Error::Configuration(reason.into())
+        })?;
+        // On a connection of its own, because it lasts as long as reading the whole database.
+        let mut source = readers.connect_options().connect().await?;
+        sqlx::query("VACUUM INTO ?")
+            .bind(path)
+            .execute(&mut source)
+            .await?;
+        source.close().await?;
+        let options = SqliteConnectOptions::new().filename(to);
+        let copy = SqlitePoolOptions::new().max_connections(1);
+        let copy = copy.connect_with(options).await?;
+        let transaction = Transaction::begin(&copy, Some("BEGIN IMMEDIATE")).await?;
+        let mut connection = Connection::Sqlite(transaction, Wait::Sleep);
+        for (context, highest) in counters::highest_ids(&mut connection).await? {
+            let last = i32::try_from(highest.saturating_add(IDS_SKIPPED)).unwrap_or(i32::MAX);
+            if let Some(id) = SchemaId::new(last) {
+                counters::raise_ids(&mut connection, &context, id).await?;
+            }
+        }
+        connection.commit().await?;
+        copy.close().await;
+        Ok(true)
     }
 
     /// Waits for running statements and closes all connections.

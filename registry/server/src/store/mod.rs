@@ -16,6 +16,7 @@ pub(crate) mod versions;
 mod writer;
 
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 
 use crate::OpenError;
 use crate::database::Database;
@@ -60,6 +61,11 @@ impl Store {
     /// a commit discards its changes.
     pub(crate) async fn write(&self) -> Result<Write, sqlx::Error> {
         self.writer.begin(&self.engine).await
+    }
+
+    /// Writes a copy of an SQLite database to a new file; see [`Engine::copy`].
+    pub(crate) async fn copy(&self, to: &Path) -> Result<bool, sqlx::Error> {
+        self.engine.copy(to).await
     }
 
     /// Waits for running statements and closes the database.

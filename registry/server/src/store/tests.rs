@@ -444,3 +444,19 @@ async fn lost_database_is_no_first_start() {
         Err(OpenError::Missing { .. })
     ));
 }
+
+// Conformance: operation/backup-3
+#[tokio::test]
+async fn copy_skips_ids_assigned_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = async |name: &str| {
+        let database = Database::Sqlite(directory.path().join(name));
+        Store::open(&database, 1).await.unwrap()
+    };
+    let store = open("registry.sqlite").await;
+    assert_eq!(assigned(&store).await, 1);
+    assert!(store.copy(&directory.path().join("copy")).await.unwrap());
+    let later = [assigned(&store).await, assigned(&store).await];
+    let next = assigned(&open("copy").await).await;
+    assert!(later.iter().all(|id| *id < next), "{later:?} {next}");
+}
