@@ -39,6 +39,50 @@ pub(crate) enum Command {
     /// Inspect the log of a data directory.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Back up a running node, or verify a backup.
+    ///
+    /// The node writes its log, metadata and registry into a new directory on its machine, as of
+    /// one point in time, while it serves clients. Example: avouch backup --to /backups/2026-12-01
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Backup {
+        #[command(flatten)]
+        start: StartBackup,
+        #[command(subcommand)]
+        command: Option<BackupCommand>,
+    },
+    /// Restore a backup into an empty data directory.
+    ///
+    /// Verifies the checksums of all files first. Example:
+    /// avouch restore --from /backups/2026-12-01 --data-dir ./avouch-data
+    Restore {
+        /// Directory of the backup.
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        /// Data directory, which must not exist or be empty [default: ./avouch-data].
+        #[arg(long, value_name = "DIR", env = "AVOUCH_DATA_DIR")]
+        data_dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StartBackup {
+    /// Directory to create for the backup, on the machine of the node.
+    // Always present without a subcommand.
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) to: Option<PathBuf>,
+    /// URL of the node's HTTP listener [default: http-listen of the configuration file, or
+    /// http://127.0.0.1:8081].
+    #[arg(long, value_name = "URL", env = "AVOUCH_HTTP")]
+    pub(crate) http: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Verify the checksums of all files of a backup.
+    Verify {
+        /// Directory of the backup.
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -461,7 +505,7 @@ mod tests {
             let cli = Cli::try_parse_from([&["avouch", "serve"], args].concat()).ok()?;
             match cli.command {
                 Command::Serve(raw) => raw.registry_only,
-                Command::Schema(_) | Command::Log(_) => None,
+                _ => None,
             }
         };
         assert_eq!(registry_only(&[]), None);

@@ -8,6 +8,7 @@
 )]
 
 mod args;
+mod backup;
 mod banner;
 mod broker_settings;
 mod config;
@@ -28,7 +29,7 @@ use avouch_node::{DataDir, REGISTRY_FILE, accept_loss};
 use clap::Parser as _;
 use tokio::runtime;
 
-use crate::args::{Cli, Command, SchemaCommand};
+use crate::args::{BackupCommand, Cli, Command, SchemaCommand};
 use crate::config_file::ConfigFile;
 
 fn main() -> ExitCode {
@@ -47,6 +48,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(flags) => serve::run(config::resolve(*flags, file.serve)?),
         Command::Log(command) => log::run(command, file.serve.data_dir),
+        Command::Backup { start, command } => match command {
+            Some(BackupCommand::Verify { directory }) => backup::verify(&directory),
+            None => block_on(backup::run(start, file.serve.http_listen)),
+        },
+        Command::Restore { from, data_dir } => {
+            let data_dir = data_dir.or(file.serve.data_dir);
+            let usual = || PathBuf::from(config::DATA_DIR);
+            backup::restore(&from, &data_dir.unwrap_or_else(usual))
+        }
         Command::Schema(SchemaCommand::Check { paths, options }) => {
             let report = schema::check(&paths, options.or(file.schema).level())?;
             print!("{report}");

@@ -10,9 +10,11 @@ use thiserror::Error;
 
 /// The newest layout that this build reads. It is incremented when older builds must not open a
 /// directory any more.
-const FORMAT: u32 = 1;
-const FORMAT_FILE: &str = "FORMAT";
+pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
+/// Content of the format file while a backup is restored, which rejects every start.
+const INCOMPLETE: &str = "incomplete restore";
 
 /// A data directory that cannot be used.
 #[derive(Debug, Error)]
@@ -82,6 +84,31 @@ impl DataDir {
     }
 }
 
+/// Creates the directory if it is missing, and keeps nodes out of it until the result is dropped.
+///
+/// # Errors
+/// When a node holds the directory, or it cannot be created.
+pub(crate) fn lock_for_restore(path: &Path) -> Result<Option<File>, DataDirError> {
+    create_directories(path).map_err(|error| io_error(path, error))?;
+    lock_directory(path)
+}
+
+/// Marks the directory, so that no start succeeds before [`end_restore`].
+///
+/// # Errors
+/// When the directory cannot be written.
+pub(crate) fn begin_restore(path: &Path) -> Result<(), DataDirError> {
+    write_format(path, INCOMPLETE).map_err(|error| io_error(path, error))
+}
+
+/// Marks the restored directory as complete, durably.
+///
+/// # Errors
+/// When the directory cannot be written.
+pub(crate) fn end_restore(path: &Path) -> Result<(), DataDirError> {
+    write_format(path, &FORMAT.to_string()).map_err(|error| io_error(path, error))
+}
+
 /// Checks `path`, which need not exist, and takes its lock if there is a lock file.
 ///
 /// # Errors
@@ -135,7 +162,7 @@ impl Candidate {
             tracing::warn!(%error, "cannot write the process id into {LOCK_FILE}");
         }
         if found.is_none() {
-            write_format(&path).map_err(|error| io_error(&path, error))?;
+            write_format(&path, &FORMAT.to_string()).map_err(|error| io_error(&path, error))?;
         }
         Ok(DataDir {
             _lock: lock,
@@ -228,10 +255,10 @@ fn write_holder(mut lock: &File) -> io::Result<()> {
 }
 
 /// Writes the format to a draft and renames it, so that a crash leaves no partial file.
-fn write_format(path: &Path) -> io::Result<()> {
+fn write_format(path: &Path, format: &str) -> io::Result<()> {
     let draft = path.join(format!("{FORMAT_FILE}.draft"));
     let mut file = File::create(&draft)?;
-    writeln!(file, "{FORMAT}")?;
+    writeln!(file, "{format}")?;
     file.sync_all()?;
     fs::rename(&draft, path.join(FORMAT_FILE))?;
     // The rename is durable only after the directory is synced.

@@ -29,6 +29,7 @@
 //! # }
 //! ```
 
+mod backup;
 mod config;
 mod data_dir;
 mod error;
@@ -45,16 +46,21 @@ use actix_web::web::ServiceConfig;
 use avouch_registry::{Database, Registry};
 use avouch_registry_api::client::RegistryClient;
 use avouch_registry_api::remote::RemoteSource;
+use avouch_registry_api::rest::OmittedRegistry;
 use avouch_registry_api::source::SchemaSource;
 use tokio::task::{AbortHandle, JoinHandle};
 
 pub use avouch_broker::{Broker, BrokerConfig, Limits, StartConfigError};
 pub use avouch_registry::{PostgresUrl, RegistryConfig, accept_loss};
 
+pub use crate::backup::{
+    BackupFile, BadBackup, FileError, Manifest, RestoreError, restore, verify_backup,
+};
 pub use crate::config::{NodeConfig, Role};
 pub use crate::data_dir::{DataDir, DataDirError};
 pub use crate::error::{Failure, StartError};
 
+use crate::backup::{BackupSources, Backups};
 pub use crate::http::HttpLimits;
 use crate::http::{Health, HttpContext, HttpHandle};
 
@@ -71,6 +77,7 @@ pub struct Node {
     http_address: SocketAddr,
     http_handle: HttpHandle,
     http_task: JoinHandle<io::Result<()>>,
+    backups: Backups,
     /// Unlocked last, when no part writes any more.
     _data_dir: DataDir,
 }
@@ -97,11 +104,14 @@ impl Node {
         // A clone shares the metrics: all parts register in one place.
         let metrics = config.registry.metrics.clone();
         let http_limits = config.http;
+        let (path, is_postgres) = (config.data_dir.clone(), config.registry_database.is_some());
         let parts = Parts::open(config, kafka_listener, remote).await?;
+        let backups = Backups::new(parts.backup_sources(path, is_postgres));
         let opened = parts.health(metrics.clone()).and_then(|health| {
             let memory = parts.broker.as_ref().map(Broker::request_memory);
             let context = HttpContext::new(http_limits, memory, &metrics)?;
-            let server = http::server(http_listener, context, health.clone(), parts.routes());
+            let shared = (health.clone(), backups.clone());
+            let server = http::server(http_listener, context, shared, parts.routes());
             let (server, handle) = server.map_err(StartError::Http)?;
             Ok((health, server, handle))
         });
@@ -118,6 +128,7 @@ impl Node {
             http_address,
             http_handle,
             http_task: tokio::spawn(server),
+            backups,
             _data_dir: data_dir,
         })
     }
@@ -151,9 +162,10 @@ impl Node {
     }
 
     /// Drains and stops all parts. Connected clients receive the responses to their requests, for
-    /// ten seconds at most; `/readyz` returns 503 meanwhile.
+    /// ten seconds at most; `/readyz` returns 503 meanwhile. A running backup is stopped.
     pub async fn shutdown(self) {
         self.health.drain();
+        self.backups.stop().await;
         self.parts.close(Some(self.http_handle)).await;
     }
 }
@@ -229,6 +241,20 @@ impl Parts {
         let document = http::document(self.registry.is_some(), self.broker.is_some());
         let document = document.to_json().map_err(StartError::Document)?;
         Ok(Health::new(metrics, self.registry.clone(), document))
+    }
+
+    fn backup_sources(&self, data_dir: PathBuf, is_postgres: bool) -> BackupSources {
+        let omitted = match (&self.registry, is_postgres) {
+            (None, _) => Some(OmittedRegistry::Remote),
+            (Some(_), true) => Some(OmittedRegistry::Postgres),
+            (Some(_), false) => None,
+        };
+        BackupSources {
+            data_dir,
+            broker: self.broker.as_ref().map(Broker::backup_source),
+            registry: self.registry.clone().filter(|_| omitted.is_none()),
+            omitted,
+        }
     }
 
     fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {

@@ -3,6 +3,8 @@
 
 mod acceptance;
 mod admin_clients;
+#[cfg(target_os = "linux")]
+mod backup;
 mod broker_kills;
 mod checkout_files;
 mod clients;

@@ -61,7 +61,9 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 25] = [
     (
         "node",
         &[
+            "avouch-protocol",
             "avouch-net",
+            "avouch-log",
             "avouch-http",
             "avouch-registry-api",
             "avouch-registry",

@@ -19,6 +19,7 @@ fn served_routes_equal_documented_routes() {
         "/livez",
         "/readyz",
         "/openapi.json",
+        "/v1/backups",
         "/v1/contracts/violations",
         "/subjects",
     ] {

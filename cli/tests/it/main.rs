@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "test helpers panic like their tests")]
 
+mod backup;
 mod broker_configs;
 mod documented;
 mod documented_configs;

@@ -23,6 +23,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::{Info, License, OpenApi, Server as DocumentedServer};
 
+use crate::backup::Backups;
+use crate::backup::routes::backup_endpoints;
+
 pub(crate) use self::limits::HttpContext;
 pub use self::limits::HttpLimits;
 pub(crate) use self::server::HttpHandle;
@@ -72,7 +75,7 @@ impl Health {
 pub(crate) fn server<R>(
     listener: TcpListener,
     context: HttpContext,
-    health: Health,
+    (health, backups): (Health, Backups),
     routes: R,
 ) -> io::Result<(Server, HttpHandle)>
 where
@@ -81,6 +84,7 @@ where
     server::start(listener, Arc::new(context), move || {
         App::new()
             .app_data(Data::new(health.clone()))
+            .app_data(Data::new(backups.clone()))
             .configure(|application| mount(&own_endpoints(), application))
             // Last, because the registry matches every path.
             .configure(routes.clone())
@@ -110,7 +114,9 @@ pub(crate) fn document(has_registry: bool, has_broker: bool) -> OpenApi {
 
 /// Lists the endpoints that every process has.
 fn own_endpoints() -> Vec<Endpoint> {
-    endpoints![metrics, livez, readyz, openapi]
+    let mut all = endpoints![metrics, livez, readyz, openapi];
+    all.extend(backup_endpoints());
+    all
 }
 
 /// The body of the health endpoints.

@@ -12,11 +12,11 @@ const PARTITIONS: i32 = 2;
 const RECORDS_MAX: usize = 5;
 
 /// A position in the journal of changes.
-pub(super) type Position = usize;
+pub(crate) type Position = usize;
 
 /// The requests of one client and the responses to them.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     topics: BTreeMap<String, Topic>,
     schemas: Vec<Schema>,
     producer_ids: Vec<(i64, Position)>,
@@ -56,7 +56,7 @@ impl Ledger {
     /// # Errors
     /// Fails if the node does not respond; the ledger then does not count the request as
     /// acknowledged.
-    pub(super) fn step(
+    pub(crate) fn step(
         &mut self,
         node: &Node,
         connection: &mut Connection,
@@ -185,7 +185,16 @@ impl Ledger {
     ///
     /// # Errors
     /// Fails with the first difference.
-    pub(super) fn check(&self, node: &Node, cut: Position) -> Result<()> {
+    pub(crate) fn check(&self, node: &Node, cut: Position) -> Result<()> {
+        self.check_between(node, cut, cut)
+    }
+
+    /// Checks a node like [`Self::check`], with a state that was copied after `cut` and until
+    /// `end`: topics whose deletion was requested until then can exist or not.
+    ///
+    /// # Errors
+    /// Fails with the first difference.
+    pub(crate) fn check_between(&self, node: &Node, cut: Position, end: Position) -> Result<()> {
         let mut connection = Connection::open(node.bootstrap())?;
         let metadata = connection.metadata()?;
         let existing: BTreeSet<String> = metadata
@@ -196,7 +205,7 @@ impl Ledger {
         for (name, topic) in &self.topics {
             let exists = existing.contains(name);
             let was_created = topic.created.is_some_and(|at| at <= cut);
-            let deletion = topic.deletion.filter(|(requested, _)| *requested <= cut);
+            let deletion = topic.deletion.filter(|(requested, _)| *requested <= end);
             let was_deleted = deletion.is_some_and(|(_, at)| at.is_some_and(|at| at <= cut));
             ensure!(!(exists && was_deleted), "{name} was deleted and exists");
             ensure!(
@@ -242,7 +251,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Fails if the node returns another record at the offset of one.
-    pub(super) fn count_missing(&self, node: &Node) -> Result<usize> {
+    pub(crate) fn count_missing(&self, node: &Node) -> Result<usize> {
         let mut connection = Connection::open(node.bootstrap())?;
         let mut missing = 0;
         let existing = self
@@ -270,7 +279,7 @@ impl Ledger {
     }
 
     /// Returns the number of acknowledged records.
-    pub(super) fn acknowledged_records(&self) -> usize {
+    pub(crate) fn acknowledged_records(&self) -> usize {
         self.topics.values().map(|topic| topic.records.len()).sum()
     }
 }

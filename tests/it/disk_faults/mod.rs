@@ -4,7 +4,7 @@
 
 mod corruption;
 mod failures;
-mod ledger;
+pub(super) mod ledger;
 mod power_cuts;
 
 use std::env;

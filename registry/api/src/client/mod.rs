@@ -6,6 +6,7 @@
 //! is a [`ClientError::Rejected`], which carries Confluent's error code and message. Every request
 //! has a timeout, and every response body a maximum size.
 
+mod backup;
 mod builder;
 mod error;
 mod request;

@@ -2,12 +2,14 @@
 //! written; unknown properties are ignored when read. Names and order of the properties are
 //! Confluent Schema Registry's.
 
+mod backup;
 mod compatibility;
 mod plan;
 mod schema;
 mod server;
 mod settings;
 
+pub use backup::{BackupBody, BackupPart, BackupRequest, BackupState, OmittedRegistry};
 pub use compatibility::{ClosestBody, CompatibilityBody, FindingBody, PlaceBody};
 pub use plan::{
     PlanAction, PlanBody, PlanRequest, PlanStepBody, PlanStepRequest, RejectedPlanBody,
