@@ -116,7 +116,7 @@ impl<'de> Decoder<'de> {
     /// If the datum ends or the varint has more than 10 bytes or 64 bits.
     #[inline]
     pub fn long(&mut self) -> Result<i64, DecodeError> {
-        let zigzag = self.varint("long")?;
+        let zigzag = self.wide_varint("long")?;
         Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
     }
 
@@ -353,13 +353,25 @@ impl<'de> Decoder<'de> {
         Err(self.fault_at(reason, start))
     }
 
-    /// Reads a varint of up to 64 bits, before zigzag decoding.
+    /// Reads a varint of up to 64 bits, before zigzag decoding. Optimized for one byte, which most
+    /// lengths and counts have.
     #[inline]
     pub(crate) fn varint(&mut self, what: &'static str) -> Result<u64, DecodeError> {
         if let Some((byte @ 0..0x80, rest)) = self.rest.split_first() {
             self.rest = rest;
             return Ok(u64::from(*byte));
         }
+        self.outlined_varint(what)
+    }
+
+    #[inline(never)]
+    fn outlined_varint(&mut self, what: &'static str) -> Result<u64, DecodeError> {
+        self.wide_varint(what)
+    }
+
+    /// Reads a varint of any number of bytes, of which eight are available in most cases.
+    #[inline]
+    fn wide_varint(&mut self, what: &'static str) -> Result<u64, DecodeError> {
         if let Some(chunk) = self.rest.first_chunk() {
             let word = u64::from_le_bytes(*chunk);
             let ends = !word & CONTINUES;
@@ -374,6 +386,16 @@ impl<'de> Decoder<'de> {
 
     /// Reads a varint of up to 32 bits, before zigzag decoding.
     fn wide_int(&mut self, what: &'static str) -> Result<u32, DecodeError> {
+        if let Some(chunk) = self.rest.first_chunk() {
+            let word = u32::from_le_bytes(*chunk);
+            // The first byte without a continuation bit; 4 if there is none.
+            let last = (!u64::from(word) & CONTINUES).trailing_zeros() / 8;
+            if last < 4 {
+                self.rest = &self.rest[last as usize + 1..];
+                let value = compact(u64::from(word & (u32::MAX >> (24 - 8 * last))));
+                return Ok(u32::try_from(value).unwrap_or(u32::MAX));
+            }
+        }
         let value = self.varint_by_bytes(what, 5, 0x0f)?;
         // Five bytes of which the last is at most 15 have 32 bits.
         Ok(u32::try_from(value).unwrap_or(u32::MAX))
@@ -451,7 +473,7 @@ fn compact(word: u64) -> u64 {
 }
 
 /// Returns the address of a local variable, which approximates the use of the stack.
-#[inline(never)]
+#[inline(always)]
 fn stack_position() -> usize {
     let marker = 0_u8;
     std::ptr::from_ref(std::hint::black_box(&marker)).addr()

@@ -47,6 +47,22 @@ impl Encoder {
         self.out.is_empty()
     }
 
+    /// Appends the first `len` bytes of a slice.
+    #[inline]
+    pub(crate) fn start_of(&mut self, bytes: &[u8], len: usize) {
+        match bytes.first_chunk::<32>() {
+            // A copy of known size needs no call; the bytes after `len` are removed again.
+            Some(chunk) if len <= 32 => {
+                let end = self.out.len() + len;
+                self.out.extend_from_slice(chunk);
+                self.out.truncate(end);
+            }
+            _ => self
+                .out
+                .extend_from_slice(bytes.get(..len).unwrap_or_default()),
+        }
+    }
+
     /// Removes the bytes after the first `len`.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.out.truncate(len);

@@ -132,8 +132,8 @@ impl<'d> Machine<'_, 'd> {
     fn flush(&mut self) -> Result<(), DecodeError> {
         let at = self.input.offset();
         if self.pending != at {
-            let run = self.datum.get(self.pending..at);
-            self.out.fixed(run.unwrap_or_default());
+            let (_, rest) = self.datum.split_at(self.pending.min(at));
+            self.out.start_of(rest, at.saturating_sub(self.pending));
             self.pending = at;
         }
         self.check_size()
