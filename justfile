@@ -36,7 +36,7 @@ test-all:
 oracle seed="":
     ORACLE_SEED={{ seed }} tests/run oracle
 
-# Run the tests with kcat, confluent-kafka, aiokafka, kafkajs, Java, Kafka's tools, rdkafka and krafka.
+# Run the tests with kcat, confluent-kafka, kafka-python, aiokafka, kafkajs, Java, Kafka's tools, rdkafka and krafka.
 clients:
     tests/run clients
 
@@ -78,7 +78,7 @@ bench-broker rounds="5" seconds="3" only="":
 compatibility:
     tests/run install build
     rm -f target/shown.tsv
-    AVOUCH_SHOWN=$PWD/target/shown.tsv cargo test -p avouch-tests --test it -- clients acceptance compaction kafka_tools member_kills
+    AVOUCH_SHOWN=$PWD/target/shown.tsv cargo test -p avouch-tests --test it -- clients acceptance compaction kafka_tools member_kills rejected_batches
     cargo run -p avouch-tests --bin matrix target/shown.tsv
 
 # Compare the Avro validator with other libraries and update docs/benchmarks.

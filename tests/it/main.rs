@@ -23,6 +23,7 @@ mod member_kills;
 mod quickstart;
 mod readme;
 mod registry_clients;
+mod rejected_batches;
 mod schema_changes;
 mod serializers;
 mod standalone;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use krafka::consumer::{
     AutoOffsetReset, Consumer, ConsumerBuilder, ConsumerRecord, OffsetAndMetadata, TopicPartition,
 };
+use krafka::producer::Producer;
 use krafka::{Compression, Kafka, Record as Sent};
 use tokio::runtime::Runtime;
 
@@ -17,6 +18,8 @@ use crate::program::{Event, Record};
 
 const POLL: Duration = Duration::from_millis(100);
 const LINGER: Duration = Duration::from_millis(20);
+/// Long enough that a busy machine queues a few values meanwhile.
+const BATCH_LINGER: Duration = Duration::from_secs(1);
 
 /// Produces values.
 ///
@@ -28,6 +31,21 @@ pub fn produce(bootstrap: &str, what: &Produce<'_>) -> Result<Vec<Event>> {
         for codec in what.codecs {
             events.extend(produce_with(codec, bootstrap, what).await?);
         }
+        Ok(events)
+    })
+}
+
+/// Produces `values` in one batch, with idempotence.
+///
+/// # Errors
+/// Fails if the broker cannot be reached or a value cannot be queued.
+pub fn produce_batch(bootstrap: &str, topic: &str, values: Vec<String>) -> Result<Vec<Event>> {
+    Runtime::new()?.block_on(async {
+        let kafka = connect(bootstrap).await?;
+        let builder = kafka.producer().idempotent(true).linger(BATCH_LINGER);
+        let producer = builder.build().await?;
+        let events = send(&producer, topic, Some(0), values).await?;
+        producer.close().await?;
         Ok(events)
     })
 }
@@ -116,10 +134,22 @@ async fn produce_with(codec: &str, bootstrap: &str, what: &Produce<'_>) -> Resul
         .linger(LINGER)
         .build()
         .await?;
+    let events = send(&producer, what.topic, what.partition, values(what, codec)).await?;
+    producer.close().await?;
+    Ok(events)
+}
+
+/// Enqueues all values and then waits for their results.
+async fn send(
+    producer: &Producer,
+    topic: &str,
+    partition: Option<i32>,
+    values: Vec<String>,
+) -> Result<Vec<Event>> {
     let mut sent = Vec::new();
-    for value in values(what, codec) {
-        let mut record = Sent::new(what.topic, value.clone());
-        if let Some(partition) = what.partition {
+    for value in values {
+        let mut record = Sent::new(topic, value.clone());
+        if let Some(partition) = partition {
             record = record.partition(partition);
         }
         sent.push((value, producer.enqueue(record).await?));
@@ -139,7 +169,6 @@ async fn produce_with(codec: &str, bootstrap: &str, what: &Produce<'_>) -> Resul
             },
         });
     }
-    producer.close().await?;
     Ok(events)
 }
 

@@ -23,11 +23,19 @@ pub fn record_feature(family: Family, feature: &str) -> Result<()> {
 /// # Errors
 /// Like [`record_feature`].
 pub fn record_client_feature(client: &str, feature: &str) -> Result<()> {
+    record_client_result(client, feature, "yes")
+}
+
+/// Records the result of a test that verifies how a client behaves, such as `no`.
+///
+/// # Errors
+/// Like [`record_feature`].
+pub fn record_client_result(client: &str, feature: &str, result: &str) -> Result<()> {
     let Some(path) = std::env::var_os("AVOUCH_SHOWN") else {
         return Ok(());
     };
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
     // A single write in append mode, so that lines of concurrent tests do not interleave.
-    file.write_all(format!("{client}\t{feature}\n").as_bytes())?;
+    file.write_all(format!("{client}\t{feature}\t{result}\n").as_bytes())?;
     Ok(())
 }

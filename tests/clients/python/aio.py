@@ -23,7 +23,7 @@ async def produce(args):
             compression_type=None if codec == "none" else codec,
             enable_idempotence=args.idempotent,
             request_timeout_ms=args.timeout_ms,
-            linger_ms=20,
+            linger_ms=args.linger_ms,
         )
         async with producer:
             sent = []

@@ -23,7 +23,7 @@ def produce(args):
                 "compression.type": codec,
                 "enable.idempotence": args.idempotent,
                 "message.timeout.ms": args.timeout_ms,
-                "linger.ms": 20,
+                "linger.ms": args.linger_ms,
             }
         )
         where = {} if args.partition is None else {"partition": args.partition}

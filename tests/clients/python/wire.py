@@ -4,7 +4,7 @@ All client families (Python, Node, Java) have the same commands and events, so t
 run all of them:
 
     produce --topic T --count N [--codecs none,zstd] [--idempotent] [--partition P] [--key K]
-            [--prefix X] [--timeout-ms M] [--values-hex 00ff,..]
+            [--prefix X] [--timeout-ms M] [--values-hex 00ff,..] [--linger-ms M]
     consume --topic T [--partition P] [--from OFFSET] [--count N]
     group   --topic T --group G [--count N]
     create  --topic T --partitions N --replication R
@@ -34,6 +34,8 @@ def arguments():
     parser.add_argument("--key")
     parser.add_argument("--timeout-ms", type=int, default=30_000)
     parser.add_argument("--values-hex")
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--linger-ms", type=int, default=20)
     parser.add_argument("--partitions", type=int, default=1)
     parser.add_argument("--replication", type=int, default=1)
     return parser.parse_args()
