@@ -219,6 +219,10 @@ impl Flow {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use super::*;
 
     const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -234,6 +238,44 @@ mod tests {
         flow.finish();
         assert!(flow.is_idle());
         assert_eq!(flow.deliver(HEAD), HEAD.len());
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    // Conformance: operation/8
+    #[test]
+    fn each_response_wakes_a_waiting_reader() {
+        // More than the read buffer of the HTTP implementation, which stops reading when it is full.
+        let pipelined = HEAD.repeat((300 << 10) / HEAD.len());
+        for read_bytes in [1, 7, HEAD.len(), 8 << 10] {
+            let (flow, woken) = (Flow::default(), Arc::new(Woken::default()));
+            let waker = Waker::from(Arc::clone(&woken));
+            let (mut at, mut unparsed, mut responses) = (0, 0, 0);
+            while responses < pipelined.len() / HEAD.len() {
+                let read = &pipelined[at..pipelined.len().min(at + read_bytes)];
+                let delivered = flow.deliver(read);
+                at += delivered;
+                unparsed += delivered;
+                assert!(unparsed <= HEAD.len(), "{unparsed} bytes before a response");
+                if delivered > 0 && unparsed < HEAD.len() {
+                    continue;
+                }
+                // The reader has bytes that it may not deliver, so no event of the socket wakes it.
+                flow.wait(&waker, true);
+                flow.start(None);
+                flow.finish();
+                (unparsed, responses) = (0, responses + 1);
+                assert_eq!(woken.0.load(Ordering::Relaxed), responses, "stalled");
+            }
+            assert_eq!(at, pipelined.len());
+        }
     }
 
     #[test]

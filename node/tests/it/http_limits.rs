@@ -116,32 +116,6 @@ async fn pipelined_requests_do_not_hold_memory() {
     node.shutdown().await;
 }
 
-// Conformance: operation/8
-#[tokio::test(flavor = "multi_thread")]
-async fn full_read_buffer_does_not_stall() {
-    let (node, _dir) = start(HttpLimits::default()).await;
-    let count = (300 << 10) / LIVEZ.len();
-    for _ in 0..5 {
-        let (mut reader, mut writer) = connect(&node).await.into_split();
-        let writing = tokio::spawn(async move { writer.write_all(&LIVEZ.repeat(count)).await });
-        let mut stream = Vec::new();
-        let reading = async {
-            let mut seen = 0;
-            while seen < count {
-                assert!(reader.read_buf(&mut stream).await.unwrap() > 0);
-                seen += stream.windows(5).filter(|bytes| *bytes == b"alive").count();
-                // An occurrence may be split over two reads.
-                stream.drain(..stream.len().saturating_sub(4));
-            }
-        };
-        tokio::time::timeout(PATIENCE, reading)
-            .await
-            .expect("stalled");
-        writing.await.unwrap().unwrap();
-    }
-    node.shutdown().await;
-}
-
 // Conformance: operation/9
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_request_is_closed() {
