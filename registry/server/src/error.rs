@@ -7,6 +7,7 @@ use avouch_registry_api::error::{ErrorBody, ErrorCode};
 use avouch_registry_api::rest::{ClosestBody, FindingBody};
 use avouch_registry_api::types::{Version, VersionSelector};
 use thiserror::Error;
+use tokio::task::JoinError;
 
 /// The reason why a request failed.
 #[derive(Debug, Error)]
@@ -224,6 +225,18 @@ impl From<sqlx::Error> for RegistryError {
     }
 }
 
+impl From<JoinError> for RegistryError {
+    fn from(error: JoinError) -> Self {
+        if error.is_panic() {
+            Self::Internal
+        } else {
+            // Tasks are only cancelled at the end of the process, such as after its log failed. The
+            // client can repeat the request, as after any failure of the store.
+            Self::Store("the process is stopping".to_owned())
+        }
+    }
+}
+
 /// Returns true if the database did not respond in time, to a lock or a statement. A database
 /// without a connection is unreachable, which is another error.
 pub(crate) fn is_timeout(error: &sqlx::Error) -> bool {
@@ -244,6 +257,19 @@ pub(crate) fn is_timeout(error: &sqlx::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // Conformance: registry/stores-12
+    #[tokio::test]
+    async fn cancelled_request_names_the_cause() {
+        let task = tokio::spawn(std::future::pending::<()>());
+        task.abort();
+        let error = RegistryError::from(task.await.unwrap_err());
+        assert_eq!(error.body().error_code, 50001);
+        assert!(
+            error.to_string().ends_with("the process is stopping"),
+            "{error}"
+        );
+    }
 
     // Conformance: registry/stores-12
     #[test]

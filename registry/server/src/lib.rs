@@ -191,7 +191,7 @@ impl Registry {
         self.runtime
             .spawn(write)
             .await
-            .map_err(|_panicked| RegistryError::Internal)?
+            .map_err(RegistryError::from)?
     }
 }
 

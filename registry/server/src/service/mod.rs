@@ -242,7 +242,7 @@ async fn compute<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, RegistryError> {
     let worked = ComputePool::shared().run_detached(text_bytes, work).await;
-    worked.map_err(|_panicked| RegistryError::Internal)
+    worked.map_err(RegistryError::from)
 }
 
 /// Returns the response for a version.
