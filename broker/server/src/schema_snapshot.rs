@@ -1,34 +1,64 @@
 //! Snapshot of the schema cache on disk, for a standalone broker: after a restart while the
 //! registry is unavailable, it can still check records of known schemas.
 //!
-//! The file `schemas.json` in the data directory has every cached schema with its subject versions.
-//! It is replaced atomically, so a crash leaves the old or the new one. An unreadable file is
-//! ignored, since the registry has the missing schemas. The size is bounded by the cache.
+//! The file `schemas.json` in the data directory has two lines: a header that names its content, its
+//! format and the checksum of the second line, and every cached schema with its subject versions. It
+//! is replaced atomically, so a crash leaves the old or the new one. A corrupt file is ignored with a
+//! warning, since the registry has the missing schemas. The size is bounded by the cache.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use avouch_contract::Contracts;
+use avouch_protocol::batch::crc32c;
 use avouch_registry_api::source::RegisteredSchema;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 pub(crate) const FILE: &str = "schemas.json";
-const FORMAT: u32 = 1;
+const CONTENT: &str = "schemas of the registry";
+const FORMAT: u32 = 2;
 /// Maximum size of a file that is read; a snapshot is never larger.
 const FILE_BYTES_MAX: u64 = 256 << 20;
 /// Minimum interval between two writes.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Content of the file.
-#[derive(Debug, Deserialize, Serialize)]
-struct Content {
+/// The first line of the file.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+struct Header {
+    content: String,
+    format: u32,
+    /// CRC-32C of the second line.
+    crc32c: u32,
+}
+
+/// A complete file of format 1, which had no checksum.
+#[derive(Debug, Deserialize)]
+struct Unchecked {
     format: u32,
     schemas: Vec<RegisteredSchema>,
+}
+
+/// The reason why a snapshot is not restored.
+#[derive(Debug, Error)]
+enum SnapshotError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("{bytes} bytes are more than the maximum of {FILE_BYTES_MAX}")]
+    TooLarge { bytes: u64 },
+    #[error("the checksum is {found:08x}; expected {expected:08x}")]
+    Checksum { found: u32, expected: u32 },
+    #[error("format {0} is unknown; expected {FORMAT}")]
+    Format(u32),
+    #[error("the content is {0:?}; expected {CONTENT:?}")]
+    Content(String),
+    #[error("invalid JSON: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 /// Restores the snapshot into the cache. Then, until `stopping`, writes changes of the cache and
@@ -45,8 +75,14 @@ pub(crate) async fn start(
             info!(schemas = schemas.len(), "schema snapshot restored");
             contracts.schemas().restore(schemas).await;
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => warn!(path = %path.display(), %error, "cannot read the schema snapshot"),
+        Err(SnapshotError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+        // Nothing is lost: until the registry responds, records of unknown schemas get a retriable
+        // error.
+        Err(error) => warn!(
+            path = %path.display(),
+            %error,
+            "cannot read the schema snapshot; schemas are loaded from the registry"
+        ),
     }
     let refreshed = refresh(contracts.clone(), stopping.clone());
     let saved = save(contracts.clone(), path, stopping);
@@ -96,38 +132,59 @@ async fn write_snapshot(contracts: &Contracts, path: &Path) {
     let (contracts, at) = (contracts.clone(), path.to_owned());
     let written = tokio::task::spawn_blocking(move || {
         let schemas = contracts.schemas().known_schemas();
-        write(&at, schemas)
+        write(&at, &schemas)
     });
     if let Err(error) = written.await.unwrap_or_else(|error| Err(error.into())) {
         warn!(path = %path.display(), %error, "cannot write the schema snapshot");
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<RegisteredSchema>> {
-    if fs::metadata(path)?.len() > FILE_BYTES_MAX {
-        return Err(io::Error::other(format!(
-            "larger than {FILE_BYTES_MAX} bytes"
-        )));
+fn read(path: &Path) -> Result<Vec<RegisteredSchema>, SnapshotError> {
+    let bytes = fs::metadata(path)?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Err(SnapshotError::TooLarge { bytes });
     }
-    let content: Content = serde_json::from_slice(&fs::read(path)?)?;
-    if content.format != FORMAT {
-        let reason = format!("unknown format {}; expected {FORMAT}", content.format);
-        return Err(io::Error::other(reason));
+    parse(&fs::read(path)?)
+}
+
+fn parse(file: &[u8]) -> Result<Vec<RegisteredSchema>, SnapshotError> {
+    let Some(newline) = file.iter().position(|byte| *byte == b'\n') else {
+        // Format 1 is one line.
+        let unchecked: Unchecked = serde_json::from_slice(file)?;
+        return match unchecked.format {
+            1 => Ok(unchecked.schemas),
+            other => Err(SnapshotError::Format(other)),
+        };
+    };
+    let (header, schemas) = (&file[..newline], &file[newline + 1..]);
+    let header: Header = serde_json::from_slice(header)?;
+    if header.content != CONTENT {
+        return Err(SnapshotError::Content(header.content));
     }
-    Ok(content.schemas)
+    if header.format != FORMAT {
+        return Err(SnapshotError::Format(header.format));
+    }
+    let (found, expected) = (crc32c(schemas), header.crc32c);
+    if found != expected {
+        return Err(SnapshotError::Checksum { found, expected });
+    }
+    Ok(serde_json::from_slice(schemas)?)
 }
 
 /// Writes a temporary file, syncs it and renames it.
-fn write(path: &Path, schemas: Vec<RegisteredSchema>) -> io::Result<()> {
-    let content = Content {
+fn write(path: &Path, schemas: &[RegisteredSchema]) -> io::Result<()> {
+    let schemas = serde_json::to_vec(schemas)?;
+    let header = Header {
+        content: CONTENT.to_owned(),
         format: FORMAT,
-        schemas,
+        crc32c: crc32c(&schemas),
     };
     let draft = path.with_extension("json.draft");
-    let mut file = BufWriter::new(File::create(&draft)?);
-    serde_json::to_writer(&mut file, &content)?;
-    file.flush()?;
-    file.get_ref().sync_all()?;
+    let mut file = File::create(&draft)?;
+    // JSON without indentation has no line break.
+    writeln!(file, "{}", serde_json::to_string(&header)?)?;
+    file.write_all(&schemas)?;
+    file.sync_all()?;
     fs::rename(&draft, path)?;
     // The rename is durable once the directory is synced.
     match path.parent() {
@@ -162,12 +219,12 @@ mod tests {
     fn snapshot_round_trips_and_is_replaced_atomically() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join(FILE);
-        write(&path, vec![schema(1), schema(2)]).unwrap();
+        write(&path, &[schema(1), schema(2)]).unwrap();
         assert_eq!(read(&path).unwrap(), [schema(1), schema(2)]);
         // A crash during the next write leaves a draft and the old file.
         fs::write(path.with_extension("json.draft"), "{\"for").unwrap();
         assert_eq!(read(&path).unwrap(), [schema(1), schema(2)]);
-        write(&path, vec![schema(3)]).unwrap();
+        write(&path, &[schema(3)]).unwrap();
         assert_eq!(read(&path).unwrap(), [schema(3)]);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
@@ -175,11 +232,50 @@ mod tests {
     // Conformance: contract/3e
     #[test]
     fn corrupt_or_unknown_snapshot_is_rejected() {
+        let header = r#"{"content":"schemas of the registry","format":2,"crc32c":0}"#;
+        for (content, expected) in [
+            ("", "invalid JSON"),
+            ("{\"format\":1,\"sche", "invalid JSON"),
+            ("{\"format\":2,\"schemas\":[]}", "format 2 is unknown"),
+            (&format!("{header}\n[]"), "the checksum is"),
+            (
+                &format!("{}\n[]", header.replace("2,", "3,")),
+                "format 3 is unknown",
+            ),
+            (
+                &format!("{}\n[]", header.replace("registry", "x")),
+                "the content is",
+            ),
+        ] {
+            let error = parse(content.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{content}: {error}");
+        }
+    }
+
+    // Conformance: contract/3e
+    #[test]
+    fn every_flipped_bit_is_detected() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join(FILE);
-        for content in ["", "{\"format\":1,\"sche", "{\"format\":2,\"schemas\":[]}"] {
-            fs::write(&path, content).unwrap();
-            assert!(read(&path).is_err(), "{content}");
+        write(&path, &[schema(1)]).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            for bit in 0..8 {
+                let mut flipped = whole.clone();
+                flipped[at] ^= 1 << bit;
+                assert!(parse(&flipped).is_err(), "bit {bit} of byte {at}");
+            }
         }
+        for end in 0..whole.len() {
+            assert!(parse(&whole[..end]).is_err(), "cut to {end} bytes");
+        }
+    }
+
+    // Conformance: contract/3e
+    #[test]
+    fn former_format_is_read() {
+        let schemas = serde_json::to_string(&[schema(1), schema(2)]).unwrap();
+        let file = format!(r#"{{"format":1,"schemas":{schemas}}}"#);
+        assert_eq!(parse(file.as_bytes()).unwrap(), [schema(1), schema(2)]);
     }
 }
