@@ -334,6 +334,7 @@ impl KafkaError for GroupError {
             | Self::GroupMaxSize { .. }
             | Self::MembersTooLarge { .. } => ErrorCode::GroupMaxSizeReached,
             Self::MetadataTooLarge { .. } => ErrorCode::InvalidRequest,
+            Self::OffsetsTooLarge { .. } => ErrorCode::InvalidCommitOffsetSize,
             Self::OffsetMetadataTooLarge { .. } => ErrorCode::OffsetMetadataTooLarge,
             Self::InvalidSessionTimeout { .. } => ErrorCode::InvalidSessionTimeout,
             Self::MemberIdRequired { .. } => ErrorCode::MemberIdRequired,

@@ -4,6 +4,10 @@
 /// strings.
 pub(super) const MEMBER_BYTES: usize = 256;
 
+/// Memory in bytes that is counted for each committed offset and each topic of a group with one, in
+/// addition to strings.
+pub(super) const OFFSET_BYTES: usize = 128;
+
 /// Settings of all groups, named as in Kafka where Kafka has them.
 #[derive(Clone, Debug)]
 pub struct GroupConfig {
@@ -32,6 +36,12 @@ pub struct GroupConfig {
     pub assignments_bytes_max: usize,
     /// `offset.metadata.max.bytes`, default 4,096: maximum size of the metadata of an offset.
     pub offset_metadata_bytes_max: usize,
+    /// Maximum memory of the committed offsets of a group, their metadata, the names of its topics,
+    /// and 128 bytes for each offset and topic. Default 16 MiB.
+    pub group_offsets_bytes_max: usize,
+    /// Maximum memory of the committed offsets of all groups, counted in the same way, default 128
+    /// MiB.
+    pub offsets_bytes_max: usize,
     /// `offsets.retention.minutes` in ms, default 7 days: counted from the time when the group
     /// became empty, and from the commit for offsets of clients without a group (KIP-211).
     pub offsets_retention_ms: i64,
@@ -60,6 +70,8 @@ impl Default for GroupConfig {
             members_bytes_max: 64 * 1024 * 1024,
             assignments_bytes_max: 4 * 1024 * 1024,
             offset_metadata_bytes_max: 4_096,
+            group_offsets_bytes_max: 16 * 1024 * 1024,
+            offsets_bytes_max: 128 * 1024 * 1024,
             offsets_retention_ms: 7 * 24 * 3_600 * 1_000,
             retention_check_interval_ms: 600_000,
             offsets_partitions: 50,

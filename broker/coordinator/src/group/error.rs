@@ -1,5 +1,7 @@
 //! Errors of group requests. The handlers map them to Kafka's error codes.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use super::ids::{Generation, MemberId};
@@ -71,6 +73,16 @@ pub enum GroupError {
         /// Maximum in bytes.
         limit: usize,
     },
+    /// The committed offsets of the group, or of all groups, exceed their memory limit.
+    #[error("committed offsets of {owner} need {bytes} bytes, more than the maximum of {limit}")]
+    OffsetsTooLarge {
+        /// The group, or all groups.
+        owner: OffsetsOwner,
+        /// Bytes needed, including the rejected commit.
+        bytes: usize,
+        /// Maximum in bytes.
+        limit: usize,
+    },
     /// The session timeout is out of bounds.
     #[error("session timeout is {timeout_ms} ms; expected {min_ms} to {max_ms}")]
     InvalidSessionTimeout {
@@ -106,4 +118,22 @@ pub enum GroupError {
     /// The group rebalances. Members join again.
     #[error("the group is rebalancing")]
     RebalanceInProgress,
+}
+
+/// The groups whose offsets a limit bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetsOwner {
+    /// One group.
+    Group,
+    /// All groups together.
+    AllGroups,
+}
+
+impl fmt::Display for OffsetsOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Group => "the group",
+            Self::AllGroups => "all groups",
+        })
+    }
 }

@@ -12,11 +12,11 @@ use avouch_protocol::types::TimestampMs;
 use uuid::Uuid;
 
 use super::config::{GroupConfig, MEMBER_BYTES};
-use super::error::GroupError;
+use super::error::{GroupError, OffsetsOwner};
 use super::ids::{GroupId, TopicName};
 use super::join;
 use super::member::{Group, Waiting};
-use super::offsets;
+use super::offsets::{self, Growth};
 use super::record::GroupRecord;
 use super::request::{CommitOffsets, GroupRequest, JoinGroup, OffsetsQuery};
 use super::response::{GroupResponse, GroupSurvey};
@@ -37,6 +37,8 @@ pub struct GroupMachine {
     writes: Writes,
     /// Memory of the members of all groups.
     members_bytes: usize,
+    /// Memory of the durable offsets of all groups.
+    offsets_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +160,7 @@ impl GroupMachine {
             retention_check_at: TimestampMs(0),
             writes: Writes::default(),
             members_bytes: 0,
+            offsets_bytes: 0,
         }
     }
 
@@ -172,6 +175,7 @@ impl GroupMachine {
                 value: Some(value),
             } => {
                 self.ensure(&group).offsets.set(topic, partition, value);
+                self.settle(&group);
             }
             GroupRecord::Offset {
                 group,
@@ -213,6 +217,11 @@ impl GroupMachine {
             }
             self.settle(id);
         }
+    }
+
+    /// Returns the memory of the committed offsets of all groups, in bytes.
+    pub fn offsets_bytes(&self) -> usize {
+        self.offsets_bytes
     }
 
     /// Returns all groups by name, with at most `offsets_max` committed offsets in total.
@@ -371,6 +380,7 @@ impl GroupMachine {
     ) -> Immediate {
         check_group_id(&commit.group)?;
         self.check_group_count(&commit.group)?;
+        self.check_offsets_bytes(&commit)?;
         let id = commit.group.clone();
         let Self {
             config,
@@ -462,6 +472,9 @@ impl GroupMachine {
         let bytes = group.members_bytes();
         self.members_bytes = self.members_bytes - group.accounted_bytes + bytes;
         group.accounted_bytes = bytes;
+        let bytes = group.offsets.bytes();
+        self.offsets_bytes = self.offsets_bytes - group.accounted_offsets_bytes + bytes;
+        group.accounted_offsets_bytes = bytes;
         if group.is_unused() {
             self.groups.remove(id);
         }
@@ -477,6 +490,42 @@ impl GroupMachine {
         }
         let bytes = bytes - before;
         Err(GroupError::MembersTooLarge { bytes, limit })
+    }
+
+    /// Checks the memory limits of committed offsets. A commit that does not grow is accepted above
+    /// them too.
+    fn check_offsets_bytes(&self, commit: &CommitOffsets) -> Result<(), GroupError> {
+        let group = self.groups.get(&commit.group);
+        let growth = Growth::of(&self.config, group, commit);
+        if growth.added <= growth.replaced {
+            return Ok(());
+        }
+        let of_group = group.map_or(0, |group| group.offsets.bytes());
+        // Commits in flight are counted in the total only, without what they replace.
+        let of_all = self.offsets_bytes + self.writes.offsets_bytes();
+        let limits = [
+            (
+                OffsetsOwner::Group,
+                of_group,
+                self.config.group_offsets_bytes_max,
+            ),
+            (
+                OffsetsOwner::AllGroups,
+                of_all,
+                self.config.offsets_bytes_max,
+            ),
+        ];
+        for (owner, held, limit) in limits {
+            let bytes = held + growth.added - growth.replaced;
+            if bytes > limit {
+                return Err(GroupError::OffsetsTooLarge {
+                    owner,
+                    bytes,
+                    limit,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn due(&self, now: TimestampMs) -> Option<GroupId> {
@@ -525,6 +574,7 @@ impl fmt::Debug for GroupMachine {
 impl GroupMachine {
     /// Asserts the invariants between calls.
     pub(super) fn assert_sound(&self) {
+        use super::config::OFFSET_BYTES;
         self.groups.values().for_each(Group::assert_sound);
         let timers = self.groups.values().filter_map(|group| group.timer).count();
         assert_eq!(
@@ -534,6 +584,20 @@ impl GroupMachine {
         );
         let bytes: usize = self.groups.values().map(Group::members_bytes).sum();
         assert_eq!(bytes, self.members_bytes, "all members are counted");
+        let offsets = self.groups.values().flat_map(|group| group.offsets.iter());
+        let topics: BTreeSet<_> = self
+            .groups
+            .iter()
+            .flat_map(|(id, group)| {
+                let topics = group.offsets.iter().map(|(topic, ..)| topic);
+                topics.map(move |topic| (id, topic))
+            })
+            .collect();
+        let texts = offsets
+            .map(|(_, _, value)| value.metadata.len())
+            .chain(topics.iter().map(|(_, topic)| topic.as_str().len()));
+        let bytes: usize = texts.map(|bytes| OFFSET_BYTES + bytes).sum();
+        assert_eq!(bytes, self.offsets_bytes, "all offsets are counted");
     }
 }
 

@@ -107,6 +107,8 @@ pub(super) struct Group {
     pub(super) timer: Option<TimestampMs>,
     /// The part of the machine's `members_bytes` for this group.
     pub(super) accounted_bytes: usize,
+    /// The part of the machine's `offsets_bytes` for this group.
+    pub(super) accounted_offsets_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -152,6 +154,7 @@ impl Group {
             offsets: Offsets::default(),
             timer: None,
             accounted_bytes: 0,
+            accounted_offsets_bytes: 0,
         }
     }
 

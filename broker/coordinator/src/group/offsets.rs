@@ -3,11 +3,12 @@
 //! Invariant: only durable records change an offset (replay calls `set` and `remove`), so no
 //! response contains an offset that a crash could lose.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use avouch_protocol::types::{PartitionIndex, TimestampMs};
 
-use super::config::GroupConfig;
+use super::config::{GroupConfig, OFFSET_BYTES};
 use super::error::GroupError;
 use super::ids::{Generation, GroupId, TopicName};
 use super::member::{Group, Phase};
@@ -25,6 +26,8 @@ type Outcomes = Vec<Result<(), GroupError>>;
 #[derive(Debug, Default)]
 pub(super) struct Offsets {
     topics: BTreeMap<TopicName, BTreeMap<PartitionIndex, CommittedOffset>>,
+    /// Memory of all offsets and topic names.
+    bytes: usize,
 }
 
 impl Offsets {
@@ -33,17 +36,33 @@ impl Offsets {
     }
 
     pub(super) fn set(&mut self, topic: TopicName, at: PartitionIndex, value: CommittedOffset) {
-        self.topics.entry(topic).or_default().insert(at, value);
+        self.bytes += bytes_of(&value.metadata);
+        let partitions = match self.topics.entry(topic) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                self.bytes += bytes_of(new.key().as_str());
+                new.insert(BTreeMap::new())
+            }
+        };
+        let replaced = partitions.insert(at, value);
+        self.bytes -= replaced.map_or(0, |replaced| bytes_of(&replaced.metadata));
     }
 
     pub(super) fn remove(&mut self, topic: &TopicName, partition: PartitionIndex) {
         if let Some(partitions) = self.topics.get_mut(topic) {
-            partitions.remove(&partition);
+            let removed = partitions.remove(&partition);
+            self.bytes -= removed.map_or(0, |removed| bytes_of(&removed.metadata));
             // An empty map would keep the group alive, see `Group::is_unused`.
             if partitions.is_empty() {
                 self.topics.remove(topic);
+                self.bytes -= bytes_of(topic.as_str());
             }
         }
+    }
+
+    /// Returns the memory in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn get(&self, topic: &str, partition: PartitionIndex) -> Option<&CommittedOffset> {
@@ -58,6 +77,45 @@ impl Offsets {
                 .iter()
                 .map(move |(partition, value)| (topic, *partition, value))
         })
+    }
+}
+
+/// Returns the memory of a string and the entry that contains it.
+fn bytes_of(text: &str) -> usize {
+    OFFSET_BYTES + text.len()
+}
+
+/// The change of a group's memory by a commit, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Growth {
+    pub(super) added: usize,
+    pub(super) replaced: usize,
+}
+
+impl Growth {
+    /// Returns the change by the offsets of `commit` whose metadata are accepted.
+    pub(super) fn of(config: &GroupConfig, group: Option<&Group>, commit: &CommitOffsets) -> Self {
+        let mut growth = Self {
+            added: 0,
+            replaced: 0,
+        };
+        let mut new_topics = BTreeSet::new();
+        let accepted = |offset: &&OffsetToCommit| check_metadata(config, offset).is_ok();
+        for offset in commit.offsets.iter().filter(accepted) {
+            growth.added += bytes_of(&offset.metadata);
+            let topics = group.map(|group| &group.offsets.topics);
+            match topics.and_then(|topics| topics.get(&offset.topic)) {
+                Some(partitions) => {
+                    let replaced = partitions.get(&offset.partition);
+                    growth.replaced += replaced.map_or(0, |value| bytes_of(&value.metadata));
+                }
+                None if new_topics.insert(&offset.topic) => {
+                    growth.added += bytes_of(offset.topic.as_str());
+                }
+                None => {}
+            }
+        }
+        growth
     }
 }
 

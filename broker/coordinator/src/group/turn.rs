@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use avouch_protocol::types::{PartitionIndex, TimestampMs};
 
-use super::config::GroupConfig;
+use super::config::{GroupConfig, OFFSET_BYTES};
 use super::error::GroupError;
 use super::ids::{GroupId, MemberId, TopicName};
 use super::machine::GroupMachine;
@@ -54,6 +54,7 @@ impl Turn<'_> {
             records,
             then,
         };
+        self.writes.offsets_bytes += write.offsets_bytes();
         self.writes.in_flight.insert(token, write);
         token
     }
@@ -68,11 +69,20 @@ impl Turn<'_> {
 pub(super) struct Writes {
     next_token: u64,
     in_flight: BTreeMap<Token, Write>,
+    /// Memory of the offsets that they set.
+    offsets_bytes: usize,
 }
 
 impl Writes {
     pub(super) fn take(&mut self, token: Token) -> Option<Write> {
-        self.in_flight.remove(&token)
+        let write = self.in_flight.remove(&token)?;
+        self.offsets_bytes -= write.offsets_bytes();
+        Some(write)
+    }
+
+    /// Returns the memory of offsets in flight, in bytes.
+    pub(super) fn offsets_bytes(&self) -> usize {
+        self.offsets_bytes
     }
 
     pub(super) fn groups(&self) -> impl Iterator<Item = &GroupId> {
@@ -108,6 +118,21 @@ pub(super) struct Write {
     pub(super) group: GroupId,
     pub(super) records: Vec<GroupRecord>,
     pub(super) then: Then,
+}
+
+impl Write {
+    /// Returns the memory of the offsets that it sets. A topic's name is counted for each of them.
+    fn offsets_bytes(&self) -> usize {
+        let bytes = self.records.iter().map(|record| match record {
+            GroupRecord::Offset {
+                topic,
+                value: Some(value),
+                ..
+            } => 2 * OFFSET_BYTES + topic.as_str().len() + value.metadata.len(),
+            GroupRecord::Offset { value: None, .. } | GroupRecord::Group { .. } => 0,
+        });
+        bytes.sum()
+    }
 }
 
 /// The continuation of a durable append.

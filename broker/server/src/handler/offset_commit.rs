@@ -3,18 +3,21 @@
 //! Behavior:
 //! * Responds once the offsets are durable; they are visible from then on.
 //! * Partitions that do not exist are rejected one by one.
+//! * A commit above the memory limits of offsets is rejected as INVALID_COMMIT_OFFSET_SIZE.
 //!
 //! Version notes:
 //! * Versions 2 to 4 may set a retention; otherwise the broker's applies (KIP-211).
 
 use std::sync::Arc;
 
-use avouch_coordinator::group::{CommitOffsets, Generation, GroupError, OffsetToCommit};
+use avouch_coordinator::group::{CommitOffsets, Generation, GroupError, GroupId, OffsetToCommit};
 use avouch_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse,
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 use avouch_protocol::types::{LeaderEpoch, Offset, PartitionIndex};
+
+use tracing::warn;
 
 use super::Call;
 use crate::error::{KafkaError as _, RequestError, code_of};
@@ -31,8 +34,9 @@ pub(super) async fn handle(
 ) -> OffsetCommitResponse {
     // One snapshot for request and response, so that they agree on which partitions exist.
     let cluster = node.metadata.cluster();
+    let group = GroupId::from(request.group_id);
     let committed = node.groups.commit_offsets(CommitOffsets {
-        group: request.group_id.into(),
+        group: group.clone(),
         member_id: request.member_id.into(),
         instance_id: request.group_instance_id.map(Into::into),
         generation: Generation(request.generation_id_or_member_epoch),
@@ -41,6 +45,10 @@ pub(super) async fn handle(
         offsets: offsets(&request.topics, &cluster),
     });
     let committed = committed.await;
+    if let Err(error @ GroupError::OffsetsTooLarge { .. }) = &committed {
+        // The response has only a code.
+        warn!(group = group.as_str(), %error, "offset commit rejected");
+    }
     let mut outcomes = match &committed {
         Ok(outcomes) => outcomes.iter(),
         Err(_) => [].iter(),

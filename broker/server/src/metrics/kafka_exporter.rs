@@ -129,6 +129,8 @@ gauges! {
         "Sum of the lags of a consumer group in the partitions of a topic.";
     in_flight_bytes: "avouch_in_flight_bytes" &[],
         "Bytes of requests that are received and not yet handled.";
+    group_offsets_bytes: "avouch_group_offsets_bytes" &[],
+        "Memory of the committed offsets of all groups, in bytes.";
 }
 
 impl Gauges {
@@ -145,6 +147,10 @@ impl Gauges {
             .set(1);
         let in_flight = i64::try_from(node.request_memory.reserved_bytes()).unwrap_or(i64::MAX);
         self.in_flight_bytes.with_label_values(&none).set(in_flight);
+        let offsets = i64::try_from(node.groups.offsets_bytes()).unwrap_or(i64::MAX);
+        self.group_offsets_bytes
+            .with_label_values(&none)
+            .set(offsets);
     }
 
     fn topics(

@@ -50,6 +50,11 @@ impl Coordinator {
             .apply(|machine, _, effects| machine.close(effects));
     }
 
+    /// Returns the memory of the committed offsets of all groups, in bytes.
+    pub fn offsets_bytes(&self) -> usize {
+        self.shell.inspect(GroupMachine::offsets_bytes)
+    }
+
     /// Returns all groups by name, with at most `offsets_max` committed offsets in total.
     pub fn survey(&self, offsets_max: usize) -> Vec<GroupSurvey> {
         self.shell.inspect(|machine| machine.survey(offsets_max))

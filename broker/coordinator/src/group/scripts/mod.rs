@@ -65,6 +65,7 @@ scripts! {
     topic_deletion
     describe_and_list
     limits
+    offset_limits
     members_bytes
     session_bounds
     closing
@@ -285,6 +286,8 @@ impl World {
                 "metadata_bytes_max" => self.config.metadata_bytes_max = limit,
                 "members_bytes_max" => self.config.members_bytes_max = limit,
                 "assignments_bytes_max" => self.config.assignments_bytes_max = limit,
+                "group_offsets_bytes_max" => self.config.group_offsets_bytes_max = limit,
+                "offsets_bytes_max" => self.config.offsets_bytes_max = limit,
                 "offset_metadata_bytes_max" => self.config.offset_metadata_bytes_max = limit,
                 other => panic!("config {other}?"),
             }

@@ -174,7 +174,7 @@ pub(super) async fn start(config: BrokerConfig, source: Arc<OneSubject>) -> Brok
     start_measured(config, source, &prometheus::Registry::new()).await
 }
 
-async fn start_measured(
+pub(super) async fn start_measured(
     config: BrokerConfig,
     source: Arc<OneSubject>,
     metrics: &prometheus::Registry,

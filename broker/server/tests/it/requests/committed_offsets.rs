@@ -28,7 +28,7 @@ use avouch_protocol::messages::offset_fetch::{
 use avouch_protocol::types::{Offset, TopicPartition};
 use prometheus::{Registry, TextEncoder};
 
-use super::client::{Client, broker, broker_measured, start};
+use super::client::{Client, broker, broker_measured, start, start_measured};
 
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
@@ -222,6 +222,69 @@ async fn offsets_topic_is_compacted() {
     let second = start_broker(dir.path()).await;
     let mut client = Client::connect(second.kafka_address()).await;
     assert_eq!(committed(&mut client, "g").await, 300);
+}
+
+/// Commits an offset of each of these partitions of `t`; returns the error codes.
+async fn commit_partitions(client: &mut Client, group: &str, partitions: &[i32]) -> Vec<i16> {
+    let partition = |index: &i32| OffsetCommitRequestPartition {
+        partition_index: *index,
+        committed_metadata: Some("m".repeat(4_096)),
+        ..Default::default()
+    };
+    let request = OffsetCommitRequest {
+        group_id: group.to_owned(),
+        topics: vec![OffsetCommitRequestTopic {
+            name: "t".to_owned(),
+            partitions: partitions.iter().map(partition).collect(),
+        }],
+        ..Default::default()
+    };
+    let response: OffsetCommitResponse = client.call(7, &request).await;
+    let partitions = response.topics[0].partitions.iter();
+    partitions.map(|partition| partition.error_code).collect()
+}
+
+// Conformance: broker/input-10e
+#[tokio::test]
+async fn offsets_above_memory_limit_are_rejected() {
+    const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+    const INVALID_COMMIT_OFFSET_SIZE: i16 = 28;
+    let (dir, metrics) = (tempfile::tempdir().unwrap(), Registry::new());
+    let config = BrokerConfig {
+        groups: GroupConfig {
+            // A topic and two offsets; three groups.
+            group_offsets_bytes_max: 10_000,
+            offsets_bytes_max: 30_000,
+            ..GroupConfig::default()
+        },
+        ..BrokerConfig::new(dir.path().to_owned())
+    };
+    let broker = start_measured(config, Arc::default(), &metrics).await;
+    let mut client = Client::connect(broker.kafka_address()).await;
+    client.create_topic("t", 3).await;
+    coordinator(&mut client, "g0").await;
+    for number in 0..150 {
+        let group = format!("g{number}");
+        let code = if number < 3 {
+            0
+        } else {
+            INVALID_COMMIT_OFFSET_SIZE
+        };
+        let committed = commit_partitions(&mut client, &group, &[0, 9, 1]).await;
+        assert_eq!(
+            committed,
+            [code, UNKNOWN_TOPIC_OR_PARTITION, code],
+            "{group}"
+        );
+    }
+    let committed = commit_partitions(&mut client, "g0", &[2]).await;
+    assert_eq!(committed, [INVALID_COMMIT_OFFSET_SIZE]);
+    assert_eq!(commit_partitions(&mut client, "g0", &[1]).await, [0]);
+    let counted = TextEncoder::new().encode_to_string(&metrics.gather());
+    let held = 3 * (128 + 1 + 2 * (128 + 4_096));
+    let expected = format!("\navouch_group_offsets_bytes {held}\n");
+    assert!(counted.unwrap().contains(&expected), "{held}");
+    broker.shutdown().await;
 }
 
 // Conformance: broker/groups-7
