@@ -2,31 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 
-use avouch_protocol::api::ApiKey;
-use avouch_protocol::chunk::joined;
-use avouch_protocol::frame;
-use avouch_protocol::header::{RequestHeader, ResponseHeader};
-use avouch_protocol::message::Message as _;
 use avouch_protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResponse,
 };
-use avouch_protocol::reader::Reader;
 use tempfile::tempdir;
 
-use crate::node::{Node, avouch};
+use crate::node::{Node, avouch, kafka_request};
 
 /// Returns the configs of broker 1: name, value and code of the source.
 pub(crate) fn describe(kafka: &str) -> BTreeMap<String, (Option<String>, i8)> {
-    const VERSION: i16 = 4;
-    let header = RequestHeader {
-        api_key: ApiKey::DescribeConfigs.code(),
-        api_version: VERSION,
-        correlation_id: 1,
-        client_id: None,
-    };
     let request = DescribeConfigsRequest {
         resources: vec![DescribeConfigsResource {
             resource_type: 4,
@@ -35,16 +20,7 @@ pub(crate) fn describe(kafka: &str) -> BTreeMap<String, (Option<String>, i8)> {
         }],
         ..Default::default()
     };
-    let mut stream = TcpStream::connect(kafka).unwrap();
-    let sent = joined(&frame::request(&header, &request).unwrap()).unwrap();
-    stream.write_all(&sent).unwrap();
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).unwrap();
-    let mut response = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
-    stream.read_exact(&mut response).unwrap();
-    let mut reader = Reader::new(response.into());
-    ResponseHeader::decode(&mut reader, ApiKey::DescribeConfigs, VERSION).unwrap();
-    let mut response = DescribeConfigsResponse::decode(&mut reader, VERSION).unwrap();
+    let mut response: DescribeConfigsResponse = kafka_request(kafka, 4, &request);
     let configs = response.results.remove(0).configs.into_iter();
     configs
         .map(|config| (config.name, (config.value, config.config_source)))

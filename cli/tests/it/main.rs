@@ -9,6 +9,7 @@ mod documented;
 mod documented_configs;
 mod log;
 mod log_lines;
+mod lost_files;
 mod metrics;
 mod node;
 mod postgres;

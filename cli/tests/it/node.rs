@@ -6,6 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use avouch_protocol::chunk::joined;
+use avouch_protocol::frame;
+use avouch_protocol::header::{RequestHeader, ResponseHeader};
+use avouch_protocol::message::Message;
+use avouch_protocol::reader::Reader;
 use serde_json::Value;
 
 /// Returns the command of the binary in `directory`, with an empty environment.
@@ -177,4 +182,24 @@ pub(crate) fn http(
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, body.to_owned())
+}
+
+/// Sends a Kafka request on a new connection and returns its response.
+pub(crate) fn kafka_request<Q: Message, R: Message>(address: &str, version: i16, request: &Q) -> R {
+    let header = RequestHeader {
+        api_key: Q::API.code(),
+        api_version: version,
+        correlation_id: 1,
+        client_id: None,
+    };
+    let mut stream = TcpStream::connect(address).unwrap();
+    let sent = joined(&frame::request(&header, request).unwrap()).unwrap();
+    stream.write_all(&sent).unwrap();
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut response = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
+    stream.read_exact(&mut response).unwrap();
+    let mut reader = Reader::new(response.into());
+    ResponseHeader::decode(&mut reader, Q::API, version).unwrap();
+    R::decode(&mut reader, version).unwrap()
 }
