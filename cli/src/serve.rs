@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use avouch_node::{Node, NodeConfig};
+use rlimit::Resource;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -33,9 +34,10 @@ pub(crate) fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
 async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     // Before the node starts, so that a signal during recovery is not lost.
     let mut stop = StopSignals::listen()?;
-    raise_open_files();
+    let mut node_config = config.node.clone();
+    node_config.file_handles_max = raise_file_handles();
     let mut node = tokio::select! {
-        started = Node::start(config.node.clone()) => started?,
+        started = Node::start(node_config) => started?,
         // Interrupting recovery is like a crash, which the next start recovers from.
         () = stop.next() => return Ok(()),
     };
@@ -73,13 +75,13 @@ fn banner<'a>(config: &'a NodeConfig, node: &Node) -> Banner<'a> {
     }
 }
 
-/// Raises the limit of open files: each partition and each connection holds file descriptors, and
-/// the usual soft limit is 1024.
-fn raise_open_files() {
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => tracing::debug!(limit, "open files"),
-        Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
-    }
+/// Raises the limit of open files and returns it: each connection holds a file handle, and the usual
+/// soft limit is 1024.
+fn raise_file_handles() -> Option<u64> {
+    rlimit::increase_nofile_limit(u64::MAX)
+        .inspect_err(|error| tracing::warn!(%error, "cannot raise the limit of open files"))
+        .or_else(|_| Resource::NOFILE.get_soft())
+        .ok()
 }
 
 /// SIGINT and SIGTERM, caught after `listen`.

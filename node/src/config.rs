@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use avouch_broker::BrokerConfig;
 use avouch_registry::{PostgresUrl, RegistryConfig};
+use tracing::warn;
 
+use crate::file_handles::{FileHandles, TooFewFileHandles};
 use crate::http::HttpLimits;
 
 /// The configuration of a [`Node`](crate::Node).
@@ -22,6 +24,10 @@ pub struct NodeConfig {
     pub http_listen: SocketAddr,
     /// Limits of the HTTP listener.
     pub http: HttpLimits,
+    /// Number of files that the process can open (`RLIMIT_NOFILE`). The node limits connections and
+    /// open segments so that the log and the databases can always open their files. Default: no
+    /// limit.
+    pub file_handles_max: Option<u64>,
     /// Settings of the broker. The node overwrites its `data_dir` and `keep_schemas`.
     pub broker: BrokerConfig,
     /// Settings of the registry. The node adds its own and the broker's metrics to
@@ -46,9 +52,38 @@ impl NodeConfig {
             kafka_listen: free_port,
             http_listen: free_port,
             http: HttpLimits::default(),
+            file_handles_max: None,
             registry: RegistryConfig::default(),
             registry_database: None,
         }
+    }
+
+    /// Lowers the limits of connections and open segments to what `file_handles_max` permits.
+    pub(crate) fn divide_file_handles(&mut self) -> Result<(), TooFewFileHandles> {
+        let Some(limit) = self.file_handles_max else {
+            return Ok(());
+        };
+        let limits = &mut self.broker.limits;
+        let has_broker = usize::from(self.role.has_broker());
+        let configured = FileHandles {
+            open_segments: has_broker * limits.open_segments_max,
+            kafka_connections: has_broker * limits.connections.connection_handles_max,
+            http_connections: self.http.connections_max,
+        };
+        let possible = FileHandles::divide(limit, configured)?;
+        if possible.http_connections < configured.http_connections
+            || has_broker * limits.connections.connections_max > possible.kafka_connections
+        {
+            let (kafka, http) = (possible.kafka_connections, possible.http_connections);
+            warn!(
+                limit,
+                kafka, http, "the limit of open files lowers the limits of connections"
+            );
+        }
+        limits.open_segments_max = possible.open_segments;
+        limits.connections.connection_handles_max = possible.kafka_connections;
+        self.http.connections_max = possible.http_connections;
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio::task::JoinError;
 
 use crate::data_dir::DataDirError;
+use crate::file_handles::TooFewFileHandles;
 
 /// The reason why a node did not start. Nothing listens afterwards.
 #[derive(Debug, Error)]
@@ -20,6 +21,9 @@ pub enum StartError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The process can open too few files.
+    #[error(transparent)]
+    FileHandles(#[from] TooFewFileHandles),
     /// Another process listens on the address.
     #[error("{listener} {address} is in use; stop the other process or choose another port")]
     AddressInUse {

@@ -33,6 +33,7 @@ mod backup;
 mod config;
 mod data_dir;
 mod error;
+mod file_handles;
 mod http;
 
 use std::fmt;
@@ -59,6 +60,7 @@ pub use crate::backup::{
 pub use crate::config::{NodeConfig, Role};
 pub use crate::data_dir::{DataDir, DataDirError};
 pub use crate::error::{Failure, StartError};
+pub use crate::file_handles::TooFewFileHandles;
 
 use crate::backup::{BackupSources, Backups};
 pub use crate::http::HttpLimits;
@@ -90,7 +92,8 @@ impl Node {
     ///
     /// # Errors
     /// When a listener, the data directory, the registry or the broker cannot be opened.
-    pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+    pub async fn start(mut config: NodeConfig) -> Result<Self, StartError> {
+        config.divide_file_handles()?;
         let remote = remote_registry(&config.role)?;
         // Only reads, and fails if another node holds the directory.
         let candidate = data_dir::inspect(&config.data_dir)?;

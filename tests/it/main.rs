@@ -15,6 +15,7 @@ mod crash;
 mod disk_faults;
 #[cfg(target_os = "linux")]
 mod failed_commits;
+mod file_handles;
 #[cfg(target_os = "linux")]
 mod hostile_frames;
 mod hostile_input;

@@ -36,6 +36,8 @@ pub struct Node {
     data_dir: PathBuf,
     addresses: Addresses,
     flags: Vec<String>,
+    /// Shell commands that run before the binary.
+    limits: &'static str,
 }
 
 impl Node {
@@ -93,13 +95,25 @@ impl Node {
     /// Fails if the node does not become ready; the error contains the log.
     pub fn start_on(data_dir: &Path) -> Result<Self> {
         let any_port = "127.0.0.1:0";
-        Self::launch_in(tempfile::tempdir()?, data_dir, any_port, any_port, &[])
+        Self::launch_in(tempfile::tempdir()?, data_dir, any_port, any_port, &[], "")
+    }
+
+    /// Starts a node that can be restarted, after the shell commands `limits`, such as `ulimit -n 400;`.
+    ///
+    /// # Errors
+    /// Fails if the node does not become ready; the error contains the log.
+    pub fn start_under(limits: &'static str) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let data_dir = directory.path().join("data");
+        let (kafka, http) = (fixed_port()?, fixed_port()?);
+        let (kafka, http) = (format!("127.0.0.1:{kafka}"), format!("127.0.0.1:{http}"));
+        Self::launch_in(directory, &data_dir, &kafka, &http, &[], limits)
     }
 
     fn start_at(kafka: &str, http: &str, flags: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let data_dir = directory.path().join("data");
-        Self::launch_in(directory, &data_dir, kafka, http, flags)
+        Self::launch_in(directory, &data_dir, kafka, http, flags, "")
     }
 
     fn launch_in(
@@ -108,16 +122,18 @@ impl Node {
         kafka: &str,
         http: &str,
         flags: &[&str],
+        limits: &'static str,
     ) -> Result<Self> {
         let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
         // The ready file and the log are next to the data directory, not in it.
-        let (child, addresses) = launch(directory.path(), data_dir, kafka, http, &flags)?;
+        let (child, addresses) = launch(directory.path(), data_dir, (kafka, http), &flags, limits)?;
         Ok(Self {
             child,
             directory,
             data_dir: data_dir.to_owned(),
             addresses,
             flags,
+            limits,
         })
     }
 
@@ -212,8 +228,13 @@ impl Node {
         } else {
             &kafka
         };
-        (self.child, self.addresses) =
-            launch(directory, &self.data_dir, kafka, &http, &self.flags)?;
+        (self.child, self.addresses) = launch(
+            directory,
+            &self.data_dir,
+            (kafka, &http),
+            &self.flags,
+            self.limits,
+        )?;
         Ok(())
     }
 }
@@ -281,9 +302,9 @@ pub fn signal(name: &str, pid: u32) -> Result<()> {
 fn launch(
     directory: &Path,
     data_dir: &Path,
-    kafka: &str,
-    http: &str,
+    (kafka, http): (&str, &str),
     flags: &[String],
+    limits: &str,
 ) -> Result<(Child, Addresses)> {
     let ready_file = directory.join("ready.json");
     // A killed process leaves its ready file; it must not be mistaken for the new one.
@@ -298,7 +319,7 @@ fn launch(
     let serve = serve(data_dir, &["--kafka-listen", kafka, "--http-listen", http]);
     // With SIGXFSZ ignored, a write beyond the file size limit fails as on a full disk.
     let mut child = Command::new("/bin/sh")
-        .args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh"])
+        .args(["-c", &format!(r#"trap "" XFSZ; {limits} exec "$@""#), "sh"])
         .arg(serve.get_program())
         .args(serve.get_args())
         .args(flags)

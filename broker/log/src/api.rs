@@ -47,8 +47,8 @@ pub struct LogConfig {
     pub tail_bytes_max: usize,
     /// Bytes of batches committed by one write and sync. Default 8 MiB.
     pub commit_bytes_max: usize,
-    /// Segment files held open for reading. Default 512. Sixteen times as many can be open because
-    /// they were written since the last checkpoint, so raise RLIMIT_NOFILE together with it.
+    /// Segment files held open for reading. Default 512; each costs up to [`HANDLES_PER_OPEN_FILE`]
+    /// file handles.
     pub open_files_max: usize,
     /// Number of files and directories from which a checkpoint syncs the whole file system in one
     /// call. Default 512. A lower number means fewer syncs, which include other programs' data.
@@ -70,6 +70,21 @@ pub struct LogConfig {
     /// Opens a log with missing or cut files, whose records are lost. Default false.
     pub accept_loss: bool,
 }
+
+/// File handles that a log can hold for each of [`LogConfig::open_files_max`]: the cached file, 16
+/// that were written since the last checkpoint, 16 that a checkpoint syncs, and 2 evicted ones that
+/// responses still send.
+pub const HANDLES_PER_OPEN_FILE: usize = 1 + 2 * UNSYNCED_FILES_FACTOR + EVICTED_FILES_FACTOR;
+
+/// File handles that a log can hold in addition: 6 of WAL files, 10 of directories, 8 of the
+/// checkpoint, compaction and indexes, and 64 of segments that requests read at the same time.
+pub const OTHER_LOG_HANDLES: usize = 6 + 10 + 8 + 64;
+
+/// Up to this times `open_files_max` segments stay open between two checkpoints. Above it segments
+/// are synced early, which is slow.
+pub(crate) const UNSYNCED_FILES_FACTOR: usize = 16;
+/// Up to this times `open_files_max` evicted segments stay open in responses.
+pub(crate) const EVICTED_FILES_FACTOR: usize = 2;
 
 /// Default of [`LogConfig::low_space_bytes`].
 pub const LOW_SPACE_BYTES: u64 = 512 << 20;
@@ -110,6 +125,11 @@ pub trait Listener: Send + Sync {
     fn poisoned(&self, reason: &str);
     /// Reports that the free disk space fell below the reserve, or is above it again.
     fn low_space(&self, is_low: bool);
+    /// Reports that segments or a checkpoint could not be written, for lack of space or of file
+    /// handles. Nothing is lost, and the write is repeated. Does nothing by default.
+    fn write_postponed(&self, reason: &str) {
+        let _ignored = reason;
+    }
     /// Reports a corrupt range, found at startup or by a read. Each range is reported once.
     fn corrupt_range_found(&self, tp: TopicPartition, range: CorruptRange);
 }
@@ -405,7 +425,10 @@ pub enum OpenError {
         known: u32,
     },
     /// The checkpoint is corrupt.
-    #[error("{path}: the checkpoint is corrupt at byte {at}")]
+    #[error(
+        "{path}: the checkpoint is corrupt at byte {at}; run `avouch log rebuild-checkpoint`, which \
+         reads it from segments and WAL"
+    )]
     CorruptCheckpoint {
         /// The file.
         path: PathBuf,

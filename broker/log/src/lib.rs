@@ -27,9 +27,9 @@ mod wal;
 
 pub use api::{
     AppendBatch, AppendDone, AppendOutcome, BatchAt, Bounds, CorruptRange, DeletedByRetention,
-    DuplicateCheck, Durability, FileRangeResult, Guard, LOW_SPACE_BYTES, Listener, LogConfig,
-    LogError, LogStartDone, Maintained, OpenError, Origin, ProducerInfo, ReadError, ReadResult,
-    RecoveryReport,
+    DuplicateCheck, Durability, FileRangeResult, Guard, HANDLES_PER_OPEN_FILE, LOW_SPACE_BYTES,
+    Listener, LogConfig, LogError, LogStartDone, Maintained, OTHER_LOG_HANDLES, OpenError, Origin,
+    ProducerInfo, ReadError, ReadResult, RecoveryReport,
 };
 pub use compaction::Compacted;
 pub use disk::page_cache::{is_cached, read_range};
@@ -72,9 +72,15 @@ impl Log {
     ) -> Result<(Self, RecoveryReport), OpenError> {
         let dir = config.dir.clone();
         let opened = recovery::open(config, disk, listener)?;
-        if disk::is_copy_on_write(&dir) {
+        if let Some(file_system) = disk::copy_on_write(&dir) {
             let dir = dir.display();
-            warn!(%dir, "a copy-on-write file system reserves no space; keep free space on it");
+            warn!(
+                %dir,
+                file_system,
+                "a copy-on-write file system does not reserve space for the WAL: if it is full, the \
+                 process ends and starts again only after space is freed; keep space free, such as \
+                 by a quota for other data"
+            );
         }
         let shared = Arc::clone(&opened.shared);
         let report = opened.report.clone();

@@ -21,6 +21,9 @@ pub struct ConnectionLimits {
     /// `max.connections`: the maximum number of open connections; further ones are closed on
     /// accept. Default 10,000.
     pub connections_max: usize,
+    /// The number of open connections for which the process has file handles; further ones are
+    /// closed on accept. Default unlimited.
+    pub connection_handles_max: usize,
     /// `max.connections.per.ip`: the maximum number of open connections from one address of another
     /// machine. Default unlimited, as Kafka's: many clients can share one address.
     pub connections_per_ip_max: usize,
@@ -47,6 +50,7 @@ impl Default for ConnectionLimits {
         const MIB: usize = 1024 * 1024;
         Self {
             connections_max: 10_000,
+            connection_handles_max: UNLIMITED,
             connections_per_ip_max: UNLIMITED,
             connections_per_ip_and_second_max: UNLIMITED,
             request_bytes_max: 100 * MIB,
@@ -63,6 +67,8 @@ impl Default for ConnectionLimits {
 pub(crate) enum LimitExceeded {
     #[error("max.connections reached")]
     Connections,
+    #[error("no file handle is free for it; raise the limit of open files (ulimit -n)")]
+    FileHandles,
     #[error("max.connections.per.ip reached")]
     PerAddress,
     #[error("max.connection.creation.rate exceeded")]
@@ -74,6 +80,7 @@ impl LimitExceeded {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Connections => "connections",
+            Self::FileHandles => "file_handles",
             Self::PerAddress => "address",
             Self::Rate => "rate",
         }
@@ -102,6 +109,9 @@ impl ConnectionCounts {
     ) -> Result<(), LimitExceeded> {
         if self.open >= limits.connections_max {
             return Err(LimitExceeded::Connections);
+        }
+        if self.open >= limits.connection_handles_max {
+            return Err(LimitExceeded::FileHandles);
         }
         // Without limits per address the maps stay empty.
         let counts = limits.connections_per_ip_max < UNLIMITED
@@ -184,6 +194,19 @@ mod tests {
             Err(LimitExceeded::Connections)
         );
         counts.remove(REMOTE);
+        assert_eq!(counts.add(0, LOCAL, &limits), Ok(()));
+    }
+
+    // Conformance: operation/11
+    #[test]
+    fn file_handles_limit_connections() {
+        let mut limits = limits(9, 9, 9);
+        limits.connection_handles_max = 1;
+        let mut counts = ConnectionCounts::default();
+        assert_eq!(counts.add(0, LOCAL, &limits), Ok(()));
+        let rejected = Err(LimitExceeded::FileHandles);
+        assert_eq!(counts.add(0, LOCAL, &limits), rejected);
+        counts.remove(LOCAL);
         assert_eq!(counts.add(0, LOCAL, &limits), Ok(()));
     }
 

@@ -16,6 +16,7 @@ mod response_writer;
 mod service;
 mod session;
 mod transport;
+mod warning_limit;
 
 pub use clock::Clock;
 pub use connection_limits::ConnectionLimits;
@@ -26,3 +27,4 @@ pub use request_memory::{RequestMemory, RequestPermit};
 pub use response_writer::FileAccess;
 pub use service::{PendingResponse, RejectedRequest, Service};
 pub use session::{Authentication, Principal, Session};
+pub use warning_limit::WarningLimit;

@@ -20,6 +20,7 @@ use crate::response_writer::FileAccess;
 use crate::service::Service;
 use crate::session::Session;
 use crate::transport::Transport;
+use crate::warning_limit::WarningLimit;
 
 /// State shared by all connections of a listener.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ pub async fn listen<S: Service>(
     let counts = Arc::default();
     let mut connections = JoinSet::new();
     let mut accepted_count = 0_u64;
+    let (mut rejections, mut failures) = (WarningLimit::default(), WarningLimit::default());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -64,13 +66,17 @@ pub async fn listen<S: Service>(
                 }
                 Err(exceeded) => {
                     context.metrics.count_rejected(exceeded.label());
-                    warn!(%peer, "connection rejected: {exceeded}");
+                    if let Some(count) = rejections.count(context.clock.monotonic_ms()) {
+                        warn!(%peer, count, "connections rejected: {exceeded}");
+                    }
                 }
             },
             Err(error) => {
-                warn!(%error, "cannot accept a connection");
-                // Most likely the process has no file descriptors left. The pending connection
-                // stays readable, so an immediate retry would spin.
+                if let Some(count) = failures.count(context.clock.monotonic_ms()) {
+                    warn!(%error, count, "cannot accept connections");
+                }
+                // The system may have no file handle left. The pending connection stays readable,
+                // so an immediate retry would spin.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

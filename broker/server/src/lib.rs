@@ -25,6 +25,8 @@ mod read;
 mod schema_snapshot;
 mod security;
 
+pub use avouch_log::{HANDLES_PER_OPEN_FILE, OTHER_LOG_HANDLES};
+
 pub use backup::BackupSource;
 pub use config::start_config::StartConfigError;
 pub use config::{BrokerConfig, Limits};

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
@@ -11,7 +11,9 @@ use avouch_contract::{ContractConfig, Contracts};
 use avouch_coordinator::group::{Coordinator, Replay};
 use avouch_coordinator::{InternalTopic, ReplayError};
 use avouch_log::{CorruptRange, Listener, Log, LogConfig, OpenError, is_cached, read_range};
-use avouch_net::{Clock, ConnectionMetrics, FileAccess, ListenerContext, RequestMemory, listen};
+use avouch_net::{
+    Clock, ConnectionMetrics, FileAccess, ListenerContext, RequestMemory, WarningLimit, listen,
+};
 use avouch_protocol::types::{TopicId, TopicPartition};
 use avouch_registry_api::source::SchemaSource;
 use thiserror::Error;
@@ -29,9 +31,9 @@ use crate::config::BrokerConfig;
 use crate::contract_http;
 use crate::decompressor_pool::DecompressorPool;
 use crate::metadata::{CreateRules, METADATA_FILE, Metadata, StoreError, cluster};
-use crate::metrics::Metrics;
 use crate::metrics::kafka_exporter::KafkaExporter;
 use crate::metrics::timed_disk::TimedDisk;
+use crate::metrics::{BackgroundTask, Metrics};
 use crate::node::Node;
 use crate::purgatory::Purgatory;
 use crate::quota::controller_mutation::MutationQuota;
@@ -108,6 +110,8 @@ impl Broker {
         let connection_metrics = ConnectionMetrics::register(metrics)?;
         let events = Arc::new(LogEvents {
             metrics: own_metrics.clone(),
+            clock,
+            postponed: Mutex::default(),
             purgatory: Arc::clone(&purgatory),
             report_failure,
         });
@@ -378,6 +382,8 @@ fn admission(
 
 struct LogEvents {
     metrics: Metrics,
+    clock: Clock,
+    postponed: Mutex<WarningLimit>,
     purgatory: Arc<Purgatory>,
     report_failure: watch::Sender<Option<String>>,
 }
@@ -398,6 +404,22 @@ impl Listener for LogEvents {
             error!("disk space is low; produce requests are rejected until space is freed");
         } else {
             info!("disk space is sufficient again; produce requests are accepted");
+        }
+    }
+
+    fn write_postponed(&self, reason: &str) {
+        self.metrics
+            .count_background_failures(BackgroundTask::Segments, 1);
+        // A panic elsewhere leaves counters that are still valid.
+        let mut limit = self
+            .postponed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(failures) = limit.count(self.clock.monotonic_ms()) {
+            warn!(
+                failures,
+                reason, "segments or checkpoint not written; the log retries"
+            );
         }
     }
 
@@ -422,6 +444,7 @@ async fn open_log(
     log_config.durability = config.durability;
     log_config.low_space_bytes = config.low_space_bytes;
     log_config.must_exist = must_exist;
+    log_config.open_files_max = config.limits.open_segments_max;
     log_config.producers_max = config.limits.producers_max;
     let corrupt_ranges = events.metrics.corrupt_ranges.clone();
     let opened = tokio::task::spawn_blocking(move || Log::open(log_config, Arc::new(disk), events))

@@ -9,7 +9,7 @@ use tempfile::tempdir;
 use crate::node::{Node, avouch};
 
 /// Runs `serve` in `directory`, expects an error, and returns its line.
-fn error(directory: &Path, flags: &[&str]) -> String {
+pub(crate) fn error(directory: &Path, flags: &[&str]) -> String {
     let output = avouch(directory).arg("serve").args(flags).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
@@ -48,6 +48,26 @@ fn locked_data_directory_names_the_holder() {
     assert!(line.contains(&expected), "{line}");
     assert!(first.ready_file().exists());
     assert_eq!(first.stop("-TERM").0, Some(0));
+}
+
+// Conformance: operation/11
+#[cfg(unix)]
+#[test]
+fn too_few_file_handles_are_named() {
+    let root = tempdir().unwrap();
+    let serve = avouch(root.path());
+    let output = std::process::Command::new("/bin/sh")
+        .args(["-c", r#"ulimit -n 200; exec "$0" serve"#])
+        .arg(serve.get_program())
+        .current_dir(root.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let expected = "avouch: the limit of open files is 200; expected at least 372 (ulimit -n)\n";
+    assert_eq!(stderr, expected);
+    assert!(names(root.path()).is_empty());
 }
 
 // Conformance: main-job/1e
@@ -187,6 +207,17 @@ fn non_loopback_listeners_require_a_flag() {
         stderr.contains("registry-url") && !stderr.contains("insecure"),
         "{stderr}"
     );
+}
+
+// Conformance: main-job/1e
+#[test]
+fn system_error_is_printed_once() {
+    let root = tempdir().unwrap();
+    fs::create_dir(root.path().join("data")).unwrap();
+    fs::write(root.path().join("data/log"), "not a directory").unwrap();
+    let line = error(root.path(), &["--data-dir", "data"]);
+    assert!(line.contains("data/log"), "{line}");
+    assert_eq!(line.matches("os error").count(), 1, "{line}");
 }
 
 // Conformance: registry/stores-15

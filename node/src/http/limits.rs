@@ -1,11 +1,12 @@
 //! Limits of the HTTP listener, and the counters that enforce them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use avouch_net::{MemoryPermit, MemoryPool, RequestMemory};
+use avouch_net::{Clock, MemoryPermit, MemoryPool, RequestMemory, WarningLimit};
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use tracing::warn;
 
 /// Limits of the HTTP listener.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,8 @@ pub(crate) struct HttpContext {
     /// Memory of all requests of the broker, if the process has one.
     shared: Option<Arc<RequestMemory>>,
     open: AtomicUsize,
+    rejections: Mutex<WarningLimit>,
+    clock: Clock,
     metrics: HttpMetrics,
 }
 
@@ -56,6 +59,8 @@ impl HttpContext {
             memory: MemoryPool::new(limits.memory_bytes_max),
             shared,
             open: AtomicUsize::new(0),
+            rejections: Mutex::default(),
+            clock: Clock::start(),
             metrics: HttpMetrics::register(registry)?,
         })
     }
@@ -92,6 +97,14 @@ impl HttpContext {
             return Some(connection);
         }
         self.metrics.rejected.inc();
+        let now_ms = self.clock.monotonic_ms();
+        if let Some(count) = lock(&self.rejections).count(now_ms) {
+            let max = self.limits.connections_max;
+            warn!(
+                count,
+                max, "HTTP connections rejected: the limit of connections is reached"
+            );
+        }
         None
     }
 
@@ -127,6 +140,11 @@ impl Drop for OpenConnection {
     }
 }
 
+fn lock(rejections: &Mutex<WarningLimit>) -> MutexGuard<'_, WarningLimit> {
+    // A panic elsewhere leaves counters that are still valid.
+    rejections.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn gauge(value: usize) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -147,7 +165,7 @@ impl HttpMetrics {
             open: IntGauge::new("avouch_http_connections", "Open HTTP connections.")?,
             rejected: IntCounter::new(
                 "avouch_http_connections_rejected_total",
-                "HTTP connections closed on accept, because http-max-connections was reached.",
+                "HTTP connections closed on accept, because the limit of connections was reached.",
             )?,
             closed: IntCounterVec::new(
                 Opts::new(

@@ -243,22 +243,32 @@ impl Disk for RealDisk {
     }
 }
 
-/// Returns whether the file system of `dir` writes changed blocks to a new place, so that extending
-/// a WAL file in advance does not reserve space for its frames.
+/// Returns the name of the file system of `dir` if it is known to write changed blocks to a new
+/// place.
 #[cfg(target_os = "linux")]
-pub(crate) fn is_copy_on_write(dir: &Path) -> bool {
-    // Magic numbers from statfs(2) and the sources of bcachefs and OpenZFS.
-    const BTRFS: u64 = 0x9123_683e;
-    const BCACHEFS: u64 = 0xca45_1a4e;
-    const ZFS: u64 = 0x2fc1_2fc1;
-    let found = rustix::fs::statfs(dir).ok().map(|found| found.f_type);
-    let magic = found.and_then(|magic| u64::try_from(magic).ok());
-    magic.is_some_and(|magic| [BTRFS, BCACHEFS, ZFS].contains(&(magic & 0xffff_ffff)))
+pub(crate) fn copy_on_write(dir: &Path) -> Option<&'static str> {
+    copy_on_write_name(rustix::fs::statfs(dir).ok()?.f_type)
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn is_copy_on_write(_: &Path) -> bool {
-    false
+pub(crate) fn copy_on_write(_: &Path) -> Option<&'static str> {
+    None
+}
+
+/// Returns the name of a copy-on-write file system by its number in `statfs`. Extending a WAL file
+/// in advance reserves no space for its frames there. XFS copies only blocks that two files share,
+/// and overlayfs only files of a lower layer, so neither is one.
+#[cfg(any(target_os = "linux", test))]
+fn copy_on_write_name<N: TryInto<i64>>(magic: N) -> Option<&'static str> {
+    // From statfs(2) and the sources of bcachefs, OpenZFS and NILFS. Some platforms have a signed
+    // field of 32 bits, so only these are compared.
+    match magic.try_into().ok()? & 0xffff_ffff {
+        0x9123_683e => Some("btrfs"),
+        0xca45_1a4e => Some("bcachefs"),
+        0x2fc1_2fc1 => Some("ZFS"),
+        0x3434 => Some("NILFS2"),
+        _ => None,
+    }
 }
 
 /// An open directory. Since Linux 5.8 `syncfs` on it reports every failed write of the file system
@@ -307,5 +317,31 @@ impl DiskFile for File {
     #[cfg(target_os = "linux")]
     fn system_file(self: Arc<Self>) -> Option<Arc<File>> {
         Some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Conformance: log/27
+    #[test]
+    fn copy_on_write_file_systems_are_named() {
+        let cases: [(i64, Option<&str>); 9] = [
+            (0x9123_683e, Some("btrfs")),
+            // The same number in a signed field of 32 bits.
+            (0x9123_683e - (1 << 32), Some("btrfs")),
+            (0xca45_1a4e, Some("bcachefs")),
+            (0x2fc1_2fc1, Some("ZFS")),
+            (0x3434, Some("NILFS2")),
+            // ext4, XFS, tmpfs, overlayfs.
+            (0xef53, None),
+            (0x5846_5342, None),
+            (0x0102_1994, None),
+            (0x794c_7630, None),
+        ];
+        for (magic, expected) in cases {
+            assert_eq!(copy_on_write_name(magic), expected, "{magic:#x}");
+        }
     }
 }

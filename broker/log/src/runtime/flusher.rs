@@ -13,7 +13,7 @@ use std::thread;
 
 use avouch_protocol::types::Offset;
 
-use crate::api::Durability;
+use crate::api::{Durability, UNSYNCED_FILES_FACTOR};
 use crate::checkpoint::{self, Checkpoint};
 use crate::disk::{FileSystem, OpenMode};
 use crate::failpoints::{self, Bug};
@@ -28,9 +28,6 @@ use crate::wal::frame::{FrameSeq, Incarnation};
 
 /// Bytes written to a segment with one call, unless a single batch is larger.
 const WRITE_BYTES: usize = 1 << 20;
-/// Up to this times `open_files_max` segments stay open between two checkpoints. Above it segments
-/// are synced early, which is slow.
-const UNSYNCED_FILES_FACTOR: usize = 16;
 /// Threads that sync the files of a large checkpoint.
 const SYNC_THREADS: usize = 8;
 /// Number of files from which these threads are used.
@@ -154,6 +151,9 @@ impl Flusher {
         let result = work();
         if let Err(error) = &result {
             self.shared.note_failure(error);
+            if error.is_temporary() {
+                self.shared.listener.write_postponed(&error.to_string());
+            }
         }
         result
     }

@@ -146,9 +146,8 @@ fn follow(shared: &Shared, flusher: &Flusher) {
             Ok(()) => {}
             // The log is poisoned: no further checkpoint may be taken.
             Err(StorageError::Failed(_)) => return,
-            Err(error) => {
-                tracing::warn!(%error, "segments could not be written; the next task retries");
-            }
+            // The listener received the error, and the next task repeats the write.
+            Err(StorageError::Full | StorageError::WalFull | StorageError::NoHandle(_)) => {}
         }
     }
 }

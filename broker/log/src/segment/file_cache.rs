@@ -1,12 +1,13 @@
 //! Cache of open segment files with least-recently-used eviction.
 //!
 //! Invariant: at most `limit` files are cached, fewer if their indexes need too much memory. A file
-//! in use stays open after its eviction until its last user drops it.
+//! in use stays open after its eviction until its last user drops it; while `limit` evicted files
+//! are in use, no further file is given out for a response.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use crate::disk::{Disk, OpenMode};
 use crate::locks::{lock, try_lock};
@@ -26,6 +27,8 @@ pub(crate) struct FileCache {
 struct Open {
     files: HashMap<PathBuf, (u64, Arc<SegmentFile>)>,
     uses: u64,
+    /// Files evicted while they were in use.
+    evicted: Vec<Weak<SegmentFile>>,
 }
 
 impl FileCache {
@@ -54,14 +57,20 @@ impl FileCache {
         Ok(lock(&self.open).keep(path, Arc::new(opened), self.limit))
     }
 
-    /// Returns the file of a segment if it is cached and the cache is not locked.
+    /// Returns the file of a segment for a response, which can hold it for long. `None` if it is not
+    /// cached, the cache is locked, or responses hold too many evicted files.
     pub(crate) fn opened(&self, dir: &Path, meta: &SegmentMeta) -> Option<Arc<SegmentFile>> {
-        try_lock(&self.open)?.find(&meta.path(dir))
+        let mut open = try_lock(&self.open)?;
+        // The files in the cache can be evicted too, so up to twice the limit is in use.
+        (open.evicted_in_use() < self.limit).then(|| open.find(&meta.path(dir)))?
     }
 
     /// Removes a file from the cache before it is deleted or opened again.
     pub(crate) fn forget(&self, path: &Path) {
-        lock(&self.open).files.remove(path);
+        let mut open = lock(&self.open);
+        let removed = open.files.remove(path);
+        open.evicted
+            .extend(removed.map(|(_, file)| Arc::downgrade(&file)));
     }
 }
 
@@ -71,6 +80,11 @@ impl Open {
         let (used, file) = self.files.get_mut(path)?;
         *used = self.uses;
         Some(Arc::clone(file))
+    }
+
+    fn evicted_in_use(&mut self) -> usize {
+        self.evicted.retain(|file| file.strong_count() > 0);
+        self.evicted.len()
     }
 
     /// Caches `file`. Returns the cached one instead if another thread opened it meanwhile.
@@ -88,8 +102,11 @@ impl Open {
             };
             let closed = self.files.remove(&oldest);
             bytes = bytes.saturating_sub(closed.as_ref().map_or(0, index_bytes));
+            self.evicted
+                .extend(closed.map(|(_, file)| Arc::downgrade(&file)));
         }
         self.files.insert(path, (self.uses, Arc::clone(&file)));
+        self.evicted_in_use();
         file
     }
 }
@@ -127,5 +144,30 @@ mod tests {
         }
         assert!(is_open(&3_992));
         assert!(!is_open(&3_999));
+    }
+
+    // Conformance: operation/11
+    #[test]
+    fn unsent_responses_hold_bounded_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let tp = crate::tests::batches::tp(1);
+        let partition = Partition::new(tp, dir.path().to_owned(), State::default());
+        let (limit, file_cache) = (8, FileCache::new(8));
+        let mut responses = Vec::new();
+        for offset in 0..100 {
+            let meta = SegmentMeta::new(Offset(offset));
+            let opened = file_cache.segment(&RealDisk, &partition, &meta, OpenMode::Create);
+            drop(opened.unwrap());
+            responses.extend(file_cache.opened(dir.path(), &meta));
+        }
+        let bound = limit * (1 + crate::api::EVICTED_FILES_FACTOR);
+        assert!(
+            (limit..=bound).contains(&responses.len()),
+            "{}",
+            responses.len()
+        );
+        responses.clear();
+        let newest = SegmentMeta::new(Offset(99));
+        assert!(file_cache.opened(dir.path(), &newest).is_some());
     }
 }

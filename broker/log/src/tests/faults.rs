@@ -308,7 +308,7 @@ fn start_on_a_full_disk_serves_reads() {
     }
 }
 
-// Conformance: log-proof/18
+// Conformance: log-proof/18, operation/12
 #[test]
 fn missing_file_handles_delay_writes_without_loss() {
     for (name, script) in SCRIPTS {
@@ -322,9 +322,13 @@ fn missing_file_handles_delay_writes_without_loss() {
             run.disk.set_faults(no_handles);
             if let Some(driven) = &run.driven {
                 // Whether this fails depends on the files that are open; it is repeated below.
-                drop(driven.flush());
-                drop(driven.checkpoint());
+                let failed = [driven.flush(), driven.checkpoint()];
                 drop(driven.spare());
+                let postponed = lock(&driven.received.postponed).len();
+                assert_eq!(
+                    postponed,
+                    failed.iter().filter(|done| done.is_err()).count()
+                );
                 assert_eq!(*lock(&driven.received.poisoned), [""; 0], "{name}");
             }
             run.disk.set_faults(Faults::default());

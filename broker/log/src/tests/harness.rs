@@ -25,6 +25,7 @@ pub(super) struct TestListener {
     pub(super) poisoned: Mutex<Vec<String>>,
     pub(super) advanced: Mutex<Vec<TopicPartition>>,
     pub(super) low_space: Mutex<Vec<bool>>,
+    pub(super) postponed: Mutex<Vec<String>>,
     pub(super) corrupt_ranges: Mutex<Vec<(TopicPartition, CorruptRange)>>,
 }
 
@@ -39,6 +40,10 @@ impl Listener for TestListener {
 
     fn low_space(&self, is_low: bool) {
         lock(&self.low_space).push(is_low);
+    }
+
+    fn write_postponed(&self, reason: &str) {
+        lock(&self.postponed).push(reason.to_owned());
     }
 
     fn corrupt_range_found(&self, tp: TopicPartition, range: CorruptRange) {

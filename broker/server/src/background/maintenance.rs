@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use crate::metadata::{Metadata, Topic};
+use crate::metrics::BackgroundTask;
 use crate::node::Node;
 
 /// Interval at which `flush.ms` of all topics is read.
@@ -79,6 +80,7 @@ pub(crate) fn delete_leftovers(log: &Log, tombstones: &HashSet<TopicId>) {
 }
 
 fn maintain_partitions(node: &Node, stopping: &watch::Receiver<bool>) {
+    let mut failures = 0_u64;
     for topic in node.metadata.cluster().topics() {
         for partition in topic.partitions() {
             // A pass over thousands of partitions would delay the shutdown.
@@ -94,14 +96,32 @@ fn maintain_partitions(node: &Node, stopping: &watch::Receiver<bool>) {
                     }
                     node.metrics.retired_bytes.inc_by(done.deleted.bytes);
                 }
-                // The topic was deleted during the pass.
-                Err(LogError::UnknownPartition) => {}
+                Err(error) if !is_failure(&error) => {}
                 Err(error) => {
-                    warn!(topic = topic.name(), %partition, %error, "maintenance failed");
+                    failures += 1;
+                    // A full disk fails for every partition, so one line per pass is enough.
+                    if failures == 1 {
+                        warn!(topic = topic.name(), %partition, %error, "maintenance failed");
+                    }
                 }
             }
         }
     }
+    if failures > 0 {
+        node.metrics
+            .count_background_failures(BackgroundTask::Maintenance, failures);
+    }
+    if failures > 1 {
+        warn!(
+            failures,
+            "maintenance failed for further partitions; the next pass retries"
+        );
+    }
+}
+
+/// Returns false if the partition was deleted during the pass, which needs no warning.
+fn is_failure(error: &LogError) -> bool {
+    !matches!(error, LogError::UnknownPartition)
 }
 
 /// Syncs the log at the interval of the topic with the lowest `flush.ms`, in durability mode `os`.
@@ -132,4 +152,16 @@ fn min_flush_interval(node: &Node) -> Option<Duration> {
     // 0 means after every write; a sync per millisecond is the shortest interval here.
     let min = u64::try_from(min).unwrap_or(0).max(1);
     Some(Duration::from_millis(min))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Conformance: operation/12
+    #[test]
+    fn deleted_partitions_are_no_failures() {
+        assert!(!is_failure(&LogError::UnknownPartition));
+        assert!(is_failure(&LogError::StorageFailed("full".to_owned())));
+    }
 }

@@ -55,6 +55,9 @@ pub struct Limits {
     /// Bytes of requests that were read and have no response yet, over all connections; beyond it,
     /// only the rest of one request is read. Default 256 MiB.
     pub in_flight_bytes_max: usize,
+    /// Segment files held open for reading; each can cost up to
+    /// [`crate::HANDLES_PER_OPEN_FILE`] file handles. Default 512.
+    pub open_segments_max: usize,
     /// Partitions of all topics; more cost memory and time at startup. Default 10,000.
     pub partitions_max: usize,
     /// Partitions created and deleted per second, over all clients (`controller_mutation_rate`,
@@ -104,6 +107,7 @@ impl Default for Limits {
         Self {
             connections: ConnectionLimits::default(),
             in_flight_bytes_max: 256 * MIB,
+            open_segments_max: 512,
             partitions_max: 10_000,
             mutations_per_second: 100,
             mutations_burst: 4_000,

@@ -50,6 +50,17 @@ pub(crate) struct Metrics {
     pub(crate) low_space: IntGauge,
     /// Corrupt ranges of offsets.
     pub(crate) corrupt_ranges: IntCounter,
+    /// Failed background work, by task.
+    background_failures: IntCounterVec,
+}
+
+/// Background work of the log that is repeated after a failure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BackgroundTask {
+    /// Writing segments and checkpoints.
+    Segments,
+    /// Retention and compaction of a partition.
+    Maintenance,
 }
 
 impl Metrics {
@@ -72,6 +83,7 @@ impl Metrics {
         registry.register(Box::new(metrics.compacted_bytes.clone()))?;
         registry.register(Box::new(metrics.low_space.clone()))?;
         registry.register(Box::new(metrics.corrupt_ranges.clone()))?;
+        registry.register(Box::new(metrics.background_failures.clone()))?;
         Ok(metrics)
     }
 
@@ -138,6 +150,11 @@ impl Metrics {
                 "avouch_log_damaged_ranges_total",
                 "Corrupt ranges of offsets found since the start.",
             )?,
+            background_failures: counter_by(
+                &["task"],
+                "avouch_log_background_failures_total",
+                "Failed background work of the log, which is repeated, by task.",
+            )?,
         })
     }
 
@@ -150,6 +167,16 @@ impl Metrics {
                 .with_label_values(&[api.name(), name])
                 .inc_by(*count);
         }
+    }
+
+    /// Counts failed background work.
+    pub(crate) fn count_background_failures(&self, task: BackgroundTask, count: u64) {
+        let label = match task {
+            BackgroundTask::Segments => "segments",
+            BackgroundTask::Maintenance => "maintenance",
+        };
+        let failures = self.background_failures.with_label_values(&[label]);
+        failures.inc_by(count);
     }
 
     /// Counts a request. Returns the histogram for the seconds until its response.
