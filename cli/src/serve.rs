@@ -75,8 +75,8 @@ fn banner<'a>(config: &'a NodeConfig, node: &Node) -> Banner<'a> {
     }
 }
 
-/// Raises the limit of open files and returns it: each connection holds a file handle, and the usual
-/// soft limit is 1024.
+/// Raises the limit of open files and returns it: each connection holds a file handle, and the
+/// usual soft limit is 1024.
 fn raise_file_handles() -> Option<u64> {
     rlimit::increase_nofile_limit(u64::MAX)
         .inspect_err(|error| tracing::warn!(%error, "cannot raise the limit of open files"))

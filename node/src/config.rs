@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use avouch_broker::BrokerConfig;
 use avouch_registry::{PostgresUrl, RegistryConfig};
-use tracing::warn;
 
 use crate::file_handles::{FileHandles, TooFewFileHandles};
 use crate::http::HttpLimits;
@@ -59,9 +58,10 @@ impl NodeConfig {
     }
 
     /// Lowers the limits of connections and open segments to what `file_handles_max` permits.
-    pub(crate) fn divide_file_handles(&mut self) -> Result<(), TooFewFileHandles> {
+    /// Returns the limits of connections if they are lower than configured.
+    pub(crate) fn divide_file_handles(&mut self) -> Result<Option<FileHandles>, TooFewFileHandles> {
         let Some(limit) = self.file_handles_max else {
-            return Ok(());
+            return Ok(None);
         };
         let limits = &mut self.broker.limits;
         let has_broker = usize::from(self.role.has_broker());
@@ -71,19 +71,12 @@ impl NodeConfig {
             http_connections: self.http.connections_max,
         };
         let possible = FileHandles::divide(limit, configured)?;
-        if possible.http_connections < configured.http_connections
-            || has_broker * limits.connections.connections_max > possible.kafka_connections
-        {
-            let (kafka, http) = (possible.kafka_connections, possible.http_connections);
-            warn!(
-                limit,
-                kafka, http, "the limit of open files lowers the limits of connections"
-            );
-        }
+        let is_lower = possible.http_connections < configured.http_connections
+            || possible.kafka_connections < has_broker * limits.connections.connections_max;
         limits.open_segments_max = possible.open_segments;
         limits.connections.connection_handles_max = possible.kafka_connections;
         self.http.connections_max = possible.http_connections;
-        Ok(())
+        Ok(is_lower.then_some(possible))
     }
 }
 

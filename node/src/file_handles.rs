@@ -12,8 +12,8 @@
 //! | [`OTHER_LOG_HANDLES`] | the log, apart from segments |
 //!
 //! The segments of the log get up to half of the rest, and the connections everything else: the
-//! HTTP listener up to a quarter, so that health and metrics are served while Kafka clients hold all
-//! other handles.
+//! HTTP listener up to a quarter, so that health and metrics are served while Kafka clients hold
+//! all other handles.
 
 use avouch_broker::{HANDLES_PER_OPEN_FILE, OTHER_LOG_HANDLES};
 use thiserror::Error;

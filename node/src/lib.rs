@@ -50,6 +50,7 @@ use avouch_registry_api::remote::RemoteSource;
 use avouch_registry_api::rest::OmittedRegistry;
 use avouch_registry_api::source::SchemaSource;
 use tokio::task::{AbortHandle, JoinHandle};
+use tracing::warn;
 
 pub use avouch_broker::{Broker, BrokerConfig, Limits, StartConfigError};
 pub use avouch_registry::{PostgresUrl, RegistryConfig, accept_loss};
@@ -93,7 +94,7 @@ impl Node {
     /// # Errors
     /// When a listener, the data directory, the registry or the broker cannot be opened.
     pub async fn start(mut config: NodeConfig) -> Result<Self, StartError> {
-        config.divide_file_handles()?;
+        let lowered = config.divide_file_handles()?;
         let remote = remote_registry(&config.role)?;
         // Only reads, and fails if another node holds the directory.
         let candidate = data_dir::inspect(&config.data_dir)?;
@@ -125,6 +126,14 @@ impl Node {
                 return Err(error);
             }
         };
+        // Not before: a node that does not start reports its error only.
+        if let Some(limits) = lowered {
+            let (kafka, http) = (limits.kafka_connections, limits.http_connections);
+            warn!(
+                kafka,
+                http, "the limit of open files lowers the limits of connections"
+            );
+        }
         Ok(Self {
             parts,
             health,

@@ -98,7 +98,8 @@ impl Node {
         Self::launch_in(tempfile::tempdir()?, data_dir, any_port, any_port, &[], "")
     }
 
-    /// Starts a node that can be restarted, after the shell commands `limits`, such as `ulimit -n 400;`.
+    /// Starts a node that can be restarted, after the shell commands `limits`, such as
+    /// `ulimit -n 400;`.
     ///
     /// # Errors
     /// Fails if the node does not become ready; the error contains the log.

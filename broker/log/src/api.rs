@@ -426,8 +426,8 @@ pub enum OpenError {
     },
     /// The checkpoint is corrupt.
     #[error(
-        "{path}: the checkpoint is corrupt at byte {at}; run `avouch log rebuild-checkpoint`, which \
-         reads it from segments and WAL"
+        "{path}: the checkpoint is corrupt at byte {at}; run `avouch log rebuild-checkpoint`, \
+         which reads it from segments and WAL"
     )]
     CorruptCheckpoint {
         /// The file.

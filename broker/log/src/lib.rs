@@ -77,9 +77,8 @@ impl Log {
             warn!(
                 %dir,
                 file_system,
-                "a copy-on-write file system does not reserve space for the WAL: if it is full, the \
-                 process ends and starts again only after space is freed; keep space free, such as \
-                 by a quota for other data"
+                "a copy-on-write file system does not reserve space for the WAL: if it is full, \
+                 the process ends; keep space free, and low-space-bytes at its default"
             );
         }
         let shared = Arc::clone(&opened.shared);

@@ -1,10 +1,11 @@
 //! Snapshot of the schema cache on disk, for a standalone broker: after a restart while the
 //! registry is unavailable, it can still check records of known schemas.
 //!
-//! The file `schemas.json` in the data directory has two lines: a header that names its content, its
-//! format and the checksum of the second line, and every cached schema with its subject versions. It
-//! is replaced atomically, so a crash leaves the old or the new one. A corrupt file is ignored with a
-//! warning, since the registry has the missing schemas. The size is bounded by the cache.
+//! The file `schemas.json` in the data directory has two lines: a header that names its content,
+//! its format and the checksum of the second line, and every cached schema with its subject
+//! versions. It is replaced atomically, so a crash leaves the old or the new one. A corrupt file is
+//! ignored with a warning, since the registry has the missing schemas. The size is bounded by the
+//! cache.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

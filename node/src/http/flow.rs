@@ -252,7 +252,7 @@ mod tests {
     // Conformance: operation/8
     #[test]
     fn each_response_wakes_a_waiting_reader() {
-        // More than the read buffer of the HTTP implementation, which stops reading when it is full.
+        // More than the read buffer of the HTTP implementation, which stops reading at its end.
         let pipelined = HEAD.repeat((300 << 10) / HEAD.len());
         for read_bytes in [1, 7, HEAD.len(), 8 << 10] {
             let (flow, woken) = (Flow::default(), Arc::new(Woken::default()));

@@ -57,8 +57,8 @@ impl FileCache {
         Ok(lock(&self.open).keep(path, Arc::new(opened), self.limit))
     }
 
-    /// Returns the file of a segment for a response, which can hold it for long. `None` if it is not
-    /// cached, the cache is locked, or responses hold too many evicted files.
+    /// Returns the file of a segment for a response, which can hold it for long. `None` if it is
+    /// not cached, the cache is locked, or responses hold too many evicted files.
     pub(crate) fn opened(&self, dir: &Path, meta: &SegmentMeta) -> Option<Arc<SegmentFile>> {
         let mut open = try_lock(&self.open)?;
         // The files in the cache can be evicted too, so up to twice the limit is in use.
