@@ -105,16 +105,9 @@ impl Broker {
         let mut config = config;
         let metadata = Arc::new(open_metadata(&mut config).await?);
         let purgatory = Arc::new(Purgatory::new(config.limits.delayed_fetch_bytes_max));
-        let (report_failure, failure) = watch::channel(None);
         let own_metrics = Metrics::register(metrics)?;
         let connection_metrics = ConnectionMetrics::register(metrics)?;
-        let events = Arc::new(LogEvents {
-            metrics: own_metrics.clone(),
-            clock,
-            postponed: Mutex::default(),
-            purgatory: Arc::clone(&purgatory),
-            report_failure,
-        });
+        let (events, failure) = LogEvents::new(&own_metrics, clock, &purgatory);
         let has_topics = metadata.cluster().topics().next().is_some();
         let log = open_log(&config, has_topics, clock, events).await?;
         reconcile(&metadata, &log).await?;
@@ -386,6 +379,25 @@ struct LogEvents {
     postponed: Mutex<WarningLimit>,
     purgatory: Arc<Purgatory>,
     report_failure: watch::Sender<Option<String>>,
+}
+
+impl LogEvents {
+    /// Returns a listener, and the reason for which the log failed once it has one.
+    fn new(
+        metrics: &Metrics,
+        clock: Clock,
+        purgatory: &Arc<Purgatory>,
+    ) -> (Arc<Self>, watch::Receiver<Option<String>>) {
+        let (report_failure, failure) = watch::channel(None);
+        let events = Self {
+            metrics: metrics.clone(),
+            clock,
+            postponed: Mutex::default(),
+            purgatory: Arc::clone(purgatory),
+            report_failure,
+        };
+        (Arc::new(events), failure)
+    }
 }
 
 impl Listener for LogEvents {
