@@ -121,6 +121,7 @@ fn produce(node: &Node) {
                 index: 0,
                 records: Some(batch.finish().into()),
             }],
+            ..Default::default()
         }],
         ..Default::default()
     };
