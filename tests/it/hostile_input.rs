@@ -233,7 +233,7 @@ fn all_keys_and_versions(node: &Node) -> Result<()> {
 fn decompression_bombs(node: &Node) -> Result<()> {
     let mut connection = Connection::open(node.bootstrap())?;
     connection.create_topic("bombs", 1, &[])?;
-    let mut value = vec![0; 30 << 20];
+    let mut value = vec![0; 60 << 20];
     // Random bytes keep the decompression ratio below its limit.
     fill_random(&mut { SEED }, &mut value[..200_000]);
     let mut producers = Vec::new();
@@ -241,7 +241,7 @@ fn decompression_bombs(node: &Node) -> Result<()> {
         let (sender, deliveries) = producer(
             config(node.bootstrap())
                 .set("compression.type", "zstd")
-                .set("message.max.bytes", "40000000"),
+                .set("message.max.bytes", "70000000"),
         )?;
         send(&sender, ("bombs", Some(0)), "bomb", &value)?;
         producers.push((sender, deliveries));

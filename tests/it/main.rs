@@ -11,6 +11,7 @@ mod clients;
 mod compaction;
 mod contract_cases;
 mod crash;
+mod decompression;
 #[cfg(target_os = "linux")]
 mod disk_faults;
 #[cfg(target_os = "linux")]

@@ -28,6 +28,8 @@ pub struct Record<'a> {
     pub index: i32,
     /// Position of the record in the section.
     pub position: usize,
+    /// Size of the record without its length prefix, in bytes.
+    pub body_bytes: usize,
     /// Offset minus the batch's base offset.
     pub offset_delta: i32,
     /// Timestamp minus the batch's base timestamp, in ms.
@@ -229,6 +231,7 @@ impl<'a> RecordIter<'a> {
             };
         }
         let mut fields = self.rest.sized()?;
+        let body_bytes = fields.bytes.len();
         // The attributes of a record are unused.
         fields.take(1)?;
         let timestamp_delta = fields.varlong()?;
@@ -244,6 +247,7 @@ impl<'a> RecordIter<'a> {
         let record = Record {
             index,
             position,
+            body_bytes,
             offset_delta,
             timestamp_delta,
             key,

@@ -5,7 +5,6 @@ use std::fmt::Display;
 use avouch_coordinator::group::GroupError;
 use avouch_log::{AppendOutcome, LogError, ReadError};
 use avouch_protocol::batch::HeaderError;
-use avouch_protocol::compress::DecompressError;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::records::ClientBatchError;
 use thiserror::Error;
@@ -263,9 +262,9 @@ impl KafkaError for Rejection {
             Self::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
             Self::UnknownTopicId => ErrorCode::UnknownTopicId,
             Self::InternalTopic(_) => ErrorCode::InvalidTopicException,
-            Self::TooLarge { .. } | Self::Decompression(DecompressError::TooLarge { .. }) => {
-                ErrorCode::MessageTooLarge
-            }
+            Self::TooLarge { .. }
+            | Self::DecompressedTooLarge { .. }
+            | Self::CompressionRatio { .. } => ErrorCode::MessageTooLarge,
             Self::Structure(ClientBatchError::AppendTime) => ErrorCode::InvalidTimestamp,
             // Retriable: the network may have corrupted the bytes.
             Self::BadCrc | Self::Header(HeaderError::Truncated { .. }) => ErrorCode::CorruptMessage,

@@ -14,6 +14,7 @@ use avouch_log::{CorruptRange, Listener, Log, LogConfig, OpenError, is_cached, r
 use avouch_net::{
     Clock, ConnectionMetrics, FileAccess, ListenerContext, RequestMemory, WarningLimit, listen,
 };
+use avouch_protocol::compress::Limits;
 use avouch_protocol::types::{TopicId, TopicPartition};
 use avouch_registry_api::source::SchemaSource;
 use thiserror::Error;
@@ -312,10 +313,9 @@ async fn start_group_coordinator(
     if let Some(topic) = topic {
         offsets_topic.open(topic.id());
         let (topic, partitions) = (Arc::clone(&offsets_topic), topic.partitions());
-        let limits = config.limits.decompression();
         let replayed = tokio::task::spawn_blocking(move || {
             let mut sink = |key: &[u8], value: Option<&[u8]>| replay.record(key, value);
-            topic.replay(partitions, limits, &mut sink)?;
+            topic.replay(partitions, Limits::STORED, &mut sink)?;
             Ok::<Replay, ReplayError>(replay)
         });
         replay = replayed.await??;
@@ -368,7 +368,6 @@ fn admission(
             avouch_compute::cores(),
             config.limits.decompressed_in_flight_bytes_max,
         ),
-        decompression: config.limits.decompression(),
         strict_replication: config.strict_replication,
     }
 }

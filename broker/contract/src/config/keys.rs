@@ -15,12 +15,29 @@ pub struct ConfigDef {
     pub name: &'static str,
     /// The accepted values, for documentation.
     pub values: &'static str,
-    /// The separator of a list; `None` for other values.
-    pub separator: Option<char>,
+    /// The type of the values.
+    pub value_type: ValueType,
     /// Its default.
     pub default: &'static str,
     /// Its documentation.
     pub doc: &'static str,
+}
+
+/// The type of a config's values. Every default is a value of its type, so a config without default
+/// is a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    /// Any string.
+    Text,
+    /// A list with this separator.
+    List(char),
+    /// A 32-bit integer from `min` to `max`.
+    Integer {
+        /// The minimum.
+        min: i32,
+        /// The maximum.
+        max: i32,
+    },
 }
 
 /// A rejected config.
@@ -126,15 +143,18 @@ pub const CONFIGS: &[ConfigDef] = &[
         ';',
         "Principals whose records are not checked, such as replicators.",
     ),
-    def(
+    integer(
         "avouch.datum.depth.max",
         DEPTH,
+        // The validator does not count the depth of schemas that nest less.
+        (64, DEPTH_MAX),
         "1000",
         "Maximum nesting of records, arrays and maps in a datum. Java reads the default.",
     ),
-    def(
+    integer(
         "avouch.datum.items.max",
         ITEMS,
+        (1, ITEMS_MAX),
         "1000000",
         "Maximum number of array items and map entries in a datum.",
     ),
@@ -319,7 +339,11 @@ const FRAMING: &str = "prefix, header or any";
 const ALLOWED: &str = "allow or reject";
 const BOOLEAN: &str = "true or false";
 const VERSION: &str = "a subject version, 1 or more";
+/// Maximum of `avouch.datum.depth.max`; a level costs the validator 32 bytes.
+pub(crate) const DEPTH_MAX: i32 = 100_000;
 pub(crate) const DEPTH: &str = "an integer from 64 to 100000";
+/// Maximum of `avouch.datum.items.max`.
+pub(crate) const ITEMS_MAX: i32 = 1_000_000_000;
 pub(crate) const ITEMS: &str = "an integer from 1 to 1000000000";
 const SUBJECTS: &str = "subjects separated by commas";
 const STRATEGY: &str = "TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy, short or \
@@ -338,7 +362,23 @@ const fn def(
     ConfigDef {
         name,
         values,
-        separator: None,
+        value_type: ValueType::Text,
+        default,
+        doc,
+    }
+}
+
+const fn integer(
+    name: &'static str,
+    values: &'static str,
+    (min, max): (i32, i32),
+    default: &'static str,
+    doc: &'static str,
+) -> ConfigDef {
+    ConfigDef {
+        name,
+        values,
+        value_type: ValueType::Integer { min, max },
         default,
         doc,
     }
@@ -354,7 +394,7 @@ const fn list(
     ConfigDef {
         name,
         values,
-        separator: Some(separator),
+        value_type: ValueType::List(separator),
         default: "",
         doc,
     }

@@ -8,13 +8,11 @@ use avouch_avro::validator::Budget;
 use avouch_registry_api::subject::{RecordPart, SubjectNameStrategy};
 use avouch_registry_api::types::Version;
 
-use crate::config::keys::{CONFIGS, ConfigError, ConfigValueError, DEPTH, ITEMS};
+use crate::config::keys::{
+    CONFIGS, ConfigError, ConfigValueError, DEPTH, DEPTH_MAX, ITEMS, ITEMS_MAX,
+};
 use crate::config::policy::{Enforcement, Framing, Level, PartPolicy, Policy};
 
-/// Maximum of `avouch.datum.depth.max`; a level costs the validator 32 bytes.
-const DEPTH_MAX: u32 = 100_000;
-/// Maximum of `avouch.datum.items.max`.
-const ITEMS_MAX: u64 = 1_000_000_000;
 /// Maximum number of subjects or principals in one config.
 const LIST_MAX: usize = 64;
 /// Maximum length of a subject or principal in bytes.
@@ -271,7 +269,7 @@ fn version(text: &str) -> Result<Version, ConfigValueError> {
 
 fn depth(text: &str) -> Result<u32, ConfigValueError> {
     // The validator does not count the depth of schemas that nest less.
-    let range = Budget::UNCOUNTED_DEPTH..=DEPTH_MAX;
+    let range = Budget::UNCOUNTED_DEPTH..=DEPTH_MAX.unsigned_abs();
     let depth = text.parse().ok().filter(|depth| range.contains(depth));
     depth.map_or_else(|| invalid(text, DEPTH), Ok)
 }
@@ -280,7 +278,7 @@ fn items(text: &str) -> Result<u64, ConfigValueError> {
     let items = text
         .parse()
         .ok()
-        .filter(|items| (1..=ITEMS_MAX).contains(items));
+        .filter(|items| (1..=u64::from(ITEMS_MAX.unsigned_abs())).contains(items));
     items.map_or_else(|| invalid(text, ITEMS), Ok)
 }
 

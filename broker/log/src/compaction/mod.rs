@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
             now: self.now,
             delete_retention_ms: self.settings.delete_retention_ms,
             keep_empty: is_end || last_of_producer == Some(&header.base_offset),
-            limits: LIMITS,
+            limits: Limits::STORED,
         };
         rewrite::rewrite(batch, &mut self.decompressor, rules)
     }
@@ -305,14 +305,6 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Limits of decompression. The batches were accepted earlier, perhaps under other limits, so only
-/// memory is bounded.
-const LIMITS: Limits = Limits {
-    max_bytes: 1 << 30,
-    ratio: usize::MAX,
-    ratio_free_bytes: 1 << 30,
-};
-
 fn note(
     latest: &mut Latest,
     decompressor: &mut Decompressor,
@@ -321,7 +313,7 @@ fn note(
     let header = BatchHeader::parse(batch)?;
     if rewrite::is_open(&header) {
         let section = batch.get(HEADER_BYTES..).unwrap_or_default();
-        let section = decompressor.decompress(header.codec()?, section, LIMITS)?;
+        let section = decompressor.decompress(header.codec()?, section, Limits::STORED)?;
         for record in RecordIter::new(section, header.record_count) {
             let record = record?;
             if let Some(key) = record.key {

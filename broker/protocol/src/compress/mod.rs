@@ -18,10 +18,10 @@ use super::section::{PADDING_BYTES, Section};
 /// Limits on the decompressed size of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Decompressed bytes of one batch. Default 32 MiB; each thread that checks
+    /// Decompressed bytes of one batch. Default 64 MiB; each thread that checks
     /// batches can have a buffer of this size.
     pub max_bytes: usize,
-    /// Decompressed bytes for each compressed one. Default 200.
+    /// Decompressed bytes for each compressed one. Default 1,000.
     pub ratio: usize,
     /// Decompressed bytes up to which any ratio passes. Default 4 MiB.
     pub ratio_free_bytes: usize,
@@ -30,14 +30,22 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_bytes: 32 << 20,
-            ratio: 200,
+            max_bytes: 64 << 20,
+            ratio: 1_000,
             ratio_free_bytes: 4 << 20,
         }
     }
 }
 
 impl Limits {
+    /// Limits for stored batches, which were accepted earlier, perhaps under other limits: only
+    /// memory is bounded, to 1 GiB. No limit of accepted batches is higher.
+    pub const STORED: Self = Self {
+        max_bytes: 1 << 30,
+        ratio: usize::MAX,
+        ratio_free_bytes: 1 << 30,
+    };
+
     /// Returns the maximum decompressed size of `compressed_bytes` bytes.
     #[must_use]
     pub fn cap(&self, compressed_bytes: usize) -> usize {

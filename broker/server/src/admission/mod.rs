@@ -15,7 +15,6 @@ use avouch_contract::{
 use avouch_log::{AppendBatch, DuplicateCheck, Guard, Log, Origin};
 use avouch_net::Clock;
 use avouch_protocol::batch::{self, BatchHeader, Codec, HEADER_BYTES};
-use avouch_protocol::compress;
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::messages::produce::ProduceRequest;
 use avouch_protocol::records;
@@ -43,7 +42,6 @@ pub(crate) struct Admission {
     pub(crate) contracts: Contracts,
     pub(crate) compute: ComputePool,
     pub(crate) decompressors: DecompressorPool,
-    pub(crate) decompression: compress::Limits,
     /// `strict.replication`.
     pub(crate) strict_replication: bool,
 }
@@ -125,8 +123,9 @@ impl Admission {
         let section = Section::within(memory, &records[HEADER_BYTES..]);
         let decompressed = self
             .decompressors
-            .decompress(codec, section, self.decompression)
-            .await?;
+            .decompress(codec, section, topic.settings.decompression)
+            .await
+            .map_err(|error| Rejection::decompression(error, topic.settings.decompression))?;
         let section = decompressed.section();
         // The response to a duplicate is that of its original, which was checked.
         let is_duplicate = header.has_producer()

@@ -3,14 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use avouch_contract::{Accepted, InlineCheck, LISTED_MAX, RecordError};
-use avouch_protocol::batch::BatchHeader;
+use avouch_protocol::batch::{BatchHeader, Codec};
 use avouch_protocol::error_code::ErrorCode;
 use avouch_protocol::records::{self, ClientBatchError, RecordFault, RecordIter};
 use avouch_protocol::section::Section;
 use avouch_protocol::types::TimestampMs;
 
 use super::Rejection;
-use crate::metadata::Topic;
+use crate::metadata::{RECORD_DECOMPRESSED_BYTES, Topic};
 
 /// Maximum number of records of a batch whose error has a message.
 const MESSAGES_MAX: usize = 16;
@@ -43,8 +43,8 @@ pub(super) fn walk(
     })
 }
 
-/// Checks that records are well-formed, have keys in compacted topics, and timestamps within the
-/// bounds of the topic.
+/// Checks that records are well-formed, have keys in compacted topics, and sizes and timestamps
+/// within the bounds of the topic.
 fn walk_records(
     topic: &Topic,
     header: &BatchHeader,
@@ -62,6 +62,11 @@ fn walk_records(
         settings.log_append_time
             || timestamp == NO_TIMESTAMP
             || (earliest..=latest).contains(&timestamp)
+    };
+    // As in Kafka, records of uncompressed batches are limited by `max.message.bytes` only.
+    let record_bytes_max = match header.codec()? {
+        Codec::None => usize::MAX,
+        _ => settings.decompressed_record_bytes_max,
     };
     for record in RecordIter::new(section, header.record_count) {
         let record = record.map_err(ClientBatchError::from)?;
@@ -82,6 +87,13 @@ fn walk_records(
         if settings.compacted && record.key.is_none() {
             errors.add(ErrorCode::InvalidRecord, record.index, || {
                 "Compacted topic cannot accept message without key.".to_owned()
+            });
+        } else if record.body_bytes > record_bytes_max {
+            errors.add(ErrorCode::InvalidRecord, record.index, || {
+                let bytes = record.body_bytes;
+                format!(
+                    "record of {bytes} bytes exceeds {RECORD_DECOMPRESSED_BYTES}={record_bytes_max}"
+                )
             });
         } else if !in_bounds(timestamp) {
             errors.add(ErrorCode::InvalidTimestamp, record.index, || {

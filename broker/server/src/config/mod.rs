@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use avouch_log::{Durability, LOW_SPACE_BYTES};
 use avouch_net::ConnectionLimits;
-use avouch_protocol::compress;
 
 use avouch_coordinator::group::GroupConfig;
 
@@ -80,25 +79,12 @@ pub struct Limits {
     /// Bytes read from files for consumers and not sent yet, over all connections; beyond it, a
     /// fetch returns one batch. Default 64 MiB.
     pub cold_read_bytes_max: usize,
-    /// Maximum size of one decompressed batch. Default 32 MiB.
-    pub decompressed_bytes_max: usize,
     /// Bytes of decompressed batches that are not checked yet, over all connections; beyond it,
     /// decompression waits. Default 128 MiB.
     pub decompressed_in_flight_bytes_max: usize,
     /// Idempotent producers with state, each counted for every partition it writes to; beyond it,
     /// the state of the least recently used is dropped. Default 100,000.
     pub producers_max: usize,
-}
-
-impl Limits {
-    /// Returns the limits of decompression.
-    #[must_use]
-    pub fn decompression(&self) -> compress::Limits {
-        compress::Limits {
-            max_bytes: self.decompressed_bytes_max,
-            ..compress::Limits::default()
-        }
-    }
 }
 
 impl Default for Limits {
@@ -117,8 +103,6 @@ impl Default for Limits {
             delayed_fetch_bytes_max: 64 * MIB,
             hot_read_bytes_max: 128 * MIB,
             cold_read_bytes_max: 64 * MIB,
-            // A batch of 1 MiB, Kafka's default maximum, may decompress to 32 times its size.
-            decompressed_bytes_max: 32 * MIB,
             decompressed_in_flight_bytes_max: 128 * MIB,
             producers_max: 100_000,
         }

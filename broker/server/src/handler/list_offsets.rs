@@ -129,10 +129,8 @@ async fn find(
         LATEST_TIERED => found(None),
         timestamp => {
             let log = node.log.clone();
-            let limits = node.config.limits.decompression();
             // Reading and decompressing may block for the disk.
-            let search =
-                tokio::task::spawn_blocking(move || by_timestamp(&log, target, timestamp, limits));
+            let search = tokio::task::spawn_blocking(move || by_timestamp(&log, target, timestamp));
             let record = search.await.map_err(|_| RequestError::Internal)?;
             let record = record.map_err(|error| error.error_code())?;
             Ok(Found {
@@ -149,13 +147,12 @@ fn by_timestamp(
     log: &Log,
     target: TopicPartition,
     timestamp: i64,
-    limits: Limits,
 ) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
     let log_start = log.bounds(target).unwrap_or_default().log_start;
     if timestamp == MAX_TIMESTAMP {
         let newest = log.offset_of_max_timestamp(target)?;
         return match newest {
-            Some(BatchAt { batch, .. }) => first_at(&batch, log_start, None, limits),
+            Some(BatchAt { batch, .. }) => first_at(&batch, log_start, None),
             None => Ok(None),
         };
     }
@@ -164,7 +161,7 @@ fn by_timestamp(
     // If the log start is inside a batch, the only matching records of that batch may be before it:
     // then the search continues at the next batch.
     while let Some(BatchAt { batch, .. }) = log.offset_for_time(target, from, timestamp)? {
-        let found = first_at(&batch, log_start, Some(timestamp), limits)?;
+        let found = first_at(&batch, log_start, Some(timestamp))?;
         if found.is_some() {
             return Ok(found);
         }
@@ -179,14 +176,13 @@ fn first_at(
     batch: &[u8],
     log_start: Offset,
     timestamp: Option<TimestampMs>,
-    limits: Limits,
 ) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
     let header = BatchHeader::parse(batch).map_err(corrupt)?;
     let min = timestamp.unwrap_or(header.max_timestamp);
     let mut decompressor = Decompressor::new();
     let codec = header.codec().map_err(corrupt)?;
     let section = decompressor
-        .decompress(codec, &batch[HEADER_BYTES..], limits)
+        .decompress(codec, &batch[HEADER_BYTES..], Limits::STORED)
         .map_err(corrupt)?;
     for record in RecordIter::new(section, header.record_count) {
         let record = record.map_err(corrupt)?;

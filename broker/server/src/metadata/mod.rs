@@ -32,6 +32,7 @@ pub(crate) use create::{CreateError, CreateRules, Creation, TopicRequest};
 pub use store::StoreError;
 use store::{Store, TopicRow};
 use topic_config::ConfigError;
+pub(crate) use topic_config::{BATCH_DECOMPRESSED_BYTES, RECORD_DECOMPRESSED_BYTES};
 
 /// Number of producer ids that one transaction allocates. A crash loses the rest of a block, so
 /// that no id is returned twice.

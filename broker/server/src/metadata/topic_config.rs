@@ -1,12 +1,13 @@
 //! Kafka's topic configs: one row with name, accepted values, default and documentation. Contract
 //! configs (`avouch.*` and their aliases) have a table of their own in `avouch_contract::keys`.
 //!
-//! Source of names, defaults and ranges: Kafka 4.1 `TopicConfig` and `LogConfig`.
+//! Source of names, types, defaults and ranges: Kafka 4.4 `TopicConfig` and `LogConfig`.
 
 use std::collections::BTreeMap;
 
 use avouch_contract::{Policy, keys};
 use avouch_log::{CompactionSettings, PartitionSettings};
+use avouch_protocol::compress;
 use thiserror::Error;
 
 use super::broker_config::BrokerConfigs;
@@ -45,11 +46,18 @@ const CODECS: &[&str] = &["producer", "uncompressed", "gzip", "snappy", "lz4", "
 const REMOTE_STORAGE: &str = "remote.storage.enable";
 const MIN_LAG: &str = "min.compaction.lag.ms";
 const MAX_LAG: &str = "max.compaction.lag.ms";
+/// Limit of the records of a batch after decompression, in bytes.
+pub(crate) const BATCH_DECOMPRESSED_BYTES: &str = "avouch.max.batch.decompressed.bytes";
+/// Limit of one record after decompression, in bytes (Kafka 4.4).
+pub(crate) const RECORD_DECOMPRESSED_BYTES: &str = "max.decompressed.message.bytes";
 /// Documentation of a config that is stored and described, and changes nothing.
 pub(crate) const NO_EFFECT: &str = "Accepted for Kafka's tools; has no effect.";
 
 /// Every Kafka topic config, sorted by name.
 pub(crate) const CONFIGS: &[ConfigDef] = configs! {
+    "avouch.max.batch.decompressed.bytes": Kind::Int(1_024, 1 << 30), = "67108864",
+        "Maximum size of the records of a compressed batch after decompression, in bytes. Above \
+         4 MiB, also at most 1,000 times their compressed size.";
     "cleanup.policy": Kind::ListOf(&["delete", "compact"]), = "delete",
         "Retention policy: delete, compact or both. Empty: records are kept without limit.";
     "compression.gzip.level": Kind::IntWithin(&[(-1, -1), (1, 9)]), = "-1";
@@ -59,6 +67,7 @@ pub(crate) const CONFIGS: &[ConfigDef] = configs! {
     "compression.zstd.level": Kind::IntWithin(&[(-131_072, 22)]), = "3";
     "delete.retention.ms": Kind::long(0), = "86400000",
         "Time before compaction removes a tombstone, in milliseconds.";
+    "errors.deadletterqueue.group.enable": Kind::Boolean, = "false";
     "file.delete.delay.ms": Kind::long(0), = "60000";
     "flush.messages": Kind::long(1), = UNLIMITED,
         "With durability os: maximum number of records acknowledged without a sync.";
@@ -73,6 +82,8 @@ pub(crate) const CONFIGS: &[ConfigDef] = configs! {
     "max.compaction.lag.ms": Kind::long(1), = UNLIMITED,
         "Maximum age of a record before compaction ignores the dirty ratio, and maximum time \
          span of a segment of a compacted topic, in milliseconds.";
+    "max.decompressed.message.bytes": Kind::int(0), = "2147483639",
+        "Maximum size of a record of a compressed batch after decompression, in bytes.";
     "max.message.bytes": Kind::int(0), = "1048588", "Maximum size of a compressed batch, in bytes.";
     "message.timestamp.after.max.ms": Kind::long(0), = "3600000",
         "Maximum time that a record's timestamp is after the broker's clock, in milliseconds.";
@@ -88,6 +99,8 @@ pub(crate) const CONFIGS: &[ConfigDef] = configs! {
         "Capped at 1, the number of replicas. With strict.replication, a higher value rejects \
          acks=all.";
     "preallocate": Kind::Boolean, = "false";
+    "remote.copy.lag.bytes": Kind::long(-1), = "-1";
+    "remote.copy.lag.ms": Kind::long(-1), = "0";
     "remote.log.copy.disable": Kind::Boolean, = "false";
     "remote.log.delete.on.disable": Kind::Boolean, = "false";
     "remote.storage.enable": Kind::Boolean, = "false",
@@ -187,7 +200,11 @@ pub(crate) fn kind_and_default(name: &str) -> Option<(Kind, &'static str)> {
 /// Returns the kind of a contract config. The contract itself checks the value.
 #[must_use]
 pub(crate) fn contract_kind(def: &keys::ConfigDef) -> Kind {
-    def.separator.map_or(Kind::Text, Kind::List)
+    match def.value_type {
+        keys::ValueType::Text => Kind::Text,
+        keys::ValueType::List(separator) => Kind::List(separator),
+        keys::ValueType::Integer { min, max } => Kind::Int(min, max),
+    }
 }
 
 /// The topic configs that the broker itself uses.
@@ -195,6 +212,10 @@ pub(crate) fn contract_kind(def: &keys::ConfigDef) -> Kind {
 pub(crate) struct TopicSettings {
     /// Maximum size of a produced batch, in bytes.
     pub(crate) max_message_bytes: usize,
+    /// Limits of the decompressed size of a compressed batch.
+    pub(crate) decompression: compress::Limits,
+    /// Maximum size of a record of a compressed batch, in bytes.
+    pub(crate) decompressed_record_bytes_max: usize,
     /// True if keys are required, as in Kafka's compacted topics.
     pub(crate) compacted: bool,
     /// Number of replicas that acks=all requires.
@@ -293,6 +314,7 @@ impl TopicSettings {
     pub(crate) fn resolve(configs: &BTreeMap<String, String>, defaults: &BrokerConfigs) -> Self {
         let text = |name: &str| value_of(configs, defaults, name);
         let long = |name: &str| text(name).parse::<i64>().unwrap_or(i64::MAX);
+        let bytes = |name: &str| usize::try_from(long(name)).unwrap_or(0);
         let cleanup = text("cleanup.policy");
         let has = |policy| words_of(cleanup, ',').any(|word| word == policy);
         let (deletes, compacted) = (has("delete"), has("compact"));
@@ -330,7 +352,12 @@ impl TopicSettings {
             }),
         };
         Self {
-            max_message_bytes: usize::try_from(long("max.message.bytes")).unwrap_or(0),
+            max_message_bytes: bytes("max.message.bytes"),
+            decompression: compress::Limits {
+                max_bytes: bytes(BATCH_DECOMPRESSED_BYTES),
+                ..compress::Limits::default()
+            },
+            decompressed_record_bytes_max: bytes(RECORD_DECOMPRESSED_BYTES),
             compacted,
             min_insync_replicas: long("min.insync.replicas"),
             deletes,
@@ -390,6 +417,8 @@ mod tests {
             ("follower.replication.throttled.replicas", "zero:one"),
             ("remote.storage.enable", "true"),
             ("segment.bytes", "1048575"),
+            // A stored batch is decompressed to at most 1 GiB.
+            (BATCH_DECOMPRESSED_BYTES, "1073741825"),
         ] {
             let error = check_new(&[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(name), "{value}: {error}");
@@ -494,10 +523,16 @@ mod tests {
                 ("cleanup.policy", "compact"),
                 ("retention.ms", "-1"),
                 ("message.timestamp.type", "LogAppendTime"),
+                (RECORD_DECOMPRESSED_BYTES, "5"),
             ]),
-            &BrokerConfigs::default(),
+            &BrokerConfigs {
+                started: configs(&[(BATCH_DECOMPRESSED_BYTES, "2048")]),
+                ..BrokerConfigs::default()
+            },
         );
         assert!(settings.compacted && settings.log_append_time);
+        assert_eq!(settings.decompression.max_bytes, 2_048);
+        assert_eq!(settings.decompressed_record_bytes_max, 5);
         assert_eq!(settings.log.retention_ms, None);
         assert_eq!(settings.log.compaction, Some(CompactionSettings::default()));
         assert_eq!(settings.max_message_bytes, 1_048_588);

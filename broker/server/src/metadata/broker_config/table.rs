@@ -1,7 +1,7 @@
 //! Kafka's broker configs and Avouch's own as one table: name, accepted values, default, role.
 //! Contract configs have a table of their own, `avouch_contract::keys`.
 //!
-//! Source of names, types and defaults: Kafka 4.1 `AbstractKafkaConfig`, without internal ones; of
+//! Source of names, types and defaults: Kafka 4.4 `AbstractKafkaConfig`, without internal ones; of
 //! the defaults of topic configs: `ServerTopicConfigSynonyms`; of the dynamic ones:
 //! `DynamicBrokerConfig`.
 
@@ -76,7 +76,7 @@ const MS_MAX: i64 = i64::MAX / 4;
 configs! {
     "add.partitions.to.txn.retry.backoff.max.ms": Int = "100";
     "add.partitions.to.txn.retry.backoff.ms": Int = "20";
-    "advertised.listeners": Text = null [fixed by "--advertise"];
+    "advertised.listeners": List = null [fixed by "--advertise"];
     "alter.config.policy.class.name": Class = null;
     "alter.log.dirs.replication.quota.window.num": Int = "11";
     "alter.log.dirs.replication.quota.window.size.seconds": Int = "1";
@@ -87,6 +87,9 @@ configs! {
     "auto.leader.rebalance.enable": Boolean = "true";
     "avouch.auto.exclude": List = null
         [at auto_exclude: "Topics without automatic contracts, as patterns with *."];
+    // Avouch's own: the cost of a larger value is as much memory per decompressing thread.
+    "avouch.max.batch.decompressed.bytes" =
+        "67108864" [default of "avouch.max.batch.decompressed.bytes"];
     "background.threads": Int = "10" [dynamic];
     "broker.heartbeat.interval.ms": Int = "2000";
     "broker.id": Int = "-1" [fixed];
@@ -97,17 +100,21 @@ configs! {
     "compression.lz4.level" = "9" [default of "compression.lz4.level"];
     "compression.type" = "producer" [default of "compression.type"];
     "compression.zstd.level" = "3" [default of "compression.zstd.level"];
+    "config.providers": List = "" [dynamic];
     "connection.failed.authentication.delay.ms": Int = "100";
     "connections.max.idle.ms": Long(1, MS_MAX) = "600000"
         [at limits.connections.idle_timeout:
             "Maximum time between two requests of a connection, in milliseconds."];
     "connections.max.reauth.ms": Long = "0";
     "controlled.shutdown.enable": Boolean = "true";
-    "controller.listener.names": Text = null;
+    "controller.listener.names": List = null;
     "controller.quorum.append.linger.ms": Int = "25";
+    "controller.quorum.auto.join.enable": Boolean = "false";
     "controller.quorum.bootstrap.servers": List = "";
     "controller.quorum.election.backoff.max.ms": Int = "1000";
     "controller.quorum.election.timeout.ms": Int = "1000";
+    "controller.quorum.fetch.max.bytes": Int = "1048576";
+    "controller.quorum.fetch.snapshot.max.bytes": Int = "1048576";
     "controller.quorum.fetch.timeout.ms": Int = "2000";
     "controller.quorum.request.timeout.ms": Int = "2000";
     "controller.quorum.retry.backoff.ms": Int = "20";
@@ -115,6 +122,7 @@ configs! {
     "controller.quota.window.num": Int = "11";
     "controller.quota.window.size.seconds": Int = "1";
     "controller.socket.timeout.ms": Int = "30000";
+    "cordoned.log.dirs": List = "" [dynamic];
     "create.topic.policy.class.name": Class = null;
     "default.replication.factor": Int = "1" [fixed];
     "delegation.token.expiry.check.interval.ms": Long = "3600000";
@@ -123,20 +131,28 @@ configs! {
     "delegation.token.secret.key": Password = null;
     "delete.records.purgatory.purge.interval.requests": Int = "1";
     "delete.topic.enable": Boolean = "true";
-    "early.start.listeners": Text = null;
+    "early.start.listeners": List = null;
+    "errors.deadletterqueue.auto.create.topics.enable": Boolean = "false" [dynamic];
+    "errors.deadletterqueue.topic.name.prefix": Text = "dlq." [dynamic];
     "fetch.max.bytes": Int(1_024, INT_MAX) = "57671680"
         [at limits.fetch_bytes_max: "Maximum size of a fetch response, in bytes."];
     "fetch.purgatory.purge.interval.requests": Int = "1000";
+    "follower.fetch.last.tiered.offset.enable": Boolean = "false" [dynamic];
+    "group.consumer.assignment.interval.ms": Int = "1000" [dynamic];
     "group.consumer.assignors": List = "uniform,range";
     "group.consumer.heartbeat.interval.ms": Int = "5000";
+    "group.consumer.max.assignment.interval.ms": Int = "15000";
     "group.consumer.max.heartbeat.interval.ms": Int = "15000";
     "group.consumer.max.session.timeout.ms": Int = "60000";
     "group.consumer.max.size": Int = "2147483647";
     "group.consumer.migration.policy": Text = "bidirectional";
+    "group.consumer.min.assignment.interval.ms": Int = "0";
     "group.consumer.min.heartbeat.interval.ms": Int = "5000";
     "group.consumer.min.session.timeout.ms": Int = "45000";
     "group.consumer.session.timeout.ms": Int = "45000";
-    "group.coordinator.append.linger.ms": Int = "5";
+    "group.coordinator.append.linger.ms": Int = "-1";
+    "group.coordinator.background.threads": Int = "2";
+    "group.coordinator.cached.buffer.max.bytes": Int = "1048588" [dynamic];
     "group.coordinator.rebalance.protocols": List = "classic,consumer,streams";
     "group.coordinator.threads": Int = "4";
     // Avouch: 0, so that a single consumer starts without delay.
@@ -153,29 +169,43 @@ configs! {
     "group.min.session.timeout.ms": Int(1, INT_MAX) = "6000"
         [at groups.session_timeout_min_ms:
             "Minimum session timeout of group members, in milliseconds."];
+    "group.share.assignment.interval.ms": Int = "1000" [dynamic];
     "group.share.assignors": List = "simple";
     "group.share.delivery.count.limit": Int = "5";
     "group.share.heartbeat.interval.ms": Int = "5000";
+    "group.share.max.assignment.interval.ms": Int = "15000";
+    "group.share.max.delivery.count.limit": Int = "10";
     "group.share.max.heartbeat.interval.ms": Int = "15000";
+    "group.share.max.partition.max.record.locks": Int = "4000";
     "group.share.max.record.lock.duration.ms": Int = "60000";
     "group.share.max.session.timeout.ms": Int = "60000";
     "group.share.max.share.sessions": Int = "2000";
     "group.share.max.size": Int = "200";
+    "group.share.min.assignment.interval.ms": Int = "0";
+    "group.share.min.delivery.count.limit": Int = "2";
     "group.share.min.heartbeat.interval.ms": Int = "5000";
+    "group.share.min.partition.max.record.locks": Int = "100";
     "group.share.min.record.lock.duration.ms": Int = "15000";
     "group.share.min.session.timeout.ms": Int = "45000";
     "group.share.partition.max.record.locks": Int = "2000";
     "group.share.record.lock.duration.ms": Int = "30000";
     "group.share.session.timeout.ms": Int = "45000";
+    "group.streams.assignment.interval.ms": Int = "1000" [dynamic];
+    "group.streams.assignors": List = "sticky";
     "group.streams.heartbeat.interval.ms": Int = "5000";
+    "group.streams.initial.rebalance.delay.ms": Int = "3000";
+    "group.streams.max.assignment.interval.ms": Int = "15000";
     "group.streams.max.heartbeat.interval.ms": Int = "15000";
     "group.streams.max.session.timeout.ms": Int = "60000";
     "group.streams.max.size": Int = "2147483647";
     "group.streams.max.standby.replicas": Int = "2";
+    "group.streams.min.assignment.interval.ms": Int = "0";
     "group.streams.min.heartbeat.interval.ms": Int = "5000";
     "group.streams.min.session.timeout.ms": Int = "45000";
     "group.streams.num.standby.replicas": Int = "0";
+    "group.streams.rack.aware.assignment.tags": List = "";
     "group.streams.session.timeout.ms": Int = "45000";
+    "group.streams.topology.description.plugin.class": Class = null;
     "initial.broker.registration.timeout.ms": Int = "60000";
     "inter.broker.listener.name": Text = null;
     "kafka.metrics.polling.interval.secs": Int = "10";
@@ -184,7 +214,7 @@ configs! {
     "listener.security.protocol.map": Text =
         "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT";
     // Set by flags, because they are also needed without a broker.
-    "listeners": Text = "PLAINTEXT://:9092" [fixed by "--kafka-listen"];
+    "listeners": List = "PLAINTEXT://:9092" [fixed by "--kafka-listen"];
     "log.cleaner.backoff.ms": Long = "15000" [dynamic];
     "log.cleaner.dedupe.buffer.size": Long = "134217728" [dynamic];
     "log.cleaner.delete.retention.ms" = "86400000" [default of "delete.retention.ms"];
@@ -198,9 +228,9 @@ configs! {
     "log.cleaner.min.compaction.lag.ms" = "0" [default of "min.compaction.lag.ms"];
     "log.cleaner.threads": Int = "1" [dynamic];
     "log.cleanup.policy" = "delete" [default of "cleanup.policy"];
-    "log.dir": Text = "/tmp/kafka-logs" [fixed by "--data-dir"];
+    "log.dir": List = "/tmp/kafka-logs" [fixed by "--data-dir"];
     "log.dir.failure.timeout.ms": Long = "30000";
-    "log.dirs": Text = null [fixed by "--data-dir"];
+    "log.dirs": List = null [fixed by "--data-dir"];
     "log.flush.interval.messages" = "9223372036854775807" [default of "flush.messages"];
     "log.flush.interval.ms" = null [default of "flush.ms"];
     "log.flush.offset.checkpoint.interval.ms": Int = "60000";
@@ -215,6 +245,8 @@ configs! {
         "9223372036854775807" [default of "message.timestamp.before.max.ms"];
     "log.message.timestamp.type" = "CreateTime" [default of "message.timestamp.type"];
     "log.preallocate" = "false" [default of "preallocate"];
+    "log.remote.copy.lag.bytes" = "-1" [default of "remote.copy.lag.bytes"];
+    "log.remote.copy.lag.ms" = "0" [default of "remote.copy.lag.ms"];
     "log.retention.bytes" = "-1" [default of "retention.bytes"];
     // Avouch: 15 s, because compaction runs in the same passes; Kafka's cleaner has 15 s too.
     "log.retention.check.interval.ms": Long(1, MS_MAX) = "300000"
@@ -242,9 +274,7 @@ configs! {
             "Maximum number of open connections from one address of another machine. A change \
              takes effect at the next start."];
     "max.connections.per.ip.overrides": Text = "" [dynamic];
-    // Not in Kafka 4.1. The cost of a larger value is as much memory per decompressing thread.
-    "max.decompressed.message.bytes": Int(1_024, INT_MAX) = "33554432"
-        [at limits.decompressed_bytes_max: "Maximum size of a decompressed batch, in bytes."];
+    "max.decompressed.message.bytes" = "2147483639" [default of "max.decompressed.message.bytes"];
     "max.incremental.fetch.session.cache.slots": Int = "1000";
     "max.request.partition.size.limit": Int = "2000";
     "message.max.bytes" = "1048588" [default of "max.message.bytes"];
@@ -315,6 +345,7 @@ configs! {
     "remote.log.manager.fetch.max.bytes.per.second": Long = "9223372036854775807" [dynamic];
     "remote.log.manager.fetch.quota.window.num": Int = "11";
     "remote.log.manager.fetch.quota.window.size.seconds": Int = "1";
+    "remote.log.manager.follower.thread.pool.size": Int = "2" [dynamic];
     "remote.log.manager.task.interval.ms": Long = "30000";
     "remote.log.manager.thread.pool.size": Int = "2";
     "remote.log.metadata.custom.metadata.max.bytes": Int = "128";
@@ -363,6 +394,8 @@ configs! {
     "sasl.login.retry.backoff.ms": Long = "100";
     "sasl.mechanism.controller.protocol": Text = "GSSAPI";
     "sasl.mechanism.inter.broker.protocol": Text = "GSSAPI";
+    "sasl.oauthbearer.allow.unverified.audience": Boolean = "false";
+    "sasl.oauthbearer.allow.unverified.issuer": Boolean = "false";
     "sasl.oauthbearer.assertion.algorithm": Text = "RS256";
     "sasl.oauthbearer.assertion.claim.aud": Text = null;
     "sasl.oauthbearer.assertion.claim.exp.seconds": Int = "300";
@@ -377,7 +410,7 @@ configs! {
     "sasl.oauthbearer.client.credentials.client.id": Text = null;
     "sasl.oauthbearer.client.credentials.client.secret": Password = null;
     "sasl.oauthbearer.clock.skew.seconds": Int = "30";
-    "sasl.oauthbearer.expected.audience": List = null;
+    "sasl.oauthbearer.expected.audience": List = "";
     "sasl.oauthbearer.expected.issuer": Text = null;
     "sasl.oauthbearer.jwks.endpoint.refresh.ms": Long = "3600000";
     "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms": Long = "10000";
@@ -395,7 +428,8 @@ configs! {
     "sasl.server.max.receive.size": Int = "524288";
     "security.inter.broker.protocol": Text = "PLAINTEXT";
     "security.providers": Text = null;
-    "share.coordinator.append.linger.ms": Int = "5";
+    "share.coordinator.append.linger.ms": Int = "-1";
+    "share.coordinator.cached.buffer.max.bytes": Int = "1048588" [dynamic];
     "share.coordinator.load.buffer.size": Int = "5242880";
     "share.coordinator.snapshot.update.records.per.snapshot": Int = "500";
     "share.coordinator.state.topic.compression.codec": Int = "0";

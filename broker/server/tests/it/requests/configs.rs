@@ -101,7 +101,7 @@ async fn describe_configs_lists_all_kafka_configs() {
     let kafkas = topic
         .iter()
         .filter(|config| !config.name.contains('.') || is_kafkas(config));
-    assert_eq!(kafkas.count(), 33, "number of topic configs of Kafka 4.1");
+    assert_eq!(kafkas.count(), 37, "number of topic configs of Kafka 4.4");
     let of_broker = described(&mut client, BROKER, "1").await;
     assert!(of_broker.len() > 300, "{}", of_broker.len());
     for config in topic.iter().chain(&of_broker) {
@@ -112,8 +112,24 @@ async fn describe_configs_lists_all_kafka_configs() {
                 .is_some_and(|doc| !doc.is_empty()),
             "{config:?}"
         );
-        assert!((1..=9).contains(&config.config_type), "{config:?}");
+        assert!(is_of_its_type(config), "{config:?}");
     }
+    let type_of = |configs: &[DescribeConfigsResourceResult], name| {
+        let config = configs.iter().find(|config| config.name == name);
+        config.map(|config| config.config_type)
+    };
+    for (name, config_type) in [
+        ("avouch.bypass.principals", 7),
+        ("avouch.datum.depth.max", 3),
+        ("avouch.datum.items.max", 3),
+        ("avouch.max.batch.decompressed.bytes", 3),
+        ("avouch.value.validation", 2),
+        ("max.decompressed.message.bytes", 3),
+    ] {
+        assert_eq!(type_of(&topic, name), Some(config_type), "{name}");
+        assert_eq!(type_of(&of_broker, name), Some(config_type), "{name}");
+    }
+    assert_eq!(type_of(&of_broker, "listeners"), Some(7));
     let of = |name: &str| of_broker.iter().find(|config| config.name == name).unwrap();
     assert!(of("num.partitions").read_only && !of("log.retention.ms").read_only);
     assert!(of("ssl.keystore.password").is_sensitive);
@@ -132,6 +148,23 @@ async fn describe_configs_lists_all_kafka_configs() {
     // Type 5 is LONG.
     assert_eq!((retention.config_type, retention.read_only), (5, false));
     assert_eq!(retention.synonyms[0].name, "log.retention.ms");
+}
+
+/// Returns whether the value of a config is one of the type with which it is described.
+fn is_of_its_type(config: &DescribeConfigsResourceResult) -> bool {
+    let Some(value) = config.value.as_deref() else {
+        return true;
+    };
+    match config.config_type {
+        1 => value.parse::<bool>().is_ok(),
+        3 => value.parse::<i32>().is_ok(),
+        4 => value.parse::<i16>().is_ok(),
+        5 => value.parse::<i64>().is_ok(),
+        6 => value.parse::<f64>().is_ok(),
+        // A string, a list, a class or a password.
+        2 | 7..=9 => true,
+        _ => false,
+    }
 }
 
 // Conformance: broker/input-4

@@ -241,12 +241,56 @@ async fn codecs_are_accepted_bombs_rejected() {
     // 40 MiB of zeros compress to some kB. The decompression limit is lower.
     bomb.push(None, Some(&vec![0; 40 << 20]), NOW, &[]);
     let response = client.produce("t", bomb.finish()).await;
-    assert_eq!(
-        only(&response).error_code,
-        10,
-        "{:?}",
-        only(&response).error_message
+    let message = only(&response).error_message.clone().unwrap_or_default();
+    assert_eq!(only(&response).error_code, 10, "{message}");
+    assert!(message.contains("more than 1000 times"), "{message}");
+}
+
+// Conformance: broker/input-8
+#[tokio::test]
+async fn topics_limit_decompressed_batches_and_records() {
+    let (_dir, _broker, mut client) = connected_broker().await;
+    let batch = |codec, sizes: &[usize]| {
+        let mut builder = BatchBuilder::new(codec);
+        for &size in sizes {
+            builder.push(None, Some(&vec![b'v'; size]), NOW, &[]);
+        }
+        builder.finish()
+    };
+    let (batch_config, record_config) = (
+        "avouch.max.batch.decompressed.bytes",
+        "max.decompressed.message.bytes",
     );
+    client
+        .create_topic_with("batches", 1, &[(batch_config, "1024")])
+        .await;
+    client
+        .create_topic_with("records", 1, &[(record_config, "107")])
+        .await;
+    // A record has 7 bytes besides a value of 64 to 8,191 bytes; its length prefix does not count.
+    for (topic, codec, sizes, code) in [
+        ("batches", Codec::Lz4, [510, 500].as_slice(), 10),
+        ("batches", Codec::Lz4, &[500, 500], 0),
+        ("batches", Codec::None, &[510, 500], 0),
+        ("records", Codec::Lz4, &[100, 101, 100], 87),
+        ("records", Codec::Lz4, &[100, 100], 0),
+        ("records", Codec::None, &[101], 0),
+    ] {
+        let response = client.produce(topic, batch(codec, sizes)).await;
+        let partition = only(&response);
+        let message = partition.error_message.as_deref().unwrap_or_default();
+        assert_eq!(partition.error_code, code, "{sizes:?}: {message}");
+        let config = match code {
+            10 => batch_config,
+            87 => record_config,
+            _ => continue,
+        };
+        assert!(message.contains(config), "{message}");
+        let errors = partition.record_errors.iter();
+        let indexes: Vec<i32> = errors.map(|error| error.batch_index).collect();
+        assert!(indexes.iter().all(|&index| index == 1), "{indexes:?}");
+        assert_eq!(indexes.is_empty(), code == 10, "{indexes:?}");
+    }
 }
 
 // Conformance: broker/produce-2
