@@ -26,11 +26,9 @@ impl Service {
         let rows = versions::rows(&mut transaction, subject).await?;
         let row = find_version(name, spec, &rows, depth)?;
         self.permit_delete(&mut transaction, subject).await?;
-        let with_deleted = depth == Depth::Permanent;
         let version = row.version;
-        // A soft-deleted schema is still readable by its ID, so it protects its references from
-        // permanent deletion.
-        let referrers = edges::referrers(&mut transaction, name, version, with_deleted).await?;
+        // As in Confluent's registry, a soft-deleted schema does not protect its references.
+        let referrers = edges::referrers(&mut transaction, name, version, false).await?;
         if !referrers.is_empty() {
             return Err(RegistryError::ReferenceExists {
                 subject: name.clone(),
@@ -101,12 +99,9 @@ impl Service {
         let rows = versions::rows(&mut transaction, subject).await?;
         let selected = find_subject(name, &rows, depth)?;
         self.permit_delete(&mut transaction, subject).await?;
-        let with_deleted = depth == Depth::Permanent;
         for row in &selected {
             let version = row.version;
-            let is_referenced =
-                edges::is_referenced_elsewhere(&mut transaction, name, version, with_deleted);
-            if is_referenced.await? {
+            if edges::is_referenced_elsewhere(&mut transaction, name, version).await? {
                 return Err(RegistryError::ReferenceExists {
                     subject: name.clone(),
                     version,

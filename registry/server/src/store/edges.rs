@@ -142,14 +142,13 @@ pub(crate) async fn referrers(
     rows.iter().map(|row| row.number("id")).collect()
 }
 
-/// Returns true if a schema of another subject references the version.
+/// Returns true if a live version of another subject references the version.
 pub(crate) async fn is_referenced_elsewhere(
     connection: &mut Connection,
     subject: &str,
     version: Version,
-    with_deleted: bool,
 ) -> Result<bool, sqlx::Error> {
-    let values = [subject.into(), version.into(), with_deleted.into()];
+    let values = [subject.into(), version.into()];
     let row = connection.row(COUNT_OTHER_REFERRERS, &values).await?;
     let count: i64 = row.ok_or(sqlx::Error::RowNotFound)?.get("value")?;
     Ok(count > 0)

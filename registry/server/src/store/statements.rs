@@ -156,7 +156,7 @@ statements! {
     COUNT_OTHER_REFERRERS = [
         "SELECT COUNT(*) AS value FROM edges e ",
         "JOIN versions v ON v.context = e.context AND v.id = e.id ",
-        "WHERE e.subject = $1 AND e.version = $2 AND v.subject <> $1 AND ($3 OR NOT v.deleted)",
+        "WHERE e.subject = $1 AND e.version = $2 AND v.subject <> $1 AND NOT v.deleted",
     ];
     REMOVE_UNUSED_EDGES = [
         "DELETE FROM edges WHERE context = $1 AND id = $2 AND NOT EXISTS ",

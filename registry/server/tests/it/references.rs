@@ -81,19 +81,31 @@ async fn referenced_version_cannot_be_deleted() {
     );
     let all = "/subjects/money/versions/1/referencedby?deleted=true";
     assert_eq!(server.get(all).await, json!([2]));
+}
 
-    server.delete("/subjects/money").await;
-    let path = "/subjects/money?permanent=true";
-    let (code, _) = server.rejected(Method::DELETE, path, None).await;
-    assert_eq!(
-        code, 42206,
-        "a soft-deleted referrer protects what it needs to stay readable"
-    );
-    assert_eq!(server.get("/schemas/ids/3").await["schema"], ORDER);
-    for subject in ["order", "payment", "money"] {
-        server
-            .delete(&format!("/subjects/{subject}?permanent=true"))
-            .await;
+/// Soft-deleted schemas do not protect their references, as in Confluent's `InMemoryCache`, which
+/// removes the references of a schema when it is soft-deleted.
+// Conformance: registry/rule-4
+#[tokio::test]
+async fn soft_deleted_referrers_permit_permanent_deletion() {
+    for path in ["/subjects/money/versions/1", "/subjects/money"] {
+        let server = chain().await;
+        let permanent = format!("{path}?permanent=true");
+        let (code, _) = server.rejected(Method::DELETE, &permanent, None).await;
+        assert_eq!(code, 42206, "{path}: referenced by a live version");
+        server.delete("/subjects/order").await;
+        server.delete("/subjects/payment").await;
+        server.delete(path).await;
+        server.delete(&permanent).await;
+        // The referrers stay readable as stored, and are not restored without their reference.
+        assert_eq!(server.get("/schemas/ids/3").await["schema"], ORDER);
+        let restore = "/v1/subjects/payment/versions/1/undelete";
+        let (status, body) = server.call(Method::POST, restore, None).await;
+        assert_ne!(status, 200, "{body}");
+        for subject in ["order", "payment"] {
+            let path = format!("/subjects/{subject}?permanent=true");
+            server.delete(&path).await;
+        }
     }
 }
 
