@@ -41,27 +41,30 @@ fn main() -> Result<()> {
     page::render()
 }
 
-/// Measures lookups of one schema by id and as many requests to the minimal server, alternating.
+/// Measures lookups of one schema by id, repeated registrations of that schema, and as many
+/// requests to the minimal server, alternating.
 fn lookups() -> Result<Lookups> {
     let registry = Process::registry()?;
     let registered = http::once(&registry.address, &load::registration(0))?;
     ensure!(registered.status == 200, "{registered:?}");
     let hello = Process::hello()?;
-    let of = |path: &'static str| Load {
-        connections: LOOKUP_CONNECTIONS,
-        count: LOOKUPS,
-        request: move |_| Request::get(path.to_owned()),
-    };
-    let (lookup, greeting) = (of("/schemas/ids/1"), of("/"));
-    let (mut registry_ns, mut hello_ns) = (Vec::new(), Vec::new());
+    let requests: [fn() -> Request; 3] = [
+        || Request::get("/schemas/ids/1".to_owned()),
+        || Request::get("/".to_owned()),
+        || load::registration(0),
+    ];
+    let servers = [&registry, &hello, &registry];
+    let mut times = [const { Vec::new() }; 3];
     for round in 0..=ROUNDS {
-        let mut turns = [
-            (&registry, lookup, &mut registry_ns),
-            (&hello, greeting, &mut hello_ns),
-        ];
-        // The order alternates, so that neither server always runs first.
-        turns.rotate_left(round % 2);
-        for (server, load, times) in turns {
+        let mut turns: Vec<_> = servers.iter().zip(requests).zip(&mut times).collect();
+        // The order alternates, so that no server always runs first.
+        turns.rotate_left(round % 3);
+        for ((server, request), times) in turns {
+            let load = Load {
+                connections: LOOKUP_CONNECTIONS,
+                count: LOOKUPS,
+                request: move |_| request(),
+            };
             let before = server.cpu_ns()?;
             load.run(&server.address)?;
             let ns = (server.cpu_ns()? - before) as f64 / LOOKUPS as f64;
@@ -71,10 +74,12 @@ fn lookups() -> Result<Lookups> {
             }
         }
     }
+    let [registry_ns, hello_ns, repeated_registration_ns] = times.map(median);
     Ok(Lookups {
         connections: LOOKUP_CONNECTIONS,
-        registry_ns: median(registry_ns),
-        hello_ns: median(hello_ns),
+        registry_ns,
+        hello_ns,
+        repeated_registration_ns: Some(repeated_registration_ns),
     })
 }
 
