@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use avouch_tests::checkout;
-use avouch_tests::family::python;
+use avouch_tests::family::{java, python};
 use avouch_tests::node::Node;
 use avouch_tests::program::{Event, Running};
 
@@ -53,6 +53,38 @@ const JAVASCRIPT: [(&str, &str); 15] = [
     ("record", "060801ff"),
 ];
 
+/// Types with the datum that Avro 1.12.2 for Java writes, with the bare bytes of Confluent's
+/// serializer under `bytes`.
+const JAVA: [(&str, &str); 17] = [
+    ("null", "null"),
+    ("boolean", "01"),
+    ("int", "01"),
+    ("long", "808080808040"),
+    ("float", "0000c03f"),
+    ("double", "000000000000f83f"),
+    ("bytes", "0801ff"),
+    ("empty bytes", ""),
+    ("bytes with attributes", "0801ff"),
+    ("string", "0668c3a9"),
+    ("Utf8", "0668c3a9"),
+    ("Java string", "0668c3a9"),
+    ("enum", "02"),
+    ("array", "02026100"),
+    ("map", "02026b02ff00"),
+    ("union", "020261"),
+    ("record", "060801ff0261"),
+];
+
+// Conformance: contract/3p
+#[test]
+fn every_type_of_java_is_accepted() -> Result<()> {
+    let node = Node::start()?;
+    let mut command = java();
+    let url = node.url();
+    command.args(["types", "--bootstrap", node.bootstrap(), "--url", &url]);
+    compare_outputs(&mut command, &JAVA)
+}
+
 // Conformance: contract/3p
 #[test]
 fn every_type_of_confluent_kafka_is_accepted() -> Result<()> {
@@ -69,8 +101,11 @@ fn every_type_of_confluent_javascript_is_accepted() -> Result<()> {
 
 fn compare_data(mut command: Command, expected: &[(&str, &str)]) -> Result<()> {
     let node = Node::start()?;
-    command.args([&node.url(), node.bootstrap()]);
-    let events = Running::start(&mut command)?.finish()?;
+    compare_outputs(command.args([&node.url(), node.bootstrap()]), expected)
+}
+
+fn compare_outputs(command: &mut Command, expected: &[(&str, &str)]) -> Result<()> {
+    let events = Running::start(command)?.finish()?;
     let found: Vec<_> = events
         .iter()
         .filter_map(|event| match event {

@@ -19,6 +19,7 @@ public final class Main {
             case "load" -> Load.run(args);
             case "admin" -> AdminCalls.run(args);
             case "streams" -> Streams.run(args);
+            case "types" -> Types.run(args);
             case "example-producer" -> KafkaProducerExample.run(args);
             case "example-consumer" -> KafkaConsumerExample.run(args);
             default -> throw new IllegalArgumentException(args.command);
