@@ -115,13 +115,49 @@ fn resources_with<'a>(
     })
 }
 
-/// Adds the endpoints' routes to an application, each wrapped in [`traced`]. Every path also works
-/// with a trailing slash.
+/// Adds the endpoints' routes to an application as one service, wrapped in [`traced`]. Every path
+/// also works with a trailing slash.
 pub fn mount(endpoints: &[Endpoint], application: &mut ServiceConfig) {
+    let templates: Vec<Template> = endpoints
+        .iter()
+        .map(|endpoint| Template::new(&endpoint.path))
+        .collect();
+    // The router tries services in order. A request for a later one costs these comparisons and not
+    // one attempt for each resource.
+    let is_served = move |context: &GuardContext<'_>| {
+        let path = context.head().uri.path();
+        let path = path.strip_suffix('/').unwrap_or(path);
+        templates.iter().any(|template| template.matches(path))
+    };
+    let mut scope = web::scope("").guard(fn_guard(is_served));
     for suffix in ["", "/"] {
         for (_, resource) in resources_with(endpoints, suffix) {
-            application.service(resource.wrap(from_fn(traced)));
+            scope = scope.service(resource);
         }
+    }
+    application.service(scope.wrap(from_fn(traced)));
+}
+
+/// The path of an endpoint, in which `{name}` represents one segment.
+struct Template {
+    path: String,
+    /// Length of the part before the first parameter.
+    literal_len: usize,
+}
+
+impl Template {
+    fn new(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            literal_len: path.find('{').unwrap_or(path.len()),
+        }
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        path.starts_with(&self.path[..self.literal_len])
+            && self.path.split('/').count() == path.split('/').count()
+            && (self.path.split('/').zip(path.split('/')))
+                .all(|(part, segment)| part.starts_with('{') || part == segment)
     }
 }
 
@@ -206,7 +242,7 @@ mod tests {
         crate::endpoints![item, delete_item]
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn error_responses_have_json_body() {
         let app = App::new()
             .configure(|application| mount(&items(), application))
@@ -264,7 +300,7 @@ mod tests {
         }
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn trailing_slash_and_head_equal_get() {
         let app = App::new().configure(|application| mount(&items(), application));
         let app = init_service(app).await;
@@ -285,6 +321,38 @@ mod tests {
         ] {
             let response = call_service(&app, request.uri(path).to_request()).await;
             assert_eq!(response.status().as_u16(), status, "{path}");
+        }
+    }
+
+    #[test]
+    fn template_matches_whole_paths() {
+        for (path, request, expected) in [
+            ("/metrics", "/metrics", true),
+            ("/metrics", "/metrics/a", false),
+            ("/metrics", "/metricsa", false),
+            ("/items/{number}", "/items/2", true),
+            ("/items/{number}", "/items", false),
+            ("/items/{number}", "/items/2/a", false),
+            ("/items/{number}/parts", "/items/2/parts", true),
+            ("/items/{number}/parts", "/items/2/others", false),
+        ] {
+            assert_eq!(
+                Template::new(path).matches(request),
+                expected,
+                "{path} {request}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn unserved_path_reaches_next_service() {
+        let app = App::new()
+            .configure(|application| mount(&items(), application))
+            .service(web::scope("").default_service(web::to(HttpResponse::Accepted)));
+        let app = init_service(app).await;
+        for path in ["/items", "/items/2/parts", "/"] {
+            let request = TestRequest::get().uri(path).to_request();
+            assert_eq!(call_service(&app, request).await.status(), 202, "{path}");
         }
     }
 

@@ -143,7 +143,7 @@ mod tests {
         call(TestRequest::get().uri(uri)).await
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn feed_is_served_as_json() {
         let (status, mut body) = get("/v1/contracts/violations?topic=payments&since=1").await;
         assert_eq!(status, StatusCode::OK);
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(none, json!({"violations": [], "next": 2, "oldest": 1}));
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn invalid_requests_get_json_errors() {
         for query in ["since=soon", "since=-1", "topik=a"] {
             let (status, body) = get(&format!("/v1/contracts/violations?{query}")).await;

@@ -92,7 +92,7 @@ impl HttpContext {
         let open = self.open.fetch_add(1, Ordering::Relaxed);
         // Counted before the check, so that two workers cannot both take the last place.
         let connection = OpenConnection(Arc::clone(self));
-        self.metrics.open.set(gauge(open + 1));
+        self.metrics.open.inc();
         if open < self.limits.connections_max {
             return Some(connection);
         }
@@ -135,8 +135,8 @@ pub(super) struct OpenConnection(pub(super) Arc<HttpContext>);
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        let open = self.0.open.fetch_sub(1, Ordering::Relaxed);
-        self.0.metrics.open.set(gauge(open.saturating_sub(1)));
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.open.dec();
     }
 }
 
