@@ -1,6 +1,7 @@
 //! Statements of a transaction on either engine, their parameters and rows. The only place that
 //! distinguishes the engines when a statement runs; knows no statement.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::hint::spin_loop;
 use std::pin::pin;
@@ -20,9 +21,12 @@ use crate::store::transaction::Transaction;
 /// A transaction of one engine. Dropping it without a commit discards its changes.
 #[derive(Debug)]
 pub(crate) enum Connection {
-    Sqlite(Transaction<Sqlite>, Wait),
+    Sqlite(Transaction<Sqlite>, Wait, AssignedIds),
     Postgres(Transaction<Postgres>),
 }
+
+/// The highest schema ID that a transaction has assigned in each context.
+pub(crate) type AssignedIds = BTreeMap<String, i64>;
 
 /// The way of waiting for SQLite's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,10 @@ impl Wait {
 }
 
 impl Connection {
+    pub(super) fn sqlite(transaction: Transaction<Sqlite>, wait: Wait) -> Self {
+        Self::Sqlite(transaction, wait, AssignedIds::new())
+    }
+
     /// Returns all rows of a query.
     pub(crate) async fn rows(
         &mut self,
@@ -77,7 +85,7 @@ impl Connection {
     ) -> Result<Vec<Row>, sqlx::Error> {
         let text = statement.text();
         Ok(match self {
-            Self::Sqlite(transaction, wait) => {
+            Self::Sqlite(transaction, wait, _) => {
                 let rows = bound::<Sqlite>(text, values).fetch_all(transaction.statement()?);
                 let rows = wait.until(rows).await?;
                 transaction.succeeded();
@@ -100,7 +108,7 @@ impl Connection {
     ) -> Result<Option<Row>, sqlx::Error> {
         let text = statement.text();
         Ok(match self {
-            Self::Sqlite(transaction, wait) => {
+            Self::Sqlite(transaction, wait, _) => {
                 let row = bound::<Sqlite>(text, values).fetch_optional(transaction.statement()?);
                 let row = wait.until(row).await?;
                 transaction.succeeded();
@@ -123,7 +131,7 @@ impl Connection {
     ) -> Result<(), sqlx::Error> {
         let text = statement.text();
         match self {
-            Self::Sqlite(transaction, wait) => {
+            Self::Sqlite(transaction, wait, _) => {
                 let done = bound::<Sqlite>(text, values).execute(transaction.statement()?);
                 wait.until(done).await?;
                 transaction.succeeded();
@@ -141,7 +149,7 @@ impl Connection {
     pub(super) async fn undo_member(&mut self) -> Result<(), sqlx::Error> {
         let text = UNDO_MEMBER.text();
         match self {
-            Self::Sqlite(transaction, wait) => {
+            Self::Sqlite(transaction, wait, _) => {
                 let undone = sqlx::query(text).execute(transaction.rollback_statement());
                 wait.until(undone).await?;
                 transaction.succeeded();
@@ -155,9 +163,17 @@ impl Connection {
         Ok(())
     }
 
+    /// Remembers an assigned ID until the commit. Only the file of an SQLite database needs it.
+    pub(super) fn assigned(&mut self, context: &str, id: i64) {
+        if let Self::Sqlite(_, _, ids) = self {
+            let highest = ids.entry(context.to_owned()).or_insert(id);
+            *highest = id.max(*highest);
+        }
+    }
+
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(transaction, _) => transaction.commit().await,
+            Self::Sqlite(transaction, ..) => transaction.commit().await,
             Self::Postgres(transaction) => transaction.commit().await,
         }
     }

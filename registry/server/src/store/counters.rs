@@ -4,7 +4,7 @@
 use avouch_registry_api::types::SchemaId;
 
 use crate::store::Connection;
-use crate::store::connection::Row;
+use crate::store::connection::{AssignedIds, Row};
 use crate::store::statements::{
     ALL_CONTEXTS, CONTEXTS, HIGHEST_IDS, INCREMENT_COUNTER, RAISE_COUNTER, READ_COUNTER,
 };
@@ -17,6 +17,7 @@ pub(crate) async fn next_id(
     context: &str,
 ) -> Result<SchemaId, sqlx::Error> {
     let id = increment(connection, &ids(context)).await?;
+    connection.assigned(context, id);
     // The wire format has 32 bits for an ID.
     let id = i32::try_from(id).ok().and_then(SchemaId::new);
     id.ok_or_else(|| sqlx::Error::Protocol("schema IDs are exhausted".to_owned()))
@@ -29,7 +30,9 @@ pub(crate) async fn raise_ids(
     id: SchemaId,
 ) -> Result<(), sqlx::Error> {
     let name = ids(context);
-    let values = [(&name).into(), i64::from(id.get()).into()];
+    let id = i64::from(id.get());
+    connection.assigned(context, id);
+    let values = [(&name).into(), id.into()];
     // The statement keeps a counter that is higher already.
     connection.execute(RAISE_COUNTER, &values).await
 }
@@ -45,9 +48,7 @@ pub(crate) async fn highest_id(
 }
 
 /// Returns the highest ID that each context has assigned.
-pub(super) async fn highest_ids(
-    connection: &mut Connection,
-) -> Result<Vec<(String, i64)>, sqlx::Error> {
+pub(super) async fn highest_ids(connection: &mut Connection) -> Result<AssignedIds, sqlx::Error> {
     let rows = connection.rows(HIGHEST_IDS, &[]).await?;
     let highest = |row: &Row| Ok((row.get("context")?, row.get("value")?));
     rows.iter().map(highest).collect()

@@ -87,7 +87,7 @@ impl Engine {
         match self {
             Self::Sqlite { readers, .. } => {
                 let started = Transaction::begin(readers, None).await;
-                started.map(|transaction| Connection::Sqlite(transaction, Wait::Sleep))
+                started.map(|transaction| Connection::sqlite(transaction, Wait::Sleep))
             }
             Self::Postgres { readers, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -104,7 +104,7 @@ impl Engine {
         match self {
             Self::Sqlite { writer, wait, .. } => {
                 let started = Transaction::begin(writer, Some("BEGIN IMMEDIATE")).await;
-                started.map(|transaction| Connection::Sqlite(transaction, *wait))
+                started.map(|transaction| Connection::sqlite(transaction, *wait))
             }
             Self::Postgres { writer, .. } => {
                 self.require_reachable()?;
@@ -275,7 +275,7 @@ async fn restored_ids(
     known: Option<IdBounds>,
 ) -> Result<IdsFile, OpenError> {
     let transaction = Transaction::begin(writer, Some("BEGIN IMMEDIATE")).await?;
-    let mut connection = Connection::Sqlite(transaction, Wait::Sleep);
+    let mut connection = Connection::sqlite(transaction, Wait::Sleep);
     if let Some(known) = known.as_ref().filter(|known| known.is_loss_accepted()) {
         for (context, &bound) in known.by_context() {
             let bound = i32::try_from(bound).unwrap_or(i32::MAX);

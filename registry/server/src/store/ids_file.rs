@@ -12,6 +12,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::store::connection::AssignedIds;
+
 /// Number of IDs by which a bound is raised: one write of the file serves as many registrations,
 /// and a new database skips at most as many IDs.
 const BLOCK: i64 = 1_000;
@@ -124,7 +126,7 @@ impl IdsFile {
 
     /// Makes sure that the file covers the highest IDs of contexts, before they are committed.
     /// Writes the file only if a bound is too low or the file does not exist yet.
-    pub(crate) fn cover(&mut self, highest: &[(String, i64)], is_new: bool) -> io::Result<()> {
+    pub(crate) fn cover(&mut self, highest: &AssignedIds, is_new: bool) -> io::Result<()> {
         let mut bounds = self.bounds.clone();
         let mut is_raised = is_new;
         for (context, id) in highest {
@@ -170,17 +172,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("registry.sqlite");
         let mut file = IdsFile::new(&database, None);
-        file.cover(&[], true).unwrap();
+        let cover = |file: &mut IdsFile, ids: &[(&str, i64)]| {
+            let ids = ids.iter().map(|&(context, id)| (context.to_owned(), id));
+            file.cover(&ids.collect(), false).unwrap();
+        };
+        file.cover(&AssignedIds::new(), true).unwrap();
         let read = || IdBounds::read(&database).unwrap().unwrap();
         assert_eq!(read(), IdBounds::default());
-        file.cover(&[(".".to_owned(), 1), (".a b".to_owned(), 7)], false)
-            .unwrap();
+        cover(&mut file, &[(".", 1), (".a b", 7)]);
         assert_eq!(read().by_context().get("."), Some(&1_001));
         assert_eq!(read().by_context().get(".a b"), Some(&1_007));
         let before = read();
-        file.cover(&[(".".to_owned(), 1_001)], false).unwrap();
+        cover(&mut file, &[(".", 1_001)]);
         assert_eq!(read(), before);
-        file.cover(&[(".".to_owned(), 1_002)], false).unwrap();
+        cover(&mut file, &[(".", 1_002)]);
         assert_eq!(read().by_context().get("."), Some(&2_002));
         assert!(accept_loss(&database).unwrap());
         assert!(read().is_loss_accepted());

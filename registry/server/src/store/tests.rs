@@ -203,7 +203,7 @@ async fn failed_commit_fails_all_its_writes() {
         // Rolls back the shared transaction without the store's knowledge.
         let broken = sqlx::query("ROLLBACK");
         match &mut *write {
-            Connection::Sqlite(transaction, _) => {
+            Connection::Sqlite(transaction, ..) => {
                 broken
                     .execute(transaction.statement().unwrap())
                     .await
@@ -289,7 +289,7 @@ async fn snapshots_are_current_after_a_failed_read() {
     let store = open(directory.path()).await;
     let mut snapshot = store.read().await.unwrap();
     match &mut *snapshot {
-        Connection::Sqlite(transaction, _) => {
+        Connection::Sqlite(transaction, ..) => {
             let rollback = sqlx::query("ROLLBACK");
             let connection = transaction.statement().unwrap();
             rollback.execute(connection).await.unwrap();

@@ -217,16 +217,14 @@ fn send(members: Vec<oneshot::Sender<Outcome>>, outcome: &Outcome) {
 
 async fn announce_and_commit(
     mut open: Connection,
-    ids: Option<&mut IdsFile>,
+    file: Option<&mut IdsFile>,
 ) -> Result<(), sqlx::Error> {
-    if let Some(ids) = ids {
-        // Before the commit: a bound that is too high only skips IDs. The file is written once in
-        // many IDs, so this thread may wait for it.
-        let highest = counters::highest_ids(&mut open).await?;
-        ids.cover(&highest, false)?;
-    }
     match &open {
-        Connection::Sqlite(..) => {}
+        Connection::Sqlite(_, _, assigned) => {
+            // Before the commit: a bound that is too high only skips IDs. The file is written once
+            // in many IDs, so this thread may wait for it.
+            file.map_or(Ok(()), |file| file.cover(assigned, false))?;
+        }
         // PostgreSQL delivers it only if the transaction commits.
         Connection::Postgres(_) => open.execute(NOTIFY, &[CHANGES_CHANNEL.into()]).await?,
     }
