@@ -15,7 +15,7 @@ use crate::Registry;
 use crate::metrics::SCHEMA_BY_ID;
 use crate::rest::parameters::{Parameter as _, query};
 use crate::rest::request::{Params, requests_current};
-use crate::rest::response::{content_type, now, rejected_content_type};
+use crate::rest::response::{negotiated, now, unreadable};
 
 /// Responds from the cache or calls the next service. Wraps everything that names or logs requests:
 /// a cached response gets its request ID here and has no log line, so `is_logged`, which requests a
@@ -49,18 +49,19 @@ fn cached_response(registry: &Registry, request: &ServiceRequest) -> Option<Http
     let params = Params::of(request.query_string());
     let is_cacheable = params.are_among(&[query::SubjectOfId::NAME, query::FetchMaxId::NAME])
         && !params.flag(query::FetchMaxId);
-    if !is_cacheable || rejected_content_type(request).is_some() {
+    if !is_cacheable || unreadable(request).is_some() {
         return None;
     }
     // The cache of a node that does not share its database is the current state.
     if requests_current(request.headers()) && !registry.service.store.is_exclusive() {
         return None;
     }
+    let content_type = negotiated(request.headers())?;
     let body = registry.service.cached_response(id, params.subject())?;
     // Typed as bytes: a boxed body would cost an allocation for each response.
     let mut response = HttpResponse::Ok().message_body(body).ok()?;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, content_type(request.headers()));
+    headers.insert(CONTENT_TYPE, content_type);
     headers.insert(X_REQUEST_ID.clone(), request_id(request.headers()));
     registry
         .service

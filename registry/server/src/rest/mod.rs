@@ -27,7 +27,7 @@ pub use self::openapi::document;
 use crate::Registry;
 use crate::rest::context_path::in_context;
 use crate::rest::fast_path::fast_path;
-use crate::rest::response::{content_type, resource_layer};
+use crate::rest::response::{negotiated, own_content_type, resource_layer};
 
 /// The route label of all unknown routes in metrics.
 const UNKNOWN: &str = "unknown";
@@ -76,7 +76,7 @@ async fn not_found(registry: Data<Registry>, request: HttpRequest) -> HttpRespon
     let mut response = avouch_http::not_found(request.clone()).await;
     let metrics = &registry.service.metrics;
     metrics.responded(UNKNOWN, request.method().as_str(), response.status());
-    let content_type = content_type(request.headers());
+    let content_type = negotiated(request.headers()).unwrap_or_else(own_content_type);
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }

@@ -29,6 +29,13 @@ pub(crate) const CONTENT_TYPES: [&str; 3] = [
     "application/json",
 ];
 
+/// The same as values of a header, whose construction checks each byte.
+static CONTENT_TYPE_VALUES: [HeaderValue; 3] = [
+    HeaderValue::from_static(CONTENT_TYPES[0]),
+    HeaderValue::from_static(CONTENT_TYPES[1]),
+    HeaderValue::from_static(CONTENT_TYPES[2]),
+];
+
 /// Returns a success with a JSON body.
 pub(crate) fn json<T: Serialize>(body: &T) -> HttpResponse {
     HttpResponse::Ok().json(body)
@@ -72,9 +79,13 @@ pub(crate) async fn resource_layer<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<BoxBody>>, Error> {
     let received_at = now();
-    let content_type = content_type(request.headers());
+    let content_type = negotiated(request.headers());
     let method = request.method().clone();
-    let response = match rejected_content_type(&request) {
+    let rejection = match content_type {
+        Some(_) => unreadable(&request),
+        None => Some(StatusCode::NOT_ACCEPTABLE),
+    };
+    let response = match rejection {
         Some(status) => request.into_response(status_response(status)),
         // Also for errors of extractors, which handlers never see.
         None => next.call(request).await?.map_into_boxed_body(),
@@ -92,7 +103,7 @@ pub(crate) async fn resource_layer<B: MessageBody + 'static>(
     let headers = response.headers_mut();
     // A response without a body has no content type.
     if headers.contains_key(CONTENT_TYPE) {
-        headers.insert(CONTENT_TYPE, content_type);
+        headers.insert(CONTENT_TYPE, content_type.unwrap_or_else(own_content_type));
     }
     Ok(response)
 }
@@ -102,9 +113,9 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Returns the status that rejects the request for its content types alone: 415 if its body cannot
-/// be read, 406 if no response could be accepted. A body without a content type is read as JSON.
-pub(crate) fn rejected_content_type(request: &ServiceRequest) -> Option<StatusCode> {
+/// Returns the status of a request whose body the registry does not read. A body without a content
+/// type is read as JSON.
+pub(crate) fn unreadable(request: &ServiceRequest) -> Option<StatusCode> {
     let headers = request.headers();
     let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
     if headers
@@ -125,11 +136,7 @@ pub(crate) fn rejected_content_type(request: &ServiceRequest) -> Option<StatusCo
             return Some(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         }
     }
-    let mut accepted = accepted(headers).peekable();
-    // Without the header a client accepts everything (RFC 9110, section 12.5.1).
-    let accepts_any = accepted.peek().is_none();
-    let fits = |range: &str| accepts_all(range) || CONTENT_TYPES.contains(&range);
-    (!accepts_any && !accepted.any(fits)).then_some(StatusCode::NOT_ACCEPTABLE)
+    None
 }
 
 /// Returns true for a range that includes all content types. `*` is not a media range, but Java's
@@ -148,18 +155,31 @@ fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .filter(|range| !range.is_empty())
 }
 
-/// Returns the content type of the response: the preferred one among those that the client names,
-/// or the registry's own if it names none.
-pub(crate) fn content_type(headers: &HeaderMap) -> HeaderValue {
-    let mut named = CONTENT_TYPES.len();
-    for range in accepted(headers) {
-        if accepts_all(range) {
-            named = 0;
-        } else if let Some(at) = CONTENT_TYPES.iter().position(|known| *known == range) {
-            named = named.min(at);
-        }
+/// Returns the content type of the response, the preferred one among those that the client accepts;
+/// `None` if it accepts none of them.
+pub(crate) fn negotiated(headers: &HeaderMap) -> Option<HeaderValue> {
+    // Without the header a client accepts everything (RFC 9110, section 12.5.1). Nearly all clients
+    // send the preferred type alone.
+    match headers.get(ACCEPT) {
+        None => return Some(own_content_type()),
+        Some(first) if *first == CONTENT_TYPE_VALUES[0] => return Some(own_content_type()),
+        Some(_) => {}
     }
-    HeaderValue::from_static(CONTENT_TYPES.get(named).unwrap_or(&rest::CONTENT_TYPE))
+    let mut ranges = accepted(headers).peekable();
+    if ranges.peek().is_none() {
+        return Some(own_content_type());
+    }
+    let rank = |range: &str| match accepts_all(range) {
+        true => Some(0),
+        false => CONTENT_TYPES.iter().position(|known| *known == range),
+    };
+    let preferred = ranges.filter_map(rank).min()?;
+    CONTENT_TYPE_VALUES.get(preferred).cloned()
+}
+
+/// Returns the content type of responses to clients that have no preference.
+pub(crate) fn own_content_type() -> HeaderValue {
+    CONTENT_TYPE_VALUES[0].clone()
 }
 
 /// Returns the HTTP status of an error code.
@@ -175,23 +195,31 @@ mod tests {
     #[test]
     fn preferred_accepted_content_type_is_sent() {
         let table = [
-            (None, rest::CONTENT_TYPE),
-            (Some("*/*"), rest::CONTENT_TYPE),
-            (Some("application/json"), "application/json"),
+            (None, Some(rest::CONTENT_TYPE)),
+            (Some(""), Some(rest::CONTENT_TYPE)),
+            (Some(rest::CONTENT_TYPE), Some(rest::CONTENT_TYPE)),
+            (Some("*/*"), Some(rest::CONTENT_TYPE)),
+            (Some("application/json"), Some("application/json")),
             (
                 Some("application/json, application/vnd.schemaregistry.v1+json;q=0.9"),
-                rest::CONTENT_TYPE,
+                Some(rest::CONTENT_TYPE),
             ),
-            (Some("text/html, */*;q=0.8"), rest::CONTENT_TYPE),
-            (Some("application/*"), rest::CONTENT_TYPE),
-            (Some("text/html, image/gif, *; q=.2"), rest::CONTENT_TYPE),
+            (Some("text/html, */*;q=0.8"), Some(rest::CONTENT_TYPE)),
+            (Some("application/*"), Some(rest::CONTENT_TYPE)),
+            (
+                Some("text/html, image/gif, *; q=.2"),
+                Some(rest::CONTENT_TYPE),
+            ),
+            (Some("text/html"), None),
         ];
         for (accept, expected) in table {
             let mut headers = HeaderMap::new();
             if let Some(accept) = accept {
                 headers.insert(ACCEPT, HeaderValue::from_static(accept));
             }
-            assert_eq!(content_type(&headers), expected, "{accept:?}");
+            let negotiated = negotiated(&headers);
+            let negotiated = negotiated.as_ref().map(|value| value.to_str().unwrap());
+            assert_eq!(negotiated, expected, "{accept:?}");
         }
     }
 }
