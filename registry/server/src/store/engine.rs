@@ -164,7 +164,7 @@ impl Engine {
         let copy = SqlitePoolOptions::new().max_connections(1);
         let copy = copy.connect_with(options).await?;
         let transaction = Transaction::begin(&copy, Some("BEGIN IMMEDIATE")).await?;
-        let mut connection = Connection::Sqlite(transaction, Wait::Sleep);
+        let mut connection = Connection::sqlite(transaction, Wait::Sleep);
         for (context, highest) in counters::highest_ids(&mut connection).await? {
             let last = i32::try_from(highest.saturating_add(IDS_SKIPPED)).unwrap_or(i32::MAX);
             if let Some(id) = SchemaId::new(last) {
