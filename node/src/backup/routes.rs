@@ -101,7 +101,7 @@ mod tests {
     use crate::backup::BackupSources;
 
     // Conformance: operation/backup-6
-    #[actix_web::test]
+    #[tokio::test]
     async fn only_local_json_requests_start_backups() {
         let root = tempfile::tempdir().unwrap();
         let backups = Backups::new(BackupSources {
