@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(verify_backup(dir.path()).unwrap().bytes(), 3);
         let error = |dir: &Path| verify_backup(dir).unwrap_err().to_string();
         let file = dir.path().join("data/log/data/a");
-        for content in ["abd", "abcd", "ab"] {
+        for content in ["xyz", "abcd", "ab"] {
             fs::write(&file, content).unwrap();
             let error = error(dir.path());
             assert!(error.contains("log/data/a is corrupt"), "{error}");
