@@ -76,6 +76,8 @@ pub struct CheckRequest<'a> {
     pub topic: &'a str,
     /// The partition.
     pub partition: PartitionIndex,
+    /// Version of the Produce request, for log lines.
+    pub api_version: i16,
     /// The producer's client id.
     pub client_id: Option<&'a str>,
     /// The producer's principal, such as `User:ANONYMOUS`.

@@ -71,7 +71,7 @@ impl Report {
         }
         for violation in &findings.described {
             let entry = entry(request, violation, now_ms);
-            log(&entry);
+            log(request, &entry);
             self.feed.push(entry);
         }
         for mode in [Mode::Enforce, Mode::Shadow] {
@@ -126,8 +126,9 @@ fn entry(request: &CheckRequest<'_>, violation: &Violation, now_ms: u64) -> Entr
     }
 }
 
-fn log(entry: &Entry) {
+fn log(request: &CheckRequest<'_>, entry: &Entry) {
     tracing::warn!(
+        api_version = request.api_version,
         topic = entry.topic,
         partition = entry.partition,
         index = entry.index,

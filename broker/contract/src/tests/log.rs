@@ -58,6 +58,7 @@ async fn log_lines_of_a_batch_are_bounded() {
         "topic=\"payments\"",
         "partition=2",
         "index=1",
+        "api_version=13",
         "client_id=\"till-1\"",
         "principal=\"User:ANONYMOUS\"",
         "mode=\"enforce\"",

@@ -111,6 +111,7 @@ impl World {
         let request = CheckRequest {
             topic: "payments",
             partition: PartitionIndex(2),
+            api_version: 13,
             client_id: Some("till-1"),
             principal,
             header: &header,

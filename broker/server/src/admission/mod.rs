@@ -187,6 +187,7 @@ impl Admission {
         let request = CheckRequest {
             topic: topic.name(),
             partition: target.partition,
+            api_version: context.version,
             client_id: context.client_id,
             principal: context.principal,
             header,
