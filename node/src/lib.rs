@@ -36,6 +36,8 @@ mod error;
 mod file_handles;
 mod http;
 
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 use std::fmt;
 use std::future::pending;
 use std::io;
@@ -93,56 +95,60 @@ impl Node {
     ///
     /// # Errors
     /// When a listener, the data directory, the registry or the broker cannot be opened.
-    pub async fn start(mut config: NodeConfig) -> Result<Self, StartError> {
-        let lowered = config.divide_file_handles()?;
-        let remote = remote_registry(&config.role)?;
-        // Only reads, and fails if another node holds the directory.
-        let candidate = data_dir::inspect(&config.data_dir)?;
-        // A port in use is reported before the directory is created.
-        let (http_listener, http_address) = bind("http-listen", config.http_listen)?;
-        let kafka_listener = match config.role.has_broker() {
-            true => Some(bind("kafka-listen", config.kafka_listen)?.0),
-            false => None,
-        };
-        let data_dir = candidate.claim()?;
-        // A clone shares the metrics: all parts register in one place.
-        let metrics = config.registry.metrics.clone();
-        let http_limits = config.http;
-        let (path, is_postgres) = (config.data_dir.clone(), config.registry_database.is_some());
-        let parts = Parts::open(config, kafka_listener, remote).await?;
-        let backups = Backups::new(parts.backup_sources(path, is_postgres));
-        let opened = parts.health(metrics.clone()).and_then(|health| {
-            let memory = parts.broker.as_ref().map(Broker::request_memory);
-            let context = HttpContext::new(http_limits, memory, &metrics)?;
-            let shared = (health.clone(), backups.clone());
-            let server = http::server(http_listener, context, shared, parts.routes());
-            let (server, handle) = server.map_err(StartError::Http)?;
-            Ok((health, server, handle))
-        });
-        let (health, server, http_handle) = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
-                parts.close(None).await;
-                return Err(error);
+    pub fn start(mut config: NodeConfig) -> LocalBoxFuture<'static, Result<Self, StartError>> {
+        // Boxed, so that this crate compiles the future instead of each crate that awaits it.
+        async move {
+            let lowered = config.divide_file_handles()?;
+            let remote = remote_registry(&config.role)?;
+            // Only reads, and fails if another node holds the directory.
+            let candidate = data_dir::inspect(&config.data_dir)?;
+            // A port in use is reported before the directory is created.
+            let (http_listener, http_address) = bind("http-listen", config.http_listen)?;
+            let kafka_listener = match config.role.has_broker() {
+                true => Some(bind("kafka-listen", config.kafka_listen)?.0),
+                false => None,
+            };
+            let data_dir = candidate.claim()?;
+            // A clone shares the metrics: all parts register in one place.
+            let metrics = config.registry.metrics.clone();
+            let http_limits = config.http;
+            let (path, is_postgres) = (config.data_dir.clone(), config.registry_database.is_some());
+            let parts = Parts::open(config, kafka_listener, remote).await?;
+            let backups = Backups::new(parts.backup_sources(path, is_postgres));
+            let opened = parts.health(metrics.clone()).and_then(|health| {
+                let memory = parts.broker.as_ref().map(Broker::request_memory);
+                let context = HttpContext::new(http_limits, memory, &metrics)?;
+                let shared = (health.clone(), backups.clone());
+                let server = http::server(http_listener, context, shared, parts.routes());
+                let (server, handle) = server.map_err(StartError::Http)?;
+                Ok((health, server, handle))
+            });
+            let (health, server, http_handle) = match opened {
+                Ok(opened) => opened,
+                Err(error) => {
+                    parts.close(None).await;
+                    return Err(error);
+                }
+            };
+            // Not before: a node that does not start reports its error only.
+            if let Some(limits) = lowered {
+                let (kafka, http) = (limits.kafka_connections, limits.http_connections);
+                warn!(
+                    kafka,
+                    http, "the limit of open files lowers the limits of connections"
+                );
             }
-        };
-        // Not before: a node that does not start reports its error only.
-        if let Some(limits) = lowered {
-            let (kafka, http) = (limits.kafka_connections, limits.http_connections);
-            warn!(
-                kafka,
-                http, "the limit of open files lowers the limits of connections"
-            );
+            Ok(Self {
+                parts,
+                health,
+                http_address,
+                http_handle,
+                http_task: tokio::spawn(server),
+                backups,
+                _data_dir: data_dir,
+            })
         }
-        Ok(Self {
-            parts,
-            health,
-            http_address,
-            http_handle,
-            http_task: tokio::spawn(server),
-            backups,
-            _data_dir: data_dir,
-        })
+        .boxed_local()
     }
 
     /// Returns the address of the Kafka listener, `None` for a node without broker.

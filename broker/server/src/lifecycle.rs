@@ -17,6 +17,8 @@ use avouch_net::{
 use avouch_protocol::compress::Limits;
 use avouch_protocol::types::{TopicId, TopicPartition};
 use avouch_registry_api::source::SchemaSource;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
@@ -94,76 +96,83 @@ impl Broker {
     ///
     /// # Errors
     /// If the data cannot be opened; nothing runs afterwards.
-    pub async fn start(
+    pub fn start(
         config: BrokerConfig,
         listener: TcpListener,
         source: Arc<dyn SchemaSource>,
         metrics: &prometheus::Registry,
-    ) -> Result<Self, StartError> {
-        listener.set_nonblocking(true)?;
-        let kafka_address = listener.local_addr()?;
-        let clock = Clock::start();
-        let mut config = config;
-        let metadata = Arc::new(open_metadata(&mut config).await?);
-        let purgatory = Arc::new(Purgatory::new(config.limits.delayed_fetch_bytes_max));
-        let own_metrics = Metrics::register(metrics)?;
-        let connection_metrics = ConnectionMetrics::register(metrics)?;
-        let (events, failure) = LogEvents::new(&own_metrics, clock, &purgatory);
-        let has_topics = metadata.cluster().topics().next().is_some();
-        let log = open_log(&config, has_topics, clock, events).await?;
-        reconcile(&metadata, &log).await?;
-        config.groups.offsets_partitions = offsets_partitions(&config, &metadata);
-        let (offsets_topic, groups) =
-            start_group_coordinator(&config, &metadata, &log, clock).await?;
-        let (stop, stopping) = watch::channel(false);
-        let contracts = contracts(&config, source, clock, metrics)?;
-        let schema_snapshot = keep_schemas(&config, &contracts, &stopping).await;
-        let admission = admission(&config, &metadata, &log, &contracts, clock);
-        let limits = config.limits;
-        let config = Arc::new(config);
-        let admin = Arc::new(Admin {
-            config: Arc::clone(&config),
-            kafka_address,
-            metadata: Arc::clone(&metadata),
-            log: log.clone(),
-            groups: Arc::clone(&groups),
-            offsets_topic,
-            purgatory: Arc::clone(&purgatory),
-            mutation_quota: MutationQuota::new(limits.mutations_per_second, limits.mutations_burst),
-            violations: Violations::new(contracts.feed(), clock),
-            clock,
-        });
-        let node = Arc::new(Node {
-            config,
-            kafka_address,
-            metadata,
-            reader: LogReader::new(log.clone(), &limits),
-            log,
-            groups,
-            contracts,
-            admission,
-            purgatory,
-            clock,
-            metrics: own_metrics,
-            authorizer: Authorizer::AllowAll,
-            request_memory: Arc::new(RequestMemory::new(limits.in_flight_bytes_max)),
-            admin,
-        });
-        // Weak, because the caller's metric registry outlives the broker.
-        metrics.register(Box::new(KafkaExporter::new(Arc::downgrade(&node))?))?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let context = listener_context(&node, connection_metrics);
-        let accepting = listen(listener, context, Arc::clone(&node), stopping.clone());
-        let accepting = tokio::spawn(accepting);
-        let background = maintenance::start(&node, &stopping);
-        Ok(Self {
-            node,
-            stop,
-            accepting,
-            background,
-            schema_snapshot,
-            failure,
-        })
+    ) -> BoxFuture<'_, Result<Self, StartError>> {
+        // Boxed, so that this crate compiles the future instead of each crate that awaits it.
+        async move {
+            listener.set_nonblocking(true)?;
+            let kafka_address = listener.local_addr()?;
+            let clock = Clock::start();
+            let mut config = config;
+            let metadata = Arc::new(open_metadata(&mut config).await?);
+            let purgatory = Arc::new(Purgatory::new(config.limits.delayed_fetch_bytes_max));
+            let own_metrics = Metrics::register(metrics)?;
+            let connection_metrics = ConnectionMetrics::register(metrics)?;
+            let (events, failure) = LogEvents::new(&own_metrics, clock, &purgatory);
+            let has_topics = metadata.cluster().topics().next().is_some();
+            let log = open_log(&config, has_topics, clock, events).await?;
+            reconcile(&metadata, &log).await?;
+            config.groups.offsets_partitions = offsets_partitions(&config, &metadata);
+            let (offsets_topic, groups) =
+                start_group_coordinator(&config, &metadata, &log, clock).await?;
+            let (stop, stopping) = watch::channel(false);
+            let contracts = contracts(&config, source, clock, metrics)?;
+            let schema_snapshot = keep_schemas(&config, &contracts, &stopping).await;
+            let admission = admission(&config, &metadata, &log, &contracts, clock);
+            let limits = config.limits;
+            let config = Arc::new(config);
+            let admin = Arc::new(Admin {
+                config: Arc::clone(&config),
+                kafka_address,
+                metadata: Arc::clone(&metadata),
+                log: log.clone(),
+                groups: Arc::clone(&groups),
+                offsets_topic,
+                purgatory: Arc::clone(&purgatory),
+                mutation_quota: MutationQuota::new(
+                    limits.mutations_per_second,
+                    limits.mutations_burst,
+                ),
+                violations: Violations::new(contracts.feed(), clock),
+                clock,
+            });
+            let node = Arc::new(Node {
+                config,
+                kafka_address,
+                metadata,
+                reader: LogReader::new(log.clone(), &limits),
+                log,
+                groups,
+                contracts,
+                admission,
+                purgatory,
+                clock,
+                metrics: own_metrics,
+                authorizer: Authorizer::AllowAll,
+                request_memory: Arc::new(RequestMemory::new(limits.in_flight_bytes_max)),
+                admin,
+            });
+            // Weak, because the caller's metric registry outlives the broker.
+            metrics.register(Box::new(KafkaExporter::new(Arc::downgrade(&node))?))?;
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let context = listener_context(&node, connection_metrics);
+            let accepting = listen(listener, context, Arc::clone(&node), stopping.clone());
+            let accepting = tokio::spawn(accepting);
+            let background = maintenance::start(&node, &stopping);
+            Ok(Self {
+                node,
+                stop,
+                accepting,
+                background,
+                schema_snapshot,
+                failure,
+            })
+        }
+        .boxed()
     }
 
     /// Returns the address of the Kafka listener.

@@ -16,6 +16,8 @@ mod service;
 mod source;
 mod store;
 
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -110,21 +112,28 @@ impl Registry {
     ///
     /// # Errors
     /// If the database cannot be opened or migrated, or if the metrics exist already.
-    pub async fn open(database: &Database, config: RegistryConfig) -> Result<Self, OpenError> {
-        let store = Store::open(database, config.readers).await?;
-        // The caches are empty, so that everything up to this number counts as applied.
-        let change_seq = counters::last_change(&mut *store.read().await?).await?;
-        let metrics = Metrics::register(&config.metrics)?;
-        let service = Arc::new(Service::new(store, config, metrics, change_seq));
-        let source = Arc::new(StoreSource::new(Arc::clone(&service)));
-        let listener = tokio::spawn(listen_for_changes(Arc::clone(&service)));
-        Ok(Self {
-            service,
-            source,
-            runtime: Handle::current(),
-            cluster_id: Arc::default(),
-            listener: listener.abort_handle(),
-        })
+    pub fn open(
+        database: &Database,
+        config: RegistryConfig,
+    ) -> LocalBoxFuture<'_, Result<Self, OpenError>> {
+        // Boxed, so that this crate compiles the future instead of each crate that awaits it.
+        async move {
+            let store = Store::open(database, config.readers).await?;
+            // The caches are empty, so that everything up to this number counts as applied.
+            let change_seq = counters::last_change(&mut *store.read().await?).await?;
+            let metrics = Metrics::register(&config.metrics)?;
+            let service = Arc::new(Service::new(store, config, metrics, change_seq));
+            let source = Arc::new(StoreSource::new(Arc::clone(&service)));
+            let listener = tokio::spawn(listen_for_changes(Arc::clone(&service)));
+            Ok(Self {
+                service,
+                source,
+                runtime: Handle::current(),
+                cluster_id: Arc::default(),
+                listener: listener.abort_handle(),
+            })
+        }
+        .boxed_local()
     }
 
     /// Returns true if the database responded to the last request. Otherwise, only cached schemas
