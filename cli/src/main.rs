@@ -17,7 +17,6 @@ mod log;
 mod logging;
 mod ready_file;
 mod schema;
-mod schema_references;
 mod schema_transfer;
 mod serve;
 

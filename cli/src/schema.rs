@@ -13,7 +13,7 @@ use avouch_registry_api::client::{LookupOptions, RegisterOptions, RegistryClient
 use avouch_registry_api::rest::{ReferenceRequest, RegisterRequest, SchemaBody};
 use avouch_registry_api::types::{CompatibilityLevel, SchemaId, Version};
 
-use crate::schema_references::{SchemaFile, SchemaFiles, is_schema};
+use avouch_codegen::files::{SchemaFile, SchemaFiles, is_schema};
 
 /// The result of a check, in the order of subjects and versions.
 #[derive(Debug)]

@@ -101,6 +101,7 @@
 
 pub mod codec;
 pub mod compatibility;
+pub mod decimal;
 pub mod diff;
 pub mod framing;
 mod json;

@@ -84,6 +84,8 @@ pub trait AvroType {
     /// The CRC-64-AVRO ("Rabin") fingerprint of the Parsing Canonical Form, as the number that
     /// [`Schema::rabin_fingerprint`] returns. Single-object encoding has its little-endian bytes.
     const FINGERPRINT: u64;
+    /// The subject of the schema in a registry, if it is known, such as `payments-value`.
+    const SUBJECT: Option<&'static str> = None;
 
     /// Returns [`AvroType::SCHEMA`], parsed once. An implementation keeps it in a
     /// [`LazyLock`](std::sync::LazyLock).

@@ -249,6 +249,27 @@ impl Schema {
         self.node(self.root()).name()
     }
 
+    /// Returns a schema whose root is a node of this one, such as the schema of a nested record.
+    /// [`Schema::source`] remains that of this schema.
+    ///
+    /// # Panics
+    /// If `id` belongs to another, larger schema.
+    #[must_use]
+    pub fn definition(&self, id: NodeId) -> Self {
+        let model = &*self.model;
+        Self {
+            model: Arc::new(Model {
+                source: model.source.clone(),
+                nodes: model.nodes.clone(),
+                root: id,
+                root_span: self.node(id).span,
+                names: model.names.clone(),
+                // Printed without a reference by name, as the result is self-contained.
+                reference_roots: Vec::new(),
+            }),
+        }
+    }
+
     /// Returns the number of nodes. The index of every [`NodeId`] of this schema is smaller.
     pub(crate) fn node_count(&self) -> usize {
         self.model.nodes.len()
@@ -312,6 +333,16 @@ mod tests {
             let parsed = Schema::parse_legacy(text, &[], &Limits::default());
             assert!(parsed.is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn definitions_print_nested_types() {
+        let schema = Schema::parse(&doubling(3)).unwrap();
+        let nested = schema.definition(schema.named("R1").unwrap());
+        let expected = r#"{"type":"record","name":"R1","fields":[{"name":"a","type":{"type":"record","name":"R0","fields":[]}},{"name":"b","type":"R0"}]}"#;
+        assert_eq!(nested.to_string(), expected);
+        let alone = Schema::parse(expected).unwrap();
+        assert_eq!(nested.rabin_fingerprint(), alone.rabin_fingerprint());
     }
 
     // Conformance: avro/1e

@@ -19,22 +19,43 @@ const PRIMITIVES: [&str; 8] = [
 
 /// A schema whose references cannot be resolved.
 #[derive(Debug, Error)]
-pub(crate) enum ReferenceError {
+#[non_exhaustive]
+pub enum ReferenceError {
+    /// No file defines a type.
     #[error(
         "{}: unknown type {name:?}; expected a definition in this file or another .avsc file",
         path.display()
     )]
-    Unknown { path: PathBuf, name: String },
+    Unknown {
+        /// The file that uses the type.
+        path: PathBuf,
+        /// The full name of the type.
+        name: String,
+    },
+    /// Several files define a type.
     #[error("{}: type {name:?} is defined in several files: {}", path.display(), paths(.files))]
     Ambiguous {
+        /// The file that uses the type.
         path: PathBuf,
+        /// The full name of the type.
         name: String,
+        /// The files that define it.
         files: Vec<PathBuf>,
     },
+    /// Files need each other.
     #[error("the schema files refer to each other in a cycle: {}", paths(.files))]
-    Cycle { files: Vec<PathBuf> },
+    Cycle {
+        /// The files; the last one is the first one again.
+        files: Vec<PathBuf>,
+    },
+    /// A file is not a valid schema.
     #[error("{}: {error}", path.display())]
-    Invalid { path: PathBuf, error: ParseError },
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The error with its position.
+        error: ParseError,
+    },
 }
 
 fn paths(files: &[PathBuf]) -> String {
@@ -47,11 +68,11 @@ fn paths(files: &[PathBuf]) -> String {
 
 /// A file with a schema.
 #[derive(Clone, Debug)]
-pub(crate) struct SchemaFile {
+pub struct SchemaFile {
     /// The path as it is shown in errors.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// The schema.
-    pub(crate) text: String,
+    pub text: String,
     names: Names,
 }
 
@@ -66,7 +87,7 @@ struct Names {
 
 impl SchemaFile {
     /// Returns a file with the names in `text`. Invalid JSON has no names: the parser reports it.
-    pub(crate) fn new(path: PathBuf, text: String) -> Self {
+    pub fn new(path: PathBuf, text: String) -> Self {
         let mut names = Names::default();
         if let Ok(schema) = serde_json::from_str(&text) {
             names.root = full_name(&schema, "");
@@ -76,18 +97,46 @@ impl SchemaFile {
     }
 
     /// Returns the full name of the schema if it is a record, enum or fixed.
-    pub(crate) fn root_name(&self) -> Option<&str> {
+    pub fn root_name(&self) -> Option<&str> {
         self.names.root.as_deref()
     }
 
     /// Returns the version in the name of a file such as `SUBJECT/1.avsc`.
-    pub(crate) fn version(&self) -> Option<u32> {
+    pub fn version(&self) -> Option<u32> {
         let stem = self.path.file_stem()?.to_str()?;
         stem.parse().ok().filter(|version| *version > 0)
     }
 
+    /// Returns the folder of a file that is named by its version, as `SUBJECT/1.avsc`: the subject.
+    pub(crate) fn subject(&self) -> Option<String> {
+        self.version()?;
+        let folder = self.path.parent()?.file_name()?;
+        folder.to_str().map(str::to_owned)
+    }
+
+    /// Returns a name for a schema without one: that of the subject or of the file.
+    pub(crate) fn stem(&self) -> String {
+        let stem = || self.path.file_stem()?.to_str().map(str::to_owned);
+        self.subject().or_else(stem).unwrap_or_default()
+    }
+
+    /// Returns the folder whose files a file may refer to: its own, or that of its subject's folder
+    /// if it is named by a version.
+    pub fn reference_folder(&self) -> PathBuf {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let folder = match self.version() {
+            Some(_) => folder.parent().unwrap_or(folder),
+            None => folder,
+        };
+        // The parent of a relative path may be empty, which is no folder.
+        match folder.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => folder.to_owned(),
+        }
+    }
+
     /// Returns true if the file uses types that it does not define.
-    pub(crate) fn has_references(&self) -> bool {
+    pub fn has_references(&self) -> bool {
         self.missing().next().is_some()
     }
 
@@ -164,7 +213,7 @@ fn qualified(name: &str, namespace: &str) -> String {
 
 /// Schema files that may refer to each other.
 #[derive(Debug, Default)]
-pub(crate) struct SchemaFiles {
+pub struct SchemaFiles {
     files: Vec<SchemaFile>,
     /// The files that define each name.
     definitions: BTreeMap<String, Vec<usize>>,
@@ -172,11 +221,11 @@ pub(crate) struct SchemaFiles {
 
 /// A use of a type that another file defines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reference {
+pub struct Reference {
     /// The full name of the type.
-    pub(crate) name: String,
+    pub name: String,
     /// The index of the file that defines it.
-    pub(crate) file: usize,
+    pub file: usize,
 }
 
 impl SchemaFiles {
@@ -184,12 +233,14 @@ impl SchemaFiles {
     ///
     /// # Errors
     /// If a directory or file cannot be read.
-    pub(crate) fn read(directory: &Path) -> io::Result<Self> {
+    pub fn read(directory: &Path) -> io::Result<Self> {
         let mut found = Vec::new();
         find(directory, DIRECTORY_DEPTH_MAX, &mut found)?;
         // The order of directory entries is arbitrary; errors must not depend on it.
         found.sort();
         let read = found.into_iter().map(|path| {
+            // The file itself may be given without the dot.
+            let path = path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
             let text = fs::read_to_string(&path)?;
             Ok(SchemaFile::new(path, text))
         });
@@ -197,7 +248,7 @@ impl SchemaFiles {
     }
 
     /// Returns these files with an index of their definitions.
-    pub(crate) fn new(files: Vec<SchemaFile>) -> Self {
+    pub fn new(files: Vec<SchemaFile>) -> Self {
         let mut definitions: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (at, file) in files.iter().enumerate() {
             for name in &file.names.defined {
@@ -208,12 +259,34 @@ impl SchemaFiles {
     }
 
     /// Returns a file by its index.
-    pub(crate) fn file(&self, at: usize) -> &SchemaFile {
+    pub fn file(&self, at: usize) -> &SchemaFile {
         &self.files[at]
     }
 
+    /// Returns the files.
+    pub(crate) fn into_files(self) -> Vec<SchemaFile> {
+        self.files
+    }
+
+    /// Returns the files below a folder, of versions of one subject the newest.
+    pub(crate) fn newest(&self, folder: &Path) -> Vec<usize> {
+        let mut newest: BTreeMap<&Path, usize> = BTreeMap::new();
+        for (at, file) in self.files.iter().enumerate() {
+            if !file.path.starts_with(folder) {
+                continue;
+            }
+            let kept = newest.entry(group(file)).or_insert(at);
+            if self.files[*kept].version() < file.version() {
+                *kept = at;
+            }
+        }
+        let mut newest: Vec<usize> = newest.into_values().collect();
+        newest.sort_unstable();
+        newest
+    }
+
     /// Returns the index of the file at `path`.
-    pub(crate) fn position(&self, path: &Path) -> Option<usize> {
+    pub fn position(&self, path: &Path) -> Option<usize> {
         self.files.iter().position(|file| file.path == path)
     }
 
@@ -221,7 +294,7 @@ impl SchemaFiles {
     ///
     /// # Errors
     /// If no file or several files define a type.
-    pub(crate) fn references(&self, at: usize) -> Result<Vec<Reference>, ReferenceError> {
+    pub fn references(&self, at: usize) -> Result<Vec<Reference>, ReferenceError> {
         let missing = self.files[at].missing();
         missing
             .map(|(full, written)| {
@@ -277,7 +350,7 @@ impl SchemaFiles {
     ///
     /// # Errors
     /// If a type cannot be resolved, or files need each other.
-    pub(crate) fn order(&self, at: usize) -> Result<Vec<usize>, ReferenceError> {
+    pub fn order(&self, at: usize) -> Result<Vec<usize>, ReferenceError> {
         let mut order = Vec::new();
         self.visit(at, &mut Vec::new(), &mut order)?;
         Ok(order)
@@ -310,7 +383,7 @@ impl SchemaFiles {
     ///
     /// # Errors
     /// As [`Self::order`], and if a file is not a valid schema.
-    pub(crate) fn parse(&self, at: usize) -> Result<Schema, ReferenceError> {
+    pub fn parse(&self, at: usize) -> Result<Schema, ReferenceError> {
         let mut parsed: BTreeMap<usize, Schema> = BTreeMap::new();
         // The order ends with the file itself.
         for needed in self.order(at)?.into_iter().filter(|needed| *needed != at) {
@@ -369,7 +442,7 @@ fn find(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<
 }
 
 /// Returns true for the path of an Avro schema file.
-pub(crate) fn is_schema(path: &Path) -> bool {
+pub fn is_schema(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension == "avsc")
 }
